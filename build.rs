@@ -1,0 +1,15 @@
+//! Gives the binaries that use libtorch a run path to it, so that nobody has to set LD_LIBRARY_PATH.
+
+fn main() {
+    println!("cargo:rerun-if-env-changed=LIBTORCH");
+    println!("cargo:rerun-if-changed=build.rs");
+    if std::env::var_os("CARGO_FEATURE_TORCH").is_none() {
+        return;
+    }
+    if let Some(folder) = std::env::var_os("LIBTORCH") {
+        // The link that Cargo's configuration names may be moved later: the run path is to what it stands for now.
+        let folder = std::path::PathBuf::from(folder);
+        let folder = folder.canonicalize().unwrap_or(folder);
+        println!("cargo:rustc-link-arg=-Wl,-rpath,{}", folder.join("lib").display());
+    }
+}

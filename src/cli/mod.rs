@@ -1,0 +1,47 @@
+//! The command line: what was typed, made into what is meant. One file a subcommand.
+
+mod plan;
+mod report;
+mod show;
+mod status;
+pub mod surroundings;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Exit, Result};
+use surroundings::Surroundings;
+
+/// Runs hyperparameter sweeps on the GPUs of this machine, and says why networks over- or underfit.
+#[derive(Debug, Parser)]
+#[command(name = "sweep", version, about, long_about = None, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a sweep file and show what it would run; starts and writes nothing
+    Plan(plan::Args),
+    /// Make the CSV files, charts and report of a sweep again from its journal
+    Report(report::Args),
+    /// What is running, waiting, done and failed, the best so far, and the time left
+    Status(status::Args),
+    /// One trial: settings, curve, outcome, error, paths
+    Show(show::Args),
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// As the user reads them, with the exit code in them.
+    pub fn run(self, surroundings: &Surroundings) -> Result<Exit> {
+        match self.command {
+            Command::Plan(args) => plan::run(&args, surroundings),
+            Command::Report(args) => report::run(&args, surroundings),
+            Command::Status(args) => status::run(&args, surroundings),
+            Command::Show(args) => show::run(&args, surroundings),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The only reader of environment, clock and terminal: everything else is handed what it needs.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::error::{Error, Exit, Result};
+
+/// What the process was started in.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The working directory, absolute.
+    pub folder: PathBuf,
+    /// Whether a person watches stdout.
+    pub terminal: bool,
+    /// Whether colour is welcome on stdout (https://no-color.org).
+    pub color: bool,
+}
+
+impl Surroundings {
+    /// Looks around.
+    ///
+    /// # Errors
+    /// If the working directory is gone.
+    #[allow(clippy::disallowed_methods)]
+    pub fn look() -> Result<Surroundings> {
+        let folder = std::env::current_dir().map_err(|error| {
+            Error::new(Exit::Usage, "the working directory cannot be read")
+                .source(error)
+                .hint("cd into one that exists")
+        })?;
+        let terminal = std::io::stdout().is_terminal();
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Ok(Surroundings { folder, terminal, color: terminal && !no_color })
+    }
+
+    /// Unix seconds. Not monotonic.
+    pub fn now(&self) -> f64 {
+        now()
+    }
+
+    /// A variable of the environment, if it is set, not empty and Unicode.
+    #[allow(clippy::disallowed_methods)]
+    pub fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+}
+
+/// Unix seconds. Not monotonic.
+#[allow(clippy::disallowed_methods)]
+pub fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+}

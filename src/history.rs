@@ -1,0 +1,334 @@
+//! What has happened in a sweep: the journal's entries, and the state that they add up to.
+//!
+//! Running and resuming share [`History::apply`], so they cannot disagree. Pure: files are `store`'s matter.
+
+use serde::{Deserialize, Serialize};
+
+use crate::trial::{Attempt, EpochMetrics, Metric, Outcome, Settings, TrialId};
+
+/// The format that this version writes and reads; the journal's first line carries it.
+pub const FORMAT: u32 = 1;
+
+/// One line of the journal. Times are Unix seconds, for people and for summing up; no decision hangs on them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Entry {
+    /// The first line.
+    Sweep {
+        /// [`FORMAT`].
+        format: u32,
+        /// The version of `sweep` that began it.
+        version: String,
+        /// The sweep's name.
+        name: String,
+        /// When it began.
+        at: f64,
+        /// The folder that relative paths of the sweep file start from, absolute.
+        base: std::path::PathBuf,
+    },
+    /// A controller took over: by `run` or by `resume`.
+    Run {
+        /// When.
+        at: f64,
+        /// The version of `sweep`.
+        version: String,
+        /// The machine's name.
+        host: String,
+        /// The controller's process id there.
+        pid: u32,
+        /// The slots it found, by name.
+        slots: Vec<String>,
+    },
+    /// An attempt was handed to a slot. Synced before the trainer hears of it.
+    Started {
+        /// When.
+        at: f64,
+        /// Which.
+        attempt: Attempt,
+        /// The slot's name.
+        slot: String,
+        /// The trial's settings, in its first attempt's entry.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        settings: Option<Settings>,
+    },
+    /// The trainer reached the first epoch.
+    Began {
+        /// Which.
+        attempt: Attempt,
+        /// Epochs taken over from a checkpoint; those after it are trained again.
+        from_epoch: u32,
+        /// Trainable weights of the network.
+        parameters: u64,
+        /// Pictures an epoch.
+        train_examples: u64,
+        /// Pictures held out.
+        validation_examples: u64,
+    },
+    /// An epoch was reported.
+    Epoch {
+        /// Which.
+        attempt: Attempt,
+        /// What it showed.
+        metrics: EpochMetrics,
+    },
+    /// The attempt saved and left, because the sweep was interrupted. Its trial goes on later.
+    Paused {
+        /// When.
+        at: f64,
+        /// Which.
+        attempt: Attempt,
+    },
+    /// The attempt was lost to a fault that is not the settings'; its trial is tried again.
+    Lost {
+        /// When.
+        at: f64,
+        /// Which.
+        attempt: Attempt,
+        /// What happened: `the trainer was ended by signal 9 (SIGKILL)`.
+        fault: String,
+    },
+    /// The trial is over. Synced.
+    Ended {
+        /// When.
+        at: f64,
+        /// The attempt that ended it.
+        attempt: Attempt,
+        /// How.
+        #[serde(flatten)]
+        outcome: Outcome,
+    },
+    /// The user asked for a failed or diverged trial to be tried once more, from its start.
+    Reopened {
+        /// When.
+        at: f64,
+        /// Which.
+        trial: TrialId,
+    },
+    /// The controller left in an orderly way.
+    Left {
+        /// When.
+        at: f64,
+        /// Whether nothing was left to do.
+        complete: bool,
+    },
+}
+
+/// Where a trial stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Status {
+    /// An attempt is under way, or was when its controller died.
+    Running,
+    /// Begun, and to be gone on with: paused, or lost to a fault.
+    Waiting,
+    /// Over.
+    Ended(Outcome),
+}
+
+impl Status {
+    /// The name in CSV files: `running`, `waiting` or the outcome's.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Status::Running => "running",
+            Status::Waiting => "waiting",
+            Status::Ended(outcome) => outcome.name(),
+        }
+    }
+}
+
+/// One trial that has been started at least once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrialRecord {
+    /// Its number.
+    pub id: TrialId,
+    /// Its settings.
+    pub settings: Settings,
+    /// Where it stands.
+    pub status: Status,
+    /// Attempts so far, those that a fault or a pause ended included.
+    pub attempts: u32,
+    /// Attempts lost to faults since the trial began or was reopened.
+    pub faults: u32,
+    /// The last fault, if any.
+    pub last_fault: Option<String>,
+    /// The epochs, numbered 1, 2, 3, … without a gap.
+    pub curve: Vec<EpochMetrics>,
+    /// The slot of the newest attempt.
+    pub slot: String,
+    /// Unix seconds at which the newest attempt started.
+    pub started_at: f64,
+    /// Unix seconds at which the trial first started.
+    pub first_started_at: f64,
+    /// Unix seconds at which it ended or paused.
+    pub ended_at: Option<f64>,
+    /// Wall seconds of all attempts whose end is known.
+    pub seconds: f64,
+    /// Trainable weights, once known.
+    pub parameters: Option<u64>,
+    /// Pictures an epoch, once known.
+    pub train_examples: Option<u64>,
+    /// Pictures held out, once known.
+    pub validation_examples: Option<u64>,
+}
+
+impl TrialRecord {
+    /// The outcome, if the trial is over.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.status {
+            Status::Ended(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+}
+
+/// Everything that the journal says so far.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct History {
+    /// The sweep's name.
+    pub name: String,
+    /// Where relative paths of the sweep file start.
+    pub base: std::path::PathBuf,
+    /// Unix seconds at which the sweep began.
+    pub began_at: f64,
+    /// Unix seconds at which the newest controller took over.
+    pub run_at: f64,
+    /// The trials that were started, in the order of their numbers, which have no gap.
+    pub trials: Vec<TrialRecord>,
+    /// Whether the newest controller left in an orderly way with nothing left to do.
+    pub complete: bool,
+}
+
+impl History {
+    /// The trial of that number, if it was ever started.
+    pub fn trial(&self, id: TrialId) -> Option<&TrialRecord> {
+        self.trials.get(usize::try_from(id.0.checked_sub(1)?).ok()?)
+    }
+
+    /// Trials with an outcome, best first by the metric at their best epoch; those without a value are left out.
+    pub fn ranking(&self, metric: &Metric) -> Vec<(&TrialRecord, EpochMetrics)> {
+        let mut ranked: Vec<_> = self
+            .trials
+            .iter()
+            .filter(|trial| trial.outcome().is_some())
+            .filter_map(|trial| Some((trial, *metric.best(&trial.curve)?)))
+            .collect();
+        let value = |epoch: &EpochMetrics| epoch.get(&metric.name).unwrap_or(f64::NAN);
+        ranked.sort_by(|(_, a), (_, b)| match metric.goal {
+            crate::trial::Goal::Minimize => value(a).total_cmp(&value(b)),
+            crate::trial::Goal::Maximize => value(b).total_cmp(&value(a)),
+        });
+        ranked
+    }
+
+    /// Takes one entry in. An entry that cannot follow what came before is an error that says why.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), String> {
+        match entry {
+            Entry::Sweep { format, name, at, base, .. } => {
+                if *format != FORMAT {
+                    return Err(format!("it has format {format}, and this version of sweep reads format {FORMAT}"));
+                }
+                (self.name, self.began_at, self.base) = (name.clone(), *at, base.clone());
+            }
+            Entry::Run { at, .. } => {
+                self.run_at = *at;
+                self.complete = false;
+                // Whoever was running is not any more: there is one controller a sweep.
+                for trial in self.trials.iter_mut().filter(|trial| trial.status == Status::Running) {
+                    trial.status = Status::Waiting;
+                }
+            }
+            Entry::Started { at, attempt, slot, settings } => self.start(*at, *attempt, slot, settings.as_ref())?,
+            Entry::Began { attempt, from_epoch, parameters, train_examples, validation_examples } => {
+                let trial = self.running(*attempt)?;
+                trial.curve.truncate(*from_epoch as usize);
+                trial.parameters = Some(*parameters);
+                trial.train_examples = Some(*train_examples);
+                trial.validation_examples = Some(*validation_examples);
+            }
+            Entry::Epoch { attempt, metrics } => {
+                let trial = self.running(*attempt)?;
+                let next = trial.curve.len() as u32 + 1;
+                if metrics.epoch != next {
+                    return Err(format!("{attempt} reports epoch {} where epoch {next} is due", metrics.epoch));
+                }
+                trial.curve.push(*metrics);
+            }
+            Entry::Paused { at, attempt } => self.running(*attempt)?.leave(*at, Status::Waiting),
+            Entry::Lost { at, attempt, fault } => {
+                let trial = self.running(*attempt)?;
+                trial.leave(*at, Status::Waiting);
+                trial.faults += 1;
+                trial.last_fault = Some(fault.clone());
+            }
+            Entry::Ended { at, attempt, outcome } => {
+                self.running(*attempt)?.leave(*at, Status::Ended(outcome.clone()));
+            }
+            Entry::Reopened { trial: id, .. } => {
+                let trial = self.trial_mut(*id).ok_or_else(|| format!("trial {id} was never started"))?;
+                trial.status = Status::Waiting;
+                trial.faults = 0;
+                trial.ended_at = None;
+                trial.curve.clear();
+            }
+            Entry::Left { complete, .. } => self.complete = *complete,
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, at: f64, attempt: Attempt, slot: &str, settings: Option<&Settings>) -> Result<(), String> {
+        let next = self.trials.len() as u64 + 1;
+        if attempt.trial.0 == next && attempt.number == 1 {
+            self.trials.push(TrialRecord {
+                id: attempt.trial,
+                settings: settings.cloned().ok_or_else(|| format!("{attempt} starts without settings"))?,
+                status: Status::Running,
+                attempts: 1,
+                faults: 0,
+                last_fault: None,
+                curve: Vec::new(),
+                slot: slot.to_owned(),
+                started_at: at,
+                first_started_at: at,
+                ended_at: None,
+                seconds: 0.0,
+                parameters: None,
+                train_examples: None,
+                validation_examples: None,
+            });
+            return Ok(());
+        }
+        let trial = self.trial_mut(attempt.trial).ok_or_else(|| format!("{attempt} starts before trial {next}"))?;
+        if trial.status != Status::Waiting || attempt.number != trial.attempts + 1 {
+            return Err(format!(
+                "{attempt} starts, but the trial is {} after {} attempts",
+                trial.status.name(),
+                trial.attempts
+            ));
+        }
+        trial.status = Status::Running;
+        trial.attempts = attempt.number;
+        trial.slot = slot.to_owned();
+        trial.started_at = at;
+        Ok(())
+    }
+
+    fn trial_mut(&mut self, id: TrialId) -> Option<&mut TrialRecord> {
+        self.trials.get_mut(usize::try_from(id.0.checked_sub(1)?).ok()?)
+    }
+
+    fn running(&mut self, attempt: Attempt) -> Result<&mut TrialRecord, String> {
+        let trial = self.trial_mut(attempt.trial).ok_or_else(|| format!("{attempt} was never started"))?;
+        if trial.status != Status::Running || trial.attempts != attempt.number {
+            return Err(format!("{attempt} is not under way: the trial is {}", trial.status.name()));
+        }
+        Ok(trial)
+    }
+}
+
+impl TrialRecord {
+    fn leave(&mut self, at: f64, status: Status) {
+        self.status = status;
+        self.ended_at = Some(at);
+        // A clock that was set back must not make a duration negative.
+        self.seconds += (at - self.started_at).max(0.0);
+    }
+}

@@ -1,0 +1,11 @@
+//! `sweep`: hyperparameter sweeps on the GPUs of a machine. ARCHITECTURE.md draws the parts.
+
+pub mod cli;
+pub mod error;
+pub mod history;
+pub mod protocol;
+pub mod random;
+pub mod recipe;
+pub mod spec;
+pub mod store;
+pub mod trial;

@@ -1,0 +1,15 @@
+//! `sweep`: arguments, command, exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use sweep::cli::{Cli, surroundings::Surroundings};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let exit = Surroundings::look().and_then(|surroundings| cli.run(&surroundings)).unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        error.exit
+    });
+    ExitCode::from(exit as u8)
+}

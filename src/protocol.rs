@@ -1,0 +1,127 @@
+//! The conversation between an agent and a trainer: one JSON object a line, on the trainer's stdin and stdout.
+//!
+//! ```text
+//! trainer → Ready | Unusable                  once, after the start
+//! agent   → Train                             then, trial after trial:
+//! trainer → Began, Progress*, Epoch*, Saved*, and Ended | Paused
+//! agent   → Pause                             at any time while it trains; answered by Paused, or by Ended if it was late
+//! agent   → (closes stdin)                    the trainer ends
+//! ```
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::recipe::Recipe;
+use crate::trial::{Attempt, EpochMetrics, Outcome};
+
+/// Both sides must speak the same one.
+pub const VERSION: u32 = 1;
+
+/// The longest line that is taken from a trainer; a longer one is foreign text.
+pub const LONGEST_LINE: usize = 1 << 20;
+
+/// What a trainer is told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum ToTrainer {
+    /// Train this.
+    Train(Box<Order>),
+    /// Finish the batch, save, answer `Paused`.
+    Pause {
+        /// What it is about; another attempt's is ignored.
+        attempt: Attempt,
+    },
+}
+
+/// One attempt at a trial, as the trainer is asked for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// Which.
+    pub attempt: Attempt,
+    /// The sweep's seed: with the trial's number the source of every random draw.
+    pub seed: u64,
+    /// What to train.
+    pub recipe: Recipe,
+    /// The trial's folder, absolute; it exists. Checkpoints go there.
+    pub folder: PathBuf,
+}
+
+/// What a trainer says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "snake_case")]
+pub enum FromTrainer {
+    /// It has its device and waits for work.
+    Ready {
+        /// Its [`VERSION`].
+        protocol: u32,
+        /// What it trains on, for people: `cpu, 1 thread` or `NVIDIA A100-SXM4-40GB`.
+        device: String,
+        /// The library under it: `libtorch 2.13.0`.
+        backend: String,
+    },
+    /// It cannot use the device that it was given, and ends.
+    Unusable {
+        /// Why, and what to do about it.
+        reason: String,
+    },
+    /// The first epoch of the attempt is about to start.
+    Began {
+        /// Which.
+        attempt: Attempt,
+        /// Epochs that a checkpoint had already finished; later ones are trained again and replace what was reported.
+        from_epoch: u32,
+        /// Pictures an epoch.
+        train_examples: u64,
+        /// Pictures held out.
+        validation_examples: u64,
+        /// Trainable weights, biases included.
+        parameters: u64,
+        /// Why an existing checkpoint was not used, if one was not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// A sign of life, at most a few a second.
+    Progress {
+        /// Which.
+        attempt: Attempt,
+        /// The epoch under way, from 1.
+        epoch: u32,
+        /// Steps of it that are done.
+        step: u64,
+        /// Steps that it has.
+        steps: u64,
+    },
+    /// An epoch is done.
+    Epoch {
+        /// Which.
+        attempt: Attempt,
+        /// What it showed.
+        metrics: EpochMetrics,
+    },
+    /// A checkpoint is on the disk.
+    Saved {
+        /// Which.
+        attempt: Attempt,
+        /// The epochs finished in it.
+        epoch: u32,
+    },
+    /// The attempt was asked to pause, and is saved.
+    Paused {
+        /// Which.
+        attempt: Attempt,
+    },
+    /// The trial is over.
+    Ended {
+        /// Which.
+        attempt: Attempt,
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// The newest checkpoint of a trial, in its folder: weights, optimizer, epoch, best weights so far.
+pub const LAST_CHECKPOINT: &str = "last.safetensors";
+
+/// The weights of a trial's best epoch, in its folder, once it has ended.
+pub const BEST_WEIGHTS: &str = "best.safetensors";

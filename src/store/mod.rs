@@ -1,0 +1,11 @@
+//! A sweep's folder: its layout, the journal that is the truth, and whole files replaced in one step.
+
+mod atomic;
+mod journal;
+mod layout;
+mod lock;
+
+pub use atomic::replace;
+pub use journal::{Journal, read};
+pub use layout::Layout;
+pub use lock::{Lock, held};
