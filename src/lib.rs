@@ -1,11 +1,13 @@
 //! `sweep`: hyperparameter sweeps on the GPUs of a machine. ARCHITECTURE.md draws the parts.
 
+pub mod agent;
 pub mod cli;
 pub mod error;
 pub mod history;
 pub mod protocol;
 pub mod random;
 pub mod recipe;
+pub mod schedule;
 pub mod spec;
 pub mod store;
 pub mod trial;

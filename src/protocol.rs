@@ -123,5 +123,8 @@ pub enum FromTrainer {
 /// The newest checkpoint of a trial, in its folder: weights, optimizer, epoch, best weights so far.
 pub const LAST_CHECKPOINT: &str = "last.safetensors";
 
+/// The checkpoint before it, for the case that the newest is damaged.
+pub const PREVIOUS_CHECKPOINT: &str = "previous.safetensors";
+
 /// The weights of a trial's best epoch, in its folder, once it has ended.
 pub const BEST_WEIGHTS: &str = "best.safetensors";
