@@ -1,1 +1,8 @@
+//! Everything that is tested from outside, in one binary: each further one would link libtorch again.
 
+#[cfg(feature = "torch")]
+mod kill;
+#[cfg(feature = "torch")]
+mod running;
+mod surface;
+mod world;
