@@ -8,4 +8,5 @@ pub mod random;
 pub mod recipe;
 pub mod spec;
 pub mod store;
+pub mod train;
 pub mod trial;
