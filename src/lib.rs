@@ -10,4 +10,5 @@ pub mod recipe;
 pub mod schedule;
 pub mod spec;
 pub mod store;
+pub mod train;
 pub mod trial;
