@@ -9,7 +9,7 @@ use crate::agent::{self, SlotDevice, gpu};
 use crate::engine::{self, Setup};
 use crate::error::{Error, Exit, Result};
 use crate::history::{Entry, History};
-use crate::progress::{Screen, describe};
+use crate::progress::{self, Screen, describe};
 use crate::spec::{Gpus, Spec};
 use crate::store::{Journal, Layout, Lock};
 
@@ -55,9 +55,9 @@ impl Options {
         match self.progress {
             Progress::Bars => Screen::bars(),
             Progress::Auto if surroundings.terminal => Screen::bars(),
-            Progress::Auto | Progress::Plain => Screen::lines(),
-            Progress::Json => Screen::Json,
-            Progress::None => Screen::Quiet,
+            Progress::Auto | Progress::Plain => Screen::new(progress::Kind::Lines),
+            Progress::Json => Screen::new(progress::Kind::Json),
+            Progress::None => Screen::new(progress::Kind::Quiet),
         }
     }
 

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
-use super::lines::{broken, line};
 use super::{Work, describe, time_left};
-use crate::history::{Entry, Status};
+use crate::history::Status;
 use crate::schedule::{Scheduler, Slot, State};
 use crate::spec::Spec;
 
@@ -19,7 +18,6 @@ pub struct Bars {
     all: MultiProgress,
     sweep: ProgressBar,
     slots: Vec<ProgressBar>,
-    broken: Vec<String>,
 }
 
 impl Bars {
@@ -27,7 +25,7 @@ impl Bars {
         let all = MultiProgress::new();
         let style = ProgressStyle::with_template("{bar:28.cyan/dim} {msg}").expect("the template is well-formed");
         let sweep = all.add(ProgressBar::new(1).with_style(style.progress_chars("━━╌")));
-        Bars { all, sweep, slots: Vec::new(), broken: Vec::new() }
+        Bars { all, sweep, slots: Vec::new() }
     }
 
     /// Prints a line above the bars.
@@ -35,22 +33,7 @@ impl Bars {
         let _ = self.all.println(text);
     }
 
-    /// The ends of trials scroll by above the bars; everything else is in them.
-    pub fn entry(&mut self, entry: &Entry, scheduler: &Scheduler, spec: &Spec) {
-        if let Entry::Ended { .. } | Entry::Lost { .. } | Entry::Reopened { .. } | Entry::Paused { .. } = entry
-            && let Some(text) = line(entry, scheduler, spec)
-        {
-            self.say(&text);
-        }
-    }
-
     pub fn draw(&mut self, scheduler: &Scheduler, spec: &Spec) {
-        for text in broken(scheduler) {
-            if !self.broken.contains(&text) {
-                self.say(&text);
-                self.broken.push(text);
-            }
-        }
         self.draw_sweep(scheduler, spec);
         let style = ProgressStyle::with_template("  {prefix:8} {bar:16.green/dim} {wide_msg}");
         let style = style.expect("the template is well-formed").progress_chars("━━╌");

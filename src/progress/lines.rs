@@ -1,45 +1,25 @@
-//! Plain lines, for logs and pipes.
+//! What is worth a line of text.
 
-use super::{describe, say};
 use crate::history::Entry;
-use crate::schedule::Scheduler;
+use crate::schedule::{Scheduler, State};
 use crate::spec::Spec;
-use crate::trial::{Attempt, TrialId};
+use crate::trial::{Attempt, Settings, TrialId};
 
-/// An epoch that took longer than this is worth a line of its own.
+/// An epoch that took longer than this many seconds is worth a line of its own.
 const LONG_EPOCH: f64 = 10.0;
 
-/// What has been said already.
-#[derive(Debug, Default)]
-pub struct Lines {
-    broken: Vec<String>,
-}
-
-impl Lines {
-    pub fn entry(&mut self, entry: &Entry, scheduler: &Scheduler, spec: &Spec) {
-        if let Some(line) = line(entry, scheduler, spec) {
-            say(&line);
-        }
-    }
-
-    /// Slots that have been given up are told of once.
-    pub fn draw(&mut self, scheduler: &Scheduler, _spec: &Spec) {
-        for line in super::lines::broken(scheduler) {
-            if !self.broken.contains(&line) {
-                say(&line);
-                self.broken.push(line);
-            }
-        }
-    }
-}
-
 /// A line for each slot that has been given up.
-pub fn broken(scheduler: &Scheduler) -> Vec<String> {
-    let broken = |slot: &crate::schedule::Slot| match &slot.state {
-        crate::schedule::State::Out { reason } => Some(format!("{} is given up: {reason}", slot.name)),
+pub fn given_up(scheduler: &Scheduler) -> impl Iterator<Item = String> {
+    scheduler.slots().iter().filter_map(|slot| match &slot.state {
+        State::Out { reason } => Some(format!("{} is given up: {reason}", slot.name)),
         _ => None,
-    };
-    scheduler.slots().iter().filter_map(broken).collect()
+    })
+}
+
+/// `learning_rate 0.001, dropout 0.4`
+pub fn describe(settings: &Settings) -> String {
+    let value = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    settings.iter().map(|(name, v)| format!("{name} {}", value(v))).collect::<Vec<_>>().join(", ")
 }
 
 /// What an entry has to say to a person, if it is worth a line.

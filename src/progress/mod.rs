@@ -9,88 +9,100 @@ use std::io::Write;
 use crate::history::Entry;
 use crate::schedule::Scheduler;
 use crate::spec::Spec;
-use crate::trial::Settings;
 
 use bars::Bars;
-use lines::Lines;
 
 pub use estimate::{Work, time_left};
+pub use lines::describe;
 
 /// How progress is shown.
 #[derive(Debug)]
-pub enum Screen {
-    /// Bars that are drawn over and over.
+pub enum Kind {
+    /// Bars that are drawn over and over; the ends of trials scroll by above them.
     Bars(Bars),
     /// A line where something happens.
-    Lines(Lines),
+    Lines,
     /// The journal's entries, as they are written.
     Json,
     /// Nothing.
     Quiet,
 }
 
+/// What the user watches.
+#[derive(Debug)]
+pub struct Screen {
+    kind: Kind,
+    /// Slots that have been given up are told of once.
+    told: Vec<String>,
+}
+
 impl Screen {
-    /// Bars on this terminal.
-    pub fn bars() -> Screen {
-        Screen::Bars(Bars::new())
+    /// Nothing is shown yet.
+    pub fn new(kind: Kind) -> Screen {
+        Screen { kind, told: Vec::new() }
     }
 
-    /// Plain lines.
-    pub fn lines() -> Screen {
-        Screen::Lines(Lines::default())
+    /// Bars on this terminal.
+    pub fn bars() -> Screen {
+        Screen::new(Kind::Bars(Bars::new()))
     }
 
     /// An entry was written to the journal.
     pub fn entry(&mut self, entry: &Entry, scheduler: &Scheduler, spec: &Spec) {
-        match self {
-            Screen::Bars(bars) => bars.entry(entry, scheduler, spec),
-            Screen::Lines(lines) => lines.entry(entry, scheduler, spec),
-            Screen::Json => {
-                let line = serde_json::to_string(entry).expect("an entry has no map with keys that are not text");
-                say(&line);
+        match &self.kind {
+            // What goes on is in the bars already.
+            Kind::Bars(_) if matches!(entry, Entry::Started { .. } | Entry::Epoch { .. }) => {}
+            Kind::Bars(_) | Kind::Lines => {
+                if let Some(line) = lines::line(entry, scheduler, spec) {
+                    self.say(&line);
+                }
             }
-            Screen::Quiet => {}
+            Kind::Json => {
+                print(&serde_json::to_string(entry).expect("an entry has no map with keys that are not text"));
+            }
+            Kind::Quiet => {}
         }
     }
 
     /// Time has passed.
     pub fn draw(&mut self, scheduler: &Scheduler, spec: &Spec) {
-        match self {
-            Screen::Bars(bars) => bars.draw(scheduler, spec),
-            Screen::Lines(lines) => lines.draw(scheduler, spec),
-            Screen::Json | Screen::Quiet => {}
+        for line in lines::given_up(scheduler) {
+            if !self.told.contains(&line) {
+                self.say(&line);
+                self.told.push(line);
+            }
+        }
+        if let Kind::Bars(bars) = &mut self.kind {
+            bars.draw(scheduler, spec);
         }
     }
 
     /// The user has interrupted the sweep, for the first time or once `more`.
-    pub fn interrupted(&mut self, more: bool) {
-        let message = if more {
+    pub fn interrupted(&self, more: bool) {
+        self.say(if more {
             "ending at once"
         } else {
             "saving the running trials, then ending; once more ends at once, without saving"
-        };
-        match self {
-            Screen::Bars(bars) => bars.say(message),
-            Screen::Lines(_) => say(message),
-            Screen::Json | Screen::Quiet => {}
-        }
+        });
     }
 
     /// Nothing more is to be shown.
-    pub fn finish(&mut self) {
-        if let Screen::Bars(bars) = self {
+    pub fn finish(&self) {
+        if let Kind::Bars(bars) = &self.kind {
             bars.finish();
+        }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.kind {
+            Kind::Bars(bars) => bars.say(line),
+            Kind::Lines => print(line),
+            Kind::Json | Kind::Quiet => {}
         }
     }
 }
 
 /// Prints a line. A reader that has gone away is no reason to end a sweep.
-fn say(line: &str) {
+fn print(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
-}
-
-/// `learning_rate 0.001, dropout 0.4`
-pub fn describe(settings: &Settings) -> String {
-    let value = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    settings.iter().map(|(name, v)| format!("{name} {}", value(v))).collect::<Vec<_>>().join(", ")
 }
