@@ -6,6 +6,8 @@ pub mod history;
 pub mod protocol;
 pub mod random;
 pub mod recipe;
+pub mod search;
+pub mod space;
 pub mod spec;
 pub mod store;
 pub mod train;
