@@ -2,12 +2,17 @@
 
 pub mod agent;
 pub mod cli;
+pub mod engine;
 pub mod error;
 pub mod history;
+pub mod progress;
 pub mod protocol;
 pub mod random;
 pub mod recipe;
+pub mod report;
 pub mod schedule;
+pub mod search;
+pub mod space;
 pub mod spec;
 pub mod store;
 pub mod train;
