@@ -1,0 +1,57 @@
+//! The device that this process trains on.
+
+use clap::ValueEnum;
+use tch::{Cuda, Device};
+
+use super::cuda;
+
+/// The libtorch that tch 0.26 binds; its build script refuses another.
+pub const BACKEND: &str = "libtorch 2.13.0";
+
+/// `--device`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// The processor.
+    Cpu,
+    /// The first visible GPU (CUDA_VISIBLE_DEVICES).
+    Cuda,
+}
+
+/// Prepares libtorch, before anything else uses it: `threads` threads for one operation, one operation at a time.
+///
+/// # Errors
+/// Why the device cannot be used and what to do about it, in one line. There is no falling back: a trial that was
+/// meant for a GPU would take days.
+pub fn open(kind: Kind, threads: u16) -> Result<Device, String> {
+    if kind == Kind::Cuda {
+        cuda::open().map_err(|error| {
+            format!(
+                "libtorch's CUDA part cannot be opened: {error}; install libtorch with CUDA \
+                 (`scripts/libtorch` does where it finds an NVIDIA driver), or write `devices: {{gpus: none}}`"
+            )
+        })?;
+    }
+    tch::set_num_threads(threads.into());
+    tch::set_num_interop_threads(1);
+    match kind {
+        Kind::Cpu => Ok(Device::Cpu),
+        Kind::Cuda if Cuda::is_available() => {
+            Cuda::cudnn_set_benchmark(true);
+            // The context is made now, so that a GPU that is broken or full is known before it is given a trial.
+            let _ = tch::Tensor::f_zeros([1], (tch::Kind::Float, Device::Cuda(0)))
+                .map_err(|error| format!("the GPU takes no work: {}", super::fault::Fault::from(error)))?;
+            Ok(Device::Cuda(0))
+        }
+        Kind::Cuda => Err("libtorch sees no usable GPU: check `nvidia-smi`, that the driver is new enough for CUDA \
+                           13, and CUDA_VISIBLE_DEVICES; or write `devices: {gpus: none}`"
+            .into()),
+    }
+}
+
+/// For people: `cpu, 2 threads`.
+pub fn name(kind: Kind, threads: u16) -> String {
+    match kind {
+        Kind::Cpu => format!("cpu, {threads} thread{}", if threads == 1 { "" } else { "s" }),
+        Kind::Cuda => format!("cuda {}", tch::utils::version_cudart()),
+    }
+}

@@ -1,0 +1,81 @@
+//! How well a network does: losses and hits, added up on the device.
+
+use tch::{Device, Kind, Reduction, TchError, Tensor};
+
+use super::network::{Mode, Network};
+use super::pictures::Part;
+use super::position::Sums;
+
+/// Pictures a batch. Not a setting, since it changes no result; large enough to fill a GPU, small enough for the
+/// activations of one layer to stay in a processor's cache.
+const BATCH: u64 = 256;
+
+/// Mean cross-entropy of a softmax over the logits, as a scalar that can be differentiated.
+///
+/// # Errors
+/// libtorch's, where the device has no room.
+pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor, TchError> {
+    logits.f_cross_entropy_loss(labels, None::<&Tensor>, Reduction::Mean, -100, 0.0)
+}
+
+/// Running sums, in float64 on the device: adding to them waits for nothing.
+pub struct Tally {
+    loss: Tensor,
+    hits: Tensor,
+}
+
+impl Tally {
+    /// Goes on from these.
+    ///
+    /// # Errors
+    /// libtorch's, where the device has no room.
+    pub fn new(from: Sums, device: Device) -> Result<Tally, TchError> {
+        let scalar = |value: f64| Tensor::f_full([0; 0], value, (Kind::Double, device));
+        Ok(Tally { loss: scalar(from.loss)?, hits: scalar(from.hits)? })
+    }
+
+    /// Adds a batch by its mean loss, its logits and its labels.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn add(&mut self, loss: &Tensor, logits: &Tensor, labels: &Tensor) -> Result<(), TchError> {
+        tch::no_grad(|| {
+            let _ = self.loss.f_add_(&loss.f_to_kind(Kind::Double)?.f_mul_scalar(labels.numel() as i64)?)?;
+            let _ = self.hits.f_add_(&logits.f_argmax(1, false)?.f_eq_tensor(labels)?.f_sum(Kind::Double)?)?;
+            Ok(())
+        })
+    }
+
+    /// The sums so far. Waits for the device.
+    ///
+    /// # Errors
+    /// libtorch's: on a GPU, those of anything that was started before.
+    pub fn read(&self) -> Result<Sums, TchError> {
+        Ok(Sums { loss: self.loss.f_double_value(&[])?, hits: self.hits.f_double_value(&[])? })
+    }
+}
+
+/// Judges a network on some pictures, in evaluation mode. `interrupted` is asked after every batch; `None` if it
+/// said yes.
+///
+/// # Errors
+/// libtorch's, where the device has no room.
+pub fn evaluate(
+    network: &Network,
+    part: &Part<'_>,
+    device: Device,
+    mut interrupted: impl FnMut() -> bool,
+) -> super::fault::Result<Option<Sums>> {
+    tch::no_grad(|| {
+        let mut tally = Tally::new(Sums::default(), device)?;
+        for number in 0..part.batches(BATCH) {
+            let (pictures, labels) = part.batch(number, BATCH)?;
+            let logits = network.forward(&pictures, Mode::Evaluate)?;
+            tally.add(&cross_entropy(&logits, &labels)?, &logits, &labels)?;
+            if interrupted() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(tally.read()?))
+    })
+}
