@@ -6,6 +6,7 @@ pub mod history;
 pub mod protocol;
 pub mod random;
 pub mod recipe;
+pub mod report;
 pub mod spec;
 pub mod store;
 pub mod trial;
