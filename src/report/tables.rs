@@ -39,11 +39,7 @@ impl Tables {
         let ended = |trial: &&TrialRecord| matches!(trial.status, Status::Ended(_));
         store::replace(&layout.trials_csv(), &columns.table(history.trials.iter().filter(ended)))?;
         store::replace(&layout.epochs_csv(), &epochs_table(history))?;
-        Ok(Tables {
-            trials: Table::append(layout.trials_csv())?,
-            epochs: Table::append(layout.epochs_csv())?,
-            columns,
-        })
+        Ok(Tables { trials: Table::append(layout.trials_csv())?, epochs: Table::append(layout.epochs_csv())?, columns })
     }
 
     /// Appends an epoch. One that is trained again after an interruption appears twice until the sweep's end; the
