@@ -1,0 +1,84 @@
+//! How things are called in charts, report and terminal.
+
+use serde_json::Value;
+
+use crate::history::{Status, TrialRecord};
+use crate::trial::{Metric, Outcome, Settings};
+
+/// Where a trial stands, for people.
+pub fn status(trial: &TrialRecord) -> &'static str {
+    match &trial.status {
+        Status::Running => "running",
+        Status::Waiting => "waiting",
+        Status::Ended(Outcome::Finished) => "finished",
+        Status::Ended(Outcome::EarlyStopped) => "stopped early",
+        Status::Ended(Outcome::Diverged { .. }) => "diverged",
+        Status::Ended(Outcome::Failed { .. }) => "failed",
+    }
+}
+
+/// A setting's value: text without quotes, the rest as JSON.
+pub fn setting(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Settings in one line: `learning_rate 0.001, batch_size 64`.
+pub fn settings(settings: &Settings) -> String {
+    if settings.is_empty() {
+        return "no setting varies".into();
+    }
+    let each = settings.iter().map(|(name, value)| format!("{name} {}", setting(value)));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// A metric's name in a sentence: `validation loss`.
+pub fn metric(metric: &Metric) -> &str {
+    match metric.name.as_str() {
+        "train_loss" => "training loss",
+        "train_accuracy" => "training accuracy",
+        "train_eval_loss" => "training loss (evaluated)",
+        "train_eval_accuracy" => "training accuracy (evaluated)",
+        "val_loss" => "validation loss",
+        "val_accuracy" => "validation accuracy",
+        other => other,
+    }
+}
+
+/// A metric's value with the digits that matter: `1.4024`, `60.39 %`.
+pub fn value(name: &str, value: Option<f64>) -> String {
+    let Some(value) = value else { return "–".into() };
+    if name.ends_with("_accuracy") {
+        format!("{:.2} %", value * 100.0)
+    } else if value.abs() >= 1e5 {
+        format!("{value:.3e}")
+    } else {
+        format!("{value:.4}")
+    }
+}
+
+/// Seconds as people say them: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86400);
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..600 => format!("{minutes} min {:02} s", whole % 60),
+        600..3600 => format!("{minutes} min"),
+        3600..86400 => format!("{hours} h {:02} min", minutes % 60),
+        _ => format!("{days} d {:02} h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_two_units_at_most() {
+        let said: Vec<_> = [0.4, 59.0, 61.0, 1800.0, 12_000.0, 200_000.0, -3.0].map(duration).into();
+        assert_eq!(said, ["0 s", "59 s", "1 min 01 s", "30 min", "3 h 20 min", "2 d 07 h", "0 s"]);
+    }
+}
