@@ -1,6 +1,7 @@
 //! The sweep file: from its text to a [`Spec`] that cannot be wrong, or to all of its problems at once.
 
 mod check;
+mod inspect;
 mod kind;
 mod models;
 mod nearest;
@@ -13,6 +14,7 @@ mod recipe;
 mod sections;
 mod setting;
 
+pub use inspect::{Inspection, Kind, MOST_KINDS};
 pub use models::plain;
 pub use network::Network;
 pub use place::{Mark, Path};

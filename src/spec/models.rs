@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use serde_json::Value as Json;
+
 use super::Spec;
 use super::node::Findings;
 use super::parameters::Read;
@@ -17,31 +19,41 @@ use crate::trial::Settings;
 pub const MOST_CHECKED: u64 = 10_000;
 
 impl Spec {
-    /// The settings of each distinct network, at most [`MOST_CHECKED`], and how many there are in all. A parameter
-    /// with too many values to try each is taken at its ends.
-    pub(super) fn models(&self) -> (impl Iterator<Item = Settings>, u64) {
-        let choices = self.space.parameters.iter().find(|parameter| parameter.name == MODEL.name);
-        let mut spaces = Vec::new();
-        let mut total = 0_u64;
-        for choice in choices.map_or(vec![None], |choice| choice.distribution.samples().into_iter().map(Some).collect())
-        {
-            let mut space = Space::default();
-            let settings: Settings = choice.into_iter().map(|value| (MODEL.name.to_owned(), value)).collect();
-            let names = self.network.template(&settings).map(|template| template.names()).unwrap_or_default();
-            for Parameter { name, distribution } in &self.space.parameters {
-                let values = match settings.get(name) {
-                    Some(model) => vec![model.clone()],
-                    None if names.contains(name) => candidates(distribution),
-                    None => continue,
-                };
-                let distribution = Distribution::Categorical(values);
-                space.parameters.push(Parameter { name: name.clone(), distribution });
+    /// The settings of each distinct network, at most [`MOST_CHECKED`], and how many there are in all.
+    pub(super) fn models(&self) -> (impl Iterator<Item = Settings> + use<>, u64) {
+        let choice = self.space.parameters.iter().find(|parameter| parameter.name == MODEL.name);
+        let choices: Vec<Option<Json>> = match choice {
+            Some(choice) => choice.distribution.samples().into_iter().map(Some).collect(),
+            None => vec![None],
+        };
+        let spaces = choices.into_iter().map(|choice| {
+            let model: Settings = choice.into_iter().map(|value| (MODEL.name.to_owned(), value)).collect();
+            let names = self.network.template(&model).map(|template| template.names()).unwrap_or_default();
+            let mut space = self.part(|name| names.iter().any(|used| used == name) || name == MODEL.name);
+            for parameter in &mut space.parameters {
+                if let Some(value) = model.get(&parameter.name) {
+                    parameter.distribution = Distribution::Constant(value.clone());
+                }
             }
-            total = total.saturating_add(space.count().unwrap_or(0));
-            spaces.push(space);
+            space
+        });
+        let spaces: Vec<Space> = spaces.collect();
+        let total = spaces.iter().fold(0, |total: u64, space| total.saturating_add(space.count().unwrap_or(0)));
+        (spaces.into_iter().flat_map(points).take(MOST_CHECKED as usize), total)
+    }
+
+    /// The part of the space that has the parameters of these names. Those with too many values to try each are
+    /// taken at their ends.
+    pub(super) fn part(&self, has: impl Fn(&str) -> bool) -> Space {
+        let mut space = Space::default();
+        for Parameter { name, distribution } in self.space.parameters.iter().filter(|one| has(&one.name)) {
+            let values = match distribution.count() {
+                Some(count) if count <= MOST_CHECKED => (0..count).filter_map(|at| distribution.value(at)).collect(),
+                _ => distribution.samples(),
+            };
+            space.parameters.push(Parameter { name: name.clone(), distribution: Distribution::Categorical(values) });
         }
-        let points = spaces.into_iter().flat_map(|space| (0..MOST_CHECKED).map_while(move |at| space.point(at)));
-        (points.take(MOST_CHECKED as usize), total)
+        space
     }
 
     /// Reports what is wrong with the layers, whatever the data: `parameters` give the places of values.
@@ -85,14 +97,12 @@ impl Spec {
     }
 }
 
-fn candidates(distribution: &Distribution) -> Vec<serde_json::Value> {
-    match distribution.count() {
-        Some(count) if count <= MOST_CHECKED => (0..count).filter_map(|at| distribution.value(at)).collect(),
-        _ => distribution.samples(),
-    }
+/// The points of a finite space, at most [`MOST_CHECKED`].
+pub(super) fn points(space: Space) -> impl Iterator<Item = Settings> {
+    (0..MOST_CHECKED).map_while(move |at| space.point(at))
 }
 
 /// A value as it is written in the file.
-pub fn plain(value: &serde_json::Value) -> String {
+pub fn plain(value: &Json) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

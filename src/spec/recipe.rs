@@ -27,6 +27,11 @@ impl Spec {
         Ok(Recipe { data: chosen.data()?, layers, training: chosen.training()? })
     }
 
+    /// The pictures of the trial with these settings.
+    pub(super) fn data(&self, settings: &Settings) -> Result<Data> {
+        Chosen { spec: self, settings }.data()
+    }
+
     /// The layers of the trial with these settings, of which only those count that the model refers to.
     pub(super) fn layers(
         &self,

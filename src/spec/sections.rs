@@ -18,12 +18,12 @@ pub type Given<'a> = (&'static Setting, Node<'a>);
 
 /// Reads a section by the table of settings into `fixed`, each setting under its name as a parameter.
 pub fn section<'a>(top: &Table<'a>, section: Section, fixed: &mut Settings) -> Vec<Given<'a>> {
-    let (key, example) = match section {
-        Section::Data => ("data", "data: {set: digits}"),
-        Section::Training => ("training", "training: {epochs: 10}"),
+    let example = match section {
+        Section::Data => "data: {set: digits}",
+        Section::Training => "training: {epochs: 10}",
     };
     let mut given = Vec::new();
-    let Some(node) = top.get(key).filter(|node| !node.value.is_null()) else { return given };
+    let Some(node) = top.get(section.key()).filter(|node| !node.value.is_null()) else { return given };
     let Some(table) = node.table(example) else { return given };
     for setting in SETTINGS.iter().filter(|setting| setting.section == section && !setting.name.contains('.')) {
         if let Some(node) = table.get(setting.name) {

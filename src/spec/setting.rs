@@ -34,6 +34,16 @@ pub enum Section {
     Training,
 }
 
+impl Section {
+    /// Its key in the file.
+    pub fn key(self) -> &'static str {
+        match self {
+            Section::Data => "data",
+            Section::Training => "training",
+        }
+    }
+}
+
 /// What a setting is where the file says nothing.
 #[derive(Debug, Clone, Copy)]
 pub enum Default {
