@@ -244,3 +244,233 @@ impl Pulse {
         controller.wants_pause(self.attempt)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rand::RngExt;
+
+    use super::*;
+    use crate::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT};
+    use crate::random::{Purpose, stream};
+    use crate::recipe::{self, Layer, Padding, Recipe, Source, Training, Validation};
+    use crate::trial::{Goal, Metric, TrialId};
+
+    /// Listens, and asks for a pause at its so-manieth chance.
+    #[derive(Default)]
+    struct Script {
+        heard: Vec<FromTrainer>,
+        chances_before_pause: Option<u32>,
+    }
+
+    impl Controller for Script {
+        fn say(&mut self, message: FromTrainer) {
+            self.heard.push(message);
+        }
+
+        fn wants_pause(&mut self, _: Attempt) -> bool {
+            self.chances_before_pause.as_mut().is_some_and(|left| {
+                *left = left.saturating_sub(1);
+                *left == 0
+            })
+        }
+    }
+
+    impl Script {
+        fn pausing_after(chances: u32) -> Script {
+            Script { chances_before_pause: Some(chances), ..Script::default() }
+        }
+
+        /// What the epochs showed, but for the time they took.
+        fn epochs(&self) -> Vec<EpochMetrics> {
+            let timeless =
+                |metrics: &EpochMetrics| EpochMetrics { seconds: None, pictures_per_second: None, ..*metrics };
+            let epoch = |message: &FromTrainer| match message {
+                FromTrainer::Epoch { metrics, .. } => Some(timeless(metrics)),
+                _ => None,
+            };
+            self.heard.iter().filter_map(epoch).collect()
+        }
+
+        fn note(&self) -> Option<String> {
+            let note = |message: &FromTrainer| match message {
+                FromTrainer::Began { note, .. } => Some(note.clone()),
+                _ => None,
+            };
+            self.heard.iter().find_map(note).expect("every attempt begins")
+        }
+    }
+
+    /// Digits, and a network that has everything that chance or memory plays a part in.
+    fn order(trial: u64, folder: &Path) -> Order {
+        let layers = vec![
+            Layer::Conv { filters: 16, kernel: 3, stride: 1, padding: Padding::Same, bias: true, max_norm: Some(3.0) },
+            Layer::Relu,
+            Layer::MaxPool { size: 2, stride: 2 },
+            Layer::BatchNorm { momentum: 0.9, epsilon: 1e-3 },
+            Layer::Dropout { rate: 0.1 },
+            Layer::Flatten,
+            Layer::Dense { units: 32, bias: true, max_norm: None },
+            Layer::Relu,
+            Layer::Dropout { rate: 0.2 },
+            Layer::Dense { units: 10, bias: true, max_norm: None },
+        ];
+        let data = recipe::Data { source: Source::Digits, validation: Validation::Share(0.2), train_examples: None };
+        let training = Training {
+            epochs: 4,
+            batch_size: 100,
+            learning_rate: 0.005,
+            optimizer: recipe::Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 },
+            weight_decay: 1e-4,
+            early_stopping: None,
+            metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
+        };
+        Order {
+            attempt: Attempt { trial: TrialId(trial), number: 1 },
+            seed: 7,
+            recipe: Recipe { data, layers, training },
+            folder: folder.to_owned(),
+        }
+    }
+
+    fn run(order: &Order, script: &mut Script) -> Result<Option<Outcome>> {
+        tch::set_num_threads(1);
+        train(order, Device::Cpu, &mut Shelf::new(Device::Cpu), script)
+    }
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    /// The epochs of a trial that nothing disturbs.
+    fn undisturbed(order: &Order) -> Vec<EpochMetrics> {
+        let mut script = Script::default();
+        assert_eq!(run(order, &mut script).unwrap(), Some(Outcome::Finished));
+        script.epochs()
+    }
+
+    #[test]
+    fn digits_are_learnt() {
+        let folder = folder();
+        let epochs = undisturbed(&order(1, folder.path()));
+        let last = epochs.last().unwrap();
+        assert!(last.val_accuracy > Some(0.9) && last.train_accuracy > Some(0.9), "{last:?}");
+        assert!(last.val_loss < Some(0.35) && last.train_eval_loss < last.train_loss, "{last:?}");
+        assert!(folder.path().join(BEST_WEIGHTS).exists());
+    }
+
+    #[test]
+    fn a_trials_numbers_do_not_depend_on_what_was_trained_before() {
+        let (first, second, alone) = (folder(), folder(), folder());
+        tch::set_num_threads(1);
+        let mut shelf = Shelf::new(Device::Cpu);
+        let mut script = Script::default();
+        train(&order(1, first.path()), Device::Cpu, &mut shelf, &mut script).unwrap();
+        let before = std::mem::take(&mut script.heard).len();
+        train(&order(2, second.path()), Device::Cpu, &mut shelf, &mut script).unwrap();
+        assert_eq!((before, script.epochs()), (before, undisturbed(&order(2, alone.path()))));
+        assert_ne!(script.epochs(), undisturbed(&order(1, folder().path())));
+    }
+
+    #[test]
+    fn a_trial_that_is_paused_anywhere_again_and_again_equals_one_that_is_not() {
+        let expected = undisturbed(&order(1, folder().path()));
+        let mut random = stream(1, 0, 0, Purpose::Point);
+        for _ in 0..4 {
+            let folder = folder();
+            let order = order(1, folder.path());
+            let (mut seen, mut attempts) = (Vec::new(), 0);
+            loop {
+                // 15 batches and 4 evaluation batches an epoch: some pauses fall into the evaluation.
+                let mut script = Script::pausing_after(random.random_range(1..40));
+                let outcome = run(&order, &mut script).unwrap();
+                assert_eq!(script.note(), None);
+                seen.extend(script.epochs());
+                attempts += 1;
+                if outcome.is_some() {
+                    break;
+                }
+            }
+            assert!(attempts > 1);
+            assert_eq!(seen, expected);
+        }
+    }
+
+    /// As `kill -9` leaves it: the checkpoint of some epoch's end, while later epochs were under way.
+    #[test]
+    fn a_trial_that_was_killed_goes_on_from_its_checkpoint_and_equals_one_that_was_not() {
+        let (straight, killed) = (folder(), folder());
+        let expected = undisturbed(&order(1, straight.path()));
+        let mut script = Script::pausing_after(19 + 16);
+        assert_eq!(run(&order(1, killed.path()), &mut script).unwrap(), None);
+        // What the second epoch's pause saved is lost.
+        let previous = killed.path().join("previous.safetensors");
+        std::fs::rename(&previous, killed.path().join(LAST_CHECKPOINT)).unwrap();
+        let mut script = Script::default();
+        assert_eq!(run(&order(1, killed.path()), &mut script).unwrap(), Some(Outcome::Finished));
+        assert_eq!(script.epochs(), expected[1..]);
+        let best = |folder: &Path| std::fs::read(folder.join(BEST_WEIGHTS)).unwrap();
+        assert!(best(straight.path()) == best(killed.path()));
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_gives_way_to_the_one_before_and_that_to_the_start() {
+        let expected = undisturbed(&order(1, folder().path()));
+        let folder = folder();
+        let order = order(1, folder.path());
+        assert_eq!(run(&order, &mut Script::pausing_after(19 + 5)).unwrap(), None);
+        let last = folder.path().join(LAST_CHECKPOINT);
+        let whole = std::fs::read(&last).unwrap();
+        let mut random = stream(2, 0, 0, Purpose::Point);
+        for round in 0..40 {
+            let mut bytes = whole.clone();
+            let place = random.random_range(0..whole.len());
+            match round % 2 {
+                0 => bytes.truncate(place),
+                _ => bytes[place] ^= 1 << (place % 8),
+            }
+            std::fs::write(&last, bytes).unwrap();
+            let files = Checkpoints::new(&order);
+            let (resumed, note) = files.load(&[]);
+            let note = note.unwrap();
+            assert!(note.starts_with("last.safetensors was not used: it"), "{note}");
+            assert_eq!(resumed.map(|resumed| (resumed.position.epochs, resumed.position.step)), Some((1, 0)));
+        }
+        let mut script = Script::pausing_after(1);
+        assert_eq!(run(&order, &mut script).unwrap(), None);
+        assert!(script.note().unwrap().ends_with("going on from previous.safetensors, 1 epochs done"));
+
+        for name in ["last.safetensors", "previous.safetensors"] {
+            std::fs::write(folder.path().join(name), b"not a checkpoint").unwrap();
+        }
+        let mut script = Script::default();
+        run(&order, &mut script).unwrap();
+        assert!(script.note().unwrap().ends_with("starting again"));
+        assert_eq!(script.epochs(), expected);
+    }
+
+    #[test]
+    fn a_checkpoint_of_other_settings_is_refused() {
+        let folder = folder();
+        assert_eq!(run(&order(1, folder.path()), &mut Script::pausing_after(3)).unwrap(), None);
+        let mut other = order(1, folder.path());
+        other.recipe.training.learning_rate = 0.004;
+        let mut script = Script::pausing_after(1);
+        run(&other, &mut script).unwrap();
+        let note = script.note().unwrap();
+        assert_eq!(note, "last.safetensors was not used: it belongs to other settings; starting again");
+    }
+
+    #[test]
+    fn a_loss_that_is_no_number_ends_the_trial_as_diverged_at_its_step() {
+        let folder = folder();
+        let mut order = order(1, folder.path());
+        order.recipe.training.optimizer = recipe::Optimizer::Sgd { momentum: 0.9, nesterov: false };
+        order.recipe.training.learning_rate = 1e20;
+        match run(&order, &mut Script::default()) {
+            Err(Fault::Diverged { epoch: 1, step: 2..=3, what }) => assert_eq!(what, "training loss is NaN"),
+            other => panic!("{other:?}"),
+        }
+    }
+}

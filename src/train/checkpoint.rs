@@ -1,7 +1,8 @@
 //! A trial on the disk: `last.safetensors`, the one before it, and the best epoch's weights.
 //!
-//! The tensors are plain safetensors, for any program to read. `__metadata__` holds the rest as text: `format`,
-//! `settings` (seed, trial and recipe: another trial's file is refused), `position`, and `crc32` over all of it.
+//! The tensors are plain safetensors, for any program to read. The one entry of `__metadata__` is `sweep`, a JSON
+//! object: `format`, `settings` (seed, trial and recipe: another trial's file is refused), `position` or `best`, and
+//! `crc32` over all of that and the tensors. Equal contents are equal bytes.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::Deserialize;
+use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 use super::fault::Result;
@@ -19,6 +22,9 @@ use crate::store;
 /// Changes when an old trainer could not go on from a new file, or the other way round.
 const FORMAT: &str = "sweep checkpoint 1";
 const WEIGHTS_FORMAT: &str = "sweep weights 1";
+
+/// The entry of `__metadata__`. One, since their order is not kept.
+const HEADER: &str = "sweep";
 
 /// The checkpoint before the last, for when the last turns out to be damaged.
 const PREVIOUS_CHECKPOINT: &str = "previous.safetensors";
@@ -32,7 +38,7 @@ pub type Tensors = Vec<(String, Tensor)>;
 /// One trial's checkpoints.
 pub struct Checkpoints {
     folder: PathBuf,
-    settings: String,
+    settings: Value,
     /// What the last write took, and when it was done.
     last: Option<(Duration, Instant)>,
 }
@@ -48,8 +54,8 @@ pub struct Resumed {
 impl Checkpoints {
     /// Of the trial that is ordered. Nothing is looked at yet.
     pub fn new(order: &Order) -> Checkpoints {
-        let settings = serde_json::json!({"seed": order.seed, "trial": order.attempt.trial, "recipe": order.recipe});
-        Checkpoints { folder: order.folder.clone(), settings: settings.to_string(), last: None }
+        let settings = json!({"seed": order.seed, "trial": order.attempt.trial, "recipe": order.recipe});
+        Checkpoints { folder: order.folder.clone(), settings, last: None }
     }
 
     /// Whether enough time has passed since the last write to afford another.
@@ -63,8 +69,8 @@ impl Checkpoints {
     /// Where it cannot be written. The one before is then still there.
     pub fn save(&mut self, position: &Position, tensors: &[(String, Tensor)]) -> Result<()> {
         let started = Instant::now();
-        let position = serde_json::to_string(position).expect("sums are checked to be finite before they are saved");
-        let bytes = encode(FORMAT, &[("settings", &self.settings), ("position", &position)], tensors)?;
+        let header = json!({"format": FORMAT, "settings": self.settings, "position": position});
+        let bytes = encode(header, tensors)?;
         let (last, previous) = (self.folder.join(LAST_CHECKPOINT), self.folder.join(PREVIOUS_CHECKPOINT));
         if last.exists() {
             // A second name, so that there is a whole `last` at every moment; not all file systems can.
@@ -101,12 +107,11 @@ impl Checkpoints {
         (None, (!refused.is_empty()).then_some(note))
     }
 
-    fn accept(&self, mut file: File, expected: &[(String, Tensor)]) -> std::result::Result<Resumed, String> {
-        let mut text = |key: &str| file.metadata.remove(key).unwrap_or_default();
-        if text("settings") != self.settings {
+    fn accept(&self, file: File, expected: &[(String, Tensor)]) -> std::result::Result<Resumed, String> {
+        if file.header["settings"] != self.settings {
             return Err("it belongs to other settings".into());
         }
-        let position = serde_json::from_str(&text("position")).map_err(|error| error.to_string())?;
+        let position = Position::deserialize(&file.header["position"]).map_err(|error| error.to_string())?;
         for (name, tensor) in expected {
             let fits = |found: &Tensor| found.size() == tensor.size() && found.kind() == tensor.kind();
             if !file.tensors.get(name).is_some_and(fits) {
@@ -121,15 +126,15 @@ impl Checkpoints {
     /// # Errors
     /// Where it cannot be written.
     pub fn save_best(&self, position: &Position, tensors: &[(String, Tensor)]) -> Result<()> {
-        let best = serde_json::to_string(&position.best).expect("metrics are finite");
-        let bytes = encode(WEIGHTS_FORMAT, &[("settings", &self.settings), ("best", &best)], tensors)?;
+        let header = json!({"format": WEIGHTS_FORMAT, "settings": self.settings, "best": position.best});
+        let bytes = encode(header, tensors)?;
         Ok(store::replace(&self.folder.join(BEST_WEIGHTS), &bytes)?)
     }
 }
 
 /// A checkpoint's contents, its checksum found right.
 struct File {
-    metadata: HashMap<String, String>,
+    header: Value,
     tensors: HashMap<String, Tensor>,
 }
 
@@ -141,7 +146,7 @@ struct Encoded {
     bytes: Vec<u8>,
 }
 
-fn encode(format: &str, texts: &[(&str, &str)], tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
+fn encode(mut header: Value, tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
     let mut encoded = Vec::new();
     for (name, tensor) in tensors {
         let kind = match tensor.f_kind()? {
@@ -162,10 +167,8 @@ fn encode(format: &str, texts: &[(&str, &str)], tensors: &[(String, Tensor)]) ->
             (tensor.name.as_str(), view.expect("the bytes are as many as the shape says"))
         })
         .collect();
-    let mut metadata: HashMap<String, String> =
-        texts.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
-    metadata.insert("format".into(), format.into());
-    metadata.insert("crc32".into(), checksum(&metadata, views.clone()));
+    header["crc32"] = checksum(&header, views.clone()).into();
+    let metadata = HashMap::from([(HEADER.to_owned(), header.to_string())]);
     Ok(safetensors::serialize(views, Some(metadata)).expect("names are unique and the header is small"))
 }
 
@@ -177,15 +180,15 @@ fn read(path: &Path) -> std::result::Result<Option<File>, String> {
         Err(error) => return Err(error.to_string()),
     };
     let damaged = |what: &dyn std::fmt::Display| format!("it is damaged ({what})");
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(&error))?;
-    let mut metadata = header.metadata().clone().unwrap_or_default();
-    let format = metadata.get("format").map_or("none", String::as_str);
-    if format != FORMAT {
-        return Err(format!("its format is `{format}`, this trainer's is `{FORMAT}`"));
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(&error))?;
+    let text = metadata.metadata().as_ref().and_then(|metadata| metadata.get(HEADER)).map_or("{}", String::as_str);
+    let mut header: Value = serde_json::from_str(text).map_err(|error| damaged(&error))?;
+    if header["format"] != FORMAT {
+        return Err(format!("its format is {}, this trainer's is \"{FORMAT}\"", header["format"]));
     }
     let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(&error))?;
-    let written = metadata.remove("crc32").unwrap_or_default();
-    if written != checksum(&metadata, file.iter().collect()) {
+    let written = header.as_object_mut().and_then(|header| header.shift_remove("crc32"));
+    if written != Some(checksum(&header, file.iter().collect()).into()) {
         return Err(damaged(&"its checksum is wrong"));
     }
     let mut tensors = HashMap::new();
@@ -198,21 +201,17 @@ fn read(path: &Path) -> std::result::Result<Option<File>, String> {
         let tensor = Tensor::f_from_data_size(view.data(), &shape, kind).map_err(|error| error.to_string())?;
         tensors.insert(name.to_owned(), tensor);
     }
-    Ok(Some(File { metadata, tensors }))
+    Ok(Some(File { header, tensors }))
 }
 
-/// CRC-32 over texts and tensors, each in the order of their names.
-fn checksum(metadata: &HashMap<String, String>, mut tensors: Vec<(&str, TensorView<'_>)>) -> String {
+/// CRC-32 over the header, which holds none yet, and the tensors in the order of their names.
+fn checksum(header: &Value, mut tensors: Vec<(&str, TensorView<'_>)>) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
-    let mut texts: Vec<_> = metadata.iter().collect();
-    texts.sort();
-    for (key, text) in texts {
-        hasher.update(format!("{key}={text}\n").as_bytes());
-    }
+    hasher.update(header.to_string().as_bytes());
     tensors.sort_by_key(|(name, _)| *name);
     for (name, view) in tensors {
         hasher.update(format!("{name} {:?} {:?}\n", view.dtype(), view.shape()).as_bytes());
         hasher.update(view.data());
     }
-    format!("{:08x}", hasher.finalize())
+    hasher.finalize()
 }

@@ -306,11 +306,11 @@ mod tests {
         let draws = Draws::new(7, 1, 1, 0, Device::Cpu);
         // Mean 2, variance over n 1.
         let xs = Tensor::from_slice(&[1.0f32, 3.0]).view([1, 1, 1, 2]);
-        network.forward(&xs, Mode::Train(draws)).unwrap();
+        let _ = network.forward(&xs, Mode::Train(draws)).unwrap();
         let near = |index: usize, value: f64| (network.buffers[index].1.double_value(&[0]) - value).abs() < 1e-5;
         assert!(near(0, 0.2) && near(1, 1.0));
         let network = Network::new(input, &[Layer::Flatten, layers[0]], 7, 1, Device::Cpu).unwrap();
-        network.forward(&xs, Mode::Train(draws)).unwrap();
+        let _ = network.forward(&xs, Mode::Train(draws)).unwrap();
         assert!((network.buffers[1].1.double_value(&[0]) - 0.9).abs() < 1e-5);
     }
 

@@ -159,3 +159,91 @@ impl Header {
 fn invalid(rule: impl Into<String>) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, rule.into())
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A `.npy` file of version 1.
+    pub(in super::super) fn npy(code: &str, fortran: bool, shape: &str, elements: &[u8]) -> Vec<u8> {
+        let order = if fortran { "True" } else { "False" };
+        let header = format!("{{'descr': '{code}', 'fortran_order': {order}, 'shape': {shape}, }}");
+        let length = (header.len() + 1 + 10).next_multiple_of(64) - 10;
+        let mut file = b"\x93NUMPY\x01\x00".to_vec();
+        file.extend((length as u16).to_le_bytes());
+        file.extend(format!("{header:<width$}\n", width = length - 1).bytes());
+        file.extend(elements);
+        file
+    }
+
+    fn values(file: &[u8]) -> io::Result<Vec<f64>> {
+        let mut reader = file;
+        let header = Header::read(&mut reader)?;
+        let mut values = Vec::new();
+        header.values(&mut reader, |value| {
+            values.push(value);
+            Ok::<_, io::Error>(())
+        })?;
+        Ok(values)
+    }
+
+    #[test]
+    fn every_type_of_number_is_read_in_either_byte_order() {
+        let cases: [(&str, &[u8], f64); 12] = [
+            ("|b1", &[1], 1.0),
+            ("|u1", &[200], 200.0),
+            ("|i1", &[0xff], -1.0),
+            ("<u2", &[1, 2], 513.0),
+            (">u2", &[2, 1], 513.0),
+            ("<i2", &[0xfe, 0xff], -2.0),
+            ("<i4", &[0, 0, 0, 0x80], -2_147_483_648.0),
+            ("<u4", &[0xff; 4], 4_294_967_295.0),
+            (">i8", &[0xff; 8], -1.0),
+            ("<u8", &[7, 0, 0, 0, 0, 0, 0, 0], 7.0),
+            ("<f4", &0.5_f32.to_le_bytes(), 0.5),
+            (">f8", &(-0.1_f64).to_be_bytes(), -0.1),
+        ];
+        for (code, bytes, expected) in cases {
+            assert_eq!(values(&npy(code, false, "(1,)", bytes)).unwrap(), [expected], "{code}");
+        }
+    }
+
+    #[test]
+    fn headers_are_read_whatever_the_order_of_their_keys() {
+        let header = Header::parse("{'shape': (2L, 3L), 'fortran_order': True, 'descr':'<f4'}\n").unwrap();
+        assert_eq!((header.shape, header.fortran, header.kind, header.size), (vec![2, 3], true, Kind::Float, 4));
+        assert!(Header::parse("{'descr': '|u1', 'fortran_order': False, 'shape': ()}").unwrap().shape.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_plain_numbers_is_refused() {
+        for descr in ["'<f2'", "'|O'", "'<U5'", "[('a', '<f4')]", "'<c8'"] {
+            let text = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': (1,)}}");
+            assert!(Header::parse(&text).is_err(), "{descr}");
+        }
+    }
+
+    #[test]
+    fn a_long_array_comes_in_one_piece() {
+        let elements: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+        let values = values(&npy("<u4", false, "(100, 1000)", &elements)).unwrap();
+        assert!(values.iter().enumerate().all(|(index, value)| *value == index as f64) && values.len() == 100_000);
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_an_error_and_never_a_panic(
+            mut bytes in prop::collection::vec(any::<u8>(), 0..200), text in ".{0,80}", cut in 0..140_usize
+        ) {
+            let whole = npy("<i4", false, "(1, 2)", &[0; 8]);
+            prop_assert!(values(&whole[..cut.min(whole.len() - 1)]).is_err());
+            let _ = values(&bytes);
+            bytes.splice(0..0, whole[..10].iter().copied());
+            let _ = values(&bytes);
+            let _ = Header::parse(&format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({text})}}"));
+            let _ = Header::parse(&text);
+        }
+    }
+}
