@@ -1,9 +1,8 @@
 //! `sweep gpus`
 
-use std::io::Write;
+use comfy_table::{Table, presets::NOTHING};
 
-use comfy_table::{Table, presets};
-
+use super::output;
 use super::surroundings::Surroundings;
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::{SlotDevice, cpu_slots};
@@ -41,13 +40,13 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         visible.iter().map(|gpu| format!("gpu:{}", gpu.index)).collect()
     };
     let reason = found.as_ref().err().map(String::as_str);
-    let mut out = std::io::stdout().lock();
     let text = if args.json {
         serde_json::to_string_pretty(&Seen { reason, gpus: all, slots }).expect("its fields have text for keys")
     } else {
         describe(all, reason, &slots, variable.as_deref(), surroundings.cores())
     };
-    super::written(writeln!(out, "{text}"))
+    output::print(&text)?;
+    Ok(Exit::Success)
 }
 
 fn describe(gpus: &[Gpu], reason: Option<&str>, slots: &[String], variable: Option<&str>, cores: u32) -> String {
@@ -57,7 +56,7 @@ fn describe(gpus: &[Gpu], reason: Option<&str>, slots: &[String], variable: Opti
         None if gpus.is_empty() => text += "No GPU: the driver counts none.\n",
         None => {
             let mut table = Table::new();
-            table.load_preset(presets::NOTHING).set_header(["slot", "GPU", "UUID", "memory", "load", "processes"]);
+            table.load_style(NOTHING).set_header(["slot", "GPU", "UUID", "memory", "load", "processes"]);
             for gpu in gpus {
                 let gigabytes = |bytes: u64| bytes as f64 / f64::from(1 << 30);
                 table.add_row([

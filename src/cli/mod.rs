@@ -1,8 +1,10 @@
 //! The command line: what was typed, made into what is meant. One file a subcommand.
 
 mod gpus;
-mod opened;
+pub mod opened;
+pub mod output;
 mod plan;
+mod plot;
 mod report;
 mod resume;
 mod run;
@@ -10,6 +12,7 @@ mod running;
 mod show;
 mod status;
 pub mod surroundings;
+pub mod sweep_file;
 
 use clap::{CommandFactory, Parser, Subcommand};
 

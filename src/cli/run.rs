@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::running::{self, Options};
+use super::running::Options;
 use super::surroundings::Surroundings;
+use super::sweep_file::SweepFile;
 use crate::error::{Error, Exit, Result};
-use crate::history::History;
-use crate::spec::Spec;
+use crate::history::{Entry, FORMAT, History};
+use crate::spec::is_folder_name;
 use crate::store::{self, Journal, Layout};
 
 /// Options of `sweep run`.
@@ -32,39 +33,40 @@ pub struct Args {
 
 /// Runs a sweep from its beginning.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
-    let path = surroundings.folder.join(&args.file);
-    let text = super::opened::sweep_file_text(&path)?;
-    let base = path.parent().unwrap_or(&surroundings.folder).to_owned();
-    let (mut spec, notes) = Spec::read(&text, &args.file.display().to_string(), &base)?;
+    let SweepFile { text, mut spec, notes, .. } = SweepFile::open(&args.file, surroundings)?;
     for note in notes {
         eprintln!("note: {note}");
     }
     if let Some(name) = &args.name {
-        spec.name = crate::spec::folder_name(name).map_err(|rule| {
-            Error::new(Exit::Usage, format!("--name {name}: {rule}"))
-        })?;
-    }
-    spec.inspect()?;
-    let layout = Layout::new(surroundings.folder.join(&args.results).join(&spec.name));
-    if layout.journal().exists() {
-        return Err(already_begun(&layout, &spec, surroundings));
-    }
-    std::fs::create_dir_all(layout.root())
-        .map_err(|error| Error::storage(format!("{} cannot be made", layout.root().display()), error))?;
-    let first = running::first_entry(&spec, &base);
-    let begin = |layout: &Layout| {
-        if layout.journal().exists() {
-            return Err(Error::new(Exit::Usage, format!("{} has just begun elsewhere", layout.root().display())));
+        if !is_folder_name(name) {
+            return Err(Error::new(Exit::Usage, format!("--name {name}: this cannot name a folder"))
+                .hint("use letters, digits, `-`, `_` and `.`, a letter or digit first"));
         }
+        spec.name.clone_from(name);
+    }
+    let layout = Layout::new(surroundings.folder.join(&args.results).join(&spec.name));
+    let untouched = |layout: &Layout| if layout.journal().exists() { Err(begun(layout, surroundings)) } else { Ok(()) };
+    untouched(&layout)?;
+    let first = Entry::Sweep {
+        format: FORMAT,
+        version: env!("CARGO_PKG_VERSION").into(),
+        name: spec.name.clone(),
+        at: surroundings.now(),
+        base: spec.base.clone(),
+    };
+    let begin = |layout: &Layout| {
+        // Another controller may have begun it in the meantime; now that the lock is ours, none can.
+        untouched(layout)?;
         store::replace(&layout.sweep_file(), text.as_bytes())?;
         let mut history = History::default();
         history.apply(&first).expect("the first entry has this version's format");
         Ok((history, Journal::create(layout, &first)?))
     };
-    args.options.go(surroundings, layout.clone(), spec, begin, false)
+    args.options.go(surroundings, layout, spec, begin, false)
 }
 
-fn already_begun(layout: &Layout, spec: &Spec, surroundings: &Surroundings) -> Error {
+/// The error that a sweep is there already.
+fn begun(layout: &Layout, surroundings: &Surroundings) -> Error {
     let folder = surroundings.short(layout.root());
     let state = match store::read(layout) {
         Ok((history, _)) if history.complete => format!("has been run: all {} trials are done", history.trials.len()),
@@ -74,9 +76,7 @@ fn already_begun(layout: &Layout, spec: &Spec, surroundings: &Surroundings) -> E
         }
         Err(error) => format!("has begun ({error})"),
     };
-    Error::new(Exit::Usage, format!("{} {state}", folder.display())).hint(format!(
-        "go on with `sweep resume {}`, or start another with `--name {}-2`",
-        folder.display(),
-        spec.name
-    ))
+    let another = format!("{}-2", folder.file_name().unwrap_or_default().to_string_lossy());
+    Error::new(Exit::Usage, format!("{} {state}", folder.display()))
+        .hint(format!("go on with `sweep resume {}`, or start another with `--name {another}`", folder.display()))
 }

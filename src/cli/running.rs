@@ -1,14 +1,15 @@
 //! What `run` and `resume` share: options of a running sweep, the trainer's place, the summary at the end.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use super::output;
 use super::surroundings::{Surroundings, now};
 use crate::agent::{self, SlotDevice, gpu};
 use crate::engine::{self, Setup};
 use crate::error::{Error, Exit, Result};
-use crate::history::{Entry, History};
+use crate::history::History;
 use crate::progress::{self, Screen, describe};
 use crate::spec::{Gpus, Spec};
 use crate::store::{Journal, Layout, Lock};
@@ -83,6 +84,8 @@ impl Options {
         let slots = self.slots(&spec, surroundings)?;
         let trainer = self.trainer(surroundings)?;
         let holder = format!("process {} on {}", std::process::id(), surroundings.host());
+        std::fs::create_dir_all(layout.root())
+            .map_err(|error| Error::storage(format!("{} cannot be made", layout.root().display()), error))?;
         let _lock = Lock::take(&layout, &holder)?;
         let (history, journal) = begin(&layout)?;
         let screen = self.screen(surroundings);
@@ -100,7 +103,7 @@ impl Options {
         };
         let history = engine::run(setup)?;
         if !matches!(self.progress, Progress::Json | Progress::None) {
-            println!("{}", summary(&history, &spec, &layout, surroundings));
+            output::print(&summary(&history, &spec, &layout, surroundings))?;
         }
         Ok(if !history.complete {
             Exit::Interrupted
@@ -138,15 +141,4 @@ fn summary(history: &History, spec: &Spec, layout: &Layout, surroundings: &Surro
         text += &format!("\nGo on with: sweep resume {}", folder.display());
     }
     text
-}
-
-/// The first entry of a new sweep's journal.
-pub fn first_entry(spec: &Spec, base: &Path) -> Entry {
-    Entry::Sweep {
-        format: crate::history::FORMAT,
-        version: env!("CARGO_PKG_VERSION").into(),
-        name: spec.name.clone(),
-        at: now(),
-        base: base.to_owned(),
-    }
 }

@@ -143,8 +143,19 @@ impl Engine {
         let complete = self.scheduler.is_complete();
         self.journal.write(&[Entry::Left { at: (self.clock)(), complete }], true)?;
         self.screen.finish();
-        self.views.close(&self.layout, &self.spec, self.scheduler.history())?;
-        self.conclude(complete)
+        let Engine { views, scheduler, layout, spec, .. } = self;
+        views.close(&layout, &spec, scheduler.history())?;
+        let given_up = scheduler.slots().iter().find_map(|slot| match &slot.state {
+            State::Out { reason } => Some((&slot.name, reason)),
+            _ => None,
+        });
+        match given_up {
+            Some((slot, reason)) if !complete && !scheduler.interrupted() => {
+                Err(Error::new(Exit::NoTrainer, format!("no slot is left to train on; {slot}: {reason}"))
+                    .hint(format!("once that is mended: sweep resume {}", layout.root().display())))
+            }
+            _ => Ok(scheduler.into_history()),
+        }
     }
 
     /// Does what the scheduler wants: first all that the journal must know, then, in order, the rest.
@@ -160,7 +171,7 @@ impl Engine {
                 self.views.entry(entry, self.scheduler.history())?;
                 self.screen.entry(entry, &self.scheduler, &self.spec);
             }
-            self.views.flush()?;
+            self.views.flush();
         }
         for action in actions {
             match action {
@@ -211,19 +222,5 @@ impl Engine {
 
     fn now(&self) -> Now {
         Now { unix: (self.clock)(), since: self.began.elapsed() }
-    }
-
-    fn conclude(self, complete: bool) -> Result<History> {
-        let out = self.scheduler.slots().iter().find_map(|slot| match &slot.state {
-            State::Out { reason } => Some((slot.name.clone(), reason.clone())),
-            _ => None,
-        });
-        match out {
-            Some((slot, reason)) if !complete && !self.scheduler.interrupted() => {
-                Err(Error::new(Exit::NoTrainer, format!("no slot is left to train on; {slot}: {reason}"))
-                    .hint(format!("once that is mended: sweep resume {}", self.layout.root().display())))
-            }
-            _ => Ok(self.scheduler.into_history()),
-        }
     }
 }

@@ -47,8 +47,8 @@ impl Views {
     }
 
     /// Hands the rows to the kernel.
-    pub fn flush(&mut self) -> Result<()> {
-        self.tables.flush()
+    pub fn flush(&mut self) {
+        self.tables.flush();
     }
 
     /// Waits for the charts that are due, and writes everything that sums up the sweep.

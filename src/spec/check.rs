@@ -204,9 +204,17 @@ fn metric(table: &Table) -> Metric {
     metric
 }
 
+/// Whether a folder can be named so everywhere, and a path cannot be made of it.
+pub fn is_folder_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.chars().all(usable) && name.len() <= LONGEST_NAME
+}
+
+fn usable(char: char) -> bool {
+    char.is_ascii_alphanumeric() || "._-".contains(char)
+}
+
 /// The sweep's name, which names a folder: as written, or the file's name without its ending.
 fn name(table: &Table, file: &str) -> String {
-    let usable = |char: char| char.is_ascii_alphanumeric() || "._-".contains(char);
     let Some(node) = table.get("name") else {
         let stem = Folder::new(file).file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
         let name: String = stem.chars().map(|char| if usable(char) { char } else { '-' }).take(LONGEST_NAME).collect();
@@ -214,8 +222,7 @@ fn name(table: &Table, file: &str) -> String {
         return if name.is_empty() { "sweep".to_owned() } else { name.to_owned() };
     };
     let name = node.take(Kind::Text, "the name of the sweep's folder").map(|name| plain(&name)).unwrap_or_default();
-    let starts = name.starts_with(|first: char| first.is_ascii_alphanumeric());
-    if !name.is_empty() && (!starts || !name.chars().all(usable) || name.len() > LONGEST_NAME) {
+    if !name.is_empty() && !is_folder_name(&name) {
         let rule = format!("names a folder, and {} cannot", show(node.value));
         node.wrong(rule, format!("use letters, digits, `.`, `_` and `-`, {LONGEST_NAME} at most, no space"));
     }

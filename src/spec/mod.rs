@@ -15,6 +15,7 @@ mod sections;
 mod setting;
 
 pub use inspect::{Inspection, Kind, MOST_KINDS};
+pub use check::is_folder_name;
 pub use models::plain;
 pub use network::Network;
 pub use place::{Mark, Path};

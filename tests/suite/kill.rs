@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
+use sweep::random::{Purpose, stream};
 
 use crate::world::{World, processes_naming, wait_until};
 
@@ -45,7 +46,7 @@ fn a_sweep_that_is_killed_fifty_times_equals_one_that_was_left_alone() {
     let options = "--progress none --trainer trainer";
     world.expect(&format!("run digits.yaml --name whole {options}"), 0);
 
-    let mut random = rand::rngs::StdRng::seed_from_u64(11);
+    let mut random = stream(11, 0, 0, Purpose::Point);
     let mut kills = 0;
     let mut sweeps = 0;
     while kills < KILLS {
@@ -98,7 +99,10 @@ fn assert_equals_whole(world: &World, name: &str) {
     assert_eq!(ends.len(), 8);
     assert!(ends.values().all(|times| *times == 1), "{name}: a trial ended twice: {ends:?}");
 
-    let kept = |file: &str| (1..=8).filter(|n| world.path(&format!("results/{name}/trials/{n:04}/{file}")).exists());
-    assert_eq!(kept("best.safetensors").count(), 3, "{name}: keep_best is 3");
-    assert_eq!(kept("last.safetensors").count(), 0, "{name}: checkpoints go when their trial ends");
+    let kept = |file: &str| {
+        let is_there = |trial: &u32| world.path(&format!("results/{name}/trials/{trial:04}/{file}")).exists();
+        (1..=8).filter(is_there).count()
+    };
+    assert_eq!(kept("best.safetensors"), 3, "{name}: keep_best is 3");
+    assert_eq!(kept("last.safetensors"), 0, "{name}: checkpoints go when their trial ends");
 }

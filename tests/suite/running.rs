@@ -68,8 +68,7 @@ fn an_interrupted_sweep_saves_says_so_and_goes_on() {
     for signal in [Signal::INT, Signal::TERM] {
         let world = World::new();
         world.write("long.yaml", &sweep(40));
-        let controller = world.sweep("run long.yaml --progress plain").stdout(std::process::Stdio::piped());
-        let mut controller = controller.spawn().expect("sweep can be started");
+        let mut controller = world.sweep("run long.yaml --progress none").spawn().expect("sweep can be started");
         let journal = || std::fs::read_to_string(world.path("results/long/journal.jsonl")).unwrap_or_default();
         wait_until("epochs are reported", Duration::from_secs(60), || journal().contains("\"epoch\":3,"));
         let status = world.expect("status results/long", 0);
