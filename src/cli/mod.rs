@@ -5,6 +5,7 @@ mod report;
 mod show;
 mod status;
 pub mod surroundings;
+pub mod sweep_file;
 
 use clap::{Parser, Subcommand};
 
