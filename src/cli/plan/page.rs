@@ -150,7 +150,7 @@ fn title(kind: &Kind) -> String {
     };
     match kind.networks {
         1 => names,
-        networks => format!("{names} ({}, of different dropout)", number(networks, "network")),
+        networks => format!("{names} ({} that differ in dropout)", number(networks, "network")),
     }
 }
 
