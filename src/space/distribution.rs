@@ -1,7 +1,12 @@
 //! The values that one parameter can take, and how they are drawn. The words and their meaning are W&B Sweeps'.
 
+use std::fmt;
+
 use rand::{Rng, RngExt};
 use serde_json::Value;
+
+/// Values of a list that are shown.
+const MOST_SHOWN: usize = 12;
 
 /// What a parameter can be. A further one is a variant here and a name in `spec/parameters.rs`.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,6 +130,30 @@ impl Distribution {
             Uniform { .. } | LogUniformValues { .. } => true,
             Steps { first, step, .. } => first.fract() != 0.0 || step.fract() != 0.0,
             QUniform { q, .. } => q.fract() != 0.0,
+        }
+    }
+}
+
+impl fmt::Display for Distribution {
+    /// `0.1, 0.2`, `1 to 9 in steps of 2`, `1e-5 to 0.1, log-uniform`; only the ends of a long list.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        match self {
+            Constant(value) => f.write_str(&plain(value)),
+            Categorical(values) if values.len() > MOST_SHOWN => {
+                let (first, last) = (&values[..MOST_SHOWN - 2], &values[values.len() - 1]);
+                let first: Vec<_> = first.iter().map(plain).collect();
+                write!(f, "{}, … {}", first.join(", "), plain(last))
+            }
+            Categorical(values) => f.write_str(&values.iter().map(plain).collect::<Vec<_>>().join(", ")),
+            IntUniform { min, max } => write!(f, "{min} to {max}, whole"),
+            Steps { first, step, count } => {
+                let last = self.value(count.saturating_sub(1)).unwrap_or_default();
+                write!(f, "{first} to {last} in steps of {step}")
+            }
+            Uniform { min, max } => write!(f, "{min:?} to {max:?}"),
+            LogUniformValues { min, max } => write!(f, "{min:?} to {max:?}, each decade alike"),
+            QUniform { min, max, q } => write!(f, "{min} to {max}, rounded to steps of {q}"),
         }
     }
 }

@@ -143,11 +143,16 @@ impl Spec {
         let (points, total) = self.models();
         let mut seen = HashSet::new();
         for settings in points {
-            // What is wrong whatever the data was found when the file was read.
-            let Ok(Ok(layers)) = self.layers(&settings, classes) else { continue };
-            let fault = match shapes(inspection.data.shape, &layers) {
-                Err(fault) => Some((format!("layer {} of the network: {}", fault.layer + 1, fault.rule), fault.remedy)),
-                Ok(summary) => {
+            let Ok(layers) = self.layers(&settings, classes) else { continue };
+            let fault = match layers.map(|layers| shapes(inspection.data.shape, &layers)) {
+                // Every value was tried when the file was read: this comes of a combination.
+                Err(faults) => {
+                    faults.into_iter().next().map(|fault| (format!("{}, {}", fault.rule, fault.value), fault.remedy))
+                }
+                Ok(Err(fault)) => {
+                    Some((format!("layer {} of the network: {}", fault.layer + 1, fault.rule), fault.remedy))
+                }
+                Ok(Ok(summary)) => {
                     let end = summary.rows.last().map(|row| row.output);
                     inspection.parameters = widened(inspection.parameters, summary.parameters);
                     inspection.activations = inspection.activations.max(summary.activations);

@@ -1,6 +1,7 @@
 //! The sweep file: from its text to a [`Spec`] that cannot be wrong, or to all of its problems at once.
 
 mod check;
+mod estimate;
 mod inspect;
 mod kind;
 mod models;
@@ -14,6 +15,7 @@ mod recipe;
 mod sections;
 mod setting;
 
+pub use estimate::Estimate;
 pub use inspect::{Inspection, Kind, MOST_KINDS};
 pub use check::is_folder_name;
 pub use models::plain;

@@ -21,12 +21,19 @@ pub const MOST_CHECKED: u64 = 10_000;
 impl Spec {
     /// The settings of each distinct network, at most [`MOST_CHECKED`], and how many there are in all.
     pub(super) fn models(&self) -> (impl Iterator<Item = Settings> + use<>, u64) {
+        let spaces = self.model_spaces();
+        let total = spaces.iter().fold(0, |total: u64, space| total.saturating_add(space.count().unwrap_or(0)));
+        (spaces.into_iter().flat_map(points).take(MOST_CHECKED as usize), total)
+    }
+
+    /// For each network that the file can mean, the part of the space that it depends on.
+    fn model_spaces(&self) -> Vec<Space> {
         let choice = self.space.parameters.iter().find(|parameter| parameter.name == MODEL.name);
         let choices: Vec<Option<Json>> = match choice {
             Some(choice) => choice.distribution.samples().into_iter().map(Some).collect(),
             None => vec![None],
         };
-        let spaces = choices.into_iter().map(|choice| {
+        let space_of = |choice: Option<Json>| {
             let model: Settings = choice.into_iter().map(|value| (MODEL.name.to_owned(), value)).collect();
             let names = self.network.template(&model).map(|template| template.names()).unwrap_or_default();
             let mut space = self.part(|name| names.iter().any(|used| used == name) || name == MODEL.name);
@@ -36,10 +43,8 @@ impl Spec {
                 }
             }
             space
-        });
-        let spaces: Vec<Space> = spaces.collect();
-        let total = spaces.iter().fold(0, |total: u64, space| total.saturating_add(space.count().unwrap_or(0)));
-        (spaces.into_iter().flat_map(points).take(MOST_CHECKED as usize), total)
+        };
+        choices.into_iter().map(space_of).collect()
     }
 
     /// The part of the space that has the parameters of these names. Those with too many values to try each are
@@ -56,12 +61,13 @@ impl Spec {
         space
     }
 
-    /// Reports what is wrong with the layers, whatever the data: `parameters` give the places of values.
+    /// Reports what is wrong with the layers, whatever the data: `parameters` give the places of values. Tries every
+    /// value once, in the company of the others' first ones; all combinations are [`Spec::inspect`]'s matter.
     pub(super) fn check_layers(&self, parameters: &[Read], findings: &Findings) {
         let mut seen = HashSet::new();
-        // Enough for any data: how many classes there are changes no layer's validity.
+        // How many classes there are changes no layer's validity.
         let classes = self.classes.unwrap_or(2);
-        for settings in self.models().0 {
+        for settings in self.one_by_one() {
             let Ok(Err(faults)) = self.layers(&settings, classes) else { continue };
             for fault in faults {
                 let problem = self.fault(&fault, &settings, parameters, findings);
@@ -70,6 +76,24 @@ impl Spec {
                 }
             }
         }
+    }
+
+    /// Settings of networks in which every value occurs, for every preset: the first point of the space, then each
+    /// parameter in turn through its other values.
+    fn one_by_one(&self) -> Vec<Settings> {
+        let mut all = Vec::new();
+        for space in self.model_spaces() {
+            let Some(first) = space.point(0) else { continue };
+            for Parameter { name, distribution } in &space.parameters {
+                for value in distribution.samples().into_iter().skip(1).take(MOST_CHECKED as usize) {
+                    let mut settings = first.clone();
+                    settings.insert(name.clone(), value);
+                    all.push(settings);
+                }
+            }
+            all.push(first);
+        }
+        all
     }
 
     /// A fault of the network as a problem of the file: at the value of the parameter or setting that causes it, or
