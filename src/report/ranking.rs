@@ -120,6 +120,17 @@ impl Counts {
     }
 }
 
+/// The settings that trials have, in the order in which trials brought them.
+pub fn setting_names(history: &History) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in history.trials.iter().flat_map(|trial| trial.settings.keys()) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
 /// Trials of equal settings, with different seeds.
 #[derive(Debug)]
 pub struct Group<'a> {
@@ -131,8 +142,8 @@ pub struct Group<'a> {
     pub metric: Spread,
     /// Of the validation accuracy there.
     pub accuracy: Option<Spread>,
-    /// Of the loss gap there.
-    pub loss_gap: Option<Spread>,
+    /// Of the accuracy gap there.
+    pub accuracy_gap: Option<Spread>,
 }
 
 /// Mean and standard deviation.
@@ -179,7 +190,7 @@ pub fn groups<'a>(ranking: &Ranking<'a>, metric: &Metric) -> Vec<Group<'a>> {
             trials,
             metric: value,
             accuracy: spread(&|epoch| epoch.val_accuracy),
-            loss_gap: spread(&EpochMetrics::loss_gap),
+            accuracy_gap: spread(&EpochMetrics::accuracy_gap),
         });
     }
     groups.sort_by(|a, b| match metric.goal {

@@ -140,3 +140,17 @@ pub fn many(count: u64) -> History {
     }
     apply(&entries)
 }
+
+/// A sweep whose every text tries to be markup.
+pub fn hostile() -> History {
+    let settings = settings(json!({
+        "<script>alert('name')</script>": "</td><script>alert('value')</script>", "a|b": "x|y\n| z |",
+        "list": ["<img src=x onerror=alert(1)>", "\"'&"], "\u{1b}[31mred": "![x](https://example.com/x.png)",
+    }));
+    let mut entries = beginning("<script>alert('sweep')</script>");
+    entries.extend(attempt(1, 1, &settings, 0, 3));
+    entries.push(ended(1, 1, Outcome::Finished));
+    entries.extend(attempt(2, 1, &settings, 0, 1));
+    entries.push(ended(2, 1, Outcome::Failed { error: "<script>alert('error')</script>\n\u{1b}[2J".into() }));
+    apply(&entries)
+}

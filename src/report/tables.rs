@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::ranking::setting_names;
 use crate::error::{Error, Exit, Result};
 use crate::history::{History, Status, TrialRecord};
 use crate::spec::Spec;
@@ -117,11 +118,7 @@ struct Columns {
 
 impl Columns {
     fn new(spec: &Spec, history: &History) -> Columns {
-        let mut columns = Columns { settings: Vec::new(), seed: spec.seed, metric: spec.metric.clone() };
-        for trial in &history.trials {
-            columns.learn(&trial.settings);
-        }
-        columns
+        Columns { settings: setting_names(history), seed: spec.seed, metric: spec.metric.clone() }
     }
 
     /// Whether a setting was new.
