@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
-use super::ranking::{Place, Ranking, groups, setting_names};
+use super::ranking::{Ranking, groups, setting_names};
 use super::summary::Summary;
 use super::words;
 use crate::history::{History, TrialRecord};
 use crate::spec::Spec;
+use crate::trial::{EpochMetrics, Settings, TrialId};
 
 /// The report in Markdown (GitHub's kind). Links lead into the sweep's folder.
 pub fn page(spec: &Spec, history: &History) -> String {
@@ -32,7 +33,7 @@ pub fn page(spec: &Spec, history: &History) -> String {
         page += &settings_table(spec, history, &ranking);
     }
     let _ = writeln!(page, "## Trials\n\nMetrics are those of the best epoch; accuracy gaps are in points.\n");
-    page += &trials_table(history, &ranking);
+    page += &trials_table(spec, history, &ranking);
     page
 }
 
@@ -44,9 +45,7 @@ fn settings_table(spec: &Spec, history: &History, ranking: &Ranking) -> String {
     header.extend(["validation accuracy".into(), "accuracy gap".into()]);
     let rows = groups(ranking, &spec.metric).into_iter().map(|group| {
         let mut row = vec![group.trials.iter().map(|id| link(*id)).collect::<Vec<_>>().join(" ")];
-        row.extend(
-            names.iter().map(|name| group.settings.get(name).map_or(String::new(), |v| escape(&words::setting(v)))),
-        );
+        row.extend(names.iter().map(|name| setting(group.settings, name)));
         row.push(words::spread(&spec.metric.name, Some(group.metric)));
         row.push(words::spread("val_accuracy", group.accuracy));
         row.push(words::spread("accuracy", group.accuracy_gap));
@@ -55,7 +54,7 @@ fn settings_table(spec: &Spec, history: &History, ranking: &Ranking) -> String {
     table(&header, rows)
 }
 
-fn trials_table(history: &History, ranking: &Ranking) -> String {
+fn trials_table(spec: &Spec, history: &History, ranking: &Ranking) -> String {
     let names = setting_names(history);
     let mut header = vec!["rank".to_owned(), "trial".into()];
     header.extend(names.iter().cloned());
@@ -63,31 +62,34 @@ fn trials_table(history: &History, ranking: &Ranking) -> String {
         ["best epoch", "val. loss", "val. accuracy", "train. accuracy", "loss gap", "accuracy gap", "outcome"]
             .map(str::to_owned),
     );
-    let row = |rank: String, trial: &TrialRecord, place: Option<&Place>| {
-        let best = place.map(|place| place.best).unwrap_or_default();
+    let row = |rank: String, trial: &TrialRecord| {
+        let best = spec.metric.best(&trial.curve).copied();
+        let of = |metric: fn(&EpochMetrics) -> Option<f64>| best.as_ref().and_then(metric);
         let error = trial.outcome().and_then(|outcome| outcome.error());
+        let status = words::status(trial);
         let mut row = vec![rank, link(trial.id)];
-        row.extend(
-            names.iter().map(|name| trial.settings.get(name).map_or(String::new(), |v| escape(&words::setting(v)))),
-        );
+        row.extend(names.iter().map(|name| setting(&trial.settings, name)));
         row.extend([
-            place.map_or("–".into(), |_| format!("{} of {}", best.epoch, trial.curve.len())),
-            words::value("val_loss", best.val_loss),
-            words::value("val_accuracy", best.val_accuracy),
-            words::value("train_eval_accuracy", best.train_eval_accuracy),
-            words::loss_gap(best.loss_gap()),
-            words::accuracy_gap(best.accuracy_gap()),
-            error
-                .map_or(words::status(trial).to_owned(), |error| escape(&format!("{}: {error}", words::status(trial)))),
+            best.map_or("–".into(), |best| format!("{} of {}", best.epoch, trial.curve.len())),
+            words::value("val_loss", of(|best| best.val_loss)),
+            words::value("val_accuracy", of(|best| best.val_accuracy)),
+            words::value("train_eval_accuracy", of(|best| best.train_eval_accuracy)),
+            words::loss_gap(of(EpochMetrics::loss_gap)),
+            words::accuracy_gap(of(EpochMetrics::accuracy_gap)),
+            error.map_or(status.to_owned(), |error| escape(&format!("{status}: {error}"))),
         ]);
         row
     };
-    let placed = ranking.placed.iter().map(|place| row(place.rank.to_string(), place.trial, Some(place)));
-    let others = ranking.others.iter().map(|trial| row("–".into(), trial, None));
+    let placed = ranking.placed.iter().map(|place| row(place.rank.to_string(), place.trial));
+    let others = ranking.others.iter().map(|trial| row("–".into(), trial));
     table(&header, placed.chain(others))
 }
 
-fn link(id: crate::trial::TrialId) -> String {
+fn setting(settings: &Settings, name: &str) -> String {
+    settings.get(name).map_or(String::new(), |value| escape(&words::setting(value)))
+}
+
+fn link(id: TrialId) -> String {
     format!("[{id}](trials/{id}/curves.svg)")
 }
 

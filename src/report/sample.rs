@@ -1,28 +1,30 @@
 //! A small sweep for tests: the course of each trial is a formula.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::history::{Entry, FORMAT, History};
-use crate::spec::{Devices, Gpus, Method, Spec};
-use crate::trial::{Attempt, EpochMetrics, Goal, Metric, Outcome, Settings, TrialId};
+use crate::spec::Spec;
+use crate::trial::{Attempt, EpochMetrics, Outcome, Settings, TrialId};
+
+/// A sweep file that fits [`history`].
+pub const FILE: &str = "
+name: sample
+description: Which dropout helps?
+seed: 7
+parameters:
+  learning_rate: {values: [1e-3]}
+  dropout: {values: [0.0, 0.2, 0.4, 0.1, 0.3, 0.5]}
+  batch_norm: {values: [false, true]}
+data: {set: digits}
+model: question
+training: {epochs: 20}
+";
 
 /// A specification that fits [`history`].
 pub fn spec() -> Spec {
-    Spec {
-        name: "sample".into(),
-        description: Some("Which dropout helps?".into()),
-        method: Method::Grid,
-        metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
-        seed: 7,
-        repeats: 1,
-        run_cap: None,
-        keep_best: 3,
-        retries: 2,
-        devices: Devices { gpus: Gpus::None, cpu_threads: 1 },
-        base: PathBuf::from("/nowhere"),
-    }
+    Spec::read(FILE, "sweep.yaml", Path::new("/nowhere")).unwrap_or_else(|problems| panic!("{problems}")).0
 }
 
 /// Settings from JSON.

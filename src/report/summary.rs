@@ -69,14 +69,14 @@ fn gap(best: &Place) -> Option<String> {
     let (training, validation) = (best.best.train_eval_accuracy?, best.best.val_accuracy?);
     let gap = best.best.accuracy_gap()?;
     let mut line = format!(
-        "At that epoch it judges {} of the training pictures rightly and {} of the validation pictures: a gap of {} \
+        "At that epoch it judges {} of the training pictures rightly and {} of the validation pictures: a gap of {:.2} \
          points",
         words::value("train_eval_accuracy", Some(training)),
         words::value("val_accuracy", Some(validation)),
-        words::accuracy_gap(Some(gap)),
+        gap * 100.0,
     );
     if let Some(gap) = best.best.loss_gap() {
-        line += &format!(", and of {} in loss", words::loss_gap(Some(gap)));
+        line += &format!(", and of {gap:.4} in loss");
     }
     Some(line + ".")
 }
@@ -97,7 +97,7 @@ fn uncertainty(best: &Place) -> Option<String> {
 
 fn best_settings(spec: &Spec, ranking: &Ranking) -> Option<String> {
     let groups = groups(ranking, &spec.metric);
-    let best = groups.first()?;
+    let best = groups.first().filter(|best| best.trials.len() > 1)?;
     Some(format!(
         "Over repeats with different seeds, the best settings are {}: {} {} over {} trials.",
         words::settings(best.settings),

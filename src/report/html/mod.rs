@@ -50,7 +50,7 @@ pub fn page(spec: &Spec, history: &History) -> String {
                 }
                 h2 { "Trials" }
                 p { "Metrics are those of the best epoch; accuracy gaps are in points." }
-                (trials::table(&names, &ranking, &shown))
+                (trials::table(&spec.metric, &names, &ranking, &shown))
                 h2 { "Curves" }
                 @for trial in &shown { (curves(spec, trial)) }
                 (trials::rest(history, &shown))

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::super::ranking::{Place, Ranking};
 use super::super::words;
 use crate::history::{History, TrialRecord};
-use crate::trial::{EpochMetrics, TrialId};
+use crate::trial::{EpochMetrics, Metric, TrialId};
 
 /// A column of numbers: its heading, its value for sorting, and as it is shown.
 type Column = (&'static str, fn(&EpochMetrics) -> Option<f64>, fn(Option<f64>) -> String);
@@ -20,7 +20,7 @@ const COLUMNS: [Column; 5] = [
 ];
 
 /// Best first; those that cannot be ranked last, with what went wrong.
-pub fn table(names: &[String], ranking: &Ranking, shown: &[&TrialRecord]) -> Markup {
+pub fn table(metric: &Metric, names: &[String], ranking: &Ranking, shown: &[&TrialRecord]) -> Markup {
     let placed = ranking.placed.iter().map(|place| (Some(place), place.trial));
     let rows = placed.chain(ranking.others.iter().map(|trial| (None, *trial)));
     html! {
@@ -34,14 +34,20 @@ pub fn table(names: &[String], ranking: &Ranking, shown: &[&TrialRecord]) -> Mar
                     @for (heading, ..) in COLUMNS { th.number { button { (heading) } } }
                     th { button { "outcome" } }
                 } }
-                tbody { @for (place, trial) in rows { (row(names, place, trial, shown)) } }
+                tbody { @for (place, trial) in rows { (row(metric, names, place, trial, shown)) } }
             }
         }
     }
 }
 
-fn row(names: &[String], place: Option<&Place>, trial: &TrialRecord, shown: &[&TrialRecord]) -> Markup {
-    let best = place.map(|place| &place.best);
+fn row(
+    metric: &Metric,
+    names: &[String],
+    place: Option<&Place>,
+    trial: &TrialRecord,
+    shown: &[&TrialRecord],
+) -> Markup {
+    let best = metric.best(&trial.curve);
     let error = trial.outcome().and_then(|outcome| outcome.error());
     html! {
         tr {
