@@ -5,7 +5,7 @@ mod html;
 mod markdown;
 pub mod ranking;
 #[cfg(test)]
-mod sample;
+pub mod sample;
 mod summary;
 mod tables;
 pub mod words;
@@ -50,11 +50,18 @@ pub fn trial_chart(layout: &Layout, spec: &Spec, trial: &TrialRecord) -> Result<
     picture(&layout.trial(trial.id), "curves", &charts::trial(trial, &spec.metric))
 }
 
+/// Writes both forms of a picture. Pixels take fifty times as long as the SVG: where that is on the disk already, the
+/// PNG beside it is, too.
 fn picture(folder: &Path, name: &str, figure: &charts::Figure) -> Result<()> {
+    let (vector, pixels) = (folder.join(format!("{name}.svg")), folder.join(format!("{name}.png")));
+    let drawn = charts::svg(figure);
+    if pixels.exists() && std::fs::read(&vector).is_ok_and(|there| there == drawn.as_bytes()) {
+        return Ok(());
+    }
     std::fs::create_dir_all(folder)
         .map_err(|error| Error::storage(format!("{} cannot be made", folder.display()), error))?;
-    store::replace(&folder.join(format!("{name}.svg")), charts::svg(figure).as_bytes())?;
-    store::replace(&folder.join(format!("{name}.png")), &charts::png(figure))
+    store::replace(&pixels, &charts::png(figure))?;
+    store::replace(&vector, drawn.as_bytes())
 }
 
 #[cfg(test)]

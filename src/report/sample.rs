@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::history::{Entry, FORMAT, History};
 use crate::spec::Spec;
+use crate::store::{Journal, Layout};
 use crate::trial::{Attempt, EpochMetrics, Outcome, Settings, TrialId};
 
 /// A sweep file that fits [`history`].
@@ -102,6 +103,11 @@ pub fn ended(trial: u64, number: u32, outcome: Outcome) -> Entry {
 
 /// Six trials: three that finished, one stopped early, one diverged, one failed before its first epoch.
 pub fn history() -> History {
+    apply(&entries())
+}
+
+/// What happened in it.
+pub fn entries() -> Vec<Entry> {
     let dropouts = [0.0, 0.2, 0.4, 0.1, 0.3, 0.5];
     let mut entries = beginning("sample");
     for (number, dropout) in (1..).zip(dropouts) {
@@ -116,7 +122,7 @@ pub fn history() -> History {
         entries.push(ended(number, 1, outcome));
     }
     entries.push(Entry::Left { at: 900.0, complete: true });
-    apply(&entries)
+    entries
 }
 
 /// So many trials of a larger sweep, with all kinds of ends.
@@ -155,4 +161,14 @@ pub fn hostile() -> History {
     entries.extend(attempt(2, 1, &settings, 0, 1));
     entries.push(ended(2, 1, Outcome::Failed { error: "<script>alert('error')</script>\n\u{1b}[2J".into() }));
     apply(&entries)
+}
+
+/// Writes a sweep's folder: journal and sweep file.
+pub fn write(folder: &Path, entries: &[Entry]) -> Layout {
+    std::fs::create_dir_all(folder).expect("the folder can be made");
+    let layout = Layout::new(folder);
+    let mut journal = Journal::create(&layout, &entries[0]).expect("the journal can be made");
+    journal.write(&entries[1..], false).expect("the journal can be written");
+    std::fs::write(layout.sweep_file(), FILE).expect("the sweep file can be written");
+    layout
 }

@@ -18,11 +18,16 @@ pub fn status(trial: &TrialRecord) -> &'static str {
     }
 }
 
-/// A setting's value: text without quotes, the rest as JSON.
+/// Text from files as one line that does nothing to a terminal, an SVG or a page: control characters become spaces.
+pub fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') { ' ' } else { c }).collect()
+}
+
+/// A setting's value: text without quotes, the rest as JSON; in one line.
 pub fn setting(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::String(text) => clean(text),
+        other => clean(&other.to_string()),
     }
 }
 
@@ -31,7 +36,7 @@ pub fn settings(settings: &Settings) -> String {
     if settings.is_empty() {
         return "no setting varies".into();
     }
-    let each = settings.iter().map(|(name, value)| format!("{name} {}", setting(value)));
+    let each = settings.iter().map(|(name, value)| format!("{} {}", clean(name), setting(value)));
     each.collect::<Vec<_>>().join(", ")
 }
 

@@ -8,6 +8,7 @@ mod panel;
 mod trial;
 mod validation;
 
+pub use axis::Axis;
 pub use figure::Figure;
 pub use ink::dark_style;
 pub use paint::{png, svg};
