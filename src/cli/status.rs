@@ -86,8 +86,11 @@ impl<'a> Standing<'a> {
         if self.state == "interrupted" {
             let _ = write!(text, "; go on with: sweep resume {}", layout.root().display());
         }
-        let total = self.total.map_or("no end".to_owned(), |total| format!("of {}", words::count(total)));
-        let _ = write!(text, "\n\n  trials     {} ended ({total}): ", words::count(self.counts.ended()));
+        let ended = words::count(self.counts.ended());
+        let _ = match self.total {
+            Some(total) => write!(text, "\n\n  trials     {ended} of {} ended: ", words::count(total)),
+            None => write!(text, "\n\n  trials     {ended} ended of a search without end: "),
+        };
         text += &self.counts.sentence();
         if let Some(count) = self.not_started().filter(|&count| count > 0) {
             let _ = write!(text, ", {} not yet started", words::count(count));
