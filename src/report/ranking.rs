@@ -1,5 +1,9 @@
 //! Who is best: trials in order, trials that cannot be ranked, and repeated trials taken together. Pure.
 
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
 use crate::history::{History, Status, TrialRecord};
 use crate::trial::{EpochMetrics, Goal, Metric, Outcome, Settings, TrialId};
 
@@ -35,7 +39,8 @@ impl<'a> Ranking<'a> {
             let tie = placed.last().filter(|before| value(&before.best) == value(&best)).map(|before| before.rank);
             placed.push(Place { rank: tie.unwrap_or(placed.len() + 1), trial, best });
         }
-        let others = history.trials.iter().filter(|trial| !placed.iter().any(|place| place.trial.id == trial.id));
+        let ids: HashSet<TrialId> = placed.iter().map(|place| place.trial.id).collect();
+        let others = history.trials.iter().filter(|trial| !ids.contains(&trial.id));
         Ranking { others: others.collect(), placed }
     }
 
@@ -120,6 +125,17 @@ impl Counts {
     }
 }
 
+/// The settings that trials have, in the order in which trials brought them.
+pub fn setting_names(history: &History) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in history.trials.iter().flat_map(|trial| trial.settings.keys()) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
 /// Trials of equal settings, with different seeds.
 #[derive(Debug)]
 pub struct Group<'a> {
@@ -131,8 +147,8 @@ pub struct Group<'a> {
     pub metric: Spread,
     /// Of the validation accuracy there.
     pub accuracy: Option<Spread>,
-    /// Of the loss gap there.
-    pub loss_gap: Option<Spread>,
+    /// Of the accuracy gap there.
+    pub accuracy_gap: Option<Spread>,
 }
 
 /// Mean and standard deviation.
@@ -160,11 +176,14 @@ impl Spread {
 /// Ranked trials by settings, best mean first.
 pub fn groups<'a>(ranking: &Ranking<'a>, metric: &Metric) -> Vec<Group<'a>> {
     let mut gathered: Vec<(&'a Settings, Vec<&Place<'a>>)> = Vec::new();
+    let mut found: HashMap<String, usize> = HashMap::new();
     for place in &ranking.placed {
-        match gathered.iter_mut().find(|(settings, _)| **settings == place.trial.settings) {
-            Some((_, members)) => members.push(place),
-            None => gathered.push((&place.trial.settings, vec![place])),
+        let settings = &place.trial.settings;
+        let at = *found.entry(Value::Object(settings.clone()).to_string()).or_insert(gathered.len());
+        if at == gathered.len() {
+            gathered.push((settings, Vec::new()));
         }
+        gathered[at].1.push(place);
     }
     let mut groups: Vec<Group> = Vec::new();
     for (settings, members) in gathered {
@@ -179,7 +198,7 @@ pub fn groups<'a>(ranking: &Ranking<'a>, metric: &Metric) -> Vec<Group<'a>> {
             trials,
             metric: value,
             accuracy: spread(&|epoch| epoch.val_accuracy),
-            loss_gap: spread(&EpochMetrics::loss_gap),
+            accuracy_gap: spread(&EpochMetrics::accuracy_gap),
         });
     }
     groups.sort_by(|a, b| match metric.goal {

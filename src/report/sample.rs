@@ -1,28 +1,31 @@
 //! A small sweep for tests: the course of each trial is a formula.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::history::{Entry, FORMAT, History};
-use crate::spec::{Devices, Gpus, Method, Spec};
-use crate::trial::{Attempt, EpochMetrics, Goal, Metric, Outcome, Settings, TrialId};
+use crate::spec::Spec;
+use crate::store::{Journal, Layout};
+use crate::trial::{Attempt, EpochMetrics, Outcome, Settings, TrialId};
+
+/// A sweep file that fits [`history`].
+pub const FILE: &str = "
+name: sample
+description: Which dropout helps?
+seed: 7
+parameters:
+  learning_rate: {values: [1e-3]}
+  dropout: {values: [0.0, 0.2, 0.4, 0.1, 0.3, 0.5]}
+  batch_norm: {values: [false, true]}
+data: {set: digits}
+model: question
+training: {epochs: 20}
+";
 
 /// A specification that fits [`history`].
 pub fn spec() -> Spec {
-    Spec {
-        name: "sample".into(),
-        description: Some("Which dropout helps?".into()),
-        method: Method::Grid,
-        metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
-        seed: 7,
-        repeats: 1,
-        run_cap: None,
-        keep_best: 3,
-        retries: 2,
-        devices: Devices { gpus: Gpus::None, cpu_threads: 1 },
-        base: PathBuf::from("/nowhere"),
-    }
+    Spec::read(FILE, "sweep.yaml", Path::new("/nowhere")).unwrap_or_else(|problems| panic!("{problems}")).0
 }
 
 /// Settings from JSON.
@@ -100,6 +103,11 @@ pub fn ended(trial: u64, number: u32, outcome: Outcome) -> Entry {
 
 /// Six trials: three that finished, one stopped early, one diverged, one failed before its first epoch.
 pub fn history() -> History {
+    apply(&entries())
+}
+
+/// What happened in it.
+pub fn entries() -> Vec<Entry> {
     let dropouts = [0.0, 0.2, 0.4, 0.1, 0.3, 0.5];
     let mut entries = beginning("sample");
     for (number, dropout) in (1..).zip(dropouts) {
@@ -114,7 +122,7 @@ pub fn history() -> History {
         entries.push(ended(number, 1, outcome));
     }
     entries.push(Entry::Left { at: 900.0, complete: true });
-    apply(&entries)
+    entries
 }
 
 /// So many trials of a larger sweep, with all kinds of ends.
@@ -139,4 +147,28 @@ pub fn many(count: u64) -> History {
         entries.push(ended(number, 1, outcome));
     }
     apply(&entries)
+}
+
+/// A sweep whose every text tries to be markup.
+pub fn hostile() -> History {
+    let settings = settings(json!({
+        "<script>alert('name')</script>": "</td><script>alert('value')</script>", "a|b": "x|y\n| z |",
+        "list": ["<img src=x onerror=alert(1)>", "\"'&"], "\u{1b}[31mred": "![x](https://example.com/x.png)",
+    }));
+    let mut entries = beginning("<script>alert('sweep')</script>");
+    entries.extend(attempt(1, 1, &settings, 0, 3));
+    entries.push(ended(1, 1, Outcome::Finished));
+    entries.extend(attempt(2, 1, &settings, 0, 1));
+    entries.push(ended(2, 1, Outcome::Failed { error: "<script>alert('error')</script>\n\u{1b}[2J".into() }));
+    apply(&entries)
+}
+
+/// Writes a sweep's folder: journal and sweep file.
+pub fn write(folder: &Path, entries: &[Entry]) -> Layout {
+    std::fs::create_dir_all(folder).expect("the folder can be made");
+    let layout = Layout::new(folder);
+    let mut journal = Journal::create(&layout, &entries[0]).expect("the journal can be made");
+    journal.write(&entries[1..], false).expect("the journal can be written");
+    std::fs::write(layout.sweep_file(), FILE).expect("the sweep file can be written");
+    layout
 }

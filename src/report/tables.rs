@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::ranking::setting_names;
 use crate::error::{Error, Exit, Result};
 use crate::history::{History, Status, TrialRecord};
 use crate::spec::Spec;
@@ -117,11 +118,7 @@ struct Columns {
 
 impl Columns {
     fn new(spec: &Spec, history: &History) -> Columns {
-        let mut columns = Columns { settings: Vec::new(), seed: spec.seed, metric: spec.metric.clone() };
-        for trial in &history.trials {
-            columns.learn(&trial.settings);
-        }
-        columns
+        Columns { settings: setting_names(history), seed: spec.seed, metric: spec.metric.clone() }
     }
 
     /// Whether a setting was new.
@@ -246,5 +243,195 @@ fn setting(value: &Value) -> String {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::history::Entry;
+    use crate::report::sample;
+    use crate::trial::{Attempt, Outcome};
+
+    fn rows(path: &Path) -> Vec<csv::StringRecord> {
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(path).unwrap();
+        reader.records().map(|record| record.unwrap()).collect()
+    }
+
+    /// The values of some columns, by their names.
+    fn columns(path: &Path, names: &[&str]) -> Vec<Vec<String>> {
+        let rows = rows(path);
+        let at = |name: &&str| rows[0].iter().position(|column| column == *name).unwrap();
+        rows[1..].iter().map(|row| names.iter().map(|name| row[at(name)].to_owned()).collect()).collect()
+    }
+
+    /// Hands a sweep's entries on as the controller does while it runs.
+    fn live(layout: &Layout, entries: &[Entry]) -> History {
+        let spec = sample::spec();
+        let mut history = History::default();
+        let mut tables: Option<Tables> = None;
+        for entry in entries {
+            history.apply(entry).unwrap();
+            match (entry, &mut tables) {
+                (Entry::Run { .. }, _) => tables = Some(Tables::open(layout, &spec, &history).unwrap()),
+                (Entry::Epoch { attempt, metrics }, Some(tables)) => {
+                    tables.epoch(history.trial(attempt.trial).unwrap(), metrics).unwrap();
+                }
+                (Entry::Ended { attempt, .. }, Some(tables)) => {
+                    tables.ended(history.trial(attempt.trial).unwrap()).unwrap();
+                }
+                _ => {}
+            }
+        }
+        tables.unwrap().flush();
+        history
+    }
+
+    #[test]
+    fn rows_come_while_the_sweep_runs_and_equal_those_of_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let history = live(&layout, &sample::entries());
+        let appended = (rows(&layout.trials_csv()), rows(&layout.epochs_csv()));
+        write(&layout, &sample::spec(), &history).unwrap();
+        assert_eq!(appended, (rows(&layout.trials_csv()), rows(&layout.epochs_csv())));
+        assert_eq!((appended.0.len(), appended.1.len()), (1 + 6, 1 + 20 * 3 + 14 + 3));
+    }
+
+    /// Two trials, the first of which is interrupted in its sixth epoch and goes on from its fourth.
+    fn interrupted() -> Vec<Entry> {
+        let settings = sample::settings(json!({"dropout": 0.2}));
+        let paused = Attempt { trial: TrialId(1), number: 1 };
+        let mut entries = sample::beginning("sample");
+        entries.extend(sample::attempt(1, 1, &settings, 0, 6));
+        entries.push(Entry::Paused { at: 130.0, attempt: paused });
+        entries.push(sample::run(140.0));
+        entries.extend(sample::attempt(1, 2, &settings, 4, 9));
+        entries.push(sample::ended(1, 2, Outcome::Finished));
+        entries.extend(sample::attempt(2, 1, &settings, 0, 9));
+        entries.push(sample::ended(2, 1, Outcome::Finished));
+        entries
+    }
+
+    #[test]
+    fn an_interruption_leaves_no_trace_but_in_times_devices_and_attempts() {
+        let settings = sample::settings(json!({"dropout": 0.2}));
+        let mut straight = sample::beginning("sample");
+        for trial in 1..=2 {
+            straight.extend(sample::attempt(trial, 1, &settings, 0, 9));
+            straight.push(sample::ended(trial, 1, Outcome::Finished));
+        }
+        let tables = [straight, interrupted()].map(|entries| {
+            let folder = tempfile::tempdir().unwrap();
+            let layout = Layout::new(folder.path());
+            let history = live(&layout, &entries);
+            write(&layout, &sample::spec(), &history).unwrap();
+            let without = |path: &Path, left_out: &[&str]| {
+                let header = rows(path)[0].clone();
+                let names: Vec<_> = header.iter().filter(|name| !left_out.contains(name)).collect();
+                (names.join(","), columns(path, &names))
+            };
+            (
+                without(&layout.trials_csv(), &["seconds", "device", "attempts"]),
+                without(&layout.epochs_csv(), &["seconds", "pictures_per_second"]),
+            )
+        });
+        assert_eq!(tables[0], tables[1]);
+        assert_eq!(tables[0].1.1.len(), 18);
+    }
+
+    #[test]
+    fn a_setting_that_comes_late_widens_the_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let mut entries = sample::beginning("late");
+        for (number, settings) in [json!({"a": 1}), json!({"a": 2, "b": "x"}), json!({"c": true})].iter().enumerate() {
+            let number = number as u64 + 1;
+            entries.extend(sample::attempt(number, 1, &sample::settings(settings.clone()), 0, 1));
+            entries.push(sample::ended(number, 1, Outcome::Finished));
+        }
+        let history = live(&layout, &entries);
+        let expected =
+            [["1", "1", "", "", "finished"], ["2", "2", "x", "", "finished"], ["3", "", "", "true", "finished"]];
+        assert_eq!(columns(&layout.trials_csv(), &["trial", "a", "b", "c", "status"]), expected);
+        let appended = rows(&layout.trials_csv());
+        write(&layout, &sample::spec(), &history).unwrap();
+        assert_eq!(appended, rows(&layout.trials_csv()));
+    }
+
+    #[test]
+    fn a_setting_named_as_a_column_is_told_from_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let settings =
+            json!({"epochs": 30, "setting_epochs": 1, "trial": "x", "seed": 4, "optimizer": {"type": "sgd"}});
+        let mut entries = sample::beginning("collide");
+        entries.extend(sample::attempt(1, 1, &sample::settings(settings), 0, 2));
+        entries.push(sample::ended(1, 1, Outcome::Finished));
+        live(&layout, &entries);
+        let header: Vec<String> = rows(&layout.trials_csv())[0].iter().map(str::to_owned).collect();
+        let settings = ["setting_setting_epochs", "setting_epochs", "setting_trial", "setting_seed", "optimizer"]
+            .map(str::to_owned);
+        assert_eq!(header[1..6], settings);
+        assert_eq!(header.iter().collect::<HashSet<_>>().len(), header.len());
+        assert_eq!(columns(&layout.trials_csv(), &["epochs", "seed", "optimizer"]), [["2", "7", r#"{"type":"sgd"}"#]]);
+    }
+
+    #[test]
+    fn numbers_are_written_so_that_they_read_back_the_same() {
+        for value in [0.1 + 0.2, 1.0, 1e-300, f64::MAX, -0.0, 123_456_789.123_456_79] {
+            assert_eq!(number(Some(value)).parse::<f64>().unwrap().to_bits(), value.to_bits());
+        }
+        assert_eq!([Some(1.0), Some(1e-7), None].map(number), ["1.0", "1e-7", ""]);
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods)]
+    fn pandas_reads_both_tables_with_the_right_types() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        write(&layout, &sample::spec(), &sample::history()).unwrap();
+        let program = "import sys, pandas
+trials, epochs = (pandas.read_csv(path) for path in sys.argv[1:])
+print(*(f'{n}:{t}' for n, t in trials.dtypes.items()))
+print(*(f'{n}:{t}' for n, t in epochs.dtypes.items()))
+print(len(trials), len(epochs), repr(float(epochs.val_loss.iloc[0])), trials.error.iloc[5])";
+        let named = std::env::var("PYTHON").ok();
+        let pythons = named.into_iter().chain(["python3".to_owned()]);
+        let output = pythons
+            .filter_map(|python| {
+                let paths = [layout.trials_csv(), layout.epochs_csv()];
+                Command::new(python).args(["-c", program]).args(paths).output().ok()
+            })
+            .find(|output| output.status.success() || !String::from_utf8_lossy(&output.stderr).contains("No module"));
+        let Some(output) = output else {
+            eprintln!("skipped: there is no python with pandas; set PYTHON to one");
+            return;
+        };
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8(output.stdout).unwrap();
+        let types: HashSet<&str> = said.split_whitespace().collect();
+        for expected in [
+            "trial:int64",
+            "learning_rate:float64",
+            "dropout:float64",
+            "batch_norm:bool",
+            "seed:int64",
+            "epochs:int64",
+            "best_val_loss:float64",
+            "last_accuracy_gap:float64",
+            "seconds:float64",
+            "attempts:int64",
+            "epoch:int64",
+            "pictures_per_second:float64",
+        ] {
+            assert!(types.contains(expected), "{expected} in {said}");
+        }
+        let first = sample::epoch(1, 1, 0.0).val_loss.unwrap();
+        assert!(said.contains(&format!("6 77 {first:?} the trainer was ended by signal 9")), "{said}");
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::ranking::Spread;
 use crate::history::{Status, TrialRecord};
 use crate::trial::{Metric, Outcome, Settings};
 
@@ -17,11 +18,16 @@ pub fn status(trial: &TrialRecord) -> &'static str {
     }
 }
 
-/// A setting's value: text without quotes, the rest as JSON.
+/// Text from files as one line that does nothing to a terminal, an SVG or a page: control characters become spaces.
+pub fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') { ' ' } else { c }).collect()
+}
+
+/// A setting's value: text without quotes, the rest as JSON; in one line.
 pub fn setting(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::String(text) => clean(text),
+        other => clean(&other.to_string()),
     }
 }
 
@@ -30,7 +36,7 @@ pub fn settings(settings: &Settings) -> String {
     if settings.is_empty() {
         return "no setting varies".into();
     }
-    let each = settings.iter().map(|(name, value)| format!("{name} {}", setting(value)));
+    let each = settings.iter().map(|(name, value)| format!("{} {}", clean(name), setting(value)));
     each.collect::<Vec<_>>().join(", ")
 }
 
@@ -59,6 +65,36 @@ pub fn value(name: &str, value: Option<f64>) -> String {
     }
 }
 
+/// Mean and deviation of a metric over repeats: `1.4024 ± 0.0113`.
+pub fn spread(name: &str, spread: Option<Spread>) -> String {
+    let Some(Spread { mean, deviation }) = spread else { return "–".into() };
+    let scale = if name.contains("accuracy") { 100.0 } else { 1.0 };
+    let digits = if scale > 1.0 { 2 } else { 4 };
+    let sign = if scale > 1.0 { " %" } else { "" };
+    match deviation {
+        Some(deviation) => format!("{:.digits$} ± {:.digits$}{sign}", mean * scale, deviation * scale),
+        None => format!("{:.digits$}{sign}", mean * scale),
+    }
+}
+
+/// A loss gap: `+0.3112`.
+pub fn loss_gap(gap: Option<f64>) -> String {
+    gap.map_or("–".into(), |gap| format!("{gap:+.4}"))
+}
+
+/// An accuracy gap, in points of a percentage: `+10.31`.
+pub fn accuracy_gap(gap: Option<f64>) -> String {
+    gap.map_or("–".into(), |gap| format!("{:+.2}", gap * 100.0))
+}
+
+/// A count with its thousands set apart: `49,000`.
+pub fn count(count: u64) -> String {
+    let digits = count.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap_or("")).collect();
+    groups.join(",")
+}
+
 /// Seconds as people say them: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`.
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;
@@ -75,6 +111,11 @@ pub fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_have_their_thousands_set_apart() {
+        assert_eq!([0, 999, 1000, 49_000, 2_915_114].map(count), ["0", "999", "1,000", "49,000", "2,915,114"]);
+    }
 
     #[test]
     fn durations_have_two_units_at_most() {

@@ -3,6 +3,7 @@
 use plotters::style::IntoFont;
 
 use super::ink::Ink;
+use crate::report::words::clean;
 
 /// A place on the page.
 pub type Point = (f32, f32);
@@ -111,11 +112,6 @@ pub fn fit(text: &str, size: f32, room: f32) -> String {
         letters.truncate(letters.len().saturating_sub(surplus));
     }
     String::new()
-}
-
-/// Text from files as one line of what XML can hold: control characters become spaces.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

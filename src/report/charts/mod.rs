@@ -8,6 +8,7 @@ mod panel;
 mod trial;
 mod validation;
 
+pub use axis::Axis;
 pub use figure::Figure;
 pub use ink::dark_style;
 pub use paint::{png, svg};
@@ -16,6 +17,8 @@ pub use validation::{HIGHLIGHTS, validation};
 
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::LN_10;
+
     use serde_json::json;
 
     use super::*;
@@ -45,9 +48,9 @@ mod tests {
             epoch.train_eval_accuracy = None;
         }
         let constant = whole(8).into_iter().map(|epoch| EpochMetrics {
-            train_loss: Some(2.3026),
-            train_eval_loss: Some(2.3026),
-            val_loss: Some(2.3026),
+            train_loss: Some(LN_10),
+            train_eval_loss: Some(LN_10),
+            val_loss: Some(LN_10),
             train_accuracy: Some(0.1),
             train_eval_accuracy: Some(0.1),
             val_accuracy: Some(0.1),

@@ -82,7 +82,12 @@ fn panel(
         let (epoch, value) = trial.curve.iter().rev().find_map(|epoch| Some((epoch.epoch, epoch.get(&name)?)))?;
         Some(Label { text: trial.id.to_string(), ink, at: panel.find(epoch, value)? })
     });
-    label(figure, ends.collect(), &panel);
+    // A curve that ended early has its name where it ends.
+    let (beside, inside): (Vec<_>, Vec<_>) = ends.partition(|label| panel.right() - label.at.0 < 30.0);
+    for Label { text, ink, at: (x, y) } in inside {
+        figure.bold((x + 8.0, y - 9.0), text, SMALL, ink, Side::Start);
+    }
+    label(figure, beside, &panel);
 }
 
 /// The name of a curve at its end.
