@@ -68,8 +68,9 @@ impl Options {
         if trainer.is_file() {
             return Ok(trainer);
         }
-        Err(Error::new(Exit::NoTrainer, format!("there is no trainer at {}", trainer.display()))
-            .hint("build it with `cargo build --release` (feature `torch` is on by default), or name it with --trainer"))
+        Err(Error::new(Exit::NoTrainer, format!("there is no trainer at {}", trainer.display())).hint(
+            "build it with `cargo build --release` (feature `torch` is on by default), or name it with --trainer",
+        ))
     }
 
     /// Runs what is left of a sweep, and says what came of it.

@@ -140,8 +140,8 @@ impl Engine {
             }
             self.perform(actions)?;
         }
-        let complete = self.scheduler.is_complete();
-        self.journal.write(&[Entry::Left { at: (self.clock)(), complete }], true)?;
+        let last = self.scheduler.leave(self.now());
+        self.perform(last)?;
         self.screen.finish();
         let Engine { views, scheduler, layout, spec, .. } = self;
         views.close(&layout, &spec, scheduler.history())?;
@@ -150,7 +150,7 @@ impl Engine {
             _ => None,
         });
         match given_up {
-            Some((slot, reason)) if !complete && !scheduler.interrupted() => {
+            Some((slot, reason)) if !scheduler.is_complete() && !scheduler.interrupted() => {
                 Err(Error::new(Exit::NoTrainer, format!("no slot is left to train on; {slot}: {reason}"))
                     .hint(format!("once that is mended: sweep resume {}", layout.root().display())))
             }

@@ -144,6 +144,14 @@ impl Scheduler {
         actions
     }
 
+    /// Closes this run's part of the journal.
+    pub fn leave(&mut self, now: Now) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let complete = self.is_complete();
+        self.record(&mut actions, Entry::Left { at: now.unix, complete });
+        actions
+    }
+
     fn on_said(&mut self, now: Now, id: SlotId, message: FromTrainer, actions: &mut Vec<Action>) {
         let at = now.unix;
         let current = self.slots[id.0].attempt();

@@ -206,7 +206,9 @@ fn metric(table: &Table) -> Metric {
 
 /// Whether a folder can be named so everywhere, and a path cannot be made of it.
 pub fn is_folder_name(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.chars().all(usable) && name.len() <= LONGEST_NAME
+    name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.chars().all(usable)
+        && name.len() <= LONGEST_NAME
 }
 
 fn usable(char: char) -> bool {

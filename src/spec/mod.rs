@@ -15,9 +15,9 @@ mod recipe;
 mod sections;
 mod setting;
 
+pub use check::is_folder_name;
 pub use estimate::Estimate;
 pub use inspect::{Inspection, Kind, MOST_KINDS};
-pub use check::is_folder_name;
 pub use models::plain;
 pub use network::Network;
 pub use place::{Mark, Path};

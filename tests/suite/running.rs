@@ -101,7 +101,12 @@ fn a_sweep_without_a_trainer_says_what_to_build() {
 #[test]
 fn a_trial_that_diverges_says_where_and_the_sweep_goes_on() {
     let world = World::new();
-    world.write("hot.yaml", &sweep(2).replace("dropout: {values: [0.0, 0.3]}", "learning_rate: {values: [1e30, 1e-3]}").replace("  - dropout: ${dropout}\n", ""));
+    world.write(
+        "hot.yaml",
+        &sweep(2)
+            .replace("dropout: {values: [0.0, 0.3]}", "learning_rate: {values: [1e30, 1e-3]}")
+            .replace("  - dropout: ${dropout}\n", ""),
+    );
     let text = world.expect("run hot.yaml --progress plain", 1);
     assert!(text.contains("trial 0001 diverged") && text.contains("trial 0002 finished"), "{text}");
     let again = world.expect("resume results/hot --retry-failed --progress plain", 1);

@@ -16,8 +16,8 @@ use tch::{Kind, Tensor};
 
 use super::fault::Result;
 use super::position::Position;
-use crate::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT, Order};
-use crate::store;
+use sweep::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT, Order};
+use sweep::store;
 
 /// Changes when an old trainer could not go on from a new file, or the other way round.
 const FORMAT: &str = "sweep checkpoint 1";

@@ -2,9 +2,9 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::data::{self, Dataset, Pictures};
 use super::fault::Result;
-use crate::recipe::{Data, Source, Validation};
+use sweep::recipe::{Data, Source, Validation};
+use sweep::train::data::{self, Dataset, Pictures};
 
 /// Data sets kept at a time. A sweep rarely has more than one.
 const KEPT: usize = 2;
@@ -103,7 +103,7 @@ pub struct Set {
 
 impl Set {
     /// Takes the pixels, so that they are not held twice.
-    fn new(pictures: &mut Pictures, shape: &super::model::Shape, white: f32, device: Device) -> Result<Set> {
+    fn new(pictures: &mut Pictures, shape: &sweep::train::model::Shape, white: f32, device: Device) -> Result<Set> {
         let bytes = std::mem::take(&mut pictures.pixels);
         let size = [pictures.labels.len() as i64, shape.channels.into(), shape.height.into(), shape.width.into()];
         let pixels = Tensor::f_from_data_size(&bytes, &size, Kind::Uint8)?.f_permute([0, 2, 3, 1])?.f_contiguous()?;

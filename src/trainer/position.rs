@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::Training;
-use crate::trial::EpochMetrics;
+use sweep::recipe::Training;
+use sweep::trial::EpochMetrics;
 
 /// A trial between two batches.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -58,8 +58,8 @@ impl Position {
         let goal = training.metric.goal;
         if let Some(stopping) = training.early_stopping {
             let passed = |reference: f64| match goal {
-                crate::trial::Goal::Minimize => value < reference - stopping.min_delta,
-                crate::trial::Goal::Maximize => value > reference + stopping.min_delta,
+                sweep::trial::Goal::Minimize => value < reference - stopping.min_delta,
+                sweep::trial::Goal::Maximize => value > reference + stopping.min_delta,
             };
             self.patience = Some(match self.patience {
                 Some(Patience { reference, waited }) if !passed(reference) => {
@@ -92,8 +92,8 @@ impl Position {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::{EarlyStopping, Optimizer};
-    use crate::trial::{Goal, Metric};
+    use sweep::recipe::{EarlyStopping, Optimizer};
+    use sweep::trial::{Goal, Metric};
 
     fn epochs_trained(losses: &[f64], patience: u32, min_delta: f64) -> (u32, Best) {
         let training = Training {

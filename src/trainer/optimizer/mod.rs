@@ -6,7 +6,7 @@ mod sgd;
 use tch::{TchError, Tensor};
 
 use super::network::Parameter;
-use crate::recipe;
+use sweep::recipe;
 
 /// How a gradient becomes a step.
 trait Rule {
@@ -135,7 +135,7 @@ mod tests {
             optimizer: recipe::Optimizer::Sgd { momentum: 0.0, nesterov: false },
             weight_decay: 0.5,
             early_stopping: None,
-            metric: crate::trial::Metric { name: "val_loss".into(), goal: crate::trial::Goal::Minimize },
+            metric: sweep::trial::Metric { name: "val_loss".into(), goal: sweep::trial::Goal::Minimize },
         };
         let mut parameters = [parameter(&[2.0], 1), Parameter { decays: false, ..parameter(&[2.0], 1) }];
         let gradients = [Tensor::from_slice(&[1.0f32]).view([1, 1]), Tensor::from_slice(&[1.0f32]).view([1, 1])];

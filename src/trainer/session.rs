@@ -8,7 +8,7 @@ use super::attempt;
 use super::controller::{Agent, Controller};
 use super::fault::Fault;
 use super::pictures::Shelf;
-use crate::protocol::{FromTrainer, Order, ToTrainer};
+use sweep::protocol::{FromTrainer, Order, ToTrainer};
 
 /// Trains whatever is ordered. Ends with the process.
 pub fn serve(agent: &mut Agent, device: Device) -> ! {

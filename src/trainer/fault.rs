@@ -2,8 +2,8 @@
 
 use tch::TchError;
 
-use crate::error::Error;
-use crate::trial::Outcome;
+use sweep::error::Error;
+use sweep::trial::Outcome;
 
 /// Why an attempt cannot go on. Shown as one line.
 #[derive(Debug, thiserror::Error)]

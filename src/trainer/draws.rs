@@ -5,7 +5,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use tch::{Device, TchError, Tensor};
 
-use crate::random::{Purpose, stream};
+use sweep::random::{Purpose, stream};
 
 /// The order of an epoch's pictures.
 pub fn shuffled(rows: &[u32], seed: u64, trial: u64, epoch: u32) -> Vec<u32> {

@@ -3,7 +3,7 @@
 use tch::{TchError, Tensor};
 
 use super::{Rule, zeros};
-use crate::train::network::Parameter;
+use crate::network::Parameter;
 
 /// The last update of each weight; nothing without momentum.
 pub(super) struct Sgd {

@@ -3,7 +3,7 @@
 use tch::{TchError, Tensor};
 
 use super::{Rule, zeros};
-use crate::train::network::Parameter;
+use crate::network::Parameter;
 
 /// Mean gradient and mean squared gradient of each weight.
 pub(super) struct Adam {

@@ -1,12 +1,25 @@
 //! `sweep-trainer`: trains what an agent tells it to, on one device. `sweep` starts it; people need not.
 
+mod attempt;
+mod checkpoint;
+mod controller;
+mod cuda;
+mod device;
+mod draws;
+mod evaluation;
+mod fault;
+mod network;
+mod optimizer;
+mod pictures;
+mod position;
+mod session;
+
 use std::process::ExitCode;
 
 use clap::Parser;
+use controller::{Agent, Controller};
 use sweep::error::Exit;
 use sweep::protocol::{self, FromTrainer};
-use sweep::train::controller::{self, Agent, Controller};
-use sweep::train::{device, session};
 
 /// Trains the trials of a sweep, one after the other, as told on stdin (JSON lines; see src/protocol.rs).
 #[derive(Parser)]

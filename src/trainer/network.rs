@@ -3,9 +3,9 @@
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::draws::Draws;
-use super::model::{Extent, Shape, same_padding, shapes};
-use crate::random::{Purpose, stream};
-use crate::recipe::{Layer, Padding};
+use sweep::random::{Purpose, stream};
+use sweep::recipe::{Layer, Padding};
+use sweep::train::model::{Extent, Shape, same_padding, shapes};
 
 /// What the network is run for.
 #[derive(Clone, Copy)]
@@ -250,8 +250,8 @@ fn border(shape: Shape, kernel: u32, stride: u32, padding: Padding) -> (Option<[
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{PRESETS, Template};
     use super::*;
+    use sweep::train::model::{PRESETS, Template};
 
     const PICTURE: Shape = Shape { channels: 3, height: 32, width: 32 };
 

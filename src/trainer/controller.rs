@@ -6,8 +6,8 @@ use std::os::fd::AsFd;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use crate::protocol::{FromTrainer, ToTrainer};
-use crate::trial::Attempt;
+use sweep::protocol::{FromTrainer, ToTrainer};
+use sweep::trial::Attempt;
 
 /// Whom a trial reports to.
 pub trait Controller {
@@ -45,7 +45,7 @@ impl Agent {
             for line in std::io::stdin().lock().lines() {
                 let Ok(line) = line else { break };
                 let message = serde_json::from_str(&line).unwrap_or_else(|error| {
-                    leave(&format!("not a message of protocol {}: {error}", crate::protocol::VERSION))
+                    leave(&format!("not a message of protocol {}: {error}", sweep::protocol::VERSION))
                 });
                 if sender.send(message).is_err() {
                     break;

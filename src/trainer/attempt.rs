@@ -13,8 +13,8 @@ use super::network::{Mode, Network};
 use super::optimizer::Optimizer;
 use super::pictures::{Shelf, Split};
 use super::position::{Position, Sums};
-use crate::protocol::{FromTrainer, Order};
-use crate::trial::{Attempt, EpochMetrics, Outcome};
+use sweep::protocol::{FromTrainer, Order};
+use sweep::trial::{Attempt, EpochMetrics, Outcome};
 
 /// Time between two signs of life.
 const PULSE: Duration = Duration::from_millis(250);
@@ -252,10 +252,10 @@ mod tests {
     use rand::RngExt;
 
     use super::*;
-    use crate::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT};
-    use crate::random::{Purpose, stream};
-    use crate::recipe::{self, Layer, Padding, Recipe, Source, Training, Validation};
-    use crate::trial::{Goal, Metric, TrialId};
+    use sweep::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT};
+    use sweep::random::{Purpose, stream};
+    use sweep::recipe::{self, Layer, Padding, Recipe, Source, Training, Validation};
+    use sweep::trial::{Goal, Metric, TrialId};
 
     /// Listens, and asks for a pause at its so-manieth chance.
     #[derive(Default)]
