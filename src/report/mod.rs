@@ -77,8 +77,7 @@ mod tests {
         for (name, history) in
             [("small", sample::history()), ("many", sample::many(80)), ("hostile", sample::hostile())]
         {
-            let layout = Layout::new(folder.join(name));
-            std::fs::create_dir_all(layout.root()).expect("made");
+            let layout = sample::write(&folder.join(name), &sample::entries());
             let start = std::time::Instant::now();
             write(&layout, &Spec { repeats: 2, ..sample::spec() }, &history).expect("written");
             println!("{name}: {:?}", start.elapsed());

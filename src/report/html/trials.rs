@@ -24,7 +24,7 @@ pub fn table(metric: &Metric, names: &[String], ranking: &Ranking, shown: &[&Tri
     let placed = ranking.placed.iter().map(|place| (Some(place), place.trial));
     let rows = placed.chain(ranking.others.iter().map(|trial| (None, *trial)));
     html! {
-        div.wide {
+        div.wide.table {
             table {
                 thead { tr {
                     th.number aria-sort="ascending" { button { "rank" } }
@@ -67,7 +67,7 @@ fn row(
                 td.number data-value=[value] { (said(value)) }
             }
             td.error[error.is_some()] data-value=(words::status(trial)) {
-                (words::status(trial)) @if let Some(error) = error { ": " (error) }
+                @if let Some(error) = error { div { (words::status(trial)) ": " (error) } } @else { (words::status(trial)) }
             }
         }
     }
