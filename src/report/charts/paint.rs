@@ -127,7 +127,8 @@ impl Grid {
                 let (x, y) = if steep { (b, a) } else { (a, b) };
                 let (px, py) = (x as f32 - x0, y as f32 - y0);
                 let along = if square == 0.0 { 0.0 } else { ((px * dx + py * dy) / square).clamp(0.0, 1.0) };
-                self.cover(x, y, reach - (px - dx * along).hypot(py - dy * along), ink);
+                let (ex, ey) = (px - dx * along, py - dy * along);
+                self.cover(x, y, reach - (ex * ex + ey * ey).sqrt(), ink);
             }
         }
     }
