@@ -107,8 +107,8 @@ struct Grid {
 }
 
 impl Grid {
-    /// A line with round ends and smooth edges, which plotters does not draw in pixels: a pixel is covered as far as the
-    /// line's half width reaches beyond its distance from the line.
+    /// A line with round ends and smooth edges, which plotters does not draw in pixels: a pixel is covered as far as
+    /// the line's half width reaches beyond its distance from the line.
     fn stroke(&mut self, from: Point, to: Point, width: f32, ink: Ink) {
         let scaled = |(x, y): Point| (x * DENSITY - 0.5, y * DENSITY - 0.5);
         let ((x0, y0), (x1, y1)) = (scaled(from), scaled(to));

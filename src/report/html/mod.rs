@@ -107,7 +107,9 @@ fn settings(spec: &Spec, names: &[String], groups: &[Group], shown: &[&TrialReco
                 } }
                 tbody { @for group in groups { tr {
                     td { @for id in &group.trials { (trials::link(*id, shown)) " " } }
-                    @for name in names { td { @if let Some(value) = group.settings.get(name) { (words::setting(value)) } } }
+                    @for value in names.iter().map(|name| group.settings.get(name)) {
+                        td { @if let Some(value) = value { (words::setting(value)) } }
+                    }
                     td.number { (words::spread(&spec.metric.name, Some(group.metric))) }
                     td.number { (words::spread("val_accuracy", group.accuracy)) }
                     td.number { (words::spread("accuracy_gap", group.accuracy_gap)) }

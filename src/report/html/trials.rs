@@ -51,7 +51,9 @@ fn row(
     let error = trial.outcome().and_then(|outcome| outcome.error());
     html! {
         tr {
-            td.number data-value=[place.map(|place| place.rank)] { @if let Some(place) = place { (place.rank) } @else { "–" } }
+            td.number data-value=[place.map(|place| place.rank)] {
+                @if let Some(place) = place { (place.rank) } @else { "–" }
+            }
             td data-value=(trial.id.0) { (link(trial.id, shown)) }
             @for name in names {
                 @let value = trial.settings.get(name);
@@ -67,7 +69,8 @@ fn row(
                 td.number data-value=[value] { (said(value)) }
             }
             td.error[error.is_some()] data-value=(words::status(trial)) {
-                @if let Some(error) = error { div { (words::status(trial)) ": " (error) } } @else { (words::status(trial)) }
+                @let status = words::status(trial);
+                @if let Some(error) = error { div { (status) ": " (error) } } @else { (status) }
             }
         }
     }
