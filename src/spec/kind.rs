@@ -1,5 +1,7 @@
 //! What may stand in one place of the file, and how it is read: YAML's value in, a checked JSON value out.
 
+use std::fmt;
+
 use serde_json::{Value as Json, json};
 use serde_yaml::Value as Yaml;
 
@@ -40,10 +42,19 @@ pub enum Kind {
 /// Why a value cannot stand there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Complaint {
-    /// After the key: `must be a number above 0, not -1`.
+    /// After the key: `must be a number above 0`.
     pub rule: String,
+    /// The value that breaks it, as it could have been written.
+    pub value: String,
     /// What may be written, where the rule does not say it.
     pub remedy: Option<String>,
+}
+
+impl fmt::Display for Complaint {
+    /// `must be a number above 0, not -1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, not {}", self.rule, self.value)
+    }
 }
 
 impl Kind {
@@ -64,7 +75,12 @@ impl Kind {
             Kind::Share => number(value).filter(|x| (0.0..1.0).contains(x)).map(Json::from),
             Kind::Boolean => boolean(value).map(Json::from),
             Kind::Choice(words) => value.as_str().filter(|word| words.contains(word)).map(Json::from),
-            Kind::Text => value.as_str().filter(|text| !text.trim().is_empty()).map(Json::from),
+            Kind::Text => match value {
+                Yaml::String(text) => Some(text.as_str().into()).filter(|_| !text.trim().is_empty()),
+                // `name: 2026` is meant as text.
+                Yaml::Number(number) => Some(number.to_string().into()),
+                _ => None,
+            },
             Kind::Validation => match value.as_str() {
                 Some("test") => Some(json!("test")),
                 _ => number(value).filter(|&x| x > 0.0 && x < 1.0).map(Json::from),
@@ -122,7 +138,7 @@ impl Kind {
             }
             Kind::Optional(_) => unreachable!("`accept` asks the kind within"),
         };
-        Complaint { rule: format!("{rule}, not {}", show(value)), remedy }
+        Complaint { rule, value: show(value), remedy }
     }
 }
 
@@ -191,7 +207,7 @@ mod tests {
     use super::*;
 
     fn accept(kind: Kind, text: &str) -> Result<Json, String> {
-        kind.accept(&serde_yaml::from_str(text).unwrap()).map_err(|complaint| complaint.rule)
+        kind.accept(&serde_yaml::from_str(text).unwrap()).map_err(|complaint| complaint.to_string())
     }
 
     #[test]

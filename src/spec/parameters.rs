@@ -6,6 +6,7 @@ use serde_yaml::Value as Yaml;
 use super::Method;
 use super::kind::{number, show};
 use super::nearest::{nearest, suggest};
+use super::network::Network;
 use super::node::{Node, Table};
 use super::place::Path;
 use super::setting::{MODEL, SETTINGS, Setting, setting};
@@ -44,13 +45,14 @@ impl Read<'_> {
     }
 }
 
-/// Reads the section. `used` are the names that the model refers to.
-pub fn read<'a>(node: &Node<'a>, method: Method, used: &[String]) -> Vec<Read<'a>> {
-    let mut read = Vec::new();
+/// Reads the section: the parameters, and the names of those that could not be read.
+pub fn read<'a>(node: &Node<'a>, method: Method, network: &Network) -> (Vec<Read<'a>>, Vec<String>) {
+    let (read, unread) = (Vec::new(), Vec::new());
+    let mut reading = Reading { method, used: network.names(), written: network.written, read, unread };
     if let Some(table) = node.table("parameters: {learning_rate: {values: [0.001, 0.0005]}}") {
-        group(&table, "", method, used, &mut read);
+        reading.group(&table, "");
     }
-    read
+    (reading.read, reading.unread)
 }
 
 /// The space of the parameters that were read.
@@ -58,80 +60,99 @@ pub fn space(read: &[Read]) -> Space {
     Space { parameters: read.iter().map(|read| read.parameter.clone()).collect() }
 }
 
-fn group<'a>(table: &Table<'a>, prefix: &str, method: Method, used: &[String], read: &mut Vec<Read<'a>>) {
-    for (key, node) in table.entries() {
-        let name = format!("{prefix}{key}");
-        let starts = key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
-        if !starts || !key.chars().all(|char| char.is_ascii_alphanumeric() || "_.-".contains(char)) {
-            let remedy = "use letters, digits, `_`, `.` and `-`, and start with a letter or `_`";
-            node.wrong_key("cannot be a parameter's name", remedy);
-            continue;
-        }
-        if read.iter().any(|other| other.parameter.name == name) {
-            node.wrong_key("is a parameter that was given before, in a group", "give it once");
-            continue;
-        }
-        let nested = node.value.get("parameters").is_some();
-        let of = if nested { None } else { meaning(&name, &node, used) };
-        let Some(table) = node.table(&format!("{key}: {{values: [...]}}")) else { continue };
-        if nested {
-            if let Some(members) =
-                table.get("parameters").and_then(|members| members.table("parameters: {name: {values: [...]}}"))
-            {
-                group(&members, &format!("{name}."), method, used, read);
-            }
-            table.finish();
-            continue;
-        }
-        if let Some(distribution) = distribution(&table, method, of) {
-            let parameter = Parameter { name, distribution };
-            check_samples(&parameter, &node, of);
-            read.push(Read { parameter, node });
-        }
-        table.finish();
-    }
+/// The section while it is read.
+struct Reading<'a> {
+    method: Method,
+    /// Names that the model refers to.
+    used: Vec<String>,
+    /// Whether the model stands in the file, so that it can be made to refer to more.
+    written: bool,
+    read: Vec<Read<'a>>,
+    unread: Vec<String>,
 }
 
-/// The setting that a parameter of that name replaces, if it is one. A name that is neither that nor used in the
-/// model is a problem.
-fn meaning(name: &str, node: &Node, used: &[String]) -> Option<&'static Setting> {
-    let found = if name == MODEL.name { Some(&MODEL) } else { setting(name) };
-    match found {
-        Some(found) if !found.varies() => {
-            let rule = "cannot vary within a sweep: its trials could not be compared";
-            node.wrong_key(rule, format!("write a sweep file for each, with `data: {{{name}: ...}}`"));
-            return None;
+impl<'a> Reading<'a> {
+    fn group(&mut self, table: &Table<'a>, prefix: &str) {
+        for (key, node) in table.entries() {
+            let name = format!("{prefix}{key}");
+            let starts = key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+            if !starts || !key.chars().all(|char| char.is_ascii_alphanumeric() || "_.-".contains(char)) {
+                let remedy = "use letters, digits, `_`, `.` and `-`, and start with a letter or `_`";
+                node.wrong_key("cannot be a parameter's name", remedy);
+            } else if self.read.iter().any(|other| other.parameter.name == name) {
+                node.wrong_key("is a parameter that was given before, in a group", "give it once");
+            } else if node.value.get("parameters").is_some() {
+                let Some(table) = node.table("") else { continue };
+                let example = format!("{key}: {{parameters: {{name: {{values: [...]}}}}}}");
+                if let Some(members) = table.get("parameters").and_then(|members| members.table(&example)) {
+                    self.group(&members, &format!("{name}."));
+                }
+                table.finish();
+            } else {
+                self.parameter(name, node);
+            }
         }
-        None if !used.iter().any(|used| used == name) => {}
-        found => return found,
     }
-    let first = name.split('.').next().unwrap_or(name);
-    let remedy = match setting(first).filter(|_| first != name) {
-        Some(group) if !group.members().is_empty() => {
-            if let Some(member) = name.strip_prefix(first).and_then(|rest| group.member(&rest[1..])) {
-                node.wrong_key(
-                    "is not how this setting is named among the parameters",
-                    format!("name it `{}`", member.name),
-                );
+
+    fn parameter(&mut self, name: String, node: Node<'a>) {
+        let of = self.meaning(&name, &node);
+        let example = of.map_or("...".to_owned(), |setting| setting.example());
+        let table = node.table(&format!("{name}: {{values: [{example}]}}"));
+        let distribution = table.as_ref().and_then(|table| distribution(table, self.method, of));
+        if let Some(table) = table {
+            table.finish();
+        }
+        match distribution {
+            None => self.unread.push(name),
+            Some(distribution) => {
+                let parameter = Parameter { name, distribution };
+                check_samples(&parameter, &node, of);
+                self.read.push(Read { parameter, node });
+            }
+        }
+    }
+
+    /// The setting that a parameter of that name replaces, if it is one. A name that is neither that nor used in the
+    /// model is a problem.
+    fn meaning(&self, name: &str, node: &Node) -> Option<&'static Setting> {
+        let found = if name == MODEL.name { Some(&MODEL) } else { setting(name) };
+        match found {
+            Some(found) if !found.varies() => {
+                let rule = "cannot vary within a sweep: its trials could not be compared";
+                node.wrong_key(rule, format!("write a sweep file for each, with `data: {{{name}: ...}}`"));
                 return None;
             }
-            let members: Vec<_> =
-                SETTINGS.iter().filter(|one| one.group == Some(group.name)).map(|one| one.name).collect();
-            suggest(name, &members)
+            None if !self.used.iter().any(|used| used == name) => {}
+            found => return found,
         }
-        Some(group) => format!("this version has nothing to set in `{}`: leave it out", group.name),
-        None => {
-            let settings = SETTINGS.iter().filter(|setting| setting.varies()).map(|setting| setting.name);
-            let known: Vec<_> = settings.chain(["model"]).chain(used.iter().map(String::as_str)).collect();
-            match nearest(name, known) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None if used.is_empty() => format!("write ${{{name}}} where the model should use it"),
-                None => format!("the model uses {}; write ${{{name}}} where it should use this", used.join(", ")),
+        let (first, rest) = name.split_once('.').unwrap_or((name, ""));
+        let group = setting(first).filter(|_| !rest.is_empty());
+        if let Some(member) = group.and_then(|group| group.member(rest)) {
+            let rule = "is not how this setting is named among the parameters";
+            node.wrong_key(rule, format!("name it `{}`", member.name));
+            return None;
+        }
+        let remedy = match group {
+            Some(group) if group.members().is_empty() => {
+                format!("this version has nothing to set in `{}`: leave it out", group.name)
             }
-        }
-    };
-    node.wrong_key("is no setting of `training` or `data`, and the model does not use it", remedy);
-    None
+            Some(group) => {
+                let members = SETTINGS.iter().filter(|one| one.group == Some(group.name)).map(|one| one.name);
+                suggest(name, &members.collect::<Vec<_>>())
+            }
+            None => {
+                let settings = SETTINGS.iter().filter(|setting| setting.varies()).map(|setting| setting.name);
+                let known = settings.chain([MODEL.name]).chain(self.used.iter().map(String::as_str));
+                match nearest(name, known) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None if self.written => format!("write ${{{name}}} where the model should use it"),
+                    None => format!("the model can use {}", self.used.join(", ")),
+                }
+            }
+        };
+        node.wrong_key("is no setting of `training` or `data`, and the model does not use it", remedy);
+        None
+    }
 }
 
 fn distribution(table: &Table, method: Method, of: Option<&Setting>) -> Option<Distribution> {
@@ -181,7 +202,7 @@ fn needed<'a>(table: &Table<'a>, key: &'static str, distribution: &str) -> Optio
 
 fn value(node: &Node, of: Option<&Setting>) -> Option<Json> {
     match of {
-        Some(setting) => node.accepted(setting.accept(node.value), setting.about),
+        Some(setting) => node.accepted(setting.accept(node.value), setting.remedy()),
         None => {
             json(node.value).map_err(|complaint| node.wrong(complaint, "write a number, a word, true or false")).ok()
         }
@@ -195,7 +216,10 @@ fn values(node: &Node, of: Option<&Setting>) -> Option<Vec<Json>> {
         return None;
     };
     if items.is_empty() || items.len() > MOST_VALUES {
-        let rule = format!("must be a list of 1 to {MOST_VALUES} values, and has {}", items.len());
+        let rule = match items.len() {
+            0 => "must have a value, and the list is empty".to_owned(),
+            many => format!("must have at most {MOST_VALUES} values, not {many}"),
+        };
         node.wrong(rule, "write the values that are to be tried, or a range with `min` and `max`");
         return None;
     }
@@ -238,7 +262,10 @@ fn range(table: &Table, name: &'static str, method: Method) -> Option<Distributi
         Some(node) => {
             let q = number(node.value).filter(|&q| q > 0.0);
             if q.is_none() {
-                node.wrong(format!("must be a number above 0, not {}", show(node.value)), "it is the step");
+                node.wrong(
+                    format!("must be a number above 0, not {}", show(node.value)),
+                    "it is the step between values: write 0.1, say",
+                );
             }
             q
         }
@@ -262,7 +289,7 @@ fn range(table: &Table, name: &'static str, method: Method) -> Option<Distributi
     }
     if method == Method::Grid && matches!(name, "uniform" | "log_uniform_values") {
         let remedy = "list `values: [...]`, write `distribution: q_uniform` with a step `q`, or use `method: random`";
-        return is(format!("is {name} and so has no end of values, which a grid cannot try"), remedy.to_owned());
+        return is(format!("is {name}, and a grid cannot try every number of a range"), remedy.to_owned());
     }
     if name == "q_uniform" && (max.abs().max(min.abs()) / q > LARGEST || (max - min) / q > LARGEST) {
         return is(format!("has a `q` of {q}, which is too small for its range"), "write a larger step".to_owned());
@@ -295,14 +322,14 @@ fn check_samples(parameter: &Parameter, node: &Node, of: Option<&Setting>) {
     let Some(setting) = of else { return };
     if setting.kind.is_whole() && parameter.distribution.has_fractions() {
         let remedy = "write `distribution: int_uniform`, or `q_uniform` with a whole `q`";
-        node.wrong_key(format!("gives fractions, and {} is a whole number", setting.about), remedy);
+        node.wrong_key(format!("can be a fraction, and {} is a whole number", setting.about), remedy);
         return;
     }
     for value in parameter.distribution.samples() {
         let value = serde_yaml::to_value(&value).unwrap_or_default();
         if let Err(complaint) = setting.kind.accept(&value) {
-            let remedy = complaint.remedy.unwrap_or(format!("it is {}", setting.about));
-            node.wrong_key(format!("gives {}, and {}", show(&value), complaint.rule), remedy);
+            let remedy = complaint.remedy.unwrap_or_else(|| setting.remedy());
+            node.wrong_key(format!("can be {}, and {}", complaint.value, complaint.rule), remedy);
             return;
         }
     }

@@ -80,6 +80,7 @@ pub struct Places {
     keys: HashMap<Path, Mark>,
     values: HashMap<Path, Mark>,
     twice: Vec<Twice>,
+    second: Option<Mark>,
 }
 
 /// A list or table that is being read.
@@ -122,7 +123,10 @@ impl Places {
                     Some(Open::Key) => {}
                     _ => drop(path.0.pop()),
                 },
-                Event::DocumentEnd => break,
+                Event::DocumentStart(_) if !places.values.is_empty() => {
+                    places.second = Some(Mark::of(span));
+                    break;
+                }
                 _ => {}
             }
         }
@@ -190,6 +194,11 @@ impl Places {
     /// Where the value's key stands, or else the value.
     pub fn key_at(&self, path: &Path) -> Option<Mark> {
         self.keys.get(path).copied().or_else(|| self.value_at(path))
+    }
+
+    /// Where a second document begins, if one does.
+    pub fn second_document(&self) -> Option<Mark> {
+        self.second
     }
 
     /// The keys that stand twice in one table, in the order of the file.
