@@ -30,21 +30,20 @@ const KNOWN_AS: [(&str, &str); 22] = [
 pub fn nearest<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase().replace('-', "_");
     let meant = KNOWN_AS.iter().find(|(theirs, _)| *theirs == typed).map(|(_, ours)| *ours);
-    let distance = |word: &str| match word.strip_prefix(typed.as_str()) {
-        // A word cut short is near whatever its length.
-        Some(rest) if typed.len() > 2 => rest.len().min(typed.len() / 3),
-        _ => strsim::damerau_levenshtein(&typed, &word.to_lowercase()),
-    };
-    let mut best: Option<(usize, &str)> = None;
+    let mut best = None;
     for word in words {
         if meant == Some(word) {
             return Some(word);
         }
-        let distance = distance(word);
-        if distance <= (typed.chars().count().max(word.len()) / 3).max(1)
-            && best.is_none_or(|(least, _)| distance < least)
+        let distance = match word.strip_prefix(typed.as_str()) {
+            // A word cut short is near whatever its length.
+            Some(_) if typed.len() > 2 => 0,
+            _ => strsim::damerau_levenshtein(&typed, &word.to_lowercase()),
+        };
+        let rank = (distance, word.len());
+        if distance <= (typed.chars().count().max(word.len()) / 3).max(1) && best.is_none_or(|(least, _)| rank < least)
         {
-            best = Some((distance, word));
+            best = Some((rank, word));
         }
     }
     best.map(|(_, word)| word)

@@ -2,3 +2,4 @@
 
 mod bad_files;
 mod examples;
+mod plan;
