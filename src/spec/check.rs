@@ -4,13 +4,14 @@ use std::path::Path as Folder;
 
 use serde_yaml::Value as Yaml;
 
-use super::kind::{Kind, show};
+use super::kind::Kind;
 use super::models::plain;
 use super::network::Network;
 use super::node::{Findings, Node, Table};
 use super::place::{Mark, Path};
 use super::sections::{check_optimizer, data, devices, section};
 use super::setting::{MODEL, Section};
+use super::value::show;
 use super::{Method, Note, Problems, Spec, parameters};
 use crate::recipe::Source;
 use crate::trial::{Goal, METRICS, Metric, Settings};

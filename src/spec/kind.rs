@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use serde_yaml::Value as Yaml;
 
 use super::nearest::nearest;
+use super::value::{boolean, number, show, whole};
 
 /// What may stand somewhere.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -149,57 +150,6 @@ fn either(words: &[&str]) -> String {
         [only] => (*only).to_owned(),
         [first @ .., last] => format!("{} or {last}", first.join(", ")),
     }
-}
-
-/// The number that a value is, or that its text spells, as in `"1e-4"`. Finite.
-pub fn number(value: &Yaml) -> Option<f64> {
-    let number = match value {
-        Yaml::Number(number) => number.as_f64(),
-        Yaml::String(text) if text.starts_with(|char: char| char.is_ascii_digit() || "+-.".contains(char)) => {
-            text.parse().ok()
-        }
-        _ => None,
-    };
-    number.filter(|x| x.is_finite())
-}
-
-/// The whole number that a value is or spells; `1e3` and `1000.0` are 1000.
-pub fn whole(value: &Yaml) -> Option<u64> {
-    if let Some(whole) = value.as_u64() {
-        return Some(whole);
-    }
-    // Up to 2^53 a float is exactly the number that was written.
-    number(value).filter(|x| x.fract() == 0.0 && (0.0..9e15).contains(x)).map(|x| x as u64)
-}
-
-/// The boolean that a value is, or that a YAML 1.1 reader takes its text for.
-pub fn boolean(value: &Yaml) -> Option<bool> {
-    match value {
-        Yaml::Bool(boolean) => Some(*boolean),
-        Yaml::String(text) => match text.to_ascii_lowercase().as_str() {
-            "yes" | "on" | "true" => Some(true),
-            "no" | "off" | "false" => Some(false),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// The value as it could have been written, on one short line.
-pub fn show(value: &Yaml) -> String {
-    let text = match value {
-        Yaml::String(text) if text.is_empty() => "empty text".to_owned(),
-        Yaml::String(text) => format!("`{}`", text.escape_debug().to_string().replace("\\'", "'")),
-        Yaml::Sequence(items) if items.is_empty() => "an empty list".to_owned(),
-        Yaml::Mapping(items) if items.is_empty() => "an empty table".to_owned(),
-        Yaml::Sequence(_) => "a list".to_owned(),
-        Yaml::Mapping(_) => "a table".to_owned(),
-        Yaml::Tagged(tagged) => format!("a value tagged {}", tagged.tag),
-        Yaml::Number(number) => number.to_string(),
-        Yaml::Bool(boolean) => boolean.to_string(),
-        Yaml::Null => "null".to_owned(),
-    };
-    if text.chars().count() > 60 { format!("{}…", text.chars().take(57).collect::<String>()) } else { text }
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! `model:` of the sweep file: a preset, a preset with settings, or a list of layers - and whatever presets a
 //! parameter `model` can put in its place.
 
-use super::kind::show;
 use super::nearest::suggest;
 use super::node::Node;
-use super::parameters::json;
 use super::setting::MODEL;
+use super::value::{free, json, show};
 use crate::train::model::{PRESETS, Template};
 use crate::trial::Settings;
 
@@ -39,7 +38,7 @@ impl Network {
             let names = network.names();
             for (key, node) in table.entries().into_iter().filter(|(key, _)| *key != "preset") {
                 if names.iter().any(|name| name == key) {
-                    match json(node.value) {
+                    match free(node.value) {
                         Ok(value) => drop(network.settings.insert(key.to_owned(), value)),
                         Err(rule) => node.wrong(rule, "write a number, a word, true or false"),
                     }

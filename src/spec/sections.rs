@@ -4,10 +4,11 @@ use std::path::Path as Folder;
 
 use serde_json::Value as Json;
 
-use super::kind::{Kind, number, show, whole};
+use super::kind::Kind;
 use super::node::{Node, Table};
 use super::parameters::Read;
 use super::setting::{OWN, SETTINGS, Section, Setting, setting};
+use super::value::{number, show, whole};
 use super::{Devices, Gpus};
 use crate::recipe::{Order, Source};
 use crate::space::Distribution;

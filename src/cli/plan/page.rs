@@ -48,8 +48,8 @@ pub fn write(file: &SweepFile, figures: &Figures, out: &mut impl Write) -> io::R
     if inspection.networks > kept {
         writeln!(out, "\n... and {} more of other layers", number(inspection.networks - kept, "network"))?;
     }
-    for note in &file.notes {
-        writeln!(out, "\nnote: {note}")?;
+    for (at, note) in file.notes.iter().enumerate() {
+        writeln!(out, "{}note: {note}", if at == 0 { "\n" } else { "" })?;
     }
     Ok(())
 }
@@ -205,14 +205,8 @@ fn count(number: u64) -> String {
         return "more than can be counted".to_owned();
     }
     let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    let groups = digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).expect("digits are ASCII"));
+    groups.collect::<Vec<_>>().join(",")
 }
 
 /// `11.7 MB`.
