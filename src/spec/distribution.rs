@@ -150,6 +150,9 @@ fn range(table: &Table, name: &'static str, method: Method) -> Option<Distributi
     if min >= max {
         return is(format!("has a `min` of {min} that is not below its `max` of {max}"), swap(min, max));
     }
+    if !(max - min).is_finite() {
+        return is(format!("has a range from {min:e} to {max:e}, too wide for numbers"), "narrow it".to_owned());
+    }
     if name == "log_uniform_values" && min <= 0.0 {
         let remedy = "give the smallest value itself, such as 1e-5, not its exponent".to_owned();
         return is(format!("has a `min` of {min}, whose logarithm is not a number"), remedy);

@@ -105,7 +105,7 @@ impl Spec {
     fn fault(&self, fault: &Fault, settings: &Settings, parameters: &[Read], findings: &Findings) -> Problem {
         let model = Path::default().key(MODEL.name);
         let mut path = model.clone();
-        if self.network.written {
+        if self.network.written.is_some() {
             path.0.extend(fault.path.iter().cloned());
         }
         if let Some(name) = &fault.setting {

@@ -1,6 +1,8 @@
 //! `model:` of the sweep file: a preset, a preset with settings, or a list of layers - and whatever presets a
 //! parameter `model` can put in its place.
 
+use serde_json::Value as Json;
+
 use super::nearest::suggest;
 use super::node::Node;
 use super::setting::MODEL;
@@ -17,8 +19,8 @@ pub struct Network {
     presets: Vec<(String, Template)>,
     /// What `model: {preset: ..., name: value}` fixes.
     pub settings: Settings,
-    /// Whether the layers stand in the file.
-    pub written: bool,
+    /// The list of layers, if the file has one.
+    pub written: Option<Vec<Json>>,
 }
 
 impl Network {
@@ -48,7 +50,6 @@ impl Network {
                 }
             }
         } else if let Some(items) = node.items() {
-            network.written = true;
             let mut layers = Vec::with_capacity(items.len());
             for item in &items {
                 match json(item.value) {
@@ -56,7 +57,8 @@ impl Network {
                     Err(rule) => item.wrong(rule, "write a layer such as `conv: {filters: 32, kernel: 3}`"),
                 }
             }
-            network.own = Some(Template::new(layers.into()));
+            network.own = Some(Template::new(layers.clone().into()));
+            network.written = Some(layers);
         } else {
             network.own = preset_of(node);
         }

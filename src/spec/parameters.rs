@@ -39,7 +39,7 @@ impl Read<'_> {
 /// Reads the section: the parameters, and the names of those that could not be read.
 pub fn read<'a>(node: &Node<'a>, method: Method, network: &Network) -> (Vec<Read<'a>>, Vec<String>) {
     let (read, unread) = (Vec::new(), Vec::new());
-    let mut reading = Reading { method, used: network.names(), written: network.written, read, unread };
+    let mut reading = Reading { method, used: network.names(), written: network.written.is_some(), read, unread };
     if let Some(table) = node.table("parameters: {learning_rate: {values: [0.001, 0.0005]}}") {
         reading.group(&table, "");
     }

@@ -156,6 +156,12 @@ impl Places {
             }
             Some(Open::Table { key: key @ None, seen }) => {
                 let name = text.unwrap_or("?").to_owned();
+                if let Some(table) =
+                    self.values.get_mut(path).filter(|mark| (mark.line, mark.column) == (here.line, here.column))
+                {
+                    // A block table has no sign of its own: its first key stands for it.
+                    table.width = here.width;
+                }
                 if let Some(&first) = seen.get(&name) {
                     self.twice.push(Twice { path: path.key(&name), first, again: here });
                 } else {
