@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::archive::{Archive, Array, damaged, tuple};
 use super::npy::{Header, Kind};
+use super::scale::{Meaning, Scale};
 use super::{Dataset, Info, Pictures, fault, room};
 use crate::error::Error;
 use crate::recipe::Order;
@@ -176,75 +177,27 @@ fn read_labels(mut array: Array<'_>) -> Result<Vec<u8>, Error> {
     Ok(labels)
 }
 
-/// What an array's numbers mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scale {
-    /// 0 is black, 1 is white.
-    Unit,
-    /// 255 is white.
-    Byte,
-}
-
 /// The array's pictures as `[n, c, h, w]` bytes. The first array that is read settles `scale` for the next.
 fn pixels(mut array: Array<'_>, order: Order, scale: &mut Option<Scale>) -> Result<Vec<u8>, Error> {
     let (place, header) = (array.place, array.header);
     let (count, shape) = layout(&place, &header, order)?;
     let mut bytes = room(&place, header.elements())?;
-    let mut meaning = Meaning::new(&header, *scale);
-    let read = header.values(&mut array.reader, |value| {
-        let byte =
-            meaning.byte(value, &mut bytes).ok_or_else(|| Broken::Rule(meaning.complaint(value, bytes.len())))?;
-        bytes.push(byte);
-        Ok(())
-    });
-    let remedy = "write them as x.astype(\"uint8\") with 0 to 255, or as floats from 0 to 1, before any normalisation";
-    read.map_err(|broken: Broken| broken.at(&place, remedy))?;
-    *scale = Some(meaning.scale);
+    if header.are_bytes() {
+        header.bytes(&mut array.reader, &mut bytes).map_err(|error| damaged(&place, error))?;
+        *scale = Some(Scale::Byte);
+    } else {
+        let mut meaning = Meaning::new(header.kind, *scale);
+        let read = header.values(&mut array.reader, |value| {
+            let byte = meaning.byte(value, &mut bytes);
+            bytes.push(byte.ok_or_else(|| Broken::Rule(meaning.complaint(value, bytes.len())))?);
+            Ok(())
+        });
+        let remedy = "write them as x.astype(\"uint8\") with 0 to 255, or as floats from 0 to 1, before any \
+                      normalisation";
+        read.map_err(|broken: Broken| broken.at(&place, remedy))?;
+        *scale = Some(meaning.scale);
+    }
     Ok(arranged(bytes, count, shape, order, &header))
-}
-
-/// Numbers to bytes, in one pass: floats are taken for 0 to 1 until one is larger.
-struct Meaning {
-    scale: Scale,
-    /// Whether `scale` can still turn out to be wrong: no value so far was larger than 1.
-    open: bool,
-    /// Whether all values so far were whole.
-    whole: bool,
-}
-
-impl Meaning {
-    fn new(header: &Header, settled: Option<Scale>) -> Meaning {
-        match (header.kind, settled) {
-            (Kind::Boolean, _) => Meaning { scale: Scale::Unit, open: false, whole: true },
-            (Kind::Float, Some(scale)) => Meaning { scale, open: false, whole: true },
-            (Kind::Float, None) => Meaning { scale: Scale::Unit, open: true, whole: true },
-            (Kind::Unsigned | Kind::Signed, _) => Meaning { scale: Scale::Byte, open: false, whole: true },
-        }
-    }
-
-    /// The byte of the next value, if it can have one. `before` is made right where the value settles the scale.
-    fn byte(&mut self, value: f64, before: &mut [u8]) -> Option<u8> {
-        let whole = value.fract() == 0.0;
-        if self.open && value > 1.0 && whole && self.whole {
-            // Only 0 and 1 so far, which were written as 0 and 255.
-            before.iter_mut().for_each(|byte| *byte /= 255);
-            (self.scale, self.open) = (Scale::Byte, false);
-        }
-        self.whole &= whole;
-        match self.scale {
-            Scale::Unit => (0.0..=1.0).contains(&value).then(|| (value * 255.0).round() as u8),
-            Scale::Byte => ((0.0..=255.0).contains(&value) && whole).then_some(value as u8),
-        }
-    }
-
-    fn complaint(&self, value: f64, index: usize) -> String {
-        let rule = match (self.scale, self.open) {
-            (_, true) => "pixels are floats from 0 to 1, or whole numbers from 0 to 255",
-            (Scale::Unit, false) => "the pixels before are from 0 to 1",
-            (Scale::Byte, false) => "the pixels are whole numbers from 0 to 255",
-        };
-        format!("value {index}, counted from 0 in the file's order, is {value}, and {rule}")
-    }
 }
 
 /// From the file's axes, and their order in it, to `[n, c, h, w]`.
@@ -301,6 +254,199 @@ impl Broken {
         match self {
             Broken::Read(error) => damaged(place, error),
             Broken::Rule(rule) => fault(place, rule, remedy),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{Cursor, Write};
+
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    use super::super::npy::tests::npy;
+    use super::*;
+
+    /// A folder of `.npy` files.
+    fn folder(arrays: &[(&str, Vec<u8>)]) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        arrays.iter().for_each(|(name, file)| fs::write(folder.path().join(format!("{name}.npy")), file).unwrap());
+        folder
+    }
+
+    /// An `.npz` as np.savez_compressed writes it.
+    fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let mut writer = npyz::npz::NpzWriter::new(Cursor::new(Vec::new()));
+        let zip = writer.zip_writer();
+        for (name, file) in arrays {
+            zip.start_file(format!("{name}.npy"), Default::default()).unwrap();
+            zip.write_all(file).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    fn floats(values: &[f32]) -> Vec<u8> {
+        values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    /// Two pictures of 2 channels, 1 high and 2 wide, as [n, c, h, w].
+    const PICTURES: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
+
+    fn labels(labels: &[u8]) -> (&'static str, Vec<u8>) {
+        ("y", npy("|u1", false, &format!("({},)", labels.len()), labels))
+    }
+
+    /// What is read from pictures `x` with two labels.
+    fn read(x: Vec<u8>, order: Order) -> Result<Dataset, Error> {
+        let folder = folder(&[("x", x), labels(&[0, 1])]);
+        let probed = probe(folder.path(), order);
+        let loaded = load(folder.path(), order);
+        if let Ok(dataset) = &loaded {
+            assert_eq!(probed.unwrap(), dataset.info);
+        }
+        loaded
+    }
+
+    #[test]
+    fn every_order_of_axes_and_memory_comes_to_the_same_pictures() {
+        let nchw = npy("|u1", false, "(2, 2, 1, 2)", &PICTURES);
+        let nhwc = npy("|u1", false, "(2, 1, 2, 2)", &[1, 3, 2, 4, 5, 7, 6, 8]);
+        let nchw_fortran = npy("|u1", true, "(2, 2, 1, 2)", &[1, 5, 3, 7, 2, 6, 4, 8]);
+        let nhwc_fortran = npy("|u1", true, "(2, 1, 2, 2)", &[1, 5, 2, 6, 3, 7, 4, 8]);
+        for (x, order) in
+            [(nchw, Order::Nchw), (nhwc, Order::Nhwc), (nchw_fortran, Order::Nchw), (nhwc_fortran, Order::Nhwc)]
+        {
+            let dataset = read(x, order).unwrap();
+            assert_eq!(dataset.info.shape, Shape { channels: 2, height: 1, width: 2 });
+            assert_eq!(dataset.train, Pictures { pixels: PICTURES.to_vec(), labels: vec![0, 1] });
+        }
+    }
+
+    #[test]
+    fn three_axes_are_grey_pictures_in_either_order() {
+        for order in [Order::Nchw, Order::Nhwc] {
+            let c = read(npy("|u1", false, "(2, 2, 2)", &PICTURES), order).unwrap();
+            let fortran = read(npy("|u1", true, "(2, 2, 2)", &[1, 5, 3, 7, 2, 6, 4, 8]), order).unwrap();
+            assert_eq!(c.info.shape, Shape { channels: 1, height: 2, width: 2 });
+            assert_eq!(c.train.pixels, PICTURES);
+            assert_eq!(fortran, c);
+        }
+    }
+
+    #[test]
+    fn floats_are_shares_of_white_or_whole_bytes() {
+        let pixels = |values: &[f32]| read(npy("<f4", false, "(2, 1, 2)", &floats(values)), Order::Nhwc);
+        assert_eq!(pixels(&[0.0, 1.0, 0.5, 0.2]).unwrap().train.pixels, [0, 255, 128, 51]);
+        assert_eq!(pixels(&[0.0, 1.0, 1.0, 0.0]).unwrap().train.pixels, [0, 255, 255, 0]);
+        // Whole numbers, which is known at the third only.
+        assert_eq!(pixels(&[0.0, 1.0, 200.0, 1.0]).unwrap().train.pixels, [0, 1, 200, 1]);
+        let cases = [
+            (
+                [0.5, 2.0, 0.0, 0.0],
+                "value 1, counted from 0 in the file's order, is 2, and pixels are floats from 0 to 1",
+            ),
+            ([0.0, 200.0, 0.5, 0.0], "value 2, counted from 0 in the file's order, is 0.5, and the pixels are whole"),
+            ([0.0, 0.0, -1.0, 0.0], "value 2, counted from 0 in the file's order, is -1"),
+            ([0.0, 0.0, 256.0, 0.0], "value 2, counted from 0 in the file's order, is 256"),
+            ([0.0, f32::NAN, 1.0, 0.0], "value 1, counted from 0 in the file's order, is NaN"),
+        ];
+        for (values, expected) in cases {
+            let error = pixels(&values).unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains("hint: write them as"), "{error}");
+        }
+    }
+
+    #[test]
+    fn test_pictures_are_read_on_the_scale_of_the_training_pictures() {
+        let part = |values: &[f32]| npy("<f4", false, "(2, 1, 2)", &floats(values));
+        let set = |test: &[f32]| {
+            let two = labels(&[0, 1]).1;
+            let arrays = [
+                ("x_train", part(&[0.0, 1.0, 200.0, 1.0])),
+                ("y_train", two.clone()),
+                ("x_test", part(test)),
+                ("y_test", two),
+            ];
+            let file = tempfile::NamedTempFile::with_suffix(".npz").unwrap();
+            fs::write(file.path(), npz(&arrays)).unwrap();
+            load(file.path(), Order::Nhwc)
+        };
+        assert_eq!(set(&[0.0, 1.0, 1.0, 1.0]).unwrap().test.pixels, [0, 1, 1, 1]);
+        assert!(set(&[0.0, 0.5, 1.0, 1.0]).unwrap_err().to_string().contains("x_test: value 1, "));
+    }
+
+    #[test]
+    fn labels_may_be_wide_and_in_a_column() {
+        let x = ("images", npy("|u1", false, "(2, 2, 2)", &PICTURES));
+        let y = ("labels", npy("<i8", false, "(2, 1)", &[[0; 8], 1_i64.to_le_bytes()].concat()));
+        let dataset = load(folder(&[x, y]).path(), Order::Nhwc).unwrap();
+        assert_eq!(dataset.train.labels, [0, 1]);
+        assert_eq!(dataset.info.classes, ["0", "1"]);
+    }
+
+    #[test]
+    fn a_shape_that_contradicts_the_order_proposes_the_other() {
+        let cases = [
+            (Order::Nchw, "(2, 32, 32, 3)", "read as nchw, its shape (2, 32, 32, 3) makes 32 channels", "order: nhwc"),
+            (Order::Nhwc, "(2, 3, 32, 32)", "read as nhwc, its shape (2, 3, 32, 32) makes 32 channels", "order: nchw"),
+        ];
+        for (order, shape, rule, remedy) in cases {
+            let error = read(npy("|u1", false, shape, &[0; 6144]), order).unwrap_err().to_string();
+            assert!(error.contains(rule) && error.contains(remedy), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_names_the_array_and_what_to_do() {
+        let x = || ("x", npy("|u1", false, "(2, 2, 2)", &PICTURES));
+        let y = |file| ("y", file);
+        let cases = [
+            (vec![x()], "its arrays are x, and no two of them are pictures and labels"),
+            (vec![], "it has no arrays"),
+            (vec![x(), labels(&[0, 1, 1])], "y.npy: it has 3 labels, and x has 2 pictures"),
+            (vec![x(), labels(&[0, 2])], "y: labels go up to 2, and no training picture has the label 1"),
+            (vec![x(), labels(&[1, 2])], "no training picture has the label 0"),
+            (vec![x(), labels(&[0, 0])], "all labels are 0"),
+            (vec![x(), y(npy("<i2", false, "(2,)", &[0, 0, 0, 1]))], "the label of picture 1 is 256"),
+            (vec![x(), y(npy("|i1", false, "(2,)", &[0, 0xff]))], "the label of picture 1 is -1"),
+            (vec![x(), y(npy("<f4", false, "(2,)", &[0; 8]))], "its labels are no whole numbers"),
+            (vec![x(), y(npy("|u1", false, "(2, 10)", &[0; 20]))], "(2, 10): 10 numbers a picture"),
+            (vec![("x", npy("|u1", false, "(2, 4)", &PICTURES)), labels(&[0, 1])], "pictures have 3 axes"),
+            (vec![("x", npy("|u1", false, "(0, 2, 2)", &[])), labels(&[0, 1])], "there is nothing in it"),
+            (vec![("x", npy("|u1", false, "(2, 2, 2)", &PICTURES[..7])), labels(&[0, 1])], "x.npy: it is cut short"),
+            (
+                vec![("x", npy("|u1", false, "(9999999999, 9999999999, 2)", &[])), labels(&[0, 1])],
+                "hold no array of the shape (9999999999, 9999999999, 2)",
+            ),
+            (vec![x(), labels(&[0, 1]), ("x_test", npy("|u1", false, "(1, 2, 2)", &[0; 4]))], "x_test, but no y_test"),
+        ];
+        for (arrays, expected) in cases {
+            let error = load(folder(&arrays).path(), Order::Nhwc).unwrap_err();
+            assert_eq!(error.exit, crate::error::Exit::BadData);
+            assert!(error.to_string().contains(expected) && error.to_string().contains("hint: "), "{error}");
+        }
+        let alone = folder(&[x()]).path().join("x.npy");
+        assert!(load(&alone, Order::Nhwc).unwrap_err().to_string().contains("cannot be read"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+        #[test]
+        fn a_damaged_npz_is_an_error_or_whole_but_never_a_panic(
+            cut in 0.0..1.0_f64, places in prop::collection::vec((0.0..1.0_f64, any::<u8>()), 1..4)
+        ) {
+            let mut bytes = npz(&[("x", npy("|u1", false, "(2, 2, 2)", &PICTURES)), labels(&[0, 1])]);
+            let file = tempfile::NamedTempFile::with_suffix(".npz").unwrap();
+            fs::write(file.path(), &bytes[..(cut * bytes.len() as f64) as usize]).unwrap();
+            prop_assert!(load(file.path(), Order::Nhwc).is_err());
+            for (at, byte) in places {
+                let place = (at * bytes.len() as f64) as usize;
+                bytes[place] = byte;
+            }
+            fs::write(file.path(), &bytes).unwrap();
+            let _ = load(file.path(), Order::Nhwc);
         }
     }
 }

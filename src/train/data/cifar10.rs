@@ -159,10 +159,140 @@ fn archived(path: &Path) -> Result<[Vec<u8>; 6], Error> {
         entry.by_ref().take(LONGEST_FILE + 1).read_to_end(&mut bytes).map_err(damaged)?;
         found[index] = Some(bytes);
     }
+    // To its very end, where the checksum is.
+    std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map_err(damaged)?;
     for (name, file) in FILES.iter().zip(&found) {
         if file.is_none() {
             return Err(fault(path.join(name).display(), "it is missing from the archive", REMEDY));
         }
     }
     Ok(found.map(|file| file.expect("the loop above has seen all of them")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Six files of `records` each; a record's pixels are its label times 20, its label counts up.
+    fn files(records: usize) -> [Vec<u8>; 6] {
+        let record = |label: u8| [vec![label], vec![label * 20; PIXELS]].concat();
+        std::array::from_fn(|file| (0..records).flat_map(|index| record(((file + index) % 10) as u8)).collect())
+    }
+
+    fn unpacked(files: &[Vec<u8>; 6]) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        FILES.iter().zip(files).for_each(|(name, file)| fs::write(folder.path().join(name), file).unwrap());
+        folder
+    }
+
+    fn packed(files: &[Vec<u8>]) -> Vec<u8> {
+        let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        for (name, file) in FILES.iter().zip(files) {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(file.len() as u64);
+            archive.append_data(&mut header, format!("cifar-10-batches-bin/{name}"), file.as_slice()).unwrap();
+        }
+        archive.into_inner().unwrap().finish().unwrap()
+    }
+
+    #[test]
+    fn a_folder_the_folder_above_it_and_the_archive_hold_the_same() {
+        let files = files(3);
+        let above = tempfile::tempdir().unwrap();
+        let folder = above.path().join("cifar-10-batches-bin");
+        fs::rename(unpacked(&files).keep(), &folder).unwrap();
+        let archive = above.path().join("cifar-10-binary.tar.gz");
+        fs::write(&archive, packed(&files)).unwrap();
+
+        let dataset = load(&folder).unwrap();
+        assert_eq!((dataset.info.train, dataset.info.test, dataset.info.classes.len()), (15, 3, 10));
+        assert_eq!(dataset.train.labels[..7], [0, 1, 2, 1, 2, 3, 2]);
+        assert_eq!(dataset.train.pixels[PIXELS - 1..=PIXELS], [0, 20]);
+        assert_eq!(dataset.test.labels, [5, 6, 7]);
+        for place in [above.path(), &archive] {
+            assert_eq!(load(place).unwrap(), dataset);
+            assert_eq!(probe(place).unwrap(), dataset.info);
+        }
+    }
+
+    /// What loading says once a file was changed.
+    fn complaint(change: impl FnOnce(&Path)) -> String {
+        let folder = unpacked(&files(2));
+        change(folder.path());
+        load(folder.path()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_file_cut_short_is_named_with_the_record_and_the_sizes() {
+        let error = complaint(|folder| fs::write(folder.join(FILES[1]), &files(2)[1][..4000]).unwrap());
+        let rule = "data_batch_2.bin: it is cut short in record 1, counted from 0; it has 4000 bytes and should have \
+                    6146: 2 records";
+        assert!(error.contains(rule) && error.contains("hint: fetch https"), "{error}");
+        let error = complaint(|folder| fs::write(folder.join(FILES[5]), []).unwrap());
+        assert!(error.contains("test_batch.bin: it is cut short in record 0"), "{error}");
+    }
+
+    #[test]
+    fn a_label_out_of_range_is_named_with_its_byte() {
+        let error = complaint(|folder| {
+            let mut file = files(2)[3].clone();
+            file[RECORD] = 10;
+            fs::write(folder.join(FILES[3]), file).unwrap();
+        });
+        assert!(error.contains("data_batch_4.bin: record 1 (byte 3073) has the label 10"), "{error}");
+    }
+
+    #[test]
+    fn what_is_missing_is_named_and_pickles_are_recognised() {
+        let error = complaint(|folder| fs::remove_file(folder.join(FILES[4])).unwrap());
+        assert!(error.contains("data_batch_5.bin: it is missing"), "{error}");
+        let error = complaint(|folder| fs::rename(folder.join(FILES[0]), folder.join("data_batch_1")).unwrap());
+        assert!(error.contains("pickles"), "{error}");
+        let error = probe(Path::new("/no/such/place")).unwrap_err().to_string();
+        assert!(
+            error.starts_with("/no/such/place cannot be read: ") && error.contains("`path` under `data:`"),
+            "{error}"
+        );
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), packed(&files(1)[..5])).unwrap();
+        let error = probe(file.path()).unwrap_err().to_string();
+        assert!(error.contains("test_batch.bin: it is missing from the archive"), "{error}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_damaged_archive_is_an_error_or_whole_but_never_a_panic(cut in 0.0..1.0_f64, at in 0.0..1.0_f64, byte: u8) {
+            let mut archive = packed(&files(1));
+            let place = (at * archive.len() as f64) as usize;
+            archive[place] = byte;
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(&archive).unwrap();
+            let _ = load(file.path());
+            file.as_file().set_len((cut * archive.len() as f64) as u64).unwrap();
+            prop_assert!(load(file.path()).is_err());
+        }
+    }
+
+    #[test]
+    fn the_published_files_hold_six_thousand_pictures_of_each_class() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/cifar-10-batches-bin");
+        if !folder.is_dir() {
+            println!("skipped: {} is not there", folder.display());
+            return;
+        }
+        let dataset = load(&folder).unwrap();
+        for (pictures, each) in [(&dataset.train, 5000), (&dataset.test, 1000)] {
+            let count = |class: u8| pictures.labels.iter().filter(|label| **label == class).count();
+            assert!((0..10).all(|class| count(class) == each));
+            assert_eq!(pictures.pixels.len(), 10 * each * PIXELS);
+        }
+    }
 }

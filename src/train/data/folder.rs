@@ -1,7 +1,7 @@
 //! `folder`: one folder a class with JPEG or PNG pictures; `train/` and `test/` above the classes are a given split.
 
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::fs;
+use std::io::Cursor;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -21,7 +21,8 @@ pub(super) fn probe(path: &Path) -> Result<Info, Error> {
     let listing = Listing::of(path)?;
     let first = listing.first()?;
     let colour = parallel(listing.files().collect(), |file| {
-        let decoder = decoder(file)?;
+        let bytes = contents(file)?;
+        let decoder = decoder(file, &bytes)?;
         first.check(file, &decoder)?;
         Ok(decoder.color_type().has_color())
     })?;
@@ -117,7 +118,7 @@ impl Listing {
     /// The picture that all others have to be like.
     fn first(&self) -> Result<First<'_>, Error> {
         let file = self.files().next().expect("every class has a picture");
-        let (width, height) = decoder(file)?.dimensions();
+        let (width, height) = decoder(file, &contents(file)?)?.dimensions();
         if width == 0 || height == 0 || width > LONGEST_SIDE || height > LONGEST_SIDE {
             let rule = format!("it is {width}x{height}, and a picture's sides are 1 to {LONGEST_SIDE} pixels");
             return Err(fault(file.display(), rule, RESIZE));
@@ -193,9 +194,20 @@ fn is_picture(path: &Path) -> bool {
 }
 
 /// Past the header. The format is told by the file's first bytes, whatever its name says.
-fn decoder(file: &Path) -> Result<impl ImageDecoder + use<>, Error> {
-    let reader = File::open(file).and_then(|open| ImageReader::new(BufReader::new(open)).with_guessed_format());
+fn decoder<'b>(file: &Path, bytes: &'b [u8]) -> Result<impl ImageDecoder + use<'b>, Error> {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     reader.map_err(|error| unreadable(file.display(), error))?.into_decoder().map_err(|error| undecodable(file, error))
+}
+
+fn contents(file: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(file).map_err(|error| unreadable(file.display(), error))
+}
+
+/// Whether the end of a JPEG is missing, which its decoder makes up for with grey. Within a scan the byte 0xff is never
+/// followed by these markers' second bytes, so the last end of image stands behind the last start of scan.
+fn is_cut_short(bytes: &[u8]) -> bool {
+    let last = |marker: &[u8]| bytes.windows(2).rposition(|pair| pair == marker);
+    bytes.starts_with(b"\xff\xd8") && last(b"\xff\xd9") < last(b"\xff\xda")
 }
 
 fn undecodable(file: &Path, error: image::ImageError) -> Error {
@@ -205,8 +217,12 @@ fn undecodable(file: &Path, error: image::ImageError) -> Error {
 
 /// Decodes into three planes; says whether the file has colours.
 fn decode(file: &Path, first: &First<'_>, planes: &mut [u8]) -> Result<bool, Error> {
-    let decoder = decoder(file)?;
+    let bytes = contents(file)?;
+    let decoder = decoder(file, &bytes)?;
     first.check(file, &decoder)?;
+    if is_cut_short(&bytes) {
+        return Err(fault(file.display(), "it is cut short: the JPEG's end is missing", "copy it again, or delete it"));
+    }
     let picture = DynamicImage::from_decoder(decoder).map_err(|error| undecodable(file, error))?;
     let colour = picture.color().has_color();
     let picture = picture.into_rgb8();
@@ -219,7 +235,8 @@ fn decode(file: &Path, first: &First<'_>, planes: &mut [u8]) -> Result<bool, Err
     Ok(colour)
 }
 
-/// Does `work` for every item, on all cores. Results are in the items' order; of several faults the first item's is told.
+/// Does `work` for every item, on all cores. Results are in the items' order; of several faults the first item's is
+/// told.
 fn parallel<I: Send, T: Send>(items: Vec<I>, work: impl Fn(I) -> Result<T, Error> + Sync) -> Result<Vec<T>, Error> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let share = items.len().div_ceil(threads).max(1);
@@ -243,4 +260,148 @@ fn parallel<I: Send, T: Send>(items: Vec<I>, work: impl Fn(I) -> Result<T, Error
         all.extend(share?);
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{GrayImage, ImageFormat, Luma, Rgb, RgbImage};
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn grey(side: u32, value: u8) -> DynamicImage {
+        GrayImage::from_pixel(side, side, Luma([value])).into()
+    }
+
+    fn colour(side: u32, value: [u8; 3]) -> DynamicImage {
+        RgbImage::from_pixel(side, side, Rgb(value)).into()
+    }
+
+    /// A folder with these pictures, each at its path.
+    fn pictures(pictures: &[(&str, DynamicImage)]) -> TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (path, picture) in pictures {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            picture.save(path).unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn classes_are_sorted_folders_and_pixels_come_in_planes() {
+        let root = pictures(&[
+            ("dog/2.png", colour(2, [1, 2, 3])),
+            ("cat/9.PNG", colour(2, [7, 8, 9])),
+            ("cat/10.png", grey(2, 5)),
+            (".hidden/1.png", grey(1, 0)),
+        ]);
+        fs::write(root.path().join("cat/notes.txt"), "not a picture").unwrap();
+        let dataset = load(root.path()).unwrap();
+        assert_eq!(dataset.info.classes, ["cat", "dog"]);
+        assert_eq!(dataset.info.shape, Shape { channels: 3, height: 2, width: 2 });
+        assert_eq!((dataset.info.train, dataset.info.test), (3, 0));
+        assert_eq!(dataset.train.labels, [0, 0, 1]);
+        let planes = |red, green, blue| [[red; 4], [green; 4], [blue; 4]].concat();
+        assert_eq!(dataset.train.pixels, [planes(5, 5, 5), planes(7, 8, 9), planes(1, 2, 3)].concat());
+        assert_eq!(probe(root.path()).unwrap(), dataset.info);
+    }
+
+    #[test]
+    fn pictures_that_are_all_grey_have_one_channel() {
+        let root = pictures(&[("a/1.png", grey(2, 5)), ("a/2.png", grey(2, 6)), ("b/1.png", grey(2, 7))]);
+        let dataset = load(root.path()).unwrap();
+        assert_eq!(dataset.info.shape.channels, 1);
+        assert_eq!(dataset.train.pixels, [[5; 4], [6; 4], [7; 4]].concat());
+        assert_eq!(probe(root.path()).unwrap(), dataset.info);
+    }
+
+    #[test]
+    fn train_and_test_above_the_classes_are_a_given_split() {
+        let root = pictures(&[
+            ("train/a/1.jpg", grey(8, 100)),
+            ("train/b/1.jpeg", grey(8, 200)),
+            ("test/b/1.png", grey(8, 50)),
+        ]);
+        let dataset = load(root.path()).unwrap();
+        assert_eq!((dataset.info.train, dataset.info.test), (2, 1));
+        assert_eq!(dataset.test, Pictures { pixels: vec![50; 64], labels: vec![1] });
+        assert!(dataset.train.pixels[..64].iter().all(|pixel| pixel.abs_diff(100) < 3));
+    }
+
+    #[test]
+    fn a_class_called_train_beside_others_is_a_class() {
+        let root = pictures(&[("bus/1.png", grey(2, 5)), ("test/1.png", grey(2, 7)), ("train/1.png", grey(2, 6))]);
+        assert_eq!(probe(root.path()).unwrap().classes, ["bus", "test", "train"]);
+    }
+
+    #[test]
+    fn what_is_wrong_names_the_file_and_what_to_do() {
+        let cases: [(&[(&str, DynamicImage)], &str); 4] = [
+            (&[("a/1.png", grey(2, 5)), ("b/7.png", grey(3, 5))], "b/7.png: it is 3x3, and "),
+            (&[("a/1.png", grey(2, 5))], ": it has 1 folders, one a class, and there must be 2 to 256"),
+            (&[("a/1.png", grey(2, 5)), ("b/c/1.png", grey(2, 5))], "b: it has no pictures"),
+            (
+                &[("train/a/1.png", grey(2, 5)), ("train/b/1.png", grey(2, 5)), ("test/c/1.png", grey(2, 5))],
+                "test/c: there is no class `c` among the training pictures",
+            ),
+        ];
+        for (files, expected) in cases {
+            let root = pictures(files);
+            for error in [probe(root.path()).unwrap_err(), load(root.path()).unwrap_err()] {
+                assert_eq!(error.exit, crate::error::Exit::BadData);
+                assert!(error.to_string().contains(expected) && error.to_string().contains("hint: "), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_that_cannot_be_decoded_is_named() {
+        let root = pictures(&[("a/1.png", grey(2, 5)), ("b/1.png", grey(2, 5)), ("b/2.png", grey(2, 5))]);
+        fs::write(root.path().join("b/2.png"), "no picture").unwrap();
+        let error = load(root.path()).unwrap_err().to_string();
+        assert!(error.contains("b/2.png: it cannot be decoded: "), "{error}");
+    }
+
+    #[test]
+    fn a_jpeg_that_lacks_its_end_is_named() {
+        let root = pictures(&[("a/1.jpg", grey(8, 5)), ("b/1.jpg", grey(8, 5))]);
+        let file = root.path().join("b/1.jpg");
+        let whole = fs::read(&file).unwrap();
+        fs::write(&file, [&whole, b"junk behind".as_slice()].concat()).unwrap();
+        load(root.path()).unwrap();
+        fs::write(&file, &whole[..whole.len() - 3]).unwrap();
+        let error = load(root.path()).unwrap_err().to_string();
+        assert!(error.contains("b/1.jpg: it is cut short"), "{error}");
+    }
+
+    #[test]
+    fn of_several_faults_the_first_is_told() {
+        let work = |item: u32| if item >= 3 { Err(fault(item, "odd", "")) } else { Ok(item) };
+        let error = parallel((0..100).collect(), work).unwrap_err();
+        assert!(error.to_string().starts_with("3: odd"), "{error}");
+        assert_eq!(parallel((0..3).collect(), work).unwrap(), [0, 1, 2]);
+        assert!(parallel(Vec::new(), work).unwrap().is_empty());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn a_damaged_picture_is_an_error_or_a_picture_but_never_a_panic(
+            jpeg: bool, cut in 0.3..1.0_f64, at in 0.0..1.0_f64, byte: u8
+        ) {
+            let picture = RgbImage::from_fn(9, 9, |x, y| Rgb([x as u8 * 20, y as u8 * 20, 3])).into();
+            let root = pictures(&[("a/1.png", picture), ("b/1.png", colour(9, [1, 2, 3]))]);
+            let mut bytes = std::io::Cursor::new(Vec::new());
+            let picture = image::open(root.path().join("a/1.png")).unwrap();
+            picture.write_to(&mut bytes, if jpeg { ImageFormat::Jpeg } else { ImageFormat::Png }).unwrap();
+            let mut bytes = bytes.into_inner();
+            let place = (at * bytes.len() as f64) as usize;
+            bytes[place] = byte;
+            bytes.truncate((cut * bytes.len() as f64) as usize);
+            fs::write(root.path().join("b/1.png"), bytes).unwrap();
+            let _ = (probe(root.path()), load(root.path()));
+        }
+    }
 }

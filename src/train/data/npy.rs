@@ -1,7 +1,7 @@
 //! One array in NumPy's `.npy` format (numpy.lib.format): its header, and its values one after the other.
 //!
-//! A header is foreign text, so it is read here and strictly: `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4)}`,
-//! with no type but plain numbers.
+//! A header is foreign text, so it is read here and strictly, with no type but plain numbers:
+//! `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4)}`.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -113,6 +113,23 @@ impl Header {
         self.shape.iter().try_fold(1_u64, |product, axis| product.checked_mul(*axis))
     }
 
+    /// Whether the elements are plain bytes.
+    pub fn are_bytes(&self) -> bool {
+        (self.kind, self.size) == (Kind::Unsigned, 1)
+    }
+
+    /// The elements as they are, where they are bytes: quicker than [`Header::values`].
+    ///
+    /// # Errors
+    /// Where the reader fails or ends too early.
+    pub fn bytes(&self, reader: &mut dyn Read, into: &mut Vec<u8>) -> io::Result<()> {
+        let length = self.elements().unwrap_or(u64::MAX);
+        match reader.take(length).read_to_end(into)? as u64 == length {
+            true => Ok(()),
+            false => Err(ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
     /// Hands every element to `take`, in the file's order, as a `f64` (which is exact up to 2^53).
     ///
     /// # Errors
@@ -124,6 +141,7 @@ impl Header {
     ) -> Result<(), E> {
         let mut left = self.elements().and_then(|elements| elements.checked_mul(self.size as u64)).unwrap_or(u64::MAX);
         let mut chunk = vec![0; CHUNK];
+        let number = self.number();
         while left > 0 {
             let length = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
             let bytes = &mut chunk[..length];
@@ -133,29 +151,120 @@ impl Header {
                 if self.big_endian {
                     item.reverse();
                 }
-                take(self.value(item))?;
+                take(number(item))?;
             }
         }
         Ok(())
     }
 
-    /// One element, little end first.
-    fn value(&self, item: &[u8]) -> f64 {
-        let mut word = [0; 8];
-        word[..item.len()].copy_from_slice(item);
-        let bits = u64::from_le_bytes(word);
+    /// What makes a number of one element, little end first.
+    fn number(&self) -> fn(&[u8]) -> f64 {
+        fn all<const N: usize>(item: &[u8]) -> [u8; N] {
+            item.try_into().expect("an item has the size that belongs to its type")
+        }
         match (self.kind, self.size) {
-            (Kind::Float, 4) => f32::from_bits(bits as u32).into(),
-            (Kind::Float, _) => f64::from_bits(bits),
-            (Kind::Signed, size) => {
-                let unused = 64 - 8 * size as u32;
-                ((bits << unused) as i64 >> unused) as f64
-            }
-            (Kind::Boolean | Kind::Unsigned, _) => bits as f64,
+            (Kind::Float, 4) => |item| f32::from_le_bytes(all(item)).into(),
+            (Kind::Float, _) => |item| f64::from_le_bytes(all(item)),
+            (Kind::Signed, 1) => |item| i8::from_le_bytes(all(item)).into(),
+            (Kind::Signed, 2) => |item| i16::from_le_bytes(all(item)).into(),
+            (Kind::Signed, 4) => |item| i32::from_le_bytes(all(item)).into(),
+            (Kind::Signed, _) => |item| i64::from_le_bytes(all(item)) as f64,
+            (Kind::Boolean | Kind::Unsigned, 1) => |item| u8::from_le_bytes(all(item)).into(),
+            (Kind::Boolean | Kind::Unsigned, 2) => |item| u16::from_le_bytes(all(item)).into(),
+            (Kind::Boolean | Kind::Unsigned, 4) => |item| u32::from_le_bytes(all(item)).into(),
+            (Kind::Boolean | Kind::Unsigned, _) => |item| u64::from_le_bytes(all(item)) as f64,
         }
     }
 }
 
 fn invalid(rule: impl Into<String>) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, rule.into())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A `.npy` file of version 1.
+    pub(in super::super) fn npy(code: &str, fortran: bool, shape: &str, elements: &[u8]) -> Vec<u8> {
+        let order = if fortran { "True" } else { "False" };
+        let header = format!("{{'descr': '{code}', 'fortran_order': {order}, 'shape': {shape}, }}");
+        let length = (header.len() + 1 + 10).next_multiple_of(64) - 10;
+        let mut file = b"\x93NUMPY\x01\x00".to_vec();
+        file.extend((length as u16).to_le_bytes());
+        file.extend(format!("{header:<width$}\n", width = length - 1).bytes());
+        file.extend(elements);
+        file
+    }
+
+    fn values(file: &[u8]) -> io::Result<Vec<f64>> {
+        let mut reader = file;
+        let header = Header::read(&mut reader)?;
+        let mut values = Vec::new();
+        header.values(&mut reader, |value| {
+            values.push(value);
+            Ok::<_, io::Error>(())
+        })?;
+        Ok(values)
+    }
+
+    #[test]
+    fn every_type_of_number_is_read_in_either_byte_order() {
+        let cases: [(&str, &[u8], f64); 12] = [
+            ("|b1", &[1], 1.0),
+            ("|u1", &[200], 200.0),
+            ("|i1", &[0xff], -1.0),
+            ("<u2", &[1, 2], 513.0),
+            (">u2", &[2, 1], 513.0),
+            ("<i2", &[0xfe, 0xff], -2.0),
+            ("<i4", &[0, 0, 0, 0x80], -2_147_483_648.0),
+            ("<u4", &[0xff; 4], 4_294_967_295.0),
+            (">i8", &[0xff; 8], -1.0),
+            ("<u8", &[7, 0, 0, 0, 0, 0, 0, 0], 7.0),
+            ("<f4", &0.5_f32.to_le_bytes(), 0.5),
+            (">f8", &(-0.1_f64).to_be_bytes(), -0.1),
+        ];
+        for (code, bytes, expected) in cases {
+            assert_eq!(values(&npy(code, false, "(1,)", bytes)).unwrap(), [expected], "{code}");
+        }
+    }
+
+    #[test]
+    fn headers_are_read_whatever_the_order_of_their_keys() {
+        let header = Header::parse("{'shape': (2L, 3L), 'fortran_order': True, 'descr':'<f4'}\n").unwrap();
+        assert_eq!((header.shape, header.fortran, header.kind, header.size), (vec![2, 3], true, Kind::Float, 4));
+        assert!(Header::parse("{'descr': '|u1', 'fortran_order': False, 'shape': ()}").unwrap().shape.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_plain_numbers_is_refused() {
+        for descr in ["'<f2'", "'|O'", "'<U5'", "[('a', '<f4')]", "'<c8'"] {
+            let text = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': (1,)}}");
+            assert!(Header::parse(&text).is_err(), "{descr}");
+        }
+    }
+
+    #[test]
+    fn a_long_array_comes_in_one_piece() {
+        let elements: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+        let values = values(&npy("<u4", false, "(100, 1000)", &elements)).unwrap();
+        assert!(values.iter().enumerate().all(|(index, value)| *value == index as f64) && values.len() == 100_000);
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_an_error_and_never_a_panic(
+            mut bytes in prop::collection::vec(any::<u8>(), 0..200), text in ".{0,80}", cut in 0..140_usize
+        ) {
+            let whole = npy("<i4", false, "(1, 2)", &[0; 8]);
+            prop_assert!(values(&whole[..cut.min(whole.len() - 1)]).is_err());
+            let _ = values(&bytes);
+            bytes.splice(0..0, whole[..10].iter().copied());
+            let _ = values(&bytes);
+            let _ = Header::parse(&format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({text})}}"));
+            let _ = Header::parse(&text);
+        }
+    }
 }
