@@ -62,8 +62,8 @@ impl Spec {
     }
 
     /// Reports what is wrong with the layers, whatever the data: `parameters` give the places of values. Tries every
-    /// value once, in the company of the others' first ones; all combinations are [`Spec::inspect`]'s matter. `unread` are
-    /// parameters whose values could not be read: that they are missing is no fault of the network.
+    /// value once, in the company of the others' first ones; all combinations are [`Spec::inspect`]'s matter.
+    /// `unread` are parameters whose values could not be read: that they are missing is no fault of the network.
     pub(super) fn check_layers(&self, parameters: &[Read], unread: &[String], findings: &Findings) {
         let mut seen = HashSet::new();
         // How many classes there are changes no layer's validity.

@@ -120,7 +120,7 @@ pub fn data(top: &Table, file: &Node, fixed: &mut Settings, base: &Folder) -> Op
     };
     needs("path", "write `path:` with the file or folder, relative to the sweep file");
     if set == "arrays" {
-        let remedy = "write `order: nchw` (channels first, as in PyTorch) or `order: nhwc` (channels last, as in Keras):\n\
+        let remedy = "write `order: nchw` (channels first, as in PyTorch) or `order: nhwc` (last, as in Keras):\n\
                       pictures read in the wrong order still train, but badly";
         needs("order", remedy);
     }

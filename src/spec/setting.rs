@@ -60,6 +60,7 @@ pub enum Default {
     Word(&'static str),
 }
 
+use self::Default::{Absent, Flag, Number, Whole, Word};
 use Kind::{Boolean, Choice, Neutral, NotNegative, Optional, Positive, Share, Table, Text, Validation};
 use Section::{Data, Training};
 
@@ -67,36 +68,47 @@ const fn row(section: Section, name: &'static str, kind: Kind, default: Default,
     Setting { section, name, group: None, kind, default, about }
 }
 
-const fn in_group(group: &'static str, setting: Setting) -> Setting {
-    Setting { group: Some(group), ..setting }
+const fn member(group: &'static str, name: &'static str, kind: Kind, default: Default, about: &'static str) -> Setting {
+    Setting { section: Training, name, group: Some(group), kind, default, about }
 }
 
 /// All of them.
-#[rustfmt::skip]
 pub static SETTINGS: [Setting; 23] = [
-    row(Data, "set", Choice(&["digits", "cifar10", "folder", "arrays"]), Default::Absent("digits"), "the data set"),
-    row(Data, "path", Text, Default::Absent("data/pictures"), "the data set's file or folder, relative to the sweep file"),
-    row(Data, "order", Choice(&["nchw", "nhwc"]), Default::Absent("nhwc"), "the axes of the pictures' array"),
-    row(Data, "validation", Validation, Default::Number(0.1), "the share of the training pictures that is held out"),
-    row(Data, "train_examples", Optional(&Kind::whole(1)), Default::Absent("1000"), "the most training pictures to use"),
-    row(Data, "augment", Neutral(&["null"]), Default::Absent("null"), "random changes to the training pictures"),
-    row(Training, "epochs", Kind::whole(1), Default::Whole(10), "how often the training pictures are gone over"),
-    row(Training, "batch_size", Kind::whole(1), Default::Whole(128), "how many pictures one step takes"),
-    row(Training, "learning_rate", Positive, Default::Number(1e-3), "the step size of the optimizer"),
-    row(Training, "optimizer", Choice(&["adam", "sgd"]), Default::Word("adam"), "the update rule"),
-    in_group("optimizer", row(Training, "momentum", Share, Default::Number(0.0), "the share of the last step that sgd keeps")),
-    in_group("optimizer", row(Training, "nesterov", Boolean, Default::Flag(false), "Nesterov's kind of momentum, for sgd")),
-    in_group("optimizer", row(Training, "beta1", Share, Default::Number(0.9), "how slowly adam's mean gradient moves")),
-    in_group("optimizer", row(Training, "beta2", Share, Default::Number(0.999), "how slowly adam's mean squared gradient moves")),
-    in_group("optimizer", row(Training, "epsilon", Positive, Default::Number(1e-7), "what adam adds to its denominator")),
-    row(Training, "weight_decay", NotNegative, Default::Number(0.0), "the L2 penalty on the weights"),
-    row(Training, "early_stopping", Table, Default::Absent("{patience: 5}"), "when a trial that no longer improves is ended"),
-    in_group("early_stopping", row(Training, "early_stopping.patience", Optional(&Kind::whole(1)), Default::Absent("5"), "the epochs without improvement after which a trial ends")),
-    in_group("early_stopping", row(Training, "early_stopping.min_delta", NotNegative, Default::Number(0.0), "what counts as an improvement: more than this")),
-    row(Training, "schedule", Neutral(&["constant"]), Default::Absent("constant"), "how the learning rate changes"),
-    row(Training, "label_smoothing", Neutral(&["0"]), Default::Absent("0"), "the share of certainty taken from the labels"),
-    row(Training, "clip_norm", Neutral(&["null"]), Default::Absent("null"), "the longest gradient"),
-    row(Training, "precision", Neutral(&["auto", "float32"]), Default::Absent("auto"), "the numbers that are calculated with"),
+    row(Data, "set", Choice(&["digits", "cifar10", "folder", "arrays"]), Absent("digits"), "the data set"),
+    row(Data, "path", Text, Absent("data/pictures"), "the data set's file or folder, relative to the sweep file"),
+    row(Data, "order", Choice(&["nchw", "nhwc"]), Absent("nhwc"), "the axes of the pictures' array"),
+    row(Data, "validation", Validation, Number(0.1), "the share of the training pictures that is held out"),
+    row(Data, "train_examples", Optional(&Kind::whole(1)), Absent("1000"), "the most training pictures to use"),
+    row(Data, "augment", Neutral(&["null"]), Absent("null"), "random changes to the training pictures"),
+    row(Training, "epochs", Kind::whole(1), Whole(10), "how often the training pictures are gone over"),
+    row(Training, "batch_size", Kind::whole(1), Whole(128), "how many pictures one step takes"),
+    row(Training, "learning_rate", Positive, Number(1e-3), "the step size of the optimizer"),
+    row(Training, "optimizer", Choice(&["adam", "sgd"]), Word("adam"), "the update rule"),
+    member("optimizer", "momentum", Share, Number(0.0), "the share of the last step that sgd keeps"),
+    member("optimizer", "nesterov", Boolean, Flag(false), "Nesterov's kind of momentum, for sgd"),
+    member("optimizer", "beta1", Share, Number(0.9), "how slowly adam's mean gradient moves"),
+    member("optimizer", "beta2", Share, Number(0.999), "how slowly adam's mean squared gradient moves"),
+    member("optimizer", "epsilon", Positive, Number(1e-7), "what adam adds to its denominator"),
+    row(Training, "weight_decay", NotNegative, Number(0.0), "the L2 penalty on the weights"),
+    row(Training, "early_stopping", Table, Absent("{patience: 5}"), "when a trial that no longer improves is ended"),
+    member(
+        "early_stopping",
+        "early_stopping.patience",
+        Optional(&Kind::whole(1)),
+        Absent("5"),
+        "the epochs without improvement after which a trial ends",
+    ),
+    member(
+        "early_stopping",
+        "early_stopping.min_delta",
+        NotNegative,
+        Number(0.0),
+        "what counts as an improvement: more than this",
+    ),
+    row(Training, "schedule", Neutral(&["constant"]), Absent("constant"), "how the learning rate changes"),
+    row(Training, "label_smoothing", Neutral(&["0"]), Absent("0"), "the share of certainty taken from the labels"),
+    row(Training, "clip_norm", Neutral(&["null"]), Absent("null"), "the longest gradient"),
+    row(Training, "precision", Neutral(&["auto", "float32"]), Absent("auto"), "the numbers that are calculated with"),
 ];
 
 /// `model:` as a parameter: the preset of each trial.

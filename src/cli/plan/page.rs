@@ -101,7 +101,8 @@ fn split(file: &SweepFile) -> String {
 fn memory(figures: &Figures) -> String {
     let estimate = &figures.estimate;
     format!(
-        "a trial needs at most {} beside libtorch and its working space: weights {}, gradients {}, optimizer {}, a batch's activations \
+        "a trial needs at most {} beside libtorch and its working space: weights {}, gradients {}, optimizer {}, \
+         a batch's activations \
          {}, data {}",
         bytes(estimate.memory()),
         bytes(estimate.weights),
