@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::running;
 use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
 use crate::error::{Error, Exit, Result};
@@ -16,7 +17,12 @@ use crate::spec::{Spec, plain};
 use crate::trial::TrialId;
 use figures::Figures;
 
+/// Options of `sweep plan`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  sweep plan sweeps/quickstart.yaml
+  sweep plan sweeps/quickstart.yaml --list | head
+  sweep plan sweeps/quickstart.yaml --json | jq .trials")]
 pub struct Args {
     /// The sweep file
     file: PathBuf,
@@ -28,6 +34,7 @@ pub struct Args {
     json: bool,
 }
 
+/// Checks a sweep file and shows what it would run.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let file = SweepFile::open(&args.file, surroundings)?;
     let mut out = BufWriter::new(io::stdout().lock());
@@ -39,13 +46,28 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         list(&file.spec, args.json, &mut out)
     } else {
         let figures = Figures::new(&file);
-        if args.json { writeln!(out, "{:#}", figures.json(&file)) } else { page::write(&file, &figures, &mut out) }
+        if args.json {
+            writeln!(out, "{:#}", figures.json(&file))
+        } else {
+            page::write(&file, &figures, &slots(&file.spec, surroundings), &mut out)
+        }
     };
     match written.and_then(|()| out.flush()) {
         // The reader has seen enough: `sweep plan --list FILE | head`.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Exit::Success),
         Err(error) => Err(Error::storage("stdout cannot be written", error)),
         Ok(()) => Ok(Exit::Success),
+    }
+}
+
+/// The slots that the sweep would have here. Whoever plans elsewhere than where the GPUs are is told so, no more.
+fn slots(spec: &Spec, surroundings: &Surroundings) -> String {
+    match running::slots(&spec.devices, surroundings) {
+        Ok(slots) => {
+            let names: Vec<&str> = slots.iter().map(|slot| slot.name.as_str()).collect();
+            format!("{} on this machine: {}", names.len(), names.join(" "))
+        }
+        Err(error) => error.to_string().lines().next().unwrap_or_default().to_owned(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::engine::{self, Setup};
 use crate::error::{Error, Exit, Result};
 use crate::history::History;
 use crate::progress::{self, Screen, describe};
-use crate::spec::{Gpus, Spec};
+use crate::spec::{Devices, Gpus, Spec};
 use crate::store::{Journal, Layout, Lock};
 
 /// Options of `run` and `resume`.
@@ -39,7 +39,7 @@ enum Progress {
 
 impl Options {
     /// The slots that the file and the options ask for.
-    pub fn slots(&self, spec: &Spec, surroundings: &Surroundings) -> Result<Vec<SlotDevice>> {
+    fn slots(&self, spec: &Spec, surroundings: &Surroundings) -> Result<Vec<SlotDevice>> {
         let mut devices = spec.devices.clone();
         if let Some(gpus) = &self.gpus {
             devices.gpus = match gpus.as_str() {
@@ -48,8 +48,7 @@ impl Options {
                 names => Gpus::These(names.split(',').map(|name| name.trim().to_owned()).collect()),
             };
         }
-        let gpus = if devices.gpus == Gpus::None { Err("they are not asked for".into()) } else { gpu::look() };
-        agent::find(&devices, &gpus, surroundings.variable("CUDA_VISIBLE_DEVICES").as_deref(), surroundings.cores())
+        slots(&devices, surroundings)
     }
 
     fn screen(&self, surroundings: &Surroundings) -> Screen {
@@ -114,6 +113,15 @@ impl Options {
             Exit::Success
         })
     }
+}
+
+/// The slots of this machine that `devices` asks for.
+///
+/// # Errors
+/// Where GPUs are named that are not here.
+pub fn slots(devices: &Devices, surroundings: &Surroundings) -> Result<Vec<SlotDevice>> {
+    let gpus = if devices.gpus == Gpus::None { Err("they are not asked for".into()) } else { gpu::look() };
+    agent::find(devices, &gpus, surroundings.variable("CUDA_VISIBLE_DEVICES").as_deref(), surroundings.cores())
 }
 
 /// The last lines of a run.

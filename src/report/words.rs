@@ -89,6 +89,9 @@ pub fn accuracy_gap(gap: Option<f64>) -> String {
 
 /// A count with its thousands set apart: `49,000`.
 pub fn count(count: u64) -> String {
+    if count == u64::MAX {
+        return "more than can be counted".to_owned();
+    }
     let digits = count.to_string();
     let groups: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap_or("")).collect();

@@ -39,7 +39,11 @@ fn snapshot(name: &str, text: String) {
 
 #[test]
 fn a_plan_shows_search_data_networks_memory_and_notes() {
-    snapshot("small", text(&plan("plan/small.yaml", &[])));
+    let text = text(&plan("plan/small.yaml", &[]));
+    // How many slots there are is the machine's matter.
+    let here = text.lines().map(|line| if line.starts_with(" slots") { " slots   ..." } else { line });
+    snapshot("small", here.collect::<Vec<_>>().join("\n") + "\n");
+    assert!(text.contains("on this machine: cpu:0") || text.contains("on this machine: gpu:"), "{text}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! A folder for a test, and `sweep` run in it as a user would.
+#![cfg_attr(not(feature = "torch"), allow(dead_code, reason = "without a trainer no sweep is run"))]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

@@ -7,7 +7,8 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyl
 use super::figures::{Figures, method, order, settings};
 use crate::cli::sweep_file::SweepFile;
 use crate::recipe::Source;
-use crate::spec::{Gpus, Kind};
+use crate::report::words::count;
+use crate::spec::Kind;
 
 /// So many kinds of network are drawn layer by layer.
 const MOST_DRAWN: usize = 3;
@@ -16,7 +17,7 @@ const MOST_DRAWN: usize = 3;
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(file: &SweepFile, figures: &Figures, out: &mut impl Write) -> io::Result<()> {
+pub fn write(file: &SweepFile, figures: &Figures, slots: &str, out: &mut impl Write) -> io::Result<()> {
     let spec = &file.spec;
     let mut head = pairs();
     head.add_row(vec!["sweep", &spec.name]);
@@ -29,7 +30,7 @@ pub fn write(file: &SweepFile, figures: &Figures, out: &mut impl Write) -> io::R
     head.add_row(vec!["".to_owned(), split(file)]);
     head.add_row(vec!["memory".to_owned(), memory(figures)]);
     head.add_row(vec!["disk".to_owned(), disk(figures)]);
-    head.add_row(vec!["slots".to_owned(), slots(file)]);
+    head.add_row(vec!["slots", slots]);
     writeln!(out, "{}", tidy(&head))?;
     if !spec.space.parameters.is_empty() {
         writeln!(out, "\n{}", tidy(&parameters(file)))?;
@@ -122,17 +123,6 @@ fn disk(figures: &Figures) -> String {
     )
 }
 
-/// What the file asks for; which slots this machine has, only a run finds out.
-fn slots(file: &SweepFile) -> String {
-    let devices = &file.spec.devices;
-    let cpu = format!("the CPU, {} a trial", number(devices.cpu_threads.into(), "thread"));
-    match &devices.gpus {
-        Gpus::All => format!("every GPU, one trial each; where there is none, {cpu}"),
-        Gpus::None => cpu,
-        Gpus::These(these) => format!("GPUs {}, one trial each", these.join(", ")),
-    }
-}
-
 fn parameters(file: &SweepFile) -> Table {
     let mut table = lines();
     table.set_header(vec!["parameter", "values", "number"]);
@@ -197,16 +187,6 @@ fn tidy(table: &Table) -> String {
 /// `1 trial`, `1,200 trials`.
 fn number(of: u64, what: &str) -> String {
     format!("{} {what}{}", count(of), if of == 1 { "" } else { "s" })
-}
-
-/// `1,234,567`.
-fn count(number: u64) -> String {
-    if number == u64::MAX {
-        return "more than can be counted".to_owned();
-    }
-    let digits = number.to_string();
-    let groups = digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).expect("digits are ASCII"));
-    groups.collect::<Vec<_>>().join(",")
 }
 
 /// `11.7 MB`.
