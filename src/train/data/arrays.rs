@@ -190,16 +190,21 @@ fn pixels(mut array: Array<'_>, order: Order, scale: &mut Option<Scale>) -> Resu
     let (place, header) = (array.place, array.header);
     let (count, shape) = layout(&place, &header, order)?;
     let mut bytes = room(&place, header.elements())?;
-    let mut meaning = Meaning::new(&header, *scale);
-    let read = header.values(&mut array.reader, |value| {
-        let byte =
-            meaning.byte(value, &mut bytes).ok_or_else(|| Broken::Rule(meaning.complaint(value, bytes.len())))?;
-        bytes.push(byte);
-        Ok(())
-    });
-    let remedy = "write them as x.astype(\"uint8\") with 0 to 255, or as floats from 0 to 1, before any normalisation";
-    read.map_err(|broken: Broken| broken.at(&place, remedy))?;
-    *scale = Some(meaning.scale);
+    if header.are_bytes() {
+        header.bytes(&mut array.reader, &mut bytes).map_err(|error| damaged(&place, error))?;
+        *scale = Some(Scale::Byte);
+    } else {
+        let mut meaning = Meaning::new(&header, *scale);
+        let read = header.values(&mut array.reader, |value| {
+            let byte = meaning.byte(value, &mut bytes);
+            bytes.push(byte.ok_or_else(|| Broken::Rule(meaning.complaint(value, bytes.len())))?);
+            Ok(())
+        });
+        let remedy = "write them as x.astype(\"uint8\") with 0 to 255, or as floats from 0 to 1, before any \
+                      normalisation";
+        read.map_err(|broken: Broken| broken.at(&place, remedy))?;
+        *scale = Some(meaning.scale);
+    }
     Ok(arranged(bytes, count, shape, order, &header))
 }
 

@@ -1,7 +1,7 @@
 //! `folder`: one folder a class with JPEG or PNG pictures; `train/` and `test/` above the classes are a given split.
 
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::fs;
+use std::io::Cursor;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -21,7 +21,8 @@ pub(super) fn probe(path: &Path) -> Result<Info, Error> {
     let listing = Listing::of(path)?;
     let first = listing.first()?;
     let colour = parallel(listing.files().collect(), |file| {
-        let decoder = decoder(file)?;
+        let bytes = contents(file)?;
+        let decoder = decoder(file, &bytes)?;
         first.check(file, &decoder)?;
         Ok(decoder.color_type().has_color())
     })?;
@@ -117,7 +118,7 @@ impl Listing {
     /// The picture that all others have to be like.
     fn first(&self) -> Result<First<'_>, Error> {
         let file = self.files().next().expect("every class has a picture");
-        let (width, height) = decoder(file)?.dimensions();
+        let (width, height) = decoder(file, &contents(file)?)?.dimensions();
         if width == 0 || height == 0 || width > LONGEST_SIDE || height > LONGEST_SIDE {
             let rule = format!("it is {width}x{height}, and a picture's sides are 1 to {LONGEST_SIDE} pixels");
             return Err(fault(file.display(), rule, RESIZE));
@@ -193,9 +194,20 @@ fn is_picture(path: &Path) -> bool {
 }
 
 /// Past the header. The format is told by the file's first bytes, whatever its name says.
-fn decoder(file: &Path) -> Result<impl ImageDecoder + use<>, Error> {
-    let reader = File::open(file).and_then(|open| ImageReader::new(BufReader::new(open)).with_guessed_format());
+fn decoder<'b>(file: &Path, bytes: &'b [u8]) -> Result<impl ImageDecoder + use<'b>, Error> {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     reader.map_err(|error| unreadable(file.display(), error))?.into_decoder().map_err(|error| undecodable(file, error))
+}
+
+fn contents(file: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(file).map_err(|error| unreadable(file.display(), error))
+}
+
+/// Whether the end of a JPEG is missing, which its decoder makes up for with grey. Within a scan the byte 0xff is never
+/// followed by these markers' second bytes, so the last end of image stands behind the last start of scan.
+fn is_cut_short(bytes: &[u8]) -> bool {
+    let last = |marker: &[u8]| bytes.windows(2).rposition(|pair| pair == marker);
+    bytes.starts_with(b"\xff\xd8") && last(b"\xff\xd9") < last(b"\xff\xda")
 }
 
 fn undecodable(file: &Path, error: image::ImageError) -> Error {
@@ -205,8 +217,12 @@ fn undecodable(file: &Path, error: image::ImageError) -> Error {
 
 /// Decodes into three planes; says whether the file has colours.
 fn decode(file: &Path, first: &First<'_>, planes: &mut [u8]) -> Result<bool, Error> {
-    let decoder = decoder(file)?;
+    let bytes = contents(file)?;
+    let decoder = decoder(file, &bytes)?;
     first.check(file, &decoder)?;
+    if is_cut_short(&bytes) {
+        return Err(fault(file.display(), "it is cut short: the JPEG's end is missing", "copy it again, or delete it"));
+    }
     let picture = DynamicImage::from_decoder(decoder).map_err(|error| undecodable(file, error))?;
     let colour = picture.color().has_color();
     let picture = picture.into_rgb8();
@@ -345,6 +361,18 @@ mod tests {
         fs::write(root.path().join("b/2.png"), "no picture").unwrap();
         let error = load(root.path()).unwrap_err().to_string();
         assert!(error.contains("b/2.png: it cannot be decoded: "), "{error}");
+    }
+
+    #[test]
+    fn a_jpeg_that_lacks_its_end_is_named() {
+        let root = pictures(&[("a/1.jpg", grey(8, 5)), ("b/1.jpg", grey(8, 5))]);
+        let file = root.path().join("b/1.jpg");
+        let whole = fs::read(&file).unwrap();
+        fs::write(&file, [&whole, b"junk behind".as_slice()].concat()).unwrap();
+        load(root.path()).unwrap();
+        fs::write(&file, &whole[..whole.len() - 3]).unwrap();
+        let error = load(root.path()).unwrap_err().to_string();
+        assert!(error.contains("b/1.jpg: it is cut short"), "{error}");
     }
 
     #[test]

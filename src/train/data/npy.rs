@@ -113,6 +113,23 @@ impl Header {
         self.shape.iter().try_fold(1_u64, |product, axis| product.checked_mul(*axis))
     }
 
+    /// Whether the elements are plain bytes.
+    pub fn are_bytes(&self) -> bool {
+        (self.kind, self.size) == (Kind::Unsigned, 1)
+    }
+
+    /// The elements as they are, where they are bytes: quicker than [`Header::values`].
+    ///
+    /// # Errors
+    /// Where the reader fails or ends too early.
+    pub fn bytes(&self, reader: &mut dyn Read, into: &mut Vec<u8>) -> io::Result<()> {
+        let length = self.elements().unwrap_or(u64::MAX);
+        match reader.take(length).read_to_end(into)? as u64 == length {
+            true => Ok(()),
+            false => Err(ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
     /// Hands every element to `take`, in the file's order, as a `f64` (which is exact up to 2^53).
     ///
     /// # Errors
