@@ -19,7 +19,7 @@ mod draws;
 #[cfg(feature = "torch")]
 mod evaluation;
 #[cfg(feature = "torch")]
-mod fault;
+pub mod fault;
 pub mod model;
 #[cfg(feature = "torch")]
 mod network;
