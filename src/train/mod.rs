@@ -19,6 +19,8 @@ mod draws;
 #[cfg(feature = "torch")]
 mod evaluation;
 #[cfg(feature = "torch")]
+mod exit;
+#[cfg(feature = "torch")]
 pub mod fault;
 pub mod model;
 #[cfg(feature = "torch")]
