@@ -1,3 +1,4 @@
+#![allow(clippy::disallowed_methods, reason = "Cargo speaks to build scripts through the environment")]
 //! Gives the binaries that use libtorch a run path to it, so that nobody has to set LD_LIBRARY_PATH.
 
 fn main() {

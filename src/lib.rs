@@ -1,11 +1,18 @@
 //! `sweep`: hyperparameter sweeps on the GPUs of a machine. ARCHITECTURE.md draws the parts.
 
+pub mod agent;
 pub mod cli;
+pub mod engine;
 pub mod error;
 pub mod history;
+pub mod progress;
 pub mod protocol;
 pub mod random;
 pub mod recipe;
+pub mod report;
+pub mod schedule;
+pub mod search;
+pub mod space;
 pub mod spec;
 pub mod store;
 pub mod train;

@@ -1,12 +1,20 @@
 //! The command line: what was typed, made into what is meant. One file a subcommand.
 
+mod gpus;
+pub mod opened;
+pub mod output;
 mod plan;
+mod plot;
 mod report;
+mod resume;
+mod run;
+mod running;
 mod show;
 mod status;
 pub mod surroundings;
+pub mod sweep_file;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::{Exit, Result};
 use surroundings::Surroundings;
@@ -23,12 +31,24 @@ pub struct Cli {
 enum Command {
     /// Check a sweep file and show what it would run; starts and writes nothing
     Plan(plan::Args),
+    /// Run a sweep into a folder of its own
+    Run(run::Args),
+    /// Go on with a sweep that was interrupted
+    Resume(resume::Args),
     /// Make the CSV files, charts and report of a sweep again from its journal
     Report(report::Args),
     /// What is running, waiting, done and failed, the best so far, and the time left
     Status(status::Args),
     /// One trial: settings, curve, outcome, error, paths
     Show(show::Args),
+    /// The slots of this machine: its GPUs, or else its CPU cores
+    Gpus(gpus::Args),
+    /// Print the completion script of a shell
+    #[command(after_help = "Example:\n  sweep completions bash > ~/.local/share/bash-completion/completions/sweep")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
 }
 
 impl Cli {
@@ -39,9 +59,16 @@ impl Cli {
     pub fn run(self, surroundings: &Surroundings) -> Result<Exit> {
         match self.command {
             Command::Plan(args) => plan::run(&args, surroundings),
+            Command::Run(args) => run::run(&args, surroundings),
+            Command::Resume(args) => resume::run(&args, surroundings),
             Command::Report(args) => report::run(&args, surroundings),
             Command::Status(args) => status::run(&args, surroundings),
             Command::Show(args) => show::run(&args, surroundings),
+            Command::Gpus(args) => gpus::run(&args, surroundings),
+            Command::Completions { shell } => {
+                clap_complete::generate(shell, &mut Cli::command(), "sweep", &mut std::io::stdout());
+                Ok(Exit::Success)
+            }
         }
     }
 }

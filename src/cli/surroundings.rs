@@ -1,7 +1,7 @@
 //! The only reader of environment, clock and terminal: everything else is handed what it needs.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Exit, Result};
@@ -11,6 +11,8 @@ use crate::error::{Error, Exit, Result};
 pub struct Surroundings {
     /// The working directory, absolute.
     pub folder: PathBuf,
+    /// The program that runs, absolute.
+    pub program: PathBuf,
     /// Whether a person watches stdout.
     pub terminal: bool,
     /// Whether colour is welcome on stdout (https://no-color.org).
@@ -31,7 +33,23 @@ impl Surroundings {
         })?;
         let terminal = std::io::stdout().is_terminal();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Ok(Surroundings { folder, terminal, color: terminal && !no_color })
+        let program = std::env::current_exe().unwrap_or_else(|_| folder.join("sweep"));
+        Ok(Surroundings { folder, program, terminal, color: terminal && !no_color })
+    }
+
+    /// Cores that this process may use.
+    pub fn cores(&self) -> u32 {
+        std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32)
+    }
+
+    /// The machine's name.
+    pub fn host(&self) -> String {
+        rustix::system::uname().nodename().to_string_lossy().into_owned()
+    }
+
+    /// A path as the user would type it here.
+    pub fn short(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(&self.folder).unwrap_or(path).to_owned()
     }
 
     /// Unix seconds. Not monotonic.

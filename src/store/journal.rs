@@ -102,3 +102,95 @@ pub fn read(layout: &Layout) -> Result<(History, u64)> {
     }
     Ok((history, length))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::FORMAT;
+    use crate::trial::{Attempt, EpochMetrics, TrialId};
+
+    fn first() -> Entry {
+        Entry::Sweep { format: FORMAT, version: "1".into(), name: "test".into(), at: 0.5, base: "/data".into() }
+    }
+
+    fn entries() -> Vec<Entry> {
+        let attempt = Attempt { trial: TrialId(1), number: 1 };
+        let metrics = EpochMetrics { epoch: 1, val_loss: Some(0.1 + 0.2), ..EpochMetrics::default() };
+        vec![
+            Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, slots: vec!["cpu:0".into()] },
+            Entry::Started { at: 2.0, attempt, slot: "cpu:0".into(), settings: Some(crate::trial::Settings::new()) },
+            Entry::Began { attempt, from_epoch: 0, parameters: 10, train_examples: 8, validation_examples: 2 },
+            Entry::Epoch { attempt, metrics },
+        ]
+    }
+
+    fn written() -> (tempfile::TempDir, Layout, History) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let layout = Layout::new(folder.path());
+        let mut journal = Journal::create(&layout, &first()).expect("the folder is writable");
+        journal.write(&entries(), true).expect("the folder is writable");
+        let mut history = History::default();
+        for entry in [vec![first()], entries()].concat() {
+            history.apply(&entry).expect("the entries follow from each other");
+        }
+        (folder, layout, history)
+    }
+
+    #[test]
+    fn what_is_written_is_read_to_the_bit() {
+        let (_folder, layout, history) = written();
+        let (read, length) = read(&layout).expect("it is whole");
+        assert_eq!(read, history);
+        assert_eq!(read.trials[0].curve[0].val_loss, Some(0.1 + 0.2));
+        assert_eq!(length, std::fs::metadata(layout.journal()).expect("it is there").len());
+    }
+
+    #[test]
+    fn a_journal_cut_at_any_byte_is_read_up_to_its_last_whole_line() {
+        let (_folder, layout, whole) = written();
+        let bytes = std::fs::read(layout.journal()).expect("it is there");
+        let first_line = bytes.iter().position(|byte| *byte == b'\n').expect("it has lines") + 1;
+        for length in first_line..bytes.len() {
+            std::fs::write(layout.journal(), &bytes[..length]).expect("writable");
+            let (history, whole_lines) = read(&layout).expect("a torn last line is dropped");
+            assert!(whole_lines <= length as u64 && bytes[..whole_lines as usize].ends_with(b"\n"));
+            // What comes after is written at the end of the last whole line.
+            let mut journal = Journal::append(&layout, whole_lines).expect("writable");
+            let missing = entries().len() - bytes[whole_lines as usize..].split_inclusive(|b| *b == b'\n').count();
+            assert!(history.trials.len() <= whole.trials.len());
+            journal.write(&entries()[missing..], false).expect("writable");
+            assert_eq!(read(&layout).expect("it is whole again").0, whole, "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn damage_before_the_last_line_is_named_by_its_line() {
+        let (_folder, layout, _) = written();
+        let text = std::fs::read_to_string(layout.journal()).expect("it is there");
+        std::fs::write(layout.journal(), text.replacen("\"started\"", "\"st\0rted\"", 1)).expect("writable");
+        let error = read(&layout).expect_err("it is damaged").to_string();
+        assert!(error.contains("journal.jsonl:3: the journal is damaged"), "{error}");
+        assert!(error.contains("head -n 2"), "{error}");
+    }
+
+    #[test]
+    fn a_journal_of_a_later_format_is_refused() {
+        let (_folder, layout, _) = written();
+        let text = std::fs::read_to_string(layout.journal()).expect("it is there");
+        std::fs::write(layout.journal(), text.replacen("\"format\":1", "\"format\":2", 1)).expect("writable");
+        let error = read(&layout).expect_err("it is of another format").to_string();
+        assert!(error.contains("format 2") && error.contains("reads format 1"), "{error}");
+    }
+
+    #[test]
+    fn a_second_controller_is_told_who_the_first_is() {
+        let (_folder, layout, _) = written();
+        let lock = crate::store::Lock::take(&layout, "process 17 on host").expect("nobody holds it");
+        assert!(crate::store::held(&layout));
+        let error = crate::store::Lock::take(&layout, "process 18 on host").expect_err("it is held").to_string();
+        assert!(error.contains("process 17 on host"), "{error}");
+        drop(lock);
+        assert!(!crate::store::held(&layout));
+        crate::store::Lock::take(&layout, "process 18 on host").expect("it is free again");
+    }
+}

@@ -1,35 +1,6 @@
-//! Training: the pictures, the networks, and what the trainer does with them.
+//! What is to be trained: the pictures and the networks, read and checked.
 //!
-//! `data` and `model` need no libtorch: the planner reads data sets and checks networks with them, the trainer loads
-//! and builds with them.
+//! The planner uses it to check a sweep before anything runs, the trainer (`src/trainer/`) to load and to build.
 
-#[cfg(feature = "torch")]
-mod attempt;
-#[cfg(feature = "torch")]
-mod checkpoint;
-#[cfg(feature = "torch")]
-pub mod controller;
-#[cfg(feature = "torch")]
-mod cuda;
 pub mod data;
-#[cfg(feature = "torch")]
-pub mod device;
-#[cfg(feature = "torch")]
-mod draws;
-#[cfg(feature = "torch")]
-mod evaluation;
-#[cfg(feature = "torch")]
-mod exit;
-#[cfg(feature = "torch")]
-pub mod fault;
 pub mod model;
-#[cfg(feature = "torch")]
-mod network;
-#[cfg(feature = "torch")]
-mod optimizer;
-#[cfg(feature = "torch")]
-mod pictures;
-#[cfg(feature = "torch")]
-mod position;
-#[cfg(feature = "torch")]
-pub mod session;

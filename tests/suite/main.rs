@@ -1,4 +1,12 @@
-//! The one test binary: each more would link libtorch again.
+//! Everything that is tested from outside, in one binary: each further one would link libtorch again.
 
+mod bad_files;
+mod examples;
+#[cfg(feature = "torch")]
+mod kill;
+#[cfg(feature = "torch")]
+mod running;
+mod surface;
 #[cfg(feature = "torch")]
 mod trainer;
+mod world;

@@ -18,7 +18,7 @@ pub struct Fault {
 }
 
 /// One step down from a node of the file to another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Step {
     /// Into a mapping, by its key.
     Key(String),

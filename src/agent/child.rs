@@ -1,0 +1,227 @@
+//! One trainer's process: its lines become events, its end is noticed, its log is kept.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{ChildStderr, ChildStdout};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::protocol::{FromTrainer, LONGEST_LINE};
+use crate::schedule::{Event, SlotId};
+
+/// How long a trainer may take to end after its stdin was closed, and again after SIGTERM.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the pipes of a trainer that has ended are read: a process that left its group could keep them open.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// The longest log of one attempt; what comes after is dropped.
+const LONGEST_LOG: u64 = 4 << 20;
+
+/// What a child is told.
+#[derive(Debug)]
+pub enum Command {
+    /// Write this line to its stdin, and what it prints to this log.
+    Tell {
+        /// With its line end.
+        line: String,
+        /// Where its own words go from now on; unchanged if `None`.
+        log: Option<PathBuf>,
+    },
+    /// Close its stdin, then TERM, then KILL.
+    End,
+    /// KILL.
+    Kill,
+}
+
+/// A handle to the task that watches over one trainer.
+#[derive(Debug)]
+pub struct Child {
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+impl Child {
+    /// Watches over a trainer that was just spawned with piped stdin, stdout and stderr.
+    pub fn supervise(slot: SlotId, process: tokio::process::Child, events: mpsc::UnboundedSender<Event>) -> Child {
+        let (commands, inbox) = mpsc::unbounded_channel();
+        tokio::spawn(watch(slot, process, inbox, events));
+        Child { commands }
+    }
+
+    /// Passes a command on; one to a trainer that is gone is dropped.
+    pub fn command(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+}
+
+async fn watch(
+    slot: SlotId,
+    mut process: tokio::process::Child,
+    mut inbox: mpsc::UnboundedReceiver<Command>,
+    events: mpsc::UnboundedSender<Event>,
+) {
+    let group = process.id().and_then(|id| Pid::from_raw(id as i32));
+    let signal = |signal| {
+        if let Some(group) = group {
+            let _ = kill_process_group(group, signal);
+        }
+    };
+    let mut stdin = process.stdin.take();
+    let mut stdout = Lines::<ChildStdout>::new(process.stdout.take());
+    let mut stderr = Lines::<ChildStderr>::new(process.stderr.take());
+    let mut log = Log::default();
+    let mut ladder: Option<(Instant, Signal)> = None;
+    let status = loop {
+        let next_rung = ladder.map_or_else(|| Instant::now() + Duration::from_secs(3600), |(due, _)| due);
+        tokio::select! {
+            Some(line) = stdout.next(), if stdout.open => match serde_json::from_slice(&line) {
+                Ok(message) => {
+                    if let FromTrainer::Began { note: Some(note), .. } = &message {
+                        log.write(note.as_bytes());
+                    }
+                    let _ = events.send(Event::Said { slot, message });
+                }
+                // Foreign text: kept for the person who looks for it.
+                Err(_) => log.write(&line),
+            },
+            Some(line) = stderr.next(), if stderr.open => log.write(&line),
+            command = inbox.recv() => match command {
+                Some(Command::Tell { line, log: place }) => {
+                    if let Some(place) = place {
+                        log = Log::open(&place);
+                    }
+                    if let Some(pipe) = &mut stdin
+                        && pipe.write_all(line.as_bytes()).await.is_err()
+                    {
+                        // It does not read any more: it is ending, or will be ended.
+                        stdin = None;
+                    }
+                }
+                Some(Command::End) => {
+                    stdin = None;
+                    ladder.get_or_insert((Instant::now() + GRACE, Signal::TERM));
+                }
+                Some(Command::Kill) | None => {
+                    signal(Signal::KILL);
+                    break process.wait().await;
+                }
+            },
+            () = sleep_until(next_rung), if ladder.is_some() => {
+                let (_, rung) = ladder.expect("the branch is taken only where there is a ladder");
+                signal(rung);
+                ladder = Some((Instant::now() + GRACE, Signal::KILL));
+            }
+            status = process.wait() => break status,
+        }
+    };
+    // What it said last is still in the pipes. Whatever it has left behind in its group ends with it, or the pipes
+    // might never close.
+    signal(Signal::KILL);
+    let _ = timeout(LAST_WORDS, async {
+        while let Some(line) = stdout.next().await {
+            match serde_json::from_slice(&line) {
+                Ok(message) => drop(events.send(Event::Said { slot, message })),
+                Err(_) => log.write(&line),
+            }
+        }
+        while let Some(line) = stderr.next().await {
+            log.write(&line);
+        }
+    })
+    .await;
+    let mut how = status.map_or_else(|error| format!("is lost: {error}"), |status| describe(&status));
+    if let Some(last) = log.last.take() {
+        how = format!("{how} (its last words: {last})");
+    }
+    let _ = events.send(Event::Gone { slot, how });
+}
+
+/// How a process ended, as the end of a sentence that begins with its name.
+fn describe(status: &ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with exit code {code}"),
+        (None, Some(9)) => "was ended by signal 9 (SIGKILL): by hand, or by the kernel for lack of memory".into(),
+        (None, Some(11)) => "crashed with signal 11 (SIGSEGV)".into(),
+        (None, Some(number)) => format!("was ended by signal {number}"),
+        (None, None) => "ended".into(),
+    }
+}
+
+/// A pipe's lines, none longer than [`LONGEST_LINE`]: of a longer one the rest is dropped.
+struct Lines<R> {
+    pipe: Option<BufReader<R>>,
+    open: bool,
+    /// What has come of the line so far: kept here, since `next` may be cancelled between two reads.
+    partial: Vec<u8>,
+}
+
+impl<R: tokio::io::AsyncRead + Unpin> Lines<R> {
+    fn new(pipe: Option<R>) -> Lines<R> {
+        Lines { open: pipe.is_some(), pipe: pipe.map(BufReader::new), partial: Vec::new() }
+    }
+
+    /// The next line without its end; `None` when the pipe is closed. Nothing is lost if it is cancelled.
+    async fn next(&mut self) -> Option<Vec<u8>> {
+        let pipe = self.pipe.as_mut()?;
+        loop {
+            let chunk = fill(pipe).await.unwrap_or(&[]);
+            if chunk.is_empty() {
+                self.open = false;
+                let last = std::mem::take(&mut self.partial);
+                return (!last.is_empty()).then_some(last);
+            }
+            let (taken, whole) = match chunk.iter().position(|byte| *byte == b'\n') {
+                Some(end) => (end + 1, true),
+                None => (chunk.len(), false),
+            };
+            let room = LONGEST_LINE.saturating_sub(self.partial.len());
+            self.partial.extend_from_slice(&chunk[..(taken - usize::from(whole)).min(room)]);
+            pipe.consume(taken);
+            if whole {
+                return Some(std::mem::take(&mut self.partial));
+            }
+        }
+    }
+}
+
+async fn fill<R: AsyncBufRead + Unpin>(pipe: &mut R) -> std::io::Result<&[u8]> {
+    pipe.fill_buf().await
+}
+
+/// Where a trainer's own words go. Before its first trial nobody keeps them but for the last line.
+#[derive(Debug, Default)]
+struct Log {
+    file: Option<File>,
+    room: u64,
+    last: Option<String>,
+}
+
+impl Log {
+    fn open(path: &Path) -> Log {
+        // A log that cannot be written is not worth losing a trial for.
+        Log { file: OpenOptions::new().create(true).append(true).open(path).ok(), room: LONGEST_LOG, last: None }
+    }
+
+    fn write(&mut self, line: &[u8]) {
+        let text = String::from_utf8_lossy(line);
+        if !text.trim().is_empty() {
+            self.last = Some(text.trim().chars().filter(|c| !c.is_control()).take(200).collect());
+        }
+        let Some(file) = &mut self.file else { return };
+        let size = line.len() as u64 + 1;
+        if size > self.room {
+            let _ = file.write_all(b"(more was printed, and dropped)\n");
+            self.file = None;
+            return;
+        }
+        self.room -= size;
+        let _ = file.write_all(line).and_then(|()| file.write_all(b"\n"));
+    }
+}

@@ -1,0 +1,62 @@
+//! The GPUs of this host, as the driver tells.
+
+mod nvml;
+
+pub use nvml::look;
+
+/// One GPU, at the moment it was looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Gpu {
+    /// NVML's, in PCI bus order.
+    pub index: u32,
+    /// `GPU-…`.
+    pub uuid: String,
+    /// `NVIDIA A100-SXM4-40GB`.
+    pub name: String,
+    /// Bytes.
+    pub memory_total: u64,
+    /// Bytes.
+    pub memory_used: u64,
+    /// Per cent of the last sample period in which a kernel ran; `None` where the driver does not tell.
+    pub load: Option<u32>,
+    /// Who computes on it.
+    pub processes: Vec<Process>,
+}
+
+/// A process that has a compute context on a GPU.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Process {
+    /// Its id.
+    pub pid: u32,
+    /// Bytes on the GPU; `None` where the driver does not tell, as in some containers.
+    pub memory: Option<u64>,
+}
+
+impl Gpu {
+    /// Whether `name` means this GPU: its index, or its UUID or an unmistakable beginning of it, as CUDA has it.
+    pub fn is_called(&self, name: &str) -> bool {
+        name.parse() == Ok(self.index) || (name.starts_with("GPU-") && self.uuid.starts_with(name))
+    }
+}
+
+/// The GPUs that CUDA_VISIBLE_DEVICES leaves, in its order; all where it is not set. As CUDA does, it is read up to
+/// the first name that means no GPU.
+pub fn visible<'a>(gpus: &'a [Gpu], variable: Option<&str>) -> Vec<&'a Gpu> {
+    let Some(names) = variable else { return gpus.iter().collect() };
+    names.split(',').map_while(|name| gpus.iter().find(|gpu| gpu.is_called(name.trim()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn visible_devices_are_read_as_cuda_reads_them() {
+        let gpus: Vec<_> = (0..3).map(|index| Gpu { index, uuid: format!("GPU-{index}a"), ..Gpu::default() }).collect();
+        let indices = |variable| visible(&gpus, variable).iter().map(|gpu| gpu.index).collect::<Vec<_>>();
+        assert_eq!(indices(None), [0, 1, 2]);
+        assert_eq!(indices(Some("2, GPU-0")), [2, 0]);
+        assert_eq!(indices(Some("1,-1,0")), [1], "what comes after a wrong name is hidden");
+        assert_eq!(indices(Some("")), [] as [u32; 0]);
+    }
+}

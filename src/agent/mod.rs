@@ -1,0 +1,72 @@
+//! One host: finds its slots, starts trainers on them, carries their words, ends them. It decides nothing about trials.
+
+mod child;
+pub mod gpu;
+mod launch;
+mod slots;
+
+use std::path::PathBuf;
+
+use tokio::sync::mpsc;
+
+use crate::protocol::ToTrainer;
+use crate::schedule::{Event, SlotId};
+
+pub use launch::Launcher;
+pub use slots::{Device, SlotDevice, cpu_slots, find};
+
+use child::{Child, Command};
+
+/// The trainers of this host.
+#[derive(Debug)]
+pub struct Agent {
+    launcher: Launcher,
+    slots: Vec<SlotDevice>,
+    children: Vec<Option<Child>>,
+    events: mpsc::UnboundedSender<Event>,
+}
+
+impl Agent {
+    /// An agent without trainers. What it sees goes to `events`.
+    pub fn new(launcher: Launcher, slots: Vec<SlotDevice>, events: mpsc::UnboundedSender<Event>) -> Agent {
+        let children = slots.iter().map(|_| None).collect();
+        Agent { launcher, slots, children, events }
+    }
+
+    /// Starts a trainer on the slot. Whatever comes of it is an event.
+    ///
+    /// Call it from the thread that lives longest: Linux ends the trainer with the thread that started it.
+    pub fn start(&mut self, slot: SlotId) {
+        match self.launcher.command(&self.slots[slot.0].device).spawn() {
+            Ok(process) => self.children[slot.0] = Some(Child::supervise(slot, process, self.events.clone())),
+            Err(error) => {
+                let how = format!("could not be started: {}: {error}", self.launcher.program().display());
+                let _ = self.events.send(Event::Gone { slot, how });
+            }
+        }
+    }
+
+    /// Tells the slot's trainer something. With a log, what the trainer prints from now on goes there.
+    pub fn tell(&mut self, slot: SlotId, message: &ToTrainer, log: Option<PathBuf>) {
+        let mut line = serde_json::to_string(message).expect("a message has no map with keys that are not text");
+        line.push('\n');
+        self.command(slot, Command::Tell { line, log });
+    }
+
+    /// Ends the slot's trainer: by closing its stdin, then by signals.
+    pub fn end(&mut self, slot: SlotId) {
+        self.command(slot, Command::End);
+    }
+
+    /// Ends the slot's trainer and all its children at once.
+    pub fn kill(&mut self, slot: SlotId) {
+        self.command(slot, Command::Kill);
+    }
+
+    fn command(&mut self, slot: SlotId, command: Command) {
+        // A trainer that is gone takes no commands; that it is gone is an event on its way.
+        if let Some(child) = &self.children[slot.0] {
+            child.command(command);
+        }
+    }
+}

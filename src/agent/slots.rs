@@ -1,0 +1,122 @@
+//! The slots of this host: one a GPU, or one for every few CPU cores.
+
+use super::gpu::{self, Gpu};
+use crate::error::{Error, Exit, Result};
+use crate::spec::{Devices, Gpus};
+
+/// What a slot trains on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Device {
+    /// Some threads of the CPU.
+    Cpu {
+        /// How many.
+        threads: u32,
+    },
+    /// A whole GPU.
+    Gpu {
+        /// As NVML names it: `GPU-…`.
+        uuid: String,
+    },
+}
+
+/// A slot and its device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotDevice {
+    /// `cpu:0`, `gpu:1`: the number is NVML's index, in PCI bus order.
+    pub name: String,
+    /// What trains there.
+    pub device: Device,
+}
+
+/// The slots that `devices` asks for, of this host's GPUs (an error says why none can be seen) and cores.
+/// `visible` is CUDA_VISIBLE_DEVICES.
+///
+/// # Errors
+/// Where GPUs are named that are not there.
+pub fn find(
+    devices: &Devices,
+    gpus: &std::result::Result<Vec<Gpu>, String>,
+    visible: Option<&str>,
+    cores: u32,
+) -> Result<Vec<SlotDevice>> {
+    let seen = gpus.as_deref().unwrap_or_default();
+    let allowed = gpu::visible(seen, visible);
+    let chosen: Vec<&Gpu> = match &devices.gpus {
+        Gpus::None => Vec::new(),
+        Gpus::All => allowed,
+        Gpus::These(names) => {
+            let mut chosen = Vec::new();
+            for name in names {
+                let gpu =
+                    allowed.iter().find(|gpu| gpu.is_called(name)).ok_or_else(|| missing(name, gpus, &allowed))?;
+                if !chosen.contains(gpu) {
+                    chosen.push(*gpu);
+                }
+            }
+            chosen
+        }
+    };
+    if chosen.is_empty() {
+        return Ok(cpu_slots(cores, devices.cpu_threads));
+    }
+    let slot =
+        |gpu: &&Gpu| SlotDevice { name: format!("gpu:{}", gpu.index), device: Device::Gpu { uuid: gpu.uuid.clone() } };
+    Ok(chosen.iter().map(slot).collect())
+}
+
+/// One slot for every `threads` of so many cores, and one at least.
+pub fn cpu_slots(cores: u32, threads: u32) -> Vec<SlotDevice> {
+    let slot = |index| SlotDevice { name: format!("cpu:{index}"), device: Device::Cpu { threads } };
+    (0..(cores / threads.max(1)).max(1)).map(slot).collect()
+}
+
+fn missing(name: &str, gpus: &std::result::Result<Vec<Gpu>, String>, allowed: &[&Gpu]) -> Error {
+    let error = Error::new(Exit::NoTrainer, format!("devices: gpus: there is no GPU {name}"));
+    match gpus {
+        Err(reason) => error.hint(format!("no GPU can be seen at all: {reason}; write `gpus: none` to use the CPU")),
+        Ok(all) if all.len() > allowed.len() => error.hint(format!(
+            "CUDA_VISIBLE_DEVICES hides {} of {} GPUs; `sweep gpus` lists them",
+            all.len() - allowed.len(),
+            all.len()
+        )),
+        Ok(all) => error.hint(format!("there are {}, counted from 0; `sweep gpus` lists them", all.len())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gpu(index: u32) -> Gpu {
+        Gpu { index, uuid: format!("GPU-{index}{index}"), ..Gpu::default() }
+    }
+
+    fn devices(gpus: Gpus) -> Devices {
+        Devices { gpus, cpu_threads: 2 }
+    }
+
+    #[test]
+    fn every_visible_gpu_is_a_slot() {
+        let gpus = Ok(vec![gpu(0), gpu(1), gpu(2)]);
+        let slots = find(&devices(Gpus::All), &gpus, Some("2,0"), 8).expect("they are there");
+        assert_eq!(slots.iter().map(|slot| slot.name.as_str()).collect::<Vec<_>>(), ["gpu:2", "gpu:0"]);
+        assert_eq!(slots[0].device, Device::Gpu { uuid: "GPU-22".into() });
+    }
+
+    #[test]
+    fn without_a_gpu_the_cores_are_shared_out() {
+        let slots = find(&devices(Gpus::All), &Err("no driver".into()), None, 5).expect("there are cores");
+        assert_eq!(slots.len(), 2);
+        assert_eq!(cpu_slots(1, 4).len(), 1, "one slot there always is");
+    }
+
+    #[test]
+    fn a_gpu_that_is_named_must_be_there() {
+        let named = devices(Gpus::These(vec!["1".into(), "GPU-00".into()]));
+        assert_eq!(find(&named, &Ok(vec![gpu(0), gpu(1)]), None, 8).expect("both are there").len(), 2);
+        let hidden = find(&named, &Ok(vec![gpu(0), gpu(1)]), Some("0"), 8).expect_err("1 is hidden").to_string();
+        assert!(hidden.contains("no GPU 1") && hidden.contains("CUDA_VISIBLE_DEVICES hides 1 of 2"), "{hidden}");
+        let none = find(&named, &Err("libnvidia-ml.so.1 is not there".into()), None, 8).expect_err("no driver");
+        assert!(none.to_string().contains("libnvidia-ml.so.1"), "{none}");
+    }
+}

@@ -1,0 +1,86 @@
+//! `sweep gpus`
+
+use comfy_table::{Table, presets::NOTHING};
+
+use super::output;
+use super::surroundings::Surroundings;
+use crate::agent::gpu::{self, Gpu};
+use crate::agent::{SlotDevice, cpu_slots};
+use crate::error::{Exit, Result};
+
+/// Options of `sweep gpus`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  sweep gpus
+  sweep gpus --json | jq '.gpus[].uuid'")]
+pub struct Args {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(serde::Serialize)]
+struct Seen<'a> {
+    /// Why no GPU can be seen, if none can.
+    reason: Option<&'a str>,
+    gpus: &'a [Gpu],
+    /// The names of the slots that a sweep would have here by default.
+    slots: Vec<String>,
+}
+
+/// Shows the slots of this machine.
+pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+    let found = gpu::look();
+    let all = found.as_deref().unwrap_or_default();
+    let variable = surroundings.variable("CUDA_VISIBLE_DEVICES");
+    let visible = gpu::visible(all, variable.as_deref());
+    let slots: Vec<String> = if visible.is_empty() {
+        cpu_slots(surroundings.cores(), 1).into_iter().map(|slot: SlotDevice| slot.name).collect()
+    } else {
+        visible.iter().map(|gpu| format!("gpu:{}", gpu.index)).collect()
+    };
+    let reason = found.as_ref().err().map(String::as_str);
+    let text = if args.json {
+        serde_json::to_string_pretty(&Seen { reason, gpus: all, slots }).expect("its fields have text for keys")
+    } else {
+        describe(all, reason, &slots, variable.as_deref(), surroundings.cores())
+    };
+    output::print(&text)?;
+    Ok(Exit::Success)
+}
+
+fn describe(gpus: &[Gpu], reason: Option<&str>, slots: &[String], variable: Option<&str>, cores: u32) -> String {
+    let mut text = String::new();
+    match reason {
+        Some(reason) => text += &format!("No GPU: {reason}.\n"),
+        None if gpus.is_empty() => text += "No GPU: the driver counts none.\n",
+        None => {
+            let mut table = Table::new();
+            table.load_style(NOTHING).set_header(["slot", "GPU", "UUID", "memory", "load", "processes"]);
+            for gpu in gpus {
+                let gigabytes = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+                table.add_row([
+                    format!("gpu:{}", gpu.index),
+                    gpu.name.clone(),
+                    gpu.uuid.clone(),
+                    format!("{:.1} of {:.1} GiB used", gigabytes(gpu.memory_used), gigabytes(gpu.memory_total)),
+                    gpu.load.map_or("-".into(), |load| format!("{load} %")),
+                    gpu.processes.iter().map(|process| process.pid.to_string()).collect::<Vec<_>>().join(" "),
+                ]);
+            }
+            text += &format!("{table}\n");
+        }
+    }
+    if let Some(variable) = variable {
+        text += &format!("CUDA_VISIBLE_DEVICES={variable} is respected.\n");
+    }
+    if slots.iter().any(|slot| slot.starts_with("cpu")) {
+        text += &format!(
+            "Slots: {}. Trials run on the CPU: one slot for every `devices: cpu_threads:` (1) of {cores} cores.",
+            slots.join(" ")
+        );
+    } else {
+        text += &format!("Slots: {}", slots.join(" "));
+    }
+    text
+}

@@ -1,0 +1,111 @@
+//! The figures of a plan, worked out once for people and for programs.
+
+use serde_json::{Value as Json, json};
+
+use crate::cli::sweep_file::SweepFile;
+use crate::search::Search;
+use crate::spec::{Estimate, Method, plain};
+use crate::trial::Goal;
+
+/// What a plan counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Figures {
+    /// Distinct settings; `None` without end.
+    pub points: Option<u64>,
+    /// Trials in all; `None` without end.
+    pub trials: Option<u64>,
+    /// The most epochs of a trial.
+    pub epochs_each: u64,
+    /// The most epochs of all trials together.
+    pub epochs: Option<u64>,
+    /// Memory and disk.
+    pub estimate: Estimate,
+}
+
+impl Figures {
+    /// Of a checked file.
+    pub fn new(file: &SweepFile) -> Figures {
+        let trials = Search::new(&file.spec).len();
+        let epochs_each = file.spec.most("epochs").unwrap_or(0.0) as u64;
+        Figures {
+            points: file.spec.space.count(),
+            trials,
+            epochs_each,
+            epochs: trials.map(|trials| trials.saturating_mul(epochs_each)),
+            estimate: Estimate::new(&file.spec, &file.inspection),
+        }
+    }
+
+    /// For programs. Sizes are bytes.
+    pub fn json(&self, file: &SweepFile) -> Json {
+        let (spec, inspection, estimate) = (&file.spec, &file.inspection, &self.estimate);
+        let range = |(least, most): (u64, u64)| json!({"least": least, "most": most});
+        let parameters: Vec<_> = spec
+            .space
+            .parameters
+            .iter()
+            .map(|one| json!({"name": one.name, "values": one.distribution.to_string(), "count": one.distribution.count()}))
+            .collect();
+        let kinds = inspection.kinds.iter().map(|kind| {
+            let rows = kind.summary.rows.iter().map(|row| {
+                json!({"layer": row.layer.to_string(), "output": row.output.to_string(), "parameters": row.parameters})
+            });
+            let rows: Vec<_> = rows.collect();
+            let summary = &kind.summary;
+            json!({
+                "settings": kind.settings, "networks": kind.networks, "parameters": summary.parameters,
+                "activations": summary.activations, "layers": rows,
+            })
+        });
+        json!({
+            "name": spec.name,
+            "description": spec.description,
+            "method": method(spec.method),
+            "metric": spec.metric,
+            "seed": spec.seed,
+            "points": self.points,
+            "repeats": spec.repeats,
+            "run_cap": spec.run_cap,
+            "trials": self.trials,
+            "epochs": {"each": self.epochs_each, "all": self.epochs},
+            "parameters": parameters,
+            "data": {
+                "source": spec.source,
+                "shape": inspection.data.shape.to_string(),
+                "classes": inspection.data.classes,
+                "train": range(inspection.train),
+                "validation": range(inspection.validation),
+                "test": inspection.data.test,
+            },
+            "networks": inspection.networks,
+            "parameters_of_networks": range(inspection.parameters),
+            "kinds": kinds.collect::<Vec<_>>(),
+            "memory": {
+                "weights": estimate.weights, "gradients": estimate.gradients, "optimizer": estimate.optimizer,
+                "activations": estimate.activations, "data": estimate.data, "all": estimate.memory(),
+            },
+            "disk": {"checkpoint": estimate.checkpoint, "kept": estimate.kept},
+            "notes": file.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// As the file has it.
+pub fn method(method: Method) -> &'static str {
+    match method {
+        Method::Grid => "grid",
+        Method::Random => "random",
+    }
+}
+
+/// `lowest val_loss first`.
+pub fn order(file: &SweepFile) -> String {
+    let way = if file.spec.metric.goal == Goal::Minimize { "lowest" } else { "highest" };
+    format!("{way} {} first", file.spec.metric.name)
+}
+
+/// `dropout 0.2, downsample stride`.
+pub fn settings(settings: &crate::trial::Settings) -> String {
+    let each: Vec<_> = settings.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect();
+    each.join(", ")
+}

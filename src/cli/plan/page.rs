@@ -1,0 +1,240 @@
+//! A plan as a person reads it.
+
+use std::io::{self, Write};
+
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle, presets};
+
+use super::figures::{Figures, method, order, settings};
+use crate::cli::sweep_file::SweepFile;
+use crate::recipe::Source;
+use crate::spec::{Gpus, Kind};
+
+/// So many kinds of network are drawn layer by layer.
+const MOST_DRAWN: usize = 3;
+
+/// Writes the plan.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(file: &SweepFile, figures: &Figures, out: &mut impl Write) -> io::Result<()> {
+    let spec = &file.spec;
+    let mut head = pairs();
+    head.add_row(vec!["sweep", &spec.name]);
+    if let Some(description) = &spec.description {
+        head.add_row(vec!["", description.trim()]);
+    }
+    head.add_row(vec!["search".to_owned(), search(file, figures)]);
+    head.add_row(vec!["".to_owned(), format!("ranked {}, seed {}", order(file), spec.seed)]);
+    head.add_row(vec!["data".to_owned(), data(file)]);
+    head.add_row(vec!["".to_owned(), split(file)]);
+    head.add_row(vec!["memory".to_owned(), memory(figures)]);
+    head.add_row(vec!["disk".to_owned(), disk(figures)]);
+    head.add_row(vec!["slots".to_owned(), slots(file)]);
+    writeln!(out, "{}", tidy(&head))?;
+    if !spec.space.parameters.is_empty() {
+        writeln!(out, "\n{}", tidy(&parameters(file)))?;
+    }
+    let inspection = &file.inspection;
+    let (least, most) = inspection.parameters;
+    let size = if least == most { count(most) } else { format!("{} to {}", count(least), count(most)) };
+    writeln!(out, "\n{} of {size} parameters", number(inspection.networks, "network"))?;
+    for kind in inspection.kinds.iter().take(MOST_DRAWN) {
+        writeln!(out, "\n{}\n{}", title(kind), tidy(&layers(kind, file)))?;
+    }
+    for kind in inspection.kinds.iter().skip(MOST_DRAWN) {
+        writeln!(out, "\n{}: {} parameters", title(kind), count(kind.summary.parameters))?;
+    }
+    let kept: u64 = inspection.kinds.iter().map(|kind| kind.networks).sum();
+    if inspection.networks > kept {
+        writeln!(out, "\n... and {} more of other layers", number(inspection.networks - kept, "network"))?;
+    }
+    for note in &file.notes {
+        writeln!(out, "\nnote: {note}")?;
+    }
+    Ok(())
+}
+
+fn search(file: &SweepFile, figures: &Figures) -> String {
+    let spec = &file.spec;
+    let mut text = method(spec.method).to_owned();
+    match figures.points {
+        Some(points) => text += &format!(" over {}", number(points, "point")),
+        None => text += " over a continuous space",
+    }
+    if spec.repeats > 1 {
+        text += &format!(", each {} times", spec.repeats);
+    }
+    if let Some(cap) = spec.run_cap {
+        text += &format!(", capped at {}", number(cap, "trial"));
+    }
+    let each = number(figures.epochs_each, "epoch");
+    let most = if file.spec.space.parameters.iter().any(|one| one.name == "epochs") { "at most " } else { "" };
+    match (figures.trials, figures.epochs) {
+        (Some(1), _) => text += &format!(": 1 trial of {most}{each}"),
+        (Some(trials), Some(all)) => {
+            text += &format!(": {} of {most}{each}, {most}{} in all", number(trials, "trial"), number(all, "epoch"));
+        }
+        _ => text += &format!(": trials of {most}{each} until it is stopped (`run_cap` sets an end)"),
+    }
+    text
+}
+
+fn data(file: &SweepFile) -> String {
+    let name = match &file.spec.source {
+        Source::Digits => "digits, built in".to_owned(),
+        Source::Cifar10 { path } => format!("cifar10 in {}", path.display()),
+        Source::Folder { path } => format!("folder {}", path.display()),
+        Source::Arrays { path, order } => format!("arrays in {}, {order:?}", path.display()).to_lowercase(),
+    };
+    let info = &file.inspection.data;
+    let colour = if info.shape.channels == 1 { " (grey)" } else { "" };
+    format!("{name}: pictures of {}{colour}, {} classes", info.shape, info.classes.len())
+}
+
+fn split(file: &SweepFile) -> String {
+    let range =
+        |(least, most)| if least == most { count(most) } else { format!("{} to {}", count(least), count(most)) };
+    let inspection = &file.inspection;
+    format!("{} to train on, {} to validate on", range(inspection.train), range(inspection.validation))
+}
+
+fn memory(figures: &Figures) -> String {
+    let estimate = &figures.estimate;
+    format!(
+        "a trial needs at most {} beside libtorch itself: weights {}, gradients {}, optimizer {}, a batch's activations \
+         {}, data {}",
+        bytes(estimate.memory()),
+        bytes(estimate.weights),
+        bytes(estimate.gradients),
+        bytes(estimate.optimizer),
+        bytes(estimate.activations),
+        bytes(estimate.data),
+    )
+}
+
+fn disk(figures: &Figures) -> String {
+    let estimate = &figures.estimate;
+    format!(
+        "at most {} for each trial under way, and {} for the best weights that are kept",
+        bytes(estimate.checkpoint),
+        bytes(estimate.kept)
+    )
+}
+
+/// What the file asks for; which slots this machine has, only a run finds out.
+fn slots(file: &SweepFile) -> String {
+    let devices = &file.spec.devices;
+    let cpu = format!("the CPU, {} a trial", number(devices.cpu_threads.into(), "thread"));
+    match &devices.gpus {
+        Gpus::All => format!("every GPU, one trial each; where there is none, {cpu}"),
+        Gpus::None => cpu,
+        Gpus::These(these) => format!("GPUs {}, one trial each", these.join(", ")),
+    }
+}
+
+fn parameters(file: &SweepFile) -> Table {
+    let mut table = lines();
+    table.set_header(vec!["parameter", "values", "number"]);
+    for one in &file.spec.space.parameters {
+        let many = one.distribution.count().map_or("any".to_owned(), count);
+        table.add_row(vec![one.name.clone(), one.distribution.to_string(), many]);
+    }
+    right(&mut table, 2);
+    table
+}
+
+fn title(kind: &Kind) -> String {
+    let names = match settings(&kind.settings) {
+        text if text.is_empty() => "the network".to_owned(),
+        text => text,
+    };
+    match kind.networks {
+        1 => names,
+        networks => format!("{names} ({} that differ in dropout)", number(networks, "network")),
+    }
+}
+
+fn layers(kind: &Kind, file: &SweepFile) -> Table {
+    let mut table = lines();
+    table.set_header(vec!["layer", "output", "parameters"]);
+    table.add_row(vec!["input", &file.inspection.data.shape.to_string(), ""]);
+    for row in &kind.summary.rows {
+        let own = if row.parameters == 0 { String::new() } else { count(row.parameters) };
+        table.add_row(vec![row.layer.to_string(), row.output.to_string(), own]);
+    }
+    table.add_row(vec!["all", "", &count(kind.summary.parameters)]);
+    right(&mut table, 2);
+    table
+}
+
+/// Names and what they stand for, without lines.
+fn pairs() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+}
+
+/// A head, a line, rows.
+fn lines() -> Table {
+    let mut table = Table::new();
+    let style = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+    table.load_style(style).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+}
+
+fn right(table: &mut Table, column: usize) {
+    if let Some(column) = table.column_mut(column) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+}
+
+/// Without the spaces that fill lines up.
+fn tidy(table: &Table) -> String {
+    let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
+/// `1 trial`, `1,200 trials`.
+fn number(of: u64, what: &str) -> String {
+    format!("{} {what}{}", count(of), if of == 1 { "" } else { "s" })
+}
+
+/// `1,234,567`.
+fn count(number: u64) -> String {
+    if number == u64::MAX {
+        return "more than can be counted".to_owned();
+    }
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `11.7 MB`.
+fn bytes(bytes: u64) -> String {
+    let mut size = bytes as f64;
+    for unit in ["B", "kB", "MB", "GB"] {
+        if size < 1000.0 {
+            return if size < 10.0 && unit != "B" { format!("{size:.1} {unit}") } else { format!("{size:.0} {unit}") };
+        }
+        size /= 1000.0;
+    }
+    format!("{size:.1} TB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_easy_to_read() {
+        assert_eq!(number(1, "trial"), "1 trial");
+        assert_eq!(number(1_234_567, "trial"), "1,234,567 trials");
+        assert_eq!([bytes(999), bytes(1_000), bytes(11_660_456)], ["999 B", "1.0 kB", "12 MB"]);
+    }
+}

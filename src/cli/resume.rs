@@ -1,0 +1,44 @@
+//! `sweep resume DIR`
+
+use std::path::PathBuf;
+
+use super::opened::Opened;
+use super::running::Options;
+use super::surroundings::Surroundings;
+use crate::error::{Error, Exit, Result};
+use crate::store::{self, Journal, Layout};
+use crate::train::data;
+
+/// Options of `sweep resume`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  sweep resume results/quickstart
+  sweep resume results/quickstart --retry-failed
+
+Finished trials stay as they are; unfinished ones go on from their last checkpoint.")]
+pub struct Args {
+    /// The sweep's folder
+    folder: PathBuf,
+    /// Also try failed and diverged trials once more, from their start
+    #[arg(long)]
+    retry_failed: bool,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Goes on with a sweep.
+pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+    let Opened { layout, mut spec, .. } = Opened::new(&args.folder)?;
+    let file = layout.sweep_file();
+    let text = std::fs::read_to_string(&file)
+        .map_err(|error| Error::storage(format!("{} cannot be read", file.display()), error))?;
+    // The data may have gone since, or changed.
+    spec.inspect(data::probe(&spec.source)?, &file.display().to_string(), &text)?;
+    // Only under the lock is the journal read for good: until then another controller may be writing it.
+    let begin = |layout: &Layout| {
+        let (history, length) = store::read(layout)?;
+        Ok((history, Journal::append(layout, length)?))
+    };
+    let layout = Layout::new(surroundings.folder.join(layout.root()));
+    args.options.go(surroundings, layout, spec, begin, args.retry_failed)
+}

@@ -1,0 +1,82 @@
+//! `sweep run FILE`
+
+use std::path::PathBuf;
+
+use super::running::Options;
+use super::surroundings::Surroundings;
+use super::sweep_file::SweepFile;
+use crate::error::{Error, Exit, Result};
+use crate::history::{Entry, FORMAT, History};
+use crate::spec::is_folder_name;
+use crate::store::{self, Journal, Layout};
+
+/// Options of `sweep run`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  sweep run sweeps/quickstart.yaml
+  sweep run sweeps/quickstart.yaml --name second-try
+  sweep run sweeps/quickstart.yaml --gpus 0,2 --progress plain > log
+
+Ctrl-C saves the running trials and ends; `sweep resume` goes on from there.")]
+pub struct Args {
+    /// The sweep file
+    file: PathBuf,
+    /// The folder's name under the results [default: the file's `name`]
+    #[arg(long)]
+    name: Option<String>,
+    /// Where the results go
+    #[arg(long, value_name = "FOLDER", default_value = "results")]
+    results: PathBuf,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Runs a sweep from its beginning.
+pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+    let SweepFile { text, mut spec, notes, .. } = SweepFile::open(&args.file, surroundings)?;
+    for note in notes {
+        eprintln!("note: {note}");
+    }
+    if let Some(name) = &args.name {
+        if !is_folder_name(name) {
+            return Err(Error::new(Exit::Usage, format!("--name {name}: this cannot name a folder"))
+                .hint("use letters, digits, `-`, `_` and `.`, a letter or digit first"));
+        }
+        spec.name.clone_from(name);
+    }
+    let layout = Layout::new(surroundings.folder.join(&args.results).join(&spec.name));
+    let untouched = |layout: &Layout| if layout.journal().exists() { Err(begun(layout, surroundings)) } else { Ok(()) };
+    untouched(&layout)?;
+    let first = Entry::Sweep {
+        format: FORMAT,
+        version: env!("CARGO_PKG_VERSION").into(),
+        name: spec.name.clone(),
+        at: surroundings.now(),
+        base: spec.base.clone(),
+    };
+    let begin = |layout: &Layout| {
+        // Another controller may have begun it in the meantime; now that the lock is ours, none can.
+        untouched(layout)?;
+        store::replace(&layout.sweep_file(), text.as_bytes())?;
+        let mut history = History::default();
+        history.apply(&first).expect("the first entry has this version's format");
+        Ok((history, Journal::create(layout, &first)?))
+    };
+    args.options.go(surroundings, layout, spec, begin, false)
+}
+
+/// The error that a sweep is there already.
+fn begun(layout: &Layout, surroundings: &Surroundings) -> Error {
+    let folder = surroundings.short(layout.root());
+    let state = match store::read(layout) {
+        Ok((history, _)) if history.complete => format!("has been run: all {} trials are done", history.trials.len()),
+        Ok((history, _)) => {
+            let done = history.trials.iter().filter(|trial| trial.outcome().is_some()).count();
+            format!("has begun: {done} trials are done")
+        }
+        Err(error) => format!("has begun ({error})"),
+    };
+    let another = format!("{}-2", folder.file_name().unwrap_or_default().to_string_lossy());
+    Error::new(Exit::Usage, format!("{} {state}", folder.display()))
+        .hint(format!("go on with `sweep resume {}`, or start another with `--name {another}`", folder.display()))
+}

@@ -1,0 +1,145 @@
+//! What `run` and `resume` share: options of a running sweep, the trainer's place, the summary at the end.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::output;
+use super::surroundings::{Surroundings, now};
+use crate::agent::{self, SlotDevice, gpu};
+use crate::engine::{self, Setup};
+use crate::error::{Error, Exit, Result};
+use crate::history::History;
+use crate::progress::{self, Screen, describe};
+use crate::spec::{Gpus, Spec};
+use crate::store::{Journal, Layout, Lock};
+
+/// Options of `run` and `resume`.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// GPUs to use instead of those the file names: `all`, `none`, or indices and UUIDs, as in `0,2`
+    #[arg(long, value_name = "GPUS")]
+    gpus: Option<String>,
+    /// How progress is shown; `auto`: bars on a terminal, else plain lines
+    #[arg(long, value_enum, default_value = "auto")]
+    progress: Progress,
+    /// The trainer's program [default: sweep-trainer beside sweep]
+    #[arg(long, value_name = "PROGRAM")]
+    trainer: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Progress {
+    Auto,
+    Bars,
+    Plain,
+    Json,
+    None,
+}
+
+impl Options {
+    /// The slots that the file and the options ask for.
+    pub fn slots(&self, spec: &Spec, surroundings: &Surroundings) -> Result<Vec<SlotDevice>> {
+        let mut devices = spec.devices.clone();
+        if let Some(gpus) = &self.gpus {
+            devices.gpus = match gpus.as_str() {
+                "all" => Gpus::All,
+                "none" => Gpus::None,
+                names => Gpus::These(names.split(',').map(|name| name.trim().to_owned()).collect()),
+            };
+        }
+        let gpus = if devices.gpus == Gpus::None { Err("they are not asked for".into()) } else { gpu::look() };
+        agent::find(&devices, &gpus, surroundings.variable("CUDA_VISIBLE_DEVICES").as_deref(), surroundings.cores())
+    }
+
+    fn screen(&self, surroundings: &Surroundings) -> Screen {
+        match self.progress {
+            Progress::Bars => Screen::bars(),
+            Progress::Auto if surroundings.terminal => Screen::bars(),
+            Progress::Auto | Progress::Plain => Screen::new(progress::Kind::Lines),
+            Progress::Json => Screen::new(progress::Kind::Json),
+            Progress::None => Screen::new(progress::Kind::Quiet),
+        }
+    }
+
+    fn trainer(&self, surroundings: &Surroundings) -> Result<PathBuf> {
+        let beside = || surroundings.program.with_file_name("sweep-trainer");
+        let trainer = self.trainer.as_ref().map_or_else(beside, |path| surroundings.folder.join(path));
+        if trainer.is_file() {
+            return Ok(trainer);
+        }
+        Err(Error::new(Exit::NoTrainer, format!("there is no trainer at {}", trainer.display())).hint(
+            "build it with `cargo build --release` (feature `torch` is on by default), or name it with --trainer",
+        ))
+    }
+
+    /// Runs what is left of a sweep, and says what came of it.
+    pub fn go(
+        &self,
+        surroundings: &Surroundings,
+        layout: Layout,
+        spec: Spec,
+        begin: impl FnOnce(&Layout) -> Result<(History, Journal)>,
+        retry_failed: bool,
+    ) -> Result<Exit> {
+        let slots = self.slots(&spec, surroundings)?;
+        let trainer = self.trainer(surroundings)?;
+        let holder = format!("process {} on {}", std::process::id(), surroundings.host());
+        std::fs::create_dir_all(layout.root())
+            .map_err(|error| Error::storage(format!("{} cannot be made", layout.root().display()), error))?;
+        let _lock = Lock::take(&layout, &holder)?;
+        let (history, journal) = begin(&layout)?;
+        let screen = self.screen(surroundings);
+        let setup = Setup {
+            layout: layout.clone(),
+            spec: spec.clone(),
+            history,
+            journal,
+            slots,
+            trainer,
+            retry_failed,
+            screen,
+            host: surroundings.host(),
+            clock: now,
+        };
+        let history = engine::run(setup)?;
+        if !matches!(self.progress, Progress::Json | Progress::None) {
+            output::print(&summary(&history, &spec, &layout, surroundings))?;
+        }
+        Ok(if !history.complete {
+            Exit::Interrupted
+        } else if history.trials.iter().any(|trial| trial.outcome().is_some_and(|outcome| outcome.error().is_some())) {
+            Exit::TrialsFailed
+        } else {
+            Exit::Success
+        })
+    }
+}
+
+/// The last lines of a run.
+fn summary(history: &History, spec: &Spec, layout: &Layout, surroundings: &Surroundings) -> String {
+    let folder = surroundings.short(layout.root());
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for trial in &history.trials {
+        match counts.iter_mut().find(|(name, _)| *name == trial.status.name()) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((trial.status.name(), 1)),
+        }
+    }
+    let counts: Vec<_> = counts.iter().map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
+    let mut text = if history.complete { "\nAll trials are done: " } else { "\nStopped: " }.to_owned();
+    text += &counts.join(", ");
+    if let Some((trial, best)) = history.ranking(&spec.metric).first() {
+        let value = best.get(&spec.metric.name).unwrap_or(f64::NAN);
+        text += &format!("\nBest: trial {}, {} {value:.4}", trial.id, spec.metric.name);
+        if let Some(accuracy) = best.val_accuracy.filter(|_| spec.metric.name != "val_accuracy") {
+            text += &format!(", val_accuracy {accuracy:.4}");
+        }
+        text += &format!(" in epoch {}: {}", best.epoch, describe(&trial.settings));
+    }
+    text += &format!("\nReport: {}", folder.join("report.html").display());
+    if !history.complete {
+        text += &format!("\nGo on with: sweep resume {}", folder.display());
+    }
+    text
+}

@@ -1,0 +1,62 @@
+//! Opens a sweep file: text, specification, data, networks - the one way in for `plan` and `run`.
+
+use std::path::Path;
+
+use super::surroundings::Surroundings;
+use crate::error::{Error, Exit, Result};
+use crate::spec::{Inspection, Note, Spec};
+use crate::train::data;
+
+/// No sweep file is larger: what is, was named by mistake.
+const LARGEST: u64 = 16 << 20;
+
+/// A sweep file of which nothing is left to be found wrong before training.
+#[derive(Debug)]
+pub struct SweepFile {
+    /// As it stands on the disk.
+    pub text: String,
+    /// What it says.
+    pub spec: Spec,
+    /// What its data and its networks are.
+    pub inspection: Inspection,
+    /// What there is to know about it.
+    pub notes: Vec<Note>,
+}
+
+impl SweepFile {
+    /// Reads and checks a file, its data and its networks.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] where the file cannot be read, [`Exit::BadFile`] with all of its problems, [`Exit::BadData`].
+    pub fn open(file: &Path, surroundings: &Surroundings) -> Result<SweepFile> {
+        let text = read(file)?;
+        let name = file.display().to_string();
+        let path = surroundings.folder.join(file);
+        let base = path.parent().unwrap_or(&surroundings.folder);
+        let (mut spec, mut notes) = Spec::read(&text, &name, base)?;
+        let inspection = spec.inspect(data::probe(&spec.source)?, &name, &text)?;
+        notes.extend(inspection.notes.iter().cloned());
+        Ok(SweepFile { text, spec, inspection, notes })
+    }
+}
+
+fn read(file: &Path) -> Result<String> {
+    let wrong = |what: &str| Error::new(Exit::Usage, format!("{} {what}", file.display()));
+    let size = std::fs::metadata(file).map_err(|error| {
+        wrong("cannot be read")
+            .source(error)
+            .hint("name a sweep file; sweeps/ has examples: sweep plan sweeps/quickstart.yaml")
+    })?;
+    if size.is_dir() {
+        return Err(wrong("is a folder, not a sweep file").hint("name the YAML file in it"));
+    }
+    if size.len() > LARGEST {
+        return Err(wrong(&format!("has {} MiB, which no sweep file has", size.len() >> 20)).hint("name the YAML file"));
+    }
+    let bytes = std::fs::read(file).map_err(|error| wrong("cannot be read").source(error))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|byte| *byte == b'\n').count();
+        wrong(&format!("is not UTF-8 text: line {line} has a byte that is no character"))
+            .hint("save it as UTF-8, or name the YAML file")
+    })
+}

@@ -1,0 +1,227 @@
+//! The only asynchronous loop: what happens becomes events, the scheduler decides, its actions are performed.
+
+mod views;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::agent::{Agent, Launcher, SlotDevice};
+use crate::error::{Error, Exit, Result};
+use crate::history::{Entry, History};
+use crate::progress::Screen;
+use crate::protocol::{BEST_WEIGHTS, FromTrainer, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT, ToTrainer};
+use crate::schedule::{Action, Event, Leftover, Now, Rules, Scheduler, SlotId, State};
+use crate::search::Search;
+use crate::spec::Spec;
+use crate::store::{Journal, Layout};
+use crate::trial::{Attempt, Outcome, Settings};
+use views::Views;
+
+/// How often the terminal is drawn and waiting trials are looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// At most so many events are decided upon before their entries are written, together, to the journal.
+const BATCH: usize = 256;
+
+/// All that a run needs. The caller holds the sweep's lock.
+#[derive(Debug)]
+pub struct Setup {
+    /// The sweep's folder.
+    pub layout: Layout,
+    /// What is run.
+    pub spec: Spec,
+    /// What has happened already.
+    pub history: History,
+    /// Open at its end.
+    pub journal: Journal,
+    /// Where trials run.
+    pub slots: Vec<SlotDevice>,
+    /// The trainer's program.
+    pub trainer: PathBuf,
+    /// Whether failed and diverged trials are tried once more.
+    pub retry_failed: bool,
+    /// What the user sees.
+    pub screen: Screen,
+    /// This machine's name.
+    pub host: String,
+    /// Unix seconds.
+    pub clock: fn() -> f64,
+}
+
+/// Runs the sweep until all its trials have ended, or the user interrupts it. Returns what has happened.
+///
+/// # Errors
+/// Where the results cannot be written (everything is then ended at once, and nothing that was written is lost), or no
+/// trainer can be run.
+pub fn run(setup: Setup) -> Result<History> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(Exit::Internal, "the event loop cannot be started").source(error))?;
+    runtime.block_on(async { Engine::start(setup)?.run().await })
+}
+
+struct Engine {
+    scheduler: Scheduler,
+    agent: Agent,
+    events: mpsc::UnboundedReceiver<Event>,
+    journal: Journal,
+    views: Views,
+    layout: Layout,
+    spec: Spec,
+    screen: Screen,
+    clock: fn() -> f64,
+    began: Instant,
+}
+
+impl Engine {
+    fn start(setup: Setup) -> Result<Engine> {
+        let Setup { layout, spec, history, journal, slots, trainer, retry_failed, screen, host, clock } = setup;
+        let (sender, events) = mpsc::unbounded_channel();
+        let names: Vec<String> = slots.iter().map(|slot| slot.name.clone()).collect();
+        let run = Entry::Run {
+            at: clock(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            host,
+            pid: std::process::id(),
+            slots: names.clone(),
+        };
+        let mut search = Search::new(&spec);
+        let rules = Rules {
+            total: search.len(),
+            retries: spec.retries,
+            keep_best: spec.keep_best,
+            metric: spec.metric.clone(),
+        };
+        let now = Now { unix: clock(), since: Duration::ZERO };
+        let points = Box::new(move |trial| search.settings(trial));
+        let views = Views::open(&layout, &spec, &history)?;
+        let (scheduler, actions) = Scheduler::new(now, rules, points, history, names, run, retry_failed);
+        let agent = Agent::new(Launcher::new(trainer), slots, sender);
+        let mut engine =
+            Engine { scheduler, agent, events, journal, views, layout, spec, screen, clock, began: Instant::now() };
+        engine.perform(actions)?;
+        Ok(engine)
+    }
+
+    async fn run(mut self) -> Result<History> {
+        let listen = |kind| -> Result<Signal> {
+            signal(kind).map_err(|error| Error::new(Exit::Internal, "signals cannot be caught").source(error))
+        };
+        let mut interrupt = listen(SignalKind::interrupt())?;
+        let mut terminate = listen(SignalKind::terminate())?;
+        let mut hang_up = listen(SignalKind::hangup())?;
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut batch = Vec::with_capacity(BATCH);
+        while !self.scheduler.is_done() {
+            tokio::select! {
+                _ = self.events.recv_many(&mut batch, BATCH) => {}
+                _ = interrupt.recv() => batch.push(Event::Interrupt),
+                _ = terminate.recv() => batch.push(Event::Interrupt),
+                _ = hang_up.recv() => batch.push(Event::Interrupt),
+                _ = tick.tick() => {
+                    batch.push(Event::Tick);
+                    self.screen.draw(&self.scheduler, &self.spec);
+                }
+            }
+            let now = self.now();
+            let mut actions = Vec::new();
+            for event in batch.drain(..) {
+                if event == Event::Interrupt {
+                    self.screen.interrupted(self.scheduler.interrupted());
+                }
+                actions.extend(self.scheduler.on_event(now, event));
+            }
+            self.perform(actions)?;
+        }
+        let last = self.scheduler.leave(self.now());
+        self.perform(last)?;
+        self.screen.finish();
+        let Engine { views, scheduler, layout, spec, .. } = self;
+        views.close(&layout, &spec, scheduler.history())?;
+        let given_up = scheduler.slots().iter().find_map(|slot| match &slot.state {
+            State::Out { reason } => Some((&slot.name, reason)),
+            _ => None,
+        });
+        match given_up {
+            Some((slot, reason)) if !scheduler.is_complete() && !scheduler.interrupted() => {
+                Err(Error::new(Exit::NoTrainer, format!("no slot is left to train on; {slot}: {reason}"))
+                    .hint(format!("once that is mended: sweep resume {}", layout.root().display())))
+            }
+            _ => Ok(scheduler.into_history()),
+        }
+    }
+
+    /// Does what the scheduler wants: first all that the journal must know, then, in order, the rest.
+    fn perform(&mut self, actions: Vec<Action>) -> Result<()> {
+        let entries: Vec<Entry> = actions
+            .iter()
+            .filter_map(|action| if let Action::Record(entry) = action { Some(entry.clone()) } else { None })
+            .collect();
+        if !entries.is_empty() {
+            let sync = entries.iter().any(|entry| !matches!(entry, Entry::Epoch { .. } | Entry::Began { .. }));
+            self.journal.write(&entries, sync)?;
+            for entry in &entries {
+                self.views.entry(entry, self.scheduler.history())?;
+                self.screen.entry(entry, &self.scheduler, &self.spec);
+            }
+            self.views.flush();
+        }
+        for action in actions {
+            match action {
+                Action::Record(_) => {}
+                Action::Start(slot) => self.agent.start(slot),
+                Action::Train { slot, attempt, settings } => self.train(slot, attempt, &settings)?,
+                Action::Pause { slot, attempt } => self.agent.tell(slot, &ToTrainer::Pause { attempt }, None),
+                Action::End(slot) => self.agent.end(slot),
+                Action::Kill(slot) => self.agent.kill(slot),
+                Action::Remove { trial, leftover } => {
+                    let names: &[&str] = match leftover {
+                        Leftover::Checkpoints => &[LAST_CHECKPOINT, PREVIOUS_CHECKPOINT],
+                        Leftover::BestWeights => &[BEST_WEIGHTS],
+                    };
+                    for name in names {
+                        let path = self.layout.trial(trial).join(name);
+                        match std::fs::remove_file(&path) {
+                            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                                return Err(Error::storage(format!("{} cannot be removed", path.display()), error));
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn train(&mut self, slot: SlotId, attempt: Attempt, settings: &Settings) -> Result<()> {
+        let folder = self.layout.trial(attempt.trial);
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Error::storage(format!("{} cannot be made", folder.display()), error))?;
+        match self.spec.recipe(settings) {
+            Ok(recipe) => {
+                let epochs_known = self.scheduler.history().trial(attempt.trial).map_or(0, |t| t.curve.len() as u32);
+                let order = Order { attempt, seed: self.spec.seed, recipe, folder, epochs_known };
+                let log = self.layout.trainer_log(attempt.trial);
+                self.agent.tell(slot, &ToTrainer::Train(Box::new(order)), Some(log));
+                Ok(())
+            }
+            Err(error) => {
+                let message = FromTrainer::Ended { attempt, outcome: Outcome::Failed { error } };
+                let actions = self.scheduler.on_event(self.now(), Event::Said { slot, message });
+                self.perform(actions)
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { unix: (self.clock)(), since: self.began.elapsed() }
+    }
+}

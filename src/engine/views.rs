@@ -1,0 +1,62 @@
+//! What is written while a sweep runs beside the journal: rows of the CSV files at once, charts on a side thread.
+
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use crate::error::{Error, Exit, Result};
+use crate::history::{Entry, History, TrialRecord};
+use crate::report::{self, Tables};
+use crate::spec::Spec;
+use crate::store::Layout;
+use crate::trial::TrialId;
+
+/// The open views of a running sweep.
+#[derive(Debug)]
+pub struct Views {
+    tables: Tables,
+    charts: mpsc::Sender<TrialRecord>,
+    painter: JoinHandle<Result<()>>,
+}
+
+impl Views {
+    /// Makes the CSV files anew from what has happened, and starts the side thread.
+    pub fn open(layout: &Layout, spec: &Spec, history: &History) -> Result<Views> {
+        let tables = Tables::open(layout, spec, history)?;
+        let (charts, ended) = mpsc::channel::<TrialRecord>();
+        let (layout, spec) = (layout.clone(), spec.clone());
+        let painter = std::thread::Builder::new()
+            .name("charts".into())
+            .spawn(move || ended.iter().try_for_each(|trial| report::trial_chart(&layout, &spec, &trial)))
+            .map_err(|error| Error::new(Exit::Internal, "the thread that draws charts cannot start").source(error))?;
+        Ok(Views { tables, charts, painter })
+    }
+
+    /// An entry was written to the journal.
+    pub fn entry(&mut self, entry: &Entry, history: &History) -> Result<()> {
+        let trial = |id: TrialId| history.trial(id).expect("an entry's trial is in the history that it was applied to");
+        match entry {
+            Entry::Epoch { attempt, metrics } => self.tables.epoch(trial(attempt.trial), metrics),
+            Entry::Ended { attempt, .. } => {
+                let trial = trial(attempt.trial);
+                // A painter that is gone has met an error, which `close` brings up.
+                let _ = self.charts.send(trial.clone());
+                self.tables.ended(trial)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands the rows to the kernel.
+    pub fn flush(&mut self) {
+        self.tables.flush();
+    }
+
+    /// Waits for the charts that are due, and writes everything that sums up the sweep.
+    pub fn close(self, layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
+        drop(self.charts);
+        self.painter
+            .join()
+            .map_err(|_| Error::new(Exit::Internal, "drawing a chart failed; `sweep report` draws them again"))??;
+        report::write(layout, spec, history)
+    }
+}

@@ -1,0 +1,118 @@
+//! Bars for a person: the sweep with its time left, and a line for each running trial.
+
+use std::time::Duration;
+
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+
+use super::{Work, describe, time_left};
+use crate::history::Status;
+use crate::schedule::{Scheduler, Slot, State};
+use crate::spec::Spec;
+
+/// More slots than this are not shown one by one.
+const MOST_LINES: usize = 16;
+
+/// The bars of a run.
+#[derive(Debug)]
+pub struct Bars {
+    all: MultiProgress,
+    sweep: ProgressBar,
+    slots: Vec<ProgressBar>,
+}
+
+impl Bars {
+    pub fn new() -> Bars {
+        let all = MultiProgress::new();
+        let style = ProgressStyle::with_template("{bar:28.cyan/dim} {msg}").expect("the template is well-formed");
+        let sweep = all.add(ProgressBar::new(1).with_style(style.progress_chars("━━╌")));
+        Bars { all, sweep, slots: Vec::new() }
+    }
+
+    /// Prints a line above the bars.
+    pub fn say(&self, text: &str) {
+        let _ = self.all.println(text);
+    }
+
+    pub fn draw(&mut self, scheduler: &Scheduler, spec: &Spec) {
+        self.draw_sweep(scheduler, spec);
+        let style = ProgressStyle::with_template("  {prefix:8} {bar:16.green/dim} {wide_msg}");
+        let style = style.expect("the template is well-formed").progress_chars("━━╌");
+        for (index, slot) in scheduler.slots().iter().take(MOST_LINES).enumerate() {
+            if self.slots.len() <= index {
+                let bar = self.all.add(ProgressBar::new(1).with_style(style.clone()));
+                bar.set_prefix(slot.name.clone());
+                self.slots.push(bar);
+            }
+            draw_slot(&self.slots[index], slot, scheduler, spec);
+        }
+    }
+
+    fn draw_sweep(&self, scheduler: &Scheduler, spec: &Spec) {
+        let history = scheduler.history();
+        let ended = history.trials.iter().filter(|trial| trial.outcome().is_some()).count() as u64;
+        let failed = history.trials.iter().filter(|trial| trial.outcome().is_some_and(|o| o.error().is_some())).count();
+        let mut text = match scheduler.total() {
+            Some(total) => {
+                self.sweep.set_length(total);
+                self.sweep.set_position(ended);
+                format!("{ended} of {total} trials")
+            }
+            None => format!("{ended} trials"),
+        };
+        if failed > 0 {
+            text += &format!(", {failed} failed");
+        }
+        if let Some((trial, epoch)) = history.ranking(&spec.metric).first() {
+            let value = epoch.get(&spec.metric.name).unwrap_or(f64::NAN);
+            text += &format!(", best {} {value:.4} (trial {})", spec.metric.name, trial.id);
+        }
+        let slots = scheduler.slots().iter().filter(|slot| slot.attempt().is_some()).count();
+        let epochs = history.trials.last().map_or(1.0, |trial| epochs_of(spec, &trial.settings) as f64);
+        if let Some(left) = time_left(history, Work { total: scheduler.total(), slots, epochs }) {
+            text += &format!(", {} left", HumanDuration(left.max(Duration::from_secs(1))));
+        }
+        self.sweep.set_message(text);
+        self.sweep.tick();
+    }
+
+    pub fn finish(&self) {
+        for bar in &self.slots {
+            bar.finish_and_clear();
+        }
+        self.sweep.finish_and_clear();
+    }
+}
+
+fn epochs_of(spec: &Spec, settings: &crate::trial::Settings) -> u32 {
+    spec.recipe(settings).map_or(1, |recipe| recipe.training.epochs)
+}
+
+fn draw_slot(bar: &ProgressBar, slot: &Slot, scheduler: &Scheduler, spec: &Spec) {
+    let text = match &slot.state {
+        State::Empty => "idle".into(),
+        State::Starting => "loading libtorch".into(),
+        State::Ready => "waits for a trial".into(),
+        State::Ending => "ending".into(),
+        State::Out { .. } => "given up".into(),
+        State::Pausing { attempt, .. } => format!("trial {} is being saved", attempt.trial),
+        State::Training { attempt, progress } => {
+            let Some(trial) = scheduler.history().trial(attempt.trial) else { return };
+            debug_assert_eq!(trial.status, Status::Running);
+            let epochs = epochs_of(spec, &trial.settings);
+            let done = f64::from(progress.epoch.max(1) - 1) + progress.step as f64 / progress.steps.max(1) as f64;
+            bar.set_length(u64::from(epochs) * 100);
+            bar.set_position((done * 100.0) as u64);
+            let mut text = format!("trial {} epoch {}/{epochs}", attempt.trial, progress.epoch.max(1));
+            if let Some(last) = trial.curve.last() {
+                for name in ["train_loss", "val_loss", "val_accuracy"] {
+                    if let Some(value) = last.get(name) {
+                        text += &format!("  {name} {value:.4}");
+                    }
+                }
+            }
+            text + "  " + &describe(&trial.settings)
+        }
+    };
+    bar.set_message(text);
+    bar.tick();
+}

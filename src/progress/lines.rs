@@ -1,0 +1,63 @@
+//! What is worth a line of text.
+
+use crate::history::Entry;
+use crate::schedule::{Scheduler, State};
+use crate::spec::Spec;
+use crate::trial::{Attempt, Settings, TrialId};
+
+/// An epoch that took longer than this many seconds is worth a line of its own.
+const LONG_EPOCH: f64 = 10.0;
+
+/// A line for each slot that has been given up.
+pub fn given_up(scheduler: &Scheduler) -> impl Iterator<Item = String> {
+    scheduler.slots().iter().filter_map(|slot| match &slot.state {
+        State::Out { reason } => Some(format!("{} is given up: {reason}", slot.name)),
+        _ => None,
+    })
+}
+
+/// `learning_rate 0.001, dropout 0.4`
+pub fn describe(settings: &Settings) -> String {
+    let value = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    settings.iter().map(|(name, v)| format!("{name} {}", value(v))).collect::<Vec<_>>().join(", ")
+}
+
+/// What an entry has to say to a person, if it is worth a line.
+pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String> {
+    let history = scheduler.history();
+    let of_total = |id: TrialId| match scheduler.total() {
+        Some(total) => format!("trial {id} of {total}"),
+        None => format!("trial {id}"),
+    };
+    match entry {
+        Entry::Started { attempt: Attempt { trial, number }, slot, .. } => {
+            let settings = describe(&history.trial(*trial)?.settings);
+            let again = if *number > 1 { format!(", attempt {number}") } else { String::new() };
+            Some(format!("{} on {slot}{again}: {settings}", of_total(*trial)))
+        }
+        Entry::Epoch { attempt, metrics } if metrics.seconds.is_some_and(|seconds| seconds > LONG_EPOCH) => {
+            let value = metrics.get(&spec.metric.name)?;
+            Some(format!("trial {} epoch {}: {} {value:.4}", attempt.trial, metrics.epoch, spec.metric.name))
+        }
+        Entry::Paused { attempt, .. } => Some(format!("trial {} saved", attempt.trial)),
+        Entry::Lost { attempt, fault, .. } => Some(format!("trial {} will be tried again: {fault}", attempt.trial)),
+        Entry::Ended { attempt, outcome, .. } => {
+            let trial = history.trial(attempt.trial)?;
+            let what = outcome.name().replace('_', " ");
+            if let Some(error) = outcome.error() {
+                return Some(format!("trial {} {what}: {error}", trial.id));
+            }
+            let best = spec.metric.best(&trial.curve)?;
+            Some(format!(
+                "trial {} {what} after {} epochs: best {} {:.4} in epoch {}",
+                trial.id,
+                trial.curve.len(),
+                spec.metric.name,
+                best.get(&spec.metric.name)?,
+                best.epoch
+            ))
+        }
+        Entry::Reopened { trial, .. } => Some(format!("trial {trial} will be tried once more")),
+        _ => None,
+    }
+}

@@ -1,0 +1,108 @@
+//! What the terminal shows while a sweep runs: bars for a person, plain lines for a log, JSON for a program.
+
+mod bars;
+mod estimate;
+mod lines;
+
+use std::io::Write;
+
+use crate::history::Entry;
+use crate::schedule::Scheduler;
+use crate::spec::Spec;
+
+use bars::Bars;
+
+pub use estimate::{Work, time_left};
+pub use lines::describe;
+
+/// How progress is shown.
+#[derive(Debug)]
+pub enum Kind {
+    /// Bars that are drawn over and over; the ends of trials scroll by above them.
+    Bars(Bars),
+    /// A line where something happens.
+    Lines,
+    /// The journal's entries, as they are written.
+    Json,
+    /// Nothing.
+    Quiet,
+}
+
+/// What the user watches.
+#[derive(Debug)]
+pub struct Screen {
+    kind: Kind,
+    /// Slots that have been given up are told of once.
+    told: Vec<String>,
+}
+
+impl Screen {
+    /// Nothing is shown yet.
+    pub fn new(kind: Kind) -> Screen {
+        Screen { kind, told: Vec::new() }
+    }
+
+    /// Bars on this terminal.
+    pub fn bars() -> Screen {
+        Screen::new(Kind::Bars(Bars::new()))
+    }
+
+    /// An entry was written to the journal.
+    pub fn entry(&mut self, entry: &Entry, scheduler: &Scheduler, spec: &Spec) {
+        match &self.kind {
+            // What goes on is in the bars already.
+            Kind::Bars(_) if matches!(entry, Entry::Started { .. } | Entry::Epoch { .. }) => {}
+            Kind::Bars(_) | Kind::Lines => {
+                if let Some(line) = lines::line(entry, scheduler, spec) {
+                    self.say(&line);
+                }
+            }
+            Kind::Json => {
+                print(&serde_json::to_string(entry).expect("an entry has no map with keys that are not text"));
+            }
+            Kind::Quiet => {}
+        }
+    }
+
+    /// Time has passed.
+    pub fn draw(&mut self, scheduler: &Scheduler, spec: &Spec) {
+        for line in lines::given_up(scheduler) {
+            if !self.told.contains(&line) {
+                self.say(&line);
+                self.told.push(line);
+            }
+        }
+        if let Kind::Bars(bars) = &mut self.kind {
+            bars.draw(scheduler, spec);
+        }
+    }
+
+    /// The user has interrupted the sweep, for the first time or once `more`.
+    pub fn interrupted(&self, more: bool) {
+        self.say(if more {
+            "ending at once"
+        } else {
+            "saving the running trials, then ending; once more ends at once, without saving"
+        });
+    }
+
+    /// Nothing more is to be shown.
+    pub fn finish(&self) {
+        if let Kind::Bars(bars) = &self.kind {
+            bars.finish();
+        }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.kind {
+            Kind::Bars(bars) => bars.say(line),
+            Kind::Lines => print(line),
+            Kind::Json | Kind::Quiet => {}
+        }
+    }
+}
+
+/// Prints a line. A reader that has gone away is no reason to end a sweep.
+fn print(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}

@@ -1,0 +1,12 @@
+//! What to do next: events in, actions out. Pure: no clock, no file, no process.
+
+mod keep;
+mod messages;
+mod scheduler;
+mod slots;
+#[cfg(test)]
+mod tests;
+
+pub use messages::{Action, Event, Leftover, Now, SlotId};
+pub use scheduler::{Points, Rules, Scheduler};
+pub use slots::{Progress, Slot, State};

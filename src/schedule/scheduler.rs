@@ -1,0 +1,371 @@
+//! The scheduler: which trial goes to which slot, what is tried again, when the sweep is over.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use super::keep::Keep;
+use super::messages::{Action, Event, Leftover, Now, SlotId};
+use super::slots::{Progress, Slot, State};
+use crate::history::{Entry, History, Status};
+use crate::protocol::{self, FromTrainer};
+use crate::trial::{Attempt, Metric, Outcome, Settings, TrialId};
+
+/// How long a trainer may take to finish its batch and save, before it is killed.
+const PAUSE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Trainers that may end in a row before they were ready, before their slot is given up.
+const FALSE_STARTS: u32 = 3;
+
+/// The wait before a lost trial's second attempt; it doubles with each further fault.
+const FIRST_DELAY: Duration = Duration::from_millis(500);
+
+/// The settings of a trial, by its number; `None` past the last.
+pub type Points = Box<dyn FnMut(TrialId) -> Option<Settings>>;
+
+/// What of the sweep file the scheduler goes by.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Trials in all; `None`: no end.
+    pub total: Option<u64>,
+    /// How often a trial that was lost to a fault is tried again.
+    pub retries: u32,
+    /// How many trials keep their best weights.
+    pub keep_best: u32,
+    /// What trials are ranked by.
+    pub metric: Metric,
+}
+
+/// The state of a running sweep.
+pub struct Scheduler {
+    rules: Rules,
+    points: Points,
+    history: History,
+    slots: Vec<Slot>,
+    /// Begun trials to go on with, each with the time before which it is not.
+    waiting: BTreeMap<TrialId, Duration>,
+    keep: Keep,
+    mode: Mode,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Trials are handed out.
+    Running,
+    /// Trials save and leave.
+    Draining,
+    /// Everything is being killed.
+    Killed,
+}
+
+impl Scheduler {
+    /// Takes over a sweep as `history` has it. What has to be done first is returned: tidying up after a controller
+    /// that was killed, and starting trainers. With `retry` the trials that failed or diverged are tried once more.
+    pub fn new(
+        now: Now,
+        rules: Rules,
+        points: Points,
+        history: History,
+        slots: Vec<String>,
+        run: Entry,
+        retry: bool,
+    ) -> (Scheduler, Vec<Action>) {
+        let keep = Keep::new(rules.keep_best as usize, rules.metric.goal);
+        let slots = slots.into_iter().map(Slot::new).collect();
+        let mut scheduler =
+            Scheduler { rules, points, history, slots, waiting: BTreeMap::new(), keep, mode: Mode::Running };
+        let mut actions = Vec::new();
+        scheduler.record(&mut actions, run);
+        for id in (1..=scheduler.history.trials.len() as u64).map(TrialId) {
+            match &scheduler.history.trials[id.0 as usize - 1].status {
+                Status::Ended(Outcome::Failed { .. } | Outcome::Diverged { .. }) if retry => {
+                    scheduler.record(&mut actions, Entry::Reopened { at: now.unix, trial: id });
+                    actions.push(Action::Remove { trial: id, leftover: Leftover::Checkpoints });
+                    scheduler.waiting.insert(id, Duration::ZERO);
+                }
+                Status::Ended(_) => scheduler.tidy(&mut actions, id),
+                _ => {
+                    scheduler.waiting.insert(id, Duration::ZERO);
+                }
+            }
+        }
+        scheduler.fill(now, &mut actions);
+        (scheduler, actions)
+    }
+
+    /// What the journal adds up to.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// What the journal adds up to, at a run's end.
+    pub fn into_history(self) -> History {
+        self.history
+    }
+
+    /// The slots, by [`SlotId`].
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// Trials in all; `None`: no end.
+    pub fn total(&self) -> Option<u64> {
+        self.rules.total
+    }
+
+    /// Whether the user has interrupted the sweep.
+    pub fn interrupted(&self) -> bool {
+        self.mode != Mode::Running
+    }
+
+    /// Whether nothing is left to do in this run: no trainer is there any more.
+    pub fn is_done(&self) -> bool {
+        self.slots.iter().all(Slot::is_still)
+            && (self.mode != Mode::Running
+                || !self.has_work()
+                || self.slots.iter().all(|slot| matches!(slot.state, State::Out { .. })))
+    }
+
+    /// Whether every trial of the sweep has ended.
+    pub fn is_complete(&self) -> bool {
+        !self.has_work() && self.slots.iter().all(|slot| slot.attempt().is_none())
+    }
+
+    /// Decides.
+    pub fn on_event(&mut self, now: Now, event: Event) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match event {
+            Event::Said { slot, message } => self.on_said(now, slot, message, &mut actions),
+            Event::Gone { slot, how } => self.on_gone(now, slot, how, &mut actions),
+            Event::Interrupt => self.on_interrupt(now, &mut actions),
+            Event::Tick => self.on_tick(now, &mut actions),
+        }
+        self.fill(now, &mut actions);
+        actions
+    }
+
+    /// Closes this run's part of the journal.
+    pub fn leave(&mut self, now: Now) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let complete = self.is_complete();
+        self.record(&mut actions, Entry::Left { at: now.unix, complete });
+        actions
+    }
+
+    fn on_said(&mut self, now: Now, id: SlotId, message: FromTrainer, actions: &mut Vec<Action>) {
+        let at = now.unix;
+        let current = self.slots[id.0].attempt();
+        let is_current = |attempt: &Attempt| current == Some(*attempt);
+        match message {
+            FromTrainer::Ready { protocol, device, .. } if self.slots[id.0].state == State::Starting => {
+                if protocol != protocol::VERSION {
+                    let reason = format!(
+                        "its trainer speaks protocol {protocol}, and this sweep speaks {}: install both from one build",
+                        protocol::VERSION
+                    );
+                    self.slots[id.0].state = State::Out { reason };
+                    actions.push(Action::End(id));
+                } else {
+                    let slot = &mut self.slots[id.0];
+                    (slot.device, slot.state, slot.false_starts) = (device, State::Ready, 0);
+                }
+            }
+            FromTrainer::Unusable { reason } => self.slots[id.0].state = State::Out { reason },
+            FromTrainer::Began { attempt, from_epoch, parameters, train_examples, validation_examples, .. }
+                if is_current(&attempt) =>
+            {
+                let entry = Entry::Began { attempt, from_epoch, parameters, train_examples, validation_examples };
+                self.record_said(now, id, entry, actions);
+            }
+            FromTrainer::Progress { attempt, epoch, step, steps } if is_current(&attempt) => {
+                if let State::Training { progress, .. } = &mut self.slots[id.0].state {
+                    *progress = Progress { epoch, step, steps };
+                }
+            }
+            FromTrainer::Epoch { attempt, metrics } if is_current(&attempt) => {
+                self.record_said(now, id, Entry::Epoch { attempt, metrics }, actions);
+            }
+            FromTrainer::Paused { attempt } if is_current(&attempt) => {
+                self.record(actions, Entry::Paused { at, attempt });
+                self.waiting.insert(attempt.trial, Duration::ZERO);
+                self.slots[id.0].state = State::Ready;
+            }
+            FromTrainer::Ended { attempt, outcome } if is_current(&attempt) => {
+                self.end(at, attempt, outcome, actions);
+                self.slots[id.0].state = State::Ready;
+            }
+            // A late word from an attempt that is not under way any more, or one that changes nothing.
+            _ => {}
+        }
+    }
+
+    /// Records what a trainer reported, unless it cannot be true: then the trainer is not to be trusted any further.
+    fn record_said(&mut self, now: Now, id: SlotId, entry: Entry, actions: &mut Vec<Action>) {
+        match self.history.apply(&entry) {
+            Ok(()) => actions.push(Action::Record(entry)),
+            Err(nonsense) => {
+                self.lose(now, id, format!("the trainer made no sense: {nonsense}"), actions);
+                self.slots[id.0].state = State::Ending;
+                actions.push(Action::Kill(id));
+            }
+        }
+    }
+
+    fn on_gone(&mut self, now: Now, id: SlotId, how: String, actions: &mut Vec<Action>) {
+        // A trainer that was killed on the user's word is no fault: the trial goes on from its checkpoint.
+        if self.mode == Mode::Running {
+            self.lose(now, id, format!("the trainer {how}"), actions);
+        } else if let Some(attempt) = self.slots[id.0].attempt() {
+            self.waiting.insert(attempt.trial, Duration::ZERO);
+        }
+        let slot = &mut self.slots[id.0];
+        match slot.state {
+            State::Out { .. } => {}
+            State::Starting => {
+                slot.false_starts += 1;
+                slot.state = if slot.false_starts < FALSE_STARTS {
+                    State::Empty
+                } else {
+                    State::Out { reason: format!("its trainer {how} before it was ready, {FALSE_STARTS} times") }
+                };
+            }
+            _ => slot.state = State::Empty,
+        }
+    }
+
+    /// The attempt on the slot, if there is one, is lost to a fault; its trial is tried again, or has failed.
+    fn lose(&mut self, now: Now, id: SlotId, fault: String, actions: &mut Vec<Action>) {
+        let Some(attempt) = self.slots[id.0].attempt() else { return };
+        let faults = self.history.trial(attempt.trial).map_or(0, |trial| trial.faults);
+        if faults >= self.rules.retries {
+            let error = if faults == 0 { fault } else { format!("{fault}; given up after {} faults", faults + 1) };
+            self.end(now.unix, attempt, Outcome::Failed { error }, actions);
+        } else {
+            self.record(actions, Entry::Lost { at: now.unix, attempt, fault });
+            self.waiting.insert(attempt.trial, now.since + FIRST_DELAY * (1 << faults.min(10)));
+        }
+    }
+
+    fn on_interrupt(&mut self, now: Now, actions: &mut Vec<Action>) {
+        self.mode = if self.mode == Mode::Running { Mode::Draining } else { Mode::Killed };
+        for id in (0..self.slots.len()).map(SlotId) {
+            let slot = &mut self.slots[id.0];
+            match (self.mode, &slot.state) {
+                (_, State::Empty | State::Out { .. }) => {}
+                (Mode::Killed, _) => actions.push(Action::Kill(id)),
+                (_, State::Training { attempt, .. }) => {
+                    let attempt = *attempt;
+                    slot.state = State::Pausing { attempt, deadline: now.since + PAUSE_LIMIT };
+                    actions.push(Action::Pause { slot: id, attempt });
+                }
+                (_, State::Starting) => {
+                    slot.state = State::Ending;
+                    actions.push(Action::End(id));
+                }
+                // Pausing and ending go their way; `fill` ends those that are ready.
+                _ => {}
+            }
+        }
+    }
+
+    fn on_tick(&mut self, now: Now, actions: &mut Vec<Action>) {
+        for (index, slot) in self.slots.iter().enumerate() {
+            if matches!(slot.state, State::Pausing { deadline, .. } if deadline <= now.since) {
+                actions.push(Action::Kill(SlotId(index)));
+            }
+        }
+    }
+
+    fn end(&mut self, at: f64, attempt: Attempt, outcome: Outcome, actions: &mut Vec<Action>) {
+        self.record(actions, Entry::Ended { at, attempt, outcome });
+        self.tidy(actions, attempt.trial);
+    }
+
+    /// Removes what an ended trial leaves behind, but for the best weights of the best trials.
+    fn tidy(&mut self, actions: &mut Vec<Action>, trial: TrialId) {
+        actions.push(Action::Remove { trial, leftover: Leftover::Checkpoints });
+        let metric = &self.rules.metric;
+        let value = self.history.trial(trial).and_then(|trial| metric.best(&trial.curve)?.get(&metric.name));
+        self.keep.forget(trial);
+        if let Some(trial) = self.keep.ended(trial, value) {
+            actions.push(Action::Remove { trial, leftover: Leftover::BestWeights });
+        }
+    }
+
+    /// Hands trials to trainers that wait, starts trainers where there is work for them, ends them where there is none.
+    fn fill(&mut self, now: Now, actions: &mut Vec<Action>) {
+        for id in (0..self.slots.len()).map(SlotId) {
+            if self.slots[id.0].state != State::Ready {
+                continue;
+            }
+            if self.mode == Mode::Running
+                && let Some((attempt, settings, new)) = self.next_trial(now)
+            {
+                let slot = self.slots[id.0].name.clone();
+                let in_journal = new.then(|| settings.clone());
+                self.record(actions, Entry::Started { at: now.unix, attempt, slot, settings: in_journal });
+                self.slots[id.0].state = State::Training { attempt, progress: Progress::default() };
+                actions.push(Action::Train { slot: id, attempt, settings });
+            } else if self.mode != Mode::Running || self.is_complete() {
+                self.slots[id.0].state = State::Ending;
+                actions.push(Action::End(id));
+            }
+        }
+        if self.mode == Mode::Running {
+            self.start_trainers(actions);
+        }
+    }
+
+    fn start_trainers(&mut self, actions: &mut Vec<Action>) {
+        let on_hand = |slot: &&Slot| matches!(slot.state, State::Starting | State::Ready);
+        let on_hand = self.slots.iter().filter(on_hand).count() as u64;
+        let mut wanted = self.work().unwrap_or(u64::MAX).saturating_sub(on_hand);
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            if wanted > 0 && slot.state == State::Empty {
+                slot.state = State::Starting;
+                actions.push(Action::Start(SlotId(index)));
+                wanted -= 1;
+            }
+        }
+    }
+
+    /// The trial to hand out next: a begun one before a new one. Whether it is new comes with it.
+    fn next_trial(&mut self, now: Now) -> Option<(Attempt, Settings, bool)> {
+        if let Some(id) = self.waiting.iter().find(|(_, due)| **due <= now.since).map(|(id, _)| *id) {
+            self.waiting.remove(&id);
+            let trial = self.history.trial(id).expect("a trial that waits was started before");
+            return Some((Attempt { trial: id, number: trial.attempts + 1 }, trial.settings.clone(), false));
+        }
+        let id = TrialId(self.history.trials.len() as u64 + 1);
+        if self.rules.total.is_some_and(|total| id.0 > total) {
+            return None;
+        }
+        let Some(settings) = (self.points)(id) else {
+            // The search knew of no end, and has found one.
+            self.rules.total = Some(id.0 - 1);
+            return None;
+        };
+        Some((Attempt { trial: id, number: 1 }, settings, true))
+    }
+
+    /// Trials that could be handed out, now or after their delay; `None`: no end of them.
+    fn work(&self) -> Option<u64> {
+        let new = self.rules.total?.saturating_sub(self.history.trials.len() as u64);
+        Some(new + self.waiting.len() as u64)
+    }
+
+    fn has_work(&self) -> bool {
+        self.work() != Some(0)
+    }
+
+    fn record(&mut self, actions: &mut Vec<Action>, entry: Entry) {
+        self.history.apply(&entry).expect("the scheduler's own entries follow from its history");
+        actions.push(Action::Record(entry));
+    }
+}
+
+impl fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scheduler").field("slots", &self.slots).field("waiting", &self.waiting).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,367 @@
+//! The scheduler against a world of simulated trainers, in virtual time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::history::{Entry, FORMAT, History, Status};
+use crate::protocol::{self, FromTrainer};
+use crate::trial::{Attempt, EpochMetrics, Goal, Metric, Outcome, Settings, TrialId};
+
+const EPOCHS: u32 = 3;
+
+fn rules(total: Option<u64>) -> Rules {
+    let metric = Metric { name: "val_loss".into(), goal: Goal::Minimize };
+    Rules { total, retries: 2, keep_best: 2, metric }
+}
+
+fn settings(trial: TrialId) -> Settings {
+    [("dropout".to_owned(), json!(trial.0 as f64 / 10.0))].into_iter().collect()
+}
+
+fn begun() -> (History, Vec<Entry>) {
+    let first =
+        Entry::Sweep { format: FORMAT, version: "1".into(), name: "test".into(), at: 0.0, base: "/data".into() };
+    let mut history = History::default();
+    history.apply(&first).expect("the format is ours");
+    (history, vec![first])
+}
+
+/// What a simulated trainer is doing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Trainer {
+    Loading,
+    Idle,
+    /// The epochs that it has reported.
+    At(Attempt, u32),
+}
+
+/// Everything outside the scheduler: trainers, the journal, the checkpoints on the disk.
+struct World {
+    scheduler: Scheduler,
+    now: Now,
+    trainers: BTreeMap<usize, Trainer>,
+    journal: Vec<Entry>,
+    checkpoints: HashMap<TrialId, u32>,
+    best: HashMap<TrialId, ()>,
+}
+
+impl World {
+    fn new(slots: usize, total: Option<u64>, journal: Vec<Entry>, checkpoints: HashMap<TrialId, u32>) -> World {
+        let mut history = History::default();
+        for entry in &journal {
+            history.apply(entry).expect("the journal is sound");
+        }
+        let now = Now { unix: 100.0, since: Duration::ZERO };
+        let names: Vec<String> = (0..slots).map(|slot| format!("cpu:{slot}")).collect();
+        let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, slots: names.clone() };
+        let points = Box::new(move |trial| Some(settings(trial)));
+        let (scheduler, actions) = Scheduler::new(now, rules(total), points, history, names, run, false);
+        let mut world = World { scheduler, now, trainers: BTreeMap::new(), journal, checkpoints, best: HashMap::new() };
+        world.perform(actions);
+        world
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Record(entry) => self.journal.push(entry),
+                Action::Start(SlotId(slot)) => {
+                    assert_eq!(self.trainers.insert(slot, Trainer::Loading), None, "slot {slot} has a trainer already");
+                }
+                Action::Train { slot, attempt, settings: given } => {
+                    assert_eq!(self.trainers[&slot.0], Trainer::Idle, "slot {} is lent twice", slot.0);
+                    assert_eq!(given, settings(attempt.trial));
+                    let from_epoch = self.checkpoints.get(&attempt.trial).copied().unwrap_or(0);
+                    self.trainers.insert(slot.0, Trainer::At(attempt, from_epoch));
+                    let began = FromTrainer::Began {
+                        attempt,
+                        from_epoch,
+                        train_examples: 1,
+                        validation_examples: 1,
+                        parameters: 1,
+                        note: None,
+                    };
+                    self.event(Event::Said { slot, message: began });
+                }
+                Action::Pause { slot, attempt } => {
+                    if let Trainer::At(_, epoch) = self.trainers[&slot.0] {
+                        self.checkpoints.insert(attempt.trial, epoch);
+                        self.trainers.insert(slot.0, Trainer::Idle);
+                        self.event(Event::Said { slot, message: FromTrainer::Paused { attempt } });
+                    }
+                }
+                Action::End(slot) | Action::Kill(slot) => self.crash(slot.0),
+                Action::Remove { trial, leftover: Leftover::Checkpoints } => drop(self.checkpoints.remove(&trial)),
+                Action::Remove { trial, leftover: Leftover::BestWeights } => drop(self.best.remove(&trial)),
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        let actions = self.scheduler.on_event(self.now, event);
+        self.perform(actions);
+    }
+
+    fn crash(&mut self, slot: usize) {
+        if self.trainers.remove(&slot).is_some() {
+            self.event(Event::Gone { slot: SlotId(slot), how: "crashed".into() });
+        }
+    }
+
+    /// The slot's trainer does the next thing that it would do.
+    fn step(&mut self, slot: usize) {
+        let say = |message| Event::Said { slot: SlotId(slot), message };
+        match self.trainers.get(&slot).copied() {
+            Some(Trainer::Loading) => {
+                self.trainers.insert(slot, Trainer::Idle);
+                let (device, backend) = ("cpu".into(), "libtorch".into());
+                self.event(say(FromTrainer::Ready { protocol: protocol::VERSION, device, backend }));
+            }
+            Some(Trainer::At(attempt, EPOCHS)) => {
+                self.trainers.insert(slot, Trainer::Idle);
+                self.best.insert(attempt.trial, ());
+                self.event(say(FromTrainer::Ended { attempt, outcome: Outcome::Finished }));
+            }
+            Some(Trainer::At(attempt, epoch)) => {
+                let epoch = epoch + 1;
+                self.trainers.insert(slot, Trainer::At(attempt, epoch));
+                self.checkpoints.insert(attempt.trial, epoch);
+                let val_loss = Some(attempt.trial.0 as f64 / f64::from(epoch));
+                self.event(say(FromTrainer::Epoch {
+                    attempt,
+                    metrics: EpochMetrics { epoch, val_loss, ..EpochMetrics::default() },
+                }));
+            }
+            Some(Trainer::Idle) | None => {}
+        }
+    }
+
+    fn wait(&mut self) {
+        self.now.since += Duration::from_secs(10);
+        self.now.unix += 10.0;
+        self.event(Event::Tick);
+    }
+
+    fn run_to_the_end(&mut self) {
+        for _ in 0..10_000 {
+            if self.scheduler.is_done() {
+                return;
+            }
+            for slot in 0..self.scheduler.slots().len() {
+                self.step(slot);
+            }
+            self.wait();
+        }
+        panic!("the sweep does not end: {:?}", self.scheduler);
+    }
+
+    fn ends(&self) -> HashMap<TrialId, usize> {
+        let mut ends = HashMap::new();
+        for entry in &self.journal {
+            if let Entry::Ended { attempt, .. } = entry {
+                *ends.entry(attempt.trial).or_insert(0) += 1;
+            }
+        }
+        ends
+    }
+
+    fn assert_replay_equals_live(&self) {
+        let mut replayed = History::default();
+        for entry in &self.journal {
+            replayed.apply(entry).expect("what was written can be read");
+        }
+        assert_eq!(&replayed, self.scheduler.history());
+    }
+}
+
+#[test]
+fn every_trial_is_trained_once_and_the_trainers_end() {
+    let mut world = World::new(3, Some(7), begun().1, HashMap::new());
+    world.run_to_the_end();
+    assert!(world.scheduler.is_complete());
+    assert!(world.trainers.is_empty());
+    assert_eq!(world.scheduler.history().trials.len(), 7);
+    assert!(world.ends().values().all(|ends| *ends == 1));
+    assert!(world.checkpoints.is_empty(), "checkpoints go when their trial ends");
+    assert_eq!(world.best.len(), 2, "the best weights of keep_best trials stay");
+}
+
+#[test]
+fn no_more_trainers_are_started_than_there_are_trials() {
+    let world = World::new(8, Some(3), begun().1, HashMap::new());
+    assert_eq!(world.trainers.len(), 3);
+}
+
+#[test]
+fn a_crash_requeues_the_trial_and_the_third_fails_it() {
+    let mut world = World::new(1, Some(1), begun().1, HashMap::new());
+    for _ in 0..3 {
+        world.step(0);
+        assert!(matches!(world.trainers[&0], Trainer::At(..)));
+        world.crash(0);
+        world.wait();
+    }
+    let trial = &world.scheduler.history().trials[0];
+    let Status::Ended(Outcome::Failed { error }) = &trial.status else { panic!("{trial:?}") };
+    assert!(error.contains("the trainer crashed") && error.contains("3 faults"), "{error}");
+    assert!(world.scheduler.is_done() && world.scheduler.is_complete());
+}
+
+#[test]
+fn a_lost_trial_waits_before_it_is_tried_again() {
+    let mut world = World::new(1, Some(1), begun().1, HashMap::new());
+    world.step(0);
+    world.crash(0);
+    world.step(0);
+    assert_eq!(world.trainers[&0], Trainer::Idle, "the trainer is there, the trial is not yet due");
+    world.wait();
+    assert!(matches!(world.trainers[&0], Trainer::At(Attempt { number: 2, .. }, 0)));
+}
+
+#[test]
+fn a_late_word_from_a_dead_attempt_is_ignored() {
+    let mut world = World::new(1, Some(1), begun().1, HashMap::new());
+    world.step(0);
+    let attempt = Attempt { trial: TrialId(1), number: 9 };
+    let before = world.journal.len();
+    world.event(Event::Said { slot: SlotId(0), message: FromTrainer::Ended { attempt, outcome: Outcome::Finished } });
+    assert_eq!(world.journal.len(), before);
+}
+
+#[test]
+fn a_trainer_that_makes_no_sense_is_killed_and_its_trial_tried_again() {
+    let mut world = World::new(1, Some(1), begun().1, HashMap::new());
+    world.step(0);
+    let attempt = Attempt { trial: TrialId(1), number: 1 };
+    let metrics = EpochMetrics { epoch: 5, ..EpochMetrics::default() };
+    world.event(Event::Said { slot: SlotId(0), message: FromTrainer::Epoch { attempt, metrics } });
+    let fault = world.scheduler.history().trials[0].last_fault.clone().expect("it is a fault");
+    assert!(fault.contains("epoch 5 where epoch 1 is due"), "{fault}");
+    assert_eq!(world.trainers[&0], Trainer::Loading, "a new trainer is on its way");
+    world.run_to_the_end();
+    assert!(world.scheduler.is_complete());
+}
+
+#[test]
+fn a_slot_whose_trainers_never_start_is_given_up() {
+    let mut world = World::new(1, Some(2), begun().1, HashMap::new());
+    for _ in 0..3 {
+        world.crash(0);
+    }
+    assert!(world.scheduler.is_done() && !world.scheduler.is_complete());
+    assert!(matches!(&world.scheduler.slots()[0].state, State::Out { reason } if reason.contains("3 times")));
+}
+
+#[test]
+fn an_interrupt_saves_every_running_trial_and_a_resume_goes_on_from_there() {
+    let mut world = World::new(2, Some(5), begun().1, HashMap::new());
+    (0..2).for_each(|slot| world.step(slot));
+    world.step(0);
+    world.event(Event::Interrupt);
+    assert!(world.scheduler.is_done() && !world.scheduler.is_complete());
+    assert_eq!(world.checkpoints[&TrialId(1)], 1);
+    assert_eq!(world.scheduler.history().trials[0].status, Status::Waiting);
+
+    let mut again = World::new(2, Some(5), world.journal, world.checkpoints);
+    again.run_to_the_end();
+    assert!(again.scheduler.is_complete());
+    assert_eq!(again.scheduler.history().trials[0].attempts, 2);
+    assert!(again.scheduler.history().trials.iter().all(|trial| trial.curve.len() == EPOCHS as usize));
+}
+
+#[test]
+fn a_second_interrupt_kills_and_loses_no_trial() {
+    let mut world = World::new(1, Some(2), begun().1, HashMap::new());
+    world.step(0);
+    world.trainers.insert(0, Trainer::Idle); // It will not answer the request to pause.
+    world.event(Event::Interrupt);
+    assert!(!world.scheduler.is_done());
+    world.event(Event::Interrupt);
+    assert!(world.scheduler.is_done() && !world.scheduler.is_complete());
+    let mut again = World::new(1, Some(2), world.journal, world.checkpoints);
+    again.run_to_the_end();
+    assert_eq!(again.ends().len(), 2);
+}
+
+#[test]
+fn failed_trials_are_run_again_only_on_request() {
+    let mut world = World::new(1, Some(2), begun().1, HashMap::new());
+    world.step(0);
+    let attempt = Attempt { trial: TrialId(1), number: 1 };
+    world.trainers.insert(0, Trainer::Idle);
+    let outcome = Outcome::Diverged { epoch: 1, step: 3, what: "training loss is NaN".into() };
+    world.event(Event::Said { slot: SlotId(0), message: FromTrainer::Ended { attempt, outcome } });
+    world.run_to_the_end();
+    let again = World::new(1, Some(2), world.journal.clone(), HashMap::new());
+    assert!(again.scheduler.is_done() && again.trainers.is_empty());
+
+    let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, slots: vec![] };
+    let points = Box::new(|trial| Some(settings(trial)));
+    let history = world.scheduler.into_history();
+    let (retried, actions) =
+        Scheduler::new(world.now, rules(Some(2)), points, history, vec!["cpu:0".into()], run, true);
+    assert_eq!(retried.history().trials[0].status, Status::Waiting);
+    assert!(actions.contains(&Action::Start(SlotId(0))));
+}
+
+#[test]
+fn a_search_that_turns_out_to_be_finite_ends() {
+    let points = Box::new(|trial: TrialId| (trial.0 <= 2).then(|| settings(trial)));
+    let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, slots: vec![] };
+    let now = Now { unix: 0.0, since: Duration::ZERO };
+    let (scheduler, actions) = Scheduler::new(now, rules(None), points, begun().0, vec!["cpu:0".into()], run, false);
+    let (_, mut journal) = begun();
+    journal.extend(actions.iter().filter_map(|a| if let Action::Record(e) = a { Some(e.clone()) } else { None }));
+    let mut world = World {
+        scheduler,
+        now,
+        trainers: BTreeMap::from([(0, Trainer::Loading)]),
+        journal,
+        checkpoints: HashMap::new(),
+        best: HashMap::new(),
+    };
+    world.run_to_the_end();
+    assert_eq!(world.scheduler.history().trials.len(), 2);
+    assert!(world.scheduler.is_complete());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    /// Whatever trainers do, in whatever order, and whenever the controller is killed: every trial ends exactly once,
+    /// no slot is lent twice (asserted in `perform`), and every prefix of the journal replays.
+    #[test]
+    fn every_trial_ends_exactly_once(
+        slots in 1_usize..5,
+        total in 0_u64..12,
+        steps in prop::collection::vec((0_usize..5, 0_u8..16), 0..200),
+    ) {
+        let mut world = World::new(slots, Some(total), begun().1, HashMap::new());
+        for (slot, what) in steps {
+            let slot = slot % slots;
+            match what {
+                0 => world.crash(slot),
+                1 => world.wait(),
+                2 if slot == 0 => world.event(Event::Interrupt),
+                3 if slot == 0 => {
+                    // kill -9 of the controller: its trainers die, a new one takes over.
+                    world.assert_replay_equals_live();
+                    world = World::new(slots, Some(total), world.journal, world.checkpoints);
+                }
+                _ => world.step(slot),
+            }
+        }
+        world.assert_replay_equals_live();
+        let mut world = World::new(slots, Some(total), world.journal, world.checkpoints);
+        world.run_to_the_end();
+        world.assert_replay_equals_live();
+        prop_assert!(world.scheduler.is_complete());
+        let ends = world.ends();
+        prop_assert_eq!(ends.len() as u64, total);
+        prop_assert!(ends.values().all(|count| *count == 1));
+    }
+}

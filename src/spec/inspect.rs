@@ -1,0 +1,288 @@
+//! What only the data can tell: whether every network fits the pictures and tells all classes apart, whether there
+//! are as many pictures as are asked for, and how large the sweep is.
+
+use std::collections::HashSet;
+
+use serde_json::Value as Json;
+
+use super::Spec;
+use super::models::{MOST_CHECKED, plain, points};
+use super::node::Findings;
+use super::place::Path;
+use super::problem::{Note, Problems};
+use super::setting::{MODEL, setting};
+use crate::recipe::{Layer, Validation};
+use crate::train::data::Info;
+use crate::train::model::{Extent, Row, Summary, shapes};
+use crate::trial::Settings;
+
+/// At most so many kinds of network are told apart.
+pub const MOST_KINDS: usize = 16;
+
+/// At most so many networks are reported that cannot be built: the others mostly say the same.
+const MOST_FAULTS: usize = 10;
+
+/// What is known of a sweep once its data was looked at.
+#[derive(Debug, Clone)]
+pub struct Inspection {
+    /// The data.
+    pub data: Info,
+    /// Pictures that a trial is trained on, least and most of any trial.
+    pub train: (u64, u64),
+    /// Pictures held out, least and most of any trial.
+    pub validation: (u64, u64),
+    /// The first kinds of network, [`MOST_KINDS`] at most: networks that differ in dropout alone are of one kind.
+    pub kinds: Vec<Kind>,
+    /// How many networks were built, each of other settings.
+    pub networks: u64,
+    /// Trainable weights of a network, least and most.
+    pub parameters: (u64, u64),
+    /// The most values that one picture leaves for the backward pass.
+    pub activations: u64,
+    /// What there is to know.
+    pub notes: Vec<Note>,
+}
+
+/// Networks of the same layers and shapes, whatever their dropout.
+#[derive(Debug, Clone)]
+pub struct Kind {
+    /// The settings that they have in common.
+    pub settings: Settings,
+    /// How many there are.
+    pub networks: u64,
+    /// The one with the most layers: dropout of a rate of 0 is no layer.
+    pub summary: Summary,
+}
+
+impl Kind {
+    /// Whether a network is of this kind.
+    fn has(&self, summary: &Summary) -> bool {
+        fn lasting(summary: &Summary) -> impl Iterator<Item = &Row> {
+            summary.rows.iter().filter(|row| !matches!(row.layer, Layer::Dropout { .. }))
+        }
+        lasting(&self.summary).eq(lasting(summary))
+    }
+
+    fn add(&mut self, settings: &Settings, summary: Summary) {
+        self.settings.retain(|name, value| settings.get(name) == Some(value));
+        self.networks += 1;
+        if summary.rows.len() > self.summary.rows.len() {
+            self.summary = summary;
+        }
+    }
+}
+
+impl Spec {
+    /// Divides the pictures as every trial would, and follows one through every distinct network. From now on the
+    /// number of classes is known.
+    ///
+    /// # Errors
+    /// Networks that cannot be built or do not end in one value a class, and settings that the data cannot meet.
+    /// `file` and `text` are what the specification was read from.
+    pub fn inspect(&mut self, data: Info, file: &str, text: &str) -> Result<Inspection, Problems> {
+        let findings = Findings::read(text);
+        // A data set has at most 256 classes: a label is a byte.
+        self.classes = u32::try_from(data.classes.len()).ok();
+        let mut inspection = Inspection {
+            data,
+            train: (u64::MAX, 0),
+            validation: (u64::MAX, 0),
+            kinds: Vec::new(),
+            networks: 0,
+            parameters: (u64::MAX, 0),
+            activations: 0,
+            notes: Vec::new(),
+        };
+        self.divide(&mut inspection, &findings);
+        self.build(&mut inspection, &findings);
+        let (problems, notes) = findings.take();
+        inspection.notes = notes;
+        if problems.is_empty() { Ok(inspection) } else { Err(Problems::new(file, text, problems)) }
+    }
+
+    /// The sizes of every split that a trial can have.
+    fn divide(&self, inspection: &mut Inspection, findings: &Findings) {
+        let Info { train: all, test, .. } = inspection.data;
+        let mut seen = HashSet::new();
+        for settings in points(self.part(|name| matches!(name, "validation" | "train_examples"))) {
+            let Ok(data) = self.data(&settings) else { continue };
+            let held_out = match data.validation {
+                Validation::Test => test,
+                Validation::Share(share) => (share * all as f64).round() as u64,
+            };
+            let left = if data.validation == Validation::Test { all } else { all.saturating_sub(held_out) };
+            let train = data.train_examples.unwrap_or(left);
+            inspection.train = widened(inspection.train, train.min(left));
+            inspection.validation = widened(inspection.validation, held_out);
+            let fault = if data.validation == Validation::Test && test == 0 {
+                let remedy = "write a share, such as 0.1, to hold out training pictures";
+                Some(("validation", "the data set has no test pictures".to_owned(), remedy.to_owned()))
+            } else if held_out == 0 || left == 0 {
+                let what = if left == 0 { "train on" } else { "validate on" };
+                let rule = format!("leaves none of the {all} pictures to {what}");
+                Some(("validation", rule, "write a share nearer to 0.5".to_owned()))
+            } else if train > left {
+                let rule = format!("{train} are wanted, and only {left} are left to train on");
+                let remedy = format!("write at most {left}, or leave it out to use all");
+                Some(("train_examples", rule, remedy))
+            } else {
+                None
+            };
+            if let Some((name, rule, remedy)) = fault
+                && seen.insert(rule.clone())
+            {
+                let path = self.place_of(name);
+                findings.problem(findings.places.value_at(&path), path, rule, remedy);
+            }
+        }
+    }
+
+    /// Builds every distinct network.
+    fn build(&self, inspection: &mut Inspection, findings: &Findings) {
+        let classes = self.classes.unwrap_or_default();
+        let (points, total) = self.models();
+        let mut seen = HashSet::new();
+        for settings in points {
+            let Ok(layers) = self.layers(&settings, classes) else { continue };
+            let fault = match layers.map(|layers| shapes(inspection.data.shape, &layers)) {
+                // Every value was tried when the file was read: this comes of a combination.
+                Err(faults) => {
+                    faults.into_iter().next().map(|fault| (format!("{}, {}", fault.rule, fault.value), fault.remedy))
+                }
+                Ok(Err(fault)) => {
+                    Some((format!("layer {} of the network: {}", fault.layer + 1, fault.rule), fault.remedy))
+                }
+                Ok(Ok(summary)) => {
+                    let end = summary.rows.last().map(|row| row.output);
+                    inspection.parameters = widened(inspection.parameters, summary.parameters);
+                    inspection.activations = inspection.activations.max(summary.activations);
+                    inspection.networks += 1;
+                    match inspection.kinds.iter().position(|kind| kind.has(&summary)) {
+                        Some(at) => inspection.kinds[at].add(&settings, summary),
+                        None if inspection.kinds.len() < MOST_KINDS => {
+                            inspection.kinds.push(Kind { settings: settings.clone(), networks: 1, summary });
+                        }
+                        None => {}
+                    }
+                    (end != Some(Extent::Vector(classes))).then(|| wrong_end(end, classes))
+                }
+            };
+            if let Some((rule, remedy)) = fault
+                && seen.len() < MOST_FAULTS
+                && seen.insert(rule.clone())
+            {
+                let path = self.place_of(MODEL.name);
+                let rule = format!("{rule}{}", with(&settings));
+                findings.problem(findings.places.key_at(&path), path, rule, remedy);
+            }
+        }
+        if total > MOST_CHECKED {
+            findings.note(format!("the first {MOST_CHECKED} of {total} distinct networks were checked"));
+        }
+    }
+
+    /// Where the file says what a setting is: as a parameter, or in its section.
+    fn place_of(&self, name: &str) -> Path {
+        let varied = self.space.parameters.iter().any(|parameter| parameter.name == name);
+        match setting(name) {
+            _ if varied => Path::default().key("parameters").key(name),
+            Some(setting) => Path::default().key(setting.section.key()).key(name),
+            None => Path::default().key(name),
+        }
+    }
+
+    /// The largest value that a setting has in any trial; `None` where it is no number.
+    pub fn most(&self, name: &str) -> Option<f64> {
+        let varied = self.space.parameters.iter().find(|parameter| parameter.name == name);
+        let fixed = || self.fixed.get(name).cloned().or_else(|| setting(name).map(|setting| setting.default.json()));
+        let values = match varied {
+            Some(parameter) => parameter.distribution.samples(),
+            None => fixed().into_iter().collect(),
+        };
+        values.iter().filter_map(Json::as_f64).max_by(f64::total_cmp)
+    }
+}
+
+fn widened((least, most): (u64, u64), by: u64) -> (u64, u64) {
+    (least.min(by), most.max(by))
+}
+
+fn wrong_end(end: Option<Extent>, classes: u32) -> (String, String) {
+    let end = match end {
+        None => "has no layers".to_owned(),
+        Some(Extent::Picture(shape)) => format!("ends in a picture of {shape}"),
+        Some(Extent::Vector(1)) => "ends in 1 value".to_owned(),
+        Some(Extent::Vector(values)) => format!("ends in {values} values"),
+    };
+    let rule = format!("the network {end}, and the data has {classes} classes");
+    (rule, "let it end in `- flatten` and `- dense: ${classes}`".to_owned())
+}
+
+/// `, with dropout 0.2 and downsample stride`.
+fn with(settings: &Settings) -> String {
+    let mut text = String::new();
+    for (at, (name, value)) in settings.iter().enumerate() {
+        let lead = if at == 0 { ", with" } else { " and" };
+        text += &format!("{lead} {name} {}", plain(value));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path as Folder;
+
+    use super::*;
+    use crate::train::model::Shape;
+
+    fn inspect(text: &str) -> Result<Inspection, Vec<String>> {
+        let (mut spec, _) = Spec::read(text, "f", Folder::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
+        let data = Info {
+            shape: Shape { channels: 1, height: 8, width: 8 },
+            classes: ["a", "b", "c"].map(str::to_owned).to_vec(),
+            train: 1000,
+            test: 0,
+        };
+        let found = spec.inspect(data, "f", text);
+        found.map_err(|problems| {
+            problems.list().iter().map(|problem| format!("{}: {}", problem.path, problem.rule)).collect()
+        })
+    }
+
+    const DATA: &str = "data: {set: folder, path: p}\n";
+
+    #[test]
+    fn every_distinct_network_is_built_once_whatever_else_varies() {
+        let found = inspect(&format!(
+            "parameters: {{dropout: {{values: [0.1, 0.2]}}, batch_size: {{min: 1, max: 50}}}}\nmodel: linear\n{DATA}"
+        ));
+        let found = found.unwrap();
+        assert_eq!((found.networks, found.kinds.len(), found.kinds[0].settings.len()), (2, 1, 0));
+        assert_eq!(found.parameters, (8 * 8 * 3 + 3, 8 * 8 * 3 + 3));
+        assert_eq!((found.train, found.validation), ((900, 900), (100, 100)));
+    }
+
+    #[test]
+    fn a_network_that_does_not_fit_the_pictures_is_named_with_its_settings() {
+        let model = "model: [{conv: {filters: 4, kernel: \"${kernel}\"}}, flatten, {dense: \"${classes}\"}]\n";
+        let text = format!("parameters: {{kernel: {{values: [3, 9]}}}}\n{model}{DATA}");
+        let found = inspect(&text.replace("kernel: \"", "padding: valid, kernel: \"")).unwrap_err();
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(found[0].contains("layer 1") && found[0].ends_with("with kernel 9"), "{found:#?}");
+    }
+
+    #[test]
+    fn a_network_ends_in_one_value_a_class() {
+        let found = inspect(&format!("model: [flatten, {{dense: 10}}]\n{DATA}")).unwrap_err();
+        assert_eq!(found, ["model: the network ends in 10 values, and the data has 3 classes"]);
+    }
+
+    #[test]
+    fn more_pictures_than_there_are_cannot_be_asked_for() {
+        let varied = "parameters: {train_examples: {values: [10, 950]}}\n";
+        let found = inspect(&format!("{varied}model: linear\n{DATA}")).unwrap_err();
+        assert_eq!(found, ["parameters.train_examples: 950 are wanted, and only 900 are left to train on"]);
+        let found = inspect("model: linear\ndata: {set: folder, path: p, validation: test}\n").unwrap_err();
+        assert_eq!(found, ["data.validation: the data set has no test pictures"]);
+    }
+}

@@ -1,0 +1,132 @@
+//! The distinct networks of a sweep, and what is wrong with their layers: every combination of the parameters that a
+//! network refers to is read before anything is trained.
+
+use std::collections::HashSet;
+
+use serde_json::Value as Json;
+
+use super::Spec;
+use super::node::Findings;
+use super::parameters::Read;
+use super::place::Path;
+use super::problem::Problem;
+use super::setting::MODEL;
+use crate::space::{Distribution, Parameter, Space};
+use crate::train::model::Fault;
+use crate::trial::Settings;
+
+/// At most so many networks are built to check them.
+pub const MOST_CHECKED: u64 = 10_000;
+
+impl Spec {
+    /// The settings of each distinct network, at most [`MOST_CHECKED`], and how many there are in all.
+    pub(super) fn models(&self) -> (impl Iterator<Item = Settings> + use<>, u64) {
+        let spaces = self.model_spaces();
+        let total = spaces.iter().fold(0, |total: u64, space| total.saturating_add(space.count().unwrap_or(0)));
+        (spaces.into_iter().flat_map(points).take(MOST_CHECKED as usize), total)
+    }
+
+    /// For each network that the file can mean, the part of the space that it depends on.
+    fn model_spaces(&self) -> Vec<Space> {
+        let choice = self.space.parameters.iter().find(|parameter| parameter.name == MODEL.name);
+        let choices: Vec<Option<Json>> = match choice {
+            Some(choice) => choice.distribution.samples().into_iter().map(Some).collect(),
+            None => vec![None],
+        };
+        let space_of = |choice: Option<Json>| {
+            let model: Settings = choice.into_iter().map(|value| (MODEL.name.to_owned(), value)).collect();
+            let names = self.network.template(&model).map(|template| template.names()).unwrap_or_default();
+            let mut space = self.part(|name| names.iter().any(|used| used == name) || name == MODEL.name);
+            for parameter in &mut space.parameters {
+                if let Some(value) = model.get(&parameter.name) {
+                    parameter.distribution = Distribution::Constant(value.clone());
+                }
+            }
+            space
+        };
+        choices.into_iter().map(space_of).collect()
+    }
+
+    /// The part of the space that has the parameters of these names. Those with too many values to try each are
+    /// taken at their ends.
+    pub(super) fn part(&self, has: impl Fn(&str) -> bool) -> Space {
+        let mut space = Space::default();
+        for Parameter { name, distribution } in self.space.parameters.iter().filter(|one| has(&one.name)) {
+            let values = match distribution.count() {
+                Some(count) if count <= MOST_CHECKED => (0..count).filter_map(|at| distribution.value(at)).collect(),
+                _ => distribution.samples(),
+            };
+            space.parameters.push(Parameter { name: name.clone(), distribution: Distribution::Categorical(values) });
+        }
+        space
+    }
+
+    /// Reports what is wrong with the layers, whatever the data: `parameters` give the places of values. Tries every
+    /// value once, in the company of the others' first ones; all combinations are [`Spec::inspect`]'s matter.
+    pub(super) fn check_layers(&self, parameters: &[Read], findings: &Findings) {
+        let mut seen = HashSet::new();
+        // How many classes there are changes no layer's validity.
+        let classes = self.classes.unwrap_or(2);
+        for settings in self.one_by_one() {
+            let Ok(Err(faults)) = self.layers(&settings, classes) else { continue };
+            for fault in faults {
+                let problem = self.fault(&fault, &settings, parameters, findings);
+                if seen.insert(format!("{} {}", problem.path, problem.rule)) {
+                    findings.problems.borrow_mut().push(problem);
+                }
+            }
+        }
+    }
+
+    /// Settings of networks in which every value occurs, for every preset: the first point of the space, then each
+    /// parameter in turn through its other values.
+    fn one_by_one(&self) -> Vec<Settings> {
+        let mut all = Vec::new();
+        for space in self.model_spaces() {
+            let Some(first) = space.point(0) else { continue };
+            for Parameter { name, distribution } in &space.parameters {
+                for value in distribution.samples().into_iter().skip(1).take(MOST_CHECKED as usize) {
+                    let mut settings = first.clone();
+                    settings.insert(name.clone(), value);
+                    all.push(settings);
+                }
+            }
+            all.push(first);
+        }
+        all
+    }
+
+    /// A fault of the network as a problem of the file: at the value of the parameter or setting that causes it, or
+    /// at the layer, if that stands in the file.
+    fn fault(&self, fault: &Fault, settings: &Settings, parameters: &[Read], findings: &Findings) -> Problem {
+        let model = Path::default().key(MODEL.name);
+        let mut path = model.clone();
+        if self.network.written {
+            path.0.extend(fault.path.iter().cloned());
+        }
+        if let Some(name) = &fault.setting {
+            if let Some((read, value)) =
+                parameters.iter().find(|read| read.parameter.name == *name).zip(settings.get(name))
+            {
+                path = read.place(value);
+            } else if self.network.settings.contains_key(name) {
+                path = model.key(name);
+            }
+        }
+        let rule = match fault.rule.contains("must be ") && !fault.value.is_empty() {
+            true => format!("{}, not {}", fault.rule, fault.value),
+            false => fault.rule.clone(),
+        };
+        Problem { mark: findings.places.value_at(&path), path, rule, remedy: fault.remedy.clone() }
+    }
+}
+
+/// The points of a finite space, at most [`MOST_CHECKED`].
+pub(super) fn points(space: Space) -> impl Iterator<Item = Settings> {
+    (0..MOST_CHECKED).map_while(move |at| space.point(at))
+}
+
+/// A value as it is written in the file.
+pub fn plain(value: &Json) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,0 +1,485 @@
+//! One attempt at a trial: the training loop.
+
+use std::time::{Duration, Instant};
+
+use tch::{Device, TchError, Tensor};
+
+use super::checkpoint::{Checkpoints, Tensors};
+use super::controller::Controller;
+use super::draws::{Draws, shuffled};
+use super::evaluation::{Tally, cross_entropy, evaluate};
+use super::fault::{Fault, Result};
+use super::network::{Mode, Network};
+use super::optimizer::Optimizer;
+use super::pictures::{Shelf, Split};
+use super::position::{Position, Sums};
+use sweep::protocol::{FromTrainer, Order};
+use sweep::trial::{Attempt, EpochMetrics, Outcome};
+
+/// Time between two signs of life.
+const PULSE: Duration = Duration::from_millis(250);
+
+/// Trains a trial from its newest checkpoint, or from the start, to its end. `None` if it was asked to pause: it is
+/// then saved in the middle of its epoch, and goes on there.
+///
+/// # Errors
+/// What keeps it from being trained.
+pub fn train(
+    order: &Order,
+    device: Device,
+    shelf: &mut Shelf,
+    controller: &mut dyn Controller,
+) -> Result<Option<Outcome>> {
+    let recipe = &order.recipe;
+    let loaded = shelf.get(&recipe.data.source)?;
+    let split = loaded.split(&recipe.data, order.seed)?;
+    let network = Network::new(loaded.info().shape, &recipe.layers, order.seed, order.attempt.trial.0, device)?;
+    let optimizer = Optimizer::new(&recipe.training, &network.parameters)?;
+    let files = Checkpoints::new(order);
+    let mut run =
+        Run { order, device, network, optimizer, position: Position::default(), best: Vec::new(), files, controller };
+
+    let note = run.resume()?;
+    let attempt = order.attempt;
+    let from_epoch = run.position.epochs().min(order.epochs_known);
+    run.controller.say(FromTrainer::Began {
+        attempt,
+        from_epoch,
+        train_examples: split.train_rows.len() as u64,
+        validation_examples: split.validation.count(),
+        parameters: run.network.parameter_count(),
+        note,
+    });
+    for &metrics in &run.position.curve[from_epoch as usize..] {
+        run.controller.say(FromTrainer::Epoch { attempt, metrics });
+    }
+    let ended = run.train(&split);
+    if matches!(ended, Ok(Some(_)) | Err(Fault::Diverged { .. })) && !run.best.is_empty() {
+        run.files.save_best(&run.position, &prefixed("model.", &run.best))?;
+    }
+    ended
+}
+
+/// A trial under way.
+struct Run<'a> {
+    order: &'a Order,
+    device: Device,
+    network: Network,
+    optimizer: Optimizer,
+    position: Position,
+    /// Copies of the network's state after its best epoch; empty before the first.
+    best: Tensors,
+    files: Checkpoints,
+    controller: &'a mut dyn Controller,
+}
+
+impl Run<'_> {
+    fn train(&mut self, split: &Split<'_>) -> Result<Option<Outcome>> {
+        let Order { attempt, seed, recipe, .. } = self.order;
+        let (training, trial) = (&recipe.training, attempt.trial.0);
+        let batch_size = u64::from(training.batch_size);
+
+        while let Some(epoch) = self.position.next_epoch(training) {
+            let pictures = split.train.part(&shuffled(&split.train_rows, *seed, trial, epoch))?;
+            let steps = pictures.batches(batch_size);
+            let steps_before = u64::from(epoch - 1) * steps;
+            let learning_rate = training.learning_rate;
+            let mut tally = Tally::new(self.position.sums, self.device)?;
+            let mut pulse = Pulse { attempt: *attempt, epoch, steps, last: Instant::now() };
+            let mut paused = false;
+
+            let started = Instant::now();
+            while self.position.step < steps && !paused {
+                let (xs, labels) = pictures.batch(self.position.step, batch_size)?;
+                let draws = Draws::new(*seed, trial, epoch, self.position.step, self.device);
+                let logits = self.network.forward(&xs, Mode::Train(draws))?;
+                let loss = cross_entropy(&logits, &labels)?;
+                let gradients = self.network.gradients(&loss)?;
+
+                self.position.step += 1;
+                let step = steps_before + self.position.step;
+                self.optimizer.step(&mut self.network.parameters, &gradients, learning_rate, step)?;
+                tally.add(&loss, &logits, &labels)?;
+                if self.device == Device::Cpu {
+                    // On a GPU, looking would mean waiting for it: there the end of the epoch must do.
+                    finite("training loss", tally.read()?.loss, epoch, step)?;
+                }
+                paused = pulse.beat(self.controller, self.position.step);
+            }
+            self.position.sums = tally.read()?;
+            self.position.seconds += started.elapsed().as_secs_f64();
+            let last_step = steps_before + self.position.step;
+            finite("training loss", self.position.sums.loss, epoch, last_step)?;
+
+            let started = Instant::now();
+            let mut judge = |part| {
+                if paused {
+                    return Ok(None);
+                }
+                evaluate(&self.network, part, self.device, || {
+                    paused = pulse.beat(self.controller, steps);
+                    paused
+                })
+            };
+            let Some((seen, unseen)) = judge(&split.train_eval)?.zip(judge(&split.validation)?) else {
+                self.save()?;
+                return Ok(None);
+            };
+            finite("loss on training pictures", seen.loss, epoch, last_step)?;
+            finite("validation loss", unseen.loss, epoch, last_step)?;
+
+            let trained = Measured::new(self.position.sums, pictures.count());
+            let seen = Measured::new(seen, split.train_eval.count());
+            let unseen = Measured::new(unseen, split.validation.count());
+            let metrics = EpochMetrics {
+                epoch,
+                learning_rate: Some(learning_rate),
+                train_loss: Some(trained.loss),
+                train_accuracy: Some(trained.accuracy),
+                train_eval_loss: Some(seen.loss),
+                train_eval_accuracy: Some(seen.accuracy),
+                val_loss: Some(unseen.loss),
+                val_accuracy: Some(unseen.accuracy),
+                seconds: Some(self.position.seconds + started.elapsed().as_secs_f64()),
+                pictures_per_second: Some(pictures.count() as f64 / self.position.seconds),
+            };
+            if self.position.finish_epoch(&metrics, training) {
+                self.best = copies(self.network.state())?;
+            }
+            self.controller.say(FromTrainer::Epoch { attempt: *attempt, metrics });
+            if self.position.next_epoch(training).is_some() && self.files.due() {
+                self.save()?;
+            }
+        }
+        let all = self.position.epochs() == training.epochs;
+        Ok(Some(if all { Outcome::Finished } else { Outcome::EarlyStopped }))
+    }
+
+    /// Goes to where the newest sound checkpoint stands. Says why a newer one was not used.
+    fn resume(&mut self) -> Result<Option<String>> {
+        let state = self.state();
+        let (resumed, note) = self.files.load(&state);
+        let Some(resumed) = resumed else { return Ok(note) };
+        tch::no_grad(|| {
+            for (name, mut tensor) in state {
+                tensor.f_copy_(&resumed.tensors[&name])?;
+            }
+            self.position = resumed.position;
+            if self.position.best.is_some() {
+                self.best = copies(self.network.state())?;
+                for (name, tensor) in &mut self.best {
+                    // There are none where the weights as they stand are the best.
+                    if let Some(better) = resumed.tensors.get(&format!("best.{name}")) {
+                        tensor.f_copy_(better)?;
+                    }
+                }
+            }
+            Ok(note)
+        })
+    }
+
+    fn save(&mut self) -> Result<()> {
+        let mut tensors = self.state();
+        let Position { step, best, .. } = self.position;
+        let epoch = self.position.epochs();
+        if best.is_some_and(|best| step > 0 || best.epoch != epoch) {
+            tensors.extend(prefixed("best.", &self.best));
+        }
+        self.files.save(&self.position, &tensors)?;
+        self.controller.say(FromTrainer::Saved { attempt: self.order.attempt, epoch });
+        Ok(())
+    }
+
+    /// What the next step depends on, besides the position. The tensors themselves, not copies.
+    fn state(&self) -> Tensors {
+        let mut state = prefixed("model.", &self.network.state());
+        state.extend(self.optimizer.state(&self.network.parameters));
+        state
+    }
+}
+
+fn prefixed(prefix: &str, tensors: &[(String, Tensor)]) -> Tensors {
+    tensors.iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor.shallow_clone())).collect()
+}
+
+fn copies(tensors: Tensors) -> std::result::Result<Tensors, TchError> {
+    let copy = |(name, tensor): (String, Tensor)| {
+        let mut copy = tensor.f_empty_like()?;
+        copy.f_copy_(&tensor)?;
+        Ok((name, copy))
+    };
+    tensors.into_iter().map(copy).collect()
+}
+
+fn finite(what: &str, value: f64, epoch: u32, step: u64) -> Result<()> {
+    if value.is_finite() {
+        return Ok(());
+    }
+    let how = if value.is_nan() { "NaN" } else { "infinite" };
+    Err(Fault::Diverged { epoch, step, what: format!("{what} is {how}") })
+}
+
+/// Means over some pictures.
+struct Measured {
+    loss: f64,
+    accuracy: f64,
+}
+
+impl Measured {
+    fn new(sums: Sums, pictures: u64) -> Measured {
+        Measured { loss: sums.loss / pictures as f64, accuracy: sums.hits / pictures as f64 }
+    }
+}
+
+/// Tells the controller that the trainer lives.
+struct Pulse {
+    attempt: Attempt,
+    epoch: u32,
+    steps: u64,
+    last: Instant,
+}
+
+impl Pulse {
+    /// To be called after every batch. Whether the controller wants a pause.
+    fn beat(&mut self, controller: &mut dyn Controller, step: u64) -> bool {
+        if self.last.elapsed() >= PULSE {
+            self.last = Instant::now();
+            let Pulse { attempt, epoch, steps, .. } = *self;
+            controller.say(FromTrainer::Progress { attempt, epoch, step, steps });
+        }
+        controller.wants_pause(self.attempt)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rand::RngExt;
+
+    use super::*;
+    use sweep::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT, PREVIOUS_CHECKPOINT};
+    use sweep::random::{Purpose, stream};
+    use sweep::recipe::{self, Layer, Padding, Recipe, Source, Training, Validation};
+    use sweep::trial::{Goal, Metric, TrialId};
+
+    /// Listens, and asks for a pause at its so-manieth chance.
+    #[derive(Default)]
+    struct Script {
+        heard: Vec<FromTrainer>,
+        chances_before_pause: Option<u32>,
+    }
+
+    impl Controller for Script {
+        fn say(&mut self, message: FromTrainer) {
+            self.heard.push(message);
+        }
+
+        fn wants_pause(&mut self, _: Attempt) -> bool {
+            self.chances_before_pause.as_mut().is_some_and(|left| {
+                *left = left.saturating_sub(1);
+                *left == 0
+            })
+        }
+    }
+
+    impl Script {
+        fn pausing_after(chances: u32) -> Script {
+            Script { chances_before_pause: Some(chances), ..Script::default() }
+        }
+
+        /// What the epochs showed, but for the time they took.
+        fn epochs(&self) -> Vec<EpochMetrics> {
+            let timeless =
+                |metrics: &EpochMetrics| EpochMetrics { seconds: None, pictures_per_second: None, ..*metrics };
+            let epoch = |message: &FromTrainer| match message {
+                FromTrainer::Epoch { metrics, .. } => Some(timeless(metrics)),
+                _ => None,
+            };
+            self.heard.iter().filter_map(epoch).collect()
+        }
+
+        fn note(&self) -> Option<String> {
+            let note = |message: &FromTrainer| match message {
+                FromTrainer::Began { note, .. } => Some(note.clone()),
+                _ => None,
+            };
+            self.heard.iter().find_map(note).expect("every attempt begins")
+        }
+    }
+
+    /// Digits, and a network that has everything that chance or memory plays a part in.
+    fn order(trial: u64, folder: &Path) -> Order {
+        let layers = vec![
+            Layer::Conv { filters: 16, kernel: 3, stride: 1, padding: Padding::Same, bias: true, max_norm: Some(3.0) },
+            Layer::Relu,
+            Layer::MaxPool { size: 2, stride: 2 },
+            Layer::BatchNorm { momentum: 0.9, epsilon: 1e-3 },
+            Layer::Dropout { rate: 0.1 },
+            Layer::Flatten,
+            Layer::Dense { units: 32, bias: true, max_norm: None },
+            Layer::Relu,
+            Layer::Dropout { rate: 0.2 },
+            Layer::Dense { units: 10, bias: true, max_norm: None },
+        ];
+        let data = recipe::Data { source: Source::Digits, validation: Validation::Share(0.2), train_examples: None };
+        let training = Training {
+            epochs: 4,
+            batch_size: 100,
+            learning_rate: 0.005,
+            optimizer: recipe::Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 },
+            weight_decay: 1e-4,
+            early_stopping: None,
+            metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
+        };
+        Order {
+            attempt: Attempt { trial: TrialId(trial), number: 1 },
+            seed: 7,
+            recipe: Recipe { data, layers, training },
+            folder: folder.to_owned(),
+            epochs_known: 0,
+        }
+    }
+
+    fn run(order: &Order, script: &mut Script) -> Result<Option<Outcome>> {
+        tch::set_num_threads(1);
+        train(order, Device::Cpu, &mut Shelf::new(Device::Cpu), script)
+    }
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    /// The epochs of a trial that nothing disturbs.
+    fn undisturbed(order: &Order) -> Vec<EpochMetrics> {
+        let mut script = Script::default();
+        assert_eq!(run(order, &mut script).unwrap(), Some(Outcome::Finished));
+        script.epochs()
+    }
+
+    #[test]
+    fn digits_are_learnt() {
+        let folder = folder();
+        let epochs = undisturbed(&order(1, folder.path()));
+        let last = epochs.last().unwrap();
+        assert!(last.val_accuracy > Some(0.9) && last.train_accuracy > Some(0.9), "{last:?}");
+        assert!(last.val_loss < Some(0.35) && last.train_eval_loss < last.train_loss, "{last:?}");
+        assert!(folder.path().join(BEST_WEIGHTS).exists());
+    }
+
+    #[test]
+    fn a_trials_numbers_do_not_depend_on_what_was_trained_before() {
+        let (first, second, alone) = (folder(), folder(), folder());
+        tch::set_num_threads(1);
+        let mut shelf = Shelf::new(Device::Cpu);
+        let mut script = Script::default();
+        train(&order(1, first.path()), Device::Cpu, &mut shelf, &mut script).unwrap();
+        let before = std::mem::take(&mut script.heard).len();
+        train(&order(2, second.path()), Device::Cpu, &mut shelf, &mut script).unwrap();
+        assert_eq!((before, script.epochs()), (before, undisturbed(&order(2, alone.path()))));
+        assert_ne!(script.epochs(), undisturbed(&order(1, folder().path())));
+    }
+
+    #[test]
+    fn a_trial_that_is_paused_anywhere_again_and_again_equals_one_that_is_not() {
+        let expected = undisturbed(&order(1, folder().path()));
+        let mut random = stream(1, 0, 0, Purpose::Point);
+        for _ in 0..4 {
+            let folder = folder();
+            let mut order = order(1, folder.path());
+            let (mut seen, mut attempts) = (Vec::new(), 0);
+            loop {
+                order.epochs_known = seen.len() as u32;
+                // 15 batches and 6 evaluation batches an epoch: some pauses fall into the evaluation.
+                let mut script = Script::pausing_after(random.random_range(1..40));
+                let outcome = run(&order, &mut script).unwrap();
+                assert_eq!(script.note(), None);
+                seen.extend(script.epochs());
+                attempts += 1;
+                if outcome.is_some() {
+                    break;
+                }
+            }
+            assert!(attempts > 1);
+            assert_eq!(seen, expected);
+        }
+    }
+
+    /// As `kill -9` leaves it: the checkpoint of some epoch's end, while later epochs were under way.
+    #[test]
+    fn a_trial_that_was_killed_goes_on_from_its_checkpoint_and_equals_one_that_was_not() {
+        let (straight, killed) = (folder(), folder());
+        let expected = undisturbed(&order(1, straight.path()));
+        let mut script = Script::pausing_after(21 + 16);
+        assert_eq!(run(&order(1, killed.path()), &mut script).unwrap(), None);
+        // What the second epoch's pause saved is lost.
+        let previous = killed.path().join(PREVIOUS_CHECKPOINT);
+        std::fs::rename(&previous, killed.path().join(LAST_CHECKPOINT)).unwrap();
+        let mut script = Script::default();
+        assert_eq!(run(&order(1, killed.path()), &mut script).unwrap(), Some(Outcome::Finished));
+        // Its controller knew of no epoch, so the one that the checkpoint had finished is said again.
+        assert_eq!(script.epochs(), expected);
+        let best = |folder: &Path| std::fs::read(folder.join(BEST_WEIGHTS)).unwrap();
+        assert!(best(straight.path()) == best(killed.path()));
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_gives_way_to_the_one_before_and_that_to_the_start() {
+        let expected = undisturbed(&order(1, folder().path()));
+        let folder = folder();
+        let order = order(1, folder.path());
+        assert_eq!(run(&order, &mut Script::pausing_after(21 + 5)).unwrap(), None);
+        let last = folder.path().join(LAST_CHECKPOINT);
+        let whole = std::fs::read(&last).unwrap();
+        let mut random = stream(2, 0, 0, Purpose::Point);
+        for round in 0..40 {
+            let mut bytes = whole.clone();
+            let place = random.random_range(0..whole.len());
+            match round % 2 {
+                0 => bytes.truncate(place),
+                _ => bytes[place] ^= 1 << (place % 8),
+            }
+            std::fs::write(&last, bytes).unwrap();
+            let files = Checkpoints::new(&order);
+            let (resumed, note) = files.load(&[]);
+            let note = note.unwrap();
+            assert!(note.starts_with("last.safetensors was not used: it"), "{note}");
+            assert_eq!(resumed.map(|resumed| (resumed.position.epochs(), resumed.position.step)), Some((1, 0)));
+        }
+        let mut script = Script::pausing_after(1);
+        assert_eq!(run(&order, &mut script).unwrap(), None);
+        assert!(script.note().unwrap().ends_with("going on from previous.safetensors after epoch 1"));
+
+        for name in [LAST_CHECKPOINT, PREVIOUS_CHECKPOINT] {
+            std::fs::write(folder.path().join(name), b"not a checkpoint").unwrap();
+        }
+        let mut script = Script::default();
+        run(&order, &mut script).unwrap();
+        assert!(script.note().unwrap().ends_with("starting again"));
+        assert_eq!(script.epochs(), expected);
+    }
+
+    #[test]
+    fn a_checkpoint_of_other_settings_is_refused() {
+        let folder = folder();
+        assert_eq!(run(&order(1, folder.path()), &mut Script::pausing_after(3)).unwrap(), None);
+        let mut other = order(1, folder.path());
+        other.recipe.training.learning_rate = 0.004;
+        let mut script = Script::pausing_after(1);
+        run(&other, &mut script).unwrap();
+        let note = script.note().unwrap();
+        assert_eq!(note, "last.safetensors was not used: it belongs to other settings; starting again");
+    }
+
+    #[test]
+    fn a_loss_that_is_no_number_ends_the_trial_as_diverged_at_its_step() {
+        let folder = folder();
+        let mut order = order(1, folder.path());
+        order.recipe.training.optimizer = recipe::Optimizer::Sgd { momentum: 0.9, nesterov: false };
+        order.recipe.training.learning_rate = 1e20;
+        match run(&order, &mut Script::default()) {
+            Err(Fault::Diverged { epoch: 1, step: 2..=3, what }) => assert_eq!(what, "training loss is NaN"),
+            other => panic!("{other:?}"),
+        }
+    }
+}

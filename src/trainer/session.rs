@@ -1,0 +1,51 @@
+//! The trainer's life: one order after the other, until stdin closes.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tch::Device;
+
+use super::attempt;
+use super::controller::{Agent, Controller};
+use super::device;
+use super::fault::Fault;
+use super::pictures::Shelf;
+use sweep::protocol::{FromTrainer, Order, ToTrainer};
+use sweep::trial::Outcome;
+
+/// Trains whatever is ordered, until stdin closes, which ends the process, or the device fails.
+pub fn serve(agent: &mut Agent, device: Device) -> Fault {
+    let mut shelf = Shelf::new(device);
+    loop {
+        match agent.listen() {
+            ToTrainer::Train(order) => {
+                let answer = answer(&order, device, &mut shelf, agent);
+                let failed = matches!(&answer, FromTrainer::Ended { outcome: Outcome::Failed { .. }, .. });
+                agent.say(answer);
+                if failed && let Err(fault) = device::probe(device) {
+                    return fault;
+                }
+            }
+            // Its trial ended while the message was on its way.
+            ToTrainer::Pause { .. } => {}
+        }
+    }
+}
+
+/// Trains one trial; whatever goes wrong in it ends the trial, not the process.
+fn answer(order: &Order, device: Device, shelf: &mut Shelf, controller: &mut dyn Controller) -> FromTrainer {
+    let attempt = order.attempt;
+    // A panic leaves nothing half done that is used again: the trial's state is dropped with it, the shelf changes
+    // only by whole data sets.
+    let trained = catch_unwind(AssertUnwindSafe(|| attempt::train(order, device, shelf, controller)));
+    match trained.unwrap_or_else(|panic| Err(Fault::Defect(words(panic.as_ref())))) {
+        Ok(Some(outcome)) => FromTrainer::Ended { attempt, outcome },
+        Ok(None) => FromTrainer::Paused { attempt },
+        Err(fault) => FromTrainer::Ended { attempt, outcome: fault.into() },
+    }
+}
+
+/// What a panic said, in one line.
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.and_then(|text| text.lines().next()).unwrap_or("a panic without words").to_owned()
+}

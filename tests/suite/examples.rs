@@ -1,0 +1,69 @@
+//! Every example in sweeps/ can be planned.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sweep::recipe::{Layer, Source};
+use sweep::search::Search;
+use sweep::spec::Spec;
+use sweep::train::data::{self, Info};
+use sweep::train::model::{PRESETS, Shape};
+use sweep::trial::TrialId;
+
+fn examples() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sweeps");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
+    files.sort();
+    files
+}
+
+/// What the data is, or, where it is not on this machine, pictures of the size that the example is written for.
+fn info(source: &Source, file: &Path) -> Info {
+    data::probe(source).unwrap_or_else(|absent| {
+        eprintln!("{}: its data is not here, so its networks are built for 3x32x32 pictures: {absent}", file.display());
+        Info {
+            shape: Shape { channels: 3, height: 32, width: 32 },
+            classes: (0..10).map(|class: u32| class.to_string()).collect(),
+            train: 50_000,
+            test: 10_000,
+        }
+    })
+}
+
+#[test]
+fn every_example_has_trials_that_make_recipes() {
+    for file in examples() {
+        let text = fs::read_to_string(&file).unwrap();
+        let name = file.display().to_string();
+        let (mut spec, notes) =
+            Spec::read(&text, &name, file.parent().unwrap()).unwrap_or_else(|problems| panic!("{problems}"));
+        assert!(notes.is_empty(), "{name}: {notes:?}");
+        assert_eq!(Some(spec.name.as_str()), file.file_stem().and_then(|stem| stem.to_str()), "{name}");
+        let info = info(&spec.source, &file);
+        let inspection = spec.inspect(info, &name, &text).unwrap_or_else(|problems| panic!("{problems}"));
+        assert!(inspection.networks > 0, "{name}");
+        let mut search = Search::new(&spec);
+        let trials = search.len().unwrap_or_else(|| panic!("{name} has no end"));
+        for trial in (1..=trials).map(TrialId) {
+            let settings = search.settings(trial).unwrap();
+            let recipe = spec.recipe(&settings).unwrap_or_else(|error| panic!("{name}, trial {trial}: {error}"));
+            assert!(matches!(recipe.layers.last(), Some(Layer::Dense { .. })), "{name}");
+        }
+        assert_eq!(search.settings(TrialId(trials + 1)), None, "{name}");
+    }
+}
+
+#[test]
+fn every_preset_and_every_data_set_has_an_example() {
+    let texts: Vec<String> = examples().iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let presets = PRESETS.iter().map(|name| format!("model: {name}\n"));
+    for wanted in presets.chain(["digits", "cifar10", "folder", "arrays"].map(|set| format!("set: {set}\n"))) {
+        let wanted = wanted.trim_end();
+        let found = texts
+            .iter()
+            .flat_map(|text| text.lines())
+            .any(|line| line.trim().split(" #").next().unwrap().trim_end() == wanted);
+        assert!(found, "no example has `{wanted}`");
+    }
+}

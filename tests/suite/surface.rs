@@ -1,0 +1,55 @@
+//! What holds of `sweep` as a program.
+
+use std::time::{Duration, Instant};
+
+use crate::world::World;
+
+#[test]
+fn sweep_does_not_need_libtorch() {
+    let output = std::process::Command::new("ldd").arg(env!("CARGO_BIN_EXE_sweep")).output().expect("ldd is there");
+    let libraries = String::from_utf8_lossy(&output.stdout);
+    assert!(libraries.contains("libc.so"), "{libraries}");
+    assert!(!libraries.contains("torch"), "{libraries}");
+}
+
+#[test]
+fn help_names_every_command_and_shows_examples() {
+    let world = World::new();
+    let help = world.expect("--help", 0);
+    for command in ["plan", "run", "resume", "report", "status", "show", "gpus", "completions"] {
+        assert!(help.contains(&format!("\n  {command} ")), "{command} is missing:\n{help}");
+        let help = world.expect(&format!("{command} --help"), 0);
+        assert!(help.contains("Example"), "sweep {command} --help has no example:\n{help}");
+    }
+}
+
+#[test]
+fn completions_name_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(World::new().expect(&format!("completions {shell}"), 0).contains("resume"));
+    }
+}
+
+#[test]
+fn the_slots_of_this_machine_are_shown() {
+    let world = World::new();
+    let text = world.expect("gpus --json", 0);
+    let seen: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    assert!(!seen["slots"].as_array().expect("a list").is_empty(), "{text}");
+    if seen["gpus"].as_array().expect("a list").is_empty() {
+        assert!(seen["reason"].is_string(), "no GPU needs a reason: {text}");
+    }
+}
+
+/// Not a benchmark: a bound that only a start that loads libtorch (0.3 s) or a network would break, best of ten.
+#[test]
+fn sweep_starts_at_once() {
+    let world = World::new();
+    let start = || {
+        let began = Instant::now();
+        world.expect("--version", 0);
+        began.elapsed()
+    };
+    let best = (0..10).map(|_| start()).min().expect("ten of them");
+    assert!(best < Duration::from_millis(200), "{best:?}");
+}

@@ -1,0 +1,88 @@
+//! A folder for a test, and `sweep` run in it as a user would.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A fresh folder in which sweeps are run; it goes when it is dropped.
+pub struct World {
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    pub fn new() -> World {
+        World { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).expect("the folder is writable");
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        let path = self.path(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// `sweep` with these words, in the folder.
+    pub fn sweep(&self, words: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
+        command.args(words.split_whitespace()).current_dir(self.folder.path()).env_remove("CUDA_VISIBLE_DEVICES");
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// What `sweep` with these words prints, and how it ends.
+    pub fn output(&self, words: &str) -> Output {
+        self.sweep(words).output().expect("sweep can be started")
+    }
+
+    /// Runs `sweep` with these words, which must end with this exit code; what it printed is returned, stderr last.
+    pub fn expect(&self, words: &str, exit: i32) -> String {
+        let output = self.output(words);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(exit), "sweep {words}:\n{text}");
+        text
+    }
+
+    /// The rows of a CSV file without the named columns, sorted: what must not depend on when and where it ran.
+    pub fn table(&self, name: &str, without: &[&str]) -> Vec<Vec<String>> {
+        let path = self.path(name);
+        let mut reader = csv::Reader::from_path(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let headers = reader.headers().expect("it has a header").clone();
+        for column in without {
+            assert!(headers.iter().any(|header| header == *column), "{name} has no column {column}");
+        }
+        let keep = |(field, header): (&str, &str)| (!without.contains(&header)).then(|| field.to_owned());
+        let row = |record: csv::StringRecord| record.iter().zip(headers.iter()).filter_map(keep).collect();
+        reader.records().map(|record| row(record.expect("it is a table"))).collect()
+    }
+}
+
+/// Waits until `is_so` holds.
+pub fn wait_until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < limit, "waited {limit:?} in vain until {what}");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// Processes whose command line names the path.
+pub fn processes_naming(path: &Path) -> Vec<u32> {
+    let path = path.to_string_lossy().into_owned();
+    let names_it = |pid: &u32| {
+        std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(&path))
+    };
+    let entries = std::fs::read_dir("/proc").expect("Linux has /proc");
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter(names_it).collect()
+}
+
+/// Sends a signal to a child.
+pub fn send(child: &Child, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(pid, signal).expect("it can be signalled");
+}
