@@ -38,7 +38,8 @@ enum Found {
 impl Random {
     /// The seed decides all draws.
     pub fn new(space: Space, seed: u64) -> Random {
-        let order = space.count().map(|count| Permutation::new(seed, count));
+        // More points than can be numbered are as good as without end.
+        let order = space.count().filter(|count| *count < u64::MAX).map(|count| Permutation::new(seed, count));
         Random { space, seed, order, found: Vec::new(), drawn: HashSet::new(), place: 0 }
     }
 
@@ -123,6 +124,14 @@ mod tests {
                 prop_assert_eq!(points.into_iter().collect::<HashSet<_>>().len() as u64, count);
             }
         }
+    }
+
+    #[test]
+    fn every_parameter_varies_in_a_space_of_more_points_than_can_be_numbered() {
+        let wide = || Distribution::IntUniform { min: 0, max: 1 << 40 };
+        let mut random = Random::new(space([wide(), wide(), wide()]), 1);
+        let first: HashSet<_> = (0..8).map(|at| random.point(at).unwrap()["p0"].to_string()).collect();
+        assert_eq!(first.len(), 8);
     }
 
     #[test]

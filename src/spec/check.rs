@@ -4,13 +4,14 @@ use std::path::Path as Folder;
 
 use serde_yaml::Value as Yaml;
 
-use super::kind::{Kind, show};
+use super::kind::Kind;
 use super::models::plain;
 use super::network::Network;
 use super::node::{Findings, Node, Table};
 use super::place::{Mark, Path};
 use super::sections::{check_optimizer, data, devices, section};
 use super::setting::{MODEL, Section};
+use super::value::show;
 use super::{Method, Note, Problems, Spec, parameters};
 use crate::recipe::Source;
 use crate::trial::{Goal, METRICS, Metric, Settings};
@@ -64,12 +65,20 @@ fn parse(text: &str, findings: &Findings) -> Option<Yaml> {
             let what = error.to_string();
             let what = what.split(" at line ").next().unwrap_or(&what);
             let (rule, remedy) = match what.contains("more than one document") {
-                true => ("there is more than one document in it".to_owned(), "keep what is above the line `---`"),
+                true => ("there is a second document in it".to_owned(), "keep what is above this line"),
+                false
+                    if mark
+                        .and_then(|mark| text.lines().nth(mark.line - 1))
+                        .is_some_and(|line| line.contains('\t')) =>
+                {
+                    ("this is not YAML: there is a tab in the line".to_owned(), "indent by spaces")
+                }
                 false => {
-                    let remedy = "look for a missing `:` or quote, brackets left open, or indentation by tabs";
+                    let remedy = "look for a missing `:` or quote, brackets left open, or uneven indentation";
                     (format!("this is not YAML: {what}"), remedy)
                 }
             };
+            let mark = findings.places.second_document().or(mark);
             findings.problem(mark, Path::default(), rule, remedy);
             None
         }
@@ -82,14 +91,17 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         top.wrong("there is nothing in it", "begin with `parameters:`, `data:` and `model:`");
         return None;
     }
-    let table = top.table("method: grid")?;
+    let Some(table) = value.as_mapping().and_then(|_| top.table("")) else {
+        top.wrong(format!("must be a table, not {}", show(value)), "begin with `parameters:`, `data:` and `model:`");
+        return None;
+    };
     for key in WITHOUT_EFFECT {
-        if let Some(node) = table.get(key) {
+        if let Some(node) = table.tolerate(key) {
             node.note("has no effect here: nothing leaves this machine");
         }
     }
     for (key, instead) in NOT_BUILT {
-        if let Some(node) = table.get(key) {
+        if let Some(node) = table.tolerate(key) {
             node.wrong_key("is not in this version", format!("{instead}; leave it out"));
         }
     }
@@ -105,8 +117,8 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         let remedy = format!("write `model: {}`, or a list of layers", crate::train::model::PRESETS[0]);
         top.wrong("`model` is missing: what is to be trained?", remedy);
     }
-    let read = parameters.map(|node| parameters::read(&node, method.unwrap_or(Method::Grid), &network.names()));
-    let read = read.unwrap_or_default();
+    let read = parameters.map(|node| parameters::read(&node, method.unwrap_or(Method::Random), &network));
+    let (read, unread) = read.unwrap_or_default();
 
     let mut fixed = Settings::new();
     let training = section(&table, Section::Training, &mut fixed);
@@ -118,19 +130,25 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
     };
     let spec = Spec {
         name: name(&table, file),
-        description: table.take("description", Kind::Text, "what the sweep is for").map(|text| plain(&text)),
+        description: table
+            .take("description", Kind::Text, "what the sweep is for, in your words")
+            .map(|text| plain(&text)),
         method: method.unwrap_or(Method::Grid),
         metric: metric(&table),
         seed: table
-            .take("seed", Kind::Whole { least: 0, most: u64::MAX }, "what all random draws follow from")
+            .take("seed", Kind::Whole { least: 0, most: u64::MAX }, "what all random draws follow from: write 0, say")
             .and_then(|seed| seed.as_u64())
             .unwrap_or(0),
-        repeats: count("repeats", 1, 1, "how often every point is run, each time with another seed"),
+        repeats: count("repeats", 1, 1, "how often every point is run, each time with another seed: write 3, say"),
         run_cap: table
-            .take("run_cap", Kind::Whole { least: 1, most: u64::MAX }, "the most trials to run")
+            .take(
+                "run_cap",
+                Kind::Whole { least: 1, most: u64::MAX },
+                "the most trials to run: write 20, say, or leave it out for all",
+            )
             .and_then(|cap| cap.as_u64()),
-        keep_best: count("keep_best", 0, 10, "how many trials keep the weights of their best epoch"),
-        retries: count("retries", 0, 2, "how often a trial lost to a fault is tried again"),
+        keep_best: count("keep_best", 0, 10, "how many trials keep the weights of their best epoch: write 10, say"),
+        retries: count("retries", 0, 2, "how often a trial lost to a fault is tried again: write 2, say"),
         devices: devices(&table),
         base: base.to_owned(),
         space: parameters::space(&read),
@@ -143,16 +161,8 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         network,
     };
     table.finish();
-    if !spec.network.is_empty() && findings.problems.borrow().iter().all(|problem| !concerns_model(&problem.path)) {
-        spec.check_layers(&read, findings);
-    }
+    spec.check_layers(&read, &unread, findings);
     Some(spec)
-}
-
-/// Whether a problem there could be what makes a network fail.
-fn concerns_model(path: &Path) -> bool {
-    let text = path.to_string();
-    text.starts_with(MODEL.name) || text.starts_with("parameters")
 }
 
 fn method(table: &Table) -> Option<Method> {
@@ -166,7 +176,7 @@ fn method(table: &Table) -> Option<Method> {
             None
         }
         _ => {
-            node.take(Kind::Choice(&["grid", "random"]), "how the points are chosen");
+            node.take(Kind::Choice(&["grid", "random"]), "how the points are chosen: grid tries all, random draws");
             None
         }
     }
@@ -186,7 +196,11 @@ fn metric(table: &Table) -> Metric {
         }
     }
     let upwards = metric.name.ends_with("accuracy");
-    match table.take("goal", Kind::Choice(&["minimize", "maximize"]), "which way the metric is better") {
+    match table.take(
+        "goal",
+        Kind::Choice(&["minimize", "maximize"]),
+        "which way the metric is better: write minimize for a loss, maximize for an accuracy",
+    ) {
         Some(goal) => metric.goal = if goal == "maximize" { Goal::Maximize } else { Goal::Minimize },
         None => metric.goal = if upwards { Goal::Maximize } else { Goal::Minimize },
     }
@@ -196,7 +210,7 @@ fn metric(table: &Table) -> Metric {
         goal.note(format!("ranks the trials with the worst {} first", metric.name));
     }
     for key in ["target", "impute", "impute_while_running"] {
-        if let Some(node) = table.get(key) {
+        if let Some(node) = table.tolerate(key) {
             node.note("has no effect in this version");
         }
     }
@@ -223,7 +237,10 @@ fn name(table: &Table, file: &str) -> String {
         let name = name.trim_start_matches(['.', '-']);
         return if name.is_empty() { "sweep".to_owned() } else { name.to_owned() };
     };
-    let name = node.take(Kind::Text, "the name of the sweep's folder").map(|name| plain(&name)).unwrap_or_default();
+    let name = node
+        .take(Kind::Text, "the name of the sweep's folder: write digits-dropout, say")
+        .map(|name| plain(&name))
+        .unwrap_or_default();
     if !name.is_empty() && !is_folder_name(&name) {
         let rule = format!("names a folder, and {} cannot", show(node.value));
         node.wrong(rule, format!("use letters, digits, `.`, `_` and `-`, {LONGEST_NAME} at most, no space"));

@@ -72,6 +72,22 @@ impl Kind {
     }
 }
 
+impl Inspection {
+    /// Counts a network, among those of its kind.
+    fn add(&mut self, settings: &Settings, summary: Summary) {
+        self.parameters = widened(self.parameters, summary.parameters);
+        self.activations = self.activations.max(summary.activations);
+        self.networks += 1;
+        match self.kinds.iter().position(|kind| kind.has(&summary)) {
+            Some(at) => self.kinds[at].add(settings, summary),
+            None if self.kinds.len() < MOST_KINDS => {
+                self.kinds.push(Kind { settings: settings.clone(), networks: 1, summary });
+            }
+            None => {}
+        }
+    }
+}
+
 impl Spec {
     /// Divides the pictures as every trial would, and follows one through every distinct network. From now on the
     /// number of classes is known.
@@ -144,36 +160,33 @@ impl Spec {
         let mut seen = HashSet::new();
         for settings in points {
             let Ok(layers) = self.layers(&settings, classes) else { continue };
-            let fault = match layers.map(|layers| shapes(inspection.data.shape, &layers)) {
+            let (layer, rule, remedy) = match layers.map(|layers| shapes(inspection.data.shape, &layers)) {
                 // Every value was tried when the file was read: this comes of a combination.
-                Err(faults) => {
-                    faults.into_iter().next().map(|fault| (format!("{}, {}", fault.rule, fault.value), fault.remedy))
-                }
-                Ok(Err(fault)) => {
-                    Some((format!("layer {} of the network: {}", fault.layer + 1, fault.rule), fault.remedy))
-                }
+                Err(faults) => match faults.into_iter().next() {
+                    Some(fault) => (None, format!("{}, {}", fault.rule, fault.value), fault.remedy),
+                    None => continue,
+                },
+                Ok(Err(fault)) => (Some(fault.layer), fault.rule, fault.remedy),
                 Ok(Ok(summary)) => {
                     let end = summary.rows.last().map(|row| row.output);
-                    inspection.parameters = widened(inspection.parameters, summary.parameters);
-                    inspection.activations = inspection.activations.max(summary.activations);
-                    inspection.networks += 1;
-                    match inspection.kinds.iter().position(|kind| kind.has(&summary)) {
-                        Some(at) => inspection.kinds[at].add(&settings, summary),
-                        None if inspection.kinds.len() < MOST_KINDS => {
-                            inspection.kinds.push(Kind { settings: settings.clone(), networks: 1, summary });
-                        }
-                        None => {}
+                    let last = summary.rows.len().checked_sub(1);
+                    inspection.add(&settings, summary);
+                    if end == Some(Extent::Vector(classes)) {
+                        continue;
                     }
-                    (end != Some(Extent::Vector(classes))).then(|| wrong_end(end, classes))
+                    let (rule, remedy) = wrong_end(end, classes);
+                    (last, rule, remedy)
                 }
             };
-            if let Some((rule, remedy)) = fault
-                && seen.len() < MOST_FAULTS
-                && seen.insert(rule.clone())
-            {
-                let path = self.place_of(MODEL.name);
-                let rule = format!("{rule}{}", with(&settings));
-                findings.problem(findings.places.key_at(&path), path, rule, remedy);
+            if seen.len() < MOST_FAULTS && seen.insert(rule.clone()) {
+                let mut path = self.place_of(MODEL.name);
+                let mut rule = rule + &with(&settings);
+                match (layer, layer.and_then(|layer| self.item_of(layer, &settings, classes))) {
+                    (_, Some(item)) => path = path.index(item),
+                    (Some(layer), None) => rule = format!("layer {} of the network: {rule}", layer + 1),
+                    (None, None) => {}
+                }
+                findings.problem(findings.places.value_at(&path), path, rule, remedy);
             }
         }
         if total > MOST_CHECKED {
@@ -268,13 +281,13 @@ mod tests {
         let text = format!("parameters: {{kernel: {{values: [3, 9]}}}}\n{model}{DATA}");
         let found = inspect(&text.replace("kernel: \"", "padding: valid, kernel: \"")).unwrap_err();
         assert_eq!(found.len(), 1, "{found:#?}");
-        assert!(found[0].contains("layer 1") && found[0].ends_with("with kernel 9"), "{found:#?}");
+        assert!(found[0].starts_with("model[0]: ") && found[0].ends_with("with kernel 9"), "{found:#?}");
     }
 
     #[test]
     fn a_network_ends_in_one_value_a_class() {
         let found = inspect(&format!("model: [flatten, {{dense: 10}}]\n{DATA}")).unwrap_err();
-        assert_eq!(found, ["model: the network ends in 10 values, and the data has 3 classes"]);
+        assert_eq!(found, ["model[1]: the network ends in 10 values, and the data has 3 classes"]);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! What may stand in one place of the file, and how it is read: YAML's value in, a checked JSON value out.
 
+use std::fmt;
+
 use serde_json::{Value as Json, json};
 use serde_yaml::Value as Yaml;
 
 use super::nearest::nearest;
+use super::value::{boolean, number, show, whole};
 
 /// What may stand somewhere.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,10 +43,19 @@ pub enum Kind {
 /// Why a value cannot stand there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Complaint {
-    /// After the key: `must be a number above 0, not -1`.
+    /// After the key: `must be a number above 0`.
     pub rule: String,
+    /// The value that breaks it, as it could have been written.
+    pub value: String,
     /// What may be written, where the rule does not say it.
     pub remedy: Option<String>,
+}
+
+impl fmt::Display for Complaint {
+    /// `must be a number above 0, not -1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, not {}", self.rule, self.value)
+    }
 }
 
 impl Kind {
@@ -64,7 +76,12 @@ impl Kind {
             Kind::Share => number(value).filter(|x| (0.0..1.0).contains(x)).map(Json::from),
             Kind::Boolean => boolean(value).map(Json::from),
             Kind::Choice(words) => value.as_str().filter(|word| words.contains(word)).map(Json::from),
-            Kind::Text => value.as_str().filter(|text| !text.trim().is_empty()).map(Json::from),
+            Kind::Text => match value {
+                Yaml::String(text) => Some(text.as_str().into()).filter(|_| !text.trim().is_empty()),
+                // `name: 2026` is meant as text.
+                Yaml::Number(number) => Some(number.to_string().into()),
+                _ => None,
+            },
             Kind::Validation => match value.as_str() {
                 Some("test") => Some(json!("test")),
                 _ => number(value).filter(|&x| x > 0.0 && x < 1.0).map(Json::from),
@@ -122,7 +139,7 @@ impl Kind {
             }
             Kind::Optional(_) => unreachable!("`accept` asks the kind within"),
         };
-        Complaint { rule: format!("{rule}, not {}", show(value)), remedy }
+        Complaint { rule, value: show(value), remedy }
     }
 }
 
@@ -135,63 +152,12 @@ fn either(words: &[&str]) -> String {
     }
 }
 
-/// The number that a value is, or that its text spells, as in `"1e-4"`. Finite.
-pub fn number(value: &Yaml) -> Option<f64> {
-    let number = match value {
-        Yaml::Number(number) => number.as_f64(),
-        Yaml::String(text) if text.starts_with(|char: char| char.is_ascii_digit() || "+-.".contains(char)) => {
-            text.parse().ok()
-        }
-        _ => None,
-    };
-    number.filter(|x| x.is_finite())
-}
-
-/// The whole number that a value is or spells; `1e3` and `1000.0` are 1000.
-pub fn whole(value: &Yaml) -> Option<u64> {
-    if let Some(whole) = value.as_u64() {
-        return Some(whole);
-    }
-    // Up to 2^53 a float is exactly the number that was written.
-    number(value).filter(|x| x.fract() == 0.0 && (0.0..9e15).contains(x)).map(|x| x as u64)
-}
-
-/// The boolean that a value is, or that a YAML 1.1 reader takes its text for.
-pub fn boolean(value: &Yaml) -> Option<bool> {
-    match value {
-        Yaml::Bool(boolean) => Some(*boolean),
-        Yaml::String(text) => match text.to_ascii_lowercase().as_str() {
-            "yes" | "on" | "true" => Some(true),
-            "no" | "off" | "false" => Some(false),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// The value as it could have been written, on one short line.
-pub fn show(value: &Yaml) -> String {
-    let text = match value {
-        Yaml::String(text) if text.is_empty() => "empty text".to_owned(),
-        Yaml::String(text) => format!("`{}`", text.escape_debug().to_string().replace("\\'", "'")),
-        Yaml::Sequence(items) if items.is_empty() => "an empty list".to_owned(),
-        Yaml::Mapping(items) if items.is_empty() => "an empty table".to_owned(),
-        Yaml::Sequence(_) => "a list".to_owned(),
-        Yaml::Mapping(_) => "a table".to_owned(),
-        Yaml::Tagged(tagged) => format!("a value tagged {}", tagged.tag),
-        Yaml::Number(number) => number.to_string(),
-        Yaml::Bool(boolean) => boolean.to_string(),
-        Yaml::Null => "null".to_owned(),
-    };
-    if text.chars().count() > 60 { format!("{}…", text.chars().take(57).collect::<String>()) } else { text }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn accept(kind: Kind, text: &str) -> Result<Json, String> {
-        kind.accept(&serde_yaml::from_str(text).unwrap()).map_err(|complaint| complaint.rule)
+        kind.accept(&serde_yaml::from_str(text).unwrap()).map_err(|complaint| complaint.to_string())
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The sweep file: from its text to a [`Spec`] that cannot be wrong, or to all of its problems at once.
 
 mod check;
+mod distribution;
 mod estimate;
 mod inspect;
 mod kind;
@@ -14,6 +15,7 @@ mod problem;
 mod recipe;
 mod sections;
 mod setting;
+mod value;
 
 pub use check::is_folder_name;
 pub use estimate::Estimate;

@@ -63,13 +63,17 @@ impl Spec {
 
     /// Reports what is wrong with the layers, whatever the data: `parameters` give the places of values. Tries every
     /// value once, in the company of the others' first ones; all combinations are [`Spec::inspect`]'s matter.
-    pub(super) fn check_layers(&self, parameters: &[Read], findings: &Findings) {
+    /// `unread` are parameters whose values could not be read: that they are missing is no fault of the network.
+    pub(super) fn check_layers(&self, parameters: &[Read], unread: &[String], findings: &Findings) {
         let mut seen = HashSet::new();
         // How many classes there are changes no layer's validity.
         let classes = self.classes.unwrap_or(2);
         for settings in self.one_by_one() {
             let Ok(Err(faults)) = self.layers(&settings, classes) else { continue };
-            for fault in faults {
+            let missing = |fault: &Fault| {
+                fault.setting.is_none() && unread.iter().any(|name| fault.value.contains(&format!("{{{name}")))
+            };
+            for fault in faults.into_iter().filter(|fault| !missing(fault)) {
                 let problem = self.fault(&fault, &settings, parameters, findings);
                 if seen.insert(format!("{} {}", problem.path, problem.rule)) {
                     findings.problems.borrow_mut().push(problem);
@@ -101,7 +105,7 @@ impl Spec {
     fn fault(&self, fault: &Fault, settings: &Settings, parameters: &[Read], findings: &Findings) -> Problem {
         let model = Path::default().key(MODEL.name);
         let mut path = model.clone();
-        if self.network.written {
+        if self.network.written.is_some() {
             path.0.extend(fault.path.iter().cloned());
         }
         if let Some(name) = &fault.setting {

@@ -30,32 +30,32 @@ const KNOWN_AS: [(&str, &str); 22] = [
 pub fn nearest<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase().replace('-', "_");
     let meant = KNOWN_AS.iter().find(|(theirs, _)| *theirs == typed).map(|(_, ours)| *ours);
-    let distance = |word: &str| strsim::damerau_levenshtein(&typed, &word.to_lowercase());
-    let mut best: Option<(usize, &str)> = None;
+    let mut best = None;
     for word in words {
         if meant == Some(word) {
             return Some(word);
         }
-        let distance = distance(word);
-        if distance <= (typed.chars().count().max(word.len()) / 3).max(1)
-            && best.is_none_or(|(least, _)| distance < least)
+        let distance = match word.strip_prefix(typed.as_str()) {
+            // A word cut short is near whatever its length.
+            Some(_) if typed.len() > 2 => 0,
+            _ => strsim::damerau_levenshtein(&typed, &word.to_lowercase()),
+        };
+        let rank = (distance, word.len());
+        if distance <= (typed.chars().count().max(word.len()) / 3).max(1) && best.is_none_or(|(least, _)| rank < least)
         {
-            best = Some((distance, word));
+            best = Some((rank, word));
         }
     }
     best.map(|(_, word)| word)
 }
 
-/// ``did you mean `adam`? `` where a word is near, then all the words: `there are adam, sgd`.
+/// ``did you mean `adam`?`` where a word is near, or else all the words: `there are adam, sgd`.
 pub fn suggest(typed: &str, words: &[&str]) -> String {
-    let all = match words {
-        [] => String::from("there are none"),
-        [only] => format!("there is only {only}"),
-        _ => format!("there are {}", words.join(", ")),
-    };
-    match nearest(typed, words.iter().copied()) {
-        Some(word) => format!("did you mean `{word}`? {all}"),
-        None => all,
+    match (nearest(typed, words.iter().copied()), words) {
+        (Some(word), _) => format!("did you mean `{word}`?"),
+        (None, []) => "there are none".to_owned(),
+        (None, [only]) => format!("there is only {only}"),
+        (None, _) => format!("there are {}", words.join(", ")),
     }
 }
 
@@ -69,6 +69,7 @@ mod tests {
         assert_eq!(nearest("lerning_rate", words), Some("learning_rate"));
         assert_eq!(nearest("Learning-Rate", words), Some("learning_rate"));
         assert_eq!(nearest("lr", words), Some("learning_rate"));
+        assert_eq!(nearest("learn", words), Some("learning_rate"));
         assert_eq!(nearest("colour", words), None);
     }
 }

@@ -1,11 +1,12 @@
 //! `model:` of the sweep file: a preset, a preset with settings, or a list of layers - and whatever presets a
 //! parameter `model` can put in its place.
 
-use super::kind::show;
+use serde_json::Value as Json;
+
 use super::nearest::suggest;
 use super::node::Node;
-use super::parameters::json;
 use super::setting::MODEL;
+use super::value::{free, json, show};
 use crate::train::model::{PRESETS, Template};
 use crate::trial::Settings;
 
@@ -18,8 +19,8 @@ pub struct Network {
     presets: Vec<(String, Template)>,
     /// What `model: {preset: ..., name: value}` fixes.
     pub settings: Settings,
-    /// Whether the layers stand in the file.
-    pub written: bool,
+    /// The list of layers, if the file has one.
+    pub written: Option<Vec<Json>>,
 }
 
 impl Network {
@@ -39,7 +40,7 @@ impl Network {
             let names = network.names();
             for (key, node) in table.entries().into_iter().filter(|(key, _)| *key != "preset") {
                 if names.iter().any(|name| name == key) {
-                    match json(node.value) {
+                    match free(node.value) {
                         Ok(value) => drop(network.settings.insert(key.to_owned(), value)),
                         Err(rule) => node.wrong(rule, "write a number, a word, true or false"),
                     }
@@ -49,7 +50,6 @@ impl Network {
                 }
             }
         } else if let Some(items) = node.items() {
-            network.written = true;
             let mut layers = Vec::with_capacity(items.len());
             for item in &items {
                 match json(item.value) {
@@ -57,7 +57,8 @@ impl Network {
                     Err(rule) => item.wrong(rule, "write a layer such as `conv: {filters: 32, kernel: 3}`"),
                 }
             }
-            network.own = Some(Template::new(layers.into()));
+            network.own = Some(Template::new(layers.clone().into()));
+            network.written = Some(layers);
         } else {
             network.own = preset_of(node);
         }

@@ -5,10 +5,11 @@ use std::cell::RefCell;
 use serde_json::Value as Json;
 use serde_yaml::{Mapping, Value as Yaml};
 
-use super::kind::{Complaint, Kind, show};
+use super::kind::{Complaint, Kind};
 use super::nearest::suggest;
 use super::place::{Mark, Path, Places};
 use super::problem::{Note, Problem};
+use super::value::show;
 
 /// What reading a file has brought to light so far.
 #[derive(Debug, Default)]
@@ -80,12 +81,12 @@ impl<'a> Node<'a> {
 
     /// The value as that kind; what is wrong with it is reported, with what it `is` for a remedy.
     pub fn take(&self, kind: Kind, is: &str) -> Option<Json> {
-        self.accepted(kind.accept(self.value), is)
+        self.accepted(kind.accept(self.value), format!("it is {is}"))
     }
 
     /// A value that was read, or a complaint that is reported here.
-    pub fn accepted(&self, result: Result<Json, Complaint>, is: &str) -> Option<Json> {
-        result.map_err(|complaint| self.wrong(complaint.rule, complaint.remedy.unwrap_or(format!("it is {is}")))).ok()
+    pub fn accepted(&self, result: Result<Json, Complaint>, remedy: String) -> Option<Json> {
+        result.map_err(|complaint| self.wrong(complaint.to_string(), complaint.remedy.unwrap_or(remedy))).ok()
     }
 
     /// The value as a table, or a problem.
@@ -94,7 +95,7 @@ impl<'a> Node<'a> {
             self.wrong(format!("must be a table, not {}", show(self.value)), format!("write it like this: {example}"));
             return None;
         };
-        Some(Table { node: self.clone(), map, asked: RefCell::default() })
+        Some(Table { node: self.clone(), map, asked: RefCell::default(), tolerated: RefCell::default() })
     }
 
     /// The value's items if it is a list.
@@ -111,12 +112,22 @@ pub struct Table<'a> {
     pub node: Node<'a>,
     map: &'a Mapping,
     asked: RefCell<Vec<&'static str>>,
+    tolerated: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Table<'a> {
     /// The value of a key, if the table has it.
     pub fn get(&self, key: &'static str) -> Option<Node<'a>> {
-        self.asked.borrow_mut().push(key);
+        let mut asked = self.asked.borrow_mut();
+        if !asked.contains(&key) {
+            asked.push(key);
+        }
+        self.map.get(key).map(|value| self.below(key, value))
+    }
+
+    /// The value of a key that is understood, but not suggested to anyone.
+    pub fn tolerate(&self, key: &'static str) -> Option<Node<'a>> {
+        self.tolerated.borrow_mut().push(key);
         self.map.get(key).map(|value| self.below(key, value))
     }
 
@@ -140,12 +151,15 @@ impl<'a> Table<'a> {
         entries
     }
 
-    /// Every key that was never asked for is a problem, with the nearest of those that were.
+    /// Every key that was never asked for is a problem, with the nearest of those that were. At the top of the file
+    /// keys that begin with `x-` are the user's own.
     pub fn finish(self) {
         let asked = self.asked.borrow();
         for (key, node) in self.entries() {
-            if !asked.contains(&key) {
-                node.wrong_key("is not known", suggest(key, &asked));
+            // As in Compose files: a place for anchors.
+            let own = self.node.path.0.is_empty() && key.starts_with("x-");
+            if !own && !asked.contains(&key) && !self.tolerated.borrow().contains(&key) {
+                node.wrong_key("is not known here", suggest(key, &asked));
             }
         }
     }

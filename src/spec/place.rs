@@ -80,6 +80,7 @@ pub struct Places {
     keys: HashMap<Path, Mark>,
     values: HashMap<Path, Mark>,
     twice: Vec<Twice>,
+    second: Option<Mark>,
 }
 
 /// A list or table that is being read.
@@ -122,7 +123,10 @@ impl Places {
                     Some(Open::Key) => {}
                     _ => drop(path.0.pop()),
                 },
-                Event::DocumentEnd => break,
+                Event::DocumentStart(_) if !places.values.is_empty() => {
+                    places.second = Some(Mark::of(span));
+                    break;
+                }
                 _ => {}
             }
         }
@@ -152,6 +156,12 @@ impl Places {
             }
             Some(Open::Table { key: key @ None, seen }) => {
                 let name = text.unwrap_or("?").to_owned();
+                if let Some(table) =
+                    self.values.get_mut(path).filter(|mark| (mark.line, mark.column) == (here.line, here.column))
+                {
+                    // A block table has no sign of its own: its first key stands for it.
+                    table.width = here.width;
+                }
                 if let Some(&first) = seen.get(&name) {
                     self.twice.push(Twice { path: path.key(&name), first, again: here });
                 } else {
@@ -190,6 +200,11 @@ impl Places {
     /// Where the value's key stands, or else the value.
     pub fn key_at(&self, path: &Path) -> Option<Mark> {
         self.keys.get(path).copied().or_else(|| self.value_at(path))
+    }
+
+    /// Where a second document begins, if one does.
+    pub fn second_document(&self) -> Option<Mark> {
+        self.second
     }
 
     /// The keys that stand twice in one table, in the order of the file.

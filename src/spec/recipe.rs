@@ -3,9 +3,9 @@
 use serde_json::Value as Json;
 
 use super::Spec;
-use super::setting::setting;
+use super::setting::{MODEL, setting};
 use crate::recipe::{Data, EarlyStopping, Layer, Optimizer, Recipe, Training, Validation};
-use crate::train::model::Fault;
+use crate::train::model::{Fault, Template};
 use crate::trial::Settings;
 
 /// Why settings that come from the file itself can still not be read: they were taken from elsewhere.
@@ -38,12 +38,25 @@ impl Spec {
         settings: &Settings,
         classes: u32,
     ) -> Result<std::result::Result<Vec<Layer>, Vec<Fault>>> {
-        let network = &self.network;
-        let lookup = |name: &str| match name {
+        let lookup = |name: &str| self.lookup(name, settings, classes);
+        Ok(self.network.template(settings)?.layers(&lookup))
+    }
+
+    /// The item of the file's list of layers that makes the layer of that number, both from 0.
+    pub(super) fn item_of(&self, layer: usize, settings: &Settings, classes: u32) -> Option<usize> {
+        let items = self.network.written.as_ref().filter(|_| !settings.contains_key(MODEL.name))?;
+        let lookup = |name: &str| self.lookup(name, settings, classes);
+        // An item can make no layer, one, or many: the first so many items show how many layers they make.
+        let layers = |first: usize| Template::new(items[..first].to_vec().into()).layers(&lookup);
+        (0..items.len()).find(|item| layers(item + 1).is_ok_and(|layers| layers.len() > layer))
+    }
+
+    /// What `${name}` in a network stands for.
+    fn lookup(&self, name: &str, settings: &Settings, classes: u32) -> Option<Json> {
+        match name {
             "classes" => Some(classes.into()),
-            _ => settings.get(name).or_else(|| network.settings.get(name)).cloned(),
-        };
-        Ok(network.template(settings)?.layers(&lookup))
+            _ => settings.get(name).or_else(|| self.network.settings.get(name)).cloned(),
+        }
     }
 }
 

@@ -4,10 +4,11 @@ use std::path::Path as Folder;
 
 use serde_json::Value as Json;
 
-use super::kind::{Kind, number, show, whole};
+use super::kind::Kind;
 use super::node::{Node, Table};
 use super::parameters::Read;
 use super::setting::{OWN, SETTINGS, Section, Setting, setting};
+use super::value::{number, show, whole};
 use super::{Devices, Gpus};
 use crate::recipe::{Order, Source};
 use crate::space::Distribution;
@@ -37,22 +38,23 @@ pub fn section<'a>(top: &Table<'a>, section: Section, fixed: &mut Settings) -> V
 fn one<'a>(setting: &'static Setting, node: &Node<'a>, fixed: &mut Settings, given: &mut Vec<Given<'a>>) {
     let members = setting.members();
     let Some(table) = node.value.as_mapping().filter(|_| !members.is_empty()).and_then(|_| node.table("")) else {
-        if let Some(value) = node.accepted(setting.accept(node.value), setting.about) {
+        if let Some(value) = node.accepted(setting.accept(node.value), setting.remedy()) {
             fixed.insert(setting.name.to_owned(), value);
         }
         given.push((setting, node.clone()));
         return;
     };
+    given.push((setting, node.clone()));
     for (at, key) in members.into_iter().enumerate() {
         match (table.get(key), setting.member(key)) {
             (Some(node), Some(member)) => {
-                if let Some(value) = node.take(member.kind, member.about) {
+                if let Some(value) = node.accepted(member.kind.accept(node.value), member.remedy()) {
                     fixed.insert(member.name.to_owned(), value);
                 }
                 given.push((member, node));
             }
             (None, Some(member)) if at == 0 => {
-                node.wrong_key(format!("has no `{key}`"), format!("write it in the table: it is {}", member.about));
+                node.wrong_key(format!("has no `{key}`"), member.remedy());
             }
             _ => {}
         }
@@ -69,6 +71,10 @@ pub fn check_optimizer(given: &[Given], fixed: &Settings, parameters: &[Read]) {
         Some(Distribution::Constant(value)) => vec![value.clone()],
         _ => fixed.get("optimizer").cloned().or_else(default).into_iter().collect(),
     };
+    // What was meant by an optimizer that could not be read is not known.
+    if given.iter().any(|(setting, _)| setting.name == "optimizer") && !fixed.contains_key("optimizer") {
+        return;
+    }
     // A table among the values has the name inside.
     let used: Vec<&str> = values.iter().filter_map(|value| value.get("optimizer").unwrap_or(value).as_str()).collect();
     let varied = parameters.iter().map(|read| (read.parameter.name.as_str(), &read.node));
@@ -114,7 +120,7 @@ pub fn data(top: &Table, file: &Node, fixed: &mut Settings, base: &Folder) -> Op
     };
     needs("path", "write `path:` with the file or folder, relative to the sweep file");
     if set == "arrays" {
-        let remedy = "write `order: nchw` (channels first, as in PyTorch) or `order: nhwc` (channels last, as in Keras):\n\
+        let remedy = "write `order: nchw` (channels first, as in PyTorch) or `order: nhwc` (last, as in Keras):\n\
                       pictures read in the wrong order still train, but badly";
         needs("order", remedy);
     }
@@ -144,7 +150,11 @@ pub fn devices(top: &Table) -> Devices {
         let rule = format!("must be auto or 1 in this version, not {}", show(node.value));
         node.wrong(rule, "leave it out: one trial at a time has a GPU");
     }
-    let threads = table.take("cpu_threads", Kind::Whole { least: 1, most: 1024 }, "the threads of a trial on the CPU");
+    let threads = table.take(
+        "cpu_threads",
+        Kind::Whole { least: 1, most: 1024 },
+        "the threads of a trial on the CPU: write 1, say",
+    );
     if let Some(threads) = threads.and_then(|threads| threads.as_u64()).and_then(|threads| u32::try_from(threads).ok())
     {
         devices.cpu_threads = threads;

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
 use super::kind::{Complaint, Kind};
+use super::models::plain;
 use super::nearest::suggest;
 use crate::train::model::PRESETS;
 
@@ -47,8 +48,8 @@ impl Section {
 /// What a setting is where the file says nothing.
 #[derive(Debug, Clone, Copy)]
 pub enum Default {
-    /// Nothing: `null`.
-    Null,
+    /// Nothing: `null`. What might be written instead.
+    Absent(&'static str),
     /// That.
     Flag(bool),
     /// That.
@@ -59,6 +60,7 @@ pub enum Default {
     Word(&'static str),
 }
 
+use self::Default::{Absent, Flag, Number, Whole, Word};
 use Kind::{Boolean, Choice, Neutral, NotNegative, Optional, Positive, Share, Table, Text, Validation};
 use Section::{Data, Training};
 
@@ -66,41 +68,52 @@ const fn row(section: Section, name: &'static str, kind: Kind, default: Default,
     Setting { section, name, group: None, kind, default, about }
 }
 
-const fn in_group(group: &'static str, setting: Setting) -> Setting {
-    Setting { group: Some(group), ..setting }
+const fn member(group: &'static str, name: &'static str, kind: Kind, default: Default, about: &'static str) -> Setting {
+    Setting { section: Training, name, group: Some(group), kind, default, about }
 }
 
 /// All of them.
-#[rustfmt::skip]
 pub static SETTINGS: [Setting; 23] = [
-    row(Data, "set", Choice(&["digits", "cifar10", "folder", "arrays"]), Default::Null, "the data set"),
-    row(Data, "path", Text, Default::Null, "the data set's file or folder, relative to the sweep file"),
-    row(Data, "order", Choice(&["nchw", "nhwc"]), Default::Null, "the axes of the pictures' array"),
-    row(Data, "validation", Validation, Default::Number(0.1), "the share of the training pictures that is held out"),
-    row(Data, "train_examples", Optional(&Kind::whole(1)), Default::Null, "the most training pictures to use"),
-    row(Data, "augment", Neutral(&["null"]), Default::Null, "random changes to the training pictures"),
-    row(Training, "epochs", Kind::whole(1), Default::Whole(10), "how often the training pictures are gone over"),
-    row(Training, "batch_size", Kind::whole(1), Default::Whole(128), "how many pictures one step takes"),
-    row(Training, "learning_rate", Positive, Default::Number(1e-3), "the step size of the optimizer"),
-    row(Training, "optimizer", Choice(&["adam", "sgd"]), Default::Word("adam"), "the update rule"),
-    in_group("optimizer", row(Training, "momentum", Share, Default::Number(0.0), "the share of the last step that sgd keeps")),
-    in_group("optimizer", row(Training, "nesterov", Boolean, Default::Flag(false), "Nesterov's kind of momentum, for sgd")),
-    in_group("optimizer", row(Training, "beta1", Share, Default::Number(0.9), "how slowly adam's mean gradient moves")),
-    in_group("optimizer", row(Training, "beta2", Share, Default::Number(0.999), "how slowly adam's mean squared gradient moves")),
-    in_group("optimizer", row(Training, "epsilon", Positive, Default::Number(1e-7), "what adam adds to its denominator")),
-    row(Training, "weight_decay", NotNegative, Default::Number(0.0), "the L2 penalty on the weights"),
-    row(Training, "early_stopping", Table, Default::Null, "when a trial that no longer improves is ended: `{patience: 5}`"),
-    in_group("early_stopping", row(Training, "early_stopping.patience", Optional(&Kind::whole(1)), Default::Null, "the epochs without improvement after which a trial ends")),
-    in_group("early_stopping", row(Training, "early_stopping.min_delta", NotNegative, Default::Number(0.0), "what counts as an improvement: more than this")),
-    row(Training, "schedule", Neutral(&["constant"]), Default::Null, "how the learning rate changes"),
-    row(Training, "label_smoothing", Neutral(&["0"]), Default::Null, "the share of certainty taken from the labels"),
-    row(Training, "clip_norm", Neutral(&["null"]), Default::Null, "the longest gradient"),
-    row(Training, "precision", Neutral(&["auto", "float32"]), Default::Null, "the numbers that are calculated with"),
+    row(Data, "set", Choice(&["digits", "cifar10", "folder", "arrays"]), Absent("digits"), "the data set"),
+    row(Data, "path", Text, Absent("data/pictures"), "the data set's file or folder, relative to the sweep file"),
+    row(Data, "order", Choice(&["nchw", "nhwc"]), Absent("nhwc"), "the axes of the pictures' array"),
+    row(Data, "validation", Validation, Number(0.1), "the share of the training pictures that is held out"),
+    row(Data, "train_examples", Optional(&Kind::whole(1)), Absent("1000"), "the most training pictures to use"),
+    row(Data, "augment", Neutral(&["null"]), Absent("null"), "random changes to the training pictures"),
+    row(Training, "epochs", Kind::whole(1), Whole(10), "how often the training pictures are gone over"),
+    row(Training, "batch_size", Kind::whole(1), Whole(128), "how many pictures one step takes"),
+    row(Training, "learning_rate", Positive, Number(1e-3), "the step size of the optimizer"),
+    row(Training, "optimizer", Choice(&["adam", "sgd"]), Word("adam"), "the update rule"),
+    member("optimizer", "momentum", Share, Number(0.0), "the share of the last step that sgd keeps"),
+    member("optimizer", "nesterov", Boolean, Flag(false), "Nesterov's kind of momentum, for sgd"),
+    member("optimizer", "beta1", Share, Number(0.9), "how slowly adam's mean gradient moves"),
+    member("optimizer", "beta2", Share, Number(0.999), "how slowly adam's mean squared gradient moves"),
+    member("optimizer", "epsilon", Positive, Number(1e-7), "what adam adds to its denominator"),
+    row(Training, "weight_decay", NotNegative, Number(0.0), "the L2 penalty on the weights"),
+    row(Training, "early_stopping", Table, Absent("{patience: 5}"), "when a trial that no longer improves is ended"),
+    member(
+        "early_stopping",
+        "early_stopping.patience",
+        Optional(&Kind::whole(1)),
+        Absent("5"),
+        "the epochs without improvement after which a trial ends",
+    ),
+    member(
+        "early_stopping",
+        "early_stopping.min_delta",
+        NotNegative,
+        Number(0.0),
+        "what counts as an improvement: more than this",
+    ),
+    row(Training, "schedule", Neutral(&["constant"]), Absent("constant"), "how the learning rate changes"),
+    row(Training, "label_smoothing", Neutral(&["0"]), Absent("0"), "the share of certainty taken from the labels"),
+    row(Training, "clip_norm", Neutral(&["null"]), Absent("null"), "the longest gradient"),
+    row(Training, "precision", Neutral(&["auto", "float32"]), Absent("auto"), "the numbers that are calculated with"),
 ];
 
 /// `model:` as a parameter: the preset of each trial.
 pub static MODEL: Setting =
-    row(Training, "model", Choice(&PRESETS), Default::Null, "the network, by its preset's name");
+    row(Training, "model", Choice(&PRESETS), Default::Absent("question"), "the network, by its preset's name");
 
 /// The optimizer whose own each of these settings is.
 pub const OWN: [(&str, &str); 5] =
@@ -135,6 +148,19 @@ impl Setting {
         keys
     }
 
+    /// A value that might be written.
+    pub fn example(&self) -> String {
+        match self.default {
+            Default::Absent(example) => example.to_owned(),
+            default => plain(&default.json()),
+        }
+    }
+
+    /// What it is and might be.
+    pub fn remedy(&self) -> String {
+        format!("it is {}: write {}, say", self.about, self.example())
+    }
+
     /// Whether a parameter may replace it. Trials on different pictures could not be compared.
     pub fn varies(&self) -> bool {
         !matches!(self.name, "set" | "path" | "order")
@@ -154,17 +180,20 @@ impl Setting {
             let key = key.as_str().unwrap_or("?");
             let member = self.member(key).ok_or_else(|| Complaint {
                 rule: format!("has no setting `{key}`"),
+                value: "this".to_owned(),
                 remedy: Some(suggest(key, &members)),
             })?;
             let value = member.kind.accept(value).map_err(|complaint| Complaint {
                 rule: format!("has a wrong `{key}`: it {}", complaint.rule),
-                ..complaint
+                remedy: complaint.remedy.or_else(|| Some(member.remedy())),
+                value: complaint.value,
             })?;
             object.insert(member.name.to_owned(), value);
         }
         // The first of them makes the table mean something.
         if self.member(members[0]).is_some_and(|needed| !object.contains_key(needed.name)) {
-            return Err(Complaint { rule: format!("needs a `{}`", members[0]), remedy: None });
+            let rule = format!("must be a table with `{}`", members[0]);
+            return Err(Complaint { rule, value: "one without".to_owned(), remedy: None });
         }
         Ok(Json::Object(object))
     }
@@ -174,7 +203,7 @@ impl Default {
     /// As a value.
     pub fn json(self) -> Json {
         match self {
-            Default::Null => Json::Null,
+            Default::Absent(_) => Json::Null,
             Default::Flag(flag) => flag.into(),
             Default::Whole(whole) => whole.into(),
             Default::Number(number) => number.into(),
@@ -208,7 +237,7 @@ mod tests {
             accept("{type: sgd, momentum: 1}").unwrap_err().rule.split(':').next(),
             Some("has a wrong `momentum`")
         );
-        assert!(accept("{momentum: 0.5}").unwrap_err().rule.starts_with("needs a `type`"));
+        assert!(accept("{momentum: 0.5}").unwrap_err().rule.ends_with("with `type`"));
         assert!(accept("{type: sgd, speed: 1}").unwrap_err().rule.contains("no setting `speed`"));
     }
 }

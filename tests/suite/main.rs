@@ -4,6 +4,7 @@ mod bad_files;
 mod examples;
 #[cfg(feature = "torch")]
 mod kill;
+mod plan;
 #[cfg(feature = "torch")]
 mod running;
 mod surface;

@@ -44,7 +44,8 @@ impl Figures {
             .space
             .parameters
             .iter()
-            .map(|one| json!({"name": one.name, "values": one.distribution.to_string(), "count": one.distribution.count()}))
+            .map(|one| (one, one.distribution.to_string()))
+            .map(|(one, values)| json!({"name": one.name, "values": values, "count": one.distribution.count()}))
             .collect();
         let kinds = inspection.kinds.iter().map(|kind| {
             let rows = kind.summary.rows.iter().map(|row| {

@@ -39,17 +39,17 @@ pub fn write(file: &SweepFile, figures: &Figures, out: &mut impl Write) -> io::R
     let size = if least == most { count(most) } else { format!("{} to {}", count(least), count(most)) };
     writeln!(out, "\n{} of {size} parameters", number(inspection.networks, "network"))?;
     for kind in inspection.kinds.iter().take(MOST_DRAWN) {
-        writeln!(out, "\n{}\n{}", title(kind), tidy(&layers(kind, file)))?;
+        writeln!(out, "\n{}{}", title(kind), tidy(&layers(kind, file)))?;
     }
     for kind in inspection.kinds.iter().skip(MOST_DRAWN) {
-        writeln!(out, "\n{}: {} parameters", title(kind), count(kind.summary.parameters))?;
+        writeln!(out, "\n{}{} parameters", title(kind), count(kind.summary.parameters))?;
     }
     let kept: u64 = inspection.kinds.iter().map(|kind| kind.networks).sum();
     if inspection.networks > kept {
         writeln!(out, "\n... and {} more of other layers", number(inspection.networks - kept, "network"))?;
     }
-    for note in &file.notes {
-        writeln!(out, "\nnote: {note}")?;
+    for (at, note) in file.notes.iter().enumerate() {
+        writeln!(out, "{}note: {note}", if at == 0 { "\n" } else { "" })?;
     }
     Ok(())
 }
@@ -101,7 +101,8 @@ fn split(file: &SweepFile) -> String {
 fn memory(figures: &Figures) -> String {
     let estimate = &figures.estimate;
     format!(
-        "a trial needs at most {} beside libtorch itself: weights {}, gradients {}, optimizer {}, a batch's activations \
+        "a trial needs at most {} beside libtorch and its working space: weights {}, gradients {}, optimizer {}, \
+         a batch's activations \
          {}, data {}",
         bytes(estimate.memory()),
         bytes(estimate.weights),
@@ -143,14 +144,13 @@ fn parameters(file: &SweepFile) -> Table {
     table
 }
 
+/// A line on the settings that make networks of this kind; nothing where all networks are.
 fn title(kind: &Kind) -> String {
-    let names = match settings(&kind.settings) {
-        text if text.is_empty() => "the network".to_owned(),
-        text => text,
-    };
+    let names = settings(&kind.settings);
     match kind.networks {
-        1 => names,
-        networks => format!("{names} ({} that differ in dropout)", number(networks, "network")),
+        _ if names.is_empty() => String::new(),
+        1 => names + "\n",
+        networks => format!("{names} ({} that differ in dropout)\n", number(networks, "network")),
     }
 }
 
@@ -205,14 +205,8 @@ fn count(number: u64) -> String {
         return "more than can be counted".to_owned();
     }
     let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    let groups = digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).expect("digits are ASCII"));
+    groups.collect::<Vec<_>>().join(",")
 }
 
 /// `11.7 MB`.

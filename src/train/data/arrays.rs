@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::archive::{Archive, Array, damaged, tuple};
 use super::npy::{Header, Kind};
+use super::scale::{Meaning, Scale};
 use super::{Dataset, Info, Pictures, fault, room};
 use crate::error::Error;
 use crate::recipe::Order;
@@ -176,15 +177,6 @@ fn read_labels(mut array: Array<'_>) -> Result<Vec<u8>, Error> {
     Ok(labels)
 }
 
-/// What an array's numbers mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scale {
-    /// 0 is black, 1 is white.
-    Unit,
-    /// 255 is white.
-    Byte,
-}
-
 /// The array's pictures as `[n, c, h, w]` bytes. The first array that is read settles `scale` for the next.
 fn pixels(mut array: Array<'_>, order: Order, scale: &mut Option<Scale>) -> Result<Vec<u8>, Error> {
     let (place, header) = (array.place, array.header);
@@ -194,7 +186,7 @@ fn pixels(mut array: Array<'_>, order: Order, scale: &mut Option<Scale>) -> Resu
         header.bytes(&mut array.reader, &mut bytes).map_err(|error| damaged(&place, error))?;
         *scale = Some(Scale::Byte);
     } else {
-        let mut meaning = Meaning::new(&header, *scale);
+        let mut meaning = Meaning::new(header.kind, *scale);
         let read = header.values(&mut array.reader, |value| {
             let byte = meaning.byte(value, &mut bytes);
             bytes.push(byte.ok_or_else(|| Broken::Rule(meaning.complaint(value, bytes.len())))?);
@@ -206,50 +198,6 @@ fn pixels(mut array: Array<'_>, order: Order, scale: &mut Option<Scale>) -> Resu
         *scale = Some(meaning.scale);
     }
     Ok(arranged(bytes, count, shape, order, &header))
-}
-
-/// Numbers to bytes, in one pass: floats are taken for 0 to 1 until one is larger.
-struct Meaning {
-    scale: Scale,
-    /// Whether `scale` can still turn out to be wrong: no value so far was larger than 1.
-    open: bool,
-    /// Whether all values so far were whole.
-    whole: bool,
-}
-
-impl Meaning {
-    fn new(header: &Header, settled: Option<Scale>) -> Meaning {
-        match (header.kind, settled) {
-            (Kind::Boolean, _) => Meaning { scale: Scale::Unit, open: false, whole: true },
-            (Kind::Float, Some(scale)) => Meaning { scale, open: false, whole: true },
-            (Kind::Float, None) => Meaning { scale: Scale::Unit, open: true, whole: true },
-            (Kind::Unsigned | Kind::Signed, _) => Meaning { scale: Scale::Byte, open: false, whole: true },
-        }
-    }
-
-    /// The byte of the next value, if it can have one. `before` is made right where the value settles the scale.
-    fn byte(&mut self, value: f64, before: &mut [u8]) -> Option<u8> {
-        let whole = value.fract() == 0.0;
-        if self.open && value > 1.0 && whole && self.whole {
-            // Only 0 and 1 so far, which were written as 0 and 255.
-            before.iter_mut().for_each(|byte| *byte /= 255);
-            (self.scale, self.open) = (Scale::Byte, false);
-        }
-        self.whole &= whole;
-        match self.scale {
-            Scale::Unit => (0.0..=1.0).contains(&value).then(|| (value * 255.0).round() as u8),
-            Scale::Byte => ((0.0..=255.0).contains(&value) && whole).then_some(value as u8),
-        }
-    }
-
-    fn complaint(&self, value: f64, index: usize) -> String {
-        let rule = match (self.scale, self.open) {
-            (_, true) => "pixels are floats from 0 to 1, or whole numbers from 0 to 255",
-            (Scale::Unit, false) => "the pixels before are from 0 to 1",
-            (Scale::Byte, false) => "the pixels are whole numbers from 0 to 255",
-        };
-        format!("value {index}, counted from 0 in the file's order, is {value}, and {rule}")
-    }
 }
 
 /// From the file's axes, and their order in it, to `[n, c, h, w]`.

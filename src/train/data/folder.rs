@@ -235,7 +235,8 @@ fn decode(file: &Path, first: &First<'_>, planes: &mut [u8]) -> Result<bool, Err
     Ok(colour)
 }
 
-/// Does `work` for every item, on all cores. Results are in the items' order; of several faults the first item's is told.
+/// Does `work` for every item, on all cores. Results are in the items' order; of several faults the first item's is
+/// told.
 fn parallel<I: Send, T: Send>(items: Vec<I>, work: impl Fn(I) -> Result<T, Error> + Sync) -> Result<Vec<T>, Error> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let share = items.len().div_ceil(threads).max(1);

@@ -9,6 +9,7 @@ mod cifar10;
 mod digits;
 mod folder;
 mod npy;
+mod scale;
 mod split;
 
 pub use split::{Split, split};

@@ -1,7 +1,7 @@
 //! One array in NumPy's `.npy` format (numpy.lib.format): its header, and its values one after the other.
 //!
-//! A header is foreign text, so it is read here and strictly: `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4)}`,
-//! with no type but plain numbers.
+//! A header is foreign text, so it is read here and strictly, with no type but plain numbers:
+//! `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4)}`.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -141,6 +141,7 @@ impl Header {
     ) -> Result<(), E> {
         let mut left = self.elements().and_then(|elements| elements.checked_mul(self.size as u64)).unwrap_or(u64::MAX);
         let mut chunk = vec![0; CHUNK];
+        let number = self.number();
         while left > 0 {
             let length = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
             let bytes = &mut chunk[..length];
@@ -150,25 +151,28 @@ impl Header {
                 if self.big_endian {
                     item.reverse();
                 }
-                take(self.value(item))?;
+                take(number(item))?;
             }
         }
         Ok(())
     }
 
-    /// One element, little end first.
-    fn value(&self, item: &[u8]) -> f64 {
-        let mut word = [0; 8];
-        word[..item.len()].copy_from_slice(item);
-        let bits = u64::from_le_bytes(word);
+    /// What makes a number of one element, little end first.
+    fn number(&self) -> fn(&[u8]) -> f64 {
+        fn all<const N: usize>(item: &[u8]) -> [u8; N] {
+            item.try_into().expect("an item has the size that belongs to its type")
+        }
         match (self.kind, self.size) {
-            (Kind::Float, 4) => f32::from_bits(bits as u32).into(),
-            (Kind::Float, _) => f64::from_bits(bits),
-            (Kind::Signed, size) => {
-                let unused = 64 - 8 * size as u32;
-                ((bits << unused) as i64 >> unused) as f64
-            }
-            (Kind::Boolean | Kind::Unsigned, _) => bits as f64,
+            (Kind::Float, 4) => |item| f32::from_le_bytes(all(item)).into(),
+            (Kind::Float, _) => |item| f64::from_le_bytes(all(item)),
+            (Kind::Signed, 1) => |item| i8::from_le_bytes(all(item)).into(),
+            (Kind::Signed, 2) => |item| i16::from_le_bytes(all(item)).into(),
+            (Kind::Signed, 4) => |item| i32::from_le_bytes(all(item)).into(),
+            (Kind::Signed, _) => |item| i64::from_le_bytes(all(item)) as f64,
+            (Kind::Boolean | Kind::Unsigned, 1) => |item| u8::from_le_bytes(all(item)).into(),
+            (Kind::Boolean | Kind::Unsigned, 2) => |item| u16::from_le_bytes(all(item)).into(),
+            (Kind::Boolean | Kind::Unsigned, 4) => |item| u32::from_le_bytes(all(item)).into(),
+            (Kind::Boolean | Kind::Unsigned, _) => |item| u64::from_le_bytes(all(item)) as f64,
         }
     }
 }

@@ -343,7 +343,8 @@ mod tests {
 
     #[test]
     fn a_setting_may_be_a_layer_or_a_list_but_refers_no_further() {
-        let settings = json!({"act": "tanh", "body": [{"dropout": 0.5}, "relu"], "loop": [{"repeat": {"times": 1, "layers": "${loop}"}}]});
+        let itself = json!([{"repeat": {"times": 1, "layers": "${loop}"}}]);
+        let settings = json!({"act": "tanh", "body": [{"dropout": 0.5}, "relu"], "loop": itself});
         let read = read_with(&settings, json!(["${act}", {"repeat": {"times": 1, "layers": "${body}"}}])).unwrap();
         assert_eq!(read, [Layer::Tanh, Layer::Dropout { rate: 0.5 }, Layer::Relu]);
         let faults = read_with(&settings, json!("${loop}")).unwrap_err();
@@ -374,7 +375,7 @@ mod tests {
             "model[0].conv.padding: full: `padding` must be same or valid; write same to keep the size",
             "model[1]: rellu: there is no layer `rellu`; did you mean `relu`? layers are: conv, ",
             "model[2].dropout: 1: `rate` must be a number from 0 to below 1; write `dropout: 0.2`, say; 0 for none",
-            "model[3].dense: ${units}: `units` is not set; give `units` a value under `parameters:`, or one here: `${units|…}`",
+            "model[3].dense: ${units}: `units` is not set; give `units` a value under `parameters:`, or one here: `${uni",
             "model[4].repeat.layers[0].max_pool: x: `size` must be a whole number from 1 to 1024; ",
             "model[5].relu: 3: relu takes nothing; write `- relu`",
             r#"model[6]: {"conv":8,"relu":null}: an item is one layer; "#,

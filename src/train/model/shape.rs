@@ -312,7 +312,8 @@ mod tests {
             channels: u32, height: u32, width: u32, filters: u32, kernel in 1_u32.., stride in 1_u32.., units: u32
         ) {
             let conv = Layer::Conv { filters, kernel, stride, padding: Padding::Same, bias: true, max_norm: None };
-            let _ = shapes(Shape { channels, height, width }, &[conv, conv, Layer::Flatten, dense(units), dense(units)]);
+            let layers = [conv, conv, Layer::Flatten, dense(units), dense(units)];
+            let _ = shapes(Shape { channels, height, width }, &layers);
         }
     }
 }

@@ -7,6 +7,9 @@ use serde_json::Value;
 use super::value::{flag, number, whole};
 use crate::recipe::Padding;
 
+/// Makes what is wanted of a value, if it can be made of it.
+type Read<T> = Box<dyn Fn(&Value) -> Option<T>>;
+
 /// What a value should be.
 pub(super) struct Want<T> {
     /// Completes "it must be": `a whole number from 1 to 1,024`.
@@ -14,7 +17,7 @@ pub(super) struct Want<T> {
     /// `write 3, say`.
     pub remedy: &'static str,
     /// The value, if it is one.
-    pub read: Box<dyn Fn(&Value) -> Option<T>>,
+    pub read: Read<T>,
 }
 
 /// A whole number in that range.

@@ -1,0 +1,98 @@
+//! What the numbers of an array of pictures mean, found out as they come: shares of white, or bytes.
+
+use super::npy::Kind;
+
+/// What an array's numbers mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scale {
+    /// 0 is black, 1 is white.
+    Unit,
+    /// 255 is white.
+    Byte,
+}
+
+/// Numbers to bytes, in one pass: floats are taken for 0 to 1 until one is larger.
+pub(super) struct Meaning {
+    pub scale: Scale,
+    /// Whether `scale` can still turn out to be wrong: no value so far was larger than 1.
+    open: bool,
+    /// Whether all values so far were whole.
+    whole: bool,
+}
+
+impl Meaning {
+    pub fn new(kind: Kind, settled: Option<Scale>) -> Meaning {
+        match (kind, settled) {
+            (Kind::Boolean, _) => Meaning { scale: Scale::Unit, open: false, whole: true },
+            (Kind::Float, Some(scale)) => Meaning { scale, open: false, whole: true },
+            (Kind::Float, None) => Meaning { scale: Scale::Unit, open: true, whole: true },
+            (Kind::Unsigned | Kind::Signed, _) => Meaning { scale: Scale::Byte, open: false, whole: true },
+        }
+    }
+
+    /// The byte of the next value, if it can have one. `before` is made right where the value settles the scale.
+    pub fn byte(&mut self, value: f64, before: &mut [u8]) -> Option<u8> {
+        let whole = f64::from(value as u8) == value;
+        match self.scale {
+            Scale::Unit if (0.0..=1.0).contains(&value) => {
+                self.whole &= whole;
+                Some((value * 255.0 + 0.5) as u8)
+            }
+            Scale::Unit if self.open && self.whole && whole => {
+                // Only 0 and 1 so far, which were written as 0 and 255.
+                before.iter_mut().for_each(|byte| *byte /= 255);
+                (self.scale, self.open) = (Scale::Byte, false);
+                Some(value as u8)
+            }
+            Scale::Byte if whole => Some(value as u8),
+            _ => None,
+        }
+    }
+
+    pub fn complaint(&self, value: f64, index: usize) -> String {
+        let rule = match (self.scale, self.open) {
+            (_, true) => "pixels are floats from 0 to 1, or whole numbers from 0 to 255",
+            (Scale::Unit, false) => "the pixels before are from 0 to 1",
+            (Scale::Byte, false) => "the pixels are whole numbers from 0 to 255",
+        };
+        format!("value {index}, counted from 0 in the file's order, is {value}, and {rule}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The bytes of these floats, if all have one, and what they turned out to mean.
+    fn bytes(values: &[f64], settled: Option<Scale>) -> Option<(Vec<u8>, Scale)> {
+        let mut meaning = Meaning::new(Kind::Float, settled);
+        let mut bytes = Vec::new();
+        for value in values {
+            let byte = meaning.byte(*value, &mut bytes)?;
+            bytes.push(byte);
+        }
+        Some((bytes, meaning.scale))
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_written_as_floats_come_back(pixels in prop::collection::vec(any::<u8>(), 1..50), unit: bool) {
+            let scale = if unit { Scale::Unit } else { Scale::Byte };
+            let white = if unit { 255.0 } else { 1.0 };
+            let floats: Vec<f64> = pixels.iter().map(|pixel| f64::from(*pixel) / white).collect();
+            prop_assert_eq!(bytes(&floats, Some(scale)), Some((pixels.clone(), scale)));
+            if pixels.iter().any(|pixel| !unit && *pixel > 1) {
+                prop_assert_eq!(bytes(&floats, None), Some((pixels, scale)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_settled_scale_is_kept_to() {
+        assert_eq!(bytes(&[0.0, 1.0], Some(Scale::Byte)), Some((vec![0, 1], Scale::Byte)));
+        assert_eq!(bytes(&[0.5], Some(Scale::Byte)), None);
+        assert_eq!(bytes(&[0.0, 2.0], Some(Scale::Unit)), None);
+    }
+}
