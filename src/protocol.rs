@@ -45,6 +45,10 @@ pub struct Order {
     pub recipe: Recipe,
     /// The trial's folder, absolute; it exists. Checkpoints go there.
     pub folder: PathBuf,
+    /// Epochs whose metrics are in the journal. A checkpoint can be ahead of it, where a controller died before it
+    /// wrote down what it was told: the trainer then says those epochs again.
+    #[serde(default)]
+    pub epochs_known: u32,
 }
 
 /// What a trainer says.
@@ -69,7 +73,8 @@ pub enum FromTrainer {
     Began {
         /// Which.
         attempt: Attempt,
-        /// Epochs that a checkpoint had already finished; later ones are trained again and replace what was reported.
+        /// Epochs that a checkpoint had finished and the journal knows; later ones come again, said or trained, and
+        /// replace what was reported.
         from_epoch: u32,
         /// Pictures an epoch.
         train_examples: u64,

@@ -207,7 +207,8 @@ impl Engine {
             .map_err(|error| Error::storage(format!("{} cannot be made", folder.display()), error))?;
         match self.spec.recipe(settings) {
             Ok(recipe) => {
-                let order = Order { attempt, seed: self.spec.seed, recipe, folder };
+                let epochs_known = self.scheduler.history().trial(attempt.trial).map_or(0, |t| t.curve.len() as u32);
+                let order = Order { attempt, seed: self.spec.seed, recipe, folder, epochs_known };
                 let log = self.layout.trainer_log(attempt.trial);
                 self.agent.tell(slot, &ToTrainer::Train(Box::new(order)), Some(log));
                 Ok(())

@@ -40,14 +40,19 @@ pub fn train(
         Run { order, device, network, optimizer, position: Position::default(), best: Vec::new(), files, controller };
 
     let note = run.resume()?;
+    let attempt = order.attempt;
+    let from_epoch = run.position.epochs().min(order.epochs_known);
     run.controller.say(FromTrainer::Began {
-        attempt: order.attempt,
-        from_epoch: run.position.epochs,
+        attempt,
+        from_epoch,
         train_examples: split.train_rows.len() as u64,
         validation_examples: split.validation.count(),
         parameters: run.network.parameter_count(),
         note,
     });
+    for &metrics in &run.position.curve[from_epoch as usize..] {
+        run.controller.say(FromTrainer::Epoch { attempt, metrics });
+    }
     let ended = run.train(&split);
     if matches!(ended, Ok(Some(_)) | Err(Fault::Diverged { .. })) && !run.best.is_empty() {
         run.files.save_best(&run.position, &prefixed("model.", &run.best))?;
@@ -146,7 +151,7 @@ impl Run<'_> {
                 self.save()?;
             }
         }
-        let all = self.position.epochs == training.epochs;
+        let all = self.position.epochs() == training.epochs;
         Ok(Some(if all { Outcome::Finished } else { Outcome::EarlyStopped }))
     }
 
@@ -175,12 +180,13 @@ impl Run<'_> {
 
     fn save(&mut self) -> Result<()> {
         let mut tensors = self.state();
-        let Position { epochs, step, best, .. } = self.position;
-        if best.is_some_and(|best| step > 0 || best.epoch != epochs) {
+        let Position { step, best, .. } = self.position;
+        let epoch = self.position.epochs();
+        if best.is_some_and(|best| step > 0 || best.epoch != epoch) {
             tensors.extend(prefixed("best.", &self.best));
         }
         self.files.save(&self.position, &tensors)?;
-        self.controller.say(FromTrainer::Saved { attempt: self.order.attempt, epoch: epochs });
+        self.controller.say(FromTrainer::Saved { attempt: self.order.attempt, epoch });
         Ok(())
     }
 
@@ -252,7 +258,7 @@ mod tests {
     use rand::RngExt;
 
     use super::*;
-    use sweep::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT};
+    use sweep::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT, PREVIOUS_CHECKPOINT};
     use sweep::random::{Purpose, stream};
     use sweep::recipe::{self, Layer, Padding, Recipe, Source, Training, Validation};
     use sweep::trial::{Goal, Metric, TrialId};
@@ -331,6 +337,7 @@ mod tests {
             seed: 7,
             recipe: Recipe { data, layers, training },
             folder: folder.to_owned(),
+            epochs_known: 0,
         }
     }
 
@@ -379,10 +386,11 @@ mod tests {
         let mut random = stream(1, 0, 0, Purpose::Point);
         for _ in 0..4 {
             let folder = folder();
-            let order = order(1, folder.path());
+            let mut order = order(1, folder.path());
             let (mut seen, mut attempts) = (Vec::new(), 0);
             loop {
-                // 15 batches and 4 evaluation batches an epoch: some pauses fall into the evaluation.
+                order.epochs_known = seen.len() as u32;
+                // 15 batches and 6 evaluation batches an epoch: some pauses fall into the evaluation.
                 let mut script = Script::pausing_after(random.random_range(1..40));
                 let outcome = run(&order, &mut script).unwrap();
                 assert_eq!(script.note(), None);
@@ -402,14 +410,15 @@ mod tests {
     fn a_trial_that_was_killed_goes_on_from_its_checkpoint_and_equals_one_that_was_not() {
         let (straight, killed) = (folder(), folder());
         let expected = undisturbed(&order(1, straight.path()));
-        let mut script = Script::pausing_after(19 + 16);
+        let mut script = Script::pausing_after(21 + 16);
         assert_eq!(run(&order(1, killed.path()), &mut script).unwrap(), None);
         // What the second epoch's pause saved is lost.
-        let previous = killed.path().join("previous.safetensors");
+        let previous = killed.path().join(PREVIOUS_CHECKPOINT);
         std::fs::rename(&previous, killed.path().join(LAST_CHECKPOINT)).unwrap();
         let mut script = Script::default();
         assert_eq!(run(&order(1, killed.path()), &mut script).unwrap(), Some(Outcome::Finished));
-        assert_eq!(script.epochs(), expected[1..]);
+        // Its controller knew of no epoch, so the one that the checkpoint had finished is said again.
+        assert_eq!(script.epochs(), expected);
         let best = |folder: &Path| std::fs::read(folder.join(BEST_WEIGHTS)).unwrap();
         assert!(best(straight.path()) == best(killed.path()));
     }
@@ -419,7 +428,7 @@ mod tests {
         let expected = undisturbed(&order(1, folder().path()));
         let folder = folder();
         let order = order(1, folder.path());
-        assert_eq!(run(&order, &mut Script::pausing_after(19 + 5)).unwrap(), None);
+        assert_eq!(run(&order, &mut Script::pausing_after(21 + 5)).unwrap(), None);
         let last = folder.path().join(LAST_CHECKPOINT);
         let whole = std::fs::read(&last).unwrap();
         let mut random = stream(2, 0, 0, Purpose::Point);
@@ -435,13 +444,13 @@ mod tests {
             let (resumed, note) = files.load(&[]);
             let note = note.unwrap();
             assert!(note.starts_with("last.safetensors was not used: it"), "{note}");
-            assert_eq!(resumed.map(|resumed| (resumed.position.epochs, resumed.position.step)), Some((1, 0)));
+            assert_eq!(resumed.map(|resumed| (resumed.position.epochs(), resumed.position.step)), Some((1, 0)));
         }
         let mut script = Script::pausing_after(1);
         assert_eq!(run(&order, &mut script).unwrap(), None);
-        assert!(script.note().unwrap().ends_with("going on from previous.safetensors, 1 epochs done"));
+        assert!(script.note().unwrap().ends_with("going on from previous.safetensors after epoch 1"));
 
-        for name in ["last.safetensors", "previous.safetensors"] {
+        for name in [LAST_CHECKPOINT, PREVIOUS_CHECKPOINT] {
             std::fs::write(folder.path().join(name), b"not a checkpoint").unwrap();
         }
         let mut script = Script::default();

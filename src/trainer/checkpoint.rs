@@ -16,7 +16,7 @@ use tch::{Kind, Tensor};
 
 use super::fault::Result;
 use super::position::Position;
-use sweep::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT, Order};
+use sweep::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT};
 use sweep::store;
 
 /// Changes when an old trainer could not go on from a new file, or the other way round.
@@ -25,9 +25,6 @@ const WEIGHTS_FORMAT: &str = "sweep weights 1";
 
 /// The entry of `__metadata__`. One, since their order is not kept.
 const HEADER: &str = "sweep";
-
-/// The checkpoint before the last, for when the last turns out to be damaged.
-const PREVIOUS_CHECKPOINT: &str = "previous.safetensors";
 
 /// Share of the time that writing checkpoints may take.
 const SHARE: f64 = 0.02;
@@ -93,8 +90,8 @@ impl Checkpoints {
                 Ok(None) => continue,
                 Ok(Some(file)) => match self.accept(file, expected) {
                     Ok(resumed) => {
-                        let from = resumed.position.epochs;
-                        let note = format!("{}; going on from {name}, {from} epochs done", refused.join("; "));
+                        let from = resumed.position.epochs();
+                        let note = format!("{}; going on from {name} after epoch {from}", refused.join("; "));
                         return (Some(resumed), (!refused.is_empty()).then_some(note));
                     }
                     Err(why) => why,

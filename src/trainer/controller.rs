@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
+use super::exit;
 use sweep::protocol::{FromTrainer, ToTrainer};
 use sweep::trial::Attempt;
 
@@ -84,8 +85,7 @@ impl Controller for Agent {
 }
 
 /// Ends the process at once, from any thread: none may outlive its controller. What matters is on the disk.
-#[allow(clippy::disallowed_methods)]
 fn leave(why: &str) -> ! {
     eprintln!("sweep-trainer ends: {why}");
-    std::process::exit(0)
+    exit::at_once()
 }

@@ -1,9 +1,10 @@
 //! The device that this process trains on.
 
 use clap::ValueEnum;
-use tch::{Cuda, Device};
+use tch::{Cuda, Device, Tensor};
 
 use super::cuda;
+use super::fault::Fault;
 
 /// The libtorch that tch 0.26 binds; its build script refuses another.
 pub const BACKEND: &str = "libtorch 2.13.0";
@@ -38,14 +39,22 @@ pub fn open(kind: Kind, threads: u16) -> Result<Device, String> {
         Kind::Cuda if Cuda::is_available() => {
             Cuda::cudnn_set_benchmark(true);
             // The context is made now, so that a GPU that is broken or full is known before it is given a trial.
-            let _ = tch::Tensor::f_zeros([1], (tch::Kind::Float, Device::Cuda(0)))
-                .map_err(|error| format!("the GPU takes no work: {}", super::fault::Fault::from(error)))?;
+            probe(Device::Cuda(0)).map_err(|fault| format!("the GPU takes no work: {fault}"))?;
             Ok(Device::Cuda(0))
         }
         Kind::Cuda => Err("libtorch sees no usable GPU: check `nvidia-smi`, that the driver is new enough for CUDA \
                            13, and CUDA_VISIBLE_DEVICES; or write `devices: {gpus: none}`"
             .into()),
     }
+}
+
+/// Whether the device does as it is told. After some errors CUDA refuses everything until the process is replaced.
+///
+/// # Errors
+/// What it says.
+pub fn probe(device: Device) -> Result<(), Fault> {
+    Tensor::f_ones([1], (tch::Kind::Float, device))?.f_double_value(&[0])?;
+    Ok(())
 }
 
 /// For people: `cpu, 2 threads`.

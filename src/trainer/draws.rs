@@ -37,8 +37,8 @@ impl Draws {
     /// Sets a share `rate` of the values to zero and scales the others up, so that the mean stays. `layer` is its
     /// index in the network.
     ///
-    /// On the CPU, masks come from our own generator, 16 bits a value, which is also several times as fast as
-    /// libtorch's: the share is exact to 1/65536, and the scale is the one for the exact share.
+    /// On the CPU, masks come from our own generator, 16 bits a value, which takes half of libtorch's time: the share
+    /// is exact to 1/65536, and the scale is the one for the exact share.
     pub fn dropout(self, xs: &Tensor, rate: f64, layer: usize) -> Result<Tensor, TchError> {
         if rate == 0.0 {
             return Ok(xs.shallow_clone());

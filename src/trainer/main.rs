@@ -7,6 +7,7 @@ mod cuda;
 mod device;
 mod draws;
 mod evaluation;
+mod exit;
 mod fault;
 mod network;
 mod optimizer;
@@ -20,6 +21,9 @@ use clap::Parser;
 use controller::{Agent, Controller};
 use sweep::error::Exit;
 use sweep::protocol::{self, FromTrainer};
+
+/// The exit code where the device cannot be used.
+const UNUSABLE: u8 = 3;
 
 /// Trains the trials of a sweep, one after the other, as told on stdin (JSON lines; see src/protocol.rs).
 #[derive(Parser)]
@@ -50,11 +54,13 @@ fn run(kind: device::Kind, threads: u16) -> std::io::Result<ExitCode> {
         Ok(device) => {
             let (device_name, backend) = (device::name(kind, threads), device::BACKEND.into());
             agent.say(FromTrainer::Ready { protocol: protocol::VERSION, device: device_name, backend });
-            session::serve(&mut agent, device)
+            let fault = session::serve(&mut agent, device);
+            eprintln!("error: the device takes no more work: {fault}");
+            Ok(ExitCode::from(UNUSABLE))
         }
         Err(reason) => {
             agent.say(FromTrainer::Unusable { reason });
-            Ok(ExitCode::from(3))
+            Ok(ExitCode::from(UNUSABLE))
         }
     }
 }

@@ -8,8 +8,8 @@ use sweep::trial::EpochMetrics;
 /// A trial between two batches.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Position {
-    /// Epochs finished.
-    pub epochs: u32,
+    /// What the finished epochs showed.
+    pub curve: Vec<EpochMetrics>,
     /// Steps done of the next.
     pub step: u64,
     /// Over these steps' pictures.
@@ -52,7 +52,7 @@ pub struct Patience {
 impl Position {
     /// Closes the epoch under way with what it showed. Says whether it is the best so far: the first with its value.
     pub fn finish_epoch(&mut self, metrics: &EpochMetrics, training: &Training) -> bool {
-        self.epochs = metrics.epoch;
+        self.curve.push(*metrics);
         (self.step, self.sums, self.seconds) = (0, Sums::default(), 0.0);
         let Some(value) = metrics.get(&training.metric.name) else { return false };
         let goal = training.metric.goal;
@@ -77,7 +77,12 @@ impl Position {
 
     /// The epoch to train next, from 1; `None` once all are done or patience is at its end.
     pub fn next_epoch(&self, training: &Training) -> Option<u32> {
-        (self.epochs < training.epochs && !self.out_of_patience(training)).then_some(self.epochs + 1)
+        (self.epochs() < training.epochs && !self.out_of_patience(training)).then_some(self.epochs() + 1)
+    }
+
+    /// Epochs finished.
+    pub fn epochs(&self) -> u32 {
+        self.curve.len() as u32
     }
 
     fn out_of_patience(&self, training: &Training) -> bool {
@@ -110,7 +115,7 @@ mod tests {
             let val_loss = Some(losses[epoch as usize - 1]);
             position.finish_epoch(&EpochMetrics { epoch, val_loss, ..EpochMetrics::default() }, &training);
         }
-        (position.epochs, position.best.unwrap())
+        (position.epochs(), position.best.unwrap())
     }
 
     #[test]

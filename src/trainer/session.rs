@@ -6,18 +6,24 @@ use tch::Device;
 
 use super::attempt;
 use super::controller::{Agent, Controller};
+use super::device;
 use super::fault::Fault;
 use super::pictures::Shelf;
 use sweep::protocol::{FromTrainer, Order, ToTrainer};
+use sweep::trial::Outcome;
 
-/// Trains whatever is ordered. Ends with the process.
-pub fn serve(agent: &mut Agent, device: Device) -> ! {
+/// Trains whatever is ordered, until stdin closes, which ends the process, or the device fails.
+pub fn serve(agent: &mut Agent, device: Device) -> Fault {
     let mut shelf = Shelf::new(device);
     loop {
         match agent.listen() {
             ToTrainer::Train(order) => {
                 let answer = answer(&order, device, &mut shelf, agent);
+                let failed = matches!(&answer, FromTrainer::Ended { outcome: Outcome::Failed { .. }, .. });
                 agent.say(answer);
+                if failed && let Err(fault) = device::probe(device) {
+                    return fault;
+                }
             }
             // Its trial ended while the message was on its way.
             ToTrainer::Pause { .. } => {}

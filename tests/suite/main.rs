@@ -8,4 +8,6 @@ mod plan;
 #[cfg(feature = "torch")]
 mod running;
 mod surface;
+#[cfg(feature = "torch")]
+mod trainer;
 mod world;
