@@ -10,7 +10,8 @@ use crate::agent::{self, SlotDevice, gpu};
 use crate::engine::{self, Setup};
 use crate::error::{Error, Exit, Result};
 use crate::history::History;
-use crate::progress::{self, Screen, describe};
+use crate::progress::{self, Screen};
+use crate::report::words;
 use crate::spec::{Devices, Gpus, Spec};
 use crate::store::{Journal, Layout, Lock};
 
@@ -143,7 +144,7 @@ fn summary(history: &History, spec: &Spec, layout: &Layout, surroundings: &Surro
         if let Some(accuracy) = best.val_accuracy.filter(|_| spec.metric.name != "val_accuracy") {
             text += &format!(", val_accuracy {accuracy:.4}");
         }
-        text += &format!(" in epoch {}: {}", best.epoch, describe(&trial.settings));
+        text += &format!(" in epoch {}: {}", best.epoch, words::settings(&trial.settings));
     }
     text += &format!("\nReport: {}", folder.join("report.html").display());
     if !history.complete {

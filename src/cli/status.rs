@@ -10,6 +10,7 @@ use super::output;
 use super::surroundings::Surroundings;
 use crate::error::{Exit, Result};
 use crate::history::{History, Status, TrialRecord};
+use crate::progress::seconds_left;
 use crate::report::ranking::{Counts, Place, Ranking};
 use crate::report::words;
 use crate::search::Search;
@@ -193,31 +194,6 @@ fn failures(failed: Vec<(&TrialRecord, String)>) -> String {
         let _ = writeln!(text, "  … and {} before", failed.len() - SHOWN);
     }
     text
-}
-
-/// The time that what is left will take: epochs still to be trained, times the mean seconds of an epoch, by slots.
-/// `None` before anything was measured, or where the search has no end.
-fn seconds_left(history: &History, total: Option<u64>, planned: impl Fn(&TrialRecord) -> Option<u32>) -> Option<f64> {
-    let well = |trial: &&TrialRecord| trial.outcome().is_some_and(|outcome| outcome.error().is_none());
-    let ended: Vec<&TrialRecord> = history.trials.iter().filter(well).collect();
-    let seconds = |trials: &[&TrialRecord]| {
-        mean(trials.iter().flat_map(|trial| trial.curve.iter().filter_map(|epoch| epoch.seconds)))
-    };
-    let epoch = seconds(&ended).or_else(|| seconds(&history.trials.iter().collect::<Vec<_>>()))?;
-    let length = mean(ended.iter().map(|trial| trial.curve.len() as f64))
-        .or_else(|| history.trials.iter().find_map(&planned).map(f64::from))?;
-    let started = history.trials.len() as u64;
-    let begun = history.trials.iter().filter(|trial| trial.outcome().is_none());
-    let lengths = begun.map(|trial| (length - trial.curve.len() as f64).max(0.0));
-    let fresh = total?.saturating_sub(started);
-    let (count, epochs) = lengths.fold((fresh, fresh as f64 * length), |(count, sum), more| (count + 1, sum + more));
-    let slots = (history.slots.len() as u64).clamp(1, count.max(1));
-    Some(epochs * epoch / slots as f64)
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (count, sum) = values.fold((0_u32, 0.0), |(count, sum), value| (count + 1, sum + value));
-    (count > 0).then(|| sum / f64::from(count))
 }
 
 #[cfg(test)]

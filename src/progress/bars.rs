@@ -1,11 +1,10 @@
 //! Bars for a person: the sweep with its time left, and a line for each running trial.
 
-use std::time::Duration;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
-
-use super::{Work, describe, time_left};
-use crate::history::Status;
+use super::seconds_left;
+use crate::history::{Status, TrialRecord};
+use crate::report::words;
 use crate::schedule::{Scheduler, Slot, State};
 use crate::spec::Spec;
 
@@ -66,10 +65,9 @@ impl Bars {
             let value = epoch.get(&spec.metric.name).unwrap_or(f64::NAN);
             text += &format!(", best {} {value:.4} (trial {})", spec.metric.name, trial.id);
         }
-        let slots = scheduler.slots().iter().filter(|slot| slot.attempt().is_some()).count();
-        let epochs = history.trials.last().map_or(1.0, |trial| epochs_of(spec, &trial.settings) as f64);
-        if let Some(left) = time_left(history, Work { total: scheduler.total(), slots, epochs }) {
-            text += &format!(", {} left", HumanDuration(left.max(Duration::from_secs(1))));
+        let planned = |trial: &TrialRecord| Some(epochs_of(spec, &trial.settings));
+        if let Some(seconds) = seconds_left(history, scheduler.total(), planned) {
+            text += &format!(", {} left", words::duration(seconds));
         }
         self.sweep.set_message(text);
         self.sweep.tick();
@@ -110,7 +108,7 @@ fn draw_slot(bar: &ProgressBar, slot: &Slot, scheduler: &Scheduler, spec: &Spec)
                     }
                 }
             }
-            text + "  " + &describe(&trial.settings)
+            text + "  " + &words::settings(&trial.settings)
         }
     };
     bar.set_message(text);

@@ -1,44 +1,32 @@
 //! How long the rest of a sweep will take.
 
-use std::time::Duration;
+use crate::history::{History, TrialRecord};
 
-use crate::history::{History, Status};
-
-/// What is known of a sweep's work beforehand.
-#[derive(Debug, Clone, Copy)]
-pub struct Work {
-    /// Trials in all; `None`: no end.
-    pub total: Option<u64>,
-    /// Trials that run at a time.
-    pub slots: usize,
-    /// Epochs of a trial that is not stopped early, on average.
-    pub epochs: f64,
+/// The time that what is left will take: epochs still to be trained, times the mean seconds of an epoch, by slots.
+/// `None` before anything was measured, or where the search has no end. `planned`: the epochs that a trial is to have.
+pub fn seconds_left(
+    history: &History,
+    total: Option<u64>,
+    planned: impl Fn(&TrialRecord) -> Option<u32>,
+) -> Option<f64> {
+    let well = |trial: &&TrialRecord| trial.outcome().is_some_and(|outcome| outcome.error().is_none());
+    let ended: Vec<&TrialRecord> = history.trials.iter().filter(well).collect();
+    let seconds = |trials: &[&TrialRecord]| {
+        mean(trials.iter().flat_map(|trial| trial.curve.iter().filter_map(|epoch| epoch.seconds)))
+    };
+    let epoch = seconds(&ended).or_else(|| seconds(&history.trials.iter().collect::<Vec<_>>()))?;
+    let length = mean(ended.iter().map(|trial| trial.curve.len() as f64))
+        .or_else(|| history.trials.iter().find_map(&planned).map(f64::from))?;
+    let started = history.trials.len() as u64;
+    let begun = history.trials.iter().filter(|trial| trial.outcome().is_none());
+    let lengths = begun.map(|trial| (length - trial.curve.len() as f64).max(0.0));
+    let fresh = total?.saturating_sub(started);
+    let (count, epochs) = lengths.fold((fresh, fresh as f64 * length), |(count, sum), more| (count + 1, sum + more));
+    let slots = (history.slots.len() as u64).clamp(1, count.max(1));
+    Some(epochs * epoch / slots as f64)
 }
 
-/// An estimate from the epochs seen so far: their mean duration, and the share of its epochs that an ended trial took.
-/// `None` before the first epoch, or where there is no end.
-pub fn time_left(history: &History, work: Work) -> Option<Duration> {
-    let total = work.total?;
-    let (mut seen, mut seconds) = (0_u64, 0.0);
-    let (mut ended, mut ended_epochs, mut begun) = (0_u64, 0_u64, 0_u64);
-    for trial in &history.trials {
-        for epoch in &trial.curve {
-            seen += 1;
-            seconds += epoch.seconds.unwrap_or(0.0);
-        }
-        match trial.status {
-            Status::Ended(_) => {
-                ended += 1;
-                ended_epochs += trial.curve.len() as u64;
-            }
-            _ => begun += trial.curve.len() as u64,
-        }
-    }
-    if seen == 0 {
-        return None;
-    }
-    let a_trial = if ended > 0 { ended_epochs as f64 / ended as f64 } else { work.epochs };
-    let left = ((total.saturating_sub(ended)) as f64 * a_trial - begun as f64).max(0.0);
-    let lanes = (work.slots as u64).clamp(1, total.saturating_sub(ended).max(1));
-    Duration::try_from_secs_f64(left * seconds / seen as f64 / lanes as f64).ok()
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (count, sum) = values.fold((0_u32, 0.0), |(count, sum), value| (count + 1, sum + value));
+    (count > 0).then(|| sum / f64::from(count))
 }

@@ -1,9 +1,10 @@
 //! What is worth a line of text.
 
 use crate::history::Entry;
+use crate::report::words;
 use crate::schedule::{Scheduler, State};
 use crate::spec::Spec;
-use crate::trial::{Attempt, Settings, TrialId};
+use crate::trial::{Attempt, TrialId};
 
 /// An epoch that took longer than this many seconds is worth a line of its own.
 const LONG_EPOCH: f64 = 10.0;
@@ -16,12 +17,6 @@ pub fn given_up(scheduler: &Scheduler) -> impl Iterator<Item = String> {
     })
 }
 
-/// `learning_rate 0.001, dropout 0.4`
-pub fn describe(settings: &Settings) -> String {
-    let value = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    settings.iter().map(|(name, v)| format!("{name} {}", value(v))).collect::<Vec<_>>().join(", ")
-}
-
 /// What an entry has to say to a person, if it is worth a line.
 pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String> {
     let history = scheduler.history();
@@ -31,7 +26,7 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
     };
     match entry {
         Entry::Started { attempt: Attempt { trial, number }, slot, .. } => {
-            let settings = describe(&history.trial(*trial)?.settings);
+            let settings = words::settings(&history.trial(*trial)?.settings);
             let again = if *number > 1 { format!(", attempt {number}") } else { String::new() };
             Some(format!("{} on {slot}{again}: {settings}", of_total(*trial)))
         }

@@ -12,8 +12,7 @@ use crate::spec::Spec;
 
 use bars::Bars;
 
-pub use estimate::{Work, time_left};
-pub use lines::describe;
+pub use estimate::seconds_left;
 
 /// How progress is shown.
 #[derive(Debug)]
