@@ -7,6 +7,7 @@ pub mod history;
 pub mod protocol;
 pub mod random;
 pub mod recipe;
+pub mod report;
 pub mod schedule;
 pub mod spec;
 pub mod store;

@@ -1,0 +1,62 @@
+//! Low ceiling: validation stops improving far below what should be possible, and overfitting does not explain it,
+//! since training itself is poor at that moment or other trials reach much more.
+
+use super::finding::Unit;
+use super::still_improving;
+use super::view::{OTHERS_REACH_MORE, View, unit, word};
+use super::{Advice, Finding, Name, Severity, underfit};
+
+/// Training skill, from chance (0) to perfect (1), below which the ceiling is severely low.
+const SEVERE_SKILL: f64 = 0.4;
+
+/// By training at the epoch at which validation was best, and by other trials.
+pub fn find(view: &View) -> Option<Finding> {
+    let watched = view.watched()?;
+    if still_improving::find(view).is_some() {
+        return None;
+    }
+    let peak = view.best_epoch()?;
+    let ceiling = watched.best_level();
+    let others = view.context.others.and_then(|others| others.val_accuracy);
+    let behind = view.val_accuracy.as_ref().zip(others).map(|(_, others)| others - ceiling);
+    let behind = behind.filter(|behind| *behind >= OTHERS_REACH_MORE);
+    // Training that ends poor and flat is `underfit`'s matter.
+    let poor = view.poor_training(peak).filter(|_| underfit::find(view).is_none());
+    let ceiling_text = format!("Validation {} stops at {}", word(watched), unit(watched).text(ceiling));
+    let advice = [Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::KnownNetwork];
+    match (poor, behind) {
+        (Some(poor), behind) => {
+            let severity = if view.skill(&poor) < SEVERE_SKILL { Severity::Severe } else { Severity::Clear };
+            let beside = match others.filter(|_| behind.is_some()) {
+                Some(others) => format!("; another trial reached {}", Unit::Accuracy.text(others)),
+                None => String::new(),
+            };
+            let headline = format!(
+                "{ceiling_text}, and when validation was at its best (epoch {peak}) {} itself was only {}{beside}. \
+                 The network had hardly learnt what it was shown, so something before overfitting is wrong.",
+                poor.what,
+                poor.text(),
+            );
+            Some(
+                Finding::new(Name::LowCeiling, severity, headline)
+                    .evidence(format!("best validation {}", word(watched)), unit(watched), ceiling)
+                    .evidence("epoch of the validation's best", Unit::Epoch, f64::from(peak))
+                    .evidence(format!("{} at that epoch", poor.what), poor.unit, poor.value)
+                    .evidence("validation accuracy of the best other trial", Unit::Accuracy, others)
+                    .advice(advice)
+                    .advice([Advice::NoMoreDropout]),
+            )
+        }
+        (None, Some(behind)) => {
+            let others = ceiling + behind;
+            let headline = format!("{ceiling_text}, where another trial reached {}.", Unit::Accuracy.text(others));
+            Some(
+                Finding::new(Name::LowCeiling, Severity::scale(behind, [OTHERS_REACH_MORE, 0.3]), headline)
+                    .evidence("best validation accuracy", Unit::Accuracy, ceiling)
+                    .evidence("validation accuracy of the best other trial", Unit::Accuracy, others)
+                    .advice([Advice::KnownNetwork]),
+            )
+        }
+        (None, None) => None,
+    }
+}

@@ -1,0 +1,3 @@
+//! What came of a sweep.
+
+pub mod fit;
