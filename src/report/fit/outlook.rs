@@ -7,8 +7,8 @@
 use super::series::Series;
 use crate::trial::Goal;
 
-/// A curve fits about as well as the best if its squared residuals are at most (1 + this / degrees of freedom) times
-/// as large: the 95 % point of χ² with one degree of freedom.
+/// A curve fits about as well as the best if its squared residuals are larger by at most this times the noise's
+/// variance: the 95 % point of χ² with one degree of freedom.
 const CHI_SQUARED_95: f64 = 3.84;
 /// Fewer points in the later two thirds cannot be extrapolated.
 const LEAST_POINTS: usize = 6;
@@ -19,7 +19,9 @@ const HORIZON: f64 = 1.5;
 /// Exponents of the power, by the epoch.
 const POWERS: [f64; 12] = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.3, 1.7, 2.2];
 /// Time constants of the exponential, as shares of the epochs fitted.
-const TIMES: [f64; 10] = [0.08, 0.12, 0.18, 0.25, 0.35, 0.5, 0.7, 1.0, 1.5, 2.5];
+const TIMES: [f64; 12] = [0.08, 0.12, 0.18, 0.25, 0.35, 0.5, 0.7, 1.0, 1.5, 2.5, 4.0, 8.0];
+/// Values farther from the smooth course than so many standard deviations are replaced by it.
+const ODD_SIGMAS: f64 = 4.0;
 
 /// A metric that still improves, and where it would go.
 #[derive(Debug, Clone, Copy)]
@@ -43,8 +45,11 @@ impl Outlook {
         }
         let from = (series.len() / 3).min(series.len().saturating_sub(LEAST_POINTS));
         let (first, last) = (f64::from(*series.epochs.get(from)?), f64::from(*series.epochs.last()?));
-        let points: Vec<(f64, f64)> =
-            (from..series.len()).map(|at| (f64::from(series.epochs[at]), series.smooth[at])).collect();
+        let tame = |at: usize| {
+            let odd = (series.values[at] - series.smooth[at]).abs() > ODD_SIGMAS * series.noise;
+            if odd { series.smooth[at] } else { series.values[at] }
+        };
+        let points: Vec<(f64, f64)> = (from..series.len()).map(|at| (f64::from(series.epochs[at]), tame(at))).collect();
         if points.len() < LEAST_POINTS || last <= first {
             return None;
         }
@@ -54,10 +59,8 @@ impl Outlook {
         let fits: Vec<Fit> =
             powers.into_iter().chain(times).filter_map(|basis| Fit::new(basis, &points, series, until)).collect();
         let best = fits.iter().min_by(|a, b| a.squares.total_cmp(&b.squares))?;
-        // Residuals of a smooth course are small; those of single values decide what can be told apart.
-        let freedom = (points.len() - 3) as f64;
-        let noise = (series.level_error().powi(2) * freedom).max(best.squares);
-        let likely = fits.iter().filter(|fit| fit.squares <= best.squares + noise * CHI_SQUARED_95 / freedom);
+        let variance = series.noise.powi(2).max(best.squares / (points.len() - 3) as f64);
+        let likely = fits.iter().filter(|fit| fit.squares <= best.squares + CHI_SQUARED_95 * variance);
         let forecasts: Vec<f64> = likely.map(|fit| fit.forecast).collect();
         let error = 2.0 * series.level_error();
         let least = forecasts.iter().copied().fold(f64::INFINITY, f64::min) - error;

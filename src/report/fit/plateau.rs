@@ -25,7 +25,7 @@ pub fn find(view: &View) -> Option<Finding> {
     let band = band.max(2.0 * series.level_error());
     let inside = series.smooth.iter().rev().take_while(|value| (*value - end).abs() <= band).count();
     let since = *series.epochs.get(series.len() - inside)?;
-    let length = view.last - since + 1;
+    let length = (view.last - since).saturating_add(1);
     let long = length >= LEAST_EPOCHS && f64::from(length) >= LEAST_SHARE * f64::from(view.last);
     // A few far points, or a forecast of more, are no plateau.
     if !long || inside < 5 || still_improving::find(view).is_some() {

@@ -4,6 +4,8 @@ use crate::trial::Goal;
 
 /// Fewer values tell nothing of their noise.
 const NOISE_FROM: usize = 7;
+/// It is measured over the later half, or over so many values if that is more.
+const NOISE_OVER: usize = 14;
 /// The noise assumed then, as a share of the value: validation losses of published curves move by 1 to 3 % from epoch
 /// to epoch.
 const ASSUMED_NOISE: f64 = 0.03;
@@ -80,8 +82,7 @@ impl Series {
 
     /// Standard error of a median over [`Series::window`] values.
     pub fn level_error(&self) -> f64 {
-        let window = self.window() as f64;
-        self.noise * if window > 1.0 { MEDIAN_ERROR / window.sqrt() } else { 1.0 }
+        median_error(self.noise, self.window())
     }
 
     /// How much better `a` is than `b`.
@@ -137,14 +138,14 @@ impl Series {
         Some(Trend { gain: self.gain(median(&mut slopes), 0.0), error: self.noise / spread, span })
     }
 
-    /// From how far each value of the later half lies off the line between its neighbours: the course itself hardly
+    /// From how far each value lies off the line between its neighbours: the course itself hardly
     /// enters, and the median of deviations leaves odd epochs out.
     fn measure_noise(&self) -> f64 {
         let Some(last) = self.values.last() else { return 0.0 };
         if self.len() < NOISE_FROM {
             return ASSUMED_NOISE * last.abs();
         }
-        let from = (self.len() / 2).min(self.len() - NOISE_FROM);
+        let from = (self.len() / 2).min(self.len().saturating_sub(NOISE_OVER));
         let mut deviations: Vec<f64> = (from + 1..self.len() - 1)
             .map(|at| {
                 let [a, b, c] = [at - 1, at, at + 1].map(|at| f64::from(self.epochs[at]));
@@ -155,6 +156,11 @@ impl Series {
             .collect();
         (MAD_TO_SIGMA * median(&mut deviations)).max(LEAST_NOISE * last.abs())
     }
+}
+
+/// Standard error of the median of so many values with this standard deviation.
+pub fn median_error(noise: f64, count: usize) -> f64 {
+    if count > 1 { noise * MEDIAN_ERROR / (count as f64).sqrt() } else { noise }
 }
 
 /// The middle value, or the mean of the two in the middle.

@@ -1,9 +1,10 @@
 //! Stuck: the network answers as by chance, from the first epoch to the last.
 
 use super::finding::Unit;
-use super::series::Series;
+use super::series::{Series, median, median_error};
 use super::view::View;
 use super::{Advice, Finding, Name, Severity};
+use crate::trial::Goal;
 
 /// Fewer epochs may be a slow start.
 const LEAST_EPOCHS: usize = 3;
@@ -14,8 +15,8 @@ const LEARNT_ACCURACY: f64 = 0.03;
 /// Where the classes are not known: an even answer among n has the loss ln(n) and the accuracy 1/n, so that
 /// accuracy times exp(loss) is 1, within this.
 const EVEN_ANSWER: f64 = 0.12;
-/// The best of a hundred levels lies about so many standard errors above their mean.
-const LUCK_SIGMAS: f64 = 2.5;
+/// The best of a few noisy levels is good by luck, by up to so many standard errors.
+const LUCK_SIGMAS: f64 = 3.0;
 
 /// Compares the best of the curve with chance.
 pub fn find(view: &View) -> Option<Finding> {
@@ -32,12 +33,12 @@ pub fn find(view: &View) -> Option<Finding> {
         (None, Some(loss), Some(accuracy)) if (accuracy * loss.exp() - 1.0).abs() <= EVEN_ANSWER => loss.exp().round(),
         _ => return None,
     };
-    // The best of many noisy levels is good by luck.
-    let luck = |series: &Series| LUCK_SIGMAS * series.level_error();
-    let learnt_loss = loss.is_some_and(|loss| loss.best_level() + luck(loss) < LEARNT_LOSS * classes.ln());
-    let learnt_accuracy =
-        accuracy.is_some_and(|accuracy| accuracy.best_level() - luck(accuracy) > 1.0 / classes + LEARNT_ACCURACY);
-    if classes < 2.0 || learnt_loss || learnt_accuracy {
+    let learnt_loss = |loss: f64| loss < LEARNT_LOSS * classes.ln();
+    let learnt_accuracy = |accuracy: f64| accuracy > 1.0 / classes + LEARNT_ACCURACY;
+    if classes < 2.0
+        || loss.is_some_and(|loss| levels(loss).into_iter().any(learnt_loss))
+        || accuracy.is_some_and(|accuracy| levels(accuracy).into_iter().any(learnt_accuracy))
+    {
         return None;
     }
     let measured = [
@@ -60,4 +61,15 @@ pub fn find(view: &View) -> Option<Finding> {
             .advice([Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::LowerLearningRate])
             .advice([Advice::DefaultAdam, Advice::BatchNorm]),
     )
+}
+
+/// The level of each third of the curve, and at its end, each made worse by what may be luck.
+fn levels(series: &Series) -> Vec<f64> {
+    let luck = |error: f64| match series.goal {
+        Goal::Minimize => LUCK_SIGMAS * error,
+        Goal::Maximize => -LUCK_SIGMAS * error,
+    };
+    let thirds = series.values.chunks(series.len().div_ceil(3));
+    let levels = thirds.map(|third| median(&mut third.to_vec()) + luck(median_error(series.noise, third.len())));
+    levels.chain([series.end() + luck(series.level_error())]).collect()
 }
