@@ -191,6 +191,8 @@ pub struct History {
     pub began_at: f64,
     /// Unix seconds at which the newest controller took over.
     pub run_at: f64,
+    /// The slots that the newest controller found, by name.
+    pub slots: Vec<String>,
     /// The trials that were started, in the order of their numbers, which have no gap.
     pub trials: Vec<TrialRecord>,
     /// Whether the newest controller left in an orderly way with nothing left to do.
@@ -228,8 +230,9 @@ impl History {
                 }
                 (self.name, self.began_at, self.base) = (name.clone(), *at, base.clone());
             }
-            Entry::Run { at, .. } => {
+            Entry::Run { at, slots, .. } => {
                 self.run_at = *at;
+                self.slots = slots.clone();
                 self.complete = false;
                 // Whoever was running is not any more: there is one controller a sweep.
                 for trial in self.trials.iter_mut().filter(|trial| trial.status == Status::Running) {

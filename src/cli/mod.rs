@@ -1,6 +1,9 @@
 //! The command line: what was typed, made into what is meant. One file a subcommand.
 
+pub mod opened;
+pub mod output;
 mod plan;
+mod plot;
 mod report;
 mod show;
 mod status;

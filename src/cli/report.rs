@@ -1,10 +1,48 @@
-//!
+//! `sweep report`: everything that derives from the journal, made again.
+
+use std::path::PathBuf;
+
+use super::opened::Opened;
+use super::output;
 use super::surroundings::Surroundings;
 use crate::error::{Exit, Result};
+use crate::{report, store};
 
+/// What was typed.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:
+  sweep report results/quickstart            make report.html, report.md, charts and CSV files again
+  xdg-open results/quickstart/report.html    read the report")]
+pub struct Args {
+    /// The sweep's folder, such as results/quickstart
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+}
 
-pub fn run(_args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
+/// Makes the report again and says what was written.
+///
+/// # Errors
+/// Where there is no sweep, or its folder cannot be written.
+pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
+    let Opened { layout, spec, history, .. } = Opened::new(&args.folder)?;
+    let running = store::held(&layout);
+    match running {
+        // The process that runs it appends to the tables.
+        true => report::pages(&layout, &spec, &history)?,
+        false => report::write(&layout, &spec, &history)?,
+    }
+    let mut said = vec![format!("wrote {}", layout.report_html().display())];
+    said.push(format!("      {}", layout.report_md().display()));
+    if running {
+        said.push("      (the sweep is running: trials.csv and epochs.csv are kept up to date by it)".into());
+    } else {
+        said.extend([layout.trials_csv(), layout.epochs_csv()].map(|path| format!("      {}", path.display())));
+    }
+    said.push(format!("      {}/validation.svg, .png", layout.charts().display()));
+    if !history.trials.is_empty() {
+        let folder = layout.root().join("trials");
+        said.push(format!("      {}/*/curves.svg, .png ({} trials)", folder.display(), history.trials.len()));
+    }
+    output::print(&said.join("\n"))?;
     Ok(Exit::Success)
 }

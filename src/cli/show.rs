@@ -1,10 +1,198 @@
-//!
+//! `sweep show`: one trial.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::opened::Opened;
+use super::output;
+use super::plot::{Series, plot};
 use super::surroundings::Surroundings;
-use crate::error::{Exit, Result};
+use crate::error::{Error, Exit, Result};
+use crate::history::{Status, TrialRecord};
+use crate::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT};
+use crate::report::words;
+use crate::store;
+use crate::trial::{EpochMetrics, METRICS, TrialId};
 
+/// What was typed.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:
+  sweep show results/quickstart 3
+  sweep show results/quickstart 3 --json | jq .best")]
+pub struct Args {
+    /// The sweep's folder, such as results/quickstart
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// The trial's number
+    #[arg(value_name = "TRIAL")]
+    trial: u64,
+    /// Print one JSON object, with the whole curve
+    #[arg(long)]
+    json: bool,
+}
 
-pub fn run(_args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
+/// Prints what is known of a trial.
+///
+/// # Errors
+/// Where there is no sweep, or the trial was never started.
+pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+    let mut opened = Opened::new(&args.folder)?;
+    let started = opened.history.trials.len();
+    let index = usize::try_from(args.trial).ok().and_then(|number| number.checked_sub(1)).filter(|at| *at < started);
+    let Some(index) = index else {
+        let error =
+            Error::new(Exit::Usage, format!("trial {} of {} was not started", args.trial, args.folder.display()));
+        return Err(match started {
+            0 => error.hint("no trial was started yet"),
+            _ => error.hint(format!("trials 1 to {started} were")),
+        });
+    };
+    let trial = opened.history.trials.swap_remove(index);
+    let trial = match (&trial.status, store::held(&opened.layout)) {
+        (Status::Running, false) => TrialRecord { status: Status::Waiting, ..trial },
+        _ => trial,
+    };
+    match args.json {
+        true => output::print_json(&json(&opened, &trial))?,
+        false => output::print(&text(&opened, &trial, surroundings.color))?,
+    }
     Ok(Exit::Success)
+}
+
+fn text(opened: &Opened, trial: &TrialRecord, color: bool) -> String {
+    let mut text =
+        format!("Trial {} of {}: {}\n\n", trial.id, words::clean(&opened.history.name), words::status(trial));
+    let mut say = |name: &str, value: String| {
+        let _ = writeln!(text, "  {name:<10} {value}");
+    };
+    if let Some(error) = trial.outcome().and_then(|outcome| outcome.error()) {
+        say("error", words::clean(&error));
+    }
+    for (number, (name, value)) in trial.settings.iter().enumerate() {
+        let label = if number == 0 { "settings" } else { "" };
+        say(label, format!("{} {}", words::clean(name), words::setting(value)));
+    }
+    say("attempts", attempts(trial));
+    if let Some(parameters) = trial.parameters {
+        say("weights", words::count(parameters));
+    }
+    if let (Some(train), Some(validation)) = (trial.train_examples, trial.validation_examples) {
+        say("pictures", format!("{} to train, {} to validate", words::count(train), words::count(validation)));
+    }
+    let place = format!("on {}", words::clean(&trial.slot));
+    say("time", trial.ended_at.map_or(place.clone(), |_| format!("{} {place}", words::duration(trial.seconds))));
+    let curve = |name: &'static str, metric: &str, color| {
+        let points = trial.curve.iter().filter_map(|epoch| Some((epoch.epoch, epoch.get(metric)?)));
+        Series { name, color, points: points.collect() }
+    };
+    let curves = [curve("training", "train_eval_loss", 34), curve("validation", "val_loss", 33)];
+    let drawn = plot(&curves, color);
+    if !drawn.is_empty() {
+        let _ = write!(text, "\n       loss\n{drawn}");
+    }
+    text + &metrics(opened, trial) + &files(opened, trial)
+}
+
+/// How often it was tried, and what became of it.
+fn attempts(trial: &TrialRecord) -> String {
+    let mut said = trial.attempts.to_string();
+    if trial.faults > 0 {
+        let _ = write!(said, ", {} lost to faults", trial.faults);
+    }
+    if let Some(fault) = &trial.last_fault {
+        let _ = write!(said, "; last fault: {}", words::clean(fault));
+    }
+    said
+}
+
+/// All metrics at the best and at the last epoch.
+fn metrics(opened: &Opened, trial: &TrialRecord) -> String {
+    let Some(last) = trial.curve.last() else { return "\n  no epoch was completed\n".into() };
+    let best = opened.spec.metric.best(&trial.curve);
+    let head = best.map_or("–".to_owned(), |best| format!("best, epoch {}", best.epoch));
+    let mut text = format!("\n  {:<22}{head:>16}{:>18}\n", "", format!("last, epoch {}", last.epoch));
+    let mut line = |name: &str, said: &dyn Fn(&EpochMetrics) -> String| {
+        let best = best.map_or("–".into(), said);
+        let _ = writeln!(text, "  {name:<22}{best:>16}{:>18}", said(last));
+    };
+    for name in METRICS {
+        line(name, &|epoch| words::value(name, epoch.get(name)));
+    }
+    line("loss_gap", &|epoch| words::loss_gap(epoch.loss_gap()));
+    line("accuracy_gap, points", &|epoch| words::accuracy_gap(epoch.accuracy_gap()));
+    text
+}
+
+/// The files that there are.
+fn files(opened: &Opened, trial: &TrialRecord) -> String {
+    let files = existing(opened, trial.id);
+    match files.is_empty() {
+        true => String::new(),
+        false => {
+            let lines = files.iter().map(|file| format!("  {}\n", file.display()));
+            format!("\n{}", lines.collect::<String>())
+        }
+    }
+}
+
+fn existing(opened: &Opened, trial: TrialId) -> Vec<PathBuf> {
+    let folder = opened.layout.trial(trial);
+    let names = ["curves.svg", "curves.png", BEST_WEIGHTS, LAST_CHECKPOINT];
+    let mut files: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
+    files.push(opened.layout.trainer_log(trial));
+    files.retain(|file| file.exists());
+    files
+}
+
+fn json(opened: &Opened, trial: &TrialRecord) -> Value {
+    json!({
+        "trial": trial.id,
+        "status": trial.status.name(),
+        "error": trial.outcome().and_then(|outcome| outcome.error()),
+        "settings": trial.settings,
+        "attempts": trial.attempts,
+        "faults": trial.faults,
+        "last_fault": trial.last_fault,
+        "slot": trial.slot,
+        "seconds": trial.ended_at.map(|_| trial.seconds),
+        "parameters": trial.parameters,
+        "train_examples": trial.train_examples,
+        "validation_examples": trial.validation_examples,
+        "best": opened.spec.metric.best(&trial.curve),
+        "last": trial.curve.last(),
+        "curve": trial.curve,
+        "files": existing(opened, trial.id),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{self, sample};
+
+    #[test]
+    fn a_trial_as_it_is_shown() {
+        let results = tempfile::tempdir().unwrap();
+        let layout = sample::write(&results.path().join("sample"), &sample::entries());
+        let opened = Opened::new(layout.root()).unwrap();
+        report::trial_chart(&layout, &opened.spec, &opened.history.trials[1]).unwrap();
+        let shown = text(&opened, &opened.history.trials[1], false);
+        insta::assert_snapshot!(shown.replace(&layout.root().display().to_string(), "DIR"));
+        let json = json(&opened, &opened.history.trials[4]);
+        assert_eq!((&json["status"], &json["curve"][2]["epoch"]), (&json!("diverged"), &json!(3)));
+        assert!(text(&opened, &opened.history.trials[5], true).contains("no epoch was completed"));
+    }
+
+    #[test]
+    fn nothing_in_a_trial_reaches_the_terminal_as_a_command() {
+        let history = sample::hostile();
+        let results = tempfile::tempdir().unwrap();
+        let layout = sample::write(&results.path().join("sample"), &sample::entries());
+        let opened = Opened { history: history.clone(), ..Opened::new(layout.root()).unwrap() };
+        for trial in &history.trials {
+            assert!(!text(&opened, trial, false).contains('\u{1b}'));
+        }
+    }
 }

@@ -1,10 +1,275 @@
-//!
+//! `sweep status`: where a sweep stands, also while another process runs it.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::opened::Opened;
+use super::output;
 use super::surroundings::Surroundings;
 use crate::error::{Exit, Result};
+use crate::history::{History, Status, TrialRecord};
+use crate::report::ranking::{Counts, Place, Ranking};
+use crate::report::words;
+use crate::search::Search;
+use crate::spec::Spec;
+use crate::store;
 
+/// What was typed.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:
+  sweep status results/quickstart
+  watch sweep status results/quickstart
+  sweep status results/quickstart --json | jq .best.settings")]
+pub struct Args {
+    /// The sweep's folder, such as results/quickstart
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
 
-pub fn run(_args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
+/// Prints where the sweep stands.
+///
+/// # Errors
+/// Where there is no sweep.
+pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
+    let mut opened = Opened::new(&args.folder)?;
+    let held = store::held(&opened.layout);
+    if !held {
+        // Whatever ran when its controller went away does not run any more.
+        for trial in opened.history.trials.iter_mut().filter(|trial| trial.status == Status::Running) {
+            trial.status = Status::Waiting;
+        }
+    }
+    let total = Search::new(&opened.spec).len();
+    let standing = Standing::new(&opened.spec, &opened.history, total, held);
+    match args.json {
+        true => output::print_json(&standing.json(&opened))?,
+        false => output::print(&standing.text(&opened))?,
+    }
     Ok(Exit::Success)
+}
+
+/// Where a sweep stands.
+struct Standing<'a> {
+    state: &'static str,
+    counts: Counts,
+    /// All trials of the search; `None` where it has no end.
+    total: Option<u64>,
+    best: Option<Place<'a>>,
+    seconds_left: Option<f64>,
+}
+
+impl<'a> Standing<'a> {
+    fn new(spec: &Spec, history: &'a History, total: Option<u64>, held: bool) -> Standing<'a> {
+        let counts = Counts::new(history);
+        let state = match (held, history.complete || total == Some(counts.ended())) {
+            (true, _) => "running",
+            (false, true) => "complete",
+            (false, false) => "interrupted",
+        };
+        let best = Ranking::new(history, &spec.metric).placed.into_iter().next();
+        let planned = |trial: &TrialRecord| spec.recipe(&trial.settings).ok().map(|recipe| recipe.training.epochs);
+        Standing { state, counts, total, best, seconds_left: seconds_left(history, total, planned) }
+    }
+
+    fn not_started(&self) -> Option<u64> {
+        let started = self.counts.ended() + self.counts.running + self.counts.waiting;
+        self.total.map(|total| total.saturating_sub(started))
+    }
+
+    fn text(&self, Opened { layout, spec, history, .. }: &Opened) -> String {
+        let mut text = format!("{} is {}", words::clean(&history.name), self.state);
+        if self.state == "interrupted" {
+            let _ = write!(text, "; go on with: sweep resume {}", layout.root().display());
+        }
+        let ended = words::count(self.counts.ended());
+        let _ = match self.total {
+            Some(total) => write!(text, "\n\n  trials     {ended} of {} ended: ", words::count(total)),
+            None => write!(text, "\n\n  trials     {ended} ended of a search without end: "),
+        };
+        text += &self.counts.sentence();
+        if let Some(count) = self.not_started().filter(|&count| count > 0) {
+            let _ = write!(text, ", {} not yet started", words::count(count));
+        }
+        if let Some(seconds) = self.seconds_left.filter(|_| self.state != "complete") {
+            let when = if self.state == "running" { "time left " } else { "would take" };
+            let _ = write!(text, "\n  {when} about {}", words::duration(seconds));
+        }
+        if let Some(best) = &self.best {
+            let value = words::value(&spec.metric.name, best.best.get(&spec.metric.name));
+            let metric = words::metric(&spec.metric);
+            let _ =
+                write!(text, "\n  best       trial {}: {metric} {value} at epoch {}", best.trial.id, best.best.epoch);
+            let _ = write!(text, "\n             {}", words::settings(&best.trial.settings));
+        }
+        text.push('\n');
+        for (status, title) in [(Status::Running, "running"), (Status::Waiting, "waiting")] {
+            let trials: Vec<_> = history.trials.iter().filter(|trial| trial.status == status).collect();
+            if !trials.is_empty() {
+                let _ = write!(text, "\n{}\n", table(title, &trials, spec));
+            }
+        }
+        let failed = history.trials.iter().filter_map(|trial| Some((trial, trial.outcome()?.error()?)));
+        text + &failures(failed.collect())
+    }
+
+    fn json(&self, Opened { layout, spec, history, .. }: &Opened) -> Value {
+        let of = |status: Status| -> Vec<Value> {
+            history.trials.iter().filter(|trial| trial.status == status).map(|trial| under_way(trial, spec)).collect()
+        };
+        json!({
+            "name": history.name,
+            "folder": layout.root(),
+            "state": self.state,
+            "total": self.total,
+            "not_started": self.not_started(),
+            "counts": self.counts,
+            "seconds_left": self.seconds_left,
+            "metric": spec.metric,
+            "best": self.best.as_ref().map(|best| json!({
+                "trial": best.trial.id,
+                "settings": best.trial.settings,
+                "metrics": best.best,
+            })),
+            "running": of(Status::Running),
+            "waiting": of(Status::Waiting),
+            "slots": history.slots,
+        })
+    }
+}
+
+fn under_way(trial: &TrialRecord, spec: &Spec) -> Value {
+    json!({
+        "trial": trial.id,
+        "settings": trial.settings,
+        "slot": trial.slot,
+        "attempts": trial.attempts,
+        "last_fault": trial.last_fault,
+        "epochs_done": trial.curve.len(),
+        "epochs": spec.recipe(&trial.settings).ok().map(|recipe| recipe.training.epochs),
+        "metrics": trial.curve.last(),
+    })
+}
+
+/// Trials under way, with what their last epoch showed.
+fn table(title: &str, trials: &[&TrialRecord], spec: &Spec) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header([title, "epoch", "train. loss", "val. loss", "val. accuracy", "on", "settings"]);
+    for trial in trials {
+        let last = trial.curve.last().copied().unwrap_or_default();
+        let planned =
+            spec.recipe(&trial.settings).map_or(String::new(), |recipe| format!(" of {}", recipe.training.epochs));
+        table.add_row([
+            trial.id.to_string(),
+            format!("{}{planned}", trial.curve.len()),
+            words::value("train_eval_loss", last.train_eval_loss),
+            words::value("val_loss", last.val_loss),
+            words::value("val_accuracy", last.val_accuracy),
+            words::clean(&trial.slot),
+            words::settings(&trial.settings),
+        ]);
+    }
+    table.lines().map(|line| format!("  {}", line.trim_end())).collect::<Vec<_>>().join("\n")
+}
+
+/// The newest few trials that went wrong, each with what did.
+fn failures(failed: Vec<(&TrialRecord, String)>) -> String {
+    const SHOWN: usize = 5;
+    if failed.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("\n  failed or diverged\n");
+    for (trial, error) in failed.iter().rev().take(SHOWN) {
+        let _ = writeln!(text, "  {}  {}", trial.id, words::clean(error));
+    }
+    if failed.len() > SHOWN {
+        let _ = writeln!(text, "  … and {} before", failed.len() - SHOWN);
+    }
+    text
+}
+
+/// The time that what is left will take: epochs still to be trained, times the mean seconds of an epoch, by slots.
+/// `None` before anything was measured, or where the search has no end.
+fn seconds_left(history: &History, total: Option<u64>, planned: impl Fn(&TrialRecord) -> Option<u32>) -> Option<f64> {
+    let well = |trial: &&TrialRecord| trial.outcome().is_some_and(|outcome| outcome.error().is_none());
+    let ended: Vec<&TrialRecord> = history.trials.iter().filter(well).collect();
+    let seconds = |trials: &[&TrialRecord]| {
+        mean(trials.iter().flat_map(|trial| trial.curve.iter().filter_map(|epoch| epoch.seconds)))
+    };
+    let epoch = seconds(&ended).or_else(|| seconds(&history.trials.iter().collect::<Vec<_>>()))?;
+    let length = mean(ended.iter().map(|trial| trial.curve.len() as f64))
+        .or_else(|| history.trials.iter().find_map(&planned).map(f64::from))?;
+    let started = history.trials.len() as u64;
+    let begun = history.trials.iter().filter(|trial| trial.outcome().is_none());
+    let lengths = begun.map(|trial| (length - trial.curve.len() as f64).max(0.0));
+    let fresh = total?.saturating_sub(started);
+    let (count, epochs) = lengths.fold((fresh, fresh as f64 * length), |(count, sum), more| (count + 1, sum + more));
+    let slots = (history.slots.len() as u64).clamp(1, count.max(1));
+    Some(epochs * epoch / slots as f64)
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (count, sum) = values.fold((0_u32, 0.0), |(count, sum), value| (count + 1, sum + value));
+    (count > 0).then(|| sum / f64::from(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::history::Entry;
+    use crate::report::sample;
+    use crate::trial::{Attempt, Outcome, TrialId};
+
+    /// One trial finished, one under way, one lost to a fault, with two seconds an epoch.
+    fn begun() -> Vec<Entry> {
+        let mut entries = sample::beginning("begun");
+        let settings = sample::settings(json!({"learning_rate": 0.001, "dropout": 0.2, "batch_norm": false}));
+        entries.extend(sample::attempt(1, 1, &settings, 0, 20));
+        entries.push(sample::ended(1, 1, Outcome::Finished));
+        entries.extend(sample::attempt(2, 1, &settings, 0, 5));
+        entries.extend(sample::attempt(3, 1, &settings, 0, 10));
+        let fault = "the trainer was ended by signal 9 (SIGKILL)".to_owned();
+        entries.push(Entry::Lost { at: 400.0, attempt: Attempt { trial: TrialId(3), number: 1 }, fault });
+        for entry in &mut entries {
+            if let Entry::Epoch { metrics, .. } = entry {
+                metrics.seconds = Some(2.0);
+            }
+        }
+        entries
+    }
+
+    #[test]
+    fn the_time_left_counts_epochs_and_slots() {
+        let history = sample::apply(&begun());
+        // Trial 2 lacks 15 epochs, trial 3 lacks 10, and 9 trials lack 20 each; 2 slots.
+        assert_eq!(seconds_left(&history, Some(12), |_| None), Some((15.0 + 10.0 + 9.0 * 20.0) * 2.0 / 2.0));
+        assert_eq!(seconds_left(&history, None, |_| None), None);
+        // Before any has ended, the sweep file says how long a trial is.
+        let first = sample::apply(&begun()[..10]);
+        assert_eq!(seconds_left(&first, Some(1), |_| Some(20)), Some((20.0 - 6.0) * 2.0));
+        assert_eq!(seconds_left(&History::default(), Some(12), |_| Some(20)), None);
+    }
+
+    #[test]
+    fn the_status_of_a_running_and_of_an_interrupted_sweep() {
+        let results = tempfile::tempdir().unwrap();
+        let layout = sample::write(&results.path().join("begun"), &begun());
+        let opened = Opened::new(layout.root()).unwrap();
+        let standing = Standing::new(&opened.spec, &opened.history, Some(12), true);
+        insta::assert_snapshot!(standing.text(&opened));
+        let json = standing.json(&opened);
+        assert_eq!(json["counts"]["running"], 1);
+        assert_eq!((&json["running"][0]["trial"], &json["running"][0]["epochs_done"]), (&json!(2), &json!(5)));
+        assert_eq!((&json["running"][0]["epochs"], &json["not_started"]), (&json!(20), &json!(9)));
+        assert_eq!(json["best"]["trial"], 1);
+        assert_eq!(Standing::new(&opened.spec, &opened.history, Some(12), false).state, "interrupted");
+        assert_eq!(Standing::new(&opened.spec, &sample::history(), Some(6), false).state, "complete");
+    }
 }

@@ -1,3 +1,88 @@
-//! What came of a sweep.
+//! What came of a sweep: tables, charts and the report, all made from the journal and to be made again at any time.
 
+pub mod charts;
 pub mod fit;
+mod html;
+mod markdown;
+pub mod ranking;
+#[cfg(test)]
+pub mod sample;
+mod summary;
+mod tables;
+pub mod words;
+
+pub use tables::Tables;
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::history::{History, TrialRecord};
+use crate::spec::Spec;
+use crate::store::{self, Layout};
+
+/// Writes everything that derives from the journal: `trials.csv`, `epochs.csv`, charts, `report.html`, `report.md`.
+/// Files are replaced whole.
+///
+/// # Errors
+/// Where a file cannot be written.
+pub fn write(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
+    tables::write(layout, spec, history)?;
+    pages(layout, spec, history)
+}
+
+/// Writes what [`write`] does but for the tables, which belong to the process that runs the sweep.
+///
+/// # Errors
+/// Where a file cannot be written.
+pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
+    for trial in &history.trials {
+        trial_chart(layout, spec, trial)?;
+    }
+    picture(&layout.charts(), "validation", &charts::validation(history, &spec.metric))?;
+    store::replace(&layout.report_html(), html::page(spec, history).as_bytes())?;
+    store::replace(&layout.report_md(), markdown::page(spec, history).as_bytes())
+}
+
+/// Writes `curves.svg` and `curves.png` into a trial's folder, which is made where it is missing.
+///
+/// # Errors
+/// Where a file cannot be written.
+pub fn trial_chart(layout: &Layout, spec: &Spec, trial: &TrialRecord) -> Result<()> {
+    picture(&layout.trial(trial.id), "curves", &charts::trial(trial, &spec.metric))
+}
+
+/// Writes both forms of a picture. Pixels take fifty times as long as the SVG: where that is on the disk already, the
+/// PNG beside it is, too.
+fn picture(folder: &Path, name: &str, figure: &charts::Figure) -> Result<()> {
+    let (vector, pixels) = (folder.join(format!("{name}.svg")), folder.join(format!("{name}.png")));
+    let drawn = charts::svg(figure);
+    if pixels.exists() && std::fs::read(&vector).is_ok_and(|there| there == drawn.as_bytes()) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Error::storage(format!("{} cannot be made", folder.display()), error))?;
+    store::replace(&pixels, &charts::png(figure))?;
+    store::replace(&vector, drawn.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `REPORT=folder cargo test write_report -- --ignored` writes two whole reports there, to be looked at.
+    #[test]
+    #[ignore = "for the eye"]
+    #[allow(clippy::disallowed_methods)]
+    fn write_report() {
+        let folder = std::path::PathBuf::from(std::env::var("REPORT").expect("REPORT names a folder"));
+        for (name, history) in
+            [("small", sample::history()), ("many", sample::many(80)), ("hostile", sample::hostile())]
+        {
+            let layout = Layout::new(folder.join(name));
+            std::fs::create_dir_all(layout.root()).expect("made");
+            let start = std::time::Instant::now();
+            write(&layout, &Spec { repeats: 2, ..sample::spec() }, &history).expect("written");
+            println!("{name}: {:?}", start.elapsed());
+        }
+    }
+}

@@ -1,8 +1,27 @@
 //! The sweep file: from its text to a [`Spec`] that cannot be wrong, or to all of its problems at once.
 
+mod check;
+mod kind;
+mod models;
+mod nearest;
+mod network;
+mod node;
+mod parameters;
+mod place;
+mod problem;
+mod recipe;
+mod sections;
+mod setting;
+
+pub use models::plain;
+pub use network::Network;
+pub use place::{Mark, Path};
+pub use problem::{Note, Problem, Problems};
+
 use std::path::PathBuf;
 
-use crate::recipe::Recipe;
+use crate::recipe::Source;
+use crate::space::Space;
 use crate::trial::{Metric, Settings};
 
 /// A sweep file, read and checked.
@@ -30,6 +49,16 @@ pub struct Spec {
     pub devices: Devices,
     /// The folder that relative paths of the file start from, absolute.
     pub base: PathBuf,
+    /// What varies.
+    pub space: Space,
+    /// The pictures.
+    pub source: Source,
+    /// How many classes they have; for data of the user's own known only once it was looked at ([`Spec::inspect`]).
+    pub classes: Option<u32>,
+    /// What the sections `data` and `training` fix, each setting under its name as a parameter.
+    pub fixed: Settings,
+    /// The networks.
+    pub network: Network,
 }
 
 /// How points are chosen.
@@ -61,13 +90,147 @@ pub enum Gpus {
     These(Vec<String>),
 }
 
-impl Spec {
-    /// The recipe of the trial with these settings.
-    ///
-    /// # Errors
-    /// One line, where the settings do not make a recipe; those of a checked file's own space always do, unless
-    /// there were too many distinct models to check them all.
-    pub fn recipe(&self, _settings: &Settings) -> Result<Recipe, String> {
-        Err(String::new())
+#[cfg(test)]
+mod tests {
+    use std::path::Path as Folder;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::recipe::{EarlyStopping, Layer, Optimizer, Validation};
+    use crate::search::Search;
+    use crate::trial::TrialId;
+
+    fn read(text: &str) -> Spec {
+        Spec::read(text, "a/some sweep.yaml", Folder::new("/base")).unwrap_or_else(|problems| panic!("{problems}")).0
+    }
+
+    fn problems(text: &str) -> Vec<String> {
+        let problems = Spec::read(text, "sweep.yaml", Folder::new("/base")).map(|_| ()).unwrap_err();
+        problems.list().iter().map(|problem| format!("{}: {}", problem.path, problem.rule)).collect()
+    }
+
+    fn trial(spec: &Spec, number: u64) -> Settings {
+        Search::new(spec).settings(TrialId(number)).unwrap()
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_default() {
+        let spec = read("data: {set: cifar10, path: pictures}\nmodel: small\n");
+        assert_eq!((spec.name.as_str(), spec.method, spec.seed), ("some-sweep", Method::Grid, 0));
+        assert_eq!((spec.repeats, spec.run_cap, spec.keep_best, spec.retries), (1, None, 10, 2));
+        assert_eq!(spec.source, Source::Cifar10 { path: "/base/pictures".into() });
+        let recipe = spec.recipe(&trial(&spec, 1)).unwrap();
+        assert_eq!((recipe.training.epochs, recipe.training.batch_size), (10, 128));
+        assert_eq!(recipe.training.optimizer, Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 });
+        assert_eq!((recipe.data.validation, recipe.data.train_examples), (Validation::Share(0.1), None));
+        assert_eq!(recipe.training.early_stopping, None);
+        assert_eq!(Search::new(&spec).len(), Some(1));
+    }
+
+    #[test]
+    fn a_parameter_is_written_over_the_setting_of_its_name() {
+        let spec = read(
+            "parameters:
+  batch_size: {values: [64, 256]}
+  dropout: {values: [0.0, '2e-1']}
+  early_stopping.patience: {values: [null, 3]}
+  optimizer: {values: [adam, {type: sgd, momentum: 0.9}]}
+data: {set: digits, validation: test}
+model: {preset: linear, batch_norm: true}
+training: {batch_size: 32, early_stopping: {patience: 9, min_delta: 1e-3}}
+",
+        );
+        let first = spec.recipe(&trial(&spec, 1)).unwrap();
+        assert_eq!((first.training.batch_size, first.training.early_stopping), (64, None));
+        let last = spec.recipe(&trial(&spec, 16)).unwrap();
+        assert_eq!(last.training.batch_size, 256);
+        assert_eq!(last.training.early_stopping, Some(EarlyStopping { patience: 3, min_delta: 1e-3 }));
+        assert_eq!(last.training.optimizer, Optimizer::Sgd { momentum: 0.9, nesterov: false });
+        assert!(last.layers.contains(&Layer::Dropout { rate: 0.2 }), "{:?}", last.layers);
+        assert!(last.layers.iter().any(|layer| matches!(layer, Layer::BatchNorm { .. })));
+    }
+
+    #[test]
+    fn the_model_can_vary_and_every_preset_gets_its_settings() {
+        let spec = read(
+            "parameters: {model: {values: [linear, thin]}, dropout_conv: {values: [0, 0.5]}}\ndata: {set: digits}\n",
+        );
+        let layers = |number| spec.recipe(&trial(&spec, number)).unwrap().layers.len();
+        assert_eq!(layers(1), layers(2));
+        assert!(layers(4) > layers(2));
+    }
+
+    #[test]
+    fn repeats_are_inner_and_run_cap_counts_trials() {
+        let spec = read(
+            "parameters: {batch_size: {values: [1, 2]}}\nrepeats: 2\nrun_cap: 3\ndata: {set: digits}\nmodel: linear\n",
+        );
+        let mut search = Search::new(&spec);
+        let sizes: Vec<_> = (1..=4).map_while(|trial| search.settings(TrialId(trial))).collect();
+        assert_eq!(search.len(), Some(3));
+        assert_eq!(json!(sizes), json!([{"batch_size": 1}, {"batch_size": 1}, {"batch_size": 2}]));
+    }
+
+    #[test]
+    fn groups_are_named_by_dots_and_a_random_search_without_end_has_no_length() {
+        let spec = read(
+            "method: random
+parameters:
+  early_stopping: {parameters: {patience: {min: 1, max: 5}}}
+  learning_rate: {distribution: log_uniform_values, min: 1e-5, max: 1e-1}
+data: {set: digits}
+model: linear
+",
+        );
+        assert_eq!(Search::new(&spec).len(), None);
+        assert!(trial(&spec, 1_000).contains_key("early_stopping.patience"));
+    }
+
+    #[test]
+    fn all_problems_come_at_once() {
+        let found = problems(
+            "parameters:
+  droput: {values: [0.1]}
+  batch_size: {values: [64, 0, x]}
+  learning_rate: {min: 0.1, max: 0.01}
+data: {set: mnist}
+model: linear
+training: {epoch: 3}
+",
+        );
+        assert_eq!(found.len(), 6, "{found:#?}");
+    }
+
+    #[test]
+    fn a_faulty_value_is_blamed_where_it_stands() {
+        let found = problems("parameters: {dropout: {values: [0.1, 1.5]}}\ndata: {set: digits}\nmodel: question\n");
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(found[0].starts_with("parameters.dropout.values[1]: "), "{found:#?}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_reading_panic(text in ".{0,200}") {
+            let _ = Spec::read(&text, "f", Folder::new("/"));
+        }
+
+        #[test]
+        fn no_damage_to_a_sweep_file_makes_reading_panic(
+            at in 0..400_usize, length in 0..40_usize, put in "[-a-z0-9:{}\\[\\],\n \"'&*!|>%@.]{0,6}"
+        ) {
+            let whole = "method: random\nparameters:\n  batch_size: {values: [64, 128]}\n  \
+                dropout: {min: 0.1, max: 0.5}\n  optimizer: {values: [adam, {type: sgd, momentum: 0.9}]}\n  \
+                early_stopping: {parameters: {patience: {distribution: q_uniform, min: 1, max: 9, q: 2}}}\n\
+                data: {set: arrays, path: x, order: nchw}\nmodel:\n  - conv: {filters: 8, kernel: 3}\n  \
+                - dropout: ${dropout}\n  - flatten\n  - dense: ${classes}\ndevices: {gpus: [0, 1]}\n";
+            let (from, to) = (at.min(whole.len()), (at + length).min(whole.len()));
+            let text = format!("{}{put}{}", &whole[..from], &whole[to..]);
+            match Spec::read(&text, "f", Folder::new("/")) {
+                Ok((spec, _)) => drop(Search::new(&spec).settings(TrialId(1))),
+                Err(problems) => prop_assert!(!problems.to_string().is_empty() && !problems.list().is_empty()),
+            }
+        }
     }
 }

@@ -1,0 +1,125 @@
+//! A sweep's folder, opened by its path: what `report`, `status`, `show` and `resume` start from.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Exit, Result};
+use crate::history::History;
+use crate::spec::Spec;
+use crate::store::{self, Layout};
+
+/// A sweep that was begun.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its folder.
+    pub layout: Layout,
+    /// Its sweep file as it was run.
+    pub spec: Spec,
+    /// What has happened.
+    pub history: History,
+    /// The length of the journal's whole lines in bytes, where the next one goes.
+    pub length: u64,
+}
+
+impl Opened {
+    /// Reads the journal and the sweep file in `folder`. Writes nothing.
+    ///
+    /// # Errors
+    /// Where it is not the folder of a sweep (which ones are near is told), or its files are damaged.
+    pub fn new(folder: &Path) -> Result<Opened> {
+        let layout = Layout::new(folder);
+        if !layout.journal().is_file() {
+            return Err(no_sweep(folder));
+        }
+        let (history, length) = store::read(&layout)?;
+        let path = layout.sweep_file();
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            Error::storage(format!("{} cannot be read", path.display()), error)
+                .hint("put back the sweep file that the sweep was started with, under this name")
+        })?;
+        let (mut spec, _) = Spec::read(&text, &path.display().to_string(), &history.base)?;
+        // A file without a name had that of the file it was copied from.
+        spec.name.clone_from(&history.name);
+        Ok(Opened { layout, spec, history, length })
+    }
+}
+
+fn no_sweep(folder: &Path) -> Error {
+    let shown = folder.display();
+    if !folder.exists() {
+        let error = Error::new(Exit::Usage, format!("{shown} does not exist"));
+        return match sweeps_in(folder.parent().unwrap_or(Path::new(""))) {
+            Some(near) => error.hint(format!("there is {near}")),
+            None => error.hint("name the folder of a sweep, such as results/quickstart"),
+        };
+    }
+    if !folder.is_dir() {
+        let error = Error::new(Exit::Usage, format!("{shown} is a file, not the folder of a sweep"));
+        let above = folder.parent().filter(|above| Layout::new(*above).journal().is_file());
+        return error.hint(match above {
+            Some(above) => format!("name the folder it lies in, {}", above.display()),
+            None => "name the folder that `sweep run` made for it, such as results/quickstart".into(),
+        });
+    }
+    let error = Error::new(Exit::Usage, format!("{shown} is not the folder of a sweep: it has no journal.jsonl"));
+    match sweeps_in(folder) {
+        Some(inside) => error.hint(format!("in it there is {inside}")),
+        None => error.hint("name the folder that `sweep run` made, such as results/quickstart"),
+    }
+}
+
+/// The folders of sweeps in a folder, the newest few: `results/a, results/b`.
+fn sweeps_in(folder: &Path) -> Option<String> {
+    const SHOWN: usize = 5;
+    let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let entries = std::fs::read_dir(listed).ok()?.filter_map(|entry| entry.ok());
+    let journal = |path: &PathBuf| Layout::new(path).journal().metadata().and_then(|file| file.modified()).ok();
+    let mut sweeps: Vec<_> = entries
+        .map(|entry| folder.join(entry.file_name()))
+        .filter_map(|path| journal(&path).map(|modified| (modified, path)))
+        .collect();
+    sweeps.sort_by(|a, b| b.cmp(a));
+    let names: Vec<String> = sweeps.iter().take(SHOWN).map(|(_, path)| path.display().to_string()).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn message(folder: &Path) -> String {
+        Opened::new(folder).expect_err("there is no sweep").to_string()
+    }
+
+    #[test]
+    fn a_sweep_is_read_with_the_name_and_base_it_began_with() {
+        let results = tempfile::tempdir().unwrap();
+        let layout = sample::write(&results.path().join("mine"), &sample::beginning("mine"));
+        let text = sample::FILE.replace("name: sample\n", "");
+        std::fs::write(layout.sweep_file(), text).unwrap();
+        let opened = Opened::new(layout.root()).unwrap();
+        assert_eq!((opened.spec.name.as_str(), opened.spec.base.as_path()), ("mine", Path::new("/nowhere")));
+        assert_eq!(opened.length, layout.journal().metadata().unwrap().len());
+    }
+
+    #[test]
+    fn a_path_that_is_no_sweep_is_told_with_what_is_near() {
+        let results = tempfile::tempdir().unwrap();
+        assert!(message(results.path()).contains("has no journal.jsonl"));
+        let layout = sample::write(&results.path().join("mine"), &sample::beginning("mine"));
+        for wrong in [results.path().to_owned(), results.path().join("other"), layout.journal()] {
+            let message = message(&wrong);
+            assert!(message.contains("hint:") && message.contains(&layout.root().display().to_string()), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_sweep_file_is_told_with_its_place() {
+        let results = tempfile::tempdir().unwrap();
+        let layout = sample::write(&results.path().join("mine"), &sample::beginning("mine"));
+        std::fs::write(layout.sweep_file(), "data: {set: digits}\nmodel: linear\nepoch: 3\n").unwrap();
+        assert!(message(layout.root()).contains("sweep.yaml:3:1"), "{}", message(layout.root()));
+        std::fs::remove_file(layout.sweep_file()).unwrap();
+        assert!(message(layout.root()).contains("sweep.yaml cannot be read"));
+    }
+}

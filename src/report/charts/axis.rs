@@ -1,0 +1,130 @@
+//! Axes: which values a picture shows, and where its ticks are. Pure.
+
+use std::ops::RangeInclusive;
+
+/// The values that an axis shows, and the marks on it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    /// From which value to which; never empty.
+    pub range: RangeInclusive<f64>,
+    /// The values with a tick.
+    pub ticks: Vec<f64>,
+    /// Digits after the point that tell ticks apart.
+    pub decimals: usize,
+    /// The largest value of all, where it is out of the picture.
+    pub beyond: Option<f64>,
+}
+
+/// A value that lies above the three quarters of smaller values by more than so many of their spans is left out of
+/// the picture: a loss that explodes for an epoch would otherwise flatten all else.
+const REACH: f64 = 10.0;
+
+/// About so many ticks.
+const ABOUT: u32 = 7;
+
+impl Axis {
+    /// Around these values, which need be neither sorted nor any; within `limits`.
+    pub fn values(values: impl IntoIterator<Item = f64>, limits: RangeInclusive<f64>) -> Axis {
+        let mut sorted: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
+        sorted.sort_by(f64::total_cmp);
+        let (Some(&least), Some(&most)) = (sorted.first(), sorted.last()) else {
+            return Axis::between(limits.start().max(0.0), limits.end().min(1.0), ABOUT);
+        };
+        let quarter = sorted[(sorted.len() - 1) * 3 / 4];
+        let reach = if quarter > least { quarter + REACH * (quarter - least) } else { most };
+        let top = sorted.iter().rev().copied().find(|&value| value <= reach).unwrap_or(most);
+        // A constant curve gets some air, so that it is seen as one.
+        let span = if top > least { (top - least) * 1.06 } else { (least.abs() * 0.2).max(0.02) };
+        let middle = least + (top - least) / 2.0;
+        let (low, high) = (middle - span / 2.0, middle + span / 2.0);
+        let mut axis = Axis::between(low.max(*limits.start()), high.min(*limits.end()), ABOUT);
+        axis.beyond = (most > *axis.range.end()).then_some(most);
+        axis
+    }
+
+    /// Epochs from 1 to the last.
+    pub fn epochs(last: u32) -> Axis {
+        let last = f64::from(last.max(1));
+        if last == 1.0 {
+            return Axis { range: 0.5..=1.5, ticks: vec![1.0], decimals: 0, beyond: None };
+        }
+        let step = step(last - 1.0, 8).max(1.0);
+        let ticks = (0..=20).map(|n| (f64::from(n) * step).max(1.0)).filter(|&tick| tick <= last);
+        let mut ticks: Vec<f64> = ticks.collect();
+        // The first epoch has a tick; one so near that their numbers would touch has none.
+        ticks.dedup();
+        if step > 1.0 && ticks.get(1).is_some_and(|&second| second - 1.0 < step * 0.5) {
+            ticks.remove(1);
+        }
+        Axis { range: 1.0..=last, ticks, decimals: 0, beyond: None }
+    }
+
+    fn between(low: f64, high: f64, about: u32) -> Axis {
+        let step = step(high - low, about);
+        let first = (low / step).ceil();
+        let ticks = (0..20).map(|n| (first + f64::from(n)) * step).filter(|&tick| tick <= high);
+        // `+ 0.0` makes a negative zero positive.
+        let ticks = ticks.map(|tick| tick + 0.0).collect();
+        let decimals = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
+        Axis { range: low..=high, ticks, decimals, beyond: None }
+    }
+
+    /// Where a value lies: 0 at the start, 1 at the end.
+    pub fn share(&self, value: f64) -> f64 {
+        (value - self.range.start()) / (self.range.end() - self.range.start())
+    }
+}
+
+/// 1, 2 or 5 times a power of ten, so that `span` has about so many of it.
+fn step(span: f64, about: u32) -> f64 {
+    let rough = span / f64::from(about);
+    let power = 10_f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0].into_iter().find(|nice| nice * power >= rough * 0.999).unwrap_or(10.0);
+    step * power
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_inside() {
+        let axis = Axis::values([0.437, 2.31, 1.1], 0.0..=f64::INFINITY);
+        assert_eq!(axis.ticks, [0.5, 1.0, 1.5, 2.0]);
+        assert_eq!(axis.decimals, 1);
+        let axis = Axis::values([0.1, 0.97], 0.0..=1.0);
+        assert!(axis.ticks.iter().all(|tick| axis.range.contains(tick)) && *axis.range.end() <= 1.0, "{axis:?}");
+    }
+
+    #[test]
+    fn any_values_make_an_axis_with_ticks() {
+        let cases: [&[f64]; 8] =
+            [&[], &[0.0], &[1.0], &[1.0, 1.0], &[f64::NAN], &[1e-300, 2e-300], &[1e300, 2.0], &[-3.0, 1e9, 0.1]];
+        for values in cases {
+            for limits in [0.0..=1.0, 0.0..=f64::INFINITY, f64::NEG_INFINITY..=f64::INFINITY] {
+                let inside = values.iter().copied().filter(|value| limits.contains(value));
+                let axis = Axis::values(inside, limits.clone());
+                assert!(axis.range.start() < axis.range.end() && !axis.ticks.is_empty(), "{values:?} {axis:?}");
+                assert!(axis.ticks.len() <= 12, "{values:?} {axis:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_far_above_all_others_does_not_flatten_them() {
+        let mut values = vec![1e8];
+        values.extend((0..20).map(|n| 2.0 - f64::from(n) * 0.05));
+        let axis = Axis::values(values, 0.0..=f64::INFINITY);
+        assert!(*axis.range.end() < 2.2, "{axis:?}");
+        assert_eq!(axis.beyond, Some(1e8));
+    }
+
+    #[test]
+    fn epochs_are_whole_numbers_from_the_first() {
+        assert_eq!(Axis::epochs(0).ticks, [1.0]);
+        assert_eq!(Axis::epochs(1).ticks, [1.0]);
+        assert_eq!(Axis::epochs(4).ticks, [1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(Axis::epochs(50).ticks, [1.0, 10.0, 20.0, 30.0, 40.0, 50.0]);
+        assert_eq!(Axis::epochs(12).ticks, [1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0]);
+    }
+}

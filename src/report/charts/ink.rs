@@ -1,0 +1,104 @@
+//! The colours of charts: Okabe and Ito's palette (<https://jfly.uni-koeln.de/color/>), which people with any kind of
+//! colour blindness can tell apart, with a counterpart of each for a dark page.
+
+/// What a mark is drawn with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ink {
+    /// The ground.
+    Paper,
+    /// Titles and numbers that matter.
+    Text,
+    /// Ticks, notes.
+    Soft,
+    /// Lines of the grid.
+    Grid,
+    /// Curves in the background.
+    Faint,
+    /// Training, in evaluation mode.
+    Blue,
+    /// Training, as seen while training.
+    Sky,
+    /// Validation.
+    Vermilion,
+    /// A further trial.
+    Green,
+    /// A further trial.
+    Purple,
+    /// A further trial.
+    Orange,
+}
+
+impl Ink {
+    const ALL: [Ink; 11] = [
+        Ink::Paper,
+        Ink::Text,
+        Ink::Soft,
+        Ink::Grid,
+        Ink::Faint,
+        Ink::Blue,
+        Ink::Sky,
+        Ink::Vermilion,
+        Ink::Green,
+        Ink::Purple,
+        Ink::Orange,
+    ];
+
+    /// Red, green, blue on a white page, as the pictures have it.
+    pub fn light(self) -> [u8; 3] {
+        match self {
+            Ink::Paper => [0xff, 0xff, 0xff],
+            Ink::Text => [0x1b, 0x1f, 0x24],
+            Ink::Soft => [0x59, 0x63, 0x6e],
+            Ink::Grid => [0xe4, 0xe7, 0xeb],
+            Ink::Faint => [0xc3, 0xc9, 0xd0],
+            Ink::Blue => [0x00, 0x72, 0xb2],
+            Ink::Sky => [0x8c, 0xc4, 0xe8],
+            Ink::Vermilion => [0xd5, 0x5e, 0x00],
+            Ink::Green => [0x00, 0x9e, 0x73],
+            Ink::Purple => [0xcc, 0x79, 0xa7],
+            Ink::Orange => [0xe6, 0x9f, 0x00],
+        }
+    }
+
+    /// The same on a dark page.
+    fn dark(self) -> [u8; 3] {
+        match self {
+            Ink::Paper => [0x16, 0x1a, 0x20],
+            Ink::Text => [0xe6, 0xea, 0xef],
+            Ink::Soft => [0x9a, 0xa5, 0xb1],
+            Ink::Grid => [0x2a, 0x31, 0x3a],
+            Ink::Faint => [0x47, 0x50, 0x5b],
+            Ink::Blue => [0x4d, 0xa8, 0xe8],
+            Ink::Sky => [0x2f, 0x62, 0x85],
+            Ink::Vermilion => [0xff, 0x8c, 0x42],
+            Ink::Green => [0x2f, 0xc4, 0x98],
+            Ink::Purple => [0xe3, 0x9b, 0xc3],
+            Ink::Orange => [0xf5, 0xbd, 0x3d],
+        }
+    }
+}
+
+/// A style sheet that turns charts within `scope`, drawn for a white page, dark.
+pub fn dark_style(scope: &str) -> String {
+    let hex = |[r, g, b]: [u8; 3]| format!("#{r:02X}{g:02X}{b:02X}");
+    let rule = |ink: &Ink| {
+        let (light, dark) = (hex(ink.light()), hex(ink.dark()));
+        format!("{scope} [fill=\"{light}\"]{{fill:{dark}}}{scope} [stroke=\"{light}\"]{{stroke:{dark}}}")
+    };
+    Ink::ALL.iter().map(rule).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_ink_can_be_told_from_the_others_when_a_page_turns_dark() {
+        for (number, ink) in Ink::ALL.iter().enumerate() {
+            for other in &Ink::ALL[number + 1..] {
+                assert_ne!(ink.light(), other.light(), "{ink:?} and {other:?}");
+                assert_ne!(ink.dark(), other.dark(), "{ink:?} and {other:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! `report.html`: one file that asks nothing of any network. Everything in it that comes from files is escaped by maud.
+
+mod trials;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::charts;
+use super::ranking::{Group, Ranking, groups, setting_names};
+use super::summary::Summary;
+use super::words;
+use crate::history::{History, TrialRecord};
+use crate::spec::Spec;
+
+/// Up to so many trials, the chart of each is in the page; with more, those of the notable ones.
+const CHARTS: usize = 60;
+
+/// The page. Links lead into the sweep's folder.
+pub fn page(spec: &Spec, history: &History) -> String {
+    let ranking = Ranking::new(history, &spec.metric);
+    let summary = Summary::new(spec, history, &ranking);
+    let shown: Vec<&TrialRecord> = if history.trials.len() <= CHARTS {
+        ranking.placed.iter().map(|place| place.trial).chain(ranking.others.iter().copied()).collect()
+    } else {
+        ranking.notable()
+    };
+    let style = include_str!("style.css");
+    let dark = format!("@media screen and (prefers-color-scheme: dark) {{{}}}", charts::dark_style("svg"));
+    let names = setting_names(history);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy"
+                    content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+                title { (history.name) }
+                style { (PreEscaped(style)) (PreEscaped(dark)) }
+            }
+            body {
+                h1 { (history.name) }
+                @if let Some(description) = &spec.description { p.soft { (description) } }
+                (head(&summary))
+                h2 { "Validation curves" }
+                (figure(&charts::validation(history, &spec.metric)))
+                @if spec.repeats > 1 {
+                    h2 { "Settings" }
+                    p { "Mean and standard deviation over repeats with different seeds." }
+                    (settings(spec, &names, &groups(&ranking, &spec.metric), &shown))
+                }
+                h2 { "Trials" }
+                p { "Metrics are those of the best epoch; accuracy gaps are in points." }
+                (trials::table(&spec.metric, &names, &ranking, &shown))
+                h2 { "Curves" }
+                @for trial in &shown { (curves(spec, trial)) }
+                (trials::rest(history, &shown))
+                script { (PreEscaped(include_str!("sort.js"))) }
+            }
+        }
+    };
+    // Text from files may hold what no page can.
+    page.into_string().replace(|letter: char| letter.is_control() && letter != '\n', " ")
+}
+
+fn head(summary: &Summary) -> Markup {
+    html! {
+        section.best {
+            p { (summary.headline) }
+            @if !summary.settings.is_empty() {
+                dl { @for (name, value) in &summary.settings { div { dt { (name) } dd { (value) } } } }
+            }
+            @for detail in &summary.details { p { (detail) } }
+        }
+    }
+}
+
+fn figure(figure: &charts::Figure) -> Markup {
+    html! { div.wide { (PreEscaped(charts::svg(figure))) } }
+}
+
+fn curves(spec: &Spec, trial: &TrialRecord) -> Markup {
+    let folder = format!("trials/{}", trial.id);
+    html! {
+        article id={ "trial-" (trial.id) } {
+            (figure(&charts::trial(trial, &spec.metric)))
+            p.soft {
+                a href={ (folder) "/curves.svg" } { "SVG" } " · " a href={ (folder) "/curves.png" } { "PNG" } " · "
+                (words::status(trial))
+                @if let Some(parameters) = trial.parameters { " · " (words::count(parameters)) " weights" }
+                " · " (words::duration(trial.seconds)) " on " (trial.slot)
+                @if trial.attempts > 1 { " · " (trial.attempts) " attempts" }
+            }
+        }
+    }
+}
+
+fn settings(spec: &Spec, names: &[String], groups: &[Group], shown: &[&TrialRecord]) -> Markup {
+    html! {
+        div.wide {
+            table {
+                thead { tr {
+                    th { "Trials" }
+                    @for name in names { th { (name) } }
+                    th.number { (words::metric(&spec.metric)) }
+                    th.number { "validation accuracy" }
+                    th.number { "accuracy gap" }
+                } }
+                tbody { @for group in groups { tr {
+                    td { @for id in &group.trials { (trials::link(*id, shown)) " " } }
+                    @for name in names { td { @if let Some(value) = group.settings.get(name) { (words::setting(value)) } } }
+                    td.number { (words::spread(&spec.metric.name, Some(group.metric))) }
+                    td.number { (words::spread("val_accuracy", group.accuracy)) }
+                    td.number { (words::spread("accuracy", group.accuracy_gap)) }
+                } } }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn nothing_in_a_sweep_becomes_markup() {
+        let mut spec = sample::spec();
+        spec.description = Some("</p><script>alert('description')</script>".into());
+        spec.repeats = 2;
+        let page = page(&spec, &sample::hostile());
+        assert_eq!(page.matches("<script").count(), 1, "only our own");
+        for hostile in ["<img", "\u{1b}", "\u{0}", "</td></td>"] {
+            assert!(!page.contains(hostile), "{hostile:?}");
+        }
+        assert!(page.contains("&lt;script&gt;alert('sweep')"));
+    }
+
+    #[test]
+    fn the_page_asks_nothing_of_a_network() {
+        let page = page(&sample::spec(), &sample::many(70));
+        let elsewhere: Vec<_> =
+            page.match_indices("://").map(|(at, _)| &page[at - 6..(at + 24).min(page.len())]).collect();
+        assert!(elsewhere.iter().all(|text| text.contains("://www.w3.org/2000/svg")), "{elsewhere:?}");
+        for loading in ["src=", "@import", "url(", "<link"] {
+            assert!(!page.contains(loading), "{loading}");
+        }
+    }
+
+    #[test]
+    fn many_trials_show_the_notable_ones_and_link_the_rest() {
+        let history = sample::many(80);
+        let page = page(&sample::spec(), &history);
+        let inline = page.matches("<article").count();
+        assert!((12..=26).contains(&inline), "{inline}");
+        for trial in &history.trials {
+            let (id, file) = (format!("href=\"#trial-{}\"", trial.id), format!("trials/{}/curves.svg", trial.id));
+            assert!(page.contains(&id) || page.contains(&file), "{}", trial.id);
+        }
+        // Every link within the page has its end.
+        for (at, _) in page.match_indices("href=\"#") {
+            let target = page[at + 7..].split('"').next().expect("closed");
+            assert!(page.contains(&format!("id=\"{target}\"")), "{target}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! `report.md`: for a terminal, a notebook, a pull request.
+
+use std::fmt::Write;
+
+use super::ranking::{Ranking, groups, setting_names};
+use super::summary::Summary;
+use super::words;
+use crate::history::{History, TrialRecord};
+use crate::spec::Spec;
+use crate::trial::{EpochMetrics, Settings, TrialId};
+
+/// The report in Markdown (GitHub's kind). Links lead into the sweep's folder.
+pub fn page(spec: &Spec, history: &History) -> String {
+    let ranking = Ranking::new(history, &spec.metric);
+    let summary = Summary::new(spec, history, &ranking);
+    let mut page = format!("# {}\n\n", escape(&history.name));
+    if let Some(description) = &spec.description {
+        let _ = writeln!(page, "{}\n", escape(description));
+    }
+    let _ = writeln!(page, "**{}**\n", escape(&summary.headline));
+    for (name, value) in &summary.settings {
+        let _ = writeln!(page, "- {}: {}", escape(name), escape(value));
+    }
+    if !summary.settings.is_empty() {
+        page.push('\n');
+    }
+    for detail in &summary.details {
+        let _ = writeln!(page, "{}\n", escape(detail));
+    }
+    let _ = writeln!(page, "![Validation curves of all trials](charts/validation.svg)\n");
+    if spec.repeats > 1 {
+        let _ = writeln!(page, "## Settings\n\nMean and standard deviation over repeats with different seeds.\n");
+        page += &settings_table(spec, history, &ranking);
+    }
+    let _ = writeln!(page, "## Trials\n\nMetrics are those of the best epoch; accuracy gaps are in points.\n");
+    page += &trials_table(spec, history, &ranking);
+    page
+}
+
+fn settings_table(spec: &Spec, history: &History, ranking: &Ranking) -> String {
+    let names = setting_names(history);
+    let mut header = vec!["trials".to_owned()];
+    header.extend(names.iter().cloned());
+    header.push(words::metric(&spec.metric).into());
+    header.extend(["validation accuracy".into(), "accuracy gap".into()]);
+    let rows = groups(ranking, &spec.metric).into_iter().map(|group| {
+        let mut row = vec![group.trials.iter().map(|id| link(*id)).collect::<Vec<_>>().join(" ")];
+        row.extend(names.iter().map(|name| setting(group.settings, name)));
+        row.push(words::spread(&spec.metric.name, Some(group.metric)));
+        row.push(words::spread("val_accuracy", group.accuracy));
+        row.push(words::spread("accuracy", group.accuracy_gap));
+        row
+    });
+    table(&header, rows)
+}
+
+fn trials_table(spec: &Spec, history: &History, ranking: &Ranking) -> String {
+    let names = setting_names(history);
+    let mut header = vec!["rank".to_owned(), "trial".into()];
+    header.extend(names.iter().cloned());
+    header.extend(
+        ["best epoch", "val. loss", "val. accuracy", "train. accuracy", "loss gap", "accuracy gap", "outcome"]
+            .map(str::to_owned),
+    );
+    let row = |rank: String, trial: &TrialRecord| {
+        let best = spec.metric.best(&trial.curve).copied();
+        let of = |metric: fn(&EpochMetrics) -> Option<f64>| best.as_ref().and_then(metric);
+        let error = trial.outcome().and_then(|outcome| outcome.error());
+        let status = words::status(trial);
+        let mut row = vec![rank, link(trial.id)];
+        row.extend(names.iter().map(|name| setting(&trial.settings, name)));
+        row.extend([
+            best.map_or("–".into(), |best| format!("{} of {}", best.epoch, trial.curve.len())),
+            words::value("val_loss", of(|best| best.val_loss)),
+            words::value("val_accuracy", of(|best| best.val_accuracy)),
+            words::value("train_eval_accuracy", of(|best| best.train_eval_accuracy)),
+            words::loss_gap(of(EpochMetrics::loss_gap)),
+            words::accuracy_gap(of(EpochMetrics::accuracy_gap)),
+            error.map_or(status.to_owned(), |error| escape(&format!("{status}: {error}"))),
+        ]);
+        row
+    };
+    let placed = ranking.placed.iter().map(|place| row(place.rank.to_string(), place.trial));
+    let others = ranking.others.iter().map(|trial| row("–".into(), trial));
+    table(&header, placed.chain(others))
+}
+
+fn setting(settings: &Settings, name: &str) -> String {
+    settings.get(name).map_or(String::new(), |value| escape(&words::setting(value)))
+}
+
+fn link(id: TrialId) -> String {
+    format!("[{id}](trials/{id}/curves.svg)")
+}
+
+/// Cells are Markdown already; the header is plain text.
+fn table(header: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut table = String::new();
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    table += &line(&header.iter().map(|name| escape(name)).collect::<Vec<_>>());
+    table += &line(&vec!["---".to_owned(); header.len()]);
+    for row in rows {
+        table += &line(&row);
+    }
+    table + "\n"
+}
+
+/// Plain text as Markdown that shows it: nothing in it is markup, and it stays on its line.
+fn escape(text: &str) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    let mut escaped = String::with_capacity(text.len());
+    for (at, &letter) in letters.iter().enumerate() {
+        let beside = |at: Option<usize>| at.and_then(|at| letters.get(at)).is_some_and(|c| c.is_alphanumeric());
+        match letter {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            // Within a word an underscore is one.
+            '_' if beside(at.checked_sub(1)) && beside(Some(at + 1)) => escaped.push('_'),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '!' => escaped.extend(['\\', letter]),
+            letter if letter.is_control() => escaped.push(' '),
+            letter => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn the_report_of_a_small_sweep() {
+        insta::assert_snapshot!(page(&sample::spec(), &sample::history()));
+    }
+
+    #[test]
+    fn the_report_of_a_sweep_with_repeats() {
+        let mut entries = sample::beginning("repeats");
+        for number in 1..=4 {
+            let settings = sample::settings(serde_json::json!({"dropout": if number <= 2 { 0.0 } else { 0.4 }}));
+            entries.extend(sample::attempt(number, 1, &settings, 0, 5));
+            entries.push(sample::ended(number, 1, crate::trial::Outcome::Finished));
+        }
+        let spec = Spec { repeats: 2, ..sample::spec() };
+        insta::assert_snapshot!(page(&spec, &sample::apply(&entries)));
+    }
+
+    #[test]
+    fn nothing_in_a_sweep_becomes_markup() {
+        assert_eq!(escape("<b>|*a*\nb_c_d _e_ [x](y) `z`"), r"&lt;b&gt;\|\*a\* b_c_d \_e\_ \[x\](y) \`z\`");
+        let page = page(&sample::spec(), &sample::hostile());
+        for hostile in ["<script", "<img", "\u{1b}"] {
+            assert!(!page.contains(hostile), "{page}");
+        }
+        let tables: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).collect();
+        let cells = |line: &str| line.replace("\\|", "").matches('|').count();
+        assert!(tables.iter().all(|line| cells(line) == cells(tables[0])), "{page}");
+    }
+}

@@ -1,0 +1,125 @@
+//! How things are called in charts, report and terminal.
+
+use serde_json::Value;
+
+use super::ranking::Spread;
+use crate::history::{Status, TrialRecord};
+use crate::trial::{Metric, Outcome, Settings};
+
+/// Where a trial stands, for people.
+pub fn status(trial: &TrialRecord) -> &'static str {
+    match &trial.status {
+        Status::Running => "running",
+        Status::Waiting => "waiting",
+        Status::Ended(Outcome::Finished) => "finished",
+        Status::Ended(Outcome::EarlyStopped) => "stopped early",
+        Status::Ended(Outcome::Diverged { .. }) => "diverged",
+        Status::Ended(Outcome::Failed { .. }) => "failed",
+    }
+}
+
+/// Text from files as one line that does nothing to a terminal, an SVG or a page: control characters become spaces.
+pub fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') { ' ' } else { c }).collect()
+}
+
+/// A setting's value: text without quotes, the rest as JSON; in one line.
+pub fn setting(value: &Value) -> String {
+    match value {
+        Value::String(text) => clean(text),
+        other => clean(&other.to_string()),
+    }
+}
+
+/// Settings in one line: `learning_rate 0.001, batch_size 64`.
+pub fn settings(settings: &Settings) -> String {
+    if settings.is_empty() {
+        return "no setting varies".into();
+    }
+    let each = settings.iter().map(|(name, value)| format!("{} {}", clean(name), setting(value)));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// A metric's name in a sentence: `validation loss`.
+pub fn metric(metric: &Metric) -> &str {
+    match metric.name.as_str() {
+        "train_loss" => "training loss",
+        "train_accuracy" => "training accuracy",
+        "train_eval_loss" => "training loss (evaluated)",
+        "train_eval_accuracy" => "training accuracy (evaluated)",
+        "val_loss" => "validation loss",
+        "val_accuracy" => "validation accuracy",
+        other => other,
+    }
+}
+
+/// A metric's value with the digits that matter: `1.4024`, `60.39 %`.
+pub fn value(name: &str, value: Option<f64>) -> String {
+    let Some(value) = value else { return "–".into() };
+    if name.ends_with("_accuracy") {
+        format!("{:.2} %", value * 100.0)
+    } else if value.abs() >= 1e5 {
+        format!("{value:.3e}")
+    } else {
+        format!("{value:.4}")
+    }
+}
+
+/// Mean and deviation of a metric over repeats: `1.4024 ± 0.0113`.
+pub fn spread(name: &str, spread: Option<Spread>) -> String {
+    let Some(Spread { mean, deviation }) = spread else { return "–".into() };
+    let scale = if name.contains("accuracy") { 100.0 } else { 1.0 };
+    let digits = if scale > 1.0 { 2 } else { 4 };
+    let sign = if scale > 1.0 { " %" } else { "" };
+    match deviation {
+        Some(deviation) => format!("{:.digits$} ± {:.digits$}{sign}", mean * scale, deviation * scale),
+        None => format!("{:.digits$}{sign}", mean * scale),
+    }
+}
+
+/// A loss gap: `+0.3112`.
+pub fn loss_gap(gap: Option<f64>) -> String {
+    gap.map_or("–".into(), |gap| format!("{gap:+.4}"))
+}
+
+/// An accuracy gap, in points of a percentage: `+10.31`.
+pub fn accuracy_gap(gap: Option<f64>) -> String {
+    gap.map_or("–".into(), |gap| format!("{:+.2}", gap * 100.0))
+}
+
+/// A count with its thousands set apart: `49,000`.
+pub fn count(count: u64) -> String {
+    let digits = count.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap_or("")).collect();
+    groups.join(",")
+}
+
+/// Seconds as people say them: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86400);
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..600 => format!("{minutes} min {:02} s", whole % 60),
+        600..3600 => format!("{minutes} min"),
+        3600..86400 => format!("{hours} h {:02} min", minutes % 60),
+        _ => format!("{days} d {:02} h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_have_their_thousands_set_apart() {
+        assert_eq!([0, 999, 1000, 49_000, 2_915_114].map(count), ["0", "999", "1,000", "49,000", "2,915,114"]);
+    }
+
+    #[test]
+    fn durations_have_two_units_at_most() {
+        let said: Vec<_> = [0.4, 59.0, 61.0, 1800.0, 12_000.0, 200_000.0, -3.0].map(duration).into();
+        assert_eq!(said, ["0 s", "59 s", "1 min 01 s", "30 min", "3 h 20 min", "2 d 07 h", "0 s"]);
+    }
+}

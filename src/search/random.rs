@@ -1,0 +1,140 @@
+//! Points drawn at random, none of them twice.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::random::{Purpose, stream};
+use crate::space::{Permutation, Space};
+use crate::trial::Settings;
+
+/// How often a point that was drawn before is drawn anew before the next free one is taken in the order of
+/// [`Random::order`].
+const REDRAWS: u64 = 100;
+
+/// A sequence of distinct points.
+#[derive(Debug, Clone)]
+pub struct Random {
+    space: Space,
+    seed: u64,
+    /// A shuffled order of all points, where they can be counted.
+    order: Option<Permutation>,
+    /// How each point so far was found, where they are not simply taken in that order.
+    found: Vec<Found>,
+    /// Fingerprints of them.
+    drawn: HashSet<u64>,
+    /// The first place of the order that may be free.
+    place: u64,
+}
+
+/// How a point was found.
+#[derive(Debug, Clone, Copy)]
+enum Found {
+    /// By its draw of that number, from 0.
+    Draw(u64),
+    /// At that place of the shuffled order.
+    Place(u64),
+}
+
+impl Random {
+    /// The seed decides all draws.
+    pub fn new(space: Space, seed: u64) -> Random {
+        let order = space.count().map(|count| Permutation::new(seed, count));
+        Random { space, seed, order, found: Vec::new(), drawn: HashSet::new(), place: 0 }
+    }
+
+    /// The point of that number, from 0; `None` when all points there are came before.
+    pub fn point(&mut self, number: u64) -> Option<Settings> {
+        // Where all points are as likely, drawing without putting back is a shuffled walk through them.
+        if let Some(order) = self.order.as_ref().filter(|_| self.space.is_even()) {
+            return self.space.point(order.get(number)?);
+        }
+        while self.found.len() as u64 <= number {
+            let found = self.find(self.found.len() as u64)?;
+            self.found.push(found);
+        }
+        self.at(number, *self.found.get(usize::try_from(number).ok()?)?)
+    }
+
+    fn at(&self, number: u64, found: Found) -> Option<Settings> {
+        match found {
+            Found::Draw(redraw) => Some(self.space.draw(&mut stream(self.seed, number + 1, redraw, Purpose::Point))),
+            Found::Place(place) => self.space.point(self.order.as_ref()?.get(place)?),
+        }
+    }
+
+    /// Finds a point that did not come before.
+    fn find(&mut self, number: u64) -> Option<Found> {
+        // Places before the last one taken are all taken.
+        let draws = (0..REDRAWS).map(Found::Draw);
+        for found in draws.chain((self.place..).map(Found::Place)) {
+            let settings = self.at(number, found)?;
+            if self.is_new(&settings) {
+                if let Found::Place(place) = found {
+                    self.place = place + 1;
+                }
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Whether the settings did not come before; from now on they did.
+    fn is_new(&mut self, settings: &Settings) -> bool {
+        let mut hasher = DefaultHasher::new();
+        for value in settings.values() {
+            value.hash(&mut hasher);
+        }
+        self.drawn.insert(hasher.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::space::{Distribution, Parameter};
+
+    fn space(distributions: impl IntoIterator<Item = Distribution>) -> Space {
+        let named = distributions.into_iter().enumerate();
+        let parameters = named.map(|(at, distribution)| Parameter { name: format!("p{at}"), distribution }).collect();
+        Space { parameters }
+    }
+
+    fn all(random: &mut Random, limit: u64) -> Vec<String> {
+        (0..limit).map_while(|at| random.point(at)).map(|settings| serde_json::to_string(&settings).unwrap()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_finite_space_is_covered_once_and_ends(seed: u64, a in 1..6_i64, b in 1..6_i64, max in 0.5..6.0_f64) {
+            let even = space([
+                Distribution::IntUniform { min: 1, max: a },
+                Distribution::Categorical((0..b).map(Into::into).collect()),
+            ]);
+            let uneven = space([
+                Distribution::QUniform { min: 0.0, max, q: 0.5 },
+                Distribution::IntUniform { min: 1, max: a },
+            ]);
+            for space in [even, uneven] {
+                let count = space.count().unwrap();
+                let points = all(&mut Random::new(space, seed), 1000);
+                prop_assert_eq!(points.len() as u64, count);
+                prop_assert_eq!(points.into_iter().collect::<HashSet<_>>().len() as u64, count);
+            }
+        }
+    }
+
+    #[test]
+    fn any_point_is_the_same_whatever_was_asked_before() {
+        let space = space([
+            Distribution::QUniform { min: 0.0, max: 3.0, q: 1.0 },
+            Distribution::LogUniformValues { min: 1e-4, max: 1e-1 },
+        ]);
+        let in_order = all(&mut Random::new(space.clone(), 7), 20);
+        let mut random = Random::new(space.clone(), 7);
+        let backwards = [19, 3].map(|at| serde_json::to_string(&random.point(at).unwrap()).unwrap());
+        assert_eq!(backwards, [in_order[19].clone(), in_order[3].clone()]);
+        assert_ne!(in_order, all(&mut Random::new(space, 8), 20));
+    }
+}

@@ -1,0 +1,223 @@
+//! From a file's text to a [`Spec`]: each section in turn, and all problems at once.
+
+use std::path::Path as Folder;
+
+use serde_yaml::Value as Yaml;
+
+use super::kind::{Kind, show};
+use super::models::plain;
+use super::network::Network;
+use super::node::{Findings, Node, Table};
+use super::place::{Mark, Path};
+use super::sections::{check_optimizer, data, devices, section};
+use super::setting::{MODEL, Section};
+use super::{Method, Note, Problems, Spec, parameters};
+use crate::recipe::Source;
+use crate::trial::{Goal, METRICS, Metric, Settings};
+
+/// Keys of W&B's that mean nothing without its servers.
+const WITHOUT_EFFECT: [&str; 8] =
+    ["project", "entity", "controller", "job", "image_uri", "scheduler", "apiVersion", "kind"];
+
+/// Keys that would change what runs, and what this version does instead.
+const NOT_BUILT: [(&str, &str); 3] = [
+    ("program", "this version trains the networks of `model:` and runs no programs of yours"),
+    ("command", "this version trains the networks of `model:` and runs no programs of yours"),
+    (
+        "early_terminate",
+        "this version compares no trials while they run; `training: early_stopping:` ends each by itself",
+    ),
+];
+
+/// Characters of a sweep's name.
+const LONGEST_NAME: usize = 100;
+
+impl Spec {
+    /// Reads and checks a sweep file. `file` is its name for messages and, without its ending, the sweep's name by
+    /// default; `base` is the folder that relative paths start from, absolute. Nothing but `text` is looked at.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn read(text: &str, file: &str, base: &Folder) -> Result<(Spec, Vec<Note>), Problems> {
+        let findings = Findings::read(text);
+        let spec = parse(text, &findings).and_then(|value| check(&value, &findings, file, base));
+        let (problems, notes) = findings.take();
+        match spec {
+            Some(spec) if problems.is_empty() => Ok((spec, notes)),
+            _ => Err(Problems::new(file, text, problems)),
+        }
+    }
+}
+
+/// The file as a tree of values; what is no YAML, or has a key twice, is a problem.
+fn parse(text: &str, findings: &Findings) -> Option<Yaml> {
+    for twice in findings.places.twice() {
+        let rule = format!("stands twice in the same table, first in line {}", twice.first.line);
+        findings.problem(Some(twice.again), twice.path.clone(), rule, "keep one of them");
+    }
+    let parsed = serde_yaml::from_str::<Yaml>(text).and_then(|mut value| value.apply_merge().map(|()| value));
+    match parsed {
+        Ok(value) => Some(value).filter(|_| findings.places.twice().is_empty()),
+        Err(_) if !findings.places.twice().is_empty() => None,
+        Err(error) => {
+            let mark = error.location().map(|at| Mark { line: at.line(), column: at.column(), width: 1 });
+            let what = error.to_string();
+            let what = what.split(" at line ").next().unwrap_or(&what);
+            let (rule, remedy) = match what.contains("more than one document") {
+                true => ("there is more than one document in it".to_owned(), "keep what is above the line `---`"),
+                false => {
+                    let remedy = "look for a missing `:` or quote, brackets left open, or indentation by tabs";
+                    (format!("this is not YAML: {what}"), remedy)
+                }
+            };
+            findings.problem(mark, Path::default(), rule, remedy);
+            None
+        }
+    }
+}
+
+fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option<Spec> {
+    let top = Node::top(value, findings);
+    if value.is_null() {
+        top.wrong("there is nothing in it", "begin with `parameters:`, `data:` and `model:`");
+        return None;
+    }
+    let table = top.table("method: grid")?;
+    for key in WITHOUT_EFFECT {
+        if let Some(node) = table.get(key) {
+            node.note("has no effect here: nothing leaves this machine");
+        }
+    }
+    for (key, instead) in NOT_BUILT {
+        if let Some(node) = table.get(key) {
+            node.wrong_key("is not in this version", format!("{instead}; leave it out"));
+        }
+    }
+    let method = method(&table);
+    let mut presets = Vec::new();
+    let parameters = table.get("parameters");
+    if let Some(model) = parameters.as_ref().and_then(|node| node.value.get(MODEL.name)) {
+        presets.extend(model.get("value").and_then(Yaml::as_str));
+        presets.extend(model.get("values").and_then(Yaml::as_sequence).into_iter().flatten().filter_map(Yaml::as_str));
+    }
+    let network = Network::read(table.get(MODEL.name).as_ref(), &presets);
+    if table.get(MODEL.name).is_none() && presets.is_empty() {
+        let remedy = format!("write `model: {}`, or a list of layers", crate::train::model::PRESETS[0]);
+        top.wrong("`model` is missing: what is to be trained?", remedy);
+    }
+    let read = parameters.map(|node| parameters::read(&node, method.unwrap_or(Method::Grid), &network.names()));
+    let read = read.unwrap_or_default();
+
+    let mut fixed = Settings::new();
+    let training = section(&table, Section::Training, &mut fixed);
+    check_optimizer(&training, &fixed, &read);
+    let source = data(&table, &top, &mut fixed, base);
+    let count = |key, least, default: u32, is: &str| {
+        let found = table.take(key, Kind::whole(least), is).and_then(|found| found.as_u64());
+        found.and_then(|found| u32::try_from(found).ok()).unwrap_or(default)
+    };
+    let spec = Spec {
+        name: name(&table, file),
+        description: table.take("description", Kind::Text, "what the sweep is for").map(|text| plain(&text)),
+        method: method.unwrap_or(Method::Grid),
+        metric: metric(&table),
+        seed: table
+            .take("seed", Kind::Whole { least: 0, most: u64::MAX }, "what all random draws follow from")
+            .and_then(|seed| seed.as_u64())
+            .unwrap_or(0),
+        repeats: count("repeats", 1, 1, "how often every point is run, each time with another seed"),
+        run_cap: table
+            .take("run_cap", Kind::Whole { least: 1, most: u64::MAX }, "the most trials to run")
+            .and_then(|cap| cap.as_u64()),
+        keep_best: count("keep_best", 0, 10, "how many trials keep the weights of their best epoch"),
+        retries: count("retries", 0, 2, "how often a trial lost to a fault is tried again"),
+        devices: devices(&table),
+        base: base.to_owned(),
+        space: parameters::space(&read),
+        classes: match source {
+            Some(Source::Digits | Source::Cifar10 { .. }) => Some(10),
+            _ => None,
+        },
+        source: source.unwrap_or(Source::Digits),
+        fixed,
+        network,
+    };
+    table.finish();
+    if !spec.network.is_empty() && findings.problems.borrow().iter().all(|problem| !concerns_model(&problem.path)) {
+        spec.check_layers(&read, findings);
+    }
+    Some(spec)
+}
+
+/// Whether a problem there could be what makes a network fail.
+fn concerns_model(path: &Path) -> bool {
+    let text = path.to_string();
+    text.starts_with(MODEL.name) || text.starts_with("parameters")
+}
+
+fn method(table: &Table) -> Option<Method> {
+    let node = table.get("method")?;
+    match node.value.as_str() {
+        Some("grid") => Some(Method::Grid),
+        Some("random") => Some(Method::Random),
+        Some("bayes" | "tpe" | "sobol") => {
+            let rule = format!("{} is not in this version", show(node.value));
+            node.wrong(rule, "write `random` with a `run_cap`, or `grid` for every combination");
+            None
+        }
+        _ => {
+            node.take(Kind::Choice(&["grid", "random"]), "how the points are chosen");
+            None
+        }
+    }
+}
+
+fn metric(table: &Table) -> Metric {
+    let mut metric = Metric { name: "val_loss".to_owned(), goal: Goal::Minimize };
+    let Some(node) = table.get("metric") else { return metric };
+    let Some(table) = node.table("metric: {name: val_accuracy, goal: maximize}") else { return metric };
+    match table.get("name") {
+        None => node.wrong_key("has no `name`", format!("write one of {}", METRICS.join(", "))),
+        Some(name) => {
+            let is = format!("the metric by which trials are ranked; there are {}", METRICS.join(", "));
+            if let Some(found) = name.take(Kind::Choice(&METRICS), &is) {
+                metric.name = plain(&found);
+            }
+        }
+    }
+    let upwards = metric.name.ends_with("accuracy");
+    match table.take("goal", Kind::Choice(&["minimize", "maximize"]), "which way the metric is better") {
+        Some(goal) => metric.goal = if goal == "maximize" { Goal::Maximize } else { Goal::Minimize },
+        None => metric.goal = if upwards { Goal::Maximize } else { Goal::Minimize },
+    }
+    if (metric.goal == Goal::Maximize) != upwards
+        && let Some(goal) = table.get("goal")
+    {
+        goal.note(format!("ranks the trials with the worst {} first", metric.name));
+    }
+    for key in ["target", "impute", "impute_while_running"] {
+        if let Some(node) = table.get(key) {
+            node.note("has no effect in this version");
+        }
+    }
+    table.finish();
+    metric
+}
+
+/// The sweep's name, which names a folder: as written, or the file's name without its ending.
+fn name(table: &Table, file: &str) -> String {
+    let usable = |char: char| char.is_ascii_alphanumeric() || "._-".contains(char);
+    let Some(node) = table.get("name") else {
+        let stem = Folder::new(file).file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+        let name: String = stem.chars().map(|char| if usable(char) { char } else { '-' }).take(LONGEST_NAME).collect();
+        let name = name.trim_start_matches(['.', '-']);
+        return if name.is_empty() { "sweep".to_owned() } else { name.to_owned() };
+    };
+    let name = node.take(Kind::Text, "the name of the sweep's folder").map(|name| plain(&name)).unwrap_or_default();
+    let starts = name.starts_with(|first: char| first.is_ascii_alphanumeric());
+    if !name.is_empty() && (!starts || !name.chars().all(usable) || name.len() > LONGEST_NAME) {
+        let rule = format!("names a folder, and {} cannot", show(node.value));
+        node.wrong(rule, format!("use letters, digits, `.`, `_` and `-`, {LONGEST_NAME} at most, no space"));
+    }
+    name
+}

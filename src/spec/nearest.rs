@@ -1,0 +1,74 @@
+//! What a misspelt word was probably meant to be.
+
+/// Words of other tools, and short forms, with ours.
+const KNOWN_AS: [(&str, &str); 22] = [
+    ("lr", "learning_rate"),
+    ("bs", "batch_size"),
+    ("batch", "batch_size"),
+    ("epoch", "epochs"),
+    ("num_epochs", "epochs"),
+    ("n_epochs", "epochs"),
+    ("l2", "weight_decay"),
+    ("decay", "weight_decay"),
+    ("patience", "early_stopping.patience"),
+    ("min_delta", "early_stopping.min_delta"),
+    ("accuracy", "val_accuracy"),
+    ("acc", "val_accuracy"),
+    ("val_acc", "val_accuracy"),
+    ("validation_accuracy", "val_accuracy"),
+    ("loss", "val_loss"),
+    ("validation_loss", "val_loss"),
+    ("train_acc", "train_accuracy"),
+    ("network", "model"),
+    ("dataset", "data"),
+    ("val_split", "validation"),
+    ("validation_split", "validation"),
+    ("max_runs", "run_cap"),
+];
+
+/// The word of `words` that `typed` is most like, if it is like any.
+pub fn nearest<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let typed = typed.to_lowercase().replace('-', "_");
+    let meant = KNOWN_AS.iter().find(|(theirs, _)| *theirs == typed).map(|(_, ours)| *ours);
+    let distance = |word: &str| strsim::damerau_levenshtein(&typed, &word.to_lowercase());
+    let mut best: Option<(usize, &str)> = None;
+    for word in words {
+        if meant == Some(word) {
+            return Some(word);
+        }
+        let distance = distance(word);
+        if distance <= (typed.chars().count().max(word.len()) / 3).max(1)
+            && best.is_none_or(|(least, _)| distance < least)
+        {
+            best = Some((distance, word));
+        }
+    }
+    best.map(|(_, word)| word)
+}
+
+/// ``did you mean `adam`? `` where a word is near, then all the words: `there are adam, sgd`.
+pub fn suggest(typed: &str, words: &[&str]) -> String {
+    let all = match words {
+        [] => String::from("there are none"),
+        [only] => format!("there is only {only}"),
+        _ => format!("there are {}", words.join(", ")),
+    };
+    match nearest(typed, words.iter().copied()) {
+        Some(word) => format!("did you mean `{word}`? {all}"),
+        None => all,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_and_a_foreign_word_are_understood_and_nonsense_is_not() {
+        let words = ["learning_rate", "batch_size", "epochs"];
+        assert_eq!(nearest("lerning_rate", words), Some("learning_rate"));
+        assert_eq!(nearest("Learning-Rate", words), Some("learning_rate"));
+        assert_eq!(nearest("lr", words), Some("learning_rate"));
+        assert_eq!(nearest("colour", words), None);
+    }
+}

@@ -1,0 +1,184 @@
+//! `training:`, `data:` and `devices:` of the sweep file.
+
+use std::path::Path as Folder;
+
+use serde_json::Value as Json;
+
+use super::kind::{Kind, number, show, whole};
+use super::node::{Node, Table};
+use super::parameters::Read;
+use super::setting::{OWN, SETTINGS, Section, Setting, setting};
+use super::{Devices, Gpus};
+use crate::recipe::{Order, Source};
+use crate::space::Distribution;
+use crate::trial::Settings;
+
+/// A setting as the file gives it.
+pub type Given<'a> = (&'static Setting, Node<'a>);
+
+/// Reads a section by the table of settings into `fixed`, each setting under its name as a parameter.
+pub fn section<'a>(top: &Table<'a>, section: Section, fixed: &mut Settings) -> Vec<Given<'a>> {
+    let (key, example) = match section {
+        Section::Data => ("data", "data: {set: digits}"),
+        Section::Training => ("training", "training: {epochs: 10}"),
+    };
+    let mut given = Vec::new();
+    let Some(node) = top.get(key).filter(|node| !node.value.is_null()) else { return given };
+    let Some(table) = node.table(example) else { return given };
+    for setting in SETTINGS.iter().filter(|setting| setting.section == section && !setting.name.contains('.')) {
+        if let Some(node) = table.get(setting.name) {
+            one(setting, &node, fixed, &mut given);
+        }
+    }
+    table.finish();
+    given
+}
+
+fn one<'a>(setting: &'static Setting, node: &Node<'a>, fixed: &mut Settings, given: &mut Vec<Given<'a>>) {
+    let members = setting.members();
+    let Some(table) = node.value.as_mapping().filter(|_| !members.is_empty()).and_then(|_| node.table("")) else {
+        if let Some(value) = node.accepted(setting.accept(node.value), setting.about) {
+            fixed.insert(setting.name.to_owned(), value);
+        }
+        given.push((setting, node.clone()));
+        return;
+    };
+    for (at, key) in members.into_iter().enumerate() {
+        match (table.get(key), setting.member(key)) {
+            (Some(node), Some(member)) => {
+                if let Some(value) = node.take(member.kind, member.about) {
+                    fixed.insert(member.name.to_owned(), value);
+                }
+                given.push((member, node));
+            }
+            (None, Some(member)) if at == 0 => {
+                node.wrong_key(format!("has no `{key}`"), format!("write it in the table: it is {}", member.about));
+            }
+            _ => {}
+        }
+    }
+    table.finish();
+}
+
+/// A setting that belongs to an optimizer which no trial uses would be ignored silently: a problem instead.
+pub fn check_optimizer(given: &[Given], fixed: &Settings, parameters: &[Read]) {
+    let default = || setting("optimizer").map(|setting| setting.default.json());
+    let varied = parameters.iter().find(|read| read.parameter.name == "optimizer");
+    let values = match varied.map(|read| &read.parameter.distribution) {
+        Some(Distribution::Categorical(values)) => values.clone(),
+        Some(Distribution::Constant(value)) => vec![value.clone()],
+        _ => fixed.get("optimizer").cloned().or_else(default).into_iter().collect(),
+    };
+    // A table among the values has the name inside.
+    let used: Vec<&str> = values.iter().filter_map(|value| value.get("optimizer").unwrap_or(value).as_str()).collect();
+    let varied = parameters.iter().map(|read| (read.parameter.name.as_str(), &read.node));
+    for (name, node) in given.iter().map(|(setting, node)| (setting.name, node)).chain(varied) {
+        if let Some((_, owner)) = OWN.iter().find(|(own, owner)| *own == name && !used.contains(owner)) {
+            let rule = format!("has no effect: {owner} uses it, and no trial trains with {owner}");
+            node.wrong_key(rule, format!("write `optimizer: {owner}`, or leave it out"));
+        }
+    }
+}
+
+/// Reads `data:` and makes the source of it. `None` where there is a problem.
+pub fn data(top: &Table, file: &Node, fixed: &mut Settings, base: &Folder) -> Option<Source> {
+    let example = "data: {set: digits}";
+    let given = section(top, Section::Data, fixed);
+    let node = |name| given.iter().find(|(setting, _)| setting.name == name).map(|(_, node)| node);
+    let text = |fixed: &Settings, name| fixed.get(name).and_then(Json::as_str).map(str::to_owned);
+    let Some(data) = top.get("data").filter(|node| !node.value.is_null()) else {
+        let remedy = format!("write `{example}`, or name a data set of your own");
+        file.wrong("`data` is missing: what is to be learnt?", remedy);
+        return None;
+    };
+    if node("set").is_none() && data.value.is_mapping() {
+        data.wrong_key("has no `set`", "write `set:` with one of digits, cifar10, folder, arrays");
+    }
+    let set = text(fixed, "set")?;
+    let unused = |name, why: String| {
+        if let Some(node) = node(name) {
+            node.wrong_key(why, "leave it out");
+        }
+    };
+    if set != "arrays" {
+        unused("order", format!("has no effect: {set} has an order of its own"));
+    }
+    if set == "digits" {
+        unused("path", "has no effect: the digits are built in".to_owned());
+        return Some(Source::Digits);
+    }
+    let needs = |name, remedy: &str| {
+        if node(name).is_none() {
+            data.wrong_key(format!("has no `{name}`, which {set} needs"), remedy);
+        }
+    };
+    needs("path", "write `path:` with the file or folder, relative to the sweep file");
+    if set == "arrays" {
+        let remedy = "write `order: nchw` (channels first, as in PyTorch) or `order: nhwc` (channels last, as in Keras):\n\
+                      pictures read in the wrong order still train, but badly";
+        needs("order", remedy);
+    }
+    let path = base.join(text(fixed, "path")?);
+    match set.as_str() {
+        "cifar10" => Some(Source::Cifar10 { path }),
+        "folder" => Some(Source::Folder { path }),
+        _ => {
+            let order = if text(fixed, "order")? == "nchw" { Order::Nchw } else { Order::Nhwc };
+            Some(Source::Arrays { path, order })
+        }
+    }
+}
+
+/// Reads `devices:`.
+pub fn devices(top: &Table) -> Devices {
+    let mut devices = Devices { gpus: Gpus::All, cpu_threads: 1 };
+    let Some(node) = top.get("devices").filter(|node| !node.value.is_null()) else { return devices };
+    let Some(table) = node.table("devices: {gpus: all, cpu_threads: 1}") else { return devices };
+    if let Some(node) = table.get("gpus") {
+        devices.gpus = gpus(&node).unwrap_or(Gpus::All);
+    }
+    if let Some(node) = table.get("per_gpu")
+        && whole(node.value) != Some(1)
+        && node.value.as_str() != Some("auto")
+    {
+        let rule = format!("must be auto or 1 in this version, not {}", show(node.value));
+        node.wrong(rule, "leave it out: one trial at a time has a GPU");
+    }
+    let threads = table.take("cpu_threads", Kind::Whole { least: 1, most: 1024 }, "the threads of a trial on the CPU");
+    if let Some(threads) = threads.and_then(|threads| threads.as_u64()).and_then(|threads| u32::try_from(threads).ok())
+    {
+        devices.cpu_threads = threads;
+    }
+    table.finish();
+    devices
+}
+
+fn gpus(node: &Node) -> Option<Gpus> {
+    match (node.value.as_str(), node.items()) {
+        (Some("all"), _) => Some(Gpus::All),
+        (Some("none"), _) => Some(Gpus::None),
+        (_, Some(items)) if !items.is_empty() => {
+            let mut these = Vec::with_capacity(items.len());
+            for item in &items {
+                match (whole(item.value), item.value.as_str()) {
+                    (Some(index), _) => these.push(index.to_string()),
+                    (None, Some(uuid)) if uuid.starts_with("GPU-") => these.push(uuid.to_owned()),
+                    _ => {
+                        let rule = format!("must be a GPU's number or UUID, not {}", show(item.value));
+                        item.wrong(rule, "`nvidia-smi -L` lists them: write 0, or \"GPU-5a1f...\"");
+                    }
+                }
+            }
+            Some(Gpus::These(these))
+        }
+        _ => {
+            let rule = format!("must be all, none or a list, not {}", show(node.value));
+            let remedy = match number(node.value) {
+                Some(one) => format!("write [{one}] for this one"),
+                None => "write none to train on the CPU, or a list such as [0, 2]".to_owned(),
+            };
+            node.wrong(rule, remedy);
+            None
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Layers as people read them: in a plan, in a message.
+
+use std::fmt;
+
+use crate::recipe::{Layer, Padding};
+
+impl fmt::Display for Layer {
+    /// As in the language, shortened: `conv 32 3x3 same`, `max_pool 2`, `dense 1024 max_norm 3`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Layer::Conv { filters, kernel, stride, padding, bias, max_norm } => {
+                write!(f, "conv {filters} {kernel}x{kernel}")?;
+                if stride != 1 {
+                    write!(f, " stride {stride}")?;
+                }
+                f.write_str(match padding {
+                    Padding::Same => " same",
+                    Padding::Valid => " valid",
+                })?;
+                weights(f, bias, max_norm)
+            }
+            Layer::MaxPool { size, stride } => pool(f, "max_pool", size, stride),
+            Layer::AveragePool { size, stride } => pool(f, "average_pool", size, stride),
+            Layer::GlobalAveragePool => f.write_str("global_average_pool"),
+            Layer::Relu => f.write_str("relu"),
+            Layer::Tanh => f.write_str("tanh"),
+            Layer::Gelu => f.write_str("gelu"),
+            Layer::Sigmoid => f.write_str("sigmoid"),
+            Layer::BatchNorm { .. } => f.write_str("batch_norm"),
+            Layer::Dropout { rate } => write!(f, "dropout {rate}"),
+            Layer::Flatten => f.write_str("flatten"),
+            Layer::Dense { units, bias, max_norm } => {
+                write!(f, "dense {units}")?;
+                weights(f, bias, max_norm)
+            }
+        }
+    }
+}
+
+fn pool(f: &mut fmt::Formatter<'_>, name: &str, size: u32, stride: u32) -> fmt::Result {
+    write!(f, "{name} {size}")?;
+    if stride != size {
+        write!(f, " stride {stride}")?;
+    }
+    Ok(())
+}
+
+fn weights(f: &mut fmt::Formatter<'_>, bias: bool, max_norm: Option<f64>) -> fmt::Result {
+    if !bias {
+        f.write_str(" without bias")?;
+    }
+    match max_norm {
+        Some(norm) => write!(f, " max_norm {norm}"),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_not_the_default_is_said() {
+        let conv =
+            Layer::Conv { filters: 64, kernel: 5, stride: 2, padding: Padding::Valid, bias: false, max_norm: None };
+        assert_eq!(conv.to_string(), "conv 64 5x5 stride 2 valid without bias");
+        assert_eq!(Layer::MaxPool { size: 2, stride: 2 }.to_string(), "max_pool 2");
+        assert_eq!(Layer::AveragePool { size: 3, stride: 2 }.to_string(), "average_pool 3 stride 2");
+        assert_eq!(Layer::Dense { units: 512, bias: true, max_norm: Some(3.0) }.to_string(), "dense 512 max_norm 3");
+    }
+}
