@@ -1,5 +1,6 @@
 //! The command line: what was typed, made into what is meant. One file a subcommand.
 
+mod diagnose;
 pub mod opened;
 pub mod output;
 mod plan;
@@ -32,6 +33,8 @@ enum Command {
     Status(status::Args),
     /// One trial: settings, curve, outcome, error, paths
     Show(show::Args),
+    /// Say what is wrong with a network by its learning curve, whichever tool wrote it, and what to change
+    Diagnose(diagnose::Args),
 }
 
 impl Cli {
@@ -45,6 +48,7 @@ impl Cli {
             Command::Report(args) => report::run(&args, surroundings),
             Command::Status(args) => status::run(&args, surroundings),
             Command::Show(args) => show::run(&args, surroundings),
+            Command::Diagnose(args) => diagnose::run(&args),
         }
     }
 }
