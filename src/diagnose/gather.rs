@@ -216,8 +216,10 @@ enum Clock {
 }
 
 impl Clock {
-    fn new(metrics: &[Option<&Vec<(Place, f64)>>], notes: &mut Vec<String>) -> Clock {
-        let places = || metrics.iter().flatten().flat_map(|points| points.iter().map(|(place, _)| place));
+    fn new<'a>(metrics: &[Option<&'a Vec<(Place, f64)>>], notes: &mut Vec<String>) -> Clock {
+        // What was not measured may stand as NaN in rows that belong to no epoch.
+        let measured = |points: &'a Vec<(Place, f64)>| points.iter().filter(|(_, value)| value.is_finite());
+        let places = || metrics.iter().flatten().flat_map(|points| measured(points)).map(|(place, _)| place);
         if places().all(|place| place.epoch.is_some()) {
             let epochs = || places().filter_map(|place| place.epoch);
             let from_zero = epochs().all(|epoch| epoch.fract() == 0.0) && epochs().any(|epoch| epoch == 0.0);
@@ -227,8 +229,8 @@ impl Clock {
             return Clock::Epochs { plus: if from_zero { 1.0 } else { 0.0 } };
         }
         // Validation is measured once an epoch; without it, what was logged most rarely tells.
-        let steps = |points: &Vec<(Place, f64)>| -> Vec<f64> {
-            let mut steps: Vec<f64> = points.iter().filter_map(|(place, _)| place.step).collect();
+        let steps = |points: &'a Vec<(Place, f64)>| -> Vec<f64> {
+            let mut steps: Vec<f64> = measured(points).filter_map(|(place, _)| place.step).collect();
             steps.sort_by(f64::total_cmp);
             steps.dedup();
             steps

@@ -13,6 +13,8 @@ mod json;
 mod keras_log;
 mod problem;
 mod table;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use columns::{Choice, Target};

@@ -14,6 +14,8 @@ pub enum Advice {
     CheckTask,
     /// Can the training set be learnt at all?
     CheckCapacity,
+    /// Do not add any before that is known.
+    NoMoreDropout,
     /// A tenth of the learning rate.
     LowerLearningRate,
     /// Go back to Adam's own learning rate.
@@ -35,18 +37,16 @@ pub enum Advice {
     LessRegularisation,
     /// More filters, units or layers.
     LargerNetwork,
-    /// Normalise activations.
-    BatchNorm,
     /// End at the best epoch.
     StopEarly,
     /// Let the learning rate fall.
     LowerLate,
     /// Vary the pictures.
     Augment,
+    /// Normalise activations.
+    BatchNorm,
     /// Add regularisation, little by little.
     MoreRegularisation,
-    /// Do not add any yet.
-    NoMoreDropout,
     /// Small differences are chance.
     Repeat,
 }
@@ -59,19 +59,18 @@ impl fmt::Display for Advice {
                 "Hold out a part of the training pictures (a tenth, say) and log its loss and accuracy each epoch."
             }
             Advice::CheckData => {
-                "Check the data first: draw some pictures exactly as the network gets them, with their labels. The \
-                 order of the pixels must be right: channels are moved to the front by transpose, not by reshape, \
-                 which scrambles colour pictures (and leaves grey ones like MNIST unharmed, so the same code works \
-                 there)."
+                "Check the data first: draw some pictures exactly as the network gets them. Scrambled ones were brought into \
+                 channels-first order by reshape where it takes transpose; grey pictures (MNIST) survive that, colour \
+                 pictures do not."
             }
             Advice::CheckTask => {
-                "Check that labels belong to their pictures, that pixels are scaled (0 to 1, say), and that last \
-                 layer and loss fit each other: softmax with cross-entropy, and softmax only once."
+                "Check that labels fit their pictures, that pixels are scaled (0 to 1, say), and that the loss fits the \
+                 last layer (softmax once, not twice)."
             }
             Advice::CheckCapacity => {
-                "Then check the capacity: take away all dropout, weight decay, max-norm and augmentation, and see \
-                 whether training accuracy goes towards 100 %. If not, the network is too small or the data is \
-                 broken, and no other setting will help."
+                "Check the capacity: without dropout, weight decay, max-norm and augmentation, training accuracy must go \
+                 towards 100 %. If it does not, the network is too small or the data is broken, and no other setting \
+                 will help."
             }
             Advice::LowerLearningRate => "Divide the learning rate by 10.",
             Advice::DefaultAdam => "Use Adam with its default learning rate of 0.001 before trying others.",
@@ -104,7 +103,7 @@ impl fmt::Display for Advice {
                 "Add dropout or weight decay in small steps, and only as much as is needed: too much underfits."
             }
             Advice::NoMoreDropout => {
-                "Leave dropout alone until then: more of it lowers training accuracy further, which is low already."
+                "Until that is settled leave dropout alone: more of it lowers training accuracy, which is low already."
             }
             Advice::Repeat => {
                 "Before trusting a difference of a percent, repeat the run with other seeds. For more accuracy: \

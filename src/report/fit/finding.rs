@@ -128,6 +128,17 @@ impl Evidence {
 }
 
 impl Unit {
+    /// A level read off a noisy curve: `1.49`, `0.0312`, `61.3 %`.
+    pub(super) fn about(self, value: f64) -> String {
+        match self {
+            Unit::Loss if value.abs() < 1e4 && value != 0.0 => {
+                let digits = (2.0 - value.abs().log10().floor()).clamp(2.0, 8.0) as usize;
+                format!("{value:.digits$}")
+            }
+            _ => self.text(value),
+        }
+    }
+
     /// A number with the digits that matter.
     pub(super) fn text(self, value: f64) -> String {
         match self {

@@ -3,7 +3,7 @@
 
 use super::finding::Unit;
 use super::still_improving;
-use super::view::{OTHERS_REACH_MORE, View, unit, word};
+use super::view::{Mode, OTHERS_REACH_MORE, View, unit, word};
 use super::{Advice, Finding, Name, Severity, underfit};
 
 /// Training skill, from chance (0) to perfect (1), below which the ceiling is severely low.
@@ -31,9 +31,14 @@ pub fn find(view: &View) -> Option<Finding> {
                 Some(others) => format!("; another trial reached {}", Unit::Accuracy.text(others)),
                 None => String::new(),
             };
+            let measured = match view.mode {
+                Mode::WhileTraining if view.context.dropout != Some(0.0) => " (measured with dropout on, if any)",
+                _ => "",
+            };
             let headline = format!(
-                "{ceiling_text}, and when validation was at its best (epoch {peak}) {} itself was only {}{beside}. \
-                 The network had hardly learnt what it was shown, so something before overfitting is wrong.",
+                "{ceiling_text}, and {} itself was only {}{measured} when validation was at its best (epoch \
+                 {peak}){beside}. Even the training pictures were not learnt, so it is not overfitting that holds the \
+                 network back: most often it is the data.",
                 poor.what,
                 poor.text(),
             );

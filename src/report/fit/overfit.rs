@@ -33,15 +33,15 @@ pub fn find(view: &View) -> Option<Finding> {
     if let (Some(turn), Some(val)) = (&turn, &view.val_loss) {
         let beside = match &view.train_loss {
             Some(train) => {
-                format!("training loss went on from {} to {}", loss(train.at(turn.onset)), loss(train.end()))
+                format!("training loss went on from {} to {}", about(train.at(turn.onset)), about(train.end()))
             }
             None => "training loss is not known".into(),
         };
         says.push(format!(
-            "Validation loss was lowest at epoch {} ({}) and has risen to {} since, while {beside}.",
+            "Validation loss was lowest at epoch {} ({}) and has risen to about {} since, while {beside}.",
             turn.onset,
-            loss(val.values[val.best()]),
-            loss(val.end())
+            Unit::Loss.text(val.values[val.best()]),
+            about(val.end())
         ));
     }
     if let (Some(gap), Some(train), Some(val)) = (gap, &view.train_accuracy, &view.val_accuracy) {
@@ -54,7 +54,12 @@ pub fn find(view: &View) -> Option<Finding> {
         ));
     }
     if let (true, Some((train, val))) = (says.is_empty(), loss_gap(view)) {
-        says.push(format!("Validation loss ends at {}, training loss at {}.{}", loss(val), loss(train), view.caveat()));
+        says.push(format!(
+            "Validation loss ends at {}, training loss at {}.{}",
+            about(val),
+            about(train),
+            view.caveat()
+        ));
     }
 
     let onset = turn.as_ref().map(|turn| turn.onset).or_else(|| opening(view));
@@ -77,9 +82,12 @@ pub fn find(view: &View) -> Option<Finding> {
     }
     // Where training is poor when validation peaks, more regularisation would lower what is low already.
     let poor = view.best_epoch().is_some_and(|epoch| view.poor_training(epoch).is_some());
-    let remedy = if poor { Advice::NoMoreDropout } else { Advice::MoreRegularisation };
+    let remedies: &[Advice] = match poor {
+        true => &[Advice::NoMoreDropout, Advice::Augment],
+        false => &[Advice::Augment, Advice::BatchNorm, Advice::MoreRegularisation],
+    };
     let stop = turn.is_some().then_some(Advice::StopEarly);
-    Some(finding.advice(stop).advice([Advice::BatchNorm, Advice::Augment, remedy]))
+    Some(finding.advice(stop).advice(remedies.iter().copied()))
 }
 
 /// Validation loss that goes up again.
@@ -127,6 +135,6 @@ fn gap_error(view: &View) -> f64 {
     error(&view.train_accuracy).hypot(error(&view.val_accuracy))
 }
 
-fn loss(value: f64) -> String {
-    Unit::Loss.text(value)
+fn about(value: f64) -> String {
+    Unit::Loss.about(value)
 }

@@ -3,7 +3,7 @@
 use super::finding::Unit;
 use super::still_improving;
 use super::view::{View, unit, word};
-use super::{Advice, Finding, Name, Severity};
+use super::{Advice, Finding, Name, Severity, low_ceiling, overfit, underfit};
 
 /// A plateau is at least so many epochs,
 const LEAST_EPOCHS: u32 = 8;
@@ -31,6 +31,8 @@ pub fn find(view: &View) -> Option<Finding> {
     if !long || inside < 5 || still_improving::find(view).is_some() {
         return None;
     }
+    // A smaller learning rate may go on from a plateau, unless something else is its cause.
+    let alone = underfit::find(view).is_none() && overfit::find(view).is_none() && low_ceiling::find(view).is_none();
     let headline = format!(
         "Validation {} has stayed near {} since epoch {since}: the last {length} epochs brought next to nothing.",
         word(series),
@@ -41,6 +43,6 @@ pub fn find(view: &View) -> Option<Finding> {
             .evidence("flat since epoch", Unit::Epoch, f64::from(since))
             .evidence(format!("validation {} there", word(series)), unit(series), end)
             .evidence("width of the band", unit(series), band)
-            .advice([Advice::LowerLate]),
+            .advice(alone.then_some(Advice::LowerLate)),
     )
 }

@@ -151,6 +151,17 @@ fn the_published_question_overfits_from_about_epoch_36_under_a_low_ceiling() {
 }
 
 #[test]
+fn the_low_ceiling_shows_in_the_training_loss_alone() {
+    let mut question = published("question.csv");
+    for epoch in &mut question {
+        epoch.train_accuracy = None;
+    }
+    let findings = judge(&question, &Context::default());
+    assert_eq!(names(&findings), [Name::LowCeiling, Name::Overfit, Name::Plateau], "{findings:#?}");
+    assert!(!merged_advice(&findings).contains(&Advice::MoreRegularisation));
+}
+
+#[test]
 fn five_epochs_of_the_published_answer_show_clear_overfitting() {
     let findings = judge(&published("strided.csv"), &Context::default());
     assert_eq!(names(&findings), [Name::Overfit], "{findings:#?}");

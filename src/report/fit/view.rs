@@ -12,6 +12,8 @@ use crate::trial::{EpochMetrics, Goal};
 pub const POOR_ACCURACY: f64 = 0.75;
 /// The same for the loss, from ln(classes) (0) to no loss (1), where no accuracy was measured.
 pub const POOR_LOSS: f64 = 0.65;
+/// And where the classes are not known either: the share that the right class gets of the answer, exp(-loss).
+pub const POOR_SHARE: f64 = 0.5;
 /// Other trials that reach this much more accuracy show that more is possible.
 pub const OTHERS_REACH_MORE: f64 = 0.10;
 
@@ -107,7 +109,11 @@ impl<'a> View<'a> {
             return poor.then(|| Evidence { what: "training accuracy".into(), value, unit: Unit::Accuracy });
         }
         let value = known(self.train_loss.as_ref()?, self.val_loss.as_ref());
-        let poor = 1.0 - value / classes?.ln() < POOR_LOSS;
+        let poor = match classes {
+            Some(classes) => 1.0 - value / classes.ln() < POOR_LOSS,
+            // An accuracy tells that the loss is a cross-entropy.
+            None => self.val_accuracy.is_some() && (-value).exp() < POOR_SHARE,
+        };
         poor.then(|| Evidence { what: "training loss".into(), value, unit: Unit::Loss })
     }
 
@@ -118,7 +124,7 @@ impl<'a> View<'a> {
             (Unit::Accuracy, Some(classes)) => (evidence.value - 1.0 / classes) / (1.0 - 1.0 / classes),
             (Unit::Accuracy, None) => evidence.value,
             (_, Some(classes)) => 1.0 - evidence.value / classes.ln(),
-            (_, None) => 1.0,
+            (_, None) => (-evidence.value).exp(),
         }
     }
 
