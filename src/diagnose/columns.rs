@@ -112,7 +112,9 @@ pub fn meaning(name: &str) -> Option<(Target, u32)> {
         }
         _ => {}
     }
-    let (mut validation, mut quantity, mut far) = (None, None, 0);
+    // A name that says what was measured on is surer than one that leaves it open.
+    let mut far = if names_part(name).is_some() { 0 } else { 2 };
+    let (mut validation, mut quantity) = (None, None);
     for word in words {
         if let Some(rank) = VALIDATION.iter().position(|known| *known == word) {
             validation = Some(validation.unwrap_or(0).max(rank as u32));
@@ -131,6 +133,18 @@ pub fn meaning(name: &str) -> Option<(Target, u32)> {
     let metric = format!("{of}_{}", quantity?);
     let at = METRICS.iter().position(|known| *known == metric)?;
     Some((Target::Metric(at), 1 + far + 16 * validation.unwrap_or(0)))
+}
+
+/// The word of a name that says what was measured on: `val` of `val_loss`, `train` of `Train Acc`.
+pub fn names_part(name: &str) -> Option<&'static str> {
+    let words = words(name);
+    let known = |part: &&&str| words.iter().any(|word| word == *part);
+    VALIDATION.iter().chain(&TRAINING).find(known).copied()
+}
+
+/// Whether such a word stands for validation.
+pub fn is_validation(part: &str) -> bool {
+    VALIDATION.contains(&part)
 }
 
 /// `valLoss`, `val_loss`, `Loss/val` → its words, in lower case.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{events, keras_log};
+use super::{events, log};
 
 /// So much of a file is looked at.
 const LOOKED_AT: usize = 1 << 20;
@@ -15,8 +15,8 @@ const LOOKED_AT: usize = 1 << 20;
 pub enum Format {
     /// A table with a header: CSV, semicolons or tabs
     Table,
-    /// What Keras prints while it trains
-    KerasLog,
+    /// What a training script prints: Keras, or lines with an epoch and name: value
+    Log,
     /// JSON: lists by metric (Keras' History), or one object an epoch, also as JSON lines
     Json,
     /// TensorBoard's event files
@@ -33,11 +33,16 @@ impl Format {
         }
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(LOOKED_AT)]);
         let text = start.trim_start_matches('\u{feff}').trim_start();
-        if text.starts_with(['{', '[']) {
+        // A line of a log may begin with a bracket, too: `[INFO] …`.
+        let mut marks = text.chars().filter(|letter| !letter.is_whitespace());
+        if matches!(
+            (marks.next(), marks.next()),
+            (Some('{'), Some('"' | '}') | None) | (Some('['), Some('{' | '[' | ']'))
+        ) {
             return Some(Format::Json);
         }
-        if keras_log::recognised(text) {
-            return Some(Format::KerasLog);
+        if log::recognised(text) {
+            return Some(Format::Log);
         }
         let header = text.lines().next()?;
         let fields: Vec<&str> = header.split([',', ';', '\t']).map(|field| field.trim().trim_matches('"')).collect();
@@ -50,7 +55,7 @@ impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Format::Table => "table",
-            Format::KerasLog => "Keras' console output",
+            Format::Log => "printed log",
             Format::Json => "JSON",
             Format::TensorBoard => "TensorBoard events",
         })

@@ -161,7 +161,7 @@ fn curve(name: &str, values: &Values, choices: &[Choice], notes: &mut Vec<String
         }
         for (epoch, (sum, count)) in means {
             let metrics = epochs.entry(epoch).or_insert(EpochMetrics { epoch, ..EpochMetrics::default() });
-            *field(metrics, at) = Some(sum / f64::from(count) * scale).filter(|value| value.is_finite());
+            *field(metrics, at) = Some(sum / f64::from(count) / scale).filter(|value| value.is_finite());
         }
     }
     if let Some(rates) = chosen(Target::LearningRate) {
@@ -179,14 +179,14 @@ fn curve(name: &str, values: &Values, choices: &[Choice], notes: &mut Vec<String
     (!epochs.is_empty() || divergence.is_some()).then(|| ForeignCurve { name: name.to_owned(), epochs, divergence })
 }
 
-/// 0.01 for accuracies in percent, else 1.
+/// What to divide by: 100 for accuracies in percent, else 1.
 fn percent(metric: usize, points: &[(Place, f64)], notes: &mut Vec<String>) -> f64 {
     let most = points.iter().map(|(_, value)| *value).filter(|value| value.is_finite()).fold(0.0, f64::max);
     if !METRICS[metric].ends_with("accuracy") || most <= 1.0 + 1e-6 || most > 100.0 {
         return 1.0;
     }
     note(notes, "accuracies were taken as percent");
-    0.01
+    100.0
 }
 
 fn note(notes: &mut Vec<String>, text: &str) {

@@ -83,7 +83,7 @@ fn lists(map: &Map<String, Value>, gather: &mut Gather) -> Result<(), Problem> {
 fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
-        Value::String(text) => super::keras_log::number(text).filter(|number| !number.is_finite()),
+        Value::String(text) => super::log::number(text).filter(|number| !number.is_finite()),
         _ => None,
     }
 }

@@ -10,7 +10,7 @@ mod events;
 mod format;
 mod gather;
 mod json;
-mod keras_log;
+mod log;
 mod problem;
 mod table;
 #[cfg(test)]
@@ -78,7 +78,7 @@ pub fn read(sources: &[Source], format: Option<Format>, choices: &[Choice]) -> R
         gather.prefix = source.prefix.clone();
         let parsed = match format {
             Format::Table => table::read(&source.bytes, choices, &mut gather),
-            Format::KerasLog => keras_log::read(&source.bytes, &mut gather),
+            Format::Log => log::read(&source.bytes, &mut gather),
             Format::Json => json::read(&source.bytes, &mut gather),
             Format::TensorBoard => events::read(&source.bytes, &mut gather),
         };

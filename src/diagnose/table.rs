@@ -3,7 +3,7 @@
 
 use super::columns::{Choice, Target, meaning};
 use super::gather::{Gather, Place, no_column};
-use super::{Problem, keras_log};
+use super::{Problem, log};
 
 /// So many columns at most.
 const MOST_COLUMNS: usize = 10_000;
@@ -49,7 +49,7 @@ pub fn read(bytes: &[u8], choices: &[Choice], gather: &mut Gather) -> Result<(),
     for (row, record) in records.enumerate() {
         let record = record.map_err(|error| Problem::new(format!("it cannot be read as a table: {error}")))?;
         let text = |at: usize| record.get(at).and_then(|field| std::str::from_utf8(field).ok()).unwrap_or("");
-        let number = |at: usize| keras_log::number(text(at));
+        let number = |at: usize| log::number(text(at));
         // Rows without an epoch (a learning rate that was logged apart) belong to the one before.
         last_epoch = epoch.and_then(number).filter(|epoch| epoch.is_finite()).or(last_epoch);
         let step = step.and_then(number).filter(|step| step.is_finite()).or(Some(row as f64 + 1.0));

@@ -29,7 +29,7 @@ fn problem(source: Source, choices: &[Choice]) -> Problem {
 
 #[test]
 fn keras_console_output_and_the_table_of_it_are_the_same_curve_and_verdict() {
-    let (log, _) = one(&[fixture("question.log")], Format::KerasLog);
+    let (log, _) = one(&[fixture("question.log")], Format::Log);
     let (table, _) = one(&[fixture("question.csv")], Format::Table);
     assert_eq!(log.len(), 50);
     assert_eq!(log, table);
@@ -236,7 +236,7 @@ proptest! {
     #[test]
     fn no_text_panics(pieces in proptest::collection::vec(piece(), 0..40)) {
         let source = text(pieces.concat());
-        for format in [None, Some(Format::Table), Some(Format::KerasLog), Some(Format::Json)] {
+        for format in [None, Some(Format::Table), Some(Format::Log), Some(Format::Json)] {
             if let Ok(reading) = read(std::slice::from_ref(&source), format, &[]) {
                 for curve in &reading.curves {
                     let context = Context { divergence: curve.divergence.clone(), ..Context::default() };
@@ -249,7 +249,7 @@ proptest! {
 
     #[test]
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        for format in [None, Some(Format::Table), Some(Format::KerasLog), Some(Format::Json), Some(Format::TensorBoard)] {
+        for format in [None, Some(Format::Table), Some(Format::Log), Some(Format::Json), Some(Format::TensorBoard)] {
             let source = Source { name: "bytes".into(), prefix: None, bytes: bytes.clone() };
             let _ = read(&[source], format, &[]);
         }

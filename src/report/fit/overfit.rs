@@ -7,8 +7,8 @@ use super::view::{View, unit, word};
 use super::{Advice, Finding, Name, Severity};
 
 /// The end must lie above the lowest level by so many standard errors of the difference: the lowest of many levels
-/// is low by chance, hence more than three.
-const TURN_SIGMAS: f64 = 4.0;
+/// is low by chance, hence not two.
+const TURN_SIGMAS: f64 = 3.5;
 /// And by this share of it: less is no loss worth mending.
 const TURN: f64 = 0.015;
 /// Shares of the lowest loss from which on the rise is clear, and severe.

@@ -22,6 +22,10 @@ pub fn find(view: &View) -> Option<Finding> {
         Unit::Accuracy => BAND_ACCURACY,
         _ => BAND_LOSS * end.abs(),
     };
+    if series.level_error() > band {
+        // So noisy a curve hides what goes on.
+        return None;
+    }
     let band = band.max(2.0 * series.level_error());
     let inside = series.smooth.iter().rev().take_while(|value| (*value - end).abs() <= band).count();
     let since = *series.epochs.get(series.len() - inside)?;
