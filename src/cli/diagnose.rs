@@ -271,3 +271,80 @@ fn as_json(diagnoses: &[Diagnosis]) -> serde_json::Value {
     });
     json!({ "curves": curves.collect::<Vec<_>>() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixtures() -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/curves")
+    }
+
+    fn args(files: &[&str]) -> Args {
+        let files = files.iter().map(|file| fixtures().join(file)).collect();
+        Args { files, json: false, format: None, columns: Vec::new(), classes: None, dropout: None, chart: None }
+    }
+
+    fn diagnoses(args: &Args) -> Vec<Diagnosis> {
+        let runs = args.files.iter().flat_map(|file| runs(file).expect("the fixture is there"));
+        let read = runs.flat_map(|(name, sources)| {
+            let name = name.rsplit('/').next().unwrap_or_default().to_owned();
+            let reading = read(&sources, None, &[]).expect("it is a curve");
+            diagnosed(&name, reading, args).collect::<Vec<_>>()
+        });
+        read.collect()
+    }
+
+    #[test]
+    fn the_questioner_is_told_what_to_check_first() {
+        insta::assert_snapshot!(as_text(&diagnoses(&args(&["question.log"]))));
+    }
+
+    #[test]
+    fn a_folder_with_a_run_in_two_parts_is_one_curve() {
+        let of_run = diagnoses(&args(&["run"]));
+        assert_eq!(of_run.len(), 1);
+        assert_eq!(of_run[0].title, "run");
+        let names = |diagnosis: &Diagnosis| diagnosis.findings.iter().map(|finding| finding.name).collect::<Vec<_>>();
+        assert_eq!(names(&of_run[0]), names(&diagnoses(&args(&["question.csv"]))[0]));
+    }
+
+    #[test]
+    fn many_curves_are_told_in_a_line_each() {
+        let text = as_text(&diagnoses(&args(&["question.log"; 5])));
+        assert_eq!(text.matches("question.log: low ceiling (clear), overfit (clear), plateau\n").count(), 5);
+        assert!(!text.contains("What to do"));
+    }
+
+    #[test]
+    fn json_has_evidence_in_numbers() {
+        let json = as_json(&diagnoses(&args(&["question.log"])));
+        let overfit = &json["curves"][0]["findings"][1];
+        assert_eq!(overfit["evidence"][0], json!({"what": "epoch of onset", "value": 36.0, "unit": "epoch"}));
+        assert_eq!(json["curves"][0]["format"], "log");
+    }
+
+    #[test]
+    fn a_chart_is_drawn_of_one_curve_as_its_name_says() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for (name, start) in [("curve.svg", &b"<svg"[..]), ("curve.png", &b"\x89PNG"[..])] {
+            let path = folder.path().join(name);
+            draw(&path, &diagnoses(&args(&["question.log"]))).expect("the folder is writable");
+            assert!(std::fs::read(&path).expect("it was drawn").starts_with(start), "{name}");
+        }
+        let error = |name: &str, files: &[&str]| {
+            draw(&folder.path().join(name), &diagnoses(&args(files))).expect_err("it is refused").to_string()
+        };
+        assert!(error("curve.gif", &["question.log"]).contains(".svg or .png"));
+        assert!(error("curve.svg", &["question.log", "strided.csv"]).contains("draws one curve, and there are 2"));
+    }
+
+    #[test]
+    fn a_folder_without_curves_says_what_was_looked_for() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let error = runs(folder.path()).err().expect("it is empty").to_string();
+        assert!(error.contains("neither event files nor metrics.csv nor epochs.csv"), "{error}");
+        std::fs::write(folder.path().join("metrics.csv"), "epoch,val_loss\n1,2\n").expect("writable");
+        assert_eq!(runs(folder.path()).expect("it holds a table").len(), 1);
+    }
+}

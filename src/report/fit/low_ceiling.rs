@@ -22,7 +22,7 @@ pub fn find(view: &View) -> Option<Finding> {
     let behind = behind.filter(|behind| *behind >= OTHERS_REACH_MORE);
     // Training that ends poor and flat is `underfit`'s matter.
     let poor = view.poor_training(peak).filter(|_| underfit::find(view).is_none());
-    let ceiling_text = format!("Validation {} stops at {}", word(watched), unit(watched).text(ceiling));
+    let ceiling_text = format!("Validation {} stops near {}", word(watched), unit(watched).text(ceiling));
     let advice = [Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::KnownNetwork];
     match (poor, behind) {
         (Some(poor), behind) => {
@@ -38,7 +38,7 @@ pub fn find(view: &View) -> Option<Finding> {
             let headline = format!(
                 "{ceiling_text}, and {} itself was only {}{measured} when validation was at its best (epoch \
                  {peak}){beside}. Even the training pictures were not learnt, so it is not overfitting that holds the \
-                 network back: most often it is the data.",
+                 network back. Suspect the data first.",
                 poor.what,
                 poor.text(),
             );

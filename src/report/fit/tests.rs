@@ -221,6 +221,18 @@ fn what_is_not_there_is_not_found() {
 }
 
 #[test]
+fn strong_regularisation_is_suspected_where_nothing_is_known_but_training_lags() {
+    // Measured while training, with heavy dropout: accuracy is well below validation's.
+    let mut curve = curve(Kind::OverRegularised, 40, 0.01, 3, false);
+    for epoch in &mut curve {
+        epoch.train_accuracy = epoch.train_accuracy.map(|accuracy| accuracy - 0.1);
+    }
+    assert!(names(&judge(&curve, &Context::default())).contains(&Name::OverRegularised));
+    let none = Context { dropout: Some(0.0), weight_decay: Some(0.0), ..TEN_CLASSES };
+    assert!(!names(&judge(&curve, &none)).contains(&Name::OverRegularised));
+}
+
+#[test]
 fn noise_without_a_trend_is_neither_overfitting_nor_improvement() {
     let flat = |seed| {
         let mut flat = curve(Kind::Good, 40, 0.05, seed, true);
