@@ -342,7 +342,7 @@ mod tests {
     #[test]
     fn a_folder_without_curves_says_what_was_looked_for() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let error = runs(folder.path()).err().expect("it is empty").to_string();
+        let error = runs(folder.path()).expect_err("it is empty").to_string();
         assert!(error.contains("neither event files nor metrics.csv nor epochs.csv"), "{error}");
         std::fs::write(folder.path().join("metrics.csv"), "epoch,val_loss\n1,2\n").expect("writable");
         assert_eq!(runs(folder.path()).expect("it holds a table").len(), 1);

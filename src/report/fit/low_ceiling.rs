@@ -3,11 +3,15 @@
 
 use super::finding::Unit;
 use super::still_improving;
-use super::view::{Mode, OTHERS_REACH_MORE, View, unit, word};
+use super::view::{Mode, View, unit, word};
 use super::{Advice, Finding, Name, Severity, underfit};
 
 /// Training skill, from chance (0) to perfect (1), below which the ceiling is severely low.
 const SEVERE_SKILL: f64 = 0.4;
+/// Other trials that reach this much more accuracy show that more is possible.
+const OTHERS_REACH_MORE: f64 = 0.10;
+/// From so much on the ceiling is severely low.
+const SEVERE_BEHIND: f64 = 0.3;
 
 /// By training at the epoch at which validation was best, and by other trials.
 pub fn find(view: &View) -> Option<Finding> {
@@ -52,16 +56,30 @@ pub fn find(view: &View) -> Option<Finding> {
                     .advice([Advice::NoMoreDropout]),
             )
         }
-        (None, Some(behind)) => {
-            let others = ceiling + behind;
-            let headline = format!("{ceiling_text}, where another trial reached {}.", Unit::Accuracy.text(others));
-            Some(
-                Finding::new(Name::LowCeiling, Severity::scale(behind, [OTHERS_REACH_MORE, 0.3]), headline)
-                    .evidence("best validation accuracy", Unit::Accuracy, ceiling)
-                    .evidence("validation accuracy of the best other trial", Unit::Accuracy, others)
-                    .advice([Advice::KnownNetwork]),
-            )
-        }
+        (None, Some(behind)) => Some(behind_others(view, ceiling_text, ceiling, behind)),
         (None, None) => None,
     }
+}
+
+/// Training is no worse than usual, but other trials reach more: is it training that is behind, or generalising?
+fn behind_others(view: &View, ceiling_text: String, ceiling: f64, behind: f64) -> Finding {
+    let others = view.context.others.unwrap_or_default();
+    let train = view.train_accuracy.as_ref().map(|train| train.end()).zip(others.train_accuracy);
+    let train = train.filter(|(own, others)| others - own >= OTHERS_REACH_MORE);
+    let too = train.map_or(String::new(), |(own, others)| {
+        let (own, others) = (Unit::Accuracy.text(own), Unit::Accuracy.text(others));
+        format!(" Its training accuracy lies behind, too ({own} against {others}): it is kept from learning.")
+    });
+    let headline =
+        format!("{ceiling_text}, where another trial reached {}.{too}", Unit::Accuracy.text(ceiling + behind));
+    let advice: &[Advice] = match train {
+        Some(_) => &[Advice::CheckCapacity, Advice::DefaultAdam, Advice::LessRegularisation],
+        None => &[Advice::KnownNetwork],
+    };
+    Finding::new(Name::LowCeiling, Severity::scale(behind, [OTHERS_REACH_MORE, SEVERE_BEHIND]), headline)
+        .evidence("best validation accuracy", Unit::Accuracy, ceiling)
+        .evidence("validation accuracy of the best other trial", Unit::Accuracy, ceiling + behind)
+        .evidence("training accuracy at the end", Unit::Accuracy, train.map(|(own, _)| own))
+        .evidence("training accuracy of the best other trial", Unit::Accuracy, train.map(|(_, others)| others))
+        .advice(advice.iter().copied())
 }

@@ -54,7 +54,7 @@ impl Outlook {
             return None;
         }
         let until = (last * HORIZON).ceil();
-        let powers = POWERS.map(|power| Basis::Power(power));
+        let powers = POWERS.map(Basis::Power);
         let times = TIMES.map(|share| Basis::Exponential { first, time: share * (last - first) });
         let fits: Vec<Fit> =
             powers.into_iter().chain(times).filter_map(|basis| Fit::new(basis, &points, series, until)).collect();

@@ -77,7 +77,7 @@ impl Series {
 
     /// Values in a running median: a tenth of the curve, 3 to 25, odd; 1 where there are too few to smooth.
     pub fn window(&self) -> usize {
-        if self.len() < NOISE_FROM { 1 } else { (self.len() / 10 | 1).clamp(3, 25) }
+        if self.len() < NOISE_FROM { 1 } else { ((self.len() / 10) | 1).clamp(3, 25) }
     }
 
     /// Standard error of a median over [`Series::window`] values.

@@ -53,5 +53,5 @@ pub fn find(view: &View) -> Option<Finding> {
 /// The last learning rate as a share of the highest.
 fn learning_rate_left(view: &View) -> Option<f64> {
     let rates = || view.curve.iter().filter_map(|epoch| epoch.learning_rate);
-    Some(rates().last()? / rates().reduce(f64::max)?)
+    Some(rates().next_back()? / rates().reduce(f64::max)?)
 }

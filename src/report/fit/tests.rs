@@ -272,6 +272,20 @@ fn where_other_trials_reach_more_the_ceiling_is_low() {
 }
 
 #[test]
+fn less_training_accuracy_than_others_is_no_fault_where_validation_is_as_good() {
+    // Another trial overfits: more training accuracy, no more validation accuracy.
+    let others = Others { train_accuracy: Some(1.0), val_accuracy: Some(0.9) };
+    let context = Context { others: Some(others), ..TEN_CLASSES };
+    let mut curve = curve(Kind::Good, 50, 0.01, 4, true);
+    for epoch in &mut curve {
+        epoch.train_eval_accuracy = epoch.train_eval_accuracy.map(|accuracy| accuracy * 0.9);
+        epoch.val_accuracy = epoch.val_accuracy.map(|accuracy| accuracy * 0.9);
+    }
+    let found = names(&judge(&curve, &context));
+    assert!(found.contains(&Name::GoodFit), "{found:?}");
+}
+
+#[test]
 fn values_that_are_not_finite_are_a_divergence_in_their_epoch() {
     let mut curve = curve(Kind::Good, 20, 0.01, 1, false);
     curve[12].train_loss = Some(f64::NAN);

@@ -14,8 +14,6 @@ pub const POOR_ACCURACY: f64 = 0.75;
 pub const POOR_LOSS: f64 = 0.65;
 /// And where the classes are not known either: the share that the right class gets of the answer, exp(-loss).
 pub const POOR_SHARE: f64 = 0.5;
-/// Other trials that reach this much more accuracy show that more is possible.
-pub const OTHERS_REACH_MORE: f64 = 0.10;
 
 /// How the training metrics were measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,9 +101,7 @@ impl<'a> View<'a> {
         if let Some(train) = &self.train_accuracy {
             let value = known(train, self.val_accuracy.as_ref());
             let chance = classes.map_or(0.0, |classes| 1.0 / classes);
-            let others = self.context.others.and_then(|others| others.train_accuracy);
-            let poor = (value - chance) / (1.0 - chance) < POOR_ACCURACY
-                || others.is_some_and(|others| others - value >= OTHERS_REACH_MORE);
+            let poor = (value - chance) / (1.0 - chance) < POOR_ACCURACY;
             return poor.then(|| Evidence { what: "training accuracy".into(), value, unit: Unit::Accuracy });
         }
         let value = known(self.train_loss.as_ref()?, self.val_loss.as_ref());
