@@ -66,7 +66,9 @@ struct Standing<'a> {
 impl<'a> Standing<'a> {
     fn new(spec: &Spec, history: &'a History, total: Option<u64>, held: bool) -> Standing<'a> {
         let counts = Counts::new(history);
-        let state = match (held, history.complete || total == Some(counts.ended())) {
+        // A file that has grown since has more to do than the controller knew when it left.
+        let complete = total.map_or(history.complete, |total| counts.ended() >= total);
+        let state = match (held, complete) {
             (true, _) => "running",
             (false, true) => "complete",
             (false, false) => "interrupted",

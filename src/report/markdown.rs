@@ -48,7 +48,7 @@ fn settings_table(spec: &Spec, history: &History, ranking: &Ranking) -> String {
         row.extend(names.iter().map(|name| setting(group.settings, name)));
         row.push(words::spread(&spec.metric.name, Some(group.metric)));
         row.push(words::spread("val_accuracy", group.accuracy));
-        row.push(words::spread("accuracy", group.accuracy_gap));
+        row.push(words::spread("accuracy_gap", group.accuracy_gap));
         row
     });
     table(&header, rows)

@@ -69,6 +69,34 @@ fn picture(folder: &Path, name: &str, figure: &charts::Figure) -> Result<()> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn everything_but_journal_and_sweep_file_can_be_deleted_and_made_again() {
+        let results = tempfile::tempdir().unwrap();
+        let layout = sample::write(&results.path().join("sample"), &sample::entries());
+        let (history, _) = store::read(&layout).unwrap();
+        let views = || {
+            let mut views = vec![layout.trials_csv(), layout.epochs_csv(), layout.report_html(), layout.report_md()];
+            views.extend(["svg", "png"].map(|kind| layout.charts().join(format!("validation.{kind}"))));
+            for trial in &history.trials {
+                views.extend(["svg", "png"].map(|kind| layout.trial(trial.id).join(format!("curves.{kind}"))));
+            }
+            views
+        };
+        write(&layout, &sample::spec(), &history).unwrap();
+        let before: Vec<Vec<u8>> = views().iter().map(|path| std::fs::read(path).unwrap()).collect();
+        views().iter().for_each(|path| std::fs::remove_file(path).unwrap());
+        write(&layout, &sample::spec(), &history).unwrap();
+        let after: Vec<Vec<u8>> = views().iter().map(|path| std::fs::read(path).unwrap()).collect();
+        assert!(before == after);
+        // A picture that shows something else now is drawn again, both forms of it.
+        let chart = layout.trial(history.trials[0].id).join("curves.png");
+        let drawn = std::fs::read(&chart).unwrap();
+        let mut shorter = history.trials[0].clone();
+        shorter.curve.truncate(3);
+        trial_chart(&layout, &sample::spec(), &shorter).unwrap();
+        assert!(drawn != std::fs::read(&chart).unwrap());
+    }
+
     /// `REPORT=folder cargo test write_report -- --ignored` writes two whole reports there, to be looked at.
     #[test]
     #[ignore = "for the eye"]
@@ -78,8 +106,7 @@ mod tests {
         for (name, history) in
             [("small", sample::history()), ("many", sample::many(80)), ("hostile", sample::hostile())]
         {
-            let layout = Layout::new(folder.join(name));
-            std::fs::create_dir_all(layout.root()).expect("made");
+            let layout = sample::write(&folder.join(name), &sample::entries());
             let start = std::time::Instant::now();
             write(&layout, &Spec { repeats: 2, ..sample::spec() }, &history).expect("written");
             println!("{name}: {:?}", start.elapsed());

@@ -49,8 +49,8 @@ impl<'a> Ranking<'a> {
         self.placed.first()
     }
 
-    /// The trials whose curves are worth a look where there are too many for all of them: the best, the worst, those with the
-    /// largest gaps, and those that failed; in the order of the ranking.
+    /// The trials whose curves are worth a look where there are too many for all of them: the best, the worst, those
+    /// with the largest gaps, and those that failed; in the order of the ranking.
     pub fn notable(&self) -> Vec<&'a TrialRecord> {
         const BEST: usize = 10;
         const GAPS: usize = 5;

@@ -17,7 +17,7 @@ seed: 7
 parameters:
   learning_rate: {values: [1e-3]}
   dropout: {values: [0.0, 0.2, 0.4, 0.1, 0.3, 0.5]}
-  batch_norm: {values: [false, true]}
+  batch_norm: {value: false}
 data: {set: digits}
 model: question
 training: {epochs: 20}

@@ -65,12 +65,12 @@ pub fn value(name: &str, value: Option<f64>) -> String {
     }
 }
 
-/// Mean and deviation of a metric over repeats: `1.4024 ± 0.0113`.
+/// Mean and deviation of a metric or gap over repeats: `1.4024 ± 0.0113`, `60.39 ± 0.72 %`; accuracy gaps in points.
 pub fn spread(name: &str, spread: Option<Spread>) -> String {
     let Some(Spread { mean, deviation }) = spread else { return "–".into() };
     let scale = if name.contains("accuracy") { 100.0 } else { 1.0 };
     let digits = if scale > 1.0 { 2 } else { 4 };
-    let sign = if scale > 1.0 { " %" } else { "" };
+    let sign = if name.ends_with("_accuracy") { " %" } else { "" };
     match deviation {
         Some(deviation) => format!("{:.digits$} ± {:.digits$}{sign}", mean * scale, deviation * scale),
         None => format!("{:.digits$}{sign}", mean * scale),

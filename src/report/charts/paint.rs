@@ -107,8 +107,8 @@ struct Grid {
 }
 
 impl Grid {
-    /// A line with round ends and smooth edges, which plotters does not draw in pixels: a pixel is covered as far as the
-    /// line's half width reaches beyond its distance from the line.
+    /// A line with round ends and smooth edges, which plotters does not draw in pixels: a pixel is covered as far as
+    /// the line's half width reaches beyond its distance from the line.
     fn stroke(&mut self, from: Point, to: Point, width: f32, ink: Ink) {
         let scaled = |(x, y): Point| (x * DENSITY - 0.5, y * DENSITY - 0.5);
         let ((x0, y0), (x1, y1)) = (scaled(from), scaled(to));
@@ -127,7 +127,8 @@ impl Grid {
                 let (x, y) = if steep { (b, a) } else { (a, b) };
                 let (px, py) = (x as f32 - x0, y as f32 - y0);
                 let along = if square == 0.0 { 0.0 } else { ((px * dx + py * dy) / square).clamp(0.0, 1.0) };
-                self.cover(x, y, reach - (px - dx * along).hypot(py - dy * along), ink);
+                let (ex, ey) = (px - dx * along, py - dy * along);
+                self.cover(x, y, reach - (ex * ex + ey * ey).sqrt(), ink);
             }
         }
     }

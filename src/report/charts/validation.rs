@@ -27,10 +27,12 @@ pub fn validation(history: &History, metric: &Metric) -> Figure {
     let mut figure = Figure::new((960, height as u32), format!("Validation curves of {}", history.name));
     figure.bold((24.0, 25.0), "Validation", 15.0, Ink::Text, Side::Start);
     let count = best.len() + rest.len();
-    let mut note = if best.is_empty() {
-        format!("{count} trials")
-    } else {
-        format!("{count} trials, the best {} by {} in colour", best.len(), words::metric(metric))
+    let trials = if count == 1 { "1 trial".to_owned() } else { format!("{count} trials") };
+    let by = words::metric(metric);
+    let mut note = match best.len() {
+        0 => trials,
+        1 => format!("{trials}, the best by {by} in colour"),
+        coloured => format!("{trials}, the best {coloured} by {by} in colour"),
     };
     if drawn.len() < rest.len() {
         note += &format!("; {} of the other {} drawn", drawn.len(), rest.len());

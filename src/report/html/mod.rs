@@ -96,7 +96,7 @@ fn curves(spec: &Spec, trial: &TrialRecord) -> Markup {
 
 fn settings(spec: &Spec, names: &[String], groups: &[Group], shown: &[&TrialRecord]) -> Markup {
     html! {
-        div.wide {
+        div.wide.table {
             table {
                 thead { tr {
                     th { "Trials" }
@@ -107,10 +107,12 @@ fn settings(spec: &Spec, names: &[String], groups: &[Group], shown: &[&TrialReco
                 } }
                 tbody { @for group in groups { tr {
                     td { @for id in &group.trials { (trials::link(*id, shown)) " " } }
-                    @for name in names { td { @if let Some(value) = group.settings.get(name) { (words::setting(value)) } } }
+                    @for value in names.iter().map(|name| group.settings.get(name)) {
+                        td { @if let Some(value) = value { (words::setting(value)) } }
+                    }
                     td.number { (words::spread(&spec.metric.name, Some(group.metric))) }
                     td.number { (words::spread("val_accuracy", group.accuracy)) }
-                    td.number { (words::spread("accuracy", group.accuracy_gap)) }
+                    td.number { (words::spread("accuracy_gap", group.accuracy_gap)) }
                 } } }
             }
         }

@@ -24,7 +24,7 @@ pub fn table(metric: &Metric, names: &[String], ranking: &Ranking, shown: &[&Tri
     let placed = ranking.placed.iter().map(|place| (Some(place), place.trial));
     let rows = placed.chain(ranking.others.iter().map(|trial| (None, *trial)));
     html! {
-        div.wide {
+        div.wide.table {
             table {
                 thead { tr {
                     th.number aria-sort="ascending" { button { "rank" } }
@@ -51,7 +51,9 @@ fn row(
     let error = trial.outcome().and_then(|outcome| outcome.error());
     html! {
         tr {
-            td.number data-value=[place.map(|place| place.rank)] { @if let Some(place) = place { (place.rank) } @else { "–" } }
+            td.number data-value=[place.map(|place| place.rank)] {
+                @if let Some(place) = place { (place.rank) } @else { "–" }
+            }
             td data-value=(trial.id.0) { (link(trial.id, shown)) }
             @for name in names {
                 @let value = trial.settings.get(name);
@@ -67,7 +69,8 @@ fn row(
                 td.number data-value=[value] { (said(value)) }
             }
             td.error[error.is_some()] data-value=(words::status(trial)) {
-                (words::status(trial)) @if let Some(error) = error { ": " (error) }
+                @let status = words::status(trial);
+                @if let Some(error) = error { div { (status) ": " (error) } } @else { (status) }
             }
         }
     }
