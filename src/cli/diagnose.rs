@@ -36,8 +36,8 @@ const PARTS: [&str; 6] = ["train", "training", "validation", "val", "valid", "te
   sweep diagnose lightning_logs/version_0
   sweep diagnose history.csv --columns val_loss=held_out_nll --chart curve.svg")]
 pub struct Args {
-    /// What Keras or another loop printed, CSVLogger, History, Lightning's metrics.csv, TensorBoard's event files or their
-    /// folder, W&B's export, or any table with a row an epoch
+    /// What Keras or another loop printed, CSVLogger, History, Lightning's metrics.csv, TensorBoard's event files or
+    /// their folder, W&B's export, or any table with a row an epoch
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Print one JSON object, with the evidence for every finding

@@ -1,5 +1,6 @@
 //! From single values to curves: what each name means, and which values belong to which epoch.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::columns::{Choice, Target, meaning, nearest};
@@ -46,8 +47,8 @@ impl Gather {
             return Err(Problem::new(format!("it has more than {MOST_VALUES} values")).hint("thin it out"));
         }
         let name = match &self.prefix {
-            Some(prefix) => format!("{prefix}/{name}"),
-            None => name.to_owned(),
+            Some(prefix) => Cow::Owned(format!("{prefix}/{name}")),
+            None => Cow::Borrowed(name),
         };
         let at = match self.known.get(curve) {
             Some(at) => *at,
@@ -58,13 +59,16 @@ impl Gather {
             }
         };
         let known = &mut self.curves[at].1;
-        if !known.contains_key(&name) {
-            self.names += 1;
-            if self.names > MOST_NAMES {
+        match known.get_mut(name.as_ref()) {
+            Some(points) => points.push((place, value)),
+            None if self.names == MOST_NAMES => {
                 return Err(Problem::new(format!("it has more than {MOST_NAMES} names of metrics")));
             }
+            None => {
+                self.names += 1;
+                known.insert(name.into_owned(), vec![(place, value)]);
+            }
         }
-        known.entry(name).or_default().push((place, value));
         Ok(())
     }
 

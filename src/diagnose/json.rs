@@ -7,11 +7,16 @@ use super::Problem;
 use super::columns::{Target, meaning};
 use super::gather::{Gather, Place};
 
+/// Larger ones are refused: read whole, JSON takes some ten times its length in memory.
+const MOST_BYTES: usize = 64 << 20;
 /// Keys under which a curve may lie.
 const WITHIN: [&str; 3] = ["history", "log_history", "epochs"];
 
 /// Hands every number to `gather`.
 pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
+    if bytes.len() > MOST_BYTES {
+        return Err(Problem::new(format!("it is larger than {} MiB", MOST_BYTES >> 20)).hint("write it as CSV"));
+    }
     let text = String::from_utf8_lossy(bytes);
     let text = quoted(text.trim_start_matches('\u{feff}'));
     let mut documents = Vec::new();

@@ -180,10 +180,10 @@ mod tests {
     #[test]
     fn keras_3_in_colour_is_read() {
         let text = "Epoch 1/2\n\u{1b}[1m  1/313\u{1b}[0m \u{1b}[37m━━━━\u{1b}[0m \u{1b}[1m2:11\u{1b}[0m 420ms/step - \
-                    accuracy: 0.1250 - loss: 2.3012\r\u{1b}[1m313/313\u{1b}[0m \u{1b}[32m━━━━\u{1b}[0m\u{1b}[37m\u{1b}[0m \
-                    \u{1b}[1m2s\u{1b}[0m 5ms/step - accuracy: 0.4000 - loss: 1.6000 - val_accuracy: 0.5000 - val_loss: \
-                    1.4000 - learning_rate: 0.0010\nEpoch 2/2\n\u{1b}[1m313/313\u{1b}[0m ━━ 2s 5ms/step - accuracy: \
-                    0.5 - loss: 1.3 - val_accuracy: 0.55 - val_loss: 1.2e+00\n";
+                    accuracy: 0.1250 - loss: 2.3012\r\u{1b}[1m313/313\u{1b}[0m \u{1b}[32m━━━━\u{1b}[0m\u{1b}[37m\
+                    \u{1b}[0m \u{1b}[1m2s\u{1b}[0m 5ms/step - accuracy: 0.4000 - loss: 1.6000 - val_accuracy: 0.5000 - \
+                    val_loss: 1.4000 - learning_rate: 0.0010\nEpoch 2/2\n\u{1b}[1m313/313\u{1b}[0m ━━ 2s 5ms/step - \
+                    accuracy: 0.5 - loss: 1.3 - val_accuracy: 0.55 - val_loss: 1.2e+00\n";
         let curves = curves(text);
         assert_eq!(curves.len(), 1);
         assert_eq!(curves[0][0].train_accuracy, Some(0.4));
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn what_hand_written_loops_print_is_read() {
-        let tutorial = "Epoch 1/2\n----------\ntrain Loss: 0.9 Acc: 0.5\nval Loss: 0.8 Acc: 0.6\n\nEpoch 2/2\n----------\n\
+        let tutorial = "Epoch 1/2\n----------\ntrain Loss: 0.9 Acc: 0.5\nval Loss: 0.8 Acc: 0.6\n\nEpoch 2/2\n-----\n\
                         train Loss: 0.7 Acc: 0.7\nval Loss: 0.6 Acc: 0.8\n\nBest val Acc: 0.8\n";
         let lines = "INFO Epoch [1/2], Train Loss: 0.9, Train Acc: 50.0%, Val Loss: 0.8, Val Acc: 60.0%\n\
                      INFO Epoch [2/2], Train Loss: 0.7, Train Acc: 70.0%, Val Loss: 0.6, Val Acc: 80.0%\n";

@@ -25,8 +25,9 @@ impl Problem {
 
     pub(super) fn unrecognised(name: &str) -> Problem {
         Problem::new(format!("{name} is no learning curve that is known here")).hint(
-            "known are what Keras and most training loops print, Keras' CSVLogger and History (as JSON), Lightning's metrics.csv, TensorBoard's \
-             event files, W&B's CSV export, and tables with a header and one row an epoch; --format says which it is",
+            "known are what Keras and most training loops print, Keras' CSVLogger and History (as JSON), Lightning's \
+             metrics.csv, TensorBoard's event files, W&B's CSV export, and tables with a header and one row an epoch; \
+             --format says which it is",
         )
     }
 

@@ -59,18 +59,18 @@ impl fmt::Display for Advice {
                 "Hold out a part of the training pictures (a tenth, say) and log its loss and accuracy each epoch."
             }
             Advice::CheckData => {
-                "Check the data first: draw some pictures exactly as the network gets them. Scrambled ones were brought into \
-                 channels-first order by reshape where it takes transpose; grey pictures (MNIST) survive that, colour \
-                 pictures do not."
+                "Check the data first: draw some pictures exactly as the network gets them. Scrambled ones were \
+                 brought into channels-first order by reshape where it takes transpose; grey pictures (MNIST) survive \
+                 that, colour pictures do not."
             }
             Advice::CheckTask => {
-                "Check that labels fit their pictures, that pixels are scaled (0 to 1, say), and that the loss fits the \
-                 last layer (softmax once, not twice)."
+                "Check that labels fit their pictures, that pixels are scaled (0 to 1, say), and that the loss fits \
+                 the last layer (softmax once, not twice)."
             }
             Advice::CheckCapacity => {
-                "Check the capacity: without dropout, weight decay, max-norm and augmentation, training accuracy must go \
-                 towards 100 %. If it does not, the network is too small or the data is broken, and no other setting \
-                 will help."
+                "Check the capacity: without dropout, weight decay, max-norm and augmentation, training accuracy must \
+                 go towards 100 %. If it does not, the network is too small or the data is broken, and no other \
+                 setting will help."
             }
             Advice::LowerLearningRate => "Divide the learning rate by 10.",
             Advice::DefaultAdam => "Use Adam with its default learning rate of 0.001 before trying others.",

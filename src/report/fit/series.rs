@@ -49,7 +49,8 @@ pub struct Trend {
 }
 
 impl Series {
-    /// `None` without a value. Epochs out of order and values that are not finite (or as good as: [`LARGEST`]) are left out.
+    /// `None` without a value. Epochs out of order and values that are not finite (or as good as: [`LARGEST`]) are
+    /// left out.
     pub fn new(goal: Goal, points: impl Iterator<Item = (u32, f64)>) -> Option<Series> {
         let mut series = Series { goal, epochs: Vec::new(), values: Vec::new(), smooth: Vec::new(), noise: 0.0 };
         for (epoch, value) in points {
