@@ -1,6 +1,6 @@
 //! Learning curves that other tools wrote, read into our own words so that they can be judged.
 //!
-//! A file is recognised by what is in it. Every reader hands (curve, epoch or step, name, value) to [`Gather`], which
+//! A file is recognised by what is in it. Every reader hands (curve, epoch or step, name, value) to `gather`, which
 //! knows what names mean and what an epoch is. Nothing here opens files; foreign text is never trusted, and whatever
 //! can grow is bounded.
 

@@ -1,4 +1,4 @@
-//! The few shapes of protocol buffers' wire format (https://protobuf.dev/programming-guides/encoding/).
+//! The few shapes of protocol buffers' wire format (<https://protobuf.dev/programming-guides/encoding/>).
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
