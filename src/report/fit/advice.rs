@@ -16,6 +16,8 @@ pub enum Advice {
     CheckCapacity,
     /// Do not add any before that is known.
     NoMoreDropout,
+    /// Let running statistics keep up.
+    FasterStatistics,
     /// A tenth of the learning rate.
     LowerLearningRate,
     /// Go back to Adam's own learning rate.
@@ -71,6 +73,10 @@ impl fmt::Display for Advice {
                 "Check the capacity: without dropout, weight decay, max-norm and augmentation, training accuracy must \
                  go towards 100 %. If it does not, the network is too small or the data is broken, and no other \
                  setting will help."
+            }
+            Advice::FasterStatistics => {
+                "Let batch normalisation's statistics keep up: a momentum of 0.9 (0.1 in PyTorch's sense) instead of \
+                 0.99, or smaller batches, so that an epoch has more steps."
             }
             Advice::LowerLearningRate => "Divide the learning rate by 10.",
             Advice::DefaultAdam => "Use Adam with its default learning rate of 0.001 before trying others.",

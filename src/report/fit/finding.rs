@@ -13,6 +13,8 @@ use super::Advice;
 pub enum Name {
     /// Loss or weights ceased to be finite, or training undid itself.
     Diverged,
+    /// The training pictures are judged far worse in evaluation mode than while training.
+    ModeMismatch,
     /// The network answers by chance and learns nothing.
     Stuck,
     /// Too few epochs to judge.
@@ -42,6 +44,7 @@ impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Name::Diverged => "diverged",
+            Name::ModeMismatch => "mode mismatch",
             Name::Stuck => "stuck",
             Name::TooShort => "too short",
             Name::Unvalidated => "unvalidated",

@@ -9,6 +9,7 @@ mod diverged;
 mod finding;
 mod good_fit;
 mod low_ceiling;
+mod mode_mismatch;
 mod outlook;
 mod over_regularised;
 mod overfit;
@@ -35,7 +36,7 @@ use view::View;
 type Rule = fn(&View) -> Option<Finding>;
 
 /// What makes every other verdict meaningless; the first that holds stands alone.
-const FIRST: [Rule; 2] = [diverged::find, stuck::find];
+const FIRST: [Rule; 3] = [diverged::find, mode_mismatch::find, stuck::find];
 
 /// The rest, causes before symptoms.
 const RULES: [Rule; 8] = [

@@ -299,6 +299,25 @@ fn values_that_are_not_finite_are_a_divergence_in_their_epoch() {
 }
 
 #[test]
+fn evaluation_that_is_worse_than_training_on_the_same_pictures_is_no_matter_of_the_fit() {
+    let mut curve = curve(Kind::Good, 20, 0.01, 2, true);
+    for epoch in &mut curve {
+        epoch.train_accuracy = epoch.train_eval_accuracy;
+    }
+    assert!(!names(&judge(&curve, &TEN_CLASSES)).contains(&Name::ModeMismatch));
+    for epoch in &mut curve {
+        epoch.train_eval_accuracy = epoch.train_eval_accuracy.map(|accuracy| accuracy * 0.4);
+        epoch.val_accuracy = epoch.val_accuracy.map(|accuracy| accuracy * 0.4);
+    }
+    let findings = judge(&curve, &TEN_CLASSES);
+    assert_eq!(names(&findings), [Name::ModeMismatch]);
+    assert_eq!(findings[0].severity, Severity::Severe);
+    assert_eq!(findings[0].advice[0], Advice::FasterStatistics);
+    // A few epochs in, running statistics may still lag.
+    assert!(!names(&judge(&curve[..5], &TEN_CLASSES)).contains(&Name::ModeMismatch));
+}
+
+#[test]
 fn without_validation_generalisation_is_not_judged() {
     let mut curve = curve(Kind::Good, 30, 0.01, 1, false);
     for epoch in &mut curve {
