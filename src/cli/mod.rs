@@ -1,5 +1,6 @@
 //! The command line: what was typed, made into what is meant. One file a subcommand.
 
+mod diagnose;
 mod gpus;
 pub mod opened;
 pub mod output;
@@ -49,6 +50,8 @@ enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+    /// Say what is wrong with a network by its learning curve, whichever tool wrote it, and what to change
+    Diagnose(diagnose::Args),
 }
 
 impl Cli {
@@ -69,6 +72,7 @@ impl Cli {
                 clap_complete::generate(shell, &mut Cli::command(), "sweep", &mut std::io::stdout());
                 Ok(Exit::Success)
             }
+            Command::Diagnose(args) => diagnose::run(&args),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What came of a sweep: tables, charts and the report, all made from the journal and to be made again at any time.
 
 pub mod charts;
+pub mod fit;
 mod html;
 mod markdown;
 pub mod ranking;

@@ -12,7 +12,7 @@ pub use axis::Axis;
 pub use figure::Figure;
 pub use ink::dark_style;
 pub use paint::{png, svg};
-pub use trial::trial;
+pub use trial::{Heading, curve, trial};
 pub use validation::{HIGHLIGHTS, validation};
 
 #[cfg(test)]

@@ -19,23 +19,44 @@ const CURVES: [(&str, &str, Ink, f32); 3] = [
 /// The chart of a trial, whatever became of it.
 pub fn trial(trial: &TrialRecord, metric: &Metric) -> Figure {
     let state = trial.outcome().and_then(|outcome| outcome.error()).unwrap_or_else(|| words::status(trial).into());
+    let alarm = trial.outcome().is_some_and(|outcome| outcome.error().is_some());
     let title = format!("Trial {}", trial.id);
-    let mut figure = Figure::new(SIZE, format!("{title}: {state}. {}", words::settings(&trial.settings)));
+    let settings = words::settings(&trial.settings);
+    curve(&Heading { title: &title, state: &state, alarm, line: &settings }, &trial.curve, metric)
+}
+
+/// What stands above the curves.
+#[derive(Debug, Clone, Copy)]
+pub struct Heading<'a> {
+    /// What was trained.
+    pub title: &'a str,
+    /// What became of it, in a few words.
+    pub state: &'a str,
+    /// Whether that is bad.
+    pub alarm: bool,
+    /// One line more.
+    pub line: &'a str,
+}
+
+/// The chart of a curve; `metric` chooses its best epoch.
+pub fn curve(heading: &Heading, curve: &[EpochMetrics], metric: &Metric) -> Figure {
+    let Heading { title, state, alarm, line } = *heading;
+    let mut figure = Figure::new(SIZE, format!("{title}: {state}. {line}"));
     let room = SIZE.0 as f32 - 48.0;
-    figure.bold((24.0, 25.0), &title, 15.0, Ink::Text, Side::Start);
-    let indent = 24.0 + width(&title, 15.0) + 14.0;
-    let ink = if trial.outcome().is_some_and(|outcome| outcome.error().is_some()) { Ink::Vermilion } else { Ink::Soft };
-    figure.text((indent, 26.0), fit(&state, 12.0, room - indent), 12.0, ink, Side::Start);
-    figure.text((24.0, 46.0), fit(&words::settings(&trial.settings), 12.0, room), 12.0, Ink::Text, Side::Start);
-    if trial.curve.is_empty() {
+    figure.bold((24.0, 25.0), title, 15.0, Ink::Text, Side::Start);
+    let indent = 24.0 + width(title, 15.0) + 14.0;
+    let ink = if alarm { Ink::Vermilion } else { Ink::Soft };
+    figure.text((indent, 26.0), fit(state, 12.0, room - indent), 12.0, ink, Side::Start);
+    figure.text((24.0, 46.0), fit(line, 12.0, room), 12.0, Ink::Text, Side::Start);
+    if curve.is_empty() {
         let middle = (SIZE.0 as f32 / 2.0, SIZE.1 as f32 / 2.0);
         figure.text(middle, "no epoch was completed", 14.0, Ink::Soft, Side::Middle);
         return figure;
     }
     legend(&mut figure);
-    let best = metric.best(&trial.curve);
+    let best = metric.best(curve);
     for (quantity, left) in [(Quantity::Loss, 64.0), (Quantity::Accuracy, 544.0)] {
-        panel(&mut figure, quantity, left, &trial.curve, best);
+        panel(&mut figure, quantity, left, curve, best);
     }
     figure
 }

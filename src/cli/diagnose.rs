@@ -1,0 +1,350 @@
+//! `sweep diagnose`: what a learning curve says, whichever tool wrote it.
+
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::output;
+use crate::diagnose::{Choice, ForeignCurve, Format, LARGEST_FILE, Reading, Source, read};
+use crate::error::{Error, Exit, Result};
+use crate::report::charts;
+use crate::report::fit::{Context, Finding, Severity, judge, merged_advice};
+use crate::report::words;
+use crate::store;
+use crate::trial::{Goal, Metric};
+
+/// More curves than this are told in a line each.
+const IN_FULL: usize = 4;
+/// Columns of a line of text.
+const WIDTH: usize = 96;
+/// Files looked for in a folder that holds no event files.
+const TABLES: [&str; 2] = ["metrics.csv", "epochs.csv"];
+/// Folders below a named one that are looked into, and files taken from there.
+const DEEPEST: usize = 6;
+const MOST_FILES: usize = 1000;
+/// Names of folders that say what was measured, not which run it was.
+const PARTS: [&str; 6] = ["train", "training", "validation", "val", "valid", "test"];
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  python train.py | tee training.log; sweep diagnose training.log
+  sweep diagnose lightning_logs/version_0
+  sweep diagnose history.csv --columns val_loss=held_out_nll --chart curve.svg")]
+pub struct Args {
+    /// What Keras or another loop printed, CSVLogger, History, Lightning's metrics.csv, TensorBoard's event files or
+    /// their folder, W&B's export, or any table with a row an epoch
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Print one JSON object, with the evidence for every finding
+    #[arg(long)]
+    json: bool,
+    /// What the files are, where that cannot be told from their content
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// Which column is which, such as val_loss=my_loss; several with commas
+    #[arg(long, value_name = "METRIC=COLUMN", value_delimiter = ',')]
+    columns: Vec<Choice>,
+    /// How many classes there are, which tells what guessing gives
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(2..))]
+    classes: Option<u32>,
+    /// The highest dropout rate of the network
+    #[arg(long, value_name = "RATE")]
+    dropout: Option<f64>,
+    /// Draw the curve, too; the name's end (.svg or .png) says how
+    #[arg(long, value_name = "FILE")]
+    chart: Option<PathBuf>,
+}
+
+/// A curve with its verdict.
+struct Diagnosis {
+    /// The file, and the curve's name where it has several.
+    title: String,
+    format: Format,
+    curve: ForeignCurve,
+    notes: Vec<String>,
+    findings: Vec<Finding>,
+}
+
+/// Prints the verdicts.
+///
+/// # Errors
+/// Where a file cannot be read, or is no learning curve.
+pub fn run(args: &Args) -> Result<Exit> {
+    let mut diagnoses = Vec::new();
+    for file in &args.files {
+        for (name, sources) in runs(file)? {
+            let reading = read(&sources, args.format, &args.columns).map_err(|problem| {
+                let error = Error::new(Exit::Usage, problem.what);
+                problem.hint.into_iter().fold(error, Error::hint)
+            })?;
+            diagnoses.extend(diagnosed(&name, reading, args));
+        }
+    }
+    if let Some(path) = &args.chart {
+        draw(path, &diagnoses)?;
+    }
+    match args.json {
+        true => output::print_json(&as_json(&diagnoses))?,
+        false => output::print(&as_text(&diagnoses))?,
+    }
+    Ok(Exit::Success)
+}
+
+fn diagnosed<'a>(name: &'a str, reading: Reading, args: &'a Args) -> impl Iterator<Item = Diagnosis> + 'a {
+    let Reading { format, curves, notes } = reading;
+    curves.into_iter().map(move |curve| {
+        let context = Context {
+            classes: args.classes,
+            dropout: args.dropout,
+            divergence: curve.divergence.clone(),
+            ..Context::default()
+        };
+        let findings = judge(&curve.epochs, &context);
+        let title = if curve.name.is_empty() { name.to_owned() } else { format!("{name}, {}", curve.name) };
+        Diagnosis { title: words::clean(&title), format, curve, notes: notes.clone(), findings }
+    })
+}
+
+/// The files of each run below a path, with the run's name.
+fn runs(path: &Path) -> Result<Vec<(String, Vec<Source>)>> {
+    let name = path.display().to_string();
+    if !path.is_dir() {
+        return Ok(vec![(name, vec![source(path, None)?])]);
+    }
+    let mut files = Vec::new();
+    event_files(path, DEEPEST, &mut files)?;
+    files.sort();
+    if files.is_empty() {
+        let table = TABLES.iter().map(|table| path.join(table)).find(|table| table.is_file());
+        let table = table.ok_or_else(|| {
+            Error::new(Exit::Usage, format!("{name} holds neither event files nor {}", TABLES.join(" nor ")))
+                .hint("name the file that holds the curve")
+        })?;
+        return Ok(vec![(table.display().to_string(), vec![source(&table, None)?])]);
+    }
+    let mut runs: Vec<(String, Vec<Source>)> = Vec::new();
+    for file in files {
+        let folder = file.parent().unwrap_or(path);
+        let part = folder.file_name().and_then(OsStr::to_str).filter(|part| PARTS.contains(part) && folder != path);
+        let run = part.and_then(|_| folder.parent()).unwrap_or(folder).display().to_string();
+        let source = source(&file, part)?;
+        match runs.iter_mut().find(|(known, _)| *known == run) {
+            Some((_, sources)) => sources.push(source),
+            None => runs.push((run, vec![source])),
+        }
+    }
+    Ok(runs)
+}
+
+/// TensorBoard's files at and below a folder.
+fn event_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
+    let unreadable = |error| Error::storage(format!("{} cannot be read", folder.display()), error);
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let kind = entry.file_type().map_err(unreadable)?;
+        if kind.is_dir() && depth > 0 {
+            event_files(&entry.path(), depth - 1, files)?;
+        } else if entry.file_name().to_string_lossy().contains(".tfevents.") {
+            files.push(entry.path());
+        }
+        if files.len() > MOST_FILES {
+            return Err(Error::new(Exit::Usage, format!("{} holds more than {MOST_FILES} files", folder.display()))
+                .hint("name the folder of one run"));
+        }
+    }
+    Ok(())
+}
+
+fn source(path: &Path, part: Option<&str>) -> Result<Source> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes));
+    let name = path.display().to_string();
+    read.map_err(|error| Error::new(Exit::Usage, format!("{name} cannot be read")).source(error))?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(Error::new(Exit::Usage, format!("{name} is larger than {} MiB", LARGEST_FILE >> 20))
+            .hint("a learning curve is small; name the file that holds one row an epoch"));
+    }
+    Ok(Source { name, prefix: part.map(str::to_owned), bytes })
+}
+
+fn draw(path: &Path, diagnoses: &[Diagnosis]) -> Result<()> {
+    let [Diagnosis { title, curve, findings, .. }] = diagnoses else {
+        return Err(Error::new(Exit::Usage, format!("--chart draws one curve, and there are {}", diagnoses.len()))
+            .hint("name one file with one curve"));
+    };
+    let state = findings.iter().map(verdict).collect::<Vec<_>>().join(", ");
+    let alarm = findings.iter().any(|finding| finding.severity >= Severity::Clear);
+    let line = findings.first().map_or("", |finding| finding.headline.as_str());
+    let metric = match curve.epochs.iter().any(|epoch| epoch.val_loss.is_some()) {
+        true => Metric { name: "val_loss".into(), goal: Goal::Minimize },
+        false => Metric { name: "val_accuracy".into(), goal: Goal::Maximize },
+    };
+    let file = Path::new(title).file_name().and_then(OsStr::to_str).unwrap_or(title);
+    let figure = charts::curve(&charts::Heading { title: file, state: &state, alarm, line }, &curve.epochs, &metric);
+    match path.extension().and_then(OsStr::to_str) {
+        Some("svg") => store::replace(path, charts::svg(&figure).as_bytes()),
+        Some("png") => store::replace(path, &charts::png(&figure)),
+        _ => Err(Error::new(Exit::Usage, format!("--chart {}: the name must end in .svg or .png", path.display()))),
+    }
+}
+
+/// `overfit (clear)`; a note has no severity worth telling.
+fn verdict(finding: &Finding) -> String {
+    match finding.severity {
+        Severity::Note => finding.name.to_string(),
+        severity => format!("{} ({severity})", finding.name),
+    }
+}
+
+fn as_text(diagnoses: &[Diagnosis]) -> String {
+    let mut text = String::new();
+    if diagnoses.len() > IN_FULL {
+        for one in diagnoses {
+            let verdicts: Vec<String> = one.findings.iter().map(verdict).collect();
+            let _ = writeln!(text, "{}: {}", one.title, verdicts.join(", "));
+        }
+        text += "\nName one file with one curve for what each verdict rests on and what to do, or use --json.\n";
+        return text;
+    }
+    for Diagnosis { title, format, curve, notes, findings } in diagnoses {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let count = match curve.epochs.len() {
+            1 => "1 epoch".to_owned(),
+            many => format!("{many} epochs"),
+        };
+        let _ = writeln!(text, "{title}: {count} ({format})");
+        for note in notes {
+            wrap(&mut text, &format!("note: {note}"), ["  ", "  "]);
+        }
+        for finding in findings {
+            let _ = writeln!(text, "\n  {}", verdict(finding));
+            wrap(&mut text, &finding.headline, ["    ", "    "]);
+        }
+        let advice = merged_advice(findings);
+        let heading = match advice.len() {
+            0 => continue,
+            1 => "What to do:",
+            _ => "What to do, in this order:",
+        };
+        let _ = writeln!(text, "\n  {heading}");
+        for (number, step) in (1..).zip(&advice) {
+            wrap(&mut text, &step.to_string(), [&format!("  {number:>3}. "), "       "]);
+        }
+    }
+    text
+}
+
+/// Adds a paragraph, its first line begun by `indent[0]`, the others by `indent[1]`.
+fn wrap(text: &mut String, paragraph: &str, indent: [&str; 2]) {
+    let mut line = indent[0].to_owned();
+    let mut empty = true;
+    for word in words::clean(paragraph).split(' ') {
+        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            text.push_str(&line);
+            text.push('\n');
+            (line, empty) = (indent[1].to_owned(), true);
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    text.push_str(&line);
+    text.push('\n');
+}
+
+fn as_json(diagnoses: &[Diagnosis]) -> serde_json::Value {
+    let curves = diagnoses.iter().map(|one| {
+        let advice: Vec<String> = merged_advice(&one.findings).iter().map(|step| step.to_string()).collect();
+        json!({
+            "curve": one.title, "format": one.format, "notes": one.notes, "epochs": one.curve.epochs,
+            "findings": one.findings, "advice": advice,
+        })
+    });
+    json!({ "curves": curves.collect::<Vec<_>>() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixtures() -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/curves")
+    }
+
+    fn args(files: &[&str]) -> Args {
+        let files = files.iter().map(|file| fixtures().join(file)).collect();
+        Args { files, json: false, format: None, columns: Vec::new(), classes: None, dropout: None, chart: None }
+    }
+
+    fn diagnoses(args: &Args) -> Vec<Diagnosis> {
+        let runs = args.files.iter().flat_map(|file| runs(file).expect("the fixture is there"));
+        let read = runs.flat_map(|(name, sources)| {
+            let name = name.rsplit('/').next().unwrap_or_default().to_owned();
+            let reading = read(&sources, None, &[]).expect("it is a curve");
+            diagnosed(&name, reading, args).collect::<Vec<_>>()
+        });
+        read.collect()
+    }
+
+    #[test]
+    fn the_questioner_is_told_what_to_check_first() {
+        insta::assert_snapshot!(as_text(&diagnoses(&args(&["question.log"]))));
+    }
+
+    #[test]
+    fn a_folder_with_a_run_in_two_parts_is_one_curve() {
+        let of_run = diagnoses(&args(&["run"]));
+        assert_eq!(of_run.len(), 1);
+        assert_eq!(of_run[0].title, "run");
+        let names = |diagnosis: &Diagnosis| diagnosis.findings.iter().map(|finding| finding.name).collect::<Vec<_>>();
+        assert_eq!(names(&of_run[0]), names(&diagnoses(&args(&["question.csv"]))[0]));
+    }
+
+    #[test]
+    fn many_curves_are_told_in_a_line_each() {
+        let text = as_text(&diagnoses(&args(&["question.log"; 5])));
+        assert_eq!(text.matches("question.log: low ceiling (clear), overfit (clear), plateau\n").count(), 5);
+        assert!(!text.contains("What to do"));
+    }
+
+    #[test]
+    fn json_has_evidence_in_numbers() {
+        let json = as_json(&diagnoses(&args(&["question.log"])));
+        let overfit = &json["curves"][0]["findings"][1];
+        assert_eq!(overfit["evidence"][0], json!({"what": "epoch of onset", "value": 36.0, "unit": "epoch"}));
+        assert_eq!(json["curves"][0]["format"], "log");
+    }
+
+    #[test]
+    fn a_chart_is_drawn_of_one_curve_as_its_name_says() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for (name, start) in [("curve.svg", &b"<svg"[..]), ("curve.png", &b"\x89PNG"[..])] {
+            let path = folder.path().join(name);
+            draw(&path, &diagnoses(&args(&["question.log"]))).expect("the folder is writable");
+            assert!(std::fs::read(&path).expect("it was drawn").starts_with(start), "{name}");
+        }
+        let error = |name: &str, files: &[&str]| {
+            draw(&folder.path().join(name), &diagnoses(&args(files))).expect_err("it is refused").to_string()
+        };
+        assert!(error("curve.gif", &["question.log"]).contains(".svg or .png"));
+        assert!(error("curve.svg", &["question.log", "strided.csv"]).contains("draws one curve, and there are 2"));
+    }
+
+    #[test]
+    fn a_folder_without_curves_says_what_was_looked_for() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let error = runs(folder.path()).expect_err("it is empty").to_string();
+        assert!(error.contains("neither event files nor metrics.csv nor epochs.csv"), "{error}");
+        std::fs::write(folder.path().join("metrics.csv"), "epoch,val_loss\n1,2\n").expect("writable");
+        assert_eq!(runs(folder.path()).expect("it holds a table").len(), 1);
+    }
+}

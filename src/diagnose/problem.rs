@@ -1,0 +1,46 @@
+//! Why a file is no curve.
+
+use std::fmt;
+
+/// Place and cause in one line, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// One line without a full stop.
+    pub what: String,
+    /// The remedy.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// A problem without a remedy yet.
+    pub fn new(what: impl Into<String>) -> Problem {
+        Problem { what: what.into(), hint: None }
+    }
+
+    /// With its remedy.
+    pub fn hint(mut self, hint: impl Into<String>) -> Problem {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(super) fn unrecognised(name: &str) -> Problem {
+        Problem::new(format!("{name} is no learning curve that is known here")).hint(
+            "known are what Keras and most training loops print, Keras' CSVLogger and History (as JSON), Lightning's \
+             metrics.csv, TensorBoard's event files, W&B's CSV export, and tables with a header and one row an epoch; \
+             --format says which it is",
+        )
+    }
+
+    pub(super) fn within(mut self, name: &str) -> Problem {
+        self.what = format!("{name}: {}", self.what);
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Problem {}

@@ -1,0 +1,136 @@
+//! What is known of a curve's making.
+
+use crate::history::{History, TrialRecord};
+use crate::recipe::{Layer, Recipe};
+use crate::trial::Outcome;
+
+/// What is known beside the numbers of a curve. All of it may be missing; verdicts are then more careful.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Context {
+    /// Classes to tell apart, evenly frequent.
+    pub classes: Option<u32>,
+    /// The highest dropout rate of the network, 0 to 1.
+    pub dropout: Option<f64>,
+    /// The L2 penalty on weights.
+    pub weight_decay: Option<f64>,
+    /// Epochs that were asked for.
+    pub epochs_planned: Option<u32>,
+    /// What other trials on the same data reached.
+    pub others: Option<Others>,
+    /// Where loss or weights ceased to be finite.
+    pub divergence: Option<Divergence>,
+}
+
+/// The best that other trials on the same data reached, each at its best epoch, 0 to 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Others {
+    /// Training accuracy, in evaluation mode where it was measured so.
+    pub train_accuracy: Option<f64>,
+    /// Validation accuracy.
+    pub val_accuracy: Option<f64>,
+}
+
+/// Where loss or weights ceased to be finite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Divergence {
+    /// The epoch, from 1.
+    pub epoch: u32,
+    /// The optimizer step of the whole trial, from 1, if known.
+    pub step: Option<u64>,
+    /// What it was: `training loss is NaN`.
+    pub what: String,
+}
+
+impl Context {
+    /// What is known of a trial of a sweep. `recipe` is the trial's own, where it can be made from its settings.
+    pub fn of_trial(trial: &TrialRecord, recipe: Option<&Recipe>, history: &History) -> Context {
+        let mut context = recipe.map(Context::of_recipe).unwrap_or_default();
+        if let Some(Outcome::Diverged { epoch, step, what }) = trial.outcome() {
+            context.divergence = Some(Divergence { epoch: *epoch, step: Some(*step), what: what.clone() });
+        }
+        let rest = || history.trials.iter().filter(|other| other.id != trial.id).flat_map(|other| &other.curve);
+        let best = |values: &mut dyn Iterator<Item = f64>| values.reduce(f64::max);
+        context.others = Some(Others {
+            train_accuracy: best(&mut rest().filter_map(|epoch| epoch.train_eval_accuracy.or(epoch.train_accuracy))),
+            val_accuracy: best(&mut rest().filter_map(|epoch| epoch.val_accuracy)),
+        });
+        context
+    }
+
+    fn of_recipe(recipe: &Recipe) -> Context {
+        Context {
+            classes: classes(&recipe.layers),
+            dropout: Some(highest_dropout(&recipe.layers)),
+            weight_decay: Some(recipe.training.weight_decay),
+            epochs_planned: Some(recipe.training.epochs),
+            ..Context::default()
+        }
+    }
+}
+
+/// The outputs of the last dense layer.
+fn classes(layers: &[Layer]) -> Option<u32> {
+    layers.iter().rev().find_map(|layer| match layer {
+        Layer::Dense { units, .. } => Some(*units),
+        _ => None,
+    })
+}
+
+/// 0 without any.
+fn highest_dropout(layers: &[Layer]) -> f64 {
+    let rates = layers.iter().filter_map(|layer| match layer {
+        Layer::Dropout { rate } => Some(*rate),
+        _ => None,
+    });
+    rates.fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::report::sample;
+    use crate::trial::Outcome;
+
+    #[test]
+    fn others_are_the_best_of_all_but_the_trial_itself() {
+        let mut entries = sample::beginning("two");
+        for (number, dropout) in [(1, 0.0), (2, 0.4)] {
+            let settings = sample::settings(json!({"dropout": dropout}));
+            entries.extend(sample::attempt(number, 1, &settings, 0, 20));
+            entries.push(sample::ended(number, 1, Outcome::Finished));
+        }
+        let history = sample::apply(&entries);
+        let best = |at: usize| history.trials[at].curve.iter().filter_map(|epoch| epoch.val_accuracy).reduce(f64::max);
+        let others = |at: usize| Context::of_trial(&history.trials[at], None, &history).others.expect("there are some");
+        assert_eq!(others(0).val_accuracy, best(1));
+        assert_eq!(others(1).val_accuracy, best(0));
+        assert_ne!(best(0), best(1));
+    }
+
+    #[test]
+    fn a_recipe_tells_classes_and_regularisation() {
+        let layers = [
+            Layer::Dropout { rate: 0.2 },
+            Layer::Dense { units: 64, bias: true, max_norm: None },
+            Layer::Dropout { rate: 0.5 },
+            Layer::Dense { units: 7, bias: true, max_norm: None },
+        ];
+        assert_eq!(classes(&layers), Some(7));
+        assert_eq!(highest_dropout(&layers), 0.5);
+        assert_eq!(highest_dropout(&layers[3..]), 0.0);
+    }
+
+    #[test]
+    fn a_trial_that_diverged_says_where() {
+        let settings = sample::settings(json!({"dropout": 0.1}));
+        let mut entries = sample::beginning("one");
+        entries.extend(sample::attempt(1, 1, &settings, 0, 3));
+        let outcome = Outcome::Diverged { epoch: 4, step: 1500, what: "training loss is NaN".into() };
+        entries.push(sample::ended(1, 1, outcome));
+        let history = sample::apply(&entries);
+        let divergence = Context::of_trial(&history.trials[0], None, &history).divergence.expect("it diverged");
+        assert_eq!((divergence.epoch, divergence.step), (4, Some(1500)));
+    }
+}

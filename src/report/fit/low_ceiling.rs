@@ -1,0 +1,85 @@
+//! Low ceiling: validation stops improving far below what should be possible, and overfitting does not explain it,
+//! since training itself is poor at that moment or other trials reach much more.
+
+use super::finding::Unit;
+use super::still_improving;
+use super::view::{Mode, View, unit, word};
+use super::{Advice, Finding, Name, Severity, underfit};
+
+/// Training skill, from chance (0) to perfect (1), below which the ceiling is severely low.
+const SEVERE_SKILL: f64 = 0.4;
+/// Other trials that reach this much more accuracy show that more is possible.
+const OTHERS_REACH_MORE: f64 = 0.10;
+/// From so much on the ceiling is severely low.
+const SEVERE_BEHIND: f64 = 0.3;
+
+/// By training at the epoch at which validation was best, and by other trials.
+pub fn find(view: &View) -> Option<Finding> {
+    let watched = view.watched()?;
+    if still_improving::find(view).is_some() {
+        return None;
+    }
+    let peak = view.best_epoch()?;
+    let ceiling = watched.best_level();
+    let others = view.context.others.and_then(|others| others.val_accuracy);
+    let behind = view.val_accuracy.as_ref().zip(others).map(|(_, others)| others - ceiling);
+    let behind = behind.filter(|behind| *behind >= OTHERS_REACH_MORE);
+    // Training that ends poor and flat is `underfit`'s matter.
+    let poor = view.poor_training(peak).filter(|_| underfit::find(view).is_none());
+    let ceiling_text = format!("Validation {} stops near {}", word(watched), unit(watched).text(ceiling));
+    let advice = [Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::KnownNetwork];
+    match (poor, behind) {
+        (Some(poor), behind) => {
+            let severity = if view.skill(&poor) < SEVERE_SKILL { Severity::Severe } else { Severity::Clear };
+            let beside = match others.filter(|_| behind.is_some()) {
+                Some(others) => format!("; another trial reached {}", Unit::Accuracy.text(others)),
+                None => String::new(),
+            };
+            let measured = match view.mode {
+                Mode::WhileTraining if view.context.dropout != Some(0.0) => " (measured with dropout on, if any)",
+                _ => "",
+            };
+            let headline = format!(
+                "{ceiling_text}, and {} itself was only {}{measured} when validation was at its best (epoch \
+                 {peak}){beside}. Even the training pictures were not learnt, so it is not overfitting that holds the \
+                 network back. Suspect the data first.",
+                poor.what,
+                poor.text(),
+            );
+            Some(
+                Finding::new(Name::LowCeiling, severity, headline)
+                    .evidence(format!("best validation {}", word(watched)), unit(watched), ceiling)
+                    .evidence("epoch of the validation's best", Unit::Epoch, f64::from(peak))
+                    .evidence(format!("{} at that epoch", poor.what), poor.unit, poor.value)
+                    .evidence("validation accuracy of the best other trial", Unit::Accuracy, others)
+                    .advice(advice)
+                    .advice([Advice::NoMoreDropout]),
+            )
+        }
+        (None, Some(behind)) => Some(behind_others(view, ceiling_text, ceiling, behind)),
+        (None, None) => None,
+    }
+}
+
+/// Training is no worse than usual, but other trials reach more: is it training that is behind, or generalising?
+fn behind_others(view: &View, ceiling_text: String, ceiling: f64, behind: f64) -> Finding {
+    let others = view.context.others.unwrap_or_default();
+    let train = view.train_accuracy.as_ref().map(|train| train.end()).zip(others.train_accuracy);
+    let train = train.filter(|(own, others)| others - own >= OTHERS_REACH_MORE);
+    let too = train.map_or(String::new(), |(own, others)| {
+        let (own, others) = (Unit::Accuracy.text(own), Unit::Accuracy.text(others));
+        format!(" Its training accuracy lies behind, too ({own} against {others}): it is kept from learning.")
+    });
+    let headline =
+        format!("{ceiling_text}, where another trial reached {}.{too}", Unit::Accuracy.text(ceiling + behind));
+    let advice: &[Advice] = match train {
+        Some(_) => &[Advice::CheckCapacity, Advice::DefaultAdam, Advice::LessRegularisation],
+        None => &[Advice::KnownNetwork],
+    };
+    Finding::new(Name::LowCeiling, Severity::scale(behind, [OTHERS_REACH_MORE, SEVERE_BEHIND]), headline)
+        .evidence("best validation accuracy", Unit::Accuracy, ceiling)
+        .evidence("validation accuracy of the best other trial", Unit::Accuracy, ceiling + behind)
+        .evidence("training accuracy at the end", Unit::Accuracy, train.map(|(own, _)| own))
+        .evidence("training accuracy of the best other trial", Unit::Accuracy, train.map(|(_, others)| others))
+        .advice(advice.iter().copied())
+}

@@ -1,0 +1,57 @@
+//! Over-regularised: training is no better than validation, with room to improve and regularisation that is strong.
+
+use super::finding::Unit;
+use super::still_improving;
+use super::view::{Mode, View};
+use super::{Advice, Finding, Name, Severity};
+
+/// A dropout rate from here on is strong: 0.5 is what its authors use for hidden layers (Srivastava et al., JMLR 2014).
+const HIGH_DROPOUT: f64 = 0.5;
+/// Weight decay from here on is strong: usual are 1e-4 (He et al. 2016) and 5e-4 (Krizhevsky et al. 2012).
+const HIGH_DECAY: f64 = 2e-3;
+/// Training this much better than validation leaves regularisation a purpose.
+const NO_GAP: f64 = 0.01;
+/// Measured while training, accuracy must be this much worse than validation: half an epoch of progress and a mild
+/// dropout explain less.
+const BEHIND_WHILE_TRAINING: f64 = 0.03;
+/// Training accuracy from here on leaves nothing to gain.
+const NO_ROOM: f64 = 0.9;
+
+/// By both accuracies at the end.
+pub fn find(view: &View) -> Option<Finding> {
+    let (train, val) = (view.train_accuracy.as_ref()?, view.val_accuracy.as_ref()?);
+    let gap = view.accuracy_gap()?;
+    let no_gap = match view.mode {
+        Mode::Evaluated => gap <= NO_GAP,
+        Mode::WhileTraining => gap <= -BEHIND_WHILE_TRAINING,
+    };
+    if !no_gap || train.len() < 2 || train.end().max(val.end()) >= NO_ROOM || still_improving::find(view).is_some() {
+        return None;
+    }
+    let dropout = view.context.dropout.filter(|dropout| *dropout >= HIGH_DROPOUT);
+    let decay = view.context.weight_decay.filter(|decay| *decay >= HIGH_DECAY);
+    let cause = match (dropout, decay, view.context.dropout) {
+        (Some(dropout), None, _) => format!("with dropout {dropout}"),
+        (None, Some(decay), _) => format!("with weight decay {decay}"),
+        (Some(dropout), Some(decay), _) => format!("with dropout {dropout} and weight decay {decay}"),
+        // Nothing is known of the settings, but dropout or augmentation must be at work.
+        (None, None, None) if view.mode == Mode::WhileTraining => {
+            "so dropout or augmentation is at work, perhaps too much".into()
+        }
+        (None, None, _) => return None,
+    };
+    let severity = Severity::scale(1.0 - train.end().max(val.end()), [0.2, 0.6]);
+    let headline = format!(
+        "Training is no better than validation ({} and {}), {cause}: the network is kept from learning what it could.",
+        Unit::Accuracy.text(train.end()),
+        Unit::Accuracy.text(val.end()),
+    );
+    Some(
+        Finding::new(Name::OverRegularised, severity, headline)
+            .evidence("training accuracy at the end", Unit::Accuracy, train.end())
+            .evidence("validation accuracy at the end", Unit::Accuracy, val.end())
+            .evidence("dropout", Unit::Number, dropout)
+            .evidence("weight decay", Unit::Number, decay)
+            .advice([Advice::CheckCapacity, Advice::LessRegularisation]),
+    )
+}

@@ -1,0 +1,52 @@
+//! Plateau: validation has been flat for the last third of the epochs or longer.
+
+use super::finding::Unit;
+use super::still_improving;
+use super::view::{View, unit, word};
+use super::{Advice, Finding, Name, Severity, low_ceiling, overfit, underfit};
+
+/// A plateau is at least so many epochs,
+const LEAST_EPOCHS: u32 = 8;
+/// and at least this share of all.
+const LEAST_SHARE: f64 = 1.0 / 3.0;
+/// Flat is a smooth course that stays so near its end, beside noise: accuracy,
+const BAND_ACCURACY: f64 = 0.01;
+/// and loss, as a share of itself.
+const BAND_LOSS: f64 = 0.02;
+
+/// By the stretch before the end over which the smooth course stays within the band.
+pub fn find(view: &View) -> Option<Finding> {
+    let series = view.watched()?;
+    let end = series.end();
+    let band = match unit(series) {
+        Unit::Accuracy => BAND_ACCURACY,
+        _ => BAND_LOSS * end.abs(),
+    };
+    if series.level_error() > band {
+        // So noisy a curve hides what goes on.
+        return None;
+    }
+    let band = band.max(2.0 * series.level_error());
+    let inside = series.smooth.iter().rev().take_while(|value| (*value - end).abs() <= band).count();
+    let since = *series.epochs.get(series.len() - inside)?;
+    let length = (view.last - since).saturating_add(1);
+    let long = length >= LEAST_EPOCHS && f64::from(length) >= LEAST_SHARE * f64::from(view.last);
+    // A few far points, or a forecast of more, are no plateau.
+    if !long || inside < 5 || still_improving::find(view).is_some() {
+        return None;
+    }
+    // A smaller learning rate may go on from a plateau, unless something else is its cause.
+    let alone = underfit::find(view).is_none() && overfit::find(view).is_none() && low_ceiling::find(view).is_none();
+    let headline = format!(
+        "Validation {} has stayed near {} since epoch {since}: the last {length} epochs brought next to nothing.",
+        word(series),
+        unit(series).text(end),
+    );
+    Some(
+        Finding::new(Name::Plateau, Severity::Note, headline)
+            .evidence("flat since epoch", Unit::Epoch, f64::from(since))
+            .evidence(format!("validation {} there", word(series)), unit(series), end)
+            .evidence("width of the band", unit(series), band)
+            .advice(alone.then_some(Advice::LowerLate)),
+    )
+}

@@ -1,0 +1,31 @@
+//! Too short: so few epochs that a trend cannot be told from noise.
+
+use super::finding::Unit;
+use super::view::View;
+use super::{Advice, Finding, Name, Severity};
+
+/// A curve that reaches this epoch can be judged: noise can be measured from seven values on.
+const LEAST_EPOCHS: u32 = 8;
+/// Where only some epochs were recorded, they must be so many.
+const LEAST_RECORDED: usize = 4;
+/// What to train to see a trend: Keras' and PyTorch's CIFAR-10 examples settle after 10 to 25 epochs.
+const ENOUGH_EPOCHS: u32 = 25;
+
+/// By the last epoch's number.
+pub fn find(view: &View) -> Option<Finding> {
+    let recorded = view.curve.len();
+    if view.last >= LEAST_EPOCHS && recorded >= LEAST_RECORDED {
+        return None;
+    }
+    let until = view.context.epochs_planned.filter(|planned| *planned >= LEAST_EPOCHS).unwrap_or(ENOUGH_EPOCHS);
+    let headline = match recorded {
+        0 => "No epoch was completed, so there is nothing to judge.".to_owned(),
+        1 => "One epoch is too few to judge the fit.".to_owned(),
+        many => format!("{many} epochs are too few to judge the fit: noise and trend look alike."),
+    };
+    Some(
+        Finding::new(Name::TooShort, Severity::Note, headline)
+            .evidence("epochs", Unit::Epoch, recorded as f64)
+            .advice([Advice::MoreEpochs { until, longer_schedule: false }]),
+    )
+}

@@ -1,0 +1,44 @@
+//! Underfit: training itself ends poor and flat, and validation is not far behind it.
+
+use super::finding::Unit;
+use super::view::View;
+use super::{Advice, Finding, Name, Severity};
+
+/// A gap from here on is overfitting's matter.
+const LARGEST_GAP: f64 = 0.10;
+/// Training that gained less than this over the last third of the epochs is flat: accuracy,
+const FLAT_ACCURACY: f64 = 0.01;
+/// and loss, as a share of itself.
+const FLAT_LOSS: f64 = 0.02;
+
+/// By training at the last epoch.
+pub fn find(view: &View) -> Option<Finding> {
+    let poor = view.poor_training(view.last)?;
+    if view.accuracy_gap().is_some_and(|gap| gap >= LARGEST_GAP) || !flat(view) {
+        return None;
+    }
+    let severity = Severity::scale(1.0 - view.skill(&poor), [0.4, 0.6]);
+    let headline = format!(
+        "Training itself ends poor and flat: {} {} at epoch {}, hardly better than for the last third of the epochs.",
+        poor.what,
+        poor.text(),
+        view.last
+    );
+    Some(
+        Finding::new(Name::Underfit, severity, headline)
+            .evidence(format!("{} at the end", poor.what), poor.unit, poor.value)
+            .evidence("training less validation accuracy", Unit::Accuracy, view.accuracy_gap())
+            .advice([Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::DefaultAdam])
+            .advice([Advice::LessRegularisation, Advice::LargerNetwork, Advice::BatchNorm]),
+    )
+}
+
+/// Whether training has stopped improving; a curve too short for a trend has not.
+fn flat(view: &View) -> bool {
+    let over_last_third = |series: &super::series::Series| series.trend().map(|trend| trend.gain * trend.span);
+    match (&view.train_accuracy, &view.train_loss) {
+        (Some(accuracy), _) => over_last_third(accuracy).is_some_and(|gain| gain < FLAT_ACCURACY),
+        (None, Some(loss)) => over_last_third(loss).is_some_and(|gain| gain < FLAT_LOSS * loss.end().abs()),
+        (None, None) => false,
+    }
+}

@@ -1,0 +1,54 @@
+//! Unstable: the curve swings from epoch to epoch far more than curves do.
+
+use super::finding::Unit;
+use super::series::Series;
+use super::view::View;
+use super::{Advice, Finding, Name, Severity};
+
+/// Noise of the validation accuracy: published curves mostly move by 0.002 to 0.01 from epoch to epoch.
+const VALIDATION_ACCURACY: f64 = 0.015;
+/// Where none was measured, noise of the validation loss as a share of its level: mostly 0.01 to 0.06.
+const VALIDATION_LOSS: f64 = 0.10;
+/// A training loss is a mean over more pictures and moves less.
+const TRAINING_LOSS: f64 = 0.05;
+/// So many times these bounds is clear, and severe.
+const SCALE: [f64; 2] = [2.0, 6.0];
+/// Fewer values tell nothing of their noise.
+const LEAST_EPOCHS: usize = 8;
+/// A loss below this share of where it began is measured against that, since small numbers move by large shares.
+const FLOOR: f64 = 0.1;
+
+/// By the noise of each course.
+pub fn find(view: &View) -> Option<Finding> {
+    let over = |series: &Option<Series>, bound: f64| {
+        let series = series.as_ref().filter(|series| series.len() >= LEAST_EPOCHS)?;
+        Some(series.noise / (bound * series.end().abs().max(FLOOR * series.values[0].abs()).max(f64::MIN_POSITIVE)))
+    };
+    let accuracy = view.val_accuracy.as_ref().filter(|series| series.len() >= LEAST_EPOCHS);
+    let training = over(&view.train_loss, TRAINING_LOSS).filter(|times| *times >= 1.0);
+    let validation = accuracy.map(|series| series.noise / VALIDATION_ACCURACY);
+    let validation = validation.or_else(|| over(&view.val_loss, VALIDATION_LOSS)).filter(|times| *times >= 1.0);
+    let severity = Severity::scale(training.into_iter().chain(validation).reduce(f64::max)?, SCALE);
+    let swing = |series: &Series, unit: Unit| format!("{} by ±{}", unit.text(series.end()), unit.text(series.noise));
+    let what = match (&view.train_loss, &view.val_loss, accuracy) {
+        (Some(train), _, _) if training.is_some() => format!("training loss swings about {}", swing(train, Unit::Loss)),
+        (_, _, Some(accuracy)) => format!("validation accuracy swings about {}", swing(accuracy, Unit::Accuracy)),
+        (_, Some(val), None) => format!("validation loss swings about {}", swing(val, Unit::Loss)),
+        _ => return None,
+    };
+    let cause = match training {
+        Some(_) => "Steps are too large: the learning rate is too high, or the batch too small.",
+        None => {
+            "Training itself is calm or unknown, so the validation set may be small, or the learning rate too high for \
+             batch normalisation's running statistics to follow."
+        }
+    };
+    let headline = format!("From epoch to epoch, {what}. {cause}");
+    Some(
+        Finding::new(Name::Unstable, severity, headline)
+            .evidence("noise of the training loss", Unit::Loss, view.train_loss.as_ref().map(|series| series.noise))
+            .evidence("noise of the validation loss", Unit::Loss, view.val_loss.as_ref().map(|series| series.noise))
+            .evidence("noise of the validation accuracy", Unit::Accuracy, accuracy.map(|series| series.noise))
+            .advice([Advice::LowerLearningRate, Advice::LargerBatch]),
+    )
+}

@@ -1,0 +1,14 @@
+//! Unvalidated: only training was measured, so nothing can be said of generalisation.
+
+use super::view::View;
+use super::{Advice, Finding, Name, Severity};
+
+/// Without both validation metrics.
+pub fn find(view: &View) -> Option<Finding> {
+    if view.val_loss.is_some() || view.val_accuracy.is_some() {
+        return None;
+    }
+    let headline = "Neither validation loss nor validation accuracy was measured, so nobody can tell whether the \
+                    network generalises.";
+    Some(Finding::new(Name::Unvalidated, Severity::Clear, headline).advice([Advice::HoldOut]))
+}
