@@ -15,7 +15,7 @@ pub fn print(text: &str) -> Result<()> {
 /// Prints JSON, indented.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_json(value: &serde_json::Value) -> Result<()> {
     print(&format!("{value:#}"))
 }

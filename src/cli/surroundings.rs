@@ -15,7 +15,7 @@ pub struct Surroundings {
     pub program: PathBuf,
     /// Whether a person watches stdout.
     pub terminal: bool,
-    /// Whether colour is welcome on stdout (https://no-color.org).
+    /// Whether colour is welcome on stdout (<https://no-color.org>).
     pub color: bool,
 }
 

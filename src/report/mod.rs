@@ -30,7 +30,7 @@ pub fn write(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
     pages(layout, spec, history)
 }
 
-/// Writes what [`write`] does but for the tables, which belong to the process that runs the sweep.
+/// Writes what [`write()`] does but for the tables, which belong to the process that runs the sweep.
 ///
 /// # Errors
 /// Where a file cannot be written.
