@@ -1,8 +1,11 @@
 //! The sweep file: from its text to a [`Spec`] that cannot be wrong, or to all of its problems at once.
 
 mod check;
+mod constraints;
 mod distribution;
+mod enqueue;
 mod estimate;
+mod expression;
 mod inspect;
 mod kind;
 mod models;
@@ -12,6 +15,7 @@ mod node;
 mod parameters;
 mod place;
 mod problem;
+mod range;
 mod recipe;
 mod sections;
 mod setting;
@@ -40,6 +44,10 @@ pub struct Spec {
     pub description: Option<String>,
     /// How points are chosen.
     pub method: Method,
+    /// In which order a grid is gone through.
+    pub order: Order,
+    /// Points that are tried first, each with the values that the file gives it.
+    pub enqueue: Vec<Settings>,
     /// What trials are ranked by.
     pub metric: Metric,
     /// Of the search and, with each trial's number, of every random draw.
@@ -75,6 +83,15 @@ pub enum Method {
     Grid,
     /// Independent draws.
     Random,
+}
+
+/// In which order a grid is gone through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// That of the file, the last parameter fastest.
+    File,
+    /// One that looks random; the sweep's seed decides which.
+    Shuffled,
 }
 
 /// `devices:` of the sweep file.
