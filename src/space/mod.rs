@@ -18,10 +18,14 @@ use std::sync::Arc;
 use rand::{Rng, RngExt};
 use serde_json::Value;
 
+use crate::random::{Purpose, stream};
 use crate::trial::Settings;
 use axes::Axis;
 use condition::{Known, Rest, Slot};
 use diagram::{Diagram, Rows};
+
+/// So many points that cannot be counted are drawn to see whether any is not excluded.
+const MOST_DRAWN: u64 = 10_000;
 
 /// Something that varies from trial to trial.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,7 +84,10 @@ impl Space {
         let (axes, depth) = axes::axes(&parameters, &zip, wanted)?;
         let finite = axes.iter().all(|axis| axis.count(&parameters).is_some());
         let diagram = if finite { Some(Diagram::new(&parameters, &axes, &exclude, depth)?) } else { None };
-        Ok(Space { parameters, zip, exclude, axes, diagram: diagram.map(Arc::new) })
+        let space = Space { parameters, zip, exclude, axes, diagram: diagram.map(Arc::new) };
+        let mut draws = (0..MOST_DRAWN).map(|at| space.draw(&mut stream(0, at, 0, Purpose::Point)));
+        let is_empty = !finite && !space.exclude.is_empty() && !draws.any(|point| point.is_some());
+        if is_empty { Err(Unusable::Empty) } else { Ok(space) }
     }
 
     /// How many points there are; `None` where that is no number. [`u64::MAX`] stands for more than that.
@@ -276,7 +283,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::random::{Purpose, stream};
 
     fn list(name: &str, count: i64) -> Parameter {
         let distribution = Distribution::Categorical((0..count).map(Into::into).collect());

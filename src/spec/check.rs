@@ -12,7 +12,7 @@ use super::place::{Mark, Path};
 use super::sections::{check_optimizer, data, devices, section};
 use super::setting::{MODEL, Section};
 use super::value::show;
-use super::{Method, Note, Order, Problems, Spec, constraints, enqueue, parameters};
+use super::{Method, Note, Order, Problem, Problems, Spec, constraints, enqueue, parameters};
 use crate::recipe::Source;
 use crate::trial::{Goal, METRICS, Metric, Settings};
 
@@ -40,14 +40,19 @@ impl Spec {
     /// # Errors
     /// All that is wrong with it.
     pub fn read(text: &str, file: &str, base: &Folder) -> Result<(Spec, Vec<Note>), Problems> {
-        let findings = Findings::read(text);
-        let spec = parse(text, &findings).and_then(|value| check(&value, &findings, file, base));
-        let (problems, notes) = findings.take();
-        match spec {
-            Some(spec) if problems.is_empty() => Ok((spec, notes)),
-            _ => Err(Problems::new(file, text, problems)),
+        match examine(text, file, base) {
+            (Some(spec), problems, notes) if problems.is_empty() => Ok((spec, notes)),
+            (_, problems, _) => Err(Problems::new(file, text, problems)),
         }
     }
+}
+
+/// Reads a sweep file as far as that can be done, with all that is to be said of it.
+pub fn examine(text: &str, file: &str, base: &Folder) -> (Option<Spec>, Vec<Problem>, Vec<Note>) {
+    let findings = Findings::read(text);
+    let spec = parse(text, &findings).and_then(|value| check(&value, &findings, file, base));
+    let (problems, notes) = findings.take();
+    (spec, problems, notes)
 }
 
 /// The file as a tree of values; what is no YAML, or has a key twice, is a problem.
@@ -171,7 +176,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
 }
 
 fn method(table: &Table) -> Option<Method> {
-    let node = table.get("method")?;
+    let Some(node) = table.get("method") else { return Some(Method::Grid) };
     match node.value.as_str() {
         Some("grid") => Some(Method::Grid),
         Some("random") => Some(Method::Random),

@@ -9,11 +9,7 @@ use super::nearest::{nearest, suggest};
 use super::node::{Node, Table};
 use super::parameters::Read;
 use super::value::{free, show};
-use crate::random::{Purpose, stream};
 use crate::space::{Comparison, Condition, Distribution, Operand, Parameter, Space, Unusable};
-
-/// So many points of a continuous space are drawn to see whether any is not excluded.
-const MOST_DRAWN: u64 = 10_000;
 
 /// The names that the file zips, right or wrong.
 pub fn zipped(top: &Table) -> Vec<String> {
@@ -42,13 +38,7 @@ pub fn space(top: &Table, read: &mut [Read], unread: &[String]) -> Space {
     let parameters: Vec<Parameter> = read.iter().map(|read| read.parameter.clone()).collect();
     let blamed = exclude_node.as_ref().unwrap_or(&top.node);
     match Space::new(parameters, zip, exclude) {
-        Ok(space) => {
-            let drawn = |at| space.draw(&mut stream(0, at, 0, Purpose::Point)).is_some();
-            if space.count().is_none() && !(0..MOST_DRAWN).any(drawn) {
-                blamed.wrong_key(format!("leaves nothing: it excludes {MOST_DRAWN} points of as many"), "exclude less");
-            }
-            return space;
-        }
+        Ok(space) => return space,
         Err(Unusable::Empty) => blamed.wrong_key("leaves nothing: it excludes every point", "exclude less"),
         Err(Unusable::Tangled) => {
             let remedy = "name single combinations, or compare fewer parameters with each other";
@@ -188,7 +178,8 @@ fn zip(node: &Node, read: &[Read], unread: &[String]) -> Vec<Vec<usize>> {
 fn group(node: &Node, read: &[Read], unread: &[String], taken: &mut Vec<String>) -> Option<Vec<usize>> {
     let remedy = "write names of parameters: zip: [[learning_rate, batch_size]]";
     let Some(items) = node.items().filter(|items| items.len() > 1) else {
-        node.wrong(format!("must be a list of at least two parameters, not {}", show(node.value)), remedy);
+        let found = if node.value.is_sequence() { "one that has fewer".to_owned() } else { show(node.value) };
+        node.wrong(format!("must be a list of at least two parameters, not {found}"), remedy);
         return None;
     };
     let mut group: Vec<usize> = Vec::new();

@@ -92,7 +92,6 @@ pub fn read(table: &Table, manner: Manner) -> Option<Distribution> {
             None => "leave it out, or write `distribution: q_uniform`".to_owned(),
         };
         table.node.wrong_key(format!("has a `q`, which {name} does not use"), remedy);
-        return None;
     }
     match name {
         "constant" => Some(Distribution::Constant(value(&needed(table, "value", name)?, manner.of)?)),
