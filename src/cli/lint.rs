@@ -1,4 +1,5 @@
-//! `sweep lint FILE`: what of a sweep file runs here as it does at W&B. Looks at the file alone; starts and writes nothing.
+//! `sweep lint FILE`: what of a sweep file runs here as it does at W&B. Looks at the file
+//! alone; starts and writes nothing.
 
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::PathBuf;

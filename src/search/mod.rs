@@ -27,7 +27,7 @@ pub struct Search {
 
 #[derive(Debug, Clone)]
 enum Others {
-    Numbered(Numbered),
+    Numbered(Box<Numbered>),
     Random(Box<Random>),
 }
 
@@ -46,10 +46,10 @@ impl Search {
         // Where all points are as likely, drawing without putting back is a shuffled walk through them.
         let others = match spec.method {
             Method::Grid if numbered || shuffle.is_none() => {
-                Others::Numbered(Numbered::new(space.clone(), &enqueued, shuffle))
+                Others::Numbered(Box::new(Numbered::new(space.clone(), &enqueued, shuffle)))
             }
             Method::Random if numbered && space.is_even() => {
-                Others::Numbered(Numbered::new(space.clone(), &enqueued, shuffle))
+                Others::Numbered(Box::new(Numbered::new(space.clone(), &enqueued, shuffle)))
             }
             Method::Grid | Method::Random => Others::Random(Box::new(Random::new(space.clone(), seed, &enqueued))),
         };

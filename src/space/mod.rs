@@ -109,7 +109,8 @@ impl Space {
     }
 
     /// The point of that number, from 0 to below [`Space::count`], in the order of the file; the last parameter changes
-    /// fastest, but none before those that its condition asks for. `None` past the end, or where points are not counted.
+    /// fastest, but none before those that its condition asks for. `None` past the end, or where points are not
+    /// counted.
     pub fn point(&self, number: u64) -> Option<Settings> {
         if self.parameters.is_empty() {
             return (number == 0).then(Settings::new);

@@ -85,7 +85,9 @@ pub fn lint(text: &str, file: &str, base: &Folder) -> Report {
     let runs = spec.is_some() && problems.is_empty();
     let mut linter = Linter { text, findings: Vec::new(), places };
     for problem in problems {
-        let text = format!("{}: {}", problem.rule, problem.remedy.replace('\n', " "));
+        // Some rules end by asking.
+        let between = if problem.rule.ends_with('?') { "" } else { ":" };
+        let text = format!("{}{between} {}", problem.rule, problem.remedy.replace('\n', " "));
         linter.put(problem.mark, &problem.path, Verdict::NotHere, text);
     }
     for note in notes {
@@ -190,7 +192,8 @@ impl Linter<'_> {
         match method {
             "" => self.put(None, &root.key("method"), Verdict::Differs, "is left out: W&B wants one, here it is grid"),
             "random" => {
-                let text = "W&B draws with putting back, and without end unless there is a `run_cap`; here no point comes twice";
+                let text = "W&B draws with putting back, and without end unless there is a `run_cap`; here no point \
+                    comes twice";
                 self.say(&root.key("method"), Verdict::Differs, text);
             }
             _ => {}
@@ -239,10 +242,10 @@ impl Linter<'_> {
         let measure = if strict { "value at the band" } else { "best value so far" };
         let default = if early.get("strict").is_none() { " (strict is true by default in its code)" } else { "" };
         let text = format!(
-            "W&B's hyperband: eta {eta}; bands at {bands}. At a band a run stops if its {measure}{default} is worse than \
-             the one at floor(n / eta), from 0, of the n values there sorted best first"
+            "W&B's hyperband: eta {eta}; bands at {bands}. At a band a run stops if its {measure}{default} is worse \
+             than the one at floor(n / eta), from 0, of the n values there sorted best first"
         );
-        self.say(&Path::default().key("early_terminate"), Verdict::NotHere, text);
+        self.say(&Path::default().key("early_terminate"), Verdict::Differs, text);
     }
 
     fn parameters(&mut self, value: &Yaml, path: &Path, method: &str, nested: bool) {
@@ -337,7 +340,8 @@ mod tests {
 
     #[test]
     fn what_w_and_b_does_otherwise_is_told() {
-        let grid = "method: grid\nparameters:\n  epochs: {value: 3}\n  batch_size: {distribution: q_uniform, min: 8, max: 16, q: 4}\n";
+        let grid = "method: grid\nparameters:\n  epochs: {value: 3}\n  \
+            batch_size: {distribution: q_uniform, min: 8, max: 16, q: 4}\n";
         assert!(one(grid, 2).contains("sorted (batch_size, epochs)"));
         assert!(one(grid, 4).contains("leaves `max` out"));
         let group = "method: grid\nparameters:\n  early_stopping:\n    parameters:\n      patience: {value: 3}\n";
