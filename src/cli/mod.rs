@@ -2,6 +2,7 @@
 
 mod diagnose;
 mod gpus;
+mod lint;
 pub mod opened;
 pub mod output;
 mod plan;
@@ -32,6 +33,8 @@ pub struct Cli {
 enum Command {
     /// Check a sweep file and show what it would run; starts and writes nothing
     Plan(plan::Args),
+    /// Say line by line how a sweep file of W&B's, or one of ours, fares here and there
+    Lint(lint::Args),
     /// Run a sweep into a folder of its own
     Run(run::Args),
     /// Go on with a sweep that was interrupted
@@ -62,6 +65,7 @@ impl Cli {
     pub fn run(self, surroundings: &Surroundings) -> Result<Exit> {
         match self.command {
             Command::Plan(args) => plan::run(&args, surroundings),
+            Command::Lint(args) => lint::run(&args, surroundings),
             Command::Run(args) => run::run(&args, surroundings),
             Command::Resume(args) => resume::run(&args, surroundings),
             Command::Report(args) => report::run(&args, surroundings),

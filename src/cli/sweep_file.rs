@@ -40,7 +40,11 @@ impl SweepFile {
     }
 }
 
-fn read(file: &Path) -> Result<String> {
+/// The text of a sweep file.
+///
+/// # Errors
+/// [`Exit::Usage`] where it cannot be read, or is no text.
+pub fn read(file: &Path) -> Result<String> {
     let wrong = |what: &str| Error::new(Exit::Usage, format!("{} {what}", file.display()));
     let size = std::fs::metadata(file).map_err(|error| {
         wrong("cannot be read")

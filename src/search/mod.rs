@@ -1,42 +1,64 @@
 //! Which point comes next. A trial's settings follow from the file and the trial's number alone, so a sweep that is
 //! taken up again goes on as it would have.
 
+mod numbered;
 mod random;
 
+use crate::random::{Purpose, stream};
 use crate::space::Space;
-use crate::spec::{Method, Spec};
+use crate::spec::{Method, Order, Spec};
 use crate::trial::{Settings, TrialId};
+use numbered::Numbered;
 use random::Random;
+
+/// So often a point with open parameters is drawn before it is left out: then its draws are all excluded or known.
+const MOST_DRAWN: u32 = 10_000;
 
 /// The trials of a sweep, in order: each point `repeats` times, point after point.
 #[derive(Debug, Clone)]
 pub struct Search {
-    order: Order,
+    /// The points that come first.
+    enqueued: Vec<Settings>,
+    others: Others,
     repeats: u64,
     /// Trials in all.
     len: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
-enum Order {
-    Grid(Space),
+enum Others {
+    Numbered(Box<Numbered>),
     Random(Box<Random>),
 }
 
 impl Search {
     /// The search that a sweep file asks for.
     pub fn new(spec: &Spec) -> Search {
-        let points = spec.space.count();
-        let order = match spec.method {
-            Method::Grid => Order::Grid(spec.space.clone()),
-            Method::Random => Order::Random(Box::new(Random::new(spec.space.clone(), spec.seed))),
+        let (space, seed) = (&spec.space, spec.seed);
+        let points = space.count();
+        let enqueued = enqueued(spec);
+        // More points than can be numbered are drawn.
+        let numbered = points.is_some_and(|points| points < u64::MAX);
+        let shuffle = match (spec.method, spec.order) {
+            (Method::Grid, Order::File) => None,
+            (Method::Grid, Order::Shuffled) | (Method::Random, _) => Some(seed),
+        };
+        // Where all points are as likely, drawing without putting back is a shuffled walk through them.
+        let others = match spec.method {
+            Method::Grid if numbered || shuffle.is_none() => {
+                Others::Numbered(Box::new(Numbered::new(space.clone(), &enqueued, shuffle)))
+            }
+            Method::Random if numbered && space.is_even() => {
+                Others::Numbered(Box::new(Numbered::new(space.clone(), &enqueued, shuffle)))
+            }
+            Method::Grid | Method::Random => Others::Random(Box::new(Random::new(space.clone(), seed, &enqueued))),
         };
         let repeats = u64::from(spec.repeats.max(1));
         let len = match (points.map(|points| points.saturating_mul(repeats)), spec.run_cap) {
             (Some(trials), Some(cap)) => Some(trials.min(cap)),
             (trials, cap) => trials.or(cap),
         };
-        Search { order, repeats, len }
+        Search { enqueued, others, repeats, len }
     }
 
     /// Trials in all; `None` for a search without an end.
@@ -55,9 +77,130 @@ impl Search {
         if self.len.is_some_and(|len| at >= len) {
             return None;
         }
-        match &mut self.order {
-            Order::Grid(space) => space.point(at / self.repeats),
-            Order::Random(random) => random.point(at / self.repeats),
+        let point = at / self.repeats;
+        match point.checked_sub(self.enqueued.len() as u64) {
+            None => self.enqueued.get(usize::try_from(point).ok()?).cloned(),
+            Some(number) => match &mut self.others {
+                Others::Numbered(numbered) => numbered.point(number),
+                Others::Random(random) => random.point(number),
+            },
+        }
+    }
+}
+
+/// The points of `enqueue`, completed and none of them twice: what a point leaves open is the first that a grid has, or
+/// drawn like any.
+fn enqueued(spec: &Spec) -> Vec<Settings> {
+    let mut points: Vec<Settings> = Vec::with_capacity(spec.enqueue.len());
+    for (at, given) in spec.enqueue.iter().enumerate() {
+        let Ok(space) = spec.space.pinned(given) else { continue };
+        let found = match spec.method {
+            Method::Grid => space.point(0).filter(|point| !points.contains(point)),
+            Method::Random => drawn(&space, spec.seed, at as u64, &points),
+        };
+        points.extend(found);
+    }
+    points
+}
+
+fn drawn(space: &Space, seed: u64, at: u64, known: &[Settings]) -> Option<Settings> {
+    // Points count from 1, and the shuffled order of all has the first of the streams of number 0.
+    let mut chance = stream(seed, 0, at + 1, Purpose::Point);
+    let mut draws = (0..MOST_DRAWN).filter_map(|_| space.draw(&mut chance));
+    draws.find(|point| !known.contains(point))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn points(head: &str) -> Vec<Settings> {
+        let text = format!("{head}\ndata: {{set: digits}}\nmodel: linear\n");
+        let (spec, _) = Spec::read(&text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
+        let mut search = Search::new(&spec);
+        let points: Vec<_> = (1..=1000).map_while(|trial| search.settings(TrialId(trial))).collect();
+        assert!(search.len().is_none_or(|len| len == points.len() as u64), "{head}");
+        points
+    }
+
+    fn distinct(points: &[Settings]) -> usize {
+        points.iter().map(|point| serde_json::to_string(point).unwrap()).collect::<HashSet<_>>().len()
+    }
+
+    const TWO: &str = "parameters: {batch_size: {values: [1, 2, 3]}, epochs: {min: 1, max: 4}}\n";
+
+    #[test]
+    fn a_shuffled_grid_has_the_same_points_in_an_order_that_hangs_on_the_seed() {
+        let [file, one, two] = ["", "order: shuffled\nseed: 1", "order: shuffled\nseed: 2"]
+            .map(|order| points(&format!("method: grid\n{TWO}{order}")));
+        assert_ne!(file, one);
+        assert_ne!(one, two);
+        let sorted = |mut points: Vec<Settings>| {
+            points.sort_by_key(|point| serde_json::to_string(point).unwrap());
+            points
+        };
+        assert_eq!(sorted(file), sorted(one));
+    }
+
+    #[test]
+    fn enqueued_points_come_first_and_not_again() {
+        for (method, all) in [("grid", 12), ("grid\norder: shuffled", 12), ("random", 12)] {
+            let enqueue = "enqueue: [{epochs: 3, batch_size: 3}, {batch_size: 2}, {batch_size: 3, epochs: 3}]\n";
+            let points = points(&format!("method: {method}\n{TWO}{enqueue}"));
+            assert_eq!(json!(points[0]), json!({"batch_size": 3, "epochs": 3}), "{method}");
+            assert_eq!(points[1]["batch_size"], 2, "{method}");
+            assert_eq!((points.len(), distinct(&points)), (all, all), "{method}");
+        }
+        let weighted = "method: random\nenqueue: [{epochs: 2}, {epochs: 3}]\n\
+            parameters: {epochs: {values: [1, 2, 3], probabilities: [0.5, 0.3, 0.2]}}\n";
+        assert_eq!(json!(points(weighted)), json!([{"epochs": 2}, {"epochs": 3}, {"epochs": 1}]));
+    }
+
+    #[test]
+    fn what_an_enqueued_point_leaves_open_is_a_grids_first_or_drawn() {
+        let grid = points(&format!("method: grid\n{TWO}enqueue: [{{epochs: 4}}, {{}}]\n"));
+        assert_eq!(json!(grid[..2]), json!([{"batch_size": 1, "epochs": 4}, {"batch_size": 1, "epochs": 1}]));
+        let sizes: HashSet<_> = (0..30)
+            .map(|seed| points(&format!("method: random\nseed: {seed}\n{TWO}enqueue: [{{epochs: 4}}]\n")))
+            .map(|points| points[0]["batch_size"].to_string())
+            .collect();
+        assert_eq!(sizes.len(), 3, "each seed draws its own");
+    }
+
+    #[test]
+    fn a_conditional_parameter_makes_no_duplicates_and_does_not_change_what_it_depends_on() {
+        let text = "method: random
+parameters:
+  optimizer: {values: [adam, sgd]}
+  momentum: {min: 0.5, max: 0.9, when: optimizer == 'sgd'}
+  batch_size: {min: 1, max: 2000}
+run_cap: 1000
+";
+        let points = points(text);
+        assert_eq!(distinct(&points), 1000);
+        assert!(points.iter().all(|point| point.contains_key("momentum") == (point["optimizer"] == "sgd")));
+        let sgd = points.iter().filter(|point| point["optimizer"] == "sgd").count();
+        // Half of them within five deviations.
+        assert!((420..580).contains(&sgd), "{sgd}");
+    }
+
+    #[test]
+    fn excluded_numbers_are_not_drawn() {
+        let text = "method: random
+parameters:
+  learning_rate: {min: 0.001, max: 0.1}
+  batch_size: {values: [64, 512]}
+exclude: [batch_size == 512 and learning_rate < 0.05, 'learning_rate > 0.09']
+run_cap: 300
+";
+        for point in points(text) {
+            let rate = point["learning_rate"].as_f64().unwrap();
+            assert!(rate <= 0.09 && (point["batch_size"] == 64 || rate >= 0.05), "{point:?}");
         }
     }
 }

@@ -7,9 +7,12 @@ use crate::random::{Purpose, stream};
 use crate::space::{Permutation, Space};
 use crate::trial::Settings;
 
-/// How often a point that was drawn before is drawn anew before the next free one is taken in the order of
-/// [`Random::order`].
+/// How often a point that was drawn before or is excluded is drawn anew before the next free one is taken in the order
+/// of [`Random::order`].
 const REDRAWS: u64 = 100;
+
+/// The same where there is no such order; then the search ends.
+const MOST_REDRAWS: u64 = 10_000;
 
 /// A sequence of distinct points.
 #[derive(Debug, Clone)]
@@ -36,19 +39,16 @@ enum Found {
 }
 
 impl Random {
-    /// The seed decides all draws.
-    pub fn new(space: Space, seed: u64) -> Random {
+    /// The seed decides all draws; the points of `skip` are none of them.
+    pub fn new(space: Space, seed: u64, skip: &[Settings]) -> Random {
         // More points than can be numbered are as good as without end.
         let order = space.count().filter(|count| *count < u64::MAX).map(|count| Permutation::new(seed, count));
-        Random { space, seed, order, found: Vec::new(), drawn: HashSet::new(), place: 0 }
+        let drawn = skip.iter().map(fingerprint).collect();
+        Random { space, seed, order, found: Vec::new(), drawn, place: 0 }
     }
 
     /// The point of that number, from 0; `None` when all points there are came before.
     pub fn point(&mut self, number: u64) -> Option<Settings> {
-        // Where all points are as likely, drawing without putting back is a shuffled walk through them.
-        if let Some(order) = self.order.as_ref().filter(|_| self.space.is_even()) {
-            return self.space.point(order.get(number)?);
-        }
         while self.found.len() as u64 <= number {
             let found = self.find(self.found.len() as u64)?;
             self.found.push(found);
@@ -58,35 +58,40 @@ impl Random {
 
     fn at(&self, number: u64, found: Found) -> Option<Settings> {
         match found {
-            Found::Draw(redraw) => Some(self.space.draw(&mut stream(self.seed, number + 1, redraw, Purpose::Point))),
+            Found::Draw(redraw) => self.space.draw(&mut stream(self.seed, number + 1, redraw, Purpose::Point)),
             Found::Place(place) => self.space.point(self.order.as_ref()?.get(place)?),
         }
     }
 
     /// Finds a point that did not come before.
     fn find(&mut self, number: u64) -> Option<Found> {
+        let draws = if self.order.is_some() { REDRAWS } else { MOST_REDRAWS };
+        let drawn = (0..draws).map(Found::Draw).find(|&found| {
+            let point = self.at(number, found);
+            point.is_some_and(|point| self.drawn.insert(fingerprint(&point)))
+        });
+        if drawn.is_some() {
+            return drawn;
+        }
         // Places before the last one taken are all taken.
-        let draws = (0..REDRAWS).map(Found::Draw);
-        for found in draws.chain((self.place..).map(Found::Place)) {
-            let settings = self.at(number, found)?;
-            if self.is_new(&settings) {
-                if let Found::Place(place) = found {
-                    self.place = place + 1;
-                }
+        loop {
+            let found = Found::Place(self.place);
+            let point = self.at(number, found)?;
+            self.place += 1;
+            if self.drawn.insert(fingerprint(&point)) {
                 return Some(found);
             }
         }
-        None
     }
+}
 
-    /// Whether the settings did not come before; from now on they did.
-    fn is_new(&mut self, settings: &Settings) -> bool {
-        let mut hasher = DefaultHasher::new();
-        for value in settings.values() {
-            value.hash(&mut hasher);
-        }
-        self.drawn.insert(hasher.finish())
+/// Tells points apart: names count, since a point need not have all of them.
+fn fingerprint(point: &Settings) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for (name, value) in point {
+        (name, value).hash(&mut hasher);
     }
+    hasher.finish()
 }
 
 #[cfg(test)]
@@ -94,12 +99,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::space::{Distribution, Parameter};
+    use crate::space::{Curve, Distribution, Parameter};
 
     fn space(distributions: impl IntoIterator<Item = Distribution>) -> Space {
         let named = distributions.into_iter().enumerate();
-        let parameters = named.map(|(at, distribution)| Parameter { name: format!("p{at}"), distribution }).collect();
-        Space { parameters }
+        let parameters = named.map(|(at, distribution)| Parameter { name: format!("p{at}"), distribution, when: None });
+        Space::new(parameters.collect(), Vec::new(), Vec::new()).unwrap()
+    }
+
+    fn steps(max: f64, step: f64) -> Distribution {
+        Distribution::Number { curve: Curve::Uniform { min: 0.0, max }, step: Some(step) }
     }
 
     fn all(random: &mut Random, limit: u64) -> Vec<String> {
@@ -114,12 +123,12 @@ mod tests {
                 Distribution::Categorical((0..b).map(Into::into).collect()),
             ]);
             let uneven = space([
-                Distribution::QUniform { min: 0.0, max, q: 0.5 },
+                steps(max, 0.5),
                 Distribution::IntUniform { min: 1, max: a },
             ]);
             for space in [even, uneven] {
                 let count = space.count().unwrap();
-                let points = all(&mut Random::new(space, seed), 1000);
+                let points = all(&mut Random::new(space, seed, &[]), 1000);
                 prop_assert_eq!(points.len() as u64, count);
                 prop_assert_eq!(points.into_iter().collect::<HashSet<_>>().len() as u64, count);
             }
@@ -129,7 +138,7 @@ mod tests {
     #[test]
     fn every_parameter_varies_in_a_space_of_more_points_than_can_be_numbered() {
         let wide = || Distribution::IntUniform { min: 0, max: 1 << 40 };
-        let mut random = Random::new(space([wide(), wide(), wide()]), 1);
+        let mut random = Random::new(space([wide(), wide(), wide()]), 1, &[]);
         let first: HashSet<_> = (0..8).map(|at| random.point(at).unwrap()["p0"].to_string()).collect();
         assert_eq!(first.len(), 8);
     }
@@ -137,13 +146,13 @@ mod tests {
     #[test]
     fn any_point_is_the_same_whatever_was_asked_before() {
         let space = space([
-            Distribution::QUniform { min: 0.0, max: 3.0, q: 1.0 },
-            Distribution::LogUniformValues { min: 1e-4, max: 1e-1 },
+            steps(3.0, 1.0),
+            Distribution::Number { curve: Curve::LogUniform { min: 1e-4, max: 1e-1 }, step: None },
         ]);
-        let in_order = all(&mut Random::new(space.clone(), 7), 20);
-        let mut random = Random::new(space.clone(), 7);
+        let in_order = all(&mut Random::new(space.clone(), 7, &[]), 20);
+        let mut random = Random::new(space.clone(), 7, &[]);
         let backwards = [19, 3].map(|at| serde_json::to_string(&random.point(at).unwrap()).unwrap());
         assert_eq!(backwards, [in_order[19].clone(), in_order[3].clone()]);
-        assert_ne!(in_order, all(&mut Random::new(space, 8), 20));
+        assert_ne!(in_order, all(&mut Random::new(space, 8, &[]), 20));
     }
 }

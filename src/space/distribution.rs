@@ -5,16 +5,21 @@ use std::fmt;
 use rand::{Rng, RngExt};
 use serde_json::Value;
 
+use super::condition::same;
+use super::curve::Curve;
+
 /// Values of a list that are shown.
 const MOST_SHOWN: usize = 12;
 
-/// What a parameter can be. A further one is a variant here and a name in `spec/parameters.rs`.
+/// What a parameter can be. The names of the sweep file are read in `spec/distribution.rs`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Distribution {
     /// This.
     Constant(Value),
-    /// One of these, each as likely. Distinct, and at least one.
+    /// One of these, each as likely. At least one; distinct, unless others move with it.
     Categorical(Vec<Value>),
+    /// One of these, each with its probability. Distinct, and at least one; the probabilities are above 0.
+    Weighted(Vec<(Value, f64)>),
     /// A whole number, both ends included. `min` is at most `max`.
     IntUniform {
         /// The least.
@@ -31,43 +36,31 @@ pub enum Distribution {
         /// At least 1.
         count: u64,
     },
-    /// A number.
-    Uniform {
-        /// The least.
-        min: f64,
-        /// The most, above `min`.
-        max: f64,
-    },
-    /// A number whose logarithm is uniform.
-    LogUniformValues {
-        /// The least, above 0.
-        min: f64,
-        /// The most, above `min`.
-        max: f64,
-    },
-    /// `round(x / q) * q` of a uniform `x`.
-    QUniform {
-        /// The least `x`.
-        min: f64,
-        /// The most, above `min`.
-        max: f64,
+    /// A number; with a step, the multiple of it that is nearest.
+    Number {
+        /// How likely each number is.
+        curve: Curve,
         /// Above 0.
-        q: f64,
+        step: Option<f64>,
     },
 }
 
-use Distribution::{Categorical, Constant, IntUniform, LogUniformValues, QUniform, Steps, Uniform};
+use Distribution::{Categorical, Constant, IntUniform, Number, Steps, Weighted};
 
 impl Distribution {
-    /// How many different values there are; `None` where it is continuous.
+    /// How many different values there are; `None` where that is no number: a continuous one, or steps without end.
     pub fn count(&self) -> Option<u64> {
         match self {
             Constant(_) => Some(1),
             Categorical(values) => Some(values.len() as u64),
+            Weighted(values) => Some(values.len() as u64),
             IntUniform { min, max } => Some(max.abs_diff(*min).saturating_add(1)),
             Steps { count, .. } => Some(*count),
-            QUniform { min, max, q } => Some(((max / q).round() - (min / q).round()) as u64 + 1),
-            Uniform { .. } | LogUniformValues { .. } => None,
+            Number { curve, step: Some(step) } if curve.is_bounded() => {
+                let (min, max) = curve.ends();
+                Some(((max / step).round() - (min / step).round()) as u64 + 1)
+            }
+            Number { .. } => None,
         }
     }
 
@@ -75,11 +68,11 @@ impl Distribution {
     pub fn is_even(&self) -> bool {
         match self {
             Constant(_) | Categorical(_) | IntUniform { .. } | Steps { .. } => true,
-            Uniform { .. } | LogUniformValues { .. } | QUniform { .. } => false,
+            Weighted(_) | Number { .. } => false,
         }
     }
 
-    /// The value of that number, from 0; `None` past the end or where it is continuous.
+    /// The value of that number, from 0; `None` past the end or where they are not counted.
     pub fn value(&self, number: u64) -> Option<Value> {
         if number >= self.count()? {
             return None;
@@ -87,10 +80,47 @@ impl Distribution {
         match self {
             Constant(value) => Some(value.clone()),
             Categorical(values) => values.get(usize::try_from(number).ok()?).cloned(),
+            Weighted(values) => Some(values.get(usize::try_from(number).ok()?)?.0.clone()),
             IntUniform { min, .. } => Some(min.checked_add_unsigned(number)?.into()),
             Steps { first, step, .. } => Some(tidy(first + number as f64 * step, &[*first, *step])),
-            QUniform { min, q, .. } => Some(tidy(((min / q).round() + number as f64) * q, &[*q])),
-            Uniform { .. } | LogUniformValues { .. } => None,
+            Number { curve, step } => {
+                let step = (*step)?;
+                Some(tidy(((curve.ends().0 / step).round() + number as f64) * step, &[step]))
+            }
+        }
+    }
+
+    /// The number of a value, the first one's where it stands several times; `None` where it is none of them.
+    pub fn position(&self, value: &Value) -> Option<u64> {
+        let guess = match self {
+            Constant(_) => 0,
+            Categorical(values) => values.iter().position(|one| same(one, value))? as u64,
+            Weighted(values) => values.iter().position(|(one, _)| same(one, value))? as u64,
+            IntUniform { min, .. } => {
+                // A whole number may be written with a point.
+                let whole = value.as_i64().or_else(|| value.as_f64().filter(|x| x.fract() == 0.0).map(|x| x as i64));
+                whole.filter(|whole| whole >= min)?.abs_diff(*min)
+            }
+            Steps { first, step, .. } => ((value.as_f64()? - first) / step).round() as u64,
+            Number { curve, step } => {
+                let step = (*step)?;
+                (value.as_f64()? / step - (curve.ends().0 / step).round()).round() as u64
+            }
+        };
+        self.value(guess).filter(|found| same(found, value)).map(|_| guess)
+    }
+
+    /// Whether it can give that value.
+    pub fn contains(&self, value: &Value) -> bool {
+        match (self, value.as_f64()) {
+            (Number { curve, step: None }, Some(x)) => curve.ends().0 <= x && x <= curve.ends().1,
+            (Number { curve, step: Some(step) }, Some(x)) if !curve.is_bounded() => {
+                let (least, most) = curve.ends();
+                let nearest = (x / step).round();
+                let within = (least / step).round()..=(most / step).round();
+                within.contains(&nearest) && same(&tidy(nearest * step, &[*step]), value)
+            }
+            _ => self.position(value).is_some(),
         }
     }
 
@@ -99,24 +129,37 @@ impl Distribution {
         match self {
             Constant(value) => value.clone(),
             Categorical(values) => values[chance.random_range(0..values.len())].clone(),
+            Weighted(values) => {
+                let all: f64 = values.iter().map(|(_, weight)| weight).sum();
+                let mut left = chance.random_range(0.0..all);
+                let hit = values.iter().find(|(_, weight)| {
+                    left -= weight;
+                    left < 0.0
+                });
+                // Rounding can leave nothing to the last one.
+                hit.or(values.last()).map(|(value, _)| value.clone()).unwrap_or_default()
+            }
             IntUniform { min, max } => chance.random_range(*min..=*max).into(),
             Steps { first, step, count } => {
                 tidy(first + chance.random_range(0..*count) as f64 * step, &[*first, *step])
             }
-            Uniform { min, max } => chance.random_range(*min..=*max).into(),
-            // exp(ln(x)) need not be x: the ends are kept by force.
-            LogUniformValues { min, max } => chance.random_range(min.ln()..=max.ln()).exp().clamp(*min, *max).into(),
-            QUniform { min, max, q } => tidy((chance.random_range(*min..=*max) / q).round() * q, &[*q]),
+            Number { curve, step: None } => curve.draw(chance).into(),
+            Number { curve, step: Some(step) } => tidy((curve.draw(chance) / step).round() * step, &[*step]),
         }
     }
 
     /// Values that show whether all of them will do: every one of a list, the ends of a range.
     pub fn samples(&self) -> Vec<Value> {
+        let ends = |step: Option<f64>, ends: (f64, f64)| match step {
+            Some(step) => [ends.0, ends.1].map(|end| tidy((end / step).round() * step, &[step])).to_vec(),
+            None => vec![ends.0.into(), ends.1.into()],
+        };
         match self {
             Constant(value) => vec![value.clone()],
             Categorical(values) => values.clone(),
-            Uniform { min, max } | LogUniformValues { min, max } => vec![(*min).into(), (*max).into()],
-            IntUniform { .. } | Steps { .. } | QUniform { .. } => {
+            Weighted(values) => values.iter().map(|(value, _)| value.clone()).collect(),
+            Number { curve, step } => ends(*step, curve.ends()),
+            IntUniform { .. } | Steps { .. } => {
                 let last = self.count().and_then(|count| count.checked_sub(1));
                 [Some(0), last].into_iter().flatten().filter_map(|at| self.value(at)).collect()
             }
@@ -126,10 +169,9 @@ impl Distribution {
     /// Whether it can give a number that is not whole.
     pub fn has_fractions(&self) -> bool {
         match self {
-            Constant(_) | Categorical(_) | IntUniform { .. } => false,
-            Uniform { .. } | LogUniformValues { .. } => true,
+            Constant(_) | Categorical(_) | Weighted(_) | IntUniform { .. } => false,
             Steps { first, step, .. } => first.fract() != 0.0 || step.fract() != 0.0,
-            QUniform { q, .. } => q.fract() != 0.0,
+            Number { step, .. } => step.is_none_or(|step| step.fract() != 0.0),
         }
     }
 }
@@ -146,14 +188,21 @@ impl fmt::Display for Distribution {
                 write!(f, "{}, … {}", first.join(", "), plain(last))
             }
             Categorical(values) => f.write_str(&values.iter().map(plain).collect::<Vec<_>>().join(", ")),
+            Weighted(values) => {
+                let shown = values.iter().take(MOST_SHOWN);
+                let shown: Vec<_> = shown.map(|(value, weight)| format!("{} ({weight})", plain(value))).collect();
+                write!(f, "{}{}", shown.join(", "), if values.len() > MOST_SHOWN { ", …" } else { "" })
+            }
             IntUniform { min, max } => write!(f, "{min} to {max}, whole"),
             Steps { first, step, count } => {
                 let last = self.value(count.saturating_sub(1)).unwrap_or_default();
                 write!(f, "{first} to {last} in steps of {step}")
             }
-            Uniform { min, max } => write!(f, "{min:?} to {max:?}"),
-            LogUniformValues { min, max } => write!(f, "{min:?} to {max:?}, each decade alike"),
-            QUniform { min, max, q } => write!(f, "{min} to {max}, rounded to steps of {q}"),
+            Number { curve: Curve::Uniform { min, max }, step: Some(step) } => {
+                write!(f, "{min} to {max}, rounded to steps of {step}")
+            }
+            Number { curve, step: None } => write!(f, "{curve}"),
+            Number { curve, step: Some(step) } => write!(f, "{curve}, rounded to steps of {step}"),
         }
     }
 }
@@ -162,7 +211,8 @@ impl fmt::Display for Distribution {
 fn tidy(number: f64, parts: &[f64]) -> Value {
     let decimals = |x: &f64| x.to_string().split_once('.').map_or(0, |(_, digits)| digits.len());
     match parts.iter().map(decimals).max() {
-        None | Some(0) => (number as i64).into(),
+        None | Some(0) if number.abs() < i64::MAX as f64 => (number as i64).into(),
+        None | Some(0) => number.into(),
         // The text is a decimal number, which parses.
         Some(digits) => format!("{number:.digits$}").parse::<f64>().unwrap_or(number).into(),
     }
@@ -170,11 +220,17 @@ fn tidy(number: f64, parts: &[f64]) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
     use crate::random::{Purpose, stream};
+
+    fn number(curve: Curve, step: f64) -> Distribution {
+        Number { curve, step: Some(step) }
+    }
 
     #[test]
     fn steps_are_free_of_noise_and_whole_where_they_can_be() {
@@ -183,31 +239,111 @@ mod tests {
         };
         assert_eq!(values(Steps { first: 0.1, step: 0.1, count: 3 }), [json!(0.1), json!(0.2), json!(0.3)]);
         assert_eq!(values(Steps { first: 32.0, step: 32.0, count: 2 }), [json!(32), json!(64)]);
-        assert_eq!(values(QUniform { min: 0.0, max: 0.5, q: 0.25 }), [json!(0.0), json!(0.25), json!(0.5)]);
+        let quarters = number(Curve::Uniform { min: 0.0, max: 0.5 }, 0.25);
+        assert_eq!(values(quarters), [json!(0.0), json!(0.25), json!(0.5)]);
     }
 
     proptest! {
         #[test]
-        fn draws_stay_within(seed: u64, min in 1e-6..1.0_f64, more in 1e-6..1.0_f64, q in 0.01..1.0_f64) {
+        fn draws_are_among_the_values(seed: u64, min in 1e-6..1.0_f64, more in 1e-6..1.0_f64, q in 0.01..1.0_f64) {
             let max = min + more;
             let mut chance = stream(seed, 1, 0, Purpose::Point);
-            for distribution in [Uniform { min, max }, LogUniformValues { min, max }] {
-                let drawn = distribution.draw(&mut chance).as_f64().unwrap();
-                prop_assert!((min..=max).contains(&drawn));
+            for curve in [
+                Curve::Uniform { min, max },
+                Curve::LogUniform { min, max },
+                Curve::Beta { a: min, b: max },
+                Curve::Normal { mu: min, sigma: more },
+                Curve::LogNormal { mu: min, sigma: more },
+            ] {
+                let continuous = Number { curve, step: None };
+                prop_assert!(continuous.contains(&continuous.draw(&mut chance)));
+                let steps = number(curve, q);
+                let drawn = steps.draw(&mut chance);
+                prop_assert!(steps.contains(&drawn), "{steps} drew {drawn}");
+                if let Some(count) = steps.count() {
+                    let all: Vec<_> = (0..count).filter_map(|at| steps.value(at)).collect();
+                    prop_assert!(all.contains(&drawn));
+                }
             }
-            let steps = QUniform { min, max, q };
-            let drawn = steps.draw(&mut chance);
-            let all: Vec<_> = (0..steps.count().unwrap()).filter_map(|at| steps.value(at)).collect();
-            prop_assert!(all.contains(&drawn));
+        }
+
+        #[test]
+        fn every_value_is_at_its_position(first in -5.0..5.0_f64, step in 0.01..2.0_f64, count in 1..50_u64, min: i32) {
+            let min = i64::from(min);
+            for distribution in [
+                Steps { first, step, count },
+                IntUniform { min, max: min + count as i64 },
+                number(Curve::Uniform { min: first, max: first + 3.0 }, step),
+                Weighted(vec![("a".into(), 0.5), (7.into(), 0.5)]),
+            ] {
+                for at in 0..distribution.count().unwrap() {
+                    prop_assert_eq!(distribution.position(&distribution.value(at).unwrap()), Some(at));
+                }
+                prop_assert_eq!(distribution.position(&json!(first - 100_000.5)), None);
+                prop_assert_eq!(distribution.position(&json!("b")), None);
+            }
         }
     }
 
+    /// Pearson's test against these probabilities, at a level of one in a million for up to 10 values.
+    fn assert_drawn_with(distribution: &Distribution, expected: &[(Value, f64)]) {
+        const DRAWS: u32 = 20_000;
+        let mut chance = stream(5, 1, 0, Purpose::Point);
+        let mut seen: HashMap<String, u32> = HashMap::new();
+        for _ in 0..DRAWS {
+            *seen.entry(distribution.draw(&mut chance).to_string()).or_default() += 1;
+        }
+        let mut apart = 0.0;
+        let mut told = 0;
+        for (value, probability) in expected {
+            let count = seen.remove(&value.to_string()).unwrap_or(0);
+            let wanted = probability * f64::from(DRAWS);
+            apart += (f64::from(count) - wanted).powi(2) / wanted;
+            told += count;
+        }
+        assert!(DRAWS - told < 20, "{distribution}: {seen:?} are not expected");
+        assert!(apart < 46.0, "{distribution}: chi-square {apart}");
+    }
+
     #[test]
-    fn log_uniform_draws_each_decade_as_often() {
-        let distribution = LogUniformValues { min: 1e-4, max: 1.0 };
-        let mut chance = stream(1, 1, 0, Purpose::Point);
-        let below = (0..4000).filter(|_| distribution.draw(&mut chance).as_f64().unwrap() < 1e-2).count();
-        // Half of them within five deviations.
-        assert!((1840..2160).contains(&below), "{below}");
+    fn discrete_values_are_drawn_as_often_as_they_should_be() {
+        let even = |values: Vec<Value>| {
+            let share = 1.0 / values.len() as f64;
+            values.into_iter().map(|value| (value, share)).collect::<Vec<_>>()
+        };
+        let list = vec![json!(1), json!("a"), json!(null)];
+        assert_drawn_with(&Categorical(list.clone()), &even(list));
+        let weights = vec![(json!("a"), 0.7), (json!("b"), 0.2), (json!("c"), 0.1)];
+        assert_drawn_with(&Weighted(weights.clone()), &weights);
+        assert_drawn_with(&IntUniform { min: -1, max: 3 }, &even((-1..=3).map(Value::from).collect()));
+        // Half as much rounds to either end.
+        let ends =
+            [(json!(0.0), 0.125), (json!(0.5), 0.25), (json!(1.0), 0.25), (json!(1.5), 0.25), (json!(2.0), 0.125)];
+        assert_drawn_with(&number(Curve::Uniform { min: 0.0, max: 2.0 }, 0.5), &ends);
+        // What rounds to 1 lies between 1 and 1.5, what to 8 between 7.5 and 8; the whole is three doublings.
+        let doublings = |from: f64, to: f64| (to / from).log2() / 3.0;
+        let whole: Vec<_> = (1..=8)
+            .map(|n| (json!(n), doublings((f64::from(n) - 0.5).max(1.0), (f64::from(n) + 0.5).min(8.0))))
+            .collect();
+        assert_drawn_with(&number(Curve::LogUniform { min: 1.0, max: 8.0 }, 1.0), &whole);
+        // Within half a deviation of the mean: 0.38292; from there to one and a half: 0.24173; on to two and a half.
+        let normal = [
+            (json!(0), 0.382_925),
+            (json!(1), 0.241_730),
+            (json!(-1), 0.241_730),
+            (json!(2), 0.060_598),
+            (json!(-2), 0.060_598),
+            (json!(3), 0.005_977),
+            (json!(-3), 0.005_977),
+        ];
+        assert_drawn_with(&number(Curve::Normal { mu: 0.0, sigma: 1.0 }, 1.0), &normal);
+        assert_drawn_with(
+            &number(Curve::Beta { a: 1.0, b: 1.0 }, 0.5),
+            &[(json!(0.0), 0.25), (json!(0.5), 0.5), (json!(1.0), 0.25)],
+        );
+        // ln 1.5 / 0.5 and ln 2.5 / 0.5 deviations from the mean of the logarithm.
+        let log_normal = [0.082_829, 0.708_469, 0.175_270, 0.027_319, 0.004_799, 0.000_989];
+        let log_normal: Vec<_> = log_normal.into_iter().enumerate().map(|(at, share)| (json!(at), share)).collect();
+        assert_drawn_with(&number(Curve::LogNormal { mu: 0.0, sigma: 0.5 }, 1.0), &log_normal);
     }
 }

@@ -1,14 +1,31 @@
-//! What may be tried: parameters and the values that each can take. Pure, and small however many points there are.
+//! What may be tried: parameters, the values that each can take, and which of them go together. Pure, and small however
+//! many points there are.
 
+mod axes;
+mod condition;
+mod curve;
+mod diagram;
 mod distribution;
 mod permutation;
 
+pub use condition::{Comparison, Condition, Operand, same};
+pub use curve::Curve;
 pub use distribution::Distribution;
 pub use permutation::Permutation;
 
-use rand::Rng;
+use std::sync::Arc;
 
+use rand::{Rng, RngExt};
+use serde_json::Value;
+
+use crate::random::{Purpose, stream};
 use crate::trial::Settings;
+use axes::Axis;
+use condition::{Known, Rest, Slot};
+use diagram::{Diagram, Rows};
+
+/// So many points that cannot be counted are drawn to see whether any is not excluded.
+const MOST_DRAWN: u64 = 10_000;
 
 /// Something that varies from trial to trial.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,46 +34,244 @@ pub struct Parameter {
     pub name: String,
     /// What it can be.
     pub distribution: Distribution,
+    /// Where it is false, a point does not have the parameter.
+    pub when: Option<Condition>,
 }
 
-/// All that varies in a sweep, in the order of the file.
+/// All that varies in a sweep.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Space {
-    /// Names are distinct.
+    /// In the order of the file. Their names are distinct. Changing them here does not change the points.
     pub parameters: Vec<Parameter>,
+    /// Groups of parameters that move together, by their numbers.
+    zip: Vec<Vec<usize>>,
+    /// What no point may be.
+    exclude: Vec<Condition>,
+    axes: Vec<Axis>,
+    /// The points, where they can be counted.
+    diagram: Option<Arc<Diagram>>,
+}
+
+/// Why there is no such space.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unusable {
+    /// Whether this parameter is there depends on itself.
+    Circle(String),
+    /// `exclude` leaves no point.
+    Empty,
+    /// The conditions compare too many parameters with each other for the points to be counted.
+    Tangled,
 }
 
 impl Space {
-    /// How many points there are; `None` where a parameter is continuous. [`u64::MAX`] stands for more than that.
+    /// All points of these parameters. Those of a group in `zip`, by their numbers, have lists of values of one length
+    /// and the same condition; a point takes the values of all of them from the same place of the lists. No point is
+    /// as a condition of `exclude` says.
+    ///
+    /// # Errors
+    /// Where there are no points, or too many to count.
+    pub fn new(parameters: Vec<Parameter>, zip: Vec<Vec<usize>>, exclude: Vec<Condition>) -> Result<Space, Unusable> {
+        Space::ordered(parameters, zip, exclude, &|_| true)
+    }
+
+    /// The points of those parameters that are `wanted`, and of those on which their conditions depend.
+    fn ordered(
+        parameters: Vec<Parameter>,
+        zip: Vec<Vec<usize>>,
+        exclude: Vec<Condition>,
+        wanted: &impl Fn(usize) -> bool,
+    ) -> Result<Space, Unusable> {
+        let (axes, depth) = axes::axes(&parameters, &zip, wanted)?;
+        let finite = axes.iter().all(|axis| axis.count(&parameters).is_some());
+        let diagram = if finite { Some(Diagram::new(&parameters, &axes, &exclude, depth)?) } else { None };
+        let space = Space { parameters, zip, exclude, axes, diagram: diagram.map(Arc::new) };
+        let mut draws = (0..MOST_DRAWN).map(|at| space.draw(&mut stream(0, at, 0, Purpose::Point)));
+        let is_empty = !finite && !space.exclude.is_empty() && !draws.any(|point| point.is_some());
+        if is_empty { Err(Unusable::Empty) } else { Ok(space) }
+    }
+
+    /// How many points there are; `None` where that is no number. [`u64::MAX`] stands for more than that.
     pub fn count(&self) -> Option<u64> {
-        self.parameters
-            .iter()
-            .try_fold(1_u64, |count, parameter| Some(count.saturating_mul(parameter.distribution.count()?)))
-    }
-
-    /// Whether every parameter takes each of its values equally often.
-    pub fn is_even(&self) -> bool {
-        self.parameters.iter().all(|parameter| parameter.distribution.is_even())
-    }
-
-    /// The point of that number, from 0 to below [`Space::count`]; the last parameter changes fastest. `None` past
-    /// the end, or where a parameter is continuous.
-    pub fn point(&self, number: u64) -> Option<Settings> {
-        let mut rest = number;
-        let mut values = Vec::with_capacity(self.parameters.len());
-        for Parameter { name, distribution } in self.parameters.iter().rev() {
-            let count = distribution.count()?;
-            values.push((name.clone(), distribution.value(rest % count)?));
-            rest /= count;
+        if self.parameters.is_empty() {
+            return Some(1);
         }
-        (rest == 0).then(|| values.into_iter().rev().collect())
+        self.diagram.as_ref().map(|diagram| diagram.count())
     }
 
-    /// A point drawn at random.
-    pub fn draw(&self, chance: &mut impl Rng) -> Settings {
-        self.parameters
-            .iter()
-            .map(|Parameter { name, distribution }| (name.clone(), distribution.draw(chance)))
+    /// Whether independent draws of the parameters give every point as often.
+    pub fn is_even(&self) -> bool {
+        self.parameters.iter().all(|parameter| parameter.distribution.is_even() && parameter.when.is_none())
+    }
+
+    /// Whether every combination of values is a point.
+    pub fn is_free(&self) -> bool {
+        self.zip.is_empty() && self.exclude.is_empty() && self.parameters.iter().all(|one| one.when.is_none())
+    }
+
+    /// The point of that number, from 0 to below [`Space::count`], in the order of the file; the last parameter changes
+    /// fastest, but none before those that its condition asks for. `None` past the end, or where points are not
+    /// counted.
+    pub fn point(&self, number: u64) -> Option<Settings> {
+        if self.parameters.is_empty() {
+            return (number == 0).then(Settings::new);
+        }
+        let rows = self.diagram.as_ref()?.rows(number)?;
+        let mut slots = vec![Slot::Absent; self.parameters.len()];
+        for (axis, row) in self.axes.iter().zip(rows) {
+            for &member in &axis.members {
+                slots[member] = row.map_or(Slot::Absent, |row| self.slot(axis, member, row));
+            }
+        }
+        Some(self.settings(slots))
+    }
+
+    /// The number of a point; `None` where it is none of the space, or points are not counted.
+    pub fn number(&self, point: &Settings) -> Option<u64> {
+        let diagram = self.diagram.as_ref()?;
+        let of = |member: usize| point.get(&self.parameters[member].name);
+        let mut rows: Rows = Vec::with_capacity(self.axes.len());
+        for axis in &self.axes {
+            rows.push(match axis.members.iter().any(|&member| of(member).is_some()) {
+                true => Some(axis.row_of(&self.parameters, |member| of(member).cloned())?),
+                false => None,
+            });
+        }
+        diagram.number(&rows)
+    }
+
+    /// A point drawn at random, each parameter by itself, those first on which conditions depend; `None` where it
+    /// turned out to be one that is excluded.
+    pub fn draw(&self, chance: &mut impl Rng) -> Option<Settings> {
+        let mut slots = vec![Slot::Open; self.parameters.len()];
+        for axis in &self.axes {
+            let when = self.parameters[axis.members[0]].when.as_ref();
+            let absent = when.is_some_and(|when| !self.holds(when, &slots));
+            let row = axis.rows.as_ref().filter(|_| !absent).map(|rows| chance.random_range(0..rows.len() as u64));
+            for &member in &axis.members {
+                slots[member] = match row {
+                    _ if absent => Slot::Absent,
+                    Some(row) => self.slot(axis, member, row),
+                    None => Slot::Is(self.parameters[member].distribution.draw(chance)),
+                };
+            }
+        }
+        let excluded = self.exclude.iter().any(|condition| self.holds(condition, &slots));
+        (!excluded).then(|| self.settings(slots))
+    }
+
+    /// The points that have these values; a parameter that is not named keeps all of its own.
+    ///
+    /// # Errors
+    /// [`Unusable::Empty`] where there are none.
+    pub fn pinned(&self, values: &Settings) -> Result<Space, Unusable> {
+        let mut parameters = self.parameters.clone();
+        let mut zip = self.zip.clone();
+        // Of a group, the places where all values are as wanted; a list of its own makes them its only ones.
+        for group in &mut zip {
+            let pinned: Vec<_> = group.iter().filter_map(|&at| Some((at, values.get(&parameters[at].name)?))).collect();
+            let count = group.iter().filter_map(|&at| parameters[at].distribution.count()).min().unwrap_or(0);
+            let fits = |row: &u64| {
+                let value = |at: usize| parameters[at].distribution.value(*row);
+                pinned.iter().all(|(at, wanted)| value(*at).is_some_and(|value| same(&value, wanted)))
+            };
+            let rows: Vec<u64> = (0..count).filter(fits).collect();
+            if rows.is_empty() {
+                return Err(Unusable::Empty);
+            }
+            for &at in group.iter() {
+                let values = rows.iter().filter_map(|&row| parameters[at].distribution.value(row)).collect();
+                parameters[at].distribution = Distribution::Categorical(values);
+            }
+        }
+        for (at, parameter) in parameters.iter_mut().enumerate() {
+            if let Some(value) = values.get(&parameter.name).filter(|_| !zip.iter().flatten().any(|other| *other == at))
+            {
+                if !parameter.distribution.contains(value) {
+                    return Err(Unusable::Empty);
+                }
+                parameter.distribution = Distribution::Constant(value.clone());
+            }
+        }
+        // A parameter that is pinned is there.
+        let mut exclude = self.exclude.clone();
+        let pinned = parameters.iter().filter(|parameter| values.contains_key(&parameter.name));
+        exclude.extend(pinned.filter_map(|parameter| Some(Condition::Not(Box::new(parameter.when.clone()?)))));
+        Space::new(parameters, zip, exclude)
+    }
+
+    /// What points look like if only the parameters that are `wanted` matter, with those on which their conditions
+    /// depend. Of parameters with more than `most` values, or uncounted ones, only the ends are taken.
+    pub fn part(&self, wanted: impl Fn(&str) -> bool, most: u64) -> Space {
+        let mut linked: Vec<bool> = self.parameters.iter().map(|parameter| wanted(&parameter.name)).collect();
+        let links = self.links();
+        while let Some(link) =
+            links.iter().find(|link| link.iter().any(|&at| linked[at]) && !link.iter().all(|&at| linked[at]))
+        {
+            link.iter().for_each(|&at| linked[at] = true);
+        }
+        let kept: Vec<usize> = (0..linked.len()).filter(|&at| linked[at]).collect();
+        let few = |at: &usize| {
+            let Parameter { name, distribution, when } = &self.parameters[*at];
+            let distribution = match distribution.count() {
+                Some(count) if count <= most => (0..count).filter_map(|at| distribution.value(at)).collect(),
+                _ => distribution.samples(),
+            };
+            Parameter { name: name.clone(), distribution: Distribution::Categorical(distribution), when: when.clone() }
+        };
+        let parameters: Vec<_> = kept.iter().map(few).collect();
+        let renumbered = |group: &Vec<usize>| -> Option<Vec<usize>> {
+            group.iter().map(|at| kept.iter().position(|kept| kept == at)).collect()
+        };
+        let zip = self.zip.iter().filter_map(renumbered).collect();
+        let is_kept = |name: &str| parameters.iter().any(|parameter| parameter.name == name);
+        let mut exclude = self.exclude.clone();
+        exclude.retain(|condition| condition.names().into_iter().all(is_kept));
+        let is_wanted = |at: usize| wanted(&self.parameters[kept[at]].name);
+        // The ends of a range may all be excluded where what is between them is not: then nothing is left out.
+        let free = || {
+            let only = |parameter: &Parameter| Parameter { when: None, ..parameter.clone() };
+            let parameters = parameters.iter().filter(|one| wanted(&one.name)).map(only).collect();
+            Space::new(parameters, Vec::new(), Vec::new()).unwrap_or_default()
+        };
+        Space::ordered(parameters.clone(), zip, exclude, &is_wanted).unwrap_or_else(|_| free())
+    }
+
+    /// Parameters, by their numbers, that one condition or group ties together.
+    fn links(&self) -> Vec<Vec<usize>> {
+        let numbers = |condition: &Condition| -> Vec<usize> {
+            let find = |name: &str| self.parameters.iter().position(|parameter| parameter.name == name);
+            condition.names().into_iter().filter_map(find).collect()
+        };
+        let whens = self.parameters.iter().enumerate().filter_map(|(at, parameter)| {
+            let mut link = numbers(parameter.when.as_ref()?);
+            link.push(at);
+            Some(link)
+        });
+        whens.chain(self.exclude.iter().map(numbers)).chain(self.zip.iter().cloned()).collect()
+    }
+
+    fn slot(&self, axis: &Axis, member: usize, row: u64) -> Slot {
+        axis.value(&self.parameters, member, row).map_or(Slot::Absent, Slot::Is)
+    }
+
+    fn holds(&self, condition: &Condition, slots: &[Slot]) -> bool {
+        let slot = |name: &str| {
+            let at = self.parameters.iter().position(|parameter| parameter.name == name);
+            at.map_or(Slot::Absent, |at| slots[at].clone())
+        };
+        condition.known(&slot, &mut Rest::default()) == Known::True
+    }
+
+    fn settings(&self, slots: Vec<Slot>) -> Settings {
+        let value = |slot| match slot {
+            Slot::Is(value) => Some(value),
+            Slot::Open | Slot::Absent => None,
+        };
+        let named = self.parameters.iter().zip(slots);
+        named
+            .filter_map(|(parameter, slot)| Some((parameter.name.clone(), value(slot)?)))
+            .collect::<Vec<(_, Value)>>()
+            .into_iter()
             .collect()
     }
 }
@@ -66,8 +281,18 @@ mod tests {
     use std::collections::HashSet;
 
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
+
+    fn list(name: &str, count: i64) -> Parameter {
+        let distribution = Distribution::Categorical((0..count).map(Into::into).collect());
+        Parameter { name: name.to_owned(), distribution, when: None }
+    }
+
+    fn is(name: &str, value: i64) -> Condition {
+        Condition::equal(name, value.into())
+    }
 
     fn space() -> impl Strategy<Value = Space> {
         let categorical = (1..6_i64).prop_map(|n| Distribution::Categorical((0..n).map(Into::into).collect()));
@@ -76,31 +301,192 @@ mod tests {
         let constant = Just(Distribution::Constant("x".into()));
         prop::collection::vec(prop_oneof![categorical, whole, steps, constant], 0..5).prop_map(|distributions| {
             let named = distributions.into_iter().enumerate();
-            Space {
-                parameters: named
-                    .map(|(at, distribution)| Parameter { name: format!("p{at}"), distribution })
-                    .collect(),
-            }
+            let named = named.map(|(at, distribution)| Parameter { name: format!("p{at}"), distribution, when: None });
+            Space::new(named.collect(), Vec::new(), Vec::new()).unwrap()
         })
+    }
+
+    fn all(space: &Space) -> Vec<Settings> {
+        (0..space.count().unwrap()).map(|at| space.point(at).unwrap()).collect()
+    }
+
+    fn distinct(points: &[Settings]) -> usize {
+        points.iter().map(|point| serde_json::to_string(point).unwrap()).collect::<HashSet<_>>().len()
     }
 
     proptest! {
         #[test]
         fn points_are_distinct_and_as_many_as_counted(space in space()) {
-            let count = space.count().unwrap();
-            let points: HashSet<_> =
-                (0..count).map(|at| serde_json::to_string(&space.point(at).unwrap()).unwrap()).collect();
-            prop_assert_eq!(points.len() as u64, count);
-            prop_assert_eq!(space.point(count), None);
+            let points = all(&space);
+            let product: u64 = space.parameters.iter().map(|one| one.distribution.count().unwrap()).product();
+            prop_assert_eq!((points.len() as u64, distinct(&points) as u64), (product, product));
+            prop_assert_eq!(space.point(product), None);
         }
     }
 
     #[test]
     fn the_last_parameter_changes_fastest() {
-        let parameter =
-            |name: &str| Parameter { name: name.to_owned(), distribution: Distribution::IntUniform { min: 1, max: 3 } };
-        let space = Space { parameters: vec![parameter("a"), parameter("b")] };
+        let space = Space::new(vec![list("a", 3), list("b", 3)], Vec::new(), Vec::new()).unwrap();
         let second = space.point(1).unwrap();
-        assert_eq!((second["a"].as_i64(), second["b"].as_i64()), (Some(1), Some(2)));
+        assert_eq!((second["a"].as_i64(), second["b"].as_i64()), (Some(0), Some(1)));
+    }
+
+    /// A condition on parameters `p0` to `p4` of values from 0.
+    fn condition() -> impl Strategy<Value = Condition> {
+        let sign = prop_oneof![
+            Just(Comparison::Equal),
+            Just(Comparison::Unequal),
+            Just(Comparison::Less),
+            Just(Comparison::AtLeast)
+        ];
+        let name = (0..5_usize).prop_map(|at| Operand::Name(format!("p{at}")));
+        let right = prop_oneof![(0..4_i64).prop_map(|value| Operand::Literal(value.into())), name.clone()];
+        let leaf = (name, sign, right).prop_map(|(left, sign, right)| Condition::Compare(left, sign, right));
+        leaf.prop_recursive(3, 8, 3, |inner| {
+            prop_oneof![
+                inner.clone().prop_map(|inner| Condition::Not(Box::new(inner))),
+                prop::collection::vec(inner.clone(), 1..3).prop_map(Condition::All),
+                prop::collection::vec(inner, 1..3).prop_map(Condition::Any),
+            ]
+        })
+    }
+
+    /// The points by trying everything: the definition that the diagram must meet.
+    fn listed(parameters: &[Parameter], zip: &[Vec<usize>], exclude: &[Condition]) -> Vec<Settings> {
+        let holds = |condition: &Condition, point: &Settings| {
+            let slot = |name: &str| point.get(name).map_or(Slot::Absent, |value| Slot::Is(value.clone()));
+            condition.known(&slot, &mut Rest::default()) == Known::True
+        };
+        let whole = Space::new(
+            parameters.iter().map(|one| Parameter { when: None, ..one.clone() }).collect(),
+            Vec::new(),
+            Vec::new(),
+        )
+        .unwrap();
+        let mut seen = HashSet::new();
+        let mut points = all(&whole);
+        points.retain(|point| {
+            zip.iter().all(|group| {
+                let first = &point[&parameters[group[0]].name];
+                group.iter().all(|&at| point[&parameters[at].name] == *first)
+            })
+        });
+        for point in &mut points {
+            // Parameters later in the file only ask for earlier ones here.
+            for parameter in parameters {
+                if parameter.when.as_ref().is_some_and(|when| !holds(when, point)) {
+                    point.remove(&parameter.name);
+                }
+            }
+        }
+        points.retain(|point| !exclude.iter().any(|condition| holds(condition, point)));
+        points.retain(|point| seen.insert(serde_json::to_string(point).unwrap()));
+        points
+    }
+
+    proptest! {
+        #[test]
+        fn a_diagram_has_the_points_that_trying_everything_finds_in_the_same_order(
+            counts in prop::collection::vec(1..4_i64, 5),
+            zipped: bool,
+            whens in prop::collection::vec((0..5_usize, condition()), 0..3),
+            exclude in prop::collection::vec(condition(), 0..3),
+        ) {
+            let mut parameters: Vec<_> = (0..5).map(|at| list(&format!("p{at}"), counts[at])).collect();
+            let zip = if zipped { vec![vec![0, 1]] } else { Vec::new() };
+            if zipped {
+                parameters[1] = list("p1", counts[0]);
+            }
+            for (at, when) in whens {
+                let earlier = |name: &str| name < format!("p{at}").as_str();
+                if when.names().into_iter().all(earlier) && (!zipped || at > 1) {
+                    parameters[at].when = Some(when);
+                }
+            }
+            let expected = listed(&parameters, &zip, &exclude);
+            match Space::new(parameters, zip, exclude) {
+                Err(problem) => prop_assert_eq!((problem, expected.len()), (Unusable::Empty, 0)),
+                Ok(space) => {
+                    let found = all(&space);
+                    prop_assert_eq!(&found, &expected);
+                    for (number, point) in found.iter().enumerate() {
+                        prop_assert_eq!(space.number(point), Some(number as u64));
+                    }
+                    let drawn = (1..50).filter_map(|at| space.draw(&mut stream(1, at, 0, Purpose::Point)));
+                    for point in drawn {
+                        prop_assert!(space.number(&point).is_some(), "{:?}", point);
+                    }
+                    // What is left of it where only two parameters matter.
+                    let part = space.part(|name| name == "p2" || name == "p4", 100);
+                    let only = |points: Vec<Settings>| points.into_iter().map(|mut point| {
+                        point.retain(|name, _| name == "p2" || name == "p4");
+                        serde_json::to_string(&point).unwrap()
+                    }).collect::<HashSet<_>>();
+                    prop_assert_eq!(only(all(&part)), only(found));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_parameter_may_stand_before_the_one_that_its_condition_asks_for() {
+        let mut nesterov = list("nesterov", 2);
+        nesterov.when = Some(is("optimizer", 1));
+        let space = Space::new(vec![nesterov, list("optimizer", 2)], Vec::new(), Vec::new()).unwrap();
+        let expected = json!([{"optimizer": 0}, {"nesterov": 0, "optimizer": 1}, {"nesterov": 1, "optimizer": 1}]);
+        assert_eq!(json!(all(&space)), expected);
+    }
+
+    #[test]
+    fn conditions_that_need_each_other_are_told() {
+        let (mut a, mut b) = (list("a", 2), list("b", 2));
+        (a.when, b.when) = (Some(is("b", 1)), Some(is("a", 1)));
+        assert_eq!(Space::new(vec![a, b], Vec::new(), Vec::new()), Err(Unusable::Circle("a".to_owned())));
+    }
+
+    #[test]
+    fn places_of_a_group_that_give_the_same_are_one_choice() {
+        let values = |name: &str, values: [i64; 3]| Parameter {
+            name: name.to_owned(),
+            distribution: Distribution::Categorical(values.into_iter().map(Into::into).collect()),
+            when: None,
+        };
+        let zipped = Space::new(vec![values("a", [1, 1, 1]), values("b", [2, 3, 2])], vec![vec![0, 1]], Vec::new());
+        assert_eq!(json!(all(&zipped.unwrap())), json!([{"a": 1, "b": 2}, {"a": 1, "b": 3}]));
+    }
+
+    #[test]
+    fn a_pinned_parameter_is_there_and_a_group_follows_it() {
+        let mut c = list("c", 2);
+        c.when = Some(is("a", 2));
+        let space = Space::new(vec![list("a", 3), list("b", 3), c], vec![vec![0, 1]], vec![is("c", 1)]).unwrap();
+        let pinned = |values: Value| space.pinned(values.as_object().unwrap()).map(|space| json!(all(&space)));
+        assert_eq!(pinned(json!({"b": 1})), Ok(json!([{"a": 1, "b": 1}])));
+        assert_eq!(pinned(json!({"c": 0})), Ok(json!([{"a": 2, "b": 2, "c": 0}])));
+        assert_eq!(pinned(json!({"c": 1})), Err(Unusable::Empty));
+        assert_eq!(pinned(json!({"a": 0, "b": 1})), Err(Unusable::Empty));
+    }
+
+    #[test]
+    fn a_million_points_with_conditions_take_few_nodes() {
+        let mut parameters: Vec<_> = (0..6).map(|at| list(&format!("p{at}"), 10)).collect();
+        parameters[5].when = Some(is("p0", 3));
+        let exclude = vec![
+            Condition::All(vec![is("p1", 2), is("p4", 7)]),
+            Condition::Compare(Operand::Name("p2".to_owned()), Comparison::More, Operand::Name("p3".to_owned())),
+        ];
+        let space = Space::new(parameters, Vec::new(), exclude).unwrap();
+        // p0 and p5: 9 + 10; p1 and p4: 100 - 1; p2 up to p3: 55.
+        assert_eq!(space.count(), Some(19 * 99 * 55));
+    }
+
+    #[test]
+    fn conditions_that_tie_everything_to_everything_are_refused() {
+        let parameters: Vec<_> = (0..12).map(|at| list(&format!("p{at}"), 50)).collect();
+        let differ = |at: usize| {
+            let name = |at: usize| Operand::Name(format!("p{at}"));
+            Condition::Compare(name(at), Comparison::Equal, name(11 - at))
+        };
+        assert_eq!(Space::new(parameters, Vec::new(), (0..6).map(differ).collect()), Err(Unusable::Tangled));
     }
 }

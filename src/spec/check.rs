@@ -12,7 +12,7 @@ use super::place::{Mark, Path};
 use super::sections::{check_optimizer, data, devices, section};
 use super::setting::{MODEL, Section};
 use super::value::show;
-use super::{Method, Note, Problems, Spec, parameters};
+use super::{Method, Note, Order, Problem, Problems, Spec, constraints, enqueue, parameters};
 use crate::recipe::Source;
 use crate::trial::{Goal, METRICS, Metric, Settings};
 
@@ -40,14 +40,19 @@ impl Spec {
     /// # Errors
     /// All that is wrong with it.
     pub fn read(text: &str, file: &str, base: &Folder) -> Result<(Spec, Vec<Note>), Problems> {
-        let findings = Findings::read(text);
-        let spec = parse(text, &findings).and_then(|value| check(&value, &findings, file, base));
-        let (problems, notes) = findings.take();
-        match spec {
-            Some(spec) if problems.is_empty() => Ok((spec, notes)),
-            _ => Err(Problems::new(file, text, problems)),
+        match examine(text, file, base) {
+            (Some(spec), problems, notes) if problems.is_empty() => Ok((spec, notes)),
+            (_, problems, _) => Err(Problems::new(file, text, problems)),
         }
     }
+}
+
+/// Reads a sweep file as far as that can be done, with all that is to be said of it.
+pub fn examine(text: &str, file: &str, base: &Folder) -> (Option<Spec>, Vec<Problem>, Vec<Note>) {
+    let findings = Findings::read(text);
+    let spec = parse(text, &findings).and_then(|value| check(&value, &findings, file, base));
+    let (problems, notes) = findings.take();
+    (spec, problems, notes)
 }
 
 /// The file as a tree of values; what is no YAML, or has a key twice, is a problem.
@@ -117,8 +122,11 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         let remedy = format!("write `model: {}`, or a list of layers", crate::train::model::PRESETS[0]);
         top.wrong("`model` is missing: what is to be trained?", remedy);
     }
-    let read = parameters.map(|node| parameters::read(&node, method.unwrap_or(Method::Random), &network));
-    let (read, unread) = read.unwrap_or_default();
+    let read = parameters
+        .map(|node| parameters::read(&node, method.unwrap_or(Method::Random), &network, constraints::zipped(&table)));
+    let (mut read, unread) = read.unwrap_or_default();
+    let space = constraints::space(&table, &mut read, &unread);
+    let enqueue = enqueue::read(&table, &read, &unread, &space);
 
     let mut fixed = Settings::new();
     let training = section(&table, Section::Training, &mut fixed);
@@ -151,7 +159,9 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         retries: count("retries", 0, 2, "how often a trial lost to a fault is tried again: write 2, say"),
         devices: devices(&table),
         base: base.to_owned(),
-        space: parameters::space(&read),
+        order: order(&table, method),
+        space,
+        enqueue,
         classes: match source {
             Some(Source::Digits | Source::Cifar10 { .. }) => Some(10),
             _ => None,
@@ -166,7 +176,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
 }
 
 fn method(table: &Table) -> Option<Method> {
-    let node = table.get("method")?;
+    let Some(node) = table.get("method") else { return Some(Method::Grid) };
     match node.value.as_str() {
         Some("grid") => Some(Method::Grid),
         Some("random") => Some(Method::Random),
@@ -180,6 +190,15 @@ fn method(table: &Table) -> Option<Method> {
             None
         }
     }
+}
+
+fn order(table: &Table, method: Option<Method>) -> Order {
+    let Some(node) = table.get("order") else { return Order::File };
+    let found = node.take(Kind::Choice(&["file", "shuffled"]), "the order of a grid's points");
+    if method == Some(Method::Random) {
+        node.wrong_key("has no effect: a random search has no order of its own", "leave it out");
+    }
+    if found.is_some_and(|order| order == "shuffled") { Order::Shuffled } else { Order::File }
 }
 
 fn metric(table: &Table) -> Metric {

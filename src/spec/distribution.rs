@@ -5,61 +5,107 @@ use std::collections::HashSet;
 use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
-use super::Method;
 use super::nearest::suggest;
 use super::node::{Node, Table};
 use super::setting::Setting;
 use super::value::{free, number, show};
-use crate::space::Distribution;
+use super::{Method, range};
+use crate::space::{Distribution, same};
 
 /// The most values that one list of values may have.
 const MOST_VALUES: usize = 100_000;
 
-/// Larger whole numbers are not exact in JSON readers that use doubles.
-const LARGEST: f64 = 9_007_199_254_740_991.0;
+/// What the probabilities of a list may miss 1 by, as in W&B's check.
+const MOST_AMISS: f64 = 1e-5;
 
-const DISTRIBUTIONS: [&str; 6] =
-    ["constant", "categorical", "int_uniform", "uniform", "log_uniform_values", "q_uniform"];
+/// What may stand under `distribution:`.
+pub const DISTRIBUTIONS: [&str; 18] = [
+    "constant",
+    "categorical",
+    "categorical_w_probabilities",
+    "int_uniform",
+    "uniform",
+    "q_uniform",
+    "log_uniform_values",
+    "q_log_uniform_values",
+    "inv_log_uniform_values",
+    "log_uniform",
+    "q_log_uniform",
+    "inv_log_uniform",
+    "normal",
+    "q_normal",
+    "log_normal",
+    "q_log_normal",
+    "beta",
+    "q_beta",
+];
 
-/// Reads a parameter's table: its values, each as `of` accepts it if the parameter is a setting.
-pub fn read(table: &Table, method: Method, of: Option<&Setting>) -> Option<Distribution> {
+/// How a parameter's values are read.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// How points are chosen.
+    pub method: Method,
+    /// The setting that the parameter replaces, if it is one.
+    pub of: Option<&'static Setting>,
+    /// Whether it moves with others, so that a value may stand twice in its list.
+    pub zipped: bool,
+}
+
+/// The distribution's name, given or inferred; `None` where it is wrong or there is none, which is reported.
+pub fn name(table: &Table) -> Option<&'static str> {
     let given = |key| table.node.value.get(key).is_some();
-    let named = match table.get("distribution") {
-        None => None,
-        Some(node) => match node.value.as_str().and_then(|name| DISTRIBUTIONS.iter().find(|known| **known == name)) {
-            Some(name) => Some(*name),
-            None => {
-                let remedy = suggest(node.value.as_str().unwrap_or(""), &DISTRIBUTIONS);
-                node.wrong(format!("is no distribution of this version: {}", show(node.value)), remedy);
-                // The keys belong to a distribution that is not known: they are no problems of their own.
-                for key in ["value", "values", "probabilities", "min", "max", "q", "mu", "sigma", "a", "b"] {
-                    table.get(key);
-                }
-                return None;
+    if let Some(node) = table.get("distribution") {
+        let found = node.value.as_str().and_then(|name| DISTRIBUTIONS.iter().find(|known| **known == name));
+        if found.is_none() {
+            let remedy = suggest(node.value.as_str().unwrap_or(""), &DISTRIBUTIONS);
+            node.wrong(format!("is no distribution: {}", show(node.value)), remedy);
+            // The keys belong to a distribution that is not known: they are no problems of their own.
+            for key in ["value", "values", "probabilities", "min", "max", "q", "mu", "sigma", "a", "b"] {
+                table.get(key);
             }
-        },
-    };
-    let name = named.unwrap_or(if given("value") {
-        "constant"
+        }
+        return found.copied();
+    }
+    if given("value") {
+        Some("constant")
+    } else if given("probabilities") {
+        Some("categorical_w_probabilities")
     } else if given("values") {
-        "categorical"
+        Some("categorical")
     } else if given("min") || given("max") {
         let whole = |key| table.node.value.get(key).is_none_or(|value| value.as_i64().is_some());
-        if whole("min") && whole("max") { "int_uniform" } else { "uniform" }
+        Some(if whole("min") && whole("max") { "int_uniform" } else { "uniform" })
     } else {
         let remedy = "write `value: ...`, `values: [...]`, or `min: ...` and `max: ...`";
         table.node.wrong_key("says nothing of its values", remedy);
-        return None;
-    });
+        None
+    }
+}
+
+/// Reads a parameter's table: its values, each as the setting accepts it if the parameter is one.
+pub fn read(table: &Table, manner: Manner) -> Option<Distribution> {
+    let name = name(table)?;
+    if !name.starts_with("q_") && table.node.value.get("q").is_some() {
+        table.get("q");
+        let remedy = match DISTRIBUTIONS.iter().find(|other| other.strip_prefix("q_") == Some(name)) {
+            Some(other) => format!("leave it out, or write `distribution: {other}`"),
+            None => "leave it out, or write `distribution: q_uniform`".to_owned(),
+        };
+        table.node.wrong_key(format!("has a `q`, which {name} does not use"), remedy);
+    }
     match name {
-        "constant" => Some(Distribution::Constant(value(&needed(table, "value", name)?, of)?)),
-        "categorical" => Some(Distribution::Categorical(values(&needed(table, "values", name)?, of)?)),
-        _ => range(table, name, method),
+        "constant" => Some(Distribution::Constant(value(&needed(table, "value", name)?, manner.of)?)),
+        "categorical" => {
+            let values = values(&needed(table, "values", name)?, manner)?;
+            Some(Distribution::Categorical(values.into_iter().map(|(value, _)| value).collect()))
+        }
+        "categorical_w_probabilities" => weighted(table, manner),
+        _ => range::read(table, name, manner.method),
     }
 }
 
 /// The value of a key without which the distribution cannot be.
-fn needed<'a>(table: &Table<'a>, key: &'static str, distribution: &str) -> Option<Node<'a>> {
+pub fn needed<'a>(table: &Table<'a>, key: &'static str, distribution: &str) -> Option<Node<'a>> {
     let node = table.get(key);
     if node.is_none() {
         table.node.wrong_key(format!("needs a `{key}`, being {distribution}"), format!("write `{key}: ...` in it"));
@@ -76,7 +122,9 @@ fn value(node: &Node, of: Option<&Setting>) -> Option<Json> {
     }
 }
 
-fn values(node: &Node, of: Option<&Setting>) -> Option<Vec<Json>> {
+/// The values of a list, each with its place in it; what stands there again is left out, but where it moves with
+/// others.
+fn values(node: &Node, manner: Manner) -> Option<Vec<(Json, usize)>> {
     let Some(items) = node.items() else {
         let remedy = format!("write [{}], or `value:` if there is only this one", plain(node.value));
         node.wrong(format!("must be a list, not {}", show(node.value)), remedy);
@@ -93,11 +141,14 @@ fn values(node: &Node, of: Option<&Setting>) -> Option<Vec<Json>> {
     let mut seen = HashSet::new();
     let mut values = Vec::with_capacity(items.len());
     let mut all_right = true;
-    for item in &items {
-        match value(item, of) {
+    for (at, item) in items.iter().enumerate() {
+        match value(item, manner.of) {
             // 1 and 1.0 are the same value.
-            Some(value) if seen.insert(value.as_f64().map_or_else(|| value.to_string(), |x| x.to_string())) => {
-                values.push(value);
+            Some(value)
+                if seen.insert(value.as_f64().map_or_else(|| value.to_string(), |x| x.to_string()))
+                    || manner.zipped =>
+            {
+                values.push((value, at));
             }
             Some(_) => item.note(format!("{} stands here twice; it is tried once", show(item.value))),
             None => all_right = false,
@@ -106,87 +157,60 @@ fn values(node: &Node, of: Option<&Setting>) -> Option<Vec<Json>> {
     all_right.then_some(values)
 }
 
-fn range(table: &Table, name: &'static str, method: Method) -> Option<Distribution> {
-    let end = |key| {
-        let node = needed(table, key, name)?;
-        let found = number(node.value);
-        match found {
-            Some(x) if name != "int_uniform" || (x.fract() == 0.0 && x.abs() <= LARGEST) => Some(x),
-            Some(_) => {
-                let rule = format!("must be a whole number, not {}", show(node.value));
-                node.wrong(rule, "for fractions, write `distribution: uniform`");
-                None
-            }
-            None => {
-                node.wrong(format!("must be a number, not {}", show(node.value)), "write a number such as 0.1");
-                None
-            }
-        }
+/// A list of values, each with its probability. What stands there twice has the probabilities of both.
+fn weighted(table: &Table, manner: Manner) -> Option<Distribution> {
+    let name = "categorical_w_probabilities";
+    let (values_node, node) = (needed(table, "values", name)?, needed(table, "probabilities", name)?);
+    let all = values(&values_node, Manner { zipped: true, ..manner })?;
+    let Some(items) = node.items() else {
+        node.wrong(format!("must be a list, not {}", show(node.value)), "write a number for each value");
+        return None;
     };
-    let (min, max) = (end("min"), end("max"));
-    let q = match table.get("q").filter(|_| name == "q_uniform") {
-        None => Some(1.0),
-        Some(node) => {
-            let q = number(node.value).filter(|&q| q > 0.0);
-            if q.is_none() {
-                node.wrong(
-                    format!("must be a number above 0, not {}", show(node.value)),
-                    "it is the step between values: write 0.1, say",
-                );
-            }
-            q
-        }
-    };
-    if name != "q_uniform" && table.node.value.get("q").is_some() {
-        let rule = format!("has a `q`, which {name} does not use");
-        table.node.wrong_key(rule, "leave it out, or write `distribution: q_uniform`");
+    if items.len() != all.len() {
+        let rule = format!("must be as many as the values, {}, not {}", all.len(), items.len());
+        node.wrong(rule, "write a probability for each value, in their order");
         return None;
     }
-    let (min, max, q) = (min?, max?, q?);
-    let is = |rule: String, remedy: String| {
-        table.node.wrong_key(rule, remedy);
-        None
-    };
-    if min >= max {
-        return is(format!("has a `min` of {min} that is not below its `max` of {max}"), swap(min, max));
-    }
-    if !(max - min).is_finite() {
-        return is(format!("has a range from {min:e} to {max:e}, too wide for numbers"), "narrow it".to_owned());
-    }
-    if name == "log_uniform_values" && min <= 0.0 {
-        let remedy = "give the smallest value itself, such as 1e-5, not its exponent".to_owned();
-        return is(format!("has a `min` of {min}, whose logarithm is not a number"), remedy);
-    }
-    if method == Method::Grid && matches!(name, "uniform" | "log_uniform_values") {
-        let remedy = "list `values: [...]`, write `distribution: q_uniform` with a step `q`, or use `method: random`";
-        return is(format!("is {name}, and a grid cannot try every number of a range"), remedy.to_owned());
-    }
-    if name == "q_uniform" && (max.abs().max(min.abs()) / q > LARGEST || (max - min) / q > LARGEST) {
-        return is(format!("has a `q` of {q}, which is too small for its range"), "write a larger step".to_owned());
-    }
-    Some(match name {
-        "int_uniform" => Distribution::IntUniform { min: min as i64, max: max as i64 },
-        "uniform" => Distribution::Uniform { min, max },
-        "log_uniform_values" => Distribution::LogUniformValues { min, max },
-        _ if method == Method::Grid => {
-            // A last step that is short of `max` by rounding alone counts.
-            let count = ((max - min) / q + 1e-9).floor() as u64 + 1;
-            Distribution::Steps { first: min, step: q, count }
+    let mut weights = Vec::with_capacity(items.len());
+    for item in &items {
+        match number(item.value).filter(|weight| (0.0..=1.0).contains(weight)) {
+            Some(weight) => weights.push(weight),
+            None => item.wrong(
+                format!("must be a probability from 0 to 1, not {}", show(item.value)),
+                "write a number such as 0.25",
+            ),
         }
-        _ => Distribution::QUniform { min, max, q },
-    })
-}
-
-fn swap(min: f64, max: f64) -> String {
-    match min == max {
-        true => format!("for this one value write `value: {min}`"),
-        false => format!("swap them: `min: {max}`, `max: {min}`"),
     }
+    if weights.len() < items.len() {
+        return None;
+    }
+    let sum: f64 = weights.iter().sum();
+    if (sum - 1.0).abs() > MOST_AMISS {
+        node.wrong(format!("must add up to 1, not {}", (sum * 1e6).round() / 1e6), "raise or lower one of them");
+        return None;
+    }
+    if manner.method == Method::Grid {
+        let remedy = "leave them out, or use `method: random`";
+        node.wrong_key("have no effect: a grid tries every value as often", remedy);
+        return None;
+    }
+    let mut merged: Vec<(Json, f64)> = Vec::with_capacity(all.len());
+    for ((value, at), weight) in all.into_iter().zip(weights) {
+        match merged.iter_mut().find(|(other, _)| same(other, &value)) {
+            Some((_, before)) => *before += weight,
+            None if weight == 0.0 => items[at].note("is 0: this value is never tried"),
+            None => merged.push((value, weight)),
+        }
+    }
+    Some(Distribution::Weighted(merged))
 }
 
 /// Checks the values of a range against the setting that it replaces; those of a list were checked one by one.
 pub fn check_range(distribution: &Distribution, node: &Node, of: Option<&Setting>) {
-    if matches!(distribution, Distribution::Constant(_) | Distribution::Categorical(_)) {
+    if !matches!(
+        distribution,
+        Distribution::IntUniform { .. } | Distribution::Steps { .. } | Distribution::Number { .. }
+    ) {
         return;
     }
     let Some(setting) = of else { return };

@@ -1,10 +1,14 @@
 //! The sweep file: from its text to a [`Spec`] that cannot be wrong, or to all of its problems at once.
 
 mod check;
+mod constraints;
 mod distribution;
+mod enqueue;
 mod estimate;
+mod expression;
 mod inspect;
 mod kind;
+mod lint;
 mod models;
 mod nearest;
 mod network;
@@ -12,14 +16,17 @@ mod node;
 mod parameters;
 mod place;
 mod problem;
+mod range;
 mod recipe;
 mod sections;
 mod setting;
 mod value;
+mod yaml11;
 
 pub use check::is_folder_name;
 pub use estimate::Estimate;
 pub use inspect::{Inspection, Kind, MOST_KINDS};
+pub use lint::{Finding, Report, Verdict, lint};
 pub use models::plain;
 pub use network::Network;
 pub use place::{Mark, Path};
@@ -40,6 +47,10 @@ pub struct Spec {
     pub description: Option<String>,
     /// How points are chosen.
     pub method: Method,
+    /// In which order a grid is gone through.
+    pub order: Order,
+    /// Points that are tried first, each with the values that the file gives it.
+    pub enqueue: Vec<Settings>,
     /// What trials are ranked by.
     pub metric: Metric,
     /// Of the search and, with each trial's number, of every random draw.
@@ -75,6 +86,15 @@ pub enum Method {
     Grid,
     /// Independent draws.
     Random,
+}
+
+/// In which order a grid is gone through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// That of the file, the last parameter fastest.
+    File,
+    /// One that looks random; the sweep's seed decides which.
+    Shuffled,
 }
 
 /// `devices:` of the sweep file.

@@ -11,7 +11,7 @@ use super::parameters::Read;
 use super::place::Path;
 use super::problem::Problem;
 use super::setting::MODEL;
-use crate::space::{Distribution, Parameter, Space};
+use crate::space::{Parameter, Space};
 use crate::train::model::Fault;
 use crate::trial::Settings;
 
@@ -36,29 +36,17 @@ impl Spec {
         let space_of = |choice: Option<Json>| {
             let model: Settings = choice.into_iter().map(|value| (MODEL.name.to_owned(), value)).collect();
             let names = self.network.template(&model).map(|template| template.names()).unwrap_or_default();
-            let mut space = self.part(|name| names.iter().any(|used| used == name) || name == MODEL.name);
-            for parameter in &mut space.parameters {
-                if let Some(value) = model.get(&parameter.name) {
-                    parameter.distribution = Distribution::Constant(value.clone());
-                }
-            }
-            space
+            // A choice that is ruled out makes no network.
+            let space = self.space.pinned(&model).ok()?;
+            Some(space.part(|name| names.iter().any(|used| used == name) || name == MODEL.name, MOST_CHECKED))
         };
-        choices.into_iter().map(space_of).collect()
+        choices.into_iter().filter_map(space_of).collect()
     }
 
     /// The part of the space that has the parameters of these names. Those with too many values to try each are
     /// taken at their ends.
     pub(super) fn part(&self, has: impl Fn(&str) -> bool) -> Space {
-        let mut space = Space::default();
-        for Parameter { name, distribution } in self.space.parameters.iter().filter(|one| has(&one.name)) {
-            let values = match distribution.count() {
-                Some(count) if count <= MOST_CHECKED => (0..count).filter_map(|at| distribution.value(at)).collect(),
-                _ => distribution.samples(),
-            };
-            space.parameters.push(Parameter { name: name.clone(), distribution: Distribution::Categorical(values) });
-        }
-        space
+        self.space.part(has, MOST_CHECKED)
     }
 
     /// Reports what is wrong with the layers, whatever the data: `parameters` give the places of values. Tries every
@@ -88,10 +76,19 @@ impl Spec {
         let mut all = Vec::new();
         for space in self.model_spaces() {
             let Some(first) = space.point(0) else { continue };
-            for Parameter { name, distribution } in &space.parameters {
-                for value in distribution.samples().into_iter().skip(1).take(MOST_CHECKED as usize) {
+            for Parameter { name, distribution, .. } in &space.parameters {
+                let others = distribution.samples().into_iter().skip(usize::from(space.is_free()));
+                for value in others.take(MOST_CHECKED as usize) {
                     let mut settings = first.clone();
                     settings.insert(name.clone(), value);
+                    if !space.is_free() {
+                        // The first point that has the value, if one may have it.
+                        settings.retain(|other, _| other == name);
+                        let Some(found) = space.pinned(&settings).ok().and_then(|space| space.point(0)) else {
+                            continue;
+                        };
+                        settings = found;
+                    }
                     all.push(settings);
                 }
             }

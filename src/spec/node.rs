@@ -73,6 +73,18 @@ impl<'a> Node<'a> {
         self.findings.problem(mark, self.path.clone(), rule, remedy);
     }
 
+    /// Something is wrong with some characters of the value, which is this text; counted from 0.
+    pub fn wrong_within(&self, text: &str, at: usize, width: usize, rule: String, remedy: String) {
+        let mark = self.findings.places.value_at(&self.path).map(|mark| {
+            // As wide as the text it stands there as it is; two characters more are its quotes.
+            match mark.width.checked_sub(text.chars().count()) {
+                Some(more @ (0 | 2)) => Mark { column: mark.column + more / 2 + at, width, ..mark },
+                _ => mark,
+            }
+        });
+        self.findings.problem(mark, self.path.clone(), rule, remedy);
+    }
+
     /// Something about the value is worth knowing.
     pub fn note(&self, text: impl Into<String>) {
         let mark = self.findings.places.key_at(&self.path);

@@ -1,8 +1,9 @@
-//! `parameters:` of the sweep file: the grammar of W&B Sweeps, read into a [`Space`].
+//! `parameters:` of the sweep file: the grammar of W&B Sweeps.
 
 use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
+use super::distribution::Manner;
 use super::nearest::{nearest, suggest};
 use super::network::Network;
 use super::node::{Node, Table};
@@ -10,13 +11,20 @@ use super::place::Path;
 use super::setting::{MODEL, SETTINGS, Setting, setting};
 use super::value::free;
 use super::{Method, distribution};
-use crate::space::{Parameter, Space};
+use crate::space::Parameter;
+
+/// More parameters than this are a list that was generated, and not for one sweep.
+const MOST_PARAMETERS: usize = 1_000;
 
 /// A parameter as the file has it.
 #[derive(Debug)]
 pub struct Read<'a> {
-    /// Its space.
+    /// Its space; the condition is read once all parameters are known.
     pub parameter: Parameter,
+    /// The setting that it replaces, if it is one.
+    pub of: Option<&'static Setting>,
+    /// Its `when`.
+    pub when: Option<Node<'a>>,
     /// Its place in the file.
     pub node: Node<'a>,
 }
@@ -36,19 +44,26 @@ impl Read<'_> {
     }
 }
 
-/// Reads the section: the parameters, and the names of those that could not be read.
-pub fn read<'a>(node: &Node<'a>, method: Method, network: &Network) -> (Vec<Read<'a>>, Vec<String>) {
+/// Reads the section: the parameters, and the names of those that could not be read. `zipped` are the names of those
+/// that move with others.
+pub fn read<'a>(
+    node: &Node<'a>,
+    method: Method,
+    network: &Network,
+    zipped: Vec<String>,
+) -> (Vec<Read<'a>>, Vec<String>) {
     let (read, unread) = (Vec::new(), Vec::new());
-    let mut reading = Reading { method, used: network.names(), written: network.written.is_some(), read, unread };
+    let written = network.written.is_some();
+    let mut reading = Reading { method, used: network.names(), written, zipped, read, unread };
     if let Some(table) = node.table("parameters: {learning_rate: {values: [0.001, 0.0005]}}") {
         reading.group(&table, "");
     }
+    if reading.read.len() > MOST_PARAMETERS {
+        let rule = format!("has {} parameters, and at most {MOST_PARAMETERS} can vary", reading.read.len());
+        node.wrong_key(rule, "fix the others in `training` and `model`");
+        reading.read.truncate(MOST_PARAMETERS);
+    }
     (reading.read, reading.unread)
-}
-
-/// The space of the parameters that were read.
-pub fn space(read: &[Read]) -> Space {
-    Space { parameters: read.iter().map(|read| read.parameter.clone()).collect() }
 }
 
 /// The section while it is read.
@@ -58,6 +73,7 @@ struct Reading<'a> {
     used: Vec<String>,
     /// Whether the model stands in the file, so that it can be made to refer to more.
     written: bool,
+    zipped: Vec<String>,
     read: Vec<Read<'a>>,
     unread: Vec<String>,
 }
@@ -89,16 +105,18 @@ impl<'a> Reading<'a> {
         let of = self.meaning(&name, &node);
         let example = of.map_or("...".to_owned(), |setting| setting.example());
         let table = node.table(&format!("{name}: {{values: [{example}]}}"));
-        let distribution = table.as_ref().and_then(|table| distribution::read(table, self.method, of));
+        let manner = Manner { method: self.method, of, zipped: self.zipped.contains(&name) };
+        let distribution = table.as_ref().and_then(|table| distribution::read(table, manner));
+        let when = table.as_ref().and_then(|table| table.get("when"));
         if let Some(table) = table {
             table.finish();
         }
         match distribution {
             None => self.unread.push(name),
             Some(distribution) => {
-                let parameter = Parameter { name, distribution };
+                let parameter = Parameter { name, distribution, when: None };
                 distribution::check_range(&parameter.distribution, &node, of);
-                self.read.push(Read { parameter, node });
+                self.read.push(Read { parameter, of, when, node });
             }
         }
     }

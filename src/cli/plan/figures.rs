@@ -45,7 +45,10 @@ impl Figures {
             .parameters
             .iter()
             .map(|one| (one, one.distribution.to_string()))
-            .map(|(one, values)| json!({"name": one.name, "values": values, "count": one.distribution.count()}))
+            .map(|(one, values)| {
+                let when = one.when.as_ref().map(ToString::to_string);
+                json!({"name": one.name, "values": values, "count": one.distribution.count(), "when": when})
+            })
             .collect();
         let kinds = inspection.kinds.iter().map(|kind| {
             let rows = kind.summary.rows.iter().map(|row| {

@@ -128,7 +128,8 @@ fn parameters(file: &SweepFile) -> Table {
     table.set_header(vec!["parameter", "values", "number"]);
     for one in &file.spec.space.parameters {
         let many = one.distribution.count().map_or("any".to_owned(), count);
-        table.add_row(vec![one.name.clone(), one.distribution.to_string(), many]);
+        let when = one.when.as_ref().map(|when| format!(", when {when}")).unwrap_or_default();
+        table.add_row(vec![one.name.clone(), format!("{}{when}", one.distribution), many]);
     }
     right(&mut table, 2);
     table

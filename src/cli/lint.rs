@@ -1,0 +1,67 @@
+//! `sweep lint FILE`: what of a sweep file runs here as it does at W&B. Looks at the file
+//! alone; starts and writes nothing.
+
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::surroundings::Surroundings;
+use super::sweep_file;
+use crate::error::{Error, Exit, Result};
+use crate::spec::{Report, Verdict, lint};
+
+/// Options of `sweep lint`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  sweep lint wandb-sweep.yaml
+  sweep lint wandb-sweep.yaml --json | jq '.findings[] | select(.verdict != \"same\")'
+
+Ends with 0 if the file runs here, with 3 if not.")]
+pub struct Args {
+    /// The sweep file
+    file: PathBuf,
+    /// Print the findings as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Goes through a sweep file line by line.
+pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+    let text = sweep_file::read(&args.file)?;
+    let path = surroundings.folder.join(&args.file);
+    let base = path.parent().unwrap_or(&surroundings.folder);
+    let file = args.file.display().to_string();
+    let report = lint(&text, &file, base);
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = if args.json {
+        writeln!(out, "{:#}", json!({"file": file, "runs": report.runs, "findings": report.findings}))
+    } else {
+        write(&report, &mut out)
+    };
+    match written.and_then(|()| out.flush()) {
+        // The reader has seen enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::storage("stdout cannot be written", error)),
+        _ => Ok(if report.runs { Exit::Success } else { Exit::BadFile }),
+    }
+}
+
+/// `  4  differs    parameters.dropout: ...`, a line each, and then whether it runs.
+fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    for finding in &report.findings {
+        let verdict = match finding.verdict {
+            Verdict::Same => "same",
+            Verdict::Differs => "differs",
+            Verdict::NoEffect => "no effect",
+            Verdict::NotHere => "not here",
+        };
+        let line = if finding.line == 0 { String::new() } else { finding.line.to_string() };
+        let key = if finding.key.is_empty() { String::new() } else { format!("{}: ", finding.key) };
+        writeln!(out, "{line:>4}  {verdict:9}  {key}{}", finding.text)?;
+    }
+    let count = report.findings.iter().filter(|finding| finding.verdict == Verdict::NotHere).count();
+    match report.runs {
+        true => writeln!(out, "It runs here: `sweep plan` shows what."),
+        false => writeln!(out, "It does not run here: {count} of these lines say why."),
+    }
+}

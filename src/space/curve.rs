@@ -1,0 +1,164 @@
+//! The shapes of continuous distributions.
+
+use std::fmt;
+
+use rand::{Rng, RngExt};
+use rand_distr::{Beta, Distribution as _, Normal};
+
+/// So many deviations from the mean a normal number is cut off. Beyond lies a share of 1e-16, which is what one number
+/// in double precision is of 1: no draw is lost that could be told from none.
+const CUT: f64 = 8.3;
+
+/// The density of a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Curve {
+    /// Each number alike.
+    Uniform {
+        /// The least.
+        min: f64,
+        /// The most, above `min`.
+        max: f64,
+    },
+    /// Each ratio alike: the logarithm is uniform. So is that of the inverse, which is why W&B's
+    /// `inv_log_uniform_values` is this as well.
+    LogUniform {
+        /// The least, above 0.
+        min: f64,
+        /// The most, above `min`.
+        max: f64,
+    },
+    /// Gauss's.
+    Normal {
+        /// The mean.
+        mu: f64,
+        /// The deviation, above 0.
+        sigma: f64,
+    },
+    /// The logarithm is normal.
+    LogNormal {
+        /// The logarithm's mean.
+        mu: f64,
+        /// The logarithm's deviation, above 0.
+        sigma: f64,
+    },
+    /// The beta distribution, between 0 and 1.
+    Beta {
+        /// Above 0.
+        a: f64,
+        /// Above 0.
+        b: f64,
+    },
+}
+
+impl Curve {
+    /// The least and the most that is drawn.
+    pub fn ends(self) -> (f64, f64) {
+        match self {
+            Curve::Uniform { min, max } | Curve::LogUniform { min, max } => (min, max),
+            Curve::Normal { mu, sigma } => (mu - CUT * sigma, mu + CUT * sigma),
+            Curve::LogNormal { mu, sigma } => ((mu - CUT * sigma).exp(), (mu + CUT * sigma).exp()),
+            // A share that must stay below 1 can be drawn from it.
+            Curve::Beta { .. } => (f64::EPSILON, 1.0 - f64::EPSILON),
+        }
+    }
+
+    /// Whether it reaches its ends, so that all of its steps come up sooner or later.
+    pub fn is_bounded(self) -> bool {
+        !matches!(self, Curve::Normal { .. } | Curve::LogNormal { .. })
+    }
+
+    /// One number, drawn.
+    pub fn draw(self, chance: &mut impl Rng) -> f64 {
+        let normal = |mu, sigma| Normal::new(mu, sigma).expect("a deviation is checked to be a number above 0");
+        let drawn = match self {
+            Curve::Uniform { min, max } => chance.random_range(min..=max),
+            Curve::LogUniform { min, max } => chance.random_range(min.ln()..=max.ln()).exp(),
+            Curve::Normal { mu, sigma } => normal(mu, sigma).sample(chance),
+            Curve::LogNormal { mu, sigma } => normal(mu, sigma).sample(chance).exp(),
+            Curve::Beta { a, b } => Beta::new(a, b).expect("both are checked to be above 0").sample(chance),
+        };
+        // exp(ln(x)) need not be x either: the ends are kept by force.
+        let (least, most) = self.ends();
+        drawn.clamp(least, most)
+    }
+}
+
+impl fmt::Display for Curve {
+    /// `0.1 to 0.5`, `normal around 0, deviation 1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Curve::Uniform { min, max } => write!(f, "{min:?} to {max:?}"),
+            Curve::LogUniform { min, max } => write!(f, "{min:?} to {max:?}, each decade alike"),
+            Curve::Normal { mu, sigma } => write!(f, "normal around {mu}, deviation {sigma}"),
+            Curve::LogNormal { mu, sigma } => {
+                write!(f, "e to the power of a normal number around {mu}, deviation {sigma}")
+            }
+            Curve::Beta { a, b } => write!(f, "0 to 1, beta with a {a}, b {b}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Purpose, stream};
+
+    const DRAWS: usize = 20_000;
+
+    /// Kolmogorov's and Smirnov's test against the distribution function, at a level of one in a million.
+    fn assert_drawn_from(curve: Curve, cdf: impl Fn(f64) -> f64) {
+        let mut chance = stream(1, 2, 3, Purpose::Point);
+        let mut drawn: Vec<f64> = (0..DRAWS).map(|_| curve.draw(&mut chance)).collect();
+        drawn.sort_unstable_by(f64::total_cmp);
+        let count = DRAWS as f64;
+        let apart = drawn.iter().enumerate().map(|(at, &x)| {
+            let expected = cdf(x);
+            (expected - at as f64 / count).abs().max(((at + 1) as f64 / count - expected).abs())
+        });
+        let apart = apart.fold(0.0, f64::max) * count.sqrt();
+        assert!(apart < 2.69, "{curve:?}: {apart} root-n apart");
+        let (least, most) = curve.ends();
+        assert!(least <= drawn[0] && drawn[DRAWS - 1] <= most, "{curve:?}");
+    }
+
+    /// The normal distribution function, by the series of the integral (Abramowitz and Stegun 26.2.11).
+    pub(crate) fn normal(x: f64) -> f64 {
+        if x.abs() > 8.0 {
+            return if x > 0.0 { 1.0 } else { 0.0 };
+        }
+        let (mut term, mut sum) = (x, x);
+        for odd in (3..400).step_by(2) {
+            term *= x * x / f64::from(odd);
+            sum += term;
+        }
+        0.5 + sum * (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt()
+    }
+
+    #[test]
+    fn every_curve_draws_what_its_definition_says() {
+        assert_drawn_from(Curve::Uniform { min: -2.0, max: 3.0 }, |x| (x + 2.0) / 5.0);
+        assert_drawn_from(Curve::LogUniform { min: 1e-5, max: 1e-1 }, |x| (x.log10() + 5.0) / 4.0);
+        assert_drawn_from(Curve::Normal { mu: 3.0, sigma: 0.5 }, |x| normal((x - 3.0) / 0.5));
+        assert_drawn_from(Curve::LogNormal { mu: -4.0, sigma: 2.0 }, |x| normal((x.ln() + 4.0) / 2.0));
+        assert_drawn_from(Curve::Beta { a: 1.0, b: 1.0 }, |x| x);
+        // The chance of at least a successes of a + b - 1.
+        assert_drawn_from(Curve::Beta { a: 2.0, b: 3.0 }, |x| {
+            6.0 * x.powi(2) * (1.0 - x).powi(2) + 4.0 * x.powi(3) * (1.0 - x) + x.powi(4)
+        });
+    }
+
+    #[test]
+    fn the_test_tells_a_wrong_curve() {
+        let wrong = std::panic::catch_unwind(|| {
+            assert_drawn_from(Curve::Normal { mu: 0.0, sigma: 1.0 }, |x| normal(x / 1.1));
+        });
+        assert!(wrong.is_err());
+    }
+
+    #[test]
+    fn a_beta_number_is_never_0_or_1() {
+        let curve = Curve::Beta { a: 0.01, b: 0.01 };
+        let mut chance = stream(1, 1, 0, Purpose::Point);
+        assert!((0..1000).map(|_| curve.draw(&mut chance)).all(|x| 0.0 < x && x < 1.0));
+    }
+}
