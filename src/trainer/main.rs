@@ -1,6 +1,7 @@
 //! `sweep-trainer`: trains what an agent tells it to, on one device. `sweep` starts it; people need not.
 
 mod attempt;
+mod augment;
 mod checkpoint;
 mod controller;
 mod cuda;
