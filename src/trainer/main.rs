@@ -14,6 +14,8 @@ mod network;
 mod optimizer;
 mod pictures;
 mod position;
+#[cfg(test)]
+mod pytorch;
 mod session;
 
 use std::process::ExitCode;

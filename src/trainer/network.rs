@@ -285,6 +285,9 @@ fn border(shape: Shape, kernel: u32, stride: u32, padding: Padding) -> (Option<[
 }
 
 #[cfg(test)]
+pub use tests::in_double;
+
+#[cfg(test)]
 mod tests {
     use super::super::evaluation::cross_entropy;
     use super::*;
@@ -430,7 +433,7 @@ mod tests {
     }
 
     /// As PyTorch's `double()`: weights and statistics become float64 in place, where the layers hold them.
-    fn in_double(network: &mut Network) {
+    pub fn in_double(network: &mut Network) {
         let _guard = tch::no_grad_guard();
         let parameters = network.parameters.iter_mut().map(|parameter| &mut parameter.tensor);
         for tensor in parameters.chain(network.buffers.iter_mut().map(|(_, tensor)| tensor)) {

@@ -116,6 +116,9 @@ fn zeros(parameters: &[Parameter]) -> Result<Vec<Tensor>, TchError> {
 }
 
 #[cfg(test)]
+pub use tests::training;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -134,7 +137,8 @@ mod tests {
         assert!(left.iter().zip(right).all(|(a, b)| (a - b).abs() < 1e-6), "{left:?} != {right:?}");
     }
 
-    fn training(optimizer: recipe::Optimizer, weight_decay: f64) -> recipe::Training {
+    /// All neutral but for these.
+    pub fn training(optimizer: recipe::Optimizer, weight_decay: f64) -> recipe::Training {
         recipe::Training {
             epochs: 1,
             batch_size: 1,
