@@ -9,7 +9,7 @@ use super::models::plain;
 use super::network::Network;
 use super::node::{Findings, Node, Table};
 use super::place::{Mark, Path};
-use super::sections::{check_optimizer, data, devices, section};
+use super::sections::{check_choices, data, devices, section};
 use super::setting::{MODEL, Section};
 use super::value::show;
 use super::{Method, Note, Order, Problem, Problems, Spec, constraints, enqueue, parameters};
@@ -130,7 +130,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
 
     let mut fixed = Settings::new();
     let training = section(&table, Section::Training, &mut fixed);
-    check_optimizer(&training, &fixed, &read);
+    check_choices(&training, &fixed, &read);
     let source = data(&table, &top, &mut fixed, base);
     let count = |key, least, default: u32, is: &str| {
         let found = table.take(key, Kind::whole(least), is).and_then(|found| found.as_u64());

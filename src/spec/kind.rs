@@ -36,8 +36,12 @@ pub enum Kind {
     Table,
     /// That, or `null` for without.
     Optional(&'static Kind),
-    /// Not in this version: only these values, which change nothing. `null` is written `null`.
-    Neutral(&'static [&'static str]),
+    /// A number from 1.
+    AtLeastOne,
+    /// An angle from 0 to 180.
+    Degrees,
+    /// A whole number of steps, or a share of all steps above 0 and below 1.
+    Warmup,
 }
 
 /// Why a value cannot stand there.
@@ -94,13 +98,12 @@ impl Kind {
                     ..complaint
                 });
             }
-            Kind::Neutral(words) => {
-                let neutral = |word: &str| match number(value) {
-                    Some(x) => word.parse() == Ok(x),
-                    None => value.as_str() == Some(word) || (value.is_null() && word == "null"),
-                };
-                words.iter().any(|word| neutral(word)).then_some(Json::Null)
-            }
+            Kind::AtLeastOne => number(value).filter(|&x| x >= 1.0).map(Json::from),
+            Kind::Degrees => number(value).filter(|x| (0.0..=180.0).contains(x)).map(Json::from),
+            Kind::Warmup => match whole(value) {
+                Some(steps) => Some(steps.into()),
+                None => number(value).filter(|&x| x > 0.0 && x < 1.0).map(Json::from),
+            },
         };
         found.ok_or_else(|| self.complaint(value))
     }
@@ -133,10 +136,9 @@ impl Kind {
             Kind::Text => "must be text".to_owned(),
             Kind::Validation => "must be a share above 0 and below 1, or `test`".to_owned(),
             Kind::Table => "must be a table, or null".to_owned(),
-            Kind::Neutral(words) => {
-                remedy = Some(format!("leave it out, or write {}", either(words)));
-                format!("can only be {} in this version", either(words))
-            }
+            Kind::AtLeastOne => "must be a number from 1".to_owned(),
+            Kind::Degrees => "must be a number from 0 to 180".to_owned(),
+            Kind::Warmup => "must be a whole number of steps, or a share of them above 0 and below 1".to_owned(),
             Kind::Optional(_) => unreachable!("`accept` asks the kind within"),
         };
         Complaint { rule, value: show(value), remedy }
@@ -144,7 +146,7 @@ impl Kind {
 }
 
 /// `adam, sgd or rmsprop`.
-fn either(words: &[&str]) -> String {
+pub fn either(words: &[&str]) -> String {
     match words {
         [] => String::new(),
         [only] => (*only).to_owned(),
@@ -185,11 +187,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_may_be_left_out_or_neutral() {
-        let kind = Kind::Neutral(&["0", "null"]);
-        assert_eq!(accept(kind, "0.0"), Ok(Json::Null));
-        assert_eq!(accept(kind, "null"), Ok(Json::Null));
-        assert!(accept(kind, "0.1").unwrap_err().contains("in this version"));
-        assert_eq!(accept(Kind::Neutral(&["constant"]), "constant"), Ok(Json::Null));
+    fn a_warmup_is_steps_or_a_share_of_them() {
+        assert_eq!(accept(Kind::Warmup, "1"), Ok(json!(1)));
+        assert_eq!(accept(Kind::Warmup, "0.05"), Ok(json!(0.05)));
+        assert!(accept(Kind::Warmup, "1.5").is_err() && accept(Kind::Warmup, "-0.1").is_err());
     }
 }

@@ -125,7 +125,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::recipe::{EarlyStopping, Layer, Optimizer, Validation};
+    use crate::recipe::{EarlyStopping, Init, Layer, Moments, Optimizer, Schedule, Shape, Validation, Warmup};
     use crate::search::Search;
     use crate::trial::TrialId;
 
@@ -150,7 +150,10 @@ mod tests {
         assert_eq!(spec.source, Source::Cifar10 { path: "/base/pictures".into() });
         let recipe = spec.recipe(&trial(&spec, 1)).unwrap();
         assert_eq!((recipe.training.epochs, recipe.training.batch_size), (10, 128));
-        assert_eq!(recipe.training.optimizer, Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 });
+        assert_eq!(recipe.training.optimizer, Optimizer::Adam(Moments::default()));
+        assert_eq!((recipe.training.learning_rate, recipe.training.weight_decay), (1e-3, 0.0));
+        assert_eq!((recipe.training.schedule, recipe.training.init), (Schedule::default(), Init::Keras));
+        assert_eq!((recipe.data.augment, recipe.training.clip_norm), (Default::default(), None));
         assert_eq!((recipe.data.validation, recipe.data.train_examples), (Validation::Share(0.1), None));
         assert_eq!(recipe.training.early_stopping, None);
         assert_eq!(Search::new(&spec).len(), Some(1));
@@ -177,6 +180,31 @@ training: {batch_size: 32, early_stopping: {patience: 9, min_delta: 1e-3}}
         assert_eq!(last.training.optimizer, Optimizer::Sgd { momentum: 0.9, nesterov: false });
         assert!(last.layers.contains(&Layer::Dropout { rate: 0.2 }), "{:?}", last.layers);
         assert!(last.layers.iter().any(|layer| matches!(layer, Layer::BatchNorm { .. })));
+    }
+
+    #[test]
+    fn optimizers_and_schedules_have_defaults_of_their_own() {
+        let spec = read(
+            "parameters:
+  optimizer: {values: [adamw, rmsprop, {type: adadelta, epsilon: 1e-6}]}
+  schedule: {values: [{type: cosine, to: 0.1, warmup: 0.05}, plateau]}
+  augment: {values: [null, {flip: true, crop: 4}]}
+data: {set: digits, augment: {rotate: 10}}
+model: linear
+",
+        );
+        let recipe = |number| spec.recipe(&trial(&spec, number)).unwrap();
+        let (adamw, rmsprop, adadelta) = (recipe(1), recipe(5), recipe(12));
+        assert_eq!(adamw.training.optimizer, Optimizer::Adamw(Moments::default()));
+        assert_eq!((adamw.training.learning_rate, adamw.training.weight_decay), (1e-3, 0.004));
+        assert_eq!(adamw.training.schedule, Schedule { shape: Shape::Cosine { to: 0.1 }, warmup: Warmup::Share(0.05) });
+        assert_eq!(adamw.data.augment, Default::default());
+        assert_eq!(rmsprop.training.optimizer, Optimizer::Rmsprop { rho: 0.9, momentum: 0.0, epsilon: 1e-7 });
+        assert_eq!(adadelta.training.optimizer, Optimizer::Adadelta { rho: 0.95, epsilon: 1e-6 });
+        assert_eq!(adadelta.training.learning_rate, 1.0);
+        assert_eq!(adadelta.training.schedule.shape, Shape::Plateau { factor: 0.1, patience: 10 });
+        let augment = adadelta.data.augment;
+        assert_eq!((augment.flip, augment.crop, augment.rotate), (true, 4, 10.0));
     }
 
     #[test]

@@ -142,9 +142,6 @@ impl<'a> Reading<'a> {
             return None;
         }
         let remedy = match group {
-            Some(group) if group.members().is_empty() => {
-                format!("this version has nothing to set in `{}`: leave it out", group.name)
-            }
             Some(group) => {
                 let members = SETTINGS.iter().filter(|one| one.group == Some(group.name)).map(|one| one.name);
                 suggest(name, &members.collect::<Vec<_>>())

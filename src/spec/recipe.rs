@@ -4,7 +4,10 @@ use serde_json::Value as Json;
 
 use super::Spec;
 use super::setting::{MODEL, setting};
-use crate::recipe::{Data, EarlyStopping, Layer, Optimizer, Recipe, Training, Validation};
+use crate::recipe::{
+    Augment, Data, EarlyStopping, Init, Layer, Moments, Optimizer, Precision, Recipe, Schedule, Shape, Training,
+    Validation, Warmup,
+};
 use crate::train::model::{Fault, Template};
 use crate::trial::Settings;
 
@@ -30,6 +33,14 @@ impl Spec {
     /// The pictures of the trial with these settings.
     pub(super) fn data(&self, settings: &Settings) -> Result<Data> {
         Chosen { spec: self, settings }.data()
+    }
+
+    /// How the trial with these settings is trained.
+    ///
+    /// # Errors
+    /// As those of [`Spec::recipe`], but for those of the model.
+    pub fn training(&self, settings: &Settings) -> Result<Training> {
+        Chosen { spec: self, settings }.training()
     }
 
     /// The layers of the trial with these settings, of which only those count that the model refers to.
@@ -73,7 +84,19 @@ impl Chosen<'_> {
             _ => Validation::Share(self.number("validation")?),
         };
         let train_examples = self.optional("train_examples")?;
-        Ok(Data { source: self.spec.source.clone(), validation, train_examples })
+        let augment = self.augment()?;
+        Ok(Data { source: self.spec.source.clone(), validation, train_examples, augment })
+    }
+
+    fn augment(&self) -> Result<Augment> {
+        Ok(Augment {
+            flip: self.flag("augment.flip")?,
+            crop: self.whole("augment.crop")?,
+            rotate: self.number("augment.rotate")?,
+            scale: self.number("augment.scale")?,
+            noise: self.number("augment.noise")?,
+            cutout: self.whole("augment.cutout")?,
+        })
     }
 
     fn training(&self) -> Result<Training> {
@@ -85,30 +108,66 @@ impl Chosen<'_> {
                 min_delta: self.number("early_stopping.min_delta")?,
             }),
         };
+        let optimizer = self.optimizer()?;
+        // Where the file says nothing, what Keras gives this optimizer, or gave it when it was published.
+        let learning_rate = if matches!(optimizer, Optimizer::Adadelta { .. }) { 1.0 } else { 1e-3 };
+        let weight_decay = if matches!(optimizer, Optimizer::Adamw(_)) { 0.004 } else { 0.0 };
         Ok(Training {
             epochs: self.whole("epochs")?,
             batch_size: self.whole("batch_size")?,
-            learning_rate: self.number("learning_rate")?,
-            optimizer: self.optimizer()?,
-            weight_decay: self.number("weight_decay")?,
+            learning_rate: self.number_or("learning_rate", learning_rate)?,
+            schedule: self.schedule()?,
+            optimizer,
+            weight_decay: self.number_or("weight_decay", weight_decay)?,
+            label_smoothing: self.number("label_smoothing")?,
+            clip_norm: Some(self.get("clip_norm")).filter(|norm| !norm.is_null()).and_then(|norm| norm.as_f64()),
+            init: if self.get("init") == "torch" { Init::Torch } else { Init::Keras },
+            precision: match self.get("precision").as_str() {
+                Some("float32") => Precision::Float32,
+                Some("bfloat16") => Precision::Bfloat16,
+                _ => Precision::Auto,
+            },
             early_stopping,
             metric: self.spec.metric.clone(),
         })
     }
 
     fn optimizer(&self) -> Result<Optimizer> {
-        match self.get("optimizer").as_str() {
-            Some("adam") => Ok(Optimizer::Adam {
-                beta1: self.number("beta1")?,
-                beta2: self.number("beta2")?,
-                epsilon: self.number("epsilon")?,
-            }),
-            Some("sgd") => Ok(Optimizer::Sgd {
-                momentum: self.number("momentum")?,
-                nesterov: self.get("nesterov").as_bool().ok_or("nesterov is neither true nor false")?,
-            }),
-            _ => Err(format!("there is no optimizer {}", self.get("optimizer"))),
-        }
+        let moments = || {
+            let (beta1, beta2, epsilon) = (self.number("beta1")?, self.number("beta2")?, self.number("epsilon")?);
+            Ok::<_, String>(Moments { beta1, beta2, epsilon })
+        };
+        let (momentum, epsilon) = (self.number("momentum")?, self.number("epsilon")?);
+        Ok(match self.get("optimizer").as_str() {
+            Some("adam") => Optimizer::Adam(moments()?),
+            Some("adamw") => Optimizer::Adamw(moments()?),
+            Some("nadam") => Optimizer::Nadam(moments()?),
+            Some("sgd") => Optimizer::Sgd { momentum, nesterov: self.flag("nesterov")? },
+            Some("rmsprop") => Optimizer::Rmsprop { rho: self.number_or("rho", 0.9)?, momentum, epsilon },
+            Some("adadelta") => Optimizer::Adadelta { rho: self.number_or("rho", 0.95)?, epsilon },
+            _ => return Err(format!("there is no optimizer {}", self.get("optimizer"))),
+        })
+    }
+
+    fn schedule(&self) -> Result<Schedule> {
+        let factor = self.number("schedule.factor")?;
+        let shape = match self.get("schedule").as_str() {
+            Some("constant") => Shape::Constant,
+            Some("step") => Shape::Step { every: self.whole("schedule.every")?, factor },
+            Some("cosine") => Shape::Cosine { to: self.number("schedule.to")? },
+            Some("one_cycle") => Shape::OneCycle {
+                peak_at: self.number("schedule.peak_at")?,
+                start_divisor: self.number("schedule.start_divisor")?,
+                final_divisor: self.number("schedule.final_divisor")?,
+            },
+            Some("plateau") => Shape::Plateau { factor, patience: self.whole("schedule.patience")? },
+            _ => return Err(format!("there is no schedule {}", self.get("schedule"))),
+        };
+        let warmup = match self.get("schedule.warmup").as_u64() {
+            Some(steps) => Warmup::Steps(steps),
+            None => Warmup::Share(self.number("schedule.warmup")?),
+        };
+        Ok(Schedule { shape, warmup })
     }
 
     /// The trial's own value, or that of the table it has for the setting's group, or the file's, or the default.
@@ -128,6 +187,15 @@ impl Chosen<'_> {
     fn number(&self, name: &str) -> Result<f64> {
         let value = self.get(name);
         value.as_f64().ok_or_else(|| format!("{name} must be a number, not {value}"))
+    }
+
+    /// That number, or another where neither the trial nor the file has one.
+    fn number_or(&self, name: &str, default: f64) -> Result<f64> {
+        if self.get(name).is_null() { Ok(default) } else { self.number(name) }
+    }
+
+    fn flag(&self, name: &str) -> Result<bool> {
+        self.get(name).as_bool().ok_or_else(|| format!("{name} is neither true nor false"))
     }
 
     fn optional(&self, name: &str) -> Result<Option<u64>> {

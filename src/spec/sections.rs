@@ -4,10 +4,10 @@ use std::path::Path as Folder;
 
 use serde_json::Value as Json;
 
-use super::kind::Kind;
+use super::kind::{Kind, either};
 use super::node::{Node, Table};
 use super::parameters::Read;
-use super::setting::{OWN, SETTINGS, Section, Setting, setting};
+use super::setting::{SETTINGS, Section, Setting, setting};
 use super::value::{number, show, whole};
 use super::{Devices, Gpus};
 use crate::recipe::{Order, Source};
@@ -45,7 +45,7 @@ fn one<'a>(setting: &'static Setting, node: &Node<'a>, fixed: &mut Settings, giv
         return;
     };
     given.push((setting, node.clone()));
-    for (at, key) in members.into_iter().enumerate() {
+    for key in members {
         match (table.get(key), setting.member(key)) {
             (Some(node), Some(member)) => {
                 if let Some(value) = node.accepted(member.kind.accept(node.value), member.remedy()) {
@@ -53,7 +53,7 @@ fn one<'a>(setting: &'static Setting, node: &Node<'a>, fixed: &mut Settings, giv
                 }
                 given.push((member, node));
             }
-            (None, Some(member)) if at == 0 => {
+            (None, Some(member)) if setting.needed() == Some(key) => {
                 node.wrong_key(format!("has no `{key}`"), member.remedy());
             }
             _ => {}
@@ -62,26 +62,31 @@ fn one<'a>(setting: &'static Setting, node: &Node<'a>, fixed: &mut Settings, giv
     table.finish();
 }
 
-/// A setting that belongs to an optimizer which no trial uses would be ignored silently: a problem instead.
-pub fn check_optimizer(given: &[Given], fixed: &Settings, parameters: &[Read]) {
-    let default = || setting("optimizer").map(|setting| setting.default.json());
-    let varied = parameters.iter().find(|read| read.parameter.name == "optimizer");
+/// A setting that belongs to an optimizer or schedule which no trial uses would be ignored silently: a problem instead.
+pub fn check_choices(given: &[Given], fixed: &Settings, parameters: &[Read]) {
+    for group in SETTINGS.iter().filter(|setting| matches!(setting.kind, Kind::Choice(_))) {
+        check_choice(group, given, fixed, parameters);
+    }
+}
+
+fn check_choice(group: &Setting, given: &[Given], fixed: &Settings, parameters: &[Read]) {
+    let varied = parameters.iter().find(|read| read.parameter.name == group.name);
     let values = match varied.map(|read| &read.parameter.distribution) {
         Some(Distribution::Categorical(values)) => values.clone(),
         Some(Distribution::Constant(value)) => vec![value.clone()],
-        _ => fixed.get("optimizer").cloned().or_else(default).into_iter().collect(),
+        _ => vec![fixed.get(group.name).cloned().unwrap_or_else(|| group.default.json())],
     };
-    // What was meant by an optimizer that could not be read is not known.
-    if given.iter().any(|(setting, _)| setting.name == "optimizer") && !fixed.contains_key("optimizer") {
+    // What was meant by a choice that could not be read is not known.
+    if given.iter().any(|(setting, _)| setting.name == group.name) && !fixed.contains_key(group.name) {
         return;
     }
     // A table among the values has the name inside.
-    let used: Vec<&str> = values.iter().filter_map(|value| value.get("optimizer").unwrap_or(value).as_str()).collect();
-    let varied = parameters.iter().map(|read| (read.parameter.name.as_str(), &read.node));
-    for (name, node) in given.iter().map(|(setting, node)| (setting.name, node)).chain(varied) {
-        if let Some((_, owner)) = OWN.iter().find(|(own, owner)| *own == name && !used.contains(owner)) {
-            let rule = format!("has no effect: {owner} uses it, and no trial trains with {owner}");
-            node.wrong_key(rule, format!("write `optimizer: {owner}`, or leave it out"));
+    let used: Vec<&str> = values.iter().filter_map(|value| value.get(group.name).unwrap_or(value).as_str()).collect();
+    let varied = parameters.iter().filter_map(|read| Some((setting(&read.parameter.name)?, &read.node)));
+    for (member, node) in given.iter().map(|(setting, node)| (*setting, node)).chain(varied) {
+        if member.group == Some(group.name) && !used.iter().any(|choice| member.used_by(choice)) {
+            let rule = format!("has no effect: it is for {}, and no trial has that", either(member.only));
+            node.wrong_key(rule, format!("write `{}: {}`, or leave it out", group.name, member.only[0]));
         }
     }
 }

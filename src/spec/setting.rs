@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
-use super::kind::{Complaint, Kind};
+use super::kind::{Complaint, Kind, either};
 use super::models::plain;
 use super::nearest::suggest;
 use crate::train::model::PRESETS;
@@ -18,6 +18,8 @@ pub struct Setting {
     pub name: &'static str,
     /// The setting in whose table it may be written, if there is one.
     pub group: Option<&'static str>,
+    /// The choices of its group that use it; all, if none is named.
+    pub only: &'static [&'static str],
     /// What it may be.
     pub kind: Kind,
     /// What it is where the file says nothing.
@@ -61,63 +63,117 @@ pub enum Default {
 }
 
 use self::Default::{Absent, Flag, Number, Whole, Word};
-use Kind::{Boolean, Choice, Neutral, NotNegative, Optional, Positive, Share, Table, Text, Validation};
+use Kind::{
+    AtLeastOne, Boolean, Choice, Degrees, NotNegative, Optional, Positive, Share, Table, Text, Validation, Warmup,
+};
 use Section::{Data, Training};
 
 const fn row(section: Section, name: &'static str, kind: Kind, default: Default, about: &'static str) -> Setting {
-    Setting { section, name, group: None, kind, default, about }
+    Setting { section, name, group: None, only: &[], kind, default, about }
 }
 
-const fn member(group: &'static str, name: &'static str, kind: Kind, default: Default, about: &'static str) -> Setting {
-    Setting { section: Training, name, group: Some(group), kind, default, about }
+impl Setting {
+    /// In the table of that setting.
+    const fn of(self, group: &'static str) -> Setting {
+        Setting { group: Some(group), ..self }
+    }
+
+    /// Used by these choices of its group alone.
+    const fn only(self, choices: &'static [&'static str]) -> Setting {
+        Setting { only: choices, ..self }
+    }
 }
+
+const ADAMS: &[&str] = &["adam", "adamw", "nadam"];
+const OPTIMIZERS: &[&str] = &["adam", "adamw", "sgd", "rmsprop", "adadelta", "nadam"];
+const SHAPES: &[&str] = &["constant", "step", "cosine", "one_cycle", "plateau"];
 
 /// All of them.
-pub static SETTINGS: [Setting; 23] = [
+pub static SETTINGS: [Setting; 39] = [
     row(Data, "set", Choice(&["digits", "cifar10", "folder", "arrays"]), Absent("digits"), "the data set"),
     row(Data, "path", Text, Absent("data/pictures"), "the data set's file or folder, relative to the sweep file"),
     row(Data, "order", Choice(&["nchw", "nhwc"]), Absent("nhwc"), "the axes of the pictures' array"),
     row(Data, "validation", Validation, Number(0.1), "the share of the training pictures that is held out"),
     row(Data, "train_examples", Optional(&Kind::whole(1)), Absent("1000"), "the most training pictures to use"),
-    row(Data, "augment", Neutral(&["null"]), Absent("null"), "random changes to the training pictures"),
+    row(Data, "augment", Table, Absent("{flip: true, crop: 4}"), "random changes to the training pictures"),
+    row(Data, "augment.flip", Boolean, Flag(false), "whether half of the pictures are mirrored").of("augment"),
+    row(Data, "augment.crop", Kind::whole(0), Whole(0), "the most pixels that a picture is shifted by").of("augment"),
+    row(Data, "augment.rotate", Degrees, Number(0.0), "the most degrees that a picture is turned by").of("augment"),
+    row(Data, "augment.scale", Share, Number(0.0), "the most that a picture grows or shrinks by").of("augment"),
+    row(Data, "augment.noise", NotNegative, Number(0.0), "the deviation of the noise, 1 being white").of("augment"),
+    row(Data, "augment.cutout", Kind::whole(0), Whole(0), "the side of the square that is blackened").of("augment"),
     row(Training, "epochs", Kind::whole(1), Whole(10), "how often the training pictures are gone over"),
     row(Training, "batch_size", Kind::whole(1), Whole(128), "how many pictures one step takes"),
-    row(Training, "learning_rate", Positive, Number(1e-3), "the step size of the optimizer"),
-    row(Training, "optimizer", Choice(&["adam", "sgd"]), Word("adam"), "the update rule"),
-    member("optimizer", "momentum", Share, Number(0.0), "the share of the last step that sgd keeps"),
-    member("optimizer", "nesterov", Boolean, Flag(false), "Nesterov's kind of momentum, for sgd"),
-    member("optimizer", "beta1", Share, Number(0.9), "how slowly adam's mean gradient moves"),
-    member("optimizer", "beta2", Share, Number(0.999), "how slowly adam's mean squared gradient moves"),
-    member("optimizer", "epsilon", Positive, Number(1e-7), "what adam adds to its denominator"),
-    row(Training, "weight_decay", NotNegative, Number(0.0), "the L2 penalty on the weights"),
+    row(Training, "learning_rate", Positive, Absent("0.001"), "the step size of the optimizer"),
+    row(Training, "optimizer", Choice(OPTIMIZERS), Word("adam"), "the update rule"),
+    row(Training, "momentum", Share, Number(0.0), "the share of the last step that is kept")
+        .of("optimizer")
+        .only(&["sgd", "rmsprop"]),
+    row(Training, "nesterov", Boolean, Flag(false), "Nesterov's kind of momentum").of("optimizer").only(&["sgd"]),
+    row(Training, "beta1", Share, Number(0.9), "how slowly the mean gradient moves").of("optimizer").only(ADAMS),
+    row(Training, "beta2", Share, Number(0.999), "how slowly the mean squared gradient moves")
+        .of("optimizer")
+        .only(ADAMS),
+    row(Training, "rho", Share, Absent("0.95"), "how slowly the mean squares move")
+        .of("optimizer")
+        .only(&["rmsprop", "adadelta"]),
+    row(Training, "epsilon", Positive, Number(1e-7), "what is added to the denominator")
+        .of("optimizer")
+        .only(&["adam", "adamw", "nadam", "rmsprop", "adadelta"]),
+    row(Training, "weight_decay", NotNegative, Absent("0.0001"), "the L2 penalty on the weights"),
     row(Training, "early_stopping", Table, Absent("{patience: 5}"), "when a trial that no longer improves is ended"),
-    member(
-        "early_stopping",
+    row(
+        Training,
         "early_stopping.patience",
         Optional(&Kind::whole(1)),
         Absent("5"),
         "the epochs without improvement after which a trial ends",
-    ),
-    member(
-        "early_stopping",
+    )
+    .of("early_stopping"),
+    row(
+        Training,
         "early_stopping.min_delta",
         NotNegative,
         Number(0.0),
         "what counts as an improvement: more than this",
+    )
+    .of("early_stopping"),
+    row(Training, "schedule", Choice(SHAPES), Word("constant"), "how the learning rate changes"),
+    row(Training, "schedule.warmup", Warmup, Whole(0), "the steps in which the learning rate rises").of("schedule"),
+    row(Training, "schedule.every", Kind::whole(1), Whole(10), "the epochs of a step").of("schedule").only(&["step"]),
+    row(Training, "schedule.factor", Positive, Number(0.1), "what the learning rate is multiplied by")
+        .of("schedule")
+        .only(&["step", "plateau"]),
+    row(Training, "schedule.to", Share, Number(0.0), "the share of the learning rate at the end")
+        .of("schedule")
+        .only(&["cosine"]),
+    row(Training, "schedule.peak_at", Share, Number(0.3), "the share of the steps before the peak")
+        .of("schedule")
+        .only(&["one_cycle"]),
+    row(Training, "schedule.start_divisor", AtLeastOne, Number(25.0), "what the peak is divided by at the start")
+        .of("schedule")
+        .only(&["one_cycle"]),
+    row(Training, "schedule.final_divisor", AtLeastOne, Number(1e4), "what the peak is divided by at the end")
+        .of("schedule")
+        .only(&["one_cycle"]),
+    row(Training, "schedule.patience", Kind::whole(1), Whole(10), "the epochs without improvement that are a plateau")
+        .of("schedule")
+        .only(&["plateau"]),
+    row(Training, "label_smoothing", Share, Number(0.0), "the share of certainty taken from the labels"),
+    row(Training, "clip_norm", Optional(&Positive), Absent("1.0"), "the longest gradient"),
+    row(Training, "init", Choice(&["keras", "torch"]), Word("keras"), "where the weights start"),
+    row(
+        Training,
+        "precision",
+        Choice(&["auto", "float32", "bfloat16"]),
+        Word("auto"),
+        "the numbers that are calculated with",
     ),
-    row(Training, "schedule", Neutral(&["constant"]), Absent("constant"), "how the learning rate changes"),
-    row(Training, "label_smoothing", Neutral(&["0"]), Absent("0"), "the share of certainty taken from the labels"),
-    row(Training, "clip_norm", Neutral(&["null"]), Absent("null"), "the longest gradient"),
-    row(Training, "precision", Neutral(&["auto", "float32"]), Absent("auto"), "the numbers that are calculated with"),
 ];
 
 /// `model:` as a parameter: the preset of each trial.
 pub static MODEL: Setting =
     row(Training, "model", Choice(&PRESETS), Default::Absent("question"), "the network, by its preset's name");
-
-/// The optimizer whose own each of these settings is.
-pub const OWN: [(&str, &str); 5] =
-    [("momentum", "sgd"), ("nesterov", "sgd"), ("beta1", "adam"), ("beta2", "adam"), ("epsilon", "adam")];
 
 /// The setting of that name.
 pub fn setting(name: &str) -> Option<&'static Setting> {
@@ -148,6 +204,13 @@ impl Setting {
         keys
     }
 
+    /// The key without which its table means nothing: the choice itself, or a first member that has no default.
+    pub fn needed(&self) -> Option<&'static str> {
+        let first = *self.members().first()?;
+        let needed = matches!(self.kind, Choice(_)) || matches!(self.member(first)?.default, Absent(_));
+        needed.then_some(first)
+    }
+
     /// A value that might be written.
     pub fn example(&self) -> String {
         match self.default {
@@ -159,6 +222,11 @@ impl Setting {
     /// What it is and might be.
     pub fn remedy(&self) -> String {
         format!("it is {}: write {}, say", self.about, self.example())
+    }
+
+    /// Whether that choice of its group uses it.
+    pub fn used_by(&self, choice: &str) -> bool {
+        self.only.is_empty() || self.only.contains(&choice)
     }
 
     /// Whether a parameter may replace it. Trials on different pictures could not be compared.
@@ -190,10 +258,18 @@ impl Setting {
             })?;
             object.insert(member.name.to_owned(), value);
         }
-        // The first of them makes the table mean something.
-        if self.member(members[0]).is_some_and(|needed| !object.contains_key(needed.name)) {
-            let rule = format!("must be a table with `{}`", members[0]);
+        if let Some(key) =
+            self.needed().filter(|key| self.member(key).is_some_and(|own| !object.contains_key(own.name)))
+        {
+            let rule = format!("must be a table with `{key}`");
             return Err(Complaint { rule, value: "one without".to_owned(), remedy: None });
+        }
+        if let Some(choice) = object.get(self.name).and_then(Json::as_str) {
+            let idle = |name: &String| setting(name).is_some_and(|own| !own.used_by(choice));
+            if let Some(member) = object.keys().find(|name| idle(name)).and_then(|name| setting(name)) {
+                let rule = format!("has the key `{}`, which is for {}", member.key(), either(member.only));
+                return Err(Complaint { rule, value: choice.to_owned(), remedy: Some("leave it out".to_owned()) });
+            }
         }
         Ok(Json::Object(object))
     }
@@ -239,5 +315,9 @@ mod tests {
         );
         assert!(accept("{momentum: 0.5}").unwrap_err().rule.ends_with("with `type`"));
         assert!(accept("{type: sgd, speed: 1}").unwrap_err().rule.contains("no setting `speed`"));
+        let idle = accept("{type: rmsprop, nesterov: true}").unwrap_err().to_string();
+        assert_eq!(idle, "has the key `nesterov`, which is for sgd, not rmsprop");
+        let augment = setting("augment").unwrap().accept(&serde_yaml::from_str("{crop: 4}").unwrap());
+        assert_eq!(augment, Ok(serde_json::json!({"augment.crop": 4})));
     }
 }

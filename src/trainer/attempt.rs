@@ -4,16 +4,19 @@ use std::time::{Duration, Instant};
 
 use tch::{Device, TchError, Tensor};
 
+use super::augment::augmented;
 use super::checkpoint::{Checkpoints, Tensors};
 use super::controller::Controller;
+use super::device;
 use super::draws::{Draws, shuffled};
 use super::evaluation::{Tally, cross_entropy, evaluate};
 use super::fault::{Fault, Result};
-use super::network::{Mode, Network};
-use super::optimizer::Optimizer;
+use super::network::{Mode, Network, Start};
+use super::optimizer::{Optimizer, clip};
 use super::pictures::{Shelf, Split};
 use super::position::{Position, Sums};
 use sweep::protocol::{FromTrainer, Order};
+use sweep::train::schedule::Steps;
 use sweep::trial::{Attempt, EpochMetrics, Outcome};
 
 /// Time between two signs of life.
@@ -33,7 +36,9 @@ pub fn train(
     let recipe = &order.recipe;
     let loaded = shelf.get(&recipe.data.source)?;
     let split = loaded.split(&recipe.data, order.seed)?;
-    let network = Network::new(loaded.info().shape, &recipe.layers, order.seed, order.attempt.trial.0, device)?;
+    let start = Start { seed: order.seed, trial: order.attempt.trial.0, init: recipe.training.init };
+    let numbers = device::numbers(recipe.training.precision, device);
+    let network = Network::new(loaded.info().shape, &recipe.layers, start, numbers, device)?;
     let optimizer = Optimizer::new(&recipe.training, &network.parameters)?;
     let files = Checkpoints::new(order);
     let mut run =
@@ -81,9 +86,9 @@ impl Run<'_> {
 
         while let Some(epoch) = self.position.next_epoch(training) {
             let pictures = split.train.part(&shuffled(&split.train_rows, *seed, trial, epoch))?;
-            let steps = pictures.batches(batch_size);
-            let steps_before = u64::from(epoch - 1) * steps;
-            let learning_rate = training.learning_rate;
+            let all = Steps::new(training, pictures.count());
+            let (steps, steps_before) = (all.epoch, u64::from(epoch - 1) * all.epoch);
+            let rate_of = |step, reductions| training.learning_rate * training.schedule.share(step, all, reductions);
             let mut tally = Tally::new(self.position.sums, self.device)?;
             let mut pulse = Pulse { attempt: *attempt, epoch, steps, last: Instant::now() };
             let mut paused = false;
@@ -92,13 +97,18 @@ impl Run<'_> {
             while self.position.step < steps && !paused {
                 let (xs, labels) = pictures.batch(self.position.step, batch_size)?;
                 let draws = Draws::new(*seed, trial, epoch, self.position.step, self.device);
+                let xs = augmented(xs, &recipe.data.augment, draws)?;
                 let logits = self.network.forward(&xs, Mode::Train(draws))?;
-                let loss = cross_entropy(&logits, &labels)?;
-                let gradients = self.network.gradients(&loss)?;
+                let loss = cross_entropy(&logits, &labels, training.label_smoothing)?;
+                let mut gradients = self.network.gradients(&loss)?;
+                if let Some(norm) = training.clip_norm {
+                    clip(&mut gradients, norm)?;
+                }
 
                 self.position.step += 1;
                 let step = steps_before + self.position.step;
-                self.optimizer.step(&mut self.network.parameters, &gradients, learning_rate, step)?;
+                let rate = rate_of(step, self.position.reductions);
+                self.optimizer.step(&mut self.network.parameters, &gradients, rate, step)?;
                 tally.add(&loss, &logits, &labels)?;
                 if self.device == Device::Cpu {
                     // On a GPU, looking would mean waiting for it: there the end of the epoch must do.
@@ -133,7 +143,7 @@ impl Run<'_> {
             let unseen = Measured::new(unseen, split.validation.count());
             let metrics = EpochMetrics {
                 epoch,
-                learning_rate: Some(learning_rate),
+                learning_rate: Some(rate_of(last_step, self.position.reductions)),
                 train_loss: Some(trained.loss),
                 train_accuracy: Some(trained.accuracy),
                 train_eval_loss: Some(seen.loss),
@@ -260,7 +270,7 @@ mod tests {
     use super::*;
     use sweep::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT, PREVIOUS_CHECKPOINT};
     use sweep::random::{Purpose, stream};
-    use sweep::recipe::{self, Layer, Padding, Recipe, Source, Training, Validation};
+    use sweep::recipe::{self, Layer, Padding, Recipe, Schedule, Shape, Source, Training, Validation, Warmup};
     use sweep::trial::{Goal, Metric, TrialId};
 
     /// Listens, and asks for a pause at its so-manieth chance.
@@ -322,13 +332,21 @@ mod tests {
             Layer::Dropout { rate: 0.2 },
             Layer::Dense { units: 10, bias: true, max_norm: None },
         ];
-        let data = recipe::Data { source: Source::Digits, validation: Validation::Share(0.2), train_examples: None };
+        let augment = recipe::Augment { crop: 1, rotate: 5.0, scale: 0.05, noise: 0.01, cutout: 1, flip: false };
+        let data =
+            recipe::Data { source: Source::Digits, validation: Validation::Share(0.2), train_examples: None, augment };
+        let schedule = Schedule { shape: Shape::Plateau { factor: 0.5, patience: 1 }, warmup: Warmup::Steps(5) };
         let training = Training {
             epochs: 4,
             batch_size: 100,
             learning_rate: 0.005,
-            optimizer: recipe::Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 },
+            schedule,
+            optimizer: recipe::Optimizer::Adam(recipe::Moments::default()),
             weight_decay: 1e-4,
+            label_smoothing: 0.05,
+            clip_norm: Some(5.0),
+            init: recipe::Init::Keras,
+            precision: recipe::Precision::Float32,
             early_stopping: None,
             metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
         };
@@ -360,11 +378,58 @@ mod tests {
     #[test]
     fn digits_are_learnt() {
         let folder = folder();
-        let epochs = undisturbed(&order(1, folder.path()));
+        let mut order = order(1, folder.path());
+        order.recipe.data.augment = recipe::Augment::default();
+        order.recipe.training.label_smoothing = 0.0;
+        let epochs = undisturbed(&order);
         let last = epochs.last().unwrap();
         assert!(last.val_accuracy > Some(0.9) && last.train_accuracy > Some(0.9), "{last:?}");
         assert!(last.val_loss < Some(0.35) && last.train_eval_loss < last.train_loss, "{last:?}");
         assert!(folder.path().join(BEST_WEIGHTS).exists());
+    }
+
+    #[test]
+    fn digits_are_learnt_in_bfloat16() {
+        let folder = folder();
+        let mut order = order(1, folder.path());
+        order.recipe.training.precision = recipe::Precision::Bfloat16;
+        let epochs = undisturbed(&order);
+        assert!(epochs.last().unwrap().val_accuracy > Some(0.9), "{epochs:?}");
+        order.recipe.training.precision = recipe::Precision::Float32;
+        assert_ne!(epochs, undisturbed(&order));
+    }
+
+    #[test]
+    fn an_epoch_says_the_learning_rate_of_its_last_step() {
+        let folder = folder();
+        let mut order = order(1, folder.path());
+        order.recipe.training.schedule = Schedule { shape: Shape::Cosine { to: 0.2 }, warmup: Warmup::Share(0.5) };
+        let epochs = undisturbed(&order);
+        let rates: Vec<f64> = epochs.iter().map(|epoch| (epoch.learning_rate.unwrap() * 1e6).round() / 1e6).collect();
+        assert_eq!(rates, [0.0025, 0.005, 0.003, 0.001]);
+    }
+
+    #[test]
+    fn every_optimizer_goes_on_where_it_was_paused() {
+        use recipe::Optimizer::{Adadelta, Adamw, Nadam, Rmsprop};
+        let moments = recipe::Moments::default();
+        for optimizer in [
+            Adamw(moments),
+            Nadam(moments),
+            Rmsprop { rho: 0.9, momentum: 0.5, epsilon: 1e-7 },
+            Adadelta { rho: 0.95, epsilon: 1e-7 },
+        ] {
+            let orders = |folder: &Path| {
+                let mut order = order(1, folder);
+                order.recipe.training.optimizer = optimizer;
+                order.recipe.training.epochs = 1;
+                order
+            };
+            let expected = undisturbed(&orders(folder().path()));
+            let folder = folder();
+            assert_eq!(run(&orders(folder.path()), &mut Script::pausing_after(9)).unwrap(), None);
+            assert_eq!(undisturbed(&orders(folder.path())), expected, "{optimizer:?}");
+        }
     }
 
     #[test]

@@ -19,3 +19,18 @@ pub fn open() -> Result<(), libloading::Error> {
     std::mem::forget(library);
     Ok(())
 }
+
+/// The major number of the first visible GPU's compute capability, by the driver; `None` where it does not say.
+pub fn compute_capability() -> Option<i32> {
+    /// `CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR` of cuda.h.
+    const MAJOR: i32 = 75;
+    type Get = unsafe extern "C" fn(value: *mut i32, attribute: i32, device: i32) -> i32;
+    // SAFETY: the driver is loaded already, by libtorch, which has also initialised it.
+    let driver = unsafe { Library::open(Some("libcuda.so.1"), RTLD_NOW) }.ok()?;
+    // SAFETY: the function has this signature in every version of the driver.
+    let get = unsafe { driver.get::<Get>(b"cuDeviceGetAttribute\0") }.ok()?;
+    let mut major = 0;
+    // SAFETY: `major` outlives the call; ordinal 0 is the handle of the first visible device.
+    let answer = unsafe { get(&mut major, MAJOR, 0) };
+    (answer == 0).then_some(major)
+}

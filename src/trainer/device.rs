@@ -5,6 +5,7 @@ use tch::{Cuda, Device, Tensor};
 
 use super::cuda;
 use super::fault::Fault;
+use sweep::recipe::Precision;
 
 /// The libtorch that tch 0.26 binds; its build script refuses another.
 pub const BACKEND: &str = "libtorch 2.13.0";
@@ -57,10 +58,43 @@ pub fn probe(device: Device) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The numbers that a precision stands for on this device: `auto` is bfloat16 where there are instructions for it,
+/// AVX-512's or AMX' of a processor, those of compute capability 8.0 (Ampere) of a GPU.
+pub fn numbers(precision: Precision, device: Device) -> tch::Kind {
+    let fast = || match device {
+        Device::Cuda(_) => cuda::compute_capability().is_some_and(|major| major >= 8),
+        _ => std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|cpu| has_bfloat16(&cpu)),
+    };
+    match precision {
+        Precision::Float32 => tch::Kind::Float,
+        Precision::Bfloat16 => tch::Kind::BFloat16,
+        Precision::Auto if fast() => tch::Kind::BFloat16,
+        Precision::Auto => tch::Kind::Float,
+    }
+}
+
+/// Whether the processor that `/proc/cpuinfo` describes calculates with bfloat16.
+fn has_bfloat16(cpuinfo: &str) -> bool {
+    let flags = cpuinfo.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
+    flags.split_whitespace().any(|flag| matches!(flag, "avx512_bf16" | "amx_bf16"))
+}
+
 /// For people: `cpu, 2 threads`.
 pub fn name(kind: Kind, threads: u16) -> String {
     match kind {
         Kind::Cpu => format!("cpu, {threads} thread{}", if threads == 1 { "" } else { "s" }),
         Kind::Cuda => format!("cuda {}", tch::utils::version_cudart()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_processor_with_bfloat16_is_known_by_its_flags() {
+        assert!(has_bfloat16("processor\t: 0\nflags\t\t: fpu avx512f avx512_bf16 sse\n"));
+        assert!(has_bfloat16("flags\t\t: fpu amx_bf16\n"));
+        assert!(!has_bfloat16("model name\t: avx512_bf16\nflags\t\t: fpu avx512f\n") && !has_bfloat16(""));
     }
 }

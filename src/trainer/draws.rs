@@ -1,8 +1,9 @@
-//! Chance while training: the order of the pictures and dropout's masks, each a pure function of (seed, trial,
+//! Chance while training: the order of the pictures, dropout's masks, augmentation's numbers, each a pure function of (seed, trial,
 //! epoch, step), so that a resumed epoch draws what the uninterrupted one would have drawn.
 
 use rand::Rng;
 use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 use tch::{Device, TchError, Tensor};
 
 use sweep::random::{Purpose, stream};
@@ -34,6 +35,13 @@ impl Draws {
         Draws { seed, trial, epoch, step }
     }
 
+    /// The step's stream of numbers for augmentation.
+    pub fn augment(self) -> ChaCha8Rng {
+        let mut random = stream(self.seed, self.trial, self.epoch.into(), Purpose::Augment);
+        random.set_stream(self.step);
+        random
+    }
+
     /// Sets a share `rate` of the values to zero and scales the others up, so that the mean stays. `layer` is its
     /// index in the network.
     ///
@@ -63,7 +71,7 @@ impl Draws {
             [n, c, h, w] => Tensor::f_from_slice(&mask)?.f_view([n, h, w, c])?.f_permute([0, 3, 1, 2])?,
             _ => Tensor::f_from_slice(&mask)?.f_view_as(xs)?,
         };
-        xs.f_mul(&mask)
+        xs.f_mul(&mask.f_to_kind(xs.f_kind()?)?)
     }
 }
 

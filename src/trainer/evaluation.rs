@@ -11,12 +11,13 @@ fn batch_size(device: Device) -> u64 {
     if device.is_cuda() { 1024 } else { 128 }
 }
 
-/// Mean cross-entropy of a softmax over the logits, as a scalar that can be differentiated.
+/// Mean cross-entropy of a softmax over the logits, as a scalar that can be differentiated. `smoothing` is the share of
+/// the labels' certainty that is spread over all classes.
 ///
 /// # Errors
 /// libtorch's, where the device has no room.
-pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor, TchError> {
-    logits.f_cross_entropy_loss(labels, None::<&Tensor>, Reduction::Mean, -100, 0.0)
+pub fn cross_entropy(logits: &Tensor, labels: &Tensor, smoothing: f64) -> Result<Tensor, TchError> {
+    logits.f_cross_entropy_loss(labels, None::<&Tensor>, Reduction::Mean, -100, smoothing)
 }
 
 /// Running sums, in float64 on the device: adding to them waits for nothing.
@@ -73,11 +74,25 @@ pub fn evaluate(
         for number in 0..part.batches(size) {
             let (pictures, labels) = part.batch(number, size)?;
             let logits = network.forward(&pictures, Mode::Evaluate)?;
-            tally.add(&cross_entropy(&logits, &labels)?, &logits, &labels)?;
+            tally.add(&cross_entropy(&logits, &labels, 0.0)?, &logits, &labels)?;
             if interrupted() {
                 return Ok(None);
             }
         }
         Ok(Some(tally.read()?))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Logits 0 and ln 3: a softmax of 1/4 and 3/4. With a smoothing of 0.2 the labels are 0.9 and 0.1.
+    #[test]
+    fn smoothed_labels_spread_their_share_over_all_classes() {
+        let (logits, labels) = (Tensor::from_slice(&[0.0, 3.0_f64.ln()]).view([1, 2]), Tensor::from_slice(&[1i64]));
+        let loss = |smoothing| cross_entropy(&logits, &labels, smoothing).unwrap().double_value(&[]);
+        assert!((loss(0.0) - (4.0_f64 / 3.0).ln()).abs() < 1e-12);
+        assert!((loss(0.2) - (0.9 * (4.0_f64 / 3.0).ln() + 0.1 * 4.0_f64.ln())).abs() < 1e-12);
+    }
 }

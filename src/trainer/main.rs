@@ -1,6 +1,7 @@
 //! `sweep-trainer`: trains what an agent tells it to, on one device. `sweep` starts it; people need not.
 
 mod attempt;
+mod augment;
 mod checkpoint;
 mod controller;
 mod cuda;
@@ -13,6 +14,8 @@ mod network;
 mod optimizer;
 mod pictures;
 mod position;
+#[cfg(test)]
+mod pytorch;
 mod session;
 
 use std::process::ExitCode;

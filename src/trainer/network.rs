@@ -1,10 +1,11 @@
 //! A network on the device: its weights, its running statistics, and the way through it.
 
+use rand::RngExt;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::draws::Draws;
 use sweep::random::{Purpose, stream};
-use sweep::recipe::{Layer, Padding};
+use sweep::recipe::{Init, Layer, Padding};
 use sweep::train::model::{Extent, Shape, same_padding, shapes};
 
 /// What the network is run for.
@@ -31,8 +32,21 @@ pub struct Parameter {
 /// One layer, with its weights in it.
 type Stage = Box<dyn Fn(&Tensor, Mode) -> Result<Tensor, TchError>>;
 
+/// Where a network's weights come from: they are a function of this and of the layer's index alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Start {
+    /// The sweep's.
+    pub seed: u64,
+    /// The trial's number.
+    pub trial: u64,
+    /// How they are drawn.
+    pub init: Init,
+}
+
 /// A network with its weights.
 pub struct Network {
+    /// What it calculates with. The weights are float32 whatever it is, and the logits at least that.
+    kind: Kind,
     stages: Vec<Stage>,
     /// In the order of the layers.
     pub parameters: Vec<Parameter>,
@@ -41,35 +55,35 @@ pub struct Network {
 }
 
 impl Network {
-    /// Builds it with its first weights: Glorot uniform (Glorot and Bengio 2010), biases zero, as in Keras. They are
-    /// a function of the seed, the trial and the layer's index alone.
+    /// Builds it with its first weights.
     ///
     /// # Errors
     /// libtorch's, where the device has no room.
     ///
     /// # Panics
     /// If the layers do not fit `input`: that is found before a trial is ordered.
-    pub fn new(input: Shape, layers: &[Layer], seed: u64, trial: u64, device: Device) -> Result<Network, TchError> {
+    pub fn new(input: Shape, layers: &[Layer], start: Start, kind: Kind, device: Device) -> Result<Network, TchError> {
         let rows = shapes(input, layers).expect("shapes are checked before a trial is ordered").rows;
         let inputs = std::iter::once(Extent::Picture(input)).chain(rows.iter().map(|row| row.output));
-        let mut network = Network { stages: Vec::new(), parameters: Vec::new(), buffers: Vec::new() };
+        let mut network = Network { kind, stages: Vec::new(), parameters: Vec::new(), buffers: Vec::new() };
         for (index, (input, layer)) in inputs.zip(layers).enumerate() {
-            let stage = Builder { network: &mut network, index, seed, trial, device }.stage(input, layer)?;
+            let stage = Builder { network: &mut network, index, start, device }.stage(input, layer)?;
             network.stages.push(stage);
         }
         Ok(network)
     }
 
-    /// Pictures `f32 [b, c, h, w]` to logits `f32 [b, classes]`.
+    /// Pictures `f32 [b, c, h, w]` to logits `f32 [b, classes]`. Between them each layer takes its weights in the
+    /// kind of numbers that it is given.
     ///
     /// # Errors
     /// libtorch's, where the device has no room.
     pub fn forward(&self, xs: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
-        let mut xs = xs.shallow_clone();
+        let mut xs = xs.f_to_kind(self.kind)?;
         for stage in &self.stages {
             xs = stage(&xs, mode)?;
         }
-        Ok(xs)
+        if self.kind == Kind::BFloat16 { xs.f_to_kind(Kind::Float) } else { Ok(xs) }
     }
 
     /// The loss' gradient for each parameter, in their order.
@@ -98,8 +112,7 @@ impl Network {
 struct Builder<'a> {
     network: &'a mut Network,
     index: usize,
-    seed: u64,
-    trial: u64,
+    start: Start,
     device: Device,
 }
 
@@ -109,8 +122,7 @@ impl Builder<'_> {
         Ok(match *layer {
             Layer::Conv { filters, kernel, stride, padding, bias, max_norm } => {
                 let Extent::Picture(shape) = input else { unreachable!("shapes() lets no vector reach a convolution") };
-                let weight = self.glorot(&[filters, shape.channels, kernel, kernel], max_norm)?;
-                let bias = bias.then(|| self.constant("bias", filters, 0.0)).transpose()?;
+                let (weight, bias) = self.weights(&[filters, shape.channels, kernel, kernel], bias, max_norm)?;
                 let (border, padding) = border(shape, kernel, stride, padding);
                 let stride = i64::from(stride);
                 Box::new(move |xs, _| {
@@ -118,6 +130,7 @@ impl Builder<'_> {
                         Some(border) => xs.f_constant_pad_nd(border)?,
                         None => xs.shallow_clone(),
                     };
+                    let (weight, bias) = in_kind(xs.f_kind()?, &weight, bias.as_ref())?;
                     xs.f_conv2d(&weight, bias.as_ref(), [stride, stride], padding, [1, 1], 1)
                 })
             }
@@ -125,9 +138,11 @@ impl Builder<'_> {
                 let Extent::Vector(inputs) = input else {
                     unreachable!("shapes() lets no picture reach a dense layer")
                 };
-                let weight = self.glorot(&[units, inputs], max_norm)?;
-                let bias = bias.then(|| self.constant("bias", units, 0.0)).transpose()?;
-                Box::new(move |xs, _| xs.f_linear(&weight, bias.as_ref()))
+                let (weight, bias) = self.weights(&[units, inputs], bias, max_norm)?;
+                Box::new(move |xs, _| {
+                    let (weight, bias) = in_kind(xs.f_kind()?, &weight, bias.as_ref())?;
+                    xs.f_linear(&weight, bias.as_ref())
+                })
             }
             Layer::BatchNorm { momentum, epsilon } => {
                 let channels = match input {
@@ -190,22 +205,38 @@ impl Builder<'_> {
         })
     }
 
-    /// Weights `[outputs, inputs, kernel…]`, uniform within sqrt(6 / (fan in + fan out)); a fan is channels times
-    /// kernel area. A convolution's lie channels-last, like the pictures, so that nothing is rearranged in a step.
-    fn glorot(&mut self, size: &[u32], max_norm: Option<f64>) -> Result<Tensor, TchError> {
+    /// Weights `[outputs, inputs, kernel…]` and biases `[outputs]`, drawn uniformly; a fan is channels times kernel
+    /// area. A convolution's lie channels-last, like the pictures, so that nothing is rearranged in a step.
+    fn weights(
+        &mut self,
+        size: &[u32],
+        bias: bool,
+        max_norm: Option<f64>,
+    ) -> Result<(Tensor, Option<Tensor>), TchError> {
         let size: Vec<i64> = size.iter().map(|&side| side.into()).collect();
         let area: i64 = size[2..].iter().product();
-        let limit = (6.0 / ((size[0] + size[1]) * area) as f64).sqrt();
-        let mut random = stream(self.seed, self.trial, 0, Purpose::Weights);
+        let (fan_out, fan_in) = ((size[0] * area) as f64, (size[1] * area) as f64);
+        let (limit, bias_limit) = match self.start.init {
+            Init::Keras => ((6.0 / (fan_in + fan_out)).sqrt(), 0.0),
+            Init::Torch => (1.0 / fan_in.sqrt(), 1.0 / fan_in.sqrt()),
+        };
+        let mut random = stream(self.start.seed, self.start.trial, 0, Purpose::Weights);
         random.set_stream(self.index as u64);
-        let values: Vec<f32> = (0..size.iter().product())
-            .map(|_| ((2.0 * rand::RngExt::random::<f64>(&mut random) - 1.0) * limit) as f32)
-            .collect();
-        let mut tensor = Tensor::f_from_slice(&values)?.f_view(size.as_slice())?;
+        let mut draw = |many: i64, limit: f64| {
+            let value = |_| ((2.0 * random.random::<f64>() - 1.0) * limit) as f32;
+            Tensor::f_from_slice(&(0..many).map(value).collect::<Vec<_>>())
+        };
+        let mut tensor = draw(size.iter().product(), limit)?.f_view(size.as_slice())?;
         if size.len() == 4 {
             tensor = tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?;
         }
-        self.parameter("weight", tensor.f_to_device(self.device)?, true, max_norm)
+        let biases = bias.then(|| draw(size[0], bias_limit)).transpose()?;
+        let weight = self.parameter("weight", tensor.f_to_device(self.device)?, true, max_norm)?;
+        let bias = match biases {
+            Some(biases) => Some(self.parameter("bias", biases.f_to_device(self.device)?, false, None)?),
+            None => None,
+        };
+        Ok((weight, bias))
     }
 
     fn constant(&mut self, role: &str, length: u32, value: f64) -> Result<Tensor, TchError> {
@@ -233,6 +264,11 @@ impl Builder<'_> {
     }
 }
 
+/// The weights in the kind of numbers that they meet: themselves, or copies through which gradients flow back.
+fn in_kind(kind: Kind, weight: &Tensor, bias: Option<&Tensor>) -> Result<(Tensor, Option<Tensor>), TchError> {
+    Ok((weight.f_to_kind(kind)?, bias.map(|bias| bias.f_to_kind(kind)).transpose()?))
+}
+
 /// What a convolution does at the border: zeros that must be put there first, as left, right, top, bottom, where the
 /// two ends of a side differ; else the padding of height and width, which the convolution does itself.
 fn border(shape: Shape, kernel: u32, stride: u32, padding: Padding) -> (Option<[i64; 4]>, [i64; 2]) {
@@ -249,10 +285,15 @@ fn border(shape: Shape, kernel: u32, stride: u32, padding: Padding) -> (Option<[
 }
 
 #[cfg(test)]
+pub use tests::in_double;
+
+#[cfg(test)]
 mod tests {
+    use super::super::evaluation::cross_entropy;
     use super::*;
     use sweep::train::model::{PRESETS, Template};
 
+    const START: Start = Start { seed: 7, trial: 1, init: Init::Keras };
     const PICTURE: Shape = Shape { channels: 3, height: 32, width: 32 };
 
     #[test]
@@ -260,7 +301,7 @@ mod tests {
         for name in PRESETS {
             let lookup = |name: &str| (name == "classes").then(|| 10.into());
             let layers = Template::preset(name).unwrap().layers(&lookup).unwrap_or_else(|_| panic!("{name}"));
-            let network = Network::new(PICTURE, &layers, 7, 1, Device::Cpu).unwrap();
+            let network = Network::new(PICTURE, &layers, START, Kind::Float, Device::Cpu).unwrap();
             assert_eq!(network.parameter_count(), shapes(PICTURE, &layers).unwrap().parameters, "{name}");
             let logits = network.forward(&Tensor::zeros([2, 3, 32, 32], (Kind::Float, Device::Cpu)), Mode::Evaluate);
             assert_eq!(logits.unwrap().size(), [2, 10], "{name}");
@@ -274,7 +315,7 @@ mod tests {
         for (kernel, stride, side) in [(4, 1, 5), (2, 1, 6), (4, 2, 7), (3, 2, 6), (2, 3, 7)] {
             let input = Shape { channels: 2, height: side, width: side };
             let layer = Layer::Conv { filters: 3, kernel, stride, padding: Padding::Same, bias: true, max_norm: None };
-            let network = Network::new(input, &[layer], 7, 1, Device::Cpu).unwrap();
+            let network = Network::new(input, &[layer], START, Kind::Float, Device::Cpu).unwrap();
             let xs = Tensor::rand([1, 2, side.into(), side.into()], (Kind::Float, Device::Cpu));
             let ys = network.forward(&xs, Mode::Evaluate).unwrap();
             let out = side.div_ceil(stride) as i64;
@@ -302,14 +343,14 @@ mod tests {
     fn batch_norm_remembers_as_keras_does_even_from_a_single_picture() {
         let input = Shape { channels: 1, height: 1, width: 2 };
         let layers = [Layer::BatchNorm { momentum: 0.9, epsilon: 1e-3 }];
-        let network = Network::new(input, &layers, 7, 1, Device::Cpu).unwrap();
+        let network = Network::new(input, &layers, START, Kind::Float, Device::Cpu).unwrap();
         let draws = Draws::new(7, 1, 1, 0, Device::Cpu);
         // Mean 2, variance over n 1.
         let xs = Tensor::from_slice(&[1.0f32, 3.0]).view([1, 1, 1, 2]);
         let _ = network.forward(&xs, Mode::Train(draws)).unwrap();
         let near = |index: usize, value: f64| (network.buffers[index].1.double_value(&[0]) - value).abs() < 1e-5;
         assert!(near(0, 0.2) && near(1, 1.0));
-        let network = Network::new(input, &[Layer::Flatten, layers[0]], 7, 1, Device::Cpu).unwrap();
+        let network = Network::new(input, &[Layer::Flatten, layers[0]], START, Kind::Float, Device::Cpu).unwrap();
         let _ = network.forward(&xs, Mode::Train(draws)).unwrap();
         assert!((network.buffers[1].1.double_value(&[0]) - 0.9).abs() < 1e-5);
     }
@@ -319,7 +360,11 @@ mod tests {
         let layer = Layer::Dense { units: 200, bias: true, max_norm: None };
         let first = |seed, trial, layers: &[Layer]| {
             let input = Shape { channels: 1, height: 10, width: 10 };
-            Network::new(input, layers, seed, trial, Device::Cpu).unwrap().parameters[0].tensor.detach()
+            Network::new(input, layers, Start { seed, trial, init: Init::Keras }, Kind::Float, Device::Cpu)
+                .unwrap()
+                .parameters[0]
+                .tensor
+                .detach()
         };
         let weight = first(7, 1, &[Layer::Flatten, layer]);
         let limit = (6.0f64 / 300.0).sqrt();
@@ -330,5 +375,110 @@ mod tests {
             assert!(!weight.equal(&other));
         }
         assert!(!weight.equal(&first(7, 1, &[Layer::Flatten, Layer::Relu, layer])));
+    }
+
+    #[test]
+    fn torchs_first_weights_fill_its_range_biases_too() {
+        let layers = [Layer::Flatten, Layer::Dense { units: 200, bias: true, max_norm: None }];
+        let input = Shape { channels: 1, height: 10, width: 10 };
+        let start = Start { init: Init::Torch, ..START };
+        let network = Network::new(input, &layers, start, Kind::Float, Device::Cpu).unwrap();
+        for parameter in &network.parameters {
+            let most = parameter.tensor.detach().abs().max().double_value(&[]);
+            assert!(most <= 0.1 && most > 0.095, "{}: {most}", parameter.name);
+        }
+    }
+
+    #[test]
+    fn bfloat16_is_near_float32_and_leaves_weights_logits_and_gradients_in_it() {
+        let layers = every_kind_of_layer();
+        let build = |kind| Network::new(PICTURE, &layers, START, kind, Device::Cpu).unwrap();
+        let xs = Tensor::rand([4, 3, 32, 32], (Kind::Float, Device::Cpu));
+        let labels = Tensor::from_slice(&[1i64, 0, 2, 1]);
+        let run = |network: &Network| {
+            let logits = network.forward(&xs, Mode::Train(Draws::new(7, 1, 1, 0, Device::Cpu))).unwrap();
+            let loss = logits.cross_entropy_for_logits(&labels);
+            (network.gradients(&loss).unwrap(), logits)
+        };
+        let (half, full) = (build(Kind::BFloat16), build(Kind::Float));
+        let ((gradients, logits), (_, expected)) = (run(&half), run(&full));
+        assert_eq!(logits.kind(), Kind::Float);
+        assert!(gradients.iter().all(|gradient| gradient.kind() == Kind::Float));
+        assert!(half.state().iter().all(|(_, tensor)| tensor.kind() == Kind::Float));
+        let off = (logits - &expected).abs().max().double_value(&[]);
+        assert!(off > 0.0 && off < 0.1 * expected.abs().max().double_value(&[]), "{off}");
+    }
+
+    fn every_kind_of_layer() -> Vec<Layer> {
+        let conv = |stride, padding| Layer::Conv { filters: 3, kernel: 3, stride, padding, bias: true, max_norm: None };
+        let dense = |units| Layer::Dense { units, bias: true, max_norm: None };
+        vec![
+            conv(1, Padding::Same),
+            Layer::BatchNorm { momentum: 0.9, epsilon: 1e-3 },
+            Layer::Gelu,
+            Layer::MaxPool { size: 2, stride: 2 },
+            conv(2, Padding::Valid),
+            Layer::Tanh,
+            Layer::Dropout { rate: 0.2 },
+            conv(2, Padding::Same),
+            Layer::AveragePool { size: 2, stride: 1 },
+            Layer::Flatten,
+            dense(6),
+            Layer::Relu,
+            Layer::BatchNorm { momentum: 0.9, epsilon: 1e-3 },
+            dense(4),
+            Layer::Sigmoid,
+            dense(3),
+        ]
+    }
+
+    /// As PyTorch's `double()`: weights and statistics become float64 in place, where the layers hold them.
+    pub fn in_double(network: &mut Network) {
+        let _guard = tch::no_grad_guard();
+        let parameters = network.parameters.iter_mut().map(|parameter| &mut parameter.tensor);
+        for tensor in parameters.chain(network.buffers.iter_mut().map(|(_, tensor)| tensor)) {
+            let double = tensor.detach().to_kind(Kind::Double).contiguous();
+            tensor.set_data(&double);
+        }
+    }
+
+    /// Backward against differences of the loss, weight by weight, through a network of every kind of layer, then
+    /// one that ends in the layer that leaves no place for the others.
+    #[test]
+    fn gradients_of_every_kind_of_layer_are_the_slopes_of_the_loss() {
+        let global = vec![
+            Layer::Conv { filters: 5, kernel: 2, stride: 1, padding: Padding::Same, bias: false, max_norm: None },
+            Layer::Sigmoid,
+            Layer::GlobalAveragePool,
+            Layer::Dense { units: 3, bias: false, max_norm: None },
+        ];
+        let input = Shape { channels: 2, height: 14, width: 15 };
+        let labels = Tensor::from_slice(&[1i64, 0, 2, 1, 2, 0]);
+        let values: Vec<f64> = (0..6 * 2 * 14 * 15).map(|i| (f64::from(i) * 1.3).sin()).collect();
+        let xs = Tensor::from_slice(&values).view([6, 2, 14, 15]);
+        for layers in [every_kind_of_layer(), global] {
+            let mut network = Network::new(input, &layers, START, Kind::Double, Device::Cpu).unwrap();
+            in_double(&mut network);
+            let loss = |network: &Network| {
+                let logits = network.forward(&xs, Mode::Train(Draws::new(7, 1, 1, 0, Device::Cpu))).unwrap();
+                cross_entropy(&logits, &labels, 0.0).unwrap()
+            };
+            let gradients = network.gradients(&loss(&network)).unwrap();
+            let _guard = tch::no_grad_guard();
+            for (parameter, gradient) in network.parameters.iter().zip(&gradients) {
+                let flat = parameter.tensor.detach().view(-1);
+                for place in (0..flat.numel() as i64).step_by(3) {
+                    let moved = |by: f64| {
+                        let _ = flat.get(place).g_add_scalar_(by);
+                        loss(&network).double_value(&[])
+                    };
+                    const STEP: f64 = 1e-6;
+                    let slope = (moved(STEP) - moved(-2.0 * STEP)) / (2.0 * STEP);
+                    moved(STEP);
+                    let found = gradient.contiguous().view(-1).double_value(&[place]);
+                    assert!((slope - found).abs() < 1e-7, "{}[{place}]: {slope} != {found}", parameter.name);
+                }
+            }
+        }
     }
 }

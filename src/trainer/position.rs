@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use sweep::recipe::Training;
-use sweep::trial::EpochMetrics;
+use sweep::recipe::{Shape, Training};
+use sweep::trial::{EpochMetrics, Goal};
 
 /// A trial between two batches.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,10 @@ pub struct Position {
     pub best: Option<Best>,
     /// What early stopping compares with.
     pub patience: Option<Patience>,
+    /// What a plateau is told by, where the schedule goes by it.
+    pub plateau: Option<Patience>,
+    /// Plateaus met so far: how often the learning rate was reduced.
+    pub reductions: u32,
 }
 
 /// Losses and hits over some pictures.
@@ -40,13 +44,27 @@ pub struct Best {
     pub value: f64,
 }
 
-/// The state of Keras' `EarlyStopping`.
+/// The state of Keras' `EarlyStopping`, and of its `ReduceLROnPlateau`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Patience {
     /// The value that an improvement must pass by more than `min_delta`.
     pub reference: f64,
     /// Epochs since then.
     pub waited: u32,
+}
+
+impl Patience {
+    /// One epoch later, with this value.
+    fn after(before: Option<Patience>, value: f64, goal: Goal, min_delta: f64) -> Patience {
+        let passed = |reference: f64| match goal {
+            Goal::Minimize => value < reference - min_delta,
+            Goal::Maximize => value > reference + min_delta,
+        };
+        match before {
+            Some(Patience { reference, waited }) if !passed(reference) => Patience { reference, waited: waited + 1 },
+            _ => Patience { reference: value, waited: 0 },
+        }
+    }
 }
 
 impl Position {
@@ -57,16 +75,15 @@ impl Position {
         let Some(value) = metrics.get(&training.metric.name) else { return false };
         let goal = training.metric.goal;
         if let Some(stopping) = training.early_stopping {
-            let passed = |reference: f64| match goal {
-                sweep::trial::Goal::Minimize => value < reference - stopping.min_delta,
-                sweep::trial::Goal::Maximize => value > reference + stopping.min_delta,
-            };
-            self.patience = Some(match self.patience {
-                Some(Patience { reference, waited }) if !passed(reference) => {
-                    Patience { reference, waited: waited + 1 }
-                }
-                _ => Patience { reference: value, waited: 0 },
-            });
+            self.patience = Some(Patience::after(self.patience, value, goal, stopping.min_delta));
+        }
+        if let Shape::Plateau { patience, .. } = training.schedule.shape {
+            let mut plateau = Patience::after(self.plateau, value, goal, 0.0);
+            if plateau.waited >= patience {
+                self.reductions += 1;
+                plateau.waited = 0;
+            }
+            self.plateau = Some(plateau);
         }
         let improved = self.best.is_none_or(|best| goal.better(value, best.value));
         if improved {
@@ -97,19 +114,29 @@ impl Position {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sweep::recipe::{EarlyStopping, Optimizer};
-    use sweep::trial::{Goal, Metric};
+    use sweep::recipe::{EarlyStopping, Init, Optimizer, Precision, Schedule};
+    use sweep::trial::Metric;
 
-    fn epochs_trained(losses: &[f64], patience: u32, min_delta: f64) -> (u32, Best) {
-        let training = Training {
-            epochs: losses.len() as u32,
+    fn training(epochs: usize) -> Training {
+        Training {
+            epochs: epochs as u32,
             batch_size: 1,
             learning_rate: 0.1,
+            schedule: Schedule::default(),
             optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false },
             weight_decay: 0.0,
-            early_stopping: Some(EarlyStopping { patience, min_delta }),
+            label_smoothing: 0.0,
+            clip_norm: None,
+            init: Init::Keras,
+            precision: Precision::Float32,
+            early_stopping: None,
             metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
-        };
+        }
+    }
+
+    fn epochs_trained(losses: &[f64], patience: u32, min_delta: f64) -> (u32, Best) {
+        let early_stopping = Some(EarlyStopping { patience, min_delta });
+        let training = Training { early_stopping, ..training(losses.len()) };
         let mut position = Position::default();
         while let Some(epoch) = position.next_epoch(&training) {
             let val_loss = Some(losses[epoch as usize - 1]);
@@ -130,5 +157,20 @@ mod tests {
         assert_eq!(epochs_trained(&[3.0, 2.9, 2.8, 2.7, 2.6], 2, 0.5), (3, Best { epoch: 3, value: 2.8 }));
         // Together they do: the reference stays where it was.
         assert_eq!(epochs_trained(&[3.0, 2.7, 2.4, 2.4, 2.4, 2.4], 2, 0.5), (5, Best { epoch: 3, value: 2.4 }));
+    }
+
+    #[test]
+    fn a_plateau_is_met_after_so_many_epochs_without_improvement_and_again_after_as_many() {
+        let losses = [3.0, 2.0, 2.5, 2.0, 1.5, 1.6, 1.7, 1.8, 1.9];
+        let shape = Shape::Plateau { factor: 0.1, patience: 2 };
+        let training = Training { schedule: Schedule { shape, ..Schedule::default() }, ..training(losses.len()) };
+        let mut position = Position::default();
+        let mut after = |(epoch, loss)| {
+            let metrics = EpochMetrics { epoch, val_loss: Some(loss), ..EpochMetrics::default() };
+            position.finish_epoch(&metrics, &training);
+            position.reductions
+        };
+        let reductions: Vec<u32> = (1..).zip(losses).map(&mut after).collect();
+        assert_eq!(reductions, [0, 0, 0, 1, 1, 1, 2, 2, 3]);
     }
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
 use sweep::protocol::{FromTrainer, Order, ToTrainer, VERSION};
-use sweep::recipe::{Data, Layer, Optimizer, Padding, Recipe, Source, Training, Validation};
+use sweep::recipe::{
+    Augment, Data, Init, Layer, Moments, Optimizer, Padding, Precision, Recipe, Schedule, Source, Training, Validation,
+};
 use sweep::trial::{Attempt, EpochMetrics, Goal, Metric, Outcome, TrialId};
 
 /// A trainer under way. It is killed with the test.
@@ -85,12 +87,18 @@ fn order(number: u32, folder: &Path) -> Order {
         epochs: 4,
         batch_size: 64,
         learning_rate: 1e-3,
-        optimizer: Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 },
+        schedule: Schedule::default(),
+        optimizer: Optimizer::Adam(Moments::default()),
         weight_decay: 0.0,
+        label_smoothing: 0.0,
+        clip_norm: None,
+        init: Init::Keras,
+        precision: Precision::Float32,
         early_stopping: None,
         metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
     };
-    let data = Data { source: Source::Digits, validation: Validation::Share(0.2), train_examples: None };
+    let augment = Augment { crop: 1, ..Augment::default() };
+    let data = Data { source: Source::Digits, validation: Validation::Share(0.2), train_examples: None, augment };
     Order {
         attempt: Attempt { trial: TrialId(1), number },
         seed: 7,

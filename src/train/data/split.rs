@@ -155,7 +155,7 @@ mod tests {
     }
 
     fn data(validation: Validation, train_examples: Option<u64>) -> Data {
-        Data { source: Source::Digits, validation, train_examples }
+        Data { source: Source::Digits, validation, train_examples, augment: Default::default() }
     }
 
     fn share(share: f64) -> Data {

@@ -4,19 +4,18 @@ use tch::{TchError, Tensor};
 
 use super::{Rule, zeros};
 use crate::network::Parameter;
+use sweep::recipe::Moments;
 
 /// Mean gradient and mean squared gradient of each weight.
 pub(super) struct Adam {
     m: Vec<Tensor>,
     v: Vec<Tensor>,
-    beta1: f64,
-    beta2: f64,
-    epsilon: f64,
+    constants: Moments,
 }
 
 impl Adam {
-    pub(super) fn new(parameters: &[Parameter], beta1: f64, beta2: f64, epsilon: f64) -> Result<Adam, TchError> {
-        Ok(Adam { m: zeros(parameters)?, v: zeros(parameters)?, beta1, beta2, epsilon })
+    pub(super) fn new(parameters: &[Parameter], constants: Moments) -> Result<Adam, TchError> {
+        Ok(Adam { m: zeros(parameters)?, v: zeros(parameters)?, constants })
     }
 }
 
@@ -31,12 +30,13 @@ impl Rule for Adam {
         rate: f64,
         step: u64,
     ) -> Result<(), TchError> {
+        let Moments { beta1, beta2, epsilon } = self.constants;
         let (m, v) = (&mut self.m[index], &mut self.v[index]);
-        let _ = m.f_lerp_(gradient, 1.0 - self.beta1)?;
-        let _ = v.f_lerp_(&gradient.f_square()?, 1.0 - self.beta2)?;
+        let _ = m.f_lerp_(gradient, 1.0 - beta1)?;
+        let _ = v.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
         let step = step as f64;
-        let rate = rate * (1.0 - self.beta2.powf(step)).sqrt() / (1.0 - self.beta1.powf(step));
-        let denominator = v.f_sqrt()?.f_add_scalar_(self.epsilon)?;
+        let rate = rate * (1.0 - beta2.powf(step)).sqrt() / (1.0 - beta1.powf(step));
+        let denominator = v.f_sqrt()?.f_add_scalar_(epsilon)?;
         let _ = weight.f_addcdiv_(&m.f_mul_scalar(-rate)?, &denominator)?;
         Ok(())
     }
@@ -56,7 +56,8 @@ mod tests {
     #[test]
     fn two_steps_are_as_keras_computes_them() {
         let mut weight = parameter(&[1.0], 1);
-        let mut adam = Adam::new(std::slice::from_ref(&weight), 0.9, 0.999, 0.01).unwrap();
+        let constants = Moments { epsilon: 0.01, ..Moments::default() };
+        let mut adam = Adam::new(std::slice::from_ref(&weight), constants).unwrap();
         for (step, gradient, expected) in [(1, 0.5f32, 1.0 - 0.061_257_5), (2, 0.25, 1.0 - 0.061_257_5 - 0.059_529_4)] {
             let gradient = Tensor::from_slice(&[gradient]).view([1, 1]);
             adam.update(0, &mut weight.tensor, &gradient, 0.1, step).unwrap();

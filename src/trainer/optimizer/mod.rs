@@ -1,7 +1,13 @@
 //! Update rules on tensors. One file a rule; each names its state, so that a checkpoint can hold it.
 
+mod adadelta;
 mod adam;
+mod clip;
+mod nadam;
+mod rmsprop;
 mod sgd;
+
+pub use clip::clip;
 
 use tch::{TchError, Tensor};
 
@@ -28,6 +34,8 @@ trait Rule {
 pub struct Optimizer {
     rule: Box<dyn Rule>,
     weight_decay: f64,
+    /// Whether the decay is taken from the weights themselves, and not part of the gradient.
+    decoupled: bool,
 }
 
 impl Optimizer {
@@ -36,13 +44,16 @@ impl Optimizer {
     /// # Errors
     /// If the device has no room for its state.
     pub fn new(training: &recipe::Training, parameters: &[Parameter]) -> Result<Optimizer, TchError> {
+        use recipe::Optimizer::{Adadelta, Adam, Adamw, Nadam, Rmsprop, Sgd};
         let rule: Box<dyn Rule> = match training.optimizer {
-            recipe::Optimizer::Adam { beta1, beta2, epsilon } => {
-                Box::new(adam::Adam::new(parameters, beta1, beta2, epsilon)?)
-            }
-            recipe::Optimizer::Sgd { momentum, nesterov } => Box::new(sgd::Sgd::new(parameters, momentum, nesterov)?),
+            Adam(constants) | Adamw(constants) => Box::new(adam::Adam::new(parameters, constants)?),
+            Nadam(constants) => Box::new(nadam::Nadam::new(parameters, constants)?),
+            Sgd { momentum, nesterov } => Box::new(sgd::Sgd::new(parameters, momentum, nesterov)?),
+            Rmsprop { rho, momentum, epsilon } => Box::new(rmsprop::Rmsprop::new(parameters, rho, momentum, epsilon)?),
+            Adadelta { rho, epsilon } => Box::new(adadelta::Adadelta::new(parameters, rho, epsilon)?),
         };
-        Ok(Optimizer { rule, weight_decay: training.weight_decay })
+        let decoupled = matches!(training.optimizer, Adamw(_));
+        Ok(Optimizer { rule, weight_decay: training.weight_decay, decoupled })
     }
 
     /// Moves every weight by one step of size `rate`, then projects those with a max-norm. `step` counts from 1 over
@@ -59,10 +70,14 @@ impl Optimizer {
     ) -> Result<(), TchError> {
         tch::no_grad(|| {
             for (index, (parameter, gradient)) in parameters.iter_mut().zip(gradients).enumerate() {
-                if parameter.decays && self.weight_decay > 0.0 {
-                    let gradient = parameter.tensor.f_mul_scalar(self.weight_decay)?.f_add_(gradient)?;
+                let decay = if parameter.decays { self.weight_decay } else { 0.0 };
+                if decay > 0.0 && !self.decoupled {
+                    let gradient = parameter.tensor.f_mul_scalar(decay)?.f_add_(gradient)?;
                     self.rule.update(index, &mut parameter.tensor, &gradient, rate, step)?;
                 } else {
+                    if decay > 0.0 {
+                        let _ = parameter.tensor.f_mul_scalar_(1.0 - rate * decay)?;
+                    }
                     self.rule.update(index, &mut parameter.tensor, gradient, rate, step)?;
                 }
                 if let Some(norm) = parameter.max_norm {
@@ -101,6 +116,9 @@ fn zeros(parameters: &[Parameter]) -> Result<Vec<Tensor>, TchError> {
 }
 
 #[cfg(test)]
+pub use tests::training;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -119,6 +137,24 @@ mod tests {
         assert!(left.iter().zip(right).all(|(a, b)| (a - b).abs() < 1e-6), "{left:?} != {right:?}");
     }
 
+    /// All neutral but for these.
+    pub fn training(optimizer: recipe::Optimizer, weight_decay: f64) -> recipe::Training {
+        recipe::Training {
+            epochs: 1,
+            batch_size: 1,
+            learning_rate: 0.1,
+            schedule: recipe::Schedule::default(),
+            optimizer,
+            weight_decay,
+            label_smoothing: 0.0,
+            clip_norm: None,
+            init: recipe::Init::Keras,
+            precision: recipe::Precision::Float32,
+            early_stopping: None,
+            metric: sweep::trial::Metric { name: "val_loss".into(), goal: sweep::trial::Goal::Minimize },
+        }
+    }
+
     #[test]
     fn max_norm_shortens_long_rows_and_leaves_short_ones() {
         let mut long_and_short = parameter(&[3.0, 4.0, 0.3, 0.4], 2).tensor;
@@ -128,20 +164,56 @@ mod tests {
 
     #[test]
     fn weight_decay_adds_to_the_gradient_of_weights_but_not_of_biases() {
-        let training = recipe::Training {
-            epochs: 1,
-            batch_size: 1,
-            learning_rate: 0.1,
-            optimizer: recipe::Optimizer::Sgd { momentum: 0.0, nesterov: false },
-            weight_decay: 0.5,
-            early_stopping: None,
-            metric: sweep::trial::Metric { name: "val_loss".into(), goal: sweep::trial::Goal::Minimize },
-        };
+        let training = training(recipe::Optimizer::Sgd { momentum: 0.0, nesterov: false }, 0.5);
         let mut parameters = [parameter(&[2.0], 1), Parameter { decays: false, ..parameter(&[2.0], 1) }];
         let gradients = [Tensor::from_slice(&[1.0f32]).view([1, 1]), Tensor::from_slice(&[1.0f32]).view([1, 1])];
         let mut optimizer = Optimizer::new(&training, &parameters).unwrap();
         optimizer.step(&mut parameters, &gradients, 0.1, 1).unwrap();
         assert_near(&values(&parameters[0].tensor), &[2.0 - 0.1 * (1.0 + 0.5 * 2.0)]);
         assert_near(&values(&parameters[1].tensor), &[2.0 - 0.1]);
+    }
+
+    /// A case of `tests/fixtures/optimizers/pytorch.json`: one optimizer of PyTorch's.
+    #[derive(serde::Deserialize)]
+    struct Case {
+        optimizer: recipe::Optimizer,
+        weight_decay: f64,
+        rate: f64,
+        /// By step, the weights after it.
+        weights: std::collections::BTreeMap<u64, Vec<f64>>,
+    }
+
+    /// Steps along the same gradients, in float64. Where Keras' form differs from PyTorch's it is in where epsilon is
+    /// added (Adam, RMSprop) and in what a change of the step size does (momentum): the cases have an epsilon too small
+    /// to matter, or forms that agree, and a constant step size. See make.py beside the fixture.
+    #[test]
+    fn fifty_steps_of_every_rule_are_pytorchs() {
+        let cases: std::collections::BTreeMap<String, Case> =
+            serde_json::from_str(include_str!("../../../tests/fixtures/optimizers/pytorch.json")).unwrap();
+        assert!(cases.len() >= 10, "{} cases", cases.len());
+        for (name, Case { optimizer, weight_decay, rate, weights }) in cases {
+            let start: Vec<f64> = (0..8).map(|i| (1.7 * f64::from(i) + 0.3).sin()).collect();
+            let tensor = Tensor::from_slice(&start).view([2, 4]);
+            let mut parameters = [Parameter { tensor, ..parameter(&[0.0], 1) }];
+            let mut rule = Optimizer::new(&training(optimizer, weight_decay), &parameters).unwrap();
+            for step in 1..=50 {
+                let gradient: Vec<f64> = values(&parameters[0].tensor)
+                    .iter()
+                    .zip(0..)
+                    .map(|(weight, i)| {
+                        (0.5 + 0.25 * f64::from(i)) * (weight - 0.1 * f64::from(i))
+                            + 0.3 * (step as f64 + f64::from(i)).cos()
+                    })
+                    .collect();
+                let gradient = Tensor::from_slice(&gradient).view([2, 4]);
+                rule.step(&mut parameters, &[gradient], rate, step).unwrap();
+                if let Some(expected) = weights.get(&step) {
+                    for (ours, theirs) in values(&parameters[0].tensor).iter().zip(expected) {
+                        assert!((ours - theirs).abs() < 1e-9, "{name}, step {step}: {ours} != {theirs}");
+                    }
+                }
+            }
+            assert!(weights.contains_key(&50), "{name}");
+        }
     }
 }
