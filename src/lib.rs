@@ -5,6 +5,7 @@ pub mod cli;
 pub mod diagnose;
 pub mod engine;
 pub mod error;
+pub mod fetch;
 pub mod history;
 pub mod progress;
 pub mod protocol;

@@ -58,6 +58,21 @@ pub enum Source {
         /// Absolute.
         path: PathBuf,
     },
+    /// CIFAR-100, with its 100 fine classes: the folder of the published binary files, or their tar.gz.
+    Cifar100 {
+        /// Absolute.
+        path: PathBuf,
+    },
+    /// MNIST: the folder of the four published IDX files, gzipped or not.
+    Mnist {
+        /// Absolute.
+        path: PathBuf,
+    },
+    /// Fashion-MNIST: as MNIST.
+    FashionMnist {
+        /// Absolute.
+        path: PathBuf,
+    },
     /// One folder a class, JPEG or PNG; `train/` and `test/` above the classes are a given split.
     Folder {
         /// Absolute.

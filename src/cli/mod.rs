@@ -1,5 +1,6 @@
 //! The command line: what was typed, made into what is meant. One file a subcommand.
 
+mod data;
 mod diagnose;
 mod gpus;
 mod lint;
@@ -47,6 +48,8 @@ enum Command {
     Show(show::Args),
     /// The slots of this machine: its GPUs, or else its CPU cores
     Gpus(gpus::Args),
+    /// Published data sets: which there are, and how they get here
+    Data(data::Args),
     /// Print the completion script of a shell
     #[command(after_help = "Example:\n  sweep completions bash > ~/.local/share/bash-completion/completions/sweep")]
     Completions {
@@ -72,6 +75,7 @@ impl Cli {
             Command::Status(args) => status::run(&args, surroundings),
             Command::Show(args) => show::run(&args, surroundings),
             Command::Gpus(args) => gpus::run(&args, surroundings),
+            Command::Data(args) => data::run(&args, surroundings),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "sweep", &mut std::io::stdout());
                 Ok(Exit::Success)

@@ -57,6 +57,11 @@ impl Surroundings {
         now()
     }
 
+    /// The proxy that the environment names for HTTP, as curl reads it.
+    pub fn proxy(&self) -> Option<ureq::Proxy> {
+        ureq::Proxy::try_from_env()
+    }
+
     /// A variable of the environment, if it is set, not empty and Unicode.
     #[allow(clippy::disallowed_methods)]
     pub fn variable(&self, name: &str) -> Option<String> {

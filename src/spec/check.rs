@@ -163,8 +163,11 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         space,
         enqueue,
         classes: match source {
-            Some(Source::Digits | Source::Cifar10 { .. }) => Some(10),
-            _ => None,
+            Some(Source::Digits | Source::Cifar10 { .. } | Source::Mnist { .. } | Source::FashionMnist { .. }) => {
+                Some(10)
+            }
+            Some(Source::Cifar100 { .. }) => Some(100),
+            Some(Source::Folder { .. } | Source::Arrays { .. }) | None => None,
         },
         source: source.unwrap_or(Source::Digits),
         fixed,

@@ -31,6 +31,7 @@ pub use models::plain;
 pub use network::Network;
 pub use place::{Mark, Path};
 pub use problem::{Note, Problem, Problems};
+pub use setting::SETS;
 
 use std::path::PathBuf;
 

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::kind::{Kind, either};
 use super::node::{Node, Table};
 use super::parameters::Read;
-use super::setting::{SETTINGS, Section, Setting, setting};
+use super::setting::{SETS, SETTINGS, Section, Setting, setting};
 use super::value::{number, show, whole};
 use super::{Devices, Gpus};
 use crate::recipe::{Order, Source};
@@ -103,7 +103,7 @@ pub fn data(top: &Table, file: &Node, fixed: &mut Settings, base: &Folder) -> Op
         return None;
     };
     if node("set").is_none() && data.value.is_mapping() {
-        data.wrong_key("has no `set`", "write `set:` with one of digits, cifar10, folder, arrays");
+        data.wrong_key("has no `set`", format!("write `set:` with one of {}", SETS.join(", ")));
     }
     let set = text(fixed, "set")?;
     let unused = |name, why: String| {
@@ -132,6 +132,9 @@ pub fn data(top: &Table, file: &Node, fixed: &mut Settings, base: &Folder) -> Op
     let path = base.join(text(fixed, "path")?);
     match set.as_str() {
         "cifar10" => Some(Source::Cifar10 { path }),
+        "cifar100" => Some(Source::Cifar100 { path }),
+        "mnist" => Some(Source::Mnist { path }),
+        "fashion-mnist" => Some(Source::FashionMnist { path }),
         "folder" => Some(Source::Folder { path }),
         _ => {
             let order = if text(fixed, "order")? == "nchw" { Order::Nchw } else { Order::Nhwc };

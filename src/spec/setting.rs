@@ -88,9 +88,12 @@ const ADAMS: &[&str] = &["adam", "adamw", "nadam"];
 const OPTIMIZERS: &[&str] = &["adam", "adamw", "sgd", "rmsprop", "adadelta", "nadam"];
 const SHAPES: &[&str] = &["constant", "step", "cosine", "one_cycle", "plateau"];
 
+/// The data sets.
+pub const SETS: [&str; 7] = ["digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "folder", "arrays"];
+
 /// All of them.
 pub static SETTINGS: [Setting; 39] = [
-    row(Data, "set", Choice(&["digits", "cifar10", "folder", "arrays"]), Absent("digits"), "the data set"),
+    row(Data, "set", Choice(&SETS), Absent("digits"), "the data set"),
     row(Data, "path", Text, Absent("data/pictures"), "the data set's file or folder, relative to the sweep file"),
     row(Data, "order", Choice(&["nchw", "nhwc"]), Absent("nhwc"), "the axes of the pictures' array"),
     row(Data, "validation", Validation, Number(0.1), "the share of the training pictures that is held out"),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sweep::recipe::{Layer, Source};
 use sweep::search::Search;
-use sweep::spec::Spec;
+use sweep::spec::{SETS, Spec};
 use sweep::train::data::{self, Info};
 use sweep::train::model::{PRESETS, Shape};
 use sweep::trial::TrialId;
@@ -21,13 +21,13 @@ fn examples() -> Vec<PathBuf> {
 /// What the data is, or, where it is not on this machine, pictures of the size that the example is written for.
 fn info(source: &Source, file: &Path) -> Info {
     data::probe(source).unwrap_or_else(|absent| {
-        eprintln!("{}: its data is not here, so its networks are built for 3x32x32 pictures: {absent}", file.display());
-        Info {
-            shape: Shape { channels: 3, height: 32, width: 32 },
-            classes: (0..10).map(|class: u32| class.to_string()).collect(),
-            train: 50_000,
-            test: 10_000,
-        }
+        let (shape, classes) = match source {
+            Source::Mnist { .. } | Source::FashionMnist { .. } => (Shape { channels: 1, height: 28, width: 28 }, 10),
+            Source::Cifar100 { .. } => (Shape { channels: 3, height: 32, width: 32 }, 100),
+            _ => (Shape { channels: 3, height: 32, width: 32 }, 10),
+        };
+        eprintln!("{}: its data is not here, so its networks are built for {shape} pictures: {absent}", file.display());
+        Info { shape, classes: (0..classes).map(|class: u32| class.to_string()).collect(), train: 50_000, test: 10_000 }
     })
 }
 
@@ -58,7 +58,7 @@ fn every_example_has_trials_that_make_recipes() {
 fn every_preset_and_every_data_set_has_an_example() {
     let texts: Vec<String> = examples().iter().map(|file| fs::read_to_string(file).unwrap()).collect();
     let presets = PRESETS.iter().map(|name| format!("model: {name}\n"));
-    for wanted in presets.chain(["digits", "cifar10", "folder", "arrays"].map(|set| format!("set: {set}\n"))) {
+    for wanted in presets.chain(SETS.map(|set| format!("set: {set}\n"))) {
         let wanted = wanted.trim_end();
         let found = texts
             .iter()

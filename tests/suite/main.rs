@@ -1,6 +1,7 @@
 //! Everything that is tested from outside, in one binary: each further one would link libtorch again.
 
 mod bad_files;
+mod data;
 mod documentation;
 mod examples;
 #[cfg(feature = "torch")]

@@ -16,7 +16,7 @@ fn sweep_does_not_need_libtorch() {
 fn help_names_every_command_and_shows_examples() {
     let world = World::new();
     let help = world.expect("--help", 0);
-    for command in ["plan", "lint", "run", "resume", "report", "status", "show", "gpus", "completions"] {
+    for command in ["plan", "lint", "run", "resume", "report", "status", "show", "gpus", "data", "completions"] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is missing:\n{help}");
         let help = world.expect(&format!("{command} --help"), 0);
         assert!(help.contains("Example"), "sweep {command} --help has no example:\n{help}");

@@ -84,6 +84,9 @@ fn data(file: &SweepFile) -> String {
     let name = match &file.spec.source {
         Source::Digits => "digits, built in".to_owned(),
         Source::Cifar10 { path } => format!("cifar10 in {}", path.display()),
+        Source::Cifar100 { path } => format!("cifar100 in {}", path.display()),
+        Source::Mnist { path } => format!("mnist in {}", path.display()),
+        Source::FashionMnist { path } => format!("fashion-mnist in {}", path.display()),
         Source::Folder { path } => format!("folder {}", path.display()),
         Source::Arrays { path, order } => format!("arrays in {}, {order:?}", path.display()).to_lowercase(),
     };

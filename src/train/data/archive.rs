@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use npyz::npz::NpzArchive;
+use zip::ZipArchive;
 
 use super::npy::Header;
 use super::{fault, unreadable};
@@ -14,7 +14,7 @@ const REMEDY: &str = "write it again: np.savez(\"data.npz\", x_train=…, y_trai
 
 /// Where arrays are looked up by name.
 pub(super) enum Archive {
-    Npz { path: PathBuf, members: Box<NpzArchive<BufReader<File>>> },
+    Npz { path: PathBuf, members: Box<ZipArchive<BufReader<File>>> },
     Folder(PathBuf),
 }
 
@@ -41,21 +41,21 @@ impl Archive {
             ));
         }
         let file = File::open(path).map_err(|error| unreadable(path.display(), error))?;
-        let members = NpzArchive::new(BufReader::new(file)).map_err(|error| damaged(path.display(), error))?;
+        let members = ZipArchive::new(BufReader::new(file)).map_err(|error| damaged(path.display(), error.into()))?;
         Ok(Archive::Npz { path: path.to_owned(), members: Box::new(members) })
     }
 
     /// The names of all arrays, sorted.
     pub fn names(&self) -> Result<Vec<String>, Error> {
+        let array = |file: &str| file.strip_suffix(".npy").map(str::to_owned);
         let mut names: Vec<String> = match self {
-            Archive::Npz { members, .. } => members.array_names().map(str::to_owned).collect(),
+            // A name that is no text is none of the names that are looked for.
+            Archive::Npz { members, .. } => members.file_names().flatten().filter_map(|file| array(&file)).collect(),
             Archive::Folder(folder) => {
                 let failed = |error| unreadable(folder.display(), error);
                 let files: Vec<_> =
                     std::fs::read_dir(folder).map_err(failed)?.collect::<io::Result<_>>().map_err(failed)?;
-                let name =
-                    |file: &std::fs::DirEntry| file.file_name().to_str()?.strip_suffix(".npy").map(str::to_owned);
-                files.iter().filter_map(name).collect()
+                files.iter().filter_map(|file| array(file.file_name().to_str()?)).collect()
             }
         };
         names.sort();
@@ -67,8 +67,8 @@ impl Archive {
         match self {
             Archive::Npz { path, members } => {
                 let place = format!("{}: {name}", path.display());
-                let member = members.zip_archive().by_name(&format!("{name}.npy"));
-                let member = member.map_err(|error| damaged(&place, io::Error::other(error)))?;
+                let member = members.by_name(&format!("{name}.npy"));
+                let member = member.map_err(|error| damaged(&place, error.into()))?;
                 let bytes = member.size();
                 Array::new(place, bytes, Box::new(member))
             }

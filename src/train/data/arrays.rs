@@ -278,10 +278,9 @@ mod tests {
 
     /// An `.npz` as np.savez_compressed writes it.
     fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
-        let mut writer = npyz::npz::NpzWriter::new(Cursor::new(Vec::new()));
-        let zip = writer.zip_writer();
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
         for (name, file) in arrays {
-            zip.start_file(format!("{name}.npy"), Default::default()).unwrap();
+            zip.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default()).unwrap();
             zip.write_all(file).unwrap();
         }
         zip.finish().unwrap().into_inner()

@@ -5,9 +5,10 @@
 
 mod archive;
 mod arrays;
-mod cifar10;
+mod cifar;
 mod digits;
 mod folder;
+mod idx;
 mod npy;
 mod scale;
 mod split;
@@ -15,6 +16,7 @@ mod split;
 pub use split::{Split, split};
 
 use std::fmt::Display;
+use std::path::Path;
 
 use super::model::Shape;
 use crate::error::{Error, Exit};
@@ -65,7 +67,10 @@ pub struct Pictures {
 pub fn probe(source: &Source) -> Result<Info, Error> {
     match source {
         Source::Digits => digits::load().map(|digits| digits.info),
-        Source::Cifar10 { path } => cifar10::probe(path),
+        Source::Cifar10 { path } => cifar::CIFAR10.probe(path),
+        Source::Cifar100 { path } => cifar::CIFAR100.probe(path),
+        Source::Mnist { path } => idx::MNIST.probe(path),
+        Source::FashionMnist { path } => idx::FASHION_MNIST.probe(path),
         Source::Folder { path } => folder::probe(path),
         Source::Arrays { path, order } => arrays::probe(path, *order),
     }
@@ -78,7 +83,10 @@ pub fn probe(source: &Source) -> Result<Info, Error> {
 pub fn load(source: &Source) -> Result<Dataset, Error> {
     match source {
         Source::Digits => digits::load(),
-        Source::Cifar10 { path } => cifar10::load(path),
+        Source::Cifar10 { path } => cifar::CIFAR10.load(path),
+        Source::Cifar100 { path } => cifar::CIFAR100.load(path),
+        Source::Mnist { path } => idx::MNIST.load(path),
+        Source::FashionMnist { path } => idx::FASHION_MNIST.load(path),
         Source::Folder { path } => folder::load(path),
         Source::Arrays { path, order } => arrays::load(path, *order),
     }
@@ -99,6 +107,20 @@ fn unreadable(place: impl Display, error: std::io::Error) -> Error {
         _ => "check that the file is whole and the disk can be read",
     };
     Error::new(Exit::BadData, format!("{place} cannot be read")).source(error).hint(remedy)
+}
+
+/// A published set whose `path` cannot be read: where there is nothing, it can be fetched.
+fn absent(path: &Path, error: std::io::Error, set: &str, folder: &str) -> Error {
+    if error.kind() != std::io::ErrorKind::NotFound {
+        return unreadable(path.display(), error);
+    }
+    let above = path.parent().filter(|_| path.ends_with(folder));
+    let to = above.map(|above| format!(" --to {}", above.display())).unwrap_or_default();
+    let remedy = format!(
+        "get it with `sweep data fetch {set}{to}`, or check the `path` under `data:`; relative paths start at the sweep \
+         file's folder"
+    );
+    unreadable(path.display(), error).hint(remedy)
 }
 
 /// Room for so many bytes, or an error in place of an abort.

@@ -1,0 +1,166 @@
+//! `sweep data list` and `sweep data fetch NAME`
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
+use comfy_table::{Table, presets::NOTHING};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::output;
+use super::surroundings::Surroundings;
+use crate::error::{Error, Exit, Result};
+use crate::fetch::{self, CATALOG, Origin, Published};
+use crate::report::words::count;
+use crate::train::data;
+
+/// Where sets are put where nothing else is said.
+const FOLDER: &str = "data";
+
+/// Options of `sweep data`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  sweep data list
+  sweep data fetch cifar10")]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// The sets that can be fetched, and whether they are here
+    List(List),
+    /// Bring a set to this machine: download, check, unpack
+    Fetch(Fetch),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  sweep data list --json | jq -r '.[].name'")]
+struct List {
+    /// The folder in which they are looked for
+    #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
+    to: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  sweep data fetch cifar10
+  sweep data fetch mnist --to /scratch/data
+  sweep data fetch cifar100 --from ~/Downloads/cifar-100-binary.tar.gz
+
+A download that was interrupted goes on where it ended, by the same command.")]
+struct Fetch {
+    /// The set
+    #[arg(value_parser = PossibleValuesParser::new(CATALOG.iter().map(|set| set.name)))]
+    name: String,
+    /// The published file, or the folder or address where it is; an address of a folder ends in a slash
+    #[arg(long, value_name = "FILE|URL")]
+    from: Option<String>,
+    /// The folder in which the set's own folder is made
+    #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
+    to: PathBuf,
+}
+
+/// Lists or fetches.
+pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+    match &args.what {
+        What::List(list) => run_list(list, surroundings),
+        What::Fetch(fetch) => run_fetch(fetch, surroundings),
+    }
+}
+
+fn run_list(args: &List, surroundings: &Surroundings) -> Result<Exit> {
+    let here = |set: &Published| Some(args.to.join(set.folder)).filter(|path| surroundings.folder.join(path).is_dir());
+    if args.json {
+        let row = |set: &Published| {
+            let (train, test) = set.pictures;
+            json!({
+                "name": set.name, "about": set.about, "train": train, "test": test, "bytes": set.size(),
+                "path": here(set), "licence": set.licence, "citation": set.citation,
+            })
+        };
+        output::print_json(&CATALOG.iter().map(row).collect())?;
+        return Ok(Exit::Success);
+    }
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(["set", "what it is", "train", "test", "download", "licence", "here"]);
+    for set in &CATALOG {
+        table.add_row([
+            set.name.to_owned(),
+            set.about.to_owned(),
+            count(set.pictures.0),
+            count(set.pictures.1),
+            megabytes(set.size()),
+            set.licence.to_owned(),
+            here(set).map_or("-".to_owned(), |path| path.display().to_string()),
+        ]);
+    }
+    let others = "`digits` is built in; `folder` and `arrays` are pictures of your own.";
+    output::print(&format!("{table}\n\nsweep data fetch NAME brings one here. {others}"))?;
+    Ok(Exit::Success)
+}
+
+fn run_fetch(args: &Fetch, surroundings: &Surroundings) -> Result<Exit> {
+    let set = Published::named(&args.name).expect("clap lets no other name through");
+    let to = surroundings.folder.join(&args.to);
+    let folder = to.join(set.folder);
+    let whole = |folder: &Path| {
+        let info = data::probe(&(set.source)(folder.to_owned()))?;
+        if (info.train, info.test) == set.pictures {
+            return Ok(());
+        }
+        let rule = format!("it has {} pictures to train on and {} to test", count(info.train), count(info.test));
+        Err(Error::new(Exit::BadData, format!("{}: {rule}", folder.display())))
+    };
+    if whole(&folder).is_ok() {
+        let path = surroundings.short(&folder);
+        eprintln!("{} is there already; delete it to fetch it again", path.display());
+    } else {
+        let from = match &args.from {
+            None => Origin::Published,
+            Some(url) if url.starts_with("http://") || url.starts_with("https://") => Origin::Url(url.clone()),
+            Some(path) => Origin::Disk(surroundings.folder.join(path)),
+        };
+        eprintln!("{} from {}", set.name, args.from.as_deref().unwrap_or(set.places[0]));
+        let bar = bar();
+        let fetched = fetch::fetch(set, &from, &to, &fetch::agent(surroundings.proxy()), &bar);
+        bar.finish_and_clear();
+        whole(&fetched?)?;
+    }
+    let (train, test) = set.pictures;
+    output::print(&format!(
+        "{path}: {train} pictures to train on and {test} to test, {about}\n\
+         licence: {licence}\n\
+         cite:    {citation}\n\
+         \n\
+         In a sweep file, its path relative to that file:\n\
+         data: {{set: {name}, path: {path}}}",
+        path = surroundings.short(&folder).display(),
+        train = count(train),
+        test = count(test),
+        about = set.about,
+        licence = set.licence,
+        citation = set.citation,
+        name = set.name,
+    ))?;
+    Ok(Exit::Success)
+}
+
+/// On stderr, and only where that is a terminal.
+fn bar() -> ProgressBar {
+    let template = "{bar:28.cyan/dim} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left  {msg}";
+    let style = ProgressStyle::with_template(template).expect("the template is well-formed");
+    let bar = ProgressBar::new(1).with_style(style.progress_chars("━━╌"));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.0} MB", bytes as f64 / 1e6)
+}

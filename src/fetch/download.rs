@@ -1,0 +1,149 @@
+//! One file over HTTP into a `.part` beside its place, going on where an earlier try ended.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use ureq::http::header::{CONTENT_RANGE, RANGE};
+use ureq::http::{Response, StatusCode};
+use ureq::{Agent, Proxy};
+
+use super::{Error, unwritable};
+
+/// So many tries in a row that bring nothing new are the last.
+const PATIENCE: u32 = 3;
+/// Silence for longer counts as a broken connection.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Why a file did not come.
+#[derive(Debug)]
+pub enum Failure {
+    /// This place cannot give it; another may.
+    Place(String),
+    /// It cannot be written here.
+    Disk(Error),
+}
+
+/// What speaks HTTP.
+pub fn agent(proxy: Option<Proxy>) -> Agent {
+    let config = Agent::config_builder()
+        .proxy(proxy)
+        .user_agent(concat!("sweep/", env!("CARGO_PKG_VERSION")))
+        .http_status_as_error(false)
+        .timeout_connect(Some(SILENCE))
+        .timeout_recv_response(Some(SILENCE))
+        .timeout_per_read(Some(SILENCE));
+    config.build().new_agent()
+}
+
+/// Brings `part` to `size` bytes. A broken connection is taken up again, as long as each brings some more; `part` keeps
+/// what has come also where that fails, and whether it is the right thing is for a checksum to say.
+///
+/// # Errors
+/// Where the place does not have the file, has it in another size or does not answer, and where `part` cannot be
+/// written.
+pub fn download(agent: &Agent, url: &str, size: u64, part: &Path, bar: &ProgressBar) -> Result<(), Failure> {
+    let disk = |error| Failure::Disk(unwritable(part, error));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(part).map_err(disk)?;
+    let mut most = file.metadata().map_err(disk)?.len();
+    if most > size {
+        file.set_len(0).map_err(disk)?;
+        most = 0;
+    }
+    let mut in_vain = 0;
+    loop {
+        let broken = match attempt(agent, url, size, &mut file, bar) {
+            Ok(()) => return file.sync_all().map_err(disk),
+            Err(Broken::Connection(why)) => why,
+            Err(Broken::Place(why)) => return Err(Failure::Place(why)),
+            Err(Broken::Disk(error)) => return Err(disk(error)),
+        };
+        let came = file.metadata().map_err(disk)?.len();
+        in_vain = if came > most { 0 } else { in_vain + 1 };
+        most = most.max(came);
+        if in_vain == PATIENCE {
+            return Err(Failure::Place(broken));
+        }
+    }
+}
+
+/// Why one connection did not bring the rest.
+enum Broken {
+    /// Another may.
+    Connection(String),
+    Place(String),
+    Disk(std::io::Error),
+}
+
+fn attempt(agent: &Agent, url: &str, size: u64, file: &mut File, bar: &ProgressBar) -> Result<(), Broken> {
+    let have = file.metadata().map_err(Broken::Disk)?.len();
+    if have == size {
+        return Ok(());
+    }
+    let mut request = agent.get(url);
+    if have > 0 {
+        request = request.header(RANGE, format!("bytes={have}-"));
+    }
+    let response = request.call().map_err(|error| match error {
+        // ureq's own words for these add nothing.
+        ureq::Error::Io(error) => Broken::Connection(error.to_string()),
+        error => Broken::Connection(error.to_string()),
+    })?;
+    let whole = match response.status() {
+        StatusCode::PARTIAL_CONTENT => {
+            let range = content_range(&response);
+            // What continues elsewhere, or is no range at all, is of no use.
+            match range.filter(|(from, _)| *from == have) {
+                Some((_, whole)) => Some(whole),
+                None => return Err(Broken::Place("it answered with another part than was asked for".to_owned())),
+            }
+        }
+        // All of it, whatever was asked for.
+        StatusCode::OK => {
+            file.set_len(0).map_err(Broken::Disk)?;
+            response.body().content_length()
+        }
+        status => return Err(Broken::Place(format!("it answered {status}"))),
+    };
+    if let Some(whole) = whole.filter(|whole| *whole != size) {
+        return Err(Broken::Place(format!("it has {whole} bytes there, and {size} are published")));
+    }
+    append(response, size, file, bar)
+}
+
+/// `bytes 5-9/10` as 5 and 10.
+fn content_range(response: &Response<ureq::Body>) -> Option<(u64, u64)> {
+    let text = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
+    let (range, whole) = text.strip_prefix("bytes ")?.split_once('/')?;
+    Some((range.split_once('-')?.0.parse().ok()?, whole.parse().ok()?))
+}
+
+fn append(response: Response<ureq::Body>, size: u64, file: &mut File, bar: &ProgressBar) -> Result<(), Broken> {
+    let mut have = file.seek(SeekFrom::End(0)).map_err(Broken::Disk)?;
+    bar.set_length(size);
+    bar.set_position(have);
+    // The rate shown is that of this connection, not of what an earlier one brought.
+    bar.reset_eta();
+    // One more than there should be, so that more is noticed and yet not all of it taken.
+    let mut body = response.into_body().into_reader().take(size - have + 1);
+    let mut chunk = vec![0; 1 << 16];
+    loop {
+        let length = body.read(&mut chunk).map_err(|error| Broken::Connection(error.to_string()))?;
+        if length == 0 {
+            break;
+        }
+        file.write_all(&chunk[..length]).map_err(Broken::Disk)?;
+        have += length as u64;
+        bar.set_position(have);
+    }
+    match have {
+        have if have == size => Ok(()),
+        have if have > size => {
+            file.set_len(0).map_err(Broken::Disk)?;
+            Err(Broken::Place(format!("it has more than the {size} bytes that are published")))
+        }
+        have => Err(Broken::Connection(format!("it ended after {have} of {size} bytes"))),
+    }
+}

@@ -1,0 +1,125 @@
+//! Where downloads come from, and whether they are what was published.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use indicatif::ProgressBar;
+use sha2::{Digest, Sha256};
+use ureq::Agent;
+
+use super::download::{Failure, download};
+use super::{Download, Error, Exit, Published, fault, remove, unwritable};
+
+/// Where the downloads of a set are taken from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The places in the catalogue.
+    Published,
+    /// This address: the download's own, or of a folder with all of them where it ends in a slash.
+    Url(String),
+    /// This file, or the folder that it is in.
+    Disk(PathBuf),
+}
+
+/// One fetch of a set.
+pub(super) struct Fetcher<'f> {
+    pub set: &'f Published,
+    /// Where downloads are kept.
+    pub part: &'f Path,
+    pub agent: &'f Agent,
+    pub bar: &'f ProgressBar,
+}
+
+impl Fetcher<'_> {
+    /// The set's downloads, checked: in `part`, or where they are on the disk already.
+    pub fn downloads(&self, from: &Origin) -> Result<Vec<PathBuf>, Error> {
+        let one = match from {
+            Origin::Url(url) if !url.ends_with('/') => {
+                Some((url.clone(), "the address of their folder, with a slash behind"))
+            }
+            Origin::Disk(path) if !path.is_dir() => Some((path.display().to_string(), "the folder that they are in")),
+            _ => None,
+        };
+        let (name, count) = (self.set.name, self.set.downloads.len());
+        if let Some((from, remedy)) = one.filter(|_| count > 1) {
+            let what = format!("--from {from}: {name} is {count} files, and this names one");
+            return Err(Error::new(Exit::Usage, what).hint(format!("name {remedy}")));
+        }
+        self.set.downloads.iter().map(|download| self.obtain(download, from)).collect()
+    }
+
+    fn obtain(&self, wanted: &Download, from: &Origin) -> Result<PathBuf, Error> {
+        self.bar.set_message(wanted.name);
+        let at = |place: &str| if place.ends_with('/') { format!("{place}{}", wanted.name) } else { place.to_owned() };
+        match from {
+            Origin::Published => self.download(wanted, self.set.places.iter().map(|place| at(place))),
+            Origin::Url(url) => self.download(wanted, [at(url)]),
+            Origin::Disk(path) => {
+                let file = if path.is_dir() { path.join(wanted.name) } else { path.clone() };
+                let remedy = || format!("name {} as it is published, or leave out --from", wanted.name);
+                check(&file, wanted).map_err(|rule| fault(file.display(), rule, remedy()))?;
+                Ok(file)
+            }
+        }
+    }
+
+    /// From the first place that has the file as it was published.
+    fn download(&self, wanted: &Download, urls: impl IntoIterator<Item = String>) -> Result<PathBuf, Error> {
+        let file = self.part.join(wanted.name);
+        // An earlier fetch that was interrupted may have brought it.
+        if file.exists() && check(&file, wanted).is_ok() {
+            return Ok(file);
+        }
+        let partial = self.part.join(format!("{}.part", wanted.name));
+        let mut reasons = Vec::new();
+        for url in urls {
+            let reason = match download(self.agent, &url, wanted.size, &partial, self.bar) {
+                Err(Failure::Disk(error)) => return Err(error),
+                Err(Failure::Place(reason)) => reason,
+                Ok(()) => match check(&partial, wanted) {
+                    Ok(()) => {
+                        fs::rename(&partial, &file).map_err(|error| unwritable(&file, error))?;
+                        return Ok(file);
+                    }
+                    Err(rule) => {
+                        // Nothing can go on from what is wrong.
+                        remove(&partial)?;
+                        rule
+                    }
+                },
+            };
+            reasons.push(format!("{url}: {reason}"));
+        }
+        let mut remedy = format!("try again later, or get {} elsewhere and name it with --from", wanted.name);
+        match partial.metadata().map_or(0, |metadata| metadata.len()) {
+            0 => remove(&partial)?,
+            came => remedy = format!("the same command goes on after the {came} bytes that came; {remedy}"),
+        }
+        let rule = format!("{} could not be downloaded\n  {}", wanted.name, reasons.join("\n  "));
+        Err(fault(self.set.name, rule, remedy))
+    }
+}
+
+/// Whether a file is what was published, or else what it is.
+fn check(file: &Path, download: &Download) -> Result<(), String> {
+    let unreadable = |error: io::Error| format!("it cannot be read: {error}");
+    let mut opened = File::open(file).map_err(unreadable)?;
+    let size = opened.metadata().map_err(unreadable)?.len();
+    if size != download.size {
+        return Err(format!("it has {size} bytes, and {} are published", download.size));
+    }
+    let mut sum = Sha256::new();
+    let mut chunk = vec![0; 1 << 16];
+    loop {
+        match opened.read(&mut chunk).map_err(unreadable)? {
+            0 => break,
+            length => sum.update(&chunk[..length]),
+        }
+    }
+    let found: String = sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    match found == download.sha256 {
+        true => Ok(()),
+        false => Err(format!("its SHA-256 is {found}, and {} is published", download.sha256)),
+    }
+}

@@ -1,0 +1,77 @@
+//! A tar.gz to the files that are wanted of it. No name in the archive becomes a path: only the wanted names do.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Component, Path};
+
+use flate2::read::GzDecoder;
+
+use super::{Error, fault, unwritable};
+
+/// No file of a published set is longer.
+const LONGEST: u64 = 1 << 30;
+
+/// Unpacks the `members` of an archive into a folder, which must have none of them. Nothing else is unpacked.
+///
+/// # Errors
+/// Where the archive is damaged or lacks one of them, and where the folder cannot be written; what was unpacked before
+/// is then still there.
+pub fn unpack(archive: &Path, members: &[&str], into: &Path, bar: &indicatif::ProgressBar) -> Result<(), Error> {
+    let damaged = |error: io::Error| {
+        let rule = format!("it cannot be unpacked as a tar.gz: {error}");
+        fault(archive.display(), rule, "delete it, and fetch it again")
+    };
+    let file = File::open(archive).map_err(damaged)?;
+    let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(bar.wrap_read(file))));
+    let mut missing = members.to_vec();
+    for entry in tar.entries().map_err(damaged)? {
+        let mut entry = entry.map_err(damaged)?;
+        let path = entry.path().map_err(damaged)?.into_owned();
+        let Some(name) = wanted(&path, members).filter(|_| entry.header().entry_type().is_file()) else { continue };
+        if entry.size() > LONGEST {
+            let rule = format!("its {name} has {} bytes, and {LONGEST} at most are unpacked", entry.size());
+            return Err(fault(archive.display(), rule, "it is not the published archive: fetch it again"));
+        }
+        let Some(at) = missing.iter().position(|known| *known == name) else {
+            let rule = format!("it has {name} twice");
+            return Err(fault(archive.display(), rule, "it is not the published archive: fetch it again"));
+        };
+        missing.remove(at);
+        let path = into.join(name);
+        let mut file = File::create_new(&path).map_err(|error| unwritable(&path, error))?;
+        copy(&mut entry, &mut file, &path, damaged)?;
+        file.sync_all().map_err(|error| unwritable(&path, error))?;
+    }
+    // To its very end, where the checksum is.
+    io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(damaged)?;
+    match missing.as_slice() {
+        [] => Ok(()),
+        names => {
+            let rule = format!("it has no {}", names.join(", "));
+            Err(fault(archive.display(), rule, "it is not the published archive: fetch it again"))
+        }
+    }
+}
+
+/// The member that a path in the archive is: the last part of a path that goes down only.
+fn wanted<'m>(path: &Path, members: &[&'m str]) -> Option<&'m str> {
+    let down = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let name = path.file_name()?.to_str()?;
+    members.iter().copied().find(|member| down && *member == name)
+}
+
+/// [`io::copy`], but telling a fault of the archive from one of the disk.
+fn copy(
+    from: &mut impl Read,
+    into: &mut impl io::Write,
+    path: &Path,
+    damaged: impl Fn(io::Error) -> Error,
+) -> Result<(), Error> {
+    let mut chunk = vec![0; 1 << 16];
+    loop {
+        match from.read(&mut chunk).map_err(&damaged)? {
+            0 => return Ok(()),
+            length => into.write_all(&chunk[..length]).map_err(|error| unwritable(path, error))?,
+        }
+    }
+}
