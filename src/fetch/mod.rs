@@ -29,8 +29,8 @@ use source::Fetcher;
 /// Brings a set into its folder in `to`, and says where that is. Files of other names that are there are left alone.
 ///
 /// # Errors
-/// [`Exit::BadData`] where a download cannot be had or is not what was published, [`Exit::Storage`] where `to` cannot be
-/// written, [`Exit::Usage`] where `from` cannot be meant.
+/// [`Exit::BadData`] where a download cannot be had or is not what was published, [`Exit::Storage`] where `to` cannot
+/// be written, [`Exit::Usage`] where `from` cannot be meant.
 pub fn fetch(set: &Published, from: &Origin, to: &Path, agent: &Agent, bar: &ProgressBar) -> Result<PathBuf, Error> {
     let folder = to.join(set.folder);
     let part = to.join(format!("{}.part", set.folder));

@@ -77,8 +77,8 @@ impl Idx {
         }
     }
 
-    /// The file of that name, or the gzipped one. What it is, its first bytes say and not its name: some programs unpack
-    /// a file and let it keep its name.
+    /// The file of that name, or the gzipped one. What it is, its first bytes say and not its name: some programs
+    /// unpack a file and let it keep its name.
     fn open(&self, folder: &Path, name: String) -> Result<Values<'_>, Error> {
         let plain = folder.join(&name);
         let gzipped = folder.join(name + ".gz");

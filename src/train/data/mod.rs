@@ -117,8 +117,8 @@ fn absent(path: &Path, error: std::io::Error, set: &str, folder: &str) -> Error 
     let above = path.parent().filter(|_| path.ends_with(folder));
     let to = above.map(|above| format!(" --to {}", above.display())).unwrap_or_default();
     let remedy = format!(
-        "get it with `sweep data fetch {set}{to}`, or check the `path` under `data:`; relative paths start at the sweep \
-         file's folder"
+        "get it with `sweep data fetch {set}{to}`, or check the `path` under `data:`; relative paths start at the \
+         sweep file's folder"
     );
     unreadable(path.display(), error).hint(remedy)
 }
