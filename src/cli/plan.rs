@@ -1,5 +1,5 @@
-//! `sweep plan FILE`: everything that is known of a sweep before it runs. Starts nothing, and writes nothing but the chart that
-//! it is asked for.
+//! `sweep plan FILE`: everything that is known of a sweep before it runs. Starts nothing, and writes nothing but the
+//! chart that it is asked for.
 
 mod chart;
 mod figures;
