@@ -7,6 +7,18 @@ use serde::{Deserialize, Serialize};
 /// A trial's settings: each varied parameter's name with its value, in the order of the sweep file.
 pub type Settings = serde_json::Map<String, serde_json::Value>;
 
+/// A setting's value as it is written in a sweep file: `adam`, `{type: sgd, momentum: 0.9}`.
+pub fn plain(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Object(table) => {
+            let members = table.iter().map(|(key, value)| format!("{key}: {}", plain(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
 /// A trial's number in its sweep, counted from 1 in the order of the search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -1,5 +1,7 @@
-//! `sweep plan FILE`: everything that is known of a sweep before it runs. Starts and writes nothing.
+//! `sweep plan FILE`: everything that is known of a sweep before it runs. Starts nothing, and writes nothing but the
+//! chart that it is asked for.
 
+mod chart;
 mod figures;
 mod page;
 
@@ -22,6 +24,7 @@ use figures::Figures;
 #[command(after_help = "Examples:
   sweep plan sweeps/quickstart.yaml
   sweep plan sweeps/quickstart.yaml --list | head
+  sweep plan sweeps/preset-thin.yaml --chart schedule.svg
   sweep plan sweeps/quickstart.yaml --json | jq .trials")]
 pub struct Args {
     /// The sweep file
@@ -32,11 +35,17 @@ pub struct Args {
     /// Print the plan, or with --list the trials, as JSON
     #[arg(long)]
     json: bool,
+    /// Draw how the learning rate goes in the trials, as FILE.svg or FILE.png
+    #[arg(long, value_name = "FILE")]
+    chart: Option<PathBuf>,
 }
 
 /// Checks a sweep file and shows what it would run.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let file = SweepFile::open(&args.file, surroundings)?;
+    if let Some(path) = &args.chart {
+        chart::write(&file, path)?;
+    }
     let mut out = BufWriter::new(io::stdout().lock());
     let written = if args.list {
         if Search::new(&file.spec).len().is_none() {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::ranking::Spread;
 use crate::history::{Status, TrialRecord};
-use crate::trial::{Metric, Outcome, Settings};
+use crate::trial::{Metric, Outcome, Settings, plain};
 
 /// Where a trial stands, for people.
 pub fn status(trial: &TrialRecord) -> &'static str {
@@ -23,12 +23,9 @@ pub fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') { ' ' } else { c }).collect()
 }
 
-/// A setting's value: text without quotes, the rest as JSON; in one line.
+/// A setting's value as the sweep file has it, in one line.
 pub fn setting(value: &Value) -> String {
-    match value {
-        Value::String(text) => clean(text),
-        other => clean(&other.to_string()),
-    }
+    clean(&plain(value))
 }
 
 /// Settings in one line: `learning_rate 0.001, batch_size 64`.

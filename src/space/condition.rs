@@ -189,7 +189,7 @@ fn compare(
     let value = |operand: &Operand| match operand {
         Operand::Name(name) => match slot(name) {
             // A choice with settings of its own is asked for by its name.
-            Slot::Is(Value::Object(table)) if table.contains_key(name) => Slot::Is(table[name].clone()),
+            Slot::Is(Value::Object(table)) if table.contains_key("type") => Slot::Is(table["type"].clone()),
             slot => slot,
         },
         Operand::Literal(value) => Slot::Is(value.clone()),

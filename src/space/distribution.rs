@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::condition::same;
 use super::curve::Curve;
+use crate::trial::plain;
 
 /// Values of a list that are shown.
 const MOST_SHOWN: usize = 12;
@@ -179,7 +180,6 @@ impl Distribution {
 impl fmt::Display for Distribution {
     /// `0.1, 0.2`, `1 to 9 in steps of 2`, `1e-5 to 0.1, log-uniform`; only the ends of a long list.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         match self {
             Constant(value) => f.write_str(&plain(value)),
             Categorical(values) if values.len() > MOST_SHOWN => {

@@ -5,10 +5,10 @@ use std::path::Path as Folder;
 use serde_yaml::Value as Yaml;
 
 use super::kind::Kind;
-use super::models::plain;
 use super::network::Network;
 use super::node::{Findings, Node, Table};
 use super::place::{Mark, Path};
+use super::plain;
 use super::sections::{check_choices, data, devices, section};
 use super::setting::{MODEL, Section};
 use super::value::show;

@@ -4,10 +4,11 @@ use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
 use super::expression::condition;
-use super::models::plain;
 use super::nearest::{nearest, suggest};
 use super::node::{Node, Table};
 use super::parameters::Read;
+use super::plain;
+use super::setting::TYPE;
 use super::value::{free, show};
 use crate::space::{Comparison, Condition, Distribution, Operand, Parameter, Space, Unusable};
 
@@ -77,8 +78,8 @@ impl Parameters<'_> {
                 (rule, format!("{is}: compare by == or !="))
             });
         }
-        // A table of the optimizer's settings is asked for by the optimizer's name.
-        let choice = |one: &Json| one.get(name).is_some_and(|choice| choice == value);
+        // An optimizer or a schedule that is a table is asked for by its name.
+        let choice = |one: &Json| one.get(TYPE).is_some_and(|choice| choice == value);
         if distribution.contains(value) || distribution.samples().iter().any(choice) {
             return None;
         }

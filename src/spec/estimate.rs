@@ -3,6 +3,7 @@
 
 use serde_json::Value as Json;
 
+use super::setting::TYPE;
 use super::{Inspection, Spec};
 use crate::search::Search;
 use crate::space::Distribution;
@@ -65,7 +66,7 @@ fn moments(spec: &Spec) -> u64 {
         Some(Distribution::Constant(value)) => vec![value.clone()],
         _ => spec.fixed.get("optimizer").cloned().into_iter().collect(),
     };
-    let sgd = |value: &Json| value.get("optimizer").unwrap_or(value) == "sgd";
+    let sgd = |value: &Json| value.get(TYPE).unwrap_or(value) == "sgd";
     if names.is_empty() || !names.iter().all(sgd) { 2 } else { 1 }
 }
 

@@ -6,9 +6,10 @@ use std::collections::HashSet;
 use serde_json::Value as Json;
 
 use super::Spec;
-use super::models::{MOST_CHECKED, plain, points};
+use super::models::{MOST_CHECKED, points};
 use super::node::Findings;
 use super::place::Path;
+use super::plain;
 use super::problem::{Note, Problems};
 use super::setting::{MODEL, setting};
 use crate::recipe::{Layer, Validation};

@@ -23,11 +23,11 @@ mod setting;
 mod value;
 mod yaml11;
 
+pub use crate::trial::plain;
 pub use check::is_folder_name;
 pub use estimate::Estimate;
 pub use inspect::{Inspection, Kind, MOST_KINDS};
 pub use lint::{Finding, Report, Verdict, lint};
-pub use models::plain;
 pub use network::Network;
 pub use place::{Mark, Path};
 pub use problem::{Note, Problem, Problems};

@@ -126,8 +126,3 @@ impl Spec {
 pub(super) fn points(space: Space) -> impl Iterator<Item = Settings> {
     (0..MOST_CHECKED).map_while(move |at| space.point(at))
 }
-
-/// A value as it is written in the file.
-pub fn plain(value: &Json) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}

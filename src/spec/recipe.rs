@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use super::Spec;
+use super::models::points;
 use super::setting::{MODEL, setting};
 use crate::recipe::{
     Augment, Data, EarlyStopping, Init, Layer, Moments, Optimizer, Precision, Recipe, Schedule, Shape, Training,
@@ -41,6 +42,18 @@ impl Spec {
     /// As those of [`Spec::recipe`], but for those of the model.
     pub fn training(&self, settings: &Settings) -> Result<Training> {
         Chosen { spec: self, settings }.training()
+    }
+
+    /// Each way in which a trial's learning rate can go, with the settings that make it, from the first trial's on.
+    pub fn schedules(&self) -> Vec<(Settings, Training)> {
+        let shapes = |name: &str| name == "epochs" || name == "schedule" || name.starts_with("schedule.");
+        let mut trainings = points(self.part(shapes)).filter_map(|settings| self.training(&settings).ok());
+        let counted = trainings.any(|training| matches!(training.schedule.warmup, Warmup::Steps(1..)));
+        // How many steps an epoch has matters to a warmup that is given in steps, and to nothing else.
+        let space = self.part(|name| shapes(name) || (counted && name == "batch_size"));
+        points(space)
+            .filter_map(|settings| self.training(&settings).ok().map(|training| (settings, training)))
+            .collect()
     }
 
     /// The layers of the trial with these settings, of which only those count that the model refers to.
@@ -174,12 +187,13 @@ impl Chosen<'_> {
     fn get(&self, name: &str) -> Json {
         let setting = setting(name).expect("the names asked for here are in the table");
         let group = self.settings.get(setting.group.unwrap_or(name));
-        let found = match (self.settings.get(name), group) {
-            (_, Some(Json::Object(table))) if table.contains_key(name) => table.get(name),
-            (Some(value), _) => Some(value),
+        let in_table = group.and_then(Json::as_object).and_then(|table| setting.of_table(table));
+        let found = match (in_table, self.settings.get(name), group) {
+            (Some(value), ..) => Some(value),
+            (None, Some(value), _) => Some(value),
             // The whole group is switched off.
-            (None, Some(Json::Null)) => None,
-            (None, _) => self.spec.fixed.get(name),
+            (None, None, Some(Json::Null)) => None,
+            (None, None, _) => self.spec.fixed.get(name),
         };
         found.cloned().unwrap_or_else(|| setting.default.json())
     }

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::kind::{Kind, either};
 use super::node::{Node, Table};
 use super::parameters::Read;
-use super::setting::{SETS, SETTINGS, Section, Setting, setting};
+use super::setting::{SETS, SETTINGS, Section, Setting, TYPE, setting};
 use super::value::{number, show, whole};
 use super::{Devices, Gpus};
 use crate::recipe::{Order, Source};
@@ -80,8 +80,8 @@ fn check_choice(group: &Setting, given: &[Given], fixed: &Settings, parameters: 
     if given.iter().any(|(setting, _)| setting.name == group.name) && !fixed.contains_key(group.name) {
         return;
     }
-    // A table among the values has the name inside.
-    let used: Vec<&str> = values.iter().filter_map(|value| value.get(group.name).unwrap_or(value).as_str()).collect();
+    // A table among the values has the choice inside.
+    let used: Vec<&str> = values.iter().filter_map(|value| value.get(TYPE).unwrap_or(value).as_str()).collect();
     let varied = parameters.iter().filter_map(|read| Some((setting(&read.parameter.name)?, &read.node)));
     for (member, node) in given.iter().map(|(setting, node)| (*setting, node)).chain(varied) {
         if member.group == Some(group.name) && !used.iter().any(|choice| member.used_by(choice)) {

@@ -5,8 +5,8 @@ use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
 use super::kind::{Complaint, Kind, either};
-use super::models::plain;
 use super::nearest::suggest;
+use super::plain;
 use crate::train::model::PRESETS;
 
 /// One setting.
@@ -178,6 +178,9 @@ pub static SETTINGS: [Setting; 39] = [
 pub static MODEL: Setting =
     row(Training, "model", Choice(&PRESETS), Default::Absent("question"), "the network, by its preset's name");
 
+/// The key of the choice itself, in the table of a setting that is a choice with constants of its own.
+pub const TYPE: &str = "type";
+
 /// The setting of that name.
 pub fn setting(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name == name)
@@ -191,7 +194,7 @@ impl Setting {
 
     /// The setting that `key` means in this one's table; `type` is the choice itself.
     pub fn member(&self, key: &str) -> Option<&'static Setting> {
-        if key == "type" && matches!(self.kind, Choice(_)) {
+        if key == TYPE && matches!(self.kind, Choice(_)) {
             return setting(self.name);
         }
         SETTINGS.iter().find(|setting| setting.group == Some(self.name) && setting.key() == key)
@@ -202,7 +205,7 @@ impl Setting {
         let own = SETTINGS.iter().filter(|setting| setting.group == Some(self.name)).map(Setting::key);
         let mut keys: Vec<_> = own.collect();
         if !keys.is_empty() && matches!(self.kind, Choice(_)) {
-            keys.insert(0, "type");
+            keys.insert(0, TYPE);
         }
         keys
     }
@@ -212,6 +215,11 @@ impl Setting {
         let first = *self.members().first()?;
         let needed = matches!(self.kind, Choice(_)) || matches!(self.member(first)?.default, Absent(_));
         needed.then_some(first)
+    }
+
+    /// What a table of this group, as [`Setting::accept`] reads it, says of that setting: itself or a member of it.
+    pub fn of_table<'a>(&self, table: &'a serde_json::Map<String, Json>) -> Option<&'a Json> {
+        table.get(if self.group.is_none() { TYPE } else { self.key() })
     }
 
     /// A value that might be written.
@@ -237,7 +245,7 @@ impl Setting {
         !matches!(self.name, "set" | "path" | "order")
     }
 
-    /// Reads a value that a parameter may give it. A table becomes an object of its members' names.
+    /// Reads a value that a parameter may give it. A table becomes an object of the same keys.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -259,17 +267,15 @@ impl Setting {
                 remedy: complaint.remedy.or_else(|| Some(member.remedy())),
                 value: complaint.value,
             })?;
-            object.insert(member.name.to_owned(), value);
+            object.insert(key.to_owned(), value);
         }
-        if let Some(key) =
-            self.needed().filter(|key| self.member(key).is_some_and(|own| !object.contains_key(own.name)))
-        {
+        if let Some(key) = self.needed().filter(|key| !object.contains_key(*key)) {
             let rule = format!("must be a table with `{key}`");
             return Err(Complaint { rule, value: "one without".to_owned(), remedy: None });
         }
-        if let Some(choice) = object.get(self.name).and_then(Json::as_str) {
-            let idle = |name: &String| setting(name).is_some_and(|own| !own.used_by(choice));
-            if let Some(member) = object.keys().find(|name| idle(name)).and_then(|name| setting(name)) {
+        if let Some(choice) = object.get(TYPE).and_then(Json::as_str) {
+            let idle = |key: &String| self.member(key).filter(|member| !member.used_by(choice));
+            if let Some(member) = object.keys().find_map(idle) {
                 let rule = format!("has the key `{}`, which is for {}", member.key(), either(member.only));
                 return Err(Complaint { rule, value: choice.to_owned(), remedy: Some("leave it out".to_owned()) });
             }
@@ -310,7 +316,7 @@ mod tests {
     fn a_table_is_read_member_by_member() {
         let optimizer = setting("optimizer").unwrap();
         let accept = |text: &str| optimizer.accept(&serde_yaml::from_str(text).unwrap());
-        let sgd = serde_json::json!({"optimizer": "sgd", "momentum": 0.9});
+        let sgd = serde_json::json!({"type": "sgd", "momentum": 0.9});
         assert_eq!(accept("{type: sgd, momentum: 0.9}"), Ok(sgd));
         assert_eq!(
             accept("{type: sgd, momentum: 1}").unwrap_err().rule.split(':').next(),
@@ -321,6 +327,6 @@ mod tests {
         let idle = accept("{type: rmsprop, nesterov: true}").unwrap_err().to_string();
         assert_eq!(idle, "has the key `nesterov`, which is for sgd, not rmsprop");
         let augment = setting("augment").unwrap().accept(&serde_yaml::from_str("{crop: 4}").unwrap());
-        assert_eq!(augment, Ok(serde_json::json!({"augment.crop": 4})));
+        assert_eq!(augment, Ok(serde_json::json!({"crop": 4})));
     }
 }

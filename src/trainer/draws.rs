@@ -1,5 +1,5 @@
-//! Chance while training: the order of the pictures, dropout's masks, augmentation's numbers, each a pure function of (seed, trial,
-//! epoch, step), so that a resumed epoch draws what the uninterrupted one would have drawn.
+//! Chance while training: the order of the pictures, dropout's masks, augmentation's numbers, each a pure function of
+//! (seed, trial, epoch, step), so that a resumed epoch draws what the uninterrupted one would have drawn.
 
 use rand::Rng;
 use rand::seq::SliceRandom;

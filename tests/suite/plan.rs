@@ -87,3 +87,19 @@ fn what_is_wrong_decides_the_exit_code() {
     std::fs::write(folder.path().join("b.yaml"), [b'a', b':', 0xff]).unwrap();
     assert_eq!(code(sweep(&["plan", "b.yaml"], folder.path()).output().unwrap()), Some(2));
 }
+
+#[test]
+fn the_learning_rate_is_drawn_where_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("sweeps/schedules.yaml");
+    let plan =
+        |chart: &str| sweep(&["plan", file.to_str().unwrap(), "--chart", chart], folder.path()).output().unwrap();
+    text(&plan("rates.svg"));
+    text(&plan("rates.png"));
+    let drawn = std::fs::read_to_string(folder.path().join("rates.svg")).unwrap();
+    assert!(drawn.starts_with("<svg") && drawn.contains("one_cycle"), "{drawn}");
+    assert!(std::fs::read(folder.path().join("rates.png")).unwrap().starts_with(b"\x89PNG"));
+    let refused = plan("rates.bmp");
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.status.code() == Some(2) && said.contains("end it in .svg or .png"), "{said}");
+}

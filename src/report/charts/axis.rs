@@ -59,6 +59,11 @@ impl Axis {
         Axis { range: 1.0..=last, ticks, decimals: 0, beyond: None }
     }
 
+    /// From 0 to this, and a little more.
+    pub fn upto(most: f64) -> Axis {
+        Axis::between(0.0, most * 1.0001, ABOUT)
+    }
+
     fn between(low: f64, high: f64, about: u32) -> Axis {
         let step = step(high - low, about);
         let first = (low / step).ceil();

@@ -1,10 +1,11 @@
-//! Charts: decided as marks on a page (`trial`, `validation`), then painted as SVG and PNG by plotters.
+//! Charts: decided as marks on a page (`trial`, `validation`, `schedule`), then painted as SVG and PNG by plotters.
 
 mod axis;
 mod figure;
 mod ink;
 mod paint;
 mod panel;
+mod schedule;
 mod trial;
 mod validation;
 
@@ -12,6 +13,7 @@ pub use axis::Axis;
 pub use figure::Figure;
 pub use ink::dark_style;
 pub use paint::{png, svg};
+pub use schedule::{Course, schedules};
 pub use trial::{Heading, curve, trial};
 pub use validation::{HIGHLIGHTS, validation};
 

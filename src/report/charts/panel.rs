@@ -12,6 +12,8 @@ use crate::trial::EpochMetrics;
 pub enum Quantity {
     Loss,
     Accuracy,
+    /// Of learning, as a share of a trial's own.
+    Rate,
 }
 
 impl Quantity {
@@ -20,6 +22,7 @@ impl Quantity {
         match self {
             Quantity::Loss => "Loss",
             Quantity::Accuracy => "Accuracy (%)",
+            Quantity::Rate => "% of each trial's learning rate",
         }
     }
 
@@ -28,6 +31,7 @@ impl Quantity {
         match self {
             Quantity::Loss => format!("{of}_loss"),
             Quantity::Accuracy => format!("{of}_accuracy"),
+            Quantity::Rate => "learning_rate".to_owned(),
         }
     }
 
@@ -36,14 +40,14 @@ impl Quantity {
         match self {
             Quantity::Loss if value.abs() >= 1e5 => format!("{value:.2e}"),
             Quantity::Loss => format!("{value:.4}"),
-            Quantity::Accuracy => format!("{:.2} %", value * 100.0),
+            Quantity::Accuracy | Quantity::Rate => format!("{:.2} %", value * 100.0),
         }
     }
 
     fn limits(self) -> RangeInclusive<f64> {
         match self {
             Quantity::Loss => f64::NEG_INFINITY..=f64::INFINITY,
-            Quantity::Accuracy => 0.0..=1.0,
+            Quantity::Accuracy | Quantity::Rate => 0.0..=1.0,
         }
     }
 
@@ -51,7 +55,7 @@ impl Quantity {
         match self {
             Quantity::Loss if value.abs() >= 1e5 => format!("{value:.0e}"),
             Quantity::Loss => format!("{value:.decimals$}"),
-            Quantity::Accuracy => format!("{:.*}", decimals.saturating_sub(2), value * 100.0),
+            Quantity::Accuracy | Quantity::Rate => format!("{:.*}", decimals.saturating_sub(2), value * 100.0),
         }
     }
 }
@@ -78,11 +82,26 @@ impl Panel {
         last_epoch: u32,
         values: impl IntoIterator<Item = f64>,
     ) -> Panel {
-        let ((left, top), (right, bottom)) = (corner, opposite);
         let values = Axis::values(values, quantity.limits());
-        let panel = Panel { quantity, left, right, top, bottom, epochs: Axis::epochs(last_epoch), values };
+        Panel::with_axes(figure, quantity, (corner, opposite), Axis::epochs(last_epoch), values)
+    }
+
+    /// The same with axes that are chosen already.
+    pub fn with_axes(
+        figure: &mut Figure,
+        quantity: Quantity,
+        ((left, top), (right, bottom)): (Point, Point),
+        epochs: Axis,
+        values: Axis,
+    ) -> Panel {
+        let panel = Panel { quantity, left, right, top, bottom, epochs, values };
         panel.draw_axes(figure);
         panel
+    }
+
+    /// Draws a line through points of epoch and value, all of them within the axes.
+    pub fn line(&self, figure: &mut Figure, points: &[(f64, f64)], ink: Ink, width: f32) {
+        figure.line(points.iter().map(|&(epoch, value)| self.place(epoch, value)).collect(), ink, width);
     }
 
     fn draw_axes(&self, figure: &mut Figure) {

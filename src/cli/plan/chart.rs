@@ -1,0 +1,28 @@
+//! `sweep plan --chart`: how the learning rate goes in the trials.
+
+use std::path::Path;
+
+use super::figures::settings;
+use crate::cli::sweep_file::SweepFile;
+use crate::error::{Error, Exit, Result};
+use crate::report::charts::{Course, png, schedules, svg};
+use crate::store;
+
+/// Draws it there, as SVG or PNG by the ending of the name.
+pub fn write(file: &SweepFile, path: &Path) -> Result<()> {
+    let (_, pictures) = file.inspection.train;
+    let course = |(varied, training): &_| {
+        let name = settings(varied);
+        Course::new(if name.is_empty() { "all trials" } else { &name }, training, pictures)
+    };
+    let figure = schedules(&file.spec.schedules().iter().map(course).collect::<Vec<_>>());
+    let bytes = match path.extension().and_then(|ending| ending.to_str()) {
+        Some("svg") => svg(&figure).into_bytes(),
+        Some("png") => png(&figure),
+        _ => {
+            return Err(Error::new(Exit::Usage, format!("{} is no name for a chart", path.display()))
+                .hint("end it in .svg or .png"));
+        }
+    };
+    store::replace(path, &bytes)
+}
