@@ -205,12 +205,12 @@ impl History {
         self.trials.get(usize::try_from(id.0.checked_sub(1)?).ok()?)
     }
 
-    /// Trials with an outcome, best first by the metric at their best epoch; those without a value are left out.
+    /// Trials that ended well, best first by the metric at their best epoch; those without a value are left out.
     pub fn ranking(&self, metric: &Metric) -> Vec<(&TrialRecord, EpochMetrics)> {
         let mut ranked: Vec<_> = self
             .trials
             .iter()
-            .filter(|trial| trial.outcome().is_some())
+            .filter(|trial| trial.outcome().is_some_and(|outcome| outcome.error().is_none()))
             .filter_map(|trial| Some((trial, *metric.best(&trial.curve)?)))
             .collect();
         let value = |epoch: &EpochMetrics| epoch.get(&metric.name).unwrap_or(f64::NAN);

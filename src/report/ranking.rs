@@ -33,9 +33,6 @@ impl<'a> Ranking<'a> {
         let mut placed: Vec<Place<'a>> = Vec::new();
         let value = |epoch: &EpochMetrics| epoch.get(&metric.name);
         for (trial, best) in history.ranking(metric) {
-            if trial.outcome().is_some_and(|outcome| outcome.error().is_some()) {
-                continue;
-            }
             let tie = placed.last().filter(|before| value(&before.best) == value(&best)).map(|before| before.rank);
             placed.push(Place { rank: tie.unwrap_or(placed.len() + 1), trial, best });
         }
