@@ -17,6 +17,11 @@ test: setup check
 
 check: setup
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --all-targets --no-default-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	cargo clippy --locked --profile test --all-targets -- -D warnings
+	cargo clippy --locked --profile test --all-targets --no-default-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --profile test --no-deps
+
+# The trainer's step against PyTorch's. PYTHON names an interpreter with PyTorch 2.13.0 and NumPy.
+bench: setup
+	cargo build --release --locked
+	python3 scripts/bench/steps.py
