@@ -3,6 +3,7 @@
 mod keep;
 mod messages;
 mod scheduler;
+mod silence;
 mod slots;
 #[cfg(test)]
 mod tests;

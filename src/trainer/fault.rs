@@ -8,7 +8,7 @@ use sweep::trial::Outcome;
 /// Why an attempt cannot go on. Shown as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// The device or the machine has no room. Starts with these words, so that the controller can act on it.
+    /// The device or the machine has no room.
     #[error("out of memory: {0}")]
     OutOfMemory(String),
     /// libtorch refused.
@@ -52,6 +52,7 @@ impl From<Fault> for Outcome {
     fn from(fault: Fault) -> Outcome {
         match fault {
             Fault::Diverged { epoch, step, what } => Outcome::Diverged { epoch, step, what },
+            Fault::OutOfMemory(error) => Outcome::OutOfMemory { error },
             other => Outcome::Failed { error: other.to_string() },
         }
     }

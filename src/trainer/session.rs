@@ -19,7 +19,10 @@ pub fn serve(agent: &mut Agent, device: Device) -> Fault {
         match agent.listen() {
             ToTrainer::Train(order) => {
                 let answer = answer(&order, device, &mut shelf, agent);
-                let failed = matches!(&answer, FromTrainer::Ended { outcome: Outcome::Failed { .. }, .. });
+                let failed = matches!(
+                    &answer,
+                    FromTrainer::Ended { outcome: Outcome::Failed { .. } | Outcome::OutOfMemory { .. }, .. }
+                );
                 agent.say(answer);
                 if failed && let Err(fault) = device::probe(device) {
                     return fault;

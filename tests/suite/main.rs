@@ -4,6 +4,7 @@ mod bad_files;
 mod data;
 mod documentation;
 mod examples;
+mod faults;
 #[cfg(feature = "torch")]
 mod kill;
 mod plan;
