@@ -37,6 +37,10 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     // Only under the lock is the journal read for good: until then another controller may be writing it.
     let begin = |layout: &Layout| {
         let (history, length) = store::read(layout)?;
+        let ours = env!("CARGO_PKG_VERSION");
+        if !["", ours].contains(&history.version.as_str()) {
+            eprintln!("note: sweep {} ran it last, and this is {ours}: numbers may differ", history.version);
+        }
         Ok((history, Journal::append(layout, length)?))
     };
     let layout = Layout::new(surroundings.folder.join(layout.root()));

@@ -137,8 +137,16 @@ impl Engine {
             let now = self.now();
             let mut actions = Vec::new();
             for event in batch.drain(..) {
-                if event == Event::Interrupt {
-                    self.screen.interrupted(self.scheduler.interrupted());
+                match &event {
+                    Event::Interrupt => self.screen.interrupted(self.scheduler.interrupted()),
+                    // Nothing more can be kept. What is in the journal stays, and checkpoints that are whole.
+                    Event::Said { message: FromTrainer::Unwritable { attempt, reason }, .. } => {
+                        self.journal.in_place()?;
+                        let folder = self.layout.root().display();
+                        return Err(Error::new(Exit::Storage, format!("{attempt} cannot be saved: {reason}"))
+                            .hint(format!("once that is mended: sweep resume {folder}")));
+                    }
+                    _ => {}
                 }
                 actions.extend(self.scheduler.on_event(now, event));
             }

@@ -2,7 +2,7 @@
 
 use tch::TchError;
 
-use sweep::error::Error;
+use sweep::error::{Error, Exit};
 use sweep::trial::Outcome;
 
 /// Why an attempt cannot go on. Shown as one line.
@@ -14,7 +14,10 @@ pub enum Fault {
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(String),
-    /// Data or disk.
+    /// The trial's folder cannot be written.
+    #[error("{0}")]
+    Unwritable(String),
+    /// Data or settings.
     #[error("{0}")]
     Surroundings(String),
     /// A defect of the trainer: a panic that was caught.
@@ -44,7 +47,8 @@ impl From<TchError> for Fault {
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Fault {
-        Fault::Surroundings(error.to_string().lines().map(str::trim).collect::<Vec<_>>().join("; "))
+        let text = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join("; ");
+        if error.exit == Exit::Storage { Fault::Unwritable(text) } else { Fault::Surroundings(text) }
     }
 }
 

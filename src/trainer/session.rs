@@ -43,6 +43,7 @@ fn answer(order: &Order, device: Device, shelf: &mut Shelf, controller: &mut dyn
     match trained.unwrap_or_else(|panic| Err(Fault::Defect(words(panic.as_ref())))) {
         Ok(Some(outcome)) => FromTrainer::Ended { attempt, outcome },
         Ok(None) => FromTrainer::Paused { attempt },
+        Err(Fault::Unwritable(reason)) => FromTrainer::Unwritable { attempt, reason },
         Err(fault) => FromTrainer::Ended { attempt, outcome: fault.into() },
     }
 }

@@ -9,7 +9,6 @@
 use std::fs;
 use std::io::{BufRead, Write};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Command, exit};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{park, spawn};
@@ -74,7 +73,9 @@ fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
         }
         say(&FromTrainer::Epoch { attempt, metrics: metrics(attempt.trial, epoch) });
         if epoch > done && epoch < recipe.training.epochs {
-            save(folder, epoch);
+            if let Err(error) = store::replace(&folder.join(LAST_CHECKPOINT), epoch.to_string().as_bytes()) {
+                unwritable(attempt, &error);
+            }
             say(&FromTrainer::Saved { attempt, epoch });
         }
     }
@@ -137,8 +138,7 @@ fn misbehave(fault: &str, order: &Order, epoch: u32) {
         }
         "fill" => {
             let full = store::replace(&order.folder.join(LAST_CHECKPOINT), &vec![0; 64 << 20]);
-            let error = full.expect_err("the test has made the disk small").to_string().replace('\n', ";");
-            end(Outcome::Failed { error });
+            unwritable(attempt, &full.expect_err("the test has made the disk small"));
         }
         "child" => drop(Command::new("sleep").arg("1000").spawn().expect("sleep is there")),
         "orphan" => {
@@ -168,8 +168,9 @@ fn metrics(TrialId(trial): TrialId, epoch: u32) -> EpochMetrics {
     EpochMetrics { epoch, val_loss: Some(loss), train_loss: Some(loss / 2.0), ..EpochMetrics::default() }
 }
 
-fn save(folder: &Path, epoch: u32) {
-    store::replace(&folder.join(LAST_CHECKPOINT), epoch.to_string().as_bytes()).expect("the folder is writable");
+fn unwritable(attempt: Attempt, error: &sweep::error::Error) -> ! {
+    say(&FromTrainer::Unwritable { attempt, reason: error.to_string().replace('\n', ";") });
+    exit(0)
 }
 
 /// The faults of the lines that are about this, each with its number.

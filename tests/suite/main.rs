@@ -10,6 +10,7 @@ mod kill;
 mod plan;
 #[cfg(feature = "torch")]
 mod running;
+mod storage;
 mod surface;
 #[cfg(feature = "torch")]
 mod trainer;
