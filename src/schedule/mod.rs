@@ -4,6 +4,8 @@ mod keep;
 mod messages;
 mod scheduler;
 mod silence;
+#[cfg(test)]
+mod simulation;
 mod slots;
 #[cfg(test)]
 mod tests;

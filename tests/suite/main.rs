@@ -10,6 +10,8 @@ mod kill;
 mod plan;
 #[cfg(feature = "torch")]
 mod running;
+mod scale;
+mod soak;
 mod storage;
 mod surface;
 #[cfg(feature = "torch")]
