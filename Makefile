@@ -1,4 +1,4 @@
-.PHONY: setup demo test check bench
+.PHONY: setup demo test soak check
 
 # Finds or installs libtorch, and CIFAR-10 for the tests where an archive of it lies beside the project.
 setup:
@@ -14,6 +14,11 @@ demo:
 
 test: setup check
 	cargo test --locked
+
+# Kills at random moments, 2,000 rounds (a tenth of them in `make test`): a quarter of an hour, without libtorch.
+soak:
+	cargo build --locked --no-default-features --profile test --example scripted-trainer
+	SOAK_ROUNDS=2000 cargo test --locked --no-default-features --test suite soak:: -- --nocapture
 
 check: setup
 	cargo fmt --check
