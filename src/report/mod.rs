@@ -1,5 +1,6 @@
 //! What came of a sweep: tables, charts and the report, all made from the journal and to be made again at any time.
 
+mod analysis;
 pub mod charts;
 pub mod fit;
 mod html;
@@ -9,11 +10,16 @@ pub mod ranking;
 pub mod sample;
 mod summary;
 mod tables;
+mod ties;
+mod verdicts;
 pub mod words;
 
 pub use tables::Tables;
 
 use std::path::Path;
+
+use analysis::Analysis;
+use fit::Finding;
 
 use crate::error::{Error, Result};
 use crate::history::{History, TrialRecord};
@@ -35,12 +41,13 @@ pub fn write(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
 /// # Errors
 /// Where a file cannot be written.
 pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
+    let analysis = Analysis::new(spec, history);
     for trial in &history.trials {
-        trial_chart(layout, spec, trial)?;
+        picture(&layout.trial(trial.id), "curves", &analysis.chart(trial))?;
     }
     picture(&layout.charts(), "validation", &charts::validation(history, &spec.metric))?;
-    store::replace(&layout.report_html(), html::page(spec, history).as_bytes())?;
-    store::replace(&layout.report_md(), markdown::page(spec, history).as_bytes())
+    store::replace(&layout.report_html(), html::page(&analysis).as_bytes())?;
+    store::replace(&layout.report_md(), markdown::page(&analysis).as_bytes())
 }
 
 /// Writes `curves.svg` and `curves.png` into a trial's folder, which is made where it is missing.
@@ -48,7 +55,8 @@ pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
 /// # Errors
 /// Where a file cannot be written.
 pub fn trial_chart(layout: &Layout, spec: &Spec, trial: &TrialRecord) -> Result<()> {
-    picture(&layout.trial(trial.id), "curves", &charts::trial(trial, &spec.metric))
+    let onset = verdicts::verdict(spec, trial, None).iter().find_map(Finding::onset);
+    picture(&layout.trial(trial.id), "curves", &charts::trial(trial, &spec.metric, onset))
 }
 
 /// Writes both forms of a picture. Pixels take fifty times as long as the SVG: where that is on the disk already, the

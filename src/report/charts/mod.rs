@@ -93,7 +93,7 @@ mod tests {
     fn every_curve_makes_a_picture_within_its_page() {
         let metric = sample::spec().metric;
         for (name, curve) in odd_curves() {
-            let figure = trial(&record(curve), &metric);
+            let figure = trial(&record(curve), &metric, None);
             let (width, height) = (figure.size.0 as f32, figure.size.1 as f32);
             let inside = |&(x, y): &(f32, f32)| (0.0..=width).contains(&x) && (0.0..=height).contains(&y);
             for mark in &figure.marks {
@@ -116,7 +116,7 @@ mod tests {
         let mut trial_record = record(Vec::new());
         trial_record.settings =
             sample::settings(json!({"<script>alert(1)</script>": "</text>&\"'\u{0}<b>", "a\u{1b}[0m": [1, "<i>"]}));
-        let drawn = svg(&trial(&trial_record, &sample::spec().metric));
+        let drawn = svg(&trial(&trial_record, &sample::spec().metric, None));
         assert!(drawn.contains("&lt;script&gt;alert(1)&lt;/script&gt; &lt;/text&gt;&amp;"), "{drawn}");
         for hostile in ["<script", "<b>", "<i>", "</text>&", "\u{0}", "\u{1b}"] {
             assert!(!drawn.contains(hostile), "{hostile:?} in {drawn}");
@@ -131,9 +131,9 @@ mod tests {
         let folder = std::path::PathBuf::from(std::env::var("PICTURES").expect("PICTURES names a folder"));
         let metric = sample::spec().metric;
         let mut figures: Vec<_> =
-            odd_curves().into_iter().map(|(name, c)| (name, trial(&record(c), &metric))).collect();
+            odd_curves().into_iter().map(|(name, c)| (name, trial(&record(c), &metric, Some(2)))).collect();
         let history = sample::history();
-        figures.push(("diverged", trial(&history.trials[4], &metric)));
+        figures.push(("diverged", trial(&history.trials[4], &metric, None)));
         figures.push(("validation", validation(&history, &metric)));
         let many = sample::many(80);
         figures.push(("many", validation(&many, &metric)));
