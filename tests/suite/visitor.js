@@ -17,7 +17,7 @@ setTimeout(() => {
   const article = document.querySelector(missing.getAttribute("href"));
   said.after = document.querySelectorAll("article").length;
   said.drawn = article.querySelectorAll("path").length;
-  said.wide = document.documentElement.scrollWidth - innerWidth;
+  said.wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
   const result = document.createElement("pre");
   result.id = "said"; result.textContent = JSON.stringify(said);
   document.body.prepend(result);

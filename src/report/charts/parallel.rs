@@ -1,7 +1,7 @@
 //! Parallel coordinates: every point of the search as a line through its settings to what it reached.
 
 use super::axis::Axis;
-use super::figure::{Figure, SMALL, Side, fit};
+use super::figure::{Figure, SMALL, Side, fit, width};
 use super::ink::Ink;
 use super::validation::thinned;
 use crate::report::effects::Effects;
@@ -75,7 +75,9 @@ pub fn parallel(effects: &Effects) -> Figure {
         );
         for (level, name) in effects.factors[factor].levels.iter().enumerate() {
             let said = fit(name, SMALL, (step - 16.0).min(70.0));
-            figure.text((x(at) - 6.0, height(factor, level)), said, SMALL, Ink::Text, Side::End);
+            let y = height(factor, level);
+            figure.area((x(at) - 8.0 - width(&said, SMALL), y - 6.5), (x(at) - 4.0, y + 6.5), Ink::Paper);
+            figure.text((x(at) - 6.0, y), said, SMALL, Ink::Text, Side::End);
         }
     }
     let right = x(shown.len());

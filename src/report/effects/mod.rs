@@ -33,7 +33,7 @@ const UNTRIED: usize = 6;
 pub struct Target {
     /// `val_loss`, `loss_gap`, …
     pub name: String,
-    /// In a sentence: `validation loss`, `gap in loss`.
+    /// In a sentence: `validation loss`, `loss gap`.
     pub words: String,
     /// Which way it is better.
     pub goal: Goal,
@@ -92,8 +92,8 @@ impl Effects {
         };
         let metric = &spec.metric;
         let of_metric = target(&metric.name, words::metric(metric), metric.goal, &|group| Some(group.metric))?;
-        let loss_gap = || target("loss_gap", "gap in loss", Goal::Minimize, &|group| group.loss_gap);
-        let gap = target("accuracy_gap", "gap in accuracy", Goal::Minimize, &|group| group.accuracy_gap);
+        let loss_gap = || target("loss_gap", "loss gap", Goal::Minimize, &|group| group.loss_gap);
+        let gap = target("accuracy_gap", "accuracy gap", Goal::Minimize, &|group| group.accuracy_gap);
         let gap = if metric.name.ends_with("_accuracy") { gap } else { loss_gap().or(gap) };
         let found = of_metric.importance.as_ref().map_or(&[][..], |importance| &importance.pairs);
         let pair =
@@ -211,12 +211,12 @@ fn edges(points: &[&Settings], best: &Settings, names: &[String]) -> Vec<Edge> {
         let own = best.get(name).and_then(Value::as_f64)?;
         let mut values: Vec<f64> = points.iter().filter_map(|point| point.get(name)?.as_f64()).collect();
         values.sort_by(f64::total_cmp);
-        let (least, most) = (*values.first()?, *values.last()?);
-        // Within a twentieth of a range that was drawn from.
-        let near = if values.len() > 20 { (most - least) / 20.0 } else { 0.0 };
-        let upper = own >= most - near;
-        let lower = own <= least + near && own > 0.0;
-        (least < most && (upper || lower)).then(|| Edge { setting: name.clone(), value: own, upper })
+        values.dedup();
+        // Of many drawn values the outermost fortieth counts as the edge, on whatever scale they were drawn.
+        let (rank, near) = (values.partition_point(|value| *value < own), values.len() / 40);
+        let upper = rank + near + 1 >= values.len();
+        let lower = rank <= near && own > 0.0;
+        (values.len() > 1 && (upper || lower)).then(|| Edge { setting: name.clone(), value: own, upper })
     };
     names.iter().filter_map(edge).collect()
 }
