@@ -172,6 +172,11 @@ pub enum Outcome {
         /// What ceased to be finite: `training loss is NaN`.
         what: String,
     },
+    /// The device or the machine had no room for it, however often it was tried.
+    OutOfMemory {
+        /// One line: what was asked for, and what there was.
+        error: String,
+    },
     /// Could not be trained: an error, or too many crashes.
     Failed {
         /// One line: what went wrong.
@@ -186,6 +191,7 @@ impl Outcome {
             Outcome::Finished => "finished",
             Outcome::EarlyStopped => "early_stopped",
             Outcome::Diverged { .. } => "diverged",
+            Outcome::OutOfMemory { .. } => "out_of_memory",
             Outcome::Failed { .. } => "failed",
         }
     }
@@ -195,7 +201,7 @@ impl Outcome {
         match self {
             Outcome::Finished | Outcome::EarlyStopped => None,
             Outcome::Diverged { epoch, step, what } => Some(format!("{what} in epoch {epoch}, step {step}")),
-            Outcome::Failed { error } => Some(error.clone()),
+            Outcome::OutOfMemory { error } | Outcome::Failed { error } => Some(error.clone()),
         }
     }
 }

@@ -76,6 +76,8 @@ pub struct Counts {
     pub early_stopped: u64,
     /// Loss or weights ceased to be finite.
     pub diverged: u64,
+    /// There was no room for it.
+    pub out_of_memory: u64,
     /// Could not be trained.
     pub failed: u64,
     /// Under way.
@@ -95,6 +97,7 @@ impl Counts {
                 Status::Ended(Outcome::Finished) => &mut counts.finished,
                 Status::Ended(Outcome::EarlyStopped) => &mut counts.early_stopped,
                 Status::Ended(Outcome::Diverged { .. }) => &mut counts.diverged,
+                Status::Ended(Outcome::OutOfMemory { .. }) => &mut counts.out_of_memory,
                 Status::Ended(Outcome::Failed { .. }) => &mut counts.failed,
             } += 1;
         }
@@ -103,7 +106,7 @@ impl Counts {
 
     /// Trials that are over.
     pub fn ended(&self) -> u64 {
-        self.finished + self.early_stopped + self.diverged + self.failed
+        self.finished + self.early_stopped + self.diverged + self.out_of_memory + self.failed
     }
 
     /// In a sentence, what is none left out: `21 finished, 2 stopped early, 1 failed`.
@@ -112,6 +115,7 @@ impl Counts {
             (self.finished, "finished"),
             (self.early_stopped, "stopped early"),
             (self.diverged, "diverged"),
+            (self.out_of_memory, "out of memory"),
             (self.failed, "failed"),
             (self.running, "running"),
             (self.waiting, "waiting"),

@@ -3,6 +3,9 @@
 mod keep;
 mod messages;
 mod scheduler;
+mod silence;
+#[cfg(test)]
+mod simulation;
 mod slots;
 #[cfg(test)]
 mod tests;

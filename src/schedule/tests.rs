@@ -15,7 +15,7 @@ const EPOCHS: u32 = 3;
 
 fn rules(total: Option<u64>) -> Rules {
     let metric = Metric { name: "val_loss".into(), goal: Goal::Minimize };
-    Rules { total, retries: 2, keep_best: 2, metric }
+    Rules { total, retries: 2, keep_best: 2, metric, silence: None }
 }
 
 fn settings(trial: TrialId) -> Settings {
@@ -108,7 +108,7 @@ impl World {
 
     fn crash(&mut self, slot: usize) {
         if self.trainers.remove(&slot).is_some() {
-            self.event(Event::Gone { slot: SlotId(slot), how: "crashed".into() });
+            self.event(Event::Gone { slot: SlotId(slot), how: "crashed".into(), out_of_memory: false });
         }
     }
 
