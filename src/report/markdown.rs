@@ -2,12 +2,15 @@
 
 use std::fmt::Write;
 
-use super::analysis::Analysis;
+use super::analysis::{Analysis, Section};
 use super::ranking::setting_names;
 use super::summary::Summary;
 use super::words;
 use crate::history::TrialRecord;
 use crate::trial::{EpochMetrics, Settings, TrialId};
+
+/// A longer table is not read.
+const ROWS: usize = 500;
 
 /// The report in Markdown (GitHub's kind). Links lead into the sweep's folder.
 pub fn page(analysis: &Analysis) -> String {
@@ -28,8 +31,16 @@ pub fn page(analysis: &Analysis) -> String {
         let _ = writeln!(page, "{}\n", escape(detail));
     }
     page += &list("What ails the trials", "-", &summary.ailments);
+    page += &list("What drives it", "-", &summary.drivers);
     page += &list("What to do next, in this order", "1.", &summary.steps);
-    let _ = writeln!(page, "## Validation curves\n\n![Validation curves of all trials](charts/validation.svg)\n");
+    if !summary.steps.is_empty() {
+        page += "[next.yaml](next.yaml) is a sweep file that goes on from here, each change with its reason.\n\n";
+    }
+    for Section { heading, lines, charts } in analysis.sections() {
+        let _ = writeln!(page, "## {heading}\n");
+        lines.iter().for_each(|line| page += &format!("{}\n\n", escape(line)));
+        charts.iter().for_each(|(name, chart)| page += &format!("![{}](charts/{name}.svg)\n\n", escape(&chart.title)));
+    }
     if spec.repeats > 1 {
         let _ = writeln!(page, "## Settings\n\nMean and standard deviation over repeats with different seeds.\n");
         page += &settings_table(analysis);
@@ -51,7 +62,7 @@ fn settings_table(Analysis { spec, history, groups, .. }: &Analysis) -> String {
     header.extend(names.iter().cloned());
     header.push(words::metric(&spec.metric).into());
     header.extend(["validation accuracy".into(), "accuracy gap".into()]);
-    let rows = groups.iter().map(|group| {
+    let rows = groups.iter().take(ROWS).map(|group| {
         let mut row = vec![group.trials.iter().map(|id| link(*id)).collect::<Vec<_>>().join(" ")];
         row.extend(names.iter().map(|name| setting(group.settings, name)));
         row.push(words::spread(&spec.metric.name, Some(group.metric)));
@@ -100,7 +111,13 @@ fn trials_table(Analysis { spec, history, ranking, verdicts, .. }: &Analysis) ->
     };
     let placed = ranking.placed.iter().map(|place| row(place.rank.to_string(), place.trial));
     let others = ranking.others.iter().map(|trial| row("–".into(), trial));
-    table(&header, placed.chain(others))
+    let all = ranking.placed.len() + ranking.others.len();
+    let mut page = table(&header, placed.chain(others).take(ROWS));
+    if all > ROWS {
+        let _ =
+            writeln!(page, "The best {ROWS} of {}; all are in [trials.csv](trials.csv).\n", words::count(all as u64));
+    }
+    page
 }
 
 fn setting(settings: &Settings, name: &str) -> String {

@@ -24,6 +24,8 @@ pub struct Summary {
     pub details: Vec<String>,
     /// What the curves show, and of how many trials.
     pub ailments: Vec<String>,
+    /// Which settings make the difference.
+    pub drivers: Vec<String>,
     /// What to do next, first things first.
     pub steps: Vec<String>,
 }
@@ -58,9 +60,10 @@ impl Summary {
         details.push(format!("Trials are ranked by their {metric} at their best epoch; {better} is better."));
         let judged = verdicts.judged();
         let ailments = verdicts.tally().iter().take(AILMENTS).map(|tally| ailment(tally, judged)).collect();
-        let advice = verdicts.advice(&analysis.ties.trials);
+        let advice = analysis.advice();
         let steps = advice.iter().take(STEPS).map(|(advice, count)| format!("{advice} ({count} of {judged} trials)"));
-        Summary { headline, settings, details, ailments, steps: steps.collect() }
+        let drivers = analysis.effects.as_ref().map(|effects| effects.drivers()).unwrap_or_default();
+        Summary { headline, settings, details, ailments, drivers, steps: steps.collect() }
     }
 }
 

@@ -1,19 +1,29 @@
-//! Charts: decided as marks on a page (`trial`, `validation`, `schedule`), then painted as SVG and PNG by plotters.
+//! Charts: decided as marks on a page (`trial`, `validation`, `effects`, …), then painted as SVG and PNG by plotters.
 
 mod axis;
+mod effects;
 mod figure;
+mod heat;
 mod ink;
 mod paint;
 mod panel;
+mod parallel;
+mod scatter;
 mod schedule;
+mod slots;
 mod trial;
 mod validation;
 
 pub use axis::Axis;
+pub use effects::effects;
 pub use figure::Figure;
+pub use heat::interactions;
 pub use ink::dark_style;
 pub use paint::{png, svg};
+pub use parallel::parallel;
+pub use scatter::gap;
 pub use schedule::{Course, schedules};
+pub use slots::slots;
 pub use trial::{Heading, curve, trial};
 pub use validation::{HIGHLIGHTS, validation};
 
@@ -98,6 +108,7 @@ mod tests {
             let inside = |&(x, y): &(f32, f32)| (0.0..=width).contains(&x) && (0.0..=height).contains(&y);
             for mark in &figure.marks {
                 let fits = match mark {
+                    figure::Mark::Area { corner, opposite, .. } => inside(corner) && inside(opposite),
                     figure::Mark::Line { points, .. } => points.iter().all(inside),
                     figure::Mark::Dot { at, .. } | figure::Mark::Text { at, .. } => inside(at),
                 };

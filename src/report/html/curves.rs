@@ -8,7 +8,7 @@ use crate::history::{History, TrialRecord};
 use crate::trial::{EpochMetrics, METRICS};
 
 /// So many points of a curve are kept; the page of 10,000 trials stays below 15 MB by it.
-const POINTS: usize = 24;
+const POINTS: usize = 17;
 
 /// A script element with an object: by trial, its `epochs` and a list by each metric, without the digits that no
 /// chart shows. Nothing in it comes from files but numbers.

@@ -13,18 +13,10 @@ use super::summary::Summary;
 use super::words;
 use crate::history::TrialRecord;
 
-/// Up to so many trials, the chart of each is in the page; with more, those of the notable ones, and the others are
-/// drawn in the browser when they are asked for.
-const CHARTS: usize = 60;
-
 /// The page. Links lead into the sweep's folder.
 pub fn page(analysis: &Analysis) -> String {
-    let Analysis { spec, history, ranking, .. } = analysis;
-    let shown: Vec<&TrialRecord> = if history.trials.len() <= CHARTS {
-        ranking.placed.iter().map(|place| place.trial).chain(ranking.others.iter().copied()).collect()
-    } else {
-        ranking.notable()
-    };
+    let Analysis { spec, history, .. } = analysis;
+    let shown = analysis.shown();
     let style = include_str!("style.css");
     let dark = format!("@media screen and (prefers-color-scheme: dark) {{{}}}", charts::dark_style("svg"));
     let names = setting_names(history);
@@ -43,8 +35,11 @@ pub fn page(analysis: &Analysis) -> String {
                 h1 { (history.name) }
                 @if let Some(description) = &spec.description { p.soft { (description) } }
                 (head(&Summary::new(analysis)))
-                h2 { "Validation curves" }
-                (figure(&charts::validation(history, &spec.metric)))
+                @for section in analysis.sections() {
+                    h2 { (section.heading) }
+                    @for line in &section.lines { p { (line) } }
+                    @for (_, chart) in &section.charts { (figure(chart)) }
+                }
                 @if spec.repeats > 1 {
                     h2 { "Settings" }
                     p { "Mean and standard deviation over repeats with different seeds." }
@@ -83,9 +78,14 @@ fn head(summary: &Summary) -> Markup {
             h2 { "What ails the trials" }
             ul { @for ailment in &summary.ailments { li { (ailment) } } }
         }
+        @if !summary.drivers.is_empty() {
+            h2 { "What drives it" }
+            ul { @for driver in &summary.drivers { li { (driver) } } }
+        }
         @if !summary.steps.is_empty() {
             h2 { "What to do next, in this order" }
             ol { @for step in &summary.steps { li { (step) } } }
+            p { a href="next.yaml" { "next.yaml" } " is a sweep file that goes on from here, each change with its reason." }
         }
     }
 }

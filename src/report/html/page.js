@@ -45,8 +45,8 @@ const show = () => {
   let found = 0;
   for (const row of rows) row.hidden = !conditions.every(holds => holds(row)) || found++ >= limit;
   const some = Math.min(found, limit);
-  document.getElementById("count").textContent =
-    found === rows.length && some === found ? `${found} trials` : `${some} of ${found} that match, of ${rows.length}`;
+  const match = found === rows.length ? `${found} trials` : `${found} of ${rows.length} trials match`;
+  document.getElementById("count").textContent = some === found ? match : `${match}, ${some} shown`;
   all.hidden = some === found;
 };
 filter.addEventListener("input", () => { limit = SHOWN; show(); });
@@ -60,10 +60,11 @@ const element = (name, attributes = {}, ...children) => {
   node.append(...children);
   return node;
 };
-const CURVES = [["train", "#8CC4E8", 1.5], ["train_eval", "#0072B2", 2], ["val", "#D55E00", 2]];
-const text = (x, y, said, anchor = "start", fill = "#59636E") =>
+const VALIDATION = "#D55E00", SOFT = "#59636E";
+const CURVES = [["train", "#8CC4E8", 1.5], ["train_eval", "#0072B2", 2], ["val", VALIDATION, 2]];
+const text = (x, y, said, anchor = "start", fill = SOFT) =>
   element("text", { x, y, fill, "font-size": 11, "text-anchor": anchor }, said);
-const panel = (curve, quantity, left, scale) => {
+const panel = (curve, quantity, left, scale, marks) => {
   const series = CURVES.map(([of, ink, width]) => [curve[`${of}_${quantity}`] ?? [], ink, width]);
   const values = series.flatMap(([points]) => points).filter(point => point !== null);
   const low = Math.min(...values), high = Math.max(...values, low + 1e-9);
@@ -77,6 +78,11 @@ const panel = (curve, quantity, left, scale) => {
       text(left - 8, y(at) + 4, (at * scale).toPrecision(3), "end"));
   }
   for (const epoch of [first, last]) group.append(text(x(epoch), 268, `epoch ${epoch}`, epoch === first ? "start" : "end"));
+  for (const [at, said, stroke] of marks.filter(([at]) => at >= first && at <= last)) {
+    const anchor = x(at) - left < 60 ? "start" : x(at) - left > 332 ? "end" : "middle";
+    group.append(element("path", { d: `M${x(at)} 46v204`, stroke, "stroke-dasharray": "4 3", fill: "none" }),
+      text(x(at), stroke === VALIDATION ? 28 : 42, said, anchor, stroke));
+  }
   for (const [points, stroke, width] of series) {
     const d = points.map((point, at) => point === null ? "" :
       `${at && points[at - 1] !== null ? "L" : "M"}${x(curve.epochs[at]).toFixed(1)} ${y(point).toFixed(1)}`).join("");
@@ -102,7 +108,12 @@ const draw = id => {
   const curve = data[id];
   if (curve) {
     const svg = element("svg", { viewBox: "0 0 960 310", role: "img", "font-family": "inherit" });
-    svg.append(element("title", {}, `Curves of trial ${id}`), panel(curve, "loss", 64, 1), panel(curve, "accuracy", 544, 100));
+    const said = name => row.cells[names.lastIndexOf(name)].textContent;
+    const marks = [[parseInt(said("bestepoch")), `best epoch ${parseInt(said("bestepoch"))}`, SOFT]];
+    const [, onset] = /overfit from epoch (\d+)/.exec(said("findings")) ?? [];
+    if (onset) marks.push([Number(onset), `overfits from epoch ${onset}`, VALIDATION]);
+    svg.append(element("title", {}, `Curves of trial ${id}`), panel(curve, "loss", 64, 1, marks),
+      panel(curve, "accuracy", 544, 100, marks));
     const labels = ["training pictures, while training", "training pictures, evaluated", "validation pictures"];
     labels.forEach((label, at) => svg.append(
       element("path", { d: `M${24 + at * 230} 294h22`, stroke: CURVES[at][1], "stroke-width": CURVES[at][2] }),
