@@ -105,7 +105,7 @@ impl Panel {
     }
 
     fn draw_axes(&self, figure: &mut Figure) {
-        figure.bold((self.left, self.top - 20.0), self.quantity.title(), 12.0, Ink::Text, Side::Start);
+        figure.bold((self.left, self.top - 30.0), self.quantity.title(), 12.0, Ink::Text, Side::Start);
         for &tick in &self.values.ticks {
             let y = self.y(tick);
             figure.line(vec![(self.left, y), (self.right, y)], Ink::Grid, 1.0);
@@ -164,7 +164,7 @@ impl Panel {
 
     /// The same for an epoch after which things go wrong, its label above the other one.
     pub fn mark_onset(&self, figure: &mut Figure, epoch: u32, label: &str) {
-        figure.dashes(self.x(f64::from(epoch)), self.top - 6.0, self.bottom, Ink::Vermilion);
+        figure.dashes(self.x(f64::from(epoch)), self.top + 7.0, self.bottom, Ink::Vermilion);
         self.label(figure, epoch, self.top - 13.0, label, Ink::Vermilion);
     }
 

@@ -85,7 +85,7 @@ fn panel(
     let last = curve.last().map_or(1, |epoch| epoch.epoch);
     if values.clone().next().is_none() {
         let at = (left + 196.0, 200.0);
-        figure.bold((left, 74.0), quantity.title(), 12.0, Ink::Text, Side::Start);
+        figure.bold((left, 62.0), quantity.title(), 12.0, Ink::Text, Side::Start);
         figure.text(at, "not measured", 12.0, Ink::Soft, Side::Middle);
         return;
     }
