@@ -68,15 +68,26 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
 /// The error that a sweep is there already.
 fn begun(layout: &Layout, surroundings: &Surroundings) -> Error {
     let folder = surroundings.short(layout.root());
-    let state = match store::read(layout) {
-        Ok((history, _)) if history.complete => format!("has been run: all {} trials are done", history.trials.len()),
+    let shown = folder.display();
+    let another = format!("start another with `--name {}-2`", folder.file_name().unwrap_or_default().to_string_lossy());
+    let (state, next) = match store::read(layout) {
+        _ if store::held(layout) => ("is being run".into(), format!("watch it with `sweep status {shown}`")),
+        Ok((history, _)) if history.complete => {
+            let all = history.trials.len();
+            let failed = history.trials.iter().filter(|trial| trial.outcome().is_some_and(|how| how.error().is_some()));
+            match failed.count() {
+                0 => (format!("has been run: all {all} trials are done"), format!("see `sweep report {shown}`")),
+                failed => (
+                    format!("has been run: all {all} trials are done, {failed} of them without success"),
+                    format!("try those once more with `sweep resume {shown} --retry-failed`"),
+                ),
+            }
+        }
         Ok((history, _)) => {
             let done = history.trials.iter().filter(|trial| trial.outcome().is_some()).count();
-            format!("has begun: {done} trials are done")
+            (format!("has begun: {done} trials are done"), format!("go on with `sweep resume {shown}`"))
         }
-        Err(error) => format!("has begun ({error})"),
+        Err(error) => (format!("has begun ({error})"), format!("go on with `sweep resume {shown}`")),
     };
-    let another = format!("{}-2", folder.file_name().unwrap_or_default().to_string_lossy());
-    Error::new(Exit::Usage, format!("{} {state}", folder.display()))
-        .hint(format!("go on with `sweep resume {}`, or start another with `--name {another}`", folder.display()))
+    Error::new(Exit::Usage, format!("{shown} {state}")).hint(format!("{next}, or {another}"))
 }

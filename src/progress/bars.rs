@@ -97,10 +97,12 @@ fn draw_slot(bar: &ProgressBar, slot: &Slot, scheduler: &Scheduler, spec: &Spec)
             let Some(trial) = scheduler.history().trial(attempt.trial) else { return };
             debug_assert_eq!(trial.status, Status::Running);
             let epochs = epochs_of(spec, &trial.settings);
-            let done = f64::from(progress.epoch.max(1) - 1) + progress.step as f64 / progress.steps.max(1) as f64;
+            // Signs of life come a few a second: short epochs are reported before the first.
+            let known = trial.curve.len() as u32;
+            let part = if progress.epoch > known { progress.step as f64 / progress.steps.max(1) as f64 } else { 0.0 };
             bar.set_length(u64::from(epochs) * 100);
-            bar.set_position((done * 100.0) as u64);
-            let mut text = format!("trial {} epoch {}/{epochs}", attempt.trial, progress.epoch.max(1));
+            bar.set_position(((f64::from(known) + part) * 100.0) as u64);
+            let mut text = format!("trial {} epoch {}/{epochs}", attempt.trial, (known + 1).min(epochs));
             if let Some(last) = trial.curve.last() {
                 for name in ["train_loss", "val_loss", "val_accuracy"] {
                     if let Some(value) = last.get(name) {
