@@ -3,7 +3,7 @@
 use super::charts::{self, Figure};
 use super::effects::Effects;
 use super::fit::{Advice, Finding};
-use super::ranking::{Group, Ranking, groups, setting_names};
+use super::ranking::{Group, Place, Ranking, groups, setting_names};
 use super::ties::Ties;
 use super::time::Time;
 use super::verdicts::Verdicts;
@@ -13,6 +13,9 @@ use crate::spec::Spec;
 /// Up to so many trials, the chart of each is in the page; with more, those of the notable ones, and the others are
 /// drawn in the browser when they are asked for.
 const CHARTS: usize = 60;
+
+/// So many trials are in the page's table; `trials.csv` has all.
+pub const LISTED: usize = 10_000;
 
 /// A sweep, looked at from all sides.
 #[derive(Debug)]
@@ -81,6 +84,12 @@ impl<'a> Analysis<'a> {
         }
         let placed = self.ranking.placed.iter().map(|place| place.trial);
         placed.chain(self.ranking.others.iter().copied()).collect()
+    }
+
+    /// The trials in the page's table, best first; those that cannot be ranked have no place.
+    pub fn listed(&self) -> impl Iterator<Item = (Option<&Place<'a>>, &'a TrialRecord)> {
+        let placed = self.ranking.placed.iter().map(|place| (Some(place), place.trial));
+        placed.chain(self.ranking.others.iter().map(|trial| (None, *trial))).take(LISTED)
     }
 
     /// What is shown of the whole sweep, in the order of the report.

@@ -66,7 +66,7 @@ impl Factor {
             levels = starts.iter().zip(ends).map(|(from, to)| format!("{} – {}", short(*from), short(to))).collect();
             of = values.iter().map(|value| value.map_or(starts.len(), bin)).collect();
         }
-        if of.iter().any(|level| *level == levels.len()) {
+        if of.contains(&levels.len()) {
             levels.push(ABSENT.into());
         }
         // A level of the list that no observation has is none.

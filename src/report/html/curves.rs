@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use maud::{Markup, PreEscaped, html};
 
-use crate::history::{History, TrialRecord};
+use super::super::analysis::Analysis;
+use crate::history::TrialRecord;
 use crate::trial::{EpochMetrics, METRICS};
 
 /// So many points of a curve are kept; the page of 10,000 trials stays below 15 MB by it.
@@ -12,9 +13,10 @@ const POINTS: usize = 17;
 
 /// A script element with an object: by trial, its `epochs` and a list by each metric, without the digits that no
 /// chart shows. Nothing in it comes from files but numbers.
-pub fn data(history: &History, shown: &[&TrialRecord]) -> Markup {
+pub fn data(analysis: &Analysis, shown: &[&TrialRecord]) -> Markup {
     let shown: std::collections::HashSet<_> = shown.iter().map(|trial| trial.id).collect();
-    let rest = history.trials.iter().filter(|trial| !shown.contains(&trial.id) && !trial.curve.is_empty());
+    let rest = analysis.listed().map(|(_, trial)| trial);
+    let rest = rest.filter(|trial| !shown.contains(&trial.id) && !trial.curve.is_empty());
     let objects: Vec<String> =
         rest.map(|trial| format!("\"{}\":{}", trial.id, curve(&thinned(&trial.curve)))).collect();
     html! { script type="application/json" id="data" { (PreEscaped(format!("{{{}}}", objects.join(",")))) } }

@@ -5,7 +5,7 @@ mod trials;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::analysis::Analysis;
+use super::analysis::{Analysis, LISTED};
 use super::charts;
 use super::fit::merged_advice;
 use super::ranking::setting_names;
@@ -48,6 +48,7 @@ pub fn page(analysis: &Analysis) -> String {
                 h2 { "Trials" }
                 p { "Metrics are those of the best epoch; accuracy gaps are in points." }
                 (trials::table(analysis, &names))
+                @if history.trials.len() > LISTED { p.soft { "The best " (LISTED) " are listed; all are in trials.csv." } }
                 h2 { "Curves" }
                 @if shown.len() < history.trials.len() {
                     p {
@@ -56,7 +57,7 @@ pub fn page(analysis: &Analysis) -> String {
                     }
                 }
                 div #curves { @for trial in &shown { (curves(analysis, trial)) } }
-                (curves::data(history, &shown))
+                (curves::data(analysis, &shown))
                 script { (PreEscaped(include_str!("page.js"))) }
             }
         }

@@ -25,9 +25,6 @@ const COLUMNS: [Column; 5] = [
 
 /// Best first; those that cannot be ranked last, with what went wrong.
 pub fn table(analysis: &Analysis, names: &[String]) -> Markup {
-    let ranking = &analysis.ranking;
-    let placed = ranking.placed.iter().map(|place| (Some(place), place.trial));
-    let rows = placed.chain(ranking.others.iter().map(|trial| (None, *trial)));
     html! {
         p.filter {
             label for="filter" { "Filter " }
@@ -45,7 +42,7 @@ pub fn table(analysis: &Analysis, names: &[String]) -> Markup {
                     th { button { "findings" } }
                     th { button { "outcome" } }
                 } }
-                tbody { @for (at, (place, trial)) in rows.enumerate() { (row(analysis, names, place, trial, at)) } }
+                tbody { @for (at, (place, trial)) in analysis.listed().enumerate() { (row(analysis, names, place, trial, at)) } }
             }
         }
     }

@@ -14,6 +14,8 @@ const BEST: f64 = 0.1;
 /// Positive values that span as much as this are spaced by their ratio.
 const BY_RATIO: f64 = 20.0;
 
+type Scale = fn(f64) -> f64;
+
 /// The new table of a parameter, and why; alternatives in the order in which they should be tried.
 pub fn changes(name: &str, table: &Mapping, analysis: &Analysis) -> Vec<(Value, String)> {
     let Some(effects) = &analysis.effects else { return Vec::new() };
@@ -106,8 +108,7 @@ fn range(name: &str, table: &Mapping, analysis: &Analysis, edge: Option<&Edge>) 
         return None;
     }
     let by_ratio = min > 0.0 && max / min >= BY_RATIO;
-    let (scale, unscale): (fn(f64) -> f64, fn(f64) -> f64) =
-        if by_ratio { (f64::ln, f64::exp) } else { (|x| x, |x| x) };
+    let (scale, unscale): (Scale, Scale) = if by_ratio { (f64::ln, f64::exp) } else { (|x| x, |x| x) };
     let least = scale(best.iter().copied().fold(f64::INFINITY, f64::min));
     let most = scale(best.iter().copied().fold(f64::NEG_INFINITY, f64::max));
     let air = (AIR * (most - least)).max(0.05 * (scale(max) - scale(min)));
