@@ -155,6 +155,32 @@ impl Metric {
     }
 }
 
+/// The rules of `early_terminate`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopper {
+    /// It was among the worse ones at a band.
+    Hyperband,
+    /// It waited at a rung, and too few worse ones came.
+    Asha,
+    /// It was worse than the median.
+    Median,
+    /// It clearly overfitted.
+    Overfit,
+}
+
+impl fmt::Display for Stopper {
+    /// As in the sweep file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stopper::Hyperband => "hyperband",
+            Stopper::Asha => "asha",
+            Stopper::Median => "median",
+            Stopper::Overfit => "overfit",
+        })
+    }
+}
+
 /// How a trial ended for good, in the trainer's words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -163,6 +189,13 @@ pub enum Outcome {
     Finished,
     /// Ended by its own `early_stopping`: the metric had not improved for `patience` epochs.
     EarlyStopped,
+    /// Ended by the sweep's `early_terminate`; what it reached by then counts.
+    Stopped {
+        /// The rule.
+        by: Stopper,
+        /// The epochs that it had trained.
+        epoch: u32,
+    },
     /// Loss or weights ceased to be finite. A fault of the settings: not tried again.
     Diverged {
         /// The epoch in which it happened, from 1.
@@ -185,6 +218,7 @@ impl Outcome {
         match self {
             Outcome::Finished => "finished",
             Outcome::EarlyStopped => "early_stopped",
+            Outcome::Stopped { .. } => "stopped",
             Outcome::Diverged { .. } => "diverged",
             Outcome::Failed { .. } => "failed",
         }
@@ -193,7 +227,7 @@ impl Outcome {
     /// One line on what went wrong, if anything did.
     pub fn error(&self) -> Option<String> {
         match self {
-            Outcome::Finished | Outcome::EarlyStopped => None,
+            Outcome::Finished | Outcome::EarlyStopped | Outcome::Stopped { .. } => None,
             Outcome::Diverged { epoch, step, what } => Some(format!("{what} in epoch {epoch}, step {step}")),
             Outcome::Failed { error } => Some(error.clone()),
         }

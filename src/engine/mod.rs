@@ -4,6 +4,7 @@ mod views;
 
 use std::io;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,6 +16,8 @@ use crate::error::{Error, Exit, Result};
 use crate::history::{Entry, History};
 use crate::progress::Screen;
 use crate::protocol::{BEST_WEIGHTS, FromTrainer, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT, ToTrainer};
+use crate::report::fit::Context;
+use crate::schedule::stop::{EarlyTerminate, Stopping};
 use crate::schedule::{Action, Event, Leftover, Now, Rules, Scheduler, SlotId, State};
 use crate::search::Search;
 use crate::spec::Spec;
@@ -66,6 +69,16 @@ pub fn run(setup: Setup) -> Result<History> {
     runtime.block_on(async { Engine::start(setup)?.run().await })
 }
 
+/// The rules that end trials, with what the sweep file tells of each trial.
+fn stopping(terms: EarlyTerminate, spec: &Spec) -> Stopping {
+    let (seed, spec) = (spec.seed, spec.clone());
+    let context = move |settings: &Settings| match spec.recipe(settings) {
+        Ok(recipe) => Context::of_recipe(&recipe),
+        Err(_) => Context::default(),
+    };
+    Stopping { terms, seed, context: Rc::new(context) }
+}
+
 struct Engine {
     scheduler: Scheduler,
     agent: Agent,
@@ -97,6 +110,7 @@ impl Engine {
             retries: spec.retries,
             keep_best: spec.keep_best,
             metric: spec.metric.clone(),
+            stop: spec.early_terminate.clone().map(|terms| stopping(terms, &spec)),
         };
         let now = Now { unix: clock(), since: Duration::ZERO };
         let points = Box::new(move |trial| search.settings(trial));

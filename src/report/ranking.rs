@@ -74,6 +74,8 @@ pub struct Counts {
     pub finished: u64,
     /// Ended by `early_stopping`.
     pub early_stopped: u64,
+    /// Ended by `early_terminate`.
+    pub stopped: u64,
     /// Loss or weights ceased to be finite.
     pub diverged: u64,
     /// Could not be trained.
@@ -94,6 +96,7 @@ impl Counts {
                 Status::Waiting => &mut counts.waiting,
                 Status::Ended(Outcome::Finished) => &mut counts.finished,
                 Status::Ended(Outcome::EarlyStopped) => &mut counts.early_stopped,
+                Status::Ended(Outcome::Stopped { .. }) => &mut counts.stopped,
                 Status::Ended(Outcome::Diverged { .. }) => &mut counts.diverged,
                 Status::Ended(Outcome::Failed { .. }) => &mut counts.failed,
             } += 1;
@@ -103,7 +106,7 @@ impl Counts {
 
     /// Trials that are over.
     pub fn ended(&self) -> u64 {
-        self.finished + self.early_stopped + self.diverged + self.failed
+        self.finished + self.early_stopped + self.stopped + self.diverged + self.failed
     }
 
     /// In a sentence, what is none left out: `21 finished, 2 stopped early, 1 failed`.
@@ -111,6 +114,7 @@ impl Counts {
         let parts = [
             (self.finished, "finished"),
             (self.early_stopped, "stopped early"),
+            (self.stopped, "stopped by comparison"),
             (self.diverged, "diverged"),
             (self.failed, "failed"),
             (self.running, "running"),

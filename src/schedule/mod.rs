@@ -1,9 +1,11 @@
 //! What to do next: events in, actions out. Pure: no clock, no file, no process.
 
+mod early;
 mod keep;
 mod messages;
 mod scheduler;
 mod slots;
+pub mod stop;
 #[cfg(test)]
 mod tests;
 

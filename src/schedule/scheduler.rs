@@ -1,18 +1,19 @@
 //! The scheduler: which trial goes to which slot, what is tried again, when the sweep is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 use super::keep::Keep;
 use super::messages::{Action, Event, Leftover, Now, SlotId};
 use super::slots::{Progress, Slot, State};
+use super::stop::Stopping;
 use crate::history::{Entry, History, Status};
 use crate::protocol::{self, FromTrainer};
 use crate::trial::{Attempt, Metric, Outcome, Settings, TrialId};
 
 /// How long a trainer may take to finish its batch and save, before it is killed.
-const PAUSE_LIMIT: Duration = Duration::from_secs(60);
+pub(super) const PAUSE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Trainers that may end in a row before they were ready, before their slot is given up.
 const FALSE_STARTS: u32 = 3;
@@ -34,16 +35,20 @@ pub struct Rules {
     pub keep_best: u32,
     /// What trials are ranked by.
     pub metric: Metric,
+    /// When trials are ended because of others.
+    pub stop: Option<Stopping>,
 }
 
 /// The state of a running sweep.
 pub struct Scheduler {
-    rules: Rules,
+    pub(super) rules: Rules,
     points: Points,
-    history: History,
-    slots: Vec<Slot>,
+    pub(super) history: History,
+    pub(super) slots: Vec<Slot>,
     /// Begun trials to go on with, each with the time before which it is not.
-    waiting: BTreeMap<TrialId, Duration>,
+    pub(super) waiting: BTreeMap<TrialId, Duration>,
+    /// Begun trials that go on only if others show that they are worth it.
+    pub(super) parked: BTreeSet<TrialId>,
     keep: Keep,
     mode: Mode,
 }
@@ -72,8 +77,8 @@ impl Scheduler {
     ) -> (Scheduler, Vec<Action>) {
         let keep = Keep::new(rules.keep_best as usize, rules.metric.goal);
         let slots = slots.into_iter().map(Slot::new).collect();
-        let mut scheduler =
-            Scheduler { rules, points, history, slots, waiting: BTreeMap::new(), keep, mode: Mode::Running };
+        let (waiting, parked) = (BTreeMap::new(), BTreeSet::new());
+        let mut scheduler = Scheduler { rules, points, history, slots, waiting, parked, keep, mode: Mode::Running };
         let mut actions = Vec::new();
         scheduler.record(&mut actions, run);
         for id in (1..=scheduler.history.trials.len() as u64).map(TrialId) {
@@ -84,9 +89,7 @@ impl Scheduler {
                     scheduler.waiting.insert(id, Duration::ZERO);
                 }
                 Status::Ended(_) => scheduler.tidy(&mut actions, id),
-                _ => {
-                    scheduler.waiting.insert(id, Duration::ZERO);
-                }
+                _ => scheduler.settle(now.unix, id, Duration::ZERO, &mut actions),
             }
         }
         scheduler.fill(now, &mut actions);
@@ -128,7 +131,7 @@ impl Scheduler {
 
     /// Whether every trial of the sweep has ended.
     pub fn is_complete(&self) -> bool {
-        !self.has_work() && self.slots.iter().all(|slot| slot.attempt().is_none())
+        !self.has_work() && self.parked.is_empty() && self.slots.iter().all(|slot| slot.attempt().is_none())
     }
 
     /// Decides.
@@ -184,11 +187,12 @@ impl Scheduler {
             }
             FromTrainer::Epoch { attempt, metrics } if is_current(&attempt) => {
                 self.record_said(now, id, Entry::Epoch { attempt, metrics }, actions);
+                self.compare(now, id, actions);
             }
             FromTrainer::Paused { attempt } if is_current(&attempt) => {
                 self.record(actions, Entry::Paused { at, attempt });
-                self.waiting.insert(attempt.trial, Duration::ZERO);
                 self.slots[id.0].state = State::Ready;
+                self.settle(at, attempt.trial, Duration::ZERO, actions);
             }
             FromTrainer::Ended { attempt, outcome } if is_current(&attempt) => {
                 self.end(at, attempt, outcome, actions);
@@ -212,8 +216,13 @@ impl Scheduler {
     }
 
     fn on_gone(&mut self, now: Now, id: SlotId, how: String, actions: &mut Vec<Action>) {
-        // A trainer that was killed on the user's word is no fault: the trial goes on from its checkpoint.
-        if self.mode == Mode::Running {
+        // A trainer that was killed on our word is no fault: the trial goes on from its checkpoint.
+        if self.mode == Mode::Running
+            && let State::Pausing { attempt, .. } = self.slots[id.0].state
+        {
+            self.record(actions, Entry::Paused { at: now.unix, attempt });
+            self.settle(now.unix, attempt.trial, Duration::ZERO, actions);
+        } else if self.mode == Mode::Running {
             self.lose(now, id, format!("the trainer {how}"), actions);
         } else if let Some(attempt) = self.slots[id.0].attempt() {
             self.waiting.insert(attempt.trial, Duration::ZERO);
@@ -242,7 +251,7 @@ impl Scheduler {
             self.end(now.unix, attempt, Outcome::Failed { error }, actions);
         } else {
             self.record(actions, Entry::Lost { at: now.unix, attempt, fault });
-            self.waiting.insert(attempt.trial, now.since + FIRST_DELAY * (1 << faults.min(10)));
+            self.settle(now.unix, attempt.trial, now.since + FIRST_DELAY * (1 << faults.min(10)), actions);
         }
     }
 
@@ -276,24 +285,33 @@ impl Scheduler {
         }
     }
 
-    fn end(&mut self, at: f64, attempt: Attempt, outcome: Outcome, actions: &mut Vec<Action>) {
+    pub(super) fn end(&mut self, at: f64, attempt: Attempt, outcome: Outcome, actions: &mut Vec<Action>) {
         self.record(actions, Entry::Ended { at, attempt, outcome });
         self.tidy(actions, attempt.trial);
     }
 
-    /// Removes what an ended trial leaves behind, but for the best weights of the best trials.
+    /// Removes what an ended trial leaves behind, but for the best weights of the best trials. A trial that was stopped
+    /// has them in its checkpoint alone.
     fn tidy(&mut self, actions: &mut Vec<Action>, trial: TrialId) {
-        actions.push(Action::Remove { trial, leftover: Leftover::Checkpoints });
+        let record = self.history.trial(trial);
         let metric = &self.rules.metric;
-        let value = self.history.trial(trial).and_then(|trial| metric.best(&trial.curve)?.get(&metric.name));
+        let value = record.and_then(|trial| metric.best(&trial.curve)?.get(&metric.name));
+        let stopped = record.is_some_and(|trial| matches!(trial.outcome(), Some(Outcome::Stopped { .. })));
+        if !stopped {
+            actions.push(Action::Remove { trial, leftover: Leftover::Checkpoints });
+        }
         self.keep.forget(trial);
         if let Some(trial) = self.keep.ended(trial, value) {
+            actions.push(Action::Remove { trial, leftover: Leftover::Checkpoints });
             actions.push(Action::Remove { trial, leftover: Leftover::BestWeights });
         }
     }
 
     /// Hands trials to trainers that wait, starts trainers where there is work for them, ends them where there is none.
     fn fill(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if self.mode == Mode::Running {
+            self.close(now.unix, actions);
+        }
         for id in (0..self.slots.len()).map(SlotId) {
             if self.slots[id.0].state != State::Ready {
                 continue;
@@ -349,7 +367,7 @@ impl Scheduler {
     }
 
     /// Trials that could be handed out, now or after their delay; `None`: no end of them.
-    fn work(&self) -> Option<u64> {
+    pub(super) fn work(&self) -> Option<u64> {
         let new = self.rules.total?.saturating_sub(self.history.trials.len() as u64);
         Some(new + self.waiting.len() as u64)
     }
@@ -358,7 +376,7 @@ impl Scheduler {
         self.work() != Some(0)
     }
 
-    fn record(&mut self, actions: &mut Vec<Action>, entry: Entry) {
+    pub(super) fn record(&mut self, actions: &mut Vec<Action>, entry: Entry) {
         self.history.apply(&entry).expect("the scheduler's own entries follow from its history");
         actions.push(Action::Record(entry));
     }

@@ -12,7 +12,7 @@ use super::plain;
 use super::sections::{check_choices, data, devices, section};
 use super::setting::{MODEL, Section};
 use super::value::show;
-use super::{Method, Note, Order, Problem, Problems, Spec, constraints, enqueue, parameters};
+use super::{Method, Note, Order, Problem, Problems, Spec, constraints, early, enqueue, parameters};
 use crate::recipe::Source;
 use crate::trial::{Goal, METRICS, Metric, Settings};
 
@@ -21,13 +21,9 @@ const WITHOUT_EFFECT: [&str; 8] =
     ["project", "entity", "controller", "job", "image_uri", "scheduler", "apiVersion", "kind"];
 
 /// Keys that would change what runs, and what this version does instead.
-const NOT_BUILT: [(&str, &str); 3] = [
+const NOT_BUILT: [(&str, &str); 2] = [
     ("program", "this version trains the networks of `model:` and runs no programs of yours"),
     ("command", "this version trains the networks of `model:` and runs no programs of yours"),
-    (
-        "early_terminate",
-        "this version compares no trials while they run; `training: early_stopping:` ends each by itself",
-    ),
 ];
 
 /// Characters of a sweep's name.
@@ -160,6 +156,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         devices: devices(&table),
         base: base.to_owned(),
         order: order(&table, method),
+        early_terminate: early::read(&table),
         space,
         enqueue,
         classes: match source {

@@ -245,7 +245,16 @@ impl Linter<'_> {
             "W&B's hyperband: eta {eta}; bands at {bands}. At a band a run stops if its {measure}{default} is worse \
              than the one at floor(n / eta), from 0, of the n values there sorted best first"
         );
-        self.say(&Path::default().key("early_terminate"), Verdict::Differs, text);
+        let path = Path::default().key("early_terminate");
+        match early.get("type").and_then(Yaml::as_str) {
+            Some("hyperband") => self.say(&path, Verdict::Same, text),
+            _ => self.say(&path, Verdict::Differs, "W&B has `type: hyperband` alone"),
+        }
+        for key in ["stop_on", "audit"] {
+            if early.get(key).is_some() {
+                self.say(&path.key(key), Verdict::Differs, "is not W&B's, which leaves it out");
+            }
+        }
     }
 
     fn parameters(&mut self, value: &Yaml, path: &Path, method: &str, nested: bool) {

@@ -3,6 +3,7 @@
 mod check;
 mod constraints;
 mod distribution;
+mod early;
 mod enqueue;
 mod estimate;
 mod expression;
@@ -36,6 +37,7 @@ pub use setting::SETS;
 use std::path::PathBuf;
 
 use crate::recipe::Source;
+use crate::schedule::stop::EarlyTerminate;
 use crate::space::Space;
 use crate::trial::{Metric, Settings};
 
@@ -50,6 +52,8 @@ pub struct Spec {
     pub method: Method,
     /// In which order a grid is gone through.
     pub order: Order,
+    /// When trials are ended because others do better.
+    pub early_terminate: Option<EarlyTerminate>,
     /// Points that are tried first, each with the values that the file gives it.
     pub enqueue: Vec<Settings>,
     /// What trials are ranked by.
