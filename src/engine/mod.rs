@@ -113,7 +113,7 @@ impl Engine {
             stop: spec.early_terminate.clone().map(|terms| stopping(terms, &spec)),
         };
         let now = Now { unix: clock(), since: Duration::ZERO };
-        let points = Box::new(move |trial| search.settings(trial));
+        let points = Box::new(move |trial, history: &History| search.next(trial, history));
         let views = Views::open(&layout, &spec, &history)?;
         let (scheduler, actions) = Scheduler::new(now, rules, points, history, names, run, retry_failed);
         let agent = Agent::new(Launcher::new(trainer), slots, sender);

@@ -21,8 +21,8 @@ const FALSE_STARTS: u32 = 3;
 /// The wait before a lost trial's second attempt; it doubles with each further fault.
 const FIRST_DELAY: Duration = Duration::from_millis(500);
 
-/// The settings of a trial, by its number; `None` past the last.
-pub type Points = Box<dyn FnMut(TrialId) -> Option<Settings>>;
+/// The settings of the trial that is to begin, by its number and what has happened; `None` past the last.
+pub type Points = Box<dyn FnMut(TrialId, &History) -> Option<Settings>>;
 
 /// What of the sweep file the scheduler goes by.
 #[derive(Debug, Clone)]
@@ -358,7 +358,7 @@ impl Scheduler {
         if self.rules.total.is_some_and(|total| id.0 > total) {
             return None;
         }
-        let Some(settings) = (self.points)(id) else {
+        let Some(settings) = (self.points)(id, &self.history) else {
             // The search knew of no end, and has found one.
             self.rules.total = Some(id.0 - 1);
             return None;

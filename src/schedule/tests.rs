@@ -86,7 +86,7 @@ impl World {
         let now = Now { unix: 100.0, since: Duration::ZERO };
         let names: Vec<String> = (0..slots).map(|slot| format!("cpu:{slot}")).collect();
         let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, slots: names.clone() };
-        let points = Box::new(move |trial| Some(settings(trial)));
+        let points = Box::new(move |trial, _: &History| Some(settings(trial)));
         let rules = Rules { stop, ..rules(total) };
         let (scheduler, actions) = Scheduler::new(now, rules, points, history, names, run, false);
         let mut world = World { scheduler, now, trainers: BTreeMap::new(), journal, checkpoints, best: HashMap::new() };
@@ -329,7 +329,7 @@ fn failed_trials_are_run_again_only_on_request() {
     assert!(again.scheduler.is_done() && again.trainers.is_empty());
 
     let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, slots: vec![] };
-    let points = Box::new(|trial| Some(settings(trial)));
+    let points = Box::new(|trial, _: &History| Some(settings(trial)));
     let history = world.scheduler.into_history();
     let (retried, actions) =
         Scheduler::new(world.now, rules(Some(2)), points, history, vec!["cpu:0".into()], run, true);
@@ -339,7 +339,7 @@ fn failed_trials_are_run_again_only_on_request() {
 
 #[test]
 fn a_search_that_turns_out_to_be_finite_ends() {
-    let points = Box::new(|trial: TrialId| (trial.0 <= 2).then(|| settings(trial)));
+    let points = Box::new(|trial: TrialId, _: &History| (trial.0 <= 2).then(|| settings(trial)));
     let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, slots: vec![] };
     let now = Now { unix: 0.0, since: Duration::ZERO };
     let (scheduler, actions) = Scheduler::new(now, rules(None), points, begun().0, vec!["cpu:0".into()], run, false);

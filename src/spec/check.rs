@@ -180,13 +180,15 @@ fn method(table: &Table) -> Option<Method> {
     match node.value.as_str() {
         Some("grid") => Some(Method::Grid),
         Some("random") => Some(Method::Random),
-        Some("bayes" | "tpe" | "sobol") => {
-            let rule = format!("{} is not in this version", show(node.value));
-            node.wrong(rule, "write `random` with a `run_cap`, or `grid` for every combination");
-            None
+        Some("sobol") => Some(Method::Sobol),
+        Some("tpe") => Some(Method::Tpe),
+        Some("bayes") => {
+            node.note("W&B fits a Gaussian process; here it is `tpe`, a tree-structured Parzen estimator");
+            Some(Method::Tpe)
         }
         _ => {
-            node.take(Kind::Choice(&["grid", "random"]), "how the points are chosen: grid tries all, random draws");
+            let is = "how the points are chosen: grid tries all, random draws, sobol spreads evenly, tpe learns";
+            node.take(Kind::Choice(&["grid", "random", "sobol", "tpe"]), is);
             None
         }
     }
@@ -195,8 +197,8 @@ fn method(table: &Table) -> Option<Method> {
 fn order(table: &Table, method: Option<Method>) -> Order {
     let Some(node) = table.get("order") else { return Order::File };
     let found = node.take(Kind::Choice(&["file", "shuffled"]), "the order of a grid's points");
-    if method == Some(Method::Random) {
-        node.wrong_key("has no effect: a random search has no order of its own", "leave it out");
+    if method.is_some_and(|method| method != Method::Grid) {
+        node.wrong_key("has no effect: only a grid has an order of its own", "leave it out");
     }
     if found.is_some_and(|order| order == "shuffled") { Order::Shuffled } else { Order::File }
 }

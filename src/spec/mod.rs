@@ -91,6 +91,10 @@ pub enum Method {
     Grid,
     /// Independent draws.
     Random,
+    /// Sobol's sequence, scrambled: draws that fill the space evenly.
+    Sobol,
+    /// The tree-structured Parzen estimator: draws near those that came out well.
+    Tpe,
 }
 
 /// In which order a grid is gone through.
