@@ -1,4 +1,4 @@
-.PHONY: setup demo test check bench
+.PHONY: setup demo test soak check
 
 # Finds or installs libtorch, and CIFAR-10 for the tests where an archive of it lies beside the project.
 setup:
@@ -15,8 +15,18 @@ demo:
 test: setup check
 	cargo test --locked
 
+# Kills at random moments, 2,000 rounds (a tenth of them in `make test`): a quarter of an hour, without libtorch.
+soak:
+	cargo build --locked --no-default-features --profile test --example scripted-trainer
+	SOAK_ROUNDS=2000 cargo test --locked --no-default-features --test suite soak:: -- --nocapture
+
 check: setup
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --all-targets --no-default-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	cargo clippy --locked --profile test --all-targets -- -D warnings
+	cargo clippy --locked --profile test --all-targets --no-default-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --profile test --no-deps
+
+# The trainer's step against PyTorch's. PYTHON names an interpreter with PyTorch 2.13.0 and NumPy.
+bench: setup
+	cargo build --release --locked
+	python3 scripts/bench/steps.py

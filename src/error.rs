@@ -8,7 +8,7 @@ use std::fmt;
 pub enum Exit {
     /// All trials ended well, or there was nothing to do.
     Success = 0,
-    /// The sweep ran to its end, but some trials failed or diverged.
+    /// The sweep ran to its end, but some trials failed or diverged; or it was stopped since every one failed.
     TrialsFailed = 1,
     /// The command line, or a path on it, is wrong.
     Usage = 2,

@@ -205,6 +205,8 @@ pub struct History {
     pub began_at: f64,
     /// Unix seconds at which the newest controller took over.
     pub run_at: f64,
+    /// The version of `sweep` that took over last.
+    pub version: String,
     /// The slots that the newest controller found, by name.
     pub slots: Vec<String>,
     /// The trials that were started, in the order of their numbers, which have no gap.
@@ -244,8 +246,9 @@ impl History {
                 }
                 (self.name, self.began_at, self.base) = (name.clone(), *at, base.clone());
             }
-            Entry::Run { at, slots, .. } => {
+            Entry::Run { at, slots, version, .. } => {
                 self.run_at = *at;
+                self.version.clone_from(version);
                 self.slots = slots.clone();
                 self.complete = false;
                 // Whoever was running is not any more: there is one controller a sweep.

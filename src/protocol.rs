@@ -3,7 +3,7 @@
 //! ```text
 //! trainer → Ready | Unusable                  once, after the start
 //! agent   → Train                             then, trial after trial:
-//! trainer → Began, Progress*, Epoch*, Saved*, and Ended | Paused
+//! trainer → Began, Progress*, Epoch*, Saved*, and Ended | Paused | Unwritable
 //! agent   → Pause                             at any time while it trains; answered by Paused, or by Ended if it was late
 //! agent   → (closes stdin)                    the trainer ends
 //! ```
@@ -16,7 +16,7 @@ use crate::recipe::Recipe;
 use crate::trial::{Attempt, EpochMetrics, Outcome};
 
 /// Both sides must speak the same one.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The longest line that is taken from a trainer; a longer one is foreign text.
 pub const LONGEST_LINE: usize = 1 << 20;
@@ -115,6 +115,13 @@ pub enum FromTrainer {
     Paused {
         /// Which.
         attempt: Attempt,
+    },
+    /// The trial's folder cannot be written: no fault of the trial's, and the next would meet it, too.
+    Unwritable {
+        /// Whose.
+        attempt: Attempt,
+        /// Which file, why, and what to do about it, in one line.
+        reason: String,
     },
     /// The trial is over.
     Ended {

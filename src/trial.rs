@@ -205,6 +205,11 @@ pub enum Outcome {
         /// What ceased to be finite: `training loss is NaN`.
         what: String,
     },
+    /// The device or the machine had no room for it, however often it was tried.
+    OutOfMemory {
+        /// One line: what was asked for, and what there was.
+        error: String,
+    },
     /// Could not be trained: an error, or too many crashes.
     Failed {
         /// One line: what went wrong.
@@ -220,6 +225,7 @@ impl Outcome {
             Outcome::EarlyStopped => "early_stopped",
             Outcome::Stopped { .. } => "stopped",
             Outcome::Diverged { .. } => "diverged",
+            Outcome::OutOfMemory { .. } => "out_of_memory",
             Outcome::Failed { .. } => "failed",
         }
     }
@@ -229,7 +235,7 @@ impl Outcome {
         match self {
             Outcome::Finished | Outcome::EarlyStopped | Outcome::Stopped { .. } => None,
             Outcome::Diverged { epoch, step, what } => Some(format!("{what} in epoch {epoch}, step {step}")),
-            Outcome::Failed { error } => Some(error.clone()),
+            Outcome::OutOfMemory { error } | Outcome::Failed { error } => Some(error.clone()),
         }
     }
 }

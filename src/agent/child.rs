@@ -13,6 +13,7 @@ use tokio::process::{ChildStderr, ChildStdout};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::memory;
 use crate::protocol::{FromTrainer, LONGEST_LINE};
 use crate::schedule::{Event, SlotId};
 
@@ -77,6 +78,7 @@ async fn watch(
     let mut stdout = Lines::<ChildStdout>::new(process.stdout.take());
     let mut stderr = Lines::<ChildStderr>::new(process.stderr.take());
     let mut log = Log::default();
+    let mut kills_before = memory::kills();
     let mut ladder: Option<(Instant, Signal)> = None;
     let status = loop {
         let next_rung = ladder.map_or_else(|| Instant::now() + Duration::from_secs(3600), |(due, _)| due);
@@ -96,6 +98,7 @@ async fn watch(
                 Some(Command::Tell { line, log: place }) => {
                     if let Some(place) = place {
                         log = Log::open(&place);
+                        kills_before = memory::kills();
                     }
                     if let Some(pipe) = &mut stdin
                         && pipe.write_all(line.as_bytes()).await.is_err()
@@ -136,18 +139,23 @@ async fn watch(
         }
     })
     .await;
+    let killed = status.as_ref().is_ok_and(|status| status.signal() == Some(9));
+    let out_of_memory = killed && memory::kills() > kills_before;
     let mut how = status.map_or_else(|error| format!("is lost: {error}"), |status| describe(&status));
+    if out_of_memory {
+        how += ", while the kernel ended processes for lack of memory";
+    }
     if let Some(last) = log.last.take() {
         how = format!("{how} (its last words: {last})");
     }
-    let _ = events.send(Event::Gone { slot, how });
+    let _ = events.send(Event::Gone { slot, how, out_of_memory });
 }
 
 /// How a process ended, as the end of a sentence that begins with its name.
 fn describe(status: &ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit code {code}"),
-        (None, Some(9)) => "was ended by signal 9 (SIGKILL): by hand, or by the kernel for lack of memory".into(),
+        (None, Some(9)) => "was ended by signal 9 (SIGKILL)".into(),
         (None, Some(11)) => "crashed with signal 11 (SIGSEGV)".into(),
         (None, Some(number)) => format!("was ended by signal {number}"),
         (None, None) => "ended".into(),

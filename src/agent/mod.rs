@@ -3,6 +3,7 @@
 mod child;
 pub mod gpu;
 mod launch;
+mod memory;
 mod slots;
 
 use std::path::PathBuf;
@@ -41,7 +42,7 @@ impl Agent {
             Ok(process) => self.children[slot.0] = Some(Child::supervise(slot, process, self.events.clone())),
             Err(error) => {
                 let how = format!("could not be started: {}: {error}", self.launcher.program().display());
-                let _ = self.events.send(Event::Gone { slot, how });
+                let _ = self.events.send(Event::Gone { slot, how, out_of_memory: false });
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What `run` and `resume` share: options of a running sweep, the trainer's place, the summary at the end.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -27,6 +28,10 @@ pub struct Options {
     /// The trainer's program [default: sweep-trainer beside sweep]
     #[arg(long, value_name = "PROGRAM")]
     trainer: Option<PathBuf>,
+    /// Seconds that a trainer may say nothing before it is ended and its trial tried again [default: ten of the trial's
+    /// epochs, at least 60, and 600 before its first]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    silence: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -97,6 +102,7 @@ impl Options {
             journal,
             slots,
             trainer,
+            silence: self.silence.map(|seconds| Duration::from_secs(seconds.into())),
             retry_failed,
             screen,
             host: surroundings.host(),

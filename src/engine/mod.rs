@@ -46,6 +46,8 @@ pub struct Setup {
     pub slots: Vec<SlotDevice>,
     /// The trainer's program.
     pub trainer: PathBuf,
+    /// The longest silence of a trainer; `None`: as follows from the epochs seen.
+    pub silence: Option<Duration>,
     /// Whether failed and diverged trials are tried once more.
     pub retry_failed: bool,
     /// What the user sees.
@@ -94,7 +96,8 @@ struct Engine {
 
 impl Engine {
     fn start(setup: Setup) -> Result<Engine> {
-        let Setup { layout, spec, history, journal, slots, trainer, retry_failed, screen, host, clock } = setup;
+        let Setup { layout, spec, history, journal, slots, trainer, silence, retry_failed, screen, host, clock } =
+            setup;
         let (sender, events) = mpsc::unbounded_channel();
         let names: Vec<String> = slots.iter().map(|slot| slot.name.clone()).collect();
         let run = Entry::Run {
@@ -111,6 +114,7 @@ impl Engine {
             keep_best: spec.keep_best,
             metric: spec.metric.clone(),
             stop: spec.early_terminate.clone().map(|terms| stopping(terms, &spec)),
+            silence,
         };
         let now = Now { unix: clock(), since: Duration::ZERO };
         let points = Box::new(move |trial, history: &History| search.next(trial, history));
@@ -147,8 +151,16 @@ impl Engine {
             let now = self.now();
             let mut actions = Vec::new();
             for event in batch.drain(..) {
-                if event == Event::Interrupt {
-                    self.screen.interrupted(self.scheduler.interrupted());
+                match &event {
+                    Event::Interrupt => self.screen.interrupted(self.scheduler.interrupted()),
+                    // Nothing more can be kept. What is in the journal stays, and checkpoints that are whole.
+                    Event::Said { message: FromTrainer::Unwritable { attempt, reason }, .. } => {
+                        self.journal.in_place()?;
+                        let folder = self.layout.root().display();
+                        return Err(Error::new(Exit::Storage, format!("{attempt} cannot be saved: {reason}"))
+                            .hint(format!("once that is mended: sweep resume {folder}")));
+                    }
+                    _ => {}
                 }
                 actions.extend(self.scheduler.on_event(now, event));
             }
@@ -163,6 +175,16 @@ impl Engine {
             State::Out { reason } => Some((&slot.name, reason)),
             _ => None,
         });
+        if let Some(error) = scheduler.hopeless() {
+            return Err(Error::new(
+                Exit::TrialsFailed,
+                format!("stopped, since every trial failed; the last one: {error}"),
+            )
+            .hint(format!(
+                "`sweep status {0}` lists them; once that is mended: sweep resume --retry-failed {0}",
+                layout.root().display()
+            )));
+        }
         match given_up {
             Some((slot, reason)) if !scheduler.is_complete() && !scheduler.interrupted() => {
                 Err(Error::new(Exit::NoTrainer, format!("no slot is left to train on; {slot}: {reason}"))

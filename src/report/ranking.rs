@@ -78,6 +78,8 @@ pub struct Counts {
     pub stopped: u64,
     /// Loss or weights ceased to be finite.
     pub diverged: u64,
+    /// There was no room for it.
+    pub out_of_memory: u64,
     /// Could not be trained.
     pub failed: u64,
     /// Under way.
@@ -98,6 +100,7 @@ impl Counts {
                 Status::Ended(Outcome::EarlyStopped) => &mut counts.early_stopped,
                 Status::Ended(Outcome::Stopped { .. }) => &mut counts.stopped,
                 Status::Ended(Outcome::Diverged { .. }) => &mut counts.diverged,
+                Status::Ended(Outcome::OutOfMemory { .. }) => &mut counts.out_of_memory,
                 Status::Ended(Outcome::Failed { .. }) => &mut counts.failed,
             } += 1;
         }
@@ -106,7 +109,7 @@ impl Counts {
 
     /// Trials that are over.
     pub fn ended(&self) -> u64 {
-        self.finished + self.early_stopped + self.stopped + self.diverged + self.failed
+        self.finished + self.early_stopped + self.stopped + self.diverged + self.out_of_memory + self.failed
     }
 
     /// In a sentence, what is none left out: `21 finished, 2 stopped early, 1 failed`.
@@ -116,6 +119,7 @@ impl Counts {
             (self.early_stopped, "stopped early"),
             (self.stopped, "stopped by comparison"),
             (self.diverged, "diverged"),
+            (self.out_of_memory, "out of memory"),
             (self.failed, "failed"),
             (self.running, "running"),
             (self.waiting, "waiting"),

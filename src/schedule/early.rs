@@ -28,17 +28,17 @@ impl Scheduler {
 
     /// Decides about a begun trial that no trainer has any more: it goes on, not before `due`, or waits for others, or
     /// is over.
-    pub(super) fn settle(&mut self, at: f64, trial: TrialId, due: Duration, actions: &mut Vec<Action>) {
+    pub(super) fn settle(&mut self, now: Now, trial: TrialId, due: Duration, actions: &mut Vec<Action>) {
         match self.verdict(trial, Moment::Rest) {
             Verdict::GoOn => drop(self.waiting.insert(trial, due)),
             Verdict::Pause(_) => drop(self.parked.insert(trial)),
-            Verdict::Stop(_) => self.stop(at, trial, Moment::Rest, actions),
+            Verdict::Stop(_) => self.stop(now, trial, Moment::Rest, actions),
         }
     }
 
     /// When no trial is under way and none can be handed out, those that wait for others have waited for all of them:
     /// the best go on, or else all are over.
-    pub(super) fn close(&mut self, at: f64, actions: &mut Vec<Action>) {
+    pub(super) fn close(&mut self, now: Now, actions: &mut Vec<Action>) {
         let under_way = self.slots.iter().any(|slot| slot.attempt().is_some());
         if self.parked.is_empty() || under_way || self.work() != Some(0) {
             return;
@@ -46,7 +46,7 @@ impl Scheduler {
         self.promote(Moment::Closed);
         if self.waiting.is_empty() {
             for trial in std::mem::take(&mut self.parked) {
-                self.stop(at, trial, Moment::Closed, actions);
+                self.stop(now, trial, Moment::Closed, actions);
             }
         }
     }
@@ -65,11 +65,11 @@ impl Scheduler {
         });
     }
 
-    fn stop(&mut self, at: f64, id: TrialId, moment: Moment, actions: &mut Vec<Action>) {
+    fn stop(&mut self, now: Now, id: TrialId, moment: Moment, actions: &mut Vec<Action>) {
         let (Verdict::Pause(by) | Verdict::Stop(by)) = self.verdict(id, moment) else { return };
         let trial = self.history.trial(id).expect("a trial that is stopped was started before");
         let (attempt, epoch) = (Attempt { trial: id, number: trial.attempts }, trial.curve.len() as u32);
-        self.end(at, attempt, Outcome::Stopped { by, epoch }, actions);
+        self.end(now, attempt, Outcome::Stopped { by, epoch }, actions);
     }
 
     fn verdict(&self, trial: TrialId, moment: Moment) -> Verdict {

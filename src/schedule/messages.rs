@@ -35,6 +35,8 @@ pub enum Event {
         slot: SlotId,
         /// `was ended by signal 9 (SIGKILL)`
         how: String,
+        /// Whether the kernel ended it for lack of memory.
+        out_of_memory: bool,
     },
     /// The user wants the sweep to save and end. A second time: to end at once.
     Interrupt,

@@ -4,6 +4,9 @@ mod early;
 mod keep;
 mod messages;
 mod scheduler;
+mod silence;
+#[cfg(test)]
+mod simulation;
 mod slots;
 pub mod stop;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::keep::Keep;
 use super::messages::{Action, Event, Leftover, Now, SlotId};
+use super::silence;
 use super::slots::{Progress, Slot, State};
 use super::stop::Stopping;
 use crate::history::{Entry, History, Status};
@@ -20,6 +21,9 @@ const FALSE_STARTS: u32 = 3;
 
 /// The wait before a lost trial's second attempt; it doubles with each further fault.
 const FIRST_DELAY: Duration = Duration::from_millis(500);
+
+/// Trials that may fail before any ends otherwise, before the sweep is stopped.
+const HOPELESS: u32 = 8;
 
 /// The settings of the trial that is to begin, by its number and what has happened; `None` past the last.
 pub type Points = Box<dyn FnMut(TrialId, &History) -> Option<Settings>>;
@@ -37,6 +41,8 @@ pub struct Rules {
     pub metric: Metric,
     /// When trials are ended because of others.
     pub stop: Option<Stopping>,
+    /// The longest silence of a trainer; `None`: as follows from the epochs seen.
+    pub silence: Option<Duration>,
 }
 
 /// The state of a running sweep.
@@ -51,6 +57,12 @@ pub struct Scheduler {
     pub(super) parked: BTreeSet<TrialId>,
     keep: Keep,
     mode: Mode,
+    /// When time was last heard to pass.
+    ticked: Duration,
+    /// How many trials of this run failed, and how the last one did; `None` once one has ended otherwise.
+    failed: Option<(u32, String)>,
+    /// Why the sweep was stopped, if it was not the user's word.
+    hopeless: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,8 +89,19 @@ impl Scheduler {
     ) -> (Scheduler, Vec<Action>) {
         let keep = Keep::new(rules.keep_best as usize, rules.metric.goal);
         let slots = slots.into_iter().map(Slot::new).collect();
-        let (waiting, parked) = (BTreeMap::new(), BTreeSet::new());
-        let mut scheduler = Scheduler { rules, points, history, slots, waiting, parked, keep, mode: Mode::Running };
+        let mut scheduler = Scheduler {
+            rules,
+            points,
+            history,
+            slots,
+            waiting: BTreeMap::new(),
+            parked: BTreeSet::new(),
+            keep,
+            mode: Mode::Running,
+            ticked: now.since,
+            failed: Some((0, String::new())),
+            hopeless: None,
+        };
         let mut actions = Vec::new();
         scheduler.record(&mut actions, run);
         for id in (1..=scheduler.history.trials.len() as u64).map(TrialId) {
@@ -89,7 +112,7 @@ impl Scheduler {
                     scheduler.waiting.insert(id, Duration::ZERO);
                 }
                 Status::Ended(_) => scheduler.tidy(&mut actions, id),
-                _ => scheduler.settle(now.unix, id, Duration::ZERO, &mut actions),
+                _ => scheduler.settle(now, id, Duration::ZERO, &mut actions),
             }
         }
         scheduler.fill(now, &mut actions);
@@ -116,9 +139,14 @@ impl Scheduler {
         self.rules.total
     }
 
-    /// Whether the user has interrupted the sweep.
+    /// Whether the user has interrupted the sweep, or it was stopped because everything failed.
     pub fn interrupted(&self) -> bool {
         self.mode != Mode::Running
+    }
+
+    /// Why the sweep was stopped before its end, if everything failed.
+    pub fn hopeless(&self) -> Option<&str> {
+        self.hopeless.as_deref()
     }
 
     /// Whether nothing is left to do in this run: no trainer is there any more.
@@ -138,11 +166,15 @@ impl Scheduler {
     pub fn on_event(&mut self, now: Now, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
-            Event::Said { slot, message } => self.on_said(now, slot, message, &mut actions),
-            Event::Gone { slot, how } => self.on_gone(now, slot, how, &mut actions),
+            Event::Said { slot, message } => {
+                self.slots[slot.0].heard = now.since;
+                self.on_said(now, slot, message, &mut actions);
+            }
+            Event::Gone { slot, how, out_of_memory } => self.on_gone(now, slot, how, out_of_memory, &mut actions),
             Event::Interrupt => self.on_interrupt(now, &mut actions),
             Event::Tick => self.on_tick(now, &mut actions),
         }
+        self.give_up_hope(now, &mut actions);
         self.fill(now, &mut actions);
         actions
     }
@@ -192,10 +224,14 @@ impl Scheduler {
             FromTrainer::Paused { attempt } if is_current(&attempt) => {
                 self.record(actions, Entry::Paused { at, attempt });
                 self.slots[id.0].state = State::Ready;
-                self.settle(at, attempt.trial, Duration::ZERO, actions);
+                self.settle(now, attempt.trial, Duration::ZERO, actions);
             }
             FromTrainer::Ended { attempt, outcome } if is_current(&attempt) => {
-                self.end(at, attempt, outcome, actions);
+                match outcome {
+                    // Others may have had the room that it lacked.
+                    Outcome::OutOfMemory { .. } => self.lose(now, id, outcome, actions),
+                    _ => self.end(now, attempt, outcome, actions),
+                }
                 self.slots[id.0].state = State::Ready;
             }
             // A late word from an attempt that is not under way any more, or one that changes nothing.
@@ -208,22 +244,25 @@ impl Scheduler {
         match self.history.apply(&entry) {
             Ok(()) => actions.push(Action::Record(entry)),
             Err(nonsense) => {
-                self.lose(now, id, format!("the trainer made no sense: {nonsense}"), actions);
+                let error = format!("the trainer made no sense: {nonsense}");
+                self.lose(now, id, Outcome::Failed { error }, actions);
                 self.slots[id.0].state = State::Ending;
                 actions.push(Action::Kill(id));
             }
         }
     }
 
-    fn on_gone(&mut self, now: Now, id: SlotId, how: String, actions: &mut Vec<Action>) {
+    fn on_gone(&mut self, now: Now, id: SlotId, how: String, out_of_memory: bool, actions: &mut Vec<Action>) {
         // A trainer that was killed on our word is no fault: the trial goes on from its checkpoint.
         if self.mode == Mode::Running
             && let State::Pausing { attempt, .. } = self.slots[id.0].state
         {
             self.record(actions, Entry::Paused { at: now.unix, attempt });
-            self.settle(now.unix, attempt.trial, Duration::ZERO, actions);
+            self.settle(now, attempt.trial, Duration::ZERO, actions);
         } else if self.mode == Mode::Running {
-            self.lose(now, id, format!("the trainer {how}"), actions);
+            let error = format!("the trainer {how}");
+            let outcome = if out_of_memory { Outcome::OutOfMemory { error } } else { Outcome::Failed { error } };
+            self.lose(now, id, outcome, actions);
         } else if let Some(attempt) = self.slots[id.0].attempt() {
             self.waiting.insert(attempt.trial, Duration::ZERO);
         }
@@ -242,21 +281,35 @@ impl Scheduler {
         }
     }
 
-    /// The attempt on the slot, if there is one, is lost to a fault; its trial is tried again, or has failed.
-    fn lose(&mut self, now: Now, id: SlotId, fault: String, actions: &mut Vec<Action>) {
+    /// The attempt on the slot, if there is one, is lost to a fault; its trial is tried again, or ends with `outcome`,
+    /// which is a failure.
+    fn lose(&mut self, now: Now, id: SlotId, mut outcome: Outcome, actions: &mut Vec<Action>) {
         let Some(attempt) = self.slots[id.0].attempt() else { return };
         let faults = self.history.trial(attempt.trial).map_or(0, |trial| trial.faults);
         if faults >= self.rules.retries {
-            let error = if faults == 0 { fault } else { format!("{fault}; given up after {} faults", faults + 1) };
-            self.end(now.unix, attempt, Outcome::Failed { error }, actions);
+            if let Outcome::Failed { error } | Outcome::OutOfMemory { error } = &mut outcome
+                && faults > 0
+            {
+                *error += &format!("; given up after {} faults", faults + 1);
+            }
+            self.end(now, attempt, outcome, actions);
         } else {
+            let fault = match outcome {
+                Outcome::OutOfMemory { error } => format!("out of memory: {error}"),
+                other => other.error().unwrap_or_default(),
+            };
             self.record(actions, Entry::Lost { at: now.unix, attempt, fault });
-            self.settle(now.unix, attempt.trial, now.since + FIRST_DELAY * (1 << faults.min(10)), actions);
+            self.settle(now, attempt.trial, now.since + FIRST_DELAY * (1 << faults.min(10)), actions);
         }
     }
 
     fn on_interrupt(&mut self, now: Now, actions: &mut Vec<Action>) {
         self.mode = if self.mode == Mode::Running { Mode::Draining } else { Mode::Killed };
+        self.clear(now, actions);
+    }
+
+    /// Has trainers leave, as the mode says.
+    fn clear(&mut self, now: Now, actions: &mut Vec<Action>) {
         for id in (0..self.slots.len()).map(SlotId) {
             let slot = &mut self.slots[id.0];
             match (self.mode, &slot.state) {
@@ -278,16 +331,56 @@ impl Scheduler {
     }
 
     fn on_tick(&mut self, now: Now, actions: &mut Vec<Action>) {
-        for (index, slot) in self.slots.iter().enumerate() {
-            if matches!(slot.state, State::Pausing { deadline, .. } if deadline <= now.since) {
-                actions.push(Action::Kill(SlotId(index)));
+        let was_away = now.since > self.ticked + silence::AWAY;
+        self.ticked = now.since;
+        for id in (0..self.slots.len()).map(SlotId) {
+            if was_away {
+                self.slots[id.0].heard = now.since;
+            }
+            let silent = now.since.saturating_sub(self.slots[id.0].heard);
+            match self.slots[id.0].state {
+                State::Pausing { deadline, .. } if deadline <= now.since => actions.push(Action::Kill(id)),
+                State::Starting if silent > self.longest_silence(None) => actions.push(Action::Kill(id)),
+                State::Training { attempt, .. } if silent > self.longest_silence(Some(attempt.trial)) => {
+                    let error = format!("the trainer said nothing for {} s and was ended", silent.as_secs());
+                    self.lose(now, id, Outcome::Failed { error }, actions);
+                    self.slots[id.0].state = State::Ending;
+                    actions.push(Action::Kill(id));
+                }
+                _ => {}
             }
         }
     }
 
-    pub(super) fn end(&mut self, at: f64, attempt: Attempt, outcome: Outcome, actions: &mut Vec<Action>) {
-        self.record(actions, Entry::Ended { at, attempt, outcome });
+    fn longest_silence(&self, trial: Option<TrialId>) -> Duration {
+        let curve = trial.and_then(|id| self.history.trial(id)).map_or(&[][..], |trial| &trial.curve);
+        self.rules.silence.unwrap_or_else(|| silence::limit(curve))
+    }
+
+    pub(super) fn end(&mut self, now: Now, attempt: Attempt, outcome: Outcome, actions: &mut Vec<Action>) {
+        self.failed = match (&outcome, self.failed.take()) {
+            (Outcome::Failed { error } | Outcome::OutOfMemory { error }, Some((count, _))) => {
+                Some((count + 1, error.clone()))
+            }
+            _ => None,
+        };
+        self.record(actions, Entry::Ended { at: now.unix, attempt, outcome });
         self.tidy(actions, attempt.trial);
+    }
+
+    /// Stops the sweep if every trial so far has failed, and none that is under way shows that others need not.
+    fn give_up_hope(&mut self, now: Now, actions: &mut Vec<Action>) {
+        let Some((HOPELESS.., error)) = &self.failed else { return };
+        let learns = |slot: &Slot| {
+            slot.attempt()
+                .and_then(|attempt| self.history.trial(attempt.trial))
+                .is_some_and(|trial| !trial.curve.is_empty())
+        };
+        if self.mode == Mode::Running && self.has_work() && !self.slots.iter().any(learns) {
+            self.hopeless = Some(error.clone());
+            self.mode = Mode::Draining;
+            self.clear(now, actions);
+        }
     }
 
     /// Removes what an ended trial leaves behind, but for the best weights of the best trials. A trial that was stopped
@@ -310,7 +403,7 @@ impl Scheduler {
     /// Hands trials to trainers that wait, starts trainers where there is work for them, ends them where there is none.
     fn fill(&mut self, now: Now, actions: &mut Vec<Action>) {
         if self.mode == Mode::Running {
-            self.close(now.unix, actions);
+            self.close(now, actions);
         }
         for id in (0..self.slots.len()).map(SlotId) {
             if self.slots[id.0].state != State::Ready {
@@ -322,7 +415,8 @@ impl Scheduler {
                 let slot = self.slots[id.0].name.clone();
                 let in_journal = new.then(|| settings.clone());
                 self.record(actions, Entry::Started { at: now.unix, attempt, slot, settings: in_journal });
-                self.slots[id.0].state = State::Training { attempt, progress: Progress::default() };
+                let slot = &mut self.slots[id.0];
+                (slot.state, slot.heard) = (State::Training { attempt, progress: Progress::default() }, now.since);
                 actions.push(Action::Train { slot: id, attempt, settings });
             } else if self.mode != Mode::Running || self.is_complete() {
                 self.slots[id.0].state = State::Ending;
@@ -330,17 +424,17 @@ impl Scheduler {
             }
         }
         if self.mode == Mode::Running {
-            self.start_trainers(actions);
+            self.start_trainers(now, actions);
         }
     }
 
-    fn start_trainers(&mut self, actions: &mut Vec<Action>) {
+    fn start_trainers(&mut self, now: Now, actions: &mut Vec<Action>) {
         let on_hand = |slot: &&Slot| matches!(slot.state, State::Starting | State::Ready);
         let on_hand = self.slots.iter().filter(on_hand).count() as u64;
         let mut wanted = self.work().unwrap_or(u64::MAX).saturating_sub(on_hand);
         for (index, slot) in self.slots.iter_mut().enumerate() {
             if wanted > 0 && slot.state == State::Empty {
-                slot.state = State::Starting;
+                (slot.state, slot.heard) = (State::Starting, now.since);
                 actions.push(Action::Start(SlotId(index)));
                 wanted -= 1;
             }

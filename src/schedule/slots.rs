@@ -13,6 +13,8 @@ pub struct Slot {
     pub device: String,
     /// What it does.
     pub state: State,
+    /// When its trainer started or last said something, since the run began.
+    pub heard: Duration,
     /// Trainers in a row that ended before they were ready.
     pub false_starts: u32,
 }
@@ -63,7 +65,7 @@ pub struct Progress {
 impl Slot {
     /// A slot that nothing has happened on.
     pub fn new(name: String) -> Slot {
-        Slot { name, device: String::new(), state: State::Empty, false_starts: 0 }
+        Slot { name, device: String::new(), state: State::Empty, heard: Duration::ZERO, false_starts: 0 }
     }
 
     /// The attempt on it, if there is one.

@@ -18,7 +18,7 @@ const EPOCHS: u32 = 3;
 
 fn rules(total: Option<u64>) -> Rules {
     let metric = Metric { name: "val_loss".into(), goal: Goal::Minimize };
-    Rules { total, retries: 2, keep_best: 2, metric, stop: None }
+    Rules { total, retries: 2, keep_best: 2, metric, stop: None, silence: None }
 }
 
 /// Trials are compared by this rule; a share of them is spared.
@@ -137,7 +137,7 @@ impl World {
 
     fn crash(&mut self, slot: usize) {
         if self.trainers.remove(&slot).is_some() {
-            self.event(Event::Gone { slot: SlotId(slot), how: "crashed".into() });
+            self.event(Event::Gone { slot: SlotId(slot), how: "crashed".into(), out_of_memory: false });
         }
     }
 

@@ -5,8 +5,11 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use super::Layout;
+use super::atomic::is_same;
 use crate::error::{Error, Exit, Result};
 use crate::history::{Entry, History};
+
+const OURS: &str = env!("CARGO_PKG_VERSION");
 
 /// The journal, open for appending. Only the controller has one.
 #[derive(Debug)]
@@ -60,7 +63,21 @@ impl Journal {
             self.file.flush()?;
             if sync { self.file.get_ref().sync_data() } else { Ok(()) }
         };
-        write().map_err(|error| Error::storage(format!("{} cannot be written", self.path.display()), error))
+        write().map_err(|error| Error::storage(format!("{} cannot be written", self.path.display()), error))?;
+        if sync { self.in_place() } else { Ok(()) }
+    }
+
+    /// Whether the file still has its name: one that was removed can be written to, but nobody will find it.
+    ///
+    /// # Errors
+    /// Where it was removed or moved.
+    pub fn in_place(&self) -> Result<()> {
+        if is_same(self.file.get_ref(), &self.path).unwrap_or(true) {
+            return Ok(());
+        }
+        Err(Error::new(Exit::Storage, format!("{} was removed or moved", self.path.display())).hint(
+            "a sweep's folder must stay where it is while it runs; where it was moved to, `sweep resume` goes on",
+        ))
     }
 }
 
@@ -89,7 +106,11 @@ pub fn read(layout: &Layout) -> Result<(History, u64)> {
                 ),
             )
         };
-        let entry: Entry = serde_json::from_slice(line).map_err(|error| damaged(error.to_string()))?;
+        let entry: Entry = serde_json::from_slice(line).map_err(|error| {
+            let other = Some(&history.version).filter(|version| !["", OURS].contains(&version.as_str()));
+            let other = other.map_or(String::new(), |theirs| format!("; sweep {theirs} wrote it, and this is {OURS}"));
+            damaged(format!("{error}{other}"))
+        })?;
         if (number == 0) != matches!(entry, Entry::Sweep { .. }) {
             return Err(damaged("the first line, and only the first, names the sweep".into()));
         }
@@ -117,7 +138,7 @@ mod tests {
         let attempt = Attempt { trial: TrialId(1), number: 1 };
         let metrics = EpochMetrics { epoch: 1, val_loss: Some(0.1 + 0.2), ..EpochMetrics::default() };
         vec![
-            Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, slots: vec!["cpu:0".into()] },
+            Entry::Run { at: 1.0, version: "0.0.9".into(), host: "h".into(), pid: 1, slots: vec!["cpu:0".into()] },
             Entry::Started { at: 2.0, attempt, slot: "cpu:0".into(), settings: Some(crate::trial::Settings::new()) },
             Entry::Began { attempt, from_epoch: 0, parameters: 10, train_examples: 8, validation_examples: 2 },
             Entry::Epoch { attempt, metrics },
@@ -171,6 +192,7 @@ mod tests {
         let error = read(&layout).expect_err("it is damaged").to_string();
         assert!(error.contains("journal.jsonl:3: the journal is damaged"), "{error}");
         assert!(error.contains("head -n 2"), "{error}");
+        assert!(error.contains("sweep 0.0.9 wrote it, and this is"), "{error}");
     }
 
     #[test]

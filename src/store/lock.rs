@@ -2,9 +2,16 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::time::{Duration, Instant};
 
 use super::Layout;
 use crate::error::{Error, Exit, Result};
+
+/// A controller that was killed while it started a trainer leaves the lock to what was to become that, which ends as soon
+/// as it notices; and whoever asks whether a sweep runs has the lock for a moment. So long they are waited for.
+const STRAGGLERS: Duration = Duration::from_secs(1);
+
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The right to run a sweep, for as long as it lives.
 #[derive(Debug)]
@@ -22,7 +29,14 @@ impl Lock {
         let cannot = |error| Error::storage(format!("{} cannot be locked", path.display()), error);
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(cannot)?;
-        match file.try_lock() {
+        let began = Instant::now();
+        let taken = loop {
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) if began.elapsed() < STRAGGLERS => std::thread::park_timeout(LOOK_AGAIN),
+                taken => break taken,
+            }
+        };
+        match taken {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();

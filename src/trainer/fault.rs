@@ -2,19 +2,22 @@
 
 use tch::TchError;
 
-use sweep::error::Error;
+use sweep::error::{Error, Exit};
 use sweep::trial::Outcome;
 
 /// Why an attempt cannot go on. Shown as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// The device or the machine has no room. Starts with these words, so that the controller can act on it.
+    /// The device or the machine has no room.
     #[error("out of memory: {0}")]
     OutOfMemory(String),
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(String),
-    /// Data or disk.
+    /// The trial's folder cannot be written.
+    #[error("{0}")]
+    Unwritable(String),
+    /// Data or settings.
     #[error("{0}")]
     Surroundings(String),
     /// A defect of the trainer: a panic that was caught.
@@ -44,7 +47,8 @@ impl From<TchError> for Fault {
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Fault {
-        Fault::Surroundings(error.to_string().lines().map(str::trim).collect::<Vec<_>>().join("; "))
+        let text = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join("; ");
+        if error.exit == Exit::Storage { Fault::Unwritable(text) } else { Fault::Surroundings(text) }
     }
 }
 
@@ -52,6 +56,7 @@ impl From<Fault> for Outcome {
     fn from(fault: Fault) -> Outcome {
         match fault {
             Fault::Diverged { epoch, step, what } => Outcome::Diverged { epoch, step, what },
+            Fault::OutOfMemory(error) => Outcome::OutOfMemory { error },
             other => Outcome::Failed { error: other.to_string() },
         }
     }

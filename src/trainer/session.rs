@@ -19,7 +19,10 @@ pub fn serve(agent: &mut Agent, device: Device) -> Fault {
         match agent.listen() {
             ToTrainer::Train(order) => {
                 let answer = answer(&order, device, &mut shelf, agent);
-                let failed = matches!(&answer, FromTrainer::Ended { outcome: Outcome::Failed { .. }, .. });
+                let failed = matches!(
+                    &answer,
+                    FromTrainer::Ended { outcome: Outcome::Failed { .. } | Outcome::OutOfMemory { .. }, .. }
+                );
                 agent.say(answer);
                 if failed && let Err(fault) = device::probe(device) {
                     return fault;
@@ -40,6 +43,7 @@ fn answer(order: &Order, device: Device, shelf: &mut Shelf, controller: &mut dyn
     match trained.unwrap_or_else(|panic| Err(Fault::Defect(words(panic.as_ref())))) {
         Ok(Some(outcome)) => FromTrainer::Ended { attempt, outcome },
         Ok(None) => FromTrainer::Paused { attempt },
+        Err(Fault::Unwritable(reason)) => FromTrainer::Unwritable { attempt, reason },
         Err(fault) => FromTrainer::Ended { attempt, outcome: fault.into() },
     }
 }

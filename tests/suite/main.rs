@@ -4,11 +4,15 @@ mod bad_files;
 mod data;
 mod documentation;
 mod examples;
+mod faults;
 #[cfg(feature = "torch")]
 mod kill;
 mod plan;
 #[cfg(feature = "torch")]
 mod running;
+mod scale;
+mod soak;
+mod storage;
 mod surface;
 #[cfg(feature = "torch")]
 mod trainer;

@@ -1,5 +1,4 @@
 //! A folder for a test, and `sweep` run in it as a user would.
-#![cfg_attr(not(feature = "torch"), allow(dead_code, reason = "without a trainer no sweep is run"))]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -32,6 +31,7 @@ impl World {
     pub fn sweep(&self, words: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
         command.args(words.split_whitespace()).current_dir(self.folder.path()).env_remove("CUDA_VISIBLE_DEVICES");
+        command.env("SCRIPT", self.path("script")); // The scripted trainer's.
         command.stdin(Stdio::null());
         command
     }

@@ -1,0 +1,226 @@
+//! A trainer for tests: it speaks the protocol, trains nothing, and does on command what trainers do wrong.
+//!
+//! The environment's `SCRIPT` names a file that is read anew for every attempt. A line is `WHEN FAULT [NUMBER]`:
+//! `WHEN` is `start`, a trial (`3`), an attempt (`3.1`), or `*` for all attempts; the number is the epoch that is under
+//! way when it happens (1), or as told below. Metrics depend on trial and epoch alone, so that a sweep with faults can
+//! be compared with one without; `last.safetensors` holds the epochs done.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "it stands for foreign programs")]
+
+use std::fs;
+use std::io::{BufRead, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, exit};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::{park, spawn};
+use std::time::Duration;
+
+use rustix::process::{Signal, getpid, kill_process};
+use sweep::protocol::{self, FromTrainer, LAST_CHECKPOINT, Order, ToTrainer};
+use sweep::store;
+use sweep::trial::{Attempt, EpochMetrics, Outcome, TrialId};
+
+/// Time between two signs of life in a slow epoch.
+const PULSE: Duration = Duration::from_millis(20);
+
+fn main() {
+    let commands = script("start", "start");
+    let inbox = listen();
+    for (fault, _) in &commands {
+        match fault.as_str() {
+            "unusable" => return say(&FromTrainer::Unusable { reason: "the device is on fire".into() }),
+            "mute" => silent(),
+            "exit" => {
+                eprintln!("libtorch.so: cannot open shared object file");
+                exit(127)
+            }
+            _ => {}
+        }
+    }
+    let protocol = if commands.iter().any(|(fault, _)| fault == "old-protocol") { 0 } else { protocol::VERSION };
+    say(&FromTrainer::Ready { protocol, device: "cpu, scripted".into(), backend: "script".into() });
+    while let Ok(message) = inbox.recv() {
+        if let ToTrainer::Train(order) = message {
+            train(&order, &inbox);
+        }
+    }
+}
+
+fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
+    let Order { attempt, folder, recipe, epochs_known, .. } = order;
+    let attempt = *attempt;
+    let commands = script(&attempt.trial.0.to_string(), &format!("{}.{}", attempt.trial.0, attempt.number));
+    let done = fs::read_to_string(folder.join(LAST_CHECKPOINT)).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let from_epoch = done.min(*epochs_known);
+    say(&FromTrainer::Began {
+        attempt,
+        from_epoch,
+        train_examples: 100,
+        validation_examples: 10,
+        parameters: 1000,
+        note: None,
+    });
+    for epoch in from_epoch + 1..=recipe.training.epochs {
+        let mut milliseconds = 0;
+        for (fault, number) in &commands {
+            match fault.as_str() {
+                "slow" => milliseconds = number.unwrap_or(100),
+                fault if number.unwrap_or(1) == u64::from(epoch) => misbehave(fault, order, epoch),
+                _ => {}
+            }
+        }
+        if epoch > done && paused(inbox, attempt, epoch, milliseconds) {
+            return say(&FromTrainer::Paused { attempt });
+        }
+        say(&FromTrainer::Epoch { attempt, metrics: metrics(attempt.trial, epoch) });
+        if epoch > done && epoch < recipe.training.epochs {
+            if let Err(error) = store::replace(&folder.join(LAST_CHECKPOINT), epoch.to_string().as_bytes()) {
+                unwritable(attempt, &error);
+            }
+            say(&FromTrainer::Saved { attempt, epoch });
+        }
+    }
+    say(&FromTrainer::Ended { attempt, outcome: Outcome::Finished });
+}
+
+/// Does what a script's word says. Whatever returns goes on as if nothing had happened.
+fn misbehave(fault: &str, order: &Order, epoch: u32) {
+    let attempt = order.attempt;
+    let end = |outcome| {
+        say(&FromTrainer::Ended { attempt, outcome });
+        exit(0)
+    };
+    match fault {
+        "crash" => panic!("index out of bounds: the len is 3 but the index is 7"),
+        "segfault" => signal(Signal::SEGV),
+        "killed" => signal(Signal::KILL),
+        "quit" => exit(0),
+        "hang" => silent(),
+        "spin" => loop {
+            std::hint::black_box(epoch);
+        },
+        "deaf" => {
+            // A handler replaces what TERM does by itself.
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let _guard = runtime.enter();
+            let _ignored = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+            silent()
+        }
+        "garbage" => raw(b"Epoch 1/9 [=====>....]\n{\"say\":\"dance\"}\n{\"say\":\"epoch\"}\n[]\n\n{\"say\":\n"),
+        "long-line" => raw(&[vec![b'x'; 10 << 20], vec![b'\n']].concat()),
+        "binary" => raw(&(0..=255_u8).cycle().take(1 << 16).chain([b'\n']).collect::<Vec<_>>()),
+        "nan" => raw(format!(
+            "{{\"say\":\"epoch\",\"attempt\":{{\"trial\":{},\"number\":{}}},\"metrics\":{{\"epoch\":{epoch},\
+             \"val_loss\":NaN}}}}\n",
+            attempt.trial.0, attempt.number
+        )
+        .as_bytes()),
+        "halves" => {
+            let line = line(&FromTrainer::Progress { attempt, epoch, step: 1, steps: 2 });
+            for part in line.chunks(7) {
+                raw(part);
+                std::thread::yield_now();
+            }
+        }
+        "torn" => {
+            let line = line(&FromTrainer::Epoch { attempt, metrics: metrics(attempt.trial, epoch) });
+            raw(&line[..line.len() / 2]);
+            exit(1)
+        }
+        "old-attempt" => {
+            let attempt = Attempt { number: attempt.number.wrapping_sub(1), ..attempt };
+            say(&FromTrainer::Epoch { attempt, metrics: metrics(attempt.trial, epoch) });
+            say(&FromTrainer::Ended { attempt, outcome: Outcome::Finished });
+        }
+        "twice" => say(&FromTrainer::Epoch { attempt, metrics: metrics(attempt.trial, epoch) }),
+        "diverge" => end(Outcome::Diverged { epoch, step: 1, what: "training loss is NaN".into() }),
+        "out-of-memory" => {
+            end(Outcome::OutOfMemory { error: "CUDA out of memory. Tried to allocate 20.00 GiB".into() })
+        }
+        "fill" => {
+            let full = store::replace(&order.folder.join(LAST_CHECKPOINT), &vec![0; 64 << 20]);
+            unwritable(attempt, &full.expect_err("the test has made the disk small"));
+        }
+        "child" => drop(Command::new("sleep").arg("1000").spawn().expect("sleep is there")),
+        "orphan" => {
+            // In a group of its own, with the trainer's pipes.
+            drop(Command::new("sleep").arg("4.321").process_group(0).spawn().expect("sleep is there"));
+        }
+        other => panic!("the script says {other}"),
+    }
+}
+
+/// Waits as long as an epoch takes; whether it was asked to pause.
+fn paused(inbox: &Receiver<ToTrainer>, attempt: Attempt, epoch: u32, milliseconds: u64) -> bool {
+    let steps = milliseconds / PULSE.as_millis() as u64;
+    for step in 0..=steps {
+        let wait = if step == steps { Duration::ZERO } else { PULSE };
+        match inbox.recv_timeout(wait) {
+            Ok(ToTrainer::Pause { attempt: whose }) if whose == attempt => return true,
+            Err(RecvTimeoutError::Disconnected) => exit(0),
+            _ => say(&FromTrainer::Progress { attempt, epoch, step, steps }),
+        }
+    }
+    false
+}
+
+fn metrics(TrialId(trial): TrialId, epoch: u32) -> EpochMetrics {
+    let loss = 1.0 / f64::from(epoch) + trial as f64 / 100.0;
+    EpochMetrics { epoch, val_loss: Some(loss), train_loss: Some(loss / 2.0), ..EpochMetrics::default() }
+}
+
+fn unwritable(attempt: Attempt, error: &sweep::error::Error) -> ! {
+    say(&FromTrainer::Unwritable { attempt, reason: error.to_string().replace('\n', ";") });
+    exit(0)
+}
+
+/// The faults of the lines that are about this, each with its number.
+fn script(trial: &str, attempt: &str) -> Vec<(String, Option<u64>)> {
+    let Some(path) = std::env::var_os("SCRIPT") else { return Vec::new() };
+    let text = fs::read_to_string(&path).expect("the script is there");
+    let fault = |line: &str| {
+        let mut words = line.split_whitespace();
+        let when = words.next()?;
+        let is_meant = when == trial || when == attempt || (when == "*" && trial != "start");
+        Some((words.next().filter(|_| is_meant)?.to_owned(), words.next().and_then(|word| word.parse().ok())))
+    };
+    text.lines().filter_map(fault).collect()
+}
+
+fn listen() -> Receiver<ToTrainer> {
+    let (sender, inbox) = channel();
+    spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            let _ = sender.send(serde_json::from_str(&line).expect("a message of the protocol"));
+        }
+    });
+    inbox
+}
+
+fn line(message: &FromTrainer) -> Vec<u8> {
+    let mut line = serde_json::to_vec(message).expect("messages have string keys");
+    line.push(b'\n');
+    line
+}
+
+fn say(message: &FromTrainer) {
+    raw(&line(message));
+}
+
+fn raw(bytes: &[u8]) {
+    let mut stdout = std::io::stdout().lock();
+    if stdout.write_all(bytes).and_then(|()| stdout.flush()).is_err() {
+        exit(0); // The controller is gone.
+    }
+}
+
+fn signal(signal: Signal) -> ! {
+    loop {
+        let _ = kill_process(getpid(), signal);
+    }
+}
+
+fn silent() -> ! {
+    loop {
+        park();
+    }
+}
