@@ -260,9 +260,10 @@ impl History {
             Entry::Began { attempt, from_epoch, parameters, train_examples, validation_examples } => {
                 let trial = self.running(*attempt)?;
                 trial.curve.truncate(*from_epoch as usize);
-                trial.parameters = Some(*parameters);
-                trial.train_examples = Some(*train_examples);
-                trial.validation_examples = Some(*validation_examples);
+                // Of a program nothing is known.
+                trial.parameters = Some(*parameters).filter(|count| *count > 0);
+                trial.train_examples = Some(*train_examples).filter(|count| *count > 0);
+                trial.validation_examples = Some(*validation_examples).filter(|count| *count > 0);
             }
             Entry::Epoch { attempt, metrics } => {
                 let trial = self.running(*attempt)?;

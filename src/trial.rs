@@ -73,6 +73,9 @@ pub struct EpochMetrics {
     /// Accuracy in evaluation mode on the validation pictures, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub val_accuracy: Option<f64>,
+    /// The metric that trials are ranked by, where it has a name of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objective: Option<f64>,
     /// Wall time of the epoch: training and evaluation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
@@ -86,7 +89,7 @@ pub const METRICS: [&str; 6] =
     ["train_loss", "train_accuracy", "train_eval_loss", "train_eval_accuracy", "val_loss", "val_accuracy"];
 
 impl EpochMetrics {
-    /// The metric of that name (one of [`METRICS`]), if it was measured.
+    /// The metric of that name, if it was measured: one of [`METRICS`], or else the one that trials are ranked by.
     pub fn get(&self, name: &str) -> Option<f64> {
         match name {
             "train_loss" => self.train_loss,
@@ -95,7 +98,7 @@ impl EpochMetrics {
             "train_eval_accuracy" => self.train_eval_accuracy,
             "val_loss" => self.val_loss,
             "val_accuracy" => self.val_accuracy,
-            _ => None,
+            _ => self.objective,
         }
     }
 
@@ -134,7 +137,7 @@ impl Goal {
 /// The metric by which trials are ranked, at each trial's best epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metric {
-    /// One of [`METRICS`].
+    /// One of [`METRICS`]; of a program, any name.
     pub name: String,
     /// Which way it is better.
     pub goal: Goal,
@@ -200,7 +203,7 @@ pub enum Outcome {
     Diverged {
         /// The epoch in which it happened, from 1.
         epoch: u32,
-        /// The optimizer step of the whole trial by which it was noticed, from 1.
+        /// The optimizer step of the whole trial by which it was noticed, from 1; 0 where steps are not known.
         step: u64,
         /// What ceased to be finite: `training loss is NaN`.
         what: String,
@@ -234,6 +237,7 @@ impl Outcome {
     pub fn error(&self) -> Option<String> {
         match self {
             Outcome::Finished | Outcome::EarlyStopped | Outcome::Stopped { .. } => None,
+            Outcome::Diverged { epoch, step: 0, what } => Some(format!("{what} in epoch {epoch}")),
             Outcome::Diverged { epoch, step, what } => Some(format!("{what} in epoch {epoch}, step {step}")),
             Outcome::OutOfMemory { error } | Outcome::Failed { error } => Some(error.clone()),
         }

@@ -111,7 +111,10 @@ fn best_settings(spec: &Spec, ranking: &Ranking) -> Option<String> {
 /// What `early_terminate` saved, and how often it would have been wrong where it was overruled.
 fn early_terminate(spec: &Spec, history: &History) -> Option<String> {
     spec.early_terminate.as_ref()?;
-    let planned = |trial: &TrialRecord| spec.recipe(&trial.settings).map_or(0, |recipe| recipe.training.epochs.into());
+    // A program does not say beforehand how long it trains: then it is as long as the longest trial did.
+    let longest = history.trials.iter().map(|trial| trial.curve.len() as u64).max().unwrap_or(0);
+    let planned =
+        |trial: &TrialRecord| spec.recipe(&trial.settings).map_or(longest, |recipe| recipe.training.epochs.into());
     let stopped = |trial: &&TrialRecord| matches!(trial.outcome(), Some(Outcome::Stopped { .. }));
     let (mut count, mut trained, mut all) = (0, 0_u64, 0_u64);
     for trial in history.trials.iter().filter(stopped) {

@@ -51,7 +51,7 @@ pub struct Report {
 }
 
 /// Keys of W&B's that do here what they do there.
-const SHARED: [&str; 5] = ["name", "description", "method", "metric", "run_cap"];
+const SHARED: [&str; 7] = ["name", "description", "method", "metric", "run_cap", "program", "command"];
 
 /// Keys of a parameter that W&B's schema wants to be numbers.
 const NUMBERS: [&str; 8] = ["min", "max", "q", "mu", "sigma", "a", "b", "probabilities"];
@@ -370,7 +370,7 @@ mod tests {
         let report = lint(&text, "f.yaml", Folder::new("/"));
         assert!(!report.runs);
         let verdicts = |line| report.findings.iter().filter(move |one| one.line == line).map(|one| one.verdict);
-        assert!(verdicts(1).eq([Verdict::Differs]) && verdicts(2).eq([Verdict::NotHere]));
+        assert!(verdicts(1).eq([Verdict::Differs]) && verdicts(2).eq([Verdict::Same]));
         assert!(verdicts(3).eq([Verdict::NoEffect]));
         let hyperband = report.findings.iter().find(|one| one.text.starts_with("W&B's hyperband")).unwrap();
         assert!(

@@ -17,6 +17,7 @@ mod node;
 mod parameters;
 mod place;
 mod problem;
+mod program;
 mod range;
 mod recipe;
 mod sections;
@@ -36,6 +37,7 @@ pub use setting::SETS;
 
 use std::path::PathBuf;
 
+use crate::program::Program;
 use crate::recipe::Source;
 use crate::schedule::stop::EarlyTerminate;
 use crate::space::Space;
@@ -54,6 +56,8 @@ pub struct Spec {
     pub order: Order,
     /// When trials are ended because others do better.
     pub early_terminate: Option<EarlyTerminate>,
+    /// What trials run, if they train no network of the file.
+    pub program: Option<Program>,
     /// Points that are tried first, each with the values that the file gives it.
     pub enqueue: Vec<Settings>,
     /// What trials are ranked by.
