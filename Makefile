@@ -1,9 +1,11 @@
 .PHONY: setup demo test soak check bench bench-peers
 
-# Finds or installs libtorch, and CIFAR-10 for the tests where an archive of it lies beside the project.
+# Finds or installs libtorch, CIFAR-10 for the tests where an archive of it lies beside the project, and scikit-learn for
+# the example of a program.
 setup:
 	scripts/libtorch
 	scripts/cifar10
+	scripts/scikit-learn
 
 # Builds in release and runs the quickstart sweep on the built-in digits, from its beginning.
 demo:

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::trial::{Attempt, EpochMetrics, Metric, Outcome, Settings, TrialId};
+use crate::trial::{Attempt, EpochMetrics, Metric, Outcome, Settings, Stopper, TrialId};
 
 /// The format that this version writes and reads; the journal's first line carries it.
 pub const FORMAT: u32 = 1;
@@ -71,7 +71,19 @@ pub enum Entry {
         /// What it showed.
         metrics: EpochMetrics,
     },
-    /// The attempt saved and left, because the sweep was interrupted. Its trial goes on later.
+    /// `early_terminate` would have ended the trial, which runs on to show what that would have cost.
+    Spared {
+        /// When.
+        at: f64,
+        /// Which.
+        attempt: Attempt,
+        /// The rule.
+        by: Stopper,
+        /// The epochs that it had trained.
+        epoch: u32,
+    },
+    /// The attempt saved and left: the sweep was interrupted, or others have to show whether the trial is worth going on
+    /// with. It goes on later.
     Paused {
         /// When.
         at: f64,
@@ -87,7 +99,7 @@ pub enum Entry {
         /// What happened: `the trainer was ended by signal 9 (SIGKILL)`.
         fault: String,
     },
-    /// The trial is over. Synced.
+    /// The trial is over. Synced. One that waits can be stopped, too, after its last attempt.
     Ended {
         /// When.
         at: f64,
@@ -160,6 +172,8 @@ pub struct TrialRecord {
     pub first_started_at: f64,
     /// Unix seconds at which it ended or paused.
     pub ended_at: Option<f64>,
+    /// The rule that would have ended it and the epochs that it had trained, if it runs on in spite of that.
+    pub spared: Option<(Stopper, u32)>,
     /// Wall seconds of all attempts whose end is known.
     pub seconds: f64,
     /// Trainable weights, once known.
@@ -246,9 +260,10 @@ impl History {
             Entry::Began { attempt, from_epoch, parameters, train_examples, validation_examples } => {
                 let trial = self.running(*attempt)?;
                 trial.curve.truncate(*from_epoch as usize);
-                trial.parameters = Some(*parameters);
-                trial.train_examples = Some(*train_examples);
-                trial.validation_examples = Some(*validation_examples);
+                // Of a program nothing is known.
+                trial.parameters = Some(*parameters).filter(|count| *count > 0);
+                trial.train_examples = Some(*train_examples).filter(|count| *count > 0);
+                trial.validation_examples = Some(*validation_examples).filter(|count| *count > 0);
             }
             Entry::Epoch { attempt, metrics } => {
                 let trial = self.running(*attempt)?;
@@ -258,6 +273,7 @@ impl History {
                 }
                 trial.curve.push(*metrics);
             }
+            Entry::Spared { attempt, by, epoch, .. } => self.running(*attempt)?.spared = Some((*by, *epoch)),
             Entry::Paused { at, attempt } => self.running(*attempt)?.leave(*at, Status::Waiting),
             Entry::Lost { at, attempt, fault } => {
                 let trial = self.running(*attempt)?;
@@ -265,14 +281,18 @@ impl History {
                 trial.faults += 1;
                 trial.last_fault = Some(fault.clone());
             }
-            Entry::Ended { at, attempt, outcome } => {
-                self.running(*attempt)?.leave(*at, Status::Ended(outcome.clone()));
-            }
+            Entry::Ended { at, attempt, outcome } => match self.waiting(*attempt) {
+                Some(trial) if matches!(outcome, Outcome::Stopped { .. }) => {
+                    trial.status = Status::Ended(outcome.clone());
+                }
+                _ => self.running(*attempt)?.leave(*at, Status::Ended(outcome.clone())),
+            },
             Entry::Reopened { trial: id, .. } => {
                 let trial = self.trial_mut(*id).ok_or_else(|| format!("trial {id} was never started"))?;
                 trial.status = Status::Waiting;
                 trial.faults = 0;
                 trial.ended_at = None;
+                trial.spared = None;
                 trial.curve.clear();
             }
             Entry::Left { complete, .. } => self.complete = *complete,
@@ -295,6 +315,7 @@ impl History {
                 started_at: at,
                 first_started_at: at,
                 ended_at: None,
+                spared: None,
                 seconds: 0.0,
                 parameters: None,
                 train_examples: None,
@@ -319,6 +340,12 @@ impl History {
 
     fn trial_mut(&mut self, id: TrialId) -> Option<&mut TrialRecord> {
         self.trials.get_mut(usize::try_from(id.0.checked_sub(1)?).ok()?)
+    }
+
+    /// The trial of an attempt that was its last, and did not end it.
+    fn waiting(&mut self, attempt: Attempt) -> Option<&mut TrialRecord> {
+        let trial = self.trial_mut(attempt.trial)?;
+        (trial.status == Status::Waiting && trial.attempts == attempt.number).then_some(trial)
     }
 
     fn running(&mut self, attempt: Attempt) -> Result<&mut TrialRecord, String> {

@@ -7,6 +7,7 @@ pub mod engine;
 pub mod error;
 pub mod fetch;
 pub mod history;
+pub mod program;
 pub mod progress;
 pub mod protocol;
 pub mod random;

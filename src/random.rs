@@ -22,6 +22,10 @@ pub enum Purpose {
     Dropout = 5,
     /// Augmentation.
     Augment = 6,
+    /// Whether a trial runs on that would be stopped.
+    Audit = 7,
+    /// How Sobol's sequence is scrambled.
+    Sobol = 8,
 }
 
 /// The stream for one purpose. `trial` and `epoch` are 0 where the draw belongs to the whole sweep or trial.

@@ -73,6 +73,9 @@ pub struct EpochMetrics {
     /// Accuracy in evaluation mode on the validation pictures, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub val_accuracy: Option<f64>,
+    /// The metric that trials are ranked by, where it has a name of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objective: Option<f64>,
     /// Wall time of the epoch: training and evaluation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
@@ -86,7 +89,7 @@ pub const METRICS: [&str; 6] =
     ["train_loss", "train_accuracy", "train_eval_loss", "train_eval_accuracy", "val_loss", "val_accuracy"];
 
 impl EpochMetrics {
-    /// The metric of that name (one of [`METRICS`]), if it was measured.
+    /// The metric of that name, if it was measured: one of [`METRICS`], or else the one that trials are ranked by.
     pub fn get(&self, name: &str) -> Option<f64> {
         match name {
             "train_loss" => self.train_loss,
@@ -95,7 +98,7 @@ impl EpochMetrics {
             "train_eval_accuracy" => self.train_eval_accuracy,
             "val_loss" => self.val_loss,
             "val_accuracy" => self.val_accuracy,
-            _ => None,
+            _ => self.objective,
         }
     }
 
@@ -134,7 +137,7 @@ impl Goal {
 /// The metric by which trials are ranked, at each trial's best epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metric {
-    /// One of [`METRICS`].
+    /// One of [`METRICS`]; of a program, any name.
     pub name: String,
     /// Which way it is better.
     pub goal: Goal,
@@ -155,6 +158,32 @@ impl Metric {
     }
 }
 
+/// The rules of `early_terminate`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopper {
+    /// It was among the worse ones at a band.
+    Hyperband,
+    /// It waited at a rung, and too few worse ones came.
+    Asha,
+    /// It was worse than the median.
+    Median,
+    /// It clearly overfitted.
+    Overfit,
+}
+
+impl fmt::Display for Stopper {
+    /// As in the sweep file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stopper::Hyperband => "hyperband",
+            Stopper::Asha => "asha",
+            Stopper::Median => "median",
+            Stopper::Overfit => "overfit",
+        })
+    }
+}
+
 /// How a trial ended for good, in the trainer's words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -163,11 +192,18 @@ pub enum Outcome {
     Finished,
     /// Ended by its own `early_stopping`: the metric had not improved for `patience` epochs.
     EarlyStopped,
+    /// Ended by the sweep's `early_terminate`; what it reached by then counts.
+    Stopped {
+        /// The rule.
+        by: Stopper,
+        /// The epochs that it had trained.
+        epoch: u32,
+    },
     /// Loss or weights ceased to be finite. A fault of the settings: not tried again.
     Diverged {
         /// The epoch in which it happened, from 1.
         epoch: u32,
-        /// The optimizer step of the whole trial by which it was noticed, from 1.
+        /// The optimizer step of the whole trial by which it was noticed, from 1; 0 where steps are not known.
         step: u64,
         /// What ceased to be finite: `training loss is NaN`.
         what: String,
@@ -190,6 +226,7 @@ impl Outcome {
         match self {
             Outcome::Finished => "finished",
             Outcome::EarlyStopped => "early_stopped",
+            Outcome::Stopped { .. } => "stopped",
             Outcome::Diverged { .. } => "diverged",
             Outcome::OutOfMemory { .. } => "out_of_memory",
             Outcome::Failed { .. } => "failed",
@@ -199,7 +236,8 @@ impl Outcome {
     /// One line on what went wrong, if anything did.
     pub fn error(&self) -> Option<String> {
         match self {
-            Outcome::Finished | Outcome::EarlyStopped => None,
+            Outcome::Finished | Outcome::EarlyStopped | Outcome::Stopped { .. } => None,
+            Outcome::Diverged { epoch, step: 0, what } => Some(format!("{what} in epoch {epoch}")),
             Outcome::Diverged { epoch, step, what } => Some(format!("{what} in epoch {epoch}, step {step}")),
             Outcome::OutOfMemory { error } | Outcome::Failed { error } => Some(error.clone()),
         }

@@ -14,14 +14,15 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::memory;
+use super::program::Job;
 use crate::protocol::{FromTrainer, LONGEST_LINE};
 use crate::schedule::{Event, SlotId};
 
 /// How long a trainer may take to end after its stdin was closed, and again after SIGTERM.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// How long the pipes of a trainer that has ended are read: a process that left its group could keep them open.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The longest log of one attempt; what comes after is dropped.
 const LONGEST_LOG: u64 = 4 << 20;
@@ -36,6 +37,13 @@ pub enum Command {
         /// Where its own words go from now on; unchanged if `None`.
         log: Option<PathBuf>,
     },
+    /// Run this program, and write what it prints to this log.
+    Run {
+        /// What.
+        job: Box<Job>,
+        /// Where its own words go.
+        log: PathBuf,
+    },
     /// Close its stdin, then TERM, then KILL.
     End,
     /// KILL.
@@ -49,6 +57,11 @@ pub struct Child {
 }
 
 impl Child {
+    /// Whoever watches over a slot takes these commands.
+    pub fn new(commands: mpsc::UnboundedSender<Command>) -> Child {
+        Child { commands }
+    }
+
     /// Watches over a trainer that was just spawned with piped stdin, stdout and stderr.
     pub fn supervise(slot: SlotId, process: tokio::process::Child, events: mpsc::UnboundedSender<Event>) -> Child {
         let (commands, inbox) = mpsc::unbounded_channel();
@@ -107,6 +120,8 @@ async fn watch(
                         stdin = None;
                     }
                 }
+                // A trainer runs no programs.
+                Some(Command::Run { .. }) => {}
                 Some(Command::End) => {
                     stdin = None;
                     ladder.get_or_insert((Instant::now() + GRACE, Signal::TERM));
@@ -145,14 +160,12 @@ async fn watch(
     if out_of_memory {
         how += ", while the kernel ended processes for lack of memory";
     }
-    if let Some(last) = log.last.take() {
-        how = format!("{how} (its last words: {last})");
-    }
+    how = log.with_last_words(how);
     let _ = events.send(Event::Gone { slot, how, out_of_memory });
 }
 
 /// How a process ended, as the end of a sentence that begins with its name.
-fn describe(status: &ExitStatus) -> String {
+pub(super) fn describe(status: &ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit code {code}"),
         (None, Some(9)) => "was ended by signal 9 (SIGKILL)".into(),
@@ -163,20 +176,20 @@ fn describe(status: &ExitStatus) -> String {
 }
 
 /// A pipe's lines, none longer than [`LONGEST_LINE`]: of a longer one the rest is dropped.
-struct Lines<R> {
+pub(super) struct Lines<R> {
     pipe: Option<BufReader<R>>,
-    open: bool,
+    pub(super) open: bool,
     /// What has come of the line so far: kept here, since `next` may be cancelled between two reads.
     partial: Vec<u8>,
 }
 
 impl<R: tokio::io::AsyncRead + Unpin> Lines<R> {
-    fn new(pipe: Option<R>) -> Lines<R> {
+    pub(super) fn new(pipe: Option<R>) -> Lines<R> {
         Lines { open: pipe.is_some(), pipe: pipe.map(BufReader::new), partial: Vec::new() }
     }
 
     /// The next line without its end; `None` when the pipe is closed. Nothing is lost if it is cancelled.
-    async fn next(&mut self) -> Option<Vec<u8>> {
+    pub(super) async fn next(&mut self) -> Option<Vec<u8>> {
         let pipe = self.pipe.as_mut()?;
         loop {
             let chunk = fill(pipe).await.unwrap_or(&[]);
@@ -205,19 +218,27 @@ async fn fill<R: AsyncBufRead + Unpin>(pipe: &mut R) -> std::io::Result<&[u8]> {
 
 /// Where a trainer's own words go. Before its first trial nobody keeps them but for the last line.
 #[derive(Debug, Default)]
-struct Log {
+pub(super) struct Log {
     file: Option<File>,
     room: u64,
     last: Option<String>,
 }
 
 impl Log {
-    fn open(path: &Path) -> Log {
+    pub(super) fn open(path: &Path) -> Log {
         // A log that cannot be written is not worth losing a trial for.
         Log { file: OpenOptions::new().create(true).append(true).open(path).ok(), room: LONGEST_LOG, last: None }
     }
 
-    fn write(&mut self, line: &[u8]) {
+    /// How the process ended, with the last line that it printed.
+    pub(super) fn with_last_words(&mut self, how: String) -> String {
+        match self.last.take() {
+            Some(last) => format!("{how} (its last words: {last})"),
+            None => how,
+        }
+    }
+
+    pub(super) fn write(&mut self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
         if !text.trim().is_empty() {
             self.last = Some(text.trim().chars().filter(|c| !c.is_control()).take(200).collect());

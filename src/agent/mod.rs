@@ -4,6 +4,8 @@ mod child;
 pub mod gpu;
 mod launch;
 mod memory;
+mod program;
+mod reading;
 mod slots;
 
 use std::path::PathBuf;
@@ -14,6 +16,7 @@ use crate::protocol::ToTrainer;
 use crate::schedule::{Event, SlotId};
 
 pub use launch::Launcher;
+pub use program::Job;
 pub use slots::{Device, SlotDevice, cpu_slots, find};
 
 use child::{Child, Command};
@@ -21,7 +24,8 @@ use child::{Child, Command};
 /// The trainers of this host.
 #[derive(Debug)]
 pub struct Agent {
-    launcher: Launcher,
+    /// `None` where trials are programs, and no trainer is needed.
+    launcher: Option<Launcher>,
     slots: Vec<SlotDevice>,
     children: Vec<Option<Child>>,
     events: mpsc::UnboundedSender<Event>,
@@ -29,7 +33,7 @@ pub struct Agent {
 
 impl Agent {
     /// An agent without trainers. What it sees goes to `events`.
-    pub fn new(launcher: Launcher, slots: Vec<SlotDevice>, events: mpsc::UnboundedSender<Event>) -> Agent {
+    pub fn new(launcher: Option<Launcher>, slots: Vec<SlotDevice>, events: mpsc::UnboundedSender<Event>) -> Agent {
         let children = slots.iter().map(|_| None).collect();
         Agent { launcher, slots, children, events }
     }
@@ -38,10 +42,15 @@ impl Agent {
     ///
     /// Call it from the thread that lives longest: Linux ends the trainer with the thread that started it.
     pub fn start(&mut self, slot: SlotId) {
-        match self.launcher.command(&self.slots[slot.0].device).spawn() {
+        let Some(launcher) = &self.launcher else {
+            let device = self.slots[slot.0].clone();
+            self.children[slot.0] = Some(program::supervise(slot, device, self.events.clone()));
+            return;
+        };
+        match launcher.command(&self.slots[slot.0].device).spawn() {
             Ok(process) => self.children[slot.0] = Some(Child::supervise(slot, process, self.events.clone())),
             Err(error) => {
-                let how = format!("could not be started: {}: {error}", self.launcher.program().display());
+                let how = format!("could not be started: {}: {error}", launcher.program().display());
                 let _ = self.events.send(Event::Gone { slot, how, out_of_memory: false });
             }
         }
@@ -52,6 +61,11 @@ impl Agent {
         let mut line = serde_json::to_string(message).expect("a message has no map with keys that are not text");
         line.push('\n');
         self.command(slot, Command::Tell { line, log });
+    }
+
+    /// Runs a program on a slot that was started. What it prints goes to the log, but for its metrics.
+    pub fn run(&mut self, slot: SlotId, job: Job, log: PathBuf) {
+        self.command(slot, Command::Run { job: Box::new(job), log });
     }
 
     /// Ends the slot's trainer: by closing its stdin, then by signals.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::output;
-use super::surroundings::{Surroundings, now};
+use super::surroundings::{Surroundings, now, variable};
 use crate::agent::{self, SlotDevice, gpu};
 use crate::engine::{self, Setup};
 use crate::error::{Error, Exit, Result};
@@ -88,7 +88,7 @@ impl Options {
         retry_failed: bool,
     ) -> Result<Exit> {
         let slots = self.slots(&spec, surroundings)?;
-        let trainer = self.trainer(surroundings)?;
+        let trainer = if spec.program.is_none() { Some(self.trainer(surroundings)?) } else { None };
         let holder = format!("process {} on {}", std::process::id(), surroundings.host());
         std::fs::create_dir_all(layout.root())
             .map_err(|error| Error::storage(format!("{} cannot be made", layout.root().display()), error))?;
@@ -107,6 +107,7 @@ impl Options {
             screen,
             host: surroundings.host(),
             clock: now,
+            variable,
         };
         let history = engine::run(setup)?;
         if !matches!(self.progress, Progress::Json | Progress::None) {

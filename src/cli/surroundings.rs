@@ -63,10 +63,15 @@ impl Surroundings {
     }
 
     /// A variable of the environment, if it is set, not empty and Unicode.
-    #[allow(clippy::disallowed_methods)]
     pub fn variable(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok().filter(|value| !value.is_empty())
+        variable(name)
     }
+}
+
+/// A variable of the environment, if it is set, not empty and Unicode.
+#[allow(clippy::disallowed_methods)]
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Unix seconds. Not monotonic.

@@ -1,9 +1,11 @@
 //! The only asynchronous loop: what happens becomes events, the scheduler decides, its actions are performed.
 
+mod job;
 mod views;
 
 use std::io;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,6 +17,8 @@ use crate::error::{Error, Exit, Result};
 use crate::history::{Entry, History};
 use crate::progress::Screen;
 use crate::protocol::{BEST_WEIGHTS, FromTrainer, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT, ToTrainer};
+use crate::report::fit::Context;
+use crate::schedule::stop::{EarlyTerminate, Stopping};
 use crate::schedule::{Action, Event, Leftover, Now, Rules, Scheduler, SlotId, State};
 use crate::search::Search;
 use crate::spec::Spec;
@@ -41,8 +45,8 @@ pub struct Setup {
     pub journal: Journal,
     /// Where trials run.
     pub slots: Vec<SlotDevice>,
-    /// The trainer's program.
-    pub trainer: PathBuf,
+    /// The trainer's program; `None` where trials are programs themselves.
+    pub trainer: Option<PathBuf>,
     /// The longest silence of a trainer; `None`: as follows from the epochs seen.
     pub silence: Option<Duration>,
     /// Whether failed and diverged trials are tried once more.
@@ -53,6 +57,8 @@ pub struct Setup {
     pub host: String,
     /// Unix seconds.
     pub clock: fn() -> f64,
+    /// A variable of the environment.
+    pub variable: fn(&str) -> Option<String>,
 }
 
 /// Runs the sweep until all its trials have ended, or the user interrupts it. Returns what has happened.
@@ -68,6 +74,16 @@ pub fn run(setup: Setup) -> Result<History> {
     runtime.block_on(async { Engine::start(setup)?.run().await })
 }
 
+/// The rules that end trials, with what the sweep file tells of each trial.
+fn stopping(terms: EarlyTerminate, spec: &Spec) -> Stopping {
+    let (seed, spec) = (spec.seed, spec.clone());
+    let context = move |settings: &Settings| match spec.recipe(settings) {
+        Ok(recipe) => Context::of_recipe(&recipe),
+        Err(_) => Context::default(),
+    };
+    Stopping { terms, seed, context: Rc::new(context) }
+}
+
 struct Engine {
     scheduler: Scheduler,
     agent: Agent,
@@ -78,13 +94,14 @@ struct Engine {
     spec: Spec,
     screen: Screen,
     clock: fn() -> f64,
+    variable: fn(&str) -> Option<String>,
     began: Instant,
 }
 
 impl Engine {
     fn start(setup: Setup) -> Result<Engine> {
-        let Setup { layout, spec, history, journal, slots, trainer, silence, retry_failed, screen, host, clock } =
-            setup;
+        let Setup { layout, spec, history, journal, slots, trainer, silence, retry_failed, screen, host, .. } = setup;
+        let (clock, variable) = (setup.clock, setup.variable);
         let (sender, events) = mpsc::unbounded_channel();
         let names: Vec<String> = slots.iter().map(|slot| slot.name.clone()).collect();
         let run = Entry::Run {
@@ -100,15 +117,28 @@ impl Engine {
             retries: spec.retries,
             keep_best: spec.keep_best,
             metric: spec.metric.clone(),
-            silence,
+            stop: spec.early_terminate.clone().map(|terms| stopping(terms, &spec)),
+            // A program gives no signs of life but its epochs, which may take as long as they like.
+            silence: silence.or(spec.program.is_some().then_some(Duration::MAX)),
         };
         let now = Now { unix: clock(), since: Duration::ZERO };
-        let points = Box::new(move |trial| search.settings(trial));
+        let points = Box::new(move |trial, history: &History| search.next(trial, history));
         let views = Views::open(&layout, &spec, &history)?;
         let (scheduler, actions) = Scheduler::new(now, rules, points, history, names, run, retry_failed);
-        let agent = Agent::new(Launcher::new(trainer), slots, sender);
-        let mut engine =
-            Engine { scheduler, agent, events, journal, views, layout, spec, screen, clock, began: Instant::now() };
+        let agent = Agent::new(trainer.map(Launcher::new), slots, sender);
+        let mut engine = Engine {
+            scheduler,
+            agent,
+            events,
+            journal,
+            views,
+            layout,
+            spec,
+            screen,
+            clock,
+            variable,
+            began: Instant::now(),
+        };
         engine.perform(actions)?;
         Ok(engine)
     }
@@ -227,20 +257,32 @@ impl Engine {
         let folder = self.layout.trial(attempt.trial);
         std::fs::create_dir_all(&folder)
             .map_err(|error| Error::storage(format!("{} cannot be made", folder.display()), error))?;
-        match self.spec.recipe(settings) {
-            Ok(recipe) => {
-                let epochs_known = self.scheduler.history().trial(attempt.trial).map_or(0, |t| t.curve.len() as u32);
-                let order = Order { attempt, seed: self.spec.seed, recipe, folder, epochs_known };
-                let log = self.layout.trainer_log(attempt.trial);
-                self.agent.tell(slot, &ToTrainer::Train(Box::new(order)), Some(log));
-                Ok(())
+        let trial = self.scheduler.history().trial(attempt.trial);
+        let log = self.layout.trainer_log(attempt.trial);
+        let error = if let Some(program) = &self.spec.program {
+            let slot_name = &self.scheduler.slots()[slot.0].name;
+            let about = ((attempt, settings), (folder.as_path(), slot_name.as_str()));
+            match job::job(&self.spec, program, trial, about.0, about.1, self.variable)? {
+                Ok(job) => {
+                    self.agent.run(slot, job, log);
+                    return Ok(());
+                }
+                Err(error) => error,
             }
-            Err(error) => {
-                let message = FromTrainer::Ended { attempt, outcome: Outcome::Failed { error } };
-                let actions = self.scheduler.on_event(self.now(), Event::Said { slot, message });
-                self.perform(actions)
+        } else {
+            match self.spec.recipe(settings) {
+                Ok(recipe) => {
+                    let epochs_known = trial.map_or(0, |trial| trial.curve.len() as u32);
+                    let order = Order { attempt, seed: self.spec.seed, recipe, folder, epochs_known };
+                    self.agent.tell(slot, &ToTrainer::Train(Box::new(order)), Some(log));
+                    return Ok(());
+                }
+                Err(error) => error,
             }
-        }
+        };
+        let message = FromTrainer::Ended { attempt, outcome: Outcome::Failed { error } };
+        let actions = self.scheduler.on_event(self.now(), Event::Said { slot, message });
+        self.perform(actions)
     }
 
     fn now(&self) -> Now {

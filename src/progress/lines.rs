@@ -4,7 +4,7 @@ use crate::history::Entry;
 use crate::report::words;
 use crate::schedule::{Scheduler, State};
 use crate::spec::Spec;
-use crate::trial::{Attempt, TrialId};
+use crate::trial::{Attempt, Outcome, TrialId};
 
 /// An epoch that took longer than this many seconds is worth a line of its own.
 const LONG_EPOCH: f64 = 10.0;
@@ -35,10 +35,17 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             Some(format!("trial {} epoch {}: {} {value:.4}", attempt.trial, metrics.epoch, spec.metric.name))
         }
         Entry::Paused { attempt, .. } => Some(format!("trial {} saved", attempt.trial)),
+        Entry::Spared { attempt, by, epoch, .. } => Some(format!(
+            "trial {} would be ended by {by} after {epoch} epochs; it runs on to show what that would have cost",
+            attempt.trial
+        )),
         Entry::Lost { attempt, fault, .. } => Some(format!("trial {} will be tried again: {fault}", attempt.trial)),
         Entry::Ended { attempt, outcome, .. } => {
             let trial = history.trial(attempt.trial)?;
-            let what = outcome.name().replace('_', " ");
+            let what = match outcome {
+                Outcome::Stopped { by, .. } => format!("stopped by {by}"),
+                _ => outcome.name().replace('_', " "),
+            };
             if let Some(error) = outcome.error() {
                 return Some(format!("trial {} {what}: {error}", trial.id));
             }

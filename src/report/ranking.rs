@@ -74,6 +74,8 @@ pub struct Counts {
     pub finished: u64,
     /// Ended by `early_stopping`.
     pub early_stopped: u64,
+    /// Ended by `early_terminate`.
+    pub stopped: u64,
     /// Loss or weights ceased to be finite.
     pub diverged: u64,
     /// There was no room for it.
@@ -96,6 +98,7 @@ impl Counts {
                 Status::Waiting => &mut counts.waiting,
                 Status::Ended(Outcome::Finished) => &mut counts.finished,
                 Status::Ended(Outcome::EarlyStopped) => &mut counts.early_stopped,
+                Status::Ended(Outcome::Stopped { .. }) => &mut counts.stopped,
                 Status::Ended(Outcome::Diverged { .. }) => &mut counts.diverged,
                 Status::Ended(Outcome::OutOfMemory { .. }) => &mut counts.out_of_memory,
                 Status::Ended(Outcome::Failed { .. }) => &mut counts.failed,
@@ -106,7 +109,7 @@ impl Counts {
 
     /// Trials that are over.
     pub fn ended(&self) -> u64 {
-        self.finished + self.early_stopped + self.diverged + self.out_of_memory + self.failed
+        self.finished + self.early_stopped + self.stopped + self.diverged + self.out_of_memory + self.failed
     }
 
     /// In a sentence, what is none left out: `21 finished, 2 stopped early, 1 failed`.
@@ -114,6 +117,7 @@ impl Counts {
         let parts = [
             (self.finished, "finished"),
             (self.early_stopped, "stopped early"),
+            (self.stopped, "stopped by comparison"),
             (self.diverged, "diverged"),
             (self.out_of_memory, "out of memory"),
             (self.failed, "failed"),

@@ -5,8 +5,9 @@ use super::fit::{Finding, Severity};
 use super::ranking::{Counts, Group, Place};
 use super::verdicts::Tally;
 use super::words;
+use crate::history::{History, TrialRecord};
 use crate::spec::Spec;
-use crate::trial::Goal;
+use crate::trial::{EpochMetrics, Goal, Outcome};
 
 /// So many kinds of finding are told of, the most frequent ones.
 const AILMENTS: usize = 5;
@@ -57,6 +58,7 @@ impl Summary {
         let trials = history.trials.len() as u64;
         let plural = if trials == 1 { "trial was" } else { "trials were" };
         details.push(format!("{} {plural} started: {}.", words::count(trials), counts.sentence()));
+        details.extend(early_terminate(spec, history));
         details.push(format!("Trials are ranked by their {metric} at their best epoch; {better} is better."));
         let judged = verdicts.judged();
         let ailments = verdicts.tally().iter().take(AILMENTS).map(|tally| ailment(tally, judged)).collect();
@@ -126,4 +128,77 @@ fn best_settings(spec: &Spec, groups: &[Group]) -> Option<String> {
         words::spread(&spec.metric.name, Some(best.metric)),
         best.trials.len(),
     ))
+}
+
+/// What `early_terminate` saved, and how often it would have been wrong where it was overruled.
+fn early_terminate(spec: &Spec, history: &History) -> Option<String> {
+    spec.early_terminate.as_ref()?;
+    // A program does not say beforehand how long it trains: then it is as long as the longest trial did.
+    let longest = history.trials.iter().map(|trial| trial.curve.len() as u64).max().unwrap_or(0);
+    let planned =
+        |trial: &TrialRecord| spec.recipe(&trial.settings).map_or(longest, |recipe| recipe.training.epochs.into());
+    let stopped = |trial: &&TrialRecord| matches!(trial.outcome(), Some(Outcome::Stopped { .. }));
+    let (mut count, mut trained, mut all) = (0, 0_u64, 0_u64);
+    for trial in history.trials.iter().filter(stopped) {
+        count += 1;
+        trained += trial.curve.len() as u64;
+        all += u64::max(planned(trial), trial.curve.len() as u64);
+    }
+    let mut line = format!(
+        "`early_terminate` stopped {} of {} trials, after {} epochs instead of {}.",
+        words::count(count),
+        words::count(history.trials.len() as u64),
+        words::count(trained),
+        words::count(all)
+    );
+    let ranking = history.ranking(&spec.metric);
+    let value = |spared: bool| {
+        let one = |(trial, best): &&(&TrialRecord, EpochMetrics)| trial.spared.is_some() == spared && best.epoch > 0;
+        ranking.iter().filter(one).filter_map(|(_, best)| best.get(&spec.metric.name)).collect::<Vec<f64>>()
+    };
+    let (spared, others) = (value(true), value(false));
+    if !spared.is_empty() {
+        let best = others.first();
+        let wrong = spared.iter().filter(|value| best.is_none_or(|best| spec.metric.goal.better(**value, *best)));
+        line += &format!(
+            " Another {} it would have stopped and were let run on: {} of them ended better than all that it let pass.",
+            words::count(spared.len() as u64),
+            words::count(wrong.count() as u64)
+        );
+    }
+    Some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::history::Entry;
+    use crate::report::sample;
+    use crate::schedule::stop::{Asha, EarlyTerminate, Rule};
+    use crate::trial::{Attempt, Stopper, TrialId};
+
+    #[test]
+    fn what_stopping_saved_and_what_it_would_have_cost_is_told() {
+        let mut entries = sample::beginning("stopped");
+        for (number, outcome) in [(1, Outcome::Finished), (2, Outcome::Finished)] {
+            entries.extend(sample::attempt(number, 1, &sample::settings(json!({"dropout": 0.1})), 0, 10));
+            if number == 2 {
+                let attempt = Attempt { trial: TrialId(2), number: 1 };
+                entries.push(Entry::Spared { at: 1.0, attempt, by: Stopper::Asha, epoch: 3 });
+            }
+            entries.push(sample::ended(number, 1, outcome));
+        }
+        entries.extend(sample::attempt(3, 1, &sample::settings(json!({"dropout": 0.1})), 0, 4));
+        entries.push(sample::ended(3, 1, Outcome::Stopped { by: Stopper::Asha, epoch: 4 }));
+        let history = sample::apply(&entries);
+        let terms = EarlyTerminate { rule: Some(Rule::Asha(Asha::new(1, 3.0))), overfit: false, audit: 0.1 };
+        let spec = Spec { early_terminate: Some(terms), ..sample::spec() };
+        let planned = spec.recipe(&history.trials[0].settings).unwrap().training.epochs;
+        let line = early_terminate(&spec, &history).unwrap();
+        assert!(line.contains(&format!("stopped 1 of 3 trials, after 4 epochs instead of {planned}.")), "{line}");
+        assert!(line.contains("Another 1 it would have stopped and were let run on: "), "{line}");
+        assert_eq!(early_terminate(&sample::spec(), &history), None);
+    }
 }

@@ -39,7 +39,7 @@ impl Tables {
         let columns = Columns::new(spec, history);
         let ended = |trial: &&TrialRecord| matches!(trial.status, Status::Ended(_));
         store::replace(&layout.trials_csv(), &columns.table(history.trials.iter().filter(ended)))?;
-        store::replace(&layout.epochs_csv(), &epochs_table(history))?;
+        store::replace(&layout.epochs_csv(), &epochs_table(&spec.metric, history))?;
         Ok(Tables { trials: Table::append(layout.trials_csv())?, epochs: Table::append(layout.epochs_csv())?, columns })
     }
 
@@ -49,7 +49,7 @@ impl Tables {
     /// # Errors
     /// Where the file cannot be written.
     pub fn epoch(&mut self, trial: &TrialRecord, metrics: &EpochMetrics) -> Result<()> {
-        self.epochs.row(&epoch_row(trial.id, metrics))
+        self.epochs.row(&epoch_row(own(&self.columns.metric), trial.id, metrics))
     }
 
     /// Appends a trial that is over.
@@ -77,7 +77,7 @@ impl Tables {
 /// Writes both tables whole: every trial that was started, by number, and every epoch.
 pub(super) fn write(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
     store::replace(&layout.trials_csv(), &Columns::new(spec, history).table(&history.trials))?;
-    store::replace(&layout.epochs_csv(), &epochs_table(history))
+    store::replace(&layout.epochs_csv(), &epochs_table(&spec.metric, history))
 }
 
 /// One file, open at its end.
@@ -135,17 +135,18 @@ impl Columns {
     /// Unique names: a setting called as one of our own columns gets `setting_` before it.
     fn header(&self) -> Vec<String> {
         let epoch = |when: &'static str| METRICS.iter().chain(&GAPS).map(move |name| format!("{when}_{name}"));
-        let own: Vec<String> = (BEFORE.iter().map(|name| name.to_string()))
+        let own_names: Vec<String> = (BEFORE.iter().map(|name| name.to_string()))
             .chain(epoch("best"))
             .chain(epoch("last"))
             .chain(AFTER.iter().map(|name| name.to_string()))
+            .chain(own(&self.metric).map(|name| format!("best_{name}")))
             .collect();
-        let mut taken: HashSet<String> = own.iter().chain(&self.settings).cloned().collect();
+        let mut taken: HashSet<String> = own_names.iter().chain(&self.settings).cloned().collect();
         taken.insert("trial".into());
         let mut header = vec!["trial".to_owned()];
         for setting in &self.settings {
             let mut name = setting.clone();
-            if name == "trial" || own.contains(&name) {
+            if name == "trial" || own_names.contains(&name) {
                 while taken.contains(&name) {
                     name.insert_str(0, "setting_");
                 }
@@ -153,7 +154,7 @@ impl Columns {
             }
             header.push(name);
         }
-        header.extend(own);
+        header.extend(own_names);
         header
     }
 
@@ -179,6 +180,7 @@ impl Columns {
             trial.attempts.to_string(),
             trial.outcome().and_then(|outcome| outcome.error()).unwrap_or_default(),
         ]);
+        row.extend(own(&self.metric).map(|name| number(best.and_then(|epoch| epoch.get(name)))));
         row
     }
 
@@ -209,18 +211,26 @@ impl Columns {
     }
 }
 
-fn epochs_table(history: &History) -> Vec<u8> {
+/// The metric, if it is none of those that always have a column.
+fn own(metric: &Metric) -> Option<&str> {
+    Some(metric.name.as_str()).filter(|name| !METRICS.contains(name))
+}
+
+fn epochs_table(metric: &Metric, history: &History) -> Vec<u8> {
     let mut header = vec!["trial".to_owned(), "epoch".into(), "learning_rate".into()];
     header.extend(METRICS.map(str::to_owned));
     header.extend(["seconds".into(), "pictures_per_second".into()]);
-    let rows = history.trials.iter().flat_map(|trial| trial.curve.iter().map(|epoch| epoch_row(trial.id, epoch)));
+    header.extend(own(metric).map(str::to_owned));
+    let rows =
+        history.trials.iter().flat_map(|trial| trial.curve.iter().map(|epoch| epoch_row(own(metric), trial.id, epoch)));
     whole(std::iter::once(header).chain(rows))
 }
 
-fn epoch_row(trial: TrialId, epoch: &EpochMetrics) -> Vec<String> {
+fn epoch_row(own: Option<&str>, trial: TrialId, epoch: &EpochMetrics) -> Vec<String> {
     let mut row = vec![trial.0.to_string(), epoch.epoch.to_string(), number(epoch.learning_rate)];
     row.extend(METRICS.map(|name| number(epoch.get(name))));
     row.extend([number(epoch.seconds), number(epoch.pictures_per_second)]);
+    row.extend(own.map(|name| number(epoch.get(name))));
     row
 }
 

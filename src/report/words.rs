@@ -14,6 +14,7 @@ pub fn status(trial: &TrialRecord) -> &'static str {
         Status::Waiting => "waiting",
         Status::Ended(Outcome::Finished) => "finished",
         Status::Ended(Outcome::EarlyStopped) => "stopped early",
+        Status::Ended(Outcome::Stopped { .. }) => "stopped",
         Status::Ended(Outcome::Diverged { .. }) => "diverged",
         Status::Ended(Outcome::OutOfMemory { .. }) => "out of memory",
         Status::Ended(Outcome::Failed { .. }) => "failed",

@@ -1,5 +1,6 @@
 //! What to do next: events in, actions out. Pure: no clock, no file, no process.
 
+mod early;
 mod keep;
 mod messages;
 mod scheduler;
@@ -7,6 +8,7 @@ mod silence;
 #[cfg(test)]
 mod simulation;
 mod slots;
+pub mod stop;
 #[cfg(test)]
 mod tests;
 

@@ -1,6 +1,6 @@
 //! The scheduler: which trial goes to which slot, what is tried again, when the sweep is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -8,12 +8,13 @@ use super::keep::Keep;
 use super::messages::{Action, Event, Leftover, Now, SlotId};
 use super::silence;
 use super::slots::{Progress, Slot, State};
+use super::stop::Stopping;
 use crate::history::{Entry, History, Status};
 use crate::protocol::{self, FromTrainer};
 use crate::trial::{Attempt, Metric, Outcome, Settings, TrialId};
 
 /// How long a trainer may take to finish its batch and save, before it is killed.
-const PAUSE_LIMIT: Duration = Duration::from_secs(60);
+pub(super) const PAUSE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Trainers that may end in a row before they were ready, before their slot is given up.
 const FALSE_STARTS: u32 = 3;
@@ -24,8 +25,8 @@ const FIRST_DELAY: Duration = Duration::from_millis(500);
 /// Trials that may fail before any ends otherwise, before the sweep is stopped.
 const HOPELESS: u32 = 8;
 
-/// The settings of a trial, by its number; `None` past the last.
-pub type Points = Box<dyn FnMut(TrialId) -> Option<Settings>>;
+/// The settings of the trial that is to begin, by its number and what has happened; `None` past the last.
+pub type Points = Box<dyn FnMut(TrialId, &History) -> Option<Settings>>;
 
 /// What of the sweep file the scheduler goes by.
 #[derive(Debug, Clone)]
@@ -38,18 +39,22 @@ pub struct Rules {
     pub keep_best: u32,
     /// What trials are ranked by.
     pub metric: Metric,
+    /// When trials are ended because of others.
+    pub stop: Option<Stopping>,
     /// The longest silence of a trainer; `None`: as follows from the epochs seen.
     pub silence: Option<Duration>,
 }
 
 /// The state of a running sweep.
 pub struct Scheduler {
-    rules: Rules,
+    pub(super) rules: Rules,
     points: Points,
-    history: History,
-    slots: Vec<Slot>,
+    pub(super) history: History,
+    pub(super) slots: Vec<Slot>,
     /// Begun trials to go on with, each with the time before which it is not.
-    waiting: BTreeMap<TrialId, Duration>,
+    pub(super) waiting: BTreeMap<TrialId, Duration>,
+    /// Begun trials that go on only if others show that they are worth it.
+    pub(super) parked: BTreeSet<TrialId>,
     keep: Keep,
     mode: Mode,
     /// When time was last heard to pass.
@@ -90,6 +95,7 @@ impl Scheduler {
             history,
             slots,
             waiting: BTreeMap::new(),
+            parked: BTreeSet::new(),
             keep,
             mode: Mode::Running,
             ticked: now.since,
@@ -106,9 +112,7 @@ impl Scheduler {
                     scheduler.waiting.insert(id, Duration::ZERO);
                 }
                 Status::Ended(_) => scheduler.tidy(&mut actions, id),
-                _ => {
-                    scheduler.waiting.insert(id, Duration::ZERO);
-                }
+                _ => scheduler.settle(now, id, Duration::ZERO, &mut actions),
             }
         }
         scheduler.fill(now, &mut actions);
@@ -155,7 +159,7 @@ impl Scheduler {
 
     /// Whether every trial of the sweep has ended.
     pub fn is_complete(&self) -> bool {
-        !self.has_work() && self.slots.iter().all(|slot| slot.attempt().is_none())
+        !self.has_work() && self.parked.is_empty() && self.slots.iter().all(|slot| slot.attempt().is_none())
     }
 
     /// Decides.
@@ -215,11 +219,12 @@ impl Scheduler {
             }
             FromTrainer::Epoch { attempt, metrics } if is_current(&attempt) => {
                 self.record_said(now, id, Entry::Epoch { attempt, metrics }, actions);
+                self.compare(now, id, actions);
             }
             FromTrainer::Paused { attempt } if is_current(&attempt) => {
                 self.record(actions, Entry::Paused { at, attempt });
-                self.waiting.insert(attempt.trial, Duration::ZERO);
                 self.slots[id.0].state = State::Ready;
+                self.settle(now, attempt.trial, Duration::ZERO, actions);
             }
             FromTrainer::Ended { attempt, outcome } if is_current(&attempt) => {
                 match outcome {
@@ -248,8 +253,13 @@ impl Scheduler {
     }
 
     fn on_gone(&mut self, now: Now, id: SlotId, how: String, out_of_memory: bool, actions: &mut Vec<Action>) {
-        // A trainer that was killed on the user's word is no fault: the trial goes on from its checkpoint.
-        if self.mode == Mode::Running {
+        // A trainer that was killed on our word is no fault: the trial goes on from its checkpoint.
+        if self.mode == Mode::Running
+            && let State::Pausing { attempt, .. } = self.slots[id.0].state
+        {
+            self.record(actions, Entry::Paused { at: now.unix, attempt });
+            self.settle(now, attempt.trial, Duration::ZERO, actions);
+        } else if self.mode == Mode::Running {
             let error = format!("the trainer {how}");
             let outcome = if out_of_memory { Outcome::OutOfMemory { error } } else { Outcome::Failed { error } };
             self.lose(now, id, outcome, actions);
@@ -289,7 +299,7 @@ impl Scheduler {
                 other => other.error().unwrap_or_default(),
             };
             self.record(actions, Entry::Lost { at: now.unix, attempt, fault });
-            self.waiting.insert(attempt.trial, now.since + FIRST_DELAY * (1 << faults.min(10)));
+            self.settle(now, attempt.trial, now.since + FIRST_DELAY * (1 << faults.min(10)), actions);
         }
     }
 
@@ -347,7 +357,7 @@ impl Scheduler {
         self.rules.silence.unwrap_or_else(|| silence::limit(curve))
     }
 
-    fn end(&mut self, now: Now, attempt: Attempt, outcome: Outcome, actions: &mut Vec<Action>) {
+    pub(super) fn end(&mut self, now: Now, attempt: Attempt, outcome: Outcome, actions: &mut Vec<Action>) {
         self.failed = match (&outcome, self.failed.take()) {
             (Outcome::Failed { error } | Outcome::OutOfMemory { error }, Some((count, _))) => {
                 Some((count + 1, error.clone()))
@@ -373,19 +383,28 @@ impl Scheduler {
         }
     }
 
-    /// Removes what an ended trial leaves behind, but for the best weights of the best trials.
+    /// Removes what an ended trial leaves behind, but for the best weights of the best trials. A trial that was stopped
+    /// has them in its checkpoint alone.
     fn tidy(&mut self, actions: &mut Vec<Action>, trial: TrialId) {
-        actions.push(Action::Remove { trial, leftover: Leftover::Checkpoints });
+        let record = self.history.trial(trial);
         let metric = &self.rules.metric;
-        let value = self.history.trial(trial).and_then(|trial| metric.best(&trial.curve)?.get(&metric.name));
+        let value = record.and_then(|trial| metric.best(&trial.curve)?.get(&metric.name));
+        let stopped = record.is_some_and(|trial| matches!(trial.outcome(), Some(Outcome::Stopped { .. })));
+        if !stopped {
+            actions.push(Action::Remove { trial, leftover: Leftover::Checkpoints });
+        }
         self.keep.forget(trial);
         if let Some(trial) = self.keep.ended(trial, value) {
+            actions.push(Action::Remove { trial, leftover: Leftover::Checkpoints });
             actions.push(Action::Remove { trial, leftover: Leftover::BestWeights });
         }
     }
 
     /// Hands trials to trainers that wait, starts trainers where there is work for them, ends them where there is none.
     fn fill(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if self.mode == Mode::Running {
+            self.close(now, actions);
+        }
         for id in (0..self.slots.len()).map(SlotId) {
             if self.slots[id.0].state != State::Ready {
                 continue;
@@ -433,7 +452,7 @@ impl Scheduler {
         if self.rules.total.is_some_and(|total| id.0 > total) {
             return None;
         }
-        let Some(settings) = (self.points)(id) else {
+        let Some(settings) = (self.points)(id, &self.history) else {
             // The search knew of no end, and has found one.
             self.rules.total = Some(id.0 - 1);
             return None;
@@ -442,7 +461,7 @@ impl Scheduler {
     }
 
     /// Trials that could be handed out, now or after their delay; `None`: no end of them.
-    fn work(&self) -> Option<u64> {
+    pub(super) fn work(&self) -> Option<u64> {
         let new = self.rules.total?.saturating_sub(self.history.trials.len() as u64);
         Some(new + self.waiting.len() as u64)
     }
@@ -451,7 +470,7 @@ impl Scheduler {
         self.work() != Some(0)
     }
 
-    fn record(&mut self, actions: &mut Vec<Action>, entry: Entry) {
+    pub(super) fn record(&mut self, actions: &mut Vec<Action>, entry: Entry) {
         self.history.apply(&entry).expect("the scheduler's own entries follow from its history");
         actions.push(Action::Record(entry));
     }

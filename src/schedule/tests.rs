@@ -1,21 +1,39 @@
 //! The scheduler against a world of simulated trainers, in virtual time.
 
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::stop::{Asha, EarlyTerminate, Hyperband, Median, Rule, Stopping};
 use super::*;
-use crate::history::{Entry, FORMAT, History, Status};
+use crate::history::{Entry, FORMAT, History, Status, TrialRecord};
 use crate::protocol::{self, FromTrainer};
-use crate::trial::{Attempt, EpochMetrics, Goal, Metric, Outcome, Settings, TrialId};
+use crate::report::fit::Context;
+use crate::trial::{Attempt, EpochMetrics, Goal, Metric, Outcome, Settings, Stopper, TrialId};
 
 const EPOCHS: u32 = 3;
 
 fn rules(total: Option<u64>) -> Rules {
     let metric = Metric { name: "val_loss".into(), goal: Goal::Minimize };
-    Rules { total, retries: 2, keep_best: 2, metric, silence: None }
+    Rules { total, retries: 2, keep_best: 2, metric, stop: None, silence: None }
+}
+
+/// Trials are compared by this rule; a share of them is spared.
+fn stopping(rule: Rule, audit: f64) -> Stopping {
+    let context = |_: &Settings| Context { epochs_planned: Some(EPOCHS), ..Context::default() };
+    Stopping { terms: EarlyTerminate { rule: Some(rule), overfit: true, audit }, seed: 1, context: Rc::new(context) }
+}
+
+fn stoppings() -> impl Strategy<Value = Option<Stopping>> {
+    let rule = prop_oneof![
+        Just(Rule::Asha(Asha::new(1, 2.0))),
+        any::<bool>().prop_map(|strict| Rule::Hyperband(Hyperband::upwards(1, 2.0, strict))),
+        Just(Rule::Median(Median::new(1, 1))),
+    ];
+    prop::option::of((rule, 0.0..0.5_f64).prop_map(|(rule, audit)| stopping(rule, audit)))
 }
 
 fn settings(trial: TrialId) -> Settings {
@@ -51,6 +69,16 @@ struct World {
 
 impl World {
     fn new(slots: usize, total: Option<u64>, journal: Vec<Entry>, checkpoints: HashMap<TrialId, u32>) -> World {
+        World::stopping(slots, total, journal, checkpoints, None)
+    }
+
+    fn stopping(
+        slots: usize,
+        total: Option<u64>,
+        journal: Vec<Entry>,
+        checkpoints: HashMap<TrialId, u32>,
+        stop: Option<Stopping>,
+    ) -> World {
         let mut history = History::default();
         for entry in &journal {
             history.apply(entry).expect("the journal is sound");
@@ -58,8 +86,9 @@ impl World {
         let now = Now { unix: 100.0, since: Duration::ZERO };
         let names: Vec<String> = (0..slots).map(|slot| format!("cpu:{slot}")).collect();
         let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, slots: names.clone() };
-        let points = Box::new(move |trial| Some(settings(trial)));
-        let (scheduler, actions) = Scheduler::new(now, rules(total), points, history, names, run, false);
+        let points = Box::new(move |trial, _: &History| Some(settings(trial)));
+        let rules = Rules { stop, ..rules(total) };
+        let (scheduler, actions) = Scheduler::new(now, rules, points, history, names, run, false);
         let mut world = World { scheduler, now, trainers: BTreeMap::new(), journal, checkpoints, best: HashMap::new() };
         world.perform(actions);
         world
@@ -300,7 +329,7 @@ fn failed_trials_are_run_again_only_on_request() {
     assert!(again.scheduler.is_done() && again.trainers.is_empty());
 
     let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, slots: vec![] };
-    let points = Box::new(|trial| Some(settings(trial)));
+    let points = Box::new(|trial, _: &History| Some(settings(trial)));
     let history = world.scheduler.into_history();
     let (retried, actions) =
         Scheduler::new(world.now, rules(Some(2)), points, history, vec!["cpu:0".into()], run, true);
@@ -310,7 +339,7 @@ fn failed_trials_are_run_again_only_on_request() {
 
 #[test]
 fn a_search_that_turns_out_to_be_finite_ends() {
-    let points = Box::new(|trial: TrialId| (trial.0 <= 2).then(|| settings(trial)));
+    let points = Box::new(|trial: TrialId, _: &History| (trial.0 <= 2).then(|| settings(trial)));
     let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, slots: vec![] };
     let now = Now { unix: 0.0, since: Duration::ZERO };
     let (scheduler, actions) = Scheduler::new(now, rules(None), points, begun().0, vec!["cpu:0".into()], run, false);
@@ -329,6 +358,59 @@ fn a_search_that_turns_out_to_be_finite_ends() {
     assert!(world.scheduler.is_complete());
 }
 
+#[test]
+fn asha_pauses_by_checkpoint_and_who_turns_out_better_comes_back() {
+    // Trial 1 is the best at every epoch, and waits at the first rung as long as it is alone there.
+    let stop = Some(stopping(Rule::Asha(Asha::new(1, 2.0)), 0.0));
+    let mut world = World::stopping(1, Some(4), begun().1, HashMap::new(), stop.clone());
+    (0..2).for_each(|_| world.step(0));
+    assert_eq!(world.scheduler.history().trials[0].status, Status::Waiting);
+    assert!(matches!(world.trainers[&0], Trainer::At(Attempt { trial: TrialId(2), .. }, 0)), "{:?}", world.trainers);
+    world.step(0);
+    let back = Attempt { trial: TrialId(1), number: 2 };
+    assert_eq!(world.trainers[&0], Trainer::At(back, 1), "no epoch is trained twice");
+    // A controller that takes over now decides as this one would have.
+    let mut world = World::stopping(1, Some(4), world.journal, world.checkpoints, stop);
+    world.run_to_the_end();
+    world.assert_replay_equals_live();
+    let ends: Vec<_> = world.scheduler.history().trials.iter().map(|trial| trial.outcome().cloned()).collect();
+    let stopped = |epoch| Some(Outcome::Stopped { by: Stopper::Asha, epoch });
+    assert_eq!(ends, [Some(Outcome::Finished), stopped(2), stopped(1), stopped(1)]);
+    assert!(world.checkpoints.contains_key(&TrialId(2)), "the second best keeps its weights, in its checkpoint");
+}
+
+#[test]
+fn hyperband_ends_the_worse_trial_at_once_and_an_audit_lets_it_run_on() {
+    let hyperband = || Rule::Hyperband(Hyperband::upwards(1, 3.0, true));
+    let mut world = World::stopping(1, Some(3), begun().1, HashMap::new(), Some(stopping(hyperband(), 0.0)));
+    world.run_to_the_end();
+    let history = world.scheduler.history();
+    assert_eq!(history.trials.iter().map(|trial| trial.curve.len()).collect::<Vec<_>>(), [3, 1, 1]);
+
+    let mut world = World::stopping(1, Some(3), begun().1, HashMap::new(), Some(stopping(hyperband(), 0.99)));
+    world.run_to_the_end();
+    world.assert_replay_equals_live();
+    let history = world.scheduler.history();
+    assert!(history.trials.iter().all(|trial| trial.outcome() == Some(&Outcome::Finished)));
+    let spared: Vec<_> = history.trials.iter().map(|trial| trial.spared).collect();
+    assert_eq!(spared, [None, Some((Stopper::Hyperband, 1)), Some((Stopper::Hyperband, 1))]);
+}
+
+#[test]
+fn a_trainer_that_does_not_leave_a_stopped_trial_is_killed_and_the_trial_is_no_failure() {
+    let stop = Some(stopping(Rule::Hyperband(Hyperband::upwards(1, 3.0, true)), 0.0));
+    let mut world = World::stopping(1, Some(2), begun().1, HashMap::new(), stop);
+    (0..5).for_each(|_| world.step(0));
+    let Trainer::At(attempt, 0) = world.trainers[&0] else { panic!("{:?}", world.trainers) };
+    world.trainers.insert(0, Trainer::Idle); // It reports an epoch, and hears nothing afterwards.
+    let metrics = EpochMetrics { epoch: 1, val_loss: Some(9.0), ..EpochMetrics::default() };
+    world.event(Event::Said { slot: SlotId(0), message: FromTrainer::Epoch { attempt, metrics } });
+    assert!(matches!(world.scheduler.slots()[0].state, State::Pausing { .. }));
+    (0..7).for_each(|_| world.wait());
+    let trial = &world.scheduler.history().trials[1];
+    assert_eq!(trial.outcome(), Some(&Outcome::Stopped { by: Stopper::Hyperband, epoch: 1 }));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
@@ -339,8 +421,9 @@ proptest! {
         slots in 1_usize..5,
         total in 0_u64..12,
         steps in prop::collection::vec((0_usize..5, 0_u8..16), 0..200),
+        stop in stoppings(),
     ) {
-        let mut world = World::new(slots, Some(total), begun().1, HashMap::new());
+        let mut world = World::stopping(slots, Some(total), begun().1, HashMap::new(), stop.clone());
         for (slot, what) in steps {
             let slot = slot % slots;
             match what {
@@ -350,18 +433,28 @@ proptest! {
                 3 if slot == 0 => {
                     // kill -9 of the controller: its trainers die, a new one takes over.
                     world.assert_replay_equals_live();
-                    world = World::new(slots, Some(total), world.journal, world.checkpoints);
+                    world = World::stopping(slots, Some(total), world.journal, world.checkpoints, stop.clone());
                 }
                 _ => world.step(slot),
             }
         }
         world.assert_replay_equals_live();
-        let mut world = World::new(slots, Some(total), world.journal, world.checkpoints);
+        let mut world = World::stopping(slots, Some(total), world.journal, world.checkpoints, stop.clone());
         world.run_to_the_end();
         world.assert_replay_equals_live();
         prop_assert!(world.scheduler.is_complete());
         let ends = world.ends();
         prop_assert_eq!(ends.len() as u64, total);
         prop_assert!(ends.values().all(|count| *count == 1));
+        let trials = &world.scheduler.history().trials;
+        if !trials.iter().any(|trial| matches!(trial.outcome(), Some(Outcome::Failed { .. }))) {
+            let whole = |trial: &&TrialRecord| trial.outcome() == Some(&Outcome::Finished);
+            prop_assert!(trials.is_empty() || trials.iter().any(|trial| whole(&trial)), "somebody gets to the end");
+        }
+        for trial in trials {
+            let is_stopped = matches!(trial.outcome(), Some(Outcome::Stopped { .. }));
+            prop_assert!(!is_stopped || stop.is_some() && trial.spared.is_none(), "{:?}", trial);
+            prop_assert!(!is_stopped || trial.curve.len() < EPOCHS as usize, "all of it was trained");
+        }
     }
 }

@@ -1,15 +1,19 @@
-//! Which point comes next. A trial's settings follow from the file and the trial's number alone, so a sweep that is
-//! taken up again goes on as it would have.
+//! Which point comes next. But for `tpe`, a trial's settings follow from the file and the trial's number alone; those of
+//! `tpe`, from what the journal knows besides. So a sweep that is taken up again goes on as it would have.
 
 mod numbered;
 mod random;
+mod sobol;
+mod tpe;
 
+use crate::history::{History, Status, TrialRecord};
 use crate::random::{Purpose, stream};
 use crate::space::Space;
 use crate::spec::{Method, Order, Spec};
-use crate::trial::{Settings, TrialId};
+use crate::trial::{Goal, Metric, Settings, TrialId};
 use numbered::Numbered;
-use random::Random;
+use random::{Random, Source};
+pub use tpe::{Known, Tpe};
 
 /// So often a point with open parameters is drawn before it is left out: then its draws are all excluded or known.
 const MOST_DRAWN: u32 = 10_000;
@@ -20,6 +24,7 @@ pub struct Search {
     /// The points that come first.
     enqueued: Vec<Settings>,
     others: Others,
+    metric: Metric,
     repeats: u64,
     /// Trials in all.
     len: Option<u64>,
@@ -29,6 +34,7 @@ pub struct Search {
 enum Others {
     Numbered(Box<Numbered>),
     Random(Box<Random>),
+    Tpe(Box<Tpe>),
 }
 
 impl Search {
@@ -41,7 +47,7 @@ impl Search {
         let numbered = points.is_some_and(|points| points < u64::MAX);
         let shuffle = match (spec.method, spec.order) {
             (Method::Grid, Order::File) => None,
-            (Method::Grid, Order::Shuffled) | (Method::Random, _) => Some(seed),
+            _ => Some(seed),
         };
         // Where all points are as likely, drawing without putting back is a shuffled walk through them.
         let others = match spec.method {
@@ -51,14 +57,18 @@ impl Search {
             Method::Random if numbered && space.is_even() => {
                 Others::Numbered(Box::new(Numbered::new(space.clone(), &enqueued, shuffle)))
             }
-            Method::Grid | Method::Random => Others::Random(Box::new(Random::new(space.clone(), seed, &enqueued))),
+            Method::Grid | Method::Random => {
+                Others::Random(Box::new(Random::new(space.clone(), seed, Source::Chance, &enqueued)))
+            }
+            Method::Sobol => Others::Random(Box::new(Random::new(space.clone(), seed, Source::Sobol(0), &enqueued))),
+            Method::Tpe => Others::Tpe(Box::new(Tpe::new(space.clone(), seed))),
         };
         let repeats = u64::from(spec.repeats.max(1));
         let len = match (points.map(|points| points.saturating_mul(repeats)), spec.run_cap) {
             (Some(trials), Some(cap)) => Some(trials.min(cap)),
             (trials, cap) => trials.or(cap),
         };
-        Search { enqueued, others, repeats, len }
+        Search { enqueued, others, metric: spec.metric.clone(), repeats, len }
     }
 
     /// Trials in all; `None` for a search without an end.
@@ -71,8 +81,13 @@ impl Search {
         self.len == Some(0)
     }
 
-    /// A trial's settings; `None` past the end.
+    /// A trial's settings before anything is known; `None` past the end.
     pub fn settings(&mut self, trial: TrialId) -> Option<Settings> {
+        self.next(trial, &History::default())
+    }
+
+    /// The settings of the trial that is to begin next, after what has happened; `None` past the end.
+    pub fn next(&mut self, trial: TrialId, history: &History) -> Option<Settings> {
         let at = trial.0.checked_sub(1)?;
         if self.len.is_some_and(|len| at >= len) {
             return None;
@@ -83,9 +98,30 @@ impl Search {
             Some(number) => match &mut self.others {
                 Others::Numbered(numbered) => numbered.point(number),
                 Others::Random(random) => random.point(number),
+                Others::Tpe(tpe) => match history.trial(TrialId(point * self.repeats + 1)) {
+                    Some(first) => Some(first.settings.clone()),
+                    None => tpe.propose(number, &known(history, self.repeats as usize, &self.metric)),
+                },
             },
         }
     }
+}
+
+/// The points that were begun, in order, each with the mean over the trials of it that have come to something.
+fn known(history: &History, repeats: usize, metric: &Metric) -> Vec<Known> {
+    let sign = if metric.goal == Goal::Minimize { 1.0 } else { -1.0 };
+    let value = |trial: &TrialRecord| match &trial.status {
+        Status::Ended(outcome) if outcome.error().is_some() => None,
+        Status::Running => None,
+        // One that waits has shown something, too.
+        Status::Ended(_) | Status::Waiting => metric.best(&trial.curve)?.get(&metric.name).map(|value| sign * value),
+    };
+    let point = |trials: &[TrialRecord]| {
+        let values: Vec<f64> = trials.iter().filter_map(value).collect();
+        let mean = (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
+        Known { settings: trials[0].settings.clone(), value: mean }
+    };
+    history.trials.chunks(repeats).map(point).collect()
 }
 
 /// The points of `enqueue`, completed and none of them twice: what a point leaves open is the first that a grid has, or
@@ -96,7 +132,7 @@ fn enqueued(spec: &Spec) -> Vec<Settings> {
         let Ok(space) = spec.space.pinned(given) else { continue };
         let found = match spec.method {
             Method::Grid => space.point(0).filter(|point| !points.contains(point)),
-            Method::Random => drawn(&space, spec.seed, at as u64, &points),
+            _ => drawn(&space, spec.seed, at as u64, &points),
         };
         points.extend(found);
     }

@@ -1,8 +1,9 @@
-//! Points drawn at random, none of them twice.
+//! Points drawn one after another, at random or spread evenly, none of them twice.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use super::sobol;
 use crate::random::{Purpose, stream};
 use crate::space::{Permutation, Space};
 use crate::trial::Settings;
@@ -19,6 +20,7 @@ const MOST_REDRAWS: u64 = 10_000;
 pub struct Random {
     space: Space,
     seed: u64,
+    source: Source,
     /// A shuffled order of all points, where they can be counted.
     order: Option<Permutation>,
     /// How each point so far was found, where they are not simply taken in that order.
@@ -29,10 +31,19 @@ pub struct Random {
     place: u64,
 }
 
+/// Where draws come from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Source {
+    /// Each draw by itself.
+    Chance,
+    /// One sequence that fills the space; so many of it were taken.
+    Sobol(u64),
+}
+
 /// How a point was found.
 #[derive(Debug, Clone, Copy)]
 enum Found {
-    /// By its draw of that number, from 0.
+    /// By its draw of that number, from 0; of Sobol's sequence by the number there.
     Draw(u64),
     /// At that place of the shuffled order.
     Place(u64),
@@ -40,11 +51,11 @@ enum Found {
 
 impl Random {
     /// The seed decides all draws; the points of `skip` are none of them.
-    pub fn new(space: Space, seed: u64, skip: &[Settings]) -> Random {
+    pub fn new(space: Space, seed: u64, source: Source, skip: &[Settings]) -> Random {
         // More points than can be numbered are as good as without end.
         let order = space.count().filter(|count| *count < u64::MAX).map(|count| Permutation::new(seed, count));
         let drawn = skip.iter().map(fingerprint).collect();
-        Random { space, seed, order, found: Vec::new(), drawn, place: 0 }
+        Random { space, seed, source, order, found: Vec::new(), drawn, place: 0 }
     }
 
     /// The point of that number, from 0; `None` when all points there are came before.
@@ -58,6 +69,7 @@ impl Random {
 
     fn at(&self, number: u64, found: Found) -> Option<Settings> {
         match found {
+            Found::Draw(at) if self.source != Source::Chance => sobol::point(&self.space, self.seed, at),
             Found::Draw(redraw) => self.space.draw(&mut stream(self.seed, number + 1, redraw, Purpose::Point)),
             Found::Place(place) => self.space.point(self.order.as_ref()?.get(place)?),
         }
@@ -66,12 +78,16 @@ impl Random {
     /// Finds a point that did not come before.
     fn find(&mut self, number: u64) -> Option<Found> {
         let draws = if self.order.is_some() { REDRAWS } else { MOST_REDRAWS };
-        let drawn = (0..draws).map(Found::Draw).find(|&found| {
-            let point = self.at(number, found);
+        let first = if let Source::Sobol(taken) = self.source { taken } else { 0 };
+        let drawn = (first..first + draws).find(|&at| {
+            let point = self.at(number, Found::Draw(at));
             point.is_some_and(|point| self.drawn.insert(fingerprint(&point)))
         });
-        if drawn.is_some() {
-            return drawn;
+        if let Source::Sobol(taken) = &mut self.source {
+            *taken = drawn.map_or(first + draws, |at| at + 1);
+        }
+        if let Some(at) = drawn {
+            return Some(Found::Draw(at));
         }
         // Places before the last one taken are all taken.
         loop {
@@ -86,7 +102,7 @@ impl Random {
 }
 
 /// Tells points apart: names count, since a point need not have all of them.
-fn fingerprint(point: &Settings) -> u64 {
+pub fn fingerprint(point: &Settings) -> u64 {
     let mut hasher = DefaultHasher::new();
     for (name, value) in point {
         (name, value).hash(&mut hasher);
@@ -128,7 +144,7 @@ mod tests {
             ]);
             for space in [even, uneven] {
                 let count = space.count().unwrap();
-                let points = all(&mut Random::new(space, seed, &[]), 1000);
+                let points = all(&mut Random::new(space, seed, Source::Chance, &[]), 1000);
                 prop_assert_eq!(points.len() as u64, count);
                 prop_assert_eq!(points.into_iter().collect::<HashSet<_>>().len() as u64, count);
             }
@@ -138,7 +154,7 @@ mod tests {
     #[test]
     fn every_parameter_varies_in_a_space_of_more_points_than_can_be_numbered() {
         let wide = || Distribution::IntUniform { min: 0, max: 1 << 40 };
-        let mut random = Random::new(space([wide(), wide(), wide()]), 1, &[]);
+        let mut random = Random::new(space([wide(), wide(), wide()]), 1, Source::Chance, &[]);
         let first: HashSet<_> = (0..8).map(|at| random.point(at).unwrap()["p0"].to_string()).collect();
         assert_eq!(first.len(), 8);
     }
@@ -149,10 +165,10 @@ mod tests {
             steps(3.0, 1.0),
             Distribution::Number { curve: Curve::LogUniform { min: 1e-4, max: 1e-1 }, step: None },
         ]);
-        let in_order = all(&mut Random::new(space.clone(), 7, &[]), 20);
-        let mut random = Random::new(space.clone(), 7, &[]);
+        let in_order = all(&mut Random::new(space.clone(), 7, Source::Chance, &[]), 20);
+        let mut random = Random::new(space.clone(), 7, Source::Chance, &[]);
         let backwards = [19, 3].map(|at| serde_json::to_string(&random.point(at).unwrap()).unwrap());
         assert_eq!(backwards, [in_order[19].clone(), in_order[3].clone()]);
-        assert_ne!(in_order, all(&mut Random::new(space, 8, &[]), 20));
+        assert_ne!(in_order, all(&mut Random::new(space, 8, Source::Chance, &[]), 20));
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use rand::{Rng, RngExt};
 use rand_distr::{Beta, Distribution as _, Normal};
+use statrs::distribution::{self, ContinuousCDF};
 
 /// So many deviations from the mean a normal number is cut off. Beyond lies a share of 1e-16, which is what one number
 /// in double precision is of 1: no draw is lost that could be told from none.
@@ -67,6 +68,32 @@ impl Curve {
         !matches!(self, Curve::Normal { .. } | Curve::LogNormal { .. })
     }
 
+    /// The share of draws that are at most `x`.
+    pub fn share_below(self, x: f64) -> f64 {
+        let (least, most) = self.ends();
+        let x = x.clamp(least, most);
+        match self {
+            Curve::Uniform { min, max } => (x - min) / (max - min),
+            Curve::LogUniform { min, max } => (x / min).ln() / (max / min).ln(),
+            Curve::Normal { mu, sigma } => gauss(mu, sigma).cdf(x),
+            Curve::LogNormal { mu, sigma } => gauss(mu, sigma).cdf(x.ln()),
+            Curve::Beta { a, b } => beta(a, b).cdf(x),
+        }
+    }
+
+    /// The number that this share of draws, 0 to 1, is at most.
+    pub fn at(self, share: f64) -> f64 {
+        let (least, most) = self.ends();
+        let x = match self {
+            Curve::Uniform { min, max } => min + share * (max - min),
+            Curve::LogUniform { min, max } => min * (share * (max / min).ln()).exp(),
+            Curve::Normal { mu, sigma } => gauss(mu, sigma).inverse_cdf(share),
+            Curve::LogNormal { mu, sigma } => gauss(mu, sigma).inverse_cdf(share).exp(),
+            Curve::Beta { a, b } => beta(a, b).inverse_cdf(share),
+        };
+        x.clamp(least, most)
+    }
+
     /// One number, drawn.
     pub fn draw(self, chance: &mut impl Rng) -> f64 {
         let normal = |mu, sigma| Normal::new(mu, sigma).expect("a deviation is checked to be a number above 0");
@@ -81,6 +108,14 @@ impl Curve {
         let (least, most) = self.ends();
         drawn.clamp(least, most)
     }
+}
+
+fn gauss(mu: f64, sigma: f64) -> distribution::Normal {
+    distribution::Normal::new(mu, sigma).expect("a deviation is checked to be a number above 0")
+}
+
+fn beta(a: f64, b: f64) -> distribution::Beta {
+    distribution::Beta::new(a, b).expect("both are checked to be above 0")
 }
 
 impl fmt::Display for Curve {
@@ -145,6 +180,23 @@ mod tests {
         assert_drawn_from(Curve::Beta { a: 2.0, b: 3.0 }, |x| {
             6.0 * x.powi(2) * (1.0 - x).powi(2) + 4.0 * x.powi(3) * (1.0 - x) + x.powi(4)
         });
+    }
+
+    #[test]
+    fn shares_and_numbers_are_each_others_inverse() {
+        for curve in [
+            Curve::Uniform { min: -2.0, max: 3.0 },
+            Curve::LogUniform { min: 1e-5, max: 1e-1 },
+            Curve::Normal { mu: 3.0, sigma: 0.5 },
+            Curve::LogNormal { mu: -4.0, sigma: 2.0 },
+            Curve::Beta { a: 2.0, b: 5.0 },
+        ] {
+            for share in [0.001, 0.2, 0.5, 0.77, 0.999] {
+                let again = curve.share_below(curve.at(share));
+                assert!((again - share).abs() < 1e-6, "{curve:?}: {share} comes back as {again}");
+            }
+            assert_eq!((curve.at(0.0), curve.at(1.0)), curve.ends(), "{curve:?}");
+        }
     }
 
     #[test]

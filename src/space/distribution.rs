@@ -125,6 +125,55 @@ impl Distribution {
         }
     }
 
+    /// The value at that place of all draws in order, from 0 to below 1. Categories have the order of the file.
+    pub fn at(&self, place: f64) -> Value {
+        match self {
+            Weighted(values) => {
+                let all: f64 = values.iter().map(|(_, weight)| weight).sum();
+                let mut left = place * all;
+                let hit = values.iter().find(|(_, weight)| {
+                    left -= weight;
+                    left < 0.0
+                });
+                // Rounding can leave nothing to the last one.
+                hit.or(values.last()).map(|(value, _)| value.clone()).unwrap_or_default()
+            }
+            Number { curve, step: None } => curve.at(place).into(),
+            Number { curve, step: Some(step) } => tidy((curve.at(place) / step).round() * step, &[*step]),
+            Constant(_) | Categorical(_) | IntUniform { .. } | Steps { .. } => {
+                let count = self.count().unwrap_or(1);
+                self.value(((place * count as f64) as u64).min(count - 1)).unwrap_or_default()
+            }
+        }
+    }
+
+    /// The places, from the first to the last, that give a value; one place for a continuous distribution. `None`
+    /// where it cannot give it.
+    pub fn places(&self, value: &Value) -> Option<(f64, f64)> {
+        match self {
+            Weighted(values) => {
+                let number = self.position(value)? as usize;
+                let weight = |values: &[(Value, f64)]| values.iter().map(|(_, weight)| weight).sum::<f64>();
+                let all = weight(values);
+                Some((weight(&values[..number]) / all, weight(&values[..=number]) / all))
+            }
+            Number { curve, step } => {
+                let half = step.unwrap_or(0.0) / 2.0;
+                let x = value.as_f64()?;
+                Some((curve.share_below(x - half), curve.share_below(x + half)))
+            }
+            Constant(_) | Categorical(_) | IntUniform { .. } | Steps { .. } => {
+                let (number, count) = (self.position(value)? as f64, self.count()? as f64);
+                Some((number / count, (number + 1.0) / count))
+            }
+        }
+    }
+
+    /// Whether its values have no order.
+    pub fn is_categorical(&self) -> bool {
+        matches!(self, Constant(_) | Categorical(_) | Weighted(_))
+    }
+
     /// One value, drawn.
     pub fn draw(&self, chance: &mut impl Rng) -> Value {
         match self {

@@ -52,6 +52,14 @@ pub struct Space {
     diagram: Option<Arc<Diagram>>,
 }
 
+/// What a point has of an axis.
+enum Choice {
+    /// That row of several parameters.
+    Row(u64),
+    /// That value of one.
+    Value(Value),
+}
+
 /// Why there is no such space.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unusable {
@@ -139,19 +147,60 @@ impl Space {
         diagram.number(&rows)
     }
 
+    /// How many choices make a point: a parameter each, or several that move together.
+    pub fn choices(&self) -> usize {
+        self.axes.len()
+    }
+
+    /// Whether the values of a choice have no order.
+    pub fn is_categorical(&self, choice: usize) -> bool {
+        let axis = &self.axes[choice];
+        axis.rows.is_some() || self.parameters[axis.members[0]].distribution.is_categorical()
+    }
+
+    /// The point at these places, from 0 to below 1 for each choice; evenly drawn places give what [`Space::draw`]
+    /// gives. Those choices are asked for that the point has, in order. `None` where it is one that is excluded.
+    pub fn at(&self, mut place: impl FnMut(usize) -> f64) -> Option<Settings> {
+        self.compose(|choice, axis| match &axis.rows {
+            Some(rows) => Choice::Row((place(choice) * rows.len() as f64) as u64),
+            None => Choice::Value(self.parameters[axis.members[0]].distribution.at(place(choice))),
+        })
+    }
+
+    /// The places, from the first to the last, that give a point what it has of a choice. `None` where it has nothing.
+    pub fn places(&self, choice: usize, point: &Settings) -> Option<(f64, f64)> {
+        let axis = &self.axes[choice];
+        let value = |member: usize| point.get(&self.parameters[member].name);
+        match &axis.rows {
+            Some(rows) => {
+                let row = axis.row_of(&self.parameters, |member| value(member).cloned())? as f64;
+                Some((row / rows.len() as f64, (row + 1.0) / rows.len() as f64))
+            }
+            None => self.parameters[axis.members[0]].distribution.places(value(axis.members[0])?),
+        }
+    }
+
     /// A point drawn at random, each parameter by itself, those first on which conditions depend; `None` where it
     /// turned out to be one that is excluded.
     pub fn draw(&self, chance: &mut impl Rng) -> Option<Settings> {
+        self.compose(|_, axis| match &axis.rows {
+            Some(rows) => Choice::Row(chance.random_range(0..rows.len() as u64)),
+            None => Choice::Value(self.parameters[axis.members[0]].distribution.draw(chance)),
+        })
+    }
+
+    /// A point by its choices; `None` where it turned out to be one that is excluded.
+    fn compose(&self, mut choose: impl FnMut(usize, &Axis) -> Choice) -> Option<Settings> {
         let mut slots = vec![Slot::Open; self.parameters.len()];
-        for axis in &self.axes {
+        for (number, axis) in self.axes.iter().enumerate() {
             let when = self.parameters[axis.members[0]].when.as_ref();
             let absent = when.is_some_and(|when| !self.holds(when, &slots));
-            let row = axis.rows.as_ref().filter(|_| !absent).map(|rows| chance.random_range(0..rows.len() as u64));
+            let choice = if absent { None } else { Some(choose(number, axis)) };
             for &member in &axis.members {
-                slots[member] = match row {
-                    _ if absent => Slot::Absent,
-                    Some(row) => self.slot(axis, member, row),
-                    None => Slot::Is(self.parameters[member].distribution.draw(chance)),
+                slots[member] = match &choice {
+                    None => Slot::Absent,
+                    Some(Choice::Row(row)) => self.slot(axis, member, *row),
+                    Some(Choice::Value(value)) => Slot::Is(value.clone()),
                 };
             }
         }
@@ -415,6 +464,13 @@ mod tests {
                     let drawn = (1..50).filter_map(|at| space.draw(&mut stream(1, at, 0, Purpose::Point)));
                     for point in drawn {
                         prop_assert!(space.number(&point).is_some(), "{:?}", point);
+                    }
+                    // The middle of a point's places gives the point.
+                    for point in &found {
+                        let middle = |(from, to): (f64, f64)| (from + to) / 2.0;
+                        let place = |choice| space.places(choice, point).map_or(0.0, middle);
+                        let again = space.at(place);
+                        prop_assert_eq!(again.as_ref(), Some(point));
                     }
                     // What is left of it where only two parameters matter.
                     let part = space.part(|name| name == "p2" || name == "p4", 100);

@@ -12,23 +12,13 @@ use super::plain;
 use super::sections::{check_choices, data, devices, section};
 use super::setting::{MODEL, Section};
 use super::value::show;
-use super::{Method, Note, Order, Problem, Problems, Spec, constraints, enqueue, parameters};
+use super::{Method, Note, Order, Problem, Problems, Spec, constraints, early, enqueue, parameters, program};
 use crate::recipe::Source;
 use crate::trial::{Goal, METRICS, Metric, Settings};
 
 /// Keys of W&B's that mean nothing without its servers.
 const WITHOUT_EFFECT: [&str; 8] =
     ["project", "entity", "controller", "job", "image_uri", "scheduler", "apiVersion", "kind"];
-
-/// Keys that would change what runs, and what this version does instead.
-const NOT_BUILT: [(&str, &str); 3] = [
-    ("program", "this version trains the networks of `model:` and runs no programs of yours"),
-    ("command", "this version trains the networks of `model:` and runs no programs of yours"),
-    (
-        "early_terminate",
-        "this version compares no trials while they run; `training: early_stopping:` ends each by itself",
-    ),
-];
 
 /// Characters of a sweep's name.
 const LONGEST_NAME: usize = 100;
@@ -105,11 +95,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
             node.note("has no effect here: nothing leaves this machine");
         }
     }
-    for (key, instead) in NOT_BUILT {
-        if let Some(node) = table.tolerate(key) {
-            node.wrong_key("is not in this version", format!("{instead}; leave it out"));
-        }
-    }
+    let program = program::read(&table);
     let method = method(&table);
     let mut presets = Vec::new();
     let parameters = table.get("parameters");
@@ -118,20 +104,24 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         presets.extend(model.get("values").and_then(Yaml::as_sequence).into_iter().flatten().filter_map(Yaml::as_str));
     }
     let network = Network::read(table.get(MODEL.name).as_ref(), &presets);
-    if table.get(MODEL.name).is_none() && presets.is_empty() {
+    if program.is_none() && table.get(MODEL.name).is_none() && presets.is_empty() {
         let remedy = format!("write `model: {}`, or a list of layers", crate::train::model::PRESETS[0]);
         top.wrong("`model` is missing: what is to be trained?", remedy);
     }
-    let read = parameters
-        .map(|node| parameters::read(&node, method.unwrap_or(Method::Random), &network, constraints::zipped(&table)));
+    let read = parameters.map(|node| (node, program.is_none().then_some(&network))).map(|(node, network)| {
+        parameters::read(&node, method.unwrap_or(Method::Random), network, constraints::zipped(&table))
+    });
     let (mut read, unread) = read.unwrap_or_default();
     let space = constraints::space(&table, &mut read, &unread);
     let enqueue = enqueue::read(&table, &read, &unread, &space);
 
     let mut fixed = Settings::new();
-    let training = section(&table, Section::Training, &mut fixed);
-    check_choices(&training, &fixed, &read);
-    let source = data(&table, &top, &mut fixed, base);
+    let mut source = None;
+    if program.is_none() {
+        let training = section(&table, Section::Training, &mut fixed);
+        check_choices(&training, &fixed, &read);
+        source = data(&table, &top, &mut fixed, base);
+    }
     let count = |key, least, default: u32, is: &str| {
         let found = table.take(key, Kind::whole(least), is).and_then(|found| found.as_u64());
         found.and_then(|found| u32::try_from(found).ok()).unwrap_or(default)
@@ -142,7 +132,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
             .take("description", Kind::Text, "what the sweep is for, in your words")
             .map(|text| plain(&text)),
         method: method.unwrap_or(Method::Grid),
-        metric: metric(&table),
+        metric: metric(&table, program.is_some()),
         seed: table
             .take("seed", Kind::Whole { least: 0, most: u64::MAX }, "what all random draws follow from: write 0, say")
             .and_then(|seed| seed.as_u64())
@@ -160,6 +150,8 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         devices: devices(&table),
         base: base.to_owned(),
         order: order(&table, method),
+        early_terminate: early::read(&table),
+        program,
         space,
         enqueue,
         classes: match source {
@@ -174,7 +166,9 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         network,
     };
     table.finish();
-    spec.check_layers(&read, &unread, findings);
+    if spec.program.is_none() {
+        spec.check_layers(&read, &unread, findings);
+    }
     Some(spec)
 }
 
@@ -183,13 +177,15 @@ fn method(table: &Table) -> Option<Method> {
     match node.value.as_str() {
         Some("grid") => Some(Method::Grid),
         Some("random") => Some(Method::Random),
-        Some("bayes" | "tpe" | "sobol") => {
-            let rule = format!("{} is not in this version", show(node.value));
-            node.wrong(rule, "write `random` with a `run_cap`, or `grid` for every combination");
-            None
+        Some("sobol") => Some(Method::Sobol),
+        Some("tpe") => Some(Method::Tpe),
+        Some("bayes") => {
+            node.note("W&B fits a Gaussian process; here it is `tpe`, a tree-structured Parzen estimator");
+            Some(Method::Tpe)
         }
         _ => {
-            node.take(Kind::Choice(&["grid", "random"]), "how the points are chosen: grid tries all, random draws");
+            let is = "how the points are chosen: grid tries all, random draws, sobol spreads evenly, tpe learns";
+            node.take(Kind::Choice(&["grid", "random", "sobol", "tpe"]), is);
             None
         }
     }
@@ -198,13 +194,13 @@ fn method(table: &Table) -> Option<Method> {
 fn order(table: &Table, method: Option<Method>) -> Order {
     let Some(node) = table.get("order") else { return Order::File };
     let found = node.take(Kind::Choice(&["file", "shuffled"]), "the order of a grid's points");
-    if method == Some(Method::Random) {
-        node.wrong_key("has no effect: a random search has no order of its own", "leave it out");
+    if method.is_some_and(|method| method != Method::Grid) {
+        node.wrong_key("has no effect: only a grid has an order of its own", "leave it out");
     }
     if found.is_some_and(|order| order == "shuffled") { Order::Shuffled } else { Order::File }
 }
 
-fn metric(table: &Table) -> Metric {
+fn metric(table: &Table, any: bool) -> Metric {
     let mut metric = Metric { name: "val_loss".to_owned(), goal: Goal::Minimize };
     let Some(node) = table.get("metric") else { return metric };
     let Some(table) = node.table("metric: {name: val_accuracy, goal: maximize}") else { return metric };
@@ -212,7 +208,7 @@ fn metric(table: &Table) -> Metric {
         None => node.wrong_key("has no `name`", format!("write one of {}", METRICS.join(", "))),
         Some(name) => {
             let is = format!("the metric by which trials are ranked; there are {}", METRICS.join(", "));
-            if let Some(found) = name.take(Kind::Choice(&METRICS), &is) {
+            if let Some(found) = name.take(if any { Kind::Text } else { Kind::Choice(&METRICS) }, &is) {
                 metric.name = plain(&found);
             }
         }
@@ -226,7 +222,8 @@ fn metric(table: &Table) -> Metric {
         Some(goal) => metric.goal = if goal == "maximize" { Goal::Maximize } else { Goal::Minimize },
         None => metric.goal = if upwards { Goal::Maximize } else { Goal::Minimize },
     }
-    if (metric.goal == Goal::Maximize) != upwards
+    if METRICS.contains(&metric.name.as_str())
+        && (metric.goal == Goal::Maximize) != upwards
         && let Some(goal) = table.get("goal")
     {
         goal.note(format!("ranks the trials with the worst {} first", metric.name));

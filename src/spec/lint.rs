@@ -51,7 +51,7 @@ pub struct Report {
 }
 
 /// Keys of W&B's that do here what they do there.
-const SHARED: [&str; 5] = ["name", "description", "method", "metric", "run_cap"];
+const SHARED: [&str; 7] = ["name", "description", "method", "metric", "run_cap", "program", "command"];
 
 /// Keys of a parameter that W&B's schema wants to be numbers.
 const NUMBERS: [&str; 8] = ["min", "max", "q", "mu", "sigma", "a", "b", "probabilities"];
@@ -245,7 +245,16 @@ impl Linter<'_> {
             "W&B's hyperband: eta {eta}; bands at {bands}. At a band a run stops if its {measure}{default} is worse \
              than the one at floor(n / eta), from 0, of the n values there sorted best first"
         );
-        self.say(&Path::default().key("early_terminate"), Verdict::Differs, text);
+        let path = Path::default().key("early_terminate");
+        match early.get("type").and_then(Yaml::as_str) {
+            Some("hyperband") => self.say(&path, Verdict::Same, text),
+            _ => self.say(&path, Verdict::Differs, "W&B has `type: hyperband` alone"),
+        }
+        for key in ["stop_on", "audit"] {
+            if early.get(key).is_some() {
+                self.say(&path.key(key), Verdict::Differs, "is not W&B's, which leaves it out");
+            }
+        }
     }
 
     fn parameters(&mut self, value: &Yaml, path: &Path, method: &str, nested: bool) {
@@ -361,7 +370,7 @@ mod tests {
         let report = lint(&text, "f.yaml", Folder::new("/"));
         assert!(!report.runs);
         let verdicts = |line| report.findings.iter().filter(move |one| one.line == line).map(|one| one.verdict);
-        assert!(verdicts(1).eq([Verdict::NotHere]) && verdicts(2).eq([Verdict::NotHere]));
+        assert!(verdicts(1).eq([Verdict::Differs]) && verdicts(2).eq([Verdict::Same]));
         assert!(verdicts(3).eq([Verdict::NoEffect]));
         let hyperband = report.findings.iter().find(|one| one.text.starts_with("W&B's hyperband")).unwrap();
         assert!(

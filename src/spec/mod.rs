@@ -3,6 +3,7 @@
 mod check;
 mod constraints;
 mod distribution;
+mod early;
 mod enqueue;
 mod estimate;
 mod expression;
@@ -16,6 +17,7 @@ mod node;
 mod parameters;
 mod place;
 mod problem;
+mod program;
 mod range;
 mod recipe;
 mod sections;
@@ -35,7 +37,9 @@ pub use setting::SETS;
 
 use std::path::PathBuf;
 
+use crate::program::Program;
 use crate::recipe::Source;
+use crate::schedule::stop::EarlyTerminate;
 use crate::space::Space;
 use crate::trial::{Metric, Settings};
 
@@ -50,6 +54,10 @@ pub struct Spec {
     pub method: Method,
     /// In which order a grid is gone through.
     pub order: Order,
+    /// When trials are ended because others do better.
+    pub early_terminate: Option<EarlyTerminate>,
+    /// What trials run, if they train no network of the file.
+    pub program: Option<Program>,
     /// Points that are tried first, each with the values that the file gives it.
     pub enqueue: Vec<Settings>,
     /// What trials are ranked by.
@@ -87,6 +95,10 @@ pub enum Method {
     Grid,
     /// Independent draws.
     Random,
+    /// Sobol's sequence, scrambled: draws that fill the space evenly.
+    Sobol,
+    /// The tree-structured Parzen estimator: draws near those that came out well.
+    Tpe,
 }
 
 /// In which order a grid is gone through.

@@ -49,12 +49,13 @@ impl Read<'_> {
 pub fn read<'a>(
     node: &Node<'a>,
     method: Method,
-    network: &Network,
+    network: Option<&Network>,
     zipped: Vec<String>,
 ) -> (Vec<Read<'a>>, Vec<String>) {
     let (read, unread) = (Vec::new(), Vec::new());
-    let written = network.written.is_some();
-    let mut reading = Reading { method, used: network.names(), written, zipped, read, unread };
+    let written = network.is_some_and(|network| network.written.is_some());
+    let (used, free) = (network.map(Network::names).unwrap_or_default(), network.is_none());
+    let mut reading = Reading { method, used, free, written, zipped, read, unread };
     if let Some(table) = node.table("parameters: {learning_rate: {values: [0.001, 0.0005]}}") {
         reading.group(&table, "");
     }
@@ -71,6 +72,8 @@ struct Reading<'a> {
     method: Method,
     /// Names that the model refers to.
     used: Vec<String>,
+    /// A program takes any name.
+    free: bool,
     /// Whether the model stands in the file, so that it can be made to refer to more.
     written: bool,
     zipped: Vec<String>,
@@ -124,6 +127,9 @@ impl<'a> Reading<'a> {
     /// The setting that a parameter of that name replaces, if it is one. A name that is neither that nor used in the
     /// model is a problem.
     fn meaning(&self, name: &str, node: &Node) -> Option<&'static Setting> {
+        if self.free {
+            return None;
+        }
         let found = if name == MODEL.name { Some(&MODEL) } else { setting(name) };
         match found {
             Some(found) if !found.varies() => {

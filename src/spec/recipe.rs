@@ -22,6 +22,9 @@ impl Spec {
     /// One line, where the settings do not make a recipe; those of a checked file's own space always do, unless
     /// there were too many distinct models to check them all, or [`Spec::classes`] is not known yet.
     pub fn recipe(&self, settings: &Settings) -> Result<Recipe> {
+        if self.program.is_some() {
+            return Err("trials run a program, and train no network".to_owned());
+        }
         let classes = self.classes.ok_or("how many classes there are is not known before the data is looked at")?;
         let layers = self.layers(settings, classes)?.map_err(|faults| match faults.first() {
             Some(fault) => format!("the model {}, not {}", fault.rule, fault.value),

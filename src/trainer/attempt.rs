@@ -152,6 +152,7 @@ impl Run<'_> {
                 val_accuracy: Some(unseen.accuracy),
                 seconds: Some(self.position.seconds + started.elapsed().as_secs_f64()),
                 pictures_per_second: Some(pictures.count() as f64 / self.position.seconds),
+                objective: None,
             };
             if self.position.finish_epoch(&metrics, training) {
                 self.best = copies(self.network.state())?;

@@ -9,6 +9,7 @@ mod faults;
 #[cfg(feature = "torch")]
 mod kill;
 mod plan;
+mod programs;
 #[cfg(feature = "torch")]
 mod running;
 mod scale;

@@ -58,6 +58,7 @@ fn write(layout: &Layout) -> u64 {
                 val_accuracy: Some(0.49),
                 seconds: Some(0.123),
                 pictures_per_second: Some(650.4),
+                objective: None,
             };
             entries.push(Entry::Epoch { attempt, metrics });
         }

@@ -99,6 +99,8 @@ pub fn method(method: Method) -> &'static str {
     match method {
         Method::Grid => "grid",
         Method::Random => "random",
+        Method::Sobol => "sobol",
+        Method::Tpe => "tpe",
     }
 }
 

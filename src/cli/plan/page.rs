@@ -6,6 +6,7 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyl
 
 use super::figures::{Figures, method, order, settings};
 use crate::cli::sweep_file::SweepFile;
+use crate::program::Program;
 use crate::recipe::Source;
 use crate::report::words::count;
 use crate::spec::Kind;
@@ -26,15 +27,40 @@ pub fn write(file: &SweepFile, figures: &Figures, slots: &str, out: &mut impl Wr
     }
     head.add_row(vec!["search".to_owned(), search(file, figures)]);
     head.add_row(vec!["".to_owned(), format!("ranked {}, seed {}", order(file), spec.seed)]);
-    head.add_row(vec!["data".to_owned(), data(file)]);
-    head.add_row(vec!["".to_owned(), split(file)]);
-    head.add_row(vec!["memory".to_owned(), memory(figures)]);
-    head.add_row(vec!["disk".to_owned(), disk(figures)]);
+    match &spec.program {
+        Some(program) => drop(head.add_row(vec!["command".to_owned(), command(program)])),
+        None => {
+            head.add_row(vec!["data".to_owned(), data(file)]);
+            head.add_row(vec!["".to_owned(), split(file)]);
+            head.add_row(vec!["memory".to_owned(), memory(figures)]);
+            head.add_row(vec!["disk".to_owned(), disk(figures)]);
+        }
+    }
     head.add_row(vec!["slots", slots]);
     writeln!(out, "{}", tidy(&head))?;
     if !spec.space.parameters.is_empty() {
         writeln!(out, "\n{}", tidy(&parameters(file)))?;
     }
+    if spec.program.is_none() {
+        networks(file, out)?;
+    }
+    for (at, note) in file.notes.iter().enumerate() {
+        writeln!(out, "{}note: {note}", if at == 0 { "\n" } else { "" })?;
+    }
+    Ok(())
+}
+
+/// As it is written, its macros with it: what they stand for differs from trial to trial.
+fn command(program: &Program) -> String {
+    program
+        .command
+        .iter()
+        .map(|item| item.replace("${program}", program.program.as_deref().unwrap_or("")))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn networks(file: &SweepFile, out: &mut impl Write) -> io::Result<()> {
     let inspection = &file.inspection;
     let (least, most) = inspection.parameters;
     let size = if least == most { count(most) } else { format!("{} to {}", count(least), count(most)) };
@@ -48,9 +74,6 @@ pub fn write(file: &SweepFile, figures: &Figures, slots: &str, out: &mut impl Wr
     let kept: u64 = inspection.kinds.iter().map(|kind| kind.networks).sum();
     if inspection.networks > kept {
         writeln!(out, "\n... and {} more of other layers", number(inspection.networks - kept, "network"))?;
-    }
-    for (at, note) in file.notes.iter().enumerate() {
-        writeln!(out, "{}note: {note}", if at == 0 { "\n" } else { "" })?;
     }
     Ok(())
 }
@@ -67,6 +90,12 @@ fn search(file: &SweepFile, figures: &Figures) -> String {
     }
     if let Some(cap) = spec.run_cap {
         text += &format!(", capped at {}", number(cap, "trial"));
+    }
+    if spec.program.is_some() {
+        return match figures.trials {
+            Some(trials) => text + &format!(": {}", number(trials, "trial")),
+            None => text + ": trials until it is stopped (`run_cap` sets an end)",
+        };
     }
     let each = number(figures.epochs_each, "epoch");
     let most = if file.spec.space.parameters.iter().any(|one| one.name == "epochs") { "at most " } else { "" };

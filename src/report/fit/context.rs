@@ -76,7 +76,8 @@ impl Context {
         context
     }
 
-    fn of_recipe(recipe: &Recipe) -> Context {
+    /// What a recipe tells.
+    pub fn of_recipe(recipe: &Recipe) -> Context {
         Context {
             classes: classes(&recipe.layers),
             dropout: Some(highest_dropout(&recipe.layers)),

@@ -1,0 +1,64 @@
+//! What a program is started with: its arguments, its folder and its part of the environment.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::agent::Job;
+use crate::error::{Error, Result};
+use crate::history::TrialRecord;
+use crate::program::{Program, SETTINGS_FILE};
+use crate::spec::Spec;
+use crate::store;
+use crate::trial::{Attempt, Settings};
+
+/// Looks a name up in the environment.
+pub type Variable = fn(&str) -> Option<String>;
+
+/// The job of an attempt in the trial's folder, which exists; the settings are written there. The inner error is one of
+/// the trial alone.
+///
+/// # Errors
+/// Where the settings cannot be written.
+pub fn job(
+    spec: &Spec,
+    program: &Program,
+    trial: Option<&TrialRecord>,
+    (attempt, settings): (Attempt, &Settings),
+    (folder, slot): (&Path, &str),
+    variable: Variable,
+) -> Result<std::result::Result<Job, String>> {
+    let settings_file = folder.join(SETTINGS_FILE);
+    let json = serde_json::to_vec_pretty(settings)
+        .map_err(|error| Error::storage("settings cannot be written", error.into()))?;
+    store::replace(&settings_file, &json)?;
+    let interpreter = interpreter(variable);
+    let arguments = match program.arguments(settings, &interpreter, &settings_file.to_string_lossy(), variable) {
+        Ok(arguments) if !arguments.is_empty() => arguments,
+        Ok(_) => return Ok(Err("the command has no program".to_owned())),
+        Err(error) => return Ok(Err(error)),
+    };
+    let epochs_known = trial.map_or(0, |trial| trial.curve.len() as u32);
+    let mut variables = BTreeMap::from([
+        ("SWEEP_NAME", spec.name.clone()),
+        ("SWEEP_TRIAL", attempt.trial.0.to_string()),
+        ("SWEEP_TRIAL_DIR", folder.to_string_lossy().into_owned()),
+        ("SWEEP_RESUME", u8::from(attempt.number > 1 && epochs_known > 0).to_string()),
+        ("SWEEP_SEED", spec.seed.to_string()),
+        ("SWEEP_SLOT", slot.to_owned()),
+        ("SWEEP_DEVICE", if slot.starts_with("gpu") { "cuda" } else { "cpu" }.to_owned()),
+    ]);
+    if variable("WANDB_MODE").is_none() {
+        // Nothing leaves this machine on its own.
+        variables.insert("WANDB_MODE", "offline".to_owned());
+    }
+    let metrics_file = program.metrics_file.as_ref().map(|name| folder.join(name));
+    let (metric, folder) = (spec.metric.name.clone(), spec.base.clone());
+    Ok(Ok(Job { attempt, arguments, variables, folder, metrics_file, metric, epochs_known }))
+}
+
+/// W&B's `python`, or `python3` where there is only that.
+fn interpreter(variable: Variable) -> String {
+    let path = variable("PATH").unwrap_or_default();
+    let has = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    if has("python") || !has("python3") { "python".to_owned() } else { "python3".to_owned() }
+}

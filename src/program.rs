@@ -1,0 +1,155 @@
+//! A program of the user's own as a trial: what it is started with. Pure: the environment is an argument.
+
+use serde_json::Value as Json;
+
+use crate::trial::Settings;
+
+/// `program`, `command` and `metrics_file` of the sweep file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// What `${program}` stands for, as it is written.
+    pub program: Option<String>,
+    /// The command, item by item, with its macros.
+    pub command: Vec<String>,
+    /// A file that the program writes its metrics to, relative to the trial's folder.
+    pub metrics_file: Option<String>,
+}
+
+/// The command of a file that names only its program: W&B's.
+pub const COMMAND: [&str; 4] = ["${env}", "${interpreter}", "${program}", "${args}"];
+
+/// Macros that stand for a whole item.
+pub const MACROS: [&str; 11] = [
+    "${env}",
+    "${interpreter}",
+    "${program}",
+    "${args}",
+    "${args_no_equals}",
+    "${args_no_hyphens}",
+    "${args_no_boolean_flags}",
+    "${args_json}",
+    "${args_json_file}",
+    "${args_append_hydra}",
+    "${args_override_hydra}",
+];
+
+/// Where `${args_json_file}` is written, in the trial's folder.
+pub const SETTINGS_FILE: &str = "settings.json";
+
+impl Program {
+    /// The argument list of a trial. `interpreter` stands for `${interpreter}`, `settings_file` is the place of a file
+    /// with the settings, and `variable` looks a name up in the environment.
+    ///
+    /// # Errors
+    /// Where the environment does not have a name that is asked for.
+    pub fn arguments(
+        &self,
+        settings: &Settings,
+        interpreter: &str,
+        settings_file: &str,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Vec<String>, String> {
+        let each = |form: &dyn Fn(&str, &str) -> String| -> Vec<String> {
+            settings.iter().map(|(name, value)| form(name, &word(value))).collect()
+        };
+        let mut arguments = Vec::new();
+        for item in &self.command {
+            match item.as_str() {
+                "${env}" => arguments.push("/usr/bin/env".to_owned()),
+                "${interpreter}" => arguments.push(interpreter.to_owned()),
+                "${program}" => arguments.extend(self.program.clone()),
+                "${args}" => arguments.extend(each(&|name, value| format!("--{name}={value}"))),
+                "${args_no_hyphens}" => arguments.extend(each(&|name, value| format!("{name}={value}"))),
+                "${args_append_hydra}" => arguments.extend(each(&|name, value| format!("+{name}={value}"))),
+                "${args_override_hydra}" => arguments.extend(each(&|name, value| format!("++{name}={value}"))),
+                "${args_no_equals}" => {
+                    arguments.extend(settings.iter().flat_map(|(name, value)| [format!("--{name}"), word(value)]));
+                }
+                "${args_no_boolean_flags}" => {
+                    arguments.extend(settings.iter().filter_map(|(name, value)| match value {
+                        Json::Bool(true) => Some(format!("--{name}")),
+                        Json::Bool(false) => None,
+                        _ => Some(format!("--{name}={}", word(value))),
+                    }));
+                }
+                "${args_json}" => arguments.push(Json::Object(settings.clone()).to_string()),
+                "${args_json_file}" => arguments.push(settings_file.to_owned()),
+                _ => arguments.push(with_variables(item, &variable)?),
+            }
+        }
+        Ok(arguments)
+    }
+}
+
+/// A value as Python's `str` has it, which is what W&B hands over; lists and tables as JSON.
+fn word(value: &Json) -> String {
+    match value {
+        Json::String(text) => text.clone(),
+        Json::Bool(true) => "True".to_owned(),
+        Json::Bool(false) => "False".to_owned(),
+        Json::Null => "None".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// `${envvar:NAME}` anywhere in an item is what the environment has under that name.
+fn with_variables(item: &str, variable: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    const OPEN: &str = "${envvar:";
+    let mut rest = item;
+    let mut whole = String::new();
+    while let Some((before, after)) = rest.split_once(OPEN) {
+        let Some((name, after)) = after.split_once('}') else { break };
+        whole += before;
+        whole += &variable(name)
+            .ok_or_else(|| format!("the command needs {name} in the environment, and it is not there"))?;
+        rest = after;
+    }
+    Ok(whole + rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn arguments(command: &[&str]) -> Result<Vec<String>, String> {
+        let command = command.iter().map(|item| (*item).to_owned()).collect();
+        let program = Program { program: Some("train.py".into()), command, metrics_file: None };
+        let settings = json!({"lr": 0.001, "amp": true, "bias": false, "kind": "a b", "sizes": [1, 2]});
+        let variable = |name: &str| (name == "TOKEN").then(|| "t".to_owned());
+        program.arguments(settings.as_object().unwrap(), "python3", "/r/0001/settings.json", variable)
+    }
+
+    #[test]
+    fn every_macro_is_what_w_and_b_makes_of_it() {
+        assert_eq!(
+            arguments(&COMMAND).unwrap(),
+            [
+                "/usr/bin/env",
+                "python3",
+                "train.py",
+                "--lr=0.001",
+                "--amp=True",
+                "--bias=False",
+                "--kind=a b",
+                "--sizes=[1,2]"
+            ]
+        );
+        let one = |command| arguments(&[command]).unwrap();
+        assert_eq!(one("${args_no_equals}")[..4], ["--lr", "0.001", "--amp", "True"]);
+        assert_eq!(one("${args_no_hyphens}")[..2], ["lr=0.001", "amp=True"]);
+        assert_eq!(one("${args_no_boolean_flags}"), ["--lr=0.001", "--amp", "--kind=a b", "--sizes=[1,2]"]);
+        assert_eq!(one("${args_json}"), [r#"{"lr":0.001,"amp":true,"bias":false,"kind":"a b","sizes":[1,2]}"#]);
+        assert_eq!(one("${args_json_file}"), ["/r/0001/settings.json"]);
+        assert_eq!(one("${args_append_hydra}")[0], "+lr=0.001");
+        assert_eq!(one("${args_override_hydra}")[0], "++lr=0.001");
+    }
+
+    #[test]
+    fn variables_stand_anywhere_and_one_that_is_missing_is_told() {
+        let command = ["--token=${envvar:TOKEN}", "a${envvar:TOKEN}b${envvar:TOKEN}", "${other}"];
+        assert_eq!(arguments(&command).unwrap(), ["--token=t", "atbt", "${other}"]);
+        assert!(arguments(&["${envvar:NONE}"]).unwrap_err().contains("needs NONE in the environment"));
+    }
+}

@@ -1,0 +1,135 @@
+//! Programs of the user's own as trials, the examples among them.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::world::{World, processes_naming, send, wait_until};
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("sweeps/programs").join(name)
+}
+
+fn column(world: &World, table: &str, name: &str) -> Vec<String> {
+    let mut reader = csv::Reader::from_path(world.path(table)).expect("it is there");
+    let at = reader.headers().unwrap().iter().position(|header| header == name).unwrap_or_else(|| panic!("no {name}"));
+    reader.records().map(|record| record.unwrap()[at].to_owned()).collect()
+}
+
+/// A world with a program in the language of the shell, and a sweep of it.
+fn program(script: &str, rest: &str) -> World {
+    let world = World::new();
+    world.write("train.sh", script);
+    world.write("s.yaml", &format!("name: s\ncommand: [sh, train.sh, \"${{args}}\"]\ndevices: {{gpus: none}}\n{rest}"));
+    world
+}
+
+#[test]
+fn the_shell_example_runs_and_its_worst_trials_are_stopped() {
+    let world = World::new();
+    world.expect(&format!("run {} --progress plain", example("shell.yaml").display()), 0);
+    let (status, square) = (
+        column(&world, "results/program-shell/trials.csv", "status"),
+        column(&world, "results/program-shell/trials.csv", "best_square"),
+    );
+    assert_eq!(status[2], "finished", "the best rate is never stopped");
+    assert_eq!(square[2].parse::<f64>().unwrap(), 0.0, "{square:?}");
+    assert!(status.contains(&"stopped".to_owned()), "{status:?}");
+    let report = world.read("results/program-shell/report.md");
+    assert!(report.contains("Trial 0003 is the best: square 0.0000"), "{report}");
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)]
+fn the_scikit_learn_example_runs_untouched() {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv-programs/bin");
+    if !python.join("python").is_file() {
+        eprintln!("skipped: `scripts/scikit-learn` installs what it needs");
+        return;
+    }
+    let world = World::new();
+    let mut command = world.sweep(&format!("run {} --progress none", example("sklearn.yaml").display()));
+    let path = std::env::var("PATH").unwrap_or_default();
+    let output = command.env("PATH", format!("{}:{path}", python.display())).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let best = column(&world, "results/program-sklearn/trials.csv", "best_val_accuracy");
+    assert_eq!(best.len(), 6);
+    assert!(best.iter().any(|accuracy| accuracy.parse::<f64>().unwrap() > 0.9), "{best:?}");
+    assert!(column(&world, "results/program-sklearn/trials.csv", "epochs").iter().all(|epochs| epochs == "8"));
+}
+
+#[test]
+fn an_interrupted_program_goes_on_from_its_own_checkpoint() {
+    let script = "state=$SWEEP_TRIAL_DIR/state
+epoch=0
+trap 'exit 0' TERM
+[ $SWEEP_RESUME = 1 ] && read -r epoch <$state
+echo begins at $epoch
+while [ $epoch -lt 6 ]; do
+    epoch=$((epoch + 1))
+    echo $epoch >$state
+    echo \"{\\\"epoch\\\": $epoch, \\\"score\\\": $epoch}\"
+    [ $epoch = 3 ] && [ ! -e go ] && sleep 1000 & wait
+done
+exit 0
+";
+    let world = program(script, "metric: {name: score, goal: maximize}\n");
+    let mut run = world.sweep("run s.yaml --progress none").spawn().unwrap();
+    let rows = || std::fs::read_to_string(world.path("results/s/journal.jsonl")).unwrap_or_default();
+    wait_until("three epochs are in the journal", Duration::from_secs(20), || {
+        rows().matches("\"epoch\":3").count() > 0
+    });
+    send(&run, Signal::INT);
+    assert_eq!(run.wait().unwrap().code(), Some(130), "{}", rows());
+    assert_eq!(processes_naming(&world.path("results")), [0_u32; 0], "nothing is left behind");
+    world.write("go", "");
+    world.expect("resume results/s --progress none", 0);
+    assert_eq!(column(&world, "results/s/epochs.csv", "score"), ["1.0", "2.0", "3.0", "4.0", "5.0", "6.0"]);
+    assert!(world.read("results/s/trials/0001/trainer.log").ends_with("begins at 3\n"));
+}
+
+#[test]
+fn a_program_that_crashes_is_tried_again_and_its_last_words_are_told() {
+    let script = "[ -e $SWEEP_TRIAL_DIR/seen ] && echo '{\"val_loss\": 1}' && exit 0
+touch $SWEEP_TRIAL_DIR/seen
+echo no more of this >&2
+exit 3
+";
+    let world = program(script, "");
+    world.expect("run s.yaml --progress none", 0);
+    let journal = world.read("results/s/journal.jsonl");
+    assert!(journal.contains("exit code 3 (its last words: no more of this)"), "{journal}");
+    assert_eq!(column(&world, "results/s/trials.csv", "attempts"), ["2"]);
+}
+
+#[test]
+fn a_metric_that_is_no_number_ends_the_trial_and_one_that_never_comes_fails_it() {
+    let script = "case $1 in --way=nan) echo '{\"val_loss\": NaN}'; sleep 1000 ;; *) echo hello ;; esac\n";
+    let world = program(script, "parameters: {way: {values: [nan, nothing]}}\n");
+    world.expect("run s.yaml --progress none", 1);
+    assert_eq!(column(&world, "results/s/trials.csv", "status"), ["diverged", "failed"]);
+    let errors = column(&world, "results/s/trials.csv", "error");
+    assert!(errors[0].contains("val_loss is NaN") && errors[1].contains("without a value of val_loss"), "{errors:?}");
+}
+
+#[test]
+fn a_secret_of_the_environment_reaches_the_program_and_no_file() {
+    let world = World::new();
+    world.write("tell", "#!/bin/sh\n[ \"$1\" = key-s3cret ] && echo '{\"val_loss\": 1}'\n");
+    std::fs::set_permissions(world.path("tell"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    world.write("s.yaml", "name: s\ncommand: [./tell, \"key-${envvar:API_KEY}\"]\ndevices: {gpus: none}\n");
+    let output = world.sweep("run s.yaml").env("API_KEY", "s3cret").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let mut files = vec![world.path("results")];
+    while let Some(path) = files.pop() {
+        if path.is_dir() {
+            files.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            assert!(!String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains("s3cret"), "{}", path.display());
+        }
+    }
+    let text = world.expect("run s.yaml --name without", 1);
+    assert!(text.contains("needs API_KEY in the environment"), "{text}");
+}
