@@ -17,7 +17,7 @@ use crate::store::{self, Layout};
 use crate::trial::{EpochMetrics, METRICS, Metric, Settings, TrialId};
 
 /// The columns of `trials.csv` after `trial` and the settings, but for those of the best and the last epoch.
-const BEFORE: [&str; 4] = ["seed", "status", "epochs", "best_epoch"];
+const BEFORE: [&str; 5] = ["seed", "repeat", "status", "epochs", "best_epoch"];
 const AFTER: [&str; 5] = ["parameters", "seconds", "device", "attempts", "error"];
 const GAPS: [&str; 2] = ["loss_gap", "accuracy_gap"];
 
@@ -113,12 +113,18 @@ struct Columns {
     /// Names of settings, in the order in which trials brought them.
     settings: Vec<String>,
     seed: u64,
+    repeats: u64,
     metric: Metric,
 }
 
 impl Columns {
     fn new(spec: &Spec, history: &History) -> Columns {
-        Columns { settings: setting_names(history), seed: spec.seed, metric: spec.metric.clone() }
+        Columns {
+            settings: setting_names(history),
+            seed: spec.seed,
+            repeats: u64::from(spec.repeats.max(1)),
+            metric: spec.metric.clone(),
+        }
     }
 
     /// Whether a setting was new.
@@ -164,6 +170,7 @@ impl Columns {
         row.extend(self.settings.iter().map(|name| trial.settings.get(name).map_or(String::new(), setting)));
         row.extend([
             self.seed.to_string(),
+            ((trial.id.0 - 1) % self.repeats + 1).to_string(),
             trial.status.name().to_owned(),
             trial.curve.len().to_string(),
             best.map_or(String::new(), |epoch| epoch.epoch.to_string()),
@@ -431,6 +438,7 @@ print(len(trials), len(epochs), repr(float(epochs.val_loss.iloc[0])), trials.err
             "dropout:float64",
             "batch_norm:bool",
             "seed:int64",
+            "repeat:int64",
             "epochs:int64",
             "best_val_loss:float64",
             "last_accuracy_gap:float64",
