@@ -1,5 +1,6 @@
 //! The only asynchronous loop: what happens becomes events, the scheduler decides, its actions are performed.
 
+mod devices;
 mod views;
 
 use std::io;
@@ -10,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::agent::gpu::Gpu;
 use crate::agent::{Agent, Launcher, SlotDevice};
 use crate::error::{Error, Exit, Result};
 use crate::history::{Entry, History};
@@ -20,6 +22,7 @@ use crate::search::Search;
 use crate::spec::Spec;
 use crate::store::{Journal, Layout};
 use crate::trial::{Attempt, Outcome, Settings};
+use devices::Devices;
 use views::Views;
 
 /// How often the terminal is drawn and waiting trials are looked at.
@@ -41,6 +44,8 @@ pub struct Setup {
     pub journal: Journal,
     /// Where trials run.
     pub slots: Vec<SlotDevice>,
+    /// The GPUs as they were seen a moment ago.
+    pub gpus: Vec<Gpu>,
     /// The trainer's program.
     pub trainer: PathBuf,
     /// The longest silence of a trainer; `None`: as follows from the epochs seen.
@@ -74,6 +79,7 @@ struct Engine {
     events: mpsc::UnboundedReceiver<Event>,
     journal: Journal,
     views: Views,
+    devices: Devices,
     layout: Layout,
     spec: Spec,
     screen: Screen,
@@ -83,7 +89,7 @@ struct Engine {
 
 impl Engine {
     fn start(setup: Setup) -> Result<Engine> {
-        let Setup { layout, spec, history, journal, slots, trainer, silence, retry_failed, screen, host, clock } =
+        let Setup { layout, spec, history, journal, slots, gpus, trainer, silence, retry_failed, screen, host, clock } =
             setup;
         let (sender, events) = mpsc::unbounded_channel();
         let names: Vec<String> = slots.iter().map(|slot| slot.name.clone()).collect();
@@ -104,11 +110,24 @@ impl Engine {
         };
         let now = Now { unix: clock(), since: Duration::ZERO };
         let points = Box::new(move |trial| search.settings(trial));
+        let devices = Devices::open(&layout, spec.devices.busy, &slots, &gpus)?;
+        let named = names.into_iter().enumerate().map(|(index, name)| devices.slot(index, name)).collect();
         let views = Views::open(&layout, &spec, &history)?;
-        let (scheduler, actions) = Scheduler::new(now, rules, points, history, names, run, retry_failed);
+        let (scheduler, actions) = Scheduler::new(now, rules, points, history, named, run, retry_failed);
         let agent = Agent::new(Launcher::new(trainer), slots, sender);
-        let mut engine =
-            Engine { scheduler, agent, events, journal, views, layout, spec, screen, clock, began: Instant::now() };
+        let mut engine = Engine {
+            scheduler,
+            agent,
+            events,
+            journal,
+            views,
+            devices,
+            layout,
+            spec,
+            screen,
+            clock,
+            began: Instant::now(),
+        };
         engine.perform(actions)?;
         Ok(engine)
     }
@@ -126,6 +145,10 @@ impl Engine {
         while !self.scheduler.is_done() {
             tokio::select! {
                 _ = self.events.recv_many(&mut batch, BATCH) => {}
+                seen = self.devices.look() => {
+                    self.devices.record((self.clock)(), &seen, self.scheduler.slots())?;
+                    batch.extend(self.devices.judge(&seen));
+                }
                 _ = interrupt.recv() => batch.push(Event::Interrupt),
                 _ = terminate.recv() => batch.push(Event::Interrupt),
                 _ = hang_up.recv() => batch.push(Event::Interrupt),

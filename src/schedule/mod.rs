@@ -10,6 +10,6 @@ mod slots;
 #[cfg(test)]
 mod tests;
 
-pub use messages::{Action, Event, Leftover, Now, SlotId};
+pub use messages::{Action, Condition, Event, Leftover, Now, SlotId};
 pub use scheduler::{Points, Rules, Scheduler};
 pub use slots::{Progress, Slot, State};

@@ -22,6 +22,10 @@ fn settings(trial: TrialId) -> Settings {
     [("dropout".to_owned(), json!(trial.0 as f64 / 10.0))].into_iter().collect()
 }
 
+fn slots_named(names: Vec<String>) -> Vec<Slot> {
+    names.into_iter().map(Slot::new).collect()
+}
+
 fn begun() -> (History, Vec<Entry>) {
     let first =
         Entry::Sweep { format: FORMAT, version: "1".into(), name: "test".into(), at: 0.0, base: "/data".into() };
@@ -59,7 +63,7 @@ impl World {
         let names: Vec<String> = (0..slots).map(|slot| format!("cpu:{slot}")).collect();
         let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, slots: names.clone() };
         let points = Box::new(move |trial| Some(settings(trial)));
-        let (scheduler, actions) = Scheduler::new(now, rules(total), points, history, names, run, false);
+        let (scheduler, actions) = Scheduler::new(now, rules(total), points, history, slots_named(names), run, false);
         let mut world = World { scheduler, now, trainers: BTreeMap::new(), journal, checkpoints, best: HashMap::new() };
         world.perform(actions);
         world
@@ -303,7 +307,7 @@ fn failed_trials_are_run_again_only_on_request() {
     let points = Box::new(|trial| Some(settings(trial)));
     let history = world.scheduler.into_history();
     let (retried, actions) =
-        Scheduler::new(world.now, rules(Some(2)), points, history, vec!["cpu:0".into()], run, true);
+        Scheduler::new(world.now, rules(Some(2)), points, history, slots_named(vec!["cpu:0".into()]), run, true);
     assert_eq!(retried.history().trials[0].status, Status::Waiting);
     assert!(actions.contains(&Action::Start(SlotId(0))));
 }
@@ -313,7 +317,8 @@ fn a_search_that_turns_out_to_be_finite_ends() {
     let points = Box::new(|trial: TrialId| (trial.0 <= 2).then(|| settings(trial)));
     let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, slots: vec![] };
     let now = Now { unix: 0.0, since: Duration::ZERO };
-    let (scheduler, actions) = Scheduler::new(now, rules(None), points, begun().0, vec!["cpu:0".into()], run, false);
+    let (scheduler, actions) =
+        Scheduler::new(now, rules(None), points, begun().0, slots_named(vec!["cpu:0".into()]), run, false);
     let (_, mut journal) = begun();
     journal.extend(actions.iter().filter_map(|a| if let Action::Record(e) = a { Some(e.clone()) } else { None }));
     let mut world = World {
