@@ -126,6 +126,8 @@ pub fn read(layout: &Layout) -> Result<(History, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::history::FORMAT;
     use crate::trial::{Attempt, EpochMetrics, TrialId};
@@ -214,5 +216,31 @@ mod tests {
         drop(lock);
         assert!(!crate::store::held(&layout));
         crate::store::Lock::take(&layout, "process 18 on host").expect("it is free again");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+        /// Whatever is in the file, reading it ends with a history or an error that names the file, and what was
+        /// read is read again.
+        #[test]
+        fn no_bytes_are_too_strange_for_a_journal(
+            at in 0_usize..600,
+            length in 0_usize..40,
+            bytes in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let (_folder, layout, _) = written();
+            let mut text = std::fs::read(layout.journal()).expect("it is there");
+            let (from, to) = (at.min(text.len()), (at + length).min(text.len()));
+            text.splice(from..to, bytes);
+            std::fs::write(layout.journal(), &text).expect("writable");
+            match read(&layout) {
+                Ok((history, length)) => {
+                    drop(Journal::append(&layout, length).expect("writable"));
+                    prop_assert_eq!(read(&layout).expect("it was just read"), (history, length));
+                }
+                Err(error) => prop_assert!(error.to_string().contains("journal.jsonl"), "{}", error),
+            }
+        }
     }
 }

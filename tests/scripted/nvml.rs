@@ -3,7 +3,7 @@
 //! `FAKE_NVML` names it; it is read anew at every call, so that a test can change it while a sweep runs:
 //! `{"gpus": [{"uuid": "GPU-0", "memory_used": 0, "processes": [[17, 1000]], "lost": true, ...}], "without": ["power"]}`.
 //! What `without` names is not supported, as optional calls may be.
-#![allow(unsafe_code, non_snake_case, missing_docs, reason = "it is a C library")]
+#![allow(unsafe_code, non_snake_case, missing_docs, clippy::missing_safety_doc, reason = "it is a C library")]
 #![allow(clippy::disallowed_methods, reason = "it stands for a foreign library")]
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong};
