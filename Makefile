@@ -1,4 +1,4 @@
-.PHONY: setup demo test soak check
+.PHONY: setup demo test soak check bench bench-peers
 
 # Finds or installs libtorch, and CIFAR-10 for the tests where an archive of it lies beside the project.
 setup:
@@ -22,6 +22,20 @@ soak:
 
 check: setup
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --all-targets --no-default-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	cargo clippy --locked --profile test --all-targets -- -D warnings
+	cargo clippy --locked --profile test --all-targets --no-default-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --profile test --no-deps
+
+# The trainer's step against PyTorch's. PYTHON names an interpreter with PyTorch 2.13.0 and NumPy.
+bench: setup
+	cargo build --release --locked
+	python3 scripts/bench/steps.py
+
+# The same sweeps with other tools. PEERS names the folder of their scripts, whose README says how to set them up; FLAGS
+# goes to its run_all.sh: make bench-peers WORKLOAD=train8 FLAGS='--repeat 5'
+PEERS ?= ../shared/bench/peers
+WORKLOAD ?= train8
+bench-peers: setup
+	cargo build --release --locked
+	CIFAR10_DIR=$(CURDIR)/data/cifar-10-batches-bin $(PEERS)/run_all.sh --out results/peers/$(WORKLOAD) $(FLAGS) \
+	    --also "sweep=python3 scripts/bench/peer.py $(PEERS) $(WORKLOAD) results/peers/$(WORKLOAD)/sweep" $(WORKLOAD)

@@ -185,7 +185,9 @@ fn draw(path: &Path, diagnoses: &[Diagnosis]) -> Result<()> {
         false => Metric { name: "val_accuracy".into(), goal: Goal::Maximize },
     };
     let file = Path::new(title).file_name().and_then(OsStr::to_str).unwrap_or(title);
-    let figure = charts::curve(&charts::Heading { title: file, state: &state, alarm, line }, &curve.epochs, &metric);
+    let onset = findings.iter().find_map(Finding::onset);
+    let heading = charts::Heading { title: file, state: &state, alarm, line, onset };
+    let figure = charts::curve(&heading, &curve.epochs, &metric);
     match path.extension().and_then(OsStr::to_str) {
         Some("svg") => store::replace(path, charts::svg(&figure).as_bytes()),
         Some("png") => store::replace(path, &charts::png(&figure)),

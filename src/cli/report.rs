@@ -33,12 +33,15 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
     }
     let mut said = vec![format!("wrote {}", layout.report_html().display())];
     said.push(format!("      {}", layout.report_md().display()));
+    if layout.next_file().is_file() {
+        said.push(format!("      {} (what to try next, with reasons)", layout.next_file().display()));
+    }
     if running {
         said.push("      (the sweep is running: trials.csv and epochs.csv are kept up to date by it)".into());
     } else {
         said.extend([layout.trials_csv(), layout.epochs_csv()].map(|path| format!("      {}", path.display())));
     }
-    said.push(format!("      {}/validation.svg, .png", layout.charts().display()));
+    said.push(format!("      {}/*.svg, *.png", layout.charts().display()));
     if !history.trials.is_empty() {
         let folder = layout.root().join("trials");
         said.push(format!("      {}/*/curves.svg, .png ({} trials)", folder.display(), history.trials.len()));

@@ -2,17 +2,20 @@
 
 use std::fmt::Write;
 
-use super::ranking::{Ranking, groups, setting_names};
+use super::analysis::{Analysis, Section};
+use super::ranking::setting_names;
 use super::summary::Summary;
 use super::words;
-use crate::history::{History, TrialRecord};
-use crate::spec::Spec;
+use crate::history::TrialRecord;
 use crate::trial::{EpochMetrics, Settings, TrialId};
 
+/// A longer table is not read.
+const ROWS: usize = 500;
+
 /// The report in Markdown (GitHub's kind). Links lead into the sweep's folder.
-pub fn page(spec: &Spec, history: &History) -> String {
-    let ranking = Ranking::new(history, &spec.metric);
-    let summary = Summary::new(spec, history, &ranking);
+pub fn page(analysis: &Analysis) -> String {
+    let Analysis { spec, history, .. } = analysis;
+    let summary = Summary::new(analysis);
     let mut page = format!("# {}\n\n", escape(&history.name));
     if let Some(description) = &spec.description {
         let _ = writeln!(page, "{}\n", escape(description));
@@ -27,23 +30,39 @@ pub fn page(spec: &Spec, history: &History) -> String {
     for detail in &summary.details {
         let _ = writeln!(page, "{}\n", escape(detail));
     }
-    let _ = writeln!(page, "![Validation curves of all trials](charts/validation.svg)\n");
+    page += &list("What ails the trials", "-", &summary.ailments);
+    page += &list("What drives it", "-", &summary.drivers);
+    page += &list("What to do next, in this order", "1.", &summary.steps);
+    if !summary.steps.is_empty() {
+        page += "[next.yaml](next.yaml) is a sweep file that goes on from here, each change with its reason.\n\n";
+    }
+    for Section { heading, lines, charts } in analysis.sections() {
+        let _ = writeln!(page, "## {heading}\n");
+        lines.iter().for_each(|line| page += &format!("{}\n\n", escape(line)));
+        charts.iter().for_each(|(name, chart)| page += &format!("![{}](charts/{name}.svg)\n\n", escape(&chart.title)));
+    }
     if spec.repeats > 1 {
         let _ = writeln!(page, "## Settings\n\nMean and standard deviation over repeats with different seeds.\n");
-        page += &settings_table(spec, history, &ranking);
+        page += &settings_table(analysis);
     }
     let _ = writeln!(page, "## Trials\n\nMetrics are those of the best epoch; accuracy gaps are in points.\n");
-    page += &trials_table(spec, history, &ranking);
+    page += &trials_table(analysis);
     page
 }
 
-fn settings_table(spec: &Spec, history: &History, ranking: &Ranking) -> String {
+/// A section that is a list; nothing where it is empty.
+fn list(heading: &str, mark: &str, items: &[String]) -> String {
+    let lines: String = items.iter().map(|item| format!("{mark} {}\n", escape(item))).collect();
+    if items.is_empty() { lines } else { format!("## {heading}\n\n{lines}\n") }
+}
+
+fn settings_table(Analysis { spec, history, groups, .. }: &Analysis) -> String {
     let names = setting_names(history);
     let mut header = vec!["trials".to_owned()];
     header.extend(names.iter().cloned());
     header.push(words::metric(&spec.metric).into());
     header.extend(["validation accuracy".into(), "accuracy gap".into()]);
-    let rows = groups(ranking, &spec.metric).into_iter().map(|group| {
+    let rows = groups.iter().take(ROWS).map(|group| {
         let mut row = vec![group.trials.iter().map(|id| link(*id)).collect::<Vec<_>>().join(" ")];
         row.extend(names.iter().map(|name| setting(group.settings, name)));
         row.push(words::spread(&spec.metric.name, Some(group.metric)));
@@ -54,13 +73,22 @@ fn settings_table(spec: &Spec, history: &History, ranking: &Ranking) -> String {
     table(&header, rows)
 }
 
-fn trials_table(spec: &Spec, history: &History, ranking: &Ranking) -> String {
+fn trials_table(Analysis { spec, history, ranking, verdicts, .. }: &Analysis) -> String {
     let names = setting_names(history);
     let mut header = vec!["rank".to_owned(), "trial".into()];
     header.extend(names.iter().cloned());
     header.extend(
-        ["best epoch", "val. loss", "val. accuracy", "train. accuracy", "loss gap", "accuracy gap", "outcome"]
-            .map(str::to_owned),
+        [
+            "best epoch",
+            "val. loss",
+            "val. accuracy",
+            "train. accuracy",
+            "loss gap",
+            "accuracy gap",
+            "findings",
+            "outcome",
+        ]
+        .map(str::to_owned),
     );
     let row = |rank: String, trial: &TrialRecord| {
         let best = spec.metric.best(&trial.curve).copied();
@@ -76,13 +104,20 @@ fn trials_table(spec: &Spec, history: &History, ranking: &Ranking) -> String {
             words::value("train_eval_accuracy", of(|best| best.train_eval_accuracy)),
             words::loss_gap(of(EpochMetrics::loss_gap)),
             words::accuracy_gap(of(EpochMetrics::accuracy_gap)),
+            escape(&words::findings(verdicts.of(trial.id))),
             error.map_or(status.to_owned(), |error| escape(&format!("{status}: {error}"))),
         ]);
         row
     };
     let placed = ranking.placed.iter().map(|place| row(place.rank.to_string(), place.trial));
     let others = ranking.others.iter().map(|trial| row("–".into(), trial));
-    table(&header, placed.chain(others))
+    let all = ranking.placed.len() + ranking.others.len();
+    let mut page = table(&header, placed.chain(others).take(ROWS));
+    if all > ROWS {
+        let _ =
+            writeln!(page, "The best {ROWS} of {}; all are in [trials.csv](trials.csv).\n", words::count(all as u64));
+    }
+    page
 }
 
 fn setting(settings: &Settings, name: &str) -> String {
@@ -129,10 +164,11 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::sample;
+    use crate::spec::Spec;
 
     #[test]
     fn the_report_of_a_small_sweep() {
-        insta::assert_snapshot!(page(&sample::spec(), &sample::history()));
+        insta::assert_snapshot!(page(&Analysis::new(&sample::spec(), &sample::history())));
     }
 
     #[test]
@@ -144,13 +180,13 @@ mod tests {
             entries.push(sample::ended(number, 1, crate::trial::Outcome::Finished));
         }
         let spec = Spec { repeats: 2, ..sample::spec() };
-        insta::assert_snapshot!(page(&spec, &sample::apply(&entries)));
+        insta::assert_snapshot!(page(&Analysis::new(&spec, &sample::apply(&entries))));
     }
 
     #[test]
     fn nothing_in_a_sweep_becomes_markup() {
         assert_eq!(escape("<b>|*a*\nb_c_d _e_ [x](y) `z`"), r"&lt;b&gt;\|\*a\* b_c_d \_e\_ \[x\](y) \`z\`");
-        let page = page(&sample::spec(), &sample::hostile());
+        let page = page(&Analysis::new(&sample::spec(), &sample::hostile()));
         for hostile in ["<script", "<img", "\u{1b}"] {
             assert!(!page.contains(hostile), "{page}");
         }

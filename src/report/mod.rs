@@ -1,26 +1,39 @@
 //! What came of a sweep: tables, charts and the report, all made from the journal and to be made again at any time.
 
+mod analysis;
 pub mod charts;
+mod effects;
 pub mod fit;
 mod html;
 mod markdown;
+mod next;
 pub mod ranking;
 #[cfg(test)]
 pub mod sample;
 mod summary;
 mod tables;
+mod ties;
+mod time;
+mod verdicts;
 pub mod words;
 
 pub use tables::Tables;
 
 use std::path::Path;
 
+use analysis::Analysis;
+use fit::Finding;
+
 use crate::error::{Error, Result};
 use crate::history::{History, TrialRecord};
 use crate::spec::Spec;
 use crate::store::{self, Layout};
 
-/// Writes everything that derives from the journal: `trials.csv`, `epochs.csv`, charts, `report.html`, `report.md`.
+/// Of more trials than this only the notable ones' charts are made again; all get theirs when they end.
+const CHARTS: usize = 1000;
+
+/// Writes everything that derives from the journal: `trials.csv`, `epochs.csv`, charts, `report.html`, `report.md`,
+/// `next.yaml`.
 /// Files are replaced whole.
 ///
 /// # Errors
@@ -35,12 +48,32 @@ pub fn write(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
 /// # Errors
 /// Where a file cannot be written.
 pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
-    for trial in &history.trials {
-        trial_chart(layout, spec, trial)?;
+    let analysis = Analysis::new(spec, history);
+    let all = || history.trials.iter().collect();
+    for trial in if history.trials.len() > CHARTS { analysis.shown() } else { all() } {
+        picture(&layout.trial(trial.id), "curves", &analysis.chart(trial))?;
     }
-    picture(&layout.charts(), "validation", &charts::validation(history, &spec.metric))?;
-    store::replace(&layout.report_html(), html::page(spec, history).as_bytes())?;
-    store::replace(&layout.report_md(), markdown::page(spec, history).as_bytes())
+    for (name, figure) in analysis.sections().into_iter().flat_map(|section| section.charts) {
+        picture(&layout.charts(), name, &figure)?;
+    }
+    if let Some(next) = next_file(layout, &analysis)? {
+        store::replace(&layout.next_file(), next.as_bytes())?;
+    }
+    store::replace(&layout.report_html(), html::page(&analysis).as_bytes())?;
+    store::replace(&layout.report_md(), markdown::page(&analysis).as_bytes())
+}
+
+/// The sweep file to go on with, once a trial is over.
+fn next_file(layout: &Layout, analysis: &Analysis) -> Result<Option<String>> {
+    if analysis.verdicts.judged() == 0 {
+        return Ok(None);
+    }
+    let path = layout.sweep_file();
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| Error::storage(format!("{} cannot be read", path.display()), error))?;
+    let folder = std::path::absolute(layout.root())
+        .map_err(|error| Error::storage(format!("{} has no place", layout.root().display()), error))?;
+    Ok(next::file(&text, &folder, analysis))
 }
 
 /// Writes `curves.svg` and `curves.png` into a trial's folder, which is made where it is missing.
@@ -48,7 +81,8 @@ pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
 /// # Errors
 /// Where a file cannot be written.
 pub fn trial_chart(layout: &Layout, spec: &Spec, trial: &TrialRecord) -> Result<()> {
-    picture(&layout.trial(trial.id), "curves", &charts::trial(trial, &spec.metric))
+    let onset = verdicts::verdict(spec, trial, None).iter().find_map(Finding::onset);
+    picture(&layout.trial(trial.id), "curves", &charts::trial(trial, &spec.metric, onset))
 }
 
 /// Writes both forms of a picture. Pixels take fifty times as long as the SVG: where that is on the disk already, the
@@ -76,6 +110,7 @@ mod tests {
         let (history, _) = store::read(&layout).unwrap();
         let views = || {
             let mut views = vec![layout.trials_csv(), layout.epochs_csv(), layout.report_html(), layout.report_md()];
+            views.push(layout.next_file());
             views.extend(["svg", "png"].map(|kind| layout.charts().join(format!("validation.{kind}"))));
             for trial in &history.trials {
                 views.extend(["svg", "png"].map(|kind| layout.trial(trial.id).join(format!("curves.{kind}"))));

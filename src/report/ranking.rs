@@ -150,6 +150,8 @@ pub struct Group<'a> {
     pub accuracy: Option<Spread>,
     /// Of the accuracy gap there.
     pub accuracy_gap: Option<Spread>,
+    /// Of the loss gap there.
+    pub loss_gap: Option<Spread>,
 }
 
 /// Mean and standard deviation.
@@ -200,6 +202,7 @@ pub fn groups<'a>(ranking: &Ranking<'a>, metric: &Metric) -> Vec<Group<'a>> {
             metric: value,
             accuracy: spread(&|epoch| epoch.val_accuracy),
             accuracy_gap: spread(&EpochMetrics::accuracy_gap),
+            loss_gap: spread(&EpochMetrics::loss_gap),
         });
     }
     groups.sort_by(|a, b| match metric.goal {

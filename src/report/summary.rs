@@ -1,10 +1,17 @@
 //! What came of the sweep, in plain words. Pure.
 
-use super::ranking::{Counts, Place, Ranking, groups};
+use super::analysis::Analysis;
+use super::fit::{Finding, Severity};
+use super::ranking::{Counts, Group, Place};
+use super::verdicts::Tally;
 use super::words;
-use crate::history::History;
 use crate::spec::Spec;
 use crate::trial::Goal;
+
+/// So many kinds of finding are told of, the most frequent ones.
+const AILMENTS: usize = 5;
+/// And so many steps to take.
+const STEPS: usize = 7;
 
 /// The head of the report.
 #[derive(Debug)]
@@ -15,25 +22,33 @@ pub struct Summary {
     pub settings: Vec<(String, String)>,
     /// More about it and about the sweep, a sentence or two each.
     pub details: Vec<String>,
+    /// What the curves show, and of how many trials.
+    pub ailments: Vec<String>,
+    /// Which settings make the difference.
+    pub drivers: Vec<String>,
+    /// What to do next, first things first.
+    pub steps: Vec<String>,
 }
 
 impl Summary {
     /// Sums a sweep up.
-    pub fn new(spec: &Spec, history: &History, ranking: &Ranking) -> Summary {
+    pub fn new(analysis: &Analysis) -> Summary {
+        let Analysis { spec, history, ranking, verdicts, .. } = analysis;
         let metric = words::metric(&spec.metric);
         let mut details = Vec::new();
         let (headline, settings) = match ranking.best() {
             Some(best) => {
+                details.extend(best_settings(spec, &analysis.groups));
                 details.extend(gap(best));
-                details.extend(uncertainty(best));
+                details.push(analysis.ties.sentence.clone());
+                details
+                    .extend(verdicts.of(best.trial.id).iter().filter(|one| one.severity > Severity::Note).map(of_best));
                 let settings = best.trial.settings.iter();
                 (headline(spec, best), settings.map(|(name, value)| (name.clone(), words::setting(value))).collect())
             }
             None => (format!("No trial has ended with a {metric} yet."), Vec::new()),
         };
-        if spec.repeats > 1 {
-            details.extend(best_settings(spec, ranking));
-        }
+        details.retain(|detail| !detail.is_empty());
         let better = match spec.metric.goal {
             Goal::Minimize => "lower",
             Goal::Maximize => "higher",
@@ -43,8 +58,29 @@ impl Summary {
         let plural = if trials == 1 { "trial was" } else { "trials were" };
         details.push(format!("{} {plural} started: {}.", words::count(trials), counts.sentence()));
         details.push(format!("Trials are ranked by their {metric} at their best epoch; {better} is better."));
-        Summary { headline, settings, details }
+        let judged = verdicts.judged();
+        let ailments = verdicts.tally().iter().take(AILMENTS).map(|tally| ailment(tally, judged)).collect();
+        let advice = analysis.advice();
+        let steps = advice.iter().take(STEPS).map(|(advice, count)| format!("{advice} ({count} of {judged} trials)"));
+        let drivers = analysis.effects.as_ref().map(|effects| effects.drivers()).unwrap_or_default();
+        Summary { headline, settings, details, ailments, drivers, steps: steps.collect() }
     }
+}
+
+/// What was found in the best trial.
+fn of_best(finding: &Finding) -> String {
+    format!("The best trial itself, {}: {}", finding.label(), finding.headline)
+}
+
+/// `overfit: 41 of 72 trials, 30 of them clearly; from epoch 14 in the middle`.
+fn ailment(tally: &Tally, judged: usize) -> String {
+    let grave = match tally.grave {
+        0 => String::new(),
+        all if all == tally.trials => ", clearly".into(),
+        some => format!(", {some} of them clearly"),
+    };
+    let onset = tally.onset.map_or(String::new(), |onset| format!("; it sets in after epoch {onset}, in the middle"));
+    format!("{}: {} of {judged} trials{grave}{onset}.", tally.name, tally.trials)
 }
 
 fn headline(spec: &Spec, best: &Place) -> String {
@@ -81,22 +117,7 @@ fn gap(best: &Place) -> Option<String> {
     Some(line + ".")
 }
 
-/// How far chance alone moves an accuracy measured on so many pictures: 1.96 standard errors of a binomial share.
-fn uncertainty(best: &Place) -> Option<String> {
-    let (share, pictures) = (best.best.val_accuracy?, best.trial.validation_examples?);
-    if pictures == 0 || !(0.0..=1.0).contains(&share) {
-        return None;
-    }
-    let points = 196.0 * (share * (1.0 - share) / pictures as f64).sqrt();
-    Some(format!(
-        "An accuracy measured on {} validation pictures is uncertain by about {points:.1} points either way (95 %): \
-         trials closer than that cannot be told apart by it.",
-        words::count(pictures)
-    ))
-}
-
-fn best_settings(spec: &Spec, ranking: &Ranking) -> Option<String> {
-    let groups = groups(ranking, &spec.metric);
+fn best_settings(spec: &Spec, groups: &[Group]) -> Option<String> {
     let best = groups.first().filter(|best| best.trials.len() > 1)?;
     Some(format!(
         "Over repeats with different seeds, the best settings are {}: {} {} over {} trials.",

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::fit::Finding;
 use super::ranking::Spread;
 use crate::history::{Status, TrialRecord};
 use crate::trial::{Metric, Outcome, Settings, plain};
@@ -36,6 +37,11 @@ pub fn settings(settings: &Settings) -> String {
     }
     let each = settings.iter().map(|(name, value)| format!("{} {}", clean(name), setting(value)));
     each.collect::<Vec<_>>().join(", ")
+}
+
+/// Findings in one line: `overfit from epoch 14 (clear), plateau`; empty where there is none.
+pub fn findings(findings: &[Finding]) -> String {
+    findings.iter().map(Finding::label).collect::<Vec<_>>().join(", ")
 }
 
 /// A metric's name in a sentence: `validation loss`.

@@ -61,6 +61,11 @@ impl Layout {
         self.root.join("report.md")
     }
 
+    /// The sweep file that follows from what was found.
+    pub fn next_file(&self) -> PathBuf {
+        self.root.join("next.yaml")
+    }
+
     /// Charts of the whole sweep.
     pub fn charts(&self) -> PathBuf {
         self.root.join("charts")

@@ -392,6 +392,7 @@ mod tests {
     fn digits_are_learnt_in_bfloat16() {
         let folder = folder();
         let mut order = order(1, folder.path());
+        order.recipe.data.augment = recipe::Augment::default();
         order.recipe.training.precision = recipe::Precision::Bfloat16;
         let epochs = undisturbed(&order);
         assert!(epochs.last().unwrap().val_accuracy > Some(0.9), "{epochs:?}");

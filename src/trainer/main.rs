@@ -10,6 +10,8 @@ mod draws;
 mod evaluation;
 mod exit;
 mod fault;
+mod gate;
+mod kernel;
 mod network;
 mod optimizer;
 mod pictures;

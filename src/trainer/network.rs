@@ -4,6 +4,7 @@ use rand::RngExt;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::draws::Draws;
+use super::gate::Gate;
 use sweep::random::{Purpose, stream};
 use sweep::recipe::{Init, Layer, Padding};
 use sweep::train::model::{Extent, Shape, same_padding, shapes};
@@ -66,8 +67,17 @@ impl Network {
         let rows = shapes(input, layers).expect("shapes are checked before a trial is ordered").rows;
         let inputs = std::iter::once(Extent::Picture(input)).chain(rows.iter().map(|row| row.output));
         let mut network = Network { kind, stages: Vec::new(), parameters: Vec::new(), buffers: Vec::new() };
+        let mut in_gate = 0;
         for (index, (input, layer)) in inputs.zip(layers).enumerate() {
-            let stage = Builder { network: &mut network, index, start, device }.stage(input, layer)?;
+            if index < in_gate {
+                continue;
+            }
+            let (gate, taken) = Gate::at(layers, index);
+            in_gate = index + taken;
+            let stage = match taken {
+                0 => Builder { network: &mut network, index, start, device }.stage(input, layer)?,
+                _ => Box::new(move |xs: &Tensor, mode| gate.pass(xs, mode)),
+            };
             network.stages.push(stage);
         }
         Ok(network)
@@ -118,7 +128,6 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn stage(mut self, input: Extent, layer: &Layer) -> Result<Stage, TchError> {
-        let index = self.index;
         Ok(match *layer {
             Layer::Conv { filters, kernel, stride, padding, bias, max_norm } => {
                 let Extent::Picture(shape) = input else { unreachable!("shapes() lets no vector reach a convolution") };
@@ -184,10 +193,6 @@ impl Builder<'_> {
                     }
                 })
             }
-            Layer::Dropout { rate } => Box::new(move |xs, mode| match mode {
-                Mode::Train(draws) => draws.dropout(xs, rate, index),
-                Mode::Evaluate => Ok(xs.shallow_clone()),
-            }),
             Layer::MaxPool { size, stride } => {
                 let (size, stride) = (i64::from(size), i64::from(stride));
                 Box::new(move |xs, _| xs.f_max_pool2d([size, size], [stride, stride], [0, 0], [1, 1], false))
@@ -197,7 +202,7 @@ impl Builder<'_> {
                 Box::new(move |xs, _| xs.f_avg_pool2d([size, size], [stride, stride], [0, 0], false, true, None))
             }
             Layer::GlobalAveragePool => Box::new(|xs, _| xs.f_mean_dim([2, 3].as_slice(), false, None)),
-            Layer::Relu => Box::new(|xs, _| xs.f_relu()),
+            Layer::Relu | Layer::Dropout { .. } => unreachable!("these are always part of a gate"),
             Layer::Tanh => Box::new(|xs, _| xs.f_tanh()),
             Layer::Gelu => Box::new(|xs, _| xs.f_gelu("none")),
             Layer::Sigmoid => Box::new(|xs, _| xs.f_sigmoid()),

@@ -96,7 +96,7 @@ fn ten_steps_of_every_preset_are_pytorchs() {
             in_double(&mut network);
         }
         start(&mut network);
-        let values: Vec<f64> = hashed(200, BATCH as usize * 3072).iter().map(|value| value / 2.0 + 0.5).collect();
+        let values: Vec<f64> = hashed(244, BATCH as usize * 3072).iter().map(|value| value / 2.0 + 0.5).collect();
         let xs = tensor_of(&values, &[BATCH, 3, 32, 32], kind).permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
         let labels = (Tensor::arange(BATCH, (Kind::Int64, Device::Cpu)) * 7).remainder(CLASSES);
 

@@ -1,6 +1,7 @@
 //! Everything that is tested from outside, in one binary: each further one would link libtorch again.
 
 mod bad_files;
+mod browser;
 mod data;
 mod documentation;
 mod examples;

@@ -69,7 +69,7 @@ fn write(layout: &Layout) -> u64 {
     written
 }
 
-/// Not a benchmark: bounds several times wider than what docs/reliability.md tells of a release build.
+/// The times that it prints are docs/reliability.md's, of a release build on an idle machine; they are no condition.
 #[test]
 fn a_hundred_thousand_finished_trials_are_no_burden() {
     let world = scripted("");
@@ -81,13 +81,11 @@ fn a_hundred_thousand_finished_trials_are_no_burden() {
         "{rate:.0} entries a second appended, {} MB",
         layout.journal().metadata().expect("it is there").len() >> 20
     );
-    assert!(rate > 10_000.0, "{rate} appends a second");
 
     let began = Instant::now();
     let text = world.expect("status results/large", 0);
     println!("status took {:?}", began.elapsed());
     assert!(text.contains("100,000 of 100,001 ended"), "{text}");
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 
     let began = Instant::now();
     let mut controller =
@@ -97,5 +95,4 @@ fn a_hundred_thousand_finished_trials_are_no_burden() {
     println!("resume decided after {:?}", began.elapsed());
     controller.kill().expect("it is our child");
     controller.wait().expect("it is our child");
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }

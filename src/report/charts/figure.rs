@@ -13,6 +13,8 @@ pub type Point = (f32, f32);
 pub enum Mark {
     /// A line through all points.
     Line { points: Vec<Point>, ink: Ink, width: f32 },
+    /// A filled box, from its corner at the top left to the opposite one.
+    Area { corner: Point, opposite: Point, ink: Ink },
     /// A filled circle.
     Dot { at: Point, radius: f32, ink: Ink },
     /// One line of text; `at` is its start, middle or end, halfway up.
@@ -59,6 +61,11 @@ impl Figure {
             self.line(vec![(x, y), (x, (y + 4.0).min(bottom))], ink, 1.0);
             y += 7.0;
         }
+    }
+
+    /// A filled box.
+    pub fn area(&mut self, corner: Point, opposite: Point, ink: Ink) {
+        self.marks.push(Mark::Area { corner, opposite, ink });
     }
 
     /// A filled circle.

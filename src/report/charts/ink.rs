@@ -26,10 +26,15 @@ pub enum Ink {
     Purple,
     /// A further trial.
     Orange,
+    /// A step of a scale, from pale (0) to strong ([`Ink::HOTTEST`]).
+    Heat(u8),
 }
 
 impl Ink {
-    const ALL: [Ink; 11] = [
+    /// The last step of the scale.
+    pub const HOTTEST: u8 = 6;
+
+    const NAMED: [Ink; 11] = [
         Ink::Paper,
         Ink::Text,
         Ink::Soft,
@@ -42,6 +47,15 @@ impl Ink {
         Ink::Purple,
         Ink::Orange,
     ];
+
+    fn all() -> impl Iterator<Item = Ink> {
+        Ink::NAMED.into_iter().chain((0..=Ink::HOTTEST).map(Ink::Heat))
+    }
+
+    /// Text that can be read on it.
+    pub fn beside(self) -> Ink {
+        if matches!(self, Ink::Heat(step) if step * 2 > Ink::HOTTEST) { Ink::Paper } else { Ink::Text }
+    }
 
     /// Red, green, blue on a white page, as the pictures have it.
     pub fn light(self) -> [u8; 3] {
@@ -57,6 +71,7 @@ impl Ink {
             Ink::Green => [0x00, 0x9e, 0x73],
             Ink::Purple => [0xcc, 0x79, 0xa7],
             Ink::Orange => [0xe6, 0x9f, 0x00],
+            Ink::Heat(step) => between([0xf0, 0xf5, 0xf9], [0x00, 0x5a, 0x94], step),
         }
     }
 
@@ -74,18 +89,24 @@ impl Ink {
             Ink::Green => [0x2f, 0xc4, 0x98],
             Ink::Purple => [0xe3, 0x9b, 0xc3],
             Ink::Orange => [0xf5, 0xbd, 0x3d],
+            Ink::Heat(step) => between([0x1f, 0x2b, 0x38], [0x74, 0xc0, 0xf4], step),
         }
     }
+}
+
+fn between(pale: [u8; 3], strong: [u8; 3], step: u8) -> [u8; 3] {
+    let share = f32::from(step.min(Ink::HOTTEST)) / f32::from(Ink::HOTTEST);
+    [0, 1, 2].map(|at| (f32::from(pale[at]) + (f32::from(strong[at]) - f32::from(pale[at])) * share).round() as u8)
 }
 
 /// A style sheet that turns charts within `scope`, drawn for a white page, dark.
 pub fn dark_style(scope: &str) -> String {
     let hex = |[r, g, b]: [u8; 3]| format!("#{r:02X}{g:02X}{b:02X}");
-    let rule = |ink: &Ink| {
+    let rule = |ink: Ink| {
         let (light, dark) = (hex(ink.light()), hex(ink.dark()));
         format!("{scope} [fill=\"{light}\"]{{fill:{dark}}}{scope} [stroke=\"{light}\"]{{stroke:{dark}}}")
     };
-    Ink::ALL.iter().map(rule).collect()
+    Ink::all().map(rule).collect()
 }
 
 #[cfg(test)]
@@ -94,8 +115,8 @@ mod tests {
 
     #[test]
     fn every_ink_can_be_told_from_the_others_when_a_page_turns_dark() {
-        for (number, ink) in Ink::ALL.iter().enumerate() {
-            for other in &Ink::ALL[number + 1..] {
+        for (number, ink) in Ink::all().enumerate() {
+            for other in Ink::all().skip(number + 1) {
                 assert_ne!(ink.light(), other.light(), "{ink:?} and {other:?}");
                 assert_ne!(ink.dark(), other.dark(), "{ink:?} and {other:?}");
             }

@@ -1,19 +1,29 @@
-//! Charts: decided as marks on a page (`trial`, `validation`, `schedule`), then painted as SVG and PNG by plotters.
+//! Charts: decided as marks on a page (`trial`, `validation`, `effects`, …), then painted as SVG and PNG by plotters.
 
 mod axis;
+mod effects;
 mod figure;
+mod heat;
 mod ink;
 mod paint;
 mod panel;
+mod parallel;
+mod scatter;
 mod schedule;
+mod slots;
 mod trial;
 mod validation;
 
 pub use axis::Axis;
+pub use effects::effects;
 pub use figure::Figure;
+pub use heat::interactions;
 pub use ink::dark_style;
 pub use paint::{png, svg};
+pub use parallel::parallel;
+pub use scatter::gap;
 pub use schedule::{Course, schedules};
+pub use slots::slots;
 pub use trial::{Heading, curve, trial};
 pub use validation::{HIGHLIGHTS, validation};
 
@@ -93,11 +103,12 @@ mod tests {
     fn every_curve_makes_a_picture_within_its_page() {
         let metric = sample::spec().metric;
         for (name, curve) in odd_curves() {
-            let figure = trial(&record(curve), &metric);
+            let figure = trial(&record(curve), &metric, None);
             let (width, height) = (figure.size.0 as f32, figure.size.1 as f32);
             let inside = |&(x, y): &(f32, f32)| (0.0..=width).contains(&x) && (0.0..=height).contains(&y);
             for mark in &figure.marks {
                 let fits = match mark {
+                    figure::Mark::Area { corner, opposite, .. } => inside(corner) && inside(opposite),
                     figure::Mark::Line { points, .. } => points.iter().all(inside),
                     figure::Mark::Dot { at, .. } | figure::Mark::Text { at, .. } => inside(at),
                 };
@@ -116,7 +127,7 @@ mod tests {
         let mut trial_record = record(Vec::new());
         trial_record.settings =
             sample::settings(json!({"<script>alert(1)</script>": "</text>&\"'\u{0}<b>", "a\u{1b}[0m": [1, "<i>"]}));
-        let drawn = svg(&trial(&trial_record, &sample::spec().metric));
+        let drawn = svg(&trial(&trial_record, &sample::spec().metric, None));
         assert!(drawn.contains("&lt;script&gt;alert(1)&lt;/script&gt; &lt;/text&gt;&amp;"), "{drawn}");
         for hostile in ["<script", "<b>", "<i>", "</text>&", "\u{0}", "\u{1b}"] {
             assert!(!drawn.contains(hostile), "{hostile:?} in {drawn}");
@@ -131,9 +142,9 @@ mod tests {
         let folder = std::path::PathBuf::from(std::env::var("PICTURES").expect("PICTURES names a folder"));
         let metric = sample::spec().metric;
         let mut figures: Vec<_> =
-            odd_curves().into_iter().map(|(name, c)| (name, trial(&record(c), &metric))).collect();
+            odd_curves().into_iter().map(|(name, c)| (name, trial(&record(c), &metric, Some(2)))).collect();
         let history = sample::history();
-        figures.push(("diverged", trial(&history.trials[4], &metric)));
+        figures.push(("diverged", trial(&history.trials[4], &metric, None)));
         figures.push(("validation", validation(&history, &metric)));
         let many = sample::many(80);
         figures.push(("many", validation(&many, &metric)));

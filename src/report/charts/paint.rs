@@ -39,6 +39,9 @@ pub fn svg(figure: &Figure) -> String {
                         ShapeStyle { color: rgb(*ink).into(), filled: false, stroke_width: whole(width * UNITS) };
                     never(backend.draw_path(points.iter().map(|at| pixel(*at, UNITS)), &style));
                 }
+                Mark::Area { corner, opposite, ink } => {
+                    never(backend.draw_rect(pixel(*corner, UNITS), pixel(*opposite, UNITS), &rgb(*ink), true));
+                }
                 Mark::Dot { at, radius, ink } => {
                     never(backend.draw_circle(pixel(*at, UNITS), whole(radius * UNITS), &rgb(*ink), true));
                 }
@@ -74,6 +77,7 @@ pub fn png(figure: &Figure) -> Vec<u8> {
                     grid.stroke(pair[0], pair[1], *width, *ink);
                 }
             }
+            Mark::Area { corner, opposite, ink } => grid.fill(*corner, *opposite, *ink),
             Mark::Dot { at, radius, ink } => grid.stroke(*at, *at, radius * 2.0, *ink),
             Mark::Text { at: (x, y), text, size, .. } => {
                 // plotters centres the box of the letters; browsers, letters such as x.
@@ -130,6 +134,14 @@ impl Grid {
                 let (ex, ey) = (px - dx * along, py - dy * along);
                 self.cover(x, y, reach - (ex * ex + ey * ey).sqrt(), ink);
             }
+        }
+    }
+
+    /// A box of whole pixels, at least one wide.
+    fn fill(&mut self, corner: Point, opposite: Point, ink: Ink) {
+        let ((left, top), (right, bottom)) = (pixel(corner, DENSITY), pixel(opposite, DENSITY));
+        for y in top..bottom.max(top + 1) {
+            (left..right.max(left + 1)).for_each(|x| self.cover(x, y, 1.0, ink));
         }
     }
 

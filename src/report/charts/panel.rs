@@ -105,7 +105,7 @@ impl Panel {
     }
 
     fn draw_axes(&self, figure: &mut Figure) {
-        figure.bold((self.left, self.top - 20.0), self.quantity.title(), 12.0, Ink::Text, Side::Start);
+        figure.bold((self.left, self.top - 30.0), self.quantity.title(), 12.0, Ink::Text, Side::Start);
         for &tick in &self.values.ticks {
             let y = self.y(tick);
             figure.line(vec![(self.left, y), (self.right, y)], Ink::Grid, 1.0);
@@ -158,12 +158,21 @@ impl Panel {
 
     /// A vertical line through an epoch, with a label above the curves.
     pub fn mark_epoch(&self, figure: &mut Figure, epoch: u32, label: &str) {
-        let x = self.x(f64::from(epoch));
-        figure.dashes(x, self.top + 7.0, self.bottom, Ink::Soft);
-        // The label stands on the line, and within the panel.
+        figure.dashes(self.x(f64::from(epoch)), self.top + 7.0, self.bottom, Ink::Soft);
+        self.label(figure, epoch, self.top, label, Ink::Text);
+    }
+
+    /// The same for an epoch after which things go wrong, its label above the other one.
+    pub fn mark_onset(&self, figure: &mut Figure, epoch: u32, label: &str) {
+        figure.dashes(self.x(f64::from(epoch)), self.top + 7.0, self.bottom, Ink::Vermilion);
+        self.label(figure, epoch, self.top - 13.0, label, Ink::Vermilion);
+    }
+
+    /// A label at an epoch, within the panel.
+    fn label(&self, figure: &mut Figure, epoch: u32, y: f32, label: &str, ink: Ink) {
         let half = super::figure::width(label, SMALL) / 2.0;
-        let at = x.min(self.right - half).max(self.left + half);
-        figure.text((at, self.top), label, SMALL, Ink::Text, Side::Middle);
+        let at = self.x(f64::from(epoch)).min(self.right - half).max(self.left + half);
+        figure.text((at, y), label, SMALL, ink, Side::Middle);
     }
 
     /// The right edge.

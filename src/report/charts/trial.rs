@@ -16,13 +16,13 @@ const CURVES: [(&str, &str, Ink, f32); 3] = [
     ("val", "validation pictures", Ink::Vermilion, 2.0),
 ];
 
-/// The chart of a trial, whatever became of it.
-pub fn trial(trial: &TrialRecord, metric: &Metric) -> Figure {
+/// The chart of a trial, whatever became of it; `onset` is the epoch at which it began to overfit.
+pub fn trial(trial: &TrialRecord, metric: &Metric, onset: Option<u32>) -> Figure {
     let state = trial.outcome().and_then(|outcome| outcome.error()).unwrap_or_else(|| words::status(trial).into());
     let alarm = trial.outcome().is_some_and(|outcome| outcome.error().is_some());
     let title = format!("Trial {}", trial.id);
     let settings = words::settings(&trial.settings);
-    curve(&Heading { title: &title, state: &state, alarm, line: &settings }, &trial.curve, metric)
+    curve(&Heading { title: &title, state: &state, alarm, line: &settings, onset }, &trial.curve, metric)
 }
 
 /// What stands above the curves.
@@ -36,11 +36,13 @@ pub struct Heading<'a> {
     pub alarm: bool,
     /// One line more.
     pub line: &'a str,
+    /// The last epoch before it overfits, which is marked.
+    pub onset: Option<u32>,
 }
 
 /// The chart of a curve; `metric` chooses its best epoch.
 pub fn curve(heading: &Heading, curve: &[EpochMetrics], metric: &Metric) -> Figure {
-    let Heading { title, state, alarm, line } = *heading;
+    let Heading { title, state, alarm, line, onset } = *heading;
     let mut figure = Figure::new(SIZE, format!("{title}: {state}. {line}"));
     let room = SIZE.0 as f32 - 48.0;
     figure.bold((24.0, 25.0), title, 15.0, Ink::Text, Side::Start);
@@ -56,7 +58,7 @@ pub fn curve(heading: &Heading, curve: &[EpochMetrics], metric: &Metric) -> Figu
     legend(&mut figure);
     let best = metric.best(curve);
     for (quantity, left) in [(Quantity::Loss, 64.0), (Quantity::Accuracy, 544.0)] {
-        panel(&mut figure, quantity, left, curve, best);
+        panel(&mut figure, quantity, left, curve, (best, onset));
     }
     figure
 }
@@ -71,20 +73,31 @@ fn legend(figure: &mut Figure) {
     }
 }
 
-fn panel(figure: &mut Figure, quantity: Quantity, left: f32, curve: &[EpochMetrics], best: Option<&EpochMetrics>) {
+fn panel(
+    figure: &mut Figure,
+    quantity: Quantity,
+    left: f32,
+    curve: &[EpochMetrics],
+    (best, onset): (Option<&EpochMetrics>, Option<u32>),
+) {
     let metrics = CURVES.map(|(of, ..)| quantity.metric(of));
     let values = curve.iter().flat_map(|epoch| metrics.iter().filter_map(|name| epoch.get(name)));
     let last = curve.last().map_or(1, |epoch| epoch.epoch);
     if values.clone().next().is_none() {
         let at = (left + 196.0, 200.0);
-        figure.bold((left, 74.0), quantity.title(), 12.0, Ink::Text, Side::Start);
+        figure.bold((left, 62.0), quantity.title(), 12.0, Ink::Text, Side::Start);
         figure.text(at, "not measured", 12.0, Ink::Soft, Side::Middle);
         return;
     }
     let panel = Panel::new(figure, quantity, ((left, 92.0), (left + 392.0, 324.0)), last, values);
     if let Some(best) = best {
         let value = best.get(&quantity.metric("val")).map(|value| format!(": {}", quantity.value(value)));
-        panel.mark_epoch(figure, best.epoch, &format!("best epoch {}{}", best.epoch, value.unwrap_or_default()));
+        let then = if onset == Some(best.epoch) { ", then overfits" } else { "" };
+        let label = format!("best epoch {}{}{then}", best.epoch, value.unwrap_or_default());
+        panel.mark_epoch(figure, best.epoch, &label);
+    }
+    if let Some(onset) = onset.filter(|onset| best.is_none_or(|best| best.epoch != *onset)) {
+        panel.mark_onset(figure, onset, &format!("overfits from epoch {onset}"));
     }
     for ((_, _, ink, thickness), metric) in CURVES.into_iter().zip(&metrics) {
         panel.curve(figure, curve, metric, ink, thickness);

@@ -138,7 +138,7 @@ fn apart(heights: &mut [f32], gap: f32, (ceiling, floor): (f32, f32)) {
 }
 
 /// At most so many of the items, evenly chosen, the first and the last among them.
-fn thinned<T: Copy>(items: &[T], most: usize) -> Vec<T> {
+pub fn thinned<T: Copy>(items: &[T], most: usize) -> Vec<T> {
     if items.len() <= most {
         return items.to_vec();
     }

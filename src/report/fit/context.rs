@@ -2,7 +2,7 @@
 
 use crate::history::{History, TrialRecord};
 use crate::recipe::{Layer, Recipe};
-use crate::trial::Outcome;
+use crate::trial::{EpochMetrics, Outcome};
 
 /// What is known beside the numbers of a curve. All of it may be missing; verdicts are then more careful.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -41,19 +41,38 @@ pub struct Divergence {
     pub what: String,
 }
 
+impl Others {
+    /// For each trial of a sweep the best that all but itself reached, in the order of their numbers.
+    pub fn of_each(history: &History) -> Vec<Others> {
+        let best = |trial: &TrialRecord, of: fn(&EpochMetrics) -> Option<f64>| {
+            trial.curve.iter().filter_map(of).reduce(f64::max)
+        };
+        let train = best_but_own(
+            history.trials.iter().map(|trial| best(trial, |epoch| epoch.train_eval_accuracy.or(epoch.train_accuracy))),
+        );
+        let val = best_but_own(history.trials.iter().map(|trial| best(trial, |epoch| epoch.val_accuracy)));
+        train.zip(val).map(|(train_accuracy, val_accuracy)| Others { train_accuracy, val_accuracy }).collect()
+    }
+}
+
+/// For each value the largest of the others.
+fn best_but_own(values: impl Iterator<Item = Option<f64>> + Clone) -> impl Iterator<Item = Option<f64>> {
+    let known = || values.clone().enumerate().filter_map(|(at, value)| Some((at, value?)));
+    let first = known().reduce(|a, b| if b.1 > a.1 { b } else { a });
+    let second = known().filter(|(at, _)| Some(*at) != first.map(|(at, _)| at)).map(|(_, value)| value);
+    let second = second.reduce(f64::max);
+    let of = move |at| if first.is_some_and(|(best, _)| best == at) { second } else { first.map(|(_, value)| value) };
+    (0..values.count()).map(of)
+}
+
 impl Context {
     /// What is known of a trial of a sweep. `recipe` is the trial's own, where it can be made from its settings.
-    pub fn of_trial(trial: &TrialRecord, recipe: Option<&Recipe>, history: &History) -> Context {
+    pub fn of_trial(trial: &TrialRecord, recipe: Option<&Recipe>, others: Option<Others>) -> Context {
         let mut context = recipe.map(Context::of_recipe).unwrap_or_default();
         if let Some(Outcome::Diverged { epoch, step, what }) = trial.outcome() {
             context.divergence = Some(Divergence { epoch: *epoch, step: Some(*step), what: what.clone() });
         }
-        let rest = || history.trials.iter().filter(|other| other.id != trial.id).flat_map(|other| &other.curve);
-        let best = |values: &mut dyn Iterator<Item = f64>| values.reduce(f64::max);
-        context.others = Some(Others {
-            train_accuracy: best(&mut rest().filter_map(|epoch| epoch.train_eval_accuracy.or(epoch.train_accuracy))),
-            val_accuracy: best(&mut rest().filter_map(|epoch| epoch.val_accuracy)),
-        });
+        context.others = others;
         context
     }
 
@@ -103,9 +122,9 @@ mod tests {
         }
         let history = sample::apply(&entries);
         let best = |at: usize| history.trials[at].curve.iter().filter_map(|epoch| epoch.val_accuracy).reduce(f64::max);
-        let others = |at: usize| Context::of_trial(&history.trials[at], None, &history).others.expect("there are some");
-        assert_eq!(others(0).val_accuracy, best(1));
-        assert_eq!(others(1).val_accuracy, best(0));
+        let others = Others::of_each(&history);
+        assert_eq!(others[0].val_accuracy, best(1));
+        assert_eq!(others[1].val_accuracy, best(0));
         assert_ne!(best(0), best(1));
     }
 
@@ -130,7 +149,7 @@ mod tests {
         let outcome = Outcome::Diverged { epoch: 4, step: 1500, what: "training loss is NaN".into() };
         entries.push(sample::ended(1, 1, outcome));
         let history = sample::apply(&entries);
-        let divergence = Context::of_trial(&history.trials[0], None, &history).divergence.expect("it diverged");
+        let divergence = Context::of_trial(&history.trials[0], None, None).divergence.expect("it diverged");
         assert_eq!((divergence.epoch, divergence.step), (4, Some(1500)));
     }
 }

@@ -109,6 +109,9 @@ pub struct Evidence {
     pub unit: Unit,
 }
 
+/// The [`Evidence::what`] of [`Finding::onset`].
+pub(super) const ONSET: &str = "epoch of onset";
+
 /// What a number counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -171,6 +174,20 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// In a few words, with the severity where it is worth telling: `overfit from epoch 14 (clear)`, `plateau`.
+    pub fn label(&self) -> String {
+        let from = self.onset().map_or(String::new(), |onset| format!(" from epoch {onset}"));
+        match self.severity {
+            Severity::Note => format!("{}{from}", self.name),
+            severity => format!("{}{from} ({severity})", self.name),
+        }
+    }
+
+    /// The last epoch before it set in, where it has one: for overfitting.
+    pub fn onset(&self) -> Option<u32> {
+        self.evidence.iter().find(|evidence| evidence.what == ONSET).map(|evidence| evidence.value as u32)
+    }
+
     pub(super) fn new(name: Name, severity: Severity, headline: impl Into<String>) -> Finding {
         Finding { name, severity, headline: headline.into(), evidence: Vec::new(), advice: Vec::new() }
     }

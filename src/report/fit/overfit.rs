@@ -1,7 +1,7 @@
 //! Overfit: validation loss turns up beyond its own noise while training goes on improving, or training accuracy
 //! ends far above validation accuracy.
 
-use super::finding::Unit;
+use super::finding::{ONSET, Unit};
 use super::series::Series;
 use super::view::{View, unit, word};
 use super::{Advice, Finding, Name, Severity};
@@ -65,7 +65,7 @@ pub fn find(view: &View) -> Option<Finding> {
     let onset = turn.as_ref().map(|turn| turn.onset).or_else(|| opening(view));
     let wasted = turn.as_ref().map(|turn| f64::from(view.last - turn.onset));
     let mut finding = Finding::new(Name::Overfit, severity, says.join(" "))
-        .evidence("epoch of onset", Unit::Epoch, onset.map(f64::from))
+        .evidence(ONSET, Unit::Epoch, onset.map(f64::from))
         .evidence("epochs trained since", Unit::Epoch, wasted);
     if let (Some(turn), Some(val)) = (&turn, &view.val_loss) {
         finding = finding

@@ -1,28 +1,22 @@
 //! `report.html`: one file that asks nothing of any network. Everything in it that comes from files is escaped by maud.
 
+mod curves;
 mod trials;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::analysis::Analysis;
 use super::charts;
-use super::ranking::{Group, Ranking, groups, setting_names};
+use super::fit::merged_advice;
+use super::ranking::setting_names;
 use super::summary::Summary;
 use super::words;
-use crate::history::{History, TrialRecord};
-use crate::spec::Spec;
-
-/// Up to so many trials, the chart of each is in the page; with more, those of the notable ones.
-const CHARTS: usize = 60;
+use crate::history::TrialRecord;
 
 /// The page. Links lead into the sweep's folder.
-pub fn page(spec: &Spec, history: &History) -> String {
-    let ranking = Ranking::new(history, &spec.metric);
-    let summary = Summary::new(spec, history, &ranking);
-    let shown: Vec<&TrialRecord> = if history.trials.len() <= CHARTS {
-        ranking.placed.iter().map(|place| place.trial).chain(ranking.others.iter().copied()).collect()
-    } else {
-        ranking.notable()
-    };
+pub fn page(analysis: &Analysis) -> String {
+    let Analysis { spec, history, .. } = analysis;
+    let shown = analysis.shown();
     let style = include_str!("style.css");
     let dark = format!("@media screen and (prefers-color-scheme: dark) {{{}}}", charts::dark_style("svg"));
     let names = setting_names(history);
@@ -40,21 +34,30 @@ pub fn page(spec: &Spec, history: &History) -> String {
             body {
                 h1 { (history.name) }
                 @if let Some(description) = &spec.description { p.soft { (description) } }
-                (head(&summary))
-                h2 { "Validation curves" }
-                (figure(&charts::validation(history, &spec.metric)))
+                (head(&Summary::new(analysis)))
+                @for section in analysis.sections() {
+                    h2 { (section.heading) }
+                    @for line in &section.lines { p { (line) } }
+                    @for (_, chart) in &section.charts { (figure(chart)) }
+                }
                 @if spec.repeats > 1 {
                     h2 { "Settings" }
                     p { "Mean and standard deviation over repeats with different seeds." }
-                    (settings(spec, &names, &groups(&ranking, &spec.metric), &shown))
+                    (settings(analysis, &names))
                 }
                 h2 { "Trials" }
                 p { "Metrics are those of the best epoch; accuracy gaps are in points." }
-                (trials::table(&spec.metric, &names, &ranking, &shown))
+                (trials::table(analysis, &names))
                 h2 { "Curves" }
-                @for trial in &shown { (curves(spec, trial)) }
-                (trials::rest(history, &shown))
-                script { (PreEscaped(include_str!("sort.js"))) }
+                @if shown.len() < history.trials.len() {
+                    p {
+                        "Shown are the best trials, the worst, those with the largest gaps and those that failed. "
+                        "Choose any other in the table, and its curves are drawn here."
+                    }
+                }
+                div #curves { @for trial in &shown { (curves(analysis, trial)) } }
+                (curves::data(history, &shown))
+                script { (PreEscaped(include_str!("page.js"))) }
             }
         }
     };
@@ -71,6 +74,19 @@ fn head(summary: &Summary) -> Markup {
             }
             @for detail in &summary.details { p { (detail) } }
         }
+        @if !summary.ailments.is_empty() {
+            h2 { "What ails the trials" }
+            ul { @for ailment in &summary.ailments { li { (ailment) } } }
+        }
+        @if !summary.drivers.is_empty() {
+            h2 { "What drives it" }
+            ul { @for driver in &summary.drivers { li { (driver) } } }
+        }
+        @if !summary.steps.is_empty() {
+            h2 { "What to do next, in this order" }
+            ol { @for step in &summary.steps { li { (step) } } }
+            p { a href="next.yaml" { "next.yaml" } " is a sweep file that goes on from here, each change with its reason." }
+        }
     }
 }
 
@@ -78,11 +94,22 @@ fn figure(figure: &charts::Figure) -> Markup {
     html! { div.wide { (PreEscaped(charts::svg(figure))) } }
 }
 
-fn curves(spec: &Spec, trial: &TrialRecord) -> Markup {
+fn curves(analysis: &Analysis, trial: &TrialRecord) -> Markup {
     let folder = format!("trials/{}", trial.id);
+    let findings = analysis.verdicts.of(trial.id);
     html! {
         article id={ "trial-" (trial.id) } {
-            (figure(&charts::trial(trial, &spec.metric)))
+            (figure(&analysis.chart(trial)))
+            @if !findings.is_empty() {
+                ul.findings { @for finding in findings { li { b { (finding.label()) } " – " (finding.headline) } } }
+                details {
+                    summary { "Evidence and advice" }
+                    @for finding in findings {
+                        dl { @for evidence in &finding.evidence { div { dt { (evidence.what) } dd { (evidence.text()) } } } }
+                    }
+                    ol { @for advice in merged_advice(findings) { li { (advice) } } }
+                }
+            }
             p.soft {
                 a href={ (folder) "/curves.svg" } { "SVG" } " · " a href={ (folder) "/curves.png" } { "PNG" } " · "
                 (words::status(trial))
@@ -94,7 +121,7 @@ fn curves(spec: &Spec, trial: &TrialRecord) -> Markup {
     }
 }
 
-fn settings(spec: &Spec, names: &[String], groups: &[Group], shown: &[&TrialRecord]) -> Markup {
+fn settings(Analysis { spec, groups, .. }: &Analysis, names: &[String]) -> Markup {
     html! {
         div.wide.table {
             table {
@@ -105,8 +132,8 @@ fn settings(spec: &Spec, names: &[String], groups: &[Group], shown: &[&TrialReco
                     th.number { "validation accuracy" }
                     th.number { "accuracy gap" }
                 } }
-                tbody { @for group in groups { tr {
-                    td { @for id in &group.trials { (trials::link(*id, shown)) " " } }
+                tbody { @for group in groups.iter().take(trials::ROWS) { tr {
+                    td { @for id in &group.trials { (trials::link(*id)) " " } }
                     @for value in names.iter().map(|name| group.settings.get(name)) {
                         td { @if let Some(value) = value { (words::setting(value)) } }
                     }
@@ -116,6 +143,7 @@ fn settings(spec: &Spec, names: &[String], groups: &[Group], shown: &[&TrialReco
                 } } }
             }
         }
+        @if groups.len() > trials::ROWS { p.soft { "The best " (trials::ROWS) " of " (groups.len()) "." } }
     }
 }
 
@@ -129,8 +157,8 @@ mod tests {
         let mut spec = sample::spec();
         spec.description = Some("</p><script>alert('description')</script>".into());
         spec.repeats = 2;
-        let page = page(&spec, &sample::hostile());
-        assert_eq!(page.matches("<script").count(), 1, "only our own");
+        let page = page(&Analysis::new(&spec, &sample::hostile()));
+        assert_eq!(page.matches("<script").count(), 2, "only our own");
         for hostile in ["<img", "\u{1b}", "\u{0}", "</td></td>"] {
             assert!(!page.contains(hostile), "{hostile:?}");
         }
@@ -139,7 +167,7 @@ mod tests {
 
     #[test]
     fn the_page_asks_nothing_of_a_network() {
-        let page = page(&sample::spec(), &sample::many(70));
+        let page = page(&Analysis::new(&sample::spec(), &sample::many(70)));
         let elsewhere: Vec<_> =
             page.match_indices("://").map(|(at, _)| &page[at - 6..(at + 24).min(page.len())]).collect();
         assert!(elsewhere.iter().all(|text| text.contains("://www.w3.org/2000/svg")), "{elsewhere:?}");
@@ -149,19 +177,16 @@ mod tests {
     }
 
     #[test]
-    fn many_trials_show_the_notable_ones_and_link_the_rest() {
+    fn many_trials_show_the_notable_ones_and_carry_the_curves_of_the_rest() {
         let history = sample::many(80);
-        let page = page(&sample::spec(), &history);
+        let page = page(&Analysis::new(&sample::spec(), &history));
         let inline = page.matches("<article").count();
         assert!((12..=26).contains(&inline), "{inline}");
-        for trial in &history.trials {
-            let (id, file) = (format!("href=\"#trial-{}\"", trial.id), format!("trials/{}/curves.svg", trial.id));
-            assert!(page.contains(&id) || page.contains(&file), "{}", trial.id);
-        }
-        // Every link within the page has its end.
-        for (at, _) in page.match_indices("href=\"#") {
-            let target = page[at + 7..].split('"').next().expect("closed");
-            assert!(page.contains(&format!("id=\"{target}\"")), "{target}");
+        let data = page.split("<script type=\"application/json\" id=\"data\">").nth(1).expect("there is data");
+        let data: serde_json::Value = serde_json::from_str(data.split("</script>").next().expect("closed")).unwrap();
+        for trial in history.trials.iter().filter(|trial| !trial.curve.is_empty()) {
+            let inside = page.contains(&format!("id=\"trial-{}\"", trial.id));
+            assert!(inside != data[trial.id.to_string()].is_object(), "{}", trial.id);
         }
     }
 }

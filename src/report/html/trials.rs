@@ -1,14 +1,18 @@
-//! The table of all trials, which a click sorts.
+//! The table of all trials, which the page's script sorts and filters by what its cells say.
 
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::super::ranking::{Place, Ranking};
+use super::super::analysis::Analysis;
+use super::super::ranking::Place;
 use super::super::words;
-use crate::history::{History, TrialRecord};
-use crate::trial::{EpochMetrics, Metric, TrialId};
+use crate::history::TrialRecord;
+use crate::trial::{EpochMetrics, TrialId};
 
-/// A column of numbers: its heading, its value for sorting, and as it is shown.
+/// So many rows are shown at first.
+pub const ROWS: usize = 200;
+
+/// A column of numbers: its heading, its value, and as it is shown.
 type Column = (&'static str, fn(&EpochMetrics) -> Option<f64>, fn(Option<f64>) -> String);
 
 const COLUMNS: [Column; 5] = [
@@ -20,55 +24,48 @@ const COLUMNS: [Column; 5] = [
 ];
 
 /// Best first; those that cannot be ranked last, with what went wrong.
-pub fn table(metric: &Metric, names: &[String], ranking: &Ranking, shown: &[&TrialRecord]) -> Markup {
+pub fn table(analysis: &Analysis, names: &[String]) -> Markup {
+    let ranking = &analysis.ranking;
     let placed = ranking.placed.iter().map(|place| (Some(place), place.trial));
     let rows = placed.chain(ranking.others.iter().map(|trial| (None, *trial)));
     html! {
+        p.filter {
+            label for="filter" { "Filter " }
+            input #filter type="search" placeholder="overfit dropout=0.2 val.accuracy>60" autocomplete="off";
+            " " span #count.soft aria-live="polite" {} " " button #all hidden { "Show all" }
+        }
         div.wide.table {
-            table {
+            table #trials {
                 thead { tr {
                     th.number aria-sort="ascending" { button { "rank" } }
                     th { button { "trial" } }
                     @for name in names { th { button { (name) } } }
                     th.number { button { "best epoch" } }
                     @for (heading, ..) in COLUMNS { th.number { button { (heading) } } }
+                    th { button { "findings" } }
                     th { button { "outcome" } }
                 } }
-                tbody { @for (place, trial) in rows { (row(metric, names, place, trial, shown)) } }
+                tbody { @for (at, (place, trial)) in rows.enumerate() { (row(analysis, names, place, trial, at)) } }
             }
         }
     }
 }
 
-fn row(
-    metric: &Metric,
-    names: &[String],
-    place: Option<&Place>,
-    trial: &TrialRecord,
-    shown: &[&TrialRecord],
-) -> Markup {
-    let best = metric.best(&trial.curve);
+fn row(analysis: &Analysis, names: &[String], place: Option<&Place>, trial: &TrialRecord, at: usize) -> Markup {
+    let best = analysis.spec.metric.best(&trial.curve);
     let error = trial.outcome().and_then(|outcome| outcome.error());
     html! {
-        tr {
-            td.number data-value=[place.map(|place| place.rank)] {
-                @if let Some(place) = place { (place.rank) } @else { "–" }
-            }
-            td data-value=(trial.id.0) { (link(trial.id, shown)) }
+        tr hidden[at >= ROWS] {
+            td.n { @if let Some(place) = place { (place.rank) } @else { "–" } }
+            td { (link(trial.id)) }
             @for name in names {
                 @let value = trial.settings.get(name);
-                td.number[value.is_some_and(Value::is_number)] data-value=[value.map(words::setting)] {
-                    @if let Some(value) = value { (words::setting(value)) }
-                }
+                td.n[value.is_some_and(Value::is_number)] { @if let Some(value) = value { (words::setting(value)) } }
             }
-            td.number data-value=[best.map(|best| best.epoch)] {
-                @if let Some(best) = best { (best.epoch) " of " (trial.curve.len()) } @else { "–" }
-            }
-            @for (_, of, said) in COLUMNS {
-                @let value = best.and_then(of);
-                td.number data-value=[value] { (said(value)) }
-            }
-            td.error[error.is_some()] data-value=(words::status(trial)) {
+            td.n { @if let Some(best) = best { (best.epoch) " of " (trial.curve.len()) } @else { "–" } }
+            @for (_, of, said) in COLUMNS { td.n { (said(best.and_then(of))) } }
+            td.findings { (words::findings(analysis.verdicts.of(trial.id))) }
+            td.error[error.is_some()] {
                 @let status = words::status(trial);
                 @if let Some(error) = error { div { (status) ": " (error) } } @else { (status) }
             }
@@ -76,22 +73,7 @@ fn row(
     }
 }
 
-/// To the trial's chart in the page, or to its file.
-pub fn link(id: TrialId, shown: &[&TrialRecord]) -> Markup {
-    let inside = shown.iter().any(|trial| trial.id == id);
-    let target = if inside { format!("#trial-{id}") } else { format!("trials/{id}/curves.svg") };
-    html! { a href=(target) { (id) } }
-}
-
-/// Links to the charts that are not in the page.
-pub fn rest(history: &History, shown: &[&TrialRecord]) -> Markup {
-    let rest: Vec<_> = history.trials.iter().filter(|trial| !shown.iter().any(|one| one.id == trial.id)).collect();
-    html! {
-        @if !rest.is_empty() {
-            p {
-                "Shown are the best trials, the worst, those with the largest gaps and those that failed. The others: "
-                @for trial in rest { (link(trial.id, shown)) " " }
-            }
-        }
-    }
+/// To the trial's chart in the page, or to where the page's script draws it.
+pub fn link(id: TrialId) -> Markup {
+    html! { a href={ "#trial-" (id) } { (id) } }
 }

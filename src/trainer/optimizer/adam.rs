@@ -1,8 +1,9 @@
 //! Adam (arXiv 1412.6980) in the form that Keras computes, which the paper gives at the end of its section 2.
 
-use tch::{TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
-use super::{Rule, zeros};
+use super::{Rule, lying_like, zeros};
+use crate::kernel;
 use crate::network::Parameter;
 use sweep::recipe::Moments;
 
@@ -32,10 +33,13 @@ impl Rule for Adam {
     ) -> Result<(), TchError> {
         let Moments { beta1, beta2, epsilon } = self.constants;
         let (m, v) = (&mut self.m[index], &mut self.v[index]);
+        let at = step as f64;
+        let rate = rate * (1.0 - beta2.powf(at)).sqrt() / (1.0 - beta1.powf(at));
+        if weight.device() == Device::Cpu && weight.kind() == Kind::Float {
+            return kernel::adam(weight, &lying_like(weight, gradient)?, [m, v], [beta1, beta2], rate, epsilon);
+        }
         let _ = m.f_lerp_(gradient, 1.0 - beta1)?;
         let _ = v.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
-        let step = step as f64;
-        let rate = rate * (1.0 - beta2.powf(step)).sqrt() / (1.0 - beta1.powf(step));
         let denominator = v.f_sqrt()?.f_add_scalar_(epsilon)?;
         let _ = weight.f_addcdiv_(&m.f_mul_scalar(-rate)?, &denominator)?;
         Ok(())

@@ -110,6 +110,16 @@ fn project(weight: &mut Tensor, norm: f64) -> Result<(), TchError> {
     Ok(())
 }
 
+/// The gradient with its values in the order in which the weight's lie.
+fn lying_like(weight: &Tensor, gradient: &Tensor) -> Result<Tensor, TchError> {
+    if gradient.stride() == weight.stride() {
+        return Ok(gradient.shallow_clone());
+    }
+    let mut copy = weight.f_empty_like()?.f_to_kind(gradient.f_kind()?)?;
+    copy.f_copy_(gradient)?;
+    Ok(copy)
+}
+
 /// One tensor of zeros for each weight, in its layout.
 fn zeros(parameters: &[Parameter]) -> Result<Vec<Tensor>, TchError> {
     tch::no_grad(|| parameters.iter().map(|parameter| parameter.tensor.f_zeros_like()).collect())

@@ -1,0 +1,148 @@
+//! What each level of each setting adds, the other settings held equal: weighted least squares on an additive model.
+//!
+//! An observation is a point of the search, its repeats taken together and weighed by their number. What the model
+//! leaves over (interactions and chance alike) makes the intervals.
+
+use nalgebra::{DMatrix, DVector};
+
+use super::Factor;
+use crate::report::ties::students_t;
+
+/// A value, and how far the truth may lie off it either way (95 %).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// The value.
+    pub value: f64,
+    /// Half the interval's width; `None` where there are too few observations.
+    pub margin: Option<f64>,
+}
+
+/// A fitted model.
+#[derive(Debug)]
+pub struct Additive {
+    mean: f64,
+    coefficients: DVector<f64>,
+    covariance: DMatrix<f64>,
+    gram: DMatrix<f64>,
+    /// Of the residuals, and Student's t for them; `None` where none are left.
+    error: Option<f64>,
+    /// Where each factor's levels begin among the coefficients, and their shares of the weight.
+    blocks: Vec<(usize, Vec<f64>)>,
+}
+
+impl Additive {
+    /// Fits `values` with `weights`, one each for every observation of the factors. `None` without observations.
+    pub fn fit(factors: &[Factor], values: &[f64], weights: &[f64]) -> Option<Additive> {
+        let total: f64 = weights.iter().sum();
+        if values.is_empty() || total <= 0.0 {
+            return None;
+        }
+        let mut columns = 1;
+        let mut blocks = Vec::new();
+        for factor in factors {
+            let mut shares = vec![0.0; factor.levels.len()];
+            factor.of.iter().zip(weights).for_each(|(level, weight)| shares[*level] += weight / total);
+            blocks.push((columns, shares));
+            columns += factor.levels.len();
+        }
+        let mut gram = DMatrix::<f64>::zeros(columns, columns);
+        let mut right = DVector::<f64>::zeros(columns);
+        let row = |at: usize| {
+            let levels = factors.iter().zip(&blocks).map(move |(factor, (start, _))| start + factor.of[at]);
+            std::iter::once(0).chain(levels).collect::<Vec<usize>>()
+        };
+        for (at, (value, weight)) in values.iter().zip(weights).enumerate() {
+            let row = row(at);
+            for &i in &row {
+                right[i] += weight * value;
+                row.iter().for_each(|&j| gram[(i, j)] += weight);
+            }
+        }
+        let covariance = gram.clone().pseudo_inverse(1e-9 * total).ok()?;
+        let coefficients = &covariance * right;
+        let rank = (&gram * &covariance).trace().round();
+        let fitted = |at: usize| row(at).iter().map(|&column| coefficients[column]).sum::<f64>();
+        let squares: f64 = (0..values.len()).map(|at| weights[at] * (values[at] - fitted(at)).powi(2)).sum();
+        let freedom = values.len() as f64 - rank;
+        let error = (freedom >= 1.0).then(|| students_t(freedom) * (squares / freedom).sqrt());
+        let mean = values.iter().zip(weights).map(|(value, weight)| value * weight).sum::<f64>() / total;
+        Some(Additive { mean, coefficients, covariance, gram, error, blocks })
+    }
+
+    /// The value at a level, the other settings as they are on average; `None` where it never varied by itself.
+    pub fn level(&self, factor: usize, level: usize) -> Option<Estimate> {
+        let (start, shares) = &self.blocks[factor];
+        let mut contrast = DVector::zeros(self.coefficients.len());
+        shares.iter().enumerate().for_each(|(at, share)| contrast[start + at] -= share);
+        contrast[start + level] += 1.0;
+        let Estimate { value, margin } = self.contrast(&contrast)?;
+        Some(Estimate { value: self.mean + value, margin })
+    }
+
+    /// The value at one level less that at another.
+    pub fn difference(&self, factor: usize, level: usize, other: usize) -> Option<Estimate> {
+        let (start, _) = &self.blocks[factor];
+        let mut contrast = DVector::zeros(self.coefficients.len());
+        contrast[start + level] += 1.0;
+        contrast[start + other] -= 1.0;
+        self.contrast(&contrast)
+    }
+
+    fn contrast(&self, contrast: &DVector<f64>) -> Option<Estimate> {
+        let reached = &self.gram * (&self.covariance * contrast);
+        if (reached - contrast).amax() > 1e-6 {
+            return None;
+        }
+        let variance = contrast.dot(&(&self.covariance * contrast)).max(0.0);
+        Some(Estimate {
+            value: contrast.dot(&self.coefficients),
+            margin: self.error.map(|error| error * variance.sqrt()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn factor(of: Vec<usize>) -> Factor {
+        let levels = (0..=*of.iter().max().expect("not empty")).map(|level| level.to_string()).collect();
+        Factor { name: "f".into(), levels, ordered: true, exact: true, of }
+    }
+
+    #[test]
+    fn an_unbalanced_design_does_not_mix_two_settings() {
+        // `a` adds 1 and `b` adds 10, and they mostly go together.
+        let (a, b) = (vec![0, 0, 0, 1, 1, 1, 1, 0], vec![0, 0, 0, 1, 1, 1, 0, 1]);
+        let noise = [0.01, -0.01, 0.0, 0.01, -0.01, 0.0, 0.005, -0.005];
+        let values: Vec<f64> = (0..8).map(|at| a[at] as f64 + 10.0 * b[at] as f64 + noise[at]).collect();
+        let model = Additive::fit(&[factor(a), factor(b)], &values, &[1.0; 8]).expect("there are values");
+        let difference = model.difference(0, 1, 0).expect("it varied");
+        let margin = difference.margin.expect("there are enough");
+        assert!((difference.value - 1.0).abs() < margin && margin < 0.05, "{difference:?}");
+    }
+
+    #[test]
+    fn settings_that_only_moved_together_cannot_be_told_apart() {
+        let of = vec![0, 1, 0, 1];
+        let model = Additive::fit(&[factor(of.clone()), factor(of)], &[0.0, 1.0, 0.1, 1.1], &[1.0; 4]).expect("values");
+        assert_eq!(model.level(0, 1), None);
+    }
+
+    #[test]
+    fn the_interval_covers_the_truth_as_often_as_it_says() {
+        use rand::{RngExt, SeedableRng};
+        let mut chance = rand_chacha::ChaCha8Rng::seed_from_u64(5);
+        let covered = (0..400).filter(|_| {
+            let of: Vec<usize> = (0..24).map(|at| at % 3).collect();
+            let noise =
+                |chance: &mut rand_chacha::ChaCha8Rng| (0..12).map(|_| chance.random::<f64>() - 0.5).sum::<f64>();
+            let values: Vec<f64> = of.iter().map(|level| *level as f64 + noise(&mut chance)).collect();
+            let model = Additive::fit(&[factor(of)], &values, &[1.0; 24]).expect("values");
+            let Estimate { value, margin } = model.difference(0, 2, 0).expect("it varied");
+            (value - 2.0).abs() <= margin.expect("enough")
+        });
+        let share = covered.count() as f64 / 400.0;
+        assert!((0.92..=0.98).contains(&share), "{share}");
+    }
+}

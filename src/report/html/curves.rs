@@ -1,0 +1,65 @@
+//! The curves of trials whose charts are not in the page: numbers, from which the browser draws one when it is asked for.
+
+use std::fmt::Write;
+
+use maud::{Markup, PreEscaped, html};
+
+use crate::history::{History, TrialRecord};
+use crate::trial::{EpochMetrics, METRICS};
+
+/// So many points of a curve are kept; the page of 10,000 trials stays below 15 MB by it.
+const POINTS: usize = 17;
+
+/// A script element with an object: by trial, its `epochs` and a list by each metric, without the digits that no
+/// chart shows. Nothing in it comes from files but numbers.
+pub fn data(history: &History, shown: &[&TrialRecord]) -> Markup {
+    let shown: std::collections::HashSet<_> = shown.iter().map(|trial| trial.id).collect();
+    let rest = history.trials.iter().filter(|trial| !shown.contains(&trial.id) && !trial.curve.is_empty());
+    let objects: Vec<String> =
+        rest.map(|trial| format!("\"{}\":{}", trial.id, curve(&thinned(&trial.curve)))).collect();
+    html! { script type="application/json" id="data" { (PreEscaped(format!("{{{}}}", objects.join(",")))) } }
+}
+
+/// Evenly chosen epochs, the first and the last among them.
+fn thinned(curve: &[EpochMetrics]) -> Vec<&EpochMetrics> {
+    let most = curve.len().min(POINTS);
+    (0..most).map(|n| &curve[n * (curve.len() - 1) / (most - 1).max(1)]).collect()
+}
+
+fn curve(epochs: &[&EpochMetrics]) -> String {
+    let numbers: Vec<String> = epochs.iter().map(|epoch| epoch.epoch.to_string()).collect();
+    let mut object = format!("{{\"epochs\":[{}]", numbers.join(","));
+    for name in METRICS {
+        let values: Vec<Option<f64>> = epochs.iter().map(|epoch| epoch.get(name)).collect();
+        if values.iter().any(Option::is_some) {
+            let values: Vec<String> = values.into_iter().map(short).collect();
+            let _ = write!(object, ",\"{name}\":[{}]", values.join(","));
+        }
+    }
+    object + "}"
+}
+
+/// Three digits: a chart shows no more.
+fn short(value: Option<f64>) -> String {
+    let Some(value) = value else { return "null".into() };
+    let digits = (2.0 - value.abs().max(1e-9).log10().floor()).clamp(0.0, 9.0) as usize;
+    match value.abs() {
+        1e4.. => format!("{value:.2e}"),
+        _ if digits == 0 => format!("{value:.0}"),
+        _ => format!("{value:.digits$}").trim_end_matches('0').trim_end_matches('.').to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short_and_read_back() {
+        for value in [0.0, 1.40237, 0.6159, 12345.6, -0.25, 1e-12, 2e9] {
+            let text = short(Some(value));
+            let read: f64 = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert!((read - value).abs() <= 0.006 * value.abs() + 1e-9 && text.len() <= 8, "{value} {text}");
+        }
+    }
+}

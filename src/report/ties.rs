@@ -1,0 +1,161 @@
+//! Which trials cannot be told from the best. Pure.
+//!
+//! With repeats by the spread between seeds: Student's t, the variance taken together over the better half of the
+//! settings, since those that do not learn have a spread of their own. Without repeats by the accuracies alone, which
+//! chance moves by the binomial error of so many validation pictures; what other seeds would do is then not known.
+
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use super::ranking::{Group, Place, Ranking};
+use crate::spec::Spec;
+use crate::trial::TrialId;
+
+/// How sure a difference must be.
+const CONFIDENCE: f64 = 0.95;
+
+/// Who shares the first place.
+#[derive(Debug, Default)]
+pub struct Ties {
+    /// All trials that may be the best, the best itself and its repeats among them, best first.
+    pub trials: Vec<TrialId>,
+    /// How that was decided and what came of it, in a sentence; empty where nothing can be said.
+    pub sentence: String,
+}
+
+impl Ties {
+    /// Compares all with the best.
+    pub fn new(spec: &Spec, ranking: &Ranking, groups: &[Group]) -> Ties {
+        by_repeats(spec, groups).or_else(|| by_accuracy(ranking)).unwrap_or_else(|| Ties {
+            trials: ranking.best().map(|best| best.trial.id).into_iter().collect(),
+            sentence: String::new(),
+        })
+    }
+}
+
+/// The two-sided quantile of Student's t.
+pub fn students_t(freedom: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, freedom).map_or(1.96, |t| t.inverse_cdf(0.5 + CONFIDENCE / 2.0))
+}
+
+fn by_repeats(spec: &Spec, groups: &[Group]) -> Option<Ties> {
+    let better = &groups[..groups.len().div_ceil(2)];
+    let (mut squares, mut freedom) = (0.0, 0.0);
+    for group in better {
+        let free = group.trials.len() as f64 - 1.0;
+        squares += group.metric.deviation.unwrap_or(0.0).powi(2) * free;
+        freedom += free;
+    }
+    let best = groups.first().filter(|_| freedom >= 1.0)?;
+    let deviation = (squares / freedom).sqrt();
+    let tied = |group: &&Group| {
+        let share = 1.0 / best.trials.len() as f64 + 1.0 / group.trials.len() as f64;
+        (group.metric.mean - best.metric.mean).abs() <= students_t(freedom) * deviation * share.sqrt()
+    };
+    let tied: Vec<&Group> = groups[1..].iter().filter(tied).collect();
+    let digits =
+        super::words::spread(&spec.metric.name, Some(super::ranking::Spread { mean: deviation, deviation: None }));
+    let sentence = match tied.len() {
+        0 => format!(
+            "No other settings are tied with them: seeds alone move a trial by {digits} (standard deviation), and all others lie farther off (95 %)."
+        ),
+        count => format!(
+            "Statistically tied with them {} {count} of the {} other settings, as far as the spread between seeds ({digits} a trial) lets one tell (95 %): {}.",
+            if count == 1 { "is" } else { "are" },
+            groups.len() - 1,
+            list(tied.iter().map(|group| super::words::settings(group.settings)), "; "),
+        ),
+    };
+    let trials = best.trials.iter().chain(tied.iter().flat_map(|group| &group.trials)).copied().collect();
+    Some(Ties { trials, sentence })
+}
+
+fn by_accuracy(ranking: &Ranking) -> Option<Ties> {
+    let best = ranking.best()?;
+    let variance = |place: &Place| {
+        let (share, pictures) = (place.best.val_accuracy?, place.trial.validation_examples?);
+        (pictures > 0 && (0.0..=1.0).contains(&share)).then(|| share * (1.0 - share) / pictures as f64)
+    };
+    let own = variance(best)?;
+    let tied = |place: &&Place| {
+        let behind = best.best.val_accuracy.zip(place.best.val_accuracy).map(|(best, other)| best - other);
+        behind.zip(variance(place)).is_some_and(|(behind, other)| behind <= 1.96 * (own + other).sqrt())
+    };
+    let tied: Vec<TrialId> = ranking.placed[1..].iter().filter(tied).map(|place| place.trial.id).collect();
+    let pictures = super::words::count(best.trial.validation_examples?);
+    let sentence = match tied.len() {
+        0 => format!(
+            "No other trial is tied with it: their accuracies differ by more than chance explains on {pictures} validation pictures (95 %)."
+        ),
+        count => format!(
+            "Statistically tied with it {} {count} of the {} other trials, whose accuracies differ by no more than chance explains on {pictures} validation pictures (95 %): {}. Repeats with other seeds (`repeats: 3`) would tell more.",
+            if count == 1 { "is" } else { "are" },
+            ranking.placed.len() - 1,
+            list(tied.iter().map(TrialId::to_string), ", "),
+        ),
+    };
+    Some(Ties { trials: std::iter::once(best.trial.id).chain(tied).collect(), sentence })
+}
+
+/// The first few, and how many more.
+fn list(items: impl ExactSizeIterator<Item = String>, between: &str) -> String {
+    const SHOWN: usize = 5;
+    let more = items.len().saturating_sub(SHOWN);
+    let shown = items.take(SHOWN).collect::<Vec<_>>().join(between);
+    if more == 0 { shown } else { format!("{shown}{between}and {more} more") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{Entry, History};
+    use crate::report::{ranking::groups, sample};
+    use crate::trial::{Outcome, Settings};
+
+    /// Trials of one epoch with these validation losses; three of each setting.
+    fn history(losses: &[[f64; 3]]) -> History {
+        let mut entries = sample::beginning("ties");
+        let mut number = 0;
+        for (at, losses) in losses.iter().enumerate() {
+            let settings: Settings = sample::settings(serde_json::json!({"a": at}));
+            for loss in losses {
+                number += 1;
+                let mut attempt = sample::attempt(number, 1, &settings, 0, 1);
+                if let Some(Entry::Epoch { metrics, .. }) = attempt.last_mut() {
+                    metrics.val_loss = Some(*loss);
+                }
+                entries.extend(attempt);
+                entries.push(sample::ended(number, 1, Outcome::Finished));
+            }
+        }
+        sample::apply(&entries)
+    }
+
+    #[test]
+    fn settings_within_the_spread_of_seeds_are_tied_and_others_are_not() {
+        let history = history(&[[0.50, 0.52, 0.54], [0.51, 0.53, 0.55], [0.9, 0.92, 0.94], [2.3, 2.3, 2.3]]);
+        let spec = sample::spec();
+        let ranking = Ranking::new(&history, &spec.metric);
+        let ties = Ties::new(&spec, &ranking, &groups(&ranking, &spec.metric));
+        assert_eq!(ties.trials, (1..=6).map(TrialId).collect::<Vec<_>>());
+        assert!(
+            ties.sentence.contains("is 1 of the 3 other settings") && ties.sentence.contains("a 1"),
+            "{}",
+            ties.sentence
+        );
+    }
+
+    #[test]
+    fn without_repeats_the_number_of_validation_pictures_decides() {
+        let spec = sample::spec();
+        let history = sample::history();
+        let ranking = Ranking::new(&history, &spec.metric);
+        let ties = Ties::new(&spec, &ranking, &groups(&ranking, &spec.metric));
+        assert_eq!(ties.trials[0], ranking.best().expect("there is one").trial.id);
+        assert!(ties.sentence.contains("4,900 validation pictures"), "{}", ties.sentence);
+    }
+
+    #[test]
+    fn students_t_is_the_tables() {
+        assert!((students_t(4.0) - 2.776).abs() < 1e-3 && (students_t(1e6) - 1.96).abs() < 1e-3);
+    }
+}

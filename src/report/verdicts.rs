@@ -1,0 +1,140 @@
+//! What the curves of a sweep show: findings for every trial that is over, how often each was found, and the advice
+//! that follows for the sweep as a whole. Pure.
+
+use std::collections::BTreeMap;
+use std::mem::discriminant;
+
+use super::fit::{Advice, Context, Finding, Name, Others, Severity, judge};
+use crate::history::{History, Status, TrialRecord};
+use crate::spec::Spec;
+use crate::trial::{Outcome, TrialId};
+
+/// Advice that so large a share of the trials gets is worth telling of the sweep.
+const COMMON: f64 = 0.25;
+
+/// Findings for every trial, in the order of [`History::trials`].
+#[derive(Debug)]
+pub struct Verdicts {
+    findings: Vec<Vec<Finding>>,
+}
+
+/// How often something was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tally {
+    /// What.
+    pub name: Name,
+    /// In so many trials.
+    pub trials: usize,
+    /// In so many of them it is clear or severe.
+    pub grave: usize,
+    /// The epoch at which it sets in, in the middle of those trials; for overfitting.
+    pub onset: Option<u32>,
+}
+
+impl Verdicts {
+    /// Judges all curves.
+    pub fn new(spec: &Spec, history: &History) -> Verdicts {
+        let others = Others::of_each(history);
+        let each = history.trials.iter().zip(others);
+        Verdicts { findings: each.map(|(trial, others)| verdict(spec, trial, Some(others))).collect() }
+    }
+
+    /// What was found in a trial; nothing in one that is not over or could not be trained.
+    pub fn of(&self, id: TrialId) -> &[Finding] {
+        let at = usize::try_from(id.0).ok().and_then(|number| number.checked_sub(1));
+        at.and_then(|at| self.findings.get(at)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Trials with at least one finding.
+    pub fn judged(&self) -> usize {
+        self.findings.iter().filter(|findings| !findings.is_empty()).count()
+    }
+
+    /// How often each thing was found, most often first.
+    pub fn tally(&self) -> Vec<Tally> {
+        let mut found: BTreeMap<Name, Vec<&Finding>> = BTreeMap::new();
+        for finding in self.findings.iter().flatten() {
+            found.entry(finding.name).or_default().push(finding);
+        }
+        let tally = |(name, findings): (Name, Vec<&Finding>)| {
+            let mut onsets: Vec<u32> = findings.iter().filter_map(|finding| finding.onset()).collect();
+            onsets.sort_unstable();
+            Tally {
+                name,
+                trials: findings.len(),
+                grave: findings.iter().filter(|finding| finding.severity >= Severity::Clear).count(),
+                onset: onsets.get(onsets.len() / 2).copied(),
+            }
+        };
+        let mut tallies: Vec<Tally> = found.into_iter().map(tally).collect();
+        tallies.sort_by_key(|tally| std::cmp::Reverse(tally.trials));
+        tallies
+    }
+
+    /// What to do next, first things first, each with the number of trials that ask for it: the advice for the
+    /// trials that `lead`, and what is common.
+    pub fn advice(&self, lead: &[TrialId]) -> Vec<(Advice, usize)> {
+        let given = |findings: &[Finding]| super::fit::merged_advice(findings);
+        let mut kinds: Vec<(Vec<Advice>, usize)> = Vec::new();
+        for advice in self.findings.iter().flat_map(|findings| given(findings)) {
+            match kinds.iter_mut().find(|(kind, _)| discriminant(&kind[0]) == discriminant(&advice)) {
+                Some((kind, count)) => (kind.push(advice), *count += 1).1,
+                None => kinds.push((vec![advice], 1)),
+            }
+        }
+        let leading: Vec<Advice> = lead.iter().flat_map(|id| given(self.of(*id))).collect();
+        let least = (self.judged() as f64 * COMMON).max(1.0);
+        let mut chosen: Vec<(Advice, usize)> = Vec::new();
+        for (mut kind, count) in kinds {
+            let leads = leading.iter().any(|advice| discriminant(advice) == discriminant(&kind[0]));
+            if leads || count as f64 >= least {
+                // Of the epochs that trials ask for, the middle.
+                kind.sort_unstable();
+                chosen.push((kind[kind.len() / 2], count));
+            }
+        }
+        chosen.sort_unstable();
+        chosen
+    }
+}
+
+/// What one curve shows, among others where they are known.
+pub fn verdict(spec: &Spec, trial: &TrialRecord, others: Option<Others>) -> Vec<Finding> {
+    let judged =
+        matches!(trial.status, Status::Ended(Outcome::Finished | Outcome::EarlyStopped | Outcome::Diverged { .. }));
+    if !judged {
+        return Vec::new();
+    }
+    let recipe = spec.recipe(&trial.settings).ok();
+    judge(&trial.curve, &Context::of_trial(trial, recipe.as_ref(), others))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn every_trial_that_was_trained_to_an_end_is_judged() {
+        let (spec, history) = (sample::spec(), sample::history());
+        let verdicts = Verdicts::new(&spec, &history);
+        assert!((1..=5).all(|trial| !verdicts.of(TrialId(trial)).is_empty()));
+        assert!(verdicts.of(TrialId(6)).is_empty(), "it failed before its first epoch");
+        assert!(verdicts.of(TrialId(0)).is_empty() && verdicts.of(TrialId(7)).is_empty());
+        assert_eq!(verdicts.of(TrialId(5))[0].name, Name::Diverged);
+        let tally = verdicts.tally();
+        assert_eq!(tally.iter().find(|tally| tally.name == Name::Diverged).map(|tally| tally.trials), Some(1));
+        assert!(tally.windows(2).all(|pair| pair[0].trials >= pair[1].trials), "{tally:?}");
+    }
+
+    #[test]
+    fn advice_for_a_sweep_comes_in_order_and_each_kind_once() {
+        let (spec, history) = (sample::spec(), sample::many(60));
+        let verdicts = Verdicts::new(&spec, &history);
+        let advice = verdicts.advice(&[TrialId(1)]);
+        assert!(advice.windows(2).all(|pair| pair[0].0 < pair[1].0), "{advice:?}");
+        let kinds: std::collections::HashSet<_> = advice.iter().map(|(advice, _)| discriminant(advice)).collect();
+        assert_eq!(kinds.len(), advice.len());
+        assert!(advice.len() >= 2, "{advice:?}");
+    }
+}

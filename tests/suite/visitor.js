@@ -1,0 +1,24 @@
+// What a visitor does with a report; the answers are left in the page as JSON.
+const rowsShown = () => [...document.querySelectorAll("#trials tbody tr")].filter(row => !row.hidden);
+const cells = column => rowsShown().map(row => row.cells[column].textContent);
+const click = heading => [...document.querySelectorAll("#trials th button")].find(b => b.textContent === heading).click();
+const type = text => { const box = document.getElementById("filter"); box.value = text; box.dispatchEvent(new Event("input")); };
+const said = { all: rowsShown().length };
+click("learning_rate"); said.ascending = cells(3).map(Number);
+click("learning_rate"); said.descending = cells(3).map(Number);
+type("dropout=0.4 learning_rate<0.001"); said.filtered = rowsShown().map(row => [row.cells[2].textContent, row.cells[3].textContent].map(Number));
+type("overfit"); said.overfit = rowsShown().length;
+type("nothing-has-this"); said.none = rowsShown().length;
+type("");
+const missing = [...document.querySelectorAll("#trials tbody a")].find(a => !document.querySelector(a.getAttribute("href")));
+said.before = document.querySelectorAll("article").length;
+missing.click();
+setTimeout(() => {
+  const article = document.querySelector(missing.getAttribute("href"));
+  said.after = document.querySelectorAll("article").length;
+  said.drawn = article.querySelectorAll("path").length;
+  said.wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  const result = document.createElement("pre");
+  result.id = "said"; result.textContent = JSON.stringify(said);
+  document.body.prepend(result);
+}, 50);
