@@ -2,6 +2,7 @@
 
 mod keep;
 mod messages;
+mod rules;
 mod scheduler;
 mod silence;
 #[cfg(test)]
@@ -11,5 +12,6 @@ mod slots;
 mod tests;
 
 pub use messages::{Action, Condition, Event, Leftover, Now, SlotId};
-pub use scheduler::{Points, Rules, Scheduler};
+pub use rules::{Points, Rules};
+pub use scheduler::Scheduler;
 pub use slots::{Progress, Slot, State};

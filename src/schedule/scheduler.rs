@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::keep::Keep;
 use super::messages::{Action, Condition, Event, Leftover, Now, SlotId};
+use super::rules::{Points, Rules};
 use super::silence;
 use super::slots::{Progress, Slot, State};
 use crate::history::{Entry, History, Status};
 use crate::protocol::{self, FromTrainer};
-use crate::trial::{Attempt, Metric, Outcome, Settings, TrialId};
+use crate::trial::{Attempt, Outcome, Settings, TrialId};
 
 /// How long a trainer may take to finish its batch and save, before it is killed.
 const PAUSE_LIMIT: Duration = Duration::from_secs(60);
@@ -26,24 +27,6 @@ const LOST_IN_A_ROW: usize = 3;
 
 /// Trials that may fail before any ends otherwise, before the sweep is stopped.
 const HOPELESS: u32 = 8;
-
-/// The settings of a trial, by its number; `None` past the last.
-pub type Points = Box<dyn FnMut(TrialId) -> Option<Settings>>;
-
-/// What of the sweep file the scheduler goes by.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    /// Trials in all; `None`: no end.
-    pub total: Option<u64>,
-    /// How often a trial that was lost to a fault is tried again.
-    pub retries: u32,
-    /// How many trials keep their best weights.
-    pub keep_best: u32,
-    /// What trials are ranked by.
-    pub metric: Metric,
-    /// The longest silence of a trainer; `None`: as follows from the epochs seen.
-    pub silence: Option<Duration>,
-}
 
 /// The state of a running sweep.
 pub struct Scheduler {

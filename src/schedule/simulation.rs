@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::scheduler::{Rules, Scheduler};
-use super::{Action, Event, Now, Slot, SlotId, State};
+use super::{Action, Event, Now, Rules, Scheduler, Slot, SlotId, State};
 use crate::history::{Entry, FORMAT, History, Status};
 use crate::protocol::{self, FromTrainer};
 use crate::random::{Purpose, stream};
