@@ -116,6 +116,15 @@ pub enum Entry {
         /// Which.
         trial: TrialId,
     },
+    /// Others use a slot's device, it has broken, or it may be used again.
+    Device {
+        /// When.
+        at: f64,
+        /// The slot's name.
+        slot: String,
+        /// Why no trainer is started on it; `None`: it may be used.
+        held: Option<String>,
+    },
     /// The controller left in an orderly way.
     Left {
         /// When.
@@ -209,6 +218,8 @@ pub struct History {
     pub version: String,
     /// The slots that the newest controller found, by name.
     pub slots: Vec<String>,
+    /// Slots whose devices may not be used, each with the reason.
+    pub held: std::collections::BTreeMap<String, String>,
     /// The trials that were started, in the order of their numbers, which have no gap.
     pub trials: Vec<TrialRecord>,
     /// Whether the newest controller left in an orderly way with nothing left to do.
@@ -250,6 +261,7 @@ impl History {
                 self.run_at = *at;
                 self.version.clone_from(version);
                 self.slots = slots.clone();
+                self.held.clear();
                 self.complete = false;
                 // Whoever was running is not any more: there is one controller a sweep.
                 for trial in self.trials.iter_mut().filter(|trial| trial.status == Status::Running) {
@@ -294,6 +306,12 @@ impl History {
                 trial.ended_at = None;
                 trial.spared = None;
                 trial.curve.clear();
+            }
+            Entry::Device { slot, held, .. } => {
+                self.held.remove(slot);
+                if let Some(reason) = held {
+                    self.held.insert(slot.clone(), reason.clone());
+                }
             }
             Entry::Left { complete, .. } => self.complete = *complete,
         }

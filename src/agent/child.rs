@@ -254,3 +254,45 @@ impl Log {
         let _ = file.write_all(line).and_then(|()| file.write_all(b"\n"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// However the pipe cuts a trainer's words, the lines are those that it wrote, none longer than the limit; and
+        /// whatever they are, they are a message or foreign text.
+        #[test]
+        fn lines_do_not_depend_on_how_a_pipe_cuts_them(
+            parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..20),
+        ) {
+            let whole = parts.concat();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            let lines = runtime.block_on(async {
+                let (mut near, far) = tokio::io::duplex(16);
+                let write = async move {
+                    for part in parts {
+                        near.write_all(&part).await.expect("it is read");
+                    }
+                };
+                let read = async {
+                    let mut pipe = Lines::new(Some(far));
+                    let mut lines = Vec::new();
+                    while let Some(line) = pipe.next().await {
+                        let _ = serde_json::from_slice::<FromTrainer>(&line);
+                        lines.push(line);
+                    }
+                    lines
+                };
+                tokio::join!(write, read).1
+            });
+            let mut expected: Vec<&[u8]> = whole.split(|byte| *byte == b'\n').collect();
+            if expected.last().is_some_and(|last| last.is_empty()) {
+                expected.pop();
+            }
+            prop_assert_eq!(lines, expected);
+        }
+    }
+}

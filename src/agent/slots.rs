@@ -92,7 +92,7 @@ mod tests {
     }
 
     fn devices(gpus: Gpus) -> Devices {
-        Devices { gpus, cpu_threads: 2 }
+        Devices { gpus, busy: crate::spec::Busy::Wait, cpu_threads: 2 }
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
 /// The slots that the sweep would have here. Whoever plans elsewhere than where the GPUs are is told so, no more.
 fn slots(spec: &Spec, surroundings: &Surroundings) -> String {
     match running::slots(&spec.devices, surroundings) {
-        Ok(slots) => {
+        Ok((slots, _)) => {
             let names: Vec<&str> = slots.iter().map(|slot| slot.name.as_str()).collect();
             format!("{} on this machine: {}", names.len(), names.join(" "))
         }

@@ -7,13 +7,15 @@ use clap::ValueEnum;
 
 use super::output;
 use super::surroundings::{Surroundings, now, variable};
-use crate::agent::{self, SlotDevice, gpu};
+use crate::agent::gpu::{self, Gpu};
+use crate::agent::{self, Device, SlotDevice};
 use crate::engine::{self, Setup};
 use crate::error::{Error, Exit, Result};
 use crate::history::History;
 use crate::progress::{self, Screen};
 use crate::report::words;
-use crate::spec::{Devices, Gpus, Spec};
+use crate::schedule::Condition;
+use crate::spec::{Busy, Devices, Gpus, Spec};
 use crate::store::{Journal, Layout, Lock};
 
 /// Options of `run` and `resume`.
@@ -45,7 +47,7 @@ enum Progress {
 
 impl Options {
     /// The slots that the file and the options ask for.
-    fn slots(&self, spec: &Spec, surroundings: &Surroundings) -> Result<Vec<SlotDevice>> {
+    fn slots(&self, spec: &Spec, surroundings: &Surroundings) -> Result<(Vec<SlotDevice>, Vec<Gpu>)> {
         let mut devices = spec.devices.clone();
         if let Some(gpus) = &self.gpus {
             devices.gpus = match gpus.as_str() {
@@ -55,6 +57,28 @@ impl Options {
             };
         }
         slots(&devices, surroundings)
+    }
+
+    /// The slots that remain without those whose GPU others use, each of which is told.
+    fn skip_busy(slots: Vec<SlotDevice>, gpus: &[Gpu]) -> Result<Vec<SlotDevice>> {
+        let mut reasons = Vec::new();
+        let is_free = |slot: &SlotDevice| {
+            let Device::Gpu { uuid } = &slot.device else { return true };
+            let gpu = gpus.iter().find(|gpu| gpu.uuid == *uuid);
+            let condition = gpu.map(|gpu| gpu::condition(gpu, Some(gpu), |_| false));
+            if let Some(Condition::Busy(reason)) = condition {
+                reasons.push(format!("{}: {reason}", slot.name));
+                return false;
+            }
+            true
+        };
+        let free: Vec<_> = slots.into_iter().filter(is_free).collect();
+        if free.is_empty() {
+            return Err(Error::new(Exit::NoTrainer, format!("every GPU is busy; {}", reasons.join("; ")))
+                .hint("write `busy: wait` under `devices:` to wait for them, or `share` to use them nevertheless"));
+        }
+        reasons.iter().for_each(|reason| eprintln!("note: not used: {reason}"));
+        Ok(free)
     }
 
     fn screen(&self, surroundings: &Surroundings) -> Screen {
@@ -87,7 +111,10 @@ impl Options {
         begin: impl FnOnce(&Layout) -> Result<(History, Journal)>,
         retry_failed: bool,
     ) -> Result<Exit> {
-        let slots = self.slots(&spec, surroundings)?;
+        let (mut slots, gpus) = self.slots(&spec, surroundings)?;
+        if spec.devices.busy == Busy::Skip {
+            slots = Options::skip_busy(slots, &gpus)?;
+        }
         let trainer = if spec.program.is_none() { Some(self.trainer(surroundings)?) } else { None };
         let holder = format!("process {} on {}", std::process::id(), surroundings.host());
         std::fs::create_dir_all(layout.root())
@@ -101,6 +128,7 @@ impl Options {
             history,
             journal,
             slots,
+            gpus,
             trainer,
             silence: self.silence.map(|seconds| Duration::from_secs(seconds.into())),
             retry_failed,
@@ -123,13 +151,15 @@ impl Options {
     }
 }
 
-/// The slots of this machine that `devices` asks for.
+/// The slots of this machine that `devices` asks for, and its GPUs.
 ///
 /// # Errors
 /// Where GPUs are named that are not here.
-pub fn slots(devices: &Devices, surroundings: &Surroundings) -> Result<Vec<SlotDevice>> {
+pub fn slots(devices: &Devices, surroundings: &Surroundings) -> Result<(Vec<SlotDevice>, Vec<Gpu>)> {
     let gpus = if devices.gpus == Gpus::None { Err("they are not asked for".into()) } else { gpu::look() };
-    agent::find(devices, &gpus, surroundings.variable("CUDA_VISIBLE_DEVICES").as_deref(), surroundings.cores())
+    let visible = surroundings.variable("CUDA_VISIBLE_DEVICES");
+    let slots = agent::find(devices, &gpus, visible.as_deref(), surroundings.cores())?;
+    Ok((slots, gpus.unwrap_or_default()))
 }
 
 /// The last lines of a run.

@@ -22,11 +22,15 @@ use crate::store;
 #[command(after_help = "Examples:
   sweep status results/quickstart
   watch sweep status results/quickstart
+  sweep status results/quickstart --why
   sweep status results/quickstart --json | jq .best.settings")]
 pub struct Args {
     /// The sweep's folder, such as results/quickstart
     #[arg(value_name = "DIR")]
     folder: PathBuf,
+    /// Say of every slot and every waiting trial what holds it
+    #[arg(long, conflicts_with = "json")]
+    why: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -49,7 +53,10 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
     let standing = Standing::new(&opened.spec, &opened.history, total, held);
     match args.json {
         true => output::print_json(&standing.json(&opened))?,
-        false => output::print(&standing.text(&opened))?,
+        false => {
+            let why = if args.why { reasons(&opened.history, &standing) } else { String::new() };
+            output::print(&(standing.text(&opened) + &why))?;
+        }
     }
     Ok(Exit::Success)
 }
@@ -141,6 +148,7 @@ impl<'a> Standing<'a> {
             "running": of(Status::Running),
             "waiting": of(Status::Waiting),
             "slots": history.slots,
+            "held": history.held,
         })
     }
 }
@@ -178,6 +186,31 @@ fn table(title: &str, trials: &[&TrialRecord], spec: &Spec) -> String {
         ]);
     }
     table.lines().map(|line| format!("  {}", line.trim_end())).collect::<Vec<_>>().join("\n")
+}
+
+/// What holds every slot, and every trial that waits.
+fn reasons(history: &History, standing: &Standing) -> String {
+    let mut text = String::from("\n  why\n");
+    for slot in &history.slots {
+        let running = history.trials.iter().find(|trial| trial.status == Status::Running && trial.slot == *slot);
+        let reason = match (running, history.held.get(slot)) {
+            (Some(trial), None) => format!("trains trial {}", trial.id),
+            (Some(trial), Some(held)) => format!("trains trial {}, although {held}", trial.id),
+            (None, Some(held)) => format!("idle: {held}"),
+            (None, None) if standing.state != "running" => "idle: no controller runs the sweep".into(),
+            (None, None) if standing.not_started() == Some(0) => "idle: nothing is left to begin".into(),
+            (None, None) => "idle: its trainer is loading, or has been given up".into(),
+        };
+        let _ = writeln!(text, "  {}: {}", words::clean(slot), words::clean(&reason));
+    }
+    for trial in history.trials.iter().filter(|trial| trial.status == Status::Waiting) {
+        let reason = match &trial.last_fault {
+            Some(fault) => format!("waits to be tried again, for a slot that is free; {fault}"),
+            None => "was saved, and waits for a slot that is free".into(),
+        };
+        let _ = writeln!(text, "  trial {}: {}", trial.id, words::clean(&reason));
+    }
+    text
 }
 
 /// The newest few trials that went wrong, each with what did.

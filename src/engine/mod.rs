@@ -1,5 +1,6 @@
 //! The only asynchronous loop: what happens becomes events, the scheduler decides, its actions are performed.
 
+mod devices;
 mod job;
 mod views;
 
@@ -12,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::agent::gpu::Gpu;
 use crate::agent::{Agent, Launcher, SlotDevice};
 use crate::error::{Error, Exit, Result};
 use crate::history::{Entry, History};
@@ -24,6 +26,7 @@ use crate::search::Search;
 use crate::spec::Spec;
 use crate::store::{Journal, Layout};
 use crate::trial::{Attempt, Outcome, Settings};
+use devices::Devices;
 use views::Views;
 
 /// How often the terminal is drawn and waiting trials are looked at.
@@ -45,6 +48,8 @@ pub struct Setup {
     pub journal: Journal,
     /// Where trials run.
     pub slots: Vec<SlotDevice>,
+    /// The GPUs as they were seen a moment ago.
+    pub gpus: Vec<Gpu>,
     /// The trainer's program; `None` where trials are programs themselves.
     pub trainer: Option<PathBuf>,
     /// The longest silence of a trainer; `None`: as follows from the epochs seen.
@@ -90,6 +95,7 @@ struct Engine {
     events: mpsc::UnboundedReceiver<Event>,
     journal: Journal,
     views: Views,
+    devices: Devices,
     layout: Layout,
     spec: Spec,
     screen: Screen,
@@ -100,7 +106,8 @@ struct Engine {
 
 impl Engine {
     fn start(setup: Setup) -> Result<Engine> {
-        let Setup { layout, spec, history, journal, slots, trainer, silence, retry_failed, screen, host, .. } = setup;
+        let Setup { layout, spec, history, journal, slots, gpus, trainer, silence, retry_failed, screen, host, .. } =
+            setup;
         let (clock, variable) = (setup.clock, setup.variable);
         let (sender, events) = mpsc::unbounded_channel();
         let names: Vec<String> = slots.iter().map(|slot| slot.name.clone()).collect();
@@ -123,8 +130,10 @@ impl Engine {
         };
         let now = Now { unix: clock(), since: Duration::ZERO };
         let points = Box::new(move |trial, history: &History| search.next(trial, history));
+        let devices = Devices::open(&layout, spec.devices.busy, &slots, &gpus)?;
+        let named = names.into_iter().enumerate().map(|(index, name)| devices.slot(index, name)).collect();
         let views = Views::open(&layout, &spec, &history)?;
-        let (scheduler, actions) = Scheduler::new(now, rules, points, history, names, run, retry_failed);
+        let (scheduler, actions) = Scheduler::new(now, rules, points, history, named, run, retry_failed);
         let agent = Agent::new(trainer.map(Launcher::new), slots, sender);
         let mut engine = Engine {
             scheduler,
@@ -132,6 +141,7 @@ impl Engine {
             events,
             journal,
             views,
+            devices,
             layout,
             spec,
             screen,
@@ -156,6 +166,10 @@ impl Engine {
         while !self.scheduler.is_done() {
             tokio::select! {
                 _ = self.events.recv_many(&mut batch, BATCH) => {}
+                seen = self.devices.look() => {
+                    self.devices.record((self.clock)(), &seen, self.scheduler.slots())?;
+                    batch.extend(self.devices.judge(&seen));
+                }
                 _ = interrupt.recv() => batch.push(Event::Interrupt),
                 _ = terminate.recv() => batch.push(Event::Interrupt),
                 _ = hang_up.recv() => batch.push(Event::Interrupt),

@@ -59,6 +59,8 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
                 best.epoch
             ))
         }
+        Entry::Device { slot, held: Some(reason), .. } => Some(format!("{slot}: {reason}")),
+        Entry::Device { slot, held: None, .. } => Some(format!("{slot} is free again")),
         Entry::Reopened { trial, .. } => Some(format!("trial {trial} will be tried once more")),
         _ => None,
     }

@@ -38,10 +38,28 @@ pub enum Event {
         /// Whether the kernel ended it for lack of memory.
         out_of_memory: bool,
     },
+    /// What is known of a slot's device has changed.
+    Device {
+        /// Whose.
+        slot: SlotId,
+        /// How it is now.
+        condition: Condition,
+    },
     /// The user wants the sweep to save and end. A second time: to end at once.
     Interrupt,
     /// Time has passed.
     Tick,
+}
+
+/// Whether a slot's device may be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Yes.
+    Free,
+    /// Others use it: no trainer is started on it until it is free. One that is there stays.
+    Busy(String),
+    /// Never again in this run.
+    Broken(String),
 }
 
 /// What is to be done, in this order.

@@ -3,6 +3,7 @@
 mod early;
 mod keep;
 mod messages;
+mod rules;
 mod scheduler;
 mod silence;
 #[cfg(test)]
@@ -12,6 +13,7 @@ pub mod stop;
 #[cfg(test)]
 mod tests;
 
-pub use messages::{Action, Event, Leftover, Now, SlotId};
-pub use scheduler::{Points, Rules, Scheduler};
+pub use messages::{Action, Condition, Event, Leftover, Now, SlotId};
+pub use rules::{Points, Rules};
+pub use scheduler::Scheduler;
 pub use slots::{Progress, Slot, State};

@@ -5,13 +5,13 @@ use std::fmt;
 use std::time::Duration;
 
 use super::keep::Keep;
-use super::messages::{Action, Event, Leftover, Now, SlotId};
+use super::messages::{Action, Condition, Event, Leftover, Now, SlotId};
+use super::rules::{Points, Rules};
 use super::silence;
 use super::slots::{Progress, Slot, State};
-use super::stop::Stopping;
 use crate::history::{Entry, History, Status};
 use crate::protocol::{self, FromTrainer};
-use crate::trial::{Attempt, Metric, Outcome, Settings, TrialId};
+use crate::trial::{Attempt, Outcome, Settings, TrialId};
 
 /// How long a trainer may take to finish its batch and save, before it is killed.
 pub(super) const PAUSE_LIMIT: Duration = Duration::from_secs(60);
@@ -22,28 +22,11 @@ const FALSE_STARTS: u32 = 3;
 /// The wait before a lost trial's second attempt; it doubles with each further fault.
 const FIRST_DELAY: Duration = Duration::from_millis(500);
 
+/// Trials that may be lost on a slot, none ending between them, before it is given up, if it is not the last.
+const LOST_IN_A_ROW: usize = 3;
+
 /// Trials that may fail before any ends otherwise, before the sweep is stopped.
 const HOPELESS: u32 = 8;
-
-/// The settings of the trial that is to begin, by its number and what has happened; `None` past the last.
-pub type Points = Box<dyn FnMut(TrialId, &History) -> Option<Settings>>;
-
-/// What of the sweep file the scheduler goes by.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    /// Trials in all; `None`: no end.
-    pub total: Option<u64>,
-    /// How often a trial that was lost to a fault is tried again.
-    pub retries: u32,
-    /// How many trials keep their best weights.
-    pub keep_best: u32,
-    /// What trials are ranked by.
-    pub metric: Metric,
-    /// When trials are ended because of others.
-    pub stop: Option<Stopping>,
-    /// The longest silence of a trainer; `None`: as follows from the epochs seen.
-    pub silence: Option<Duration>,
-}
 
 /// The state of a running sweep.
 pub struct Scheduler {
@@ -83,12 +66,11 @@ impl Scheduler {
         rules: Rules,
         points: Points,
         history: History,
-        slots: Vec<String>,
+        slots: Vec<Slot>,
         run: Entry,
         retry: bool,
     ) -> (Scheduler, Vec<Action>) {
         let keep = Keep::new(rules.keep_best as usize, rules.metric.goal);
-        let slots = slots.into_iter().map(Slot::new).collect();
         let mut scheduler = Scheduler {
             rules,
             points,
@@ -104,6 +86,12 @@ impl Scheduler {
         };
         let mut actions = Vec::new();
         scheduler.record(&mut actions, run);
+        for index in 0..scheduler.slots.len() {
+            let Slot { name: slot, held, .. } = scheduler.slots[index].clone();
+            if held.is_some() {
+                scheduler.record(&mut actions, Entry::Device { at: now.unix, slot, held });
+            }
+        }
         for id in (1..=scheduler.history.trials.len() as u64).map(TrialId) {
             match &scheduler.history.trials[id.0 as usize - 1].status {
                 Status::Ended(Outcome::Failed { .. } | Outcome::Diverged { .. }) if retry => {
@@ -171,6 +159,7 @@ impl Scheduler {
                 self.on_said(now, slot, message, &mut actions);
             }
             Event::Gone { slot, how, out_of_memory } => self.on_gone(now, slot, how, out_of_memory, &mut actions),
+            Event::Device { slot, condition } => self.on_device(now, slot, condition, &mut actions),
             Event::Interrupt => self.on_interrupt(now, &mut actions),
             Event::Tick => self.on_tick(now, &mut actions),
         }
@@ -230,7 +219,10 @@ impl Scheduler {
                 match outcome {
                     // Others may have had the room that it lacked.
                     Outcome::OutOfMemory { .. } => self.lose(now, id, outcome, actions),
-                    _ => self.end(now, attempt, outcome, actions),
+                    _ => {
+                        self.slots[id.0].lost.clear();
+                        self.end(now, attempt, outcome, actions);
+                    }
                 }
                 self.slots[id.0].state = State::Ready;
             }
@@ -279,6 +271,13 @@ impl Scheduler {
             }
             _ => slot.state = State::Empty,
         }
+        let others = self.slots.iter().enumerate().any(|(other, slot)| other != id.0 && !slot.is_out());
+        let slot = &mut self.slots[id.0];
+        if slot.lost.len() >= LOST_IN_A_ROW && others && !slot.is_out() {
+            let trials: Vec<String> = slot.lost.iter().map(ToString::to_string).collect();
+            let reason = format!("trials {} were lost on it one after the other", trials.join(", "));
+            slot.state = State::Out { reason };
+        }
     }
 
     /// The attempt on the slot, if there is one, is lost to a fault; its trial is tried again, or ends with `outcome`,
@@ -286,6 +285,9 @@ impl Scheduler {
     fn lose(&mut self, now: Now, id: SlotId, mut outcome: Outcome, actions: &mut Vec<Action>) {
         let Some(attempt) = self.slots[id.0].attempt() else { return };
         let faults = self.history.trial(attempt.trial).map_or(0, |trial| trial.faults);
+        if !self.slots[id.0].lost.contains(&attempt.trial) {
+            self.slots[id.0].lost.push(attempt.trial);
+        }
         if faults >= self.rules.retries {
             if let Outcome::Failed { error } | Outcome::OutOfMemory { error } = &mut outcome
                 && faults > 0
@@ -300,6 +302,30 @@ impl Scheduler {
             };
             self.record(actions, Entry::Lost { at: now.unix, attempt, fault });
             self.settle(now, attempt.trial, now.since + FIRST_DELAY * (1 << faults.min(10)), actions);
+        }
+    }
+
+    fn on_device(&mut self, now: Now, id: SlotId, condition: Condition, actions: &mut Vec<Action>) {
+        let held = match condition {
+            Condition::Free => None,
+            Condition::Busy(reason) => Some(reason),
+            Condition::Broken(reason) => {
+                if matches!(self.slots[id.0].state, State::Out { .. }) {
+                    return;
+                }
+                let error = format!("{} is lost: {reason}", self.slots[id.0].name);
+                self.lose(now, id, Outcome::Failed { error }, actions);
+                if !self.slots[id.0].is_still() {
+                    actions.push(Action::Kill(id));
+                }
+                self.slots[id.0].state = State::Out { reason: reason.clone() };
+                Some(reason)
+            }
+        };
+        if self.slots[id.0].held != held {
+            self.slots[id.0].held.clone_from(&held);
+            let slot = self.slots[id.0].name.clone();
+            self.record(actions, Entry::Device { at: now.unix, slot, held });
         }
     }
 
@@ -433,7 +459,7 @@ impl Scheduler {
         let on_hand = self.slots.iter().filter(on_hand).count() as u64;
         let mut wanted = self.work().unwrap_or(u64::MAX).saturating_sub(on_hand);
         for (index, slot) in self.slots.iter_mut().enumerate() {
-            if wanted > 0 && slot.state == State::Empty {
+            if wanted > 0 && slot.state == State::Empty && slot.held.is_none() {
                 (slot.state, slot.heard) = (State::Starting, now.since);
                 actions.push(Action::Start(SlotId(index)));
                 wanted -= 1;

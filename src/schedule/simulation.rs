@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::scheduler::{Rules, Scheduler};
-use super::{Action, Event, Now, SlotId, State};
+use super::{Action, Event, Now, Rules, Scheduler, Slot, SlotId, State};
 use crate::history::{Entry, FORMAT, History, Status};
 use crate::protocol::{self, FromTrainer};
 use crate::random::{Purpose, stream};
@@ -76,7 +75,8 @@ impl Simulation {
         let run = Entry::Run { at: 0.0, version: "1".into(), host: "h".into(), pid: 1, slots: names.clone() };
         let now = Now { unix: 0.0, since: Duration::ZERO };
         let points = Box::new(|_, _: &History| Some(Settings::new()));
-        let (scheduler, actions) = Scheduler::new(now, rules, points, history, names, run, false);
+        let (scheduler, actions) =
+            Scheduler::new(now, rules, points, history, names.into_iter().map(Slot::new).collect(), run, false);
         let mut simulation = Simulation {
             scheduler,
             random: stream(1, 0, 0, Purpose::Point),

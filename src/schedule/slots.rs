@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::trial::Attempt;
+use crate::trial::{Attempt, TrialId};
 
 /// A device, or a share of one, and the trainer on it.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +13,10 @@ pub struct Slot {
     pub device: String,
     /// What it does.
     pub state: State,
+    /// Why no trainer is to be started on it, if none is.
+    pub held: Option<String>,
+    /// The trials that were lost on it one after the other, none ending well between them; each once.
+    pub lost: Vec<TrialId>,
     /// When its trainer started or last said something, since the run began.
     pub heard: Duration,
     /// Trainers in a row that ended before they were ready.
@@ -65,7 +69,15 @@ pub struct Progress {
 impl Slot {
     /// A slot that nothing has happened on.
     pub fn new(name: String) -> Slot {
-        Slot { name, device: String::new(), state: State::Empty, heard: Duration::ZERO, false_starts: 0 }
+        Slot {
+            name,
+            device: String::new(),
+            state: State::Empty,
+            held: None,
+            lost: Vec::new(),
+            heard: Duration::ZERO,
+            false_starts: 0,
+        }
     }
 
     /// The attempt on it, if there is one.
@@ -74,6 +86,11 @@ impl Slot {
             State::Training { attempt, .. } | State::Pausing { attempt, .. } => Some(attempt),
             _ => None,
         }
+    }
+
+    /// Whether it is given up.
+    pub fn is_out(&self) -> bool {
+        matches!(self.state, State::Out { .. })
     }
 
     /// Whether nothing runs on it.

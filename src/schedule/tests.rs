@@ -40,6 +40,10 @@ fn settings(trial: TrialId) -> Settings {
     [("dropout".to_owned(), json!(trial.0 as f64 / 10.0))].into_iter().collect()
 }
 
+fn slots_named(names: Vec<String>) -> Vec<Slot> {
+    names.into_iter().map(Slot::new).collect()
+}
+
 fn begun() -> (History, Vec<Entry>) {
     let first =
         Entry::Sweep { format: FORMAT, version: "1".into(), name: "test".into(), at: 0.0, base: "/data".into() };
@@ -88,7 +92,7 @@ impl World {
         let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, slots: names.clone() };
         let points = Box::new(move |trial, _: &History| Some(settings(trial)));
         let rules = Rules { stop, ..rules(total) };
-        let (scheduler, actions) = Scheduler::new(now, rules, points, history, names, run, false);
+        let (scheduler, actions) = Scheduler::new(now, rules, points, history, slots_named(names), run, false);
         let mut world = World { scheduler, now, trainers: BTreeMap::new(), journal, checkpoints, best: HashMap::new() };
         world.perform(actions);
         world
@@ -285,6 +289,99 @@ fn a_slot_whose_trainers_never_start_is_given_up() {
     assert!(matches!(&world.scheduler.slots()[0].state, State::Out { reason } if reason.contains("3 times")));
 }
 
+/// An attempt that has begun, on slot 0.
+fn training() -> World {
+    let mut world = World::new(1, Some(1), begun().1, HashMap::new());
+    world.step(0);
+    world
+}
+
+/// Time passes as it does while the controller is awake.
+fn pass(world: &mut World, seconds: u64) {
+    for _ in 0..seconds {
+        world.now.since += Duration::from_secs(1);
+        world.event(Event::Tick);
+    }
+}
+
+#[test]
+fn a_silent_trainer_is_killed_and_its_trial_tried_again() {
+    let mut world = training();
+    world.step(0);
+    pass(&mut world, 60);
+    assert_eq!(world.scheduler.history().trials[0].faults, 0, "a minute is no silence");
+    pass(&mut world, 1);
+    let fault = world.scheduler.history().trials[0].last_fault.clone().expect("it was lost");
+    assert!(fault.contains("said nothing for 61 s"), "{fault}");
+    world.run_to_the_end();
+    assert!(world.scheduler.is_complete());
+}
+
+#[test]
+fn signs_of_life_and_a_controller_that_was_away_are_no_silence() {
+    let mut world = training();
+    world.step(0);
+    let attempt = Attempt { trial: TrialId(1), number: 1 };
+    for _ in 0..10 {
+        pass(&mut world, 50);
+        let message = FromTrainer::Progress { attempt, epoch: 2, step: 1, steps: 9 };
+        world.event(Event::Said { slot: SlotId(0), message });
+    }
+    world.now.since += Duration::from_secs(10_000);
+    world.event(Event::Tick);
+    pass(&mut world, 50);
+    assert_eq!(world.scheduler.history().trials[0].faults, 0);
+}
+
+#[test]
+fn a_sweep_goes_on_while_a_trial_shows_that_not_everything_fails() {
+    let fail = |world: &mut World, slot: usize| {
+        let Some(Trainer::At(attempt, _)) = world.trainers.get(&slot).copied() else { panic!("it trains") };
+        world.trainers.insert(slot, Trainer::Idle);
+        let outcome = Outcome::Failed { error: "no such layer".into() };
+        world.event(Event::Said { slot: SlotId(slot), message: FromTrainer::Ended { attempt, outcome } });
+    };
+    let mut world = World::new(2, Some(100), begun().1, HashMap::new());
+    (0..2).for_each(|slot| world.step(slot));
+    world.step(1);
+    (0..20).for_each(|_| fail(&mut world, 0));
+    assert_eq!(world.scheduler.hopeless(), None, "trial 2 has shown an epoch");
+
+    let mut world = World::new(1, Some(100), begun().1, HashMap::new());
+    world.step(0);
+    (0..8).for_each(|_| fail(&mut world, 0));
+    assert_eq!(world.scheduler.hopeless(), Some("no such layer"));
+    assert!(world.scheduler.is_done() && !world.scheduler.is_complete());
+}
+
+#[test]
+fn no_trainer_is_started_on_a_device_that_others_use_and_one_that_is_there_stays() {
+    let mut world = training();
+    let device = |condition| Event::Device { slot: SlotId(0), condition };
+    world.event(device(Condition::Busy("used by process 7".into())));
+    assert!(matches!(world.trainers[&0], Trainer::At(..)));
+    world.crash(0);
+    world.wait();
+    assert!(world.trainers.is_empty() && !world.scheduler.is_done(), "it waits");
+    assert_eq!(world.scheduler.history().held["cpu:0"], "used by process 7");
+    world.event(device(Condition::Free));
+    assert!(world.scheduler.history().held.is_empty());
+    world.run_to_the_end();
+    assert!(world.scheduler.is_complete());
+}
+
+#[test]
+fn the_trial_on_a_broken_device_goes_elsewhere() {
+    let mut world = World::new(2, Some(2), begun().1, HashMap::new());
+    (0..2).for_each(|slot| world.step(slot));
+    world.event(Event::Device { slot: SlotId(0), condition: Condition::Broken("off the bus".into()) });
+    let fault = world.scheduler.history().trials[0].last_fault.clone().expect("it was lost");
+    assert_eq!(fault, "cpu:0 is lost: off the bus");
+    world.run_to_the_end();
+    assert!(world.scheduler.is_complete());
+    assert_eq!(world.scheduler.history().trials[0].slot, "cpu:1");
+}
+
 #[test]
 fn an_interrupt_saves_every_running_trial_and_a_resume_goes_on_from_there() {
     let mut world = World::new(2, Some(5), begun().1, HashMap::new());
@@ -332,7 +429,7 @@ fn failed_trials_are_run_again_only_on_request() {
     let points = Box::new(|trial, _: &History| Some(settings(trial)));
     let history = world.scheduler.into_history();
     let (retried, actions) =
-        Scheduler::new(world.now, rules(Some(2)), points, history, vec!["cpu:0".into()], run, true);
+        Scheduler::new(world.now, rules(Some(2)), points, history, slots_named(vec!["cpu:0".into()]), run, true);
     assert_eq!(retried.history().trials[0].status, Status::Waiting);
     assert!(actions.contains(&Action::Start(SlotId(0))));
 }
@@ -342,7 +439,8 @@ fn a_search_that_turns_out_to_be_finite_ends() {
     let points = Box::new(|trial: TrialId, _: &History| (trial.0 <= 2).then(|| settings(trial)));
     let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, slots: vec![] };
     let now = Now { unix: 0.0, since: Duration::ZERO };
-    let (scheduler, actions) = Scheduler::new(now, rules(None), points, begun().0, vec!["cpu:0".into()], run, false);
+    let (scheduler, actions) =
+        Scheduler::new(now, rules(None), points, begun().0, slots_named(vec!["cpu:0".into()]), run, false);
     let (_, mut journal) = begun();
     journal.extend(actions.iter().filter_map(|a| if let Action::Record(e) = a { Some(e.clone()) } else { None }));
     let mut world = World {
@@ -414,13 +512,13 @@ fn a_trainer_that_does_not_leave_a_stopped_trial_is_killed_and_the_trial_is_no_f
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
-    /// Whatever trainers do, in whatever order, and whenever the controller is killed: every trial ends exactly once,
+    /// Whatever trainers and devices do, in whatever order, and whenever the controller is killed: every trial ends exactly once,
     /// no slot is lent twice (asserted in `perform`), and every prefix of the journal replays.
     #[test]
     fn every_trial_ends_exactly_once(
         slots in 1_usize..5,
         total in 0_u64..12,
-        steps in prop::collection::vec((0_usize..5, 0_u8..16), 0..200),
+        steps in prop::collection::vec((0_usize..5, 0_u8..20), 0..200),
         stop in stoppings(),
     ) {
         let mut world = World::stopping(slots, Some(total), begun().1, HashMap::new(), stop.clone());
@@ -434,6 +532,12 @@ proptest! {
                     // kill -9 of the controller: its trainers die, a new one takes over.
                     world.assert_replay_equals_live();
                     world = World::stopping(slots, Some(total), world.journal, world.checkpoints, stop.clone());
+                }
+                4 => world.event(Event::Device { slot: SlotId(slot), condition: Condition::Busy("taken".into()) }),
+                5 => world.event(Event::Device { slot: SlotId(slot), condition: Condition::Free }),
+                6 if slot > 0 => {
+                    let condition = Condition::Broken("off the bus".into());
+                    world.event(Event::Device { slot: SlotId(slot), condition });
                 }
                 _ => world.step(slot),
             }

@@ -115,8 +115,22 @@ pub enum Order {
 pub struct Devices {
     /// Which GPUs.
     pub gpus: Gpus,
+    /// What is done about a GPU that others use.
+    pub busy: Busy,
     /// Threads of a CPU slot; there is one for every so many cores.
     pub cpu_threads: u32,
+}
+
+/// `devices: busy:` of the sweep file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Busy {
+    /// It is used once it is free.
+    #[default]
+    Wait,
+    /// It is used nevertheless.
+    Share,
+    /// It is not used in this run, if it is busy when that begins.
+    Skip,
 }
 
 /// `devices: gpus:` of the sweep file.

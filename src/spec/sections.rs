@@ -9,7 +9,7 @@ use super::node::{Node, Table};
 use super::parameters::Read;
 use super::setting::{SETS, SETTINGS, Section, Setting, TYPE, setting};
 use super::value::{number, show, whole};
-use super::{Devices, Gpus};
+use super::{Busy, Devices, Gpus};
 use crate::recipe::{Order, Source};
 use crate::space::Distribution;
 use crate::trial::Settings;
@@ -145,7 +145,7 @@ pub fn data(top: &Table, file: &Node, fixed: &mut Settings, base: &Folder) -> Op
 
 /// Reads `devices:`.
 pub fn devices(top: &Table) -> Devices {
-    let mut devices = Devices { gpus: Gpus::All, cpu_threads: 1 };
+    let mut devices = Devices { gpus: Gpus::All, busy: Busy::Wait, cpu_threads: 1 };
     let Some(node) = top.get("devices").filter(|node| !node.value.is_null()) else { return devices };
     let Some(table) = node.table("devices: {gpus: all, cpu_threads: 1}") else { return devices };
     if let Some(node) = table.get("gpus") {
@@ -157,6 +157,17 @@ pub fn devices(top: &Table) -> Devices {
     {
         let rule = format!("must be auto or 1 in this version, not {}", show(node.value));
         node.wrong(rule, "leave it out: one trial at a time has a GPU");
+    }
+    if let Some(node) = table.get("busy") {
+        match node.value.as_str() {
+            Some("wait") => {}
+            Some("share") => devices.busy = Busy::Share,
+            Some("skip") => devices.busy = Busy::Skip,
+            _ => {
+                let rule = format!("must be wait, share or skip, not {}", show(node.value));
+                node.wrong(rule, "write wait, to use a GPU only once nobody else does");
+            }
+        }
     }
     let threads = table.take(
         "cpu_threads",

@@ -8,6 +8,7 @@ use super::Layout;
 use super::atomic::is_same;
 use crate::error::{Error, Exit, Result};
 use crate::history::{Entry, History};
+use crate::trial::{Attempt, EpochMetrics};
 
 const OURS: &str = env!("CARGO_PKG_VERSION");
 
@@ -106,7 +107,7 @@ pub fn read(layout: &Layout) -> Result<(History, u64)> {
                 ),
             )
         };
-        let entry: Entry = serde_json::from_slice(line).map_err(|error| {
+        let entry = parse(line).map_err(|error| {
             let other = Some(&history.version).filter(|version| !["", OURS].contains(&version.as_str()));
             let other = other.map_or(String::new(), |theirs| format!("; sweep {theirs} wrote it, and this is {OURS}"));
             damaged(format!("{error}{other}"))
@@ -124,11 +125,27 @@ pub fn read(layout: &Layout) -> Result<(History, u64)> {
     Ok((history, length))
 }
 
+/// One line. Most are epochs, and naming their type saves serde from keeping every field until it has seen the tag.
+fn parse(line: &[u8]) -> serde_json::Result<Entry> {
+    #[derive(serde::Deserialize)]
+    struct Epoch {
+        attempt: Attempt,
+        metrics: EpochMetrics,
+    }
+    if line.starts_with(b"{\"is\":\"epoch\",") {
+        let Epoch { attempt, metrics } = serde_json::from_slice(line)?;
+        return Ok(Entry::Epoch { attempt, metrics });
+    }
+    serde_json::from_slice(line)
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::history::FORMAT;
-    use crate::trial::{Attempt, EpochMetrics, TrialId};
+    use crate::trial::TrialId;
 
     fn first() -> Entry {
         Entry::Sweep { format: FORMAT, version: "1".into(), name: "test".into(), at: 0.5, base: "/data".into() }
@@ -214,5 +231,31 @@ mod tests {
         drop(lock);
         assert!(!crate::store::held(&layout));
         crate::store::Lock::take(&layout, "process 18 on host").expect("it is free again");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+        /// Whatever is in the file, reading it ends with a history or an error that names the file, and what was
+        /// read is read again.
+        #[test]
+        fn no_bytes_are_too_strange_for_a_journal(
+            at in 0_usize..600,
+            length in 0_usize..40,
+            bytes in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let (_folder, layout, _) = written();
+            let mut text = std::fs::read(layout.journal()).expect("it is there");
+            let (from, to) = (at.min(text.len()), (at + length).min(text.len()));
+            text.splice(from..to, bytes);
+            std::fs::write(layout.journal(), &text).expect("writable");
+            match read(&layout) {
+                Ok((history, length)) => {
+                    drop(Journal::append(&layout, length).expect("writable"));
+                    prop_assert_eq!(read(&layout).expect("it was just read"), (history, length));
+                }
+                Err(error) => prop_assert!(error.to_string().contains("journal.jsonl"), "{}", error),
+            }
+        }
     }
 }

@@ -46,6 +46,11 @@ impl Layout {
         self.root.join("epochs.csv")
     }
 
+    /// One row a GPU every few seconds.
+    pub fn devices_csv(&self) -> PathBuf {
+        self.root.join("devices.csv")
+    }
+
     /// The report for a browser.
     pub fn report_html(&self) -> PathBuf {
         self.root.join("report.html")

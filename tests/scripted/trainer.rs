@@ -1,7 +1,7 @@
 //! A trainer for tests: it speaks the protocol, trains nothing, and does on command what trainers do wrong.
 //!
 //! The environment's `SCRIPT` names a file that is read anew for every attempt. A line is `WHEN FAULT [NUMBER]`:
-//! `WHEN` is `start`, a trial (`3`), an attempt (`3.1`), or `*` for all attempts; the number is the epoch that is under
+//! `WHEN` is `start`, a trial (`3`), an attempt (`3.1`), a GPU (`GPU-1`), or `*` for all attempts; the number is the epoch that is under
 //! way when it happens (1), or as told below. Metrics depend on trial and epoch alone, so that a sweep with faults can
 //! be compared with one without; `last.safetensors` holds the epochs done.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "it stands for foreign programs")]
@@ -177,10 +177,11 @@ fn unwritable(attempt: Attempt, error: &sweep::error::Error) -> ! {
 fn script(trial: &str, attempt: &str) -> Vec<(String, Option<u64>)> {
     let Some(path) = std::env::var_os("SCRIPT") else { return Vec::new() };
     let text = fs::read_to_string(&path).expect("the script is there");
+    let gpu = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
     let fault = |line: &str| {
         let mut words = line.split_whitespace();
         let when = words.next()?;
-        let is_meant = when == trial || when == attempt || (when == "*" && trial != "start");
+        let is_meant = when == trial || when == attempt || when == gpu || (when == "*" && trial != "start");
         Some((words.next().filter(|_| is_meant)?.to_owned(), words.next().and_then(|word| word.parse().ok())))
     };
     text.lines().filter_map(fault).collect()

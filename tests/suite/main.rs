@@ -6,6 +6,7 @@ mod data;
 mod documentation;
 mod examples;
 mod faults;
+mod gpus;
 #[cfg(feature = "torch")]
 mod kill;
 mod plan;

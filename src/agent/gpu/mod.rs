@@ -1,11 +1,23 @@
 //! The GPUs of this host, as the driver tells.
 
+mod condition;
 mod nvml;
+mod watch;
 
-pub use nvml::look;
+pub use condition::{condition, descends};
+pub use nvml::Driver;
+pub use watch::Watch;
+
+/// Looks at every GPU, once.
+///
+/// # Errors
+/// Why none can be seen: there is no driver, or it does not answer. That is an answer, too: the CPU is used then.
+pub fn look() -> Result<Vec<Gpu>, String> {
+    Driver::open()?.look()
+}
 
 /// One GPU, at the moment it was looked at.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct Gpu {
     /// NVML's, in PCI bus order.
     pub index: u32,
@@ -13,12 +25,18 @@ pub struct Gpu {
     pub uuid: String,
     /// `NVIDIA A100-SXM4-40GB`.
     pub name: String,
-    /// Bytes.
+    /// Bytes; 0 where the driver does not tell.
     pub memory_total: u64,
     /// Bytes.
     pub memory_used: u64,
     /// Per cent of the last sample period in which a kernel ran; `None` where the driver does not tell.
     pub load: Option<u32>,
+    /// Degrees Celsius; `None` where the driver does not tell.
+    pub temperature: Option<u32>,
+    /// Watts; `None` where the driver does not tell.
+    pub power: Option<f64>,
+    /// Memory errors that could not be corrected, since the driver was loaded; `None` where the driver does not tell.
+    pub ecc_errors: Option<u64>,
     /// Who computes on it.
     pub processes: Vec<Process>,
 }

@@ -1,0 +1,91 @@
+//! Whether a GPU may be used: what the driver shows of it, judged.
+
+use super::{Gpu, Process};
+use crate::schedule::Condition;
+
+/// What may be in use on a GPU that counts as free: the driver and a desktop take some.
+const AS_GOOD_AS_EMPTY: f64 = 0.1;
+
+/// Judges a GPU as it is now (`None`: the driver does not show it any more) by what it was when the sweep came to it.
+/// `is_ours` tells the sweep's own processes.
+pub fn condition(then: &Gpu, now: Option<&Gpu>, is_ours: impl Fn(u32) -> bool) -> Condition {
+    let Some(gpu) = now else {
+        return Condition::Broken("the driver does not show it any more: it has fallen off the bus".into());
+    };
+    if let (Some(before), Some(errors)) = (then.ecc_errors, gpu.ecc_errors)
+        && errors > before
+    {
+        let new = errors - before;
+        return Condition::Broken(format!("its memory has met {new} errors that could not be corrected"));
+    }
+    let foreign: Vec<&Process> = gpu.processes.iter().filter(|process| !is_ours(process.pid)).collect();
+    if let Some(process) = foreign.first() {
+        let more = if foreign.len() > 1 { format!(" and {} more", foreign.len() - 1) } else { String::new() };
+        let memory = process.memory.map_or(String::new(), |bytes| format!(" with {}", gibibytes(bytes)));
+        return Condition::Busy(format!("used by process {}{more}{memory}", process.pid));
+    }
+    if gpu.processes.is_empty() && gpu.memory_used as f64 > AS_GOOD_AS_EMPTY * gpu.memory_total as f64 {
+        let (used, total) = (gibibytes(gpu.memory_used), gibibytes(gpu.memory_total));
+        return Condition::Busy(format!("{used} of {total} are used by no process that can be seen"));
+    }
+    Condition::Free
+}
+
+fn gibibytes(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
+/// Whether a process descends from `ancestor`, as far as /proc tells.
+pub fn descends(pid: u32, ancestor: u32) -> bool {
+    let parent = |pid: &u32| -> Option<u32> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // After the name, which may hold anything, come the state and the parent.
+        stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+    };
+    std::iter::successors(Some(pid), parent).take(16).any(|pid| pid == ancestor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gpu() -> Gpu {
+        Gpu { memory_total: 40 << 30, memory_used: 1 << 30, ecc_errors: Some(2), ..Gpu::default() }
+    }
+
+    fn used_by(pid: u32) -> Gpu {
+        Gpu { processes: vec![Process { pid, memory: Some(3 << 30) }], memory_used: 30 << 30, ..gpu() }
+    }
+
+    #[test]
+    fn a_gpu_is_free_when_nobody_else_computes_on_it() {
+        let judge = |now: &Gpu| condition(&gpu(), Some(now), |pid| pid == 7);
+        assert_eq!(judge(&gpu()), Condition::Free);
+        assert_eq!(judge(&used_by(7)), Condition::Free, "our own process is none");
+        assert_eq!(judge(&used_by(8)), Condition::Busy("used by process 8 with 3.0 GiB".into()));
+        let full = Gpu { memory_used: 20 << 30, ..gpu() };
+        assert!(matches!(judge(&full), Condition::Busy(why) if why.starts_with("20.0 GiB of 40.0 GiB are used")));
+        let silent = Gpu { memory_total: 0, memory_used: 0, ..gpu() };
+        assert_eq!(judge(&silent), Condition::Free, "a driver need not tell about memory");
+    }
+
+    #[test]
+    fn a_gpu_that_is_lost_or_has_new_errors_is_broken() {
+        assert!(matches!(condition(&gpu(), None, |_| true), Condition::Broken(why) if why.contains("off the bus")));
+        let worse = Gpu { ecc_errors: Some(5), ..gpu() };
+        assert!(
+            matches!(condition(&gpu(), Some(&worse), |_| true), Condition::Broken(why) if why.contains("3 errors"))
+        );
+        let untold = Gpu { ecc_errors: None, ..gpu() };
+        assert_eq!(condition(&untold, Some(&worse), |_| true), Condition::Free, "old errors are not ours to judge");
+    }
+
+    #[test]
+    fn the_processes_of_a_sweep_descend_from_its_controller() {
+        let ours = std::process::id();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep is there");
+        assert!(descends(child.id(), ours) && !descends(ours, child.id()) && !descends(1, ours));
+        child.kill().expect("it is our child");
+        child.wait().expect("it is our child");
+    }
+}

@@ -1,0 +1,43 @@
+//! Looks at the GPUs every few seconds, on a thread of its own: the driver can take its time.
+
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use super::{Driver, Gpu};
+
+/// Time between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The thread that looks; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Watch {
+    _stop: Sender<()>,
+}
+
+impl Watch {
+    /// Looks until it is dropped; `tell` hears what was seen, or ends it all by answering `false`. A driver that does
+    /// not answer at all is asked again: it says nothing about the GPUs.
+    ///
+    /// # Errors
+    /// Where no thread can be made.
+    pub fn start(tell: impl Fn(Vec<Gpu>) -> bool + Send + 'static) -> std::io::Result<Watch> {
+        let (stop, stopped) = channel();
+        std::thread::Builder::new().name("gpus".into()).spawn(move || {
+            let mut driver = None;
+            loop {
+                if driver.is_none() {
+                    driver = Driver::open().ok();
+                }
+                if let Some(Ok(gpus)) = driver.as_ref().map(Driver::look)
+                    && !tell(gpus)
+                {
+                    return;
+                }
+                if stopped.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        })?;
+        Ok(Watch { _stop: stop })
+    }
+}

@@ -1,0 +1,27 @@
+//! What a scheduler goes by.
+
+use std::time::Duration;
+
+use super::stop::Stopping;
+use crate::history::History;
+use crate::trial::{Metric, Settings, TrialId};
+
+/// The settings of the trial that is to begin, by its number and what has happened; `None` past the last.
+pub type Points = Box<dyn FnMut(TrialId, &History) -> Option<Settings>>;
+
+/// What of the sweep file the scheduler goes by.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Trials in all; `None`: no end.
+    pub total: Option<u64>,
+    /// How often a trial that was lost to a fault is tried again.
+    pub retries: u32,
+    /// How many trials keep their best weights.
+    pub keep_best: u32,
+    /// What trials are ranked by.
+    pub metric: Metric,
+    /// When trials are ended because of others.
+    pub stop: Option<Stopping>,
+    /// The longest silence of a trainer; `None`: as follows from the epochs seen.
+    pub silence: Option<Duration>,
+}

@@ -1,0 +1,222 @@
+//! GPUs that come and go, are used by others and break, by a scripted driver: what `sweep` makes of them.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::faults::scripted;
+use crate::world::{World, wait_until};
+
+/// A world with a driver that shows these GPUs.
+fn driven(script: &str, gpus: &[Value]) -> World {
+    let world = scripted(script);
+    let driver = PathBuf::from(env!("CARGO_BIN_EXE_sweep")).with_file_name("examples/libscripted_nvml.so");
+    assert!(driver.exists(), "first: cargo build --profile test --examples");
+    std::fs::create_dir(world.path("lib")).expect("the folder is writable");
+    symlink(driver, world.path("lib/libnvidia-ml.so.1")).expect("the folder is writable");
+    show(&world, gpus);
+    world
+}
+
+fn gpu(index: u32) -> Value {
+    json!({"uuid": format!("GPU-{index}"), "load": 7, "temperature": 41, "power": 250_000, "ecc_errors": 0})
+}
+
+fn with(mut gpu: Value, key: &str, value: impl Into<Value>) -> Value {
+    gpu[key] = value.into();
+    gpu
+}
+
+/// The driver shows these from now on.
+fn show(world: &World, gpus: &[Value]) {
+    world.write("gpus.new", &json!({"gpus": gpus}).to_string());
+    std::fs::rename(world.path("gpus.new"), world.path("gpus.json")).expect("the folder is writable");
+}
+
+fn sweep(world: &World, words: &str) -> Command {
+    let mut command = world.sweep(words);
+    command.env("LD_LIBRARY_PATH", world.path("lib")).env("FAKE_NVML", world.path("gpus.json"));
+    command
+}
+
+/// Runs `sweep`; what it printed, stderr last.
+fn expect(world: &World, words: &str, exit: i32) -> String {
+    let output = sweep(world, words).output().expect("sweep can be started");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(exit), "sweep {words}:\n{text}");
+    text
+}
+
+/// A sweep of so many trials.
+fn file(world: &World, trials: u32, devices: &str) {
+    world.write(
+        "s.yaml",
+        &format!(
+            "method: random\nrun_cap: {trials}\nparameters: {{learning_rate: {{min: 0.1, max: 1.0}}}}\n\
+             data: {{set: digits, validation: 0.2, train_examples: 100}}\nmodel: linear\ntraining: {{epochs: 3}}\n\
+             devices: {{gpus: all{devices}}}\n"
+        ),
+    );
+}
+
+const RUN: &str = "run s.yaml --trainer trainer --progress plain";
+
+fn start(world: &World) -> Child {
+    sweep(world, RUN).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("sweep can be started")
+}
+
+fn journal(world: &World) -> String {
+    std::fs::read_to_string(world.path("results/s/journal.jsonl")).unwrap_or_default()
+}
+
+fn wait_for(world: &World, what: &str) {
+    wait_until(what, Duration::from_secs(60), || journal(world).contains(what));
+}
+
+/// What it printed, once it has ended with this exit code.
+fn ending(controller: Child, exit: i32) -> String {
+    let output = controller.wait_with_output().expect("it is our child");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(exit), "{text}");
+    text
+}
+
+/// The slots that trials were started on.
+fn slots_used(world: &World) -> BTreeSet<String> {
+    let entries = journal(world);
+    let entries = entries.lines().map(|line| serde_json::from_str::<Value>(line).expect("it is whole"));
+    entries.filter(|entry| entry["is"] == "started").map(|entry| entry["slot"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn gpus_are_shown_also_by_a_driver_that_tells_little() {
+    let world = driven("", &[with(gpu(0), "processes", json!([[17, 3 << 30]])), gpu(1)]);
+    let text = expect(&world, "gpus", 0);
+    assert!(text.contains("GPU-1") && text.contains("Slots: gpu:0 gpu:1"), "{text}");
+    assert!(text.contains("17") && text.contains("0.0 of 40.0 GiB used"), "{text}");
+    let without = json!({"gpus": [gpu(0)], "without": ["name", "memory", "load", "processes", "temperature", "power", "ecc_errors"]});
+    world.write("gpus.json", &without.to_string());
+    let seen: Value = serde_json::from_str(&expect(&world, "gpus --json", 0)).expect("JSON");
+    assert_eq!((&seen["slots"], &seen["gpus"][0]["uuid"]), (&json!(["gpu:0"]), &json!("GPU-0")));
+    // One that has fallen off the bus does not hide the other.
+    show(&world, &[with(gpu(0), "lost", true), gpu(1)]);
+    assert!(expect(&world, "gpus", 0).contains("Slots: gpu:1"));
+    std::fs::remove_file(world.path("gpus.json")).expect("it is there");
+    assert!(expect(&world, "gpus", 0).contains("No GPU: the NVIDIA driver does not answer"));
+}
+
+#[test]
+fn every_gpu_gets_a_trainer_and_its_figures_are_recorded() {
+    let world = driven("* slow 100", &[gpu(0), gpu(1)]);
+    file(&world, 6, "");
+    expect(&world, RUN, 0);
+    assert_eq!(slots_used(&world), ["gpu:0", "gpu:1"].map(str::to_owned).into());
+    let rows = world.table("results/s/devices.csv", &["time", "trial"]);
+    assert_eq!(rows[0], ["gpu:0", "GPU-0", "7", "0", "250", "41"]);
+    assert_eq!(rows[1][1], "GPU-1");
+}
+
+#[test]
+fn a_busy_gpu_is_waited_for_and_status_says_what_holds_it() {
+    let taken = with(gpu(0), "processes", json!([[1, 3_u64 << 30]]));
+    let world = driven("* slow 100", &[taken, gpu(1)]);
+    file(&world, 12, "");
+    let controller = start(&world);
+    wait_for(&world, "\"is\":\"ended\"");
+    let why = expect(&world, "status results/s --why", 0);
+    assert!(why.contains("gpu:0: idle: used by process 1 with 3.0 GiB"), "{why}");
+    assert!(why.contains("gpu:1: trains trial 0"), "{why}");
+    assert_eq!(slots_used(&world), ["gpu:1".to_owned()].into());
+    show(&world, &[gpu(0), gpu(1)]);
+    let text = ending(controller, 0);
+    assert!(text.contains("gpu:0: used by process 1") && text.contains("gpu:0 is free again"), "{text}");
+    assert_eq!(slots_used(&world).len(), 2);
+}
+
+#[test]
+fn a_busy_gpu_is_shared_or_skipped_where_the_file_says_so() {
+    let taken = |index| with(gpu(index), "memory_used", 20_u64 << 30);
+    let world = driven("", &[taken(0), gpu(1)]);
+    file(&world, 6, ", busy: share");
+    world.write("script", "* slow 50");
+    expect(&world, RUN, 0);
+    assert_eq!(slots_used(&world).len(), 2);
+    file(&world, 6, ", busy: skip");
+    std::fs::remove_dir_all(world.path("results")).expect("it is there");
+    let text = expect(&world, RUN, 0);
+    assert!(text.contains("note: not used: gpu:0: 20.0 GiB of 40.0 GiB are used by no process"), "{text}");
+    assert_eq!(slots_used(&world), ["gpu:1".to_owned()].into());
+    show(&world, &[taken(0), taken(1)]);
+    std::fs::remove_dir_all(world.path("results")).expect("it is there");
+    let text = expect(&world, RUN, 6);
+    assert!(text.contains("every GPU is busy; gpu:0: ") && text.contains("busy: wait"), "{text}");
+}
+
+#[test]
+fn somebody_who_comes_to_our_gpu_is_reported_and_the_trial_goes_on() {
+    let world = driven("* slow 300", &[gpu(0)]);
+    file(&world, 3, "");
+    let controller = start(&world);
+    wait_for(&world, "\"is\":\"epoch\"");
+    show(&world, &[with(gpu(0), "processes", json!([[1, null]]))]);
+    wait_for(&world, "\"is\":\"device\"");
+    show(&world, &[gpu(0)]);
+    let text = ending(controller, 0);
+    assert!(text.contains("gpu:0: used by process 1\n"), "{text}");
+    assert!(!journal(&world).contains("\"is\":\"lost\""));
+}
+
+#[test]
+fn a_gpu_that_falls_off_the_bus_or_has_bad_memory_is_taken_out_and_its_trial_goes_elsewhere() {
+    let broken = [
+        (with(gpu(1), "lost", true), "fallen off the bus"),
+        (with(gpu(1), "ecc_errors", 3), "its memory has met 3 errors that could not be corrected"),
+    ];
+    for (broken, reason) in broken {
+        let world = driven("* slow 200", &[gpu(0), gpu(1)]);
+        file(&world, 8, "");
+        let controller = start(&world);
+        wait_until("trials run on both", Duration::from_secs(60), || slots_used(&world).len() == 2);
+        show(&world, &[gpu(0), broken]);
+        let text = ending(controller, 0);
+        assert!(text.contains("gpu:1 is given up") && text.contains(reason), "{text}");
+        assert_eq!(world.table("results/s/epochs.csv", &[]).len(), 8 * 3, "no trial is lost");
+    }
+}
+
+#[test]
+fn a_gpu_that_loses_three_trials_in_a_row_is_taken_out() {
+    let world = driven("GPU-1 killed 1\n* slow 100", &[gpu(0), gpu(1)]);
+    file(&world, 12, "");
+    let text = expect(&world, RUN, 0);
+    assert!(
+        text.contains("gpu:1 is given up: trials 0") && text.contains("were lost on it one after the other"),
+        "{text}"
+    );
+    assert_eq!(journal(&world).matches("\"is\":\"lost\"").count(), 3, "{text}");
+}
+
+#[test]
+fn two_hundred_trials_on_eight_gpus_survive_all_of_it_at_once() {
+    let all = |change: &dyn Fn(u32, Value) -> Value| (0..8).map(|index| change(index, gpu(index))).collect::<Vec<_>>();
+    let world =
+        driven("GPU-7 segfault 2\n3.1 hang 1\n5.1 crash 2\n8.1 twice 2\n9 garbage\n* slow 40", &all(&|_, gpu| gpu));
+    file(&world, 200, "");
+    let mut controller = sweep(&world, &format!("{RUN} --silence 1"));
+    let controller = controller.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("sweep can be started");
+    wait_for(&world, "\"trial\":20,");
+    let taken = |index, gpu| if index == 0 { with(gpu, "processes", json!([[1, 1 << 30]])) } else { gpu };
+    show(&world, &all(&taken));
+    wait_for(&world, "\"is\":\"device\"");
+    show(&world, &all(&|index, gpu| if index == 1 { with(gpu, "lost", true) } else { taken(index, gpu) }));
+    wait_for(&world, "fallen off the bus");
+    show(&world, &all(&|index, gpu| if index == 1 { with(gpu, "lost", true) } else { gpu }));
+    let text = ending(controller, 0);
+    assert_eq!(world.table("results/s/epochs.csv", &[]).len(), 200 * 3, "{text}");
+    assert_eq!(journal(&world).matches("\"is\":\"ended\"").count(), 200);
+    assert!(text.contains("gpu:7 is given up") && text.contains("gpu:1 is given up"), "{text}");
+}
