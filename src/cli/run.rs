@@ -76,7 +76,10 @@ fn begun(layout: &Layout, surroundings: &Surroundings) -> Error {
             let all = history.trials.len();
             let failed = history.trials.iter().filter(|trial| trial.outcome().is_some_and(|how| how.error().is_some()));
             match failed.count() {
-                0 => (format!("has been run: all {all} trials are done"), format!("see `sweep report {shown}`")),
+                0 => (
+                    format!("has been run: all {all} trials are done"),
+                    format!("see {shown}/report.html (`sweep resume {shown}` has nothing left to do)"),
+                ),
                 failed => (
                     format!("has been run: all {all} trials are done, {failed} of them without success"),
                     format!("try those once more with `sweep resume {shown} --retry-failed`"),

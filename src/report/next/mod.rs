@@ -118,10 +118,12 @@ mod tests {
 
     #[test]
     fn what_follows_can_be_planned_for_every_example_and_any_history() {
-        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("sweeps");
+        let sweeps = Path::new(env!("CARGO_MANIFEST_DIR")).join("sweeps");
+        let folders = [sweeps.join("programs"), sweeps];
+        let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("there are examples"));
+        let paths = entries.map(|entry| entry.expect("readable").path());
         let mut seen = 0;
-        for entry in std::fs::read_dir(examples).expect("there are examples") {
-            let path = entry.expect("readable").path();
+        for path in paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")) {
             let text = std::fs::read_to_string(&path).expect("readable");
             for (count, last) in [(0, 0), (1, 3), (40, 30)] {
                 let next = next(&text, &trained(&text, count, last));
