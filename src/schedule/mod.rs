@@ -1,5 +1,6 @@
 //! What to do next: events in, actions out. Pure: no clock, no file, no process.
 
+mod dispatch;
 mod early;
 mod keep;
 mod messages;

@@ -11,7 +11,7 @@ use super::silence;
 use super::slots::{Progress, Slot, State};
 use crate::history::{Entry, History, Status};
 use crate::protocol::{self, FromTrainer};
-use crate::trial::{Attempt, Outcome, Settings, TrialId};
+use crate::trial::{Attempt, Outcome, TrialId};
 
 /// How long a trainer may take to finish its batch and save, before it is killed.
 pub(super) const PAUSE_LIMIT: Duration = Duration::from_secs(60);
@@ -31,7 +31,7 @@ const HOPELESS: u32 = 8;
 /// The state of a running sweep.
 pub struct Scheduler {
     pub(super) rules: Rules,
-    points: Points,
+    pub(super) points: Points,
     pub(super) history: History,
     pub(super) slots: Vec<Slot>,
     /// Begun trials to go on with, each with the time before which it is not.
@@ -39,7 +39,7 @@ pub struct Scheduler {
     /// Begun trials that go on only if others show that they are worth it.
     pub(super) parked: BTreeSet<TrialId>,
     keep: Keep,
-    mode: Mode,
+    pub(super) mode: Mode,
     /// When time was last heard to pass.
     ticked: Duration,
     /// How many trials of this run failed, and how the last one did; `None` once one has ended otherwise.
@@ -49,7 +49,7 @@ pub struct Scheduler {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+pub(super) enum Mode {
     /// Trials are handed out.
     Running,
     /// Trials save and leave.
@@ -424,76 +424,6 @@ impl Scheduler {
             actions.push(Action::Remove { trial, leftover: Leftover::Checkpoints });
             actions.push(Action::Remove { trial, leftover: Leftover::BestWeights });
         }
-    }
-
-    /// Hands trials to trainers that wait, starts trainers where there is work for them, ends them where there is none.
-    fn fill(&mut self, now: Now, actions: &mut Vec<Action>) {
-        if self.mode == Mode::Running {
-            self.close(now, actions);
-        }
-        for id in (0..self.slots.len()).map(SlotId) {
-            if self.slots[id.0].state != State::Ready {
-                continue;
-            }
-            if self.mode == Mode::Running
-                && let Some((attempt, settings, new)) = self.next_trial(now)
-            {
-                let slot = self.slots[id.0].name.clone();
-                let in_journal = new.then(|| settings.clone());
-                self.record(actions, Entry::Started { at: now.unix, attempt, slot, settings: in_journal });
-                let slot = &mut self.slots[id.0];
-                (slot.state, slot.heard) = (State::Training { attempt, progress: Progress::default() }, now.since);
-                actions.push(Action::Train { slot: id, attempt, settings });
-            } else if self.mode != Mode::Running || self.is_complete() {
-                self.slots[id.0].state = State::Ending;
-                actions.push(Action::End(id));
-            }
-        }
-        if self.mode == Mode::Running {
-            self.start_trainers(now, actions);
-        }
-    }
-
-    fn start_trainers(&mut self, now: Now, actions: &mut Vec<Action>) {
-        let on_hand = |slot: &&Slot| matches!(slot.state, State::Starting | State::Ready);
-        let on_hand = self.slots.iter().filter(on_hand).count() as u64;
-        let mut wanted = self.work().unwrap_or(u64::MAX).saturating_sub(on_hand);
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            if wanted > 0 && slot.state == State::Empty && slot.held.is_none() {
-                (slot.state, slot.heard) = (State::Starting, now.since);
-                actions.push(Action::Start(SlotId(index)));
-                wanted -= 1;
-            }
-        }
-    }
-
-    /// The trial to hand out next: a begun one before a new one. Whether it is new comes with it.
-    fn next_trial(&mut self, now: Now) -> Option<(Attempt, Settings, bool)> {
-        if let Some(id) = self.waiting.iter().find(|(_, due)| **due <= now.since).map(|(id, _)| *id) {
-            self.waiting.remove(&id);
-            let trial = self.history.trial(id).expect("a trial that waits was started before");
-            return Some((Attempt { trial: id, number: trial.attempts + 1 }, trial.settings.clone(), false));
-        }
-        let id = TrialId(self.history.trials.len() as u64 + 1);
-        if self.rules.total.is_some_and(|total| id.0 > total) {
-            return None;
-        }
-        let Some(settings) = (self.points)(id, &self.history) else {
-            // The search knew of no end, and has found one.
-            self.rules.total = Some(id.0 - 1);
-            return None;
-        };
-        Some((Attempt { trial: id, number: 1 }, settings, true))
-    }
-
-    /// Trials that could be handed out, now or after their delay; `None`: no end of them.
-    pub(super) fn work(&self) -> Option<u64> {
-        let new = self.rules.total?.saturating_sub(self.history.trials.len() as u64);
-        Some(new + self.waiting.len() as u64)
-    }
-
-    fn has_work(&self) -> bool {
-        self.work() != Some(0)
     }
 
     pub(super) fn record(&mut self, actions: &mut Vec<Action>, entry: Entry) {
