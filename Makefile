@@ -29,9 +29,10 @@ check: setup
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --profile test --no-deps
 
 # The trainer's step against PyTorch's. PYTHON names an interpreter with PyTorch 2.13.0 and NumPy.
+PYTHON ?= python3
 bench: setup
 	cargo build --release --locked
-	python3 scripts/bench/steps.py
+	$(PYTHON) scripts/bench/steps.py
 
 # The same sweeps with other tools. PEERS names the folder of their scripts, whose README says how to set them up; FLAGS
 # goes to its run_all.sh: make bench-peers WORKLOAD=train8 FLAGS='--repeat 5'
@@ -40,4 +41,4 @@ WORKLOAD ?= train8
 bench-peers: setup
 	cargo build --release --locked
 	CIFAR10_DIR=$(CURDIR)/data/cifar-10-batches-bin $(PEERS)/run_all.sh --out results/peers/$(WORKLOAD) $(FLAGS) \
-	    --also "sweep=python3 scripts/bench/peer.py $(PEERS) $(WORKLOAD) results/peers/$(WORKLOAD)/sweep" $(WORKLOAD)
+	    --also "sweep=$(PYTHON) scripts/bench/peer.py $(PEERS) $(WORKLOAD) results/peers/$(WORKLOAD)/sweep" $(WORKLOAD)

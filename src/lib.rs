@@ -1,6 +1,7 @@
 //! `sweep`: hyperparameter sweeps on the GPUs of a machine. ARCHITECTURE.md draws the parts.
 
 pub mod agent;
+pub mod check;
 pub mod cli;
 pub mod diagnose;
 pub mod engine;

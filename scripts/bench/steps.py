@@ -2,7 +2,7 @@
 
     python scripts/bench/steps.py [--pairs 5] [--presets question,strided,small,thin] [--precisions bfloat16,float32]
 
-PYTHON names an interpreter with PyTorch 2.13.0 and NumPy. Both sides train the same preset on the same number of
+Wants an interpreter with PyTorch 2.13.0 and NumPy. Both sides train the same preset on the same number of
 CIFAR-10 pictures, one process at a time; ours is a sweep of one trial, and its figure the one in epochs.csv. The floor
 is what would be left if PyTorch's step were convolutions and matrix products alone, by its own profiler.
 """
@@ -45,7 +45,7 @@ def ours(data, preset, precision, threads):
 
 
 def theirs(data, preset, precision, threads, *flags):
-    command = [os.environ.get("PYTHON", sys.executable), HERE / "pytorch.py", preset, "--data", data]
+    command = [sys.executable, HERE / "pytorch.py", preset, "--data", data]
     command += ["--examples", str(EXAMPLES), "--batch-size", str(BATCH), "--epochs", str(EPOCHS)]
     command += ["--precision", precision, "--threads", str(threads), *flags]
     threads = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}

@@ -1,5 +1,6 @@
 //! The command line: what was typed, made into what is meant. One file a subcommand.
 
+mod check;
 mod data;
 mod diagnose;
 mod gpus;
@@ -34,6 +35,8 @@ pub struct Cli {
 enum Command {
     /// Check a sweep file and show what it would run; starts and writes nothing
     Plan(plan::Args),
+    /// Look whether something is wrong with the pictures, before anything is trained on them
+    Check(check::Args),
     /// Say line by line how a sweep file of W&B's, or one of ours, fares here and there
     Lint(lint::Args),
     /// Run a sweep into a folder of its own
@@ -68,6 +71,7 @@ impl Cli {
     pub fn run(self, surroundings: &Surroundings) -> Result<Exit> {
         match self.command {
             Command::Plan(args) => plan::run(&args, surroundings),
+            Command::Check(args) => check::run(&args, surroundings),
             Command::Lint(args) => lint::run(&args, surroundings),
             Command::Run(args) => run::run(&args, surroundings),
             Command::Resume(args) => resume::run(&args, surroundings),

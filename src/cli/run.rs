@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::check;
 use super::running::Options;
 use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
@@ -27,6 +28,9 @@ pub struct Args {
     /// Where the results go
     #[arg(long, value_name = "FOLDER", default_value = "results")]
     results: PathBuf,
+    /// Do not look for what is wrong with the pictures first
+    #[arg(long)]
+    no_check: bool,
     #[command(flatten)]
     options: Options,
 }
@@ -47,6 +51,11 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let layout = Layout::new(surroundings.folder.join(&args.results).join(&spec.name));
     let untouched = |layout: &Layout| if layout.journal().exists() { Err(begun(layout, surroundings)) } else { Ok(()) };
     untouched(&layout)?;
+    if !args.no_check {
+        for finding in check::findings(&spec)? {
+            eprintln!("{}", check::text(&finding));
+        }
+    }
     let first = Entry::Sweep {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").into(),

@@ -1,0 +1,36 @@
+//! Pictures that are trained on and validated on: validation then measures memory.
+
+use std::collections::HashMap;
+
+use super::{Finding, Sides};
+
+/// More of the validation pictures than this make its numbers worthless.
+const SERIOUS: f64 = 0.01;
+
+pub(super) fn check(sides: &Sides<'_>) -> Option<Finding> {
+    let trained: HashMap<&[u8], (usize, u8)> =
+        sides.train.iter().enumerate().map(|(at, (pixels, label))| (*pixels, (at, *label))).collect();
+    let mut twice = sides
+        .validation
+        .iter()
+        .enumerate()
+        .filter_map(|(at, (pixels, label))| trained.get(pixels).map(|(train, other)| (at, *label, *train, *other)));
+    let (at, label, train, other) = twice.next()?;
+    let count = 1 + twice.count();
+    let share = count as f64 / sides.validation.len() as f64;
+    let class = |label: u8| &sides.classes[usize::from(label)];
+    Some(Finding {
+        name: "duplicates",
+        serious: share > SERIOUS,
+        verdict: "pictures that are validated on are trained on as well".into(),
+        evidence: format!(
+            "{count} of {} validation pictures ({:.2} %) equal a training picture, byte for byte; the first is \
+             validation picture {at} (`{}`), training picture {train} (`{}`), counted from 0 in their parts",
+            sides.validation.len(),
+            100.0 * share,
+            class(label),
+            class(other)
+        ),
+        remedy: "remove repeated pictures from the data before they are divided".into(),
+    })
+}

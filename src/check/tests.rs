@@ -1,0 +1,135 @@
+use std::path::Path;
+
+use rand::RngExt;
+use rand::seq::SliceRandom;
+
+use super::*;
+use crate::random::{Purpose, stream};
+use crate::recipe::Validation;
+use crate::recipe::{Augment, Data, Source};
+use crate::train::data::{load, split};
+
+const CIFAR: &str = "data/cifar-10-batches-bin";
+
+/// CIFAR-10, where it is unpacked, and the digits.
+fn sources() -> Vec<Source> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(CIFAR);
+    if path.join("test_batch.bin").exists() {
+        return vec![Source::Cifar10 { path }, Source::Digits];
+    }
+    eprintln!("{CIFAR} is not there: only the digits are checked");
+    vec![Source::Digits]
+}
+
+fn findings(dataset: &Dataset, source: &Source, examples: Option<u64>, seed: u64) -> Vec<Finding> {
+    let augment = Augment::default();
+    let validation = Validation::Share(0.1);
+    let data = Data { source: source.clone(), validation, train_examples: examples, augment };
+    let split = split(dataset, &data, seed).expect("it is large enough");
+    super::data(dataset, &split, false)
+}
+
+/// What is found once every training picture was changed.
+fn planted(source: &Source, mut change: impl FnMut(&mut [u8], Shape)) -> Vec<&'static str> {
+    let mut dataset = load(source).expect("it is there");
+    let shape = dataset.info.shape;
+    dataset.train.pixels.chunks_exact_mut(pixels(shape)).for_each(|picture| change(picture, shape));
+    findings(&dataset, source, Some(1500), 1).iter().map(|finding| finding.name).collect()
+}
+
+/// The picture with value (channel, y, x) taken from place `from(channel, y, x)`.
+fn taken(picture: &mut [u8], shape: Shape, from: impl Fn(usize, usize, usize) -> usize) {
+    let before = picture.to_vec();
+    let (height, width) = (shape.height as usize, shape.width as usize);
+    for (at, value) in picture.iter_mut().enumerate() {
+        let (channel, rest) = (at / (height * width), at % (height * width));
+        *value = before[from(channel, rest / width, rest % width)];
+    }
+}
+
+#[test]
+fn pictures_as_they_are_give_no_alarm() {
+    let mut alarms = Vec::new();
+    let mut looked = 0;
+    for source in sources() {
+        let dataset = load(&source).expect("it is there");
+        for seed in 0..60 {
+            for examples in [300, 1500] {
+                looked += 1;
+                alarms.extend(findings(&dataset, &source, Some(examples), seed));
+            }
+        }
+    }
+    assert!(alarms.len() * 100 <= looked, "{} of {looked}: {:?}", alarms.len(), alarms.first());
+}
+
+#[test]
+fn colour_pictures_in_a_wrong_order_are_found_and_named() {
+    for source in sources().iter().filter(|source| matches!(source, Source::Cifar10 { .. })) {
+        // Channels-last bytes, as they lie on most disks, taken for channels-first.
+        let interleaved = |picture: &mut [u8], shape: Shape| {
+            let before = picture.to_vec();
+            let (area, channels) = ((shape.height * shape.width) as usize, shape.channels as usize);
+            for (at, value) in picture.iter_mut().enumerate() {
+                *value = before[at % channels * area + at / channels];
+            }
+        };
+        assert_eq!(planted(source, interleaved), ["pixel_order"]);
+        // Planes taken for channels-last, and that brought into order by a true transpose.
+        let planes = |picture: &mut [u8], shape: Shape| {
+            let channels = shape.channels as usize;
+            taken(picture, shape, |channel, y, x| (y * shape.width as usize + x) * channels + channel);
+        };
+        assert_eq!(planted(source, planes), ["pixel_order"]);
+        let dataset = {
+            let mut dataset = load(source).expect("it is there");
+            let shape = dataset.info.shape;
+            dataset.train.pixels.chunks_exact_mut(pixels(shape)).for_each(|picture| interleaved(picture, shape));
+            dataset
+        };
+        let found = &findings(&dataset, source, Some(1500), 1)[0];
+        assert_eq!(found.verdict, "the pixels are scrambled: channels-first made by reshape instead of transpose");
+        assert!(found.serious && found.remedy.contains("numpy.transpose(x, (0, 3, 1, 2))"), "{found:?}");
+    }
+}
+
+#[test]
+fn labels_that_were_shuffled_or_lost_are_found() {
+    for source in sources() {
+        let mut dataset = load(&source).expect("it is there");
+        dataset.train.labels.shuffle(&mut stream(1, 0, 0, Purpose::Split));
+        let names = |dataset: &Dataset| {
+            findings(dataset, &source, Some(1500), 1).iter().map(|finding| finding.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&dataset), ["labels_unrelated"], "{source:?}");
+
+        let mut dataset = load(&source).expect("it is there");
+        dataset.info.classes.push("none".into());
+        let found = names(&dataset);
+        assert!(found.contains(&"missing_class"), "{found:?}");
+    }
+}
+
+#[test]
+fn pictures_on_both_sides_dark_pictures_and_empty_ones_are_found() {
+    for source in sources() {
+        let dark = planted(&source, |picture, _| picture.iter_mut().for_each(|pixel| *pixel /= 100));
+        assert!(dark.contains(&"unscaled"), "{dark:?}");
+        let mut random = stream(3, 0, 0, Purpose::Split);
+        let empty = planted(&source, |picture, _| {
+            if random.random_bool(0.05) {
+                picture.fill(7);
+            }
+        });
+        assert!(empty.contains(&"constant"), "{empty:?}");
+
+        let mut dataset = load(&source).expect("it is there");
+        let size = pixels(dataset.info.shape);
+        let half = dataset.train.labels.len() / 2;
+        dataset.train.pixels.copy_within(..half * size, half * size);
+        dataset.train.labels.copy_within(..half, half);
+        let found = findings(&dataset, &source, None, 1);
+        let twice = found.iter().find(|finding| finding.name == "duplicates").expect("half are there twice");
+        assert!(twice.serious && twice.evidence.contains("byte for byte"), "{twice:?}");
+    }
+}
