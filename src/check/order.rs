@@ -82,12 +82,6 @@ fn readings(shape: Shape) -> Vec<Reading> {
                 (at % channels) * shape.height as usize * shape.width as usize + at / channels
             },
         });
-        readings.push(Reading {
-            mistake: "rows of the channels lie in turn (height, channels, width), made channels-first by reshape",
-            remedy: "make the array again with numpy.transpose(x, (0, 2, 1, 3)) in place of the reshape",
-            shape,
-            place: |shape, channel, y, x| (y * shape.channels as usize + channel) * shape.width as usize + x,
-        });
     }
     if shape.height != shape.width {
         readings.push(Reading {

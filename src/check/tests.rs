@@ -133,3 +133,15 @@ fn pictures_on_both_sides_dark_pictures_and_empty_ones_are_found() {
         assert!(twice.serious && twice.evidence.contains("byte for byte"), "{twice:?}");
     }
 }
+
+#[test]
+fn height_and_width_that_are_swapped_by_reshape_are_found() {
+    let mut dataset = load(&Source::Digits).expect("it is in the binary");
+    // The upper six rows of every digit, as if they were six wide and eight high.
+    dataset.train.pixels = dataset.train.pixels.chunks_exact(64).flat_map(|picture| picture[..48].to_vec()).collect();
+    dataset.info.shape = Shape { channels: 1, height: 6, width: 8 };
+    assert_eq!(findings(&dataset, &Source::Digits, None, 1), []);
+    dataset.info.shape = Shape { channels: 1, height: 8, width: 6 };
+    let found = findings(&dataset, &Source::Digits, None, 1);
+    assert_eq!(found.iter().map(|finding| finding.name).collect::<Vec<_>>(), ["pixel_order"]);
+}

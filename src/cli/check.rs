@@ -1,6 +1,6 @@
 //! `sweep check FILE`: whether something is wrong with the pictures, before anything is trained on them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -9,11 +9,14 @@ use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
 use crate::check::{self, Finding};
 use crate::error::{Exit, Result};
-use crate::recipe::Validation;
+use crate::recipe::{Source, Validation};
 use crate::search::Search;
 use crate::spec::Spec;
 use crate::train::data;
 use crate::trial::TrialId;
+
+/// Arrays up to this many bytes are read within half a second.
+const QUICK: u64 = 256 << 20;
 
 /// Options of `sweep check`.
 #[derive(Debug, clap::Args)]
@@ -52,7 +55,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
 ///
 /// # Errors
 /// If the pictures cannot be read.
-pub fn findings(spec: &Spec) -> Result<Vec<Finding>> {
+fn findings(spec: &Spec) -> Result<Vec<Finding>> {
     let recipe = Search::new(spec).settings(TrialId(1)).and_then(|settings| spec.recipe(&settings).ok());
     let Some(recipe) = recipe else { return Ok(Vec::new()) };
     let dataset = data::load(&recipe.data.source)?;
@@ -60,8 +63,32 @@ pub fn findings(spec: &Spec) -> Result<Vec<Finding>> {
     Ok(check::data(&dataset, &split, recipe.data.validation == Validation::Test))
 }
 
+/// Prints what is wrong to stderr, where the pictures are quickly read. Whatever keeps them from being read, the trainer
+/// will say.
+pub fn warn(spec: &Spec) {
+    let quick = match &spec.source {
+        Source::Folder { .. } => false,
+        // An archive would have to be unpacked.
+        Source::Cifar10 { path } | Source::Cifar100 { path } => path.is_dir(),
+        Source::Arrays { path, .. } => bytes(path) <= QUICK,
+        Source::Digits | Source::Mnist { .. } | Source::FashionMnist { .. } => true,
+    };
+    if quick {
+        findings(spec).unwrap_or_default().iter().for_each(|finding| eprintln!("{}", text(finding)));
+    }
+}
+
+/// Of a file, or of the files in a folder.
+fn bytes(path: &Path) -> u64 {
+    let size = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
+    match path.read_dir() {
+        Ok(files) => files.flatten().map(|file| size(&file.path())).sum(),
+        Err(_) => size(path),
+    }
+}
+
 /// A finding in three lines.
-pub fn text(Finding { name, serious, verdict, evidence, remedy }: &Finding) -> String {
+fn text(Finding { name, serious, verdict, evidence, remedy }: &Finding) -> String {
     let weight = if *serious { "serious" } else { "note" };
     format!("{weight}: {verdict} ({name})\n  {evidence}\n  remedy: {remedy}")
 }

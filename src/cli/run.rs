@@ -52,9 +52,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let untouched = |layout: &Layout| if layout.journal().exists() { Err(begun(layout, surroundings)) } else { Ok(()) };
     untouched(&layout)?;
     if !args.no_check {
-        for finding in check::findings(&spec)? {
-            eprintln!("{}", check::text(&finding));
-        }
+        check::warn(&spec);
     }
     let first = Entry::Sweep {
         format: FORMAT,
