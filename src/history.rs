@@ -194,6 +194,16 @@ pub struct TrialRecord {
 }
 
 impl TrialRecord {
+    /// Whether the trial is over, and has an error.
+    pub fn failed(&self) -> bool {
+        self.outcome().is_some_and(|outcome| outcome.error().is_some())
+    }
+
+    /// Whether the trial is over, and has none.
+    pub fn ended_well(&self) -> bool {
+        self.outcome().is_some_and(|outcome| outcome.error().is_none())
+    }
+
     /// The outcome, if the trial is over.
     pub fn outcome(&self) -> Option<&Outcome> {
         match &self.status {
@@ -237,7 +247,7 @@ impl History {
         let mut ranked: Vec<_> = self
             .trials
             .iter()
-            .filter(|trial| trial.outcome().is_some_and(|outcome| outcome.error().is_none()))
+            .filter(|trial| trial.ended_well())
             .filter_map(|trial| Some((trial, *metric.best(&trial.curve)?)))
             .collect();
         let value = |epoch: &EpochMetrics| epoch.get(&metric.name).unwrap_or(f64::NAN);

@@ -81,8 +81,7 @@ fn begun(layout: &Layout, surroundings: &Surroundings) -> Error {
         _ if store::held(layout) => ("is being run".into(), format!("watch it with `sweep status {shown}`")),
         Ok((history, _)) if history.complete => {
             let all = history.trials.len();
-            let failed = history.trials.iter().filter(|trial| trial.outcome().is_some_and(|how| how.error().is_some()));
-            match failed.count() {
+            match history.trials.iter().filter(|trial| trial.failed()).count() {
                 0 => (
                     format!("has been run: all {all} trials are done"),
                     format!("see {shown}/report.html (`sweep resume {shown}` has nothing left to do)"),

@@ -143,7 +143,7 @@ impl Options {
         }
         Ok(if !history.complete {
             Exit::Interrupted
-        } else if history.trials.iter().any(|trial| trial.outcome().is_some_and(|outcome| outcome.error().is_some())) {
+        } else if history.trials.iter().any(|trial| trial.failed()) {
             Exit::TrialsFailed
         } else {
             Exit::Success

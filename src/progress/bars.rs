@@ -49,7 +49,7 @@ impl Bars {
     fn draw_sweep(&self, scheduler: &Scheduler, spec: &Spec) {
         let history = scheduler.history();
         let ended = history.trials.iter().filter(|trial| trial.outcome().is_some()).count() as u64;
-        let failed = history.trials.iter().filter(|trial| trial.outcome().is_some_and(|o| o.error().is_some())).count();
+        let failed = history.trials.iter().filter(|trial| trial.failed()).count();
         let mut text = match scheduler.total() {
             Some(total) => {
                 self.sweep.set_length(total);

@@ -9,7 +9,7 @@ pub fn seconds_left(
     total: Option<u64>,
     planned: impl Fn(&TrialRecord) -> Option<u32>,
 ) -> Option<f64> {
-    let well = |trial: &&TrialRecord| trial.outcome().is_some_and(|outcome| outcome.error().is_none());
+    let well = |trial: &&TrialRecord| trial.ended_well();
     let ended: Vec<&TrialRecord> = history.trials.iter().filter(well).collect();
     let seconds = |trials: &[&TrialRecord]| {
         mean(trials.iter().flat_map(|trial| trial.curve.iter().filter_map(|epoch| epoch.seconds)))

@@ -19,7 +19,7 @@ const CURVES: [(&str, &str, Ink, f32); 3] = [
 /// The chart of a trial, whatever became of it; `onset` is the epoch at which it began to overfit.
 pub fn trial(trial: &TrialRecord, metric: &Metric, onset: Option<u32>) -> Figure {
     let state = trial.outcome().and_then(|outcome| outcome.error()).unwrap_or_else(|| words::status(trial).into());
-    let alarm = trial.outcome().is_some_and(|outcome| outcome.error().is_some());
+    let alarm = trial.failed();
     let title = format!("Trial {}", trial.id);
     let settings = words::settings(&trial.settings);
     curve(&Heading { title: &title, state: &state, alarm, line: &settings, onset }, &trial.curve, metric)
