@@ -262,7 +262,12 @@ mod tests {
         entries.extend(sample::attempt(2, 1, &settings, 0, 5));
         entries.extend(sample::attempt(3, 1, &settings, 0, 10));
         let fault = "the trainer was ended by signal 9 (SIGKILL)".to_owned();
-        entries.push(Entry::Lost { at: 400.0, attempt: Attempt { trial: TrialId(3), number: 1 }, fault, crowded: false });
+        entries.push(Entry::Lost {
+            at: 400.0,
+            attempt: Attempt { trial: TrialId(3), number: 1 },
+            fault,
+            crowded: false,
+        });
         for entry in &mut entries {
             if let Entry::Epoch { metrics, .. } = entry {
                 metrics.seconds = Some(2.0);

@@ -201,11 +201,13 @@ impl Scheduler {
         let mut wanted = self.work().unwrap_or(u64::MAX).saturating_sub(on_hand);
         for id in (0..self.slots.len()).map(SlotId) {
             let slot = &self.slots[id.0];
-            if wanted > 0 && slot.state == State::Empty && slot.held.is_none() && self.has_use_for(id) {
+            // Those on hand do not suit a trial that a device is kept for.
+            let is_wanted = wanted > 0 || self.kept.is_some_and(|(_, place)| place == slot.place);
+            if is_wanted && slot.state == State::Empty && slot.held.is_none() && self.has_use_for(id) {
                 let slot = &mut self.slots[id.0];
                 (slot.state, slot.heard, slot.used) = (State::Starting, now.since, Use::default());
                 actions.push(Action::Start(id));
-                wanted -= 1;
+                wanted = wanted.saturating_sub(1);
             }
         }
     }

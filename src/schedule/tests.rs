@@ -1,6 +1,6 @@
 //! The scheduler against a world of simulated trainers, in virtual time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -84,6 +84,9 @@ struct World {
     needs: Option<fn(TrialId) -> u64>,
     /// Bytes that each slot's trainer has: it keeps what it had.
     held: BTreeMap<usize, u64>,
+    /// What has happened while actions were performed, and is heard after them.
+    inbox: VecDeque<Event>,
+    performs: bool,
     scheduler: Scheduler,
     now: Now,
     trainers: BTreeMap<usize, Trainer>,
@@ -125,12 +128,15 @@ impl World {
         let points = Box::new(move |trial, _: &History| Some(settings(trial)));
         let (scheduler, actions) = Scheduler::new(now, rules, points, history, slots, run, false);
         let (trainers, held, best) = (BTreeMap::new(), BTreeMap::new(), HashMap::new());
-        let mut world = World { needs, held, scheduler, now, trainers, journal, checkpoints, best };
+        let (inbox, performs) = (VecDeque::new(), false);
+        let mut world = World { needs, held, inbox, performs, scheduler, now, trainers, journal, checkpoints, best };
         world.perform(actions);
+        world.listen();
         world
     }
 
     fn perform(&mut self, actions: Vec<Action>) {
+        self.performs = true;
         for action in actions {
             match action {
                 Action::Record(entry) => self.journal.push(entry),
@@ -165,6 +171,7 @@ impl World {
                 Action::Remove { trial, leftover: Leftover::BestWeights } => drop(self.best.remove(&trial)),
             }
         }
+        self.performs = false;
     }
 
     /// The trial takes its memory, or there is too little.
@@ -204,8 +211,17 @@ impl World {
     }
 
     fn event(&mut self, event: Event) {
-        let actions = self.scheduler.on_event(self.now, event);
-        self.perform(actions);
+        self.inbox.push_back(event);
+        if !self.performs {
+            self.listen();
+        }
+    }
+
+    fn listen(&mut self) {
+        while let Some(event) = self.inbox.pop_front() {
+            let actions = self.scheduler.on_event(self.now, event);
+            self.perform(actions);
+        }
     }
 
     fn crash(&mut self, slot: usize) {
@@ -517,6 +533,8 @@ fn a_search_that_turns_out_to_be_finite_ends() {
     let mut world = World {
         needs: None,
         held: BTreeMap::new(),
+        inbox: VecDeque::new(),
+        performs: false,
         scheduler,
         now,
         trainers: BTreeMap::from([(0, Trainer::Loading)]),

@@ -330,7 +330,8 @@ fn two_hundred_trials_on_eight_gpus_survive_all_of_it_at_once() {
         let instance = |name: &str| json!({"uuid": name, "memory_total": 20_u64 << 30});
         if index == 6 { with(gpu(6), "mig", json!([instance("MIG-a"), instance("MIG-b")])) } else { gpu(index) }
     };
-    let all = |change: &dyn Fn(u32, Value) -> Value| (0..8).map(|index| change(index, whole(index))).collect::<Vec<_>>();
+    let all =
+        |change: &dyn Fn(u32, Value) -> Value| (0..8).map(|index| change(index, whole(index))).collect::<Vec<_>>();
     let script = "GPU-7 segfault 2\n3.1 hang 1\n5.1 crash 2\n8.1 twice 2\n9 garbage\n30 memory 60000\n\
                   * memory 12288\n* slow 250";
     let world = driven(script, &all(&|_, gpu| gpu));
