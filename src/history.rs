@@ -266,6 +266,8 @@ pub struct History {
     pub trials: Vec<TrialRecord>,
     /// Whether the newest controller left in an orderly way with nothing left to do.
     pub complete: bool,
+    /// Trials that have ended since a controller last left in an orderly way: what they leave behind may be there still.
+    pub untidied: std::collections::BTreeSet<TrialId>,
 }
 
 impl History {
@@ -342,12 +344,15 @@ impl History {
                 trial.joules = Some(trial.joules.unwrap_or(0.0) + joules);
             }
             Entry::Learnt { shape, fact, .. } => self.shapes.entry(shape.clone()).or_default().learn(*fact),
-            Entry::Ended { at, attempt, outcome } => match self.waiting(*attempt) {
-                Some(trial) if matches!(outcome, Outcome::Stopped { .. }) => {
-                    trial.status = Status::Ended(outcome.clone());
+            Entry::Ended { at, attempt, outcome } => {
+                match self.waiting(*attempt) {
+                    Some(trial) if matches!(outcome, Outcome::Stopped { .. }) => {
+                        trial.status = Status::Ended(outcome.clone());
+                    }
+                    _ => self.running(*attempt)?.leave(*at, Status::Ended(outcome.clone())),
                 }
-                _ => self.running(*attempt)?.leave(*at, Status::Ended(outcome.clone())),
-            },
+                self.untidied.insert(attempt.trial);
+            }
             Entry::Reopened { trial: id, .. } => {
                 let trial = self.trial_mut(*id).ok_or_else(|| format!("trial {id} was never started"))?;
                 trial.status = Status::Waiting;
@@ -363,7 +368,10 @@ impl History {
                     self.held.insert(slot.clone(), reason.clone());
                 }
             }
-            Entry::Left { complete, .. } => self.complete = *complete,
+            Entry::Left { complete, .. } => {
+                self.complete = *complete;
+                self.untidied.clear();
+            }
         }
         Ok(())
     }

@@ -51,7 +51,11 @@ impl Scheduler {
             (0..self.slots.len()).filter(|slot| is_ready(&self.slots[*slot])).map(SlotId).collect();
         let due: Vec<TrialId> = self.waiting.iter().filter(|(_, due)| **due <= now.since).map(|(id, _)| *id).collect();
         for id in due {
-            if let Some(candidate) = self.candidate(id).filter(|candidate| candidate.alone || !ready.is_empty()) {
+            // Nobody waits for it; but it may have others leave.
+            if ready.is_empty() && !self.history.trial(id).is_some_and(|trial| trial.crowded) {
+                continue;
+            }
+            if let Some(candidate) = self.candidate(id) {
                 self.offer(now, candidate, &mut ready, actions);
             }
         }

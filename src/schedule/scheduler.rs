@@ -98,6 +98,7 @@ impl Scheduler {
                 scheduler.record(&mut actions, Entry::Device { at: now.unix, slot, held });
             }
         }
+        let mut ended = Vec::new();
         for id in (1..=scheduler.history.trials.len() as u64).map(TrialId) {
             match &scheduler.history.trials[id.0 as usize - 1].status {
                 Status::Ended(Outcome::Failed { .. } | Outcome::Diverged { .. }) if retry => {
@@ -105,9 +106,14 @@ impl Scheduler {
                     actions.push(Action::Remove { trial: id, leftover: Leftover::Checkpoints });
                     scheduler.waiting.insert(id, Duration::ZERO);
                 }
-                Status::Ended(_) => scheduler.tidy(&mut actions, id),
+                Status::Ended(_) if scheduler.history.untidied.contains(&id) => ended.push(id),
+                // What it left behind is gone: that it has its place among the best is all that counts.
+                Status::Ended(_) => scheduler.tidy(&mut Vec::new(), id),
                 _ => scheduler.settle(now, id, Duration::ZERO, &mut actions),
             }
+        }
+        for id in ended {
+            scheduler.tidy(&mut actions, id);
         }
         scheduler.fill(now, &mut actions);
         (scheduler, actions)

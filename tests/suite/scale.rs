@@ -67,7 +67,9 @@ fn write(layout: &Layout) -> u64 {
         journal.write(&entries, trial % 100 == 0).expect("the folder is writable");
         written += entries.len() as u64;
     }
-    written
+    // It was interrupted before the last one.
+    journal.write(&[Entry::Left { at: TRIALS as f64 + 1.0, complete: false }], true).expect("the folder is writable");
+    written + 1
 }
 
 /// The times that it prints are docs/reliability.md's, of a release build on an idle machine; they are no condition.
