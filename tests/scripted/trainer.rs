@@ -65,6 +65,7 @@ fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
     {
         return say(&FromTrainer::Ended { attempt, outcome: Outcome::OutOfMemory { error } });
     }
+    let _busy = commands.iter().any(|(command, _)| command == "room-for").then(Busy::new);
     for epoch in from_epoch + 1..=recipe.training.epochs {
         let mut milliseconds = 0;
         for (fault, number) in &commands {
@@ -73,7 +74,7 @@ fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
                 "slow" => milliseconds = number.unwrap_or(100),
                 // So many at a time are as fast as one; more hold each other up.
                 "room-for" => {
-                    let crowd = on_gpu().len() as f64 / number.unwrap_or(1) as f64;
+                    let crowd = busy() as f64 / number.unwrap_or(1) as f64;
                     milliseconds = (milliseconds as f64 * crowd.max(1.0).powi(2)) as u64;
                 }
                 fault if number.unwrap_or(1) == u64::from(epoch) => misbehave(fault, order, epoch),
@@ -176,6 +177,36 @@ fn on_gpu() -> Vec<(u32, u64)> {
         Some((name.to_str()?.parse().ok()?, fs::read_to_string(entry.path()).ok()?.parse().ok()?))
     };
     entries.filter_map(one).collect()
+}
+
+/// While it lives, this trainer computes on its GPU.
+struct Busy(PathBuf);
+
+impl Busy {
+    fn new() -> Busy {
+        let path = gpu_folder().join(format!("busy-{}", std::process::id()));
+        fs::create_dir_all(gpu_folder()).and_then(|()| fs::write(&path, "")).expect("it is writable");
+        Busy(path)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// How many trainers compute on this GPU.
+fn busy() -> usize {
+    let entries = fs::read_dir(gpu_folder()).into_iter().flatten().flatten();
+    let lives = |entry: &fs::DirEntry| {
+        entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.strip_prefix("busy-"))
+            .is_some_and(|pid| PathBuf::from("/proc").join(pid).exists())
+    };
+    entries.filter(lives).count()
 }
 
 /// Takes so much of the GPU, and keeps it as libtorch does: what it had before is used again.
