@@ -258,13 +258,12 @@ pub unsafe extern "C" fn nvmlDeviceGetCurrentClocksThrottleReasons(device: Devic
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetMigMode(device: Device, now: *mut c_uint, next: *mut c_uint) -> c_int {
-    answer(gpu(device, "mig").and_then(|gpu| {
+    answer(gpu(device, "mig").map(|gpu| {
         let mode = c_uint::from(gpu["mig"].is_array());
         // SAFETY: the caller's promise.
         unsafe { put(now, mode) };
         // SAFETY: the caller's promise.
         unsafe { put(next, mode) };
-        Ok(())
     }))
 }
 
