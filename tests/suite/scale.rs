@@ -94,7 +94,7 @@ fn a_hundred_thousand_finished_trials_are_no_burden() {
     let mut controller =
         world.sweep("resume results/large --trainer trainer --progress none").spawn().expect("sweep can be started");
     let folder = layout.trial(TrialId(TRIALS + 1));
-    wait_until("the last trial is begun", Duration::from_secs(30), || folder.exists());
+    wait_until("the last trial is begun", Duration::from_secs(180), || folder.exists());
     println!("resume decided after {:?}", began.elapsed());
     controller.kill().expect("it is our child");
     controller.wait().expect("it is our child");
