@@ -1,4 +1,4 @@
-.PHONY: setup demo test soak check bench bench-peers
+.PHONY: setup demo test soak fuzz check bench bench-peers
 
 # Finds or installs libtorch, CIFAR-10 for the tests where an archive of it lies beside the project, and scikit-learn for
 # the example of a program.
@@ -21,6 +21,10 @@ test: setup check
 soak:
 	cargo build --locked --no-default-features --profile test --example scripted-trainer
 	SOAK_ROUNDS=2000 cargo test --locked --no-default-features --test suite soak:: -- --nocapture
+
+# Damaged bytes for everything that reads foreign ones, a minute each. `make test` does it for seconds, by properties.
+fuzz:
+	scripts/fuzz
 
 check: setup
 	cargo fmt --check

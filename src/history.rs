@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::shape::{Fact, Shape};
 use crate::trial::{Attempt, EpochMetrics, Metric, Outcome, Settings, Stopper, TrialId};
 
 /// The format that this version writes and reads; the journal's first line carries it.
@@ -38,6 +39,9 @@ pub enum Entry {
         pid: u32,
         /// The slots it found, by name.
         slots: Vec<String>,
+        /// Where trainers meet the daemon of CUDA MPS, if it runs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mps: Option<std::path::PathBuf>,
     },
     /// An attempt was handed to a slot. Synced before the trainer hears of it.
     Started {
@@ -98,6 +102,26 @@ pub enum Entry {
         attempt: Attempt,
         /// What happened: `the trainer was ended by signal 9 (SIGKILL)`.
         fault: String,
+        /// Whether it was lack of memory: the trial has its device for itself the next time.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        crowded: bool,
+    },
+    /// What an attempt that is about to end or leave has used.
+    Used {
+        /// Which.
+        attempt: Attempt,
+        /// Its share of its device's energy.
+        joules: f64,
+    },
+    /// Something was learnt of the trials of a shape.
+    Learnt {
+        /// When.
+        at: f64,
+        /// Its name.
+        shape: String,
+        /// What.
+        #[serde(flatten)]
+        fact: Fact,
     },
     /// The trial is over. Synced. One that waits can be stopped, too, after its last attempt.
     Ended {
@@ -171,6 +195,10 @@ pub struct TrialRecord {
     pub faults: u32,
     /// The last fault, if any.
     pub last_fault: Option<String>,
+    /// Whether it has lacked memory, and has its device for itself the next time.
+    pub crowded: bool,
+    /// Its share of the energy of the devices it was on; `None` where that is not told.
+    pub joules: Option<f64>,
     /// The epochs, numbered 1, 2, 3, … without a gap.
     pub curve: Vec<EpochMetrics>,
     /// The slot of the newest attempt.
@@ -228,12 +256,18 @@ pub struct History {
     pub version: String,
     /// The slots that the newest controller found, by name.
     pub slots: Vec<String>,
+    /// Where trainers of the newest controller meet the daemon of CUDA MPS, if it runs.
+    pub mps: Option<std::path::PathBuf>,
+    /// What was learnt of the trials' shapes, by name.
+    pub shapes: std::collections::BTreeMap<String, Shape>,
     /// Slots whose devices may not be used, each with the reason.
     pub held: std::collections::BTreeMap<String, String>,
     /// The trials that were started, in the order of their numbers, which have no gap.
     pub trials: Vec<TrialRecord>,
     /// Whether the newest controller left in an orderly way with nothing left to do.
     pub complete: bool,
+    /// Trials that have ended since a controller last left in an orderly way: what they leave behind may be there still.
+    pub untidied: std::collections::BTreeSet<TrialId>,
 }
 
 impl History {
@@ -267,10 +301,11 @@ impl History {
                 }
                 (self.name, self.began_at, self.base) = (name.clone(), *at, base.clone());
             }
-            Entry::Run { at, slots, version, .. } => {
+            Entry::Run { at, slots, version, mps, .. } => {
                 self.run_at = *at;
                 self.version.clone_from(version);
                 self.slots = slots.clone();
+                self.mps.clone_from(mps);
                 self.held.clear();
                 self.complete = false;
                 // Whoever was running is not any more: there is one controller a sweep.
@@ -297,22 +332,32 @@ impl History {
             }
             Entry::Spared { attempt, by, epoch, .. } => self.running(*attempt)?.spared = Some((*by, *epoch)),
             Entry::Paused { at, attempt } => self.running(*attempt)?.leave(*at, Status::Waiting),
-            Entry::Lost { at, attempt, fault } => {
+            Entry::Lost { at, attempt, fault, crowded } => {
                 let trial = self.running(*attempt)?;
                 trial.leave(*at, Status::Waiting);
                 trial.faults += 1;
                 trial.last_fault = Some(fault.clone());
+                trial.crowded |= crowded;
             }
-            Entry::Ended { at, attempt, outcome } => match self.waiting(*attempt) {
-                Some(trial) if matches!(outcome, Outcome::Stopped { .. }) => {
-                    trial.status = Status::Ended(outcome.clone());
+            Entry::Used { attempt, joules } => {
+                let trial = self.running(*attempt)?;
+                trial.joules = Some(trial.joules.unwrap_or(0.0) + joules);
+            }
+            Entry::Learnt { shape, fact, .. } => self.shapes.entry(shape.clone()).or_default().learn(*fact),
+            Entry::Ended { at, attempt, outcome } => {
+                match self.waiting(*attempt) {
+                    Some(trial) if matches!(outcome, Outcome::Stopped { .. }) => {
+                        trial.status = Status::Ended(outcome.clone());
+                    }
+                    _ => self.running(*attempt)?.leave(*at, Status::Ended(outcome.clone())),
                 }
-                _ => self.running(*attempt)?.leave(*at, Status::Ended(outcome.clone())),
-            },
+                self.untidied.insert(attempt.trial);
+            }
             Entry::Reopened { trial: id, .. } => {
                 let trial = self.trial_mut(*id).ok_or_else(|| format!("trial {id} was never started"))?;
                 trial.status = Status::Waiting;
                 trial.faults = 0;
+                trial.crowded = false;
                 trial.ended_at = None;
                 trial.spared = None;
                 trial.curve.clear();
@@ -323,7 +368,10 @@ impl History {
                     self.held.insert(slot.clone(), reason.clone());
                 }
             }
-            Entry::Left { complete, .. } => self.complete = *complete,
+            Entry::Left { complete, .. } => {
+                self.complete = *complete;
+                self.untidied.clear();
+            }
         }
         Ok(())
     }
@@ -338,6 +386,8 @@ impl History {
                 attempts: 1,
                 faults: 0,
                 last_fault: None,
+                crowded: false,
+                joules: None,
                 curve: Vec::new(),
                 slot: slot.to_owned(),
                 started_at: at,

@@ -16,6 +16,7 @@ pub mod recipe;
 pub mod report;
 pub mod schedule;
 pub mod search;
+pub mod shape;
 pub mod space;
 pub mod spec;
 pub mod store;

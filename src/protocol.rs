@@ -153,3 +153,33 @@ pub const PREVIOUS_CHECKPOINT: &str = "previous.safetensors";
 
 /// The weights of a trial's best epoch, in its folder, once it has ended.
 pub const BEST_WEIGHTS: &str = "best.safetensors";
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Every message, as it is said.
+    const CONVERSATION: &str = include_str!("../fuzz/seeds/protocol/conversation");
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        /// Whatever happens to a message on its way, it is one that is said again in the same words, or none.
+        #[test]
+        fn a_damaged_message_is_a_message_or_foreign_text(
+            which in 0..12_usize, at in 0..250_usize, length in 0..12_usize, put in prop::collection::vec(any::<u8>(), 0..6)
+        ) {
+            let mut line = CONVERSATION.lines().nth(which).unwrap().as_bytes().to_vec();
+            prop_assert_eq!(serde_json::from_slice::<FromTrainer>(&line).is_ok(), which < 10, "two are not a trainer's");
+            let (from, to) = (at.min(line.len()), (at + length).min(line.len()));
+            line.splice(from..to, put);
+            if let Ok(message) = serde_json::from_slice::<FromTrainer>(&line) {
+                let again = serde_json::to_vec(&message).unwrap();
+                prop_assert_eq!(serde_json::from_slice::<FromTrainer>(&again).unwrap(), message);
+            }
+            let _ = serde_json::from_slice::<ToTrainer>(&line);
+        }
+    }
+}

@@ -5,6 +5,8 @@ use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -54,19 +56,29 @@ pub enum Command {
 #[derive(Debug)]
 pub struct Child {
     commands: mpsc::UnboundedSender<Command>,
+    process: Process,
 }
 
+/// The id of the process that a task watches over; 0 where there is none.
+pub type Process = Arc<AtomicU32>;
+
 impl Child {
-    /// Whoever watches over a slot takes these commands.
-    pub fn new(commands: mpsc::UnboundedSender<Command>) -> Child {
-        Child { commands }
+    /// Whoever watches over a slot takes these commands, and tells its process.
+    pub fn new(commands: mpsc::UnboundedSender<Command>, process: Process) -> Child {
+        Child { commands, process }
+    }
+
+    /// The process, if there is one.
+    pub fn process(&self) -> Option<u32> {
+        Some(self.process.load(Ordering::Relaxed)).filter(|pid| *pid != 0)
     }
 
     /// Watches over a trainer that was just spawned with piped stdin, stdout and stderr.
     pub fn supervise(slot: SlotId, process: tokio::process::Child, events: mpsc::UnboundedSender<Event>) -> Child {
         let (commands, inbox) = mpsc::unbounded_channel();
+        let id = Process::new(process.id().unwrap_or(0).into());
         tokio::spawn(watch(slot, process, inbox, events));
-        Child { commands }
+        Child { commands, process: id }
     }
 
     /// Passes a command on; one to a trainer that is gone is dropped.

@@ -13,12 +13,13 @@ use super::slots::Device;
 #[derive(Debug, Clone)]
 pub struct Launcher {
     program: PathBuf,
+    mps: Option<PathBuf>,
 }
 
 impl Launcher {
-    /// Trainers are processes of this program.
-    pub fn new(program: PathBuf) -> Launcher {
-        Launcher { program }
+    /// Trainers are processes of this program, which meet the daemon of CUDA MPS in the folder `mps`, if it runs.
+    pub fn new(program: PathBuf, mps: Option<PathBuf>) -> Launcher {
+        Launcher { program, mps }
     }
 
     /// The trainer's program.
@@ -35,6 +36,9 @@ impl Launcher {
             Device::Gpu { .. } => ("cuda", 1),
         };
         command.arg("--device").arg(name).arg("--threads").arg(threads.to_string()).stdin(Stdio::piped());
+        if let Some(folder) = &self.mps {
+            command.env(super::mps::VARIABLE, folder);
+        }
         // glibc keeps freed memory: else every step's activations are faulted in again, a twentieth of its time.
         command.env("MALLOC_MMAP_MAX_", "0").env("MALLOC_TRIM_THRESHOLD_", (32_u64 << 30).to_string());
         command.env("MALLOC_TOP_PAD_", (64_u64 << 20).to_string());

@@ -4,6 +4,7 @@ mod child;
 pub mod gpu;
 mod launch;
 mod memory;
+pub mod mps;
 mod program;
 mod reading;
 mod slots;
@@ -66,6 +67,11 @@ impl Agent {
     /// Runs a program on a slot that was started. What it prints goes to the log, but for its metrics.
     pub fn run(&mut self, slot: SlotId, job: Job, log: PathBuf) {
         self.command(slot, Command::Run { job: Box::new(job), log });
+    }
+
+    /// The process of each slot's trainer or program, if there is one.
+    pub fn processes(&self) -> Vec<Option<u32>> {
+        self.children.iter().map(|child| child.as_ref()?.process()).collect()
     }
 
     /// Ends the slot's trainer: by closing its stdin, then by signals.

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -12,7 +13,7 @@ use tokio::process::{ChildStderr, ChildStdout};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
-use super::child::{Child, Command, GRACE, LAST_WORDS, Lines, Log, describe};
+use super::child::{Child, Command, GRACE, LAST_WORDS, Lines, Log, Process, describe};
 use super::launch::on;
 use super::reading::{Reading, Said};
 use super::slots::SlotDevice;
@@ -48,8 +49,9 @@ pub struct Job {
 /// Waits for jobs on the slot, and runs them one after another.
 pub fn supervise(slot: SlotId, device: SlotDevice, events: mpsc::UnboundedSender<Event>) -> Child {
     let (commands, inbox) = mpsc::unbounded_channel();
-    tokio::spawn(watch(slot, device, inbox, events));
-    Child::new(commands)
+    let process = Process::default();
+    tokio::spawn(watch(slot, device, inbox, events, Process::clone(&process)));
+    Child::new(commands, process)
 }
 
 async fn watch(
@@ -57,13 +59,14 @@ async fn watch(
     device: SlotDevice,
     mut inbox: mpsc::UnboundedReceiver<Command>,
     events: mpsc::UnboundedSender<Event>,
+    pid: Process,
 ) {
     let say = |message| drop(events.send(Event::Said { slot, message }));
     say(FromTrainer::Ready { protocol: protocol::VERSION, device: device.name.clone(), backend: "program".into() });
     let how = loop {
         match inbox.recv().await {
             Some(Command::Run { job, log }) => {
-                if let Err(how) = run(&job, Log::open(&log), &device, &mut inbox, &say).await {
+                if let Err(how) = run(&job, Log::open(&log), (&device, &pid), &mut inbox, &say).await {
                     break how;
                 }
             }
@@ -79,7 +82,7 @@ async fn watch(
 async fn run(
     job: &Job,
     mut log: Log,
-    device: &SlotDevice,
+    (device, pid): (&SlotDevice, &Process),
     inbox: &mut mpsc::UnboundedReceiver<Command>,
     say: &impl Fn(FromTrainer),
 ) -> Result<(), String> {
@@ -88,6 +91,7 @@ async fn run(
     command.args(&job.arguments[1..]).envs(&job.variables).current_dir(&job.folder);
     let mut process =
         command.spawn().map_err(|error| format!("could not be started: {}: {error}", job.arguments[0]))?;
+    pid.store(process.id().unwrap_or(0), Ordering::Relaxed);
     let group = process.id().and_then(|id| Pid::from_raw(id as i32));
     let signal = |signal| {
         if let Some(group) = group {

@@ -2,7 +2,10 @@
 
 use super::gpu::{self, Gpu};
 use crate::error::{Error, Exit, Result};
-use crate::spec::{Devices, Gpus};
+use crate::spec::{Devices, Gpus, PerGpu};
+
+/// The slots of a GPU by `per_gpu: auto`: more trials than this have never been faster.
+const MOST_TOGETHER: u32 = 8;
 
 /// What a slot trains on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,9 +15,9 @@ pub enum Device {
         /// How many.
         threads: u32,
     },
-    /// A whole GPU.
+    /// A GPU, or a MIG instance of one.
     Gpu {
-        /// As NVML names it: `GPU-…`.
+        /// As NVML names it: `GPU-…`, `MIG-…`.
         uuid: String,
     },
 }
@@ -22,8 +25,11 @@ pub enum Device {
 /// A slot and its device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotDevice {
-    /// `cpu:0`, `gpu:1`: the number is NVML's index, in PCI bus order.
+    /// `cpu:0`, `gpu:1`: the number is NVML's index, in PCI bus order; `gpu:1:0` is a MIG instance of it, `gpu:1.0` the
+    /// first of several slots on it.
     pub name: String,
+    /// Which device it is on: slots of the same number share one, as all those of the CPU do.
+    pub place: usize,
     /// What trains there.
     pub device: Device,
 }
@@ -47,26 +53,39 @@ pub fn find(
         Gpus::These(names) => {
             let mut chosen = Vec::new();
             for name in names {
-                let gpu =
-                    allowed.iter().find(|gpu| gpu.is_called(name)).ok_or_else(|| missing(name, gpus, &allowed))?;
-                if !chosen.contains(gpu) {
-                    chosen.push(*gpu);
+                // All instances of a GPU that is divided.
+                let called: Vec<&Gpu> = allowed.iter().copied().filter(|gpu| gpu.is_called(name)).collect();
+                if called.is_empty() {
+                    return Err(missing(name, gpus, &allowed));
                 }
+                chosen.extend(called);
             }
+            let mut seen = std::collections::HashSet::new();
+            chosen.retain(|gpu: &&Gpu| seen.insert(&gpu.uuid));
             chosen
         }
     };
     if chosen.is_empty() {
         return Ok(cpu_slots(cores, devices.cpu_threads));
     }
-    let slot =
-        |gpu: &&Gpu| SlotDevice { name: format!("gpu:{}", gpu.index), device: Device::Gpu { uuid: gpu.uuid.clone() } };
-    Ok(chosen.iter().map(slot).collect())
+    let count = match devices.per_gpu {
+        PerGpu::Most(count) => count,
+        PerGpu::Auto => MOST_TOGETHER,
+    };
+    let slots = |(place, gpu): (usize, &Gpu)| {
+        let (uuid, name) = (gpu.uuid.clone(), gpu.slot());
+        (0..count).map(move |share| SlotDevice {
+            name: if count == 1 { name.clone() } else { format!("{name}.{share}") },
+            place,
+            device: Device::Gpu { uuid: uuid.clone() },
+        })
+    };
+    Ok(chosen.into_iter().enumerate().flat_map(slots).collect())
 }
 
 /// One slot for every `threads` of so many cores, and one at least.
 pub fn cpu_slots(cores: u32, threads: u32) -> Vec<SlotDevice> {
-    let slot = |index| SlotDevice { name: format!("cpu:{index}"), device: Device::Cpu { threads } };
+    let slot = |index| SlotDevice { name: format!("cpu:{index}"), place: 0, device: Device::Cpu { threads } };
     (0..(cores / threads.max(1)).max(1)).map(slot).collect()
 }
 
@@ -86,13 +105,15 @@ fn missing(name: &str, gpus: &std::result::Result<Vec<Gpu>, String>, allowed: &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::{Busy, Courtesy};
 
     fn gpu(index: u32) -> Gpu {
         Gpu { index, uuid: format!("GPU-{index}{index}"), ..Gpu::default() }
     }
 
     fn devices(gpus: Gpus) -> Devices {
-        Devices { gpus, busy: crate::spec::Busy::Wait, cpu_threads: 2 }
+        let per_gpu = PerGpu::Most(1);
+        Devices { gpus, per_gpu, busy: Busy::Wait, courtesy: Courtesy::Report, cpu_threads: 2 }
     }
 
     #[test]
@@ -101,6 +122,34 @@ mod tests {
         let slots = find(&devices(Gpus::All), &gpus, Some("2,0"), 8).expect("they are there");
         assert_eq!(slots.iter().map(|slot| slot.name.as_str()).collect::<Vec<_>>(), ["gpu:2", "gpu:0"]);
         assert_eq!(slots[0].device, Device::Gpu { uuid: "GPU-22".into() });
+    }
+
+    #[test]
+    fn slots_are_shares_of_a_gpu() {
+        let three = Devices { per_gpu: PerGpu::Most(3), ..devices(Gpus::All) };
+        let slots = find(&three, &Ok(vec![gpu(0), gpu(1)]), None, 8).expect("they are there");
+        let names: Vec<_> = slots.iter().map(|slot| (slot.name.as_str(), slot.place)).collect();
+        assert_eq!(
+            names,
+            [("gpu:0.0", 0), ("gpu:0.1", 0), ("gpu:0.2", 0), ("gpu:1.0", 1), ("gpu:1.1", 1), ("gpu:1.2", 1)]
+        );
+    }
+
+    #[test]
+    fn a_gpu_that_is_divided_is_its_instances() {
+        let instance =
+            |index, instance| Gpu { instance: Some(instance), uuid: format!("MIG-{index}{instance}"), ..gpu(index) };
+        let gpus = Ok(vec![gpu(0), instance(1, 0), instance(1, 1)]);
+        let named = |names: &[&str]| {
+            let gpus_named = Gpus::These(names.iter().map(|name| (*name).to_owned()).collect());
+            let slots = find(&devices(gpus_named), &gpus, None, 8).expect("they are there");
+            slots.into_iter().map(|slot| slot.name).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(named(&["1"]), "gpu:1:0 gpu:1:1");
+        assert_eq!(named(&["1:1", "0"]), "gpu:1:1 gpu:0");
+        assert_eq!(named(&["MIG-10", "MIG-11", "1:0"]), "gpu:1:0 gpu:1:1");
+        let slots = find(&devices(Gpus::All), &gpus, Some("MIG-11"), 8).expect("it is there");
+        assert_eq!(slots[0].device, Device::Gpu { uuid: "MIG-11".into() });
     }
 
     #[test]

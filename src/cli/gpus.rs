@@ -37,7 +37,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let slots: Vec<String> = if visible.is_empty() {
         cpu_slots(surroundings.cores(), 1).into_iter().map(|slot: SlotDevice| slot.name).collect()
     } else {
-        visible.iter().map(|gpu| format!("gpu:{}", gpu.index)).collect()
+        visible.iter().map(|gpu| gpu.slot()).collect()
     };
     let reason = found.as_ref().err().map(String::as_str);
     let text = if args.json {
@@ -60,7 +60,7 @@ fn describe(gpus: &[Gpu], reason: Option<&str>, slots: &[String], variable: Opti
             for gpu in gpus {
                 let gigabytes = |bytes: u64| bytes as f64 / f64::from(1 << 30);
                 table.add_row([
-                    format!("gpu:{}", gpu.index),
+                    gpu.slot(),
                     gpu.name.clone(),
                     gpu.uuid.clone(),
                     format!("{:.1} of {:.1} GiB used", gigabytes(gpu.memory_used), gigabytes(gpu.memory_total)),

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use super::output;
 use super::surroundings::{Surroundings, now, variable};
 use crate::agent::gpu::{self, Gpu};
-use crate::agent::{self, Device, SlotDevice};
+use crate::agent::{self, Device, SlotDevice, mps};
 use crate::engine::{self, Setup};
 use crate::error::{Error, Exit, Result};
 use crate::history::History;
@@ -81,7 +81,10 @@ impl Options {
             let gpu = gpus.iter().find(|gpu| gpu.uuid == *uuid);
             let condition = gpu.map(|gpu| gpu::condition(gpu, Some(gpu), |_| false));
             if let Some(Condition::Busy(reason)) = condition {
-                reasons.push(format!("{}: {reason}", slot.name));
+                let reason = format!("{}: {reason}", gpu.map_or(slot.name.clone(), Gpu::slot));
+                if !reasons.contains(&reason) {
+                    reasons.push(reason);
+                }
                 return false;
             }
             true
@@ -137,6 +140,8 @@ impl Options {
             retry_failed,
             screen,
             host: surroundings.host(),
+            mps: mps::find(surroundings.variable(mps::VARIABLE).as_deref()),
+            memory: surroundings.memory(),
             clock: now,
             variable,
         };

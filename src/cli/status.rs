@@ -149,6 +149,7 @@ impl<'a> Standing<'a> {
             "waiting": of(Status::Waiting),
             "slots": history.slots,
             "held": history.held,
+            "mps": history.mps,
         })
     }
 }
@@ -191,6 +192,10 @@ fn table(title: &str, trials: &[&TrialRecord], spec: &Spec) -> String {
 /// What holds every slot, and every trial that waits.
 fn reasons(history: &History, standing: &Standing) -> String {
     let mut text = String::from("\n  why\n");
+    if let Some(folder) = &history.mps {
+        let _ = writeln!(text, "  trials on one GPU compute at the same time: CUDA MPS runs, in {}", folder.display());
+    }
+    let mut told = std::collections::HashSet::new();
     for slot in &history.slots {
         let running = history.trials.iter().find(|trial| trial.status == Status::Running && trial.slot == *slot);
         let reason = match (running, history.held.get(slot)) {
@@ -199,12 +204,22 @@ fn reasons(history: &History, standing: &Standing) -> String {
             (None, Some(held)) => format!("idle: {held}"),
             (None, None) if standing.state != "running" => "idle: no controller runs the sweep".into(),
             (None, None) if standing.not_started() == Some(0) => "idle: nothing is left to begin".into(),
+            (None, None) if !history.shapes.is_empty() => {
+                "idle: its trainer is loading, or its GPU has as many trials \
+                as memory and throughput allow"
+                    .into()
+            }
             (None, None) => "idle: its trainer is loading, or has been given up".into(),
         };
-        let _ = writeln!(text, "  {}: {}", words::clean(slot), words::clean(&reason));
+        // Of the idle slots of a GPU one is enough.
+        let device = slot.split('.').next().unwrap_or_default();
+        if running.is_some() || told.insert((device, reason.clone())) {
+            let _ = writeln!(text, "  {}: {}", words::clean(slot), words::clean(&reason));
+        }
     }
     for trial in history.trials.iter().filter(|trial| trial.status == Status::Waiting) {
         let reason = match &trial.last_fault {
+            Some(fault) if trial.crowded => format!("waits to have a device for itself; {fault}"),
             Some(fault) => format!("waits to be tried again, for a slot that is free; {fault}"),
             None => "was saved, and waits for a slot that is free".into(),
         };
@@ -247,7 +262,12 @@ mod tests {
         entries.extend(sample::attempt(2, 1, &settings, 0, 5));
         entries.extend(sample::attempt(3, 1, &settings, 0, 10));
         let fault = "the trainer was ended by signal 9 (SIGKILL)".to_owned();
-        entries.push(Entry::Lost { at: 400.0, attempt: Attempt { trial: TrialId(3), number: 1 }, fault });
+        entries.push(Entry::Lost {
+            at: 400.0,
+            attempt: Attempt { trial: TrialId(3), number: 1 },
+            fault,
+            crowded: false,
+        });
         for entry in &mut entries {
             if let Entry::Epoch { metrics, .. } = entry {
                 metrics.seconds = Some(2.0);

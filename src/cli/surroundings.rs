@@ -42,6 +42,12 @@ impl Surroundings {
         std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32)
     }
 
+    /// Bytes of memory that the machine has.
+    pub fn memory(&self) -> u64 {
+        let info = rustix::system::sysinfo();
+        info.totalram as u64 * u64::from(info.mem_unit)
+    }
+
     /// The machine's name.
     pub fn host(&self) -> String {
         rustix::system::uname().nodename().to_string_lossy().into_owned()

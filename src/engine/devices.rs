@@ -14,15 +14,17 @@ use crate::store::Layout;
 /// At most every so many seconds there is a row for each GPU.
 const BETWEEN_ROWS: f64 = 5.0;
 
-const COLUMNS: [&str; 8] =
-    ["time", "slot", "uuid", "load", "memory_used_mib", "power_watts", "temperature_celsius", "trial"];
+const COLUMNS: [&str; 9] =
+    ["time", "device", "uuid", "load", "memory_used_mib", "power_watts", "temperature_celsius", "throttled", "trials"];
 
-/// The GPUs among the slots.
+/// Power is not taken to have been the same for longer than this, seconds: the machine may have slept.
+const LONGEST_PAUSE: f64 = 10.0;
+
+/// The GPUs that slots are on.
 #[derive(Debug)]
 pub struct Devices {
     busy: Busy,
-    /// By slot: the GPU as it was at first, and how it was last seen; none for a slot of CPU threads.
-    gpus: Vec<Option<(Gpu, Condition)>>,
+    gpus: Vec<Watched>,
     sights: mpsc::UnboundedReceiver<Vec<Gpu>>,
     /// So that waiting for a sight waits for ever where there is no GPU.
     _sender: mpsc::UnboundedSender<Vec<Gpu>>,
@@ -31,20 +33,38 @@ pub struct Devices {
     last_row: f64,
 }
 
+/// A GPU and its slots.
+#[derive(Debug)]
+struct Watched {
+    /// As it was at first.
+    first: Gpu,
+    condition: Condition,
+    slots: Vec<SlotId>,
+    /// When it was last looked at, and what it showed.
+    last: (f64, Gpu),
+}
+
 impl Devices {
     /// Begins to look, where a slot is a GPU. `seen` is what was seen of them a moment ago.
     ///
     /// # Errors
     /// Where `devices.csv` cannot be written, or no thread can be made.
-    pub fn open(layout: &Layout, busy: Busy, slots: &[SlotDevice], seen: &[Gpu]) -> Result<Devices> {
-        let of_slot = |slot: &SlotDevice| match &slot.device {
-            Device::Cpu { .. } => None,
-            Device::Gpu { uuid } => seen.iter().find(|gpu| gpu.uuid == *uuid).cloned(),
-        };
-        let gpus: Vec<_> = slots.iter().map(|slot| of_slot(slot).map(|gpu| (gpu, Condition::Free))).collect();
+    pub fn open(layout: &Layout, busy: Busy, slots: &[SlotDevice], seen: &[Gpu], at: f64) -> Result<Devices> {
+        let mut gpus: Vec<Watched> = Vec::new();
+        for (id, slot) in slots.iter().enumerate() {
+            let Device::Gpu { uuid } = &slot.device else { continue };
+            match gpus.iter_mut().find(|gpu| gpu.first.uuid == *uuid) {
+                Some(gpu) => gpu.slots.push(SlotId(id)),
+                None => {
+                    let Some(first) = seen.iter().find(|gpu| gpu.uuid == *uuid).cloned() else { continue };
+                    let last = (at, first.clone());
+                    gpus.push(Watched { first, condition: Condition::Free, slots: vec![SlotId(id)], last });
+                }
+            }
+        }
         let (sender, sights) = mpsc::unbounded_channel();
         let (mut watch, mut table) = (None, None);
-        if gpus.iter().any(Option::is_some) {
+        if !gpus.is_empty() {
             let tell = sender.clone();
             let started = Watch::start(move |gpus| tell.send(gpus).is_ok());
             watch = Some(started.map_err(|error| {
@@ -57,13 +77,19 @@ impl Devices {
         Ok(devices)
     }
 
-    /// The slot as the scheduler begins with it.
-    pub fn slot(&self, index: usize, name: String) -> Slot {
-        let held = match &self.gpus[index] {
-            Some((_, Condition::Busy(reason))) => Some(reason.clone()),
-            _ => None,
+    /// The slots as the scheduler begins with them, on a machine with so many bytes.
+    pub fn slots(&self, slots: &[SlotDevice], auto: bool, memory: u64) -> Vec<Slot> {
+        let slot = |(id, slot): (usize, &SlotDevice)| {
+            let gpu = self.gpus.iter().find(|gpu| gpu.slots.contains(&SlotId(id)));
+            let held = gpu.and_then(|gpu| match &gpu.condition {
+                Condition::Busy(reason) => Some(reason.clone()),
+                _ => None,
+            });
+            let room = gpu.map_or(memory, |gpu| gpu.first.memory_total);
+            let (auto, room) = (auto && gpu.is_some(), Some(room).filter(|room| *room > 0));
+            Slot { held, auto, room, ..Slot::new(slot.name.clone(), slot.place) }
         };
-        Slot { held, ..Slot::new(name) }
+        slots.iter().enumerate().map(slot).collect()
     }
 
     /// Waits for the next look at the GPUs.
@@ -75,16 +101,37 @@ impl Devices {
     pub fn judge(&mut self, seen: &[Gpu]) -> Vec<Event> {
         let ours = std::process::id();
         let mut events = Vec::new();
-        for (index, (first, last)) in self.gpus.iter_mut().enumerate().filter_map(|(i, gpu)| Some((i, gpu.as_mut()?))) {
-            let now = seen.iter().find(|gpu| gpu.uuid == first.uuid);
-            let condition = match condition(first, now, |pid| descends(pid, ours)) {
+        for gpu in &mut self.gpus {
+            let now = seen.iter().find(|now| now.uuid == gpu.first.uuid);
+            let condition = match condition(&gpu.first, now, |pid| descends(pid, ours)) {
                 Condition::Busy(_) if self.busy == Busy::Share => Condition::Free,
                 condition => condition,
             };
-            if condition != *last && !matches!(last, Condition::Broken(_)) {
-                last.clone_from(&condition);
-                events.push(Event::Device { slot: SlotId(index), condition });
+            if condition != gpu.condition && !matches!(gpu.condition, Condition::Broken(_)) {
+                gpu.condition.clone_from(&condition);
+                events.extend(gpu.slots.iter().map(|slot| Event::Device { slot: *slot, condition: condition.clone() }));
             }
+        }
+        events
+    }
+
+    /// What each slot uses of its GPU, by this look. `processes` are the slots' trainers.
+    pub fn sights(&mut self, at: f64, seen: &[Gpu], slots: &[Slot], processes: &[Option<u32>]) -> Vec<Event> {
+        let mut events = Vec::new();
+        for gpu in &mut self.gpus {
+            let Some(now) = seen.iter().find(|now| now.uuid == gpu.first.uuid) else { continue };
+            let (before, then) = std::mem::replace(&mut gpu.last, (at, now.clone()));
+            let lives = |slot: &&SlotId| !slots[slot.0].is_still();
+            let trainers: Vec<_> =
+                gpu.slots.iter().filter(lives).filter_map(|slot| Some((*slot, processes[slot.0]?))).collect();
+            let used = used(&gpu.first, now, &trainers.iter().map(|(_, pid)| *pid).collect::<Vec<_>>());
+            let ours: Option<u64> = used.iter().copied().sum();
+            let foreign = ours.map_or(gpu.first.memory_used, |ours| now.memory_used.saturating_sub(ours));
+            let room = Some(now.memory_total.saturating_sub(foreign)).filter(|_| now.memory_total > 0);
+            let trials = gpu.slots.iter().filter(|slot| slots[slot.0].attempt().is_some()).count().max(1);
+            let joules = energy(&then, now, (at - before).clamp(0.0, LONGEST_PAUSE)) / trials as f64;
+            let sight = |((slot, _), memory): (&(SlotId, u32), _)| Event::Sight { slot: *slot, memory, room, joules };
+            events.extend(trainers.iter().zip(used).map(sight));
         }
         events
     }
@@ -101,24 +148,45 @@ impl Devices {
         self.last_row = at;
         let Some(table) = &mut self.table else { return Ok(()) };
         let mut write = || -> csv::Result<()> {
-            for ((first, _), slot) in self.gpus.iter().zip(slots).filter_map(|(gpu, slot)| Some((gpu.as_ref()?, slot)))
-            {
-                let Some(gpu) = seen.iter().find(|gpu| gpu.uuid == first.uuid) else { continue };
+            for watched in &self.gpus {
+                let Some(gpu) = seen.iter().find(|gpu| gpu.uuid == watched.first.uuid) else { continue };
                 let told = |value: Option<String>| value.unwrap_or_default();
+                let trials = watched.slots.iter().filter_map(|slot| slots[slot.0].attempt());
                 table.write_record([
                     format!("{at:.1}"),
-                    slot.name.clone(),
+                    gpu.slot(),
                     gpu.uuid.clone(),
                     told(gpu.load.map(|load| load.to_string())),
                     (gpu.memory_used >> 20).to_string(),
                     told(gpu.power.map(|watts| watts.to_string())),
                     told(gpu.temperature.map(|degrees| degrees.to_string())),
-                    told(slot.attempt().map(|attempt| attempt.trial.0.to_string())),
+                    gpu.throttled.join(" "),
+                    trials.map(|attempt| attempt.trial.0.to_string()).collect::<Vec<_>>().join(" "),
                 ])?;
             }
             Ok(table.flush()?)
         };
         write().map_err(|error| Error::new(Exit::Storage, "devices.csv cannot be written").source(error))
+    }
+}
+
+/// Bytes of the GPU that each of these processes has, with its children; `None` where the driver does not tell. Of a
+/// single one it is what was not used before it came.
+fn used(first: &Gpu, now: &Gpu, trainers: &[u32]) -> Vec<Option<u64>> {
+    let of_one = |trainer: &u32| -> Option<u64> {
+        let mut own = now.processes.iter().filter(|process| descends(process.pid, *trainer)).peekable();
+        own.peek()?;
+        own.map(|process| process.memory).sum()
+    };
+    let alone = (trainers.len() == 1).then(|| now.memory_used.saturating_sub(first.memory_used));
+    trainers.iter().map(|trainer| of_one(trainer).or(alone)).collect()
+}
+
+/// What a GPU has used between two looks, joules: by its counter, or else by its power; 0 where neither is told.
+fn energy(then: &Gpu, now: &Gpu, seconds: f64) -> f64 {
+    match (then.energy, now.energy) {
+        (Some(then), Some(now)) => now.saturating_sub(then) as f64 / 1e3,
+        _ => now.power.unwrap_or(0.0) * seconds,
     }
 }
 
@@ -134,4 +202,30 @@ fn append(layout: &Layout) -> Result<csv::Writer<File>> {
             .map_err(|error| Error::new(Exit::Storage, "devices.csv cannot be written").source(error))?;
     }
     Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::gpu::Process;
+
+    #[test]
+    fn energy_is_counted_or_else_follows_from_power() {
+        let counted = |energy| Gpu { energy: Some(energy), power: Some(1.0), ..Gpu::default() };
+        assert_eq!(energy(&counted(5_000), &counted(9_000), 2.0), 4.0);
+        let powered = Gpu { power: Some(250.0), ..Gpu::default() };
+        assert_eq!(energy(&powered, &powered, 2.0), 500.0);
+        assert_eq!(energy(&Gpu::default(), &Gpu::default(), 2.0), 0.0);
+    }
+
+    #[test]
+    fn memory_is_the_processes_or_else_what_came_with_the_only_one() {
+        let me = std::process::id();
+        let first = Gpu { memory_used: 100, ..Gpu::default() };
+        let with = |memory| Gpu { memory_used: 700, processes: vec![Process { pid: me, memory }], ..Gpu::default() };
+        assert_eq!(used(&first, &with(Some(400)), &[me, 1]), [Some(400), Some(400)], "process 1 is above all");
+        assert_eq!(used(&first, &with(None), &[me]), [Some(600)]);
+        assert_eq!(used(&first, &Gpu { memory_used: 700, ..Gpu::default() }, &[me]), [Some(600)]);
+        assert_eq!(used(&first, &with(None), &[me, u32::MAX]), [None, None], "two cannot be told apart");
+    }
 }

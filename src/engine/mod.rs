@@ -21,9 +21,10 @@ use crate::progress::Screen;
 use crate::protocol::{BEST_WEIGHTS, FromTrainer, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT, ToTrainer};
 use crate::report::fit::Context;
 use crate::schedule::stop::{EarlyTerminate, Stopping};
-use crate::schedule::{Action, Event, Leftover, Now, Rules, Scheduler, SlotId, State};
+use crate::schedule::{Action, Event, Leftover, Now, Rules, Scheduler, Shapes, SlotId, State};
 use crate::search::Search;
-use crate::spec::Spec;
+use crate::shape;
+use crate::spec::{Courtesy, PerGpu, Spec};
 use crate::store::{Journal, Layout};
 use crate::trial::{Attempt, Outcome, Settings};
 use devices::Devices;
@@ -62,6 +63,10 @@ pub struct Setup {
     pub host: String,
     /// Unix seconds.
     pub clock: fn() -> f64,
+    /// Where trainers meet the daemon of CUDA MPS, if it runs.
+    pub mps: Option<PathBuf>,
+    /// Bytes that this machine has.
+    pub memory: u64,
     /// A variable of the environment.
     pub variable: fn(&str) -> Option<String>,
 }
@@ -89,6 +94,15 @@ fn stopping(terms: EarlyTerminate, spec: &Spec) -> Stopping {
     Stopping { terms, seed, context: Rc::new(context) }
 }
 
+/// How the shapes of trials are named.
+fn shapes(spec: &Spec) -> Shapes {
+    let spec = spec.clone();
+    Shapes(Rc::new(move |settings| match spec.recipe(settings) {
+        Ok(recipe) if spec.program.is_none() => shape::of_recipe(&recipe),
+        _ => shape::of_settings(settings),
+    }))
+}
+
 struct Engine {
     scheduler: Scheduler,
     agent: Agent,
@@ -110,13 +124,14 @@ impl Engine {
             setup;
         let (clock, variable) = (setup.clock, setup.variable);
         let (sender, events) = mpsc::unbounded_channel();
-        let names: Vec<String> = slots.iter().map(|slot| slot.name.clone()).collect();
+        let names = slots.iter().map(|slot| slot.name.clone()).collect();
         let run = Entry::Run {
             at: clock(),
             version: env!("CARGO_PKG_VERSION").into(),
             host,
             pid: std::process::id(),
-            slots: names.clone(),
+            slots: names,
+            mps: setup.mps.clone(),
         };
         let mut search = Search::new(&spec);
         let rules = Rules {
@@ -126,15 +141,18 @@ impl Engine {
             metric: spec.metric.clone(),
             stop: spec.early_terminate.clone().map(|terms| stopping(terms, &spec)),
             // A program gives no signs of life but its epochs, which may take as long as they like.
+            shape: shapes(&spec),
+            yields: spec.devices.courtesy == Courtesy::Yield,
+            saves: spec.program.is_none(),
             silence: silence.or(spec.program.is_some().then_some(Duration::MAX)),
         };
         let now = Now { unix: clock(), since: Duration::ZERO };
         let points = Box::new(move |trial, history: &History| search.next(trial, history));
-        let devices = Devices::open(&layout, spec.devices.busy, &slots, &gpus)?;
-        let named = names.into_iter().enumerate().map(|(index, name)| devices.slot(index, name)).collect();
+        let devices = Devices::open(&layout, spec.devices.busy, &slots, &gpus, clock())?;
+        let named = devices.slots(&slots, spec.devices.per_gpu == PerGpu::Auto, setup.memory);
         let views = Views::open(&layout, &spec, &history)?;
         let (scheduler, actions) = Scheduler::new(now, rules, points, history, named, run, retry_failed);
-        let agent = Agent::new(trainer.map(Launcher::new), slots, sender);
+        let agent = Agent::new(trainer.map(|program| Launcher::new(program, setup.mps.clone())), slots, sender);
         let mut engine = Engine {
             scheduler,
             agent,
@@ -169,6 +187,8 @@ impl Engine {
                 seen = self.devices.look() => {
                     self.devices.record((self.clock)(), &seen, self.scheduler.slots())?;
                     batch.extend(self.devices.judge(&seen));
+                    let pids = self.agent.processes();
+                    batch.extend(self.devices.sights((self.clock)(), &seen, self.scheduler.slots(), &pids));
                 }
                 _ = interrupt.recv() => batch.push(Event::Interrupt),
                 _ = terminate.recv() => batch.push(Event::Interrupt),
@@ -231,7 +251,9 @@ impl Engine {
             .filter_map(|action| if let Action::Record(entry) = action { Some(entry.clone()) } else { None })
             .collect();
         if !entries.is_empty() {
-            let sync = entries.iter().any(|entry| !matches!(entry, Entry::Epoch { .. } | Entry::Began { .. }));
+            let sync = entries
+                .iter()
+                .any(|entry| !matches!(entry, Entry::Epoch { .. } | Entry::Began { .. } | Entry::Learnt { .. }));
             self.journal.write(&entries, sync)?;
             for entry in &entries {
                 self.views.entry(entry, self.scheduler.history())?;

@@ -36,13 +36,20 @@ impl Bars {
         self.draw_sweep(scheduler, spec);
         let style = ProgressStyle::with_template("  {prefix:8} {bar:16.green/dim} {wide_msg}");
         let style = style.expect("the template is well-formed").progress_chars("━━╌");
-        for (index, slot) in scheduler.slots().iter().take(MOST_LINES).enumerate() {
-            if self.slots.len() <= index {
-                let bar = self.all.add(ProgressBar::new(1).with_style(style.clone()));
-                bar.set_prefix(slot.name.clone());
-                self.slots.push(bar);
-            }
-            draw_slot(&self.slots[index], slot, scheduler, spec);
+        // Of the slots of a shared GPU those are shown that are used.
+        let shown = scheduler.slots().iter().filter(|slot| !slot.auto || slot.state != State::Empty);
+        let shown: Vec<&Slot> = shown.take(MOST_LINES).collect();
+        while self.slots.len() < shown.len() {
+            self.slots.push(self.all.add(ProgressBar::new(1).with_style(style.clone())));
+        }
+        for (bar, slot) in self.slots.iter().zip(&shown) {
+            bar.set_prefix(slot.name.clone());
+            draw_slot(bar, slot, scheduler, spec);
+        }
+        for bar in &self.slots[shown.len()..] {
+            bar.set_prefix("");
+            bar.set_position(0);
+            bar.set_message("");
         }
     }
 

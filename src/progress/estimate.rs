@@ -1,5 +1,7 @@
 //! How long the rest of a sweep will take.
 
+use std::collections::HashSet;
+
 use crate::history::{History, TrialRecord};
 
 /// The time that what is left will take: epochs still to be trained, times the mean seconds of an epoch, by slots.
@@ -22,7 +24,10 @@ pub fn seconds_left(
     let lengths = begun.map(|trial| (length - trial.curve.len() as f64).max(0.0));
     let fresh = total?.saturating_sub(started);
     let (count, epochs) = lengths.fold((fresh, fresh as f64 * length), |(count, sum), more| (count + 1, sum + more));
-    let slots = (history.slots.len() as u64).clamp(1, count.max(1));
+    // Of the slots of a shared GPU those count that are used.
+    let used = || history.trials.iter().map(|trial| &trial.slot).collect::<HashSet<_>>().len();
+    let slots = if history.shapes.is_empty() { history.slots.len() } else { used() };
+    let slots = (slots as u64).clamp(1, count.max(1));
     Some(epochs * epoch / slots as f64)
 }
 

@@ -12,9 +12,18 @@ const LONG_EPOCH: f64 = 10.0;
 /// A line for each slot that has been given up.
 pub fn given_up(scheduler: &Scheduler) -> impl Iterator<Item = String> {
     scheduler.slots().iter().filter_map(|slot| match &slot.state {
-        State::Out { reason } => Some(format!("{} is given up: {reason}", slot.name)),
+        State::Out { reason } => Some(format!("{} is given up: {reason}", of_device(&slot.name)?)),
         _ => None,
     })
+}
+
+/// What is told of a device is told once, by its first slot.
+fn of_device(slot: &str) -> Option<&str> {
+    match slot.split_once('.') {
+        Some((device, "0")) => Some(device),
+        Some(_) => None,
+        None => Some(slot),
+    }
 }
 
 /// What an entry has to say to a person, if it is worth a line.
@@ -59,8 +68,11 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
                 best.epoch
             ))
         }
-        Entry::Device { slot, held: Some(reason), .. } => Some(format!("{slot}: {reason}")),
-        Entry::Device { slot, held: None, .. } => Some(format!("{slot} is free again")),
+        Entry::Device { slot, held: Some(reason), .. } => Some(format!("{}: {reason}", of_device(slot)?)),
+        Entry::Device { slot, held: None, .. } => Some(format!("{} is free again", of_device(slot)?)),
+        Entry::Run { mps: Some(folder), .. } => {
+            Some(format!("CUDA MPS runs, in {}: trainers use it", folder.display()))
+        }
         Entry::Reopened { trial, .. } => Some(format!("trial {trial} will be tried once more")),
         _ => None,
     }

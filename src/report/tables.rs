@@ -18,7 +18,7 @@ use crate::trial::{EpochMetrics, METRICS, Metric, Settings, TrialId};
 
 /// The columns of `trials.csv` after `trial` and the settings, but for those of the best and the last epoch.
 const BEFORE: [&str; 5] = ["seed", "repeat", "status", "epochs", "best_epoch"];
-const AFTER: [&str; 5] = ["parameters", "seconds", "device", "attempts", "error"];
+const AFTER: [&str; 6] = ["parameters", "seconds", "energy_kj", "device", "attempts", "error"];
 const GAPS: [&str; 2] = ["loss_gap", "accuracy_gap"];
 
 /// Both tables of a sweep that runs.
@@ -183,6 +183,7 @@ impl Columns {
         row.extend([
             trial.parameters.map_or(String::new(), |count| count.to_string()),
             number(trial.outcome().map(|_| trial.seconds)),
+            number(trial.joules.map(|joules| joules.round() / 1e3)),
             trial.slot.clone(),
             trial.attempts.to_string(),
             trial.outcome().and_then(|outcome| outcome.error()).unwrap_or_default(),

@@ -19,6 +19,8 @@ pub struct Time {
     pub stretches: Vec<Stretch>,
     /// Of all trials that are over, wall seconds on their slots.
     pub seconds: f64,
+    /// The energy that those trials used of which it is known, joules, and how many they are.
+    pub energy: (f64, usize),
     /// Epochs trained.
     pub epochs: u64,
     /// Epochs after the best of their trial.
@@ -50,6 +52,7 @@ impl Time {
             slots: Vec::new(),
             stretches: Vec::new(),
             seconds: 0.0,
+            energy: (0.0, 0),
             epochs: 0,
             after_best: 0,
             saved: (0, 0.0),
@@ -65,6 +68,9 @@ impl Time {
         let least = if over.len() > STRETCHES { span(&over) / 800.0 } else { 0.0 };
         for trial in over {
             time.seconds += trial.seconds;
+            if let Some(joules) = trial.joules {
+                time.energy = (time.energy.0 + joules, time.energy.1 + 1);
+            }
             time.add(trial, history.began_at, metric, least);
         }
         time.wall = time.stretches.iter().map(|stretch| stretch.until).fold(0.0, f64::max)
@@ -113,6 +119,13 @@ impl Time {
             words::duration(self.seconds),
             words::duration(self.wall),
         )];
+        if let (joules, trials @ 1..) = self.energy {
+            said.push(format!(
+                "Their GPUs used {:.3} kWh, {:.1} kJ a trial.",
+                joules / 3.6e6,
+                joules / 1e3 / trials as f64
+            ));
+        }
         if self.epochs > 0 {
             said.push(format!(
                 "{:.0} % of the {} epochs came after their trial's best one. Stopping after {PATIENCE} epochs without \
@@ -150,6 +163,16 @@ mod tests {
         assert_eq!((time.slots.join(","), time.stretches.len(), time.epochs), ("cpu:0,cpu:1".into(), 6, 20 * 3 + 14));
         assert!(time.saved.0 <= time.after_best && time.seconds == 6.0 * 60.0, "{time:?}");
         assert!(time.stretches.iter().all(|s| s.from <= s.best && s.best <= s.until), "{time:?}");
+    }
+
+    #[test]
+    fn energy_is_told_where_it_is_known() {
+        let mut history = sample::history();
+        assert!(!time(&history).sentences().concat().contains("kWh"));
+        history.trials[0].joules = Some(1.8e6);
+        history.trials[1].joules = Some(1.8e6);
+        let said = time(&history).sentences().concat();
+        assert!(said.contains("Their GPUs used 1.000 kWh, 1800.0 kJ a trial."), "{said}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::messages::{Action, Now, SlotId};
-use super::scheduler::{PAUSE_LIMIT, Scheduler};
+use super::scheduler::Scheduler;
 use super::slots::State;
 use super::stop::{Moment, Verdict};
 use crate::history::Entry;
@@ -19,8 +19,7 @@ impl Scheduler {
                 let epoch = self.history.trial(attempt.trial).map_or(0, |trial| trial.curve.len() as u32);
                 self.record(actions, Entry::Spared { at: now.unix, attempt, by, epoch });
             } else {
-                self.slots[id.0].state = State::Pausing { attempt, deadline: now.since + PAUSE_LIMIT };
-                actions.push(Action::Pause { slot: id, attempt });
+                self.leave_slot(now, id, actions);
             }
         }
         self.promote(Moment::Rest);

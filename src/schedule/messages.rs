@@ -45,6 +45,17 @@ pub enum Event {
         /// How it is now.
         condition: Condition,
     },
+    /// A slot's GPU was looked at.
+    Sight {
+        /// Whose.
+        slot: SlotId,
+        /// Bytes of it that the slot's trainer has; `None` where the driver does not tell.
+        memory: Option<u64>,
+        /// Bytes of it for all trials of the sweep; `None` where the driver does not tell.
+        room: Option<u64>,
+        /// Energy since the last look that is the trial's share, joules.
+        joules: f64,
+    },
     /// The user wants the sweep to save and end. A second time: to end at once.
     Interrupt,
     /// Time has passed.
@@ -56,7 +67,7 @@ pub enum Event {
 pub enum Condition {
     /// Yes.
     Free,
-    /// Others use it: no trainer is started on it until it is free. One that is there stays.
+    /// Others use it: no trainer is started on it until it is free. One that is there stays, or leaves, by `courtesy`.
     Busy(String),
     /// Never again in this run.
     Broken(String),

@@ -4,6 +4,7 @@ mod dispatch;
 mod early;
 mod keep;
 mod messages;
+pub mod packing;
 mod rules;
 mod scheduler;
 mod silence;
@@ -13,8 +14,9 @@ mod slots;
 pub mod stop;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use messages::{Action, Condition, Event, Leftover, Now, SlotId};
-pub use rules::{Points, Rules};
+pub use rules::{Points, Rules, Shapes};
 pub use scheduler::Scheduler;
-pub use slots::{Progress, Slot, State};
+pub use slots::{Progress, Slot, State, Use};

@@ -1,5 +1,7 @@
 //! What a scheduler goes by.
 
+use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::stop::Stopping;
@@ -8,6 +10,23 @@ use crate::trial::{Metric, Settings, TrialId};
 
 /// The settings of the trial that is to begin, by its number and what has happened; `None` past the last.
 pub type Points = Box<dyn FnMut(TrialId, &History) -> Option<Settings>>;
+
+/// Names the shape of trials by their settings.
+#[derive(Clone)]
+pub struct Shapes(pub Rc<dyn Fn(&Settings) -> String>);
+
+impl fmt::Debug for Shapes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shapes")
+    }
+}
+
+impl Default for Shapes {
+    /// All of one shape.
+    fn default() -> Shapes {
+        Shapes(Rc::new(|_| String::new()))
+    }
+}
 
 /// What of the sweep file the scheduler goes by.
 #[derive(Debug, Clone)]
@@ -22,6 +41,12 @@ pub struct Rules {
     pub metric: Metric,
     /// When trials are ended because of others.
     pub stop: Option<Stopping>,
+    /// The name of the shape that trials of these settings have.
+    pub shape: Shapes,
+    /// Whether trials leave a GPU that others come to.
+    pub yields: bool,
+    /// Whether a trial that is interrupted goes on from where it was: of programs that is not known.
+    pub saves: bool,
     /// The longest silence of a trainer; `None`: as follows from the epochs seen.
     pub silence: Option<Duration>,
 }

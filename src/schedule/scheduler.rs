@@ -11,7 +11,7 @@ use super::silence;
 use super::slots::{Progress, Slot, State};
 use crate::history::{Entry, History, Status};
 use crate::protocol::{self, FromTrainer};
-use crate::trial::{Attempt, Outcome, TrialId};
+use crate::trial::{Attempt, Outcome, Settings, TrialId};
 
 /// How long a trainer may take to finish its batch and save, before it is killed.
 pub(super) const PAUSE_LIMIT: Duration = Duration::from_secs(60);
@@ -20,7 +20,7 @@ pub(super) const PAUSE_LIMIT: Duration = Duration::from_secs(60);
 const FALSE_STARTS: u32 = 3;
 
 /// The wait before a lost trial's second attempt; it doubles with each further fault.
-const FIRST_DELAY: Duration = Duration::from_millis(500);
+pub(super) const FIRST_DELAY: Duration = Duration::from_millis(500);
 
 /// Trials that may be lost on a slot, none ending between them, before it is given up, if it is not the last.
 const LOST_IN_A_ROW: usize = 3;
@@ -38,6 +38,10 @@ pub struct Scheduler {
     pub(super) waiting: BTreeMap<TrialId, Duration>,
     /// Begun trials that go on only if others show that they are worth it.
     pub(super) parked: BTreeSet<TrialId>,
+    /// The settings of the next new trial, once they are drawn.
+    pub(super) drawn: Option<Settings>,
+    /// The trial that wants a device for itself, and the device that is kept for it.
+    pub(super) kept: Option<(TrialId, usize)>,
     keep: Keep,
     pub(super) mode: Mode,
     /// When time was last heard to pass.
@@ -78,6 +82,8 @@ impl Scheduler {
             slots,
             waiting: BTreeMap::new(),
             parked: BTreeSet::new(),
+            drawn: None,
+            kept: None,
             keep,
             mode: Mode::Running,
             ticked: now.since,
@@ -92,6 +98,7 @@ impl Scheduler {
                 scheduler.record(&mut actions, Entry::Device { at: now.unix, slot, held });
             }
         }
+        let mut ended = Vec::new();
         for id in (1..=scheduler.history.trials.len() as u64).map(TrialId) {
             match &scheduler.history.trials[id.0 as usize - 1].status {
                 Status::Ended(Outcome::Failed { .. } | Outcome::Diverged { .. }) if retry => {
@@ -99,9 +106,14 @@ impl Scheduler {
                     actions.push(Action::Remove { trial: id, leftover: Leftover::Checkpoints });
                     scheduler.waiting.insert(id, Duration::ZERO);
                 }
-                Status::Ended(_) => scheduler.tidy(&mut actions, id),
+                Status::Ended(_) if scheduler.history.untidied.contains(&id) => ended.push(id),
+                // What it left behind is gone: that it has its place among the best is all that counts.
+                Status::Ended(_) => scheduler.tidy(&mut Vec::new(), id),
                 _ => scheduler.settle(now, id, Duration::ZERO, &mut actions),
             }
+        }
+        for id in ended {
+            scheduler.tidy(&mut actions, id);
         }
         scheduler.fill(now, &mut actions);
         (scheduler, actions)
@@ -160,6 +172,9 @@ impl Scheduler {
             }
             Event::Gone { slot, how, out_of_memory } => self.on_gone(now, slot, how, out_of_memory, &mut actions),
             Event::Device { slot, condition } => self.on_device(now, slot, condition, &mut actions),
+            Event::Sight { slot, memory, room, joules } => {
+                self.on_sight(now, slot, (memory, room), joules, &mut actions)
+            }
             Event::Interrupt => self.on_interrupt(now, &mut actions),
             Event::Tick => self.on_tick(now, &mut actions),
         }
@@ -208,6 +223,7 @@ impl Scheduler {
             }
             FromTrainer::Epoch { attempt, metrics } if is_current(&attempt) => {
                 self.record_said(now, id, Entry::Epoch { attempt, metrics }, actions);
+                self.measure(now, id, &metrics, actions);
                 self.compare(now, id, actions);
             }
             FromTrainer::Paused { attempt } if is_current(&attempt) => {
@@ -220,7 +236,8 @@ impl Scheduler {
                     // Others may have had the room that it lacked.
                     Outcome::OutOfMemory { .. } => self.lose(now, id, outcome, actions),
                     _ => {
-                        self.slots[id.0].lost.clear();
+                        let place = self.slots[id.0].place;
+                        self.slots.iter_mut().filter(|slot| slot.place == place).for_each(|slot| slot.lost.clear());
                         self.end(now, attempt, outcome, actions);
                     }
                 }
@@ -256,6 +273,7 @@ impl Scheduler {
             let outcome = if out_of_memory { Outcome::OutOfMemory { error } } else { Outcome::Failed { error } };
             self.lose(now, id, outcome, actions);
         } else if let Some(attempt) = self.slots[id.0].attempt() {
+            self.account(attempt, actions);
             self.waiting.insert(attempt.trial, Duration::ZERO);
         }
         let slot = &mut self.slots[id.0];
@@ -271,12 +289,14 @@ impl Scheduler {
             }
             _ => slot.state = State::Empty,
         }
-        let others = self.slots.iter().enumerate().any(|(other, slot)| other != id.0 && !slot.is_out());
-        let slot = &mut self.slots[id.0];
-        if slot.lost.len() >= LOST_IN_A_ROW && others && !slot.is_out() {
-            let trials: Vec<String> = slot.lost.iter().map(ToString::to_string).collect();
+        let Slot { place, lost, .. } = &self.slots[id.0];
+        let (place, lost) = (*place, lost.clone());
+        if lost.len() >= LOST_IN_A_ROW && self.slots.iter().any(|slot| slot.place != place && !slot.is_out()) {
+            let trials: Vec<String> = lost.iter().map(ToString::to_string).collect();
             let reason = format!("trials {} were lost on it one after the other", trials.join(", "));
-            slot.state = State::Out { reason };
+            for id in self.on(place).collect::<Vec<_>>() {
+                self.on_device(now, id, Condition::Broken(reason.clone()), actions);
+            }
         }
     }
 
@@ -284,23 +304,24 @@ impl Scheduler {
     /// which is a failure.
     fn lose(&mut self, now: Now, id: SlotId, mut outcome: Outcome, actions: &mut Vec<Action>) {
         let Some(attempt) = self.slots[id.0].attempt() else { return };
+        if let Outcome::OutOfMemory { error } = outcome {
+            return self.lack(now, id, attempt, error, actions);
+        }
         let faults = self.history.trial(attempt.trial).map_or(0, |trial| trial.faults);
-        if !self.slots[id.0].lost.contains(&attempt.trial) {
-            self.slots[id.0].lost.push(attempt.trial);
+        let place = self.slots[id.0].place;
+        for slot in self.slots.iter_mut().filter(|slot| slot.place == place && !slot.lost.contains(&attempt.trial)) {
+            slot.lost.push(attempt.trial);
         }
         if faults >= self.rules.retries {
-            if let Outcome::Failed { error } | Outcome::OutOfMemory { error } = &mut outcome
+            if let Outcome::Failed { error } = &mut outcome
                 && faults > 0
             {
                 *error += &format!("; given up after {} faults", faults + 1);
             }
             self.end(now, attempt, outcome, actions);
         } else {
-            let fault = match outcome {
-                Outcome::OutOfMemory { error } => format!("out of memory: {error}"),
-                other => other.error().unwrap_or_default(),
-            };
-            self.record(actions, Entry::Lost { at: now.unix, attempt, fault });
+            let fault = outcome.error().unwrap_or_default();
+            self.record(actions, Entry::Lost { at: now.unix, attempt, fault, crowded: false });
             self.settle(now, attempt.trial, now.since + FIRST_DELAY * (1 << faults.min(10)), actions);
         }
     }
@@ -308,7 +329,12 @@ impl Scheduler {
     fn on_device(&mut self, now: Now, id: SlotId, condition: Condition, actions: &mut Vec<Action>) {
         let held = match condition {
             Condition::Free => None,
-            Condition::Busy(reason) => Some(reason),
+            Condition::Busy(reason) => {
+                if self.rules.yields {
+                    self.leave_slot(now, id, actions);
+                }
+                Some(reason)
+            }
             Condition::Broken(reason) => {
                 if matches!(self.slots[id.0].state, State::Out { .. }) {
                     return;
@@ -341,15 +367,7 @@ impl Scheduler {
             match (self.mode, &slot.state) {
                 (_, State::Empty | State::Out { .. }) => {}
                 (Mode::Killed, _) => actions.push(Action::Kill(id)),
-                (_, State::Training { attempt, .. }) => {
-                    let attempt = *attempt;
-                    slot.state = State::Pausing { attempt, deadline: now.since + PAUSE_LIMIT };
-                    actions.push(Action::Pause { slot: id, attempt });
-                }
-                (_, State::Starting) => {
-                    slot.state = State::Ending;
-                    actions.push(Action::End(id));
-                }
+                (_, State::Training { .. } | State::Starting) => self.leave_slot(now, id, actions),
                 // Pausing and ending go their way; `fill` ends those that are ready.
                 _ => {}
             }
@@ -385,9 +403,9 @@ impl Scheduler {
 
     pub(super) fn end(&mut self, now: Now, attempt: Attempt, outcome: Outcome, actions: &mut Vec<Action>) {
         self.failed = match (&outcome, self.failed.take()) {
-            (Outcome::Failed { error } | Outcome::OutOfMemory { error }, Some((count, _))) => {
-                Some((count + 1, error.clone()))
-            }
+            (Outcome::Failed { error }, Some((count, _))) => Some((count + 1, error.clone())),
+            // That a network is too large says nothing of the others.
+            (Outcome::OutOfMemory { .. }, failed) => failed,
             _ => None,
         };
         self.record(actions, Entry::Ended { at: now.unix, attempt, outcome });
@@ -427,6 +445,9 @@ impl Scheduler {
     }
 
     pub(super) fn record(&mut self, actions: &mut Vec<Action>, entry: Entry) {
+        if let Entry::Paused { attempt, .. } | Entry::Lost { attempt, .. } | Entry::Ended { attempt, .. } = &entry {
+            self.account(*attempt, actions);
+        }
         self.history.apply(&entry).expect("the scheduler's own entries follow from its history");
         actions.push(Action::Record(entry));
     }

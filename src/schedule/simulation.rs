@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::{Action, Event, Now, Rules, Scheduler, Slot, SlotId, State};
+use super::{Action, Event, Now, Rules, Scheduler, Shapes, Slot, SlotId, State};
 use crate::history::{Entry, FORMAT, History, Status};
 use crate::protocol::{self, FromTrainer};
 use crate::random::{Purpose, stream};
@@ -67,16 +67,34 @@ struct Simulation {
 impl Simulation {
     fn new(slots: usize, trials: u64) -> Simulation {
         let metric = Metric { name: "val_loss".into(), goal: Goal::Minimize };
-        let rules = Rules { total: Some(trials), retries: 3, keep_best: 10, metric, stop: None, silence: None };
+        let rules = Rules {
+            total: Some(trials),
+            retries: 3,
+            keep_best: 10,
+            metric,
+            stop: None,
+            silence: None,
+            shape: Shapes::default(),
+            yields: false,
+            saves: true,
+        };
         let mut history = History::default();
         let first = Entry::Sweep { format: FORMAT, version: "1".into(), name: "s".into(), at: 0.0, base: "/".into() };
         history.apply(&first).expect("the format is ours");
         let names: Vec<String> = (0..slots).map(|slot| format!("gpu:{slot}")).collect();
-        let run = Entry::Run { at: 0.0, version: "1".into(), host: "h".into(), pid: 1, slots: names.clone() };
+        let run =
+            Entry::Run { at: 0.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, slots: names.clone() };
         let now = Now { unix: 0.0, since: Duration::ZERO };
         let points = Box::new(|_, _: &History| Some(Settings::new()));
-        let (scheduler, actions) =
-            Scheduler::new(now, rules, points, history, names.into_iter().map(Slot::new).collect(), run, false);
+        let (scheduler, actions) = Scheduler::new(
+            now,
+            rules,
+            points,
+            history,
+            names.into_iter().zip(0..).map(|(name, place)| Slot::new(name, place)).collect(),
+            run,
+            false,
+        );
         let mut simulation = Simulation {
             scheduler,
             random: stream(1, 0, 0, Purpose::Point),

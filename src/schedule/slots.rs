@@ -9,6 +9,12 @@ use crate::trial::{Attempt, TrialId};
 pub struct Slot {
     /// For people and for the journal: `cpu:0`, `gpu:1`.
     pub name: String,
+    /// Which device it is on: slots of the same number share one.
+    pub place: usize,
+    /// By `per_gpu: auto`: it is used only where what is known of the trials allows it.
+    pub auto: bool,
+    /// Bytes of its device for all trials of the sweep; `None` where it is not told.
+    pub room: Option<u64>,
     /// What its trainer said it trains on; empty until then.
     pub device: String,
     /// What it does.
@@ -21,6 +27,25 @@ pub struct Slot {
     pub heard: Duration,
     /// Trainers in a row that ended before they were ready.
     pub false_starts: u32,
+    /// What its trainer has been seen to use.
+    pub used: Use,
+}
+
+/// What a slot's trainer uses of its device.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Use {
+    /// The shape of the trial that it trains, or trained last; `None`: it has trained nothing.
+    pub shape: Option<String>,
+    /// Bytes of the GPU, as last seen.
+    pub memory: u64,
+    /// What of them trials of other shapes left behind: libtorch keeps what it has had.
+    pub left: u64,
+    /// Whether the trials on the device have been the same since the last epoch.
+    pub steady: bool,
+    /// When the last epoch was reported, since the run began; `None` before the attempt's first.
+    pub epoch_at: Option<Duration>,
+    /// The attempt's share of the energy, joules.
+    pub joules: f64,
 }
 
 /// What a slot does.
@@ -68,15 +93,19 @@ pub struct Progress {
 
 impl Slot {
     /// A slot that nothing has happened on.
-    pub fn new(name: String) -> Slot {
+    pub fn new(name: String, place: usize) -> Slot {
         Slot {
             name,
+            place,
+            auto: false,
+            room: None,
             device: String::new(),
             state: State::Empty,
             held: None,
             lost: Vec::new(),
             heard: Duration::ZERO,
             false_starts: 0,
+            used: Use::default(),
         }
     }
 
@@ -86,6 +115,11 @@ impl Slot {
             State::Training { attempt, .. } | State::Pausing { attempt, .. } => Some(attempt),
             _ => None,
         }
+    }
+
+    /// Whether its trainer has trained nothing but trials of this shape.
+    pub fn is_pure(&self, shape: &str) -> bool {
+        self.used.shape.as_deref().is_none_or(|trained| trained == shape && self.used.left == 0)
     }
 
     /// Whether it is given up.

@@ -1,6 +1,6 @@
 //! The scheduler against a world of simulated trainers, in virtual time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,7 +18,17 @@ const EPOCHS: u32 = 3;
 
 fn rules(total: Option<u64>) -> Rules {
     let metric = Metric { name: "val_loss".into(), goal: Goal::Minimize };
-    Rules { total, retries: 2, keep_best: 2, metric, stop: None, silence: None }
+    Rules {
+        total,
+        retries: 2,
+        keep_best: 2,
+        metric,
+        stop: None,
+        silence: None,
+        shape: Shapes::default(),
+        yields: false,
+        saves: true,
+    }
 }
 
 /// Trials are compared by this rule; a share of them is spared.
@@ -41,7 +51,14 @@ fn settings(trial: TrialId) -> Settings {
 }
 
 fn slots_named(names: Vec<String>) -> Vec<Slot> {
-    names.into_iter().map(Slot::new).collect()
+    names.into_iter().zip(0..).map(|(name, place)| Slot::new(name, place)).collect()
+}
+
+/// Slots by `per_gpu: auto`: so many GPUs of 40 GiB with four slots each.
+fn shared(gpus: usize) -> Vec<Slot> {
+    let slot =
+        |n: usize| Slot { auto: true, room: Some(40 << 30), ..Slot::new(format!("gpu:{}.{}", n / 4, n % 4), n / 4) };
+    (0..4 * gpus).map(slot).collect()
 }
 
 fn begun() -> (History, Vec<Entry>) {
@@ -63,6 +80,13 @@ enum Trainer {
 
 /// Everything outside the scheduler: trainers, the journal, the checkpoints on the disk.
 struct World {
+    /// Gibibytes that a trial takes of its GPU, which has 40; `None`: they have all that they want.
+    needs: Option<fn(TrialId) -> u64>,
+    /// Bytes that each slot's trainer has: it keeps what it had.
+    held: BTreeMap<usize, u64>,
+    /// What has happened while actions were performed, and is heard after them.
+    inbox: VecDeque<Event>,
+    performs: bool,
     scheduler: Scheduler,
     now: Now,
     trainers: BTreeMap<usize, Trainer>,
@@ -83,22 +107,36 @@ impl World {
         checkpoints: HashMap<TrialId, u32>,
         stop: Option<Stopping>,
     ) -> World {
+        let names: Vec<String> = (0..slots).map(|slot| format!("cpu:{slot}")).collect();
+        World::on(slots_named(names), Rules { stop, ..rules(total) }, journal, checkpoints, None)
+    }
+
+    fn on(
+        slots: Vec<Slot>,
+        rules: Rules,
+        journal: Vec<Entry>,
+        checkpoints: HashMap<TrialId, u32>,
+        needs: Option<fn(TrialId) -> u64>,
+    ) -> World {
         let mut history = History::default();
         for entry in &journal {
             history.apply(entry).expect("the journal is sound");
         }
         let now = Now { unix: 100.0, since: Duration::ZERO };
-        let names: Vec<String> = (0..slots).map(|slot| format!("cpu:{slot}")).collect();
-        let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, slots: names.clone() };
+        let names = slots.iter().map(|slot| slot.name.clone()).collect();
+        let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, slots: names };
         let points = Box::new(move |trial, _: &History| Some(settings(trial)));
-        let rules = Rules { stop, ..rules(total) };
-        let (scheduler, actions) = Scheduler::new(now, rules, points, history, slots_named(names), run, false);
-        let mut world = World { scheduler, now, trainers: BTreeMap::new(), journal, checkpoints, best: HashMap::new() };
+        let (scheduler, actions) = Scheduler::new(now, rules, points, history, slots, run, false);
+        let (trainers, held, best) = (BTreeMap::new(), BTreeMap::new(), HashMap::new());
+        let (inbox, performs) = (VecDeque::new(), false);
+        let mut world = World { needs, held, inbox, performs, scheduler, now, trainers, journal, checkpoints, best };
         world.perform(actions);
+        world.listen();
         world
     }
 
     fn perform(&mut self, actions: Vec<Action>) {
+        self.performs = true;
         for action in actions {
             match action {
                 Action::Record(entry) => self.journal.push(entry),
@@ -119,6 +157,7 @@ impl World {
                         note: None,
                     };
                     self.event(Event::Said { slot, message: began });
+                    self.allocate(slot, attempt);
                 }
                 Action::Pause { slot, attempt } => {
                     if let Trainer::At(_, epoch) = self.trainers[&slot.0] {
@@ -132,14 +171,61 @@ impl World {
                 Action::Remove { trial, leftover: Leftover::BestWeights } => drop(self.best.remove(&trial)),
             }
         }
+        self.performs = false;
+    }
+
+    /// The trial takes its memory, or there is too little.
+    fn allocate(&mut self, slot: SlotId, attempt: Attempt) {
+        let Some(needs) = self.needs.filter(|_| matches!(self.trainers.get(&slot.0), Some(Trainer::At(..)))) else {
+            return;
+        };
+        let place = self.scheduler.slots()[slot.0].place;
+        let beside = |other: &usize| *other != slot.0 && self.scheduler.slots()[*other].place == place;
+        let others: u64 = self.held.iter().filter(|(other, _)| beside(other)).map(|(_, bytes)| bytes).sum();
+        let had = self.held.get(&slot.0).copied().unwrap_or(0);
+        let bytes = had.max(needs(attempt.trial) << 30);
+        if others + bytes > 40 << 30 {
+            self.trainers.insert(slot.0, Trainer::Idle);
+            let outcome = Outcome::OutOfMemory { error: "CUDA out of memory".into() };
+            self.event(Event::Said { slot, message: FromTrainer::Ended { attempt, outcome } });
+        } else {
+            self.held.insert(slot.0, bytes);
+        }
+    }
+
+    /// The driver is asked about a slot.
+    fn look(&mut self, slot: usize) {
+        if let Some(memory) = self.held.get(&slot).copied() {
+            let (slot, room) = (SlotId(slot), Some(40 << 30));
+            self.event(Event::Sight { slot, memory: Some(memory), room, joules: 1.0 });
+        }
+    }
+
+    /// How many trials train on each device.
+    fn together(&self) -> BTreeMap<usize, usize> {
+        let mut together = BTreeMap::new();
+        for slot in self.scheduler.slots().iter().filter(|slot| slot.attempt().is_some()) {
+            *together.entry(slot.place).or_default() += 1;
+        }
+        together
     }
 
     fn event(&mut self, event: Event) {
-        let actions = self.scheduler.on_event(self.now, event);
-        self.perform(actions);
+        self.inbox.push_back(event);
+        if !self.performs {
+            self.listen();
+        }
+    }
+
+    fn listen(&mut self) {
+        while let Some(event) = self.inbox.pop_front() {
+            let actions = self.scheduler.on_event(self.now, event);
+            self.perform(actions);
+        }
     }
 
     fn crash(&mut self, slot: usize) {
+        self.held.remove(&slot);
         if self.trainers.remove(&slot).is_some() {
             self.event(Event::Gone { slot: SlotId(slot), how: "crashed".into(), out_of_memory: false });
         }
@@ -186,6 +272,7 @@ impl World {
             }
             for slot in 0..self.scheduler.slots().len() {
                 self.step(slot);
+                self.look(slot);
             }
             self.wait();
         }
@@ -425,7 +512,7 @@ fn failed_trials_are_run_again_only_on_request() {
     let again = World::new(1, Some(2), world.journal.clone(), HashMap::new());
     assert!(again.scheduler.is_done() && again.trainers.is_empty());
 
-    let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, slots: vec![] };
+    let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, slots: vec![] };
     let points = Box::new(|trial, _: &History| Some(settings(trial)));
     let history = world.scheduler.into_history();
     let (retried, actions) =
@@ -437,13 +524,17 @@ fn failed_trials_are_run_again_only_on_request() {
 #[test]
 fn a_search_that_turns_out_to_be_finite_ends() {
     let points = Box::new(|trial: TrialId, _: &History| (trial.0 <= 2).then(|| settings(trial)));
-    let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, slots: vec![] };
+    let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, slots: vec![] };
     let now = Now { unix: 0.0, since: Duration::ZERO };
     let (scheduler, actions) =
         Scheduler::new(now, rules(None), points, begun().0, slots_named(vec!["cpu:0".into()]), run, false);
     let (_, mut journal) = begun();
     journal.extend(actions.iter().filter_map(|a| if let Action::Record(e) = a { Some(e.clone()) } else { None }));
     let mut world = World {
+        needs: None,
+        held: BTreeMap::new(),
+        inbox: VecDeque::new(),
+        performs: false,
         scheduler,
         now,
         trainers: BTreeMap::from([(0, Trainer::Loading)]),
@@ -507,6 +598,142 @@ fn a_trainer_that_does_not_leave_a_stopped_trial_is_killed_and_the_trial_is_no_f
     (0..7).for_each(|_| world.wait());
     let trial = &world.scheduler.history().trials[1];
     assert_eq!(trial.outcome(), Some(&Outcome::Stopped { by: Stopper::Hyperband, epoch: 1 }));
+}
+
+/// Trials of one shape that take 9 GiB, in a world of shared GPUs.
+fn sharing(gpus: usize, total: u64, needs: fn(TrialId) -> u64) -> World {
+    World::on(shared(gpus), rules(Some(total)), begun().1, HashMap::new(), Some(needs))
+}
+
+/// Everybody does the next thing, and then time passes.
+fn round(world: &mut World) {
+    for slot in 0..world.scheduler.slots().len() {
+        world.step(slot);
+        world.look(slot);
+    }
+    world.wait();
+}
+
+#[test]
+fn the_first_trial_of_a_shape_has_a_gpu_for_itself_and_further_ones_join_as_they_fit() {
+    let mut world = sharing(1, 20, |_| 12);
+    let mut seen = Vec::new();
+    while !world.scheduler.is_done() {
+        round(&mut world);
+        seen.extend(world.together().get(&0).copied());
+        assert!(seen.len() < 1000, "{seen:?}");
+    }
+    assert_eq!((seen[0], seen.iter().copied().max()), (1, Some(3)), "three times 12 GiB fit: {seen:?}");
+    let shape = &world.scheduler.history().shapes[""];
+    assert_eq!(shape.memory, Some(12 << 30));
+    assert!(shape.speed(1) < shape.speed(2), "{shape:?}");
+    assert!(world.scheduler.history().trials.iter().all(|trial| trial.attempts == 1 && trial.joules > Some(0.0)));
+    // Who takes over knows it: two join at once.
+    let mut journal = world.journal;
+    journal.retain(|entry| matches!(entry, Entry::Sweep { .. } | Entry::Learnt { .. }));
+    let mut again = World::on(shared(1), rules(Some(20)), journal, HashMap::new(), Some(|_| 12));
+    (0..3).for_each(|_| round(&mut again));
+    assert_eq!(again.together()[&0], 3, "{:?}", again.scheduler);
+}
+
+#[test]
+fn a_trial_that_lacks_memory_is_tried_again_alone_and_fewer_of_its_shape_come_together() {
+    let slots = || (0..2).map(|n| Slot::new(format!("gpu:0.{n}"), 0)).collect::<Vec<_>>();
+    let mut world = World::on(slots(), rules(Some(4)), begun().1, HashMap::new(), Some(|_| 25));
+    world.run_to_the_end();
+    world.assert_replay_equals_live();
+    let history = world.scheduler.history();
+    assert!(history.trials.iter().all(|trial| trial.outcome() == Some(&Outcome::Finished)), "{:?}", history.trials);
+    assert_eq!(history.shapes[""].most, Some(1));
+    let lost = world.journal.iter().filter(|entry| matches!(entry, Entry::Lost { crowded: true, .. })).count();
+    assert_eq!(lost, 1, "the packing that failed is not tried again");
+}
+
+#[test]
+fn only_a_trial_that_does_not_fit_alone_fails_and_says_so() {
+    let mut world = sharing(1, 12, |trial| if trial.0 % 4 == 0 { 50 } else { 5 });
+    world.run_to_the_end();
+    for trial in &world.scheduler.history().trials {
+        match trial.outcome() {
+            Some(Outcome::OutOfMemory { error }) => {
+                assert!(
+                    trial.id.0 % 4 == 0 && error.contains("alone on gpu:0.") && error.contains("40.0 GiB"),
+                    "{error}"
+                );
+                assert_eq!(trial.attempts, 2);
+            }
+            outcome => assert!(outcome == Some(&Outcome::Finished) && trial.id.0 % 4 != 0, "{trial:?}"),
+        }
+    }
+}
+
+#[test]
+fn by_courtesy_a_trial_leaves_a_gpu_that_others_come_to_and_comes_back() {
+    let yields = Rules { yields: true, ..rules(Some(1)) };
+    let slots = slots_named(vec!["gpu:0".into()]);
+    let mut world = World::on(slots, yields, begun().1, HashMap::new(), None);
+    (0..2).for_each(|_| world.step(0));
+    world.event(Event::Device { slot: SlotId(0), condition: Condition::Busy("used by process 7".into()) });
+    assert!(world.trainers.is_empty(), "trial and trainer have left");
+    assert_eq!(world.checkpoints[&TrialId(1)], 1);
+    world.wait();
+    assert!(world.trainers.is_empty() && !world.scheduler.is_done());
+    world.event(Event::Device { slot: SlotId(0), condition: Condition::Free });
+    world.run_to_the_end();
+    let trial = &world.scheduler.history().trials[0];
+    assert_eq!((trial.outcome(), trial.attempts, trial.faults), (Some(&Outcome::Finished), 2, 0));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    /// Whatever happens on shared GPUs, and whoever needs how much: every trial ends exactly once, and only those fail
+    /// for memory that do not fit alone.
+    #[test]
+    fn shared_gpus_lose_no_trial(
+        gpus in 1_usize..4,
+        total in 0_u64..12,
+        auto in any::<bool>(),
+        yields in any::<bool>(),
+        saves in any::<bool>(),
+        steps in prop::collection::vec((0_usize..12, 0_u8..24), 0..200),
+    ) {
+        let needs = |trial: TrialId| [5, 12, 25, 50, 9][trial.0 as usize % 5];
+        let shape = Shapes(Rc::new(|settings| (settings["dropout"].as_f64().map_or(0, |value| (value * 10.0).round() as u64) % 5).to_string()));
+        let rules = || Rules { yields, saves, shape: shape.clone(), retries: 1000, ..rules(Some(total)) };
+        let slots = || shared(gpus).into_iter().map(|slot| Slot { auto, ..slot }).collect::<Vec<_>>();
+        let mut world = World::on(slots(), rules(), begun().1, HashMap::new(), Some(needs));
+        for (slot, what) in steps {
+            let slot = slot % (4 * gpus);
+            let device = |condition| Event::Device { slot: SlotId(slot), condition };
+            match what {
+                0 => world.crash(slot),
+                1 => world.wait(),
+                2 if slot == 0 => world.event(Event::Interrupt),
+                3 if slot == 0 => {
+                    world.assert_replay_equals_live();
+                    world = World::on(slots(), rules(), world.journal, world.checkpoints, Some(needs));
+                }
+                4 => world.event(device(Condition::Busy("taken".into()))),
+                5..=6 => world.event(device(Condition::Free)),
+                7..=10 => world.look(slot),
+                _ => world.step(slot),
+            }
+        }
+        world.assert_replay_equals_live();
+        let mut world = World::on(slots(), rules(), world.journal, world.checkpoints, Some(needs));
+        world.run_to_the_end();
+        world.assert_replay_equals_live();
+        prop_assert!(world.scheduler.is_complete());
+        prop_assert_eq!(world.ends().len() as u64, total);
+        prop_assert!(world.ends().values().all(|count| *count == 1));
+        for trial in &world.scheduler.history().trials {
+            match trial.outcome() {
+                Some(Outcome::OutOfMemory { .. }) => prop_assert!(needs(trial.id) > 40, "{trial:?}"),
+                outcome => prop_assert!(outcome == Some(&Outcome::Finished), "{trial:?}"),
+            }
+        }
+    }
 }
 
 proptest! {

@@ -115,10 +115,33 @@ pub enum Order {
 pub struct Devices {
     /// Which GPUs.
     pub gpus: Gpus,
+    /// How many trials share a GPU.
+    pub per_gpu: PerGpu,
     /// What is done about a GPU that others use.
     pub busy: Busy,
+    /// What is done when others come to a GPU that is trained on.
+    pub courtesy: Courtesy,
     /// Threads of a CPU slot; there is one for every so many cores.
     pub cpu_threads: u32,
+}
+
+/// `devices: per_gpu:` of the sweep file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PerGpu {
+    /// So many at most, 1 or more.
+    Most(u32),
+    /// As many as memory and throughput allow, by what the first trials of each shape show.
+    Auto,
+}
+
+/// `devices: courtesy:` of the sweep file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Courtesy {
+    /// It is told.
+    #[default]
+    Report,
+    /// Trials are saved and leave it until it is free.
+    Yield,
 }
 
 /// `devices: busy:` of the sweep file.

@@ -9,7 +9,7 @@ use super::node::{Node, Table};
 use super::parameters::Read;
 use super::setting::{SETS, SETTINGS, Section, Setting, TYPE, setting};
 use super::value::{number, show, whole};
-use super::{Busy, Devices, Gpus};
+use super::{Busy, Courtesy, Devices, Gpus, PerGpu};
 use crate::recipe::{Order, Source};
 use crate::space::Distribution;
 use crate::trial::Settings;
@@ -143,20 +143,32 @@ pub fn data(top: &Table, file: &Node, fixed: &mut Settings, base: &Folder) -> Op
     }
 }
 
+/// More trials than this do not share a GPU.
+const MOST_PER_GPU: u32 = 64;
+
 /// Reads `devices:`.
 pub fn devices(top: &Table) -> Devices {
-    let mut devices = Devices { gpus: Gpus::All, busy: Busy::Wait, cpu_threads: 1 };
+    let mut devices = Devices {
+        gpus: Gpus::All,
+        per_gpu: PerGpu::Most(1),
+        busy: Busy::Wait,
+        courtesy: Courtesy::Report,
+        cpu_threads: 1,
+    };
     let Some(node) = top.get("devices").filter(|node| !node.value.is_null()) else { return devices };
     let Some(table) = node.table("devices: {gpus: all, cpu_threads: 1}") else { return devices };
     if let Some(node) = table.get("gpus") {
         devices.gpus = gpus(&node).unwrap_or(Gpus::All);
     }
-    if let Some(node) = table.get("per_gpu")
-        && whole(node.value) != Some(1)
-        && node.value.as_str() != Some("auto")
-    {
-        let rule = format!("must be auto or 1 in this version, not {}", show(node.value));
-        node.wrong(rule, "leave it out: one trial at a time has a GPU");
+    if let Some(node) = table.get("per_gpu") {
+        match (node.value.as_str(), whole(node.value).and_then(|count| u32::try_from(count).ok())) {
+            (Some("auto"), _) => devices.per_gpu = PerGpu::Auto,
+            (_, Some(count)) if (1..=MOST_PER_GPU).contains(&count) => devices.per_gpu = PerGpu::Most(count),
+            _ => {
+                let rule = format!("must be auto or a whole number from 1 to {MOST_PER_GPU}, not {}", show(node.value));
+                node.wrong(rule, "write auto, to have the first trials show how many fit");
+            }
+        }
     }
     if let Some(node) = table.get("busy") {
         match node.value.as_str() {
@@ -166,6 +178,20 @@ pub fn devices(top: &Table) -> Devices {
             _ => {
                 let rule = format!("must be wait, share or skip, not {}", show(node.value));
                 node.wrong(rule, "write wait, to use a GPU only once nobody else does");
+            }
+        }
+    }
+    if let Some(node) = table.get("courtesy") {
+        match node.value.as_str() {
+            Some("report") => {}
+            Some("yield") if devices.busy == Busy::Share => {
+                let rule = "yield has no effect with `busy: share`: others are no reason to leave a GPU";
+                node.wrong(rule, "leave one of them out");
+            }
+            Some("yield") => devices.courtesy = Courtesy::Yield,
+            _ => {
+                let rule = format!("must be report or yield, not {}", show(node.value));
+                node.wrong(rule, "write yield, to leave a GPU that others come to until it is free");
             }
         }
     }
@@ -182,6 +208,12 @@ pub fn devices(top: &Table) -> Devices {
     devices
 }
 
+/// A UUID, or an instance by its numbers: `0:1`.
+fn is_gpu_name(name: &str) -> bool {
+    let numbers = name.split_once(':').map(|(gpu, instance)| gpu.parse::<u32>().and(instance.parse::<u32>()).is_ok());
+    name.starts_with("GPU-") || name.starts_with("MIG-") || numbers == Some(true)
+}
+
 fn gpus(node: &Node) -> Option<Gpus> {
     match (node.value.as_str(), node.items()) {
         (Some("all"), _) => Some(Gpus::All),
@@ -191,9 +223,10 @@ fn gpus(node: &Node) -> Option<Gpus> {
             for item in &items {
                 match (whole(item.value), item.value.as_str()) {
                     (Some(index), _) => these.push(index.to_string()),
-                    (None, Some(uuid)) if uuid.starts_with("GPU-") => these.push(uuid.to_owned()),
+                    (None, Some(uuid)) if is_gpu_name(uuid) => these.push(uuid.to_owned()),
                     _ => {
-                        let rule = format!("must be a GPU's number or UUID, not {}", show(item.value));
+                        let rule =
+                            format!("must be a number or UUID of a GPU or MIG instance, not {}", show(item.value));
                         item.wrong(rule, "`nvidia-smi -L` lists them: write 0, or \"GPU-5a1f...\"");
                     }
                 }

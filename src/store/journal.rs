@@ -155,7 +155,14 @@ mod tests {
         let attempt = Attempt { trial: TrialId(1), number: 1 };
         let metrics = EpochMetrics { epoch: 1, val_loss: Some(0.1 + 0.2), ..EpochMetrics::default() };
         vec![
-            Entry::Run { at: 1.0, version: "0.0.9".into(), host: "h".into(), pid: 1, slots: vec!["cpu:0".into()] },
+            Entry::Run {
+                at: 1.0,
+                version: "0.0.9".into(),
+                host: "h".into(),
+                pid: 1,
+                mps: None,
+                slots: vec!["cpu:0".into()],
+            },
             Entry::Started { at: 2.0, attempt, slot: "cpu:0".into(), settings: Some(crate::trial::Settings::new()) },
             Entry::Began { attempt, from_epoch: 0, parameters: 10, train_examples: 8, validation_examples: 2 },
             Entry::Epoch { attempt, metrics },

@@ -2,23 +2,33 @@
 //!
 //! `FAKE_NVML` names it; it is read anew at every call, so that a test can change it while a sweep runs:
 //! `{"gpus": [{"uuid": "GPU-0", "memory_used": 0, "processes": [[17, 1000]], "lost": true, ...}], "without": ["power"]}`.
-//! What `without` names is not supported, as optional calls may be.
+//! What `without` names is not supported, as optional calls may be; some that `sweep` makes are missing altogether.
+//! A GPU with `mig` is divided into the instances listed there; `xids` are errors, each of which is told once.
+//! Scripted trainers write into the folder `trainers` beside the file what they take of a GPU's memory.
 #![allow(unsafe_code, non_snake_case, missing_docs, clippy::missing_safety_doc, reason = "it is a C library")]
 #![allow(clippy::disallowed_methods, reason = "it stands for a foreign library")]
 
+use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong};
+use std::path::Path;
+use std::sync::Mutex;
 
 use serde_json::Value;
+
+/// The event sets: the GPU of each, and how many of its errors were told.
+static SETS: Mutex<BTreeMap<usize, (Device, usize)>> = Mutex::new(BTreeMap::new());
 
 const SUCCESS: c_int = 0;
 const NOT_SUPPORTED: c_int = 3;
 const NOT_FOUND: c_int = 6;
 const INSUFFICIENT_SIZE: c_int = 7;
 const DRIVER_NOT_LOADED: c_int = 9;
+const TIMEOUT: c_int = 10;
 const GPU_IS_LOST: c_int = 15;
 
-/// A handle is the GPU's place in the file, plus one.
+/// A handle is the GPU's place in the file, plus one, and for an instance its number, plus one, times this.
 type Device = usize;
+const INSTANCE: usize = 1000;
 
 #[repr(C)]
 pub struct Memory {
@@ -53,8 +63,29 @@ fn gpu(device: Device, call: &str) -> Result<Value, c_int> {
     if state["without"].as_array().is_some_and(|without| without.iter().any(|name| name == call)) {
         return Err(NOT_SUPPORTED);
     }
-    let gpu = state["gpus"].get_mut(device.wrapping_sub(1)).ok_or(NOT_FOUND)?.take();
-    if gpu["lost"] == true { Err(GPU_IS_LOST) } else { Ok(gpu) }
+    let (instance, place) = (device / INSTANCE, device % INSTANCE);
+    let mut gpu = state["gpus"].get_mut(place.wrapping_sub(1)).ok_or(NOT_FOUND)?.take();
+    if gpu["lost"] == true {
+        return Err(GPU_IS_LOST);
+    }
+    Ok(if instance > 0 { gpu["mig"].get_mut(instance - 1).ok_or(NOT_FOUND)?.take() } else { gpu })
+}
+
+/// The processes on a GPU: those of the file, and the scripted trainers that live, each with its bytes.
+fn processes(gpu: &Value) -> Vec<(u64, Option<u64>)> {
+    let told = gpu["processes"].as_array().cloned().unwrap_or_default();
+    let mut processes: Vec<_> =
+        told.iter().map(|process| (process[0].as_u64().unwrap_or(0), process[1].as_u64())).collect();
+    let folder = std::env::var_os("FAKE_NVML").map(std::path::PathBuf::from).unwrap_or_default();
+    let folder = folder.with_file_name("trainers").join(gpu["uuid"].as_str().unwrap_or_default());
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let pid = entry.file_name().to_string_lossy().parse().unwrap_or(0);
+        let bytes = std::fs::read_to_string(entry.path()).ok().and_then(|text| text.parse().ok());
+        if Path::new("/proc").join(entry.file_name()).exists() && bytes.is_some() {
+            processes.push((pid, bytes));
+        }
+    }
+    processes
 }
 
 fn answer(result: Result<(), c_int>) -> c_int {
@@ -141,7 +172,9 @@ pub unsafe extern "C" fn nvmlDeviceGetName(device: Device, place: *mut c_char, l
 pub unsafe extern "C" fn nvmlDeviceGetMemoryInfo_v2(device: Device, place: *mut Memory) -> c_int {
     answer(gpu(device, "memory").map(|gpu| {
         let total = gpu["memory_total"].as_u64().unwrap_or(40 << 30);
-        let used = gpu["memory_used"].as_u64().unwrap_or(0);
+        let told = gpu["processes"].as_array().map_or(0, Vec::len);
+        let of_trainers: u64 = processes(&gpu).iter().skip(told).filter_map(|(_, bytes)| *bytes).sum();
+        let used = gpu["memory_used"].as_u64().unwrap_or(of_trainers).min(total);
         // SAFETY: the caller's promise.
         unsafe { put(place, Memory { version: 0, total, reserved: 0, free: total - used, used }) };
     }))
@@ -162,7 +195,7 @@ pub unsafe extern "C" fn nvmlDeviceGetComputeRunningProcesses_v3(
     place: *mut Process,
 ) -> c_int {
     answer(gpu(device, "processes").and_then(|gpu| {
-        let processes = gpu["processes"].as_array().cloned().unwrap_or_default();
+        let processes = processes(&gpu);
         // SAFETY: the caller's promise: there is room for so many.
         let room = unsafe { count.read() } as usize;
         // SAFETY: the caller's promise.
@@ -171,8 +204,7 @@ pub unsafe extern "C" fn nvmlDeviceGetComputeRunningProcesses_v3(
             return Err(INSUFFICIENT_SIZE);
         }
         for (at, process) in processes.iter().enumerate() {
-            let pid = process[0].as_u64().unwrap_or(0) as c_uint;
-            let memory = process[1].as_u64().unwrap_or(c_ulonglong::MAX);
+            let (pid, memory) = (process.0 as c_uint, process.1.unwrap_or(c_ulonglong::MAX));
             // SAFETY: there is room, as was just seen.
             unsafe { put(place.add(at), Process { pid, memory, instances: [c_uint::MAX; 2] }) };
         }
@@ -192,6 +224,15 @@ pub unsafe extern "C" fn nvmlDeviceGetPowerUsage(device: Device, place: *mut c_u
     unsafe { number(device, "power", place) }
 }
 
+unsafe fn long(device: Device, call: &str, place: *mut c_ulonglong) -> c_int {
+    answer(gpu(device, call).and_then(|gpu| {
+        let value = gpu[call].as_u64().ok_or(NOT_SUPPORTED)?;
+        // SAFETY: the caller's promise.
+        unsafe { put(place, value) };
+        Ok(())
+    }))
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetTotalEccErrors(
     device: Device,
@@ -199,10 +240,98 @@ pub unsafe extern "C" fn nvmlDeviceGetTotalEccErrors(
     _: c_int,
     place: *mut c_ulonglong,
 ) -> c_int {
-    answer(gpu(device, "ecc_errors").and_then(|gpu| {
-        let errors = gpu["ecc_errors"].as_u64().ok_or(NOT_SUPPORTED)?;
+    // SAFETY: the caller's promise.
+    unsafe { long(device, "ecc_errors", place) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlDeviceGetTotalEnergyConsumption(device: Device, place: *mut c_ulonglong) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { long(device, "energy", place) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlDeviceGetCurrentClocksThrottleReasons(device: Device, place: *mut c_ulonglong) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { long(device, "throttle", place) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlDeviceGetMigMode(device: Device, now: *mut c_uint, next: *mut c_uint) -> c_int {
+    answer(gpu(device, "mig").map(|gpu| {
+        let mode = c_uint::from(gpu["mig"].is_array());
         // SAFETY: the caller's promise.
-        unsafe { put(place, errors) };
+        unsafe { put(now, mode) };
+        // SAFETY: the caller's promise.
+        unsafe { put(next, mode) };
+    }))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlDeviceGetMaxMigDeviceCount(device: Device, count: *mut c_uint) -> c_int {
+    // There is room for one more instance than there are.
+    answer(gpu(device, "mig").map(|gpu| {
+        // SAFETY: the caller's promise.
+        unsafe { put(count, gpu["mig"].as_array().map_or(0, |instances| instances.len() + 1) as c_uint) };
+    }))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlDeviceGetMigDeviceHandleByIndex(
+    device: Device,
+    index: c_uint,
+    place: *mut Device,
+) -> c_int {
+    let handle = device + INSTANCE * (index as usize + 1);
+    answer(gpu(handle, "mig").map(|_| {
+        // SAFETY: the caller's promise.
+        unsafe { put(place, handle) };
+    }))
+}
+
+#[repr(C)]
+pub struct Event {
+    device: Device,
+    kind: c_ulonglong,
+    data: c_ulonglong,
+    instances: [c_uint; 2],
+}
+
+/// The event that is told: critical XID errors.
+const XID: c_ulonglong = 8;
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlEventSetCreate(place: *mut usize) -> c_int {
+    let mut sets = SETS.lock().expect("nobody panics with it");
+    let set = sets.len() + 1;
+    sets.insert(set, (0, 0));
+    // SAFETY: the caller's promise.
+    unsafe { put(place, set) };
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceRegisterEvents(device: Device, kinds: c_ulonglong, set: usize) -> c_int {
+    answer(gpu(device, "xids").and_then(|_| {
+        let mut sets = SETS.lock().expect("nobody panics with it");
+        sets.get_mut(&set).filter(|_| kinds == XID).ok_or(NOT_SUPPORTED)?.0 = device;
         Ok(())
     }))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlEventSetWait_v2(set: usize, event: *mut Event, _: c_uint) -> c_int {
+    let mut sets = SETS.lock().expect("nobody panics with it");
+    let Some((device, told)) = sets.get_mut(&set) else { return NOT_FOUND };
+    let xid = gpu(*device, "xids").ok().and_then(|gpu| gpu["xids"][*told].as_u64());
+    let Some(data) = xid else { return TIMEOUT };
+    *told += 1;
+    // SAFETY: the caller's promise.
+    unsafe { put(event, Event { device: *device, kind: XID, data, instances: [c_uint::MAX; 2] }) };
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlEventSetFree(_: usize) -> c_int {
+    SUCCESS
 }

@@ -9,6 +9,7 @@
 use std::fs;
 use std::io::{BufRead, Write};
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, exit};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{park, spawn};
@@ -59,11 +60,23 @@ fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
         parameters: 1000,
         note: None,
     });
+    if let Some((_, mebibytes)) = commands.iter().find(|(command, _)| command == "memory")
+        && let Err(error) = take(mebibytes.unwrap_or(1) << 20)
+    {
+        return say(&FromTrainer::Ended { attempt, outcome: Outcome::OutOfMemory { error } });
+    }
+    let _busy = commands.iter().any(|(command, _)| command == "room-for").then(Busy::new);
     for epoch in from_epoch + 1..=recipe.training.epochs {
         let mut milliseconds = 0;
         for (fault, number) in &commands {
             match fault.as_str() {
+                "memory" => {}
                 "slow" => milliseconds = number.unwrap_or(100),
+                // So many at a time are as fast as one; more hold each other up.
+                "room-for" => {
+                    let crowd = busy() as f64 / number.unwrap_or(1) as f64;
+                    milliseconds = (milliseconds as f64 * crowd.max(1.0).powi(2)) as u64;
+                }
                 fault if number.unwrap_or(1) == u64::from(epoch) => misbehave(fault, order, epoch),
                 _ => {}
             }
@@ -147,6 +160,75 @@ fn misbehave(fault: &str, order: &Order, epoch: u32) {
         }
         other => panic!("the script says {other}"),
     }
+}
+
+/// Where the trainers on this GPU write what they take of it.
+fn gpu_folder() -> PathBuf {
+    let driver = PathBuf::from(std::env::var_os("FAKE_NVML").expect("a script with memory is run with a driver"));
+    driver.with_file_name("trainers").join(std::env::var("CUDA_VISIBLE_DEVICES").expect("it has a GPU"))
+}
+
+/// The trainers on this GPU that live, with what they take, bytes.
+fn on_gpu() -> Vec<(u32, u64)> {
+    let entries = fs::read_dir(gpu_folder()).into_iter().flatten().flatten();
+    let one = |entry: fs::DirEntry| {
+        let name = entry.file_name();
+        fs::metadata(PathBuf::from("/proc").join(&name)).ok()?;
+        Some((name.to_str()?.parse().ok()?, fs::read_to_string(entry.path()).ok()?.parse().ok()?))
+    };
+    entries.filter_map(one).collect()
+}
+
+/// While it lives, this trainer computes on its GPU.
+struct Busy(PathBuf);
+
+impl Busy {
+    fn new() -> Busy {
+        let path = gpu_folder().join(format!("busy-{}", std::process::id()));
+        fs::create_dir_all(gpu_folder()).and_then(|()| fs::write(&path, "")).expect("it is writable");
+        Busy(path)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// How many trainers compute on this GPU.
+fn busy() -> usize {
+    let entries = fs::read_dir(gpu_folder()).into_iter().flatten().flatten();
+    let lives = |entry: &fs::DirEntry| {
+        entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.strip_prefix("busy-"))
+            .is_some_and(|pid| PathBuf::from("/proc").join(pid).exists())
+    };
+    entries.filter(lives).count()
+}
+
+/// Takes so much of the GPU, and keeps it as libtorch does: what it had before is used again.
+fn take(bytes: u64) -> Result<(), String> {
+    let state = fs::read(std::env::var_os("FAKE_NVML").expect("there is a driver")).expect("it is there");
+    let state: serde_json::Value = serde_json::from_slice(&state).expect("the driver's file is JSON");
+    let name = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
+    let gpus = state["gpus"].as_array().cloned().unwrap_or_default();
+    let gpu = gpus.iter().find(|gpu| gpu["uuid"] == name.as_str()).cloned().unwrap_or_default();
+    let total = gpu["memory_total"].as_u64().unwrap_or(40 << 30);
+    let me = std::process::id();
+    let path = gpu_folder().join(me.to_string());
+    let had = on_gpu().iter().find(|(pid, _)| *pid == me).map_or(0, |(_, bytes)| *bytes);
+    fs::create_dir_all(gpu_folder()).expect("it is writable");
+    // Before it looks, so that of two that come at once one sees the other.
+    let write = |bytes: u64| store::replace(&path, bytes.to_string().as_bytes()).expect("it is writable");
+    write(had.max(bytes));
+    if on_gpu().iter().map(|(_, bytes)| bytes).sum::<u64>() > total {
+        write(had);
+        return Err(format!("CUDA out of memory. Tried to allocate {} MiB", bytes >> 20));
+    }
+    Ok(())
 }
 
 /// Waits as long as an epoch takes; whether it was asked to pause.

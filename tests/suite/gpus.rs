@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::faults::scripted;
-use crate::world::{World, wait_until};
+use crate::world::{World, processes_naming, wait_until};
 
 /// A world with a driver that shows these GPUs.
 fn driven(script: &str, gpus: &[Value]) -> World {
@@ -23,7 +23,7 @@ fn driven(script: &str, gpus: &[Value]) -> World {
 }
 
 fn gpu(index: u32) -> Value {
-    json!({"uuid": format!("GPU-{index}"), "load": 7, "temperature": 41, "power": 250_000, "ecc_errors": 0})
+    json!({"uuid": format!("GPU-{index}"), "load": 7, "temperature": 41, "power": 250_000, "ecc_errors": 0, "throttle": 0x45})
 }
 
 fn with(mut gpu: Value, key: &str, value: impl Into<Value>) -> Value {
@@ -98,7 +98,8 @@ fn gpus_are_shown_also_by_a_driver_that_tells_little() {
     let text = expect(&world, "gpus", 0);
     assert!(text.contains("GPU-1") && text.contains("Slots: gpu:0 gpu:1"), "{text}");
     assert!(text.contains("17") && text.contains("0.0 of 40.0 GiB used"), "{text}");
-    let without = json!({"gpus": [gpu(0)], "without": ["name", "memory", "load", "processes", "temperature", "power", "ecc_errors"]});
+    let without = json!({"gpus": [gpu(0)], "without": ["name", "memory", "load", "processes", "temperature", "power",
+        "ecc_errors", "energy", "throttle", "mig", "xids"]});
     world.write("gpus.json", &without.to_string());
     let seen: Value = serde_json::from_str(&expect(&world, "gpus --json", 0)).expect("JSON");
     assert_eq!((&seen["slots"], &seen["gpus"][0]["uuid"]), (&json!(["gpu:0"]), &json!("GPU-0")));
@@ -115,9 +116,130 @@ fn every_gpu_gets_a_trainer_and_its_figures_are_recorded() {
     file(&world, 6, "");
     expect(&world, RUN, 0);
     assert_eq!(slots_used(&world), ["gpu:0", "gpu:1"].map(str::to_owned).into());
-    let rows = world.table("results/s/devices.csv", &["time", "trial"]);
-    assert_eq!(rows[0], ["gpu:0", "GPU-0", "7", "0", "250", "41"]);
+    let rows = world.table("results/s/devices.csv", &["time", "trials"]);
+    assert_eq!(rows[0], ["gpu:0", "GPU-0", "7", "0", "250", "41", "sw_power_cap hw_thermal_slowdown"]);
     assert_eq!(rows[1][1], "GPU-1");
+}
+
+#[test]
+fn the_energy_of_a_trial_is_counted_and_shared_out_among_those_on_a_gpu() {
+    // By power, for the driver has no counter: 250 W.
+    let world = driven("* slow 800", &[gpu(0)]);
+    file(&world, 2, ", per_gpu: 2");
+    expect(&world, RUN, 0);
+    let spent = |column: &str| -> f64 {
+        let path = world.path("results/s/trials.csv");
+        let mut reader = csv::Reader::from_path(path).expect("it is there");
+        let at = reader.headers().expect("it has a header").iter().position(|name| name == column).expect("a column");
+        reader.records().map(|row| row.expect("a table")[at].parse::<f64>().expect("a number")).sum()
+    };
+    let (kilojoules, seconds) = (spent("energy_kj"), spent("seconds"));
+    // Two at a time, each with half of it; a look at the driver may come up to a second late.
+    assert!(kilojoules > 0.1 && kilojoules < 0.25 * (seconds / 2.0 + 1.5), "{kilojoules} kJ in {seconds} s");
+    assert!(world.read("results/s/report.md").contains("kWh"));
+}
+
+/// The most trials that were on a GPU at the same time, by the journal.
+fn most_together(world: &World, gpu: &str) -> usize {
+    let (mut on, mut most) = (BTreeSet::new(), 0);
+    for line in journal(world).lines() {
+        let entry: Value = serde_json::from_str(line).expect("it is whole");
+        let attempt = entry["attempt"].to_string();
+        match entry["is"].as_str().expect("every entry says what it is") {
+            "started" if entry["slot"].as_str().is_some_and(|slot| slot.starts_with(gpu)) => drop(on.insert(attempt)),
+            "ended" | "lost" | "paused" => drop(on.remove(&attempt)),
+            _ => {}
+        }
+        most = most.max(on.len());
+    }
+    most
+}
+
+#[test]
+fn trials_share_a_gpu_as_memory_and_throughput_allow() {
+    let plenty = with(gpu(0), "memory_total", 100_u64 << 30);
+    for (script, gpu, most) in [
+        // 38 of 40 GiB are lent: three of 12 GiB.
+        ("* memory 12288\n* slow 400", gpu(0), 3),
+        // There is memory for eight, but three at a time are slower than two: tried, and not again.
+        ("* memory 2048\n* slow 400\n* room-for 2", plenty, 3),
+    ] {
+        let world = driven(script, &[gpu]);
+        file(&world, 10, ", per_gpu: auto");
+        let text = expect(&world, RUN, 0);
+        assert_eq!(most_together(&world, "gpu:0"), most, "{script}: {text}");
+        assert!(!journal(&world).contains("\"is\":\"lost\""), "{text}");
+        assert!(journal(&world).contains("\"is\":\"learnt\""), "{text}");
+    }
+}
+
+#[test]
+fn a_number_of_trials_share_a_gpu_and_lack_of_memory_lowers_it() {
+    let world = driven("5 memory 45056\n* memory 15360\n* slow 100", &[gpu(0)]);
+    file(&world, 8, ", per_gpu: 3");
+    let text = expect(&world, RUN, 1);
+    let rows = crate::faults::trials(&world);
+    assert!(rows[4][0] == "out_of_memory" && rows[4][3].contains("alone on gpu:0."), "{text}");
+    assert!(rows[4][3].contains("with 40.0 GiB, it does not fit either"), "{rows:?}");
+    assert!(rows.iter().filter(|row| row[0] == "finished").count() == 7, "never the sweep: {text}");
+    assert_eq!(most_together(&world, "gpu:0"), 3, "before it was learnt");
+    assert!(journal(&world).contains("\"most\":2"), "{text}");
+}
+
+#[test]
+fn by_courtesy_trials_leave_a_gpu_that_others_come_to_and_come_back() {
+    let world = driven("* slow 300", &[gpu(0)]);
+    file(&world, 3, ", courtesy: yield");
+    let controller = start(&world);
+    wait_for(&world, "\"is\":\"epoch\"");
+    show(&world, &[with(gpu(0), "processes", json!([[1, null]]))]);
+    wait_for(&world, "\"is\":\"paused\"");
+    wait_until("the trainer is gone", Duration::from_secs(10), || processes_naming(&world.path("trainer")).is_empty());
+    let why = expect(&world, "status results/s --why", 0);
+    assert!(why.contains("gpu:0: idle: used by process 1") && why.contains("was saved, and waits for a slot"), "{why}");
+    show(&world, &[gpu(0)]);
+    let text = ending(controller, 0);
+    assert_eq!(world.table("results/s/epochs.csv", &[]).len(), 3 * 3, "{text}");
+    assert!(text.contains("saved") && !journal(&world).contains("\"is\":\"lost\""), "{text}");
+}
+
+#[test]
+fn mig_instances_are_devices_of_their_own() {
+    let instance = |name: &str| json!({"uuid": name, "memory_total": 10_u64 << 30});
+    let divided = with(gpu(0), "mig", json!([instance("MIG-a"), instance("MIG-b")]));
+    let world = driven("MIG-a slow 100\nMIG-b slow 150\nGPU-1 slow 100", &[divided, gpu(1)]);
+    let text = expect(&world, "gpus", 0);
+    assert!(text.contains("Slots: gpu:0:0 gpu:0:1 gpu:1") && text.contains("0.0 of 10.0 GiB used"), "{text}");
+    let of = |visible: &str| {
+        let mut command = sweep(&world, "gpus --json");
+        let output = command.env("CUDA_VISIBLE_DEVICES", visible).output().expect("sweep can be started");
+        serde_json::from_slice::<Value>(&output.stdout).expect("JSON")["slots"].clone()
+    };
+    assert_eq!(of("MIG-b,GPU-1"), json!(["gpu:0:1", "gpu:1"]));
+    file(&world, 6, "");
+    expect(&world, &format!("{RUN} --gpus MIG-a,0:1"), 0);
+    assert_eq!(slots_used(&world), ["gpu:0:0", "gpu:0:1"].map(str::to_owned).into());
+}
+
+#[test]
+fn the_daemon_of_cuda_mps_is_told_to_trainers_and_to_the_user() {
+    let world = driven("* slow 100", &[gpu(0)]);
+    std::fs::create_dir(world.path("mps")).expect("the folder is writable");
+    world.write("mps/control", "");
+    world.write("mps/nvidia-cuda-mps-control.pid", &std::process::id().to_string());
+    file(&world, 2, ", per_gpu: 2");
+    let mut command = sweep(&world, RUN);
+    command.env("CUDA_MPS_PIPE_DIRECTORY", world.path("mps")).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let controller = command.spawn().expect("sweep can be started");
+    wait_for(&world, "\"is\":\"epoch\"");
+    let folder = world.path("mps").display().to_string();
+    let told = |pid: &u32| {
+        let variables = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        String::from_utf8_lossy(&variables).contains(&format!("CUDA_MPS_PIPE_DIRECTORY={folder}\0"))
+    };
+    assert!(processes_naming(&world.path("trainer")).iter().all(told));
+    assert!(ending(controller, 0).contains("CUDA MPS runs, in "));
+    assert!(expect(&world, "status results/s --why", 0).contains("CUDA MPS runs, in "));
 }
 
 #[test]
@@ -171,9 +293,10 @@ fn somebody_who_comes_to_our_gpu_is_reported_and_the_trial_goes_on() {
 }
 
 #[test]
-fn a_gpu_that_falls_off_the_bus_or_has_bad_memory_is_taken_out_and_its_trial_goes_elsewhere() {
+fn a_gpu_that_falls_off_the_bus_or_reports_errors_is_taken_out_and_its_trial_goes_elsewhere() {
     let broken = [
         (with(gpu(1), "lost", true), "fallen off the bus"),
+        (with(gpu(1), "xids", json!([13, 79])), "the driver reports XID error 79 of it"),
         (with(gpu(1), "ecc_errors", 3), "its memory has met 3 errors that could not be corrected"),
     ];
     for (broken, reason) in broken {
@@ -202,21 +325,42 @@ fn a_gpu_that_loses_three_trials_in_a_row_is_taken_out() {
 
 #[test]
 fn two_hundred_trials_on_eight_gpus_survive_all_of_it_at_once() {
-    let all = |change: &dyn Fn(u32, Value) -> Value| (0..8).map(|index| change(index, gpu(index))).collect::<Vec<_>>();
-    let world =
-        driven("GPU-7 segfault 2\n3.1 hang 1\n5.1 crash 2\n8.1 twice 2\n9 garbage\n* slow 40", &all(&|_, gpu| gpu));
-    file(&world, 200, "");
-    let mut controller = sweep(&world, &format!("{RUN} --silence 1"));
+    // GPU 6 is divided. Of every trial's 12 GiB three fit on a GPU; trial 30 fits on none.
+    let whole = |index: u32| {
+        let instance = |name: &str| json!({"uuid": name, "memory_total": 20_u64 << 30});
+        if index == 6 { with(gpu(6), "mig", json!([instance("MIG-a"), instance("MIG-b")])) } else { gpu(index) }
+    };
+    let all =
+        |change: &dyn Fn(u32, Value) -> Value| (0..8).map(|index| change(index, whole(index))).collect::<Vec<_>>();
+    let script = "GPU-7 segfault 2\n3.1 hang 1\n5.1 crash 2\n8.1 twice 2\n9 garbage\n30 memory 60000\n\
+                  * memory 12288\n* slow 250";
+    let world = driven(script, &all(&|_, gpu| gpu));
+    file(&world, 200, ", per_gpu: auto, courtesy: yield");
+    let mut controller = sweep(&world, &format!("{RUN} --silence 2"));
     let controller = controller.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("sweep can be started");
-    wait_for(&world, "\"trial\":20,");
+    wait_for(&world, "\"trial\":40,");
     let taken = |index, gpu| if index == 0 { with(gpu, "processes", json!([[1, 1 << 30]])) } else { gpu };
     show(&world, &all(&taken));
     wait_for(&world, "\"is\":\"device\"");
-    show(&world, &all(&|index, gpu| if index == 1 { with(gpu, "lost", true) } else { taken(index, gpu) }));
+    let worse = |index, gpu| match index {
+        1 => with(gpu, "lost", true),
+        2 => with(gpu, "xids", json!([79])),
+        _ => gpu,
+    };
+    show(&world, &all(&|index, gpu| worse(index, taken(index, gpu))));
     wait_for(&world, "fallen off the bus");
-    show(&world, &all(&|index, gpu| if index == 1 { with(gpu, "lost", true) } else { gpu }));
-    let text = ending(controller, 0);
-    assert_eq!(world.table("results/s/epochs.csv", &[]).len(), 200 * 3, "{text}");
-    assert_eq!(journal(&world).matches("\"is\":\"ended\"").count(), 200);
-    assert!(text.contains("gpu:7 is given up") && text.contains("gpu:1 is given up"), "{text}");
+    wait_for(&world, "XID error 79");
+    show(&world, &all(&worse));
+    let text = ending(controller, 1);
+    let rows = crate::faults::trials(&world);
+    let finished = rows.iter().filter(|row| row[0] == "finished").count();
+    assert_eq!((finished, rows.len(), rows[29][0].as_str()), (199, 200, "out_of_memory"), "{text}");
+    assert_eq!(journal(&world).matches("\"is\":\"ended\"").count(), 200, "each once");
+    assert_eq!(world.table("results/s/epochs.csv", &[]).len(), 199 * 3, "{text}");
+    for gpu in ["gpu:7", "gpu:1", "gpu:2"] {
+        assert!(text.contains(&format!("{gpu} is given up")), "{gpu}: {text}");
+    }
+    let most: Vec<usize> = [0, 3, 4, 5].iter().map(|index| most_together(&world, &format!("gpu:{index}."))).collect();
+    assert!(most.iter().all(|most| (2..=3).contains(most)), "{most:?}");
+    assert!((1..=1).contains(&most_together(&world, "gpu:6:0.")), "12 of 20 GiB");
 }

@@ -1,10 +1,24 @@
 //! Whether a GPU may be used: what the driver shows of it, judged.
 
 use super::{Gpu, Process};
+use crate::agent::mps::is_server;
 use crate::schedule::Condition;
 
 /// What may be in use on a GPU that counts as free: the driver and a desktop take some.
 const AS_GOOD_AS_EMPTY: f64 = 0.1;
+
+/// XID errors that a program brings about, be it ours or another's: they cost it its context, and say nothing of the GPU.
+/// <https://docs.nvidia.com/deploy/xid-errors/>
+const OF_PROGRAMS: [u64; 8] = [
+    13,  // graphics engine exception: an address out of range, an illegal instruction
+    31,  // memory page fault
+    43,  // the program stopped computing
+    45,  // cleaning up after another error, or a program that was killed
+    68,  // video processor exception
+    69,  // graphics engine class error
+    94,  // a memory error that was contained: only the program on it is affected
+    137, // NVLink fault of a program's own
+];
 
 /// Judges a GPU as it is now (`None`: the driver does not show it any more) by what it was when the sweep came to it.
 /// `is_ours` tells the sweep's own processes.
@@ -18,7 +32,11 @@ pub fn condition(then: &Gpu, now: Option<&Gpu>, is_ours: impl Fn(u32) -> bool) -
         let new = errors - before;
         return Condition::Broken(format!("its memory has met {new} errors that could not be corrected"));
     }
-    let foreign: Vec<&Process> = gpu.processes.iter().filter(|process| !is_ours(process.pid)).collect();
+    if let Some(xid) = gpu.xids.iter().find(|xid| !OF_PROGRAMS.contains(xid)) {
+        return Condition::Broken(format!("the driver reports XID error {xid} of it"));
+    }
+    let foreign: Vec<&Process> =
+        gpu.processes.iter().filter(|process| !is_ours(process.pid) && !is_server(process.pid)).collect();
     if let Some(process) = foreign.first() {
         let more = if foreign.len() > 1 { format!(" and {} more", foreign.len() - 1) } else { String::new() };
         let memory = process.memory.map_or(String::new(), |bytes| format!(" with {}", gibibytes(bytes)));
@@ -78,6 +96,13 @@ mod tests {
         );
         let untold = Gpu { ecc_errors: None, ..gpu() };
         assert_eq!(condition(&untold, Some(&worse), |_| true), Condition::Free, "old errors are not ours to judge");
+    }
+
+    #[test]
+    fn an_xid_error_takes_a_gpu_out_unless_it_is_a_programs_own() {
+        let with = |xids: &[u64]| condition(&gpu(), Some(&Gpu { xids: xids.to_vec(), ..gpu() }), |_| true);
+        assert_eq!(with(&[31, 13]), Condition::Free);
+        assert!(matches!(with(&[31, 79]), Condition::Broken(why) if why.contains("XID error 79")));
     }
 
     #[test]

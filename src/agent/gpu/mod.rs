@@ -5,7 +5,7 @@ mod nvml;
 mod watch;
 
 pub use condition::{condition, descends};
-pub use nvml::Driver;
+pub use nvml::{Driver, Xids};
 pub use watch::Watch;
 
 /// Looks at every GPU, once.
@@ -21,8 +21,12 @@ pub fn look() -> Result<Vec<Gpu>, String> {
 pub struct Gpu {
     /// NVML's, in PCI bus order.
     pub index: u32,
-    /// `GPU-…`.
+    /// Of a MIG instance, its number on that GPU.
+    pub instance: Option<u32>,
+    /// `GPU-…`, `MIG-…`.
     pub uuid: String,
+    /// Of a MIG instance, the UUID of the GPU that it is a part of.
+    pub parent: Option<String>,
     /// `NVIDIA A100-SXM4-40GB`.
     pub name: String,
     /// Bytes; 0 where the driver does not tell.
@@ -35,6 +39,12 @@ pub struct Gpu {
     pub temperature: Option<u32>,
     /// Watts; `None` where the driver does not tell.
     pub power: Option<f64>,
+    /// Millijoules since the driver was loaded; `None` where the driver does not tell.
+    pub energy: Option<u64>,
+    /// Why its clock is held back, in NVML's words: `sw_power_cap`.
+    pub throttled: Vec<&'static str>,
+    /// XID errors since the last look: see `condition.rs`.
+    pub xids: Vec<u64>,
     /// Memory errors that could not be corrected, since the driver was loaded; `None` where the driver does not tell.
     pub ecc_errors: Option<u64>,
     /// Who computes on it.
@@ -51,9 +61,21 @@ pub struct Process {
 }
 
 impl Gpu {
-    /// Whether `name` means this GPU: its index, or its UUID or an unmistakable beginning of it, as CUDA has it.
+    /// As its slot is called: `gpu:0`, `gpu:0:1`.
+    pub fn slot(&self) -> String {
+        match self.instance {
+            Some(instance) => format!("gpu:{}:{instance}", self.index),
+            None => format!("gpu:{}", self.index),
+        }
+    }
+
+    /// Whether `name` means this GPU, or one of which it is a part: its index, with that of the instance or without, or
+    /// its UUID or an unmistakable beginning of it, as CUDA has it.
     pub fn is_called(&self, name: &str) -> bool {
-        name.parse() == Ok(self.index) || (name.starts_with("GPU-") && self.uuid.starts_with(name))
+        let is_uuid = name.starts_with("GPU-") || name.starts_with("MIG-");
+        name.parse() == Ok(self.index)
+            || (self.instance.is_some() && self.slot().strip_prefix("gpu:") == Some(name))
+            || (is_uuid && self.uuid.starts_with(name))
     }
 }
 
@@ -61,7 +83,8 @@ impl Gpu {
 /// the first name that means no GPU.
 pub fn visible<'a>(gpus: &'a [Gpu], variable: Option<&str>) -> Vec<&'a Gpu> {
     let Some(names) = variable else { return gpus.iter().collect() };
-    names.split(',').map_while(|name| gpus.iter().find(|gpu| gpu.is_called(name.trim()))).collect()
+    let called = |name: &str| gpus.iter().filter(|gpu| gpu.is_called(name.trim())).collect::<Vec<_>>();
+    names.split(',').map(called).take_while(|called| !called.is_empty()).flatten().collect()
 }
 
 #[cfg(test)]

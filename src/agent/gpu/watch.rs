@@ -1,6 +1,6 @@
 //! Looks at the GPUs every few seconds, on a thread of its own: the driver can take its time.
 
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use super::{Driver, Gpu};
@@ -23,21 +23,34 @@ impl Watch {
     pub fn start(tell: impl Fn(Vec<Gpu>) -> bool + Send + 'static) -> std::io::Result<Watch> {
         let (stop, stopped) = channel();
         std::thread::Builder::new().name("gpus".into()).spawn(move || {
-            let mut driver = None;
             loop {
-                if driver.is_none() {
-                    driver = Driver::open().ok();
-                }
-                if let Some(Ok(gpus)) = driver.as_ref().map(Driver::look)
-                    && !tell(gpus)
-                {
-                    return;
-                }
-                if stopped.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
-                    return;
+                match Driver::open() {
+                    Ok(driver) => return watch(&driver, &stopped, &tell),
+                    Err(_) if has_time(&stopped) => {}
+                    Err(_) => return,
                 }
             }
         })?;
         Ok(Watch { _stop: stop })
     }
+}
+
+fn watch(driver: &Driver, stopped: &Receiver<()>, tell: &impl Fn(Vec<Gpu>) -> bool) {
+    let xids = driver.xids();
+    loop {
+        if let Ok(mut gpus) = driver.look() {
+            xids.add_to(&mut gpus);
+            if !tell(gpus) {
+                return;
+            }
+        }
+        if !has_time(stopped) {
+            return;
+        }
+    }
+}
+
+/// Whether a pause has passed, and the watch is still wanted.
+fn has_time(stopped: &Receiver<()>) -> bool {
+    stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout)
 }
