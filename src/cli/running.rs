@@ -1,6 +1,6 @@
 //! What `run` and `resume` share: options of a running sweep, the trainer's place, the summary at the end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -13,7 +13,8 @@ use crate::engine::{self, Setup};
 use crate::error::{Error, Exit, Result};
 use crate::history::History;
 use crate::progress::{self, Screen};
-use crate::report::words;
+use crate::report::ranking::{Place, Ranking, groups};
+use crate::report::{summary, words};
 use crate::schedule::Condition;
 use crate::spec::{Busy, Devices, Gpus, Spec};
 use crate::store::{Journal, Layout, Lock};
@@ -91,17 +92,6 @@ impl Options {
         }
     }
 
-    fn trainer(&self, surroundings: &Surroundings) -> Result<PathBuf> {
-        let beside = || surroundings.program.with_file_name("sweep-trainer");
-        let trainer = self.trainer.as_ref().map_or_else(beside, |path| surroundings.folder.join(path));
-        if trainer.is_file() {
-            return Ok(trainer);
-        }
-        Err(Error::new(Exit::NoTrainer, format!("there is no trainer at {}", trainer.display())).hint(
-            "build it with `cargo build --release` (feature `torch` is on by default), or name it with --trainer",
-        ))
-    }
-
     /// Runs what is left of a sweep, and says what came of it.
     pub fn go(
         &self,
@@ -115,7 +105,7 @@ impl Options {
         if spec.devices.busy == Busy::Skip {
             slots = Options::skip_busy(slots, &gpus)?;
         }
-        let trainer = if spec.program.is_none() { Some(self.trainer(surroundings)?) } else { None };
+        let trainer = if spec.program.is_none() { Some(trainer(self.trainer.as_deref(), surroundings)?) } else { None };
         let holder = format!("process {} on {}", std::process::id(), surroundings.host());
         std::fs::create_dir_all(layout.root())
             .map_err(|error| Error::storage(format!("{} cannot be made", layout.root().display()), error))?;
@@ -151,6 +141,21 @@ impl Options {
     }
 }
 
+/// The trainer's program: the one named, or the one beside `sweep`.
+///
+/// # Errors
+/// Where there is none.
+pub fn trainer(named: Option<&Path>, surroundings: &Surroundings) -> Result<PathBuf> {
+    let beside = || surroundings.program.with_file_name("sweep-trainer");
+    let trainer = named.map_or_else(beside, |path| surroundings.folder.join(path));
+    if trainer.is_file() {
+        return Ok(trainer);
+    }
+    Err(Error::new(Exit::NoTrainer, format!("there is no trainer at {}", trainer.display())).hint(
+        "build it with `cargo build --release` (feature `torch` is on by default), or name it with --trainer",
+    ))
+}
+
 /// The slots of this machine that `devices` asks for, and its GPUs.
 ///
 /// # Errors
@@ -175,7 +180,11 @@ fn summary(history: &History, spec: &Spec, layout: &Layout, surroundings: &Surro
     let counts: Vec<_> = counts.iter().map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
     let mut text = if history.complete { "\nAll trials are done: " } else { "\nStopped: " }.to_owned();
     text += &counts.join(", ");
-    if let Some((trial, best)) = history.ranking(&spec.metric).first() {
+    let ranking = Ranking::new(history, &spec.metric);
+    let groups = groups(&ranking, &spec.metric);
+    if let Some(best) = summary::leader(spec, &groups) {
+        text += &format!("\n{}", summary::of_settings(spec, best));
+    } else if let Some(Place { trial, best, .. }) = ranking.best() {
         let value = best.get(&spec.metric.name).unwrap_or(f64::NAN);
         text += &format!("\nBest: trial {}, {} {value:.4}", trial.id, spec.metric.name);
         if let Some(accuracy) = best.val_accuracy.filter(|_| spec.metric.name != "val_accuracy") {

@@ -16,6 +16,7 @@ mod network;
 mod optimizer;
 mod pictures;
 mod position;
+mod probe;
 #[cfg(test)]
 mod pytorch;
 mod session;
