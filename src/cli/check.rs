@@ -161,7 +161,10 @@ impl Network {
         if let Some(Range { from, to, explodes }) = model::range(measured) {
             let to = to.map_or(String::new(), |to| format!(" to {to:.0e}"));
             let explodes = explodes.map_or(String::new(), |rate| format!(", and explodes from {rate:.0e}"));
-            text += &format!("  its loss falls at learning rates from {from:.0e}{to}{explodes}; this file's: {}\n", self.learning_rate);
+            text += &format!(
+                "  its loss falls at learning rates from {from:.0e}{to}{explodes}; this file's: {}\n",
+                self.learning_rate
+            );
         }
         if self.findings.is_empty() {
             text += "  nothing is wrong with it\n";

@@ -84,7 +84,8 @@ impl<'a> Standing<'a> {
             (false, false) => "interrupted",
         };
         let ranking = Ranking::new(history, &spec.metric);
-        let repeated = summary::leader(spec, &groups(&ranking, &spec.metric)).map(|best| summary::of_settings(spec, best));
+        let repeated =
+            summary::leader(spec, &groups(&ranking, &spec.metric)).map(|best| summary::of_settings(spec, best));
         let best = ranking.placed.into_iter().next();
         let planned = |trial: &TrialRecord| spec.recipe(&trial.settings).ok().map(|recipe| recipe.training.epochs);
         Standing { state, counts, total, best, repeated, seconds_left: seconds_left(history, total, planned) }

@@ -20,7 +20,11 @@ const SILENCE: Duration = Duration::from_secs(300);
 ///
 /// # Errors
 /// Where no trainer can be run, or it ends.
-pub fn probe(trainer: PathBuf, slot: SlotDevice, probes: &[Probe]) -> Result<Vec<std::result::Result<Measured, String>>> {
+pub fn probe(
+    trainer: PathBuf,
+    slot: SlotDevice,
+    probes: &[Probe],
+) -> Result<Vec<std::result::Result<Measured, String>>> {
     super::runtime()?.block_on(async {
         let (sender, mut events) = mpsc::unbounded_channel();
         let mut agent = Agent::new(Some(Launcher::new(trainer)), vec![slot], sender);

@@ -246,7 +246,13 @@ mod tests {
     }
 
     /// What is found in a network, by some seeds.
-    fn found(source: &Source, layers: &[Layer], optimizer: recipe::Optimizer, rate: f64, trial: u64) -> Vec<&'static str> {
+    fn found(
+        source: &Source,
+        layers: &[Layer],
+        optimizer: recipe::Optimizer,
+        rate: f64,
+        trial: u64,
+    ) -> Vec<&'static str> {
         tch::set_num_threads(1);
         let data = Data {
             source: source.clone(),

@@ -66,7 +66,8 @@ fn classes(sides: &Sides<'_>) -> Option<Finding> {
     // Half the sum of as many chance differences as there are classes.
     let (n, m) = (sides.train.len() as f64, sides.validation.len() as f64);
     let chance = 0.5 * (sides.classes.len() as f64 * (1.0 / n + 1.0 / m)).sqrt();
-    let most = (0..train.len()).max_by(|a, b| (train[*a] - validation[*a]).abs().total_cmp(&(train[*b] - validation[*b]).abs()))?;
+    let most = (0..train.len())
+        .max_by(|a, b| (train[*a] - validation[*a]).abs().total_cmp(&(train[*b] - validation[*b]).abs()))?;
     (apart > CLASSES + 2.0 * chance).then(|| Finding {
         name: "validation_differs",
         serious: true,
@@ -84,7 +85,8 @@ fn classes(sides: &Sides<'_>) -> Option<Finding> {
 
 /// The largest distance of two distributions, given by ascending values.
 fn distance(a: &[f64], b: &[f64]) -> f64 {
-    let below = |values: &[f64], limit: f64| values.partition_point(|value| *value <= limit) as f64 / values.len() as f64;
+    let below =
+        |values: &[f64], limit: f64| values.partition_point(|value| *value <= limit) as f64 / values.len() as f64;
     a.iter().chain(b).map(|limit| (below(a, *limit) - below(b, *limit)).abs()).fold(0.0, f64::max)
 }
 
@@ -100,6 +102,7 @@ fn deviation(row: &[u8]) -> f64 {
 /// Mean difference of neighbours in a row.
 fn sharpness(row: &[u8], shape: Shape) -> f64 {
     let width = (shape.width as usize).max(2);
-    let steps = row.chunks_exact(width).flat_map(|line| line.windows(2)).map(|pair| f64::from(pair[0].abs_diff(pair[1])));
+    let steps =
+        row.chunks_exact(width).flat_map(|line| line.windows(2)).map(|pair| f64::from(pair[0].abs_diff(pair[1])));
     steps.sum::<f64>() / row.len() as f64
 }

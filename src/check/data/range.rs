@@ -67,8 +67,9 @@ fn clipped(sides: &Sides<'_>) -> Option<Finding> {
             100.0 * share(black),
             100.0 * share(white)
         ),
-        remedy: "write pictures as they are, 0 to 255 or 0 to 1: no mean taken away, nothing multiplied; leave it if they \
+        remedy:
+            "write pictures as they are, 0 to 255 or 0 to 1: no mean taken away, nothing multiplied; leave it if they \
                  are drawings"
-            .into(),
+                .into(),
     })
 }

@@ -29,8 +29,9 @@ pub(super) fn check(dataset: &Dataset, source: &Source) -> Option<Finding> {
             "the class changes {changes} times in {} pictures, and would {by_chance:.0} times if they were shuffled",
             labels.len()
         ),
-        remedy: "nothing here: sweep shuffles before it divides. Elsewhere shuffle first: Keras' `validation_split` would \
+        remedy:
+            "nothing here: sweep shuffles before it divides. Elsewhere shuffle first: Keras' `validation_split` would \
                  hold out whole classes"
-            .into(),
+                .into(),
     })
 }

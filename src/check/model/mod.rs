@@ -38,8 +38,7 @@ impl Probed<'_> {
 type Verdict = fn(&Probed<'_>) -> Option<Finding>;
 
 /// Causes before their symptoms.
-const VERDICTS: [Verdict; 5] =
-    [first_loss::check, gradients::check, silent::check, rate::check, capacity::check];
+const VERDICTS: [Verdict; 5] = [first_loss::check, gradients::check, silent::check, rate::check, capacity::check];
 
 /// All findings on a network, the serious ones first.
 pub fn check(recipe: &Recipe, measured: &Measured) -> Vec<Finding> {

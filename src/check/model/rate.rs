@@ -72,7 +72,10 @@ pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
     });
     let evidence = match (lost, explodes) {
         (true, _) => format!("the loss is not finite after {} steps at {own}{fall}", steps.len()),
-        _ if worse => format!("{} steps at {own} bring the loss from {first:.2} to {end:.2} (at most {highest:.2}){fall}", steps.len()),
+        _ if worse => format!(
+            "{} steps at {own} bring the loss from {first:.2} to {end:.2} (at most {highest:.2}){fall}",
+            steps.len()
+        ),
         (_, Some(explodes)) => format!("with the rate rising, the loss explodes from {explodes:.1e} on{fall}"),
         _ => return None,
     };

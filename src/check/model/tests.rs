@@ -66,8 +66,7 @@ fn a_sound_network_is_left_alone() {
 fn each_defect_has_its_name_and_numbers() {
     let sure = Measured { first_loss: Some(9.0), ..sound() };
     assert_eq!(names(1e-3, &sure), ["first_loss"]);
-    let vanishing =
-        vec![Gradient { layer: 1, share: Some(1e-8) }, Gradient { layer: 3, share: Some(0.3) }];
+    let vanishing = vec![Gradient { layer: 1, share: Some(1e-8) }, Gradient { layer: 3, share: Some(0.3) }];
     assert_eq!(names(1e-3, &Measured { gradients: vanishing, ..sound() }), ["vanishing_gradients"]);
     let exploding = vec![Gradient { layer: 1, share: Some(3e4) }, Gradient { layer: 3, share: Some(0.3) }];
     assert_eq!(names(1e-3, &Measured { gradients: exploding, ..sound() }), ["exploding_gradients"]);

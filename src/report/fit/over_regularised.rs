@@ -30,8 +30,8 @@ pub fn find(view: &View) -> Option<Finding> {
         Mode::Evaluated => gap <= NO_GAP || no_loss_gap(view),
         Mode::WhileTraining => gap <= -BEHIND_WHILE_TRAINING,
     };
-    let held_down = view.last >= HELD_DOWN.1
-        && view.poor_training(view.last).is_some_and(|poor| view.skill(&poor) < HELD_DOWN.0);
+    let held_down =
+        view.last >= HELD_DOWN.1 && view.poor_training(view.last).is_some_and(|poor| view.skill(&poor) < HELD_DOWN.0);
     let waits = !held_down && still_improving::find(view).is_some();
     if !no_gap || train.len() < 2 || train.end().max(val.end()) >= NO_ROOM || waits {
         return None;

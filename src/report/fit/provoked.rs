@@ -111,7 +111,8 @@ fn swings_of_a_training_loss_that_is_nearly_gone_are_not_called_unstable() {
 
 #[test]
 fn a_learning_rate_too_low_is_told_to_rise() {
-    let (_, curve) = provoked().into_iter().find(|(one, _)| one.curve == "rate-cifar-1e-5-1").expect("it is among them");
+    let (_, curve) =
+        provoked().into_iter().find(|(one, _)| one.curve == "rate-cifar-1e-5-1").expect("it is among them");
     let findings = judge(&curve, &Context { classes: Some(10), ..Context::default() });
     assert!(merged_advice(&findings).contains(&Advice::HigherLearningRate), "{findings:#?}");
 }

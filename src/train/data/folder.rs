@@ -387,7 +387,10 @@ mod tests {
         for error in [probe(root.path()).unwrap_err(), load(root.path()).unwrap_err()] {
             let error = error.to_string();
             assert!(error.contains("a/2.png: it is 3x3") && error.contains("b/2.png: it is 4x4"), "{error}");
-            assert!(error.contains("b/3.png: it cannot be decoded") && error.matches("mogrify").count() == 1, "{error}");
+            assert!(
+                error.contains("b/3.png: it cannot be decoded") && error.matches("mogrify").count() == 1,
+                "{error}"
+            );
         }
         let root = pictures(&[("a/c/1.png", grey(2, 5)), ("b/c/1.png", grey(2, 5))]);
         let error = probe(root.path()).unwrap_err().to_string();
