@@ -9,7 +9,6 @@ use super::output;
 use super::running;
 use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
-use crate::agent::Device;
 use crate::check::model::{self, Range, Subject};
 use crate::check::{self, Finding};
 use crate::engine;
@@ -91,8 +90,9 @@ struct Network {
     learning_rate: f64,
     /// Outputs.
     classes: u32,
-    /// Or why it could not be trained.
-    measured: std::result::Result<Measured, String>,
+    measured: Option<Measured>,
+    /// Why it could not be trained.
+    error: Option<String>,
     findings: Vec<Finding>,
 }
 
@@ -111,12 +111,9 @@ fn networks(args: &Args, spec: &Spec, surroundings: &Surroundings) -> Result<Vec
         eprintln!("note: the first {MOST} of {} kinds of network are tried out", subjects.len());
         subjects.truncate(MOST);
     }
-    let Some(mut slot) = running::slots(&spec.devices, surroundings)?.0.into_iter().next() else {
+    let Some(slot) = running::slots(&spec.devices, surroundings)?.0.into_iter().next() else {
         return Ok(Vec::new());
     };
-    if let Device::Cpu { threads } = &mut slot.device {
-        *threads = surroundings.cores();
-    }
     let seconds = (SECONDS / subjects.len().max(1) as f64).min(SECONDS_EACH);
     let probe = |subject: &Subject| {
         let attempt = Attempt { trial: subject.trial, number: 1 };
@@ -124,13 +121,15 @@ fn networks(args: &Args, spec: &Spec, surroundings: &Surroundings) -> Result<Vec
     };
     let probes: Vec<Probe> = subjects.iter().map(probe).collect();
     let answers = engine::probe(trainer, slot, &probes)?;
-    let network = |(Subject { trial, settings, recipe, trials }, measured): (Subject, _)| {
-        let findings = match &measured {
-            Ok(measured) => model::check(&recipe, measured),
-            Err(_) => Vec::new(),
+    let network = |(subject, answer): (Subject, std::result::Result<Measured, String>)| {
+        let Subject { trial, settings, recipe, trials } = subject;
+        let (measured, error) = match answer {
+            Ok(measured) => (Some(measured), None),
+            Err(error) => (None, Some(error)),
         };
-        let learning_rate = recipe.training.learning_rate;
-        Network { trial, settings, trials, learning_rate, classes: spec.classes.unwrap_or(2), measured, findings }
+        let findings = measured.as_ref().map_or_else(Vec::new, |measured| model::check(&recipe, measured));
+        let (learning_rate, classes) = (recipe.training.learning_rate, spec.classes.unwrap_or(2));
+        Network { trial, settings, trials, learning_rate, classes, measured, error, findings }
     };
     Ok(subjects.into_iter().zip(answers).map(network).collect())
 }
@@ -141,9 +140,8 @@ impl Network {
         let settings = words::settings(&self.settings);
         let with = if settings.is_empty() { String::new() } else { format!(": {settings}") };
         let mut text = format!("\nThe network of {} trials, as in trial {}{with}\n", self.trials, self.trial);
-        let measured = match &self.measured {
-            Ok(measured) => measured,
-            Err(error) => return text + &format!("  cannot be trained: {error}\n"),
+        let Some(measured) = &self.measured else {
+            return text + &format!("  cannot be trained: {}\n", self.error.as_deref().unwrap_or_default());
         };
         if let Some(loss) = measured.first_loss {
             let (classes, even) = (self.classes, f64::from(self.classes).ln());

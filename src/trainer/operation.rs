@@ -47,7 +47,8 @@ pub fn operation(
 extern "C" fn backward(context: *mut c_void, gradient: *mut c_void, message: *mut c_char, room: usize) -> *mut c_void {
     let found = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: `context` is what `operation` made, which nothing else reaches; `gradient` is a tensor that is alive.
-        let (context, gradient) = unsafe { (&mut *context.cast::<Gradient>(), Tensor::clone_from_ptr(gradient.cast())) };
+        let (context, gradient) =
+            unsafe { (&mut *context.cast::<Gradient>(), Tensor::clone_from_ptr(gradient.cast())) };
         tch::no_grad(|| context(gradient))
     }));
     let error = match found {

@@ -12,6 +12,8 @@ const FALLEN: f64 = 0.03;
 const RISEN: f64 = 0.25;
 /// A rise in the trial's own first steps: the median of the last ones beside the first loss.
 const WORSE: f64 = 1.5;
+/// And a single batch at so many times the first loss: the weights were thrown far off, even if they come back.
+const THROWN: f64 = 4.0;
 /// Steps that are enough to see it.
 const STEPS: usize = 20;
 
@@ -59,8 +61,8 @@ pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
     late.sort_by(f64::total_cmp);
     let end = late.get(late.len() / 2).copied().unwrap_or(first);
     let lost = steps.iter().any(Option::is_none);
-    let worse = lost || steps.len() >= STEPS && end > WORSE * first;
     let highest = steps.iter().flatten().copied().fold(0.0, f64::max);
+    let worse = lost || highest > THROWN * first || steps.len() >= STEPS && end > WORSE * first;
     let fall = range.map_or(String::new(), |range| {
         let to = range.to.map_or(String::new(), |to| format!(" to {to:.1e}"));
         format!("; it falls at rates from {:.1e}{to}", range.from)
