@@ -5,8 +5,8 @@ use crate::train::model::Shape;
 
 /// Validation pictures looked at, and training pictures beside each.
 const SAMPLE: (usize, usize) = (500, 50_000);
-/// Alike are pictures that correlate so: of 1,000 of CIFAR-10's 50,000 pictures none has such a neighbour, of UCI's digits
-/// one in 200; noise of 2/255 leaves a correlation of 0.998.
+/// Alike are pictures that correlate so: of 1,000 of CIFAR-10's 50,000 pictures none has such a neighbour, of UCI's
+/// digits one in 200; noise of 2/255 leaves a correlation of 0.998.
 const ALIKE: f32 = 0.99;
 /// As small ones they then correlate more than this: noise averages out.
 const SMALL: f32 = 0.98;
@@ -41,14 +41,14 @@ pub(super) fn check(sides: &Sides<'_>) -> Option<Finding> {
         serious: share > 5.0 * SHARE,
         verdict: "pictures that are validated on are, but for noise or brightness, trained on as well".into(),
         evidence: format!(
-            "{} of {looked} validation pictures ({:.1} %) correlate with a training picture by {ALIKE} or more, the first by \
-             {:.4}",
+            "{} of {looked} validation pictures ({:.1} %) correlate with a training picture by {ALIKE} or more, the first \
+             by {:.4}",
             near.len(),
             100.0 * share,
             near[0]
         ),
-        remedy: "divide the data before pictures are copied, compressed again or changed, and keep all of one kind on one \
-                 side"
+        remedy: "divide the data before pictures are copied, compressed again or changed, and keep all of one kind on \
+                 one side"
             .into(),
     })
 }

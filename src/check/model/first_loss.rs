@@ -3,8 +3,8 @@
 
 use super::{Finding, Probed};
 
-/// Logits of a standard deviation s add about s²/2 to ln(classes): 1.5 is a deviation of 1.7. Default first weights behind
-/// batch normalisation add up to 0.8.
+/// Logits of a standard deviation s add about s²/2 to ln(classes): 1.5 is a deviation of 1.7. Default first weights
+/// behind batch normalisation add up to 0.8.
 const OFF: f64 = 1.5;
 
 pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {

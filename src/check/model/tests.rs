@@ -100,7 +100,8 @@ fn a_learning_rate_is_too_high_where_the_loss_explodes_or_the_first_steps_make_i
 
 #[test]
 fn a_kind_of_network_is_probed_once_at_its_highest_learning_rate() {
-    let text = "parameters: {learning_rate: {values: [1e-3, 5e-2]}, dropout: {values: [0.1, 0.5]}, units: {values: [8, 16]}}\n\
+    let text = "parameters: {learning_rate: {values: [1e-3, 5e-2]}, dropout: {values: [0.1, 0.5]}, units: {values: [8, \
+                16]}}\n\
                 model: [flatten, {dense: '${units}'}, relu, {dropout: '${dropout}'}, {dense: '${classes}'}]\n\
                 data: {set: digits}\n";
     let (mut spec, _) =
