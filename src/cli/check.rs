@@ -1,4 +1,4 @@
-//! `sweep check FILE`: whether something is wrong with the pictures or the networks, before anything is trained in earnest.
+//! `sweep check FILE`: whether something is wrong with the pictures or the networks, before they are trained in earnest.
 
 use std::path::{Path, PathBuf};
 

@@ -13,6 +13,7 @@ mod report;
 mod resume;
 mod run;
 mod running;
+mod sheet;
 mod show;
 mod status;
 pub mod surroundings;

@@ -37,6 +37,20 @@ pub struct Options {
     silence: Option<u32>,
 }
 
+/// The trainer's program: the one that was named, or else the one beside `sweep`.
+///
+/// # Errors
+/// [`Exit::NoTrainer`] where there is none.
+pub fn trainer(named: Option<&Path>, surroundings: &Surroundings) -> Result<PathBuf> {
+    let beside = || surroundings.program.with_file_name("sweep-trainer");
+    let trainer = named.map_or_else(beside, |path| surroundings.folder.join(path));
+    if trainer.is_file() {
+        return Ok(trainer);
+    }
+    Err(Error::new(Exit::NoTrainer, format!("there is no trainer at {}", trainer.display()))
+        .hint("build it with `cargo build --release` (feature `torch` is on by default), or name it with --trainer"))
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Progress {
     Auto,
@@ -139,20 +153,6 @@ impl Options {
             Exit::Success
         })
     }
-}
-
-/// The trainer's program: the one named, or the one beside `sweep`.
-///
-/// # Errors
-/// Where there is none.
-pub fn trainer(named: Option<&Path>, surroundings: &Surroundings) -> Result<PathBuf> {
-    let beside = || surroundings.program.with_file_name("sweep-trainer");
-    let trainer = named.map_or_else(beside, |path| surroundings.folder.join(path));
-    if trainer.is_file() {
-        return Ok(trainer);
-    }
-    Err(Error::new(Exit::NoTrainer, format!("there is no trainer at {}", trainer.display()))
-        .hint("build it with `cargo build --release` (feature `torch` is on by default), or name it with --trainer"))
 }
 
 /// The slots of this machine that `devices` asks for, and its GPUs.

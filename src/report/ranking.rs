@@ -180,8 +180,8 @@ impl Spread {
     }
 }
 
-/// Ranked trials by settings, best mean first. Settings of which most repeats came to nothing are last: what is left may
-/// be luck.
+/// Ranked trials by settings, best mean first. Settings of which half of the repeats or more came to nothing are last:
+/// what is left may be luck.
 pub fn groups<'a>(ranking: &Ranking<'a>, metric: &Metric) -> Vec<Group<'a>> {
     let mut gathered: Vec<(&'a Settings, Vec<&Place<'a>>)> = Vec::new();
     let mut found: HashMap<String, usize> = HashMap::new();

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use crate::faults::scripted;
-use crate::world::World;
 
 /// Two kinds of network, in four trials.
 const FILE: &str = "
@@ -42,7 +41,7 @@ fn a_network_that_cannot_be_trained_says_why_and_without_trainer_the_pictures_ar
 #[cfg(feature = "torch")]
 #[test]
 fn a_sound_sweep_passes_and_one_with_a_wild_learning_rate_does_not() {
-    let world = World::new();
+    let world = crate::world::World::new();
     world.write("sound.yaml", &format!("{FILE}devices: {{gpus: none}}\n"));
     let text = world.expect("check sound.yaml", 0);
     assert_eq!(text.matches("nothing is wrong with it").count(), 2, "{text}");

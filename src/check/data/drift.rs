@@ -14,8 +14,10 @@ const LARGE: f64 = 0.15;
 /// So many of the pictures would have to change class for both sides to have the same mixture.
 const CLASSES: f64 = 0.15;
 
+type Feature = fn(&[u8], Shape) -> f64;
+
 /// What is compared, as values of a picture from 0 to 1.
-const FEATURES: [(&str, fn(&[u8], Shape) -> f64); 3] =
+const FEATURES: [(&str, Feature); 3] =
     [("brightness", |row, _| mean(row)), ("contrast", |row, _| deviation(row)), ("sharpness", sharpness)];
 
 pub(super) fn check(sides: &Sides<'_>) -> Vec<Finding> {
@@ -27,7 +29,7 @@ pub(super) fn check(sides: &Sides<'_>) -> Vec<Finding> {
 
 /// The feature that differs most.
 fn looks(sides: &Sides<'_>) -> Option<Finding> {
-    let feature = |rows: &[Row<'_>], of: fn(&[u8], Shape) -> f64| -> Vec<f64> {
+    let feature = |rows: &[Row<'_>], of: Feature| -> Vec<f64> {
         let mut values: Vec<f64> = sample(rows, SAMPLE).map(|(row, _)| of(row, sides.shape)).collect();
         values.sort_by(f64::total_cmp);
         values

@@ -216,8 +216,8 @@ fn pixels_that_are_cut_off_are_found() {
         // Twice as bright about the middle, and again: what lies beyond black and white is lost.
         let stretched = planted(&source, |picture, _| {
             for pixel in picture {
-                let value = i32::from(*pixel) * 2 - i32::from(most);
-                *pixel = (value * 8 + i32::from(most) / 2).clamp(0, i32::from(most)) as u8;
+                let value = i32::from(*pixel) * 2 - most;
+                *pixel = (value * 8 + most / 2).clamp(0, most) as u8;
             }
         });
         assert!(stretched.contains(&"clipped"), "{source:?}: {stretched:?}");

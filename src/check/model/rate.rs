@@ -1,4 +1,4 @@
-//! The learning rates at which the loss falls (Smith 2017, arXiv 1506.01186), and whether the trial's own is among them.
+//! The learning rates at which the loss falls (Smith 2017, arXiv 1506.01186), and whether the trial's own is one.
 
 use super::{Finding, Probed};
 use crate::probe::Measured;

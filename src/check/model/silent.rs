@@ -1,5 +1,5 @@
-//! Units that no picture brings above zero: their weights get no gradient and never change ("dying ReLU", Lu et al. 2019,
-//! arXiv 1903.06733).
+//! Units that no picture brings above zero: their weights get no gradient and never change ("dying ReLU", Lu et al.
+//! 2019, arXiv 1903.06733).
 
 use super::{Finding, Probed};
 

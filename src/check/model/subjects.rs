@@ -23,7 +23,7 @@ pub struct Subject {
     pub trials: u64,
 }
 
-/// The kinds of network of the first trials, in the order of the plan. Networks that differ in dropout alone are of one.
+/// The kinds of network of the first trials, in the plan's order. Networks that differ in dropout alone are of one.
 pub fn subjects(spec: &Spec) -> Vec<Subject> {
     let mut search = Search::new(spec);
     let mut subjects: Vec<Subject> = Vec::new();

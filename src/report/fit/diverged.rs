@@ -11,8 +11,8 @@ const EXPLOSION: f64 = 2.0;
 /// … provided that it is also no better than this share of where it began.
 const BACK_TO_START: f64 = 0.9;
 
-/// Where the classes are known: a loss that had come below the first share of ln(classes), and ends above the second, has
-/// come back to guessing.
+/// Where the classes are known: a loss that had come below the first share of ln(classes), and ends above the second,
+/// has come back to guessing.
 const GUESSING: [f64; 2] = [0.8, 0.97];
 
 /// Says where, and what.
@@ -39,7 +39,8 @@ pub fn find(view: &View) -> Option<Finding> {
     }
     let at = loss.epochs[loss.best()];
     let headline = format!(
-        "Training undid itself: its loss had come down to {} by epoch {at}, and ends at {}, where it began or at what guessing gives.",
+        "Training undid itself: its loss had come down to {} by epoch {at}, and ends at {}, where it began or \
+         at what guessing gives.",
         Unit::Loss.text(best),
         Unit::Loss.text(end)
     );

@@ -50,7 +50,8 @@ pub fn find(view: &View) -> Option<Finding> {
     };
     let severity = Severity::scale(1.0 - train.end().max(val.end()), [0.2, 0.6]);
     let headline = format!(
-        "Training is hardly better than validation ({} and {}), {cause}: the network is kept from learning what it could.",
+        "Training is hardly better than validation ({} and {}), {cause}: the network is kept from \
+         learning what it could.",
         Unit::Accuracy.text(train.end()),
         Unit::Accuracy.text(val.end()),
     );

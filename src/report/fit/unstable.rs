@@ -15,8 +15,8 @@ const TRAINING_LOSS: f64 = 0.08;
 const SCALE: [f64; 2] = [2.0, 6.0];
 /// Fewer values tell nothing of their noise.
 const LEAST_EPOCHS: usize = 8;
-/// A loss below this share of where it began is measured against that, since small numbers move by large shares: a network
-/// that learns its pictures by heart swings between 0.03 and 0.1.
+/// A loss below this share of where it began is measured against that, since small numbers move by large shares: a
+/// network that learns its pictures by heart swings between 0.03 and 0.1.
 const FLOOR: f64 = 0.25;
 
 /// By the noise of each course.
