@@ -3,7 +3,7 @@
 use tch::{Kind, TchError, Tensor};
 
 use super::memory::{Bfloat16, Element, values, values_mut};
-use super::{Pass, wide};
+use super::{Pass, run};
 
 /// Moves `weight` (float32) against `gradient` (float32 or bfloat16, lying likewise): `m` and `v` move towards the
 /// gradient and its square by `1 - betas`, and the weight by `rate * m / (sqrt(v) + epsilon)`.
@@ -22,8 +22,8 @@ pub fn adam(
     let betas = betas.map(|beta| (beta as f32, (1.0 - beta) as f32));
     let (rate, epsilon) = (rate as f32, epsilon as f32);
     match gradient.f_kind()? {
-        Kind::BFloat16 => wide(Adam { weight, gradient: values::<Bfloat16>(gradient), m, v, betas, rate, epsilon }),
-        _ => wide(Adam { weight, gradient: values::<f32>(gradient), m, v, betas, rate, epsilon }),
+        Kind::BFloat16 => run(Adam { weight, gradient: values::<Bfloat16>(gradient), m, v, betas, rate, epsilon }),
+        _ => run(Adam { weight, gradient: values::<f32>(gradient), m, v, betas, rate, epsilon }),
     }
     Ok(())
 }
@@ -40,6 +40,21 @@ struct Adam<'a, G> {
 }
 
 impl<G: Element> Pass for Adam<'_, G> {
+    fn size(&self) -> usize {
+        self.weight.len()
+    }
+
+    fn halves(self) -> (Self, Self) {
+        let middle = self.weight.len() / 2;
+        let Adam { betas, rate, epsilon, .. } = self;
+        let (weight, gradient) = (self.weight.split_at_mut(middle), self.gradient.split_at(middle));
+        let (m, v) = (self.m.split_at_mut(middle), self.v.split_at_mut(middle));
+        (
+            Adam { weight: weight.0, gradient: gradient.0, m: m.0, v: v.0, betas, rate, epsilon },
+            Adam { weight: weight.1, gradient: gradient.1, m: m.1, v: v.1, betas, rate, epsilon },
+        )
+    }
+
     #[inline(always)]
     fn run(self) {
         let Adam { weight, gradient, m, v, betas: [of_m, of_v], rate, epsilon } = self;

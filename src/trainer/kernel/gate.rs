@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::memory::{Bfloat16, Element, values, values_mut};
-use super::{Chance, Pass, wide};
+use super::{Chance, Pass, run};
 
 /// Values whose bits are drawn together.
 pub(super) const ROW: usize = 1024;
@@ -35,7 +35,7 @@ impl Gate {
     }
 
     fn pass_typed<T: Element>(self, xs: &mut Tensor) {
-        wide(Forward { open: Open::new(self), xs: values_mut::<T>(xs) });
+        run(Forward { open: Open::new(self), before: 0, xs: values_mut::<T>(xs) });
     }
 
     /// Turns the gradient for what came out, `ys`, into that for what went in. Both lie in memory likewise.
@@ -55,24 +55,38 @@ impl Gate {
         let (open, gradient) = (Open::new(self), values_mut::<T>(gradient));
         // What ReLU and dropout let through is above zero, so no bits are needed to tell.
         if self.relu {
-            wide(Backward { scale: open.scale, gradient, ys: values::<T>(ys) });
+            run(Backward { scale: open.scale, gradient, ys: values::<T>(ys) });
         } else {
-            wide(Forward { open, xs: gradient });
+            run(Forward { open, before: 0, xs: gradient });
         }
     }
 }
 
 struct Forward<'a, T> {
     open: Open,
+    /// Values before these.
+    before: usize,
     xs: &'a mut [T],
 }
 
 impl<T: Element> Pass for Forward<'_, T> {
+    fn size(&self) -> usize {
+        self.xs.len()
+    }
+
+    /// Each begins a row, as in the whole.
+    fn halves(self) -> (Self, Self) {
+        let Forward { open, before, xs } = self;
+        let middle = (xs.len() / 2).next_multiple_of(ROW);
+        let (first, second) = xs.split_at_mut(middle);
+        (Forward { open, before, xs: first }, Forward { open, before: before + middle, xs: second })
+    }
+
     #[inline(always)]
     fn run(self) {
         let mut bits = [0; ROW];
         for (row, xs) in self.xs.chunks_mut(ROW).enumerate() {
-            self.open.draw(row * ROW, &mut bits);
+            self.open.draw(self.before + row * ROW, &mut bits);
             for (x, &bits) in xs.iter_mut().zip(&bits) {
                 *x = if self.open.lets(*x, bits) { x.times(self.open.scale) } else { T::ZERO };
             }
@@ -87,6 +101,17 @@ struct Backward<'a, T> {
 }
 
 impl<T: Element> Pass for Backward<'_, T> {
+    fn size(&self) -> usize {
+        self.gradient.len()
+    }
+
+    fn halves(self) -> (Self, Self) {
+        let Backward { scale, gradient, ys } = self;
+        let middle = gradient.len() / 2;
+        let ((first, second), ys) = (gradient.split_at_mut(middle), ys.split_at(middle));
+        (Backward { scale, gradient: first, ys: ys.0 }, Backward { scale, gradient: second, ys: ys.1 })
+    }
+
     #[inline(always)]
     fn run(self) {
         for (gradient, y) in self.gradient.iter_mut().zip(self.ys) {

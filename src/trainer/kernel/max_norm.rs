@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use super::memory::values_mut;
-use super::{Pass, wide};
+use super::{Pass, run};
 
 /// Added to a norm before it divides, as Keras does.
 const EPSILON: f32 = 1e-7;
@@ -14,7 +14,7 @@ const EPSILON: f32 = 1e-7;
 /// If they have gaps between them.
 pub fn max_norm(weight: &mut Tensor, norm: f64) {
     let each = weight.numel() / weight.size()[0] as usize;
-    wide(MaxNorm { weight: values_mut::<f32>(weight), each, norm: norm as f32 });
+    run(MaxNorm { weight: values_mut::<f32>(weight), each, norm: norm as f32 });
 }
 
 struct MaxNorm<'a> {
@@ -25,6 +25,16 @@ struct MaxNorm<'a> {
 }
 
 impl Pass for MaxNorm<'_> {
+    fn size(&self) -> usize {
+        self.weight.len()
+    }
+
+    fn halves(self) -> (Self, Self) {
+        let MaxNorm { weight, each, norm } = self;
+        let (first, second) = weight.split_at_mut(weight.len() / each / 2 * each);
+        (MaxNorm { weight: first, each, norm }, MaxNorm { weight: second, each, norm })
+    }
+
     #[inline(always)]
     fn run(self) {
         for weights in self.weight.chunks_exact_mut(self.each) {

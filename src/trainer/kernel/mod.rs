@@ -1,6 +1,6 @@
 //! Passes over a tensor's memory that libtorch takes several for. Each is one loop over slices, compiled for the widest
 //! instructions that the processor has: everything in a `Pass` is inlined, closures are avoided, since a function of its
-//! own would be compiled for the oldest processor. Only for the CPU; one thread.
+//! own would be compiled for the oldest processor. Only for the CPU.
 
 mod adam;
 mod chance;
@@ -16,9 +16,34 @@ pub use max_norm::max_norm;
 pub use pool::Pool;
 
 /// A loop to be compiled once for each set of instructions.
-trait Pass {
+trait Pass: Sized + Send {
+    /// Values that it goes through.
+    fn size(&self) -> usize;
+
+    /// Two passes that do the same, one after the other or both at once.
+    fn halves(self) -> (Self, Self);
+
     /// Must be `#[inline(always)]`, with all that it calls.
     fn run(self);
+}
+
+/// A thread is worth starting for so many values: it takes some ten microseconds.
+const WORTH_A_THREAD: usize = 1 << 18;
+
+/// Runs it with as many threads as libtorch has, where they are worth it.
+fn run(pass: impl Pass) {
+    shared(pass, usize::try_from(tch::get_num_threads()).unwrap_or(1));
+}
+
+fn shared(pass: impl Pass, threads: usize) {
+    if threads < 2 || pass.size() < WORTH_A_THREAD {
+        return wide(pass);
+    }
+    let (first, second) = pass.halves();
+    std::thread::scope(|scope| {
+        scope.spawn(|| shared(second, threads / 2));
+        shared(first, threads.div_ceil(2));
+    });
 }
 
 /// Runs it with the widest instructions that there are.
@@ -33,4 +58,40 @@ fn wide(pass: impl Pass) {
         }
     }
     pulp::Arch::new().dispatch(Wide(pass));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind, Tensor};
+
+    /// Large enough that three threads get something to do.
+    #[test]
+    fn threads_change_no_number() {
+        let _guard = tch::no_grad_guard();
+        let xs = Tensor::randn([70, 32, 32, 17], (Kind::Float, Device::Cpu)).permute([0, 3, 1, 2]);
+        let gate = Gate { relu: false, dropout: Some((0.3, Chance::new([1, 2]))) };
+        let pool = Pool { side: 2, gate: Gate { relu: true, ..gate } };
+        let all = || {
+            let (pooled, which) = pool.pass(&xs).unwrap();
+            let spread = pool.gradient(&pooled, &which, &xs.size()).unwrap();
+            let mut dropped = xs.copy();
+            gate.pass(&mut dropped);
+            let mut back = xs.copy();
+            Gate { relu: true, dropout: None }.gradient(&mut back, &dropped);
+            let mut weight = xs.permute([0, 2, 3, 1]).reshape([70, -1]).copy();
+            max_norm(&mut weight, 1.0);
+            let (mut m, mut v) = (weight.zeros_like(), weight.zeros_like());
+            let gradient = weight.copy();
+            adam(&mut weight, &gradient, [&mut m, &mut v], [0.9, 0.999], 0.1, 1e-7).unwrap();
+            [pooled, spread, dropped, back, weight, m, v]
+        };
+        let before = tch::get_num_threads();
+        tch::set_num_threads(1);
+        let alone = all();
+        tch::set_num_threads(3);
+        let together = all();
+        tch::set_num_threads(before);
+        assert!(alone.iter().zip(&together).all(|(alone, together)| alone.equal(together)));
+    }
 }

@@ -5,7 +5,7 @@ use tch::{Kind, TchError, Tensor};
 
 use super::gate::{Gate, Open, ROW};
 use super::memory::{Bfloat16, Element, values, values_mut};
-use super::{Pass, wide};
+use super::{Pass, run};
 
 /// Windows that lie side by side, and what of their largest values is let through.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,8 @@ impl Pool {
 
     fn pass_typed<T: Element>(self, extent: Extent, xs: &Tensor, ys: &mut Tensor, which: &mut [u8]) {
         let windows = Windows { side: self.side, extent };
-        wide(Forward { windows, open: Open::new(self.gate), xs: values::<T>(xs), ys: values_mut::<T>(ys), which });
+        let (open, xs, ys) = (Open::new(self.gate), values::<T>(xs), values_mut::<T>(ys));
+        run(Forward { windows, before: 0, open, xs, ys, which });
     }
 
     /// From the gradient for what came out, lying as that did, to the one for what went in, of that `size`.
@@ -77,7 +78,7 @@ impl Pool {
 
     fn gradient_typed<T: Element>(self, extent: Extent, gradient: &Tensor, which: &[u8], found: &mut Tensor) {
         let (windows, scale) = (Windows { side: self.side, extent }, Open::new(self.gate).scale);
-        wide(Backward { windows, scale, gradient: values::<T>(gradient), which, found: values_mut::<T>(found) });
+        run(Backward { windows, scale, gradient: values::<T>(gradient), which, found: values_mut::<T>(found) });
     }
 }
 
@@ -102,6 +103,20 @@ struct Windows {
 }
 
 impl Windows {
+    /// For the first half of the pictures, and for the others.
+    fn halves(self) -> (Windows, Windows) {
+        let of = |pictures| Windows { extent: Extent { pictures, ..self.extent }, ..self };
+        let first = self.extent.pictures / 2;
+        (of(first), of(self.extent.pictures - first))
+    }
+
+    /// Values that come in and go out.
+    fn sizes(self) -> (usize, usize) {
+        let Extent { pictures, height, width, channels } = self.extent;
+        let [rows, columns] = self.count();
+        (pictures * height * width * channels, pictures * rows * columns * channels)
+    }
+
     /// Windows down and across, in each picture.
     #[inline(always)]
     fn count(self) -> [usize; 2] {
@@ -119,6 +134,8 @@ impl Windows {
 
 struct Forward<'a, T> {
     windows: Windows,
+    /// Pictures before these.
+    before: usize,
     open: Open,
     xs: &'a [T],
     ys: &'a mut [T],
@@ -126,9 +143,25 @@ struct Forward<'a, T> {
 }
 
 impl<T: Element> Pass for Forward<'_, T> {
+    fn size(&self) -> usize {
+        self.xs.len()
+    }
+
+    fn halves(self) -> (Self, Self) {
+        let Forward { windows, before, open, xs, ys, which } = self;
+        let halves = windows.halves();
+        let (inside, outside) = halves.0.sizes();
+        let (xs, ys, which) = (xs.split_at(inside), ys.split_at_mut(outside), which.split_at_mut(outside));
+        let then = before + halves.0.extent.pictures;
+        (
+            Forward { windows: halves.0, before, open, xs: xs.0, ys: ys.0, which: which.0 },
+            Forward { windows: halves.1, before: then, open, xs: xs.1, ys: ys.1, which: which.1 },
+        )
+    }
+
     #[inline(always)]
     fn run(self) {
-        let Forward { windows, open, xs, ys, which } = self;
+        let Forward { windows, before, open, xs, ys, which } = self;
         let ([rows, columns], channels) = (windows.count(), windows.extent.channels);
         let outside = rows * columns * channels;
         for picture in 0..windows.extent.pictures {
@@ -153,7 +186,11 @@ impl<T: Element> Pass for Forward<'_, T> {
                 }
             }
             // A picture begins a row of bits, so that no two share any.
-            open.pass_noting(picture * outside.next_multiple_of(ROW), &mut ys[begin..end], &mut which[begin..end]);
+            open.pass_noting(
+                (before + picture) * outside.next_multiple_of(ROW),
+                &mut ys[begin..end],
+                &mut which[begin..end],
+            );
         }
     }
 }
@@ -192,6 +229,22 @@ struct Backward<'a, T> {
 }
 
 impl<T: Element> Pass for Backward<'_, T> {
+    fn size(&self) -> usize {
+        self.found.len()
+    }
+
+    fn halves(self) -> (Self, Self) {
+        let Backward { windows, scale, gradient, which, found } = self;
+        let halves = windows.halves();
+        let (inside, outside) = halves.0.sizes();
+        let (gradient, which, found) =
+            (gradient.split_at(outside), which.split_at(outside), found.split_at_mut(inside));
+        (
+            Backward { windows: halves.0, scale, gradient: gradient.0, which: which.0, found: found.0 },
+            Backward { windows: halves.1, scale, gradient: gradient.1, which: which.1, found: found.1 },
+        )
+    }
+
     #[inline(always)]
     fn run(self) {
         let Backward { windows, scale, gradient, which, found } = self;
