@@ -32,6 +32,7 @@ pub fn measure(order: &Probe, device: Device, shelf: &mut Shelf) -> Result<Measu
     let began = Instant::now();
     let until = |share: f64| began + Duration::from_secs_f64((order.seconds * share).clamp(0.0, 3600.0));
     let recipe = &order.recipe;
+    device::choose(&recipe.training);
     let loaded = shelf.get(&recipe.data.source)?;
     let split = loaded.split(&recipe.data, order.seed)?;
     let drawn = shuffled(&split.train_rows, order.seed, order.attempt.trial.0, 1);

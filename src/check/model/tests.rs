@@ -24,6 +24,7 @@ fn recipe(learning_rate: f64) -> Recipe {
             clip_norm: None,
             init: Init::Keras,
             precision: Precision::Float32,
+            deterministic: false,
             early_stopping: None,
             metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
         },
