@@ -54,6 +54,40 @@ impl Error {
         self
     }
 
+    /// Several failures of one kind as one, in their order: each on a line, each remedy once.
+    ///
+    /// # Panics
+    /// Without any.
+    pub fn together(errors: Vec<Error>, most: usize) -> Error {
+        let count = errors.len();
+        let mut errors = errors.into_iter().take(most.max(1));
+        let mut all = errors.next().expect("there is a failure");
+        let mut hints: Vec<String> = all.hint.take().into_iter().collect();
+        let (mut lines, mut shown) = (vec![all.line()], 1);
+        for error in errors {
+            lines.push(error.line());
+            hints.extend(error.hint.filter(|hint| !hints.contains(hint)));
+            shown += 1;
+        }
+        if count > shown {
+            lines.push(format!("and {} more like these", count - shown));
+        }
+        (all.what, all.source) = (lines.join("\n"), None);
+        all.hint = (!hints.is_empty()).then(|| hints.join("; "));
+        all
+    }
+
+    /// What went wrong and why, without the remedy.
+    fn line(&self) -> String {
+        let mut line = self.what.clone();
+        let mut cause: Option<&dyn std::error::Error> = self.source.as_deref().map(|error| error as _);
+        while let Some(error) = cause {
+            line += &format!(": {error}");
+            cause = error.source();
+        }
+        line
+    }
+
     /// A file or folder that could not be read or written.
     pub fn storage(what: impl Into<String>, source: std::io::Error) -> Error {
         use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
@@ -74,12 +108,7 @@ impl Error {
 impl fmt::Display for Error {
     /// `what: cause: its cause`, then the hint on a line of its own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
-        let mut cause: Option<&dyn std::error::Error> = self.source.as_deref().map(|e| e as _);
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
+        f.write_str(&self.line())?;
         if let Some(hint) = &self.hint {
             write!(f, "\n  hint: {hint}")?;
         }

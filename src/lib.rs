@@ -8,6 +8,7 @@ pub mod engine;
 pub mod error;
 pub mod fetch;
 pub mod history;
+pub mod probe;
 pub mod program;
 pub mod progress;
 pub mod protocol;

@@ -5,6 +5,7 @@
 //! agent   → Train                             then, trial after trial:
 //! trainer → Began, Progress*, Epoch*, Saved*, and Ended | Paused | Unwritable
 //! agent   → Pause                             at any time while it trains; answered by Paused, or by Ended if it was late
+//! agent   → Probe                             in place of Train; answered by Probed, or by Ended if it cannot be done
 //! agent   → (closes stdin)                    the trainer ends
 //! ```
 
@@ -12,11 +13,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::probe::{Measured, Probe};
 use crate::recipe::{Data, Recipe};
 use crate::trial::{Attempt, EpochMetrics, Outcome, TrialId};
 
 /// Both sides must speak the same one.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The longest line that is taken from a trainer; a longer one is foreign text.
 pub const LONGEST_LINE: usize = 1 << 20;
@@ -27,6 +29,8 @@ pub const LONGEST_LINE: usize = 1 << 20;
 pub enum ToTrainer {
     /// Train this.
     Train(Box<Order>),
+    /// Try these settings out for some seconds, and say what was measured. Nothing is written.
+    Probe(Box<Probe>),
     /// Finish the batch, save, answer `Paused`.
     Pause {
         /// What it is about; another attempt's is ignored.
@@ -123,6 +127,13 @@ pub enum FromTrainer {
         attempt: Attempt,
         /// The epochs finished in it.
         epoch: u32,
+    },
+    /// What a probe showed.
+    Probed {
+        /// Which.
+        attempt: Attempt,
+        /// The numbers.
+        measured: Box<Measured>,
     },
     /// The attempt was asked to pause, and is saved.
     Paused {

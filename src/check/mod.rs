@@ -1,21 +1,17 @@
-//! What is wrong with the pictures themselves, found before anything is trained. Pure; one check a file.
+//! What is wrong with pictures and networks, found before anything is trained. Pure: pictures and measurements in,
+//! findings out.
 
-mod duplicates;
-mod labels;
-mod order;
-mod range;
+pub mod data;
+pub mod model;
 
 use serde::Serialize;
-
-use crate::train::data::{Dataset, Pictures, Split};
-use crate::train::model::Shape;
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Stable, for scripts.
     pub name: &'static str,
-    /// Whether training on these pictures is wasted.
+    /// Whether training like this is wasted.
     pub serious: bool,
     /// What is wrong, in one line.
     pub verdict: String,
@@ -24,56 +20,3 @@ pub struct Finding {
     /// What to do.
     pub remedy: String,
 }
-
-/// A picture, `[channels, height, width]`, and its label.
-type Row<'a> = (&'a [u8], u8);
-
-/// Both sides of a split.
-struct Sides<'a> {
-    shape: Shape,
-    classes: &'a [String],
-    /// The byte that means 1.0.
-    white: f32,
-    train: Vec<Row<'a>>,
-    validation: Vec<Row<'a>>,
-}
-
-/// All findings, the serious ones first.
-pub fn data(dataset: &Dataset, split: &Split, validation_is_test: bool) -> Vec<Finding> {
-    let held_out = if validation_is_test { &dataset.test } else { &dataset.train };
-    let shape = dataset.info.shape;
-    let sides = Sides {
-        shape,
-        classes: &dataset.info.classes,
-        white: dataset.white,
-        train: rows(&dataset.train, &split.train, shape),
-        validation: rows(held_out, &split.validation, shape),
-    };
-    let mut findings = order::check(&sides).into_iter().collect::<Vec<_>>();
-    findings.extend(duplicates::check(&sides));
-    findings.extend(labels::check(&sides));
-    findings.extend(range::check(&sides));
-    findings.sort_by_key(|finding| !finding.serious);
-    findings
-}
-
-fn rows<'a>(pictures: &'a Pictures, rows: &[u32], shape: Shape) -> Vec<Row<'a>> {
-    let size = pixels(shape);
-    let row = |row: &u32| {
-        let row = *row as usize;
-        (&pictures.pixels[row * size..][..size], pictures.labels[row])
-    };
-    rows.iter().map(row).collect()
-}
-
-fn pixels(shape: Shape) -> usize {
-    shape.channels as usize * shape.height as usize * shape.width as usize
-}
-
-/// At most `most` rows, evenly from the whole list.
-fn sample<'r, 'a>(rows: &'r [Row<'a>], most: usize) -> impl Iterator<Item = &'r Row<'a>> {
-    rows.iter().step_by(rows.len().div_ceil(most).max(1))
-}
-
-#[cfg(test)]
-mod tests;

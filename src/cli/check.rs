@@ -1,54 +1,174 @@
-//! `sweep check FILE`: whether something is wrong with the pictures, before anything is trained on them.
+//! `sweep check FILE`: whether something is wrong with the pictures or the networks, before they are trained in earnest.
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::output;
+use super::running;
 use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
+use crate::check::model::{self, Range, Subject};
 use crate::check::{self, Finding};
+use crate::engine;
 use crate::error::{Exit, Result};
-use crate::recipe::{Source, Validation};
+use crate::probe::{Measured, Probe};
+use crate::recipe::Source;
+use crate::report::words;
 use crate::search::Search;
 use crate::spec::Spec;
 use crate::train::data;
-use crate::trial::TrialId;
+use crate::trial::{Attempt, Settings, TrialId};
 
 /// Arrays up to this many bytes are read within half a second.
 const QUICK: u64 = 256 << 20;
+
+/// At most so many kinds of network are tried out, ...
+const MOST: usize = 3;
+/// ... in so many seconds together, ...
+const SECONDS: f64 = 60.0;
+/// ... and one alone in so many.
+const SECONDS_EACH: f64 = 30.0;
 
 /// Options of `sweep check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   sweep check sweeps/cifar10-regularisation.yaml
-  sweep check my-arrays.yaml --json
+  sweep check my-arrays.yaml --data-only --json
 
 Looks for pixels in another order than the file says, pictures that are both trained and validated on, labels that are
-missing, uneven or do not belong to their pictures, and pictures with nothing in them. Ends with 0 if training makes
-sense, with 4 if not. `sweep run` does the same before it begins.")]
+missing, uneven or do not belong to their pictures, and pictures with nothing in them. Then tries out each kind of
+network, three at most, for up to half a minute: its loss before training, dead units, gradients that vanish or explode,
+the learning rates at which its loss falls, and whether it can learn a few pictures by heart once all regularisation is
+off. Ends with 0 if training makes sense, with 4 if not. `sweep run` looks at the pictures before it begins.")]
 pub struct Args {
     /// The sweep file
     file: PathBuf,
-    /// Print the findings as JSON
+    /// Look at the pictures alone, and train nothing
+    #[arg(long)]
+    data_only: bool,
+    /// The trainer's program [default: sweep-trainer beside sweep]
+    #[arg(long, value_name = "PROGRAM")]
+    trainer: Option<PathBuf>,
+    /// Print findings and measurements as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Prints what is wrong with a sweep file's pictures.
+/// Prints what is wrong with a sweep file's pictures and networks.
 ///
 /// # Errors
-/// Those of `sweep plan`, or if the pictures cannot be read.
+/// Those of `sweep plan`, or if the pictures cannot be read, or the trainer ends.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let SweepFile { spec, .. } = SweepFile::open(&args.file, surroundings)?;
     let findings = findings(&spec)?;
-    if args.json {
-        output::print_json(&json!({"file": args.file, "findings": findings}))?;
-    } else {
-        let text: String = findings.iter().map(|finding| text(finding) + "\n").collect();
-        output::print(&if findings.is_empty() { "Nothing is wrong with the pictures.\n".into() } else { text })?;
+    let mut text: String = findings.iter().map(|finding| text(finding) + "\n").collect();
+    if findings.is_empty() && spec.program.is_none() {
+        text = "Nothing is wrong with the pictures.\n".into();
     }
-    Ok(if findings.iter().any(|finding| finding.serious) { Exit::BadData } else { Exit::Success })
+    if !args.json {
+        output::print(&text)?;
+    }
+    let networks = if args.data_only { Vec::new() } else { networks(args, &spec, surroundings)? };
+    if args.json {
+        output::print_json(&json!({"file": args.file, "findings": findings, "networks": networks}))?;
+    } else {
+        networks.iter().try_for_each(|network| output::print(&network.text()))?;
+    }
+    let mut all = findings.iter().chain(networks.iter().flat_map(|network| &network.findings));
+    Ok(if all.any(|finding| finding.serious) { Exit::BadData } else { Exit::Success })
+}
+
+/// A network that was tried out.
+#[derive(Debug, Serialize)]
+struct Network {
+    trial: TrialId,
+    settings: Settings,
+    /// Trials with such a network.
+    trials: u64,
+    learning_rate: f64,
+    /// Outputs.
+    classes: u32,
+    measured: Option<Measured>,
+    /// Why it could not be trained.
+    error: Option<String>,
+    findings: Vec<Finding>,
+}
+
+/// Tries out each kind of network of the plan; nothing where trials are programs, or there is no trainer.
+fn networks(args: &Args, spec: &Spec, surroundings: &Surroundings) -> Result<Vec<Network>> {
+    let mut subjects = if spec.program.is_none() { model::subjects(spec) } else { Vec::new() };
+    let trainer = match running::trainer(args.trainer.as_deref(), surroundings) {
+        Ok(trainer) => trainer,
+        Err(error) if args.trainer.is_none() => {
+            eprintln!("note: the networks are not tried out: {error}");
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(error),
+    };
+    if subjects.len() > MOST {
+        eprintln!("note: the first {MOST} of {} kinds of network are tried out", subjects.len());
+        subjects.truncate(MOST);
+    }
+    let Some(slot) = running::slots(&spec.devices, surroundings)?.0.into_iter().next() else {
+        return Ok(Vec::new());
+    };
+    let seconds = (SECONDS / subjects.len().max(1) as f64).min(SECONDS_EACH);
+    let probe = |subject: &Subject| {
+        let attempt = Attempt { trial: subject.trial, number: 1 };
+        Probe { attempt, seed: spec.seed, recipe: subject.recipe.clone(), seconds }
+    };
+    let probes: Vec<Probe> = subjects.iter().map(probe).collect();
+    let answers = engine::probe(trainer, slot, &probes)?;
+    let network = |(subject, answer): (Subject, std::result::Result<Measured, String>)| {
+        let Subject { trial, settings, recipe, trials } = subject;
+        let (measured, error) = match answer {
+            Ok(measured) => (Some(measured), None),
+            Err(error) => (None, Some(error)),
+        };
+        let findings = measured.as_ref().map_or_else(Vec::new, |measured| model::check(&recipe, measured));
+        let (learning_rate, classes) = (recipe.training.learning_rate, spec.classes.unwrap_or(2));
+        Network { trial, settings, trials, learning_rate, classes, measured, error, findings }
+    };
+    Ok(subjects.into_iter().zip(answers).map(network).collect())
+}
+
+impl Network {
+    /// What was measured in a line each, then what is wrong.
+    fn text(&self) -> String {
+        let settings = words::settings(&self.settings);
+        let with = if settings.is_empty() { String::new() } else { format!(": {settings}") };
+        let mut text = format!("\nThe network of {} trials, as in trial {}{with}\n", self.trials, self.trial);
+        let Some(measured) = &self.measured else {
+            return text + &format!("  cannot be trained: {}\n", self.error.as_deref().unwrap_or_default());
+        };
+        if let Some(loss) = measured.first_loss {
+            let (classes, even) = (self.classes, f64::from(self.classes).ln());
+            text += &format!("  loss before the first step {loss:.3}; ln({classes}) is {even:.3}\n");
+        }
+        let capacity = &measured.capacity;
+        let last = capacity.accuracies.last();
+        text += &match (model::learnt(capacity), last) {
+            (Some(steps), _) => format!("  learns {} pictures by heart in {steps} steps\n", capacity.pictures),
+            (None, Some(right)) if capacity.cut_short => {
+                format!("  of {} pictures {right:.2} are right when time runs out\n", capacity.pictures)
+            }
+            _ => String::new(),
+        };
+        if let Some(Range { from, to, explodes }) = model::range(measured) {
+            let to = to.map_or(String::new(), |to| format!(" to {to:.0e}"));
+            let explodes = explodes.map_or(String::new(), |rate| format!(", and explodes from {rate:.0e}"));
+            text += &format!(
+                "  its loss falls at learning rates from {from:.0e}{to}{explodes}; this file's: {}\n",
+                self.learning_rate
+            );
+        }
+        if self.findings.is_empty() {
+            text += "  nothing is wrong with it\n";
+        }
+        self.findings.iter().fold(text, |text, finding| text + &self::text(finding) + "\n")
+    }
 }
 
 /// What is wrong with the pictures that the sweep trains on; nothing where trials are programs.
@@ -60,7 +180,7 @@ fn findings(spec: &Spec) -> Result<Vec<Finding>> {
     let Some(recipe) = recipe else { return Ok(Vec::new()) };
     let dataset = data::load(&recipe.data.source)?;
     let split = data::split(&dataset, &recipe.data, spec.seed)?;
-    Ok(check::data(&dataset, &split, recipe.data.validation == Validation::Test))
+    Ok(check::data::check(&dataset, &split, &recipe.data))
 }
 
 /// Prints what is wrong to stderr, where the pictures are quickly read. Whatever keeps them from being read, the trainer

@@ -36,7 +36,7 @@ pub struct Cli {
 enum Command {
     /// Check a sweep file and show what it would run; starts and writes nothing
     Plan(plan::Args),
-    /// Look whether something is wrong with the pictures, before anything is trained on them
+    /// Look whether something is wrong with the pictures or the networks, before anything is trained in earnest
     Check(check::Args),
     /// Say line by line how a sweep file of W&B's, or one of ours, fares here and there
     Lint(lint::Args),

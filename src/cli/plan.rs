@@ -80,18 +80,26 @@ fn slots(spec: &Spec, surroundings: &Surroundings) -> String {
     }
 }
 
-/// One trial a line, as they come: `0001 learning_rate=0.001 dropout=0.2`.
+/// One trial a line, as they come: `0001 learning_rate=0.001 dropout=0.2`, with `repeat=1` where there are more.
 fn list(spec: &Spec, json: bool, out: &mut impl Write) -> io::Result<()> {
     let mut search = Search::new(spec);
     for trial in (1..).map(TrialId) {
         let Some(settings) = search.settings(trial) else { break };
+        let repeat = (spec.repeats > 1).then(|| (trial.0 - 1) % u64::from(spec.repeats) + 1);
         if json {
-            writeln!(out, "{}", json!({"trial": trial, "settings": settings}))?;
+            let mut line = json!({"trial": trial, "settings": settings});
+            if let Some(repeat) = repeat {
+                line["repeat"] = repeat.into();
+            }
+            writeln!(out, "{line}")?;
             continue;
         }
         write!(out, "{trial}")?;
         for (name, value) in &settings {
             write!(out, " {name}={}", plain(value))?;
+        }
+        if let Some(repeat) = repeat {
+            write!(out, " repeat={repeat}")?;
         }
         writeln!(out)?;
     }

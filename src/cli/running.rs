@@ -13,7 +13,8 @@ use crate::engine::{self, Setup};
 use crate::error::{Error, Exit, Result};
 use crate::history::History;
 use crate::progress::{self, Screen};
-use crate::report::words;
+use crate::report::ranking::{Place, Ranking, groups};
+use crate::report::{summary, words};
 use crate::schedule::Condition;
 use crate::spec::{Busy, Devices, Gpus, Spec};
 use crate::store::{Journal, Layout, Lock};
@@ -183,7 +184,11 @@ fn summary(history: &History, spec: &Spec, layout: &Layout, surroundings: &Surro
     let counts: Vec<_> = counts.iter().map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
     let mut text = if history.complete { "\nAll trials are done: " } else { "\nStopped: " }.to_owned();
     text += &counts.join(", ");
-    if let Some((trial, best)) = history.ranking(&spec.metric).first() {
+    let ranking = Ranking::new(history, &spec.metric);
+    let groups = groups(&ranking, &spec.metric);
+    if let Some(best) = summary::leader(spec, &groups) {
+        text += &format!("\n{}", summary::of_settings(spec, best));
+    } else if let Some(Place { trial, best, .. }) = ranking.best() {
         let value = best.get(&spec.metric.name).unwrap_or(f64::NAN);
         text += &format!("\nBest: trial {}, {} {value:.4}", trial.id, spec.metric.name);
         if let Some(accuracy) = best.val_accuracy.filter(|_| spec.metric.name != "val_accuracy") {

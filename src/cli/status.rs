@@ -11,8 +11,8 @@ use super::surroundings::Surroundings;
 use crate::error::{Exit, Result};
 use crate::history::{History, Status, TrialRecord};
 use crate::progress::seconds_left;
-use crate::report::ranking::{Counts, Place, Ranking};
-use crate::report::words;
+use crate::report::ranking::{Counts, Place, Ranking, groups};
+use crate::report::{summary, words};
 use crate::search::Search;
 use crate::spec::Spec;
 use crate::store;
@@ -68,6 +68,8 @@ struct Standing<'a> {
     /// All trials of the search; `None` where it has no end.
     total: Option<u64>,
     best: Option<Place<'a>>,
+    /// The best settings by their mean, where they are repeated.
+    repeated: Option<String>,
     seconds_left: Option<f64>,
 }
 
@@ -81,9 +83,12 @@ impl<'a> Standing<'a> {
             (false, true) => "complete",
             (false, false) => "interrupted",
         };
-        let best = Ranking::new(history, &spec.metric).placed.into_iter().next();
+        let ranking = Ranking::new(history, &spec.metric);
+        let repeated =
+            summary::leader(spec, &groups(&ranking, &spec.metric)).map(|best| summary::of_settings(spec, best));
+        let best = ranking.placed.into_iter().next();
         let planned = |trial: &TrialRecord| spec.recipe(&trial.settings).ok().map(|recipe| recipe.training.epochs);
-        Standing { state, counts, total, best, seconds_left: seconds_left(history, total, planned) }
+        Standing { state, counts, total, best, repeated, seconds_left: seconds_left(history, total, planned) }
     }
 
     fn not_started(&self) -> Option<u64> {
@@ -109,7 +114,9 @@ impl<'a> Standing<'a> {
             let when = if self.state == "running" { "time left " } else { "would take" };
             let _ = write!(text, "\n  {when} about {}", words::duration(seconds));
         }
-        if let Some(best) = &self.best {
+        if let Some(best) = &self.repeated {
+            let _ = write!(text, "\n  best       {best}");
+        } else if let Some(best) = &self.best {
             let value = words::value(&spec.metric.name, best.best.get(&spec.metric.name));
             let metric = words::metric(&spec.metric);
             let _ =

@@ -2,6 +2,7 @@
 
 mod devices;
 mod job;
+mod probe;
 mod views;
 
 use std::io;
@@ -28,6 +29,7 @@ use crate::spec::{Courtesy, PerGpu, Spec};
 use crate::store::{Journal, Layout};
 use crate::trial::{Attempt, Outcome, Settings};
 use devices::Devices;
+pub use probe::probe;
 use views::Views;
 
 /// How often the terminal is drawn and waiting trials are looked at.
@@ -77,11 +79,14 @@ pub struct Setup {
 /// Where the results cannot be written (everything is then ended at once, and nothing that was written is lost), or no
 /// trainer can be run.
 pub fn run(setup: Setup) -> Result<History> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    runtime()?.block_on(async { Engine::start(setup)?.run().await })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Error::new(Exit::Internal, "the event loop cannot be started").source(error))?;
-    runtime.block_on(async { Engine::start(setup)?.run().await })
+        .map_err(|error| Error::new(Exit::Internal, "the event loop cannot be started").source(error))
 }
 
 /// The rules that end trials, with what the sweep file tells of each trial.

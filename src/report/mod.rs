@@ -10,7 +10,7 @@ mod next;
 pub mod ranking;
 #[cfg(test)]
 pub mod sample;
-mod summary;
+pub mod summary;
 mod tables;
 mod ties;
 mod time;

@@ -180,7 +180,8 @@ impl Spread {
     }
 }
 
-/// Ranked trials by settings, best mean first.
+/// Ranked trials by settings, best mean first. Settings of which half of the repeats or more came to nothing are last:
+/// what is left may be luck.
 pub fn groups<'a>(ranking: &Ranking<'a>, metric: &Metric) -> Vec<Group<'a>> {
     let mut gathered: Vec<(&'a Settings, Vec<&Place<'a>>)> = Vec::new();
     let mut found: HashMap<String, usize> = HashMap::new();
@@ -209,9 +210,14 @@ pub fn groups<'a>(ranking: &Ranking<'a>, metric: &Metric) -> Vec<Group<'a>> {
             loss_gap: spread(&EpochMetrics::loss_gap),
         });
     }
-    groups.sort_by(|a, b| match metric.goal {
-        Goal::Minimize => a.metric.mean.total_cmp(&b.metric.mean),
-        Goal::Maximize => b.metric.mean.total_cmp(&a.metric.mean),
+    let most = groups.iter().map(|group| group.trials.len()).max().unwrap_or(0);
+    let few = |group: &Group| 2 * group.trials.len() <= most && most > 1;
+    groups.sort_by(|a, b| {
+        let better = match metric.goal {
+            Goal::Minimize => a.metric.mean.total_cmp(&b.metric.mean),
+            Goal::Maximize => b.metric.mean.total_cmp(&a.metric.mean),
+        };
+        few(a).cmp(&few(b)).then(better)
     });
     groups
 }

@@ -37,15 +37,23 @@ impl Summary {
         let Analysis { spec, history, ranking, verdicts, .. } = analysis;
         let metric = words::metric(&spec.metric);
         let mut details = Vec::new();
-        let (headline, settings) = match ranking.best() {
+        let repeated = leader(spec, &analysis.groups);
+        // With repeats the best trial may be a lucky seed of other settings: then that of the best settings is told of.
+        let best = match repeated {
+            Some(group) => ranking.placed.iter().find(|place| group.trials.contains(&place.trial.id)),
+            None => ranking.best(),
+        };
+        let (headline, settings) = match best {
             Some(best) => {
-                details.extend(best_settings(spec, &analysis.groups));
+                details.extend(repeated.map(|group| best_of(spec, best, group)));
+                details.extend(repeated.and(ranking.best()).and_then(|luckiest| lucky(spec, luckiest, best)));
                 details.extend(gap(best));
                 details.push(analysis.ties.sentence.clone());
                 details
                     .extend(verdicts.of(best.trial.id).iter().filter(|one| one.severity > Severity::Note).map(of_best));
                 let settings = best.trial.settings.iter();
-                (headline(spec, best), settings.map(|(name, value)| (name.clone(), words::setting(value))).collect())
+                let headline = repeated.map_or_else(|| headline(spec, best), |group| of_settings(spec, group) + ".");
+                (headline, settings.map(|(name, value)| (name.clone(), words::setting(value))).collect())
             }
             None => (format!("No trial has ended with a {metric} yet."), Vec::new()),
         };
@@ -119,15 +127,41 @@ fn gap(best: &Place) -> Option<String> {
     Some(line + ".")
 }
 
-fn best_settings(spec: &Spec, groups: &[Group]) -> Option<String> {
-    let best = groups.first().filter(|best| best.trials.len() > 1)?;
-    Some(format!(
-        "Over repeats with different seeds, the best settings are {}: {} {} over {} trials.",
+/// The best settings, where the sweep repeats each and more than one repeat of them came to something.
+pub fn leader<'g, 'h>(spec: &Spec, groups: &'g [Group<'h>]) -> Option<&'g Group<'h>> {
+    groups.first().filter(|best| spec.repeats > 1 && best.trials.len() > 1)
+}
+
+/// The best settings by their mean: `dropout 0.2 is the best: validation loss 1.40 ± 0.01 over 3 trials`.
+pub fn of_settings(spec: &Spec, best: &Group) -> String {
+    let metric = &spec.metric;
+    let mut line = format!(
+        "The best settings are {}: {} {} over {} trials (mean and standard deviation)",
         words::settings(best.settings),
-        words::metric(&spec.metric),
-        words::spread(&spec.metric.name, Some(best.metric)),
+        words::metric(metric),
+        words::spread(&metric.name, Some(best.metric)),
         best.trials.len(),
-    ))
+    );
+    if let Some(accuracy) = best.accuracy.filter(|_| metric.name != "val_accuracy") {
+        line += &format!(", validation accuracy {}", words::spread("val_accuracy", Some(accuracy)));
+    }
+    line
+}
+
+fn best_of(spec: &Spec, best: &Place, group: &Group) -> String {
+    headline(spec, best).replacen(" is the best: ", &format!(" is the best of these {}: ", group.trials.len()), 1)
+}
+
+/// A trial of other settings that did better than all of the best ones.
+fn lucky(spec: &Spec, luckiest: &Place, best: &Place) -> Option<String> {
+    (luckiest.trial.settings != best.trial.settings).then(|| {
+        format!(
+            "Trial {} did better ({}), but its settings ({}) do worse over their repeats: its seed was a lucky one.",
+            luckiest.trial.id,
+            words::value(&spec.metric.name, luckiest.best.get(&spec.metric.name)),
+            words::settings(&luckiest.trial.settings)
+        )
+    })
 }
 
 /// What `early_terminate` saved, and how often it would have been wrong where it was overruled.
@@ -178,6 +212,33 @@ mod tests {
     use crate::report::sample;
     use crate::schedule::stop::{Asha, EarlyTerminate, Rule};
     use crate::trial::{Attempt, Stopper, TrialId};
+
+    #[test]
+    fn with_repeats_the_best_mean_leads_and_not_the_luckiest_seed() {
+        let mut entries = sample::beginning("repeats");
+        for (number, (dropout, loss)) in (1..).zip([(0.0, 1.0), (0.0, 2.0), (0.4, 1.2), (0.4, 1.3), (0.2, 0.5)]) {
+            let mut attempt = sample::attempt(number, 1, &sample::settings(json!({"dropout": dropout})), 0, 1);
+            if let Some(Entry::Epoch { metrics, .. }) = attempt.last_mut() {
+                metrics.val_loss = Some(loss);
+            }
+            entries.extend(attempt);
+            // Two of the three repeats of 0.2 came to nothing.
+            let others = if dropout == 0.2 { 2 } else { 0 };
+            entries.push(sample::ended(number, 1, Outcome::Finished));
+            for lost in 1..=others {
+                entries.extend(sample::attempt(number + lost, 1, &sample::settings(json!({"dropout": dropout})), 0, 0));
+                let what = "training loss is NaN".into();
+                entries.push(sample::ended(number + lost, 1, Outcome::Diverged { epoch: 1, step: 1, what }));
+            }
+        }
+        let (spec, history) = (Spec { repeats: 2, ..sample::spec() }, sample::apply(&entries));
+        let summary = Summary::new(&Analysis::new(&spec, &history));
+        let start = "The best settings are dropout 0.4: validation loss 1.2500 ± 0.0707 over 2 trials";
+        assert!(summary.headline.starts_with(start), "{}", summary.headline);
+        assert_eq!(summary.settings, [("dropout".to_owned(), "0.4".to_owned())]);
+        assert!(summary.details[0].starts_with("Trial 0003 is the best of these 2: "), "{:?}", summary.details);
+        assert!(summary.details[1].contains("its seed was a lucky one"), "{:?}", summary.details);
+    }
 
     #[test]
     fn what_stopping_saved_and_what_it_would_have_cost_is_told() {

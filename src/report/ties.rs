@@ -46,6 +46,10 @@ fn by_repeats(spec: &Spec, groups: &[Group]) -> Option<Ties> {
         freedom += free;
     }
     let best = groups.first().filter(|_| freedom >= 1.0)?;
+    if groups.len() == 1 {
+        // Nothing to compare with.
+        return Some(Ties { trials: best.trials.clone(), sentence: String::new() });
+    }
     let deviation = (squares / freedom).sqrt();
     let tied = |group: &&Group| {
         let share = 1.0 / best.trials.len() as f64 + 1.0 / group.trials.len() as f64;

@@ -17,6 +17,7 @@ mod network;
 mod optimizer;
 mod pictures;
 mod position;
+mod probe;
 #[cfg(test)]
 mod pytorch;
 mod session;

@@ -7,8 +7,9 @@ use tch::Device;
 use super::attempt;
 use super::controller::{Agent, Controller};
 use super::device;
-use super::fault::Fault;
+use super::fault::{Fault, Result};
 use super::pictures::Shelf;
+use super::probe;
 use sweep::protocol::{FromTrainer, Order, ToTrainer};
 use sweep::trial::Outcome;
 
@@ -28,6 +29,14 @@ pub fn serve(agent: &mut Agent, device: Device) -> Fault {
                     return fault;
                 }
             }
+            ToTrainer::Probe(order) => {
+                let attempt = order.attempt;
+                let answer = match caught(|| probe::measure(&order, device, &mut shelf)) {
+                    Ok(measured) => FromTrainer::Probed { attempt, measured: Box::new(measured) },
+                    Err(fault) => FromTrainer::Ended { attempt, outcome: fault.into() },
+                };
+                agent.say(answer);
+            }
             // Its trial ended while the message was on its way.
             ToTrainer::Pause { .. } => {}
         }
@@ -37,15 +46,18 @@ pub fn serve(agent: &mut Agent, device: Device) -> Fault {
 /// Trains one trial; whatever goes wrong in it ends the trial, not the process.
 fn answer(order: &Order, device: Device, shelf: &mut Shelf, controller: &mut dyn Controller) -> FromTrainer {
     let attempt = order.attempt;
-    // A panic leaves nothing half done that is used again: the trial's state is dropped with it, the shelf changes
-    // only by whole data sets.
-    let trained = catch_unwind(AssertUnwindSafe(|| attempt::train(order, device, shelf, controller)));
-    match trained.unwrap_or_else(|panic| Err(Fault::Defect(words(panic.as_ref())))) {
+    match caught(|| attempt::train(order, device, shelf, controller)) {
         Ok(Some(outcome)) => FromTrainer::Ended { attempt, outcome },
         Ok(None) => FromTrainer::Paused { attempt },
         Err(Fault::Unwritable(reason)) => FromTrainer::Unwritable { attempt, reason },
         Err(fault) => FromTrainer::Ended { attempt, outcome: fault.into() },
     }
+}
+
+/// A panic is a fault like any other: it leaves nothing half done that is used again. A trial's state is dropped with it,
+/// the shelf changes only by whole data sets.
+fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Fault::Defect(words(panic.as_ref()))))
 }
 
 /// What a panic said, in one line.

@@ -2,6 +2,7 @@
 
 mod bad_files;
 mod browser;
+mod check;
 mod data;
 mod documentation;
 mod examples;

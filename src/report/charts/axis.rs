@@ -19,6 +19,9 @@ pub struct Axis {
 /// the picture: a loss that explodes for an epoch would otherwise flatten all else.
 const REACH: f64 = 10.0;
 
+/// What matters fills half of the picture at least.
+const ABOVE: f64 = 1.0;
+
 /// About so many ticks.
 const ABOUT: u32 = 7;
 
@@ -38,6 +41,22 @@ impl Axis {
         let middle = least + (top - least) / 2.0;
         let (low, high) = (middle - span / 2.0, middle + span / 2.0);
         let mut axis = Axis::between(low.max(*limits.start()), high.min(*limits.end()), ABOUT);
+        axis.beyond = (most > *axis.range.end()).then_some(most);
+        axis
+    }
+
+    /// Around all values, but not so far above those that matter that these lie flat: a trial that explodes leaves the
+    /// picture.
+    pub fn about(
+        matter: impl IntoIterator<Item = f64>,
+        all: impl IntoIterator<Item = f64>,
+        limits: RangeInclusive<f64>,
+    ) -> Axis {
+        let inner = Axis::values(matter, limits.clone()).range;
+        let reach = inner.end() + ABOVE * (inner.end() - inner.start());
+        let all: Vec<f64> = all.into_iter().filter(|value| value.is_finite()).collect();
+        let most = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mut axis = Axis::values(all.into_iter().filter(|value| *value <= reach), limits);
         axis.beyond = (most > *axis.range.end()).then_some(most);
         axis
     }
@@ -122,6 +141,16 @@ mod tests {
         let axis = Axis::values(values, 0.0..=f64::INFINITY);
         assert!(*axis.range.end() < 2.2, "{axis:?}");
         assert_eq!(axis.beyond, Some(1e8));
+    }
+
+    #[test]
+    fn a_trial_that_explodes_leaves_the_picture_to_the_others() {
+        let good = || (0..20).map(|n| 2.0 - f64::from(n) * 0.05);
+        let exploding = (0..40).map(|n| 2.0 + f64::from(n * n));
+        let axis = Axis::about(good(), good().chain(exploding), 0.0..=f64::INFINITY);
+        assert!(*axis.range.end() < 3.2 && axis.beyond == Some(1523.0), "{axis:?}");
+        let axis = Axis::about(good(), good(), 0.0..=f64::INFINITY);
+        assert_eq!(axis, Axis::values(good(), 0.0..=f64::INFINITY));
     }
 
     #[test]

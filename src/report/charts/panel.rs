@@ -44,7 +44,7 @@ impl Quantity {
         }
     }
 
-    fn limits(self) -> RangeInclusive<f64> {
+    pub fn limits(self) -> RangeInclusive<f64> {
         match self {
             Quantity::Loss => f64::NEG_INFINITY..=f64::INFINITY,
             Quantity::Accuracy | Quantity::Rate => 0.0..=1.0,

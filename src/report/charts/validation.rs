@@ -1,5 +1,6 @@
 //! All validation curves of a sweep in one picture: the best stand out, the rest is their background.
 
+use super::axis::Axis;
 use super::figure::{Figure, Point, SMALL, Side, fit, width};
 use super::ink::Ink;
 use super::panel::{Panel, Quantity};
@@ -69,7 +70,10 @@ fn panel(
     let trials = || best.iter().chain(rest);
     let values = trials().flat_map(|trial| trial.curve.iter().filter_map(|epoch| epoch.get(&name)));
     let last = trials().filter_map(|trial| trial.curve.last()).map(|epoch| epoch.epoch).max().unwrap_or(1);
-    let panel = Panel::new(figure, quantity, ((left, 80.0), (left + 362.0, 324.0)), last, values);
+    let own = best.iter().flat_map(|trial| trial.curve.iter().filter_map(|epoch| epoch.get(&name)));
+    let values = Axis::about(own, values, quantity.limits());
+    let corners = ((left, 80.0), (left + 362.0, 324.0));
+    let panel = Panel::with_axes(figure, quantity, corners, Axis::epochs(last), values);
     for trial in rest {
         panel.curve(figure, &thinned(&trial.curve, POINTS), &name, Ink::Faint, 0.75);
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::report::words;
-use crate::trial::{Settings, plain};
+use crate::trial::Settings;
 
 /// Numbers with more values than this are put into bins.
 const MOST_VALUES: usize = 8;
@@ -78,7 +78,7 @@ impl Factor {
 
     /// The level of a value, where levels are exact.
     pub fn level(&self, value: &Value) -> Option<usize> {
-        let text = words::clean(&plain(value));
+        let text = words::setting(value);
         self.levels.iter().position(|level| *level == text).filter(|_| self.exact)
     }
 }

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::recipe::Source;
+
 /// One step. The order of the variants is the order in which steps should be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Advice {
@@ -20,6 +22,8 @@ pub enum Advice {
     FasterStatistics,
     /// A tenth of the learning rate.
     LowerLearningRate,
+    /// Three to ten times the learning rate.
+    HigherLearningRate,
     /// Go back to Adam's own learning rate.
     DefaultAdam,
     /// Cut large gradients.
@@ -44,13 +48,36 @@ pub enum Advice {
     /// Let the learning rate fall.
     LowerLate,
     /// Vary the pictures.
-    Augment,
+    Augment(Mirror),
     /// Normalise activations.
     BatchNorm,
     /// Add regularisation, little by little.
     MoreRegularisation,
     /// Small differences are chance.
     Repeat,
+}
+
+/// Whether a mirrored picture is one of its kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mirror {
+    /// Cats and clothes.
+    Yes,
+    /// Digits.
+    No,
+    /// Only who knows the pictures can say.
+    #[default]
+    Unknown,
+}
+
+impl Mirror {
+    /// Of these pictures.
+    pub fn of(source: &Source) -> Mirror {
+        match source {
+            Source::Digits | Source::Mnist { .. } => Mirror::No,
+            Source::Cifar10 { .. } | Source::Cifar100 { .. } | Source::FashionMnist { .. } => Mirror::Yes,
+            Source::Folder { .. } | Source::Arrays { .. } => Mirror::Unknown,
+        }
+    }
 }
 
 impl fmt::Display for Advice {
@@ -79,6 +106,10 @@ impl fmt::Display for Advice {
                  0.99, or smaller batches, so that an epoch has more steps."
             }
             Advice::LowerLearningRate => "Divide the learning rate by 10.",
+            Advice::HigherLearningRate => {
+                "Multiply the learning rate by 3, then by 10: the loss falls, but hardly moves. `sweep check` shows where \
+                 it falls fastest."
+            }
             Advice::DefaultAdam => "Use Adam with its default learning rate of 0.001 before trying others.",
             Advice::ClipGradients => "Clip the gradient's norm (at 1, say), or let the learning rate warm up.",
             Advice::LargerBatch => "Double the batch size, and validate on more pictures if they are few.",
@@ -104,7 +135,15 @@ impl fmt::Display for Advice {
             }
             Advice::StopEarly => "Keep the weights of the best epoch and stop soon after it (early stopping).",
             Advice::LowerLate => "Let the learning rate fall by 10, or by a schedule, where the curve turns flat.",
-            Advice::Augment => "Augment the pictures: mirror them and shift them by a few pixels.",
+            Advice::Augment(Mirror::Yes) => "Augment the pictures: mirror them and shift them by a few pixels.",
+            Advice::Augment(Mirror::No) => {
+                "Augment the pictures: shift them by a pixel or a few, and turn them a little. Do not mirror them: a \
+                 mirrored digit is none."
+            }
+            Advice::Augment(Mirror::Unknown) => {
+                "Augment the pictures: shift them by a few pixels, and mirror them if a mirrored one is still one of its \
+                 kind (digits and letters are not)."
+            }
             Advice::MoreRegularisation => {
                 "Add dropout or weight decay in small steps, and only as much as is needed: too much underfits."
             }

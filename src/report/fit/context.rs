@@ -1,5 +1,6 @@
 //! What is known of a curve's making.
 
+use super::Mirror;
 use crate::history::{History, TrialRecord};
 use crate::recipe::{Layer, Recipe};
 use crate::trial::{EpochMetrics, Outcome};
@@ -19,6 +20,8 @@ pub struct Context {
     pub others: Option<Others>,
     /// Where loss or weights ceased to be finite.
     pub divergence: Option<Divergence>,
+    /// Whether a mirrored picture is one of its kind.
+    pub mirror: Mirror,
 }
 
 /// The best that other trials on the same data reached, each at its best epoch, 0 to 1.
@@ -83,6 +86,7 @@ impl Context {
             dropout: Some(highest_dropout(&recipe.layers)),
             weight_decay: Some(recipe.training.weight_decay),
             epochs_planned: Some(recipe.training.epochs),
+            mirror: Mirror::of(&recipe.data.source),
             ..Context::default()
         }
     }

@@ -11,6 +11,10 @@ const EXPLOSION: f64 = 2.0;
 /// … provided that it is also no better than this share of where it began.
 const BACK_TO_START: f64 = 0.9;
 
+/// Where the classes are known: a loss that had come below the first share of ln(classes), and ends above the second,
+/// has come back to guessing.
+const GUESSING: [f64; 2] = [0.8, 0.97];
+
 /// Says where, and what.
 pub fn find(view: &View) -> Option<Finding> {
     let advice = [Advice::CheckTask, Advice::LowerLearningRate, Advice::ClipGradients];
@@ -27,12 +31,16 @@ pub fn find(view: &View) -> Option<Finding> {
     }
     let loss = view.train_loss.as_ref()?;
     let (start, best, end) = (loss.values[0], loss.best_level(), loss.end());
-    if best <= 0.0 || end < EXPLOSION * best || end < BACK_TO_START * start || end - best < 6.0 * loss.noise {
+    let guess = view.context.classes.filter(|classes| *classes > 1).map(|classes| f64::from(classes).ln());
+    let guesses = guess.is_some_and(|guess| best < GUESSING[0] * guess && end > GUESSING[1] * guess);
+    let exploded = end >= EXPLOSION * best && end >= BACK_TO_START * start;
+    if best <= 0.0 || !(exploded || guesses) || end - best < 6.0 * loss.noise {
         return None;
     }
     let at = loss.epochs[loss.best()];
     let headline = format!(
-        "Training undid itself: its loss had come down to {} by epoch {at}, and ends at {}, about where it began.",
+        "Training undid itself: its loss had come down to {} by epoch {at}, and ends at {}, where it began or \
+         at what guessing gives.",
         Unit::Loss.text(best),
         Unit::Loss.text(end)
     );

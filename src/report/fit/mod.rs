@@ -14,6 +14,8 @@ mod outlook;
 mod over_regularised;
 mod overfit;
 mod plateau;
+#[cfg(test)]
+mod provoked;
 mod series;
 mod still_improving;
 mod stuck;
@@ -25,7 +27,7 @@ mod unstable;
 mod unvalidated;
 mod view;
 
-pub use advice::Advice;
+pub use advice::{Advice, Mirror};
 pub use context::{Context, Divergence, Others};
 pub use finding::{Evidence, Finding, Name, Severity, Unit, merged_advice};
 

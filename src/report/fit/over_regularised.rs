@@ -11,6 +11,11 @@ const HIGH_DROPOUT: f64 = 0.5;
 const HIGH_DECAY: f64 = 2e-3;
 /// Training this much better than validation leaves regularisation a purpose.
 const NO_GAP: f64 = 0.01;
+/// So does a training loss this share below the validation loss, which is less a matter of a few pictures.
+const NO_LOSS_GAP: f64 = 0.02;
+/// Training accuracy, from chance (0) to perfect (1), that stays below this for so many epochs is held down, even if it
+/// creeps up.
+const HELD_DOWN: (f64, u32) = (0.4, 20);
 /// Measured while training, accuracy must be this much worse than validation: half an epoch of progress and a mild
 /// dropout explain less.
 const BEHIND_WHILE_TRAINING: f64 = 0.03;
@@ -22,10 +27,13 @@ pub fn find(view: &View) -> Option<Finding> {
     let (train, val) = (view.train_accuracy.as_ref()?, view.val_accuracy.as_ref()?);
     let gap = view.accuracy_gap()?;
     let no_gap = match view.mode {
-        Mode::Evaluated => gap <= NO_GAP,
+        Mode::Evaluated => gap <= NO_GAP || no_loss_gap(view),
         Mode::WhileTraining => gap <= -BEHIND_WHILE_TRAINING,
     };
-    if !no_gap || train.len() < 2 || train.end().max(val.end()) >= NO_ROOM || still_improving::find(view).is_some() {
+    let held_down =
+        view.last >= HELD_DOWN.1 && view.poor_training(view.last).is_some_and(|poor| view.skill(&poor) < HELD_DOWN.0);
+    let waits = !held_down && still_improving::find(view).is_some();
+    if !no_gap || train.len() < 2 || train.end().max(val.end()) >= NO_ROOM || waits {
         return None;
     }
     let dropout = view.context.dropout.filter(|dropout| *dropout >= HIGH_DROPOUT);
@@ -42,7 +50,8 @@ pub fn find(view: &View) -> Option<Finding> {
     };
     let severity = Severity::scale(1.0 - train.end().max(val.end()), [0.2, 0.6]);
     let headline = format!(
-        "Training is no better than validation ({} and {}), {cause}: the network is kept from learning what it could.",
+        "Training is hardly better than validation ({} and {}), {cause}: the network is kept from \
+         learning what it could.",
         Unit::Accuracy.text(train.end()),
         Unit::Accuracy.text(val.end()),
     );
@@ -54,4 +63,9 @@ pub fn find(view: &View) -> Option<Finding> {
             .evidence("weight decay", Unit::Number, decay)
             .advice([Advice::CheckCapacity, Advice::LessRegularisation]),
     )
+}
+
+fn no_loss_gap(view: &View) -> bool {
+    let losses = view.train_loss.as_ref().zip(view.val_loss.as_ref());
+    losses.is_some_and(|(train, val)| val.end() - train.end() <= NO_LOSS_GAP * val.end().abs())
 }

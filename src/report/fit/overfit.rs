@@ -82,9 +82,10 @@ pub fn find(view: &View) -> Option<Finding> {
     }
     // Where training is poor when validation peaks, more regularisation would lower what is low already.
     let poor = view.best_epoch().is_some_and(|epoch| view.poor_training(epoch).is_some());
+    let augment = Advice::Augment(view.context.mirror);
     let remedies: &[Advice] = match poor {
-        true => &[Advice::NoMoreDropout, Advice::Augment],
-        false => &[Advice::Augment, Advice::BatchNorm, Advice::MoreRegularisation],
+        true => &[Advice::NoMoreDropout, augment],
+        false => &[augment, Advice::BatchNorm, Advice::MoreRegularisation],
     };
     let stop = turn.is_some().then_some(Advice::StopEarly);
     Some(finding.advice(stop).advice(remedies.iter().copied()))

@@ -1,6 +1,8 @@
 //! Still improving: validation had not settled when training ended, and more epochs would bring something.
 
 use super::finding::Unit;
+use super::outlook::Outlook;
+use super::series::Series;
 use super::view::{View, unit, word};
 use super::{Advice, Finding, Name, Severity};
 
@@ -8,6 +10,10 @@ use super::{Advice, Finding, Name, Severity};
 const WORTH_ACCURACY: f64 = 0.01;
 /// and loss, as a share of itself.
 const WORTH_LOSS: f64 = 0.02;
+/// And loss where training is poor yet, so that any progress is worth waiting for.
+const WORTH_POOR: f64 = 0.005;
+/// A training loss that came down by less than this share of its first value, but falls, is slow.
+const SLOW: f64 = 0.1;
 /// The same, from which on stopping here is a clear fault.
 const CLEAR: f64 = 5.0;
 /// A learning rate below this share of its highest has run out.
@@ -15,15 +21,8 @@ const RUN_OUT: f64 = 0.05;
 
 /// By the forecast for half as many epochs again.
 pub fn find(view: &View) -> Option<Finding> {
-    let (series, outlook) = (view.watched()?, view.outlook?);
-    let worth = match unit(series) {
-        Unit::Accuracy => WORTH_ACCURACY,
-        _ => WORTH_LOSS * series.end().abs(),
-    };
+    let (series, outlook, worth) = forecast(view)?;
     let [worse, better] = outlook.between;
-    if outlook.gain < worth {
-        return None;
-    }
     // Where even the worse end of the forecast is no loss, the gain itself tells how much it matters.
     let sure = series.gain(worse, series.end()) >= 0.0;
     let severity = if sure { Severity::scale(outlook.gain / worth, [CLEAR, f64::INFINITY]) } else { Severity::Mild };
@@ -46,8 +45,30 @@ pub fn find(view: &View) -> Option<Finding> {
             .evidence("forecast", unit(series), outlook.expected)
             .evidence("forecast at the worst", unit(series), worse)
             .evidence("forecast at the best", unit(series), better)
-            .advice([Advice::MoreEpochs { until: outlook.until, longer_schedule }]),
+            .advice([Advice::MoreEpochs { until: outlook.until, longer_schedule }])
+            .advice(slow(view).then_some(Advice::HigherLearningRate)),
     )
+}
+
+/// What improves, where to, and from which gain on that is worth it.
+fn forecast<'v>(view: &'v View) -> Option<(&'v Series, Outlook, f64)> {
+    let watched = view.watched()?;
+    let worth = match unit(watched) {
+        Unit::Accuracy => WORTH_ACCURACY,
+        _ => WORTH_LOSS * watched.end().abs(),
+    };
+    if let Some(outlook) = view.outlook.filter(|outlook| outlook.gain >= worth) {
+        return Some((watched, outlook, worth));
+    }
+    let (loss, outlook) = (view.val_loss.as_ref()?, view.loss_outlook?);
+    let worth = WORTH_POOR * loss.end().abs();
+    let sure = loss.gain(outlook.between[0], loss.end()) >= 0.0;
+    (sure && outlook.gain >= worth).then_some((loss, outlook, worth))
+}
+
+/// Whether the loss has hardly moved so far.
+fn slow(view: &View) -> bool {
+    view.train_loss.as_ref().is_some_and(|loss| loss.values[0] - loss.end() < SLOW * loss.values[0])
 }
 
 /// The last learning rate as a share of the highest.

@@ -11,7 +11,7 @@ const SEEDS: u64 = 200;
 
 /// Courses without noise, to which a seed adds some.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Good,
     Overfit,
     Underfit,
@@ -30,6 +30,7 @@ const TEN_CLASSES: Context = Context {
     epochs_planned: None,
     others: None,
     divergence: None,
+    mirror: Mirror::Unknown,
 };
 
 /// Training and validation, loss and accuracy, at epoch `t` of `n`.
@@ -70,7 +71,7 @@ fn course(kind: Kind, t: f64, n: f64) -> [f64; 4] {
 
 /// A curve of so many epochs. `noise` is the standard deviation of the validation loss as a share of its end; the
 /// other metrics' follow from it.
-fn curve(kind: Kind, epochs: u32, noise: f64, seed: u64, evaluated: bool) -> Vec<EpochMetrics> {
+pub(super) fn curve(kind: Kind, epochs: u32, noise: f64, seed: u64, evaluated: bool) -> Vec<EpochMetrics> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let normal = Normal::new(0.0, 1.0).expect("one is a standard deviation");
     let end = course(kind, f64::from(epochs), f64::from(epochs));

@@ -45,6 +45,8 @@ pub struct View<'a> {
     pub last: u32,
     /// What more epochs would bring to the watched metric.
     pub outlook: Option<Outlook>,
+    /// And to the validation loss, where training is poor at the end: a loss moves long before accuracy does.
+    pub loss_outlook: Option<Outlook>,
 }
 
 impl<'a> View<'a> {
@@ -66,8 +68,11 @@ impl<'a> View<'a> {
             mode: if evaluated { Mode::Evaluated } else { Mode::WhileTraining },
             last: curve.iter().map(|epoch| epoch.epoch).max().unwrap_or(0),
             outlook: None,
+            loss_outlook: None,
         };
         view.outlook = view.watched().and_then(Outlook::new);
+        let poor = view.poor_training(view.last).is_some();
+        view.loss_outlook = view.val_loss.as_ref().filter(|_| poor).and_then(Outlook::new);
         view
     }
 

@@ -3,7 +3,7 @@
 use serde_yaml::{Mapping, Value};
 
 use super::super::analysis::Analysis;
-use super::super::fit::{Advice, Name};
+use super::super::fit::{Advice, Mirror, Name};
 use super::super::time::PATIENCE;
 use super::{Change, values};
 use crate::recipe::Source;
@@ -124,12 +124,10 @@ fn of_regularisation(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let overfit = |count: usize, what: &str| format!("{count} trials overfit: does {what} help?");
     let mut found = Vec::new();
     let fixed = file.get("data").and_then(|data| data.get("augment")).is_some();
-    if let Some(count) = wanted(Advice::Augment).filter(|_| !fixed && !varies("augment")) {
-        // A mirrored digit is none.
-        let mirrored = !matches!(spec.source, Source::Digits | Source::Mnist { .. } | Source::Arrays { .. });
+    if let Some(count) = wanted(Advice::Augment(Mirror::of(&spec.source))).filter(|_| !fixed && !varies("augment")) {
         let small = matches!(spec.source, Source::Digits);
         let mut table = Mapping::new();
-        if mirrored {
+        if Mirror::of(&spec.source) == Mirror::Yes {
             table.insert("flip".into(), true.into());
         }
         table.insert("crop".into(), Value::from(if small { 1 } else { 4 }));

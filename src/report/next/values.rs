@@ -14,6 +14,13 @@ const BEST: f64 = 0.1;
 /// Positive values that span as much as this are spaced by their ratio.
 const BY_RATIO: f64 = 20.0;
 
+/// Beyond the edge the next value is at most so many times the edge, ...
+const RATIO: f64 = 4.0;
+/// ... or so large a share of what was tried farther off, where values are not spaced by their ratio.
+const STEP: f64 = 0.5;
+/// A range is widened by so large a share of itself, and by [`RATIO`] at most.
+const WIDER: f64 = 0.25;
+
 type Scale = fn(f64) -> f64;
 
 /// The new table of a parameter, and why; alternatives in the order in which they should be tried.
@@ -77,7 +84,7 @@ fn without_worse(name: &str, values: &[Value], analysis: &Analysis, effects: &Ef
     (kept, format!("{} was clearly worse than with {}: left out {said}.", effects.metric.words, factor.levels[best]))
 }
 
-/// The next value beyond the edge, spaced as those before it.
+/// The next value beyond the edge, spaced as those before it, but not far off.
 fn beyond(edge: &Edge, values: &[Value]) -> Option<Value> {
     let mut numbers: Vec<f64> = values.iter().map(Value::as_f64).collect::<Option<_>>()?;
     numbers.sort_by(f64::total_cmp);
@@ -86,7 +93,12 @@ fn beyond(edge: &Edge, values: &[Value]) -> Option<Value> {
         if edge.upper { (last, *numbers.get(numbers.len().checked_sub(2)?)?) } else { (numbers[0], *numbers.get(1)?) };
     let ratio = end / neighbour;
     let by_ratio = neighbour > 0.0 && (ratio >= 1.9 || ratio <= 1.0 / 1.9) && values.len() + 1 > 2 && last <= 1e9;
-    let next = if by_ratio && numbers[0] > 0.0 { end * ratio } else { end + (end - neighbour) };
+    let far = STEP * (last - numbers[0]);
+    let next = if by_ratio && numbers[0] > 0.0 {
+        end * ratio.clamp(1.0 / RATIO, RATIO)
+    } else {
+        end + (end - neighbour).clamp(-far, far)
+    };
     let whole = values.iter().all(|value| value.is_i64() || value.is_u64());
     (next > 0.0).then(|| if whole { Value::from(next.round() as i64) } else { Value::from(rounded(next)) })
 }
@@ -112,7 +124,8 @@ fn range(name: &str, table: &Mapping, analysis: &Analysis, edge: Option<&Edge>) 
     let least = scale(best.iter().copied().fold(f64::INFINITY, f64::min));
     let most = scale(best.iter().copied().fold(f64::NEG_INFINITY, f64::max));
     let air = (AIR * (most - least)).max(0.05 * (scale(max) - scale(min)));
-    let beyond = 0.5 * (scale(max) - scale(min));
+    let widest = if by_ratio { RATIO.ln() } else { f64::INFINITY };
+    let beyond = (WIDER * (scale(max) - scale(min))).min(widest);
     let lower = edge.is_some_and(|edge| !edge.upper);
     let upper = edge.is_some_and(|edge| edge.upper);
     let new_min = if lower { scale(min) - beyond } else { (least - air).max(scale(min)) };
@@ -159,11 +172,14 @@ mod tests {
 
     #[test]
     fn beyond_the_edge_the_spacing_goes_on() {
-        assert_eq!(next(&[1e-4, 1e-3, 1e-2], true), Some(0.1));
-        assert_eq!(next(&[1e-4, 1e-3, 1e-2], false), Some(1e-5));
+        assert_eq!(next(&[1e-4, 3e-4, 9e-4], true), Some(2.7e-3));
         assert_eq!(next(&[64.0, 128.0], true), Some(256.0));
         assert_eq!(next(&[0.0, 0.2, 0.4], true), Some(0.6));
         assert_eq!(next(&[0.1, 0.3], false), Some(0.0333));
+        // Not far off: no tenfold learning rate, and no dropout of 0.8 after 0.4.
+        assert_eq!(next(&[1e-4, 1e-3, 1e-2], true), Some(0.04));
+        assert_eq!(next(&[1e-4, 1e-3, 1e-2], false), Some(2.5e-5));
+        assert_eq!(next(&[0.0, 0.4], true), Some(0.6));
         assert_eq!(next(&[0.5], true), None);
     }
 }

@@ -15,6 +15,8 @@ use crate::train::model::Shape;
 const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
 /// Pixels; a damaged header may claim anything.
 const LONGEST_SIDE: u32 = 4_096;
+/// Faults told at a time: more of them mostly say the same.
+const MOST_FAULTS: usize = 20;
 
 /// Reads the header of every picture: only where all are grey is there one channel.
 pub(super) fn probe(path: &Path) -> Result<Info, Error> {
@@ -90,8 +92,7 @@ impl Listing {
 
     /// The pictures of these classes under `root`, class by class, each sorted by name.
     fn pictures(&self, root: &Path, present: &[String]) -> Result<Vec<(PathBuf, u8)>, Error> {
-        let mut pictures = Vec::new();
-        for class in present {
+        let of_class = |class: &String| {
             let folder = root.join(class);
             let label = self.classes.binary_search(class).ok().and_then(|index| u8::try_from(index).ok());
             let Some(label) = label else {
@@ -105,9 +106,9 @@ impl Listing {
                 return Err(fault(folder.display(), "it has no pictures", remedy));
             }
             files.sort();
-            pictures.extend(files.into_iter().map(|file| (file, label)));
-        }
-        Ok(pictures)
+            Ok(files.into_iter().map(|file| (file, label)).collect::<Vec<_>>())
+        };
+        Ok(whole(present.iter().map(of_class))?.concat())
     }
 
     /// All of them, training pictures first.
@@ -235,8 +236,8 @@ fn decode(file: &Path, first: &First<'_>, planes: &mut [u8]) -> Result<bool, Err
     Ok(colour)
 }
 
-/// Does `work` for every item, on all cores. Results are in the items' order; of several faults the first item's is
-/// told.
+/// Does `work` for every item, on all cores. Results are in the items' order, and so are the faults of all items, of
+/// which the first [`MOST_FAULTS`] are told.
 fn parallel<I: Send, T: Send>(items: Vec<I>, work: impl Fn(I) -> Result<T, Error> + Sync) -> Result<Vec<T>, Error> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let share = items.len().div_ceil(threads).max(1);
@@ -246,20 +247,30 @@ fn parallel<I: Send, T: Send>(items: Vec<I>, work: impl Fn(I) -> Result<T, Error
         shares.push(items.by_ref().take(share).collect::<Vec<I>>());
     }
     let work = &work;
-    let done: Vec<Result<Vec<T>, Error>> = thread::scope(|scope| {
-        let running: Vec<_> =
-            shares.into_iter().map(|share| scope.spawn(move || share.into_iter().map(work).collect())).collect();
+    let done: Vec<Vec<Result<T, Error>>> = thread::scope(|scope| {
+        let running: Vec<_> = shares
+            .into_iter()
+            .map(|share| scope.spawn(move || share.into_iter().map(work).collect::<Vec<_>>()))
+            .collect();
         // A decoder that panics is caught at the join and goes on as a panic here, with its message.
         running
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     });
-    let mut all = Vec::new();
-    for share in done {
-        all.extend(share?);
+    whole(done.into_iter().flatten())
+}
+
+/// All results, or all faults.
+fn whole<T>(results: impl Iterator<Item = Result<T, Error>>) -> Result<Vec<T>, Error> {
+    let (mut all, mut faults) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(one) => all.push(one),
+            Err(fault) => faults.push(fault),
+        }
     }
-    Ok(all)
+    if faults.is_empty() { Ok(all) } else { Err(Error::together(faults, MOST_FAULTS)) }
 }
 
 #[cfg(test)]
@@ -365,6 +376,28 @@ mod tests {
     }
 
     #[test]
+    fn pictures_that_cannot_be_used_are_told_all_at_once() {
+        let root = pictures(&[
+            ("a/1.png", grey(2, 5)),
+            ("a/2.png", grey(3, 5)),
+            ("b/1.png", grey(2, 5)),
+            ("b/2.png", grey(4, 5)),
+        ]);
+        fs::write(root.path().join("b/3.png"), "no picture").unwrap();
+        for error in [probe(root.path()).unwrap_err(), load(root.path()).unwrap_err()] {
+            let error = error.to_string();
+            assert!(error.contains("a/2.png: it is 3x3") && error.contains("b/2.png: it is 4x4"), "{error}");
+            assert!(
+                error.contains("b/3.png: it cannot be decoded") && error.matches("mogrify").count() == 1,
+                "{error}"
+            );
+        }
+        let root = pictures(&[("a/c/1.png", grey(2, 5)), ("b/c/1.png", grey(2, 5))]);
+        let error = probe(root.path()).unwrap_err().to_string();
+        assert!(error.matches("it has no pictures").count() == 2 && error.matches("hint").count() == 1, "{error}");
+    }
+
+    #[test]
     fn a_jpeg_that_lacks_its_end_is_named() {
         let root = pictures(&[("a/1.jpg", grey(8, 5)), ("b/1.jpg", grey(8, 5))]);
         let file = root.path().join("b/1.jpg");
@@ -377,10 +410,11 @@ mod tests {
     }
 
     #[test]
-    fn of_several_faults_the_first_is_told() {
-        let work = |item: u32| if item >= 3 { Err(fault(item, "odd", "")) } else { Ok(item) };
-        let error = parallel((0..100).collect(), work).unwrap_err();
-        assert!(error.to_string().starts_with("3: odd"), "{error}");
+    fn all_faults_are_told_in_order_and_their_number_is_bounded() {
+        let work = |item: u32| if item >= 3 { Err(fault(item, "odd", "mend it")) } else { Ok(item) };
+        let error = parallel((0..100).collect(), work).unwrap_err().to_string();
+        assert!(error.starts_with("3: odd\n4: odd\n"), "{error}");
+        assert!(error.ends_with("\n22: odd\nand 77 more like these\n  hint: mend it"), "{error}");
         assert_eq!(parallel((0..3).collect(), work).unwrap(), [0, 1, 2]);
         assert!(parallel(Vec::new(), work).unwrap().is_empty());
     }

@@ -26,7 +26,22 @@ fn findings(dataset: &Dataset, source: &Source, examples: Option<u64>, seed: u64
     let validation = Validation::Share(0.1);
     let data = Data { source: source.clone(), validation, train_examples: examples, augment };
     let split = split(dataset, &data, seed).expect("it is large enough");
-    super::data(dataset, &split, false)
+    check(dataset, &split, &data)
+}
+
+/// What is found once the pictures that are held out were changed; each is handed over with one that is trained on.
+fn held_out_changed(source: &Source, mut change: impl FnMut(&mut [u8], &[u8])) -> Vec<&'static str> {
+    let mut dataset = load(source).expect("it is there");
+    let size = pixels(dataset.info.shape);
+    let (validation, augment) = (Validation::Share(0.1), Augment::default());
+    let data = Data { source: source.clone(), validation, train_examples: Some(1500), augment };
+    let split = split(&dataset, &data, 1).expect("it is large enough");
+    for (at, row) in split.validation.iter().enumerate() {
+        let other = split.train[at % split.train.len()] as usize;
+        let trained = dataset.train.pixels[other * size..][..size].to_vec();
+        change(&mut dataset.train.pixels[*row as usize * size..][..size], &trained);
+    }
+    check(&dataset, &split, &data).iter().map(|finding| finding.name).collect()
 }
 
 /// What is found once every training picture was changed.
@@ -144,4 +159,83 @@ fn height_and_width_that_are_swapped_by_reshape_are_found() {
     dataset.info.shape = Shape { channels: 1, height: 8, width: 6 };
     let found = findings(&dataset, &Source::Digits, None, 1);
     assert_eq!(found.iter().map(|finding| finding.name).collect::<Vec<_>>(), ["pixel_order"]);
+}
+
+#[test]
+fn copies_with_a_little_noise_on_the_other_side_are_found() {
+    for source in sources() {
+        let mut random = stream(4, 0, 0, Purpose::Split);
+        let most = if source == Source::Digits { 16 } else { 255 };
+        let found = held_out_changed(&source, |picture, trained| {
+            if random.random_bool(0.2) {
+                picture.copy_from_slice(trained);
+                // Digits have steps of a sixteenth: some of them move by one.
+                for pixel in picture {
+                    if random.random_bool(0.1) {
+                        *pixel = pixel.saturating_add_signed(random.random_range(-1..=1)).min(most);
+                    }
+                }
+            }
+        });
+        assert!(found.contains(&"near_duplicates"), "{source:?}: {found:?}");
+    }
+}
+
+#[test]
+fn validation_in_another_light_or_with_other_classes_is_found() {
+    for source in sources() {
+        let darker = held_out_changed(&source, |picture, _| picture.iter_mut().for_each(|pixel| *pixel -= *pixel / 3));
+        assert_eq!(darker, ["validation_differs"], "{source:?}");
+        let flat = held_out_changed(&source, |picture, _| {
+            let mean = picture.iter().map(|pixel| u32::from(*pixel)).sum::<u32>() / picture.len() as u32;
+            picture.iter_mut().for_each(|pixel| *pixel = ((u32::from(*pixel) + mean) / 2) as u8);
+        });
+        assert!(flat.contains(&"validation_differs"), "{source:?}: {flat:?}");
+
+        // Test pictures of the first classes only.
+        let mut dataset = load(&source).expect("it is there");
+        let size = pixels(dataset.info.shape);
+        let rows = (0..dataset.train.labels.len()).filter(|row| dataset.train.labels[*row] < 5).take(400);
+        let test: Vec<usize> = rows.collect();
+        dataset.test = Pictures {
+            pixels: test.iter().flat_map(|row| dataset.train.pixels[row * size..][..size].to_vec()).collect(),
+            labels: test.iter().map(|row| dataset.train.labels[*row]).collect(),
+        };
+        let validation = Validation::Test;
+        let data = Data { source: source.clone(), validation, train_examples: Some(1500), augment: Augment::default() };
+        let split = split(&dataset, &data, 1).expect("it is large enough");
+        let found: Vec<_> = check(&dataset, &split, &data).iter().map(|finding| finding.name).collect();
+        assert!(found.contains(&"validation_differs"), "{source:?}: {found:?}");
+    }
+}
+
+#[test]
+fn pixels_that_are_cut_off_are_found() {
+    for source in sources() {
+        let most = if source == Source::Digits { 16 } else { 255 };
+        // Twice as bright about the middle, and again: what lies beyond black and white is lost.
+        let stretched = planted(&source, |picture, _| {
+            for pixel in picture {
+                let value = i32::from(*pixel) * 2 - most;
+                *pixel = (value * 8 + most / 2).clamp(0, most) as u8;
+            }
+        });
+        assert!(stretched.contains(&"clipped"), "{source:?}: {stretched:?}");
+    }
+}
+
+#[test]
+fn arrays_that_lie_class_after_class_are_noted_and_shuffled_ones_are_not() {
+    let mut dataset = load(&Source::Digits).expect("it is in the binary");
+    let arrays = Source::Arrays { path: "x".into(), order: crate::recipe::Order::Nchw };
+    assert_eq!(findings(&dataset, &arrays, None, 1), []);
+    let mut rows: Vec<usize> = (0..dataset.train.labels.len()).collect();
+    rows.sort_by_key(|row| dataset.train.labels[*row]);
+    dataset.train = Pictures {
+        pixels: rows.iter().flat_map(|row| dataset.train.pixels[row * 64..][..64].to_vec()).collect(),
+        labels: rows.iter().map(|row| dataset.train.labels[*row]).collect(),
+    };
+    let found = findings(&dataset, &arrays, None, 1);
+    assert_eq!(found.iter().map(|finding| finding.name).collect::<Vec<_>>(), ["class_order"]);
+    assert!(!found[0].serious && findings(&dataset, &Source::Digits, None, 1).is_empty());
 }

@@ -1,0 +1,75 @@
+//! Pictures with little in them: nearly black by a wrong scale, of one value throughout, or cut off at black or white.
+
+use super::{Finding, Sides, sample};
+
+/// The brightest pixel of all is above this share of white.
+const DARKEST: f32 = 0.1;
+/// Up to this share of the pictures may be empty.
+const EMPTY: f64 = 0.01;
+/// Pictures looked at for black and white.
+const SAMPLE: usize = 2_000;
+
+/// In colour pictures pure black or white is rare, ...
+const CLIPPED_COLOUR: f64 = 0.25;
+/// ... in drawings on an even ground it is not, but there are greys.
+const CLIPPED_GREY: f64 = 0.95;
+
+pub(super) fn check(sides: &Sides<'_>) -> Option<Finding> {
+    let brightest = sides.train.iter().flat_map(|(row, _)| row.iter()).max()?;
+    let share = f32::from(*brightest) / sides.white;
+    if share < DARKEST {
+        return Some(Finding {
+            name: "unscaled",
+            serious: true,
+            verdict: "all pictures are nearly black".into(),
+            evidence: format!(
+                "the brightest pixel of all {} training pictures is {share:.4} of white",
+                sides.train.len()
+            ),
+            remedy: "divide pixels once, not twice: write them as uint8, or as floats of which 1 is white".into(),
+        });
+    }
+    let empty = sides.train.iter().filter(|(row, _)| row.iter().all(|pixel| *pixel == row[0])).count();
+    let share = empty as f64 / sides.train.len() as f64;
+    if share > EMPTY {
+        return Some(constant(empty, sides.train.len()));
+    }
+    clipped(sides)
+}
+
+fn constant(empty: usize, all: usize) -> Finding {
+    let share = empty as f64 / all as f64;
+    Finding {
+        name: "constant",
+        serious: share > 0.5,
+        verdict: "pictures are of one value throughout".into(),
+        evidence: format!("{empty} of {all} training pictures ({:.1} %)", 100.0 * share),
+        remedy: "look at how these pictures were written, and leave empty ones out".into(),
+    }
+}
+
+/// Values that were cut off where bytes end: of pictures that were scaled twice, or whose mean was taken away before.
+fn clipped(sides: &Sides<'_>) -> Option<Finding> {
+    let bound = if sides.shape.channels > 1 { CLIPPED_COLOUR } else { CLIPPED_GREY };
+    let (mut black, mut white, mut all) = (0_usize, 0_usize, 0_usize);
+    for (row, _) in sample(&sides.train, SAMPLE) {
+        all += row.len();
+        black += row.iter().filter(|pixel| **pixel == 0).count();
+        white += row.iter().filter(|pixel| f32::from(**pixel) >= sides.white).count();
+    }
+    let share = |count: usize| count as f64 / all.max(1) as f64;
+    (share(black) + share(white) > bound).then(|| Finding {
+        name: "clipped",
+        serious: false,
+        verdict: "pixels are cut off at black or white".into(),
+        evidence: format!(
+            "{:.1} % of all values are 0, and {:.1} % are white or more",
+            100.0 * share(black),
+            100.0 * share(white)
+        ),
+        remedy:
+            "write pictures as they are, 0 to 255 or 0 to 1: no mean taken away, nothing multiplied; leave it if they \
+                 are drawings"
+                .into(),
+    })
+}

@@ -1,0 +1,26 @@
+//! Before the first step a network should answer about evenly, whose loss is ln(classes) (Karpathy 2019, "A Recipe for
+//! Training Neural Networks": verify loss at init).
+
+use super::{Finding, Probed};
+
+/// Logits of a standard deviation s add about s²/2 to ln(classes): 1.5 is a deviation of 1.7. Default first weights
+/// behind batch normalisation add up to 0.8.
+const OFF: f64 = 1.5;
+
+pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
+    let even = probed.classes.ln();
+    let seen = match probed.measured.first_loss {
+        Some(loss) if (loss - even).abs() <= OFF => return None,
+        Some(loss) => format!("{loss:.3}"),
+        None => "not finite".to_owned(),
+    };
+    Some(Finding {
+        name: "first_loss",
+        serious: probed.measured.first_loss.is_none(),
+        verdict: "before the first step the network is sure of answers that it cannot know".into(),
+        evidence: format!("the loss is {seen}, and an even answer's is ln({}) = {even:.3}", probed.classes),
+        remedy: "keep what comes into the last layer near 1: put batch_norm before it, or take activations that grow \
+                 less"
+            .into(),
+    })
+}

@@ -1,0 +1,45 @@
+//! Gradients that vanish or explode on their way back through the layers (Glorot and Bengio 2010).
+
+use super::{Finding, Probed};
+
+/// Shares of their weights that the gradients of two layers make may differ by this factor. Those of ordinary networks
+/// differ by less than 100; twelve layers with logistic functions between them, by more than 10,000.
+const FACTOR: f64 = 1e3;
+
+pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
+    let gradients = &probed.measured.gradients;
+    if let Some(lost) = gradients.iter().find(|gradient| gradient.share.is_none()) {
+        return Some(finding(
+            "exploding_gradients",
+            "gradients are not finite",
+            format!("that of {} is not", probed.layer(lost.layer)),
+        ));
+    }
+    let shares = || gradients.iter().filter_map(|gradient| Some((gradient.layer, gradient.share?)));
+    let (first, last) = (shares().next()?, shares().next_back()?);
+    let evidence = format!(
+        "a gradient is {:.1e} of its weights in {}, and {:.1e} in {}",
+        first.1,
+        probed.layer(first.0),
+        last.1,
+        probed.layer(last.0)
+    );
+    let serious = first.1 * FACTOR < last.1 || last.1 * FACTOR < first.1;
+    let vanishing = first.1 < last.1;
+    serious.then(|| match vanishing {
+        true => finding("vanishing_gradients", "gradients vanish on their way back to the first layers", evidence),
+        false => finding("exploding_gradients", "gradients explode on their way back to the first layers", evidence),
+    })
+}
+
+fn finding(name: &'static str, verdict: &str, evidence: String) -> Finding {
+    Finding {
+        name,
+        serious: true,
+        verdict: verdict.into(),
+        evidence,
+        remedy: "put relu in place of sigmoid or tanh, and batch_norm after each layer with weights; or take fewer \
+                 layers"
+            .into(),
+    }
+}

@@ -1,0 +1,69 @@
+//! Networks tried out by one trainer, one after the other, for `sweep check`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::agent::{Agent, Launcher, SlotDevice};
+use crate::error::{Error, Exit, Result};
+use crate::probe::{Measured, Probe};
+use crate::protocol::{self, FromTrainer, ToTrainer};
+use crate::schedule::{Event, SlotId};
+
+/// A trainer that is silent for so long, besides the time that its probe may take, is given up: it may have to load its
+/// data, and end a step.
+const SILENCE: Duration = Duration::from_secs(300);
+
+/// What a trainer on this slot measures, in order; in place of a network that cannot be trained, why.
+///
+/// # Errors
+/// Where no trainer can be run, or it ends.
+pub fn probe(
+    trainer: PathBuf,
+    slot: SlotDevice,
+    probes: &[Probe],
+) -> Result<Vec<std::result::Result<Measured, String>>> {
+    super::runtime()?.block_on(async {
+        let (sender, mut events) = mpsc::unbounded_channel();
+        let mut agent = Agent::new(Some(Launcher::new(trainer)), vec![slot], sender);
+        let slot = SlotId(0);
+        let mut answers = Vec::new();
+        agent.start(slot);
+        while answers.len() < probes.len() {
+            let limit = SILENCE + Duration::from_secs_f64(probes[answers.len()].seconds);
+            let event = timeout(limit, events.recv()).await.ok().flatten();
+            let asked = &probes[answers.len()];
+            let gone = |how: String| Error::new(Exit::NoTrainer, format!("the trainer {how}"));
+            match event {
+                Some(Event::Said { message: FromTrainer::Ready { protocol, .. }, .. }) => {
+                    if protocol != protocol::VERSION {
+                        return Err(gone(format!("speaks protocol {protocol}, and this is {}", protocol::VERSION))
+                            .hint("install both programs from one build"));
+                    }
+                    agent.tell(slot, &ToTrainer::Probe(Box::new(asked.clone())), None);
+                    continue;
+                }
+                Some(Event::Said { message: FromTrainer::Probed { attempt, measured }, .. })
+                    if attempt == asked.attempt =>
+                {
+                    answers.push(Ok(*measured));
+                }
+                Some(Event::Said { message: FromTrainer::Ended { attempt, outcome }, .. })
+                    if attempt == asked.attempt =>
+                {
+                    answers.push(Err(outcome.error().unwrap_or_else(|| "it gave no answer".into())));
+                }
+                Some(Event::Said { message: FromTrainer::Unusable { reason }, .. }) => return Err(gone(reason)),
+                Some(Event::Gone { how, .. }) => return Err(gone(how)),
+                Some(_) => continue,
+                None => return Err(gone(format!("was silent for {} s", limit.as_secs()))),
+            }
+            if let Some(next) = probes.get(answers.len()) {
+                agent.tell(slot, &ToTrainer::Probe(Box::new(next.clone())), None);
+            }
+        }
+        Ok(answers)
+    })
+}

@@ -1,0 +1,52 @@
+//! `sweep check`: pictures, and networks that a trainer tries out.
+
+use serde_json::Value;
+
+use crate::faults::scripted;
+
+/// Two kinds of network, in four trials.
+const FILE: &str = "
+parameters: {units: {values: [32, 64]}, dropout: {values: [0.0, 0.5]}}
+data: {set: digits}
+model: [flatten, {dense: '${units}'}, relu, {dropout: '${dropout}'}, {dense: '${classes}'}]
+";
+
+#[test]
+fn each_kind_of_network_is_tried_out_once_and_one_that_learns_nothing_by_heart_ends_with_4() {
+    let world = scripted("3 flat");
+    world.write("sweep.yaml", FILE);
+    let text = world.expect("check sweep.yaml --trainer trainer", 4);
+    assert_eq!(text.matches("The network of 2 trials").count(), 2, "{text}");
+    assert!(text.contains("learns 256 pictures by heart in 24 steps"), "{text}");
+    assert!(text.contains("serious: the network cannot learn a few pictures by heart (capacity)"), "{text}");
+    let json = world.output("check sweep.yaml --trainer trainer --json").stdout;
+    let json: Value = serde_json::from_slice(&json).expect("JSON");
+    assert_eq!(json["networks"][1]["findings"][0]["name"], "capacity", "{json}");
+    assert_eq!(json["networks"][0]["findings"].as_array().map(Vec::len), Some(0), "{json}");
+}
+
+#[test]
+fn a_network_that_cannot_be_trained_says_why_and_without_trainer_the_pictures_are_looked_at() {
+    let world = scripted("1 failed");
+    world.write("sweep.yaml", FILE);
+    let text = world.expect("check sweep.yaml --trainer trainer", 0);
+    assert!(text.contains("cannot be trained: no room"), "{text}");
+    let text = world.expect("check sweep.yaml --data-only", 0);
+    assert_eq!(text, "Nothing is wrong with the pictures.\n");
+    let text = world.expect("check sweep.yaml --trainer nowhere", 6);
+    assert!(text.contains("there is no trainer at"), "{text}");
+}
+
+/// With the real one: digits, scrambled and not, in arrays.
+#[cfg(feature = "torch")]
+#[test]
+fn a_sound_sweep_passes_and_one_with_a_wild_learning_rate_does_not() {
+    let world = crate::world::World::new();
+    world.write("sound.yaml", &format!("{FILE}devices: {{gpus: none}}\n"));
+    let text = world.expect("check sound.yaml", 0);
+    assert_eq!(text.matches("nothing is wrong with it").count(), 2, "{text}");
+    assert!(text.contains("its loss falls at learning rates from"), "{text}");
+    world.write("wild.yaml", &format!("{FILE}training: {{learning_rate: 5}}\ndevices: {{gpus: none}}\n"));
+    let text = world.expect("check wild.yaml", 4);
+    assert!(text.contains("the learning rate 5 is too high for this network (learning_rate)"), "{text}");
+}
