@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::Recipe;
-use crate::trial::{Attempt, EpochMetrics, Outcome};
+use crate::trial::{Attempt, EpochMetrics, Others, Outcome};
 
 /// Both sides must speak the same one.
 pub const VERSION: u32 = 2;
@@ -103,6 +103,9 @@ pub enum FromTrainer {
         attempt: Attempt,
         /// What it showed.
         metrics: EpochMetrics,
+        /// And under other names.
+        #[serde(default, skip_serializing_if = "Others::is_empty")]
+        others: Others,
     },
     /// A checkpoint is on the disk.
     Saved {

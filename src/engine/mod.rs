@@ -118,7 +118,7 @@ impl Engine {
             pid: std::process::id(),
             slots: names.clone(),
         };
-        let mut search = Search::new(&spec);
+        let mut search = Search::resumed(&spec, &history);
         let rules = Rules {
             total: search.len(),
             retries: spec.retries,

@@ -114,6 +114,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
     let (mut read, unread) = read.unwrap_or_default();
     let space = constraints::space(&table, &mut read, &unread);
     let enqueue = enqueue::read(&table, &read, &unread, &space);
+    let priority = constraints::priority(&table, &read, &unread, &space, method);
 
     let mut fixed = Settings::new();
     let mut source = None;
@@ -154,6 +155,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         program,
         space,
         enqueue,
+        priority,
         classes: match source {
             Some(Source::Digits | Source::Cifar10 { .. } | Source::Mnist { .. } | Source::FashionMnist { .. }) => {
                 Some(10)

@@ -33,14 +33,14 @@ pub use lint::{Finding, Report, Verdict, lint};
 pub use network::Network;
 pub use place::{Mark, Path};
 pub use problem::{Note, Problem, Problems};
-pub use setting::SETS;
+pub use setting::{MODEL, SETS, SETTINGS};
 
 use std::path::PathBuf;
 
 use crate::program::Program;
 use crate::recipe::Source;
 use crate::schedule::stop::EarlyTerminate;
-use crate::space::Space;
+use crate::space::{Condition, Space};
 use crate::trial::{Metric, Settings};
 
 /// A sweep file, read and checked.
@@ -54,6 +54,8 @@ pub struct Spec {
     pub method: Method,
     /// In which order a grid is gone through.
     pub order: Order,
+    /// Which of a grid's points go first: those of the first condition, then those of the second, and so on.
+    pub priority: Vec<Condition>,
     /// When trials are ended because others do better.
     pub early_terminate: Option<EarlyTerminate>,
     /// What trials run, if they train no network of the file.

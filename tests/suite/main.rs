@@ -5,6 +5,7 @@ mod browser;
 mod data;
 mod documentation;
 mod examples;
+mod extend;
 mod faults;
 mod gpus;
 #[cfg(feature = "torch")]

@@ -6,7 +6,7 @@ use super::panel::{Panel, Quantity};
 use crate::history::{History, TrialRecord};
 use crate::report::ranking::Ranking;
 use crate::report::words;
-use crate::trial::Metric;
+use crate::trial::{METRICS, Metric};
 
 /// The colours of the best trials, best first.
 pub const HIGHLIGHTS: [Ink; 5] = [Ink::Blue, Ink::Vermilion, Ink::Green, Ink::Purple, Ink::Orange];
@@ -43,7 +43,17 @@ pub fn validation(history: &History, metric: &Metric) -> Figure {
         figure.text((480.0, 200.0), "no epoch was completed", 14.0, Ink::Soft, Side::Middle);
         return figure;
     }
-    for (quantity, left) in [(Quantity::Loss, 64.0), (Quantity::Accuracy, 544.0)] {
+    // What a program measures under other names, if trials are ranked by it, in the place of what it does not.
+    let is_measured = |quantity: &Quantity| {
+        let name = quantity.metric("val");
+        history.trials.iter().any(|trial| trial.curve.iter().any(|epoch| epoch.get(&name).is_some()))
+    };
+    let mut quantities = vec![Quantity::Loss, Quantity::Accuracy];
+    if !METRICS.contains(&metric.name.as_str()) {
+        quantities.retain(is_measured);
+        quantities.insert(0, Quantity::Named(&metric.name));
+    }
+    for (quantity, left) in quantities.into_iter().zip([64.0, 544.0]) {
         panel(&mut figure, quantity, left, &best, &drawn, metric);
     }
     for (number, place) in ranking.placed.iter().take(best.len()).enumerate() {
@@ -59,7 +69,7 @@ pub fn validation(history: &History, metric: &Metric) -> Figure {
 
 fn panel(
     figure: &mut Figure,
-    quantity: Quantity,
+    quantity: Quantity<'_>,
     left: f32,
     best: &[&TrialRecord],
     rest: &[&TrialRecord],
@@ -100,7 +110,7 @@ struct Label {
 }
 
 /// Puts names right of the panel, level with the ends of their curves, but none over another.
-fn label(figure: &mut Figure, mut labels: Vec<Label>, panel: &Panel) {
+fn label(figure: &mut Figure, mut labels: Vec<Label>, panel: &Panel<'_>) {
     let right = panel.right();
     labels.sort_by(|a, b| a.at.1.total_cmp(&b.at.1));
     let mut heights: Vec<f32> = labels.iter().map(|label| label.at.1).collect();
