@@ -175,6 +175,9 @@ impl Run<'_> {
             for (name, mut tensor) in state {
                 tensor.f_copy_(&resumed.tensors[&name])?;
             }
+            for parameter in &mut self.network.parameters {
+                parameter.refresh()?;
+            }
             self.position = resumed.position;
             if self.position.best.is_some() {
                 self.best = copies(self.network.state())?;

@@ -13,6 +13,7 @@ mod fault;
 mod gate;
 mod kernel;
 mod network;
+mod operation;
 mod optimizer;
 mod pictures;
 mod position;

@@ -22,12 +22,27 @@ pub enum Mode {
 pub struct Parameter {
     /// The layer's index and the role: `3.weight`.
     pub name: String,
-    /// The values, with a gradient.
+    /// The values.
     pub tensor: Tensor,
+    /// What the layers calculate with, and have gradients for: the values themselves, or a copy in fewer digits.
+    pub working: Tensor,
     /// Whether `weight_decay` is for it.
     pub decays: bool,
     /// Its max-norm.
     pub max_norm: Option<f64>,
+}
+
+impl Parameter {
+    /// Lets the layers see values that were written.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn refresh(&mut self) -> Result<(), TchError> {
+        if self.working.f_kind()? != self.tensor.f_kind()? {
+            tch::no_grad(|| self.working.f_copy_(&self.tensor))?;
+        }
+        Ok(())
+    }
 }
 
 /// One layer, with its weights in it.
@@ -83,8 +98,7 @@ impl Network {
         Ok(network)
     }
 
-    /// Pictures `f32 [b, c, h, w]` to logits `f32 [b, classes]`. Between them each layer takes its weights in the
-    /// kind of numbers that it is given.
+    /// Pictures `f32 [b, c, h, w]` to logits `f32 [b, classes]`.
     ///
     /// # Errors
     /// libtorch's, where the device has no room.
@@ -96,16 +110,17 @@ impl Network {
         if self.kind == Kind::BFloat16 { xs.f_to_kind(Kind::Float) } else { Ok(xs) }
     }
 
-    /// The loss' gradient for each parameter, in their order.
+    /// The loss' gradient for each parameter, in their order, in the kind of numbers that it works in.
     ///
     /// # Errors
     /// libtorch's, where the device has no room.
     pub fn gradients(&self, loss: &Tensor) -> Result<Vec<Tensor>, TchError> {
-        let parameters: Vec<&Tensor> = self.parameters.iter().map(|parameter| &parameter.tensor).collect();
+        let parameters: Vec<&Tensor> = self.parameters.iter().map(|parameter| &parameter.working).collect();
         Tensor::f_run_backward(&[loss], &parameters, false, false)
     }
 
-    /// Everything that evaluation depends on, by name. The tensors are the network's own, not copies.
+    /// Everything that evaluation depends on, by name. The tensors are the network's own, not copies: who writes to
+    /// them calls [`Parameter::refresh`] then.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let parameters = self.parameters.iter().map(|parameter| (parameter.name.clone(), parameter.tensor.detach()));
         let buffers = self.buffers.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
@@ -139,7 +154,6 @@ impl Builder<'_> {
                         Some(border) => xs.f_constant_pad_nd(border)?,
                         None => xs.shallow_clone(),
                     };
-                    let (weight, bias) = in_kind(xs.f_kind()?, &weight, bias.as_ref())?;
                     xs.f_conv2d(&weight, bias.as_ref(), [stride, stride], padding, [1, 1], 1)
                 })
             }
@@ -148,10 +162,7 @@ impl Builder<'_> {
                     unreachable!("shapes() lets no picture reach a dense layer")
                 };
                 let (weight, bias) = self.weights(&[units, inputs], bias, max_norm)?;
-                Box::new(move |xs, _| {
-                    let (weight, bias) = in_kind(xs.f_kind()?, &weight, bias.as_ref())?;
-                    xs.f_linear(&weight, bias.as_ref())
-                })
+                Box::new(move |xs, _| xs.f_linear(&weight, bias.as_ref()))
             }
             Layer::BatchNorm { momentum, epsilon } => {
                 let channels = match input {
@@ -206,7 +217,8 @@ impl Builder<'_> {
             Layer::Tanh => Box::new(|xs, _| xs.f_tanh()),
             Layer::Gelu => Box::new(|xs, _| xs.f_gelu("none")),
             Layer::Sigmoid => Box::new(|xs, _| xs.f_sigmoid()),
-            Layer::Flatten => Box::new(|xs, _| xs.f_flatten(1, -1)),
+            // As the values lie in memory: row by row, the channels of a place together. It is Keras' order.
+            Layer::Flatten => Box::new(|xs, _| xs.f_permute([0, 2, 3, 1])?.f_flatten(1, -1)),
         })
     }
 
@@ -256,10 +268,13 @@ impl Builder<'_> {
         decays: bool,
         max_norm: Option<f64>,
     ) -> Result<Tensor, TchError> {
-        let tensor = tensor.f_set_requires_grad(true)?;
+        // Batch norm takes its scale and shift as they are; the other layers want the kind that they are given.
+        let fewer = self.network.kind == Kind::BFloat16 && matches!(role, "weight" | "bias");
+        let working = if fewer { tensor.f_to_kind(Kind::BFloat16)? } else { tensor.shallow_clone() };
+        let working = working.f_set_requires_grad(true)?;
         let name = format!("{}.{role}", self.index);
-        self.network.parameters.push(Parameter { name, tensor: tensor.shallow_clone(), decays, max_norm });
-        Ok(tensor)
+        self.network.parameters.push(Parameter { name, tensor, working: working.shallow_clone(), decays, max_norm });
+        Ok(working)
     }
 
     fn buffer(&mut self, role: &str, length: u32, value: f64) -> Result<Tensor, TchError> {
@@ -267,11 +282,6 @@ impl Builder<'_> {
         self.network.buffers.push((format!("{}.{role}", self.index), tensor.shallow_clone()));
         Ok(tensor)
     }
-}
-
-/// The weights in the kind of numbers that they meet: themselves, or copies through which gradients flow back.
-fn in_kind(kind: Kind, weight: &Tensor, bias: Option<&Tensor>) -> Result<(Tensor, Option<Tensor>), TchError> {
-    Ok((weight.f_to_kind(kind)?, bias.map(|bias| bias.f_to_kind(kind)).transpose()?))
 }
 
 /// What a convolution does at the border: zeros that must be put there first, as left, right, top, bottom, where the
@@ -395,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn bfloat16_is_near_float32_and_leaves_weights_logits_and_gradients_in_it() {
+    fn bfloat16_is_near_float32_and_leaves_weights_and_logits_in_it() {
         let layers = every_kind_of_layer();
         let build = |kind| Network::new(PICTURE, &layers, START, kind, Device::Cpu).unwrap();
         let xs = Tensor::rand([4, 3, 32, 32], (Kind::Float, Device::Cpu));
@@ -408,7 +418,7 @@ mod tests {
         let (half, full) = (build(Kind::BFloat16), build(Kind::Float));
         let ((gradients, logits), (_, expected)) = (run(&half), run(&full));
         assert_eq!(logits.kind(), Kind::Float);
-        assert!(gradients.iter().all(|gradient| gradient.kind() == Kind::Float));
+        assert!(gradients.iter().zip(&half.parameters).all(|(found, of)| found.kind() == of.working.kind()));
         assert!(half.state().iter().all(|(_, tensor)| tensor.kind() == Kind::Float));
         let off = (logits - &expected).abs().max().double_value(&[]);
         assert!(off > 0.0 && off < 0.1 * expected.abs().max().double_value(&[]), "{off}");

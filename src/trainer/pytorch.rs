@@ -9,8 +9,8 @@ use super::draws::Draws;
 use super::evaluation::cross_entropy;
 use super::network::{Mode, Network, Parameter, Start, in_double};
 use super::optimizer::{Optimizer, training};
-use sweep::recipe::{self, Init};
-use sweep::train::model::{Shape, Template};
+use sweep::recipe::{self, Init, Layer};
+use sweep::train::model::{Extent, Shape, Template, shapes};
 
 const BATCH: i64 = 8;
 const CLASSES: i64 = 10;
@@ -44,7 +44,43 @@ fn tensor_of(values: &[f64], size: &[i64], kind: Kind) -> Tensor {
     Tensor::from_slice(values).to_kind(kind).view(size)
 }
 
-fn start(network: &mut Network) {
+/// What lies behind `flatten` goes by row, column, channel here, and by channel, row, column in PyTorch. Turns the
+/// last axis of weights to the one order or the other; others are left as they are.
+struct Flattened {
+    /// Values, of a picture `[channels, height, width]`.
+    picture: [i64; 3],
+}
+
+impl Flattened {
+    fn of(layers: &[Layer], picture: Shape) -> Flattened {
+        let at = layers.iter().position(|layer| *layer == Layer::Flatten).unwrap();
+        let before = at.checked_sub(1).map(|before| shapes(picture, layers).unwrap().rows[before].output);
+        let Extent::Picture(Shape { channels, height, width }) = before.unwrap_or(Extent::Picture(picture)) else {
+            panic!("only pictures are flattened")
+        };
+        Flattened { picture: [channels, height, width].map(i64::from) }
+    }
+
+    fn turned(&self, tensor: &Tensor, [sides, order]: [[i64; 3]; 2]) -> Tensor {
+        let size = tensor.size();
+        if tensor.dim() > 2 || *size.last().unwrap() != sides.iter().product::<i64>() {
+            return tensor.shallow_clone();
+        }
+        let axes = [0, order[0] + 1, order[1] + 1, order[2] + 1];
+        tensor.contiguous().view([-1, sides[0], sides[1], sides[2]]).permute(axes).reshape(size)
+    }
+
+    fn from_pytorch(&self, tensor: &Tensor) -> Tensor {
+        self.turned(tensor, [self.picture, [1, 2, 0]])
+    }
+
+    fn to_pytorch(&self, tensor: &Tensor) -> Tensor {
+        let [channels, height, width] = self.picture;
+        self.turned(tensor, [[height, width, channels], [2, 0, 1]])
+    }
+}
+
+fn start(network: &mut Network, flattened: &Flattened) {
     let _guard = tch::no_grad_guard();
     for (seed, Parameter { name, tensor, .. }) in (0..).zip(&mut network.parameters) {
         let (size, count) = (tensor.size(), tensor.numel());
@@ -54,7 +90,7 @@ fn start(network: &mut Network) {
             _ => (0.0, 0.1),
         };
         let values: Vec<f64> = hashed(seed, count).iter().map(|value| middle + spread * value).collect();
-        tensor.copy_(&tensor_of(&values, &size, tensor.kind()));
+        tensor.copy_(&flattened.from_pytorch(&tensor_of(&values, &size, tensor.kind())));
     }
 }
 
@@ -95,7 +131,8 @@ fn ten_steps_of_every_preset_are_pytorchs() {
         if kind == Kind::Double {
             in_double(&mut network);
         }
-        start(&mut network);
+        let flattened = Flattened::of(&layers, picture);
+        start(&mut network, &flattened);
         let values: Vec<f64> = hashed(244, BATCH as usize * 3072).iter().map(|value| value / 2.0 + 0.5).collect();
         let xs = tensor_of(&values, &[BATCH, 3, 32, 32], kind).permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
         let labels = (Tensor::arange(BATCH, (Kind::Int64, Device::Cpu)) * 7).remainder(CLASSES);
@@ -114,7 +151,7 @@ fn ten_steps_of_every_preset_are_pytorchs() {
             let last = network.parameters.len() - 1;
             for (at, theirs) in [0, last - 1, last].into_iter().zip(sums) {
                 let Parameter { name: parameter, tensor, .. } = &network.parameters[at];
-                let ours = sum(tensor);
+                let ours = sum(&flattened.to_pytorch(&tensor.detach()));
                 assert!(near(ours, theirs, kind), "{name}, step {step}: {parameter} {ours} != {theirs}");
             }
         }

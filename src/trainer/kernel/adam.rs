@@ -1,9 +1,9 @@
 //! Adam's update in one pass.
 
-use pulp::Arch;
-use tch::{TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use super::memory::{Bfloat16, Element, values, values_mut};
+use super::{Pass, wide};
 
 /// Moves `weight` (float32) against `gradient` (float32 or bfloat16, lying likewise): `m` and `v` move towards the
 /// gradient and its square by `1 - betas`, and the weight by `rate * m / (sqrt(v) + epsilon)`.
@@ -19,31 +19,35 @@ pub fn adam(
     epsilon: f64,
 ) -> Result<(), TchError> {
     let (weight, m, v) = (values_mut::<f32>(weight), values_mut::<f32>(m), values_mut::<f32>(v));
-    let constants = [betas[0] as f32, betas[1] as f32, (1.0 - betas[0]) as f32, (1.0 - betas[1]) as f32];
+    let betas = betas.map(|beta| (beta as f32, (1.0 - beta) as f32));
     let (rate, epsilon) = (rate as f32, epsilon as f32);
     match gradient.f_kind()? {
-        tch::Kind::BFloat16 => {
-            Arch::new().dispatch(|| pass::<Bfloat16>(weight, values(gradient), m, v, constants, rate, epsilon));
-        }
-        _ => Arch::new().dispatch(|| pass::<f32>(weight, values(gradient), m, v, constants, rate, epsilon)),
+        Kind::BFloat16 => wide(Adam { weight, gradient: values::<Bfloat16>(gradient), m, v, betas, rate, epsilon }),
+        _ => wide(Adam { weight, gradient: values::<f32>(gradient), m, v, betas, rate, epsilon }),
     }
     Ok(())
 }
 
-#[inline(always)]
-fn pass<G: Element>(
-    weight: &mut [f32],
-    gradient: &[G],
-    m: &mut [f32],
-    v: &mut [f32],
-    [keep_m, keep_v, take_m, take_v]: [f32; 4],
+struct Adam<'a, G> {
+    weight: &'a mut [f32],
+    gradient: &'a [G],
+    m: &'a mut [f32],
+    v: &'a mut [f32],
+    /// Of m and of v: the share that is kept, and what is taken.
+    betas: [(f32, f32); 2],
     rate: f32,
     epsilon: f32,
-) {
-    for (((weight, gradient), m), v) in weight.iter_mut().zip(gradient).zip(m).zip(v) {
-        let gradient = gradient.value();
-        *m = keep_m * *m + take_m * gradient;
-        *v = keep_v * *v + take_v * (gradient * gradient);
-        *weight -= rate * *m / (v.sqrt() + epsilon);
+}
+
+impl<G: Element> Pass for Adam<'_, G> {
+    #[inline(always)]
+    fn run(self) {
+        let Adam { weight, gradient, m, v, betas: [of_m, of_v], rate, epsilon } = self;
+        for (((weight, gradient), m), v) in weight.iter_mut().zip(gradient).zip(m).zip(v) {
+            let gradient = gradient.value();
+            *m = of_m.0 * *m + of_m.1 * gradient;
+            *v = of_v.0 * *v + of_v.1 * (gradient * gradient);
+            *weight -= rate * *m / (v.sqrt() + epsilon);
+        }
     }
 }

@@ -27,13 +27,12 @@ impl Chance {
     /// Fills a row with 16 random bits a place: each number serves a place of its first half and one of its second.
     /// Rows of the same key whose `first` are at least half a row apart share no number.
     #[inline(always)]
-    pub fn fill(self, first: u32, row: &mut [u16]) {
-        let (low, high) = row.split_at_mut(row.len().div_ceil(2));
-        for (counter, place) in low.iter_mut().enumerate() {
-            *place = self.number(first.wrapping_add(counter as u32)) as u16;
-        }
-        for (counter, place) in high.iter_mut().enumerate() {
-            *place = (self.number(first.wrapping_add(counter as u32)) >> 16) as u16;
+    pub fn fill<const N: usize>(self, first: u32, row: &mut [u16; N]) {
+        let (low, high) = row.split_at_mut(N / 2);
+        for ((low, high), counter) in low.iter_mut().zip(high).zip(first..) {
+            let number = self.number(counter);
+            *low = number as u16;
+            *high = (number >> 16) as u16;
         }
     }
 }
@@ -43,9 +42,9 @@ mod tests {
     use super::*;
 
     fn bits(key: [u32; 2], first: u32) -> Vec<u16> {
-        let mut row = vec![0; 1 << 17];
+        let mut row = Box::new([0; 1 << 17]);
         Chance::new(key).fill(first, &mut row);
-        row
+        row.to_vec()
     }
 
     /// Pearson's statistic over 256 equally likely cells: its mean is 255, its deviation 22.6. Six deviations.

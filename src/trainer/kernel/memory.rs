@@ -9,10 +9,14 @@ pub trait Element: Copy + Send + Sync + 'static {
     const KIND: Kind;
     /// Zero.
     const ZERO: Self;
-    /// The nearest of this kind.
-    fn of(value: f32) -> Self;
-    /// Its value. A float64 loses digits: enough to compare activations.
+    /// Its value. A float64 loses digits.
     fn value(self) -> f32;
+    /// The nearest of this kind to a product.
+    fn times(self, factor: f32) -> Self;
+    /// Whether it is the larger. False if one is no number.
+    fn above(self, other: Self) -> bool;
+    /// Whether it is no number.
+    fn is_nan(self) -> bool;
 }
 
 impl Element for f32 {
@@ -20,13 +24,23 @@ impl Element for f32 {
     const ZERO: f32 = 0.0;
 
     #[inline(always)]
-    fn of(value: f32) -> f32 {
-        value
+    fn value(self) -> f32 {
+        self
     }
 
     #[inline(always)]
-    fn value(self) -> f32 {
-        self
+    fn times(self, factor: f32) -> f32 {
+        self * factor
+    }
+
+    #[inline(always)]
+    fn above(self, other: f32) -> bool {
+        self > other
+    }
+
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        self.is_nan()
     }
 }
 
@@ -35,13 +49,23 @@ impl Element for f64 {
     const ZERO: f64 = 0.0;
 
     #[inline(always)]
-    fn of(value: f32) -> f64 {
-        value.into()
+    fn value(self) -> f32 {
+        self as f32
     }
 
     #[inline(always)]
-    fn value(self) -> f32 {
-        self as f32
+    fn times(self, factor: f32) -> f64 {
+        self * f64::from(factor)
+    }
+
+    #[inline(always)]
+    fn above(self, other: f64) -> bool {
+        self > other
+    }
+
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        self.is_nan()
     }
 }
 
@@ -54,16 +78,26 @@ impl Element for Bfloat16 {
     const KIND: Kind = Kind::BFloat16;
     const ZERO: Bfloat16 = Bfloat16(0);
 
-    /// Rounded to nearest, ties to even; for finite values.
     #[inline(always)]
-    fn of(value: f32) -> Bfloat16 {
-        let bits = value.to_bits();
+    fn value(self) -> f32 {
+        f32::from_bits(u32::from(self.0) << 16)
+    }
+
+    /// Rounded to nearest, ties to even; what is no number may become infinite.
+    #[inline(always)]
+    fn times(self, factor: f32) -> Bfloat16 {
+        let bits = (self.value() * factor).to_bits();
         Bfloat16((bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16)
     }
 
     #[inline(always)]
-    fn value(self) -> f32 {
-        f32::from_bits(u32::from(self.0) << 16)
+    fn above(self, other: Bfloat16) -> bool {
+        self.value() > other.value()
+    }
+
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        self.0 & 0x7fff > 0x7f80
     }
 }
 

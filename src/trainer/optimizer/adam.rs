@@ -45,6 +45,10 @@ impl Rule for Adam {
         Ok(())
     }
 
+    fn takes_any_kind(&self) -> bool {
+        true
+    }
+
     fn state(&self) -> Vec<(&'static str, &[Tensor])> {
         vec![("adam.m", &self.m), ("adam.v", &self.v)]
     }

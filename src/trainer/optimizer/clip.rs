@@ -10,7 +10,10 @@ use tch::{Kind, TchError, Tensor};
 pub fn clip(gradients: &mut [Tensor], norm: f64) -> Result<(), TchError> {
     tch::no_grad(|| {
         let mut squares = Vec::with_capacity(gradients.len());
-        for gradient in &*gradients {
+        for gradient in &mut *gradients {
+            if gradient.f_kind()? == Kind::BFloat16 {
+                *gradient = gradient.f_to_kind(Kind::Float)?;
+            }
             squares.push(gradient.f_square()?.f_sum(Kind::Double)?);
         }
         let length = Tensor::f_stack(&squares, 0)?.f_sum(Kind::Double)?.f_sqrt()?;

@@ -9,8 +9,9 @@ mod sgd;
 
 pub use clip::clip;
 
-use tch::{TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
+use super::kernel;
 use super::network::Parameter;
 use sweep::recipe;
 
@@ -25,6 +26,11 @@ trait Rule {
         rate: f64,
         step: u64,
     ) -> Result<(), TchError>;
+
+    /// Whether gradients may come in fewer digits than the weight.
+    fn takes_any_kind(&self) -> bool {
+        false
+    }
 
     /// What it remembers: a name such as `adam.m`, and one tensor a weight.
     fn state(&self) -> Vec<(&'static str, &[Tensor])>;
@@ -70,6 +76,8 @@ impl Optimizer {
     ) -> Result<(), TchError> {
         tch::no_grad(|| {
             for (index, (parameter, gradient)) in parameters.iter_mut().zip(gradients).enumerate() {
+                let kind = if self.rule.takes_any_kind() { gradient.f_kind()? } else { parameter.tensor.f_kind()? };
+                let gradient = &gradient.f_to_kind(kind)?;
                 let decay = if parameter.decays { self.weight_decay } else { 0.0 };
                 if decay > 0.0 && !self.decoupled {
                     let gradient = parameter.tensor.f_mul_scalar(decay)?.f_add_(gradient)?;
@@ -83,6 +91,7 @@ impl Optimizer {
                 if let Some(norm) = parameter.max_norm {
                     project(&mut parameter.tensor, norm)?;
                 }
+                parameter.refresh()?;
             }
             Ok(())
         })
@@ -103,6 +112,10 @@ impl Optimizer {
 /// Keras' `MaxNorm`: scales each output's incoming weights (all axes but the first) back to at most this norm.
 /// As there, weights within the norm are multiplied by norm / (norm + 1e-7), too.
 fn project(weight: &mut Tensor, norm: f64) -> Result<(), TchError> {
+    if weight.device() == Device::Cpu && weight.f_kind()? == Kind::Float {
+        kernel::max_norm(weight, norm);
+        return Ok(());
+    }
     let axes: Vec<i64> = (1..weight.dim() as i64).collect();
     let norms = weight.f_square()?.f_sum_dim_intlist(axes, true, None)?.f_sqrt()?;
     let wanted = norms.f_clamp(0.0, norm)?;
@@ -135,7 +148,7 @@ mod tests {
     /// A parameter of these values, rows by columns.
     pub(super) fn parameter(values: &[f32], rows: i64) -> Parameter {
         let tensor = Tensor::from_slice(values).view([rows, -1]);
-        Parameter { name: "0.weight".into(), tensor, decays: true, max_norm: None }
+        Parameter { name: "0.weight".into(), working: tensor.shallow_clone(), tensor, decays: true, max_norm: None }
     }
 
     pub(super) fn values(tensor: &Tensor) -> Vec<f64> {
@@ -167,9 +180,17 @@ mod tests {
 
     #[test]
     fn max_norm_shortens_long_rows_and_leaves_short_ones() {
-        let mut long_and_short = parameter(&[3.0, 4.0, 0.3, 0.4], 2).tensor;
-        project(&mut long_and_short, 2.0).unwrap();
-        assert_near(&values(&long_and_short), &[1.2, 1.6, 0.3, 0.4]);
+        for kind in [Kind::Float, Kind::Double] {
+            let mut long_and_short = parameter(&[3.0, 4.0, 0.3, 0.4], 2).tensor.to_kind(kind);
+            project(&mut long_and_short, 2.0).unwrap();
+            assert_near(&values(&long_and_short), &[1.2, 1.6, 0.3, 0.4]);
+        }
+        // Many values, in the layout of a convolution.
+        let ours = Tensor::randn([7, 3, 5, 29], (Kind::Float, Device::Cpu)).permute([0, 3, 1, 2]);
+        let (mut theirs, mut ours) = (ours.to_kind(Kind::Double), ours);
+        project(&mut ours, 3.0).unwrap();
+        project(&mut theirs, 3.0).unwrap();
+        assert_near(&values(&ours.contiguous()), &values(&theirs.contiguous()));
     }
 
     #[test]
@@ -204,7 +225,7 @@ mod tests {
         for (name, Case { optimizer, weight_decay, rate, weights }) in cases {
             let start: Vec<f64> = (0..8).map(|i| (1.7 * f64::from(i) + 0.3).sin()).collect();
             let tensor = Tensor::from_slice(&start).view([2, 4]);
-            let mut parameters = [Parameter { tensor, ..parameter(&[0.0], 1) }];
+            let mut parameters = [Parameter { working: tensor.shallow_clone(), tensor, ..parameter(&[0.0], 1) }];
             let mut rule = Optimizer::new(&training(optimizer, weight_decay), &parameters).unwrap();
             for step in 1..=50 {
                 let gradient: Vec<f64> = values(&parameters[0].tensor)

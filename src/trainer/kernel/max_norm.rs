@@ -1,0 +1,51 @@
+//! The projection of max-norm in one pass.
+
+use tch::Tensor;
+
+use super::memory::values_mut;
+use super::{Pass, wide};
+
+/// Added to a norm before it divides, as Keras does.
+const EPSILON: f32 = 1e-7;
+
+/// Scales each output's incoming weights, which lie together (float32 `[outputs, ...]`), to at most this norm.
+///
+/// # Panics
+/// If they have gaps between them.
+pub fn max_norm(weight: &mut Tensor, norm: f64) {
+    let each = weight.numel() / weight.size()[0] as usize;
+    wide(MaxNorm { weight: values_mut::<f32>(weight), each, norm: norm as f32 });
+}
+
+struct MaxNorm<'a> {
+    weight: &'a mut [f32],
+    /// Weights an output.
+    each: usize,
+    norm: f32,
+}
+
+impl Pass for MaxNorm<'_> {
+    #[inline(always)]
+    fn run(self) {
+        for weights in self.weight.chunks_exact_mut(self.each) {
+            let length = squares(weights).sqrt();
+            let share = length.min(self.norm) / (length + EPSILON);
+            for weight in weights {
+                *weight *= share;
+            }
+        }
+    }
+}
+
+/// Their sum, in as many parts as a processor adds at once.
+#[inline(always)]
+fn squares(weights: &[f32]) -> f32 {
+    let mut parts = [0.0_f32; 32];
+    let (whole, rest) = weights.as_chunks::<32>();
+    for weights in whole {
+        for (part, weight) in parts.iter_mut().zip(weights) {
+            *part += weight * weight;
+        }
+    }
+    parts.iter().sum::<f32>() + rest.iter().map(|weight| weight * weight).sum::<f32>()
+}
