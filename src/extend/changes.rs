@@ -25,6 +25,8 @@ pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     told(&mut lines, "order", format!("{:?}", old.order).to_lowercase(), format!("{:?}", new.order).to_lowercase());
     let cap = |spec: &Spec| spec.run_cap.map_or("none".to_owned(), |cap| cap.to_string());
     told(&mut lines, "run_cap", cap(old), cap(new));
+    let target = |spec: &Spec| spec.target.map_or("none".to_owned(), |target| target.to_string());
+    told(&mut lines, "target", target(old), target(new));
     told(&mut lines, "repeats", old.repeats, new.repeats);
     changed(&mut lines, "early_terminate", &old.early_terminate, &new.early_terminate);
     lines.extend(constants(old, new).0);

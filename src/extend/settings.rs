@@ -44,7 +44,7 @@ pub fn rewritten(old: &Spec, new: &Spec, history: &History) -> Result<Vec<(Trial
             (None, Err(_)) => return Err(trial.id),
         };
         let settings = new.space.own(&settings).unwrap_or_else(|| ordered(new, settings));
-        if Value::Object(settings.clone()).to_string() != Value::Object(trial.settings.clone()).to_string() {
+        if !settings.iter().eq(&trial.settings) {
             rewritten.push((trial.id, settings));
         }
     }

@@ -30,6 +30,7 @@ pub struct Search {
     enqueued: Vec<Settings>,
     others: Others,
     metric: Metric,
+    target: Option<f64>,
     repeats: u64,
     /// What was tried before the file grew.
     grown: Grown,
@@ -84,7 +85,20 @@ impl Search {
             Some(cap) => Some(trials.map_or(cap, |trials| trials.min(cap))),
             None => trials,
         };
-        Search { enqueued, others, metric: spec.metric.clone(), repeats, grown, len }
+        let (metric, target) = (spec.metric.clone(), spec.target);
+        let mut search = Search { enqueued, others, metric, target, repeats, grown, len };
+        if search.has_reached(history) {
+            search.len = Some(history.trials.len() as u64);
+        }
+        search
+    }
+
+    /// Whether a trial was good enough for no other to begin.
+    fn has_reached(&self, history: &History) -> bool {
+        let Some(target) = self.target else { return false };
+        let enough = |value: f64| value == target || self.metric.goal.better(value, target);
+        let best = |trial: &TrialRecord| self.metric.best(&trial.curve)?.get(&self.metric.name);
+        history.trials.iter().filter_map(best).any(enough)
     }
 
     /// Trials in all; `None` for a search without an end.
@@ -106,6 +120,9 @@ impl Search {
     pub fn next(&mut self, trial: TrialId, history: &History) -> Option<Settings> {
         let at = trial.0.checked_sub(1)?;
         if self.len.is_some_and(|len| at >= len) {
+            return None;
+        }
+        if self.has_reached(history) {
             return None;
         }
         let Some(at) = at.checked_sub(self.grown.begun) else {
@@ -236,6 +253,24 @@ mod tests {
         let weighted = "method: random\nenqueue: [{epochs: 2}, {epochs: 3}]\n\
             parameters: {epochs: {values: [1, 2, 3], probabilities: [0.5, 0.3, 0.2]}}\n";
         assert_eq!(json!(points(weighted)), json!([{"epochs": 2}, {"epochs": 3}, {"epochs": 1}]));
+    }
+
+    #[test]
+    fn once_a_trial_has_reached_the_target_no_other_begins() {
+        for (goal, value, goes_on) in [("minimize", 0.5, false), ("minimize", 0.6, true), ("maximize", 0.6, false)] {
+            let text = format!("program: x\nmetric: {{name: m, goal: {goal}, target: 5e-1}}\n{TWO}");
+            let (spec, _) = Spec::read(&text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
+            let mut entries = crate::report::sample::beginning("f");
+            entries.extend(crate::report::sample::attempt(1, 1, &Settings::new(), 0, 2));
+            for entry in &mut entries {
+                if let crate::history::Entry::Epoch { metrics, .. } = entry {
+                    metrics.objective = Some(value);
+                }
+            }
+            let history = crate::report::sample::apply(&entries);
+            assert_eq!(Search::new(&spec).next(TrialId(2), &history).is_some(), goes_on, "{goal} {value}");
+            assert_eq!(Search::resumed(&spec, &history).len(), Some(if goes_on { 12 } else { 1 }));
+        }
     }
 
     #[test]

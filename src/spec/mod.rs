@@ -64,6 +64,8 @@ pub struct Spec {
     pub enqueue: Vec<Settings>,
     /// What trials are ranked by.
     pub metric: Metric,
+    /// Once a trial has this value of it, or a better one, no other begins.
+    pub target: Option<f64>,
     /// Of the search and, with each trial's number, of every random draw.
     pub seed: u64,
     /// How often every point is run, each time with another seed.

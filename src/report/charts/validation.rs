@@ -53,8 +53,9 @@ pub fn validation(history: &History, metric: &Metric) -> Figure {
         quantities.retain(is_measured);
         quantities.insert(0, Quantity::Named(&metric.name));
     }
-    for (quantity, left) in quantities.into_iter().zip([64.0, 544.0]) {
-        panel(&mut figure, quantity, left, &best, &drawn, metric);
+    let right = if quantities.len() == 1 { 906.0 } else { 426.0 };
+    for (quantity, left) in quantities.into_iter().zip([0.0, 480.0]) {
+        panel(&mut figure, quantity, (64.0 + left, right + left), &best, &drawn, metric);
     }
     for (number, place) in ranking.placed.iter().take(best.len()).enumerate() {
         let y = 394.0 + 19.0 * number as f32;
@@ -70,7 +71,7 @@ pub fn validation(history: &History, metric: &Metric) -> Figure {
 fn panel(
     figure: &mut Figure,
     quantity: Quantity<'_>,
-    left: f32,
+    (left, right): (f32, f32),
     best: &[&TrialRecord],
     rest: &[&TrialRecord],
     metric: &Metric,
@@ -79,7 +80,7 @@ fn panel(
     let trials = || best.iter().chain(rest);
     let values = trials().flat_map(|trial| trial.curve.iter().filter_map(|epoch| epoch.get(&name)));
     let last = trials().filter_map(|trial| trial.curve.last()).map(|epoch| epoch.epoch).max().unwrap_or(1);
-    let panel = Panel::new(figure, quantity, ((left, 80.0), (left + 362.0, 324.0)), last, values);
+    let panel = Panel::new(figure, quantity, ((left, 80.0), (right, 324.0)), last, values);
     for trial in rest {
         panel.curve(figure, &thinned(&trial.curve, POINTS), &name, Ink::Faint, 0.75);
     }
