@@ -111,6 +111,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_trial_does_not_need_it_does_not_get() {
+        let head =
+            "parameters: {optimizer: {values: [adam, sgd]}, momentum: {values: [0.5, 0.9], when: optimizer == 'sgd'}";
+        let [old, new] =
+            [format!("{head}}}"), format!("{head}, nesterov: {{values: [false, true], when: momentum > 0}}}}")]
+                .map(|head| network(&head, ""));
+        let history = tried(&[json!({"optimizer": "adam"}), json!({"optimizer": "sgd", "momentum": 0.9})]);
+        assert_eq!(settings(&old, &old, &history), [json!(null); 0]);
+        let wanted = json!({"optimizer": "sgd", "momentum": 0.9, "nesterov": false});
+        assert_eq!(settings(&old, &new, &history), [wanted]);
+    }
+
+    #[test]
     fn a_parameter_that_goes_stays_where_it_was_not_what_is_fixed_now() {
         let old = network("parameters: {batch_size: {values: [64, 128]}, epochs: {values: [1, 2]}}", "");
         let new = network(SIZES, "epochs: 2");

@@ -19,7 +19,6 @@ const MOST_TRIED: usize = 4096;
 /// # Errors
 /// The first trial of which the new file would make another one, whatever its settings are called.
 pub fn rewritten(old: &Spec, new: &Spec, history: &History) -> Result<Vec<(TrialId, Settings)>, TrialId> {
-    let added: Vec<&str> = names(new).filter(|name| !names(old).any(|other| other == *name)).collect();
     let mut values: Vec<Settings> = Vec::new();
     let mut rewritten = Vec::new();
     for trial in &history.trials {
@@ -27,8 +26,7 @@ pub fn rewritten(old: &Spec, new: &Spec, history: &History) -> Result<Vec<(Trial
             // What a program does about a setting that it was not given only it knows.
             (Some(_), _) => trial.settings.clone(),
             (None, Ok(recipe)) => {
-                let missing: Vec<&str> =
-                    added.iter().copied().filter(|name| !trial.settings.contains_key(*name)).collect();
+                let missing: Vec<&str> = names(new).filter(|name| !trial.settings.contains_key(*name)).collect();
                 let is_it = |settings: &Settings| new.recipe(settings).is_ok_and(|other| other == recipe);
                 let known = values.iter().map(|values| with(&trial.settings, values)).find(&is_it);
                 let filled = match known {
@@ -56,8 +54,9 @@ fn names(spec: &Spec) -> impl Iterator<Item = &str> {
     spec.space.parameters.iter().map(|parameter| parameter.name.as_str())
 }
 
+/// What it has already stays.
 fn with(settings: &Settings, values: &Settings) -> Settings {
-    settings.iter().chain(values).map(|(name, value)| (name.clone(), value.clone())).collect()
+    values.iter().chain(settings).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// The values of the `missing` parameters with which the new file makes the recipe: those that the old file fixed, or

@@ -8,6 +8,7 @@ mod examples;
 mod extend;
 mod faults;
 mod gpus;
+mod grammar;
 #[cfg(feature = "torch")]
 mod kill;
 mod plan;
