@@ -5,7 +5,7 @@
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=src/trainer/operation.cpp");
+    println!("cargo:rerun-if-changed=src/trainer/libtorch.cpp");
     #[cfg(feature = "torch")]
     if let Some(folder) = std::env::var_os("LIBTORCH") {
         // The link that Cargo's configuration names may be moved later: the run path is to what it stands for now.
@@ -20,7 +20,7 @@ fn main() {
             .flag(&include)
             .flag("-isystem")
             .flag(include.join("torch/csrc/api/include"))
-            .file("src/trainer/operation.cpp")
-            .compile("sweep_operation");
+            .file("src/trainer/libtorch.cpp")
+            .compile("sweep_libtorch");
     }
 }

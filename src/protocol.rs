@@ -12,8 +12,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::Recipe;
-use crate::trial::{Attempt, EpochMetrics, Others, Outcome};
+use crate::recipe::{Data, Recipe};
+use crate::trial::{Attempt, EpochMetrics, Others, Outcome, TrialId};
 
 /// Both sides must speak the same one.
 pub const VERSION: u32 = 2;
@@ -49,6 +49,19 @@ pub struct Order {
     /// wrote down what it was told: the trainer then says those epochs again.
     #[serde(default)]
     pub epochs_known: u32,
+}
+
+/// A contact sheet of augmented pictures, which `sweep-trainer --sheet` reads from stdin and draws.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sheet {
+    /// The sweep's seed.
+    pub seed: u64,
+    /// The trial whose pictures these would be.
+    pub trial: TrialId,
+    /// What it trains on, and how it changes it.
+    pub data: Data,
+    /// The PNG to be written.
+    pub file: PathBuf,
 }
 
 /// What a trainer says.

@@ -209,6 +209,9 @@ pub struct Training {
     pub init: Init,
     /// The numbers that are calculated with.
     pub precision: Precision,
+    /// Whether a GPU may only use what gives the same numbers again. A CPU always does.
+    #[serde(default)]
+    pub deterministic: bool,
     /// Ends the trial when the sweep's metric stops improving.
     pub early_stopping: Option<EarlyStopping>,
     /// What `early_stopping` watches and the best epoch is chosen by.
@@ -347,6 +350,8 @@ pub enum Init {
 pub enum Precision {
     /// 24 bits of mantissa.
     Float32,
+    /// float32, of which a GPU's matrix units (Ampere or newer) take the first 11 bits of mantissa.
+    Tf32,
     /// 8 bits of mantissa.
     Bfloat16,
     /// bfloat16 where the device has instructions for it, else float32.

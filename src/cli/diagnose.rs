@@ -55,7 +55,7 @@ pub struct Args {
     /// The highest dropout rate of the network
     #[arg(long, value_name = "RATE")]
     dropout: Option<f64>,
-    /// Draw the curve, too; the name's end (.svg or .png) says how
+    /// Draw the curve, too, or up to five side by side; the name's end (.svg or .png) says how
     #[arg(long, value_name = "FILE")]
     chart: Option<PathBuf>,
 }
@@ -173,10 +173,27 @@ fn source(path: &Path, part: Option<&str>) -> Result<Source> {
 }
 
 fn draw(path: &Path, diagnoses: &[Diagnosis]) -> Result<()> {
-    let [Diagnosis { title, curve, findings, .. }] = diagnoses else {
-        return Err(Error::new(Exit::Usage, format!("--chart draws one curve, and there are {}", diagnoses.len()))
-            .hint("name one file with one curve"));
+    let figure = match diagnoses {
+        [one] => figure(one),
+        several if several.len() > charts::MOST_COMPARED => {
+            let most = charts::MOST_COMPARED;
+            return Err(Error::new(Exit::Usage, format!("--chart draws up to {most} curves, not {}", several.len()))
+                .hint("name fewer files"));
+        }
+        several => {
+            let named: Vec<_> = several.iter().map(|one| (one.title.as_str(), &one.curve.epochs[..])).collect();
+            charts::comparison(&named)
+        }
     };
+    match path.extension().and_then(OsStr::to_str) {
+        Some("svg") => store::replace(path, charts::svg(&figure).as_bytes()),
+        Some("png") => store::replace(path, &charts::png(&figure)),
+        _ => Err(Error::new(Exit::Usage, format!("--chart {}: the name must end in .svg or .png", path.display()))),
+    }
+}
+
+/// The chart of one curve.
+fn figure(Diagnosis { title, curve, findings, .. }: &Diagnosis) -> charts::Figure {
     let state = findings.iter().map(verdict).collect::<Vec<_>>().join(", ");
     let alarm = findings.iter().any(|finding| finding.severity >= Severity::Clear);
     let line = findings.first().map_or("", |finding| finding.headline.as_str());
@@ -187,12 +204,7 @@ fn draw(path: &Path, diagnoses: &[Diagnosis]) -> Result<()> {
     let file = Path::new(title).file_name().and_then(OsStr::to_str).unwrap_or(title);
     let onset = findings.iter().find_map(Finding::onset);
     let heading = charts::Heading { title: file, state: &state, alarm, line, onset };
-    let figure = charts::curve(&heading, &curve.epochs, &metric);
-    match path.extension().and_then(OsStr::to_str) {
-        Some("svg") => store::replace(path, charts::svg(&figure).as_bytes()),
-        Some("png") => store::replace(path, &charts::png(&figure)),
-        _ => Err(Error::new(Exit::Usage, format!("--chart {}: the name must end in .svg or .png", path.display()))),
-    }
+    charts::curve(&heading, &curve.epochs, &metric)
 }
 
 /// `overfit (clear)`; a note has no severity worth telling.
@@ -327,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_is_drawn_of_one_curve_as_its_name_says() {
+    fn a_chart_is_drawn_of_one_curve_or_of_several_as_its_name_says() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         for (name, start) in [("curve.svg", &b"<svg"[..]), ("curve.png", &b"\x89PNG"[..])] {
             let path = folder.path().join(name);
@@ -338,7 +350,12 @@ mod tests {
             draw(&folder.path().join(name), &diagnoses(&args(files))).expect_err("it is refused").to_string()
         };
         assert!(error("curve.gif", &["question.log"]).contains(".svg or .png"));
-        assert!(error("curve.svg", &["question.log", "strided.csv"]).contains("draws one curve, and there are 2"));
+        assert!(error("curve.svg", &["question.log"; 6]).contains("draws up to 5 curves, not 6"));
+        let path = folder.path().join("both.svg");
+        draw(&path, &diagnoses(&args(&["question.log", "strided.csv"]))).expect("the folder is writable");
+        let text = std::fs::read_to_string(path).expect("it was drawn");
+        assert!(text.contains("question.log: val_loss 1.4024 at epoch 36"), "{text}");
+        assert!(text.contains("strided.csv"), "{text}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod report;
 mod resume;
 mod run;
 mod running;
+mod sheet;
 mod show;
 mod status;
 pub mod surroundings;

@@ -1,6 +1,6 @@
 //! What `run`, `resume` and `extend` share: options of a running sweep, the trainer's place, the summary at the end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -34,6 +34,20 @@ pub struct Options {
     /// epochs, at least 60, and 600 before its first]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     silence: Option<u32>,
+}
+
+/// The trainer's program: the one that was named, or else the one beside `sweep`.
+///
+/// # Errors
+/// [`Exit::NoTrainer`] where there is none.
+pub fn trainer(named: Option<&Path>, surroundings: &Surroundings) -> Result<PathBuf> {
+    let beside = || surroundings.program.with_file_name("sweep-trainer");
+    let trainer = named.map_or_else(beside, |path| surroundings.folder.join(path));
+    if trainer.is_file() {
+        return Ok(trainer);
+    }
+    Err(Error::new(Exit::NoTrainer, format!("there is no trainer at {}", trainer.display()))
+        .hint("build it with `cargo build --release` (feature `torch` is on by default), or name it with --trainer"))
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -91,17 +105,6 @@ impl Options {
         }
     }
 
-    fn trainer(&self, surroundings: &Surroundings) -> Result<PathBuf> {
-        let beside = || surroundings.program.with_file_name("sweep-trainer");
-        let trainer = self.trainer.as_ref().map_or_else(beside, |path| surroundings.folder.join(path));
-        if trainer.is_file() {
-            return Ok(trainer);
-        }
-        Err(Error::new(Exit::NoTrainer, format!("there is no trainer at {}", trainer.display())).hint(
-            "build it with `cargo build --release` (feature `torch` is on by default), or name it with --trainer",
-        ))
-    }
-
     /// Runs what is left of a sweep, and says what came of it.
     pub fn go(
         &self,
@@ -115,7 +118,7 @@ impl Options {
         if spec.devices.busy == Busy::Skip {
             slots = Options::skip_busy(slots, &gpus)?;
         }
-        let trainer = if spec.program.is_none() { Some(self.trainer(surroundings)?) } else { None };
+        let trainer = if spec.program.is_none() { Some(trainer(self.trainer.as_deref(), surroundings)?) } else { None };
         std::fs::create_dir_all(layout.root())
             .map_err(|error| Error::storage(format!("{} cannot be made", layout.root().display()), error))?;
         let _lock = Lock::take(&layout, &surroundings.holder())?;

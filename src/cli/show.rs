@@ -1,4 +1,4 @@
-//! `sweep show`: one trial.
+//! `sweep show`: one trial; or the pictures that it is trained on.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use super::opened::Opened;
 use super::output;
 use super::plot::{Series, plot};
+use super::running::trainer;
+use super::sheet;
 use super::surroundings::Surroundings;
 use crate::error::{Error, Exit, Result};
 use crate::history::{Status, TrialRecord};
@@ -20,14 +22,22 @@ use crate::trial::{EpochMetrics, METRICS, TrialId};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   sweep show results/quickstart 3
-  sweep show results/quickstart 3 --json | jq .best")]
+  sweep show results/quickstart 3 --json | jq .best
+  sweep show sweeps/preset-thin.yaml --augment pictures.png")]
 pub struct Args {
-    /// The sweep's folder, such as results/quickstart
+    /// The sweep's folder, such as results/quickstart; with --augment, a sweep file
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     /// The trial's number
-    #[arg(value_name = "TRIAL")]
-    trial: u64,
+    #[arg(value_name = "TRIAL", required_unless_present = "augment")]
+    trial: Option<u64>,
+    /// Draw some training pictures of a sweep file into this PNG, as they are and as augmentation changes them in seven
+    /// epochs
+    #[arg(long, value_name = "PNG", conflicts_with = "json")]
+    augment: Option<PathBuf>,
+    /// With --augment, the trainer's program [default: sweep-trainer beside sweep]
+    #[arg(long, value_name = "PROGRAM", requires = "augment")]
+    trainer: Option<PathBuf>,
     /// Print one JSON object, with the whole curve
     #[arg(long)]
     json: bool,
@@ -38,12 +48,16 @@ pub struct Args {
 /// # Errors
 /// Where there is no sweep, or the trial was never started.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+    if let Some(out) = &args.augment {
+        let trainer = trainer(args.trainer.as_deref(), surroundings)?;
+        return sheet::run(&args.folder, args.trial, out, &trainer, surroundings);
+    }
     let mut opened = Opened::new(&args.folder)?;
     let started = opened.history.trials.len();
-    let index = usize::try_from(args.trial).ok().and_then(|number| number.checked_sub(1)).filter(|at| *at < started);
+    let number = args.trial.unwrap_or_default();
+    let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1)).filter(|at| *at < started);
     let Some(index) = index else {
-        let error =
-            Error::new(Exit::Usage, format!("trial {} of {} was not started", args.trial, args.folder.display()));
+        let error = Error::new(Exit::Usage, format!("trial {number} of {} was not started", args.folder.display()));
         return Err(match started {
             0 => error.hint("no trial was started yet"),
             _ => error.hint(format!("trials 1 to {started} were")),

@@ -149,9 +149,11 @@ impl Chosen<'_> {
             init: if self.get("init") == "torch" { Init::Torch } else { Init::Keras },
             precision: match self.get("precision").as_str() {
                 Some("float32") => Precision::Float32,
+                Some("tf32") => Precision::Tf32,
                 Some("bfloat16") => Precision::Bfloat16,
                 _ => Precision::Auto,
             },
+            deterministic: self.flag("deterministic")?,
             early_stopping,
             metric: self.spec.metric.clone(),
         })

@@ -92,7 +92,7 @@ const SHAPES: &[&str] = &["constant", "step", "cosine", "one_cycle", "plateau"];
 pub const SETS: [&str; 7] = ["digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "folder", "arrays"];
 
 /// All of them.
-pub static SETTINGS: [Setting; 39] = [
+pub static SETTINGS: [Setting; 40] = [
     row(Data, "set", Choice(&SETS), Absent("digits"), "the data set"),
     row(Data, "path", Text, Absent("data/pictures"), "the data set's file or folder, relative to the sweep file"),
     row(Data, "order", Choice(&["nchw", "nhwc"]), Absent("nhwc"), "the axes of the pictures' array"),
@@ -168,9 +168,16 @@ pub static SETTINGS: [Setting; 39] = [
     row(
         Training,
         "precision",
-        Choice(&["auto", "float32", "bfloat16"]),
+        Choice(&["auto", "float32", "tf32", "bfloat16"]),
         Word("auto"),
         "the numbers that are calculated with",
+    ),
+    row(
+        Training,
+        "deterministic",
+        Boolean,
+        Flag(false),
+        "whether a GPU may only use what gives the same numbers again",
     ),
 ];
 

@@ -37,6 +37,7 @@ pub fn train(
     let loaded = shelf.get(&recipe.data.source)?;
     let split = loaded.split(&recipe.data, order.seed)?;
     let start = Start { seed: order.seed, trial: order.attempt.trial.0, init: recipe.training.init };
+    device::choose(&recipe.training);
     let numbers = device::numbers(recipe.training.precision, device);
     let network = Network::new(loaded.info().shape, &recipe.layers, start, numbers, device)?;
     let optimizer = Optimizer::new(&recipe.training, &network.parameters)?;
@@ -351,6 +352,7 @@ mod tests {
             clip_norm: Some(5.0),
             init: recipe::Init::Keras,
             precision: recipe::Precision::Float32,
+            deterministic: false,
             early_stopping: None,
             metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
         };

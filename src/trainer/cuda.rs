@@ -10,9 +10,6 @@ use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 /// # Errors
 /// The dynamic linker's reason: most often a library of NVIDIA's that is not installed.
 pub fn open() -> Result<(), libloading::Error> {
-    // SAFETY: nothing else runs yet: the process has one thread. cuBLAS and cuDNN read the variable when they
-    // start; tch offers no other way to have them compute in full float32.
-    unsafe { std::env::set_var("NVIDIA_TF32_OVERRIDE", "0") };
     // SAFETY: its initialisers register kernels with the libtorch that is linked, which comes from the same folder
     // by the run path, and expect nothing else. It is never closed, so nothing registered can dangle.
     let library = unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL)? };

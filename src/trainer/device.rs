@@ -5,7 +5,8 @@ use tch::{Cuda, Device, Tensor};
 
 use super::cuda;
 use super::fault::Fault;
-use sweep::recipe::Precision;
+use super::libtorch;
+use sweep::recipe::{Precision, Training};
 
 /// The libtorch that tch 0.26 binds; its build script refuses another.
 pub const BACKEND: &str = "libtorch 2.13.0";
@@ -38,7 +39,6 @@ pub fn open(kind: Kind, threads: u16) -> Result<Device, String> {
     match kind {
         Kind::Cpu => Ok(Device::Cpu),
         Kind::Cuda if Cuda::is_available() => {
-            Cuda::cudnn_set_benchmark(true);
             // The context is made now, so that a GPU that is broken or full is known before it is given a trial.
             probe(Device::Cuda(0)).map_err(|fault| format!("the GPU takes no work: {fault}"))?;
             Ok(Device::Cuda(0))
@@ -58,6 +58,12 @@ pub fn probe(device: Device) -> Result<(), Fault> {
     Ok(())
 }
 
+/// How libtorch is to calculate for a trial. Only a GPU has a choice: of the fastest kernels, tried out as they come, or
+/// those that give the same numbers again; and of tf32.
+pub fn choose(training: &Training) {
+    libtorch::calculate(training.deterministic, training.precision == Precision::Tf32);
+}
+
 /// The numbers that a precision stands for on this device: `auto` is bfloat16 where there are instructions for it,
 /// AVX-512's or AMX' of a processor, those of compute capability 8.0 (Ampere) of a GPU.
 pub fn numbers(precision: Precision, device: Device) -> tch::Kind {
@@ -66,7 +72,7 @@ pub fn numbers(precision: Precision, device: Device) -> tch::Kind {
         _ => std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|cpu| has_bfloat16(&cpu)),
     };
     match precision {
-        Precision::Float32 => tch::Kind::Float,
+        Precision::Float32 | Precision::Tf32 => tch::Kind::Float,
         Precision::Bfloat16 => tch::Kind::BFloat16,
         Precision::Auto if fast() => tch::Kind::BFloat16,
         Precision::Auto => tch::Kind::Float,

@@ -3,8 +3,8 @@
 use tch::{TchError, Tensor};
 
 use super::kernel;
+use super::libtorch::operation;
 use super::network::Mode;
-use super::operation::operation;
 use sweep::recipe::Layer;
 
 /// What stands between two layers with weights.

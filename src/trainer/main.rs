@@ -12,14 +12,15 @@ mod exit;
 mod fault;
 mod gate;
 mod kernel;
+mod libtorch;
 mod network;
-mod operation;
 mod optimizer;
 mod pictures;
 mod position;
 #[cfg(test)]
 mod pytorch;
 mod session;
+mod sheet;
 
 use std::process::ExitCode;
 
@@ -41,14 +42,31 @@ struct Arguments {
     /// Threads that one operation may use.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
+    /// Draw a contact sheet of augmented pictures, as asked for on stdin, and end.
+    #[arg(long)]
+    sheet: bool,
 }
 
 fn main() -> ExitCode {
-    let Arguments { device: kind, threads } = Arguments::parse();
+    let Arguments { device: kind, threads, sheet } = Arguments::parse();
+    if sheet {
+        return draw().map_or_else(
+            |reason| {
+                eprintln!("{reason}");
+                ExitCode::from(Exit::BadData as u8)
+            },
+            |()| ExitCode::SUCCESS,
+        );
+    }
     run(kind, threads).unwrap_or_else(|error| {
         eprintln!("error: stdin, stdout and stderr must be open: {error}");
         ExitCode::from(Exit::NoTrainer as u8)
     })
+}
+
+fn draw() -> Result<(), String> {
+    let asked = serde_json::from_reader(std::io::stdin().lock()).map_err(|error| error.to_string())?;
+    sheet::draw(&asked).map_err(|fault| fault.to_string())
 }
 
 fn run(kind: device::Kind, threads: u16) -> std::io::Result<ExitCode> {

@@ -129,6 +129,7 @@ mod tests {
             clip_norm: None,
             init: Init::Keras,
             precision: Precision::Float32,
+            deterministic: false,
             early_stopping: None,
             metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
         }

@@ -70,11 +70,11 @@ impl Flattened {
         tensor.contiguous().view([-1, sides[0], sides[1], sides[2]]).permute(axes).reshape(size)
     }
 
-    fn from_pytorch(&self, tensor: &Tensor) -> Tensor {
+    fn ours(&self, tensor: &Tensor) -> Tensor {
         self.turned(tensor, [self.picture, [1, 2, 0]])
     }
 
-    fn to_pytorch(&self, tensor: &Tensor) -> Tensor {
+    fn pytorchs(&self, tensor: &Tensor) -> Tensor {
         let [channels, height, width] = self.picture;
         self.turned(tensor, [[height, width, channels], [2, 0, 1]])
     }
@@ -90,7 +90,7 @@ fn start(network: &mut Network, flattened: &Flattened) {
             _ => (0.0, 0.1),
         };
         let values: Vec<f64> = hashed(seed, count).iter().map(|value| middle + spread * value).collect();
-        tensor.copy_(&flattened.from_pytorch(&tensor_of(&values, &size, tensor.kind())));
+        tensor.copy_(&flattened.ours(&tensor_of(&values, &size, tensor.kind())));
     }
 }
 
@@ -151,7 +151,7 @@ fn ten_steps_of_every_preset_are_pytorchs() {
             let last = network.parameters.len() - 1;
             for (at, theirs) in [0, last - 1, last].into_iter().zip(sums) {
                 let Parameter { name: parameter, tensor, .. } = &network.parameters[at];
-                let ours = sum(&flattened.to_pytorch(&tensor.detach()));
+                let ours = sum(&flattened.pytorchs(&tensor.detach()));
                 assert!(near(ours, theirs, kind), "{name}, step {step}: {parameter} {ours} != {theirs}");
             }
         }

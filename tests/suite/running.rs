@@ -113,3 +113,16 @@ fn a_trial_that_diverges_says_where_and_the_sweep_goes_on() {
     assert!(again.contains("trial 0001 will be tried once more"), "{again}");
     assert!(!again.contains("trial 0002 of 2"), "finished trials stay: {again}");
 }
+
+#[test]
+fn augmented_pictures_can_be_looked_at() {
+    let world = World::new();
+    world.write("plain.yaml", &sweep(2));
+    let text = world.expect("show plain.yaml --augment sheet.png", 2);
+    assert!(text.contains("augment: {flip: true, crop: 4}"), "{text}");
+    world.write("changed.yaml", &sweep(2).replace("train_examples: 400", "augment: {crop: 2}"));
+    let text = world.expect("show changed.yaml 2 --augment sheet.png", 0);
+    assert!(text.contains("trial 2"), "{text}");
+    let sheet = image::open(world.path("sheet.png")).unwrap().to_rgb8();
+    assert!(sheet.pixels().any(|pixel| *pixel != sheet[(0, 0)]));
+}

@@ -94,6 +94,7 @@ fn order(number: u32, folder: &Path) -> Order {
         clip_norm: None,
         init: Init::Keras,
         precision: Precision::Float32,
+        deterministic: false,
         early_stopping: None,
         metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
     };

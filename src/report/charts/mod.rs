@@ -1,6 +1,7 @@
 //! Charts: decided as marks on a page (`trial`, `validation`, `effects`, …), then painted as SVG and PNG by plotters.
 
 mod axis;
+mod comparison;
 mod effects;
 mod figure;
 mod heat;
@@ -15,6 +16,7 @@ mod trial;
 mod validation;
 
 pub use axis::Axis;
+pub use comparison::{MOST_COMPARED, comparison};
 pub use effects::effects;
 pub use figure::Figure;
 pub use heat::interactions;

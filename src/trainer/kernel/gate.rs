@@ -169,7 +169,9 @@ mod tests {
 
     #[test]
     fn what_dropout_lets_through_forward_it_lets_through_backward() {
-        for (kind, relu) in [(Kind::Float, true), (Kind::BFloat16, true), (Kind::BFloat16, false), (Kind::Double, false)] {
+        for (kind, relu) in
+            [(Kind::Float, true), (Kind::BFloat16, true), (Kind::BFloat16, false), (Kind::Double, false)]
+        {
             let xs = Tensor::randn([3, 7, 9, 50], (Kind::Float, Device::Cpu)).to_kind(kind);
             let gate = Gate { relu, dropout: Some((0.3, CHANCE)) };
             let mut ys = xs.copy();

@@ -173,6 +173,7 @@ mod tests {
             clip_norm: None,
             init: recipe::Init::Keras,
             precision: recipe::Precision::Float32,
+            deterministic: false,
             early_stopping: None,
             metric: sweep::trial::Metric { name: "val_loss".into(), goal: sweep::trial::Goal::Minimize },
         }

@@ -1,5 +1,5 @@
-//! Operations whose gradients are ours, for what libtorch takes several passes over memory for.
-#![allow(unsafe_code, reason = "libtorch's C interface has no way to make an operation: operation.cpp adds one")]
+//! What libtorch's C interface leaves out: operations whose gradients are ours, and how a GPU calculates.
+#![allow(unsafe_code, reason = "they are C++, in libtorch.cpp")]
 
 use std::ffi::{c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +18,13 @@ unsafe extern "C" {
         gradient: extern "C" fn(*mut c_void, *mut c_void, *mut c_char, usize) -> *mut c_void,
         release: extern "C" fn(*mut c_void),
     ) -> bool;
+    safe fn sweep_calculate(deterministic: bool, tf32: bool);
+}
+
+/// Whether only kernels are used that give the same numbers again, and whether a GPU's matrix units may shorten float32 to
+/// tf32. From now on, in the whole process.
+pub fn calculate(deterministic: bool, tf32: bool) {
+    sweep_calculate(deterministic, tf32);
 }
 
 /// Makes `output`, which has no history and may lie in `input`'s memory, the outcome of an operation on `input`. Where
@@ -47,7 +54,8 @@ pub fn operation(
 extern "C" fn backward(context: *mut c_void, gradient: *mut c_void, message: *mut c_char, room: usize) -> *mut c_void {
     let found = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: `context` is what `operation` made, which nothing else reaches; `gradient` is a tensor that is alive.
-        let (context, gradient) = unsafe { (&mut *context.cast::<Gradient>(), Tensor::clone_from_ptr(gradient.cast())) };
+        let (context, gradient) =
+            unsafe { (&mut *context.cast::<Gradient>(), Tensor::clone_from_ptr(gradient.cast())) };
         tch::no_grad(|| context(gradient))
     }));
     let error = match found {

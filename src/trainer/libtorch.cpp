@@ -1,6 +1,7 @@
-// An operation whose gradient comes from outside: libtorch's C interface has no way to make one. See operation.rs.
+// What libtorch's C interface leaves out. See libtorch.rs.
 #include <stdexcept>
 
+#include <ATen/Context.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 
@@ -10,6 +11,7 @@ namespace {
 using Gradient = at::Tensor* (*)(void* context, at::Tensor* gradient, char* message, size_t room);
 using Release = void (*)(void* context);
 
+// An operation whose gradient comes from outside.
 struct Operation : torch::autograd::Node {
     Operation(void* context, Gradient gradient, Release release, torch::autograd::edge_list edges)
         : Node(std::move(edges)), context(context), gradient(gradient), release(release) {}
@@ -43,4 +45,15 @@ extern "C" bool sweep_operation(at::Tensor* input, at::Tensor* output, void* con
     } catch (...) {
         return false;
     }
+}
+
+extern "C" void sweep_calculate(bool deterministic, bool tf32) {
+    auto& context = at::globalContext();
+    context.setBenchmarkCuDNN(!deterministic);
+    context.setDeterministicCuDNN(deterministic);
+    // Where there is no other kernel it warns, and goes on.
+    context.setDeterministicAlgorithms(deterministic, /*warn_only=*/true);
+    context.setDeterministicFillUninitializedMemory(false);
+    context.setAllowTF32CuDNN(tf32);
+    context.setAllowTF32CuBLAS(tf32);
 }

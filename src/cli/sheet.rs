@@ -1,0 +1,54 @@
+//! `sweep show FILE --augment OUT.png`: pictures as training sees them.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::output;
+use super::surroundings::Surroundings;
+use super::sweep_file::SweepFile;
+use crate::error::{Error, Exit, Result};
+use crate::protocol::Sheet;
+use crate::recipe::Augment;
+use crate::report::words;
+use crate::search::Search;
+use crate::trial::TrialId;
+
+/// Trials that are looked through for one with augmentation.
+const LOOKED_AT: u64 = 10_000;
+
+/// Draws a contact sheet of a trial's pictures, by default the first one that changes any.
+///
+/// # Errors
+/// Those of `sweep plan`; if the file or the trial has no augmentation; if the trainer cannot draw it.
+pub fn run(file: &Path, trial: Option<u64>, out: &Path, trainer: &Path, surroundings: &Surroundings) -> Result<Exit> {
+    let SweepFile { spec, .. } = SweepFile::open(file, surroundings)?;
+    let mut search = Search::new(&spec);
+    let (first, last) = trial.map_or((1, LOOKED_AT), |number| (number, number));
+    let chosen = (first..=last).find_map(|number| {
+        let recipe = search.settings(TrialId(number)).and_then(|settings| spec.recipe(&settings).ok())?;
+        (recipe.data.augment != Augment::default()).then_some((number, recipe))
+    });
+    let Some((number, recipe)) = chosen else {
+        let which = trial.map_or("any trial".to_owned(), |trial| format!("trial {trial}"));
+        let error = Error::new(Exit::Usage, format!("nothing changes the pictures of {which} of {}", file.display()));
+        return Err(error.hint("write `augment: {flip: true, crop: 4}` under `data:`, or name another trial"));
+    };
+    let sheet =
+        Sheet { seed: spec.seed, trial: TrialId(number), data: recipe.data, file: surroundings.folder.join(out) };
+    let failed = || Error::new(Exit::NoTrainer, format!("{} could not draw the sheet", trainer.display()));
+    let mut child = Command::new(trainer)
+        .arg("--sheet")
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed().source(error))?;
+    let stdin = child.stdin.take().expect("it is a pipe");
+    // If it ended before it read all, its last words say more.
+    let _ = serde_json::to_writer(stdin, &sheet);
+    let done = child.wait_with_output().map_err(|error| failed().source(error))?;
+    if !done.status.success() {
+        return Err(Error::new(Exit::BadData, words::clean(String::from_utf8_lossy(&done.stderr).trim())));
+    }
+    output::print(&format!("{}: a row a picture, first as it is, then as trial {number} sees it\n", out.display()))?;
+    Ok(Exit::Success)
+}
