@@ -47,7 +47,7 @@ fn panel(figure: &mut Figure, quantity: Quantity, left: f32, curves: &[(&str, &[
     });
     let values: Vec<f64> = values.collect();
     let last = curves.iter().filter_map(|(_, curve)| Some(curve.last()?.epoch)).max().unwrap_or(1);
-    let panel = Panel::new(figure, quantity, ((left, 80.0), (left + 392.0, 324.0)), last, values.into_iter());
+    let panel = Panel::new(figure, quantity, ((left, 80.0), (left + 392.0, 324.0)), last, values);
     for ((_, curve), ink) in curves.iter().zip(HIGHLIGHTS).rev() {
         if let Some(training) = training(curve) {
             panel.curve(figure, curve, training, ink, 0.75);
