@@ -2,12 +2,17 @@
 //!
 //! Running and resuming share [`History::apply`], so they cannot disagree. Pure: files are `store`'s matter.
 
+use std::collections::{BTreeMap, HashMap};
+
 use serde::{Deserialize, Serialize};
 
 use crate::shape::{Fact, Shape};
-use crate::trial::{Attempt, EpochMetrics, Metric, Outcome, Settings, Stopper, TrialId};
+use crate::trial::{
+    Attempt, EpochMetrics, MOST_OTHERS, Metric, Others, Outcome, Settings, Stopper, TrialId, fingerprint,
+};
 
-/// The format that this version writes and reads; the journal's first line carries it.
+/// The format that this version writes and reads; the journal's first line carries it. It says how the entries are to be
+/// read that there are; an entry of a kind that a version does not know is an error there, which names the version.
 pub const FORMAT: u32 = 1;
 
 /// One line of the journal. Times are Unix seconds, for people and for summing up; no decision hangs on them.
@@ -26,6 +31,22 @@ pub enum Entry {
         at: f64,
         /// The folder that relative paths of the sweep file start from, absolute.
         base: std::path::PathBuf,
+    },
+    /// Another sweep file took the place of the one so far. Synced before the file in the sweep's folder is replaced.
+    Extended {
+        /// When.
+        at: f64,
+        /// The version of `sweep`.
+        version: String,
+        /// The folder that relative paths of the new file start from, absolute.
+        base: std::path::PathBuf,
+        /// The text of the file so far.
+        before: String,
+        /// The text of the new one.
+        file: String,
+        /// The settings of trials so far that the new file says otherwise: one that it varies and the old one did not
+        /// is among them with the value that it had.
+        settings: Vec<(TrialId, Settings)>,
     },
     /// A controller took over: by `run` or by `resume`.
     Run {
@@ -74,6 +95,9 @@ pub enum Entry {
         attempt: Attempt,
         /// What it showed.
         metrics: EpochMetrics,
+        /// And under other names.
+        #[serde(default, skip_serializing_if = "Others::is_empty")]
+        others: Others,
     },
     /// `early_terminate` would have ended the trial, which runs on to show what that would have cost.
     Spared {
@@ -185,8 +209,10 @@ impl Status {
 pub struct TrialRecord {
     /// Its number.
     pub id: TrialId,
-    /// Its settings.
+    /// Its settings, in the words of the sweep file that holds now.
     pub settings: Settings,
+    /// Which of the trials of these settings it is, from 1.
+    pub repeat: u32,
     /// Where it stands.
     pub status: Status,
     /// Attempts so far, those that a fault or a pause ended included.
@@ -201,6 +227,8 @@ pub struct TrialRecord {
     pub joules: Option<f64>,
     /// The epochs, numbered 1, 2, 3, … without a gap.
     pub curve: Vec<EpochMetrics>,
+    /// What programs measured besides: by name, each epoch's number with the value.
+    pub others: BTreeMap<String, Vec<(u32, f64)>>,
     /// The slot of the newest attempt.
     pub slot: String,
     /// Unix seconds at which the newest attempt started.
@@ -222,6 +250,12 @@ pub struct TrialRecord {
 }
 
 impl TrialRecord {
+    /// The other metric of that name in an epoch.
+    pub fn other(&self, name: &str, epoch: u32) -> Option<f64> {
+        let values = self.others.get(name)?;
+        values.binary_search_by_key(&epoch, |(at, _)| *at).ok().map(|at| values[at].1)
+    }
+
     /// Whether the trial is over, and has an error.
     pub fn failed(&self) -> bool {
         self.outcome().is_some_and(|outcome| outcome.error().is_some())
@@ -239,6 +273,19 @@ impl TrialRecord {
             _ => None,
         }
     }
+}
+
+/// Another sweep file took the place of the one before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extension {
+    /// Unix seconds.
+    pub at: f64,
+    /// How many trials had been begun.
+    pub begun: usize,
+    /// The text of the file before.
+    pub before: String,
+    /// The text of the file since.
+    pub file: String,
 }
 
 /// Everything that the journal says so far.
@@ -264,6 +311,10 @@ pub struct History {
     pub held: std::collections::BTreeMap<String, String>,
     /// The trials that were started, in the order of their numbers, which have no gap.
     pub trials: Vec<TrialRecord>,
+    /// How the sweep grew, the last time last.
+    pub extensions: Vec<Extension>,
+    /// How many trials have settings of that fingerprint.
+    repeats: HashMap<u64, u32>,
     /// Whether the newest controller left in an orderly way with nothing left to do.
     pub complete: bool,
     /// Trials that have ended since a controller last left in an orderly way: what they leave behind may be there still.
@@ -301,6 +352,19 @@ impl History {
                 }
                 (self.name, self.began_at, self.base) = (name.clone(), *at, base.clone());
             }
+            Entry::Extended { at, base, before, file, settings, .. } => {
+                for (id, settings) in settings {
+                    let trial = self.trial_mut(*id).ok_or_else(|| format!("trial {id} was never started"))?;
+                    trial.settings.clone_from(settings);
+                }
+                self.repeats.clear();
+                for trial in &mut self.trials {
+                    trial.repeat = count(&mut self.repeats, &trial.settings);
+                }
+                let (begun, before, file) = (self.trials.len(), before.clone(), file.clone());
+                self.extensions.push(Extension { at: *at, begun, before, file });
+                (self.base, self.complete) = (base.clone(), false);
+            }
             Entry::Run { at, slots, version, mps, .. } => {
                 self.run_at = *at;
                 self.version.clone_from(version);
@@ -316,19 +380,24 @@ impl History {
             Entry::Started { at, attempt, slot, settings } => self.start(*at, *attempt, slot, settings.as_ref())?,
             Entry::Began { attempt, from_epoch, parameters, train_examples, validation_examples } => {
                 let trial = self.running(*attempt)?;
-                trial.curve.truncate(*from_epoch as usize);
+                trial.cut(*from_epoch);
                 // Of a program nothing is known.
                 trial.parameters = Some(*parameters).filter(|count| *count > 0);
                 trial.train_examples = Some(*train_examples).filter(|count| *count > 0);
                 trial.validation_examples = Some(*validation_examples).filter(|count| *count > 0);
             }
-            Entry::Epoch { attempt, metrics } => {
+            Entry::Epoch { attempt, metrics, others } => {
                 let trial = self.running(*attempt)?;
                 let next = trial.curve.len() as u32 + 1;
                 if metrics.epoch != next {
                     return Err(format!("{attempt} reports epoch {} where epoch {next} is due", metrics.epoch));
                 }
                 trial.curve.push(*metrics);
+                for (name, value) in others {
+                    if trial.others.len() < MOST_OTHERS || trial.others.contains_key(name) {
+                        trial.others.entry(name.clone()).or_default().push((next, *value));
+                    }
+                }
             }
             Entry::Spared { attempt, by, epoch, .. } => self.running(*attempt)?.spared = Some((*by, *epoch)),
             Entry::Paused { at, attempt } => self.running(*attempt)?.leave(*at, Status::Waiting),
@@ -360,7 +429,7 @@ impl History {
                 trial.crowded = false;
                 trial.ended_at = None;
                 trial.spared = None;
-                trial.curve.clear();
+                trial.cut(0);
             }
             Entry::Device { slot, held, .. } => {
                 self.held.remove(slot);
@@ -379,9 +448,11 @@ impl History {
     fn start(&mut self, at: f64, attempt: Attempt, slot: &str, settings: Option<&Settings>) -> Result<(), String> {
         let next = self.trials.len() as u64 + 1;
         if attempt.trial.0 == next && attempt.number == 1 {
+            let settings = settings.cloned().ok_or_else(|| format!("{attempt} starts without settings"))?;
             self.trials.push(TrialRecord {
                 id: attempt.trial,
-                settings: settings.cloned().ok_or_else(|| format!("{attempt} starts without settings"))?,
+                repeat: count(&mut self.repeats, &settings),
+                settings,
                 status: Status::Running,
                 attempts: 1,
                 faults: 0,
@@ -389,6 +460,7 @@ impl History {
                 crowded: false,
                 joules: None,
                 curve: Vec::new(),
+                others: BTreeMap::new(),
                 slot: slot.to_owned(),
                 started_at: at,
                 first_started_at: at,
@@ -435,7 +507,21 @@ impl History {
     }
 }
 
+/// Counts a trial of these settings: which of them it is, from 1.
+fn count(repeats: &mut HashMap<u64, u32>, settings: &Settings) -> u32 {
+    let count = repeats.entry(fingerprint(settings)).or_default();
+    *count += 1;
+    *count
+}
+
 impl TrialRecord {
+    /// Forgets the epochs after that one.
+    fn cut(&mut self, epoch: u32) {
+        self.curve.truncate(epoch as usize);
+        self.others.values_mut().for_each(|values| values.retain(|(at, _)| *at <= epoch));
+        self.others.retain(|_, values| !values.is_empty());
+    }
+
     fn leave(&mut self, at: f64, status: Status) {
         self.status = status;
         self.ended_at = Some(at);

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod diagnose;
 pub mod engine;
 pub mod error;
+pub mod extend;
 pub mod fetch;
 pub mod history;
 pub mod probe;

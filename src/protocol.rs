@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::probe::{Measured, Probe};
 use crate::recipe::{Data, Recipe};
-use crate::trial::{Attempt, EpochMetrics, Outcome, TrialId};
+use crate::trial::{Attempt, EpochMetrics, Others, Outcome, TrialId};
 
 /// Both sides must speak the same one.
 pub const VERSION: u32 = 3;
@@ -120,6 +120,9 @@ pub enum FromTrainer {
         attempt: Attempt,
         /// What it showed.
         metrics: EpochMetrics,
+        /// And under other names.
+        #[serde(default, skip_serializing_if = "Others::is_empty")]
+        others: Others,
     },
     /// A checkpoint is on the disk.
     Saved {

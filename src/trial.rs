@@ -1,6 +1,7 @@
 //! The words that every part shares: what a trial is, what is measured, how it ends.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,15 @@ pub fn plain(value: &serde_json::Value) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// Tells settings apart: names count, since a point need not have all of them.
+pub fn fingerprint(settings: &Settings) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for (name, value) in settings {
+        (name, value).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// A trial's number in its sweep, counted from 1 in the order of the search.
@@ -83,6 +93,12 @@ pub struct EpochMetrics {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pictures_per_second: Option<f64>,
 }
+
+/// What an epoch showed beside [`EpochMetrics`], by name: of programs, which measure what they like. Finite.
+pub type Others = std::collections::BTreeMap<String, f64>;
+
+/// At most so many other metrics are kept.
+pub const MOST_OTHERS: usize = 64;
 
 /// The names under which [`EpochMetrics::get`] finds the six metrics, in the order of the CSV files.
 pub const METRICS: [&str; 6] =

@@ -1,11 +1,11 @@
 //! What a program prints or writes, read as epochs. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
 use crate::protocol::FromTrainer;
-use crate::trial::{Attempt, EpochMetrics, Outcome};
+use crate::trial::{Attempt, EpochMetrics, METRICS, MOST_OTHERS, Others, Outcome};
 
 /// What a line has to say.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,12 +25,24 @@ pub struct Reading {
     /// The last epoch that was told; `None` before the first.
     last: Option<u32>,
     header: Option<csv::StringRecord>,
+    /// Numbers under names of their own that were told since the last epoch.
+    others: Others,
+    /// All such names, [`MOST_OTHERS`] at most.
+    names: BTreeSet<String>,
 }
 
 impl Reading {
     /// Of an attempt at a trial that has told so many epochs before.
     pub fn new(attempt: Attempt, known: u32, metric: &str) -> Reading {
-        Reading { attempt, metric: metric.to_owned(), known, last: None, header: None }
+        Reading {
+            attempt,
+            metric: metric.to_owned(),
+            known,
+            last: None,
+            header: None,
+            others: Others::new(),
+            names: BTreeSet::new(),
+        }
     }
 
     /// Epochs told by this attempt and those before it.
@@ -77,6 +89,21 @@ impl Reading {
         }
     }
 
+    /// Keeps what stands under other names for the epoch that is told next; of several values the last one.
+    fn keep_others(&mut self, values: &BTreeMap<String, f64>) {
+        for (name, value) in values {
+            let is_other = ![&METRICS[..], &NO_METRICS].concat().contains(&name.as_str()) && *name != self.metric;
+            let is_plain = |char: char| !char.is_control() && !matches!(char, '\u{fffe}' | '\u{ffff}');
+            let is_name = !name.is_empty() && !name.starts_with('_') && name.chars().all(is_plain);
+            let is_name = is_name && name.len() <= LONGEST_NAME;
+            if is_other && is_name && value.is_finite() && (self.names.contains(name) || self.names.len() < MOST_OTHERS)
+            {
+                self.names.insert(name.clone());
+                self.others.insert(name.clone(), *value);
+            }
+        }
+    }
+
     fn epoch(&mut self, values: &BTreeMap<String, f64>, told: &mut Vec<Said>) -> bool {
         let finite = |name: &str| values.get(name).copied().filter(|value| value.is_finite());
         let mut metrics = EpochMetrics {
@@ -94,6 +121,7 @@ impl Reading {
         if metrics.get(&self.metric).is_none() {
             metrics.objective = finite(&self.metric);
         }
+        self.keep_others(values);
         let own = values.get(&self.metric);
         if own.is_none() && metrics == EpochMetrics::default() {
             return false;
@@ -112,15 +140,22 @@ impl Reading {
             told.push(Said::Message(Box::new(began)));
         }
         self.last = Some(metrics.epoch);
+        let others = std::mem::take(&mut self.others);
         if own.is_some_and(|value| !value.is_finite()) {
             let what = format!("{} is NaN or infinite", self.metric);
             told.push(Said::Diverged(Outcome::Diverged { epoch: metrics.epoch, step: 0, what }));
         } else {
-            told.push(Said::Message(Box::new(FromTrainer::Epoch { attempt, metrics })));
+            told.push(Said::Message(Box::new(FromTrainer::Epoch { attempt, metrics, others })));
         }
         true
     }
 }
+
+/// Names that mean something else, beside those of the metrics: W&B's own begin with `_`.
+const NO_METRICS: [&str; 6] = ["epoch", "learning_rate", "seconds", "pictures_per_second", "loss_gap", "accuracy_gap"];
+
+/// Characters of a metric's name.
+const LONGEST_NAME: usize = 100;
 
 /// What stands for a number that JSON cannot have.
 const NAN: &str = "\u{0}";
@@ -179,6 +214,34 @@ mod tests {
         assert!(
             matches!(&told[0], Said::Message(began) if matches!(**began, FromTrainer::Began { from_epoch: 0, .. }))
         );
+    }
+
+    #[test]
+    fn numbers_under_any_name_go_with_the_next_epoch_and_are_bounded() {
+        let (mut reading, mut told) = (Reading::new(ATTEMPT, 0, "score"), Vec::new());
+        for line in [
+            r#"{"train/loss": 3, "_step": 1}"#,
+            r#"{"train/loss": 2, "f1": NaN, "note": "x"}"#,
+            r#"{"score": 1, "f1": 0.5, "val_loss": 1}"#,
+            r#"{"score": 2}"#,
+        ] {
+            reading.line(line.as_bytes(), &mut told);
+        }
+        let many: Vec<String> = (0..100).map(|n| format!("\"m{n:03}\": 1")).collect();
+        reading.line(format!("{{\"score\": 3, {}}}", many.join(",")).as_bytes(), &mut told);
+        let others: Vec<Others> = told
+            .into_iter()
+            .filter_map(|said| match said {
+                Said::Message(message) => match *message {
+                    FromTrainer::Epoch { others, .. } => Some(others),
+                    _ => None,
+                },
+                Said::Diverged(_) => None,
+            })
+            .collect();
+        let first = Others::from([("f1".to_owned(), 0.5), ("train/loss".to_owned(), 2.0)]);
+        assert_eq!(others[..2], [first, Others::new()]);
+        assert_eq!(others[2].len(), MOST_OTHERS - 2);
     }
 
     #[test]

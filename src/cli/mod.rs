@@ -3,6 +3,7 @@
 mod check;
 mod data;
 mod diagnose;
+mod extend;
 mod gpus;
 mod lint;
 pub mod opened;
@@ -44,6 +45,8 @@ enum Command {
     Run(run::Args),
     /// Go on with a sweep that was interrupted
     Resume(resume::Args),
+    /// Give a sweep another file, with more values, say: only the points that were not tried run
+    Extend(extend::Args),
     /// Make the CSV files, charts and report of a sweep again from its journal
     Report(report::Args),
     /// What is running, waiting, done and failed, the best so far, and the time left
@@ -76,6 +79,7 @@ impl Cli {
             Command::Lint(args) => lint::run(&args, surroundings),
             Command::Run(args) => run::run(&args, surroundings),
             Command::Resume(args) => resume::run(&args, surroundings),
+            Command::Extend(args) => extend::run(&args, surroundings),
             Command::Report(args) => report::run(&args, surroundings),
             Command::Status(args) => status::run(&args, surroundings),
             Command::Show(args) => show::run(&args, surroundings),

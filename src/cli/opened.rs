@@ -14,6 +14,8 @@ pub struct Opened {
     pub layout: Layout,
     /// Its sweep file as it was run.
     pub spec: Spec,
+    /// The text of that.
+    pub text: String,
     /// What has happened.
     pub history: History,
     /// The length of the journal's whole lines in bytes, where the next one goes.
@@ -31,15 +33,11 @@ impl Opened {
             return Err(no_sweep(folder));
         }
         let (history, length) = store::read(&layout)?;
-        let path = layout.sweep_file();
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            Error::storage(format!("{} cannot be read", path.display()), error)
-                .hint("put back the sweep file that the sweep was started with, under this name")
-        })?;
-        let (mut spec, _) = Spec::read(&text, &path.display().to_string(), &history.base)?;
+        let text = store::sweep_file(&layout, &history)?;
+        let (mut spec, _) = Spec::read(&text, &layout.sweep_file().display().to_string(), &history.base)?;
         // A file without a name had that of the file it was copied from.
         spec.name.clone_from(&history.name);
-        Ok(Opened { layout, spec, history, length })
+        Ok(Opened { layout, spec, text, history, length })
     }
 }
 

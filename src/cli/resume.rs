@@ -28,16 +28,22 @@ pub struct Args {
 
 /// Goes on with a sweep.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
-    let Opened { layout, mut spec, history, length } = Opened::new(&args.folder)?;
+    let Opened { layout, mut spec, text, history, length } = Opened::new(&args.folder)?;
     let file = layout.sweep_file();
-    let text = std::fs::read_to_string(&file)
-        .map_err(|error| Error::storage(format!("{} cannot be read", file.display()), error))?;
     // The data may have gone since, or changed.
     spec.inspect(data::probe(&spec.source)?, &file.display().to_string(), &text)?;
     // Only under the lock is it certain that no other controller writes the journal; if one has, it is read again.
     let begin = |layout: &Layout| {
         let is_as_read = layout.journal().metadata().is_ok_and(|journal| journal.len() == length);
+        let extensions = history.extensions.len();
         let (history, length) = if is_as_read { (history, length) } else { store::read(layout)? };
+        if history.extensions.len() > extensions {
+            return Err(Error::new(Exit::Storage, "the sweep was extended in the meantime").hint("type the same again"));
+        }
+        // An extension that was killed may not have come to it.
+        if !history.extensions.is_empty() {
+            store::replace(&layout.sweep_file(), text.as_bytes())?;
+        }
         let ours = env!("CARGO_PKG_VERSION");
         if !["", ours].contains(&history.version.as_str()) {
             eprintln!("note: sweep {} ran it last, and this is {ours}: numbers may differ", history.version);

@@ -1,4 +1,4 @@
-//! What `run` and `resume` share: options of a running sweep, the trainer's place, the summary at the end.
+//! What `run`, `resume` and `extend` share: options of a running sweep, the trainer's place, the summary at the end.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::schedule::Condition;
 use crate::spec::{Busy, Devices, Gpus, Spec};
 use crate::store::{Journal, Layout, Lock};
 
-/// Options of `run` and `resume`.
+/// Options of `run`, `resume` and `extend --run`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// GPUs to use instead of those the file names: `all`, `none`, or indices and UUIDs, as in `0,2`
@@ -123,10 +123,9 @@ impl Options {
             slots = Options::skip_busy(slots, &gpus)?;
         }
         let trainer = if spec.program.is_none() { Some(trainer(self.trainer.as_deref(), surroundings)?) } else { None };
-        let holder = format!("process {} on {}", std::process::id(), surroundings.host());
         std::fs::create_dir_all(layout.root())
             .map_err(|error| Error::storage(format!("{} cannot be made", layout.root().display()), error))?;
-        let _lock = Lock::take(&layout, &holder)?;
+        let _lock = Lock::take(&layout, &surroundings.holder())?;
         let (history, journal) = begin(&layout)?;
         let screen = self.screen(surroundings);
         let setup = Setup {

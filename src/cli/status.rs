@@ -49,7 +49,7 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
             trial.status = Status::Waiting;
         }
     }
-    let total = Search::new(&opened.spec).len();
+    let total = Search::resumed(&opened.spec, &opened.history).len();
     let standing = Standing::new(&opened.spec, &opened.history, total, held);
     match args.json {
         true => output::print_json(&standing.json(&opened))?,

@@ -15,6 +15,8 @@ pub struct Surroundings {
     pub program: PathBuf,
     /// Whether a person watches stdout.
     pub terminal: bool,
+    /// Whether a person answers what is asked.
+    pub answers: bool,
     /// Whether colour is welcome on stdout (<https://no-color.org>).
     pub color: bool,
 }
@@ -32,9 +34,10 @@ impl Surroundings {
                 .hint("cd into one that exists")
         })?;
         let terminal = std::io::stdout().is_terminal();
+        let answers = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let program = std::env::current_exe().unwrap_or_else(|_| folder.join("sweep"));
-        Ok(Surroundings { folder, program, terminal, color: terminal && !no_color })
+        Ok(Surroundings { folder, program, terminal, answers, color: terminal && !no_color })
     }
 
     /// Cores that this process may use.
@@ -51,6 +54,11 @@ impl Surroundings {
     /// The machine's name.
     pub fn host(&self) -> String {
         rustix::system::uname().nodename().to_string_lossy().into_owned()
+    }
+
+    /// This process, for others to read in a lock.
+    pub fn holder(&self) -> String {
+        format!("process {} on {}", std::process::id(), self.host())
     }
 
     /// A path as the user would type it here.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::agent::Job;
 use crate::error::{Error, Result};
 use crate::history::TrialRecord;
@@ -10,6 +12,9 @@ use crate::program::{Program, SETTINGS_FILE};
 use crate::spec::Spec;
 use crate::store;
 use crate::trial::{Attempt, Settings};
+
+/// The settings as W&B's library takes them for `wandb.config`, in the trial's folder: JSON, which is YAML.
+const WANDB_FILE: &str = "wandb.yaml";
 
 /// Looks a name up in the environment.
 pub type Variable = fn(&str) -> Option<String>;
@@ -47,9 +52,22 @@ pub fn job(
         ("SWEEP_SLOT", slot.to_owned()),
         ("SWEEP_DEVICE", if slot.starts_with("gpu") { "cuda" } else { "cpu" }.to_owned()),
     ]);
-    if variable("WANDB_MODE").is_none() {
+    let mode = variable("WANDB_MODE");
+    if mode.is_none() {
         // Nothing leaves this machine on its own.
         variables.insert("WANDB_MODE", "offline".to_owned());
+    }
+    if mode.is_none_or(|mode| mode == "offline" || mode == "disabled") {
+        let file = folder.join(WANDB_FILE);
+        let named = settings.iter().map(|(name, value)| (name.clone(), json!({"value": value})));
+        let version = std::iter::once(("wandb_version".to_owned(), json!(1)));
+        let config = serde_json::Value::Object(version.chain(named).collect());
+        store::replace(&file, format!("{config:#}\n").as_bytes())?;
+        variables.insert("WANDB_SWEEP_ID", spec.name.clone());
+        variables.insert("WANDB_SWEEP_PARAM_PATH", file.to_string_lossy().into_owned());
+        if variable("WANDB_DIR").is_none() {
+            variables.insert("WANDB_DIR", folder.to_string_lossy().into_owned());
+        }
     }
     let metrics_file = program.metrics_file.as_ref().map(|name| folder.join(name));
     let (metric, folder) = (spec.metric.name.clone(), spec.base.clone());

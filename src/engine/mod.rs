@@ -138,7 +138,7 @@ impl Engine {
             slots: names,
             mps: setup.mps.clone(),
         };
-        let mut search = Search::new(&spec);
+        let mut search = Search::resumed(&spec, &history);
         let rules = Rules {
             total: search.len(),
             retries: spec.retries,

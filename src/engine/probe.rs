@@ -27,7 +27,7 @@ pub fn probe(
 ) -> Result<Vec<std::result::Result<Measured, String>>> {
     super::runtime()?.block_on(async {
         let (sender, mut events) = mpsc::unbounded_channel();
-        let mut agent = Agent::new(Some(Launcher::new(trainer)), vec![slot], sender);
+        let mut agent = Agent::new(Some(Launcher::new(trainer, None)), vec![slot], sender);
         let slot = SlotId(0);
         let mut answers = Vec::new();
         agent.start(slot);

@@ -35,7 +35,7 @@ impl Views {
     pub fn entry(&mut self, entry: &Entry, history: &History) -> Result<()> {
         let trial = |id: TrialId| history.trial(id).expect("an entry's trial is in the history that it was applied to");
         match entry {
-            Entry::Epoch { attempt, metrics } => self.tables.epoch(trial(attempt.trial), metrics),
+            Entry::Epoch { attempt, metrics, .. } => self.tables.epoch(trial(attempt.trial), metrics),
             Entry::Ended { attempt, .. } => {
                 let trial = trial(attempt.trial);
                 // A painter that is gone has met an error, which `close` brings up.

@@ -39,7 +39,7 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             let again = if *number > 1 { format!(", attempt {number}") } else { String::new() };
             Some(format!("{} on {slot}{again}: {settings}", of_total(*trial)))
         }
-        Entry::Epoch { attempt, metrics } if metrics.seconds.is_some_and(|seconds| seconds > LONG_EPOCH) => {
+        Entry::Epoch { attempt, metrics, .. } if metrics.seconds.is_some_and(|seconds| seconds > LONG_EPOCH) => {
             let value = metrics.get(&spec.metric.name)?;
             Some(format!("trial {} epoch {}: {} {value:.4}", attempt.trial, metrics.epoch, spec.metric.name))
         }

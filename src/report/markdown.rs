@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use super::analysis::{Analysis, Section};
+use super::columns::columns;
 use super::ranking::setting_names;
 use super::summary::Summary;
 use super::words;
 use crate::history::TrialRecord;
-use crate::trial::{EpochMetrics, Settings, TrialId};
+use crate::trial::{Settings, TrialId};
 
 /// A longer table is not read.
 const ROWS: usize = 500;
@@ -73,37 +74,23 @@ fn settings_table(Analysis { spec, history, groups, .. }: &Analysis) -> String {
     table(&header, rows)
 }
 
-fn trials_table(Analysis { spec, history, ranking, verdicts, .. }: &Analysis) -> String {
-    let names = setting_names(history);
+fn trials_table(analysis: &Analysis) -> String {
+    let Analysis { spec, history, ranking, verdicts, .. } = analysis;
+    let (names, columns) = (setting_names(history), columns(analysis));
     let mut header = vec!["rank".to_owned(), "trial".into()];
     header.extend(names.iter().cloned());
-    header.extend(
-        [
-            "best epoch",
-            "val. loss",
-            "val. accuracy",
-            "train. accuracy",
-            "loss gap",
-            "accuracy gap",
-            "findings",
-            "outcome",
-        ]
-        .map(str::to_owned),
-    );
+    header.push("best epoch".into());
+    header.extend(columns.iter().map(|(heading, _)| (*heading).to_owned()));
+    header.extend(["findings".into(), "outcome".into()]);
     let row = |rank: String, trial: &TrialRecord| {
-        let best = spec.metric.best(&trial.curve).copied();
-        let of = |metric: fn(&EpochMetrics) -> Option<f64>| best.as_ref().and_then(metric);
+        let best = spec.metric.best(&trial.curve);
         let error = trial.outcome().and_then(|outcome| outcome.error());
         let status = words::status(trial);
         let mut row = vec![rank, link(trial.id)];
         row.extend(names.iter().map(|name| setting(&trial.settings, name)));
+        row.push(best.map_or("–".into(), |best| format!("{} of {}", best.epoch, trial.curve.len())));
+        row.extend(columns.iter().map(|(_, said)| said(best)));
         row.extend([
-            best.map_or("–".into(), |best| format!("{} of {}", best.epoch, trial.curve.len())),
-            words::value("val_loss", of(|best| best.val_loss)),
-            words::value("val_accuracy", of(|best| best.val_accuracy)),
-            words::value("train_eval_accuracy", of(|best| best.train_eval_accuracy)),
-            words::loss_gap(of(EpochMetrics::loss_gap)),
-            words::accuracy_gap(of(EpochMetrics::accuracy_gap)),
             escape(&words::findings(verdicts.of(trial.id))),
             error.map_or(status.to_owned(), |error| escape(&format!("{status}: {error}"))),
         ]);

@@ -2,6 +2,7 @@
 
 mod analysis;
 pub mod charts;
+mod columns;
 mod effects;
 pub mod fit;
 mod html;
@@ -56,7 +57,7 @@ pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
     for (name, figure) in analysis.sections().into_iter().flat_map(|section| section.charts) {
         picture(&layout.charts(), name, &figure)?;
     }
-    if let Some(next) = next_file(layout, &analysis)? {
+    if let Some(next) = next_file(layout, history, &analysis)? {
         store::replace(&layout.next_file(), next.as_bytes())?;
     }
     store::replace(&layout.report_html(), html::page(&analysis).as_bytes())?;
@@ -64,13 +65,11 @@ pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
 }
 
 /// The sweep file to go on with, once a trial is over.
-fn next_file(layout: &Layout, analysis: &Analysis) -> Result<Option<String>> {
+fn next_file(layout: &Layout, history: &History, analysis: &Analysis) -> Result<Option<String>> {
     if analysis.verdicts.judged() == 0 {
         return Ok(None);
     }
-    let path = layout.sweep_file();
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| Error::storage(format!("{} cannot be read", path.display()), error))?;
+    let text = store::sweep_file(layout, history)?;
     let folder = std::path::absolute(layout.root())
         .map_err(|error| Error::storage(format!("{} has no place", layout.root().display()), error))?;
     Ok(next::file(&text, &folder, analysis))

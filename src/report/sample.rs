@@ -92,7 +92,11 @@ pub fn attempt(trial: u64, number: u32, settings: &Settings, from: u32, last: u3
         train_examples: 44_100,
         validation_examples: 4_900,
     });
-    entries.extend((from + 1..=last).map(|n| Entry::Epoch { attempt, metrics: epoch(trial, n, dropout) }));
+    entries.extend((from + 1..=last).map(|n| Entry::Epoch {
+        attempt,
+        metrics: epoch(trial, n, dropout),
+        others: Default::default(),
+    }));
     entries
 }
 

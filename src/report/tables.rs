@@ -14,7 +14,7 @@ use crate::error::{Error, Exit, Result};
 use crate::history::{History, Status, TrialRecord};
 use crate::spec::Spec;
 use crate::store::{self, Layout};
-use crate::trial::{EpochMetrics, METRICS, Metric, Settings, TrialId};
+use crate::trial::{EpochMetrics, METRICS, MOST_OTHERS, Metric, Settings};
 
 /// The columns of `trials.csv` after `trial` and the settings, but for those of the best and the last epoch.
 const BEFORE: [&str; 5] = ["seed", "repeat", "status", "epochs", "best_epoch"];
@@ -39,7 +39,7 @@ impl Tables {
         let columns = Columns::new(spec, history);
         let ended = |trial: &&TrialRecord| matches!(trial.status, Status::Ended(_));
         store::replace(&layout.trials_csv(), &columns.table(history.trials.iter().filter(ended)))?;
-        store::replace(&layout.epochs_csv(), &epochs_table(&spec.metric, history))?;
+        store::replace(&layout.epochs_csv(), &columns.epochs_table(history))?;
         Ok(Tables { trials: Table::append(layout.trials_csv())?, epochs: Table::append(layout.epochs_csv())?, columns })
     }
 
@@ -49,7 +49,10 @@ impl Tables {
     /// # Errors
     /// Where the file cannot be written.
     pub fn epoch(&mut self, trial: &TrialRecord, metrics: &EpochMetrics) -> Result<()> {
-        self.epochs.row(&epoch_row(own(&self.columns.metric), trial.id, metrics))
+        if self.columns.measure(trial) {
+            self.widen()?;
+        }
+        self.epochs.row(&self.columns.epoch_row(trial, metrics))
     }
 
     /// Appends a trial that is over.
@@ -57,14 +60,16 @@ impl Tables {
     /// # Errors
     /// Where the file cannot be written.
     pub fn ended(&mut self, trial: &TrialRecord) -> Result<()> {
-        if self.columns.learn(&trial.settings) {
-            // A setting that no trial before it had: the rows so far get an empty field for it.
-            self.trials.flush()?;
-            let widened = self.columns.widened(&self.trials.path)?;
-            store::replace(&self.trials.path, &widened)?;
-            self.trials = Table::append(self.trials.path.clone())?;
+        if self.columns.learn(&trial.settings) | self.columns.measure(trial) {
+            self.widen()?;
         }
         self.trials.row(&self.columns.row(trial))
+    }
+
+    /// There is a column that the rows so far lack: they get an empty field for it.
+    fn widen(&mut self) -> Result<()> {
+        self.trials.widen(&self.columns.header())?;
+        self.epochs.widen(&self.columns.epochs_header())
     }
 
     /// Hands what was appended to the kernel, for others to read. Writing that fails is told by the next row.
@@ -76,8 +81,9 @@ impl Tables {
 
 /// Writes both tables whole: every trial that was started, by number, and every epoch.
 pub(super) fn write(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
-    store::replace(&layout.trials_csv(), &Columns::new(spec, history).table(&history.trials))?;
-    store::replace(&layout.epochs_csv(), &epochs_table(&spec.metric, history))
+    let columns = Columns::new(spec, history);
+    store::replace(&layout.trials_csv(), &columns.table(&history.trials))?;
+    store::replace(&layout.epochs_csv(), &columns.epochs_table(history))
 }
 
 /// One file, open at its end.
@@ -98,6 +104,31 @@ impl Table {
         self.writer.write_record(fields).map_err(|error| cannot_write(&self.path, error.into()))
     }
 
+    /// Writes the table anew under this header; a row has an empty field where it had no column.
+    fn widen(&mut self, header: &[String]) -> Result<()> {
+        self.flush()?;
+        let unreadable = |error: csv::Error| {
+            Error::new(Exit::Storage, format!("{} cannot be read", self.path.display()))
+                .source(error)
+                .hint("nothing but `sweep` may write it while the sweep runs; `sweep resume` makes it anew")
+        };
+        let mut reader = csv::Reader::from_path(&self.path).map_err(unreadable)?;
+        let old = reader.headers().map_err(unreadable)?.clone();
+        if old.iter().eq(header) {
+            return Ok(());
+        }
+        let places: Vec<_> = header.iter().map(|name| old.iter().position(|other| other == name)).collect();
+        let mut rows = vec![header.to_vec()];
+        for record in reader.records() {
+            let record = record.map_err(unreadable)?;
+            let field = |place: &Option<usize>| place.and_then(|at| record.get(at)).unwrap_or_default().to_owned();
+            rows.push(places.iter().map(field).collect());
+        }
+        store::replace(&self.path, &whole(rows))?;
+        *self = Table::append(self.path.clone())?;
+        Ok(())
+    }
+
     fn flush(&mut self) -> Result<()> {
         self.writer.flush().map_err(|error| cannot_write(&self.path, error))
     }
@@ -112,19 +143,31 @@ fn cannot_write(path: &Path, error: std::io::Error) -> Error {
 struct Columns {
     /// Names of settings, in the order in which trials brought them.
     settings: Vec<String>,
+    /// Names of other metrics, in the order in which trials brought them, [`MOST_OTHERS`] at most.
+    others: Vec<String>,
     seed: u64,
-    repeats: u64,
     metric: Metric,
 }
 
 impl Columns {
     fn new(spec: &Spec, history: &History) -> Columns {
-        Columns {
-            settings: setting_names(history),
-            seed: spec.seed,
-            repeats: u64::from(spec.repeats.max(1)),
-            metric: spec.metric.clone(),
+        let (settings, others) = (setting_names(history), Vec::new());
+        let mut columns = Columns { settings, others, seed: spec.seed, metric: spec.metric.clone() };
+        for trial in &history.trials {
+            columns.measure(trial);
         }
+        columns
+    }
+
+    /// Whether the trial measured something new.
+    fn measure(&mut self, trial: &TrialRecord) -> bool {
+        let before = self.others.len();
+        for name in trial.others.keys() {
+            if self.others.len() < MOST_OTHERS && !self.others.contains(name) {
+                self.others.push(name.clone());
+            }
+        }
+        self.others.len() > before
     }
 
     /// Whether a setting was new.
@@ -146,6 +189,7 @@ impl Columns {
             .chain(epoch("last"))
             .chain(AFTER.iter().map(|name| name.to_string()))
             .chain(own(&self.metric).map(|name| format!("best_{name}")))
+            .chain(self.others.iter().flat_map(|name| ["best", "last"].map(|when| format!("{when}_{name}"))))
             .collect();
         let mut taken: HashSet<String> = own_names.iter().chain(&self.settings).cloned().collect();
         taken.insert("trial".into());
@@ -170,7 +214,7 @@ impl Columns {
         row.extend(self.settings.iter().map(|name| trial.settings.get(name).map_or(String::new(), setting)));
         row.extend([
             self.seed.to_string(),
-            ((trial.id.0 - 1) % self.repeats + 1).to_string(),
+            trial.repeat.to_string(),
             trial.status.name().to_owned(),
             trial.curve.len().to_string(),
             best.map_or(String::new(), |epoch| epoch.epoch.to_string()),
@@ -189,6 +233,11 @@ impl Columns {
             trial.outcome().and_then(|outcome| outcome.error()).unwrap_or_default(),
         ]);
         row.extend(own(&self.metric).map(|name| number(best.and_then(|epoch| epoch.get(name)))));
+        row.extend(
+            self.others.iter().flat_map(|name| {
+                [best, last].map(|epoch| number(epoch.and_then(|epoch| trial.other(name, epoch.epoch))))
+            }),
+        );
         row
     }
 
@@ -196,50 +245,35 @@ impl Columns {
         whole(std::iter::once(self.header()).chain(trials.into_iter().map(|trial| self.row(trial))))
     }
 
-    /// The table in `path`, with empty fields where [`Columns::header`] has columns that it lacks: new settings come
-    /// after the settings it has.
-    fn widened(&self, path: &Path) -> Result<Vec<u8>> {
-        let unreadable = |error: csv::Error| {
-            Error::new(Exit::Storage, format!("{} cannot be read", path.display()))
-                .source(error)
-                .hint("nothing but `sweep` may write it while the sweep runs; `sweep resume` makes it anew")
-        };
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(path).map_err(unreadable)?;
-        let header = self.header();
-        let mut rows = vec![header.clone()];
-        for record in reader.records().skip(1) {
-            let record = record.map_err(unreadable)?;
-            let missing = header.len().saturating_sub(record.len());
-            let old = 1 + self.settings.len().saturating_sub(missing);
-            let mut row: Vec<String> = record.iter().map(str::to_owned).collect();
-            row.splice(old..old, std::iter::repeat_n(String::new(), missing));
-            rows.push(row);
-        }
-        Ok(whole(rows))
+    fn epochs_header(&self) -> Vec<String> {
+        let mut header = vec!["trial".to_owned(), "epoch".into(), "learning_rate".into()];
+        header.extend(METRICS.map(str::to_owned));
+        header.extend(["seconds".into(), "pictures_per_second".into()]);
+        header.extend(own(&self.metric).map(str::to_owned));
+        header.extend(
+            self.others.iter().map(|name| if name == "trial" { format!("metric_{name}") } else { name.clone() }),
+        );
+        header
+    }
+
+    fn epoch_row(&self, trial: &TrialRecord, epoch: &EpochMetrics) -> Vec<String> {
+        let mut row = vec![trial.id.0.to_string(), epoch.epoch.to_string(), number(epoch.learning_rate)];
+        row.extend(METRICS.map(|name| number(epoch.get(name))));
+        row.extend([number(epoch.seconds), number(epoch.pictures_per_second)]);
+        row.extend(own(&self.metric).map(|name| number(epoch.get(name))));
+        row.extend(self.others.iter().map(|name| number(trial.other(name, epoch.epoch))));
+        row
+    }
+
+    fn epochs_table(&self, history: &History) -> Vec<u8> {
+        let rows = history.trials.iter().flat_map(|trial| trial.curve.iter().map(|epoch| self.epoch_row(trial, epoch)));
+        whole(std::iter::once(self.epochs_header()).chain(rows))
     }
 }
 
 /// The metric, if it is none of those that always have a column.
 fn own(metric: &Metric) -> Option<&str> {
     Some(metric.name.as_str()).filter(|name| !METRICS.contains(name))
-}
-
-fn epochs_table(metric: &Metric, history: &History) -> Vec<u8> {
-    let mut header = vec!["trial".to_owned(), "epoch".into(), "learning_rate".into()];
-    header.extend(METRICS.map(str::to_owned));
-    header.extend(["seconds".into(), "pictures_per_second".into()]);
-    header.extend(own(metric).map(str::to_owned));
-    let rows =
-        history.trials.iter().flat_map(|trial| trial.curve.iter().map(|epoch| epoch_row(own(metric), trial.id, epoch)));
-    whole(std::iter::once(header).chain(rows))
-}
-
-fn epoch_row(own: Option<&str>, trial: TrialId, epoch: &EpochMetrics) -> Vec<String> {
-    let mut row = vec![trial.0.to_string(), epoch.epoch.to_string(), number(epoch.learning_rate)];
-    row.extend(METRICS.map(|name| number(epoch.get(name))));
-    row.extend([number(epoch.seconds), number(epoch.pictures_per_second)]);
-    row.extend(own.map(|name| number(epoch.get(name))));
-    row
 }
 
 fn whole(rows: impl IntoIterator<Item = Vec<String>>) -> Vec<u8> {
@@ -273,7 +307,7 @@ mod tests {
     use super::*;
     use crate::history::Entry;
     use crate::report::sample;
-    use crate::trial::{Attempt, Outcome};
+    use crate::trial::{Attempt, Outcome, TrialId};
 
     fn rows(path: &Path) -> Vec<csv::StringRecord> {
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(path).unwrap();
@@ -296,7 +330,7 @@ mod tests {
             history.apply(entry).unwrap();
             match (entry, &mut tables) {
                 (Entry::Run { .. }, _) => tables = Some(Tables::open(layout, &spec, &history).unwrap()),
-                (Entry::Epoch { attempt, metrics }, Some(tables)) => {
+                (Entry::Epoch { attempt, metrics, .. }, Some(tables)) => {
                     tables.epoch(history.trial(attempt.trial).unwrap(), metrics).unwrap();
                 }
                 (Entry::Ended { attempt, .. }, Some(tables)) => {

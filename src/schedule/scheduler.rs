@@ -221,8 +221,8 @@ impl Scheduler {
                     *progress = Progress { epoch, step, steps };
                 }
             }
-            FromTrainer::Epoch { attempt, metrics } if is_current(&attempt) => {
-                self.record_said(now, id, Entry::Epoch { attempt, metrics }, actions);
+            FromTrainer::Epoch { attempt, metrics, others } if is_current(&attempt) => {
+                self.record_said(now, id, Entry::Epoch { attempt, metrics, others }, actions);
                 self.measure(now, id, &metrics, actions);
                 self.compare(now, id, actions);
             }

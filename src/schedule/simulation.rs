@@ -215,7 +215,7 @@ impl Simulation {
                     let val_loss = Some(1.0 / f64::from(epoch) + attempt.trial.0 as f64);
                     let seconds = Some(60.0);
                     let metrics = EpochMetrics { epoch, val_loss, seconds, ..EpochMetrics::default() };
-                    self.say(slot, FromTrainer::Epoch { attempt, metrics });
+                    self.say(slot, FromTrainer::Epoch { attempt, metrics, others: Default::default() });
                     let diverged = epoch == 1 && self.one_in(DIVERGE);
                     if diverged || epoch == EPOCHS {
                         let what = "training loss is NaN".to_owned();

@@ -253,6 +253,7 @@ impl World {
                 self.event(say(FromTrainer::Epoch {
                     attempt,
                     metrics: EpochMetrics { epoch, val_loss, ..EpochMetrics::default() },
+                    others: Default::default(),
                 }));
             }
             Some(Trainer::Idle) | None => {}
@@ -358,7 +359,10 @@ fn a_trainer_that_makes_no_sense_is_killed_and_its_trial_tried_again() {
     world.step(0);
     let attempt = Attempt { trial: TrialId(1), number: 1 };
     let metrics = EpochMetrics { epoch: 5, ..EpochMetrics::default() };
-    world.event(Event::Said { slot: SlotId(0), message: FromTrainer::Epoch { attempt, metrics } });
+    world.event(Event::Said {
+        slot: SlotId(0),
+        message: FromTrainer::Epoch { attempt, metrics, others: Default::default() },
+    });
     let fault = world.scheduler.history().trials[0].last_fault.clone().expect("it is a fault");
     assert!(fault.contains("epoch 5 where epoch 1 is due"), "{fault}");
     assert_eq!(world.trainers[&0], Trainer::Loading, "a new trainer is on its way");
@@ -593,7 +597,10 @@ fn a_trainer_that_does_not_leave_a_stopped_trial_is_killed_and_the_trial_is_no_f
     let Trainer::At(attempt, 0) = world.trainers[&0] else { panic!("{:?}", world.trainers) };
     world.trainers.insert(0, Trainer::Idle); // It reports an epoch, and hears nothing afterwards.
     let metrics = EpochMetrics { epoch: 1, val_loss: Some(9.0), ..EpochMetrics::default() };
-    world.event(Event::Said { slot: SlotId(0), message: FromTrainer::Epoch { attempt, metrics } });
+    world.event(Event::Said {
+        slot: SlotId(0),
+        message: FromTrainer::Epoch { attempt, metrics, others: Default::default() },
+    });
     assert!(matches!(world.scheduler.slots()[0].state, State::Pausing { .. }));
     (0..7).for_each(|_| world.wait());
     let trial = &world.scheduler.history().trials[1];

@@ -1,16 +1,20 @@
 //! Which point comes next. But for `tpe`, a trial's settings follow from the file and the trial's number alone; those of
 //! `tpe`, from what the journal knows besides. So a sweep that is taken up again goes on as it would have.
 
+mod grown;
 mod numbered;
 mod random;
 mod sobol;
 mod tpe;
 
+use std::collections::HashMap;
+
 use crate::history::{History, Status, TrialRecord};
 use crate::random::{Purpose, stream};
 use crate::space::Space;
 use crate::spec::{Method, Order, Spec};
-use crate::trial::{Goal, Metric, Settings, TrialId};
+use crate::trial::{Goal, Metric, Settings, TrialId, fingerprint};
+use grown::Grown;
 use numbered::Numbered;
 use random::{Random, Source};
 pub use tpe::{Known, Tpe};
@@ -18,21 +22,25 @@ pub use tpe::{Known, Tpe};
 /// So often a point with open parameters is drawn before it is left out: then its draws are all excluded or known.
 const MOST_DRAWN: u32 = 10_000;
 
-/// The trials of a sweep, in order: each point `repeats` times, point after point.
+/// The trials of a sweep, in order: each point `repeats` times, point after point. Where the file has grown, those that
+/// were begun before, what they lack of their repeats, and then the points of the file that were not tried.
 #[derive(Debug, Clone)]
 pub struct Search {
     /// The points that come first.
     enqueued: Vec<Settings>,
     others: Others,
     metric: Metric,
+    target: Option<f64>,
     repeats: u64,
+    /// What was tried before the file grew.
+    grown: Grown,
     /// Trials in all.
     len: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
 enum Others {
-    Numbered(Box<Numbered>),
+    Numbered(Numbered),
     Random(Box<Random>),
     Tpe(Box<Tpe>),
 }
@@ -40,6 +48,11 @@ enum Others {
 impl Search {
     /// The search that a sweep file asks for.
     pub fn new(spec: &Spec) -> Search {
+        Search::resumed(spec, &History::default())
+    }
+
+    /// The same, where trials may have been begun before the file grew to what it is.
+    pub fn resumed(spec: &Spec, history: &History) -> Search {
         let (space, seed) = (&spec.space, spec.seed);
         let points = space.count();
         let enqueued = enqueued(spec);
@@ -52,10 +65,12 @@ impl Search {
         // Where all points are as likely, drawing without putting back is a shuffled walk through them.
         let others = match spec.method {
             Method::Grid if numbered || shuffle.is_none() => {
-                Others::Numbered(Box::new(Numbered::new(space.clone(), &enqueued, shuffle)))
+                // A checked file's points can be counted part by part.
+                let parts = space.parts(&spec.priority).unwrap_or_else(|_| vec![space.clone()]);
+                Others::Numbered(Numbered::new(parts, &enqueued, shuffle))
             }
             Method::Random if numbered && space.is_even() => {
-                Others::Numbered(Box::new(Numbered::new(space.clone(), &enqueued, shuffle)))
+                Others::Numbered(Numbered::new(vec![space.clone()], &enqueued, shuffle))
             }
             Method::Grid | Method::Random => {
                 Others::Random(Box::new(Random::new(space.clone(), seed, Source::Chance, &enqueued)))
@@ -64,11 +79,26 @@ impl Search {
             Method::Tpe => Others::Tpe(Box::new(Tpe::new(space.clone(), seed))),
         };
         let repeats = u64::from(spec.repeats.max(1));
-        let len = match (points.map(|points| points.saturating_mul(repeats)), spec.run_cap) {
-            (Some(trials), Some(cap)) => Some(trials.min(cap)),
-            (trials, cap) => trials.or(cap),
+        let grown = Grown::new(space, repeats, history);
+        let trials = points.map(|points| grown.trials(points, repeats));
+        let len = match spec.run_cap.map(|cap| cap.max(grown.begun)) {
+            Some(cap) => Some(trials.map_or(cap, |trials| trials.min(cap))),
+            None => trials,
         };
-        Search { enqueued, others, metric: spec.metric.clone(), repeats, len }
+        let (metric, target) = (spec.metric.clone(), spec.target);
+        let mut search = Search { enqueued, others, metric, target, repeats, grown, len };
+        if search.has_reached(history) {
+            search.len = Some(history.trials.len() as u64);
+        }
+        search
+    }
+
+    /// Whether a trial was good enough for no other to begin.
+    fn has_reached(&self, history: &History) -> bool {
+        let Some(target) = self.target else { return false };
+        let enough = |value: f64| value == target || self.metric.goal.better(value, target);
+        let best = |trial: &TrialRecord| self.metric.best(&trial.curve)?.get(&self.metric.name);
+        history.trials.iter().filter_map(best).any(enough)
     }
 
     /// Trials in all; `None` for a search without an end.
@@ -92,23 +122,43 @@ impl Search {
         if self.len.is_some_and(|len| at >= len) {
             return None;
         }
+        if self.has_reached(history) {
+            return None;
+        }
+        let Some(at) = at.checked_sub(self.grown.begun) else {
+            return history.trial(trial).map(|trial| trial.settings.clone());
+        };
+        let Some(at) = at.checked_sub(self.grown.owed.len() as u64) else {
+            return self.grown.owed.get(usize::try_from(at).ok()?).cloned();
+        };
         let point = at / self.repeats;
-        match point.checked_sub(self.enqueued.len() as u64) {
-            None => self.enqueued.get(usize::try_from(point).ok()?).cloned(),
-            Some(number) => match &mut self.others {
+        if let Others::Tpe(tpe) = &self.others {
+            let mut first = self.enqueued.iter().filter(|point| !self.grown.has_tried(point));
+            let enqueued = first.clone().count() as u64;
+            let repeat = at % self.repeats;
+            return match (point.checked_sub(enqueued), history.trial(TrialId(trial.0 - repeat))) {
+                (None, _) => first.nth(usize::try_from(point).ok()?).cloned(),
+                (Some(_), Some(first)) => Some(first.settings.clone()),
+                (Some(_), _) => {
+                    let number = (self.grown.points + point).saturating_sub(self.enqueued.len() as u64);
+                    tpe.propose(number, &known(history, &self.metric))
+                }
+            };
+        }
+        let (enqueued, others) = (&self.enqueued, &mut self.others);
+        self.grown.untried(point, |place| match place.checked_sub(enqueued.len() as u64) {
+            None => enqueued.get(usize::try_from(place).ok()?).cloned(),
+            Some(number) => match others {
                 Others::Numbered(numbered) => numbered.point(number),
                 Others::Random(random) => random.point(number),
-                Others::Tpe(tpe) => match history.trial(TrialId(point * self.repeats + 1)) {
-                    Some(first) => Some(first.settings.clone()),
-                    None => tpe.propose(number, &known(history, self.repeats as usize, &self.metric)),
-                },
+                Others::Tpe(_) => None,
             },
-        }
+        })
     }
 }
 
 /// The points that were begun, in order, each with the mean over the trials of it that have come to something.
-fn known(history: &History, repeats: usize, metric: &Metric) -> Vec<Known> {
+fn known(history: &History, metric: &Metric) -> Vec<Known> {
     let sign = if metric.goal == Goal::Minimize { 1.0 } else { -1.0 };
     let value = |trial: &TrialRecord| match &trial.status {
         Status::Ended(outcome) if outcome.error().is_some() => None,
@@ -116,12 +166,20 @@ fn known(history: &History, repeats: usize, metric: &Metric) -> Vec<Known> {
         // One that waits has shown something, too.
         Status::Ended(_) | Status::Waiting => metric.best(&trial.curve)?.get(&metric.name).map(|value| sign * value),
     };
-    let point = |trials: &[TrialRecord]| {
-        let values: Vec<f64> = trials.iter().filter_map(value).collect();
+    let mut points: Vec<(&Settings, Vec<f64>)> = Vec::new();
+    let mut found: HashMap<u64, usize> = HashMap::new();
+    for trial in &history.trials {
+        let at = *found.entry(fingerprint(&trial.settings)).or_insert(points.len());
+        if at == points.len() {
+            points.push((&trial.settings, Vec::new()));
+        }
+        points[at].1.extend(value(trial));
+    }
+    let point = |(settings, values): (&Settings, Vec<f64>)| {
         let mean = (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
-        Known { settings: trials[0].settings.clone(), value: mean }
+        Known { settings: settings.clone(), value: mean }
     };
-    history.trials.chunks(repeats).map(point).collect()
+    points.into_iter().map(point).collect()
 }
 
 /// The points of `enqueue`, completed and none of them twice: what a point leaves open is the first that a grid has, or
@@ -195,6 +253,51 @@ mod tests {
         let weighted = "method: random\nenqueue: [{epochs: 2}, {epochs: 3}]\n\
             parameters: {epochs: {values: [1, 2, 3], probabilities: [0.5, 0.3, 0.2]}}\n";
         assert_eq!(json!(points(weighted)), json!([{"epochs": 2}, {"epochs": 3}, {"epochs": 1}]));
+    }
+
+    #[test]
+    fn once_a_trial_has_reached_the_target_no_other_begins() {
+        for (goal, value, goes_on) in [("minimize", 0.5, false), ("minimize", 0.6, true), ("maximize", 0.6, false)] {
+            let text = format!("program: x\nmetric: {{name: m, goal: {goal}, target: 5e-1}}\n{TWO}");
+            let (spec, _) = Spec::read(&text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
+            let mut entries = crate::report::sample::beginning("f");
+            entries.extend(crate::report::sample::attempt(1, 1, &Settings::new(), 0, 2));
+            for entry in &mut entries {
+                if let crate::history::Entry::Epoch { metrics, .. } = entry {
+                    metrics.objective = Some(value);
+                }
+            }
+            let history = crate::report::sample::apply(&entries);
+            assert_eq!(Search::new(&spec).next(TrialId(2), &history).is_some(), goes_on, "{goal} {value}");
+            assert_eq!(Search::resumed(&spec, &history).len(), Some(if goes_on { 12 } else { 1 }));
+        }
+    }
+
+    #[test]
+    fn points_of_priority_go_first_and_all_others_follow_in_their_order() {
+        for order in ["file", "shuffled"] {
+            let head = format!("{TWO}order: {order}\nenqueue: [{{epochs: 2, batch_size: 2}}]\n");
+            let first = "priority: [{epochs: [3, 4], batch_size: 3}, epochs == 1 or batch_size == 3]\n";
+            let points = points(&format!("{head}{first}"));
+            let class = |point: &Settings| match (point["epochs"].as_u64(), point["batch_size"].as_u64()) {
+                (Some(2), Some(2)) => 0,
+                (Some(3 | 4), Some(3)) => 1,
+                (Some(1), _) | (_, Some(3)) => 2,
+                _ => 3,
+            };
+            let classes: Vec<_> = points.iter().map(class).collect();
+            assert_eq!(classes, [0, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3], "{order}");
+            assert_eq!(distinct(&points), 12, "{order}");
+            if order == "file" {
+                let without = self::points(&head);
+                for class_of in 1..4 {
+                    let of = |points: &[Settings]| -> Vec<_> {
+                        points.iter().filter(|point| class(point) == class_of).cloned().collect()
+                    };
+                    assert_eq!(of(&points), of(&without));
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! Points drawn one after another, at random or spread evenly, none of them twice.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::sobol;
 use crate::random::{Purpose, stream};
 use crate::space::{Permutation, Space};
-use crate::trial::Settings;
+use crate::trial::{Settings, fingerprint};
 
 /// How often a point that was drawn before or is excluded is drawn anew before the next free one is taken in the order
 /// of [`Random::order`].
@@ -99,15 +98,6 @@ impl Random {
             }
         }
     }
-}
-
-/// Tells points apart: names count, since a point need not have all of them.
-pub fn fingerprint(point: &Settings) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for (name, value) in point {
-        (name, value).hash(&mut hasher);
-    }
-    hasher.finish()
 }
 
 #[cfg(test)]

@@ -147,6 +147,36 @@ impl Space {
         diagram.number(&rows)
     }
 
+    /// The point that has these values, as the space writes it; `None` where it has none with just these.
+    pub fn own(&self, values: &Settings) -> Option<Settings> {
+        let mut slots = vec![Slot::Absent; self.parameters.len()];
+        for (parameter, slot) in self.parameters.iter().zip(&mut slots) {
+            let Some(value) = values.get(&parameter.name) else { continue };
+            let distribution = &parameter.distribution;
+            let own = distribution.position(value).and_then(|position| distribution.value(position));
+            *slot = Slot::Is(own.or_else(|| distribution.contains(value).then(|| value.clone()))?);
+        }
+        for axis in &self.axes {
+            let is_there = |member: &usize| matches!(slots[*member], Slot::Is(_));
+            let when = self.parameters[axis.members[0]].when.as_ref();
+            let present = when.is_none_or(|when| self.holds(when, &slots));
+            let value = |member: usize| values.get(&self.parameters[member].name).cloned();
+            let is_choice = || axis.rows.is_none() || axis.row_of(&self.parameters, value).is_some();
+            if axis.members.iter().any(|member| is_there(member) != present) || (present && !is_choice()) {
+                return None;
+            }
+        }
+        let excluded = self.exclude.iter().any(|condition| self.holds(condition, &slots));
+        let own = self.settings(slots);
+        (!excluded && own.len() == values.len()).then_some(own)
+    }
+
+    /// What `zip` and `exclude` say: groups by their names, and conditions.
+    pub fn constraints(&self) -> (Vec<Vec<&str>>, &[Condition]) {
+        let names = |group: &Vec<usize>| group.iter().map(|&at| self.parameters[at].name.as_str()).collect();
+        (self.zip.iter().map(names).collect(), &self.exclude)
+    }
+
     /// How many choices make a point: a parameter each, or several that move together.
     pub fn choices(&self) -> usize {
         self.axes.len()
@@ -206,6 +236,26 @@ impl Space {
         }
         let excluded = self.exclude.iter().any(|condition| self.holds(condition, &slots));
         (!excluded).then(|| self.settings(slots))
+    }
+
+    /// The points in parts: those of which the first condition is true, of the others those of the second, and so on,
+    /// those left over last. A part without points is none.
+    ///
+    /// # Errors
+    /// [`Unusable::Tangled`] where a part cannot be counted.
+    pub fn parts(&self, conditions: &[Condition]) -> Result<Vec<Space>, Unusable> {
+        let (mut parts, mut exclude) = (Vec::new(), self.exclude.clone());
+        for condition in conditions.iter().map(Some).chain([None]) {
+            let mut others = exclude.clone();
+            others.extend(condition.map(|condition| Condition::Not(Box::new(condition.clone()))));
+            match Space::new(self.parameters.clone(), self.zip.clone(), others) {
+                Ok(part) => parts.push(part),
+                Err(Unusable::Empty) => {}
+                Err(error) => return Err(error),
+            }
+            exclude.extend(condition.cloned());
+        }
+        Ok(parts)
     }
 
     /// The points that have these values; a parameter that is not named keeps all of its own.
@@ -301,6 +351,12 @@ impl Space {
 
     fn slot(&self, axis: &Axis, member: usize, row: u64) -> Slot {
         axis.value(&self.parameters, member, row).map_or(Slot::Absent, Slot::Is)
+    }
+
+    /// Whether a condition is true of a point.
+    pub fn is_so(&self, condition: &Condition, point: &Settings) -> bool {
+        let slot = |name: &str| point.get(name).map_or(Slot::Absent, |value| Slot::Is(value.clone()));
+        condition.known(&slot, &mut Rest::default()) == Known::True
     }
 
     fn holds(&self, condition: &Condition, slots: &[Slot]) -> bool {

@@ -11,7 +11,7 @@ use super::place::{Mark, Path};
 use super::plain;
 use super::sections::{check_choices, data, devices, section};
 use super::setting::{MODEL, Section};
-use super::value::show;
+use super::value::{number, show};
 use super::{Method, Note, Order, Problem, Problems, Spec, constraints, early, enqueue, parameters, program};
 use crate::recipe::Source;
 use crate::trial::{Goal, METRICS, Metric, Settings};
@@ -114,6 +114,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
     let (mut read, unread) = read.unwrap_or_default();
     let space = constraints::space(&table, &mut read, &unread);
     let enqueue = enqueue::read(&table, &read, &unread, &space);
+    let priority = constraints::priority(&table, &read, &unread, &space, method);
 
     let mut fixed = Settings::new();
     let mut source = None;
@@ -126,13 +127,15 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         let found = table.take(key, Kind::whole(least), is).and_then(|found| found.as_u64());
         found.and_then(|found| u32::try_from(found).ok()).unwrap_or(default)
     };
+    let (metric, target) = metric(&table, program.is_some());
     let spec = Spec {
         name: name(&table, file),
         description: table
             .take("description", Kind::Text, "what the sweep is for, in your words")
             .map(|text| plain(&text)),
         method: method.unwrap_or(Method::Grid),
-        metric: metric(&table, program.is_some()),
+        metric,
+        target,
         seed: table
             .take("seed", Kind::Whole { least: 0, most: u64::MAX }, "what all random draws follow from: write 0, say")
             .and_then(|seed| seed.as_u64())
@@ -154,6 +157,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         program,
         space,
         enqueue,
+        priority,
         classes: match source {
             Some(Source::Digits | Source::Cifar10 { .. } | Source::Mnist { .. } | Source::FashionMnist { .. }) => {
                 Some(10)
@@ -200,10 +204,11 @@ fn order(table: &Table, method: Option<Method>) -> Order {
     if found.is_some_and(|order| order == "shuffled") { Order::Shuffled } else { Order::File }
 }
 
-fn metric(table: &Table, any: bool) -> Metric {
+/// What trials are ranked by, and the value of it that is enough.
+fn metric(table: &Table, any: bool) -> (Metric, Option<f64>) {
     let mut metric = Metric { name: "val_loss".to_owned(), goal: Goal::Minimize };
-    let Some(node) = table.get("metric") else { return metric };
-    let Some(table) = node.table("metric: {name: val_accuracy, goal: maximize}") else { return metric };
+    let Some(node) = table.get("metric") else { return (metric, None) };
+    let Some(table) = node.table("metric: {name: val_accuracy, goal: maximize}") else { return (metric, None) };
     match table.get("name") {
         None => node.wrong_key("has no `name`", format!("write one of {}", METRICS.join(", "))),
         Some(name) => {
@@ -228,13 +233,21 @@ fn metric(table: &Table, any: bool) -> Metric {
     {
         goal.note(format!("ranks the trials with the worst {} first", metric.name));
     }
-    for key in ["target", "impute", "impute_while_running"] {
+    let target = table.get("target").and_then(|node| {
+        let found = number(node.value);
+        if found.is_none() {
+            let rule = format!("must be a number, not {}", show(node.value));
+            node.wrong(rule, "write the value from which no trial begins any more: 0.1, say");
+        }
+        found
+    });
+    for key in ["impute", "impute_while_running"] {
         if let Some(node) = table.tolerate(key) {
-            node.note("has no effect in this version");
+            node.note("has no effect: a trial that failed is worse than all others, one under way has no value yet");
         }
     }
     table.finish();
-    metric
+    (metric, target)
 }
 
 /// Whether a folder can be named so everywhere, and a path cannot be made of it.

@@ -7,10 +7,13 @@ use super::expression::condition;
 use super::nearest::{nearest, suggest};
 use super::node::{Node, Table};
 use super::parameters::Read;
-use super::plain;
 use super::setting::TYPE;
 use super::value::{free, show};
+use super::{Method, plain};
 use crate::space::{Comparison, Condition, Distribution, Operand, Parameter, Space, Unusable};
+
+/// More conditions of `priority` than this are a list of points.
+const MOST_PRIORITIES: usize = 64;
 
 /// The names that the file zips, right or wrong.
 pub fn zipped(top: &Table) -> Vec<String> {
@@ -34,7 +37,8 @@ pub fn space(top: &Table, read: &mut [Read], unread: &[String]) -> Space {
     }
     let zip = top.get("zip").map(|node| zip(&node, read, unread)).unwrap_or_default();
     let exclude_node = top.get("exclude");
-    let mut exclude = exclude_node.as_ref().map(|node| exclude(node, &names, &Parameters(read))).unwrap_or_default();
+    let exclude = exclude_node.as_ref().map(|node| conditions(node, "exclude", &names, &Parameters(read)));
+    let mut exclude: Vec<_> = exclude.into_iter().flatten().map(|(_, condition)| condition).collect();
     exclude.retain(|condition| condition.names().iter().all(|name| is_read(read, name)));
     let parameters: Vec<Parameter> = read.iter().map(|read| read.parameter.clone()).collect();
     let blamed = exclude_node.as_ref().unwrap_or(&top.node);
@@ -118,25 +122,73 @@ fn asked(node: &Node, names: &[&str], parameters: &Parameters) -> Option<Conditi
     Some(condition)
 }
 
-fn exclude(node: &Node, names: &[&str], parameters: &Parameters) -> Vec<Condition> {
+/// The list of conditions under a key, each a table or a text, with its place.
+fn conditions<'a>(node: &Node<'a>, key: &str, names: &[&str], parameters: &Parameters) -> Vec<(Node<'a>, Condition)> {
+    let example = format!("{key}: [{{batch_norm: true, max_norm: 3}}]");
     let Some(items) = node.items() else {
-        let remedy = "write exclude: [{batch_norm: true, max_norm: 3}]";
-        node.wrong(format!("must be a list of combinations, not {}", show(node.value)), remedy);
+        node.wrong(format!("must be a list of combinations, not {}", show(node.value)), format!("write {example}"));
         return Vec::new();
     };
-    let one = |item: &Node| match item.value.is_mapping() {
-        true => combination(item, names, parameters),
-        false => asked(item, names, parameters),
+    let one = |item: Node<'a>| {
+        let condition = match item.value.is_mapping() {
+            true => combination(&item, &example, names, parameters),
+            false => asked(&item, names, parameters),
+        };
+        condition.map(|condition| (item, condition))
     };
-    items.iter().filter_map(one).collect()
+    items.into_iter().filter_map(one).collect()
+}
+
+/// `priority`: which points of a grid go first.
+pub fn priority(
+    top: &Table,
+    read: &[Read],
+    unread: &[String],
+    space: &Space,
+    method: Option<Method>,
+) -> Vec<Condition> {
+    let Some(node) = top.get("priority") else { return Vec::new() };
+    if method.is_some_and(|method| method != Method::Grid) {
+        let remedy = "leave it out, or name the points themselves under `enqueue`";
+        node.wrong_key("has no effect: only a grid's points have an order of their own", remedy);
+        return Vec::new();
+    }
+    let all = read.iter().map(|read| &read.parameter.name).chain(unread);
+    let names: Vec<&str> = all.map(String::as_str).collect();
+    let mut found = conditions(&node, "priority", &names, &Parameters(read));
+    found.retain(|(_, condition)| condition.names().iter().all(|name| is_read(read, name)));
+    // What else is wrong with the parameters is told; the points are not known.
+    if space.parameters.len() != read.len() {
+        return Vec::new();
+    }
+    if found.len() > MOST_PRIORITIES {
+        node.wrong_key(
+            format!("has {} conditions, and at most {MOST_PRIORITIES} are taken", found.len()),
+            "join some by `or`",
+        );
+        return Vec::new();
+    }
+    for (item, condition) in &found {
+        let some = space.parts(std::slice::from_ref(condition)).map_or(2, |parts| parts.len());
+        // One part: it is true of every point, or of none.
+        if some < 2 && space.point(0).is_some_and(|point| !space.is_so(condition, &point)) {
+            item.wrong("is no point of the sweep", "leave it out, or change it");
+        }
+    }
+    let conditions: Vec<_> = found.into_iter().map(|(_, condition)| condition).collect();
+    if space.parts(&conditions).is_err() || space.count() == Some(u64::MAX) {
+        node.wrong_key("tells apart too many points for them to be counted", "name single points under `enqueue`");
+        return Vec::new();
+    }
+    conditions
 }
 
 /// `{batch_norm: true, max_norm: [2, 3]}`: all of these, each with one of its values.
-fn combination(node: &Node, names: &[&str], parameters: &Parameters) -> Option<Condition> {
-    let table = node.table("exclude: [{batch_norm: true, max_norm: 3}]")?;
+fn combination(node: &Node, example: &str, names: &[&str], parameters: &Parameters) -> Option<Condition> {
+    let table = node.table(example)?;
     let entries = table.entries();
     if entries.is_empty() {
-        node.wrong("names no parameter, and so excludes everything", "leave it out");
+        node.wrong("names no parameter, and so is every point", "leave it out");
         return None;
     }
     let mut parts = Vec::with_capacity(entries.len());

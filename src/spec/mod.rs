@@ -33,14 +33,14 @@ pub use lint::{Finding, Report, Verdict, lint};
 pub use network::Network;
 pub use place::{Mark, Path};
 pub use problem::{Note, Problem, Problems};
-pub use setting::SETS;
+pub use setting::{MODEL, SETS, SETTINGS};
 
 use std::path::PathBuf;
 
 use crate::program::Program;
 use crate::recipe::Source;
 use crate::schedule::stop::EarlyTerminate;
-use crate::space::Space;
+use crate::space::{Condition, Space};
 use crate::trial::{Metric, Settings};
 
 /// A sweep file, read and checked.
@@ -54,6 +54,8 @@ pub struct Spec {
     pub method: Method,
     /// In which order a grid is gone through.
     pub order: Order,
+    /// Which of a grid's points go first: those of the first condition, then those of the second, and so on.
+    pub priority: Vec<Condition>,
     /// When trials are ended because others do better.
     pub early_terminate: Option<EarlyTerminate>,
     /// What trials run, if they train no network of the file.
@@ -62,6 +64,8 @@ pub struct Spec {
     pub enqueue: Vec<Settings>,
     /// What trials are ranked by.
     pub metric: Metric,
+    /// Once a trial has this value of it, or a better one, no other begins.
+    pub target: Option<f64>,
     /// Of the search and, with each trial's number, of every random draw.
     pub seed: u64,
     /// How often every point is run, each time with another seed.

@@ -11,7 +11,7 @@ use crate::train::model::{PRESETS, Template};
 use crate::trial::Settings;
 
 /// The networks that a sweep can train.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Network {
     /// The network that the file names or writes out.
     own: Option<Template>,

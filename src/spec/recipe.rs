@@ -34,6 +34,15 @@ impl Spec {
         Ok(Recipe { data: chosen.data()?, layers, training: chosen.training()? })
     }
 
+    /// What the file's sections say of a setting, or else its default; what a preset is given, for a name of its own.
+    /// `None` where neither knows the name.
+    pub fn constant(&self, name: &str) -> Option<Json> {
+        match setting(name) {
+            Some(_) => Some(Chosen { spec: self, settings: &Settings::new() }.get(name)),
+            None => self.network.settings.get(name).cloned(),
+        }
+    }
+
     /// The pictures of the trial with these settings.
     pub(super) fn data(&self, settings: &Settings) -> Result<Data> {
         Chosen { spec: self, settings }.data()

@@ -8,7 +8,7 @@ use super::Layout;
 use super::atomic::is_same;
 use crate::error::{Error, Exit, Result};
 use crate::history::{Entry, History};
-use crate::trial::{Attempt, EpochMetrics};
+use crate::trial::{Attempt, EpochMetrics, Others};
 
 const OURS: &str = env!("CARGO_PKG_VERSION");
 
@@ -131,10 +131,12 @@ fn parse(line: &[u8]) -> serde_json::Result<Entry> {
     struct Epoch {
         attempt: Attempt,
         metrics: EpochMetrics,
+        #[serde(default)]
+        others: Others,
     }
     if line.starts_with(b"{\"is\":\"epoch\",") {
-        let Epoch { attempt, metrics } = serde_json::from_slice(line)?;
-        return Ok(Entry::Epoch { attempt, metrics });
+        let Epoch { attempt, metrics, others } = serde_json::from_slice(line)?;
+        return Ok(Entry::Epoch { attempt, metrics, others });
     }
     serde_json::from_slice(line)
 }
@@ -165,7 +167,7 @@ mod tests {
             },
             Entry::Started { at: 2.0, attempt, slot: "cpu:0".into(), settings: Some(crate::trial::Settings::new()) },
             Entry::Began { attempt, from_epoch: 0, parameters: 10, train_examples: 8, validation_examples: 2 },
-            Entry::Epoch { attempt, metrics },
+            Entry::Epoch { attempt, metrics, others: Others::from([("f1".into(), 0.1 + 0.2)]) },
         ]
     }
 

@@ -4,8 +4,10 @@ mod atomic;
 mod journal;
 mod layout;
 mod lock;
+mod sweep_file;
 
 pub use atomic::replace;
 pub use journal::{Journal, read};
 pub use layout::Layout;
 pub use lock::{Lock, held};
+pub use sweep_file::sweep_file;

@@ -57,7 +57,7 @@ pub fn train(
         note,
     });
     for &metrics in &run.position.curve[from_epoch as usize..] {
-        run.controller.say(FromTrainer::Epoch { attempt, metrics });
+        run.controller.say(FromTrainer::Epoch { attempt, metrics, others: Default::default() });
     }
     let ended = run.train(&split);
     if matches!(ended, Ok(Some(_)) | Err(Fault::Diverged { .. })) && !run.best.is_empty() {
@@ -158,7 +158,7 @@ impl Run<'_> {
             if self.position.finish_epoch(&metrics, training) {
                 self.best = copies(self.network.state())?;
             }
-            self.controller.say(FromTrainer::Epoch { attempt: *attempt, metrics });
+            self.controller.say(FromTrainer::Epoch { attempt: *attempt, metrics, others: Default::default() });
             if self.position.next_epoch(training).is_some() && self.files.due() {
                 self.save()?;
             }

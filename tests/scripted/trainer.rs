@@ -87,7 +87,7 @@ fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
         if epoch > done && paused(inbox, attempt, epoch, milliseconds) {
             return say(&FromTrainer::Paused { attempt });
         }
-        say(&FromTrainer::Epoch { attempt, metrics: metrics(attempt.trial, epoch) });
+        say(&FromTrainer::Epoch { attempt, metrics: metrics(attempt.trial, epoch), others: Default::default() });
         if epoch > done && epoch < recipe.training.epochs {
             if let Err(error) = store::replace(&folder.join(LAST_CHECKPOINT), epoch.to_string().as_bytes()) {
                 unwritable(attempt, &error);
@@ -153,16 +153,22 @@ fn misbehave(fault: &str, order: &Order, epoch: u32) {
             }
         }
         "torn" => {
-            let line = line(&FromTrainer::Epoch { attempt, metrics: metrics(attempt.trial, epoch) });
+            let line = line(&FromTrainer::Epoch {
+                attempt,
+                metrics: metrics(attempt.trial, epoch),
+                others: Default::default(),
+            });
             raw(&line[..line.len() / 2]);
             exit(1)
         }
         "old-attempt" => {
             let attempt = Attempt { number: attempt.number.wrapping_sub(1), ..attempt };
-            say(&FromTrainer::Epoch { attempt, metrics: metrics(attempt.trial, epoch) });
+            say(&FromTrainer::Epoch { attempt, metrics: metrics(attempt.trial, epoch), others: Default::default() });
             say(&FromTrainer::Ended { attempt, outcome: Outcome::Finished });
         }
-        "twice" => say(&FromTrainer::Epoch { attempt, metrics: metrics(attempt.trial, epoch) }),
+        "twice" => {
+            say(&FromTrainer::Epoch { attempt, metrics: metrics(attempt.trial, epoch), others: Default::default() })
+        }
         "diverge" => end(Outcome::Diverged { epoch, step: 1, what: "training loss is NaN".into() }),
         "out-of-memory" => {
             end(Outcome::OutOfMemory { error: "CUDA out of memory. Tried to allocate 20.00 GiB".into() })

@@ -6,8 +6,10 @@ mod check;
 mod data;
 mod documentation;
 mod examples;
+mod extend;
 mod faults;
 mod gpus;
+mod grammar;
 #[cfg(feature = "torch")]
 mod kill;
 mod plan;

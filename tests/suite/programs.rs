@@ -114,6 +114,57 @@ fn a_metric_that_is_no_number_ends_the_trial_and_one_that_never_comes_fails_it()
     assert!(errors[0].contains("val_loss is NaN") && errors[1].contains("without a value of val_loss"), "{errors:?}");
 }
 
+/// W&B's library reads `wandb.config` from the file that the environment names; so does this, without it.
+#[test]
+fn a_script_of_wandbs_finds_its_settings_without_arguments() {
+    let script = "[ $WANDB_MODE = offline ] && [ $WANDB_SWEEP_ID = s ] && [ -d $WANDB_DIR ] || exit 1
+sed -n 's/^ *\"value\": \\(.*\\)$/{\"val_loss\": \\1}/p' $WANDB_SWEEP_PARAM_PATH
+";
+    let world = World::new();
+    world.write("train.sh", script);
+    let head = "name: s\ncommand: [sh, train.sh]\ndevices: {gpus: none}\n";
+    world.write("s.yaml", &format!("{head}parameters: {{rate: {{values: [0.5, 0.25]}}}}\n"));
+    world.expect("run s.yaml --progress none", 0);
+    assert_eq!(column(&world, "results/s/trials.csv", "best_val_loss"), ["0.5", "0.25"]);
+    let file = world.read("results/s/trials/0002/wandb.yaml");
+    assert_eq!(file, "{\n  \"wandb_version\": 1,\n  \"rate\": {\n    \"value\": 0.25\n  }\n}\n");
+}
+
+/// Numbers under any name go to the tables and the charts, whatever the trials are ranked by.
+#[test]
+fn every_number_that_a_program_tells_is_kept_under_its_name() {
+    let script = "echo '{\"train/loss\": 9}'
+for epoch in 1 2 3; do
+    echo \"{\\\"epoch\\\": $epoch, \\\"reward\\\": $((epoch * (4 - epoch))), \\\"f1\\\": 0.$epoch, \\\"_step\\\": 1}\"
+done
+";
+    let world = program(script, "metric: {name: reward, goal: maximize}\n");
+    world.expect("run s.yaml --progress none", 0);
+    let first = |table: &str, name: &str| column(&world, &format!("results/s/{table}.csv"), name);
+    assert_eq!(first("epochs", "f1"), ["0.1", "0.2", "0.3"]);
+    assert_eq!(first("epochs", "train/loss"), ["9.0", "", ""]);
+    assert_eq!((first("trials", "best_f1"), first("trials", "last_f1")), (vec!["0.2".into()], vec!["0.3".into()]));
+    assert_eq!(first("trials", "best_reward"), ["4.0"]);
+    let header = world.read("results/s/epochs.csv");
+    assert!(!header.contains("_step"), "{header}");
+    let chart = world.read("results/s/trials/0001/curves.svg");
+    assert!(
+        ["reward", "f1", "train/loss"].iter().all(|name| chart.contains(name)) && !chart.contains("Accuracy"),
+        "{chart}"
+    );
+    assert!(world.read("results/s/charts/validation.svg").contains("reward"));
+    let report = world.read("results/s/report.md");
+    assert!(report.contains("| reward |") && !report.contains("accuracy gap |"), "{report}");
+}
+
+#[test]
+fn a_plan_of_a_program_says_nothing_of_networks() {
+    let world = program("", "");
+    let plan: serde_json::Value = serde_json::from_str(&world.expect("plan s.yaml --json", 0)).expect("it is JSON");
+    assert_eq!(plan["program"]["command"][1], "train.sh");
+    assert!(plan.get("data").is_none() && plan.get("networks").is_none(), "{plan:#}");
+}
+
 #[test]
 fn a_secret_of_the_environment_reaches_the_program_and_no_file() {
     let world = World::new();

@@ -60,7 +60,7 @@ fn write(layout: &Layout) -> u64 {
                 pictures_per_second: Some(650.4),
                 objective: None,
             };
-            entries.push(Entry::Epoch { attempt, metrics });
+            entries.push(Entry::Epoch { attempt, metrics, others: Default::default() });
         }
         entries.push(Entry::Ended { at: at + 0.9, attempt, outcome: Outcome::Finished });
         // Flushed; synced as often as a thousand times, as if so many trials ended at the same time.

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::cli::sweep_file::SweepFile;
+use crate::program::Program;
 use crate::search::Search;
 use crate::spec::{Estimate, Method, plain};
 use crate::trial::Goal;
@@ -61,7 +62,7 @@ impl Figures {
                 "activations": summary.activations, "layers": rows,
             })
         });
-        json!({
+        let mut plan = json!({
             "name": spec.name,
             "description": spec.description,
             "method": method(spec.method),
@@ -90,7 +91,17 @@ impl Figures {
             },
             "disk": {"checkpoint": estimate.checkpoint, "kept": estimate.kept},
             "notes": file.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        })
+        });
+        // What a program does with data, networks and memory is its own matter.
+        if let (Some(program), Some(table)) = (&spec.program, plan.as_object_mut()) {
+            for key in ["epochs", "data", "networks", "parameters_of_networks", "kinds", "memory", "disk"] {
+                table.shift_remove(key);
+            }
+            let Program { program, command, metrics_file } = program;
+            let told = json!({"program": program, "command": command, "metrics_file": metrics_file});
+            table.insert("program".into(), told);
+        }
+        plan
     }
 }
 

@@ -9,17 +9,20 @@ use crate::trial::EpochMetrics;
 
 /// What a panel measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quantity {
+pub enum Quantity<'a> {
     Loss,
     Accuracy,
     /// Of learning, as a share of a trial's own.
     Rate,
+    /// What a program calls so.
+    Named(&'a str),
 }
 
-impl Quantity {
+impl<'a> Quantity<'a> {
     /// The heading.
-    pub fn title(self) -> &'static str {
+    pub fn title(self) -> &'a str {
         match self {
+            Quantity::Named(name) => name,
             Quantity::Loss => "Loss",
             Quantity::Accuracy => "Accuracy (%)",
             Quantity::Rate => "% of each trial's learning rate",
@@ -32,29 +35,30 @@ impl Quantity {
             Quantity::Loss => format!("{of}_loss"),
             Quantity::Accuracy => format!("{of}_accuracy"),
             Quantity::Rate => "learning_rate".to_owned(),
+            Quantity::Named(name) => name.to_owned(),
         }
     }
 
     /// A value with the digits that matter.
     pub fn value(self, value: f64) -> String {
         match self {
-            Quantity::Loss if value.abs() >= 1e5 => format!("{value:.2e}"),
-            Quantity::Loss => format!("{value:.4}"),
+            Quantity::Loss | Quantity::Named(_) if value.abs() >= 1e5 => format!("{value:.2e}"),
+            Quantity::Loss | Quantity::Named(_) => format!("{value:.4}"),
             Quantity::Accuracy | Quantity::Rate => format!("{:.2} %", value * 100.0),
         }
     }
 
     pub fn limits(self) -> RangeInclusive<f64> {
         match self {
-            Quantity::Loss => f64::NEG_INFINITY..=f64::INFINITY,
+            Quantity::Loss | Quantity::Named(_) => f64::NEG_INFINITY..=f64::INFINITY,
             Quantity::Accuracy | Quantity::Rate => 0.0..=1.0,
         }
     }
 
     fn tick(self, value: f64, decimals: usize) -> String {
         match self {
-            Quantity::Loss if value.abs() >= 1e5 => format!("{value:.0e}"),
-            Quantity::Loss => format!("{value:.decimals$}"),
+            Quantity::Loss | Quantity::Named(_) if value.abs() >= 1e5 => format!("{value:.0e}"),
+            Quantity::Loss | Quantity::Named(_) => format!("{value:.decimals$}"),
             Quantity::Accuracy | Quantity::Rate => format!("{:.*}", decimals.saturating_sub(2), value * 100.0),
         }
     }
@@ -62,8 +66,8 @@ impl Quantity {
 
 /// A place on the page with axes.
 #[derive(Debug)]
-pub struct Panel {
-    quantity: Quantity,
+pub struct Panel<'a> {
+    quantity: Quantity<'a>,
     left: f32,
     right: f32,
     top: f32,
@@ -72,16 +76,16 @@ pub struct Panel {
     values: Axis,
 }
 
-impl Panel {
+impl<'a> Panel<'a> {
     /// Draws the axes for these values within the box from `corner` to `opposite`, where the curves go; heading and
     /// numbers are outside of it.
     pub fn new(
         figure: &mut Figure,
-        quantity: Quantity,
+        quantity: Quantity<'a>,
         (corner, opposite): (Point, Point),
         last_epoch: u32,
         values: impl IntoIterator<Item = f64>,
-    ) -> Panel {
+    ) -> Panel<'a> {
         let values = Axis::values(values, quantity.limits());
         Panel::with_axes(figure, quantity, (corner, opposite), Axis::epochs(last_epoch), values)
     }
@@ -89,11 +93,11 @@ impl Panel {
     /// The same with axes that are chosen already.
     pub fn with_axes(
         figure: &mut Figure,
-        quantity: Quantity,
+        quantity: Quantity<'a>,
         ((left, top), (right, bottom)): (Point, Point),
         epochs: Axis,
         values: Axis,
-    ) -> Panel {
+    ) -> Panel<'a> {
         let panel = Panel { quantity, left, right, top, bottom, epochs, values };
         panel.draw_axes(figure);
         panel
@@ -138,7 +142,8 @@ impl Panel {
         }
     }
 
-    fn piece(&self, figure: &mut Figure, piece: Vec<(f64, f64)>, ink: Ink, width: f32) {
+    /// Draws points in a row, cut where they leave the panel; one alone becomes a dot.
+    pub fn piece(&self, figure: &mut Figure, piece: Vec<(f64, f64)>, ink: Ink, width: f32) {
         let top = *self.values.range.end();
         if let [(epoch, value)] = piece[..] {
             if value <= top {

@@ -7,7 +7,7 @@ use super::panel::{Panel, Quantity};
 use crate::history::{History, TrialRecord};
 use crate::report::ranking::Ranking;
 use crate::report::words;
-use crate::trial::Metric;
+use crate::trial::{METRICS, Metric};
 
 /// The colours of the best trials, best first.
 pub const HIGHLIGHTS: [Ink; 5] = [Ink::Blue, Ink::Vermilion, Ink::Green, Ink::Purple, Ink::Orange];
@@ -44,8 +44,19 @@ pub fn validation(history: &History, metric: &Metric) -> Figure {
         figure.text((480.0, 200.0), "no epoch was completed", 14.0, Ink::Soft, Side::Middle);
         return figure;
     }
-    for (quantity, left) in [(Quantity::Loss, 64.0), (Quantity::Accuracy, 544.0)] {
-        panel(&mut figure, quantity, left, &best, &drawn, metric);
+    // What a program measures under other names, if trials are ranked by it, in the place of what it does not.
+    let is_measured = |quantity: &Quantity| {
+        let name = quantity.metric("val");
+        history.trials.iter().any(|trial| trial.curve.iter().any(|epoch| epoch.get(&name).is_some()))
+    };
+    let mut quantities = vec![Quantity::Loss, Quantity::Accuracy];
+    if !METRICS.contains(&metric.name.as_str()) {
+        quantities.retain(is_measured);
+        quantities.insert(0, Quantity::Named(&metric.name));
+    }
+    let right = if quantities.len() == 1 { 906.0 } else { 426.0 };
+    for (quantity, left) in quantities.into_iter().zip([0.0, 480.0]) {
+        panel(&mut figure, quantity, (64.0 + left, right + left), &best, &drawn, metric);
     }
     for (number, place) in ranking.placed.iter().take(best.len()).enumerate() {
         let y = 394.0 + 19.0 * number as f32;
@@ -60,8 +71,8 @@ pub fn validation(history: &History, metric: &Metric) -> Figure {
 
 fn panel(
     figure: &mut Figure,
-    quantity: Quantity,
-    left: f32,
+    quantity: Quantity<'_>,
+    (left, right): (f32, f32),
     best: &[&TrialRecord],
     rest: &[&TrialRecord],
     metric: &Metric,
@@ -72,7 +83,7 @@ fn panel(
     let last = trials().filter_map(|trial| trial.curve.last()).map(|epoch| epoch.epoch).max().unwrap_or(1);
     let own = best.iter().flat_map(|trial| trial.curve.iter().filter_map(|epoch| epoch.get(&name)));
     let values = Axis::about(own, values, quantity.limits());
-    let corners = ((left, 80.0), (left + 362.0, 324.0));
+    let corners = ((left, 80.0), (right, 324.0));
     let panel = Panel::with_axes(figure, quantity, corners, Axis::epochs(last), values);
     for trial in rest {
         panel.curve(figure, &thinned(&trial.curve, POINTS), &name, Ink::Faint, 0.75);
@@ -104,7 +115,7 @@ struct Label {
 }
 
 /// Puts names right of the panel, level with the ends of their curves, but none over another.
-fn label(figure: &mut Figure, mut labels: Vec<Label>, panel: &Panel) {
+fn label(figure: &mut Figure, mut labels: Vec<Label>, panel: &Panel<'_>) {
     let right = panel.right();
     labels.sort_by(|a, b| a.at.1.total_cmp(&b.at.1));
     let mut heights: Vec<f32> = labels.iter().map(|label| label.at.1).collect();

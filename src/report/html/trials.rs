@@ -4,27 +4,18 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::super::analysis::Analysis;
+use super::super::columns::{Column, columns};
 use super::super::ranking::Place;
 use super::super::words;
 use crate::history::TrialRecord;
-use crate::trial::{EpochMetrics, TrialId};
+use crate::trial::TrialId;
 
 /// So many rows are shown at first.
 pub const ROWS: usize = 200;
 
-/// A column of numbers: its heading, its value, and as it is shown.
-type Column = (&'static str, fn(&EpochMetrics) -> Option<f64>, fn(Option<f64>) -> String);
-
-const COLUMNS: [Column; 5] = [
-    ("val. loss", |epoch| epoch.val_loss, |value| words::value("val_loss", value)),
-    ("val. accuracy", |epoch| epoch.val_accuracy, |value| words::value("val_accuracy", value)),
-    ("train. accuracy", |epoch| epoch.train_eval_accuracy, |value| words::value("train_eval_accuracy", value)),
-    ("loss gap", EpochMetrics::loss_gap, words::loss_gap),
-    ("accuracy gap", EpochMetrics::accuracy_gap, words::accuracy_gap),
-];
-
 /// Best first; those that cannot be ranked last, with what went wrong.
 pub fn table(analysis: &Analysis, names: &[String]) -> Markup {
+    let columns = columns(analysis);
     html! {
         p.filter {
             label for="filter" { "Filter " }
@@ -38,17 +29,23 @@ pub fn table(analysis: &Analysis, names: &[String]) -> Markup {
                     th { button { "trial" } }
                     @for name in names { th { button { (name) } } }
                     th.number { button { "best epoch" } }
-                    @for (heading, ..) in COLUMNS { th.number { button { (heading) } } }
+                    @for (heading, _) in &columns { th.number { button { (heading) } } }
                     th { button { "findings" } }
                     th { button { "outcome" } }
                 } }
-                tbody { @for (at, (place, trial)) in analysis.listed().enumerate() { (row(analysis, names, place, trial, at)) } }
+                tbody { @for (at, (place, trial)) in analysis.listed().enumerate() { (row(analysis, names, &columns, (place, trial), at)) } }
             }
         }
     }
 }
 
-fn row(analysis: &Analysis, names: &[String], place: Option<&Place>, trial: &TrialRecord, at: usize) -> Markup {
+fn row(
+    analysis: &Analysis,
+    names: &[String],
+    columns: &[Column],
+    (place, trial): (Option<&Place>, &TrialRecord),
+    at: usize,
+) -> Markup {
     let best = analysis.spec.metric.best(&trial.curve);
     let error = trial.outcome().and_then(|outcome| outcome.error());
     html! {
@@ -60,7 +57,7 @@ fn row(analysis: &Analysis, names: &[String], place: Option<&Place>, trial: &Tri
                 td.n[value.is_some_and(Value::is_number)] { @if let Some(value) = value { (words::setting(value)) } }
             }
             td.n { @if let Some(best) = best { (best.epoch) " of " (trial.curve.len()) } @else { "–" } }
-            @for (_, of, said) in COLUMNS { td.n { (said(best.and_then(of))) } }
+            @for (_, said) in columns { td.n { (said(best)) } }
             td.findings { (words::findings(analysis.verdicts.of(trial.id))) }
             td.error[error.is_some()] {
                 @let status = words::status(trial);

@@ -9,11 +9,10 @@ use std::collections::HashSet;
 
 use rand::RngExt;
 
-use super::random::fingerprint;
 use super::{MOST_DRAWN, sobol};
 use crate::random::{Purpose, stream};
 use crate::space::{Permutation, Space};
-use crate::trial::Settings;
+use crate::trial::{Settings, fingerprint};
 use parzen::{Parzen, Places};
 
 /// So many points are spread evenly before anything is learnt from them.

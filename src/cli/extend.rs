@@ -1,0 +1,156 @@
+//! `sweep extend DIR FILE`
+
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+
+use super::opened::Opened;
+use super::output;
+use super::running::Options;
+use super::surroundings::Surroundings;
+use super::sweep_file::SweepFile;
+use crate::error::{Error, Exit, Result};
+use crate::extend::{Growth, Refusal};
+use crate::history::{Entry, History};
+use crate::report::{self, words};
+use crate::search::Search;
+use crate::spec::Spec;
+use crate::store::{self, Journal, Layout, Lock};
+
+/// Options of `sweep extend`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  sweep extend results/quickstart more.yaml
+  sweep extend results/quickstart more.yaml --yes --run
+
+FILE is a whole sweep file: a copy of the sweep's own with values added, say. Its points that were not tried run after
+the trials so far, which stay as they are. What changes is shown and asked about.")]
+pub struct Args {
+    /// The sweep's folder
+    folder: PathBuf,
+    /// The sweep file that takes the place of its own
+    file: PathBuf,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Go on with the sweep at once
+    #[arg(long)]
+    run: bool,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Gives a sweep another file.
+pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+    let Opened { layout, spec: mut old, text: before, history, length } = Opened::new(&args.folder)?;
+    let (folder, file) = (args.folder.display(), args.file.display());
+    if is_same(&args.file, &layout.sweep_file()) {
+        return Err(Error::new(Exit::Usage, format!("{file} is the file that the sweep has: nothing changes")).hint(
+            format!(
+                "change a copy of it, beside the file that it came from, and name that: sweep extend {folder} more.yaml"
+            ),
+        ));
+    }
+    let SweepFile { text, spec: mut new, notes, .. } = SweepFile::open(&args.file, surroundings)?;
+    notes.iter().for_each(|note| eprintln!("note: {note}"));
+    new.name.clone_from(&history.name);
+    if old.source == new.source {
+        old.classes = new.classes;
+    }
+    let growth = Growth::new(&old, &new, &history).map_err(|refusal| refused(&refusal, args, &history))?;
+    if growth.changes.is_empty() {
+        output::print(&format!("{folder} stays as it is: {file} says what its own file says"))?;
+        return Ok(Exit::Success);
+    }
+    let entry = Entry::Extended {
+        at: surroundings.now(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        base: new.base.clone(),
+        before,
+        file: text.clone(),
+        settings: growth.settings,
+    };
+    let mut grown = history.clone();
+    grown.apply(&entry).map_err(|error| Error::new(Exit::Internal, error))?;
+    output::print(&format!("{}\n\n{}", growth.changes.join("\n"), outlook(&new, &grown)))?;
+    if !args.yes {
+        ask(args, surroundings)?;
+    }
+    let extend = |layout: &Layout| -> Result<(History, Journal)> {
+        // Now that the lock is ours the journal is as it will be.
+        if store::read(layout)?.1 != length {
+            return Err(Error::new(Exit::Storage, format!("{folder} has gone on in the meantime"))
+                .hint("look at what has changed once more: type the same again"));
+        }
+        let mut journal = Journal::append(layout, length)?;
+        journal.write(std::slice::from_ref(&entry), true)?;
+        store::replace(&layout.sweep_file(), text.as_bytes())?;
+        Ok((grown, journal))
+    };
+    let layout = Layout::new(surroundings.folder.join(layout.root()));
+    if args.run {
+        return args.options.go(surroundings, layout, new, extend, false);
+    }
+    let _lock = Lock::take(&layout, &surroundings.holder())?;
+    let (grown, _) = extend(&layout)?;
+    report::write(&layout, &new, &grown)?;
+    output::print(&format!("Go on with: sweep resume {folder}"))?;
+    Ok(Exit::Success)
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+}
+
+/// `12 trials so far stay, 6 new ones follow`
+fn outlook(new: &Spec, grown: &History) -> String {
+    let begun = grown.trials.len() as u64;
+    let follow = match Search::resumed(new, grown).len().map(|all| all.saturating_sub(begun)) {
+        None => "new ones follow without end".to_owned(),
+        Some(0) => "no new one follows".to_owned(),
+        Some(1) => "1 new one follows".to_owned(),
+        Some(new) => format!("{} new ones follow", words::count(new)),
+    };
+    let so_far = if begun == 1 {
+        "1 trial so far stays".to_owned()
+    } else {
+        format!("{} trials so far stay", words::count(begun))
+    };
+    format!("{so_far}, {follow}")
+}
+
+fn refused(refusal: &Refusal, args: &Args, history: &History) -> Error {
+    let reasons = refusal.reasons.join("\n  ");
+    let what = format!(
+        "{} cannot take the place of the sweep's own file: the {} trials so far could not be compared with new ones\n  {reasons}",
+        args.file.display(),
+        history.trials.len()
+    );
+    let vary = refusal.vary.as_ref().map(|vary| format!("let it vary, among `parameters`: `{vary}`, or "));
+    let hint = format!(
+        "{}start a sweep of its own: sweep run {} --name {}-2",
+        vary.unwrap_or_default(),
+        args.file.display(),
+        history.name
+    );
+    Error::new(Exit::Usage, what).hint(hint)
+}
+
+/// Asks whether that is what is meant.
+fn ask(args: &Args, surroundings: &Surroundings) -> Result<()> {
+    let (folder, file) = (args.folder.display(), args.file.display());
+    if !surroundings.answers {
+        return Err(Error::new(
+            Exit::Usage,
+            "nothing was changed: whether it is to be would be asked, and there is no terminal",
+        )
+        .hint(format!("if it is: sweep extend {folder} {file} --yes")));
+    }
+    eprint!("Extend {folder}? [y/N] ");
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Error::new(Exit::Usage, "nothing was changed")),
+    }
+}

@@ -1,0 +1,137 @@
+//! What is different between two sweep files, in words.
+
+use std::fmt::Debug;
+
+use serde_json::Value;
+
+use crate::space::{Distribution, Parameter};
+use crate::spec::{SETTINGS, Spec, plain};
+use crate::trial::Goal;
+
+/// All that is different.
+pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
+    let mut lines = incomparable(old, new);
+    lines.extend(parameters(old, new));
+    let ((old_zip, old_exclude), (new_zip, new_exclude)) = (old.space.constraints(), new.space.constraints());
+    changed(&mut lines, "zip", &old_zip, &new_zip);
+    let listed = |all: &[crate::space::Condition]| {
+        let each: Vec<String> = all.iter().map(|one| format!("({one})")).collect();
+        if each.is_empty() { "nothing".to_owned() } else { each.join(" or ") }
+    };
+    told(&mut lines, "exclude", listed(old_exclude), listed(new_exclude));
+    told(&mut lines, "priority", listed(&old.priority), listed(&new.priority));
+    changed(&mut lines, "enqueue", &old.enqueue, &new.enqueue);
+    told(&mut lines, "method", format!("{:?}", old.method).to_lowercase(), format!("{:?}", new.method).to_lowercase());
+    told(&mut lines, "order", format!("{:?}", old.order).to_lowercase(), format!("{:?}", new.order).to_lowercase());
+    let cap = |spec: &Spec| spec.run_cap.map_or("none".to_owned(), |cap| cap.to_string());
+    told(&mut lines, "run_cap", cap(old), cap(new));
+    let target = |spec: &Spec| spec.target.map_or("none".to_owned(), |target| target.to_string());
+    told(&mut lines, "target", target(old), target(new));
+    told(&mut lines, "repeats", old.repeats, new.repeats);
+    changed(&mut lines, "early_terminate", &old.early_terminate, &new.early_terminate);
+    lines.extend(constants(old, new).0);
+    changed(&mut lines, "model", &old.network, &new.network);
+    told(&mut lines, "keep_best", old.keep_best, new.keep_best);
+    told(&mut lines, "retries", old.retries, new.retries);
+    changed(&mut lines, "devices", &old.devices, &new.devices);
+    changed(&mut lines, "description", &old.description, &new.description);
+    lines
+}
+
+/// What makes every trial another one.
+pub fn incomparable(old: &Spec, new: &Spec) -> Vec<String> {
+    let mut lines = Vec::new();
+    told(&mut lines, "seed", old.seed, new.seed);
+    let goal = |spec: &Spec| match spec.metric.goal {
+        Goal::Minimize => format!("the lowest {}", spec.metric.name),
+        Goal::Maximize => format!("the highest {}", spec.metric.name),
+    };
+    told(&mut lines, "metric", goal(old), goal(new));
+    changed(&mut lines, "program or command", &old.program, &new.program);
+    if old.program.is_some() {
+        told(&mut lines, "the folder that programs start in", old.base.display(), new.base.display());
+    } else if old.source != new.source {
+        let source = |spec: &Spec| serde_json::to_value(&spec.source).map_or(String::new(), |value| plain(&value));
+        told(&mut lines, "data", source(old), source(new));
+    }
+    lines
+}
+
+/// What the sections fix otherwise, and how the first of it could vary instead.
+pub fn constants(old: &Spec, new: &Spec) -> (Vec<String>, Option<String>) {
+    let (mut lines, mut vary) = (Vec::new(), None);
+    if old.program.is_some() || new.program.is_some() {
+        return (lines, vary);
+    }
+    let varied = |name: &str| [old, new].iter().any(|spec| find(spec, name).is_some());
+    let presets = old.network.settings.keys().chain(new.network.settings.keys()).map(String::as_str);
+    for name in SETTINGS.iter().map(|setting| setting.name).chain(presets).filter(|name| !varied(name)) {
+        let [before, after] = [old, new].map(|spec| spec.constant(name).unwrap_or(Value::Null));
+        if before != after {
+            let line = format!("{name}: {} → {}", plain(&before), plain(&after));
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+            let can_vary = SETTINGS.iter().find(|setting| setting.name == name).is_none_or(|one| one.varies());
+            if vary.is_none() && can_vary {
+                vary = Some(format!("{name}: {{values: [{}, {}]}}", plain(&before), plain(&after)));
+            }
+        }
+    }
+    (lines, vary)
+}
+
+fn find<'a>(spec: &'a Spec, name: &str) -> Option<&'a Parameter> {
+    spec.space.parameters.iter().find(|parameter| parameter.name == name)
+}
+
+fn parameters(old: &Spec, new: &Spec) -> Vec<String> {
+    let mut lines = Vec::new();
+    for one in &new.space.parameters {
+        let Some(before) = find(old, &one.name) else {
+            let fixed = old.constant(&one.name).filter(|value| !value.is_null());
+            let so_far = fixed.map_or(String::new(), |value| format!(" (so far {})", plain(&value)));
+            lines.push(format!("new parameter {}: {}{so_far}", one.name, one.distribution));
+            continue;
+        };
+        match (&before.distribution, &one.distribution) {
+            (was, is) if was == is => {}
+            (Distribution::Categorical(was), Distribution::Categorical(is)) => {
+                let less = |some: &[Value], others: &[Value]| {
+                    let only = some.iter().filter(|value| !others.contains(value)).map(plain);
+                    only.collect::<Vec<_>>().join(", ")
+                };
+                let change = match (less(is, was), less(was, is)) {
+                    (new, old) if new.is_empty() && old.is_empty() => "other order of values".to_owned(),
+                    (new, old) if old.is_empty() => format!("also {new}"),
+                    (new, old) if new.is_empty() => format!("no longer {old}"),
+                    (new, old) => format!("also {new}; no longer {old}"),
+                };
+                lines.push(format!("{}: {change}", one.name));
+            }
+            (was, is) => lines.push(format!("{}: {was} → {is}", one.name)),
+        }
+        let when = |one: &Parameter| one.when.as_ref().map_or("always".to_owned(), ToString::to_string);
+        told(&mut lines, &format!("{}: when", one.name), when(before), when(one));
+    }
+    for gone in old.space.parameters.iter().filter(|one| find(new, &one.name).is_none()) {
+        let now = new.constant(&gone.name).filter(|value| !value.is_null());
+        let now = now.map_or(String::new(), |value| format!(" (from now on {})", plain(&value)));
+        lines.push(format!("no longer a parameter: {}{now}", gone.name));
+    }
+    lines
+}
+
+fn told<T: ToString>(lines: &mut Vec<String>, what: &str, old: T, new: T) {
+    let (old, new) = (old.to_string(), new.to_string());
+    if old != new {
+        lines.push(format!("{what}: {old} → {new}"));
+    }
+}
+
+/// For what is too large for a line.
+fn changed<T: PartialEq + Debug>(lines: &mut Vec<String>, what: &str, old: &T, new: &T) {
+    if old != new {
+        lines.push(format!("{what} is another"));
+    }
+}

@@ -1,0 +1,188 @@
+//! Another sweep file takes the place of a sweep's own: what changes, whether the trials so far stay comparable with
+//! those to come, and what their settings are called from now on. Pure.
+
+mod changes;
+mod settings;
+
+use crate::history::History;
+use crate::spec::Spec;
+use crate::trial::{Settings, TrialId};
+
+/// What becomes of a sweep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Growth {
+    /// What is different, each in a line; none where the files mean the same.
+    pub changes: Vec<String>,
+    /// The trials so far whose settings the new file says otherwise.
+    pub settings: Vec<(TrialId, Settings)>,
+}
+
+/// Why the trials so far could not be compared with those to come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    /// What is different and must not be, each in a line.
+    pub reasons: Vec<String>,
+    /// A setting that could vary instead, with its values: `epochs: {values: [10, 20]}`.
+    pub vary: Option<String>,
+}
+
+impl Growth {
+    /// Compares two files, both looked at with their data. Where no trial has been begun everything may change.
+    ///
+    /// # Errors
+    /// Where a trial so far would be another one by the new file.
+    pub fn new(old: &Spec, new: &Spec, history: &History) -> Result<Growth, Refusal> {
+        let changes = changes::all(old, new);
+        if history.trials.is_empty() {
+            return Ok(Growth { changes, settings: Vec::new() });
+        }
+        let mut reasons = changes::incomparable(old, new);
+        let settings = if reasons.is_empty() { settings::rewritten(old, new, history) } else { Ok(Vec::new()) };
+        let (constants, vary) = changes::constants(old, new);
+        match settings {
+            Ok(settings) if reasons.is_empty() => return Ok(Growth { changes, settings }),
+            Ok(_) => reasons.extend(constants),
+            // What is trained differs: by what the sections say, or else in a way that only the trial shows.
+            Err(_) if !constants.is_empty() => reasons = constants,
+            Err(trial) => reasons = vec![format!("trial {trial} would be trained otherwise")],
+        }
+        Err(Refusal { reasons, vary })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::report::sample;
+    use crate::trial::Outcome;
+
+    fn spec(text: &str) -> Spec {
+        let (mut spec, _) = Spec::read(text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
+        spec.classes = Some(10);
+        spec
+    }
+
+    fn network(head: &str, training: &str) -> Spec {
+        spec(&format!("{head}\ndata: {{set: digits}}\nmodel: linear\ntraining: {{{training}}}\n"))
+    }
+
+    /// A history with one trial of each settings.
+    fn tried(settings: &[serde_json::Value]) -> History {
+        let mut entries = sample::beginning("f");
+        for (number, settings) in (1..).zip(settings) {
+            entries.extend(sample::attempt(number, 1, &sample::settings(settings.clone()), 0, 1));
+            entries.push(sample::ended(number, 1, Outcome::Finished));
+        }
+        sample::apply(&entries)
+    }
+
+    fn settings(old: &Spec, new: &Spec, history: &History) -> Vec<serde_json::Value> {
+        let growth = Growth::new(old, new, history).unwrap_or_else(|refusal| panic!("{refusal:?}"));
+        growth.settings.into_iter().map(|(_, settings)| settings.into()).collect()
+    }
+
+    fn reasons(old: &Spec, new: &Spec) -> (Vec<String>, Option<String>) {
+        let refusal = Growth::new(old, new, &tried(&[json!({"batch_size": 64})])).unwrap_err();
+        (refusal.reasons, refusal.vary)
+    }
+
+    const SIZES: &str = "parameters: {batch_size: {values: [64, 128]}}";
+
+    #[test]
+    fn a_new_parameter_has_in_the_trials_so_far_the_value_that_was_fixed() {
+        let old = network(SIZES, "epochs: 5, optimizer: {type: sgd, momentum: 0.9}");
+        let new = network(
+            "parameters: {epochs: {values: [5, 9]}, batch_size: {values: [64, 256]}, learning_rate: {values: [0.01]}, \
+             weight_decay: {min: 0.0, max: 0.1}, momentum: {values: [0.5], when: batch_size == 256}, \
+             dropout: {values: [0.0, 0.2]}}\nmethod: random",
+            "optimizer: {type: sgd, momentum: 0.9}",
+        );
+        let history = tried(&[json!({"batch_size": 64}), json!({"batch_size": 128})]);
+        let all = settings(&old, &new, &history);
+        // Values that the new file does not have stand there nevertheless: they are what was trained.
+        let first = json!({"epochs": 5, "batch_size": 64, "learning_rate": 0.001, "weight_decay": 0.0, "dropout": 0.0});
+        assert_eq!(all[0], first);
+        assert_eq!(all[1]["batch_size"], 128);
+        assert_eq!(all[0].to_string(), first.to_string(), "in the order of the new file");
+    }
+
+    #[test]
+    fn what_a_trial_does_not_need_it_does_not_get() {
+        let head =
+            "parameters: {optimizer: {values: [adam, sgd]}, momentum: {values: [0.5, 0.9], when: optimizer == 'sgd'}";
+        let [old, new] =
+            [format!("{head}}}"), format!("{head}, nesterov: {{values: [false, true], when: momentum > 0}}}}")]
+                .map(|head| network(&head, ""));
+        let history = tried(&[json!({"optimizer": "adam"}), json!({"optimizer": "sgd", "momentum": 0.9})]);
+        assert_eq!(settings(&old, &old, &history), [json!(null); 0]);
+        let wanted = json!({"optimizer": "sgd", "momentum": 0.9, "nesterov": false});
+        assert_eq!(settings(&old, &new, &history), [wanted]);
+    }
+
+    #[test]
+    fn a_parameter_that_goes_stays_where_it_was_not_what_is_fixed_now() {
+        let old = network("parameters: {batch_size: {values: [64, 128]}, epochs: {values: [1, 2]}}", "");
+        let new = network(SIZES, "epochs: 2");
+        let history = tried(&[json!({"batch_size": 64, "epochs": 1}), json!({"batch_size": 64, "epochs": 2})]);
+        assert_eq!(settings(&old, &new, &history), [json!({"batch_size": 64})]);
+    }
+
+    #[test]
+    fn what_would_make_another_trial_of_one_so_far_is_refused_with_a_remedy() {
+        let old = network(SIZES, "epochs: 5");
+        let (lines, vary) = reasons(&old, &network(SIZES, "epochs: 10"));
+        assert_eq!(lines, ["epochs: 5 → 10"]);
+        assert_eq!(vary.unwrap(), "epochs: {values: [5, 10]}");
+        let cases = [
+            (network(&format!("seed: 1\n{SIZES}"), "epochs: 5"), "seed: 0 → 1"),
+            (
+                network(&format!("metric: {{name: val_accuracy}}\n{SIZES}"), "epochs: 5"),
+                "metric: the lowest val_loss → the highest val_accuracy",
+            ),
+            (spec(&format!("{SIZES}\ndata: {{set: mnist, path: x}}\nmodel: linear\n")), "data: "),
+            (
+                spec(&format!("{SIZES}\ndata: {{set: digits}}\nmodel: small\ntraining: {{epochs: 5}}\n")),
+                "trial 0001 would be trained otherwise",
+            ),
+            (spec(&format!("{SIZES}\nprogram: train.py\n")), "program or command"),
+        ];
+        for (new, reason) in cases {
+            let (lines, _) = reasons(&old, &new);
+            assert!(lines[0].starts_with(reason), "{lines:?} {reason}");
+            Growth::new(&old, &new, &History::default()).expect("no trial was begun");
+        }
+    }
+
+    #[test]
+    fn a_constant_that_no_trial_has_felt_may_change() {
+        let optimizers = "parameters: {optimizer: {values: [adam, sgd]}}";
+        let [old, new] = ["momentum: 0.5", "momentum: 0.9"].map(|training| network(optimizers, training));
+        let growth = Growth::new(&old, &new, &tried(&[json!({"optimizer": "adam"})])).unwrap();
+        assert_eq!(growth.changes, ["momentum: 0.5 → 0.9"]);
+    }
+
+    #[test]
+    fn a_program_was_not_given_what_it_was_not_given() {
+        let program = |parameters: &str| spec(&format!("program: train.py\nparameters: {{{parameters}}}\n"));
+        let (old, new) = (program("x: {values: [1, 2]}"), program("y: {values: [1]}, x: {values: [2]}"));
+        let growth = Growth::new(&old, &new, &tried(&[json!({"x": 1})])).unwrap();
+        assert_eq!(growth.settings, []);
+        assert_eq!(growth.changes, ["new parameter y: 1", "x: no longer 1"]);
+    }
+
+    #[test]
+    fn changes_are_told_in_words() {
+        let old = network("parameters: {batch_size: {values: [64, 128]}, epochs: {min: 1, max: 2}}", "");
+        let new = network(
+            "method: random\nrun_cap: 9\nrepeats: 2\nearly_terminate: {type: asha}\nexclude: [batch_size == 64 and epochs \
+             == 1]\nparameters: {batch_size: {values: [64, 256]}, epochs: {min: 1, max: 4}, dropout: {values: [0.1]}}",
+            "",
+        );
+        let growth = Growth::new(&old, &new, &History::default()).unwrap();
+        insta::assert_snapshot!(growth.changes.join("\n"));
+    }
+}
