@@ -267,12 +267,6 @@ mod tests {
         let order = Probe { attempt, seed: 7, recipe: recipe.clone(), seconds: 60.0 };
         let measured = measure(&order, Device::Cpu, &mut Shelf::new(Device::Cpu)).unwrap();
         let found = model::check(&recipe, &measured);
-        if std::env::var_os("SHOW").is_some() {
-            let Measured { first_loss, units, gradients, first_steps, .. } = &measured;
-            eprintln!("{layers:?} {rate}: {first_loss:?} {:?}", model::range(&measured));
-            eprintln!("  {units:?} {gradients:?} {:?}", first_steps.last());
-            eprintln!("  {:?} {:?} {found:?}", measured.capacity.accuracies.last(), model::learnt(&measured.capacity));
-        }
         found.iter().map(|finding| finding.name).collect()
     }
 
