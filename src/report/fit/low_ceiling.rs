@@ -24,8 +24,10 @@ pub fn find(view: &View) -> Option<Finding> {
     let others = view.context.others.and_then(|others| others.val_accuracy);
     let behind = view.val_accuracy.as_ref().zip(others).map(|(_, others)| others - ceiling);
     let behind = behind.filter(|behind| *behind >= OTHERS_REACH_MORE);
-    // Training that ends poor and flat is `underfit`'s matter.
-    let poor = view.poor_training(peak).filter(|_| underfit::find(view).is_none());
+    // Training that ends poor and flat is `underfit`'s matter; training that ends well shows that the network can learn
+    // these pictures, and that it overfits.
+    let learns = view.poor_training(view.last).is_none();
+    let poor = view.poor_training(peak).filter(|_| !learns && underfit::find(view).is_none());
     let ceiling_text = format!("Validation {} stops near {}", word(watched), unit(watched).text(ceiling));
     let advice = [Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::KnownNetwork];
     match (poor, behind) {

@@ -33,7 +33,10 @@ pub struct View<'a> {
     pub curve: &'a [EpochMetrics],
     /// Training loss, in evaluation mode where there is one.
     pub train_loss: Option<Series>,
-    /// Training accuracy, likewise.
+    /// Training loss as the steps of an epoch saw it, a mean over them; in evaluation mode where there is no other. It is
+    /// calm where training is, while what is measured after an epoch depends on its last step.
+    pub trained_loss: Option<Series>,
+    /// Training accuracy, in evaluation mode where there is one.
     pub train_accuracy: Option<Series>,
     /// Validation loss.
     pub val_loss: Option<Series>,
@@ -58,10 +61,12 @@ impl<'a> View<'a> {
         let evaluated_loss = series(Goal::Minimize, "train_eval_loss");
         let evaluated_accuracy = series(Goal::Maximize, "train_eval_accuracy");
         let evaluated = evaluated_loss.is_some() || evaluated_accuracy.is_some();
+        let trained_loss = series(Goal::Minimize, "train_loss").or_else(|| evaluated_loss.clone());
         let mut view = View {
             context,
             curve,
-            train_loss: evaluated_loss.or_else(|| series(Goal::Minimize, "train_loss")),
+            train_loss: evaluated_loss.or_else(|| trained_loss.clone()),
+            trained_loss,
             train_accuracy: evaluated_accuracy.or_else(|| series(Goal::Maximize, "train_accuracy")),
             val_loss: series(Goal::Minimize, "val_loss"),
             val_accuracy: series(Goal::Maximize, "val_accuracy"),
