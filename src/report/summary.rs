@@ -70,8 +70,12 @@ impl Summary {
         details.push(format!("Trials are ranked by their {metric} at their best epoch; {better} is better."));
         let judged = verdicts.judged();
         let ailments = verdicts.tally().iter().take(AILMENTS).map(|tally| ailment(tally, judged)).collect();
-        let advice = analysis.advice();
-        let steps = advice.iter().take(STEPS).map(|(advice, count)| format!("{advice} ({count} of {judged} trials)"));
+        // What most trials ask for, in the order in which it is tried.
+        let mut advice = analysis.advice();
+        advice.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        advice.truncate(STEPS);
+        advice.sort_unstable();
+        let steps = advice.iter().map(|(advice, count)| format!("{advice} ({count} of {judged} trials)"));
         let drivers = analysis.effects.as_ref().map(|effects| effects.drivers()).unwrap_or_default();
         Summary { headline, settings, details, ailments, drivers, steps: steps.collect() }
     }

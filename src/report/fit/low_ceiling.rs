@@ -16,7 +16,8 @@ const SEVERE_BEHIND: f64 = 0.3;
 /// By training at the epoch at which validation was best, and by other trials.
 pub fn find(view: &View) -> Option<Finding> {
     let watched = view.watched()?;
-    if still_improving::find(view).is_some() {
+    // A point or two more would not lift it.
+    if still_improving::find(view).is_some_and(|finding| finding.severity >= Severity::Clear) {
         return None;
     }
     let peak = view.best_epoch()?;
