@@ -11,6 +11,8 @@ use super::{Advice, Finding, Name, Severity};
 const TURN_SIGMAS: f64 = 3.5;
 /// And by this share of it: less is no loss worth mending.
 const TURN: f64 = 0.015;
+/// Epochs after the best one that tell of a turn: what is lowest at the end has not risen since.
+const SINCE: usize = 3;
 /// Shares of the lowest loss from which on the rise is clear, and severe.
 const TURN_SCALE: [f64; 2] = [0.05, 0.5];
 /// Training accuracy ends so far above validation: networks that generalise well show a few percent.
@@ -112,7 +114,8 @@ impl Turn {
             then - now >= train.level_error() || (now <= then && now < 0.1 * end)
         });
         let turn = Turn { onset, rise: rise / lowest.abs().max(f64::MIN_POSITIVE) };
-        (beyond_noise && turn.rise >= TURN && train_goes_on).then_some(turn)
+        let since = val.values.len() - 1 - val.best();
+        (since >= SINCE && beyond_noise && turn.rise >= TURN && train_goes_on).then_some(turn)
     }
 }
 
