@@ -139,7 +139,8 @@ impl Network {
     fn text(&self) -> String {
         let settings = words::settings(&self.settings);
         let with = if settings.is_empty() { String::new() } else { format!(": {settings}") };
-        let mut text = format!("\nThe network of {} trials, as in trial {}{with}\n", self.trials, self.trial);
+        let trials = if self.trials == 1 { "trial" } else { "trials" };
+        let mut text = format!("\nThe network of {} {trials}, as in trial {}{with}\n", self.trials, self.trial);
         let Some(measured) = &self.measured else {
             return text + &format!("  cannot be trained: {}\n", self.error.as_deref().unwrap_or_default());
         };
