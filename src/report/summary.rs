@@ -139,9 +139,12 @@ pub fn leader<'g, 'h>(spec: &Spec, groups: &'g [Group<'h>]) -> Option<&'g Group<
 /// The best settings by their mean: `dropout 0.2 is the best: validation loss 1.40 ± 0.01 over 3 trials`.
 pub fn of_settings(spec: &Spec, best: &Group) -> String {
     let metric = &spec.metric;
+    let which = match best.settings.is_empty() {
+        true => "No setting varies".into(),
+        false => format!("The best settings are {}", words::settings(best.settings)),
+    };
     let mut line = format!(
-        "The best settings are {}: {} {} over {} trials (mean and standard deviation)",
-        words::settings(best.settings),
+        "{which}: {} {} over {} trials (mean and standard deviation)",
         words::metric(metric),
         words::spread(&metric.name, Some(best.metric)),
         best.trials.len(),
