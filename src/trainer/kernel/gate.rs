@@ -1,8 +1,8 @@
 //! ReLU and dropout in one pass, forward and backward, in the memory of what comes in.
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
-use super::memory::{Bfloat16, Element, values, values_mut};
+use super::memory::{Element, values, values_mut, with_element};
 use super::{Chance, Pass, run};
 
 /// Values whose bits are drawn together.
@@ -27,15 +27,8 @@ impl Gate {
     /// # Panics
     /// If they have gaps between them.
     pub fn pass(self, xs: &mut Tensor) {
-        match xs.kind() {
-            Kind::BFloat16 => self.pass_typed::<Bfloat16>(xs),
-            Kind::Double => self.pass_typed::<f64>(xs),
-            _ => self.pass_typed::<f32>(xs),
-        }
-    }
-
-    fn pass_typed<T: Element>(self, xs: &mut Tensor) {
-        run(Forward { open: Open::new(self), before: 0, xs: values_mut::<T>(xs) });
+        let open = Open::new(self);
+        with_element!(xs.kind(), T => run(Forward { open, before: 0, xs: values_mut::<T>(xs) }));
     }
 
     /// Turns the gradient for what came out, `ys`, into that for what went in. Both lie in memory likewise.
@@ -44,21 +37,12 @@ impl Gate {
     /// If they do not, or have gaps between their values.
     pub fn gradient(self, gradient: &mut Tensor, ys: &Tensor) {
         assert_eq!((gradient.size(), gradient.stride()), (ys.size(), ys.stride()));
-        match ys.kind() {
-            Kind::BFloat16 => self.gradient_typed::<Bfloat16>(gradient, ys),
-            Kind::Double => self.gradient_typed::<f64>(gradient, ys),
-            _ => self.gradient_typed::<f32>(gradient, ys),
-        }
-    }
-
-    fn gradient_typed<T: Element>(self, gradient: &mut Tensor, ys: &Tensor) {
-        let (open, gradient) = (Open::new(self), values_mut::<T>(gradient));
+        let open = Open::new(self);
         // What ReLU and dropout let through is above zero, so no bits are needed to tell.
-        if self.relu {
-            run(Backward { scale: open.scale, gradient, ys: values::<T>(ys) });
-        } else {
-            run(Forward { open, before: 0, xs: gradient });
-        }
+        with_element!(ys.kind(), T => match self.relu {
+            true => run(Backward { scale: open.scale, gradient: values_mut::<T>(gradient), ys: values::<T>(ys) }),
+            false => run(Forward { open, before: 0, xs: values_mut::<T>(gradient) }),
+        });
     }
 }
 
@@ -171,7 +155,7 @@ impl Open {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Device;
+    use tch::{Device, Kind};
 
     const CHANCE: Chance = Chance::new([3, 5]);
 

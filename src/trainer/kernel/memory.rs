@@ -101,6 +101,27 @@ impl Element for Bfloat16 {
     }
 }
 
+/// An expression for the type of numbers that a tensor of this kind holds.
+macro_rules! with_element {
+    ($kind:expr, $element:ident => $body:expr) => {
+        match $kind {
+            tch::Kind::BFloat16 => {
+                type $element = $crate::kernel::memory::Bfloat16;
+                $body
+            }
+            tch::Kind::Double => {
+                type $element = f64;
+                $body
+            }
+            _ => {
+                type $element = f32;
+                $body
+            }
+        }
+    };
+}
+pub(super) use with_element;
+
 /// A tensor's values in the order in which they lie in memory.
 ///
 /// # Panics

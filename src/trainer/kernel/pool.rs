@@ -1,10 +1,10 @@
 //! Max-pooling with the gate behind it, forward and backward: what libtorch keeps eight bytes a value for, and two more
 //! passes each way, is a byte and one pass.
 
-use tch::{Kind, TchError, Tensor};
+use tch::{TchError, Tensor};
 
 use super::gate::{Gate, Open, ROW};
-use super::memory::{Bfloat16, Element, values, values_mut};
+use super::memory::{Element, values, values_mut, with_element};
 use super::{Pass, run};
 
 /// Windows that lie side by side, and what of their largest values is let through.
@@ -39,18 +39,12 @@ impl Pool {
         let size = [extent.pictures, extent.height / self.side, extent.width / self.side, extent.channels];
         let mut ys = Tensor::f_empty(size.map(|side| side as i64), (xs.f_kind()?, xs.device()))?;
         let mut which = vec![0; ys.numel()];
-        match xs.kind() {
-            Kind::BFloat16 => self.pass_typed::<Bfloat16>(extent, xs, &mut ys, &mut which),
-            Kind::Double => self.pass_typed::<f64>(extent, xs, &mut ys, &mut which),
-            _ => self.pass_typed::<f32>(extent, xs, &mut ys, &mut which),
-        }
+        let (windows, open) = (Windows { side: self.side, extent }, Open::new(self.gate));
+        with_element!(xs.kind(), T => {
+            let (xs, ys) = (values::<T>(xs), values_mut::<T>(&mut ys));
+            run(Forward { windows, before: 0, open, xs, ys, which: &mut which });
+        });
         Ok((ys.f_permute([0, 3, 1, 2])?, which))
-    }
-
-    fn pass_typed<T: Element>(self, extent: Extent, xs: &Tensor, ys: &mut Tensor, which: &mut [u8]) {
-        let windows = Windows { side: self.side, extent };
-        let (open, xs, ys) = (Open::new(self.gate), values::<T>(xs), values_mut::<T>(ys));
-        run(Forward { windows, before: 0, open, xs, ys, which });
     }
 
     /// From the gradient for what came out, lying as that did, to the one for what went in, of that `size`.
@@ -68,17 +62,12 @@ impl Pool {
         let whole = height % self.side as i64 == 0 && width % self.side as i64 == 0;
         let mut found = if whole { Tensor::f_empty(lying, option)? } else { Tensor::f_zeros(lying, option)? };
         let extent = Extent::of(&found.f_permute([0, 3, 1, 2])?);
-        match option.0 {
-            Kind::BFloat16 => self.gradient_typed::<Bfloat16>(extent, gradient, which, &mut found),
-            Kind::Double => self.gradient_typed::<f64>(extent, gradient, which, &mut found),
-            _ => self.gradient_typed::<f32>(extent, gradient, which, &mut found),
-        }
-        found.f_permute([0, 3, 1, 2])
-    }
-
-    fn gradient_typed<T: Element>(self, extent: Extent, gradient: &Tensor, which: &[u8], found: &mut Tensor) {
         let (windows, scale) = (Windows { side: self.side, extent }, Open::new(self.gate).scale);
-        run(Backward { windows, scale, gradient: values::<T>(gradient), which, found: values_mut::<T>(found) });
+        with_element!(option.0, T => {
+            let (gradient, found) = (values::<T>(gradient), values_mut::<T>(&mut found));
+            run(Backward { windows, scale, gradient, which, found });
+        });
+        found.f_permute([0, 3, 1, 2])
     }
 }
 
@@ -275,7 +264,7 @@ fn spread<T: Element>(gradient: &[T], which: &[u8], found: &mut [T], place: u8, 
 mod tests {
     use super::*;
     use crate::kernel::Chance;
-    use tch::Device;
+    use tch::{Device, Kind};
 
     /// Whole numbers, so that windows have equals.
     fn pictures(kind: Kind, [n, c, h, w]: [i64; 4]) -> Tensor {
