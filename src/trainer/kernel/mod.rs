@@ -10,15 +10,19 @@ mod gate;
 mod max_norm;
 mod memory;
 mod pool;
+#[cfg(target_arch = "x86_64")]
+mod products;
 
 pub use adam::adam;
 pub use chance::Chance;
 #[cfg(target_arch = "x86_64")]
-pub use convolution::{Convolution, has_products};
+pub use convolution::Convolution;
 pub use gate::Gate;
 pub use max_norm::max_norm;
 pub use memory::dense;
 pub use pool::Pool;
+#[cfg(target_arch = "x86_64")]
+pub use products::has_products;
 
 /// A loop to be compiled once for each set of instructions.
 trait Pass: Sized + Send {
