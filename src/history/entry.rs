@@ -57,6 +57,9 @@ pub enum Entry {
         /// Where trainers meet the daemon of CUDA MPS, if it runs.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mps: Option<std::path::PathBuf>,
+        /// How many trials just before a trial its settings do not know the results of, by `method: tpe`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lag: Option<u32>,
     },
     /// An attempt was handed to a slot. Synced before the trainer hears of it.
     Started {

@@ -134,6 +134,8 @@ pub struct History {
     pub slots: Vec<String>,
     /// Where trainers of the newest controller meet the daemon of CUDA MPS, if it runs.
     pub mps: Option<std::path::PathBuf>,
+    /// How many trials just before a trial its settings do not know the results of, once `method: tpe` was run.
+    pub lag: Option<u32>,
     /// What was learnt of the trials' shapes, by name.
     pub shapes: std::collections::BTreeMap<String, Shape>,
     /// Slots whose devices may not be used, each with the reason.
@@ -194,8 +196,9 @@ impl History {
                 self.extensions.push(Extension { at: *at, begun, before, file });
                 (self.base, self.complete) = (base.clone(), false);
             }
-            Entry::Run { at, slots, version, mps, .. } => {
+            Entry::Run { at, slots, version, mps, lag, .. } => {
                 self.run_at = *at;
+                self.lag = lag.or(self.lag);
                 self.version.clone_from(version);
                 self.slots = slots.clone();
                 self.mps.clone_from(mps);

@@ -124,8 +124,9 @@ impl World {
         }
         let now = Now { unix: 100.0, since: Duration::ZERO };
         let names = slots.iter().map(|slot| slot.name.clone()).collect();
-        let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, slots: names };
-        let points = Box::new(move |trial, _: &History| Some(settings(trial)));
+        let run =
+            Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, lag: None, slots: names };
+        let points = Box::new(move |trial: TrialId, _: &History| Some(settings(trial)));
         let (scheduler, actions) = Scheduler::new(now, rules, points, history, slots, run, false);
         let (trainers, held, best) = (BTreeMap::new(), BTreeMap::new(), HashMap::new());
         let (inbox, performs) = (VecDeque::new(), false);
@@ -516,8 +517,9 @@ fn failed_trials_are_run_again_only_on_request() {
     let again = World::new(1, Some(2), world.journal.clone(), HashMap::new());
     assert!(again.scheduler.is_done() && again.trainers.is_empty());
 
-    let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, slots: vec![] };
-    let points = Box::new(|trial, _: &History| Some(settings(trial)));
+    let run =
+        Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, lag: None, slots: vec![] };
+    let points = Box::new(|trial: TrialId, _: &History| Some(settings(trial)));
     let history = world.scheduler.into_history();
     let (retried, actions) =
         Scheduler::new(world.now, rules(Some(2)), points, history, slots_named(vec!["cpu:0".into()]), run, true);
@@ -528,7 +530,8 @@ fn failed_trials_are_run_again_only_on_request() {
 #[test]
 fn a_search_that_turns_out_to_be_finite_ends() {
     let points = Box::new(|trial: TrialId, _: &History| (trial.0 <= 2).then(|| settings(trial)));
-    let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, slots: vec![] };
+    let run =
+        Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, lag: None, slots: vec![] };
     let now = Now { unix: 0.0, since: Duration::ZERO };
     let (scheduler, actions) =
         Scheduler::new(now, rules(None), points, begun().0, slots_named(vec!["cpu:0".into()]), run, false);
