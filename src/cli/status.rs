@@ -124,6 +124,12 @@ impl<'a> Standing<'a> {
                 write!(text, "\n  best       trial {}: {metric} {value} at epoch {}", best.trial.id, best.best.epoch);
             let _ = write!(text, "\n             {}", words::settings(&best.trial.settings));
         }
+        if let Some(target) = summary::target(spec, history) {
+            let _ = write!(text, "\n  target     {target}");
+        }
+        for extension in summary::extensions(history) {
+            let _ = write!(text, "\n  grown      {extension}");
+        }
         text.push('\n');
         for (status, title) in [(Status::Running, "running"), (Status::Waiting, "waiting")] {
             let trials: Vec<_> = history.trials.iter().filter(|trial| trial.status == status).collect();
@@ -157,6 +163,13 @@ impl<'a> Standing<'a> {
             "waiting": of(Status::Waiting),
             "slots": history.slots,
             "lag": history.lag,
+            "target": Search::reached(spec, history),
+            "extensions": history.extensions.iter().map(|one| json!({
+                "at": one.at,
+                "begun": one.begun,
+                "trials": one.trials,
+                "changes": one.changes,
+            })).collect::<Vec<_>>(),
             "held": history.held,
             "mps": history.mps,
         })

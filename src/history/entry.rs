@@ -38,6 +38,12 @@ pub enum Entry {
         before: String,
         /// The text of the new one.
         file: String,
+        /// What is different, each in a line.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        changes: Vec<String>,
+        /// Trials in all by the file so far and by the new one; none where the search has no end.
+        #[serde(default)]
+        trials: (Option<u64>, Option<u64>),
         /// The settings of trials so far that the new file says otherwise: one that it varies and the old one did not
         /// is among them with the value that it had.
         settings: Vec<(TrialId, Settings)>,

@@ -115,6 +115,10 @@ pub struct Extension {
     pub before: String,
     /// The text of the file since.
     pub file: String,
+    /// What is different, each in a line.
+    pub changes: Vec<String>,
+    /// Trials in all by the file before and by the one since; `None` where the search has no end.
+    pub trials: (Option<u64>, Option<u64>),
 }
 
 /// Everything that the journal says so far.
@@ -183,7 +187,7 @@ impl History {
                 }
                 (self.name, self.began_at, self.base) = (name.clone(), *at, base.clone());
             }
-            Entry::Extended { at, base, before, file, settings, .. } => {
+            Entry::Extended { at, base, before, file, changes, trials, settings, .. } => {
                 for (id, settings) in settings {
                     let trial = self.trial_mut(*id).ok_or_else(|| format!("trial {id} was never started"))?;
                     trial.settings.clone_from(settings);
@@ -192,8 +196,14 @@ impl History {
                 for trial in &mut self.trials {
                     trial.repeat = count(&mut self.repeats, &trial.settings);
                 }
-                let (begun, before, file) = (self.trials.len(), before.clone(), file.clone());
-                self.extensions.push(Extension { at: *at, begun, before, file });
+                self.extensions.push(Extension {
+                    at: *at,
+                    begun: self.trials.len(),
+                    before: before.clone(),
+                    file: file.clone(),
+                    changes: changes.clone(),
+                    trials: *trials,
+                });
                 (self.base, self.complete) = (base.clone(), false);
             }
             Entry::Run { at, slots, version, mps, lag, .. } => {

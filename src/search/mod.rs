@@ -41,6 +41,19 @@ pub struct Search {
     len: Option<u64>,
 }
 
+/// A search that ended at its target.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Reached {
+    /// The first trial that was good enough.
+    pub trial: TrialId,
+    /// Its best value.
+    pub value: f64,
+    /// The value that was enough.
+    pub target: f64,
+    /// Trials that were not begun; `None` where the search has no end.
+    pub left: Option<u64>,
+}
+
 #[derive(Debug, Clone)]
 enum Others {
     Numbered(Numbered),
@@ -105,10 +118,16 @@ impl Search {
 
     /// Whether a trial was good enough for no other to begin.
     fn has_reached(&self, history: &History) -> bool {
-        let Some(target) = self.target else { return false };
-        let enough = |value: f64| value == target || self.metric.goal.better(value, target);
-        let best = |trial: &TrialRecord| self.metric.best(&trial.curve)?.get(&self.metric.name);
-        history.trials.iter().filter_map(best).any(enough)
+        self.target.is_some_and(|target| reached(&self.metric, target, history).is_some())
+    }
+
+    /// The trial that was good enough for no other to begin, if there are others.
+    pub fn reached(spec: &Spec, history: &History) -> Option<Reached> {
+        let search = Search::resumed(&Spec { target: None, ..spec.clone() }, history);
+        let left = search.len.map(|len| len.saturating_sub(history.trials.len() as u64));
+        let target = spec.target.filter(|_| left != Some(0))?;
+        let (trial, value) = reached(&spec.metric, target, history)?;
+        Some(Reached { trial, value, target, left })
     }
 
     /// Trials in all; `None` for a search without an end.
@@ -186,6 +205,13 @@ impl Search {
             },
         })
     }
+}
+
+/// The first trial that has the target or better, and its best value.
+fn reached(metric: &Metric, target: f64, history: &History) -> Option<(TrialId, f64)> {
+    let best = |trial: &TrialRecord| Some((trial.id, metric.best(&trial.curve)?.get(&metric.name)?));
+    let enough = |(_, value): &(TrialId, f64)| *value == target || metric.goal.better(*value, target);
+    history.trials.iter().filter_map(best).find(enough)
 }
 
 /// The points that were begun, in order, each with the mean over those trials of it, of the first `seen`, that have come
