@@ -123,11 +123,11 @@ impl Search {
 
     /// The trial that was good enough for no other to begin, if there are others.
     pub fn reached(spec: &Spec, history: &History) -> Option<Reached> {
+        let target = spec.target?;
+        let (trial, value) = reached(&spec.metric, target, history)?;
         let search = Search::resumed(&Spec { target: None, ..spec.clone() }, history);
         let left = search.len.map(|len| len.saturating_sub(history.trials.len() as u64));
-        let target = spec.target.filter(|_| left != Some(0))?;
-        let (trial, value) = reached(&spec.metric, target, history)?;
-        Some(Reached { trial, value, target, left })
+        (left != Some(0)).then_some(Reached { trial, value, target, left })
     }
 
     /// Trials in all; `None` for a search without an end.
