@@ -119,7 +119,8 @@ mod tests {
         };
         let old = file(SIZES, ", augment: {flip: true}", ", optimizer: {type: sgd, momentum: 0.9}");
         let varied = format!(
-            "{}, augment: {{values: [null, {{flip: true}}]}}, optimizer: {{values: [adam, {{type: sgd, momentum: 0.9}}]}}}}",
+            "{}, augment: {{values: [null, {{flip: true}}]}}, \
+             optimizer: {{values: [adam, {{type: sgd, momentum: 0.9}}]}}}}",
             &SIZES[..SIZES.len() - 1]
         );
         let new = file(&varied, "", "");

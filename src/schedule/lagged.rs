@@ -180,8 +180,8 @@ fn chances() -> impl Strategy<Value = Chance> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
-    /// However long each trial takes, whichever attempts are lost, and whether the sweep is killed and taken up again on
-    /// another number of slots.
+    /// However long each trial takes, whichever attempts are lost, and whether the sweep is killed and taken up
+    /// again on another number of slots.
     #[test]
     fn a_trials_point_does_not_hang_on_which_trials_end_first(
         one in chances(),

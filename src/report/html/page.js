@@ -67,7 +67,8 @@ const text = (x, y, said, anchor = "start", fill = SOFT) =>
 const measured = ({ series }) => series.some(([, points]) => points.some(point => point !== null));
 const usual = (title, scale, quantity, curve) => ({ title, scale, usual: true,
   series: CURVES.map(([of, ink, width]) => [curve.epochs, curve[`${of}_${quantity}`] ?? [], ink, width]) });
-const named = ([at, epochs, points]) => ({ title: data.names[at], scale: 1, series: [[epochs, points, VALIDATION, 2]] });
+const named = ([at, epochs, points]) =>
+  ({ title: data.names[at], scale: 1, series: [[epochs, points, VALIDATION, 2]] });
 // Loss and accuracy where there is nothing else; else what was measured of them, and a panel for each other metric.
 const panels = curve => {
   const both = [usual("Loss", 1, "loss", curve), usual("Accuracy (%)", 100, "accuracy", curve)];
