@@ -242,6 +242,18 @@ mod tests {
         crate::store::Lock::take(&layout, "process 18 on host").expect("it is free again");
     }
 
+    #[test]
+    fn a_straggler_that_still_has_the_lock_is_waited_for() {
+        let (_folder, layout, _) = written();
+        let lock = crate::store::Lock::take(&layout, "process 17 on host").expect("nobody holds it");
+        let straggler = std::thread::spawn(|| {
+            std::thread::park_timeout(std::time::Duration::from_millis(200));
+            drop(lock);
+        });
+        crate::store::Lock::take(&layout, "process 18 on host").expect("it is free soon");
+        straggler.join().expect("it only waits");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
