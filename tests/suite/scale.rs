@@ -105,8 +105,15 @@ fn resume(world: &World, layout: &Layout, number: u32, after: &str) -> Child {
         end.read_to_end(&mut tail).expect("it can be read");
         String::from_utf8_lossy(&tail).contains(&started)
     });
-    println!("resume after {after} decided in {:?}", began.elapsed());
+    println!("resume after {after} decided in {:?}, {:.2} s of processor time", began.elapsed(), used(&controller));
     controller
+}
+
+/// Seconds of processor time that a process has used, as Linux counts them in hundredths.
+fn used(process: &Child) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process.id())).expect("it runs");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("its name ends so").split_whitespace().collect();
+    fields[11..13].iter().map(|ticks| ticks.parse::<f64>().expect("a number")).sum::<f64>() / 100.0
 }
 
 /// The times that it prints are docs/reliability.md's, of an idle machine; they are no condition.
