@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::future::pending;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{ChildStderr, ChildStdout};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::child::{Child, Command, GRACE, LAST_WORDS, Lines, Log, Process, describe};
 use super::launch::on;
@@ -81,12 +82,11 @@ async fn watch(
 /// Runs a program to its end, or until it is to leave; an error is how it was lost.
 async fn run(
     job: &Job,
-    mut log: Log,
+    log: Log,
     (device, pid): (&SlotDevice, &Process),
     inbox: &mut mpsc::UnboundedReceiver<Command>,
     say: &impl Fn(FromTrainer),
 ) -> Result<(), String> {
-    let attempt = job.attempt;
     let mut command = on(&device.device, Path::new(&job.arguments[0]));
     command.args(&job.arguments[1..]).envs(&job.variables).current_dir(&job.folder);
     let mut process =
@@ -98,32 +98,16 @@ async fn run(
             let _ = kill_process_group(group, signal);
         }
     };
-    let mut stdout = Lines::<ChildStdout>::new(process.stdout.take());
-    let mut stderr = Lines::<ChildStderr>::new(process.stderr.take());
-    let mut reading = Reading::new(attempt, job.epochs_known, &job.metric);
-    let mut tail = job.metrics_file.as_ref().map(|path| Tail::new(path.clone(), job.epochs_known > 0));
-    let mut look = interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut voice = Voice::new(job, &mut process, log);
     let (mut leaves, mut killed, mut diverged) = (None, None, None);
-    let status: std::io::Result<ExitStatus> = loop {
+    let status = loop {
         let patience = leaves.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
-        let mut told = Vec::new();
         tokio::select! {
-            Some(line) = stdout.next(), if stdout.open => {
-                if tail.is_some() || !reading.line(&line, &mut told) {
-                    log.write(&line);
-                }
-            }
-            Some(line) = stderr.next(), if stderr.open => log.write(&line),
-            _ = look.tick(), if tail.is_some() => {
-                if let Some(tail) = &mut tail {
-                    tail.look(&mut reading, &mut told);
-                }
-            }
+            told = voice.hear() => diverged = diverged.or(speak(told, say)),
             order = inbox.recv() => match order {
                 Some(Command::Tell { line, .. }) => {
                     let pause = serde_json::from_str(&line);
-                    if matches!(pause, Ok(ToTrainer::Pause { attempt: about }) if about == attempt) {
+                    if matches!(pause, Ok(ToTrainer::Pause { attempt }) if attempt == job.attempt) {
                         signal(Signal::TERM);
                         leaves.get_or_insert(Instant::now() + GRACE);
                     }
@@ -145,7 +129,6 @@ async fn run(
             }
             status = process.wait() => break status,
         }
-        diverged = diverged.or(speak(told, say));
         if diverged.is_some() && leaves.is_none() {
             signal(Signal::TERM);
             leaves = Some(Instant::now() + GRACE);
@@ -153,42 +136,96 @@ async fn run(
     };
     // Whatever it has left behind in its group ends with it; what it said last is still in the pipes.
     signal(Signal::KILL);
-    let mut told = Vec::new();
-    let _ = timeout(LAST_WORDS, async {
-        while let Some(line) = stdout.next().await {
-            if tail.is_some() || !reading.line(&line, &mut told) {
-                log.write(&line);
-            }
-        }
-        while let Some(line) = stderr.next().await {
-            log.write(&line);
-        }
-    })
-    .await;
-    if let Some(tail) = &mut tail {
-        tail.look(&mut reading, &mut told);
-        tail.finish(&mut reading, &mut told);
-    }
-    diverged = diverged.or(speak(told, say));
-    let last = match (killed, diverged, leaves, status) {
-        (Some(how), ..) => return Err(how.to_owned()),
-        (None, Some(outcome), ..) => FromTrainer::Ended { attempt, outcome },
+    diverged = diverged.or(speak(voice.last_words().await, say));
+    let attempt = job.attempt;
+    say(match (killed, diverged) {
+        (Some(how), _) => return Err(how.to_owned()),
+        (None, Some(outcome)) => FromTrainer::Ended { attempt, outcome },
         // Exit code 0 need not mean that it was done: it may have saved, as it was asked to.
-        (None, None, Some(_), _) => FromTrainer::Paused { attempt },
-        (None, None, None, Ok(status)) if status.success() && reading.epochs().max(job.epochs_known) > 0 => {
-            FromTrainer::Ended { attempt, outcome: Outcome::Finished }
-        }
-        (None, None, None, Ok(status)) if status.success() => {
-            let error = format!("the program ended without a value of {}: see its log", job.metric);
-            FromTrainer::Ended { attempt, outcome: Outcome::Failed { error } }
-        }
-        (None, None, None, status) => {
-            let how = status.map_or_else(|error| format!("is lost: {error}"), |status| describe(&status));
-            return Err(log.with_last_words(how));
-        }
-    };
-    say(last);
+        (None, None) if leaves.is_some() => FromTrainer::Paused { attempt },
+        (None, None) => FromTrainer::Ended { attempt, outcome: voice.outcome(job, status)? },
+    });
     Ok(())
+}
+
+/// What a program says: by its pipes, and by its file of metrics if it has one.
+struct Voice {
+    stdout: Lines<ChildStdout>,
+    stderr: Lines<ChildStderr>,
+    tail: Option<Tail>,
+    look: Interval,
+    reading: Reading,
+    log: Log,
+}
+
+impl Voice {
+    fn new(job: &Job, process: &mut tokio::process::Child, log: Log) -> Voice {
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Voice {
+            stdout: Lines::new(process.stdout.take()),
+            stderr: Lines::new(process.stderr.take()),
+            tail: job.metrics_file.as_ref().map(|path| Tail::new(path.clone(), job.epochs_known > 0)),
+            look,
+            reading: Reading::new(job.attempt, job.epochs_known, &job.metric),
+            log,
+        }
+    }
+
+    /// What comes next. Nothing is lost if it is cancelled.
+    async fn hear(&mut self) -> Vec<Said> {
+        let mut told = Vec::new();
+        tokio::select! {
+            Some(line) = self.stdout.next(), if self.stdout.open => self.printed(&line, &mut told),
+            Some(line) = self.stderr.next(), if self.stderr.open => self.log.write(&line),
+            _ = self.look.tick(), if self.tail.is_some() => {
+                if let Some(tail) = &mut self.tail {
+                    tail.look(&mut self.reading, &mut told);
+                }
+            }
+            else => pending().await,
+        }
+        told
+    }
+
+    /// A line is a metric, or goes to the log.
+    fn printed(&mut self, line: &[u8], told: &mut Vec<Said>) {
+        if self.tail.is_some() || !self.reading.line(line, told) {
+            self.log.write(line);
+        }
+    }
+
+    /// What is left to hear of a program that has ended.
+    async fn last_words(&mut self) -> Vec<Said> {
+        let mut told = Vec::new();
+        let _ = timeout(LAST_WORDS, async {
+            while let Some(line) = self.stdout.next().await {
+                self.printed(&line, &mut told);
+            }
+            while let Some(line) = self.stderr.next().await {
+                self.log.write(&line);
+            }
+        })
+        .await;
+        if let Some(tail) = &mut self.tail {
+            tail.look(&mut self.reading, &mut told);
+            tail.finish(&mut self.reading, &mut told);
+        }
+        told
+    }
+
+    /// How the attempt of a program ended that did so of its own accord; an error is how it was lost.
+    fn outcome(&mut self, job: &Job, status: std::io::Result<ExitStatus>) -> Result<Outcome, String> {
+        match status {
+            Ok(status) if status.success() && self.reading.epochs().max(job.epochs_known) > 0 => Ok(Outcome::Finished),
+            Ok(status) if status.success() => {
+                let error = format!("the program ended without a value of {}: see its log", job.metric);
+                Ok(Outcome::Failed { error })
+            }
+            Ok(status) => Err(self.log.with_last_words(describe(&status))),
+            Err(error) => Err(self.log.with_last_words(format!("is lost: {error}"))),
+        }
+    }
 }
 
 /// Passes on what was read; that the metric ceased to be a number is returned.

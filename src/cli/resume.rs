@@ -34,8 +34,8 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     spec.inspect(data::probe(&spec.source)?, &file.display().to_string(), &text)?;
     // Only under the lock is it certain that no other controller writes the journal; if one has, it is read again.
     let begin = |layout: &Layout| {
-        let is_as_read = layout.journal().metadata().is_ok_and(|journal| journal.len() == length);
         let extensions = history.extensions.len();
+        let is_as_read = store::is_as_read(layout, length);
         let (history, length) = if is_as_read { (history, length) } else { store::read(layout)? };
         if history.extensions.len() > extensions {
             return Err(Error::new(Exit::Storage, "the sweep was extended in the meantime").hint("type the same again"));

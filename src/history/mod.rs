@@ -152,8 +152,13 @@ pub struct History {
     repeats: HashMap<u64, u32>,
     /// Whether the newest controller left in an orderly way with nothing left to do.
     pub complete: bool,
-    /// Trials that have ended since a controller last left in an orderly way: what they leave behind may be there still.
-    pub untidied: std::collections::BTreeSet<TrialId>,
+    /// Trials that have ended and may have left something behind, each with how many had ended by then. What an end
+    /// leaves is removed before the next trial is handed to a trainer, so that its first word about it proves that.
+    pub untidied: BTreeMap<TrialId, u64>,
+    /// How often trials have ended.
+    ends: u64,
+    /// For each attempt that was handed out and has not begun, how often trials had ended before.
+    handed_out: BTreeMap<TrialId, u64>,
 }
 
 impl History {
@@ -219,7 +224,10 @@ impl History {
                     trial.status = Status::Waiting;
                 }
             }
-            Entry::Started { at, attempt, slot, settings } => self.start(*at, *attempt, slot, settings.as_ref())?,
+            Entry::Started { at, attempt, slot, settings } => {
+                self.start(*at, *attempt, slot, settings.as_ref())?;
+                self.handed_out.insert(attempt.trial, self.ends);
+            }
             Entry::Began { attempt, from_epoch, parameters, train_examples, validation_examples } => {
                 let trial = self.running(*attempt)?;
                 trial.cut(*from_epoch);
@@ -227,6 +235,9 @@ impl History {
                 trial.parameters = Some(*parameters).filter(|count| *count > 0);
                 trial.train_examples = Some(*train_examples).filter(|count| *count > 0);
                 trial.validation_examples = Some(*validation_examples).filter(|count| *count > 0);
+                if let Some(before) = self.handed_out.remove(&attempt.trial) {
+                    self.untidied.retain(|_, end| *end > before);
+                }
             }
             Entry::Epoch { attempt, metrics, others } => {
                 let trial = self.running(*attempt)?;
@@ -262,7 +273,8 @@ impl History {
                     }
                     _ => self.running(*attempt)?.leave(*at, Status::Ended(outcome.clone())),
                 }
-                self.untidied.insert(attempt.trial);
+                self.ends += 1;
+                self.untidied.insert(attempt.trial, self.ends);
             }
             Entry::Reopened { trial: id, .. } => {
                 let trial = self.trial_mut(*id).ok_or_else(|| format!("trial {id} was never started"))?;

@@ -9,6 +9,8 @@ mod messages;
 pub mod packing;
 mod rules;
 mod scheduler;
+#[cfg(test)]
+mod scripted;
 mod silence;
 #[cfg(test)]
 mod simulation;

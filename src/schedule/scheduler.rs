@@ -106,7 +106,7 @@ impl Scheduler {
                     actions.push(Action::Remove { trial: id, leftover: Leftover::Checkpoints });
                     scheduler.waiting.insert(id, Duration::ZERO);
                 }
-                Status::Ended(_) if scheduler.history.untidied.contains(&id) => ended.push(id),
+                Status::Ended(_) if scheduler.history.untidied.contains_key(&id) => ended.push(id),
                 // What it left behind is gone: that it has its place among the best is all that counts.
                 Status::Ended(_) => scheduler.tidy(&mut Vec::new(), id),
                 _ => scheduler.settle(now, id, Duration::ZERO, &mut actions),

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::{Action, Event, Now, Rules, Scheduler, Shapes, Slot, SlotId, State};
-use crate::history::{Entry, FORMAT, History, Status};
-use crate::protocol::{self, FromTrainer};
+use super::scripted::{began, begun, epoch as said, ready, rules, run, slots_named};
+use super::{Action, Event, Now, Rules, Scheduler, SlotId, State};
+use crate::history::{Entry, History, Status};
+use crate::protocol::FromTrainer;
 use crate::random::{Purpose, stream};
-use crate::trial::{Attempt, EpochMetrics, Goal, Metric, Outcome, Settings, TrialId};
+use crate::trial::{Attempt, Outcome, Settings, TrialId};
 
 /// Milliseconds of virtual time.
 type Millis = u64;
@@ -66,48 +67,18 @@ struct Simulation {
 
 impl Simulation {
     fn new(slots: usize, trials: u64) -> Simulation {
-        let metric = Metric { name: "val_loss".into(), goal: Goal::Minimize };
-        let rules = Rules {
-            total: Some(trials),
-            retries: 3,
-            keep_best: 10,
-            metric,
-            stop: None,
-            silence: None,
-            shape: Shapes::default(),
-            yields: false,
-            saves: true,
-        };
-        let mut history = History::default();
-        let first = Entry::Sweep { format: FORMAT, version: "1".into(), name: "s".into(), at: 0.0, base: "/".into() };
-        history.apply(&first).expect("the format is ours");
-        let names: Vec<String> = (0..slots).map(|slot| format!("gpu:{slot}")).collect();
-        let run = Entry::Run {
-            at: 0.0,
-            version: "1".into(),
-            host: "h".into(),
-            pid: 1,
-            mps: None,
-            lag: None,
-            slots: names.clone(),
-        };
+        let rules = Rules { retries: 3, keep_best: 10, ..rules(Some(trials)) };
+        let slots = slots_named((0..slots).map(|slot| format!("gpu:{slot}")).collect());
+        let (history, run, count) = (begun().0, run(&slots), slots.len());
         let now = Now { unix: 0.0, since: Duration::ZERO };
-        let points = Box::new(|_: TrialId, _: &History| Some(Settings::new()));
-        let (scheduler, actions) = Scheduler::new(
-            now,
-            rules,
-            points,
-            history,
-            names.into_iter().zip(0..).map(|(name, place)| Slot::new(name, place)).collect(),
-            run,
-            false,
-        );
+        let points = Box::new(|_, _: &History| Some(Settings::new()));
+        let (scheduler, actions) = Scheduler::new(now, rules, points, history, slots, run, false);
         let mut simulation = Simulation {
             scheduler,
             random: stream(1, 0, 0, Purpose::Point),
             now: 0,
             agenda: BinaryHeap::from([Reverse((TICK, 0, 0, Due::Tick))]),
-            trainers: vec![Trainer { lost_since: Some(0), ..Trainer::default() }; slots],
+            trainers: vec![Trainer { lost_since: Some(0), ..Trainer::default() }; count],
             lost: 0,
             busy: 0,
             ends: vec![0; trials as usize],
@@ -148,15 +119,7 @@ impl Simulation {
                 }
                 Action::Train { slot: SlotId(slot), attempt, .. } => {
                     let from_epoch = self.curve(attempt.trial);
-                    let began = FromTrainer::Began {
-                        attempt,
-                        from_epoch,
-                        train_examples: 1,
-                        validation_examples: 1,
-                        parameters: 1,
-                        note: None,
-                    };
-                    self.say(slot, began);
+                    self.say(slot, began(attempt, from_epoch));
                     self.epoch(slot, attempt, from_epoch + 1);
                     if attempt == (Attempt { trial: TrialId(self.ends.len() as u64), number: 1 }) {
                         let since = |of: fn(&Trainer) -> Option<Millis>| -> Millis {
@@ -209,8 +172,7 @@ impl Simulation {
                 }
                 Due::Ready => {
                     self.lost += self.trainers[slot].lost_since.take().map_or(0, |since| at - since);
-                    let (device, backend) = ("gpu".into(), "libtorch".into());
-                    self.say(slot, FromTrainer::Ready { protocol: protocol::VERSION, device, backend });
+                    self.say(slot, ready());
                 }
                 Due::Dead => {
                     self.trainers[slot].number += 1;
@@ -219,10 +181,8 @@ impl Simulation {
                 }
                 Due::Epoch(attempt, epoch) => {
                     self.busy += self.trainers[slot].busy_since.take().map_or(0, |since| at - since);
-                    let val_loss = Some(1.0 / f64::from(epoch) + attempt.trial.0 as f64);
-                    let seconds = Some(60.0);
-                    let metrics = EpochMetrics { epoch, val_loss, seconds, ..EpochMetrics::default() };
-                    self.say(slot, FromTrainer::Epoch { attempt, metrics, others: Default::default() });
+                    let val_loss = 1.0 / f64::from(epoch) + attempt.trial.0 as f64;
+                    self.say(slot, said(attempt, epoch, val_loss, Some(60.0)));
                     let diverged = epoch == 1 && self.one_in(DIVERGE);
                     if diverged || epoch == EPOCHS {
                         let what = "training loss is NaN".to_owned();

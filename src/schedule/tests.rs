@@ -7,29 +7,15 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::scripted::{began, begun, epoch as said, ready, rules, run, slots_named};
 use super::stop::{Asha, EarlyTerminate, Hyperband, Median, Rule, Stopping};
 use super::*;
-use crate::history::{Entry, FORMAT, History, Status, TrialRecord};
-use crate::protocol::{self, FromTrainer};
+use crate::history::{Entry, History, Status, TrialRecord};
+use crate::protocol::FromTrainer;
 use crate::report::fit::Context;
-use crate::trial::{Attempt, EpochMetrics, Goal, Metric, Outcome, Settings, Stopper, TrialId};
+use crate::trial::{Attempt, EpochMetrics, Outcome, Settings, Stopper, TrialId};
 
 const EPOCHS: u32 = 3;
-
-fn rules(total: Option<u64>) -> Rules {
-    let metric = Metric { name: "val_loss".into(), goal: Goal::Minimize };
-    Rules {
-        total,
-        retries: 2,
-        keep_best: 2,
-        metric,
-        stop: None,
-        silence: None,
-        shape: Shapes::default(),
-        yields: false,
-        saves: true,
-    }
-}
 
 /// Trials are compared by this rule; a share of them is spared.
 fn stopping(rule: Rule, audit: f64) -> Stopping {
@@ -50,23 +36,11 @@ fn settings(trial: TrialId) -> Settings {
     [("dropout".to_owned(), json!(trial.0 as f64 / 10.0))].into_iter().collect()
 }
 
-fn slots_named(names: Vec<String>) -> Vec<Slot> {
-    names.into_iter().zip(0..).map(|(name, place)| Slot::new(name, place)).collect()
-}
-
 /// Slots by `per_gpu: auto`: so many GPUs of 40 GiB with four slots each.
 fn shared(gpus: usize) -> Vec<Slot> {
     let slot =
         |n: usize| Slot { auto: true, room: Some(40 << 30), ..Slot::new(format!("gpu:{}.{}", n / 4, n % 4), n / 4) };
     (0..4 * gpus).map(slot).collect()
-}
-
-fn begun() -> (History, Vec<Entry>) {
-    let first =
-        Entry::Sweep { format: FORMAT, version: "1".into(), name: "test".into(), at: 0.0, base: "/data".into() };
-    let mut history = History::default();
-    history.apply(&first).expect("the format is ours");
-    (history, vec![first])
 }
 
 /// What a simulated trainer is doing.
@@ -135,9 +109,7 @@ impl World {
             history.apply(entry).expect("the journal is sound");
         }
         let now = Now { unix: 100.0, since: Duration::ZERO };
-        let names = slots.iter().map(|slot| slot.name.clone()).collect();
-        let run =
-            Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, lag: None, slots: names };
+        let run = run(&slots);
         let (scheduler, actions) = Scheduler::new(now, rules, points, history, slots, run, false);
         let (trainers, held, best) = (BTreeMap::new(), BTreeMap::new(), HashMap::new());
         let (inbox, performs) = (VecDeque::new(), false);
@@ -160,15 +132,7 @@ impl World {
                     assert_eq!(given, settings(attempt.trial));
                     let from_epoch = self.checkpoints.get(&attempt.trial).copied().unwrap_or(0);
                     self.trainers.insert(slot.0, Trainer::At(attempt, from_epoch));
-                    let began = FromTrainer::Began {
-                        attempt,
-                        from_epoch,
-                        train_examples: 1,
-                        validation_examples: 1,
-                        parameters: 1,
-                        note: None,
-                    };
-                    self.event(Event::Said { slot, message: began });
+                    self.event(Event::Said { slot, message: began(attempt, from_epoch) });
                     self.allocate(slot, attempt);
                 }
                 Action::Pause { slot, attempt } => {
@@ -249,8 +213,7 @@ impl World {
         match self.trainers.get(&slot).copied() {
             Some(Trainer::Loading) => {
                 self.trainers.insert(slot, Trainer::Idle);
-                let (device, backend) = ("cpu".into(), "libtorch".into());
-                self.event(say(FromTrainer::Ready { protocol: protocol::VERSION, device, backend }));
+                self.event(say(ready()));
             }
             Some(Trainer::At(attempt, EPOCHS)) => {
                 self.trainers.insert(slot, Trainer::Idle);
@@ -261,12 +224,8 @@ impl World {
                 let epoch = epoch + 1;
                 self.trainers.insert(slot, Trainer::At(attempt, epoch));
                 self.checkpoints.insert(attempt.trial, epoch);
-                let val_loss = Some(attempt.trial.0 as f64 / f64::from(epoch));
-                self.event(say(FromTrainer::Epoch {
-                    attempt,
-                    metrics: EpochMetrics { epoch, val_loss, ..EpochMetrics::default() },
-                    others: Default::default(),
-                }));
+                let val_loss = attempt.trial.0 as f64 / f64::from(epoch);
+                self.event(say(said(attempt, epoch, val_loss, None)));
             }
             Some(Trainer::Idle) | None => {}
         }
@@ -353,6 +312,75 @@ fn a_lost_trial_waits_before_it_is_tried_again() {
     assert_eq!(world.trainers[&0], Trainer::Idle, "the trainer is there, the trial is not yet due");
     world.wait();
     assert!(matches!(world.trainers[&0], Trainer::At(Attempt { number: 2, .. }, 0)));
+}
+
+#[test]
+fn the_wait_before_another_attempt_doubles() {
+    let rules = Rules { retries: 5, ..rules(Some(1)) };
+    let mut world = World::on(slots_named(vec!["cpu:0".into()]), rules, begun().1, HashMap::new(), None);
+    world.step(0);
+    let waits = [(); 4].map(|()| {
+        world.crash(0);
+        world.step(0);
+        let lost = world.now.since;
+        while world.trainers[&0] == Trainer::Idle {
+            world.now.since += Duration::from_millis(100);
+            world.event(Event::Tick);
+        }
+        (world.now.since - lost).as_millis()
+    });
+    assert_eq!(waits, [500, 1000, 2000, 4000]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_while_the_sweep_runs_changes_nothing_but_times() {
+    let run = |back: f64| {
+        let mut world = World::new(2, Some(5), begun().1, HashMap::new());
+        for turn in 0..60 {
+            for slot in 0..2 {
+                world.step(slot);
+            }
+            if turn == 4 {
+                world.crash(0);
+            }
+            world.wait();
+            world.now.unix -= back;
+        }
+        assert!(world.scheduler.is_complete());
+        world.assert_replay_equals_live();
+        let trials = &world.scheduler.history().trials;
+        assert!(trials.iter().all(|trial| trial.seconds >= 0.0), "{trials:?}");
+        trials.iter().map(|t| (t.outcome().cloned(), t.slot.clone(), t.attempts, t.curve.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(run(0.0), run(3600.0));
+}
+
+/// The journal says that a trial ended, and its controller was killed before it removed what the trial left.
+#[test]
+fn what_a_killed_controller_left_of_an_ended_trial_is_removed_by_the_next() {
+    let mut world = World::new(1, Some(3), begun().1, HashMap::new());
+    for _ in 0..5 {
+        world.step(0);
+    }
+    let ended = |entry: &Entry| matches!(entry, Entry::Ended { .. });
+    let end = world.journal.iter().position(ended).expect("a trial has ended");
+    let untidied = |journal: &[Entry]| {
+        let mut history = History::default();
+        journal.iter().for_each(|entry| history.apply(entry).expect("the journal is sound"));
+        history.untidied.into_keys().collect::<Vec<_>>()
+    };
+    // The next trial is handed out in the same breath; that it has begun proves that the rest was done.
+    assert!(
+        matches!(world.journal[end + 1..], [Entry::Started { .. }, Entry::Began { .. }, ..]),
+        "{:?}",
+        world.journal
+    );
+    assert_eq!(untidied(&world.journal[..end + 1]), [TrialId(1)]);
+    assert_eq!(untidied(&world.journal[..end + 2]), [TrialId(1)]);
+    assert_eq!(untidied(&world.journal[..end + 3]), []);
+    let killed = world.journal[..end + 2].to_vec();
+    let world = World::new(1, Some(3), killed, HashMap::from([(TrialId(1), EPOCHS)]));
+    assert!(world.checkpoints.is_empty());
 }
 
 #[test]
@@ -528,9 +556,8 @@ fn failed_trials_are_run_again_only_on_request() {
     let again = World::new(1, Some(2), world.journal.clone(), HashMap::new());
     assert!(again.scheduler.is_done() && again.trainers.is_empty());
 
-    let run =
-        Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, lag: None, slots: vec![] };
-    let points = Box::new(|trial: TrialId, _: &History| Some(settings(trial)));
+    let run = run(&[]);
+    let points = Box::new(|trial, _: &History| Some(settings(trial)));
     let history = world.scheduler.into_history();
     let (retried, actions) =
         Scheduler::new(world.now, rules(Some(2)), points, history, slots_named(vec!["cpu:0".into()]), run, true);
@@ -541,8 +568,7 @@ fn failed_trials_are_run_again_only_on_request() {
 #[test]
 fn a_search_that_turns_out_to_be_finite_ends() {
     let points = Box::new(|trial: TrialId, _: &History| (trial.0 <= 2).then(|| settings(trial)));
-    let run =
-        Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, lag: None, slots: vec![] };
+    let run = run(&[]);
     let now = Now { unix: 0.0, since: Duration::ZERO };
     let (scheduler, actions) =
         Scheduler::new(now, rules(None), points, begun().0, slots_named(vec!["cpu:0".into()]), run, false);

@@ -1,7 +1,7 @@
 //! The journal: append-only, one JSON object a line. What it says is what happened.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use super::Layout;
@@ -80,6 +80,18 @@ impl Journal {
             "a sweep's folder must stay where it is while it runs; where it was moved to, `sweep resume` goes on",
         ))
     }
+}
+
+/// Whether a journal is still as [`read`] found it: `length` bytes of whole lines, and at most a torn one after them.
+pub fn is_as_read(layout: &Layout, length: u64) -> bool {
+    let added = || -> std::io::Result<Vec<u8>> {
+        let (mut file, mut added) = (File::open(layout.journal())?, Vec::new());
+        // The line's end before it is there still.
+        file.seek(SeekFrom::Start(length.saturating_sub(1)))?;
+        file.read_to_end(&mut added)?;
+        Ok(added)
+    };
+    added().is_ok_and(|added| added.iter().position(|byte| *byte == b'\n') == Some(0) && !added[1..].contains(&b'\n'))
 }
 
 /// Reads a journal: the state it adds up to, and the length of its whole lines in bytes. A last line that was cut
@@ -212,6 +224,21 @@ mod tests {
     }
 
     #[test]
+    fn a_torn_line_is_no_news_and_a_whole_one_is() {
+        let (_folder, layout, _) = written();
+        let whole = std::fs::read(layout.journal()).expect("it is there");
+        let (_, length) = read(&layout).expect("it is sound");
+        let with = |added: &[u8]| {
+            std::fs::write(layout.journal(), [&whole, added].concat()).expect("writable");
+            is_as_read(&layout, length)
+        };
+        assert!(with(b"") && with(b"{\"is\":"));
+        assert!(!with(b"{\"is\":\"x\"}\n") && !with(b"a\nb"));
+        std::fs::write(layout.journal(), &whole[..whole.len() - 1]).expect("writable");
+        assert!(!is_as_read(&layout, length), "it was cut");
+    }
+
+    #[test]
     fn damage_before_the_last_line_is_named_by_its_line() {
         let (_folder, layout, _) = written();
         let text = std::fs::read_to_string(layout.journal()).expect("it is there");
@@ -241,6 +268,18 @@ mod tests {
         drop(lock);
         assert!(!crate::store::held(&layout));
         crate::store::Lock::take(&layout, "process 18 on host").expect("it is free again");
+    }
+
+    #[test]
+    fn a_straggler_that_still_has_the_lock_is_waited_for() {
+        let (_folder, layout, _) = written();
+        let lock = crate::store::Lock::take(&layout, "process 17 on host").expect("nobody holds it");
+        let straggler = std::thread::spawn(|| {
+            std::thread::park_timeout(std::time::Duration::from_millis(200));
+            drop(lock);
+        });
+        crate::store::Lock::take(&layout, "process 18 on host").expect("it is free soon");
+        straggler.join().expect("it only waits");
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 //!
 //! The planner uses it to check a sweep before anything runs, the trainer (`src/trainer/`) to load and to build.
 
+pub mod checkpoint;
 pub mod data;
 pub mod model;
 pub mod schedule;

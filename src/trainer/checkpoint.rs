@@ -1,15 +1,13 @@
 //! A trial on the disk: `last.safetensors`, the one before it, and the best epoch's weights.
 //!
-//! The tensors are plain safetensors, for any program to read. The one entry of `__metadata__` is `sweep`, a JSON
-//! object: `format`, `settings` (seed, trial and recipe: another trial's file is refused), `position` or `best`, and
-//! `crc32` over all of that and the tensors. Equal contents are equal bytes.
+//! `sweep::train::checkpoint` has the file's form. Its header holds `settings` (seed, trial and recipe: another trial's
+//! file is refused) and `position` or `best`.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
@@ -18,13 +16,11 @@ use super::fault::Result;
 use super::position::Position;
 use sweep::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT};
 use sweep::store;
+use sweep::train::checkpoint::{self, Stored};
 
 /// Changes when an old trainer could not go on from a new file, or the other way round.
 const FORMAT: &str = "sweep checkpoint 1";
 const WEIGHTS_FORMAT: &str = "sweep weights 1";
-
-/// The entry of `__metadata__`. One, since their order is not kept.
-const HEADER: &str = "sweep";
 
 /// Share of the time that writing checkpoints may take.
 const SHARE: f64 = 0.02;
@@ -135,38 +131,19 @@ struct File {
     tensors: HashMap<String, Tensor>,
 }
 
-/// One tensor as the file has it.
-struct Encoded {
-    name: String,
-    kind: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-fn encode(mut header: Value, tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
-    let mut encoded = Vec::new();
+fn encode(header: Value, tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
+    let mut stored = Vec::new();
     for (name, tensor) in tensors {
-        let kind = match tensor.f_kind()? {
-            Kind::Float => Dtype::F32,
-            other => unreachable!("a trial's state is float32, {name} is {other:?}"),
-        };
+        let kind = tensor.f_kind()?;
+        assert_eq!(kind, Kind::Float, "a trial's state is float32, {name} is not");
         // A convolution's weights lie channels-last; contiguous is the order of `shape`.
         let tensor = tensor.f_contiguous()?;
-        let mut bytes = vec![0; tensor.numel() * kind.bitsize() / 8];
+        let mut bytes = vec![0; tensor.numel() * size_of::<f32>()];
         tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
         let shape = tensor.size().iter().map(|&side| side as usize).collect();
-        encoded.push(Encoded { name: name.clone(), kind, shape, bytes });
+        stored.push(Stored { name: name.clone(), shape, bytes });
     }
-    let views: Vec<(&str, TensorView<'_>)> = encoded
-        .iter()
-        .map(|tensor| {
-            let view = TensorView::new(tensor.kind, tensor.shape.clone(), &tensor.bytes);
-            (tensor.name.as_str(), view.expect("the bytes are as many as the shape says"))
-        })
-        .collect();
-    header["crc32"] = checksum(&header, views.clone()).into();
-    let metadata = HashMap::from([(HEADER.to_owned(), header.to_string())]);
-    Ok(safetensors::serialize(views, Some(metadata)).expect("names are unique and the header is small"))
+    Ok(checkpoint::encode(header, &stored))
 }
 
 /// Reads and checks; `None` where there is no file. The error says what is wrong, in words.
@@ -176,39 +153,12 @@ fn read(path: &Path) -> std::result::Result<Option<File>, String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
-    let damaged = |what: &dyn std::fmt::Display| format!("it is damaged ({what})");
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(&error))?;
-    let text = metadata.metadata().as_ref().and_then(|metadata| metadata.get(HEADER)).map_or("{}", String::as_str);
-    let mut header: Value = serde_json::from_str(text).map_err(|error| damaged(&error))?;
-    if header["format"] != FORMAT {
-        return Err(format!("its format is {}, this trainer's is \"{FORMAT}\"", header["format"]));
-    }
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(&error))?;
-    let written = header.as_object_mut().and_then(|header| header.shift_remove("crc32"));
-    if written != Some(checksum(&header, file.iter().collect()).into()) {
-        return Err(damaged(&"its checksum is wrong"));
-    }
+    let (header, views) = checkpoint::decode(&bytes, FORMAT)?;
     let mut tensors = HashMap::new();
-    for (name, view) in file.iter() {
+    for (name, view) in views {
         let shape: Vec<i64> = view.shape().iter().map(|&side| side as i64).collect();
-        let kind = match view.dtype() {
-            Dtype::F32 => Kind::Float,
-            other => return Err(damaged(&format!("`{name}` is {other:?}"))),
-        };
-        let tensor = Tensor::f_from_data_size(view.data(), &shape, kind).map_err(|error| error.to_string())?;
-        tensors.insert(name.to_owned(), tensor);
+        let tensor = Tensor::f_from_data_size(view.data(), &shape, Kind::Float).map_err(|error| error.to_string())?;
+        tensors.insert(name, tensor);
     }
     Ok(Some(File { header, tensors }))
-}
-
-/// CRC-32 over the header, which holds none yet, and the tensors in the order of their names.
-fn checksum(header: &Value, mut tensors: Vec<(&str, TensorView<'_>)>) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(header.to_string().as_bytes());
-    tensors.sort_by_key(|(name, _)| *name);
-    for (name, view) in tensors {
-        hasher.update(format!("{name} {:?} {:?}\n", view.dtype(), view.shape()).as_bytes());
-        hasher.update(view.data());
-    }
-    hasher.finalize()
 }

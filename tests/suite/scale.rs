@@ -1,14 +1,20 @@
 //! A sweep of a hundred thousand trials: what waits for its journal.
 
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use sweep::history::{Entry, FORMAT};
+use sweep::protocol::LAST_CHECKPOINT;
 use sweep::store::{Journal, Layout};
 use sweep::trial::{Attempt, EpochMetrics, Outcome, Settings, TrialId};
 
 use crate::faults::scripted;
-use crate::world::wait_until;
+use crate::world::{World, send, wait_until};
 
 const TRIALS: u64 = 100_000;
 const EPOCHS: u32 = 3;
@@ -22,10 +28,11 @@ model: linear
 training: {epochs: 3}
 ";
 
-/// Writes the folder of a sweep of which `TRIALS` trials are finished, one is not begun. Returns the entries written.
+/// Writes the folder of a sweep whose controller was killed after `TRIALS` finished trials; one is not begun. Returns
+/// the entries written.
 fn write(layout: &Layout) -> u64 {
-    std::fs::create_dir_all(layout.root()).expect("the folder is writable");
-    std::fs::write(layout.sweep_file(), FILE).expect("the folder is writable");
+    fs::create_dir_all(layout.trial(TrialId(TRIALS))).expect("the folder is writable");
+    fs::write(layout.sweep_file(), FILE).expect("the folder is writable");
     let base = Path::new("/").to_owned();
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let first = Entry::Sweep { format: FORMAT, version: version.clone(), name: "large".into(), at: 0.5, base };
@@ -67,15 +74,52 @@ fn write(layout: &Layout) -> u64 {
         journal.write(&entries, trial % 100 == 0).expect("the folder is writable");
         written += entries.len() as u64;
     }
-    // It was interrupted before the last one.
-    journal.write(&[Entry::Left { at: TRIALS as f64 + 1.0, complete: false }], true).expect("the folder is writable");
-    written + 1
+    // It was killed before it could remove what the last trial needs no more.
+    fs::write(layout.trial(TrialId(TRIALS)).join(LAST_CHECKPOINT), "3").expect("the folder is writable");
+    tear(layout);
+    written
 }
 
-/// The times that it prints are docs/reliability.md's, of a release build on an idle machine; they are no condition.
+/// Leaves half a line at the end of the journal and of the tables, as a kill may.
+fn tear(layout: &Layout) {
+    for (path, half) in [
+        (layout.journal(), "{\"is\":\"epoch\",\"attempt\":{\"trial\""),
+        (layout.trials_csv(), "100000,0.2,"),
+        (layout.epochs_csv(), "100000,2,0."),
+    ] {
+        let mut file = OpenOptions::new().append(true).create(true).open(path).expect("the folder is writable");
+        file.write_all(half.as_bytes()).expect("the folder is writable");
+    }
+}
+
+/// Goes on with the sweep until that attempt at the last trial is handed out. Prints how long it took to decide that.
+fn resume(world: &World, layout: &Layout, number: u32, after: &str) -> Child {
+    let began = Instant::now();
+    let controller =
+        world.sweep("resume results/large --trainer trainer --progress none").spawn().expect("sweep can be started");
+    let started = format!("\"trial\":{},\"number\":{number}}}", TRIALS + 1);
+    let mut end = File::open(layout.journal()).expect("it is there");
+    wait_until("the last trial is handed out", Duration::from_secs(180), || {
+        let mut tail = Vec::new();
+        end.seek(SeekFrom::End(-2000)).expect("it is longer than that");
+        end.read_to_end(&mut tail).expect("it can be read");
+        String::from_utf8_lossy(&tail).contains(&started)
+    });
+    println!("resume after {after} decided in {:?}, {:.2} s of processor time", began.elapsed(), used(&controller));
+    controller
+}
+
+/// Seconds of processor time that a process has used, as Linux counts them in hundredths.
+fn used(process: &Child) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process.id())).expect("it runs");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("its name ends so").split_whitespace().collect();
+    fields[11..13].iter().map(|ticks| ticks.parse::<f64>().expect("a number")).sum::<f64>() / 100.0
+}
+
+/// The times that it prints are docs/reliability.md's, of an idle machine; they are no condition.
 #[test]
 fn a_hundred_thousand_finished_trials_are_no_burden() {
-    let world = scripted("");
+    let world = scripted("* slow 60000");
     let layout = Layout::new(world.path("results/large"));
     let began = Instant::now();
     let written = write(&layout);
@@ -90,12 +134,23 @@ fn a_hundred_thousand_finished_trials_are_no_burden() {
     println!("status took {:?}", began.elapsed());
     assert!(text.contains("100,000 of 100,001 ended"), "{text}");
 
-    let began = Instant::now();
-    let mut controller =
-        world.sweep("resume results/large --trainer trainer --progress none").spawn().expect("sweep can be started");
-    let folder = layout.trial(TrialId(TRIALS + 1));
-    wait_until("the last trial is begun", Duration::from_secs(180), || folder.exists());
-    println!("resume decided after {:?}", began.elapsed());
+    let mut controller = resume(&world, &layout, 1, "a kill");
+    let tidied = !layout.trial(TrialId(TRIALS)).join(LAST_CHECKPOINT).exists();
+    assert!(tidied, "what the last trial left behind is removed before the next is handed out");
+    for (number, after) in [(2, "a kill while a trial trains"), (3, "an orderly end")] {
+        match number {
+            2 => controller.kill().expect("it is our child"),
+            _ => send(&controller, Signal::INT),
+        }
+        controller.wait().expect("it is our child");
+        if number == 2 {
+            tear(&layout);
+        }
+        controller = resume(&world, &layout, number, after);
+    }
     controller.kill().expect("it is our child");
     controller.wait().expect("it is our child");
+    let rows = |path| fs::read_to_string(path).expect("it is there").lines().count() as u64;
+    assert_eq!(rows(layout.trials_csv()), 1 + TRIALS);
+    assert_eq!(rows(layout.epochs_csv()), 1 + TRIALS * u64::from(EPOCHS), "the last trial has shown none yet");
 }

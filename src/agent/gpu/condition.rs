@@ -7,18 +7,33 @@ use crate::schedule::Condition;
 /// What may be in use on a GPU that counts as free: the driver and a desktop take some.
 const AS_GOOD_AS_EMPTY: f64 = 0.1;
 
-/// XID errors that a program brings about, be it ours or another's: they cost it its context, and say nothing of the GPU.
-/// <https://docs.nvidia.com/deploy/xid-errors/>
-const OF_PROGRAMS: [u64; 8] = [
-    13,  // graphics engine exception: an address out of range, an illegal instruction
-    31,  // memory page fault
-    43,  // the program stopped computing
-    45,  // cleaning up after another error, or a program that was killed
-    68,  // video processor exception
-    69,  // graphics engine class error
-    94,  // a memory error that was contained: only the program on it is affected
-    137, // NVLink fault of a program's own
-];
+/// Whether a GPU is as good as before once the programs that an XID error ended are started again: those for which
+/// NVIDIA's catalog asks at once for no more than that (`RESTART_APP`) or for nothing (`IGNORE`).
+/// <https://docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html>, of October 2025. Memory errors are judged by
+/// their counter besides.
+fn is_of_a_program(xid: u64) -> bool {
+    match xid {
+        // Graphics engine exception (an address out of range, an illegal instruction), page fault, class error.
+        13 | 31 | 69 => true,
+        // Commands that make no sense, or that came damaged.
+        11 | 25 | 32 | 80 => true,
+        // It stopped computing; a fault while contexts were switched.
+        8 | 43 | 44 => true,
+        // Cleaning up after another error, which is told too, or after a program that was killed. The catalog has a
+        // procedure for it: nothing, if it follows another.
+        45 => true,
+        // Copy engines.
+        39..=41 | 70..=72 | 75..=77 | 85 | 126..=135 => true,
+        // Engines for video, JPEG and optical flow.
+        60 | 68 | 82..=84 | 86 | 88 | 89 | 96..=105 | 139 => true,
+        // A memory error that was contained: only the programs that it hit are affected.
+        94 => true,
+        // Of the driver, for the record: firmware, illegal access, memory remapped, many corrected errors, wear, tests,
+        // links between chips, rights on NVLink, the fast path, DLA, retirement.
+        37 | 38 | 63 | 66 | 67 | 92 | 93 | 106..=108 | 121 | 137 | 141 | 152 | 153 | 157 | 160 | 161 => true,
+        _ => false,
+    }
+}
 
 /// Judges a GPU as it is now (`None`: the driver does not show it any more) by what it was when the sweep came to it.
 /// `is_ours` tells the sweep's own processes.
@@ -32,7 +47,7 @@ pub fn condition(then: &Gpu, now: Option<&Gpu>, is_ours: impl Fn(u32) -> bool) -
         let new = errors - before;
         return Condition::Broken(format!("its memory has met {new} errors that could not be corrected"));
     }
-    if let Some(xid) = gpu.xids.iter().find(|xid| !OF_PROGRAMS.contains(xid)) {
+    if let Some(xid) = gpu.xids.iter().find(|xid| !is_of_a_program(**xid)) {
         return Condition::Broken(format!("the driver reports XID error {xid} of it"));
     }
     let foreign: Vec<&Process> =
@@ -101,8 +116,14 @@ mod tests {
     #[test]
     fn an_xid_error_takes_a_gpu_out_unless_it_is_a_programs_own() {
         let with = |xids: &[u64]| condition(&gpu(), Some(&Gpu { xids: xids.to_vec(), ..gpu() }), |_| true);
-        assert_eq!(with(&[31, 13]), Condition::Free);
+        assert_eq!(with(&[31, 13, 43, 45, 68, 69, 94, 137]), Condition::Free);
         assert!(matches!(with(&[31, 79]), Condition::Broken(why) if why.contains("XID error 79")));
+        // Those for which the catalog asks for a reset, a restart of the machine, support, or a procedure.
+        for xid in
+            [46, 48, 62, 64, 74, 78, 79, 95, 109, 110, 119, 120, 136, 140, 143, 144, 151, 154, 155, 156, 158, 999]
+        {
+            assert!(matches!(with(&[xid]), Condition::Broken(_)), "{xid}");
+        }
     }
 
     #[test]
