@@ -36,7 +36,7 @@ pub(super) fn slots_named(names: Vec<String>) -> Vec<Slot> {
 /// A controller takes over.
 pub(super) fn run(slots: &[Slot]) -> Entry {
     let slots = slots.iter().map(|slot| slot.name.clone()).collect();
-    Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, slots }
+    Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, lag: None, slots }
 }
 
 pub(super) fn ready() -> FromTrainer {
