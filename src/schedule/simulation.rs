@@ -71,7 +71,7 @@ impl Simulation {
         let slots = slots_named((0..slots).map(|slot| format!("gpu:{slot}")).collect());
         let (history, run, count) = (begun().0, run(&slots), slots.len());
         let now = Now { unix: 0.0, since: Duration::ZERO };
-        let points = Box::new(|_, _: &History| Some(Settings::new()));
+        let points = Box::new(|_: TrialId, _: &History| Some(Settings::new()));
         let (scheduler, actions) = Scheduler::new(now, rules, points, history, slots, run, false);
         let mut simulation = Simulation {
             scheduler,

@@ -557,7 +557,7 @@ fn failed_trials_are_run_again_only_on_request() {
     assert!(again.scheduler.is_done() && again.trainers.is_empty());
 
     let run = run(&[]);
-    let points = Box::new(|trial, _: &History| Some(settings(trial)));
+    let points = Box::new(|trial: TrialId, _: &History| Some(settings(trial)));
     let history = world.scheduler.into_history();
     let (retried, actions) =
         Scheduler::new(world.now, rules(Some(2)), points, history, slots_named(vec!["cpu:0".into()]), run, true);
