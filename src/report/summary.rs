@@ -3,6 +3,7 @@
 use super::analysis::Analysis;
 use super::fit::{Finding, Severity};
 use super::ranking::{Counts, Group, Place};
+use super::steps::{Evidence, Step};
 use super::verdicts::Tally;
 use super::words;
 use crate::history::{History, TrialRecord};
@@ -21,14 +22,20 @@ pub struct Summary {
     pub headline: String,
     /// Its settings.
     pub settings: Vec<(String, String)>,
-    /// More about it and about the sweep, a sentence or two each.
+    /// The answer in short, by what it says: what ails most trials, what drives it, what to do first.
+    pub answer: Vec<(&'static str, String)>,
+    /// More about the best trial and about the sweep, a sentence or two each.
     pub details: Vec<String>,
     /// What the curves show, and of how many trials.
     pub ailments: Vec<String>,
     /// Which settings make the difference.
     pub drivers: Vec<String>,
+    /// What was found before training, of pictures and first weights.
+    pub before: Vec<String>,
     /// What to do next, first things first.
     pub steps: Vec<String>,
+    /// What need not be done, and why.
+    pub settled: Vec<String>,
 }
 
 impl Summary {
@@ -71,14 +78,61 @@ impl Summary {
         let judged = verdicts.judged();
         let ailments = verdicts.tally().iter().take(AILMENTS).map(|tally| ailment(tally, judged)).collect();
         // What most trials ask for, in the order in which it is tried.
-        let mut advice = analysis.advice();
-        advice.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        advice.truncate(STEPS);
-        advice.sort_unstable();
-        let steps = advice.iter().map(|(advice, count)| format!("{advice} ({count} of {judged} trials)"));
+        let all = analysis.steps();
+        let mut counts: Vec<usize> = all.iter().filter(|step| step.open()).map(|step| step.trials).collect();
+        counts.sort_unstable_by_key(|count| std::cmp::Reverse(*count));
+        let least = counts.get(STEPS - 1).copied().unwrap_or(0);
+        let step = |step: &Step| match &step.evidence {
+            Evidence::Settled(_) => None,
+            Evidence::Helped(_, text) | Evidence::Unsure(text) => Some(format!("{} {text}", step.advice)),
+            Evidence::None if step.trials < least => None,
+            Evidence::None => Some(format!("{} ({} of {judged} trials)", step.advice, step.trials)),
+        };
+        let settled = all.iter().filter_map(|step| match &step.evidence {
+            Evidence::Settled(text) => Some(text.clone()),
+            _ => None,
+        });
+        let steps = all.iter().filter_map(step).take(STEPS).collect();
         let drivers = analysis.effects.as_ref().map(|effects| effects.drivers()).unwrap_or_default();
-        Summary { headline, settings, details, ailments, drivers, steps: steps.collect() }
+        let before = before(history);
+        let steps: Vec<String> = steps;
+        let first = |lines: &[String]| lines.first().cloned();
+        let answer = [
+            ("What is wrong", wrong(&verdicts.tally(), judged)),
+            ("What makes the difference", first(&drivers)),
+            ("What to do first", first(&steps)),
+        ];
+        let answer = answer.into_iter().filter_map(|(what, said)| Some((what, said?))).collect();
+        Summary { headline, settings, answer, details, ailments, drivers, before, steps, settled: settled.collect() }
     }
+}
+
+/// What was found before training: of the pictures, and of the networks with each kind of finding once.
+fn before(history: &History) -> Vec<String> {
+    let pictures = history.pictures.as_deref().unwrap_or_default();
+    let mut lines: Vec<String> = pictures.iter().map(|warning| format!("The pictures: {}", warning.text)).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for (trial, warning) in history.trials.iter().flat_map(|trial| trial.warnings.iter().map(move |one| (trial, one))) {
+        if !names.contains(&warning.name.as_str()) {
+            names.push(&warning.name);
+            lines.push(format!("The network of trial {}: {}", trial.id, warning.text));
+        }
+    }
+    if lines.is_empty() && history.pictures.is_some() {
+        lines.push("Nothing is wrong with the pictures, nor with the networks' first weights.".into());
+    }
+    lines
+}
+
+/// What ails most trials, in a sentence: notes, and what few have, are no answer.
+fn wrong(tally: &[Tally], judged: usize) -> Option<String> {
+    let most: Vec<String> = tally
+        .iter()
+        .filter(|one| one.grave > 0 && 4 * one.trials >= judged)
+        .take(2)
+        .map(|one| format!("{} of {judged} trials show {}: {}", one.trials, one.name, one.name.meaning()))
+        .collect();
+    (!most.is_empty()).then(|| most.join("; ") + ".")
 }
 
 /// What was found in the best trial.

@@ -79,7 +79,14 @@ impl Simulation {
             saves: true,
         };
         let mut history = History::default();
-        let first = Entry::Sweep { format: FORMAT, version: "1".into(), name: "s".into(), at: 0.0, base: "/".into() };
+        let first = Entry::Sweep {
+            format: FORMAT,
+            version: "1".into(),
+            name: "s".into(),
+            at: 0.0,
+            base: "/".into(),
+            pictures: None,
+        };
         history.apply(&first).expect("the format is ours");
         let names: Vec<String> = (0..slots).map(|slot| format!("gpu:{slot}")).collect();
         let run =
@@ -148,6 +155,7 @@ impl Simulation {
                         validation_examples: 1,
                         parameters: 1,
                         note: None,
+                        warnings: Vec::new(),
                     };
                     self.say(slot, began);
                     self.epoch(slot, attempt, from_epoch + 1);

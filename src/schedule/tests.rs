@@ -62,8 +62,14 @@ fn shared(gpus: usize) -> Vec<Slot> {
 }
 
 fn begun() -> (History, Vec<Entry>) {
-    let first =
-        Entry::Sweep { format: FORMAT, version: "1".into(), name: "test".into(), at: 0.0, base: "/data".into() };
+    let first = Entry::Sweep {
+        format: FORMAT,
+        version: "1".into(),
+        name: "test".into(),
+        at: 0.0,
+        base: "/data".into(),
+        pictures: None,
+    };
     let mut history = History::default();
     history.apply(&first).expect("the format is ours");
     (history, vec![first])
@@ -155,6 +161,7 @@ impl World {
                         validation_examples: 1,
                         parameters: 1,
                         note: None,
+                        warnings: Vec::new(),
                     };
                     self.event(Event::Said { slot, message: began });
                     self.allocate(slot, attempt);

@@ -62,6 +62,7 @@ fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
         validation_examples: 10,
         parameters: 1000,
         note: None,
+        warnings: Vec::new(),
     });
     if let Some((_, mebibytes)) = commands.iter().find(|(command, _)| command == "memory")
         && let Err(error) = take(mebibytes.unwrap_or(1) << 20)
