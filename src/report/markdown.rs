@@ -136,7 +136,8 @@ fn table(header: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
 /// Our own sentences: what stands between backticks is code.
 fn prose(text: &str) -> String {
     let parts = text.split('`').enumerate();
-    parts.map(|(at, part)| if at % 2 == 1 { format!("`{part}`") } else { escape(part) }).collect()
+    let code = |part: &str| format!("`{}`", part.replace(char::is_control, " "));
+    parts.map(|(at, part)| if at % 2 == 1 { code(part) } else { escape(part) }).collect()
 }
 
 /// Plain text as Markdown that shows it: nothing in it is markup, and it stays on its line.
