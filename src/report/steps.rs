@@ -143,7 +143,10 @@ fn tried(advice: Advice, effects: &Effects, best: &Settings) -> Evidence {
         seen if seen.iter().any(|(estimate, _)| effects.metric.goal.better(estimate.value, 0.0)) => {
             Evidence::Unsure(format!("Tried here: {said}."))
         }
-        _ => Evidence::Settled(format!("Tried here, and worse: {said}.")),
+        seen if seen.iter().any(|(estimate, _)| clear(estimate)) => {
+            Evidence::Settled(format!("Tried here, and worse: {said}."))
+        }
+        _ => Evidence::Settled(format!("Tried here, and no better: {said}.")),
     }
 }
 

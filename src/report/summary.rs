@@ -22,7 +22,7 @@ pub struct Summary {
     pub headline: String,
     /// Its settings.
     pub settings: Vec<(String, String)>,
-    /// The answer in short, by what it says: what ails most trials, what drives it, what to do first.
+    /// The answer in short, by what it says: what is tied with the best, what ails most trials, what drives it, what to do first.
     pub answer: Vec<(&'static str, String)>,
     /// More about the best trial and about the sweep, a sentence or two each.
     pub details: Vec<String>,
@@ -55,7 +55,6 @@ impl Summary {
                 details.extend(repeated.map(|group| best_of(spec, best, group)));
                 details.extend(repeated.and(ranking.best()).and_then(|luckiest| lucky(spec, luckiest, best)));
                 details.extend(gap(best));
-                details.push(analysis.ties.sentence.clone());
                 details
                     .extend(verdicts.of(best.trial.id).iter().filter(|one| one.severity > Severity::Note).map(of_best));
                 let settings = best.trial.settings.iter();
@@ -97,7 +96,9 @@ impl Summary {
         let before = before(history);
         let steps: Vec<String> = steps;
         let first = |lines: &[String]| lines.first().cloned();
+        let tied = best.map(|_| analysis.ties.sentence.clone()).filter(|sentence| !sentence.is_empty());
         let answer = [
+            ("How sure that is", tied),
             ("What is wrong", wrong(&verdicts.tally(), judged)),
             ("What makes the difference", first(&drivers)),
             ("What to do first", first(&steps)),
@@ -269,6 +270,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::check::Warning;
     use crate::history::Entry;
     use crate::report::sample;
     use crate::schedule::stop::{Asha, EarlyTerminate, Rule};
@@ -299,6 +301,30 @@ mod tests {
         assert_eq!(summary.settings, [("dropout".to_owned(), "0.4".to_owned())]);
         assert!(summary.details[0].starts_with("Trial 0003 is the best of these 2: "), "{:?}", summary.details);
         assert!(summary.details[1].contains("its seed was a lucky one"), "{:?}", summary.details);
+    }
+
+    #[test]
+    fn what_was_found_before_training_is_told_once() {
+        let warning = |name: &str| Warning { name: name.into(), serious: true, text: format!("{name} is wrong.") };
+        let mut entries = sample::beginning("checked");
+        if let Entry::Sweep { pictures, .. } = &mut entries[0] {
+            *pictures = Some(vec![warning("pixel_order")]);
+        }
+        for number in 1..=3 {
+            let mut attempt = sample::attempt(number, 1, &sample::settings(json!({"dropout": 0.1})), 0, 3);
+            if let Entry::Began { warnings, .. } = &mut attempt[1] {
+                warnings.extend((number > 1).then(|| warning("dead_units")));
+            }
+            entries.extend(attempt);
+        }
+        let expected = ["The pictures: pixel_order is wrong.", "The network of trial 0002: dead_units is wrong."];
+        assert_eq!(before(&sample::apply(&entries)), expected);
+        assert_eq!(before(&sample::apply(&sample::beginning("unchecked"))), [""; 0]);
+        if let Entry::Sweep { pictures, .. } = &mut entries[0] {
+            *pictures = Some(Vec::new());
+        }
+        let nothing = before(&sample::apply(&entries[..2]));
+        assert!(nothing.len() == 1 && nothing[0].starts_with("Nothing is wrong"), "{nothing:?}");
     }
 
     #[test]
