@@ -2,7 +2,7 @@
 
 use tch::{TchError, Tensor};
 
-use super::kernel;
+use super::kernel::{self, dense};
 use super::libtorch::operation;
 use super::network::Mode;
 use sweep::recipe::Layer;
@@ -78,7 +78,7 @@ impl Gate {
             let pool = kernel::Pool { side: side as usize, gate };
             let (ys, which) = pool.pass(&inside)?;
             let size = xs.size();
-            return operation(xs, ys, move |gradient| pool.gradient(&dense(&gradient)?, &which, &size));
+            return operation([xs], ys, move |gradient| Ok([pool.gradient(&dense(&gradient)?, &which, &size)?]));
         }
         if !gate.relu && gate.dropout.is_none() {
             return Ok(xs.shallow_clone());
@@ -91,20 +91,12 @@ impl Gate {
         gate.pass(&mut ys);
         // Another tensor in the same memory: one that held its own operation would never be freed.
         let came_out = ys.detach();
-        operation(xs, ys, move |gradient| {
+        operation([xs], ys, move |gradient| {
             let mut gradient = dense(&gradient)?;
             gate.gradient(&mut gradient, &came_out);
-            Ok(gradient)
+            Ok([gradient])
         })
     }
-}
-
-/// The same values without gaps between them; pictures lie channels-last.
-fn dense(xs: &Tensor) -> Result<Tensor, TchError> {
-    if xs.dim() != 4 {
-        return xs.f_contiguous();
-    }
-    xs.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
 // What libtorch's C interface leaves out. See libtorch.rs.
 #include <stdexcept>
+#include <vector>
 
 #include <ATen/Context.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
+#include <torch/csrc/autograd/variable.h>
 
 namespace {
 
-// The gradient as a new tensor, or none and a message.
-using Gradient = at::Tensor* (*)(void* context, at::Tensor* gradient, char* message, size_t room);
+// The gradients for all inputs as new tensors, or a message and false.
+using Gradient = bool (*)(void* context, at::Tensor* gradient, at::Tensor** found, size_t inputs, char* message,
+                          size_t room);
 using Release = void (*)(void* context);
 
 // An operation whose gradient comes from outside.
@@ -18,13 +21,17 @@ struct Operation : torch::autograd::Node {
     ~Operation() override { release(context); }
 
     torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override {
-        if (!gradients[0].defined()) return {at::Tensor()};
+        torch::autograd::variable_list results(num_outputs());
+        if (!gradients[0].defined()) return results;
         char message[512];
-        at::Tensor* found = gradient(context, &gradients[0], message, sizeof message);
-        if (found == nullptr) throw std::runtime_error(message);
-        at::Tensor result = std::move(*found);
-        delete found;
-        return {std::move(result)};
+        std::vector<at::Tensor*> found(results.size());
+        if (!gradient(context, &gradients[0], found.data(), found.size(), message, sizeof message))
+            throw std::runtime_error(message);
+        for (size_t index = 0; index < found.size(); ++index) {
+            results[index] = std::move(*found[index]);
+            delete found[index];
+        }
+        return results;
     }
 
     void* context;
@@ -34,11 +41,13 @@ struct Operation : torch::autograd::Node {
 
 }  // namespace
 
-// Makes `output`, which has no history, the outcome of an operation on `input`. Takes `context`. Whether it could.
-extern "C" bool sweep_operation(at::Tensor* input, at::Tensor* output, void* context, Gradient gradient,
-                                Release release) {
+// Makes `output`, which has no history, the outcome of an operation on the inputs. Takes `context`. Whether it could.
+extern "C" bool sweep_operation(at::Tensor* const* inputs, size_t count, at::Tensor* output, void* context,
+                                Gradient gradient, Release release) {
     try {
-        auto edges = torch::autograd::collect_next_edges(*input);
+        torch::autograd::edge_list edges;
+        for (size_t index = 0; index < count; ++index)
+            edges.push_back(torch::autograd::impl::gradient_edge(*inputs[index]));
         auto node = c10::make_intrusive<Operation>(context, gradient, release, std::move(edges));
         torch::autograd::set_history(*output, node);
         return true;

@@ -6,16 +6,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tch::{TchError, Tensor};
 
-/// What an operation does on the way back: from the loss' gradient for what came out to that for what went in. The
+/// What an operation does on the way back: from the loss' gradient for what came out to those for what went in. The
 /// gradient given is nobody else's, and may be written over.
-type Gradient = Box<dyn FnMut(Tensor) -> Result<Tensor, TchError>>;
+type Gradient = Box<dyn FnMut(Tensor) -> Result<Vec<Tensor>, TchError>>;
 
 unsafe extern "C" {
     fn sweep_operation(
-        input: *const c_void,
+        inputs: *const *mut c_void,
+        count: usize,
         output: *mut c_void,
         context: *mut c_void,
-        gradient: extern "C" fn(*mut c_void, *mut c_void, *mut c_char, usize) -> *mut c_void,
+        gradient: extern "C" fn(*mut c_void, *mut c_void, *mut *mut c_void, usize, *mut c_char, usize) -> bool,
         release: extern "C" fn(*mut c_void),
     ) -> bool;
     safe fn sweep_calculate(deterministic: bool, tf32: bool);
@@ -27,42 +28,54 @@ pub fn calculate(deterministic: bool, tf32: bool) {
     sweep_calculate(deterministic, tf32);
 }
 
-/// Makes `output`, which has no history and may lie in `input`'s memory, the outcome of an operation on `input`. Where
-/// no gradient will be asked for, it is left as it is. `gradient` must not keep `output` itself, only what shares its
+/// Makes `output`, which has no history and may lie in an input's memory, the outcome of an operation on the inputs.
+/// Where no gradient will be asked for, it is left as it is. `gradient` must not keep `output` itself, only what shares its
 /// memory: the two would hold each other for ever.
 ///
 /// # Errors
 /// libtorch's, where there is no room.
-pub fn operation(
-    input: &Tensor,
+pub fn operation<const INPUTS: usize>(
+    inputs: [&Tensor; INPUTS],
     mut output: Tensor,
-    gradient: impl FnMut(Tensor) -> Result<Tensor, TchError> + 'static,
+    mut gradient: impl FnMut(Tensor) -> Result<[Tensor; INPUTS], TchError> + 'static,
 ) -> Result<Tensor, TchError> {
-    if !input.requires_grad() {
+    if !inputs.iter().any(|input| input.requires_grad()) {
         return Ok(output);
     }
-    let context = Box::into_raw(Box::new(Box::new(gradient) as Gradient));
-    // SAFETY: both tensors are alive, and the C++ side keeps neither pointer. It owns the context, and gives it to
+    let inputs = inputs.map(|input| input.as_ptr().cast_mut().cast::<c_void>());
+    let gradient: Gradient = Box::new(move |found| gradient(found).map(Vec::from));
+    let context = Box::into_raw(Box::new(gradient)).cast();
+    let output_pointer = output.as_mut_ptr().cast();
+    // SAFETY: all tensors are alive, and the C++ side keeps none of the pointers. It owns the context, and gives it to
     // `release` once, after the last call of `backward`.
-    let made = unsafe {
-        sweep_operation(input.as_ptr().cast(), output.as_mut_ptr().cast(), context.cast(), backward, release)
-    };
+    let made = unsafe { sweep_operation(inputs.as_ptr(), INPUTS, output_pointer, context, backward, release) };
     if made { Ok(output) } else { Err(TchError::Torch("libtorch could not make an operation".into())) }
 }
 
-/// The gradient as a new tensor, or null and a message, which ends with a zero.
-extern "C" fn backward(context: *mut c_void, gradient: *mut c_void, message: *mut c_char, room: usize) -> *mut c_void {
-    let found = catch_unwind(AssertUnwindSafe(|| {
+/// The gradients as new tensors, or false and a message, which ends with a zero.
+extern "C" fn backward(
+    context: *mut c_void,
+    gradient: *mut c_void,
+    found: *mut *mut c_void,
+    inputs: usize,
+    message: *mut c_char,
+    room: usize,
+) -> bool {
+    let gradients = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: `context` is what `operation` made, which nothing else reaches; `gradient` is a tensor that is alive.
         let (context, gradient) =
             unsafe { (&mut *context.cast::<Gradient>(), Tensor::clone_from_ptr(gradient.cast())) };
         tch::no_grad(|| context(gradient))
     }));
-    let error = match found {
-        Ok(Ok(mut found)) => {
-            let pointer = found.as_mut_ptr();
-            std::mem::forget(found); // C++ deletes it
-            return pointer.cast();
+    let error = match gradients {
+        Ok(Ok(gradients)) => {
+            // SAFETY: there is room for a pointer for each input, and as many gradients, as `operation`'s types say.
+            let found = unsafe { std::slice::from_raw_parts_mut(found, inputs) };
+            for (found, mut gradient) in found.iter_mut().zip(gradients) {
+                *found = gradient.as_mut_ptr().cast();
+                std::mem::forget(gradient); // C++ deletes it
+            }
+            return true;
         }
         Ok(Err(error)) => error.to_string(),
         Err(_) => "an operation's gradient panicked".to_owned(),
@@ -73,7 +86,7 @@ extern "C" fn backward(context: *mut c_void, gradient: *mut c_void, message: *mu
         std::ptr::copy_nonoverlapping(error.as_ptr(), message.cast(), length);
         *message.add(length) = 0;
     }
-    std::ptr::null_mut()
+    false
 }
 
 extern "C" fn release(context: *mut c_void) {
@@ -90,7 +103,8 @@ mod tests {
     fn cubed(xs: &Tensor) -> Tensor {
         let inside = xs.detach();
         let kept = xs.detach();
-        operation(xs, inside.pow_tensor_scalar(3), move |gradient| gradient.f_mul(&(kept.square() * 3))).unwrap()
+        operation([xs], inside.pow_tensor_scalar(3), move |gradient| Ok([gradient.f_mul(&(kept.square() * 3))?]))
+            .unwrap()
     }
 
     #[test]
@@ -109,7 +123,7 @@ mod tests {
     fn a_gradient_that_fails_or_panics_is_an_error_that_says_so() {
         let xs = Tensor::ones([2], (tch::Kind::Float, tch::Device::Cpu)).set_requires_grad(true);
         let error = |gradient: fn() -> Result<Tensor, TchError>| {
-            let ys = operation(&xs, xs.detach(), move |_| gradient()).unwrap();
+            let ys = operation([&xs], xs.detach(), move |_| Ok([gradient()?])).unwrap();
             Tensor::f_run_backward(&[ys.sum(tch::Kind::Float)], &[&xs], false, false).unwrap_err().to_string()
         };
         assert!(error(|| Err(TchError::Torch("no room".into()))).contains("no room"));
@@ -121,9 +135,9 @@ mod tests {
         let kept = Rc::new(());
         let xs = Tensor::ones([2], (tch::Kind::Float, tch::Device::Cpu)).set_requires_grad(true);
         let inside = kept.clone();
-        let ys = operation(&xs, xs.detach(), move |gradient| {
+        let ys = operation([&xs], xs.detach(), move |gradient| {
             let _ = &inside;
-            Ok(gradient)
+            Ok([gradient])
         })
         .unwrap();
         assert_eq!(Rc::strong_count(&kept), 2);

@@ -4,6 +4,7 @@ mod attempt;
 mod augment;
 mod checkpoint;
 mod controller;
+mod convolution;
 mod cuda;
 mod device;
 mod draws;

@@ -3,6 +3,7 @@
 use rand::RngExt;
 use tch::{Device, Kind, TchError, Tensor};
 
+use super::convolution::Convolution;
 use super::draws::Draws;
 use super::gate::Gate;
 use sweep::random::{Purpose, stream};
@@ -148,13 +149,10 @@ impl Builder<'_> {
                 let Extent::Picture(shape) = input else { unreachable!("shapes() lets no vector reach a convolution") };
                 let (weight, bias) = self.weights(&[filters, shape.channels, kernel, kernel], bias, max_norm)?;
                 let (border, padding) = border(shape, kernel, stride, padding);
-                let stride = i64::from(stride);
-                Box::new(move |xs, _| {
-                    let xs = match &border {
-                        Some(border) => xs.f_constant_pad_nd(border)?,
-                        None => xs.shallow_clone(),
-                    };
-                    xs.f_conv2d(&weight, bias.as_ref(), [stride, stride], padding, [1, 1], 1)
+                let convolution = Convolution { weight, bias, kernel, stride, padding };
+                Box::new(move |xs, mode| match &border {
+                    Some(border) => convolution.pass(&xs.f_constant_pad_nd(border)?, mode),
+                    None => convolution.pass(xs, mode),
                 })
             }
             Layer::Dense { units, bias, max_norm } => {
@@ -286,14 +284,14 @@ impl Builder<'_> {
 
 /// What a convolution does at the border: zeros that must be put there first, as left, right, top, bottom, where the
 /// two ends of a side differ; else the padding of height and width, which the convolution does itself.
-fn border(shape: Shape, kernel: u32, stride: u32, padding: Padding) -> (Option<[i64; 4]>, [i64; 2]) {
+fn border(shape: Shape, kernel: u32, stride: u32, padding: Padding) -> (Option<[i64; 4]>, [u32; 2]) {
     if padding == Padding::Valid {
         return (None, [0, 0]);
     }
     let (top, bottom) = same_padding(shape.height, kernel, stride);
     let (left, right) = same_padding(shape.width, kernel, stride);
     if (top, left) == (bottom, right) {
-        (None, [top.into(), left.into()])
+        (None, [top, left])
     } else {
         (Some([left, right, top, bottom].map(i64::from)), [0, 0])
     }

@@ -1,7 +1,7 @@
 //! The one place where a tensor's memory is taken for a slice.
 #![allow(unsafe_code, reason = "tch gives the address of a tensor's values, and no slice")]
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// A kind of number that tensors hold.
 pub trait Element: Copy + Send + Sync + 'static {
@@ -74,6 +74,15 @@ impl Element for f64 {
 #[repr(transparent)]
 pub struct Bfloat16(u16);
 
+impl Bfloat16 {
+    /// Rounded to nearest, ties to even; what is no number may become infinite.
+    #[inline(always)]
+    pub fn nearest(value: f32) -> Bfloat16 {
+        let bits = value.to_bits();
+        Bfloat16((bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16)
+    }
+}
+
 impl Element for Bfloat16 {
     const KIND: Kind = Kind::BFloat16;
     const ZERO: Bfloat16 = Bfloat16(0);
@@ -83,11 +92,9 @@ impl Element for Bfloat16 {
         f32::from_bits(u32::from(self.0) << 16)
     }
 
-    /// Rounded to nearest, ties to even; what is no number may become infinite.
     #[inline(always)]
     fn times(self, factor: f32) -> Bfloat16 {
-        let bits = (self.value() * factor).to_bits();
-        Bfloat16((bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16)
+        Bfloat16::nearest(self.value() * factor)
     }
 
     #[inline(always)]
@@ -141,6 +148,17 @@ pub fn values_mut<T: Element>(tensor: &mut Tensor) -> &mut [T] {
     let length = checked::<T>(tensor);
     // SAFETY: as above; the tensor is borrowed for writing. libtorch reads it only in calls that this thread makes.
     unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<T>(), length) }
+}
+
+/// The same values without gaps between them; pictures `[n, c, h, w]` lie channels-last.
+///
+/// # Errors
+/// libtorch's, where there is no room.
+pub fn dense(xs: &Tensor) -> Result<Tensor, TchError> {
+    if xs.dim() != 4 {
+        return xs.f_contiguous();
+    }
+    xs.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])
 }
 
 fn checked<T: Element>(tensor: &Tensor) -> usize {

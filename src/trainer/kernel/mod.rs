@@ -4,16 +4,25 @@
 
 mod adam;
 mod chance;
+#[cfg(target_arch = "x86_64")]
+mod convolution;
 mod gate;
 mod max_norm;
 mod memory;
 mod pool;
+#[cfg(target_arch = "x86_64")]
+mod products;
 
 pub use adam::adam;
 pub use chance::Chance;
+#[cfg(target_arch = "x86_64")]
+pub use convolution::Convolution;
 pub use gate::Gate;
 pub use max_norm::max_norm;
+pub use memory::dense;
 pub use pool::Pool;
+#[cfg(target_arch = "x86_64")]
+pub use products::has_products;
 
 /// A loop to be compiled once for each set of instructions.
 trait Pass: Sized + Send {
@@ -84,7 +93,15 @@ mod tests {
             let (mut m, mut v) = (weight.zeros_like(), weight.zeros_like());
             let gradient = weight.copy();
             adam(&mut weight, &gradient, [&mut m, &mut v], [0.9, 0.999], 0.1, 1e-7).unwrap();
-            [pooled, spread, dropped, back, weight, m, v]
+            #[allow(unused_mut)]
+            let mut all = vec![pooled, spread, dropped, back, weight, m, v];
+            #[cfg(target_arch = "x86_64")]
+            if has_products() {
+                let xs = xs.to_kind(Kind::BFloat16);
+                let convolution = Convolution { kernel: 3, stride: 1, padding: [1, 1] };
+                all.extend(convolution.weights_gradient(&xs, &xs).unwrap());
+            }
+            all
         };
         let before = tch::get_num_threads();
         tch::set_num_threads(1);
