@@ -78,27 +78,27 @@ impl Summary {
         let ailments = verdicts.tally().iter().take(AILMENTS).map(|tally| ailment(tally, judged)).collect();
         // What most trials ask for, in the order in which it is tried.
         let all = analysis.steps();
-        let mut counts: Vec<usize> = all.iter().filter(|step| step.open()).map(|step| step.trials).collect();
-        counts.sort_unstable_by_key(|count| std::cmp::Reverse(*count));
-        let least = counts.get(STEPS - 1).copied().unwrap_or(0);
+        let mut kept: Vec<&Step> = all.iter().filter(|step| step.open()).collect();
+        kept.sort_by_key(|step| (step.evidence == Evidence::None, std::cmp::Reverse(step.trials)));
+        kept.truncate(STEPS);
         let step = |step: &Step| match &step.evidence {
-            Evidence::Settled(_) => None,
-            Evidence::Helped(_, text) | Evidence::Unsure(text) => Some(format!("{} {text}", step.advice)),
-            Evidence::None if step.trials < least => None,
-            Evidence::None => Some(format!("{} ({} of {judged} trials)", step.advice, step.trials)),
+            Evidence::Helped(_, text) | Evidence::Unsure(text) => format!("{} {text}", step.advice),
+            Evidence::None | Evidence::Settled(_) => format!("{} ({} of {judged} trials)", step.advice, step.trials),
         };
         let settled = all.iter().filter_map(|step| match &step.evidence {
             Evidence::Settled(text) => Some(text.clone()),
             _ => None,
         });
-        let steps = all.iter().filter_map(step).take(STEPS).collect();
+        let steps: Vec<String> = all.iter().filter(|one| kept.contains(one)).map(step).collect();
         let drivers = analysis.effects.as_ref().map(|effects| effects.drivers()).unwrap_or_default();
         let before = before(history);
-        let steps: Vec<String> = steps;
         let first = |lines: &[String]| lines.first().cloned();
         let tied = best.map(|_| analysis.ties.sentence.clone()).filter(|sentence| !sentence.is_empty());
+        let mut warnings = history.pictures.iter().chain(history.trials.iter().map(|trial| &trial.warnings)).flatten();
+        let serious = warnings.any(|warning| warning.serious);
         let answer = [
             ("How sure that is", tied),
+            ("What to mend before all else", first(&before).filter(|_| serious)),
             ("What is wrong", wrong(&verdicts.tally(), judged)),
             ("What makes the difference", first(&drivers)),
             ("What to do first", first(&steps)),
@@ -131,7 +131,7 @@ fn wrong(tally: &[Tally], judged: usize) -> Option<String> {
         .iter()
         .filter(|one| one.grave > 0 && 4 * one.trials >= judged)
         .take(2)
-        .map(|one| format!("{} of {judged} trials show {}: {}", one.trials, one.name, one.name.meaning()))
+        .map(|one| format!("{} in {} of {judged} trials: {}", one.name, one.trials, one.name.meaning()))
         .collect();
     (!most.is_empty()).then(|| most.join("; ") + ".")
 }

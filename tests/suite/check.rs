@@ -76,7 +76,8 @@ fn a_sound_sweep_passes_and_one_with_a_wild_learning_rate_does_not() {
 fn a_run_says_before_its_first_step_that_gradients_vanish() {
     let world = crate::world::World::new();
     let layers = "{dense: 32}, sigmoid, ".repeat(12);
-    let start = "name: deep\nparameters: {dropout: {values: [0.0, 0.5]}}\ndata: {set: digits}\ntraining: {epochs: 1}";
+    let start =
+        "name: deep\nparameters: {learning_rate: {values: [0.001, 0.002]}}\ndata: {set: digits}\ntraining: {epochs: 1}";
     let file = format!("{start}\nmodel: [flatten, {layers}{{dense: '${{classes}}'}}]\ndevices: {{gpus: none}}\n");
     world.write("deep.yaml", &file);
     let text = world.expect("run deep.yaml --progress plain", 0);
