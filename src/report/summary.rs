@@ -83,6 +83,7 @@ impl Summary {
         kept.truncate(STEPS);
         let step = |step: &Step| match &step.evidence {
             Evidence::Helped(_, text) | Evidence::Unsure(text) => format!("{} {text}", step.advice),
+            _ if judged == 1 => step.advice.to_string(),
             Evidence::None | Evidence::Settled(_) => format!("{} ({} of {judged} trials)", step.advice, step.trials),
         };
         let settled = all.iter().filter_map(|step| match &step.evidence {
@@ -93,7 +94,7 @@ impl Summary {
         let drivers = analysis.effects.as_ref().map(|effects| effects.drivers()).unwrap_or_default();
         let before = before(history);
         let first = |lines: &[String]| lines.first().cloned();
-        let tied = best.map(|_| analysis.ties.sentence.clone()).filter(|sentence| !sentence.is_empty());
+        let tied = Some(analysis.ties.sentence.clone()).filter(|said| analysis.groups.len() > 1 && !said.is_empty());
         let mut warnings = history.pictures.iter().chain(history.trials.iter().map(|trial| &trial.warnings)).flatten();
         let serious = warnings.any(|warning| warning.serious);
         let answer = [
