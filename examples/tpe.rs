@@ -4,6 +4,8 @@
 //! ```sh
 //! cargo run --release --no-default-features --example tpe -- branin 7
 //! ```
+//!
+//! A third argument is the `lag`: how many points just before a point it does not know the values of.
 
 use std::io::{self, BufRead, Write};
 
@@ -18,7 +20,9 @@ fn main() -> io::Result<()> {
     let (Some(space), Some(seed)) = (space, seed) else {
         return Err(io::Error::other("write the name of a space (branin, hartmann6, mixed, conditional) and a seed"));
     };
+    let lag: usize = arguments.get(2).map_or(Ok(0), |lag| lag.parse()).map_err(io::Error::other)?;
     let tpe = Tpe::new(space, seed);
+    let mut waiting = std::collections::VecDeque::new();
     let mut known: Vec<Known> = Vec::new();
     let mut values = io::stdin().lock().lines();
     while let Some(settings) = tpe.propose(known.len() as u64, &known) {
@@ -26,7 +30,13 @@ fn main() -> io::Result<()> {
             break;
         }
         let Some(value) = values.next().transpose()? else { break };
-        known.push(Known { settings, value: value.trim().parse().ok() });
+        known.push(Known { settings, value: None });
+        waiting.push_back(value.trim().parse().ok());
+        let told = known.len() - waiting.len();
+        if let (true, Some(value)) = (waiting.len() > lag, waiting.front().copied()) {
+            known[told].value = value;
+            waiting.pop_front();
+        }
     }
     Ok(())
 }

@@ -13,7 +13,6 @@ use crate::extend::{Growth, Refusal};
 use crate::history::{Entry, History};
 use crate::report::{self, words};
 use crate::search::Search;
-use crate::spec::Spec;
 use crate::store::{self, Journal, Layout, Lock};
 
 /// Options of `sweep extend`.
@@ -61,17 +60,25 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         output::print(&format!("{folder} stays as it is: {file} says what its own file says"))?;
         return Ok(Exit::Success);
     }
-    let entry = Entry::Extended {
+    let trials = Search::resumed(&old, &history).len();
+    let mut entry = Entry::Extended {
         at: surroundings.now(),
         version: env!("CARGO_PKG_VERSION").into(),
         base: new.base.clone(),
         before,
         file: text.clone(),
+        changes: growth.changes.clone(),
+        trials: (trials, None),
         settings: growth.settings,
     };
     let mut grown = history.clone();
     grown.apply(&entry).map_err(|error| Error::new(Exit::Internal, error))?;
-    output::print(&format!("{}\n\n{}", growth.changes.join("\n"), outlook(&new, &grown)))?;
+    let all = Search::resumed(&new, &grown).len();
+    if let (Entry::Extended { trials, .. }, Some(extension)) = (&mut entry, grown.extensions.last_mut()) {
+        trials.1 = all;
+        extension.trials.1 = all;
+    }
+    output::print(&format!("{}\n\n{}", growth.changes.join("\n"), outlook(all, &grown)))?;
     if !args.yes {
         ask(args, surroundings)?;
     }
@@ -102,9 +109,9 @@ fn is_same(one: &Path, other: &Path) -> bool {
 }
 
 /// `12 trials so far stay, 6 new ones follow`
-fn outlook(new: &Spec, grown: &History) -> String {
+fn outlook(all: Option<u64>, grown: &History) -> String {
     let begun = grown.trials.len() as u64;
-    let follow = match Search::resumed(new, grown).len().map(|all| all.saturating_sub(begun)) {
+    let follow = match all.map(|all| all.saturating_sub(begun)) {
         None => "new ones follow without end".to_owned(),
         Some(0) => "no new one follows".to_owned(),
         Some(1) => "1 new one follows".to_owned(),

@@ -16,7 +16,7 @@ use crate::progress::{self, Screen};
 use crate::report::ranking::{Place, Ranking, groups};
 use crate::report::{summary, words};
 use crate::schedule::Condition;
-use crate::spec::{Busy, Devices, Gpus, Spec};
+use crate::spec::{Busy, Devices, Gpus, Method, Spec};
 use crate::store::{Journal, Layout, Lock};
 
 /// Options of `run`, `resume` and `extend --run`.
@@ -130,6 +130,11 @@ impl Options {
             .map_err(|error| Error::storage(format!("{} cannot be made", layout.root().display()), error))?;
         let _lock = Lock::take(&layout, &surroundings.holder())?;
         let (history, journal) = begin(&layout)?;
+        let lag = spec.lag.or(history.lag).filter(|_| spec.method == Method::Tpe);
+        if let Some(together) = lag.map(|lag| lag as usize + 1).filter(|together| *together < slots.len()) {
+            let (lag, all) = (together - 1, slots.len());
+            eprintln!("note: `lag: {lag}` lets {together} of the {all} slots train at a time, once `tpe` learns");
+        }
         let screen = self.screen(surroundings);
         let setup = Setup {
             layout: layout.clone(),
@@ -198,6 +203,12 @@ fn summary(history: &History, spec: &Spec, layout: &Layout, surroundings: &Surro
             text += &format!(", val_accuracy {accuracy:.4}");
         }
         text += &format!(" in epoch {}: {}", best.epoch, words::settings(&trial.settings));
+    }
+    if let Some(target) = summary::target(spec, history) {
+        text += &format!("\n{target}");
+    }
+    for extension in summary::extensions(history) {
+        text += &format!("\n{extension}");
     }
     text += &format!("\nReport: {}", folder.join("report.html").display());
     if !history.complete {

@@ -16,6 +16,7 @@ use crate::report::{summary, words};
 use crate::search::Search;
 use crate::spec::Spec;
 use crate::store;
+use crate::trial::TrialId;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -49,12 +50,12 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
             trial.status = Status::Waiting;
         }
     }
-    let total = Search::resumed(&opened.spec, &opened.history).len();
-    let standing = Standing::new(&opened.spec, &opened.history, total, held);
+    let search = Search::resumed(&opened.spec, &opened.history);
+    let standing = Standing::new(&opened.spec, &opened.history, search.len(), held);
     match args.json {
         true => output::print_json(&standing.json(&opened))?,
         false => {
-            let why = if args.why { reasons(&opened.history, &standing) } else { String::new() };
+            let why = if args.why { reasons(&opened.history, &search, &standing) } else { String::new() };
             output::print(&(standing.text(&opened) + &why))?;
         }
     }
@@ -123,6 +124,12 @@ impl<'a> Standing<'a> {
                 write!(text, "\n  best       trial {}: {metric} {value} at epoch {}", best.trial.id, best.best.epoch);
             let _ = write!(text, "\n             {}", words::settings(&best.trial.settings));
         }
+        if let Some(target) = summary::target(spec, history) {
+            let _ = write!(text, "\n  target     {target}");
+        }
+        for extension in summary::extensions(history) {
+            let _ = write!(text, "\n  grown      {extension}");
+        }
         text.push('\n');
         for (status, title) in [(Status::Running, "running"), (Status::Waiting, "waiting")] {
             let trials: Vec<_> = history.trials.iter().filter(|trial| trial.status == status).collect();
@@ -155,6 +162,14 @@ impl<'a> Standing<'a> {
             "running": of(Status::Running),
             "waiting": of(Status::Waiting),
             "slots": history.slots,
+            "lag": history.lag,
+            "target": Search::reached(spec, history),
+            "extensions": history.extensions.iter().map(|one| json!({
+                "at": one.at,
+                "begun": one.begun,
+                "trials": one.trials,
+                "changes": one.changes,
+            })).collect::<Vec<_>>(),
             "held": history.held,
             "mps": history.mps,
         })
@@ -197,7 +212,20 @@ fn table(title: &str, trials: &[&TrialRecord], spec: &Spec) -> String {
 }
 
 /// What holds every slot, and every trial that waits.
-fn reasons(history: &History, standing: &Standing) -> String {
+fn reasons(history: &History, search: &Search, standing: &Standing) -> String {
+    let next = TrialId(history.trials.len() as u64 + 1);
+    let seen = search.needs(next);
+    // The oldest of the trials that the next one waits for.
+    let mut seen_trials = history.trials.iter().take(usize::try_from(seen).unwrap_or(usize::MAX));
+    let awaited = seen_trials
+        .find(|trial| trial.status == Status::Running || trial.last_fault.is_some() && trial.status == Status::Waiting);
+    let awaited = awaited.map(|awaited| {
+        format!(
+            "idle: trial {next} follows from what trials 1 to {seen} come to, and waits for trial {}; a larger `lag` \
+             waits less",
+            awaited.id
+        )
+    });
     let mut text = String::from("\n  why\n");
     if let Some(folder) = &history.mps {
         let _ = writeln!(text, "  trials on one GPU compute at the same time: CUDA MPS runs, in {}", folder.display());
@@ -211,6 +239,7 @@ fn reasons(history: &History, standing: &Standing) -> String {
             (None, Some(held)) => format!("idle: {held}"),
             (None, None) if standing.state != "running" => "idle: no controller runs the sweep".into(),
             (None, None) if standing.not_started() == Some(0) => "idle: nothing is left to begin".into(),
+            (None, None) if awaited.is_some() => awaited.clone().unwrap_or_default(),
             (None, None) if !history.shapes.is_empty() => {
                 "idle: its trainer is loading, or its GPU has as many trials \
                 as memory and throughput allow"
@@ -258,7 +287,7 @@ mod tests {
     use super::*;
     use crate::history::Entry;
     use crate::report::sample;
-    use crate::trial::{Attempt, Outcome, TrialId};
+    use crate::trial::{Attempt, Outcome};
 
     /// One trial finished, one under way, one lost to a fault, with two seconds an epoch.
     fn begun() -> Vec<Entry> {

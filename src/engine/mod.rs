@@ -23,12 +23,12 @@ use crate::progress::Screen;
 use crate::protocol::{BEST_WEIGHTS, FromTrainer, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT, ToTrainer};
 use crate::report::fit::Context;
 use crate::schedule::stop::{EarlyTerminate, Stopping};
-use crate::schedule::{Action, Event, Leftover, Now, Rules, Scheduler, Shapes, SlotId, State};
-use crate::search::Search;
+use crate::schedule::{Action, Event, Leftover, Now, Points, Rules, Scheduler, Shapes, SlotId, State};
+use crate::search::{self, Search};
 use crate::shape;
-use crate::spec::{Courtesy, PerGpu, Spec};
+use crate::spec::{Courtesy, Method, PerGpu, Spec};
 use crate::store::{Journal, Layout};
-use crate::trial::{Attempt, Outcome, Settings};
+use crate::trial::{Attempt, Outcome, Settings, TrialId};
 use devices::Devices;
 pub use probe::probe;
 use views::Views;
@@ -114,6 +114,16 @@ fn shapes(spec: &Spec) -> Shapes {
     }))
 }
 
+impl Points for Search {
+    fn next(&mut self, trial: TrialId, history: &History) -> Option<Settings> {
+        Search::next(self, trial, history)
+    }
+
+    fn needs(&self, trial: TrialId) -> u64 {
+        Search::needs(self, trial)
+    }
+}
+
 struct Engine {
     scheduler: Scheduler,
     agent: Agent,
@@ -135,11 +145,15 @@ struct Engine {
 
 impl Engine {
     fn start(setup: Setup) -> Result<Engine> {
-        let Setup { layout, spec, history, journal, slots, gpus, trainer, silence, retry_failed, screen, host, .. } =
-            setup;
+        let Setup {
+            layout, mut spec, history, journal, slots, gpus, trainer, silence, retry_failed, screen, host, ..
+        } = setup;
         let (clock, variable, looks) = (setup.clock, setup.variable, if setup.look { LOOKS } else { 0 });
         let (sender, events) = mpsc::unbounded_channel();
         let names = slots.iter().map(|slot| slot.name.clone()).collect();
+        if spec.method == Method::Tpe {
+            spec.lag = spec.lag.or(history.lag).or(Some(search::lag(slots.len())));
+        }
         let run = Entry::Run {
             at: clock(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -147,8 +161,9 @@ impl Engine {
             pid: std::process::id(),
             slots: names,
             mps: setup.mps.clone(),
+            lag: spec.lag,
         };
-        let mut search = Search::resumed(&spec, &history);
+        let search = Search::resumed(&spec, &history);
         let rules = Rules {
             total: search.len(),
             retries: spec.retries,
@@ -162,11 +177,10 @@ impl Engine {
             silence: silence.or(spec.program.is_some().then_some(Duration::MAX)),
         };
         let now = Now { unix: clock(), since: Duration::ZERO };
-        let points = Box::new(move |trial, history: &History| search.next(trial, history));
         let devices = Devices::open(&layout, spec.devices.busy, &slots, &gpus, clock())?;
         let named = devices.slots(&slots, spec.devices.per_gpu == PerGpu::Auto, setup.memory);
         let views = Views::open(&layout, &spec, &history)?;
-        let (scheduler, actions) = Scheduler::new(now, rules, points, history, named, run, retry_failed);
+        let (scheduler, actions) = Scheduler::new(now, rules, Box::new(search), history, named, run, retry_failed);
         let agent = Agent::new(trainer.map(|program| Launcher::new(program, setup.mps.clone())), slots, sender);
         let mut engine = Engine {
             scheduler,

@@ -23,6 +23,8 @@ pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     changed(&mut lines, "enqueue", &old.enqueue, &new.enqueue);
     told(&mut lines, "method", format!("{:?}", old.method).to_lowercase(), format!("{:?}", new.method).to_lowercase());
     told(&mut lines, "order", format!("{:?}", old.order).to_lowercase(), format!("{:?}", new.order).to_lowercase());
+    let lag = |spec: &Spec| spec.lag.map_or("as it began".to_owned(), |lag| lag.to_string());
+    told(&mut lines, "lag", lag(old), lag(new));
     let cap = |spec: &Spec| spec.run_cap.map_or("none".to_owned(), |cap| cap.to_string());
     told(&mut lines, "run_cap", cap(old), cap(new));
     let target = |spec: &Spec| spec.target.map_or("none".to_owned(), |target| target.to_string());
@@ -63,7 +65,14 @@ pub fn constants(old: &Spec, new: &Spec) -> (Vec<String>, Option<String>) {
     if old.program.is_some() || new.program.is_some() {
         return (lines, vary);
     }
-    let varied = |name: &str| [old, new].iter().any(|spec| find(spec, name).is_some());
+    // Where a table became a parameter, or a parameter a table, that has been told with all of its members.
+    let group = |name: &str| SETTINGS.iter().find(|setting| setting.name == name).and_then(|setting| setting.group);
+    let told = |name: &str| match group(name).map(|group| [old, new].map(|spec| find(spec, group).is_some())) {
+        Some([false, true]) => !new.fixed.contains_key(name),
+        Some([true, false]) => !old.fixed.contains_key(name),
+        _ => false,
+    };
+    let varied = |name: &str| told(name) || [old, new].iter().any(|spec| find(spec, name).is_some());
     let presets = old.network.settings.keys().chain(new.network.settings.keys()).map(String::as_str);
     for name in SETTINGS.iter().map(|setting| setting.name).chain(presets).filter(|name| !varied(name)) {
         let [before, after] = [old, new].map(|spec| spec.constant(name).unwrap_or(Value::Null));
@@ -89,8 +98,7 @@ fn parameters(old: &Spec, new: &Spec) -> Vec<String> {
     let mut lines = Vec::new();
     for one in &new.space.parameters {
         let Some(before) = find(old, &one.name) else {
-            let fixed = old.constant(&one.name).filter(|value| !value.is_null());
-            let so_far = fixed.map_or(String::new(), |value| format!(" (so far {})", plain(&value)));
+            let so_far = fixed(old, &one.name).map_or(String::new(), |value| format!(" (so far {})", plain(&value)));
             lines.push(format!("new parameter {}: {}{so_far}", one.name, one.distribution));
             continue;
         };
@@ -115,11 +123,25 @@ fn parameters(old: &Spec, new: &Spec) -> Vec<String> {
         told(&mut lines, &format!("{}: when", one.name), when(before), when(one));
     }
     for gone in old.space.parameters.iter().filter(|one| find(new, &one.name).is_none()) {
-        let now = new.constant(&gone.name).filter(|value| !value.is_null());
-        let now = now.map_or(String::new(), |value| format!(" (from now on {})", plain(&value)));
+        let now = fixed(new, &gone.name).map_or(String::new(), |value| format!(" (from now on {})", plain(&value)));
         lines.push(format!("no longer a parameter: {}{now}", gone.name));
     }
     lines
+}
+
+/// What the sections say of a setting: of one that is a table, with its members.
+fn fixed(spec: &Spec, name: &str) -> Option<Value> {
+    let value = spec.constant(name).filter(|value| !value.is_null());
+    let names = SETTINGS.iter().filter(|setting| setting.group == Some(name)).map(|setting| setting.name);
+    let members = names.filter_map(|member| {
+        let short = member.strip_prefix(name).map_or(member, |rest| rest.trim_start_matches('.'));
+        Some((short.to_owned(), spec.fixed.get(member)?.clone()))
+    });
+    let members: Vec<_> = members.collect();
+    if members.is_empty() {
+        return value;
+    }
+    Some(value.map(|value| ("type".to_owned(), value)).into_iter().chain(members).collect())
 }
 
 fn told<T: ToString>(lines: &mut Vec<String>, what: &str, old: T, new: T) {

@@ -111,6 +111,33 @@ mod tests {
     }
 
     #[test]
+    fn a_table_that_becomes_a_parameter_is_told_as_a_whole() {
+        let file = |head: &str, augment: &str, optimizer: &str| {
+            let text =
+                format!("{head}\ndata: {{set: digits{augment}}}\nmodel: linear\ntraining: {{epochs: 1{optimizer}}}\n");
+            spec(&text)
+        };
+        let old = file(SIZES, ", augment: {flip: true}", ", optimizer: {type: sgd, momentum: 0.9}");
+        let varied = format!(
+            "{}, augment: {{values: [null, {{flip: true}}]}}, \
+             optimizer: {{values: [adam, {{type: sgd, momentum: 0.9}}]}}}}",
+            &SIZES[..SIZES.len() - 1]
+        );
+        let new = file(&varied, "", "");
+        let growth = Growth::new(&old, &new, &tried(&[json!({"batch_size": 64})])).unwrap();
+        let wanted = [
+            "new parameter augment: null, {flip: true} (so far {flip: true})",
+            "new parameter optimizer: adam, {type: sgd, momentum: 0.9} (so far {type: sgd, momentum: 0.9})",
+        ];
+        assert_eq!(growth.changes, wanted);
+        assert_eq!(growth.settings[0].1["optimizer"], json!({"type": "sgd", "momentum": 0.9}));
+        let back = Growth::new(&new, &old, &History::default()).unwrap();
+        let gone = "no longer a parameter: augment (from now on {flip: true})";
+        assert_eq!(back.changes[0], gone);
+        assert_eq!(back.changes.len(), 2, "{:?}", back.changes);
+    }
+
+    #[test]
     fn what_a_trial_does_not_need_it_does_not_get() {
         let head =
             "parameters: {optimizer: {values: [adam, sgd]}, momentum: {values: [0.5, 0.9], when: optimizer == 'sgd'}";

@@ -42,6 +42,12 @@ pub enum Entry {
         before: String,
         /// The text of the new one.
         file: String,
+        /// What is different, each in a line.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        changes: Vec<String>,
+        /// Trials in all by the file so far and by the new one; none where the search has no end.
+        #[serde(default)]
+        trials: (Option<u64>, Option<u64>),
         /// The settings of trials so far that the new file says otherwise: one that it varies and the old one did not
         /// is among them with the value that it had.
         settings: Vec<(TrialId, Settings)>,
@@ -61,6 +67,9 @@ pub enum Entry {
         /// Where trainers meet the daemon of CUDA MPS, if it runs.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mps: Option<std::path::PathBuf>,
+        /// How many trials just before a trial its settings do not know the results of, by `method: tpe`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lag: Option<u32>,
     },
     /// An attempt was handed to a slot. Synced before the trainer hears of it.
     Started {

@@ -118,6 +118,10 @@ pub struct Extension {
     pub before: String,
     /// The text of the file since.
     pub file: String,
+    /// What is different, each in a line.
+    pub changes: Vec<String>,
+    /// Trials in all by the file before and by the one since; `None` where the search has no end.
+    pub trials: (Option<u64>, Option<u64>),
 }
 
 /// Everything that the journal says so far.
@@ -139,6 +143,8 @@ pub struct History {
     pub slots: Vec<String>,
     /// Where trainers of the newest controller meet the daemon of CUDA MPS, if it runs.
     pub mps: Option<std::path::PathBuf>,
+    /// How many trials just before a trial its settings do not know the results of, once `method: tpe` was run.
+    pub lag: Option<u32>,
     /// What was learnt of the trials' shapes, by name.
     pub shapes: std::collections::BTreeMap<String, Shape>,
     /// Slots whose devices may not be used, each with the reason.
@@ -187,7 +193,7 @@ impl History {
                 (self.name, self.began_at, self.base) = (name.clone(), *at, base.clone());
                 self.pictures.clone_from(pictures);
             }
-            Entry::Extended { at, base, before, file, settings, .. } => {
+            Entry::Extended { at, base, before, file, changes, trials, settings, .. } => {
                 for (id, settings) in settings {
                     let trial = self.trial_mut(*id).ok_or_else(|| format!("trial {id} was never started"))?;
                     trial.settings.clone_from(settings);
@@ -196,12 +202,19 @@ impl History {
                 for trial in &mut self.trials {
                     trial.repeat = count(&mut self.repeats, &trial.settings);
                 }
-                let (begun, before, file) = (self.trials.len(), before.clone(), file.clone());
-                self.extensions.push(Extension { at: *at, begun, before, file });
+                self.extensions.push(Extension {
+                    at: *at,
+                    begun: self.trials.len(),
+                    before: before.clone(),
+                    file: file.clone(),
+                    changes: changes.clone(),
+                    trials: *trials,
+                });
                 (self.base, self.complete) = (base.clone(), false);
             }
-            Entry::Run { at, slots, version, mps, .. } => {
+            Entry::Run { at, slots, version, mps, lag, .. } => {
                 self.run_at = *at;
+                self.lag = lag.or(self.lag);
                 self.version.clone_from(version);
                 self.slots = slots.clone();
                 self.mps.clone_from(mps);

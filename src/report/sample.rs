@@ -82,7 +82,7 @@ pub fn beginning(name: &str) -> Vec<Entry> {
 /// A controller takes over.
 pub fn run(at: f64) -> Entry {
     let slots = vec!["cpu:0".to_owned(), "cpu:1".to_owned()];
-    Entry::Run { at, version: "0.1.0".into(), host: "here".into(), pid: 1, mps: None, slots }
+    Entry::Run { at, version: "0.1.0".into(), host: "here".into(), pid: 1, mps: None, lag: None, slots }
 }
 
 /// An attempt from its start to the epoch `last`; `from` epochs are taken over from the attempt before.

@@ -7,6 +7,7 @@ use super::steps::{Evidence, Step};
 use super::verdicts::Tally;
 use super::words;
 use crate::history::{History, TrialRecord};
+use crate::search::{Reached, Search};
 use crate::spec::Spec;
 use crate::trial::{EpochMetrics, Goal, Outcome};
 
@@ -72,7 +73,9 @@ impl Summary {
         let trials = history.trials.len() as u64;
         let plural = if trials == 1 { "trial was" } else { "trials were" };
         details.push(format!("{} {plural} started: {}.", words::count(trials), counts.sentence()));
+        details.extend(target(spec, history));
         details.extend(early_terminate(spec, history));
+        details.extend(extensions(history));
         details.push(format!("Trials are ranked by their {metric} at their best epoch; {better} is better."));
         let judged = verdicts.judged();
         let ailments = verdicts.tally().iter().take(AILMENTS).map(|tally| ailment(tally, judged)).collect();
@@ -227,6 +230,44 @@ fn lucky(spec: &Spec, luckiest: &Place, best: &Place) -> Option<String> {
     })
 }
 
+/// That the sweep ended at its target, and what that left untried.
+pub fn target(spec: &Spec, history: &History) -> Option<String> {
+    let Reached { trial, value, target, left } = Search::reached(spec, history)?;
+    let name = &spec.metric.name;
+    let left = match left {
+        None => "no other began".to_owned(),
+        Some(1) => "1 trial was not begun".to_owned(),
+        Some(left) => format!("{} trials were not begun", words::count(left)),
+    };
+    Some(format!(
+        "Trial {trial} reached the target of {}, with {} {}: {left}.",
+        words::value(name, Some(target)),
+        words::metric(&spec.metric),
+        words::value(name, Some(value))
+    ))
+}
+
+/// When and how the sweep grew, a sentence each time.
+pub fn extensions(history: &History) -> impl Iterator<Item = String> {
+    history.extensions.iter().map(|extension| {
+        let trials = match extension.trials {
+            (None, None) => String::new(),
+            (from, to) => {
+                let [from, to] = [from, to].map(|trials| trials.map_or("any number of".to_owned(), words::count));
+                format!(", from {from} to {to} trials")
+            }
+        };
+        let changes = extension.changes.iter().map(|change| words::clean(change)).collect::<Vec<_>>().join("; ");
+        format!(
+            "Extended {} after it began, at {} {}{trials}{}{changes}.",
+            words::duration(extension.at - history.began_at),
+            words::count(extension.begun as u64),
+            if extension.begun == 1 { "trial" } else { "trials" },
+            if changes.is_empty() { "" } else { ": " },
+        )
+    })
+}
+
 /// What `early_terminate` saved, and how often it would have been wrong where it was overruled.
 fn early_terminate(spec: &Spec, history: &History) -> Option<String> {
     spec.early_terminate.as_ref()?;
@@ -326,6 +367,39 @@ mod tests {
         }
         let nothing = before(&sample::apply(&entries[..2]));
         assert!(nothing.len() == 1 && nothing[0].starts_with("Nothing is wrong"), "{nothing:?}");
+    }
+
+    #[test]
+    fn that_the_sweep_grew_and_ended_at_its_target_is_told() {
+        let mut entries = sample::beginning("grown");
+        let settings = sample::settings(json!({"learning_rate": 1e-3, "dropout": 0.0, "batch_norm": false}));
+        entries.extend(sample::attempt(1, 1, &settings, 0, 20));
+        entries.push(sample::ended(1, 1, Outcome::Finished));
+        let extended = |trials, changes: &[&str]| Entry::Extended {
+            at: 7200.0,
+            version: "1".into(),
+            base: "/nowhere".into(),
+            before: String::new(),
+            file: String::new(),
+            changes: changes.iter().map(|change| (*change).to_owned()).collect(),
+            trials,
+            settings: Vec::new(),
+        };
+        entries.push(extended((Some(1), Some(6)), &["dropout: also 0.2", "target: none → 2"]));
+        // As earlier versions wrote it.
+        entries.push(extended((None, None), &[]));
+        let history = sample::apply(&entries);
+        let spec = Spec { target: Some(2.0), ..sample::spec() };
+        let line = target(&spec, &history).unwrap();
+        let start = "Trial 0001 reached the target of 2.0000, with validation loss ";
+        assert!(line.starts_with(start) && line.ends_with(": 5 trials were not begun."), "{line}");
+        assert_eq!(target(&Spec { target: Some(0.0), ..sample::spec() }, &history), None);
+        let told: Vec<String> = extensions(&history).collect();
+        let first = "Extended 2 h 00 min after it began, at 1 trial, from 1 to 6 trials: dropout: also 0.2; \
+                     target: none → 2.";
+        assert_eq!(told, [first, "Extended 2 h 00 min after it began, at 1 trial."]);
+        let page = crate::report::markdown::page(&Analysis::new(&spec, &history));
+        assert!(page.contains(&line) && page.contains("Extended 2 h 00 min"), "{page}");
     }
 
     #[test]

@@ -258,14 +258,19 @@ impl Scheduler {
         self.drawn.as_ref().map(|_| TrialId(self.history.trials.len() as u64 + 1))
     }
 
-    /// Has the next new trial drawn, if there is one.
+    /// Has the next new trial drawn, if there is one, and all that its settings follow from is known.
     fn draw(&mut self) -> Option<TrialId> {
         let id = TrialId(self.history.trials.len() as u64 + 1);
         if self.rules.total.is_some_and(|total| id.0 > total) {
             return None;
         }
         if self.drawn.is_none() {
-            self.drawn = (self.points)(id, &self.history);
+            // A trial that waits for others is at rest: those may never begin before this one has.
+            let at_rest = |id| self.history.trial(id).is_some_and(|trial| trial.outcome().is_some());
+            if !(1..=self.points.needs(id)).rev().map(TrialId).all(|id| at_rest(id) || self.parked.contains(&id)) {
+                return None;
+            }
+            self.drawn = self.points.next(id, &self.history);
         }
         if self.drawn.is_none() {
             // The search knew of no end, and has found one.

@@ -3,6 +3,8 @@
 mod dispatch;
 mod early;
 mod keep;
+#[cfg(test)]
+mod lagged;
 mod messages;
 pub mod packing;
 mod rules;

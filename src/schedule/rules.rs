@@ -8,8 +8,22 @@ use super::stop::Stopping;
 use crate::history::History;
 use crate::trial::{Metric, Settings, TrialId};
 
-/// The settings of the trial that is to begin, by its number and what has happened; `None` past the last.
-pub type Points = Box<dyn FnMut(TrialId, &History) -> Option<Settings>>;
+/// What there is to try.
+pub trait Points {
+    /// The settings of the trial that is to begin, by its number and what has happened; `None` past the last.
+    fn next(&mut self, trial: TrialId, history: &History) -> Option<Settings>;
+
+    /// How many of the first trials must have come to rest before those of this one can be told.
+    fn needs(&self, _trial: TrialId) -> u64 {
+        0
+    }
+}
+
+impl<F: FnMut(TrialId, &History) -> Option<Settings>> Points for F {
+    fn next(&mut self, trial: TrialId, history: &History) -> Option<Settings> {
+        self(trial, history)
+    }
+}
 
 /// Names the shape of trials by their settings.
 #[derive(Clone)]

@@ -31,7 +31,7 @@ const HOPELESS: u32 = 8;
 /// The state of a running sweep.
 pub struct Scheduler {
     pub(super) rules: Rules,
-    pub(super) points: Points,
+    pub(super) points: Box<dyn Points>,
     pub(super) history: History,
     pub(super) slots: Vec<Slot>,
     /// Begun trials to go on with, each with the time before which it is not.
@@ -68,7 +68,7 @@ impl Scheduler {
     pub fn new(
         now: Now,
         rules: Rules,
-        points: Points,
+        points: Box<dyn Points>,
         history: History,
         slots: Vec<Slot>,
         run: Entry,

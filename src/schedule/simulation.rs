@@ -89,10 +89,17 @@ impl Simulation {
         };
         history.apply(&first).expect("the format is ours");
         let names: Vec<String> = (0..slots).map(|slot| format!("gpu:{slot}")).collect();
-        let run =
-            Entry::Run { at: 0.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, slots: names.clone() };
+        let run = Entry::Run {
+            at: 0.0,
+            version: "1".into(),
+            host: "h".into(),
+            pid: 1,
+            mps: None,
+            lag: None,
+            slots: names.clone(),
+        };
         let now = Now { unix: 0.0, since: Duration::ZERO };
-        let points = Box::new(|_, _: &History| Some(Settings::new()));
+        let points = Box::new(|_: TrialId, _: &History| Some(Settings::new()));
         let (scheduler, actions) = Scheduler::new(
             now,
             rules,

@@ -124,14 +124,26 @@ impl World {
         checkpoints: HashMap<TrialId, u32>,
         needs: Option<fn(TrialId) -> u64>,
     ) -> World {
+        let points = Box::new(move |trial: TrialId, _: &History| Some(settings(trial)));
+        World::of(points, slots, rules, journal, checkpoints, needs)
+    }
+
+    fn of(
+        points: Box<dyn Points>,
+        slots: Vec<Slot>,
+        rules: Rules,
+        journal: Vec<Entry>,
+        checkpoints: HashMap<TrialId, u32>,
+        needs: Option<fn(TrialId) -> u64>,
+    ) -> World {
         let mut history = History::default();
         for entry in &journal {
             history.apply(entry).expect("the journal is sound");
         }
         let now = Now { unix: 100.0, since: Duration::ZERO };
         let names = slots.iter().map(|slot| slot.name.clone()).collect();
-        let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, slots: names };
-        let points = Box::new(move |trial, _: &History| Some(settings(trial)));
+        let run =
+            Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, lag: None, slots: names };
         let (scheduler, actions) = Scheduler::new(now, rules, points, history, slots, run, false);
         let (trainers, held, best) = (BTreeMap::new(), BTreeMap::new(), HashMap::new());
         let (inbox, performs) = (VecDeque::new(), false);
@@ -523,8 +535,9 @@ fn failed_trials_are_run_again_only_on_request() {
     let again = World::new(1, Some(2), world.journal.clone(), HashMap::new());
     assert!(again.scheduler.is_done() && again.trainers.is_empty());
 
-    let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, slots: vec![] };
-    let points = Box::new(|trial, _: &History| Some(settings(trial)));
+    let run =
+        Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, lag: None, slots: vec![] };
+    let points = Box::new(|trial: TrialId, _: &History| Some(settings(trial)));
     let history = world.scheduler.into_history();
     let (retried, actions) =
         Scheduler::new(world.now, rules(Some(2)), points, history, slots_named(vec!["cpu:0".into()]), run, true);
@@ -535,7 +548,8 @@ fn failed_trials_are_run_again_only_on_request() {
 #[test]
 fn a_search_that_turns_out_to_be_finite_ends() {
     let points = Box::new(|trial: TrialId, _: &History| (trial.0 <= 2).then(|| settings(trial)));
-    let run = Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, slots: vec![] };
+    let run =
+        Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, lag: None, slots: vec![] };
     let now = Now { unix: 0.0, since: Duration::ZERO };
     let (scheduler, actions) =
         Scheduler::new(now, rules(None), points, begun().0, slots_named(vec!["cpu:0".into()]), run, false);
@@ -577,6 +591,37 @@ fn asha_pauses_by_checkpoint_and_who_turns_out_better_comes_back() {
     let stopped = |epoch| Some(Outcome::Stopped { by: Stopper::Asha, epoch });
     assert_eq!(ends, [Some(Outcome::Finished), stopped(2), stopped(1), stopped(1)]);
     assert!(world.checkpoints.contains_key(&TrialId(2)), "the second best keeps its weights, in its checkpoint");
+}
+
+/// Points that follow from what all trials before came to.
+struct Learnt;
+
+impl Points for Learnt {
+    fn next(&mut self, trial: TrialId, _: &History) -> Option<Settings> {
+        Some(settings(trial))
+    }
+
+    fn needs(&self, trial: TrialId) -> u64 {
+        trial.0 - 1
+    }
+}
+
+#[test]
+fn a_trial_that_waits_for_others_is_not_waited_for_and_one_that_trains_is() {
+    let slots = || slots_named(vec!["cpu:0".into(), "cpu:1".into()]);
+    let world =
+        |stop| World::of(Box::new(Learnt), slots(), Rules { stop, ..rules(Some(9)) }, begun().1, HashMap::new(), None);
+    let mut asha = world(Some(stopping(Rule::Asha(Asha::new(1, 2.0)), 0.0)));
+    asha.run_to_the_end();
+    assert!(asha.scheduler.is_complete() && asha.ends().len() == 9);
+    let mut plain = world(None);
+    for slot in [0, 1, 0, 1] {
+        plain.step(slot);
+    }
+    let busy = |world: &World| world.scheduler.slots().iter().filter(|slot| slot.attempt().is_some()).count();
+    assert_eq!((busy(&plain), plain.scheduler.is_done()), (1, false), "the other slot waits");
+    plain.run_to_the_end();
+    assert!(plain.scheduler.is_complete() && plain.ends().len() == 9);
 }
 
 #[test]

@@ -113,6 +113,8 @@ mod tests {
             base: "/".into(),
             before: String::new(),
             file: String::new(),
+            changes: Vec::new(),
+            trials: (None, None),
             settings: growth.settings,
         };
         // As a resume has it.

@@ -17,6 +17,7 @@ use crate::trial::{Goal, Metric, Settings, TrialId, fingerprint};
 use grown::Grown;
 use numbered::Numbered;
 use random::{Random, Source};
+use tpe::STARTUP;
 pub use tpe::{Known, Tpe};
 
 /// So often a point with open parameters is drawn before it is left out: then its draws are all excluded or known.
@@ -29,6 +30,8 @@ pub struct Search {
     /// The points that come first.
     enqueued: Vec<Settings>,
     others: Others,
+    /// How many trials just before a trial it does not know the results of, where it learns from them.
+    lag: u64,
     metric: Metric,
     target: Option<f64>,
     repeats: u64,
@@ -38,11 +41,30 @@ pub struct Search {
     len: Option<u64>,
 }
 
+/// A search that ended at its target.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Reached {
+    /// The first trial that was good enough.
+    pub trial: TrialId,
+    /// Its best value.
+    pub value: f64,
+    /// The value that was enough.
+    pub target: f64,
+    /// Trials that were not begun; `None` where the search has no end.
+    pub left: Option<u64>,
+}
+
 #[derive(Debug, Clone)]
 enum Others {
     Numbered(Numbered),
     Random(Box<Random>),
     Tpe(Box<Tpe>),
+}
+
+/// The `lag` of a sweep that begins with so many slots: as many trials as run beside one, twice, so that a slot need
+/// wait only for a trial that takes about as long as two others.
+pub fn lag(slots: usize) -> u32 {
+    u32::try_from(2 * slots.saturating_sub(1)).unwrap_or(u32::MAX)
 }
 
 impl Search {
@@ -86,7 +108,8 @@ impl Search {
             None => trials,
         };
         let (metric, target) = (spec.metric.clone(), spec.target);
-        let mut search = Search { enqueued, others, metric, target, repeats, grown, len };
+        let lag = spec.lag.or(history.lag).unwrap_or(0).into();
+        let mut search = Search { enqueued, others, lag, metric, target, repeats, grown, len };
         if search.has_reached(history) {
             search.len = Some(history.trials.len() as u64);
         }
@@ -95,10 +118,16 @@ impl Search {
 
     /// Whether a trial was good enough for no other to begin.
     fn has_reached(&self, history: &History) -> bool {
-        let Some(target) = self.target else { return false };
-        let enough = |value: f64| value == target || self.metric.goal.better(value, target);
-        let best = |trial: &TrialRecord| self.metric.best(&trial.curve)?.get(&self.metric.name);
-        history.trials.iter().filter_map(best).any(enough)
+        self.target.is_some_and(|target| reached(&self.metric, target, history).is_some())
+    }
+
+    /// The trial that was good enough for no other to begin, if there are others.
+    pub fn reached(spec: &Spec, history: &History) -> Option<Reached> {
+        let target = spec.target?;
+        let (trial, value) = reached(&spec.metric, target, history)?;
+        let search = Search::resumed(&Spec { target: None, ..spec.clone() }, history);
+        let left = search.len.map(|len| len.saturating_sub(history.trials.len() as u64));
+        (left != Some(0)).then_some(Reached { trial, value, target, left })
     }
 
     /// Trials in all; `None` for a search without an end.
@@ -114,6 +143,32 @@ impl Search {
     /// A trial's settings before anything is known; `None` past the end.
     pub fn settings(&mut self, trial: TrialId) -> Option<Settings> {
         self.next(trial, &History::default())
+    }
+
+    /// How many of the first trials must have come to something before the settings of this one can be told.
+    pub fn needs(&self, trial: TrialId) -> u64 {
+        // The first points are not learnt from others.
+        let seen = self.seen(trial);
+        if seen < STARTUP as u64 || self.proposal(trial).is_none() { 0 } else { seen }
+    }
+
+    /// How many of the first trials it knows the results of, where it learns from them.
+    fn seen(&self, trial: TrialId) -> u64 {
+        trial.0.saturating_sub(1 + self.lag)
+    }
+
+    /// The number of the proposal of `tpe`, from 0, that the trial is the first of.
+    fn proposal(&self, trial: TrialId) -> Option<u64> {
+        let Others::Tpe(_) = &self.others else { return None };
+        let at = trial.0.checked_sub(1 + self.grown.begun + self.grown.owed.len() as u64)?;
+        let point = at / self.repeats;
+        let is_proposed = at % self.repeats == 0 && point >= self.untried().count() as u64;
+        is_proposed.then(|| (self.grown.points + point).saturating_sub(self.enqueued.len() as u64))
+    }
+
+    /// The points that come first, and were not tried before.
+    fn untried(&self) -> impl Iterator<Item = &Settings> {
+        self.enqueued.iter().filter(|point| !self.grown.has_tried(point))
     }
 
     /// The settings of the trial that is to begin next, after what has happened; `None` past the end.
@@ -133,16 +188,11 @@ impl Search {
         };
         let point = at / self.repeats;
         if let Others::Tpe(tpe) = &self.others {
-            let mut first = self.enqueued.iter().filter(|point| !self.grown.has_tried(point));
-            let enqueued = first.clone().count() as u64;
-            let repeat = at % self.repeats;
-            return match (point.checked_sub(enqueued), history.trial(TrialId(trial.0 - repeat))) {
-                (None, _) => first.nth(usize::try_from(point).ok()?).cloned(),
+            let first = TrialId(trial.0 - at % self.repeats);
+            return match (self.proposal(first), history.trial(first)) {
+                (None, _) => self.untried().nth(usize::try_from(point).ok()?).cloned(),
                 (Some(_), Some(first)) => Some(first.settings.clone()),
-                (Some(_), _) => {
-                    let number = (self.grown.points + point).saturating_sub(self.enqueued.len() as u64);
-                    tpe.propose(number, &known(history, &self.metric))
-                }
+                (Some(number), None) => tpe.propose(number, &known(history, self.seen(trial), &self.metric)),
             };
         }
         let (enqueued, others) = (&self.enqueued, &mut self.others);
@@ -157,12 +207,21 @@ impl Search {
     }
 }
 
-/// The points that were begun, in order, each with the mean over the trials of it that have come to something.
-fn known(history: &History, metric: &Metric) -> Vec<Known> {
+/// The first trial that has the target or better, and its best value.
+fn reached(metric: &Metric, target: f64, history: &History) -> Option<(TrialId, f64)> {
+    let best = |trial: &TrialRecord| Some((trial.id, metric.best(&trial.curve)?.get(&metric.name)?));
+    let enough = |(_, value): &(TrialId, f64)| *value == target || metric.goal.better(*value, target);
+    history.trials.iter().filter_map(best).find(enough)
+}
+
+/// The points that were begun, in order, each with the mean over those trials of it, of the first `seen`, that have come
+/// to something.
+fn known(history: &History, seen: u64, metric: &Metric) -> Vec<Known> {
     let sign = if metric.goal == Goal::Minimize { 1.0 } else { -1.0 };
     let value = |trial: &TrialRecord| match &trial.status {
         Status::Ended(outcome) if outcome.error().is_some() => None,
         Status::Running => None,
+        _ if trial.id.0 > seen => None,
         // One that waits has shown something, too.
         Status::Ended(_) | Status::Waiting => metric.best(&trial.curve)?.get(&metric.name).map(|value| sign * value),
     };

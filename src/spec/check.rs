@@ -153,6 +153,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         devices: devices(&table),
         base: base.to_owned(),
         order: order(&table, method),
+        lag: lag(&table, method),
         early_terminate: early::read(&table),
         program,
         space,
@@ -202,6 +203,16 @@ fn order(table: &Table, method: Option<Method>) -> Order {
         node.wrong_key("has no effect: only a grid has an order of its own", "leave it out");
     }
     if found.is_some_and(|order| order == "shuffled") { Order::Shuffled } else { Order::File }
+}
+
+fn lag(table: &Table, method: Option<Method>) -> Option<u32> {
+    let node = table.get("lag")?;
+    let is = "how many trials just before a trial its settings do not wait for: write 6, say";
+    let found = node.take(Kind::Whole { least: 0, most: u32::MAX.into() }, is);
+    if method.is_some_and(|method| method != Method::Tpe) {
+        node.wrong_key("has no effect: only tpe learns from other trials", "leave it out");
+    }
+    found?.as_u64()?.try_into().ok()
 }
 
 /// What trials are ranked by, and the value of it that is enough.

@@ -54,6 +54,9 @@ pub struct Spec {
     pub method: Method,
     /// In which order a grid is gone through.
     pub order: Order,
+    /// By `tpe`: how many trials just before a trial its settings do not know the results of; `None`: as follows from
+    /// the slots that the sweep begins with.
+    pub lag: Option<u32>,
     /// Which of a grid's points go first: those of the first condition, then those of the second, and so on.
     pub priority: Vec<Condition>,
     /// When trials are ended because others do better.

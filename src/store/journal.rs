@@ -170,6 +170,7 @@ mod tests {
                 host: "h".into(),
                 pid: 1,
                 mps: None,
+                lag: None,
                 slots: vec!["cpu:0".into()],
             },
             Entry::Started { at: 2.0, attempt, slot: "cpu:0".into(), settings: Some(crate::trial::Settings::new()) },

@@ -97,24 +97,56 @@ fn visited(browser: &str, profile: &Path, page: &Path, width: u32) -> (String, S
     (text(&output.stdout), text(&output.stderr))
 }
 
-#[test]
-fn in_a_browser_the_report_sorts_filters_and_shows_any_trial() {
-    let Some(browser) = chromium() else { return };
-    let world = World::new();
-    made(&world.path("made"), 90);
+/// What the visitor found in the report of the sweep in `made`, which is made first.
+fn said(browser: &str, world: &World, width: u32) -> Value {
     world.expect("report made", 0);
     let page = world.read("made/report.html");
     assert_eq!(page.matches("</body>").count(), 1);
     world.write("visited.html", &page.replace("</body>", &format!("<script>{VISITOR}</script></body>")));
     // A window has a least width, a frame has none: the page in it sees a phone's.
     world.write("phone.html", PHONE);
-    for (page, width) in [("visited.html", 1280), ("phone.html", 390)] {
-        let (dom, log) = visited(browser, &world.path("profile"), &world.path(page), 1280);
-        let errors: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
-        assert!(errors.is_empty(), "{errors:?}");
-        let said = dom.split("<pre id=\"said\">").nth(1).and_then(|rest| rest.split("</pre>").next());
-        let said = said.unwrap_or_else(|| panic!("the visitor did not come to an end: {log}"));
-        let said: Value = serde_json::from_str(&said.replace("&lt;", "<").replace("&amp;", "&")).expect("it is JSON");
+    let page = world.path(if width == 390 { "phone.html" } else { "visited.html" });
+    let (dom, log) = visited(browser, &world.path("profile"), &page, 1280);
+    let errors: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    let said = dom.split("<pre id=\"said\">").nth(1).and_then(|rest| rest.split("</pre>").next());
+    let said = said.unwrap_or_else(|| panic!("the visitor did not come to an end: {log}"));
+    let said = said.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+    serde_json::from_str(&said).expect("it is JSON")
+}
+
+#[test]
+fn in_a_browser_the_curves_of_a_program_are_those_of_all_that_it_measured() {
+    let Some(browser) = chromium() else { return };
+    let world = World::new();
+    made(&world.path("made"), 90);
+    let (head, _) = FILE.split_once("data:").expect("it has data");
+    world
+        .write("made/sweep.yaml", &format!("{head}run_cap: 90\nprogram: x\nmetric: {{name: score, goal: maximize}}\n"));
+    let lines = world.read("made/journal.jsonl");
+    let lines = lines.lines().map(|line| {
+        let mut entry: Value = serde_json::from_str(line).expect("it is JSON");
+        if entry["is"] == "epoch" {
+            let (epoch, loss) = (entry["metrics"]["epoch"].clone(), entry["metrics"]["val_loss"].clone());
+            entry["metrics"] = json!({"epoch": epoch, "objective": 1.0 / loss.as_f64().expect("a number")});
+            entry["others"] = json!({"</script><b>f1": loss});
+        }
+        entry.to_string() + "\n"
+    });
+    world.write("made/journal.jsonl", &lines.collect::<String>());
+    let said = said(browser, &world, 1280);
+    assert_eq!(said["titles"], json!(["score", "</script><b>f1"]), "no panel for loss and accuracy: {said}");
+    assert!(said["drawn"].as_u64().is_some_and(|lines| lines > 10), "{said}");
+}
+
+#[test]
+fn in_a_browser_the_report_sorts_filters_and_shows_any_trial() {
+    let Some(browser) = chromium() else { return };
+    let world = World::new();
+    made(&world.path("made"), 90);
+    for width in [1280, 390] {
+        let said = said(browser, &world, width);
+        assert_eq!(said["titles"], json!(["Loss", "Accuracy (%)"]));
         let numbers = |name: &str| -> Vec<f64> {
             said[name].as_array().expect("a list").iter().filter_map(Value::as_f64).collect()
         };
@@ -127,7 +159,10 @@ fn in_a_browser_the_report_sorts_filters_and_shows_any_trial() {
         assert!(said["overfit"].as_u64().is_some_and(|count| (20..90).contains(&count)) && said["none"] == 0, "{said}");
         assert_eq!(said["after"].as_u64(), said["before"].as_u64().map(|before| before + 1), "{said}");
         assert!(said["drawn"].as_u64().is_some_and(|lines| lines > 10), "{said}");
-        assert!(said["width"].as_u64().is_some_and(|seen| (width - 20..=width).contains(&seen)), "{said}");
+        assert!(
+            said["width"].as_u64().is_some_and(|seen| (u64::from(width) - 20..=u64::from(width)).contains(&seen)),
+            "{said}"
+        );
         assert_eq!(said["wide"], 0, "the page itself does not scroll sideways at {width} pixels");
         assert_eq!(said["loose"], json!([]), "what is wide at {width} pixels scrolls in its own box");
         assert!(

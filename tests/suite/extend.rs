@@ -74,7 +74,13 @@ fn only_new_points_run_and_the_trials_so_far_are_said_in_the_new_words() {
     world.expect(&format!("resume results/s {OPTIONS}"), 0);
     assert_eq!(trials(&world, "s"), wanted());
     assert_eq!(started(&world, "s"), 10, "nothing that was trained is trained again");
-    assert!(world.expect("status results/s", 0).contains("complete"));
+    let status = world.expect("status results/s", 0);
+    assert!(status.contains("complete"));
+    let grown =
+        "at 4 trials, from 4 to 10 trials: new parameter epochs: 2, 3 (so far 2); batch_size: also 64; no longer 32";
+    for told in [&status, &world.read("results/s/report.md"), &world.read("results/s/report.html")] {
+        assert!(told.contains(grown), "{told}");
+    }
     assert!(world.read("results/s/report.md").contains("| 2 | 32 |"), "the report knows what all trials had");
     let told = world.expect("extend results/s more.yaml --yes", 0);
     assert!(told.contains("stays as it is"), "{told}");

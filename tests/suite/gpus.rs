@@ -12,7 +12,7 @@ use crate::faults::scripted;
 use crate::world::{World, processes_naming, wait_until};
 
 /// A world with a driver that shows these GPUs.
-fn driven(script: &str, gpus: &[Value]) -> World {
+pub fn driven(script: &str, gpus: &[Value]) -> World {
     let world = scripted(script);
     let driver = PathBuf::from(env!("CARGO_BIN_EXE_sweep")).with_file_name("examples/libscripted_nvml.so");
     assert!(driver.exists(), "first: cargo build --profile test --examples");
@@ -22,7 +22,7 @@ fn driven(script: &str, gpus: &[Value]) -> World {
     world
 }
 
-fn gpu(index: u32) -> Value {
+pub fn gpu(index: u32) -> Value {
     json!({"uuid": format!("GPU-{index}"), "load": 7, "temperature": 41, "power": 250_000, "ecc_errors": 0, "throttle": 0x45})
 }
 
@@ -32,19 +32,19 @@ fn with(mut gpu: Value, key: &str, value: impl Into<Value>) -> Value {
 }
 
 /// The driver shows these from now on.
-fn show(world: &World, gpus: &[Value]) {
+pub fn show(world: &World, gpus: &[Value]) {
     world.write("gpus.new", &json!({"gpus": gpus}).to_string());
     std::fs::rename(world.path("gpus.new"), world.path("gpus.json")).expect("the folder is writable");
 }
 
-fn sweep(world: &World, words: &str) -> Command {
+pub fn sweep(world: &World, words: &str) -> Command {
     let mut command = world.sweep(words);
     command.env("LD_LIBRARY_PATH", world.path("lib")).env("FAKE_NVML", world.path("gpus.json"));
     command
 }
 
 /// Runs `sweep`; what it printed, stderr last.
-fn expect(world: &World, words: &str, exit: i32) -> String {
+pub fn expect(world: &World, words: &str, exit: i32) -> String {
     let output = sweep(world, words).output().expect("sweep can be started");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(exit), "sweep {words}:\n{text}");

@@ -12,6 +12,7 @@ mod gpus;
 mod grammar;
 #[cfg(feature = "torch")]
 mod kill;
+mod lag;
 mod plan;
 mod programs;
 #[cfg(feature = "torch")]

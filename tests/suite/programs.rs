@@ -61,6 +61,67 @@ fn the_scikit_learn_example_runs_untouched() {
 }
 
 #[test]
+fn a_sweep_that_ends_at_its_target_says_so_and_what_that_left() {
+    // One slot: the third of the five points is good enough.
+    let world = program(
+        "echo \"{\\\"score\\\": ${1#--x=}}\"\n",
+        "metric: {name: score, goal: maximize, target: 3}\nparameters: {x: {values: [1, 2, 3, 4, 5]}}\n",
+    );
+    world.write("s.yaml", &world.read("s.yaml").replace("gpus: none", "gpus: none, cpu_threads: 1000"));
+    let told = "Trial 0003 reached the target of 3.0000, with score 3.0000: 2 trials were not begun.";
+    let run = world.expect("run s.yaml --progress plain", 0);
+    assert!(run.contains(told), "{run}");
+    let status = world.expect("status results/s", 0);
+    assert!(status.contains("s is complete") && status.contains(told), "{status}");
+    for report in ["report.md", "report.html"] {
+        assert!(world.read(&format!("results/s/{report}")).contains(told), "{report}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&world.expect("status results/s --json", 0)).unwrap();
+    assert_eq!((&json["target"]["trial"], &json["target"]["left"]), (&3.into(), &2.into()));
+}
+
+#[test]
+fn a_program_is_told_where_it_runs_and_its_file_of_metrics_is_read() {
+    let csv = "'epoch,score,f1\\n1,0.5,0.1\\n2,0.75,0.2\\n'";
+    let lines = "'{\"score\": 0.5, \"f1\": 0.1}\\n{\"score\": 0.75, \"f1\": 0.2}\\n'";
+    for (name, text) in [("metrics.csv", csv), ("metrics.jsonl", lines)] {
+        let script = format!("env >$SWEEP_TRIAL_DIR/env\nprintf {text} >$SWEEP_TRIAL_DIR/{name}\n");
+        let world =
+            program(&script, &format!("seed: 5\nmetrics_file: {name}\nmetric: {{name: score, goal: maximize}}\n"));
+        world.expect("run s.yaml --progress none", 0);
+        for (title, value) in [("status", "finished"), ("epochs", "2"), ("best_score", "0.75"), ("last_f1", "0.2")] {
+            assert_eq!(column(&world, "results/s/trials.csv", title), [value], "{name}: {title}");
+        }
+        let environment = world.read("results/s/trials/0001/env");
+        for line in [
+            "SWEEP_SLOT=cpu:0",
+            "SWEEP_DEVICE=cpu",
+            "SWEEP_TRIAL=1",
+            "SWEEP_SEED=5",
+            "SWEEP_NAME=s",
+            "SWEEP_RESUME=0",
+            "CUDA_VISIBLE_DEVICES=",
+            "OMP_NUM_THREADS=1",
+            "WANDB_MODE=offline",
+        ] {
+            assert!(environment.lines().any(|one| one == line), "no {line} in {environment}");
+        }
+    }
+}
+
+#[test]
+fn a_program_that_says_nothing_for_too_long_is_ended_with_all_that_it_started() {
+    let world = World::new();
+    let marker = world.path("marker");
+    let script = format!("sh -c 'sleep 1000; true' {} &\nwait\n", marker.display());
+    world.write("train.sh", &script);
+    world.write("s.yaml", "name: s\ncommand: [sh, train.sh]\nretries: 0\ndevices: {gpus: none}\n");
+    let told = world.expect("run s.yaml --progress plain --silence 1", 1);
+    assert!(told.contains("said nothing for 1 s and was ended"), "{told}");
+    wait_until("what it started has ended", Duration::from_secs(5), || processes_naming(&marker).is_empty());
+}
+
+#[test]
 fn an_interrupted_program_goes_on_from_its_own_checkpoint() {
     let script = "state=$SWEEP_TRIAL_DIR/state
 epoch=0

@@ -16,6 +16,7 @@ missing.click();
 setTimeout(() => {
   const article = document.querySelector(missing.getAttribute("href"));
   said.after = document.querySelectorAll("article").length;
+  said.titles = [...article.querySelectorAll("svg g > text:first-child")].map(text => text.textContent);
   said.drawn = article.querySelectorAll("path").length;
   said.width = document.documentElement.clientWidth;
   said.wide = document.documentElement.scrollWidth - said.width;

@@ -26,7 +26,7 @@ pub use parallel::parallel;
 pub use scatter::gap;
 pub use schedule::{Course, schedules};
 pub use slots::slots;
-pub use trial::{Heading, curve, trial};
+pub use trial::{Heading, curve, named, points, trial};
 pub use validation::{HIGHLIGHTS, validation};
 
 #[cfg(test)]

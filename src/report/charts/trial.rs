@@ -29,9 +29,22 @@ pub fn trial(trial: &TrialRecord, metric: &Metric, onset: Option<u32>) -> Figure
     let title = format!("Trial {}", trial.id);
     let settings = words::settings(&trial.settings);
     let heading = Heading { title: &title, state: &state, alarm, line: &settings, onset };
-    let own = Some(metric.name.as_str()).filter(|name| !METRICS.contains(name) && metric.best(&trial.curve).is_some());
-    let named: Vec<&str> = own.into_iter().chain(trial.others.keys().map(String::as_str)).take(MOST_NAMED).collect();
+    let named = named(trial, metric);
     if named.is_empty() { curve(&heading, &trial.curve, metric) } else { program(&heading, trial, metric, &named) }
+}
+
+/// The names of their own that a trial's metrics have, so many as have a panel.
+pub fn named<'a>(trial: &'a TrialRecord, metric: &'a Metric) -> Vec<&'a str> {
+    let own = Some(metric.name.as_str()).filter(|name| !METRICS.contains(name) && metric.best(&trial.curve).is_some());
+    own.into_iter().chain(trial.others.keys().map(String::as_str)).take(MOST_NAMED).collect()
+}
+
+/// What was measured under a name of its own, by epoch.
+pub fn points(trial: &TrialRecord, name: &str) -> Vec<(u32, f64)> {
+    match trial.others.get(name) {
+        Some(values) => values.clone(),
+        None => trial.curve.iter().filter_map(|epoch| Some((epoch.epoch, epoch.get(name)?))).collect(),
+    }
 }
 
 /// The chart of a trial that has metrics under names of its own: a panel for each, after those of loss and accuracy if
@@ -53,10 +66,8 @@ fn program(heading: &Heading, trial: &TrialRecord, metric: &Metric, named: &[&st
         panel(&mut figure, *quantity, place(at), &trial.curve, (best, heading.onset));
     }
     for (at, name) in named.iter().enumerate() {
-        let points: Vec<(f64, f64)> = match trial.others.get(*name) {
-            Some(values) => values.iter().map(|(epoch, value)| (f64::from(*epoch), *value)).collect(),
-            None => trial.curve.iter().filter_map(|one| Some((f64::from(one.epoch), one.get(name)?))).collect(),
-        };
+        let points: Vec<(f64, f64)> =
+            points(trial, name).into_iter().map(|(epoch, value)| (f64::from(epoch), value)).collect();
         let (left, top) = place(usual.len() + at);
         let last = trial.curve.last().map_or(1, |epoch| epoch.epoch);
         let frame = ((left, top), (left + WIDE, top + HIGH));

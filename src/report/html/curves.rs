@@ -3,31 +3,54 @@
 use std::fmt::Write;
 
 use maud::{Markup, PreEscaped, html};
+use serde_json::json;
 
 use super::super::analysis::Analysis;
+use super::super::charts;
 use crate::history::TrialRecord;
-use crate::trial::{EpochMetrics, METRICS};
+use crate::trial::{EpochMetrics, METRICS, Metric};
 
 /// So many points of a curve are kept; the page of 10,000 trials stays below 15 MB by it.
 const POINTS: usize = 17;
 
 /// A script element with an object: by trial, its `epochs` and a list by each metric, without the digits that no
-/// chart shows. Nothing in it comes from files but numbers.
+/// chart shows, and in `named` the metrics that have names of their own, each with its place among the `names`, its epochs
+/// and its values. Those names are all in it that comes from files but numbers.
 pub fn data(analysis: &Analysis, shown: &[&TrialRecord]) -> Markup {
     let shown: std::collections::HashSet<_> = shown.iter().map(|trial| trial.id).collect();
     let rest = analysis.listed().map(|(_, trial)| trial);
     let rest = rest.filter(|trial| !shown.contains(&trial.id) && !trial.curve.is_empty());
-    let objects: Vec<String> =
-        rest.map(|trial| format!("\"{}\":{}", trial.id, curve(&thinned(&trial.curve)))).collect();
+    let mut names = Vec::new();
+    let mut objects: Vec<String> =
+        rest.map(|trial| format!("\"{}\":{}", trial.id, object(trial, &analysis.spec.metric, &mut names))).collect();
+    // No name can end the element.
+    objects.push(format!("\"names\":{}", json!(names).to_string().replace('<', "\\u003c")));
     html! { script type="application/json" id="data" { (PreEscaped(format!("{{{}}}", objects.join(",")))) } }
 }
 
+fn object<'a>(trial: &'a TrialRecord, metric: &'a Metric, names: &mut Vec<&'a str>) -> String {
+    let named = charts::named(trial, metric).into_iter().map(|name| {
+        let at = names.iter().position(|known| *known == name).unwrap_or_else(|| {
+            names.push(name);
+            names.len() - 1
+        });
+        let points = charts::points(trial, name);
+        let (epochs, values): (Vec<_>, Vec<_>) =
+            thinned(&points).into_iter().map(|(epoch, value)| (epoch.to_string(), short(Some(*value)))).unzip();
+        format!("[{at},[{}],[{}]]", epochs.join(","), values.join(","))
+    });
+    let named: Vec<String> = named.collect();
+    let curve = curve(&thinned(&trial.curve));
+    if named.is_empty() { curve + "}" } else { format!("{curve},\"named\":[{}]}}", named.join(",")) }
+}
+
 /// Evenly chosen epochs, the first and the last among them.
-fn thinned(curve: &[EpochMetrics]) -> Vec<&EpochMetrics> {
+fn thinned<T>(curve: &[T]) -> Vec<&T> {
     let most = curve.len().min(POINTS);
     (0..most).map(|n| &curve[n * (curve.len() - 1) / (most - 1).max(1)]).collect()
 }
 
+/// An object that is not closed.
 fn curve(epochs: &[&EpochMetrics]) -> String {
     let numbers: Vec<String> = epochs.iter().map(|epoch| epoch.epoch.to_string()).collect();
     let mut object = format!("{{\"epochs\":[{}]", numbers.join(","));
@@ -38,7 +61,7 @@ fn curve(epochs: &[&EpochMetrics]) -> String {
             let _ = write!(object, ",\"{name}\":[{}]", values.join(","));
         }
     }
-    object + "}"
+    object
 }
 
 /// Three digits: a chart shows no more.

@@ -64,28 +64,37 @@ const VALIDATION = "#D55E00", SOFT = "#59636E";
 const CURVES = [["train", "#8CC4E8", 1.5], ["train_eval", "#0072B2", 2], ["val", VALIDATION, 2]];
 const text = (x, y, said, anchor = "start", fill = SOFT) =>
   element("text", { x, y, fill, "font-size": 11, "text-anchor": anchor }, said);
-const panel = (curve, quantity, left, scale, marks) => {
-  const series = CURVES.map(([of, ink, width]) => [curve[`${of}_${quantity}`] ?? [], ink, width]);
-  const values = series.flatMap(([points]) => points).filter(point => point !== null);
+const measured = ({ series }) => series.some(([, points]) => points.some(point => point !== null));
+const usual = (title, scale, quantity, curve) => ({ title, scale, usual: true,
+  series: CURVES.map(([of, ink, width]) => [curve.epochs, curve[`${of}_${quantity}`] ?? [], ink, width]) });
+const named = ([at, epochs, points]) =>
+  ({ title: data.names[at], scale: 1, series: [[epochs, points, VALIDATION, 2]] });
+// Loss and accuracy where there is nothing else; else what was measured of them, and a panel for each other metric.
+const panels = curve => {
+  const both = [usual("Loss", 1, "loss", curve), usual("Accuracy (%)", 100, "accuracy", curve)];
+  return curve.named ? [...both.filter(measured), ...curve.named.map(named)] : both;
+};
+const panel = ({ title, scale, series, usual }, [first, last], place, best, onset) => {
+  const values = series.flatMap(([, points]) => points).filter(point => point !== null);
   const low = Math.min(...values), high = Math.max(...values, low + 1e-9);
-  const first = curve.epochs[0], last = Math.max(curve.epochs.at(-1), first + 1);
-  const x = epoch => left + (epoch - first) / (last - first) * 392, y = point => 250 - (point - low) / (high - low) * 200;
-  const group = element("g", {}, text(left, 28, scale === 1 ? "Loss" : "Accuracy (%)", "start", "#1B1F24"));
+  const marks = usual ? [...best, ...onset] : best;
+  const x = epoch => (epoch - first) / (last - first) * 392, y = point => 250 - (point - low) / (high - low) * 200;
+  const group = element("g", { transform: `translate(${place})` }, text(0, 28, title.slice(0, 48), "start", "#1B1F24"));
   if (values.length === 0) return group;
   for (let step = 0; step <= 4; step++) {
     const at = low + (high - low) * step / 4;
-    group.append(element("path", { d: `M${left} ${y(at)}h392`, stroke: "#E4E7EB", fill: "none" }),
-      text(left - 8, y(at) + 4, (at * scale).toPrecision(3), "end"));
+    group.append(element("path", { d: `M0 ${y(at)}h392`, stroke: "#E4E7EB", fill: "none" }),
+      text(-8, y(at) + 4, (at * scale).toPrecision(3), "end"));
   }
   for (const epoch of [first, last]) group.append(text(x(epoch), 268, `epoch ${epoch}`, epoch === first ? "start" : "end"));
   for (const [at, said, stroke] of marks.filter(([at]) => at >= first && at <= last)) {
-    const anchor = x(at) - left < 60 ? "start" : x(at) - left > 332 ? "end" : "middle";
+    const anchor = x(at) < 60 ? "start" : x(at) > 332 ? "end" : "middle";
     group.append(element("path", { d: `M${x(at)} 46v204`, stroke, "stroke-dasharray": "4 3", fill: "none" }),
       text(x(at), stroke === VALIDATION ? 28 : 42, said, anchor, stroke));
   }
-  for (const [points, stroke, width] of series) {
+  for (const [epochs, points, stroke, width] of series) {
     const d = points.map((point, at) => point === null ? "" :
-      `${at && points[at - 1] !== null ? "L" : "M"}${x(curve.epochs[at]).toFixed(1)} ${y(point).toFixed(1)}`).join("");
+      `${at && points[at - 1] !== null ? "L" : "M"}${x(epochs[at]).toFixed(1)} ${y(point).toFixed(1)}`).join("");
     group.append(element("path", { d, stroke, "stroke-width": width, fill: "none", "stroke-linejoin": "round" }));
   }
   return group;
@@ -107,17 +116,19 @@ const draw = id => {
   article.append(title, list);
   const curve = data[id];
   if (curve) {
-    const svg = element("svg", { viewBox: "0 0 960 310", role: "img", "font-family": "inherit" });
+    const all = panels(curve), high = Math.ceil(all.length / 2), foot = 260 * high + 34;
+    const svg = element("svg", { viewBox: `0 0 960 ${foot + 16}`, role: "img", "font-family": "inherit" });
     const said = name => row.cells[names.lastIndexOf(name)].textContent;
-    const marks = [[parseInt(said("bestepoch")), `best epoch ${parseInt(said("bestepoch"))}`, SOFT]];
-    const [, onset] = /overfit from epoch (\d+)/.exec(said("findings")) ?? [];
-    if (onset) marks.push([Number(onset), `overfits from epoch ${onset}`, VALIDATION]);
-    svg.append(element("title", {}, `Curves of trial ${id}`), panel(curve, "loss", 64, 1, marks),
-      panel(curve, "accuracy", 544, 100, marks));
+    const best = [[parseInt(said("bestepoch")), `best epoch ${parseInt(said("bestepoch"))}`, SOFT]];
+    const [, from] = /overfit from epoch (\d+)/.exec(said("findings")) ?? [];
+    const onset = from ? [[Number(from), `overfits from epoch ${from}`, VALIDATION]] : [];
+    const span = [curve.epochs[0], Math.max(curve.epochs.at(-1), curve.epochs[0] + 1)];
+    svg.append(element("title", {}, `Curves of trial ${id}`), ...all.map((one, at) =>
+      panel(one, span, [[64, 544][at % 2], 260 * Math.floor(at / 2)], best, onset)));
     const labels = ["training pictures, while training", "training pictures, evaluated", "validation pictures"];
-    labels.forEach((label, at) => svg.append(
-      element("path", { d: `M${24 + at * 230} 294h22`, stroke: CURVES[at][1], "stroke-width": CURVES[at][2] }),
-      text(53 + at * 230, 298, label, "start", "#1B1F24")));
+    if (all.some(one => one.usual)) labels.forEach((label, at) => svg.append(
+      element("path", { d: `M${24 + at * 230} ${foot}h22`, stroke: CURVES[at][1], "stroke-width": CURVES[at][2] }),
+      text(53 + at * 230, foot + 4, label, "start", "#1B1F24")));
     wide.append(svg);
     article.append(wide);
   }

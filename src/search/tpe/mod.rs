@@ -16,7 +16,7 @@ use crate::trial::{Settings, fingerprint};
 use parzen::{Parzen, Places};
 
 /// So many points are spread evenly before anything is learnt from them.
-const STARTUP: usize = 10;
+pub const STARTUP: usize = 10;
 
 /// So many candidates are drawn for each point, for each choice that makes one.
 const CANDIDATES: usize = 96;

@@ -91,7 +91,7 @@ impl Products<'_> {
                 if met.is_empty() {
                     continue;
                 }
-                let row = (met.start * layout.of.stride + tile.row).saturating_sub(layout.of.padding[0] + rows.start);
+                let row = met.start * layout.of.stride + tile.row - layout.of.padding[0] - rows.start;
                 add(
                     these,
                     layout.lanes,
