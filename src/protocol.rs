@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::check::Warning;
 use crate::probe::{Measured, Probe};
 use crate::recipe::{Data, Recipe};
 use crate::trial::{Attempt, EpochMetrics, Others, Outcome, TrialId};
@@ -53,6 +54,9 @@ pub struct Order {
     /// wrote down what it was told: the trainer then says those epochs again.
     #[serde(default)]
     pub epochs_known: u32,
+    /// Whether the network is looked at before its first step.
+    #[serde(default)]
+    pub look: bool,
 }
 
 /// A contact sheet of augmented pictures, which `sweep-trainer --sheet` reads from stdin and draws.
@@ -102,6 +106,9 @@ pub enum FromTrainer {
         /// Why an existing checkpoint was not used, if one was not.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
+        /// What is wrong with the network, if it was to be looked at.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<Warning>,
     },
     /// A sign of life, at most a few a second.
     Progress {

@@ -135,8 +135,16 @@ impl Reading {
         if self.last.is_none() {
             let (parameters, train_examples, validation_examples) = (0, 0, 0);
             let from_epoch = metrics.epoch - 1;
-            let began =
-                FromTrainer::Began { attempt, from_epoch, train_examples, validation_examples, parameters, note: None };
+            let (note, warnings) = (None, Vec::new());
+            let began = FromTrainer::Began {
+                attempt,
+                from_epoch,
+                train_examples,
+                validation_examples,
+                parameters,
+                note,
+                warnings,
+            };
             told.push(Said::Message(Box::new(began)));
         }
         self.last = Some(metrics.epoch);

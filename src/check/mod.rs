@@ -4,7 +4,7 @@
 pub mod data;
 pub mod model;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,4 +19,25 @@ pub struct Finding {
     pub evidence: String,
     /// What to do.
     pub remedy: String,
+}
+
+/// A finding as the journal keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// The finding's name.
+    pub name: String,
+    /// Whether training like this is wasted.
+    pub serious: bool,
+    /// What is wrong, the numbers behind it and what to do, in one line.
+    pub text: String,
+}
+
+impl From<&Finding> for Warning {
+    fn from(Finding { name, serious, verdict, evidence, remedy }: &Finding) -> Warning {
+        Warning {
+            name: (*name).to_owned(),
+            serious: *serious,
+            text: format!("{verdict}: {evidence}. What to do: {remedy}."),
+        }
+    }
 }

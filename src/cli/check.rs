@@ -10,7 +10,7 @@ use super::running;
 use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
 use crate::check::model::{self, Range, Subject};
-use crate::check::{self, Finding};
+use crate::check::{self, Finding, Warning};
 use crate::engine;
 use crate::error::{Exit, Result};
 use crate::probe::{Measured, Probe};
@@ -41,7 +41,8 @@ Looks for pixels in another order than the file says, pictures that are both tra
 missing, uneven or do not belong to their pictures, and pictures with nothing in them. Then tries out each kind of
 network, three at most, for up to half a minute: its loss before training, dead units, gradients that vanish or explode,
 the learning rates at which its loss falls, and whether it can learn a few pictures by heart once all regularisation is
-off. Ends with 0 if training makes sense, with 4 if not. `sweep run` looks at the pictures before it begins.")]
+off. Ends with 0 if training makes sense, with 4 if not. `sweep run` looks at the pictures before it begins, and at the
+first weights of each kind of network before its first step.")]
 pub struct Args {
     /// The sweep file
     file: PathBuf,
@@ -184,9 +185,12 @@ fn findings(spec: &Spec) -> Result<Vec<Finding>> {
     Ok(check::data::check(&dataset, &split, &recipe.data))
 }
 
-/// Prints what is wrong to stderr, where the pictures are quickly read. Whatever keeps them from being read, the trainer
-/// will say.
-pub fn warn(spec: &Spec) {
+/// Prints what is wrong with the pictures to stderr, and returns it, where they are quickly read; else `None`. Whatever
+/// keeps them from being read, the trainer will say.
+pub fn warn(spec: &Spec) -> Option<Vec<Warning>> {
+    if spec.program.is_some() {
+        return None;
+    }
     let quick = match &spec.source {
         Source::Folder { .. } => false,
         // An archive would have to be unpacked.
@@ -194,9 +198,9 @@ pub fn warn(spec: &Spec) {
         Source::Arrays { path, .. } => bytes(path) <= QUICK,
         Source::Digits | Source::Mnist { .. } | Source::FashionMnist { .. } => true,
     };
-    if quick {
-        findings(spec).unwrap_or_default().iter().for_each(|finding| eprintln!("{}", text(finding)));
-    }
+    let found = if quick { findings(spec).ok()? } else { return None };
+    found.iter().for_each(|finding| eprintln!("{}", text(finding)));
+    Some(found.iter().map(Warning::from).collect())
 }
 
 /// Of a file, or of the files in a folder.

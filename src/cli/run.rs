@@ -28,9 +28,6 @@ pub struct Args {
     /// Where the results go
     #[arg(long, value_name = "FOLDER", default_value = "results")]
     results: PathBuf,
-    /// Do not look for what is wrong with the pictures first
-    #[arg(long)]
-    no_check: bool,
     #[command(flatten)]
     options: Options,
 }
@@ -51,15 +48,14 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let layout = Layout::new(surroundings.folder.join(&args.results).join(&spec.name));
     let untouched = |layout: &Layout| if layout.journal().exists() { Err(begun(layout, surroundings)) } else { Ok(()) };
     untouched(&layout)?;
-    if !args.no_check {
-        check::warn(&spec);
-    }
+    let pictures = if args.options.no_check { None } else { check::warn(&spec) };
     let first = Entry::Sweep {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").into(),
         name: spec.name.clone(),
         at: surroundings.now(),
         base: spec.base.clone(),
+        pictures,
     };
     let begin = |layout: &Layout| {
         // Another controller may have begun it in the meantime; now that the lock is ours, none can.

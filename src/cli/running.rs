@@ -35,6 +35,9 @@ pub struct Options {
     /// epochs, at least 60, and 600 before its first]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     silence: Option<u32>,
+    /// Do not look for what is wrong with the pictures and the networks first
+    #[arg(long)]
+    pub no_check: bool,
 }
 
 /// The trainer's program: the one that was named, or else the one beside `sweep`.
@@ -143,6 +146,7 @@ impl Options {
             trainer,
             silence: self.silence.map(|seconds| Duration::from_secs(seconds.into())),
             retry_failed,
+            look: !self.no_check,
             screen,
             host: surroundings.host(),
             mps: mps::find(surroundings.variable(mps::VARIABLE).as_deref()),

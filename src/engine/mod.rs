@@ -5,6 +5,7 @@ mod job;
 mod probe;
 mod views;
 
+use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -38,6 +39,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// At most so many events are decided upon before their entries are written, together, to the journal.
 const BATCH: usize = 256;
 
+/// Of at most so many shapes of network the first weights are looked at.
+const LOOKS: usize = 20;
+
 /// All that a run needs. The caller holds the sweep's lock.
 #[derive(Debug)]
 pub struct Setup {
@@ -59,6 +63,8 @@ pub struct Setup {
     pub silence: Option<Duration>,
     /// Whether failed and diverged trials are tried once more.
     pub retry_failed: bool,
+    /// Whether trainers look at first weights for what is wrong with them.
+    pub look: bool,
     /// What the user sees.
     pub screen: Screen,
     /// This machine's name.
@@ -131,6 +137,10 @@ struct Engine {
     clock: fn() -> f64,
     variable: fn(&str) -> Option<String>,
     began: Instant,
+    /// Shapes of network that are yet to be looked at, at most.
+    looks: usize,
+    /// Those that were.
+    looked: HashSet<String>,
 }
 
 impl Engine {
@@ -138,7 +148,7 @@ impl Engine {
         let Setup {
             layout, mut spec, history, journal, slots, gpus, trainer, silence, retry_failed, screen, host, ..
         } = setup;
-        let (clock, variable) = (setup.clock, setup.variable);
+        let (clock, variable, looks) = (setup.clock, setup.variable, if setup.look { LOOKS } else { 0 });
         let (sender, events) = mpsc::unbounded_channel();
         let names = slots.iter().map(|slot| slot.name.clone()).collect();
         if spec.method == Method::Tpe {
@@ -185,6 +195,8 @@ impl Engine {
             clock,
             variable,
             began: Instant::now(),
+            looks,
+            looked: HashSet::new(),
         };
         engine.perform(actions)?;
         Ok(engine)
@@ -328,7 +340,10 @@ impl Engine {
             match self.spec.recipe(settings) {
                 Ok(recipe) => {
                     let epochs_known = trial.map_or(0, |trial| trial.curve.len() as u32);
-                    let order = Order { attempt, seed: self.spec.seed, recipe, folder, epochs_known };
+                    let look = attempt.number == 1
+                        && self.looked.len() < self.looks
+                        && self.looked.insert(shape::of_recipe(&recipe));
+                    let order = Order { attempt, seed: self.spec.seed, recipe, folder, epochs_known, look };
                     self.agent.tell(slot, &ToTrainer::Train(Box::new(order)), Some(log));
                     return Ok(());
                 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::check::Warning;
 use crate::shape::Fact;
 use crate::trial::{Attempt, EpochMetrics, Others, Outcome, Settings, Stopper, TrialId};
 
@@ -25,6 +26,9 @@ pub enum Entry {
         at: f64,
         /// The folder that relative paths of the sweep file start from, absolute.
         base: std::path::PathBuf,
+        /// What was found wrong with the pictures; `None` where they were not looked at.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pictures: Option<Vec<Warning>>,
     },
     /// Another sweep file took the place of the one so far. Synced before the file in the sweep's folder is replaced.
     Extended {
@@ -91,6 +95,9 @@ pub enum Entry {
         train_examples: u64,
         /// Pictures held out.
         validation_examples: u64,
+        /// What was found wrong with its network before the first step.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<Warning>,
     },
     /// An epoch was reported.
     Epoch {

@@ -8,6 +8,7 @@ pub use entry::{Entry, FORMAT};
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::check::Warning;
 use crate::shape::Shape;
 use crate::trial::{Attempt, EpochMetrics, MOST_OTHERS, Metric, Outcome, Settings, Stopper, TrialId, fingerprint};
 
@@ -76,6 +77,8 @@ pub struct TrialRecord {
     pub train_examples: Option<u64>,
     /// Pictures held out, once known.
     pub validation_examples: Option<u64>,
+    /// What was found wrong with its network before the first step.
+    pub warnings: Vec<Warning>,
 }
 
 impl TrialRecord {
@@ -128,6 +131,8 @@ pub struct History {
     pub name: String,
     /// Where relative paths of the sweep file start.
     pub base: std::path::PathBuf,
+    /// What was found wrong with the pictures; `None` where they were not looked at.
+    pub pictures: Option<Vec<Warning>>,
     /// Unix seconds at which the sweep began.
     pub began_at: f64,
     /// Unix seconds at which the newest controller took over.
@@ -186,11 +191,12 @@ impl History {
     /// Takes one entry in. An entry that cannot follow what came before is an error that says why.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), String> {
         match entry {
-            Entry::Sweep { format, name, at, base, .. } => {
+            Entry::Sweep { format, name, at, base, pictures, .. } => {
                 if *format != FORMAT {
                     return Err(format!("it has format {format}, and this version of sweep reads format {FORMAT}"));
                 }
                 (self.name, self.began_at, self.base) = (name.clone(), *at, base.clone());
+                self.pictures.clone_from(pictures);
             }
             Entry::Extended { at, base, before, file, changes, trials, settings, .. } => {
                 for (id, settings) in settings {
@@ -228,13 +234,16 @@ impl History {
                 self.start(*at, *attempt, slot, settings.as_ref())?;
                 self.handed_out.insert(attempt.trial, self.ends);
             }
-            Entry::Began { attempt, from_epoch, parameters, train_examples, validation_examples } => {
+            Entry::Began { attempt, from_epoch, parameters, train_examples, validation_examples, warnings } => {
                 let trial = self.running(*attempt)?;
                 trial.cut(*from_epoch);
                 // Of a program nothing is known.
                 trial.parameters = Some(*parameters).filter(|count| *count > 0);
                 trial.train_examples = Some(*train_examples).filter(|count| *count > 0);
                 trial.validation_examples = Some(*validation_examples).filter(|count| *count > 0);
+                if !warnings.is_empty() {
+                    trial.warnings.clone_from(warnings);
+                }
                 if let Some(before) = self.handed_out.remove(&attempt.trial) {
                     self.untidied.retain(|_, end| *end > before);
                 }
@@ -324,6 +333,7 @@ impl History {
                 parameters: None,
                 train_examples: None,
                 validation_examples: None,
+                warnings: Vec::new(),
             });
             return Ok(());
         }

@@ -43,6 +43,15 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             let value = metrics.get(&spec.metric.name)?;
             Some(format!("trial {} epoch {}: {} {value:.4}", attempt.trial, metrics.epoch, spec.metric.name))
         }
+        // What is wrong with one network is mostly wrong with the others as well: the first of them tells it.
+        Entry::Began { attempt, warnings, .. } => {
+            let told = |name: &String| {
+                let others = history.trials.iter().filter(|trial| trial.id != attempt.trial);
+                others.flat_map(|trial| &trial.warnings).any(|one| one.name == *name)
+            };
+            let new: Vec<&str> = warnings.iter().filter(|one| !told(&one.name)).map(|one| one.text.as_str()).collect();
+            (!new.is_empty()).then(|| format!("warning: the network of trial {}: {}", attempt.trial, new.join(" ")))
+        }
         Entry::Paused { attempt, .. } => Some(format!("trial {} saved", attempt.trial)),
         Entry::Spared { attempt, by, epoch, .. } => Some(format!(
             "trial {} would be ended by {by} after {epoch} epochs; it runs on to show what that would have cost",

@@ -4,6 +4,7 @@ use super::charts::{self, Figure};
 use super::effects::Effects;
 use super::fit::{Advice, Finding};
 use super::ranking::{Group, Place, Ranking, groups, setting_names};
+use super::steps::{Step, steps};
 use super::ties::Ties;
 use super::time::Time;
 use super::verdicts::Verdicts;
@@ -71,10 +72,16 @@ impl<'a> Analysis<'a> {
         Analysis { spec, history, ties, groups, ranking, verdicts: Verdicts::new(spec, history), effects, time }
     }
 
-    /// What to do next, for the best settings and for what is common, each with the number of trials that ask for it.
+    /// What to do next, for the best settings and for what is common; last, what need not be done, and why.
+    pub fn steps(&self) -> Vec<Step> {
+        let best = self.groups.first();
+        let advice = self.verdicts.advice(best.map_or(&[][..], |group| &group.trials));
+        steps(advice, self.effects.as_ref(), best.map(|group| group.settings), self.history)
+    }
+
+    /// What is worth doing, each with the number of trials that ask for it.
     pub fn advice(&self) -> Vec<(Advice, usize)> {
-        let best = self.groups.first().map_or(&[][..], |group| &group.trials);
-        self.verdicts.advice(best)
+        self.steps().into_iter().filter(Step::open).map(|step| (step.advice, step.trials)).collect()
     }
 
     /// The trials whose charts are in the page, best first.

@@ -28,18 +28,24 @@ pub fn page(analysis: &Analysis) -> String {
     if !summary.settings.is_empty() {
         page.push('\n');
     }
-    for detail in &summary.details {
-        let _ = writeln!(page, "{}\n", escape(detail));
+    for (what, said) in &summary.answer {
+        let _ = writeln!(page, "**{what}:** {}\n", prose(said));
     }
-    page += &list("What ails the trials", "-", &summary.ailments);
-    page += &list("What drives it", "-", &summary.drivers);
     page += &list("What to do next, in this order", "1.", &summary.steps);
     if !summary.steps.is_empty() {
         page += "[next.yaml](next.yaml) is a sweep file that goes on from here, each change with its reason.\n\n";
     }
+    page += &list("What need not be done", "-", &summary.settled);
+    page += &list("What was found before training", "-", &summary.before);
+    page += &list("What ails the trials", "-", &summary.ailments);
+    page += &list("What drives it", "-", &summary.drivers);
+    page += "## About the best trial and the sweep\n\n";
+    for detail in &summary.details {
+        let _ = writeln!(page, "{}\n", prose(detail));
+    }
     for Section { heading, lines, charts } in analysis.sections() {
         let _ = writeln!(page, "## {heading}\n");
-        lines.iter().for_each(|line| page += &format!("{}\n\n", escape(line)));
+        lines.iter().for_each(|line| page += &format!("{}\n\n", prose(line)));
         charts.iter().for_each(|(name, chart)| page += &format!("![{}](charts/{name}.svg)\n\n", escape(&chart.title)));
     }
     if spec.repeats > 1 {
@@ -53,7 +59,7 @@ pub fn page(analysis: &Analysis) -> String {
 
 /// A section that is a list; nothing where it is empty.
 fn list(heading: &str, mark: &str, items: &[String]) -> String {
-    let lines: String = items.iter().map(|item| format!("{mark} {}\n", escape(item))).collect();
+    let lines: String = items.iter().map(|item| format!("{mark} {}\n", prose(item))).collect();
     if items.is_empty() { lines } else { format!("## {heading}\n\n{lines}\n") }
 }
 
@@ -125,6 +131,13 @@ fn table(header: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
         table += &line(&row);
     }
     table + "\n"
+}
+
+/// Our own sentences: what stands between backticks is code.
+fn prose(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    let code = |part: &str| format!("`{}`", part.replace(char::is_control, " "));
+    parts.map(|(at, part)| if at % 2 == 1 { code(part) } else { escape(part) }).collect()
 }
 
 /// Plain text as Markdown that shows it: nothing in it is markup, and it stays on its line.

@@ -11,6 +11,7 @@ mod next;
 pub mod ranking;
 #[cfg(test)]
 pub mod sample;
+mod steps;
 pub mod summary;
 mod tables;
 mod ties;

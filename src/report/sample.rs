@@ -67,7 +67,14 @@ pub fn apply(entries: &[Entry]) -> History {
 /// The entries at the start of a sweep that has two slots.
 pub fn beginning(name: &str) -> Vec<Entry> {
     vec![
-        Entry::Sweep { format: FORMAT, version: "0.1.0".into(), name: name.into(), at: 0.0, base: "/nowhere".into() },
+        Entry::Sweep {
+            format: FORMAT,
+            version: "0.1.0".into(),
+            name: name.into(),
+            at: 0.0,
+            base: "/nowhere".into(),
+            pictures: None,
+        },
         run(1.0),
     ]
 }
@@ -91,6 +98,7 @@ pub fn attempt(trial: u64, number: u32, settings: &Settings, from: u32, last: u3
         parameters: 2_915_114,
         train_examples: 44_100,
         validation_examples: 4_900,
+        warnings: Vec::new(),
     });
     entries.extend((from + 1..=last).map(|n| Entry::Epoch {
         attempt,

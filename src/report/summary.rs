@@ -3,6 +3,7 @@
 use super::analysis::Analysis;
 use super::fit::{Finding, Severity};
 use super::ranking::{Counts, Group, Place};
+use super::steps::{Evidence, Step};
 use super::verdicts::Tally;
 use super::words;
 use crate::history::{History, TrialRecord};
@@ -22,14 +23,20 @@ pub struct Summary {
     pub headline: String,
     /// Its settings.
     pub settings: Vec<(String, String)>,
-    /// More about it and about the sweep, a sentence or two each.
+    /// The answer in short, by what it says: what is tied with the best, what ails most trials, what drives it, what to do first.
+    pub answer: Vec<(&'static str, String)>,
+    /// More about the best trial and about the sweep, a sentence or two each.
     pub details: Vec<String>,
     /// What the curves show, and of how many trials.
     pub ailments: Vec<String>,
     /// Which settings make the difference.
     pub drivers: Vec<String>,
+    /// What was found before training, of pictures and first weights.
+    pub before: Vec<String>,
     /// What to do next, first things first.
     pub steps: Vec<String>,
+    /// What need not be done, and why.
+    pub settled: Vec<String>,
 }
 
 impl Summary {
@@ -49,7 +56,6 @@ impl Summary {
                 details.extend(repeated.map(|group| best_of(spec, best, group)));
                 details.extend(repeated.and(ranking.best()).and_then(|luckiest| lucky(spec, luckiest, best)));
                 details.extend(gap(best));
-                details.push(analysis.ties.sentence.clone());
                 details
                     .extend(verdicts.of(best.trial.id).iter().filter(|one| one.severity > Severity::Note).map(of_best));
                 let settings = best.trial.settings.iter();
@@ -74,14 +80,64 @@ impl Summary {
         let judged = verdicts.judged();
         let ailments = verdicts.tally().iter().take(AILMENTS).map(|tally| ailment(tally, judged)).collect();
         // What most trials ask for, in the order in which it is tried.
-        let mut advice = analysis.advice();
-        advice.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        advice.truncate(STEPS);
-        advice.sort_unstable();
-        let steps = advice.iter().map(|(advice, count)| format!("{advice} ({count} of {judged} trials)"));
+        let all = analysis.steps();
+        let mut kept: Vec<&Step> = all.iter().filter(|step| step.open()).collect();
+        kept.sort_by_key(|step| (step.evidence == Evidence::None, std::cmp::Reverse(step.trials)));
+        kept.truncate(STEPS);
+        let step = |step: &Step| match &step.evidence {
+            Evidence::Helped(_, text) | Evidence::Unsure(text) => format!("{} {text}", step.advice),
+            _ if judged == 1 => step.advice.to_string(),
+            Evidence::None | Evidence::Settled(_) => format!("{} ({} of {judged} trials)", step.advice, step.trials),
+        };
+        let settled = all.iter().filter_map(|step| match &step.evidence {
+            Evidence::Settled(text) => Some(text.clone()),
+            _ => None,
+        });
+        let steps: Vec<String> = all.iter().filter(|one| kept.contains(one)).map(step).collect();
         let drivers = analysis.effects.as_ref().map(|effects| effects.drivers()).unwrap_or_default();
-        Summary { headline, settings, details, ailments, drivers, steps: steps.collect() }
+        let before = before(history);
+        let first = |lines: &[String]| lines.first().cloned();
+        let tied = Some(analysis.ties.sentence.clone()).filter(|said| analysis.groups.len() > 1 && !said.is_empty());
+        let mut warnings = history.pictures.iter().chain(history.trials.iter().map(|trial| &trial.warnings)).flatten();
+        let serious = warnings.any(|warning| warning.serious);
+        let answer = [
+            ("How sure that is", tied),
+            ("What to mend before all else", first(&before).filter(|_| serious)),
+            ("What is wrong", wrong(&verdicts.tally(), judged)),
+            ("What makes the difference", first(&drivers)),
+            ("What to do first", first(&steps)),
+        ];
+        let answer = answer.into_iter().filter_map(|(what, said)| Some((what, said?))).collect();
+        Summary { headline, settings, answer, details, ailments, drivers, before, steps, settled: settled.collect() }
     }
+}
+
+/// What was found before training: of the pictures, and of the networks with each kind of finding once.
+fn before(history: &History) -> Vec<String> {
+    let pictures = history.pictures.as_deref().unwrap_or_default();
+    let mut lines: Vec<String> = pictures.iter().map(|warning| format!("The pictures: {}", warning.text)).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for (trial, warning) in history.trials.iter().flat_map(|trial| trial.warnings.iter().map(move |one| (trial, one))) {
+        if !names.contains(&warning.name.as_str()) {
+            names.push(&warning.name);
+            lines.push(format!("The network of trial {}: {}", trial.id, warning.text));
+        }
+    }
+    if lines.is_empty() && history.pictures.is_some() {
+        lines.push("Nothing is wrong with the pictures, nor with the networks' first weights.".into());
+    }
+    lines
+}
+
+/// What ails most trials, in a sentence: notes, and what few have, are no answer.
+fn wrong(tally: &[Tally], judged: usize) -> Option<String> {
+    let most: Vec<String> = tally
+        .iter()
+        .filter(|one| one.grave > 0 && 4 * one.trials >= judged)
+        .take(2)
+        .map(|one| format!("{} in {} of {judged} trials: {}", one.name, one.trials, one.name.meaning()))
+        .collect();
+    (!most.is_empty()).then(|| most.join("; ") + ".")
 }
 
 /// What was found in the best trial.
@@ -256,6 +312,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::check::Warning;
     use crate::history::Entry;
     use crate::report::sample;
     use crate::schedule::stop::{Asha, EarlyTerminate, Rule};
@@ -286,6 +343,30 @@ mod tests {
         assert_eq!(summary.settings, [("dropout".to_owned(), "0.4".to_owned())]);
         assert!(summary.details[0].starts_with("Trial 0003 is the best of these 2: "), "{:?}", summary.details);
         assert!(summary.details[1].contains("its seed was a lucky one"), "{:?}", summary.details);
+    }
+
+    #[test]
+    fn what_was_found_before_training_is_told_once() {
+        let warning = |name: &str| Warning { name: name.into(), serious: true, text: format!("{name} is wrong.") };
+        let mut entries = sample::beginning("checked");
+        if let Entry::Sweep { pictures, .. } = &mut entries[0] {
+            *pictures = Some(vec![warning("pixel_order")]);
+        }
+        for number in 1..=3 {
+            let mut attempt = sample::attempt(number, 1, &sample::settings(json!({"dropout": 0.1})), 0, 3);
+            if let Entry::Began { warnings, .. } = &mut attempt[1] {
+                warnings.extend((number > 1).then(|| warning("dead_units")));
+            }
+            entries.extend(attempt);
+        }
+        let expected = ["The pictures: pixel_order is wrong.", "The network of trial 0002: dead_units is wrong."];
+        assert_eq!(before(&sample::apply(&entries)), expected);
+        assert_eq!(before(&sample::apply(&sample::beginning("unchecked"))), [""; 0]);
+        if let Entry::Sweep { pictures, .. } = &mut entries[0] {
+            *pictures = Some(Vec::new());
+        }
+        let nothing = before(&sample::apply(&entries[..2]));
+        assert!(nothing.len() == 1 && nothing[0].starts_with("Nothing is wrong"), "{nothing:?}");
     }
 
     #[test]

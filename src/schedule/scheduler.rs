@@ -210,10 +210,17 @@ impl Scheduler {
                 }
             }
             FromTrainer::Unusable { reason } => self.slots[id.0].state = State::Out { reason },
-            FromTrainer::Began { attempt, from_epoch, parameters, train_examples, validation_examples, .. }
-                if is_current(&attempt) =>
-            {
-                let entry = Entry::Began { attempt, from_epoch, parameters, train_examples, validation_examples };
+            FromTrainer::Began {
+                attempt,
+                from_epoch,
+                parameters,
+                train_examples,
+                validation_examples,
+                warnings,
+                ..
+            } if is_current(&attempt) => {
+                let entry =
+                    Entry::Began { attempt, from_epoch, parameters, train_examples, validation_examples, warnings };
                 self.record_said(now, id, entry, actions);
             }
             FromTrainer::Progress { attempt, epoch, step, steps } if is_current(&attempt) => {

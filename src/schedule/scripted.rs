@@ -22,8 +22,14 @@ pub(super) fn rules(total: Option<u64>) -> Rules {
 
 /// The journal's first line, and what it leads to.
 pub(super) fn begun() -> (History, Vec<Entry>) {
-    let first =
-        Entry::Sweep { format: FORMAT, version: "1".into(), name: "test".into(), at: 0.0, base: "/data".into() };
+    let first = Entry::Sweep {
+        format: FORMAT,
+        version: "1".into(),
+        name: "test".into(),
+        at: 0.0,
+        base: "/data".into(),
+        pictures: None,
+    };
     let mut history = History::default();
     history.apply(&first).expect("the format is ours");
     (history, vec![first])
@@ -44,7 +50,15 @@ pub(super) fn ready() -> FromTrainer {
 }
 
 pub(super) fn began(attempt: Attempt, from_epoch: u32) -> FromTrainer {
-    FromTrainer::Began { attempt, from_epoch, train_examples: 1, validation_examples: 1, parameters: 1, note: None }
+    FromTrainer::Began {
+        attempt,
+        from_epoch,
+        train_examples: 1,
+        validation_examples: 1,
+        parameters: 1,
+        note: None,
+        warnings: Vec::new(),
+    }
 }
 
 pub(super) fn epoch(attempt: Attempt, epoch: u32, val_loss: f64, seconds: Option<f64>) -> FromTrainer {

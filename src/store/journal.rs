@@ -162,7 +162,14 @@ mod tests {
     use crate::trial::TrialId;
 
     fn first() -> Entry {
-        Entry::Sweep { format: FORMAT, version: "1".into(), name: "test".into(), at: 0.5, base: "/data".into() }
+        Entry::Sweep {
+            format: FORMAT,
+            version: "1".into(),
+            name: "test".into(),
+            at: 0.5,
+            base: "/data".into(),
+            pictures: None,
+        }
     }
 
     fn entries() -> Vec<Entry> {
@@ -179,7 +186,14 @@ mod tests {
                 slots: vec!["cpu:0".into()],
             },
             Entry::Started { at: 2.0, attempt, slot: "cpu:0".into(), settings: Some(crate::trial::Settings::new()) },
-            Entry::Began { attempt, from_epoch: 0, parameters: 10, train_examples: 8, validation_examples: 2 },
+            Entry::Began {
+                attempt,
+                from_epoch: 0,
+                parameters: 10,
+                train_examples: 8,
+                validation_examples: 2,
+                warnings: Vec::new(),
+            },
             Entry::Epoch { attempt, metrics, others: Others::from([("f1".into(), 0.1 + 0.2)]) },
         ]
     }

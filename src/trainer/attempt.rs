@@ -15,7 +15,11 @@ use super::network::{Mode, Network, Start};
 use super::optimizer::{Optimizer, clip};
 use super::pictures::{Shelf, Split};
 use super::position::{Position, Sums};
+use super::probe;
+use sweep::check::{Warning, model};
+use sweep::probe::Probe;
 use sweep::protocol::{FromTrainer, Order};
+use sweep::train::model::Shape;
 use sweep::train::schedule::Steps;
 use sweep::trial::{Attempt, EpochMetrics, Outcome};
 
@@ -47,6 +51,7 @@ pub fn train(
 
     let note = run.resume()?;
     let attempt = order.attempt;
+    let warnings = if order.look { look(order, device, loaded.info().shape, &split) } else { Vec::new() };
     let from_epoch = run.position.epochs().min(order.epochs_known);
     run.controller.say(FromTrainer::Began {
         attempt,
@@ -55,6 +60,7 @@ pub fn train(
         validation_examples: split.validation.count(),
         parameters: run.network.parameter_count(),
         note,
+        warnings,
     });
     for &metrics in &run.position.curve[from_epoch as usize..] {
         run.controller.say(FromTrainer::Epoch { attempt, metrics, others: Default::default() });
@@ -64,6 +70,14 @@ pub fn train(
         run.files.save_best(&run.position, &prefixed("model.", &run.best))?;
     }
     ended
+}
+
+/// What is wrong with the network before its first step. Whatever keeps it from being looked at, training will meet.
+fn look(order: &Order, device: Device, shape: Shape, split: &Split<'_>) -> Vec<Warning> {
+    let Order { attempt, seed, recipe, .. } = order;
+    let probe = Probe { attempt: *attempt, seed: *seed, recipe: recipe.clone(), seconds: 0.0 };
+    let measured = probe::look(&probe, device, shape, split).unwrap_or_default();
+    model::check(recipe, &measured).iter().map(Warning::from).collect()
 }
 
 /// A trial under way.
@@ -362,6 +376,7 @@ mod tests {
             recipe: Recipe { data, layers, training },
             folder: folder.to_owned(),
             epochs_known: 0,
+            look: true,
         }
     }
 
@@ -437,6 +452,35 @@ mod tests {
             assert_eq!(run(&orders(folder.path()), &mut Script::pausing_after(9)).unwrap(), None);
             assert_eq!(undisturbed(&orders(folder.path())), expected, "{optimizer:?}");
         }
+    }
+
+    #[test]
+    fn a_look_at_first_weights_finds_what_is_wrong_and_changes_no_number() {
+        let (seen, unseen, deep) = (folder(), folder(), folder());
+        let told = |order: &Order| {
+            let mut script = Script::default();
+            run(order, &mut script).unwrap();
+            let warnings = script.heard.iter().find_map(|message| match message {
+                FromTrainer::Began { warnings, .. } => Some(warnings.clone()),
+                _ => None,
+            });
+            let names: Vec<String> = warnings.unwrap().into_iter().map(|warning| warning.name).collect();
+            (names, script.epochs())
+        };
+        let (names, epochs) = told(&order(1, seen.path()));
+        assert!(names.is_empty(), "{names:?}");
+        let mut wrong = order(1, deep.path());
+        let dense = |units| Layer::Dense { units, bias: true, max_norm: None };
+        wrong.recipe.layers = std::iter::once(Layer::Flatten)
+            .chain((0..12).flat_map(|_| [dense(32), Layer::Sigmoid]))
+            .chain([dense(10)])
+            .collect();
+        assert_eq!(told(&wrong).0, ["vanishing_gradients"]);
+        wrong.look = false;
+        wrong.folder = unseen.path().to_owned();
+        assert!(told(&wrong).0.is_empty());
+        let without = folder();
+        assert_eq!(told(&Order { look: false, ..order(1, without.path()) }).1, epochs);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::evaluation::cross_entropy;
 use super::fault::Result;
 use super::network::{Mode, Network, Start};
 use super::optimizer::{Optimizer, clip};
-use super::pictures::{Part, Shelf};
+use super::pictures::{Part, Shelf, Split};
 use sweep::probe::{self, BATCH, CAPACITY_EPOCHS, CAPACITY_PICTURES, Capacity, FIRST_STEPS, Gradient, Measured};
 use sweep::probe::{Probe, RATES, Units, unregularised};
 use sweep::recipe::{self, Augment, Layer, Moments, Recipe};
@@ -38,29 +38,31 @@ pub fn measure(order: &Probe, device: Device, shelf: &mut Shelf) -> Result<Measu
     let drawn = shuffled(&split.train_rows, order.seed, order.attempt.trial.0, 1);
     let pictures = split.train.part(&drawn)?;
     let few = split.train.part(&drawn[..drawn.len().min(CAPACITY_PICTURES)])?;
-    let lab = Lab { order, device, shape: loaded.info().shape, free: unregularised(&recipe.layers) };
-
-    let network = lab.network(&lab.free)?;
-    let (xs, labels) = pictures.batch(0, BATCH.into())?;
-    let loss = cross_entropy(&network.forward(&xs, lab.mode(0))?, &labels, 0.0)?;
-    let first_loss = finite(&loss)?;
-    let gradients = slopes(&network, &network.gradients(&loss)?)?;
-    let at_first = lab.silent(&network, &xs)?;
-    drop((network, loss));
-
+    let lab = Lab::new(order, device, loaded.info().shape);
+    let first = lab.look(&pictures)?;
     let (trained, first_steps) = lab.first_steps(&pictures, until(SHARES[0]))?;
     let whole = trained.state().iter().try_fold(true, |whole, (_, values)| {
         Ok::<bool, TchError>(whole && values.f_isfinite()?.f_all()?.f_int64_value(&[])? != 0)
     })?;
-    let later = if whole { Some(lab.silent(&trained, &xs)?) } else { None };
-    let units = at_first.iter().enumerate().map(|(at, &(layer, silent_at_first))| {
+    let later = if whole { Some(lab.silent(&trained, &pictures.batch(0, BATCH.into())?.0)?) } else { None };
+    let units = first.units.iter().enumerate().map(|(at, units)| {
         let silent_later = later.as_ref().map(|later| later[at].1);
-        Units { layer, silent_at_first, silent_later }
+        Units { silent_later, ..*units }
     });
     let units = units.collect();
     let rates = lab.rates(&pictures, until(SHARES[1]))?;
     let capacity = lab.capacity(&few, until(1.0))?;
-    Ok(Measured { first_loss, units, gradients, first_steps, rates, capacity })
+    Ok(Measured { units, first_steps, rates, capacity, ..first })
+}
+
+/// What one batch shows of the first weights, without a step: some forward passes and one backward. The rest of what is
+/// measured stays empty.
+///
+/// # Errors
+/// libtorch's, where the device has no room.
+pub fn look(order: &Probe, device: Device, shape: Shape, split: &Split<'_>) -> Result<Measured> {
+    let drawn = shuffled(&split.train_rows, order.seed, order.attempt.trial.0, 1);
+    Lab::new(order, device, shape).look(&split.train.part(&drawn[..drawn.len().min(BATCH as usize)])?)
 }
 
 /// What all trials of one probe have in common.
@@ -74,6 +76,22 @@ struct Lab<'a> {
 }
 
 impl Lab<'_> {
+    fn new(order: &Probe, device: Device, shape: Shape) -> Lab<'_> {
+        Lab { order, device, shape, free: unregularised(&order.recipe.layers) }
+    }
+
+    /// Loss, gradients and silent units before the first step.
+    fn look(&self, pictures: &Part<'_>) -> Result<Measured> {
+        let network = self.network(&self.free)?;
+        let (xs, labels) = pictures.batch(0, BATCH.into())?;
+        let loss = cross_entropy(&network.forward(&xs, self.mode(0))?, &labels, 0.0)?;
+        let first_loss = finite(&loss)?;
+        let gradients = slopes(&network, &network.gradients(&loss)?)?;
+        let unit = |(layer, silent_at_first)| Units { layer, silent_at_first, silent_later: None };
+        let units = self.silent(&network, &xs)?.into_iter().map(unit).collect();
+        Ok(Measured { first_loss, gradients, units, ..Measured::default() })
+    }
+
     /// With its first weights, which depend on the places of the layers alone: those of a network's beginning are the
     /// network's.
     fn network(&self, layers: &[Layer]) -> Result<Network> {

@@ -16,6 +16,7 @@ use std::thread::{park, spawn};
 use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
+use sweep::check::Warning;
 use sweep::probe::{Capacity, Measured, Probe};
 use sweep::protocol::{self, FromTrainer, LAST_CHECKPOINT, Order, ToTrainer};
 use sweep::store;
@@ -55,6 +56,10 @@ fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
     let commands = script(&attempt.trial.0.to_string(), &format!("{}.{}", attempt.trial.0, attempt.number));
     let done = fs::read_to_string(folder.join(LAST_CHECKPOINT)).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let from_epoch = done.min(*epochs_known);
+    // Where it is asked to look, `dead` is what it sees.
+    let dead = order.look && commands.iter().any(|(command, _)| command == "dead");
+    let warning =
+        || Warning { name: "dead_units".into(), serious: true, text: "units are dead before the first step.".into() };
     say(&FromTrainer::Began {
         attempt,
         from_epoch,
@@ -62,6 +67,7 @@ fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
         validation_examples: 10,
         parameters: 1000,
         note: None,
+        warnings: dead.then(warning).into_iter().collect(),
     });
     if let Some((_, mebibytes)) = commands.iter().find(|(command, _)| command == "memory")
         && let Err(error) = take(mebibytes.unwrap_or(1) << 20)
@@ -73,7 +79,7 @@ fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
         let mut milliseconds = 0;
         for (fault, number) in &commands {
             match fault.as_str() {
-                "memory" => {}
+                "memory" | "dead" => {}
                 "slow" => milliseconds = number.unwrap_or(100),
                 // So many at a time are as fast as one; more hold each other up.
                 "room-for" => {

@@ -63,6 +63,14 @@ fn made(folder: &Path, trials: u64) {
 /// Appended to the page.
 const VISITOR: &str = include_str!("visitor.js");
 
+/// A page that shows the report as wide as a phone is, and takes the visitor's answers from it.
+const PHONE: &str = r#"<!DOCTYPE html><body><iframe src="visited.html" style="width:390px;height:844px;border:0"></iframe>
+<script>addEventListener("message", event => {
+  const result = document.createElement("pre");
+  result.id = "said"; result.textContent = event.data;
+  document.body.prepend(result);
+});</script></body>"#;
+
 /// The browser, where there is one.
 fn chromium() -> Option<&'static str> {
     let found = ["chromium", "chromium-browser", "google-chrome"]
@@ -95,7 +103,10 @@ fn said(browser: &str, world: &World, width: u32) -> Value {
     let page = world.read("made/report.html");
     assert_eq!(page.matches("</body>").count(), 1);
     world.write("visited.html", &page.replace("</body>", &format!("<script>{VISITOR}</script></body>")));
-    let (dom, log) = visited(browser, &world.path("profile"), &world.path("visited.html"), width);
+    // A window has a least width, a frame has none: the page in it sees a phone's.
+    world.write("phone.html", PHONE);
+    let page = world.path(if width == 390 { "phone.html" } else { "visited.html" });
+    let (dom, log) = visited(browser, &world.path("profile"), &page, 1280);
     let errors: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
     assert!(errors.is_empty(), "{errors:?}");
     let said = dom.split("<pre id=\"said\">").nth(1).and_then(|rest| rest.split("</pre>").next());
@@ -133,7 +144,7 @@ fn in_a_browser_the_report_sorts_filters_and_shows_any_trial() {
     let Some(browser) = chromium() else { return };
     let world = World::new();
     made(&world.path("made"), 90);
-    for width in [1280, 500] {
+    for width in [1280, 390] {
         let said = said(browser, &world, width);
         assert_eq!(said["titles"], json!(["Loss", "Accuracy (%)"]));
         let numbers = |name: &str| -> Vec<f64> {
@@ -148,7 +159,16 @@ fn in_a_browser_the_report_sorts_filters_and_shows_any_trial() {
         assert!(said["overfit"].as_u64().is_some_and(|count| (20..90).contains(&count)) && said["none"] == 0, "{said}");
         assert_eq!(said["after"].as_u64(), said["before"].as_u64().map(|before| before + 1), "{said}");
         assert!(said["drawn"].as_u64().is_some_and(|lines| lines > 10), "{said}");
+        assert!(
+            said["width"].as_u64().is_some_and(|seen| (u64::from(width) - 20..=u64::from(width)).contains(&seen)),
+            "{said}"
+        );
         assert_eq!(said["wide"], 0, "the page itself does not scroll sideways at {width} pixels");
+        assert_eq!(said["loose"], json!([]), "what is wide at {width} pixels scrolls in its own box");
+        assert!(
+            said["smallest"].as_f64().is_some_and(|size| size >= 9.0),
+            "charts can be read at {width} pixels: {said}"
+        );
     }
 }
 

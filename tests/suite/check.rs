@@ -37,6 +37,26 @@ fn a_network_that_cannot_be_trained_says_why_and_without_trainer_the_pictures_ar
     assert!(text.contains("there is no trainer at"), "{text}");
 }
 
+#[test]
+fn a_run_looks_at_each_kind_of_network_once_and_goes_on_whatever_it_sees() {
+    let world = scripted("* dead");
+    let file = FILE.replace("0.0, 0.5", "0.2, 0.5");
+    world.write("sweep.yaml", &format!("name: looked\n{file}training: {{epochs: 2}}\n"));
+    let warning = "units are dead before the first step.";
+    let text = world.expect("run sweep.yaml --trainer trainer --progress plain", 0);
+    assert_eq!(text.matches(warning).count(), 1, "{text}");
+    let journal = world.read("results/looked/journal.jsonl");
+    assert_eq!(journal.matches(warning).count(), 2, "of four trials each kind's first: {journal}");
+    assert!(journal.lines().next().is_some_and(|first| first.contains("\"pictures\":[]")), "{journal}");
+    for page in ["report.md", "report.html"] {
+        let page = world.read(&format!("results/looked/{page}"));
+        assert!(page.contains("What was found before training") && page.matches(warning).count() == 1, "{page}");
+    }
+    let text = world.expect("run sweep.yaml --name not --no-check --trainer trainer --progress plain", 0);
+    let journal = world.read("results/not/journal.jsonl");
+    assert!(!text.contains(warning) && !journal.contains(warning) && !journal.contains("\"pictures\""), "{journal}");
+}
+
 /// With the real one: digits, scrambled and not, in arrays.
 #[cfg(feature = "torch")]
 #[test]
@@ -49,4 +69,18 @@ fn a_sound_sweep_passes_and_one_with_a_wild_learning_rate_does_not() {
     world.write("wild.yaml", &format!("{FILE}training: {{learning_rate: 5}}\ndevices: {{gpus: none}}\n"));
     let text = world.expect("check wild.yaml", 4);
     assert!(text.contains("the learning rate 5 is too high for this network (learning_rate)"), "{text}");
+}
+
+/// With the real one, twelve logistic functions deep.
+#[cfg(feature = "torch")]
+#[test]
+fn a_run_says_before_its_first_step_that_gradients_vanish() {
+    let world = crate::world::World::new();
+    let layers = "{dense: 32}, sigmoid, ".repeat(12);
+    let start =
+        "name: deep\nparameters: {learning_rate: {values: [0.001, 0.002]}}\ndata: {set: digits}\ntraining: {epochs: 1}";
+    let file = format!("{start}\nmodel: [flatten, {layers}{{dense: '${{classes}}'}}]\ndevices: {{gpus: none}}\n");
+    world.write("deep.yaml", &file);
+    let text = world.expect("run deep.yaml --progress plain", 0);
+    assert_eq!(text.matches("gradients vanish on their way back to the first layers").count(), 1, "{text}");
 }

@@ -35,7 +35,8 @@ fn write(layout: &Layout) -> u64 {
     fs::write(layout.sweep_file(), FILE).expect("the folder is writable");
     let base = Path::new("/").to_owned();
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let first = Entry::Sweep { format: FORMAT, version: version.clone(), name: "large".into(), at: 0.5, base };
+    let first =
+        Entry::Sweep { format: FORMAT, version: version.clone(), name: "large".into(), at: 0.5, base, pictures: None };
     let mut journal = Journal::create(layout, &first).expect("the folder is writable");
     let slots = vec!["cpu:0".into()];
     let run = Entry::Run { at: 1.0, version, host: "h".into(), pid: 1, mps: None, lag: None, slots };
@@ -50,7 +51,14 @@ fn write(layout: &Layout) -> u64 {
         let slot = "cpu:0".to_owned();
         let mut entries = vec![
             Entry::Started { at, attempt, slot, settings: Some(settings) },
-            Entry::Began { attempt, from_epoch: 0, parameters: 650, train_examples: 80, validation_examples: 20 },
+            Entry::Began {
+                attempt,
+                from_epoch: 0,
+                parameters: 650,
+                train_examples: 80,
+                validation_examples: 20,
+                warnings: Vec::new(),
+            },
         ];
         for epoch in 1..=EPOCHS {
             let loss = 1.0 / f64::from(epoch) + (trial * 7919 % TRIALS) as f64 * 1e-5;

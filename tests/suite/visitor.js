@@ -18,7 +18,15 @@ setTimeout(() => {
   said.after = document.querySelectorAll("article").length;
   said.titles = [...article.querySelectorAll("svg g > text:first-child")].map(text => text.textContent);
   said.drawn = article.querySelectorAll("path").length;
-  said.wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  said.width = document.documentElement.clientWidth;
+  said.wide = document.documentElement.scrollWidth - said.width;
+  // What the page is too wide for lies in a box that scrolls by itself.
+  said.loose = [...document.querySelectorAll("body *")].filter(one =>
+    one.getBoundingClientRect().right > said.width + 1 && !one.closest(".wide")).map(one => one.tagName + "." + one.className);
+  // Letters of charts as they are seen.
+  const size = text => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().d;
+  said.smallest = Math.min(...[...document.querySelectorAll("svg text")].filter(text => text.textContent.trim()).map(size));
+  if (parent !== window) return parent.postMessage(JSON.stringify(said), "*");
   const result = document.createElement("pre");
   result.id = "said"; result.textContent = JSON.stringify(said);
   document.body.prepend(result);

@@ -39,6 +39,29 @@ pub enum Name {
     GoodFit,
 }
 
+impl Name {
+    /// What it means, for who has not met the word.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Name::Diverged => "training broke down",
+            Name::ModeMismatch => "evaluation and training see different networks",
+            Name::Stuck => "the network learns nothing",
+            Name::TooShort => "there are too few epochs to judge",
+            Name::Unvalidated => "nothing was held out",
+            Name::LowCeiling => {
+                "validation stalls while training is poor as well, so it is not for lack of regularisation"
+            }
+            Name::Underfit => "not even the training pictures are learnt",
+            Name::OverRegularised => "dropout or weight decay is too strong",
+            Name::Overfit => "the training pictures are learnt by heart, and new ones are judged worse and worse",
+            Name::Unstable => "the steps are too large or the batches too small",
+            Name::StillImproving => "more epochs would help",
+            Name::Plateau => "nothing changes any more",
+            Name::GoodFit => "nothing is wrong with the fit",
+        }
+    }
+}
+
 impl fmt::Display for Name {
     /// In words: `over-regularised`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

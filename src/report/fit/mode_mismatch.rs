@@ -11,18 +11,27 @@ use crate::trial::Goal;
 const GAP: f64 = 0.10;
 /// From which on it is severe.
 const SEVERE: f64 = 0.3;
+/// Or its loss is so many times that of training: the classes still come out right, but hardly ahead of the others.
+const TIMES: f64 = 3.0;
+/// And by so much above it: a fifth of ln(10).
+const ABOVE: f64 = 0.5;
 /// In the first epochs running statistics have not caught up yet.
 const LEAST_EPOCHS: usize = 8;
 
 /// By both training accuracies at the end.
 pub fn find(view: &View) -> Option<Finding> {
-    let series = |name: &str| {
+    let series = |name: &str, goal| {
         let points = view.curve.iter().filter_map(|epoch| Some((epoch.epoch, epoch.get(name)?)));
-        Series::new(Goal::Maximize, points).filter(|series| series.len() >= LEAST_EPOCHS)
+        Series::new(goal, points).filter(|series| series.len() >= LEAST_EPOCHS)
     };
-    let (training, evaluated) = (series("train_accuracy")?, series("train_eval_accuracy")?);
+    let of = |name: &str| series(name, Goal::Maximize);
+    let (training, evaluated) = (of("train_accuracy")?, of("train_eval_accuracy")?);
     let gap = training.end() - evaluated.end();
-    if gap < GAP || gap < 3.0 * training.level_error().hypot(evaluated.level_error()) {
+    let losses = series("train_loss", Goal::Minimize).zip(series("train_eval_loss", Goal::Minimize));
+    let lags = losses.is_some_and(|(training, evaluated)| {
+        evaluated.end() > TIMES * training.end() && evaluated.end() > training.end() + ABOVE
+    });
+    if gap < 3.0 * training.level_error().hypot(evaluated.level_error()) || gap < GAP && !lags {
         return None;
     }
     let headline = format!(

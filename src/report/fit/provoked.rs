@@ -22,10 +22,11 @@ fn folder(file: &str) -> String {
     format!("{}/tests/fixtures/curves/{file}", env!("CARGO_MANIFEST_DIR"))
 }
 
-fn provoked() -> Vec<(Expected, Vec<EpochMetrics>)> {
-    let expected = std::fs::read_to_string(folder("provoked.json")).expect("the fixture is there");
+/// The curves of a fixture.
+fn provoked(name: &str) -> Vec<(Expected, Vec<EpochMetrics>)> {
+    let expected = std::fs::read_to_string(folder(&format!("{name}.json"))).expect("the fixture is there");
     let expected: Vec<Expected> = serde_json::from_str(&expected).expect("it is a list");
-    let mut reader = csv::Reader::from_path(folder("provoked.csv")).expect("the fixture is there");
+    let mut reader = csv::Reader::from_path(folder(&format!("{name}.csv"))).expect("the fixture is there");
     let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.expect("it is a table")).collect();
     let curve = |name: &str| {
         let rows = rows.iter().filter(|row| &row[0] == name);
@@ -74,12 +75,11 @@ fn made_up() -> Vec<(Expected, Vec<EpochMetrics>)> {
     .collect()
 }
 
-#[test]
-fn of_sixty_curves_at_most_three_are_judged_wrongly_and_no_clear_one() {
+/// Those in which not what must be is found, or what must not be is; and how many of them are clear.
+fn judged_wrongly(curves: &[(Expected, Vec<EpochMetrics>)]) -> (Vec<String>, usize) {
     let (mut wrong, mut clearly) = (Vec::new(), 0);
-    let curves: Vec<_> = provoked().into_iter().chain(made_up()).collect();
-    assert_eq!(curves.len(), 60);
-    for (expected, curve) in &curves {
+    for (expected, curve) in curves {
+        assert!(!curve.is_empty(), "{}", expected.curve);
         let context = Context {
             classes: Some(10),
             dropout: Some(expected.dropout),
@@ -98,12 +98,29 @@ fn of_sixty_curves_at_most_three_are_judged_wrongly_and_no_clear_one() {
             wrong.push(format!("{} (clear: {}): {names:?}, not {:?}", expected.curve, expected.clear, expected.one_of));
         }
     }
+    (wrong, clearly)
+}
+
+#[test]
+fn of_sixty_curves_at_most_three_are_judged_wrongly_and_no_clear_one() {
+    let curves: Vec<_> = provoked("provoked").into_iter().chain(made_up()).collect();
+    assert_eq!(curves.len(), 60);
+    let (wrong, clearly) = judged_wrongly(&curves);
     assert!(wrong.len() <= 3 && clearly == 0, "{wrong:#?}");
+}
+
+/// Curves that the rules had not seen: docs/report.md says that 27 were judged rightly then, and one rule was mended.
+#[test]
+fn of_what_was_held_out_at_most_three_are_judged_otherwise_than_was_expected() {
+    let curves = provoked("held_out");
+    let (wrong, _) = judged_wrongly(&curves);
+    assert!(curves.len() == 31 && wrong.len() <= 3, "{} of {}: {wrong:#?}", wrong.len(), curves.len());
 }
 
 #[test]
 fn swings_of_a_training_loss_that_is_nearly_gone_are_not_called_unstable() {
-    let (_, curve) = provoked().into_iter().find(|(one, _)| one.curve == "few-cifar-2").expect("it is among them");
+    let (_, curve) =
+        provoked("provoked").into_iter().find(|(one, _)| one.curve == "few-cifar-2").expect("it is among them");
     let findings = judge(&curve, &Context { classes: Some(10), ..Context::default() });
     assert!(findings.iter().any(|finding| finding.name == Name::Overfit), "{findings:#?}");
     assert!(!findings.iter().any(|finding| finding.name == Name::Unstable), "{findings:#?}");
@@ -112,7 +129,7 @@ fn swings_of_a_training_loss_that_is_nearly_gone_are_not_called_unstable() {
 #[test]
 fn a_learning_rate_too_low_is_told_to_rise() {
     let (_, curve) =
-        provoked().into_iter().find(|(one, _)| one.curve == "rate-cifar-1e-5-1").expect("it is among them");
+        provoked("provoked").into_iter().find(|(one, _)| one.curve == "rate-cifar-1e-5-1").expect("it is among them");
     let findings = judge(&curve, &Context { classes: Some(10), ..Context::default() });
     assert!(merged_advice(&findings).contains(&Advice::HigherLearningRate), "{findings:#?}");
 }

@@ -37,7 +37,7 @@ pub fn page(analysis: &Analysis) -> String {
                 (head(&Summary::new(analysis)))
                 @for section in analysis.sections() {
                     h2 { (section.heading) }
-                    @for line in &section.lines { p { (line) } }
+                    @for line in &section.lines { p { (prose(line)) } }
                     @for (_, chart) in &section.charts { (figure(chart)) }
                 }
                 @if spec.repeats > 1 {
@@ -73,22 +73,29 @@ fn head(summary: &Summary) -> Markup {
             @if !summary.settings.is_empty() {
                 dl { @for (name, value) in &summary.settings { div { dt { (name) } dd { (value) } } } }
             }
-            @for detail in &summary.details { p { (detail) } }
-        }
-        @if !summary.ailments.is_empty() {
-            h2 { "What ails the trials" }
-            ul { @for ailment in &summary.ailments { li { (ailment) } } }
-        }
-        @if !summary.drivers.is_empty() {
-            h2 { "What drives it" }
-            ul { @for driver in &summary.drivers { li { (driver) } } }
+            @for (what, said) in &summary.answer { p { b { (what) ": " } (prose(said)) } }
         }
         @if !summary.steps.is_empty() {
             h2 { "What to do next, in this order" }
-            ol { @for step in &summary.steps { li { (step) } } }
+            ol { @for step in &summary.steps { li { (prose(step)) } } }
             p { a href="next.yaml" { "next.yaml" } " is a sweep file that goes on from here, each change with its reason." }
         }
+        (list("What need not be done", &summary.settled))
+        (list("What was found before training", &summary.before))
+        (list("What ails the trials", &summary.ailments))
+        (list("What drives it", &summary.drivers))
+        h2 { "About the best trial and the sweep" }
+        @for detail in &summary.details { p { (prose(detail)) } }
     }
+}
+
+fn list(heading: &str, items: &[String]) -> Markup {
+    html! { @if !items.is_empty() { h2 { (heading) } ul { @for item in items { li { (prose(item)) } } } } }
+}
+
+/// Our own sentences: what stands between backticks is code.
+fn prose(text: &str) -> Markup {
+    html! { @for (at, part) in text.split('`').enumerate() { @if at % 2 == 1 { code { (part) } } @else { (part) } } }
 }
 
 fn figure(figure: &charts::Figure) -> Markup {
