@@ -50,7 +50,8 @@ fn a_run_looks_at_each_kind_of_network_once_and_goes_on_whatever_it_sees() {
     assert!(journal.lines().next().is_some_and(|first| first.contains("\"pictures\":[]")), "{journal}");
     for page in ["report.md", "report.html"] {
         let page = world.read(&format!("results/looked/{page}"));
-        assert!(page.contains("What was found before training") && page.matches(warning).count() == 1, "{page}");
+        // In the answer at the top, and in its section.
+        assert!(page.contains("What was found before training") && page.matches(warning).count() == 2, "{page}");
     }
     let text = world.expect("run sweep.yaml --name not --no-check --trainer trainer --progress plain", 0);
     let journal = world.read("results/not/journal.jsonl");
