@@ -16,6 +16,7 @@ use crate::progress::{self, Screen};
 use crate::report::ranking::{Place, Ranking, groups};
 use crate::report::{summary, words};
 use crate::schedule::Condition;
+use crate::search::{self, Search};
 use crate::spec::{Busy, Devices, Gpus, Method, Spec};
 use crate::store::{Journal, Layout, Lock};
 
@@ -130,10 +131,11 @@ impl Options {
             .map_err(|error| Error::storage(format!("{} cannot be made", layout.root().display()), error))?;
         let _lock = Lock::take(&layout, &surroundings.holder())?;
         let (history, journal) = begin(&layout)?;
-        let lag = spec.lag.or(history.lag).filter(|_| spec.method == Method::Tpe);
-        if let Some(together) = lag.map(|lag| lag as usize + 1).filter(|together| *together < slots.len()) {
-            let (lag, all) = (together - 1, slots.len());
-            eprintln!("note: `lag: {lag}` lets {together} of the {all} slots train at a time, once `tpe` learns");
+        if spec.method == Method::Tpe {
+            let lag = spec.lag.or(history.lag).unwrap_or(search::lag(slots.len()));
+            for note in notes_on_lag(lag, slots.len(), Search::resumed(&spec, &history).len()) {
+                eprintln!("note: {note}");
+            }
         }
         let screen = self.screen(surroundings);
         let setup = Setup {
@@ -166,6 +168,22 @@ impl Options {
             Exit::Success
         })
     }
+}
+
+/// What a person should know of how long `tpe` waits for results.
+fn notes_on_lag(lag: u32, slots: usize, trials: Option<u64>) -> Vec<String> {
+    let (mut notes, together) = (Vec::new(), lag as usize + 1);
+    if together < slots {
+        notes.push(format!("`lag: {lag}` lets {together} of the {slots} slots train at a time, once `tpe` learns"));
+    }
+    let first = u64::from(lag) + search::STARTUP as u64 + 1;
+    if let Some(trials) = trials.filter(|trials| 2 * first > *trials) {
+        notes.push(format!(
+            "with `lag: {lag}` `tpe` learns from trial {first} on, and there are {trials}: a \
+             smaller `lag` in the file lets it begin earlier"
+        ));
+    }
+    notes
 }
 
 /// The slots of this machine that `devices` asks for, and its GPUs.
@@ -215,4 +233,17 @@ fn summary(history: &History, spec: &Spec, layout: &Layout, surroundings: &Surro
         text += &format!("\nGo on with: sweep resume {}", folder.display());
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lag_that_leaves_slots_idle_or_tpe_without_knowledge_is_said() {
+        assert!(notes_on_lag(2, 2, Some(100)).is_empty() && notes_on_lag(14, 8, None).is_empty());
+        assert!(notes_on_lag(1, 4, None)[0].starts_with("`lag: 1` lets 2 of the 4 slots train"));
+        let note = &notes_on_lag(14, 8, Some(24))[0];
+        assert!(note.contains("learns from trial 25 on, and there are 24"), "{note}");
+    }
 }

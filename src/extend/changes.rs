@@ -23,7 +23,7 @@ pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     changed(&mut lines, "enqueue", &old.enqueue, &new.enqueue);
     told(&mut lines, "method", format!("{:?}", old.method).to_lowercase(), format!("{:?}", new.method).to_lowercase());
     told(&mut lines, "order", format!("{:?}", old.order).to_lowercase(), format!("{:?}", new.order).to_lowercase());
-    let lag = |spec: &Spec| spec.lag.map_or("as it began".to_owned(), |lag| lag.to_string());
+    let lag = |spec: &Spec| spec.lag.map_or("as it was".to_owned(), |lag| lag.to_string());
     told(&mut lines, "lag", lag(old), lag(new));
     let cap = |spec: &Spec| spec.run_cap.map_or("none".to_owned(), |cap| cap.to_string());
     told(&mut lines, "run_cap", cap(old), cap(new));

@@ -43,10 +43,11 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             let value = metrics.get(&spec.metric.name)?;
             Some(format!("trial {} epoch {}: {} {value:.4}", attempt.trial, metrics.epoch, spec.metric.name))
         }
-        // What is wrong with one network is mostly wrong with the others as well: the first of them tells it.
+        // What is wrong with one network is mostly wrong with the others as well: the first of them tells it. Others
+        // may have begun since this entry was made, so it is those before it that count.
         Entry::Began { attempt, warnings, .. } => {
             let told = |name: &String| {
-                let others = history.trials.iter().filter(|trial| trial.id != attempt.trial);
+                let others = history.trials.iter().filter(|trial| trial.id < attempt.trial);
                 others.flat_map(|trial| &trial.warnings).any(|one| one.name == *name)
             };
             let new: Vec<&str> = warnings.iter().filter(|one| !told(&one.name)).map(|one| one.text.as_str()).collect();

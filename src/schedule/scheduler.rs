@@ -109,7 +109,14 @@ impl Scheduler {
                 Status::Ended(_) if scheduler.history.untidied.contains_key(&id) => ended.push(id),
                 // What it left behind is gone: that it has its place among the best is all that counts.
                 Status::Ended(_) => scheduler.tidy(&mut Vec::new(), id),
-                _ => scheduler.settle(now, id, Duration::ZERO, &mut actions),
+                _ => {
+                    // It ended, was asked for again, and the controller died before it removed what must not be gone on
+                    // from.
+                    if scheduler.history.untidied.contains_key(&id) {
+                        actions.push(Action::Remove { trial: id, leftover: Leftover::Checkpoints });
+                    }
+                    scheduler.settle(now, id, Duration::ZERO, &mut actions);
+                }
             }
         }
         for id in ended {

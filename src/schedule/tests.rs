@@ -565,6 +565,26 @@ fn failed_trials_are_run_again_only_on_request() {
     assert!(actions.contains(&Action::Start(SlotId(0))));
 }
 
+/// Killed between two lines, twice: before it removed what the failed attempt left, and before it did so again.
+#[test]
+fn a_trial_that_is_asked_for_again_never_goes_on_from_what_it_left() {
+    let mut world = World::new(1, Some(1), begun().1, HashMap::new());
+    let attempt = Attempt { trial: TrialId(1), number: 1 };
+    world.step(0);
+    let outcome = Outcome::Diverged { epoch: 1, step: 3, what: "training loss is NaN".into() };
+    world.event(Event::Said { slot: SlotId(0), message: FromTrainer::Ended { attempt, outcome } });
+    let mut history = world.scheduler.into_history();
+    for retry in [true, false, false] {
+        let slots = slots_named(vec!["cpu:0".into()]);
+        let points = Box::new(|trial: TrialId, _: &History| Some(settings(trial)));
+        let run = run(&slots);
+        let (again, actions) = Scheduler::new(world.now, rules(Some(1)), points, history, slots, run, retry);
+        let removed = Action::Remove { trial: TrialId(1), leftover: Leftover::Checkpoints };
+        assert!(actions.contains(&removed), "{actions:?}");
+        history = again.into_history();
+    }
+}
+
 #[test]
 fn a_search_that_turns_out_to_be_finite_ends() {
     let points = Box::new(|trial: TrialId, _: &History| (trial.0 <= 2).then(|| settings(trial)));

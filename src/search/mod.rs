@@ -17,7 +17,7 @@ use crate::trial::{Goal, Metric, Settings, TrialId, fingerprint};
 use grown::Grown;
 use numbered::Numbered;
 use random::{Random, Source};
-use tpe::STARTUP;
+pub use tpe::STARTUP;
 pub use tpe::{Known, Tpe};
 
 /// So often a point with open parameters is drawn before it is left out: then its draws are all excluded or known.

@@ -43,6 +43,8 @@ pub fn train(
     let start = Start { seed: order.seed, trial: order.attempt.trial.0, init: recipe.training.init };
     device::choose(&recipe.training);
     let numbers = device::numbers(recipe.training.precision, device);
+    // Before the network is there: it takes as much room again.
+    let warnings = if order.look { look(order, device, loaded.info().shape, &split) } else { Vec::new() };
     let network = Network::new(loaded.info().shape, &recipe.layers, start, numbers, device)?;
     let optimizer = Optimizer::new(&recipe.training, &network.parameters)?;
     let files = Checkpoints::new(order);
@@ -51,7 +53,6 @@ pub fn train(
 
     let note = run.resume()?;
     let attempt = order.attempt;
-    let warnings = if order.look { look(order, device, loaded.info().shape, &split) } else { Vec::new() };
     let from_epoch = run.position.epochs().min(order.epochs_known);
     run.controller.say(FromTrainer::Began {
         attempt,
@@ -72,11 +73,12 @@ pub fn train(
     ended
 }
 
-/// What is wrong with the network before its first step. Whatever keeps it from being looked at, training will meet.
+/// What is wrong with the network before its first step. Nothing, if something keeps it from being looked at: training
+/// meets that as well, or it does not matter.
 fn look(order: &Order, device: Device, shape: Shape, split: &Split<'_>) -> Vec<Warning> {
     let Order { attempt, seed, recipe, .. } = order;
     let probe = Probe { attempt: *attempt, seed: *seed, recipe: recipe.clone(), seconds: 0.0 };
-    let measured = probe::look(&probe, device, shape, split).unwrap_or_default();
+    let Ok(measured) = probe::look(&probe, device, shape, split) else { return Vec::new() };
     model::check(recipe, &measured).iter().map(Warning::from).collect()
 }
 

@@ -42,16 +42,24 @@ struct Operation : torch::autograd::Node {
 }  // namespace
 
 // Makes `output`, which has no history, the outcome of an operation on the inputs. Takes `context`. Whether it could.
+// Where no gradients are taken, the output stays without history.
 extern "C" bool sweep_operation(at::Tensor* const* inputs, size_t count, at::Tensor* output, void* context,
                                 Gradient gradient, Release release) {
+    if (!at::GradMode::is_enabled()) {
+        release(context);
+        return true;
+    }
+    bool taken = false;
     try {
         torch::autograd::edge_list edges;
         for (size_t index = 0; index < count; ++index)
             edges.push_back(torch::autograd::impl::gradient_edge(*inputs[index]));
         auto node = c10::make_intrusive<Operation>(context, gradient, release, std::move(edges));
+        taken = true;
         torch::autograd::set_history(*output, node);
         return true;
     } catch (...) {
+        if (!taken) release(context);
         return false;
     }
 }

@@ -165,7 +165,7 @@ fn lay(first: Option<&[Bfloat16]>, second: Option<&[Bfloat16]>, pairs: &mut [u32
             let low = _mm512_permutex2var_epi16(first, alternating(0), second);
             _mm512_mask_storeu_epi32(pairs, mask as u16, low);
             let high = _mm512_permutex2var_epi16(first, alternating(LANES as i16), second);
-            _mm512_mask_storeu_epi32(pairs.add(LANES), (mask >> LANES) as u16, high);
+            _mm512_mask_storeu_epi32(pairs.wrapping_add(LANES), (mask >> LANES) as u16, high);
         }
     }
 }
