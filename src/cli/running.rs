@@ -132,7 +132,7 @@ impl Options {
         let _lock = Lock::take(&layout, &surroundings.holder())?;
         let (history, journal) = begin(&layout)?;
         if spec.method == Method::Tpe {
-            let lag = spec.lag.or(history.lag).unwrap_or(search::lag(slots.len()));
+            let lag = search::lag(&spec, &history, slots.len());
             for note in notes_on_lag(lag, slots.len(), Search::resumed(&spec, &history).len()) {
                 eprintln!("note: {note}");
             }

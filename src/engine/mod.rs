@@ -152,7 +152,7 @@ impl Engine {
         let (sender, events) = mpsc::unbounded_channel();
         let names = slots.iter().map(|slot| slot.name.clone()).collect();
         if spec.method == Method::Tpe {
-            spec.lag = spec.lag.or(history.lag).or(Some(search::lag(slots.len())));
+            spec.lag = Some(search::lag(&spec, &history, slots.len()));
         }
         let run = Entry::Run {
             at: clock(),

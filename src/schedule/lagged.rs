@@ -73,7 +73,7 @@ fn value(settings: &Settings) -> f64 {
 fn run(spec: &Spec, mut history: History, chance: Chance) -> Left {
     let Chance { slots, seed, sigma, crashes, killed } = chance;
     let mut spec = spec.clone();
-    spec.lag = spec.lag.or(history.lag).or(Some(search::lag(slots)));
+    spec.lag = Some(search::lag(&spec, &history, slots));
     let search = Search::resumed(&spec, &history);
     let rules = Rules {
         total: search.len(),
@@ -222,7 +222,7 @@ fn idle(slots: usize, lag: usize, runs: u64) -> f64 {
 #[test]
 fn by_default_several_slots_are_busy_most_of_the_time() {
     for slots in [4, 8] {
-        let idle = idle(slots, search::lag(slots) as usize, 3);
+        let idle = idle(slots, search::lag(&spec("run_cap: 200"), &History::default(), slots) as usize, 3);
         assert!(idle < 0.1, "{slots} slots: {idle}");
     }
 }

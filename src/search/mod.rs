@@ -61,10 +61,11 @@ enum Others {
     Tpe(Box<Tpe>),
 }
 
-/// The `lag` of a sweep that begins with so many slots: as many trials as run beside one, twice, so that a slot need
-/// wait only for a trial that takes about as long as two others.
-pub fn lag(slots: usize) -> u32 {
-    u32::try_from(2 * slots.saturating_sub(1)).unwrap_or(u32::MAX)
+/// The `lag` of a sweep that runs on so many slots: the file's, or the one that it began with. One that begins gets
+/// twice as many trials as run beside one, so that a slot need wait only for a trial that takes about as long as two others.
+pub fn lag(spec: &Spec, history: &History, slots: usize) -> u32 {
+    let beginning = || u32::try_from(2 * slots.saturating_sub(1)).unwrap_or(u32::MAX);
+    spec.lag.or(history.lag).unwrap_or_else(beginning)
 }
 
 impl Search {
