@@ -1,6 +1,6 @@
 //! What is known of a curve's making.
 
-use super::Mirror;
+use super::{Advice, Mirror};
 use crate::history::{History, TrialRecord};
 use crate::recipe::{Layer, Recipe};
 use crate::trial::{EpochMetrics, Outcome};
@@ -22,6 +22,8 @@ pub struct Context {
     pub divergence: Option<Divergence>,
     /// Whether a mirrored picture is one of its kind.
     pub mirror: Mirror,
+    /// Advice that its settings follow already: none of it is given.
+    pub followed: Vec<Advice>,
 }
 
 /// The best that other trials on the same data reached, each at its best epoch, 0 to 1.
@@ -87,9 +89,24 @@ impl Context {
             weight_decay: Some(recipe.training.weight_decay),
             epochs_planned: Some(recipe.training.epochs),
             mirror: Mirror::of(&recipe.data.source),
+            followed: followed(recipe),
             ..Context::default()
         }
     }
+}
+
+fn followed(recipe: &Recipe) -> Vec<Advice> {
+    let Recipe { data, layers, training } = recipe;
+    let norm = layers.iter().any(|layer| matches!(layer, Layer::BatchNorm { .. }));
+    let mirror = Mirror::of(&data.source);
+    let augmented = data.augment.crop > 0 && (data.augment.flip || mirror == Mirror::No);
+    let all = [
+        (norm, Advice::BatchNorm),
+        (augmented, Advice::Augment(mirror)),
+        (training.clip_norm.is_some(), Advice::ClipGradients),
+        (training.early_stopping.is_some(), Advice::StopEarly),
+    ];
+    all.into_iter().filter(|(follows, _)| *follows).map(|(_, advice)| advice).collect()
 }
 
 /// The outputs of the last dense layer.
@@ -111,10 +128,13 @@ fn highest_dropout(layers: &[Layer]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use serde_json::json;
 
     use super::*;
     use crate::report::sample;
+    use crate::spec::Spec;
     use crate::trial::Outcome;
 
     #[test]
@@ -144,6 +164,20 @@ mod tests {
         assert_eq!(classes(&layers), Some(7));
         assert_eq!(highest_dropout(&layers), 0.5);
         assert_eq!(highest_dropout(&layers[3..]), 0.0);
+    }
+
+    #[test]
+    fn a_recipe_tells_which_advice_it_follows() {
+        let followed = |rest: &str| {
+            let text = format!("data: {{set: digits{rest}");
+            let spec = Spec::read(&text, "a.yaml", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}")).0;
+            Context::of_recipe(&spec.recipe(&sample::settings(json!({}))).unwrap()).followed
+        };
+        assert_eq!(followed("}\nmodel: small"), []);
+        let all = ", augment: {crop: 1}}\nmodel: {preset: small, batch_norm: true}\n\
+                   training: {clip_norm: 1, early_stopping: {patience: 3}}";
+        let expected = [Advice::BatchNorm, Advice::Augment(Mirror::No), Advice::ClipGradients, Advice::StopEarly];
+        assert_eq!(followed(all), expected);
     }
 
     #[test]

@@ -55,18 +55,25 @@ const RULES: [Rule; 8] = [
 /// Judges a curve: at least one finding, causes before symptoms. Epochs need not be complete, nor need all metrics
 /// have been measured; values that are not finite are taken as a divergence in that epoch.
 pub fn judge(curve: &[EpochMetrics], context: &Context) -> Vec<Finding> {
-    let view = View::new(curve, context);
-    if let Some(finding) = FIRST.iter().find_map(|rule| rule(&view)) {
+    let mut findings = found(&View::new(curve, context));
+    for finding in &mut findings {
+        finding.advice.retain(|advice| !context.followed.contains(advice));
+    }
+    findings
+}
+
+fn found(view: &View) -> Vec<Finding> {
+    if let Some(finding) = FIRST.iter().find_map(|rule| rule(view)) {
         return vec![finding];
     }
-    if let Some(short) = too_short::find(&view) {
+    if let Some(short) = too_short::find(view) {
         // Only what could not be clearer is said of a few epochs.
-        let overfit = overfit::find(&view).filter(|finding| finding.severity >= Severity::Clear);
+        let overfit = overfit::find(view).filter(|finding| finding.severity >= Severity::Clear);
         return std::iter::once(short).chain(overfit).collect();
     }
-    let mut findings: Vec<Finding> = RULES.iter().filter_map(|rule| rule(&view)).collect();
+    let mut findings: Vec<Finding> = RULES.iter().filter_map(|rule| rule(view)).collect();
     if findings.iter().all(|finding| finding.severity == Severity::Note) {
-        findings.insert(0, good_fit::finding(&view));
+        findings.insert(0, good_fit::finding(view));
     }
     findings
 }

@@ -31,6 +31,7 @@ const TEN_CLASSES: Context = Context {
     others: None,
     divergence: None,
     mirror: Mirror::Unknown,
+    followed: Vec::new(),
 };
 
 /// Training and validation, loss and accuracy, at epoch `t` of `n`.
@@ -234,6 +235,15 @@ fn strong_regularisation_is_suspected_where_nothing_is_known_but_training_lags()
 }
 
 #[test]
+fn advice_that_is_followed_already_is_not_given() {
+    let curve = curve(Kind::Overfit, 40, 0.01, 1, true);
+    let advice = |followed| merged_advice(&judge(&curve, &Context { followed, ..TEN_CLASSES }));
+    assert!(advice(vec![]).contains(&Advice::BatchNorm));
+    let left = advice(vec![Advice::BatchNorm]);
+    assert!(!left.contains(&Advice::BatchNorm) && left.contains(&Advice::StopEarly), "{left:?}");
+}
+
+#[test]
 fn noise_without_a_trend_is_neither_overfitting_nor_improvement() {
     let flat = |seed| {
         let mut flat = curve(Kind::Good, 40, 0.05, seed, true);
@@ -254,7 +264,8 @@ fn forecasts_cover_what_comes_nine_times_in_ten() {
         let epochs = 20 + (seed % 4) as u32 * 20;
         let mut curve = curve(Kind::Improving, epochs * 2, 0.02, seed, true);
         curve.truncate(epochs as usize);
-        let view = View::new(&curve, &TEN_CLASSES);
+        let context = TEN_CLASSES;
+        let view = View::new(&curve, &context);
         let Some(outlook) = view.outlook else { return false };
         forecasts += 1;
         let truth = course(Kind::Improving, f64::from(outlook.until), f64::from(epochs * 2))[3];
