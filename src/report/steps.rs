@@ -7,11 +7,9 @@ use super::effects::{Effects, Estimate, Factor};
 use super::fit::Advice;
 use super::words;
 use crate::check::Warning;
+use crate::check::model::LEARNT;
 use crate::history::History;
 use crate::trial::{Settings, TrialId};
-
-/// The training pictures are known by heart where so many are right: the capacity check's bound.
-const LEARNT: f64 = 0.98;
 
 /// One step, or one that need not be taken.
 #[derive(Debug, Clone, PartialEq)]

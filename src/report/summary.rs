@@ -259,10 +259,9 @@ pub fn extensions(history: &History) -> impl Iterator<Item = String> {
         };
         let changes = extension.changes.iter().map(|change| words::clean(change)).collect::<Vec<_>>().join("; ");
         format!(
-            "Extended {} after it began, at {} {}{trials}{}{changes}.",
+            "Extended {} after it began, at {}{trials}{}{changes}.",
             words::duration(extension.at - history.began_at),
-            words::count(extension.begun as u64),
-            if extension.begun == 1 { "trial" } else { "trials" },
+            words::trials(extension.begun),
             if changes.is_empty() { "" } else { ": " },
         )
     })

@@ -112,11 +112,10 @@ impl Time {
         let each = words::duration(self.seconds / self.trials as f64);
         let slots = self.slots.len();
         let plural = if slots == 1 { "slot" } else { "slots" };
-        let trials = if self.trials == 1 { "trial" } else { "trials" };
         let mut said = vec![format!(
-            "{} {trials} took {} on {slots} {plural}, {each} a trial; from the sweep's beginning to its last trial's end {} \
+            "{} took {} on {slots} {plural}, {each} a trial; from the sweep's beginning to its last trial's end {} \
              passed.",
-            words::count(self.trials as u64),
+            words::trials(self.trials),
             words::duration(self.seconds),
             words::duration(self.wall),
         )];

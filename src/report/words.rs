@@ -115,6 +115,11 @@ pub fn count(count: u64) -> String {
     groups.join(",")
 }
 
+/// So many trials: `1 trial`, `1,200 trials`.
+pub fn trials(many: usize) -> String {
+    format!("{} {}", count(many as u64), if many == 1 { "trial" } else { "trials" })
+}
+
 /// Seconds as people say them: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`.
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;

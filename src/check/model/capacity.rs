@@ -5,7 +5,7 @@ use super::{Finding, Probed};
 use crate::probe::Capacity;
 
 /// Right so often is learnt: the same picture may be there with two labels.
-const LEARNT: f64 = 0.98;
+pub const LEARNT: f64 = 0.98;
 /// Below it, the network is far from it.
 const POOR: f64 = 0.9;
 

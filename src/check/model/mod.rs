@@ -8,7 +8,7 @@ mod rate;
 mod silent;
 mod subjects;
 
-pub use capacity::learnt;
+pub use capacity::{LEARNT, learnt};
 pub use rate::{Range, range};
 pub use subjects::{Subject, subjects};
 
