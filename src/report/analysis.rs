@@ -4,7 +4,7 @@ use super::charts::{self, Figure};
 use super::effects::Effects;
 use super::fit::{Advice, Finding};
 use super::ranking::{Group, Place, Ranking, groups, setting_names};
-use super::steps::{Step, steps};
+use super::steps::Steps;
 use super::ties::Ties;
 use super::time::Time;
 use super::verdicts::Verdicts;
@@ -72,16 +72,9 @@ impl<'a> Analysis<'a> {
         Analysis { spec, history, ties, groups, ranking, verdicts: Verdicts::new(spec, history), effects, time }
     }
 
-    /// What to do next, for the best settings and for what is common; last, what need not be done, and why.
-    pub fn steps(&self) -> Vec<Step> {
-        let best = self.groups.first();
-        let advice = self.verdicts.advice(best.map_or(&[][..], |group| &group.trials));
-        steps(advice, self.effects.as_ref(), best.map(|group| group.settings), self.history)
-    }
-
     /// What is worth doing, each with the number of trials that ask for it.
     pub fn advice(&self) -> Vec<(Advice, usize)> {
-        self.steps().into_iter().filter(Step::open).map(|step| (step.advice, step.trials)).collect()
+        Steps::new(self).open.iter().map(|step| (step.ask.advice, step.ask.trials)).collect()
     }
 
     /// The trials whose charts are in the page, best first.

@@ -1,6 +1,7 @@
 //! What came of a sweep: tables, charts and the report, all made from the journal and to be made again at any time.
 
 mod analysis;
+mod asked;
 pub mod charts;
 mod columns;
 mod effects;

@@ -3,102 +3,101 @@
 
 use std::cmp::Reverse;
 
+use super::analysis::Analysis;
+use super::asked::{Ask, Way, asked, meaning};
 use super::effects::{Effects, Estimate, Factor};
 use super::fit::Advice;
 use super::words;
 use crate::check::Warning;
 use crate::check::model::LEARNT;
 use crate::history::History;
-use crate::trial::{Settings, TrialId};
+use crate::trial::{EpochMetrics, Settings, TrialId};
 
-/// One step, or one that need not be taken.
+/// What follows from a sweep.
+#[derive(Debug, Default)]
+pub struct Steps {
+    /// What is worth doing, in that order.
+    pub open: Vec<Step>,
+    /// What need not be done, and why: a sentence each.
+    pub settled: Vec<String>,
+}
+
+/// One step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// What.
-    pub advice: Advice,
-    /// So many trials ask for it.
-    pub trials: usize,
-    /// What the sweep says of it.
-    pub evidence: Evidence,
+    /// What, and who asks for it.
+    pub ask: Ask,
+    /// What the sweep has seen of it.
+    pub tried: Option<Tried>,
 }
 
-/// What a sweep says of a piece of advice.
+/// What came of advice that some trials followed.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Evidence {
-    /// Nothing.
-    None,
-    /// It was tried and helped, by so much of the metric: a sentence.
-    Helped(f64, String),
-    /// It was tried, and what came of it may be chance: a sentence.
-    Unsure(String),
-    /// It was tried and did not help, or is known to be in order: a sentence that says so.
-    Settled(String),
+pub struct Tried {
+    /// What it brought to the metric, where that is clear.
+    pub gain: Option<f64>,
+    /// The same in a sentence.
+    pub text: String,
 }
 
-impl Step {
-    /// Whether it is worth taking.
-    pub fn open(&self) -> bool {
-        !matches!(self.evidence, Evidence::Settled(_))
+impl Steps {
+    /// By the findings, by what the settings did, and by what was found before training.
+    pub fn new(analysis: &Analysis) -> Steps {
+        let (asks, settled) = asked(analysis.history, &analysis.verdicts, analysis.groups.first());
+        Steps::weighed(analysis, asks, settled)
+    }
+
+    fn weighed(analysis: &Analysis, asks: Vec<Ask>, mut settled: Vec<String>) -> Steps {
+        let best = analysis.groups.first();
+        let effects = analysis.effects.as_ref().zip(best.map(|group| group.settings));
+        let known = known(analysis.history);
+        let mut open = Vec::new();
+        for ask in asks {
+            let in_order = known.iter().find(|(advice, _)| advice.contains(&ask.advice)).map(|(_, why)| why.clone());
+            let seen = || effects.map_or(Ok(None), |(effects, best)| tried(ask.advice, effects, best));
+            match in_order.map_or_else(seen, Err) {
+                Ok(tried) => open.push(Step { ask, tried }),
+                Err(why) if settled.contains(&why) => {}
+                Err(why) => settled.push(why),
+            }
+        }
+        // Positive numbers have the order of their bits.
+        let gain = |step: &Step| step.tried.as_ref().and_then(|tried| tried.gain).map(f64::to_bits);
+        open.sort_by_key(|step| Reverse(gain(step)));
+        Steps { open, settled }
     }
 }
 
-/// Which way a setting would go.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Way {
-    More,
-    Less,
-    /// Anything but off.
-    On,
-}
-
-/// The steps in the order in which they should be taken, those that are settled last. `best` are the best settings.
-pub fn steps(
-    advice: Vec<(Advice, usize)>,
-    effects: Option<&Effects>,
-    best: Option<&Settings>,
-    history: &History,
-) -> Vec<Step> {
+/// Advice that need not be followed, since what it asks for is known to be in order, and why it is.
+fn known(history: &History) -> Vec<(&'static [Advice], String)> {
     let sound = |warnings: &Vec<Warning>| !warnings.iter().any(|warning| warning.serious);
     let pictures = history.pictures.as_ref().is_some_and(sound);
-    let learnt = learnt(history);
-    let step = |(advice, trials): (Advice, usize)| {
-        let evidence = match (advice, &learnt) {
-            (Advice::CheckData, _) if pictures => {
-                let text = "The pictures were checked before training, and nothing is wrong with them: look elsewhere.";
-                Evidence::Settled(text.into())
-            }
-            (Advice::CheckCapacity, Some((id, accuracy))) => {
-                let right = words::value("train_eval_accuracy", Some(*accuracy));
-                Evidence::Settled(format!(
-                    "The training pictures can be learnt: trial {id} judges {right} of them rightly. So neither the size \
-                     of the network nor labels and pictures without sense hold training back."
-                ))
-            }
-            (Advice::NoMoreDropout, Some(_)) if pictures => {
-                Evidence::Settled("Pictures and capacity are in order, so dropout may be tried.".into())
-            }
-            _ => effects.zip(best).map_or(Evidence::None, |(effects, best)| tried(advice, effects, best)),
-        };
-        Step { advice, trials, evidence }
-    };
-    let mut steps: Vec<Step> = advice.into_iter().map(step).collect();
-    let key = |step: &Step| match step.evidence {
-        Evidence::Helped(by, _) => (0, Reverse(ordered(by))),
-        Evidence::None | Evidence::Unsure(_) => (1, Reverse(0)),
-        Evidence::Settled(_) => (2, Reverse(0)),
-    };
-    steps.sort_by_key(key);
-    steps
-}
-
-/// Positive numbers in their order.
-fn ordered(value: f64) -> u64 {
-    value.max(0.0).to_bits()
+    let mut known: Vec<(&[Advice], String)> = Vec::new();
+    if pictures {
+        let text = "The pictures were checked before training, and nothing is wrong with them: look elsewhere.";
+        known.push((&[Advice::CheckData], text.into()));
+    }
+    if let Some((id, accuracy)) = learnt(history) {
+        let right = words::value("train_eval_accuracy", Some(accuracy));
+        let text = format!(
+            "The training pictures can be learnt: trial {id} judges {right} of them rightly. So neither the size of the \
+             network nor labels and pictures without sense hold training back."
+        );
+        known.push((
+            if pictures { &[Advice::CheckCapacity, Advice::CheckTask] } else { &[Advice::CheckCapacity] },
+            text,
+        ));
+        if pictures {
+            let text = "Pictures and capacity are in order, so dropout may be tried.";
+            known.push((&[Advice::NoMoreDropout], text.into()));
+        }
+    }
+    known
 }
 
 /// The trial that knows most of its training pictures, if it knows them by heart.
 fn learnt(history: &History) -> Option<(TrialId, f64)> {
-    let most = |(id, curve): (TrialId, &[crate::trial::EpochMetrics])| {
+    let most = |(id, curve): (TrialId, &[EpochMetrics])| {
         let right = curve.iter().filter_map(|epoch| epoch.train_eval_accuracy.or(epoch.train_accuracy));
         Some((id, right.max_by(f64::total_cmp)?))
     };
@@ -106,45 +105,29 @@ fn learnt(history: &History) -> Option<(TrialId, f64)> {
     all.max_by(|a, b| a.1.total_cmp(&b.1)).filter(|(_, accuracy)| *accuracy >= LEARNT)
 }
 
-/// The settings that advice is about, by the beginning of their names, and which way they would go.
-fn meaning(advice: Advice) -> Option<(&'static [&'static str], Way)> {
-    Some(match advice {
-        Advice::BatchNorm => (&["batch_norm"], Way::On),
-        Advice::Augment(_) => (&["augment"], Way::On),
-        Advice::ClipGradients => (&["clip_norm"], Way::On),
-        Advice::MoreRegularisation => (&["dropout", "weight_decay"], Way::More),
-        Advice::LessRegularisation => (&["dropout", "weight_decay"], Way::Less),
-        Advice::LargerBatch => (&["batch_size"], Way::More),
-        Advice::LowerLearningRate => (&["learning_rate"], Way::Less),
-        Advice::HigherLearningRate => (&["learning_rate"], Way::More),
-        _ => return None,
-    })
-}
-
-/// What was seen of advice that some trials followed. Without an estimate nothing is said of it.
-fn tried(advice: Advice, effects: &Effects, best: &Settings) -> Evidence {
-    let Some((names, way)) = meaning(advice) else { return Evidence::None };
+/// What was seen of advice that some trials followed; nothing without an estimate. An error says that it did not help.
+fn tried(advice: Advice, effects: &Effects, best: &Settings) -> Result<Option<Tried>, String> {
+    let Some((names, way)) = meaning(advice) else { return Ok(None) };
     let factors = effects.factors.iter().enumerate();
     let about = factors.filter(|(_, factor)| names.iter().any(|name| factor.name.starts_with(name)));
     let seen: Vec<(Estimate, String)> = about.filter_map(|(at, factor)| seen(at, factor, way, effects, best)).collect();
     let clear = |estimate: &Estimate| estimate.margin.is_some_and(|margin| margin < estimate.value.abs());
-    let better = |estimate: &Estimate| effects.metric.goal.better(estimate.value, 0.0) && clear(estimate);
-    let helped = seen.iter().filter(|(estimate, _)| better(estimate));
+    let better = |estimate: &Estimate| effects.metric.goal.better(estimate.value, 0.0);
+    let helped = seen.iter().filter(|(estimate, _)| better(estimate) && clear(estimate));
     if let Some((estimate, text)) = helped.max_by(|a, b| a.0.value.abs().total_cmp(&b.0.value.abs())) {
-        return Evidence::Helped(estimate.value.abs(), format!("Tried here, and it helped: {text}."));
+        let text = format!("Tried here, and it helped: {text}.");
+        return Ok(Some(Tried { gain: Some(estimate.value.abs()), text }));
     }
     let chance = |estimate: &Estimate| if clear(estimate) { "" } else { ", which may be chance" };
     let said: Vec<String> = seen.iter().map(|(estimate, text)| format!("{text}{}", chance(estimate))).collect();
     let said = said.join("; ");
     match &seen[..] {
-        [] => Evidence::None,
-        seen if seen.iter().any(|(estimate, _)| effects.metric.goal.better(estimate.value, 0.0)) => {
-            Evidence::Unsure(format!("Tried here: {said}."))
+        [] => Ok(None),
+        seen if seen.iter().any(|(estimate, _)| better(estimate)) => {
+            Ok(Some(Tried { gain: None, text: format!("Tried here: {said}.") }))
         }
-        seen if seen.iter().any(|(estimate, _)| clear(estimate)) => {
-            Evidence::Settled(format!("Tried here, and worse: {said}."))
-        }
-        _ => Evidence::Settled(format!("Tried here, and no better: {said}.")),
+        seen if seen.iter().any(|(estimate, _)| clear(estimate)) => Err(format!("Tried here, and worse: {said}.")),
+        _ => Err(format!("Tried here, and no better: {said}.")),
     }
 }
 
@@ -211,36 +194,40 @@ mod tests {
         sample::apply(&entries)
     }
 
-    fn judged(history: &History, advice: &[Advice]) -> Vec<Step> {
+    fn weighed(history: &History, advice: &[Advice]) -> Steps {
         let spec = sample::spec();
-        let analysis = Analysis::new(&spec, history);
-        let best = analysis.groups.first().map(|group| group.settings);
-        steps(advice.iter().map(|one| (*one, 3)).collect(), analysis.effects.as_ref(), best, history)
+        let asks = advice.iter().map(|advice| Ask { advice: *advice, trials: 3, leads: true }).collect();
+        Steps::weighed(&Analysis::new(&spec, history), asks, Vec::new())
     }
 
     #[test]
     fn what_helped_comes_first_and_what_was_tried_and_worse_is_not_advised() {
         let history = swept(None, 0.6);
         let asked = [Advice::CheckData, Advice::Augment(Mirror::Yes), Advice::BatchNorm, Advice::ClipGradients];
-        let steps = judged(&history, &asked);
-        let order: Vec<Advice> = steps.iter().map(|step| step.advice).collect();
-        assert_eq!(order, [Advice::Augment(Mirror::Yes), Advice::CheckData, Advice::ClipGradients, Advice::BatchNorm]);
-        let Evidence::Helped(by, text) = &steps[0].evidence else { panic!("{steps:#?}") };
-        assert!((by - 0.4).abs() < 0.02 && text.contains(" lower with augment "), "{text}");
-        let Evidence::Settled(text) = &steps[3].evidence else { panic!("{steps:#?}") };
-        assert!(text.starts_with("Tried here, and worse: ") && text.contains("higher with batch_norm true"), "{text}");
-        assert!(steps[..3].iter().all(Step::open) && !steps[3].open());
+        let Steps { open, settled } = weighed(&history, &asked);
+        let order: Vec<Advice> = open.iter().map(|step| step.ask.advice).collect();
+        assert_eq!(order, [Advice::Augment(Mirror::Yes), Advice::CheckData, Advice::ClipGradients]);
+        let tried = open[0].tried.as_ref().expect("half of the trials had it");
+        assert!(tried.gain.is_some_and(|gain| (gain - 0.4).abs() < 0.02), "{tried:?}");
+        assert!(tried.text.contains(" lower with augment "), "{tried:?}");
+        let [worse] = &settled[..] else { panic!("{settled:?}") };
+        assert!(
+            worse.starts_with("Tried here, and worse: ") && worse.contains("higher with batch_norm true"),
+            "{worse}"
+        );
     }
 
     #[test]
     fn what_was_checked_need_not_be_looked_at_again() {
-        let asked = [Advice::CheckData, Advice::CheckCapacity, Advice::NoMoreDropout, Advice::KnownNetwork];
-        let open = |history: &History| judged(history, &asked).iter().filter(|step| step.open()).count();
-        assert_eq!(open(&swept(None, 0.6)), 4);
-        assert_eq!(open(&swept(Some(Vec::new()), 0.6)), 3);
-        assert_eq!(open(&swept(None, 1.0)), 3);
-        assert_eq!(open(&swept(Some(Vec::new()), 1.0)), 1);
+        let asked =
+            [Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::NoMoreDropout, Advice::KnownNetwork];
+        let open = |history: &History| weighed(history, &asked).open.len();
+        assert_eq!(open(&swept(None, 0.6)), 5);
+        assert_eq!(open(&swept(Some(Vec::new()), 0.6)), 4);
+        assert_eq!(open(&swept(None, 1.0)), 4);
+        let checked = weighed(&swept(Some(Vec::new()), 1.0), &asked);
+        assert_eq!((checked.open.len(), checked.settled.len()), (1, 3), "{checked:?}");
         let wrong = Warning { name: "pixel_order".into(), serious: true, text: "scrambled".into() };
-        assert_eq!(open(&swept(Some(vec![wrong]), 0.6)), 4);
+        assert_eq!(open(&swept(Some(vec![wrong]), 0.6)), 5);
     }
 }

@@ -3,7 +3,7 @@
 use super::analysis::Analysis;
 use super::fit::{Finding, Severity};
 use super::ranking::{Counts, Group, Place};
-use super::steps::{Evidence, Step};
+use super::steps::{Step, Steps};
 use super::verdicts::Tally;
 use super::words;
 use crate::history::{History, TrialRecord};
@@ -79,21 +79,8 @@ impl Summary {
         details.push(format!("Trials are ranked by their {metric} at their best epoch; {better} is better."));
         let judged = verdicts.judged();
         let ailments = verdicts.tally().iter().take(AILMENTS).map(|tally| ailment(tally, judged)).collect();
-        // What most trials ask for, in the order in which it is tried.
-        let all = analysis.steps();
-        let mut kept: Vec<&Step> = all.iter().filter(|step| step.open()).collect();
-        kept.sort_by_key(|step| (step.evidence == Evidence::None, std::cmp::Reverse(step.trials)));
-        kept.truncate(STEPS);
-        let step = |step: &Step| match &step.evidence {
-            Evidence::Helped(_, text) | Evidence::Unsure(text) => format!("{} {text}", step.advice),
-            _ if judged == 1 => step.advice.to_string(),
-            Evidence::None | Evidence::Settled(_) => format!("{} ({} of {judged} trials)", step.advice, step.trials),
-        };
-        let settled = all.iter().filter_map(|step| match &step.evidence {
-            Evidence::Settled(text) => Some(text.clone()),
-            _ => None,
-        });
-        let steps: Vec<String> = all.iter().filter(|one| kept.contains(one)).map(step).collect();
+        let Steps { open, settled } = Steps::new(analysis);
+        let steps: Vec<String> = worthwhile(&open).map(|step| told(step, judged)).collect();
         let drivers = analysis.effects.as_ref().map(|effects| effects.drivers()).unwrap_or_default();
         let before = before(history);
         let first = |lines: &[String]| lines.first().cloned();
@@ -108,7 +95,32 @@ impl Summary {
             ("What to do first", first(&steps)),
         ];
         let answer = answer.into_iter().filter_map(|(what, said)| Some((what, said?))).collect();
-        Summary { headline, settings, answer, details, ailments, drivers, before, steps, settled: settled.collect() }
+        Summary { headline, settings, answer, details, ailments, drivers, before, steps, settled }
+    }
+}
+
+/// The steps to tell of, in their order: those of the best settings, those with something to show, and of the others
+/// what most trials ask for.
+fn worthwhile(open: &[Step]) -> impl Iterator<Item = &Step> {
+    let mut kept: Vec<usize> = (0..open.len()).collect();
+    kept.sort_by_key(|at| {
+        let Step { ask, tried } = &open[*at];
+        (!ask.leads && tried.is_none(), std::cmp::Reverse(ask.trials))
+    });
+    kept.truncate(STEPS);
+    kept.sort_unstable();
+    kept.into_iter().map(|at| &open[at])
+}
+
+/// A step with what the sweep saw of it, or who asks for it.
+fn told(Step { ask, tried }: &Step, judged: usize) -> String {
+    match tried {
+        Some(tried) => format!("{} {}", ask.advice, tried.text),
+        None if judged == 1 => ask.advice.to_string(),
+        None => {
+            let best = if ask.leads { ", the best among them" } else { "" };
+            format!("{} ({} of {judged} trials{best})", ask.advice, ask.trials)
+        }
     }
 }
 

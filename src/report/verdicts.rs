@@ -1,16 +1,11 @@
-//! What the curves of a sweep show: findings for every trial that is over, how often each was found, and the advice
-//! that follows for the sweep as a whole. Pure.
+//! What the curves of a sweep show: findings for every trial that is over, how often each was found. Pure.
 
 use std::collections::BTreeMap;
-use std::mem::discriminant;
 
-use super::fit::{Advice, Context, Finding, Name, Others, Severity, judge};
+use super::fit::{Context, Finding, Name, Others, Severity, judge};
 use crate::history::{History, Status, TrialRecord};
 use crate::spec::Spec;
 use crate::trial::{Outcome, TrialId};
-
-/// Advice that so large a share of the trials gets is worth telling of the sweep.
-const COMMON: f64 = 0.25;
 
 /// Findings for every trial, in the order of [`History::trials`].
 #[derive(Debug)]
@@ -70,32 +65,6 @@ impl Verdicts {
         tallies.sort_by_key(|tally| std::cmp::Reverse(tally.trials));
         tallies
     }
-
-    /// What to do next, first things first, each with the number of trials that ask for it: the advice for the
-    /// trials that `lead`, and what is common.
-    pub fn advice(&self, lead: &[TrialId]) -> Vec<(Advice, usize)> {
-        let given = |findings: &[Finding]| super::fit::merged_advice(findings);
-        let mut kinds: Vec<(Vec<Advice>, usize)> = Vec::new();
-        for advice in self.findings.iter().flat_map(|findings| given(findings)) {
-            match kinds.iter_mut().find(|(kind, _)| discriminant(&kind[0]) == discriminant(&advice)) {
-                Some((kind, count)) => (kind.push(advice), *count += 1).1,
-                None => kinds.push((vec![advice], 1)),
-            }
-        }
-        let leading: Vec<Advice> = lead.iter().flat_map(|id| given(self.of(*id))).collect();
-        let least = (self.judged() as f64 * COMMON).max(1.0);
-        let mut chosen: Vec<(Advice, usize)> = Vec::new();
-        for (mut kind, count) in kinds {
-            let leads = leading.iter().any(|advice| discriminant(advice) == discriminant(&kind[0]));
-            if leads || count as f64 >= least {
-                // Of the epochs that trials ask for, the middle.
-                kind.sort_unstable();
-                chosen.push((kind[kind.len() / 2], count));
-            }
-        }
-        chosen.sort_unstable();
-        chosen
-    }
 }
 
 /// What one curve shows, among others where they are known.
@@ -125,16 +94,5 @@ mod tests {
         let tally = verdicts.tally();
         assert_eq!(tally.iter().find(|tally| tally.name == Name::Diverged).map(|tally| tally.trials), Some(1));
         assert!(tally.windows(2).all(|pair| pair[0].trials >= pair[1].trials), "{tally:?}");
-    }
-
-    #[test]
-    fn advice_for_a_sweep_comes_in_order_and_each_kind_once() {
-        let (spec, history) = (sample::spec(), sample::many(60));
-        let verdicts = Verdicts::new(&spec, &history);
-        let advice = verdicts.advice(&[TrialId(1)]);
-        assert!(advice.windows(2).all(|pair| pair[0].0 < pair[1].0), "{advice:?}");
-        let kinds: std::collections::HashSet<_> = advice.iter().map(|(advice, _)| discriminant(advice)).collect();
-        assert_eq!(kinds.len(), advice.len());
-        assert!(advice.len() >= 2, "{advice:?}");
     }
 }

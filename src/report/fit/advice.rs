@@ -20,16 +20,20 @@ pub enum Advice {
     NoMoreDropout,
     /// Let running statistics keep up.
     FasterStatistics,
+    /// Go back to Adam's own learning rate.
+    DefaultAdam,
     /// A tenth of the learning rate.
     LowerLearningRate,
     /// Three to ten times the learning rate.
     HigherLearningRate,
-    /// Go back to Adam's own learning rate.
-    DefaultAdam,
     /// Cut large gradients.
     ClipGradients,
     /// Average over more pictures a step.
     LargerBatch,
+    /// Begin from what works.
+    KnownNetwork,
+    /// Vary the pictures.
+    Augment(Mirror),
     /// Train on.
     MoreEpochs {
         /// Up to this epoch.
@@ -37,24 +41,27 @@ pub enum Advice {
         /// Whether the learning rate had run out.
         longer_schedule: bool,
     },
-    /// Begin from what works.
-    KnownNetwork,
     /// Take regularisation away.
     LessRegularisation,
     /// More filters, units or layers.
     LargerNetwork,
-    /// End at the best epoch.
-    StopEarly,
-    /// Let the learning rate fall.
-    LowerLate,
-    /// Vary the pictures.
-    Augment(Mirror),
     /// Normalise activations.
     BatchNorm,
     /// Add regularisation, little by little.
     MoreRegularisation,
+    /// Let the learning rate fall.
+    LowerLate,
+    /// End at the best epoch.
+    StopEarly,
     /// Small differences are chance.
     Repeat,
+}
+
+impl Advice {
+    /// Whether it asks to look at what could make all else vain.
+    pub fn is_check(self) -> bool {
+        self <= Advice::NoMoreDropout
+    }
 }
 
 /// Whether a mirrored picture is one of its kind.

@@ -227,10 +227,18 @@ impl Finding {
     }
 }
 
-/// The advice of several findings as one list: first things first, nothing twice.
-pub fn merged_advice(findings: &[Finding]) -> Vec<Advice> {
-    let all: BTreeSet<Advice> = findings.iter().flat_map(|finding| finding.advice.iter().copied()).collect();
-    all.into_iter().collect()
+/// The advice of several findings as one list, nothing twice. What could make all else vain comes first, then what
+/// mends the graver findings, each in its order.
+pub fn merged_advice<'f>(findings: impl IntoIterator<Item = &'f Finding>) -> Vec<Advice> {
+    let place = |finding: &Finding, advice: Advice| match advice {
+        check if check.is_check() => 0,
+        _ if finding.severity >= Severity::Clear => 1,
+        _ => 2,
+    };
+    let each = findings.into_iter().flat_map(|one| one.advice.iter().map(move |advice| (place(one, *advice), *advice)));
+    let places: BTreeSet<(u8, Advice)> = each.collect();
+    let mut seen = BTreeSet::new();
+    places.into_iter().map(|(_, advice)| advice).filter(|advice| seen.insert(*advice)).collect()
 }
 
 fn as_text<S: Serializer>(advice: &[Advice], serializer: S) -> Result<S::Ok, S::Error> {

@@ -20,7 +20,7 @@ mod series;
 mod still_improving;
 mod stuck;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod too_short;
 mod underfit;
 mod unstable;

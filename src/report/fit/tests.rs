@@ -11,7 +11,7 @@ const SEEDS: u64 = 200;
 
 /// Courses without noise, to which a seed adds some.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub(in crate::report) enum Kind {
     Good,
     Overfit,
     Underfit,
@@ -72,7 +72,7 @@ fn course(kind: Kind, t: f64, n: f64) -> [f64; 4] {
 
 /// A curve of so many epochs. `noise` is the standard deviation of the validation loss as a share of its end; the
 /// other metrics' follow from it.
-pub(super) fn curve(kind: Kind, epochs: u32, noise: f64, seed: u64, evaluated: bool) -> Vec<EpochMetrics> {
+pub(in crate::report) fn curve(kind: Kind, epochs: u32, noise: f64, seed: u64, evaluated: bool) -> Vec<EpochMetrics> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let normal = Normal::new(0.0, 1.0).expect("one is a standard deviation");
     let end = course(kind, f64::from(epochs), f64::from(epochs));

@@ -5,6 +5,7 @@ use serde_yaml::{Mapping, Value};
 use super::super::analysis::Analysis;
 use super::super::fit::{Advice, Mirror, Name};
 use super::super::time::PATIENCE;
+use super::super::words;
 use super::{Change, values};
 use crate::recipe::Source;
 
@@ -84,7 +85,8 @@ fn of_training(analysis: &Analysis) -> Vec<Change> {
         _ => None,
     });
     if let Some((until, count)) = longer.filter(|_| !varies("epochs")) {
-        let reason = format!("{count} trials were still improving at their last epoch.");
+        let were = if count == 1 { "was" } else { "were" };
+        let reason = format!("{} {were} still improving at the last epoch.", words::trials(count));
         found.push(change(&["training", "epochs"], u64::from(until), reason));
     }
     let wasted = time.after_best as f64 / time.epochs.max(1) as f64;
@@ -115,31 +117,33 @@ fn of_training(analysis: &Analysis) -> Vec<Change> {
 fn of_regularisation(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let spec = analysis.spec;
     let advice = analysis.advice();
-    let wanted = |one: Advice| advice.iter().find(|(advice, _)| *advice == one).map(|(_, count)| *count);
+    let wanted = |one: Advice| advice.iter().any(|(advice, _)| *advice == one);
     let varies = |name: &str| spec.space.parameters.iter().any(|one| one.name.starts_with(name));
     let used = spec.network.names();
     let parameter = |name: &str, values: Vec<Value>, reason: String| {
         change(&["parameters", name], Mapping::from_iter([("values".into(), Value::Sequence(values))]), reason)
     };
-    let overfit = |count: usize, what: &str| format!("{count} trials overfit: does {what} help?");
+    let tally = analysis.verdicts.tally();
+    let overfit = tally.iter().find(|one| one.name == Name::Overfit).map_or(0, |one| one.trials);
+    let overfit = |what: &str| format!("{} overfit: does {what} help?", words::trials(overfit));
     let mut found = Vec::new();
     let fixed = file.get("data").and_then(|data| data.get("augment")).is_some();
-    if let Some(count) = wanted(Advice::Augment(Mirror::of(&spec.source))).filter(|_| !fixed && !varies("augment")) {
+    if wanted(Advice::Augment(Mirror::of(&spec.source))) && !fixed && !varies("augment") {
         let small = matches!(spec.source, Source::Digits);
         let mut table = Mapping::new();
         if Mirror::of(&spec.source) == Mirror::Yes {
             table.insert("flip".into(), true.into());
         }
         table.insert("crop".into(), Value::from(if small { 1 } else { 4 }));
-        found.push(parameter("augment", vec![Value::Null, table.into()], overfit(count, "augmentation")));
+        found.push(parameter("augment", vec![Value::Null, table.into()], overfit("augmentation")));
     }
     let takes = |name: &str| used.iter().any(|one| one == name) && !varies(name);
-    if let Some(count) = wanted(Advice::BatchNorm).filter(|_| takes("batch_norm")) {
-        found.push(parameter("batch_norm", vec![false.into(), true.into()], overfit(count, "batch normalisation")));
+    if wanted(Advice::BatchNorm) && takes("batch_norm") {
+        found.push(parameter("batch_norm", vec![false.into(), true.into()], overfit("batch normalisation")));
     }
-    if let Some(count) = wanted(Advice::MoreRegularisation).filter(|_| takes("dropout")) {
+    if wanted(Advice::MoreRegularisation) && takes("dropout") {
         let rates = [0.2, 0.35, 0.5].map(Value::from).to_vec();
-        found.push(parameter("dropout", rates, overfit(count, "dropout, and how little of it is enough,")));
+        found.push(parameter("dropout", rates, overfit("dropout, and how little of it is enough,")));
     }
     found
 }

@@ -1,0 +1,264 @@
+//! What the trials of a sweep ask for: what the best settings ask for first, since what is tried next starts from them,
+//! then what many others do, unless the best settings answer it already. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::discriminant;
+
+use serde_json::Value;
+
+use super::fit::{Advice, Finding, Name, merged_advice};
+use super::ranking::Group;
+use super::verdicts::Verdicts;
+use super::words;
+use crate::history::{History, TrialRecord};
+use crate::trial::Settings;
+
+/// Advice that so large a share of the trials gets is worth telling of the sweep.
+const COMMON: f64 = 0.25;
+
+/// Faults of a trial that learns too little. Where the best settings do not have them, there is something to learn from
+/// these pictures, and the trial's own settings keep it from that.
+const HELD_BACK: [Name; 4] = [Name::LowCeiling, Name::Underfit, Name::OverRegularised, Name::Stuck];
+
+/// A piece of advice, and who asks for it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ask {
+    /// What.
+    pub advice: Advice,
+    /// So many trials ask for it.
+    pub trials: usize,
+    /// Whether the best settings are among them.
+    pub leads: bool,
+}
+
+/// Which way a setting would go.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Way {
+    /// To a larger number.
+    More,
+    /// To a smaller one.
+    Less,
+    /// To anything but off.
+    On,
+}
+
+/// How the best settings answer what was found in a trial.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Answer {
+    /// They have gone where its advice leads: where, and what they have there.
+    Followed(String, String),
+    /// They learn where it does not.
+    Learn,
+}
+
+/// The settings that advice is about, by the beginning of their names, and which way they would go.
+pub fn meaning(advice: Advice) -> Option<(&'static [&'static str], Way)> {
+    Some(match advice {
+        Advice::BatchNorm => (&["batch_norm"], Way::On),
+        Advice::Augment(_) => (&["augment"], Way::On),
+        Advice::ClipGradients => (&["clip_norm"], Way::On),
+        Advice::MoreRegularisation => (&["dropout", "weight_decay"], Way::More),
+        Advice::LessRegularisation => (&["dropout", "weight_decay"], Way::Less),
+        Advice::LargerBatch => (&["batch_size"], Way::More),
+        Advice::LowerLearningRate => (&["learning_rate"], Way::Less),
+        Advice::HigherLearningRate => (&["learning_rate"], Way::More),
+        _ => return None,
+    })
+}
+
+/// What is asked for, first things first, and for what many trials ask in vain: a sentence each. `best` are the best
+/// settings.
+pub fn asked(history: &History, verdicts: &Verdicts, best: Option<&Group>) -> (Vec<Ask>, Vec<String>) {
+    let lead: Vec<&Finding> = best.iter().flat_map(|best| &best.trials).flat_map(|trial| verdicts.of(*trial)).collect();
+    // The advice of each kind, by trials; and how many trials the best settings answer, and how.
+    let mut kinds: Vec<Vec<Advice>> = Vec::new();
+    let mut answers: BTreeMap<Answer, usize> = BTreeMap::new();
+    for trial in &history.trials {
+        let open = |finding: &Finding| lead.iter().any(|own| own.name == finding.name);
+        let (wanted, answered) = wanted(trial, verdicts.of(trial.id), best, open);
+        for advice in wanted {
+            match kinds.iter_mut().find(|kind| same(&kind[0], &advice)) {
+                Some(kind) => kind.push(advice),
+                None => kinds.push(vec![advice]),
+            }
+        }
+        for answer in answered {
+            *answers.entry(answer).or_default() += 1;
+        }
+    }
+    let least = (verdicts.judged() as f64 * COMMON).max(1.0);
+    let common = |trials: usize| trials as f64 >= least;
+    let mut asks: Vec<Ask> = Vec::new();
+    for advice in merged_advice(lead) {
+        if let Some(at) = kinds.iter().position(|kind| same(&kind[0], &advice)) {
+            asks.push(Ask { advice, trials: kinds.swap_remove(at).len(), leads: true });
+        }
+    }
+    kinds.retain(|kind| common(kind.len()));
+    kinds.iter_mut().for_each(|kind| kind.sort_unstable());
+    kinds.sort_unstable();
+    // Of the epochs that trials ask for, the middle.
+    asks.extend(kinds.iter().map(|kind| Ask { advice: kind[kind.len() / 2], trials: kind.len(), leads: false }));
+    // What could make all else vain is looked at before anything else, whoever asks.
+    asks.sort_by_key(|ask| !ask.advice.is_check());
+    let answers = answers.into_iter().filter(|(_, trials)| common(*trials));
+    (asks, answers.map(|(answer, trials)| answer.sentence(trials)).collect())
+}
+
+/// What a trial asks for, and what of it the best settings answer; nothing of what is `open`.
+fn wanted(
+    trial: &TrialRecord,
+    findings: &[Finding],
+    best: Option<&Group>,
+    open: impl Fn(&Finding) -> bool,
+) -> (BTreeSet<Advice>, BTreeSet<Answer>) {
+    let (mut wanted, mut answered) = (BTreeSet::new(), BTreeSet::new());
+    for finding in findings {
+        match best.filter(|_| !open(finding)).and_then(|best| answer(finding, trial, best.settings)) {
+            None => wanted.extend(&finding.advice),
+            // Pictures without sense spoil the best settings as well: they overfit where they could generalise.
+            Some(answer) => {
+                wanted.extend(finding.advice.iter().filter(|advice| **advice == Advice::CheckData));
+                answered.insert(answer);
+            }
+        }
+    }
+    (wanted, answered)
+}
+
+/// Whether two are of one kind: their epochs may differ.
+fn same(a: &Advice, b: &Advice) -> bool {
+    discriminant(a) == discriminant(b)
+}
+
+/// `None` where the best settings say nothing of it.
+fn answer(finding: &Finding, trial: &TrialRecord, best: &Settings) -> Option<Answer> {
+    let followed = finding.advice.iter().find_map(|advice| followed(*advice, &trial.settings, best));
+    followed.or_else(|| HELD_BACK.contains(&finding.name).then_some(Answer::Learn))
+}
+
+/// Whether the best settings lie where advice would lead these.
+fn followed(advice: Advice, own: &Settings, best: &Settings) -> Option<Answer> {
+    let (names, way) = meaning(advice)?;
+    let about = own.iter().filter(|(name, _)| names.iter().any(|start| name.starts_with(start)));
+    about.filter_map(|(name, own)| Some((name, own, best.get(name)?))).find_map(|(name, own, best)| {
+        let numbers = || own.as_f64().zip(best.as_f64());
+        let (is, where_to) = match way {
+            Way::More => (numbers().is_some_and(|(own, best)| best > own), format!("a higher {name}")),
+            Way::Less => (numbers().is_some_and(|(own, best)| best < own), format!("a lower {name}")),
+            Way::On => (is_off(own) && !is_off(best), name.clone()),
+        };
+        is.then(|| Answer::Followed(where_to, words::setting(best)))
+    })
+}
+
+/// Whether a value switches its setting off.
+fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text == "none",
+        _ => false,
+    }
+}
+
+impl Answer {
+    fn sentence(&self, trials: usize) -> String {
+        let trials = words::trials(trials);
+        match self {
+            Answer::Followed(where_to, value) => {
+                format!("What was found in {trials} asks for {where_to}: the best settings have it ({value}).")
+            }
+            Answer::Learn => format!(
+                "{trials} stay far behind the best settings, on the same pictures: so labels, loss and scaling are in \
+                 order, and it is other settings that hold them back."
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::history::Entry;
+    use crate::report::analysis::Analysis;
+    use crate::report::fit::Mirror;
+    use crate::report::fit::tests::{Kind, curve};
+    use crate::report::sample;
+    use crate::trial::Outcome;
+
+    /// What trials of these curves and settings ask for; of the curves the first is the best.
+    fn of(trials: &[(Kind, Value)]) -> (Vec<Ask>, Vec<String>) {
+        let mut entries = sample::beginning("asked");
+        for (number, (kind, settings)) in (1..).zip(trials) {
+            let mut curve = curve(*kind, 30, 0.01, number, true).into_iter();
+            let mut attempt = sample::attempt(number, 1, &sample::settings(settings.clone()), 0, 30);
+            for entry in &mut attempt {
+                if let Entry::Epoch { metrics, .. } = entry {
+                    *metrics = curve.next().expect("as many epochs");
+                }
+            }
+            entries.extend(attempt);
+            entries.push(sample::ended(number, 1, Outcome::Finished));
+        }
+        let (spec, history) = (sample::spec(), sample::apply(&entries));
+        let analysis = Analysis::new(&spec, &history);
+        asked(&history, &analysis.verdicts, analysis.groups.first())
+    }
+
+    fn advice(asks: &[Ask], leads: bool) -> Vec<Advice> {
+        asks.iter().filter(|ask| ask.leads == leads).map(|ask| ask.advice).collect()
+    }
+
+    /// Good trials with one dropout rate, and trials that overfit with another.
+    fn overfitting(good: f64, overfit: f64) -> Vec<(Kind, Value)> {
+        let trial = |number: u32| {
+            let (kind, rate) = if number < 4 { (Kind::Good, good) } else { (Kind::Overfit, overfit) };
+            (kind, json!({"dropout": rate, "number": number}))
+        };
+        (0..8).map(trial).collect()
+    }
+
+    #[test]
+    fn the_best_settings_are_asked_first_then_the_many() {
+        let remedies = [Advice::Augment(Mirror::No), Advice::BatchNorm, Advice::MoreRegularisation, Advice::StopEarly];
+        let (asks, answered) = of(&overfitting(0.2, 0.2));
+        assert_eq!(advice(&asks, true), [Advice::LowerLate, Advice::Repeat]);
+        assert_eq!(advice(&asks, false), remedies);
+        assert!(asks[0].leads && asks.iter().all(|ask| ask.trials == 4), "{asks:?}");
+        assert_eq!(answered.len(), 1, "{answered:?}");
+        // One of five is not told of.
+        let (asks, _) = of(&overfitting(0.2, 0.2)[..5]);
+        assert_eq!(advice(&asks, false), []);
+    }
+
+    #[test]
+    fn what_the_best_settings_have_already_is_not_asked_for() {
+        let (asks, answered) = of(&overfitting(0.4, 0.2));
+        assert_eq!(advice(&asks, false), []);
+        let told = "What was found in 4 trials asks for a higher dropout: the best settings have it (0.4).";
+        assert_eq!(answered[0], told);
+        // The other way round less dropout does not answer it.
+        let (asks, answered) = of(&overfitting(0.2, 0.4));
+        assert_eq!(advice(&asks, false).len(), 4);
+        assert!(answered.len() == 1 && !answered[0].contains("dropout"), "{answered:?}");
+    }
+
+    #[test]
+    fn who_learns_too_little_beside_others_that_learn_does_not_suspect_the_labels() {
+        let trial = |number: u32| {
+            let kind = if number < 2 { Kind::Overfit } else { Kind::Underfit };
+            (kind, json!({"number": number}))
+        };
+        let (asks, answered) = of(&(0..6).map(trial).collect::<Vec<_>>());
+        assert_eq!(advice(&asks, false), [Advice::CheckData]);
+        assert_eq!(asks[0].advice, Advice::CheckData, "{asks:?}");
+        assert!(answered.len() == 1 && answered[0].starts_with("4 trials stay far behind"), "{answered:?}");
+        // Where the best one learns too little itself, it is to be suspected.
+        let (asks, answered) = of(&[(Kind::Underfit, json!({"number": 1}))]);
+        assert!(advice(&asks, true).starts_with(&[Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity]));
+        assert!(answered.is_empty(), "{answered:?}");
+    }
+}
