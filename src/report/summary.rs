@@ -118,8 +118,8 @@ fn told(Step { ask, tried }: &Step, judged: usize) -> String {
         Some(tried) => format!("{} {}", ask.advice, tried.text),
         None if judged == 1 => ask.advice.to_string(),
         None => {
-            let best = if ask.leads { ", the best among them" } else { "" };
-            format!("{} ({} of {judged} trials{best})", ask.advice, ask.trials)
+            let best = if ask.leads && ask.trials < judged { ", the best among them" } else { "" };
+            format!("{} ({}{best})", ask.advice, words::of_trials(ask.trials, judged))
         }
     }
 }
@@ -147,7 +147,7 @@ fn wrong(tally: &[Tally], judged: usize) -> Option<String> {
         .iter()
         .filter(|one| one.grave > 0 && 4 * one.trials >= judged)
         .take(2)
-        .map(|one| format!("{} in {} of {judged} trials: {}", one.name, one.trials, one.name.meaning()))
+        .map(|one| format!("{} in {}: {}", one.name, words::of_trials(one.trials, judged), one.name.meaning()))
         .collect();
     (!most.is_empty()).then(|| most.join("; ") + ".")
 }
@@ -165,7 +165,7 @@ fn ailment(tally: &Tally, judged: usize) -> String {
         some => format!(", {some} of them clearly"),
     };
     let onset = tally.onset.map_or(String::new(), |onset| format!("; it sets in after epoch {onset}, in the middle"));
-    format!("{}: {} of {judged} trials{grave}{onset}.", tally.name, tally.trials)
+    format!("{}: {}{grave}{onset}.", tally.name, words::of_trials(tally.trials, judged))
 }
 
 fn headline(spec: &Spec, best: &Place) -> String {

@@ -63,9 +63,8 @@ fn by_repeats(spec: &Spec, groups: &[Group]) -> Option<Ties> {
             "No other settings are tied with them: seeds alone move a trial by {digits} (standard deviation), and all others lie farther off (95 %)."
         ),
         count => format!(
-            "Statistically tied with them {} {count} of the {} other settings, as far as the spread between seeds ({digits} a trial) lets one tell (95 %): {}.",
-            if count == 1 { "is" } else { "are" },
-            groups.len() - 1,
+            "Statistically tied with them {}, as far as the spread between seeds ({digits} a trial) lets one tell (95 %): {}.",
+            super::words::of_others(count, groups.len() - 1, ["settings"; 2]),
             list(tied.iter().map(|group| super::words::settings(group.settings)), "; "),
         ),
     };
@@ -91,9 +90,8 @@ fn by_accuracy(ranking: &Ranking) -> Option<Ties> {
             "No other trial is tied with it: their accuracies differ by more than chance explains on {pictures} validation pictures (95 %)."
         ),
         count => format!(
-            "Statistically tied with it {} {count} of the {} other trials, whose accuracies differ by no more than chance explains on {pictures} validation pictures (95 %): {}. Repeats with other seeds (`repeats: 3`) would tell more.",
-            if count == 1 { "is" } else { "are" },
-            ranking.placed.len() - 1,
+            "Statistically tied with it {}, by accuracies that differ by no more than chance explains on {pictures} validation pictures (95 %): {}. Repeats with other seeds (`repeats: 3`) would tell more.",
+            super::words::of_others(count, ranking.placed.len() - 1, ["trial", "trials"]),
             list(tied.iter().map(TrialId::to_string), ", "),
         ),
     };

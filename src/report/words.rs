@@ -120,6 +120,27 @@ pub fn trials(many: usize) -> String {
     format!("{} {}", count(many as u64), if many == 1 { "trial" } else { "trials" })
 }
 
+/// Some of the trials: `18 of 24 trials`, `all 6 trials`, `both trials`, `the only trial`.
+pub fn of_trials(some: usize, all: usize) -> String {
+    match (some, all) {
+        (1, 1) => "the only trial".into(),
+        (2, 2) => "both trials".into(),
+        _ if some == all => format!("all {}", trials(all)),
+        _ => format!("{} of {}", count(some as u64), trials(all)),
+    }
+}
+
+/// Some of the others: `is the other trial`, `are 3 of the 23 other trials`. `noun` is what one of them is called, and
+/// what many are.
+pub fn of_others(some: usize, all: usize, [one, many]: [&str; 2]) -> String {
+    let are = if some == 1 { "is" } else { "are" };
+    match (some, all) {
+        (1, 1) => format!("is the other {one}"),
+        _ if some == all => format!("are all {} other {many}", count(all as u64)),
+        _ => format!("{are} {} of the {} other {many}", count(some as u64), count(all as u64)),
+    }
+}
+
 /// Seconds as people say them: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`.
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;
@@ -140,6 +161,20 @@ mod tests {
     #[test]
     fn counts_have_their_thousands_set_apart() {
         assert_eq!([0, 999, 1000, 49_000, 2_915_114].map(count), ["0", "999", "1,000", "49,000", "2,915,114"]);
+    }
+
+    #[test]
+    fn a_share_is_said_as_people_say_it() {
+        let said = [(1, 1), (2, 2), (6, 6), (1, 2), (18, 2400)].map(|(some, all)| of_trials(some, all));
+        assert_eq!(said, ["the only trial", "both trials", "all 6 trials", "1 of 2 trials", "18 of 2,400 trials"]);
+        let others = [(1, 1), (2, 2), (1, 23), (3, 23)].map(|(some, all)| of_others(some, all, ["trial", "trials"]));
+        let expected = [
+            "is the other trial",
+            "are all 2 other trials",
+            "is 1 of the 23 other trials",
+            "are 3 of the 23 other trials",
+        ];
+        assert_eq!(others, expected);
     }
 
     #[test]
