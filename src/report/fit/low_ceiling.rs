@@ -45,7 +45,7 @@ pub fn find(view: &View) -> Option<Finding> {
             let headline = format!(
                 "{ceiling_text}, and {} itself was only {}{measured} when validation was at its best (epoch \
                  {peak}){beside}. Even the training pictures were not learnt, so it is not overfitting that holds the \
-                 network back. Suspect the data first.",
+                 network back. Suspect the data first, unless it was checked.",
                 poor.what,
                 poor.text(),
             );

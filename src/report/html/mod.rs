@@ -40,15 +40,17 @@ pub fn page(analysis: &Analysis) -> String {
                     @for line in &section.lines { p { (prose(line)) } }
                     @for (_, chart) in &section.charts { (figure(chart)) }
                 }
-                @if spec.repeats > 1 {
-                    h2 { "Settings" }
-                    p { "Mean and standard deviation over repeats with different seeds." }
-                    (settings(analysis, &names))
+                section.tables {
+                    @if spec.repeats > 1 {
+                        h2 { "Settings" }
+                        p { "Mean and standard deviation over repeats with different seeds." }
+                        (settings(analysis, &names))
+                    }
+                    h2 { "Trials" }
+                    p { "Metrics are those of the best epoch; accuracy gaps are in points." }
+                    (trials::table(analysis, &names))
+                    @if history.trials.len() > LISTED { p.soft { "The best " (LISTED) " are listed; all are in trials.csv." } }
                 }
-                h2 { "Trials" }
-                p { "Metrics are those of the best epoch; accuracy gaps are in points." }
-                (trials::table(analysis, &names))
-                @if history.trials.len() > LISTED { p.soft { "The best " (LISTED) " are listed; all are in trials.csv." } }
                 h2 { "Curves" }
                 @if shown.len() < history.trials.len() {
                     p {
@@ -129,13 +131,18 @@ fn curves(analysis: &Analysis, trial: &TrialRecord) -> Markup {
     }
 }
 
+/// A setting's name, which may go on in the next line after `_` and `.`.
+fn breakable(name: &str) -> Markup {
+    html! { @for part in name.split_inclusive(['_', '.']) { (part) wbr; } }
+}
+
 fn settings(Analysis { spec, groups, .. }: &Analysis, names: &[String]) -> Markup {
     html! {
         div.wide.table {
             table {
                 thead { tr {
                     th { "Trials" }
-                    @for name in names { th { (name) } }
+                    @for name in names { th { (breakable(name)) } }
                     th.number { (words::metric(&spec.metric)) }
                     th.number { "validation accuracy" }
                     th.number { "accuracy gap" }

@@ -7,6 +7,7 @@ use super::super::analysis::Analysis;
 use super::super::columns::{Column, columns};
 use super::super::ranking::Place;
 use super::super::words;
+use super::breakable;
 use crate::history::TrialRecord;
 use crate::trial::TrialId;
 
@@ -27,7 +28,7 @@ pub fn table(analysis: &Analysis, names: &[String]) -> Markup {
                 thead { tr {
                     th.number aria-sort="ascending" { button { "rank" } }
                     th { button { "trial" } }
-                    @for name in names { th { button { (name) } } }
+                    @for name in names { th { button { (breakable(name)) } } }
                     th.number { button { "best epoch" } }
                     @for (heading, _) in &columns { th.number { button { (heading) } } }
                     th { button { "findings" } }
