@@ -215,10 +215,9 @@ fn table(title: &str, trials: &[&TrialRecord], spec: &Spec) -> String {
 fn reasons(history: &History, search: &Search, standing: &Standing) -> String {
     let next = TrialId(history.trials.len() as u64 + 1);
     let seen = search.needs(next);
-    // The oldest of the trials that the next one waits for.
+    // The oldest of the trials that the next one waits for: training, or saved and waiting for a slot of its own.
     let mut seen_trials = history.trials.iter().take(usize::try_from(seen).unwrap_or(usize::MAX));
-    let awaited = seen_trials
-        .find(|trial| trial.status == Status::Running || trial.last_fault.is_some() && trial.status == Status::Waiting);
+    let awaited = seen_trials.find(|trial| !matches!(trial.status, Status::Ended(_)));
     let awaited = awaited.map(|awaited| {
         format!(
             "idle: trial {next} follows from what trials 1 to {seen} come to, and waits for trial {}; a larger `lag` \
@@ -338,5 +337,28 @@ mod tests {
         assert_eq!(json["best"]["trial"], 1);
         assert_eq!(Standing::new(&opened.spec, &opened.history, Some(12), false).state, "interrupted");
         assert_eq!(Standing::new(&opened.spec, &sample::history(), Some(6), false).state, "complete");
+    }
+
+    #[test]
+    fn a_slot_that_waits_for_what_a_saved_trial_comes_to_says_so() {
+        let file = sample::FILE.replace("parameters:", "method: tpe\nrun_cap: 40\nlag: 2\nparameters:");
+        let file = file.replace("{values: [1e-3]}", "{distribution: log_uniform_values, min: 1e-4, max: 1e-2}");
+        let spec =
+            Spec::read(&file, "f", std::path::Path::new("/nowhere")).unwrap_or_else(|problems| panic!("{problems}")).0;
+        let mut entries = sample::beginning("begun");
+        for number in 1..=22 {
+            let settings = sample::settings(json!({"learning_rate": 0.001, "dropout": 0.2, "batch_norm": false}));
+            entries.extend(sample::attempt(number, 1, &settings, 0, 1));
+            let attempt = Attempt { trial: TrialId(number), number: 1 };
+            entries.push(match number {
+                20 => Entry::Paused { at: 400.0, attempt },
+                _ => sample::ended(number, 1, Outcome::Finished),
+            });
+        }
+        let history = sample::apply(&entries);
+        let search = Search::resumed(&spec, &history);
+        let why = reasons(&history, &search, &Standing::new(&spec, &history, search.len(), true));
+        assert!(why.contains("trial 0023 follows from what trials 1 to 20 come to, and waits for trial 0020"), "{why}");
+        assert!(why.contains("trial 0020: was saved, and waits"), "{why}");
     }
 }
