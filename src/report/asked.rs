@@ -74,8 +74,8 @@ pub fn asked(history: &History, verdicts: &Verdicts, best: Option<&Group>) -> (V
     let mut kinds: Vec<Vec<Advice>> = Vec::new();
     let mut answers: BTreeMap<Answer, usize> = BTreeMap::new();
     for trial in &history.trials {
-        let open = |finding: &Finding| lead.iter().any(|own| own.name == finding.name);
-        let (wanted, answered) = wanted(trial, verdicts.of(trial.id), best, open);
+        let shared = |finding: &Finding| lead.iter().any(|own| own.name == finding.name);
+        let (wanted, answered) = wanted(trial, verdicts.of(trial.id), best, shared);
         for advice in wanted {
             match kinds.iter_mut().find(|kind| same(&kind[0], &advice)) {
                 Some(kind) => kind.push(advice),
@@ -105,23 +105,27 @@ pub fn asked(history: &History, verdicts: &Verdicts, best: Option<&Group>) -> (V
     (asks, answers.map(|(answer, trials)| answer.sentence(trials)).collect())
 }
 
-/// What a trial asks for, and what of it the best settings answer; nothing of what is `open`.
+/// What a trial asks for, and what of it the best settings answer. Findings that they share are not answered, but for
+/// what was done there already.
 fn wanted(
     trial: &TrialRecord,
     findings: &[Finding],
     best: Option<&Group>,
-    open: impl Fn(&Finding) -> bool,
+    shared: impl Fn(&Finding) -> bool,
 ) -> (BTreeSet<Advice>, BTreeSet<Answer>) {
     let (mut wanted, mut answered) = (BTreeSet::new(), BTreeSet::new());
+    let Some(best) = best else { return (findings.iter().flat_map(|one| &one.advice).copied().collect(), answered) };
+    let followed = |advice: &Advice| followed(*advice, &trial.settings, best.settings);
     for finding in findings {
-        match best.filter(|_| !open(finding)).and_then(|best| answer(finding, trial, best.settings)) {
-            None => wanted.extend(&finding.advice),
+        let done = finding.advice.iter().find_map(followed);
+        let held_back = HELD_BACK.contains(&finding.name).then_some(Answer::Learn);
+        let open = |advice: &&Advice| match shared(finding) {
+            true => followed(advice).is_none(),
             // Pictures without sense spoil the best settings as well: they overfit where they could generalise.
-            Some(answer) => {
-                wanted.extend(finding.advice.iter().filter(|advice| **advice == Advice::CheckData));
-                answered.insert(answer);
-            }
-        }
+            false => (done.is_none() && held_back.is_none()) || **advice == Advice::CheckData,
+        };
+        wanted.extend(finding.advice.iter().filter(open));
+        answered.extend(if shared(finding) { done.clone() } else { done.clone().or(held_back.clone()) });
     }
     (wanted, answered)
 }
@@ -129,12 +133,6 @@ fn wanted(
 /// Whether two are of one kind: their epochs may differ.
 fn same(a: &Advice, b: &Advice) -> bool {
     discriminant(a) == discriminant(b)
-}
-
-/// `None` where the best settings say nothing of it.
-fn answer(finding: &Finding, trial: &TrialRecord, best: &Settings) -> Option<Answer> {
-    let followed = finding.advice.iter().find_map(|advice| followed(*advice, &trial.settings, best));
-    followed.or_else(|| HELD_BACK.contains(&finding.name).then_some(Answer::Learn))
 }
 
 /// Whether the best settings lie where advice would lead these.

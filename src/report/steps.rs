@@ -11,6 +11,7 @@ use super::words;
 use crate::check::Warning;
 use crate::check::model::LEARNT;
 use crate::history::History;
+use crate::spec::Spec;
 use crate::trial::{EpochMetrics, Settings, TrialId};
 
 /// What follows from a sweep.
@@ -50,7 +51,7 @@ impl Steps {
     fn weighed(analysis: &Analysis, asks: Vec<Ask>, mut settled: Vec<String>) -> Steps {
         let best = analysis.groups.first();
         let effects = analysis.effects.as_ref().zip(best.map(|group| group.settings));
-        let known = known(analysis.history);
+        let known = known(analysis.spec, analysis.history);
         let mut open = Vec::new();
         for ask in asks {
             let in_order = known.iter().find(|(advice, _)| advice.contains(&ask.advice)).map(|(_, why)| why.clone());
@@ -61,6 +62,9 @@ impl Steps {
                 Err(why) => settled.push(why),
             }
         }
+        // That the pictures can be learnt is worth knowing, whoever asks.
+        let capacity = known.into_iter().find(|(advice, _)| advice.contains(&Advice::CheckCapacity));
+        settled.extend(capacity.map(|(_, why)| why).filter(|why| !settled.contains(why)));
         // Positive numbers have the order of their bits.
         let gain = |step: &Step| step.tried.as_ref().and_then(|tried| tried.gain).map(f64::to_bits);
         open.sort_by_key(|step| Reverse(gain(step)));
@@ -69,10 +73,14 @@ impl Steps {
 }
 
 /// Advice that need not be followed, since what it asks for is known to be in order, and why it is.
-fn known(history: &History) -> Vec<(&'static [Advice], String)> {
+fn known(spec: &Spec, history: &History) -> Vec<(&'static [Advice], String)> {
     let sound = |warnings: &Vec<Warning>| !warnings.iter().any(|warning| warning.serious);
     let pictures = history.pictures.as_ref().is_some_and(sound);
     let mut known: Vec<(&[Advice], String)> = Vec::new();
+    if spec.repeats > 1 {
+        let text = format!("Every point has {} seeds: what lies beyond their spread is no chance.", spec.repeats);
+        known.push((&[Advice::Repeat], text));
+    }
     if pictures {
         let text = "The pictures were checked before training, and nothing is wrong with them: look elsewhere.";
         known.push((&[Advice::CheckData], text.into()));

@@ -6,6 +6,7 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use super::effects::Repeats;
 use super::ranking::{Group, Place, Ranking};
 use crate::spec::Spec;
 use crate::trial::TrialId;
@@ -39,12 +40,7 @@ pub fn students_t(freedom: f64) -> f64 {
 
 fn by_repeats(spec: &Spec, groups: &[Group]) -> Option<Ties> {
     let better = &groups[..groups.len().div_ceil(2)];
-    let (mut squares, mut freedom) = (0.0, 0.0);
-    for group in better {
-        let free = group.trials.len() as f64 - 1.0;
-        squares += group.metric.deviation.unwrap_or(0.0).powi(2) * free;
-        freedom += free;
-    }
+    let Repeats { squares, freedom } = Repeats::new(better.iter().map(|group| (&group.metric, group.trials.len())));
     let best = groups.first().filter(|_| freedom >= 1.0)?;
     if groups.len() == 1 {
         // Nothing to compare with.

@@ -1,11 +1,13 @@
 //! What each level of each setting adds, the other settings held equal: weighted least squares on an additive model.
 //!
 //! An observation is a point of the search, its repeats taken together and weighed by their number. What the model
-//! leaves over (interactions and chance alike) makes the intervals.
+//! leaves over (interactions and chance alike) and the spread of the repeats make the intervals: as if every trial were
+//! an observation.
 
 use nalgebra::{DMatrix, DVector};
 
 use super::Factor;
+use crate::report::ranking::Spread;
 use crate::report::ties::students_t;
 
 /// A value, and how far the truth may lie off it either way (95 %).
@@ -15,6 +17,26 @@ pub struct Estimate {
     pub value: f64,
     /// Half the interval's width; `None` where there are too few observations.
     pub margin: Option<f64>,
+}
+
+/// How far repeats lie off the mean of their point.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Repeats {
+    /// The sum of the squared distances.
+    pub squares: f64,
+    /// Trials less points.
+    pub freedom: f64,
+}
+
+impl Repeats {
+    /// Of points of so many trials each.
+    pub fn new<'s>(points: impl IntoIterator<Item = (&'s Spread, usize)>) -> Repeats {
+        points.into_iter().fold(Repeats::default(), |sum, (spread, trials)| {
+            let freedom = trials as f64 - 1.0;
+            let squares = spread.deviation.unwrap_or(0.0).powi(2) * freedom;
+            Repeats { squares: sum.squares + squares, freedom: sum.freedom + freedom }
+        })
+    }
 }
 
 /// A fitted model.
@@ -32,7 +54,7 @@ pub struct Additive {
 
 impl Additive {
     /// Fits `values` with `weights`, one each for every observation of the factors. `None` without observations.
-    pub fn fit(factors: &[Factor], values: &[f64], weights: &[f64]) -> Option<Additive> {
+    pub fn fit(factors: &[Factor], values: &[f64], weights: &[f64], repeats: Repeats) -> Option<Additive> {
         let total: f64 = weights.iter().sum();
         if values.is_empty() || total <= 0.0 {
             return None;
@@ -62,8 +84,8 @@ impl Additive {
         let coefficients = &covariance * right;
         let rank = (&gram * &covariance).trace().round();
         let fitted = |at: usize| row(at).iter().map(|&column| coefficients[column]).sum::<f64>();
-        let squares: f64 = (0..values.len()).map(|at| weights[at] * (values[at] - fitted(at)).powi(2)).sum();
-        let freedom = values.len() as f64 - rank;
+        let left: f64 = (0..values.len()).map(|at| weights[at] * (values[at] - fitted(at)).powi(2)).sum();
+        let (squares, freedom) = (left + repeats.squares, values.len() as f64 - rank + repeats.freedom);
         let error = (freedom >= 1.0).then(|| students_t(freedom) * (squares / freedom).sqrt());
         let mean = values.iter().zip(weights).map(|(value, weight)| value * weight).sum::<f64>() / total;
         Some(Additive { mean, coefficients, covariance, gram, error, blocks })
@@ -116,7 +138,8 @@ mod tests {
         let (a, b) = (vec![0, 0, 0, 1, 1, 1, 1, 0], vec![0, 0, 0, 1, 1, 1, 0, 1]);
         let noise = [0.01, -0.01, 0.0, 0.01, -0.01, 0.0, 0.005, -0.005];
         let values: Vec<f64> = (0..8).map(|at| a[at] as f64 + 10.0 * b[at] as f64 + noise[at]).collect();
-        let model = Additive::fit(&[factor(a), factor(b)], &values, &[1.0; 8]).expect("there are values");
+        let model =
+            Additive::fit(&[factor(a), factor(b)], &values, &[1.0; 8], Repeats::default()).expect("there are values");
         let difference = model.difference(0, 1, 0).expect("it varied");
         let margin = difference.margin.expect("there are enough");
         assert!((difference.value - 1.0).abs() < margin && margin < 0.05, "{difference:?}");
@@ -125,8 +148,31 @@ mod tests {
     #[test]
     fn settings_that_only_moved_together_cannot_be_told_apart() {
         let of = vec![0, 1, 0, 1];
-        let model = Additive::fit(&[factor(of.clone()), factor(of)], &[0.0, 1.0, 0.1, 1.1], &[1.0; 4]).expect("values");
+        let model =
+            Additive::fit(&[factor(of.clone()), factor(of)], &[0.0, 1.0, 0.1, 1.1], &[1.0; 4], Repeats::default())
+                .expect("values");
         assert_eq!(model.level(0, 1), None);
+    }
+
+    #[test]
+    fn repeats_taken_together_tell_as_much_as_every_trial_by_itself() {
+        let trials = [(0, [1.0, 1.3, 1.1]), (1, [2.0, 2.2, 2.4]), (2, [2.9, 3.3, 3.0])];
+        let each =
+            |of: &dyn Fn(usize, &[f64; 3]) -> Vec<f64>| trials.iter().flat_map(|(at, all)| of(*at, all)).collect();
+        let all: Vec<f64> = each(&|_, all| all.to_vec());
+        let of: Vec<usize> = (0..9).map(|at| at / 3).collect();
+        let expected = Additive::fit(&[factor(of)], &all, &[1.0; 9], Repeats::default()).expect("values");
+        let means: Vec<f64> = each(&|_, all| vec![all.iter().sum::<f64>() / 3.0]);
+        let spread = |(_, all): &(usize, [f64; 3])| Spread::new(all).expect("values");
+        let spreads: Vec<Spread> = trials.iter().map(spread).collect();
+        let repeats = Repeats::new(spreads.iter().map(|spread| (spread, 3)));
+        let model = Additive::fit(&[factor(vec![0, 1, 2])], &means, &[3.0; 3], repeats).expect("values");
+        let (is, should) = (model.difference(0, 2, 0).expect("varied"), expected.difference(0, 2, 0).expect("varied"));
+        assert!((is.value - should.value).abs() < 1e-9, "{is:?} {should:?}");
+        assert!(
+            (is.margin.expect("repeats tell") - should.margin.expect("trials tell")).abs() < 1e-9,
+            "{is:?} {should:?}"
+        );
     }
 
     #[test]
@@ -138,7 +184,7 @@ mod tests {
             let noise =
                 |chance: &mut rand_chacha::ChaCha8Rng| (0..12).map(|_| chance.random::<f64>() - 0.5).sum::<f64>();
             let values: Vec<f64> = of.iter().map(|level| *level as f64 + noise(&mut chance)).collect();
-            let model = Additive::fit(&[factor(of)], &values, &[1.0; 24]).expect("values");
+            let model = Additive::fit(&[factor(of)], &values, &[1.0; 24], Repeats::default()).expect("values");
             let Estimate { value, margin } = model.difference(0, 2, 0).expect("it varied");
             (value - 2.0).abs() <= margin.expect("enough")
         });

@@ -6,7 +6,7 @@ mod factor;
 mod importance;
 mod pair;
 
-pub use additive::{Additive, Estimate};
+pub use additive::{Additive, Estimate, Repeats};
 pub use factor::Factor;
 pub use importance::Importance;
 pub use pair::Pair;
@@ -86,7 +86,9 @@ impl Effects {
             let values: Option<Vec<f64>> = groups.iter().map(|group| of(group).map(|spread| spread.mean)).collect();
             let values = fenced(values?, goal);
             let weights: Vec<f64> = trials.iter().map(|count| *count as f64).collect();
-            let model = Additive::fit(&factors, &values, &weights);
+            let spreads: Vec<Spread> = groups.iter().filter_map(of).collect();
+            let repeats = Repeats::new(spreads.iter().zip(trials.iter().copied()));
+            let model = Additive::fit(&factors, &values, &weights, repeats);
             let importance = Importance::new(&factors, &values);
             Some(Target { name: name.to_owned(), words: words.to_owned(), goal, values, model, importance })
         };
@@ -152,33 +154,43 @@ impl Edge {
 }
 
 impl Target {
+    /// Settings that explain enough of it, the most important first; where that is not known, those that clearly do
+    /// something.
     fn drivers(&self, factors: &[Factor]) -> Vec<String> {
-        let (Some(importance), Some(model)) = (&self.importance, &self.model) else { return Vec::new() };
-        let mut order: Vec<usize> = (0..factors.len()).filter(|at| importance.alone[*at] >= DRIVES).collect();
-        order.sort_by(|&a, &b| importance.alone[b].total_cmp(&importance.alone[a]));
-        let sentence = |at: &usize| {
-            let factor = &factors[*at];
-            let levels = (0..factor.levels.len()).filter_map(|level| Some((level, model.level(*at, level)?.value)));
-            let (low, high) =
-                (levels.clone().min_by(|a, b| a.1.total_cmp(&b.1))?, levels.max_by(|a, b| a.1.total_cmp(&b.1))?);
-            let (best, worst) = if self.goal == Goal::Minimize { (low.0, high.0) } else { (high.0, low.0) };
-            let difference = model.difference(*at, best, worst)?;
-            let way = if difference.value < 0.0 { "lower" } else { "higher" };
-            let sure = match difference.margin {
-                Some(margin) if margin >= difference.value.abs() => ", which may be chance",
-                _ => "",
+        let Some(model) = &self.model else { return Vec::new() };
+        let extremes = |at: usize| {
+            let levels = (0..factors[at].levels.len()).filter_map(|level| Some((level, model.level(at, level)?.value)));
+            let low = levels.clone().min_by(|a, b| a.1.total_cmp(&b.1))?.0;
+            let high = levels.max_by(|a, b| a.1.total_cmp(&b.1))?.0;
+            let (best, worst) = if self.goal == Goal::Minimize { (low, high) } else { (high, low) };
+            Some((best, worst, model.difference(at, best, worst)?))
+        };
+        let clear = |difference: &Estimate| difference.margin.is_some_and(|margin| margin < difference.value.abs());
+        let said = |at: usize| {
+            let (factor, (best, worst, difference)) = (&factors[at], extremes(at)?);
+            let explains = match &self.importance {
+                Some(known) => {
+                    format!("explains {:.0} % of the differences in {}", known.alone[at] * 100.0, self.words)
+                }
+                None if clear(&difference) => format!("makes a difference to {}", self.words),
+                None => return None,
             };
+            let way = if difference.value < 0.0 { "lower" } else { "higher" };
+            let chance = if clear(&difference) || difference.margin.is_none() { "" } else { ", which may be chance" };
             Some(format!(
-                "{} explains {:.0} % of the differences in {}: with {} it is {} {way} than with {}, all else equal{sure}.",
+                "{} {explains}: with {} it is {} {way} than with {}, all else equal{chance}.",
                 factor.name,
-                importance.alone[*at] * 100.0,
-                self.words,
                 factor.levels[best],
                 self.margin(difference),
                 factor.levels[worst],
             ))
         };
-        order.iter().take(3).filter_map(sentence).collect()
+        let mut order: Vec<usize> = (0..factors.len()).collect();
+        if let Some(importance) = &self.importance {
+            order.retain(|at| importance.alone[*at] >= DRIVES);
+            order.sort_by(|&a, &b| importance.alone[b].total_cmp(&importance.alone[a]));
+        }
+        order.into_iter().filter_map(said).take(3).collect()
     }
 
     /// A difference without its sign, with its interval: `0.4200 ± 0.0500`, `4.20 ± 0.50 points`.

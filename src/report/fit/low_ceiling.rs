@@ -4,7 +4,8 @@
 use super::finding::Unit;
 use super::still_improving;
 use super::view::{Mode, View, unit, word};
-use super::{Advice, Finding, Name, Severity, underfit};
+use super::{Advice, Evidence, Finding, Name, Severity, underfit};
+use crate::check::model::LEARNT;
 
 /// Training skill, from chance (0) to perfect (1), below which the ceiling is severely low.
 const SEVERE_SKILL: f64 = 0.4;
@@ -12,6 +13,9 @@ const SEVERE_SKILL: f64 = 0.4;
 const OTHERS_REACH_MORE: f64 = 0.10;
 /// From so much on the ceiling is severely low.
 const SEVERE_BEHIND: f64 = 0.3;
+/// Where others learn the pictures by heart, a trial that validates as well as they do, but for this, trains poorly for
+/// good reasons: its regularisation works.
+const AS_GOOD: f64 = 0.02;
 
 /// By training at the epoch at which validation was best, and by other trials.
 pub fn find(view: &View) -> Option<Finding> {
@@ -23,14 +27,18 @@ pub fn find(view: &View) -> Option<Finding> {
     let peak = view.best_epoch()?;
     let ceiling = watched.best_level();
     let others = view.context.others.and_then(|others| others.val_accuracy);
-    let behind = view.val_accuracy.as_ref().zip(others).map(|(_, others)| others - ceiling);
-    let behind = behind.filter(|behind| *behind >= OTHERS_REACH_MORE);
+    let behind_by = view.val_accuracy.as_ref().zip(others).map(|(_, others)| others - ceiling);
+    let behind = behind_by.filter(|behind| *behind >= OTHERS_REACH_MORE);
     // Training that ends poor and flat is `underfit`'s matter; training that ends well shows that the network can learn
     // these pictures, and that it overfits.
     let learns = view.poor_training(view.last).is_none();
     let poor = view.poor_training(peak).filter(|_| !learns && underfit::find(view).is_none());
     let ceiling_text = format!("Validation {} stops near {}", word(watched), unit(watched).text(ceiling));
     let advice = [Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::KnownNetwork];
+    let others_learn = view.context.others.and_then(|others| others.train_accuracy).filter(|right| *right >= LEARNT);
+    if let (Some(poor), Some(behind), Some(learnt)) = (&poor, behind_by, others_learn) {
+        return (behind >= AS_GOOD).then(|| kept(poor, ceiling, behind, learnt));
+    }
     match (poor, behind) {
         (Some(poor), behind) => {
             let severity = if view.skill(&poor) < SEVERE_SKILL { Severity::Severe } else { Severity::Clear };
@@ -62,6 +70,26 @@ pub fn find(view: &View) -> Option<Finding> {
         (None, Some(behind)) => Some(behind_others(view, ceiling_text, ceiling, behind)),
         (None, None) => None,
     }
+}
+
+/// Training is poor, though another trial shows that the pictures can be learnt.
+fn kept(poor: &Evidence, ceiling: f64, behind: f64, learnt: f64) -> Finding {
+    let accuracy = |value| Unit::Accuracy.text(value);
+    let headline = format!(
+        "Validation accuracy stops near {}, and {} itself was only {} then. Other trials learn these pictures ({}) and \
+         reach {} in validation: so it is not the data that holds this one back, but its settings.",
+        accuracy(ceiling),
+        poor.what,
+        poor.text(),
+        accuracy(learnt),
+        accuracy(ceiling + behind),
+    );
+    Finding::new(Name::LowCeiling, Severity::scale(behind, [OTHERS_REACH_MORE, SEVERE_BEHIND]), headline)
+        .evidence("best validation accuracy", Unit::Accuracy, ceiling)
+        .evidence("validation accuracy of the best other trial", Unit::Accuracy, ceiling + behind)
+        .evidence(format!("{} at that epoch", poor.what), poor.unit, poor.value)
+        .evidence("training accuracy of the best other trial", Unit::Accuracy, learnt)
+        .advice([Advice::DefaultAdam, Advice::LessRegularisation])
 }
 
 /// Training is no worse than usual, but other trials reach more: is it training that is behind, or generalising?

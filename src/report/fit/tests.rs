@@ -284,6 +284,21 @@ fn where_other_trials_reach_more_the_ceiling_is_low() {
 }
 
 #[test]
+fn poor_training_beside_trials_that_learn_is_the_settings_fault_or_none() {
+    let curve = curve(Kind::LowCeiling, 60, 0.01, 4, true);
+    let judged = |others| judge(&curve, &Context { others, ..TEN_CLASSES });
+    let learnt = |val| Some(Others { train_accuracy: Some(0.99), val_accuracy: Some(val) });
+    let find = |findings: Vec<Finding>| findings.into_iter().find(|finding| finding.name == Name::LowCeiling);
+    let alone = find(judged(None)).expect("training is poor");
+    assert!(alone.advice.contains(&Advice::CheckData));
+    let kept = find(judged(learnt(0.7))).expect("others reach more");
+    assert_eq!(kept.advice, [Advice::DefaultAdam, Advice::LessRegularisation], "{kept:?}");
+    assert!(kept.headline.contains("its settings"), "{kept:?}");
+    // Nobody validates better: poor training is what that takes.
+    assert_eq!(find(judged(learnt(0.55))), None);
+}
+
+#[test]
 fn less_training_accuracy_than_others_is_no_fault_where_validation_is_as_good() {
     // Another trial overfits: more training accuracy, no more validation accuracy.
     let others = Others { train_accuracy: Some(1.0), val_accuracy: Some(0.9) };
