@@ -6,6 +6,7 @@ pub mod cli;
 pub mod diagnose;
 pub mod engine;
 pub mod error;
+pub mod export;
 pub mod extend;
 pub mod fetch;
 pub mod history;

@@ -174,6 +174,8 @@ pub const PREVIOUS_CHECKPOINT: &str = "previous.safetensors";
 
 /// The weights of a trial's best epoch, in its folder, once it has ended.
 pub const BEST_WEIGHTS: &str = "best.safetensors";
+/// Its format.
+pub const WEIGHTS_FORMAT: &str = "sweep weights 1";
 
 #[cfg(test)]
 mod tests {

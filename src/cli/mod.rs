@@ -3,6 +3,7 @@
 mod check;
 mod data;
 mod diagnose;
+mod export;
 mod extend;
 mod gpus;
 mod lint;
@@ -53,6 +54,8 @@ enum Command {
     Status(status::Args),
     /// One trial: settings, curve, outcome, error, paths
     Show(show::Args),
+    /// The network of a trial, with its trained weights, as a Python module for PyTorch
+    Export(export::Args),
     /// The slots of this machine: its GPUs, or else its CPU cores
     Gpus(gpus::Args),
     /// Published data sets: which there are, and how they get here
@@ -83,6 +86,7 @@ impl Cli {
             Command::Report(args) => report::run(&args, surroundings),
             Command::Status(args) => status::run(&args, surroundings),
             Command::Show(args) => show::run(&args, surroundings),
+            Command::Export(args) => export::run(&args, surroundings),
             Command::Gpus(args) => gpus::run(&args, surroundings),
             Command::Data(args) => data::run(&args, surroundings),
             Command::Completions { shell } => {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Exit, Result};
-use crate::history::History;
+use crate::history::{History, TrialRecord};
 use crate::spec::Spec;
 use crate::store::{self, Layout};
 
@@ -38,6 +38,22 @@ impl Opened {
         // A file without a name had that of the file it was copied from.
         spec.name.clone_from(&history.name);
         Ok(Opened { layout, spec, text, history, length })
+    }
+
+    /// The trial of that number.
+    ///
+    /// # Errors
+    /// Where it was never started.
+    pub fn trial(&self, number: u64) -> Result<&TrialRecord> {
+        let at = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+        at.and_then(|at| self.history.trials.get(at)).ok_or_else(|| {
+            let folder = self.layout.root().display();
+            let error = Error::new(Exit::Usage, format!("trial {number} of {folder} was not started"));
+            error.hint(match self.history.trials.len() {
+                0 => "no trial was started yet".to_owned(),
+                started => format!("trials 1 to {started} were"),
+            })
+        })
     }
 }
 

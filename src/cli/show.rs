@@ -11,7 +11,7 @@ use super::plot::{Series, plot};
 use super::running::trainer;
 use super::sheet;
 use super::surroundings::Surroundings;
-use crate::error::{Error, Exit, Result};
+use crate::error::{Exit, Result};
 use crate::history::{Status, TrialRecord};
 use crate::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT};
 use crate::report::words;
@@ -52,22 +52,11 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         let trainer = trainer(args.trainer.as_deref(), surroundings)?;
         return sheet::run(&args.folder, args.trial, out, &trainer, surroundings);
     }
-    let mut opened = Opened::new(&args.folder)?;
-    let started = opened.history.trials.len();
-    let number = args.trial.unwrap_or_default();
-    let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1)).filter(|at| *at < started);
-    let Some(index) = index else {
-        let error = Error::new(Exit::Usage, format!("trial {number} of {} was not started", args.folder.display()));
-        return Err(match started {
-            0 => error.hint("no trial was started yet"),
-            _ => error.hint(format!("trials 1 to {started} were")),
-        });
-    };
-    let trial = opened.history.trials.swap_remove(index);
-    let trial = match (&trial.status, store::held(&opened.layout)) {
-        (Status::Running, false) => TrialRecord { status: Status::Waiting, ..trial },
-        _ => trial,
-    };
+    let opened = Opened::new(&args.folder)?;
+    let mut trial = opened.trial(args.trial.unwrap_or_default())?.clone();
+    if trial.status == Status::Running && !store::held(&opened.layout) {
+        trial.status = Status::Waiting;
+    }
     match args.json {
         true => output::print_json(&json(&opened, &trial))?,
         false => output::print(&text(&opened, &trial, surroundings.color))?,

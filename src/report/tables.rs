@@ -453,7 +453,8 @@ print(*(f'{n}:{t}' for n, t in trials.dtypes.items()))
 print(*(f'{n}:{t}' for n, t in epochs.dtypes.items()))
 print(len(trials), len(epochs), repr(float(epochs.val_loss.iloc[0])), trials.error.iloc[5])";
         let named = std::env::var("PYTHON").ok();
-        let pythons = named.into_iter().chain(["python3".to_owned()]);
+        let installed = format!("{}/.venv-programs/bin/python", env!("CARGO_MANIFEST_DIR"));
+        let pythons = named.into_iter().chain(["python3".to_owned(), installed]);
         let output = pythons
             .filter_map(|python| {
                 let paths = [layout.trials_csv(), layout.epochs_csv()];

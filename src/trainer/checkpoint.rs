@@ -14,13 +14,12 @@ use tch::{Kind, Tensor};
 
 use super::fault::Result;
 use super::position::Position;
-use sweep::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT};
+use sweep::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT, WEIGHTS_FORMAT};
 use sweep::store;
 use sweep::train::checkpoint::{self, Stored};
 
 /// Changes when an old trainer could not go on from a new file, or the other way round.
 const FORMAT: &str = "sweep checkpoint 1";
-const WEIGHTS_FORMAT: &str = "sweep weights 1";
 
 /// Share of the time that writing checkpoints may take.
 const SHARE: f64 = 0.02;

@@ -6,6 +6,8 @@ mod check;
 mod data;
 mod documentation;
 mod examples;
+#[cfg(feature = "torch")]
+mod export;
 mod extend;
 mod faults;
 mod gpus;

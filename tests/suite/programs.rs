@@ -12,12 +12,6 @@ fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("sweeps/programs").join(name)
 }
 
-fn column(world: &World, table: &str, name: &str) -> Vec<String> {
-    let mut reader = csv::Reader::from_path(world.path(table)).expect("it is there");
-    let at = reader.headers().unwrap().iter().position(|header| header == name).unwrap_or_else(|| panic!("no {name}"));
-    reader.records().map(|record| record.unwrap()[at].to_owned()).collect()
-}
-
 /// A world with a program in the language of the shell, and a sweep of it.
 fn program(script: &str, rest: &str) -> World {
     let world = World::new();
@@ -31,8 +25,8 @@ fn the_shell_example_runs_and_its_worst_trials_are_stopped() {
     let world = World::new();
     world.expect(&format!("run {} --progress plain", example("shell.yaml").display()), 0);
     let (status, square) = (
-        column(&world, "results/program-shell/trials.csv", "status"),
-        column(&world, "results/program-shell/trials.csv", "best_square"),
+        world.column("results/program-shell/trials.csv", "status"),
+        world.column("results/program-shell/trials.csv", "best_square"),
     );
     assert_eq!(status[2], "finished", "the best rate is never stopped");
     assert_eq!(square[2].parse::<f64>().unwrap(), 0.0, "{square:?}");
@@ -54,10 +48,10 @@ fn the_scikit_learn_example_runs_untouched() {
     let path = std::env::var("PATH").unwrap_or_default();
     let output = command.env("PATH", format!("{}:{path}", python.display())).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let best = column(&world, "results/program-sklearn/trials.csv", "best_val_accuracy");
+    let best = world.column("results/program-sklearn/trials.csv", "best_val_accuracy");
     assert_eq!(best.len(), 6);
     assert!(best.iter().any(|accuracy| accuracy.parse::<f64>().unwrap() > 0.9), "{best:?}");
-    assert!(column(&world, "results/program-sklearn/trials.csv", "epochs").iter().all(|epochs| epochs == "8"));
+    assert!(world.column("results/program-sklearn/trials.csv", "epochs").iter().all(|epochs| epochs == "8"));
 }
 
 #[test]
@@ -90,7 +84,7 @@ fn a_program_is_told_where_it_runs_and_its_file_of_metrics_is_read() {
             program(&script, &format!("seed: 5\nmetrics_file: {name}\nmetric: {{name: score, goal: maximize}}\n"));
         world.expect("run s.yaml --progress none", 0);
         for (title, value) in [("status", "finished"), ("epochs", "2"), ("best_score", "0.75"), ("last_f1", "0.2")] {
-            assert_eq!(column(&world, "results/s/trials.csv", title), [value], "{name}: {title}");
+            assert_eq!(world.column("results/s/trials.csv", title), [value], "{name}: {title}");
         }
         let environment = world.read("results/s/trials/0001/env");
         for line in [
@@ -147,7 +141,7 @@ exit 0
     assert_eq!(processes_naming(&world.path("results")), [0_u32; 0], "nothing is left behind");
     world.write("go", "");
     world.expect("resume results/s --progress none", 0);
-    assert_eq!(column(&world, "results/s/epochs.csv", "score"), ["1.0", "2.0", "3.0", "4.0", "5.0", "6.0"]);
+    assert_eq!(world.column("results/s/epochs.csv", "score"), ["1.0", "2.0", "3.0", "4.0", "5.0", "6.0"]);
     assert!(world.read("results/s/trials/0001/trainer.log").ends_with("begins at 3\n"));
 }
 
@@ -162,7 +156,7 @@ exit 3
     world.expect("run s.yaml --progress none", 0);
     let journal = world.read("results/s/journal.jsonl");
     assert!(journal.contains("exit code 3 (its last words: no more of this)"), "{journal}");
-    assert_eq!(column(&world, "results/s/trials.csv", "attempts"), ["2"]);
+    assert_eq!(world.column("results/s/trials.csv", "attempts"), ["2"]);
 }
 
 #[test]
@@ -170,8 +164,8 @@ fn a_metric_that_is_no_number_ends_the_trial_and_one_that_never_comes_fails_it()
     let script = "case $1 in --way=nan) echo '{\"val_loss\": NaN}'; sleep 1000 ;; *) echo hello ;; esac\n";
     let world = program(script, "parameters: {way: {values: [nan, nothing]}}\n");
     world.expect("run s.yaml --progress none", 1);
-    assert_eq!(column(&world, "results/s/trials.csv", "status"), ["diverged", "failed"]);
-    let errors = column(&world, "results/s/trials.csv", "error");
+    assert_eq!(world.column("results/s/trials.csv", "status"), ["diverged", "failed"]);
+    let errors = world.column("results/s/trials.csv", "error");
     assert!(errors[0].contains("val_loss is NaN") && errors[1].contains("without a value of val_loss"), "{errors:?}");
 }
 
@@ -186,7 +180,7 @@ sed -n 's/^ *\"value\": \\(.*\\)$/{\"val_loss\": \\1}/p' $WANDB_SWEEP_PARAM_PATH
     let head = "name: s\ncommand: [sh, train.sh]\ndevices: {gpus: none}\n";
     world.write("s.yaml", &format!("{head}parameters: {{rate: {{values: [0.5, 0.25]}}}}\n"));
     world.expect("run s.yaml --progress none", 0);
-    assert_eq!(column(&world, "results/s/trials.csv", "best_val_loss"), ["0.5", "0.25"]);
+    assert_eq!(world.column("results/s/trials.csv", "best_val_loss"), ["0.5", "0.25"]);
     let file = world.read("results/s/trials/0002/wandb.yaml");
     assert_eq!(file, "{\n  \"wandb_version\": 1,\n  \"rate\": {\n    \"value\": 0.25\n  }\n}\n");
 }
@@ -201,7 +195,7 @@ done
 ";
     let world = program(script, "metric: {name: reward, goal: maximize}\n");
     world.expect("run s.yaml --progress none", 0);
-    let first = |table: &str, name: &str| column(&world, &format!("results/s/{table}.csv"), name);
+    let first = |table: &str, name: &str| world.column(&format!("results/s/{table}.csv"), name);
     assert_eq!(first("epochs", "f1"), ["0.1", "0.2", "0.3"]);
     assert_eq!(first("epochs", "train/loss"), ["9.0", "", ""]);
     assert_eq!((first("trials", "best_f1"), first("trials", "last_f1")), (vec!["0.2".into()], vec!["0.3".into()]));

@@ -1,7 +1,6 @@
 //! What happens to a sweep's folder: full, read-only, gone, moved, cut, held by another process, written by another
 //! version. Nothing that was written is lost, and the message says what to do.
 
-use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use rand::RngExt;
 use sweep::random::{Purpose, stream};
 
 use crate::faults::{SWEEP, scripted};
-use crate::world::{World, wait_until};
+use crate::world::{World, npy, wait_until};
 
 const RUN: &str = "run s.yaml --trainer trainer --progress plain";
 const RESUME: &str = "resume results/s --trainer trainer --progress plain";
@@ -200,14 +199,6 @@ fn a_sweep_that_another_version_ran_last_goes_on_and_says_so() {
     let text = world.expect(RESUME, 5);
     assert!(text.contains("it has format 2, and this version of sweep reads format 1"), "{text}");
     assert_eq!(world.read("results/s/journal.jsonl"), later);
-}
-
-/// An array as `numpy.save` writes it.
-fn npy(path: &Path, shape: &str, bytes: &[u8]) {
-    let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}");
-    let header = format!("{header:<117}\n");
-    let head = [b"\x93NUMPY\x01\x00".as_slice(), &(header.len() as u16).to_le_bytes(), header.as_bytes()].concat();
-    std::fs::write(path, [&head, bytes].concat()).expect("the folder is writable");
 }
 
 #[test]

@@ -61,6 +61,22 @@ impl World {
         let row = |record: csv::StringRecord| record.iter().zip(headers.iter()).filter_map(keep).collect();
         reader.records().map(|record| row(record.expect("it is a table"))).collect()
     }
+
+    /// The values of a column of a CSV file, in its order.
+    pub fn column(&self, table: &str, name: &str) -> Vec<String> {
+        let mut reader = csv::Reader::from_path(self.path(table)).expect("it is there");
+        let headers = reader.headers().expect("it has a header");
+        let at = headers.iter().position(|header| header == name).unwrap_or_else(|| panic!("no {name}"));
+        reader.records().map(|record| record.expect("it is a table")[at].to_owned()).collect()
+    }
+}
+
+/// An array as `numpy.save` writes it.
+pub fn npy(path: &Path, shape: &str, bytes: &[u8]) {
+    let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}");
+    let header = format!("{header:<117}\n");
+    let head = [b"\x93NUMPY\x01\x00".as_slice(), &(header.len() as u16).to_le_bytes(), header.as_bytes()].concat();
+    std::fs::write(path, [&head, bytes].concat()).expect("the folder is writable");
 }
 
 /// Waits until `is_so` holds.

@@ -1,0 +1,116 @@
+//! `sweep export`: the network of a trial as a Python module for PyTorch, with its trained weights.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::opened::Opened;
+use super::output;
+use super::surroundings::Surroundings;
+use crate::error::{Error, Exit, Result};
+use crate::history::TrialRecord;
+use crate::protocol::{BEST_WEIGHTS, WEIGHTS_FORMAT};
+use crate::recipe::Recipe;
+use crate::report::ranking::Ranking;
+use crate::report::words;
+use crate::train::checkpoint;
+use crate::{export, store};
+
+/// The module's file.
+const MODULE: &str = "network.py";
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  sweep export results/quickstart                  the best trial, beside its weights in trials/
+  sweep export results/quickstart 3 --out model    network.py and best.safetensors of trial 3 into model/")]
+pub struct Args {
+    /// The sweep's folder, such as results/quickstart
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// The trial's number [default: the best one]
+    #[arg(value_name = "TRIAL")]
+    trial: Option<u64>,
+    /// Where network.py and best.safetensors go [default: the trial's folder, where the weights are]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Writes the module, and the weights beside it.
+///
+/// # Errors
+/// Where there is no such trial, it kept no weights, or something else stands where the files go.
+pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
+    let opened = Opened::new(&args.folder)?;
+    let trial = chosen(&opened, args.trial)?;
+    let weights = opened.layout.trial(trial.id).join(BEST_WEIGHTS);
+    let bytes = std::fs::read(&weights).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => no_weights(&opened, trial),
+        _ => fault(&weights, "read", error),
+    })?;
+    let damaged = |what: String| {
+        let error = Error::new(Exit::Storage, format!("{}: {what}", weights.display()));
+        error.hint("nothing was written")
+    };
+    let (header, tensors) = checkpoint::decode(&bytes, WEIGHTS_FORMAT).map_err(damaged)?;
+    let shapes = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shape().to_vec())).collect();
+    let recipe = Recipe::deserialize(&header["settings"]["recipe"]).map_err(|error| damaged(error.to_string()))?;
+    let module = export::module(&recipe, &shapes, &about(&opened, trial)).map_err(damaged)?;
+    let folder = args.out.clone().unwrap_or_else(|| opened.layout.trial(trial.id));
+    std::fs::create_dir_all(&folder).map_err(|error| fault(&folder, "made", error))?;
+    for (name, bytes) in [(MODULE, module.as_bytes()), (BEST_WEIGHTS, &bytes)] {
+        put(&folder.join(name), bytes)?;
+    }
+    output::print(&format!(
+        "wrote {}\nwith  {}, the weights of its best epoch",
+        folder.join(MODULE).display(),
+        folder.join(BEST_WEIGHTS).display()
+    ))?;
+    Ok(Exit::Success)
+}
+
+fn chosen(opened: &Opened, number: Option<u64>) -> Result<&TrialRecord> {
+    if let Some(number) = number {
+        return opened.trial(number);
+    }
+    let ranking = Ranking::new(&opened.history, &opened.spec.metric);
+    ranking.best().map(|best| best.trial).ok_or_else(|| {
+        let error = Error::new(Exit::Usage, format!("no trial of {} has ended yet", opened.layout.root().display()));
+        error.hint("give a trial's number, or wait for the first to end")
+    })
+}
+
+/// Writes a file that is not there or the same.
+fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+    match std::fs::read(path) {
+        Ok(there) if there == bytes => Ok(()),
+        Ok(_) => Err(Error::new(Exit::Usage, format!("{} is there already, and is another", path.display()))
+            .hint("move it away, or choose another folder with --out")),
+        Err(_) => Ok(store::replace(path, bytes)?),
+    }
+}
+
+fn about(opened: &Opened, trial: &TrialRecord) -> String {
+    let mut about = format!("Trial {} of the sweep {}", trial.id, words::clean(&opened.history.name));
+    if let Some(best) = opened.spec.metric.best(&trial.curve) {
+        let said = ["val_loss", "val_accuracy"].into_iter().filter_map(|name| {
+            best.get(name).map(|value| format!(", {} {}", name.replace('_', " "), words::value(name, Some(value))))
+        });
+        about += &format!(", epoch {}{}", best.epoch, said.collect::<String>());
+    }
+    about + "."
+}
+
+fn fault(path: &Path, done: &str, error: std::io::Error) -> Error {
+    Error::new(Exit::Storage, format!("{} cannot be {done}", path.display())).source(error)
+}
+
+fn no_weights(opened: &Opened, trial: &TrialRecord) -> Error {
+    let kept = |trial: &&TrialRecord| opened.layout.trial(trial.id).join(BEST_WEIGHTS).is_file();
+    let kept: Vec<String> = opened.history.trials.iter().filter(kept).map(|trial| trial.id.to_string()).collect();
+    let error = Error::new(Exit::Usage, format!("trial {} has no {BEST_WEIGHTS}", trial.id));
+    match kept.is_empty() {
+        true => error.hint("a sweep keeps the weights of as many trials as `keep_best` says; a program keeps its own"),
+        false => error.hint(format!("`keep_best: {}` kept those of {}", opened.spec.keep_best, kept.join(", "))),
+    }
+}

@@ -1,0 +1,5 @@
+//! A trained network for other programs. Pure.
+
+mod pytorch;
+
+pub use pytorch::module;

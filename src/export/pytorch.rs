@@ -1,0 +1,160 @@
+//! A network as a Python module for PyTorch. The layers have the places in an `nn.Sequential` that their weights have
+//! in `best.safetensors`.
+
+use std::collections::HashMap;
+
+use crate::recipe::{Layer, Padding, Recipe, Source};
+
+/// PyTorch has no such padding where the stride is above 1, and TensorFlow's is not symmetric.
+const SAME: &str = r#"
+
+class SameConv2d(nn.Conv2d):
+    """Pads so that the output's side is ceil(side / stride); an odd zero goes right and below, as in TensorFlow."""
+
+    def forward(self, pictures):
+        pads = []
+        for axis in (1, 0):
+            side, kernel, stride = pictures.shape[2 + axis], self.kernel_size[axis], self.stride[axis]
+            pad = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+            pads += [pad // 2, pad - pad // 2]
+        return super().forward(nn.functional.pad(pictures, pads))
+"#;
+
+/// PyTorch flattens channel by channel.
+const FLATTEN: &str = r#"
+
+class Flatten(nn.Flatten):
+    """By row, column and channel, as Keras has it."""
+
+    def forward(self, pictures):
+        return super().forward(pictures.permute(0, 2, 3, 1))
+"#;
+
+/// The module's text; `about` says in a sentence or more which network it is. `shapes` are those of the weights by
+/// name, outermost dimension first.
+///
+/// # Errors
+/// The layer whose weights are missing, in words.
+pub fn module(recipe: &Recipe, shapes: &HashMap<String, Vec<usize>>, about: &str) -> Result<String, String> {
+    let mut lines = Vec::new();
+    // Whether height and width are gone.
+    let mut flat = false;
+    for (at, layer) in recipe.layers.iter().enumerate() {
+        let size = |what: &str, axis: usize| {
+            let name = format!("model.{at}.{what}");
+            shapes.get(&name).and_then(|shape| shape.get(axis)).ok_or_else(|| format!("it holds no `{name}`"))
+        };
+        let no_bias = |bias: bool| if bias { "" } else { ", bias=False" };
+        lines.push(match *layer {
+            Layer::Conv { filters, kernel, stride, padding, bias, .. } => {
+                let (class, padding) = match padding {
+                    Padding::Valid => ("nn.Conv2d", ""),
+                    Padding::Same if stride == 1 => ("nn.Conv2d", ", padding=\"same\""),
+                    Padding::Same => ("SameConv2d", ""),
+                };
+                let stride = if stride == 1 { String::new() } else { format!(", stride={stride}") };
+                format!("{class}({}, {filters}, {kernel}{stride}{padding}{})", size("weight", 1)?, no_bias(bias))
+            }
+            Layer::MaxPool { size, stride } => format!("nn.MaxPool2d({size}, {stride})"),
+            Layer::AveragePool { size, stride } => format!("nn.AvgPool2d({size}, {stride})"),
+            Layer::GlobalAveragePool => "nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())".into(),
+            Layer::Relu => "nn.ReLU()".into(),
+            Layer::Tanh => "nn.Tanh()".into(),
+            Layer::Gelu => "nn.GELU()".into(),
+            Layer::Sigmoid => "nn.Sigmoid()".into(),
+            Layer::BatchNorm { momentum, epsilon } => {
+                let axes = if flat { 1 } else { 2 };
+                // PyTorch counts the share of the new statistics, Keras that of the old ones; without the last digits
+                // of 1 - 0.99.
+                let momentum = ((1.0 - momentum) * 1e12).round() / 1e12;
+                format!("nn.BatchNorm{axes}d({}, eps={epsilon:?}, momentum={momentum:?})", size("scale", 0)?)
+            }
+            Layer::Dropout { rate } => format!("nn.Dropout({rate:?})"),
+            Layer::Flatten => if flat { "nn.Flatten()" } else { "Flatten()" }.into(),
+            Layer::Dense { units, bias, .. } => format!("nn.Linear({}, {units}{})", size("weight", 1)?, no_bias(bias)),
+        });
+        flat |= matches!(layer, Layer::Flatten | Layer::GlobalAveragePool);
+    }
+    let uses = |class: &str| lines.iter().any(|line| line.starts_with(class));
+    let own = [("SameConv2d", SAME), ("Flatten", FLATTEN)];
+    let own: String = own.iter().filter(|(class, _)| uses(class)).map(|(_, text)| *text).collect();
+    let white = if recipe.data.source == Source::Digits { 16 } else { 255 };
+    // Nothing in it may end the docstring.
+    let about = about.replace('\\', "/").replace('"', "'");
+    let layers: String = lines.iter().map(|line| format!("            {line},\n")).collect();
+    Ok(format!(
+        r#""""{about}
+
+    from network import load
+    logits = load()(pictures)
+
+`pictures` are float32, [count, channels, height, width], pixels divided by {white}. There is a logit a class. PyTorch and
+safetensors are needed.
+"""
+
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import nn
+
+WEIGHTS = Path(__file__).with_name("best.safetensors")
+# What PyTorch calls the parts of a batch normalisation.
+NAMES = {{"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"}}
+{own}
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.model = nn.Sequential(
+{layers}        )
+
+    def forward(self, pictures):
+        return self.model(pictures)
+
+
+def load(weights=WEIGHTS):
+    """The trained network, in evaluation mode: `load().train()` trains on."""
+    network = Network()
+    parts = [(name.rsplit(".", 1), value) for name, value in load_file(weights).items()]
+    network.load_state_dict({{f"{{layer}}.{{NAMES.get(part, part)}}": value for (layer, part), value in parts}})
+    return network.eval()
+"#
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every kind of layer, and weights for them.
+    fn all() -> (Recipe, HashMap<String, Vec<usize>>) {
+        let text = "data: {set: digits}\nmodel:\n  - conv: {filters: 4, kernel: 3, padding: same}\n  - batch_norm\n  \
+                    - relu\n  - max_pool: 2\n  - conv: {filters: 6, kernel: 2, stride: 2, padding: same, bias: false}\n  \
+                    - gelu\n  - average_pool: {size: 2, stride: 1}\n  - conv: {filters: 8, kernel: 1}\n  - tanh\n  \
+                    - global_average_pool\n  - batch_norm: {momentum: 0.9, epsilon: 1e-5}\n  - dropout: 0.25\n  \
+                    - dense: {units: 5, bias: false}\n  - sigmoid\n  - dense: 10\n";
+        let spec = crate::spec::Spec::read(text, "a.yaml", std::path::Path::new("/"));
+        let spec = spec.unwrap_or_else(|problems| panic!("{problems}")).0;
+        let shapes =
+            [(0, vec![4, 1, 3, 3]), (4, vec![6, 4, 2, 2]), (7, vec![8, 6, 1, 1]), (12, vec![5, 8]), (14, vec![10, 5])];
+        let weights = shapes.into_iter().map(|(at, shape)| (format!("model.{at}.weight"), shape));
+        let scales = [(1, 4), (10, 8)].map(|(at, width)| (format!("model.{at}.scale"), vec![width]));
+        let shapes = weights.chain(scales).collect();
+        (spec.recipe(&crate::trial::Settings::new()).expect("it is whole"), shapes)
+    }
+
+    #[test]
+    fn a_module_of_every_layer() {
+        let (recipe, shapes) = all();
+        insta::assert_snapshot!(
+            module(&recipe, &shapes, r#"Trial 0003 of """the\ sweep"."#).expect("all weights are there")
+        );
+    }
+
+    #[test]
+    fn weights_that_are_missing_are_named() {
+        let (recipe, mut shapes) = all();
+        shapes.remove("model.12.weight");
+        assert_eq!(module(&recipe, &shapes, ""), Err("it holds no `model.12.weight`".into()));
+    }
+}
