@@ -1,4 +1,4 @@
-//! A program of the user's own as a trial: what it is started with. Pure: the environment is an argument.
+//! A program of the user's own as a trial: what it is started with. The environment is an argument.
 
 use serde_json::Value as Json;
 
@@ -32,6 +32,21 @@ pub const MACROS: [&str; 11] = [
     "${args_append_hydra}",
     "${args_override_hydra}",
 ];
+
+/// Programs that run the file named next; a version may follow the name.
+const INTERPRETERS: [&str; 7] = ["python", "sh", "bash", "perl", "ruby", "Rscript", "julia"];
+
+/// What runs a program in other files than those of this machine, which cannot be looked at from here.
+const ELSEWHERE: [&str; 5] = ["docker", "podman", "apptainer", "singularity", "ssh"];
+
+/// What has to be there for a command to be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need<'a> {
+    /// A program, by its path or on PATH.
+    Command(&'a str),
+    /// A file that a program is to run.
+    File(&'a str),
+}
 
 /// Where `${args_json_file}` is written, in the trial's folder.
 pub const SETTINGS_FILE: &str = "settings.json";
@@ -79,6 +94,49 @@ impl Program {
         }
         Ok(arguments)
     }
+
+    /// What has to be there before any trial, each with the item of the command that names it; `interpreter` stands for
+    /// `${interpreter}`. What only a trial knows is left out.
+    pub fn needs<'a>(&'a self, interpreter: &'a str) -> Vec<(usize, Need<'a>)> {
+        let words = self.command.iter().map(|item| match item.as_str() {
+            "${env}" => "/usr/bin/env",
+            "${interpreter}" => interpreter,
+            "${program}" => self.program.as_deref().unwrap_or(item),
+            other => other,
+        });
+        let words: Vec<&str> = words.collect();
+        let base = |word: &'a str| word.rsplit('/').next().unwrap_or(word);
+        let plain = |at: usize| words.get(at).copied().filter(|word| !word.starts_with('-') && !word.contains("${"));
+        let mut at = 0;
+        if words.first().is_some_and(|word| base(word) == "env") {
+            at = words.iter().skip(1).take_while(|word| word.contains('=')).count() + 1;
+        }
+        let Some(first) = plain(at) else { return Vec::new() };
+        let mut needs = vec![(at, Need::Command(first))];
+        if ELSEWHERE.contains(&base(first)) {
+            return needs;
+        }
+        let runs = |word: &str| INTERPRETERS.iter().any(|one| word.strip_prefix(one).is_some_and(is_version));
+        for next in at + 1..words.len() {
+            let is_program = self.command[next] == "${program}" && words[next - 1] != "-m";
+            let is_script = next == at + 1 && (runs(base(first)) || self.command[at] == "${interpreter}");
+            if let Some(file) = plain(next).filter(|_| is_program || is_script) {
+                needs.push((next, Need::File(file)));
+            }
+        }
+        needs
+    }
+}
+
+/// What follows the name of an interpreter, if anything: `3.12`.
+fn is_version(rest: &str) -> bool {
+    rest.chars().all(|char| char.is_ascii_digit() || char == '.')
+}
+
+/// W&B's `python`, or `python3` where there is only that on `path`, which is as PATH is written.
+pub fn interpreter(path: &str) -> String {
+    let has = |name: &str| std::env::split_paths(path).any(|folder| folder.join(name).is_file());
+    if has("python") || !has("python3") { "python".to_owned() } else { "python3".to_owned() }
 }
 
 /// A value as Python's `str` has it, which is what W&B hands over; lists and tables as JSON.
@@ -144,6 +202,22 @@ mod tests {
         assert_eq!(one("${args_json_file}"), ["/r/0001/settings.json"]);
         assert_eq!(one("${args_append_hydra}")[0], "+lr=0.001");
         assert_eq!(one("${args_override_hydra}")[0], "++lr=0.001");
+    }
+
+    #[test]
+    fn what_a_command_needs_is_known_before_any_trial() {
+        let needs = |command: &[&str]| {
+            let command = command.iter().map(|item| (*item).to_owned()).collect();
+            let program = Program { program: Some("train.py".into()), command, metrics_file: None };
+            format!("{:?}", program.needs("python3")).replace("Command", "C").replace("File", "F")
+        };
+        assert_eq!(needs(&COMMAND), r#"[(1, C("python3")), (2, F("train.py"))]"#);
+        assert_eq!(needs(&["env", "A=1", "sh", "a.sh", "b.sh"]), r#"[(2, C("sh")), (3, F("a.sh"))]"#);
+        assert_eq!(needs(&["python3.12", "-m", "${program}"]), r#"[(0, C("python3.12"))]"#);
+        assert_eq!(needs(&["uv", "run", "${program}"]), r#"[(0, C("uv")), (2, F("train.py"))]"#);
+        assert_eq!(needs(&["docker", "run", "image", "${program}"]), r#"[(0, C("docker"))]"#);
+        assert_eq!(needs(&["${envvar:PYTHON}", "${program}"]), "[]");
+        assert_eq!(needs(&["./train", "${args}"]), r#"[(0, C("./train"))]"#);
     }
 
     #[test]

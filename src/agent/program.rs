@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::future::pending;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::Ordering;
@@ -89,8 +89,16 @@ async fn run(
 ) -> Result<(), String> {
     let mut command = on(&device.device, Path::new(&job.arguments[0]));
     command.args(&job.arguments[1..]).envs(&job.variables).current_dir(&job.folder);
-    let mut process =
-        command.spawn().map_err(|error| format!("could not be started: {}: {error}", job.arguments[0]))?;
+    let mut process = match command.spawn() {
+        Ok(process) => process,
+        // Another attempt would not find it either.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
+            let error = format!("{} cannot be started: {error}", job.arguments[0]);
+            say(FromTrainer::Ended { attempt: job.attempt, outcome: Outcome::Failed { error } });
+            return Ok(());
+        }
+        Err(error) => return Err(format!("could not be started: {}: {error}", job.arguments[0])),
+    };
     pid.store(process.id().unwrap_or(0), Ordering::Relaxed);
     let group = process.id().and_then(|id| Pid::from_raw(id as i32));
     let signal = |signal| {

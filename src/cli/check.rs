@@ -65,7 +65,11 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let SweepFile { spec, .. } = SweepFile::open(&args.file, surroundings)?;
     let findings = findings(&spec)?;
     let mut text: String = findings.iter().map(|finding| text(finding) + "\n").collect();
-    if findings.is_empty() && spec.program.is_none() {
+    if spec.program.is_some() {
+        text = "What trials run is there. Its data and its networks are its own and not known here: they were not \
+                looked at.\n"
+            .into();
+    } else if findings.is_empty() {
         text = "Nothing is wrong with the pictures.\n".into();
     }
     if !args.json {
@@ -99,7 +103,10 @@ struct Network {
 
 /// Tries out each kind of network of the plan; nothing where trials are programs, or there is no trainer.
 fn networks(args: &Args, spec: &Spec, surroundings: &Surroundings) -> Result<Vec<Network>> {
-    let mut subjects = if spec.program.is_none() { model::subjects(spec) } else { Vec::new() };
+    if spec.program.is_some() {
+        return Ok(Vec::new());
+    }
+    let mut subjects = model::subjects(spec);
     let trainer = match running::trainer(args.trainer.as_deref(), surroundings) {
         Ok(trainer) => trainer,
         Err(error) if args.trainer.is_none() => {

@@ -11,6 +11,7 @@ pub mod opened;
 pub mod output;
 mod plan;
 mod plot;
+mod program;
 mod report;
 mod resume;
 mod run;

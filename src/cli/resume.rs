@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::opened::Opened;
+use super::program;
 use super::running::Options;
 use super::surroundings::Surroundings;
 use crate::error::{Error, Exit, Result};
@@ -30,8 +31,10 @@ pub struct Args {
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let Opened { layout, mut spec, text, history, length } = Opened::new(&args.folder)?;
     let file = layout.sweep_file();
-    // The data may have gone since, or changed.
-    spec.inspect(data::probe(&spec.source)?, &file.display().to_string(), &text)?;
+    let name = file.display().to_string();
+    // Data and program may have gone since, or changed.
+    program::look_up(&spec, &name, &text, surroundings)?;
+    spec.inspect(data::probe(&spec.source)?, &name, &text)?;
     // Only under the lock is it certain that no other controller writes the journal; if one has, it is read again.
     let begin = |layout: &Layout| {
         let extensions = history.extensions.len();

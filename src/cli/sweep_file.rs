@@ -1,7 +1,8 @@
-//! Opens a sweep file: text, specification, data, networks - the one way in for `plan` and `run`.
+//! Opens a sweep file: text, specification, program, data, networks - the one way in for `plan` and `run`.
 
 use std::path::Path;
 
+use super::program;
 use super::surroundings::Surroundings;
 use crate::error::{Error, Exit, Result};
 use crate::spec::{Inspection, Note, Spec};
@@ -24,7 +25,7 @@ pub struct SweepFile {
 }
 
 impl SweepFile {
-    /// Reads and checks a file, its data and its networks.
+    /// Reads and checks a file, its program, its data and its networks.
     ///
     /// # Errors
     /// [`Exit::Usage`] where the file cannot be read, [`Exit::BadFile`] with all of its problems, [`Exit::BadData`].
@@ -34,6 +35,7 @@ impl SweepFile {
         let path = surroundings.folder.join(file);
         let base = path.parent().unwrap_or(&surroundings.folder);
         let (mut spec, mut notes) = Spec::read(&text, &name, base)?;
+        program::look_up(&spec, &name, &text, surroundings)?;
         let inspection = spec.inspect(data::probe(&spec.source)?, &name, &text)?;
         notes.extend(inspection.notes.iter().cloned());
         Ok(SweepFile { text, spec, inspection, notes })

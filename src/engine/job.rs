@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::agent::Job;
 use crate::error::{Error, Result};
 use crate::history::TrialRecord;
-use crate::program::{Program, SETTINGS_FILE};
+use crate::program::{Program, SETTINGS_FILE, interpreter};
 use crate::spec::Spec;
 use crate::store;
 use crate::trial::{Attempt, Settings};
@@ -36,7 +36,7 @@ pub fn job(
     let json = serde_json::to_vec_pretty(settings)
         .map_err(|error| Error::storage("settings cannot be written", error.into()))?;
     store::replace(&settings_file, &json)?;
-    let interpreter = interpreter(variable);
+    let interpreter = interpreter(&variable("PATH").unwrap_or_default());
     let arguments = match program.arguments(settings, &interpreter, &settings_file.to_string_lossy(), variable) {
         Ok(arguments) if !arguments.is_empty() => arguments,
         Ok(_) => return Ok(Err("the command has no program".to_owned())),
@@ -72,11 +72,4 @@ pub fn job(
     let metrics_file = program.metrics_file.as_ref().map(|name| folder.join(name));
     let (metric, folder) = (spec.metric.name.clone(), spec.base.clone());
     Ok(Ok(Job { attempt, arguments, variables, folder, metrics_file, metric, epochs_known }))
-}
-
-/// W&B's `python`, or `python3` where there is only that.
-fn interpreter(variable: Variable) -> String {
-    let path = variable("PATH").unwrap_or_default();
-    let has = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
-    if has("python") || !has("python3") { "python".to_owned() } else { "python3".to_owned() }
 }

@@ -30,6 +30,7 @@ pub use check::is_folder_name;
 pub use estimate::Estimate;
 pub use inspect::{Inspection, Kind, MOST_KINDS};
 pub use lint::{Finding, Report, Verdict, lint};
+pub use nearest::nearest;
 pub use network::Network;
 pub use place::{Mark, Path};
 pub use problem::{Note, Problem, Problems};

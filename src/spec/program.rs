@@ -1,10 +1,12 @@
 //! `program`, `command` and `metrics_file` of the sweep file.
 
 use super::kind::Kind;
-use super::node::Table;
-use super::plain;
+use super::nearest::nearest;
+use super::node::{Findings, Node, Table};
+use super::place::Path;
 use super::value::show;
-use crate::program::{COMMAND, MACROS, Program};
+use super::{Problems, Spec, plain};
+use crate::program::{COMMAND, MACROS, Need, Program};
 
 /// Sections that say how a network is trained.
 const OURS: [&str; 3] = ["data", "model", "training"];
@@ -24,7 +26,7 @@ pub fn read(top: &Table) -> Option<Program> {
             node.wrong_key("has no effect: trials run a program", "leave it out, or leave out `program` and `command`");
         }
     }
-    let text = |node: super::node::Node, is: &str| node.take(Kind::Text, is).map(|text| plain(&text));
+    let text = |node: Node, is: &str| node.take(Kind::Text, is).map(|text| plain(&text));
     let name =
         program.and_then(|node| text(node, "the program to run, relative to the sweep file: write train.py, say"));
     let items = match &command {
@@ -34,12 +36,8 @@ pub fn read(top: &Table) -> Option<Program> {
                 let mut read = Vec::with_capacity(items.len());
                 for item in items {
                     let Some(item_text) = text(item.clone(), "an argument: write it in quotes") else { continue };
-                    if item_text.starts_with("${args") && !MACROS.contains(&item_text.as_str()) {
-                        let known = MACROS.iter().filter(|known| known.starts_with("${args")).copied();
-                        item.wrong(
-                            format!("{item_text} is no macro"),
-                            format!("there are {}", known.collect::<Vec<_>>().join(", ")),
-                        );
+                    if let Some((rule, remedy)) = no_macro(&item_text, read.last(), top) {
+                        item.wrong(rule, remedy);
                     }
                     read.push(item_text);
                 }
@@ -65,4 +63,73 @@ pub fn read(top: &Table) -> Option<Program> {
         Some(found)
     });
     Some(Program { program: name, command: items, metrics_file })
+}
+
+/// What is wrong with the `${...}` in an item of a command, and what to write; `before` is the item before it.
+fn no_macro(item: &str, before: Option<&String>, top: &Table) -> Option<(String, String)> {
+    // A shell has variables of its own.
+    let of_shell = before.is_some_and(|before| before.starts_with('-') && before.ends_with('c'));
+    if MACROS.contains(&item) {
+        return None;
+    }
+    for (at, _) in item.match_indices("${") {
+        let Some(end) = item[at..].find('}') else { continue };
+        let (whole, name) = (&item[at..=at + end], &item[at + 2..at + end]);
+        if MACROS.contains(&whole) {
+            let remedy = match of_shell {
+                true => format!("write \"$@\" in its place, and after this item the items sh and \"{whole}\""),
+                false => format!("write \"{whole}\" as an item of its own"),
+            };
+            return Some((format!("{whole} stands for a whole item, and there is more in this one"), remedy));
+        }
+        let (kind, is_other) = name.split_once(':').map_or((name, false), |(kind, _)| (kind, true));
+        if of_shell || kind == "envvar" && is_other {
+            continue;
+        }
+        if is_other {
+            // Hydra's, say: `${oc.env:HOME}`.
+            if nearest(kind, ["envvar"]).is_some() {
+                return Some((format!("{whole} is no macro"), "did you mean `${envvar:NAME}`?".to_owned()));
+            }
+            continue;
+        }
+        let parameter = name.split('.').next().unwrap_or(name);
+        let is_parameter = top.get("parameters").is_some_and(|node| node.value.get(parameter).is_some());
+        return Some(match nearest(whole, MACROS) {
+            _ if is_parameter => (
+                format!("{whole} is no macro: there is none for one parameter"),
+                format!("write \"${{args}}\" as an item of its own, which passes each as `--name=value`: --{name}=..."),
+            ),
+            Some(near) => (format!("{whole} is no macro"), format!("did you mean `{near}`?")),
+            None => (format!("{whole} is no macro"), format!("there are {}, ${{envvar:NAME}}", MACROS.join(", "))),
+        });
+    }
+    None
+}
+
+impl Spec {
+    /// Whether what trials are started with is there. `missing` looks: what is wrong, and what to do about it.
+    ///
+    /// # Errors
+    /// With all that is missing. `file` and `text` are what the specification was read from.
+    pub fn look_up(
+        &self,
+        (file, text): (&str, &str),
+        interpreter: &str,
+        missing: impl Fn(Need) -> Option<(String, String)>,
+    ) -> Result<(), Problems> {
+        let findings = Findings::read(text);
+        let Some(program) = &self.program else { return Ok(()) };
+        for (item, need) in program.needs(interpreter) {
+            let Some((rule, remedy)) = missing(need) else { continue };
+            let listed = Path::default().key("command").index(item);
+            let path = match findings.places.value_at(&listed) {
+                Some(_) if program.command[item] != "${program}" => listed,
+                _ => Path::default().key("program"),
+            };
+            findings.problem(findings.places.value_at(&path), path, rule, remedy);
+        }
+        let (problems, _) = findings.take();
+        if problems.is_empty() { Ok(()) } else { Err(Problems::new(file, text, problems)) }
+    }
 }

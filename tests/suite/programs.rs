@@ -239,3 +239,46 @@ fn a_secret_of_the_environment_reaches_the_program_and_no_file() {
     let text = world.expect("run s.yaml --name without", 1);
     assert!(text.contains("needs API_KEY in the environment"), "{text}");
 }
+
+#[test]
+fn a_program_that_is_not_there_is_told_before_anything_is_written() {
+    let world = program("", "");
+    let head = "name: s\ndevices: {gpus: none}\n";
+    for (rest, told, remedy) in [
+        ("command: [sh, trian.sh]\n", "command[1]: there is no file trian.sh", "did you mean `train.sh`?"),
+        ("command: [shh-no-such, train.sh]\n", "there is no program shh-no-such on PATH", "= help: "),
+        ("command: [./train.sh]\n", "train.sh is not a program", "chmod +x"),
+        ("command: [train.sh]\n", "there is no program train.sh on PATH", "write `./train.sh`"),
+        ("program: nothere.py\ncommand: [sh, \"${program}\"]\n", "program: there is no file nothere.py", "looked for"),
+        ("command: [sh, train.sh, \"${arg}\"]\n", "${arg} is no macro", "did you mean `${args}`?"),
+    ] {
+        world.write("s.yaml", &format!("{head}{rest}"));
+        for words in ["plan s.yaml", "run s.yaml", "check s.yaml"] {
+            let text = world.expect(words, 3);
+            assert!(text.contains(told) && text.contains(remedy), "{text}");
+        }
+        assert!(!world.path("results").exists(), "{rest}");
+    }
+}
+
+#[test]
+fn a_program_that_has_gone_fails_a_trial_at_once_and_a_resume_before_it_begins() {
+    let world = World::new();
+    world.write("tell", "#!/bin/sh\n[ $1 = --x=1 ] && rm tell\necho '{\"val_loss\": 1}'\n");
+    std::fs::set_permissions(world.path("tell"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let head = "name: s\ncommand: [./tell, \"${args}\"]\ndevices: {gpus: none, cpu_threads: 1000}\n";
+    world.write("s.yaml", &format!("{head}parameters: {{x: {{values: [1, 2]}}}}\n"));
+    world.expect("run s.yaml --progress none", 1);
+    assert_eq!(world.column("results/s/trials.csv", "status"), ["finished", "failed"]);
+    assert_eq!(world.column("results/s/trials.csv", "attempts"), ["1", "1"]);
+    let error = &world.column("results/s/trials.csv", "error")[1];
+    assert!(error.contains("./tell cannot be started: No such file"), "{error}");
+    let text = world.expect("resume results/s --retry-failed", 3);
+    assert!(text.contains("there is no file ./tell"), "{text}");
+}
+
+#[test]
+fn a_check_of_a_program_says_what_it_could_look_at() {
+    let text = program("", "").expect("check s.yaml", 0);
+    assert!(text.contains("What trials run is there") && text.contains("not known here"), "{text}");
+}
