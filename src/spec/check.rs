@@ -104,11 +104,19 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         presets.extend(model.get("values").and_then(Yaml::as_sequence).into_iter().flatten().filter_map(Yaml::as_str));
     }
     let network = Network::read(table.get(MODEL.name).as_ref(), &presets);
-    if program.is_none() && table.get(MODEL.name).is_none() && presets.is_empty() {
+    // A file of W&B's that left its program to the command line: no key in it can be called wrong.
+    let named = ["data", MODEL.name, "training"].iter().any(|key| table.get(key).is_some());
+    let aimless = program.is_none() && !named && presets.is_empty() && parameters.is_some();
+    let trains = program.is_none() && !aimless;
+    if aimless {
+        let remedy = "write `program: train.py` or `command: [python, train.py, \"${args}\"]`, as W&B's files have it,\n\
+                      or `data:` and `model:` for a network that is trained here";
+        top.wrong("nothing in it says what is to be run", remedy);
+    } else if trains && table.get(MODEL.name).is_none() && presets.is_empty() {
         let remedy = format!("write `model: {}`, or a list of layers", crate::train::model::PRESETS[0]);
         top.wrong("`model` is missing: what is to be trained?", remedy);
     }
-    let read = parameters.map(|node| (node, program.is_none().then_some(&network))).map(|(node, network)| {
+    let read = parameters.map(|node| (node, trains.then_some(&network))).map(|(node, network)| {
         parameters::read(&node, method.unwrap_or(Method::Random), network, constraints::zipped(&table))
     });
     let (mut read, unread) = read.unwrap_or_default();
@@ -118,7 +126,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
 
     let mut fixed = Settings::new();
     let mut source = None;
-    if program.is_none() {
+    if trains {
         let training = section(&table, Section::Training, &mut fixed);
         check_choices(&training, &fixed, &read);
         source = data(&table, &top, &mut fixed, base);
@@ -127,7 +135,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         let found = table.take(key, Kind::whole(least), is).and_then(|found| found.as_u64());
         found.and_then(|found| u32::try_from(found).ok()).unwrap_or(default)
     };
-    let (metric, target) = metric(&table, program.is_some());
+    let (metric, target) = metric(&table, !trains);
     let spec = Spec {
         name: name(&table, file),
         description: table
@@ -171,7 +179,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         network,
     };
     table.finish();
-    if spec.program.is_none() {
+    if trains {
         spec.check_layers(&read, &unread, findings);
     }
     Some(spec)

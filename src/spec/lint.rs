@@ -381,4 +381,15 @@ mod tests {
         assert!(hyperband.text.contains("strict is true by default"), "{}", hyperband.text);
         assert!(lint(&format!("method: grid\n{REST}"), "f.yaml", Folder::new("/")).runs);
     }
+
+    #[test]
+    fn a_file_without_a_program_is_told_once_that_it_runs_nothing() {
+        let text = "method: bayes\nmetric: {name: f1}\nparameters: {lr: {values: [1, 2]}, depth: {values: [1, 2]}}\n";
+        let report = lint(text, "f.yaml", Folder::new("/"));
+        let wrong: Vec<_> = report.findings.iter().filter(|one| one.verdict == Verdict::NotHere).collect();
+        assert!(wrong.len() == 1 && !report.runs, "{wrong:#?}");
+        for key in ["`program: ", "`command: ", "`data:`", "`model:`"] {
+            assert!(wrong[0].text.contains(key), "{}", wrong[0].text);
+        }
+    }
 }

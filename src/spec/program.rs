@@ -44,9 +44,11 @@ pub fn read(top: &Table) -> Option<Program> {
                 read
             }
             _ => {
-                let rule = format!("must be a list of arguments, not {}", show(node.value));
-                node.wrong(rule, r#"write ["${env}", "${interpreter}", "${program}", "${args}"]"#);
-                return None;
+                node.wrong(
+                    format!("must be a list of arguments, not {}", show(node.value)),
+                    listed(node.value.as_str()),
+                );
+                Vec::new()
             }
         },
     };
@@ -63,6 +65,30 @@ pub fn read(top: &Table) -> Option<Program> {
         Some(found)
     });
     Some(Program { program: name, command: items, metrics_file })
+}
+
+/// A command as the list it has to be. What passes parameters one by one becomes the macro that passes all.
+fn listed(text: Option<&str>) -> String {
+    let text = text.unwrap_or_default();
+    let mut items: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let names_one = word.contains("${") && !word.contains("${envvar:") && !MACROS.contains(&word);
+        if !names_one {
+            items.push(word.to_owned());
+            continue;
+        }
+        // `--lr ${lr}`: the option goes with its value.
+        if word.starts_with("${") && items.last().is_some_and(|last| last.starts_with('-')) {
+            items.pop();
+        }
+        if !items.iter().any(|item| item == "${args}") {
+            items.push("${args}".to_owned());
+        }
+    }
+    if items.is_empty() {
+        items = COMMAND.map(str::to_owned).to_vec();
+    }
+    format!("write {}", serde_json::json!(items).to_string().replace("\",\"", "\", \""))
 }
 
 /// What is wrong with the `${...}` in an item of a command, and what to write; `before` is the item before it.
