@@ -1,6 +1,6 @@
 //! A slot that runs programs: each trial is a process of its own, whose lines become what a trainer would say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::future::pending;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -20,6 +20,7 @@ use super::reading::{Reading, Said};
 use super::slots::SlotDevice;
 use crate::protocol::{self, FromTrainer, ToTrainer};
 use crate::schedule::{Event, SlotId};
+use crate::spec::nearest;
 use crate::trial::{Attempt, Outcome};
 
 /// How often a file of metrics is looked at.
@@ -226,14 +227,25 @@ impl Voice {
     fn outcome(&mut self, job: &Job, status: std::io::Result<ExitStatus>) -> Result<Outcome, String> {
         match status {
             Ok(status) if status.success() && self.reading.epochs().max(job.epochs_known) > 0 => Ok(Outcome::Finished),
-            Ok(status) if status.success() => {
-                let error = format!("the program ended without a value of {}: see its log", job.metric);
-                Ok(Outcome::Failed { error })
-            }
+            Ok(status) if status.success() => Ok(Outcome::Failed { error: without_metric(job, self.reading.names()) }),
             Ok(status) => Err(self.log.with_last_words(describe(&status))),
             Err(error) => Err(self.log.with_last_words(format!("is lost: {error}"))),
         }
     }
+}
+
+/// The error of a program that ended well and told no epoch: which names it gave to numbers, and where its log is.
+fn without_metric(job: &Job, names: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let told = match (&names[..], &job.metrics_file) {
+        ([], Some(file)) if !file.exists() => format!("it wrote no {}", file.display()),
+        ([], Some(file)) => format!("there is no number under a name in {}", file.display()),
+        ([], None) => format!("it printed no line such as {{\"{}\": 0.5}}", job.metric),
+        (some, _) => format!("it told {}", some.join(", ")),
+    };
+    let near = nearest(&job.metric, names).map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
+    let trial = job.attempt.trial;
+    format!("the program ended without a value of {}: {told}{near}; its log is trials/{trial}/trainer.log", job.metric)
 }
 
 /// Passes on what was read; that the metric ceased to be a number is returned.

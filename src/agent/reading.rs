@@ -50,6 +50,11 @@ impl Reading {
         self.last.unwrap_or(0)
     }
 
+    /// The names under which numbers were told, but those of [`METRICS`] and [`NO_METRICS`].
+    pub fn names(&self) -> &BTreeSet<String> {
+        &self.names
+    }
+
     /// A line that was printed. Whether it was one with metrics: a JSON object with a number under a known name.
     pub fn line(&mut self, line: &[u8], told: &mut Vec<Said>) -> bool {
         let Ok(text) = std::str::from_utf8(line) else { return false };

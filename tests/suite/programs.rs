@@ -161,12 +161,23 @@ exit 3
 
 #[test]
 fn a_metric_that_is_no_number_ends_the_trial_and_one_that_never_comes_fails_it() {
-    let script = "case $1 in --way=nan) echo '{\"val_loss\": NaN}'; sleep 1000 ;; *) echo hello ;; esac\n";
-    let world = program(script, "parameters: {way: {values: [nan, nothing]}}\n");
+    let script = "case $1 in
+--way=nan) echo '{\"val_loss\": NaN}'; sleep 1000 ;;
+--way=other) echo '{\"val_losss\": 1, \"accuracy\": 1}' ;;
+*) echo hello ;;
+esac
+";
+    let world = program(script, "parameters: {way: {values: [nan, nothing, other]}}\n");
     world.expect("run s.yaml --progress none", 1);
-    assert_eq!(world.column("results/s/trials.csv", "status"), ["diverged", "failed"]);
+    assert_eq!(world.column("results/s/trials.csv", "status"), ["diverged", "failed", "failed"]);
     let errors = world.column("results/s/trials.csv", "error");
-    assert!(errors[0].contains("val_loss is NaN") && errors[1].contains("without a value of val_loss"), "{errors:?}");
+    for (error, told) in errors.iter().zip([
+        "val_loss is NaN",
+        "without a value of val_loss: it printed no line such as {\"val_loss\": 0.5}; its log is trials/0002/trainer.log",
+        "it told accuracy, val_losss (did you mean `val_losss`?); its log is trials/0003/trainer.log",
+    ]) {
+        assert!(error.contains(told), "{error}");
+    }
 }
 
 /// W&B's library reads `wandb.config` from the file that the environment names; so does this, without it.
