@@ -196,6 +196,11 @@ fn method(table: &Table) -> Option<Method> {
             node.note("W&B fits a Gaussian process; here it is `tpe`, a tree-structured Parzen estimator");
             Some(Method::Tpe)
         }
+        Some(word) if word.starts_with("bayes") => {
+            let rule = format!("must be grid, random, sobol or tpe, not {}", show(node.value));
+            node.wrong(rule, "did you mean `bayes`, W&B's word for what is `tpe` here?");
+            None
+        }
         _ => {
             let is = "how the points are chosen: grid tries all, random draws, sobol spreads evenly, tpe learns";
             node.take(Kind::Choice(&["grid", "random", "sobol", "tpe"]), is);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
-use super::nearest::suggest;
+use super::nearest::{nearest, suggest};
 use super::node::{Node, Table};
 use super::setting::Setting;
 use super::value::{free, number, show};
@@ -57,7 +57,14 @@ pub fn name(table: &Table) -> Option<&'static str> {
     if let Some(node) = table.get("distribution") {
         let found = node.value.as_str().and_then(|name| DISTRIBUTIONS.iter().find(|known| **known == name));
         if found.is_none() {
-            let remedy = suggest(node.value.as_str().unwrap_or(""), &DISTRIBUTIONS);
+            let typed = node.value.as_str().unwrap_or("");
+            let remedy = match nearest(typed, DISTRIBUTIONS) {
+                // Whose `min` and `max` are exponents, which nobody means who has the name from elsewhere.
+                Some(near) if near.ends_with("log_uniform") => {
+                    format!("did you mean `{near}_values`? its `min` and `max` are the values themselves")
+                }
+                _ => suggest(typed, &DISTRIBUTIONS),
+            };
             node.wrong(format!("is no distribution: {}", show(node.value)), remedy);
             // The keys belong to a distribution that is not known: they are no problems of their own.
             for key in ["value", "values", "probabilities", "min", "max", "q", "mu", "sigma", "a", "b"] {

@@ -1,7 +1,7 @@
 //! What a misspelt word was probably meant to be.
 
 /// Words of other tools, and short forms, with ours.
-const KNOWN_AS: [(&str, &str); 22] = [
+const KNOWN_AS: [(&str, &str); 23] = [
     ("lr", "learning_rate"),
     ("bs", "batch_size"),
     ("batch", "batch_size"),
@@ -24,6 +24,7 @@ const KNOWN_AS: [(&str, &str); 22] = [
     ("val_split", "validation"),
     ("validation_split", "validation"),
     ("max_runs", "run_cap"),
+    ("metrics", "metric"),
 ];
 
 /// The word of `words` that `typed` is most like, if it is like any.
@@ -71,5 +72,6 @@ mod tests {
         assert_eq!(nearest("lr", words), Some("learning_rate"));
         assert_eq!(nearest("learn", words), Some("learning_rate"));
         assert_eq!(nearest("colour", words), None);
+        assert_eq!(nearest("metrics", ["metrics_file", "metric"]), Some("metric"));
     }
 }

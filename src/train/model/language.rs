@@ -112,6 +112,14 @@ impl Reader<'_> {
             "gelu" => self.plain(&given, Layer::Gelu),
             "sigmoid" => self.plain(&given, Layer::Sigmoid),
             "flatten" => self.plain(&given, Layer::Flatten),
+            "softmax" | "log_softmax" => {
+                let rule = format!("there is no layer `{name}`: the loss contains it");
+                return self.fault(
+                    if bare { item } else { &given },
+                    rule,
+                    "leave it out; `dense: ${classes}` is the last",
+                );
+            }
             _ => {
                 let remedy = format!("{}layers are: {}", nearest(name, &LAYERS), LAYERS.join(", "));
                 return self.fault(if bare { item } else { &given }, format!("there is no layer `{name}`"), remedy);
