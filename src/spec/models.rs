@@ -101,7 +101,7 @@ impl Spec {
     /// at the layer, if that stands in the file.
     fn fault(&self, fault: &Fault, settings: &Settings, parameters: &[Read], findings: &Findings) -> Problem {
         let model = Path::default().key(MODEL.name);
-        let mut path = model.clone();
+        let (mut path, mut remedy) = (model.clone(), fault.remedy.clone());
         if self.network.written.is_some() {
             path.0.extend(fault.path.iter().cloned());
         }
@@ -110,6 +110,7 @@ impl Spec {
                 parameters.iter().find(|read| read.parameter.name == *name).zip(settings.get(name))
             {
                 path = read.place(value);
+                remedy = of_value(&remedy, path == read.node.path);
             } else if self.network.settings.contains_key(name) {
                 path = model.key(name);
             }
@@ -118,7 +119,18 @@ impl Spec {
             true => format!("{}, not {}", fault.rule, fault.value),
             false => fault.rule.clone(),
         };
-        Problem { mark: findings.places.value_at(&path), path, rule, remedy: fault.remedy.clone() }
+        Problem { mark: findings.places.value_at(&path), path, rule, remedy }
+    }
+}
+
+/// What to write for a layer as what to write for a parameter's value: that of ``write `dropout: 0.2`, say``, or, where
+/// the value is `drawn` from a range, the range.
+fn of_value(remedy: &str, drawn: bool) -> String {
+    let layer = remedy.split('`').nth(1).and_then(|layer| layer.split_once(": "));
+    match layer {
+        Some((_, value)) if drawn => format!("write such numbers for its ends: `max: {value}`, say"),
+        Some((name, value)) => remedy.replace(&format!("`{name}: {value}`"), value),
+        None => remedy.to_owned(),
     }
 }
 

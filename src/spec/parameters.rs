@@ -107,7 +107,13 @@ impl<'a> Reading<'a> {
     fn parameter(&mut self, name: String, node: Node<'a>) {
         let of = self.meaning(&name, &node);
         let example = of.map_or("...".to_owned(), |setting| setting.example());
-        let table = node.table(&format!("{name}: {{values: [{example}]}}"));
+        let example = match (node.value, serde_json::to_string(node.value)) {
+            (Yaml::Sequence(_), Ok(values)) => format!("{{values: {}}}", values.replace(',', ", ")),
+            (Yaml::Number(_) | Yaml::Bool(_), Ok(one)) => format!("{{value: {one}}}"),
+            (Yaml::String(one), _) if !one.trim().is_empty() => format!("{{value: {one}}}"),
+            _ => format!("{{values: [{example}]}}"),
+        };
+        let table = node.table(&format!("{name}: {example}"));
         let manner = Manner { method: self.method, of, zipped: self.zipped.contains(&name) };
         let distribution = table.as_ref().and_then(|table| distribution::read(table, manner));
         let when = table.as_ref().and_then(|table| table.get("when"));

@@ -3,6 +3,7 @@
 use std::path::Path as Folder;
 
 use serde_json::Value as Json;
+use serde_yaml::Value as Yaml;
 
 use super::kind::{Kind, either};
 use super::node::{Node, Table};
@@ -45,8 +46,11 @@ fn one<'a>(setting: &'static Setting, node: &Node<'a>, fixed: &mut Settings, giv
         return;
     };
     given.push((setting, node.clone()));
+    let own = setting.members_for(node.value.get(TYPE).and_then(Yaml::as_str));
     for key in members {
-        match (table.get(key), setting.member(key)) {
+        // What is for another choice is no remedy for a misspelt key.
+        let node_of = if own.contains(&key) { table.get(key) } else { table.tolerate(key) };
+        match (node_of, setting.member(key)) {
             (Some(node), Some(member)) => {
                 if let Some(value) = node.accepted(member.kind.accept(node.value), member.remedy()) {
                     fixed.insert(member.name.to_owned(), value);

@@ -181,6 +181,18 @@ pub static SETTINGS: [Setting; 40] = [
     ),
 ];
 
+/// Values that one might write of what is off by default.
+const TELLING: [(&str, &str); 8] = [
+    ("augment.crop", "4"),
+    ("augment.rotate", "15"),
+    ("augment.scale", "0.1"),
+    ("augment.noise", "0.05"),
+    ("augment.cutout", "8"),
+    ("momentum", "0.9"),
+    ("schedule.warmup", "0.05"),
+    ("label_smoothing", "0.1"),
+];
+
 /// `model:` as a parameter: the preset of each trial.
 pub static MODEL: Setting =
     row(Training, "model", Choice(&PRESETS), Default::Absent("question"), "the network, by its preset's name");
@@ -217,6 +229,12 @@ impl Setting {
         keys
     }
 
+    /// Those of them that a choice uses; all where none is named.
+    pub fn members_for(&self, choice: Option<&str>) -> Vec<&'static str> {
+        let used = |key: &&str| self.member(key).is_none_or(|member| choice.is_none_or(|one| member.used_by(one)));
+        self.members().into_iter().filter(used).collect()
+    }
+
     /// The key without which its table means nothing: the choice itself, or a first member that has no default.
     pub fn needed(&self) -> Option<&'static str> {
         let first = *self.members().first()?;
@@ -231,6 +249,10 @@ impl Setting {
 
     /// A value that might be written.
     pub fn example(&self) -> String {
+        // The default would be to do without it.
+        if let Some((_, telling)) = TELLING.iter().find(|(name, _)| *name == self.name) {
+            return (*telling).to_owned();
+        }
         match self.default {
             Default::Absent(example) => example.to_owned(),
             default => plain(&default.json()),
@@ -261,13 +283,14 @@ impl Setting {
         let Some(table) = value.as_mapping().filter(|_| !members.is_empty()) else {
             return self.kind.accept(value);
         };
+        let choice = table.get(TYPE).and_then(Yaml::as_str);
         let mut object = serde_json::Map::new();
         for (key, value) in table {
             let key = key.as_str().unwrap_or("?");
             let member = self.member(key).ok_or_else(|| Complaint {
                 rule: format!("has no setting `{key}`"),
                 value: "this".to_owned(),
-                remedy: Some(suggest(key, &members)),
+                remedy: Some(suggest(key, &self.members_for(choice))),
             })?;
             let value = member.kind.accept(value).map_err(|complaint| Complaint {
                 rule: format!("has a wrong `{key}`: it {}", complaint.rule),
@@ -333,6 +356,8 @@ mod tests {
         assert!(accept("{type: sgd, speed: 1}").unwrap_err().rule.contains("no setting `speed`"));
         let idle = accept("{type: rmsprop, nesterov: true}").unwrap_err().to_string();
         assert_eq!(idle, "has the key `nesterov`, which is for sgd, not rmsprop");
+        let unknown = accept("{type: sgd, beta: 0.5}").unwrap_err();
+        assert_eq!(unknown.remedy.as_deref(), Some("there are type, momentum, nesterov"));
         let augment = setting("augment").unwrap().accept(&serde_yaml::from_str("{crop: 4}").unwrap());
         assert_eq!(augment, Ok(serde_json::json!({"crop": 4})));
     }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::fault::{Fault, Step, nearest};
-use super::reference::reference;
+use super::reference::{is_name, reference};
 use super::value::quote;
 use super::want::Want;
 use crate::recipe::Layer;
@@ -62,7 +62,11 @@ impl<'l> Reader<'l> {
             None => quote(&given.value),
         };
         let (path, setting) = (self.path.clone(), given.setting.clone());
-        self.faults.push(Fault { path, value, rule: rule.into(), remedy: remedy.into(), setting });
+        // As a shell has it.
+        let bare = given.value.as_str().and_then(|text| text.strip_prefix('$')).filter(|name| is_name(name));
+        let bare = bare.filter(|_| given.setting.is_none());
+        let remedy = bare.map_or(remedy.into(), |name| format!("write `${{{name}}}` for the value of `{name}`"));
+        self.faults.push(Fault { path, value, rule: rule.into(), remedy, setting });
     }
 
     /// The value itself, or what it refers to. `None`, with a fault, where that is not set.

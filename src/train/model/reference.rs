@@ -31,7 +31,7 @@ pub(super) fn reference(text: &str) -> Option<Result<Reference<'_>, String>> {
 }
 
 /// `[A-Za-z_][A-Za-z0-9_.-]*`, as parameters are named.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
