@@ -112,6 +112,7 @@ impl Spec {
         };
         self.divide(&mut inspection, &findings);
         self.build(&mut inspection, &findings);
+        self.doubt(&inspection, &findings);
         let (problems, notes) = findings.take();
         inspection.notes = notes;
         if problems.is_empty() { Ok(inspection) } else { Err(Problems::new(file, text, problems)) }
@@ -196,11 +197,13 @@ impl Spec {
     }
 
     /// Where the file says what a setting is: as a parameter, or in its section.
-    fn place_of(&self, name: &str) -> Path {
+    pub(super) fn place_of(&self, name: &str) -> Path {
         let varied = self.space.parameters.iter().any(|parameter| parameter.name == name);
         match setting(name) {
             _ if varied => Path::default().key("parameters").key(name),
-            Some(setting) => Path::default().key(setting.section.key()).key(name),
+            Some(setting) => {
+                name.split('.').fold(Path::default().key(setting.section.key()), |path, key| path.key(key))
+            }
             None => Path::default().key(name),
         }
     }
@@ -274,6 +277,32 @@ mod tests {
         assert_eq!((found.networks, found.kinds.len(), found.kinds[0].settings.len()), (2, 1, 0));
         assert_eq!(found.parameters, (8 * 8 * 3 + 3, 8 * 8 * 3 + 3));
         assert_eq!((found.train, found.validation), ((900, 900), (100, 100)));
+    }
+
+    #[test]
+    fn what_can_hardly_be_meant_is_noted_and_not_refused() {
+        let notes = |text: &str| -> Vec<String> {
+            inspect(text).unwrap().notes.iter().map(|note| format!("{}: {}", note.path, note.text)).collect()
+        };
+        let text = "parameters: {batch_size: {values: [64, 901]}}
+data: {set: folder, path: p, augment: {crop: 4, cutout: 8}}
+model: linear
+training: {epochs: 5, early_stopping: {patience: 5}}
+early_terminate: {type: hyperband, min_iter: 5}
+";
+        let told = notes(text);
+        for (told, expected) in told.iter().zip([
+            "data.augment.crop: 4 shifts pictures of 1x8x8",
+            "data.augment.cutout: 8 can blacken",
+            "training.early_stopping.patience: 5 ends no trial",
+            "parameters.batch_size: 901 is more than the 900 pictures",
+            "early_terminate.min_iter: stops no trial",
+        ]) {
+            assert!(told.starts_with(expected), "{told}");
+        }
+        assert_eq!(told.len(), 5, "{told:#?}");
+        let least = text.replace("901", "900").replace("crop: 4, cutout: 8", "crop: 3, cutout: 7");
+        assert_eq!(notes(&least.replace("epochs: 5", "epochs: 6")), [""; 0]);
     }
 
     #[test]

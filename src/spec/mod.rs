@@ -3,6 +3,7 @@
 mod check;
 mod constraints;
 mod distribution;
+mod doubts;
 mod early;
 mod enqueue;
 mod estimate;

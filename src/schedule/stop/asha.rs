@@ -16,6 +16,11 @@ impl Asha {
         Asha { min_iter, eta }
     }
 
+    /// Values that every trial may measure first.
+    pub fn min_iter(&self) -> u32 {
+        self.min_iter
+    }
+
     /// The last rung that so many values reach.
     fn rung(&self, values: usize) -> Option<usize> {
         let rungs = std::iter::successors(Some(f64::from(self.min_iter)), |rung| Some(rung * self.eta));

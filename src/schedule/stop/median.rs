@@ -17,6 +17,11 @@ impl Median {
         Median { min_iter, min_trials }
     }
 
+    /// Values that every trial may measure first.
+    pub fn min_iter(&self) -> u32 {
+        self.min_iter
+    }
+
     /// Whether a trial stops: after n values its best is worse than the median, over the trials that came to their end
     /// and measured as many, of the mean of their first n.
     pub fn stops(&self, at: usize, courses: &[Course]) -> bool {

@@ -42,6 +42,17 @@ pub enum Rule {
     Median(Median),
 }
 
+impl Rule {
+    /// The epoch after which a trial can be judged first; `None` if never.
+    pub fn first(&self) -> Option<u32> {
+        match self {
+            Rule::Hyperband(rule) => rule.bands().first().copied(),
+            Rule::Asha(rule) => Some(rule.min_iter()),
+            Rule::Median(rule) => Some(rule.min_iter()),
+        }
+    }
+}
+
 /// What is to become of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
