@@ -34,7 +34,7 @@ pub struct Inspection {
     pub validation: (u64, u64),
     /// The first kinds of network, [`MOST_KINDS`] at most: networks that differ in dropout alone are of one kind.
     pub kinds: Vec<Kind>,
-    /// How many networks were built, each of other settings.
+    /// How many networks there are; those that differ in dropout alone are one.
     pub networks: u64,
     /// Trainable weights of a network, least and most.
     pub parameters: (u64, u64),
@@ -49,24 +49,26 @@ pub struct Inspection {
 pub struct Kind {
     /// The settings that they have in common.
     pub settings: Settings,
-    /// How many there are.
-    pub networks: u64,
+    /// Whether their dropout differs.
+    pub varied: bool,
     /// The one with the most layers: dropout of a rate of 0 is no layer.
     pub summary: Summary,
+}
+
+/// What of a network is there whatever its dropout.
+fn lasting(summary: &Summary) -> impl Iterator<Item = &Row> {
+    summary.rows.iter().filter(|row| !matches!(row.layer, Layer::Dropout { .. }))
 }
 
 impl Kind {
     /// Whether a network is of this kind.
     fn has(&self, summary: &Summary) -> bool {
-        fn lasting(summary: &Summary) -> impl Iterator<Item = &Row> {
-            summary.rows.iter().filter(|row| !matches!(row.layer, Layer::Dropout { .. }))
-        }
         lasting(&self.summary).eq(lasting(summary))
     }
 
     fn add(&mut self, settings: &Settings, summary: Summary) {
         self.settings.retain(|name, value| settings.get(name) == Some(value));
-        self.networks += 1;
+        self.varied |= summary.rows != self.summary.rows;
         if summary.rows.len() > self.summary.rows.len() {
             self.summary = summary;
         }
@@ -74,15 +76,14 @@ impl Kind {
 }
 
 impl Inspection {
-    /// Counts a network, among those of its kind.
+    /// Takes in a network, among those of its kind.
     fn add(&mut self, settings: &Settings, summary: Summary) {
         self.parameters = widened(self.parameters, summary.parameters);
         self.activations = self.activations.max(summary.activations);
-        self.networks += 1;
         match self.kinds.iter().position(|kind| kind.has(&summary)) {
             Some(at) => self.kinds[at].add(settings, summary),
             None if self.kinds.len() < MOST_KINDS => {
-                self.kinds.push(Kind { settings: settings.clone(), networks: 1, summary });
+                self.kinds.push(Kind { settings: settings.clone(), varied: false, summary });
             }
             None => {}
         }
@@ -159,7 +160,7 @@ impl Spec {
     fn build(&self, inspection: &mut Inspection, findings: &Findings) {
         let classes = self.classes.unwrap_or_default();
         let (points, total) = self.models();
-        let mut seen = HashSet::new();
+        let (mut seen, mut networks) = (HashSet::new(), HashSet::new());
         for settings in points {
             let Ok(layers) = self.layers(&settings, classes) else { continue };
             let (layer, rule, remedy) = match layers.map(|layers| shapes(inspection.data.shape, &layers)) {
@@ -172,6 +173,7 @@ impl Spec {
                 Ok(Ok(summary)) => {
                     let end = summary.rows.last().map(|row| row.output);
                     let last = summary.rows.len().checked_sub(1);
+                    networks.insert(format!("{:?}", lasting(&summary).collect::<Vec<_>>()));
                     inspection.add(&settings, summary);
                     if end == Some(Extent::Vector(classes)) {
                         continue;
@@ -191,6 +193,7 @@ impl Spec {
                 findings.problem(findings.places.value_at(&path), path, rule, remedy);
             }
         }
+        inspection.networks = networks.len() as u64;
         if total > MOST_CHECKED {
             findings.note(format!("the first {MOST_CHECKED} of {total} distinct networks were checked"));
         }
@@ -269,12 +272,16 @@ mod tests {
     const DATA: &str = "data: {set: folder, path: p}\n";
 
     #[test]
-    fn every_distinct_network_is_built_once_whatever_else_varies() {
+    fn networks_that_differ_in_rates_alone_are_one() {
+        let all = "batch_size: {min: 1, max: 50}, batch_norm: {values: [true, false]}";
         let found = inspect(&format!(
-            "parameters: {{dropout: {{values: [0.1, 0.2]}}, batch_size: {{min: 1, max: 50}}}}\nmodel: linear\n{DATA}"
+            "method: random\nparameters: {{dropout: {{min: 0.1, max: 0.2}}, {all}}}\nmodel: linear\n{DATA}"
         ));
+        let kinds = |found: &Inspection| found.kinds.iter().map(|kind| kind.varied).collect::<Vec<_>>();
         let found = found.unwrap();
-        assert_eq!((found.networks, found.kinds.len(), found.kinds[0].settings.len()), (2, 1, 0));
+        assert_eq!((found.networks, kinds(&found)), (2, vec![true, true]));
+        let found = inspect(&format!("parameters: {{dropout: {{value: 0.1}}}}\nmodel: linear\n{DATA}")).unwrap();
+        assert_eq!((found.networks, kinds(&found)), (1, vec![false]));
         assert_eq!(found.parameters, (8 * 8 * 3 + 3, 8 * 8 * 3 + 3));
         assert_eq!((found.train, found.validation), ((900, 900), (100, 100)));
     }

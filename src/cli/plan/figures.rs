@@ -58,7 +58,7 @@ impl Figures {
             let rows: Vec<_> = rows.collect();
             let summary = &kind.summary;
             json!({
-                "settings": kind.settings, "networks": kind.networks, "parameters": summary.parameters,
+                "settings": kind.settings, "dropout_varies": kind.varied, "parameters": summary.parameters,
                 "activations": summary.activations, "layers": rows,
             })
         });

@@ -71,7 +71,7 @@ fn networks(file: &SweepFile, out: &mut impl Write) -> io::Result<()> {
     for kind in inspection.kinds.iter().skip(MOST_DRAWN) {
         writeln!(out, "\n{}{} parameters", title(kind), count(kind.summary.parameters))?;
     }
-    let kept: u64 = inspection.kinds.iter().map(|kind| kind.networks).sum();
+    let kept = inspection.kinds.len() as u64;
     if inspection.networks > kept {
         writeln!(out, "\n... and {} more of other layers", number(inspection.networks - kept, "network"))?;
     }
@@ -170,10 +170,10 @@ fn parameters(file: &SweepFile) -> Table {
 /// A line on the settings that make networks of this kind; nothing where all networks are.
 fn title(kind: &Kind) -> String {
     let names = settings(&kind.settings);
-    match kind.networks {
+    match kind.varied {
         _ if names.is_empty() => String::new(),
-        1 => names + "\n",
-        networks => format!("{names} ({} that differ in dropout)\n", number(networks, "network")),
+        false => names + "\n",
+        true => names + " (dropout varies)\n",
     }
 }
 
