@@ -73,8 +73,9 @@ fn begun(layout: &Layout, surroundings: &Surroundings) -> Error {
     let folder = surroundings.short(layout.root());
     let shown = folder.display();
     let another = format!("start another with `--name {}-2`", folder.file_name().unwrap_or_default().to_string_lossy());
+    let held = store::held(layout);
     let (state, next) = match store::read(layout) {
-        _ if store::held(layout) => ("is being run".into(), format!("watch it with `sweep status {shown}`")),
+        _ if held => ("is being run by another process".into(), format!("watch it with `sweep status {shown}`")),
         Ok((history, _)) if history.complete => {
             let all = history.trials.len();
             match history.trials.iter().filter(|trial| trial.failed()).count() {
@@ -94,5 +95,6 @@ fn begun(layout: &Layout, surroundings: &Surroundings) -> Error {
         }
         Err(error) => (format!("has begun ({error})"), format!("go on with `sweep resume {shown}`")),
     };
-    Error::new(Exit::Usage, format!("{shown} {state}")).hint(format!("{next}, or {another}"))
+    let exit = if held { Exit::Storage } else { Exit::Usage };
+    Error::new(exit, format!("{shown} {state}")).hint(format!("{next}, or {another}"))
 }
