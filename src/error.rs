@@ -48,6 +48,12 @@ impl Error {
         self
     }
 
+    /// Where it was asked for, before what is told.
+    pub fn at(mut self, place: impl fmt::Display) -> Error {
+        self.what = format!("{place}: {}", self.what);
+        self
+    }
+
     /// The cause beneath.
     pub fn source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         self.source = Some(source.into());

@@ -14,6 +14,7 @@ use crate::error::{Error, Exit, Result};
 use crate::report::charts;
 use crate::report::fit::{Context, Finding, Severity, judge, merged_advice};
 use crate::report::words;
+use crate::spec::nearest;
 use crate::store;
 use crate::trial::{Goal, Metric};
 
@@ -164,7 +165,17 @@ fn source(path: &Path, part: Option<&str>) -> Result<Source> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes));
     let name = path.display().to_string();
-    read.map_err(|error| Error::new(Exit::Usage, format!("{name} cannot be read")).source(error))?;
+    read.map_err(|error| {
+        let folder = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let files = folder.read_dir().into_iter().flatten().flatten().map(|file| file.file_name());
+        let files: Vec<String> = files.filter_map(|file| file.into_string().ok()).collect();
+        let typed = path.file_name().unwrap_or_default().to_string_lossy();
+        let hint = match nearest(&typed, files.iter().map(String::as_str)) {
+            Some(near) if near != typed => format!("did you mean {}?", path.with_file_name(near).display()),
+            _ => "name a file with a row an epoch (CSV, JSON lines, a log), or the folder of a run".to_owned(),
+        };
+        Error::new(Exit::Usage, format!("{name} cannot be read")).source(error).hint(hint)
+    })?;
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(Error::new(Exit::Usage, format!("{name} is larger than {} MiB", LARGEST_FILE >> 20))
             .hint("a learning curve is small; name the file that holds one row an epoch"));

@@ -59,6 +59,12 @@ impl Opened {
 
 fn no_sweep(folder: &Path) -> Error {
     let shown = folder.display();
+    let in_results = Path::new("results").join(folder);
+    if folder.is_relative() && Layout::new(&in_results).journal().is_file() {
+        let what = if folder.exists() { "is not the folder of a sweep" } else { "does not exist" };
+        return Error::new(Exit::Usage, format!("{shown} {what}"))
+            .hint(format!("did you mean {}?", in_results.display()));
+    }
     if !folder.exists() {
         let error = Error::new(Exit::Usage, format!("{shown} does not exist"));
         return match sweeps_in(folder.parent().unwrap_or(Path::new(""))) {

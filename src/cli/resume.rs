@@ -6,9 +6,9 @@ use super::opened::Opened;
 use super::program;
 use super::running::Options;
 use super::surroundings::Surroundings;
+use super::sweep_file;
 use crate::error::{Error, Exit, Result};
 use crate::store::{self, Journal, Layout};
-use crate::train::data;
 
 /// Options of `sweep resume`.
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let name = file.display().to_string();
     // Data and program may have gone since, or changed.
     program::look_up(&spec, &name, &text, surroundings)?;
-    spec.inspect(data::probe(&spec.source)?, &name, &text)?;
+    spec.inspect(sweep_file::probe(&spec, &name, &text)?, &name, &text)?;
     // Only under the lock is it certain that no other controller writes the journal; if one has, it is read again.
     let begin = |layout: &Layout| {
         let extensions = history.extensions.len();

@@ -6,7 +6,7 @@ use super::program;
 use super::surroundings::Surroundings;
 use crate::error::{Error, Exit, Result};
 use crate::spec::{Inspection, Note, Spec};
-use crate::train::data;
+use crate::train::data::{self, Info};
 
 /// No sweep file is larger: what is, was named by mistake.
 const LARGEST: u64 = 16 << 20;
@@ -36,10 +36,18 @@ impl SweepFile {
         let base = path.parent().unwrap_or(&surroundings.folder);
         let (mut spec, mut notes) = Spec::read(&text, &name, base)?;
         program::look_up(&spec, &name, &text, surroundings)?;
-        let inspection = spec.inspect(data::probe(&spec.source)?, &name, &text)?;
+        let inspection = spec.inspect(probe(&spec, &name, &text)?, &name, &text)?;
         notes.extend(inspection.notes.iter().cloned());
         Ok(SweepFile { text, spec, inspection, notes })
     }
+}
+
+/// Sizes and classes of a file's pictures; `file` and `text` are what it was read from.
+///
+/// # Errors
+/// [`Exit::BadData`], with the place in the file that names them.
+pub fn probe(spec: &Spec, file: &str, text: &str) -> Result<Info> {
+    data::probe(&spec.source).map_err(|error| error.at(spec.place_of_data(file, text)))
 }
 
 /// The text of a sweep file.

@@ -119,6 +119,18 @@ impl Spec {
         if problems.is_empty() { Ok(inspection) } else { Err(Problems::new(file, text, problems)) }
     }
 
+    /// Where the file says which pictures there are: `mine.yaml:4:9, data.path`. `file` and `text` are as for
+    /// [`Spec::inspect`].
+    pub fn place_of_data(&self, file: &str, text: &str) -> String {
+        let places = Findings::read(text).places;
+        let data = Path::default().key("data");
+        let marks = ["path", "set"].map(|key| data.key(key)).map(|path| (places.value_at(&path), path));
+        match marks.into_iter().find_map(|(mark, path)| Some((mark?, path))) {
+            Some((mark, path)) => format!("{file}:{}:{}, {path}", mark.line, mark.column),
+            None => file.to_owned(),
+        }
+    }
+
     /// The sizes of every split that a trial can have.
     fn divide(&self, inspection: &mut Inspection, findings: &Findings) {
         let Info { train: all, test, .. } = inspection.data;

@@ -57,7 +57,22 @@ fn a_plan_for_pictures_that_are_not_here_says_how_to_get_them() {
     for (set, folder) in sets {
         world.write("a.yaml", &format!("data: {{set: {set}, path: data/{folder}}}\nmodel: linear\n"));
         let text = world.expect("plan a.yaml", 4);
+        assert!(text.contains("error: a.yaml:1:") && text.contains(", data.path: "), "{text}");
         let command = format!("`sweep data fetch {set} --to {}`", world.path("data").display());
         assert!(text.contains(&command), "{text}");
+    }
+}
+
+#[test]
+fn pictures_in_folders_of_their_classes_are_not_taken_for_a_damaged_set() {
+    let world = World::new();
+    for class in ["cats", "dogs"] {
+        std::fs::create_dir_all(world.path("mine").join(class)).unwrap();
+        world.write(&format!("mine/{class}/1.png"), "");
+    }
+    for set in ["cifar10", "mnist", "arrays, order: nhwc"] {
+        world.write("a.yaml", &format!("data: {{path: mine, set: {set}}}\nmodel: linear\n"));
+        let text = world.expect("plan a.yaml", 4);
+        assert!(text.contains("a.yaml:1:14, data.path: ") && text.contains("write `set: folder`"), "{text}");
     }
 }

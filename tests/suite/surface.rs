@@ -41,6 +41,22 @@ fn the_slots_of_this_machine_are_shown() {
     }
 }
 
+#[test]
+fn a_path_that_is_nearly_right_is_answered_with_the_right_one() {
+    let world = World::new();
+    world.write("s.yaml", "command: [sh, -c, \"echo {val_loss: 1}\"]\ndevices: {gpus: none}\n");
+    world.expect("run s.yaml --progress none", 1);
+    for sweep in ["s", "./s"] {
+        let text = world.expect(&format!("status {sweep}"), 2);
+        assert!(text.contains("does not exist") && text.contains("did you mean results/"), "{text}");
+    }
+    let text = world.expect("diagnose nothere.csv", 2);
+    assert!(text.contains("hint: name a file with a row an epoch"), "{text}");
+    world.write("history.csv", "");
+    let text = world.expect("diagnose histroy.csv", 2);
+    assert!(text.contains("did you mean history.csv?"), "{text}");
+}
+
 /// Not a benchmark: a bound that only a start that loads libtorch (0.3 s) or a network would break, best of ten.
 #[test]
 fn sweep_starts_at_once() {

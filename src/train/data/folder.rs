@@ -58,6 +58,11 @@ pub(super) fn load(path: &Path) -> Result<Dataset, Error> {
     Ok(Dataset { info, train, test, white: 255.0 })
 }
 
+/// Whether the folder is laid out like such a set.
+pub(super) fn holds_classes(path: &Path) -> bool {
+    path.is_dir() && Listing::of(path).is_ok()
+}
+
 /// What is in the folder: pictures with their classes' indices.
 struct Listing {
     classes: Vec<String>,

@@ -65,7 +65,7 @@ pub struct Pictures {
 /// # Errors
 /// [`Exit::BadData`] where it is missing or does not hold together.
 pub fn probe(source: &Source) -> Result<Info, Error> {
-    match source {
+    let found = match source {
         Source::Digits => digits::load().map(|digits| digits.info),
         Source::Cifar10 { path } => cifar::CIFAR10.probe(path),
         Source::Cifar100 { path } => cifar::CIFAR100.probe(path),
@@ -73,7 +73,19 @@ pub fn probe(source: &Source) -> Result<Info, Error> {
         Source::FashionMnist { path } => idx::FASHION_MNIST.probe(path),
         Source::Folder { path } => folder::probe(path),
         Source::Arrays { path, order } => arrays::probe(path, *order),
-    }
+    };
+    found.map_err(|error| match source {
+        Source::Cifar10 { path }
+        | Source::Cifar100 { path }
+        | Source::Mnist { path }
+        | Source::FashionMnist { path }
+        | Source::Arrays { path, .. }
+            if folder::holds_classes(path) =>
+        {
+            error.hint("`path` has a folder of pictures for each class: write `set: folder` under `data:`")
+        }
+        _ => error,
+    })
 }
 
 /// The whole data set. Its `info` is what [`probe`] says.
