@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use sweep::cli::{Cli, surroundings::Surroundings};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let exit = Surroundings::look().and_then(|surroundings| cli.run(&surroundings)).unwrap_or_else(|error| {
         eprintln!("error: {error}");
         error.exit

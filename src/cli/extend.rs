@@ -148,9 +148,9 @@ fn ask(args: &Args, surroundings: &Surroundings) -> Result<()> {
     if !surroundings.answers {
         return Err(Error::new(
             Exit::Usage,
-            "nothing was changed: whether it is to be would be asked, and there is no terminal",
+            "nothing was changed: there is no terminal to ask on whether that is meant",
         )
-        .hint(format!("if it is: sweep extend {folder} {file} --yes")));
+        .hint(format!("to change it without being asked: sweep extend {folder} {file} --yes")));
     }
     eprint!("Extend {folder}? [y/N] ");
     let _ = std::io::stderr().flush();

@@ -22,9 +22,11 @@ mod status;
 pub mod surroundings;
 pub mod sweep_file;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::{Exit, Result};
+use crate::spec::{SETTINGS, nearest};
 use surroundings::Surroundings;
 
 /// Runs hyperparameter sweeps on the GPUs of this machine, and says why networks over- or underfit.
@@ -72,6 +74,11 @@ enum Command {
 }
 
 impl Cli {
+    /// What was typed. Where that is wrong the process ends, with what is.
+    pub fn read() -> Cli {
+        Cli::try_parse().unwrap_or_else(|error| of_setting(error).exit())
+    }
+
     /// Does what was asked.
     ///
     /// # Errors
@@ -97,4 +104,21 @@ impl Cli {
             Command::Diagnose(args) => diagnose::run(&args),
         }
     }
+}
+
+/// An option that is the name of a setting belongs to the sweep file, and clap cannot know.
+fn of_setting(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return error };
+    let name = option.trim_start_matches('-').split('=').next().unwrap_or_default().replace('-', "_");
+    let names = SETTINGS.iter().map(|setting| setting.name);
+    let Some(setting) = nearest(&name, names).and_then(|name| SETTINGS.iter().find(|one| one.name == name)) else {
+        return error;
+    };
+    let tip = format!(
+        "settings stand in the sweep file: `{}` under `{}:`, or under `parameters:` if it is to vary",
+        setting.name,
+        setting.section.key()
+    );
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    error
 }

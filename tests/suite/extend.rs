@@ -94,7 +94,7 @@ fn it_is_asked_about_and_without_a_terminal_nothing_changes() {
     let world = grown();
     let journal = world.read("results/s/journal.jsonl");
     let told = world.expect("extend results/s more.yaml", 2);
-    assert!(told.contains("6 new ones follow") && told.contains("there is no terminal"), "{told}");
+    assert!(told.contains("6 new ones follow") && told.contains("nothing was changed: there is no terminal"), "{told}");
     assert!(told.contains("sweep extend results/s more.yaml --yes"), "{told}");
     let told = world.expect("extend results/s results/s/sweep.yaml --yes", 2);
     assert!(told.contains("is the file that the sweep has"), "{told}");

@@ -57,6 +57,17 @@ fn a_path_that_is_nearly_right_is_answered_with_the_right_one() {
     assert!(text.contains("did you mean history.csv?"), "{text}");
 }
 
+#[test]
+fn a_setting_among_the_options_is_told_where_it_stands() {
+    let world = World::new();
+    for option in ["--epochs 3", "--epochs=3", "--batch-size 3", "--lr 3"] {
+        let text = world.expect(&format!("run s.yaml {option}"), 2);
+        assert!(text.contains("settings stand in the sweep file: `") && !text.contains("-- --"), "{text}");
+    }
+    let text = world.expect("run s.yaml --progres none", 2);
+    assert!(text.contains("--progress") && !text.contains("settings stand"), "{text}");
+}
+
 /// Not a benchmark: a bound that only a start that loads libtorch (0.3 s) or a network would break, best of ten.
 #[test]
 fn sweep_starts_at_once() {
