@@ -8,7 +8,6 @@ use super::asked::{Ask, Way, asked, meaning};
 use super::effects::{Effects, Estimate, Factor};
 use super::fit::Advice;
 use super::words;
-use crate::check::Warning;
 use crate::check::model::LEARNT;
 use crate::history::History;
 use crate::spec::Spec;
@@ -74,8 +73,7 @@ impl Steps {
 
 /// Advice that need not be followed, since what it asks for is known to be in order, and why it is.
 fn known(spec: &Spec, history: &History) -> Vec<(&'static [Advice], String)> {
-    let sound = |warnings: &Vec<Warning>| !warnings.iter().any(|warning| warning.serious);
-    let pictures = history.pictures.as_ref().is_some_and(sound);
+    let pictures = history.pictures_sound();
     let mut known: Vec<(&[Advice], String)> = Vec::new();
     if spec.repeats > 1 {
         let text = format!("Every point has {} seeds: what lies beyond their spread is no chance.", spec.repeats);
@@ -170,6 +168,7 @@ fn seen(at: usize, factor: &Factor, way: Way, effects: &Effects, best: &Settings
 
 #[cfg(test)]
 mod tests {
+    use crate::check::Warning;
     use serde_json::json;
 
     use super::super::analysis::Analysis;

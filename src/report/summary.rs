@@ -157,14 +157,16 @@ fn of_best(finding: &Finding) -> String {
     format!("The best trial itself, {}: {}", finding.label(), finding.headline)
 }
 
-/// `overfit: 41 of 72 trials, 30 of them clearly; from epoch 14 in the middle`.
+/// `overfit: 41 of 72 trials, 30 of them clearly; validation loss turns after epoch 14, in the median`.
 fn ailment(tally: &Tally, judged: usize) -> String {
     let grave = match tally.grave {
         0 => String::new(),
         all if all == tally.trials => ", clearly".into(),
         some => format!(", {some} of them clearly"),
     };
-    let onset = tally.onset.map_or(String::new(), |onset| format!("; it sets in after epoch {onset}, in the middle"));
+    let onset = tally
+        .onset
+        .map_or(String::new(), |onset| format!("; validation loss turns after epoch {onset}, in the median"));
     format!("{}: {}{grave}{onset}.", tally.name, words::of_trials(tally.trials, judged))
 }
 

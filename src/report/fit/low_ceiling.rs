@@ -13,6 +13,10 @@ const SEVERE_SKILL: f64 = 0.4;
 const OTHERS_REACH_MORE: f64 = 0.10;
 /// From so much on the ceiling is severely low.
 const SEVERE_BEHIND: f64 = 0.3;
+/// A best epoch is fresh for so many more,
+const FRESH: u32 = 8;
+/// and training that gained so much accuracy in the last third of the epochs has not come to its end.
+const RISING: f64 = 0.02;
 /// Where others learn the pictures by heart, a trial that validates as well as they do, but for this, trains poorly for
 /// good reasons: its regularisation works.
 const AS_GOOD: f64 = 0.02;
@@ -38,6 +42,18 @@ pub fn find(view: &View) -> Option<Finding> {
     let others_learn = view.context.others.and_then(|others| others.train_accuracy).filter(|right| *right >= LEARNT);
     if let (Some(poor), Some(behind), Some(learnt)) = (&poor, behind_by, others_learn) {
         return (behind >= AS_GOOD).then(|| kept(poor, ceiling, behind, learnt));
+    }
+    if let Some(gained) = poor.as_ref().and_then(|_| rising(view, peak)) {
+        let headline = format!(
+            "{ceiling_text} so far, and training is poor, but it was still rising at the end, by {:.0} points in the last \
+             third of the epochs: train on before anything is suspected.",
+            gained * 100.0
+        );
+        let longer = Advice::MoreEpochs { until: view.last + view.last.div_ceil(2), longer_schedule: false };
+        let finding = Finding::new(Name::LowCeiling, Severity::Mild, headline)
+            .evidence(format!("best validation {}", word(watched)), unit(watched), ceiling)
+            .evidence("training accuracy gained in the last third", Unit::Accuracy, gained);
+        return Some(finding.advice([longer]));
     }
     match (poor, behind) {
         (Some(poor), behind) => {
@@ -70,6 +86,13 @@ pub fn find(view: &View) -> Option<Finding> {
         (None, Some(behind)) => Some(behind_others(view, ceiling_text, ceiling, behind)),
         (None, None) => None,
     }
+}
+
+/// What training accuracy gained in the last third of the epochs, where that is much and validation's best is fresh.
+fn rising(view: &View, peak: u32) -> Option<f64> {
+    let trend = view.train_accuracy.as_ref()?.trend()?;
+    let gained = trend.gain * trend.span;
+    (view.last - peak < FRESH && gained >= RISING).then_some(gained)
 }
 
 /// Training is poor, though another trial shows that the pictures can be learnt.
