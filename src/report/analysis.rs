@@ -1,5 +1,6 @@
 //! All that the pages show, worked out once. Pure.
 
+use super::asked::Ask;
 use super::charts::{self, Figure};
 use super::effects::Effects;
 use super::fit::{Advice, Finding, Name};
@@ -38,6 +39,8 @@ pub struct Analysis<'a> {
     pub effects: Option<Effects>,
     /// How the time went.
     pub time: Time,
+    /// What to do next.
+    pub steps: Steps,
 }
 
 /// A part of the report: sentences, then charts, each with the name of its files.
@@ -76,12 +79,15 @@ impl<'a> Analysis<'a> {
         let trained = |group: &Group| group.trials.iter().all(trained);
         let effects = Effects::new(spec, &groups, &setting_names(history), trained);
         let time = Time::new(history, &ranking, &spec.metric);
-        Analysis { spec, history, ties, groups, ranking, verdicts, effects, time }
+        let steps = Steps::default();
+        let mut analysis = Analysis { spec, history, ties, groups, ranking, verdicts, effects, time, steps };
+        analysis.steps = Steps::new(&analysis);
+        analysis
     }
 
-    /// What is worth doing, each with the number of trials that ask for it.
-    pub fn advice(&self) -> Vec<(Advice, usize)> {
-        Steps::new(self).open.iter().map(|step| (step.ask.advice, step.ask.trials)).collect()
+    /// Who asks for a piece of advice that is worth following.
+    pub fn asked(&self, of: impl Fn(Advice) -> bool) -> Option<Ask> {
+        self.steps.open.iter().map(|step| step.ask).find(|ask| of(ask.advice))
     }
 
     /// The trials whose charts are in the page, best first.

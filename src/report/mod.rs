@@ -8,6 +8,7 @@ mod effects;
 pub mod fit;
 mod html;
 mod markdown;
+mod moves;
 mod next;
 pub mod ranking;
 #[cfg(test)]

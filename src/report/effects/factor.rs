@@ -79,6 +79,11 @@ impl Factor {
         (levels.len() > 1).then(|| Factor { name: name.to_owned(), levels, ordered, exact, of })
     }
 
+    /// Whether a level stands for points that do not have the setting.
+    pub fn is_absent(&self, level: usize) -> bool {
+        self.levels[level] == ABSENT
+    }
+
     /// The same of some of the observations, by their numbers.
     pub fn only(&self, kept: &[usize]) -> Factor {
         Factor { of: kept.iter().map(|at| self.of[*at]).collect(), ..self.clone() }

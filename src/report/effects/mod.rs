@@ -98,10 +98,14 @@ impl Effects {
                 return None;
             }
             let spreads: Vec<Spread> = kept.iter().map(|at| of(&groups[*at])).collect::<Option<_>>()?;
-            let values = fenced(spreads.iter().map(|spread| spread.mean).collect(), goal);
+            let means: Vec<f64> = spreads.iter().map(|spread| spread.mean).collect();
+            let values = fenced(means.clone(), goal);
             let trials: Vec<usize> = kept.iter().map(|at| trials[*at]).collect();
             let weights: Vec<f64> = trials.iter().map(|count| *count as f64).collect();
-            let repeats = Repeats::new(spreads.iter().zip(trials));
+            // A point that one trial blew up tells nothing of how far seeds lie apart.
+            let sound = means.iter().zip(&values).map(|(mean, value)| mean == value);
+            let sound = spreads.iter().zip(trials).zip(sound).filter(|(_, sound)| *sound);
+            let repeats = Repeats::new(sound.map(|(point, _)| point));
             let factors: Vec<Factor> = factors.iter().map(|factor| factor.only(kept)).collect();
             let model = Additive::fit(&factors, &values, &weights, repeats);
             let importance = Importance::new(&factors, &values);
@@ -192,26 +196,25 @@ impl Target {
             let low = levels.clone().min_by(|a, b| a.1.total_cmp(&b.1))?.0;
             let high = levels.max_by(|a, b| a.1.total_cmp(&b.1))?.0;
             let (best, worst) = if self.goal == Goal::Minimize { (low, high) } else { (high, low) };
-            Some((best, worst, model.difference(at, best, worst)?))
+            let pairs = factors[at].levels.len() * (factors[at].levels.len() - 1) / 2;
+            Some((best, worst, model.best_of(pairs, model.difference(at, best, worst)?)))
         };
-        let clear = |difference: &Estimate| difference.margin.is_some_and(|margin| margin < difference.value.abs());
         let said = |at: usize| {
             let (factor, (best, worst, difference)) = (&factors[at], extremes(at)?);
             let explains = match &self.importance {
                 Some(known) => {
                     format!("explains {:.0} % of the differences in {}", known.alone[at] * 100.0, self.words)
                 }
-                None if clear(&difference) => format!("makes a difference to {}", self.words),
+                None if difference.is_clear() => format!("makes a difference to {}", self.words),
                 None => return None,
             };
-            let way = if difference.value < 0.0 { "lower" } else { "higher" };
-            let chance = if clear(&difference) || difference.margin.is_none() { "" } else { ", which may be chance" };
             Some(format!(
-                "{} {explains}: with {} it is {} {way} than with {}, all else equal{chance}.",
+                "{} {explains}: with {} it is {} than with {}, all else equal{}.",
                 factor.name,
                 factor.levels[best],
-                self.margin(difference),
+                self.compared(difference),
                 factor.levels[worst],
+                difference.caveat(),
             ))
         };
         let mut order: Vec<usize> = (0..factors.len()).collect();
@@ -220,6 +223,12 @@ impl Target {
             order.sort_by(|&a, &b| importance.alone[b].total_cmp(&importance.alone[a]));
         }
         order.into_iter().filter_map(said).take(3).collect()
+    }
+
+    /// A difference in words: `0.4200 ± 0.0500 lower`.
+    pub fn compared(&self, difference: Estimate) -> String {
+        let way = if difference.value < 0.0 { "lower" } else { "higher" };
+        format!("{} {way}", self.margin(difference))
     }
 
     /// A difference without its sign, with its interval: `0.4200 ± 0.0500`, `4.20 ± 0.50 points`.

@@ -48,9 +48,7 @@ impl Name {
             Name::Stuck => "the network learns nothing",
             Name::TooShort => "there are too few epochs to judge",
             Name::Unvalidated => "nothing was held out",
-            Name::LowCeiling => {
-                "validation stalls while training is poor as well, so it is not for lack of regularisation"
-            }
+            Name::LowCeiling => "validation stalls far below what should be possible",
             Name::Underfit => "not even the training pictures are learnt",
             Name::OverRegularised => "dropout or weight decay is too strong",
             Name::Overfit => "the training pictures are learnt far better than what holds for new ones as well",

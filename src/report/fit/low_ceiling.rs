@@ -10,9 +10,11 @@ use crate::check::model::LEARNT;
 /// Training skill, from chance (0) to perfect (1), below which the ceiling is severely low.
 const SEVERE_SKILL: f64 = 0.4;
 /// Other trials that reach this much more accuracy show that more is possible.
-const OTHERS_REACH_MORE: f64 = 0.10;
+pub const OTHERS_REACH_MORE: f64 = 0.10;
 /// From so much on the ceiling is severely low.
 const SEVERE_BEHIND: f64 = 0.3;
+/// With a smaller gap between training and validation it is regularisation that holds training back.
+const HELD: f64 = 0.05;
 /// A best epoch is fresh for so many more,
 const FRESH: u32 = 8;
 /// and training that gained so much accuracy in the last third of the epochs has not come to its end.
@@ -41,7 +43,7 @@ pub fn find(view: &View) -> Option<Finding> {
     let advice = [Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::KnownNetwork];
     let others_learn = view.context.others.and_then(|others| others.train_accuracy).filter(|right| *right >= LEARNT);
     if let (Some(poor), Some(behind), Some(learnt)) = (&poor, behind_by, others_learn) {
-        return (behind >= AS_GOOD).then(|| kept(poor, ceiling, behind, learnt));
+        return (behind >= AS_GOOD).then(|| kept(view, poor, ceiling, behind, learnt));
     }
     if let Some(gained) = poor.as_ref().and_then(|_| rising(view, peak)) {
         let headline = format!(
@@ -96,7 +98,7 @@ fn rising(view: &View, peak: u32) -> Option<f64> {
 }
 
 /// Training is poor, though another trial shows that the pictures can be learnt.
-fn kept(poor: &Evidence, ceiling: f64, behind: f64, learnt: f64) -> Finding {
+fn kept(view: &View, poor: &Evidence, ceiling: f64, behind: f64, learnt: f64) -> Finding {
     let accuracy = |value| Unit::Accuracy.text(value);
     let headline = format!(
         "Validation accuracy stops near {}, and {} itself was only {} then. Other trials learn these pictures ({}) and \
@@ -112,7 +114,8 @@ fn kept(poor: &Evidence, ceiling: f64, behind: f64, learnt: f64) -> Finding {
         .evidence("validation accuracy of the best other trial", Unit::Accuracy, ceiling + behind)
         .evidence(format!("{} at that epoch", poor.what), poor.unit, poor.value)
         .evidence("training accuracy of the best other trial", Unit::Accuracy, learnt)
-        .advice([Advice::DefaultAdam, Advice::LessRegularisation])
+        .advice([Advice::DefaultAdam])
+        .advice(view.accuracy_gap().is_none_or(|gap| gap < HELD).then_some(Advice::LessRegularisation))
 }
 
 /// Training is no worse than usual, but other trials reach more: is it training that is behind, or generalising?
