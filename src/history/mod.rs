@@ -172,6 +172,11 @@ impl History {
         self.trials.get(usize::try_from(id.0.checked_sub(1)?).ok()?)
     }
 
+    /// Whether the pictures were looked at before training, and nothing serious was found.
+    pub fn pictures_sound(&self) -> bool {
+        self.pictures.as_ref().is_some_and(|found| !found.iter().any(|warning| warning.serious))
+    }
+
     /// Trials that ended well, best first by the metric at their best epoch; those without a value are left out.
     pub fn ranking(&self, metric: &Metric) -> Vec<(&TrialRecord, EpochMetrics)> {
         let mut ranked: Vec<_> = self

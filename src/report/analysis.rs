@@ -1,8 +1,9 @@
 //! All that the pages show, worked out once. Pure.
 
+use super::asked::Ask;
 use super::charts::{self, Figure};
 use super::effects::Effects;
-use super::fit::{Advice, Finding};
+use super::fit::{Advice, Finding, Name};
 use super::ranking::{Group, Place, Ranking, groups, setting_names};
 use super::steps::Steps;
 use super::ties::Ties;
@@ -10,6 +11,7 @@ use super::time::Time;
 use super::verdicts::Verdicts;
 use crate::history::{History, TrialRecord};
 use crate::spec::Spec;
+use crate::trial::{Outcome, TrialId};
 
 /// Up to so many trials, the chart of each is in the page; with more, those of the notable ones, and the others are
 /// drawn in the browser when they are asked for.
@@ -37,6 +39,8 @@ pub struct Analysis<'a> {
     pub effects: Option<Effects>,
     /// How the time went.
     pub time: Time,
+    /// What to do next.
+    pub steps: Steps,
 }
 
 /// A part of the report: sentences, then charts, each with the name of its files.
@@ -67,14 +71,23 @@ impl<'a> Analysis<'a> {
         let ranking = Ranking::new(history, &spec.metric);
         let groups = groups(&ranking, &spec.metric);
         let ties = Ties::new(spec, &ranking, &groups);
-        let effects = Effects::new(spec, &groups, &setting_names(history));
+        let verdicts = Verdicts::new(spec, history);
+        let trained = |id: &TrialId| {
+            let stopped = matches!(history.trial(*id).and_then(|trial| trial.outcome()), Some(Outcome::Stopped { .. }));
+            !stopped && verdicts.of(*id).iter().all(|finding| finding.name != Name::Stuck)
+        };
+        let trained = |group: &Group| group.trials.iter().all(trained);
+        let effects = Effects::new(spec, &groups, &setting_names(history), trained);
         let time = Time::new(history, &ranking, &spec.metric);
-        Analysis { spec, history, ties, groups, ranking, verdicts: Verdicts::new(spec, history), effects, time }
+        let steps = Steps::default();
+        let mut analysis = Analysis { spec, history, ties, groups, ranking, verdicts, effects, time, steps };
+        analysis.steps = Steps::new(&analysis);
+        analysis
     }
 
-    /// What is worth doing, each with the number of trials that ask for it.
-    pub fn advice(&self) -> Vec<(Advice, usize)> {
-        Steps::new(self).open.iter().map(|step| (step.ask.advice, step.ask.trials)).collect()
+    /// Who asks for a piece of advice that is worth following.
+    pub fn asked(&self, of: impl Fn(Advice) -> bool) -> Option<Ask> {
+        self.steps.open.iter().map(|step| step.ask).find(|ask| of(ask.advice))
     }
 
     /// The trials whose charts are in the page, best first.

@@ -4,14 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
 
-use serde_json::Value;
-
-use super::fit::{Advice, Finding, Name, merged_advice};
+use super::fit::{Advice, Finding, Name, OTHERS_REACH_MORE, merged_advice};
+use super::moves::{Move, Way};
 use super::ranking::Group;
 use super::verdicts::Verdicts;
 use super::words;
 use crate::history::{History, TrialRecord};
-use crate::trial::Settings;
 
 /// Advice that so large a share of the trials gets is worth telling of the sweep.
 const COMMON: f64 = 0.25;
@@ -19,6 +17,25 @@ const COMMON: f64 = 0.25;
 /// Faults of a trial that learns too little. Where the best settings do not have them, there is something to learn from
 /// these pictures, and the trial's own settings keep it from that.
 const HELD_BACK: [Name; 4] = [Name::LowCeiling, Name::Underfit, Name::OverRegularised, Name::Stuck];
+
+/// Settings with one of these do not show that there is something to learn.
+const UNPROVEN: [Name; 8] = [
+    Name::LowCeiling,
+    Name::Underfit,
+    Name::OverRegularised,
+    Name::Stuck,
+    Name::TooShort,
+    Name::Diverged,
+    Name::ModeMismatch,
+    Name::Unvalidated,
+];
+
+/// The best settings, and what was found there.
+#[derive(Debug)]
+struct Best<'a> {
+    group: &'a Group<'a>,
+    findings: &'a [&'a Finding],
+}
 
 /// A piece of advice, and who asks for it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,51 +48,27 @@ pub struct Ask {
     pub leads: bool,
 }
 
-/// Which way a setting would go.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Way {
-    /// To a larger number.
-    More,
-    /// To a smaller one.
-    Less,
-    /// To anything but off.
-    On,
-}
-
 /// How the best settings answer what was found in a trial.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Answer {
-    /// They have gone where its advice leads: where, and what they have there.
-    Followed(String, String),
+    /// They have gone where its advice leads: which way, with which setting, and what they have there.
+    Followed(&'static str, String, String),
     /// They learn where it does not.
     Learn,
-}
-
-/// The settings that advice is about, by the beginning of their names, and which way they would go.
-pub fn meaning(advice: Advice) -> Option<(&'static [&'static str], Way)> {
-    Some(match advice {
-        Advice::BatchNorm => (&["batch_norm"], Way::On),
-        Advice::Augment(_) => (&["augment"], Way::On),
-        Advice::ClipGradients => (&["clip_norm"], Way::On),
-        Advice::MoreRegularisation => (&["dropout", "weight_decay"], Way::More),
-        Advice::LessRegularisation => (&["dropout", "weight_decay"], Way::Less),
-        Advice::LargerBatch => (&["batch_size"], Way::More),
-        Advice::LowerLearningRate => (&["learning_rate"], Way::Less),
-        Advice::HigherLearningRate => (&["learning_rate"], Way::More),
-        _ => return None,
-    })
 }
 
 /// What is asked for, first things first, and for what many trials ask in vain: a sentence each. `best` are the best
 /// settings.
 pub fn asked(history: &History, verdicts: &Verdicts, best: Option<&Group>) -> (Vec<Ask>, Vec<String>) {
     let lead: Vec<&Finding> = best.iter().flat_map(|best| &best.trials).flat_map(|trial| verdicts.of(*trial)).collect();
+    let best = best.map(|group| Best { group, findings: &lead });
     // The advice of each kind, by trials; and how many trials the best settings answer, and how.
     let mut kinds: Vec<Vec<Advice>> = Vec::new();
     let mut answers: BTreeMap<Answer, usize> = BTreeMap::new();
     for trial in &history.trials {
-        let shared = |finding: &Finding| lead.iter().any(|own| own.name == finding.name);
-        let (wanted, answered) = wanted(trial, verdicts.of(trial.id), best, shared);
+        let findings = verdicts.of(trial.id);
+        let all = || (findings.iter().flat_map(|one| &one.advice).copied().collect(), BTreeSet::new());
+        let (wanted, answered) = best.as_ref().map_or_else(all, |best| best.wanted(trial, findings));
         for advice in wanted {
             match kinds.iter_mut().find(|kind| same(&kind[0], &advice)) {
                 Some(kind) => kind.push(advice),
@@ -89,7 +82,7 @@ pub fn asked(history: &History, verdicts: &Verdicts, best: Option<&Group>) -> (V
     let least = (verdicts.judged() as f64 * COMMON).max(1.0);
     let common = |trials: usize| trials as f64 >= least;
     let mut asks: Vec<Ask> = Vec::new();
-    for advice in merged_advice(lead) {
+    for advice in merged_advice(lead.iter().copied()) {
         if let Some(at) = kinds.iter().position(|kind| same(&kind[0], &advice)) {
             asks.push(Ask { advice, trials: kinds.swap_remove(at).len(), leads: true });
         }
@@ -105,29 +98,45 @@ pub fn asked(history: &History, verdicts: &Verdicts, best: Option<&Group>) -> (V
     (asks, answers.map(|(answer, trials)| answer.sentence(trials)).collect())
 }
 
-/// What a trial asks for, and what of it the best settings answer. Findings that they share are not answered, but for
-/// what was done there already.
-fn wanted(
-    trial: &TrialRecord,
-    findings: &[Finding],
-    best: Option<&Group>,
-    shared: impl Fn(&Finding) -> bool,
-) -> (BTreeSet<Advice>, BTreeSet<Answer>) {
-    let (mut wanted, mut answered) = (BTreeSet::new(), BTreeSet::new());
-    let Some(best) = best else { return (findings.iter().flat_map(|one| &one.advice).copied().collect(), answered) };
-    let followed = |advice: &Advice| followed(*advice, &trial.settings, best.settings);
-    for finding in findings {
-        let done = finding.advice.iter().find_map(followed);
-        let held_back = HELD_BACK.contains(&finding.name).then_some(Answer::Learn);
-        let open = |advice: &&Advice| match shared(finding) {
-            true => followed(advice).is_none(),
-            // Pictures without sense spoil the best settings as well: they overfit where they could generalise.
-            false => (done.is_none() && held_back.is_none()) || **advice == Advice::CheckData,
+impl Best<'_> {
+    /// What a trial asks for, and what of it these settings answer. Findings that they have themselves are not answered,
+    /// but for what was done there already.
+    fn wanted(&self, trial: &TrialRecord, findings: &[Finding]) -> (BTreeSet<Advice>, BTreeSet<Answer>) {
+        let (mut wanted, mut answered) = (BTreeSet::new(), BTreeSet::new());
+        let best = self.group.settings;
+        let followed = |advice: &Advice| {
+            let (name, value) = Move::of(*advice)?.made(&trial.settings, best)?;
+            let way = match Move::of(*advice)?.way {
+                Way::More => "a higher ",
+                Way::Less => "a lower ",
+                Way::On => "",
+            };
+            Some(Answer::Followed(way, words::clean(name), words::setting(value)))
         };
-        wanted.extend(finding.advice.iter().filter(open));
-        answered.extend(if shared(finding) { done.clone() } else { done.clone().or(held_back.clone()) });
+        let on = |advice: &Advice| Move::of(*advice).is_some_and(|one| one.is_on(best));
+        for finding in findings {
+            let shared = self.findings.iter().any(|own| own.name == finding.name);
+            let done = finding.advice.iter().find_map(followed);
+            let held_back = (HELD_BACK.contains(&finding.name) && self.leaves_behind(trial)).then_some(Answer::Learn);
+            let answer = if shared { done } else { done.or(held_back) };
+            let open = |advice: &&Advice| match &answer {
+                // Pictures without sense spoil the best settings as well: they overfit where they could generalise.
+                Some(_) if !shared => **advice == Advice::CheckData,
+                _ => followed(advice).is_none() && !on(advice),
+            };
+            wanted.extend(finding.advice.iter().filter(open));
+            answered.extend(answer.clone());
+        }
+        (wanted, answered)
     }
-    (wanted, answered)
+
+    /// Whether these settings show that what the trial was trained on can be learnt, and by far better than it did.
+    fn leaves_behind(&self, trial: &TrialRecord) -> bool {
+        let learns = !self.findings.is_empty() && self.findings.iter().all(|own| !UNPROVEN.contains(&own.name));
+        let reached = trial.curve.iter().filter_map(|epoch| epoch.val_accuracy).reduce(f64::max);
+        let ahead = self.group.accuracy.zip(reached).map(|(own, other)| own.mean - other);
+        learns && ahead.is_some_and(|ahead| ahead >= OTHERS_REACH_MORE)
+    }
 }
 
 /// Whether two are of one kind: their epochs may differ.
@@ -135,41 +144,16 @@ fn same(a: &Advice, b: &Advice) -> bool {
     discriminant(a) == discriminant(b)
 }
 
-/// Whether the best settings lie where advice would lead these.
-fn followed(advice: Advice, own: &Settings, best: &Settings) -> Option<Answer> {
-    let (names, way) = meaning(advice)?;
-    let about = own.iter().filter(|(name, _)| names.iter().any(|start| name.starts_with(start)));
-    about.filter_map(|(name, own)| Some((name, own, best.get(name)?))).find_map(|(name, own, best)| {
-        let numbers = || own.as_f64().zip(best.as_f64());
-        let (is, where_to) = match way {
-            Way::More => (numbers().is_some_and(|(own, best)| best > own), format!("a higher {name}")),
-            Way::Less => (numbers().is_some_and(|(own, best)| best < own), format!("a lower {name}")),
-            Way::On => (is_off(own) && !is_off(best), name.clone()),
-        };
-        is.then(|| Answer::Followed(where_to, words::setting(best)))
-    })
-}
-
-/// Whether a value switches its setting off.
-fn is_off(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text == "none",
-        _ => false,
-    }
-}
-
 impl Answer {
     fn sentence(&self, trials: usize) -> String {
         let trials = words::trials(trials);
         match self {
-            Answer::Followed(where_to, value) => {
-                format!("What was found in {trials} asks for {where_to}: the best settings have it ({value}).")
+            Answer::Followed(way, name, value) => {
+                format!("What {trials} show asks for {way}{name}: the best settings have it ({value}).")
             }
             Answer::Learn => format!(
-                "{trials} stay far behind the best settings, on the same pictures: so labels, loss and scaling are in \
-                 order, and it is other settings that hold them back."
+                "{trials} stay far behind the best settings on the same data: so there is something to learn from it, and \
+                 other settings hold them back."
             ),
         }
     }
@@ -177,7 +161,7 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::history::Entry;
@@ -236,12 +220,25 @@ mod tests {
     fn what_the_best_settings_have_already_is_not_asked_for() {
         let (asks, answered) = of(&overfitting(0.4, 0.2));
         assert_eq!(advice(&asks, false), []);
-        let told = "What was found in 4 trials asks for a higher dropout: the best settings have it (0.4).";
+        let told = "What 4 trials show asks for a higher dropout: the best settings have it (0.4).";
         assert_eq!(answered[0], told);
         // The other way round less dropout does not answer it.
         let (asks, answered) = of(&overfitting(0.2, 0.4));
         assert_eq!(advice(&asks, false).len(), 4);
         assert!(answered.len() == 1 && !answered[0].contains("dropout"), "{answered:?}");
+    }
+
+    #[test]
+    fn what_is_on_in_the_best_settings_is_not_advised_to_them() {
+        let trial = |number: u32| (Kind::Overfit, json!({"batch_norm": number < 3, "number": number}));
+        let (asks, answered) = of(&(0..6).map(trial).collect::<Vec<_>>());
+        let norm = asks.iter().any(|ask| ask.advice == Advice::BatchNorm);
+        let told =
+            answered.contains(&"What 3 trials show asks for batch_norm: the best settings have it (true).".into());
+        // Which of equal curves is the best is their noise's to say.
+        assert!(norm != told, "{asks:?} {answered:?}");
+        let (asks, _) = of(&(0..3).map(trial).collect::<Vec<_>>());
+        assert!(asks.iter().all(|ask| ask.advice != Advice::BatchNorm), "{asks:?}");
     }
 
     #[test]
@@ -254,6 +251,9 @@ mod tests {
         assert_eq!(advice(&asks, false), [Advice::CheckData]);
         assert_eq!(asks[0].advice, Advice::CheckData, "{asks:?}");
         assert!(answered.len() == 1 && answered[0].starts_with("4 trials stay far behind"), "{answered:?}");
+        // One that is hardly behind says nothing of the data: who learns little may do so for its sake.
+        let (asks, answered) = of(&[(Kind::LowCeiling, json!({"number": 1})), (Kind::Underfit, json!({"number": 2}))]);
+        assert!(advice(&asks, false).contains(&Advice::CheckTask) && answered.is_empty(), "{asks:?} {answered:?}");
         // Where the best one learns too little itself, it is to be suspected.
         let (asks, answered) = of(&[(Kind::Underfit, json!({"number": 1}))]);
         assert!(advice(&asks, true).starts_with(&[Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity]));

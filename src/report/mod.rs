@@ -8,6 +8,7 @@ mod effects;
 pub mod fit;
 mod html;
 mod markdown;
+mod moves;
 mod next;
 pub mod ranking;
 #[cfg(test)]
@@ -82,7 +83,7 @@ fn next_file(layout: &Layout, history: &History, analysis: &Analysis) -> Result<
 /// # Errors
 /// Where a file cannot be written.
 pub fn trial_chart(layout: &Layout, spec: &Spec, trial: &TrialRecord) -> Result<()> {
-    let onset = verdicts::verdict(spec, trial, None).iter().find_map(Finding::onset);
+    let onset = verdicts::verdict(spec, trial, None, false).iter().find_map(Finding::onset);
     picture(&layout.trial(trial.id), "curves", &charts::trial(trial, &spec.metric, onset))
 }
 

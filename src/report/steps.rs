@@ -4,14 +4,14 @@
 use std::cmp::Reverse;
 
 use super::analysis::Analysis;
-use super::asked::{Ask, Way, asked, meaning};
+use super::asked::{Ask, asked};
 use super::effects::{Effects, Estimate, Factor};
 use super::fit::Advice;
+use super::moves::{Move, Way};
+use super::ranking::Group;
 use super::words;
-use crate::check::Warning;
 use crate::check::model::LEARNT;
 use crate::history::History;
-use crate::spec::Spec;
 use crate::trial::{EpochMetrics, Settings, TrialId};
 
 /// What follows from a sweep.
@@ -51,7 +51,7 @@ impl Steps {
     fn weighed(analysis: &Analysis, asks: Vec<Ask>, mut settled: Vec<String>) -> Steps {
         let best = analysis.groups.first();
         let effects = analysis.effects.as_ref().zip(best.map(|group| group.settings));
-        let known = known(analysis.spec, analysis.history);
+        let known = known(analysis.history, &analysis.groups);
         let mut open = Vec::new();
         for ask in asks {
             let in_order = known.iter().find(|(advice, _)| advice.contains(&ask.advice)).map(|(_, why)| why.clone());
@@ -65,6 +65,10 @@ impl Steps {
         // That the pictures can be learnt is worth knowing, whoever asks.
         let capacity = known.into_iter().find(|(advice, _)| advice.contains(&Advice::CheckCapacity));
         settled.extend(capacity.map(|(_, why)| why).filter(|why| !settled.contains(why)));
+        // It only says to wait for the checks.
+        if open.iter().filter(|step: &&Step| step.ask.advice.is_check()).count() == 1 {
+            open.retain(|step| step.ask.advice != Advice::NoMoreDropout);
+        }
         // Positive numbers have the order of their bits.
         let gain = |step: &Step| step.tried.as_ref().and_then(|tried| tried.gain).map(f64::to_bits);
         open.sort_by_key(|step| Reverse(gain(step)));
@@ -73,103 +77,101 @@ impl Steps {
 }
 
 /// Advice that need not be followed, since what it asks for is known to be in order, and why it is.
-fn known(spec: &Spec, history: &History) -> Vec<(&'static [Advice], String)> {
-    let sound = |warnings: &Vec<Warning>| !warnings.iter().any(|warning| warning.serious);
-    let pictures = history.pictures.as_ref().is_some_and(sound);
+fn known(history: &History, groups: &[Group]) -> Vec<(&'static [Advice], String)> {
+    let pictures = history.pictures_sound();
     let mut known: Vec<(&[Advice], String)> = Vec::new();
-    if spec.repeats > 1 {
-        let text = format!("Every point has {} seeds: what lies beyond their spread is no chance.", spec.repeats);
+    if let Some(seeds) = groups.iter().map(|group| group.trials.len()).min().filter(|seeds| *seeds > 1) {
+        let text = format!("Every point has {seeds} seeds or more: what lies beyond their spread is no chance.");
         known.push((&[Advice::Repeat], text));
     }
     if pictures {
-        let text = "The pictures were checked before training, and nothing is wrong with them: look elsewhere.";
+        let text = "The pictures were checked before training, and nothing serious was found: look elsewhere.";
         known.push((&[Advice::CheckData], text.into()));
     }
-    if let Some((id, accuracy)) = learnt(history) {
+    if let Some((id, accuracy)) = learnt(history, groups.first()) {
         let right = words::value("train_eval_accuracy", Some(accuracy));
         let text = format!(
             "The training pictures can be learnt: trial {id} judges {right} of them rightly. So neither the size of the \
              network nor labels and pictures without sense hold training back."
         );
-        known.push((
-            if pictures { &[Advice::CheckCapacity, Advice::CheckTask] } else { &[Advice::CheckCapacity] },
-            text,
-        ));
-        if pictures {
-            let text = "Pictures and capacity are in order, so dropout may be tried.";
-            known.push((&[Advice::NoMoreDropout], text.into()));
-        }
+        let checks: &[Advice] = &[Advice::CheckCapacity, Advice::CheckTask];
+        known.push((&checks[..if pictures { 2 } else { 1 }], text));
     }
     known
 }
 
-/// The trial that knows most of its training pictures, if it knows them by heart.
-fn learnt(history: &History) -> Option<(TrialId, f64)> {
+/// The trial that knows most of its training pictures, if it knows them by heart and its network is no larger than that
+/// of the best settings.
+fn learnt(history: &History, best: Option<&Group>) -> Option<(TrialId, f64)> {
+    let size = best.and_then(|best| history.trial(*best.trials.first()?)?.parameters);
+    let fits = |own: Option<u64>| size.is_none_or(|size| own.is_some_and(|own| own <= size));
     let most = |(id, curve): (TrialId, &[EpochMetrics])| {
         let right = curve.iter().filter_map(|epoch| epoch.train_eval_accuracy.or(epoch.train_accuracy));
         Some((id, right.max_by(f64::total_cmp)?))
     };
-    let all = history.trials.iter().filter_map(|trial| most((trial.id, &trial.curve)));
+    let all = history.trials.iter().filter(|trial| fits(trial.parameters));
+    let all = all.filter_map(|trial| most((trial.id, &trial.curve)));
     all.max_by(|a, b| a.1.total_cmp(&b.1)).filter(|(_, accuracy)| *accuracy >= LEARNT)
 }
 
-/// What was seen of advice that some trials followed; nothing without an estimate. An error says that it did not help.
+/// What was seen of advice that some trials followed; nothing without an estimate. An error says that it did worse.
 fn tried(advice: Advice, effects: &Effects, best: &Settings) -> Result<Option<Tried>, String> {
-    let Some((names, way)) = meaning(advice) else { return Ok(None) };
-    let factors = effects.factors.iter().enumerate();
-    let about = factors.filter(|(_, factor)| names.iter().any(|name| factor.name.starts_with(name)));
-    let seen: Vec<(Estimate, String)> = about.filter_map(|(at, factor)| seen(at, factor, way, effects, best)).collect();
-    let clear = |estimate: &Estimate| estimate.margin.is_some_and(|margin| margin < estimate.value.abs());
+    let Some(made) = Move::of(advice) else { return Ok(None) };
+    let factors = effects.factors.iter().enumerate().filter(|(_, factor)| made.is_about(&factor.name));
+    let seen: Vec<(Estimate, String)> =
+        factors.filter_map(|(at, factor)| seen(at, factor, made.way, effects, best)).collect();
     let better = |estimate: &Estimate| effects.metric.goal.better(estimate.value, 0.0);
-    let helped = seen.iter().filter(|(estimate, _)| better(estimate) && clear(estimate));
+    let helped = seen.iter().filter(|(estimate, _)| better(estimate) && estimate.is_clear());
     if let Some((estimate, text)) = helped.max_by(|a, b| a.0.value.abs().total_cmp(&b.0.value.abs())) {
         let text = format!("Tried here, and it helped: {text}.");
         return Ok(Some(Tried { gain: Some(estimate.value.abs()), text }));
     }
-    let chance = |estimate: &Estimate| if clear(estimate) { "" } else { ", which may be chance" };
-    let said: Vec<String> = seen.iter().map(|(estimate, text)| format!("{text}{}", chance(estimate))).collect();
+    let said: Vec<&str> = seen.iter().map(|(_, text)| text.as_str()).collect();
     let said = said.join("; ");
     match &seen[..] {
         [] => Ok(None),
-        seen if seen.iter().any(|(estimate, _)| better(estimate)) => {
-            Ok(Some(Tried { gain: None, text: format!("Tried here: {said}.") }))
+        seen if seen.iter().all(|(estimate, _)| !better(estimate) && estimate.is_clear()) => {
+            Err(format!("Tried here, and worse: {said}."))
         }
-        seen if seen.iter().any(|(estimate, _)| clear(estimate)) => Err(format!("Tried here, and worse: {said}.")),
-        _ => Err(format!("Tried here, and no better: {said}.")),
+        _ => Ok(Some(Tried { gain: None, text: format!("Tried here: {said}.") })),
     }
 }
 
 /// What going that way from the best settings, or from off, did to the metric: the best of the levels that lie there.
 fn seen(at: usize, factor: &Factor, way: Way, effects: &Effects, best: &Settings) -> Option<(Estimate, String)> {
-    let off = |level: &str| ["false", "null", "none", "0", "0.0", "not set"].contains(&level);
     let from = match way {
-        Way::On => factor.levels.iter().position(|level| off(level))?,
+        Way::On => {
+            factor.levels.iter().position(|level| ["false", "null", "none", "0", "0.0"].contains(&level.as_str()))?
+        }
         _ if factor.ordered => best.get(&factor.name).and_then(|own| factor.level(own))?,
         _ => return None,
     };
-    let beyond = (0..factor.levels.len()).filter(|level| match way {
+    let beyond = (0..factor.levels.len()).filter(|level| !factor.is_absent(*level)).filter(|level| match way {
         Way::On => *level != from,
         Way::More => *level > from,
         Way::Less => *level < from,
     });
     let model = effects.metric.model.as_ref()?;
-    let all = beyond.filter_map(|level| Some((level, model.difference(at, level, from)?)));
-    let goal = effects.metric.goal;
-    let (level, estimate) = all.reduce(|a, b| if goal.better(b.1.value, a.1.value) { b } else { a })?;
-    let way = if estimate.value < 0.0 { "lower" } else { "higher" };
+    let all: Vec<(usize, Estimate)> =
+        beyond.filter_map(|level| Some((level, model.difference(at, level, from)?))).collect();
+    let (count, goal) = (all.len(), effects.metric.goal);
+    let (level, estimate) = all.into_iter().reduce(|a, b| if goal.better(b.1.value, a.1.value) { b } else { a })?;
+    let estimate = model.best_of(count, estimate);
     let text = format!(
-        "{} is {} {way} with {} {} than with {}",
+        "{} is {} with {} {} than with {}{}",
         effects.metric.words,
-        effects.metric.margin(estimate),
+        effects.metric.compared(estimate),
         factor.name,
         factor.levels[level],
-        factor.levels[from]
+        factor.levels[from],
+        estimate.caveat(),
     );
     Some((estimate, text))
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::check::Warning;
     use serde_json::json;
 
     use super::super::analysis::Analysis;
@@ -234,7 +236,7 @@ mod tests {
         assert_eq!(open(&swept(Some(Vec::new()), 0.6)), 4);
         assert_eq!(open(&swept(None, 1.0)), 4);
         let checked = weighed(&swept(Some(Vec::new()), 1.0), &asked);
-        assert_eq!((checked.open.len(), checked.settled.len()), (1, 3), "{checked:?}");
+        assert_eq!((checked.open.len(), checked.settled.len()), (1, 2), "{checked:?}");
         let wrong = Warning { name: "pixel_order".into(), serious: true, text: "scrambled".into() };
         assert_eq!(open(&swept(Some(vec![wrong]), 0.6)), 5);
     }

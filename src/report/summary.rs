@@ -79,8 +79,8 @@ impl Summary {
         details.push(format!("Trials are ranked by their {metric} at their best epoch; {better} is better."));
         let judged = verdicts.judged();
         let ailments = verdicts.tally().iter().take(AILMENTS).map(|tally| ailment(tally, judged)).collect();
-        let Steps { open, settled } = Steps::new(analysis);
-        let steps: Vec<String> = worthwhile(&open).map(|step| told(step, judged)).collect();
+        let Steps { open, settled } = &analysis.steps;
+        let steps: Vec<String> = worthwhile(open).map(|step| told(step, judged, repeated.is_some())).collect();
         let drivers = analysis.effects.as_ref().map(|effects| effects.drivers()).unwrap_or_default();
         let before = before(history);
         let first = |lines: &[String]| lines.first().cloned();
@@ -95,7 +95,7 @@ impl Summary {
             ("What to do first", first(&steps)),
         ];
         let answer = answer.into_iter().filter_map(|(what, said)| Some((what, said?))).collect();
-        Summary { headline, settings, answer, details, ailments, drivers, before, steps, settled }
+        Summary { headline, settings, answer, details, ailments, drivers, before, steps, settled: settled.clone() }
     }
 }
 
@@ -113,12 +113,16 @@ fn worthwhile(open: &[Step]) -> impl Iterator<Item = &Step> {
 }
 
 /// A step with what the sweep saw of it, or who asks for it.
-fn told(Step { ask, tried }: &Step, judged: usize) -> String {
+fn told(Step { ask, tried }: &Step, judged: usize, repeated: bool) -> String {
     match tried {
         Some(tried) => format!("{} {}", ask.advice, tried.text),
         None if judged == 1 => ask.advice.to_string(),
         None => {
-            let best = if ask.leads && ask.trials < judged { ", the best among them" } else { "" };
+            let best = match ask.leads && ask.trials < judged {
+                true if repeated => ", of the best settings as well",
+                true => ", the best among them",
+                false => "",
+            };
             format!("{} ({}{best})", ask.advice, words::of_trials(ask.trials, judged))
         }
     }
@@ -157,14 +161,16 @@ fn of_best(finding: &Finding) -> String {
     format!("The best trial itself, {}: {}", finding.label(), finding.headline)
 }
 
-/// `overfit: 41 of 72 trials, 30 of them clearly; from epoch 14 in the middle`.
+/// `overfit: 41 of 72 trials, 30 of them clearly; validation loss turns after epoch 14, in the median`.
 fn ailment(tally: &Tally, judged: usize) -> String {
     let grave = match tally.grave {
         0 => String::new(),
         all if all == tally.trials => ", clearly".into(),
         some => format!(", {some} of them clearly"),
     };
-    let onset = tally.onset.map_or(String::new(), |onset| format!("; it sets in after epoch {onset}, in the middle"));
+    let onset = tally
+        .onset
+        .map_or(String::new(), |onset| format!("; validation loss turns after epoch {onset}, in the median"));
     format!("{}: {}{grave}{onset}.", tally.name, words::of_trials(tally.trials, judged))
 }
 

@@ -33,9 +33,10 @@ impl Ties {
     }
 }
 
-/// The two-sided quantile of Student's t.
-pub fn students_t(freedom: f64) -> f64 {
-    StudentsT::new(0.0, 1.0, freedom).map_or(1.96, |t| t.inverse_cdf(0.5 + CONFIDENCE / 2.0))
+/// The two-sided quantile of Student's t, for so many comparisons together (Bonferroni).
+pub fn students_t(freedom: f64, comparisons: usize) -> f64 {
+    let chance = (1.0 - CONFIDENCE) / comparisons as f64;
+    StudentsT::new(0.0, 1.0, freedom).map_or(1.96, |t| t.inverse_cdf(1.0 - chance / 2.0))
 }
 
 fn by_repeats(spec: &Spec, groups: &[Group]) -> Option<Ties> {
@@ -49,7 +50,7 @@ fn by_repeats(spec: &Spec, groups: &[Group]) -> Option<Ties> {
     let deviation = (squares / freedom).sqrt();
     let tied = |group: &&Group| {
         let share = 1.0 / best.trials.len() as f64 + 1.0 / group.trials.len() as f64;
-        (group.metric.mean - best.metric.mean).abs() <= students_t(freedom) * deviation * share.sqrt()
+        (group.metric.mean - best.metric.mean).abs() <= students_t(freedom, 1) * deviation * share.sqrt()
     };
     let tied: Vec<&Group> = groups[1..].iter().filter(tied).collect();
     let digits =
@@ -136,7 +137,7 @@ mod tests {
         let ties = Ties::new(&spec, &ranking, &groups(&ranking, &spec.metric));
         assert_eq!(ties.trials, (1..=6).map(TrialId).collect::<Vec<_>>());
         assert!(
-            ties.sentence.contains("is 1 of the 3 other settings") && ties.sentence.contains("a 1"),
+            ties.sentence.contains("are 1 of the 3 other settings") && ties.sentence.contains("a 1"),
             "{}",
             ties.sentence
         );
@@ -154,6 +155,6 @@ mod tests {
 
     #[test]
     fn students_t_is_the_tables() {
-        assert!((students_t(4.0) - 2.776).abs() < 1e-3 && (students_t(1e6) - 1.96).abs() < 1e-3);
+        assert!((students_t(4.0, 1) - 2.776).abs() < 1e-3 && (students_t(1e6, 1) - 1.96).abs() < 1e-3);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::fit::{Context, Finding, Name, Others, Severity, judge};
+use super::fit::{Advice, Context, Finding, Name, Others, Severity, judge};
 use crate::history::{History, Status, TrialRecord};
 use crate::spec::Spec;
 use crate::trial::{Outcome, TrialId};
@@ -22,7 +22,7 @@ pub struct Tally {
     pub trials: usize,
     /// In so many of them it is clear or severe.
     pub grave: usize,
-    /// The epoch at which it sets in, in the middle of those trials; for overfitting.
+    /// The epoch after which it sets in, in the middle of those trials that tell it: whose validation loss has turned.
     pub onset: Option<u32>,
 }
 
@@ -31,7 +31,11 @@ impl Verdicts {
     pub fn new(spec: &Spec, history: &History) -> Verdicts {
         let others = Others::of_each(history);
         let each = history.trials.iter().zip(others);
-        Verdicts { findings: each.map(|(trial, others)| verdict(spec, trial, Some(others))).collect() }
+        Verdicts {
+            findings: each
+                .map(|(trial, others)| verdict(spec, trial, Some(others), history.pictures_sound()))
+                .collect(),
+        }
     }
 
     /// What was found in a trial; nothing in one that is not over or could not be trained.
@@ -67,15 +71,24 @@ impl Verdicts {
     }
 }
 
-/// What one curve shows, among others where they are known.
-pub fn verdict(spec: &Spec, trial: &TrialRecord, others: Option<Others>) -> Vec<Finding> {
-    let judged =
-        matches!(trial.status, Status::Ended(Outcome::Finished | Outcome::EarlyStopped | Outcome::Diverged { .. }));
-    if !judged {
+/// What one curve shows, among others where they are known; `sound` are pictures that were checked.
+pub fn verdict(spec: &Spec, trial: &TrialRecord, others: Option<Others>, sound: bool) -> Vec<Finding> {
+    let Status::Ended(outcome) = &trial.status else { return Vec::new() };
+    if matches!(outcome, Outcome::Failed { .. } | Outcome::OutOfMemory { .. }) {
         return Vec::new();
     }
     let recipe = spec.recipe(&trial.settings).ok();
-    judge(&trial.curve, &Context::of_trial(trial, recipe.as_ref(), others))
+    let mut context = Context::of_trial(trial, recipe.as_ref(), others);
+    if recipe.is_some() && sound {
+        // Labels were held against pictures, and scaling, last layer and loss are the trainer's own.
+        context.followed.extend([Advice::CheckData, Advice::CheckTask]);
+    }
+    let mut findings = judge(&trial.curve, &context);
+    if matches!(outcome, Outcome::Stopped { .. }) {
+        // Of the beginning of a curve only what would not have mended can be said.
+        findings.retain(|finding| matches!(finding.name, Name::Stuck | Name::Diverged));
+    }
+    findings
 }
 
 #[cfg(test)]

@@ -85,9 +85,10 @@ pub fn value(name: &str, value: Option<f64>) -> String {
 /// Mean and deviation of a metric or gap over repeats: `1.4024 ± 0.0113`, `60.39 ± 0.72 %`; accuracy gaps in points.
 pub fn spread(name: &str, spread: Option<Spread>) -> String {
     let Some(Spread { mean, deviation }) = spread else { return "–".into() };
-    let scale = if name.contains("accuracy") { 100.0 } else { 1.0 };
+    let share = name.ends_with("_accuracy");
+    let scale = if share || name == "accuracy_gap" { 100.0 } else { 1.0 };
     let digits = if scale > 1.0 { 2 } else { 4 };
-    let sign = if name.ends_with("_accuracy") { " %" } else { "" };
+    let sign = if share { " %" } else { "" };
     match deviation {
         Some(deviation) => format!("{:.digits$} ± {:.digits$}{sign}", mean * scale, deviation * scale),
         None => format!("{:.digits$}{sign}", mean * scale),
@@ -133,9 +134,9 @@ pub fn of_trials(some: usize, all: usize) -> String {
 /// Some of the others: `is the other trial`, `are 3 of the 23 other trials`. `noun` is what one of them is called, and
 /// what many are.
 pub fn of_others(some: usize, all: usize, [one, many]: [&str; 2]) -> String {
-    let are = if some == 1 { "is" } else { "are" };
+    let are = if some == 1 && one != many { "is" } else { "are" };
     match (some, all) {
-        (1, 1) => format!("is the other {one}"),
+        (1, 1) => format!("{are} the other {one}"),
         _ if some == all => format!("are all {} other {many}", count(all as u64)),
         _ => format!("{are} {} of the {} other {many}", count(some as u64), count(all as u64)),
     }

@@ -1,8 +1,8 @@
 //! What each level of each setting adds, the other settings held equal: weighted least squares on an additive model.
 //!
-//! An observation is a point of the search, its repeats taken together and weighed by their number. What the model
-//! leaves over (interactions and chance alike) and the spread of the repeats make the intervals: as if every trial were
-//! an observation.
+//! An observation is a point of the search, its repeats taken together and weighed by their number. The intervals come
+//! from what the model leaves over (interactions and chance alike), or from that and the spread of the repeats together
+//! where it is larger: repeats alone would make points that differ beyond the model look like chance.
 
 use nalgebra::{DMatrix, DVector};
 
@@ -17,6 +17,18 @@ pub struct Estimate {
     pub value: f64,
     /// Half the interval's width; `None` where there are too few observations.
     pub margin: Option<f64>,
+}
+
+impl Estimate {
+    /// Whether it is no chance.
+    pub fn is_clear(&self) -> bool {
+        self.margin.is_some_and(|margin| margin < self.value.abs())
+    }
+
+    /// What to say behind it.
+    pub fn caveat(&self) -> &'static str {
+        if self.is_clear() { "" } else { ", which may be chance" }
+    }
 }
 
 /// How far repeats lie off the mean of their point.
@@ -46,8 +58,8 @@ pub struct Additive {
     coefficients: DVector<f64>,
     covariance: DMatrix<f64>,
     gram: DMatrix<f64>,
-    /// Of the residuals, and Student's t for them; `None` where none are left.
-    error: Option<f64>,
+    /// Their standard deviation, and its degrees of freedom; `None` where none are left.
+    error: Option<(f64, f64)>,
     /// Where each factor's levels begin among the coefficients, and their shares of the weight.
     blocks: Vec<(usize, Vec<f64>)>,
 }
@@ -85,8 +97,11 @@ impl Additive {
         let rank = (&gram * &covariance).trace().round();
         let fitted = |at: usize| row(at).iter().map(|&column| coefficients[column]).sum::<f64>();
         let left: f64 = (0..values.len()).map(|at| weights[at] * (values[at] - fitted(at)).powi(2)).sum();
-        let (squares, freedom) = (left + repeats.squares, values.len() as f64 - rank + repeats.freedom);
-        let error = (freedom >= 1.0).then(|| students_t(freedom) * (squares / freedom).sqrt());
+        let freedom = values.len() as f64 - rank;
+        let pooled = (left + repeats.squares, freedom + repeats.freedom);
+        let variance = |(squares, freedom): (f64, f64)| (freedom >= 1.0).then(|| (squares / freedom, freedom));
+        let of_model = variance((left, freedom)).filter(|own| variance(pooled).is_none_or(|pooled| own.0 > pooled.0));
+        let error = of_model.or_else(|| variance(pooled)).map(|(variance, freedom)| (variance.sqrt(), freedom));
         let mean = values.iter().zip(weights).map(|(value, weight)| value * weight).sum::<f64>() / total;
         Some(Additive { mean, coefficients, covariance, gram, error, blocks })
     }
@@ -118,8 +133,14 @@ impl Additive {
         let variance = contrast.dot(&(&self.covariance * contrast)).max(0.0);
         Some(Estimate {
             value: contrast.dot(&self.coefficients),
-            margin: self.error.map(|error| error * variance.sqrt()),
+            margin: self.error.map(|(error, freedom)| students_t(freedom, 1) * error * variance.sqrt()),
         })
+    }
+
+    /// An estimate that was chosen of so many as the best one: what is best of many is so by chance more often.
+    pub fn best_of(&self, many: usize, estimate: Estimate) -> Estimate {
+        let wider = self.error.map(|(_, freedom)| students_t(freedom, many.max(1)) / students_t(freedom, 1));
+        Estimate { margin: estimate.margin.zip(wider).map(|(margin, wider)| margin * wider), ..estimate }
     }
 }
 
@@ -173,6 +194,19 @@ mod tests {
             (is.margin.expect("repeats tell") - should.margin.expect("trials tell")).abs() < 1e-9,
             "{is:?} {should:?}"
         );
+    }
+
+    #[test]
+    fn points_that_differ_beyond_the_model_are_not_told_apart_by_their_repeats() {
+        // An interaction alone: no setting does anything by itself.
+        let (a, b) = (vec![0, 0, 1, 1], vec![0, 1, 0, 1]);
+        let values = [1.0, 1.3, 1.31, 1.0];
+        let repeats = Repeats { squares: 8.0 * 0.01_f64.powi(2), freedom: 8.0 };
+        let model = Additive::fit(&[factor(a), factor(b)], &values, &[3.0; 4], repeats).expect("values");
+        let difference = model.difference(0, 1, 0).expect("it varied");
+        assert!(!difference.is_clear() && difference.value.abs() < 0.01, "{difference:?}");
+        let chosen = model.best_of(10, difference);
+        assert!(chosen.margin > difference.margin && chosen.value == difference.value);
     }
 
     #[test]

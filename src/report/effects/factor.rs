@@ -7,10 +7,12 @@ use serde_json::Value;
 use crate::report::words;
 use crate::trial::Settings;
 
-/// Numbers with more values than this are put into bins.
+/// Numbers with more values than this are put into bins, and so are all that were drawn from a range.
 const MOST_VALUES: usize = 8;
-/// Bins of about as many observations each.
+/// Bins of about as many observations each: at most so many,
 const BINS: usize = 6;
+/// and of so many observations or more.
+const FILLED: usize = 4;
 /// Words with more values than this say nothing in a chart.
 const MOST_WORDS: usize = 12;
 /// The level of points that do not have the setting.
@@ -32,8 +34,8 @@ pub struct Factor {
 }
 
 impl Factor {
-    /// `None` where the setting did not vary, or has too many words.
-    pub fn new(name: &str, observations: &[&Settings]) -> Option<Factor> {
+    /// `None` where the setting did not vary, or has too many words. `drawn` are numbers from a range, not from a list.
+    pub fn new(name: &str, observations: &[&Settings], drawn: bool) -> Option<Factor> {
         let values: Vec<Option<&Value>> = observations.iter().map(|settings| settings.get(name)).collect();
         let present = || values.iter().flatten().copied();
         let ordered = present().next().is_some() && present().all(Value::is_number);
@@ -47,7 +49,7 @@ impl Factor {
             return None;
         }
         let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
-        let exact = !ordered || distinct.len() <= MOST_VALUES;
+        let exact = !ordered || distinct.len() <= if drawn { 1 } else { MOST_VALUES };
         let (mut levels, mut of): (Vec<String>, Vec<usize>);
         if exact {
             if ordered {
@@ -59,7 +61,8 @@ impl Factor {
         } else {
             let mut sorted: Vec<f64> = present().map(number).collect();
             sorted.sort_by(f64::total_cmp);
-            let mut starts: Vec<f64> = (0..BINS).map(|bin| sorted[bin * sorted.len() / BINS]).collect();
+            let bins = (sorted.len() / FILLED).clamp(2, BINS);
+            let mut starts: Vec<f64> = (0..bins).map(|bin| sorted[bin * sorted.len() / bins]).collect();
             starts.dedup();
             let bin = |value: &Value| starts.partition_point(|start| *start <= number(value)).saturating_sub(1);
             let ends = starts.iter().skip(1).copied().chain(sorted.last().copied());
@@ -74,6 +77,16 @@ impl Factor {
         of.iter_mut().for_each(|level| *level = used.range(..*level).count());
         levels = levels.into_iter().enumerate().filter(|(at, _)| used.contains(at)).map(|(_, level)| level).collect();
         (levels.len() > 1).then(|| Factor { name: name.to_owned(), levels, ordered, exact, of })
+    }
+
+    /// Whether a level stands for points that do not have the setting.
+    pub fn is_absent(&self, level: usize) -> bool {
+        self.levels[level] == ABSENT
+    }
+
+    /// The same of some of the observations, by their numbers.
+    pub fn only(&self, kept: &[usize]) -> Factor {
+        Factor { of: kept.iter().map(|at| self.of[*at]).collect(), ..self.clone() }
     }
 
     /// The level of a value, where levels are exact.
@@ -109,7 +122,7 @@ mod tests {
                 value => json!({"a": value}).as_object().expect("an object").clone(),
             })
             .collect();
-        Factor::new("a", &settings.iter().collect::<Vec<_>>())
+        Factor::new("a", &settings.iter().collect::<Vec<_>>(), false)
     }
 
     #[test]
@@ -125,6 +138,14 @@ mod tests {
         let counts: Vec<usize> = (0..6).map(|bin| factor.of.iter().filter(|level| **level == bin).count()).collect();
         assert_eq!(counts, [100; 6]);
         assert!(!factor.exact && factor.levels[0].contains(" – "), "{:?}", factor.levels);
+    }
+
+    #[test]
+    fn a_few_numbers_from_a_range_are_few_bins() {
+        let settings: Vec<Settings> =
+            [0.1, 0.4, 0.2, 0.6, 0.3, 0.5, 0.7, 0.8].map(|a| [("a".into(), json!(a))].into_iter().collect()).into();
+        let factor = Factor::new("a", &settings.iter().collect::<Vec<_>>(), true).expect("it varies");
+        assert_eq!((factor.levels.join(","), factor.of), ("0.1 – 0.5,0.5 – 0.8".into(), vec![0, 0, 0, 1, 0, 1, 1, 1]));
     }
 
     #[test]

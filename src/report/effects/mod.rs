@@ -25,6 +25,8 @@ const PAIRS: usize = 2;
 const FENCE: f64 = 3.0;
 /// A setting that explains less is no driver.
 const DRIVES: f64 = 0.05;
+/// A whole number's range of so many values is as good as a list.
+const LISTED: u64 = 8;
 /// Kinds of combinations that are named as never tried.
 const UNTRIED: usize = 6;
 
@@ -60,6 +62,8 @@ pub struct Effects {
     pub edges: Vec<Edge>,
     /// Combinations that the file allows and no trial had, in words.
     pub untried: Vec<String>,
+    /// Points that are not in what is said of the gap.
+    pub left_out: usize,
 }
 
 /// A setting whose best value is the least or largest tried.
@@ -74,28 +78,43 @@ pub struct Edge {
 }
 
 impl Effects {
-    /// Takes the sweep apart by its settings; `None` where nothing varied between two points that ended well.
-    pub fn new(spec: &Spec, groups: &[Group], names: &[String]) -> Option<Effects> {
+    /// Takes the sweep apart by its settings; `None` where nothing varied between two points that ended well. Only points
+    /// that `trained` have a gap that tells something.
+    pub fn new(spec: &Spec, groups: &[Group], names: &[String], trained: impl Fn(&Group) -> bool) -> Option<Effects> {
         let points: Vec<&Settings> = groups.iter().map(|group| group.settings).collect();
-        let factors: Vec<Factor> = names.iter().filter_map(|name| Factor::new(name, &points)).collect();
+        let drawn = |name: &str| {
+            let parameter = spec.space.parameters.iter().find(|parameter| parameter.name == name);
+            parameter.is_some_and(|parameter| parameter.distribution.count().is_none_or(|count| count > LISTED))
+        };
+        let factors: Vec<Factor> = names.iter().filter_map(|name| Factor::new(name, &points, drawn(name))).collect();
         if factors.is_empty() {
             return None;
         }
         let trials: Vec<usize> = groups.iter().map(|group| group.trials.len()).collect();
-        let target = |name: &str, words: &str, goal, of: &dyn Fn(&Group) -> Option<Spread>| {
-            let values: Option<Vec<f64>> = groups.iter().map(|group| of(group).map(|spread| spread.mean)).collect();
-            let values = fenced(values?, goal);
+        let all: Vec<usize> = (0..groups.len()).collect();
+        let kept: Vec<usize> = all.iter().copied().filter(|at| trained(&groups[*at])).collect();
+        let target = |name: &str, words: &str, goal, kept: &[usize], of: &dyn Fn(&Group) -> Option<Spread>| {
+            if kept.is_empty() {
+                return None;
+            }
+            let spreads: Vec<Spread> = kept.iter().map(|at| of(&groups[*at])).collect::<Option<_>>()?;
+            let means: Vec<f64> = spreads.iter().map(|spread| spread.mean).collect();
+            let values = fenced(means.clone(), goal);
+            let trials: Vec<usize> = kept.iter().map(|at| trials[*at]).collect();
             let weights: Vec<f64> = trials.iter().map(|count| *count as f64).collect();
-            let spreads: Vec<Spread> = groups.iter().filter_map(of).collect();
-            let repeats = Repeats::new(spreads.iter().zip(trials.iter().copied()));
+            // A point that one trial blew up tells nothing of how far seeds lie apart.
+            let sound = means.iter().zip(&values).map(|(mean, value)| mean == value);
+            let sound = spreads.iter().zip(trials).zip(sound).filter(|(_, sound)| *sound);
+            let repeats = Repeats::new(sound.map(|(point, _)| point));
+            let factors: Vec<Factor> = factors.iter().map(|factor| factor.only(kept)).collect();
             let model = Additive::fit(&factors, &values, &weights, repeats);
             let importance = Importance::new(&factors, &values);
             Some(Target { name: name.to_owned(), words: words.to_owned(), goal, values, model, importance })
         };
         let metric = &spec.metric;
-        let of_metric = target(&metric.name, words::metric(metric), metric.goal, &|group| Some(group.metric))?;
-        let loss_gap = || target("loss_gap", "loss gap", Goal::Minimize, &|group| group.loss_gap);
-        let gap = target("accuracy_gap", "accuracy gap", Goal::Minimize, &|group| group.accuracy_gap);
+        let of_metric = target(&metric.name, words::metric(metric), metric.goal, &all, &|group| Some(group.metric))?;
+        let loss_gap = || target("loss_gap", "loss gap", Goal::Minimize, &kept, &|group| group.loss_gap);
+        let gap = target("accuracy_gap", "accuracy gap", Goal::Minimize, &kept, &|group| group.accuracy_gap);
         let gap = if metric.name.ends_with("_accuracy") { gap } else { loss_gap().or(gap) };
         let found = of_metric.importance.as_ref().map_or(&[][..], |importance| &importance.pairs);
         let pair =
@@ -103,7 +122,8 @@ impl Effects {
         let pairs = found.iter().take(PAIRS).map(pair).collect();
         let untried = untried(spec, &factors, &of_metric.values, &trials);
         let edges = groups.first().map(|best| edges(&points, best.settings, names)).unwrap_or_default();
-        Some(Effects { pairs, untried, edges, metric: of_metric, gap, factors })
+        let left_out = if gap.is_some() { groups.len() - kept.len() } else { 0 };
+        Some(Effects { pairs, untried, edges, left_out, metric: of_metric, gap, factors })
     }
 
     /// The settings by what they explain of the metric, the most important first; in the order of the file where that
@@ -128,8 +148,21 @@ impl Effects {
             model.is_some_and(|model| (0..factor.levels.len()).all(|level| model.level(*at, level).is_none()))
         });
         let mixed: Vec<&str> = mixed.map(|(_, factor)| factor.name.as_str()).collect();
+        let levels = 1 + self.factors.iter().map(|factor| factor.levels.len() - 1).sum::<usize>();
         if !mixed.is_empty() {
-            remarks.push(format!("Cannot be told apart, since they only ever changed together: {}.", mixed.join(", ")));
+            let why = match self.metric.values.len() < levels {
+                true => "There are too few trials to tell apart what these do",
+                false => "Cannot be told apart, since they only ever changed together",
+            };
+            remarks.push(format!("{why}: {}.", mixed.join(", ")));
+        }
+        if self.left_out > 0 {
+            let were = if self.left_out == 1 { "point was" } else { "points were" };
+            remarks.push(format!(
+                "{} {were} stopped early or learnt nothing: left out of what is said of the gap, and counted in {} with \
+                 what was reached by then.",
+                self.left_out, self.metric.words
+            ));
         }
         if self.metric.importance.is_none() {
             remarks.push("There are too few points to say how important the settings are.".into());
@@ -163,26 +196,25 @@ impl Target {
             let low = levels.clone().min_by(|a, b| a.1.total_cmp(&b.1))?.0;
             let high = levels.max_by(|a, b| a.1.total_cmp(&b.1))?.0;
             let (best, worst) = if self.goal == Goal::Minimize { (low, high) } else { (high, low) };
-            Some((best, worst, model.difference(at, best, worst)?))
+            let pairs = factors[at].levels.len() * (factors[at].levels.len() - 1) / 2;
+            Some((best, worst, model.best_of(pairs, model.difference(at, best, worst)?)))
         };
-        let clear = |difference: &Estimate| difference.margin.is_some_and(|margin| margin < difference.value.abs());
         let said = |at: usize| {
             let (factor, (best, worst, difference)) = (&factors[at], extremes(at)?);
             let explains = match &self.importance {
                 Some(known) => {
                     format!("explains {:.0} % of the differences in {}", known.alone[at] * 100.0, self.words)
                 }
-                None if clear(&difference) => format!("makes a difference to {}", self.words),
+                None if difference.is_clear() => format!("makes a difference to {}", self.words),
                 None => return None,
             };
-            let way = if difference.value < 0.0 { "lower" } else { "higher" };
-            let chance = if clear(&difference) || difference.margin.is_none() { "" } else { ", which may be chance" };
             Some(format!(
-                "{} {explains}: with {} it is {} {way} than with {}, all else equal{chance}.",
+                "{} {explains}: with {} it is {} than with {}, all else equal{}.",
                 factor.name,
                 factor.levels[best],
-                self.margin(difference),
+                self.compared(difference),
                 factor.levels[worst],
+                difference.caveat(),
             ))
         };
         let mut order: Vec<usize> = (0..factors.len()).collect();
@@ -191,6 +223,12 @@ impl Target {
             order.sort_by(|&a, &b| importance.alone[b].total_cmp(&importance.alone[a]));
         }
         order.into_iter().filter_map(said).take(3).collect()
+    }
+
+    /// A difference in words: `0.4200 ± 0.0500 lower`.
+    pub fn compared(&self, difference: Estimate) -> String {
+        let way = if difference.value < 0.0 { "lower" } else { "higher" };
+        format!("{} {way}", self.margin(difference))
     }
 
     /// A difference without its sign, with its interval: `0.4200 ± 0.0500`, `4.20 ± 0.50 points`.
@@ -283,7 +321,7 @@ mod tests {
         let (spec, history) = (sample::spec(), sample::apply(&entries));
         let ranking = Ranking::new(&history, &spec.metric);
         let groups = groups(&ranking, &spec.metric);
-        let effects = Effects::new(&spec, &groups, &setting_names(&history)).expect("settings vary");
+        let effects = Effects::new(&spec, &groups, &setting_names(&history), |_| true).expect("settings vary");
         assert_eq!(effects.factors[effects.order()[0]].name, "dropout");
         let gap = effects.gap.as_ref().expect("it was measured").drivers(&effects.factors);
         assert!(gap[0].starts_with("dropout explains") && gap[0].contains("with 0.4 it is"), "{gap:?}");

@@ -48,12 +48,10 @@ impl Name {
             Name::Stuck => "the network learns nothing",
             Name::TooShort => "there are too few epochs to judge",
             Name::Unvalidated => "nothing was held out",
-            Name::LowCeiling => {
-                "validation stalls while training is poor as well, so it is not for lack of regularisation"
-            }
+            Name::LowCeiling => "validation stalls far below what should be possible",
             Name::Underfit => "not even the training pictures are learnt",
             Name::OverRegularised => "dropout or weight decay is too strong",
-            Name::Overfit => "the training pictures are learnt by heart, and new ones are judged worse and worse",
+            Name::Overfit => "the training pictures are learnt far better than what holds for new ones as well",
             Name::Unstable => "the steps are too large or the batches too small",
             Name::StillImproving => "more epochs would help",
             Name::Plateau => "nothing changes any more",
@@ -157,9 +155,10 @@ impl Evidence {
 }
 
 impl Unit {
-    /// A level read off a noisy curve: `1.49`, `0.0312`, `61.3 %`.
+    /// A level read off a noisy curve: `1.49`, `0.0312`, `61 %`.
     pub(super) fn about(self, value: f64) -> String {
         match self {
+            Unit::Accuracy => format!("{:.0} %", value * 100.0),
             Unit::Loss if value.abs() < 1e4 && value != 0.0 => {
                 let digits = (2.0 - value.abs().log10().floor()).clamp(2.0, 8.0) as usize;
                 format!("{value:.digits$}")
@@ -206,7 +205,7 @@ impl Finding {
         }
     }
 
-    /// The last epoch before it set in, where it has one: for overfitting.
+    /// The last epoch before it set in, where it has one: for a validation loss that turned.
     pub fn onset(&self) -> Option<u32> {
         self.evidence.iter().find(|evidence| evidence.what == ONSET).map(|evidence| evidence.value as u32)
     }

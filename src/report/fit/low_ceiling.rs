@@ -10,9 +10,15 @@ use crate::check::model::LEARNT;
 /// Training skill, from chance (0) to perfect (1), below which the ceiling is severely low.
 const SEVERE_SKILL: f64 = 0.4;
 /// Other trials that reach this much more accuracy show that more is possible.
-const OTHERS_REACH_MORE: f64 = 0.10;
+pub const OTHERS_REACH_MORE: f64 = 0.10;
 /// From so much on the ceiling is severely low.
 const SEVERE_BEHIND: f64 = 0.3;
+/// With a smaller gap between training and validation it is regularisation that holds training back.
+const HELD: f64 = 0.05;
+/// A best epoch is fresh for so many more,
+const FRESH: u32 = 8;
+/// and training that gained so much accuracy in the last third of the epochs has not come to its end.
+const RISING: f64 = 0.02;
 /// Where others learn the pictures by heart, a trial that validates as well as they do, but for this, trains poorly for
 /// good reasons: its regularisation works.
 const AS_GOOD: f64 = 0.02;
@@ -37,7 +43,19 @@ pub fn find(view: &View) -> Option<Finding> {
     let advice = [Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::KnownNetwork];
     let others_learn = view.context.others.and_then(|others| others.train_accuracy).filter(|right| *right >= LEARNT);
     if let (Some(poor), Some(behind), Some(learnt)) = (&poor, behind_by, others_learn) {
-        return (behind >= AS_GOOD).then(|| kept(poor, ceiling, behind, learnt));
+        return (behind >= AS_GOOD).then(|| kept(view, poor, ceiling, behind, learnt));
+    }
+    if let Some(gained) = poor.as_ref().and_then(|_| rising(view, peak)) {
+        let headline = format!(
+            "{ceiling_text} so far, and training is poor, but it was still rising at the end, by {:.0} points in the last \
+             third of the epochs: train on before anything is suspected.",
+            gained * 100.0
+        );
+        let longer = Advice::MoreEpochs { until: view.last + view.last.div_ceil(2), longer_schedule: false };
+        let finding = Finding::new(Name::LowCeiling, Severity::Mild, headline)
+            .evidence(format!("best validation {}", word(watched)), unit(watched), ceiling)
+            .evidence("training accuracy gained in the last third", Unit::Accuracy, gained);
+        return Some(finding.advice([longer]));
     }
     match (poor, behind) {
         (Some(poor), behind) => {
@@ -72,8 +90,15 @@ pub fn find(view: &View) -> Option<Finding> {
     }
 }
 
+/// What training accuracy gained in the last third of the epochs, where that is much and validation's best is fresh.
+fn rising(view: &View, peak: u32) -> Option<f64> {
+    let trend = view.train_accuracy.as_ref()?.trend()?;
+    let gained = trend.gain * trend.span;
+    (view.last - peak < FRESH && gained >= RISING).then_some(gained)
+}
+
 /// Training is poor, though another trial shows that the pictures can be learnt.
-fn kept(poor: &Evidence, ceiling: f64, behind: f64, learnt: f64) -> Finding {
+fn kept(view: &View, poor: &Evidence, ceiling: f64, behind: f64, learnt: f64) -> Finding {
     let accuracy = |value| Unit::Accuracy.text(value);
     let headline = format!(
         "Validation accuracy stops near {}, and {} itself was only {} then. Other trials learn these pictures ({}) and \
@@ -89,7 +114,8 @@ fn kept(poor: &Evidence, ceiling: f64, behind: f64, learnt: f64) -> Finding {
         .evidence("validation accuracy of the best other trial", Unit::Accuracy, ceiling + behind)
         .evidence(format!("{} at that epoch", poor.what), poor.unit, poor.value)
         .evidence("training accuracy of the best other trial", Unit::Accuracy, learnt)
-        .advice([Advice::DefaultAdam, Advice::LessRegularisation])
+        .advice([Advice::DefaultAdam])
+        .advice(view.accuracy_gap().is_none_or(|gap| gap < HELD).then_some(Advice::LessRegularisation))
 }
 
 /// Training is no worse than usual, but other trials reach more: is it training that is behind, or generalising?

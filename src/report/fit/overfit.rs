@@ -4,7 +4,7 @@
 use super::finding::{ONSET, Unit};
 use super::series::Series;
 use super::view::{View, unit, word};
-use super::{Advice, Finding, Name, Severity};
+use super::{Advice, Finding, Name, Severity, low_ceiling};
 
 /// The end must lie above the lowest level by so many standard errors of the difference: the lowest of many levels
 /// is low by chance, hence not two.
@@ -48,27 +48,29 @@ pub fn find(view: &View) -> Option<Finding> {
     }
     if let (Some(gap), Some(train), Some(val)) = (gap, &view.train_accuracy, &view.val_accuracy) {
         says.push(format!(
-            "Training accuracy ends {:.0} points above validation ({} and {}).{}",
+            "Training accuracy ends about {:.0} points above validation ({} and {}).{}",
             gap * 100.0,
-            Unit::Accuracy.text(train.end()),
-            Unit::Accuracy.text(val.end()),
+            Unit::Accuracy.about(train.end()),
+            Unit::Accuracy.about(val.end()),
             view.caveat()
         ));
     }
     if let (true, Some((train, val))) = (says.is_empty(), loss_gap(view)) {
         says.push(format!(
-            "Validation loss ends at {}, training loss at {}.{}",
+            "Validation loss ends at about {}, training loss at about {}.{}",
             about(val),
             about(train),
             view.caveat()
         ));
     }
 
-    let onset = turn.as_ref().map(|turn| turn.onset).or_else(|| opening(view));
-    let wasted = turn.as_ref().map(|turn| f64::from(view.last - turn.onset));
+    let onset = turn.as_ref().map(|turn| turn.onset);
+    let wasted = onset.map(|onset| f64::from(view.last - onset));
+    let opening = gap.and_then(|_| opening(view));
     let mut finding = Finding::new(Name::Overfit, severity, says.join(" "))
         .evidence(ONSET, Unit::Epoch, onset.map(f64::from))
-        .evidence("epochs trained since", Unit::Epoch, wasted);
+        .evidence("epochs trained since", Unit::Epoch, wasted)
+        .evidence("last epoch with a smaller gap than 10 points", Unit::Epoch, opening.map(f64::from));
     if let (Some(turn), Some(val)) = (&turn, &view.val_loss) {
         finding = finding
             .evidence("lowest validation loss", Unit::Loss, val.values[val.best()])
@@ -82,13 +84,13 @@ pub fn find(view: &View) -> Option<Finding> {
             .evidence(format!("training {} at the onset", word(train)), unit(train), train.at(onset))
             .evidence(format!("training {} at the end", word(train)), unit(train), train.end());
     }
-    // Where training is poor when validation peaks, more regularisation would lower what is low already.
-    let poor = view.best_epoch().is_some_and(|epoch| view.poor_training(epoch).is_some());
+    // Where training is poor and stays so, more regularisation would lower what is low already.
     let augment = Advice::Augment(view.context.mirror);
-    let remedies: &[Advice] = match poor {
-        true => &[Advice::NoMoreDropout, augment],
-        false => &[augment, Advice::BatchNorm, Advice::MoreRegularisation],
-    };
+    let remedies: &[Advice] =
+        match low_ceiling::find(view).is_some_and(|one| one.advice.contains(&Advice::NoMoreDropout)) {
+            true => &[Advice::NoMoreDropout, augment],
+            false => &[augment, Advice::BatchNorm, Advice::MoreRegularisation],
+        };
     let stop = turn.is_some().then_some(Advice::StopEarly);
     Some(finding.advice(stop).advice(remedies.iter().copied()))
 }

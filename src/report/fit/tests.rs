@@ -292,7 +292,11 @@ fn poor_training_beside_trials_that_learn_is_the_settings_fault_or_none() {
     let alone = find(judged(None)).expect("training is poor");
     assert!(alone.advice.contains(&Advice::CheckData));
     let kept = find(judged(learnt(0.7))).expect("others reach more");
-    assert_eq!(kept.advice, [Advice::DefaultAdam, Advice::LessRegularisation], "{kept:?}");
+    assert_eq!(
+        kept.advice,
+        [Advice::DefaultAdam],
+        "regularisation does not hold back what is 8 points ahead: {kept:?}"
+    );
     assert!(kept.headline.contains("its settings"), "{kept:?}");
     // Nobody validates better: poor training is what that takes.
     assert_eq!(find(judged(learnt(0.55))), None);

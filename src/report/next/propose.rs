@@ -3,6 +3,7 @@
 use serde_yaml::{Mapping, Value};
 
 use super::super::analysis::Analysis;
+use super::super::asked::Ask;
 use super::super::fit::{Advice, Mirror, Name};
 use super::super::time::PATIENCE;
 use super::super::words;
@@ -43,8 +44,8 @@ pub fn remarks(analysis: &Analysis) -> Vec<String> {
         analysis.history.name
     )];
     let first = [Advice::HoldOut, Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::KnownNetwork];
-    let advice = analysis.advice();
-    let before = advice.iter().filter(|(advice, _)| first.contains(advice)).map(|(advice, _)| format!("- {advice}"));
+    let open = analysis.steps.open.iter().map(|step| step.ask.advice);
+    let before = open.filter(|advice| first.contains(advice)).map(|advice| format!("- {advice}"));
     let before: Vec<String> = before.collect();
     if !before.is_empty() {
         remarks.push("Before running it, since no search over settings can replace it:".into());
@@ -78,15 +79,11 @@ fn of_parameters(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
 fn of_training(analysis: &Analysis) -> Vec<Change> {
     let (spec, time) = (analysis.spec, &analysis.time);
     let varies = |name: &str| spec.space.parameters.iter().any(|one| one.name.starts_with(name));
-    let advice = analysis.advice();
     let mut found = Vec::new();
-    let longer = advice.iter().find_map(|(advice, count)| match advice {
-        Advice::MoreEpochs { until, .. } => Some((*until, *count)),
-        _ => None,
-    });
-    if let Some((until, count)) = longer.filter(|_| !varies("epochs")) {
-        let were = if count == 1 { "was" } else { "were" };
-        let reason = format!("{} {were} still improving at the last epoch.", words::trials(count));
+    let longer = analysis.asked(|advice| matches!(advice, Advice::MoreEpochs { .. }));
+    if let Some(Ask { advice: Advice::MoreEpochs { until, .. }, trials, .. }) = longer.filter(|_| !varies("epochs")) {
+        let were = if trials == 1 { "was" } else { "were" };
+        let reason = format!("{} {were} still improving at the last epoch.", words::trials(trials));
         found.push(change(&["training", "epochs"], u64::from(until), reason));
     }
     let wasted = time.after_best as f64 / time.epochs.max(1) as f64;
@@ -116,8 +113,7 @@ fn of_training(analysis: &Analysis) -> Vec<Change> {
 /// What the network and the data can take, where the best trials overfit.
 fn of_regularisation(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let spec = analysis.spec;
-    let advice = analysis.advice();
-    let wanted = |one: Advice| advice.iter().any(|(advice, _)| *advice == one);
+    let wanted = |one: Advice| analysis.asked(|advice| advice == one);
     let varies = |name: &str| spec.space.parameters.iter().any(|one| one.name.starts_with(name));
     let used = spec.network.names();
     let parameter = |name: &str, values: Vec<Value>, reason: String| {
@@ -125,25 +121,29 @@ fn of_regularisation(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     };
     let tally = analysis.verdicts.tally();
     let overfit = tally.iter().find(|one| one.name == Name::Overfit).map_or(0, |one| one.trials);
-    let overfit = |what: &str| format!("{} overfit: does {what} help?", words::trials(overfit));
+    let reason = |ask: Ask, what: &str| match overfit {
+        0 => format!("{} may gain by it: does {what} help?", words::trials(ask.trials)),
+        1 => format!("1 trial overfits: does {what} help?"),
+        many => format!("{} overfit: does {what} help?", words::trials(many)),
+    };
     let mut found = Vec::new();
     let fixed = file.get("data").and_then(|data| data.get("augment")).is_some();
-    if wanted(Advice::Augment(Mirror::of(&spec.source))) && !fixed && !varies("augment") {
+    if let Some(ask) = wanted(Advice::Augment(Mirror::of(&spec.source))).filter(|_| !fixed && !varies("augment")) {
         let small = matches!(spec.source, Source::Digits);
         let mut table = Mapping::new();
         if Mirror::of(&spec.source) == Mirror::Yes {
             table.insert("flip".into(), true.into());
         }
         table.insert("crop".into(), Value::from(if small { 1 } else { 4 }));
-        found.push(parameter("augment", vec![Value::Null, table.into()], overfit("augmentation")));
+        found.push(parameter("augment", vec![Value::Null, table.into()], reason(ask, "augmentation")));
     }
     let takes = |name: &str| used.iter().any(|one| one == name) && !varies(name);
-    if wanted(Advice::BatchNorm) && takes("batch_norm") {
-        found.push(parameter("batch_norm", vec![false.into(), true.into()], overfit("batch normalisation")));
+    if let Some(ask) = wanted(Advice::BatchNorm).filter(|_| takes("batch_norm")) {
+        found.push(parameter("batch_norm", vec![false.into(), true.into()], reason(ask, "batch normalisation")));
     }
-    if wanted(Advice::MoreRegularisation) && takes("dropout") {
+    if let Some(ask) = wanted(Advice::MoreRegularisation).filter(|_| takes("dropout")) {
         let rates = [0.2, 0.35, 0.5].map(Value::from).to_vec();
-        found.push(parameter("dropout", rates, overfit("dropout, and how little of it is enough,")));
+        found.push(parameter("dropout", rates, reason(ask, "dropout, and how little of it is enough,")));
     }
     found
 }

@@ -100,7 +100,9 @@ fn beyond(edge: &Edge, values: &[Value]) -> Option<Value> {
         end + (end - neighbour).clamp(-far, far)
     };
     let whole = values.iter().all(|value| value.is_i64() || value.is_u64());
-    (next > 0.0).then(|| if whole { Value::from(next.round() as i64) } else { Value::from(rounded(next)) })
+    let next = if whole { next.round() } else { rounded(next) };
+    let value = if whole { Value::from(next as i64) } else { Value::from(next) };
+    (next > 0.0 && !numbers.contains(&next)).then_some(value)
 }
 
 /// `min` and `max` about the best trials.
