@@ -5,6 +5,7 @@ use super::inspect::Inspection;
 use super::node::Findings;
 use super::place::Path;
 use super::problem::Note;
+use super::setting::setting;
 
 impl Spec {
     /// Notes on it. Programs have pictures and epochs of their own, of which nothing is known.
@@ -25,8 +26,9 @@ impl Spec {
             ("early_stopping.patience", epochs, format!("ends no trial: they train at most {epochs} epochs")),
         ];
         for (name, limit, what) in doubts {
-            if let Some(most) = self.most(name).filter(|most| *most >= limit) {
-                note(self.place_of(name), format!("{most} {what}"));
+            if let Some((most, place)) = self.most_and_where(name).filter(|(most, _)| *most >= limit) {
+                let key = name.rsplit('.').next().unwrap_or(name);
+                note(place, format!("`{key}: {most}` {what}"));
             }
         }
         let train = inspection.train.0;
@@ -44,5 +46,18 @@ impl Spec {
                 format!("stops no trial: none is looked at before epoch {first}, and they train at most {epochs}"),
             );
         }
+    }
+
+    /// The largest value of a setting, with its place; also of one in the tables that a parameter gives its group.
+    fn most_and_where(&self, name: &str) -> Option<(f64, Path)> {
+        let in_tables = || {
+            let (setting, group) = setting(name).and_then(|setting| Some((setting, setting.group?)))?;
+            let varied = self.space.parameters.iter().find(|parameter| parameter.name == group)?;
+            let tables = varied.distribution.samples();
+            let values = tables.iter().filter_map(|table| setting.of_table(table.as_object()?)?.as_f64());
+            Some((values.max_by(f64::total_cmp)?, self.place_of(group)))
+        };
+        let own = self.most(name).map(|most| (most, self.place_of(name)));
+        own.into_iter().chain(in_tables()).max_by(|one, other| one.0.total_cmp(&other.0))
     }
 }

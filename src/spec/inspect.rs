@@ -311,9 +311,9 @@ early_terminate: {type: hyperband, min_iter: 5}
 ";
         let told = notes(text);
         for (told, expected) in told.iter().zip([
-            "data.augment.crop: 4 shifts pictures of 1x8x8",
-            "data.augment.cutout: 8 can blacken",
-            "training.early_stopping.patience: 5 ends no trial",
+            "data.augment.crop: `crop: 4` shifts pictures of 1x8x8",
+            "data.augment.cutout: `cutout: 8` can blacken",
+            "training.early_stopping.patience: `patience: 5` ends no trial",
             "parameters.batch_size: 901 is more than the 900 pictures",
             "early_terminate.min_iter: stops no trial",
         ]) {
@@ -322,6 +322,8 @@ early_terminate: {type: hyperband, min_iter: 5}
         assert_eq!(told.len(), 5, "{told:#?}");
         let least = text.replace("901", "900").replace("crop: 4, cutout: 8", "crop: 3, cutout: 7");
         assert_eq!(notes(&least.replace("epochs: 5", "epochs: 6")), [""; 0]);
+        let told = notes(&format!("parameters: {{augment: {{values: [null, {{crop: 4}}]}}}}\nmodel: linear\n{DATA}"));
+        assert!(told.len() == 1 && told[0].starts_with("parameters.augment: `crop: 4` shifts"), "{told:#?}");
     }
 
     #[test]
