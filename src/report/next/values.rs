@@ -158,7 +158,7 @@ fn range(name: &str, table: &Mapping, analysis: &Analysis, edge: Option<&Edge>) 
 }
 
 /// To three digits.
-fn rounded(value: f64) -> f64 {
+pub fn rounded(value: f64) -> f64 {
     format!("{value:.2e}").parse().unwrap_or(value)
 }
 
