@@ -248,22 +248,27 @@ fn as_text(diagnoses: &[Diagnosis]) -> String {
         for note in notes {
             wrap(&mut text, &format!("note: {note}"), ["  ", "  "]);
         }
-        for finding in findings {
-            let _ = writeln!(text, "\n  {}", verdict(finding));
-            wrap(&mut text, &finding.headline, ["    ", "    "]);
-        }
-        let advice = merged_advice(findings);
-        let heading = match advice.len() {
-            0 => continue,
-            1 => "What to do:",
-            _ => "What to do, in this order:",
-        };
-        let _ = writeln!(text, "\n  {heading}");
-        for (number, step) in (1..).zip(&advice) {
-            wrap(&mut text, &step.to_string(), [&format!("  {number:>3}. "), "       "]);
-        }
+        tell(&mut text, findings);
     }
     text
+}
+
+/// Findings, and what to do about them.
+pub(super) fn tell(text: &mut String, findings: &[Finding]) {
+    for finding in findings {
+        let _ = writeln!(text, "\n  {}", verdict(finding));
+        wrap(text, &finding.headline, ["    ", "    "]);
+    }
+    let advice = merged_advice(findings);
+    let heading = match advice.len() {
+        0 => return,
+        1 => "What to do:",
+        _ => "What to do, in this order:",
+    };
+    let _ = writeln!(text, "\n  {heading}");
+    for (number, step) in (1..).zip(&advice) {
+        wrap(text, &step.to_string(), [&format!("  {number:>3}. "), "       "]);
+    }
 }
 
 /// Adds a paragraph, its first line begun by `indent[0]`, the others by `indent[1]`.

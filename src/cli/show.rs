@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::diagnose;
 use super::opened::Opened;
 use super::output;
 use super::plot::{Series, plot};
@@ -14,9 +15,9 @@ use super::surroundings::Surroundings;
 use crate::error::{Exit, Result};
 use crate::history::{Status, TrialRecord};
 use crate::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT};
-use crate::report::words;
+use crate::report::{self, words};
 use crate::store;
-use crate::trial::{EpochMetrics, METRICS, TrialId};
+use crate::trial::{EpochMetrics, METRICS, Outcome, TrialId};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -73,6 +74,9 @@ fn text(opened: &Opened, trial: &TrialRecord, color: bool) -> String {
     if let Some(error) = trial.outcome().and_then(|outcome| outcome.error()) {
         say("error", words::clean(&error));
     }
+    if let Some(Outcome::Stopped { by, epoch }) = trial.outcome() {
+        say("stopped", format!("after epoch {epoch} by {by}"));
+    }
     for (number, (name, value)) in trial.settings.iter().enumerate() {
         let label = if number == 0 { "settings" } else { "" };
         say(label, format!("{} {}", words::clean(name), words::setting(value)));
@@ -95,7 +99,9 @@ fn text(opened: &Opened, trial: &TrialRecord, color: bool) -> String {
     if !drawn.is_empty() {
         let _ = write!(text, "\n       loss\n{drawn}");
     }
-    text + &metrics(opened, trial) + &files(opened, trial)
+    text += &metrics(opened, trial);
+    diagnose::tell(&mut text, &report::findings(&opened.spec, &opened.history, trial));
+    text + &files(opened, trial)
 }
 
 /// How often it was tried, and what became of it.
@@ -166,6 +172,7 @@ fn json(opened: &Opened, trial: &TrialRecord) -> Value {
         "best": opened.spec.metric.best(&trial.curve),
         "last": trial.curve.last(),
         "curve": trial.curve,
+        "findings": report::findings(&opened.spec, &opened.history, trial),
         "files": existing(opened, trial.id),
     })
 }
@@ -173,7 +180,7 @@ fn json(opened: &Opened, trial: &TrialRecord) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{self, sample};
+    use crate::report::sample;
 
     #[test]
     fn a_trial_as_it_is_shown() {

@@ -51,8 +51,8 @@ pub struct Ask {
 /// How the best settings answer what was found in a trial.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Answer {
-    /// They have gone where its advice leads: which way, with which setting, and what they have there.
-    Followed(&'static str, String, String),
+    /// They have gone where its advice leads: with which setting, and what they have there.
+    Followed(Advice, String, String),
     /// They learn where it does not.
     Learn,
 }
@@ -94,8 +94,13 @@ pub fn asked(history: &History, verdicts: &Verdicts, best: Option<&Group>) -> (V
     asks.extend(kinds.iter().map(|kind| Ask { advice: kind[kind.len() / 2], trials: kind.len(), leads: false }));
     // What could make all else vain is looked at before anything else, whoever asks.
     asks.sort_by_key(|ask| !ask.advice.is_check());
-    let answers = answers.into_iter().filter(|(_, trials)| common(*trials));
-    (asks, answers.map(|(answer, trials)| answer.sentence(trials)).collect())
+    let still = |answer: &Answer| match answer {
+        Answer::Followed(advice, ..) => asks.iter().any(|ask| same(&ask.advice, advice)),
+        Answer::Learn => false,
+    };
+    let answers: Vec<(Answer, usize)> =
+        answers.into_iter().filter(|(answer, trials)| common(*trials) && !still(answer)).collect();
+    (asks, answers.into_iter().map(|(answer, trials)| answer.sentence(trials)).collect())
 }
 
 impl Best<'_> {
@@ -106,12 +111,7 @@ impl Best<'_> {
         let best = self.group.settings;
         let followed = |advice: &Advice| {
             let (name, value) = Move::of(*advice)?.made(&trial.settings, best)?;
-            let way = match Move::of(*advice)?.way {
-                Way::More => "a higher ",
-                Way::Less => "a lower ",
-                Way::On => "",
-            };
-            Some(Answer::Followed(way, words::clean(name), words::setting(value)))
+            Some(Answer::Followed(*advice, words::clean(name), words::setting(value)))
         };
         let on = |advice: &Advice| Move::of(*advice).is_some_and(|one| one.is_on(best));
         for finding in findings {
@@ -148,7 +148,12 @@ impl Answer {
     fn sentence(&self, trials: usize) -> String {
         let trials = words::trials(trials);
         match self {
-            Answer::Followed(way, name, value) => {
+            Answer::Followed(advice, name, value) => {
+                let way = match Move::of(*advice).map(|one| one.way) {
+                    Some(Way::More) => "a higher ",
+                    Some(Way::Less) => "a lower ",
+                    Some(Way::On) | None => "",
+                };
                 format!("What {trials} show asks for {way}{name}: the best settings have it ({value}).")
             }
             Answer::Learn => format!(

@@ -59,7 +59,11 @@ pub fn page(analysis: &Analysis) -> String {
 
 /// A section that is a list; nothing where it is empty.
 fn list(heading: &str, mark: &str, items: &[String]) -> String {
-    let lines: String = items.iter().map(|item| format!("{mark} {}\n", prose(item))).collect();
+    let line = |(at, item): (usize, &String)| match mark {
+        "1." => format!("{}. {}\n", at + 1, prose(item)),
+        mark => format!("{mark} {}\n", prose(item)),
+    };
+    let lines: String = items.iter().enumerate().map(line).collect();
     if items.is_empty() { lines } else { format!("## {heading}\n\n{lines}\n") }
 }
 

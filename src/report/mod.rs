@@ -78,6 +78,13 @@ fn next_file(layout: &Layout, history: &History, analysis: &Analysis) -> Result<
     Ok(next::file(&text, &folder, analysis))
 }
 
+/// What is wrong with the fit of one of a sweep's trials, among all of them.
+pub fn findings(spec: &Spec, history: &History, trial: &TrialRecord) -> Vec<Finding> {
+    let at = usize::try_from(trial.id.0).ok().and_then(|number| number.checked_sub(1));
+    let others = at.and_then(|at| fit::Others::of_each(history).get(at).copied());
+    verdicts::verdict(spec, trial, others, history.pictures_sound())
+}
+
 /// Writes `curves.svg` and `curves.png` into a trial's folder, which is made where it is missing.
 ///
 /// # Errors

@@ -182,6 +182,7 @@ impl Edge {
     fn sentence(&self) -> String {
         let Edge { setting, value, upper } = self;
         let (end, way) = if *upper { ("largest", "larger") } else { ("least", "smaller") };
+        let value = words::setting(&Value::from(*value));
         format!("The best {setting}, {value}, is the {end} that was tried: a {way} one may be better still.")
     }
 }

@@ -34,6 +34,8 @@ pub enum Advice {
     KnownNetwork,
     /// Vary the pictures.
     Augment(Mirror),
+    /// Leave none out.
+    MorePictures,
     /// Train on.
     MoreEpochs {
         /// Up to this epoch.
@@ -150,6 +152,9 @@ impl fmt::Display for Advice {
             Advice::Augment(Mirror::Unknown) => {
                 "Augment the pictures: shift them by a few pixels, and mirror them if a mirrored one is still one of its \
                  kind (digits and letters are not)."
+            }
+            Advice::MorePictures => {
+                "Train on more of the pictures: `train_examples` leaves some out, and nothing helps new ones as much."
             }
             Advice::MoreRegularisation => {
                 "Add dropout or weight decay in small steps, and only as much as is needed: too much underfits."

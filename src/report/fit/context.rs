@@ -27,6 +27,8 @@ pub struct Context {
     pub divergence: Option<Divergence>,
     /// Whether a mirrored picture is one of its kind.
     pub mirror: Mirror,
+    /// Whether pictures were left out of training to save time.
+    pub fewer_pictures: bool,
     /// Advice that its settings follow already: none of it is given.
     pub followed: Vec<Advice>,
 }
@@ -93,6 +95,8 @@ impl Context {
             context.divergence = Some(Divergence { epoch: *epoch, step: Some(*step), what: what.clone() });
         }
         context.others = others;
+        let asked_for = recipe.and_then(|recipe| recipe.data.train_examples);
+        context.fewer_pictures = asked_for.is_some() && asked_for == trial.train_examples;
         context
     }
 

@@ -92,7 +92,8 @@ pub fn find(view: &View) -> Option<Finding> {
             false => &[augment, Advice::BatchNorm, Advice::MoreRegularisation],
         };
     let stop = turn.is_some().then_some(Advice::StopEarly);
-    Some(finding.advice(stop).advice(remedies.iter().copied()))
+    let more = view.context.fewer_pictures.then_some(Advice::MorePictures);
+    Some(finding.advice(stop).advice(more).advice(remedies.iter().copied()))
 }
 
 /// Validation loss that goes up again.

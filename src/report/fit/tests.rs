@@ -31,6 +31,7 @@ const TEN_CLASSES: Context = Context {
     others: None,
     divergence: None,
     mirror: Mirror::Unknown,
+    fewer_pictures: false,
     followed: Vec::new(),
 };
 

@@ -144,6 +144,22 @@ mod tests {
     }
 
     #[test]
+    fn trials_of_a_random_search_that_cannot_be_told_apart_are_tried_again() {
+        let text = "name: f\nmethod: random\nrun_cap: 20\nparameters:\n  dropout: {distribution: uniform, min: 0.0, max: \
+            0.5}\n  batch_norm: {values: [false, true]}\ndata: {set: digits}\nmodel: question\ntraining: {epochs: 30}\n";
+        let history = trained(text, 20, 30);
+        let next = next(text, &history);
+        let spec = Spec::read(&next, "next.yaml", Path::new("/nowhere/results/f")).expect("it is valid").0;
+        assert_eq!((spec.repeats, spec.run_cap), (3, Some(60)), "{next}");
+        let mut search = Search::new(&spec);
+        let rate = |settings: &crate::trial::Settings| settings["dropout"].as_f64().expect("a number");
+        let first = search.settings(TrialId(1)).expect("a point");
+        let tried = history.trials.iter().map(|trial| (rate(&trial.settings) - rate(&first)).abs());
+        assert!(tried.reduce(f64::min).is_some_and(|nearest| nearest < 1e-3), "{first:?}\n{next}");
+        assert_eq!(search.settings(TrialId(3)), Some(first), "each point has its repeats");
+    }
+
+    #[test]
     fn a_file_of_odd_texts_stays_what_it_was() {
         let text = "name: odd\ndescription: \"a: b # c\\n- d ${x}\"\nparameters:\n  augment: {values: [null, {flip: \
             yes}]}\n  optimizer: {values: [adam, {type: sgd, momentum: '9e-1'}]}\ndata: {set: arrays, path: x, order: \

@@ -9,15 +9,23 @@ use super::super::time::PATIENCE;
 use super::super::words;
 use super::{Change, values};
 use crate::recipe::Source;
+use crate::spec::Method;
+use crate::trial::TrialId;
 
 /// Where so large a share of the epochs came after the best one, stopping early pays.
 const WASTED: f64 = 0.25;
 /// Where so large a share of the trials came to nothing, the learning rate is too high.
 const LOST: f64 = 0.5;
 
+/// With so many seeds each one tells what is chance.
+const REPEATS: u64 = 3;
+/// So many of the trials that cannot be told apart are tried again.
+const TIED: usize = 5;
+
 /// In the order in which they are tried; of several for one place the first that is valid is made.
 pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let mut changes = vec![change(&["name"], format!("{}-next", analysis.spec.name), "")];
+    changes.extend(of_ties(analysis));
     if file.contains_key("enqueue") {
         let reason = "Left out `enqueue`: the points that it named were tried.".into();
         changes.push(Change { path: vec!["enqueue".into()], value: None, reason });
@@ -28,11 +36,36 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     changes.extend(of_parameters(file, analysis));
     changes.extend(of_training(analysis));
     changes.extend(of_regularisation(file, analysis));
-    let tied = analysis.ties.trials.len();
-    if analysis.spec.repeats == 1 && tied > 1 {
-        let reason =
-            format!("{tied} trials cannot be told apart: only repeats with other seeds can say which is better.");
-        changes.push(change(&["repeats"], 3, reason));
+    changes
+}
+
+/// Repeats for trials that cannot be told apart, which are tried again where another search would not come by them.
+fn of_ties(analysis: &Analysis) -> Vec<Change> {
+    let (spec, tied) = (analysis.spec, &analysis.ties.trials);
+    if spec.repeats > 1 || tied.len() < 2 {
+        return Vec::new();
+    }
+    let count = tied.len();
+    let reason = format!("{count} trials cannot be told apart: only repeats with other seeds can say which is better.");
+    let mut changes = vec![change(&["repeats"], REPEATS, reason)];
+    if let Some(cap) = spec.run_cap {
+        changes.push(change(&["run_cap"], cap.saturating_mul(REPEATS), "As many points, each with its repeats."));
+    }
+    if spec.method != Method::Grid {
+        let point = |id: &TrialId| {
+            let settings = &analysis.history.trial(*id)?.settings;
+            let known = spec.space.parameters.iter().filter_map(|one| Some((one, settings.get(&one.name)?)));
+            let pairs = known.map(|(parameter, value)| {
+                let drawn = value.as_f64().filter(|_| parameter.distribution.count().is_none());
+                let value =
+                    drawn.map_or_else(|| serde_yaml::to_value(value), |drawn| Ok(values::rounded(drawn).into()));
+                Some((parameter.name.as_str().into(), value.ok()?))
+            });
+            pairs.collect::<Option<Mapping>>().map(Value::from)
+        };
+        let points: Option<Vec<Value>> = tied.iter().take(TIED).map(point).collect();
+        let reason = "The best of those that cannot be told apart, first of all.";
+        changes.extend(points.map(|points| change(&["enqueue"], points, reason)));
     }
     changes
 }

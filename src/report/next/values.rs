@@ -37,7 +37,7 @@ pub fn changes(name: &str, table: &Mapping, analysis: &Analysis) -> Vec<(Value, 
             // The list may fall or rise.
             let first = values.first().and_then(Value::as_f64) == Some(edge.value);
             values.insert(if first { 0 } else { values.len() }, value.clone());
-            Some((values, format!("{} was best, at the edge of what was tried.", edge.value)))
+            Some((values, format!("{} was best, at the edge of what was tried.", words::setting(&edge.value.into()))))
         };
         let mut found = Vec::new();
         if let Some((values, reason)) = extended(&kept) {
@@ -158,7 +158,7 @@ fn range(name: &str, table: &Mapping, analysis: &Analysis, edge: Option<&Edge>) 
 }
 
 /// To three digits.
-fn rounded(value: f64) -> f64 {
+pub fn rounded(value: f64) -> f64 {
     format!("{value:.2e}").parse().unwrap_or(value)
 }
 
