@@ -32,11 +32,13 @@ pub fn file(text: &str, folder: &Path, analysis: &Analysis) -> Option<String> {
     value.apply_merge().ok()?;
     let Value::Mapping(mut file) = value else { return None };
     let base = &analysis.history.base;
-    if let Some(path) = file.get_mut("data").and_then(|data| data.get_mut("path"))
-        && let Some(old) = path.as_str()
-    {
-        *path = relative(folder, &base.join(old)).display().to_string().into();
-    }
+    let moved = |path: &mut Value| {
+        if let Some(old) = path.as_str() {
+            *path = relative(folder, &base.join(old)).display().to_string().into();
+        }
+    };
+    file.get_mut("data").and_then(|data| data.get_mut("path")).map(moved);
+    file.get_mut("program").map(moved);
     let mut kept: Vec<Change> = Vec::new();
     for change in propose::changes(&file, analysis) {
         if kept.iter().any(|one| one.path == change.path) {
@@ -157,6 +159,13 @@ mod tests {
         let tried = history.trials.iter().map(|trial| (rate(&trial.settings) - rate(&first)).abs());
         assert!(tried.reduce(f64::min).is_some_and(|nearest| nearest < 1e-3), "{first:?}\n{next}");
         assert_eq!(search.settings(TrialId(3)), Some(first), "each point has its repeats");
+    }
+
+    #[test]
+    fn a_program_is_found_from_where_the_next_file_lies() {
+        let text = "name: f\nprogram: train.py\nparameters: {x: {values: [1, 2]}}\n";
+        let next = next(text, &sample::apply(&sample::beginning("f")));
+        assert!(next.contains("program: ../../train.py\n") || next.contains("program: \"../../train.py\"\n"), "{next}");
     }
 
     #[test]
