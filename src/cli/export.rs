@@ -46,7 +46,7 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
     let weights = opened.layout.trial(trial.id).join(BEST_WEIGHTS);
     let bytes = std::fs::read(&weights).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => no_weights(&opened, trial),
-        _ => fault(&weights, "read", error),
+        _ => Error::storage(format!("{} cannot be read", weights.display()), error),
     })?;
     let damaged = |what: String| {
         let error = Error::new(Exit::Storage, format!("{}: {what}", weights.display()));
@@ -57,7 +57,8 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
     let recipe = Recipe::deserialize(&header["settings"]["recipe"]).map_err(|error| damaged(error.to_string()))?;
     let module = export::module(&recipe, &shapes, &about(&opened, trial)).map_err(damaged)?;
     let folder = args.out.clone().unwrap_or_else(|| opened.layout.trial(trial.id));
-    std::fs::create_dir_all(&folder).map_err(|error| fault(&folder, "made", error))?;
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| Error::storage(format!("{} cannot be made", folder.display()), error))?;
     for (name, bytes) in [(MODULE, module.as_bytes()), (BEST_WEIGHTS, &bytes)] {
         put(&folder.join(name), bytes)?;
     }
@@ -99,10 +100,6 @@ fn about(opened: &Opened, trial: &TrialRecord) -> String {
         about += &format!(", epoch {}{}", best.epoch, said.collect::<String>());
     }
     about + "."
-}
-
-fn fault(path: &Path, done: &str, error: std::io::Error) -> Error {
-    Error::new(Exit::Storage, format!("{} cannot be {done}", path.display())).source(error)
 }
 
 fn no_weights(opened: &Opened, trial: &TrialRecord) -> Error {

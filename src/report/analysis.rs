@@ -79,10 +79,8 @@ impl<'a> Analysis<'a> {
         let trained = |group: &Group| group.trials.iter().all(trained);
         let effects = Effects::new(spec, &groups, &setting_names(history), trained);
         let time = Time::new(history, &ranking, &spec.metric);
-        let steps = Steps::default();
-        let mut analysis = Analysis { spec, history, ties, groups, ranking, verdicts, effects, time, steps };
-        analysis.steps = Steps::new(&analysis);
-        analysis
+        let steps = Steps::new(history, &groups, &verdicts, effects.as_ref());
+        Analysis { spec, history, ties, groups, ranking, verdicts, effects, time, steps }
     }
 
     /// Who asks for a piece of advice that is worth following.

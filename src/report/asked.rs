@@ -18,17 +18,8 @@ const COMMON: f64 = 0.25;
 /// these pictures, and the trial's own settings keep it from that.
 const HELD_BACK: [Name; 4] = [Name::LowCeiling, Name::Underfit, Name::OverRegularised, Name::Stuck];
 
-/// Settings with one of these do not show that there is something to learn.
-const UNPROVEN: [Name; 8] = [
-    Name::LowCeiling,
-    Name::Underfit,
-    Name::OverRegularised,
-    Name::Stuck,
-    Name::TooShort,
-    Name::Diverged,
-    Name::ModeMismatch,
-    Name::Unvalidated,
-];
+/// Settings with one of these do not show that there is something to learn, either.
+const UNPROVEN: [Name; 4] = [Name::TooShort, Name::Diverged, Name::ModeMismatch, Name::Unvalidated];
 
 /// The best settings, and what was found there.
 #[derive(Debug)]
@@ -132,7 +123,8 @@ impl Best<'_> {
 
     /// Whether these settings show that what the trial was trained on can be learnt, and by far better than it did.
     fn leaves_behind(&self, trial: &TrialRecord) -> bool {
-        let learns = !self.findings.is_empty() && self.findings.iter().all(|own| !UNPROVEN.contains(&own.name));
+        let proven = |own: &&Finding| !HELD_BACK.contains(&own.name) && !UNPROVEN.contains(&own.name);
+        let learns = !self.findings.is_empty() && self.findings.iter().all(proven);
         let reached = trial.curve.iter().filter_map(|epoch| epoch.val_accuracy).reduce(f64::max);
         let ahead = self.group.accuracy.zip(reached).map(|(own, other)| own.mean - other);
         learns && ahead.is_some_and(|ahead| ahead >= OTHERS_REACH_MORE)

@@ -86,13 +86,18 @@ impl Move {
 }
 
 /// Whether a value switches its setting off.
-pub fn is_off(value: &Value) -> bool {
+fn is_off(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::Number(number) => number.as_f64() == Some(0.0),
         Value::String(text) => text == "none",
         _ => false,
     }
+}
+
+/// The same of a value as pages show it.
+pub fn reads_off(shown: &str) -> bool {
+    is_off(&serde_json::from_str(shown).unwrap_or_else(|_| shown.into()))
 }
 
 #[cfg(test)]

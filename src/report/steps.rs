@@ -1,14 +1,14 @@
 //! What to do next, with what the sweep itself shows taken into account: what was tried and helped comes first, what
-//! was tried and did not help is not advised but told, and what is known to be in order need not be looked at. Pure.
+//! was tried and did worse is not advised but told, and what is known to be in order need not be looked at. Pure.
 
 use std::cmp::Reverse;
 
-use super::analysis::Analysis;
 use super::asked::{Ask, asked};
 use super::effects::{Effects, Estimate, Factor};
 use super::fit::Advice;
-use super::moves::{Move, Way};
+use super::moves::{Move, Way, reads_off};
 use super::ranking::Group;
+use super::verdicts::Verdicts;
 use super::words;
 use crate::check::model::LEARNT;
 use crate::history::History;
@@ -43,15 +43,20 @@ pub struct Tried {
 
 impl Steps {
     /// By the findings, by what the settings did, and by what was found before training.
-    pub fn new(analysis: &Analysis) -> Steps {
-        let (asks, settled) = asked(analysis.history, &analysis.verdicts, analysis.groups.first());
-        Steps::weighed(analysis, asks, settled)
+    pub fn new(history: &History, groups: &[Group], verdicts: &Verdicts, effects: Option<&Effects>) -> Steps {
+        let (asks, settled) = asked(history, verdicts, groups.first());
+        Steps::weighed(history, groups, effects, asks, settled)
     }
 
-    fn weighed(analysis: &Analysis, asks: Vec<Ask>, mut settled: Vec<String>) -> Steps {
-        let best = analysis.groups.first();
-        let effects = analysis.effects.as_ref().zip(best.map(|group| group.settings));
-        let known = known(analysis.history, &analysis.groups);
+    fn weighed(
+        history: &History,
+        groups: &[Group],
+        effects: Option<&Effects>,
+        asks: Vec<Ask>,
+        mut settled: Vec<String>,
+    ) -> Steps {
+        let effects = effects.zip(groups.first().map(|group| group.settings));
+        let known = known(history, groups);
         let mut open = Vec::new();
         for ask in asks {
             let in_order = known.iter().find(|(advice, _)| advice.contains(&ask.advice)).map(|(_, why)| why.clone());
@@ -140,9 +145,7 @@ fn tried(advice: Advice, effects: &Effects, best: &Settings) -> Result<Option<Tr
 /// What going that way from the best settings, or from off, did to the metric: the best of the levels that lie there.
 fn seen(at: usize, factor: &Factor, way: Way, effects: &Effects, best: &Settings) -> Option<(Estimate, String)> {
     let from = match way {
-        Way::On => {
-            factor.levels.iter().position(|level| ["false", "null", "none", "0", "0.0"].contains(&level.as_str()))?
-        }
+        Way::On => factor.levels.iter().position(|level| reads_off(level))?,
         _ if factor.ordered => best.get(&factor.name).and_then(|own| factor.level(own))?,
         _ => return None,
     };
@@ -171,11 +174,11 @@ fn seen(at: usize, factor: &Factor, way: Way, effects: &Effects, best: &Settings
 
 #[cfg(test)]
 mod tests {
-    use crate::check::Warning;
     use serde_json::json;
 
     use super::super::analysis::Analysis;
     use super::*;
+    use crate::check::Warning;
     use crate::history::Entry;
     use crate::report::fit::Mirror;
     use crate::report::sample;
@@ -207,7 +210,8 @@ mod tests {
     fn weighed(history: &History, advice: &[Advice]) -> Steps {
         let spec = sample::spec();
         let asks = advice.iter().map(|advice| Ask { advice: *advice, trials: 3, leads: true }).collect();
-        Steps::weighed(&Analysis::new(&spec, history), asks, Vec::new())
+        let Analysis { groups, effects, .. } = Analysis::new(&spec, history);
+        Steps::weighed(history, &groups, effects.as_ref(), asks, Vec::new())
     }
 
     #[test]

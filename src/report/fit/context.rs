@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Advice, Mirror};
 use crate::history::{History, TrialRecord};
 use crate::recipe::{Layer, Optimizer, Recipe};
-use crate::trial::{EpochMetrics, Outcome};
+use crate::trial::{EpochMetrics, Outcome, fingerprint};
 
 /// Adam's own learning rate.
 const ADAM: f64 = 1e-3;
@@ -57,15 +57,14 @@ impl Others {
     /// For each trial of a sweep the best that trials of other settings reached, in the order of their numbers: repeats
     /// differ by their seeds alone.
     pub fn of_each(history: &History) -> Vec<Others> {
-        let mut known: HashMap<String, usize> = HashMap::new();
-        let key = |trial: &TrialRecord| serde_json::Value::Object(trial.settings.clone()).to_string();
-        let mut point = |trial: &TrialRecord| {
+        let mut known: HashMap<u64, usize> = HashMap::new();
+        let point = |trial: &TrialRecord| {
             let next = known.len();
-            *known.entry(key(trial)).or_insert(next)
+            *known.entry(fingerprint(&trial.settings)).or_insert(next)
         };
-        let points: Vec<usize> = history.trials.iter().map(&mut point).collect();
+        let points: Vec<usize> = history.trials.iter().map(point).collect();
         let best = |of: fn(&EpochMetrics) -> Option<f64>| {
-            let mut best: Vec<Option<f64>> = vec![None; points.iter().max().map_or(0, |last| last + 1)];
+            let mut best: Vec<Option<f64>> = vec![None; known.len()];
             for (trial, point) in history.trials.iter().zip(&points) {
                 best[*point] = trial.curve.iter().filter_map(of).chain(best[*point]).reduce(f64::max);
             }
