@@ -15,6 +15,11 @@ fn main() {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{}", folder.join("lib").display());
         torch::compiler(&folder).file("src/trainer/libtorch.cpp").compile("sweep_libtorch");
         torch::cuda_additions(&folder);
+        // The GPU's kernels for tests on a CPU.
+        println!("cargo:rerun-if-changed=src/trainer/gpu_kernel/kernels.cu");
+        let mut kernels = cc::Build::new();
+        kernels.cpp(true).std("c++17").opt_level(2).define("SWEEP_HOST", None).flag("-xc++").flag("-fno-fast-math");
+        kernels.flag("-ffp-contract=off").file("src/trainer/gpu_kernel/kernels.cu").compile("sweep_kernels");
     }
 }
 

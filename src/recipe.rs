@@ -215,6 +215,9 @@ pub struct Training {
     /// Whether a GPU may be given a whole step at once, as a recorded CUDA graph.
     #[serde(default)]
     pub cuda_graph: bool,
+    /// Whether a GPU uses kernels of our own where libtorch takes several.
+    #[serde(default)]
+    pub gpu_kernels: bool,
     /// Ends the trial when the sweep's metric stops improving.
     pub early_stopping: Option<EarlyStopping>,
     /// What `early_stopping` watches and the best epoch is chosen by.

@@ -155,6 +155,7 @@ impl Chosen<'_> {
             },
             deterministic: self.flag("deterministic")?,
             cuda_graph: self.flag("cuda_graph")?,
+            gpu_kernels: self.flag("gpu_kernels")?,
             early_stopping,
             metric: self.spec.metric.clone(),
         })

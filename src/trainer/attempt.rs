@@ -12,7 +12,7 @@ use super::draws::{Draws, shuffled};
 use super::evaluation::{Tally, cross_entropy, evaluate};
 use super::fault::{Fault, Result};
 use super::graph::{Inputs, Recorder};
-use super::libtorch::Scalar;
+use super::libtorch::{self, Scalar};
 use super::network::{Mode, Network, Start};
 use super::optimizer::Optimizer;
 use super::pictures::{Part, Set, Shelf, Split};
@@ -120,7 +120,7 @@ struct Epoch<'a> {
     changes: Changes,
     /// By step, the optimizer's numbers.
     numbers: Vec<Vec<f64>>,
-    /// The same, `f32 [steps, k]`, if a recorded step reads them.
+    /// The same, and behind them the keys of dropout, `f32 [steps, k]`, if a recorded step reads them.
     numbers_there: Option<Tensor>,
 }
 
@@ -163,7 +163,11 @@ impl Run<'_> {
         let first = u64::from(number - 1) * steps.epoch + 1;
         let numbers: Vec<Vec<f64>> = (first..first + steps.epoch).map(numbers_of).collect();
         let table = || {
-            let flat: Vec<f32> = numbers.iter().flatten().map(|&number| number as f32).collect();
+            let mut flat = Vec::new();
+            for (step, numbers) in (0..).zip(&numbers) {
+                flat.extend(numbers.iter().map(|&number| number as f32));
+                flat.extend(Draws::new(*seed, trial, number, step).keys(recipe.layers.len()));
+            }
             Tensor::f_from_slice(&flat)?.f_view([steps.epoch as i64, -1])?.f_to_device(self.device)
         };
         let numbers_there = self.recorder.reads_the_device().then(table).transpose()?;
@@ -206,14 +210,17 @@ impl Run<'_> {
         let inputs = Inputs {
             changes: epoch.changes.part(step * batch, rows.size()[0] as u64)?,
             numbers: epoch.numbers[step as usize].iter().copied().map(Scalar::from).collect(),
+            keys: None,
             rows,
         };
+        // Only whole batches come often enough to pay for the trial of kernels.
+        libtorch::benchmark(!training.deterministic && inputs.rows.size()[0] as u64 == batch);
         let numbers_there = epoch.numbers_there.as_ref().map(|table| table.f_select(0, step as i64)).transpose()?;
         let Run { network, optimizer, tally, .. } = self;
         let mut work = |inputs: &Inputs| {
             let (xs, labels) = set.gather(&inputs.rows)?;
             let xs = inputs.changes.apply(xs, draws)?;
-            let logits = network.forward(&xs, Mode::Train(draws))?;
+            let logits = network.forward(&xs, Mode::Train(draws, inputs.keys.as_ref()))?;
             let loss = cross_entropy(&logits, &labels, training.label_smoothing)?;
             let gradients = network.gradients(&loss)?;
             optimizer.step(&mut network.parameters, gradients, &inputs.numbers)?;
@@ -230,6 +237,7 @@ impl Run<'_> {
         heartbeat: &mut Heartbeat,
     ) -> Result<Option<EpochMetrics>> {
         let started = Instant::now();
+        libtorch::benchmark(false);
         let mut evaluated = |part| {
             evaluate(&self.network, part, self.device, || heartbeat.after_step(self.controller, epoch.steps.epoch))
         };
@@ -452,6 +460,7 @@ mod tests {
             precision: recipe::Precision::Float32,
             deterministic: false,
             cuda_graph: true,
+            gpu_kernels: true,
             early_stopping: None,
             metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
         };

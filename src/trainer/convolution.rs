@@ -22,11 +22,11 @@ impl Convolution {
     ///
     /// # Errors
     /// libtorch's, where the device has no room.
-    pub fn pass(&self, xs: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
+    pub fn pass(&self, xs: &Tensor, mode: Mode<'_>) -> Result<Tensor, TchError> {
         #[cfg(target_arch = "x86_64")]
         {
             let here = xs.kind() == Kind::BFloat16 && !takes_gpu_path(xs.device()) && kernel::has_products();
-            if here && matches!(mode, Mode::Train(_)) {
+            if here && matches!(mode, Mode::Train(..)) {
                 return self.by_kernel(xs);
             }
         }

@@ -31,6 +31,11 @@ extern "C" const char* sweep_cuda_use_own_stream() {
     return tried([] { c10::cuda::setCurrentCUDAStream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, 0)); });
 }
 
+// The stream that this thread's work runs on.
+extern "C" const char* sweep_cuda_stream(void** stream) {
+    return tried([&] { *stream = c10::cuda::getCurrentCUDAStream().stream(); });
+}
+
 // `generator` is what the recorded work draws its random numbers with: a replay takes them from its seed at that time.
 extern "C" const char* sweep_cuda_begin(void** graph, const at::Generator* generator) {
     return tried([&] {

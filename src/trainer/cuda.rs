@@ -34,6 +34,7 @@ pub fn open() -> Result<(), libloading::Error> {
 /// The functions of cuda.cpp. Each returns an error's message or null.
 struct Additions {
     use_own_stream: unsafe extern "C" fn() -> *const c_char,
+    stream: unsafe extern "C" fn(*mut *mut c_void) -> *const c_char,
     begin: unsafe extern "C" fn(*mut *mut c_void, *const c_void) -> *const c_char,
     end: unsafe extern "C" fn(*mut c_void, *mut usize) -> *const c_char,
     replay: unsafe extern "C" fn(*mut c_void) -> *const c_char,
@@ -61,6 +62,7 @@ fn opened() -> Result<Additions, String> {
         let error = |error: libloading::Error| error.to_string();
         Additions {
             use_own_stream: *library.get(b"sweep_cuda_use_own_stream\0").map_err(error)?,
+            stream: *library.get(b"sweep_cuda_stream\0").map_err(error)?,
             begin: *library.get(b"sweep_cuda_begin\0").map_err(error)?,
             end: *library.get(b"sweep_cuda_end\0").map_err(error)?,
             replay: *library.get(b"sweep_cuda_replay\0").map_err(error)?,
@@ -78,6 +80,17 @@ fn opened() -> Result<Additions, String> {
 pub fn use_own_stream() -> Result<(), TchError> {
     // SAFETY: has no precondition but CUDA, which `additions` proves.
     checked(unsafe { (additions()?.use_own_stream)() })
+}
+
+/// The `cudaStream_t` that this thread's work runs on.
+///
+/// # Errors
+/// Why the additions to libtorch's CUDA part cannot be used.
+pub fn current_stream() -> Result<*mut c_void, TchError> {
+    let mut stream = std::ptr::null_mut();
+    // SAFETY: the pointer outlives the call.
+    checked(unsafe { (additions()?.stream)(&mut stream) })?;
+    Ok(stream)
 }
 
 /// Work on the GPU that was recorded, to be done again as a whole, on the same memory.
@@ -132,17 +145,19 @@ impl Drop for Graph {
     }
 }
 
-/// The major number of the first visible GPU's compute capability, by the driver; `None` where it does not say.
-pub fn compute_capability() -> Option<i32> {
-    /// `CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR` of cuda.h.
-    const MAJOR: i32 = 75;
+/// Major and minor number of the first visible GPU's compute capability, by the driver; `None` where it does not say.
+pub fn compute_capability() -> Option<(i32, i32)> {
+    /// `CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR` and `…_MINOR` of cuda.h.
+    const ATTRIBUTES: [i32; 2] = [75, 76];
     type Get = unsafe extern "C" fn(value: *mut i32, attribute: i32, device: i32) -> i32;
     // SAFETY: the driver is loaded already, by libtorch, which has also initialised it.
     let driver = unsafe { Library::open(Some("libcuda.so.1"), RTLD_NOW) }.ok()?;
     // SAFETY: the function has this signature in every version of the driver.
     let get = unsafe { driver.get::<Get>(b"cuDeviceGetAttribute\0") }.ok()?;
-    let mut major = 0;
-    // SAFETY: `major` outlives the call; ordinal 0 is the handle of the first visible device.
-    let answer = unsafe { get(&mut major, MAJOR, 0) };
-    (answer == 0).then_some(major)
+    let [major, minor] = ATTRIBUTES.map(|attribute| {
+        let mut value = 0;
+        // SAFETY: `value` outlives the call; ordinal 0 is the handle of the first visible device.
+        (unsafe { get(&mut value, attribute, 0) } == 0).then_some(value)
+    });
+    Some((major?, minor?))
 }

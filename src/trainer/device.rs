@@ -7,6 +7,7 @@ use tch::{Cuda, Device, Tensor};
 
 use super::cuda;
 use super::fault::Fault;
+use super::gpu_kernel;
 use super::libtorch;
 use sweep::recipe::{Precision, Training};
 
@@ -83,6 +84,7 @@ pub fn probe(device: Device) -> Result<(), Fault> {
 /// those that give the same numbers again; and of tf32.
 pub fn choose(training: &Training) {
     libtorch::calculate(training.deterministic, training.precision == Precision::Tf32);
+    gpu_kernel::choose(training.gpu_kernels);
 }
 
 /// The numbers that a precision stands for on this device: `auto` is bfloat16 where there are instructions for it,
@@ -90,7 +92,7 @@ pub fn choose(training: &Training) {
 pub fn numbers(precision: Precision, device: Device) -> tch::Kind {
     let fast = || match device {
         Device::Cpu if takes_gpu_path(device) => true,
-        Device::Cuda(_) => cuda::compute_capability().is_some_and(|major| major >= 8),
+        Device::Cuda(_) => cuda::compute_capability().is_some_and(|(major, _)| major >= 8),
         _ => std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|cpu| has_bfloat16(&cpu)),
     };
     match precision {

@@ -79,4 +79,9 @@ impl Draws {
         random.set_stream(self.step << 16 | layer as u64);
         Chance::new([random.next_u32(), random.next_u32()])
     }
+
+    /// The keys of [`Draws::chance`] for this many layers, two words each, as numbers of the same bits.
+    pub fn keys(self, layers: usize) -> impl Iterator<Item = f32> {
+        (0..layers).flat_map(move |layer| self.chance(layer).key()).map(f32::from_bits)
+    }
 }

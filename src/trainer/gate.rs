@@ -1,9 +1,10 @@
 //! ReLU, max-pooling and dropout between two layers with weights, taken together.
 
-use tch::{TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use super::device::takes_gpu_path;
 use super::draws::with_generator;
+use super::gpu_kernel;
 use super::kernel::{self, dense};
 use super::libtorch::operation;
 use super::network::Mode;
@@ -46,15 +47,64 @@ impl Gate {
         (gate, taken)
     }
 
-    /// Values `[n, c, h, w]` to `[n, c, h / side, w / side]`, or `[n, c]`.
+    /// Values `[n, c, h, w]` to `[n, c, h / side, w / side]`, or `[n, c]`. A bias `[c]` is added first.
     ///
     /// # Errors
     /// libtorch's, where the device has no room.
-    pub fn pass(self, xs: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
+    pub fn pass(self, xs: &Tensor, bias: Option<&Tensor>, mode: Mode<'_>) -> Result<Tensor, TchError> {
+        let nothing = !self.relu && self.pool.is_none() && (self.dropout.is_none() || matches!(mode, Mode::Evaluate));
+        if nothing && bias.is_none() {
+            return Ok(xs.shallow_clone());
+        }
+        let kernels = matches!(xs.kind(), Kind::Float | Kind::BFloat16) && gpu_kernel::serve(xs.device());
+        if kernels && let Some(ys) = self.pass_by_gpu_kernels(xs, bias, mode)? {
+            return Ok(ys);
+        }
+        let xs = match bias {
+            Some(bias) => &xs.f_add(&bias.f_view([1, -1, 1, 1])?)?,
+            None => xs,
+        };
         if takes_gpu_path(xs.device()) { self.pass_by_libtorch(xs, mode) } else { self.pass_by_kernels(xs, mode) }
     }
 
-    fn pass_by_libtorch(self, xs: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
+    /// The gate as the kernels want it.
+    fn for_kernels(self, mode: Mode<'_>) -> kernel::Gate {
+        let dropout = match mode {
+            Mode::Train(draws, _) => self.dropout.map(|(rate, layer)| (rate, draws.chance(layer))),
+            Mode::Evaluate => None,
+        };
+        kernel::Gate { relu: self.relu, dropout }
+    }
+
+    fn pass_by_gpu_kernels(
+        self,
+        xs: &Tensor,
+        bias: Option<&Tensor>,
+        mode: Mode<'_>,
+    ) -> Result<Option<Tensor>, TchError> {
+        let keys = match mode {
+            Mode::Train(_, keys) => keys,
+            Mode::Evaluate => None,
+        };
+        let layer = self.dropout.map_or(0, |(_, layer)| layer);
+        let side = self.pool.unwrap_or(1);
+        if side > 15 {
+            return Ok(None); // places of a window are counted in a byte
+        }
+        let gate = gpu_kernel::Gate { side, gate: self.for_kernels(mode), layer };
+        let inside = bias.map(Tensor::detach);
+        let Some((ys, kept)) = gate.forward(xs, inside.as_ref(), keys, self.fresh)? else { return Ok(None) };
+        let ys = match bias {
+            Some(bias) => operation([xs, bias], ys, move |gradient| {
+                let (xs, bias) = kept.backward(&gradient, true)?;
+                Ok([xs, bias.expect("it was asked for")])
+            }),
+            None => operation([xs], ys, move |gradient| Ok([kept.backward(&gradient, false)?.0])),
+        };
+        ys.map(Some)
+    }
+
+    fn pass_by_libtorch(self, xs: &Tensor, mode: Mode<'_>) -> Result<Tensor, TchError> {
         let mut ys = xs.shallow_clone();
         if let Some(side) = self.pool {
             let side = [i64::from(side); 2];
@@ -64,7 +114,7 @@ impl Gate {
             ys = if self.fresh || self.pool.is_some() { ys.f_relu_()? } else { ys.f_relu()? };
         }
         match (mode, self.dropout) {
-            (Mode::Train(_), Some((rate, _))) => {
+            (Mode::Train(..), Some((rate, _))) => {
                 let kept = with_generator(ys.device(), |generator| generator.bernoulli(&ys, 1.0 - rate))?;
                 ys.f_mul(&tch::no_grad(|| kept.f_mul_scalar(1.0 / (1.0 - rate)))?)
             }
@@ -72,21 +122,14 @@ impl Gate {
         }
     }
 
-    fn pass_by_kernels(self, xs: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
-        let dropout = match mode {
-            Mode::Train(draws) => self.dropout.map(|(rate, layer)| (rate, draws.chance(layer))),
-            Mode::Evaluate => None,
-        };
-        let gate = kernel::Gate { relu: self.relu, dropout };
+    fn pass_by_kernels(self, xs: &Tensor, mode: Mode<'_>) -> Result<Tensor, TchError> {
+        let gate = self.for_kernels(mode);
         let inside = dense(&xs.detach())?;
         if let Some(side) = self.pool {
             let pool = kernel::Pool { side: side as usize, gate };
             let (ys, which) = pool.pass(&inside)?;
             let size = xs.size();
             return operation([xs], ys, move |gradient| Ok([pool.gradient(&dense(&gradient)?, &which, &size)?]));
-        }
-        if !gate.relu && gate.dropout.is_none() {
-            return Ok(xs.shallow_clone());
         }
         let mut ys = inside;
         if !self.fresh && ys.data_ptr() == xs.data_ptr() {
@@ -108,7 +151,7 @@ impl Gate {
 mod tests {
     use super::super::draws::Draws;
     use super::*;
-    use tch::{Device, Kind};
+    use tch::Device;
 
     /// What a step keeps for its way back is freed with it: a thousand steps would otherwise hold a gigabyte.
     #[test]
@@ -121,8 +164,8 @@ mod tests {
         };
         let step = |number| {
             let xs = Tensor::ones([16, 16, 32, 32], (Kind::Float, Device::Cpu)).set_requires_grad(true);
-            let mode = Mode::Train(Draws::new(1, 1, 1, number).seeded(Device::Cpu).unwrap());
-            let ys = second.pass(&first.pass(&xs, mode).unwrap(), mode).unwrap();
+            let mode = Mode::Train(Draws::new(1, 1, 1, number).seeded(Device::Cpu).unwrap(), None);
+            let ys = second.pass(&first.pass(&xs, None, mode).unwrap(), None, mode).unwrap();
             ys.sum(Kind::Float).backward();
             assert!(xs.grad().sum(Kind::Float).double_value(&[]) > 0.0);
         };
@@ -131,5 +174,49 @@ mod tests {
         (20..1020).for_each(step);
         // Other tests run beside it.
         assert!(resident() < before + (500 << 20), "{} MB more", (resident() - before) >> 20);
+    }
+
+    /// The GPU's kernels, as they run on a CPU, against the CPU's own passes: the same masks, and so the same numbers to
+    /// the rounding of a sum.
+    #[test]
+    fn the_gpus_kernels_let_through_what_the_cpus_do() {
+        let (relu, drop, pool) =
+            (Layer::Relu, Layer::Dropout { rate: 0.3 }, |size| Layer::MaxPool { size, stride: size });
+        let gates =
+            [vec![relu], vec![drop], vec![relu, drop], vec![pool(2)], vec![pool(2), relu, drop], vec![pool(3), drop]];
+        for (layers, kind) in gates.iter().flat_map(|layers| [Kind::Float, Kind::BFloat16].map(|kind| (layers, kind))) {
+            let gate = Gate::at(layers, 0).0;
+            let given = Tensor::randn([5, 9, 8, 33], (Kind::Float, Device::Cpu)).to_kind(kind).permute([0, 3, 1, 2]);
+            // Rounded to bfloat16, sums with a bias would make other values the largest of their windows.
+            let spread = if kind == Kind::Float { 1.0 } else { 0.0 };
+            let bias = (Tensor::randn([33], (Kind::Float, Device::Cpu)) * spread).to_kind(kind);
+            let keys: Vec<f32> = Draws::new(1, 1, 1, 4).keys(layers.len()).collect();
+            let keys = Tensor::from_slice(&keys);
+            let run = |pass: &dyn Fn(&Tensor, &Tensor) -> Tensor| {
+                let (xs, bias) = (given.copy().set_requires_grad(true), bias.copy().set_requires_grad(true));
+                let ys = pass(&xs, &bias);
+                let weights = Tensor::arange(ys.numel() as i64, (Kind::Float, Device::Cpu)).cos().view_as(&ys);
+                (ys.to_kind(Kind::Float) * weights).sum(Kind::Float).backward();
+                [ys, xs.grad(), bias.grad()].map(|tensor| tensor.to_kind(Kind::Double))
+            };
+            let with_bias = |xs: &Tensor, bias: &Tensor| xs + bias.view([1, -1, 1, 1]);
+            let theirs = run(&|xs, bias| {
+                let mode = Mode::Train(Draws::new(1, 1, 1, 4), None);
+                gate.pass_by_kernels(&with_bias(xs, bias), mode).unwrap()
+            });
+            for keys in [None, Some(&keys)] {
+                let ours = run(&|xs, bias| {
+                    // Where the keys are on the device, the draws' own are not looked at.
+                    let draws = Draws::new(1, 1, 1, if keys.is_some() { 9 } else { 4 });
+                    gate.pass_by_gpu_kernels(xs, Some(bias), Mode::Train(draws, keys)).unwrap().unwrap()
+                });
+                for (at, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+                    let scale = theirs.abs().max().double_value(&[]);
+                    let bound = scale * if kind == Kind::Float { 1e-5 } else { 2e-2 };
+                    let off = (ours - theirs).abs().max().double_value(&[]);
+                    assert!(off <= bound, "{layers:?} {kind:?} {at}: {off} of {scale}");
+                }
+            }
+        }
     }
 }

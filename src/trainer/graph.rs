@@ -15,6 +15,8 @@ pub struct Inputs {
     pub changes: Changes,
     /// The optimizer's numbers, in its order.
     pub numbers: Vec<Scalar>,
+    /// The keys of dropout, where a recorded step reads them from the device.
+    pub keys: Option<Tensor>,
 }
 
 /// Steps that run one by one before one is recorded: libtorch and its libraries choose kernels and make their room in
@@ -46,7 +48,7 @@ impl Recorder {
     }
 
     /// Takes a step: `work` does it, from the inputs that it is given, without waiting for the device. `numbers_there` are
-    /// the inputs' numbers as they lie on the device, `f32 [k]`.
+    /// the inputs' numbers and, behind them, the keys of dropout as they lie on the device, `f32 [k]`.
     ///
     /// # Errors
     /// Those of `work`. Where a step cannot be recorded it says so on stderr and goes on without.
@@ -108,11 +110,11 @@ impl Recording {
             .iter()
             .zip(0..)
             .map(|(scalar, at)| Ok(Scalar { value: scalar.value, on_device: Some(numbers.f_select(0, at)?) }));
-        let inputs = Inputs {
-            rows: own(&inputs.rows)?,
-            changes: inputs.changes.map(own)?,
-            numbers: scalars.collect::<Result<_, TchError>>()?,
-        };
+        let scalars: Vec<Scalar> = scalars.collect::<Result<_, TchError>>()?;
+        let (first, all) = (scalars.len() as i64, numbers.numel() as i64);
+        let keys = Some(numbers.f_narrow(0, first, all - first)?);
+        let (rows, changes) = (own(&inputs.rows)?, inputs.changes.map(own)?);
+        let inputs = Inputs { rows, changes, numbers: scalars, keys };
         let graph = match device {
             Device::Cuda(_) => {
                 let graph = cuda::Graph::record(|| work(&inputs))?;

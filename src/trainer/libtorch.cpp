@@ -112,7 +112,6 @@ extern "C" bool sweep_operation(List inputs, size_t count, at::Tensor* output, v
 
 extern "C" void sweep_calculate(bool deterministic, bool tf32) {
     auto& context = at::globalContext();
-    context.setBenchmarkCuDNN(!deterministic);
     context.setDeterministicCuDNN(deterministic);
     // Where there is no deterministic kernel, libtorch warns and takes another.
     context.setDeterministicAlgorithms(deterministic, /*warn_only=*/true);
@@ -120,6 +119,8 @@ extern "C" void sweep_calculate(bool deterministic, bool tf32) {
     context.setAllowTF32CuDNN(tf32);
     context.setAllowTF32CuBLAS(tf32);
 }
+
+extern "C" void sweep_benchmark(bool wanted) { at::globalContext().setBenchmarkCuDNN(wanted); }
 
 // Writes the version of the libtorch that was loaded (`2.13.0`), which need not be the one compiled against.
 extern "C" void sweep_version(char* version, size_t room) {

@@ -21,6 +21,7 @@ unsafe extern "C" {
         release: extern "C" fn(*mut c_void),
     ) -> bool;
     safe fn sweep_calculate(deterministic: bool, tf32: bool);
+    safe fn sweep_benchmark(wanted: bool);
     fn sweep_version(version: *mut c_char, room: usize);
     fn sweep_each(
         operation: i32,
@@ -49,6 +50,12 @@ unsafe extern "C" {
         beta2: f64,
         epsilon: f64,
     ) -> *const c_char;
+}
+
+/// Whether cuDNN tries out its kernels when it meets a convolution of new sizes, from now on, in the whole process. That
+/// takes a second or more for a network.
+pub fn benchmark(wanted: bool) {
+    sweep_benchmark(wanted);
 }
 
 /// The version of the libtorch that this process loaded, such as `2.13.0`. It may differ from the one compiled against.

@@ -12,6 +12,7 @@ mod evaluation;
 mod exit;
 mod fault;
 mod gate;
+mod gpu_kernel;
 mod graph;
 mod kernel;
 mod libtorch;

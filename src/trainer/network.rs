@@ -6,15 +6,17 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::convolution::Convolution;
 use super::draws::Draws;
 use super::gate::Gate;
+use super::gpu_kernel::{self, KeysThere};
 use sweep::random::{Purpose, stream};
 use sweep::recipe::{Init, Layer, Padding};
 use sweep::train::model::{Extent, Shape, same_padding, shapes};
 
 /// What the network is run for.
 #[derive(Clone, Copy)]
-pub enum Mode {
-    /// To learn: dropout drops, batch norm takes the batch's statistics and remembers them.
-    Train(Draws),
+pub enum Mode<'a> {
+    /// To learn: dropout drops, batch norm takes the batch's statistics and remembers them. Where the draws' keys lie on the
+    /// device as well, they are taken from there.
+    Train(Draws, KeysThere<'a>),
     /// To judge: neither.
     Evaluate,
 }
@@ -52,7 +54,7 @@ impl Parameter {
 }
 
 /// One layer, with its weights in it.
-type Stage = Box<dyn Fn(&Tensor, Mode) -> Result<Tensor, TchError>>;
+type Stage = Box<dyn Fn(&Tensor, Mode<'_>) -> Result<Tensor, TchError>>;
 
 /// Where a network's weights come from: they are a function of this and of the layer's index alone.
 #[derive(Debug, Clone, Copy)]
@@ -88,16 +90,27 @@ impl Network {
         let rows = shapes(input, layers).expect("shapes are checked before a trial is ordered").rows;
         let inputs = std::iter::once(Extent::Picture(input)).chain(rows.iter().map(|row| row.output));
         let mut network = Network { kind, stages: Vec::new(), parameters: Vec::new(), buffers: Vec::new() };
-        let mut in_gate = 0;
+        let (mut in_gate, mut bias) = (0, None);
         for (index, (input, layer)) in inputs.zip(layers).enumerate() {
             if index < in_gate {
                 continue;
             }
             let (gate, taken) = Gate::at(layers, index);
             in_gate = index + taken;
-            let stage = match taken {
-                0 => Builder { network: &mut network, index, start, device }.stage(input, layer)?,
-                _ => Box::new(move |xs: &Tensor, mode| gate.pass(xs, mode)),
+            let stage: Stage = match taken {
+                0 => {
+                    // A kernel adds the bias of a convolution, where there is one behind it.
+                    let apart = gpu_kernel::serve(device) && kind != Kind::Double && Gate::at(layers, index + 1).1 > 0;
+                    let mut builder =
+                        Builder { network: &mut network, index, start, device, bias: apart.then_some(None) };
+                    let stage = builder.stage(input, layer)?;
+                    bias = builder.bias.flatten();
+                    stage
+                }
+                _ => {
+                    let bias = bias.take();
+                    Box::new(move |xs: &Tensor, mode| gate.pass(xs, bias.as_ref(), mode))
+                }
             };
             network.stages.push(stage);
         }
@@ -108,7 +121,7 @@ impl Network {
     ///
     /// # Errors
     /// libtorch's, where the device has no room.
-    pub fn forward(&self, xs: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
+    pub fn forward(&self, xs: &Tensor, mode: Mode<'_>) -> Result<Tensor, TchError> {
         let mut xs = xs.f_to_kind(self.kind)?;
         for stage in &self.stages {
             xs = stage(&xs, mode)?;
@@ -145,15 +158,24 @@ struct Builder<'a> {
     index: usize,
     start: Start,
     device: Device,
+    /// There if the gate behind a convolution adds its bias: the bias is put here.
+    bias: Option<Option<Tensor>>,
 }
 
 impl Builder<'_> {
-    fn stage(mut self, input: Extent, layer: &Layer) -> Result<Stage, TchError> {
+    fn stage(&mut self, input: Extent, layer: &Layer) -> Result<Stage, TchError> {
         Ok(match *layer {
             Layer::Conv { filters, kernel, stride, padding, bias, max_norm } => {
                 let Extent::Picture(shape) = input else { unreachable!("shapes() lets no vector reach a convolution") };
                 let (weight, bias) = self.weights(&[filters, shape.channels, kernel, kernel], bias, max_norm)?;
                 let (border, padding) = border(shape, kernel, stride, padding);
+                let bias = match &mut self.bias {
+                    Some(apart) => {
+                        *apart = bias;
+                        None
+                    }
+                    None => bias,
+                };
                 let convolution = Convolution { weight, bias, kernel, stride, padding };
                 Box::new(move |xs, mode| match &border {
                     Some(border) => convolution.pass(&xs.f_constant_pad_nd(border)?, mode),
@@ -185,7 +207,7 @@ impl Builder<'_> {
                         epsilon,
                         true,
                     ),
-                    Mode::Train(_) => {
+                    Mode::Train(..) => {
                         let (ys, batch_mean, batch_deviation) = xs.f_native_batch_norm(
                             Some(&scale),
                             Some(&shift),
@@ -365,11 +387,11 @@ mod tests {
         let draws = Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap();
         // Mean 2, variance over n 1.
         let xs = Tensor::from_slice(&[1.0f32, 3.0]).view([1, 1, 1, 2]);
-        let _ = network.forward(&xs, Mode::Train(draws)).unwrap();
+        let _ = network.forward(&xs, Mode::Train(draws, None)).unwrap();
         let near = |index: usize, value: f64| (network.buffers[index].1.double_value(&[0]) - value).abs() < 1e-5;
         assert!(near(0, 0.2) && near(1, 1.0));
         let network = Network::new(input, &[Layer::Flatten, layers[0]], START, Kind::Float, Device::Cpu).unwrap();
-        let _ = network.forward(&xs, Mode::Train(draws)).unwrap();
+        let _ = network.forward(&xs, Mode::Train(draws, None)).unwrap();
         assert!((network.buffers[1].1.double_value(&[0]) - 0.9).abs() < 1e-5);
     }
 
@@ -415,7 +437,7 @@ mod tests {
         let labels = Tensor::from_slice(&[1i64, 0, 2, 1]);
         let run = |network: &Network| {
             let logits =
-                network.forward(&xs, Mode::Train(Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap())).unwrap();
+                network.forward(&xs, Mode::Train(Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap(), None)).unwrap();
             let loss = logits.cross_entropy_for_logits(&labels);
             (network.gradients(&loss).unwrap(), logits)
         };
@@ -479,8 +501,9 @@ mod tests {
             let mut network = Network::new(input, &layers, START, Kind::Double, Device::Cpu).unwrap();
             in_double(&mut network);
             let loss = |network: &Network| {
-                let logits =
-                    network.forward(&xs, Mode::Train(Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap())).unwrap();
+                let logits = network
+                    .forward(&xs, Mode::Train(Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap(), None))
+                    .unwrap();
                 cross_entropy(&logits, &labels, 0.0).unwrap()
             };
             let gradients = network.gradients(&loss(&network)).unwrap();

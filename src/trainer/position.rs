@@ -131,6 +131,7 @@ mod tests {
             precision: Precision::Float32,
             deterministic: false,
             cuda_graph: false,
+            gpu_kernels: false,
             early_stopping: None,
             metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
         }

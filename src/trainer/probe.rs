@@ -106,8 +106,8 @@ impl Lab<'_> {
     }
 
     /// Batch normalisation by the batch: its running statistics know nothing yet.
-    fn mode(&self, step: u64) -> std::result::Result<Mode, TchError> {
-        Ok(Mode::Train(self.draws(step)?))
+    fn mode(&self, step: u64) -> std::result::Result<Mode<'static>, TchError> {
+        Ok(Mode::Train(self.draws(step)?, None))
     }
 
     /// After each ReLU of a network with the places of `free`, the share of units that no picture brings above 0.

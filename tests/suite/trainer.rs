@@ -95,6 +95,8 @@ fn order(number: u32, folder: &Path) -> Order {
         init: Init::Keras,
         precision: Precision::Float32,
         deterministic: false,
+        cuda_graph: true,
+        gpu_kernels: true,
         early_stopping: None,
         metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
     };

@@ -26,6 +26,7 @@ fn recipe(learning_rate: f64) -> Recipe {
             precision: Precision::Float32,
             deterministic: false,
             cuda_graph: false,
+            gpu_kernels: false,
             early_stopping: None,
             metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
         },

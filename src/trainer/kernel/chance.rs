@@ -15,6 +15,11 @@ impl Chance {
         Chance { key }
     }
 
+    /// The key.
+    pub const fn key(self) -> [u32; 2] {
+        self.key
+    }
+
     #[inline(always)]
     fn number(self, counter: u32) -> u32 {
         let mut x = counter ^ self.key[0];

@@ -22,6 +22,12 @@ pub struct Gate {
 }
 
 impl Gate {
+    /// For dropout: the 16 bits below which a value is dropped, the factor of what passes, and the key of the bits.
+    pub fn dropped(self) -> (u16, f32, [u32; 2]) {
+        let open = Open::new(self);
+        (open.least, open.scale, open.chance.key())
+    }
+
     /// Lets values of any shape through.
     ///
     /// # Panics

@@ -3,6 +3,7 @@
 use tch::{Kind, TchError, Tensor};
 
 use super::{Rule, has_kernel, zeros};
+use crate::gpu_kernel;
 use crate::kernel;
 use crate::libtorch::{Scalar, fused_adam};
 use crate::network::Parameter;
@@ -17,6 +18,8 @@ pub(super) struct Adam {
     settled: Tensor,
     /// Whether our own passes over memory take the weights.
     by_kernel: bool,
+    /// Whether a kernel of our own does, on a GPU.
+    by_gpu_kernel: bool,
 }
 
 impl Adam {
@@ -24,7 +27,9 @@ impl Adam {
         let first = &parameters[0].tensor;
         let settled = Tensor::f_full([0; 0], 1e30, (Kind::Float, first.device()))?;
         let by_kernel = parameters.iter().all(|parameter| has_kernel(&parameter.tensor));
-        Ok(Adam { m: zeros(parameters)?, v: zeros(parameters)?, constants, settled, by_kernel })
+        let floats = parameters.iter().all(|parameter| parameter.tensor.kind() == Kind::Float);
+        let by_gpu_kernel = floats && gpu_kernel::serve(first.device());
+        Ok(Adam { m: zeros(parameters)?, v: zeros(parameters)?, constants, settled, by_kernel, by_gpu_kernel })
     }
 }
 
@@ -50,8 +55,37 @@ impl Rule for Adam {
         Ok(())
     }
 
+    fn update_with_copies(
+        &mut self,
+        weights: &[Tensor],
+        gradients: &[Tensor],
+        numbers: &[Scalar],
+        copies: &[Option<Tensor>],
+    ) -> Result<bool, TchError> {
+        if !self.by_gpu_kernel {
+            return Ok(false);
+        }
+        let Moments { beta1, beta2, epsilon } = self.constants;
+        let kernel = gpu_kernel::Adam { betas: [beta1, beta2], epsilon, rate: &numbers[0] };
+        // Batch norm calculates in float32 where the other layers do not.
+        for kind in [Kind::Float, Kind::BFloat16] {
+            let of_kind = |tensors: &[Tensor]| -> Vec<Tensor> {
+                let those = tensors.iter().zip(gradients).filter(|(_, gradient)| gradient.kind() == kind);
+                those.map(|(tensor, _)| tensor.shallow_clone()).collect()
+            };
+            let copies: Vec<Option<Tensor>> = copies
+                .iter()
+                .zip(gradients)
+                .filter(|(_, gradient)| gradient.kind() == kind)
+                .map(|(copy, _)| copy.as_ref().map(Tensor::shallow_clone))
+                .collect();
+            kernel.step(&of_kind(weights), &of_kind(gradients), [&of_kind(&self.m), &of_kind(&self.v)], &copies)?;
+        }
+        Ok(true)
+    }
+
     fn takes_any_kind(&self) -> bool {
-        self.by_kernel
+        self.by_kernel || self.by_gpu_kernel
     }
 
     fn state(&self) -> Vec<(&'static str, &[Tensor])> {

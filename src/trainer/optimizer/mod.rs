@@ -28,6 +28,18 @@ trait Rule {
     /// over.
     fn update(&mut self, weights: &[Tensor], gradients: &[Tensor], numbers: &[Scalar]) -> Result<(), TchError>;
 
+    /// Does what [`Rule::update`] does, and writes the moved weights to those copies that there are. False, and nothing
+    /// done, where the rule has no kernel for that.
+    fn update_with_copies(
+        &mut self,
+        _weights: &[Tensor],
+        _gradients: &[Tensor],
+        _numbers: &[Scalar],
+        _copies: &[Option<Tensor>],
+    ) -> Result<bool, TchError> {
+        Ok(false)
+    }
+
     /// Whether gradients may be bfloat16 where the weights are float32.
     fn takes_any_kind(&self) -> bool {
         false
@@ -107,15 +119,27 @@ impl Optimizer {
                     each::add_(&of_decaying(&gradients), &decaying, self.weight_decay)?;
                 }
             }
-            self.rule.update(&weights, &gradients, numbers)?;
+            let copy_of = |parameter: &Parameter| {
+                let at_once = parameter.has_working_copy() && parameter.max_norm.is_none();
+                at_once.then(|| parameter.working.shallow_clone())
+            };
+            let mut copies: Vec<Option<Tensor>> = parameters.iter().map(copy_of).collect();
+            if !self.rule.update_with_copies(&weights, &gradients, numbers, &copies)? {
+                self.rule.update(&weights, &gradients, numbers)?;
+                copies.fill_with(|| None);
+            }
             for parameter in &mut *parameters {
                 if let Some(norm) = parameter.max_norm {
                     project(&mut parameter.tensor, norm)?;
                 }
             }
-            let copied = || parameters.iter().filter(|parameter| parameter.has_working_copy());
-            let to: Vec<Tensor> = copied().map(|parameter| parameter.working.shallow_clone()).collect();
-            let from: Vec<Tensor> = copied().map(|parameter| parameter.tensor.shallow_clone()).collect();
+            let (mut to, mut from) = (Vec::new(), Vec::new());
+            for (parameter, copy) in parameters.iter().zip(copies) {
+                if parameter.has_working_copy() && copy.is_none() {
+                    to.push(parameter.working.shallow_clone());
+                    from.push(parameter.tensor.shallow_clone());
+                }
+            }
             each::copy_(&to, &from)
         })
     }
@@ -235,6 +259,7 @@ mod tests {
             precision: recipe::Precision::Float32,
             deterministic: false,
             cuda_graph: false,
+            gpu_kernels: true,
             early_stopping: None,
             metric: sweep::trial::Metric { name: "val_loss".into(), goal: sweep::trial::Goal::Minimize },
         }
