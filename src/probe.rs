@@ -17,6 +17,8 @@ pub const FIRST_STEPS: usize = 40;
 pub const RATES: (f64, f64, usize) = (1e-5, 10.0, 61);
 /// Over so many times the first loss, a higher rate needs no look.
 pub const EXPLODED: f64 = 20.0;
+/// Right so often is learnt: the same picture may be there with two labels.
+pub const LEARNT: f64 = 0.98;
 /// Passes over the pictures of the capacity check, at most.
 pub const CAPACITY_EPOCHS: usize = 150;
 

@@ -13,10 +13,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::Warning;
 use crate::probe::{Measured, Probe};
 use crate::recipe::{Data, Recipe};
 use crate::trial::{Attempt, EpochMetrics, Others, Outcome, TrialId};
+use crate::warning::Warning;
 
 /// Both sides must speak the same one.
 pub const VERSION: u32 = 3;

@@ -270,7 +270,7 @@ impl Default for Moments {
     }
 }
 
-/// How the learning rate changes over a trial. Pure: see `src/train/schedule.rs`.
+/// How the learning rate changes over a trial. Pure: see `learning_rate.rs`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
     /// What it does after the warmup.

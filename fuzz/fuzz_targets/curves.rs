@@ -2,7 +2,7 @@
 #![no_main]
 
 use sweep::diagnose::{Format, Source, read};
-use sweep::report::fit::{Context, judge};
+use sweep::verdict::{Context, judge};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let source = Source { name: "f".into(), prefix: None, bytes: bytes.to_vec() };

@@ -18,9 +18,9 @@ use super::child::{Child, Command, GRACE, LAST_WORDS, Lines, Log, Process, descr
 use super::launch::on;
 use super::reading::{Reading, Said};
 use super::slots::SlotDevice;
+use crate::nearest::nearest;
 use crate::protocol::{self, FromTrainer, ToTrainer};
 use crate::schedule::{Event, SlotId};
-use crate::spec::nearest;
 use crate::trial::{Attempt, Outcome};
 
 /// How often a file of metrics is looked at.

@@ -4,7 +4,9 @@
 pub mod data;
 pub mod model;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::warning::Warning;
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,17 +21,6 @@ pub struct Finding {
     pub evidence: String,
     /// What to do.
     pub remedy: String,
-}
-
-/// A finding as the journal keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Warning {
-    /// The finding's name.
-    pub name: String,
-    /// Whether training like this is wasted.
-    pub serious: bool,
-    /// What is wrong, the numbers behind it and what to do, in one line.
-    pub text: String,
 }
 
 impl From<&Finding> for Warning {

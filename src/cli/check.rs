@@ -1,5 +1,7 @@
 //! `sweep check FILE`: whether something is wrong with the pictures or the networks, before they are trained in earnest.
 
+mod subjects;
+
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -9,8 +11,8 @@ use super::output;
 use super::running;
 use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
-use crate::check::model::{self, Range, Subject};
-use crate::check::{self, Finding, Warning};
+use crate::check::model::{self, Range};
+use crate::check::{self, Finding};
 use crate::engine;
 use crate::error::{Exit, Result};
 use crate::probe::{Measured, Probe};
@@ -20,6 +22,8 @@ use crate::search::Search;
 use crate::spec::Spec;
 use crate::train::data;
 use crate::trial::{Attempt, Settings, TrialId};
+use crate::warning::Warning;
+use subjects::{Subject, subjects};
 
 /// Arrays up to this many bytes are read within half a second.
 const QUICK: u64 = 256 << 20;
@@ -106,7 +110,7 @@ fn networks(args: &Args, spec: &Spec, surroundings: &Surroundings) -> Result<Vec
     if spec.program.is_some() {
         return Ok(Vec::new());
     }
-    let mut subjects = model::subjects(spec);
+    let mut subjects = subjects(spec);
     let trainer = match running::trainer(args.trainer.as_deref(), surroundings) {
         Ok(trainer) => trainer,
         Err(error) if args.trainer.is_none() => {
@@ -185,7 +189,7 @@ impl Network {
 /// # Errors
 /// If the pictures cannot be read.
 fn findings(spec: &Spec) -> Result<Vec<Finding>> {
-    let recipe = Search::new(spec).settings(TrialId(1)).and_then(|settings| spec.recipe(&settings).ok());
+    let recipe = Search::new(spec.search_terms()).settings(TrialId(1)).and_then(|settings| spec.recipe(&settings).ok());
     let Some(recipe) = recipe else { return Ok(Vec::new()) };
     let dataset = data::load(&recipe.data.source)?;
     let split = data::split(&dataset, &recipe.data, spec.seed)?;

@@ -11,12 +11,12 @@ use serde_json::json;
 use super::output;
 use crate::diagnose::{Choice, ForeignCurve, Format, LARGEST_FILE, Reading, Source, read};
 use crate::error::{Error, Exit, Result};
+use crate::nearest::nearest;
 use crate::report::charts;
-use crate::report::fit::{Context, Finding, Severity, judge, merged_advice};
 use crate::report::words;
-use crate::spec::nearest;
 use crate::store;
 use crate::trial::{Goal, Metric};
+use crate::verdict::{Context, Finding, Severity, judge, merged_advice};
 
 /// More curves than this are told in a line each.
 const IN_FULL: usize = 4;

@@ -60,7 +60,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         output::print(&format!("{folder} stays as it is: {file} says what its own file says"))?;
         return Ok(Exit::Success);
     }
-    let trials = Search::resumed(&old, &history).len();
+    let trials = Search::resumed(old.search_terms(), &history).len();
     let mut entry = Entry::Extended {
         at: surroundings.now(),
         version: env!("CARGO_PKG_VERSION").into(),
@@ -73,7 +73,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     };
     let mut grown = history.clone();
     grown.apply(&entry).map_err(|error| Error::new(Exit::Internal, error))?;
-    let all = Search::resumed(&new, &grown).len();
+    let all = Search::resumed(new.search_terms(), &grown).len();
     if let (Entry::Extended { trials, .. }, Some(extension)) = (&mut entry, grown.extensions.last_mut()) {
         trials.1 = all;
         extension.trials.1 = all;

@@ -26,7 +26,8 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::{Exit, Result};
-use crate::spec::{SETTINGS, nearest};
+use crate::nearest::nearest;
+use crate::spec::SETTINGS;
 use surroundings::Surroundings;
 
 /// Runs hyperparameter sweeps on the GPUs of this machine, and says why networks over- or underfit.

@@ -105,7 +105,7 @@ fn sweeps_in(folder: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::sample;
 
     fn message(folder: &Path) -> String {
         Opened::new(folder).expect_err("there is no sweep").to_string()

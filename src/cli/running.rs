@@ -132,8 +132,8 @@ impl Options {
         let _lock = Lock::take(&layout, &surroundings.holder())?;
         let (history, journal) = begin(&layout)?;
         if spec.method == Method::Tpe {
-            let lag = search::lag(&spec, &history, slots.len());
-            for note in notes_on_lag(lag, slots.len(), Search::resumed(&spec, &history).len()) {
+            let lag = search::lag(spec.search_terms(), &history, slots.len());
+            for note in notes_on_lag(lag, slots.len(), Search::resumed(spec.search_terms(), &history).len()) {
                 eprintln!("note: {note}");
             }
         }

@@ -180,7 +180,7 @@ fn json(opened: &Opened, trial: &TrialRecord) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::sample;
 
     #[test]
     fn a_trial_as_it_is_shown() {

@@ -50,7 +50,7 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
             trial.status = Status::Waiting;
         }
     }
-    let search = Search::resumed(&opened.spec, &opened.history);
+    let search = Search::resumed(opened.spec.search_terms(), &opened.history);
     let standing = Standing::new(&opened.spec, &opened.history, search.len(), held);
     match args.json {
         true => output::print_json(&standing.json(&opened))?,
@@ -163,7 +163,7 @@ impl<'a> Standing<'a> {
             "waiting": of(Status::Waiting),
             "slots": history.slots,
             "lag": history.lag,
-            "target": Search::reached(spec, history),
+            "target": Search::reached(spec.search_terms(), history),
             "extensions": history.extensions.iter().map(|one| json!({
                 "at": one.at,
                 "begun": one.begun,
@@ -285,7 +285,7 @@ mod tests {
 
     use super::*;
     use crate::history::Entry;
-    use crate::report::sample;
+    use crate::sample;
     use crate::trial::{Attempt, Outcome};
 
     /// One trial finished, one under way, one lost to a fault, with two seconds an epoch.
@@ -356,7 +356,7 @@ mod tests {
             });
         }
         let history = sample::apply(&entries);
-        let search = Search::resumed(&spec, &history);
+        let search = Search::resumed(spec.search_terms(), &history);
         let why = reasons(&history, &search, &Standing::new(&spec, &history, search.len(), true));
         assert!(why.contains("trial 0023 follows from what trials 1 to 20 come to, and waits for trial 0020"), "{why}");
         assert!(why.contains("trial 0020: was saved, and waits"), "{why}");

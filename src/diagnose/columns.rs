@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use crate::nearest::nearest;
 use crate::trial::METRICS;
 
 /// Names of targets that are no metric, as they are written in `--columns`.
@@ -79,18 +80,12 @@ impl FromStr for Choice {
             Some(_) if column.is_empty() => Err(format!("{name} needs a column's name after the =")),
             Some(target) => Ok(Choice { target, column: column.to_owned() }),
             None => {
-                let nearest = nearest(name, &names).map_or(String::new(), |near| format!("; did you mean {near}?"));
+                let nearest = nearest(name, names.iter().copied())
+                    .map_or(String::new(), |near| format!("; did you mean {near}?"));
                 Err(format!("{name} is none of {}{nearest}", names.join(", ")))
             }
         }
     }
-}
-
-/// The likeliest of the names, if one is near.
-pub fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
-    let likeness = |other: &str| strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());
-    let best = names.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(best) > 0.75).then_some(best)
 }
 
 /// What a name means, and how far it is from the plainest way to say so: where several columns mean the same, the

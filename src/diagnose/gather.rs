@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use super::columns::{Choice, Target, meaning, nearest};
+use super::columns::{Choice, Target, meaning};
 use super::{ForeignCurve, Problem};
-use crate::report::fit::Divergence;
+use crate::nearest::nearest;
 use crate::trial::{EpochMetrics, METRICS};
+use crate::verdict::Divergence;
 
 /// So many values are read at most.
 const MOST_VALUES: usize = 5_000_000;
@@ -98,7 +99,7 @@ impl Gather {
 /// A column that the user named and that is not there.
 pub fn no_column(choice: &Choice, names: &[&str]) -> Problem {
     let problem = Problem::new(format!("there is no column {} for {}", choice.column, choice.target.name()));
-    match nearest(&choice.column, names) {
+    match nearest(&choice.column, names.iter().copied()) {
         Some(near) => problem.hint(format!("did you mean {}={near}?", choice.target.name())),
         None => problem.hint(format!("there are {}", listed(names))),
     }

@@ -21,8 +21,8 @@ pub use columns::{Choice, Target};
 pub use format::Format;
 pub use problem::Problem;
 
-use crate::report::fit::Divergence;
 use crate::trial::EpochMetrics;
+use crate::verdict::Divergence;
 use gather::Gather;
 
 /// A larger file is refused: curves are small, and the whole file is held in memory.

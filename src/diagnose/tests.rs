@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
-use crate::report::fit::{Context, Name, judge};
+use crate::verdict::{Context, Name, judge};
 
 fn fixture(file: &str) -> Source {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/curves").join(file);

@@ -21,14 +21,14 @@ use crate::error::{Error, Exit, Result};
 use crate::history::{Entry, History};
 use crate::progress::Screen;
 use crate::protocol::{BEST_WEIGHTS, FromTrainer, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT, ToTrainer};
-use crate::report::fit::Context;
-use crate::schedule::stop::{EarlyTerminate, Stopping};
 use crate::schedule::{Action, Event, Leftover, Now, Points, Rules, Scheduler, Shapes, SlotId, State};
 use crate::search::{self, Search};
 use crate::shape;
 use crate::spec::{Courtesy, Method, PerGpu, Spec};
+use crate::stop::{EarlyTerminate, Stopping};
 use crate::store::{Journal, Layout};
 use crate::trial::{Attempt, Outcome, Settings, TrialId};
+use crate::verdict::{self, Context};
 use devices::Devices;
 pub use probe::probe;
 use views::Views;
@@ -97,12 +97,18 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 
 /// The rules that end trials, with what the sweep file tells of each trial.
 fn stopping(terms: EarlyTerminate, spec: &Spec) -> Stopping {
-    let (seed, spec) = (spec.seed, spec.clone());
+    let (seed, spec) = (spec.seed, Rc::new(spec.clone()));
     let context = move |settings: &Settings| match spec.recipe(settings) {
         Ok(recipe) => Context::of_recipe(&recipe),
         Err(_) => Context::default(),
     };
-    Stopping { terms, seed, context: Rc::new(context) }
+    let planned = context.clone();
+    Stopping {
+        terms,
+        seed,
+        planned: Rc::new(move |settings| planned(settings).epochs_planned),
+        overfits: Rc::new(move |trial, metric| verdict::overfits(&trial.curve, &context(&trial.settings), metric)),
+    }
 }
 
 /// How the shapes of trials are named.
@@ -152,7 +158,7 @@ impl Engine {
         let (sender, events) = mpsc::unbounded_channel();
         let names = slots.iter().map(|slot| slot.name.clone()).collect();
         if spec.method == Method::Tpe {
-            spec.lag = Some(search::lag(&spec, &history, slots.len()));
+            spec.lag = Some(search::lag(spec.search_terms(), &history, slots.len()));
         }
         let run = Entry::Run {
             at: clock(),
@@ -163,7 +169,7 @@ impl Engine {
             mps: setup.mps.clone(),
             lag: spec.lag,
         };
-        let search = Search::resumed(&spec, &history);
+        let search = Search::resumed(spec.search_terms(), &history);
         let rules = Rules {
             total: search.len(),
             retries: spec.retries,

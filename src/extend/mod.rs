@@ -57,7 +57,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::report::sample;
+    use crate::sample;
     use crate::trial::Outcome;
 
     fn spec(text: &str) -> Spec {

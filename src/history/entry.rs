@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::Warning;
 use crate::shape::Fact;
 use crate::trial::{Attempt, EpochMetrics, Others, Outcome, Settings, Stopper, TrialId};
+use crate::warning::Warning;
 
 /// The format that this version writes and reads; the journal's first line carries it. It says how the entries are to be
 /// read that there are; an entry of a kind that a version does not know is an error there, which names the version.

@@ -8,9 +8,9 @@ pub use entry::{Entry, FORMAT};
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::check::Warning;
 use crate::shape::Shape;
 use crate::trial::{Attempt, EpochMetrics, MOST_OTHERS, Metric, Outcome, Settings, Stopper, TrialId, fingerprint};
+use crate::warning::Warning;
 
 /// Where a trial stands.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,7 +3,6 @@
 use super::asked::Ask;
 use super::charts::{self, Figure};
 use super::effects::Effects;
-use super::fit::{Advice, Finding, Name};
 use super::ranking::{Group, Place, Ranking, groups, setting_names};
 use super::steps::Steps;
 use super::ties::Ties;
@@ -12,6 +11,7 @@ use super::verdicts::Verdicts;
 use crate::history::{History, TrialRecord};
 use crate::spec::Spec;
 use crate::trial::{Outcome, TrialId};
+use crate::verdict::{Advice, Finding, Name};
 
 /// Up to so many trials, the chart of each is in the page; with more, those of the notable ones, and the others are
 /// drawn in the browser when they are asked for.

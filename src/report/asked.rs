@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
 
-use super::fit::{Advice, Finding, Name, OTHERS_REACH_MORE, merged_advice};
 use super::moves::{Move, Way};
 use super::ranking::Group;
 use super::verdicts::Verdicts;
 use super::words;
 use crate::history::{History, TrialRecord};
+use crate::verdict::{Advice, Finding, Name, OTHERS_REACH_MORE, merged_advice};
 
 /// Advice that so large a share of the trials gets is worth telling of the sweep.
 const COMMON: f64 = 0.25;
@@ -163,10 +163,10 @@ mod tests {
     use super::*;
     use crate::history::Entry;
     use crate::report::analysis::Analysis;
-    use crate::report::fit::Mirror;
-    use crate::report::fit::tests::{Kind, curve};
-    use crate::report::sample;
+    use crate::sample;
+    use crate::sample::curves::{Kind, curve};
     use crate::trial::Outcome;
+    use crate::verdict::Mirror;
 
     /// What trials of these curves and settings ask for; of the curves the first is the best.
     fn of(trials: &[(Kind, Value)]) -> (Vec<Ask>, Vec<String>) {

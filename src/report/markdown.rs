@@ -167,7 +167,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::sample;
     use crate::spec::Spec;
 
     #[test]

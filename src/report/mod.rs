@@ -5,14 +5,11 @@ mod asked;
 pub mod charts;
 mod columns;
 mod effects;
-pub mod fit;
 mod html;
 mod markdown;
 mod moves;
 mod next;
 pub mod ranking;
-#[cfg(test)]
-pub mod sample;
 mod steps;
 pub mod summary;
 mod tables;
@@ -26,12 +23,12 @@ pub use tables::Tables;
 use std::path::Path;
 
 use analysis::Analysis;
-use fit::Finding;
 
 use crate::error::{Error, Result};
 use crate::history::{History, TrialRecord};
 use crate::spec::Spec;
 use crate::store::{self, Layout};
+use crate::verdict::{self, Finding};
 
 /// Of more trials than this only the notable ones' charts are made again; all get theirs when they end.
 const CHARTS: usize = 1000;
@@ -81,7 +78,7 @@ fn next_file(layout: &Layout, history: &History, analysis: &Analysis) -> Result<
 /// What is wrong with the fit of one of a sweep's trials, among all of them.
 pub fn findings(spec: &Spec, history: &History, trial: &TrialRecord) -> Vec<Finding> {
     let at = usize::try_from(trial.id.0).ok().and_then(|number| number.checked_sub(1));
-    let others = at.and_then(|at| fit::Others::of_each(history).get(at).copied());
+    let others = at.and_then(|at| verdict::Others::of_each(history).get(at).copied());
     verdicts::verdict(spec, trial, others, history.pictures_sound())
 }
 
@@ -111,6 +108,7 @@ fn picture(folder: &Path, name: &str, figure: &charts::Figure) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample;
 
     #[test]
     fn everything_but_journal_and_sweep_file_can_be_deleted_and_made_again() {

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::fit::Advice;
 use crate::trial::Settings;
+use crate::verdict::Advice;
 
 /// Which way a setting would go.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -105,8 +105,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::report::fit::Mirror;
-    use crate::report::sample::settings;
+    use crate::sample::settings;
+    use crate::verdict::Mirror;
 
     fn made(advice: Advice, from: Value, to: Value) -> bool {
         Move::of(advice).expect("it moves something").made(&settings(from), &settings(to)).is_some()

@@ -225,7 +225,7 @@ pub fn groups<'a>(ranking: &Ranking<'a>, metric: &Metric) -> Vec<Group<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::sample;
     use serde_json::json;
 
     #[test]

@@ -5,14 +5,14 @@ use std::cmp::Reverse;
 
 use super::asked::{Ask, asked};
 use super::effects::{Effects, Estimate, Factor};
-use super::fit::Advice;
 use super::moves::{Move, Way, reads_off};
 use super::ranking::Group;
 use super::verdicts::Verdicts;
 use super::words;
-use crate::check::model::LEARNT;
 use crate::history::History;
+use crate::probe::LEARNT;
 use crate::trial::{EpochMetrics, Settings, TrialId};
+use crate::verdict::Advice;
 
 /// What follows from a sweep.
 #[derive(Debug, Default)]
@@ -178,11 +178,11 @@ mod tests {
 
     use super::super::analysis::Analysis;
     use super::*;
-    use crate::check::Warning;
     use crate::history::Entry;
-    use crate::report::fit::Mirror;
-    use crate::report::sample;
+    use crate::sample;
     use crate::trial::Outcome;
+    use crate::verdict::Mirror;
+    use crate::warning::Warning;
 
     /// Sixteen trials whose loss is as the settings say: batch norm costs 0.3, augmentation brings 0.4.
     fn swept(pictures: Option<Vec<Warning>>, right: f64) -> History {

@@ -1,7 +1,6 @@
 //! What came of the sweep, in plain words. Pure.
 
 use super::analysis::Analysis;
-use super::fit::{Finding, Severity};
 use super::ranking::{Counts, Group, Place};
 use super::steps::{Step, Steps};
 use super::verdicts::Tally;
@@ -10,6 +9,7 @@ use crate::history::{History, TrialRecord};
 use crate::search::{Reached, Search};
 use crate::spec::Spec;
 use crate::trial::{EpochMetrics, Goal, Outcome};
+use crate::verdict::{Finding, Severity};
 
 /// So many kinds of finding are told of, the most frequent ones.
 const AILMENTS: usize = 5;
@@ -250,7 +250,7 @@ fn lucky(spec: &Spec, luckiest: &Place, best: &Place) -> Option<String> {
 
 /// That the sweep ended at its target, and what that left untried.
 pub fn target(spec: &Spec, history: &History) -> Option<String> {
-    let Reached { trial, value, target, left } = Search::reached(spec, history)?;
+    let Reached { trial, value, target, left } = Search::reached(spec.search_terms(), history)?;
     let name = &spec.metric.name;
     let left = match left {
         None => "no other began".to_owned(),
@@ -329,11 +329,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::check::Warning;
     use crate::history::Entry;
-    use crate::report::sample;
-    use crate::schedule::stop::{Asha, EarlyTerminate, Rule};
+    use crate::sample;
+    use crate::stop::{Asha, EarlyTerminate, Rule};
     use crate::trial::{Attempt, Stopper, TrialId};
+    use crate::warning::Warning;
 
     #[test]
     fn with_repeats_the_best_mean_leads_and_not_the_luckiest_seed() {

@@ -306,7 +306,7 @@ mod tests {
 
     use super::*;
     use crate::history::Entry;
-    use crate::report::sample;
+    use crate::sample;
     use crate::trial::{Attempt, Outcome, TrialId};
 
     fn rows(path: &Path) -> Vec<csv::StringRecord> {

@@ -107,7 +107,8 @@ fn list(items: impl ExactSizeIterator<Item = String>, between: &str) -> String {
 mod tests {
     use super::*;
     use crate::history::{Entry, History};
-    use crate::report::{ranking::groups, sample};
+    use crate::report::ranking::groups;
+    use crate::sample;
     use crate::trial::{Outcome, Settings};
 
     /// Trials of one epoch with these validation losses; three of each setting.

@@ -149,7 +149,7 @@ fn span(over: &[&TrialRecord]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::sample;
 
     fn time(history: &History) -> Time {
         let metric = sample::spec().metric;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::fit::{Advice, Context, Finding, Name, Others, Severity, judge};
 use crate::history::{History, Status, TrialRecord};
 use crate::spec::Spec;
 use crate::trial::{Outcome, TrialId};
+use crate::verdict::{Advice, Context, Finding, Name, Others, Severity, judge};
 
 /// Findings for every trial, in the order of [`History::trials`].
 #[derive(Debug)]
@@ -94,7 +94,7 @@ pub fn verdict(spec: &Spec, trial: &TrialRecord, others: Option<Others>, sound: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::sample;
 
     #[test]
     fn every_trial_that_was_trained_to_an_end_is_judged() {

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::fit::Finding;
 use super::ranking::Spread;
 use crate::history::{Status, TrialRecord};
 use crate::trial::{Metric, Outcome, Settings, plain};
+use crate::verdict::Finding;
 
 /// Where a trial stands, for people.
 pub fn status(trial: &TrialRecord) -> &'static str {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::messages::{Action, Now, SlotId};
 use super::scheduler::Scheduler;
 use super::slots::State;
-use super::stop::{Moment, Verdict};
 use crate::history::Entry;
+use crate::stop::{Moment, Verdict};
 use crate::trial::{Attempt, Outcome, TrialId};
 
 impl Scheduler {

@@ -13,7 +13,7 @@ use super::{Action, Event, Now, Points, Rules, Scheduler, Shapes, Slot, SlotId};
 use crate::history::{Entry, History};
 use crate::protocol::{self, FromTrainer};
 use crate::random::{Purpose, stream};
-use crate::report::sample;
+use crate::sample;
 use crate::search::{self, Search};
 use crate::spec::Spec;
 use crate::trial::{Attempt, EpochMetrics, Outcome, Settings};
@@ -73,8 +73,8 @@ fn value(settings: &Settings) -> f64 {
 fn run(spec: &Spec, mut history: History, chance: Chance) -> Left {
     let Chance { slots, seed, sigma, crashes, killed } = chance;
     let mut spec = spec.clone();
-    spec.lag = Some(search::lag(&spec, &history, slots));
-    let search = Search::resumed(&spec, &history);
+    spec.lag = Some(search::lag(spec.search_terms(), &history, slots));
+    let search = Search::resumed(spec.search_terms(), &history);
     let rules = Rules {
         total: search.len(),
         retries: 2,
@@ -222,7 +222,8 @@ fn idle(slots: usize, lag: usize, runs: u64) -> f64 {
 #[test]
 fn by_default_several_slots_are_busy_most_of_the_time() {
     for slots in [4, 8] {
-        let idle = idle(slots, search::lag(&spec("run_cap: 200"), &History::default(), slots) as usize, 3);
+        let idle =
+            idle(slots, search::lag(spec("run_cap: 200").search_terms(), &History::default(), slots) as usize, 3);
         assert!(idle < 0.1, "{slots} slots: {idle}");
     }
 }

@@ -15,7 +15,6 @@ mod silence;
 #[cfg(test)]
 mod simulation;
 mod slots;
-pub mod stop;
 #[cfg(test)]
 mod tests;
 mod usage;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::stop::Stopping;
 use crate::history::History;
+use crate::stop::Stopping;
 use crate::trial::{Metric, Settings, TrialId};
 
 /// What there is to try.

@@ -8,19 +8,24 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::scripted::{began, begun, epoch as said, ready, rules, run, slots_named};
-use super::stop::{Asha, EarlyTerminate, Hyperband, Median, Rule, Stopping};
 use super::*;
 use crate::history::{Entry, History, Status, TrialRecord};
 use crate::protocol::FromTrainer;
-use crate::report::fit::Context;
+use crate::stop::{Asha, EarlyTerminate, Hyperband, Median, Rule, Stopping};
 use crate::trial::{Attempt, EpochMetrics, Outcome, Settings, Stopper, TrialId};
+use crate::verdict::{self, Context};
 
 const EPOCHS: u32 = 3;
 
 /// Trials are compared by this rule; a share of them is spared.
 fn stopping(rule: Rule, audit: f64) -> Stopping {
-    let context = |_: &Settings| Context { epochs_planned: Some(EPOCHS), ..Context::default() };
-    Stopping { terms: EarlyTerminate { rule: Some(rule), overfit: true, audit }, seed: 1, context: Rc::new(context) }
+    let context = Context { epochs_planned: Some(EPOCHS), ..Context::default() };
+    Stopping {
+        terms: EarlyTerminate { rule: Some(rule), overfit: true, audit },
+        seed: 1,
+        planned: Rc::new(|_| Some(EPOCHS)),
+        overfits: Rc::new(move |trial, metric| verdict::overfits(&trial.curve, &context, metric)),
+    }
 }
 
 fn stoppings() -> impl Strategy<Value = Option<Stopping>> {

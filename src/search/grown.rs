@@ -82,7 +82,7 @@ mod tests {
     use super::super::Search;
     use crate::extend::Growth;
     use crate::history::{Entry, History};
-    use crate::report::sample;
+    use crate::sample;
     use crate::spec::Spec;
     use crate::trial::{Outcome, Settings, TrialId};
 
@@ -93,7 +93,7 @@ mod tests {
 
     /// Runs trials up to that number, or to the end.
     fn run(spec: &Spec, history: &mut History, most: u64) -> Vec<Settings> {
-        let mut search = Search::resumed(spec, history);
+        let mut search = Search::resumed(spec.search_terms(), history);
         let mut settings = Vec::new();
         for number in history.trials.len() as u64 + 1..=most {
             let Some(point) = search.next(TrialId(number), history) else { break };

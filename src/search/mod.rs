@@ -11,8 +11,8 @@ use std::collections::HashMap;
 
 use crate::history::{History, Status, TrialRecord};
 use crate::random::{Purpose, stream};
+use crate::search_terms::{Method, Order, SearchTerms};
 use crate::space::Space;
-use crate::spec::{Method, Order, Spec};
 use crate::trial::{Goal, Metric, Settings, TrialId, fingerprint};
 use grown::Grown;
 use numbered::Numbered;
@@ -63,33 +63,33 @@ enum Others {
 
 /// The `lag` of a sweep that runs on so many slots: the file's, or the one that it began with. One that begins gets
 /// twice as many trials as run beside one, so that a slot need wait only for a trial that takes about as long as two others.
-pub fn lag(spec: &Spec, history: &History, slots: usize) -> u32 {
+pub fn lag(terms: SearchTerms<'_>, history: &History, slots: usize) -> u32 {
     let beginning = || u32::try_from(2 * slots.saturating_sub(1)).unwrap_or(u32::MAX);
-    spec.lag.or(history.lag).unwrap_or_else(beginning)
+    terms.lag.or(history.lag).unwrap_or_else(beginning)
 }
 
 impl Search {
     /// The search that a sweep file asks for.
-    pub fn new(spec: &Spec) -> Search {
-        Search::resumed(spec, &History::default())
+    pub fn new(terms: SearchTerms<'_>) -> Search {
+        Search::resumed(terms, &History::default())
     }
 
     /// The same, where trials may have been begun before the file grew to what it is.
-    pub fn resumed(spec: &Spec, history: &History) -> Search {
-        let (space, seed) = (&spec.space, spec.seed);
+    pub fn resumed(terms: SearchTerms<'_>, history: &History) -> Search {
+        let (space, seed) = (terms.space, terms.seed);
         let points = space.count();
-        let enqueued = enqueued(spec);
+        let enqueued = enqueued(terms);
         // More points than can be numbered are drawn.
         let numbered = points.is_some_and(|points| points < u64::MAX);
-        let shuffle = match (spec.method, spec.order) {
+        let shuffle = match (terms.method, terms.order) {
             (Method::Grid, Order::File) => None,
             _ => Some(seed),
         };
         // Where all points are as likely, drawing without putting back is a shuffled walk through them.
-        let others = match spec.method {
+        let others = match terms.method {
             Method::Grid if numbered || shuffle.is_none() => {
                 // A checked file's points can be counted part by part.
-                let parts = space.parts(&spec.priority).unwrap_or_else(|_| vec![space.clone()]);
+                let parts = space.parts(terms.priority).unwrap_or_else(|_| vec![space.clone()]);
                 Others::Numbered(Numbered::new(parts, &enqueued, shuffle))
             }
             Method::Random if numbered && space.is_even() => {
@@ -101,15 +101,15 @@ impl Search {
             Method::Sobol => Others::Random(Box::new(Random::new(space.clone(), seed, Source::Sobol(0), &enqueued))),
             Method::Tpe => Others::Tpe(Box::new(Tpe::new(space.clone(), seed))),
         };
-        let repeats = u64::from(spec.repeats.max(1));
+        let repeats = u64::from(terms.repeats.max(1));
         let grown = Grown::new(space, repeats, history);
         let trials = points.map(|points| grown.trials(points, repeats));
-        let len = match spec.run_cap.map(|cap| cap.max(grown.begun)) {
+        let len = match terms.run_cap.map(|cap| cap.max(grown.begun)) {
             Some(cap) => Some(trials.map_or(cap, |trials| trials.min(cap))),
             None => trials,
         };
-        let (metric, target) = (spec.metric.clone(), spec.target);
-        let lag = spec.lag.or(history.lag).unwrap_or(0).into();
+        let (metric, target) = (terms.metric.clone(), terms.target);
+        let lag = terms.lag.or(history.lag).unwrap_or(0).into();
         let mut search = Search { enqueued, others, lag, metric, target, repeats, grown, len };
         if search.has_reached(history) {
             search.len = Some(history.trials.len() as u64);
@@ -123,10 +123,10 @@ impl Search {
     }
 
     /// The trial that was good enough for no other to begin, if there are others.
-    pub fn reached(spec: &Spec, history: &History) -> Option<Reached> {
-        let target = spec.target?;
-        let (trial, value) = reached(&spec.metric, target, history)?;
-        let search = Search::resumed(&Spec { target: None, ..spec.clone() }, history);
+    pub fn reached(terms: SearchTerms<'_>, history: &History) -> Option<Reached> {
+        let target = terms.target?;
+        let (trial, value) = reached(terms.metric, target, history)?;
+        let search = Search::resumed(SearchTerms { target: None, ..terms }, history);
         let left = search.len.map(|len| len.saturating_sub(history.trials.len() as u64));
         (left != Some(0)).then_some(Reached { trial, value, target, left })
     }
@@ -244,13 +244,13 @@ fn known(history: &History, seen: u64, metric: &Metric) -> Vec<Known> {
 
 /// The points of `enqueue`, completed and none of them twice: what a point leaves open is the first that a grid has, or
 /// drawn like any.
-fn enqueued(spec: &Spec) -> Vec<Settings> {
-    let mut points: Vec<Settings> = Vec::with_capacity(spec.enqueue.len());
-    for (at, given) in spec.enqueue.iter().enumerate() {
-        let Ok(space) = spec.space.pinned(given) else { continue };
-        let found = match spec.method {
+fn enqueued(terms: SearchTerms<'_>) -> Vec<Settings> {
+    let mut points: Vec<Settings> = Vec::with_capacity(terms.enqueue.len());
+    for (at, given) in terms.enqueue.iter().enumerate() {
+        let Ok(space) = terms.space.pinned(given) else { continue };
+        let found = match terms.method {
             Method::Grid => space.point(0).filter(|point| !points.contains(point)),
-            _ => drawn(&space, spec.seed, at as u64, &points),
+            _ => drawn(&space, terms.seed, at as u64, &points),
         };
         points.extend(found);
     }
@@ -272,11 +272,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::spec::Spec;
 
     fn points(head: &str) -> Vec<Settings> {
         let text = format!("{head}\ndata: {{set: digits}}\nmodel: linear\n");
         let (spec, _) = Spec::read(&text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
-        let mut search = Search::new(&spec);
+        let mut search = Search::new(spec.search_terms());
         let points: Vec<_> = (1..=1000).map_while(|trial| search.settings(TrialId(trial))).collect();
         assert!(search.len().is_none_or(|len| len == points.len() as u64), "{head}");
         points
@@ -320,16 +321,20 @@ mod tests {
         for (goal, value, goes_on) in [("minimize", 0.5, false), ("minimize", 0.6, true), ("maximize", 0.6, false)] {
             let text = format!("program: x\nmetric: {{name: m, goal: {goal}, target: 5e-1}}\n{TWO}");
             let (spec, _) = Spec::read(&text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
-            let mut entries = crate::report::sample::beginning("f");
-            entries.extend(crate::report::sample::attempt(1, 1, &Settings::new(), 0, 2));
+            let mut entries = crate::sample::beginning("f");
+            entries.extend(crate::sample::attempt(1, 1, &Settings::new(), 0, 2));
             for entry in &mut entries {
                 if let crate::history::Entry::Epoch { metrics, .. } = entry {
                     metrics.objective = Some(value);
                 }
             }
-            let history = crate::report::sample::apply(&entries);
-            assert_eq!(Search::new(&spec).next(TrialId(2), &history).is_some(), goes_on, "{goal} {value}");
-            assert_eq!(Search::resumed(&spec, &history).len(), Some(if goes_on { 12 } else { 1 }));
+            let history = crate::sample::apply(&entries);
+            assert_eq!(
+                Search::new(spec.search_terms()).next(TrialId(2), &history).is_some(),
+                goes_on,
+                "{goal} {value}"
+            );
+            assert_eq!(Search::resumed(spec.search_terms(), &history).len(), Some(if goes_on { 12 } else { 1 }));
         }
     }
 

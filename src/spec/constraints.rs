@@ -4,12 +4,12 @@ use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
 use super::expression::condition;
-use super::nearest::{nearest, suggest};
 use super::node::{Node, Table};
 use super::parameters::Read;
 use super::setting::TYPE;
 use super::value::{free, show};
 use super::{Method, plain};
+use crate::nearest::{nearest, suggest};
 use crate::space::{Comparison, Condition, Distribution, Operand, Parameter, Space, Unusable};
 
 /// More conditions of `priority` than this are a list of points.

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
-use super::nearest::{nearest, suggest};
 use super::node::{Node, Table};
 use super::setting::Setting;
 use super::value::{free, number, show};
 use super::{Method, range};
+use crate::nearest::{nearest, suggest};
 use crate::space::{Distribution, same};
 
 /// The most values that one list of values may have.

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::kind::Kind;
 use super::node::Table;
 use super::value::show;
-use crate::schedule::stop::{Asha, EarlyTerminate, Hyperband, Median, Rule};
+use crate::stop::{Asha, EarlyTerminate, Hyperband, Median, Rule};
 
 /// Keys with the rules that they are for.
 const KEYS: [(&str, &[&str]); 6] = [

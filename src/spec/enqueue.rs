@@ -1,9 +1,9 @@
 //! `enqueue:` of the sweep file: points that are tried first.
 
-use super::nearest::suggest;
 use super::node::{Node, Table};
 use super::parameters::Read;
 use super::value::{free, show};
+use crate::nearest::suggest;
 use crate::space::Space;
 use crate::trial::Settings;
 

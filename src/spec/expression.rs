@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::nearest::nearest;
+use crate::nearest::nearest;
 use crate::space::{Comparison, Condition, Operand};
 
 /// Brackets within brackets; more are no condition that anyone wrote.

@@ -5,8 +5,8 @@ use std::fmt;
 use serde_json::{Value as Json, json};
 use serde_yaml::Value as Yaml;
 
-use super::nearest::nearest;
 use super::value::{boolean, number, show, whole};
+use crate::nearest::nearest;
 
 /// What may stand somewhere.
 #[derive(Debug, Clone, Copy, PartialEq)]

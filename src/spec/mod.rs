@@ -6,13 +6,11 @@ mod distribution;
 mod doubts;
 mod early;
 mod enqueue;
-mod estimate;
 mod expression;
 mod inspect;
 mod kind;
 mod lint;
 mod models;
-mod nearest;
 mod network;
 mod node;
 mod parameters;
@@ -26,23 +24,23 @@ mod setting;
 mod value;
 mod yaml11;
 
+pub use crate::search_terms::{Method, Order};
 pub use crate::trial::plain;
 pub use check::is_folder_name;
-pub use estimate::Estimate;
 pub use inspect::{Inspection, Kind, MOST_KINDS};
 pub use lint::{Finding, Report, Verdict, lint};
-pub use nearest::nearest;
 pub use network::Network;
 pub use place::{Mark, Path};
 pub use problem::{Note, Problem, Problems};
-pub use setting::{MODEL, SETS, SETTINGS};
+pub use setting::{MODEL, SETS, SETTINGS, TYPE};
 
 use std::path::PathBuf;
 
 use crate::program::Program;
 use crate::recipe::Source;
-use crate::schedule::stop::EarlyTerminate;
+use crate::search_terms::SearchTerms;
 use crate::space::{Condition, Space};
+use crate::stop::EarlyTerminate;
 use crate::trial::{Metric, Settings};
 
 /// A sweep file, read and checked.
@@ -97,26 +95,23 @@ pub struct Spec {
     pub network: Network,
 }
 
-/// How points are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// Every combination, in the order of the file, the last parameter fastest.
-    Grid,
-    /// Independent draws.
-    Random,
-    /// Sobol's sequence, scrambled: draws that fill the space evenly.
-    Sobol,
-    /// The tree-structured Parzen estimator: draws near those that came out well.
-    Tpe,
-}
-
-/// In which order a grid is gone through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// That of the file, the last parameter fastest.
-    File,
-    /// One that looks random; the sweep's seed decides which.
-    Shuffled,
+impl Spec {
+    /// What the search needs to know of the file.
+    pub fn search_terms(&self) -> SearchTerms<'_> {
+        SearchTerms {
+            space: &self.space,
+            method: self.method,
+            order: self.order,
+            priority: &self.priority,
+            enqueue: &self.enqueue,
+            repeats: self.repeats,
+            run_cap: self.run_cap,
+            lag: self.lag,
+            metric: &self.metric,
+            target: self.target,
+            seed: self.seed,
+        }
+    }
 }
 
 /// `devices:` of the sweep file.
@@ -198,7 +193,7 @@ mod tests {
     }
 
     fn trial(spec: &Spec, number: u64) -> Settings {
-        Search::new(spec).settings(TrialId(number)).unwrap()
+        Search::new(spec.search_terms()).settings(TrialId(number)).unwrap()
     }
 
     #[test]
@@ -215,7 +210,7 @@ mod tests {
         assert_eq!((recipe.data.augment, recipe.training.clip_norm), (Default::default(), None));
         assert_eq!((recipe.data.validation, recipe.data.train_examples), (Validation::Share(0.1), None));
         assert_eq!(recipe.training.early_stopping, None);
-        assert_eq!(Search::new(&spec).len(), Some(1));
+        assert_eq!(Search::new(spec.search_terms()).len(), Some(1));
     }
 
     #[test]
@@ -281,7 +276,7 @@ model: linear
         let spec = read(
             "parameters: {batch_size: {values: [1, 2]}}\nrepeats: 2\nrun_cap: 3\ndata: {set: digits}\nmodel: linear\n",
         );
-        let mut search = Search::new(&spec);
+        let mut search = Search::new(spec.search_terms());
         let sizes: Vec<_> = (1..=4).map_while(|trial| search.settings(TrialId(trial))).collect();
         assert_eq!(search.len(), Some(3));
         assert_eq!(json!(sizes), json!([{"batch_size": 1}, {"batch_size": 1}, {"batch_size": 2}]));
@@ -298,7 +293,7 @@ data: {set: digits}
 model: linear
 ",
         );
-        assert_eq!(Search::new(&spec).len(), None);
+        assert_eq!(Search::new(spec.search_terms()).len(), None);
         assert!(trial(&spec, 1_000).contains_key("early_stopping.patience"));
     }
 
@@ -342,7 +337,7 @@ training: {epoch: 3}
             let (from, to) = (at.min(whole.len()), (at + length).min(whole.len()));
             let text = format!("{}{put}{}", &whole[..from], &whole[to..]);
             match Spec::read(&text, "f", Folder::new("/")) {
-                Ok((spec, _)) => drop(Search::new(&spec).settings(TrialId(1))),
+                Ok((spec, _)) => drop(Search::new(spec.search_terms()).settings(TrialId(1))),
                 Err(problems) => prop_assert!(!problems.to_string().is_empty() && !problems.list().is_empty()),
             }
         }

@@ -3,10 +3,10 @@
 
 use serde_json::Value as Json;
 
-use super::nearest::suggest;
 use super::node::Node;
 use super::setting::MODEL;
 use super::value::{free, json, show};
+use crate::nearest::suggest;
 use crate::train::model::{PRESETS, Template};
 use crate::trial::Settings;
 

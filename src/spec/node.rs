@@ -6,10 +6,10 @@ use serde_json::Value as Json;
 use serde_yaml::{Mapping, Value as Yaml};
 
 use super::kind::{Complaint, Kind};
-use super::nearest::suggest;
 use super::place::{Mark, Path, Places};
 use super::problem::{Note, Problem};
 use super::value::show;
+use crate::nearest::suggest;
 
 /// What reading a file has brought to light so far.
 #[derive(Debug, Default)]

@@ -4,13 +4,13 @@ use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
 use super::distribution::Manner;
-use super::nearest::{nearest, suggest};
 use super::network::Network;
 use super::node::{Node, Table};
 use super::place::Path;
 use super::setting::{MODEL, SETTINGS, Setting, setting};
 use super::value::free;
 use super::{Method, distribution};
+use crate::nearest::{nearest, suggest};
 use crate::space::Parameter;
 
 /// More parameters than this are a list that was generated, and not for one sweep.

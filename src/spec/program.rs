@@ -1,11 +1,11 @@
 //! `program`, `command` and `metrics_file` of the sweep file.
 
 use super::kind::Kind;
-use super::nearest::nearest;
 use super::node::{Findings, Node, Table};
 use super::place::Path;
 use super::value::show;
 use super::{Problems, Spec, plain};
+use crate::nearest::nearest;
 use crate::program::{COMMAND, MACROS, Need, Program};
 
 /// Sections that say how a network is trained.

@@ -5,8 +5,8 @@ use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
 use super::kind::{Complaint, Kind, either};
-use super::nearest::suggest;
 use super::plain;
+use crate::nearest::suggest;
 use crate::train::model::PRESETS;
 
 /// One setting.

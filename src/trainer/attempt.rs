@@ -16,12 +16,13 @@ use super::optimizer::{Optimizer, clip};
 use super::pictures::{Shelf, Split};
 use super::position::{Position, Sums};
 use super::probe;
-use sweep::check::{Warning, model};
+use sweep::check::model;
+use sweep::learning_rate::Steps;
 use sweep::probe::Probe;
 use sweep::protocol::{FromTrainer, Order};
 use sweep::train::model::Shape;
-use sweep::train::schedule::Steps;
 use sweep::trial::{Attempt, EpochMetrics, Outcome};
+use sweep::warning::Warning;
 
 /// Time between two signs of life.
 const PULSE: Duration = Duration::from_millis(250);

@@ -12,11 +12,11 @@ use super::fault::Result;
 use super::network::{Mode, Network, Start};
 use super::optimizer::{Optimizer, clip};
 use super::pictures::{Part, Shelf, Split};
+use sweep::learning_rate::Steps;
 use sweep::probe::{self, BATCH, CAPACITY_EPOCHS, CAPACITY_PICTURES, Capacity, FIRST_STEPS, Gradient, Measured};
 use sweep::probe::{Probe, RATES, Units, unregularised};
 use sweep::recipe::{self, Augment, Layer, Moments, Recipe};
 use sweep::train::model::Shape;
-use sweep::train::schedule::Steps;
 
 /// The shares of the time after which the first steps, and the learning rates, must be done.
 const SHARES: [f64; 2] = [0.25, 0.5];

@@ -16,11 +16,11 @@ use std::thread::{park, spawn};
 use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
-use sweep::check::Warning;
 use sweep::probe::{Capacity, Measured, Probe};
 use sweep::protocol::{self, FromTrainer, LAST_CHECKPOINT, Order, ToTrainer};
 use sweep::store;
 use sweep::trial::{Attempt, EpochMetrics, Outcome, TrialId};
+use sweep::warning::Warning;
 
 /// Time between two signs of life in a slow epoch.
 const PULSE: Duration = Duration::from_millis(20);

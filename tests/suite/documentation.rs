@@ -18,7 +18,7 @@ fn every_sweep_file_of_the_reference_is_read_and_has_trials() {
         let (spec, notes) =
             Spec::read(block, "docs/sweep-file.md", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
         assert!(notes.is_empty(), "{notes:?}");
-        let mut search = Search::new(&spec);
+        let mut search = Search::new(spec.search_terms());
         let trials = search.len().expect("every example has an end");
         for trial in (1..=trials).map(TrialId) {
             let settings = search.settings(trial).unwrap_or_else(|| panic!("{block}has no trial {trial}"));
@@ -56,7 +56,7 @@ fn a_large_constrained_grid_is_planned_at_once_and_any_trial_is_known() {
     let count = plan["points"].as_u64().expect("a number");
     assert!(count > 1_000_000);
     let began = Instant::now();
-    let mut search = Search::new(&spec);
+    let mut search = Search::new(spec.search_terms());
     let momentum = |settings: &serde_json::Map<_, _>| settings.contains_key("momentum");
     assert_eq!(search.settings(TrialId(count)).as_ref().map(momentum), Some(true));
     assert_eq!(search.settings(TrialId(count / 200)).as_ref().map(momentum), Some(false));

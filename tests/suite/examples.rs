@@ -43,7 +43,7 @@ fn every_example_has_trials_that_make_recipes() {
         let info = info(&spec.source, &file);
         let inspection = spec.inspect(info, &name, &text).unwrap_or_else(|problems| panic!("{problems}"));
         assert!(inspection.networks > 0, "{name}");
-        let mut search = Search::new(&spec);
+        let mut search = Search::new(spec.search_terms());
         let trials = search.len().unwrap_or_else(|| panic!("{name} has no end"));
         for trial in (1..=trials).map(TrialId) {
             let settings = search.settings(trial).unwrap();

@@ -12,7 +12,7 @@ use sweep::trial::TrialId;
 /// The settings of the first so many trials, and how many there are in all; or what is wrong.
 fn trials(text: &str, most: u64) -> Result<(Vec<Value>, Option<u64>), String> {
     let (spec, _) = Spec::read(text, "f", Path::new("/")).map_err(|problems| problems.to_string())?;
-    let mut search = Search::new(&spec);
+    let mut search = Search::new(spec.search_terms());
     let points = (1..=most).map_while(|trial| search.settings(TrialId(trial))).map(Value::Object).collect();
     Ok((points, search.len()))
 }

@@ -2,10 +2,8 @@
 //! random labels (Zhang et al. 2017, arXiv 1611.03530). One that cannot is too small, or wrong somewhere.
 
 use super::{Finding, Probed};
-use crate::probe::Capacity;
+use crate::probe::{Capacity, LEARNT};
 
-/// Right so often is learnt: the same picture may be there with two labels.
-pub const LEARNT: f64 = 0.98;
 /// Below it, the network is far from it.
 const POOR: f64 = 0.9;
 

@@ -6,11 +6,9 @@ mod first_loss;
 mod gradients;
 mod rate;
 mod silent;
-mod subjects;
 
-pub use capacity::{LEARNT, learnt};
+pub use capacity::learnt;
 pub use rate::{Range, range};
-pub use subjects::{Subject, subjects};
 
 use super::Finding;
 use crate::probe::Measured;

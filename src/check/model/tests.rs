@@ -98,17 +98,3 @@ fn a_learning_rate_is_too_high_where_the_loss_explodes_or_the_first_steps_make_i
     let lost = vec![Some(2.3), Some(1e9), None];
     assert_eq!(names(1e-3, &Measured { first_steps: lost, ..sound() }), ["learning_rate"]);
 }
-
-#[test]
-fn a_kind_of_network_is_probed_once_at_its_highest_learning_rate() {
-    let text = "parameters: {learning_rate: {values: [1e-3, 5e-2]}, dropout: {values: [0.1, 0.5]}, units: {values: [8, \
-                16]}}\n\
-                model: [flatten, {dense: '${units}'}, relu, {dropout: '${dropout}'}, {dense: '${classes}'}]\n\
-                data: {set: digits}\n";
-    let (mut spec, _) =
-        crate::spec::Spec::read(text, "f", std::path::Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
-    spec.classes = Some(10);
-    let found = subjects(&spec);
-    let seen: Vec<_> = found.iter().map(|one| (one.recipe.training.learning_rate, one.trials)).collect();
-    assert_eq!(seen, [(0.05, 4), (0.05, 4)]);
-}

@@ -2,10 +2,11 @@
 
 use serde_json::{Value as Json, json};
 
+use super::estimate::Estimate;
 use crate::cli::sweep_file::SweepFile;
 use crate::program::Program;
 use crate::search::Search;
-use crate::spec::{Estimate, Method, plain};
+use crate::spec::{Method, plain};
 use crate::trial::Goal;
 
 /// What a plan counts.
@@ -26,7 +27,7 @@ pub struct Figures {
 impl Figures {
     /// Of a checked file.
     pub fn new(file: &SweepFile) -> Figures {
-        let trials = Search::new(&file.spec).len();
+        let trials = Search::new(file.spec.search_terms()).len();
         let epochs_each = file.spec.most("epochs").unwrap_or(0.0) as u64;
         Figures {
             points: file.spec.space.count(),

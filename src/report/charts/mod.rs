@@ -37,7 +37,7 @@ mod tests {
 
     use super::*;
     use crate::history::TrialRecord;
-    use crate::report::sample;
+    use crate::sample;
     use crate::trial::{EpochMetrics, Outcome};
 
     /// A trial with this curve.

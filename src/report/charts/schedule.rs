@@ -5,8 +5,8 @@ use super::figure::{Figure, Side, fit, width};
 use super::ink::Ink;
 use super::panel::{Panel, Quantity};
 use super::validation::HIGHLIGHTS;
+use crate::learning_rate::Steps;
 use crate::recipe::{Shape, Training};
-use crate::train::schedule::Steps;
 
 /// So many are drawn in the background of those that have a name.
 const BACKGROUND: usize = 100;

@@ -306,7 +306,7 @@ fn untried(spec: &Spec, factors: &[Factor], values: &[f64], trials: &[usize]) ->
 mod tests {
     use super::*;
     use crate::report::ranking::{Ranking, groups, setting_names};
-    use crate::report::sample;
+    use crate::sample;
 
     #[test]
     fn what_drives_a_sweep_is_what_its_formula_says() {

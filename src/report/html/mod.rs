@@ -7,11 +7,11 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::analysis::{Analysis, LISTED};
 use super::charts;
-use super::fit::merged_advice;
 use super::ranking::setting_names;
 use super::summary::Summary;
 use super::words;
 use crate::history::TrialRecord;
+use crate::verdict::merged_advice;
 
 /// The page. Links lead into the sweep's folder.
 pub fn page(analysis: &Analysis) -> String {
@@ -165,7 +165,7 @@ fn settings(Analysis { spec, groups, .. }: &Analysis, names: &[String]) -> Marku
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::sample;
 
     #[test]
     fn nothing_in_a_sweep_becomes_markup() {

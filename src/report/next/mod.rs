@@ -95,7 +95,7 @@ fn relative(folder: &Path, file: &Path) -> PathBuf {
 mod tests {
     use super::*;
     use crate::history::History;
-    use crate::report::sample;
+    use crate::sample;
     use crate::search::Search;
     use crate::trial::{Outcome, TrialId};
 
@@ -107,7 +107,7 @@ mod tests {
     /// Trials of a file, trained by the sample's formula.
     fn trained(text: &str, count: u64, last: u32) -> History {
         let spec = Spec::read(text, "f", Path::new("/nowhere")).unwrap_or_else(|problems| panic!("{problems}")).0;
-        let mut search = Search::new(&spec);
+        let mut search = Search::new(spec.search_terms());
         let mut entries = sample::beginning("f");
         for number in 1..=count {
             let Some(settings) = search.settings(TrialId(number)) else { break };
@@ -131,7 +131,7 @@ mod tests {
                 let next = next(&text, &trained(&text, count, last));
                 let read = Spec::read(&next, "next.yaml", Path::new("/nowhere/results/f"));
                 let spec = read.unwrap_or_else(|problems| panic!("{}\n{problems}\n{next}", path.display())).0;
-                assert!(Search::new(&spec).settings(TrialId(1)).is_some(), "{next}");
+                assert!(Search::new(spec.search_terms()).settings(TrialId(1)).is_some(), "{next}");
                 seen += 1;
             }
         }
@@ -153,7 +153,7 @@ mod tests {
         let next = next(text, &history);
         let spec = Spec::read(&next, "next.yaml", Path::new("/nowhere/results/f")).expect("it is valid").0;
         assert_eq!((spec.repeats, spec.run_cap), (3, Some(60)), "{next}");
-        let mut search = Search::new(&spec);
+        let mut search = Search::new(spec.search_terms());
         let rate = |settings: &crate::trial::Settings| settings["dropout"].as_f64().expect("a number");
         let first = search.settings(TrialId(1)).expect("a point");
         let tried = history.trials.iter().map(|trial| (rate(&trial.settings) - rate(&first)).abs());

@@ -4,13 +4,13 @@ use serde_yaml::{Mapping, Value};
 
 use super::super::analysis::Analysis;
 use super::super::asked::Ask;
-use super::super::fit::{Advice, Mirror, Name};
 use super::super::time::PATIENCE;
 use super::super::words;
 use super::{Change, values};
 use crate::recipe::Source;
 use crate::spec::Method;
 use crate::trial::TrialId;
+use crate::verdict::{Advice, Mirror, Name};
 
 /// Where so large a share of the epochs came after the best one, stopping early pays.
 const WASTED: f64 = 0.25;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::nearest::nearest;
+
 /// Something wrong in a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -41,12 +43,6 @@ impl fmt::Display for Fault {
 }
 
 /// The name closest to what was typed, as the beginning of a remedy: ``did you mean `conv`? ``, or nothing.
-pub(super) fn nearest(typed: &str, names: &[&str]) -> String {
-    let typed = typed.to_lowercase();
-    let near = |name: &&str| strsim::jaro_winkler(&typed, name);
-    let best = names.iter().max_by(|a, b| near(a).total_cmp(&near(b)));
-    match best {
-        Some(name) if near(name) >= 0.75 => format!("did you mean `{name}`? "),
-        _ => String::new(),
-    }
+pub(super) fn meant(typed: &str, names: &[&str]) -> String {
+    nearest(typed, names.iter().copied()).map_or(String::new(), |name| format!("did you mean `{name}`? "))
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::fault::{Fault, Step, nearest};
+use super::fault::{Fault, Step, meant};
 use super::reading::{Given, Reader};
 use super::template::Template;
 use super::value::flag;
@@ -121,7 +121,7 @@ impl Reader<'_> {
                 );
             }
             _ => {
-                let remedy = format!("{}layers are: {}", nearest(name, &LAYERS), LAYERS.join(", "));
+                let remedy = format!("{}layers are: {}", meant(name, &LAYERS), LAYERS.join(", "));
                 return self.fault(if bare { item } else { &given }, format!("there is no layer `{name}`"), remedy);
             }
         };

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::fault::{Fault, Step, nearest};
+use super::fault::{Fault, Step, meant};
 use super::reference::{is_name, reference};
 use super::value::quote;
 use super::want::Want;
@@ -117,7 +117,7 @@ impl<'l> Reader<'l> {
                     let value = Given { value: Cow::Borrowed(value), setting: given.setting.clone() };
                     let remedy = match key.as_str() {
                         "activation" => "an activation is a layer of its own: `- relu`".to_owned(),
-                        _ => format!("{}it has: {}", nearest(key, keys), keys.join(", ")),
+                        _ => format!("{}it has: {}", meant(key, keys), keys.join(", ")),
                     };
                     reader.fault(&value, format!("there is no `{key}` here"), remedy);
                 } else if let Some(value) = reader.resolve(value, within) {

@@ -18,9 +18,10 @@ mod plateau;
 mod provoked;
 mod series;
 mod still_improving;
+mod stop;
 mod stuck;
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;
 mod too_short;
 mod underfit;
 mod unstable;
@@ -31,6 +32,7 @@ pub use advice::{Advice, Mirror};
 pub use context::{Context, Divergence, Others};
 pub use finding::{Evidence, Finding, Name, Severity, Unit, merged_advice};
 pub use low_ceiling::OTHERS_REACH_MORE;
+pub use stop::overfits;
 
 use crate::trial::EpochMetrics;
 use view::View;

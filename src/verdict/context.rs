@@ -154,7 +154,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::report::sample;
+    use crate::sample;
     use crate::spec::Spec;
     use crate::trial::Outcome;
 

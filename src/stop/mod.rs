@@ -4,7 +4,6 @@
 mod asha;
 mod hyperband;
 mod median;
-mod overfit;
 
 pub use asha::Asha;
 pub use hyperband::Hyperband;
@@ -17,7 +16,6 @@ use rand::RngExt;
 
 use crate::history::{History, TrialRecord};
 use crate::random::{Purpose, stream};
-use crate::report::fit::Context;
 use crate::trial::{Goal, Metric, Outcome, Settings, Stopper, TrialId};
 
 /// `early_terminate:` of the sweep file.
@@ -86,6 +84,9 @@ pub struct Course {
     pub spared: bool,
 }
 
+/// Whether a trial overfits by what it has shown so far, where this is the metric of the sweep.
+pub type Overfits = dyn Fn(&TrialRecord, &Metric) -> bool;
+
 /// All that judging a trial needs beside the history.
 #[derive(Clone)]
 pub struct Stopping {
@@ -93,19 +94,20 @@ pub struct Stopping {
     pub terms: EarlyTerminate,
     /// The sweep's seed: it decides which trials are spared.
     pub seed: u64,
-    /// What is known of a trial with these settings before it runs.
-    pub context: Rc<dyn Fn(&Settings) -> Context>,
+    /// The epochs that a trial with these settings is to train, if that is known before it runs.
+    pub planned: Rc<dyn Fn(&Settings) -> Option<u32>>,
+    /// `stop_on: overfit`: whether a trial clearly overfits. Passed in, so that the rules need no verdicts.
+    pub overfits: Rc<Overfits>,
 }
 
 impl Stopping {
     /// What is to become of a trial. One that has trained to its last epoch, or was spared before, goes on.
     pub fn verdict(&self, id: TrialId, history: &History, metric: &Metric, moment: Moment) -> Verdict {
         let Some(trial) = history.trial(id) else { return Verdict::GoOn };
-        let context = (self.context)(&trial.settings);
-        if context.epochs_planned.is_some_and(|planned| trial.curve.len() >= planned as usize) {
+        if (self.planned)(&trial.settings).is_some_and(|planned| trial.curve.len() >= planned as usize) {
             return Verdict::GoOn;
         }
-        if self.terms.overfit && trial.spared.is_none() && overfit::stops(&trial.curve, &context, metric) {
+        if self.terms.overfit && trial.spared.is_none() && (self.overfits)(trial, metric) {
             return Verdict::Stop(Stopper::Overfit);
         }
         self.compared(history, metric, moment)(id)

@@ -5,7 +5,7 @@ use super::finding::Unit;
 use super::still_improving;
 use super::view::{Mode, View, unit, word};
 use super::{Advice, Evidence, Finding, Name, Severity, underfit};
-use crate::check::model::LEARNT;
+use crate::probe::LEARNT;
 
 /// Training skill, from chance (0) to perfect (1), below which the ceiling is severely low.
 const SEVERE_SKILL: f64 = 0.4;

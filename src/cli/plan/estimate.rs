@@ -3,10 +3,9 @@
 
 use serde_json::Value as Json;
 
-use super::setting::TYPE;
-use super::{Inspection, Spec};
 use crate::search::Search;
 use crate::space::Distribution;
+use crate::spec::{Inspection, Spec, TYPE};
 
 /// Bytes of a weight, a gradient, an activation: all are float32.
 const FLOAT: u64 = 4;
@@ -38,7 +37,7 @@ impl Estimate {
         let batch = spec.most("batch_size").unwrap_or(1.0).min(inspection.train.1 as f64) as u64;
         let shape = inspection.data.shape;
         let picture = u64::from(shape.channels) * u64::from(shape.height) * u64::from(shape.width);
-        let trials = Search::new(spec).len().unwrap_or(u64::MAX).min(spec.keep_best.into());
+        let trials = Search::new(spec.search_terms()).len().unwrap_or(u64::MAX).min(spec.keep_best.into());
         Estimate {
             weights: weights.saturating_mul(2),
             gradients: weights,

@@ -1,6 +1,6 @@
 //! `stop_on: overfit`: the finding of the report, while the trial still runs.
 
-use crate::report::fit::{Advice, Context, Name, Severity, judge};
+use super::{Advice, Context, Name, Severity, judge};
 use crate::trial::{EpochMetrics, Metric};
 
 /// The metric must not have improved for so many epochs: accuracy often rises after the loss has turned.
@@ -8,7 +8,7 @@ const STILL: u32 = 3;
 
 /// Whether a trial stops: validation loss has turned up beyond its noise, overfitting is clear by that or by the gap to
 /// training, and the sweep's metric no longer improves.
-pub fn stops(curve: &[EpochMetrics], context: &Context, metric: &Metric) -> bool {
+pub fn overfits(curve: &[EpochMetrics], context: &Context, metric: &Metric) -> bool {
     let (Some(last), Some(best)) = (curve.last(), metric.best(curve)) else { return false };
     last.epoch - best.epoch >= STILL
         && judge(curve, context).iter().any(|finding| {
@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn a_turn_ends_a_trial_once_it_is_clear_and_not_before() {
         let metric = Metric { name: "val_loss".into(), goal: Goal::Minimize };
-        let first = |turn| (1..=30).find(|epochs| stops(&curve(*epochs, turn), &Context::default(), &metric));
+        let first = |turn| (1..=30).find(|epochs| overfits(&curve(*epochs, turn), &Context::default(), &metric));
         let stopped = first(0.02).expect("half as much again at the end is clear");
         assert!((13..20).contains(&stopped), "{stopped}");
         assert_eq!(first(0.0), None, "a plateau is no overfitting");
@@ -54,6 +54,6 @@ mod tests {
         for epoch in &mut rising {
             epoch.val_accuracy = Some(0.5 + 0.01 * f64::from(epoch.epoch));
         }
-        assert!(!stops(&rising, &Context::default(), &accuracy));
+        assert!(!overfits(&rising, &Context::default(), &accuracy));
     }
 }

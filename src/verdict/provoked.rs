@@ -3,8 +3,8 @@
 
 use serde::Deserialize;
 
-use super::tests::{Kind, curve};
 use super::*;
+use crate::sample::curves::{Kind, curve};
 
 /// What must be found in a curve, and what must not.
 #[derive(Debug, Deserialize)]

@@ -1,5 +1,7 @@
 //! A small sweep for tests: the course of each trial is a formula.
 
+pub mod curves;
+
 use std::path::Path;
 
 use serde_json::{Value, json};
