@@ -10,8 +10,8 @@
 use std::io::{self, BufRead, Write};
 
 use serde_json::json;
-use sweep::search::{Known, Tpe};
-use sweep::space::{Condition, Curve, Distribution, Parameter, Space};
+use sweep_core::space::{Condition, Curve, Distribution, Parameter, Space};
+use sweep_scheduler::search::{Known, Tpe};
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

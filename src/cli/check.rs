@@ -11,19 +11,19 @@ use super::output;
 use super::running;
 use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
-use crate::check::model::{self, Range};
-use crate::check::{self, Finding};
 use crate::engine;
-use crate::error::{Exit, Result};
-use crate::probe::{Measured, Probe};
-use crate::recipe::Source;
-use crate::report::words;
-use crate::search::Search;
-use crate::spec::Spec;
-use crate::train::data;
-use crate::trial::{Attempt, Settings, TrialId};
-use crate::warning::Warning;
 use subjects::{Subject, subjects};
+use sweep_core::error::{Exit, Result};
+use sweep_core::probe::{Measured, Probe};
+use sweep_core::recipe::Source;
+use sweep_core::trial::{Attempt, Settings, TrialId};
+use sweep_core::warning::Warning;
+use sweep_data::check::model::{self, Range};
+use sweep_data::check::{self, Finding};
+use sweep_data::datasets;
+use sweep_report::words;
+use sweep_scheduler::search::Search;
+use sweep_spec::Spec;
 
 /// Arrays up to this many bytes are read within half a second.
 const QUICK: u64 = 256 << 20;
@@ -191,8 +191,8 @@ impl Network {
 fn findings(spec: &Spec) -> Result<Vec<Finding>> {
     let recipe = Search::new(spec.search_terms()).settings(TrialId(1)).and_then(|settings| spec.recipe(&settings).ok());
     let Some(recipe) = recipe else { return Ok(Vec::new()) };
-    let dataset = data::load(&recipe.data.source)?;
-    let split = data::split(&dataset, &recipe.data, spec.seed)?;
+    let dataset = datasets::load(&recipe.data.source)?;
+    let split = datasets::split(&dataset, &recipe.data, spec.seed)?;
     Ok(check::data::check(&dataset, &split, &recipe.data))
 }
 

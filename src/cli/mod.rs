@@ -25,10 +25,10 @@ pub mod sweep_file;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::error::{Exit, Result};
-use crate::nearest::nearest;
-use crate::spec::SETTINGS;
 use surroundings::Surroundings;
+use sweep_core::error::{Exit, Result};
+use sweep_core::nearest::nearest;
+use sweep_spec::SETTINGS;
 
 /// Runs hyperparameter sweeps on the GPUs of this machine, and says why networks over- or underfit.
 #[derive(Debug, Parser)]

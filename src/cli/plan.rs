@@ -14,11 +14,11 @@ use serde_json::json;
 use super::running;
 use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
-use crate::error::{Error, Exit, Result};
-use crate::search::Search;
-use crate::spec::{Spec, plain};
-use crate::trial::TrialId;
 use figures::Figures;
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::trial::TrialId;
+use sweep_scheduler::search::Search;
+use sweep_spec::{Spec, plain};
 
 /// Options of `sweep plan`.
 #[derive(Debug, clap::Args)]

@@ -10,15 +10,15 @@ use super::surroundings::{Surroundings, now, variable};
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::{self, Device, SlotDevice, mps};
 use crate::engine::{self, Setup};
-use crate::error::{Error, Exit, Result};
-use crate::history::History;
 use crate::progress::{self, Screen};
-use crate::report::ranking::{Place, Ranking, groups};
-use crate::report::{summary, words};
-use crate::schedule::Condition;
-use crate::search::{self, Search};
-use crate::spec::{Busy, Devices, Gpus, Method, Spec};
-use crate::store::{Journal, Layout, Lock};
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::history::History;
+use sweep_report::ranking::{Place, Ranking, groups};
+use sweep_report::{summary, words};
+use sweep_scheduler::schedule::Condition;
+use sweep_scheduler::search::{self, Search};
+use sweep_spec::{Busy, Devices, Gpus, Method, Spec};
+use sweep_store::{Journal, Layout, Lock};
 
 /// Options of `run`, `resume` and `extend --run`.
 #[derive(Debug, clap::Args)]

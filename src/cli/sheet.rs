@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 use super::output;
 use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
-use crate::error::{Error, Exit, Result};
-use crate::protocol::Sheet;
-use crate::recipe::Augment;
-use crate::report::words;
-use crate::search::Search;
-use crate::trial::TrialId;
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::protocol::Sheet;
+use sweep_core::recipe::Augment;
+use sweep_core::trial::TrialId;
+use sweep_report::words;
+use sweep_scheduler::search::Search;
 
 /// Trials that are looked through for one with augmentation.
 const LOOKED_AT: u64 = 10_000;

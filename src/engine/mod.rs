@@ -17,20 +17,20 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::agent::gpu::Gpu;
 use crate::agent::{Agent, Launcher, SlotDevice};
-use crate::error::{Error, Exit, Result};
-use crate::history::{Entry, History};
 use crate::progress::Screen;
-use crate::protocol::{BEST_WEIGHTS, FromTrainer, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT, ToTrainer};
-use crate::schedule::{Action, Event, Leftover, Now, Points, Rules, Scheduler, Shapes, SlotId, State};
-use crate::search::{self, Search};
-use crate::shape;
-use crate::spec::{Courtesy, Method, PerGpu, Spec};
-use crate::stop::{EarlyTerminate, Stopping};
-use crate::store::{Journal, Layout};
-use crate::trial::{Attempt, Outcome, Settings, TrialId};
-use crate::verdict::{self, Context};
 use devices::Devices;
 pub use probe::probe;
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::history::{Entry, History};
+use sweep_core::protocol::{BEST_WEIGHTS, FromTrainer, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT, ToTrainer};
+use sweep_core::shape;
+use sweep_core::stop::{EarlyTerminate, Stopping};
+use sweep_core::trial::{Attempt, Outcome, Settings};
+use sweep_scheduler::schedule::{Action, Event, Leftover, Now, Rules, Scheduler, Shapes, SlotId, State};
+use sweep_scheduler::search::{self, Search};
+use sweep_spec::{Courtesy, Method, PerGpu, Spec};
+use sweep_store::{Journal, Layout};
+use sweep_verdict::Context;
 use views::Views;
 
 /// How often the terminal is drawn and waiting trials are looked at.
@@ -107,7 +107,9 @@ fn stopping(terms: EarlyTerminate, spec: &Spec) -> Stopping {
         terms,
         seed,
         planned: Rc::new(move |settings| planned(settings).epochs_planned),
-        overfits: Rc::new(move |trial, metric| verdict::overfits(&trial.curve, &context(&trial.settings), metric)),
+        overfits: Rc::new(move |trial, metric| {
+            sweep_verdict::overfits(&trial.curve, &context(&trial.settings), metric)
+        }),
     }
 }
 
@@ -118,16 +120,6 @@ fn shapes(spec: &Spec) -> Shapes {
         Ok(recipe) if spec.program.is_none() => shape::of_recipe(&recipe),
         _ => shape::of_settings(settings),
     }))
-}
-
-impl Points for Search {
-    fn next(&mut self, trial: TrialId, history: &History) -> Option<Settings> {
-        Search::next(self, trial, history)
-    }
-
-    fn needs(&self, trial: TrialId) -> u64 {
-        Search::needs(self, trial)
-    }
 }
 
 struct Engine {

@@ -16,13 +16,13 @@ use super::optimizer::{Optimizer, clip};
 use super::pictures::{Shelf, Split};
 use super::position::{Position, Sums};
 use super::probe;
-use sweep::check::model;
-use sweep::learning_rate::Steps;
-use sweep::probe::Probe;
-use sweep::protocol::{FromTrainer, Order};
-use sweep::train::model::Shape;
-use sweep::trial::{Attempt, EpochMetrics, Outcome};
-use sweep::warning::Warning;
+use sweep_core::learning_rate::Steps;
+use sweep_core::probe::Probe;
+use sweep_core::protocol::{FromTrainer, Order};
+use sweep_core::trial::{Attempt, EpochMetrics, Outcome};
+use sweep_core::warning::Warning;
+use sweep_data::check::model;
+use sweep_data::network::Shape;
 
 /// Time between two signs of life.
 const PULSE: Duration = Duration::from_millis(250);
@@ -290,10 +290,10 @@ mod tests {
     use rand::RngExt;
 
     use super::*;
-    use sweep::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT, PREVIOUS_CHECKPOINT};
-    use sweep::random::{Purpose, stream};
-    use sweep::recipe::{self, Layer, Padding, Recipe, Schedule, Shape, Source, Training, Validation, Warmup};
-    use sweep::trial::{Goal, Metric, TrialId};
+    use sweep_core::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT, PREVIOUS_CHECKPOINT};
+    use sweep_core::random::{Purpose, stream};
+    use sweep_core::recipe::{self, Layer, Padding, Recipe, Schedule, Shape, Source, Training, Validation, Warmup};
+    use sweep_core::trial::{Goal, Metric, TrialId};
 
     /// Listens, and asks for a pause at its so-manieth chance.
     #[derive(Default)]

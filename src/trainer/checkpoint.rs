@@ -1,6 +1,6 @@
 //! A trial on the disk: `last.safetensors`, the one before it, and the best epoch's weights.
 //!
-//! `sweep::train::checkpoint` has the file's form. Its header holds `settings` (seed, trial and recipe: another trial's
+//! `sweep_data::checkpoint` has the file's form. Its header holds `settings` (seed, trial and recipe: another trial's
 //! file is refused) and `position` or `best`.
 
 use std::collections::HashMap;
@@ -14,9 +14,8 @@ use tch::{Kind, Tensor};
 
 use super::fault::Result;
 use super::position::Position;
-use sweep::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT, WEIGHTS_FORMAT};
-use sweep::store;
-use sweep::train::checkpoint::{self, Stored};
+use sweep_core::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT, WEIGHTS_FORMAT};
+use sweep_data::checkpoint::{self, Stored};
 
 /// Changes when an old trainer could not go on from a new file, or the other way round.
 const FORMAT: &str = "sweep checkpoint 1";
@@ -71,7 +70,7 @@ impl Checkpoints {
                 let _ = fs::rename(&last, &previous);
             }
         }
-        store::replace(&last, &bytes)?;
+        sweep_store::replace(&last, &bytes)?;
         self.last = Some((started.elapsed(), Instant::now()));
         Ok(())
     }
@@ -120,7 +119,7 @@ impl Checkpoints {
     pub fn save_best(&self, position: &Position, tensors: &[(String, Tensor)]) -> Result<()> {
         let header = json!({"format": WEIGHTS_FORMAT, "settings": self.settings, "best": position.best});
         let bytes = encode(header, tensors)?;
-        Ok(store::replace(&self.folder.join(BEST_WEIGHTS), &bytes)?)
+        Ok(sweep_store::replace(&self.folder.join(BEST_WEIGHTS), &bytes)?)
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use super::exit;
-use sweep::protocol::{FromTrainer, ToTrainer};
-use sweep::trial::Attempt;
+use sweep_core::protocol::{FromTrainer, ToTrainer};
+use sweep_core::trial::Attempt;
 
 /// Whom a trial reports to.
 pub trait Controller {
@@ -46,7 +46,7 @@ impl Agent {
             for line in std::io::stdin().lock().lines() {
                 let Ok(line) = line else { break };
                 let message = serde_json::from_str(&line).unwrap_or_else(|error| {
-                    leave(&format!("not a message of protocol {}: {error}", sweep::protocol::VERSION))
+                    leave(&format!("not a message of protocol {}: {error}", sweep_core::protocol::VERSION))
                 });
                 if sender.send(message).is_err() {
                     break;

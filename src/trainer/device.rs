@@ -6,7 +6,7 @@ use tch::{Cuda, Device, Tensor};
 use super::cuda;
 use super::fault::Fault;
 use super::libtorch;
-use sweep::recipe::{Precision, Training};
+use sweep_core::recipe::{Precision, Training};
 
 /// The libtorch that tch 0.26 binds; its build script refuses another.
 pub const BACKEND: &str = "libtorch 2.13.0";

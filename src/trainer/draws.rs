@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use tch::Device;
 
 use super::kernel::Chance;
-use sweep::random::{Purpose, stream};
+use sweep_core::random::{Purpose, stream};
 
 /// The order of an epoch's pictures.
 pub fn shuffled(rows: &[u32], seed: u64, trial: u64, epoch: u32) -> Vec<u32> {

@@ -2,8 +2,8 @@
 
 use tch::TchError;
 
-use sweep::error::{Error, Exit};
-use sweep::trial::Outcome;
+use sweep_core::error::{Error, Exit};
+use sweep_core::trial::Outcome;
 
 /// Why an attempt cannot go on. Shown as one line.
 #[derive(Debug, thiserror::Error)]

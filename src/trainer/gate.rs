@@ -5,7 +5,7 @@ use tch::{TchError, Tensor};
 use super::kernel::{self, dense};
 use super::libtorch::operation;
 use super::network::Mode;
-use sweep::recipe::Layer;
+use sweep_core::recipe::Layer;
 
 /// What stands between two layers with weights.
 ///

@@ -28,13 +28,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use controller::{Agent, Controller};
-use sweep::error::Exit;
-use sweep::protocol::{self, FromTrainer};
+use sweep_core::error::Exit;
+use sweep_core::protocol::{self, FromTrainer};
 
 /// The exit code where the device cannot be used.
 const UNUSABLE: u8 = 3;
 
-/// Trains the trials of a sweep, one after the other, as told on stdin (JSON lines; see src/protocol.rs).
+/// Trains the trials of a sweep, one after the other, as told on stdin (JSON lines; see crates/sweep-core/src/protocol.rs).
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {

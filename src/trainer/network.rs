@@ -6,9 +6,9 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::convolution::Convolution;
 use super::draws::Draws;
 use super::gate::Gate;
-use sweep::random::{Purpose, stream};
-use sweep::recipe::{Init, Layer, Padding};
-use sweep::train::model::{Extent, Shape, same_padding, shapes};
+use sweep_core::random::{Purpose, stream};
+use sweep_core::recipe::{Init, Layer, Padding};
+use sweep_data::network::{Extent, Shape, same_padding, shapes};
 
 /// What the network is run for.
 #[derive(Clone, Copy)]
@@ -304,7 +304,7 @@ pub use tests::in_double;
 mod tests {
     use super::super::evaluation::cross_entropy;
     use super::*;
-    use sweep::train::model::{PRESETS, Template};
+    use sweep_data::network::{PRESETS, Template};
 
     const START: Start = Start { seed: 7, trial: 1, init: Init::Keras };
     const PICTURE: Shape = Shape { channels: 3, height: 32, width: 32 };

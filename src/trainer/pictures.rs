@@ -3,8 +3,8 @@
 use tch::{Device, Kind, Tensor};
 
 use super::fault::Result;
-use sweep::recipe::{Data, Source, Validation};
-use sweep::train::data::{self, Dataset, Pictures};
+use sweep_core::recipe::{Data, Source, Validation};
+use sweep_data::datasets::{self, Dataset, Pictures};
 
 /// Data sets kept at a time. A sweep rarely has more than one.
 const KEPT: usize = 2;
@@ -32,7 +32,7 @@ impl Shelf {
             None => {
                 // Room is made first: two large sets may not fit side by side with a third.
                 self.sets.drain(..(self.sets.len() + 1).saturating_sub(KEPT));
-                self.sets.push((source.clone(), Loaded::new(data::load(source)?, self.device)?));
+                self.sets.push((source.clone(), Loaded::new(datasets::load(source)?, self.device)?));
             }
         }
         Ok(&self.sets.last().expect("it was put there or moved there just now").1)
@@ -55,7 +55,7 @@ impl Loaded {
     }
 
     /// Size of a picture and names of the classes.
-    pub fn info(&self) -> &data::Info {
+    pub fn info(&self) -> &datasets::Info {
         &self.dataset.info
     }
 
@@ -64,7 +64,7 @@ impl Loaded {
     /// # Errors
     /// If the data set is too small for the split.
     pub fn split(&self, data: &Data, seed: u64) -> Result<Split<'_>> {
-        let rows = data::split(&self.dataset, data, seed)?;
+        let rows = datasets::split(&self.dataset, data, seed)?;
         let held_out = match data.validation {
             Validation::Share(_) => &self.train,
             Validation::Test => &self.test,
@@ -103,7 +103,7 @@ pub struct Set {
 
 impl Set {
     /// Takes the pixels, so that they are not held twice.
-    fn new(pictures: &mut Pictures, shape: &sweep::train::model::Shape, white: f32, device: Device) -> Result<Set> {
+    fn new(pictures: &mut Pictures, shape: &sweep_data::network::Shape, white: f32, device: Device) -> Result<Set> {
         let bytes = std::mem::take(&mut pictures.pixels);
         let size = [pictures.labels.len() as i64, shape.channels.into(), shape.height.into(), shape.width.into()];
         let pixels = Tensor::f_from_data_size(&bytes, &size, Kind::Uint8)?.f_permute([0, 2, 3, 1])?.f_contiguous()?;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use sweep::recipe::{Shape, Training};
-use sweep::trial::{EpochMetrics, Goal};
+use sweep_core::recipe::{Shape, Training};
+use sweep_core::trial::{EpochMetrics, Goal};
 
 /// A trial between two batches.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -114,8 +114,8 @@ impl Position {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sweep::recipe::{EarlyStopping, Init, Optimizer, Precision, Schedule};
-    use sweep::trial::Metric;
+    use sweep_core::recipe::{EarlyStopping, Init, Optimizer, Precision, Schedule};
+    use sweep_core::trial::Metric;
 
     fn training(epochs: usize) -> Training {
         Training {

@@ -1,4 +1,4 @@
-//! What can be told of a network in a few seconds, before it is trained in earnest: see [`sweep::probe`].
+//! What can be told of a network in a few seconds, before it is trained in earnest: see [`sweep_core::probe`].
 
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,11 @@ use super::fault::Result;
 use super::network::{Mode, Network, Start};
 use super::optimizer::{Optimizer, clip};
 use super::pictures::{Part, Shelf, Split};
-use sweep::learning_rate::Steps;
-use sweep::probe::{self, BATCH, CAPACITY_EPOCHS, CAPACITY_PICTURES, Capacity, FIRST_STEPS, Gradient, Measured};
-use sweep::probe::{Probe, RATES, Units, unregularised};
-use sweep::recipe::{self, Augment, Layer, Moments, Recipe};
-use sweep::train::model::Shape;
+use sweep_core::learning_rate::Steps;
+use sweep_core::probe::{self, BATCH, CAPACITY_EPOCHS, CAPACITY_PICTURES, Capacity, FIRST_STEPS, Gradient, Measured};
+use sweep_core::probe::{Probe, RATES, Units, unregularised};
+use sweep_core::recipe::{self, Augment, Layer, Moments, Recipe};
+use sweep_data::network::Shape;
 
 /// The shares of the time after which the first steps, and the learning rates, must be done.
 const SHARES: [f64; 2] = [0.25, 0.5];
@@ -248,10 +248,10 @@ mod tests {
 
     use super::super::optimizer::training;
     use super::*;
-    use sweep::check::model;
-    use sweep::recipe::{Data, Source, Training, Validation};
-    use sweep::train::model::{PRESETS, Template};
-    use sweep::trial::{Attempt, TrialId};
+    use sweep_core::recipe::{Data, Source, Training, Validation};
+    use sweep_core::trial::{Attempt, TrialId};
+    use sweep_data::check::model;
+    use sweep_data::network::{PRESETS, Template};
 
     const ADAM: recipe::Optimizer = super::ADAM.0;
     const SGD: recipe::Optimizer = recipe::Optimizer::Sgd { momentum: 0.9, nesterov: false };

@@ -9,8 +9,8 @@ use super::draws::Draws;
 use super::evaluation::cross_entropy;
 use super::network::{Mode, Network, Parameter, Start, in_double};
 use super::optimizer::{Optimizer, training};
-use sweep::recipe::{self, Init, Layer};
-use sweep::train::model::{Extent, Shape, Template, shapes};
+use sweep_core::recipe::{self, Init, Layer};
+use sweep_data::network::{Extent, Shape, Template, shapes};
 
 const BATCH: i64 = 8;
 const CLASSES: i64 = 10;
@@ -111,7 +111,7 @@ fn ten_steps_of_every_preset_are_pytorchs() {
     let found: BTreeMap<String, Found> =
         serde_json::from_str(include_str!("../../tests/fixtures/steps/pytorch.json")).unwrap();
     let presets: Vec<&str> = found.keys().map(|name| name.split(' ').next().unwrap()).collect();
-    assert!(sweep::train::model::PRESETS.iter().all(|preset| presets.contains(preset)), "{presets:?}");
+    assert!(sweep_data::network::PRESETS.iter().all(|preset| presets.contains(preset)), "{presets:?}");
     for (name, Found { losses, sums }) in found {
         let lookup = |setting: &str| match setting {
             "classes" => Some(CLASSES.into()),

@@ -10,8 +10,8 @@ use super::device;
 use super::fault::{Fault, Result};
 use super::pictures::Shelf;
 use super::probe;
-use sweep::protocol::{FromTrainer, Order, ToTrainer};
-use sweep::trial::Outcome;
+use sweep_core::protocol::{FromTrainer, Order, ToTrainer};
+use sweep_core::trial::Outcome;
 
 /// Trains whatever is ordered, until stdin closes, which ends the process, or the device fails.
 pub fn serve(agent: &mut Agent, device: Device) -> Fault {

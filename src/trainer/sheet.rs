@@ -8,7 +8,7 @@ use super::augment::augmented;
 use super::draws::Draws;
 use super::fault::{Fault, Result};
 use super::pictures::Shelf;
-use sweep::protocol::Sheet;
+use sweep_core::protocol::Sheet;
 
 /// Pictures on a sheet.
 const ROWS: u64 = 8;
@@ -75,8 +75,8 @@ fn bytes(xs: &Tensor) -> std::result::Result<Tensor, TchError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sweep::recipe::{Augment, Data, Source, Validation};
-    use sweep::trial::TrialId;
+    use sweep_core::recipe::{Augment, Data, Source, Validation};
+    use sweep_core::trial::TrialId;
 
     #[test]
     fn a_sheet_shows_each_picture_as_it_is_and_then_changed() {

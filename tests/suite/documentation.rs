@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sweep::search::Search;
-use sweep::spec::Spec;
-use sweep::trial::TrialId;
+use sweep_core::trial::TrialId;
+use sweep_scheduler::search::Search;
+use sweep_spec::Spec;
 
 use crate::world::World;
 

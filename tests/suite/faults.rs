@@ -146,7 +146,7 @@ fn foreign_text_is_no_message_and_is_kept_in_the_log() {
     let log = std::fs::read(world.path("results/s/trials/0002/trainer.log")).expect("it is there");
     assert!(String::from_utf8_lossy(&log).contains("Epoch 1/9 [=====>....]"));
     let large = log.iter().filter(|byte| **byte == b'x').count();
-    assert_eq!(large, sweep::protocol::LONGEST_LINE, "of a line of 10 MB the beginning is kept");
+    assert_eq!(large, sweep_core::protocol::LONGEST_LINE, "of a line of 10 MB the beginning is kept");
 }
 
 #[test]

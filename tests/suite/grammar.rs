@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use sweep::search::Search;
-use sweep::spec::Spec;
-use sweep::trial::TrialId;
+use sweep_core::trial::TrialId;
+use sweep_scheduler::search::Search;
+use sweep_spec::Spec;
 
 /// The settings of the first so many trials, and how many there are in all; or what is wrong.
 fn trials(text: &str, most: u64) -> Result<(Vec<Value>, Option<u64>), String> {

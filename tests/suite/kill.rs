@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
-use sweep::random::{Purpose, stream};
+use sweep_core::random::{Purpose, stream};
 
 use crate::world::{World, processes_naming, wait_until};
 

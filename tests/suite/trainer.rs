@@ -4,11 +4,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
-use sweep::protocol::{FromTrainer, Order, ToTrainer, VERSION};
-use sweep::recipe::{
+use sweep_core::protocol::{FromTrainer, Order, ToTrainer, VERSION};
+use sweep_core::recipe::{
     Augment, Data, Init, Layer, Moments, Optimizer, Padding, Precision, Recipe, Schedule, Source, Training, Validation,
 };
-use sweep::trial::{Attempt, EpochMetrics, Goal, Metric, Outcome, TrialId};
+use sweep_core::trial::{Attempt, EpochMetrics, Goal, Metric, Outcome, TrialId};
 
 /// A trainer under way. It is killed with the test.
 struct Trainer {

@@ -2,10 +2,10 @@
 
 use std::mem::discriminant;
 
-use crate::recipe::{Layer, Recipe};
-use crate::search::Search;
-use crate::spec::Spec;
-use crate::trial::{Settings, TrialId};
+use sweep_core::recipe::{Layer, Recipe};
+use sweep_core::trial::{Settings, TrialId};
+use sweep_scheduler::search::Search;
+use sweep_spec::Spec;
 
 /// Trials looked at: the plan of most sweeps.
 const TRIALS: u64 = 1000;

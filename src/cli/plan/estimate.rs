@@ -3,9 +3,9 @@
 
 use serde_json::Value as Json;
 
-use crate::search::Search;
-use crate::space::Distribution;
-use crate::spec::{Inspection, Spec, TYPE};
+use sweep_core::space::Distribution;
+use sweep_scheduler::search::Search;
+use sweep_spec::{Inspection, Spec, TYPE};
 
 /// Bytes of a weight, a gradient, an activation: all are float32.
 const FLOAT: u64 = 4;
@@ -74,8 +74,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::train::data::Info;
-    use crate::train::model::Shape;
+    use sweep_data::datasets::Info;
+    use sweep_data::network::Shape;
 
     #[test]
     fn everything_is_counted_for_the_hungriest_trial() {

@@ -4,10 +4,10 @@ use serde_json::{Value as Json, json};
 
 use super::estimate::Estimate;
 use crate::cli::sweep_file::SweepFile;
-use crate::program::Program;
-use crate::search::Search;
-use crate::spec::{Method, plain};
-use crate::trial::Goal;
+use sweep_core::program::Program;
+use sweep_core::trial::Goal;
+use sweep_scheduler::search::Search;
+use sweep_spec::{Method, plain};
 
 /// What a plan counts.
 #[derive(Debug, Clone, Copy)]
@@ -123,7 +123,7 @@ pub fn order(file: &SweepFile) -> String {
 }
 
 /// `dropout 0.2, downsample stride`.
-pub fn settings(settings: &crate::trial::Settings) -> String {
+pub fn settings(settings: &sweep_core::trial::Settings) -> String {
     let each: Vec<_> = settings.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect();
     each.join(", ")
 }

@@ -13,7 +13,7 @@ use rand_distr::{Distribution, StandardNormal};
 use tch::{TchError, Tensor};
 
 use super::draws::Draws;
-use sweep::recipe::Augment;
+use sweep_core::recipe::Augment;
 
 /// What chance decided for one picture; each number is even over its range.
 #[derive(Debug, Clone, Copy)]

@@ -5,7 +5,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::{Rule, lying_like, zeros};
 use crate::kernel;
 use crate::network::Parameter;
-use sweep::recipe::Moments;
+use sweep_core::recipe::Moments;
 
 /// Mean gradient and mean squared gradient of each weight.
 pub(super) struct Adam {

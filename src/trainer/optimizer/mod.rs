@@ -13,7 +13,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::kernel;
 use super::network::Parameter;
-use sweep::recipe;
+use sweep_core::recipe;
 
 /// How a gradient becomes a step.
 trait Rule {
@@ -175,7 +175,7 @@ mod tests {
             precision: recipe::Precision::Float32,
             deterministic: false,
             early_stopping: None,
-            metric: sweep::trial::Metric { name: "val_loss".into(), goal: sweep::trial::Goal::Minimize },
+            metric: sweep_core::trial::Metric { name: "val_loss".into(), goal: sweep_core::trial::Goal::Minimize },
         }
     }
 

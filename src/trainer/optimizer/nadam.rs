@@ -4,7 +4,7 @@ use tch::{TchError, Tensor};
 
 use super::{Rule, zeros};
 use crate::network::Parameter;
-use sweep::recipe::Moments;
+use sweep_core::recipe::Moments;
 
 /// Mean gradient and mean squared gradient of each weight.
 pub(super) struct Nadam {
