@@ -1,7 +1,7 @@
 //! Journals: whatever is in the file, reading it ends with a history or an error, and what was read is read again.
 #![no_main]
 
-use sweep_store::{Layout};
+use sweep_store::Layout;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let folder = tempfile::tempdir().expect("a temporary folder");

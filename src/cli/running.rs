@@ -51,8 +51,9 @@ pub fn trainer(named: Option<&Path>, surroundings: &Surroundings) -> Result<Path
     if trainer.is_file() {
         return Ok(trainer);
     }
-    Err(Error::new(Exit::NoTrainer, format!("there is no trainer at {}", trainer.display()))
-        .hint("build it with `cargo build --release` (feature `torch` is on by default), or name it with --trainer"))
+    Err(Error::new(Exit::NoTrainer, format!("there is no trainer at {}", trainer.display())).hint(
+        "build it with `cargo build --release` (which needs libtorch: `scripts/libtorch`), or name it with --trainer",
+    ))
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -20,7 +20,7 @@ training: {epochs: 3}
 pub fn scripted(script: &str) -> World {
     let world = World::new();
     let trainer = PathBuf::from(env!("CARGO_BIN_EXE_sweep")).with_file_name("examples/scripted-trainer");
-    assert!(trainer.exists(), "first: cargo build --profile test --example scripted-trainer");
+    assert!(trainer.exists(), "first: cargo build --profile test -p sweep --example scripted-trainer");
     symlink(trainer, world.path("trainer")).expect("the folder is writable");
     world.write("script", script);
     world.write("s.yaml", SWEEP);

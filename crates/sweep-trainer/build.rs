@@ -5,8 +5,7 @@
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=src/trainer/libtorch.cpp");
-    #[cfg(feature = "torch")]
+    println!("cargo:rerun-if-changed=src/libtorch.cpp");
     if let Some(folder) = std::env::var_os("LIBTORCH") {
         // The link that Cargo's configuration names may be moved later: the run path is to what it stands for now.
         let folder = std::path::PathBuf::from(folder);
@@ -20,7 +19,7 @@ fn main() {
             .flag(&include)
             .flag("-isystem")
             .flag(include.join("torch/csrc/api/include"))
-            .file("src/trainer/libtorch.cpp")
+            .file("src/libtorch.cpp")
             .compile("sweep_libtorch");
     }
 }

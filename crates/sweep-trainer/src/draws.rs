@@ -6,8 +6,8 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use tch::Device;
 
-use super::kernel::Chance;
 use sweep_core::random::{Purpose, stream};
+use sweep_kernels::Chance;
 
 /// The order of an epoch's pictures.
 pub fn shuffled(rows: &[u32], seed: u64, trial: u64, epoch: u32) -> Vec<u32> {

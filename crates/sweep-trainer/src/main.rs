@@ -12,7 +12,6 @@ mod evaluation;
 mod exit;
 mod fault;
 mod gate;
-mod kernel;
 mod libtorch;
 mod network;
 mod optimizer;

@@ -2,7 +2,6 @@
 
 use tch::{Kind, TchError, Tensor};
 
-use super::kernel;
 use super::libtorch::operation;
 use super::network::Mode;
 
@@ -24,7 +23,7 @@ impl Convolution {
     pub fn pass(&self, xs: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
         #[cfg(target_arch = "x86_64")]
         {
-            let here = xs.kind() == Kind::BFloat16 && !xs.device().is_cuda() && kernel::has_products();
+            let here = xs.kind() == Kind::BFloat16 && !xs.device().is_cuda() && sweep_kernels::has_products();
             if here && matches!(mode, Mode::Train(_)) {
                 return self.by_kernel(xs);
             }
@@ -37,7 +36,7 @@ impl Convolution {
     fn by_kernel(&self, xs: &Tensor) -> Result<Tensor, TchError> {
         let (weight, bias) = (self.weight.detach(), self.bias.as_ref().map(Tensor::detach));
         let ys = self.by_libtorch(xs, &weight, bias.as_ref())?;
-        let convolution = kernel::Convolution {
+        let convolution = sweep_kernels::Convolution {
             kernel: self.kernel as usize,
             stride: self.stride as usize,
             padding: self.padding.map(|side| side as usize),

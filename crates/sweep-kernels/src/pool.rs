@@ -263,7 +263,7 @@ fn spread<T: Element>(gradient: &[T], which: &[u8], found: &mut [T], place: u8, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::Chance;
+    use crate::Chance;
     use tch::{Device, Kind};
 
     /// Whole numbers, so that windows have equals.

@@ -109,7 +109,7 @@ fn near(ours: f64, theirs: f64, kind: Kind) -> bool {
 fn ten_steps_of_every_preset_are_pytorchs() {
     tch::set_num_threads(1);
     let found: BTreeMap<String, Found> =
-        serde_json::from_str(include_str!("../../tests/fixtures/steps/pytorch.json")).unwrap();
+        serde_json::from_str(include_str!("../../../tests/fixtures/steps/pytorch.json")).unwrap();
     let presets: Vec<&str> = found.keys().map(|name| name.split(' ').next().unwrap()).collect();
     assert!(sweep_data::network::PRESETS.iter().all(|preset| presets.contains(preset)), "{presets:?}");
     for (name, Found { losses, sums }) in found {

@@ -3,7 +3,6 @@
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::{Rule, lying_like, zeros};
-use crate::kernel;
 use crate::network::Parameter;
 use sweep_core::recipe::Moments;
 
@@ -36,7 +35,7 @@ impl Rule for Adam {
         let at = step as f64;
         let rate = rate * (1.0 - beta2.powf(at)).sqrt() / (1.0 - beta1.powf(at));
         if weight.device() == Device::Cpu && weight.kind() == Kind::Float {
-            return kernel::adam(weight, &lying_like(weight, gradient)?, [m, v], [beta1, beta2], rate, epsilon);
+            return sweep_kernels::adam(weight, &lying_like(weight, gradient)?, [m, v], [beta1, beta2], rate, epsilon);
         }
         let _ = m.f_lerp_(gradient, 1.0 - beta1)?;
         let _ = v.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;

@@ -113,7 +113,7 @@ macro_rules! with_element {
     ($kind:expr, $element:ident => $body:expr) => {
         match $kind {
             tch::Kind::BFloat16 => {
-                type $element = $crate::kernel::memory::Bfloat16;
+                type $element = $crate::memory::Bfloat16;
                 $body
             }
             tch::Kind::Double => {

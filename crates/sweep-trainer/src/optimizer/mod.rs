@@ -11,7 +11,6 @@ pub use clip::clip;
 
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::kernel;
 use super::network::Parameter;
 use sweep_core::recipe;
 
@@ -113,7 +112,7 @@ impl Optimizer {
 /// As there, weights within the norm are multiplied by norm / (norm + 1e-7), too.
 fn project(weight: &mut Tensor, norm: f64) -> Result<(), TchError> {
     if weight.device() == Device::Cpu && weight.f_kind()? == Kind::Float {
-        kernel::max_norm(weight, norm);
+        sweep_kernels::max_norm(weight, norm);
         return Ok(());
     }
     let axes: Vec<i64> = (1..weight.dim() as i64).collect();
@@ -221,7 +220,7 @@ mod tests {
     #[test]
     fn fifty_steps_of_every_rule_are_pytorchs() {
         let cases: std::collections::BTreeMap<String, Case> =
-            serde_json::from_str(include_str!("../../../tests/fixtures/optimizers/pytorch.json")).unwrap();
+            serde_json::from_str(include_str!("../../../../tests/fixtures/optimizers/pytorch.json")).unwrap();
         assert!(cases.len() >= 10, "{} cases", cases.len());
         for (name, Case { optimizer, weight_decay, rate, weights }) in cases {
             let start: Vec<f64> = (0..8).map(|i| (1.7 * f64::from(i) + 0.3).sin()).collect();

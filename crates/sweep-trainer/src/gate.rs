@@ -2,10 +2,10 @@
 
 use tch::{TchError, Tensor};
 
-use super::kernel::{self, dense};
 use super::libtorch::operation;
 use super::network::Mode;
 use sweep_core::recipe::Layer;
+use sweep_kernels::dense;
 
 /// What stands between two layers with weights.
 ///
@@ -72,10 +72,10 @@ impl Gate {
             Mode::Train(draws) => self.dropout.map(|(rate, layer)| (rate, draws.chance(layer))),
             Mode::Evaluate => None,
         };
-        let gate = kernel::Gate { relu: self.relu, dropout };
+        let gate = sweep_kernels::Gate { relu: self.relu, dropout };
         let inside = dense(&xs.detach())?;
         if let Some(side) = self.pool {
-            let pool = kernel::Pool { side: side as usize, gate };
+            let pool = sweep_kernels::Pool { side: side as usize, gate };
             let (ys, which) = pool.pass(&inside)?;
             let size = xs.size();
             return operation([xs], ys, move |gradient| Ok([pool.gradient(&dense(&gradient)?, &which, &size)?]));

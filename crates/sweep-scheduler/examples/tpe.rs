@@ -2,7 +2,7 @@
 //! reads what each of them came to from stdin.
 //!
 //! ```sh
-//! cargo run --release --no-default-features --example tpe -- branin 7
+//! cargo run --release -p sweep-scheduler --example tpe -- branin 7
 //! ```
 //!
 //! A third argument is the `lag`: how many points just before a point it does not know the values of.

@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn the_presets_are_left_alone_on_the_pictures_that_they_are_made_for() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/cifar-10-batches-bin");
+        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("data/cifar-10-batches-bin");
         if !path.join("test_batch.bin").exists() {
             return eprintln!("{} is not there: nothing is checked", path.display());
         }
