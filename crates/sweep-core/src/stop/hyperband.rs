@@ -1,7 +1,7 @@
 //! Hyperband as W&B's code has it (wandb/sweeps, `hyperband_stopping.py`): no brackets, only bands at which the worse
 //! trials stop.
 
-use super::Course;
+use super::Standings;
 
 /// So many bands there are at most.
 const MOST_BANDS: usize = 100;
@@ -43,26 +43,34 @@ impl Hyperband {
         &self.bands
     }
 
+    /// Whether trials are compared once they have measured this many values.
+    pub fn is_rung(&self, values: usize) -> bool {
+        u32::try_from(values).is_ok_and(|values| self.bands.binary_search(&values).is_ok())
+    }
+
     /// Whether a trial stops: by the last band that it has reached, it is worse than the trial at place
     /// floor(n / eta), from 0, of the n that have reached that band, best first.
-    pub fn stops(&self, at: usize, courses: &[Course]) -> bool {
-        let own = &courses[at].values;
+    pub fn stops(&self, at: usize, standings: &Standings) -> bool {
+        let own = standings.values(at);
         let Some(band) = self.bands.iter().rev().map(|band| *band as usize).find(|band| *band <= own.len()) else {
             return false;
         };
-        let mut values: Vec<f64> = courses.iter().filter_map(|other| other.values.get(band - 1).copied()).collect();
-        values.sort_by(f64::total_cmp);
+        let values = standings.rung(band);
         // In this order of operations, as W&B's code rounds.
         let place = (1.0 / self.eta * values.len() as f64) as usize;
         let compared = if self.strict { own[band - 1] } else { own.iter().copied().fold(f64::INFINITY, f64::min) };
-        values.get(place).is_some_and(|threshold| compared > *threshold)
+        values.get(place).is_some_and(|(threshold, _)| compared > *threshold)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::courses;
+    use super::super::Rule;
     use super::*;
+
+    fn stops(rule: &Hyperband, at: usize, table: &[&[f64]]) -> bool {
+        rule.stops(at, &Standings::of(Rule::Hyperband(rule.clone()), table))
+    }
 
     #[test]
     fn bands_are_those_of_the_formula() {
@@ -76,35 +84,36 @@ mod tests {
     #[test]
     fn the_table_of_w_and_bs_own_code_is_reproduced() {
         // max_iter 5, eta 2, s 2: bands 1 and 2. At band 2 there are 9 10 8 7 6; sorted 6 7 8 9 10, place 2 has 8.
-        let table = courses(&[&[10.0, 9.0], &[10.0, 10.0], &[10.0, 8.0, 8.0], &[10.0, 7.0, 7.0], &[10.0, 6.0, 6.0]]);
+        let table: [&[f64]; 5] = [&[10.0, 9.0], &[10.0, 10.0], &[10.0, 8.0, 8.0], &[10.0, 7.0, 7.0], &[10.0, 6.0, 6.0]];
         let rule = Hyperband::downwards(5, 2, 2.0, true);
-        let stopped: Vec<bool> = (0..5).map(|at| rule.stops(at, &table)).collect();
+        let stopped: Vec<bool> = (0..5).map(|at| stops(&rule, at, &table)).collect();
         assert_eq!(stopped, [true, true, false, false, false]);
     }
 
     #[test]
     fn the_first_to_arrive_passes_and_nobody_is_judged_before_the_first_band() {
         let rule = Hyperband::upwards(2, 3.0, true);
-        assert!(!rule.stops(0, &courses(&[&[9.0, 9.0], &[1.0]])), "it is alone at the band");
-        assert!(!rule.stops(1, &courses(&[&[1.0, 1.0], &[9.0]])), "it has not reached it");
-        assert!(rule.stops(1, &courses(&[&[1.0, 1.0], &[9.0, 9.0]])), "floor(2 / 3) = 0: worse than the best");
+        assert!(!stops(&rule, 0, &[&[9.0, 9.0], &[1.0]]), "it is alone at the band");
+        assert!(!stops(&rule, 1, &[&[1.0, 1.0], &[9.0]]), "it has not reached it");
+        assert!(stops(&rule, 1, &[&[1.0, 1.0], &[9.0, 9.0]]), "floor(2 / 3) = 0: worse than the best");
     }
 
     #[test]
     fn strict_compares_the_value_at_the_band_and_lenient_the_best_so_far() {
         // Band 2 has 2.0 and 3.0; the second trial was at 1.5 before, and is at 1.0 later.
         for second in [&[1.5, 3.0][..], &[4.0, 3.0, 1.0]] {
-            let table = courses(&[&[5.0, 2.0], second]);
-            assert!(Hyperband::upwards(2, 3.0, true).stops(1, &table));
-            assert!(!Hyperband::upwards(2, 3.0, false).stops(1, &table));
+            let table = [&[5.0, 2.0][..], second];
+            assert!(stops(&Hyperband::upwards(2, 3.0, true), 1, &table));
+            assert!(!stops(&Hyperband::upwards(2, 3.0, false), 1, &table));
         }
     }
 
     #[test]
     fn about_one_in_eta_passes() {
-        let table: Vec<Course> = (0..9).flat_map(|value| courses(&[&[f64::from(value)]])).collect();
+        let values: Vec<[f64; 1]> = (0..9).map(|value| [f64::from(value)]).collect();
+        let table: Vec<&[f64]> = values.iter().map(|value| &value[..]).collect();
         let rule = Hyperband::upwards(1, 3.0, true);
-        let passed: Vec<usize> = (0..9).filter(|at| !rule.stops(*at, &table)).collect();
+        let passed: Vec<usize> = (0..9).filter(|at| !stops(&rule, *at, &table)).collect();
         assert_eq!(passed, [0, 1, 2, 3], "place 3 of nine passes itself");
     }
 }

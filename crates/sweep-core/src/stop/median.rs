@@ -1,6 +1,6 @@
 //! The median stopping rule (Golovin et al. 2017, Google Vizier, section 3.2.2).
 
-use super::Course;
+use super::Standings;
 
 /// When trials are compared with the median of those that came to their end.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,27 +24,20 @@ impl Median {
 
     /// Whether a trial stops: after n values its best is worse than the median, over the trials that came to their end
     /// and measured as many, of the mean of their first n.
-    pub fn stops(&self, at: usize, courses: &[Course]) -> bool {
-        let own = &courses[at].values;
+    pub fn stops(&self, at: usize, standings: &Standings) -> bool {
+        let own = standings.values(at);
         let n = own.len();
         if n < (self.min_iter as usize).max(1) {
             return false;
         }
-        let others = courses.iter().enumerate().filter(|(other, course)| *other != at && course.completed);
-        let means = others.filter_map(|(_, course)| Some(course.values.get(..n)?.iter().sum::<f64>() / n as f64));
-        let mut means: Vec<f64> = means.collect();
-        if means.len() < (self.min_trials as usize).max(1) {
-            return false;
-        }
-        means.sort_by(f64::total_cmp);
-        let median = (means[(means.len() - 1) / 2] + means[means.len() / 2]) / 2.0;
+        let Some(median) = standings.median_of_others(n, at, self.min_trials as usize) else { return false };
         own.iter().copied().fold(f64::INFINITY, f64::min) > median
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::courses;
+    use super::super::Rule;
     use super::*;
 
     #[test]
@@ -52,9 +45,9 @@ mod tests {
         // Means of the first two: 3, 5, 4, 8; the median is 4.5.
         let others: [&[f64]; 4] = [&[4.0, 2.0, 1.0], &[6.0, 4.0, 1.0], &[4.0, 4.0, 1.0], &[9.0, 7.0, 1.0]];
         let stops = |own: &[f64]| {
-            let mut table = courses(&others);
-            table.extend(courses(&[own]));
-            Median::new(2, 4).stops(4, &table)
+            let rule = Median::new(2, 4);
+            let table: Vec<&[f64]> = others.into_iter().chain([own]).collect();
+            rule.stops(4, &Standings::of(Rule::Median(rule.clone()), &table))
         };
         assert!(stops(&[9.0, 4.6]));
         assert!(!stops(&[9.0, 4.5]));
@@ -64,10 +57,10 @@ mod tests {
 
     #[test]
     fn too_few_or_unfinished_trials_stop_nobody() {
-        let mut table = courses(&[&[1.0, 1.0], &[1.0, 1.0], &[9.0, 9.0]]);
+        let mut table = Standings::of(Rule::Median(Median::new(1, 2)), &[&[1.0, 1.0], &[1.0, 1.0], &[9.0, 9.0]]);
         assert!(Median::new(1, 2).stops(2, &table));
         assert!(!Median::new(1, 3).stops(2, &table));
-        table[0].completed = false;
+        table.interrupt(0);
         assert!(!Median::new(1, 2).stops(2, &table));
     }
 }

@@ -4,19 +4,21 @@
 mod asha;
 mod hyperband;
 mod median;
+mod standings;
 
 pub use asha::Asha;
 pub use hyperband::Hyperband;
 pub use median::Median;
+pub use standings::Standings;
 
 use std::fmt;
 use std::rc::Rc;
 
 use rand::RngExt;
 
-use crate::history::{History, TrialRecord};
+use crate::history::TrialRecord;
 use crate::random::{Purpose, stream};
-use crate::trial::{Goal, Metric, Outcome, Settings, Stopper, TrialId};
+use crate::trial::{Metric, Settings, Stopper, TrialId};
 
 /// `early_terminate:` of the sweep file.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +51,15 @@ impl Rule {
             Rule::Median(rule) => Some(rule.min_iter()),
         }
     }
+
+    /// Whether the rule compares trials by their value at this number of values.
+    fn is_rung(&self, values: usize) -> bool {
+        match self {
+            Rule::Hyperband(rule) => rule.is_rung(values),
+            Rule::Asha(rule) => rule.is_rung(values),
+            Rule::Median(_) => false,
+        }
+    }
 }
 
 /// What is to become of a trial.
@@ -73,16 +84,8 @@ pub enum Moment {
     Closed,
 }
 
-/// A trial as the rules see it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Course {
-    /// The metric, epoch by epoch as far as it was measured; less is better, whatever the goal.
-    pub values: Vec<f64>,
-    /// Whether the trial came to its own end.
-    pub completed: bool,
-    /// Whether it runs on whatever the rules say.
-    pub spared: bool,
-}
+/// The epochs that a trial with these settings is to train, if that is known.
+pub type Planned = dyn Fn(&Settings) -> Option<u32>;
 
 /// Whether a trial overfits by what it has shown so far, where this is the metric of the sweep.
 pub type Overfits = dyn Fn(&TrialRecord, &Metric) -> bool;
@@ -95,40 +98,28 @@ pub struct Stopping {
     /// The sweep's seed: it decides which trials are spared.
     pub seed: u64,
     /// The epochs that a trial with these settings is to train, if that is known before it runs.
-    pub planned: Rc<dyn Fn(&Settings) -> Option<u32>>,
+    pub planned: Rc<Planned>,
     /// `stop_on: overfit`: whether a trial clearly overfits. Passed in, so that the rules need no verdicts.
     pub overfits: Rc<Overfits>,
 }
 
 impl Stopping {
-    /// What is to become of a trial. One that has trained to its last epoch, or was spared before, goes on.
-    pub fn verdict(&self, id: TrialId, history: &History, metric: &Metric, moment: Moment) -> Verdict {
-        let Some(trial) = history.trial(id) else { return Verdict::GoOn };
+    /// What is to become of a trial. One that has trained to its last epoch, or was spared before, goes on. `standings` are
+    /// those of all trials, if they are compared with each other.
+    pub fn verdict(
+        &self,
+        trial: &TrialRecord,
+        standings: Option<&Standings>,
+        metric: &Metric,
+        moment: Moment,
+    ) -> Verdict {
         if (self.planned)(&trial.settings).is_some_and(|planned| trial.curve.len() >= planned as usize) {
             return Verdict::GoOn;
         }
         if self.terms.overfit && trial.spared.is_none() && (self.overfits)(trial, metric) {
             return Verdict::Stop(Stopper::Overfit);
         }
-        self.compared(history, metric, moment)(id)
-    }
-
-    /// What is to become of trials in comparison with the others alone.
-    pub fn compared(&self, history: &History, metric: &Metric, moment: Moment) -> impl Fn(TrialId) -> Verdict {
-        let is_compared = self.terms.rule.is_some();
-        let courses: Vec<Course> =
-            history.trials.iter().filter(|_| is_compared).map(|trial| course(trial, metric)).collect();
-        let rule = self.terms.rule.clone();
-        move |id| {
-            let at = id.0 as usize - 1;
-            match &rule {
-                Some(_) if courses[at].spared => Verdict::GoOn,
-                Some(Rule::Hyperband(rule)) if rule.stops(at, &courses) => Verdict::Stop(Stopper::Hyperband),
-                Some(Rule::Asha(rule)) if rule.pauses(at, &courses, moment) => Verdict::Pause(Stopper::Asha),
-                Some(Rule::Median(rule)) if rule.stops(at, &courses) => Verdict::Stop(Stopper::Median),
-                _ => Verdict::GoOn,
-            }
-        }
+        standings.map_or(Verdict::GoOn, |standings| standings.verdict(trial.id, moment))
     }
 
     /// Whether the trial is one of those that run on to show what stopping it would have cost.
@@ -141,19 +132,4 @@ impl fmt::Debug for Stopping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stopping").field("terms", &self.terms).finish_non_exhaustive()
     }
-}
-
-/// What a spared trial did after it was spared counts for nobody: without the audit it would not be there.
-fn course(trial: &TrialRecord, metric: &Metric) -> Course {
-    let seen = trial.spared.map_or(trial.curve.len(), |(_, epoch)| epoch as usize).min(trial.curve.len());
-    let sign = if metric.goal == Goal::Minimize { 1.0 } else { -1.0 };
-    let values = trial.curve[..seen].iter().filter_map(|epoch| Some(sign * epoch.get(&metric.name)?));
-    let completed = matches!(trial.outcome(), Some(Outcome::Finished | Outcome::EarlyStopped));
-    let spared = trial.spared.is_some();
-    Course { values: values.collect(), completed: completed && !spared, spared }
-}
-
-#[cfg(test)]
-fn courses(table: &[&[f64]]) -> Vec<Course> {
-    table.iter().map(|values| Course { values: values.to_vec(), completed: true, spared: false }).collect()
 }

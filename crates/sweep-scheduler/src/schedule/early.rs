@@ -52,16 +52,34 @@ impl Scheduler {
 
     /// Trials that wait for others and have turned out to be good enough go on.
     fn promote(&mut self, moment: Moment) {
-        let Some(stop) = self.rules.stop.as_ref().filter(|_| !self.parked.is_empty()) else { return };
-        let compared = stop.compared(&self.history, &self.rules.metric, moment);
-        let waiting = &mut self.waiting;
+        let Some(standings) = self.standings.as_mut().filter(|_| !self.parked.is_empty()) else { return };
+        if !standings.take_changed() && moment == Moment::Rest {
+            return;
+        }
+        let (standings, waiting) = (&*standings, &mut self.waiting);
         self.parked.retain(|trial| {
-            let goes_on = compared(*trial) == Verdict::GoOn;
+            let goes_on = standings.verdict(*trial, moment) == Verdict::GoOn;
             if goes_on {
                 waiting.insert(*trial, Duration::ZERO);
             }
             !goes_on
         });
+    }
+
+    /// The standings follow the entry, which the history has taken in.
+    pub(super) fn follow(&mut self, entry: &Entry) {
+        let (Entry::Started { attempt: Attempt { trial, .. }, .. }
+        | Entry::Began { attempt: Attempt { trial, .. }, .. }
+        | Entry::Epoch { attempt: Attempt { trial, .. }, .. }
+        | Entry::Spared { attempt: Attempt { trial, .. }, .. }
+        | Entry::Ended { attempt: Attempt { trial, .. }, .. }
+        | Entry::Reopened { trial, .. }) = entry
+        else {
+            return;
+        };
+        if let (Some(standings), Some(trial)) = (&mut self.standings, self.history.trial(*trial)) {
+            standings.update(trial, &self.rules.metric);
+        }
     }
 
     fn stop(&mut self, now: Now, id: TrialId, moment: Moment, actions: &mut Vec<Action>) {
@@ -72,7 +90,7 @@ impl Scheduler {
     }
 
     fn verdict(&self, trial: TrialId, moment: Moment) -> Verdict {
-        let stop = self.rules.stop.as_ref();
-        stop.map_or(Verdict::GoOn, |stop| stop.verdict(trial, &self.history, &self.rules.metric, moment))
+        let (Some(stop), Some(trial)) = (&self.rules.stop, self.history.trial(trial)) else { return Verdict::GoOn };
+        stop.verdict(trial, self.standings.as_ref(), &self.rules.metric, moment)
     }
 }

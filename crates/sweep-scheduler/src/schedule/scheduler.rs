@@ -11,6 +11,7 @@ use super::silence;
 use super::slots::{Progress, Slot, State};
 use sweep_core::history::{Entry, History, Status};
 use sweep_core::protocol::{self, FromTrainer};
+use sweep_core::stop::Standings;
 use sweep_core::trial::{Attempt, Outcome, Settings, TrialId};
 
 /// How long a trainer may take to finish its batch and save, before it is killed.
@@ -38,6 +39,8 @@ pub struct Scheduler {
     pub(super) waiting: BTreeMap<TrialId, Duration>,
     /// Begun trials that go on only if others show that they are worth it.
     pub(super) parked: BTreeSet<TrialId>,
+    /// What trials are compared by, if they are.
+    pub(super) standings: Option<Standings>,
     /// The settings of the next new trial, once they are drawn.
     pub(super) drawn: Option<Settings>,
     /// The trial that wants a device for itself, and the device that is kept for it.
@@ -75,6 +78,10 @@ impl Scheduler {
         retry: bool,
     ) -> (Scheduler, Vec<Action>) {
         let keep = Keep::new(rules.keep_best as usize, rules.metric.goal);
+        let mut standings = rules.stop.as_ref().and_then(|stop| stop.terms.rule.clone()).map(Standings::new);
+        if let Some(standings) = &mut standings {
+            history.trials.iter().for_each(|trial| standings.update(trial, &rules.metric));
+        }
         let mut scheduler = Scheduler {
             rules,
             points,
@@ -82,6 +89,7 @@ impl Scheduler {
             slots,
             waiting: BTreeMap::new(),
             parked: BTreeSet::new(),
+            standings,
             drawn: None,
             kept: None,
             keep,
@@ -265,7 +273,10 @@ impl Scheduler {
     /// Records what a trainer reported, unless it cannot be true: then the trainer is not to be trusted any further.
     fn record_said(&mut self, now: Now, id: SlotId, entry: Entry, actions: &mut Vec<Action>) {
         match self.history.apply(&entry) {
-            Ok(()) => actions.push(Action::Record(entry)),
+            Ok(()) => {
+                self.follow(&entry);
+                actions.push(Action::Record(entry));
+            }
             Err(nonsense) => {
                 let error = format!("the trainer made no sense: {nonsense}");
                 self.lose(now, id, Outcome::Failed { error }, actions);
@@ -463,6 +474,7 @@ impl Scheduler {
             self.account(*attempt, actions);
         }
         self.history.apply(&entry).expect("the scheduler's own entries follow from its history");
+        self.follow(&entry);
         actions.push(Action::Record(entry));
     }
 }
