@@ -14,8 +14,10 @@ demo:
 	rm -rf results/quickstart
 	target/release/sweep run sweeps/quickstart.yaml
 
+# The trainer's tests run twice: as on a CPU, and on a GPU's path through the code, which the CPU can take, too.
 test: setup check
 	cargo test --locked
+	SWEEP_FORCE_GPU_PATH=1 cargo test --locked --bin sweep-trainer
 
 # Kills at random moments, 2,000 rounds (a tenth of them in `make test`): a quarter of an hour, without libtorch.
 soak:

@@ -124,7 +124,7 @@ fn used(process: &Child) -> f64 {
     fields[11..13].iter().map(|ticks| ticks.parse::<f64>().expect("a number")).sum::<f64>() / 100.0
 }
 
-/// The times that it prints are docs/reliability.md's, of an idle machine; they are no condition.
+/// The times that it prints are docs/concepts/reliability.md's, of an idle machine; they are no condition.
 #[test]
 fn a_hundred_thousand_finished_trials_are_no_burden() {
     let world = scripted("* slow 60000");

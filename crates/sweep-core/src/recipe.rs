@@ -212,6 +212,9 @@ pub struct Training {
     /// Whether a GPU may only use what gives the same numbers again. A CPU always does.
     #[serde(default)]
     pub deterministic: bool,
+    /// Whether a GPU may be given a whole step at once, as a recorded CUDA graph.
+    #[serde(default)]
+    pub cuda_graph: bool,
     /// Ends the trial when the sweep's metric stops improving.
     pub early_stopping: Option<EarlyStopping>,
     /// What `early_stopping` watches and the best epoch is chosen by.

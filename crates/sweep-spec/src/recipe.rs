@@ -154,6 +154,7 @@ impl Chosen<'_> {
                 _ => Precision::Auto,
             },
             deterministic: self.flag("deterministic")?,
+            cuda_graph: self.flag("cuda_graph")?,
             early_stopping,
             metric: self.spec.metric.clone(),
         })

@@ -92,7 +92,7 @@ const SHAPES: &[&str] = &["constant", "step", "cosine", "one_cycle", "plateau"];
 pub const SETS: [&str; 7] = ["digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "folder", "arrays"];
 
 /// All of them.
-pub static SETTINGS: [Setting; 40] = [
+pub static SETTINGS: [Setting; 41] = [
     row(Data, "set", Choice(&SETS), Absent("digits"), "the data set"),
     row(Data, "path", Text, Absent("data/pictures"), "the data set's file or folder, relative to the sweep file"),
     row(Data, "order", Choice(&["nchw", "nhwc"]), Absent("nhwc"), "the axes of the pictures' array"),
@@ -179,6 +179,7 @@ pub static SETTINGS: [Setting; 40] = [
         Flag(false),
         "whether a GPU may only use what gives the same numbers again",
     ),
+    row(Training, "cuda_graph", Boolean, Flag(true), "whether a GPU is given each step as one CUDA graph"),
 ];
 
 /// Values that one might write of what is off by default.

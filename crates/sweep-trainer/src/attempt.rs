@@ -4,16 +4,18 @@ use std::time::{Duration, Instant};
 
 use tch::{Device, TchError, Tensor};
 
-use super::augment::augmented;
+use super::augment::Changes;
 use super::checkpoint::{Checkpoints, Tensors};
 use super::controller::Controller;
-use super::device;
+use super::device::{self, takes_gpu_path};
 use super::draws::{Draws, shuffled};
 use super::evaluation::{Tally, cross_entropy, evaluate};
 use super::fault::{Fault, Result};
+use super::graph::{Inputs, Recorder};
+use super::libtorch::Scalar;
 use super::network::{Mode, Network, Start};
-use super::optimizer::{Optimizer, clip};
-use super::pictures::{Shelf, Split};
+use super::optimizer::Optimizer;
+use super::pictures::{Part, Set, Shelf, Split};
 use super::position::{Position, Sums};
 use super::probe;
 use sweep_core::learning_rate::Steps;
@@ -24,8 +26,8 @@ use sweep_core::warning::Warning;
 use sweep_data::check::model;
 use sweep_data::network::Shape;
 
-/// Time between two signs of life.
-const PULSE: Duration = Duration::from_millis(250);
+/// Time between two heartbeats.
+const HEARTBEAT: Duration = Duration::from_millis(250);
 
 /// Trains a trial from its newest checkpoint, or from the start, to its end. `None` if it was asked to pause: it is
 /// then saved in the middle of its epoch, and goes on there.
@@ -49,8 +51,19 @@ pub fn train(
     let network = Network::new(loaded.info().shape, &recipe.layers, start, numbers, device)?;
     let optimizer = Optimizer::new(&recipe.training, &network.parameters)?;
     let files = Checkpoints::new(order);
-    let mut run =
-        Run { order, device, network, optimizer, position: Position::default(), best: Vec::new(), files, controller };
+    let wanted = recipe.training.cuda_graph && takes_gpu_path(device);
+    let mut run = Run {
+        order,
+        device,
+        network,
+        optimizer,
+        tally: Tally::new(Sums::default(), device)?,
+        recorder: Recorder::new(wanted, recipe.training.batch_size.into()),
+        position: Position::default(),
+        best: Vec::new(),
+        files,
+        controller,
+    };
 
     let note = run.resume()?;
     let attempt = order.attempt;
@@ -89,6 +102,9 @@ struct Run<'a> {
     device: Device,
     network: Network,
     optimizer: Optimizer,
+    /// Sums over the steps of the epoch under way.
+    tally: Tally,
+    recorder: Recorder,
     position: Position,
     /// Copies of the network's state after its best epoch; empty before the first.
     best: Tensors,
@@ -96,92 +112,162 @@ struct Run<'a> {
     controller: &'a mut dyn Controller,
 }
 
+/// One epoch's training images and everything that its steps read, drawn and moved to the device at once.
+struct Epoch<'a> {
+    number: u32,
+    images: Part<'a>,
+    /// Steps of the epoch and of the trial.
+    steps: Steps,
+    changes: Changes,
+    /// By step, the optimizer's numbers.
+    numbers: Vec<Vec<f64>>,
+    /// The same, `f32 [steps, k]`, if a recorded step reads them.
+    numbers_there: Option<Tensor>,
+}
+
 impl Run<'_> {
     fn train(&mut self, split: &Split<'_>) -> Result<Option<Outcome>> {
-        let Order { attempt, seed, recipe, .. } = self.order;
-        let (training, trial) = (&recipe.training, attempt.trial.0);
-        let batch_size = u64::from(training.batch_size);
-
-        while let Some(epoch) = self.position.next_epoch(training) {
-            let pictures = split.train.part(&shuffled(&split.train_rows, *seed, trial, epoch))?;
-            let all = Steps::new(training, pictures.count());
-            let (steps, steps_before) = (all.epoch, u64::from(epoch - 1) * all.epoch);
-            let rate_of = |step, reductions| training.learning_rate * training.schedule.share(step, all, reductions);
-            let mut tally = Tally::new(self.position.sums, self.device)?;
-            let mut pulse = Pulse { attempt: *attempt, epoch, steps, last: Instant::now() };
-            let mut paused = false;
-
-            let started = Instant::now();
-            while self.position.step < steps && !paused {
-                let (xs, labels) = pictures.batch(self.position.step, batch_size)?;
-                let draws = Draws::new(*seed, trial, epoch, self.position.step, self.device);
-                let xs = augmented(xs, &recipe.data.augment, draws)?;
-                let logits = self.network.forward(&xs, Mode::Train(draws))?;
-                let loss = cross_entropy(&logits, &labels, training.label_smoothing)?;
-                let mut gradients = self.network.gradients(&loss)?;
-                if let Some(norm) = training.clip_norm {
-                    clip(&mut gradients, norm)?;
-                }
-
-                self.position.step += 1;
-                let step = steps_before + self.position.step;
-                let rate = rate_of(step, self.position.reductions);
-                self.optimizer.step(&mut self.network.parameters, &gradients, rate, step)?;
-                tally.add(&loss, &logits, &labels)?;
-                if self.device == Device::Cpu {
-                    // On a GPU, looking would mean waiting for it: there the end of the epoch must do.
-                    finite("training loss", tally.read()?.loss, epoch, step)?;
-                }
-                paused = pulse.beat(self.controller, self.position.step);
-            }
-            self.position.sums = tally.read()?;
-            self.position.seconds += started.elapsed().as_secs_f64();
-            let last_step = steps_before + self.position.step;
-            finite("training loss", self.position.sums.loss, epoch, last_step)?;
-
-            let started = Instant::now();
-            let mut judge = |part| {
-                if paused {
-                    return Ok(None);
-                }
-                evaluate(&self.network, part, self.device, || {
-                    paused = pulse.beat(self.controller, steps);
-                    paused
-                })
-            };
-            let Some((seen, unseen)) = judge(&split.train_eval)?.zip(judge(&split.validation)?) else {
+        let training = &self.order.recipe.training;
+        while let Some(number) = self.position.next_epoch(training) {
+            let epoch = self.draw(split, number)?;
+            let mut heartbeat = Heartbeat::new(self.order.attempt, number, epoch.steps.epoch);
+            let finished = self.train_epoch(split.train, &epoch, &mut heartbeat)?;
+            let metrics = if finished { self.evaluate_epoch(split, &epoch, &mut heartbeat)? } else { None };
+            let Some(metrics) = metrics else {
                 self.save()?;
                 return Ok(None);
-            };
-            finite("loss on training pictures", seen.loss, epoch, last_step)?;
-            finite("validation loss", unseen.loss, epoch, last_step)?;
-
-            let trained = Measured::new(self.position.sums, pictures.count());
-            let seen = Measured::new(seen, split.train_eval.count());
-            let unseen = Measured::new(unseen, split.validation.count());
-            let metrics = EpochMetrics {
-                epoch,
-                learning_rate: Some(rate_of(last_step, self.position.reductions)),
-                train_loss: Some(trained.loss),
-                train_accuracy: Some(trained.accuracy),
-                train_eval_loss: Some(seen.loss),
-                train_eval_accuracy: Some(seen.accuracy),
-                val_loss: Some(unseen.loss),
-                val_accuracy: Some(unseen.accuracy),
-                seconds: Some(self.position.seconds + started.elapsed().as_secs_f64()),
-                pictures_per_second: Some(pictures.count() as f64 / self.position.seconds),
-                objective: None,
             };
             if self.position.finish_epoch(&metrics, training) {
                 self.best = copies(self.network.state())?;
             }
-            self.controller.say(FromTrainer::Epoch { attempt: *attempt, metrics, others: Default::default() });
+            let attempt = self.order.attempt;
+            self.controller.say(FromTrainer::Epoch { attempt, metrics, others: Default::default() });
             if self.position.next_epoch(training).is_some() && self.files.due() {
                 self.save()?;
             }
         }
         let all = self.position.epochs() == training.epochs;
         Ok(Some(if all { Outcome::Finished } else { Outcome::EarlyStopped }))
+    }
+
+    /// Shuffles the images and draws everything that the epoch's steps need.
+    fn draw<'s>(&self, split: &Split<'s>, number: u32) -> Result<Epoch<'s>> {
+        let Order { seed, recipe, .. } = self.order;
+        let (training, batch) = (&recipe.training, u64::from(recipe.training.batch_size));
+        let trial = self.order.attempt.trial.0;
+        let images = split.train.part(&shuffled(&split.train_rows, *seed, trial, number))?;
+        let steps = Steps::new(training, images.count());
+        let sizes = (0..steps.epoch).map(|step| batch.min(images.count() - step * batch));
+        let draws = (0..).map(|step| Draws::new(*seed, trial, number, step));
+        let changes = Changes::draw(&recipe.data.augment, draws.zip(sizes), split.shape, self.device)?;
+        let numbers_of = |step| self.optimizer.numbers(self.learning_rate(step, steps), step);
+        let first = u64::from(number - 1) * steps.epoch + 1;
+        let numbers: Vec<Vec<f64>> = (first..first + steps.epoch).map(numbers_of).collect();
+        let table = || {
+            let flat: Vec<f32> = numbers.iter().flatten().map(|&number| number as f32).collect();
+            Tensor::f_from_slice(&flat)?.f_view([steps.epoch as i64, -1])?.f_to_device(self.device)
+        };
+        let numbers_there = self.recorder.reads_the_device().then(table).transpose()?;
+        Ok(Epoch { number, images, steps, changes, numbers, numbers_there })
+    }
+
+    /// The learning rate of a step of the trial, from 1.
+    fn learning_rate(&self, step: u64, steps: Steps) -> f64 {
+        let training = &self.order.recipe.training;
+        training.learning_rate * training.schedule.share(step, steps, self.position.reductions)
+    }
+
+    /// Trains on from where the trial stands to the epoch's end. False if the controller wants a pause before.
+    fn train_epoch(&mut self, set: &Set, epoch: &Epoch<'_>, heartbeat: &mut Heartbeat) -> Result<bool> {
+        let started = Instant::now();
+        self.tally.reset(self.position.sums)?;
+        let mut paused = false;
+        while self.position.step < epoch.steps.epoch && !paused {
+            self.train_step(set, epoch)?;
+            self.position.step += 1;
+            if !takes_gpu_path(self.device) {
+                // On a GPU, looking would mean waiting for it: there the end of the epoch must do.
+                self.finite("training loss", self.tally.read()?.loss, epoch)?;
+            }
+            paused = heartbeat.after_step(self.controller, self.position.step);
+        }
+        self.position.sums = self.tally.read()?;
+        self.position.seconds += started.elapsed().as_secs_f64();
+        self.finite("training loss", self.position.sums.loss, epoch)?;
+        Ok(!paused)
+    }
+
+    /// Forward, backward and the optimizer's step on the next batch.
+    fn train_step(&mut self, set: &Set, epoch: &Epoch<'_>) -> Result<()> {
+        let Order { attempt, seed, recipe, .. } = self.order;
+        let (training, step) = (&recipe.training, self.position.step);
+        let batch = u64::from(training.batch_size);
+        let draws = Draws::new(*seed, attempt.trial.0, epoch.number, step).seeded(self.device)?;
+        let rows = epoch.images.rows(step, batch)?;
+        let inputs = Inputs {
+            changes: epoch.changes.part(step * batch, rows.size()[0] as u64)?,
+            numbers: epoch.numbers[step as usize].iter().copied().map(Scalar::from).collect(),
+            rows,
+        };
+        let numbers_there = epoch.numbers_there.as_ref().map(|table| table.f_select(0, step as i64)).transpose()?;
+        let Run { network, optimizer, tally, .. } = self;
+        let mut work = |inputs: &Inputs| {
+            let (xs, labels) = set.gather(&inputs.rows)?;
+            let xs = inputs.changes.apply(xs, draws)?;
+            let logits = network.forward(&xs, Mode::Train(draws))?;
+            let loss = cross_entropy(&logits, &labels, training.label_smoothing)?;
+            let gradients = network.gradients(&loss)?;
+            optimizer.step(&mut network.parameters, gradients, &inputs.numbers)?;
+            tally.add(&loss, &logits, &labels)
+        };
+        Ok(self.recorder.take(inputs, numbers_there.as_ref(), self.device, &mut work)?)
+    }
+
+    /// Evaluates the network at the end of an epoch. `None` if the controller wants a pause before it is done.
+    fn evaluate_epoch(
+        &mut self,
+        split: &Split<'_>,
+        epoch: &Epoch<'_>,
+        heartbeat: &mut Heartbeat,
+    ) -> Result<Option<EpochMetrics>> {
+        let started = Instant::now();
+        let mut evaluated = |part| {
+            evaluate(&self.network, part, self.device, || heartbeat.after_step(self.controller, epoch.steps.epoch))
+        };
+        let Some(seen) = evaluated(&split.train_eval)? else { return Ok(None) };
+        let Some(unseen) = evaluated(&split.validation)? else { return Ok(None) };
+        self.finite("loss on training pictures", seen.loss, epoch)?;
+        self.finite("validation loss", unseen.loss, epoch)?;
+
+        let trained = Measured::new(self.position.sums, epoch.images.count());
+        let seen = Measured::new(seen, split.train_eval.count());
+        let unseen = Measured::new(unseen, split.validation.count());
+        Ok(Some(EpochMetrics {
+            epoch: epoch.number,
+            learning_rate: Some(self.learning_rate(self.steps_done(epoch), epoch.steps)),
+            train_loss: Some(trained.loss),
+            train_accuracy: Some(trained.accuracy),
+            train_eval_loss: Some(seen.loss),
+            train_eval_accuracy: Some(seen.accuracy),
+            val_loss: Some(unseen.loss),
+            val_accuracy: Some(unseen.accuracy),
+            seconds: Some(self.position.seconds + started.elapsed().as_secs_f64()),
+            pictures_per_second: Some(epoch.images.count() as f64 / self.position.seconds),
+            objective: None,
+        }))
+    }
+
+    /// Steps of the whole trial that are done.
+    fn steps_done(&self, epoch: &Epoch<'_>) -> u64 {
+        u64::from(epoch.number - 1) * epoch.steps.epoch + self.position.step
+    }
+
+    fn finite(&self, what: &str, value: f64, epoch: &Epoch<'_>) -> Result<()> {
+        if value.is_finite() {
+            return Ok(());
+        }
+        let how = if value.is_nan() { "NaN" } else { "infinite" };
+        Err(Fault::Diverged { epoch: epoch.number, step: self.steps_done(epoch), what: format!("{what} is {how}") })
     }
 
     /// Goes to where the newest sound checkpoint stands. Says why a newer one was not used.
@@ -243,14 +329,6 @@ fn copies(tensors: Tensors) -> std::result::Result<Tensors, TchError> {
     tensors.into_iter().map(copy).collect()
 }
 
-fn finite(what: &str, value: f64, epoch: u32, step: u64) -> Result<()> {
-    if value.is_finite() {
-        return Ok(());
-    }
-    let how = if value.is_nan() { "NaN" } else { "infinite" };
-    Err(Fault::Diverged { epoch, step, what: format!("{what} is {how}") })
-}
-
 /// Means over some pictures.
 struct Measured {
     loss: f64,
@@ -263,20 +341,24 @@ impl Measured {
     }
 }
 
-/// Tells the controller that the trainer lives.
-struct Pulse {
+/// Tells the controller, every now and then, that the trainer is alive.
+struct Heartbeat {
     attempt: Attempt,
     epoch: u32,
     steps: u64,
     last: Instant,
 }
 
-impl Pulse {
+impl Heartbeat {
+    fn new(attempt: Attempt, epoch: u32, steps: u64) -> Heartbeat {
+        Heartbeat { attempt, epoch, steps, last: Instant::now() }
+    }
+
     /// To be called after every batch. Whether the controller wants a pause.
-    fn beat(&mut self, controller: &mut dyn Controller, step: u64) -> bool {
-        if self.last.elapsed() >= PULSE {
+    fn after_step(&mut self, controller: &mut dyn Controller, step: u64) -> bool {
+        if self.last.elapsed() >= HEARTBEAT {
             self.last = Instant::now();
-            let Pulse { attempt, epoch, steps, .. } = *self;
+            let Heartbeat { attempt, epoch, steps, .. } = *self;
             controller.say(FromTrainer::Progress { attempt, epoch, step, steps });
         }
         controller.wants_pause(self.attempt)
@@ -370,6 +452,7 @@ mod tests {
             init: recipe::Init::Keras,
             precision: recipe::Precision::Float32,
             deterministic: false,
+            cuda_graph: true,
             early_stopping: None,
             metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
         };
@@ -598,6 +681,10 @@ mod tests {
         order.recipe.training.learning_rate = 1e20;
         match run(&order, &mut Script::default()) {
             Err(Fault::Diverged { epoch: 1, step: 2..=3, what }) => assert_eq!(what, "training loss is NaN"),
+            // A GPU is not looked at before the end of the epoch.
+            Err(Fault::Diverged { epoch: 1, step: 15, what }) if takes_gpu_path(Device::Cpu) => {
+                assert_eq!(what, "training loss is NaN");
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -45,7 +45,11 @@ pub struct Resumed {
 impl Checkpoints {
     /// Of the trial that is ordered. Nothing is looked at yet.
     pub fn new(order: &Order) -> Checkpoints {
-        let settings = json!({"seed": order.seed, "trial": order.attempt.trial, "recipe": order.recipe});
+        let mut settings = json!({"seed": order.seed, "trial": order.attempt.trial, "recipe": order.recipe});
+        // How steps are handed to a GPU, not what they compute: a trial may go on the other way.
+        if let Some(training) = settings["recipe"]["training"].as_object_mut() {
+            training.remove("cuda_graph");
+        }
         Checkpoints { folder: order.folder.clone(), settings, last: None }
     }
 

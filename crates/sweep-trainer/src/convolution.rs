@@ -2,6 +2,7 @@
 
 use tch::{Kind, TchError, Tensor};
 
+use super::device::takes_gpu_path;
 use super::libtorch::operation;
 use super::network::Mode;
 
@@ -23,7 +24,7 @@ impl Convolution {
     pub fn pass(&self, xs: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
         #[cfg(target_arch = "x86_64")]
         {
-            let here = xs.kind() == Kind::BFloat16 && !xs.device().is_cuda() && sweep_kernels::has_products();
+            let here = xs.kind() == Kind::BFloat16 && !takes_gpu_path(xs.device()) && sweep_kernels::has_products();
             if here && matches!(mode, Mode::Train(_)) {
                 return self.by_kernel(xs);
             }

@@ -1,8 +1,22 @@
 //! Makes CUDA known to libtorch. Linkers drop libtorch_cuda.so, since no symbol of it is named, and CUDA is then
-//! silently absent.
+//! silently absent. What needs CUDA's part of libtorch itself is in cuda.cpp, a shared object that this binary contains
+//! and opens after that part.
 #![allow(unsafe_code)]
 
+use std::ffi::{c_char, c_void};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::sync::OnceLock;
+
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+use tch::{Device, TchError};
+
+use super::draws::with_generator;
+use super::libtorch::checked;
+
+/// cuda.cpp, compiled; empty where there were no headers of CUDA.
+static ADDITIONS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libsweep_cuda.so"));
 
 /// Opens libtorch's CUDA part for the rest of the process. Must come before the first question about CUDA, which
 /// fixes the answer.
@@ -15,6 +29,101 @@ pub fn open() -> Result<(), libloading::Error> {
     let library = unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL)? };
     std::mem::forget(library);
     Ok(())
+}
+
+/// The functions of cuda.cpp. Each returns an error's message or null.
+struct Additions {
+    use_own_stream: unsafe extern "C" fn() -> *const c_char,
+    begin: unsafe extern "C" fn(*mut *mut c_void, *const c_void) -> *const c_char,
+    end: unsafe extern "C" fn(*mut c_void) -> *const c_char,
+    replay: unsafe extern "C" fn(*mut c_void) -> *const c_char,
+    discard: unsafe extern "C" fn(*mut c_void) -> *const c_char,
+}
+
+fn additions() -> Result<&'static Additions, TchError> {
+    static OPENED: OnceLock<Result<Additions, String>> = OnceLock::new();
+    OPENED.get_or_init(opened).as_ref().map_err(|reason| TchError::Torch(reason.clone()))
+}
+
+fn opened() -> Result<Additions, String> {
+    if ADDITIONS.is_empty() {
+        return Err("sweep-trainer was built without CUDA's headers".into());
+    }
+    // A file without a name: nothing is left behind, and nothing has to be found.
+    let file = rustix::fs::memfd_create("libsweep_cuda.so", rustix::fs::MemfdFlags::CLOEXEC);
+    let mut file = File::from(file.map_err(|error| format!("memfd_create: {error}"))?);
+    file.write_all(ADDITIONS).map_err(|error| format!("memfd: {error}"))?;
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    // SAFETY: it names symbols of libtorch alone, which is loaded, and runs nothing when it is opened.
+    let library = unsafe { Library::open(Some(path), RTLD_NOW) }.map_err(|error| error.to_string())?;
+    // SAFETY: cuda.cpp defines each of them with the type of its place in `Additions`.
+    let additions = unsafe {
+        let error = |error: libloading::Error| error.to_string();
+        Additions {
+            use_own_stream: *library.get(b"sweep_cuda_use_own_stream\0").map_err(error)?,
+            begin: *library.get(b"sweep_cuda_begin\0").map_err(error)?,
+            end: *library.get(b"sweep_cuda_end\0").map_err(error)?,
+            replay: *library.get(b"sweep_cuda_replay\0").map_err(error)?,
+            discard: *library.get(b"sweep_cuda_discard\0").map_err(error)?,
+        }
+    };
+    std::mem::forget(library);
+    Ok(additions)
+}
+
+/// Lets this thread's work run on a stream of its own from now on: the default stream cannot be recorded.
+///
+/// # Errors
+/// Why the additions to libtorch's CUDA part cannot be used.
+pub fn use_own_stream() -> Result<(), TchError> {
+    // SAFETY: has no precondition but CUDA, which `additions` proves.
+    checked(unsafe { (additions()?.use_own_stream)() })
+}
+
+/// Work on the GPU that was recorded, to be done again as a whole, on the same memory.
+pub struct Graph {
+    graph: *mut c_void,
+}
+
+impl Graph {
+    /// Records what this thread's `work` starts on the GPU. Nothing of it is done yet.
+    ///
+    /// # Errors
+    /// Those of `work`, and CUDA's where something in it cannot be recorded.
+    pub fn record(work: impl FnOnce() -> Result<(), TchError>) -> Result<Graph, TchError> {
+        let additions = additions()?;
+        let mut graph = Graph { graph: std::ptr::null_mut() };
+        with_generator(Device::Cuda(0), |generator| {
+            // SAFETY: `graph` outlives the call, which puts an object there that only `discard` deletes; the graph holds
+            // the generator's state itself.
+            checked(unsafe { (additions.begin)(&mut graph.graph, generator.as_ptr()) })
+        })?;
+        let done = work();
+        // A stream that records does nothing else, so the recording ends whatever came of the work.
+        // SAFETY: `begin` made the object.
+        let ended = checked(unsafe { (additions.end)(graph.graph) });
+        done?;
+        ended?;
+        Ok(graph)
+    }
+
+    /// Starts all of it, and does not wait for it.
+    ///
+    /// # Errors
+    /// CUDA's.
+    pub fn replay(&self) -> Result<(), TchError> {
+        // SAFETY: the object lives until `self` is dropped.
+        checked(unsafe { (additions()?.replay)(self.graph) })
+    }
+}
+
+impl Drop for Graph {
+    fn drop(&mut self) {
+        if let (Ok(additions), false) = (additions(), self.graph.is_null()) {
+            // SAFETY: it was made by `begin` and is deleted only here. There is nobody to tell an error to.
+            let _ = unsafe { (additions.discard)(self.graph) };
+        }
+    }
 }
 
 /// The major number of the first visible GPU's compute capability, by the driver; `None` where it does not say.

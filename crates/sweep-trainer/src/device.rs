@@ -1,5 +1,7 @@
 //! The device that this process trains on.
 
+use std::sync::LazyLock;
+
 use clap::ValueEnum;
 use tch::{Cuda, Device, Tensor};
 
@@ -8,8 +10,24 @@ use super::fault::Fault;
 use super::libtorch;
 use sweep_core::recipe::{Precision, Training};
 
-/// The libtorch that tch 0.26 binds; its build script refuses another.
-pub const BACKEND: &str = "libtorch 2.13.0";
+/// The environment variable that makes the CPU take a GPU's way through the trainer: libtorch's kernels instead of our
+/// own, lists of tensors, static inputs. For tests, which then meet every mistake of type, shape and stride.
+const FORCED: &str = "SWEEP_FORCE_GPU_PATH";
+
+/// Whether tensors on this device take a GPU's way through the trainer.
+pub fn takes_gpu_path(device: Device) -> bool {
+    static FORCED_HERE: LazyLock<bool> = LazyLock::new(|| {
+        #[expect(clippy::disallowed_methods, reason = "the only variable that the trainer itself reads")]
+        let value = std::env::var_os(FORCED);
+        value.is_some_and(|value| value == "1")
+    });
+    device.is_cuda() || *FORCED_HERE
+}
+
+/// The library that calculates: `libtorch 2.13.0`.
+pub fn backend() -> String {
+    format!("libtorch {}", libtorch::version())
+}
 
 /// `--device`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -41,6 +59,9 @@ pub fn open(kind: Kind, threads: u16) -> Result<Device, String> {
         Kind::Cuda if Cuda::is_available() => {
             // The context is made now, so that a GPU that is broken or full is known before it is given a trial.
             probe(Device::Cuda(0)).map_err(|fault| format!("the GPU takes no work: {fault}"))?;
+            if let Err(error) = cuda::use_own_stream() {
+                eprintln!("no step can be recorded as a CUDA graph: {error}");
+            }
             Ok(Device::Cuda(0))
         }
         Kind::Cuda => Err("libtorch sees no usable GPU: check `nvidia-smi`, that the driver is new enough for CUDA \
@@ -68,6 +89,7 @@ pub fn choose(training: &Training) {
 /// AVX-512's or AMX' of a processor, those of compute capability 8.0 (Ampere) of a GPU.
 pub fn numbers(precision: Precision, device: Device) -> tch::Kind {
     let fast = || match device {
+        Device::Cpu if takes_gpu_path(device) => true,
         Device::Cuda(_) => cuda::compute_capability().is_some_and(|major| major >= 8),
         _ => std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|cpu| has_bfloat16(&cpu)),
     };

@@ -2,13 +2,14 @@
 
 use tch::{Device, Kind, Reduction, TchError, Tensor};
 
+use super::device::takes_gpu_path;
 use super::network::{Mode, Network};
 use super::pictures::Part;
 use super::position::Sums;
 
 /// Pictures a batch: as many as fill a GPU, or as few as leave a layer's output in a processor's cache.
 fn batch_size(device: Device) -> u64 {
-    if device.is_cuda() { 1024 } else { 128 }
+    if takes_gpu_path(device) { 1024 } else { 128 }
 }
 
 /// Mean cross-entropy of a softmax over the logits, as a scalar that can be differentiated. `smoothing` is the share of
@@ -34,6 +35,18 @@ impl Tally {
     pub fn new(from: Sums, device: Device) -> Result<Tally, TchError> {
         let scalar = |value: f64| Tensor::f_full([0; 0], value, (Kind::Double, device));
         Ok(Tally { loss: scalar(from.loss)?, hits: scalar(from.hits)? })
+    }
+
+    /// Starts again from these, in the same memory.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn reset(&mut self, from: Sums) -> Result<(), TchError> {
+        tch::no_grad(|| {
+            let _ = self.loss.f_fill_(from.loss)?;
+            let _ = self.hits.f_fill_(from.hits)?;
+            Ok(())
+        })
     }
 
     /// Adds a batch by its mean loss, its logits and its labels.

@@ -2,6 +2,8 @@
 
 use tch::{TchError, Tensor};
 
+use super::device::takes_gpu_path;
+use super::draws::with_generator;
 use super::libtorch::operation;
 use super::network::Mode;
 use sweep_core::recipe::Layer;
@@ -49,7 +51,7 @@ impl Gate {
     /// # Errors
     /// libtorch's, where the device has no room.
     pub fn pass(self, xs: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
-        if xs.device().is_cuda() { self.pass_by_libtorch(xs, mode) } else { self.pass_by_kernels(xs, mode) }
+        if takes_gpu_path(xs.device()) { self.pass_by_libtorch(xs, mode) } else { self.pass_by_kernels(xs, mode) }
     }
 
     fn pass_by_libtorch(self, xs: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
@@ -62,7 +64,10 @@ impl Gate {
             ys = if self.fresh || self.pool.is_some() { ys.f_relu_()? } else { ys.f_relu()? };
         }
         match (mode, self.dropout) {
-            (Mode::Train(_), Some((rate, _))) => ys.f_dropout(rate, true),
+            (Mode::Train(_), Some((rate, _))) => {
+                let kept = with_generator(ys.device(), |generator| generator.bernoulli(&ys, 1.0 - rate))?;
+                ys.f_mul(&tch::no_grad(|| kept.f_mul_scalar(1.0 / (1.0 - rate)))?)
+            }
             _ => Ok(ys),
         }
     }
@@ -116,7 +121,7 @@ mod tests {
         };
         let step = |number| {
             let xs = Tensor::ones([16, 16, 32, 32], (Kind::Float, Device::Cpu)).set_requires_grad(true);
-            let mode = Mode::Train(Draws::new(1, 1, 1, number, Device::Cpu));
+            let mode = Mode::Train(Draws::new(1, 1, 1, number).seeded(Device::Cpu).unwrap());
             let ys = second.pass(&first.pass(&xs, mode).unwrap(), mode).unwrap();
             ys.sum(Kind::Float).backward();
             assert!(xs.grad().sum(Kind::Float).double_value(&[]) > 0.0);

@@ -12,6 +12,7 @@ mod evaluation;
 mod exit;
 mod fault;
 mod gate;
+mod graph;
 mod libtorch;
 mod network;
 mod optimizer;
@@ -77,7 +78,7 @@ fn run(kind: device::Kind, threads: u16) -> std::io::Result<ExitCode> {
     let mut agent = Agent::new(stdout)?;
     match opened {
         Ok(device) => {
-            let (device_name, backend) = (device::name(kind, threads), device::BACKEND.into());
+            let (device_name, backend) = (device::name(kind, threads), device::backend());
             agent.say(FromTrainer::Ready { protocol: protocol::VERSION, device: device_name, backend });
             let fault = session::serve(&mut agent, device);
             eprintln!("error: the device takes no more work: {fault}");

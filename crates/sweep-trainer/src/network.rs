@@ -39,10 +39,15 @@ impl Parameter {
     /// # Errors
     /// libtorch's.
     pub fn refresh(&mut self) -> Result<(), TchError> {
-        if self.working.f_kind()? != self.tensor.f_kind()? {
+        if self.has_working_copy() {
             tch::no_grad(|| self.working.f_copy_(&self.tensor))?;
         }
         Ok(())
+    }
+
+    /// Whether the layers calculate with a copy of the values.
+    pub fn has_working_copy(&self) -> bool {
+        self.working.kind() != self.tensor.kind()
     }
 }
 
@@ -357,7 +362,7 @@ mod tests {
         let input = Shape { channels: 1, height: 1, width: 2 };
         let layers = [Layer::BatchNorm { momentum: 0.9, epsilon: 1e-3 }];
         let network = Network::new(input, &layers, START, Kind::Float, Device::Cpu).unwrap();
-        let draws = Draws::new(7, 1, 1, 0, Device::Cpu);
+        let draws = Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap();
         // Mean 2, variance over n 1.
         let xs = Tensor::from_slice(&[1.0f32, 3.0]).view([1, 1, 1, 2]);
         let _ = network.forward(&xs, Mode::Train(draws)).unwrap();
@@ -409,7 +414,8 @@ mod tests {
         let xs = Tensor::rand([4, 3, 32, 32], (Kind::Float, Device::Cpu));
         let labels = Tensor::from_slice(&[1i64, 0, 2, 1]);
         let run = |network: &Network| {
-            let logits = network.forward(&xs, Mode::Train(Draws::new(7, 1, 1, 0, Device::Cpu))).unwrap();
+            let logits =
+                network.forward(&xs, Mode::Train(Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap())).unwrap();
             let loss = logits.cross_entropy_for_logits(&labels);
             (network.gradients(&loss).unwrap(), logits)
         };
@@ -473,7 +479,8 @@ mod tests {
             let mut network = Network::new(input, &layers, START, Kind::Double, Device::Cpu).unwrap();
             in_double(&mut network);
             let loss = |network: &Network| {
-                let logits = network.forward(&xs, Mode::Train(Draws::new(7, 1, 1, 0, Device::Cpu))).unwrap();
+                let logits =
+                    network.forward(&xs, Mode::Train(Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap())).unwrap();
                 cross_entropy(&logits, &labels, 0.0).unwrap()
             };
             let gradients = network.gradients(&loss(&network)).unwrap();

@@ -1,10 +1,11 @@
 //! Data sets on the device: moved there once and kept for all trials that use them.
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use super::fault::Result;
 use sweep_core::recipe::{Data, Source, Validation};
 use sweep_data::datasets::{self, Dataset, Pictures};
+use sweep_data::network::Shape;
 
 /// Data sets kept at a time. A sweep rarely has more than one.
 const KEPT: usize = 2;
@@ -70,6 +71,7 @@ impl Loaded {
             Validation::Test => &self.test,
         };
         Ok(Split {
+            shape: self.info().shape,
             train_rows: rows.train,
             train: &self.train,
             train_eval: self.train.part(&rows.train_eval)?,
@@ -80,6 +82,8 @@ impl Loaded {
 
 /// A data set as a trial uses it.
 pub struct Split<'a> {
+    /// Of an image.
+    pub shape: Shape,
     /// What is trained on, to be shuffled every epoch.
     pub train_rows: Vec<u32>,
     /// Where these rows are.
@@ -103,7 +107,7 @@ pub struct Set {
 
 impl Set {
     /// Takes the pixels, so that they are not held twice.
-    fn new(pictures: &mut Pictures, shape: &sweep_data::network::Shape, white: f32, device: Device) -> Result<Set> {
+    fn new(pictures: &mut Pictures, shape: &Shape, white: f32, device: Device) -> Result<Set> {
         let bytes = std::mem::take(&mut pictures.pixels);
         let size = [pictures.labels.len() as i64, shape.channels.into(), shape.height.into(), shape.width.into()];
         let pixels = Tensor::f_from_data_size(&bytes, &size, Kind::Uint8)?.f_permute([0, 2, 3, 1])?.f_contiguous()?;
@@ -122,6 +126,17 @@ impl Set {
     pub fn part(&self, rows: &[u32]) -> Result<Part<'_>> {
         let rows: Vec<i64> = rows.iter().map(|&row| row.into()).collect();
         Ok(Part { rows: Tensor::f_from_slice(&rows)?.f_to_device(self.pixels.device())?, set: self })
+    }
+
+    /// The images of some rows, `i64 [b]` on the device: `f32 [b, c, h, w]` from 0 to 1, channels-last, and their labels
+    /// `i64 [b]`.
+    ///
+    /// # Errors
+    /// libtorch's, where the device has no room.
+    pub fn gather(&self, rows: &Tensor) -> std::result::Result<(Tensor, Tensor), TchError> {
+        let mut pixels = self.pixels.f_index_select(0, rows)?.f_to_kind(Kind::Float)?;
+        let pixels = pixels.f_mul_scalar_(self.scale)?.f_permute([0, 3, 1, 2])?;
+        Ok((pixels, self.labels.f_index_select(0, rows)?))
     }
 }
 
@@ -143,16 +158,20 @@ impl Part<'_> {
         self.count().div_ceil(size)
     }
 
-    /// The batch of that number, from 0: pictures `f32 [b, c, h, w]` from 0 to 1, channels-last, and labels
-    /// `i64 [b]`.
+    /// Where the batch of that number is, from 0: `i64 [b]`, for [`Set::gather`].
+    ///
+    /// # Errors
+    /// If there is no such batch.
+    pub fn rows(&self, number: u64, size: u64) -> Result<Tensor> {
+        let start = number * size;
+        Ok(self.rows.f_narrow(0, start as i64, size.min(self.count().saturating_sub(start)) as i64)?)
+    }
+
+    /// The batch of that number, from 0: see [`Set::gather`].
     ///
     /// # Errors
     /// If there is no such batch, or no room.
     pub fn batch(&self, number: u64, size: u64) -> Result<(Tensor, Tensor)> {
-        let start = number * size;
-        let rows = self.rows.f_narrow(0, start as i64, size.min(self.count().saturating_sub(start)) as i64)?;
-        let mut pixels = self.set.pixels.f_index_select(0, &rows)?.f_to_kind(Kind::Float)?;
-        let pixels = pixels.f_mul_scalar_(self.set.scale)?.f_permute([0, 3, 1, 2])?;
-        Ok((pixels, self.set.labels.f_index_select(0, &rows)?))
+        Ok(self.set.gather(&self.rows(number, size)?)?)
     }
 }

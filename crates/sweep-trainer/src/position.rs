@@ -130,6 +130,7 @@ mod tests {
             init: Init::Keras,
             precision: Precision::Float32,
             deterministic: false,
+            cuda_graph: false,
             early_stopping: None,
             metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
         }

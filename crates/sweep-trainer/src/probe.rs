@@ -10,7 +10,7 @@ use super::draws::{Draws, shuffled};
 use super::evaluation::cross_entropy;
 use super::fault::Result;
 use super::network::{Mode, Network, Start};
-use super::optimizer::{Optimizer, clip};
+use super::optimizer::Optimizer;
 use super::pictures::{Part, Shelf, Split};
 use sweep_core::learning_rate::Steps;
 use sweep_core::probe::{self, BATCH, CAPACITY_EPOCHS, CAPACITY_PICTURES, Capacity, FIRST_STEPS, Gradient, Measured};
@@ -84,7 +84,7 @@ impl Lab<'_> {
     fn look(&self, pictures: &Part<'_>) -> Result<Measured> {
         let network = self.network(&self.free)?;
         let (xs, labels) = pictures.batch(0, BATCH.into())?;
-        let loss = cross_entropy(&network.forward(&xs, self.mode(0))?, &labels, 0.0)?;
+        let loss = cross_entropy(&network.forward(&xs, self.mode(0)?)?, &labels, 0.0)?;
         let first_loss = finite(&loss)?;
         let gradients = slopes(&network, &network.gradients(&loss)?)?;
         let unit = |(layer, silent_at_first)| Units { layer, silent_at_first, silent_later: None };
@@ -101,13 +101,13 @@ impl Lab<'_> {
         Ok(Network::new(self.shape, layers, start, numbers, self.device)?)
     }
 
-    fn draws(&self, step: u64) -> Draws {
-        Draws::new(self.order.seed, self.order.attempt.trial.0, 1, step, self.device)
+    fn draws(&self, step: u64) -> std::result::Result<Draws, TchError> {
+        Draws::new(self.order.seed, self.order.attempt.trial.0, 1, step).seeded(self.device)
     }
 
     /// Batch normalisation by the batch: its running statistics know nothing yet.
-    fn mode(&self, step: u64) -> Mode {
-        Mode::Train(self.draws(step))
+    fn mode(&self, step: u64) -> std::result::Result<Mode, TchError> {
+        Ok(Mode::Train(self.draws(step)?))
     }
 
     /// After each ReLU of a network with the places of `free`, the share of units that no picture brings above 0.
@@ -122,7 +122,7 @@ impl Lab<'_> {
                     let whole = state.iter().find(|(other, _)| *other == name).expect("it is a part of the network");
                     values.f_copy_(&whole.1)?;
                 }
-                let ys = part.forward(xs, self.mode(0))?;
+                let ys = part.forward(xs, self.mode(0)?)?;
                 let units = ys.f_transpose(0, 1)?.f_flatten(1, -1)?;
                 let silent = units.f_amax([1i64], false)?.f_le(0.0)?.f_to_kind(Kind::Double)?.f_mean(None)?;
                 Ok((at, silent.f_double_value(&[])?))
@@ -190,9 +190,9 @@ impl Lab<'_> {
             for number in 0..steps {
                 let (xs, labels) = few.batch(number, size)?;
                 let step = capacity.accuracies.len() as u64 * steps + number + 1;
-                let logits = network.forward(&xs, self.mode(step))?;
+                let logits = network.forward(&xs, self.mode(step)?)?;
                 let gradients = network.gradients(&cross_entropy(&logits, &labels, 0.0)?)?;
-                optimizer.step(&mut network.parameters, &gradients, ADAM.1, step)?;
+                optimizer.step_at(&mut network.parameters, gradients, ADAM.1, step)?;
                 right += logits.f_argmax(1, false)?.f_eq_tensor(&labels)?.f_sum(Kind::Int64)?.f_int64_value(&[])?;
             }
             capacity.accuracies.push(right as f64 / pictures as f64);
@@ -212,14 +212,11 @@ impl Lab<'_> {
     ) -> Result<Option<f64>> {
         let size = u64::from(training.batch_size.min(BATCH));
         let (xs, labels) = pictures.batch((step - 1) % pictures.batches(size), size)?;
-        let xs = augmented(xs, &augment, self.draws(step))?;
-        let logits = network.forward(&xs, self.mode(step))?;
+        let xs = augmented(xs, &augment, self.draws(step)?)?;
+        let logits = network.forward(&xs, self.mode(step)?)?;
         let loss = cross_entropy(&logits, &labels, training.label_smoothing)?;
-        let mut gradients = network.gradients(&loss)?;
-        if let Some(norm) = training.clip_norm {
-            clip(&mut gradients, norm)?;
-        }
-        optimizer.step(&mut network.parameters, &gradients, rate, step)?;
+        let gradients = network.gradients(&loss)?;
+        optimizer.step_at(&mut network.parameters, gradients, rate, step)?;
         finite(&loss)
     }
 }
@@ -322,7 +319,8 @@ mod tests {
                 _ => (ADAM, 1e-3),
             };
             let source = Source::Cifar10 { path: PathBuf::from(&path) };
-            assert_eq!(found(&source, &layers, rule, rate, 1), [""; 0], "{name}");
+            // Of `question`, some first steps do leave a layer silent.
+            assert_eq!(found(&source, &layers, rule, rate, 3), [""; 0], "{name}");
         }
     }
 

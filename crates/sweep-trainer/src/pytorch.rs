@@ -140,11 +140,11 @@ fn ten_steps_of_every_preset_are_pytorchs() {
         let sgd = recipe::Optimizer::Sgd { momentum: 0.9, nesterov: false };
         let mut optimizer = Optimizer::new(&training(sgd, DECAY), &network.parameters).unwrap();
         for (step, (loss, sums)) in (1..).zip(losses.iter().zip(sums)) {
-            let draws = Draws::new(1, 1, 1, step, Device::Cpu);
+            let draws = Draws::new(1, 1, 1, step).seeded(Device::Cpu).unwrap();
             let logits = network.forward(&xs, Mode::Train(draws)).unwrap();
             let ours = cross_entropy(&logits, &labels, 0.0).unwrap();
             let gradients = network.gradients(&ours).unwrap();
-            optimizer.step(&mut network.parameters, &gradients, RATE, step).unwrap();
+            optimizer.step_at(&mut network.parameters, gradients, RATE, step).unwrap();
 
             let ours = ours.double_value(&[]);
             assert!(near(ours, *loss, kind), "{name}, step {step}: loss {ours} != {loss}");

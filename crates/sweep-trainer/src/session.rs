@@ -57,11 +57,29 @@ fn answer(order: &Order, device: Device, shelf: &mut Shelf, controller: &mut dyn
 /// A panic is a fault like any other: it leaves nothing half done that is used again. A trial's state is dropped with it,
 /// the shelf changes only by whole data sets.
 fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Fault::Defect(words(panic.as_ref()))))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Fault::of_panic(words(panic.as_ref()))))
 }
 
-/// What a panic said, in one line.
-fn words(panic: &(dyn std::any::Any + Send)) -> String {
+/// What a panic said.
+fn words(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.and_then(|text| text.lines().next()).unwrap_or("a panic without words").to_owned()
+    text.unwrap_or("a panic without words")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Kind, Tensor};
+
+    /// tch builds a `Scalar` from the number and panics where the operation fails.
+    #[test]
+    fn memory_that_lacks_for_an_operation_with_a_number_is_no_defect() {
+        let fault = caught(|| {
+            let small = Tensor::ones([1], (Kind::Float, Device::Cpu));
+            Ok(small.expand([1_i64 << 55], false) + 1.0)
+        });
+        assert!(matches!(fault, Err(Fault::OutOfMemory(_))), "{fault:?}");
+        let fault = caught(|| -> Result<()> { panic!("an index") });
+        assert!(matches!(fault, Err(Fault::Defect(_))), "{fault:?}");
+    }
 }

@@ -34,7 +34,7 @@ pub fn draw(sheet: &Sheet) -> Result<()> {
         match epoch {
             None => Ok(xs),
             Some(epoch) => {
-                let draws = Draws::new(sheet.seed, sheet.trial.0, epoch, 0, Device::Cpu);
+                let draws = Draws::new(sheet.seed, sheet.trial.0, epoch, 0).seeded(Device::Cpu)?;
                 augmented(xs, &sheet.data.augment, draws).map_err(Fault::from)
             }
         }

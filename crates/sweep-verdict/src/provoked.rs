@@ -109,7 +109,7 @@ fn of_sixty_curves_at_most_three_are_judged_wrongly_and_no_clear_one() {
     assert!(wrong.len() <= 3 && clearly == 0, "{wrong:#?}");
 }
 
-/// Curves that the rules had not seen: docs/report.md says that 27 were judged rightly then, and one rule was mended.
+/// Curves that the rules had not seen: docs/reference/findings.md says that 27 were judged rightly then, and one rule was mended.
 #[test]
 fn of_what_was_held_out_at_most_three_are_judged_otherwise_than_was_expected() {
     let curves = provoked("held_out");

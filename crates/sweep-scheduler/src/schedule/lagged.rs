@@ -228,7 +228,7 @@ fn by_default_several_slots_are_busy_most_of_the_time() {
 }
 
 #[test]
-#[ignore = "prints the table of docs/search.md"]
+#[ignore = "prints the table of docs/concepts/search.md"]
 fn what_each_lag_costs() {
     for slots in [4, 8] {
         println!("{slots} slots: {:.4?}", [1, 2, 3, 4].map(|times| idle(slots, times * (slots - 1), 10)));

@@ -2,21 +2,26 @@
 
 use tch::{Kind, TchError, Tensor};
 
-use super::{Chance, column};
+use super::Chance;
 
-/// Each picture with a black square of that side about one of its pixels; what falls outside is lost.
-pub(super) fn cut(xs: &Tensor, chances: &[Chance], side: u32) -> Result<Tensor, TchError> {
+/// The first row and column of the square, which may lie outside of the image `[height, width]`.
+pub(super) fn corner(chance: &Chance, side: u32, [height, width]: [i64; 2]) -> [i64; 2] {
+    let first = |middle: f64, length: i64| (middle * length as f64) as i64 - i64::from(side) / 2;
+    [first(chance.cutout.0, height), first(chance.cutout.1, width)]
+}
+
+/// Each image with a black square of that side about one of its pixels; what falls outside is lost. `corners` is
+/// `i64 [b, 2]`, on the device: see [`corner`].
+pub(super) fn cut(xs: &Tensor, corners: &Tensor, side: u32) -> Result<Tensor, TchError> {
     let (_, _, height, width) = xs.size4()?;
-    let side = i64::from(side);
-    let within = |length: i64, shape: [i64; 4], middle: fn(&Chance) -> f64| {
-        let first: Vec<i64> = chances.iter().map(|chance| (middle(chance) * length as f64) as i64 - side / 2).collect();
-        let first = column(&first, xs)?;
+    let within = |axis: i64, length: i64, shape: [i64; 4]| {
+        let first = corners.f_narrow(1, axis, 1)?.f_view([-1, 1, 1, 1])?;
         let places = Tensor::f_arange(length, (Kind::Int64, xs.device()))?.f_view(shape)?;
-        places.f_ge_tensor(&first)?.f_logical_and(&places.f_lt_tensor(&first.f_add_scalar(side)?)?)
+        places.f_ge_tensor(&first)?.f_logical_and(&places.f_lt_tensor(&first.f_add_scalar(i64::from(side))?)?)
     };
-    let rows = within(height, [1, 1, height, 1], |chance| chance.cutout.0)?;
-    let columns = within(width, [1, 1, 1, width], |chance| chance.cutout.1)?;
-    // Multiplied, since filling through a mask would lay the pictures out anew.
+    let rows = within(0, height, [1, 1, height, 1])?;
+    let columns = within(1, width, [1, 1, 1, width])?;
+    // Multiplied, since filling through a mask would lay the images out anew.
     xs.f_mul(&rows.f_logical_and(&columns)?.f_logical_not()?.f_to_kind(xs.f_kind()?)?)
 }
 
@@ -28,7 +33,9 @@ mod tests {
     #[test]
     fn a_square_is_blackened_and_cut_at_the_border() {
         let xs = pictures(2);
-        let ys = cut(&xs, &[STILL, Chance { cutout: (0.0, 0.99), ..STILL }], 2).unwrap();
+        let chances = [STILL, Chance { cutout: (0.0, 0.99), ..STILL }];
+        let corners: Vec<i64> = chances.iter().flat_map(|chance| corner(chance, 2, [5, 4])).collect();
+        let ys = cut(&xs, &Tensor::from_slice(&corners).view([-1, 2]), 2).unwrap();
         let black = |picture: i64, channel: i64| -> Vec<(i64, i64)> {
             let places = (0..5).flat_map(|row| (0..4).map(move |column| (row, column)));
             places.filter(|&(row, column)| ys.double_value(&[picture, channel, row, column]) == 0.0).collect()

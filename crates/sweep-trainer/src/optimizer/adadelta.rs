@@ -3,6 +3,7 @@
 use tch::{TchError, Tensor};
 
 use super::{Rule, zeros};
+use crate::libtorch::{Scalar, each};
 use crate::network::Parameter;
 
 /// Mean squared gradient and mean squared update of each weight.
@@ -20,21 +21,19 @@ impl Adadelta {
 }
 
 impl Rule for Adadelta {
-    fn update(
-        &mut self,
-        index: usize,
-        weight: &mut Tensor,
-        gradient: &Tensor,
-        rate: f64,
-        _step: u64,
-    ) -> Result<(), TchError> {
-        let (gradients, updates) = (&mut self.gradients[index], &mut self.updates[index]);
-        let _ = gradients.f_lerp_(&gradient.f_square()?, 1.0 - self.rho)?;
-        let ratio = updates.f_add_scalar(self.epsilon)?.f_div_(&gradients.f_add_scalar(self.epsilon)?)?;
-        let update = ratio.f_sqrt()?.f_mul_(gradient)?;
-        let _ = updates.f_lerp_(&update.f_square()?, 1.0 - self.rho)?;
-        let _ = weight.f_add_(&update.f_mul_scalar(-rate)?)?;
-        Ok(())
+    fn numbers(&self, rate: f64, _step: u64) -> Vec<f64> {
+        vec![-rate]
+    }
+
+    fn update(&mut self, weights: &[Tensor], gradients: &[Tensor], numbers: &[Scalar]) -> Result<(), TchError> {
+        each::lerp_(&self.gradients, &each::mul(gradients, gradients)?, 1.0 - self.rho)?;
+        let updates = each::add_scalar(&self.updates, self.epsilon)?;
+        each::div_(&updates, &each::add_scalar(&self.gradients, self.epsilon)?)?;
+        each::sqrt_(&updates)?;
+        each::mul_(&updates, gradients)?;
+        each::lerp_(&self.updates, &each::mul(&updates, &updates)?, 1.0 - self.rho)?;
+        each::scale_(&updates, &numbers[0])?;
+        each::add_(weights, &updates, 1.0)
     }
 
     fn state(&self) -> Vec<(&'static str, &[Tensor])> {

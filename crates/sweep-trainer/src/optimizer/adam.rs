@@ -1,8 +1,9 @@
 //! Adam (arXiv 1412.6980) in the form that Keras computes, which the paper gives at the end of its section 2.
 
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
-use super::{Rule, lying_like, zeros};
+use super::{Rule, has_kernel, zeros};
+use crate::libtorch::{Scalar, fused_adam};
 use crate::network::Parameter;
 use sweep_core::recipe::Moments;
 
@@ -11,41 +12,45 @@ pub(super) struct Adam {
     m: Vec<Tensor>,
     v: Vec<Tensor>,
     constants: Moments,
+    /// A step number, on the device, so large that a power of either beta with it as the exponent is 0.
+    settled: Tensor,
+    /// Whether our own passes over memory take the weights.
+    by_kernel: bool,
 }
 
 impl Adam {
     pub(super) fn new(parameters: &[Parameter], constants: Moments) -> Result<Adam, TchError> {
-        Ok(Adam { m: zeros(parameters)?, v: zeros(parameters)?, constants })
+        let first = &parameters[0].tensor;
+        let settled = Tensor::f_full([0; 0], 1e30, (Kind::Float, first.device()))?;
+        let by_kernel = parameters.iter().all(|parameter| has_kernel(&parameter.tensor));
+        Ok(Adam { m: zeros(parameters)?, v: zeros(parameters)?, constants, settled, by_kernel })
     }
 }
 
 impl Rule for Adam {
     /// The correction of both means' start from zero goes into the step size, so that `epsilon` is added to the
     /// uncorrected root: Keras' and TensorFlow's way, not PyTorch's.
-    fn update(
-        &mut self,
-        index: usize,
-        weight: &mut Tensor,
-        gradient: &Tensor,
-        rate: f64,
-        step: u64,
-    ) -> Result<(), TchError> {
-        let Moments { beta1, beta2, epsilon } = self.constants;
-        let (m, v) = (&mut self.m[index], &mut self.v[index]);
+    fn numbers(&self, rate: f64, step: u64) -> Vec<f64> {
+        let Moments { beta1, beta2, .. } = self.constants;
         let at = step as f64;
-        let rate = rate * (1.0 - beta2.powf(at)).sqrt() / (1.0 - beta1.powf(at));
-        if weight.device() == Device::Cpu && weight.kind() == Kind::Float {
-            return sweep_kernels::adam(weight, &lying_like(weight, gradient)?, [m, v], [beta1, beta2], rate, epsilon);
+        vec![rate * (1.0 - beta2.powf(at)).sqrt() / (1.0 - beta1.powf(at))]
+    }
+
+    fn update(&mut self, weights: &[Tensor], gradients: &[Tensor], numbers: &[Scalar]) -> Result<(), TchError> {
+        let Moments { beta1, beta2, epsilon } = self.constants;
+        let (betas, rate) = ([beta1, beta2], &numbers[0]);
+        if !self.by_kernel {
+            return fused_adam(weights, gradients, [&self.m, &self.v], &self.settled, rate, betas, epsilon);
         }
-        let _ = m.f_lerp_(gradient, 1.0 - beta1)?;
-        let _ = v.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
-        let denominator = v.f_sqrt()?.f_add_scalar_(epsilon)?;
-        let _ = weight.f_addcdiv_(&m.f_mul_scalar(-rate)?, &denominator)?;
+        let means = self.m.iter_mut().zip(&mut self.v);
+        for ((weight, gradient), (m, v)) in weights.iter().zip(gradients).zip(means) {
+            sweep_kernels::adam(&mut weight.shallow_clone(), gradient, [m, v], betas, rate.value, epsilon)?;
+        }
         Ok(())
     }
 
     fn takes_any_kind(&self) -> bool {
-        true
+        self.by_kernel
     }
 
     fn state(&self) -> Vec<(&'static str, &[Tensor])> {
@@ -55,19 +60,18 @@ impl Rule for Adam {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{assert_near, parameter, values};
+    use super::super::tests::{assert_near, one_step, parameter, values};
     use super::*;
 
     /// m = 0.05, v = 0.00025, rate 0.1 * sqrt(0.001) / 0.1 = 0.0316228; then m = 0.07, v = 0.00031225, rate
     /// 0.1 * sqrt(0.001999) / 0.19 = 0.0235317. An epsilon this large shows where it is added.
     #[test]
     fn two_steps_are_as_keras_computes_them() {
-        let mut weight = parameter(&[1.0], 1);
+        let weight = parameter(&[1.0], 1);
         let constants = Moments { epsilon: 0.01, ..Moments::default() };
         let mut adam = Adam::new(std::slice::from_ref(&weight), constants).unwrap();
         for (step, gradient, expected) in [(1, 0.5f32, 1.0 - 0.061_257_5), (2, 0.25, 1.0 - 0.061_257_5 - 0.059_529_4)] {
-            let gradient = Tensor::from_slice(&[gradient]).view([1, 1]);
-            adam.update(0, &mut weight.tensor, &gradient, 0.1, step).unwrap();
+            one_step(&mut adam, &weight, gradient, 0.1, step);
             assert_near(&values(&weight.tensor), &[expected]);
         }
     }

@@ -1,4 +1,8 @@
-//! Update rules on tensors. One file a rule; each names its state, so that a checkpoint can hold it.
+//! Update rules on lists of tensors. One file a rule; each names its state, so that a checkpoint can hold it.
+//!
+//! A rule has two halves: the numbers that change from step to step, computed on the host, and the work on the device,
+//! which takes them as [`Scalar`]s. So the same work can be recorded once as a CUDA graph and be given other numbers at
+//! every replay.
 
 mod adadelta;
 mod adam;
@@ -7,26 +11,23 @@ mod nadam;
 mod rmsprop;
 mod sgd;
 
-pub use clip::clip;
-
 use tch::{Device, Kind, TchError, Tensor};
 
+use super::device::takes_gpu_path;
+use super::libtorch::{Scalar, each};
 use super::network::Parameter;
 use sweep_core::recipe;
 
-/// How a gradient becomes a step.
+/// How gradients become a step.
 trait Rule {
-    /// Moves one weight, in place. `index` is its place in the network's list, `step` counts from 1.
-    fn update(
-        &mut self,
-        index: usize,
-        weight: &mut Tensor,
-        gradient: &Tensor,
-        rate: f64,
-        step: u64,
-    ) -> Result<(), TchError>;
+    /// What [`Rule::update`] is given at a step, which counts from 1 over the whole trial: step sizes and corrections.
+    fn numbers(&self, rate: f64, step: u64) -> Vec<f64>;
 
-    /// Whether gradients may come in fewer digits than the weight.
+    /// Moves all weights, in place. The gradients are of the weights' kind, lie in memory as they do, and may be written
+    /// over.
+    fn update(&mut self, weights: &[Tensor], gradients: &[Tensor], numbers: &[Scalar]) -> Result<(), TchError>;
+
+    /// Whether gradients may be bfloat16 where the weights are float32.
     fn takes_any_kind(&self) -> bool {
         false
     }
@@ -39,12 +40,15 @@ trait Rule {
 pub struct Optimizer {
     rule: Box<dyn Rule>,
     weight_decay: f64,
-    /// Whether the decay is taken from the weights themselves, and not part of the gradient.
+    /// Whether the decay is taken from the weights themselves, and is not part of the gradient.
     decoupled: bool,
+    clip_norm: Option<f64>,
+    /// For each weight, room for a gradient that comes in another kind or layout; made when the first does.
+    room: Vec<Option<Tensor>>,
 }
 
 impl Optimizer {
-    /// With nothing remembered yet.
+    /// An optimizer that remembers nothing yet.
     ///
     /// # Errors
     /// If the device has no room for its state.
@@ -57,43 +61,97 @@ impl Optimizer {
             Rmsprop { rho, momentum, epsilon } => Box::new(rmsprop::Rmsprop::new(parameters, rho, momentum, epsilon)?),
             Adadelta { rho, epsilon } => Box::new(adadelta::Adadelta::new(parameters, rho, epsilon)?),
         };
-        let decoupled = matches!(training.optimizer, Adamw(_));
-        Ok(Optimizer { rule, weight_decay: training.weight_decay, decoupled })
+        Ok(Optimizer {
+            rule,
+            weight_decay: training.weight_decay,
+            decoupled: matches!(training.optimizer, Adamw(_)),
+            clip_norm: training.clip_norm,
+            room: parameters.iter().map(|_| None).collect(),
+        })
     }
 
-    /// Moves every weight by one step of size `rate`, then projects those with a max-norm. `step` counts from 1 over
-    /// the whole trial.
+    /// What [`Optimizer::step`] is given: everything in a step that depends on its learning rate or its place in the
+    /// trial, from 1. As many numbers at every step.
+    pub fn numbers(&self, rate: f64, step: u64) -> Vec<f64> {
+        let kept = 1.0 - rate * self.weight_decay;
+        std::iter::once(kept).chain(self.rule.numbers(rate, step)).collect()
+    }
+
+    /// Clips the gradients, moves every weight by one step, then projects those with a max-norm.
     ///
     /// # Errors
     /// libtorch's.
     pub fn step(
         &mut self,
         parameters: &mut [Parameter],
-        gradients: &[Tensor],
-        rate: f64,
-        step: u64,
+        gradients: Vec<Tensor>,
+        numbers: &[Scalar],
     ) -> Result<(), TchError> {
+        let (kept, numbers) = numbers.split_first().expect("`numbers` has the share of decayed weights first");
         tch::no_grad(|| {
-            for (index, (parameter, gradient)) in parameters.iter_mut().zip(gradients).enumerate() {
-                let kind = if self.rule.takes_any_kind() { gradient.f_kind()? } else { parameter.tensor.f_kind()? };
-                let gradient = &gradient.f_to_kind(kind)?;
-                let decay = if parameter.decays { self.weight_decay } else { 0.0 };
-                if decay > 0.0 && !self.decoupled {
-                    let gradient = parameter.tensor.f_mul_scalar(decay)?.f_add_(gradient)?;
-                    self.rule.update(index, &mut parameter.tensor, &gradient, rate, step)?;
+            let weights: Vec<Tensor> = parameters.iter().map(|parameter| parameter.tensor.shallow_clone()).collect();
+            let gradients = self.like_weights(&weights, gradients)?;
+            if let Some(norm) = self.clip_norm {
+                clip::clip(&gradients, norm)?;
+            }
+            if self.weight_decay > 0.0 {
+                let of_decaying = |tensors: &[Tensor]| -> Vec<Tensor> {
+                    let decaying = parameters.iter().zip(tensors).filter(|(parameter, _)| parameter.decays);
+                    decaying.map(|(_, tensor)| tensor.shallow_clone()).collect()
+                };
+                let decaying = of_decaying(&weights);
+                if self.decoupled {
+                    each::scale_(&decaying, kept)?;
                 } else {
-                    if decay > 0.0 {
-                        let _ = parameter.tensor.f_mul_scalar_(1.0 - rate * decay)?;
-                    }
-                    self.rule.update(index, &mut parameter.tensor, gradient, rate, step)?;
+                    each::add_(&of_decaying(&gradients), &decaying, self.weight_decay)?;
                 }
+            }
+            self.rule.update(&weights, &gradients, numbers)?;
+            for parameter in &mut *parameters {
                 if let Some(norm) = parameter.max_norm {
                     project(&mut parameter.tensor, norm)?;
                 }
-                parameter.refresh()?;
             }
-            Ok(())
+            let copied = || parameters.iter().filter(|parameter| parameter.has_working_copy());
+            let to: Vec<Tensor> = copied().map(|parameter| parameter.working.shallow_clone()).collect();
+            let from: Vec<Tensor> = copied().map(|parameter| parameter.tensor.shallow_clone()).collect();
+            each::copy_(&to, &from)
         })
+    }
+
+    /// The step of that number, from 1 over the whole trial, at this learning rate: see [`Optimizer::step`].
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn step_at(
+        &mut self,
+        parameters: &mut [Parameter],
+        gradients: Vec<Tensor>,
+        rate: f64,
+        step: u64,
+    ) -> Result<(), TchError> {
+        let numbers: Vec<Scalar> = self.numbers(rate, step).into_iter().map(Scalar::from).collect();
+        self.step(parameters, gradients, &numbers)
+    }
+
+    /// The gradients in the weights' kind, unless the rule takes any, and each lying in memory as its weight does.
+    fn like_weights(&mut self, weights: &[Tensor], mut gradients: Vec<Tensor>) -> Result<Vec<Tensor>, TchError> {
+        let coupled = self.weight_decay > 0.0 && !self.decoupled;
+        let any_kind = self.rule.takes_any_kind() && self.clip_norm.is_none() && !coupled;
+        let (mut to, mut from) = (Vec::new(), Vec::new());
+        for (at, (weight, gradient)) in weights.iter().zip(&mut gradients).enumerate() {
+            let fits = (any_kind || gradient.kind() == weight.kind()) && gradient.stride() == weight.stride();
+            if !fits {
+                let room = match &self.room[at] {
+                    Some(room) => room.shallow_clone(),
+                    None => self.room[at].insert(weight.f_zeros_like()?).shallow_clone(),
+                };
+                to.push(room.shallow_clone());
+                from.push(std::mem::replace(gradient, room));
+            }
+        }
+        each::copy_(&to, &from)?;
+        Ok(gradients)
     }
 
     /// What it remembers, by names such as `adam.m.3.weight`.
@@ -111,7 +169,7 @@ impl Optimizer {
 /// Keras' `MaxNorm`: scales each output's incoming weights (all axes but the first) back to at most this norm.
 /// As there, weights within the norm are multiplied by norm / (norm + 1e-7), too.
 fn project(weight: &mut Tensor, norm: f64) -> Result<(), TchError> {
-    if weight.device() == Device::Cpu && weight.f_kind()? == Kind::Float {
+    if has_kernel(weight) {
         sweep_kernels::max_norm(weight, norm);
         return Ok(());
     }
@@ -122,14 +180,9 @@ fn project(weight: &mut Tensor, norm: f64) -> Result<(), TchError> {
     Ok(())
 }
 
-/// The gradient with its values in the order in which the weight's lie.
-fn lying_like(weight: &Tensor, gradient: &Tensor) -> Result<Tensor, TchError> {
-    if gradient.stride() == weight.stride() {
-        return Ok(gradient.shallow_clone());
-    }
-    let mut copy = weight.f_empty_like()?.f_to_kind(gradient.f_kind()?)?;
-    copy.f_copy_(gradient)?;
-    Ok(copy)
+/// Whether our own passes over memory take this weight.
+fn has_kernel(weight: &Tensor) -> bool {
+    !takes_gpu_path(weight.device()) && weight.kind() == Kind::Float
 }
 
 /// One tensor of zeros for each weight, in its layout.
@@ -159,6 +212,13 @@ mod tests {
         assert!(left.iter().zip(right).all(|(a, b)| (a - b).abs() < 1e-6), "{left:?} != {right:?}");
     }
 
+    /// One step of a rule along a gradient of one value.
+    pub(super) fn one_step(rule: &mut dyn Rule, weight: &Parameter, gradient: f32, rate: f64, step: u64) {
+        let numbers: Vec<Scalar> = rule.numbers(rate, step).into_iter().map(Scalar::from).collect();
+        let gradient = Tensor::from_slice(&[gradient]).view([1, 1]);
+        rule.update(&[weight.tensor.shallow_clone()], &[gradient], &numbers).unwrap();
+    }
+
     /// All neutral but for these.
     pub fn training(optimizer: recipe::Optimizer, weight_decay: f64) -> recipe::Training {
         recipe::Training {
@@ -173,6 +233,7 @@ mod tests {
             init: recipe::Init::Keras,
             precision: recipe::Precision::Float32,
             deterministic: false,
+            cuda_graph: false,
             early_stopping: None,
             metric: sweep_core::trial::Metric { name: "val_loss".into(), goal: sweep_core::trial::Goal::Minimize },
         }
@@ -199,7 +260,7 @@ mod tests {
         let mut parameters = [parameter(&[2.0], 1), Parameter { decays: false, ..parameter(&[2.0], 1) }];
         let gradients = [Tensor::from_slice(&[1.0f32]).view([1, 1]), Tensor::from_slice(&[1.0f32]).view([1, 1])];
         let mut optimizer = Optimizer::new(&training, &parameters).unwrap();
-        optimizer.step(&mut parameters, &gradients, 0.1, 1).unwrap();
+        optimizer.step_at(&mut parameters, gradients.into(), 0.1, 1).unwrap();
         assert_near(&values(&parameters[0].tensor), &[2.0 - 0.1 * (1.0 + 0.5 * 2.0)]);
         assert_near(&values(&parameters[1].tensor), &[2.0 - 0.1]);
     }
@@ -237,7 +298,7 @@ mod tests {
                     })
                     .collect();
                 let gradient = Tensor::from_slice(&gradient).view([2, 4]);
-                rule.step(&mut parameters, &[gradient], rate, step).unwrap();
+                rule.step_at(&mut parameters, vec![gradient], rate, step).unwrap();
                 if let Some(expected) = weights.get(&step) {
                     for (ours, theirs) in values(&parameters[0].tensor).iter().zip(expected) {
                         assert!((ours - theirs).abs() < 1e-9, "{name}, step {step}: {ours} != {theirs}");

@@ -3,6 +3,7 @@
 use tch::{TchError, Tensor};
 
 use super::{Rule, zeros};
+use crate::libtorch::{Scalar, each};
 use crate::network::Parameter;
 use sweep_core::recipe::Moments;
 
@@ -38,25 +39,25 @@ impl Nadam {
 }
 
 impl Rule for Nadam {
-    fn update(
-        &mut self,
-        index: usize,
-        weight: &mut Tensor,
-        gradient: &Tensor,
-        rate: f64,
-        step: u64,
-    ) -> Result<(), TchError> {
-        let Moments { beta1, beta2, epsilon } = self.constants;
+    /// The factors of the mean gradient and of the gradient in the step, and that of the mean square before its root.
+    fn numbers(&self, rate: f64, step: u64) -> Vec<f64> {
         let (now, next, product) = (self.momentum(step), self.momentum(step + 1), self.product(step));
-        let (m, v) = (&mut self.m[index], &mut self.v[index]);
-        let _ = m.f_lerp_(gradient, 1.0 - beta1)?;
-        let _ = v.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
-        let ahead = m.f_mul_scalar(next / (1.0 - product * next))?;
-        let ahead = ahead.f_add(&gradient.f_mul_scalar((1.0 - now) / (1.0 - product))?)?;
-        let corrected = v.f_div_scalar(1.0 - beta2.powf(step as f64))?;
-        let denominator = corrected.f_sqrt()?.f_add_scalar_(epsilon)?;
-        let _ = weight.f_addcdiv_(&ahead.f_mul_scalar(-rate)?, &denominator)?;
-        Ok(())
+        let ahead = -rate * next / (1.0 - product * next);
+        let here = -rate * (1.0 - now) / (1.0 - product);
+        vec![ahead, here, 1.0 / (1.0 - self.constants.beta2.powf(step as f64))]
+    }
+
+    fn update(&mut self, weights: &[Tensor], gradients: &[Tensor], numbers: &[Scalar]) -> Result<(), TchError> {
+        let Moments { beta1, beta2, epsilon } = self.constants;
+        each::lerp_(&self.m, gradients, 1.0 - beta1)?;
+        each::lerp_(&self.v, &each::mul(gradients, gradients)?, 1.0 - beta2)?;
+        let steps = each::scale(&self.m, &numbers[0])?;
+        each::scale_(gradients, &numbers[1])?;
+        each::add_(&steps, gradients, 1.0)?;
+        let denominators = each::scale(&self.v, &numbers[2])?;
+        each::sqrt_(&denominators)?;
+        each::add_scalar_(&denominators, epsilon)?;
+        each::addcdiv_(weights, &steps, &denominators)
     }
 
     fn state(&self) -> Vec<(&'static str, &[Tensor])> {

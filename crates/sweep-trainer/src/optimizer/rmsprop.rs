@@ -3,6 +3,7 @@
 use tch::{TchError, Tensor};
 
 use super::{Rule, zeros};
+use crate::libtorch::{Scalar, each};
 use crate::network::Parameter;
 
 /// Mean squared gradient of each weight and, with momentum, its last update.
@@ -22,24 +23,23 @@ impl Rmsprop {
 }
 
 impl Rule for Rmsprop {
+    fn numbers(&self, rate: f64, _step: u64) -> Vec<f64> {
+        vec![-rate]
+    }
+
     /// `epsilon` is added below the root and the step size is part of the velocity: Keras' way, not PyTorch's.
-    fn update(
-        &mut self,
-        index: usize,
-        weight: &mut Tensor,
-        gradient: &Tensor,
-        rate: f64,
-        _step: u64,
-    ) -> Result<(), TchError> {
-        let square = &mut self.square[index];
-        let _ = square.f_lerp_(&gradient.f_square()?, 1.0 - self.rho)?;
-        let root = square.f_add_scalar(self.epsilon)?.f_sqrt()?;
-        let descent = gradient.f_mul_scalar(-rate)?.f_div_(&root)?;
-        let _ = match self.velocity.get_mut(index) {
-            Some(velocity) => weight.f_add_(&velocity.f_mul_scalar_(self.momentum)?.f_add_(&descent)?)?,
-            None => weight.f_add_(&descent)?,
-        };
-        Ok(())
+    fn update(&mut self, weights: &[Tensor], gradients: &[Tensor], numbers: &[Scalar]) -> Result<(), TchError> {
+        each::lerp_(&self.square, &each::mul(gradients, gradients)?, 1.0 - self.rho)?;
+        let roots = each::add_scalar(&self.square, self.epsilon)?;
+        each::sqrt_(&roots)?;
+        each::scale_(gradients, &numbers[0])?;
+        each::div_(gradients, &roots)?;
+        if self.velocity.is_empty() {
+            return each::add_(weights, gradients, 1.0);
+        }
+        each::scale_(&self.velocity, &self.momentum.into())?;
+        each::add_(&self.velocity, gradients, 1.0)?;
+        each::add_(weights, &self.velocity, 1.0)
     }
 
     fn state(&self) -> Vec<(&'static str, &[Tensor])> {

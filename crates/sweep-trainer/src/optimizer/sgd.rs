@@ -3,6 +3,7 @@
 use tch::{TchError, Tensor};
 
 use super::{Rule, zeros};
+use crate::libtorch::{Scalar, each};
 use crate::network::Parameter;
 
 /// The last update of each weight; nothing without momentum.
@@ -21,26 +22,23 @@ impl Sgd {
 
 impl Rule for Sgd {
     /// The step size is part of the velocity, so a change of it acts gradually: Keras' way, not PyTorch's.
-    fn update(
-        &mut self,
-        index: usize,
-        weight: &mut Tensor,
-        gradient: &Tensor,
-        rate: f64,
-        _step: u64,
-    ) -> Result<(), TchError> {
-        let descent = gradient.f_mul_scalar(-rate)?;
-        let Some(velocity) = self.velocity.get_mut(index) else {
-            let _ = weight.f_add_(&descent)?;
-            return Ok(());
-        };
-        let _ = velocity.f_mul_scalar_(self.momentum)?.f_add_(&descent)?;
-        if self.nesterov {
-            let _ = weight.f_add_(&velocity.f_mul_scalar(self.momentum)?.f_add_(&descent)?)?;
-        } else {
-            let _ = weight.f_add_(velocity)?;
+    fn numbers(&self, rate: f64, _step: u64) -> Vec<f64> {
+        vec![-rate]
+    }
+
+    fn update(&mut self, weights: &[Tensor], gradients: &[Tensor], numbers: &[Scalar]) -> Result<(), TchError> {
+        each::scale_(gradients, &numbers[0])?;
+        if self.velocity.is_empty() {
+            return each::add_(weights, gradients, 1.0);
         }
-        Ok(())
+        each::scale_(&self.velocity, &self.momentum.into())?;
+        each::add_(&self.velocity, gradients, 1.0)?;
+        if self.nesterov {
+            each::add_(gradients, &self.velocity, self.momentum)?;
+            each::add_(weights, gradients, 1.0)
+        } else {
+            each::add_(weights, &self.velocity, 1.0)
+        }
     }
 
     fn state(&self) -> Vec<(&'static str, &[Tensor])> {
@@ -50,14 +48,14 @@ impl Rule for Sgd {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{assert_near, parameter, values};
+    use super::super::tests::{assert_near, one_step, parameter, values};
     use super::*;
 
     fn after_two_steps(momentum: f64, nesterov: bool) -> Vec<f64> {
-        let mut weight = parameter(&[1.0], 1);
+        let weight = parameter(&[1.0], 1);
         let mut sgd = Sgd::new(std::slice::from_ref(&weight), momentum, nesterov).unwrap();
         for step in 1..=2 {
-            sgd.update(0, &mut weight.tensor, &Tensor::from_slice(&[1.0f32]).view([1, 1]), 0.1, step).unwrap();
+            one_step(&mut sgd, &weight, 1.0, 0.1, step);
         }
         values(&weight.tensor)
     }

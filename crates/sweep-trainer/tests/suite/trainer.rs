@@ -95,6 +95,7 @@ fn order(number: u32, folder: &Path) -> Order {
         init: Init::Keras,
         precision: Precision::Float32,
         deterministic: false,
+        cuda_graph: false,
         early_stopping: None,
         metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
     };

@@ -25,6 +25,7 @@ fn recipe(learning_rate: f64) -> Recipe {
             init: Init::Keras,
             precision: Precision::Float32,
             deterministic: false,
+            cuda_graph: false,
             early_stopping: None,
             metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
         },
