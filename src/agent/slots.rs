@@ -83,6 +83,13 @@ pub fn find(
     Ok(chosen.into_iter().enumerate().flat_map(slots).collect())
 }
 
+/// Whether two slots are on one GPU.
+pub fn share_a_gpu(slots: &[SlotDevice]) -> bool {
+    let gpus = slots.iter().filter(|slot| matches!(slot.device, Device::Gpu { .. }));
+    let places: Vec<usize> = gpus.map(|slot| slot.place).collect();
+    places.iter().enumerate().any(|(at, place)| places[..at].contains(place))
+}
+
 /// One slot for every `threads` of so many cores, and one at least.
 pub fn cpu_slots(cores: u32, threads: u32) -> Vec<SlotDevice> {
     let slot = |index| SlotDevice { name: format!("cpu:{index}"), place: 0, device: Device::Cpu { threads } };
@@ -113,7 +120,7 @@ mod tests {
 
     fn devices(gpus: Gpus) -> Devices {
         let per_gpu = PerGpu::Most(1);
-        Devices { gpus, per_gpu, busy: Busy::Wait, courtesy: Courtesy::Report, cpu_threads: 2 }
+        Devices { gpus, per_gpu, busy: Busy::Wait, courtesy: Courtesy::Report, mps: true, cpu_threads: 2 }
     }
 
     #[test]
@@ -129,6 +136,7 @@ mod tests {
         let three = Devices { per_gpu: PerGpu::Most(3), ..devices(Gpus::All) };
         let slots = find(&three, &Ok(vec![gpu(0), gpu(1)]), None, 8).expect("they are there");
         let names: Vec<_> = slots.iter().map(|slot| (slot.name.as_str(), slot.place)).collect();
+        assert!(share_a_gpu(&slots) && !share_a_gpu(&slots[2..4]) && !share_a_gpu(&cpu_slots(4, 1)));
         assert_eq!(
             names,
             [("gpu:0.0", 0), ("gpu:0.1", 0), ("gpu:0.2", 0), ("gpu:1.0", 1), ("gpu:1.1", 1), ("gpu:1.2", 1)]

@@ -139,6 +139,15 @@ impl Options {
             }
         }
         let screen = self.screen(surroundings);
+        let running = mps::find(surroundings.variable(mps::VARIABLE).as_deref());
+        let daemon = match running {
+            None if spec.devices.mps && trainer.is_some() && agent::share_a_gpu(&slots) => mps::Daemon::start(),
+            _ => Ok(None),
+        };
+        let daemon = daemon.unwrap_or_else(|reason| {
+            eprintln!("note: trials that share a GPU take turns on it, without CUDA MPS: {reason}");
+            None
+        });
         let setup = Setup {
             layout: layout.clone(),
             spec: spec.clone(),
@@ -152,12 +161,13 @@ impl Options {
             look: !self.no_check,
             screen,
             host: surroundings.host(),
-            mps: mps::find(surroundings.variable(mps::VARIABLE).as_deref()),
+            mps: running.or_else(|| daemon.as_ref().map(|daemon| daemon.pipes().to_owned())),
             memory: surroundings.memory(),
             clock: now,
             variable,
         };
         let history = engine::run(setup)?;
+        drop(daemon); // its trainers are gone
         if !matches!(self.progress, Progress::Json | Progress::None) {
             output::print(&summary(&history, &spec, &layout, surroundings))?;
         }

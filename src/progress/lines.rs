@@ -83,6 +83,13 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
         Entry::Run { mps: Some(folder), .. } => {
             Some(format!("CUDA MPS runs, in {}: trainers use it", folder.display()))
         }
+        Entry::Backend { slot, backend, .. } => {
+            let before = history.backends.iter().rev().nth(1)?;
+            Some(format!(
+                "{slot}: trainers calculate with {backend} from now on, and with {before} before: numbers of the same \
+                 trial may differ in their last bits"
+            ))
+        }
         Entry::Reopened { trial, .. } => Some(format!("trial {trial} will be tried once more")),
         _ => None,
     }

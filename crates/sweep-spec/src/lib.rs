@@ -125,6 +125,8 @@ pub struct Devices {
     pub busy: Busy,
     /// What is done when others come to a GPU that is trained on.
     pub courtesy: Courtesy,
+    /// Whether the sweep starts a daemon of CUDA MPS of its own where trials share a GPU and none runs.
+    pub mps: bool,
     /// Threads of a CPU slot; there is one for every so many cores.
     pub cpu_threads: u32,
 }

@@ -157,6 +157,7 @@ pub fn devices(top: &Table) -> Devices {
         per_gpu: PerGpu::Most(1),
         busy: Busy::Wait,
         courtesy: Courtesy::Report,
+        mps: true,
         cpu_threads: 1,
     };
     let Some(node) = top.get("devices").filter(|node| !node.value.is_null()) else { return devices };
@@ -196,6 +197,16 @@ pub fn devices(top: &Table) -> Devices {
             _ => {
                 let rule = format!("must be report or yield, not {}", show(node.value));
                 node.wrong(rule, "write yield, to leave a GPU that others come to until it is free");
+            }
+        }
+    }
+    if let Some(node) = table.get("mps") {
+        match node.value.as_str() {
+            Some("auto") => {}
+            Some("off") => devices.mps = false,
+            _ => {
+                let rule = format!("must be auto or off, not {}", show(node.value));
+                node.wrong(rule, "write off, so that the sweep starts no daemon of CUDA MPS");
             }
         }
     }

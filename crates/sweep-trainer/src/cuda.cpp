@@ -4,6 +4,7 @@
 
 #include <ATen/core/Generator.h>
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAStream.h>
 
@@ -34,7 +35,7 @@ extern "C" const char* sweep_cuda_use_own_stream() {
 extern "C" const char* sweep_cuda_begin(void** graph, const at::Generator* generator) {
     return tried([&] {
         c10::cuda::device_synchronize();
-        auto made = std::make_unique<at::cuda::CUDAGraph>();
+        auto made = std::make_unique<at::cuda::CUDAGraph>(/*keep_graph=*/true);
         made->register_generator_state(*generator);
         // Other threads may go on as they like: libtorch's thread for the way back is one of them.
         made->capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
@@ -42,8 +43,13 @@ extern "C" const char* sweep_cuda_begin(void** graph, const at::Generator* gener
     });
 }
 
-extern "C" const char* sweep_cuda_end(void* graph) {
-    return tried([&] { of(graph)->capture_end(); });
+// Counts the operations of the graph.
+extern "C" const char* sweep_cuda_end(void* graph, size_t* operations) {
+    return tried([&] {
+        of(graph)->capture_end();
+        C10_CUDA_CHECK(cudaGraphGetNodes(of(graph)->raw_cuda_graph(), nullptr, operations));
+        of(graph)->instantiate();
+    });
 }
 
 extern "C" const char* sweep_cuda_replay(void* graph) {

@@ -35,7 +35,7 @@ pub fn open() -> Result<(), libloading::Error> {
 struct Additions {
     use_own_stream: unsafe extern "C" fn() -> *const c_char,
     begin: unsafe extern "C" fn(*mut *mut c_void, *const c_void) -> *const c_char,
-    end: unsafe extern "C" fn(*mut c_void) -> *const c_char,
+    end: unsafe extern "C" fn(*mut c_void, *mut usize) -> *const c_char,
     replay: unsafe extern "C" fn(*mut c_void) -> *const c_char,
     discard: unsafe extern "C" fn(*mut c_void) -> *const c_char,
 }
@@ -83,6 +83,7 @@ pub fn use_own_stream() -> Result<(), TchError> {
 /// Work on the GPU that was recorded, to be done again as a whole, on the same memory.
 pub struct Graph {
     graph: *mut c_void,
+    operations: usize,
 }
 
 impl Graph {
@@ -92,7 +93,7 @@ impl Graph {
     /// Those of `work`, and CUDA's where something in it cannot be recorded.
     pub fn record(work: impl FnOnce() -> Result<(), TchError>) -> Result<Graph, TchError> {
         let additions = additions()?;
-        let mut graph = Graph { graph: std::ptr::null_mut() };
+        let mut graph = Graph { graph: std::ptr::null_mut(), operations: 0 };
         with_generator(Device::Cuda(0), |generator| {
             // SAFETY: `graph` outlives the call, which puts an object there that only `discard` deletes; the graph holds
             // the generator's state itself.
@@ -100,11 +101,16 @@ impl Graph {
         })?;
         let done = work();
         // A stream that records does nothing else, so the recording ends whatever came of the work.
-        // SAFETY: `begin` made the object.
-        let ended = checked(unsafe { (additions.end)(graph.graph) });
+        // SAFETY: `begin` made the object; the count outlives the call.
+        let ended = checked(unsafe { (additions.end)(graph.graph, &mut graph.operations) });
         done?;
         ended?;
         Ok(graph)
+    }
+
+    /// Kernels, copies and fills in it.
+    pub fn operations(&self) -> usize {
+        self.operations
     }
 
     /// Starts all of it, and does not wait for it.

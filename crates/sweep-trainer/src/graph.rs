@@ -114,7 +114,11 @@ impl Recording {
             numbers: scalars.collect::<Result<_, TchError>>()?,
         };
         let graph = match device {
-            Device::Cuda(_) => Some(cuda::Graph::record(|| work(&inputs))?),
+            Device::Cuda(_) => {
+                let graph = cuda::Graph::record(|| work(&inputs))?;
+                eprintln!("each training step is a CUDA graph of {} operations", graph.operations());
+                Some(graph)
+            }
             _ => None,
         };
         Ok(Recording { inputs, numbers, graph })

@@ -71,6 +71,16 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lag: Option<u32>,
     },
+    /// A trainer calculates with another library than those before it, or is the sweep's first. Its numbers may differ in
+    /// their last bits.
+    Backend {
+        /// When.
+        at: f64,
+        /// The slot's name.
+        slot: String,
+        /// The library and its version: `libtorch 2.13.0`.
+        backend: String,
+    },
     /// An attempt was handed to a slot. Synced before the trainer hears of it.
     Started {
         /// When.

@@ -145,6 +145,9 @@ pub struct History {
     pub mps: Option<std::path::PathBuf>,
     /// How many trials just before a trial its settings do not know the results of, once `method: tpe` was run.
     pub lag: Option<u32>,
+    /// The libraries that trainers calculated with, in the order in which they came; a change means that the same trial
+    /// may differ in its last bits.
+    pub backends: Vec<String>,
     /// What was learnt of the trials' shapes, by name.
     pub shapes: std::collections::BTreeMap<String, Shape>,
     /// Slots whose devices may not be used, each with the reason.
@@ -235,6 +238,7 @@ impl History {
                     trial.status = Status::Waiting;
                 }
             }
+            Entry::Backend { backend, .. } => self.backends.push(backend.clone()),
             Entry::Started { at, attempt, slot, settings } => {
                 self.start(*at, *attempt, slot, settings.as_ref())?;
                 self.handed_out.insert(attempt.trial, self.ends);

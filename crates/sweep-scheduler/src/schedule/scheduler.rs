@@ -211,7 +211,7 @@ impl Scheduler {
         let current = self.slots[id.0].attempt();
         let is_current = |attempt: &Attempt| current == Some(*attempt);
         match message {
-            FromTrainer::Ready { protocol, device, .. } if self.slots[id.0].state == State::Starting => {
+            FromTrainer::Ready { protocol, device, backend } if self.slots[id.0].state == State::Starting => {
                 if protocol != protocol::VERSION {
                     let reason = format!(
                         "its trainer speaks protocol {protocol}, and this sweep speaks {}: install both from one build",
@@ -222,6 +222,10 @@ impl Scheduler {
                 } else {
                     let slot = &mut self.slots[id.0];
                     (slot.device, slot.state, slot.false_starts) = (device, State::Ready, 0);
+                    if self.history.backends.last() != Some(&backend) {
+                        let slot = self.slots[id.0].name.clone();
+                        self.record(actions, Entry::Backend { at, slot, backend });
+                    }
                 }
             }
             FromTrainer::Unusable { reason } => self.slots[id.0].state = State::Out { reason },
