@@ -6,6 +6,7 @@ mod diagnose;
 mod export;
 mod extend;
 mod gpus;
+mod help;
 mod lint;
 pub mod opened;
 pub mod output;
@@ -23,7 +24,7 @@ pub mod surroundings;
 pub mod sweep_file;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use surroundings::Surroundings;
 use sweep_core::error::{Exit, Result};
@@ -77,7 +78,9 @@ enum Command {
 impl Cli {
     /// What was typed. Where that is wrong the process ends, with what is.
     pub fn read() -> Cli {
-        Cli::try_parse().unwrap_or_else(|error| of_setting(error).exit())
+        let matches = help::reflowed(Cli::command()).try_get_matches();
+        let read = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+        read.unwrap_or_else(|error| of_setting(error).exit())
     }
 
     /// Does what was asked.
