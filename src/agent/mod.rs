@@ -13,8 +13,8 @@ use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
-use crate::protocol::ToTrainer;
-use crate::schedule::{Event, SlotId};
+use sweep_core::protocol::ToTrainer;
+use sweep_scheduler::schedule::{Event, SlotId};
 
 pub use launch::Launcher;
 pub use program::Job;

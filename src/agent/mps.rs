@@ -75,7 +75,7 @@ impl Daemon {
             if Instant::now() >= until {
                 return Err(format!("{PROGRAM} started no server: {}", daemon.last_words()));
             }
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::park_timeout(Duration::from_millis(50));
         }
         Ok(Some(daemon))
     }
@@ -112,7 +112,7 @@ impl Drop for Daemon {
         let _ = self.ask("quit -t 1");
         let until = Instant::now() + PATIENCE;
         while matches!(self.process.try_wait(), Ok(None)) && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::park_timeout(Duration::from_millis(10));
         }
         let _ = self.process.kill();
         let _ = self.process.wait();

@@ -1,8 +1,8 @@
 //! The slots of this host: one a GPU, or one for every few CPU cores.
 
 use super::gpu::{self, Gpu};
-use crate::error::{Error, Exit, Result};
-use crate::spec::{Devices, Gpus, PerGpu};
+use sweep_core::error::{Error, Exit, Result};
+use sweep_spec::{Devices, Gpus, PerGpu};
 
 /// The slots of a GPU by `per_gpu: auto`: more trials than this have never been faster.
 const MOST_TOGETHER: u32 = 8;
@@ -112,7 +112,7 @@ fn missing(name: &str, gpus: &std::result::Result<Vec<Gpu>, String>, allowed: &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Busy, Courtesy};
+    use sweep_spec::{Busy, Courtesy};
 
     fn gpu(index: u32) -> Gpu {
         Gpu { index, uuid: format!("GPU-{index}{index}"), ..Gpu::default() }

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use super::opened::Opened;
 use super::output;
 use super::surroundings::Surroundings;
-use crate::error::{Exit, Result};
-use crate::{report, store};
+use sweep_core::error::{Exit, Result};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -25,11 +24,11 @@ pub struct Args {
 /// Where there is no sweep, or its folder cannot be written.
 pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
     let Opened { layout, spec, history, .. } = Opened::new(&args.folder)?;
-    let running = store::held(&layout);
+    let running = sweep_store::held(&layout);
     match running {
         // The process that runs it appends to the tables.
-        true => report::pages(&layout, &spec, &history)?,
-        false => report::write(&layout, &spec, &history)?,
+        true => sweep_report::pages(&layout, &spec, &history)?,
+        false => sweep_report::write(&layout, &spec, &history)?,
     }
     let mut said = vec![format!("wrote {}", layout.report_html().display())];
     said.push(format!("      {}", layout.report_md().display()));

@@ -1,10 +1,10 @@
 //! What is worth a line of text.
 
-use crate::history::Entry;
-use crate::report::words;
-use crate::schedule::{Scheduler, State};
-use crate::spec::Spec;
-use crate::trial::{Attempt, Outcome, TrialId};
+use sweep_core::history::Entry;
+use sweep_core::trial::{Attempt, Outcome, TrialId};
+use sweep_report::words;
+use sweep_scheduler::schedule::{Scheduler, State};
+use sweep_spec::Spec;
 
 /// An epoch that took longer than this many seconds is worth a line of its own.
 const LONG_EPOCH: f64 = 10.0;

@@ -16,11 +16,10 @@ use std::thread::{park, spawn};
 use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
-use sweep::check::Warning;
-use sweep::probe::{Capacity, Measured, Probe};
-use sweep::protocol::{self, FromTrainer, LAST_CHECKPOINT, Order, ToTrainer};
-use sweep::store;
-use sweep::trial::{Attempt, EpochMetrics, Outcome, TrialId};
+use sweep_core::probe::{Capacity, Measured, Probe};
+use sweep_core::protocol::{self, FromTrainer, LAST_CHECKPOINT, Order, ToTrainer};
+use sweep_core::trial::{Attempt, EpochMetrics, Outcome, TrialId};
+use sweep_core::warning::Warning;
 
 /// Time between two signs of life in a slow epoch.
 const PULSE: Duration = Duration::from_millis(20);
@@ -95,7 +94,7 @@ fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
         }
         say(&FromTrainer::Epoch { attempt, metrics: metrics(attempt.trial, epoch), others: Default::default() });
         if epoch > done && epoch < recipe.training.epochs {
-            if let Err(error) = store::replace(&folder.join(LAST_CHECKPOINT), epoch.to_string().as_bytes()) {
+            if let Err(error) = sweep_store::replace(&folder.join(LAST_CHECKPOINT), epoch.to_string().as_bytes()) {
                 unwritable(attempt, &error);
             }
             say(&FromTrainer::Saved { attempt, epoch });
@@ -180,7 +179,7 @@ fn misbehave(fault: &str, order: &Order, epoch: u32) {
             end(Outcome::OutOfMemory { error: "CUDA out of memory. Tried to allocate 20.00 GiB".into() })
         }
         "fill" => {
-            let full = store::replace(&order.folder.join(LAST_CHECKPOINT), &vec![0; 64 << 20]);
+            let full = sweep_store::replace(&order.folder.join(LAST_CHECKPOINT), &vec![0; 64 << 20]);
             unwritable(attempt, &full.expect_err("the test has made the disk small"));
         }
         "child" => drop(Command::new("sleep").arg("1000").spawn().expect("sleep is there")),
@@ -252,7 +251,7 @@ fn take(bytes: u64) -> Result<(), String> {
     let had = on_gpu().iter().find(|(pid, _)| *pid == me).map_or(0, |(_, bytes)| *bytes);
     fs::create_dir_all(gpu_folder()).expect("it is writable");
     // Before it looks, so that of two that come at once one sees the other.
-    let write = |bytes: u64| store::replace(&path, bytes.to_string().as_bytes()).expect("it is writable");
+    let write = |bytes: u64| sweep_store::replace(&path, bytes.to_string().as_bytes()).expect("it is writable");
     write(had.max(bytes));
     if on_gpu().iter().map(|(_, bytes)| bytes).sum::<u64>() > total {
         write(had);
@@ -280,7 +279,7 @@ fn metrics(TrialId(trial): TrialId, epoch: u32) -> EpochMetrics {
     EpochMetrics { epoch, val_loss: Some(loss), train_loss: Some(loss / 2.0), ..EpochMetrics::default() }
 }
 
-fn unwritable(attempt: Attempt, error: &sweep::error::Error) -> ! {
+fn unwritable(attempt: Attempt, error: &sweep_core::error::Error) -> ! {
     say(&FromTrainer::Unwritable { attempt, reason: error.to_string().replace('\n', ";") });
     exit(0)
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sweep::search::Search;
-use sweep::spec::Spec;
-use sweep::trial::TrialId;
+use sweep_core::trial::TrialId;
+use sweep_scheduler::search::Search;
+use sweep_spec::Spec;
 
 use crate::world::World;
 
@@ -27,7 +27,7 @@ fn every_sweep_file_of_the_documentation_is_read_and_has_trials() {
         for block in blocks {
             let (spec, notes) = Spec::read(block, page, Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
             assert!(notes.is_empty(), "{notes:?}");
-            let mut search = Search::new(&spec);
+            let mut search = Search::new(spec.search_terms());
             let trials = search.len().expect("every example has an end");
             for trial in (1..=trials).map(TrialId) {
                 // What `tpe` tries follows from results, which are not there.
@@ -70,7 +70,7 @@ fn a_large_constrained_grid_is_planned_at_once_and_any_trial_is_known() {
     let count = plan["points"].as_u64().expect("a number");
     assert!(count > 1_000_000);
     let began = Instant::now();
-    let mut search = Search::new(&spec);
+    let mut search = Search::new(spec.search_terms());
     let momentum = |settings: &serde_json::Map<_, _>| settings.contains_key("momentum");
     assert_eq!(search.settings(TrialId(count)).as_ref().map(momentum), Some(true));
     assert_eq!(search.settings(TrialId(count / 200)).as_ref().map(momentum), Some(false));

@@ -20,7 +20,7 @@ training: {epochs: 3}
 pub fn scripted(script: &str) -> World {
     let world = World::new();
     let trainer = PathBuf::from(env!("CARGO_BIN_EXE_sweep")).with_file_name("examples/scripted-trainer");
-    assert!(trainer.exists(), "first: cargo build --profile test --example scripted-trainer");
+    assert!(trainer.exists(), "first: cargo build --profile test -p sweep --example scripted-trainer");
     symlink(trainer, world.path("trainer")).expect("the folder is writable");
     world.write("script", script);
     world.write("s.yaml", SWEEP);
@@ -146,7 +146,7 @@ fn foreign_text_is_no_message_and_is_kept_in_the_log() {
     let log = std::fs::read(world.path("results/s/trials/0002/trainer.log")).expect("it is there");
     assert!(String::from_utf8_lossy(&log).contains("Epoch 1/9 [=====>....]"));
     let large = log.iter().filter(|byte| **byte == b'x').count();
-    assert_eq!(large, sweep::protocol::LONGEST_LINE, "of a line of 10 MB the beginning is kept");
+    assert_eq!(large, sweep_core::protocol::LONGEST_LINE, "of a line of 10 MB the beginning is kept");
 }
 
 #[test]

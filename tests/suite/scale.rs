@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use sweep::history::{Entry, FORMAT};
-use sweep::protocol::LAST_CHECKPOINT;
-use sweep::store::{Journal, Layout};
-use sweep::trial::{Attempt, EpochMetrics, Outcome, Settings, TrialId};
+use sweep_core::history::{Entry, FORMAT};
+use sweep_core::protocol::LAST_CHECKPOINT;
+use sweep_core::trial::{Attempt, EpochMetrics, Outcome, Settings, TrialId};
+use sweep_store::{Journal, Layout};
 
 use crate::faults::scripted;
 use crate::world::{World, send, wait_until};

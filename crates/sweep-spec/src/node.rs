@@ -1,0 +1,182 @@
+//! A cursor over the values of a file: knows its path, reports what is wrong, and notices keys that nobody asked for.
+
+use std::cell::RefCell;
+
+use serde_json::Value as Json;
+use serde_yaml::{Mapping, Value as Yaml};
+
+use super::kind::{Complaint, Kind};
+use super::place::{Mark, Path, Places};
+use super::problem::{Note, Problem};
+use super::value::show;
+use sweep_core::nearest::suggest;
+
+/// What reading a file has brought to light so far.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Where everything stands.
+    pub places: Places,
+    /// What has to be changed.
+    pub problems: RefCell<Vec<Problem>>,
+    /// What is worth knowing.
+    pub notes: RefCell<Vec<Note>>,
+}
+
+impl Findings {
+    /// Nothing yet, of this text.
+    pub fn read(text: &str) -> Findings {
+        Findings { places: Places::read(text), ..Findings::default() }
+    }
+
+    /// All of them.
+    pub fn take(self) -> (Vec<Problem>, Vec<Note>) {
+        (self.problems.into_inner(), self.notes.into_inner())
+    }
+
+    /// Something worth knowing about the file as a whole.
+    pub fn note(&self, text: String) {
+        self.notes.borrow_mut().push(Note { mark: None, path: Path::default(), text });
+    }
+
+    /// Something wrong at a place of its own.
+    pub fn problem(&self, mark: Option<Mark>, path: Path, rule: impl Into<String>, remedy: impl Into<String>) {
+        let (rule, remedy) = (rule.into(), remedy.into());
+        self.problems.borrow_mut().push(Problem { mark, path, rule, remedy });
+    }
+}
+
+/// One value of the file.
+#[derive(Debug, Clone)]
+pub struct Node<'a> {
+    /// What stands there.
+    pub value: &'a Yaml,
+    /// The way to it.
+    pub path: Path,
+    findings: &'a Findings,
+}
+
+impl<'a> Node<'a> {
+    /// The top of a file.
+    pub fn top(value: &'a Yaml, findings: &'a Findings) -> Node<'a> {
+        Node { value, path: Path::default(), findings }
+    }
+
+    /// Something is wrong with the value.
+    pub fn wrong(&self, rule: impl Into<String>, remedy: impl Into<String>) {
+        let mark = self.findings.places.value_at(&self.path);
+        self.findings.problem(mark, self.path.clone(), rule, remedy);
+    }
+
+    /// Something is wrong with the key.
+    pub fn wrong_key(&self, rule: impl Into<String>, remedy: impl Into<String>) {
+        let mark = self.findings.places.key_at(&self.path);
+        self.findings.problem(mark, self.path.clone(), rule, remedy);
+    }
+
+    /// Something is wrong with some characters of the value, which is this text; counted from 0.
+    pub fn wrong_within(&self, text: &str, at: usize, width: usize, rule: String, remedy: String) {
+        let mark = self.findings.places.value_at(&self.path).map(|mark| {
+            // As wide as the text it stands there as it is; two characters more are its quotes.
+            match mark.width.checked_sub(text.chars().count()) {
+                Some(more @ (0 | 2)) => Mark { column: mark.column + more / 2 + at, width, ..mark },
+                _ => mark,
+            }
+        });
+        self.findings.problem(mark, self.path.clone(), rule, remedy);
+    }
+
+    /// Something about the value is worth knowing.
+    pub fn note(&self, text: impl Into<String>) {
+        let mark = self.findings.places.key_at(&self.path);
+        self.findings.notes.borrow_mut().push(Note { mark, path: self.path.clone(), text: text.into() });
+    }
+
+    /// The value as that kind; what is wrong with it is reported, with what it `is` for a remedy.
+    pub fn take(&self, kind: Kind, is: &str) -> Option<Json> {
+        self.accepted(kind.accept(self.value), format!("it is {is}"))
+    }
+
+    /// A value that was read, or a complaint that is reported here.
+    pub fn accepted(&self, result: Result<Json, Complaint>, remedy: String) -> Option<Json> {
+        result.map_err(|complaint| self.wrong(complaint.to_string(), complaint.remedy.unwrap_or(remedy))).ok()
+    }
+
+    /// The value as a table, or a problem.
+    pub fn table(&self, example: &str) -> Option<Table<'a>> {
+        let Some(map) = self.value.as_mapping() else {
+            self.wrong(format!("must be a table, not {}", show(self.value)), format!("write it like this: {example}"));
+            return None;
+        };
+        Some(Table { node: self.clone(), map, asked: RefCell::default(), tolerated: RefCell::default() })
+    }
+
+    /// The value's items if it is a list.
+    pub fn items(&self) -> Option<Vec<Node<'a>>> {
+        let items = self.value.as_sequence()?.iter().enumerate();
+        Some(items.map(|(at, value)| Node { value, path: self.path.index(at), findings: self.findings }).collect())
+    }
+}
+
+/// A table of the file, whose keys are asked for by name.
+#[derive(Debug)]
+pub struct Table<'a> {
+    /// The table itself.
+    pub node: Node<'a>,
+    map: &'a Mapping,
+    asked: RefCell<Vec<&'static str>>,
+    tolerated: RefCell<Vec<&'static str>>,
+}
+
+impl<'a> Table<'a> {
+    /// The value of a key, if the table has it.
+    pub fn get(&self, key: &'static str) -> Option<Node<'a>> {
+        let mut asked = self.asked.borrow_mut();
+        if !asked.contains(&key) {
+            asked.push(key);
+        }
+        self.map.get(key).map(|value| self.below(key, value))
+    }
+
+    /// The value of a key that is understood, but not suggested to anyone.
+    pub fn tolerate(&self, key: &'static str) -> Option<Node<'a>> {
+        self.tolerated.borrow_mut().push(key);
+        self.map.get(key).map(|value| self.below(key, value))
+    }
+
+    /// The value of a key as that kind, or a problem.
+    pub fn take(&self, key: &'static str, kind: Kind, is: &str) -> Option<Json> {
+        self.get(key)?.take(kind, is)
+    }
+
+    /// All keys with their values, in the order of the file; a key that is not text is a problem.
+    pub fn entries(&self) -> Vec<(&'a str, Node<'a>)> {
+        let mut entries = Vec::new();
+        for (key, value) in self.map {
+            match key.as_str() {
+                Some(key) => entries.push((key, self.below(key, value))),
+                None => {
+                    let rule = format!("has the key {}, which is not text", show(key));
+                    self.node.wrong_key(rule, "put quotes around it, if it is meant as a name");
+                }
+            }
+        }
+        entries
+    }
+
+    /// Every key that was never asked for is a problem, with the nearest of those that were. At the top of the file
+    /// keys that begin with `x-` are the user's own.
+    pub fn finish(self) {
+        let asked = self.asked.borrow();
+        for (key, node) in self.entries() {
+            // As in Compose files: a place for anchors.
+            let own = self.node.path.0.is_empty() && key.starts_with("x-");
+            if !own && !asked.contains(&key) && !self.tolerated.borrow().contains(&key) {
+                node.wrong_key("is not known here", suggest(key, &asked));
+            }
+        }
+    }
+
+    fn below(&self, key: &str, value: &'a Yaml) -> Node<'a> {
+        Node { value, path: self.node.path.key(key), findings: self.node.findings }
+    }
+}
