@@ -11,7 +11,7 @@ mod nadam;
 mod rmsprop;
 mod sgd;
 
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use super::device::takes_gpu_path;
 use super::libtorch::{Scalar, each};
@@ -220,6 +220,7 @@ pub use tests::training;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::Device;
 
     /// A parameter of these values, rows by columns.
     pub(super) fn parameter(values: &[f32], rows: i64) -> Parameter {
