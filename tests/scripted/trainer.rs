@@ -3,7 +3,8 @@
 //! The environment's `SCRIPT` names a file that is read anew for every attempt. A line is `WHEN FAULT [NUMBER]`:
 //! `WHEN` is `start`, a trial (`3`), an attempt (`3.1`), a GPU (`GPU-1`), or `*` for all attempts; the number is the epoch that is under
 //! way when it happens (1), or as told below. Metrics depend on trial and epoch alone, so that a sweep with faults can
-//! be compared with one without; `last.safetensors` holds the epochs done.
+//! be compared with one without; `last.safetensors` holds the epochs done. A file `backend` beside the script names the library
+//! that it claims to calculate with.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "it stands for foreign programs")]
 
 use std::fs;
@@ -39,7 +40,7 @@ fn main() {
         }
     }
     let protocol = if commands.iter().any(|(fault, _)| fault == "old-protocol") { 0 } else { protocol::VERSION };
-    say(&FromTrainer::Ready { protocol, device: "cpu, scripted".into(), backend: "script".into() });
+    say(&FromTrainer::Ready { protocol, device: "cpu, scripted".into(), backend: backend() });
     while let Ok(message) = inbox.recv() {
         match message {
             ToTrainer::Train(order) => train(&order, &inbox),
@@ -47,6 +48,11 @@ fn main() {
             ToTrainer::Pause { .. } => {}
         }
     }
+}
+
+fn backend() -> String {
+    let file = std::env::var_os("SCRIPT").map(|script| PathBuf::from(script).with_file_name("backend"));
+    file.and_then(|file| fs::read_to_string(file).ok()).unwrap_or_else(|| "script".into())
 }
 
 fn train(order: &Order, inbox: &Receiver<ToTrainer>) {

@@ -200,6 +200,25 @@ fn a_process_that_left_the_trainers_group_does_not_hold_up_the_sweep() {
 }
 
 #[test]
+fn a_sweep_that_goes_on_with_another_library_says_so_once() {
+    let world = scripted("2 segfault 2");
+    world.write("backend", "libtorch 2.13.0");
+    let text = run(&world, "run s.yaml", 1);
+    assert!(!text.contains("libtorch"), "{text}");
+    world.write("script", "");
+    world.write("backend", "libtorch 2.15.0");
+    let text = run(&world, "resume results/s --retry-failed", 0);
+    let told = "trainers calculate with libtorch 2.15.0 from now on, and with libtorch 2.13.0 before";
+    assert_eq!(text.matches(told).count(), 1, "{text}");
+    let journal = world.read("results/s/journal.jsonl");
+    let backends: Vec<&str> = journal.lines().filter(|line| line.contains("\"is\":\"backend\"")).collect();
+    assert!(
+        matches!(backends[..], [first, second] if first.contains("2.13.0") && second.contains("2.15.0")),
+        "{journal}"
+    );
+}
+
+#[test]
 fn a_trial_that_is_lost_every_time_fails_with_its_reason_and_the_others_finish() {
     let world = scripted("2 segfault 2");
     let text = run(&world, "run s.yaml", 1);
