@@ -83,7 +83,8 @@ pub fn lint(text: &str, file: &str, base: &Folder) -> Report {
     let places = Findings::read(text).places;
     let (spec, problems, notes) = examine(text, file, base);
     let runs = spec.is_some() && problems.is_empty();
-    let mut linter = Linter { text, findings: Vec::new(), places };
+    let lines = text.lines().map(|line| (line, line.is_ascii())).collect();
+    let mut linter = Linter { lines, findings: Vec::new(), places };
     for problem in problems {
         // Some rules end by asking.
         let between = if problem.rule.ends_with('?') { "" } else { ":" };
@@ -104,7 +105,8 @@ pub fn lint(text: &str, file: &str, base: &Folder) -> Report {
 }
 
 struct Linter<'a> {
-    text: &'a str,
+    /// The lines of the file, each with whether its columns are its bytes.
+    lines: Vec<(&'a str, bool)>,
     findings: Vec<Finding>,
     places: super::place::Places,
 }
@@ -140,8 +142,13 @@ impl Linter<'_> {
 
     /// What stands at a place, if it is a word without quotes.
     fn plain(&self, mark: Mark) -> Option<String> {
-        let line = self.text.lines().nth(mark.line - 1)?;
-        let text: String = line.chars().skip(mark.column - 1).take(mark.width).collect();
+        let (line, is_ascii) = *self.lines.get(mark.line - 1)?;
+        let from = mark.column - 1;
+        let text = match is_ascii {
+            // A list may have 100,000 values on one line: no walk to each of them.
+            true => line.get(from.min(line.len())..(from + mark.width).min(line.len()))?.to_owned(),
+            false => line.chars().skip(from).take(mark.width).collect(),
+        };
         (!text.starts_with(['"', '\'', '|', '>', '*', '&', '!', '[', '{'])).then_some(text)
     }
 
