@@ -84,7 +84,8 @@ impl Options {
         let is_free = |slot: &SlotDevice| {
             let Device::Gpu { uuid } = &slot.device else { return true };
             let gpu = gpus.iter().find(|gpu| gpu.uuid == *uuid);
-            let condition = gpu.map(|gpu| gpu::condition(gpu, Some(gpu), |_| false));
+            let condition =
+                gpu.map(|gpu| gpu::condition(gpu, Some(gpu), None, |pid| gpu::owner(pid, std::process::id())));
             if let Some(Condition::Busy(reason)) = condition {
                 let reason = format!("{}: {reason}", gpu.map_or(slot.name.clone(), Gpu::slot));
                 if !reasons.contains(&reason) {

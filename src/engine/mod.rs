@@ -217,7 +217,7 @@ impl Engine {
                 _ = self.events.recv_many(&mut batch, BATCH) => {}
                 seen = self.devices.look() => {
                     self.devices.record((self.clock)(), &seen, self.scheduler.slots())?;
-                    batch.extend(self.devices.judge(&seen));
+                    batch.extend(self.devices.judge(&seen, self.scheduler.slots()));
                     let pids = self.agent.processes();
                     batch.extend(self.devices.sights((self.clock)(), &seen, self.scheduler.slots(), &pids));
                 }

@@ -4,7 +4,7 @@ mod condition;
 mod nvml;
 mod watch;
 
-pub use condition::{condition, descends};
+pub use condition::{Owner, condition, descends, owner};
 pub use nvml::{Driver, Xids};
 pub use watch::Watch;
 
