@@ -217,9 +217,9 @@ fn summary(history: &History, spec: &Spec, layout: &Layout, surroundings: &Surro
         text += &format!("\n{}", summary::of_settings(spec, best));
     } else if let Some(Place { trial, best, .. }) = ranking.best() {
         let value = best.get(&spec.metric.name).unwrap_or(f64::NAN);
-        text += &format!("\nBest: trial {}, {} {value:.4}", trial.id, spec.metric.name);
+        text += &format!("\nBest: trial {}, {} {}", trial.id, spec.metric.name, words::number(value, 4));
         if let Some(accuracy) = best.val_accuracy.filter(|_| spec.metric.name != "val_accuracy") {
-            text += &format!(", val_accuracy {accuracy:.4}");
+            text += &format!(", val_accuracy {}", words::number(accuracy, 4));
         }
         text += &format!(" in epoch {}: {}", best.epoch, words::settings(&trial.settings));
     }

@@ -70,7 +70,7 @@ impl Bars {
         }
         if let Some((trial, epoch)) = history.ranking(&spec.metric).first() {
             let value = epoch.get(&spec.metric.name).unwrap_or(f64::NAN);
-            text += &format!(", best {} {value:.4} (trial {})", spec.metric.name, trial.id);
+            text += &format!(", best {} {} (trial {})", spec.metric.name, words::number(value, 4), trial.id);
         }
         let planned = |trial: &TrialRecord| Some(epochs_of(spec, &trial.settings));
         if let Some(seconds) = seconds_left(history, scheduler.total(), planned) {
@@ -113,7 +113,7 @@ fn draw_slot(bar: &ProgressBar, slot: &Slot, scheduler: &Scheduler, spec: &Spec)
             if let Some(last) = trial.curve.last() {
                 for name in ["train_loss", "val_loss", "val_accuracy"] {
                     if let Some(value) = last.get(name) {
-                        text += &format!("  {name} {value:.4}");
+                        text += &format!("  {name} {}", words::number(value, 4));
                     }
                 }
             }

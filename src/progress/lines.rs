@@ -41,7 +41,13 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
         }
         Entry::Epoch { attempt, metrics, .. } if metrics.seconds.is_some_and(|seconds| seconds > LONG_EPOCH) => {
             let value = metrics.get(&spec.metric.name)?;
-            Some(format!("trial {} epoch {}: {} {value:.4}", attempt.trial, metrics.epoch, spec.metric.name))
+            Some(format!(
+                "trial {} epoch {}: {} {}",
+                attempt.trial,
+                metrics.epoch,
+                spec.metric.name,
+                words::number(value, 4)
+            ))
         }
         // What is wrong with one network is mostly wrong with the others as well: the first of them tells it. Others
         // may have begun since this entry was made, so it is those before it that count.
@@ -70,11 +76,11 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             }
             let best = spec.metric.best(&trial.curve)?;
             Some(format!(
-                "trial {} {what} after {} epochs: best {} {:.4} in epoch {}",
+                "trial {} {what} after {} epochs: best {} {} in epoch {}",
                 trial.id,
                 trial.curve.len(),
                 spec.metric.name,
-                best.get(&spec.metric.name)?,
+                words::number(best.get(&spec.metric.name)?, 4),
                 best.epoch
             ))
         }

@@ -2,6 +2,7 @@
 
 mod analysis;
 mod asked;
+mod bounded;
 pub mod charts;
 mod columns;
 mod effects;
@@ -52,6 +53,7 @@ pub fn write(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
 /// # Errors
 /// Where a file cannot be written.
 pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
+    let history = &*bounded::history(history);
     let analysis = Analysis::new(spec, history);
     let all = || history.trials.iter().collect();
     for trial in if history.trials.len() > CHARTS { analysis.shown() } else { all() } {
@@ -80,6 +82,7 @@ fn next_file(layout: &Layout, history: &History, analysis: &Analysis) -> Result<
 
 /// What is wrong with the fit of one of a sweep's trials, among all of them.
 pub fn findings(spec: &Spec, history: &History, trial: &TrialRecord) -> Vec<Finding> {
+    let (history, trial) = (&*bounded::history(history), &*bounded::trial(trial));
     let at = usize::try_from(trial.id.0).ok().and_then(|number| number.checked_sub(1));
     let others = at.and_then(|at| fit::Others::of_each(history).get(at).copied());
     verdicts::verdict(spec, trial, others, history.pictures_sound())
@@ -90,6 +93,7 @@ pub fn findings(spec: &Spec, history: &History, trial: &TrialRecord) -> Vec<Find
 /// # Errors
 /// Where a file cannot be written.
 pub fn trial_chart(layout: &Layout, spec: &Spec, trial: &TrialRecord) -> Result<()> {
+    let trial = &*bounded::trial(trial);
     let onset = verdicts::verdict(spec, trial, None, false).iter().find_map(Finding::onset);
     picture(&layout.trial(trial.id), "curves", &charts::trial(trial, &spec.metric, onset))
 }
@@ -110,7 +114,83 @@ fn picture(folder: &Path, name: &str, figure: &charts::Figure) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::trial::{EpochMetrics, Goal, Metric, Outcome};
+
+    /// A trial's settings, epochs and times, as extreme as numbers can be.
+    fn extreme() -> impl Strategy<Value = TrialRecord> {
+        let epoch = (prop::array::uniform7(prop::option::of(sample::finite())), prop::option::of(sample::finite()));
+        let times = prop::array::uniform3(sample::finite());
+        let settings = (prop_oneof![Just(0.1), sample::finite()], 0..3_u32);
+        (prop::collection::vec(epoch, 0..9), times, settings).prop_map(|(epochs, times, (x, y))| {
+            let mut trial = sample::history().trials.remove(0);
+            trial.settings = sample::settings(serde_json::json!({"x": x, "y": y}));
+            let epoch = |(number, (metrics, seconds)): (u32, ([Option<f64>; 7], Option<f64>))| {
+                let [
+                    train_loss,
+                    train_accuracy,
+                    train_eval_loss,
+                    train_eval_accuracy,
+                    val_loss,
+                    val_accuracy,
+                    objective,
+                ] = metrics;
+                let measured = EpochMetrics {
+                    train_loss,
+                    train_accuracy,
+                    train_eval_loss,
+                    train_eval_accuracy,
+                    ..EpochMetrics::default()
+                };
+                EpochMetrics { epoch: number, val_loss, val_accuracy, objective, seconds, ..measured }
+            };
+            trial.curve = (1..).zip(epochs).map(epoch).collect();
+            trial.others = [(
+                "score".to_owned(),
+                trial.curve.iter().filter_map(|epoch| Some((epoch.epoch, epoch.objective?))).collect(),
+            )]
+            .into();
+            trial.status = crate::history::Status::Ended(Outcome::Finished);
+            (trial.started_at, trial.ended_at, trial.seconds) = (times[0], Some(times[1]), times[2].abs());
+            trial
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        /// Metrics near the largest and the smallest float, and clocks that jump.
+        #[test]
+        fn any_finite_numbers_and_times_make_a_report(
+            mut trials in prop::collection::vec(extreme(), 1..14),
+            began_at in sample::finite(),
+            (name, goal, repeats) in (
+                prop::sample::select(vec!["val_loss", "val_accuracy", "score"]),
+                prop::sample::select(vec![Goal::Minimize, Goal::Maximize]),
+                1..3_u32,
+            ),
+        ) {
+            for (number, trial) in (1..).zip(&mut trials) {
+                (trial.id, trial.slot) = (crate::trial::TrialId(number), format!("cpu:{}", number % 2));
+            }
+            let mut history = sample::history();
+            (history.began_at, history.trials) = (began_at, trials);
+            let metric = Metric { name: name.into(), goal };
+            let spec = Spec { metric, repeats, ..sample::spec() };
+            let results = tempfile::tempdir().unwrap();
+            let layout = sample::write(&results.path().join("sample"), &sample::entries());
+            let started = std::time::Instant::now();
+            write(&layout, &spec, &history).unwrap();
+            prop_assert!(started.elapsed().as_secs() < 60, "a report takes seconds");
+            let text = std::fs::read_to_string(layout.report_md()).unwrap();
+            prop_assert!(!text.contains("NaN") && !text.split([' ', '|', '%']).any(|word| word.contains("inf") && word.len() < 5), "{}", text);
+            for trial in &history.trials {
+                findings(&spec, &history, trial);
+            }
+        }
+    }
 
     #[test]
     fn everything_but_journal_and_sweep_file_can_be_deleted_and_made_again() {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::history::{Entry, FORMAT, History};
@@ -22,6 +23,13 @@ data: {set: digits}
 model: question
 training: {epochs: 20}
 ";
+
+/// Any finite number, and most often one that arithmetic has trouble with.
+pub fn finite() -> impl Strategy<Value = f64> {
+    let odd = [f64::MAX, f64::MIN, 1e308, -1e308, 3e305, -5e304, 5e-324, -5e-324, 0.0, -0.0, 1.0, 1e16, 1.5e18, 1e155];
+    prop_oneof![prop::sample::select(odd.to_vec()), -10.0..10.0_f64, 1.7e9..1.8e9_f64, any::<f64>()]
+        .prop_map(|value| if value.is_finite() { value } else { 0.5 })
+}
 
 /// A specification that fits [`history`].
 pub fn spec() -> Spec {

@@ -196,14 +196,14 @@ fn gap(best: &Place) -> Option<String> {
     let (training, validation) = (best.best.train_eval_accuracy?, best.best.val_accuracy?);
     let gap = best.best.accuracy_gap()?;
     let mut line = format!(
-        "At that epoch it judges {} of the training pictures rightly and {} of the validation pictures: a gap of {:.2} \
+        "At that epoch it judges {} of the training pictures rightly and {} of the validation pictures: a gap of {} \
          points",
         words::value("train_eval_accuracy", Some(training)),
         words::value("val_accuracy", Some(validation)),
-        gap * 100.0,
+        words::number(gap * 100.0, 2),
     );
     if let Some(gap) = best.best.loss_gap() {
-        line += &format!(", and of {gap:.4} in loss");
+        line += &format!(", and of {} in loss", words::number(gap, 4));
     }
     Some(line + ".")
 }

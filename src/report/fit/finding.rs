@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::Advice;
+use crate::report::words::number;
 
 /// What was found. The names are stable: scripts may look for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -158,7 +159,7 @@ impl Unit {
     /// A level read off a noisy curve: `1.49`, `0.0312`, `61 %`.
     pub(super) fn about(self, value: f64) -> String {
         match self {
-            Unit::Accuracy => format!("{:.0} %", value * 100.0),
+            Unit::Accuracy => format!("{} %", number(value * 100.0, 0)),
             Unit::Loss if value.abs() < 1e4 && value != 0.0 => {
                 let digits = (2.0 - value.abs().log10().floor()).clamp(2.0, 8.0) as usize;
                 format!("{value:.digits$}")
@@ -171,7 +172,7 @@ impl Unit {
     pub(super) fn text(self, value: f64) -> String {
         match self {
             Unit::Epoch => format!("{value:.0}"),
-            Unit::Accuracy => format!("{:.1} %", value * 100.0),
+            Unit::Accuracy => format!("{} %", number(value * 100.0, 1)),
             Unit::Loss | Unit::Number if value.abs() >= 1e4 => format!("{value:.3e}"),
             Unit::Loss => format!("{value:.4}"),
             Unit::Number => format!("{value:.2}"),

@@ -3,6 +3,7 @@
 use super::finding::Unit;
 use super::view::View;
 use super::{Advice, Finding, Name, Severity};
+use crate::report::words::number;
 
 /// A smaller gap between the accuracies needs no number.
 const CLOSE: f64 = 0.03;
@@ -16,7 +17,7 @@ pub fn finding(view: &View) -> Finding {
             let gap = train.end() - val.end();
             let apart = match gap {
                 _ if gap < CLOSE => "close together".to_owned(),
-                _ => format!("{:.0} points apart, which is ordinary", gap * 100.0),
+                _ => format!("{} points apart, which is ordinary", number(gap * 100.0, 0)),
             };
             let (train, val) = (Unit::Accuracy.text(train.end()), Unit::Accuracy.text(val.end()));
             format!("Training and validation end {apart} (accuracy {train} and {val})")

@@ -6,6 +6,7 @@ use super::still_improving;
 use super::view::{Mode, View, unit, word};
 use super::{Advice, Evidence, Finding, Name, Severity, underfit};
 use crate::check::model::LEARNT;
+use crate::report::words::number;
 
 /// Training skill, from chance (0) to perfect (1), below which the ceiling is severely low.
 const SEVERE_SKILL: f64 = 0.4;
@@ -47,9 +48,9 @@ pub fn find(view: &View) -> Option<Finding> {
     }
     if let Some(gained) = poor.as_ref().and_then(|_| rising(view, peak)) {
         let headline = format!(
-            "{ceiling_text} so far, and training is poor, but it was still rising at the end, by {:.0} points in the last \
+            "{ceiling_text} so far, and training is poor, but it was still rising at the end, by {} points in the last \
              third of the epochs: train on before anything is suspected.",
-            gained * 100.0
+            number(gained * 100.0, 0)
         );
         let longer = Advice::MoreEpochs { until: view.last + view.last.div_ceil(2), longer_schedule: false };
         let finding = Finding::new(Name::LowCeiling, Severity::Mild, headline)

@@ -5,6 +5,7 @@ use super::finding::{ONSET, Unit};
 use super::series::Series;
 use super::view::{View, unit, word};
 use super::{Advice, Finding, Name, Severity, low_ceiling};
+use crate::report::words::number;
 
 /// The end must lie above the lowest level by so many standard errors of the difference: the lowest of many levels
 /// is low by chance, hence not two.
@@ -48,8 +49,8 @@ pub fn find(view: &View) -> Option<Finding> {
     }
     if let (Some(gap), Some(train), Some(val)) = (gap, &view.train_accuracy, &view.val_accuracy) {
         says.push(format!(
-            "Training accuracy ends about {:.0} points above validation ({} and {}).{}",
-            gap * 100.0,
+            "Training accuracy ends about {} points above validation ({} and {}).{}",
+            number(gap * 100.0, 0),
             Unit::Accuracy.about(train.end()),
             Unit::Accuracy.about(val.end()),
             view.caveat()
