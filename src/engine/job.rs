@@ -48,7 +48,8 @@ pub fn job(
         ("SWEEP_TRIAL", attempt.trial.0.to_string()),
         ("SWEEP_TRIAL_DIR", folder.to_string_lossy().into_owned()),
         ("SWEEP_RESUME", u8::from(attempt.number > 1 && epochs_known > 0).to_string()),
-        ("SWEEP_SEED", spec.seed.to_string()),
+        ("SWEEP_SEED", trial.and_then(|trial| trial.seed).unwrap_or(spec.seed).to_string()),
+        ("SWEEP_REPEAT", trial.map_or(1, |trial| trial.repeat).to_string()),
         ("SWEEP_SLOT", slot.to_owned()),
         ("SWEEP_DEVICE", if slot.starts_with("gpu") { "cuda" } else { "cpu" }.to_owned()),
     ]);

@@ -165,6 +165,7 @@ impl Engine {
         };
         let search = Search::resumed(&spec, &history);
         let rules = Rules {
+            seed: spec.seed,
             total: search.len(),
             retries: spec.retries,
             keep_best: spec.keep_best,

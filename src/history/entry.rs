@@ -82,6 +82,9 @@ pub enum Entry {
         /// The trial's settings, in its first attempt's entry.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         settings: Option<Settings>,
+        /// The trial's own seed, in its first attempt's entry. Older versions gave every trial the sweep's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seed: Option<u64>,
     },
     /// The trainer reached the first epoch.
     Began {

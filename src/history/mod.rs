@@ -59,6 +59,8 @@ pub struct TrialRecord {
     pub curve: Vec<EpochMetrics>,
     /// What programs measured besides: by name, each epoch's number with the value.
     pub others: BTreeMap<String, Vec<(u32, f64)>>,
+    /// Its own seed; `None` for one that an older version began, which has the sweep's.
+    pub seed: Option<u64>,
     /// The slot of the newest attempt.
     pub slot: String,
     /// Unix seconds at which the newest attempt started.
@@ -193,6 +195,11 @@ impl History {
         ranked
     }
 
+    /// Which repeat of these settings the next trial would be that has them, from 1.
+    pub fn next_repeat(&self, settings: &Settings) -> u32 {
+        self.repeats.get(&fingerprint(settings)).map_or(1, |count| count + 1)
+    }
+
     /// Takes one entry in. An entry that cannot follow what came before is an error that says why.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), String> {
         match entry {
@@ -235,8 +242,11 @@ impl History {
                     trial.status = Status::Waiting;
                 }
             }
-            Entry::Started { at, attempt, slot, settings } => {
+            Entry::Started { at, attempt, slot, settings, seed } => {
                 self.start(*at, *attempt, slot, settings.as_ref())?;
+                if let Some(seed) = seed {
+                    self.running(*attempt)?.seed = Some(*seed);
+                }
                 self.handed_out.insert(attempt.trial, self.ends);
             }
             Entry::Began { attempt, from_epoch, parameters, train_examples, validation_examples, warnings } => {
@@ -326,6 +336,7 @@ impl History {
                 faults: 0,
                 last_fault: None,
                 crowded: false,
+                seed: None,
                 joules: None,
                 curve: Vec::new(),
                 others: BTreeMap::new(),

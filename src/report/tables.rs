@@ -213,7 +213,7 @@ impl Columns {
         let mut row = vec![trial.id.0.to_string()];
         row.extend(self.settings.iter().map(|name| trial.settings.get(name).map_or(String::new(), setting)));
         row.extend([
-            self.seed.to_string(),
+            trial.seed.unwrap_or(self.seed).to_string(),
             trial.repeat.to_string(),
             trial.status.name().to_owned(),
             trial.curve.len().to_string(),

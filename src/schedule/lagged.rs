@@ -76,6 +76,7 @@ fn run(spec: &Spec, mut history: History, chance: Chance) -> Left {
     spec.lag = Some(search::lag(&spec, &history, slots));
     let search = Search::resumed(&spec, &history);
     let rules = Rules {
+        seed: spec.seed,
         total: search.len(),
         retries: 2,
         keep_best: 1,

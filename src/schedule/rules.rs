@@ -45,6 +45,8 @@ impl Default for Shapes {
 /// What of the sweep file the scheduler goes by.
 #[derive(Debug, Clone)]
 pub struct Rules {
+    /// The sweep's seed, from which each trial's follows.
+    pub seed: u64,
     /// Trials in all; `None`: no end.
     pub total: Option<u64>,
     /// How often a trial that was lost to a fault is tried again.

@@ -8,6 +8,7 @@ use crate::trial::{Attempt, EpochMetrics, Goal, Metric};
 pub(super) fn rules(total: Option<u64>) -> Rules {
     let metric = Metric { name: "val_loss".into(), goal: Goal::Minimize };
     Rules {
+        seed: 0,
         total,
         retries: 2,
         keep_best: 2,

@@ -185,7 +185,13 @@ mod tests {
                 lag: None,
                 slots: vec!["cpu:0".into()],
             },
-            Entry::Started { at: 2.0, attempt, slot: "cpu:0".into(), settings: Some(crate::trial::Settings::new()) },
+            Entry::Started {
+                at: 2.0,
+                attempt,
+                slot: "cpu:0".into(),
+                settings: Some(crate::trial::Settings::new()),
+                seed: None,
+            },
             Entry::Began {
                 attempt,
                 from_epoch: 0,

@@ -91,7 +91,7 @@ fn a_program_is_told_where_it_runs_and_its_file_of_metrics_is_read() {
             "SWEEP_SLOT=cpu:0",
             "SWEEP_DEVICE=cpu",
             "SWEEP_TRIAL=1",
-            "SWEEP_SEED=5",
+            "SWEEP_REPEAT=1",
             "SWEEP_NAME=s",
             "SWEEP_RESUME=0",
             "CUDA_VISIBLE_DEVICES=",
@@ -101,6 +101,29 @@ fn a_program_is_told_where_it_runs_and_its_file_of_metrics_is_read() {
             assert!(environment.lines().any(|one| one == line), "no {line} in {environment}");
         }
     }
+}
+
+#[test]
+fn every_repeat_has_a_seed_of_its_own_which_its_second_attempt_has_too() {
+    let script = "echo $SWEEP_SEED $SWEEP_REPEAT >>$SWEEP_TRIAL_DIR/seeds
+[ $SWEEP_TRIAL = 2 ] && [ ! -e again ] && touch again && exit 3
+echo \"{\\\"score\\\": $SWEEP_SEED}\"
+";
+    let rest = "seed: 5\nrepeats: 3\nmetric: {name: score, goal: maximize}\nparameters: {x: {values: [1, 2]}}\n";
+    let world = program(script, rest);
+    world.expect("run s.yaml --progress none", 0);
+    let column = |name: &str| world.column("results/s/trials.csv", name);
+    let (seeds, repeats) = (column("seed"), column("repeat"));
+    assert_eq!(repeats, ["1", "2", "3", "1", "2", "3"]);
+    assert_eq!(seeds.iter().collect::<std::collections::HashSet<_>>().len(), 6, "{seeds:?}");
+    for (at, (seed, repeat)) in seeds.iter().zip(&repeats).enumerate() {
+        let line = format!("{seed} {repeat}\n");
+        let attempts = if at == 1 { 2 } else { 1 };
+        assert_eq!(world.read(&format!("results/s/trials/{:04}/seeds", at + 1)), line.repeat(attempts));
+    }
+    // The order in which trials ran, and where, changes nothing.
+    world.expect("run s.yaml --name again --progress none", 0);
+    assert_eq!(world.column("results/again/trials.csv", "seed"), seeds);
 }
 
 #[test]
