@@ -222,7 +222,7 @@ mod tests {
         let percent = Axis::values([0.5, 40.0], 0.0..=1.0);
         assert_eq!(
             percent.ticks.iter().map(|tick| percent.percent(*tick)).collect::<Vec<_>>().join(" "),
-            "1000 2000 3000 4000"
+            "0 1000 2000 3000 4000"
         );
     }
 
