@@ -33,7 +33,8 @@ pub fn job(
     variable: Variable,
 ) -> Result<std::result::Result<Job, String>> {
     let settings_file = folder.join(SETTINGS_FILE);
-    let json = serde_json::to_vec_pretty(settings)
+    let config = program.config(settings);
+    let json = serde_json::to_vec_pretty(&config)
         .map_err(|error| Error::storage("settings cannot be written", error.into()))?;
     store::replace(&settings_file, &json)?;
     let interpreter = interpreter(&variable("PATH").unwrap_or_default());
@@ -60,10 +61,10 @@ pub fn job(
     }
     if mode.is_none_or(|mode| mode == "offline" || mode == "disabled") {
         let file = folder.join(WANDB_FILE);
-        let named = settings.iter().map(|(name, value)| (name.clone(), json!({"value": value})));
+        let named = config.iter().map(|(name, value)| (name.clone(), json!({"value": value})));
         let version = std::iter::once(("wandb_version".to_owned(), json!(1)));
-        let config = serde_json::Value::Object(version.chain(named).collect());
-        store::replace(&file, format!("{config:#}\n").as_bytes())?;
+        let file_text = serde_json::Value::Object(version.chain(named).collect());
+        store::replace(&file, format!("{file_text:#}\n").as_bytes())?;
         variables.insert("WANDB_SWEEP_ID", spec.name.clone());
         variables.insert("WANDB_SWEEP_PARAM_PATH", file.to_string_lossy().into_owned());
         if variable("WANDB_DIR").is_none() {

@@ -1,9 +1,11 @@
 //! What is different between two sweep files, in words.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use serde_json::Value;
 
+use crate::program::Program;
 use crate::space::{Distribution, Parameter};
 use crate::spec::{SETTINGS, Spec, plain};
 use crate::trial::Goal;
@@ -49,7 +51,15 @@ pub fn incomparable(old: &Spec, new: &Spec) -> Vec<String> {
         Goal::Maximize => format!("the highest {}", spec.metric.name),
     };
     told(&mut lines, "metric", goal(old), goal(new));
-    changed(&mut lines, "program or command", &old.program, &new.program);
+    // Parameters that come or go change no trial so far; one that joins or leaves a group arrives in another form.
+    let command = |spec: &Spec| spec.program.clone().map(|program| Program { groups: BTreeMap::new(), ..program });
+    changed(&mut lines, "program or command", &command(old), &command(new));
+    if let (Some(before), Some(after)) = (&old.program, &new.program) {
+        let both = old.space.parameters.iter().map(|one| &one.name).filter(|name| find(new, name).is_some());
+        for name in both {
+            changed(&mut lines, &format!("the group of {name}"), &before.groups.get(name), &after.groups.get(name));
+        }
+    }
     if old.program.is_some() {
         told(&mut lines, "the folder that programs start in", old.base.display(), new.base.display());
     } else if old.source != new.source {

@@ -95,7 +95,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
             node.note("has no effect here: nothing leaves this machine");
         }
     }
-    let program = program::read(&table);
+    let mut program = program::read(&table);
     let method = method(&table);
     let mut presets = Vec::new();
     let parameters = table.get("parameters");
@@ -120,6 +120,10 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         parameters::read(&node, method.unwrap_or(Method::Random), network, constraints::zipped(&table))
     });
     let (mut read, unread) = read.unwrap_or_default();
+    if let Some(program) = &mut program {
+        let members = read.iter().filter(|one| one.steps.len() > 1);
+        program.groups = members.map(|one| (one.parameter.name.clone(), one.steps.clone())).collect();
+    }
     let space = constraints::space(&table, &mut read, &unread);
     let enqueue = enqueue::read(&table, &read, &unread, &space);
     let priority = constraints::priority(&table, &read, &unread, &space, method);

@@ -1,5 +1,7 @@
 //! `program`, `command` and `metrics_file` of the sweep file.
 
+use std::collections::BTreeMap;
+
 use super::kind::Kind;
 use super::nearest::nearest;
 use super::node::{Findings, Node, Table};
@@ -64,7 +66,7 @@ pub fn read(top: &Table) -> Option<Program> {
         }
         Some(found)
     });
-    Some(Program { program: name, command: items, metrics_file })
+    Some(Program { program: name, command: items, metrics_file, groups: BTreeMap::new() })
 }
 
 /// A command as the list it has to be. What passes parameters one by one becomes the macro that passes all.

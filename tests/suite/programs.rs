@@ -219,6 +219,28 @@ sed -n 's/^ *\"value\": \\(.*\\)$/{\"val_loss\": \\1}/p' $WANDB_SWEEP_PARAM_PATH
     assert_eq!(file, "{\n  \"wandb_version\": 1,\n  \"rate\": {\n    \"value\": 0.25\n  }\n}\n");
 }
 
+/// Text in quotes, and groups, as W&B's agent and library hand them over.
+#[test]
+fn a_program_gets_text_as_text_and_groups_as_tables() {
+    let script = "printf '%s\\n' \"$@\" >$SWEEP_TRIAL_DIR/arguments\necho '{\"val_loss\": 1}'\n";
+    let world = program(
+        script,
+        "parameters:\n  version: {values: ['1.10', 1.1, \"007\", 'yes', yes]}\n  \
+         optimizer: {parameters: {name: {value: adam}, lr: {value: 0.00002}, nested: {parameters: {betas: {value: [0.9, 'x']}}}}}\n",
+    );
+    let text = world.expect("run s.yaml --progress none", 0);
+    let optimizer = "--optimizer={'name': 'adam', 'lr': 2e-05, 'nested': {'betas': [0.9, 'x']}}";
+    for (at, version) in ["1.10", "1.1", "007", "yes", "True"].into_iter().enumerate() {
+        let arguments = world.read(&format!("results/s/trials/{:04}/arguments", at + 1));
+        assert_eq!(arguments, format!("{optimizer}\n--version={version}\n"), "{text}");
+    }
+    let config = |file: &str| -> serde_json::Value { serde_json::from_str(&world.read(file)).expect("it is JSON") };
+    let settings = config("results/s/trials/0003/settings.json");
+    assert_eq!((&settings["version"], &settings["optimizer"]["lr"]), (&"007".into(), &2e-5.into()));
+    let wandb = config("results/s/trials/0003/wandb.yaml");
+    assert_eq!(wandb["optimizer"]["value"]["nested"]["betas"], serde_json::json!([0.9, "x"]));
+}
+
 /// Numbers under any name go to the tables and the charts, whatever the trials are ranked by.
 #[test]
 fn every_number_that_a_program_tells_is_kept_under_its_name() {
