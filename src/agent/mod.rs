@@ -18,6 +18,7 @@ use crate::schedule::{Event, SlotId};
 
 pub use launch::Launcher;
 pub use program::Job;
+pub use reading::Known;
 pub use slots::{Device, SlotDevice, cpu_slots, find};
 
 use child::{Child, Command};

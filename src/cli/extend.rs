@@ -95,7 +95,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     };
     let layout = Layout::new(surroundings.folder.join(layout.root()));
     if args.run {
-        return args.options.go(surroundings, layout, new, extend, false);
+        return args.options.go(surroundings, layout, new, extend, (false, false));
     }
     let _lock = Lock::take(&layout, &surroundings.holder())?;
     let (grown, _) = extend(&layout)?;

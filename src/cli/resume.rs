@@ -20,9 +20,12 @@ Finished trials stay as they are; unfinished ones go on from their last checkpoi
 pub struct Args {
     /// The sweep's folder
     folder: PathBuf,
-    /// Also try failed and diverged trials once more, from their start
+    /// Also try failed and diverged trials once more: from their start, or from their program's own checkpoint
     #[arg(long)]
     retry_failed: bool,
+    /// With --retry-failed, empty the folders of trials that are programs, so that they begin anew
+    #[arg(long, requires = "retry_failed")]
+    from_scratch: bool,
     #[command(flatten)]
     options: Options,
 }
@@ -54,5 +57,5 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         Ok((history, Journal::append(layout, length)?))
     };
     let layout = Layout::new(surroundings.folder.join(layout.root()));
-    args.options.go(surroundings, layout, spec, begin, args.retry_failed)
+    args.options.go(surroundings, layout, spec, begin, (args.retry_failed, args.from_scratch))
 }

@@ -65,7 +65,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         history.apply(&first).expect("the first entry has this version's format");
         Ok((history, Journal::create(layout, &first)?))
     };
-    args.options.go(surroundings, layout, spec, begin, false)
+    args.options.go(surroundings, layout, spec, begin, (false, false))
 }
 
 /// The error that a sweep is there already.

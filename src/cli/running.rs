@@ -114,14 +114,15 @@ impl Options {
         }
     }
 
-    /// Runs what is left of a sweep, and says what came of it.
+    /// Runs what is left of a sweep, and says what came of it. Failed trials are tried once more where the first is true;
+    /// those that are programs begin in an empty folder where the second is.
     pub fn go(
         &self,
         surroundings: &Surroundings,
         layout: Layout,
         spec: Spec,
         begin: impl FnOnce(&Layout) -> Result<(History, Journal)>,
-        retry_failed: bool,
+        (retry_failed, from_scratch): (bool, bool),
     ) -> Result<Exit> {
         let (mut slots, gpus) = self.slots(&spec, surroundings)?;
         if spec.devices.busy == Busy::Skip {
@@ -149,6 +150,7 @@ impl Options {
             trainer,
             silence: self.silence.map(|seconds| Duration::from_secs(seconds.into())),
             retry_failed,
+            from_scratch,
             look: !self.no_check,
             screen,
             host: surroundings.host(),

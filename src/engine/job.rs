@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::agent::Job;
+use crate::agent::{Job, Known};
 use crate::error::{Error, Result};
 use crate::history::TrialRecord;
 use crate::program::{Program, SETTINGS_FILE, interpreter};
@@ -43,12 +43,17 @@ pub fn job(
         Ok(_) => return Ok(Err("the command has no program".to_owned())),
         Err(error) => return Ok(Err(error)),
     };
-    let epochs_known = trial.map_or(0, |trial| trial.curve.len() as u32);
+    let known = trial.map_or(Known::default(), |trial| Known {
+        last: trial.epochs(),
+        from_zero: trial.from_zero,
+        read: trial.read.unwrap_or(0),
+    });
+    let measured = trial.is_some_and(|trial| spec.metric.best(&trial.curve).is_some());
     let mut variables = BTreeMap::from([
         ("SWEEP_NAME", spec.name.clone()),
         ("SWEEP_TRIAL", attempt.trial.0.to_string()),
         ("SWEEP_TRIAL_DIR", folder.to_string_lossy().into_owned()),
-        ("SWEEP_RESUME", u8::from(attempt.number > 1 && epochs_known > 0).to_string()),
+        ("SWEEP_RESUME", u8::from(attempt.number > 1 && known.last > 0).to_string()),
         ("SWEEP_SEED", trial.and_then(|trial| trial.seed).unwrap_or(spec.seed).to_string()),
         ("SWEEP_REPEAT", trial.map_or(1, |trial| trial.repeat).to_string()),
         ("SWEEP_SLOT", slot.to_owned()),
@@ -73,5 +78,6 @@ pub fn job(
     }
     let metrics_file = program.metrics_file.as_ref().map(|name| folder.join(name));
     let (metric, folder) = (spec.metric.name.clone(), spec.base.clone());
-    Ok(Ok(Job { attempt, arguments, variables, folder, metrics_file, metric, epochs_known }))
+    let needs_metric = spec.ranks && !measured;
+    Ok(Ok(Job { attempt, arguments, variables, folder, metrics_file, metric, known, needs_metric }))
 }

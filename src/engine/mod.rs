@@ -63,6 +63,8 @@ pub struct Setup {
     pub silence: Option<Duration>,
     /// Whether failed and diverged trials are tried once more.
     pub retry_failed: bool,
+    /// Whether they begin in an empty folder where they are programs.
+    pub from_scratch: bool,
     /// Whether trainers look at first weights for what is wrong with them.
     pub look: bool,
     /// What the user sees.
@@ -166,6 +168,7 @@ impl Engine {
         let search = Search::resumed(&spec, &history);
         let rules = Rules {
             seed: spec.seed,
+            from_scratch: setup.from_scratch,
             total: search.len(),
             retries: spec.retries,
             keep_best: spec.keep_best,
@@ -283,9 +286,9 @@ impl Engine {
             .filter_map(|action| if let Action::Record(entry) = action { Some(entry.clone()) } else { None })
             .collect();
         if !entries.is_empty() {
-            let sync = entries
-                .iter()
-                .any(|entry| !matches!(entry, Entry::Epoch { .. } | Entry::Began { .. } | Entry::Learnt { .. }));
+            let sync = entries.iter().any(|entry| {
+                !matches!(entry, Entry::Epoch { .. } | Entry::Row { .. } | Entry::Began { .. } | Entry::Learnt { .. })
+            });
             self.journal.write(&entries, sync)?;
             for entry in &entries {
                 self.views.entry(entry, self.scheduler.history())?;
@@ -302,7 +305,11 @@ impl Engine {
                 Action::End(slot) => self.agent.end(slot),
                 Action::Kill(slot) => self.agent.kill(slot),
                 Action::Remove { trial, leftover } => {
+                    if leftover == Leftover::Everything {
+                        self.empty(trial)?;
+                    }
                     let names: &[&str] = match leftover {
+                        Leftover::Everything => &[],
                         Leftover::Checkpoints => &[LAST_CHECKPOINT, PREVIOUS_CHECKPOINT],
                         Leftover::BestWeights => &[BEST_WEIGHTS],
                     };
@@ -354,6 +361,16 @@ impl Engine {
         let message = FromTrainer::Ended { attempt, outcome: Outcome::Failed { error } };
         let actions = self.scheduler.on_event(self.now(), Event::Said { slot, message });
         self.perform(actions)
+    }
+
+    /// Removes all that is in a trial's folder.
+    fn empty(&self, trial: TrialId) -> Result<()> {
+        let folder = self.layout.trial(trial);
+        let cannot = |error| Error::storage(format!("{} cannot be emptied", folder.display()), error);
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot(error)),
+            _ => Ok(()),
+        }
     }
 
     fn now(&self) -> Now {

@@ -13,6 +13,10 @@ use crate::trial::Goal;
 /// All that is different.
 pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     let mut lines = incomparable(old, new);
+    if is_reordered(old, new) {
+        let goal = |spec: &Spec| if spec.metric.goal == Goal::Minimize { "minimize" } else { "maximize" };
+        told(&mut lines, "metric: goal", goal(old), goal(new));
+    }
     lines.extend(parameters(old, new));
     let ((old_zip, old_exclude), (new_zip, new_exclude)) = (old.space.constraints(), new.space.constraints());
     changed(&mut lines, "zip", &old_zip, &new_zip);
@@ -42,6 +46,11 @@ pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     lines
 }
 
+/// Whether both rank programs by one metric, the one perhaps the other way round.
+fn is_reordered(old: &Spec, new: &Spec) -> bool {
+    old.program.is_some() && new.program.is_some() && old.metric.name == new.metric.name
+}
+
 /// What makes every trial another one.
 pub fn incomparable(old: &Spec, new: &Spec) -> Vec<String> {
     let mut lines = Vec::new();
@@ -50,7 +59,10 @@ pub fn incomparable(old: &Spec, new: &Spec) -> Vec<String> {
         Goal::Minimize => format!("the lowest {}", spec.metric.name),
         Goal::Maximize => format!("the highest {}", spec.metric.name),
     };
-    told(&mut lines, "metric", goal(old), goal(new));
+    // Which way a program's metric is better changes no trial, only their order.
+    if !is_reordered(old, new) {
+        told(&mut lines, "metric", goal(old), goal(new));
+    }
     // Parameters that come or go change no trial so far; one that joins or leaves a group arrives in another form.
     let command = |spec: &Spec| spec.program.clone().map(|program| Program { groups: BTreeMap::new(), ..program });
     changed(&mut lines, "program or command", &command(old), &command(new));

@@ -101,6 +101,23 @@ pub enum Entry {
         /// What was found wrong with its network before the first step.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         warnings: Vec<Warning>,
+        /// Whether it is a program that counts its epochs from 0. They are counted from 1 here.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        from_zero: bool,
+    },
+    /// A program reported an epoch under its own number, which may leave a gap, or more of one: what was reported of it
+    /// before stays where this says nothing.
+    Row {
+        /// Which.
+        attempt: Attempt,
+        /// What it showed.
+        metrics: EpochMetrics,
+        /// And under other names.
+        #[serde(default, skip_serializing_if = "Others::is_empty")]
+        others: Others,
+        /// Bytes of the metrics file up to which it was read, if there is one: another attempt reads on from there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        read: Option<u64>,
     },
     /// An epoch was reported.
     Epoch {
@@ -170,12 +187,15 @@ pub enum Entry {
         #[serde(flatten)]
         outcome: Outcome,
     },
-    /// The user asked for a failed or diverged trial to be tried once more, from its start.
+    /// The user asked for a failed or diverged trial to be tried once more: from its start, or from where its program was.
     Reopened {
         /// When.
         at: f64,
         /// Which.
         trial: TrialId,
+        /// Whether its epochs stay: a program goes on from its own checkpoint.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        kept: bool,
     },
     /// Others use a slot's device, it has broken, or it may be used again.
     Device {

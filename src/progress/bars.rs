@@ -105,7 +105,7 @@ fn draw_slot(bar: &ProgressBar, slot: &Slot, scheduler: &Scheduler, spec: &Spec)
             debug_assert_eq!(trial.status, Status::Running);
             let epochs = epochs_of(spec, &trial.settings);
             // Signs of life come a few a second: short epochs are reported before the first.
-            let known = trial.curve.len() as u32;
+            let known = trial.epochs();
             let part = if progress.epoch > known { progress.step as f64 / progress.steps.max(1) as f64 } else { 0.0 };
             bar.set_length(u64::from(epochs) * 100);
             bar.set_position(((f64::from(known) + part) * 100.0) as u64);

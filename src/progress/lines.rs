@@ -1,10 +1,10 @@
 //! What is worth a line of text.
 
-use crate::history::Entry;
+use crate::history::{Entry, TrialRecord};
 use crate::report::words;
 use crate::schedule::{Scheduler, State};
-use crate::spec::Spec;
-use crate::trial::{Attempt, Outcome, TrialId};
+use crate::spec::{Spec, nearest_metric};
+use crate::trial::{Attempt, METRICS, Outcome, TrialId};
 
 /// An epoch that took longer than this many seconds is worth a line of its own.
 const LONG_EPOCH: f64 = 10.0;
@@ -39,7 +39,9 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             let again = if *number > 1 { format!(", attempt {number}") } else { String::new() };
             Some(format!("{} on {slot}{again}: {settings}", of_total(*trial)))
         }
-        Entry::Epoch { attempt, metrics, .. } if metrics.seconds.is_some_and(|seconds| seconds > LONG_EPOCH) => {
+        Entry::Epoch { attempt, metrics, .. } | Entry::Row { attempt, metrics, .. }
+            if metrics.seconds.is_some_and(|seconds| seconds > LONG_EPOCH) =>
+        {
             let value = metrics.get(&spec.metric.name)?;
             Some(format!(
                 "trial {} epoch {}: {} {}",
@@ -78,7 +80,7 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             Some(format!(
                 "trial {} {what} after {} epochs: best {} {} in epoch {}",
                 trial.id,
-                trial.curve.len(),
+                trial.epochs(),
                 spec.metric.name,
                 words::number(best.get(&spec.metric.name)?, 4),
                 best.epoch
@@ -92,4 +94,22 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
         Entry::Reopened { trial, .. } => Some(format!("trial {trial} will be tried once more")),
         _ => None,
     }
+}
+
+/// A warning, if the trial has told epochs and never the metric: its name in the sweep file is likely wrong.
+pub fn misnamed(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String> {
+    let Entry::Row { attempt, .. } = entry else { return None };
+    let history = scheduler.history();
+    let lacks = |trial: &TrialRecord| trial.curve.len() > 1 && spec.metric.best(&trial.curve).is_none();
+    let trial = history.trial(attempt.trial).filter(|trial| spec.ranks && lacks(trial))?;
+    let measured = METRICS.into_iter().filter(|name| trial.curve.iter().any(|epoch| epoch.get(name).is_some()));
+    let names: Vec<&str> = trial.others.keys().map(String::as_str).chain(measured).collect();
+    let metric = &spec.metric.name;
+    let near = nearest_metric(metric, &names).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    Some(format!(
+        "warning: trial {} tells epochs without {metric}, the metric of the sweep file, and fails if it never does. \
+         It told {}{near}",
+        trial.id,
+        names.join(", ")
+    ))
 }

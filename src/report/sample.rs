@@ -108,6 +108,7 @@ pub fn attempt(trial: u64, number: u32, settings: &Settings, from: u32, last: u3
         train_examples: 44_100,
         validation_examples: 4_900,
         warnings: Vec::new(),
+        from_zero: false,
     });
     entries.extend((from + 1..=last).map(|n| Entry::Epoch {
         attempt,

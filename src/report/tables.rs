@@ -216,7 +216,7 @@ impl Columns {
             trial.seed.unwrap_or(self.seed).to_string(),
             trial.repeat.to_string(),
             trial.status.name().to_owned(),
-            trial.curve.len().to_string(),
+            trial.epochs().to_string(),
             best.map_or(String::new(), |epoch| epoch.epoch.to_string()),
         ]);
         for epoch in [best, last] {

@@ -76,7 +76,7 @@ impl Time {
         time.wall = time.stretches.iter().map(|stretch| stretch.until).fold(0.0, f64::max);
         for place in &ranking.placed {
             let trained = place.trial.curve.len() as u64;
-            let after = trained - u64::from(place.best.epoch).min(trained);
+            let after = place.trial.curve.iter().filter(|epoch| epoch.epoch > place.best.epoch).count() as u64;
             time.epochs += trained;
             time.after_best += after;
             let saved = after.saturating_sub(PATIENCE.into());
@@ -92,7 +92,8 @@ impl Time {
         // A clock that jumped can have a trial start before its sweep, or end before it started.
         let from = (trial.started_at - began).max(0.0);
         let until = (ended - began).max(from);
-        let best = metric.best(&trial.curve).map_or(1.0, |best| f64::from(best.epoch) / trial.curve.len() as f64);
+        let last = f64::from(trial.epochs().max(1));
+        let best = metric.best(&trial.curve).map_or(1.0, |best| f64::from(best.epoch) / last);
         let before = self.stretches.iter_mut().rev().take(256).find(|stretch| stretch.slot == slot);
         match before {
             // Of many short ones, those that follow each other at once become one.

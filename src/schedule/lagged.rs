@@ -77,6 +77,7 @@ fn run(spec: &Spec, mut history: History, chance: Chance) -> Left {
     let search = Search::resumed(&spec, &history);
     let rules = Rules {
         seed: spec.seed,
+        from_scratch: false,
         total: search.len(),
         retries: 2,
         keep_best: 1,

@@ -63,6 +63,8 @@ pub struct Rules {
     pub yields: bool,
     /// Whether a trial that is interrupted goes on from where it was: of programs that is not known.
     pub saves: bool,
+    /// Whether a program that is tried once more at the user's word begins in an empty folder.
+    pub from_scratch: bool,
     /// The longest silence of a trainer; `None`: as follows from the epochs seen.
     pub silence: Option<Duration>,
 }

@@ -9,6 +9,7 @@ pub(super) fn rules(total: Option<u64>) -> Rules {
     let metric = Metric { name: "val_loss".into(), goal: Goal::Minimize };
     Rules {
         seed: 0,
+        from_scratch: false,
         total,
         retries: 2,
         keep_best: 2,

@@ -12,7 +12,7 @@ use super::plain;
 use super::sections::{check_choices, data, devices, section};
 use super::setting::{MODEL, Section};
 use super::value::{number, show};
-use super::{Method, Note, Order, Problem, Problems, Spec, constraints, early, enqueue, parameters, program};
+use super::{Method, Note, Order, Problem, Problems, Spec, constraints, early, enqueue, goal, parameters, program};
 use crate::recipe::Source;
 use crate::trial::{Goal, METRICS, Metric, Settings};
 
@@ -139,6 +139,10 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         let found = table.take(key, Kind::whole(least), is).and_then(|found| found.as_u64());
         found.and_then(|found| u32::try_from(found).ok()).unwrap_or(default)
     };
+    let ranks = trains
+        || table.get("metric").is_some()
+        || table.get("early_terminate").is_some()
+        || method == Some(Method::Tpe);
     let (metric, target) = metric(&table, !trains);
     let spec = Spec {
         name: name(&table, file),
@@ -147,6 +151,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
             .map(|text| plain(&text)),
         method: method.unwrap_or(Method::Grid),
         metric,
+        ranks,
         target,
         seed: table
             .take("seed", Kind::Whole { least: 0, most: u64::MAX }, "what all random draws follow from: write 0, say")
@@ -246,14 +251,29 @@ fn metric(table: &Table, any: bool) -> (Metric, Option<f64>) {
             }
         }
     }
-    let upwards = metric.name.ends_with("accuracy");
+    let known = goal::of(&metric.name);
+    let upwards = known == Some(Goal::Maximize);
     match table.take(
         "goal",
         Kind::Choice(&["minimize", "maximize"]),
         "which way the metric is better: write minimize for a loss, maximize for an accuracy",
     ) {
         Some(goal) => metric.goal = if goal == "maximize" { Goal::Maximize } else { Goal::Minimize },
-        None => metric.goal = if upwards { Goal::Maximize } else { Goal::Minimize },
+        None => {
+            metric.goal = known.unwrap_or(Goal::Minimize);
+            let name = &metric.name;
+            match known {
+                _ if !any => {}
+                Some(Goal::Maximize) => {
+                    node.note(format!("has no `goal`: {name} is maximized, as its name says; W&B minimizes it then"));
+                }
+                Some(Goal::Minimize) => node.note_same(format!("has no `goal`: {name} is minimized, as its name says")),
+                None => node.note_same(format!(
+                    "has no `goal`, and {name} does not say which way is better: it is minimized, as at W&B. If more is \
+                     better, write `goal: maximize`"
+                )),
+            }
+        }
     }
     if METRICS.contains(&metric.name.as_str())
         && (metric.goal == Goal::Maximize) != upwards

@@ -93,7 +93,11 @@ pub fn lint(text: &str, file: &str, base: &Folder) -> Report {
         linter.put(problem.mark, &problem.path, Verdict::NotHere, text);
     }
     for note in notes {
-        let verdict = if note.text.starts_with("has no effect") { Verdict::NoEffect } else { Verdict::Differs };
+        let verdict = match note.text.starts_with("has no effect") {
+            true => Verdict::NoEffect,
+            false if note.same => Verdict::Same,
+            false => Verdict::Differs,
+        };
         linter.put(note.mark, &note.path, verdict, note.text);
     }
     if let Ok(value) = serde_yaml::from_str::<Yaml>(text) {
@@ -231,7 +235,8 @@ impl Linter<'_> {
         let Some(metric) = top.get("metric") else { return };
         let path = Path::default().key("metric");
         let name = metric.get("name").and_then(Yaml::as_str).unwrap_or("");
-        if metric.get("goal").is_none() && name.ends_with("accuracy") {
+        // A note says it of a program's.
+        if metric.get("goal").is_none() && name.ends_with("accuracy") && !self.program {
             let text = format!("has no `goal`: W&B minimizes then, here {name} is maximized");
             self.say(&path, Verdict::Differs, text);
         }

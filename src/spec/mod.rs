@@ -8,6 +8,7 @@ mod early;
 mod enqueue;
 mod estimate;
 mod expression;
+mod goal;
 mod inspect;
 mod kind;
 mod lint;
@@ -31,7 +32,7 @@ pub use check::is_folder_name;
 pub use estimate::Estimate;
 pub use inspect::{Inspection, Kind, MOST_KINDS};
 pub use lint::{Finding, Report, Verdict, lint};
-pub use nearest::nearest;
+pub use nearest::{nearest, nearest_metric};
 pub use network::Network;
 pub use place::{Mark, Path};
 pub use problem::{Note, Problem, Problems};
@@ -69,6 +70,8 @@ pub struct Spec {
     pub enqueue: Vec<Settings>,
     /// What trials are ranked by.
     pub metric: Metric,
+    /// Whether a trial needs a value of it. W&B's grid and random search of a program may do without a metric.
+    pub ranks: bool,
     /// Once a trial has this value of it, or a better one, no other begins.
     pub target: Option<f64>,
     /// Of the search and, with each trial's number, of every random draw.

@@ -36,7 +36,7 @@ impl Findings {
 
     /// Something worth knowing about the file as a whole.
     pub fn note(&self, text: String) {
-        self.notes.borrow_mut().push(Note { mark: None, path: Path::default(), text });
+        self.notes.borrow_mut().push(Note { mark: None, path: Path::default(), text, same: false });
     }
 
     /// Something wrong at a place of its own.
@@ -88,8 +88,17 @@ impl<'a> Node<'a> {
 
     /// Something about the value is worth knowing.
     pub fn note(&self, text: impl Into<String>) {
+        self.put_note(text.into(), false);
+    }
+
+    /// The same of what W&B does, too.
+    pub fn note_same(&self, text: impl Into<String>) {
+        self.put_note(text.into(), true);
+    }
+
+    fn put_note(&self, text: String, same: bool) {
         let mark = self.findings.places.key_at(&self.path);
-        self.findings.notes.borrow_mut().push(Note { mark, path: self.path.clone(), text: text.into() });
+        self.findings.notes.borrow_mut().push(Note { mark, path: self.path.clone(), text, same });
     }
 
     /// The value as that kind; what is wrong with it is reported, with what it `is` for a remedy.

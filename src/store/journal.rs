@@ -199,6 +199,7 @@ mod tests {
                 train_examples: 8,
                 validation_examples: 2,
                 warnings: Vec::new(),
+                from_zero: false,
             },
             Entry::Epoch { attempt, metrics, others: Others::from([("f1".into(), 0.1 + 0.2)]) },
         ]

@@ -190,7 +190,10 @@ fn a_metric_that_is_no_number_ends_the_trial_and_one_that_never_comes_fails_it()
 *) echo hello ;;
 esac
 ";
-    let world = program(script, "parameters: {way: {values: [nan, nothing, other]}}\n");
+    let world = program(
+        script,
+        "metric: {name: val_loss, goal: minimize}\nparameters: {way: {values: [nan, nothing, other]}}\n",
+    );
     world.expect("run s.yaml --progress none", 1);
     assert_eq!(world.column("results/s/trials.csv", "status"), ["diverged", "failed", "failed"]);
     let errors = world.column("results/s/trials.csv", "error");
@@ -337,4 +340,163 @@ fn a_program_that_has_gone_fails_a_trial_at_once_and_a_resume_before_it_begins()
 fn a_check_of_a_program_says_what_it_could_look_at() {
     let text = program("", "").expect("check s.yaml", 0);
     assert!(text.contains("What trials run is there") && text.contains("not known here"), "{text}");
+}
+
+#[test]
+fn epochs_have_the_programs_own_numbers_and_rows_of_one_epoch_are_one() {
+    let script = "for epoch in 5 10 15; do
+    for step in 1 2 3; do echo \"{\\\"epoch\\\": $epoch, \\\"train_loss\\\": $step}\"; done
+    echo \"{\\\"epoch\\\": $epoch, \\\"score\\\": $epoch}\"
+done
+";
+    let world = program(script, "metric: {name: score, goal: maximize}\n");
+    world.expect("run s.yaml --progress none", 0);
+    let column = |name: &str| world.column("results/s/epochs.csv", name);
+    assert_eq!(column("epoch"), ["5", "10", "15"]);
+    assert_eq!(
+        (column("train_loss"), column("score")),
+        (vec!["2.0".to_owned(); 3], ["5.0", "10.0", "15.0"].map(str::to_owned).into())
+    );
+    assert_eq!(world.column("results/s/trials.csv", "best_epoch"), ["15"]);
+}
+
+#[test]
+fn a_wrong_name_of_the_metric_is_warned_of_and_fails_the_trial() {
+    let script =
+        "for epoch in 1 2 3; do echo \"{\\\"epoch\\\": $epoch, \\\"val_acc\\\": 0.5, \\\"train_loss\\\": 1}\"; done\n";
+    let world = program(script, "metric: {name: val_accuracy, goal: maximize}\nparameters: {x: {values: [1, 2]}}\n");
+    let text = world.expect("run s.yaml --progress plain", 1);
+    assert_eq!(text.matches("tells epochs without val_accuracy").count(), 1, "{text}");
+    assert!(text.contains("did you mean `val_acc`?"), "{text}");
+    assert_eq!(world.column("results/s/trials.csv", "status"), ["failed", "failed"]);
+    let error = &world.column("results/s/trials.csv", "error")[0];
+    assert!(error.contains("it told train_loss, val_acc") || error.contains("it told val_acc"), "{error}");
+}
+
+#[test]
+fn a_grid_without_a_metric_runs_and_nothing_is_ranked() {
+    let world = program("echo done\n", "method: grid\nparameters: {x: {values: [1, 2]}}\n");
+    world.expect("run s.yaml --progress none", 0);
+    assert_eq!(world.column("results/s/trials.csv", "status"), ["finished", "finished"]);
+    let report = world.read("results/s/report.md");
+    assert!(report.contains("Nothing was ranked: the sweep file names no metric."), "{report}");
+}
+
+#[test]
+fn a_metric_without_a_goal_goes_the_way_that_its_name_says() {
+    let world =
+        program("echo \"{\\\"acc\\\": ${1#--x=}}\"\n", "metric: {name: acc}\nparameters: {x: {values: [1, 3, 2]}}\n");
+    let text = world.expect("run s.yaml --progress plain", 0);
+    assert!(text.contains("acc is maximized, as its name says; W&B minimizes it then"), "{text}");
+    let best = |world: &World| world.read("results/s/report.md").contains("Trial 0002 is the best");
+    assert!(best(&world), "{}", world.read("results/s/report.md"));
+    // What a file says otherwise can be corrected without running anything.
+    world.expect("report results/s --goal minimize", 0);
+    assert!(world.read("results/s/report.md").contains("Trial 0001 is the best"));
+    world.write("s.yaml", &world.read("s.yaml").replace("{name: acc}", "{name: acc, goal: minimize}"));
+    let text = world.expect("extend results/s s.yaml --yes", 0);
+    assert!(text.contains("metric: goal: maximize → minimize"), "{text}");
+    world.expect("report results/s", 0);
+    assert!(world.read("results/s/report.md").contains("Trial 0001 is the best"));
+    assert_eq!(world.column("results/s/trials.csv", "attempts"), ["1", "1", "1"]);
+}
+
+#[test]
+fn a_usage_error_ends_the_sweep_with_the_command_and_the_last_words() {
+    let script = "echo 'usage: train.sh [-h]' >&2\necho 'train.sh: error: unrecognized arguments: --x=1' >&2\n\
+                  echo 'wandb: bye' >&2\nexit 2\n";
+    let world = program(script, "parameters: {x: {values: [1, 2, 3, 4, 5, 6, 7, 8]}}\n");
+    world.write("s.yaml", &world.read("s.yaml").replace("gpus: none", "gpus: none, cpu_threads: 1000"));
+    let text = world.expect("run s.yaml --progress plain", 1);
+    assert!(text.contains("its last words: train.sh: error: unrecognized arguments: --x=1"), "{text}");
+    assert!(text.contains("the command was: sh train.sh --x="), "{text}");
+    let journal = world.read("results/s/journal.jsonl");
+    assert_eq!(journal.matches("\"is\":\"started\"").count(), 2, "{journal}");
+}
+
+/// Writes a row, then its checkpoint; goes on from that.
+const SAVING: &str = "state=$SWEEP_TRIAL_DIR/state
+file=$SWEEP_TRIAL_DIR/metrics.csv
+epoch=0
+[ $SWEEP_RESUME = 1 ] && [ -e $state ] && read -r epoch <$state
+[ $epoch = 0 ] && echo epoch,score >$file
+while [ $epoch -lt 8 ]; do
+    epoch=$((epoch + 1))
+    sleep 0.02
+    echo $epoch,$((epoch * 10)) >>$file
+    echo $epoch >$state.new
+    mv $state.new $state
+done
+";
+
+/// The same without a checkpoint: it begins anew.
+const FORGETFUL: &str = "echo epoch,score >$SWEEP_TRIAL_DIR/metrics.csv
+for epoch in 1 2 3 4 5 6 7 8; do
+    sleep 0.02
+    echo $epoch,$((epoch * 10)) >>$SWEEP_TRIAL_DIR/metrics.csv
+done
+";
+
+#[test]
+fn no_epoch_of_a_program_is_lost_or_mixed_up_when_the_controller_is_killed() {
+    for script in [SAVING, FORGETFUL] {
+        let world = program(script, "metrics_file: metrics.csv\nmetric: {name: score, goal: maximize}\n");
+        for round in 0..4_u64 {
+            let words = if round == 0 { "run s.yaml --progress none" } else { "resume results/s --progress none" };
+            let mut controller = world.sweep(words).spawn().expect("sweep can be started");
+            let rows = || {
+                std::fs::read_to_string(world.path("results/s/trials/0001/metrics.csv"))
+                    .map_or(0, |text| text.lines().count())
+            };
+            let before = if round == 0 { 0 } else { rows() };
+            // At another moment in each round: just when so many rows have been written.
+            wait_until("rows are written", Duration::from_secs(20), || {
+                rows() > 1 + (before + round as usize) % 6 || controller.try_wait().expect("it is our child").is_some()
+            });
+            let _ = controller.kill();
+            controller.wait().expect("it is our child");
+            let left = || {
+                processes_naming(Path::new("train.sh"))
+                    .iter()
+                    .filter(|pid| {
+                        std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|folder| folder == world.path(""))
+                    })
+                    .count()
+            };
+            wait_until("the program is gone, too", Duration::from_secs(10), || left() == 0);
+        }
+        world.expect("resume results/s --progress none", 0);
+        let column = |name: &str| world.column("results/s/epochs.csv", name);
+        assert_eq!(
+            column("epoch"),
+            ["1", "2", "3", "4", "5", "6", "7", "8"],
+            "{}",
+            world.read("results/s/journal.jsonl")
+        );
+        assert_eq!(column("score"), ["10.0", "20.0", "30.0", "40.0", "50.0", "60.0", "70.0", "80.0"]);
+    }
+}
+
+#[test]
+fn a_failed_program_is_tried_again_from_its_checkpoint_or_from_an_empty_folder() {
+    let script = SAVING.replace("    sleep 0.02\n", "    [ $epoch = 4 ] && [ ! -e go ] && exit 7\n")
+        + "ls $SWEEP_TRIAL_DIR >seen\necho $SWEEP_RESUME >resumed\n";
+    let rest = "metrics_file: metrics.csv\nmetric: {name: score, goal: maximize}\nretries: 0\n";
+    for (option, resumed, attempts) in [("--retry-failed", "1", "2"), ("--retry-failed --from-scratch", "0", "2")] {
+        let world = program(
+            &script
+                .replace("epoch=0\n", "epoch=0\necho $SWEEP_RESUME >resumed\n")
+                .replace(">seen\necho $SWEEP_RESUME >resumed", ">seen"),
+            rest,
+        );
+        world.expect("run s.yaml --progress none", 1);
+        assert_eq!(world.column("results/s/epochs.csv", "epoch"), ["1", "2", "3"]);
+        world.write("go", "");
+        world.write("results/s/trials/0001/left", "");
+        world.expect(&format!("resume results/s {option} --progress none"), 0);
+        assert_eq!(world.column("results/s/epochs.csv", "score").len(), 8, "{option}");
+        assert_eq!(world.column("results/s/trials.csv", "attempts"), [attempts]);
+        assert_eq!(world.read("resumed").trim(), resumed, "{option}");
+        assert_eq!(world.read("seen").lines().any(|name| name == "left"), resumed == "1", "{option}");
+    }
 }

@@ -58,6 +58,7 @@ fn write(layout: &Layout) -> u64 {
                 train_examples: 80,
                 validation_examples: 20,
                 warnings: Vec::new(),
+                from_zero: false,
             },
         ];
         for epoch in 1..=EPOCHS {

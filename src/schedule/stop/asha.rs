@@ -32,7 +32,8 @@ impl Asha {
     /// so that the best trial of all is trained to its end. Among equals the earlier trial is better.
     pub fn pauses(&self, at: usize, courses: &[Course], moment: Moment) -> bool {
         let own = &courses[at].values;
-        let Some(rung) = self.rung(own.len()).filter(|rung| moment != Moment::Epoch || *rung == own.len()) else {
+        let Some(rung) = self.rung(own.len()).filter(|rung| moment != Moment::Epoch || *rung > courses[at].before)
+        else {
             return false;
         };
         let there =

@@ -64,6 +64,9 @@ pub enum Verdict {
     Stop(Stopper),
 }
 
+/// Epochs that rules look at.
+const MOST_VALUES: usize = 1_000_000;
+
 /// Where the trial stands that is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
@@ -78,8 +81,11 @@ pub enum Moment {
 /// A trial as the rules see it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Course {
-    /// The metric, epoch by epoch as far as it was measured; less is better, whatever the goal.
+    /// The metric, epoch by epoch as far as it was measured; less is better, whatever the goal. An epoch without a value has
+    /// that of the one before.
     pub values: Vec<f64>,
+    /// The epoch before the last one with a value.
+    pub before: usize,
     /// Whether the trial came to its own end.
     pub completed: bool,
     /// Whether it runs on whatever the rules say.
@@ -145,13 +151,27 @@ impl fmt::Debug for Stopping {
 fn course(trial: &TrialRecord, metric: &Metric) -> Course {
     let seen = trial.spared.map_or(trial.curve.len(), |(_, epoch)| epoch as usize).min(trial.curve.len());
     let sign = if metric.goal == Goal::Minimize { 1.0 } else { -1.0 };
-    let values = trial.curve[..seen].iter().filter_map(|epoch| Some(sign * epoch.get(&metric.name)?));
+    let (mut values, mut before) = (Vec::new(), 0);
+    for epoch in &trial.curve[..seen] {
+        let Some(value) = epoch.get(&metric.name) else { continue };
+        let last = (epoch.epoch as usize).min(MOST_VALUES);
+        before = values.len();
+        let carried = values.last().copied().unwrap_or(sign * value);
+        values.resize(last.saturating_sub(1).max(before), carried);
+        if values.len() < last {
+            values.push(sign * value);
+        }
+    }
     let completed = matches!(trial.outcome(), Some(Outcome::Finished | Outcome::EarlyStopped));
     let spared = trial.spared.is_some();
-    Course { values: values.collect(), completed: completed && !spared, spared }
+    Course { values, before, completed: completed && !spared, spared }
 }
 
 #[cfg(test)]
 fn courses(table: &[&[f64]]) -> Vec<Course> {
-    table.iter().map(|values| Course { values: values.to_vec(), completed: true, spared: false }).collect()
+    let course = |values: &&[f64]| {
+        let before = values.len().saturating_sub(1);
+        Course { values: values.to_vec(), before, completed: true, spared: false }
+    };
+    table.iter().map(course).collect()
 }
