@@ -50,7 +50,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         ));
     }
     let SweepFile { text, spec: mut new, notes, .. } = SweepFile::open(&args.file, surroundings)?;
-    notes.iter().for_each(|note| eprintln!("note: {note}"));
+    notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
     new.name.clone_from(&history.name);
     if old.source == new.source {
         old.classes = new.classes;

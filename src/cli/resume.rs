@@ -1,8 +1,9 @@
 //! `sweep resume DIR`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::opened::Opened;
+use super::output;
 use super::program;
 use super::running::Options;
 use super::surroundings::Surroundings;
@@ -32,7 +33,12 @@ pub struct Args {
 
 /// Goes on with a sweep.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
-    let Opened { layout, mut spec, text, history, length } = Opened::new(&args.folder)?;
+    on(&args.options, &args.folder, (args.retry_failed, args.from_scratch), surroundings)
+}
+
+/// Goes on with the sweep in a folder; `retry` as in [`Options::go`].
+pub fn on(options: &Options, folder: &Path, retry: (bool, bool), surroundings: &Surroundings) -> Result<Exit> {
+    let Opened { layout, mut spec, text, history, length } = Opened::new(folder)?;
     let file = layout.sweep_file();
     let name = file.display().to_string();
     // Data and program may have gone since, or changed.
@@ -52,10 +58,13 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         }
         let ours = env!("CARGO_PKG_VERSION");
         if !["", ours].contains(&history.version.as_str()) {
-            eprintln!("note: sweep {} ran it last, and this is {ours}: numbers may differ", history.version);
+            output::tell(&format!(
+                "note: sweep {} ran it last, and this is {ours}: numbers may differ",
+                history.version
+            ));
         }
         Ok((history, Journal::append(layout, length)?))
     };
     let layout = Layout::new(surroundings.folder.join(layout.root()));
-    args.options.go(surroundings, layout, spec, begin, (args.retry_failed, args.from_scratch))
+    options.go(surroundings, layout, spec, begin, retry)
 }

@@ -100,7 +100,7 @@ impl Options {
             return Err(Error::new(Exit::NoTrainer, format!("every GPU is busy; {}", reasons.join("; ")))
                 .hint("write `busy: wait` under `devices:` to wait for them, or `share` to use them nevertheless"));
         }
-        reasons.iter().for_each(|reason| eprintln!("note: not used: {reason}"));
+        reasons.iter().for_each(|reason| output::tell(&format!("note: not used: {reason}")));
         Ok(free)
     }
 
@@ -136,7 +136,7 @@ impl Options {
         if spec.method == Method::Tpe {
             let lag = search::lag(&spec, &history, slots.len());
             for note in notes_on_lag(lag, slots.len(), Search::resumed(&spec, &history).len()) {
-                eprintln!("note: {note}");
+                output::tell(&format!("note: {note}"));
             }
         }
         let screen = self.screen(surroundings);
@@ -161,7 +161,8 @@ impl Options {
         };
         let history = engine::run(setup)?;
         if !matches!(self.progress, Progress::Json | Progress::None) {
-            output::print(&summary(&history, &spec, &layout, surroundings))?;
+            // Everything is written: that nobody is there to read of it is no failure.
+            let _ = output::print(&summary(&history, &spec, &layout, surroundings));
         }
         Ok(if !history.complete {
             Exit::Interrupted

@@ -97,6 +97,17 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .map_err(|error| Error::new(Exit::Internal, "the event loop cannot be started").source(error))
 }
 
+/// The signal of a file that grows beyond `ulimit -f`, on Linux.
+const SIGXFSZ: i32 = 25;
+
+/// Whether SIGHUP was ignored when this process started, as `nohup` has it.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // Signal 1 is the lowest bit.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
 /// The rules that end trials, with what the sweep file tells of each trial.
 fn stopping(terms: EarlyTerminate, spec: &Spec) -> Stopping {
     let (seed, spec) = (spec.seed, spec.clone());
@@ -212,10 +223,17 @@ impl Engine {
         };
         let mut interrupt = listen(SignalKind::interrupt())?;
         let mut terminate = listen(SignalKind::terminate())?;
-        let mut hang_up = listen(SignalKind::hangup())?;
+        // What `nohup` has ignored stays ignored: a handler would undo that.
+        let mut hang_up = if ignores_hangup() { None } else { Some(listen(SignalKind::hangup())?) };
+        // Slurm announces the end of a job's time by one of these.
+        let mut first = listen(SignalKind::user_defined1())?;
+        let mut second = listen(SignalKind::user_defined2())?;
+        // A file beyond `ulimit -f` is an error of writing it, not the controller's end.
+        let _file_too_large = listen(SignalKind::from_raw(SIGXFSZ))?;
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
+        let mut announced = false;
         while !self.scheduler.is_done() {
             tokio::select! {
                 _ = self.events.recv_many(&mut batch, BATCH) => {}
@@ -227,11 +245,17 @@ impl Engine {
                 }
                 _ = interrupt.recv() => batch.push(Event::Interrupt),
                 _ = terminate.recv() => batch.push(Event::Interrupt),
-                _ = hang_up.recv() => batch.push(Event::Interrupt),
+                Some(()) = async { hang_up.as_mut()?.recv().await }, if hang_up.is_some() => announced = true,
+                _ = first.recv() => announced = true,
+                _ = second.recv() => announced = true,
                 _ = tick.tick() => {
                     batch.push(Event::Tick);
                     self.screen.draw(&self.scheduler, &self.spec);
                 }
+            }
+            // Only what a person or a scheduler means as an order ends everything at once when it comes again.
+            if std::mem::take(&mut announced) && !self.scheduler.interrupted() {
+                batch.push(Event::Interrupt);
             }
             let now = self.now();
             let mut actions = Vec::new();

@@ -187,7 +187,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         fixed,
         network,
     };
-    table.finish();
+    table.finish(spec.program.is_some());
     if trains {
         spec.check_layers(&read, &unread, findings);
     }
@@ -294,7 +294,7 @@ fn metric(table: &Table, any: bool) -> (Metric, Option<f64>) {
             node.note("has no effect: a trial that failed is worse than all others, one under way has no value yet");
         }
     }
-    table.finish();
+    table.close();
     (metric, target)
 }
 
@@ -303,6 +303,13 @@ pub fn is_folder_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphanumeric())
         && name.chars().all(usable)
         && name.len() <= LONGEST_NAME
+}
+
+/// The name of a folder for a title: `my first sweep` becomes `my-first-sweep`.
+fn folder_of(title: &str) -> String {
+    let words = title.split(|char| !usable(char)).map(|word| word.trim_matches(['-', '.', '_']));
+    let joined = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
+    joined.chars().take(LONGEST_NAME).collect()
 }
 
 fn usable(char: char) -> bool {
@@ -321,9 +328,16 @@ fn name(table: &Table, file: &str) -> String {
         .take(Kind::Text, "the name of the sweep's folder: write digits-dropout, say")
         .map(|name| plain(&name))
         .unwrap_or_default();
-    if !name.is_empty() && !is_folder_name(&name) {
+    if name.is_empty() || is_folder_name(&name) {
+        return name;
+    }
+    // At W&B a name is a title, any text.
+    let folder = folder_of(&name);
+    if is_folder_name(&folder) {
+        node.note_same(format!("is a title: the sweep's folder is called {folder}"));
+    } else {
         let rule = format!("names a folder, and {} cannot", show(node.value));
         node.wrong(rule, format!("use letters, digits, `.`, `_` and `-`, {LONGEST_NAME} at most, no space"));
     }
-    name
+    folder
 }

@@ -71,8 +71,8 @@ const NUMBERED: [&str; 2] = ["f", "r"];
 /// Which way the metric of that name is better; `None` where the name does not say it. The last word that says it counts:
 /// `accuracy_loss` is a loss.
 pub fn of(name: &str) -> Option<Goal> {
-    let words = name.split(|char: char| !char.is_ascii_alphanumeric()).flat_map(parts);
-    words.filter_map(|word| goal(&word.to_ascii_lowercase())).last()
+    let mut words = name.split(|char: char| !char.is_ascii_alphanumeric()).flat_map(parts).rev();
+    words.find_map(|word| goal(&word.to_ascii_lowercase()))
 }
 
 /// `valLoss` is two words, `AUC` and `mAP` are one each.

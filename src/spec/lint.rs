@@ -198,8 +198,8 @@ impl Linter<'_> {
         let method = top.get("method").and_then(Yaml::as_str).unwrap_or("");
         for key in map.keys().filter_map(Yaml::as_str) {
             let path = root.key(key);
-            if !THEIRS.contains(&key) {
-                self.say(&path, Verdict::Differs, "is not W&B's: it refuses a file that has it");
+            if !THEIRS.contains(&key) && !self.said(&path) {
+                self.say(&path, Verdict::Differs, "is not W&B's, which leaves it out");
             }
         }
         match method {

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use serde_yaml::{Mapping, Value as Yaml};
 
 use super::kind::{Complaint, Kind};
-use super::nearest::suggest;
+use super::nearest::{nearest, suggest};
 use super::place::{Mark, Path, Places};
 use super::problem::{Note, Problem};
 use super::value::{json, number, show};
@@ -217,15 +217,23 @@ impl<'a> Table<'a> {
         entries
     }
 
-    /// Every key that was never asked for is a problem, with the nearest of those that were. At the top of the file
-    /// keys that begin with `x-` are the user's own.
-    pub fn finish(self) {
+    /// Every key that was never asked for is a problem, with the nearest of those that were.
+    pub fn close(self) {
+        self.finish(false);
+    }
+
+    /// The same for the top of the file, where keys that begin with `x-` are the user's own. In a file of W&B's, `theirs`, a
+    /// key that is like none that is known is accepted, as there.
+    pub fn finish(self, theirs: bool) {
         let asked = self.asked.borrow();
         for (key, node) in self.entries() {
             // As in Compose files: a place for anchors.
             let own = self.node.path.0.is_empty() && key.starts_with("x-");
             if !own && !asked.contains(&key) && !self.tolerated.borrow().contains(&key) {
-                node.wrong_key("is not known here", suggest(key, &asked));
+                match nearest(key, asked.iter().copied()) {
+                    None if theirs => node.note("has no effect: it is not known here, nor to W&B"),
+                    _ => node.wrong_key("is not known here", suggest(key, &asked)),
+                }
             }
         }
     }

@@ -110,7 +110,7 @@ impl<'a> Reading<'a> {
                 if let Some(members) = table.get("parameters").and_then(|members| members.table(&example)) {
                     self.group(&members, &steps);
                 }
-                table.finish();
+                table.close();
             } else {
                 self.parameter(name, steps, node);
             }
@@ -132,7 +132,7 @@ impl<'a> Reading<'a> {
         let distribution = table.as_ref().and_then(|table| distribution::read(table, manner));
         let when = table.as_ref().and_then(|table| table.get("when"));
         if let Some(table) = table {
-            table.finish();
+            table.close();
         }
         match distribution {
             None => self.unread.push(name),

@@ -500,3 +500,70 @@ fn a_failed_program_is_tried_again_from_its_checkpoint_or_from_an_empty_folder()
         assert_eq!(world.read("seen").lines().any(|name| name == "left"), resumed == "1", "{option}");
     }
 }
+
+/// Says when it has begun, and then does nothing until it is told to end.
+const WAITING: &str =
+    "trap 'exit 0' TERM\necho '{\"epoch\": 1, \"score\": 1}'\n[ -e go ] && exit 0\nsleep 1000 & wait\n";
+
+#[test]
+fn slurms_signals_save_and_end_as_sigterm_does_and_nohup_stays_in_force() {
+    for signal in [Signal::USR1, Signal::USR2, Signal::HUP] {
+        let world = program(WAITING, "metric: {name: score, goal: maximize}\n");
+        let mut run = world.sweep("run s.yaml --progress none").spawn().unwrap();
+        let journal = || std::fs::read_to_string(world.path("results/s/journal.jsonl")).unwrap_or_default();
+        wait_until("it has begun", Duration::from_secs(20), || journal().contains("\"is\":\"row\""));
+        // Twice, as a scheduler may: only Ctrl-C and SIGTERM mean more the second time.
+        send(&run, signal);
+        send(&run, signal);
+        assert_eq!(run.wait().unwrap().code(), Some(130), "{signal:?}");
+        assert!(journal().contains("\"is\":\"paused\""), "{}", journal());
+        world.write("go", "");
+        world.expect("resume results/s --progress none", 0);
+    }
+    let world = program(WAITING, "metric: {name: score, goal: maximize}\n");
+    let mut command = std::process::Command::new("sh");
+    let sweep = format!("trap '' HUP; exec {} run s.yaml --progress none", env!("CARGO_BIN_EXE_sweep"));
+    let mut run = command.args(["-c", &sweep]).current_dir(world.path("")).spawn().unwrap();
+    let journal = || std::fs::read_to_string(world.path("results/s/journal.jsonl")).unwrap_or_default();
+    wait_until("it has begun", Duration::from_secs(20), || journal().contains("\"is\":\"row\""));
+    send(&run, Signal::HUP);
+    std::thread::park_timeout(Duration::from_millis(500));
+    assert!(run.try_wait().unwrap().is_none() && !journal().contains("\"is\":\"paused\""), "{}", journal());
+    send(&run, Signal::TERM);
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn a_file_of_wandbs_runs_with_its_title_its_own_keys_and_a_count() {
+    let world = World::new();
+    world.write("train.sh", "echo '{\"acc\": 1}'\n");
+    let text = "\u{feff}name: my first sweep\nproject: p\nsettings: {a: 1}\ntags: [x]\nmethod: random\n\
+        command: [sh, train.sh, \"${args}\"]\nmetric: {name: acc, goal: maximize}\ndevices: {gpus: none}\n\
+        early_terminate: {type: hyperband, min_iter: 3, s: 2}\n\
+        parameters: {x: {min: 0.0, max: 1.0}, \"y\": {value: \"\\e[31m\"}}\n";
+    world.write("w.yaml", text);
+    let plan = world.expect("plan w.yaml", 0) + &world.expect("lint w.yaml", 0);
+    assert!(!plan.contains('\u{1b}') && plan.contains("the sweep's folder is called my-first-sweep"), "{plan}");
+    assert!(plan.contains("settings: has no effect") && plan.contains("tags: has no effect"), "{plan}");
+    world.write("typo.yaml", &text.replace("tags:", "paramters:"));
+    assert!(world.expect("plan typo.yaml", 3).contains("did you mean `parameters`?"));
+    world.expect("run w.yaml --count 2 --progress none", 0);
+    assert_eq!(world.column("results/my-first-sweep/trials.csv", "status"), ["finished", "finished"]);
+    assert!(world.expect("resume results/my-first-sweep", 0).contains("All trials are done: 2 finished"));
+    // A job that is queued again types the same.
+    let again = world.expect("run w.yaml --count 2 --or-resume", 0);
+    assert!(again.contains("All trials are done: 2 finished"), "{again}");
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error_and_not_the_controllers_end() {
+    let world = program(
+        "i=0; while [ $i -lt 2000 ]; do i=$((i + 1)); echo \"{\\\"score\\\": $i}\"; done\n",
+        "metric: {name: score, goal: maximize}\n",
+    );
+    let mut command = std::process::Command::new("sh");
+    let sweep = format!("ulimit -f 40; exec {} run s.yaml --progress none", env!("CARGO_BIN_EXE_sweep"));
+    let output = command.args(["-c", &sweep]).current_dir(world.path("")).output().unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
+    world.expect("resume results/s --progress none", 0);
+}
