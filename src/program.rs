@@ -15,6 +15,8 @@ pub struct Program {
     pub command: Vec<String>,
     /// A file that the program writes its metrics to, relative to the trial's folder.
     pub metrics_file: Option<String>,
+    /// Where it is started, relative to the sweep file's folder; `None`: there.
+    pub folder: Option<String>,
     /// Parameters that stand in groups: by name, the names of the groups around one and its own.
     pub groups: BTreeMap<String, Vec<String>>,
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::agent::{Job, Known};
-use crate::error::{Error, Result};
+use crate::error::{Error, Exit, Result};
 use crate::history::TrialRecord;
 use crate::program::{Program, SETTINGS_FILE, interpreter};
 use crate::spec::Spec;
@@ -32,6 +32,11 @@ pub fn job(
     (folder, slot): (&Path, &str),
     variable: Variable,
 ) -> Result<std::result::Result<Job, String>> {
+    let start = spec.program_folder();
+    if !start.is_dir() {
+        return Err(Error::new(Exit::Storage, format!("{} is not there, and programs start in it", start.display()))
+            .hint("no trial is lost: put it back, and then `sweep resume` the sweep"));
+    }
     let settings_file = folder.join(SETTINGS_FILE);
     let config = program.config(settings);
     let json = serde_json::to_vec_pretty(&config)
@@ -77,7 +82,7 @@ pub fn job(
         }
     }
     let metrics_file = program.metrics_file.as_ref().map(|name| folder.join(name));
-    let (metric, folder) = (spec.metric.name.clone(), spec.base.clone());
+    let (metric, folder) = (spec.metric.name.clone(), start);
     let needs_metric = spec.ranks && !measured;
     Ok(Ok(Job { attempt, arguments, variables, folder, metrics_file, metric, known, needs_metric }))
 }

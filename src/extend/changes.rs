@@ -64,7 +64,8 @@ pub fn incomparable(old: &Spec, new: &Spec) -> Vec<String> {
         told(&mut lines, "metric", goal(old), goal(new));
     }
     // Parameters that come or go change no trial so far; one that joins or leaves a group arrives in another form.
-    let command = |spec: &Spec| spec.program.clone().map(|program| Program { groups: BTreeMap::new(), ..program });
+    let command =
+        |spec: &Spec| spec.program.clone().map(|program| Program { groups: BTreeMap::new(), folder: None, ..program });
     changed(&mut lines, "program or command", &command(old), &command(new));
     if let (Some(before), Some(after)) = (&old.program, &new.program) {
         let both = old.space.parameters.iter().map(|one| &one.name).filter(|name| find(new, name).is_some());
@@ -73,7 +74,12 @@ pub fn incomparable(old: &Spec, new: &Spec) -> Vec<String> {
         }
     }
     if old.program.is_some() {
-        told(&mut lines, "the folder that programs start in", old.base.display(), new.base.display());
+        told(
+            &mut lines,
+            "the folder that programs start in",
+            old.program_folder().display(),
+            new.program_folder().display(),
+        );
     } else if old.source != new.source {
         let source = |spec: &Spec| serde_json::to_value(&spec.source).map_or(String::new(), |value| plain(&value));
         told(&mut lines, "data", source(old), source(new));

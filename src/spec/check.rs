@@ -55,6 +55,12 @@ fn parse(text: &str, findings: &Findings) -> Option<Yaml> {
     match parsed {
         Ok(value) => Some(value).filter(|_| findings.places.twice().is_empty()),
         Err(_) if !findings.places.twice().is_empty() => None,
+        Err(_) if findings.places.too_large().is_some() => {
+            let (path, text) = findings.places.too_large()?;
+            let rule = format!("must be a whole number of at most 64 bits, not {text}");
+            findings.problem(findings.places.value_at(path), path.clone(), rule, format!("write {} or less", u64::MAX));
+            None
+        }
         Err(error) => {
             let mark = error.location().map(|at| Mark { line: at.line(), column: at.column(), width: 1 });
             let what = error.to_string();

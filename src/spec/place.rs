@@ -216,6 +216,19 @@ impl Places {
         None
     }
 
+    /// A value that is a whole number beyond 64 bits, which no reader takes, with its text.
+    pub fn too_large(&self) -> Option<(&Path, &str)> {
+        let is_too_large = |text: &str| {
+            let digits = text.trim_start_matches(['-', '+']);
+            digits.len() > 18
+                && digits.bytes().all(|byte| byte.is_ascii_digit())
+                && text.parse::<u64>().is_err()
+                && text.parse::<i64>().is_err()
+        };
+        let found = self.plain.iter().filter(|(_, text)| is_too_large(text));
+        found.min_by_key(|(path, _)| self.values.get(path)).map(|(path, text)| (path, text.as_str()))
+    }
+
     /// Where the value stands that an alias around the path stands for; `None` where there is none.
     fn origin(&self, path: &Path) -> Option<Path> {
         (0..=path.0.len()).rev().find_map(|length| {

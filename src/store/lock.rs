@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
 use super::Layout;
@@ -27,8 +28,13 @@ impl Lock {
     pub fn take(layout: &Layout, holder: &str) -> Result<Lock> {
         let path = layout.lock();
         let cannot = |error| Error::storage(format!("{} cannot be locked", path.display()), error);
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(cannot)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        // What a symbolic link leads to is not the sweep's, and would be overwritten.
+        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        let mut file = options.open(&path).map_err(|error| {
+            if path.is_symlink() { cannot(error).hint("it is a symbolic link: remove it") } else { cannot(error) }
+        })?;
         let began = Instant::now();
         let taken = loop {
             match file.try_lock() {

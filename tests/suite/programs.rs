@@ -567,3 +567,57 @@ fn a_limit_on_the_size_of_files_is_an_error_and_not_the_controllers_end() {
     assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
     world.expect("resume results/s --progress none", 0);
 }
+
+#[test]
+fn the_next_file_of_a_program_runs_from_where_it_lies() {
+    let world = program(
+        "echo \"{\\\"score\\\": ${1#--x=}}\"\n",
+        "metric: {name: score, goal: maximize}\nparameters: {x: {values: [1, 2]}}\n",
+    );
+    world.expect("run s.yaml --progress none", 0);
+    let next = world.read("results/s/next.yaml");
+    assert!(next.contains("../.."), "{next}");
+    world.expect("plan results/s/next.yaml", 0);
+    world.expect("run results/s/next.yaml --progress none", 0);
+    assert!(world.column("results/s-next/trials.csv", "status").iter().all(|status| status == "finished"));
+    // Its own copy in the results goes on, too.
+    assert!(world.expect("resume results/s-next", 0).contains("All trials are done"));
+}
+
+#[test]
+fn a_folder_that_vanishes_ends_the_sweep_and_fails_no_trial() {
+    let world = World::new();
+    std::fs::create_dir(world.path("sub")).unwrap();
+    world.write("sub/train.sh", "echo '{\"score\": 1}'\n[ $SWEEP_TRIAL = 2 ] && mv ../sub ../gone\nexit 0\n");
+    world.write(
+        "sub/s.yaml",
+        "name: s\ncommand: [sh, train.sh]\nmetric: {name: score, goal: maximize}\n\
+         devices: {gpus: none, cpu_threads: 1000}\nparameters: {x: {values: [1, 2, 3, 4]}}\n",
+    );
+    let text = world.expect("run sub/s.yaml --progress none", 5);
+    assert!(text.contains("sub is not there, and programs start in it"), "{text}");
+    std::fs::rename(world.path("gone"), world.path("sub")).unwrap();
+    world.expect("resume results/s --progress none", 0);
+    assert_eq!(world.column("results/s/trials.csv", "status"), ["finished"; 4]);
+}
+
+#[test]
+fn a_lock_that_is_a_symbolic_link_is_not_followed() {
+    let world = program("echo '{\"score\": 1}'\n", "metric: {name: score, goal: maximize}\n");
+    world.write("precious", "do not overwrite");
+    std::fs::create_dir_all(world.path("results/s")).unwrap();
+    std::os::unix::fs::symlink(world.path("precious"), world.path("results/s/.lock")).unwrap();
+    let text = world.expect("run s.yaml --progress none", 5);
+    assert!(text.contains("it is a symbolic link: remove it"), "{text}");
+    assert_eq!(world.read("precious"), "do not overwrite");
+}
+
+#[test]
+fn a_program_that_prints_as_fast_as_it_can_is_bounded() {
+    let script = "i=0; while [ $i -lt 30 ]; do i=$((i + 1)); seq -f '{\"score\": %g, \"f1\": 1}' 1 10000; done\n";
+    let world = program(script, "metric: {name: score, goal: maximize}\n");
+    world.expect("run s.yaml --progress none", 0);
+    assert_eq!(world.column("results/s/trials.csv", "epochs"), ["100000"]);
+    let log = world.read("results/s/trials/0001/trainer.log");
+    assert!(log.contains("epochs after the first 100000 are left out") && log.len() < 5 << 20, "{}", log.len());
+}
