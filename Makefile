@@ -14,13 +14,15 @@ demo:
 	rm -rf results/quickstart
 	target/release/sweep run sweeps/quickstart.yaml
 
+# The trainer's tests run twice: as on a CPU, and on a GPU's path through the code, which the CPU can take, too.
 test: setup check
 	cargo test --locked
+	SWEEP_FORCE_GPU_PATH=1 cargo test --locked --bin sweep-trainer
 
 # Kills at random moments, 2,000 rounds (a tenth of them in `make test`): a quarter of an hour, without libtorch.
 soak:
-	cargo build --locked --no-default-features --profile test --example scripted-trainer
-	SOAK_ROUNDS=2000 cargo test --locked --no-default-features --test suite soak:: -- --nocapture
+	cargo build --locked --profile test -p sweep --example scripted-trainer
+	SOAK_ROUNDS=2000 cargo test --locked -p sweep --test suite soak:: -- --nocapture
 
 # Damaged bytes for everything that reads foreign ones, a minute each. `make test` does it for seconds, by properties.
 fuzz:
@@ -29,7 +31,6 @@ fuzz:
 check: setup
 	cargo fmt --check
 	cargo clippy --locked --profile test --all-targets -- -D warnings
-	cargo clippy --locked --profile test --all-targets --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --profile test --no-deps
 
 # The trainer's step against PyTorch's. PYTHON names an interpreter with PyTorch 2.13.0 and NumPy.

@@ -1,27 +1,11 @@
 //! `sweep`: hyperparameter sweeps on the GPUs of a machine. ARCHITECTURE.md draws the parts.
+//!
+//! This crate is the controller: the command line, the event loop, and the processes that it starts. What it decides by,
+//! reads and writes is in the crates under `crates/`. It never links libtorch.
 
 pub mod agent;
-pub mod check;
 pub mod cli;
-pub mod diagnose;
 pub mod engine;
-pub mod error;
 pub mod export;
 pub mod extend;
-pub mod fetch;
-pub mod history;
-pub mod probe;
-pub mod program;
 pub mod progress;
-pub mod protocol;
-pub mod random;
-pub mod recipe;
-pub mod report;
-pub mod schedule;
-pub mod search;
-pub mod shape;
-pub mod space;
-pub mod spec;
-pub mod store;
-pub mod train;
-pub mod trial;

@@ -1,8 +1,8 @@
 //! Learning curves for `sweep diagnose`: whatever is read as curves has epochs in order, and is judged.
 #![no_main]
 
-use sweep::diagnose::{Format, Source, read};
-use sweep::report::fit::{Context, judge};
+use sweep_report::curves::{Format, Source, read};
+use sweep_verdict::{Context, judge};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let source = Source { name: "f".into(), prefix: None, bytes: bytes.to_vec() };

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use sweep::recipe::Source;
-use sweep::train::data;
+use sweep_core::recipe::Source;
+use sweep_data::datasets;
 
 /// The files that a source has, and the source.
 fn source(which: u8, folder: &Path) -> (Vec<PathBuf>, Source) {
@@ -43,8 +43,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         std::fs::create_dir_all(file.parent().expect("it is in the folder")).expect("it is writable");
         std::fs::write(file, content).expect("it is writable");
     }
-    let probed = data::probe(&source);
-    if let Ok(set) = data::load(&source) {
+    let probed = datasets::probe(&source);
+    if let Ok(set) = datasets::load(&source) {
         assert_eq!(set.info, probed.expect("what can be loaded can be probed"));
     }
 });

@@ -1,8 +1,8 @@
 //! Arrays of NumPy: pictures and labels from one text, and an archive of both.
 #![no_main]
 
-use sweep::recipe::{Order, Source};
-use sweep::train::data;
+use sweep_core::recipe::{Order, Source};
+use sweep_data::datasets;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -14,7 +14,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     }
     for path in [folder.path().join("all.npz"), folder.path().to_owned()] {
         let source = Source::Arrays { path, order };
-        let (probed, loaded) = (data::probe(&source), data::load(&source));
+        let (probed, loaded) = (datasets::probe(&source), datasets::load(&source));
         if let Ok(set) = loaded {
             assert_eq!(set.info, probed.expect("what can be loaded can be probed"));
         }

@@ -1,7 +1,7 @@
 //! A trainer's lines: each is a message, which is said again in the same words, or foreign text.
 #![no_main]
 
-use sweep::protocol::{FromTrainer, ToTrainer};
+use sweep_core::protocol::{FromTrainer, ToTrainer};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     for line in bytes.split(|byte| *byte == b'\n') {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use safetensors::SafeTensors;
-use sweep::train::checkpoint::decode;
+use sweep_data::checkpoint::decode;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     // What a checksum does not keep out is told apart by the reader below it.

@@ -18,8 +18,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::memory;
 use super::program::Job;
-use crate::protocol::{FromTrainer, LONGEST_LINE};
-use crate::schedule::{Event, SlotId};
+use sweep_core::protocol::{FromTrainer, LONGEST_LINE};
+use sweep_scheduler::schedule::{Event, SlotId};
 
 /// How long a trainer may take to end after its stdin was closed, and again after SIGTERM.
 pub(super) const GRACE: Duration = Duration::from_secs(5);

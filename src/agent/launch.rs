@@ -1,6 +1,7 @@
 //! The command line and environment of a trainer.
 #![allow(unsafe_code, reason = "a child can be tied to its parent's life only between fork and exec")]
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -67,15 +68,20 @@ pub fn on(device: &Device, program: &Path) -> Command {
     command.env("OMP_NUM_THREADS", threads.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
+    die_with_parent(command.as_std_mut(), Signal::KILL);
+    command
+}
+
+/// Has the kernel send the child this signal when the thread that spawns it ends.
+pub(super) fn die_with_parent(command: &mut std::process::Command, signal: Signal) {
     let parent = rustix::process::getpid();
     // SAFETY: between fork and exec only async-signal-safe calls are allowed; these are two plain system calls, and the
     // errors they make hold a number, no memory.
     unsafe {
         command.pre_exec(move || {
-            set_parent_process_death_signal(Some(Signal::KILL))?;
+            set_parent_process_death_signal(Some(signal))?;
             // The parent may have died before the call above.
             if getppid() == Some(parent) { Ok(()) } else { Err(std::io::ErrorKind::BrokenPipe.into()) }
         });
     }
-    command
 }

@@ -13,13 +13,13 @@ use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
-use crate::protocol::ToTrainer;
-use crate::schedule::{Event, SlotId};
+use sweep_core::protocol::ToTrainer;
+use sweep_scheduler::schedule::{Event, SlotId};
 
 pub use launch::Launcher;
 pub use program::Job;
 pub use reading::Known;
-pub use slots::{Device, SlotDevice, cpu_slots, find};
+pub use slots::{Device, SlotDevice, cpu_slots, find, share_a_gpu};
 
 use child::{Child, Command};
 

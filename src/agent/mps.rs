@@ -1,13 +1,31 @@
-//! CUDA MPS, by which processes that share a GPU compute at the same time instead of by turns: whether its daemon runs.
-//! <https://docs.nvidia.com/deploy/mps/>
+//! CUDA MPS, by which processes that share a GPU compute at the same time instead of taking turns: finding its daemon, or
+//! starting one for a sweep. <https://docs.nvidia.com/deploy/mps/>
 
+use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::launch::die_with_parent;
 
 /// Names the folder of the daemon's pipes; CUDA reads it, too.
 pub const VARIABLE: &str = "CUDA_MPS_PIPE_DIRECTORY";
 
-/// Where they are if it is not set.
+/// Names the folder of the daemon's logs.
+const LOG_VARIABLE: &str = "CUDA_MPS_LOG_DIRECTORY";
+
+/// Where the pipes are if [`VARIABLE`] is not set.
 const DEFAULT: &str = "/tmp/nvidia-mps";
+
+/// The daemon's program, looked for in PATH and then where containers have the driver's programs.
+const PROGRAM: &str = "nvidia-cuda-mps-control";
+const PLACES: [&str; 3] = ["/usr/bin", "/usr/local/nvidia/bin", "/usr/lib/wsl/lib"];
+
+/// How long the daemon and its server may take to start, and the daemon to end.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The folder of the pipes, if the daemon runs. `variable` is what [`VARIABLE`] says.
 pub fn find(variable: Option<&str>) -> Option<PathBuf> {
@@ -22,6 +40,98 @@ pub fn find(variable: Option<&str>) -> Option<PathBuf> {
 pub fn is_server(pid: u32) -> bool {
     // The kernel keeps 15 bytes of `nvidia-cuda-mps-server`.
     std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "nvidia-cuda-mps")
+}
+
+/// A daemon that belongs to this process and ends with it.
+#[derive(Debug)]
+pub struct Daemon {
+    program: PathBuf,
+    process: Child,
+    /// Its pipes and logs, in a folder that is removed with it.
+    folder: PathBuf,
+}
+
+impl Daemon {
+    /// Starts a daemon and its server for this user; `None` where the driver comes without one.
+    ///
+    /// Call it from the thread that lives longest: Linux ends the daemon with the thread that started it.
+    ///
+    /// # Errors
+    /// Why there is none, though there is its program.
+    pub fn start() -> Result<Option<Daemon>, String> {
+        let Some(program) = program() else { return Ok(None) };
+        // A short path: those of Unix sockets have at most 107 bytes.
+        let folder = std::env::temp_dir().join(format!("sweep-mps-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let mut command = control(&program, &folder);
+        command.arg("-f").stdin(Stdio::null()).process_group(0);
+        die_with_parent(&mut command, Signal::TERM);
+        let process = command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
+        let daemon = Daemon { program, process, folder };
+        let user = rustix::process::getuid().as_raw();
+        let until = Instant::now() + PATIENCE;
+        // The server starts with the first trainer otherwise, and where it cannot, no trainer would find a GPU.
+        while daemon.ask(&format!("start_server -uid {user}")).is_none() || daemon.servers().is_empty() {
+            if Instant::now() >= until {
+                return Err(format!("{PROGRAM} started no server: {}", daemon.last_words()));
+            }
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+        Ok(Some(daemon))
+    }
+
+    /// The folder of its pipes.
+    pub fn pipes(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The process ids of its servers.
+    fn servers(&self) -> Vec<i32> {
+        let answer = self.ask("get_server_list").unwrap_or_default();
+        answer.lines().filter_map(|line| line.trim().parse().ok()).collect()
+    }
+
+    /// What the daemon answers; `None` if it cannot be reached.
+    fn ask(&self, words: &str) -> Option<String> {
+        let mut command = control(&self.program, &self.folder);
+        let mut asking = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+        let _ = writeln!(asking.stdin.take()?, "{words}");
+        let output = asking.wait_with_output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn last_words(&self) -> String {
+        let log = |name| std::fs::read_to_string(self.folder.join(name)).ok();
+        let text = log("server.log").or_else(|| log("control.log")).unwrap_or_default();
+        text.lines().last().unwrap_or("it wrote no log").to_owned()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.ask("quit -t 1");
+        let until = Instant::now() + PATIENCE;
+        while matches!(self.process.try_wait(), Ok(None)) && Instant::now() < until {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A command of the daemon's program, to the daemon of this folder.
+fn control(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env(VARIABLE, folder).env(LOG_VARIABLE, folder).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn program() -> Option<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "the path is where every program is looked for")]
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(PLACES.into_iter().map(PathBuf::from));
+    folders.map(|folder| folder.join(PROGRAM)).find(|program| program.is_file())
 }
 
 #[cfg(test)]

@@ -18,10 +18,10 @@ use super::child::{Child, Command, GRACE, LAST_WORDS, Lines, Log, Process, descr
 use super::launch::on;
 use super::reading::{Known, MOST_EPOCHS, Reading, Said};
 use super::slots::SlotDevice;
-use crate::protocol::{self, FromTrainer, ToTrainer};
-use crate::schedule::{Event, SlotId};
-use crate::spec::nearest_metric;
-use crate::trial::{Attempt, MOST_OTHERS, Outcome};
+use sweep_core::nearest::nearest_metric;
+use sweep_core::protocol::{self, FromTrainer, ToTrainer};
+use sweep_core::trial::{Attempt, MOST_OTHERS, Outcome};
+use sweep_scheduler::schedule::{Event, SlotId};
 
 /// How often a file of metrics is looked at.
 const LOOK: Duration = Duration::from_millis(100);

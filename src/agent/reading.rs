@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use crate::protocol::FromTrainer;
-use crate::trial::{Attempt, EpochMetrics, METRICS, MOST_OTHERS, Others, Outcome};
+use sweep_core::protocol::FromTrainer;
+use sweep_core::trial::{Attempt, EpochMetrics, METRICS, MOST_OTHERS, Others, Outcome};
 
 /// What a line has to say.
 #[derive(Debug, Clone, PartialEq)]
@@ -452,7 +452,7 @@ fn without_infinite(part: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::TrialId;
+    use sweep_core::trial::TrialId;
 
     const ATTEMPT: Attempt = Attempt { trial: TrialId(1), number: 1 };
 

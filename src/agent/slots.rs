@@ -1,8 +1,8 @@
 //! The slots of this host: one a GPU, or one for every few CPU cores.
 
 use super::gpu::{self, Gpu};
-use crate::error::{Error, Exit, Result};
-use crate::spec::{Devices, Gpus, PerGpu};
+use sweep_core::error::{Error, Exit, Result};
+use sweep_spec::{Devices, Gpus, PerGpu};
 
 /// The slots of a GPU by `per_gpu: auto`: more trials than this have never been faster.
 const MOST_TOGETHER: u32 = 8;
@@ -87,6 +87,13 @@ pub fn find(
     Ok(chosen.into_iter().enumerate().flat_map(slots).collect())
 }
 
+/// Whether two slots are on one GPU.
+pub fn share_a_gpu(slots: &[SlotDevice]) -> bool {
+    let gpus = slots.iter().filter(|slot| matches!(slot.device, Device::Gpu { .. }));
+    let places: Vec<usize> = gpus.map(|slot| slot.place).collect();
+    places.iter().enumerate().any(|(at, place)| places[..at].contains(place))
+}
+
 /// One slot for every `threads` of so many cores, and one at least.
 pub fn cpu_slots(cores: u32, threads: u32) -> Vec<SlotDevice> {
     let slot = |index| SlotDevice { name: format!("cpu:{index}"), place: 0, device: Device::Cpu { threads } };
@@ -109,7 +116,7 @@ fn missing(name: &str, gpus: &std::result::Result<Vec<Gpu>, String>, allowed: &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Busy, Courtesy};
+    use sweep_spec::{Busy, Courtesy};
 
     fn gpu(index: u32) -> Gpu {
         Gpu { index, uuid: format!("GPU-{index}{index}"), ..Gpu::default() }
@@ -117,7 +124,7 @@ mod tests {
 
     fn devices(gpus: Gpus) -> Devices {
         let per_gpu = PerGpu::Most(1);
-        Devices { gpus, per_gpu, busy: Busy::Wait, courtesy: Courtesy::Report, cpu_threads: 2 }
+        Devices { gpus, per_gpu, busy: Busy::Wait, courtesy: Courtesy::Report, mps: true, cpu_threads: 2 }
     }
 
     #[test]
@@ -133,6 +140,7 @@ mod tests {
         let three = Devices { per_gpu: PerGpu::Most(3), ..devices(Gpus::All) };
         let slots = find(&three, &Ok(vec![gpu(0), gpu(1)]), None, 8).expect("they are there");
         let names: Vec<_> = slots.iter().map(|slot| (slot.name.as_str(), slot.place)).collect();
+        assert!(share_a_gpu(&slots) && !share_a_gpu(&slots[2..4]) && !share_a_gpu(&cpu_slots(4, 1)));
         assert_eq!(
             names,
             [("gpu:0.0", 0), ("gpu:0.1", 0), ("gpu:0.2", 0), ("gpu:1.0", 1), ("gpu:1.1", 1), ("gpu:1.2", 1)]

@@ -1,5 +1,7 @@
 //! `sweep check FILE`: whether something is wrong with the pictures or the networks, before they are trained in earnest.
 
+mod subjects;
+
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -9,17 +11,19 @@ use super::output;
 use super::running;
 use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
-use crate::check::model::{self, Range, Subject};
-use crate::check::{self, Finding, Warning};
 use crate::engine;
-use crate::error::{Exit, Result};
-use crate::probe::{Measured, Probe};
-use crate::recipe::Source;
-use crate::report::words;
-use crate::search::Search;
-use crate::spec::Spec;
-use crate::train::data;
-use crate::trial::{Attempt, Settings, TrialId};
+use subjects::{Subject, subjects};
+use sweep_core::error::{Exit, Result};
+use sweep_core::probe::{Measured, Probe};
+use sweep_core::recipe::Source;
+use sweep_core::trial::{Attempt, Settings, TrialId};
+use sweep_core::warning::Warning;
+use sweep_data::check::model::{self, Range};
+use sweep_data::check::{self, Finding};
+use sweep_data::datasets;
+use sweep_report::words;
+use sweep_scheduler::search::Search;
+use sweep_spec::Spec;
 
 /// Arrays up to this many bytes are read within half a second.
 const QUICK: u64 = 256 << 20;
@@ -106,7 +110,7 @@ fn networks(args: &Args, spec: &Spec, surroundings: &Surroundings) -> Result<Vec
     if spec.program.is_some() {
         return Ok(Vec::new());
     }
-    let mut subjects = model::subjects(spec);
+    let mut subjects = subjects(spec);
     let trainer = match running::trainer(args.trainer.as_deref(), surroundings) {
         Ok(trainer) => trainer,
         Err(error) if args.trainer.is_none() => {
@@ -185,10 +189,10 @@ impl Network {
 /// # Errors
 /// If the pictures cannot be read.
 fn findings(spec: &Spec) -> Result<Vec<Finding>> {
-    let recipe = Search::new(spec).settings(TrialId(1)).and_then(|settings| spec.recipe(&settings).ok());
+    let recipe = Search::new(spec.search_terms()).settings(TrialId(1)).and_then(|settings| spec.recipe(&settings).ok());
     let Some(recipe) = recipe else { return Ok(Vec::new()) };
-    let dataset = data::load(&recipe.data.source)?;
-    let split = data::split(&dataset, &recipe.data, spec.seed)?;
+    let dataset = datasets::load(&recipe.data.source)?;
+    let split = datasets::split(&dataset, &recipe.data, spec.seed)?;
     Ok(check::data::check(&dataset, &split, &recipe.data))
 }
 

@@ -11,10 +11,10 @@ use serde_json::json;
 
 use super::output;
 use super::surroundings::Surroundings;
-use crate::error::{Error, Exit, Result};
-use crate::fetch::{self, CATALOG, Origin, Published};
-use crate::report::words::count;
-use crate::train::data;
+use sweep_core::error::{Error, Exit, Result};
+use sweep_data::datasets;
+use sweep_data::fetch::{self, CATALOG, Origin, Published};
+use sweep_report::words::count;
 
 /// Where sets are put where nothing else is said.
 const FOLDER: &str = "data";
@@ -111,7 +111,7 @@ fn run_fetch(args: &Fetch, surroundings: &Surroundings) -> Result<Exit> {
     let to = surroundings.folder.join(&args.to);
     let folder = to.join(set.folder);
     let whole = |folder: &Path| {
-        let info = data::probe(&(set.source)(folder.to_owned()))?;
+        let info = datasets::probe(&(set.source)(folder.to_owned()))?;
         if (info.train, info.test) == set.pictures {
             return Ok(());
         }

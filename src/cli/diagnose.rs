@@ -9,14 +9,13 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::output;
-use crate::diagnose::{Choice, ForeignCurve, Format, LARGEST_FILE, Reading, Source, read};
-use crate::error::{Error, Exit, Result};
-use crate::report::charts;
-use crate::report::fit::{Context, Finding, Severity, judge, merged_advice};
-use crate::report::words;
-use crate::spec::nearest;
-use crate::store;
-use crate::trial::{Goal, Metric};
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::nearest::nearest;
+use sweep_core::trial::{Goal, Metric};
+use sweep_report::charts;
+use sweep_report::curves::{Choice, ForeignCurve, Format, LARGEST_FILE, Reading, Source, read};
+use sweep_report::words;
+use sweep_verdict::{Context, Finding, Severity, judge, merged_advice};
 
 /// More curves than this are told in a line each.
 const IN_FULL: usize = 4;
@@ -197,8 +196,8 @@ fn draw(path: &Path, diagnoses: &[Diagnosis]) -> Result<()> {
         }
     };
     match path.extension().and_then(OsStr::to_str) {
-        Some("svg") => store::replace(path, charts::svg(&figure).as_bytes()),
-        Some("png") => store::replace(path, &charts::png(&figure)),
+        Some("svg") => sweep_store::replace(path, charts::svg(&figure).as_bytes()),
+        Some("png") => sweep_store::replace(path, &charts::png(&figure)),
         _ => Err(Error::new(Exit::Usage, format!("--chart {}: the name must end in .svg or .png", path.display()))),
     }
 }

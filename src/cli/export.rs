@@ -7,14 +7,14 @@ use serde::Deserialize;
 use super::opened::Opened;
 use super::output;
 use super::surroundings::Surroundings;
-use crate::error::{Error, Exit, Result};
-use crate::history::TrialRecord;
-use crate::protocol::{BEST_WEIGHTS, WEIGHTS_FORMAT};
-use crate::recipe::Recipe;
-use crate::report::ranking::Ranking;
-use crate::report::words;
-use crate::train::checkpoint;
-use crate::{export, store};
+use crate::export;
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::history::TrialRecord;
+use sweep_core::protocol::{BEST_WEIGHTS, WEIGHTS_FORMAT};
+use sweep_core::recipe::Recipe;
+use sweep_data::checkpoint;
+use sweep_report::ranking::Ranking;
+use sweep_report::words;
 
 /// The module's file.
 const MODULE: &str = "network.py";
@@ -87,7 +87,7 @@ fn put(path: &Path, bytes: &[u8]) -> Result<()> {
         Ok(there) if there == bytes => Ok(()),
         Ok(_) => Err(Error::new(Exit::Usage, format!("{} is there already, and is another", path.display()))
             .hint("move it away, or choose another folder with --out")),
-        Err(_) => Ok(store::replace(path, bytes)?),
+        Err(_) => Ok(sweep_store::replace(path, bytes)?),
     }
 }
 

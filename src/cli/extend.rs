@@ -8,12 +8,12 @@ use super::output;
 use super::running::Options;
 use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
-use crate::error::{Error, Exit, Result};
 use crate::extend::{Growth, Refusal};
-use crate::history::{Entry, History};
-use crate::report::{self, words};
-use crate::search::Search;
-use crate::store::{self, Journal, Layout, Lock};
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::history::{Entry, History};
+use sweep_report::words;
+use sweep_scheduler::search::Search;
+use sweep_store::{Journal, Layout, Lock};
 
 /// Options of `sweep extend`.
 #[derive(Debug, clap::Args)]
@@ -60,7 +60,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         output::print(&format!("{folder} stays as it is: {file} says what its own file says"))?;
         return Ok(Exit::Success);
     }
-    let trials = Search::resumed(&old, &history).len();
+    let trials = Search::resumed(old.search_terms(), &history).len();
     let mut entry = Entry::Extended {
         at: surroundings.now(),
         version: env!("CARGO_PKG_VERSION").into(),
@@ -73,7 +73,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     };
     let mut grown = history.clone();
     grown.apply(&entry).map_err(|error| Error::new(Exit::Internal, error))?;
-    let all = Search::resumed(&new, &grown).len();
+    let all = Search::resumed(new.search_terms(), &grown).len();
     if let (Entry::Extended { trials, .. }, Some(extension)) = (&mut entry, grown.extensions.last_mut()) {
         trials.1 = all;
         extension.trials.1 = all;
@@ -84,13 +84,13 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     }
     let extend = |layout: &Layout| -> Result<(History, Journal)> {
         // Now that the lock is ours the journal is as it will be.
-        if store::read(layout)?.1 != length {
+        if sweep_store::read(layout)?.1 != length {
             return Err(Error::new(Exit::Storage, format!("{folder} has gone on in the meantime"))
                 .hint("look at what has changed once more: type the same again"));
         }
         let mut journal = Journal::append(layout, length)?;
         journal.write(std::slice::from_ref(&entry), true)?;
-        store::replace(&layout.sweep_file(), text.as_bytes())?;
+        sweep_store::replace(&layout.sweep_file(), text.as_bytes())?;
         Ok((grown, journal))
     };
     let layout = Layout::new(surroundings.folder.join(layout.root()));
@@ -99,7 +99,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     }
     let _lock = Lock::take(&layout, &surroundings.holder())?;
     let (grown, _) = extend(&layout)?;
-    report::write(&layout, &new, &grown)?;
+    sweep_report::write(&layout, &new, &grown)?;
     output::print(&format!("Go on with: sweep resume {folder}"))?;
     Ok(Exit::Success)
 }

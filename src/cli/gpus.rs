@@ -6,7 +6,7 @@ use super::output;
 use super::surroundings::Surroundings;
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::{SlotDevice, cpu_slots};
-use crate::error::{Exit, Result};
+use sweep_core::error::{Exit, Result};
 
 /// Options of `sweep gpus`.
 #[derive(Debug, clap::Args)]

@@ -9,8 +9,8 @@ use serde_json::json;
 use super::output;
 use super::surroundings::Surroundings;
 use super::sweep_file;
-use crate::error::{Error, Exit, Result};
-use crate::spec::{Report, Verdict, lint};
+use sweep_core::error::{Error, Exit, Result};
+use sweep_spec::{Report, Verdict, lint};
 
 /// Options of `sweep lint`.
 #[derive(Debug, clap::Args)]

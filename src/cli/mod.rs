@@ -6,6 +6,7 @@ mod diagnose;
 mod export;
 mod extend;
 mod gpus;
+mod help;
 mod lint;
 pub mod opened;
 pub mod output;
@@ -23,11 +24,12 @@ pub mod surroundings;
 pub mod sweep_file;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::error::{Exit, Result};
-use crate::spec::{SETTINGS, nearest};
 use surroundings::Surroundings;
+use sweep_core::error::{Exit, Result};
+use sweep_core::nearest::nearest;
+use sweep_spec::SETTINGS;
 
 /// Runs hyperparameter sweeps on the GPUs of this machine, and says why networks over- or underfit.
 #[derive(Debug, Parser)]
@@ -76,7 +78,9 @@ enum Command {
 impl Cli {
     /// What was typed. Where that is wrong the process ends, with what is.
     pub fn read() -> Cli {
-        Cli::try_parse().unwrap_or_else(|error| of_setting(error).exit())
+        let matches = help::reflowed(Cli::command()).try_get_matches();
+        let read = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+        read.unwrap_or_else(|error| of_setting(error).exit())
     }
 
     /// Does what was asked.

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Exit, Result};
-use crate::history::{History, TrialRecord};
-use crate::spec::Spec;
-use crate::store::{self, Layout};
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::history::{History, TrialRecord};
+use sweep_spec::Spec;
+use sweep_store::Layout;
 
 /// A sweep that was begun.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ impl Opened {
         if !layout.journal().is_file() {
             return Err(no_sweep(folder));
         }
-        let (history, length) = store::read(&layout)?;
-        let text = store::sweep_file(&layout, &history)?;
+        let (history, length) = sweep_store::read(&layout)?;
+        let text = sweep_store::sweep_file(&layout, &history)?;
         let (mut spec, _) = Spec::read(&text, &layout.sweep_file().display().to_string(), &history.base)?;
         // A file without a name had that of the file it was copied from.
         spec.name.clone_from(&history.name);
@@ -105,7 +105,6 @@ fn sweeps_in(folder: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
 
     fn message(folder: &Path) -> String {
         Opened::new(folder).expect_err("there is no sweep").to_string()
@@ -114,8 +113,8 @@ mod tests {
     #[test]
     fn a_sweep_is_read_with_the_name_and_base_it_began_with() {
         let results = tempfile::tempdir().unwrap();
-        let layout = sample::write(&results.path().join("mine"), &sample::beginning("mine"));
-        let text = sample::FILE.replace("name: sample\n", "");
+        let layout = sweep_sample::write(&results.path().join("mine"), &sweep_sample::beginning("mine"));
+        let text = sweep_sample::FILE.replace("name: sample\n", "");
         std::fs::write(layout.sweep_file(), text).unwrap();
         let opened = Opened::new(layout.root()).unwrap();
         assert_eq!((opened.spec.name.as_str(), opened.spec.base.as_path()), ("mine", Path::new("/nowhere")));
@@ -126,7 +125,7 @@ mod tests {
     fn a_path_that_is_no_sweep_is_told_with_what_is_near() {
         let results = tempfile::tempdir().unwrap();
         assert!(message(results.path()).contains("has no journal.jsonl"));
-        let layout = sample::write(&results.path().join("mine"), &sample::beginning("mine"));
+        let layout = sweep_sample::write(&results.path().join("mine"), &sweep_sample::beginning("mine"));
         for wrong in [results.path().to_owned(), results.path().join("other"), layout.journal()] {
             let message = message(&wrong);
             assert!(message.contains("hint:") && message.contains(&layout.root().display().to_string()), "{message}");
@@ -136,7 +135,7 @@ mod tests {
     #[test]
     fn a_damaged_sweep_file_is_told_with_its_place() {
         let results = tempfile::tempdir().unwrap();
-        let layout = sample::write(&results.path().join("mine"), &sample::beginning("mine"));
+        let layout = sweep_sample::write(&results.path().join("mine"), &sweep_sample::beginning("mine"));
         std::fs::write(layout.sweep_file(), "data: {set: digits}\nmodel: linear\nepoch: 3\n").unwrap();
         assert!(message(layout.root()).contains("sweep.yaml:3:1"), "{}", message(layout.root()));
         std::fs::remove_file(layout.sweep_file()).unwrap();

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 
-use crate::error::{Error, Result};
+use sweep_core::error::{Error, Result};
 
 /// Prints a text and a line's end to stdout. Whoever reads may stop reading (`| head`): that is no failure.
 ///

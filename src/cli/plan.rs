@@ -2,6 +2,7 @@
 //! chart that it is asked for.
 
 mod chart;
+mod estimate;
 mod figures;
 mod page;
 
@@ -14,11 +15,11 @@ use super::output;
 use super::running;
 use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
-use crate::error::{Error, Exit, Result};
-use crate::search::Search;
-use crate::spec::{Spec, plain};
-use crate::trial::TrialId;
 use figures::Figures;
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::trial::TrialId;
+use sweep_scheduler::search::Search;
+use sweep_spec::{Spec, plain};
 
 /// Options of `sweep plan`.
 #[derive(Debug, clap::Args)]
@@ -49,7 +50,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     }
     let mut out = output::Harmless::new(BufWriter::new(io::stdout().lock()));
     let written = if args.list {
-        if Search::new(&file.spec).len().is_none() {
+        if Search::new(file.spec.search_terms()).len().is_none() {
             return Err(Error::new(Exit::Usage, format!("{} has no last trial to list", args.file.display()))
                 .hint("give it a `run_cap: 20`, say"));
         }
@@ -83,7 +84,7 @@ fn slots(spec: &Spec, surroundings: &Surroundings) -> String {
 
 /// One trial a line, as they come: `0001 learning_rate=0.001 dropout=0.2`, with `repeat=1` where there are more.
 fn list(spec: &Spec, json: bool, out: &mut impl Write) -> io::Result<()> {
-    let mut search = Search::new(spec);
+    let mut search = Search::new(spec.search_terms());
     for trial in (1..).map(TrialId) {
         let Some(settings) = search.settings(trial) else { break };
         let repeat = (spec.repeats > 1).then(|| (trial.0 - 1) % u64::from(spec.repeats) + 1);

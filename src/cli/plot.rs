@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::report::charts::Axis;
+use sweep_report::charts::Axis;
 
 /// A curve to be drawn.
 #[derive(Debug)]

@@ -4,8 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::surroundings::Surroundings;
-use crate::program::{self, Need};
-use crate::spec::{Problems, Spec, nearest};
+use sweep_core::nearest::nearest;
+use sweep_core::program::{self, Need};
+use sweep_spec::{Problems, Spec};
 
 /// Looks for it; `file` and `text` are what the specification was read from.
 ///

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use super::opened::Opened;
 use super::output;
 use super::surroundings::Surroundings;
-use crate::error::{Exit, Result};
-use crate::trial::Goal;
-use crate::{report, store};
+use sweep_core::error::{Exit, Result};
+use sweep_core::trial::Goal;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -41,11 +40,11 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
         Some(Way::Maximize) => spec.metric.goal = Goal::Maximize,
         None => {}
     }
-    let running = store::held(&layout);
+    let running = sweep_store::held(&layout);
     match running {
         // The process that runs it appends to the tables.
-        true => report::pages(&layout, &spec, &history)?,
-        false => report::write(&layout, &spec, &history)?,
+        true => sweep_report::pages(&layout, &spec, &history)?,
+        false => sweep_report::write(&layout, &spec, &history)?,
     }
     let mut said = vec![format!("wrote {}", layout.report_html().display())];
     said.push(format!("      {}", layout.report_md().display()));

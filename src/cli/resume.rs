@@ -8,8 +8,8 @@ use super::program;
 use super::running::Options;
 use super::surroundings::Surroundings;
 use super::sweep_file;
-use crate::error::{Error, Exit, Result};
-use crate::store::{self, Journal, Layout};
+use sweep_core::error::{Error, Exit, Result};
+use sweep_store::{Journal, Layout};
 
 /// Options of `sweep resume`.
 #[derive(Debug, clap::Args)]
@@ -47,14 +47,14 @@ pub fn on(options: &Options, folder: &Path, retry: (bool, bool), surroundings: &
     // Only under the lock is it certain that no other controller writes the journal; if one has, it is read again.
     let begin = |layout: &Layout| {
         let extensions = history.extensions.len();
-        let is_as_read = store::is_as_read(layout, length);
-        let (history, length) = if is_as_read { (history, length) } else { store::read(layout)? };
+        let is_as_read = sweep_store::is_as_read(layout, length);
+        let (history, length) = if is_as_read { (history, length) } else { sweep_store::read(layout)? };
         if history.extensions.len() > extensions {
             return Err(Error::new(Exit::Storage, "the sweep was extended in the meantime").hint("type the same again"));
         }
         // An extension that was killed may not have come to it.
         if !history.extensions.is_empty() {
-            store::replace(&layout.sweep_file(), text.as_bytes())?;
+            sweep_store::replace(&layout.sweep_file(), text.as_bytes())?;
         }
         let ours = env!("CARGO_PKG_VERSION");
         if !["", ours].contains(&history.version.as_str()) {

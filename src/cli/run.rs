@@ -8,10 +8,10 @@ use super::resume;
 use super::running::Options;
 use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
-use crate::error::{Error, Exit, Result};
-use crate::history::{Entry, FORMAT, History};
-use crate::spec::{Spec, is_folder_name};
-use crate::store::{self, Journal, Layout};
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::history::{Entry, FORMAT, History};
+use sweep_spec::{Spec, is_folder_name};
+use sweep_store::{Journal, Layout};
 
 /// Options of `sweep run`.
 #[derive(Debug, clap::Args)]
@@ -75,7 +75,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let begin = |layout: &Layout| {
         // Another controller may have begun it in the meantime; now that the lock is ours, none can.
         untouched(layout)?;
-        store::replace(&layout.sweep_file(), text.as_bytes())?;
+        sweep_store::replace(&layout.sweep_file(), text.as_bytes())?;
         let mut history = History::default();
         history.apply(&first).expect("the first entry has this version's format");
         Ok((history, Journal::create(layout, &first)?))
@@ -103,8 +103,8 @@ fn begun(layout: &Layout, surroundings: &Surroundings) -> Error {
     let folder = surroundings.short(layout.root());
     let shown = folder.display();
     let another = format!("start another with `--name {}-2`", folder.file_name().unwrap_or_default().to_string_lossy());
-    let held = store::held(layout);
-    let (state, next) = match store::read(layout) {
+    let held = sweep_store::held(layout);
+    let (state, next) = match sweep_store::read(layout) {
         _ if held => ("is being run by another process".into(), format!("watch it with `sweep status {shown}`")),
         Ok((history, _)) if history.complete => {
             let all = history.trials.len();

@@ -10,15 +10,15 @@ use super::surroundings::{Surroundings, now, variable};
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::{self, Device, SlotDevice, mps};
 use crate::engine::{self, Setup};
-use crate::error::{Error, Exit, Result};
-use crate::history::History;
 use crate::progress::{self, Screen};
-use crate::report::ranking::{Place, Ranking, groups};
-use crate::report::{summary, words};
-use crate::schedule::Condition;
-use crate::search::{self, Search};
-use crate::spec::{Busy, Devices, Gpus, Method, Spec};
-use crate::store::{Journal, Layout, Lock};
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::history::History;
+use sweep_report::ranking::{Place, Ranking, groups};
+use sweep_report::{summary, words};
+use sweep_scheduler::schedule::Condition;
+use sweep_scheduler::search::{self, Search};
+use sweep_spec::{Busy, Devices, Gpus, Method, Spec};
+use sweep_store::{Journal, Layout, Lock};
 
 /// Options of `run`, `resume` and `extend --run`.
 #[derive(Debug, clap::Args)]
@@ -51,8 +51,9 @@ pub fn trainer(named: Option<&Path>, surroundings: &Surroundings) -> Result<Path
     if trainer.is_file() {
         return Ok(trainer);
     }
-    Err(Error::new(Exit::NoTrainer, format!("there is no trainer at {}", trainer.display()))
-        .hint("build it with `cargo build --release` (feature `torch` is on by default), or name it with --trainer"))
+    Err(Error::new(Exit::NoTrainer, format!("there is no trainer at {}", trainer.display())).hint(
+        "build it with `cargo build --release` (which needs libtorch: `scripts/libtorch`), or name it with --trainer",
+    ))
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -134,12 +135,21 @@ impl Options {
         let _lock = Lock::take(&layout, &surroundings.holder())?;
         let (history, journal) = begin(&layout)?;
         if spec.method == Method::Tpe {
-            let lag = search::lag(&spec, &history, slots.len());
-            for note in notes_on_lag(lag, slots.len(), Search::resumed(&spec, &history).len()) {
+            let lag = search::lag(spec.search_terms(), &history, slots.len());
+            for note in notes_on_lag(lag, slots.len(), Search::resumed(spec.search_terms(), &history).len()) {
                 output::tell(&format!("note: {note}"));
             }
         }
         let screen = self.screen(surroundings);
+        let running = mps::find(surroundings.variable(mps::VARIABLE).as_deref());
+        let daemon = match running {
+            None if spec.devices.mps && trainer.is_some() && agent::share_a_gpu(&slots) => mps::Daemon::start(),
+            _ => Ok(None),
+        };
+        let daemon = daemon.unwrap_or_else(|reason| {
+            eprintln!("note: trials that share a GPU take turns on it, without CUDA MPS: {reason}");
+            None
+        });
         let setup = Setup {
             layout: layout.clone(),
             spec: spec.clone(),
@@ -154,12 +164,13 @@ impl Options {
             look: !self.no_check,
             screen,
             host: surroundings.host(),
-            mps: mps::find(surroundings.variable(mps::VARIABLE).as_deref()),
+            mps: running.or_else(|| daemon.as_ref().map(|daemon| daemon.pipes().to_owned())),
             memory: surroundings.memory(),
             clock: now,
             variable,
         };
         let history = engine::run(setup)?;
+        drop(daemon); // its trainers are gone
         if !matches!(self.progress, Progress::Json | Progress::None) {
             // Everything is written: that nobody is there to read of it is no failure.
             let _ = output::print(&summary(&history, &spec, &layout, surroundings));

@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 use super::output;
 use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
-use crate::error::{Error, Exit, Result};
-use crate::protocol::Sheet;
-use crate::recipe::Augment;
-use crate::report::words;
-use crate::search::Search;
-use crate::trial::TrialId;
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::protocol::Sheet;
+use sweep_core::recipe::Augment;
+use sweep_core::trial::TrialId;
+use sweep_report::words;
+use sweep_scheduler::search::Search;
 
 /// Trials that are looked through for one with augmentation.
 const LOOKED_AT: u64 = 10_000;
@@ -22,7 +22,7 @@ const LOOKED_AT: u64 = 10_000;
 /// Those of `sweep plan`; if the file or the trial has no augmentation; if the trainer cannot draw it.
 pub fn run(file: &Path, trial: Option<u64>, out: &Path, trainer: &Path, surroundings: &Surroundings) -> Result<Exit> {
     let SweepFile { spec, .. } = SweepFile::open(file, surroundings)?;
-    let mut search = Search::new(&spec);
+    let mut search = Search::new(spec.search_terms());
     let (first, last) = trial.map_or((1, LOOKED_AT), |number| (number, number));
     let chosen = (first..=last).find_map(|number| {
         let recipe = search.settings(TrialId(number)).and_then(|settings| spec.recipe(&settings).ok())?;

@@ -12,12 +12,11 @@ use super::plot::{Series, plot};
 use super::running::trainer;
 use super::sheet;
 use super::surroundings::Surroundings;
-use crate::error::{Exit, Result};
-use crate::history::{Status, TrialRecord};
-use crate::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT};
-use crate::report::{self, words};
-use crate::store;
-use crate::trial::{EpochMetrics, METRICS, Outcome, TrialId};
+use sweep_core::error::{Exit, Result};
+use sweep_core::history::{Status, TrialRecord};
+use sweep_core::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT};
+use sweep_core::trial::{EpochMetrics, METRICS, Outcome, TrialId};
+use sweep_report::words;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -55,7 +54,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     }
     let opened = Opened::new(&args.folder)?;
     let mut trial = opened.trial(args.trial.unwrap_or_default())?.clone();
-    if trial.status == Status::Running && !store::held(&opened.layout) {
+    if trial.status == Status::Running && !sweep_store::held(&opened.layout) {
         trial.status = Status::Waiting;
     }
     match args.json {
@@ -100,7 +99,7 @@ fn text(opened: &Opened, trial: &TrialRecord, color: bool) -> String {
         let _ = write!(text, "\n       loss\n{drawn}");
     }
     text += &metrics(opened, trial);
-    diagnose::tell(&mut text, &report::findings(&opened.spec, &opened.history, trial));
+    diagnose::tell(&mut text, &sweep_report::findings(&opened.spec, &opened.history, trial));
     text + &files(opened, trial)
 }
 
@@ -172,7 +171,7 @@ fn json(opened: &Opened, trial: &TrialRecord) -> Value {
         "best": opened.spec.metric.best(&trial.curve),
         "last": trial.curve.last(),
         "curve": trial.curve,
-        "findings": report::findings(&opened.spec, &opened.history, trial),
+        "findings": sweep_report::findings(&opened.spec, &opened.history, trial),
         "files": existing(opened, trial.id),
     })
 }
@@ -180,14 +179,13 @@ fn json(opened: &Opened, trial: &TrialRecord) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
 
     #[test]
     fn a_trial_as_it_is_shown() {
         let results = tempfile::tempdir().unwrap();
-        let layout = sample::write(&results.path().join("sample"), &sample::entries());
+        let layout = sweep_sample::write(&results.path().join("sample"), &sweep_sample::entries());
         let opened = Opened::new(layout.root()).unwrap();
-        report::trial_chart(&layout, &opened.spec, &opened.history.trials[1]).unwrap();
+        sweep_report::trial_chart(&layout, &opened.spec, &opened.history.trials[1]).unwrap();
         let shown = text(&opened, &opened.history.trials[1], false);
         insta::assert_snapshot!(shown.replace(&layout.root().display().to_string(), "DIR"));
         let json = json(&opened, &opened.history.trials[4]);
@@ -197,9 +195,9 @@ mod tests {
 
     #[test]
     fn nothing_in_a_trial_reaches_the_terminal_as_a_command() {
-        let history = sample::hostile();
+        let history = sweep_sample::hostile();
         let results = tempfile::tempdir().unwrap();
-        let layout = sample::write(&results.path().join("sample"), &sample::entries());
+        let layout = sweep_sample::write(&results.path().join("sample"), &sweep_sample::entries());
         let opened = Opened { history: history.clone(), ..Opened::new(layout.root()).unwrap() };
         for trial in &history.trials {
             assert!(!text(&opened, trial, false).contains('\u{1b}'));

@@ -8,15 +8,14 @@ use serde_json::{Value, json};
 use super::opened::Opened;
 use super::output;
 use super::surroundings::Surroundings;
-use crate::error::{Exit, Result};
-use crate::history::{History, Status, TrialRecord};
 use crate::progress::seconds_left;
-use crate::report::ranking::{Counts, Place, Ranking, groups};
-use crate::report::{summary, words};
-use crate::search::Search;
-use crate::spec::Spec;
-use crate::store;
-use crate::trial::TrialId;
+use sweep_core::error::{Exit, Result};
+use sweep_core::history::{History, Status, TrialRecord};
+use sweep_core::trial::TrialId;
+use sweep_report::ranking::{Counts, Place, Ranking, groups};
+use sweep_report::{summary, words};
+use sweep_scheduler::search::Search;
+use sweep_spec::Spec;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -43,14 +42,14 @@ pub struct Args {
 /// Where there is no sweep.
 pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
     let mut opened = Opened::new(&args.folder)?;
-    let held = store::held(&opened.layout);
+    let held = sweep_store::held(&opened.layout);
     if !held {
         // Whatever ran when its controller went away does not run any more.
         for trial in opened.history.trials.iter_mut().filter(|trial| trial.status == Status::Running) {
             trial.status = Status::Waiting;
         }
     }
-    let search = Search::resumed(&opened.spec, &opened.history);
+    let search = Search::resumed(opened.spec.search_terms(), &opened.history);
     let standing = Standing::new(&opened.spec, &opened.history, search.len(), held);
     match args.json {
         true => output::print_json(&standing.json(&opened))?,
@@ -163,7 +162,7 @@ impl<'a> Standing<'a> {
             "waiting": of(Status::Waiting),
             "slots": history.slots,
             "lag": history.lag,
-            "target": Search::reached(spec, history),
+            "target": Search::reached(spec.search_terms(), history),
             "extensions": history.extensions.iter().map(|one| json!({
                 "at": one.at,
                 "begun": one.begun,
@@ -284,18 +283,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::history::Entry;
-    use crate::report::sample;
-    use crate::trial::{Attempt, Outcome};
+    use sweep_core::history::Entry;
+    use sweep_core::trial::{Attempt, Outcome};
 
     /// One trial finished, one under way, one lost to a fault, with two seconds an epoch.
     fn begun() -> Vec<Entry> {
-        let mut entries = sample::beginning("begun");
-        let settings = sample::settings(json!({"learning_rate": 0.001, "dropout": 0.2, "batch_norm": false}));
-        entries.extend(sample::attempt(1, 1, &settings, 0, 20));
-        entries.push(sample::ended(1, 1, Outcome::Finished));
-        entries.extend(sample::attempt(2, 1, &settings, 0, 5));
-        entries.extend(sample::attempt(3, 1, &settings, 0, 10));
+        let mut entries = sweep_sample::beginning("begun");
+        let settings = sweep_sample::settings(json!({"learning_rate": 0.001, "dropout": 0.2, "batch_norm": false}));
+        entries.extend(sweep_sample::attempt(1, 1, &settings, 0, 20));
+        entries.push(sweep_sample::ended(1, 1, Outcome::Finished));
+        entries.extend(sweep_sample::attempt(2, 1, &settings, 0, 5));
+        entries.extend(sweep_sample::attempt(3, 1, &settings, 0, 10));
         let fault = "the trainer was ended by signal 9 (SIGKILL)".to_owned();
         entries.push(Entry::Lost {
             at: 400.0,
@@ -313,12 +311,12 @@ mod tests {
 
     #[test]
     fn the_time_left_counts_epochs_and_slots() {
-        let history = sample::apply(&begun());
+        let history = sweep_sample::apply(&begun());
         // Trial 2 lacks 15 epochs, trial 3 lacks 10, and 9 trials lack 20 each; 2 slots.
         assert_eq!(seconds_left(&history, Some(12), |_| None), Some((15.0 + 10.0 + 9.0 * 20.0) * 2.0 / 2.0));
         assert_eq!(seconds_left(&history, None, |_| None), None);
         // Before any has ended, the sweep file says how long a trial is.
-        let first = sample::apply(&begun()[..10]);
+        let first = sweep_sample::apply(&begun()[..10]);
         assert_eq!(seconds_left(&first, Some(1), |_| Some(20)), Some((20.0 - 6.0) * 2.0));
         assert_eq!(seconds_left(&History::default(), Some(12), |_| Some(20)), None);
     }
@@ -326,7 +324,7 @@ mod tests {
     #[test]
     fn the_status_of_a_running_and_of_an_interrupted_sweep() {
         let results = tempfile::tempdir().unwrap();
-        let layout = sample::write(&results.path().join("begun"), &begun());
+        let layout = sweep_sample::write(&results.path().join("begun"), &begun());
         let opened = Opened::new(layout.root()).unwrap();
         let standing = Standing::new(&opened.spec, &opened.history, Some(12), true);
         insta::assert_snapshot!(standing.text(&opened));
@@ -336,27 +334,27 @@ mod tests {
         assert_eq!((&json["running"][0]["epochs"], &json["not_started"]), (&json!(20), &json!(9)));
         assert_eq!(json["best"]["trial"], 1);
         assert_eq!(Standing::new(&opened.spec, &opened.history, Some(12), false).state, "interrupted");
-        assert_eq!(Standing::new(&opened.spec, &sample::history(), Some(6), false).state, "complete");
+        assert_eq!(Standing::new(&opened.spec, &sweep_sample::history(), Some(6), false).state, "complete");
     }
 
     #[test]
     fn a_slot_that_waits_for_what_a_saved_trial_comes_to_says_so() {
-        let file = sample::FILE.replace("parameters:", "method: tpe\nrun_cap: 40\nlag: 2\nparameters:");
+        let file = sweep_sample::FILE.replace("parameters:", "method: tpe\nrun_cap: 40\nlag: 2\nparameters:");
         let file = file.replace("{values: [1e-3]}", "{distribution: log_uniform_values, min: 1e-4, max: 1e-2}");
         let spec =
             Spec::read(&file, "f", std::path::Path::new("/nowhere")).unwrap_or_else(|problems| panic!("{problems}")).0;
-        let mut entries = sample::beginning("begun");
+        let mut entries = sweep_sample::beginning("begun");
         for number in 1..=22 {
-            let settings = sample::settings(json!({"learning_rate": 0.001, "dropout": 0.2, "batch_norm": false}));
-            entries.extend(sample::attempt(number, 1, &settings, 0, 1));
+            let settings = sweep_sample::settings(json!({"learning_rate": 0.001, "dropout": 0.2, "batch_norm": false}));
+            entries.extend(sweep_sample::attempt(number, 1, &settings, 0, 1));
             let attempt = Attempt { trial: TrialId(number), number: 1 };
             entries.push(match number {
                 20 => Entry::Paused { at: 400.0, attempt },
-                _ => sample::ended(number, 1, Outcome::Finished),
+                _ => sweep_sample::ended(number, 1, Outcome::Finished),
             });
         }
-        let history = sample::apply(&entries);
-        let search = Search::resumed(&spec, &history);
+        let history = sweep_sample::apply(&entries);
+        let search = Search::resumed(spec.search_terms(), &history);
         let why = reasons(&history, &search, &Standing::new(&spec, &history, search.len(), true));
         assert!(why.contains("trial 0023 follows from what trials 1 to 20 come to, and waits for trial 0020"), "{why}");
         assert!(why.contains("trial 0020: was saved, and waits"), "{why}");

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::error::{Error, Exit, Result};
+use sweep_core::error::{Error, Exit, Result};
 
 /// What the process was started in.
 #[derive(Debug, Clone)]

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::program;
 use super::surroundings::Surroundings;
-use crate::error::{Error, Exit, Result};
-use crate::spec::{Inspection, Note, Spec};
-use crate::train::data::{self, Info};
+use sweep_core::error::{Error, Exit, Result};
+use sweep_data::datasets::{self, Info};
+use sweep_spec::{Inspection, Note, Spec};
 
 /// No sweep file is larger: what is, was named by mistake.
 const LARGEST: u64 = 16 << 20;
@@ -51,7 +51,7 @@ impl SweepFile {
 /// # Errors
 /// [`Exit::BadData`], with the place in the file that names them.
 pub fn probe(spec: &Spec, file: &str, text: &str) -> Result<Info> {
-    data::probe(&spec.source).map_err(|error| error.at(spec.place_of_data(file, text)))
+    datasets::probe(&spec.source).map_err(|error| error.at(spec.place_of_data(file, text)))
 }
 
 /// The text of a sweep file.

@@ -6,10 +6,10 @@ use tokio::sync::mpsc;
 
 use crate::agent::gpu::{Gpu, Watch, condition, descends, owner};
 use crate::agent::{Device, SlotDevice};
-use crate::error::{Error, Exit, Result};
-use crate::schedule::{Condition, Event, Slot, SlotId};
-use crate::spec::Busy;
-use crate::store::Layout;
+use sweep_core::error::{Error, Exit, Result};
+use sweep_scheduler::schedule::{Condition, Event, Slot, SlotId};
+use sweep_spec::Busy;
+use sweep_store::Layout;
 
 /// At most every so many seconds there is a row for each GPU.
 const BETWEEN_ROWS: f64 = 5.0;
@@ -240,7 +240,7 @@ fn append(layout: &Layout) -> Result<csv::Writer<File>> {
 mod tests {
     use super::*;
     use crate::agent::gpu::Process;
-    use crate::schedule::State;
+    use sweep_scheduler::schedule::State;
 
     #[test]
     fn energy_is_counted_or_else_follows_from_power() {

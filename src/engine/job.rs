@@ -6,12 +6,11 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::agent::{Job, Known};
-use crate::error::{Error, Exit, Result};
-use crate::history::TrialRecord;
-use crate::program::{Program, SETTINGS_FILE, interpreter};
-use crate::spec::Spec;
-use crate::store;
-use crate::trial::{Attempt, Settings};
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::history::TrialRecord;
+use sweep_core::program::{Program, SETTINGS_FILE, interpreter};
+use sweep_core::trial::{Attempt, Settings};
+use sweep_spec::Spec;
 
 /// The settings as W&B's library takes them for `wandb.config`, in the trial's folder: JSON, which is YAML.
 const WANDB_FILE: &str = "wandb.yaml";
@@ -41,7 +40,7 @@ pub fn job(
     let config = program.config(settings);
     let json = serde_json::to_vec_pretty(&config)
         .map_err(|error| Error::storage("settings cannot be written", error.into()))?;
-    store::replace(&settings_file, &json)?;
+    sweep_store::replace(&settings_file, &json)?;
     let interpreter = interpreter(&variable("PATH").unwrap_or_default());
     let arguments = match program.arguments(settings, &interpreter, &settings_file.to_string_lossy(), variable) {
         Ok(arguments) if !arguments.is_empty() => arguments,
@@ -74,7 +73,7 @@ pub fn job(
         let named = config.iter().map(|(name, value)| (name.clone(), json!({"value": value})));
         let version = std::iter::once(("wandb_version".to_owned(), json!(1)));
         let file_text = serde_json::Value::Object(version.chain(named).collect());
-        store::replace(&file, format!("{file_text:#}\n").as_bytes())?;
+        sweep_store::replace(&file, format!("{file_text:#}\n").as_bytes())?;
         variables.insert("WANDB_SWEEP_ID", spec.name.clone());
         variables.insert("WANDB_SWEEP_PARAM_PATH", file.to_string_lossy().into_owned());
         if variable("WANDB_DIR").is_none() {

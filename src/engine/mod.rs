@@ -17,20 +17,20 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::agent::gpu::Gpu;
 use crate::agent::{Agent, Launcher, SlotDevice};
-use crate::error::{Error, Exit, Result};
-use crate::history::{Entry, History};
 use crate::progress::Screen;
-use crate::protocol::{BEST_WEIGHTS, FromTrainer, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT, ToTrainer};
-use crate::report::fit::Context;
-use crate::schedule::stop::{EarlyTerminate, Stopping};
-use crate::schedule::{Action, Event, Leftover, Now, Points, Rules, Scheduler, Shapes, SlotId, State};
-use crate::search::{self, Search};
-use crate::shape;
-use crate::spec::{Courtesy, Method, PerGpu, Spec};
-use crate::store::{Journal, Layout};
-use crate::trial::{Attempt, Outcome, Settings, TrialId};
 use devices::Devices;
 pub use probe::probe;
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::history::{Entry, History};
+use sweep_core::protocol::{BEST_WEIGHTS, FromTrainer, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT, ToTrainer};
+use sweep_core::shape;
+use sweep_core::stop::{EarlyTerminate, Stopping};
+use sweep_core::trial::{Attempt, Outcome, Settings};
+use sweep_scheduler::schedule::{Action, Event, Leftover, Now, Rules, Scheduler, Shapes, SlotId, State};
+use sweep_scheduler::search::{self, Search};
+use sweep_spec::{Courtesy, Method, PerGpu, Spec};
+use sweep_store::{Journal, Layout};
+use sweep_verdict::Context;
 use views::Views;
 
 /// How often the terminal is drawn and waiting trials are looked at.
@@ -110,12 +110,20 @@ fn ignores_hangup() -> bool {
 
 /// The rules that end trials, with what the sweep file tells of each trial.
 fn stopping(terms: EarlyTerminate, spec: &Spec) -> Stopping {
-    let (seed, spec) = (spec.seed, spec.clone());
+    let (seed, spec) = (spec.seed, Rc::new(spec.clone()));
     let context = move |settings: &Settings| match spec.recipe(settings) {
         Ok(recipe) => Context::of_recipe(&recipe),
         Err(_) => Context::default(),
     };
-    Stopping { terms, seed, context: Rc::new(context) }
+    let planned = context.clone();
+    Stopping {
+        terms,
+        seed,
+        planned: Rc::new(move |settings| planned(settings).epochs_planned),
+        overfits: Rc::new(move |trial, metric| {
+            sweep_verdict::overfits(&trial.curve, &context(&trial.settings), metric)
+        }),
+    }
 }
 
 /// How the shapes of trials are named.
@@ -125,16 +133,6 @@ fn shapes(spec: &Spec) -> Shapes {
         Ok(recipe) if spec.program.is_none() => shape::of_recipe(&recipe),
         _ => shape::of_settings(settings),
     }))
-}
-
-impl Points for Search {
-    fn next(&mut self, trial: TrialId, history: &History) -> Option<Settings> {
-        Search::next(self, trial, history)
-    }
-
-    fn needs(&self, trial: TrialId) -> u64 {
-        Search::needs(self, trial)
-    }
 }
 
 struct Engine {
@@ -165,7 +163,7 @@ impl Engine {
         let (sender, events) = mpsc::unbounded_channel();
         let names = slots.iter().map(|slot| slot.name.clone()).collect();
         if spec.method == Method::Tpe {
-            spec.lag = Some(search::lag(&spec, &history, slots.len()));
+            spec.lag = Some(search::lag(spec.search_terms(), &history, slots.len()));
         }
         let run = Entry::Run {
             at: clock(),
@@ -176,7 +174,7 @@ impl Engine {
             mps: setup.mps.clone(),
             lag: spec.lag,
         };
-        let search = Search::resumed(&spec, &history);
+        let search = Search::resumed(spec.search_terms(), &history);
         let rules = Rules {
             seed: spec.seed,
             from_scratch: setup.from_scratch,
@@ -388,7 +386,7 @@ impl Engine {
     }
 
     /// Removes all that is in a trial's folder.
-    fn empty(&self, trial: TrialId) -> Result<()> {
+    fn empty(&self, trial: sweep_core::trial::TrialId) -> Result<()> {
         let folder = self.layout.trial(trial);
         let cannot = |error| Error::storage(format!("{} cannot be emptied", folder.display()), error);
         match std::fs::remove_dir_all(&folder) {

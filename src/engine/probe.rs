@@ -7,10 +7,10 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::agent::{Agent, Launcher, SlotDevice};
-use crate::error::{Error, Exit, Result};
-use crate::probe::{Measured, Probe};
-use crate::protocol::{self, FromTrainer, ToTrainer};
-use crate::schedule::{Event, SlotId};
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::probe::{Measured, Probe};
+use sweep_core::protocol::{self, FromTrainer, ToTrainer};
+use sweep_scheduler::schedule::{Event, SlotId};
 
 /// A trainer that is silent for so long, besides the time that its probe may take, is given up: it may have to load its
 /// data, and end a step.

@@ -3,12 +3,12 @@
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use crate::error::{Error, Exit, Result};
-use crate::history::{Entry, History, TrialRecord};
-use crate::report::{self, Tables};
-use crate::spec::Spec;
-use crate::store::Layout;
-use crate::trial::TrialId;
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::history::{Entry, History, TrialRecord};
+use sweep_core::trial::TrialId;
+use sweep_report::Tables;
+use sweep_spec::Spec;
+use sweep_store::Layout;
 
 /// The open views of a running sweep.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Views {
         let (layout, spec) = (layout.clone(), spec.clone());
         let painter = std::thread::Builder::new()
             .name("charts".into())
-            .spawn(move || ended.iter().try_for_each(|trial| report::trial_chart(&layout, &spec, &trial)))
+            .spawn(move || ended.iter().try_for_each(|trial| sweep_report::trial_chart(&layout, &spec, &trial)))
             .map_err(|error| Error::new(Exit::Internal, "the thread that draws charts cannot start").source(error))?;
         Ok(Views { tables, charts, painter })
     }
@@ -63,6 +63,6 @@ impl Views {
         self.painter
             .join()
             .map_err(|_| Error::new(Exit::Internal, "drawing a chart failed; `sweep report` draws them again"))??;
-        report::write(layout, spec, history)
+        sweep_report::write(layout, spec, history)
     }
 }

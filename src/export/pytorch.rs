@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::recipe::{Layer, Padding, Recipe, Source};
+use sweep_core::recipe::{Layer, Padding, Recipe, Source};
 
 /// PyTorch has no such padding where the stride is above 1, and TensorFlow's is not symmetric.
 const SAME: &str = r#"
@@ -133,14 +133,14 @@ mod tests {
                     - gelu\n  - average_pool: {size: 2, stride: 1}\n  - conv: {filters: 8, kernel: 1}\n  - tanh\n  \
                     - global_average_pool\n  - batch_norm: {momentum: 0.9, epsilon: 1e-5}\n  - dropout: 0.25\n  \
                     - dense: {units: 5, bias: false}\n  - sigmoid\n  - dense: 10\n";
-        let spec = crate::spec::Spec::read(text, "a.yaml", std::path::Path::new("/"));
+        let spec = sweep_spec::Spec::read(text, "a.yaml", std::path::Path::new("/"));
         let spec = spec.unwrap_or_else(|problems| panic!("{problems}")).0;
         let shapes =
             [(0, vec![4, 1, 3, 3]), (4, vec![6, 4, 2, 2]), (7, vec![8, 6, 1, 1]), (12, vec![5, 8]), (14, vec![10, 5])];
         let weights = shapes.into_iter().map(|(at, shape)| (format!("model.{at}.weight"), shape));
         let scales = [(1, 4), (10, 8)].map(|(at, width)| (format!("model.{at}.scale"), vec![width]));
         let shapes = weights.chain(scales).collect();
-        (spec.recipe(&crate::trial::Settings::new()).expect("it is whole"), shapes)
+        (spec.recipe(&sweep_core::trial::Settings::new()).expect("it is whole"), shapes)
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::fmt::Debug;
 
 use serde_json::Value;
 
-use crate::program::Program;
-use crate::space::{Distribution, Parameter};
-use crate::spec::{SETTINGS, Spec, plain};
-use crate::trial::Goal;
+use sweep_core::program::Program;
+use sweep_core::space::{Distribution, Parameter};
+use sweep_core::trial::Goal;
+use sweep_spec::{SETTINGS, Spec, plain};
 
 /// All that is different.
 pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
@@ -20,7 +20,7 @@ pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     lines.extend(parameters(old, new));
     let ((old_zip, old_exclude), (new_zip, new_exclude)) = (old.space.constraints(), new.space.constraints());
     changed(&mut lines, "zip", &old_zip, &new_zip);
-    let listed = |all: &[crate::space::Condition]| {
+    let listed = |all: &[sweep_core::space::Condition]| {
         let each: Vec<String> = all.iter().map(|one| format!("({one})")).collect();
         if each.is_empty() { "nothing".to_owned() } else { each.join(" or ") }
     };

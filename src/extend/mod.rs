@@ -2,11 +2,13 @@
 //! those to come, and what their settings are called from now on. Pure.
 
 mod changes;
+#[cfg(test)]
+mod searches;
 mod settings;
 
-use crate::history::History;
-use crate::spec::Spec;
-use crate::trial::{Settings, TrialId};
+use sweep_core::history::History;
+use sweep_core::trial::{Settings, TrialId};
+use sweep_spec::Spec;
 
 /// What becomes of a sweep.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,8 +59,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::report::sample;
-    use crate::trial::Outcome;
+    use sweep_core::trial::Outcome;
 
     fn spec(text: &str) -> Spec {
         let (mut spec, _) = Spec::read(text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
@@ -72,12 +73,12 @@ mod tests {
 
     /// A history with one trial of each settings.
     fn tried(settings: &[serde_json::Value]) -> History {
-        let mut entries = sample::beginning("f");
+        let mut entries = sweep_sample::beginning("f");
         for (number, settings) in (1..).zip(settings) {
-            entries.extend(sample::attempt(number, 1, &sample::settings(settings.clone()), 0, 1));
-            entries.push(sample::ended(number, 1, Outcome::Finished));
+            entries.extend(sweep_sample::attempt(number, 1, &sweep_sample::settings(settings.clone()), 0, 1));
+            entries.push(sweep_sample::ended(number, 1, Outcome::Finished));
         }
-        sample::apply(&entries)
+        sweep_sample::apply(&entries)
     }
 
     fn settings(old: &Spec, new: &Spec, history: &History) -> Vec<serde_json::Value> {

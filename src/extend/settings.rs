@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-use crate::history::History;
-use crate::recipe::Recipe;
-use crate::spec::Spec;
-use crate::trial::{Settings, TrialId};
+use sweep_core::history::History;
+use sweep_core::recipe::Recipe;
+use sweep_core::trial::{Settings, TrialId};
+use sweep_spec::Spec;
 
 /// Values of a parameter that are tried to find the one that it had.
 const MOST_VALUES: u64 = 64;

@@ -3,10 +3,10 @@
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::seconds_left;
-use crate::history::{Status, TrialRecord};
-use crate::report::words;
-use crate::schedule::{Scheduler, Slot, State};
-use crate::spec::Spec;
+use sweep_core::history::{Status, TrialRecord};
+use sweep_report::words;
+use sweep_scheduler::schedule::{Scheduler, Slot, State};
+use sweep_spec::Spec;
 
 /// More slots than this are not shown one by one.
 const MOST_LINES: usize = 16;
@@ -88,7 +88,7 @@ impl Bars {
     }
 }
 
-fn epochs_of(spec: &Spec, settings: &crate::trial::Settings) -> u32 {
+fn epochs_of(spec: &Spec, settings: &sweep_core::trial::Settings) -> u32 {
     spec.recipe(settings).map_or(1, |recipe| recipe.training.epochs)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::history::{History, TrialRecord};
+use sweep_core::history::{History, TrialRecord};
 
 /// The time that what is left will take: epochs still to be trained, times the mean seconds of an epoch, by slots.
 /// `None` before anything was measured, or where the search has no end. `planned`: the epochs that a trial is to have.

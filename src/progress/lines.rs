@@ -1,10 +1,11 @@
 //! What is worth a line of text.
 
-use crate::history::{Entry, TrialRecord};
-use crate::report::words;
-use crate::schedule::{Scheduler, State};
-use crate::spec::{Spec, nearest_metric};
-use crate::trial::{Attempt, METRICS, Outcome, TrialId};
+use sweep_core::history::{Entry, TrialRecord};
+use sweep_core::nearest::nearest_metric;
+use sweep_core::trial::{Attempt, METRICS, Outcome, TrialId};
+use sweep_report::words;
+use sweep_scheduler::schedule::{Scheduler, State};
+use sweep_spec::Spec;
 
 /// An epoch that took longer than this many seconds is worth a line of its own.
 const LONG_EPOCH: f64 = 10.0;
@@ -90,6 +91,13 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
         Entry::Device { slot, held: None, .. } => Some(format!("{} is free again", of_device(slot)?)),
         Entry::Run { mps: Some(folder), .. } => {
             Some(format!("CUDA MPS runs, in {}: trainers use it", folder.display()))
+        }
+        Entry::Backend { slot, backend, .. } => {
+            let before = history.backends.iter().rev().nth(1)?;
+            Some(format!(
+                "{slot}: trainers calculate with {backend} from now on, and with {before} before: numbers of the same \
+                 trial may differ in their last bits"
+            ))
         }
         Entry::Reopened { trial, .. } => Some(format!("trial {trial} will be tried once more")),
         _ => None,

@@ -6,9 +6,9 @@ mod lines;
 
 use std::io::Write;
 
-use crate::history::Entry;
-use crate::schedule::Scheduler;
-use crate::spec::Spec;
+use sweep_core::history::Entry;
+use sweep_scheduler::schedule::Scheduler;
+use sweep_spec::Spec;
 
 use bars::Bars;
 

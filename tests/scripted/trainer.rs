@@ -3,7 +3,8 @@
 //! The environment's `SCRIPT` names a file that is read anew for every attempt. A line is `WHEN FAULT [NUMBER]`:
 //! `WHEN` is `start`, a trial (`3`), an attempt (`3.1`), a GPU (`GPU-1`), or `*` for all attempts; the number is the epoch that is under
 //! way when it happens (1), or as told below. Metrics depend on trial and epoch alone, so that a sweep with faults can
-//! be compared with one without; `last.safetensors` holds the epochs done.
+//! be compared with one without; `last.safetensors` holds the epochs done. A file `backend` beside the script names the library
+//! that it claims to calculate with.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "it stands for foreign programs")]
 
 use std::fs;
@@ -16,11 +17,10 @@ use std::thread::{park, spawn};
 use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
-use sweep::check::Warning;
-use sweep::probe::{Capacity, Measured, Probe};
-use sweep::protocol::{self, FromTrainer, LAST_CHECKPOINT, Order, ToTrainer};
-use sweep::store;
-use sweep::trial::{Attempt, EpochMetrics, Outcome, TrialId};
+use sweep_core::probe::{Capacity, Measured, Probe};
+use sweep_core::protocol::{self, FromTrainer, LAST_CHECKPOINT, Order, ToTrainer};
+use sweep_core::trial::{Attempt, EpochMetrics, Outcome, TrialId};
+use sweep_core::warning::Warning;
 
 /// Time between two signs of life in a slow epoch.
 const PULSE: Duration = Duration::from_millis(20);
@@ -40,7 +40,7 @@ fn main() {
         }
     }
     let protocol = if commands.iter().any(|(fault, _)| fault == "old-protocol") { 0 } else { protocol::VERSION };
-    say(&FromTrainer::Ready { protocol, device: "cpu, scripted".into(), backend: "script".into() });
+    say(&FromTrainer::Ready { protocol, device: "cpu, scripted".into(), backend: backend() });
     while let Ok(message) = inbox.recv() {
         match message {
             ToTrainer::Train(order) => train(&order, &inbox),
@@ -48,6 +48,11 @@ fn main() {
             ToTrainer::Pause { .. } => {}
         }
     }
+}
+
+fn backend() -> String {
+    let file = std::env::var_os("SCRIPT").map(|script| PathBuf::from(script).with_file_name("backend"));
+    file.and_then(|file| fs::read_to_string(file).ok()).unwrap_or_else(|| "script".into())
 }
 
 fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
@@ -95,7 +100,7 @@ fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
         }
         say(&FromTrainer::Epoch { attempt, metrics: metrics(attempt.trial, epoch), others: Default::default() });
         if epoch > done && epoch < recipe.training.epochs {
-            if let Err(error) = store::replace(&folder.join(LAST_CHECKPOINT), epoch.to_string().as_bytes()) {
+            if let Err(error) = sweep_store::replace(&folder.join(LAST_CHECKPOINT), epoch.to_string().as_bytes()) {
                 unwritable(attempt, &error);
             }
             say(&FromTrainer::Saved { attempt, epoch });
@@ -180,7 +185,7 @@ fn misbehave(fault: &str, order: &Order, epoch: u32) {
             end(Outcome::OutOfMemory { error: "CUDA out of memory. Tried to allocate 20.00 GiB".into() })
         }
         "fill" => {
-            let full = store::replace(&order.folder.join(LAST_CHECKPOINT), &vec![0; 64 << 20]);
+            let full = sweep_store::replace(&order.folder.join(LAST_CHECKPOINT), &vec![0; 64 << 20]);
             unwritable(attempt, &full.expect_err("the test has made the disk small"));
         }
         "child" => drop(Command::new("sleep").arg("1000").spawn().expect("sleep is there")),
@@ -252,7 +257,7 @@ fn take(bytes: u64) -> Result<(), String> {
     let had = on_gpu().iter().find(|(pid, _)| *pid == me).map_or(0, |(_, bytes)| *bytes);
     fs::create_dir_all(gpu_folder()).expect("it is writable");
     // Before it looks, so that of two that come at once one sees the other.
-    let write = |bytes: u64| store::replace(&path, bytes.to_string().as_bytes()).expect("it is writable");
+    let write = |bytes: u64| sweep_store::replace(&path, bytes.to_string().as_bytes()).expect("it is writable");
     write(had.max(bytes));
     if on_gpu().iter().map(|(_, bytes)| bytes).sum::<u64>() > total {
         write(had);
@@ -280,7 +285,7 @@ fn metrics(TrialId(trial): TrialId, epoch: u32) -> EpochMetrics {
     EpochMetrics { epoch, val_loss: Some(loss), train_loss: Some(loss / 2.0), ..EpochMetrics::default() }
 }
 
-fn unwritable(attempt: Attempt, error: &sweep::error::Error) -> ! {
+fn unwritable(attempt: Attempt, error: &sweep_core::error::Error) -> ! {
     say(&FromTrainer::Unwritable { attempt, reason: error.to_string().replace('\n', ";") });
     exit(0)
 }

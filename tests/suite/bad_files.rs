@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sweep::recipe::Source;
-use sweep::spec::Spec;
-use sweep::train::data;
+use sweep_core::recipe::Source;
+use sweep_data::datasets;
+use sweep_spec::Spec;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bad")
@@ -19,7 +19,7 @@ fn message(name: &str, text: &str) -> String {
         Ok(read) => read,
     };
     assert_eq!(spec.source, Source::Digits, "{name} is read without a problem");
-    let inspected = data::probe(&spec.source).map(|data| spec.inspect(data, &file, text));
+    let inspected = datasets::probe(&spec.source).map(|data| spec.inspect(data, &file, text));
     match inspected {
         Ok(Err(problems)) => problems.to_string(),
         _ => panic!("{name} is inspected without a problem"),

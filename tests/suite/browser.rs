@@ -172,7 +172,7 @@ fn in_a_browser_the_report_sorts_filters_and_shows_any_trial() {
     }
 }
 
-/// `cargo test --release --no-default-features --test suite -- --ignored ten_thousand`
+/// `cargo test --release -p sweep --test suite -- --ignored ten_thousand`
 #[test]
 #[ignore = "takes a while; its bounds are those of a release build"]
 fn ten_thousand_trials_make_a_report_in_time() {

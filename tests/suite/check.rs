@@ -57,31 +57,3 @@ fn a_run_looks_at_each_kind_of_network_once_and_goes_on_whatever_it_sees() {
     let journal = world.read("results/not/journal.jsonl");
     assert!(!text.contains(warning) && !journal.contains(warning) && !journal.contains("\"pictures\""), "{journal}");
 }
-
-/// With the real one: digits, scrambled and not, in arrays.
-#[cfg(feature = "torch")]
-#[test]
-fn a_sound_sweep_passes_and_one_with_a_wild_learning_rate_does_not() {
-    let world = crate::world::World::new();
-    world.write("sound.yaml", &format!("{FILE}devices: {{gpus: none}}\n"));
-    let text = world.expect("check sound.yaml", 0);
-    assert_eq!(text.matches("nothing is wrong with it").count(), 2, "{text}");
-    assert!(text.contains("its loss falls at learning rates from"), "{text}");
-    world.write("wild.yaml", &format!("{FILE}training: {{learning_rate: 5}}\ndevices: {{gpus: none}}\n"));
-    let text = world.expect("check wild.yaml", 4);
-    assert!(text.contains("the learning rate 5 is too high for this network (learning_rate)"), "{text}");
-}
-
-/// With the real one, twelve logistic functions deep.
-#[cfg(feature = "torch")]
-#[test]
-fn a_run_says_before_its_first_step_that_gradients_vanish() {
-    let world = crate::world::World::new();
-    let layers = "{dense: 32}, sigmoid, ".repeat(12);
-    let start =
-        "name: deep\nparameters: {learning_rate: {values: [0.001, 0.002]}}\ndata: {set: digits}\ntraining: {epochs: 1}";
-    let file = format!("{start}\nmodel: [flatten, {layers}{{dense: '${{classes}}'}}]\ndevices: {{gpus: none}}\n");
-    world.write("deep.yaml", &file);
-    let text = world.expect("run deep.yaml --progress plain", 0);
-    assert_eq!(text.matches("gradients vanish on their way back to the first layers").count(), 1, "{text}");
-}

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sweep::recipe::{Layer, Source};
-use sweep::search::Search;
-use sweep::spec::{SETS, Spec};
-use sweep::train::data::{self, Info};
-use sweep::train::model::{PRESETS, Shape};
-use sweep::trial::TrialId;
+use sweep_core::recipe::{Layer, Source};
+use sweep_core::trial::TrialId;
+use sweep_data::datasets::{self, Info};
+use sweep_data::network::{PRESETS, Shape};
+use sweep_scheduler::search::Search;
+use sweep_spec::{SETS, Spec};
 
 fn examples() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sweeps");
@@ -20,7 +20,7 @@ fn examples() -> Vec<PathBuf> {
 
 /// What the data is, or, where it is not on this machine, pictures of the size that the example is written for.
 fn info(source: &Source, file: &Path) -> Info {
-    data::probe(source).unwrap_or_else(|absent| {
+    datasets::probe(source).unwrap_or_else(|absent| {
         let (shape, classes) = match source {
             Source::Mnist { .. } | Source::FashionMnist { .. } => (Shape { channels: 1, height: 28, width: 28 }, 10),
             Source::Cifar100 { .. } => (Shape { channels: 3, height: 32, width: 32 }, 100),
@@ -43,7 +43,7 @@ fn every_example_has_trials_that_make_recipes() {
         let info = info(&spec.source, &file);
         let inspection = spec.inspect(info, &name, &text).unwrap_or_else(|problems| panic!("{problems}"));
         assert!(inspection.networks > 0, "{name}");
-        let mut search = Search::new(&spec);
+        let mut search = Search::new(spec.search_terms());
         let trials = search.len().unwrap_or_else(|| panic!("{name} has no end"));
         for trial in (1..=trials).map(TrialId) {
             let settings = search.settings(trial).unwrap();

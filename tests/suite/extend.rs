@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rand::RngExt;
-use sweep::random::{Purpose, stream};
+use sweep_core::random::{Purpose, stream};
 
 use crate::faults::scripted;
 use crate::world::World;

@@ -20,7 +20,7 @@ training: {epochs: 3}
 pub fn scripted(script: &str) -> World {
     let world = World::new();
     let trainer = PathBuf::from(env!("CARGO_BIN_EXE_sweep")).with_file_name("examples/scripted-trainer");
-    assert!(trainer.exists(), "first: cargo build --profile test --example scripted-trainer");
+    assert!(trainer.exists(), "first: cargo build --profile test -p sweep --example scripted-trainer");
     symlink(trainer, world.path("trainer")).expect("the folder is writable");
     world.write("script", script);
     world.write("s.yaml", SWEEP);
@@ -146,7 +146,7 @@ fn foreign_text_is_no_message_and_is_kept_in_the_log() {
     let log = std::fs::read(world.path("results/s/trials/0002/trainer.log")).expect("it is there");
     assert!(String::from_utf8_lossy(&log).contains("Epoch 1/9 [=====>....]"));
     let large = log.iter().filter(|byte| **byte == b'x').count();
-    assert_eq!(large, sweep::protocol::LONGEST_LINE, "of a line of 10 MB the beginning is kept");
+    assert_eq!(large, sweep_core::protocol::LONGEST_LINE, "of a line of 10 MB the beginning is kept");
 }
 
 #[test]
@@ -197,6 +197,25 @@ fn a_process_that_left_the_trainers_group_does_not_hold_up_the_sweep() {
     let began = Instant::now();
     run(&world, "run s.yaml", 0);
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}: it waited for the pipes to close", began.elapsed());
+}
+
+#[test]
+fn a_sweep_that_goes_on_with_another_library_says_so_once() {
+    let world = scripted("2 segfault 2");
+    world.write("backend", "libtorch 2.13.0");
+    let text = run(&world, "run s.yaml", 1);
+    assert!(!text.contains("libtorch"), "{text}");
+    world.write("script", "");
+    world.write("backend", "libtorch 2.15.0");
+    let text = run(&world, "resume results/s --retry-failed", 0);
+    let told = "trainers calculate with libtorch 2.15.0 from now on, and with libtorch 2.13.0 before";
+    assert_eq!(text.matches(told).count(), 1, "{text}");
+    let journal = world.read("results/s/journal.jsonl");
+    let backends: Vec<&str> = journal.lines().filter(|line| line.contains("\"is\":\"backend\"")).collect();
+    assert!(
+        matches!(backends[..], [first, second] if first.contains("2.13.0") && second.contains("2.15.0")),
+        "{journal}"
+    );
 }
 
 #[test]

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use sweep::search::Search;
-use sweep::spec::Spec;
-use sweep::trial::TrialId;
+use sweep_core::trial::TrialId;
+use sweep_scheduler::search::Search;
+use sweep_spec::Spec;
 
 /// The settings of the first so many trials, and how many there are in all; or what is wrong.
 fn trials(text: &str, most: u64) -> Result<(Vec<Value>, Option<u64>), String> {
     let (spec, _) = Spec::read(text, "f", Path::new("/")).map_err(|problems| problems.to_string())?;
-    let mut search = Search::new(&spec);
+    let mut search = Search::new(spec.search_terms());
     let points = (1..=most).map_while(|trial| search.settings(TrialId(trial))).map(Value::Object).collect();
     Ok((points, search.len()))
 }

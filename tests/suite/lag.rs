@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 use serde_json::Value;
-use sweep::random::{Purpose, stream};
+use sweep_core::random::{Purpose, stream};
 
 use crate::gpus::{driven, expect, gpu, show, sweep};
 use crate::world::{World, processes_naming, wait_until};

@@ -1,4 +1,5 @@
-//! Everything that is tested from outside, in one binary: each further one would link libtorch again.
+//! Everything about `sweep` that is tested from outside, without libtorch. What needs the real trainer is tested by
+//! `crates/sweep-trainer/tests/suite/`.
 
 mod bad_files;
 mod browser;
@@ -6,23 +7,15 @@ mod check;
 mod data;
 mod documentation;
 mod examples;
-#[cfg(feature = "torch")]
-mod export;
 mod extend;
 mod faults;
 mod gpus;
 mod grammar;
-#[cfg(feature = "torch")]
-mod kill;
 mod lag;
 mod plan;
 mod programs;
-#[cfg(feature = "torch")]
-mod running;
 mod scale;
 mod soak;
 mod storage;
 mod surface;
-#[cfg(feature = "torch")]
-mod trainer;
 mod world;

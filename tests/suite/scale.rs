@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use sweep::history::{Entry, FORMAT};
-use sweep::protocol::LAST_CHECKPOINT;
-use sweep::store::{Journal, Layout};
-use sweep::trial::{Attempt, EpochMetrics, Outcome, Settings, TrialId};
+use sweep_core::history::{Entry, FORMAT};
+use sweep_core::protocol::LAST_CHECKPOINT;
+use sweep_core::trial::{Attempt, EpochMetrics, Outcome, Settings, TrialId};
+use sweep_store::{Journal, Layout};
 
 use crate::faults::scripted;
 use crate::world::{World, send, wait_until};
@@ -125,7 +125,7 @@ fn used(process: &Child) -> f64 {
     fields[11..13].iter().map(|ticks| ticks.parse::<f64>().expect("a number")).sum::<f64>() / 100.0
 }
 
-/// The times that it prints are docs/reliability.md's, of an idle machine; they are no condition.
+/// The times that it prints are docs/concepts/reliability.md's, of an idle machine; they are no condition.
 #[test]
 fn a_hundred_thousand_finished_trials_are_no_burden() {
     let world = scripted("* slow 60000");

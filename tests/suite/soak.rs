@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use rustix::process::{Pid, Signal, kill_process};
-use sweep::random::{Purpose, stream};
+use sweep_core::random::{Purpose, stream};
 
 use crate::faults::scripted;
 use crate::world::{World, processes_naming, send, wait_until};

@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use rand::RngExt;
-use sweep::random::{Purpose, stream};
+use sweep_core::random::{Purpose, stream};
 
 use crate::faults::{SWEEP, scripted};
 use crate::world::{World, npy, wait_until};

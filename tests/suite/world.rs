@@ -29,7 +29,7 @@ impl World {
 
     /// `sweep` with these words, in the folder.
     pub fn sweep(&self, words: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
+        let mut command = Command::new(sweep());
         command.args(words.split_whitespace()).current_dir(self.folder.path()).env_remove("CUDA_VISIBLE_DEVICES");
         command.env("SCRIPT", self.path("script")); // The scripted trainer's.
         command.stdin(Stdio::null());
@@ -69,6 +69,18 @@ impl World {
         let at = headers.iter().position(|header| header == name).unwrap_or_else(|| panic!("no {name}"));
         reader.records().map(|record| record.expect("it is a table")[at].to_owned()).collect()
     }
+}
+
+/// The program `sweep`. Cargo names it to the tests of its own package; those of the trainer find it beside the trainer.
+pub fn sweep() -> PathBuf {
+    let trainer = match (option_env!("CARGO_BIN_EXE_sweep"), option_env!("CARGO_BIN_EXE_sweep-trainer")) {
+        (Some(sweep), _) => return sweep.into(),
+        (None, Some(trainer)) => trainer,
+        (None, None) => panic!("Cargo names the programs of a package to its tests"),
+    };
+    let path = Path::new(trainer).with_file_name("sweep");
+    assert!(path.exists(), "{} is missing; first: cargo build --profile test -p sweep", path.display());
+    path
 }
 
 /// An array as `numpy.save` writes it.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Gpu, Process};
 use crate::agent::mps::is_server;
-use crate::schedule::Condition;
+use sweep_scheduler::schedule::Condition;
 
 /// What may be in use on a GPU that counts as free: the driver and a desktop take some.
 const AS_GOOD_AS_EMPTY: f64 = 0.1;

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use super::figures::settings;
 use crate::cli::sweep_file::SweepFile;
-use crate::error::{Error, Exit, Result};
-use crate::report::charts::{Course, png, schedules, svg};
-use crate::store;
+use sweep_core::error::{Error, Exit, Result};
+use sweep_report::charts::{Course, png, schedules, svg};
 
 /// Draws it there, as SVG or PNG by the ending of the name.
 pub fn write(file: &SweepFile, path: &Path) -> Result<()> {
@@ -24,5 +23,5 @@ pub fn write(file: &SweepFile, path: &Path) -> Result<()> {
                 .hint("end it in .svg or .png"));
         }
     };
-    store::replace(path, &bytes)
+    sweep_store::replace(path, &bytes)
 }

@@ -2,11 +2,12 @@
 
 use serde_json::{Value as Json, json};
 
+use super::estimate::Estimate;
 use crate::cli::sweep_file::SweepFile;
-use crate::program::Program;
-use crate::search::Search;
-use crate::spec::{Estimate, Method, plain};
-use crate::trial::Goal;
+use sweep_core::program::Program;
+use sweep_core::trial::Goal;
+use sweep_scheduler::search::Search;
+use sweep_spec::{Method, plain};
 
 /// What a plan counts.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +27,7 @@ pub struct Figures {
 impl Figures {
     /// Of a checked file.
     pub fn new(file: &SweepFile) -> Figures {
-        let trials = Search::new(&file.spec).len();
+        let trials = Search::new(file.spec.search_terms()).len();
         let epochs_each = file.spec.most("epochs").unwrap_or(0.0) as u64;
         Figures {
             points: file.spec.space.count(),
@@ -122,7 +123,7 @@ pub fn order(file: &SweepFile) -> String {
 }
 
 /// `dropout 0.2, downsample stride`.
-pub fn settings(settings: &crate::trial::Settings) -> String {
+pub fn settings(settings: &sweep_core::trial::Settings) -> String {
     let each: Vec<_> = settings.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect();
     each.join(", ")
 }

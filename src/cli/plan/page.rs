@@ -6,10 +6,10 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyl
 
 use super::figures::{Figures, method, order, settings};
 use crate::cli::sweep_file::SweepFile;
-use crate::program::Program;
-use crate::recipe::Source;
-use crate::report::words::count;
-use crate::spec::Kind;
+use sweep_core::program::Program;
+use sweep_core::recipe::Source;
+use sweep_report::words::count;
+use sweep_spec::Kind;
 
 /// So many kinds of network are drawn layer by layer.
 const MOST_DRAWN: usize = 3;

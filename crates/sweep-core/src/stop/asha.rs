@@ -1,0 +1,96 @@
+//! Asynchronous successive halving (Li et al. 2020, arXiv 1810.05934): at each rung the best one in `eta` goes on, the
+//! others wait with their checkpoint, and come back once enough worse ones have arrived.
+
+use super::{Moment, Standings};
+
+/// Rungs at `min_iter * eta^k` values of the metric.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asha {
+    min_iter: u32,
+    eta: f64,
+}
+
+impl Asha {
+    /// `min_iter` is at least 1, `eta` above 1.
+    pub fn new(min_iter: u32, eta: f64) -> Asha {
+        Asha { min_iter, eta }
+    }
+
+    /// Values that every trial may measure first.
+    pub fn min_iter(&self) -> u32 {
+        self.min_iter
+    }
+
+    /// Whether trials are compared once they have measured this many values.
+    pub fn is_rung(&self, values: usize) -> bool {
+        self.rung(values) == Some(values)
+    }
+
+    /// The last rung that so many values reach.
+    fn rung(&self, values: usize) -> Option<usize> {
+        let rungs = std::iter::successors(Some(f64::from(self.min_iter)), |rung| Some(rung * self.eta));
+        rungs.map(|rung| rung as usize).take_while(|rung| *rung <= values).last()
+    }
+
+    /// Whether a trial waits at its last rung: of the n that have reached it, it is not among the best
+    /// floor(n / eta). While it trains that is asked at the rung alone. Where no other can come, it is ceil(n / eta),
+    /// so that the best trial of all is trained to its end. Among equals the earlier trial is better.
+    pub fn pauses(&self, at: usize, standings: &Standings, moment: Moment) -> bool {
+        let own = standings.values(at).len();
+        let Some(rung) = self.rung(own).filter(|rung| moment != Moment::Epoch || *rung > standings.before(at)) else {
+            return false;
+        };
+        let better = standings.better(rung, at);
+        let share = standings.rung(rung).len() as f64 / self.eta;
+        better >= if moment == Moment::Closed { share.ceil() } else { share.floor() } as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Rule;
+    use super::*;
+
+    /// Rungs 1, 3, 9.
+    const RULE: Asha = Asha { min_iter: 1, eta: 3.0 };
+
+    fn standings(table: &[&[f64]]) -> Standings {
+        Standings::of(Rule::Asha(RULE), table)
+    }
+
+    fn waiting(table: &[&[f64]], moment: Moment) -> Vec<usize> {
+        (0..table.len()).filter(|at| RULE.pauses(*at, &standings(table), moment)).collect()
+    }
+
+    #[test]
+    fn one_in_eta_goes_on_as_trials_arrive_and_who_waited_can_come_back() {
+        // One after another at the first rung: 5, 7, 6, 8, 4, 9.
+        let values = [[5.0], [7.0], [6.0], [8.0], [4.0], [9.0]];
+        let rows: Vec<&[f64]> = values.iter().map(|row| &row[..]).collect();
+        let expected: [&[usize]; 6] = [&[0], &[0, 1], &[1, 2], &[1, 2, 3], &[0, 1, 2, 3], &[1, 2, 3, 5]];
+        for (arrived, expected) in (1..=6).zip(expected) {
+            assert_eq!(waiting(&rows[..arrived], Moment::Rest), expected, "after {arrived}");
+        }
+    }
+
+    #[test]
+    fn a_trial_that_trains_is_judged_at_its_rung_alone() {
+        let table = standings(&[&[1.0, 1.0], &[9.0, 9.0], &[9.0]]);
+        assert!(!RULE.pauses(1, &table, Moment::Epoch), "it is past the first rung and before the second");
+        assert!(RULE.pauses(1, &table, Moment::Rest), "its trainer said one epoch more before it left");
+        assert!(RULE.pauses(2, &table, Moment::Epoch));
+    }
+
+    #[test]
+    fn when_nobody_else_can_come_the_best_of_few_goes_on() {
+        let table: [&[f64]; 2] = [&[2.0], &[1.0]];
+        assert_eq!(waiting(&table, Moment::Rest), [0, 1]);
+        assert_eq!(waiting(&table, Moment::Closed), [0]);
+    }
+
+    #[test]
+    fn of_equals_only_as_many_go_on_as_there_is_room_for() {
+        let table: [&[f64]; 6] = [&[1.0]; 6];
+        assert_eq!(waiting(&table, Moment::Rest), [2, 3, 4, 5]);
+    }
+}

@@ -1,0 +1,330 @@
+//! What trials have measured so far, in the order that the rules ask for. Updated trial by trial as entries are applied,
+//! so that judging one trial does not look at the curves of all others.
+
+use std::collections::BTreeMap;
+
+use super::{Moment, Rule, Verdict};
+use crate::history::TrialRecord;
+use crate::trial::{Goal, Metric, Outcome, Stopper, TrialId};
+
+/// A trial as the rules see it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Course {
+    /// The metric, epoch by epoch as far as it was measured; less is better, whatever the goal. An epoch without a value has
+    /// that of the one before it, or that of the first.
+    pub values: Vec<f64>,
+    /// The values before the last measured epoch.
+    before: usize,
+    /// Whether the trial came to its own end.
+    pub completed: bool,
+    /// Whether it runs on whatever the rules say.
+    pub spared: bool,
+    /// Epochs that `values` was read from.
+    epochs: usize,
+    /// The number of the last of them, and its metric. A program may report more of it later.
+    last: Option<(u32, Option<f64>)>,
+}
+
+/// Epochs that are compared at most: a program gives its own numbers.
+const MOST_VALUES: usize = 1_000_000;
+
+/// The courses of all trials, and what a rule compares them by, sorted.
+#[derive(Debug, Clone)]
+pub struct Standings {
+    rule: Rule,
+    /// By the trials' numbers, from 0.
+    courses: Vec<Course>,
+    /// At each number of values that the rule compares at: the last of them for every trial that measured as many, best
+    /// first, each with the index of its trial. Among equals the earlier trial comes first.
+    rungs: BTreeMap<usize, Vec<(f64, usize)>>,
+    /// For n values, at index n - 1: the means of the first n of each trial that came to its end, ascending. Only for
+    /// the median rule.
+    means: Vec<Vec<f64>>,
+    /// Whether a rung changed since that was last asked.
+    changed: bool,
+}
+
+impl Standings {
+    /// Those of no trial.
+    pub fn new(rule: Rule) -> Standings {
+        Standings { rule, courses: Vec::new(), rungs: BTreeMap::new(), means: Vec::new(), changed: false }
+    }
+
+    /// Takes in what a trial has measured or come to since this was last called for it.
+    pub fn update(&mut self, trial: &TrialRecord, metric: &Metric) {
+        let at = trial.id.0 as usize - 1;
+        if self.courses.len() <= at {
+            self.courses.resize_with(at + 1, Course::default);
+        }
+        // What a spared trial did after it was spared counts for nobody: without the audit it would not be there.
+        let seen = trial.spared.map_or(trial.curve.len(), |(_, epoch)| epoch as usize).min(trial.curve.len());
+        let told = |count: usize| {
+            let epoch = trial.curve.get(count.checked_sub(1)?)?;
+            Some((epoch.epoch, epoch.get(&metric.name)))
+        };
+        let Course { epochs, last, .. } = self.courses[at];
+        if seen < epochs || told(epochs) != last {
+            self.remove(at);
+        }
+        let sign = if metric.goal == Goal::Minimize { 1.0 } else { -1.0 };
+        for epoch in &trial.curve[self.courses[at].epochs..seen] {
+            let Some(value) = epoch.get(&metric.name) else { continue };
+            let before = self.courses[at].values.len();
+            self.courses[at].before = before;
+            let carried = self.courses[at].values.last().copied().unwrap_or(sign * value);
+            let number = (epoch.epoch as usize).min(MOST_VALUES);
+            (before + 1..number).for_each(|_| self.push(at, carried));
+            if before < number {
+                self.push(at, sign * value);
+            }
+        }
+        self.courses[at].last = told(seen);
+        let completed = matches!(trial.outcome(), Some(Outcome::Finished | Outcome::EarlyStopped));
+        let course = &mut self.courses[at];
+        (course.epochs, course.spared) = (seen, trial.spared.is_some());
+        self.complete(at, completed && trial.spared.is_none());
+    }
+
+    /// What is to become of a trial in comparison with the others.
+    pub fn verdict(&self, id: TrialId, moment: Moment) -> Verdict {
+        let at = id.0 as usize - 1;
+        match &self.rule {
+            _ if self.courses[at].spared => Verdict::GoOn,
+            Rule::Hyperband(rule) if rule.stops(at, self) => Verdict::Stop(Stopper::Hyperband),
+            Rule::Asha(rule) if rule.pauses(at, self, moment) => Verdict::Pause(Stopper::Asha),
+            Rule::Median(rule) if rule.stops(at, self) => Verdict::Stop(Stopper::Median),
+            _ => Verdict::GoOn,
+        }
+    }
+
+    /// Whether any rung changed since this was last asked: if not, no verdict did.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// How many values a trial had before the last measured epoch.
+    pub(super) fn before(&self, at: usize) -> usize {
+        self.courses[at].before
+    }
+
+    /// What a trial has measured.
+    pub(super) fn values(&self, at: usize) -> &[f64] {
+        &self.courses[at].values
+    }
+
+    /// The values of all trials that have reached the rung, best first, each with its trial.
+    pub(super) fn rung(&self, rung: usize) -> &[(f64, usize)] {
+        self.rungs.get(&rung).map_or(&[], Vec::as_slice)
+    }
+
+    /// The trials before this one on the rung, which it has reached.
+    pub(super) fn better(&self, rung: usize, at: usize) -> usize {
+        let own = (self.courses[at].values[rung - 1], at);
+        self.rung(rung).partition_point(|other| before(*other, own))
+    }
+
+    /// The median, over the other trials that came to their end and measured n values, of the mean of their first n;
+    /// `None` where they are fewer than `least`.
+    pub(super) fn median_of_others(&self, n: usize, at: usize, least: usize) -> Option<f64> {
+        let means = self.means.get(n - 1).map_or(&[][..], Vec::as_slice);
+        let course = &self.courses[at];
+        let own = (course.completed && course.values.len() >= n)
+            .then(|| means.partition_point(|mean| mean.total_cmp(&mean_of(&course.values[..n])).is_lt()));
+        let count = means.len() - usize::from(own.is_some());
+        if count < least.max(1) {
+            return None;
+        }
+        let of_others = |place: usize| means[place + usize::from(own.is_some_and(|own| own <= place))];
+        Some((of_others((count - 1) / 2) + of_others(count / 2)) / 2.0)
+    }
+
+    fn push(&mut self, at: usize, value: f64) {
+        let values = &mut self.courses[at].values;
+        values.push(value);
+        let count = values.len();
+        if self.rule.is_rung(count) {
+            let rung = self.rungs.entry(count).or_default();
+            let place = rung.partition_point(|other| before(*other, (value, at)));
+            rung.insert(place, (value, at));
+            self.changed = true;
+        }
+    }
+
+    /// Takes out all that a trial has measured: it goes on from an earlier epoch.
+    fn remove(&mut self, at: usize) {
+        self.complete(at, false);
+        let course = std::mem::take(&mut self.courses[at]);
+        for (count, value) in (1..).zip(course.values) {
+            if let Some(rung) = self.rungs.get_mut(&count) {
+                let place = rung.partition_point(|other| before(*other, (value, at)));
+                rung.remove(place);
+                self.changed = true;
+            }
+        }
+    }
+
+    fn complete(&mut self, at: usize, completed: bool) {
+        let course = &mut self.courses[at];
+        if std::mem::replace(&mut course.completed, completed) == completed || !matches!(self.rule, Rule::Median(_)) {
+            return;
+        }
+        let values = &course.values;
+        self.means.resize(self.means.len().max(values.len()), Vec::new());
+        let mut sum = 0.0;
+        for (index, (value, means)) in values.iter().zip(&mut self.means).enumerate() {
+            sum += value;
+            let mean = sum / (index + 1) as f64;
+            let place = means.partition_point(|other| other.total_cmp(&mean).is_lt());
+            if completed {
+                means.insert(place, mean);
+            } else {
+                means.remove(place);
+            }
+        }
+    }
+}
+
+/// Added up in the same order as in [`Standings::complete`], so that equal means are equal to the bit.
+fn mean_of(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |sum, value| sum + value) / values.len() as f64
+}
+
+fn before(one: (f64, usize), other: (f64, usize)) -> bool {
+    one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)).is_lt()
+}
+
+#[cfg(test)]
+impl Standings {
+    /// Those of trials that came to their own end, with these values.
+    pub(super) fn of(rule: Rule, table: &[&[f64]]) -> Standings {
+        let mut standings = Standings::new(rule);
+        standings.courses.resize_with(table.len(), Course::default);
+        for (at, values) in table.iter().enumerate() {
+            values.iter().for_each(|value| standings.push(at, *value));
+            standings.courses[at].before = values.len().saturating_sub(1);
+            standings.complete(at, true);
+        }
+        standings
+    }
+
+    /// As if the trial had not come to its own end.
+    pub(super) fn interrupt(&mut self, at: usize) {
+        self.complete(at, false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::{Asha, Hyperband, Median};
+    use super::*;
+    use crate::history::{Entry, History};
+    use crate::trial::{Attempt, EpochMetrics};
+
+    fn metric() -> Metric {
+        Metric { name: "val_loss".into(), goal: Goal::Minimize }
+    }
+
+    /// What may happen to a trial.
+    #[derive(Debug, Clone)]
+    enum Happening {
+        Epoch(f64),
+        Unmeasured,
+        Spared,
+        /// Lost, and begun again from a share of its epochs.
+        Again(u32),
+        Finished,
+    }
+
+    fn happenings() -> impl Strategy<Value = Vec<(u64, Happening)>> {
+        let one = prop_oneof![
+            8 => (0..6_i32).prop_map(|value| Happening::Epoch(f64::from(value))),
+            1 => Just(Happening::Unmeasured),
+            1 => Just(Happening::Spared),
+            1 => (0..4_u32).prop_map(Happening::Again),
+            1 => Just(Happening::Finished),
+        ];
+        prop::collection::vec((1..7_u64, one), 0..120)
+    }
+
+    /// The entries of it, where the trial is still under way.
+    fn entries(history: &History, id: TrialId, happening: &Happening) -> Vec<Entry> {
+        let trial = history.trial(id).expect("all were started");
+        let attempt = Attempt { trial: id, number: trial.attempts };
+        let epoch = trial.curve.len() as u32 + 1;
+        let began = |attempt, from_epoch| Entry::Began {
+            attempt,
+            from_epoch,
+            parameters: 1,
+            train_examples: 1,
+            validation_examples: 1,
+            warnings: Vec::new(),
+            from_zero: false,
+        };
+        let epoch_of = |val_loss| {
+            let metrics = EpochMetrics { epoch, val_loss, ..EpochMetrics::default() };
+            vec![Entry::Epoch { attempt, metrics, others: Default::default() }]
+        };
+        match happening {
+            _ if trial.outcome().is_some() => Vec::new(),
+            Happening::Epoch(value) => epoch_of(Some(*value)),
+            Happening::Unmeasured => epoch_of(None),
+            Happening::Spared if trial.spared.is_some() => Vec::new(),
+            Happening::Spared => vec![Entry::Spared { at: 0.0, attempt, by: Stopper::Median, epoch: epoch - 1 }],
+            Happening::Again(share) => {
+                let next = Attempt { number: attempt.number + 1, ..attempt };
+                let slot = "cpu:0".to_owned();
+                vec![
+                    Entry::Paused { at: 0.0, attempt },
+                    Entry::Started { at: 0.0, attempt: next, slot, settings: None, seed: None },
+                    began(next, (epoch - 1) * share / 4),
+                ]
+            }
+            Happening::Finished => vec![Entry::Ended { at: 0.0, attempt, outcome: Outcome::Finished }],
+        }
+    }
+
+    proptest! {
+        /// Whatever happens, standings that followed it equal those made from what came of it.
+        #[test]
+        fn standings_that_follow_a_history_equal_those_made_from_it(happenings in happenings()) {
+            let rules = [
+                Rule::Asha(Asha::new(1, 2.0)),
+                Rule::Hyperband(Hyperband::upwards(1, 2.0, false)),
+                Rule::Median(Median::new(1, 1)),
+            ];
+            let metric = metric();
+            let mut history = History::default();
+            let mut followed = rules.clone().map(Standings::new);
+            let settings = json!({"x": 1}).as_object().cloned();
+            for id in (1..7).map(TrialId) {
+                let attempt = Attempt { trial: id, number: 1 };
+                let entry = Entry::Started { at: 0.0, attempt, slot: "cpu:0".into(), settings: settings.clone(), seed: None };
+                history.apply(&entry).unwrap();
+                followed.iter_mut().for_each(|standings| standings.update(history.trial(id).unwrap(), &metric));
+            }
+            for (number, happening) in happenings {
+                let id = TrialId(number);
+                for entry in entries(&history, id, &happening) {
+                    history.apply(&entry).unwrap();
+                    followed.iter_mut().for_each(|standings| standings.update(history.trial(id).unwrap(), &metric));
+                }
+            }
+            for (rule, followed) in rules.into_iter().zip(&followed) {
+                let mut made = Standings::new(rule);
+                history.trials.iter().for_each(|trial| made.update(trial, &metric));
+                prop_assert_eq!(&made.courses, &followed.courses);
+                let rungs = |standings: &Standings| -> Vec<_> {
+                    standings.rungs.clone().into_iter().filter(|(_, rung)| !rung.is_empty()).collect()
+                };
+                prop_assert_eq!(rungs(&made), rungs(followed));
+                let means = |standings: &Standings| -> Vec<_> {
+                    standings.means.iter().filter(|means| !means.is_empty()).cloned().collect()
+                };
+                prop_assert_eq!(means(&made), means(followed));
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Validation that is drawn differently from training: other light, other sharpness, other classes.
+
+use super::{Finding, Row, Sides, sample};
+use crate::network::Shape;
+
+/// Pictures looked at on each side.
+const SAMPLE: usize = 2_000;
+/// Fewer say nothing.
+const FEWEST: usize = 50;
+/// Kolmogorov and Smirnov's statistic must exceed what chance makes of it once in 100,000 (Smirnov 1948), ...
+const SIGNIFICANT: f64 = 2.47;
+/// ... and this: the largest difference of two shares of pictures below some value.
+const LARGE: f64 = 0.15;
+/// So many of the pictures would have to change class for both sides to have the same mixture.
+const CLASSES: f64 = 0.15;
+
+type Feature = fn(&[u8], Shape) -> f64;
+
+/// What is compared, as values of a picture from 0 to 1.
+const FEATURES: [(&str, Feature); 3] =
+    [("brightness", |row, _| mean(row)), ("contrast", |row, _| deviation(row)), ("sharpness", sharpness)];
+
+pub(super) fn check(sides: &Sides<'_>) -> Vec<Finding> {
+    if sides.train.len() < FEWEST || sides.validation.len() < FEWEST {
+        return Vec::new();
+    }
+    looks(sides).into_iter().chain(classes(sides)).collect()
+}
+
+/// The feature that differs most.
+fn looks(sides: &Sides<'_>) -> Option<Finding> {
+    let feature = |rows: &[Row<'_>], of: Feature| -> Vec<f64> {
+        let mut values: Vec<f64> = sample(rows, SAMPLE).map(|(row, _)| of(row, sides.shape)).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    };
+    let compared = FEATURES.map(|(name, of)| {
+        let (train, validation) = (feature(&sides.train, of), feature(&sides.validation, of));
+        (distance(&train, &validation), name, train, validation)
+    });
+    let (distance, name, train, validation) = compared.into_iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let (n, m) = (train.len() as f64, validation.len() as f64);
+    let middle = |values: &[f64]| values[values.len() / 2] / f64::from(sides.white);
+    (distance > LARGE && distance > SIGNIFICANT * ((n + m) / (n * m)).sqrt()).then(|| Finding {
+        name: "validation_differs",
+        serious: true,
+        verdict: format!("validation pictures are of another {name} than training pictures"),
+        evidence: format!(
+            "the middle one has {:.3} of white, in training {:.3}; the two distributions lie {distance:.2} apart \
+             (Kolmogorov-Smirnov), and chance keeps them within {:.2}",
+            middle(&validation),
+            middle(&train),
+            (SIGNIFICANT * ((n + m) / (n * m)).sqrt()).max(LARGE)
+        ),
+        remedy: "prepare both sides by the same code, and draw them from the same pictures".into(),
+    })
+}
+
+/// The mixture of classes.
+fn classes(sides: &Sides<'_>) -> Option<Finding> {
+    let share = |rows: &[Row<'_>]| {
+        let mut shares = vec![0.0; sides.classes.len()];
+        rows.iter().for_each(|(_, label)| shares[usize::from(*label)] += 1.0 / rows.len() as f64);
+        shares
+    };
+    let (train, validation) = (share(&sides.train), share(&sides.validation));
+    let apart = train.iter().zip(&validation).map(|(a, b)| (a - b).abs()).sum::<f64>() / 2.0;
+    // Half the sum of as many chance differences as there are classes.
+    let (n, m) = (sides.train.len() as f64, sides.validation.len() as f64);
+    let chance = 0.5 * (sides.classes.len() as f64 * (1.0 / n + 1.0 / m)).sqrt();
+    let most = (0..train.len())
+        .max_by(|a, b| (train[*a] - validation[*a]).abs().total_cmp(&(train[*b] - validation[*b]).abs()))?;
+    (apart > CLASSES + 2.0 * chance).then(|| Finding {
+        name: "validation_differs",
+        serious: true,
+        verdict: "validation has another mixture of classes than training".into(),
+        evidence: format!(
+            "`{}` makes {:.1} % of validation and {:.1} % of training; {:.0} % of the pictures would have to change class",
+            sides.classes[most],
+            100.0 * validation[most],
+            100.0 * train[most],
+            100.0 * apart
+        ),
+        remedy: "shuffle before dividing, or hold out a share by `validation: 0.1`, which is even in every class".into(),
+    })
+}
+
+/// The largest distance of two distributions, given by ascending values.
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    let below =
+        |values: &[f64], limit: f64| values.partition_point(|value| *value <= limit) as f64 / values.len() as f64;
+    a.iter().chain(b).map(|limit| (below(a, *limit) - below(b, *limit)).abs()).fold(0.0, f64::max)
+}
+
+fn mean(row: &[u8]) -> f64 {
+    row.iter().map(|pixel| f64::from(*pixel)).sum::<f64>() / row.len() as f64
+}
+
+fn deviation(row: &[u8]) -> f64 {
+    let mean = mean(row);
+    (row.iter().map(|pixel| (f64::from(*pixel) - mean).powi(2)).sum::<f64>() / row.len() as f64).sqrt()
+}
+
+/// Mean difference of neighbours in a row.
+fn sharpness(row: &[u8], shape: Shape) -> f64 {
+    let width = (shape.width as usize).max(2);
+    let steps =
+        row.chunks_exact(width).flat_map(|line| line.windows(2)).map(|pair| f64::from(pair[0].abs_diff(pair[1])));
+    steps.sum::<f64>() / row.len() as f64
+}

@@ -1,0 +1,120 @@
+//! Pictures whose pixels are not in the order that the file says. Neighbours in a picture are alike; where they are
+//! more alike under another reading of the same bytes, the other is the true one.
+
+use super::{Finding, Row, Sides, pixels, sample};
+use crate::network::Shape;
+
+/// Pictures looked at.
+const SAMPLE: usize = 500;
+/// Fewer pictures are no evidence.
+const FEWEST: usize = 20;
+/// Another reading is the true one where its neighbours differ at most this times as much, ...
+const RATIO: f64 = 0.85;
+/// ... and in at least this share of the pictures they differ less.
+const AGREEING: f64 = 0.75;
+
+/// Another way to read a picture's bytes.
+struct Reading {
+    mistake: &'static str,
+    remedy: &'static str,
+    /// As the pictures were before the mistake.
+    shape: Shape,
+    /// Where the value of channel, row and column lies.
+    place: fn(Shape, usize, usize, usize) -> usize,
+}
+
+pub(super) fn check(sides: &Sides<'_>) -> Option<Finding> {
+    let pictures: Vec<&Row<'_>> = sample(&sides.train, SAMPLE).collect();
+    if pictures.len() < FEWEST {
+        return None;
+    }
+    let rough = |shape, place| -> Vec<f64> { pictures.iter().map(|(row, _)| roughness(row, shape, place)).collect() };
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let read = rough(sides.shape, as_is);
+    let candidates = readings(sides.shape).into_iter().map(|reading| {
+        let values = rough(reading.shape, reading.place);
+        let agreeing = values.iter().zip(&read).filter(|(other, read)| other < read).count();
+        (mean(&values), agreeing as f64 / values.len() as f64, reading)
+    });
+    let (smooth, agreeing, reading) = candidates.min_by(|(a, ..), (b, ..)| a.total_cmp(b))?;
+    let found = smooth < RATIO * mean(&read) && agreeing >= AGREEING;
+    let shown = |value: f64| value / f64::from(sides.white);
+    found.then(|| Finding {
+        name: "pixel_order",
+        serious: true,
+        verdict: format!("the pixels are scrambled: {}", reading.mistake),
+        evidence: format!(
+            "neighbouring pixels differ by {:.3} of white as the pictures are read, and by {:.3} with that undone \
+             ({:.0} % of {} pictures are smoother)",
+            shown(mean(&read)),
+            shown(smooth),
+            100.0 * agreeing,
+            pictures.len()
+        ),
+        remedy: reading.remedy.into(),
+    })
+}
+
+fn as_is(shape: Shape, channel: usize, y: usize, x: usize) -> usize {
+    let (height, width) = (shape.height as usize, shape.width as usize);
+    (channel * height + y) * width + x
+}
+
+/// Those that are another order than the bytes' own.
+fn readings(shape: Shape) -> Vec<Reading> {
+    let mut readings = Vec::new();
+    if shape.channels > 1 {
+        readings.push(Reading {
+            mistake: "channels-first made by reshape instead of transpose",
+            remedy: "make the array again with numpy.transpose(x, (0, 3, 1, 2)) in place of the reshape, or write the \
+                     pictures as they were and say `order: nhwc`",
+            shape,
+            place: |shape, channel, y, x| (y * shape.width as usize + x) * shape.channels as usize + channel,
+        });
+        readings.push(Reading {
+            mistake: "channels-last made by reshape instead of transpose",
+            remedy: "make the array again with numpy.transpose(x, (0, 2, 3, 1)) in place of the reshape, or write the \
+                     pictures as they were and say `order: nchw`",
+            shape,
+            // The reshape gave value `i` of the planes the place (pixel i / channels, channel i % channels).
+            place: |shape, channel, y, x| {
+                let (at, channels) = (as_is(shape, channel, y, x), shape.channels as usize);
+                (at % channels) * shape.height as usize * shape.width as usize + at / channels
+            },
+        });
+    }
+    if shape.height != shape.width {
+        readings.push(Reading {
+            mistake: "height and width are swapped by reshape",
+            remedy: "give the array its true shape: exchange height and width",
+            shape: Shape { height: shape.width, width: shape.height, ..shape },
+            place: as_is,
+        });
+    }
+    readings
+}
+
+/// Mean difference of neighbours, along the axis where it is larger: grey pictures with three equal channels are
+/// perfectly smooth along one axis of a wrong reading, but never along both.
+fn roughness(row: &[u8], shape: Shape, place: fn(Shape, usize, usize, usize) -> usize) -> f64 {
+    debug_assert_eq!(row.len(), pixels(shape));
+    let (height, width) = (shape.height as usize, shape.width as usize);
+    let (mut across, mut down) = (0_u64, 0_u64);
+    for channel in 0..shape.channels as usize {
+        for y in 0..height {
+            for x in 0..width {
+                let value = |y, x| row[place(shape, channel, y, x)];
+                let here = value(y, x);
+                if x + 1 < width {
+                    across += u64::from(here.abs_diff(value(y, x + 1)));
+                }
+                if y + 1 < height {
+                    down += u64::from(here.abs_diff(value(y + 1, x)));
+                }
+            }
+        }
+    }
+    let channels = shape.channels as usize;
+    let mean = |sum: u64, pairs: usize| sum as f64 / (channels * pairs).max(1) as f64;
+    mean(across, height * (width - 1)).max(mean(down, (height - 1) * width))
+}

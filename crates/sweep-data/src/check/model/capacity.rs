@@ -1,0 +1,36 @@
+//! Whether the network can learn a few pictures by heart once all regularisation is off: ordinary networks learn even
+//! random labels (Zhang et al. 2017, arXiv 1611.03530). One that cannot is too small, or wrong somewhere.
+
+use super::{Finding, Probed};
+use sweep_core::probe::{Capacity, LEARNT};
+
+/// Below it, the network is far from it.
+const POOR: f64 = 0.9;
+
+/// The steps after which the pictures were known.
+pub fn learnt(capacity: &Capacity) -> Option<u64> {
+    let pass = capacity.accuracies.iter().position(|accuracy| *accuracy >= LEARNT)? as u64 + 1;
+    Some(pass * capacity.steps)
+}
+
+pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
+    let capacity = &probed.measured.capacity;
+    let best = capacity.accuracies.iter().copied().reduce(f64::max)?;
+    // What time did not suffice for is not known.
+    if learnt(capacity).is_some() || capacity.cut_short {
+        return None;
+    }
+    Some(Finding {
+        name: "capacity",
+        serious: best < POOR,
+        verdict: "the network cannot learn a few pictures by heart".into(),
+        evidence: format!(
+            "without any regularisation, {} pictures are right at {best:.3} after {} steps of Adam at 0.001",
+            capacity.pictures,
+            capacity.accuracies.len() as u64 * capacity.steps
+        ),
+        remedy: "give it more filters, units or layers, take relu where sigmoid is, and look at the pictures and \
+                 labels; until this holds, no other setting helps"
+            .into(),
+    })
+}

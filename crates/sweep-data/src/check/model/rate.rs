@@ -1,0 +1,94 @@
+//! The learning rates at which the loss falls (Smith 2017, arXiv 1506.01186), and whether the trial's own is one.
+
+use super::{Finding, Probed};
+use sweep_core::probe::Measured;
+use sweep_core::recipe::Warmup;
+
+/// Losses of single batches are smoothed by a median over so many.
+const WINDOW: usize = 5;
+/// The loss has begun to fall where it is this share below that of the first rates.
+const FALLEN: f64 = 0.03;
+/// And a rate is too high where it is this share above it.
+const RISEN: f64 = 0.25;
+/// A rise in the trial's own first steps: the median of the last ones beside the first loss.
+const WORSE: f64 = 1.5;
+/// And a single batch at so many times the first loss: the weights were thrown far off, even if they come back.
+const THROWN: f64 = 4.0;
+/// Steps that are enough to see it.
+const STEPS: usize = 20;
+
+/// Learning rates.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Range {
+    /// From this on the loss falls.
+    pub from: f64,
+    /// Up to this; `None` where it still fell at the last that was tried.
+    pub to: Option<f64>,
+    /// From this on it is far above where it began.
+    pub explodes: Option<f64>,
+}
+
+/// Where the loss fell; `None` where it did not, or too little was tried.
+pub fn range(measured: &Measured) -> Option<Range> {
+    let losses: Vec<f64> = measured.rates.iter().map(|(_, loss)| loss.unwrap_or(f64::INFINITY)).collect();
+    let smooth: Vec<f64> = (0..losses.len())
+        .map(|at| {
+            let (from, to) = (at.saturating_sub(WINDOW / 2), (at + WINDOW / 2 + 1).min(losses.len()));
+            let mut near = losses[from..to].to_vec();
+            near.sort_by(f64::total_cmp);
+            near[near.len() / 2]
+        })
+        .collect();
+    let first = smooth.iter().take(WINDOW).sum::<f64>() / smooth.len().clamp(1, WINDOW) as f64;
+    let rate = |at: usize| measured.rates[at].0;
+    let lowest = (0..smooth.len()).min_by(|a, b| smooth[*a].total_cmp(&smooth[*b]))?;
+    let fallen = |at: &usize| smooth[*at] < (1.0 - FALLEN) * first;
+    // An easy batch or two before it are no fall.
+    let from = (0..=lowest).rev().take_while(fallen).last()?;
+    // The last few are smoothed over less: what exploded there shows in the losses themselves.
+    let explodes = (lowest..losses.len()).find(|at| losses[*at].max(smooth[*at]) > (1.0 + RISEN) * first);
+    let to = (lowest + WINDOW < smooth.len() || explodes.is_some()).then(|| rate(lowest));
+    Some(Range { from: rate(from), to, explodes: explodes.map(rate) })
+}
+
+pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
+    let training = &probed.recipe.training;
+    let own = training.learning_rate;
+    let range = range(probed.measured);
+    let steps = &probed.measured.first_steps;
+    let first = probed.measured.first_loss.unwrap_or(f64::INFINITY);
+    let mut late: Vec<f64> = steps.iter().rev().take(WINDOW).map(|loss| loss.unwrap_or(f64::INFINITY)).collect();
+    late.sort_by(f64::total_cmp);
+    let end = late.get(late.len() / 2).copied().unwrap_or(first);
+    let lost = steps.iter().any(Option::is_none);
+    let highest = steps.iter().flatten().copied().fold(0.0, f64::max);
+    let worse = lost || highest > THROWN * first || steps.len() >= STEPS && end > WORSE * first;
+    let fall = range.map_or(String::new(), |range| {
+        let to = range.to.map_or(String::new(), |to| format!(" to {to:.1e}"));
+        format!("; it falls at rates from {:.1e}{to}", range.from)
+    });
+    let advised = range.and_then(|range| range.to).map(|to| (to / 10.0).max(f64::MIN_POSITIVE));
+    // A warmup, or clipped gradients, are there to make high rates possible.
+    let explodes = range.and_then(|range| range.explodes).filter(|explodes| {
+        own >= *explodes && training.schedule.warmup == Warmup::Steps(0) && training.clip_norm.is_none()
+    });
+    let evidence = match (lost, explodes) {
+        (true, _) => format!("the loss is not finite after {} steps at {own}{fall}", steps.len()),
+        _ if worse => format!(
+            "{} steps at {own} bring the loss from {first:.2} to {end:.2} (at most {highest:.2}){fall}",
+            steps.len()
+        ),
+        (_, Some(explodes)) => format!("with the rate rising, the loss explodes from {explodes:.1e} on{fall}"),
+        _ => return None,
+    };
+    Some(Finding {
+        name: "learning_rate",
+        serious: true,
+        verdict: format!("the learning rate {own} is too high for this network"),
+        evidence,
+        remedy: match advised {
+            Some(rate) => format!("write {rate:.0e} or so: a tenth of where the loss is lowest"),
+            None => "divide it by 10".into(),
+        },
+    })
+}

@@ -1,0 +1,36 @@
+//! Units that no picture brings above zero: their weights get no gradient and never change ("dying ReLU", Lu et al.
+//! 2019, arXiv 1903.06733).
+
+use super::{Finding, Probed};
+
+/// Most of a layer's units may be silent on a batch before it is serious: a layer through which almost nothing passes.
+const MOST: f64 = 0.9;
+
+pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
+    let worst = |of: fn(&sweep_core::probe::Units) -> Option<f64>| {
+        let layers = probed.measured.units.iter().filter_map(|units| Some((units.layer, of(units)?)));
+        layers.max_by(|a, b| a.1.total_cmp(&b.1)).filter(|(_, share)| *share >= MOST)
+    };
+    let shown = |(layer, share): (usize, f64), when: &str| {
+        format!(
+            "{:.0} % of the units of {} are 0 for every picture of a batch{when}",
+            100.0 * share,
+            probed.layer(layer)
+        )
+    };
+    let (verdict, evidence, remedy) =
+        match (worst(|units| Some(units.silent_at_first)), worst(|units| units.silent_later)) {
+            (Some(at), _) => (
+                "units are dead before the first step",
+                shown(at, ""),
+                "put batch_norm before that relu, so that about half of what comes in is above zero",
+            ),
+            (None, Some(at)) => (
+                "units die in the first steps",
+                shown(at, &format!(", after {} steps", probed.measured.first_steps.len())),
+                "divide the learning rate by 10, or let it warm up",
+            ),
+            (None, None) => return None,
+        };
+    Some(Finding { name: "dead_units", serious: true, verdict: verdict.into(), evidence, remedy: remedy.into() })
+}

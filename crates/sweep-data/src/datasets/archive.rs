@@ -1,0 +1,114 @@
+//! Named arrays: the members of an `.npz`, or the `.npy` files of a folder.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use zip::ZipArchive;
+
+use super::npy::Header;
+use super::{fault, unreadable};
+use sweep_core::error::Error;
+
+const REMEDY: &str = "write it again: np.savez(\"data.npz\", x_train=…, y_train=…, x_test=…, y_test=…)";
+
+/// Where arrays are looked up by name.
+pub(super) enum Archive {
+    Npz { path: PathBuf, members: Box<ZipArchive<BufReader<File>>> },
+    Folder(PathBuf),
+}
+
+/// An array that has been found; its elements come next from `reader`.
+pub(super) struct Array<'a> {
+    /// For messages.
+    pub place: String,
+    pub header: Header,
+    pub reader: Box<dyn Read + 'a>,
+}
+
+impl Archive {
+    pub fn open(path: &Path) -> Result<Archive, Error> {
+        let metadata = std::fs::metadata(path).map_err(|error| unreadable(path.display(), error))?;
+        if metadata.is_dir() {
+            return Ok(Archive::Folder(path.to_owned()));
+        }
+        if path.extension().is_some_and(|extension| extension == "npy") {
+            let rule = "one array alone has no labels";
+            return Err(fault(
+                path.display(),
+                rule,
+                "name the folder that has x_train.npy and y_train.npy, or an .npz",
+            ));
+        }
+        let file = File::open(path).map_err(|error| unreadable(path.display(), error))?;
+        let members = ZipArchive::new(BufReader::new(file)).map_err(|error| damaged(path.display(), error.into()))?;
+        Ok(Archive::Npz { path: path.to_owned(), members: Box::new(members) })
+    }
+
+    /// The names of all arrays, sorted.
+    pub fn names(&self) -> Result<Vec<String>, Error> {
+        let array = |file: &str| file.strip_suffix(".npy").map(str::to_owned);
+        let mut names: Vec<String> = match self {
+            // A name that is no text is none of the names that are looked for.
+            Archive::Npz { members, .. } => members.file_names().flatten().filter_map(|file| array(&file)).collect(),
+            Archive::Folder(folder) => {
+                let failed = |error| unreadable(folder.display(), error);
+                let files: Vec<_> =
+                    std::fs::read_dir(folder).map_err(failed)?.collect::<io::Result<_>>().map_err(failed)?;
+                files.iter().filter_map(|file| array(file.file_name().to_str()?)).collect()
+            }
+        };
+        names.sort();
+        Ok(names)
+    }
+
+    /// The array of that name, which there is. Its header is checked against the bytes that follow.
+    pub fn array(&mut self, name: &str) -> Result<Array<'_>, Error> {
+        match self {
+            Archive::Npz { path, members } => {
+                let place = format!("{}: {name}", path.display());
+                let member = members.by_name(&format!("{name}.npy"));
+                let member = member.map_err(|error| damaged(&place, error.into()))?;
+                let bytes = member.size();
+                Array::new(place, bytes, Box::new(member))
+            }
+            Archive::Folder(folder) => {
+                let path = folder.join(format!("{name}.npy"));
+                let open = || Ok((std::fs::metadata(&path)?.len(), File::open(&path)?));
+                let (bytes, file) = open().map_err(|error| unreadable(path.display(), error))?;
+                Array::new(path.display().to_string(), bytes, Box::new(BufReader::new(file)))
+            }
+        }
+    }
+}
+
+impl<'a> Array<'a> {
+    fn new(place: String, bytes: u64, mut reader: Box<dyn Read + 'a>) -> Result<Array<'a>, Error> {
+        let header = Header::read(&mut reader).map_err(|error| damaged(&place, error))?;
+        let needed = header.elements().and_then(|elements| elements.checked_mul(header.size as u64));
+        if needed.is_none_or(|needed| needed > bytes) {
+            let rule = format!(
+                "it is cut short: {bytes} bytes hold no array of the shape {} with {} bytes an element",
+                tuple(&header.shape),
+                header.size
+            );
+            return Err(fault(place, rule, REMEDY));
+        }
+        Ok(Array { place, header, reader })
+    }
+}
+
+/// As Python writes a shape.
+pub(super) fn tuple(shape: &[u64]) -> String {
+    let axes: Vec<String> = shape.iter().map(u64::to_string).collect();
+    format!("({})", axes.join(", "))
+}
+
+/// Bytes that are not what they should be.
+pub(super) fn damaged(place: impl std::fmt::Display, error: io::Error) -> Error {
+    let rule = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it is cut short".to_owned(),
+        _ => error.to_string(),
+    };
+    fault(place, rule, REMEDY)
+}

@@ -1,0 +1,451 @@
+//! `arrays`: pictures and labels as NumPy arrays, under the names that Keras and others give them.
+
+use std::path::Path;
+
+use super::archive::{Archive, Array, damaged, tuple};
+use super::npy::{Header, Kind};
+use super::scale::{Meaning, Scale};
+use super::{Dataset, Info, Pictures, fault, room};
+use crate::network::Shape;
+use sweep_core::error::Error;
+use sweep_core::recipe::Order;
+
+/// Pictures and labels to train on; the first pair that is there counts.
+const TRAIN: [(&str, &str); 4] = [("x_train", "y_train"), ("x", "y"), ("images", "labels"), ("data", "labels")];
+/// To test on; may be missing.
+const TEST: (&str, &str) = ("x_test", "y_test");
+/// Channels that pictures usually have: grey, with alpha, colour, with alpha.
+const USUAL_CHANNELS: std::ops::RangeInclusive<u64> = 1..=4;
+
+/// Headers and labels.
+pub(super) fn probe(path: &Path, order: Order) -> Result<Info, Error> {
+    Ok(Survey::of(&mut Archive::open(path)?, path, order)?.info)
+}
+
+/// Everything.
+pub(super) fn load(path: &Path, order: Order) -> Result<Dataset, Error> {
+    let mut archive = Archive::open(path)?;
+    let survey = Survey::of(&mut archive, path, order)?;
+    let mut scale = None;
+    let train = pixels(archive.array(survey.train.name)?, order, &mut scale)?;
+    let train = Pictures { pixels: train, labels: survey.train.labels };
+    let test = match survey.test {
+        Some(part) => Pictures { pixels: pixels(archive.array(part.name)?, order, &mut scale)?, labels: part.labels },
+        None => Pictures::default(),
+    };
+    Ok(Dataset { info: survey.info, train, test, white: 255.0 })
+}
+
+/// What is known before the pixels are read.
+struct Survey {
+    info: Info,
+    train: Part,
+    test: Option<Part>,
+}
+
+/// Pictures to train on, or to test on.
+struct Part {
+    /// Of the array of pictures.
+    name: &'static str,
+    labels: Vec<u8>,
+}
+
+impl Survey {
+    fn of(archive: &mut Archive, path: &Path, order: Order) -> Result<Survey, Error> {
+        let names = archive.names()?;
+        let has = |name: &str| names.iter().any(|known| known == name);
+        let Some((x, y)) = TRAIN.into_iter().find(|(x, y)| has(x) && has(y)) else {
+            let rule = match names.as_slice() {
+                [] => "it has no arrays".to_owned(),
+                names => format!("its arrays are {}, and no two of them are pictures and labels", names.join(", ")),
+            };
+            let remedy = "name them x_train and y_train (and x_test, y_test), x and y, or images and labels";
+            return Err(fault(path.display(), rule, remedy));
+        };
+        let (shape, train) = part(archive, x, y, order)?;
+        let test = match (has(TEST.0), has(TEST.1)) {
+            (false, false) => None,
+            (true, true) => {
+                let (test_shape, test) = part(archive, TEST.0, TEST.1, order)?;
+                if test_shape != shape {
+                    let rule =
+                        format!("its pictures are {test_shape}, those of {x} {shape} (channels x height x width)");
+                    return Err(fault(format!("{}: {}", path.display(), TEST.0), rule, "make them alike"));
+                }
+                Some(test)
+            }
+            (x_test, _) => {
+                let (is, lacks) = if x_test { TEST } else { (TEST.1, TEST.0) };
+                let rule = format!("there is {is}, but no {lacks}");
+                return Err(fault(path.display(), rule, "add it, or leave both out"));
+            }
+        };
+        let test_labels = test.as_ref().map_or(&[][..], |part| &part.labels);
+        let classes = classes(&format!("{}: {y}", path.display()), &train.labels, test_labels)?;
+        let (n, tests) = (train.labels.len() as u64, test_labels.len() as u64);
+        Ok(Survey { info: Info { shape, classes, train: n, test: tests }, train, test })
+    }
+}
+
+/// Names of the classes, which are their numbers. Each has a picture to train on.
+fn classes(place: &str, train: &[u8], test: &[u8]) -> Result<Vec<String>, Error> {
+    let last = train.iter().chain(test).max().copied().unwrap_or_default();
+    let mut seen = [false; super::MOST_CLASSES];
+    train.iter().for_each(|label| seen[usize::from(*label)] = true);
+    match (0..=last).find(|label| !seen[usize::from(*label)]) {
+        None if last > 0 => Ok((0..=last).map(|label| label.to_string()).collect()),
+        None => Err(fault(place, "all labels are 0: there is one class only", "give every class a number, from 0")),
+        Some(label) => {
+            let rule = format!("labels go up to {last}, and no training picture has the label {label}");
+            let remedy = "number the classes from 0 without a gap: np.unique(y, return_inverse=True)[1]";
+            Err(fault(place, rule, remedy))
+        }
+    }
+}
+
+fn part(archive: &mut Archive, x: &'static str, y: &'static str, order: Order) -> Result<(Shape, Part), Error> {
+    let pictures = archive.array(x)?;
+    let (count, shape) = layout(&pictures.place, &pictures.header, order)?;
+    drop(pictures);
+    let labels = archive.array(y)?;
+    let place = labels.place.clone();
+    let labels = read_labels(labels)?;
+    if labels.len() as u64 != count {
+        let rule = format!("it has {} labels, and {x} has {count} pictures", labels.len());
+        return Err(fault(place, rule, "write both again, from the same pictures in the same order"));
+    }
+    Ok((shape, Part { name: x, labels }))
+}
+
+/// How many pictures of which shape an array has.
+fn layout(place: &str, header: &Header, order: Order) -> Result<(u64, Shape), Error> {
+    let written = tuple(&header.shape);
+    let (count, [channels, height, width]) = match (header.shape.as_slice(), order) {
+        (&[n, h, w], _) => (n, [1, h, w]),
+        (&[n, c, h, w], Order::Nchw) => (n, [c, h, w]),
+        (&[n, h, w, c], Order::Nhwc) => (n, [c, h, w]),
+        _ => {
+            let rule = format!("its shape is {written}, and pictures have 3 axes (count, height, width) or 4");
+            return Err(fault(place, rule, "reshape flat pictures to what they were: x.reshape(-1, 28, 28), say"));
+        }
+    };
+    let (other, elsewhere) = match order {
+        Order::Nchw => ("nhwc", width),
+        Order::Nhwc => ("nchw", height),
+    };
+    let is = if order == Order::Nchw { "nchw" } else { "nhwc" };
+    if !USUAL_CHANNELS.contains(&channels) && USUAL_CHANNELS.contains(&elsewhere) {
+        let rule = format!("read as {is}, its shape {written} makes {channels} channels");
+        let remedy = format!("write `order: {other}` under `data:`; never reshape one order into the other");
+        return Err(fault(place, rule, remedy));
+    }
+    let axis = |size: u64| u32::try_from(size).ok().filter(|size| *size > 0);
+    match (count > 0, axis(channels), axis(height), axis(width)) {
+        (true, Some(channels), Some(height), Some(width)) => Ok((count, Shape { channels, height, width })),
+        _ => Err(fault(place, format!("its shape is {written}: there is nothing in it"), "write it again")),
+    }
+}
+
+/// `[n]` or `[n, 1]` whole numbers of 0 to 255.
+fn read_labels(mut array: Array<'_>) -> Result<Vec<u8>, Error> {
+    let (place, header) = (array.place, array.header);
+    match header.shape.as_slice() {
+        [_] | [_, 1] => {}
+        [_, classes] => {
+            let rule = format!("its shape is {}: {classes} numbers a picture", tuple(&header.shape));
+            return Err(fault(place, rule, "write the class's number, np.argmax(y, axis=1)"));
+        }
+        _ => {
+            let rule = format!("its shape is {}, and labels have one axis", tuple(&header.shape));
+            return Err(fault(place, rule, "write one number a picture"));
+        }
+    }
+    if matches!(header.kind, Kind::Float | Kind::Boolean) {
+        return Err(fault(place, "its labels are no whole numbers", "write them as such: y.astype(\"uint8\")"));
+    }
+    let mut labels = Vec::new();
+    header
+        .values(&mut array.reader, |value| {
+            if !(0.0..=255.0).contains(&value) {
+                let rule = format!("the label of picture {} is {value}, and labels are 0 to 255", labels.len());
+                return Err(Broken::Rule(rule));
+            }
+            labels.push(value as u8);
+            Ok(())
+        })
+        .map_err(|broken| broken.at(&place, "number the classes from 0: np.unique(y, return_inverse=True)[1]"))?;
+    Ok(labels)
+}
+
+/// The array's pictures as `[n, c, h, w]` bytes. The first array that is read settles `scale` for the next.
+fn pixels(mut array: Array<'_>, order: Order, scale: &mut Option<Scale>) -> Result<Vec<u8>, Error> {
+    let (place, header) = (array.place, array.header);
+    let (count, shape) = layout(&place, &header, order)?;
+    let mut bytes = room(&place, header.elements())?;
+    if header.are_bytes() {
+        header.bytes(&mut array.reader, &mut bytes).map_err(|error| damaged(&place, error))?;
+        *scale = Some(Scale::Byte);
+    } else {
+        let mut meaning = Meaning::new(header.kind, *scale);
+        let read = header.values(&mut array.reader, |value| {
+            let byte = meaning.byte(value, &mut bytes);
+            bytes.push(byte.ok_or_else(|| Broken::Rule(meaning.complaint(value, bytes.len())))?);
+            Ok(())
+        });
+        let remedy = "write them as x.astype(\"uint8\") with 0 to 255, or as floats from 0 to 1, before any \
+                      normalisation";
+        read.map_err(|broken: Broken| broken.at(&place, remedy))?;
+        *scale = Some(meaning.scale);
+    }
+    Ok(arranged(bytes, count, shape, order, &header))
+}
+
+/// From the file's axes, and their order in it, to `[n, c, h, w]`.
+fn arranged(bytes: Vec<u8>, count: u64, shape: Shape, order: Order, header: &Header) -> Vec<u8> {
+    let count = usize::try_from(count).expect("so many pictures are in memory");
+    let [channels, height, width] = [shape.channels, shape.height, shape.width].map(|side| side as usize);
+    let grey = header.shape.len() == 3;
+    if !header.fortran && (grey || order == Order::Nchw || channels == 1) {
+        return bytes;
+    }
+    // The axes as the file has them, as places in [n, c, h, w].
+    let axes: &[usize] = match order {
+        _ if grey => &[0, 2, 3],
+        Order::Nchw => &[0, 1, 2, 3],
+        Order::Nhwc => &[0, 2, 3, 1],
+    };
+    let sizes = [count, channels, height, width];
+    let mut steps = [0; 4];
+    let mut step = 1;
+    let mut fastest_first = axes.to_vec();
+    if !header.fortran {
+        fastest_first.reverse();
+    }
+    for axis in fastest_first {
+        steps[axis] = step;
+        step *= sizes[axis];
+    }
+    let mut arranged = Vec::with_capacity(bytes.len());
+    for n in 0..count {
+        for c in 0..channels {
+            for h in 0..height {
+                let row = n * steps[0] + c * steps[1] + h * steps[2];
+                arranged.extend((0..width).map(|w| bytes[row + w * steps[3]]));
+            }
+        }
+    }
+    arranged
+}
+
+/// Why reading values stopped.
+enum Broken {
+    Read(std::io::Error),
+    Rule(String),
+}
+
+impl From<std::io::Error> for Broken {
+    fn from(error: std::io::Error) -> Broken {
+        Broken::Read(error)
+    }
+}
+
+impl Broken {
+    fn at(self, place: &str, remedy: &str) -> Error {
+        match self {
+            Broken::Read(error) => damaged(place, error),
+            Broken::Rule(rule) => fault(place, rule, remedy),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{Cursor, Write};
+
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    use super::super::npy::tests::npy;
+    use super::*;
+
+    /// A folder of `.npy` files.
+    fn folder(arrays: &[(&str, Vec<u8>)]) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        arrays.iter().for_each(|(name, file)| fs::write(folder.path().join(format!("{name}.npy")), file).unwrap());
+        folder
+    }
+
+    /// An `.npz` as np.savez_compressed writes it.
+    fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, file) in arrays {
+            zip.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default()).unwrap();
+            zip.write_all(file).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    fn floats(values: &[f32]) -> Vec<u8> {
+        values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    /// Two pictures of 2 channels, 1 high and 2 wide, as [n, c, h, w].
+    const PICTURES: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
+
+    fn labels(labels: &[u8]) -> (&'static str, Vec<u8>) {
+        ("y", npy("|u1", false, &format!("({},)", labels.len()), labels))
+    }
+
+    /// What is read from pictures `x` with two labels.
+    fn read(x: Vec<u8>, order: Order) -> Result<Dataset, Error> {
+        let folder = folder(&[("x", x), labels(&[0, 1])]);
+        let probed = probe(folder.path(), order);
+        let loaded = load(folder.path(), order);
+        if let Ok(dataset) = &loaded {
+            assert_eq!(probed.unwrap(), dataset.info);
+        }
+        loaded
+    }
+
+    #[test]
+    fn every_order_of_axes_and_memory_comes_to_the_same_pictures() {
+        let nchw = npy("|u1", false, "(2, 2, 1, 2)", &PICTURES);
+        let nhwc = npy("|u1", false, "(2, 1, 2, 2)", &[1, 3, 2, 4, 5, 7, 6, 8]);
+        let nchw_fortran = npy("|u1", true, "(2, 2, 1, 2)", &[1, 5, 3, 7, 2, 6, 4, 8]);
+        let nhwc_fortran = npy("|u1", true, "(2, 1, 2, 2)", &[1, 5, 2, 6, 3, 7, 4, 8]);
+        for (x, order) in
+            [(nchw, Order::Nchw), (nhwc, Order::Nhwc), (nchw_fortran, Order::Nchw), (nhwc_fortran, Order::Nhwc)]
+        {
+            let dataset = read(x, order).unwrap();
+            assert_eq!(dataset.info.shape, Shape { channels: 2, height: 1, width: 2 });
+            assert_eq!(dataset.train, Pictures { pixels: PICTURES.to_vec(), labels: vec![0, 1] });
+        }
+    }
+
+    #[test]
+    fn three_axes_are_grey_pictures_in_either_order() {
+        for order in [Order::Nchw, Order::Nhwc] {
+            let c = read(npy("|u1", false, "(2, 2, 2)", &PICTURES), order).unwrap();
+            let fortran = read(npy("|u1", true, "(2, 2, 2)", &[1, 5, 3, 7, 2, 6, 4, 8]), order).unwrap();
+            assert_eq!(c.info.shape, Shape { channels: 1, height: 2, width: 2 });
+            assert_eq!(c.train.pixels, PICTURES);
+            assert_eq!(fortran, c);
+        }
+    }
+
+    #[test]
+    fn floats_are_shares_of_white_or_whole_bytes() {
+        let pixels = |values: &[f32]| read(npy("<f4", false, "(2, 1, 2)", &floats(values)), Order::Nhwc);
+        assert_eq!(pixels(&[0.0, 1.0, 0.5, 0.2]).unwrap().train.pixels, [0, 255, 128, 51]);
+        assert_eq!(pixels(&[0.0, 1.0, 1.0, 0.0]).unwrap().train.pixels, [0, 255, 255, 0]);
+        // Whole numbers, which is known at the third only.
+        assert_eq!(pixels(&[0.0, 1.0, 200.0, 1.0]).unwrap().train.pixels, [0, 1, 200, 1]);
+        let cases = [
+            (
+                [0.5, 2.0, 0.0, 0.0],
+                "value 1, counted from 0 in the file's order, is 2, and pixels are floats from 0 to 1",
+            ),
+            ([0.0, 200.0, 0.5, 0.0], "value 2, counted from 0 in the file's order, is 0.5, and the pixels are whole"),
+            ([0.0, 0.0, -1.0, 0.0], "value 2, counted from 0 in the file's order, is -1"),
+            ([0.0, 0.0, 256.0, 0.0], "value 2, counted from 0 in the file's order, is 256"),
+            ([0.0, f32::NAN, 1.0, 0.0], "value 1, counted from 0 in the file's order, is NaN"),
+        ];
+        for (values, expected) in cases {
+            let error = pixels(&values).unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains("hint: write them as"), "{error}");
+        }
+    }
+
+    #[test]
+    fn test_pictures_are_read_on_the_scale_of_the_training_pictures() {
+        let part = |values: &[f32]| npy("<f4", false, "(2, 1, 2)", &floats(values));
+        let set = |test: &[f32]| {
+            let two = labels(&[0, 1]).1;
+            let arrays = [
+                ("x_train", part(&[0.0, 1.0, 200.0, 1.0])),
+                ("y_train", two.clone()),
+                ("x_test", part(test)),
+                ("y_test", two),
+            ];
+            let file = tempfile::NamedTempFile::with_suffix(".npz").unwrap();
+            fs::write(file.path(), npz(&arrays)).unwrap();
+            load(file.path(), Order::Nhwc)
+        };
+        assert_eq!(set(&[0.0, 1.0, 1.0, 1.0]).unwrap().test.pixels, [0, 1, 1, 1]);
+        assert!(set(&[0.0, 0.5, 1.0, 1.0]).unwrap_err().to_string().contains("x_test: value 1, "));
+    }
+
+    #[test]
+    fn labels_may_be_wide_and_in_a_column() {
+        let x = ("images", npy("|u1", false, "(2, 2, 2)", &PICTURES));
+        let y = ("labels", npy("<i8", false, "(2, 1)", &[[0; 8], 1_i64.to_le_bytes()].concat()));
+        let dataset = load(folder(&[x, y]).path(), Order::Nhwc).unwrap();
+        assert_eq!(dataset.train.labels, [0, 1]);
+        assert_eq!(dataset.info.classes, ["0", "1"]);
+    }
+
+    #[test]
+    fn a_shape_that_contradicts_the_order_proposes_the_other() {
+        let cases = [
+            (Order::Nchw, "(2, 32, 32, 3)", "read as nchw, its shape (2, 32, 32, 3) makes 32 channels", "order: nhwc"),
+            (Order::Nhwc, "(2, 3, 32, 32)", "read as nhwc, its shape (2, 3, 32, 32) makes 32 channels", "order: nchw"),
+        ];
+        for (order, shape, rule, remedy) in cases {
+            let error = read(npy("|u1", false, shape, &[0; 6144]), order).unwrap_err().to_string();
+            assert!(error.contains(rule) && error.contains(remedy), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_names_the_array_and_what_to_do() {
+        let x = || ("x", npy("|u1", false, "(2, 2, 2)", &PICTURES));
+        let y = |file| ("y", file);
+        let cases = [
+            (vec![x()], "its arrays are x, and no two of them are pictures and labels"),
+            (vec![], "it has no arrays"),
+            (vec![x(), labels(&[0, 1, 1])], "y.npy: it has 3 labels, and x has 2 pictures"),
+            (vec![x(), labels(&[0, 2])], "y: labels go up to 2, and no training picture has the label 1"),
+            (vec![x(), labels(&[1, 2])], "no training picture has the label 0"),
+            (vec![x(), labels(&[0, 0])], "all labels are 0"),
+            (vec![x(), y(npy("<i2", false, "(2,)", &[0, 0, 0, 1]))], "the label of picture 1 is 256"),
+            (vec![x(), y(npy("|i1", false, "(2,)", &[0, 0xff]))], "the label of picture 1 is -1"),
+            (vec![x(), y(npy("<f4", false, "(2,)", &[0; 8]))], "its labels are no whole numbers"),
+            (vec![x(), y(npy("|u1", false, "(2, 10)", &[0; 20]))], "(2, 10): 10 numbers a picture"),
+            (vec![("x", npy("|u1", false, "(2, 4)", &PICTURES)), labels(&[0, 1])], "pictures have 3 axes"),
+            (vec![("x", npy("|u1", false, "(0, 2, 2)", &[])), labels(&[0, 1])], "there is nothing in it"),
+            (vec![("x", npy("|u1", false, "(2, 2, 2)", &PICTURES[..7])), labels(&[0, 1])], "x.npy: it is cut short"),
+            (
+                vec![("x", npy("|u1", false, "(9999999999, 9999999999, 2)", &[])), labels(&[0, 1])],
+                "hold no array of the shape (9999999999, 9999999999, 2)",
+            ),
+            (vec![x(), labels(&[0, 1]), ("x_test", npy("|u1", false, "(1, 2, 2)", &[0; 4]))], "x_test, but no y_test"),
+        ];
+        for (arrays, expected) in cases {
+            let error = load(folder(&arrays).path(), Order::Nhwc).unwrap_err();
+            assert_eq!(error.exit, sweep_core::error::Exit::BadData);
+            assert!(error.to_string().contains(expected) && error.to_string().contains("hint: "), "{error}");
+        }
+        let alone = folder(&[x()]).path().join("x.npy");
+        assert!(load(&alone, Order::Nhwc).unwrap_err().to_string().contains("cannot be read"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+        #[test]
+        fn a_damaged_npz_is_an_error_or_whole_but_never_a_panic(
+            cut in 0.0..1.0_f64, places in prop::collection::vec((0.0..1.0_f64, any::<u8>()), 1..4)
+        ) {
+            let mut bytes = npz(&[("x", npy("|u1", false, "(2, 2, 2)", &PICTURES)), labels(&[0, 1])]);
+            let file = tempfile::NamedTempFile::with_suffix(".npz").unwrap();
+            fs::write(file.path(), &bytes[..(cut * bytes.len() as f64) as usize]).unwrap();
+            prop_assert!(load(file.path(), Order::Nhwc).is_err());
+            for (at, byte) in places {
+                let place = (at * bytes.len() as f64) as usize;
+                bytes[place] = byte;
+            }
+            fs::write(file.path(), &bytes).unwrap();
+            let _ = load(file.path(), Order::Nhwc);
+        }
+    }
+}

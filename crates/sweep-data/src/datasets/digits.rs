@@ -1,0 +1,79 @@
+//! `digits`: 1,797 grey pictures of 8x8 with values 0 to 16, in the binary itself.
+//!
+//! The test part of "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak, 1998, UCI Machine Learning
+//! Repository, doi 10.24432/C50P49, licence CC BY 4.0), in the form in which scikit-learn 1.9.1 distributes it
+//! (`sklearn/datasets/data/digits.csv.gz`, unchanged; BSD-3-Clause). It was written by other people than UCI's training
+//! part and is all one set here: none of it counts as test pictures.
+
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+
+use super::{Dataset, Info, Pictures, fault};
+use crate::network::Shape;
+use sweep_core::error::Error;
+
+/// A line a picture: 64 values, row by row, then the label.
+static CSV_GZ: &[u8] = include_bytes!("digits.csv.gz");
+
+const SIDE: u32 = 8;
+/// The largest value of a pixel.
+const WHITE: u8 = 16;
+
+/// All of them.
+///
+/// # Errors
+/// None, unless the binary is damaged.
+pub(super) fn load() -> Result<Dataset, Error> {
+    let pictures = read(CSV_GZ).ok_or_else(|| {
+        fault("digits", "the pictures in the program are damaged", "install it again: the file was changed")
+    })?;
+    let info = Info {
+        shape: Shape { channels: 1, height: SIDE, width: SIDE },
+        classes: (0..10).map(|digit| digit.to_string()).collect(),
+        train: pictures.labels.len() as u64,
+        test: 0,
+    };
+    Ok(Dataset { info, train: pictures, test: Pictures::default(), white: WHITE.into() })
+}
+
+fn read(gz: &[u8]) -> Option<Pictures> {
+    let mut text = String::new();
+    GzDecoder::new(gz).read_to_string(&mut text).ok()?;
+    let mut pictures = Pictures::default();
+    for line in text.lines() {
+        let values: Vec<u8> = line.split(',').map(|value| value.parse().ok()).collect::<Option<_>>()?;
+        let (label, pixels) = values.split_last()?;
+        let whole = pixels.len() == (SIDE * SIDE) as usize && pixels.iter().all(|pixel| *pixel <= WHITE) && *label < 10;
+        if !whole {
+            return None;
+        }
+        pictures.pixels.extend(pixels);
+        pictures.labels.push(*label);
+    }
+    Some(pictures)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digits_are_those_of_scikit_learn() {
+        let digits = load().unwrap();
+        assert_eq!(digits.info.train, 1797);
+        assert_eq!(digits.train.pixels.len(), 1797 * 64);
+        assert_eq!(digits.train.labels[..12], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
+        assert_eq!(digits.train.pixels[..8], [0, 0, 5, 13, 9, 1, 0, 0]);
+        // scikit-learn: load_digits().data.sum() and np.bincount(load_digits().target).
+        assert_eq!(digits.train.pixels.iter().map(|pixel| u64::from(*pixel)).sum::<u64>(), 561_718);
+        let counts: Vec<usize> =
+            (0..10).map(|digit| digits.train.labels.iter().filter(|label| **label == digit).count()).collect();
+        assert_eq!(counts, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
+    }
+
+    #[test]
+    fn damaged_digits_are_refused() {
+        assert_eq!(read(&CSV_GZ[..CSV_GZ.len() / 2]), None);
+    }
+}

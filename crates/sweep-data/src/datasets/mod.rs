@@ -1,0 +1,150 @@
+//! Data sets: bytes on disk to pictures in memory, and which of them are held out.
+//!
+//! One file a format. Each has a quick `probe` (sizes, headers, labels) for the planner and a `load` for the trainer,
+//! and every fault is an [`Error`] with the file, what stands there, what should, and a remedy.
+
+mod archive;
+mod arrays;
+mod cifar;
+mod digits;
+mod folder;
+mod idx;
+mod npy;
+mod scale;
+mod split;
+
+pub use split::{Split, split};
+
+use std::fmt::Display;
+use std::path::Path;
+
+use crate::network::Shape;
+use sweep_core::error::{Error, Exit};
+use sweep_core::recipe::Source;
+
+/// What a label, one byte, can tell apart.
+const MOST_CLASSES: usize = 256;
+
+/// A data set as the planner knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Info {
+    /// Of every picture.
+    pub shape: Shape,
+    /// Names of the classes; a label is an index into them.
+    pub classes: Vec<String>,
+    /// Pictures for training and validation.
+    pub train: u64,
+    /// The set's own test pictures; 0 where it has none.
+    pub test: u64,
+}
+
+/// A data set in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// What [`probe`] says of it.
+    pub info: Info,
+    /// For training and validation.
+    pub train: Pictures,
+    /// The set's own test pictures; may be none.
+    pub test: Pictures,
+    /// The byte that means 1.0: 255, or 16 for the digits.
+    pub white: f32,
+}
+
+/// Pictures with their labels.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pictures {
+    /// `[n, channels, height, width]`, rows next to each other.
+    pub pixels: Vec<u8>,
+    /// `[n]`, each an index into [`Info::classes`].
+    pub labels: Vec<u8>,
+}
+
+/// Sizes and classes of a data set, without decoding a pixel.
+///
+/// # Errors
+/// [`Exit::BadData`] where it is missing or does not hold together.
+pub fn probe(source: &Source) -> Result<Info, Error> {
+    let found = match source {
+        Source::Digits => digits::load().map(|digits| digits.info),
+        Source::Cifar10 { path } => cifar::CIFAR10.probe(path),
+        Source::Cifar100 { path } => cifar::CIFAR100.probe(path),
+        Source::Mnist { path } => idx::MNIST.probe(path),
+        Source::FashionMnist { path } => idx::FASHION_MNIST.probe(path),
+        Source::Folder { path } => folder::probe(path),
+        Source::Arrays { path, order } => arrays::probe(path, *order),
+    };
+    found.map_err(|error| match source {
+        Source::Cifar10 { path }
+        | Source::Cifar100 { path }
+        | Source::Mnist { path }
+        | Source::FashionMnist { path }
+        | Source::Arrays { path, .. }
+            if folder::holds_classes(path) =>
+        {
+            error.hint("`path` has a folder of pictures for each class: write `set: folder` under `data:`")
+        }
+        _ => error,
+    })
+}
+
+/// The whole data set. Its `info` is what [`probe`] says.
+///
+/// # Errors
+/// [`Exit::BadData`] where it is missing, cut short, or has values out of range.
+pub fn load(source: &Source) -> Result<Dataset, Error> {
+    match source {
+        Source::Digits => digits::load(),
+        Source::Cifar10 { path } => cifar::CIFAR10.load(path),
+        Source::Cifar100 { path } => cifar::CIFAR100.load(path),
+        Source::Mnist { path } => idx::MNIST.load(path),
+        Source::FashionMnist { path } => idx::FASHION_MNIST.load(path),
+        Source::Folder { path } => folder::load(path),
+        Source::Arrays { path, order } => arrays::load(path, *order),
+    }
+}
+
+/// Data that cannot be used: where, what is wrong there, and what to do about it.
+fn fault(place: impl Display, rule: impl Display, remedy: impl Into<String>) -> Error {
+    Error::new(Exit::BadData, format!("{place}: {rule}")).hint(remedy)
+}
+
+/// A file or folder that cannot be read.
+fn unreadable(place: impl Display, error: std::io::Error) -> Error {
+    let remedy = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "check the `path` under `data:`; relative paths start at the sweep file's folder"
+        }
+        std::io::ErrorKind::PermissionDenied => "check who may read it: `ls -l`",
+        _ => "check that the file is whole and the disk can be read",
+    };
+    Error::new(Exit::BadData, format!("{place} cannot be read")).source(error).hint(remedy)
+}
+
+/// A published set whose `path` cannot be read: where there is nothing, it can be fetched.
+fn absent(path: &Path, error: std::io::Error, set: &str, folder: &str) -> Error {
+    if error.kind() != std::io::ErrorKind::NotFound {
+        return unreadable(path.display(), error);
+    }
+    let above = path.parent().filter(|_| path.ends_with(folder));
+    let to = above.map(|above| format!(" --to {}", above.display())).unwrap_or_default();
+    let remedy = format!(
+        "get it with `sweep data fetch {set}{to}`, or check the `path` under `data:`; relative paths start at the \
+         sweep file's folder"
+    );
+    unreadable(path.display(), error).hint(remedy)
+}
+
+/// Room for so many bytes, or an error in place of an abort.
+fn room(place: impl Display, bytes: Option<u64>) -> Result<Vec<u8>, Error> {
+    let mut room = Vec::new();
+    let fits = bytes.and_then(|bytes| usize::try_from(bytes).ok()).is_some_and(|n| room.try_reserve_exact(n).is_ok());
+    if fits {
+        return Ok(room);
+    }
+    let rule = match bytes {
+        Some(bytes) => format!("its pictures take {:.1} GB of memory, more than there is", bytes as f64 / 1e9),
+        None => "its pictures take more memory than can be counted".to_owned(),
+    };
+    Err(fault(place, rule, "use fewer or smaller pictures"))
+}

@@ -1,0 +1,255 @@
+//! Which pictures are trained on and which are held out: even in every class, and the same for all trials of a sweep.
+
+use rand::seq::SliceRandom;
+
+use super::{Dataset, fault};
+use sweep_core::error::Error;
+use sweep_core::random::{Purpose, stream};
+use sweep_core::recipe::{Data, Validation};
+
+/// Row numbers into [`Dataset::train`], and for [`Validation::Test`] into [`Dataset::test`]; each list ascending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// Trained on.
+    pub train: Vec<u32>,
+    /// Held out.
+    pub validation: Vec<u32>,
+    /// A fixed part of `train`, as large as `validation`, or all of it where that is larger.
+    pub train_eval: Vec<u32>,
+}
+
+/// Divides the pictures as `data` says. Pure, from the sweep's seed alone: `train_examples` changes nothing in what is
+/// held out, and fewer of them are a part of more.
+///
+/// # Errors
+/// Where a class would be left empty on one side, where `train_examples` is more than there is, and where test
+/// pictures are wanted and there are none.
+pub fn split(dataset: &Dataset, data: &Data, seed: u64) -> Result<Split, Error> {
+    let names = &dataset.info.classes;
+    let mut classes = drawn(&dataset.train.labels, names.len(), seed)?;
+    let validation = match data.validation {
+        Validation::Share(share) => hold_out(&mut classes, share, names)?,
+        Validation::Test if dataset.test.labels.is_empty() => {
+            return Err(fault("data: validation", "this data set has no test pictures", "write a share, say 0.1"));
+        }
+        Validation::Test => rows(dataset.test.labels.len())?,
+    };
+    if let Some(wanted) = data.train_examples {
+        classes = chosen(classes, wanted, names)?;
+    }
+    let sizes: Vec<usize> = classes.iter().map(Vec::len).collect();
+    let compared = quotas(&sizes, validation.len().min(sizes.iter().sum()));
+    let train_eval = classes.iter().zip(compared).map(|(rows, quota)| rows[..quota].to_vec()).collect();
+    Ok(Split { train: sorted(classes), validation, train_eval: sorted(train_eval) })
+}
+
+/// The rows of each class, each list in an order drawn by the seed.
+fn drawn(labels: &[u8], classes: usize, seed: u64) -> Result<Vec<Vec<u32>>, Error> {
+    let mut drawn = vec![Vec::new(); classes];
+    for (row, label) in rows(labels.len())?.into_iter().zip(labels) {
+        drawn.get_mut(usize::from(*label)).expect("a data set's labels are indices of its classes").push(row);
+    }
+    let mut random = stream(seed, 0, 0, Purpose::Split);
+    drawn.iter_mut().for_each(|rows| rows.shuffle(&mut random));
+    Ok(drawn)
+}
+
+fn rows(count: usize) -> Result<Vec<u32>, Error> {
+    let count = u32::try_from(count)
+        .map_err(|_| fault("data", "there are more than 4,294,967,295 pictures", "use fewer of them"))?;
+    Ok((0..count).collect())
+}
+
+/// Takes the share of every class out.
+fn hold_out(classes: &mut [Vec<u32>], share: f64, names: &[String]) -> Result<Vec<u32>, Error> {
+    let place = format!("data: validation: {share}");
+    if !(share > 0.0 && share < 1.0) {
+        return Err(fault(place, "a share is above 0 and below 1", "write 0.1, say, or test"));
+    }
+    let sizes: Vec<usize> = classes.iter().map(Vec::len).collect();
+    let total = (share * sizes.iter().sum::<usize>() as f64).round() as usize;
+    let mut held = Vec::new();
+    for ((rows, quota), name) in classes.iter_mut().zip(quotas(&sizes, total)).zip(names) {
+        let (size, left) = (rows.len(), rows.len() - quota);
+        let none = match (quota, left) {
+            _ if size == 0 => None,
+            (0, _) => Some("validate on"),
+            (_, 0) => Some("train on"),
+            _ => None,
+        };
+        if let Some(what) = none {
+            let rule = format!("of the {size} pictures of class `{name}` it leaves none to {what}");
+            return Err(fault(place, rule, "write a share nearer to 0.5, or add pictures of that class"));
+        }
+        held.push(rows.drain(..quota).collect());
+    }
+    Ok(sorted(held))
+}
+
+/// `wanted` rows, evenly from every class.
+fn chosen(mut classes: Vec<Vec<u32>>, wanted: u64, names: &[String]) -> Result<Vec<Vec<u32>>, Error> {
+    let place = format!("data: train_examples: {wanted}");
+    let sizes: Vec<usize> = classes.iter().map(Vec::len).collect();
+    let all: usize = sizes.iter().sum();
+    let Some(total) = usize::try_from(wanted).ok().filter(|total| *total <= all) else {
+        let rule = format!("only {all} pictures are left to train on");
+        return Err(fault(place, rule, format!("write at most {all}, or leave it out to use them all")));
+    };
+    for ((rows, quota), name) in classes.iter_mut().zip(quotas(&sizes, total)).zip(names) {
+        if quota == 0 && !rows.is_empty() {
+            let rule = format!("it leaves no picture of class `{name}` to train on");
+            return Err(fault(place, rule, "write more"));
+        }
+        rows.truncate(quota);
+    }
+    Ok(classes)
+}
+
+/// `total` divided in proportion to the sizes: each share rounded down or up, those with the largest remainders up.
+/// `total` is at most the sum of the sizes.
+fn quotas(sizes: &[usize], total: usize) -> Vec<usize> {
+    let all = sizes.iter().sum::<usize>().max(1) as u128;
+    let exact: Vec<u128> = sizes.iter().map(|size| *size as u128 * total as u128).collect();
+    let mut quotas: Vec<usize> =
+        exact.iter().map(|exact| usize::try_from(exact / all).expect("at most the size")).collect();
+    let mut by_remainder: Vec<usize> = (0..sizes.len()).collect();
+    // Stable: of equal remainders, the first class's counts.
+    by_remainder.sort_by_key(|class| std::cmp::Reverse(exact[*class] % all));
+    let missing = total - quotas.iter().sum::<usize>();
+    for class in by_remainder.into_iter().take(missing) {
+        quotas[class] += 1;
+    }
+    quotas
+}
+
+fn sorted(classes: Vec<Vec<u32>>) -> Vec<u32> {
+    let mut rows = classes.concat();
+    rows.sort_unstable();
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::super::{Info, Pictures};
+    use super::*;
+    use crate::network::Shape;
+    use sweep_core::recipe::Source;
+
+    /// A data set of so many pictures a class, classes in turn, each picture one pixel.
+    fn dataset(counts: &[usize], test: usize) -> Dataset {
+        let most = counts.iter().max().copied().unwrap_or(0);
+        let labels: Vec<u8> =
+            (0..most).flat_map(|i| (0..counts.len()).filter(move |c| i < counts[*c]).map(|c| c as u8)).collect();
+        let pictures = |labels: Vec<u8>| Pictures { pixels: vec![0; labels.len()], labels };
+        let info = Info {
+            shape: Shape { channels: 1, height: 1, width: 1 },
+            classes: (0..counts.len()).map(|class| format!("class{class}")).collect(),
+            train: labels.len() as u64,
+            test: test as u64,
+        };
+        Dataset { info, train: pictures(labels), test: pictures(vec![0; test]), white: 255.0 }
+    }
+
+    fn data(validation: Validation, train_examples: Option<u64>) -> Data {
+        Data { source: Source::Digits, validation, train_examples, augment: Default::default() }
+    }
+
+    fn share(share: f64) -> Data {
+        data(Validation::Share(share), None)
+    }
+
+    /// Pictures of each class among the rows.
+    fn counts(dataset: &Dataset, rows: &[u32]) -> Vec<usize> {
+        let mut counts = vec![0; dataset.info.classes.len()];
+        rows.iter().for_each(|row| counts[usize::from(dataset.train.labels[*row as usize])] += 1);
+        counts
+    }
+
+    proptest! {
+        #[test]
+        fn a_split_is_disjoint_complete_and_even_within_one(
+            sizes in prop::collection::vec(10..60_usize, 2..8), held in 0.15..0.85_f64, seed: u64
+        ) {
+            let dataset = dataset(&sizes, 0);
+            let all: usize = sizes.iter().sum();
+            let split = split(&dataset, &share(held), seed).unwrap();
+            let rows: BTreeSet<u32> = split.train.iter().chain(&split.validation).copied().collect();
+            prop_assert_eq!(rows.len(), split.train.len() + split.validation.len());
+            prop_assert_eq!(rows, (0..all as u32).collect());
+            let total = (held * all as f64).round();
+            prop_assert_eq!(split.validation.len() as f64, total);
+            for (count, size) in counts(&dataset, &split.validation).into_iter().zip(&sizes) {
+                prop_assert!((count as f64 - total * *size as f64 / all as f64).abs() < 1.0);
+            }
+            prop_assert_eq!(split.train_eval.len(), split.validation.len().min(split.train.len()));
+            let train: BTreeSet<u32> = split.train.iter().copied().collect();
+            prop_assert!(split.train_eval.iter().all(|row| train.contains(row)));
+            for rows in [&split.train, &split.validation, &split.train_eval] {
+                prop_assert!(rows.is_sorted_by(|a, b| a < b));
+            }
+        }
+
+        #[test]
+        fn quotas_add_up_and_never_exceed_their_class(
+            sizes in prop::collection::vec(0..100_usize, 0..20), part in 0.0..=1.0_f64
+        ) {
+            let total = (part * sizes.iter().sum::<usize>() as f64) as usize;
+            let quotas = quotas(&sizes, total);
+            prop_assert_eq!(quotas.iter().sum::<usize>(), total);
+            prop_assert!(quotas.iter().zip(&sizes).all(|(quota, size)| quota <= size));
+        }
+    }
+
+    #[test]
+    fn the_seed_alone_decides_the_split() {
+        let dataset = dataset(&[50, 50], 0);
+        let drawn = |seed| split(&dataset, &share(0.2), seed).unwrap();
+        assert_eq!(drawn(7), drawn(7));
+        assert_ne!(drawn(7).validation, drawn(8).validation);
+    }
+
+    #[test]
+    fn fewer_training_pictures_are_a_part_of_more_and_leave_what_is_held_out_alone() {
+        let dataset = dataset(&[60, 30], 0);
+        let [full, forty, twelve] =
+            [None, Some(40), Some(12)].map(|wanted| split(&dataset, &data(Validation::Share(0.1), wanted), 1).unwrap());
+        assert_eq!(full.validation, twelve.validation);
+        assert_eq!(counts(&dataset, &twelve.train), [8, 4]);
+        assert!(twelve.train.iter().all(|row| forty.train.contains(row)));
+        assert!(forty.train.iter().all(|row| full.train.contains(row)));
+    }
+
+    #[test]
+    fn all_test_pictures_validate_and_as_many_of_training_are_compared_with_them() {
+        let dataset = dataset(&[20, 20], 6);
+        let split = split(&dataset, &data(Validation::Test, None), 1).unwrap();
+        assert_eq!(split.validation, [0, 1, 2, 3, 4, 5]);
+        assert_eq!(split.train.len(), 40);
+        assert_eq!(counts(&dataset, &split.train_eval), [3, 3]);
+    }
+
+    #[test]
+    fn what_cannot_be_split_says_why_and_what_to_write() {
+        let small = dataset(&[30, 2], 0);
+        let cases = [
+            (share(0.01), "0.01: of the 30 pictures of class `class0` it leaves none to validate on"),
+            (share(0.1), "0.1: of the 2 pictures of class `class1` it leaves none to validate on"),
+            (share(0.95), "0.95: of the 2 pictures of class `class1` it leaves none to train on"),
+            (share(1.0), "1: a share is above 0 and below 1"),
+            (share(f64::NAN), "NaN: a share is above 0 and below 1"),
+            (data(Validation::Test, None), "data: validation: this data set has no test pictures"),
+            (data(Validation::Share(0.5), Some(17)), "train_examples: 17: only 16 pictures are left"),
+            (data(Validation::Share(0.5), Some(2)), "train_examples: 2: it leaves no picture of class `class1`"),
+            (data(Validation::Share(0.5), Some(0)), "train_examples: 0: it leaves no picture of class `class0`"),
+        ];
+        for (data, expected) in cases {
+            let error = split(&small, &data, 1).unwrap_err();
+            assert_eq!(error.exit, sweep_core::error::Exit::BadData);
+            assert!(error.to_string().contains(expected) && error.to_string().contains("hint: "), "{error}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The one table of what can be fetched.
+
+use std::path::PathBuf;
+
+use sweep_core::recipe::Source;
+
+/// A published data set.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// Under `set:` of a sweep file.
+    pub name: &'static str,
+    /// What the folder is as a source of pictures.
+    pub source: fn(PathBuf) -> Source,
+    /// What it shows, in a few words.
+    pub about: &'static str,
+    /// Pictures to train on, and to test on.
+    pub pictures: (u64, u64),
+    /// The folder that it becomes.
+    pub folder: &'static str,
+    /// Where its downloads are, the best place first; each ends in a slash.
+    pub places: &'static [&'static str],
+    /// All are needed.
+    pub downloads: &'static [Download],
+    /// The files that are taken from the one download, a tar.gz; none where the downloads are kept as they come.
+    pub members: &'static [&'static str],
+    /// What its authors allow.
+    pub licence: &'static str,
+    /// Whom to cite.
+    pub citation: &'static str,
+}
+
+/// A file as it is published.
+#[derive(Debug, Clone)]
+pub struct Download {
+    /// Behind the place's address, and on the disk.
+    pub name: &'static str,
+    /// Bytes.
+    pub size: u64,
+    /// In hexadecimal.
+    pub sha256: &'static str,
+}
+
+const fn download(name: &'static str, size: u64, sha256: &'static str) -> Download {
+    Download { name, size, sha256 }
+}
+
+/// All of them. Sizes and SHA-256 sums are those that TensorFlow Datasets publishes, in the file named beside each
+/// (<https://github.com/tensorflow/datasets/tree/master/tensorflow_datasets/url_checksums>).
+pub static CATALOG: [Published; 4] = [
+    Published {
+        name: "cifar10",
+        source: |path| Source::Cifar10 { path },
+        about: "photographs of 10 kinds of things, 3x32x32",
+        pictures: (50_000, 10_000),
+        folder: "cifar-10-batches-bin",
+        places: &["https://www.cs.toronto.edu/~kriz/"],
+        downloads: &[
+            // url_checksums/cifar10.txt
+            download(
+                "cifar-10-binary.tar.gz",
+                170_052_171,
+                "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            ),
+        ],
+        members: &[
+            "data_batch_1.bin",
+            "data_batch_2.bin",
+            "data_batch_3.bin",
+            "data_batch_4.bin",
+            "data_batch_5.bin",
+            "test_batch.bin",
+        ],
+        licence: "none stated; its authors ask to be cited",
+        citation: "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
+    },
+    Published {
+        name: "cifar100",
+        source: |path| Source::Cifar100 { path },
+        about: "photographs of 100 kinds of things, 3x32x32",
+        pictures: (50_000, 10_000),
+        folder: "cifar-100-binary",
+        places: &["https://www.cs.toronto.edu/~kriz/"],
+        downloads: &[
+            // url_checksums/cifar100.txt
+            download(
+                "cifar-100-binary.tar.gz",
+                168_513_733,
+                "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+            ),
+        ],
+        members: &["train.bin", "test.bin", "fine_label_names.txt"],
+        licence: "none stated; its authors ask to be cited",
+        citation: "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
+    },
+    Published {
+        name: "mnist",
+        source: |path| Source::Mnist { path },
+        about: "handwritten digits, 1x28x28",
+        pictures: (60_000, 10_000),
+        folder: "mnist",
+        places: &[
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ],
+        downloads: &[
+            // url_checksums/mnist.txt
+            download(
+                "train-images-idx3-ubyte.gz",
+                9_912_422,
+                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            ),
+            download(
+                "train-labels-idx1-ubyte.gz",
+                28_881,
+                "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            ),
+            download(
+                "t10k-images-idx3-ubyte.gz",
+                1_648_877,
+                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            ),
+            download(
+                "t10k-labels-idx1-ubyte.gz",
+                4_542,
+                "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+            ),
+        ],
+        members: &[],
+        licence: "CC BY-SA 3.0",
+        citation: "Y. LeCun, C. Cortes, C. J. C. Burges, The MNIST Database of Handwritten Digits",
+    },
+    Published {
+        name: "fashion-mnist",
+        source: |path| Source::FashionMnist { path },
+        about: "10 kinds of clothes, 1x28x28",
+        pictures: (60_000, 10_000),
+        folder: "fashion-mnist",
+        // The first is not encrypted, and that is how it is published; the checksum is what vouches for the files.
+        places: &[
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+        ],
+        downloads: &[
+            // url_checksums/fashion_mnist.txt
+            download(
+                "train-images-idx3-ubyte.gz",
+                26_421_880,
+                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            ),
+            download(
+                "train-labels-idx1-ubyte.gz",
+                29_515,
+                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            ),
+            download(
+                "t10k-images-idx3-ubyte.gz",
+                4_422_102,
+                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            ),
+            download(
+                "t10k-labels-idx1-ubyte.gz",
+                5_148,
+                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+            ),
+        ],
+        members: &[],
+        licence: "MIT",
+        citation: "H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST, arXiv 1708.07747",
+    },
+];
+
+impl Published {
+    /// The set of that name.
+    pub fn named(name: &str) -> Option<&'static Published> {
+        CATALOG.iter().find(|set| set.name == name)
+    }
+
+    /// Bytes to download.
+    pub fn size(&self) -> u64 {
+        self.downloads.iter().map(|download| download.size).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_well_formed() {
+        for set in &CATALOG {
+            assert_eq!(Published::named(set.name).map(|found| found.folder), Some(set.folder));
+            assert!(set.places.iter().all(|place| place.ends_with('/') && place.starts_with("http")), "{}", set.name);
+            assert!(set.members.is_empty() || set.downloads.len() == 1, "{}: members of which archive?", set.name);
+            for download in set.downloads {
+                let hexadecimal = download.sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+                assert!(hexadecimal && download.sha256.len() == 64 && download.size > 0, "{}", download.name);
+                assert!(!download.name.contains(['/', '\\']), "{}", download.name);
+            }
+        }
+    }
+}

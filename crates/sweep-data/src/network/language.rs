@@ -1,0 +1,416 @@
+//! The language of `model:`: a list of layers, read with all faults at once.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::fault::{Fault, Step, meant};
+use super::reading::{Given, Reader};
+use super::template::Template;
+use super::value::flag;
+use super::want::{self, Way};
+use sweep_core::recipe::{Layer, Padding};
+
+/// The layers of a network, once every `repeat` is written out.
+const MOST_LAYERS: usize = 1_000;
+/// Of one `repeat`.
+const MOST_REPEATS: u32 = 1_000;
+/// Items read, those counted that vanish: what bounds repeats of repeats.
+const MOST_ITEMS: u32 = 10_000;
+/// Filters of a convolution, units of a dense layer.
+const MOST_OUTPUTS: u32 = 65_536;
+/// Sides and strides of kernels and windows.
+const LONGEST_SIDE: u32 = 1_024;
+
+/// Every name that an item may have.
+const LAYERS: [&str; 14] = [
+    "conv",
+    "max_pool",
+    "average_pool",
+    "global_average_pool",
+    "relu",
+    "tanh",
+    "gelu",
+    "sigmoid",
+    "batch_norm",
+    "dropout",
+    "downsample",
+    "repeat",
+    "flatten",
+    "dense",
+];
+
+impl Template {
+    /// Resolves references with `lookup`, which knows `classes` as well, and reads the layers.
+    ///
+    /// # Errors
+    /// All faults at once, in order of appearance.
+    pub fn layers(&self, lookup: &dyn Fn(&str) -> Option<Value>) -> Result<Vec<Layer>, Vec<Fault>> {
+        let mut reader = Reader::new(lookup);
+        if let Some(list) = reader.resolve(&self.layers, None) {
+            reader.list(&list);
+        }
+        if reader.faults.is_empty() { Ok(reader.layers) } else { Err(reader.faults) }
+    }
+}
+
+impl Reader<'_> {
+    fn list(&mut self, list: &Given<'_>) {
+        let items = match list.value.as_ref() {
+            Value::Array(items) if !items.is_empty() => items,
+            _ => return self.fault(list, "it must be a list of layers, at least one", "write one `- layer` a line"),
+        };
+        for (index, item) in items.iter().enumerate() {
+            self.items += 1;
+            if self.items > MOST_ITEMS || self.layers.len() > MOST_LAYERS {
+                let rule = format!("a network has at most {MOST_LAYERS} layers, repeats written out");
+                return self.fault(list, rule, "repeat less");
+            }
+            self.at(Step::Index(index), |reader| {
+                if let Some(item) = reader.resolve(item, list.setting.as_deref()) {
+                    reader.item(&item);
+                }
+            });
+        }
+    }
+
+    /// One item of a list: a layer's name, or the name with what it takes.
+    fn item(&mut self, item: &Given<'_>) {
+        match item.value.as_ref() {
+            Value::String(name) => self.named(name, item, None),
+            Value::Object(entry) if entry.len() == 1 => {
+                for (name, value) in entry {
+                    self.at(Step::Key(name.clone()), |reader| {
+                        if let Some(value) = reader.resolve(value, item.setting.as_deref()) {
+                            reader.named(name, item, Some(value));
+                        }
+                    });
+                }
+            }
+            _ => {
+                self.fault(item, "an item is one layer", "write `- relu` or `- conv: 32`, each layer with its own `-`")
+            }
+        }
+    }
+
+    /// Reads the layer of that name; `given` is what was written under it.
+    fn named(&mut self, name: &str, item: &Given<'_>, given: Option<Given<'_>>) {
+        let bare = given.is_none();
+        let given = given.unwrap_or(Given { value: Cow::Owned(Value::Null), setting: item.setting.clone() });
+        let layer = match name {
+            "conv" => self.conv(&given),
+            "dense" => self.dense(&given),
+            "max_pool" => self.pool(&given).map(|(size, stride)| Layer::MaxPool { size, stride }),
+            "average_pool" => self.pool(&given).map(|(size, stride)| Layer::AveragePool { size, stride }),
+            "batch_norm" => self.batch_norm(&given),
+            "dropout" => self.dropout(&given),
+            "downsample" => return self.downsample(&given),
+            "repeat" => return self.repeat(&given),
+            "global_average_pool" => self.plain(&given, Layer::GlobalAveragePool),
+            "relu" => self.plain(&given, Layer::Relu),
+            "tanh" => self.plain(&given, Layer::Tanh),
+            "gelu" => self.plain(&given, Layer::Gelu),
+            "sigmoid" => self.plain(&given, Layer::Sigmoid),
+            "flatten" => self.plain(&given, Layer::Flatten),
+            "softmax" | "log_softmax" => {
+                let rule = format!("there is no layer `{name}`: the loss contains it");
+                return self.fault(
+                    if bare { item } else { &given },
+                    rule,
+                    "leave it out; `dense: ${classes}` is the last",
+                );
+            }
+            _ => {
+                let remedy = format!("{}layers are: {}", meant(name, &LAYERS), LAYERS.join(", "));
+                return self.fault(if bare { item } else { &given }, format!("there is no layer `{name}`"), remedy);
+            }
+        };
+        self.layers.extend(layer);
+    }
+
+    fn plain(&mut self, given: &Given<'_>, layer: Layer) -> Option<Layer> {
+        if !given.value.is_null() {
+            self.fault(given, format!("{layer} takes nothing"), format!("write `- {layer}`"));
+        }
+        Some(layer)
+    }
+
+    fn conv(&mut self, given: &Given<'_>) -> Option<Layer> {
+        let keys = ["filters", "kernel", "stride", "padding", "bias", "max_norm"];
+        let fields = self.fields(given, "filters", &keys);
+        let filters = self.field(&fields, "filters", want::count(1..=MOST_OUTPUTS, "write `conv: 32`, say"), None);
+        let kernel = self.field(&fields, "kernel", want::count(1..=LONGEST_SIDE, "write 3, say"), Some(3));
+        let stride = self.field(&fields, "stride", want::count(1..=LONGEST_SIDE, "write 1 or 2"), Some(1));
+        let padding = self.field(&fields, "padding", want::padding(), Some(Padding::Same));
+        let bias = self.field(&fields, "bias", want::boolean(), Some(true));
+        let max_norm = self.field(&fields, "max_norm", want::max_norm(), Some(None));
+        Some(Layer::Conv {
+            filters: filters?,
+            kernel: kernel?,
+            stride: stride?,
+            padding: padding?,
+            bias: bias?,
+            max_norm: max_norm?,
+        })
+    }
+
+    fn dense(&mut self, given: &Given<'_>) -> Option<Layer> {
+        let fields = self.fields(given, "units", &["units", "bias", "max_norm"]);
+        let units = self.field(&fields, "units", want::count(1..=MOST_OUTPUTS, "write `dense: 512`, say"), None);
+        let bias = self.field(&fields, "bias", want::boolean(), Some(true));
+        let max_norm = self.field(&fields, "max_norm", want::max_norm(), Some(None));
+        Some(Layer::Dense { units: units?, bias: bias?, max_norm: max_norm? })
+    }
+
+    /// Size and stride; without a stride, windows touch.
+    fn pool(&mut self, given: &Given<'_>) -> Option<(u32, u32)> {
+        let fields = self.fields(given, "size", &["size", "stride"]);
+        let size = self.field(&fields, "size", want::count(1..=LONGEST_SIDE, "write `max_pool: 2`, say"), None);
+        let stride = self.field(&fields, "stride", want::count(1..=LONGEST_SIDE, "write 2, say"), size.or(Some(1)));
+        Some((size?, stride?))
+    }
+
+    fn batch_norm(&mut self, given: &Given<'_>) -> Option<Layer> {
+        let wanted = if given.value.is_null() { Some(true) } else { flag(&given.value) };
+        match (wanted, given.value.as_ref()) {
+            (Some(false), _) => return None,
+            (None, value) if !value.is_object() => {
+                let rule = "`batch_norm` must be true, false, or a mapping with momentum and epsilon";
+                self.fault(given, rule, "write true or false");
+                return None;
+            }
+            _ => {}
+        }
+        let nothing = Given { value: Cow::Owned(Value::Null), setting: None };
+        let given = if wanted == Some(true) { &nothing } else { given };
+        let fields = self.fields(given, "momentum", &["momentum", "epsilon"]);
+        let momentum = self.field(&fields, "momentum", want::share("write 0.99, say"), Some(0.99));
+        let epsilon = self.field(&fields, "epsilon", want::positive("write 1e-3, say"), Some(1e-3));
+        Some(Layer::BatchNorm { momentum: momentum?, epsilon: epsilon? })
+    }
+
+    fn dropout(&mut self, given: &Given<'_>) -> Option<Layer> {
+        let fields = self.fields(given, "rate", &["rate"]);
+        let rate = self.field(&fields, "rate", want::share("write `dropout: 0.2`, say; 0 for none"), None)?;
+        (rate > 0.0).then_some(Layer::Dropout { rate })
+    }
+
+    fn downsample(&mut self, given: &Given<'_>) {
+        let fields = self.fields(given, "by", &["by"]);
+        match self.field(&fields, "by", want::way(), None) {
+            Some(Way::Pool) => self.layers.push(Layer::MaxPool { size: 2, stride: 2 }),
+            Some(Way::Stride) => self.stride(given),
+            Some(Way::None) | None => {}
+        }
+    }
+
+    /// Gives the nearest convolution so far a stride of 2.
+    fn stride(&mut self, given: &Given<'_>) {
+        let nearest = self.layers.iter_mut().rev().find_map(|layer| match layer {
+            Layer::Conv { stride, .. } => Some(stride),
+            _ => None,
+        });
+        match nearest {
+            Some(stride @ 1) => *stride = 2,
+            Some(stride) => {
+                let rule = format!("the convolution before has a stride of {stride} already");
+                self.fault(given, rule, "write pool, or give this place a convolution of its own");
+            }
+            None => self.fault(given, "there is no convolution before it to take the stride", "write pool or none"),
+        }
+    }
+
+    fn repeat(&mut self, given: &Given<'_>) {
+        if !given.value.is_object() {
+            return self.fault(given, "`repeat` takes times and layers", "write `repeat: {times: 2, layers: […]}`");
+        }
+        let known = self.faults.len();
+        let fields = self.fields(given, "times", &["times", "layers"]);
+        let times = self.field(&fields, "times", want::count(0..=MOST_REPEATS, "write 2, say"), None);
+        let Some(body) = fields.get("layers") else {
+            if self.faults.len() == known {
+                self.fault(given, "`repeat` needs `layers`", "write `repeat: {times: 2, layers: […]}`");
+            }
+            return;
+        };
+        // A body with a fault is read once: its faults are the same each time.
+        let known = self.faults.len();
+        for _ in 0..times.unwrap_or(1) {
+            self.at(Step::Key("layers".into()), |reader| reader.list(body));
+            if self.faults.len() > known {
+                break;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read_with(settings: &Value, layers: Value) -> Result<Vec<Layer>, Vec<Fault>> {
+        Template::new(layers).layers(&|name| settings.get(name).cloned())
+    }
+
+    fn read(layers: Value) -> Vec<Layer> {
+        read_with(&json!({}), layers).unwrap()
+    }
+
+    /// The faults as the user reads them.
+    fn faults(layers: Value) -> Vec<String> {
+        read_with(&json!({"classes": 10}), layers).unwrap_err().iter().map(Fault::to_string).collect()
+    }
+
+    #[test]
+    fn defaults_and_short_forms_are_those_of_the_language() {
+        let conv =
+            Layer::Conv { filters: 32, kernel: 3, stride: 1, padding: Padding::Same, bias: true, max_norm: None };
+        let batch_norm = Layer::BatchNorm { momentum: 0.99, epsilon: 1e-3 };
+        assert_eq!(read(json!([{"conv": 32}, {"conv": {"filters": "32.0"}}])), [conv, conv]);
+        assert_eq!(read(json!([{"max_pool": 3}])), [Layer::MaxPool { size: 3, stride: 3 }]);
+        assert_eq!(
+            read(json!([{"average_pool": {"size": 3, "stride": 1}}])),
+            [Layer::AveragePool { size: 3, stride: 1 }]
+        );
+        assert_eq!(read(json!(["batch_norm", {"batch_norm": "on"}, {"batch_norm": {}}])), [batch_norm; 3]);
+        assert_eq!(
+            read(json!([{"batch_norm": {"momentum": 0.9, "epsilon": "1e-5"}}])),
+            [Layer::BatchNorm { momentum: 0.9, epsilon: 1e-5 }]
+        );
+        assert_eq!(
+            read(json!([{"dense": {"units": 4, "bias": "no", "max_norm": 3}}])),
+            [Layer::Dense { units: 4, bias: false, max_norm: Some(3.0) }]
+        );
+        let plain = json!(["relu", "tanh", "gelu", "sigmoid", "flatten", "global_average_pool", {"relu": null}]);
+        let [relu, average] = [Layer::Relu, Layer::GlobalAveragePool];
+        assert_eq!(read(plain), [relu, Layer::Tanh, Layer::Gelu, Layer::Sigmoid, Layer::Flatten, average, relu]);
+    }
+
+    #[test]
+    fn what_is_switched_off_vanishes() {
+        assert_eq!(read(json!(["relu", {"batch_norm": false}, {"dropout": 0}, {"downsample": "none"}])), [Layer::Relu]);
+    }
+
+    #[test]
+    fn a_stride_goes_to_the_nearest_convolution_before() {
+        let layers = read(json!([{"conv": 8}, {"conv": 16}, "relu", {"downsample": "stride"}, {"conv": 24}]));
+        let strides: Vec<u32> = layers
+            .iter()
+            .filter_map(|layer| if let Layer::Conv { stride, .. } = layer { Some(*stride) } else { None })
+            .collect();
+        assert_eq!(strides, [1, 2, 1]);
+        let fault = faults(json!([{"conv": 8}, {"downsample": "stride"}, "relu", {"downsample": "stride"}]));
+        assert!(
+            fault[0].starts_with("model[3].downsample: stride: the convolution before has a stride of 2"),
+            "{fault:?}"
+        );
+    }
+
+    #[test]
+    fn a_repeat_is_written_out_and_may_hold_another() {
+        let inner = json!({"repeat": {"times": 2, "layers": ["tanh"]}});
+        let layers = read(json!([{"repeat": {"times": 2, "layers": ["relu", inner]}}]));
+        let (relu, tanh) = (Layer::Relu, Layer::Tanh);
+        assert_eq!(layers, [relu, tanh, tanh, relu, tanh, tanh]);
+        assert_eq!(read(json!([{"repeat": {"times": 0, "layers": ["relu"]}}, "tanh"])), [tanh]);
+    }
+
+    #[test]
+    fn repeats_of_repeats_are_bounded_even_where_nothing_is_left_of_them() {
+        for innermost in [json!("relu"), json!({"dropout": 0})] {
+            let mut layers = json!([innermost]);
+            for _ in 0..5 {
+                layers = json!([{"repeat": {"times": 1000, "layers": layers}}]);
+            }
+            let faults = faults(layers);
+            assert!(faults.iter().all(|fault| fault.contains("at most 1000 layers")), "{faults:?}");
+            assert!(faults.len() <= 2, "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn a_reference_takes_the_first_setting_that_is_set_else_the_literal() {
+        let layers = json!([{"dropout": "${a|b|0.2}"}]);
+        let rate = |settings| read_with(&settings, layers.clone()).unwrap();
+        assert_eq!(rate(json!({"a": 0.5, "b": 0.1})), [Layer::Dropout { rate: 0.5 }]);
+        assert_eq!(rate(json!({"b": "1e-1"})), [Layer::Dropout { rate: 0.1 }]);
+        assert_eq!(rate(json!({})), [Layer::Dropout { rate: 0.2 }]);
+        assert_eq!(read_with(&json!({"a": 0}), layers).unwrap(), []);
+    }
+
+    #[test]
+    fn null_is_a_value_that_outweighs_the_literal() {
+        let layers = json!([{"dense": {"units": 4, "max_norm": "${max_norm|3}"}}]);
+        for off in [json!(null), json!(false), json!("off")] {
+            let read = read_with(&json!({ "max_norm": off }), layers.clone()).unwrap();
+            assert_eq!(read, [Layer::Dense { units: 4, bias: true, max_norm: None }]);
+        }
+    }
+
+    #[test]
+    fn a_setting_may_be_a_layer_or_a_list_but_refers_no_further() {
+        let itself = json!([{"repeat": {"times": 1, "layers": "${loop}"}}]);
+        let settings = json!({"act": "tanh", "body": [{"dropout": 0.5}, "relu"], "loop": itself});
+        let read = read_with(&settings, json!(["${act}", {"repeat": {"times": 1, "layers": "${body}"}}])).unwrap();
+        assert_eq!(read, [Layer::Tanh, Layer::Dropout { rate: 0.5 }, Layer::Relu]);
+        let faults = read_with(&settings, json!("${loop}")).unwrap_err();
+        assert_eq!(faults.len(), 1);
+        assert!(faults[0].rule.contains("not followed"), "{}", faults[0]);
+    }
+
+    #[test]
+    fn all_faults_come_at_once_each_with_its_place_value_rule_and_remedy() {
+        let told = faults(json!([
+            {"conv": {"filters": 0, "kernle": 3, "padding": "full"}},
+            "rellu",
+            {"dropout": 1},
+            {"dense": "${units}"},
+            {"repeat": {"times": 2, "layers": [{"max_pool": "x"}]}},
+            {"relu": 3},
+            {"conv": 8, "relu": null},
+            {"dense": {"units": 10, "activation": "relu"}},
+            "dense",
+            7,
+            {"batch_norm": "maybe"},
+            {"dense": 1e30},
+            {"dense": "x${classes}"}
+        ]));
+        let expected = [
+            "model[0].conv.kernle: 3: there is no `kernle` here; did you mean `kernel`? it has: filters, kernel, ",
+            "model[0].conv.filters: 0: `filters` must be a whole number from 1 to 65536; write `conv: 32`, say",
+            "model[0].conv.padding: full: `padding` must be same or valid; write same to keep the size",
+            "model[1]: rellu: there is no layer `rellu`; did you mean `relu`? layers are: conv, ",
+            "model[2].dropout: 1: `rate` must be a number from 0 to below 1; write `dropout: 0.2`, say; 0 for none",
+            "model[3].dense: ${units}: `units` is not set; give `units` a value under `parameters:`, or one here: `${uni",
+            "model[4].repeat.layers[0].max_pool: x: `size` must be a whole number from 1 to 1024; ",
+            "model[5].relu: 3: relu takes nothing; write `- relu`",
+            r#"model[6]: {"conv":8,"relu":null}: an item is one layer; "#,
+            "model[7].dense.activation: relu: there is no `activation` here; an activation is a layer of its own: ",
+            "model[8]: nothing: `units` must be given: a whole number",
+            "model[9]: 7: an item is one layer; ",
+            "model[10].batch_norm: maybe: `batch_norm` must be true, false, or a mapping",
+            "model[11].dense: 1e+30: `units` must be a whole number from 1 to 65536; ",
+            "model[12].dense: x${classes}: a reference must be the whole value",
+        ];
+        assert_eq!(told.len(), expected.len(), "{told:#?}");
+        for (told, expected) in told.iter().zip(expected) {
+            assert!(told.starts_with(expected), "{told}\nis not\n{expected}");
+        }
+    }
+
+    #[test]
+    fn a_fault_names_the_setting_that_the_value_came_from() {
+        let faults = read_with(&json!({"p": 1.5}), json!([{"dropout": "${p}"}])).unwrap_err();
+        assert_eq!(faults[0].setting.as_deref(), Some("p"));
+        assert_eq!(faults[0].value, "1.5 (from `p`)");
+    }
+
+    #[test]
+    fn what_is_no_list_of_layers_is_a_fault() {
+        for model in [json!(null), json!("conv"), json!({"conv": 3}), json!([])] {
+            assert!(faults(model)[0].contains("a list of layers"));
+        }
+    }
+}

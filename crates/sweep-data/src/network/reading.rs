@@ -1,0 +1,150 @@
+//! Values of a network with references resolved, and the faults met on the way. What layers there are is
+//! `language`'s matter.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::fault::{Fault, Step, meant};
+use super::reference::{is_name, reference};
+use super::value::quote;
+use super::want::Want;
+use sweep_core::recipe::Layer;
+
+/// A value of the network, references resolved.
+pub(super) struct Given<'v> {
+    pub value: Cow<'v, Value>,
+    /// The setting that it, or what it stands in, came from. References in there are not followed.
+    pub setting: Option<String>,
+}
+
+/// What stands under a layer's name, by key.
+pub(super) struct Fields<'v> {
+    given: Vec<(&'v str, Given<'v>)>,
+    /// Whether the keys were written; else the one value stood for its key (`conv: 32`).
+    written: bool,
+}
+
+/// Goes through a network, knows where it is, and collects.
+pub(super) struct Reader<'l> {
+    lookup: &'l dyn Fn(&str) -> Option<Value>,
+    pub path: Vec<Step>,
+    /// Items read so far.
+    pub items: u32,
+    pub layers: Vec<Layer>,
+    pub faults: Vec<Fault>,
+}
+
+impl<'v> Fields<'v> {
+    /// What is written under that key, if anything good is.
+    pub fn get(&self, key: &str) -> Option<&Given<'v>> {
+        self.given.iter().find(|(name, _)| *name == key).map(|(_, given)| given)
+    }
+}
+
+impl<'l> Reader<'l> {
+    pub fn new(lookup: &'l dyn Fn(&str) -> Option<Value>) -> Reader<'l> {
+        Reader { lookup, path: Vec::new(), items: 0, layers: Vec::new(), faults: Vec::new() }
+    }
+
+    /// Runs `read` one step down.
+    pub fn at<T>(&mut self, step: Step, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(step);
+        let result = read(self);
+        self.path.pop();
+        result
+    }
+
+    /// Notes what is wrong with the value at the current place.
+    pub fn fault(&mut self, given: &Given<'_>, rule: impl Into<String>, remedy: impl Into<String>) {
+        let value = match &given.setting {
+            Some(setting) => format!("{} (from `{setting}`)", quote(&given.value)),
+            None => quote(&given.value),
+        };
+        let (path, setting) = (self.path.clone(), given.setting.clone());
+        // As a shell has it.
+        let bare = given.value.as_str().and_then(|text| text.strip_prefix('$')).filter(|name| is_name(name));
+        let bare = bare.filter(|_| given.setting.is_none());
+        let remedy = bare.map_or(remedy.into(), |name| format!("write `${{{name}}}` for the value of `{name}`"));
+        self.faults.push(Fault { path, value, rule: rule.into(), remedy, setting });
+    }
+
+    /// The value itself, or what it refers to. `None`, with a fault, where that is not set.
+    pub fn resolve<'v>(&mut self, value: &'v Value, within: Option<&str>) -> Option<Given<'v>> {
+        let given = Given { value: Cow::Borrowed(value), setting: within.map(str::to_owned) };
+        let Some(parsed) = value.as_str().and_then(reference) else { return Some(given) };
+        if within.is_some() {
+            self.fault(&given, "references in a setting's value are not followed", "write the value itself");
+            return None;
+        }
+        let parsed = match parsed {
+            Ok(parsed) => parsed,
+            Err(rule) => {
+                self.fault(&given, rule, "write one name, or names and a last literal with `|` between them");
+                return None;
+            }
+        };
+        for name in &parsed.names {
+            if let Some(value) = (self.lookup)(name) {
+                return Some(Given { value: Cow::Owned(value), setting: Some((*name).to_owned()) });
+            }
+        }
+        if let Some(literal) = parsed.literal {
+            return Some(Given { value: Cow::Owned(literal), setting: None });
+        }
+        let name = parsed.names.first().copied().unwrap_or_default();
+        self.fault(
+            &given,
+            format!("`{name}` is not set"),
+            format!("give `{name}` a value under `parameters:`, or one here: `${{{name}|…}}`"),
+        );
+        None
+    }
+
+    /// What is written under a layer's name: its keys, or the one value that stands for `short`. Keys that the
+    /// layer does not have are faults.
+    pub fn fields<'v>(&mut self, given: &'v Given<'_>, short: &'v str, keys: &[&str]) -> Fields<'v> {
+        let within = given.setting.as_deref();
+        let Value::Object(entries) = given.value.as_ref() else {
+            let value = Given { value: Cow::Borrowed(given.value.as_ref()), setting: given.setting.clone() };
+            let given = if given.value.is_null() { Vec::new() } else { vec![(short, value)] };
+            return Fields { given, written: false };
+        };
+        let mut fields = Fields { given: Vec::new(), written: true };
+        for (key, value) in entries {
+            self.at(Step::Key(key.clone()), |reader| {
+                if !keys.contains(&key.as_str()) {
+                    let value = Given { value: Cow::Borrowed(value), setting: given.setting.clone() };
+                    let remedy = match key.as_str() {
+                        "activation" => "an activation is a layer of its own: `- relu`".to_owned(),
+                        _ => format!("{}it has: {}", meant(key, keys), keys.join(", ")),
+                    };
+                    reader.fault(&value, format!("there is no `{key}` here"), remedy);
+                } else if let Some(value) = reader.resolve(value, within) {
+                    fields.given.push((key, value));
+                }
+            });
+        }
+        fields
+    }
+
+    /// The value under `key`, or `default`. `None`, with a fault, where it is not what is wanted, or missing with no
+    /// default.
+    pub fn field<T>(&mut self, fields: &Fields<'_>, key: &str, want: Want<T>, default: Option<T>) -> Option<T> {
+        let Some(given) = fields.get(key) else {
+            if default.is_none() && !self.faults.iter().any(|fault| fault.path.starts_with(&self.path)) {
+                let nothing = Given { value: Cow::Owned(Value::String("nothing".into())), setting: None };
+                self.fault(&nothing, format!("`{key}` must be given: {}", want.rule), want.remedy);
+            }
+            return default;
+        };
+        let result = (want.read)(&given.value);
+        if result.is_none() {
+            let depth = self.path.len();
+            self.path.extend(fields.written.then(|| Step::Key(key.to_owned())));
+            self.fault(given, format!("`{key}` must be {}", want.rule), want.remedy);
+            self.path.truncate(depth);
+        }
+        result
+    }
+}

@@ -1,0 +1,319 @@
+//! What is known of a network before training: the shape after every layer, and how much it holds.
+
+use std::fmt;
+
+use sweep_core::recipe::{Layer, Padding};
+
+/// A picture's size, at the input or between layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// 1 for grey, 3 for colour, filters after a convolution.
+    pub channels: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Pixels.
+    pub width: u32,
+}
+
+/// What goes from one layer to the next, for one picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Still a picture.
+    Picture(Shape),
+    /// So many values without place: after `flatten` or `global_average_pool`.
+    Vector(u32),
+}
+
+/// A network as the planner shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// One for each layer, in their order.
+    pub rows: Vec<Row>,
+    /// Trainable weights; batch norm's running statistics are not among them.
+    pub parameters: u64,
+    /// Values that one picture leaves for the backward pass: the picture and every layer's output, but for
+    /// `flatten`, which copies nothing. An upper bound, since some layers work in place.
+    pub activations: u64,
+}
+
+/// One layer of a [`Summary`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row {
+    /// The layer.
+    pub layer: Layer,
+    /// What leaves it.
+    pub output: Extent,
+    /// Its trainable weights.
+    pub parameters: u64,
+}
+
+/// A layer that does not fit what comes before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShapeFault {
+    /// Its index in the list of layers.
+    pub layer: usize,
+    /// What does not fit, with both sizes.
+    pub rule: String,
+    /// What to change.
+    pub remedy: String,
+}
+
+impl fmt::Display for Shape {
+    /// `3x32x32`: channels, height, width.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}x{}", self.channels, self.height, self.width)
+    }
+}
+
+impl fmt::Display for Extent {
+    /// `3x32x32`, or the number of values.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Extent::Picture(shape) => shape.fmt(f),
+            Extent::Vector(values) => values.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ShapeFault {
+    /// `layer 3: the rule; the remedy`, counted from 1.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "layer {}: {}; {}", self.layer + 1, self.rule, self.remedy)
+    }
+}
+
+impl Shape {
+    /// Values of one picture; `None` where there are more than a `u64` counts.
+    pub fn values(self) -> Option<u64> {
+        (u64::from(self.height) * u64::from(self.width)).checked_mul(self.channels.into())
+    }
+}
+
+impl Extent {
+    fn values(self) -> Option<u64> {
+        match self {
+            Extent::Picture(shape) => shape.values(),
+            Extent::Vector(values) => Some(values.into()),
+        }
+    }
+}
+
+/// Follows a picture of shape `input` through the layers.
+///
+/// # Errors
+/// At the first layer that does not fit; later ones have no input to be checked against.
+pub fn shapes(input: Shape, layers: &[Layer]) -> Result<Summary, ShapeFault> {
+    let mut extent = Extent::Picture(input);
+    let mut summary = Summary { rows: Vec::new(), parameters: 0, activations: 0 };
+    for (index, layer) in layers.iter().enumerate() {
+        let fault = |(rule, remedy): Misfit| ShapeFault { layer: index, rule, remedy: remedy.to_owned() };
+        let output = after(extent, layer).map_err(fault)?;
+        let sums =
+            parameters(extent, layer).zip(output.values()).zip(extent.values()).and_then(|((own, out), into)| {
+                let kept = if index == 0 { into } else { 0 };
+                let out = if *layer == Layer::Flatten { 0 } else { out };
+                let activations = summary.activations.checked_add(kept)?.checked_add(out)?;
+                Some((own, summary.parameters.checked_add(own)?, activations))
+            });
+        let (own, all, activations) = sums.ok_or_else(|| fault(too_large(layer)))?;
+        summary.rows.push(Row { layer: *layer, output, parameters: own });
+        (summary.parameters, summary.activations, extent) = (all, activations, output);
+    }
+    Ok(summary)
+}
+
+/// Rule and remedy.
+type Misfit = (String, &'static str);
+
+fn too_large(layer: &Layer) -> Misfit {
+    (format!("`{layer}` makes more values than can be counted"), "use smaller layers or smaller pictures")
+}
+
+fn after(input: Extent, layer: &Layer) -> Result<Extent, Misfit> {
+    match *layer {
+        Layer::Conv { filters, kernel, stride, padding, .. } => {
+            let shape = picture(input, layer)?;
+            let side = |side: u32| match padding {
+                Padding::Same => Ok(side.div_ceil(stride)),
+                Padding::Valid => window(side, kernel, stride).ok_or(()),
+            };
+            match (side(shape.height), side(shape.width)) {
+                (Ok(height), Ok(width)) => Ok(Extent::Picture(Shape { channels: filters, height, width })),
+                _ => Err((
+                    format!("`{layer}` has a kernel of {kernel}x{kernel}, larger than its input of {shape}"),
+                    "pad with same, use a smaller kernel, or downsample less before it",
+                )),
+            }
+        }
+        Layer::MaxPool { size, stride } | Layer::AveragePool { size, stride } => {
+            let shape = picture(input, layer)?;
+            match (window(shape.height, size, stride), window(shape.width, size, stride)) {
+                (Some(height), Some(width)) => Ok(Extent::Picture(Shape { height, width, ..shape })),
+                _ => Err((
+                    format!("`{layer}` has a window of {size}x{size}, larger than its input of {shape}"),
+                    "leave it out, use a smaller window, or downsample less before it",
+                )),
+            }
+        }
+        Layer::GlobalAveragePool => Ok(Extent::Vector(picture(input, layer)?.channels)),
+        Layer::Flatten => {
+            let values = input.values().and_then(|values| u32::try_from(values).ok());
+            values.map(Extent::Vector).ok_or_else(|| too_large(layer))
+        }
+        Layer::Dense { units, .. } => match input {
+            Extent::Vector(_) => Ok(Extent::Vector(units)),
+            Extent::Picture(shape) => Err((
+                format!("`{layer}` takes a vector, and a picture of {shape} reaches it"),
+                "put `flatten` or `global_average_pool` before it",
+            )),
+        },
+        Layer::Relu | Layer::Tanh | Layer::Gelu | Layer::Sigmoid | Layer::BatchNorm { .. } | Layer::Dropout { .. } => {
+            Ok(input)
+        }
+    }
+}
+
+fn picture(input: Extent, layer: &Layer) -> Result<Shape, Misfit> {
+    match input {
+        Extent::Picture(shape) => Ok(shape),
+        Extent::Vector(values) => Err((
+            format!("`{layer}` takes a picture, and a vector of {values} values reaches it"),
+            "move it before the `flatten` or `global_average_pool`",
+        )),
+    }
+}
+
+/// Places of a window along a side, without padding; `None` where it does not fit.
+fn window(side: u32, size: u32, stride: u32) -> Option<u32> {
+    Some(side.checked_sub(size)? / stride + 1)
+}
+
+fn parameters(input: Extent, layer: &Layer) -> Option<u64> {
+    let inputs = match input {
+        Extent::Picture(shape) => u64::from(shape.channels),
+        Extent::Vector(values) => u64::from(values),
+    };
+    let (inputs, outputs, bias) = match *layer {
+        Layer::Conv { filters, kernel, bias, .. } => {
+            (inputs.checked_mul(u64::from(kernel) * u64::from(kernel))?, filters, bias)
+        }
+        Layer::Dense { units, bias, .. } => (inputs, units, bias),
+        Layer::BatchNorm { .. } => return Some(2 * inputs),
+        _ => return Some(0),
+    };
+    inputs.checked_add(u64::from(bias))?.checked_mul(u64::from(outputs))
+}
+
+/// Zeros before and after a side, so that the output's side is ceil(side / stride). TensorFlow's rule: an odd one
+/// goes after. `kernel` and `stride` are at least 1.
+pub fn same_padding(side: u32, kernel: u32, stride: u32) -> (u32, u32) {
+    let (side, kernel, stride) = (u64::from(side), u64::from(kernel), u64::from(stride));
+    let steps = side.div_ceil(stride).saturating_sub(1);
+    // Below kernel, since the steps end within the side: it fits u32.
+    let total = (steps * stride + kernel).saturating_sub(side);
+    let before = total / 2;
+    let fits = |zeros: u64| u32::try_from(zeros).expect("less than kernel, which is a u32");
+    (fits(before), fits(total - before))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CIFAR: Shape = Shape { channels: 3, height: 32, width: 32 };
+
+    fn conv(kernel: u32, stride: u32, padding: Padding) -> Layer {
+        Layer::Conv { filters: 8, kernel, stride, padding, bias: true, max_norm: None }
+    }
+
+    fn dense(units: u32) -> Layer {
+        Layer::Dense { units, bias: true, max_norm: None }
+    }
+
+    fn output(layers: &[Layer]) -> Extent {
+        shapes(CIFAR, layers).unwrap().rows.last().unwrap().output
+    }
+
+    #[test]
+    fn valid_loses_the_border_and_same_rounds_up() {
+        let picture = |side| Extent::Picture(Shape { channels: 8, height: side, width: side });
+        assert_eq!(output(&[conv(3, 1, Padding::Valid)]), picture(30));
+        assert_eq!(output(&[conv(3, 2, Padding::Valid)]), picture(15));
+        assert_eq!(output(&[conv(4, 1, Padding::Same)]), picture(32));
+        assert_eq!(output(&[conv(3, 5, Padding::Same)]), picture(7));
+        assert_eq!(output(&[conv(64, 1, Padding::Same)]), picture(32));
+    }
+
+    #[test]
+    fn height_and_width_are_kept_apart() {
+        let input = Shape { channels: 1, height: 9, width: 4 };
+        let summary = shapes(input, &[Layer::MaxPool { size: 2, stride: 2 }]).unwrap();
+        assert_eq!(summary.rows[0].output, Extent::Picture(Shape { channels: 1, height: 4, width: 2 }));
+    }
+
+    #[test]
+    fn parameters_and_activations_add_up() {
+        let layers = [
+            conv(3, 1, Padding::Same),
+            Layer::BatchNorm { momentum: 0.99, epsilon: 1e-3 },
+            Layer::GlobalAveragePool,
+            Layer::Flatten,
+            dense(10),
+        ];
+        let summary = shapes(CIFAR, &layers).unwrap();
+        let each: Vec<u64> = summary.rows.iter().map(|row| row.parameters).collect();
+        assert_eq!(each, [8 * 27 + 8, 16, 0, 0, 8 * 10 + 10]);
+        assert_eq!(summary.parameters, each.iter().sum::<u64>());
+        assert_eq!(summary.activations, 3 * 1024 + 8 * 1024 + 8 * 1024 + 8 + 10);
+    }
+
+    #[test]
+    fn a_layer_that_does_not_fit_says_both_sizes_and_what_to_do() {
+        let pool = Layer::MaxPool { size: 2, stride: 2 };
+        let cases: [(&[Layer], usize, &str, &str); 5] = [
+            (&[conv(33, 1, Padding::Valid)], 0, "33x33, larger than its input of 3x32x32", "same"),
+            (&[pool; 6], 5, "2x2, larger than its input of 3x1x1", "leave it out"),
+            (&[dense(10)], 0, "a picture of 3x32x32 reaches it", "flatten"),
+            (&[Layer::Flatten, conv(3, 1, Padding::Same)], 1, "a vector of 3072 values", "before the `flatten`"),
+            (&[Layer::GlobalAveragePool, pool], 1, "a vector of 3 values", "global_average_pool"),
+        ];
+        for (layers, place, rule, remedy) in cases {
+            let fault = shapes(CIFAR, layers).unwrap_err();
+            assert_eq!(fault.layer, place, "{fault}");
+            assert!(fault.rule.contains(rule) && fault.remedy.contains(remedy), "{fault}");
+        }
+    }
+
+    #[test]
+    fn same_padding_puts_the_odd_zero_after() {
+        assert_eq!(same_padding(32, 3, 1), (1, 1));
+        assert_eq!(same_padding(32, 4, 1), (1, 2));
+        assert_eq!(same_padding(32, 2, 1), (0, 1));
+        assert_eq!(same_padding(32, 3, 2), (0, 1));
+        assert_eq!(same_padding(33, 3, 2), (1, 1));
+        assert_eq!(same_padding(32, 1, 2), (0, 0));
+        assert_eq!(same_padding(u32::MAX, u32::MAX, u32::MAX), (0, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn a_padded_side_gives_as_many_places_as_same_promises(
+            side in 1..300_u32, kernel in 1..40_u32, stride in 1..12_u32
+        ) {
+            let (before, after) = same_padding(side, kernel, stride);
+            prop_assert!(after == before || after == before + 1);
+            prop_assert_eq!(window(side + before + after, kernel, stride), Some(side.div_ceil(stride)));
+        }
+
+        #[test]
+        fn absurd_sizes_are_a_fault_and_never_a_panic(
+            channels: u32, height: u32, width: u32, filters: u32, kernel in 1_u32.., stride in 1_u32.., units: u32
+        ) {
+            let conv = Layer::Conv { filters, kernel, stride, padding: Padding::Same, bias: true, max_norm: None };
+            let layers = [conv, conv, Layer::Flatten, dense(units), dense(units)];
+            let _ = shapes(Shape { channels, height, width }, &layers);
+        }
+    }
+}

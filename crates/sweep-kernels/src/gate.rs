@@ -1,0 +1,226 @@
+//! ReLU and dropout in one pass, forward and backward, in the memory of what comes in.
+
+use tch::Tensor;
+
+use super::memory::{Element, values, values_mut, with_element};
+use super::{Chance, Pass, run};
+
+/// Values whose bits are drawn together.
+pub(super) const ROW: usize = 1024;
+
+/// In the place of a window's number: nothing came through.
+pub(super) const SHUT: u8 = u8::MAX;
+
+/// What is let through.
+#[derive(Debug, Clone, Copy)]
+pub struct Gate {
+    /// Whether values below zero are stopped.
+    pub relu: bool,
+    /// The share that dropout stops, 0 to below 1, and its bits. It is exact to 1/65536, and what passes is made larger
+    /// by the factor for the exact share.
+    pub dropout: Option<(f64, Chance)>,
+}
+
+impl Gate {
+    /// For dropout: the 16 bits below which a value is dropped, the factor of what passes, and the key of the bits.
+    pub fn dropped(self) -> (u16, f32, [u32; 2]) {
+        let open = Open::new(self);
+        (open.least, open.scale, open.chance.key())
+    }
+
+    /// Lets values of any shape through.
+    ///
+    /// # Panics
+    /// If they have gaps between them.
+    pub fn pass(self, xs: &mut Tensor) {
+        let open = Open::new(self);
+        with_element!(xs.kind(), T => run(Forward { open, before: 0, xs: values_mut::<T>(xs) }));
+    }
+
+    /// Turns the gradient for what came out, `ys`, into that for what went in. Both lie in memory likewise.
+    ///
+    /// # Panics
+    /// If they do not, or have gaps between their values.
+    pub fn gradient(self, gradient: &mut Tensor, ys: &Tensor) {
+        assert_eq!((gradient.size(), gradient.stride()), (ys.size(), ys.stride()));
+        let open = Open::new(self);
+        // What ReLU and dropout let through is above zero, so no bits are needed to tell.
+        with_element!(ys.kind(), T => match self.relu {
+            true => run(Backward { scale: open.scale, gradient: values_mut::<T>(gradient), ys: values::<T>(ys) }),
+            false => run(Forward { open, before: 0, xs: values_mut::<T>(gradient) }),
+        });
+    }
+}
+
+struct Forward<'a, T> {
+    open: Open,
+    /// Values before these.
+    before: usize,
+    xs: &'a mut [T],
+}
+
+impl<T: Element> Pass for Forward<'_, T> {
+    fn size(&self) -> usize {
+        self.xs.len()
+    }
+
+    /// Each begins a row, as in the whole.
+    fn halves(self) -> (Self, Self) {
+        let Forward { open, before, xs } = self;
+        let middle = (xs.len() / 2).next_multiple_of(ROW);
+        let (first, second) = xs.split_at_mut(middle);
+        (Forward { open, before, xs: first }, Forward { open, before: before + middle, xs: second })
+    }
+
+    #[inline(always)]
+    fn run(self) {
+        let mut bits = [0; ROW];
+        for (row, xs) in self.xs.chunks_mut(ROW).enumerate() {
+            self.open.draw(self.before + row * ROW, &mut bits);
+            for (x, &bits) in xs.iter_mut().zip(&bits) {
+                *x = if self.open.lets(*x, bits) { x.times(self.open.scale) } else { T::ZERO };
+            }
+        }
+    }
+}
+
+struct Backward<'a, T> {
+    scale: f32,
+    gradient: &'a mut [T],
+    ys: &'a [T],
+}
+
+impl<T: Element> Pass for Backward<'_, T> {
+    fn size(&self) -> usize {
+        self.gradient.len()
+    }
+
+    fn halves(self) -> (Self, Self) {
+        let Backward { scale, gradient, ys } = self;
+        let middle = gradient.len() / 2;
+        let ((first, second), ys) = (gradient.split_at_mut(middle), ys.split_at(middle));
+        (Backward { scale, gradient: first, ys: ys.0 }, Backward { scale, gradient: second, ys: ys.1 })
+    }
+
+    #[inline(always)]
+    fn run(self) {
+        for (gradient, y) in self.gradient.iter_mut().zip(self.ys) {
+            let open = y.above(T::ZERO) | y.is_nan();
+            *gradient = if open { gradient.times(self.scale) } else { T::ZERO };
+        }
+    }
+}
+
+/// A gate as its passes want it.
+#[derive(Clone, Copy)]
+pub(super) struct Open {
+    relu: bool,
+    /// A value is dropped if its 16 bits are below this.
+    least: u16,
+    pub scale: f32,
+    chance: Chance,
+}
+
+impl Open {
+    pub fn new(gate: Gate) -> Open {
+        let (rate, chance) = gate.dropout.unwrap_or((0.0, Chance::new([0, 0])));
+        let dropped = (rate * 65536.0).round().min(65535.0);
+        let scale = (65536.0 / (65536.0 - dropped)) as f32;
+        Open { relu: gate.relu, least: dropped as u16, scale, chance }
+    }
+
+    /// The bits of a row of values, of which so many came before.
+    #[inline(always)]
+    fn draw(self, before: usize, bits: &mut [u16; ROW]) {
+        if self.least > 0 {
+            self.chance.fill((before / 2) as u32, bits);
+        }
+    }
+
+    /// Whether a value gets through. What is no number does: it is not hidden.
+    #[inline(always)]
+    fn lets<T: Element>(self, x: T, bits: u16) -> bool {
+        (!self.relu | x.above(T::ZERO) | x.is_nan()) & (bits >= self.least)
+    }
+
+    /// Lets values through, of which so many came before, and notes what was not let through.
+    #[inline(always)]
+    pub fn pass_noting<T: Element>(self, before: usize, xs: &mut [T], which: &mut [u8]) {
+        let mut bits = [0; ROW];
+        for (row, (xs, which)) in xs.chunks_mut(ROW).zip(which.chunks_mut(ROW)).enumerate() {
+            self.draw(before + row * ROW, &mut bits);
+            for ((x, which), &bits) in xs.iter_mut().zip(which).zip(&bits) {
+                let open = self.lets(*x, bits);
+                *x = if open { x.times(self.scale) } else { T::ZERO };
+                *which = if open { *which } else { SHUT };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    const CHANCE: Chance = Chance::new([3, 5]);
+
+    #[test]
+    fn without_dropout_a_gate_is_relu_forward_and_backward() {
+        for kind in [Kind::Float, Kind::BFloat16, Kind::Double] {
+            let xs = Tensor::randn([3, 7, 9, 5], (Kind::Float, Device::Cpu)).to_kind(kind).permute([0, 3, 1, 2]);
+            let theirs = xs.copy().set_requires_grad(true);
+            let gate = Gate { relu: true, dropout: None };
+            let mut ys = xs.copy();
+            gate.pass(&mut ys);
+            let expected = theirs.relu();
+            assert!(ys.equal(&expected), "{kind:?}");
+            let mut gradient = ys.randn_like();
+            (&expected * &gradient).sum(kind).backward();
+            gate.gradient(&mut gradient, &ys);
+            assert!(gradient.equal(&theirs.grad()), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_dropout_lets_through_forward_it_lets_through_backward() {
+        for (kind, relu) in
+            [(Kind::Float, true), (Kind::BFloat16, true), (Kind::BFloat16, false), (Kind::Double, false)]
+        {
+            let xs = Tensor::randn([3, 7, 9, 50], (Kind::Float, Device::Cpu)).to_kind(kind);
+            let gate = Gate { relu, dropout: Some((0.3, CHANCE)) };
+            let mut ys = xs.copy();
+            gate.pass(&mut ys);
+            let mut gradient = xs.ones_like();
+            gate.gradient(&mut gradient, &ys);
+            assert!(gradient.ne(0.0).equal(&ys.ne(0.0)), "{kind:?} {relu}");
+            assert!((gradient.max().double_value(&[]) * 0.7 - 1.0).abs() < 4e-3, "{kind:?} {relu}");
+        }
+    }
+
+    #[test]
+    fn a_gate_drops_its_share_and_keeps_the_mean() {
+        let pass = |key| {
+            let mut xs = Tensor::ones([64, 16, 16, 32], (Kind::Float, Device::Cpu)).permute([0, 3, 1, 2]);
+            Gate { relu: true, dropout: Some((0.2, Chance::new(key))) }.pass(&mut xs);
+            xs
+        };
+        let first = pass([3, 5]);
+        let (n, passed) = (first.numel() as f64, first.gt(0.0).sum(Kind::Double).double_value(&[]));
+        // Five standard deviations of a binomial share.
+        let bound = 5.0 * (0.2 * 0.8 / n).sqrt();
+        assert!((passed / n - 0.8).abs() < bound, "{}", passed / n);
+        assert!((first.sum(Kind::Double).double_value(&[]) / n - 1.0).abs() < bound / 0.8);
+        assert!((first.max().double_value(&[]) - 1.25).abs() < 1e-4);
+        assert!(first.equal(&pass([3, 5])) && !first.equal(&pass([3, 6])) && !first.equal(&pass([4, 5])));
+    }
+
+    #[test]
+    fn what_is_no_number_is_not_hidden() {
+        for kind in [Kind::Float, Kind::BFloat16] {
+            let mut xs = Tensor::from_slice(&[1.0_f32, f32::NAN, -1.0, 2.0]).to_kind(kind);
+            Gate { relu: true, dropout: None }.pass(&mut xs);
+            assert!(!xs.sum(Kind::Float).double_value(&[]).is_finite());
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What the trials of a sweep ask for: what the best settings ask for first, since what is tried next starts from them,
+//! then what many others do, unless the best settings answer it already. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::discriminant;
+
+use super::moves::{Move, Way};
+use super::ranking::Group;
+use super::verdicts::Verdicts;
+use super::words;
+use sweep_core::history::{History, TrialRecord};
+use sweep_verdict::{Advice, Finding, Name, OTHERS_REACH_MORE, merged_advice};
+
+/// Advice that so large a share of the trials gets is worth telling of the sweep.
+const COMMON: f64 = 0.25;
+
+/// Faults of a trial that learns too little. Where the best settings do not have them, there is something to learn from
+/// these pictures, and the trial's own settings keep it from that.
+const HELD_BACK: [Name; 4] = [Name::LowCeiling, Name::Underfit, Name::OverRegularised, Name::Stuck];
+
+/// Settings with one of these do not show that there is something to learn, either.
+const UNPROVEN: [Name; 4] = [Name::TooShort, Name::Diverged, Name::ModeMismatch, Name::Unvalidated];
+
+/// The best settings, and what was found there.
+#[derive(Debug)]
+struct Best<'a> {
+    group: &'a Group<'a>,
+    findings: &'a [&'a Finding],
+}
+
+/// A piece of advice, and who asks for it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ask {
+    /// What.
+    pub advice: Advice,
+    /// So many trials ask for it.
+    pub trials: usize,
+    /// Whether the best settings are among them.
+    pub leads: bool,
+}
+
+/// How the best settings answer what was found in a trial.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Answer {
+    /// They have gone where its advice leads: with which setting, and what they have there.
+    Followed(Advice, String, String),
+    /// They learn where it does not.
+    Learn,
+}
+
+/// What is asked for, first things first, and for what many trials ask in vain: a sentence each. `best` are the best
+/// settings.
+pub fn asked(history: &History, verdicts: &Verdicts, best: Option<&Group>) -> (Vec<Ask>, Vec<String>) {
+    let lead: Vec<&Finding> = best.iter().flat_map(|best| &best.trials).flat_map(|trial| verdicts.of(*trial)).collect();
+    let best = best.map(|group| Best { group, findings: &lead });
+    // The advice of each kind, by trials; and how many trials the best settings answer, and how.
+    let mut kinds: Vec<Vec<Advice>> = Vec::new();
+    let mut answers: BTreeMap<Answer, usize> = BTreeMap::new();
+    for trial in &history.trials {
+        let findings = verdicts.of(trial.id);
+        let all = || (findings.iter().flat_map(|one| &one.advice).copied().collect(), BTreeSet::new());
+        let (wanted, answered) = best.as_ref().map_or_else(all, |best| best.wanted(trial, findings));
+        for advice in wanted {
+            match kinds.iter_mut().find(|kind| same(&kind[0], &advice)) {
+                Some(kind) => kind.push(advice),
+                None => kinds.push(vec![advice]),
+            }
+        }
+        for answer in answered {
+            *answers.entry(answer).or_default() += 1;
+        }
+    }
+    let least = (verdicts.judged() as f64 * COMMON).max(1.0);
+    let common = |trials: usize| trials as f64 >= least;
+    let mut asks: Vec<Ask> = Vec::new();
+    for advice in merged_advice(lead.iter().copied()) {
+        if let Some(at) = kinds.iter().position(|kind| same(&kind[0], &advice)) {
+            asks.push(Ask { advice, trials: kinds.swap_remove(at).len(), leads: true });
+        }
+    }
+    kinds.retain(|kind| common(kind.len()));
+    kinds.iter_mut().for_each(|kind| kind.sort_unstable());
+    kinds.sort_unstable();
+    // Of the epochs that trials ask for, the middle.
+    asks.extend(kinds.iter().map(|kind| Ask { advice: kind[kind.len() / 2], trials: kind.len(), leads: false }));
+    // What could make all else vain is looked at before anything else, whoever asks.
+    asks.sort_by_key(|ask| !ask.advice.is_check());
+    let still = |answer: &Answer| match answer {
+        Answer::Followed(advice, ..) => asks.iter().any(|ask| same(&ask.advice, advice)),
+        Answer::Learn => false,
+    };
+    let answers: Vec<(Answer, usize)> =
+        answers.into_iter().filter(|(answer, trials)| common(*trials) && !still(answer)).collect();
+    (asks, answers.into_iter().map(|(answer, trials)| answer.sentence(trials)).collect())
+}
+
+impl Best<'_> {
+    /// What a trial asks for, and what of it these settings answer. Findings that they have themselves are not answered,
+    /// but for what was done there already.
+    fn wanted(&self, trial: &TrialRecord, findings: &[Finding]) -> (BTreeSet<Advice>, BTreeSet<Answer>) {
+        let (mut wanted, mut answered) = (BTreeSet::new(), BTreeSet::new());
+        let best = self.group.settings;
+        let followed = |advice: &Advice| {
+            let (name, value) = Move::of(*advice)?.made(&trial.settings, best)?;
+            Some(Answer::Followed(*advice, words::clean(name), words::setting(value)))
+        };
+        let on = |advice: &Advice| Move::of(*advice).is_some_and(|one| one.is_on(best));
+        for finding in findings {
+            let shared = self.findings.iter().any(|own| own.name == finding.name);
+            let done = finding.advice.iter().find_map(followed);
+            let held_back = (HELD_BACK.contains(&finding.name) && self.leaves_behind(trial)).then_some(Answer::Learn);
+            let answer = if shared { done } else { done.or(held_back) };
+            let open = |advice: &&Advice| match &answer {
+                // Pictures without sense spoil the best settings as well: they overfit where they could generalise.
+                Some(_) if !shared => **advice == Advice::CheckData,
+                _ => followed(advice).is_none() && !on(advice),
+            };
+            wanted.extend(finding.advice.iter().filter(open));
+            answered.extend(answer.clone());
+        }
+        (wanted, answered)
+    }
+
+    /// Whether these settings show that what the trial was trained on can be learnt, and by far better than it did.
+    fn leaves_behind(&self, trial: &TrialRecord) -> bool {
+        let proven = |own: &&Finding| !HELD_BACK.contains(&own.name) && !UNPROVEN.contains(&own.name);
+        let learns = !self.findings.is_empty() && self.findings.iter().all(proven);
+        let reached = trial.curve.iter().filter_map(|epoch| epoch.val_accuracy).reduce(f64::max);
+        let ahead = self.group.accuracy.zip(reached).map(|(own, other)| own.mean - other);
+        learns && ahead.is_some_and(|ahead| ahead >= OTHERS_REACH_MORE)
+    }
+}
+
+/// Whether two are of one kind: their epochs may differ.
+fn same(a: &Advice, b: &Advice) -> bool {
+    discriminant(a) == discriminant(b)
+}
+
+impl Answer {
+    fn sentence(&self, trials: usize) -> String {
+        let trials = words::trials(trials);
+        match self {
+            Answer::Followed(advice, name, value) => {
+                let way = match Move::of(*advice).map(|one| one.way) {
+                    Some(Way::More) => "a higher ",
+                    Some(Way::Less) => "a lower ",
+                    Some(Way::On) | None => "",
+                };
+                format!("What {trials} show asks for {way}{name}: the best settings have it ({value}).")
+            }
+            Answer::Learn => format!(
+                "{trials} stay far behind the best settings on the same data: so there is something to learn from it, and \
+                 other settings hold them back."
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::analysis::Analysis;
+    use sweep_core::history::Entry;
+    use sweep_core::trial::Outcome;
+    use sweep_sample::curves::{Kind, curve};
+    use sweep_verdict::Mirror;
+
+    /// What trials of these curves and settings ask for; of the curves the first is the best.
+    fn of(trials: &[(Kind, Value)]) -> (Vec<Ask>, Vec<String>) {
+        let mut entries = sweep_sample::beginning("asked");
+        for (number, (kind, settings)) in (1..).zip(trials) {
+            let mut curve = curve(*kind, 30, 0.01, number, true).into_iter();
+            let mut attempt = sweep_sample::attempt(number, 1, &sweep_sample::settings(settings.clone()), 0, 30);
+            for entry in &mut attempt {
+                if let Entry::Epoch { metrics, .. } = entry {
+                    *metrics = curve.next().expect("as many epochs");
+                }
+            }
+            entries.extend(attempt);
+            entries.push(sweep_sample::ended(number, 1, Outcome::Finished));
+        }
+        let (spec, history) = (sweep_sample::spec(), sweep_sample::apply(&entries));
+        let analysis = Analysis::new(&spec, &history);
+        asked(&history, &analysis.verdicts, analysis.groups.first())
+    }
+
+    fn advice(asks: &[Ask], leads: bool) -> Vec<Advice> {
+        asks.iter().filter(|ask| ask.leads == leads).map(|ask| ask.advice).collect()
+    }
+
+    /// Good trials with one dropout rate, and trials that overfit with another.
+    fn overfitting(good: f64, overfit: f64) -> Vec<(Kind, Value)> {
+        let trial = |number: u32| {
+            let (kind, rate) = if number < 4 { (Kind::Good, good) } else { (Kind::Overfit, overfit) };
+            (kind, json!({"dropout": rate, "number": number}))
+        };
+        (0..8).map(trial).collect()
+    }
+
+    #[test]
+    fn the_best_settings_are_asked_first_then_the_many() {
+        let remedies = [Advice::Augment(Mirror::No), Advice::BatchNorm, Advice::MoreRegularisation, Advice::StopEarly];
+        let (asks, answered) = of(&overfitting(0.2, 0.2));
+        assert_eq!(advice(&asks, true), [Advice::LowerLate, Advice::Repeat]);
+        assert_eq!(advice(&asks, false), remedies);
+        assert!(asks[0].leads && asks.iter().all(|ask| ask.trials == 4), "{asks:?}");
+        assert_eq!(answered.len(), 1, "{answered:?}");
+        // One of five is not told of.
+        let (asks, _) = of(&overfitting(0.2, 0.2)[..5]);
+        assert_eq!(advice(&asks, false), []);
+    }
+
+    #[test]
+    fn what_the_best_settings_have_already_is_not_asked_for() {
+        let (asks, answered) = of(&overfitting(0.4, 0.2));
+        assert_eq!(advice(&asks, false), []);
+        let told = "What 4 trials show asks for a higher dropout: the best settings have it (0.4).";
+        assert_eq!(answered[0], told);
+        // The other way round less dropout does not answer it.
+        let (asks, answered) = of(&overfitting(0.2, 0.4));
+        assert_eq!(advice(&asks, false).len(), 4);
+        assert!(answered.len() == 1 && !answered[0].contains("dropout"), "{answered:?}");
+    }
+
+    #[test]
+    fn what_is_on_in_the_best_settings_is_not_advised_to_them() {
+        let trial = |number: u32| (Kind::Overfit, json!({"batch_norm": number < 3, "number": number}));
+        let (asks, answered) = of(&(0..6).map(trial).collect::<Vec<_>>());
+        let norm = asks.iter().any(|ask| ask.advice == Advice::BatchNorm);
+        let told =
+            answered.contains(&"What 3 trials show asks for batch_norm: the best settings have it (true).".into());
+        // Which of equal curves is the best is their noise's to say.
+        assert!(norm != told, "{asks:?} {answered:?}");
+        let (asks, _) = of(&(0..3).map(trial).collect::<Vec<_>>());
+        assert!(asks.iter().all(|ask| ask.advice != Advice::BatchNorm), "{asks:?}");
+    }
+
+    #[test]
+    fn who_learns_too_little_beside_others_that_learn_does_not_suspect_the_labels() {
+        let trial = |number: u32| {
+            let kind = if number < 2 { Kind::Overfit } else { Kind::Underfit };
+            (kind, json!({"number": number}))
+        };
+        let (asks, answered) = of(&(0..6).map(trial).collect::<Vec<_>>());
+        assert_eq!(advice(&asks, false), [Advice::CheckData]);
+        assert_eq!(asks[0].advice, Advice::CheckData, "{asks:?}");
+        assert!(answered.len() == 1 && answered[0].starts_with("4 trials stay far behind"), "{answered:?}");
+        // One that is hardly behind says nothing of the data: who learns little may do so for its sake.
+        let (asks, answered) = of(&[(Kind::LowCeiling, json!({"number": 1})), (Kind::Underfit, json!({"number": 2}))]);
+        assert!(advice(&asks, false).contains(&Advice::CheckTask) && answered.is_empty(), "{asks:?} {answered:?}");
+        // Where the best one learns too little itself, it is to be suspected.
+        let (asks, answered) = of(&[(Kind::Underfit, json!({"number": 1}))]);
+        assert!(advice(&asks, true).starts_with(&[Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity]));
+        assert!(answered.is_empty(), "{answered:?}");
+    }
+}

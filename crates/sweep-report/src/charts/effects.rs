@@ -1,0 +1,104 @@
+//! What each level of each setting does to the metric and to the gap, with intervals.
+
+use super::axis::Axis;
+use super::figure::{Figure, SMALL, Side, fit};
+use super::ink::Ink;
+use crate::effects::{Effects, Estimate, Target};
+use crate::words;
+
+/// So many settings, the most important ones.
+const SETTINGS: usize = 10;
+/// From line to line, pixels.
+const LINE: f32 = 19.0;
+const TOP: f32 = 92.0;
+
+/// The chart of all effects.
+pub fn effects(effects: &Effects) -> Figure {
+    let shown: Vec<usize> = effects.order().into_iter().take(SETTINGS).collect();
+    let lines: usize = shown.iter().map(|&at| effects.factors[at].levels.len() + 1).sum();
+    let bottom = TOP + LINE * lines as f32;
+    let title = format!("What the settings do to {}", effects.metric.words);
+    let mut figure = Figure::new((960, (bottom + 44.0) as u32), title);
+    figure.bold((24.0, 25.0), "What the settings do", 15.0, Ink::Text, Side::Start);
+    let note =
+        "each level with all other settings held equal, 95 % intervals; importance: share of the differences explained";
+    figure.text((196.0, 26.0), note, 12.0, Ink::Soft, Side::Start);
+    let mut y = TOP + LINE / 2.0;
+    for &at in &shown {
+        let factor = &effects.factors[at];
+        figure.bold((24.0, y), fit(&factor.name, 12.0, 230.0), 12.0, Ink::Text, Side::Start);
+        for (row, level) in factor.levels.iter().enumerate() {
+            let y = y + LINE * (row + 1) as f32;
+            figure.text((254.0, y), fit(level, 12.0, 220.0), 12.0, Ink::Text, Side::End);
+        }
+        y += LINE * (factor.levels.len() + 1) as f32;
+    }
+    let metric = Ink::Vermilion;
+    panel(&mut figure, effects, &shown, &effects.metric, (270.0, 590.0, bottom), metric);
+    if let Some(gap) = &effects.gap {
+        panel(&mut figure, effects, &shown, gap, (620.0, 936.0, bottom), Ink::Blue);
+    }
+    figure
+}
+
+fn panel(
+    figure: &mut Figure,
+    effects: &Effects,
+    shown: &[usize],
+    target: &Target,
+    (left, right, bottom): (f32, f32, f32),
+    ink: Ink,
+) {
+    figure.bold((left, 60.0), &target.words, 12.0, ink, Side::Start);
+    let Some(model) = &target.model else {
+        figure.text((left, TOP), "cannot be told apart", SMALL, Ink::Soft, Side::Start);
+        return;
+    };
+    let ends = |Estimate { value, margin }: Estimate| [value - margin.unwrap_or(0.0), value + margin.unwrap_or(0.0)];
+    let rows = |at: usize| (0..effects.factors[at].levels.len()).map(move |level| model.level(at, level));
+    let all = shown.iter().flat_map(|&at| rows(at)).flatten().flat_map(ends);
+    let axis = Axis::values(all, f64::NEG_INFINITY..=f64::INFINITY);
+    let x = |value: f64| left + axis.share(value).clamp(0.0, 1.0) as f32 * (right - left);
+    let percent = target.name.contains("accuracy");
+    for &tick in axis.ticks.iter().step_by(axis.ticks.len().div_ceil(6).max(1)) {
+        figure.line(vec![(x(tick), TOP - 8.0), (x(tick), bottom)], Ink::Grid, 1.0);
+        let number = match percent {
+            true => axis.percent(tick),
+            false => axis.label(tick),
+        };
+        for y in [TOP - 16.0, bottom + 12.0] {
+            figure.text((x(tick), y), &number, SMALL, Ink::Soft, Side::Middle);
+        }
+    }
+    let mut y = TOP + LINE / 2.0;
+    for &at in shown {
+        if let Some(importance) = &target.importance {
+            let said = format!("importance {:.0} %", importance.alone[at] * 100.0);
+            figure.text((right, y), said, SMALL, Ink::Soft, Side::End);
+        }
+        for estimate in rows(at) {
+            y += LINE;
+            let Some(estimate) = estimate else {
+                figure.text((left, y), "never varied by itself", SMALL, Ink::Soft, Side::Start);
+                continue;
+            };
+            if estimate.margin.is_some() {
+                let [low, high] = ends(estimate);
+                figure.line(vec![(x(low), y), (x(high), y)], ink, 1.5);
+            }
+            figure.dot((x(estimate.value), y), 4.0, ink);
+        }
+        y += LINE;
+    }
+    if percent {
+        figure.text((right, bottom + 28.0), "%", SMALL, Ink::Soft, Side::End);
+    } else if let Some(value) = axis.beyond {
+        figure.text(
+            (right, bottom + 28.0),
+            format!("up to {}", words::value("loss", Some(value))),
+            SMALL,
+            Ink::Soft,
+            Side::End,
+        );
+    }
+}

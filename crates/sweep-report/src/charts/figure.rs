@@ -1,0 +1,175 @@
+//! A picture before it is painted: marks on a page, in pixels of the finished picture, y downwards.
+
+use plotters::style::IntoFont;
+
+use super::ink::Ink;
+use crate::words::clean;
+
+/// A place on the page.
+pub type Point = (f32, f32);
+
+/// What can be drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mark {
+    /// A line through all points.
+    Line { points: Vec<Point>, ink: Ink, width: f32 },
+    /// A filled box, from its corner at the top left to the opposite one.
+    Area { corner: Point, opposite: Point, ink: Ink },
+    /// A filled circle.
+    Dot { at: Point, radius: f32, ink: Ink },
+    /// One line of text; `at` is its start, middle or end, halfway up.
+    Text { at: Point, text: String, size: f32, bold: bool, ink: Ink, side: Side },
+}
+
+/// Which part of a text its place means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Start,
+    Middle,
+    End,
+}
+
+/// A picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figure {
+    /// Width and height.
+    pub size: (u32, u32),
+    /// What it shows, for those who cannot see it.
+    pub title: String,
+    /// First below, last on top.
+    pub marks: Vec<Mark>,
+}
+
+/// The size of most texts.
+pub const SMALL: f32 = 11.0;
+
+impl Figure {
+    /// An empty page.
+    pub fn new(size: (u32, u32), title: String) -> Figure {
+        Figure { size, title: clean(&title), marks: Vec::new() }
+    }
+
+    /// The place on the page that is nearest to it. What a chart shows beyond its axes ends at the page's edge, so that
+    /// no mark takes longer to paint than the page is large.
+    fn within(&self, (x, y): Point) -> Point {
+        let inside = |at: f32, size: u32| if at.is_nan() { 0.0 } else { at.clamp(0.0, size as f32) };
+        (inside(x, self.size.0), inside(y, self.size.1))
+    }
+
+    /// A line through all points.
+    pub fn line(&mut self, mut points: Vec<Point>, ink: Ink, width: f32) {
+        points.iter_mut().for_each(|point| *point = self.within(*point));
+        self.marks.push(Mark::Line { points, ink, width });
+    }
+
+    /// A vertical line of dashes.
+    pub fn dashes(&mut self, x: f32, top: f32, bottom: f32, ink: Ink) {
+        let ((x, top), (_, bottom)) = (self.within((x, top)), self.within((x, bottom)));
+        let mut y = top;
+        while y < bottom {
+            self.line(vec![(x, y), (x, (y + 4.0).min(bottom))], ink, 1.0);
+            y += 7.0;
+        }
+    }
+
+    /// A filled box.
+    pub fn area(&mut self, corner: Point, opposite: Point, ink: Ink) {
+        let (corner, opposite) = (self.within(corner), self.within(opposite));
+        self.marks.push(Mark::Area { corner, opposite, ink });
+    }
+
+    /// A filled circle.
+    pub fn dot(&mut self, at: Point, radius: f32, ink: Ink) {
+        let at = self.within(at);
+        self.marks.push(Mark::Dot { at, radius, ink });
+    }
+
+    /// A circle in `ink` with the page's ground inside.
+    pub fn ring(&mut self, at: Point, radius: f32, ink: Ink) {
+        self.dot(at, radius, ink);
+        self.dot(at, radius - 1.75, Ink::Paper);
+    }
+
+    /// One line of plain text.
+    pub fn text(&mut self, at: Point, text: impl AsRef<str>, size: f32, ink: Ink, side: Side) {
+        let (at, text) = (self.within(at), clean(text.as_ref()));
+        self.marks.push(Mark::Text { at, text, size, bold: false, ink, side });
+    }
+
+    /// One line of bold text.
+    pub fn bold(&mut self, at: Point, text: impl AsRef<str>, size: f32, ink: Ink, side: Side) {
+        let (at, text) = (self.within(at), clean(text.as_ref()));
+        self.marks.push(Mark::Text { at, text, size, bold: true, ink, side });
+    }
+}
+
+/// The width of a text in the embedded font.
+pub fn width(text: &str, size: f32) -> f32 {
+    super::paint::register_fonts();
+    let font = (super::paint::FAMILY, f64::from(size * super::paint::EM * 16.0)).into_font();
+    font.box_size(text).map_or(0.0, |(width, _)| width as f32 / 16.0)
+}
+
+/// The text, or as much of its start as fits, with an ellipsis.
+pub fn fit(text: &str, size: f32, room: f32) -> String {
+    // Measuring a text of any length would take any time; none of this many letters fits any picture.
+    const LONGEST: usize = 400;
+    let mut letters: Vec<char> = clean(text).chars().take(LONGEST).collect();
+    let whole: String = letters.iter().collect();
+    if letters.len() < LONGEST && width(&whole, size) <= room {
+        return whole;
+    }
+    while !letters.is_empty() {
+        let shorter = letters.iter().collect::<String>().trim_end().to_owned() + "…";
+        let excess = width(&shorter, size) - room;
+        if excess <= 0.0 {
+            return shorter;
+        }
+        // No letter is wider than its size, so this never takes too many.
+        let surplus = ((excess / size) as usize).max(1);
+        letters.truncate(letters.len().saturating_sub(surplus));
+    }
+    String::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_too_long_is_cut_to_fit() {
+        let long = "learning_rate 0.001 · ".repeat(50);
+        let cut = fit(&long, SMALL, 300.0);
+        assert!(cut.ends_with('…') && width(&cut, SMALL) <= 300.0, "{cut}");
+        assert!(width(&cut, SMALL) > 280.0, "most of the room is used: {cut}");
+        assert_eq!(fit("short", SMALL, 300.0), "short");
+        assert_eq!(fit("none", SMALL, 1.0), "");
+    }
+
+    #[test]
+    fn no_mark_leaves_the_page() {
+        let mut figure = Figure::new((100, 50), String::new());
+        for far in [f32::MAX, f32::INFINITY, -1e30, f32::NAN] {
+            figure.line(vec![(1.0, 1.0), (far, far)], Ink::Text, 1.0);
+            figure.area((-far, far), (far, 9.0), Ink::Text);
+            figure.ring((far, far), 4.0, Ink::Text);
+            figure.text((far, far), "far", SMALL, Ink::Text, Side::Start);
+            figure.dashes(far, -far, far, Ink::Text);
+        }
+        let inside = |(x, y): Point| (0.0..=100.0).contains(&x) && (0.0..=50.0).contains(&y);
+        for mark in &figure.marks {
+            let fits = match mark {
+                Mark::Area { corner, opposite, .. } => inside(*corner) && inside(*opposite),
+                Mark::Line { points, .. } => points.iter().copied().all(inside),
+                Mark::Dot { at, .. } | Mark::Text { at, .. } => inside(*at),
+            };
+            assert!(fits, "{mark:?}");
+        }
+        assert!(!super::super::png(&figure).is_empty() && !super::super::svg(&figure).contains("NaN"));
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_picture() {
+        assert_eq!(fit("a\u{0}b\nc\u{1b}[31m", SMALL, 300.0), "a b c [31m");
+    }
+}

@@ -1,0 +1,74 @@
+//! The strongest interactions of two settings, as heat maps.
+
+use super::figure::{Figure, SMALL, Side, fit};
+use super::ink::Ink;
+use crate::effects::{Effects, Pair};
+use crate::words;
+use sweep_core::trial::Goal;
+
+/// Height of a cell, pixels.
+const ROW: f32 = 30.0;
+const TOP: f32 = 96.0;
+
+/// The chart of these pairs; the better a combination, the stronger its colour. `None` where there is no pair.
+pub fn interactions(effects: &Effects) -> Option<Figure> {
+    let rows = effects.pairs.iter().map(|pair| pair.cells.len()).max()?;
+    let height = TOP + ROW * rows as f32 + 54.0;
+    let mut figure = Figure::new((960, height as u32), "Which settings work on each other".to_owned());
+    figure.bold((24.0, 25.0), "Settings together", 15.0, Ink::Text, Side::Start);
+    let note = format!("mean {}, and of how many trials; stronger colour is better", effects.metric.words);
+    figure.text((168.0, 26.0), note, 12.0, Ink::Soft, Side::Start);
+    for (pair, left) in effects.pairs.iter().zip([24.0, 504.0]) {
+        map(&mut figure, effects, pair, left);
+    }
+    Some(figure)
+}
+
+fn map(figure: &mut Figure, effects: &Effects, pair: &Pair, left: f32) {
+    let (first, second) = (&effects.factors[pair.factors.0], &effects.factors[pair.factors.1]);
+    let title = format!("{} × {}", first.name, second.name);
+    let share = format!(" explains {:.0} % beyond each alone", pair.share * 100.0);
+    figure.bold((left, 58.0), fit(&(title + &share), 12.0, 432.0), 12.0, Ink::Text, Side::Start);
+    let start = left + 108.0;
+    let wide = (324.0 / second.levels.len() as f32).min(108.0);
+    let means = || pair.cells.iter().flatten().flatten().map(|cell| cell.0);
+    let (low, high) = (means().fold(f64::INFINITY, f64::min), means().fold(f64::NEG_INFINITY, f64::max));
+    for (column, level) in second.levels.iter().enumerate() {
+        let x = start + wide * (column as f32 + 0.5);
+        figure.text((x, TOP - 10.0), fit(level, SMALL, wide - 4.0), SMALL, Ink::Soft, Side::Middle);
+    }
+    for (row, (level, cells)) in first.levels.iter().zip(&pair.cells).enumerate() {
+        let y = TOP + ROW * row as f32;
+        figure.text((start - 8.0, y + ROW / 2.0), fit(level, SMALL, 96.0), SMALL, Ink::Soft, Side::End);
+        for (column, cell) in cells.iter().enumerate() {
+            let x = start + wide * column as f32;
+            let middle = (x + wide / 2.0, y + ROW / 2.0);
+            let Some((mean, count)) = cell else {
+                figure.text(middle, fit("never tried", SMALL, wide - 4.0), SMALL, Ink::Soft, Side::Middle);
+                continue;
+            };
+            let good = if high > low { (mean - low) / (high - low) } else { 0.5 };
+            let good = if effects.metric.goal == Goal::Minimize { 1.0 - good } else { good };
+            let ink = Ink::Heat((good * f64::from(Ink::HOTTEST)).round() as u8);
+            figure.area((x + 1.0, y + 1.0), (x + wide - 1.0, y + ROW - 1.0), ink);
+            let said = words::value(&effects.metric.name, Some(*mean));
+            let whole = format!("{said} ({count})");
+            let fits = super::figure::width(&whole, SMALL) <= wide - 6.0;
+            figure.text(
+                middle,
+                fit(if fits { &whole } else { &said }, SMALL, wide - 4.0),
+                SMALL,
+                ink.beside(),
+                Side::Middle,
+            );
+        }
+    }
+    let bottom = TOP + ROW * pair.cells.len() as f32 + 14.0;
+    figure.text(
+        (start, bottom),
+        format!("down: {}, across: {}", first.name, second.name),
+        SMALL,
+        Ink::Soft,
+        Side::Start,
+    );
+}

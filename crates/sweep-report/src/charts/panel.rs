@@ -1,0 +1,239 @@
+//! One pair of axes with curves.
+
+use std::ops::RangeInclusive;
+
+use super::axis::Axis;
+use super::figure::{Figure, Point, SMALL, Side};
+use super::ink::Ink;
+use crate::words::number;
+use sweep_core::trial::EpochMetrics;
+
+/// What a panel measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantity<'a> {
+    Loss,
+    Accuracy,
+    /// Of learning, as a share of a trial's own.
+    Rate,
+    /// What a program calls so.
+    Named(&'a str),
+}
+
+impl<'a> Quantity<'a> {
+    /// The heading.
+    pub fn title(self) -> &'a str {
+        match self {
+            Quantity::Named(name) => name,
+            Quantity::Loss => "Loss",
+            Quantity::Accuracy => "Accuracy (%)",
+            Quantity::Rate => "% of each trial's learning rate",
+        }
+    }
+
+    /// The name of one of the metrics that measure it.
+    pub fn metric(self, of: &str) -> String {
+        match self {
+            Quantity::Loss => format!("{of}_loss"),
+            Quantity::Accuracy => format!("{of}_accuracy"),
+            Quantity::Rate => "learning_rate".to_owned(),
+            Quantity::Named(name) => name.to_owned(),
+        }
+    }
+
+    /// A value with the digits that matter.
+    pub fn value(self, value: f64) -> String {
+        match self {
+            Quantity::Loss | Quantity::Named(_) => number(value, 4),
+            Quantity::Accuracy | Quantity::Rate => format!("{} %", number(value * 100.0, 2)),
+        }
+    }
+
+    pub fn limits(self) -> RangeInclusive<f64> {
+        match self {
+            Quantity::Loss | Quantity::Named(_) => f64::NEG_INFINITY..=f64::INFINITY,
+            Quantity::Accuracy | Quantity::Rate => 0.0..=1.0,
+        }
+    }
+
+    fn tick(self, axis: &Axis, value: f64) -> String {
+        match self {
+            Quantity::Loss | Quantity::Named(_) => axis.label(value),
+            Quantity::Accuracy | Quantity::Rate => axis.percent(value),
+        }
+    }
+}
+
+/// A place on the page with axes.
+#[derive(Debug)]
+pub struct Panel<'a> {
+    quantity: Quantity<'a>,
+    left: f32,
+    right: f32,
+    top: f32,
+    bottom: f32,
+    epochs: Axis,
+    values: Axis,
+}
+
+impl<'a> Panel<'a> {
+    /// Draws the axes for these values within the box from `corner` to `opposite`, where the curves go; heading and
+    /// numbers are outside of it.
+    pub fn new(
+        figure: &mut Figure,
+        quantity: Quantity<'a>,
+        (corner, opposite): (Point, Point),
+        last_epoch: u32,
+        values: impl IntoIterator<Item = f64>,
+    ) -> Panel<'a> {
+        let values = Axis::values(values, quantity.limits());
+        Panel::with_axes(figure, quantity, (corner, opposite), Axis::epochs(last_epoch), values)
+    }
+
+    /// The same with axes that are chosen already.
+    pub fn with_axes(
+        figure: &mut Figure,
+        quantity: Quantity<'a>,
+        ((left, top), (right, bottom)): (Point, Point),
+        epochs: Axis,
+        values: Axis,
+    ) -> Panel<'a> {
+        let panel = Panel { quantity, left, right, top, bottom, epochs, values };
+        panel.draw_axes(figure);
+        panel
+    }
+
+    /// Draws a line through points of epoch and value, all of them within the axes.
+    pub fn line(&self, figure: &mut Figure, points: &[(f64, f64)], ink: Ink, width: f32) {
+        figure.line(points.iter().map(|&(epoch, value)| self.place(epoch, value)).collect(), ink, width);
+    }
+
+    fn draw_axes(&self, figure: &mut Figure) {
+        figure.bold((self.left, self.top - 30.0), self.quantity.title(), 12.0, Ink::Text, Side::Start);
+        for &tick in &self.values.ticks {
+            let y = self.y(tick);
+            figure.line(vec![(self.left, y), (self.right, y)], Ink::Grid, 1.0);
+            let number = self.quantity.tick(&self.values, tick);
+            figure.text((self.left - 8.0, y), number, SMALL, Ink::Soft, Side::End);
+        }
+        figure.line(vec![(self.left, self.bottom), (self.right, self.bottom)], Ink::Soft, 1.0);
+        for &tick in &self.epochs.ticks {
+            let x = self.x(tick);
+            figure.line(vec![(x, self.bottom), (x, self.bottom + 4.0)], Ink::Soft, 1.0);
+            figure.text((x, self.bottom + 13.0), format!("{tick}"), SMALL, Ink::Soft, Side::Middle);
+        }
+        figure.text((self.right, self.bottom + 29.0), "epoch", SMALL, Ink::Soft, Side::End);
+        if let Some(most) = self.values.beyond {
+            let note = format!("axis cut: values up to {}", self.quantity.value(most));
+            figure.text((self.right, self.top - 20.0), note, SMALL, Ink::Soft, Side::End);
+        }
+    }
+
+    /// Draws a metric of a curve. Where epochs lack it the line has a gap; an epoch alone becomes a dot.
+    pub fn curve(&self, figure: &mut Figure, curve: &[EpochMetrics], metric: &str, ink: Ink, width: f32) {
+        let mut piece: Vec<(f64, f64)> = Vec::new();
+        let ends = [None];
+        let measured = curve.iter().map(|epoch| epoch.get(metric).map(|value| (f64::from(epoch.epoch), value)));
+        for point in measured.chain(ends) {
+            match point {
+                Some(point) => piece.push(point),
+                None => self.piece(figure, std::mem::take(&mut piece), ink, width),
+            }
+        }
+    }
+
+    /// Draws points in a row, cut where they leave the panel; one alone becomes a dot.
+    pub fn piece(&self, figure: &mut Figure, piece: Vec<(f64, f64)>, ink: Ink, width: f32) {
+        let top = *self.values.range.end();
+        if let [(epoch, value)] = piece[..] {
+            if value <= top {
+                figure.dot(self.place(epoch, value), width + 1.5, ink);
+            }
+            return;
+        }
+        for inside in below(&piece, top) {
+            figure.line(inside.into_iter().map(|(epoch, value)| self.place(epoch, value)).collect(), ink, width);
+        }
+    }
+
+    /// Where a value of an epoch lies, if it is in the picture.
+    pub fn find(&self, epoch: u32, value: f64) -> Option<Point> {
+        self.values.range.contains(&value).then(|| self.place(f64::from(epoch), value))
+    }
+
+    /// A vertical line through an epoch, with a label above the curves.
+    pub fn mark_epoch(&self, figure: &mut Figure, epoch: u32, label: &str) {
+        figure.dashes(self.x(f64::from(epoch)), self.top + 7.0, self.bottom, Ink::Soft);
+        self.label(figure, epoch, self.top, label, Ink::Text);
+    }
+
+    /// The same for an epoch after which things go wrong, its label above the other one.
+    pub fn mark_onset(&self, figure: &mut Figure, epoch: u32, label: &str) {
+        figure.dashes(self.x(f64::from(epoch)), self.top + 7.0, self.bottom, Ink::Vermilion);
+        self.label(figure, epoch, self.top - 13.0, label, Ink::Vermilion);
+    }
+
+    /// A label at an epoch, within the panel.
+    fn label(&self, figure: &mut Figure, epoch: u32, y: f32, label: &str, ink: Ink) {
+        let half = super::figure::width(label, SMALL) / 2.0;
+        let at = self.x(f64::from(epoch)).min(self.right - half).max(self.left + half);
+        figure.text((at, y), label, SMALL, ink, Side::Middle);
+    }
+
+    /// The right edge.
+    pub fn right(&self) -> f32 {
+        self.right
+    }
+
+    /// The top edge, and the bottom.
+    pub fn span(&self) -> (f32, f32) {
+        (self.top, self.bottom)
+    }
+
+    fn place(&self, epoch: f64, value: f64) -> Point {
+        (self.x(epoch), self.y(value))
+    }
+
+    fn x(&self, epoch: f64) -> f32 {
+        self.left + self.epochs.share(epoch) as f32 * (self.right - self.left)
+    }
+
+    fn y(&self, value: f64) -> f32 {
+        // Room above the curves for the label of the best epoch.
+        let top = self.top + 10.0;
+        self.bottom - self.values.share(value) as f32 * (self.bottom - top)
+    }
+}
+
+/// The parts of a line that lie at or below a height, cut where it crosses.
+fn below(line: &[(f64, f64)], top: f64) -> Vec<Vec<(f64, f64)>> {
+    let mut parts: Vec<Vec<(f64, f64)>> = Vec::new();
+    let mut part: Vec<(f64, f64)> = Vec::new();
+    for (number, &(x, y)) in line.iter().enumerate() {
+        if let Some(&(x0, y0)) = number.checked_sub(1).map(|before| &line[before])
+            && (y > top) != (y0 > top)
+        {
+            part.push((x0 + (x - x0) * (top - y0) / (y - y0), top));
+        }
+        if y <= top {
+            part.push((x, y));
+        } else if !part.is_empty() {
+            parts.push(std::mem::take(&mut part));
+        }
+    }
+    parts.push(part);
+    parts.retain(|part| part.len() > 1);
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_where_it_leaves_the_panel() {
+        let line = [(1.0, 4.0), (2.0, 0.0), (3.0, 1.0), (4.0, 3.0)];
+        assert_eq!(below(&line, 2.0), [[(1.5, 2.0), (2.0, 0.0), (3.0, 1.0), (3.5, 2.0)]]);
+        assert_eq!(below(&line, 9.0), [line]);
+        assert!(below(&line, -1.0).is_empty());
+    }
+}

@@ -1,0 +1,56 @@
+//! The generalisation gap of each trial against its accuracy, at its best epoch.
+
+use super::axis::Axis;
+use super::figure::{Figure, SMALL, Side};
+use super::ink::Ink;
+use super::validation::{HIGHLIGHTS, thinned};
+use crate::ranking::{Place, Ranking};
+
+const BOX: [f32; 4] = [64.0, 64.0, 936.0, 348.0];
+/// More dots would be one cloud.
+const DOTS: usize = 1500;
+
+/// The chart; `None` where no trial has both.
+pub fn gap(ranking: &Ranking) -> Option<Figure> {
+    let point = |place: &Place| Some((place.best.val_accuracy?, place.best.accuracy_gap()?));
+    let points: Vec<(f64, f64)> = ranking.placed.iter().filter_map(point).collect();
+    if points.len() < 2 {
+        return None;
+    }
+    let [left, top, right, bottom] = BOX;
+    let across = Axis::values(points.iter().map(|point| point.0), 0.0..=1.0);
+    let up = Axis::values(points.iter().map(|point| point.1), -1.0..=1.0);
+    let place = |(accuracy, gap): (f64, f64)| {
+        let (x, y) = (across.share(accuracy), up.share(gap).min(1.0));
+        (left + x as f32 * (right - left), bottom - y as f32 * (bottom - top))
+    };
+    let mut figure = Figure::new((960, 400), "Gap against accuracy".to_owned());
+    figure.bold((24.0, 25.0), "Gap against accuracy", 15.0, Ink::Text, Side::Start);
+    let note = "a dot a trial at its best epoch; right is better, low is less overfit; the best five in colour";
+    figure.text((196.0, 26.0), note, 12.0, Ink::Soft, Side::Start);
+    for &tick in &up.ticks {
+        let (_, y) = place((*across.range.start(), tick));
+        figure.line(vec![(left, y), (right, y)], Ink::Grid, 1.0);
+        figure.text((left - 8.0, y), up.percent(tick), SMALL, Ink::Soft, Side::End);
+    }
+    for &tick in &across.ticks {
+        let (x, _) = place((tick, 0.0));
+        figure.line(vec![(x, bottom), (x, bottom + 4.0)], Ink::Soft, 1.0);
+        figure.text((x, bottom + 13.0), across.percent(tick), SMALL, Ink::Soft, Side::Middle);
+    }
+    figure.line(vec![(left, bottom), (right, bottom)], Ink::Soft, 1.0);
+    figure.text((left, top - 16.0), "training less validation accuracy, points", SMALL, Ink::Soft, Side::Start);
+    figure.text((right, bottom + 30.0), "validation accuracy (%)", SMALL, Ink::Soft, Side::End);
+    for &point in thinned(&points, DOTS).iter().rev() {
+        figure.dot(place(point), 3.0, Ink::Faint);
+    }
+    for (best, ink) in ranking.placed.iter().zip(HIGHLIGHTS).rev() {
+        if let Some(point) = point(best) {
+            let (x, y) = place(point);
+            figure.dot((x, y), 4.5, ink);
+            let side = if x > right - 50.0 { (x - 8.0, Side::End) } else { (x + 8.0, Side::Start) };
+            figure.bold((side.0, y - 8.0), best.trial.id.to_string(), SMALL, ink, side.1);
+        }
+    }
+    Some(figure)
+}

@@ -1,0 +1,110 @@
+//! How the learning rate goes in the trials of a sweep, before any has run.
+
+use super::axis::Axis;
+use super::figure::{Figure, Side, fit, width};
+use super::ink::Ink;
+use super::panel::{Panel, Quantity};
+use super::validation::HIGHLIGHTS;
+use sweep_core::learning_rate::Steps;
+use sweep_core::recipe::{Shape, Training};
+
+/// So many are drawn in the background of those that have a name.
+const BACKGROUND: usize = 100;
+/// And each with about so many points.
+const POINTS: u64 = 600;
+
+/// The way that a learning rate goes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Course {
+    /// What tells it from the others.
+    name: String,
+    epochs: u32,
+    /// Epochs done, and the share of the trial's learning rate.
+    points: Vec<(f64, f64)>,
+}
+
+impl Course {
+    /// Of trials that train like this, on so many pictures.
+    pub fn new(name: &str, training: &Training, pictures: u64) -> Course {
+        let steps = Steps::new(training, pictures);
+        let every = (steps.all / POINTS).max(1);
+        let shown = (1..=steps.all).filter(|step| (step - 1) % every == 0 || *step == steps.all);
+        let point = |step| (step as f64 / steps.epoch as f64, training.schedule.share(step, steps, 0));
+        let until =
+            if matches!(training.schedule.shape, Shape::Plateau { .. }) { ", until it meets a plateau" } else { "" };
+        Course { name: format!("{name}{until}"), epochs: training.epochs, points: shown.map(point).collect() }
+    }
+}
+
+/// The chart of these courses, the first of them in colour and with their names.
+pub fn schedules(courses: &[Course]) -> Figure {
+    let named = courses.len().min(HIGHLIGHTS.len());
+    let height = 354.0 + 19.0 * named as f32;
+    let mut figure = Figure::new((720, height as u32), "Learning rate by epoch".to_owned());
+    figure.bold((24.0, 25.0), "Learning rate", 15.0, Ink::Text, Side::Start);
+    if courses.len() > named {
+        let note = match courses.len() - named {
+            1 => "1 other course in grey".to_owned(),
+            rest if rest > BACKGROUND => format!("{BACKGROUND} of {rest} other courses in grey"),
+            rest => format!("{rest} other courses in grey"),
+        };
+        figure.text((38.0 + width("Learning rate", 15.0), 26.0), note, 12.0, Ink::Soft, Side::Start);
+    }
+    let epochs = courses.iter().map(|course| course.epochs).max().unwrap_or(1);
+    let panel = Panel::with_axes(
+        &mut figure,
+        Quantity::Rate,
+        ((64.0, 80.0), (690.0, 284.0)),
+        Axis::upto(epochs.into()),
+        Axis::upto(1.0),
+    );
+    for course in courses.iter().skip(named).take(BACKGROUND) {
+        panel.line(&mut figure, &course.points, Ink::Faint, 0.75);
+    }
+    for (number, (course, ink)) in courses.iter().zip(HIGHLIGHTS).enumerate().rev() {
+        panel.line(&mut figure, &course.points, ink, 2.0);
+        let y = 344.0 + 19.0 * number as f32;
+        figure.line(vec![(24.0, y), (46.0, y)], ink, 2.0);
+        figure.text((54.0, y), fit(&course.name, 12.0, 640.0), 12.0, Ink::Text, Side::Start);
+    }
+    figure
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::figure::Mark;
+    use super::*;
+    use sweep_spec::Spec;
+
+    fn courses(schedules: &str) -> Vec<Course> {
+        let text = format!(
+            "parameters: {{schedule: {{values: [{schedules}]}}, learning_rate: {{values: [0.1, 0.2]}}}}
+data: {{set: digits}}\nmodel: linear\ntraining: {{epochs: 8}}\n"
+        );
+        let spec = Spec::read(&text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}")).0;
+        let each = spec.schedules().into_iter();
+        each.map(|(settings, training)| Course::new(&crate::words::settings(&settings), &training, 1000)).collect()
+    }
+
+    #[test]
+    fn each_schedule_is_one_course_from_the_first_step_to_the_last() {
+        let courses = courses("{type: cosine, warmup: 0.25}, plateau");
+        assert_eq!(courses.len(), 2);
+        assert_eq!(courses[0].points.last(), Some(&(8.0, 0.0)));
+        assert!(courses[0].points.contains(&(2.0, 1.0)), "{:?}", courses[0].points);
+        assert!(courses[1].name.ends_with("until it meets a plateau"), "{}", courses[1].name);
+    }
+
+    #[test]
+    fn the_picture_holds_every_course() {
+        let many: Vec<String> = (1..=8).map(|every| format!("{{type: step, every: {every}}}")).collect();
+        let figure = schedules(&courses(&many.join(", ")));
+        let curves = figure.marks.iter().filter(|mark| matches!(mark, Mark::Line { points, .. } if points.len() > 2));
+        assert_eq!(curves.count(), 8);
+        let text = super::super::svg(&figure);
+        assert!(text.contains("3 other courses in grey") && !text.contains("NaN"), "{text}");
+        assert!(!super::super::svg(&schedules(&[])).is_empty());
+    }
+}

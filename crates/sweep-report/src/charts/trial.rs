@@ -1,0 +1,170 @@
+//! One trial's curves: loss and accuracy, on training pictures while training, on training pictures afterwards, and
+//! on validation pictures.
+
+use super::figure::{Figure, Side, fit, width};
+use super::ink::Ink;
+use super::panel::{Panel, Quantity};
+use crate::words;
+use sweep_core::history::TrialRecord;
+use sweep_core::trial::{EpochMetrics, METRICS, Metric};
+
+const SIZE: (u32, u32) = (960, 400);
+/// The inside of a panel, and how far one row of them lies below the other.
+const WIDE: f32 = 392.0;
+const HIGH: f32 = 232.0;
+const ROW: u32 = 300;
+/// So many metrics with names of their own have a panel.
+const MOST_NAMED: usize = 12;
+/// First below: validation is what counts.
+const CURVES: [(&str, &str, Ink, f32); 3] = [
+    ("train", "training pictures, while training", Ink::Sky, 1.5),
+    ("train_eval", "training pictures, evaluated", Ink::Blue, 2.0),
+    ("val", "validation pictures", Ink::Vermilion, 2.0),
+];
+
+/// The chart of a trial, whatever became of it; `onset` is the epoch at which it began to overfit.
+pub fn trial(trial: &TrialRecord, metric: &Metric, onset: Option<u32>) -> Figure {
+    let state = trial.outcome().and_then(|outcome| outcome.error()).unwrap_or_else(|| words::status(trial).into());
+    let alarm = trial.failed();
+    let title = format!("Trial {}", trial.id);
+    let settings = words::settings(&trial.settings);
+    let heading = Heading { title: &title, state: &state, alarm, line: &settings, onset };
+    let named = named(trial, metric);
+    if named.is_empty() { curve(&heading, &trial.curve, metric) } else { program(&heading, trial, metric, &named) }
+}
+
+/// The names of their own that a trial's metrics have, so many as have a panel.
+pub fn named<'a>(trial: &'a TrialRecord, metric: &'a Metric) -> Vec<&'a str> {
+    let own = Some(metric.name.as_str()).filter(|name| !METRICS.contains(name) && metric.best(&trial.curve).is_some());
+    own.into_iter().chain(trial.others.keys().map(String::as_str)).take(MOST_NAMED).collect()
+}
+
+/// What was measured under a name of its own, by epoch.
+pub fn points(trial: &TrialRecord, name: &str) -> Vec<(u32, f64)> {
+    match trial.others.get(name) {
+        Some(values) => values.clone(),
+        None => trial.curve.iter().filter_map(|epoch| Some((epoch.epoch, epoch.get(name)?))).collect(),
+    }
+}
+
+/// The chart of a trial that has metrics under names of its own: a panel for each, after those of loss and accuracy if
+/// they were measured.
+fn program(heading: &Heading, trial: &TrialRecord, metric: &Metric, named: &[&str]) -> Figure {
+    let is_measured = |quantity: &Quantity| {
+        let names = CURVES.map(|(of, ..)| quantity.metric(of));
+        trial.curve.iter().any(|epoch| names.iter().any(|name| epoch.get(name).is_some()))
+    };
+    let usual: Vec<_> = [Quantity::Loss, Quantity::Accuracy].into_iter().filter(is_measured).collect();
+    let rows = (usual.len() + named.len()).div_ceil(2);
+    let mut figure = head(heading, ROW * (rows as u32 - 1));
+    if !usual.is_empty() {
+        legend(&mut figure, SIZE.1 + ROW * (rows as u32 - 1));
+    }
+    let best = metric.best(&trial.curve);
+    let place = |at: usize| ([64.0, 544.0][at % 2], 92.0 + (ROW as usize * (at / 2)) as f32);
+    for (at, quantity) in usual.iter().enumerate() {
+        panel(&mut figure, *quantity, place(at), &trial.curve, (best, heading.onset));
+    }
+    for (at, name) in named.iter().enumerate() {
+        let points: Vec<(f64, f64)> =
+            points(trial, name).into_iter().map(|(epoch, value)| (f64::from(epoch), value)).collect();
+        let (left, top) = place(usual.len() + at);
+        let last = trial.curve.last().map_or(1, |epoch| epoch.epoch);
+        let frame = ((left, top), (left + WIDE, top + HIGH));
+        let panel = Panel::new(&mut figure, Quantity::Named(name), frame, last, points.iter().map(|point| point.1));
+        if let Some(best) = best {
+            panel.mark_epoch(&mut figure, best.epoch, &format!("best epoch {}", best.epoch));
+        }
+        panel.piece(&mut figure, points, Ink::Vermilion, 2.0);
+    }
+    figure
+}
+
+/// What stands above the curves.
+#[derive(Debug, Clone, Copy)]
+pub struct Heading<'a> {
+    /// What was trained.
+    pub title: &'a str,
+    /// What became of it, in a few words.
+    pub state: &'a str,
+    /// Whether that is bad.
+    pub alarm: bool,
+    /// One line more.
+    pub line: &'a str,
+    /// The last epoch before it overfits, which is marked.
+    pub onset: Option<u32>,
+}
+
+/// The chart of a curve; `metric` chooses its best epoch.
+pub fn curve(heading: &Heading, curve: &[EpochMetrics], metric: &Metric) -> Figure {
+    let mut figure = head(heading, 0);
+    if curve.is_empty() {
+        let middle = (SIZE.0 as f32 / 2.0, SIZE.1 as f32 / 2.0);
+        figure.text(middle, "no epoch was completed", 14.0, Ink::Soft, Side::Middle);
+        return figure;
+    }
+    legend(&mut figure, SIZE.1);
+    let best = metric.best(curve);
+    for (quantity, left) in [(Quantity::Loss, 64.0), (Quantity::Accuracy, 544.0)] {
+        panel(&mut figure, quantity, (left, 92.0), curve, (best, heading.onset));
+    }
+    figure
+}
+
+/// An empty picture with its heading, so much higher than one row of panels needs.
+fn head(heading: &Heading, more: u32) -> Figure {
+    let Heading { title, state, alarm, line, .. } = *heading;
+    let mut figure = Figure::new((SIZE.0, SIZE.1 + more), format!("{title}: {state}. {line}"));
+    let room = SIZE.0 as f32 - 48.0;
+    figure.bold((24.0, 25.0), title, 15.0, Ink::Text, Side::Start);
+    let indent = 24.0 + width(title, 15.0) + 14.0;
+    let ink = if alarm { Ink::Vermilion } else { Ink::Soft };
+    figure.text((indent, 26.0), fit(state, 12.0, room - indent), 12.0, ink, Side::Start);
+    figure.text((24.0, 46.0), fit(line, 12.0, room), 12.0, Ink::Text, Side::Start);
+    figure
+}
+
+fn legend(figure: &mut Figure, height: u32) {
+    let mut x = 24.0;
+    for (_, label, ink, thickness) in CURVES.into_iter().rev() {
+        let y = height as f32 - 16.0;
+        figure.line(vec![(x, y), (x + 22.0, y)], ink, thickness);
+        figure.text((x + 29.0, y), label, 12.0, Ink::Text, Side::Start);
+        x += 29.0 + width(label, 12.0) + 26.0;
+    }
+}
+
+fn panel(
+    figure: &mut Figure,
+    quantity: Quantity<'_>,
+    (left, top): (f32, f32),
+    curve: &[EpochMetrics],
+    (best, onset): (Option<&EpochMetrics>, Option<u32>),
+) {
+    let metrics = CURVES.map(|(of, ..)| quantity.metric(of));
+    let values = curve.iter().flat_map(|epoch| metrics.iter().filter_map(|name| epoch.get(name)));
+    let last = curve.last().map_or(1, |epoch| epoch.epoch);
+    if values.clone().next().is_none() {
+        let at = (left + WIDE / 2.0, top + 108.0);
+        figure.bold((left, top - 30.0), quantity.title(), 12.0, Ink::Text, Side::Start);
+        figure.text(at, "not measured", 12.0, Ink::Soft, Side::Middle);
+        return;
+    }
+    let panel = Panel::new(figure, quantity, ((left, top), (left + WIDE, top + HIGH)), last, values);
+    if let Some(best) = best {
+        let value = best.get(&quantity.metric("val")).map(|value| format!(": {}", quantity.value(value)));
+        let then = if onset == Some(best.epoch) { ", then overfits" } else { "" };
+        let label = format!("best epoch {}{}{then}", best.epoch, value.unwrap_or_default());
+        panel.mark_epoch(figure, best.epoch, &label);
+    }
+    if let Some(onset) = onset.filter(|onset| best.is_none_or(|best| best.epoch != *onset)) {
+        panel.mark_onset(figure, onset, &format!("overfits from epoch {onset}"));
+    }
+    for ((_, _, ink, thickness), metric) in CURVES.into_iter().zip(&metrics) {
+        panel.curve(figure, curve, metric, ink, thickness);
+    }
+    let place = best.and_then(|best| panel.find(best.epoch, best.get(&quantity.metric("val"))?));
+    if let Some(place) = place {
+        figure.ring(place, 4.5, Ink::Vermilion);
+    }
+}

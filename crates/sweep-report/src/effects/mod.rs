@@ -1,0 +1,345 @@
+//! What each setting does to the sweep's metric and to the generalisation gap, and which settings work on each other.
+//! Pure.
+
+mod additive;
+mod factor;
+mod importance;
+mod pair;
+
+pub use additive::{Additive, Estimate, Repeats};
+pub use factor::Factor;
+pub use importance::Importance;
+pub use pair::Pair;
+
+use serde_json::Value;
+
+use super::ranking::{Group, Spread};
+use super::words;
+use sweep_core::trial::{Goal, Settings};
+use sweep_spec::Spec;
+
+/// So many interactions are shown.
+const PAIRS: usize = 2;
+/// Values farther above the upper quartile than this many interquartile ranges count as if they were there: a loss
+/// that explodes would hide all other effects.
+const FENCE: f64 = 3.0;
+/// A setting that explains less is no driver.
+const DRIVES: f64 = 0.05;
+/// A whole number's range of so many values is as good as a list.
+const LISTED: u64 = 8;
+/// Kinds of combinations that are named as never tried.
+const UNTRIED: usize = 6;
+
+/// Something measured at every point of the search, and what the settings do to it.
+#[derive(Debug)]
+pub struct Target {
+    /// `val_loss`, `loss_gap`, …
+    pub name: String,
+    /// In a sentence: `validation loss`, `loss gap`.
+    pub words: String,
+    /// Which way it is better.
+    pub goal: Goal,
+    /// One value a point.
+    pub values: Vec<f64>,
+    /// What levels do; `None` where it was not measured at all points.
+    pub model: Option<Additive>,
+    /// What settings explain; `None` where there are too few points.
+    pub importance: Option<Importance>,
+}
+
+/// The settings that varied, and what they do.
+#[derive(Debug)]
+pub struct Effects {
+    /// In the order of the file.
+    pub factors: Vec<Factor>,
+    /// The sweep's metric.
+    pub metric: Target,
+    /// The gap between training and validation.
+    pub gap: Option<Target>,
+    /// The strongest interactions on the metric.
+    pub pairs: Vec<Pair>,
+    /// A sentence for each setting whose best value is the last of those tried.
+    pub edges: Vec<Edge>,
+    /// Combinations that the file allows and no trial had, in words.
+    pub untried: Vec<String>,
+    /// Points that are not in what is said of the gap.
+    pub left_out: usize,
+}
+
+/// A setting whose best value is the least or largest tried.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edge {
+    /// Its name.
+    pub setting: String,
+    /// The value.
+    pub value: f64,
+    /// Whether it is the largest.
+    pub upper: bool,
+}
+
+impl Effects {
+    /// Takes the sweep apart by its settings; `None` where nothing varied between two points that ended well. Only points
+    /// that `trained` have a gap that tells something.
+    pub fn new(spec: &Spec, groups: &[Group], names: &[String], trained: impl Fn(&Group) -> bool) -> Option<Effects> {
+        let points: Vec<&Settings> = groups.iter().map(|group| group.settings).collect();
+        let drawn = |name: &str| {
+            let parameter = spec.space.parameters.iter().find(|parameter| parameter.name == name);
+            parameter.is_some_and(|parameter| parameter.distribution.count().is_none_or(|count| count > LISTED))
+        };
+        let factors: Vec<Factor> = names.iter().filter_map(|name| Factor::new(name, &points, drawn(name))).collect();
+        if factors.is_empty() {
+            return None;
+        }
+        let trials: Vec<usize> = groups.iter().map(|group| group.trials.len()).collect();
+        let all: Vec<usize> = (0..groups.len()).collect();
+        let kept: Vec<usize> = all.iter().copied().filter(|at| trained(&groups[*at])).collect();
+        let target = |name: &str, words: &str, goal, kept: &[usize], of: &dyn Fn(&Group) -> Option<Spread>| {
+            if kept.is_empty() {
+                return None;
+            }
+            let spreads: Vec<Spread> = kept.iter().map(|at| of(&groups[*at])).collect::<Option<_>>()?;
+            let means: Vec<f64> = spreads.iter().map(|spread| spread.mean).collect();
+            let values = fenced(means.clone(), goal);
+            let trials: Vec<usize> = kept.iter().map(|at| trials[*at]).collect();
+            let weights: Vec<f64> = trials.iter().map(|count| *count as f64).collect();
+            // A point that one trial blew up tells nothing of how far seeds lie apart.
+            let sound = means.iter().zip(&values).map(|(mean, value)| mean == value);
+            let sound = spreads.iter().zip(trials).zip(sound).filter(|(_, sound)| *sound);
+            let repeats = Repeats::new(sound.map(|(point, _)| point));
+            let factors: Vec<Factor> = factors.iter().map(|factor| factor.only(kept)).collect();
+            let model = Additive::fit(&factors, &values, &weights, repeats);
+            let importance = Importance::new(&factors, &values);
+            Some(Target { name: name.to_owned(), words: words.to_owned(), goal, values, model, importance })
+        };
+        let metric = &spec.metric;
+        let of_metric = target(&metric.name, words::metric(metric), metric.goal, &all, &|group| Some(group.metric))?;
+        let loss_gap = || target("loss_gap", "loss gap", Goal::Minimize, &kept, &|group| group.loss_gap);
+        let gap = target("accuracy_gap", "accuracy gap", Goal::Minimize, &kept, &|group| group.accuracy_gap);
+        let gap = if metric.name.ends_with("_accuracy") { gap } else { loss_gap().or(gap) };
+        let found = of_metric.importance.as_ref().map_or(&[][..], |importance| &importance.pairs);
+        let pair =
+            |((a, b), share): &((usize, usize), f64)| Pair::new(&factors, (*a, *b), *share, &of_metric.values, &trials);
+        let pairs = found.iter().take(PAIRS).map(pair).collect();
+        let untried = untried(spec, &factors, &of_metric.values, &trials);
+        let edges = groups.first().map(|best| edges(&points, best.settings, names)).unwrap_or_default();
+        let left_out = if gap.is_some() { groups.len() - kept.len() } else { 0 };
+        Some(Effects { pairs, untried, edges, left_out, metric: of_metric, gap, factors })
+    }
+
+    /// The settings by what they explain of the metric, the most important first; in the order of the file where that
+    /// is not known.
+    pub fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.factors.len()).collect();
+        if let Some(importance) = &self.metric.importance {
+            order.sort_by(|&a, &b| importance.alone[b].total_cmp(&importance.alone[a]));
+        }
+        order
+    }
+
+    /// What the charts do not say: where to look beyond what was tried, and what was left out.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks: Vec<String> = self.edges.iter().map(Edge::sentence).collect();
+        if !self.untried.is_empty() {
+            let more = if self.untried.len() == UNTRIED { ", and more" } else { "" };
+            remarks.push(format!("Never tried together: {}{more}.", self.untried.join("; ")));
+        }
+        let mixed = self.factors.iter().enumerate().filter(|(at, factor)| {
+            let model = self.metric.model.as_ref();
+            model.is_some_and(|model| (0..factor.levels.len()).all(|level| model.level(*at, level).is_none()))
+        });
+        let mixed: Vec<&str> = mixed.map(|(_, factor)| factor.name.as_str()).collect();
+        let levels = 1 + self.factors.iter().map(|factor| factor.levels.len() - 1).sum::<usize>();
+        if !mixed.is_empty() {
+            let why = match self.metric.values.len() < levels {
+                true => "There are too few trials to tell apart what these do",
+                false => "Cannot be told apart, since they only ever changed together",
+            };
+            remarks.push(format!("{why}: {}.", mixed.join(", ")));
+        }
+        if self.left_out > 0 {
+            let were = if self.left_out == 1 { "point was" } else { "points were" };
+            remarks.push(format!(
+                "{} {were} stopped early or learnt nothing: left out of what is said of the gap, and counted in {} with \
+                 what was reached by then.",
+                self.left_out, self.metric.words
+            ));
+        }
+        if self.metric.importance.is_none() {
+            remarks.push("There are too few points to say how important the settings are.".into());
+        }
+        remarks
+    }
+
+    /// What drives a target, a sentence for each of the settings that explain most of it.
+    pub fn drivers(&self) -> Vec<String> {
+        let mut sentences: Vec<String> = self.metric.drivers(&self.factors);
+        sentences.extend(self.gap.iter().flat_map(|gap| gap.drivers(&self.factors)));
+        sentences
+    }
+}
+
+impl Edge {
+    fn sentence(&self) -> String {
+        let Edge { setting, value, upper } = self;
+        let (end, way) = if *upper { ("largest", "larger") } else { ("least", "smaller") };
+        let value = words::setting(&Value::from(*value));
+        format!("The best {setting}, {value}, is the {end} that was tried: a {way} one may be better still.")
+    }
+}
+
+impl Target {
+    /// Settings that explain enough of it, the most important first; where that is not known, those that clearly do
+    /// something.
+    fn drivers(&self, factors: &[Factor]) -> Vec<String> {
+        let Some(model) = &self.model else { return Vec::new() };
+        let extremes = |at: usize| {
+            let levels = (0..factors[at].levels.len()).filter_map(|level| Some((level, model.level(at, level)?.value)));
+            let low = levels.clone().min_by(|a, b| a.1.total_cmp(&b.1))?.0;
+            let high = levels.max_by(|a, b| a.1.total_cmp(&b.1))?.0;
+            let (best, worst) = if self.goal == Goal::Minimize { (low, high) } else { (high, low) };
+            let pairs = factors[at].levels.len() * (factors[at].levels.len() - 1) / 2;
+            Some((best, worst, model.best_of(pairs, model.difference(at, best, worst)?)))
+        };
+        let said = |at: usize| {
+            let (factor, (best, worst, difference)) = (&factors[at], extremes(at)?);
+            let explains = match &self.importance {
+                Some(known) => {
+                    format!("explains {:.0} % of the differences in {}", known.alone[at] * 100.0, self.words)
+                }
+                None if difference.is_clear() => format!("makes a difference to {}", self.words),
+                None => return None,
+            };
+            Some(format!(
+                "{} {explains}: with {} it is {} than with {}, all else equal{}.",
+                factor.name,
+                factor.levels[best],
+                self.compared(difference),
+                factor.levels[worst],
+                difference.caveat(),
+            ))
+        };
+        let mut order: Vec<usize> = (0..factors.len()).collect();
+        if let Some(importance) = &self.importance {
+            order.retain(|at| importance.alone[*at] >= DRIVES);
+            order.sort_by(|&a, &b| importance.alone[b].total_cmp(&importance.alone[a]));
+        }
+        order.into_iter().filter_map(said).take(3).collect()
+    }
+
+    /// A difference in words: `0.4200 ± 0.0500 lower`.
+    pub fn compared(&self, difference: Estimate) -> String {
+        let way = if difference.value < 0.0 { "lower" } else { "higher" };
+        format!("{} {way}", self.margin(difference))
+    }
+
+    /// A difference without its sign, with its interval: `0.4200 ± 0.0500`, `4.20 ± 0.50 points`.
+    pub fn margin(&self, Estimate { value, margin }: Estimate) -> String {
+        let spread = words::spread(&self.name, Some(Spread { mean: value.abs(), deviation: margin }));
+        if self.name.ends_with("accuracy_gap") { format!("{spread} points") } else { spread.replace(" %", " points") }
+    }
+}
+
+/// Without what lies so far out on the bad side that nothing else would be seen.
+fn fenced(values: Vec<f64>, goal: Goal) -> Vec<f64> {
+    let mut sorted = values.clone();
+    sorted.sort_by(f64::total_cmp);
+    let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share) as usize];
+    let (low, high) = (at(0.25), at(0.75));
+    let reach = FENCE * (high - low);
+    if reach <= 0.0 {
+        return values;
+    }
+    let into = |value: f64| match goal {
+        Goal::Minimize => value.min(high + reach),
+        Goal::Maximize => value.max(low - reach),
+    };
+    values.into_iter().map(into).collect()
+}
+
+/// Where the best settings are at the end of what was tried, and could go on: below 0 nothing does.
+fn edges(points: &[&Settings], best: &Settings, names: &[String]) -> Vec<Edge> {
+    let edge = |name: &String| {
+        let own = best.get(name).and_then(Value::as_f64)?;
+        let mut values: Vec<f64> = points.iter().filter_map(|point| point.get(name)?.as_f64()).collect();
+        values.sort_by(f64::total_cmp);
+        values.dedup();
+        // Of many drawn values the outermost fortieth counts as the edge, on whatever scale they were drawn.
+        let (rank, near) = (values.partition_point(|value| *value < own), values.len() / 40);
+        let upper = rank + near + 1 >= values.len();
+        let lower = rank <= near && own > 0.0;
+        (values.len() > 1 && (upper || lower)).then(|| Edge { setting: name.clone(), value: own, upper })
+    };
+    names.iter().filter_map(edge).collect()
+}
+
+/// Pairs of values that the file allows and that no trial had.
+fn untried(spec: &Spec, factors: &[Factor], values: &[f64], trials: &[usize]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (a, first) in factors.iter().enumerate().filter(|(_, factor)| factor.exact) {
+        for (b, second) in factors.iter().enumerate().skip(a + 1).filter(|(_, factor)| factor.exact) {
+            let pair = Pair::new(factors, (a, b), 0.0, values, trials);
+            for (i, j) in pair.untried() {
+                if found.len() == UNTRIED {
+                    return found;
+                }
+                let value = |factor: &Factor, level| {
+                    let parameter = spec.space.parameters.iter().find(|one| one.name == factor.name)?;
+                    let values = (0..parameter.distribution.count()?.min(1000))
+                        .filter_map(|at| parameter.distribution.value(at));
+                    values
+                        .into_iter()
+                        .find(|value| factor.level(value) == Some(level))
+                        .map(|value| (factor.name.clone(), value))
+                };
+                let Some(wanted) = value(first, i).zip(value(second, j)) else { continue };
+                let wanted: Settings = [wanted.0, wanted.1].into_iter().collect();
+                if spec.space.pinned(&wanted).is_ok() {
+                    found.push(words::settings(&wanted));
+                }
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ranking::{Ranking, groups, setting_names};
+
+    #[test]
+    fn what_drives_a_sweep_is_what_its_formula_says() {
+        // In the sample only dropout matters, and more of it closes the gap.
+        let mut entries = sweep_sample::beginning("grid");
+        for number in 0..24 {
+            let (dropout, batch, norm) = ([0.0, 0.1, 0.2, 0.4][number % 4], [16, 32, 64][number / 4 % 3], number < 12);
+            let settings = serde_json::json!({"batch_size": batch, "dropout": dropout, "batch_norm": norm});
+            let number = number as u64 + 1;
+            entries.extend(sweep_sample::attempt(number, 1, &sweep_sample::settings(settings), 0, 30));
+            entries.push(sweep_sample::ended(number, 1, sweep_core::trial::Outcome::Finished));
+        }
+        let (spec, history) = (sweep_sample::spec(), sweep_sample::apply(&entries));
+        let ranking = Ranking::new(&history, &spec.metric);
+        let groups = groups(&ranking, &spec.metric);
+        let effects = Effects::new(&spec, &groups, &setting_names(&history), |_| true).expect("settings vary");
+        assert_eq!(effects.factors[effects.order()[0]].name, "dropout");
+        let gap = effects.gap.as_ref().expect("it was measured").drivers(&effects.factors);
+        assert!(gap[0].starts_with("dropout explains") && gap[0].contains("with 0.4 it is"), "{gap:?}");
+    }
+
+    #[test]
+    fn a_best_value_at_the_end_of_its_range_is_named_unless_nothing_lies_beyond() {
+        let point = |a: f64, b: f64, c: f64| sweep_sample::settings(serde_json::json!({"a": a, "b": b, "c": c}));
+        let points = [point(1.0, 0.0, 2.0), point(2.0, 0.1, 1.0), point(3.0, 0.2, 3.0)];
+        let names = ["a", "b", "c"].map(str::to_owned);
+        let edges = |best: usize| edges(&points.each_ref(), &points[best], &names);
+        assert_eq!(edges(0), [Edge { setting: "a".into(), value: 1.0, upper: false }]);
+        assert_eq!(edges(2).len(), 3);
+    }
+
+    #[test]
+    fn an_exploded_loss_does_not_hide_the_rest() {
+        let fenced = fenced(vec![1.0, 1.1, 1.2, 1.3, 1e9], Goal::Minimize);
+        assert!(fenced[4] > 1.3 && fenced[4] < 3.0 && fenced[..4] == [1.0, 1.1, 1.2, 1.3], "{fenced:?}");
+    }
+}

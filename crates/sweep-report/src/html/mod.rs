@@ -1,0 +1,206 @@
+//! `report.html`: one file that asks nothing of any network. Everything in it that comes from files is escaped by maud.
+
+mod curves;
+mod trials;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::analysis::{Analysis, LISTED};
+use super::charts;
+use super::ranking::setting_names;
+use super::summary::Summary;
+use super::words;
+use sweep_core::history::TrialRecord;
+use sweep_verdict::merged_advice;
+
+/// The page. Links lead into the sweep's folder.
+pub fn page(analysis: &Analysis) -> String {
+    let Analysis { spec, history, .. } = analysis;
+    let shown = analysis.shown();
+    let style = include_str!("style.css");
+    let dark = format!("@media screen and (prefers-color-scheme: dark) {{{}}}", charts::dark_style("svg"));
+    let names = setting_names(history);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy"
+                    content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+                title { (history.name) }
+                style { (PreEscaped(style)) (PreEscaped(dark)) }
+            }
+            body {
+                h1 { (history.name) }
+                @if let Some(description) = &spec.description { p.soft { (description) } }
+                (head(&Summary::new(analysis)))
+                @for section in analysis.sections() {
+                    h2 { (section.heading) }
+                    @for line in &section.lines { p { (prose(line)) } }
+                    @for (_, chart) in &section.charts { (figure(chart)) }
+                }
+                section.tables {
+                    @if spec.repeats > 1 {
+                        h2 { "Settings" }
+                        p { "Mean and standard deviation over repeats with different seeds." }
+                        (settings(analysis, &names))
+                    }
+                    h2 { "Trials" }
+                    p { "Metrics are those of the best epoch; accuracy gaps are in points." }
+                    (trials::table(analysis, &names))
+                    @if history.trials.len() > LISTED { p.soft { "The best " (LISTED) " are listed; all are in trials.csv." } }
+                }
+                h2 { "Curves" }
+                @if shown.len() < history.trials.len() {
+                    p {
+                        "Shown are the best trials, the worst, those with the largest gaps and those that failed. "
+                        "Choose any other in the table, and its curves are drawn here."
+                    }
+                }
+                div #curves { @for trial in &shown { (curves(analysis, trial)) } }
+                (curves::data(analysis, &shown))
+                script { (PreEscaped(include_str!("page.js"))) }
+            }
+        }
+    };
+    // Text from files may hold what no page can.
+    page.into_string().replace(|letter: char| letter.is_control() && letter != '\n', " ")
+}
+
+fn head(summary: &Summary) -> Markup {
+    html! {
+        section.best {
+            p { (summary.headline) }
+            @if !summary.settings.is_empty() {
+                dl { @for (name, value) in &summary.settings { div { dt { (name) } dd { (value) } } } }
+            }
+            @for (what, said) in &summary.answer { p { b { (what) ": " } (prose(said)) } }
+        }
+        @if !summary.steps.is_empty() {
+            h2 { "What to do next, in this order" }
+            ol { @for step in &summary.steps { li { (prose(step)) } } }
+            p { a href="next.yaml" { "next.yaml" } " is a sweep file that goes on from here, each change with its reason." }
+        }
+        (list("What need not be done", &summary.settled))
+        (list("What was found before training", &summary.before))
+        (list("What ails the trials", &summary.ailments))
+        (list("What drives it", &summary.drivers))
+        h2 { "About the best trial and the sweep" }
+        @for detail in &summary.details { p { (prose(detail)) } }
+    }
+}
+
+fn list(heading: &str, items: &[String]) -> Markup {
+    html! { @if !items.is_empty() { h2 { (heading) } ul { @for item in items { li { (prose(item)) } } } } }
+}
+
+/// Our own sentences: what stands between backticks is code.
+fn prose(text: &str) -> Markup {
+    html! { @for (at, part) in text.split('`').enumerate() { @if at % 2 == 1 { code { (part) } } @else { (part) } } }
+}
+
+fn figure(figure: &charts::Figure) -> Markup {
+    html! { div.wide { (PreEscaped(charts::svg(figure))) } }
+}
+
+fn curves(analysis: &Analysis, trial: &TrialRecord) -> Markup {
+    let folder = format!("trials/{}", trial.id);
+    let findings = analysis.verdicts.of(trial.id);
+    html! {
+        article id={ "trial-" (trial.id) } {
+            (figure(&analysis.chart(trial)))
+            @if !findings.is_empty() {
+                ul.findings { @for finding in findings { li { b { (finding.label()) } " – " (finding.headline) } } }
+                details {
+                    summary { "Evidence and advice" }
+                    @for finding in findings {
+                        dl { @for evidence in &finding.evidence { div { dt { (evidence.what) } dd { (evidence.text()) } } } }
+                    }
+                    ol { @for advice in merged_advice(findings) { li { (advice) } } }
+                }
+            }
+            p.soft {
+                a href={ (folder) "/curves.svg" } { "SVG" } " · " a href={ (folder) "/curves.png" } { "PNG" } " · "
+                (words::status(trial))
+                @if let Some(parameters) = trial.parameters { " · " (words::count(parameters)) " weights" }
+                " · " (words::duration(trial.seconds)) " on " (trial.slot)
+                @if trial.attempts > 1 { " · " (trial.attempts) " attempts" }
+            }
+        }
+    }
+}
+
+/// A setting's name, which may go on in the next line after `_` and `.`.
+fn breakable(name: &str) -> Markup {
+    html! { @for part in name.split_inclusive(['_', '.']) { (part) wbr; } }
+}
+
+fn settings(Analysis { spec, groups, .. }: &Analysis, names: &[String]) -> Markup {
+    html! {
+        div.wide.table {
+            table {
+                thead { tr {
+                    th { "Trials" }
+                    @for name in names { th { (breakable(name)) } }
+                    th.number { (words::metric(&spec.metric)) }
+                    th.number { "validation accuracy" }
+                    th.number { "accuracy gap" }
+                } }
+                tbody { @for group in groups.iter().take(trials::ROWS) { tr {
+                    td { @for id in &group.trials { (trials::link(*id)) " " } }
+                    @for value in names.iter().map(|name| group.settings.get(name)) {
+                        td { @if let Some(value) = value { (words::setting(value)) } }
+                    }
+                    td.number { (words::spread(&spec.metric.name, Some(group.metric))) }
+                    td.number { (words::spread("val_accuracy", group.accuracy)) }
+                    td.number { (words::spread("accuracy_gap", group.accuracy_gap)) }
+                } } }
+            }
+        }
+        @if groups.len() > trials::ROWS { p.soft { "The best " (trials::ROWS) " of " (groups.len()) "." } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_sweep_becomes_markup() {
+        let mut spec = sweep_sample::spec();
+        spec.description = Some("</p><script>alert('description')</script>".into());
+        spec.repeats = 2;
+        let page = page(&Analysis::new(&spec, &sweep_sample::hostile()));
+        assert_eq!(page.matches("<script").count(), 2, "only our own");
+        for hostile in ["<img", "\u{1b}", "\u{0}", "</td></td>"] {
+            assert!(!page.contains(hostile), "{hostile:?}");
+        }
+        assert!(page.contains("&lt;script&gt;alert('sweep')"));
+    }
+
+    #[test]
+    fn the_page_asks_nothing_of_a_network() {
+        let page = page(&Analysis::new(&sweep_sample::spec(), &sweep_sample::many(70)));
+        let elsewhere: Vec<_> =
+            page.match_indices("://").map(|(at, _)| &page[at - 6..(at + 24).min(page.len())]).collect();
+        assert!(elsewhere.iter().all(|text| text.contains("://www.w3.org/2000/svg")), "{elsewhere:?}");
+        for loading in ["src=", "@import", "url(", "<link"] {
+            assert!(!page.contains(loading), "{loading}");
+        }
+    }
+
+    #[test]
+    fn many_trials_show_the_notable_ones_and_carry_the_curves_of_the_rest() {
+        let history = sweep_sample::many(80);
+        let page = page(&Analysis::new(&sweep_sample::spec(), &history));
+        let inline = page.matches("<article").count();
+        assert!((12..=26).contains(&inline), "{inline}");
+        let data = page.split("<script type=\"application/json\" id=\"data\">").nth(1).expect("there is data");
+        let data: serde_json::Value = serde_json::from_str(data.split("</script>").next().expect("closed")).unwrap();
+        for trial in history.trials.iter().filter(|trial| !trial.curve.is_empty()) {
+            let inside = page.contains(&format!("id=\"trial-{}\"", trial.id));
+            assert!(inside != data[trial.id.to_string()].is_object(), "{}", trial.id);
+        }
+    }
+}

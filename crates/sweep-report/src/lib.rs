@@ -1,0 +1,245 @@
+//! What came of a sweep: tables, charts and the report, all made from the journal and to be made again at any time.
+
+mod analysis;
+mod asked;
+mod bounded;
+pub mod charts;
+mod columns;
+pub mod curves;
+mod effects;
+mod html;
+mod markdown;
+mod moves;
+mod next;
+pub mod ranking;
+mod steps;
+pub mod summary;
+mod tables;
+mod ties;
+mod time;
+mod verdicts;
+pub mod words;
+
+pub use tables::Tables;
+
+use std::path::Path;
+
+use analysis::Analysis;
+
+use sweep_core::error::{Error, Result};
+use sweep_core::history::{History, TrialRecord};
+use sweep_spec::Spec;
+use sweep_store::Layout;
+use sweep_verdict::Finding;
+
+/// Of more trials than this only the notable ones' charts are made again; all get theirs when they end.
+const CHARTS: usize = 1000;
+
+/// Writes everything that derives from the journal: `trials.csv`, `epochs.csv`, charts, `report.html`, `report.md`,
+/// `next.yaml`.
+/// Files are replaced whole.
+///
+/// # Errors
+/// Where a file cannot be written.
+pub fn write(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
+    tables::write(layout, spec, history)?;
+    pages(layout, spec, history)
+}
+
+/// Writes what [`write()`] does but for the tables, which belong to the process that runs the sweep.
+///
+/// # Errors
+/// Where a file cannot be written.
+pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
+    let history = &*bounded::history(history);
+    let analysis = Analysis::new(spec, history);
+    let all = || history.trials.iter().collect();
+    for trial in if history.trials.len() > CHARTS { analysis.shown() } else { all() } {
+        picture(&layout.trial(trial.id), "curves", &analysis.chart(trial))?;
+    }
+    for (name, figure) in analysis.sections().into_iter().flat_map(|section| section.charts) {
+        picture(&layout.charts(), name, &figure)?;
+    }
+    if let Some(next) = next_file(layout, history, &analysis)? {
+        sweep_store::replace(&layout.next_file(), next.as_bytes())?;
+    }
+    sweep_store::replace(&layout.report_html(), html::page(&analysis).as_bytes())?;
+    sweep_store::replace(&layout.report_md(), markdown::page(&analysis).as_bytes())
+}
+
+/// The sweep file to go on with, once a trial is over.
+fn next_file(layout: &Layout, history: &History, analysis: &Analysis) -> Result<Option<String>> {
+    if analysis.verdicts.judged() == 0 {
+        return Ok(None);
+    }
+    let text = sweep_store::sweep_file(layout, history)?;
+    let folder = std::path::absolute(layout.root())
+        .map_err(|error| Error::storage(format!("{} has no place", layout.root().display()), error))?;
+    Ok(next::file(&text, &folder, analysis))
+}
+
+/// What is wrong with the fit of one of a sweep's trials, among all of them.
+pub fn findings(spec: &Spec, history: &History, trial: &TrialRecord) -> Vec<Finding> {
+    let (history, trial) = (&*bounded::history(history), &*bounded::trial(trial));
+    let at = usize::try_from(trial.id.0).ok().and_then(|number| number.checked_sub(1));
+    let others = at.and_then(|at| sweep_verdict::Others::of_each(history).get(at).copied());
+    verdicts::verdict(spec, trial, others, history.pictures_sound())
+}
+
+/// Writes `curves.svg` and `curves.png` into a trial's folder, which is made where it is missing.
+///
+/// # Errors
+/// Where a file cannot be written.
+pub fn trial_chart(layout: &Layout, spec: &Spec, trial: &TrialRecord) -> Result<()> {
+    let trial = &*bounded::trial(trial);
+    let onset = verdicts::verdict(spec, trial, None, false).iter().find_map(Finding::onset);
+    picture(&layout.trial(trial.id), "curves", &charts::trial(trial, &spec.metric, onset))
+}
+
+/// Writes both forms of a picture. Pixels take fifty times as long as the SVG: where that is on the disk already, the
+/// PNG beside it is, too.
+fn picture(folder: &Path, name: &str, figure: &charts::Figure) -> Result<()> {
+    let (vector, pixels) = (folder.join(format!("{name}.svg")), folder.join(format!("{name}.png")));
+    let drawn = charts::svg(figure);
+    if pixels.exists() && std::fs::read(&vector).is_ok_and(|there| there == drawn.as_bytes()) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Error::storage(format!("{} cannot be made", folder.display()), error))?;
+    sweep_store::replace(&pixels, &charts::png(figure))?;
+    sweep_store::replace(&vector, drawn.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use sweep_core::trial::{EpochMetrics, Goal, Metric, Outcome};
+
+    /// Any finite number, and most often one that arithmetic has trouble with.
+    pub(crate) fn finite() -> impl Strategy<Value = f64> {
+        let odd =
+            [f64::MAX, f64::MIN, 1e308, -1e308, 3e305, -5e304, 5e-324, -5e-324, 0.0, -0.0, 1.0, 1e16, 1.5e18, 1e155];
+        prop_oneof![prop::sample::select(odd.to_vec()), -10.0..10.0_f64, 1.7e9..1.8e9_f64, any::<f64>()]
+            .prop_map(|value| if value.is_finite() { value } else { 0.5 })
+    }
+
+    /// A trial's settings, epochs and times, as extreme as numbers can be.
+    fn extreme() -> impl Strategy<Value = TrialRecord> {
+        let epoch = (prop::array::uniform7(prop::option::of(finite())), prop::option::of(finite()));
+        let times = prop::array::uniform3(finite());
+        let settings = (prop_oneof![Just(0.1), finite()], 0..3_u32);
+        (prop::collection::vec(epoch, 0..9), times, settings).prop_map(|(epochs, times, (x, y))| {
+            let mut trial = sweep_sample::history().trials.remove(0);
+            trial.settings = sweep_sample::settings(serde_json::json!({"x": x, "y": y}));
+            let epoch = |(number, (metrics, seconds)): (u32, ([Option<f64>; 7], Option<f64>))| {
+                let [
+                    train_loss,
+                    train_accuracy,
+                    train_eval_loss,
+                    train_eval_accuracy,
+                    val_loss,
+                    val_accuracy,
+                    objective,
+                ] = metrics;
+                let measured = EpochMetrics {
+                    train_loss,
+                    train_accuracy,
+                    train_eval_loss,
+                    train_eval_accuracy,
+                    ..EpochMetrics::default()
+                };
+                EpochMetrics { epoch: number, val_loss, val_accuracy, objective, seconds, ..measured }
+            };
+            trial.curve = (1..).zip(epochs).map(epoch).collect();
+            trial.others = [(
+                "score".to_owned(),
+                trial.curve.iter().filter_map(|epoch| Some((epoch.epoch, epoch.objective?))).collect(),
+            )]
+            .into();
+            trial.status = sweep_core::history::Status::Ended(Outcome::Finished);
+            (trial.started_at, trial.ended_at, trial.seconds) = (times[0], Some(times[1]), times[2].abs());
+            trial
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        /// Metrics near the largest and the smallest float, and clocks that jump.
+        #[test]
+        fn any_finite_numbers_and_times_make_a_report(
+            mut trials in prop::collection::vec(extreme(), 1..14),
+            began_at in finite(),
+            (name, goal, repeats) in (
+                prop::sample::select(vec!["val_loss", "val_accuracy", "score"]),
+                prop::sample::select(vec![Goal::Minimize, Goal::Maximize]),
+                1..3_u32,
+            ),
+        ) {
+            for (number, trial) in (1..).zip(&mut trials) {
+                (trial.id, trial.slot) = (sweep_core::trial::TrialId(number), format!("cpu:{}", number % 2));
+            }
+            let mut history = sweep_sample::history();
+            (history.began_at, history.trials) = (began_at, trials);
+            let metric = Metric { name: name.into(), goal };
+            let spec = Spec { metric, repeats, ..sweep_sample::spec() };
+            let results = tempfile::tempdir().unwrap();
+            let layout = sweep_sample::write(&results.path().join("sample"), &sweep_sample::entries());
+            let started = std::time::Instant::now();
+            write(&layout, &spec, &history).unwrap();
+            prop_assert!(started.elapsed().as_secs() < 60, "a report takes seconds");
+            let text = std::fs::read_to_string(layout.report_md()).unwrap();
+            prop_assert!(!text.contains("NaN") && !text.split([' ', '|', '%']).any(|word| word.contains("inf") && word.len() < 5), "{}", text);
+            for trial in &history.trials {
+                findings(&spec, &history, trial);
+            }
+        }
+    }
+
+    #[test]
+    fn everything_but_journal_and_sweep_file_can_be_deleted_and_made_again() {
+        let results = tempfile::tempdir().unwrap();
+        let layout = sweep_sample::write(&results.path().join("sample"), &sweep_sample::entries());
+        let (history, _) = sweep_store::read(&layout).unwrap();
+        let views = || {
+            let mut views = vec![layout.trials_csv(), layout.epochs_csv(), layout.report_html(), layout.report_md()];
+            views.push(layout.next_file());
+            views.extend(["svg", "png"].map(|kind| layout.charts().join(format!("validation.{kind}"))));
+            for trial in &history.trials {
+                views.extend(["svg", "png"].map(|kind| layout.trial(trial.id).join(format!("curves.{kind}"))));
+            }
+            views
+        };
+        write(&layout, &sweep_sample::spec(), &history).unwrap();
+        let before: Vec<Vec<u8>> = views().iter().map(|path| std::fs::read(path).unwrap()).collect();
+        views().iter().for_each(|path| std::fs::remove_file(path).unwrap());
+        write(&layout, &sweep_sample::spec(), &history).unwrap();
+        let after: Vec<Vec<u8>> = views().iter().map(|path| std::fs::read(path).unwrap()).collect();
+        assert!(before == after);
+        // A picture that shows something else now is drawn again, both forms of it.
+        let chart = layout.trial(history.trials[0].id).join("curves.png");
+        let drawn = std::fs::read(&chart).unwrap();
+        let mut shorter = history.trials[0].clone();
+        shorter.curve.truncate(3);
+        trial_chart(&layout, &sweep_sample::spec(), &shorter).unwrap();
+        assert!(drawn != std::fs::read(&chart).unwrap());
+    }
+
+    /// `REPORT=folder cargo test write_report -- --ignored` writes two whole reports there, to be looked at.
+    #[test]
+    #[ignore = "for the eye"]
+    #[allow(clippy::disallowed_methods)]
+    fn write_report() {
+        let folder = std::path::PathBuf::from(std::env::var("REPORT").expect("REPORT names a folder"));
+        for (name, history) in
+            [("small", sweep_sample::history()), ("many", sweep_sample::many(80)), ("hostile", sweep_sample::hostile())]
+        {
+            let layout = sweep_sample::write(&folder.join(name), &sweep_sample::entries());
+            let start = std::time::Instant::now();
+            write(&layout, &Spec { repeats: 2, ..sweep_sample::spec() }, &history).expect("written");
+            println!("{name}: {:?}", start.elapsed());
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Which settings a piece of advice is about, and which way it would move them. Pure.
+
+use serde_json::Value;
+
+use sweep_core::trial::Settings;
+use sweep_verdict::Advice;
+
+/// Which way a setting would go.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Way {
+    /// To a larger number.
+    More,
+    /// To a smaller one.
+    Less,
+    /// To anything but off.
+    On,
+}
+
+/// Settings, and where they would go.
+#[derive(Debug, Clone, Copy)]
+pub struct Move {
+    names: &'static [&'static str],
+    /// All of them.
+    pub way: Way,
+}
+
+/// Of these there may be several in a sweep: `dropout_dense`, `augment.crop`.
+const MANY: [&str; 2] = ["dropout", "augment"];
+/// A dropout rate that moved by less has hardly moved, ...
+const RATE_STEP: f64 = 0.05;
+/// ... and neither has another number that moved by a smaller factor.
+const FACTOR: f64 = 1.9;
+
+impl Move {
+    /// `None` for advice that is about no setting.
+    pub fn of(advice: Advice) -> Option<Move> {
+        let (names, way): (&[&str], Way) = match advice {
+            Advice::BatchNorm => (&["batch_norm"], Way::On),
+            Advice::Augment(_) => (&["augment"], Way::On),
+            Advice::ClipGradients => (&["clip_norm"], Way::On),
+            Advice::MoreRegularisation => (&["dropout", "weight_decay"], Way::More),
+            Advice::LessRegularisation => (&["dropout", "weight_decay"], Way::Less),
+            Advice::LargerBatch => (&["batch_size"], Way::More),
+            Advice::LowerLearningRate => (&["learning_rate"], Way::Less),
+            Advice::HigherLearningRate => (&["learning_rate"], Way::More),
+            _ => return None,
+        };
+        Some(Move { names, way })
+    }
+
+    /// Whether it is about the setting of that name.
+    pub fn is_about(&self, name: &str) -> bool {
+        self.names.iter().any(|own| {
+            let rest = name.strip_prefix(own);
+            rest.is_some_and(|rest| rest.is_empty() || MANY.contains(own) && rest.starts_with(['_', '.']))
+        })
+    }
+
+    /// Whether the setting moved that way, and by enough to tell.
+    fn leads(&self, name: &str, from: &Value, to: &Value) -> bool {
+        let (Some(a), Some(b)) = (from.as_f64(), to.as_f64()) else {
+            return self.way == Way::On && is_off(from) && !is_off(to);
+        };
+        let (low, high) = if self.way == Way::Less { (b, a) } else { (a, b) };
+        match self.way {
+            Way::On => a == 0.0 && b != 0.0,
+            _ if name.starts_with("dropout") => high - low >= RATE_STEP,
+            _ => high > low && high >= FACTOR * low,
+        }
+    }
+
+    /// The setting, with its new value, by which `to` lies that way from `from`; `None` where another one went back.
+    pub fn made<'s>(&self, from: &Settings, to: &'s Settings) -> Option<(&'s String, &'s Value)> {
+        let about = || to.iter().filter_map(|(name, to)| Some((name, from.get(name)?, to)));
+        let about = || about().filter(|(name, _, _)| self.is_about(name));
+        if about().any(|(name, from, to)| self.leads(name, to, from)) {
+            return None;
+        }
+        about().find(|(name, from, to)| self.leads(name, from, to)).map(|(name, _, to)| (name, to))
+    }
+
+    /// Whether it is made there already, where it switches something on.
+    pub fn is_on(&self, settings: &Settings) -> bool {
+        self.way == Way::On && settings.iter().any(|(name, value)| self.is_about(name) && !is_off(value))
+    }
+}
+
+/// Whether a value switches its setting off.
+fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text == "none",
+        _ => false,
+    }
+}
+
+/// The same of a value as pages show it.
+pub fn reads_off(shown: &str) -> bool {
+    is_off(&serde_json::from_str(shown).unwrap_or_else(|_| shown.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use sweep_sample::settings;
+    use sweep_verdict::Mirror;
+
+    fn made(advice: Advice, from: Value, to: Value) -> bool {
+        Move::of(advice).expect("it moves something").made(&settings(from), &settings(to)).is_some()
+    }
+
+    #[test]
+    fn a_move_is_made_by_its_own_setting_and_by_enough() {
+        let less =
+            |from, to| made(Advice::LowerLearningRate, json!({"learning_rate": from}), json!({"learning_rate": to}));
+        assert!(less(1e-3, 3e-4) && !less(1e-3, 9e-4) && !less(1e-3, 3e-3));
+        let decay = (json!({"learning_rate_decay": 0.9}), json!({"learning_rate_decay": 0.1}));
+        assert!(!made(Advice::LowerLearningRate, decay.0, decay.1));
+        let more = |from, to| made(Advice::MoreRegularisation, from, to);
+        assert!(more(json!({"dropout": 0.0}), json!({"dropout": 0.2})));
+        assert!(!more(json!({"dropout": 0.2}), json!({"dropout": 0.21})));
+        assert!(more(json!({"weight_decay": 0.0}), json!({"weight_decay": 1e-4})));
+        let both = json!({"dropout_conv": 0.1, "dropout_dense": 0.5});
+        assert!(more(both.clone(), json!({"dropout_conv": 0.3, "dropout_dense": 0.5})));
+        assert!(!more(both, json!({"dropout_conv": 0.3, "dropout_dense": 0.2})));
+    }
+
+    #[test]
+    fn what_is_on_is_not_off() {
+        let on = |value: Value| Move::of(Advice::Augment(Mirror::Yes)).expect("it moves").is_on(&settings(value));
+        assert!(on(json!({"augment": {"flip": true}})) && on(json!({"augment.crop": 4})));
+        assert!(!on(json!({"augment": null})) && !on(json!({"augment.crop": 0})) && !on(json!({"batch_norm": true})));
+        assert!(made(Advice::BatchNorm, json!({"batch_norm": false}), json!({"batch_norm": true})));
+        assert!(made(Advice::ClipGradients, json!({"clip_norm": null}), json!({"clip_norm": 1.0})));
+    }
+}

@@ -1,0 +1,192 @@
+//! `next.yaml`: the sweep file that follows from what was found, each change with its reason. Pure.
+//!
+//! Every change is tried by itself: one with which the file would not be valid (a condition names a value that goes,
+//! say) is left out. So what is written can always be planned.
+
+mod page;
+mod propose;
+mod values;
+
+use std::path::{Component, Path, PathBuf};
+
+use serde_yaml::{Mapping, Value};
+
+use super::analysis::Analysis;
+use sweep_spec::Spec;
+
+/// A value to be written in the file; `None` takes the key out.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Keys from the top of the file: `[training, epochs]`.
+    pub path: Vec<String>,
+    /// What stands there then.
+    pub value: Option<Value>,
+    /// Why, in a sentence.
+    pub reason: String,
+}
+
+/// The next sweep file, from the text of the last one; `folder` is where it will lie, absolute. `None` where the text
+/// is no sweep file.
+pub fn file(text: &str, folder: &Path, analysis: &Analysis) -> Option<String> {
+    let mut value: Value = serde_yaml::from_str(text).ok()?;
+    value.apply_merge().ok()?;
+    let Value::Mapping(mut file) = value else { return None };
+    let base = &analysis.history.base;
+    let moved = |path: &mut Value| {
+        if let Some(old) = path.as_str() {
+            *path = relative(folder, &base.join(old)).display().to_string().into();
+        }
+    };
+    file.get_mut("data").and_then(|data| data.get_mut("path")).map(moved);
+    // A program is started where it was: what its command names is there.
+    if file.contains_key("program") || file.contains_key("command") {
+        let mut start = file.get("folder").cloned().unwrap_or_else(|| ".".into());
+        moved(&mut start);
+        file.insert("folder".into(), start);
+    }
+    let mut kept: Vec<Change> = Vec::new();
+    for change in propose::changes(&file, analysis) {
+        if kept.iter().any(|one| one.path == change.path) {
+            continue;
+        }
+        let mut changed = file.clone();
+        put(&mut changed, &change.path, change.value.clone());
+        if Spec::read(&page::text(&changed, &[], &[]), "next.yaml", folder).is_ok() {
+            file = changed;
+            kept.push(change);
+        }
+    }
+    Some(page::text(&file, &kept, &propose::remarks(analysis)))
+}
+
+/// Writes a value at its place; tables on the way are made.
+fn put(table: &mut Mapping, path: &[String], value: Option<Value>) {
+    let Some((key, rest)) = path.split_first() else { return };
+    match (rest.is_empty(), value) {
+        (true, Some(value)) => drop(table.insert(key.as_str().into(), value)),
+        (true, None) => drop(table.shift_remove(key.as_str())),
+        (false, value) => {
+            let inner = table.entry(key.as_str().into()).or_insert_with(|| Mapping::new().into());
+            if !inner.is_mapping() {
+                *inner = Mapping::new().into();
+            }
+            put(inner.as_mapping_mut().expect("it was just made one"), rest, value);
+        }
+    }
+}
+
+/// The way from a folder to a file, both absolute; where they share no more than the root, the file as it is.
+fn relative(folder: &Path, file: &Path) -> PathBuf {
+    let plain = |path: &Path| -> Vec<PathBuf> {
+        let mut parts: Vec<PathBuf> = Vec::new();
+        for part in path.components() {
+            match part {
+                Component::ParentDir => drop(parts.pop()),
+                Component::CurDir => {}
+                other => parts.push(Path::new(&other).to_owned()),
+            }
+        }
+        parts
+    };
+    let (from, to) = (plain(folder), plain(file));
+    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    if shared < 2 {
+        return to.iter().collect();
+    }
+    from[shared..].iter().map(|_| Path::new("..")).chain(to[shared..].iter().map(PathBuf::as_path)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sweep_core::history::History;
+    use sweep_core::trial::{Outcome, TrialId};
+    use sweep_scheduler::search::Search;
+
+    fn next(text: &str, history: &History) -> String {
+        let spec = Spec::read(text, "f", Path::new("/nowhere")).unwrap_or_else(|problems| panic!("{problems}")).0;
+        file(text, Path::new("/nowhere/results/f"), &Analysis::new(&spec, history)).expect("it is a sweep file")
+    }
+
+    /// Trials of a file, trained by the sample's formula.
+    fn trained(text: &str, count: u64, last: u32) -> History {
+        let spec = Spec::read(text, "f", Path::new("/nowhere")).unwrap_or_else(|problems| panic!("{problems}")).0;
+        let mut search = Search::new(spec.search_terms());
+        let mut entries = sweep_sample::beginning("f");
+        for number in 1..=count {
+            let Some(settings) = search.settings(TrialId(number)) else { break };
+            entries.extend(sweep_sample::attempt(number, 1, &settings, 0, last));
+            let diverged = Outcome::Diverged { epoch: last, step: 9, what: "training loss is NaN".into() };
+            entries.push(sweep_sample::ended(number, 1, if number % 5 == 4 { diverged } else { Outcome::Finished }));
+        }
+        sweep_sample::apply(&entries)
+    }
+
+    #[test]
+    fn what_follows_can_be_planned_for_every_example_and_any_history() {
+        let sweeps = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("sweeps");
+        let folders = [sweeps.join("programs"), sweeps];
+        let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("there are examples"));
+        let paths = entries.map(|entry| entry.expect("readable").path());
+        let mut seen = 0;
+        for path in paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")) {
+            let text = std::fs::read_to_string(&path).expect("readable");
+            for (count, last) in [(0, 0), (1, 3), (40, 30)] {
+                let next = next(&text, &trained(&text, count, last));
+                let read = Spec::read(&next, "next.yaml", Path::new("/nowhere/results/f"));
+                let spec = read.unwrap_or_else(|problems| panic!("{}\n{problems}\n{next}", path.display())).0;
+                assert!(Search::new(spec.search_terms()).settings(TrialId(1)).is_some(), "{next}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 30, "{seen}");
+    }
+
+    #[test]
+    fn each_change_has_its_reason_above_it() {
+        let text = sweep_sample::FILE.replace("{value: false}", "{values: [false, true]}");
+        let next = next(&text, &trained(&text, 12, 30));
+        insta::assert_snapshot!(next);
+    }
+
+    #[test]
+    fn trials_of_a_random_search_that_cannot_be_told_apart_are_tried_again() {
+        let text = "name: f\nmethod: random\nrun_cap: 20\nparameters:\n  dropout: {distribution: uniform, min: 0.0, max: \
+            0.5}\n  batch_norm: {values: [false, true]}\ndata: {set: digits}\nmodel: question\ntraining: {epochs: 30}\n";
+        let history = trained(text, 20, 30);
+        let next = next(text, &history);
+        let spec = Spec::read(&next, "next.yaml", Path::new("/nowhere/results/f")).expect("it is valid").0;
+        assert_eq!((spec.repeats, spec.run_cap), (3, Some(60)), "{next}");
+        let mut search = Search::new(spec.search_terms());
+        let rate = |settings: &sweep_core::trial::Settings| settings["dropout"].as_f64().expect("a number");
+        let first = search.settings(TrialId(1)).expect("a point");
+        let tried = history.trials.iter().map(|trial| (rate(&trial.settings) - rate(&first)).abs());
+        assert!(tried.reduce(f64::min).is_some_and(|nearest| nearest < 1e-3), "{first:?}\n{next}");
+        assert_eq!(search.settings(TrialId(3)), Some(first), "each point has its repeats");
+    }
+
+    #[test]
+    fn a_program_is_found_from_where_the_next_file_lies() {
+        let text = "name: f\nprogram: train.py\nparameters: {x: {values: [1, 2]}}\n";
+        let next = next(text, &sweep_sample::apply(&sweep_sample::beginning("f")));
+        let next: Value = serde_yaml::from_str(&next).unwrap();
+        assert_eq!((&next["program"], &next["folder"]), (&"train.py".into(), &"../..".into()));
+        let text = text.replace("program: train.py", "command: [sh, train.sh]\nfolder: sub/dir");
+        let next: Value =
+            serde_yaml::from_str(&self::next(&text, &sweep_sample::apply(&sweep_sample::beginning("f")))).unwrap();
+        assert_eq!(next["folder"], "../../sub/dir");
+    }
+
+    #[test]
+    fn a_file_of_odd_texts_stays_what_it_was() {
+        let text = "name: odd\ndescription: \"a: b # c\\n- d ${x}\"\nparameters:\n  augment: {values: [null, {flip: \
+            yes}]}\n  optimizer: {values: [adam, {type: sgd, momentum: '9e-1'}]}\ndata: {set: arrays, path: x, order: \
+            nchw}\nmodel:\n  - flatten\n  - dense: ${classes}\ntraining: {epochs: 3}\n";
+        let next = next(text, &trained(text, 0, 0));
+        let (old, new): (Value, Value) = (serde_yaml::from_str(text).unwrap(), serde_yaml::from_str(&next).unwrap());
+        for key in ["description", "parameters", "model", "training"] {
+            assert_eq!(old[key], new[key], "{next}");
+        }
+        assert_eq!(new["data"]["path"], "../../x");
+    }
+}

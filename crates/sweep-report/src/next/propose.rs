@@ -1,0 +1,182 @@
+//! Which changes the findings ask for.
+
+use serde_yaml::{Mapping, Value};
+
+use super::super::analysis::Analysis;
+use super::super::asked::Ask;
+use super::super::time::PATIENCE;
+use super::super::words;
+use super::{Change, values};
+use sweep_core::recipe::Source;
+use sweep_core::trial::TrialId;
+use sweep_spec::Method;
+use sweep_verdict::{Advice, Mirror, Name};
+
+/// Where so large a share of the epochs came after the best one, stopping early pays.
+const WASTED: f64 = 0.25;
+/// Where so large a share of the trials came to nothing, the learning rate is too high.
+const LOST: f64 = 0.5;
+
+/// With so many seeds each one tells what is chance.
+const REPEATS: u64 = 3;
+/// So many of the trials that cannot be told apart are tried again.
+const TIED: usize = 5;
+
+/// In the order in which they are tried; of several for one place the first that is valid is made.
+pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
+    let mut changes = vec![change(&["name"], format!("{}-next", analysis.spec.name), "")];
+    changes.extend(of_ties(analysis));
+    if file.contains_key("enqueue") {
+        let reason = "Left out `enqueue`: the points that it named were tried.".into();
+        changes.push(Change { path: vec!["enqueue".into()], value: None, reason });
+    }
+    if !analysis.ranking.placed.is_empty() {
+        changes.push(change(&["seed"], analysis.spec.seed.wrapping_add(1), "Other draws than last time."));
+    }
+    changes.extend(of_parameters(file, analysis));
+    changes.extend(of_training(analysis));
+    changes.extend(of_regularisation(file, analysis));
+    changes
+}
+
+/// Repeats for trials that cannot be told apart, which are tried again where another search would not come by them.
+fn of_ties(analysis: &Analysis) -> Vec<Change> {
+    let (spec, tied) = (analysis.spec, &analysis.ties.trials);
+    if spec.repeats > 1 || tied.len() < 2 {
+        return Vec::new();
+    }
+    let count = tied.len();
+    let reason = format!("{count} trials cannot be told apart: only repeats with other seeds can say which is better.");
+    let mut changes = vec![change(&["repeats"], REPEATS, reason)];
+    if let Some(cap) = spec.run_cap {
+        changes.push(change(&["run_cap"], cap.saturating_mul(REPEATS), "As many points, each with its repeats."));
+    }
+    if spec.method != Method::Grid {
+        let point = |id: &TrialId| {
+            let settings = &analysis.history.trial(*id)?.settings;
+            let known = spec.space.parameters.iter().filter_map(|one| Some((one, settings.get(&one.name)?)));
+            let pairs = known.map(|(parameter, value)| {
+                let drawn = value.as_f64().filter(|_| parameter.distribution.count().is_none());
+                let value =
+                    drawn.map_or_else(|| serde_yaml::to_value(value), |drawn| Ok(values::rounded(drawn).into()));
+                Some((parameter.name.as_str().into(), value.ok()?))
+            });
+            pairs.collect::<Option<Mapping>>().map(Value::from)
+        };
+        let points: Option<Vec<Value>> = tied.iter().take(TIED).map(point).collect();
+        let reason = "The best of those that cannot be told apart, first of all.";
+        changes.extend(points.map(|points| change(&["enqueue"], points, reason)));
+    }
+    changes
+}
+
+/// What to do before it is run, which no sweep can do.
+pub fn remarks(analysis: &Analysis) -> Vec<String> {
+    let mut remarks = vec![format!(
+        "What follows from the sweep {}. Each change has its reason; look it through, then: sweep plan next.yaml",
+        analysis.history.name
+    )];
+    let first = [Advice::HoldOut, Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::KnownNetwork];
+    let open = analysis.steps.open.iter().map(|step| step.ask.advice);
+    let before = open.filter(|advice| first.contains(advice)).map(|advice| format!("- {advice}"));
+    let before: Vec<String> = before.collect();
+    if !before.is_empty() {
+        remarks.push("Before running it, since no search over settings can replace it:".into());
+        remarks.extend(before);
+    }
+    remarks
+}
+
+fn change(path: &[&str], value: impl Into<Value>, reason: impl Into<String>) -> Change {
+    let path = path.iter().map(|key| key.to_string()).collect();
+    Change { path, value: Some(value.into()), reason: reason.into() }
+}
+
+/// Lists and ranges. Those that move together stay as they are.
+fn of_parameters(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
+    let Some(parameters) = file.get("parameters").and_then(Value::as_mapping) else { return Vec::new() };
+    let zipped = serde_json::to_string(&file.get("zip")).unwrap_or_default();
+    let mut found = Vec::new();
+    for (name, table) in parameters {
+        let (Some(name), Some(table)) = (name.as_str(), table.as_mapping()) else { continue };
+        if zipped.contains(&format!("\"{name}\"")) {
+            continue;
+        }
+        let alternatives = values::changes(name, table, analysis);
+        found.extend(alternatives.into_iter().map(|(value, reason)| change(&["parameters", name], value, reason)));
+    }
+    found
+}
+
+/// Epochs and learning rate.
+fn of_training(analysis: &Analysis) -> Vec<Change> {
+    let (spec, time) = (analysis.spec, &analysis.time);
+    let varies = |name: &str| spec.space.parameters.iter().any(|one| one.name.starts_with(name));
+    let mut found = Vec::new();
+    let longer = analysis.asked(|advice| matches!(advice, Advice::MoreEpochs { .. }));
+    if let Some(Ask { advice: Advice::MoreEpochs { until, .. }, trials, .. }) = longer.filter(|_| !varies("epochs")) {
+        let were = if trials == 1 { "was" } else { "were" };
+        let reason = format!("{} {were} still improving at the last epoch.", words::trials(trials));
+        found.push(change(&["training", "epochs"], u64::from(until), reason));
+    }
+    let wasted = time.after_best as f64 / time.epochs.max(1) as f64;
+    let stops = spec.fixed.keys().any(|name| name.starts_with("early_stopping"));
+    if wasted >= WASTED && !stops && !varies("early_stopping") {
+        let table = Mapping::from_iter([("patience".into(), PATIENCE.into())]);
+        let reason = format!("{:.0} % of the epochs came after their trial's best one.", wasted * 100.0);
+        found.push(change(&["training", "early_stopping"], table, reason));
+    }
+    let lost: usize = [Name::Diverged, Name::Stuck, Name::Unstable]
+        .iter()
+        .filter_map(|name| analysis.verdicts.tally().into_iter().find(|tally| tally.name == *name))
+        .map(|tally| tally.trials)
+        .sum();
+    let first = analysis.history.trials.first().and_then(|trial| spec.training(&trial.settings).ok());
+    if let Some(training) = first.filter(|_| !varies("learning_rate"))
+        && lost as f64 >= LOST * analysis.verdicts.judged().max(1) as f64
+    {
+        let values = vec![Value::from(training.learning_rate / 10.0), Value::from(training.learning_rate)];
+        let table = Mapping::from_iter([("values".into(), Value::Sequence(values))]);
+        let reason = format!("{lost} trials diverged, swung or learnt nothing: try a tenth of the learning rate.");
+        found.push(change(&["parameters", "learning_rate"], table, reason));
+    }
+    found
+}
+
+/// What the network and the data can take, where the best trials overfit.
+fn of_regularisation(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
+    let spec = analysis.spec;
+    let wanted = |one: Advice| analysis.asked(|advice| advice == one);
+    let varies = |name: &str| spec.space.parameters.iter().any(|one| one.name.starts_with(name));
+    let used = spec.network.names();
+    let parameter = |name: &str, values: Vec<Value>, reason: String| {
+        change(&["parameters", name], Mapping::from_iter([("values".into(), Value::Sequence(values))]), reason)
+    };
+    let tally = analysis.verdicts.tally();
+    let overfit = tally.iter().find(|one| one.name == Name::Overfit).map_or(0, |one| one.trials);
+    let reason = |ask: Ask, what: &str| match overfit {
+        0 => format!("{} may gain by it: does {what} help?", words::trials(ask.trials)),
+        1 => format!("1 trial overfits: does {what} help?"),
+        many => format!("{} overfit: does {what} help?", words::trials(many)),
+    };
+    let mut found = Vec::new();
+    let fixed = file.get("data").and_then(|data| data.get("augment")).is_some();
+    if let Some(ask) = wanted(Advice::Augment(Mirror::of(&spec.source))).filter(|_| !fixed && !varies("augment")) {
+        let small = matches!(spec.source, Source::Digits);
+        let mut table = Mapping::new();
+        if Mirror::of(&spec.source) == Mirror::Yes {
+            table.insert("flip".into(), true.into());
+        }
+        table.insert("crop".into(), Value::from(if small { 1 } else { 4 }));
+        found.push(parameter("augment", vec![Value::Null, table.into()], reason(ask, "augmentation")));
+    }
+    let takes = |name: &str| used.iter().any(|one| one == name) && !varies(name);
+    if let Some(ask) = wanted(Advice::BatchNorm).filter(|_| takes("batch_norm")) {
+        found.push(parameter("batch_norm", vec![false.into(), true.into()], reason(ask, "batch normalisation")));
+    }
+    if let Some(ask) = wanted(Advice::MoreRegularisation).filter(|_| takes("dropout")) {
+        let rates = [0.2, 0.35, 0.5].map(Value::from).to_vec();
+        found.push(parameter("dropout", rates, reason(ask, "dropout, and how little of it is enough,")));
+    }
+    found
+}

@@ -1,0 +1,453 @@
+//! What came of the sweep, in plain words. Pure.
+
+use super::analysis::Analysis;
+use super::ranking::{Counts, Group, Place};
+use super::steps::{Step, Steps};
+use super::verdicts::Tally;
+use super::words;
+use sweep_core::history::{History, TrialRecord};
+use sweep_core::trial::{EpochMetrics, Goal, Outcome};
+use sweep_scheduler::search::{Reached, Search};
+use sweep_spec::Spec;
+use sweep_verdict::{Finding, Severity};
+
+/// So many kinds of finding are told of, the most frequent ones.
+const AILMENTS: usize = 5;
+/// And so many steps to take.
+const STEPS: usize = 7;
+
+/// The head of the report.
+#[derive(Debug)]
+pub struct Summary {
+    /// The best trial, its metric and epoch, in a sentence.
+    pub headline: String,
+    /// Its settings.
+    pub settings: Vec<(String, String)>,
+    /// The answer in short, by what it says: what is tied with the best, what ails most trials, what drives it, what to do first.
+    pub answer: Vec<(&'static str, String)>,
+    /// More about the best trial and about the sweep, a sentence or two each.
+    pub details: Vec<String>,
+    /// What the curves show, and of how many trials.
+    pub ailments: Vec<String>,
+    /// Which settings make the difference.
+    pub drivers: Vec<String>,
+    /// What was found before training, of pictures and first weights.
+    pub before: Vec<String>,
+    /// What to do next, first things first.
+    pub steps: Vec<String>,
+    /// What need not be done, and why.
+    pub settled: Vec<String>,
+}
+
+impl Summary {
+    /// Sums a sweep up.
+    pub fn new(analysis: &Analysis) -> Summary {
+        let Analysis { spec, history, ranking, verdicts, .. } = analysis;
+        let metric = words::metric(&spec.metric);
+        let mut details = Vec::new();
+        let repeated = leader(spec, &analysis.groups);
+        // With repeats the best trial may be a lucky seed of other settings: then that of the best settings is told of.
+        let best = match repeated {
+            Some(group) => ranking.placed.iter().find(|place| group.trials.contains(&place.trial.id)),
+            None => ranking.best(),
+        };
+        let (headline, settings) = match best {
+            Some(best) => {
+                details.extend(repeated.map(|group| best_of(spec, best, group)));
+                details.extend(repeated.and(ranking.best()).and_then(|luckiest| lucky(spec, luckiest, best)));
+                details.extend(gap(best));
+                details
+                    .extend(verdicts.of(best.trial.id).iter().filter(|one| one.severity > Severity::Note).map(of_best));
+                let settings = best.trial.settings.iter();
+                let headline = repeated.map_or_else(|| headline(spec, best), |group| of_settings(spec, group) + ".");
+                (headline, settings.map(|(name, value)| (name.clone(), words::setting(value))).collect())
+            }
+            None if !spec.ranks => ("Nothing was ranked: the sweep file names no metric.".to_owned(), Vec::new()),
+            None => (format!("No trial has ended with a {metric} yet."), Vec::new()),
+        };
+        details.retain(|detail| !detail.is_empty());
+        let better = match spec.metric.goal {
+            Goal::Minimize => "lower",
+            Goal::Maximize => "higher",
+        };
+        let counts = Counts::new(history);
+        let trials = history.trials.len() as u64;
+        let plural = if trials == 1 { "trial was" } else { "trials were" };
+        details.push(format!("{} {plural} started: {}.", words::count(trials), counts.sentence()));
+        details.extend(target(spec, history));
+        details.extend(early_terminate(spec, history));
+        details.extend(extensions(history));
+        if spec.ranks || !ranking.placed.is_empty() {
+            details.push(format!("Trials are ranked by their {metric} at their best epoch; {better} is better."));
+        }
+        let judged = verdicts.judged();
+        let ailments = verdicts.tally().iter().take(AILMENTS).map(|tally| ailment(tally, judged)).collect();
+        let Steps { open, settled } = &analysis.steps;
+        let steps: Vec<String> = worthwhile(open).map(|step| told(step, judged, repeated.is_some())).collect();
+        let drivers = analysis.effects.as_ref().map(|effects| effects.drivers()).unwrap_or_default();
+        let before = before(history);
+        let first = |lines: &[String]| lines.first().cloned();
+        let tied = Some(analysis.ties.sentence.clone()).filter(|said| analysis.groups.len() > 1 && !said.is_empty());
+        let mut warnings = history.pictures.iter().chain(history.trials.iter().map(|trial| &trial.warnings)).flatten();
+        let serious = warnings.any(|warning| warning.serious);
+        let answer = [
+            ("How sure that is", tied),
+            ("What to mend before all else", first(&before).filter(|_| serious)),
+            ("What is wrong", wrong(&verdicts.tally(), judged)),
+            ("What makes the difference", first(&drivers)),
+            ("What to do first", first(&steps)),
+        ];
+        let answer = answer.into_iter().filter_map(|(what, said)| Some((what, said?))).collect();
+        Summary { headline, settings, answer, details, ailments, drivers, before, steps, settled: settled.clone() }
+    }
+}
+
+/// The steps to tell of, in their order: those of the best settings, those with something to show, and of the others
+/// what most trials ask for.
+fn worthwhile(open: &[Step]) -> impl Iterator<Item = &Step> {
+    let mut kept: Vec<usize> = (0..open.len()).collect();
+    kept.sort_by_key(|at| {
+        let Step { ask, tried } = &open[*at];
+        (!ask.leads && tried.is_none(), std::cmp::Reverse(ask.trials))
+    });
+    kept.truncate(STEPS);
+    kept.sort_unstable();
+    kept.into_iter().map(|at| &open[at])
+}
+
+/// A step with what the sweep saw of it, or who asks for it.
+fn told(Step { ask, tried }: &Step, judged: usize, repeated: bool) -> String {
+    match tried {
+        Some(tried) => format!("{} {}", ask.advice, tried.text),
+        None if judged == 1 => ask.advice.to_string(),
+        None => {
+            let best = match ask.leads && ask.trials < judged {
+                true if repeated => ", of the best settings as well",
+                true => ", the best among them",
+                false => "",
+            };
+            format!("{} ({}{best})", ask.advice, words::of_trials(ask.trials, judged))
+        }
+    }
+}
+
+/// What was found before training: of the pictures, and of the networks with each kind of finding once.
+fn before(history: &History) -> Vec<String> {
+    let pictures = history.pictures.as_deref().unwrap_or_default();
+    let mut lines: Vec<String> = pictures.iter().map(|warning| format!("The pictures: {}", warning.text)).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for (trial, warning) in history.trials.iter().flat_map(|trial| trial.warnings.iter().map(move |one| (trial, one))) {
+        if !names.contains(&warning.name.as_str()) {
+            names.push(&warning.name);
+            lines.push(format!("The network of trial {}: {}", trial.id, warning.text));
+        }
+    }
+    if lines.is_empty() && history.pictures.is_some() {
+        lines.push("Nothing is wrong with the pictures, nor with the networks' first weights.".into());
+    }
+    lines
+}
+
+/// What ails most trials, in a sentence: notes, and what few have, are no answer.
+fn wrong(tally: &[Tally], judged: usize) -> Option<String> {
+    let most: Vec<String> = tally
+        .iter()
+        .filter(|one| one.grave > 0 && 4 * one.trials >= judged)
+        .take(2)
+        .map(|one| format!("{} in {}: {}", one.name, words::of_trials(one.trials, judged), one.name.meaning()))
+        .collect();
+    (!most.is_empty()).then(|| most.join("; ") + ".")
+}
+
+/// What was found in the best trial.
+fn of_best(finding: &Finding) -> String {
+    format!("The best trial itself, {}: {}", finding.label(), finding.headline)
+}
+
+/// `overfit: 41 of 72 trials, 30 of them clearly; validation loss turns after epoch 14, in the median`.
+fn ailment(tally: &Tally, judged: usize) -> String {
+    let grave = match tally.grave {
+        0 => String::new(),
+        all if all == tally.trials => ", clearly".into(),
+        some => format!(", {some} of them clearly"),
+    };
+    let onset = tally
+        .onset
+        .map_or(String::new(), |onset| format!("; validation loss turns after epoch {onset}, in the median"));
+    format!("{}: {}{grave}{onset}.", tally.name, words::of_trials(tally.trials, judged))
+}
+
+fn headline(spec: &Spec, best: &Place) -> String {
+    let metric = &spec.metric;
+    let mut line = format!(
+        "Trial {} is the best: {} {} at epoch {} of {}",
+        best.trial.id,
+        words::metric(metric),
+        words::value(&metric.name, best.best.get(&metric.name)),
+        best.best.epoch,
+        best.trial.epochs(),
+    );
+    for (name, said) in [("val_loss", "validation loss"), ("val_accuracy", "validation accuracy")] {
+        if metric.name != name && best.best.get(name).is_some() {
+            line += &format!(", {said} {}", words::value(name, best.best.get(name)));
+        }
+    }
+    line + "."
+}
+
+fn gap(best: &Place) -> Option<String> {
+    let (training, validation) = (best.best.train_eval_accuracy?, best.best.val_accuracy?);
+    let gap = best.best.accuracy_gap()?;
+    let mut line = format!(
+        "At that epoch it judges {} of the training pictures rightly and {} of the validation pictures: a gap of {} \
+         points",
+        words::value("train_eval_accuracy", Some(training)),
+        words::value("val_accuracy", Some(validation)),
+        words::number(gap * 100.0, 2),
+    );
+    if let Some(gap) = best.best.loss_gap() {
+        line += &format!(", and of {} in loss", words::number(gap, 4));
+    }
+    Some(line + ".")
+}
+
+/// The best settings, where the sweep repeats each and more than one repeat of them came to something.
+pub fn leader<'g, 'h>(spec: &Spec, groups: &'g [Group<'h>]) -> Option<&'g Group<'h>> {
+    groups.first().filter(|best| spec.repeats > 1 && best.trials.len() > 1)
+}
+
+/// The best settings by their mean: `dropout 0.2 is the best: validation loss 1.40 ± 0.01 over 3 trials`.
+pub fn of_settings(spec: &Spec, best: &Group) -> String {
+    let metric = &spec.metric;
+    let which = match best.settings.is_empty() {
+        true => "No setting varies".into(),
+        false => format!("The best settings are {}", words::settings(best.settings)),
+    };
+    let mut line = format!(
+        "{which}: {} {} over {} trials (mean and standard deviation)",
+        words::metric(metric),
+        words::spread(&metric.name, Some(best.metric)),
+        best.trials.len(),
+    );
+    if let Some(accuracy) = best.accuracy.filter(|_| metric.name != "val_accuracy") {
+        line += &format!(", validation accuracy {}", words::spread("val_accuracy", Some(accuracy)));
+    }
+    line
+}
+
+fn best_of(spec: &Spec, best: &Place, group: &Group) -> String {
+    headline(spec, best).replacen(" is the best: ", &format!(" is the best of these {}: ", group.trials.len()), 1)
+}
+
+/// A trial of other settings that did better than all of the best ones.
+fn lucky(spec: &Spec, luckiest: &Place, best: &Place) -> Option<String> {
+    (luckiest.trial.settings != best.trial.settings).then(|| {
+        format!(
+            "Trial {} did better ({}), but its settings ({}) do worse over their repeats: its seed was a lucky one.",
+            luckiest.trial.id,
+            words::value(&spec.metric.name, luckiest.best.get(&spec.metric.name)),
+            words::settings(&luckiest.trial.settings)
+        )
+    })
+}
+
+/// That the sweep ended at its target, and what that left untried.
+pub fn target(spec: &Spec, history: &History) -> Option<String> {
+    let Reached { trial, value, target, left } = Search::reached(spec.search_terms(), history)?;
+    let name = &spec.metric.name;
+    let left = match left {
+        None => "no other began".to_owned(),
+        Some(1) => "1 trial was not begun".to_owned(),
+        Some(left) => format!("{} trials were not begun", words::count(left)),
+    };
+    Some(format!(
+        "Trial {trial} reached the target of {}, with {} {}: {left}.",
+        words::value(name, Some(target)),
+        words::metric(&spec.metric),
+        words::value(name, Some(value))
+    ))
+}
+
+/// When and how the sweep grew, a sentence each time.
+pub fn extensions(history: &History) -> impl Iterator<Item = String> {
+    history.extensions.iter().map(|extension| {
+        let trials = match extension.trials {
+            (None, None) => String::new(),
+            (from, to) => {
+                let [from, to] = [from, to].map(|trials| trials.map_or("any number of".to_owned(), words::count));
+                format!(", from {from} to {to} trials")
+            }
+        };
+        let changes = extension.changes.iter().map(|change| words::clean(change)).collect::<Vec<_>>().join("; ");
+        format!(
+            "Extended {} after it began, at {}{trials}{}{changes}.",
+            words::duration(extension.at - history.began_at),
+            words::trials(extension.begun),
+            if changes.is_empty() { "" } else { ": " },
+        )
+    })
+}
+
+/// What `early_terminate` saved, and how often it would have been wrong where it was overruled.
+fn early_terminate(spec: &Spec, history: &History) -> Option<String> {
+    spec.early_terminate.as_ref()?;
+    // A program does not say beforehand how long it trains: then it is as long as the longest trial did.
+    let longest = history.trials.iter().map(|trial| trial.curve.len() as u64).max().unwrap_or(0);
+    let planned =
+        |trial: &TrialRecord| spec.recipe(&trial.settings).map_or(longest, |recipe| recipe.training.epochs.into());
+    let stopped = |trial: &&TrialRecord| matches!(trial.outcome(), Some(Outcome::Stopped { .. }));
+    let (mut count, mut trained, mut all) = (0, 0_u64, 0_u64);
+    for trial in history.trials.iter().filter(stopped) {
+        count += 1;
+        trained += trial.curve.len() as u64;
+        all += u64::max(planned(trial), trial.curve.len() as u64);
+    }
+    let mut line = format!(
+        "`early_terminate` stopped {} of {} trials, after {} epochs instead of {}.",
+        words::count(count),
+        words::count(history.trials.len() as u64),
+        words::count(trained),
+        words::count(all)
+    );
+    let ranking = history.ranking(&spec.metric);
+    let value = |spared: bool| {
+        let one = |(trial, best): &&(&TrialRecord, EpochMetrics)| trial.spared.is_some() == spared && best.epoch > 0;
+        ranking.iter().filter(one).filter_map(|(_, best)| best.get(&spec.metric.name)).collect::<Vec<f64>>()
+    };
+    let (spared, others) = (value(true), value(false));
+    if !spared.is_empty() {
+        let best = others.first();
+        let wrong = spared.iter().filter(|value| best.is_none_or(|best| spec.metric.goal.better(**value, *best)));
+        line += &format!(
+            " Another {} it would have stopped and were let run on: {} of them ended better than all that it let pass.",
+            words::count(spared.len() as u64),
+            words::count(wrong.count() as u64)
+        );
+    }
+    Some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use sweep_core::history::Entry;
+    use sweep_core::stop::{Asha, EarlyTerminate, Rule};
+    use sweep_core::trial::{Attempt, Stopper, TrialId};
+    use sweep_core::warning::Warning;
+
+    #[test]
+    fn with_repeats_the_best_mean_leads_and_not_the_luckiest_seed() {
+        let mut entries = sweep_sample::beginning("repeats");
+        for (number, (dropout, loss)) in (1..).zip([(0.0, 1.0), (0.0, 2.0), (0.4, 1.2), (0.4, 1.3), (0.2, 0.5)]) {
+            let mut attempt =
+                sweep_sample::attempt(number, 1, &sweep_sample::settings(json!({"dropout": dropout})), 0, 1);
+            if let Some(Entry::Epoch { metrics, .. }) = attempt.last_mut() {
+                metrics.val_loss = Some(loss);
+            }
+            entries.extend(attempt);
+            // Two of the three repeats of 0.2 came to nothing.
+            let others = if dropout == 0.2 { 2 } else { 0 };
+            entries.push(sweep_sample::ended(number, 1, Outcome::Finished));
+            for lost in 1..=others {
+                entries.extend(sweep_sample::attempt(
+                    number + lost,
+                    1,
+                    &sweep_sample::settings(json!({"dropout": dropout})),
+                    0,
+                    0,
+                ));
+                let what = "training loss is NaN".into();
+                entries.push(sweep_sample::ended(number + lost, 1, Outcome::Diverged { epoch: 1, step: 1, what }));
+            }
+        }
+        let (spec, history) = (Spec { repeats: 2, ..sweep_sample::spec() }, sweep_sample::apply(&entries));
+        let summary = Summary::new(&Analysis::new(&spec, &history));
+        let start = "The best settings are dropout 0.4: validation loss 1.2500 ± 0.0707 over 2 trials";
+        assert!(summary.headline.starts_with(start), "{}", summary.headline);
+        assert_eq!(summary.settings, [("dropout".to_owned(), "0.4".to_owned())]);
+        assert!(summary.details[0].starts_with("Trial 0003 is the best of these 2: "), "{:?}", summary.details);
+        assert!(summary.details[1].contains("its seed was a lucky one"), "{:?}", summary.details);
+    }
+
+    #[test]
+    fn what_was_found_before_training_is_told_once() {
+        let warning = |name: &str| Warning { name: name.into(), serious: true, text: format!("{name} is wrong.") };
+        let mut entries = sweep_sample::beginning("checked");
+        if let Entry::Sweep { pictures, .. } = &mut entries[0] {
+            *pictures = Some(vec![warning("pixel_order")]);
+        }
+        for number in 1..=3 {
+            let mut attempt = sweep_sample::attempt(number, 1, &sweep_sample::settings(json!({"dropout": 0.1})), 0, 3);
+            if let Entry::Began { warnings, .. } = &mut attempt[1] {
+                warnings.extend((number > 1).then(|| warning("dead_units")));
+            }
+            entries.extend(attempt);
+        }
+        let expected = ["The pictures: pixel_order is wrong.", "The network of trial 0002: dead_units is wrong."];
+        assert_eq!(before(&sweep_sample::apply(&entries)), expected);
+        assert_eq!(before(&sweep_sample::apply(&sweep_sample::beginning("unchecked"))), [""; 0]);
+        if let Entry::Sweep { pictures, .. } = &mut entries[0] {
+            *pictures = Some(Vec::new());
+        }
+        let nothing = before(&sweep_sample::apply(&entries[..2]));
+        assert!(nothing.len() == 1 && nothing[0].starts_with("Nothing is wrong"), "{nothing:?}");
+    }
+
+    #[test]
+    fn that_the_sweep_grew_and_ended_at_its_target_is_told() {
+        let mut entries = sweep_sample::beginning("grown");
+        let settings = sweep_sample::settings(json!({"learning_rate": 1e-3, "dropout": 0.0, "batch_norm": false}));
+        entries.extend(sweep_sample::attempt(1, 1, &settings, 0, 20));
+        entries.push(sweep_sample::ended(1, 1, Outcome::Finished));
+        let extended = |trials, changes: &[&str]| Entry::Extended {
+            at: 7200.0,
+            version: "1".into(),
+            base: "/nowhere".into(),
+            before: String::new(),
+            file: String::new(),
+            changes: changes.iter().map(|change| (*change).to_owned()).collect(),
+            trials,
+            settings: Vec::new(),
+        };
+        entries.push(extended((Some(1), Some(6)), &["dropout: also 0.2", "target: none → 2"]));
+        // As earlier versions wrote it.
+        entries.push(extended((None, None), &[]));
+        let history = sweep_sample::apply(&entries);
+        let spec = Spec { target: Some(2.0), ..sweep_sample::spec() };
+        let line = target(&spec, &history).unwrap();
+        let start = "Trial 0001 reached the target of 2.0000, with validation loss ";
+        assert!(line.starts_with(start) && line.ends_with(": 5 trials were not begun."), "{line}");
+        assert_eq!(target(&Spec { target: Some(0.0), ..sweep_sample::spec() }, &history), None);
+        let told: Vec<String> = extensions(&history).collect();
+        let first = "Extended 2 h 00 min after it began, at 1 trial, from 1 to 6 trials: dropout: also 0.2; \
+                     target: none → 2.";
+        assert_eq!(told, [first, "Extended 2 h 00 min after it began, at 1 trial."]);
+        let page = crate::markdown::page(&Analysis::new(&spec, &history));
+        assert!(page.contains(&line) && page.contains("Extended 2 h 00 min"), "{page}");
+    }
+
+    #[test]
+    fn what_stopping_saved_and_what_it_would_have_cost_is_told() {
+        let mut entries = sweep_sample::beginning("stopped");
+        for (number, outcome) in [(1, Outcome::Finished), (2, Outcome::Finished)] {
+            entries.extend(sweep_sample::attempt(number, 1, &sweep_sample::settings(json!({"dropout": 0.1})), 0, 10));
+            if number == 2 {
+                let attempt = Attempt { trial: TrialId(2), number: 1 };
+                entries.push(Entry::Spared { at: 1.0, attempt, by: Stopper::Asha, epoch: 3 });
+            }
+            entries.push(sweep_sample::ended(number, 1, outcome));
+        }
+        entries.extend(sweep_sample::attempt(3, 1, &sweep_sample::settings(json!({"dropout": 0.1})), 0, 4));
+        entries.push(sweep_sample::ended(3, 1, Outcome::Stopped { by: Stopper::Asha, epoch: 4 }));
+        let history = sweep_sample::apply(&entries);
+        let terms = EarlyTerminate { rule: Some(Rule::Asha(Asha::new(1, 3.0))), overfit: false, audit: 0.1 };
+        let spec = Spec { early_terminate: Some(terms), ..sweep_sample::spec() };
+        let planned = spec.recipe(&history.trials[0].settings).unwrap().training.epochs;
+        let line = early_terminate(&spec, &history).unwrap();
+        assert!(line.contains(&format!("stopped 1 of 3 trials, after 4 epochs instead of {planned}.")), "{line}");
+        assert!(line.contains("Another 1 it would have stopped and were let run on: "), "{line}");
+        assert_eq!(early_terminate(&sweep_sample::spec(), &history), None);
+    }
+}

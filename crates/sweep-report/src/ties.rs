@@ -1,0 +1,160 @@
+//! Which trials cannot be told from the best. Pure.
+//!
+//! With repeats by the spread between seeds: Student's t, the variance taken together over the better half of the
+//! settings, since those that do not learn have a spread of their own. Without repeats by the accuracies alone, which
+//! chance moves by the binomial error of so many validation pictures; what other seeds would do is then not known.
+
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use super::effects::Repeats;
+use super::ranking::{Group, Place, Ranking};
+use sweep_core::trial::TrialId;
+use sweep_spec::Spec;
+
+/// How sure a difference must be.
+const CONFIDENCE: f64 = 0.95;
+
+/// Who shares the first place.
+#[derive(Debug, Default)]
+pub struct Ties {
+    /// All trials that may be the best, the best itself and its repeats among them, best first.
+    pub trials: Vec<TrialId>,
+    /// How that was decided and what came of it, in a sentence; empty where nothing can be said.
+    pub sentence: String,
+}
+
+impl Ties {
+    /// Compares all with the best.
+    pub fn new(spec: &Spec, ranking: &Ranking, groups: &[Group]) -> Ties {
+        by_repeats(spec, groups).or_else(|| by_accuracy(ranking)).unwrap_or_else(|| Ties {
+            trials: ranking.best().map(|best| best.trial.id).into_iter().collect(),
+            sentence: String::new(),
+        })
+    }
+}
+
+/// The two-sided quantile of Student's t, for so many comparisons together (Bonferroni).
+pub fn students_t(freedom: f64, comparisons: usize) -> f64 {
+    let chance = (1.0 - CONFIDENCE) / comparisons as f64;
+    StudentsT::new(0.0, 1.0, freedom).map_or(1.96, |t| t.inverse_cdf(1.0 - chance / 2.0))
+}
+
+fn by_repeats(spec: &Spec, groups: &[Group]) -> Option<Ties> {
+    let better = &groups[..groups.len().div_ceil(2)];
+    let Repeats { squares, freedom } = Repeats::new(better.iter().map(|group| (&group.metric, group.trials.len())));
+    let best = groups.first().filter(|_| freedom >= 1.0)?;
+    if groups.len() == 1 {
+        // Nothing to compare with.
+        return Some(Ties { trials: best.trials.clone(), sentence: String::new() });
+    }
+    let deviation = (squares / freedom).sqrt();
+    let tied = |group: &&Group| {
+        let share = 1.0 / best.trials.len() as f64 + 1.0 / group.trials.len() as f64;
+        (group.metric.mean - best.metric.mean).abs() <= students_t(freedom, 1) * deviation * share.sqrt()
+    };
+    let tied: Vec<&Group> = groups[1..].iter().filter(tied).collect();
+    let digits =
+        super::words::spread(&spec.metric.name, Some(super::ranking::Spread { mean: deviation, deviation: None }));
+    let sentence = match tied.len() {
+        0 => format!(
+            "No other settings are tied with them: seeds alone move a trial by {digits} (standard deviation), and all others lie farther off (95 %)."
+        ),
+        count => format!(
+            "Statistically tied with them {}, as far as the spread between seeds ({digits} a trial) lets one tell (95 %): {}.",
+            super::words::of_others(count, groups.len() - 1, ["settings"; 2]),
+            list(tied.iter().map(|group| super::words::settings(group.settings)), "; "),
+        ),
+    };
+    let trials = best.trials.iter().chain(tied.iter().flat_map(|group| &group.trials)).copied().collect();
+    Some(Ties { trials, sentence })
+}
+
+fn by_accuracy(ranking: &Ranking) -> Option<Ties> {
+    let best = ranking.best()?;
+    let variance = |place: &Place| {
+        let (share, pictures) = (place.best.val_accuracy?, place.trial.validation_examples?);
+        (pictures > 0 && (0.0..=1.0).contains(&share)).then(|| share * (1.0 - share) / pictures as f64)
+    };
+    let own = variance(best)?;
+    let tied = |place: &&Place| {
+        let behind = best.best.val_accuracy.zip(place.best.val_accuracy).map(|(best, other)| best - other);
+        behind.zip(variance(place)).is_some_and(|(behind, other)| behind <= 1.96 * (own + other).sqrt())
+    };
+    let tied: Vec<TrialId> = ranking.placed[1..].iter().filter(tied).map(|place| place.trial.id).collect();
+    let pictures = super::words::count(best.trial.validation_examples?);
+    let sentence = match tied.len() {
+        0 => format!(
+            "No other trial is tied with it: their accuracies differ by more than chance explains on {pictures} validation pictures (95 %)."
+        ),
+        count => format!(
+            "Statistically tied with it {}, by accuracies that differ by no more than chance explains on {pictures} validation pictures (95 %): {}. Repeats with other seeds (`repeats: 3`) would tell more.",
+            super::words::of_others(count, ranking.placed.len() - 1, ["trial", "trials"]),
+            list(tied.iter().map(TrialId::to_string), ", "),
+        ),
+    };
+    Some(Ties { trials: std::iter::once(best.trial.id).chain(tied).collect(), sentence })
+}
+
+/// The first few, and how many more.
+fn list(items: impl ExactSizeIterator<Item = String>, between: &str) -> String {
+    const SHOWN: usize = 5;
+    let more = items.len().saturating_sub(SHOWN);
+    let shown = items.take(SHOWN).collect::<Vec<_>>().join(between);
+    if more == 0 { shown } else { format!("{shown}{between}and {more} more") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ranking::groups;
+    use sweep_core::history::{Entry, History};
+    use sweep_core::trial::{Outcome, Settings};
+
+    /// Trials of one epoch with these validation losses; three of each setting.
+    fn history(losses: &[[f64; 3]]) -> History {
+        let mut entries = sweep_sample::beginning("ties");
+        let mut number = 0;
+        for (at, losses) in losses.iter().enumerate() {
+            let settings: Settings = sweep_sample::settings(serde_json::json!({"a": at}));
+            for loss in losses {
+                number += 1;
+                let mut attempt = sweep_sample::attempt(number, 1, &settings, 0, 1);
+                if let Some(Entry::Epoch { metrics, .. }) = attempt.last_mut() {
+                    metrics.val_loss = Some(*loss);
+                }
+                entries.extend(attempt);
+                entries.push(sweep_sample::ended(number, 1, Outcome::Finished));
+            }
+        }
+        sweep_sample::apply(&entries)
+    }
+
+    #[test]
+    fn settings_within_the_spread_of_seeds_are_tied_and_others_are_not() {
+        let history = history(&[[0.50, 0.52, 0.54], [0.51, 0.53, 0.55], [0.9, 0.92, 0.94], [2.3, 2.3, 2.3]]);
+        let spec = sweep_sample::spec();
+        let ranking = Ranking::new(&history, &spec.metric);
+        let ties = Ties::new(&spec, &ranking, &groups(&ranking, &spec.metric));
+        assert_eq!(ties.trials, (1..=6).map(TrialId).collect::<Vec<_>>());
+        assert!(
+            ties.sentence.contains("are 1 of the 3 other settings") && ties.sentence.contains("a 1"),
+            "{}",
+            ties.sentence
+        );
+    }
+
+    #[test]
+    fn without_repeats_the_number_of_validation_pictures_decides() {
+        let spec = sweep_sample::spec();
+        let history = sweep_sample::history();
+        let ranking = Ranking::new(&history, &spec.metric);
+        let ties = Ties::new(&spec, &ranking, &groups(&ranking, &spec.metric));
+        assert_eq!(ties.trials[0], ranking.best().expect("there is one").trial.id);
+        assert!(ties.sentence.contains("4,900 validation pictures"), "{}", ties.sentence);
+    }
+
+    #[test]
+    fn students_t_is_the_tables() {
+        assert!((students_t(4.0, 1) - 2.776).abs() < 1e-3 && (students_t(1e6, 1) - 1.96).abs() < 1e-3);
+    }
+}

@@ -1,0 +1,193 @@
+//! How the time of a sweep went. Pure.
+
+use super::ranking::Ranking;
+use super::words;
+use sweep_core::history::{History, TrialRecord};
+use sweep_core::trial::Metric;
+
+/// More trials than this are drawn as the slots' busy stretches.
+const STRETCHES: usize = 800;
+/// The `early_stopping: {patience: …}` that is reckoned with.
+pub const PATIENCE: u32 = 5;
+
+/// When slots were busy.
+#[derive(Debug)]
+pub struct Time {
+    /// The slots' names.
+    pub slots: Vec<String>,
+    /// Trials on them, or several in a row where there are many.
+    pub stretches: Vec<Stretch>,
+    /// Of all trials that are over, wall seconds on their slots.
+    pub seconds: f64,
+    /// The energy that those trials used of which it is known, joules, and how many they are.
+    pub energy: (f64, usize),
+    /// Epochs trained.
+    pub epochs: u64,
+    /// Epochs after the best of their trial.
+    pub after_best: u64,
+    /// Epochs, and about how many seconds, that stopping after [`PATIENCE`] epochs without improvement would have saved.
+    pub saved: (u64, f64),
+    /// From the first trial's start to the last one's end, seconds.
+    pub wall: f64,
+    trials: usize,
+}
+
+/// Seconds since the sweep began, on a slot.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stretch {
+    /// The slot's number in [`Time::slots`].
+    pub slot: usize,
+    /// When it began.
+    pub from: f64,
+    /// When the best epoch ended.
+    pub best: f64,
+    /// When it was over.
+    pub until: f64,
+}
+
+impl Time {
+    /// Looks at the trials that are over.
+    pub fn new(history: &History, ranking: &Ranking, metric: &Metric) -> Time {
+        let mut time = Time {
+            slots: Vec::new(),
+            stretches: Vec::new(),
+            seconds: 0.0,
+            energy: (0.0, 0),
+            epochs: 0,
+            after_best: 0,
+            saved: (0, 0.0),
+            wall: 0.0,
+            trials: 0,
+        };
+        let mut over: Vec<&TrialRecord> = history.trials.iter().filter(|trial| trial.outcome().is_some()).collect();
+        over.sort_by(|a, b| a.started_at.total_cmp(&b.started_at));
+        time.slots = over.iter().map(|trial| trial.slot.clone()).collect();
+        time.slots.sort();
+        time.slots.dedup();
+        time.trials = over.len();
+        let least = if over.len() > STRETCHES { span(&over) / 800.0 } else { 0.0 };
+        for trial in over {
+            time.seconds += trial.seconds;
+            if let Some(joules) = trial.joules {
+                time.energy = (time.energy.0 + joules, time.energy.1 + 1);
+            }
+            time.add(trial, history.began_at, metric, least);
+        }
+        time.wall = time.stretches.iter().map(|stretch| stretch.until).fold(0.0, f64::max);
+        for place in &ranking.placed {
+            let trained = place.trial.curve.len() as u64;
+            let after = place.trial.curve.iter().filter(|epoch| epoch.epoch > place.best.epoch).count() as u64;
+            time.epochs += trained;
+            time.after_best += after;
+            let saved = after.saturating_sub(PATIENCE.into());
+            let each: f64 =
+                place.trial.curve.iter().filter_map(|epoch| epoch.seconds).sum::<f64>() / trained.max(1) as f64;
+            time.saved = (time.saved.0 + saved, time.saved.1 + saved as f64 * each);
+        }
+        time
+    }
+
+    fn add(&mut self, trial: &TrialRecord, began: f64, metric: &Metric, least: f64) {
+        let (Some(slot), Some(ended)) = (self.slots.binary_search(&trial.slot).ok(), trial.ended_at) else { return };
+        // A clock that jumped can have a trial start before its sweep, or end before it started.
+        let from = (trial.started_at - began).max(0.0);
+        let until = (ended - began).max(from);
+        let last = f64::from(trial.epochs().max(1));
+        let best = metric.best(&trial.curve).map_or(1.0, |best| f64::from(best.epoch) / last);
+        let before = self.stretches.iter_mut().rev().take(256).find(|stretch| stretch.slot == slot);
+        match before {
+            // Of many short ones, those that follow each other at once become one.
+            Some(before) if least > 0.0 && from - before.until < least && before.until - before.from < 8.0 * least => {
+                let share = (before.best - before.from) + best * (until - from);
+                before.until = until;
+                before.best = (before.from + share).min(until);
+            }
+            _ => self.stretches.push(Stretch { slot, from, best: from + best * (until - from), until }),
+        }
+    }
+
+    /// In a sentence or two; nothing where no trial is over.
+    pub fn sentences(&self) -> Vec<String> {
+        if self.trials == 0 {
+            return Vec::new();
+        }
+        let each = words::duration(self.seconds / self.trials as f64);
+        let slots = self.slots.len();
+        let plural = if slots == 1 { "slot" } else { "slots" };
+        let mut said = vec![format!(
+            "{} took {} on {slots} {plural}, {each} a trial; from the sweep's beginning to its last trial's end {} \
+             passed.",
+            words::trials(self.trials),
+            words::duration(self.seconds),
+            words::duration(self.wall),
+        )];
+        if let (joules, trials @ 1..) = self.energy {
+            said.push(format!(
+                "Their GPUs used {:.3} kWh, {:.1} kJ a trial.",
+                joules / 3.6e6,
+                joules / 1e3 / trials as f64
+            ));
+        }
+        if self.epochs > 0 {
+            said.push(format!(
+                "{:.0} % of the {} epochs came after their trial's best one. Stopping after {PATIENCE} epochs without \
+                 improvement (`early_stopping: {{patience: {PATIENCE}}}`) would have saved {} of them, about {}.",
+                self.after_best as f64 / self.epochs as f64 * 100.0,
+                words::count(self.epochs),
+                words::count(self.saved.0),
+                words::duration(self.saved.1),
+            ));
+        }
+        said
+    }
+}
+
+/// From the first start to the last end, seconds.
+fn span(over: &[&TrialRecord]) -> f64 {
+    let first = over.first().map_or(0.0, |trial| trial.started_at);
+    over.iter().filter_map(|trial| trial.ended_at).fold(first, f64::max) - first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(history: &History) -> Time {
+        let metric = sweep_sample::spec().metric;
+        Time::new(history, &Ranking::new(history, &metric), &metric)
+    }
+
+    #[test]
+    fn epochs_after_the_best_are_counted_and_what_patience_would_have_saved() {
+        let history = sweep_sample::history();
+        let time = time(&history);
+        assert_eq!((time.slots.join(","), time.stretches.len(), time.epochs), ("cpu:0,cpu:1".into(), 6, 20 * 3 + 14));
+        assert!(time.saved.0 <= time.after_best && time.seconds == 6.0 * 60.0, "{time:?}");
+        assert!(time.stretches.iter().all(|s| s.from <= s.best && s.best <= s.until), "{time:?}");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_moves_no_stretch_before_the_sweeps_beginning() {
+        let mut history = sweep_sample::history();
+        history.trials[0].started_at = -1.7e9;
+        (history.trials[1].started_at, history.trials[1].ended_at) = (500.0, Some(-3.0));
+        let time = time(&history);
+        assert!(time.stretches.iter().all(|s| 0.0 <= s.from && s.from <= s.until), "{time:?}");
+    }
+
+    #[test]
+    fn energy_is_told_where_it_is_known() {
+        let mut history = sweep_sample::history();
+        assert!(!time(&history).sentences().concat().contains("kWh"));
+        history.trials[0].joules = Some(1.8e6);
+        history.trials[1].joules = Some(1.8e6);
+        let said = time(&history).sentences().concat();
+        assert!(said.contains("Their GPUs used 1.000 kWh, 1800.0 kJ a trial."), "{said}");
+    }
+
+    #[test]
+    fn many_trials_become_few_stretches() {
+        let many = time(&sweep_sample::many(5000));
+        assert!(many.stretches.len() < 2000 && many.slots.len() == 2, "{}", many.stretches.len());
+    }
+}

@@ -1,0 +1,217 @@
+//! How things are called in charts, report and terminal.
+
+use serde_json::Value;
+
+use super::ranking::Spread;
+use sweep_core::history::{Status, TrialRecord};
+use sweep_core::trial::{Metric, Outcome, Settings, plain};
+use sweep_verdict::Finding;
+
+/// Where a trial stands, for people.
+pub fn status(trial: &TrialRecord) -> &'static str {
+    match &trial.status {
+        Status::Running => "running",
+        Status::Waiting => "waiting",
+        Status::Ended(Outcome::Finished) => "finished",
+        Status::Ended(Outcome::EarlyStopped) => "stopped early",
+        Status::Ended(Outcome::Stopped { .. }) => "stopped",
+        Status::Ended(Outcome::Diverged { .. }) => "diverged",
+        Status::Ended(Outcome::OutOfMemory { .. }) => "out of memory",
+        Status::Ended(Outcome::Failed { .. }) => "failed",
+    }
+}
+
+/// Text from files as one line that does nothing to a terminal, an SVG or a page: control characters become spaces.
+pub fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') { ' ' } else { c }).collect()
+}
+
+/// A setting's value in one line, numbers to four digits: a table shows `0.003784`, where `trials.csv` has all of it.
+pub fn setting(value: &Value) -> String {
+    clean(&plain(&short(value)))
+}
+
+fn short(value: &Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let digits = number.as_f64().and_then(|number| format!("{number:.3e}").parse::<f64>().ok());
+            digits.map_or_else(|| value.clone(), Value::from)
+        }
+        Value::Array(items) => items.iter().map(short).collect(),
+        Value::Object(table) => table.iter().map(|(name, value)| (name.clone(), short(value))).collect(),
+        other => other.clone(),
+    }
+}
+
+/// Settings in one line: `learning_rate 0.001, batch_size 64`.
+pub fn settings(settings: &Settings) -> String {
+    if settings.is_empty() {
+        return "no setting varies".into();
+    }
+    let each = settings.iter().map(|(name, value)| format!("{} {}", clean(name), setting(value)));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// Findings in one line: `overfit from epoch 14 (clear), plateau`; empty where there is none.
+pub fn findings(findings: &[Finding]) -> String {
+    findings.iter().map(Finding::label).collect::<Vec<_>>().join(", ")
+}
+
+/// A metric's name in a sentence: `validation loss`.
+pub fn metric(metric: &Metric) -> &str {
+    match metric.name.as_str() {
+        "train_loss" => "training loss",
+        "train_accuracy" => "training accuracy",
+        "train_eval_loss" => "training loss (evaluated)",
+        "train_eval_accuracy" => "training accuracy (evaluated)",
+        "val_loss" => "validation loss",
+        "val_accuracy" => "validation accuracy",
+        other => other,
+    }
+}
+
+pub use sweep_verdict::number;
+
+/// From this on a number is in scientific notation: nobody counts digits.
+const LARGE: f64 = 1e5;
+
+/// The same with its sign.
+fn signed(value: f64, digits: usize) -> String {
+    if value.abs() >= LARGE { format!("{value:+.3e}") } else { format!("{value:+.digits$}") }
+}
+
+/// A metric's value with the digits that matter: `1.4024`, `60.39 %`.
+pub fn value(name: &str, value: Option<f64>) -> String {
+    let Some(value) = value else { return "–".into() };
+    if name.ends_with("_accuracy") { format!("{} %", number(value * 100.0, 2)) } else { number(value, 4) }
+}
+
+/// Mean and deviation of a metric or gap over repeats: `1.4024 ± 0.0113`, `60.39 ± 0.72 %`; accuracy gaps in points.
+pub fn spread(name: &str, spread: Option<Spread>) -> String {
+    let Some(Spread { mean, deviation }) = spread else { return "–".into() };
+    let share = name.ends_with("_accuracy");
+    let scale = if share || name == "accuracy_gap" { 100.0 } else { 1.0 };
+    let digits = if scale > 1.0 { 2 } else { 4 };
+    let sign = if share { " %" } else { "" };
+    match deviation {
+        Some(deviation) => format!("{} ± {}{sign}", number(mean * scale, digits), number(deviation * scale, digits)),
+        None => format!("{}{sign}", number(mean * scale, digits)),
+    }
+}
+
+/// A loss gap: `+0.3112`.
+pub fn loss_gap(gap: Option<f64>) -> String {
+    gap.map_or("–".into(), |gap| signed(gap, 4))
+}
+
+/// An accuracy gap, in points of a percentage: `+10.31`.
+pub fn accuracy_gap(gap: Option<f64>) -> String {
+    gap.map_or("–".into(), |gap| signed(gap * 100.0, 2))
+}
+
+/// A count with its thousands set apart: `49,000`.
+pub fn count(count: u64) -> String {
+    if count == u64::MAX {
+        return "more than can be counted".to_owned();
+    }
+    let digits = count.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap_or("")).collect();
+    groups.join(",")
+}
+
+/// So many trials: `1 trial`, `1,200 trials`.
+pub fn trials(many: usize) -> String {
+    format!("{} {}", count(many as u64), if many == 1 { "trial" } else { "trials" })
+}
+
+/// Some of the trials: `18 of 24 trials`, `all 6 trials`, `both trials`, `the only trial`.
+pub fn of_trials(some: usize, all: usize) -> String {
+    match (some, all) {
+        (1, 1) => "the only trial".into(),
+        (2, 2) => "both trials".into(),
+        _ if some == all => format!("all {}", trials(all)),
+        _ => format!("{} of {}", count(some as u64), trials(all)),
+    }
+}
+
+/// Some of the others: `is the other trial`, `are 3 of the 23 other trials`. `noun` is what one of them is called, and
+/// what many are.
+pub fn of_others(some: usize, all: usize, [one, many]: [&str; 2]) -> String {
+    let are = if some == 1 && one != many { "is" } else { "are" };
+    match (some, all) {
+        (1, 1) => format!("{are} the other {one}"),
+        _ if some == all => format!("are all {} other {many}", count(all as u64)),
+        _ => format!("{are} {} of the {} other {many}", count(some as u64), count(all as u64)),
+    }
+}
+
+/// Seconds as people say them: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86400);
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..600 => format!("{minutes} min {:02} s", whole % 60),
+        600..3600 => format!("{minutes} min"),
+        3600..86400 => format!("{hours} h {:02} min", minutes % 60),
+        _ => format!("{days} d {:02} h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_have_their_thousands_set_apart() {
+        assert_eq!([0, 999, 1000, 49_000, 2_915_114].map(count), ["0", "999", "1,000", "49,000", "2,915,114"]);
+    }
+
+    #[test]
+    fn a_share_is_said_as_people_say_it() {
+        let said = [(1, 1), (2, 2), (6, 6), (1, 2), (18, 2400)].map(|(some, all)| of_trials(some, all));
+        assert_eq!(said, ["the only trial", "both trials", "all 6 trials", "1 of 2 trials", "18 of 2,400 trials"]);
+        let others = [(1, 1), (2, 2), (1, 23), (3, 23)].map(|(some, all)| of_others(some, all, ["trial", "trials"]));
+        let expected = [
+            "is the other trial",
+            "are all 2 other trials",
+            "is 1 of the 23 other trials",
+            "are 3 of the 23 other trials",
+        ];
+        assert_eq!(others, expected);
+    }
+
+    #[test]
+    fn no_number_is_a_row_of_digits() {
+        let spread_of = |mean, deviation| spread("val_accuracy", Some(Spread { mean, deviation: Some(deviation) }));
+        for value_of in [f64::MAX, -f64::MAX, 1e5, 3e305, f64::MIN_POSITIVE] {
+            let said = [
+                value("val_loss", Some(value_of)),
+                value("val_accuracy", Some(value_of)),
+                spread_of(value_of, value_of),
+                loss_gap(Some(value_of)),
+                accuracy_gap(Some(value_of)),
+                duration(value_of),
+            ];
+            assert!(said.iter().all(|said| said.len() < 40), "{said:?}");
+        }
+        assert_eq!(loss_gap(Some(-2e6)), "-2.000e6");
+    }
+
+    #[test]
+    fn durations_have_two_units_at_most() {
+        let said: Vec<_> = [0.4, 59.0, 61.0, 1800.0, 12_000.0, 200_000.0, -3.0].map(duration).into();
+        assert_eq!(said, ["0 s", "59 s", "1 min 01 s", "30 min", "3 h 20 min", "2 d 07 h", "0 s"]);
+    }
+
+    #[test]
+    fn settings_have_four_digits_and_whole_numbers_all_of_theirs() {
+        let shown = |value| setting(&value);
+        assert_eq!(shown(serde_json::json!(0.003784211987)), "0.003784");
+        assert_eq!(shown(serde_json::json!(1e-4)), "0.0001");
+        assert_eq!(shown(serde_json::json!(123456)), "123456");
+        assert_eq!(shown(serde_json::json!({"type": "sgd", "momentum": 0.912345678})), "{type: sgd, momentum: 0.9123}");
+        assert_eq!(shown(serde_json::json!(0.5)), "0.5");
+    }
+}

@@ -1,0 +1,295 @@
+//! The scheduler's part in handing out trials: to which slot goes which.
+
+use super::messages::{Action, Now, SlotId};
+use super::packing::{Company, Member};
+use super::scheduler::{Mode, PAUSE_LIMIT, Scheduler};
+use super::slots::{Progress, Slot, State, Use};
+use sweep_core::history::Entry;
+use sweep_core::random::trial_seed;
+use sweep_core::trial::{Attempt, Settings, TrialId};
+
+/// A trial that could be handed out.
+pub(super) struct Candidate {
+    attempt: Attempt,
+    settings: Settings,
+    shape: String,
+    /// Whether it has lacked memory.
+    crowded: bool,
+    /// Whether it wants a device for itself: it has lacked memory, or nothing is known of its shape.
+    alone: bool,
+}
+
+impl Scheduler {
+    /// Hands trials to trainers that wait, starts trainers where there is work for them, ends them where there is none.
+    pub(super) fn fill(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if self.mode == Mode::Running {
+            self.close(now, actions);
+            self.hand_out(now, actions);
+            self.clear_kept(now, actions);
+        }
+        for id in (0..self.slots.len()).map(SlotId) {
+            if self.slots[id.0].state == State::Ready
+                && (self.mode != Mode::Running || self.is_complete() || self.is_in_the_way(id))
+            {
+                self.slots[id.0].state = State::Ending;
+                actions.push(Action::End(id));
+            }
+        }
+        if self.mode == Mode::Running {
+            self.start_trainers(now, actions);
+        }
+    }
+
+    fn hand_out(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if let Some((id, place)) = self.kept {
+            let usable = |slot: &Slot| slot.place == place && slot.held.is_none() && !slot.is_out();
+            if !self.candidate(id).is_some_and(|candidate| candidate.alone) || !self.slots.iter().any(usable) {
+                self.kept = None;
+            }
+        }
+        let is_ready = |slot: &Slot| slot.state == State::Ready && !self.must_leave(slot);
+        let mut ready: Vec<SlotId> =
+            (0..self.slots.len()).filter(|slot| is_ready(&self.slots[*slot])).map(SlotId).collect();
+        let due: Vec<TrialId> = self.waiting.iter().filter(|(_, due)| **due <= now.since).map(|(id, _)| *id).collect();
+        for id in due {
+            // Nobody waits for it; but it may have others leave.
+            if ready.is_empty() && !self.history.trial(id).is_some_and(|trial| trial.crowded) {
+                continue;
+            }
+            if let Some(candidate) = self.candidate(id) {
+                self.offer(now, candidate, &mut ready, actions);
+            }
+        }
+        while !ready.is_empty() {
+            let next = self.draw().and_then(|id| self.candidate(id));
+            if !next.is_some_and(|candidate| self.offer(now, candidate, &mut ready, actions)) {
+                return;
+            }
+        }
+    }
+
+    /// Hands the trial to one of the trainers, if it suits one. One that wants a device for itself has one kept for it;
+    /// a new one only where no begun one waits.
+    fn offer(&mut self, now: Now, trial: Candidate, ready: &mut Vec<SlotId>, actions: &mut Vec<Action>) -> bool {
+        let Some(at) = ready.iter().position(|slot| self.suits(*slot, &trial)) else {
+            if trial.alone && self.kept.is_none() && (trial.attempt.number > 1 || self.waiting.is_empty()) {
+                self.kept = self.emptiest().map(|place| (trial.attempt.trial, place));
+            }
+            return false;
+        };
+        let id = ready.remove(at);
+        let Candidate { attempt, settings, shape, .. } = trial;
+        self.kept = self.kept.filter(|(trial, _)| *trial != attempt.trial);
+        let in_journal = if self.waiting.remove(&attempt.trial).is_some() { None } else { self.drawn.take() };
+        let slot = self.slots[id.0].name.clone();
+        let own_seed = |settings: &Settings| trial_seed(self.rules.seed, settings, self.history.next_repeat(settings));
+        let seed = in_journal.as_ref().map(own_seed);
+        self.record(actions, Entry::Started { at: now.unix, attempt, slot, settings: in_journal, seed });
+        let slot = &mut self.slots[id.0];
+        (slot.state, slot.heard) = (State::Training { attempt, progress: Progress::default() }, now.since);
+        let left = if slot.is_pure(&shape) { 0 } else { slot.used.memory };
+        slot.used = Use { shape: Some(shape), left, memory: slot.used.memory, ..Use::default() };
+        let place = slot.place;
+        self.unsettle(place);
+        actions.push(Action::Train { slot: id, attempt, settings });
+        true
+    }
+
+    /// Whether the trial may go to the slot, whose trainer waits.
+    fn suits(&self, id: SlotId, trial: &Candidate) -> bool {
+        let slot = &self.slots[id.0];
+        if self.kept.is_some_and(|(other, place)| place == slot.place && other != trial.attempt.trial) {
+            return false;
+        }
+        if trial.alone {
+            let others = self.on(slot.place).filter(|other| *other != id);
+            let fresh = if trial.crowded { slot.used.shape.is_none() } else { slot.is_pure(&trial.shape) };
+            return fresh && others.into_iter().all(|other| self.slots[other.0].is_still());
+        }
+        self.company(slot.place, id).takes(self.member(&trial.shape, slot.used.memory, trial.crowded))
+    }
+
+    /// The slots of a device.
+    pub(super) fn on(&self, place: usize) -> impl Iterator<Item = SlotId> {
+        (0..self.slots.len()).filter(move |slot| self.slots[*slot].place == place).map(SlotId)
+    }
+
+    /// A device as a trial would find it that comes to one of its slots.
+    fn company(&self, place: usize, except: SlotId) -> Company<'_> {
+        let mut company = Company::default();
+        for slot in self.on(place).map(|id| &self.slots[id.0]) {
+            (company.auto, company.room) = (slot.auto, slot.room);
+            if let Some(attempt) = slot.attempt() {
+                let crowded = self.history.trial(attempt.trial).is_some_and(|trial| trial.crowded);
+                let shape = slot.used.shape.as_deref().unwrap_or_default();
+                company.trials.push(self.member(shape, slot.used.memory, crowded));
+            } else if !std::ptr::eq(slot, &self.slots[except.0]) {
+                company.idle += slot.used.memory;
+            }
+        }
+        company
+    }
+
+    fn member(&self, shape: &str, held: u64, crowded: bool) -> Member<'_> {
+        Member { shape: self.history.shapes.get(shape), held, crowded }
+    }
+
+    /// The device with the fewest trials, of those that can be used.
+    fn emptiest(&self) -> Option<usize> {
+        let usable = self.slots.iter().filter(|slot| slot.held.is_none() && !slot.is_out());
+        usable.map(|slot| slot.place).min_by_key(|place| (self.together(*place), *place))
+    }
+
+    /// How many trials are on a device.
+    pub(super) fn together(&self, place: usize) -> u32 {
+        self.on(place).filter(|id| self.slots[id.0].attempt().is_some()).count() as u32
+    }
+
+    /// A trial has come to a device, or gone.
+    pub(super) fn unsettle(&mut self, place: usize) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.place == place) {
+            slot.used.steady = false;
+        }
+    }
+
+    /// Has everybody leave the device that is kept for a trial but one trainer that is fit for it.
+    fn clear_kept(&mut self, now: Now, actions: &mut Vec<Action>) {
+        let Some((_, place)) = self.kept else { return };
+        let taken = self.together(place) > 0;
+        let gives_way = self.rules.saves && self.company(place, SlotId(0)).gives_way();
+        let mut fit = 0;
+        for id in self.on(place).collect::<Vec<_>>() {
+            let slot = &self.slots[id.0];
+            let is_fit = slot.used.shape.is_none();
+            match slot.state {
+                State::Training { .. } if gives_way => self.leave_slot(now, id, actions),
+                State::Ready | State::Starting => {
+                    fit += u32::from(is_fit);
+                    if taken || !is_fit || fit > 1 {
+                        self.leave_slot(now, id, actions);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Has a slot's trainer save its trial, or end if it has none.
+    pub(super) fn leave_slot(&mut self, now: Now, id: SlotId, actions: &mut Vec<Action>) {
+        let slot = &mut self.slots[id.0];
+        match slot.state {
+            State::Training { attempt, .. } => {
+                slot.state = State::Pausing { attempt, deadline: now.since + PAUSE_LIMIT };
+                actions.push(Action::Pause { slot: id, attempt });
+            }
+            State::Starting | State::Ready => {
+                slot.state = State::Ending;
+                actions.push(Action::End(id));
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether others have come to the slot's device, and it is theirs.
+    fn must_leave(&self, slot: &Slot) -> bool {
+        self.rules.yields && slot.held.is_some()
+    }
+
+    /// Whether a trainer that waits holds memory that others want: there is one beside it, and none has use for it.
+    fn is_in_the_way(&self, id: SlotId) -> bool {
+        let slot = &self.slots[id.0];
+        let shares = || self.on(slot.place).any(|other| other != id && !self.slots[other.0].is_still());
+        self.must_leave(slot) || (slot.auto && self.kept.is_none_or(|(_, place)| place != slot.place) && shares())
+    }
+
+    fn start_trainers(&mut self, now: Now, actions: &mut Vec<Action>) {
+        let on_hand = |slot: &&Slot| matches!(slot.state, State::Starting | State::Ready);
+        let on_hand = self.slots.iter().filter(on_hand).count() as u64;
+        let mut wanted = self.work().unwrap_or(u64::MAX).saturating_sub(on_hand);
+        for id in (0..self.slots.len()).map(SlotId) {
+            let slot = &self.slots[id.0];
+            // Those on hand do not suit a trial that a device is kept for.
+            let is_wanted = wanted > 0 || self.kept.is_some_and(|(_, place)| place == slot.place);
+            if is_wanted && slot.state == State::Empty && slot.held.is_none() && self.has_use_for(id) {
+                let slot = &mut self.slots[id.0];
+                (slot.state, slot.heard, slot.used) = (State::Starting, now.since, Use::default());
+                actions.push(Action::Start(id));
+                wanted = wanted.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Whether the trial that is next could go to a trainer on this empty slot, beside those that are on its device.
+    fn has_use_for(&mut self, id: SlotId) -> bool {
+        let (place, auto) = (self.slots[id.0].place, self.slots[id.0].auto);
+        let is_alone = self.on(place).all(|other| self.slots[other.0].is_still());
+        if is_alone || self.kept.is_some_and(|(_, kept)| kept == place) {
+            return is_alone;
+        }
+        let first = self.waiting.keys().next().copied();
+        let next = first.or_else(|| if auto { self.draw() } else { self.drawn_id() }).and_then(|id| self.candidate(id));
+        if auto && next.as_ref().is_none_or(|next| next.alone) {
+            return false;
+        }
+        let shape = next.as_ref().map_or("", |next| &next.shape);
+        let mut company = self.company(place, id);
+        // Trainers that wait or load will have trials like it.
+        for slot in self.on(place).map(|id| &self.slots[id.0]) {
+            if matches!(slot.state, State::Starting | State::Ready) {
+                company.trials.push(self.member(shape, slot.used.memory, false));
+                company.idle -= slot.used.memory;
+            }
+        }
+        company.takes(self.member(shape, 0, next.as_ref().is_some_and(|next| next.crowded)))
+    }
+
+    /// The trial of that number as it would be handed out: one that waits, or the next new one.
+    fn candidate(&self, id: TrialId) -> Option<Candidate> {
+        let begun = self.history.trial(id).filter(|_| self.waiting.contains_key(&id));
+        let (settings, number, crowded) = match begun {
+            Some(trial) => (trial.settings.clone(), trial.attempts + 1, trial.crowded),
+            None => (self.drawn.clone().filter(|_| self.drawn_id() == Some(id))?, 1, false),
+        };
+        let shape = (self.rules.shape.0)(&settings);
+        let auto = || self.slots.iter().any(|slot| slot.auto);
+        let alone = crowded || (auto() && self.history.shapes.get(&shape).is_none_or(|shape| shape.memory.is_none()));
+        Some(Candidate { attempt: Attempt { trial: id, number }, settings, shape, crowded, alone })
+    }
+
+    /// The next new trial, once it is drawn.
+    fn drawn_id(&self) -> Option<TrialId> {
+        self.drawn.as_ref().map(|_| TrialId(self.history.trials.len() as u64 + 1))
+    }
+
+    /// Has the next new trial drawn, if there is one, and all that its settings follow from is known.
+    fn draw(&mut self) -> Option<TrialId> {
+        let id = TrialId(self.history.trials.len() as u64 + 1);
+        if self.rules.total.is_some_and(|total| id.0 > total) {
+            return None;
+        }
+        if self.drawn.is_none() {
+            // A trial that waits for others is at rest: those may never begin before this one has.
+            let at_rest = |id| self.history.trial(id).is_some_and(|trial| trial.outcome().is_some());
+            if !(1..=self.points.needs(id)).rev().map(TrialId).all(|id| at_rest(id) || self.parked.contains(&id)) {
+                return None;
+            }
+            self.drawn = self.points.next(id, &self.history);
+        }
+        if self.drawn.is_none() {
+            // The search knew of no end, and has found one.
+            self.rules.total = Some(id.0 - 1);
+        }
+        self.drawn_id()
+    }
+
+    /// Trials that could be handed out, now or after their delay; `None`: no end of them.
+    pub(super) fn work(&self) -> Option<u64> {
+        let new = self.rules.total?.saturating_sub(self.history.trials.len() as u64);
+        Some(new + self.waiting.len() as u64)
+    }
+
+    /// Whether any could be.
+    pub(super) fn has_work(&self) -> bool {
+        self.work() != Some(0)
+    }
+}

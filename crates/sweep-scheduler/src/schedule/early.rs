@@ -1,0 +1,97 @@
+//! The scheduler's part in `early_terminate`: it asks the rules and acts upon them.
+
+use std::time::Duration;
+
+use super::messages::{Action, Now, SlotId};
+use super::scheduler::Scheduler;
+use super::slots::State;
+use sweep_core::history::Entry;
+use sweep_core::stop::{Moment, Verdict};
+use sweep_core::trial::{Attempt, Outcome, TrialId};
+
+impl Scheduler {
+    /// The trial on the slot has reported an epoch: it may have to leave, and others may go on because of it.
+    pub(super) fn compare(&mut self, now: Now, id: SlotId, actions: &mut Vec<Action>) {
+        let State::Training { attempt, .. } = self.slots[id.0].state else { return };
+        let verdict = self.verdict(attempt.trial, Moment::Epoch);
+        if let Verdict::Pause(by) | Verdict::Stop(by) = verdict {
+            if self.rules.stop.as_ref().is_some_and(|stop| stop.spares(attempt.trial)) {
+                let epoch = self.history.trial(attempt.trial).map_or(0, |trial| trial.curve.len() as u32);
+                self.record(actions, Entry::Spared { at: now.unix, attempt, by, epoch });
+            } else {
+                self.leave_slot(now, id, actions);
+            }
+        }
+        self.promote(Moment::Rest);
+    }
+
+    /// Decides about a begun trial that no trainer has any more: it goes on, not before `due`, or waits for others, or
+    /// is over.
+    pub(super) fn settle(&mut self, now: Now, trial: TrialId, due: Duration, actions: &mut Vec<Action>) {
+        match self.verdict(trial, Moment::Rest) {
+            Verdict::GoOn => drop(self.waiting.insert(trial, due)),
+            Verdict::Pause(_) => drop(self.parked.insert(trial)),
+            Verdict::Stop(_) => self.stop(now, trial, Moment::Rest, actions),
+        }
+    }
+
+    /// When no trial is under way and none can be handed out, those that wait for others have waited for all of them:
+    /// the best go on, or else all are over.
+    pub(super) fn close(&mut self, now: Now, actions: &mut Vec<Action>) {
+        let under_way = self.slots.iter().any(|slot| slot.attempt().is_some());
+        if self.parked.is_empty() || under_way || self.work() != Some(0) {
+            return;
+        }
+        self.promote(Moment::Closed);
+        if self.waiting.is_empty() {
+            for trial in std::mem::take(&mut self.parked) {
+                self.stop(now, trial, Moment::Closed, actions);
+            }
+        }
+    }
+
+    /// Trials that wait for others and have turned out to be good enough go on.
+    fn promote(&mut self, moment: Moment) {
+        let Some(standings) = self.standings.as_mut().filter(|_| !self.parked.is_empty()) else { return };
+        if !standings.take_changed() && moment == Moment::Rest {
+            return;
+        }
+        let (standings, waiting) = (&*standings, &mut self.waiting);
+        self.parked.retain(|trial| {
+            let goes_on = standings.verdict(*trial, moment) == Verdict::GoOn;
+            if goes_on {
+                waiting.insert(*trial, Duration::ZERO);
+            }
+            !goes_on
+        });
+    }
+
+    /// The standings follow the entry, which the history has taken in.
+    pub(super) fn follow(&mut self, entry: &Entry) {
+        let (Entry::Started { attempt: Attempt { trial, .. }, .. }
+        | Entry::Began { attempt: Attempt { trial, .. }, .. }
+        | Entry::Epoch { attempt: Attempt { trial, .. }, .. }
+        | Entry::Row { attempt: Attempt { trial, .. }, .. }
+        | Entry::Spared { attempt: Attempt { trial, .. }, .. }
+        | Entry::Ended { attempt: Attempt { trial, .. }, .. }
+        | Entry::Reopened { trial, .. }) = entry
+        else {
+            return;
+        };
+        if let (Some(standings), Some(trial)) = (&mut self.standings, self.history.trial(*trial)) {
+            standings.update(trial, &self.rules.metric);
+        }
+    }
+
+    fn stop(&mut self, now: Now, id: TrialId, moment: Moment, actions: &mut Vec<Action>) {
+        let (Verdict::Pause(by) | Verdict::Stop(by)) = self.verdict(id, moment) else { return };
+        let trial = self.history.trial(id).expect("a trial that is stopped was started before");
+        let (attempt, epoch) = (Attempt { trial: id, number: trial.attempts }, trial.curve.len() as u32);
+        self.end(now, attempt, Outcome::Stopped { by, epoch }, actions);
+    }
+
+    fn verdict(&self, trial: TrialId, moment: Moment) -> Verdict {
+        let (Some(stop), Some(trial)) = (&self.rules.stop, self.history.trial(trial)) else { return Verdict::GoOn };
+        stop.verdict(trial, self.standings.as_ref(), &self.rules.metric, moment)
+    }
+}

@@ -1,0 +1,25 @@
+//! What to do next: events in, actions out. Pure: no clock, no file, no process.
+
+mod dispatch;
+mod early;
+mod keep;
+#[cfg(test)]
+mod lagged;
+mod messages;
+pub mod packing;
+mod rules;
+mod scheduler;
+#[cfg(test)]
+mod scripted;
+mod silence;
+#[cfg(test)]
+mod simulation;
+mod slots;
+#[cfg(test)]
+mod tests;
+mod usage;
+
+pub use messages::{Action, Condition, Event, Leftover, Now, SlotId};
+pub use rules::{Points, Rules, Shapes};
+pub use scheduler::Scheduler;
+pub use slots::{Progress, Slot, State, Use};

@@ -1,0 +1,197 @@
+//! Whether a trial may join those on a device. Pure.
+//!
+//! Of a shape that is not known yet, a trial has a GPU for itself until its memory and time are; a trial that lacked
+//! memory has its device for itself to its end.
+
+use sweep_core::shape::Shape;
+
+/// The share of a GPU's memory that is lent to trials: no allocator can use all of it.
+const LENT: f64 = 0.95;
+
+/// A further trial must have brought so much more work a second for it to be done again.
+const WORTH: f64 = 1.05;
+
+/// A trial on a device, or one that might come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Member<'a> {
+    /// What is known of its shape.
+    pub shape: Option<&'a Shape>,
+    /// Bytes of the GPU that its process has, whatever trial needed them.
+    pub held: u64,
+    /// Whether it lacked memory before.
+    pub crowded: bool,
+}
+
+/// A device and the trials on it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Company<'a> {
+    /// By `per_gpu: auto`: what is known decides, beside the number of its slots.
+    pub auto: bool,
+    /// Bytes for all trials together; `None` where the driver does not tell.
+    pub room: Option<u64>,
+    /// Bytes of trainers that wait for work.
+    pub idle: u64,
+    /// The trials on it.
+    pub trials: Vec<Member<'a>>,
+}
+
+impl Member<'_> {
+    /// Bytes that it needs, or has already; `None` while its shape is not known.
+    pub fn need(&self) -> Option<u64> {
+        Some(self.shape?.memory?.max(self.held))
+    }
+
+    /// Whether one more of its shape has been worth it each time, up to so many on the device. What was not yet
+    /// measured is tried, one more at a time.
+    fn gains(&self, together: u32) -> bool {
+        let Some(shape) = self.shape else { return together == 1 };
+        (2..=together).all(|count| match (shape.speed(count - 1), shape.speed(count)) {
+            (Some(before), Some(now)) => now >= WORTH * before,
+            (Some(_), None) => count == together,
+            (None, _) => false,
+        })
+    }
+}
+
+impl Company<'_> {
+    /// Whether a trial may join. Where there is no other, it always may.
+    pub fn takes(&self, candidate: Member) -> bool {
+        if self.trials.is_empty() {
+            return true;
+        }
+        let all = || self.trials.iter().chain([&candidate]);
+        let together = self.trials.len() as u32 + 1;
+        let most = |member: &Member| member.shape.and_then(|shape| shape.most).unwrap_or(u32::MAX);
+        if all().any(|member| member.crowded || together > most(member)) {
+            return false;
+        }
+        if !self.auto {
+            return true;
+        }
+        let need: Option<u64> = all().map(Member::need).sum();
+        let (Some(need), Some(room)) = (need, self.room) else { return false };
+        (need + self.idle) as f64 <= LENT * room as f64 && all().all(|member| member.gains(together))
+    }
+
+    /// Whether a trial that wants the device for itself may have those on it saved: not before what they are there
+    /// alone for is over.
+    pub fn gives_way(&self) -> bool {
+        self.trials.iter().all(|trial| !trial.crowded && (!self.auto || trial.need().is_some()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use sweep_core::shape::Fact;
+
+    const GIB: u64 = 1 << 30;
+
+    /// A shape that needs so much, and whose epochs take so long with 1, 2, ... on the GPU.
+    fn shape(gibibytes: u64, seconds: &[f64]) -> Shape {
+        let mut shape = Shape { memory: Some(gibibytes * GIB), ..Shape::default() };
+        for (together, seconds) in (1..).zip(seconds) {
+            shape.learn(Fact::Epoch { together, seconds: *seconds });
+        }
+        shape
+    }
+
+    fn member(shape: &Shape) -> Member<'_> {
+        Member { shape: Some(shape), held: 0, crowded: false }
+    }
+
+    fn company<'a>(shape: &'a Shape, trials: usize) -> Company<'a> {
+        Company { auto: true, room: Some(40 * GIB), idle: 0, trials: vec![member(shape); trials] }
+    }
+
+    /// How many trials of a shape come together on an empty GPU.
+    fn together(shape: &Shape) -> usize {
+        (0..100).find(|trials| !company(shape, *trials).takes(member(shape))).unwrap_or(100)
+    }
+
+    #[test]
+    fn memory_and_throughput_say_how_many_trials_share_a_gpu() {
+        let fast = [1.0; 100];
+        assert_eq!(together(&shape(9, &fast)), 4, "38 GiB of 40 are lent");
+        assert_eq!(together(&shape(50, &fast)), 1, "alone it may try");
+        assert_eq!(together(&shape(1, &[1.0, 1.2, 1.5, 2.4])), 3, "four would do less than three");
+        assert_eq!(together(&shape(1, &[1.0, 1.2])), 3, "the next step is tried");
+        assert_eq!(together(&shape(1, &[])), 1, "until its time alone is known");
+        assert_eq!(together(&Shape::default()), 1, "until anything is known");
+        let mut lacking = shape(1, &fast);
+        lacking.learn(Fact::Most(2));
+        assert_eq!(together(&lacking), 2);
+    }
+
+    #[test]
+    fn a_number_in_the_file_counts_but_for_shapes_that_lacked_memory() {
+        let mut known = shape(30, &[1.0, 9.0]);
+        let fixed = |shape: &Shape| Company { auto: false, ..company(shape, 2) }.takes(member(shape));
+        assert!(fixed(&known) && fixed(&Shape::default()));
+        known.learn(Fact::Most(2));
+        assert!(!fixed(&known));
+    }
+
+    #[test]
+    fn a_trial_that_lacked_memory_is_alone_to_its_end() {
+        let known = shape(1, &[1.0; 9]);
+        let crowded = Member { crowded: true, ..member(&known) };
+        assert!(!company(&known, 1).takes(crowded) && company(&known, 0).takes(crowded));
+        let alone = Company { trials: vec![crowded], ..company(&known, 0) };
+        assert!(!alone.takes(member(&known)) && !alone.gives_way() && company(&known, 1).gives_way());
+        assert!(!company(&Shape::default(), 1).gives_way(), "it has not shown yet what it needs");
+    }
+
+    proptest! {
+        /// Whatever trials come and go, those on a GPU never need more than it has, by what is known, unless one is
+        /// there alone; and who is not known is.
+        #[test]
+        fn never_more_than_memory_allows(
+            shapes in prop::collection::vec(
+                (prop::option::of(0_u64..60), prop::option::of(1_u32..5), prop::collection::vec(0.1..9.0_f64, 0..6)),
+                1..5,
+            ),
+            comings in prop::collection::vec((0_usize..5, 0_u64..50, any::<bool>(), any::<bool>()), 1..40),
+            idle in 0_u64..20,
+        ) {
+            let known = |(memory, most, seconds): &(Option<u64>, Option<u32>, Vec<f64>)| Shape {
+                memory: memory.map(|memory| memory * GIB),
+                most: *most,
+                ..shape(0, seconds)
+            };
+            let shapes: Vec<Shape> = shapes.iter().map(known).collect();
+            let room = Some(40 * GIB);
+            let mut gpu = Company { auto: true, room, idle: idle * GIB, trials: Vec::new() };
+            for (which, held, crowded, leaves) in comings {
+                if leaves {
+                    gpu.trials.pop();
+                }
+                let shape = Some(&shapes[which % shapes.len()]);
+                let candidate = Member { shape, held: held * GIB, crowded };
+                if gpu.takes(candidate) {
+                    gpu.trials.push(candidate);
+                }
+                let count = gpu.trials.len();
+                prop_assert!(count > 0, "an empty GPU takes any");
+                if count > 1 {
+                    let needs: Option<u64> = gpu.trials.iter().map(Member::need).sum();
+                    prop_assert!(needs.is_some_and(|needs| needs + gpu.idle <= 40 * GIB), "{gpu:?}");
+                    let most = |trial: &Member| trial.shape.and_then(|shape| shape.most);
+                    prop_assert!(gpu.trials.iter().filter_map(most).all(|most| count <= most as usize), "{gpu:?}");
+                    prop_assert!(!gpu.trials.iter().any(|trial| trial.crowded), "{gpu:?}");
+                }
+            }
+        }
+
+        /// Where memory ran out with so many, so many do not come together again.
+        #[test]
+        fn lack_of_memory_lowers_the_packing(seconds in prop::collection::vec(0.1..9.0_f64, 0..9), at in 2_u32..9) {
+            let mut known = shape(1, &seconds);
+            let before = together(&known);
+            known.learn(Fact::Most(at - 1));
+            prop_assert_eq!(together(&known), before.min(at as usize - 1));
+        }
+    }
+}

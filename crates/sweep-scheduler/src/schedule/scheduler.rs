@@ -1,0 +1,551 @@
+//! The scheduler: which trial goes to which slot, what is tried again, when the sweep is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use super::keep::Keep;
+use super::messages::{Action, Condition, Event, Leftover, Now, SlotId};
+use super::rules::{Points, Rules};
+use super::silence;
+use super::slots::{Progress, Slot, State};
+use sweep_core::history::{Entry, History, Status};
+use sweep_core::protocol::{self, FromTrainer};
+use sweep_core::stop::Standings;
+use sweep_core::trial::{Attempt, Outcome, Settings, TrialId};
+
+/// How long a trainer may take to finish its batch and save, before it is killed.
+pub(super) const PAUSE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Trainers that may end in a row before they were ready, before their slot is given up.
+const FALSE_STARTS: u32 = 3;
+
+/// The wait before a lost trial's second attempt; it doubles with each further fault.
+pub(super) const FIRST_DELAY: Duration = Duration::from_millis(500);
+
+/// Trials that may be lost on a slot, none ending between them, before it is given up, if it is not the last.
+const LOST_IN_A_ROW: usize = 3;
+
+/// Trials that may fail before any ends otherwise, before the sweep is stopped.
+const HOPELESS: u32 = 8;
+
+/// The state of a running sweep.
+pub struct Scheduler {
+    pub(super) rules: Rules,
+    pub(super) points: Box<dyn Points>,
+    pub(super) history: History,
+    pub(super) slots: Vec<Slot>,
+    /// Begun trials to go on with, each with the time before which it is not.
+    pub(super) waiting: BTreeMap<TrialId, Duration>,
+    /// Begun trials that go on only if others show that they are worth it.
+    pub(super) parked: BTreeSet<TrialId>,
+    /// What trials are compared by, if they are.
+    pub(super) standings: Option<Standings>,
+    /// The settings of the next new trial, once they are drawn.
+    pub(super) drawn: Option<Settings>,
+    /// The trial that wants a device for itself, and the device that is kept for it.
+    pub(super) kept: Option<(TrialId, usize)>,
+    keep: Keep,
+    pub(super) mode: Mode,
+    /// When time was last heard to pass.
+    ticked: Duration,
+    /// How many trials of this run failed, and how the last one did; `None` once one has ended otherwise.
+    failed: Option<(u32, String)>,
+    /// Why the sweep was stopped, if it was not the user's word.
+    hopeless: Option<String>,
+    /// The exit code of programs that ended at once, and how many did so in a row before any told an epoch.
+    usage: Option<(Option<i32>, u32)>,
+}
+
+/// Programs that may end within seconds and with the same exit code, before any has told an epoch, until the sweep is
+/// stopped: a usage error is no fault that another attempt mends.
+const USAGE_ERRORS: u32 = 2;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Trials are handed out.
+    Running,
+    /// Trials save and leave.
+    Draining,
+    /// Everything is being killed.
+    Killed,
+}
+
+impl Scheduler {
+    /// Takes over a sweep as `history` has it. What has to be done first is returned: tidying up after a controller
+    /// that was killed, and starting trainers. With `retry` the trials that failed or diverged are tried once more.
+    pub fn new(
+        now: Now,
+        rules: Rules,
+        points: Box<dyn Points>,
+        history: History,
+        slots: Vec<Slot>,
+        run: Entry,
+        retry: bool,
+    ) -> (Scheduler, Vec<Action>) {
+        let keep = Keep::new(rules.keep_best as usize, rules.metric.goal);
+        let mut standings = rules.stop.as_ref().and_then(|stop| stop.terms.rule.clone()).map(Standings::new);
+        if let Some(standings) = &mut standings {
+            history.trials.iter().for_each(|trial| standings.update(trial, &rules.metric));
+        }
+        let mut scheduler = Scheduler {
+            rules,
+            points,
+            history,
+            slots,
+            waiting: BTreeMap::new(),
+            parked: BTreeSet::new(),
+            standings,
+            drawn: None,
+            kept: None,
+            keep,
+            mode: Mode::Running,
+            ticked: now.since,
+            failed: Some((0, String::new())),
+            hopeless: None,
+            usage: None,
+        };
+        let mut actions = Vec::new();
+        scheduler.record(&mut actions, run);
+        for index in 0..scheduler.slots.len() {
+            let Slot { name: slot, held, .. } = scheduler.slots[index].clone();
+            if held.is_some() {
+                scheduler.record(&mut actions, Entry::Device { at: now.unix, slot, held });
+            }
+        }
+        let mut ended = Vec::new();
+        for id in (1..=scheduler.history.trials.len() as u64).map(TrialId) {
+            match &scheduler.history.trials[id.0 as usize - 1].status {
+                Status::Ended(Outcome::Failed { .. } | Outcome::Diverged { .. }) if retry => {
+                    // A program goes on from its own checkpoint, and what it has told stays.
+                    let kept = !scheduler.rules.saves && !scheduler.rules.from_scratch;
+                    scheduler.record(&mut actions, Entry::Reopened { at: now.unix, trial: id, kept });
+                    let leftover = if scheduler.rules.saves { Leftover::Checkpoints } else { Leftover::Everything };
+                    if !kept {
+                        actions.push(Action::Remove { trial: id, leftover });
+                    }
+                    scheduler.waiting.insert(id, Duration::ZERO);
+                }
+                Status::Ended(_) if scheduler.history.untidied.contains_key(&id) => ended.push(id),
+                // What it left behind is gone: that it has its place among the best is all that counts.
+                Status::Ended(_) => scheduler.tidy(&mut Vec::new(), id),
+                _ => {
+                    // It ended, was asked for again, and the controller died before it removed what must not be gone on
+                    // from.
+                    if scheduler.history.untidied.contains_key(&id) {
+                        let is_anew = scheduler.history.trial(id).is_some_and(|trial| trial.curve.is_empty());
+                        let program = !scheduler.rules.saves && is_anew;
+                        let leftover = if program { Leftover::Everything } else { Leftover::Checkpoints };
+                        actions.push(Action::Remove { trial: id, leftover });
+                    }
+                    scheduler.settle(now, id, Duration::ZERO, &mut actions);
+                }
+            }
+        }
+        for id in ended {
+            scheduler.tidy(&mut actions, id);
+        }
+        scheduler.fill(now, &mut actions);
+        (scheduler, actions)
+    }
+
+    /// What the journal adds up to.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// What the journal adds up to, at a run's end.
+    pub fn into_history(self) -> History {
+        self.history
+    }
+
+    /// The slots, by [`SlotId`].
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// Trials in all; `None`: no end.
+    pub fn total(&self) -> Option<u64> {
+        self.rules.total
+    }
+
+    /// Whether the user has interrupted the sweep, or it was stopped because everything failed.
+    pub fn interrupted(&self) -> bool {
+        self.mode != Mode::Running
+    }
+
+    /// Why the sweep was stopped before its end, if everything failed.
+    pub fn hopeless(&self) -> Option<&str> {
+        self.hopeless.as_deref()
+    }
+
+    /// Whether nothing is left to do in this run: no trainer is there any more.
+    pub fn is_done(&self) -> bool {
+        self.slots.iter().all(Slot::is_still)
+            && (self.mode != Mode::Running
+                || !self.has_work()
+                || self.slots.iter().all(|slot| matches!(slot.state, State::Out { .. })))
+    }
+
+    /// Whether every trial of the sweep has ended.
+    pub fn is_complete(&self) -> bool {
+        !self.has_work() && self.parked.is_empty() && self.slots.iter().all(|slot| slot.attempt().is_none())
+    }
+
+    /// Decides.
+    pub fn on_event(&mut self, now: Now, event: Event) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match event {
+            Event::Said { slot, message } => {
+                self.slots[slot.0].heard = now.since;
+                self.on_said(now, slot, message, &mut actions);
+            }
+            Event::Gone { slot, how, out_of_memory } => self.on_gone(now, slot, how, out_of_memory, &mut actions),
+            Event::Device { slot, condition } => self.on_device(now, slot, condition, &mut actions),
+            Event::Sight { slot, memory, room, joules } => {
+                self.on_sight(now, slot, (memory, room), joules, &mut actions)
+            }
+            Event::Interrupt => self.on_interrupt(now, &mut actions),
+            Event::Tick => self.on_tick(now, &mut actions),
+        }
+        self.give_up_hope(now, &mut actions);
+        self.fill(now, &mut actions);
+        actions
+    }
+
+    /// Closes this run's part of the journal.
+    pub fn leave(&mut self, now: Now) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let complete = self.is_complete();
+        self.record(&mut actions, Entry::Left { at: now.unix, complete });
+        actions
+    }
+
+    fn on_said(&mut self, now: Now, id: SlotId, message: FromTrainer, actions: &mut Vec<Action>) {
+        let at = now.unix;
+        let current = self.slots[id.0].attempt();
+        let is_current = |attempt: &Attempt| current == Some(*attempt);
+        match message {
+            FromTrainer::Ready { protocol, device, backend } if self.slots[id.0].state == State::Starting => {
+                if protocol != protocol::VERSION {
+                    let reason = format!(
+                        "its trainer speaks protocol {protocol}, and this sweep speaks {}: install both from one build",
+                        protocol::VERSION
+                    );
+                    self.slots[id.0].state = State::Out { reason };
+                    actions.push(Action::End(id));
+                } else {
+                    let slot = &mut self.slots[id.0];
+                    (slot.device, slot.state, slot.false_starts) = (device, State::Ready, 0);
+                    if self.history.backends.last() != Some(&backend) {
+                        let slot = self.slots[id.0].name.clone();
+                        self.record(actions, Entry::Backend { at, slot, backend });
+                    }
+                }
+            }
+            FromTrainer::Unusable { reason } => self.slots[id.0].state = State::Out { reason },
+            FromTrainer::Began {
+                attempt,
+                from_epoch,
+                parameters,
+                train_examples,
+                validation_examples,
+                warnings,
+                ..
+            } if is_current(&attempt) => {
+                let entry = Entry::Began {
+                    attempt,
+                    from_epoch,
+                    parameters,
+                    train_examples,
+                    validation_examples,
+                    warnings,
+                    from_zero: false,
+                };
+                self.record_said(now, id, entry, actions);
+            }
+            FromTrainer::ProgramBegan { attempt, from_epoch, from_zero }
+                if is_current(&attempt) && !self.rules.saves =>
+            {
+                let (parameters, train_examples, validation_examples, warnings) = (0, 0, 0, Vec::new());
+                let entry = Entry::Began {
+                    attempt,
+                    from_epoch,
+                    parameters,
+                    train_examples,
+                    validation_examples,
+                    warnings,
+                    from_zero,
+                };
+                self.record_said(now, id, entry, actions);
+            }
+            FromTrainer::ProgramEpoch { attempt, metrics, others, read }
+                if is_current(&attempt) && !self.rules.saves =>
+            {
+                let epochs =
+                    |scheduler: &Scheduler| scheduler.history.trial(attempt.trial).map_or(0, |trial| trial.curve.len());
+                let before = epochs(self);
+                self.usage = None;
+                self.record_said(now, id, Entry::Row { attempt, metrics, others, read }, actions);
+                // More of the same epoch says nothing about how long epochs take.
+                if epochs(self) > before {
+                    self.measure(now, id, &metrics, actions);
+                }
+                self.compare(now, id, actions);
+            }
+            FromTrainer::ProgramFailed { attempt, code, at_once, error } if is_current(&attempt) => {
+                let again = self.usage.take().filter(|(before, _)| *before == code).map_or(0, |(_, times)| times);
+                let works = self.history.trials.iter().any(|trial| !trial.curve.is_empty() || trial.ended_well());
+                self.usage = (at_once && !works).then_some((code, again + 1));
+                if self.usage.is_some_and(|(_, times)| times >= USAGE_ERRORS) && self.mode == Mode::Running {
+                    self.hopeless = Some(error);
+                    self.mode = Mode::Draining;
+                    self.clear(now, actions);
+                }
+            }
+            FromTrainer::Progress { attempt, epoch, step, steps } if is_current(&attempt) => {
+                if let State::Training { progress, .. } = &mut self.slots[id.0].state {
+                    *progress = Progress { epoch, step, steps };
+                }
+            }
+            FromTrainer::Epoch { attempt, metrics, others } if is_current(&attempt) => {
+                self.record_said(now, id, Entry::Epoch { attempt, metrics, others }, actions);
+                self.measure(now, id, &metrics, actions);
+                self.compare(now, id, actions);
+            }
+            FromTrainer::Paused { attempt } if is_current(&attempt) => {
+                self.record(actions, Entry::Paused { at, attempt });
+                self.slots[id.0].state = State::Ready;
+                self.settle(now, attempt.trial, Duration::ZERO, actions);
+            }
+            FromTrainer::Ended { attempt, outcome } if is_current(&attempt) => {
+                match outcome {
+                    // Others may have had the room that it lacked.
+                    Outcome::OutOfMemory { .. } => self.lose(now, id, outcome, actions),
+                    _ => {
+                        let place = self.slots[id.0].place;
+                        self.slots.iter_mut().filter(|slot| slot.place == place).for_each(|slot| slot.lost.clear());
+                        self.end(now, attempt, outcome, actions);
+                    }
+                }
+                self.slots[id.0].state = State::Ready;
+            }
+            // A late word from an attempt that is not under way any more, or one that changes nothing.
+            _ => {}
+        }
+    }
+
+    /// Records what a trainer reported, unless it cannot be true: then the trainer is not to be trusted any further.
+    fn record_said(&mut self, now: Now, id: SlotId, entry: Entry, actions: &mut Vec<Action>) {
+        match self.history.apply(&entry) {
+            Ok(()) => {
+                self.follow(&entry);
+                actions.push(Action::Record(entry));
+            }
+            Err(nonsense) => {
+                let error = format!("the trainer made no sense: {nonsense}");
+                self.lose(now, id, Outcome::Failed { error }, actions);
+                self.slots[id.0].state = State::Ending;
+                actions.push(Action::Kill(id));
+            }
+        }
+    }
+
+    fn on_gone(&mut self, now: Now, id: SlotId, how: String, out_of_memory: bool, actions: &mut Vec<Action>) {
+        // A trainer that was killed on our word is no fault: the trial goes on from its checkpoint.
+        if self.mode == Mode::Running
+            && let State::Pausing { attempt, .. } = self.slots[id.0].state
+        {
+            self.record(actions, Entry::Paused { at: now.unix, attempt });
+            self.settle(now, attempt.trial, Duration::ZERO, actions);
+        } else if self.mode == Mode::Running {
+            let error = format!("the trainer {how}");
+            let outcome = if out_of_memory { Outcome::OutOfMemory { error } } else { Outcome::Failed { error } };
+            self.lose(now, id, outcome, actions);
+        } else if let Some(attempt) = self.slots[id.0].attempt() {
+            self.account(attempt, actions);
+            self.waiting.insert(attempt.trial, Duration::ZERO);
+        }
+        let slot = &mut self.slots[id.0];
+        match slot.state {
+            State::Out { .. } => {}
+            State::Starting => {
+                slot.false_starts += 1;
+                slot.state = if slot.false_starts < FALSE_STARTS {
+                    State::Empty
+                } else {
+                    State::Out { reason: format!("its trainer {how} before it was ready, {FALSE_STARTS} times") }
+                };
+            }
+            _ => slot.state = State::Empty,
+        }
+        let Slot { place, lost, .. } = &self.slots[id.0];
+        let (place, lost) = (*place, lost.clone());
+        if lost.len() >= LOST_IN_A_ROW && self.slots.iter().any(|slot| slot.place != place && !slot.is_out()) {
+            let trials: Vec<String> = lost.iter().map(ToString::to_string).collect();
+            let reason = format!("trials {} were lost on it one after the other", trials.join(", "));
+            for id in self.on(place).collect::<Vec<_>>() {
+                self.on_device(now, id, Condition::Broken(reason.clone()), actions);
+            }
+        }
+    }
+
+    /// The attempt on the slot, if there is one, is lost to a fault; its trial is tried again, or ends with `outcome`,
+    /// which is a failure.
+    fn lose(&mut self, now: Now, id: SlotId, mut outcome: Outcome, actions: &mut Vec<Action>) {
+        let Some(attempt) = self.slots[id.0].attempt() else { return };
+        if let Outcome::OutOfMemory { error } = outcome {
+            return self.lack(now, id, attempt, error, actions);
+        }
+        let faults = self.history.trial(attempt.trial).map_or(0, |trial| trial.faults);
+        let place = self.slots[id.0].place;
+        for slot in self.slots.iter_mut().filter(|slot| slot.place == place && !slot.lost.contains(&attempt.trial)) {
+            slot.lost.push(attempt.trial);
+        }
+        if faults >= self.rules.retries {
+            if let Outcome::Failed { error } = &mut outcome
+                && faults > 0
+            {
+                *error += &format!("; given up after {} faults", faults + 1);
+            }
+            self.end(now, attempt, outcome, actions);
+        } else {
+            let fault = outcome.error().unwrap_or_default();
+            self.record(actions, Entry::Lost { at: now.unix, attempt, fault, crowded: false });
+            self.settle(now, attempt.trial, now.since + FIRST_DELAY * (1 << faults.min(10)), actions);
+        }
+    }
+
+    fn on_device(&mut self, now: Now, id: SlotId, condition: Condition, actions: &mut Vec<Action>) {
+        let held = match condition {
+            Condition::Free => None,
+            Condition::Busy(reason) => {
+                if self.rules.yields {
+                    self.leave_slot(now, id, actions);
+                }
+                Some(reason)
+            }
+            Condition::Broken(reason) => {
+                if matches!(self.slots[id.0].state, State::Out { .. }) {
+                    return;
+                }
+                let error = format!("{} is lost: {reason}", self.slots[id.0].name);
+                self.lose(now, id, Outcome::Failed { error }, actions);
+                if !self.slots[id.0].is_still() {
+                    actions.push(Action::Kill(id));
+                }
+                self.slots[id.0].state = State::Out { reason: reason.clone() };
+                Some(reason)
+            }
+        };
+        if self.slots[id.0].held != held {
+            self.slots[id.0].held.clone_from(&held);
+            let slot = self.slots[id.0].name.clone();
+            self.record(actions, Entry::Device { at: now.unix, slot, held });
+        }
+    }
+
+    fn on_interrupt(&mut self, now: Now, actions: &mut Vec<Action>) {
+        self.mode = if self.mode == Mode::Running { Mode::Draining } else { Mode::Killed };
+        self.clear(now, actions);
+    }
+
+    /// Has trainers leave, as the mode says.
+    fn clear(&mut self, now: Now, actions: &mut Vec<Action>) {
+        for id in (0..self.slots.len()).map(SlotId) {
+            let slot = &mut self.slots[id.0];
+            match (self.mode, &slot.state) {
+                (_, State::Empty | State::Out { .. }) => {}
+                (Mode::Killed, _) => actions.push(Action::Kill(id)),
+                (_, State::Training { .. } | State::Starting) => self.leave_slot(now, id, actions),
+                // Pausing and ending go their way; `fill` ends those that are ready.
+                _ => {}
+            }
+        }
+    }
+
+    fn on_tick(&mut self, now: Now, actions: &mut Vec<Action>) {
+        let was_away = now.since > self.ticked + silence::AWAY;
+        self.ticked = now.since;
+        for id in (0..self.slots.len()).map(SlotId) {
+            if was_away {
+                self.slots[id.0].heard = now.since;
+            }
+            let silent = now.since.saturating_sub(self.slots[id.0].heard);
+            match self.slots[id.0].state {
+                State::Pausing { deadline, .. } if deadline <= now.since => actions.push(Action::Kill(id)),
+                State::Starting if silent > self.longest_silence(None) => actions.push(Action::Kill(id)),
+                State::Training { attempt, .. } if silent > self.longest_silence(Some(attempt.trial)) => {
+                    let error = format!("the trainer said nothing for {} s and was ended", silent.as_secs());
+                    self.lose(now, id, Outcome::Failed { error }, actions);
+                    self.slots[id.0].state = State::Ending;
+                    actions.push(Action::Kill(id));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn longest_silence(&self, trial: Option<TrialId>) -> Duration {
+        let curve = trial.and_then(|id| self.history.trial(id)).map_or(&[][..], |trial| &trial.curve);
+        self.rules.silence.unwrap_or_else(|| silence::limit(curve))
+    }
+
+    pub(super) fn end(&mut self, now: Now, attempt: Attempt, outcome: Outcome, actions: &mut Vec<Action>) {
+        self.failed = match (&outcome, self.failed.take()) {
+            (Outcome::Failed { error }, Some((count, _))) => Some((count + 1, error.clone())),
+            // That a network is too large says nothing of the others.
+            (Outcome::OutOfMemory { .. }, failed) => failed,
+            _ => None,
+        };
+        self.record(actions, Entry::Ended { at: now.unix, attempt, outcome });
+        self.tidy(actions, attempt.trial);
+    }
+
+    /// Stops the sweep if every trial so far has failed, and none that is under way shows that others need not.
+    fn give_up_hope(&mut self, now: Now, actions: &mut Vec<Action>) {
+        let Some((HOPELESS.., error)) = &self.failed else { return };
+        let learns = |slot: &Slot| {
+            slot.attempt()
+                .and_then(|attempt| self.history.trial(attempt.trial))
+                .is_some_and(|trial| !trial.curve.is_empty())
+        };
+        if self.mode == Mode::Running && self.has_work() && !self.slots.iter().any(learns) {
+            self.hopeless = Some(error.clone());
+            self.mode = Mode::Draining;
+            self.clear(now, actions);
+        }
+    }
+
+    /// Removes what an ended trial leaves behind, but for the best weights of the best trials. A trial that was stopped
+    /// has them in its checkpoint alone.
+    fn tidy(&mut self, actions: &mut Vec<Action>, trial: TrialId) {
+        let record = self.history.trial(trial);
+        let metric = &self.rules.metric;
+        let value = record.and_then(|trial| metric.best(&trial.curve)?.get(&metric.name));
+        let stopped = record.is_some_and(|trial| matches!(trial.outcome(), Some(Outcome::Stopped { .. })));
+        if !stopped {
+            actions.push(Action::Remove { trial, leftover: Leftover::Checkpoints });
+        }
+        self.keep.forget(trial);
+        if let Some(trial) = self.keep.ended(trial, value) {
+            actions.push(Action::Remove { trial, leftover: Leftover::Checkpoints });
+            actions.push(Action::Remove { trial, leftover: Leftover::BestWeights });
+        }
+    }
+
+    pub(super) fn record(&mut self, actions: &mut Vec<Action>, entry: Entry) {
+        if let Entry::Paused { attempt, .. } | Entry::Lost { attempt, .. } | Entry::Ended { attempt, .. } = &entry {
+            self.account(*attempt, actions);
+        }
+        self.history.apply(&entry).expect("the scheduler's own entries follow from its history");
+        self.follow(&entry);
+        actions.push(Action::Record(entry));
+    }
+}
+
+impl fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scheduler").field("slots", &self.slots).field("waiting", &self.waiting).finish_non_exhaustive()
+    }
+}

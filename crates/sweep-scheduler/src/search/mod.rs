@@ -1,0 +1,410 @@
+//! Which point comes next. But for `tpe`, a trial's settings follow from the file and the trial's number alone; those of
+//! `tpe`, from what the journal knows besides. So a sweep that is taken up again goes on as it would have.
+
+mod grown;
+mod numbered;
+mod random;
+mod sobol;
+mod tpe;
+
+use std::collections::HashMap;
+
+use grown::Grown;
+use numbered::Numbered;
+use random::{Random, Source};
+use sweep_core::history::{History, Status, TrialRecord};
+use sweep_core::random::{Purpose, stream};
+use sweep_core::search_terms::{Method, Order, SearchTerms};
+use sweep_core::space::Space;
+use sweep_core::trial::{Goal, Metric, Settings, TrialId, fingerprint};
+pub use tpe::STARTUP;
+pub use tpe::{Known, Tpe};
+
+/// So often a point with open parameters is drawn before it is left out: then its draws are all excluded or known.
+const MOST_DRAWN: u32 = 10_000;
+
+/// The trials of a sweep, in order: each point `repeats` times, point after point. Where the file has grown, those that
+/// were begun before, what they lack of their repeats, and then the points of the file that were not tried.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// The points that come first.
+    enqueued: Vec<Settings>,
+    others: Others,
+    /// How many trials just before a trial it does not know the results of, where it learns from them.
+    lag: u64,
+    metric: Metric,
+    target: Option<f64>,
+    repeats: u64,
+    /// What was tried before the file grew.
+    grown: Grown,
+    /// Trials in all.
+    len: Option<u64>,
+}
+
+/// A search that ended at its target.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Reached {
+    /// The first trial that was good enough.
+    pub trial: TrialId,
+    /// Its best value.
+    pub value: f64,
+    /// The value that was enough.
+    pub target: f64,
+    /// Trials that were not begun; `None` where the search has no end.
+    pub left: Option<u64>,
+}
+
+#[derive(Debug, Clone)]
+enum Others {
+    Numbered(Numbered),
+    Random(Box<Random>),
+    Tpe(Box<Tpe>),
+}
+
+/// The `lag` of a sweep that runs on so many slots: the file's, or the one that it began with. One that begins gets
+/// twice as many trials as run beside one, so that a slot need wait only for a trial that takes about as long as two others.
+pub fn lag(terms: SearchTerms<'_>, history: &History, slots: usize) -> u32 {
+    let beginning = || u32::try_from(2 * slots.saturating_sub(1)).unwrap_or(u32::MAX);
+    terms.lag.or(history.lag).unwrap_or_else(beginning)
+}
+
+impl Search {
+    /// The search that a sweep file asks for.
+    pub fn new(terms: SearchTerms<'_>) -> Search {
+        Search::resumed(terms, &History::default())
+    }
+
+    /// The same, where trials may have been begun before the file grew to what it is.
+    pub fn resumed(terms: SearchTerms<'_>, history: &History) -> Search {
+        let (space, seed) = (terms.space, terms.seed);
+        let points = space.count();
+        let enqueued = enqueued(terms);
+        // More points than can be numbered are drawn.
+        let numbered = points.is_some_and(|points| points < u64::MAX);
+        let shuffle = match (terms.method, terms.order) {
+            (Method::Grid, Order::File) => None,
+            _ => Some(seed),
+        };
+        // Where all points are as likely, drawing without putting back is a shuffled walk through them.
+        let others = match terms.method {
+            Method::Grid if numbered || shuffle.is_none() => {
+                // A checked file's points can be counted part by part.
+                let parts = space.parts(terms.priority).unwrap_or_else(|_| vec![space.clone()]);
+                Others::Numbered(Numbered::new(parts, &enqueued, shuffle))
+            }
+            Method::Random if numbered && space.is_even() => {
+                Others::Numbered(Numbered::new(vec![space.clone()], &enqueued, shuffle))
+            }
+            Method::Grid | Method::Random => {
+                Others::Random(Box::new(Random::new(space.clone(), seed, Source::Chance, &enqueued)))
+            }
+            Method::Sobol => Others::Random(Box::new(Random::new(space.clone(), seed, Source::Sobol(0), &enqueued))),
+            Method::Tpe => Others::Tpe(Box::new(Tpe::new(space.clone(), seed))),
+        };
+        let repeats = u64::from(terms.repeats.max(1));
+        let grown = Grown::new(space, repeats, history);
+        let trials = points.map(|points| grown.trials(points, repeats));
+        let len = match terms.run_cap.map(|cap| cap.max(grown.begun)) {
+            Some(cap) => Some(trials.map_or(cap, |trials| trials.min(cap))),
+            None => trials,
+        };
+        let (metric, target) = (terms.metric.clone(), terms.target);
+        let lag = terms.lag.or(history.lag).unwrap_or(0).into();
+        let mut search = Search { enqueued, others, lag, metric, target, repeats, grown, len };
+        if search.has_reached(history) {
+            search.len = Some(history.trials.len() as u64);
+        }
+        search
+    }
+
+    /// Whether a trial was good enough for no other to begin.
+    fn has_reached(&self, history: &History) -> bool {
+        self.target.is_some_and(|target| reached(&self.metric, target, history).is_some())
+    }
+
+    /// The trial that was good enough for no other to begin, if there are others.
+    pub fn reached(terms: SearchTerms<'_>, history: &History) -> Option<Reached> {
+        let target = terms.target?;
+        let (trial, value) = reached(terms.metric, target, history)?;
+        let search = Search::resumed(SearchTerms { target: None, ..terms }, history);
+        let left = search.len.map(|len| len.saturating_sub(history.trials.len() as u64));
+        (left != Some(0)).then_some(Reached { trial, value, target, left })
+    }
+
+    /// Trials in all; `None` for a search without an end.
+    pub fn len(&self) -> Option<u64> {
+        self.len
+    }
+
+    /// Whether there is no trial at all.
+    pub fn is_empty(&self) -> bool {
+        self.len == Some(0)
+    }
+
+    /// A trial's settings before anything is known; `None` past the end.
+    pub fn settings(&mut self, trial: TrialId) -> Option<Settings> {
+        self.next(trial, &History::default())
+    }
+
+    /// How many of the first trials must have come to something before the settings of this one can be told.
+    pub fn needs(&self, trial: TrialId) -> u64 {
+        // The first points are not learnt from others.
+        let seen = self.seen(trial);
+        if seen < STARTUP as u64 || self.proposal(trial).is_none() { 0 } else { seen }
+    }
+
+    /// How many of the first trials it knows the results of, where it learns from them.
+    fn seen(&self, trial: TrialId) -> u64 {
+        trial.0.saturating_sub(1 + self.lag)
+    }
+
+    /// The number of the proposal of `tpe`, from 0, that the trial is the first of.
+    fn proposal(&self, trial: TrialId) -> Option<u64> {
+        let Others::Tpe(_) = &self.others else { return None };
+        let at = trial.0.checked_sub(1 + self.grown.begun + self.grown.owed.len() as u64)?;
+        let point = at / self.repeats;
+        let is_proposed = at % self.repeats == 0 && point >= self.untried().count() as u64;
+        is_proposed.then(|| (self.grown.points + point).saturating_sub(self.enqueued.len() as u64))
+    }
+
+    /// The points that come first, and were not tried before.
+    fn untried(&self) -> impl Iterator<Item = &Settings> {
+        self.enqueued.iter().filter(|point| !self.grown.has_tried(point))
+    }
+
+    /// The settings of the trial that is to begin next, after what has happened; `None` past the end.
+    pub fn next(&mut self, trial: TrialId, history: &History) -> Option<Settings> {
+        let at = trial.0.checked_sub(1)?;
+        if self.len.is_some_and(|len| at >= len) {
+            return None;
+        }
+        if self.has_reached(history) {
+            return None;
+        }
+        let Some(at) = at.checked_sub(self.grown.begun) else {
+            return history.trial(trial).map(|trial| trial.settings.clone());
+        };
+        let Some(at) = at.checked_sub(self.grown.owed.len() as u64) else {
+            return self.grown.owed.get(usize::try_from(at).ok()?).cloned();
+        };
+        let point = at / self.repeats;
+        if let Others::Tpe(tpe) = &self.others {
+            let first = TrialId(trial.0 - at % self.repeats);
+            return match (self.proposal(first), history.trial(first)) {
+                (None, _) => self.untried().nth(usize::try_from(point).ok()?).cloned(),
+                (Some(_), Some(first)) => Some(first.settings.clone()),
+                (Some(number), None) => tpe.propose(number, &known(history, self.seen(trial), &self.metric)),
+            };
+        }
+        let (enqueued, others) = (&self.enqueued, &mut self.others);
+        self.grown.untried(point, |place| match place.checked_sub(enqueued.len() as u64) {
+            None => enqueued.get(usize::try_from(place).ok()?).cloned(),
+            Some(number) => match others {
+                Others::Numbered(numbered) => numbered.point(number),
+                Others::Random(random) => random.point(number),
+                Others::Tpe(_) => None,
+            },
+        })
+    }
+}
+
+/// The first trial that has the target or better, and its best value.
+fn reached(metric: &Metric, target: f64, history: &History) -> Option<(TrialId, f64)> {
+    let best = |trial: &TrialRecord| Some((trial.id, metric.best(&trial.curve)?.get(&metric.name)?));
+    let enough = |(_, value): &(TrialId, f64)| *value == target || metric.goal.better(*value, target);
+    history.trials.iter().filter_map(best).find(enough)
+}
+
+/// The points that were begun, in order, each with the mean over those trials of it, of the first `seen`, that have come
+/// to something.
+fn known(history: &History, seen: u64, metric: &Metric) -> Vec<Known> {
+    let sign = if metric.goal == Goal::Minimize { 1.0 } else { -1.0 };
+    let value = |trial: &TrialRecord| match &trial.status {
+        Status::Ended(outcome) if outcome.error().is_some() => None,
+        Status::Running => None,
+        _ if trial.id.0 > seen => None,
+        // One that waits has shown something, too.
+        Status::Ended(_) | Status::Waiting => metric.best(&trial.curve)?.get(&metric.name).map(|value| sign * value),
+    };
+    let mut points: Vec<(&Settings, Vec<f64>)> = Vec::new();
+    let mut found: HashMap<u64, usize> = HashMap::new();
+    for trial in &history.trials {
+        let at = *found.entry(fingerprint(&trial.settings)).or_insert(points.len());
+        if at == points.len() {
+            points.push((&trial.settings, Vec::new()));
+        }
+        points[at].1.extend(value(trial));
+    }
+    let point = |(settings, values): (&Settings, Vec<f64>)| {
+        let mean = (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
+        Known { settings: settings.clone(), value: mean }
+    };
+    points.into_iter().map(point).collect()
+}
+
+/// The points of `enqueue`, completed and none of them twice: what a point leaves open is the first that a grid has, or
+/// drawn like any.
+fn enqueued(terms: SearchTerms<'_>) -> Vec<Settings> {
+    let mut points: Vec<Settings> = Vec::with_capacity(terms.enqueue.len());
+    for (at, given) in terms.enqueue.iter().enumerate() {
+        let Ok(space) = terms.space.pinned(given) else { continue };
+        let found = match terms.method {
+            Method::Grid => space.point(0).filter(|point| !points.contains(point)),
+            _ => drawn(&space, terms.seed, at as u64, &points),
+        };
+        points.extend(found);
+    }
+    points
+}
+
+fn drawn(space: &Space, seed: u64, at: u64, known: &[Settings]) -> Option<Settings> {
+    // Points count from 1, and the shuffled order of all has the first of the streams of number 0.
+    let mut chance = stream(seed, 0, at + 1, Purpose::Point);
+    let mut draws = (0..MOST_DRAWN).filter_map(|_| space.draw(&mut chance));
+    draws.find(|point| !known.contains(point))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::*;
+    use sweep_spec::Spec;
+
+    fn points(head: &str) -> Vec<Settings> {
+        let text = format!("{head}\ndata: {{set: digits}}\nmodel: linear\n");
+        let (spec, _) = Spec::read(&text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
+        let mut search = Search::new(spec.search_terms());
+        let points: Vec<_> = (1..=1000).map_while(|trial| search.settings(TrialId(trial))).collect();
+        assert!(search.len().is_none_or(|len| len == points.len() as u64), "{head}");
+        points
+    }
+
+    fn distinct(points: &[Settings]) -> usize {
+        points.iter().map(|point| serde_json::to_string(point).unwrap()).collect::<HashSet<_>>().len()
+    }
+
+    const TWO: &str = "parameters: {batch_size: {values: [1, 2, 3]}, epochs: {min: 1, max: 4}}\n";
+
+    #[test]
+    fn a_shuffled_grid_has_the_same_points_in_an_order_that_hangs_on_the_seed() {
+        let [file, one, two] = ["", "order: shuffled\nseed: 1", "order: shuffled\nseed: 2"]
+            .map(|order| points(&format!("method: grid\n{TWO}{order}")));
+        assert_ne!(file, one);
+        assert_ne!(one, two);
+        let sorted = |mut points: Vec<Settings>| {
+            points.sort_by_key(|point| serde_json::to_string(point).unwrap());
+            points
+        };
+        assert_eq!(sorted(file), sorted(one));
+    }
+
+    #[test]
+    fn enqueued_points_come_first_and_not_again() {
+        for (method, all) in [("grid", 12), ("grid\norder: shuffled", 12), ("random", 12)] {
+            let enqueue = "enqueue: [{epochs: 3, batch_size: 3}, {batch_size: 2}, {batch_size: 3, epochs: 3}]\n";
+            let points = points(&format!("method: {method}\n{TWO}{enqueue}"));
+            assert_eq!(json!(points[0]), json!({"batch_size": 3, "epochs": 3}), "{method}");
+            assert_eq!(points[1]["batch_size"], 2, "{method}");
+            assert_eq!((points.len(), distinct(&points)), (all, all), "{method}");
+        }
+        let weighted = "method: random\nenqueue: [{epochs: 2}, {epochs: 3}]\n\
+            parameters: {epochs: {values: [1, 2, 3], probabilities: [0.5, 0.3, 0.2]}}\n";
+        assert_eq!(json!(points(weighted)), json!([{"epochs": 2}, {"epochs": 3}, {"epochs": 1}]));
+    }
+
+    #[test]
+    fn once_a_trial_has_reached_the_target_no_other_begins() {
+        for (goal, value, goes_on) in [("minimize", 0.5, false), ("minimize", 0.6, true), ("maximize", 0.6, false)] {
+            let text = format!("program: x\nmetric: {{name: m, goal: {goal}, target: 5e-1}}\n{TWO}");
+            let (spec, _) = Spec::read(&text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
+            let mut entries = sweep_sample::beginning("f");
+            entries.extend(sweep_sample::attempt(1, 1, &Settings::new(), 0, 2));
+            for entry in &mut entries {
+                if let sweep_core::history::Entry::Epoch { metrics, .. } = entry {
+                    metrics.objective = Some(value);
+                }
+            }
+            let history = sweep_sample::apply(&entries);
+            assert_eq!(
+                Search::new(spec.search_terms()).next(TrialId(2), &history).is_some(),
+                goes_on,
+                "{goal} {value}"
+            );
+            assert_eq!(Search::resumed(spec.search_terms(), &history).len(), Some(if goes_on { 12 } else { 1 }));
+        }
+    }
+
+    #[test]
+    fn points_of_priority_go_first_and_all_others_follow_in_their_order() {
+        for order in ["file", "shuffled"] {
+            let head = format!("{TWO}order: {order}\nenqueue: [{{epochs: 2, batch_size: 2}}]\n");
+            let first = "priority: [{epochs: [3, 4], batch_size: 3}, epochs == 1 or batch_size == 3]\n";
+            let points = points(&format!("{head}{first}"));
+            let class = |point: &Settings| match (point["epochs"].as_u64(), point["batch_size"].as_u64()) {
+                (Some(2), Some(2)) => 0,
+                (Some(3 | 4), Some(3)) => 1,
+                (Some(1), _) | (_, Some(3)) => 2,
+                _ => 3,
+            };
+            let classes: Vec<_> = points.iter().map(class).collect();
+            assert_eq!(classes, [0, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3], "{order}");
+            assert_eq!(distinct(&points), 12, "{order}");
+            if order == "file" {
+                let without = self::points(&head);
+                for class_of in 1..4 {
+                    let of = |points: &[Settings]| -> Vec<_> {
+                        points.iter().filter(|point| class(point) == class_of).cloned().collect()
+                    };
+                    assert_eq!(of(&points), of(&without));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_enqueued_point_leaves_open_is_a_grids_first_or_drawn() {
+        let grid = points(&format!("method: grid\n{TWO}enqueue: [{{epochs: 4}}, {{}}]\n"));
+        assert_eq!(json!(grid[..2]), json!([{"batch_size": 1, "epochs": 4}, {"batch_size": 1, "epochs": 1}]));
+        let sizes: HashSet<_> = (0..30)
+            .map(|seed| points(&format!("method: random\nseed: {seed}\n{TWO}enqueue: [{{epochs: 4}}]\n")))
+            .map(|points| points[0]["batch_size"].to_string())
+            .collect();
+        assert_eq!(sizes.len(), 3, "each seed draws its own");
+    }
+
+    #[test]
+    fn a_conditional_parameter_makes_no_duplicates_and_does_not_change_what_it_depends_on() {
+        let text = "method: random
+parameters:
+  optimizer: {values: [adam, sgd]}
+  momentum: {min: 0.5, max: 0.9, when: optimizer == 'sgd'}
+  batch_size: {min: 1, max: 2000}
+run_cap: 1000
+";
+        let points = points(text);
+        assert_eq!(distinct(&points), 1000);
+        assert!(points.iter().all(|point| point.contains_key("momentum") == (point["optimizer"] == "sgd")));
+        let sgd = points.iter().filter(|point| point["optimizer"] == "sgd").count();
+        // Half of them within five deviations.
+        assert!((420..580).contains(&sgd), "{sgd}");
+    }
+
+    #[test]
+    fn excluded_numbers_are_not_drawn() {
+        let text = "method: random
+parameters:
+  learning_rate: {min: 0.001, max: 0.1}
+  batch_size: {values: [64, 512]}
+exclude: [batch_size == 512 and learning_rate < 0.05, 'learning_rate > 0.09']
+run_cap: 300
+";
+        for point in points(text) {
+            let rate = point["learning_rate"].as_f64().unwrap();
+            assert!(rate <= 0.09 && (point["batch_size"] == 64 || rate >= 0.05), "{point:?}");
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! What only the data can tell: whether every network fits the pictures and tells all classes apart, whether there
+//! are as many pictures as are asked for, and how large the sweep is.
+
+use std::collections::HashSet;
+
+use serde_json::Value as Json;
+
+use super::Spec;
+use super::models::{MOST_CHECKED, points};
+use super::node::Findings;
+use super::place::Path;
+use super::plain;
+use super::problem::{Note, Problems};
+use super::setting::{MODEL, setting};
+use sweep_core::recipe::{Layer, Validation};
+use sweep_core::trial::Settings;
+use sweep_data::datasets::Info;
+use sweep_data::network::{Extent, Row, Summary, shapes};
+
+/// At most so many kinds of network are told apart.
+pub const MOST_KINDS: usize = 16;
+
+/// At most so many networks are reported that cannot be built: the others mostly say the same.
+const MOST_FAULTS: usize = 10;
+
+/// What is known of a sweep once its data was looked at.
+#[derive(Debug, Clone)]
+pub struct Inspection {
+    /// The data.
+    pub data: Info,
+    /// Pictures that a trial is trained on, least and most of any trial.
+    pub train: (u64, u64),
+    /// Pictures held out, least and most of any trial.
+    pub validation: (u64, u64),
+    /// The first kinds of network, [`MOST_KINDS`] at most: networks that differ in dropout alone are of one kind.
+    pub kinds: Vec<Kind>,
+    /// How many networks there are; those that differ in dropout alone are one.
+    pub networks: u64,
+    /// Trainable weights of a network, least and most.
+    pub parameters: (u64, u64),
+    /// The most values that one picture leaves for the backward pass.
+    pub activations: u64,
+    /// What there is to know.
+    pub notes: Vec<Note>,
+}
+
+/// Networks of the same layers and shapes, whatever their dropout.
+#[derive(Debug, Clone)]
+pub struct Kind {
+    /// The settings that they have in common.
+    pub settings: Settings,
+    /// Whether their dropout differs.
+    pub varied: bool,
+    /// The one with the most layers: dropout of a rate of 0 is no layer.
+    pub summary: Summary,
+}
+
+/// What of a network is there whatever its dropout.
+fn lasting(summary: &Summary) -> impl Iterator<Item = &Row> {
+    summary.rows.iter().filter(|row| !matches!(row.layer, Layer::Dropout { .. }))
+}
+
+impl Kind {
+    /// Whether a network is of this kind.
+    fn has(&self, summary: &Summary) -> bool {
+        lasting(&self.summary).eq(lasting(summary))
+    }
+
+    fn add(&mut self, settings: &Settings, summary: Summary) {
+        self.settings.retain(|name, value| settings.get(name) == Some(value));
+        self.varied |= summary.rows != self.summary.rows;
+        if summary.rows.len() > self.summary.rows.len() {
+            self.summary = summary;
+        }
+    }
+}
+
+impl Inspection {
+    /// Takes in a network, among those of its kind.
+    fn add(&mut self, settings: &Settings, summary: Summary) {
+        self.parameters = widened(self.parameters, summary.parameters);
+        self.activations = self.activations.max(summary.activations);
+        match self.kinds.iter().position(|kind| kind.has(&summary)) {
+            Some(at) => self.kinds[at].add(settings, summary),
+            None if self.kinds.len() < MOST_KINDS => {
+                self.kinds.push(Kind { settings: settings.clone(), varied: false, summary });
+            }
+            None => {}
+        }
+    }
+}
+
+impl Spec {
+    /// Divides the pictures as every trial would, and follows one through every distinct network. From now on the
+    /// number of classes is known.
+    ///
+    /// # Errors
+    /// Networks that cannot be built or do not end in one value a class, and settings that the data cannot meet.
+    /// `file` and `text` are what the specification was read from.
+    pub fn inspect(&mut self, data: Info, file: &str, text: &str) -> Result<Inspection, Problems> {
+        let findings = Findings::read(text);
+        // A data set has at most 256 classes: a label is a byte.
+        self.classes = u32::try_from(data.classes.len()).ok();
+        let mut inspection = Inspection {
+            data,
+            train: (u64::MAX, 0),
+            validation: (u64::MAX, 0),
+            kinds: Vec::new(),
+            networks: 0,
+            parameters: (u64::MAX, 0),
+            activations: 0,
+            notes: Vec::new(),
+        };
+        self.divide(&mut inspection, &findings);
+        self.build(&mut inspection, &findings);
+        self.doubt(&inspection, &findings);
+        let (problems, notes) = findings.take();
+        inspection.notes = notes;
+        if problems.is_empty() { Ok(inspection) } else { Err(Problems::new(file, text, problems)) }
+    }
+
+    /// Where the file says which pictures there are: `mine.yaml:4:9, data.path`. `file` and `text` are as for
+    /// [`Spec::inspect`].
+    pub fn place_of_data(&self, file: &str, text: &str) -> String {
+        let places = Findings::read(text).places;
+        let data = Path::default().key("data");
+        let marks = ["path", "set"].map(|key| data.key(key)).map(|path| (places.value_at(&path), path));
+        match marks.into_iter().find_map(|(mark, path)| Some((mark?, path))) {
+            Some((mark, path)) => format!("{file}:{}:{}, {path}", mark.line, mark.column),
+            None => file.to_owned(),
+        }
+    }
+
+    /// The sizes of every split that a trial can have.
+    fn divide(&self, inspection: &mut Inspection, findings: &Findings) {
+        let Info { train: all, test, .. } = inspection.data;
+        let mut seen = HashSet::new();
+        for settings in points(self.part(|name| matches!(name, "validation" | "train_examples"))) {
+            let Ok(data) = self.data(&settings) else { continue };
+            let held_out = match data.validation {
+                Validation::Test => test,
+                Validation::Share(share) => (share * all as f64).round() as u64,
+            };
+            let left = if data.validation == Validation::Test { all } else { all.saturating_sub(held_out) };
+            let train = data.train_examples.unwrap_or(left);
+            inspection.train = widened(inspection.train, train.min(left));
+            inspection.validation = widened(inspection.validation, held_out);
+            let fault = if data.validation == Validation::Test && test == 0 {
+                let remedy = "write a share, such as 0.1, to hold out training pictures";
+                Some(("validation", "the data set has no test pictures".to_owned(), remedy.to_owned()))
+            } else if held_out == 0 || left == 0 {
+                let what = if left == 0 { "train on" } else { "validate on" };
+                let rule = format!("leaves none of the {all} pictures to {what}");
+                Some(("validation", rule, "write a share nearer to 0.5".to_owned()))
+            } else if train > left {
+                let rule = format!("{train} are wanted, and only {left} are left to train on");
+                let remedy = format!("write at most {left}, or leave it out to use all");
+                Some(("train_examples", rule, remedy))
+            } else {
+                None
+            };
+            if let Some((name, rule, remedy)) = fault
+                && seen.insert(rule.clone())
+            {
+                let path = self.place_of(name);
+                findings.problem(findings.places.value_at(&path), path, rule, remedy);
+            }
+        }
+    }
+
+    /// Builds every distinct network.
+    fn build(&self, inspection: &mut Inspection, findings: &Findings) {
+        let classes = self.classes.unwrap_or_default();
+        let (points, total) = self.models();
+        let (mut seen, mut networks) = (HashSet::new(), HashSet::new());
+        for settings in points {
+            let Ok(layers) = self.layers(&settings, classes) else { continue };
+            let (layer, rule, remedy) = match layers.map(|layers| shapes(inspection.data.shape, &layers)) {
+                // Every value was tried when the file was read: this comes of a combination.
+                Err(faults) => match faults.into_iter().next() {
+                    Some(fault) => (None, format!("{}, {}", fault.rule, fault.value), fault.remedy),
+                    None => continue,
+                },
+                Ok(Err(fault)) => (Some(fault.layer), fault.rule, fault.remedy),
+                Ok(Ok(summary)) => {
+                    let end = summary.rows.last().map(|row| row.output);
+                    let last = summary.rows.len().checked_sub(1);
+                    networks.insert(format!("{:?}", lasting(&summary).collect::<Vec<_>>()));
+                    inspection.add(&settings, summary);
+                    if end == Some(Extent::Vector(classes)) {
+                        continue;
+                    }
+                    let (rule, remedy) = wrong_end(end, classes);
+                    (last, rule, remedy)
+                }
+            };
+            if seen.len() < MOST_FAULTS && seen.insert(rule.clone()) {
+                let mut path = self.place_of(MODEL.name);
+                let mut rule = rule + &with(&settings);
+                match (layer, layer.and_then(|layer| self.item_of(layer, &settings, classes))) {
+                    (_, Some(item)) => path = path.index(item),
+                    (Some(layer), None) => rule = format!("layer {} of the network: {rule}", layer + 1),
+                    (None, None) => {}
+                }
+                findings.problem(findings.places.value_at(&path), path, rule, remedy);
+            }
+        }
+        inspection.networks = networks.len() as u64;
+        if total > MOST_CHECKED {
+            findings.note(format!("the first {MOST_CHECKED} of {total} distinct networks were checked"));
+        }
+    }
+
+    /// Where the file says what a setting is: as a parameter, or in its section.
+    pub(super) fn place_of(&self, name: &str) -> Path {
+        let varied = self.space.parameters.iter().any(|parameter| parameter.name == name);
+        match setting(name) {
+            _ if varied => Path::default().key("parameters").key(name),
+            Some(setting) => {
+                name.split('.').fold(Path::default().key(setting.section.key()), |path, key| path.key(key))
+            }
+            None => Path::default().key(name),
+        }
+    }
+
+    /// The largest value that a setting has in any trial; `None` where it is no number.
+    pub fn most(&self, name: &str) -> Option<f64> {
+        let varied = self.space.parameters.iter().find(|parameter| parameter.name == name);
+        let fixed = || self.fixed.get(name).cloned().or_else(|| setting(name).map(|setting| setting.default.json()));
+        let values = match varied {
+            Some(parameter) => parameter.distribution.samples(),
+            None => fixed().into_iter().collect(),
+        };
+        values.iter().filter_map(Json::as_f64).max_by(f64::total_cmp)
+    }
+}
+
+fn widened((least, most): (u64, u64), by: u64) -> (u64, u64) {
+    (least.min(by), most.max(by))
+}
+
+fn wrong_end(end: Option<Extent>, classes: u32) -> (String, String) {
+    let end = match end {
+        None => "has no layers".to_owned(),
+        Some(Extent::Picture(shape)) => format!("ends in a picture of {shape}"),
+        Some(Extent::Vector(1)) => "ends in 1 value".to_owned(),
+        Some(Extent::Vector(values)) => format!("ends in {values} values"),
+    };
+    let rule = format!("the network {end}, and the data has {classes} classes");
+    (rule, "let it end in `- flatten` and `- dense: ${classes}`".to_owned())
+}
+
+/// `, with dropout 0.2 and downsample stride`.
+fn with(settings: &Settings) -> String {
+    let mut text = String::new();
+    for (at, (name, value)) in settings.iter().enumerate() {
+        let lead = if at == 0 { ", with" } else { " and" };
+        text += &format!("{lead} {name} {}", plain(value));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path as Folder;
+
+    use super::*;
+    use sweep_data::network::Shape;
+
+    fn inspect(text: &str) -> Result<Inspection, Vec<String>> {
+        let (mut spec, _) = Spec::read(text, "f", Folder::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
+        let data = Info {
+            shape: Shape { channels: 1, height: 8, width: 8 },
+            classes: ["a", "b", "c"].map(str::to_owned).to_vec(),
+            train: 1000,
+            test: 0,
+        };
+        let found = spec.inspect(data, "f", text);
+        found.map_err(|problems| {
+            problems.list().iter().map(|problem| format!("{}: {}", problem.path, problem.rule)).collect()
+        })
+    }
+
+    const DATA: &str = "data: {set: folder, path: p}\n";
+
+    #[test]
+    fn networks_that_differ_in_rates_alone_are_one() {
+        let all = "batch_size: {min: 1, max: 50}, batch_norm: {values: [true, false]}";
+        let found = inspect(&format!(
+            "method: random\nparameters: {{dropout: {{min: 0.1, max: 0.2}}, {all}}}\nmodel: linear\n{DATA}"
+        ));
+        let kinds = |found: &Inspection| found.kinds.iter().map(|kind| kind.varied).collect::<Vec<_>>();
+        let found = found.unwrap();
+        assert_eq!((found.networks, kinds(&found)), (2, vec![true, true]));
+        let found = inspect(&format!("parameters: {{dropout: {{value: 0.1}}}}\nmodel: linear\n{DATA}")).unwrap();
+        assert_eq!((found.networks, kinds(&found)), (1, vec![false]));
+        assert_eq!(found.parameters, (8 * 8 * 3 + 3, 8 * 8 * 3 + 3));
+        assert_eq!((found.train, found.validation), ((900, 900), (100, 100)));
+    }
+
+    #[test]
+    fn what_can_hardly_be_meant_is_noted_and_not_refused() {
+        let notes = |text: &str| -> Vec<String> {
+            inspect(text).unwrap().notes.iter().map(|note| format!("{}: {}", note.path, note.text)).collect()
+        };
+        let text = "parameters: {batch_size: {values: [64, 901]}}
+data: {set: folder, path: p, augment: {crop: 4, cutout: 8}}
+model: linear
+training: {epochs: 5, early_stopping: {patience: 5}}
+early_terminate: {type: hyperband, min_iter: 5}
+";
+        let told = notes(text);
+        for (told, expected) in told.iter().zip([
+            "data.augment.crop: `crop: 4` shifts pictures of 1x8x8",
+            "data.augment.cutout: `cutout: 8` can blacken",
+            "training.early_stopping.patience: `patience: 5` ends no trial",
+            "parameters.batch_size: 901 is more than the 900 pictures",
+            "early_terminate.min_iter: stops no trial",
+        ]) {
+            assert!(told.starts_with(expected), "{told}");
+        }
+        assert_eq!(told.len(), 5, "{told:#?}");
+        let least = text.replace("901", "900").replace("crop: 4, cutout: 8", "crop: 3, cutout: 7");
+        assert_eq!(notes(&least.replace("epochs: 5", "epochs: 6")), [""; 0]);
+        let told = notes(&format!("parameters: {{augment: {{values: [null, {{crop: 4}}]}}}}\nmodel: linear\n{DATA}"));
+        assert!(told.len() == 1 && told[0].starts_with("parameters.augment: `crop: 4` shifts"), "{told:#?}");
+    }
+
+    #[test]
+    fn a_network_that_does_not_fit_the_pictures_is_named_with_its_settings() {
+        let model = "model: [{conv: {filters: 4, kernel: \"${kernel}\"}}, flatten, {dense: \"${classes}\"}]\n";
+        let text = format!("parameters: {{kernel: {{values: [3, 9]}}}}\n{model}{DATA}");
+        let found = inspect(&text.replace("kernel: \"", "padding: valid, kernel: \"")).unwrap_err();
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(found[0].starts_with("model[0]: ") && found[0].ends_with("with kernel 9"), "{found:#?}");
+    }
+
+    #[test]
+    fn a_network_ends_in_one_value_a_class() {
+        let found = inspect(&format!("model: [flatten, {{dense: 10}}]\n{DATA}")).unwrap_err();
+        assert_eq!(found, ["model[1]: the network ends in 10 values, and the data has 3 classes"]);
+    }
+
+    #[test]
+    fn more_pictures_than_there_are_cannot_be_asked_for() {
+        let varied = "parameters: {train_examples: {values: [10, 950]}}\n";
+        let found = inspect(&format!("{varied}model: linear\n{DATA}")).unwrap_err();
+        assert_eq!(found, ["parameters.train_examples: 950 are wanted, and only 900 are left to train on"]);
+        let found = inspect("model: linear\ndata: {set: folder, path: p, validation: test}\n").unwrap_err();
+        assert_eq!(found, ["data.validation: the data set has no test pictures"]);
+    }
+}

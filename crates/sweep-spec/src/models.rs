@@ -1,0 +1,140 @@
+//! The distinct networks of a sweep, and what is wrong with their layers: every combination of the parameters that a
+//! network refers to is read before anything is trained.
+
+use std::collections::HashSet;
+
+use serde_json::Value as Json;
+
+use super::Spec;
+use super::node::Findings;
+use super::parameters::Read;
+use super::place::Path;
+use super::problem::Problem;
+use super::setting::MODEL;
+use sweep_core::space::{Parameter, Space};
+use sweep_core::trial::Settings;
+use sweep_data::network::Fault;
+
+/// At most so many networks are built to check them.
+pub const MOST_CHECKED: u64 = 10_000;
+
+impl Spec {
+    /// The settings of each distinct network, at most [`MOST_CHECKED`], and how many there are in all.
+    pub(super) fn models(&self) -> (impl Iterator<Item = Settings> + use<>, u64) {
+        let spaces = self.model_spaces();
+        let total = spaces.iter().fold(0, |total: u64, space| total.saturating_add(space.count().unwrap_or(0)));
+        (spaces.into_iter().flat_map(points).take(MOST_CHECKED as usize), total)
+    }
+
+    /// For each network that the file can mean, the part of the space that it depends on.
+    fn model_spaces(&self) -> Vec<Space> {
+        let choice = self.space.parameters.iter().find(|parameter| parameter.name == MODEL.name);
+        let choices: Vec<Option<Json>> = match choice {
+            Some(choice) => choice.distribution.samples().into_iter().map(Some).collect(),
+            None => vec![None],
+        };
+        let space_of = |choice: Option<Json>| {
+            let model: Settings = choice.into_iter().map(|value| (MODEL.name.to_owned(), value)).collect();
+            let names = self.network.template(&model).map(|template| template.names()).unwrap_or_default();
+            // A choice that is ruled out makes no network.
+            let space = self.space.pinned(&model).ok()?;
+            Some(space.part(|name| names.iter().any(|used| used == name) || name == MODEL.name, MOST_CHECKED))
+        };
+        choices.into_iter().filter_map(space_of).collect()
+    }
+
+    /// The part of the space that has the parameters of these names. Those with too many values to try each are
+    /// taken at their ends.
+    pub(super) fn part(&self, has: impl Fn(&str) -> bool) -> Space {
+        self.space.part(has, MOST_CHECKED)
+    }
+
+    /// Reports what is wrong with the layers, whatever the data: `parameters` give the places of values. Tries every
+    /// value once, in the company of the others' first ones; all combinations are [`Spec::inspect`]'s matter.
+    /// `unread` are parameters whose values could not be read: that they are missing is no fault of the network.
+    pub(super) fn check_layers(&self, parameters: &[Read], unread: &[String], findings: &Findings) {
+        let mut seen = HashSet::new();
+        // How many classes there are changes no layer's validity.
+        let classes = self.classes.unwrap_or(2);
+        for settings in self.one_by_one() {
+            let Ok(Err(faults)) = self.layers(&settings, classes) else { continue };
+            let missing = |fault: &Fault| {
+                fault.setting.is_none() && unread.iter().any(|name| fault.value.contains(&format!("{{{name}")))
+            };
+            for fault in faults.into_iter().filter(|fault| !missing(fault)) {
+                let problem = self.fault(&fault, &settings, parameters, findings);
+                if seen.insert(format!("{} {}", problem.path, problem.rule)) {
+                    findings.problems.borrow_mut().push(problem);
+                }
+            }
+        }
+    }
+
+    /// Settings of networks in which every value occurs, for every preset: the first point of the space, then each
+    /// parameter in turn through its other values.
+    fn one_by_one(&self) -> Vec<Settings> {
+        let mut all = Vec::new();
+        for space in self.model_spaces() {
+            let Some(first) = space.point(0) else { continue };
+            for Parameter { name, distribution, .. } in &space.parameters {
+                let others = distribution.samples().into_iter().skip(usize::from(space.is_free()));
+                for value in others.take(MOST_CHECKED as usize) {
+                    let mut settings = first.clone();
+                    settings.insert(name.clone(), value);
+                    if !space.is_free() {
+                        // The first point that has the value, if one may have it.
+                        settings.retain(|other, _| other == name);
+                        let Some(found) = space.pinned(&settings).ok().and_then(|space| space.point(0)) else {
+                            continue;
+                        };
+                        settings = found;
+                    }
+                    all.push(settings);
+                }
+            }
+            all.push(first);
+        }
+        all
+    }
+
+    /// A fault of the network as a problem of the file: at the value of the parameter or setting that causes it, or
+    /// at the layer, if that stands in the file.
+    fn fault(&self, fault: &Fault, settings: &Settings, parameters: &[Read], findings: &Findings) -> Problem {
+        let model = Path::default().key(MODEL.name);
+        let (mut path, mut remedy) = (model.clone(), fault.remedy.clone());
+        if self.network.written.is_some() {
+            path.0.extend(fault.path.iter().cloned());
+        }
+        if let Some(name) = &fault.setting {
+            if let Some((read, value)) =
+                parameters.iter().find(|read| read.parameter.name == *name).zip(settings.get(name))
+            {
+                path = read.place(value);
+                remedy = of_value(&remedy, path == read.node.path);
+            } else if self.network.settings.contains_key(name) {
+                path = model.key(name);
+            }
+        }
+        let rule = match fault.rule.contains("must be ") && !fault.value.is_empty() {
+            true => format!("{}, not {}", fault.rule, fault.value),
+            false => fault.rule.clone(),
+        };
+        Problem { mark: findings.places.value_at(&path), path, rule, remedy }
+    }
+}
+
+/// What to write for a layer as what to write for a parameter's value: that of ``write `dropout: 0.2`, say``, or, where
+/// the value is `drawn` from a range, the range.
+fn of_value(remedy: &str, drawn: bool) -> String {
+    let layer = remedy.split('`').nth(1).and_then(|layer| layer.split_once(": "));
+    match layer {
+        Some((_, value)) if drawn => format!("write such numbers for its ends: `max: {value}`, say"),
+        Some((name, value)) => remedy.replace(&format!("`{name}: {value}`"), value),
+        None => remedy.to_owned(),
+    }
+}
+
+/// The points of a finite space, at most [`MOST_CHECKED`].
+pub(super) fn points(space: Space) -> impl Iterator<Item = Settings> {
+    (0..MOST_CHECKED).map_while(move |at| space.point(at))
+}

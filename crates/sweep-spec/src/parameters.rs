@@ -1,0 +1,188 @@
+//! `parameters:` of the sweep file: the grammar of W&B Sweeps.
+
+use serde_json::Value as Json;
+use serde_yaml::Value as Yaml;
+
+use super::distribution::Manner;
+use super::network::Network;
+use super::node::{Node, Table};
+use super::place::Path;
+use super::setting::{MODEL, SETTINGS, Setting, setting};
+use super::value::free;
+use super::{Method, distribution};
+use sweep_core::nearest::{nearest, suggest};
+use sweep_core::space::Parameter;
+
+/// More parameters than this are a list that was generated, and not for one sweep.
+const MOST_PARAMETERS: usize = 1_000;
+
+/// A parameter as the file has it.
+#[derive(Debug)]
+pub struct Read<'a> {
+    /// Its space; the condition is read once all parameters are known.
+    pub parameter: Parameter,
+    /// The setting that it replaces, if it is one.
+    pub of: Option<&'static Setting>,
+    /// Its `when`.
+    pub when: Option<Node<'a>>,
+    /// Its place in the file.
+    pub node: Node<'a>,
+    /// Whether a program gets its values.
+    pub program: bool,
+    /// The groups around it and its own key; their names joined by dots are the parameter's.
+    pub steps: Vec<String>,
+}
+
+impl Read<'_> {
+    /// A value that the file gives for the parameter, which replaces no setting.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn value(&self, node: &Node) -> Result<Json, String> {
+        if self.program { node.given() } else { free(node.value) }
+    }
+
+    /// Where that value of the parameter stands; the parameter itself where it is drawn from a range.
+    pub fn place(&self, value: &Json) -> Path {
+        let path = &self.node.path;
+        if self.node.value.get("value").is_some() {
+            return path.key("value");
+        }
+        let items = self.node.under("values").and_then(|values| values.items());
+        match items.and_then(|items| items.iter().position(|item| self.value(item).as_ref() == Ok(value))) {
+            Some(at) => path.key("values").index(at),
+            None => path.clone(),
+        }
+    }
+}
+
+/// Reads the section: the parameters, and the names of those that could not be read. `zipped` are the names of those
+/// that move with others.
+pub fn read<'a>(
+    node: &Node<'a>,
+    method: Method,
+    network: Option<&Network>,
+    zipped: Vec<String>,
+) -> (Vec<Read<'a>>, Vec<String>) {
+    let (read, unread) = (Vec::new(), Vec::new());
+    let written = network.is_some_and(|network| network.written.is_some());
+    let (used, free) = (network.map(Network::names).unwrap_or_default(), network.is_none());
+    let mut reading = Reading { method, used, free, written, zipped, read, unread };
+    if let Some(table) = node.table("parameters: {learning_rate: {values: [0.001, 0.0005]}}") {
+        reading.group(&table, &[]);
+    }
+    if reading.read.len() > MOST_PARAMETERS {
+        let rule = format!("has {} parameters, and at most {MOST_PARAMETERS} can vary", reading.read.len());
+        node.wrong_key(rule, "fix the others in `training` and `model`");
+        reading.read.truncate(MOST_PARAMETERS);
+    }
+    (reading.read, reading.unread)
+}
+
+/// The section while it is read.
+struct Reading<'a> {
+    method: Method,
+    /// Names that the model refers to.
+    used: Vec<String>,
+    /// A program takes any name.
+    free: bool,
+    /// Whether the model stands in the file, so that it can be made to refer to more.
+    written: bool,
+    zipped: Vec<String>,
+    read: Vec<Read<'a>>,
+    unread: Vec<String>,
+}
+
+impl<'a> Reading<'a> {
+    fn group(&mut self, table: &Table<'a>, around: &[String]) {
+        for (key, node) in table.entries() {
+            let steps = [around, &[key.to_owned()]].concat();
+            let name = steps.join(".");
+            let starts = key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+            if !starts || !key.chars().all(|char| char.is_ascii_alphanumeric() || "_.-".contains(char)) {
+                let remedy = "use letters, digits, `_`, `.` and `-`, and start with a letter or `_`";
+                node.wrong_key("cannot be a parameter's name", remedy);
+            } else if self.read.iter().any(|other| other.parameter.name == name) {
+                node.wrong_key("is a parameter that was given before, in a group", "give it once");
+            } else if node.value.get("parameters").is_some() {
+                let Some(table) = node.table("") else { continue };
+                let example = format!("{key}: {{parameters: {{name: {{values: [...]}}}}}}");
+                if let Some(members) = table.get("parameters").and_then(|members| members.table(&example)) {
+                    self.group(&members, &steps);
+                }
+                table.close();
+            } else {
+                self.parameter(name, steps, node);
+            }
+        }
+    }
+
+    fn parameter(&mut self, name: String, steps: Vec<String>, node: Node<'a>) {
+        let of = self.meaning(&name, &node);
+        let example = of.map_or("...".to_owned(), |setting| setting.example());
+        let example = match (node.value, serde_json::to_string(node.value)) {
+            (Yaml::Sequence(_), Ok(values)) => format!("{{values: {}}}", values.replace(',', ", ")),
+            (Yaml::Number(_) | Yaml::Bool(_), Ok(one)) => format!("{{value: {one}}}"),
+            (Yaml::String(one), _) if !one.trim().is_empty() => format!("{{value: {one}}}"),
+            _ => format!("{{values: [{example}]}}"),
+        };
+        let table = node.table(&format!("{name}: {example}"));
+        let (zipped, program) = (self.zipped.contains(&name), self.free);
+        let manner = Manner { method: self.method, of, zipped, program };
+        let distribution = table.as_ref().and_then(|table| distribution::read(table, manner));
+        let when = table.as_ref().and_then(|table| table.get("when"));
+        if let Some(table) = table {
+            table.close();
+        }
+        match distribution {
+            None => self.unread.push(name),
+            Some(distribution) => {
+                let parameter = Parameter { name, distribution, when: None };
+                distribution::check_range(&parameter.distribution, &node, of);
+                self.read.push(Read { parameter, of, when, node, program, steps });
+            }
+        }
+    }
+
+    /// The setting that a parameter of that name replaces, if it is one. A name that is neither that nor used in the
+    /// model is a problem.
+    fn meaning(&self, name: &str, node: &Node) -> Option<&'static Setting> {
+        if self.free {
+            return None;
+        }
+        let found = if name == MODEL.name { Some(&MODEL) } else { setting(name) };
+        match found {
+            Some(found) if !found.varies() => {
+                let rule = "cannot vary within a sweep: its trials could not be compared";
+                node.wrong_key(rule, format!("write a sweep file for each, with `data: {{{name}: ...}}`"));
+                return None;
+            }
+            None if !self.used.iter().any(|used| used == name) => {}
+            found => return found,
+        }
+        let (first, rest) = name.split_once('.').unwrap_or((name, ""));
+        let group = setting(first).filter(|_| !rest.is_empty());
+        if let Some(member) = group.and_then(|group| group.member(rest)) {
+            let rule = "is not how this setting is named among the parameters";
+            node.wrong_key(rule, format!("name it `{}`", member.name));
+            return None;
+        }
+        let remedy = match group {
+            Some(group) => {
+                let members = SETTINGS.iter().filter(|one| one.group == Some(group.name)).map(|one| one.name);
+                suggest(name, &members.collect::<Vec<_>>())
+            }
+            None => {
+                let settings = SETTINGS.iter().filter(|setting| setting.varies()).map(|setting| setting.name);
+                let known = settings.chain([MODEL.name]).chain(self.used.iter().map(String::as_str));
+                match nearest(name, known) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None if self.written => format!("write ${{{name}}} where the model should use it"),
+                    None => format!("the model can use {}", self.used.join(", ")),
+                }
+            }
+        };
+        node.wrong_key("is no setting of `training` or `data`, and the model does not use it", remedy);
+        None
+    }
+}

@@ -1,0 +1,180 @@
+//! `program`, `command` and `metrics_file` of the sweep file.
+
+use std::collections::BTreeMap;
+use std::path::{Component, PathBuf};
+
+use super::kind::Kind;
+use super::node::{Findings, Node, Table};
+use super::place::Path;
+use super::value::show;
+use super::{Problems, Spec, plain};
+use sweep_core::nearest::nearest;
+use sweep_core::program::{COMMAND, MACROS, Need, Program};
+
+/// Sections that say how a network is trained.
+const OURS: [&str; 3] = ["data", "model", "training"];
+
+/// Reads them. `None` where trials train a network of the file.
+pub fn read(top: &Table) -> Option<Program> {
+    let (program, command) = (top.get("program"), top.get("command"));
+    let (metrics_file, folder) = (top.get("metrics_file"), top.get("folder"));
+    if program.is_none() && command.is_none() {
+        for node in [metrics_file, folder].into_iter().flatten() {
+            node.wrong_key("has no effect without a `program`", "leave it out");
+        }
+        return None;
+    }
+    for section in OURS {
+        if let Some(node) = top.get(section) {
+            node.wrong_key("has no effect: trials run a program", "leave it out, or leave out `program` and `command`");
+        }
+    }
+    let text = |node: Node, is: &str| node.take(Kind::Text, is).map(|text| plain(&text));
+    let name =
+        program.and_then(|node| text(node, "the program to run, relative to the sweep file: write train.py, say"));
+    let items = match &command {
+        None => COMMAND.iter().map(|item| (*item).to_owned()).collect(),
+        Some(node) => match node.items() {
+            Some(items) if !items.is_empty() => {
+                let mut read = Vec::with_capacity(items.len());
+                for item in items {
+                    let Some(item_text) = text(item.clone(), "an argument: write it in quotes") else { continue };
+                    if let Some((rule, remedy)) = no_macro(&item_text, read.last(), top) {
+                        item.wrong(rule, remedy);
+                    }
+                    read.push(item_text);
+                }
+                read
+            }
+            _ => {
+                node.wrong(
+                    format!("must be a list of arguments, not {}", show(node.value)),
+                    listed(node.value.as_str()),
+                );
+                Vec::new()
+            }
+        },
+    };
+    if let (None, Some(node)) = (&name, &command)
+        && items.iter().any(|item| item == "${program}")
+    {
+        node.wrong("needs a `program`: ${program} stands in it", "write `program: train.py`, say");
+    }
+    let is = "the folder in which the program is started, relative to the sweep file: write .., say";
+    let folder = folder.and_then(|node| text(node, is));
+    let metrics_file = metrics_file.and_then(|node| {
+        let found = text(node.clone(), "the file that the program writes its metrics to: write metrics.csv, say")?;
+        if found.starts_with('/') || found.split('/').any(|part| part == "..") {
+            node.wrong("lies in the trial's folder, and this does not", "write a name such as metrics.csv");
+        }
+        Some(found)
+    });
+    Some(Program { program: name, command: items, metrics_file, folder, groups: BTreeMap::new() })
+}
+
+/// A command as the list it has to be. What passes parameters one by one becomes the macro that passes all.
+fn listed(text: Option<&str>) -> String {
+    let text = text.unwrap_or_default();
+    let mut items: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let names_one = word.contains("${") && !word.contains("${envvar:") && !MACROS.contains(&word);
+        if !names_one {
+            items.push(word.to_owned());
+            continue;
+        }
+        // `--lr ${lr}`: the option goes with its value.
+        if word.starts_with("${") && items.last().is_some_and(|last| last.starts_with('-')) {
+            items.pop();
+        }
+        if !items.iter().any(|item| item == "${args}") {
+            items.push("${args}".to_owned());
+        }
+    }
+    if items.is_empty() {
+        items = COMMAND.map(str::to_owned).to_vec();
+    }
+    format!("write {}", serde_json::json!(items).to_string().replace("\",\"", "\", \""))
+}
+
+/// What is wrong with the `${...}` in an item of a command, and what to write; `before` is the item before it.
+fn no_macro(item: &str, before: Option<&String>, top: &Table) -> Option<(String, String)> {
+    // A shell has variables of its own.
+    let of_shell = before.is_some_and(|before| before.starts_with('-') && before.ends_with('c'));
+    if MACROS.contains(&item) {
+        return None;
+    }
+    for (at, _) in item.match_indices("${") {
+        let Some(end) = item[at..].find('}') else { continue };
+        let (whole, name) = (&item[at..=at + end], &item[at + 2..at + end]);
+        if MACROS.contains(&whole) {
+            let remedy = match of_shell {
+                true => format!("write \"$@\" in its place, and after this item the items sh and \"{whole}\""),
+                false => format!("write \"{whole}\" as an item of its own"),
+            };
+            return Some((format!("{whole} stands for a whole item, and there is more in this one"), remedy));
+        }
+        let (kind, is_other) = name.split_once(':').map_or((name, false), |(kind, _)| (kind, true));
+        if of_shell || kind == "envvar" && is_other {
+            continue;
+        }
+        if is_other {
+            // Hydra's, say: `${oc.env:HOME}`.
+            if nearest(kind, ["envvar"]).is_some() {
+                return Some((format!("{whole} is no macro"), "did you mean `${envvar:NAME}`?".to_owned()));
+            }
+            continue;
+        }
+        let parameter = name.split('.').next().unwrap_or(name);
+        let is_parameter = top.get("parameters").is_some_and(|node| node.value.get(parameter).is_some());
+        return Some(match nearest(whole, MACROS) {
+            _ if is_parameter => (
+                format!("{whole} is no macro: there is none for one parameter"),
+                format!("write \"${{args}}\" as an item of its own, which passes each as `--name=value`: --{name}=..."),
+            ),
+            Some(near) => (format!("{whole} is no macro"), format!("did you mean `{near}`?")),
+            None => (format!("{whole} is no macro"), format!("there are {}, ${{envvar:NAME}}", MACROS.join(", "))),
+        });
+    }
+    None
+}
+
+impl Spec {
+    /// The folder in which programs are started, absolute.
+    pub fn program_folder(&self) -> PathBuf {
+        let own = self.program.as_ref().and_then(|program| program.folder.as_deref()).unwrap_or(".");
+        let mut folder = PathBuf::new();
+        for part in self.base.join(own).components() {
+            match part {
+                Component::ParentDir => drop(folder.pop()),
+                Component::CurDir => {}
+                other => folder.push(other),
+            }
+        }
+        folder
+    }
+
+    /// Whether what trials are started with is there. `missing` looks: what is wrong, and what to do about it.
+    ///
+    /// # Errors
+    /// With all that is missing. `file` and `text` are what the specification was read from.
+    pub fn look_up(
+        &self,
+        (file, text): (&str, &str),
+        interpreter: &str,
+        missing: impl Fn(Need) -> Option<(String, String)>,
+    ) -> Result<(), Problems> {
+        let findings = Findings::read(text);
+        let Some(program) = &self.program else { return Ok(()) };
+        for (item, need) in program.needs(interpreter) {
+            let Some((rule, remedy)) = missing(need) else { continue };
+            let listed = Path::default().key("command").index(item);
+            let path = match findings.places.value_at(&listed) {
+                Some(_) if program.command[item] != "${program}" => listed,
+                _ => Path::default().key("program"),
+            };
+            findings.problem(findings.places.value_at(&path), path, rule, remedy);
+        }
+        let (problems, _) = findings.take();
+        if problems.is_empty() { Ok(()) } else { Err(Problems::new(file, text, problems)) }
+    }
+}

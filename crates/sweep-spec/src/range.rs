@@ -1,0 +1,166 @@
+//! The distributions of numbers: their keys, and what is checked of them.
+
+use super::Method;
+use super::distribution::needed;
+use super::node::{Node, Table};
+use super::value::{number, show};
+use sweep_core::space::{Curve, Distribution};
+
+/// Larger whole numbers are not exact in JSON readers that use doubles.
+const LARGEST: f64 = 9_007_199_254_740_991.0;
+
+/// The largest exponent of e of which a number can be made.
+const LARGEST_EXPONENT: f64 = 700.0;
+
+/// Reads the keys of a distribution of numbers, by its name.
+pub fn read(table: &Table, name: &'static str, method: Method) -> Option<Distribution> {
+    let shape = name.strip_prefix("q_").unwrap_or(name);
+    let range = || ends(table, name);
+    let curve = match shape {
+        "normal" | "log_normal" | "beta" => Some(keyed(table, shape)),
+        _ => None,
+    };
+    let q = match table.get("q").filter(|_| shape != name) {
+        None => Some(1.0),
+        Some(node) => above_zero(&node, "it is the step between values: write 0.1, say"),
+    };
+    let curve = match (shape, curve) {
+        (_, Some(curve)) => curve?,
+        ("uniform" | "int_uniform", _) => range().map(|(min, max)| Curve::Uniform { min, max })?,
+        ("log_uniform_values" | "inv_log_uniform_values", _) => {
+            range().map(|(min, max)| Curve::LogUniform { min, max })?
+        }
+        _ => exponents(table, name, range()?)?,
+    };
+    let q = q?;
+    let (min, max) = curve.ends();
+    if method == Method::Grid && !matches!(name, "int_uniform" | "q_uniform") {
+        let rule = match shape == name {
+            true => format!("is {name}, and a grid cannot try every number of a range"),
+            false => format!("is {name}, and a grid tries every value as often"),
+        };
+        let remedy = "list `values: [...]`, write `distribution: q_uniform` with a step `q`, or use `method: random`";
+        table.node.wrong_key(rule, remedy);
+        return None;
+    }
+    if shape != name && (max.abs().max(min.abs()) / q > LARGEST || (max - min) / q > LARGEST) {
+        table.node.wrong_key(format!("has a `q` of {q}, which is too small for its range"), "write a larger step");
+        return None;
+    }
+    Some(match name {
+        "int_uniform" => Distribution::IntUniform { min: min as i64, max: max as i64 },
+        "q_uniform" if method == Method::Grid => {
+            // A last step that is short of `max` by rounding alone counts.
+            let count = ((max - min) / q + 1e-9).floor() as u64 + 1;
+            Distribution::Steps { first: min, step: q, count }
+        }
+        _ => Distribution::Number { curve, step: (shape != name).then_some(q) },
+    })
+}
+
+/// `min` and `max`, as that distribution needs them.
+fn ends(table: &Table, name: &'static str) -> Option<(f64, f64)> {
+    let end = |key| {
+        let node = needed(table, key, name)?;
+        match number(node.value) {
+            Some(x) if name != "int_uniform" || (x.fract() == 0.0 && x.abs() <= LARGEST) => Some(x),
+            Some(_) => {
+                let rule = format!("must be a whole number, not {}", show(node.value));
+                node.wrong(rule, "for fractions, write `distribution: uniform`");
+                None
+            }
+            None => {
+                node.wrong(format!("must be a number, not {}", show(node.value)), "write a number such as 0.1");
+                None
+            }
+        }
+    };
+    let (min, max) = (end("min"), end("max"));
+    let (min, max) = (min?, max?);
+    let (rule, remedy) = if min >= max {
+        (format!("has a `min` of {min} that is not below its `max` of {max}"), swap(min, max))
+    } else if !(max - min).is_finite() {
+        (format!("has a range from {min:e} to {max:e}, too wide for numbers"), "narrow it".to_owned())
+    } else if name.contains("log_uniform_values") && min <= 0.0 {
+        let remedy = "give the smallest value itself, such as 1e-5, not its exponent".to_owned();
+        (format!("has a `min` of {min}, whose logarithm is not a number"), remedy)
+    } else {
+        return Some((min, max));
+    };
+    table.node.wrong_key(rule, remedy);
+    None
+}
+
+fn swap(min: f64, max: f64) -> String {
+    match min == max {
+        true => format!("for this one value write `value: {min}`"),
+        false => format!("swap them: `min: {max}`, `max: {min}`"),
+    }
+}
+
+/// The distributions whose `min` and `max` are exponents of e: W&B's first ones, which it refuses by now.
+fn exponents(table: &Table, name: &'static str, (min, max): (f64, f64)) -> Option<Curve> {
+    if min.abs().max(max.abs()) > LARGEST_EXPONENT {
+        let rule = format!("has exponents of e from {min} to {max}, and e^{LARGEST_EXPONENT} is the most there is");
+        table.node.wrong_key(rule, format!("for the values themselves write `distribution: {name}_values`"));
+        return None;
+    }
+    let inverse = name.starts_with("inv_");
+    let (min, max) = if inverse { ((-max).exp(), (-min).exp()) } else { (min.exp(), max.exp()) };
+    table.node.note(format!(
+        "its `min` and `max` are exponents of e: {} to {}. W&B refuses {name} by now; \
+         {name}_values has the values themselves",
+        short(min),
+        short(max)
+    ));
+    Some(Curve::LogUniform { min, max })
+}
+
+/// Four digits of a number.
+fn short(x: f64) -> String {
+    if (1e-3..1e6).contains(&x) { format!("{}", (x * 1e4).round() / 1e4) } else { format!("{x:.3e}") }
+}
+
+/// The shapes that have a mean and a deviation, or two exponents, each with a default.
+fn keyed(table: &Table, shape: &str) -> Option<Curve> {
+    if shape == "beta" {
+        let one = |key| match table.get(key) {
+            None => Some(1.0),
+            Some(node) => above_zero(&node, "above 1 it draws values together, below 1 apart: write 2, say"),
+        };
+        let (a, b) = (one("a"), one("b"));
+        return Some(Curve::Beta { a: a?, b: b? });
+    }
+    let mu = match table.get("mu") {
+        None => Some(0.0),
+        Some(node) => {
+            let mu = number(node.value);
+            if mu.is_none() {
+                let remedy = "it is the mean: write 0.5, say";
+                node.wrong(format!("must be a number, not {}", show(node.value)), remedy);
+            }
+            mu
+        }
+    };
+    let sigma = match table.get("sigma") {
+        None => Some(1.0),
+        Some(node) => above_zero(&node, "it is the standard deviation: write 0.1, say"),
+    };
+    let (mu, sigma) = (mu?, sigma?);
+    let curve = if shape == "normal" { Curve::Normal { mu, sigma } } else { Curve::LogNormal { mu, sigma } };
+    let (least, most) = curve.ends();
+    if !least.is_finite() || !most.is_finite() || least == most || (shape == "log_normal" && least == 0.0) {
+        let rule = format!("has a `mu` of {mu} and a `sigma` of {sigma}, which numbers cannot hold");
+        table.node.wrong_key(rule, "bring them nearer to 1; those of log_normal are exponents of e");
+        return None;
+    }
+    Some(curve)
+}
+
+fn above_zero(node: &Node, remedy: &str) -> Option<f64> {
+    let found = number(node.value).filter(|&x| x > 0.0);
+    if found.is_none() {
+        node.wrong(format!("must be a number above 0, not {}", show(node.value)), remedy);
+    }
+    found
+}

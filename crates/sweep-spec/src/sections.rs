@@ -1,0 +1,261 @@
+//! `training:`, `data:` and `devices:` of the sweep file.
+
+use std::path::Path as Folder;
+
+use serde_json::Value as Json;
+use serde_yaml::Value as Yaml;
+
+use super::kind::{Kind, either};
+use super::node::{Node, Table};
+use super::parameters::Read;
+use super::setting::{SETS, SETTINGS, Section, Setting, TYPE, setting};
+use super::value::{number, show, whole};
+use super::{Busy, Courtesy, Devices, Gpus, PerGpu};
+use sweep_core::recipe::{Order, Source};
+use sweep_core::space::Distribution;
+use sweep_core::trial::Settings;
+
+/// A setting as the file gives it.
+pub type Given<'a> = (&'static Setting, Node<'a>);
+
+/// Reads a section by the table of settings into `fixed`, each setting under its name as a parameter.
+pub fn section<'a>(top: &Table<'a>, section: Section, fixed: &mut Settings) -> Vec<Given<'a>> {
+    let example = match section {
+        Section::Data => "data: {set: digits}",
+        Section::Training => "training: {epochs: 10}",
+    };
+    let mut given = Vec::new();
+    let Some(node) = top.get(section.key()).filter(|node| !node.value.is_null()) else { return given };
+    let Some(table) = node.table(example) else { return given };
+    for setting in SETTINGS.iter().filter(|setting| setting.section == section && !setting.name.contains('.')) {
+        if let Some(node) = table.get(setting.name) {
+            one(setting, &node, fixed, &mut given);
+        }
+    }
+    table.close();
+    given
+}
+
+fn one<'a>(setting: &'static Setting, node: &Node<'a>, fixed: &mut Settings, given: &mut Vec<Given<'a>>) {
+    let members = setting.members();
+    let Some(table) = node.value.as_mapping().filter(|_| !members.is_empty()).and_then(|_| node.table("")) else {
+        if let Some(value) = node.accepted(setting.accept(node.value), setting.remedy()) {
+            fixed.insert(setting.name.to_owned(), value);
+        }
+        given.push((setting, node.clone()));
+        return;
+    };
+    given.push((setting, node.clone()));
+    let own = setting.members_for(node.value.get(TYPE).and_then(Yaml::as_str));
+    for key in members {
+        // What is for another choice is no remedy for a misspelt key.
+        let node_of = if own.contains(&key) { table.get(key) } else { table.tolerate(key) };
+        match (node_of, setting.member(key)) {
+            (Some(node), Some(member)) => {
+                if let Some(value) = node.accepted(member.kind.accept(node.value), member.remedy()) {
+                    fixed.insert(member.name.to_owned(), value);
+                }
+                given.push((member, node));
+            }
+            (None, Some(member)) if setting.needed() == Some(key) => {
+                node.wrong_key(format!("has no `{key}`"), member.remedy());
+            }
+            _ => {}
+        }
+    }
+    table.close();
+}
+
+/// A setting that belongs to an optimizer or schedule which no trial uses would be ignored silently: a problem instead.
+pub fn check_choices(given: &[Given], fixed: &Settings, parameters: &[Read]) {
+    for group in SETTINGS.iter().filter(|setting| matches!(setting.kind, Kind::Choice(_))) {
+        check_choice(group, given, fixed, parameters);
+    }
+}
+
+fn check_choice(group: &Setting, given: &[Given], fixed: &Settings, parameters: &[Read]) {
+    let varied = parameters.iter().find(|read| read.parameter.name == group.name);
+    let values = match varied.map(|read| &read.parameter.distribution) {
+        Some(Distribution::Categorical(values)) => values.clone(),
+        Some(Distribution::Constant(value)) => vec![value.clone()],
+        _ => vec![fixed.get(group.name).cloned().unwrap_or_else(|| group.default.json())],
+    };
+    // What was meant by a choice that could not be read is not known.
+    if given.iter().any(|(setting, _)| setting.name == group.name) && !fixed.contains_key(group.name) {
+        return;
+    }
+    // A table among the values has the choice inside.
+    let used: Vec<&str> = values.iter().filter_map(|value| value.get(TYPE).unwrap_or(value).as_str()).collect();
+    let varied = parameters.iter().filter_map(|read| Some((setting(&read.parameter.name)?, &read.node)));
+    for (member, node) in given.iter().map(|(setting, node)| (*setting, node)).chain(varied) {
+        if member.group == Some(group.name) && !used.iter().any(|choice| member.used_by(choice)) {
+            let rule = format!("has no effect: it is for {}, and no trial has that", either(member.only));
+            node.wrong_key(rule, format!("write `{}: {}`, or leave it out", group.name, member.only[0]));
+        }
+    }
+}
+
+/// Reads `data:` and makes the source of it. `None` where there is a problem.
+pub fn data(top: &Table, file: &Node, fixed: &mut Settings, base: &Folder) -> Option<Source> {
+    let example = "data: {set: digits}";
+    let given = section(top, Section::Data, fixed);
+    let node = |name| given.iter().find(|(setting, _)| setting.name == name).map(|(_, node)| node);
+    let text = |fixed: &Settings, name| fixed.get(name).and_then(Json::as_str).map(str::to_owned);
+    let Some(data) = top.get("data").filter(|node| !node.value.is_null()) else {
+        let remedy = format!("write `{example}`, or name a data set of your own");
+        file.wrong("`data` is missing: what is to be learnt?", remedy);
+        return None;
+    };
+    if node("set").is_none() && data.value.is_mapping() {
+        data.wrong_key("has no `set`", format!("write `set:` with one of {}", SETS.join(", ")));
+    }
+    let set = text(fixed, "set")?;
+    let unused = |name, why: String| {
+        if let Some(node) = node(name) {
+            node.wrong_key(why, "leave it out");
+        }
+    };
+    if set != "arrays" {
+        unused("order", format!("has no effect: {set} has an order of its own"));
+    }
+    if set == "digits" {
+        unused("path", "has no effect: the digits are built in".to_owned());
+        return Some(Source::Digits);
+    }
+    let needs = |name, remedy: &str| {
+        if node(name).is_none() {
+            data.wrong_key(format!("has no `{name}`, which {set} needs"), remedy);
+        }
+    };
+    needs("path", "write `path:` with the file or folder, relative to the sweep file");
+    if set == "arrays" {
+        let remedy = "write `order: nchw` (channels first, as in PyTorch) or `order: nhwc` (last, as in Keras):\n\
+                      pictures read in the wrong order still train, but badly";
+        needs("order", remedy);
+    }
+    let path = base.join(text(fixed, "path")?);
+    match set.as_str() {
+        "cifar10" => Some(Source::Cifar10 { path }),
+        "cifar100" => Some(Source::Cifar100 { path }),
+        "mnist" => Some(Source::Mnist { path }),
+        "fashion-mnist" => Some(Source::FashionMnist { path }),
+        "folder" => Some(Source::Folder { path }),
+        _ => {
+            let order = if text(fixed, "order")? == "nchw" { Order::Nchw } else { Order::Nhwc };
+            Some(Source::Arrays { path, order })
+        }
+    }
+}
+
+/// More trials than this do not share a GPU.
+const MOST_PER_GPU: u32 = 64;
+
+/// Reads `devices:`.
+pub fn devices(top: &Table) -> Devices {
+    let mut devices = Devices {
+        gpus: Gpus::All,
+        per_gpu: PerGpu::Most(1),
+        busy: Busy::Wait,
+        courtesy: Courtesy::Report,
+        mps: true,
+        cpu_threads: 1,
+    };
+    let Some(node) = top.get("devices").filter(|node| !node.value.is_null()) else { return devices };
+    let Some(table) = node.table("devices: {gpus: all, cpu_threads: 1}") else { return devices };
+    if let Some(node) = table.get("gpus") {
+        devices.gpus = gpus(&node).unwrap_or(Gpus::All);
+    }
+    if let Some(node) = table.get("per_gpu") {
+        match (node.value.as_str(), whole(node.value).and_then(|count| u32::try_from(count).ok())) {
+            (Some("auto"), _) => devices.per_gpu = PerGpu::Auto,
+            (_, Some(count)) if (1..=MOST_PER_GPU).contains(&count) => devices.per_gpu = PerGpu::Most(count),
+            _ => {
+                let rule = format!("must be auto or a whole number from 1 to {MOST_PER_GPU}, not {}", show(node.value));
+                node.wrong(rule, "write auto, to have the first trials show how many fit");
+            }
+        }
+    }
+    if let Some(node) = table.get("busy") {
+        match node.value.as_str() {
+            Some("wait") => {}
+            Some("share") => devices.busy = Busy::Share,
+            Some("skip") => devices.busy = Busy::Skip,
+            _ => {
+                let rule = format!("must be wait, share or skip, not {}", show(node.value));
+                node.wrong(rule, "write wait, to use a GPU only once nobody else does");
+            }
+        }
+    }
+    if let Some(node) = table.get("courtesy") {
+        match node.value.as_str() {
+            Some("report") => {}
+            Some("yield") if devices.busy == Busy::Share => {
+                let rule = "yield has no effect with `busy: share`: others are no reason to leave a GPU";
+                node.wrong(rule, "leave one of them out");
+            }
+            Some("yield") => devices.courtesy = Courtesy::Yield,
+            _ => {
+                let rule = format!("must be report or yield, not {}", show(node.value));
+                node.wrong(rule, "write yield, to leave a GPU that others come to until it is free");
+            }
+        }
+    }
+    if let Some(node) = table.get("mps") {
+        match node.value.as_str() {
+            Some("auto") => {}
+            Some("off") => devices.mps = false,
+            _ => {
+                let rule = format!("must be auto or off, not {}", show(node.value));
+                node.wrong(rule, "write off, so that the sweep starts no daemon of CUDA MPS");
+            }
+        }
+    }
+    let threads = table.take(
+        "cpu_threads",
+        Kind::Whole { least: 1, most: 1024 },
+        "the threads of a trial on the CPU: write 1, say",
+    );
+    if let Some(threads) = threads.and_then(|threads| threads.as_u64()).and_then(|threads| u32::try_from(threads).ok())
+    {
+        devices.cpu_threads = threads;
+    }
+    table.close();
+    devices
+}
+
+/// A UUID, or an instance by its numbers: `0:1`.
+fn is_gpu_name(name: &str) -> bool {
+    let numbers = name.split_once(':').map(|(gpu, instance)| gpu.parse::<u32>().and(instance.parse::<u32>()).is_ok());
+    name.starts_with("GPU-") || name.starts_with("MIG-") || numbers == Some(true)
+}
+
+fn gpus(node: &Node) -> Option<Gpus> {
+    match (node.value.as_str(), node.items()) {
+        (Some("all"), _) => Some(Gpus::All),
+        (Some("none"), _) => Some(Gpus::None),
+        (_, Some(items)) if !items.is_empty() => {
+            let mut these = Vec::with_capacity(items.len());
+            for item in &items {
+                match (whole(item.value), item.value.as_str()) {
+                    (Some(index), _) => these.push(index.to_string()),
+                    (None, Some(uuid)) if is_gpu_name(uuid) => these.push(uuid.to_owned()),
+                    _ => {
+                        let rule =
+                            format!("must be a number or UUID of a GPU or MIG instance, not {}", show(item.value));
+                        item.wrong(rule, "`nvidia-smi -L` lists them: write 0, or \"GPU-5a1f...\"");
+                    }
+                }
+            }
+            Some(Gpus::These(these))
+        }
+        _ => {
+            let rule = format!("must be all, none or a list, not {}", show(node.value));
+            let remedy = match number(node.value) {
+                Some(one) => format!("write [{one}] for this one"),
+                None => "write none to train on the CPU, or a list such as [0, 2]".to_owned(),
+            };
+            node.wrong(rule, remedy);
+            None
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The one table of what can be set in `data` and `training`. Reading the sections, checking the values of parameters
+//! and suggesting names all go by it: a setting is added here, and in `recipe.rs` where it takes effect.
+
+use serde_json::Value as Json;
+use serde_yaml::Value as Yaml;
+
+use super::kind::{Complaint, Kind, either};
+use super::plain;
+use sweep_core::nearest::suggest;
+use sweep_data::network::PRESETS;
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// The section of the file.
+    pub section: Section,
+    /// Its name as a parameter; a dot where it stands in a table of its own.
+    pub name: &'static str,
+    /// The setting in whose table it may be written, if there is one.
+    pub group: Option<&'static str>,
+    /// The choices of its group that use it; all, if none is named.
+    pub only: &'static [&'static str],
+    /// What it may be.
+    pub kind: Kind,
+    /// What it is where the file says nothing.
+    pub default: Default,
+    /// What it is, for one who wrote something wrong: continues `it is …`.
+    pub about: &'static str,
+}
+
+/// A section of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// `data:`
+    Data,
+    /// `training:`
+    Training,
+}
+
+impl Section {
+    /// Its key in the file.
+    pub fn key(self) -> &'static str {
+        match self {
+            Section::Data => "data",
+            Section::Training => "training",
+        }
+    }
+}
+
+/// What a setting is where the file says nothing.
+#[derive(Debug, Clone, Copy)]
+pub enum Default {
+    /// Nothing: `null`. What might be written instead.
+    Absent(&'static str),
+    /// That.
+    Flag(bool),
+    /// That.
+    Whole(u64),
+    /// That.
+    Number(f64),
+    /// That.
+    Word(&'static str),
+}
+
+use self::Default::{Absent, Flag, Number, Whole, Word};
+use Kind::{
+    AtLeastOne, Boolean, Choice, Degrees, NotNegative, Optional, Positive, Share, Table, Text, Validation, Warmup,
+};
+use Section::{Data, Training};
+
+const fn row(section: Section, name: &'static str, kind: Kind, default: Default, about: &'static str) -> Setting {
+    Setting { section, name, group: None, only: &[], kind, default, about }
+}
+
+impl Setting {
+    /// In the table of that setting.
+    const fn of(self, group: &'static str) -> Setting {
+        Setting { group: Some(group), ..self }
+    }
+
+    /// Used by these choices of its group alone.
+    const fn only(self, choices: &'static [&'static str]) -> Setting {
+        Setting { only: choices, ..self }
+    }
+}
+
+const ADAMS: &[&str] = &["adam", "adamw", "nadam"];
+const OPTIMIZERS: &[&str] = &["adam", "adamw", "sgd", "rmsprop", "adadelta", "nadam"];
+const SHAPES: &[&str] = &["constant", "step", "cosine", "one_cycle", "plateau"];
+
+/// The data sets.
+pub const SETS: [&str; 7] = ["digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "folder", "arrays"];
+
+/// All of them.
+pub static SETTINGS: [Setting; 42] = [
+    row(Data, "set", Choice(&SETS), Absent("digits"), "the data set"),
+    row(Data, "path", Text, Absent("data/pictures"), "the data set's file or folder, relative to the sweep file"),
+    row(Data, "order", Choice(&["nchw", "nhwc"]), Absent("nhwc"), "the axes of the pictures' array"),
+    row(Data, "validation", Validation, Number(0.1), "the share of the training pictures that is held out"),
+    row(Data, "train_examples", Optional(&Kind::whole(1)), Absent("1000"), "the most training pictures to use"),
+    row(Data, "augment", Table, Absent("{flip: true, crop: 4}"), "random changes to the training pictures"),
+    row(Data, "augment.flip", Boolean, Flag(false), "whether half of the pictures are mirrored").of("augment"),
+    row(Data, "augment.crop", Kind::whole(0), Whole(0), "the most pixels that a picture is shifted by").of("augment"),
+    row(Data, "augment.rotate", Degrees, Number(0.0), "the most degrees that a picture is turned by").of("augment"),
+    row(Data, "augment.scale", Share, Number(0.0), "the most that a picture grows or shrinks by").of("augment"),
+    row(Data, "augment.noise", NotNegative, Number(0.0), "the deviation of the noise, 1 being white").of("augment"),
+    row(Data, "augment.cutout", Kind::whole(0), Whole(0), "the side of the square that is blackened").of("augment"),
+    row(Training, "epochs", Kind::whole(1), Whole(10), "how often the training pictures are gone over"),
+    row(Training, "batch_size", Kind::whole(1), Whole(128), "how many pictures one step takes"),
+    row(Training, "learning_rate", Positive, Absent("0.001"), "the step size of the optimizer"),
+    row(Training, "optimizer", Choice(OPTIMIZERS), Word("adam"), "the update rule"),
+    row(Training, "momentum", Share, Number(0.0), "the share of the last step that is kept")
+        .of("optimizer")
+        .only(&["sgd", "rmsprop"]),
+    row(Training, "nesterov", Boolean, Flag(false), "Nesterov's kind of momentum").of("optimizer").only(&["sgd"]),
+    row(Training, "beta1", Share, Number(0.9), "how slowly the mean gradient moves").of("optimizer").only(ADAMS),
+    row(Training, "beta2", Share, Number(0.999), "how slowly the mean squared gradient moves")
+        .of("optimizer")
+        .only(ADAMS),
+    row(Training, "rho", Share, Absent("0.95"), "how slowly the mean squares move")
+        .of("optimizer")
+        .only(&["rmsprop", "adadelta"]),
+    row(Training, "epsilon", Positive, Number(1e-7), "what is added to the denominator")
+        .of("optimizer")
+        .only(&["adam", "adamw", "nadam", "rmsprop", "adadelta"]),
+    row(Training, "weight_decay", NotNegative, Absent("0.0001"), "the L2 penalty on the weights"),
+    row(Training, "early_stopping", Table, Absent("{patience: 5}"), "when a trial that no longer improves is ended"),
+    row(
+        Training,
+        "early_stopping.patience",
+        Optional(&Kind::whole(1)),
+        Absent("5"),
+        "the epochs without improvement after which a trial ends",
+    )
+    .of("early_stopping"),
+    row(
+        Training,
+        "early_stopping.min_delta",
+        NotNegative,
+        Number(0.0),
+        "what counts as an improvement: more than this",
+    )
+    .of("early_stopping"),
+    row(Training, "schedule", Choice(SHAPES), Word("constant"), "how the learning rate changes"),
+    row(Training, "schedule.warmup", Warmup, Whole(0), "the steps in which the learning rate rises").of("schedule"),
+    row(Training, "schedule.every", Kind::whole(1), Whole(10), "the epochs of a step").of("schedule").only(&["step"]),
+    row(Training, "schedule.factor", Positive, Number(0.1), "what the learning rate is multiplied by")
+        .of("schedule")
+        .only(&["step", "plateau"]),
+    row(Training, "schedule.to", Share, Number(0.0), "the share of the learning rate at the end")
+        .of("schedule")
+        .only(&["cosine"]),
+    row(Training, "schedule.peak_at", Share, Number(0.3), "the share of the steps before the peak")
+        .of("schedule")
+        .only(&["one_cycle"]),
+    row(Training, "schedule.start_divisor", AtLeastOne, Number(25.0), "what the peak is divided by at the start")
+        .of("schedule")
+        .only(&["one_cycle"]),
+    row(Training, "schedule.final_divisor", AtLeastOne, Number(1e4), "what the peak is divided by at the end")
+        .of("schedule")
+        .only(&["one_cycle"]),
+    row(Training, "schedule.patience", Kind::whole(1), Whole(10), "the epochs without improvement that are a plateau")
+        .of("schedule")
+        .only(&["plateau"]),
+    row(Training, "label_smoothing", Share, Number(0.0), "the share of certainty taken from the labels"),
+    row(Training, "clip_norm", Optional(&Positive), Absent("1.0"), "the longest gradient"),
+    row(Training, "init", Choice(&["keras", "torch"]), Word("keras"), "where the weights start"),
+    row(
+        Training,
+        "precision",
+        Choice(&["auto", "float32", "tf32", "bfloat16"]),
+        Word("auto"),
+        "the numbers that are calculated with",
+    ),
+    row(
+        Training,
+        "deterministic",
+        Boolean,
+        Flag(false),
+        "whether a GPU may only use what gives the same numbers again",
+    ),
+    row(Training, "cuda_graph", Boolean, Flag(true), "whether a GPU is given each step as one CUDA graph"),
+    row(Training, "gpu_kernels", Boolean, Flag(false), "whether a GPU uses sweep's own kernels"),
+];
+
+/// Values that one might write of what is off by default.
+const TELLING: [(&str, &str); 8] = [
+    ("augment.crop", "4"),
+    ("augment.rotate", "15"),
+    ("augment.scale", "0.1"),
+    ("augment.noise", "0.05"),
+    ("augment.cutout", "8"),
+    ("momentum", "0.9"),
+    ("schedule.warmup", "0.05"),
+    ("label_smoothing", "0.1"),
+];
+
+/// `model:` as a parameter: the preset of each trial.
+pub static MODEL: Setting =
+    row(Training, "model", Choice(&PRESETS), Default::Absent("question"), "the network, by its preset's name");
+
+/// The key of the choice itself, in the table of a setting that is a choice with constants of its own.
+pub const TYPE: &str = "type";
+
+/// The setting of that name.
+pub fn setting(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
+
+impl Setting {
+    /// Its key in its group's table, or else in its section.
+    pub fn key(&self) -> &'static str {
+        self.name.rsplit('.').next().expect("splitting gives one part at least")
+    }
+
+    /// The setting that `key` means in this one's table; `type` is the choice itself.
+    pub fn member(&self, key: &str) -> Option<&'static Setting> {
+        if key == TYPE && matches!(self.kind, Choice(_)) {
+            return setting(self.name);
+        }
+        SETTINGS.iter().find(|setting| setting.group == Some(self.name) && setting.key() == key)
+    }
+
+    /// The keys of its table, the one that must be given first; none if it cannot be a table.
+    pub fn members(&self) -> Vec<&'static str> {
+        let own = SETTINGS.iter().filter(|setting| setting.group == Some(self.name)).map(Setting::key);
+        let mut keys: Vec<_> = own.collect();
+        if !keys.is_empty() && matches!(self.kind, Choice(_)) {
+            keys.insert(0, TYPE);
+        }
+        keys
+    }
+
+    /// Those of them that a choice uses; all where none is named.
+    pub fn members_for(&self, choice: Option<&str>) -> Vec<&'static str> {
+        let used = |key: &&str| self.member(key).is_none_or(|member| choice.is_none_or(|one| member.used_by(one)));
+        self.members().into_iter().filter(used).collect()
+    }
+
+    /// The key without which its table means nothing: the choice itself, or a first member that has no default.
+    pub fn needed(&self) -> Option<&'static str> {
+        let first = *self.members().first()?;
+        let needed = matches!(self.kind, Choice(_)) || matches!(self.member(first)?.default, Absent(_));
+        needed.then_some(first)
+    }
+
+    /// What a table of this group, as [`Setting::accept`] reads it, says of that setting: itself or a member of it.
+    pub fn of_table<'a>(&self, table: &'a serde_json::Map<String, Json>) -> Option<&'a Json> {
+        table.get(if self.group.is_none() { TYPE } else { self.key() })
+    }
+
+    /// A value that might be written.
+    pub fn example(&self) -> String {
+        // The default would be to do without it.
+        if let Some((_, telling)) = TELLING.iter().find(|(name, _)| *name == self.name) {
+            return (*telling).to_owned();
+        }
+        match self.default {
+            Default::Absent(example) => example.to_owned(),
+            default => plain(&default.json()),
+        }
+    }
+
+    /// What it is and might be.
+    pub fn remedy(&self) -> String {
+        format!("it is {}: write {}, say", self.about, self.example())
+    }
+
+    /// Whether that choice of its group uses it.
+    pub fn used_by(&self, choice: &str) -> bool {
+        self.only.is_empty() || self.only.contains(&choice)
+    }
+
+    /// Whether a parameter may replace it. Trials on different pictures could not be compared.
+    pub fn varies(&self) -> bool {
+        !matches!(self.name, "set" | "path" | "order")
+    }
+
+    /// Reads a value that a parameter may give it. A table becomes an object of the same keys.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn accept(&self, value: &Yaml) -> Result<Json, Complaint> {
+        let members = self.members();
+        let Some(table) = value.as_mapping().filter(|_| !members.is_empty()) else {
+            return self.kind.accept(value);
+        };
+        let choice = table.get(TYPE).and_then(Yaml::as_str);
+        let mut object = serde_json::Map::new();
+        for (key, value) in table {
+            let key = key.as_str().unwrap_or("?");
+            let member = self.member(key).ok_or_else(|| Complaint {
+                rule: format!("has no setting `{key}`"),
+                value: "this".to_owned(),
+                remedy: Some(suggest(key, &self.members_for(choice))),
+            })?;
+            let value = member.kind.accept(value).map_err(|complaint| Complaint {
+                rule: format!("has a wrong `{key}`: it {}", complaint.rule),
+                remedy: complaint.remedy.or_else(|| Some(member.remedy())),
+                value: complaint.value,
+            })?;
+            object.insert(key.to_owned(), value);
+        }
+        if let Some(key) = self.needed().filter(|key| !object.contains_key(*key)) {
+            let rule = format!("must be a table with `{key}`");
+            return Err(Complaint { rule, value: "one without".to_owned(), remedy: None });
+        }
+        if let Some(choice) = object.get(TYPE).and_then(Json::as_str) {
+            let idle = |key: &String| self.member(key).filter(|member| !member.used_by(choice));
+            if let Some(member) = object.keys().find_map(idle) {
+                let rule = format!("has the key `{}`, which is for {}", member.key(), either(member.only));
+                return Err(Complaint { rule, value: choice.to_owned(), remedy: Some("leave it out".to_owned()) });
+            }
+        }
+        Ok(Json::Object(object))
+    }
+}
+
+impl Default {
+    /// As a value.
+    pub fn json(self) -> Json {
+        match self {
+            Default::Absent(_) => Json::Null,
+            Default::Flag(flag) => flag.into(),
+            Default::Whole(whole) => whole.into(),
+            Default::Number(number) => number.into(),
+            Default::Word(word) => word.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_a_value_that_its_setting_accepts() {
+        for setting in &SETTINGS {
+            let default = setting.default.json();
+            if !default.is_null() {
+                let yaml = serde_yaml::to_value(&default).unwrap();
+                assert_eq!(setting.kind.accept(&yaml), Ok(default), "{}", setting.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_is_read_member_by_member() {
+        let optimizer = setting("optimizer").unwrap();
+        let accept = |text: &str| optimizer.accept(&serde_yaml::from_str(text).unwrap());
+        let sgd = serde_json::json!({"type": "sgd", "momentum": 0.9});
+        assert_eq!(accept("{type: sgd, momentum: 0.9}"), Ok(sgd));
+        assert_eq!(
+            accept("{type: sgd, momentum: 1}").unwrap_err().rule.split(':').next(),
+            Some("has a wrong `momentum`")
+        );
+        assert!(accept("{momentum: 0.5}").unwrap_err().rule.ends_with("with `type`"));
+        assert!(accept("{type: sgd, speed: 1}").unwrap_err().rule.contains("no setting `speed`"));
+        let idle = accept("{type: rmsprop, nesterov: true}").unwrap_err().to_string();
+        assert_eq!(idle, "has the key `nesterov`, which is for sgd, not rmsprop");
+        let unknown = accept("{type: sgd, beta: 0.5}").unwrap_err();
+        assert_eq!(unknown.remedy.as_deref(), Some("there are type, momentum, nesterov"));
+        let augment = setting("augment").unwrap().accept(&serde_yaml::from_str("{crop: 4}").unwrap());
+        assert_eq!(augment, Ok(serde_json::json!({"crop": 4})));
+    }
+}

@@ -1,0 +1,331 @@
+//! The journal: append-only, one JSON object a line. What it says is what happened.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+
+use super::Layout;
+use super::atomic::is_same;
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::history::{Entry, History};
+use sweep_core::trial::{Attempt, EpochMetrics, Others};
+
+const OURS: &str = env!("CARGO_PKG_VERSION");
+
+/// The journal, open for appending. Only the controller has one.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl Journal {
+    /// Makes the journal of a new sweep, in one step with its first entry, [`Entry::Sweep`]: there is never an
+    /// empty one.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn create(layout: &Layout, first: &Entry) -> Result<Journal> {
+        let mut line = serde_json::to_vec(first).expect("an entry has no map with keys that are not text");
+        line.push(b'\n');
+        super::replace(&layout.journal(), &line)?;
+        Journal::append(layout, line.len() as u64)
+    }
+
+    /// Opens the journal of a sweep to go on with, at `length`, the end of its last whole line (from [`read`]).
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn append(layout: &Layout, length: u64) -> Result<Journal> {
+        let path = layout.journal();
+        let open = || -> std::io::Result<File> {
+            let file = OpenOptions::new().append(true).open(&path)?;
+            file.set_len(length)?;
+            file.sync_all()?;
+            // The file's name must survive a power cut, too.
+            File::open(layout.root())?.sync_all()?;
+            Ok(file)
+        };
+        let file = open().map_err(|error| Error::storage(format!("{} cannot be opened", path.display()), error))?;
+        Ok(Journal { path, file: BufWriter::new(file) })
+    }
+
+    /// Appends entries and hands them to the kernel; a killed controller does not lose them. With `sync` they are
+    /// also on the disk when this returns; a power cut does not lose them either.
+    ///
+    /// # Errors
+    /// Where the disk is full or gone. A part of a line may then have been written: the caller must stop.
+    pub fn write(&mut self, entries: &[Entry], sync: bool) -> Result<()> {
+        let mut write = || -> std::io::Result<()> {
+            for entry in entries {
+                serde_json::to_writer(&mut self.file, entry)?;
+                self.file.write_all(b"\n")?;
+            }
+            self.file.flush()?;
+            if sync { self.file.get_ref().sync_data() } else { Ok(()) }
+        };
+        write().map_err(|error| Error::storage(format!("{} cannot be written", self.path.display()), error))?;
+        if sync { self.in_place() } else { Ok(()) }
+    }
+
+    /// Whether the file still has its name: one that was removed can be written to, but nobody will find it.
+    ///
+    /// # Errors
+    /// Where it was removed or moved.
+    pub fn in_place(&self) -> Result<()> {
+        if is_same(self.file.get_ref(), &self.path).unwrap_or(true) {
+            return Ok(());
+        }
+        Err(Error::new(Exit::Storage, format!("{} was removed or moved", self.path.display())).hint(
+            "a sweep's folder must stay where it is while it runs; where it was moved to, `sweep resume` goes on",
+        ))
+    }
+}
+
+/// Whether a journal is still as [`read`] found it: `length` bytes of whole lines, and at most a torn one after them.
+pub fn is_as_read(layout: &Layout, length: u64) -> bool {
+    let added = || -> std::io::Result<Vec<u8>> {
+        let (mut file, mut added) = (File::open(layout.journal())?, Vec::new());
+        // The line's end before it is there still.
+        file.seek(SeekFrom::Start(length.saturating_sub(1)))?;
+        file.read_to_end(&mut added)?;
+        Ok(added)
+    };
+    added().is_ok_and(|added| added.iter().position(|byte| *byte == b'\n') == Some(0) && !added[1..].contains(&b'\n'))
+}
+
+/// Reads a journal: the state it adds up to, and the length of its whole lines in bytes. A last line that was cut
+/// short, as a kill or a power cut leaves it, is left out.
+///
+/// # Errors
+/// Where there is no journal, or any other line is damaged; the message names the line.
+pub fn read(layout: &Layout) -> Result<(History, u64)> {
+    let path = layout.journal();
+    let bytes = std::fs::read(&path).map_err(|error| {
+        let error_text = Error::storage(format!("{} cannot be read", path.display()), error);
+        error_text.hint("name the folder of a sweep, such as results/quickstart")
+    })?;
+    let mut history = History::default();
+    let mut length = 0;
+    for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        if !line.ends_with(b"\n") {
+            break;
+        }
+        let damaged = |why: String| {
+            Error::new(Exit::Storage, format!("{}:{}: the journal is damaged: {why}", path.display(), number + 1)).hint(
+                format!(
+                    "restore the file from a backup, or keep what comes before: head -n {number} {} > repaired",
+                    path.display()
+                ),
+            )
+        };
+        let entry = parse(line).map_err(|error| {
+            let other = Some(&history.version).filter(|version| !["", OURS].contains(&version.as_str()));
+            let other = other.map_or(String::new(), |theirs| format!("; sweep {theirs} wrote it, and this is {OURS}"));
+            damaged(format!("{error}{other}"))
+        })?;
+        if (number == 0) != matches!(entry, Entry::Sweep { .. }) {
+            return Err(damaged("the first line, and only the first, names the sweep".into()));
+        }
+        history.apply(&entry).map_err(damaged)?;
+        length += line.len() as u64;
+    }
+    if length == 0 {
+        return Err(Error::new(Exit::Storage, format!("{} is empty: the sweep never began", path.display()))
+            .hint("remove the folder and start it with `sweep run`"));
+    }
+    Ok((history, length))
+}
+
+/// One line. Most are epochs, and naming their type saves serde from keeping every field until it has seen the tag.
+fn parse(line: &[u8]) -> serde_json::Result<Entry> {
+    #[derive(serde::Deserialize)]
+    struct Epoch {
+        attempt: Attempt,
+        metrics: EpochMetrics,
+        #[serde(default)]
+        others: Others,
+    }
+    if line.starts_with(b"{\"is\":\"epoch\",") {
+        let Epoch { attempt, metrics, others } = serde_json::from_slice(line)?;
+        return Ok(Entry::Epoch { attempt, metrics, others });
+    }
+    serde_json::from_slice(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use sweep_core::history::FORMAT;
+    use sweep_core::trial::TrialId;
+
+    fn first() -> Entry {
+        Entry::Sweep {
+            format: FORMAT,
+            version: "1".into(),
+            name: "test".into(),
+            at: 0.5,
+            base: "/data".into(),
+            pictures: None,
+        }
+    }
+
+    fn entries() -> Vec<Entry> {
+        let attempt = Attempt { trial: TrialId(1), number: 1 };
+        let metrics = EpochMetrics { epoch: 1, val_loss: Some(0.1 + 0.2), ..EpochMetrics::default() };
+        vec![
+            Entry::Run {
+                at: 1.0,
+                version: "0.0.9".into(),
+                host: "h".into(),
+                pid: 1,
+                mps: None,
+                lag: None,
+                slots: vec!["cpu:0".into()],
+            },
+            Entry::Started {
+                at: 2.0,
+                attempt,
+                slot: "cpu:0".into(),
+                settings: Some(sweep_core::trial::Settings::new()),
+                seed: None,
+            },
+            Entry::Began {
+                attempt,
+                from_epoch: 0,
+                parameters: 10,
+                train_examples: 8,
+                validation_examples: 2,
+                warnings: Vec::new(),
+                from_zero: false,
+            },
+            Entry::Epoch { attempt, metrics, others: Others::from([("f1".into(), 0.1 + 0.2)]) },
+        ]
+    }
+
+    fn written() -> (tempfile::TempDir, Layout, History) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let layout = Layout::new(folder.path());
+        let mut journal = Journal::create(&layout, &first()).expect("the folder is writable");
+        journal.write(&entries(), true).expect("the folder is writable");
+        let mut history = History::default();
+        for entry in [vec![first()], entries()].concat() {
+            history.apply(&entry).expect("the entries follow from each other");
+        }
+        (folder, layout, history)
+    }
+
+    #[test]
+    fn what_is_written_is_read_to_the_bit() {
+        let (_folder, layout, history) = written();
+        let (read, length) = read(&layout).expect("it is whole");
+        assert_eq!(read, history);
+        assert_eq!(read.trials[0].curve[0].val_loss, Some(0.1 + 0.2));
+        assert_eq!(length, std::fs::metadata(layout.journal()).expect("it is there").len());
+    }
+
+    #[test]
+    fn a_journal_cut_at_any_byte_is_read_up_to_its_last_whole_line() {
+        let (_folder, layout, whole) = written();
+        let bytes = std::fs::read(layout.journal()).expect("it is there");
+        let first_line = bytes.iter().position(|byte| *byte == b'\n').expect("it has lines") + 1;
+        for length in first_line..bytes.len() {
+            std::fs::write(layout.journal(), &bytes[..length]).expect("writable");
+            let (history, whole_lines) = read(&layout).expect("a torn last line is dropped");
+            assert!(whole_lines <= length as u64 && bytes[..whole_lines as usize].ends_with(b"\n"));
+            // What comes after is written at the end of the last whole line.
+            let mut journal = Journal::append(&layout, whole_lines).expect("writable");
+            let missing = entries().len() - bytes[whole_lines as usize..].split_inclusive(|b| *b == b'\n').count();
+            assert!(history.trials.len() <= whole.trials.len());
+            journal.write(&entries()[missing..], false).expect("writable");
+            assert_eq!(read(&layout).expect("it is whole again").0, whole, "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn a_torn_line_is_no_news_and_a_whole_one_is() {
+        let (_folder, layout, _) = written();
+        let whole = std::fs::read(layout.journal()).expect("it is there");
+        let (_, length) = read(&layout).expect("it is sound");
+        let with = |added: &[u8]| {
+            std::fs::write(layout.journal(), [&whole, added].concat()).expect("writable");
+            is_as_read(&layout, length)
+        };
+        assert!(with(b"") && with(b"{\"is\":"));
+        assert!(!with(b"{\"is\":\"x\"}\n") && !with(b"a\nb"));
+        std::fs::write(layout.journal(), &whole[..whole.len() - 1]).expect("writable");
+        assert!(!is_as_read(&layout, length), "it was cut");
+    }
+
+    #[test]
+    fn damage_before_the_last_line_is_named_by_its_line() {
+        let (_folder, layout, _) = written();
+        let text = std::fs::read_to_string(layout.journal()).expect("it is there");
+        std::fs::write(layout.journal(), text.replacen("\"started\"", "\"st\0rted\"", 1)).expect("writable");
+        let error = read(&layout).expect_err("it is damaged").to_string();
+        assert!(error.contains("journal.jsonl:3: the journal is damaged"), "{error}");
+        assert!(error.contains("head -n 2"), "{error}");
+        assert!(error.contains("sweep 0.0.9 wrote it, and this is"), "{error}");
+    }
+
+    #[test]
+    fn a_journal_of_a_later_format_is_refused() {
+        let (_folder, layout, _) = written();
+        let text = std::fs::read_to_string(layout.journal()).expect("it is there");
+        std::fs::write(layout.journal(), text.replacen("\"format\":1", "\"format\":2", 1)).expect("writable");
+        let error = read(&layout).expect_err("it is of another format").to_string();
+        assert!(error.contains("format 2") && error.contains("reads format 1"), "{error}");
+    }
+
+    #[test]
+    fn a_second_controller_is_told_who_the_first_is() {
+        let (_folder, layout, _) = written();
+        let lock = crate::Lock::take(&layout, "process 17 on host").expect("nobody holds it");
+        assert!(crate::held(&layout));
+        let error = crate::Lock::take(&layout, "process 18 on host").expect_err("it is held").to_string();
+        assert!(error.contains("process 17 on host"), "{error}");
+        drop(lock);
+        assert!(!crate::held(&layout));
+        crate::Lock::take(&layout, "process 18 on host").expect("it is free again");
+    }
+
+    #[test]
+    fn a_straggler_that_still_has_the_lock_is_waited_for() {
+        let (_folder, layout, _) = written();
+        let lock = crate::Lock::take(&layout, "process 17 on host").expect("nobody holds it");
+        let straggler = std::thread::spawn(|| {
+            std::thread::park_timeout(std::time::Duration::from_millis(200));
+            drop(lock);
+        });
+        crate::Lock::take(&layout, "process 18 on host").expect("it is free soon");
+        straggler.join().expect("it only waits");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+        /// Whatever is in the file, reading it ends with a history or an error that names the file, and what was
+        /// read is read again.
+        #[test]
+        fn no_bytes_are_too_strange_for_a_journal(
+            at in 0_usize..600,
+            length in 0_usize..40,
+            bytes in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let (_folder, layout, _) = written();
+            let mut text = std::fs::read(layout.journal()).expect("it is there");
+            let (from, to) = (at.min(text.len()), (at + length).min(text.len()));
+            text.splice(from..to, bytes);
+            std::fs::write(layout.journal(), &text).expect("writable");
+            match read(&layout) {
+                Ok((history, length)) => {
+                    drop(Journal::append(&layout, length).expect("writable"));
+                    prop_assert_eq!(read(&layout).expect("it was just read"), (history, length));
+                }
+                Err(error) => prop_assert!(error.to_string().contains("journal.jsonl"), "{}", error),
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+#![allow(clippy::disallowed_methods, reason = "Cargo speaks to build scripts through the environment")]
+//! Gives the binaries that use libtorch a run path to it, so that nobody has to set LD_LIBRARY_PATH, and compiles the little
+//! that the trainer adds to libtorch.
+
+fn main() {
+    println!("cargo:rerun-if-env-changed=LIBTORCH");
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/libtorch.cpp");
+    println!("cargo:rerun-if-changed=src/cuda.cpp");
+    if let Some(folder) = std::env::var_os("LIBTORCH") {
+        // The link that Cargo's configuration names may be moved later: the run path is to what it stands for now.
+        let folder = std::path::PathBuf::from(folder);
+        let folder = folder.canonicalize().unwrap_or(folder);
+        println!("cargo:rustc-link-arg=-Wl,-rpath,{}", folder.join("lib").display());
+        torch::compiler(&folder).file("src/libtorch.cpp").compile("sweep_libtorch");
+        torch::cuda_additions(&folder);
+        // The GPU's kernels for tests on a CPU.
+        println!("cargo:rerun-if-changed=src/gpu_kernel/kernels.cu");
+        let mut kernels = cc::Build::new();
+        kernels.cpp(true).std("c++17").opt_level(2).define("SWEEP_HOST", None).flag("-xc++").flag("-fno-fast-math");
+        kernels.flag("-ffp-contract=off").file("src/gpu_kernel/kernels.cu").compile("sweep_gpu_kernels");
+    }
+}
+
+mod torch {
+    use std::path::{Path, PathBuf};
+
+    pub fn compiler(libtorch: &Path) -> cc::Build {
+        let include = libtorch.join("include");
+        let mut build = cc::Build::new();
+        build.cpp(true).std("c++20").flag("-isystem").flag(&include);
+        build.flag("-isystem").flag(include.join("torch/csrc/api/include"));
+        build
+    }
+
+    /// Makes OUT_DIR/libsweep_cuda.so, which the trainer contains; an empty file where there are no headers of CUDA or no
+    /// CUDA part of libtorch.
+    pub fn cuda_additions(libtorch: &Path) {
+        let made = PathBuf::from(std::env::var_os("OUT_DIR").expect("Cargo sets it")).join("libsweep_cuda.so");
+        std::fs::write(&made, []).expect("OUT_DIR can be written");
+        let Some(headers) = cuda_headers(libtorch) else {
+            println!(
+                "cargo:warning=no CUDA headers (cuda_runtime_api.h, crt/host_defines.h) or no libtorch_cuda.so: \
+                 sweep-trainer is built without CUDA graphs"
+            );
+            return;
+        };
+        let mut build = compiler(libtorch);
+        build.cargo_metadata(false).pic(true).flag("-isystem").flag(&headers);
+        let objects = build.file("src/cuda.cpp").compile_intermediates();
+        let mut link = build.get_compiler().to_command();
+        link.arg("-shared").args(objects).arg("-o").arg(&made).arg("-L").arg(libtorch.join("lib"));
+        // What libtorch_cuda.so itself needs may be missing where this is built.
+        link.args(["-Wl,--no-as-needed", "-ltorch_cuda", "-lc10_cuda", "-lc10", "-Wl,--allow-shlib-undefined"]);
+        let linked = link.status().expect("the compiler that compiled runs again");
+        assert!(linked.success(), "{link:?} failed");
+    }
+
+    /// The folder of the CUDA runtime's headers: the toolkit's, or that of PyPI's packages beside `torch`.
+    fn cuda_headers(libtorch: &Path) -> Option<PathBuf> {
+        libtorch.join("lib/libtorch_cuda.so").exists().then_some(())?;
+        let named = ["CUDA_HOME", "CUDA_PATH"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
+        let beside = libtorch.parent().map(|packages| packages.join("nvidia/cu13"));
+        let folders = named.chain(beside).chain([PathBuf::from("/usr/local/cuda")]);
+        folders
+            .map(|folder| folder.join("include"))
+            .find(|include| include.join("cuda_runtime_api.h").exists() && include.join("crt/host_defines.h").exists())
+    }
+}

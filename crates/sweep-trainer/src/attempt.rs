@@ -1,0 +1,700 @@
+//! One attempt at a trial: the training loop.
+
+use std::time::{Duration, Instant};
+
+use tch::{Device, TchError, Tensor};
+
+use super::augment::Changes;
+use super::checkpoint::{Checkpoints, Tensors};
+use super::controller::Controller;
+use super::device::{self, takes_gpu_path};
+use super::draws::{Draws, shuffled};
+use super::evaluation::{Tally, cross_entropy, evaluate};
+use super::fault::{Fault, Result};
+use super::graph::{Inputs, Recorder};
+use super::libtorch::{self, Scalar};
+use super::network::{Mode, Network, Start};
+use super::optimizer::Optimizer;
+use super::pictures::{Part, Set, Shelf, Split};
+use super::position::{Position, Sums};
+use super::probe;
+use sweep_core::learning_rate::Steps;
+use sweep_core::probe::Probe;
+use sweep_core::protocol::{FromTrainer, Order};
+use sweep_core::trial::{Attempt, EpochMetrics, Outcome};
+use sweep_core::warning::Warning;
+use sweep_data::check::model;
+use sweep_data::network::Shape;
+
+/// Time between two heartbeats.
+const HEARTBEAT: Duration = Duration::from_millis(250);
+
+/// Trains a trial from its newest checkpoint, or from the start, to its end. `None` if it was asked to pause: it is
+/// then saved in the middle of its epoch, and goes on there.
+///
+/// # Errors
+/// What keeps it from being trained.
+pub fn train(
+    order: &Order,
+    device: Device,
+    shelf: &mut Shelf,
+    controller: &mut dyn Controller,
+) -> Result<Option<Outcome>> {
+    let recipe = &order.recipe;
+    let loaded = shelf.get(&recipe.data.source)?;
+    let split = loaded.split(&recipe.data, order.seed)?;
+    let start = Start { seed: order.seed, trial: order.attempt.trial.0, init: recipe.training.init };
+    device::choose(&recipe.training);
+    let numbers = device::numbers(recipe.training.precision, device);
+    // Before the network is there: it takes as much room again.
+    let warnings = if order.look { look(order, device, loaded.info().shape, &split) } else { Vec::new() };
+    let network = Network::new(loaded.info().shape, &recipe.layers, start, numbers, device)?;
+    let optimizer = Optimizer::new(&recipe.training, &network.parameters)?;
+    let files = Checkpoints::new(order);
+    let wanted = recipe.training.cuda_graph && takes_gpu_path(device);
+    let mut run = Run {
+        order,
+        device,
+        network,
+        optimizer,
+        tally: Tally::new(Sums::default(), device)?,
+        recorder: Recorder::new(wanted, recipe.training.batch_size.into()),
+        position: Position::default(),
+        best: Vec::new(),
+        files,
+        controller,
+    };
+
+    let note = run.resume()?;
+    let attempt = order.attempt;
+    let from_epoch = run.position.epochs().min(order.epochs_known);
+    run.controller.say(FromTrainer::Began {
+        attempt,
+        from_epoch,
+        train_examples: split.train_rows.len() as u64,
+        validation_examples: split.validation.count(),
+        parameters: run.network.parameter_count(),
+        note,
+        warnings,
+    });
+    for &metrics in &run.position.curve[from_epoch as usize..] {
+        run.controller.say(FromTrainer::Epoch { attempt, metrics, others: Default::default() });
+    }
+    let ended = run.train(&split);
+    if matches!(ended, Ok(Some(_)) | Err(Fault::Diverged { .. })) && !run.best.is_empty() {
+        run.files.save_best(&run.position, &prefixed("model.", &run.best))?;
+    }
+    ended
+}
+
+/// What is wrong with the network before its first step. Nothing, if something keeps it from being looked at: training
+/// meets that as well, or it does not matter.
+fn look(order: &Order, device: Device, shape: Shape, split: &Split<'_>) -> Vec<Warning> {
+    let Order { attempt, seed, recipe, .. } = order;
+    let probe = Probe { attempt: *attempt, seed: *seed, recipe: recipe.clone(), seconds: 0.0 };
+    let Ok(measured) = probe::look(&probe, device, shape, split) else { return Vec::new() };
+    model::check(recipe, &measured).iter().map(Warning::from).collect()
+}
+
+/// A trial under way.
+struct Run<'a> {
+    order: &'a Order,
+    device: Device,
+    network: Network,
+    optimizer: Optimizer,
+    /// Sums over the steps of the epoch under way.
+    tally: Tally,
+    recorder: Recorder,
+    position: Position,
+    /// Copies of the network's state after its best epoch; empty before the first.
+    best: Tensors,
+    files: Checkpoints,
+    controller: &'a mut dyn Controller,
+}
+
+/// One epoch's training images and everything that its steps read, drawn and moved to the device at once.
+struct Epoch<'a> {
+    number: u32,
+    images: Part<'a>,
+    /// Steps of the epoch and of the trial.
+    steps: Steps,
+    changes: Changes,
+    /// By step, the optimizer's numbers.
+    numbers: Vec<Vec<f64>>,
+    /// The same, and behind them the keys of dropout, `f32 [steps, k]`, if a recorded step reads them.
+    numbers_there: Option<Tensor>,
+}
+
+impl Run<'_> {
+    fn train(&mut self, split: &Split<'_>) -> Result<Option<Outcome>> {
+        let training = &self.order.recipe.training;
+        while let Some(number) = self.position.next_epoch(training) {
+            let epoch = self.draw(split, number)?;
+            let mut heartbeat = Heartbeat::new(self.order.attempt, number, epoch.steps.epoch);
+            let finished = self.train_epoch(split.train, &epoch, &mut heartbeat)?;
+            let metrics = if finished { self.evaluate_epoch(split, &epoch, &mut heartbeat)? } else { None };
+            let Some(metrics) = metrics else {
+                self.save()?;
+                return Ok(None);
+            };
+            if self.position.finish_epoch(&metrics, training) {
+                self.best = copies(self.network.state())?;
+            }
+            let attempt = self.order.attempt;
+            self.controller.say(FromTrainer::Epoch { attempt, metrics, others: Default::default() });
+            if self.position.next_epoch(training).is_some() && self.files.due() {
+                self.save()?;
+            }
+        }
+        let all = self.position.epochs() == training.epochs;
+        Ok(Some(if all { Outcome::Finished } else { Outcome::EarlyStopped }))
+    }
+
+    /// Shuffles the images and draws everything that the epoch's steps need.
+    fn draw<'s>(&self, split: &Split<'s>, number: u32) -> Result<Epoch<'s>> {
+        let Order { seed, recipe, .. } = self.order;
+        let (training, batch) = (&recipe.training, u64::from(recipe.training.batch_size));
+        let trial = self.order.attempt.trial.0;
+        let images = split.train.part(&shuffled(&split.train_rows, *seed, trial, number))?;
+        let steps = Steps::new(training, images.count());
+        let sizes = (0..steps.epoch).map(|step| batch.min(images.count() - step * batch));
+        let draws = (0..).map(|step| Draws::new(*seed, trial, number, step));
+        let changes = Changes::draw(&recipe.data.augment, draws.zip(sizes), split.shape, self.device)?;
+        let numbers_of = |step| self.optimizer.numbers(self.learning_rate(step, steps), step);
+        let first = u64::from(number - 1) * steps.epoch + 1;
+        let numbers: Vec<Vec<f64>> = (first..first + steps.epoch).map(numbers_of).collect();
+        let table = || {
+            let mut flat = Vec::new();
+            for (step, numbers) in (0..).zip(&numbers) {
+                flat.extend(numbers.iter().map(|&number| number as f32));
+                flat.extend(Draws::new(*seed, trial, number, step).keys(recipe.layers.len()));
+            }
+            Tensor::f_from_slice(&flat)?.f_view([steps.epoch as i64, -1])?.f_to_device(self.device)
+        };
+        let numbers_there = self.recorder.reads_the_device().then(table).transpose()?;
+        Ok(Epoch { number, images, steps, changes, numbers, numbers_there })
+    }
+
+    /// The learning rate of a step of the trial, from 1.
+    fn learning_rate(&self, step: u64, steps: Steps) -> f64 {
+        let training = &self.order.recipe.training;
+        training.learning_rate * training.schedule.share(step, steps, self.position.reductions)
+    }
+
+    /// Trains on from where the trial stands to the epoch's end. False if the controller wants a pause before.
+    fn train_epoch(&mut self, set: &Set, epoch: &Epoch<'_>, heartbeat: &mut Heartbeat) -> Result<bool> {
+        let started = Instant::now();
+        self.tally.reset(self.position.sums)?;
+        let mut paused = false;
+        while self.position.step < epoch.steps.epoch && !paused {
+            self.train_step(set, epoch)?;
+            self.position.step += 1;
+            if !takes_gpu_path(self.device) {
+                // On a GPU, looking would mean waiting for it: there the end of the epoch must do.
+                self.finite("training loss", self.tally.read()?.loss, epoch)?;
+            }
+            paused = heartbeat.after_step(self.controller, self.position.step);
+        }
+        self.position.sums = self.tally.read()?;
+        self.position.seconds += started.elapsed().as_secs_f64();
+        self.finite("training loss", self.position.sums.loss, epoch)?;
+        Ok(!paused)
+    }
+
+    /// Forward, backward and the optimizer's step on the next batch.
+    fn train_step(&mut self, set: &Set, epoch: &Epoch<'_>) -> Result<()> {
+        let Order { attempt, seed, recipe, .. } = self.order;
+        let (training, step) = (&recipe.training, self.position.step);
+        let batch = u64::from(training.batch_size);
+        let draws = Draws::new(*seed, attempt.trial.0, epoch.number, step).seeded(self.device)?;
+        let rows = epoch.images.rows(step, batch)?;
+        let inputs = Inputs {
+            changes: epoch.changes.part(step * batch, rows.size()[0] as u64)?,
+            numbers: epoch.numbers[step as usize].iter().copied().map(Scalar::from).collect(),
+            keys: None,
+            rows,
+        };
+        // Only whole batches come often enough to pay for the trial of kernels.
+        libtorch::benchmark(!training.deterministic && inputs.rows.size()[0] as u64 == batch);
+        let numbers_there = epoch.numbers_there.as_ref().map(|table| table.f_select(0, step as i64)).transpose()?;
+        let Run { network, optimizer, tally, .. } = self;
+        let mut work = |inputs: &Inputs| {
+            let (xs, labels) = set.gather(&inputs.rows)?;
+            let xs = inputs.changes.apply(xs, draws)?;
+            let logits = network.forward(&xs, Mode::Train(draws, inputs.keys.as_ref()))?;
+            let loss = cross_entropy(&logits, &labels, training.label_smoothing)?;
+            let gradients = network.gradients(&loss)?;
+            optimizer.step(&mut network.parameters, gradients, &inputs.numbers)?;
+            tally.add(&loss, &logits, &labels)
+        };
+        Ok(self.recorder.take(inputs, numbers_there.as_ref(), self.device, &mut work)?)
+    }
+
+    /// Evaluates the network at the end of an epoch. `None` if the controller wants a pause before it is done.
+    fn evaluate_epoch(
+        &mut self,
+        split: &Split<'_>,
+        epoch: &Epoch<'_>,
+        heartbeat: &mut Heartbeat,
+    ) -> Result<Option<EpochMetrics>> {
+        let started = Instant::now();
+        libtorch::benchmark(false);
+        let mut evaluated = |part| {
+            evaluate(&self.network, part, self.device, || heartbeat.after_step(self.controller, epoch.steps.epoch))
+        };
+        let Some(seen) = evaluated(&split.train_eval)? else { return Ok(None) };
+        let Some(unseen) = evaluated(&split.validation)? else { return Ok(None) };
+        self.finite("loss on training pictures", seen.loss, epoch)?;
+        self.finite("validation loss", unseen.loss, epoch)?;
+
+        let trained = Measured::new(self.position.sums, epoch.images.count());
+        let seen = Measured::new(seen, split.train_eval.count());
+        let unseen = Measured::new(unseen, split.validation.count());
+        Ok(Some(EpochMetrics {
+            epoch: epoch.number,
+            learning_rate: Some(self.learning_rate(self.steps_done(epoch), epoch.steps)),
+            train_loss: Some(trained.loss),
+            train_accuracy: Some(trained.accuracy),
+            train_eval_loss: Some(seen.loss),
+            train_eval_accuracy: Some(seen.accuracy),
+            val_loss: Some(unseen.loss),
+            val_accuracy: Some(unseen.accuracy),
+            seconds: Some(self.position.seconds + started.elapsed().as_secs_f64()),
+            pictures_per_second: Some(epoch.images.count() as f64 / self.position.seconds),
+            objective: None,
+        }))
+    }
+
+    /// Steps of the whole trial that are done.
+    fn steps_done(&self, epoch: &Epoch<'_>) -> u64 {
+        u64::from(epoch.number - 1) * epoch.steps.epoch + self.position.step
+    }
+
+    fn finite(&self, what: &str, value: f64, epoch: &Epoch<'_>) -> Result<()> {
+        if value.is_finite() {
+            return Ok(());
+        }
+        let how = if value.is_nan() { "NaN" } else { "infinite" };
+        Err(Fault::Diverged { epoch: epoch.number, step: self.steps_done(epoch), what: format!("{what} is {how}") })
+    }
+
+    /// Goes to where the newest sound checkpoint stands. Says why a newer one was not used.
+    fn resume(&mut self) -> Result<Option<String>> {
+        let state = self.state();
+        let (resumed, note) = self.files.load(&state);
+        let Some(resumed) = resumed else { return Ok(note) };
+        tch::no_grad(|| {
+            for (name, mut tensor) in state {
+                tensor.f_copy_(&resumed.tensors[&name])?;
+            }
+            for parameter in &mut self.network.parameters {
+                parameter.refresh()?;
+            }
+            self.position = resumed.position;
+            if self.position.best.is_some() {
+                self.best = copies(self.network.state())?;
+                for (name, tensor) in &mut self.best {
+                    // There are none where the weights as they stand are the best.
+                    if let Some(better) = resumed.tensors.get(&format!("best.{name}")) {
+                        tensor.f_copy_(better)?;
+                    }
+                }
+            }
+            Ok(note)
+        })
+    }
+
+    fn save(&mut self) -> Result<()> {
+        let mut tensors = self.state();
+        let Position { step, best, .. } = self.position;
+        let epoch = self.position.epochs();
+        if best.is_some_and(|best| step > 0 || best.epoch != epoch) {
+            tensors.extend(prefixed("best.", &self.best));
+        }
+        self.files.save(&self.position, &tensors)?;
+        self.controller.say(FromTrainer::Saved { attempt: self.order.attempt, epoch });
+        Ok(())
+    }
+
+    /// What the next step depends on, besides the position. The tensors themselves, not copies.
+    fn state(&self) -> Tensors {
+        let mut state = prefixed("model.", &self.network.state());
+        state.extend(self.optimizer.state(&self.network.parameters));
+        state
+    }
+}
+
+fn prefixed(prefix: &str, tensors: &[(String, Tensor)]) -> Tensors {
+    tensors.iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor.shallow_clone())).collect()
+}
+
+fn copies(tensors: Tensors) -> std::result::Result<Tensors, TchError> {
+    let copy = |(name, tensor): (String, Tensor)| {
+        let mut copy = tensor.f_empty_like()?;
+        copy.f_copy_(&tensor)?;
+        Ok((name, copy))
+    };
+    tensors.into_iter().map(copy).collect()
+}
+
+/// Means over some pictures.
+struct Measured {
+    loss: f64,
+    accuracy: f64,
+}
+
+impl Measured {
+    fn new(sums: Sums, pictures: u64) -> Measured {
+        Measured { loss: sums.loss / pictures as f64, accuracy: sums.hits / pictures as f64 }
+    }
+}
+
+/// Tells the controller, every now and then, that the trainer is alive.
+struct Heartbeat {
+    attempt: Attempt,
+    epoch: u32,
+    steps: u64,
+    last: Instant,
+}
+
+impl Heartbeat {
+    fn new(attempt: Attempt, epoch: u32, steps: u64) -> Heartbeat {
+        Heartbeat { attempt, epoch, steps, last: Instant::now() }
+    }
+
+    /// To be called after every batch. Whether the controller wants a pause.
+    fn after_step(&mut self, controller: &mut dyn Controller, step: u64) -> bool {
+        if self.last.elapsed() >= HEARTBEAT {
+            self.last = Instant::now();
+            let Heartbeat { attempt, epoch, steps, .. } = *self;
+            controller.say(FromTrainer::Progress { attempt, epoch, step, steps });
+        }
+        controller.wants_pause(self.attempt)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rand::RngExt;
+
+    use super::*;
+    use sweep_core::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT, PREVIOUS_CHECKPOINT};
+    use sweep_core::random::{Purpose, stream};
+    use sweep_core::recipe::{self, Layer, Padding, Recipe, Schedule, Shape, Source, Training, Validation, Warmup};
+    use sweep_core::trial::{Goal, Metric, TrialId};
+
+    /// Listens, and asks for a pause at its so-manieth chance.
+    #[derive(Default)]
+    struct Script {
+        heard: Vec<FromTrainer>,
+        chances_before_pause: Option<u32>,
+    }
+
+    impl Controller for Script {
+        fn say(&mut self, message: FromTrainer) {
+            self.heard.push(message);
+        }
+
+        fn wants_pause(&mut self, _: Attempt) -> bool {
+            self.chances_before_pause.as_mut().is_some_and(|left| {
+                *left = left.saturating_sub(1);
+                *left == 0
+            })
+        }
+    }
+
+    impl Script {
+        fn pausing_after(chances: u32) -> Script {
+            Script { chances_before_pause: Some(chances), ..Script::default() }
+        }
+
+        /// What the epochs showed, but for the time they took.
+        fn epochs(&self) -> Vec<EpochMetrics> {
+            let timeless =
+                |metrics: &EpochMetrics| EpochMetrics { seconds: None, pictures_per_second: None, ..*metrics };
+            let epoch = |message: &FromTrainer| match message {
+                FromTrainer::Epoch { metrics, .. } => Some(timeless(metrics)),
+                _ => None,
+            };
+            self.heard.iter().filter_map(epoch).collect()
+        }
+
+        fn note(&self) -> Option<String> {
+            let note = |message: &FromTrainer| match message {
+                FromTrainer::Began { note, .. } => Some(note.clone()),
+                _ => None,
+            };
+            self.heard.iter().find_map(note).expect("every attempt begins")
+        }
+    }
+
+    /// Digits, and a network that has everything that chance or memory plays a part in.
+    fn order(trial: u64, folder: &Path) -> Order {
+        let layers = vec![
+            Layer::Conv { filters: 16, kernel: 3, stride: 1, padding: Padding::Same, bias: true, max_norm: Some(3.0) },
+            Layer::Relu,
+            Layer::MaxPool { size: 2, stride: 2 },
+            Layer::BatchNorm { momentum: 0.9, epsilon: 1e-3 },
+            Layer::Dropout { rate: 0.1 },
+            Layer::Flatten,
+            Layer::Dense { units: 32, bias: true, max_norm: None },
+            Layer::Relu,
+            Layer::Dropout { rate: 0.2 },
+            Layer::Dense { units: 10, bias: true, max_norm: None },
+        ];
+        let augment = recipe::Augment { crop: 1, rotate: 5.0, scale: 0.05, noise: 0.01, cutout: 1, flip: false };
+        let data =
+            recipe::Data { source: Source::Digits, validation: Validation::Share(0.2), train_examples: None, augment };
+        let schedule = Schedule { shape: Shape::Plateau { factor: 0.5, patience: 1 }, warmup: Warmup::Steps(5) };
+        let training = Training {
+            epochs: 4,
+            batch_size: 100,
+            learning_rate: 0.005,
+            schedule,
+            optimizer: recipe::Optimizer::Adam(recipe::Moments::default()),
+            weight_decay: 1e-4,
+            label_smoothing: 0.05,
+            clip_norm: Some(5.0),
+            init: recipe::Init::Keras,
+            precision: recipe::Precision::Float32,
+            deterministic: false,
+            cuda_graph: true,
+            gpu_kernels: true,
+            early_stopping: None,
+            metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
+        };
+        Order {
+            attempt: Attempt { trial: TrialId(trial), number: 1 },
+            seed: 7,
+            recipe: Recipe { data, layers, training },
+            folder: folder.to_owned(),
+            epochs_known: 0,
+            look: true,
+        }
+    }
+
+    fn run(order: &Order, script: &mut Script) -> Result<Option<Outcome>> {
+        tch::set_num_threads(1);
+        train(order, Device::Cpu, &mut Shelf::new(Device::Cpu), script)
+    }
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    /// The epochs of a trial that nothing disturbs.
+    fn undisturbed(order: &Order) -> Vec<EpochMetrics> {
+        let mut script = Script::default();
+        assert_eq!(run(order, &mut script).unwrap(), Some(Outcome::Finished));
+        script.epochs()
+    }
+
+    #[test]
+    fn digits_are_learnt() {
+        let folder = folder();
+        let mut order = order(1, folder.path());
+        order.recipe.data.augment = recipe::Augment::default();
+        order.recipe.training.label_smoothing = 0.0;
+        let epochs = undisturbed(&order);
+        let last = epochs.last().unwrap();
+        assert!(last.val_accuracy > Some(0.9) && last.train_accuracy > Some(0.9), "{last:?}");
+        assert!(last.val_loss < Some(0.35) && last.train_eval_loss < last.train_loss, "{last:?}");
+        assert!(folder.path().join(BEST_WEIGHTS).exists());
+    }
+
+    #[test]
+    fn digits_are_learnt_in_bfloat16() {
+        let folder = folder();
+        let mut order = order(1, folder.path());
+        order.recipe.data.augment = recipe::Augment::default();
+        order.recipe.training.precision = recipe::Precision::Bfloat16;
+        let epochs = undisturbed(&order);
+        assert!(epochs.last().unwrap().val_accuracy > Some(0.9), "{epochs:?}");
+        order.recipe.training.precision = recipe::Precision::Float32;
+        assert_ne!(epochs, undisturbed(&order));
+    }
+
+    #[test]
+    fn an_epoch_says_the_learning_rate_of_its_last_step() {
+        let folder = folder();
+        let mut order = order(1, folder.path());
+        order.recipe.training.schedule = Schedule { shape: Shape::Cosine { to: 0.2 }, warmup: Warmup::Share(0.5) };
+        let epochs = undisturbed(&order);
+        let rates: Vec<f64> = epochs.iter().map(|epoch| (epoch.learning_rate.unwrap() * 1e6).round() / 1e6).collect();
+        assert_eq!(rates, [0.0025, 0.005, 0.003, 0.001]);
+    }
+
+    #[test]
+    fn every_optimizer_goes_on_where_it_was_paused() {
+        use recipe::Optimizer::{Adadelta, Adamw, Nadam, Rmsprop};
+        let moments = recipe::Moments::default();
+        for optimizer in [
+            Adamw(moments),
+            Nadam(moments),
+            Rmsprop { rho: 0.9, momentum: 0.5, epsilon: 1e-7 },
+            Adadelta { rho: 0.95, epsilon: 1e-7 },
+        ] {
+            let orders = |folder: &Path| {
+                let mut order = order(1, folder);
+                order.recipe.training.optimizer = optimizer;
+                order.recipe.training.epochs = 1;
+                order
+            };
+            let expected = undisturbed(&orders(folder().path()));
+            let folder = folder();
+            assert_eq!(run(&orders(folder.path()), &mut Script::pausing_after(9)).unwrap(), None);
+            assert_eq!(undisturbed(&orders(folder.path())), expected, "{optimizer:?}");
+        }
+    }
+
+    #[test]
+    fn a_look_at_first_weights_finds_what_is_wrong_and_changes_no_number() {
+        let (seen, unseen, deep) = (folder(), folder(), folder());
+        let told = |order: &Order| {
+            let mut script = Script::default();
+            run(order, &mut script).unwrap();
+            let warnings = script.heard.iter().find_map(|message| match message {
+                FromTrainer::Began { warnings, .. } => Some(warnings.clone()),
+                _ => None,
+            });
+            let names: Vec<String> = warnings.unwrap().into_iter().map(|warning| warning.name).collect();
+            (names, script.epochs())
+        };
+        let (names, epochs) = told(&order(1, seen.path()));
+        assert!(names.is_empty(), "{names:?}");
+        let mut wrong = order(1, deep.path());
+        let dense = |units| Layer::Dense { units, bias: true, max_norm: None };
+        wrong.recipe.layers = std::iter::once(Layer::Flatten)
+            .chain((0..12).flat_map(|_| [dense(32), Layer::Sigmoid]))
+            .chain([dense(10)])
+            .collect();
+        assert_eq!(told(&wrong).0, ["vanishing_gradients"]);
+        wrong.look = false;
+        wrong.folder = unseen.path().to_owned();
+        assert!(told(&wrong).0.is_empty());
+        let without = folder();
+        assert_eq!(told(&Order { look: false, ..order(1, without.path()) }).1, epochs);
+    }
+
+    #[test]
+    fn a_trials_numbers_do_not_depend_on_what_was_trained_before() {
+        let (first, second, alone) = (folder(), folder(), folder());
+        tch::set_num_threads(1);
+        let mut shelf = Shelf::new(Device::Cpu);
+        let mut script = Script::default();
+        train(&order(1, first.path()), Device::Cpu, &mut shelf, &mut script).unwrap();
+        let before = std::mem::take(&mut script.heard).len();
+        train(&order(2, second.path()), Device::Cpu, &mut shelf, &mut script).unwrap();
+        assert_eq!((before, script.epochs()), (before, undisturbed(&order(2, alone.path()))));
+        assert_ne!(script.epochs(), undisturbed(&order(1, folder().path())));
+    }
+
+    #[test]
+    fn a_trial_that_is_paused_anywhere_again_and_again_equals_one_that_is_not() {
+        let expected = undisturbed(&order(1, folder().path()));
+        let mut random = stream(1, 0, 0, Purpose::Point);
+        for _ in 0..4 {
+            let folder = folder();
+            let mut order = order(1, folder.path());
+            let (mut seen, mut attempts) = (Vec::new(), 0);
+            loop {
+                order.epochs_known = seen.len() as u32;
+                // 15 batches and 6 evaluation batches an epoch: some pauses fall into the evaluation.
+                let mut script = Script::pausing_after(random.random_range(1..40));
+                let outcome = run(&order, &mut script).unwrap();
+                assert_eq!(script.note(), None);
+                seen.extend(script.epochs());
+                attempts += 1;
+                if outcome.is_some() {
+                    break;
+                }
+            }
+            assert!(attempts > 1);
+            assert_eq!(seen, expected);
+        }
+    }
+
+    /// As `kill -9` leaves it: the checkpoint of some epoch's end, while later epochs were under way.
+    #[test]
+    fn a_trial_that_was_killed_goes_on_from_its_checkpoint_and_equals_one_that_was_not() {
+        let (straight, killed) = (folder(), folder());
+        let expected = undisturbed(&order(1, straight.path()));
+        let mut script = Script::pausing_after(21 + 16);
+        assert_eq!(run(&order(1, killed.path()), &mut script).unwrap(), None);
+        // What the second epoch's pause saved is lost.
+        let previous = killed.path().join(PREVIOUS_CHECKPOINT);
+        std::fs::rename(&previous, killed.path().join(LAST_CHECKPOINT)).unwrap();
+        let mut script = Script::default();
+        assert_eq!(run(&order(1, killed.path()), &mut script).unwrap(), Some(Outcome::Finished));
+        // Its controller knew of no epoch, so the one that the checkpoint had finished is said again.
+        assert_eq!(script.epochs(), expected);
+        let best = |folder: &Path| std::fs::read(folder.join(BEST_WEIGHTS)).unwrap();
+        assert!(best(straight.path()) == best(killed.path()));
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_gives_way_to_the_one_before_and_that_to_the_start() {
+        let expected = undisturbed(&order(1, folder().path()));
+        let folder = folder();
+        let order = order(1, folder.path());
+        assert_eq!(run(&order, &mut Script::pausing_after(21 + 5)).unwrap(), None);
+        let last = folder.path().join(LAST_CHECKPOINT);
+        let whole = std::fs::read(&last).unwrap();
+        let mut random = stream(2, 0, 0, Purpose::Point);
+        for round in 0..40 {
+            let mut bytes = whole.clone();
+            let place = random.random_range(0..whole.len());
+            match round % 2 {
+                0 => bytes.truncate(place),
+                _ => bytes[place] ^= 1 << (place % 8),
+            }
+            std::fs::write(&last, bytes).unwrap();
+            let files = Checkpoints::new(&order);
+            let (resumed, note) = files.load(&[]);
+            let note = note.unwrap();
+            assert!(note.starts_with("last.safetensors was not used: it"), "{note}");
+            assert_eq!(resumed.map(|resumed| (resumed.position.epochs(), resumed.position.step)), Some((1, 0)));
+        }
+        let mut script = Script::pausing_after(1);
+        assert_eq!(run(&order, &mut script).unwrap(), None);
+        assert!(script.note().unwrap().ends_with("going on from previous.safetensors after epoch 1"));
+
+        for name in [LAST_CHECKPOINT, PREVIOUS_CHECKPOINT] {
+            std::fs::write(folder.path().join(name), b"not a checkpoint").unwrap();
+        }
+        let mut script = Script::default();
+        run(&order, &mut script).unwrap();
+        assert!(script.note().unwrap().ends_with("starting again"));
+        assert_eq!(script.epochs(), expected);
+    }
+
+    #[test]
+    fn a_checkpoint_of_other_settings_is_refused() {
+        let folder = folder();
+        assert_eq!(run(&order(1, folder.path()), &mut Script::pausing_after(3)).unwrap(), None);
+        let mut other = order(1, folder.path());
+        other.recipe.training.learning_rate = 0.004;
+        let mut script = Script::pausing_after(1);
+        run(&other, &mut script).unwrap();
+        let note = script.note().unwrap();
+        assert_eq!(note, "last.safetensors was not used: it belongs to other settings; starting again");
+    }
+
+    #[test]
+    fn a_loss_that_is_no_number_ends_the_trial_as_diverged_at_its_step() {
+        let folder = folder();
+        let mut order = order(1, folder.path());
+        order.recipe.training.optimizer = recipe::Optimizer::Sgd { momentum: 0.9, nesterov: false };
+        order.recipe.training.learning_rate = 1e20;
+        match run(&order, &mut Script::default()) {
+            Err(Fault::Diverged { epoch: 1, step: 2..=3, what }) => assert_eq!(what, "training loss is NaN"),
+            // A GPU is not looked at before the end of the epoch.
+            Err(Fault::Diverged { epoch: 1, step: 15, what }) if takes_gpu_path(Device::Cpu) => {
+                assert_eq!(what, "training loss is NaN");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

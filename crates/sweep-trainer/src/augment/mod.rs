@@ -1,0 +1,219 @@
+//! Random changes to training images, on the device. One file a kind of change.
+//!
+//! Each image's numbers are drawn on the host, all of them whatever is switched on, so that switching one change on does
+//! not draw another anew. They are a function of (seed, trial, epoch, step): a resumed epoch changes its images as the
+//! uninterrupted one would have. An epoch's numbers are drawn and moved to the device at once, so that no step waits for
+//! a copy.
+
+mod cutout;
+mod turn;
+mod window;
+
+use rand::{Rng, RngExt};
+use rand_distr::{Distribution, StandardNormal};
+use tch::{Device, TchError, Tensor};
+
+use super::device::takes_gpu_path;
+use super::draws::{Draws, with_generator};
+use sweep_core::recipe::Augment;
+use sweep_data::network::Shape;
+
+/// What chance decided for one picture; each number is even over its range.
+#[derive(Debug, Clone, Copy)]
+struct Chance {
+    flip: bool,
+    /// Both -1 to 1: down and right.
+    shift: (f64, f64),
+    /// -1 to 1.
+    turn: f64,
+    /// -1 to 1.
+    growth: f64,
+    /// Both 0 to 1: the middle of the cutout.
+    cutout: (f64, f64),
+}
+
+impl Chance {
+    fn draw(random: &mut impl Rng) -> Chance {
+        let flip = random.random();
+        let mut even = || random.random::<f64>();
+        let mut signed = || 2.0 * even() - 1.0;
+        let (shift, turn, growth) = ((signed(), signed()), signed(), signed());
+        Chance { flip, shift, turn, growth, cutout: (even(), even()) }
+    }
+}
+
+/// The changes of some images, as the device needs them; each tensor only if something that is switched on needs it.
+#[derive(Debug)]
+pub struct Changes {
+    augment: Augment,
+    /// `i64 [n, 3]`: see [`window::place`].
+    places: Option<Tensor>,
+    /// `f32 [n, 6]`: see [`turn::way`].
+    ways: Option<Tensor>,
+    /// `i64 [n, 2]`: see [`cutout::corner`].
+    corners: Option<Tensor>,
+}
+
+impl Changes {
+    /// Draws the changes of steps with batches of these sizes, for images of this shape, and moves them to the device.
+    ///
+    /// # Errors
+    /// libtorch's, where the device has no room.
+    pub fn draw(
+        augment: &Augment,
+        steps: impl IntoIterator<Item = (Draws, u64)>,
+        shape: Shape,
+        device: Device,
+    ) -> Result<Changes, TchError> {
+        let Augment { flip, crop, rotate, scale, noise: _, cutout } = *augment;
+        let (windows, turns) = (flip || crop > 0, rotate > 0.0 || scale > 0.0);
+        let (height, width) = (i64::from(shape.height), i64::from(shape.width));
+        let (mut places, mut ways, mut corners) = (Vec::new(), Vec::new(), Vec::new());
+        let none = !windows && !turns && cutout == 0;
+        for (draws, size) in steps.into_iter().take_while(|_| !none) {
+            let mut random = draws.augment();
+            for _ in 0..size {
+                let chance = Chance::draw(&mut random);
+                places.extend(windows.then(|| window::place(&chance, flip, crop)).into_iter().flatten());
+                let way = || turn::way(&chance, rotate.to_radians(), scale, height as f64 / width as f64);
+                ways.extend(turns.then(way).into_iter().flatten());
+                corners.extend(
+                    (cutout > 0).then(|| cutout::corner(&chance, cutout, [height, width])).into_iter().flatten(),
+                );
+            }
+        }
+        let there = |tensor: Tensor, columns: i64| tensor.f_view([-1, columns])?.f_to_device(device);
+        Ok(Changes {
+            augment: *augment,
+            places: windows.then(|| there(Tensor::f_from_slice(&places)?, 3)).transpose()?,
+            ways: turns.then(|| there(Tensor::f_from_slice(&ways)?, 6)).transpose()?,
+            corners: (cutout > 0).then(|| there(Tensor::f_from_slice(&corners)?, 2)).transpose()?,
+        })
+    }
+
+    /// Those of `count` images from the one of index `start`.
+    ///
+    /// # Errors
+    /// libtorch's, if there are not that many.
+    pub fn part(&self, start: u64, count: u64) -> Result<Changes, TchError> {
+        self.map(|tensor| tensor.f_narrow(0, start as i64, count as i64))
+    }
+
+    /// The same changes with every tensor put through `make`.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn map(&self, make: impl Fn(&Tensor) -> Result<Tensor, TchError>) -> Result<Changes, TchError> {
+        let Changes { augment, places, ways, corners } = self;
+        let made = |tensor: &Option<Tensor>| tensor.as_ref().map(&make).transpose();
+        Ok(Changes { augment: *augment, places: made(places)?, ways: made(ways)?, corners: made(corners)? })
+    }
+
+    /// All tensors, in an order that depends on the kinds of changes alone.
+    pub fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        [&self.places, &self.ways, &self.corners].into_iter().flatten()
+    }
+
+    /// Images `f32 [b, c, h, w]`, channels-last, from 0 to 1, after the changes; still channels-last. `draws` are those of
+    /// the step, for noise.
+    ///
+    /// # Errors
+    /// libtorch's, where the device has no room.
+    pub fn apply(&self, mut xs: Tensor, draws: Draws) -> Result<Tensor, TchError> {
+        if let Some(places) = &self.places {
+            xs = window::shifted(&xs, places, self.augment.crop)?;
+        }
+        if let Some(ways) = &self.ways {
+            xs = turn::turned(&xs, ways)?;
+        }
+        if self.augment.noise > 0.0 {
+            xs = xs.f_add(&normal(&xs, draws)?.f_mul_scalar_(self.augment.noise)?)?;
+        }
+        if let Some(corners) = &self.corners {
+            xs = cutout::cut(&xs, corners, self.augment.cutout)?;
+        }
+        Ok(xs)
+    }
+}
+
+/// A batch `f32 [b, c, h, w]` after the changes of one step: see [`Changes::apply`].
+///
+/// # Errors
+/// libtorch's, where the device has no room.
+pub fn augmented(xs: Tensor, augment: &Augment, draws: Draws) -> Result<Tensor, TchError> {
+    let (n, channels, height, width) = xs.size4()?;
+    let [channels, height, width] = [channels, height, width].map(|side| side as u32);
+    Changes::draw(augment, [(draws, n as u64)], Shape { channels, height, width }, xs.device())?.apply(xs, draws)
+}
+
+/// Standard normal numbers, in the shape and layout of `like`. A GPU draws them itself, with the thread's generator, which
+/// was seeded for the step.
+fn normal(like: &Tensor, draws: Draws) -> Result<Tensor, TchError> {
+    if takes_gpu_path(like.device()) {
+        return with_generator(like.device(), |generator| generator.normal(like));
+    }
+    let (n, c, h, w) = like.size4()?;
+    let mut random = draws.augment();
+    // The step's stream begins with the chances of its images.
+    (0..n).for_each(|_| {
+        Chance::draw(&mut random);
+    });
+    let values: Vec<f32> = (0..like.numel()).map(|_| StandardNormal.sample(&mut random)).collect();
+    Tensor::f_from_slice(&values)?.f_view([n, h, w, c])?.f_permute([0, 3, 1, 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Kind;
+
+    /// Two channels, 5 rows, 4 columns; every value differs. Channels-last in memory, like a batch of pictures.
+    pub(super) fn pictures(count: i64) -> Tensor {
+        let values = Tensor::arange(count * 5 * 4 * 2, (Kind::Float, Device::Cpu)) + 1.0;
+        (values / (count * 40) as f64).view([count, 5, 4, 2]).permute([0, 3, 1, 2])
+    }
+
+    pub(super) const STILL: Chance =
+        Chance { flip: false, shift: (0.0, 0.0), turn: 0.0, growth: 0.0, cutout: (0.5, 0.5) };
+
+    fn is_channels_last(xs: &Tensor) -> bool {
+        xs.permute([0, 2, 3, 1]).is_contiguous()
+    }
+
+    const ALL: Augment = Augment { flip: true, crop: 2, rotate: 20.0, scale: 0.2, noise: 0.1, cutout: 2 };
+
+    #[test]
+    fn changes_depend_on_the_step_alone_and_keep_shape_and_layout() {
+        let draw = |epoch, step, augment: &Augment| {
+            augmented(pictures(6), augment, Draws::new(7, 1, epoch, step).seeded(Device::Cpu).unwrap()).unwrap()
+        };
+        for change in [
+            Augment { flip: true, ..Augment::default() },
+            Augment { crop: 2, ..Augment::default() },
+            Augment { rotate: 20.0, ..Augment::default() },
+            Augment { noise: 0.1, ..Augment::default() },
+            Augment { cutout: 2, ..Augment::default() },
+        ] {
+            let changed = draw(1, 0, &change);
+            assert_eq!(changed.size(), [6, 2, 5, 4]);
+            assert!(is_channels_last(&changed), "{change:?}");
+        }
+        let first = draw(1, 0, &ALL);
+        assert!(first.equal(&draw(1, 0, &ALL)));
+        assert!(!first.equal(&draw(1, 1, &ALL)) && !first.equal(&draw(2, 0, &ALL)));
+        assert!(draw(1, 0, &Augment::default()).equal(&pictures(6)));
+    }
+
+    #[test]
+    fn noise_has_its_deviation_and_one_change_does_not_draw_another_anew() {
+        let black = Tensor::zeros([64, 5, 4, 2], (Kind::Float, Device::Cpu)).permute([0, 3, 1, 2]);
+        let draws = || Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap();
+        let noise = Augment { noise: 0.1, ..Augment::default() };
+        let noisy = augmented(black.shallow_clone(), &noise, draws()).unwrap();
+        let (mean, deviation) = (noisy.mean(Kind::Double), noisy.std(true));
+        // Five standard errors of 2,560 values.
+        assert!(mean.double_value(&[]).abs() < 0.01 && (deviation.double_value(&[]) - 0.1).abs() < 0.007);
+        let both = augmented(black, &Augment { flip: true, ..noise }, draws()).unwrap();
+        assert!(both.equal(&noisy));
+    }
+}

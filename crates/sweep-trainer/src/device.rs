@@ -1,0 +1,130 @@
+//! The device that this process trains on.
+
+use std::sync::LazyLock;
+
+use clap::ValueEnum;
+use tch::{Cuda, Device, Tensor};
+
+use super::cuda;
+use super::fault::Fault;
+use super::gpu_kernel;
+use super::libtorch;
+use sweep_core::recipe::{Precision, Training};
+
+/// The environment variable that makes the CPU take a GPU's way through the trainer: libtorch's kernels instead of our
+/// own, lists of tensors, static inputs. For tests, which then meet every mistake of type, shape and stride.
+const FORCED: &str = "SWEEP_FORCE_GPU_PATH";
+
+/// Whether tensors on this device take a GPU's way through the trainer.
+pub fn takes_gpu_path(device: Device) -> bool {
+    static FORCED_HERE: LazyLock<bool> = LazyLock::new(|| {
+        #[expect(clippy::disallowed_methods, reason = "the only variable that the trainer itself reads")]
+        let value = std::env::var_os(FORCED);
+        value.is_some_and(|value| value == "1")
+    });
+    device.is_cuda() || *FORCED_HERE
+}
+
+/// The library that calculates: `libtorch 2.13.0`.
+pub fn backend() -> String {
+    format!("libtorch {}", libtorch::version())
+}
+
+/// `--device`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// The processor.
+    Cpu,
+    /// The first visible GPU (CUDA_VISIBLE_DEVICES).
+    Cuda,
+}
+
+/// Prepares libtorch, before anything else uses it: `threads` threads for one operation, one operation at a time.
+///
+/// # Errors
+/// Why the device cannot be used and what to do about it, in one line. There is no falling back: a trial that was
+/// meant for a GPU would take days.
+pub fn open(kind: Kind, threads: u16) -> Result<Device, String> {
+    if kind == Kind::Cuda {
+        cuda::open().map_err(|error| {
+            format!(
+                "libtorch's CUDA part cannot be opened: {error}; install libtorch with CUDA \
+                 (`scripts/libtorch` does where it finds an NVIDIA driver), or write `devices: {{gpus: none}}`"
+            )
+        })?;
+    }
+    tch::set_num_threads(threads.into());
+    tch::set_num_interop_threads(1);
+    match kind {
+        Kind::Cpu => Ok(Device::Cpu),
+        Kind::Cuda if Cuda::is_available() => {
+            // The context is made now, so that a GPU that is broken or full is known before it is given a trial.
+            probe(Device::Cuda(0)).map_err(|fault| format!("the GPU takes no work: {fault}"))?;
+            if let Err(error) = cuda::use_own_stream() {
+                eprintln!("no step can be recorded as a CUDA graph: {error}");
+            }
+            Ok(Device::Cuda(0))
+        }
+        Kind::Cuda => Err("libtorch sees no usable GPU: check `nvidia-smi`, that the driver is new enough for CUDA \
+                           13, and CUDA_VISIBLE_DEVICES; or write `devices: {gpus: none}`"
+            .into()),
+    }
+}
+
+/// Whether the device does as it is told. After some errors CUDA refuses everything until the process is replaced.
+///
+/// # Errors
+/// What it says.
+pub fn probe(device: Device) -> Result<(), Fault> {
+    Tensor::f_ones([1], (tch::Kind::Float, device))?.f_double_value(&[0])?;
+    Ok(())
+}
+
+/// How libtorch is to calculate for a trial. Only a GPU has a choice: of the fastest kernels, tried out as they come, or
+/// those that give the same numbers again; and of tf32.
+pub fn choose(training: &Training) {
+    libtorch::calculate(training.deterministic, training.precision == Precision::Tf32);
+    gpu_kernel::choose(training.gpu_kernels);
+}
+
+/// The numbers that a precision stands for on this device: `auto` is bfloat16 where there are instructions for it,
+/// AVX-512's or AMX' of a processor, those of compute capability 8.0 (Ampere) of a GPU.
+pub fn numbers(precision: Precision, device: Device) -> tch::Kind {
+    let fast = || match device {
+        Device::Cpu if takes_gpu_path(device) => true,
+        Device::Cuda(_) => cuda::compute_capability().is_some_and(|(major, _)| major >= 8),
+        _ => std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|cpu| has_bfloat16(&cpu)),
+    };
+    match precision {
+        Precision::Float32 | Precision::Tf32 => tch::Kind::Float,
+        Precision::Bfloat16 => tch::Kind::BFloat16,
+        Precision::Auto if fast() => tch::Kind::BFloat16,
+        Precision::Auto => tch::Kind::Float,
+    }
+}
+
+/// Whether the processor that `/proc/cpuinfo` describes calculates with bfloat16.
+fn has_bfloat16(cpuinfo: &str) -> bool {
+    let flags = cpuinfo.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
+    flags.split_whitespace().any(|flag| matches!(flag, "avx512_bf16" | "amx_bf16"))
+}
+
+/// For people: `cpu, 2 threads`.
+pub fn name(kind: Kind, threads: u16) -> String {
+    match kind {
+        Kind::Cpu => format!("cpu, {threads} thread{}", if threads == 1 { "" } else { "s" }),
+        Kind::Cuda => format!("cuda {}", tch::utils::version_cudart()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_processor_with_bfloat16_is_known_by_its_flags() {
+        assert!(has_bfloat16("processor\t: 0\nflags\t\t: fpu avx512f avx512_bf16 sse\n"));
+        assert!(has_bfloat16("flags\t\t: fpu amx_bf16\n"));
+        assert!(!has_bfloat16("model name\t: avx512_bf16\nflags\t\t: fpu avx512f\n") && !has_bfloat16(""));
+    }
+}

@@ -1,0 +1,87 @@
+//! Chance while training: the order of the pictures, dropout's masks, augmentation's numbers, each a pure function of
+//! (seed, trial, epoch, step), so that a resumed epoch draws what the uninterrupted one would have drawn.
+
+use std::cell::OnceCell;
+
+use rand::Rng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use tch::{Device, TchError};
+
+use super::device::takes_gpu_path;
+use super::libtorch::Generator;
+use sweep_core::random::{Purpose, stream};
+use sweep_kernels::Chance;
+
+/// Calls `work` with this thread's source of random numbers on a device.
+///
+/// # Errors
+/// libtorch's, and those of `work`.
+pub fn with_generator<T>(device: Device, work: impl FnOnce(&Generator) -> Result<T, TchError>) -> Result<T, TchError> {
+    thread_local! {
+        static GENERATORS: [OnceCell<Generator>; 2] = const { [const { OnceCell::new() }; 2] };
+    }
+    GENERATORS.with(|generators| {
+        let place = &generators[usize::from(device.is_cuda())];
+        if place.get().is_none() {
+            let _ = place.set(Generator::new(device)?);
+        }
+        work(place.get().expect("it was made just now"))
+    })
+}
+
+/// The order of an epoch's pictures.
+pub fn shuffled(rows: &[u32], seed: u64, trial: u64, epoch: u32) -> Vec<u32> {
+    let mut rows = rows.to_vec();
+    rows.shuffle(&mut stream(seed, trial, epoch.into(), Purpose::Shuffle));
+    rows
+}
+
+/// The draws of one training step.
+#[derive(Debug, Clone, Copy)]
+pub struct Draws {
+    seed: u64,
+    trial: u64,
+    epoch: u32,
+    step: u64,
+}
+
+impl Draws {
+    /// `step` counts from 0 in its epoch.
+    pub fn new(seed: u64, trial: u64, epoch: u32, step: u64) -> Draws {
+        Draws { seed, trial, epoch, step }
+    }
+
+    /// The same draws, after this thread's generator on the device was seeded for the step: a GPU draws with that.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn seeded(self, device: Device) -> Result<Draws, TchError> {
+        if takes_gpu_path(device) {
+            let mut random = stream(self.seed, self.trial, self.epoch.into(), Purpose::Dropout);
+            random.set_stream(self.step);
+            let seed = random.next_u64();
+            with_generator(device, |generator| generator.seed(seed))?;
+        }
+        Ok(self)
+    }
+
+    /// The step's stream of numbers for augmentation.
+    pub fn augment(self) -> ChaCha8Rng {
+        let mut random = stream(self.seed, self.trial, self.epoch.into(), Purpose::Augment);
+        random.set_stream(self.step);
+        random
+    }
+
+    /// The step's bits for the dropout of a layer, by its index in the network.
+    pub fn chance(self, layer: usize) -> Chance {
+        let mut random = stream(self.seed, self.trial, self.epoch.into(), Purpose::Dropout);
+        random.set_stream(self.step << 16 | layer as u64);
+        Chance::new([random.next_u32(), random.next_u32()])
+    }
+
+    /// The keys of [`Draws::chance`] for this many layers, two words each, as numbers of the same bits.
+    pub fn keys(self, layers: usize) -> impl Iterator<Item = f32> {
+        (0..layers).flat_map(move |layer| self.chance(layer).key()).map(f32::from_bits)
+    }
+}

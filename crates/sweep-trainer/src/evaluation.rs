@@ -1,0 +1,111 @@
+//! How well a network does: losses and hits, added up on the device.
+
+use tch::{Device, Kind, Reduction, TchError, Tensor};
+
+use super::device::takes_gpu_path;
+use super::network::{Mode, Network};
+use super::pictures::Part;
+use super::position::Sums;
+
+/// Pictures a batch: as many as fill a GPU, or as few as leave a layer's output in a processor's cache.
+fn batch_size(device: Device) -> u64 {
+    if takes_gpu_path(device) { 1024 } else { 128 }
+}
+
+/// Mean cross-entropy of a softmax over the logits, as a scalar that can be differentiated. `smoothing` is the share of
+/// the labels' certainty that is spread over all classes.
+///
+/// # Errors
+/// libtorch's, where the device has no room.
+pub fn cross_entropy(logits: &Tensor, labels: &Tensor, smoothing: f64) -> Result<Tensor, TchError> {
+    logits.f_cross_entropy_loss(labels, None::<&Tensor>, Reduction::Mean, -100, smoothing)
+}
+
+/// Running sums, in float64 on the device: adding to them waits for nothing.
+pub struct Tally {
+    loss: Tensor,
+    hits: Tensor,
+}
+
+impl Tally {
+    /// Goes on from these.
+    ///
+    /// # Errors
+    /// libtorch's, where the device has no room.
+    pub fn new(from: Sums, device: Device) -> Result<Tally, TchError> {
+        let scalar = |value: f64| Tensor::f_full([0; 0], value, (Kind::Double, device));
+        Ok(Tally { loss: scalar(from.loss)?, hits: scalar(from.hits)? })
+    }
+
+    /// Starts again from these, in the same memory.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn reset(&mut self, from: Sums) -> Result<(), TchError> {
+        tch::no_grad(|| {
+            let _ = self.loss.f_fill_(from.loss)?;
+            let _ = self.hits.f_fill_(from.hits)?;
+            Ok(())
+        })
+    }
+
+    /// Adds a batch by its mean loss, its logits and its labels.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn add(&mut self, loss: &Tensor, logits: &Tensor, labels: &Tensor) -> Result<(), TchError> {
+        tch::no_grad(|| {
+            let _ = self.loss.f_add_(&loss.f_to_kind(Kind::Double)?.f_mul_scalar(labels.numel() as i64)?)?;
+            let _ = self.hits.f_add_(&logits.f_argmax(1, false)?.f_eq_tensor(labels)?.f_sum(Kind::Double)?)?;
+            Ok(())
+        })
+    }
+
+    /// The sums so far. Waits for the device.
+    ///
+    /// # Errors
+    /// libtorch's: on a GPU, those of anything that was started before.
+    pub fn read(&self) -> Result<Sums, TchError> {
+        Ok(Sums { loss: self.loss.f_double_value(&[])?, hits: self.hits.f_double_value(&[])? })
+    }
+}
+
+/// Judges a network on some pictures, in evaluation mode. `interrupted` is asked after every batch; `None` if it
+/// said yes.
+///
+/// # Errors
+/// libtorch's, where the device has no room.
+pub fn evaluate(
+    network: &Network,
+    part: &Part<'_>,
+    device: Device,
+    mut interrupted: impl FnMut() -> bool,
+) -> super::fault::Result<Option<Sums>> {
+    tch::no_grad(|| {
+        let mut tally = Tally::new(Sums::default(), device)?;
+        let size = batch_size(device);
+        for number in 0..part.batches(size) {
+            let (pictures, labels) = part.batch(number, size)?;
+            let logits = network.forward(&pictures, Mode::Evaluate)?;
+            tally.add(&cross_entropy(&logits, &labels, 0.0)?, &logits, &labels)?;
+            if interrupted() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(tally.read()?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Logits 0 and ln 3: a softmax of 1/4 and 3/4. With a smoothing of 0.2 the labels are 0.9 and 0.1.
+    #[test]
+    fn smoothed_labels_spread_their_share_over_all_classes() {
+        let (logits, labels) = (Tensor::from_slice(&[0.0, 3.0_f64.ln()]).view([1, 2]), Tensor::from_slice(&[1i64]));
+        let loss = |smoothing| cross_entropy(&logits, &labels, smoothing).unwrap().double_value(&[]);
+        assert!((loss(0.0) - (4.0_f64 / 3.0).ln()).abs() < 1e-12);
+        assert!((loss(0.2) - (0.9 * (4.0_f64 / 3.0).ln() + 0.1 * 4.0_f64.ln())).abs() < 1e-12);
+    }
+}

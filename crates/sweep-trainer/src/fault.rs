@@ -1,0 +1,125 @@
+//! What ends an attempt other than its last epoch.
+
+use tch::TchError;
+
+use sweep_core::error::{Error, Exit};
+use sweep_core::trial::Outcome;
+
+/// Why an attempt cannot go on. Shown as one line.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The device or the machine has no room.
+    #[error("out of memory: {0}")]
+    OutOfMemory(String),
+    /// libtorch refused.
+    #[error("libtorch: {0}")]
+    Torch(String),
+    /// The trial's folder cannot be written.
+    #[error("{0}")]
+    Unwritable(String),
+    /// Data or settings.
+    #[error("{0}")]
+    Surroundings(String),
+    /// A defect of the trainer: a panic that was caught.
+    #[error("defect of the trainer: {0}")]
+    Defect(String),
+    /// Loss or weights ceased to be finite.
+    #[error("{what} in epoch {epoch}, step {step}")]
+    Diverged {
+        /// From 1.
+        epoch: u32,
+        /// Of the whole trial, from 1.
+        step: u64,
+        /// What ceased to be finite.
+        what: String,
+    },
+}
+
+/// The words by which libtorch, cuBLAS, cuDNN and the driver say that there is no room. cuBLAS says so of its handles, and
+/// cuDNN of the workspace that every one of its engines would need.
+const SIGNS_OF_LACKING_MEMORY: [&str; 7] = [
+    "out of memory",
+    "can't allocate memory",
+    "_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED",
+    "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION",
+    "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION",
+    "unable to find an engine to execute this computation",
+];
+
+impl Fault {
+    /// What a failed operation's message means: running out of memory is told from other failures only by the text.
+    fn of_operation(text: &str, other: fn(String) -> Fault) -> Fault {
+        // libtorch appends C++ frames to its messages.
+        let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no message").to_owned();
+        if SIGNS_OF_LACKING_MEMORY.iter().any(|sign| text.contains(sign)) {
+            Fault::OutOfMemory(line)
+        } else {
+            other(line)
+        }
+    }
+
+    /// What a caught panic means. tch panics where an operation with a number as its argument fails.
+    pub fn of_panic(text: &str) -> Fault {
+        Fault::of_operation(text, Fault::Defect)
+    }
+}
+
+impl From<TchError> for Fault {
+    fn from(error: TchError) -> Fault {
+        Fault::of_operation(&error.to_string(), Fault::Torch)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Fault {
+        let text = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join("; ");
+        if error.exit == Exit::Storage { Fault::Unwritable(text) } else { Fault::Surroundings(text) }
+    }
+}
+
+impl From<Fault> for Outcome {
+    fn from(fault: Fault) -> Outcome {
+        match fault {
+            Fault::Diverged { epoch, step, what } => Outcome::Diverged { epoch, step, what },
+            Fault::OutOfMemory(error) => Outcome::OutOfMemory { error },
+            other => Outcome::Failed { error: other.to_string() },
+        }
+    }
+}
+
+/// What the trainer's parts return.
+pub type Result<T> = std::result::Result<T, Fault>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_out_of_memory_is_told_from_other_failures_in_one_line() {
+        let error = tch::Tensor::f_zeros([1 << 55], (tch::Kind::Float, tch::Device::Cpu)).unwrap_err();
+        let fault = Fault::from(error).to_string();
+        assert!(fault.starts_with("out of memory: ") && !fault.contains('\n'), "{fault}");
+        let error = tch::Tensor::from_slice(&[1.0f32]).f_reshape([2]).unwrap_err();
+        let fault = Fault::from(error).to_string();
+        assert!(fault.starts_with("libtorch: ") && !fault.contains('\n'), "{fault}");
+    }
+
+    #[test]
+    fn lacking_memory_is_known_by_the_words_of_every_library_in_errors_and_in_panics() {
+        for text in [
+            "CUDA out of memory. Tried to allocate 2.00 GiB",
+            "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+            "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+            "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+            "GET was unable to find an engine to execute this computation",
+            "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+            "[enforce fail at alloc_cpu.cpp:118] . DefaultCPUAllocator: can't allocate memory: you tried to allocate",
+        ] {
+            assert!(matches!(Fault::from(tch::TchError::Torch(text.into())), Fault::OutOfMemory(_)), "{text}");
+            let panic = format!("called `Result::unwrap()` on an `Err` value: Torch(\"{text}\")");
+            assert!(matches!(Fault::of_panic(&panic), Fault::OutOfMemory(_)), "{text}");
+        }
+        assert!(matches!(Fault::of_panic("index out of bounds"), Fault::Defect(_)));
+    }
+}

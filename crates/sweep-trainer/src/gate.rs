@@ -1,0 +1,222 @@
+//! ReLU, max-pooling and dropout between two layers with weights, taken together.
+
+use tch::{Kind, TchError, Tensor};
+
+use super::device::takes_gpu_path;
+use super::draws::with_generator;
+use super::gpu_kernel;
+use super::libtorch::operation;
+use super::network::Mode;
+use sweep_core::recipe::Layer;
+use sweep_kernels::dense;
+
+/// What stands between two layers with weights.
+///
+/// ReLU and max-pooling may come in either order: the largest of a window is above zero in the one where it is in the
+/// other, so values and gradients are the same, and ReLU after the pool has a quarter to do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Gate {
+    relu: bool,
+    /// The side of the windows, which lie side by side.
+    pool: Option<u32>,
+    /// With the layer's place in the network.
+    dropout: Option<(f64, usize)>,
+    /// Whether the values that come in are needed by nothing else.
+    fresh: bool,
+}
+
+impl Gate {
+    /// The gate that begins with the layer of that index, and how many layers are in it: 0 if there is none.
+    pub fn at(layers: &[Layer], index: usize) -> (Gate, usize) {
+        // The gradient of these needs what went in, not what came out.
+        let before = index.checked_sub(1).map(|before| layers[before]);
+        let fresh = matches!(before, Some(Layer::Conv { .. } | Layer::Dense { .. } | Layer::BatchNorm { .. }));
+        let (mut gate, mut taken) = (Gate { fresh, ..Gate::default() }, 0);
+        for layer in &layers[index..] {
+            match *layer {
+                Layer::Relu if !gate.relu => gate.relu = true,
+                Layer::MaxPool { size, stride } if size == stride && gate.pool.is_none() => gate.pool = Some(size),
+                Layer::Dropout { rate } => {
+                    gate.dropout = (rate > 0.0).then_some((rate, index + taken));
+                    return (gate, taken + 1);
+                }
+                _ => break,
+            }
+            taken += 1;
+        }
+        (gate, taken)
+    }
+
+    /// Values `[n, c, h, w]` to `[n, c, h / side, w / side]`, or `[n, c]`. A bias `[c]` is added first.
+    ///
+    /// # Errors
+    /// libtorch's, where the device has no room.
+    pub fn pass(self, xs: &Tensor, bias: Option<&Tensor>, mode: Mode<'_>) -> Result<Tensor, TchError> {
+        let nothing = !self.relu && self.pool.is_none() && (self.dropout.is_none() || matches!(mode, Mode::Evaluate));
+        if nothing && bias.is_none() {
+            return Ok(xs.shallow_clone());
+        }
+        let kernels = matches!(xs.kind(), Kind::Float | Kind::BFloat16) && gpu_kernel::serve(xs.device());
+        if kernels && let Some(ys) = self.pass_by_gpu_kernels(xs, bias, mode)? {
+            return Ok(ys);
+        }
+        let xs = match bias {
+            Some(bias) => &xs.f_add(&bias.f_view([1, -1, 1, 1])?)?,
+            None => xs,
+        };
+        if takes_gpu_path(xs.device()) { self.pass_by_libtorch(xs, mode) } else { self.pass_by_kernels(xs, mode) }
+    }
+
+    /// The gate as the kernels want it.
+    fn for_kernels(self, mode: Mode<'_>) -> sweep_kernels::Gate {
+        let dropout = match mode {
+            Mode::Train(draws, _) => self.dropout.map(|(rate, layer)| (rate, draws.chance(layer))),
+            Mode::Evaluate => None,
+        };
+        sweep_kernels::Gate { relu: self.relu, dropout }
+    }
+
+    fn pass_by_gpu_kernels(
+        self,
+        xs: &Tensor,
+        bias: Option<&Tensor>,
+        mode: Mode<'_>,
+    ) -> Result<Option<Tensor>, TchError> {
+        let keys = match mode {
+            Mode::Train(_, keys) => keys,
+            Mode::Evaluate => None,
+        };
+        let layer = self.dropout.map_or(0, |(_, layer)| layer);
+        let side = self.pool.unwrap_or(1);
+        if side > 15 {
+            return Ok(None); // places of a window are counted in a byte
+        }
+        let gate = gpu_kernel::Gate { side, gate: self.for_kernels(mode), layer };
+        let inside = bias.map(Tensor::detach);
+        let Some((ys, kept)) = gate.forward(xs, inside.as_ref(), keys, self.fresh)? else { return Ok(None) };
+        let ys = match bias {
+            Some(bias) => operation([xs, bias], ys, move |gradient| {
+                let (xs, bias) = kept.backward(&gradient, true)?;
+                Ok([xs, bias.expect("it was asked for")])
+            }),
+            None => operation([xs], ys, move |gradient| Ok([kept.backward(&gradient, false)?.0])),
+        };
+        ys.map(Some)
+    }
+
+    fn pass_by_libtorch(self, xs: &Tensor, mode: Mode<'_>) -> Result<Tensor, TchError> {
+        let mut ys = xs.shallow_clone();
+        if let Some(side) = self.pool {
+            let side = [i64::from(side); 2];
+            ys = ys.f_max_pool2d(side, side, [0, 0], [1, 1], false)?;
+        }
+        if self.relu {
+            ys = if self.fresh || self.pool.is_some() { ys.f_relu_()? } else { ys.f_relu()? };
+        }
+        match (mode, self.dropout) {
+            (Mode::Train(..), Some((rate, _))) => {
+                let kept = with_generator(ys.device(), |generator| generator.bernoulli(&ys, 1.0 - rate))?;
+                ys.f_mul(&tch::no_grad(|| kept.f_mul_scalar(1.0 / (1.0 - rate)))?)
+            }
+            _ => Ok(ys),
+        }
+    }
+
+    fn pass_by_kernels(self, xs: &Tensor, mode: Mode<'_>) -> Result<Tensor, TchError> {
+        let gate = self.for_kernels(mode);
+        let inside = dense(&xs.detach())?;
+        if let Some(side) = self.pool {
+            let pool = sweep_kernels::Pool { side: side as usize, gate };
+            let (ys, which) = pool.pass(&inside)?;
+            let size = xs.size();
+            return operation([xs], ys, move |gradient| Ok([pool.gradient(&dense(&gradient)?, &which, &size)?]));
+        }
+        let mut ys = inside;
+        if !self.fresh && ys.data_ptr() == xs.data_ptr() {
+            ys = ys.f_empty_like()?;
+            ys.f_copy_(xs)?;
+        }
+        gate.pass(&mut ys);
+        // Another tensor in the same memory: one that held its own operation would never be freed.
+        let came_out = ys.detach();
+        operation([xs], ys, move |gradient| {
+            let mut gradient = dense(&gradient)?;
+            gate.gradient(&mut gradient, &came_out);
+            Ok([gradient])
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::draws::Draws;
+    use super::*;
+    use tch::Device;
+
+    /// What a step keeps for its way back is freed with it: a thousand steps would otherwise hold a gigabyte.
+    #[test]
+    fn nothing_is_kept_from_step_to_step() {
+        let layers = [Layer::Relu, Layer::Dropout { rate: 0.5 }, Layer::Relu, Layer::MaxPool { size: 2, stride: 2 }];
+        let (first, second) = (Gate::at(&layers, 0).0, Gate::at(&layers, 2).0);
+        let resident = || {
+            let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+            status.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+        };
+        let step = |number| {
+            let xs = Tensor::ones([16, 16, 32, 32], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+            let mode = Mode::Train(Draws::new(1, 1, 1, number).seeded(Device::Cpu).unwrap(), None);
+            let ys = second.pass(&first.pass(&xs, None, mode).unwrap(), None, mode).unwrap();
+            ys.sum(Kind::Float).backward();
+            assert!(xs.grad().sum(Kind::Float).double_value(&[]) > 0.0);
+        };
+        (0..20).for_each(step);
+        let before = resident();
+        (20..1020).for_each(step);
+        // Other tests run beside it.
+        assert!(resident() < before + (500 << 20), "{} MB more", (resident() - before) >> 20);
+    }
+
+    /// The GPU's kernels, as they run on a CPU, against the CPU's own passes: the same masks, and so the same numbers to
+    /// the rounding of a sum.
+    #[test]
+    fn the_gpus_kernels_let_through_what_the_cpus_do() {
+        let (relu, drop, pool) =
+            (Layer::Relu, Layer::Dropout { rate: 0.3 }, |size| Layer::MaxPool { size, stride: size });
+        let gates =
+            [vec![relu], vec![drop], vec![relu, drop], vec![pool(2)], vec![pool(2), relu, drop], vec![pool(3), drop]];
+        for (layers, kind) in gates.iter().flat_map(|layers| [Kind::Float, Kind::BFloat16].map(|kind| (layers, kind))) {
+            let gate = Gate::at(layers, 0).0;
+            let given = Tensor::randn([5, 9, 8, 33], (Kind::Float, Device::Cpu)).to_kind(kind).permute([0, 3, 1, 2]);
+            // Rounded to bfloat16, sums with a bias would make other values the largest of their windows.
+            let spread = if kind == Kind::Float { 1.0 } else { 0.0 };
+            let bias = (Tensor::randn([33], (Kind::Float, Device::Cpu)) * spread).to_kind(kind);
+            let keys: Vec<f32> = Draws::new(1, 1, 1, 4).keys(layers.len()).collect();
+            let keys = Tensor::from_slice(&keys);
+            let run = |pass: &dyn Fn(&Tensor, &Tensor) -> Tensor| {
+                let (xs, bias) = (given.copy().set_requires_grad(true), bias.copy().set_requires_grad(true));
+                let ys = pass(&xs, &bias);
+                let weights = Tensor::arange(ys.numel() as i64, (Kind::Float, Device::Cpu)).cos().view_as(&ys);
+                (ys.to_kind(Kind::Float) * weights).sum(Kind::Float).backward();
+                [ys, xs.grad(), bias.grad()].map(|tensor| tensor.to_kind(Kind::Double))
+            };
+            let with_bias = |xs: &Tensor, bias: &Tensor| xs + bias.view([1, -1, 1, 1]);
+            let theirs = run(&|xs, bias| {
+                let mode = Mode::Train(Draws::new(1, 1, 1, 4), None);
+                gate.pass_by_kernels(&with_bias(xs, bias), mode).unwrap()
+            });
+            for keys in [None, Some(&keys)] {
+                let ours = run(&|xs, bias| {
+                    // Where the keys are on the device, the draws' own are not looked at.
+                    let draws = Draws::new(1, 1, 1, if keys.is_some() { 9 } else { 4 });
+                    gate.pass_by_gpu_kernels(xs, Some(bias), Mode::Train(draws, keys)).unwrap().unwrap()
+                });
+                for (at, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+                    let scale = theirs.abs().max().double_value(&[]);
+                    let bound = scale * if kind == Kind::Float { 1e-5 } else { 2e-2 };
+                    let off = (ours - theirs).abs().max().double_value(&[]);
+                    assert!(off <= bound, "{layers:?} {kind:?} {at}: {off} of {scale}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Bias, max-pooling, ReLU and dropout in one kernel each way.
+
+use std::ffi::c_void;
+
+use tch::{Kind, TchError, Tensor};
+
+use super::{Kernel, THREADS, launch};
+use sweep_kernels::dense;
+
+/// Threads of the way back: enough to fill a large GPU.
+const THREADS_BACK: u32 = 1 << 17;
+
+/// The keys of dropout, by layer, on the device: `f32 [2 * layers]` whose bits are the keys' words.
+pub type KeysThere<'a> = Option<&'a Tensor>;
+
+/// What stands between two layers with weights.
+pub struct Gate {
+    /// The side of the windows; 1 for none.
+    pub side: u32,
+    pub gate: sweep_kernels::Gate,
+    /// The layer of the dropout, whose key it is.
+    pub layer: usize,
+}
+
+/// `struct Gate` of kernels.cu.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Arguments {
+    x: *const c_void,
+    bias: *const c_void,
+    y: *mut c_void,
+    which: *mut c_void,
+    y_gradient: *const c_void,
+    x_gradient: *mut c_void,
+    bias_gradient: *mut c_void,
+    key_there: *const u32,
+    key: [u32; 2],
+    n: u32,
+    h: u32,
+    w: u32,
+    c: u32,
+    side: u32,
+    relu: u32,
+    least: u32,
+    scale: f32,
+    slices: u32,
+}
+
+/// What the way back needs.
+pub struct Kept {
+    arguments: Arguments,
+    /// What came out, where it tells what was let through.
+    ys: Option<Tensor>,
+    which: Option<Tensor>,
+    /// They hold the key.
+    keys: Option<Tensor>,
+    /// Of what came in.
+    size: Vec<i64>,
+}
+
+impl Gate {
+    /// Values `[n, c, h, w]` or `[n, c]` to `[n, c, h / side, w / side]`, after `bias` `[c]` was added. Writes over `xs`
+    /// where there are no windows and it is `fresh`. `None` where there are more values than the kernels count.
+    ///
+    /// # Errors
+    /// libtorch's, where the device has no room.
+    pub fn forward(
+        &self,
+        xs: &Tensor,
+        bias: Option<&Tensor>,
+        keys: KeysThere<'_>,
+        fresh: bool,
+    ) -> Result<Option<(Tensor, Kept)>, TchError> {
+        if xs.numel() as u64 > u64::from(u32::MAX / 2) {
+            return Ok(None);
+        }
+        let given = xs.data_ptr();
+        let xs = dense(&xs.detach())?;
+        let size = xs.size();
+        let [n, c, h, w] = match size[..] {
+            [n, c, h, w] => [n, c, h, w],
+            _ => [size[0], size[1..].iter().product(), 1, 1],
+        };
+        let side = i64::from(self.side);
+        let lying = [n, h / side, w / side, c];
+        let option = (xs.f_kind()?, xs.device());
+        let may_write = fresh || xs.data_ptr() != given;
+        let ys = match self.side {
+            1 if may_write => xs.shallow_clone(),
+            1 => xs.f_empty_like()?,
+            _ => Tensor::f_empty(lying, option)?.f_permute([0, 3, 1, 2])?,
+        };
+        let which = (self.side > 1).then(|| Tensor::f_empty(lying, (Kind::Uint8, xs.device()))).transpose()?;
+        let [n, h, w, c] = [n, h, w, c].map(|side| side as u32);
+        let none = std::ptr::null_mut();
+        let (least, scale, key) = self.gate.dropped();
+        let arguments = Arguments {
+            x: xs.data_ptr(),
+            bias: bias.map_or(none, Tensor::data_ptr).cast_const(),
+            y: ys.data_ptr(),
+            which: which.as_ref().map_or(none, Tensor::data_ptr),
+            y_gradient: none,
+            x_gradient: none,
+            bias_gradient: none,
+            // SAFETY: there are two words for every layer.
+            key_there: keys.map_or(std::ptr::null(), |keys| unsafe {
+                keys.data_ptr().cast::<u32>().cast_const().add(2 * self.layer)
+            }),
+            key,
+            n,
+            h,
+            w,
+            c,
+            side: self.side,
+            relu: self.gate.relu.into(),
+            least: least.into(),
+            scale,
+            slices: 0,
+        };
+        let blocks = (ys.numel() as u32).div_ceil(THREADS);
+        // SAFETY: all tensors are on one device, in one kind (the bias is a working copy), and lie channels-last without
+        // gaps; libtorch gives their memory to nobody before this stream has come so far.
+        unsafe { launch(Kernel::GateForward, option.0, option.1, blocks, &arguments)? };
+        let told_by_ys = self.side == 1 && self.gate.relu;
+        let kept =
+            Kept { arguments, ys: told_by_ys.then(|| ys.detach()), which, keys: keys.map(Tensor::shallow_clone), size };
+        Ok(Some((ys, kept)))
+    }
+}
+
+impl Kept {
+    /// From the gradient for what came out, which may be written over, to those for what came in and, if asked for, for
+    /// the bias.
+    ///
+    /// # Errors
+    /// libtorch's, where the device has no room.
+    pub fn backward(&self, gradient: &Tensor, with_bias: bool) -> Result<(Tensor, Option<Tensor>), TchError> {
+        let gradient = dense(gradient)?;
+        let option = (gradient.f_kind()?, gradient.device());
+        let Arguments { n, h, w, c, side, .. } = self.arguments;
+        let found = match side {
+            1 => gradient.shallow_clone(),
+            _ => {
+                let lying = [n, h, w, c].map(i64::from);
+                // What no window reaches, at the far edges, has no gradient.
+                let whole = h % side == 0 && w % side == 0;
+                let found = if whole { Tensor::f_empty(lying, option)? } else { Tensor::f_zeros(lying, option)? };
+                found.f_permute([0, 3, 1, 2])?
+            }
+        };
+        debug_assert_eq!(found.size(), self.size);
+        let rows = n * (h / side) * (w / side);
+        let slices = (THREADS_BACK / c).clamp(1, rows);
+        let sums = with_bias
+            .then(|| Tensor::f_empty([i64::from(slices), i64::from(c)], (Kind::Float, option.1)))
+            .transpose()?;
+        let none = std::ptr::null_mut();
+        let arguments = Arguments {
+            y: self.ys.as_ref().map_or(none, Tensor::data_ptr),
+            which: self.which.as_ref().map_or(none, Tensor::data_ptr),
+            y_gradient: gradient.data_ptr(),
+            x_gradient: found.data_ptr(),
+            bias_gradient: sums.as_ref().map_or(none, Tensor::data_ptr),
+            slices,
+            ..self.arguments
+        };
+        let _held = &self.keys;
+        // SAFETY: as for the way forward; what is kept lives as long as `self`.
+        unsafe { launch(Kernel::GateBackward, option.0, option.1, (slices * c).div_ceil(THREADS), &arguments)? };
+        let bias = sums.map(|sums| sums.f_sum_dim_intlist(0, false, option.0)).transpose()?;
+        Ok((found, bias))
+    }
+}

@@ -1,0 +1,93 @@
+//! `sweep-trainer`: trains what an agent tells it to, on one device. `sweep` starts it; people need not.
+
+mod attempt;
+mod augment;
+mod checkpoint;
+mod controller;
+mod convolution;
+mod cuda;
+mod device;
+mod draws;
+mod evaluation;
+mod exit;
+mod fault;
+mod gate;
+mod gpu_kernel;
+mod graph;
+mod libtorch;
+mod network;
+mod optimizer;
+mod pictures;
+mod position;
+mod probe;
+#[cfg(test)]
+mod pytorch;
+mod session;
+mod sheet;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use controller::{Agent, Controller};
+use sweep_core::error::Exit;
+use sweep_core::protocol::{self, FromTrainer};
+
+/// The exit code where the device cannot be used.
+const UNUSABLE: u8 = 3;
+
+/// Trains the trials of a sweep, one after the other, as told on stdin (JSON lines; see crates/sweep-core/src/protocol.rs).
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// What to train on.
+    #[arg(long, value_enum, default_value = "cpu")]
+    device: device::Kind,
+    /// Threads that one operation may use.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: u16,
+    /// Draw a contact sheet of augmented pictures, as asked for on stdin, and end.
+    #[arg(long)]
+    sheet: bool,
+}
+
+fn main() -> ExitCode {
+    let Arguments { device: kind, threads, sheet } = Arguments::parse();
+    if sheet {
+        return draw().map_or_else(
+            |reason| {
+                eprintln!("{reason}");
+                ExitCode::from(Exit::BadData as u8)
+            },
+            |()| ExitCode::SUCCESS,
+        );
+    }
+    run(kind, threads).unwrap_or_else(|error| {
+        eprintln!("error: stdin, stdout and stderr must be open: {error}");
+        ExitCode::from(Exit::NoTrainer as u8)
+    })
+}
+
+fn draw() -> Result<(), String> {
+    let asked = serde_json::from_reader(std::io::stdin().lock()).map_err(|error| error.to_string())?;
+    sheet::draw(&asked).map_err(|fault| fault.to_string())
+}
+
+fn run(kind: device::Kind, threads: u16) -> std::io::Result<ExitCode> {
+    let stdout = controller::take_stdout()?;
+    // Before there is a second thread, since it may set a variable of the environment.
+    let opened = device::open(kind, threads);
+    let mut agent = Agent::new(stdout)?;
+    match opened {
+        Ok(device) => {
+            let (device_name, backend) = (device::name(kind, threads), device::backend());
+            agent.say(FromTrainer::Ready { protocol: protocol::VERSION, device: device_name, backend });
+            let fault = session::serve(&mut agent, device);
+            eprintln!("error: the device takes no more work: {fault}");
+            Ok(ExitCode::from(UNUSABLE))
+        }
+        Err(reason) => {
+            agent.say(FromTrainer::Unusable { reason });
+            Ok(ExitCode::from(UNUSABLE))
+        }
+    }
+}

@@ -1,0 +1,527 @@
+//! A network on the device: its weights, its running statistics, and the way through it.
+
+use rand::RngExt;
+use tch::{Device, Kind, TchError, Tensor};
+
+use super::convolution::Convolution;
+use super::draws::Draws;
+use super::gate::Gate;
+use super::gpu_kernel::{self, KeysThere};
+use sweep_core::random::{Purpose, stream};
+use sweep_core::recipe::{Init, Layer, Padding};
+use sweep_data::network::{Extent, Shape, same_padding, shapes};
+
+/// What the network is run for.
+#[derive(Clone, Copy)]
+pub enum Mode<'a> {
+    /// To learn: dropout drops, batch norm takes the batch's statistics and remembers them. Where the draws' keys lie on the
+    /// device as well, they are taken from there.
+    Train(Draws, KeysThere<'a>),
+    /// To judge: neither.
+    Evaluate,
+}
+
+/// Trainable weights.
+pub struct Parameter {
+    /// The layer's index and the role: `3.weight`.
+    pub name: String,
+    /// The values.
+    pub tensor: Tensor,
+    /// What the layers calculate with, and have gradients for: the values themselves, or a copy in fewer digits.
+    pub working: Tensor,
+    /// Whether `weight_decay` is for it.
+    pub decays: bool,
+    /// Its max-norm.
+    pub max_norm: Option<f64>,
+}
+
+impl Parameter {
+    /// Lets the layers see values that were written.
+    ///
+    /// # Errors
+    /// libtorch's.
+    pub fn refresh(&mut self) -> Result<(), TchError> {
+        if self.has_working_copy() {
+            tch::no_grad(|| self.working.f_copy_(&self.tensor))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the layers calculate with a copy of the values.
+    pub fn has_working_copy(&self) -> bool {
+        self.working.kind() != self.tensor.kind()
+    }
+}
+
+/// One layer, with its weights in it.
+type Stage = Box<dyn Fn(&Tensor, Mode<'_>) -> Result<Tensor, TchError>>;
+
+/// Where a network's weights come from: they are a function of this and of the layer's index alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Start {
+    /// The sweep's.
+    pub seed: u64,
+    /// The trial's number.
+    pub trial: u64,
+    /// How they are drawn.
+    pub init: Init,
+}
+
+/// A network with its weights.
+pub struct Network {
+    /// What it calculates with. The weights are float32 whatever it is, and the logits at least that.
+    kind: Kind,
+    stages: Vec<Stage>,
+    /// In the order of the layers.
+    pub parameters: Vec<Parameter>,
+    /// Running statistics, named like parameters.
+    buffers: Vec<(String, Tensor)>,
+}
+
+impl Network {
+    /// Builds it with its first weights.
+    ///
+    /// # Errors
+    /// libtorch's, where the device has no room.
+    ///
+    /// # Panics
+    /// If the layers do not fit `input`: that is found before a trial is ordered.
+    pub fn new(input: Shape, layers: &[Layer], start: Start, kind: Kind, device: Device) -> Result<Network, TchError> {
+        let rows = shapes(input, layers).expect("shapes are checked before a trial is ordered").rows;
+        let inputs = std::iter::once(Extent::Picture(input)).chain(rows.iter().map(|row| row.output));
+        let mut network = Network { kind, stages: Vec::new(), parameters: Vec::new(), buffers: Vec::new() };
+        let (mut in_gate, mut bias) = (0, None);
+        for (index, (input, layer)) in inputs.zip(layers).enumerate() {
+            if index < in_gate {
+                continue;
+            }
+            let (gate, taken) = Gate::at(layers, index);
+            in_gate = index + taken;
+            let stage: Stage = match taken {
+                0 => {
+                    // A kernel adds the bias of a convolution, where there is one behind it.
+                    let apart = gpu_kernel::serve(device) && kind != Kind::Double && Gate::at(layers, index + 1).1 > 0;
+                    let mut builder =
+                        Builder { network: &mut network, index, start, device, bias: apart.then_some(None) };
+                    let stage = builder.stage(input, layer)?;
+                    bias = builder.bias.flatten();
+                    stage
+                }
+                _ => {
+                    let bias = bias.take();
+                    Box::new(move |xs: &Tensor, mode| gate.pass(xs, bias.as_ref(), mode))
+                }
+            };
+            network.stages.push(stage);
+        }
+        Ok(network)
+    }
+
+    /// Pictures `f32 [b, c, h, w]` to logits `f32 [b, classes]`.
+    ///
+    /// # Errors
+    /// libtorch's, where the device has no room.
+    pub fn forward(&self, xs: &Tensor, mode: Mode<'_>) -> Result<Tensor, TchError> {
+        let mut xs = xs.f_to_kind(self.kind)?;
+        for stage in &self.stages {
+            xs = stage(&xs, mode)?;
+        }
+        if self.kind == Kind::BFloat16 { xs.f_to_kind(Kind::Float) } else { Ok(xs) }
+    }
+
+    /// The loss' gradient for each parameter, in their order, in the kind of numbers that it works in.
+    ///
+    /// # Errors
+    /// libtorch's, where the device has no room.
+    pub fn gradients(&self, loss: &Tensor) -> Result<Vec<Tensor>, TchError> {
+        let parameters: Vec<&Tensor> = self.parameters.iter().map(|parameter| &parameter.working).collect();
+        Tensor::f_run_backward(&[loss], &parameters, false, false)
+    }
+
+    /// Everything that evaluation depends on, by name. The tensors are the network's own, not copies: who writes to
+    /// them calls [`Parameter::refresh`] then.
+    pub fn state(&self) -> Vec<(String, Tensor)> {
+        let parameters = self.parameters.iter().map(|parameter| (parameter.name.clone(), parameter.tensor.detach()));
+        let buffers = self.buffers.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+        parameters.chain(buffers).collect()
+    }
+
+    /// Trainable values.
+    pub fn parameter_count(&self) -> u64 {
+        self.parameters.iter().map(|parameter| parameter.tensor.numel() as u64).sum()
+    }
+}
+
+/// Adds one layer to a network.
+struct Builder<'a> {
+    network: &'a mut Network,
+    index: usize,
+    start: Start,
+    device: Device,
+    /// There if the gate behind a convolution adds its bias: the bias is put here.
+    bias: Option<Option<Tensor>>,
+}
+
+impl Builder<'_> {
+    fn stage(&mut self, input: Extent, layer: &Layer) -> Result<Stage, TchError> {
+        Ok(match *layer {
+            Layer::Conv { filters, kernel, stride, padding, bias, max_norm } => {
+                let Extent::Picture(shape) = input else { unreachable!("shapes() lets no vector reach a convolution") };
+                let (weight, bias) = self.weights(&[filters, shape.channels, kernel, kernel], bias, max_norm)?;
+                let (border, padding) = border(shape, kernel, stride, padding);
+                let bias = match &mut self.bias {
+                    Some(apart) => {
+                        *apart = bias;
+                        None
+                    }
+                    None => bias,
+                };
+                let convolution = Convolution { weight, bias, kernel, stride, padding };
+                Box::new(move |xs, mode| match &border {
+                    Some(border) => convolution.pass(&xs.f_constant_pad_nd(border)?, mode),
+                    None => convolution.pass(xs, mode),
+                })
+            }
+            Layer::Dense { units, bias, max_norm } => {
+                let Extent::Vector(inputs) = input else {
+                    unreachable!("shapes() lets no picture reach a dense layer")
+                };
+                let (weight, bias) = self.weights(&[units, inputs], bias, max_norm)?;
+                Box::new(move |xs, _| xs.f_linear(&weight, bias.as_ref()))
+            }
+            Layer::BatchNorm { momentum, epsilon } => {
+                let channels = match input {
+                    Extent::Picture(shape) => shape.channels,
+                    Extent::Vector(values) => values,
+                };
+                let (scale, shift) = (self.constant("scale", channels, 1.0)?, self.constant("shift", channels, 0.0)?);
+                let (mean, variance) = (self.buffer("mean", channels, 0.0)?, self.buffer("variance", channels, 1.0)?);
+                Box::new(move |xs, mode| match mode {
+                    Mode::Evaluate => xs.f_batch_norm(
+                        Some(&scale),
+                        Some(&shift),
+                        Some(&mean),
+                        Some(&variance),
+                        false,
+                        0.0,
+                        epsilon,
+                        true,
+                    ),
+                    Mode::Train(..) => {
+                        let (ys, batch_mean, batch_deviation) = xs.f_native_batch_norm(
+                            Some(&scale),
+                            Some(&shift),
+                            None::<&Tensor>,
+                            None,
+                            true,
+                            0.0,
+                            epsilon,
+                        )?;
+                        // Keras remembers the variance over n, libtorch would over n - 1, which is infinite where
+                        // the last batch of an epoch is a single picture.
+                        tch::no_grad(|| {
+                            let batch_variance = batch_deviation.f_pow_tensor_scalar(-2)?.f_add_scalar_(-epsilon)?;
+                            let _ = mean.shallow_clone().f_lerp_(&batch_mean, 1.0 - momentum)?;
+                            let _ = variance.shallow_clone().f_lerp_(&batch_variance, 1.0 - momentum)?;
+                            Ok::<(), TchError>(())
+                        })?;
+                        Ok(ys)
+                    }
+                })
+            }
+            Layer::MaxPool { size, stride } => {
+                let (size, stride) = (i64::from(size), i64::from(stride));
+                Box::new(move |xs, _| xs.f_max_pool2d([size, size], [stride, stride], [0, 0], [1, 1], false))
+            }
+            Layer::AveragePool { size, stride } => {
+                let (size, stride) = (i64::from(size), i64::from(stride));
+                Box::new(move |xs, _| xs.f_avg_pool2d([size, size], [stride, stride], [0, 0], false, true, None))
+            }
+            Layer::GlobalAveragePool => Box::new(|xs, _| xs.f_mean_dim([2, 3].as_slice(), false, None)),
+            Layer::Relu | Layer::Dropout { .. } => unreachable!("these are always part of a gate"),
+            Layer::Tanh => Box::new(|xs, _| xs.f_tanh()),
+            Layer::Gelu => Box::new(|xs, _| xs.f_gelu("none")),
+            Layer::Sigmoid => Box::new(|xs, _| xs.f_sigmoid()),
+            // As the values lie in memory: row by row, the channels of a place together. It is Keras' order.
+            Layer::Flatten => Box::new(|xs, _| xs.f_permute([0, 2, 3, 1])?.f_flatten(1, -1)),
+        })
+    }
+
+    /// Weights `[outputs, inputs, kernel…]` and biases `[outputs]`, drawn uniformly; a fan is channels times kernel
+    /// area. A convolution's lie channels-last, like the pictures, so that nothing is rearranged in a step.
+    fn weights(
+        &mut self,
+        size: &[u32],
+        bias: bool,
+        max_norm: Option<f64>,
+    ) -> Result<(Tensor, Option<Tensor>), TchError> {
+        let size: Vec<i64> = size.iter().map(|&side| side.into()).collect();
+        let area: i64 = size[2..].iter().product();
+        let (fan_out, fan_in) = ((size[0] * area) as f64, (size[1] * area) as f64);
+        let (limit, bias_limit) = match self.start.init {
+            Init::Keras => ((6.0 / (fan_in + fan_out)).sqrt(), 0.0),
+            Init::Torch => (1.0 / fan_in.sqrt(), 1.0 / fan_in.sqrt()),
+        };
+        let mut random = stream(self.start.seed, self.start.trial, 0, Purpose::Weights);
+        random.set_stream(self.index as u64);
+        let mut draw = |many: i64, limit: f64| {
+            let value = |_| ((2.0 * random.random::<f64>() - 1.0) * limit) as f32;
+            Tensor::f_from_slice(&(0..many).map(value).collect::<Vec<_>>())
+        };
+        let mut tensor = draw(size.iter().product(), limit)?.f_view(size.as_slice())?;
+        if size.len() == 4 {
+            tensor = tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?;
+        }
+        let biases = bias.then(|| draw(size[0], bias_limit)).transpose()?;
+        let weight = self.parameter("weight", tensor.f_to_device(self.device)?, true, max_norm)?;
+        let bias = match biases {
+            Some(biases) => Some(self.parameter("bias", biases.f_to_device(self.device)?, false, None)?),
+            None => None,
+        };
+        Ok((weight, bias))
+    }
+
+    fn constant(&mut self, role: &str, length: u32, value: f64) -> Result<Tensor, TchError> {
+        let tensor = Tensor::f_full([i64::from(length)], value, (Kind::Float, self.device))?;
+        self.parameter(role, tensor, false, None)
+    }
+
+    fn parameter(
+        &mut self,
+        role: &str,
+        tensor: Tensor,
+        decays: bool,
+        max_norm: Option<f64>,
+    ) -> Result<Tensor, TchError> {
+        // Batch norm takes its scale and shift as they are; the other layers want the kind that they are given.
+        let fewer = self.network.kind == Kind::BFloat16 && matches!(role, "weight" | "bias");
+        let working = if fewer { tensor.f_to_kind(Kind::BFloat16)? } else { tensor.shallow_clone() };
+        let working = working.f_set_requires_grad(true)?;
+        let name = format!("{}.{role}", self.index);
+        self.network.parameters.push(Parameter { name, tensor, working: working.shallow_clone(), decays, max_norm });
+        Ok(working)
+    }
+
+    fn buffer(&mut self, role: &str, length: u32, value: f64) -> Result<Tensor, TchError> {
+        let tensor = Tensor::f_full([i64::from(length)], value, (Kind::Float, self.device))?;
+        self.network.buffers.push((format!("{}.{role}", self.index), tensor.shallow_clone()));
+        Ok(tensor)
+    }
+}
+
+/// What a convolution does at the border: zeros that must be put there first, as left, right, top, bottom, where the
+/// two ends of a side differ; else the padding of height and width, which the convolution does itself.
+fn border(shape: Shape, kernel: u32, stride: u32, padding: Padding) -> (Option<[i64; 4]>, [u32; 2]) {
+    if padding == Padding::Valid {
+        return (None, [0, 0]);
+    }
+    let (top, bottom) = same_padding(shape.height, kernel, stride);
+    let (left, right) = same_padding(shape.width, kernel, stride);
+    if (top, left) == (bottom, right) {
+        (None, [top, left])
+    } else {
+        (Some([left, right, top, bottom].map(i64::from)), [0, 0])
+    }
+}
+
+#[cfg(test)]
+pub use tests::in_double;
+
+#[cfg(test)]
+mod tests {
+    use super::super::evaluation::cross_entropy;
+    use super::*;
+    use sweep_data::network::{PRESETS, Template};
+
+    const START: Start = Start { seed: 7, trial: 1, init: Init::Keras };
+    const PICTURE: Shape = Shape { channels: 3, height: 32, width: 32 };
+
+    #[test]
+    fn every_preset_has_the_parameters_that_the_planner_counts() {
+        for name in PRESETS {
+            let lookup = |name: &str| (name == "classes").then(|| 10.into());
+            let layers = Template::preset(name).unwrap().layers(&lookup).unwrap_or_else(|_| panic!("{name}"));
+            let network = Network::new(PICTURE, &layers, START, Kind::Float, Device::Cpu).unwrap();
+            assert_eq!(network.parameter_count(), shapes(PICTURE, &layers).unwrap().parameters, "{name}");
+            let logits = network.forward(&Tensor::zeros([2, 3, 32, 32], (Kind::Float, Device::Cpu)), Mode::Evaluate);
+            assert_eq!(logits.unwrap().size(), [2, 10], "{name}");
+        }
+    }
+
+    /// An even kernel, with and without stride, against the sum written out: output (y, x) is the sum over the
+    /// kernel of input (y * stride + i - before), with zeros outside.
+    #[test]
+    fn same_padding_of_even_kernels_puts_the_odd_zero_right_and_below() {
+        for (kernel, stride, side) in [(4, 1, 5), (2, 1, 6), (4, 2, 7), (3, 2, 6), (2, 3, 7)] {
+            let input = Shape { channels: 2, height: side, width: side };
+            let layer = Layer::Conv { filters: 3, kernel, stride, padding: Padding::Same, bias: true, max_norm: None };
+            let network = Network::new(input, &[layer], START, Kind::Float, Device::Cpu).unwrap();
+            let xs = Tensor::rand([1, 2, side.into(), side.into()], (Kind::Float, Device::Cpu));
+            let ys = network.forward(&xs, Mode::Evaluate).unwrap();
+            let out = side.div_ceil(stride) as i64;
+            assert_eq!(ys.size(), [1, 3, out, out]);
+            let (before, weight) = (same_padding(side, kernel, stride).0 as i64, &network.parameters[0].tensor);
+            for (y, x) in [(0, 0), (0, out - 1), (out - 1, 0), (out - 1, out - 1), (1, 1)] {
+                let mut sum = 0.0;
+                for (c, i, j) in places(2, kernel.into()) {
+                    let (row, column) = (y * i64::from(stride) + i - before, x * i64::from(stride) + j - before);
+                    if (0..side.into()).contains(&row) && (0..side.into()).contains(&column) {
+                        sum += xs.double_value(&[0, c, row, column]) * weight.double_value(&[1, c, i, j]);
+                    }
+                }
+                assert!((ys.double_value(&[0, 1, y, x]) - sum).abs() < 1e-5, "{kernel} {stride} {side} at {y} {x}");
+            }
+        }
+    }
+
+    fn places(channels: i64, kernel: i64) -> Vec<(i64, i64, i64)> {
+        let plane = |c| (0..kernel).flat_map(move |i| (0..kernel).map(move |j| (c, i, j)));
+        (0..channels).flat_map(plane).collect()
+    }
+
+    #[test]
+    fn batch_norm_remembers_as_keras_does_even_from_a_single_picture() {
+        let input = Shape { channels: 1, height: 1, width: 2 };
+        let layers = [Layer::BatchNorm { momentum: 0.9, epsilon: 1e-3 }];
+        let network = Network::new(input, &layers, START, Kind::Float, Device::Cpu).unwrap();
+        let draws = Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap();
+        // Mean 2, variance over n 1.
+        let xs = Tensor::from_slice(&[1.0f32, 3.0]).view([1, 1, 1, 2]);
+        let _ = network.forward(&xs, Mode::Train(draws, None)).unwrap();
+        let near = |index: usize, value: f64| (network.buffers[index].1.double_value(&[0]) - value).abs() < 1e-5;
+        assert!(near(0, 0.2) && near(1, 1.0));
+        let network = Network::new(input, &[Layer::Flatten, layers[0]], START, Kind::Float, Device::Cpu).unwrap();
+        let _ = network.forward(&xs, Mode::Train(draws, None)).unwrap();
+        assert!((network.buffers[1].1.double_value(&[0]) - 0.9).abs() < 1e-5);
+    }
+
+    #[test]
+    fn first_weights_fill_keras_range_and_depend_on_seed_trial_and_layer() {
+        let layer = Layer::Dense { units: 200, bias: true, max_norm: None };
+        let first = |seed, trial, layers: &[Layer]| {
+            let input = Shape { channels: 1, height: 10, width: 10 };
+            Network::new(input, layers, Start { seed, trial, init: Init::Keras }, Kind::Float, Device::Cpu)
+                .unwrap()
+                .parameters[0]
+                .tensor
+                .detach()
+        };
+        let weight = first(7, 1, &[Layer::Flatten, layer]);
+        let limit = (6.0f64 / 300.0).sqrt();
+        assert!(weight.abs().max().double_value(&[]) <= limit && weight.abs().max().double_value(&[]) > 0.99 * limit);
+        assert!((weight.std(true).double_value(&[]) - limit / 3.0f64.sqrt()).abs() < 0.01 * limit);
+        assert!(weight.equal(&first(7, 1, &[Layer::Flatten, layer])));
+        for other in [first(8, 1, &[Layer::Flatten, layer]), first(7, 2, &[Layer::Flatten, layer])] {
+            assert!(!weight.equal(&other));
+        }
+        assert!(!weight.equal(&first(7, 1, &[Layer::Flatten, Layer::Relu, layer])));
+    }
+
+    #[test]
+    fn torchs_first_weights_fill_its_range_biases_too() {
+        let layers = [Layer::Flatten, Layer::Dense { units: 200, bias: true, max_norm: None }];
+        let input = Shape { channels: 1, height: 10, width: 10 };
+        let start = Start { init: Init::Torch, ..START };
+        let network = Network::new(input, &layers, start, Kind::Float, Device::Cpu).unwrap();
+        for parameter in &network.parameters {
+            let most = parameter.tensor.detach().abs().max().double_value(&[]);
+            assert!(most <= 0.1 && most > 0.095, "{}: {most}", parameter.name);
+        }
+    }
+
+    #[test]
+    fn bfloat16_is_near_float32_and_leaves_weights_and_logits_in_it() {
+        let layers = every_kind_of_layer();
+        let build = |kind| Network::new(PICTURE, &layers, START, kind, Device::Cpu).unwrap();
+        let xs = Tensor::rand([4, 3, 32, 32], (Kind::Float, Device::Cpu));
+        let labels = Tensor::from_slice(&[1i64, 0, 2, 1]);
+        let run = |network: &Network| {
+            let logits =
+                network.forward(&xs, Mode::Train(Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap(), None)).unwrap();
+            let loss = logits.cross_entropy_for_logits(&labels);
+            (network.gradients(&loss).unwrap(), logits)
+        };
+        let (half, full) = (build(Kind::BFloat16), build(Kind::Float));
+        let ((gradients, logits), (_, expected)) = (run(&half), run(&full));
+        assert_eq!(logits.kind(), Kind::Float);
+        assert!(gradients.iter().zip(&half.parameters).all(|(found, of)| found.kind() == of.working.kind()));
+        assert!(half.state().iter().all(|(_, tensor)| tensor.kind() == Kind::Float));
+        let off = (logits - &expected).abs().max().double_value(&[]);
+        assert!(off > 0.0 && off < 0.1 * expected.abs().max().double_value(&[]), "{off}");
+    }
+
+    fn every_kind_of_layer() -> Vec<Layer> {
+        let conv = |stride, padding| Layer::Conv { filters: 3, kernel: 3, stride, padding, bias: true, max_norm: None };
+        let dense = |units| Layer::Dense { units, bias: true, max_norm: None };
+        vec![
+            conv(1, Padding::Same),
+            Layer::BatchNorm { momentum: 0.9, epsilon: 1e-3 },
+            Layer::Gelu,
+            Layer::MaxPool { size: 2, stride: 2 },
+            conv(2, Padding::Valid),
+            Layer::Tanh,
+            Layer::Dropout { rate: 0.2 },
+            conv(2, Padding::Same),
+            Layer::AveragePool { size: 2, stride: 1 },
+            Layer::Flatten,
+            dense(6),
+            Layer::Relu,
+            Layer::BatchNorm { momentum: 0.9, epsilon: 1e-3 },
+            dense(4),
+            Layer::Sigmoid,
+            dense(3),
+        ]
+    }
+
+    /// As PyTorch's `double()`: weights and statistics become float64 in place, where the layers hold them.
+    pub fn in_double(network: &mut Network) {
+        let _guard = tch::no_grad_guard();
+        let parameters = network.parameters.iter_mut().map(|parameter| &mut parameter.tensor);
+        for tensor in parameters.chain(network.buffers.iter_mut().map(|(_, tensor)| tensor)) {
+            let double = tensor.detach().to_kind(Kind::Double).contiguous();
+            tensor.set_data(&double);
+        }
+    }
+
+    /// Backward against differences of the loss, weight by weight, through a network of every kind of layer, then
+    /// one that ends in the layer that leaves no place for the others.
+    #[test]
+    fn gradients_of_every_kind_of_layer_are_the_slopes_of_the_loss() {
+        let global = vec![
+            Layer::Conv { filters: 5, kernel: 2, stride: 1, padding: Padding::Same, bias: false, max_norm: None },
+            Layer::Sigmoid,
+            Layer::GlobalAveragePool,
+            Layer::Dense { units: 3, bias: false, max_norm: None },
+        ];
+        let input = Shape { channels: 2, height: 14, width: 15 };
+        let labels = Tensor::from_slice(&[1i64, 0, 2, 1, 2, 0]);
+        let values: Vec<f64> = (0..6 * 2 * 14 * 15).map(|i| (f64::from(i) * 1.3).sin()).collect();
+        let xs = Tensor::from_slice(&values).view([6, 2, 14, 15]);
+        for layers in [every_kind_of_layer(), global] {
+            let mut network = Network::new(input, &layers, START, Kind::Double, Device::Cpu).unwrap();
+            in_double(&mut network);
+            let loss = |network: &Network| {
+                let logits = network
+                    .forward(&xs, Mode::Train(Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap(), None))
+                    .unwrap();
+                cross_entropy(&logits, &labels, 0.0).unwrap()
+            };
+            let gradients = network.gradients(&loss(&network)).unwrap();
+            let _guard = tch::no_grad_guard();
+            for (parameter, gradient) in network.parameters.iter().zip(&gradients) {
+                let flat = parameter.tensor.detach().view(-1);
+                for place in (0..flat.numel() as i64).step_by(3) {
+                    let moved = |by: f64| {
+                        let _ = flat.get(place).g_add_scalar_(by);
+                        loss(&network).double_value(&[])
+                    };
+                    const STEP: f64 = 1e-6;
+                    let slope = (moved(STEP) - moved(-2.0 * STEP)) / (2.0 * STEP);
+                    moved(STEP);
+                    let found = gradient.contiguous().view(-1).double_value(&[place]);
+                    assert!((slope - found).abs() < 1e-7, "{}[{place}]: {slope} != {found}", parameter.name);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! What can be told of a network in a few seconds, before it is trained in earnest: see [`sweep_core::probe`].
+
+use std::time::{Duration, Instant};
+
+use tch::{Device, Kind, TchError, Tensor};
+
+use super::augment::augmented;
+use super::device;
+use super::draws::{Draws, shuffled};
+use super::evaluation::cross_entropy;
+use super::fault::Result;
+use super::network::{Mode, Network, Start};
+use super::optimizer::Optimizer;
+use super::pictures::{Part, Shelf, Split};
+use sweep_core::learning_rate::Steps;
+use sweep_core::probe::{self, BATCH, CAPACITY_EPOCHS, CAPACITY_PICTURES, Capacity, FIRST_STEPS, Gradient, Measured};
+use sweep_core::probe::{Probe, RATES, Units, unregularised};
+use sweep_core::recipe::{self, Augment, Layer, Moments, Recipe};
+use sweep_data::network::Shape;
+
+/// The shares of the time after which the first steps, and the learning rates, must be done.
+const SHARES: [f64; 2] = [0.25, 0.5];
+/// Adam as it comes: what is known to work where the trial's own step size may not.
+const ADAM: (recipe::Optimizer, f64) = (recipe::Optimizer::Adam(ADAMS), 1e-3);
+const ADAMS: Moments = Moments { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 };
+
+/// Tries the settings out. Nothing of it lasts.
+///
+/// # Errors
+/// What would keep the trial from being trained as well.
+pub fn measure(order: &Probe, device: Device, shelf: &mut Shelf) -> Result<Measured> {
+    let began = Instant::now();
+    let until = |share: f64| began + Duration::from_secs_f64((order.seconds * share).clamp(0.0, 3600.0));
+    let recipe = &order.recipe;
+    device::choose(&recipe.training);
+    let loaded = shelf.get(&recipe.data.source)?;
+    let split = loaded.split(&recipe.data, order.seed)?;
+    let drawn = shuffled(&split.train_rows, order.seed, order.attempt.trial.0, 1);
+    let pictures = split.train.part(&drawn)?;
+    let few = split.train.part(&drawn[..drawn.len().min(CAPACITY_PICTURES)])?;
+    let lab = Lab::new(order, device, loaded.info().shape);
+    let first = lab.look(&pictures)?;
+    let (trained, first_steps) = lab.first_steps(&pictures, until(SHARES[0]))?;
+    let whole = trained.state().iter().try_fold(true, |whole, (_, values)| {
+        Ok::<bool, TchError>(whole && values.f_isfinite()?.f_all()?.f_int64_value(&[])? != 0)
+    })?;
+    let later = if whole { Some(lab.silent(&trained, &pictures.batch(0, BATCH.into())?.0)?) } else { None };
+    let units = first.units.iter().enumerate().map(|(at, units)| {
+        let silent_later = later.as_ref().map(|later| later[at].1);
+        Units { silent_later, ..*units }
+    });
+    let units = units.collect();
+    let rates = lab.rates(&pictures, until(SHARES[1]))?;
+    let capacity = lab.capacity(&few, until(1.0))?;
+    Ok(Measured { units, first_steps, rates, capacity, ..first })
+}
+
+/// What one batch shows of the first weights, without a step: some forward passes and one backward. The rest of what is
+/// measured stays empty.
+///
+/// # Errors
+/// libtorch's, where the device has no room.
+pub fn look(order: &Probe, device: Device, shape: Shape, split: &Split<'_>) -> Result<Measured> {
+    let drawn = shuffled(&split.train_rows, order.seed, order.attempt.trial.0, 1);
+    Lab::new(order, device, shape).look(&split.train.part(&drawn[..drawn.len().min(BATCH as usize)])?)
+}
+
+/// What all trials of one probe have in common.
+struct Lab<'a> {
+    order: &'a Probe,
+    device: Device,
+    /// Of a picture.
+    shape: Shape,
+    /// The layers without regularisation.
+    free: Vec<Layer>,
+}
+
+impl Lab<'_> {
+    fn new(order: &Probe, device: Device, shape: Shape) -> Lab<'_> {
+        Lab { order, device, shape, free: unregularised(&order.recipe.layers) }
+    }
+
+    /// Loss, gradients and silent units before the first step.
+    fn look(&self, pictures: &Part<'_>) -> Result<Measured> {
+        let network = self.network(&self.free)?;
+        let (xs, labels) = pictures.batch(0, BATCH.into())?;
+        let loss = cross_entropy(&network.forward(&xs, self.mode(0)?)?, &labels, 0.0)?;
+        let first_loss = finite(&loss)?;
+        let gradients = slopes(&network, &network.gradients(&loss)?)?;
+        let unit = |(layer, silent_at_first)| Units { layer, silent_at_first, silent_later: None };
+        let units = self.silent(&network, &xs)?.into_iter().map(unit).collect();
+        Ok(Measured { first_loss, gradients, units, ..Measured::default() })
+    }
+
+    /// With its first weights, which depend on the places of the layers alone: those of a network's beginning are the
+    /// network's.
+    fn network(&self, layers: &[Layer]) -> Result<Network> {
+        let Probe { attempt, seed, recipe, .. } = self.order;
+        let start = Start { seed: *seed, trial: attempt.trial.0, init: recipe.training.init };
+        let numbers = device::numbers(recipe.training.precision, self.device);
+        Ok(Network::new(self.shape, layers, start, numbers, self.device)?)
+    }
+
+    fn draws(&self, step: u64) -> std::result::Result<Draws, TchError> {
+        Draws::new(self.order.seed, self.order.attempt.trial.0, 1, step).seeded(self.device)
+    }
+
+    /// Batch normalisation by the batch: its running statistics know nothing yet.
+    fn mode(&self, step: u64) -> std::result::Result<Mode<'static>, TchError> {
+        Ok(Mode::Train(self.draws(step)?, None))
+    }
+
+    /// After each ReLU of a network with the places of `free`, the share of units that no picture brings above 0.
+    fn silent(&self, network: &Network, xs: &Tensor) -> Result<Vec<(usize, f64)>> {
+        let state = network.state();
+        let ends = self.free.iter().enumerate().filter(|(_, layer)| **layer == Layer::Relu).map(|(at, _)| at);
+        ends.map(|at| {
+            // As far as the ReLU, the network is another network, with the same weights.
+            let part = self.network(&self.free[..=at])?;
+            tch::no_grad(|| {
+                for (name, mut values) in part.state() {
+                    let whole = state.iter().find(|(other, _)| *other == name).expect("it is a part of the network");
+                    values.f_copy_(&whole.1)?;
+                }
+                let ys = part.forward(xs, self.mode(0)?)?;
+                let units = ys.f_transpose(0, 1)?.f_flatten(1, -1)?;
+                let silent = units.f_amax([1i64], false)?.f_le(0.0)?.f_to_kind(Kind::Double)?.f_mean(None)?;
+                Ok((at, silent.f_double_value(&[])?))
+            })
+        })
+        .collect()
+    }
+
+    /// The trial's own first steps, but for its batch size where that is larger than ours.
+    fn first_steps(&self, pictures: &Part<'_>, until: Instant) -> Result<(Network, Vec<Option<f64>>)> {
+        let Recipe { training, layers, data } = &self.order.recipe;
+        let mut network = self.network(layers)?;
+        let mut optimizer = Optimizer::new(training, &network.parameters)?;
+        let all = Steps::new(training, pictures.count());
+        let mut losses = Vec::new();
+        while losses.len() < FIRST_STEPS && Instant::now() < until {
+            let step = losses.len() as u64 + 1;
+            let rate = training.learning_rate * training.schedule.share(step, all, 0);
+            let loss = self.step(&mut network, &mut optimizer, pictures, step, rate, (training, data.augment))?;
+            losses.push(loss);
+            if loss.is_none() {
+                break;
+            }
+        }
+        Ok((network, losses))
+    }
+
+    /// The learning rate rises from step to step until the loss explodes (Smith 2017, arXiv 1506.01186).
+    fn rates(&self, pictures: &Part<'_>, until: Instant) -> Result<Vec<(f64, Option<f64>)>> {
+        let Recipe { training, layers, data } = &self.order.recipe;
+        let mut network = self.network(layers)?;
+        let mut optimizer = Optimizer::new(training, &network.parameters)?;
+        let (least, most, count) = RATES;
+        let mut seen: Vec<(f64, Option<f64>)> = Vec::new();
+        for at in 0..count {
+            let rate = least * (most / least).powf(at as f64 / (count - 1) as f64);
+            let step = at as u64 + 1;
+            let loss = self.step(&mut network, &mut optimizer, pictures, step, rate, (training, data.augment))?;
+            seen.push((rate, loss));
+            let first = seen[0].1.unwrap_or(f64::INFINITY);
+            if Instant::now() >= until || loss.is_none_or(|loss| loss > probe::EXPLODED * first) {
+                break;
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Without regularisation and with Adam as it comes, until every picture is right.
+    fn capacity(&self, few: &Part<'_>, until: Instant) -> Result<Capacity> {
+        let mut training = self.order.recipe.training.clone();
+        (training.optimizer, training.weight_decay, training.label_smoothing) = (ADAM.0, 0.0, 0.0);
+        training.clip_norm = None;
+        let size = u64::from(training.batch_size.min(BATCH / 2));
+        let mut network = self.network(&self.free)?;
+        let mut optimizer = Optimizer::new(&training, &network.parameters)?;
+        let (pictures, steps) = (few.count(), few.batches(size));
+        let mut capacity = Capacity { pictures, steps, ..Capacity::default() };
+        while capacity.accuracies.len() < CAPACITY_EPOCHS && !capacity.accuracies.last().is_some_and(|all| *all >= 1.0)
+        {
+            if Instant::now() >= until {
+                capacity.cut_short = true;
+                break;
+            }
+            let mut right = 0;
+            for number in 0..steps {
+                let (xs, labels) = few.batch(number, size)?;
+                let step = capacity.accuracies.len() as u64 * steps + number + 1;
+                let logits = network.forward(&xs, self.mode(step)?)?;
+                let gradients = network.gradients(&cross_entropy(&logits, &labels, 0.0)?)?;
+                optimizer.step_at(&mut network.parameters, gradients, ADAM.1, step)?;
+                right += logits.f_argmax(1, false)?.f_eq_tensor(&labels)?.f_sum(Kind::Int64)?.f_int64_value(&[])?;
+            }
+            capacity.accuracies.push(right as f64 / pictures as f64);
+        }
+        Ok(capacity)
+    }
+
+    /// One step, counted from 1, as a trial takes it; its loss, `None` where that is not finite.
+    fn step(
+        &self,
+        network: &mut Network,
+        optimizer: &mut Optimizer,
+        pictures: &Part<'_>,
+        step: u64,
+        rate: f64,
+        (training, augment): (&recipe::Training, Augment),
+    ) -> Result<Option<f64>> {
+        let size = u64::from(training.batch_size.min(BATCH));
+        let (xs, labels) = pictures.batch((step - 1) % pictures.batches(size), size)?;
+        let xs = augmented(xs, &augment, self.draws(step)?)?;
+        let logits = network.forward(&xs, self.mode(step)?)?;
+        let loss = cross_entropy(&logits, &labels, training.label_smoothing)?;
+        let gradients = network.gradients(&loss)?;
+        optimizer.step_at(&mut network.parameters, gradients, rate, step)?;
+        finite(&loss)
+    }
+}
+
+/// Of each layer with weights, its gradient's size beside the weights'.
+fn slopes(network: &Network, gradients: &[Tensor]) -> Result<Vec<Gradient>> {
+    let mut slopes = Vec::new();
+    for (parameter, gradient) in network.parameters.iter().zip(gradients) {
+        if let Some(layer) = parameter.name.strip_suffix(".weight").and_then(|layer| layer.parse().ok()) {
+            let norms = tch::no_grad(|| Ok::<_, TchError>([gradient.f_norm()?, parameter.tensor.f_norm()?]))?;
+            let [slope, weights] = [norms[0].f_double_value(&[])?, norms[1].f_double_value(&[])?];
+            let share = Some(slope / weights).filter(|share| share.is_finite());
+            slopes.push(Gradient { layer, share });
+        }
+    }
+    Ok(slopes)
+}
+
+fn finite(loss: &Tensor) -> Result<Option<f64>> {
+    Ok(Some(loss.f_double_value(&[])?).filter(|loss| loss.is_finite()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::super::optimizer::training;
+    use super::*;
+    use sweep_core::recipe::{Data, Source, Training, Validation};
+    use sweep_core::trial::{Attempt, TrialId};
+    use sweep_data::check::model;
+    use sweep_data::network::{PRESETS, Template};
+
+    const ADAM: recipe::Optimizer = super::ADAM.0;
+    const SGD: recipe::Optimizer = recipe::Optimizer::Sgd { momentum: 0.9, nesterov: false };
+
+    fn dense(units: u32) -> Layer {
+        Layer::Dense { units, bias: true, max_norm: None }
+    }
+
+    fn mlp() -> Vec<Layer> {
+        vec![Layer::Flatten, dense(64), Layer::Relu, Layer::Dropout { rate: 0.5 }, dense(10)]
+    }
+
+    /// What is found in a network, by some seeds.
+    fn found(
+        source: &Source,
+        layers: &[Layer],
+        optimizer: recipe::Optimizer,
+        rate: f64,
+        trial: u64,
+    ) -> Vec<&'static str> {
+        tch::set_num_threads(1);
+        let data = Data {
+            source: source.clone(),
+            validation: Validation::Share(0.2),
+            train_examples: None,
+            augment: Augment::default(),
+        };
+        let training = Training { batch_size: 32, learning_rate: rate, ..training(optimizer, 0.0) };
+        let recipe = Recipe { data, layers: layers.to_vec(), training };
+        let attempt = Attempt { trial: TrialId(trial), number: 1 };
+        let order = Probe { attempt, seed: 7, recipe: recipe.clone(), seconds: 60.0 };
+        let measured = measure(&order, Device::Cpu, &mut Shelf::new(Device::Cpu)).unwrap();
+        let found = model::check(&recipe, &measured);
+        found.iter().map(|finding| finding.name).collect()
+    }
+
+    #[test]
+    fn sound_networks_are_left_alone() {
+        let conv = |filters| Layer::Conv {
+            filters,
+            kernel: 3,
+            stride: 1,
+            padding: recipe::Padding::Same,
+            bias: true,
+            max_norm: Some(3.0),
+        };
+        let norm = Layer::BatchNorm { momentum: 0.99, epsilon: 1e-3 };
+        let pool = Layer::MaxPool { size: 2, stride: 2 };
+        let picture = vec![conv(16), Layer::Relu, pool, norm, conv(32), Layer::Relu, pool, Layer::Flatten, dense(10)];
+        for trial in 1..=5 {
+            assert_eq!(found(&Source::Digits, &mlp(), ADAM, 1e-3, trial), [""; 0]);
+            assert_eq!(found(&Source::Digits, &mlp(), SGD, 1e-2, trial), [""; 0]);
+            assert_eq!(found(&Source::Digits, &picture, ADAM, 1e-3, trial), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn the_presets_are_left_alone_on_the_pictures_that_they_are_made_for() {
+        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("data/cifar-10-batches-bin");
+        if !path.join("test_batch.bin").exists() {
+            return eprintln!("{} is not there: nothing is checked", path.display());
+        }
+        for name in PRESETS {
+            let lookup = |name: &str| (name == "classes").then(|| 10.into());
+            let layers = Template::preset(name).unwrap().layers(&lookup).unwrap_or_else(|_| panic!("{name}"));
+            let (rule, rate) = match name {
+                "thin" => (recipe::Optimizer::Adadelta { rho: 0.95, epsilon: 1e-7 }, 1.0),
+                _ => (ADAM, 1e-3),
+            };
+            let source = Source::Cifar10 { path: PathBuf::from(&path) };
+            // Of `question`, some first steps do leave a layer silent.
+            assert_eq!(found(&source, &layers, rule, rate, 3), [""; 0], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_learning_rate_far_too_high_is_found() {
+        for trial in 1..=3 {
+            assert!(found(&Source::Digits, &mlp(), ADAM, 1.0, trial).contains(&"learning_rate"));
+            assert!(found(&Source::Digits, &mlp(), SGD, 30.0, trial).contains(&"learning_rate"));
+        }
+    }
+
+    #[test]
+    fn dead_units_are_found_before_the_first_step_and_after_it() {
+        // A single unit, which half of the first weights leave below zero for every picture.
+        let narrow = [Layer::Flatten, dense(1), Layer::Relu, dense(10)];
+        let dead = (1..=12).filter(|trial| found(&Source::Digits, &narrow, ADAM, 1e-3, *trial).contains(&"dead_units"));
+        assert!((1..12).contains(&dead.count()));
+        // One step of Adam moves every weight by the learning rate.
+        let deep = [Layer::Flatten, dense(64), Layer::Relu, dense(64), Layer::Relu, dense(10)];
+        assert!(found(&Source::Digits, &deep, ADAM, 30.0, 1).contains(&"dead_units"));
+    }
+
+    #[test]
+    fn gradients_that_vanish_in_twelve_sigmoids_are_found() {
+        let mut layers = vec![Layer::Flatten];
+        layers.extend((0..12).flat_map(|_| [dense(32), Layer::Sigmoid]));
+        layers.push(dense(10));
+        let found = found(&Source::Digits, &layers, ADAM, 1e-3, 1);
+        assert!(found.contains(&"vanishing_gradients"), "{found:?}");
+    }
+
+    #[test]
+    fn a_network_too_small_for_its_task_cannot_learn_by_heart() {
+        let small = [Layer::Flatten, dense(2), Layer::Sigmoid, dense(10)];
+        let found = found(&Source::Digits, &small, ADAM, 1e-3, 1);
+        assert!(found.contains(&"capacity"), "{found:?}");
+    }
+}

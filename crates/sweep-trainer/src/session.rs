@@ -1,0 +1,85 @@
+//! The trainer's life: one order after the other, until stdin closes.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tch::Device;
+
+use super::attempt;
+use super::controller::{Agent, Controller};
+use super::device;
+use super::fault::{Fault, Result};
+use super::pictures::Shelf;
+use super::probe;
+use sweep_core::protocol::{FromTrainer, Order, ToTrainer};
+use sweep_core::trial::Outcome;
+
+/// Trains whatever is ordered, until stdin closes, which ends the process, or the device fails.
+pub fn serve(agent: &mut Agent, device: Device) -> Fault {
+    let mut shelf = Shelf::new(device);
+    loop {
+        match agent.listen() {
+            ToTrainer::Train(order) => {
+                let answer = answer(&order, device, &mut shelf, agent);
+                let failed = matches!(
+                    &answer,
+                    FromTrainer::Ended { outcome: Outcome::Failed { .. } | Outcome::OutOfMemory { .. }, .. }
+                );
+                agent.say(answer);
+                if failed && let Err(fault) = device::probe(device) {
+                    return fault;
+                }
+            }
+            ToTrainer::Probe(order) => {
+                let attempt = order.attempt;
+                let answer = match caught(|| probe::measure(&order, device, &mut shelf)) {
+                    Ok(measured) => FromTrainer::Probed { attempt, measured: Box::new(measured) },
+                    Err(fault) => FromTrainer::Ended { attempt, outcome: fault.into() },
+                };
+                agent.say(answer);
+            }
+            // Its trial ended while the message was on its way.
+            ToTrainer::Pause { .. } => {}
+        }
+    }
+}
+
+/// Trains one trial; whatever goes wrong in it ends the trial, not the process.
+fn answer(order: &Order, device: Device, shelf: &mut Shelf, controller: &mut dyn Controller) -> FromTrainer {
+    let attempt = order.attempt;
+    match caught(|| attempt::train(order, device, shelf, controller)) {
+        Ok(Some(outcome)) => FromTrainer::Ended { attempt, outcome },
+        Ok(None) => FromTrainer::Paused { attempt },
+        Err(Fault::Unwritable(reason)) => FromTrainer::Unwritable { attempt, reason },
+        Err(fault) => FromTrainer::Ended { attempt, outcome: fault.into() },
+    }
+}
+
+/// A panic is a fault like any other: it leaves nothing half done that is used again. A trial's state is dropped with it,
+/// the shelf changes only by whole data sets.
+fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Fault::of_panic(words(panic.as_ref()))))
+}
+
+/// What a panic said.
+fn words(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic without words")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Kind, Tensor};
+
+    /// tch builds a `Scalar` from the number and panics where the operation fails.
+    #[test]
+    fn memory_that_lacks_for_an_operation_with_a_number_is_no_defect() {
+        let fault = caught(|| {
+            let small = Tensor::ones([1], (Kind::Float, Device::Cpu));
+            Ok(small.expand([1_i64 << 55], false) + 1.0)
+        });
+        assert!(matches!(fault, Err(Fault::OutOfMemory(_))), "{fault:?}");
+        let fault = caught(|| -> Result<()> { panic!("an index") });
+        assert!(matches!(fault, Err(Fault::Defect(_))), "{fault:?}");
+    }
+}

@@ -1,0 +1,105 @@
+//! A contact sheet of augmented pictures, to be looked at: a row a picture, first as it is, then as training sees it in
+//! one epoch after the other.
+
+use image::{RgbImage, imageops};
+use tch::{Device, Kind, TchError, Tensor};
+
+use super::augment::augmented;
+use super::draws::Draws;
+use super::fault::{Fault, Result};
+use super::pictures::Shelf;
+use sweep_core::protocol::Sheet;
+
+/// Pictures on a sheet.
+const ROWS: u64 = 8;
+/// Epochs of each.
+const EPOCHS: u32 = 7;
+/// The least side of a picture as it is drawn.
+const SIDE: u32 = 96;
+/// Between pictures.
+const GAP: u32 = 4;
+
+/// Draws it.
+///
+/// # Errors
+/// If the pictures cannot be read, or the file not be written.
+pub fn draw(sheet: &Sheet) -> Result<()> {
+    let mut shelf = Shelf::new(Device::Cpu);
+    let loaded = shelf.get(&sheet.data.source)?;
+    let split = loaded.split(&sheet.data, sheet.seed)?;
+    let rows = &split.train_rows[..split.train_rows.len().min(ROWS as usize)];
+    let part = split.train.part(rows)?;
+    let pictures = |epoch: Option<u32>| {
+        let (xs, _) = part.batch(0, ROWS)?;
+        match epoch {
+            None => Ok(xs),
+            Some(epoch) => {
+                let draws = Draws::new(sheet.seed, sheet.trial.0, epoch, 0).seeded(Device::Cpu)?;
+                augmented(xs, &sheet.data.augment, draws).map_err(Fault::from)
+            }
+        }
+    };
+    let mut canvas: Option<RgbImage> = None;
+    for (column, epoch) in std::iter::once(None).chain((1..=EPOCHS).map(Some)).enumerate() {
+        let bytes = bytes(&pictures(epoch)?)?;
+        let [_, height, width, _] = bytes.size()[..].try_into().expect("pictures have four axes");
+        let (height, width) = (height as u32, width as u32);
+        let times = SIDE.div_ceil(height.max(width)).max(1);
+        let (down, across) = (height * times + GAP, width * times + GAP);
+        let size = ((EPOCHS + 1) * across + GAP, rows.len() as u32 * down + GAP);
+        let canvas = canvas.get_or_insert_with(|| RgbImage::from_pixel(size.0, size.1, image::Rgb([255; 3])));
+        for row in 0..rows.len() as u32 {
+            let pixels = Vec::<u8>::try_from(bytes.get(row.into()).contiguous().view(-1))?;
+            let picture = RgbImage::from_raw(width, height, pixels).expect("three bytes a pixel");
+            let picture = imageops::resize(&picture, width * times, height * times, imageops::FilterType::Nearest);
+            let (x, y) = (GAP + column as u32 * across, GAP + row * down);
+            imageops::replace(canvas, &picture, x.into(), y.into());
+        }
+    }
+    let canvas = canvas.expect("there is a first column");
+    canvas.save(&sheet.file).map_err(|error| Fault::Unwritable(format!("{}: {error}", sheet.file.display())))
+}
+
+/// Pictures `f32 [b, c, h, w]` from 0 to 1 as bytes `u8 [b, h, w, 3]`; of one channel, grey.
+fn bytes(xs: &Tensor) -> std::result::Result<Tensor, TchError> {
+    let (pictures, _, height, width) = xs.size4()?;
+    let xs = xs.f_narrow(1, 0, xs.size()[1].min(3))?.f_expand([pictures, 3, height, width], false)?;
+    xs.f_clamp(0.0, 1.0)?
+        .f_mul_scalar(255.0)?
+        .f_round()?
+        .f_to_kind(Kind::Uint8)?
+        .f_permute([0, 2, 3, 1])?
+        .f_contiguous()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sweep_core::recipe::{Augment, Data, Source, Validation};
+    use sweep_core::trial::TrialId;
+
+    #[test]
+    fn a_sheet_shows_each_picture_as_it_is_and_then_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sheet.png");
+        let data = Data {
+            source: Source::Digits,
+            validation: Validation::Share(0.5),
+            train_examples: Some(10),
+            augment: Augment { flip: true, crop: 2, ..Augment::default() },
+        };
+        draw(&Sheet { seed: 1, trial: TrialId(1), data: data.clone(), file: file.clone() }).unwrap();
+        let drawn = image::open(&file).unwrap().to_rgb8();
+        // Digits have 8 x 8 pixels, each drawn as 12 x 12.
+        assert_eq!(drawn.dimensions(), (8 * 100 + 4, 8 * 100 + 4));
+        let picture =
+            |column: u32, row: u32| imageops::crop_imm(&drawn, 4 + column * 100, 4 + row * 100, 96, 96).to_image();
+        let changed = (0..8).flat_map(|row| (1..8).map(move |column| (column, row)));
+        assert!(changed.filter(|&(column, row)| picture(column, row) != picture(0, row)).count() > 45);
+        assert!((1..8).all(|row| picture(0, row) != picture(0, 0)));
+
+        let missing = folder.path().join("missing/sheet.png");
+        let fault = draw(&Sheet { seed: 1, trial: TrialId(1), data, file: missing }).unwrap_err();
+        assert!(fault.to_string().contains("sheet.png"), "{fault}");
+    }
+}

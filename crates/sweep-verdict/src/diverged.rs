@@ -1,0 +1,64 @@
+//! Diverged: loss or weights ceased to be finite, or training undid what it had learnt.
+
+use super::finding::Unit;
+use super::series::LARGEST;
+use super::view::View;
+use super::{Advice, Divergence, Finding, Name, Severity};
+use sweep_core::trial::METRICS;
+
+/// Training loss at the end, over its best, of a network that undid what it had learnt …
+const EXPLOSION: f64 = 2.0;
+/// … provided that it is also no better than this share of where it began.
+const BACK_TO_START: f64 = 0.9;
+
+/// Where the classes are known: a loss that had come below the first share of ln(classes), and ends above the second,
+/// has come back to guessing.
+const GUESSING: [f64; 2] = [0.8, 0.97];
+
+/// Says where, and what.
+pub fn find(view: &View) -> Option<Finding> {
+    let advice = [Advice::CheckTask, Advice::LowerLearningRate, Advice::ClipGradients];
+    if let Some(divergence) = view.context.divergence.clone().or_else(|| not_finite(view)) {
+        let Divergence { epoch, step, what } = divergence;
+        let place = step.map_or(String::new(), |step| format!(", step {step}"));
+        let headline = format!("Training blew up in epoch {epoch}{place}: {what}.");
+        return Some(
+            Finding::new(Name::Diverged, Severity::Severe, headline)
+                .evidence("epoch", Unit::Epoch, f64::from(epoch))
+                .evidence("step", Unit::Epoch, step.map(|step| step as f64))
+                .advice(advice),
+        );
+    }
+    let loss = view.train_loss.as_ref()?;
+    let (start, best, end) = (loss.values[0], loss.best_level(), loss.end());
+    let guess = view.context.classes.filter(|classes| *classes > 1).map(|classes| f64::from(classes).ln());
+    let guesses = guess.is_some_and(|guess| best < GUESSING[0] * guess && end > GUESSING[1] * guess);
+    let exploded = end >= EXPLOSION * best && end >= BACK_TO_START * start;
+    if best <= 0.0 || !(exploded || guesses) || end - best < 6.0 * loss.noise {
+        return None;
+    }
+    let at = loss.epochs[loss.best()];
+    let headline = format!(
+        "Training undid itself: its loss had come down to {} by epoch {at}, and ends at {}, where it began or \
+         at what guessing gives.",
+        Unit::Loss.text(best),
+        Unit::Loss.text(end)
+    );
+    Some(
+        Finding::new(Name::Diverged, Severity::Severe, headline)
+            .evidence("epoch of the lowest training loss", Unit::Epoch, f64::from(at))
+            .evidence("lowest training loss", Unit::Loss, best)
+            .evidence("training loss at the end", Unit::Loss, end)
+            .advice(advice),
+    )
+}
+
+fn not_finite(view: &View) -> Option<Divergence> {
+    view.curve.iter().find_map(|epoch| {
+        let (name, value) = METRICS.iter().find_map(|name| {
+            let value = epoch.get(name)?;
+            (value.is_nan() || value.abs() > LARGEST).then_some((name, value))
+        })?;
+        Some(Divergence { epoch: epoch.epoch, step: None, what: format!("{name} is {value:e}") })
+    })
+}

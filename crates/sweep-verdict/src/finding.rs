@@ -1,0 +1,253 @@
+//! A finding: what a rule saw, the numbers that show it, and what to change.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use super::Advice;
+
+/// What was found. The names are stable: scripts may look for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Name {
+    /// Loss or weights ceased to be finite, or training undid itself.
+    Diverged,
+    /// The training pictures are judged far worse in evaluation mode than while training.
+    ModeMismatch,
+    /// The network answers by chance and learns nothing.
+    Stuck,
+    /// Too few epochs to judge.
+    TooShort,
+    /// Nothing was held out, so generalisation cannot be judged.
+    Unvalidated,
+    /// Validation stalls far below what should be possible, and training is no better or others reach more.
+    LowCeiling,
+    /// Training itself ends poor and flat.
+    Underfit,
+    /// Training is no better than validation under strong dropout or weight decay.
+    OverRegularised,
+    /// Validation turns worse, or stays far behind, while training goes on improving.
+    Overfit,
+    /// The curve swings from epoch to epoch.
+    Unstable,
+    /// More epochs would help.
+    StillImproving,
+    /// Validation has been flat for long.
+    Plateau,
+    /// Nothing is wrong with the fit.
+    GoodFit,
+}
+
+impl Name {
+    /// What it means, for who has not met the word.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Name::Diverged => "training broke down",
+            Name::ModeMismatch => "evaluation and training see different networks",
+            Name::Stuck => "the network learns nothing",
+            Name::TooShort => "there are too few epochs to judge",
+            Name::Unvalidated => "nothing was held out",
+            Name::LowCeiling => "validation stalls far below what should be possible",
+            Name::Underfit => "not even the training pictures are learnt",
+            Name::OverRegularised => "dropout or weight decay is too strong",
+            Name::Overfit => "the training pictures are learnt far better than what holds for new ones as well",
+            Name::Unstable => "the steps are too large or the batches too small",
+            Name::StillImproving => "more epochs would help",
+            Name::Plateau => "nothing changes any more",
+            Name::GoodFit => "nothing is wrong with the fit",
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    /// In words: `over-regularised`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Name::Diverged => "diverged",
+            Name::ModeMismatch => "mode mismatch",
+            Name::Stuck => "stuck",
+            Name::TooShort => "too short",
+            Name::Unvalidated => "unvalidated",
+            Name::LowCeiling => "low ceiling",
+            Name::Underfit => "underfit",
+            Name::OverRegularised => "over-regularised",
+            Name::Overfit => "overfit",
+            Name::Unstable => "unstable",
+            Name::StillImproving => "still improving",
+            Name::Plateau => "plateau",
+            Name::GoodFit => "good fit",
+        })
+    }
+}
+
+/// How much it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// No fault by itself.
+    Note,
+    /// A fault that can be lived with.
+    Mild,
+    /// A fault that costs accuracy.
+    Clear,
+    /// A fault that makes the run useless.
+    Severe,
+}
+
+impl Severity {
+    /// The severity of `value` on a scale that begins at mild: `Clear` from the first bound on, `Severe` from the
+    /// second.
+    pub(super) fn scale(value: f64, [clear, severe]: [f64; 2]) -> Severity {
+        match value {
+            _ if value >= severe => Severity::Severe,
+            _ if value >= clear => Severity::Clear,
+            _ => Severity::Mild,
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    /// In words: `clear`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Severity::Note => "note",
+            Severity::Mild => "mild",
+            Severity::Clear => "clear",
+            Severity::Severe => "severe",
+        })
+    }
+}
+
+/// A number that shows it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evidence {
+    /// What was measured, as a phrase: `lowest validation loss`.
+    pub what: String,
+    /// The number itself.
+    pub value: f64,
+    /// What it counts.
+    pub unit: Unit,
+}
+
+/// The [`Evidence::what`] of [`Finding::onset`].
+pub(super) const ONSET: &str = "epoch of onset";
+
+/// What a number counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// An epoch's number, or a number of epochs.
+    Epoch,
+    /// A loss.
+    Loss,
+    /// An accuracy or a difference of two, 0 to 1.
+    Accuracy,
+    /// A ratio or another plain number.
+    Number,
+}
+
+impl Evidence {
+    /// The number with the digits that matter: `36`, `1.4024`, `61.6 %`.
+    pub fn text(&self) -> String {
+        self.unit.text(self.value)
+    }
+}
+
+/// From this on a number is in scientific notation: nobody counts digits.
+const LARGE: f64 = 1e5;
+
+/// A number with this many digits after the point; a large one as `1.234e8`.
+pub fn number(value: f64, digits: usize) -> String {
+    if value.abs() >= LARGE { format!("{value:.3e}") } else { format!("{value:.digits$}") }
+}
+
+impl Unit {
+    /// A level read off a noisy curve: `1.49`, `0.0312`, `61 %`.
+    pub(super) fn about(self, value: f64) -> String {
+        match self {
+            Unit::Accuracy => format!("{} %", number(value * 100.0, 0)),
+            Unit::Loss if value.abs() < 1e4 && value != 0.0 => {
+                let digits = (2.0 - value.abs().log10().floor()).clamp(2.0, 8.0) as usize;
+                format!("{value:.digits$}")
+            }
+            _ => self.text(value),
+        }
+    }
+
+    /// A number with the digits that matter.
+    pub(super) fn text(self, value: f64) -> String {
+        match self {
+            Unit::Epoch => format!("{value:.0}"),
+            Unit::Accuracy => format!("{} %", number(value * 100.0, 1)),
+            Unit::Loss | Unit::Number if value.abs() >= 1e4 => format!("{value:.3e}"),
+            Unit::Loss => format!("{value:.4}"),
+            Unit::Number => format!("{value:.2}"),
+        }
+    }
+}
+
+/// One verdict.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Finding {
+    /// What was found.
+    pub name: Name,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What the curve shows, in one or two plain sentences.
+    pub headline: String,
+    /// The numbers behind it.
+    pub evidence: Vec<Evidence>,
+    /// What to do, first things first.
+    #[serde(serialize_with = "as_text")]
+    pub advice: Vec<Advice>,
+}
+
+impl Finding {
+    /// In a few words, with the severity where it is worth telling: `overfit from epoch 14 (clear)`, `plateau`.
+    pub fn label(&self) -> String {
+        let from = self.onset().map_or(String::new(), |onset| format!(" from epoch {onset}"));
+        match self.severity {
+            Severity::Note => format!("{}{from}", self.name),
+            severity => format!("{}{from} ({severity})", self.name),
+        }
+    }
+
+    /// The last epoch before it set in, where it has one: for a validation loss that turned.
+    pub fn onset(&self) -> Option<u32> {
+        self.evidence.iter().find(|evidence| evidence.what == ONSET).map(|evidence| evidence.value as u32)
+    }
+
+    pub(super) fn new(name: Name, severity: Severity, headline: impl Into<String>) -> Finding {
+        Finding { name, severity, headline: headline.into(), evidence: Vec::new(), advice: Vec::new() }
+    }
+
+    pub(super) fn evidence(mut self, what: impl Into<String>, unit: Unit, value: impl Into<Option<f64>>) -> Finding {
+        self.evidence.extend(value.into().map(|value| Evidence { what: what.into(), value, unit }));
+        self
+    }
+
+    pub(super) fn advice(mut self, advice: impl IntoIterator<Item = Advice>) -> Finding {
+        self.advice.extend(advice);
+        self.advice.sort_unstable();
+        self
+    }
+}
+
+/// The advice of several findings as one list, nothing twice. What could make all else vain comes first, then what
+/// mends the graver findings, each in its order.
+pub fn merged_advice<'f>(findings: impl IntoIterator<Item = &'f Finding>) -> Vec<Advice> {
+    let place = |finding: &Finding, advice: Advice| match advice {
+        check if check.is_check() => 0,
+        _ if finding.severity >= Severity::Clear => 1,
+        _ => 2,
+    };
+    let each = findings.into_iter().flat_map(|one| one.advice.iter().map(move |advice| (place(one, *advice), *advice)));
+    let places: BTreeSet<(u8, Advice)> = each.collect();
+    let mut seen = BTreeSet::new();
+    places.into_iter().map(|(_, advice)| advice).filter(|advice| seen.insert(*advice)).collect()
+}
+
+fn as_text<S: Serializer>(advice: &[Advice], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(advice.iter().map(Advice::to_string))
+}

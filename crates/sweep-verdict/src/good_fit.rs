@@ -1,0 +1,39 @@
+//! Good fit: no rule found a fault.
+
+use super::finding::Unit;
+use super::finding::number;
+use super::view::View;
+use super::{Advice, Finding, Name, Severity};
+
+/// A smaller gap between the accuracies needs no number.
+const CLOSE: f64 = 0.03;
+
+/// What is said where nothing else is, but for notes.
+pub fn finding(view: &View) -> Finding {
+    let both = view.train_accuracy.as_ref().zip(view.val_accuracy.as_ref());
+    let losses = view.train_loss.as_ref().zip(view.val_loss.as_ref());
+    let close = match (both, losses) {
+        (Some((train, val)), _) => {
+            let gap = train.end() - val.end();
+            let apart = match gap {
+                _ if gap < CLOSE => "close together".to_owned(),
+                _ => format!("{} points apart, which is ordinary", number(gap * 100.0, 0)),
+            };
+            let (train, val) = (Unit::Accuracy.text(train.end()), Unit::Accuracy.text(val.end()));
+            format!("Training and validation end {apart} (accuracy {train} and {val})")
+        }
+        (None, Some((train, val))) => format!(
+            "Training and validation end close together (loss {} and {})",
+            Unit::Loss.text(train.end()),
+            Unit::Loss.text(val.end())
+        ),
+        (None, None) => "Nothing of training was measured, so that only this can be said".to_owned(),
+    };
+    let headline = format!("{close}, and validation shows no turn for the worse beyond its noise.{}", view.caveat());
+    let end = |series: &Option<super::series::Series>| series.as_ref().map(|series| series.end());
+    Finding::new(Name::GoodFit, Severity::Note, headline)
+        .evidence("training accuracy at the end", Unit::Accuracy, end(&view.train_accuracy))
+        .evidence("validation accuracy at the end", Unit::Accuracy, end(&view.val_accuracy))
+        .evidence("validation loss at the end", Unit::Loss, end(&view.val_loss))
+        .advice([Advice::Repeat])
+}

@@ -1,0 +1,82 @@
+//! Verdicts on a learning curve: what is wrong with the fit, how one can see it, and what to change, in order.
+//!
+//! Pure: a curve and what is known of its making go in, findings come out. One rule a file; each opens with what it
+//! looks for and names its thresholds. They scale with the curve's own noise, which `series` measures.
+
+mod advice;
+mod context;
+mod diverged;
+mod finding;
+mod good_fit;
+mod low_ceiling;
+mod mode_mismatch;
+mod outlook;
+mod over_regularised;
+mod overfit;
+mod plateau;
+#[cfg(test)]
+mod provoked;
+mod series;
+mod still_improving;
+mod stop;
+mod stuck;
+#[cfg(test)]
+mod tests;
+mod too_short;
+mod underfit;
+mod unstable;
+mod unvalidated;
+mod view;
+
+pub use advice::{Advice, Mirror};
+pub use context::{Context, Divergence, Others};
+pub use finding::{Evidence, Finding, Name, Severity, Unit, merged_advice, number};
+pub use low_ceiling::OTHERS_REACH_MORE;
+pub use stop::overfits;
+
+use sweep_core::trial::EpochMetrics;
+use view::View;
+
+/// A rule: `None` where the curve does not show it.
+type Rule = fn(&View) -> Option<Finding>;
+
+/// What makes every other verdict meaningless; the first that holds stands alone.
+const FIRST: [Rule; 3] = [diverged::find, mode_mismatch::find, stuck::find];
+
+/// The rest, causes before symptoms.
+const RULES: [Rule; 8] = [
+    unvalidated::find,
+    low_ceiling::find,
+    underfit::find,
+    over_regularised::find,
+    overfit::find,
+    unstable::find,
+    still_improving::find,
+    plateau::find,
+];
+
+/// Judges a curve: at least one finding, causes before symptoms. Epochs need not be complete, nor need all metrics
+/// have been measured; values that are not finite are taken as a divergence in that epoch.
+pub fn judge(curve: &[EpochMetrics], context: &Context) -> Vec<Finding> {
+    let mut findings = found(&View::new(curve, context));
+    for finding in &mut findings {
+        finding.advice.retain(|advice| !context.followed.contains(advice));
+    }
+    findings
+}
+
+fn found(view: &View) -> Vec<Finding> {
+    if let Some(finding) = FIRST.iter().find_map(|rule| rule(view)) {
+        return vec![finding];
+    }
+    if let Some(short) = too_short::find(view) {
+        // Only what could not be clearer is said of a few epochs.
+        let overfit = overfit::find(view).filter(|finding| finding.severity >= Severity::Clear);
+        return std::iter::once(short).chain(overfit).collect();
+    }
+    let mut findings: Vec<Finding> = RULES.iter().filter_map(|rule| rule(view)).collect();
+    if findings.iter().all(|finding| finding.severity == Severity::Note) {
+        findings.insert(0, good_fit::finding(view));
+    }
+    findings
+}

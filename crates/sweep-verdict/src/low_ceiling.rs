@@ -1,0 +1,143 @@
+//! Low ceiling: validation stops improving far below what should be possible, and overfitting does not explain it,
+//! since training itself is poor at that moment or other trials reach much more.
+
+use super::finding::Unit;
+use super::finding::number;
+use super::still_improving;
+use super::view::{Mode, View, unit, word};
+use super::{Advice, Evidence, Finding, Name, Severity, underfit};
+use sweep_core::probe::LEARNT;
+
+/// Training skill, from chance (0) to perfect (1), below which the ceiling is severely low.
+const SEVERE_SKILL: f64 = 0.4;
+/// Other trials that reach this much more accuracy show that more is possible.
+pub const OTHERS_REACH_MORE: f64 = 0.10;
+/// From so much on the ceiling is severely low.
+const SEVERE_BEHIND: f64 = 0.3;
+/// With a smaller gap between training and validation it is regularisation that holds training back.
+const HELD: f64 = 0.05;
+/// A best epoch is fresh for so many more,
+const FRESH: u32 = 8;
+/// and training that gained so much accuracy in the last third of the epochs has not come to its end.
+const RISING: f64 = 0.02;
+/// Where others learn the pictures by heart, a trial that validates as well as they do, but for this, trains poorly for
+/// good reasons: its regularisation works.
+const AS_GOOD: f64 = 0.02;
+
+/// By training at the epoch at which validation was best, and by other trials.
+pub fn find(view: &View) -> Option<Finding> {
+    let watched = view.watched()?;
+    // A point or two more would not lift it.
+    if still_improving::find(view).is_some_and(|finding| finding.severity >= Severity::Clear) {
+        return None;
+    }
+    let peak = view.best_epoch()?;
+    let ceiling = watched.best_level();
+    let others = view.context.others.and_then(|others| others.val_accuracy);
+    let behind_by = view.val_accuracy.as_ref().zip(others).map(|(_, others)| others - ceiling);
+    let behind = behind_by.filter(|behind| *behind >= OTHERS_REACH_MORE);
+    // Training that ends poor and flat is `underfit`'s matter; training that ends well shows that the network can learn
+    // these pictures, and that it overfits.
+    let learns = view.poor_training(view.last).is_none();
+    let poor = view.poor_training(peak).filter(|_| !learns && underfit::find(view).is_none());
+    let ceiling_text = format!("Validation {} stops near {}", word(watched), unit(watched).text(ceiling));
+    let advice = [Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::KnownNetwork];
+    let others_learn = view.context.others.and_then(|others| others.train_accuracy).filter(|right| *right >= LEARNT);
+    if let (Some(poor), Some(behind), Some(learnt)) = (&poor, behind_by, others_learn) {
+        return (behind >= AS_GOOD).then(|| kept(view, poor, ceiling, behind, learnt));
+    }
+    if let Some(gained) = poor.as_ref().and_then(|_| rising(view, peak)) {
+        let headline = format!(
+            "{ceiling_text} so far, and training is poor, but it was still rising at the end, by {} points in the last \
+             third of the epochs: train on before anything is suspected.",
+            number(gained * 100.0, 0)
+        );
+        let longer = Advice::MoreEpochs { until: view.last + view.last.div_ceil(2), longer_schedule: false };
+        let finding = Finding::new(Name::LowCeiling, Severity::Mild, headline)
+            .evidence(format!("best validation {}", word(watched)), unit(watched), ceiling)
+            .evidence("training accuracy gained in the last third", Unit::Accuracy, gained);
+        return Some(finding.advice([longer]));
+    }
+    match (poor, behind) {
+        (Some(poor), behind) => {
+            let severity = if view.skill(&poor) < SEVERE_SKILL { Severity::Severe } else { Severity::Clear };
+            let beside = match others.filter(|_| behind.is_some()) {
+                Some(others) => format!("; another trial reached {}", Unit::Accuracy.text(others)),
+                None => String::new(),
+            };
+            let measured = match view.mode {
+                Mode::WhileTraining if view.context.dropout != Some(0.0) => " (measured with dropout on, if any)",
+                _ => "",
+            };
+            let headline = format!(
+                "{ceiling_text}, and {} itself was only {}{measured} when validation was at its best (epoch \
+                 {peak}){beside}. Even the training pictures were not learnt, so it is not overfitting that holds the \
+                 network back. Suspect the data first, unless it was checked.",
+                poor.what,
+                poor.text(),
+            );
+            Some(
+                Finding::new(Name::LowCeiling, severity, headline)
+                    .evidence(format!("best validation {}", word(watched)), unit(watched), ceiling)
+                    .evidence("epoch of the validation's best", Unit::Epoch, f64::from(peak))
+                    .evidence(format!("{} at that epoch", poor.what), poor.unit, poor.value)
+                    .evidence("validation accuracy of the best other trial", Unit::Accuracy, others)
+                    .advice(advice)
+                    .advice([Advice::NoMoreDropout]),
+            )
+        }
+        (None, Some(behind)) => Some(behind_others(view, ceiling_text, ceiling, behind)),
+        (None, None) => None,
+    }
+}
+
+/// What training accuracy gained in the last third of the epochs, where that is much and validation's best is fresh.
+fn rising(view: &View, peak: u32) -> Option<f64> {
+    let trend = view.train_accuracy.as_ref()?.trend()?;
+    let gained = trend.gain * trend.span;
+    (view.last - peak < FRESH && gained >= RISING).then_some(gained)
+}
+
+/// Training is poor, though another trial shows that the pictures can be learnt.
+fn kept(view: &View, poor: &Evidence, ceiling: f64, behind: f64, learnt: f64) -> Finding {
+    let accuracy = |value| Unit::Accuracy.text(value);
+    let headline = format!(
+        "Validation accuracy stops near {}, and {} itself was only {} then. Other trials learn these pictures ({}) and \
+         reach {} in validation: so it is not the data that holds this one back, but its settings.",
+        accuracy(ceiling),
+        poor.what,
+        poor.text(),
+        accuracy(learnt),
+        accuracy(ceiling + behind),
+    );
+    Finding::new(Name::LowCeiling, Severity::scale(behind, [OTHERS_REACH_MORE, SEVERE_BEHIND]), headline)
+        .evidence("best validation accuracy", Unit::Accuracy, ceiling)
+        .evidence("validation accuracy of the best other trial", Unit::Accuracy, ceiling + behind)
+        .evidence(format!("{} at that epoch", poor.what), poor.unit, poor.value)
+        .evidence("training accuracy of the best other trial", Unit::Accuracy, learnt)
+        .advice([Advice::DefaultAdam])
+        .advice(view.accuracy_gap().is_none_or(|gap| gap < HELD).then_some(Advice::LessRegularisation))
+}
+
+/// Training is no worse than usual, but other trials reach more: is it training that is behind, or generalising?
+fn behind_others(view: &View, ceiling_text: String, ceiling: f64, behind: f64) -> Finding {
+    let others = view.context.others.unwrap_or_default();
+    let train = view.train_accuracy.as_ref().map(|train| train.end()).zip(others.train_accuracy);
+    let train = train.filter(|(own, others)| others - own >= OTHERS_REACH_MORE);
+    let too = train.map_or(String::new(), |(own, others)| {
+        let (own, others) = (Unit::Accuracy.text(own), Unit::Accuracy.text(others));
+        format!(" Its training accuracy lies behind, too ({own} against {others}): it is kept from learning.")
+    });
+    let headline =
+        format!("{ceiling_text}, where another trial reached {}.{too}", Unit::Accuracy.text(ceiling + behind));
+    let advice: &[Advice] = match train {
+        Some(_) => &[Advice::CheckCapacity, Advice::DefaultAdam, Advice::LessRegularisation],
+        None => &[Advice::KnownNetwork],
+    };
+    Finding::new(Name::LowCeiling, Severity::scale(behind, [OTHERS_REACH_MORE, SEVERE_BEHIND]), headline)
+        .evidence("best validation accuracy", Unit::Accuracy, ceiling)
+        .evidence("validation accuracy of the best other trial", Unit::Accuracy, ceiling + behind)
+        .evidence("training accuracy at the end", Unit::Accuracy, train.map(|(own, _)| own))
+        .evidence("training accuracy of the best other trial", Unit::Accuracy, train.map(|(_, others)| others))
+        .advice(advice.iter().copied())
+}

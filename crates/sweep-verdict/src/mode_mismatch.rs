@@ -1,0 +1,50 @@
+//! Mode mismatch: on the very training pictures the network does far worse in evaluation mode than while it trains,
+//! where dropout and augmentation only make training look worse. Validation then measures that fault, not the fit.
+
+use super::finding::Unit;
+use super::series::Series;
+use super::view::View;
+use super::{Advice, Finding, Name, Severity};
+use sweep_core::trial::Goal;
+
+/// Training accuracy ends so far above its evaluation: usually it ends below.
+const GAP: f64 = 0.10;
+/// From which on it is severe.
+const SEVERE: f64 = 0.3;
+/// Or its loss is so many times that of training: the classes still come out right, but hardly ahead of the others.
+const TIMES: f64 = 3.0;
+/// And by so much above it: a fifth of ln(10).
+const ABOVE: f64 = 0.5;
+/// In the first epochs running statistics have not caught up yet.
+const LEAST_EPOCHS: usize = 8;
+
+/// By both training accuracies at the end.
+pub fn find(view: &View) -> Option<Finding> {
+    let series = |name: &str, goal| {
+        let points = view.curve.iter().filter_map(|epoch| Some((epoch.epoch, epoch.get(name)?)));
+        Series::new(goal, points).filter(|series| series.len() >= LEAST_EPOCHS)
+    };
+    let of = |name: &str| series(name, Goal::Maximize);
+    let (training, evaluated) = (of("train_accuracy")?, of("train_eval_accuracy")?);
+    let gap = training.end() - evaluated.end();
+    let losses = series("train_loss", Goal::Minimize).zip(series("train_eval_loss", Goal::Minimize));
+    let lags = losses.is_some_and(|(training, evaluated)| {
+        evaluated.end() > TIMES * training.end() && evaluated.end() > training.end() + ABOVE
+    });
+    if gap < 3.0 * training.level_error().hypot(evaluated.level_error()) || gap < GAP && !lags {
+        return None;
+    }
+    let headline = format!(
+        "The training pictures themselves are judged rightly at {} while training, but only at {} when evaluated: what \
+         differs between the two is at fault, mostly batch normalisation's running statistics, which lag where an \
+         epoch has few steps. Validation suffers alike and says nothing of the fit.",
+        Unit::Accuracy.text(training.end()),
+        Unit::Accuracy.text(evaluated.end())
+    );
+    Some(
+        Finding::new(Name::ModeMismatch, Severity::scale(gap, [GAP, SEVERE]), headline)
+            .evidence("accuracy on training pictures while training", Unit::Accuracy, training.end())
+            .evidence("accuracy on training pictures when evaluated", Unit::Accuracy, evaluated.end())
+            .advice([Advice::FasterStatistics, Advice::LowerLearningRate]),
+    )
+}

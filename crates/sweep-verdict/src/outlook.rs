@@ -1,0 +1,147 @@
+//! What more epochs would bring: a falling power or an exponential is fitted to the later part of a course.
+//!
+//! Both families are usual for learning curves (Domhan et al., IJCAI 2015). Which exponent fits is uncertain, and that
+//! uncertainty is nearly all of the forecast's: the interval covers the forecast of every curve of both families that
+//! fits about as well as the best one does (a profile likelihood).
+
+use super::series::Series;
+use sweep_core::trial::Goal;
+
+/// A curve fits about as well as the best if its squared residuals are larger by at most this times the noise's
+/// variance: the 95 % point of χ² with one degree of freedom.
+const CHI_SQUARED_95: f64 = 3.84;
+/// Fewer points in the later two thirds cannot be extrapolated.
+const LEAST_POINTS: usize = 6;
+/// The trend must be so many standard errors away from none.
+const TREND_SIGMAS: f64 = 2.5;
+/// The forecast is for half as many epochs again: farther, the families part ways.
+const HORIZON: f64 = 1.5;
+/// Exponents of the power, by the epoch.
+const POWERS: [f64; 12] = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.3, 1.7, 2.2];
+/// Time constants of the exponential, as shares of the epochs fitted.
+const TIMES: [f64; 12] = [0.08, 0.12, 0.18, 0.25, 0.35, 0.5, 0.7, 1.0, 1.5, 2.5, 4.0, 8.0];
+/// Values farther from the smooth course than so many standard deviations are replaced by it.
+const ODD_SIGMAS: f64 = 4.0;
+
+/// A metric that still improves, and where it would go.
+#[derive(Debug, Clone, Copy)]
+pub struct Outlook {
+    /// Up to this epoch.
+    pub until: u32,
+    /// The metric then, by the curve that fits best.
+    pub expected: f64,
+    /// With about 95 % confidence it lies between these: first the worse, then the better.
+    pub between: [f64; 2],
+    /// How much better `expected` is than the level now.
+    pub gain: f64,
+}
+
+impl Outlook {
+    /// `None` where the last third shows no improvement beyond noise, or too few points are there.
+    pub fn new(series: &Series) -> Option<Outlook> {
+        let trend = series.trend()?;
+        if trend.gain <= TREND_SIGMAS * trend.error {
+            return None;
+        }
+        let from = (series.len() / 3).min(series.len().saturating_sub(LEAST_POINTS));
+        let (first, last) = (f64::from(*series.epochs.get(from)?), f64::from(*series.epochs.last()?));
+        let tame = |at: usize| {
+            let odd = (series.values[at] - series.smooth[at]).abs() > ODD_SIGMAS * series.noise;
+            if odd { series.smooth[at] } else { series.values[at] }
+        };
+        let points: Vec<(f64, f64)> = (from..series.len()).map(|at| (f64::from(series.epochs[at]), tame(at))).collect();
+        if points.len() < LEAST_POINTS || last <= first {
+            return None;
+        }
+        let until = (last * HORIZON).ceil();
+        let powers = POWERS.map(Basis::Power);
+        let times = TIMES.map(|share| Basis::Exponential { first, time: share * (last - first) });
+        let fits: Vec<Fit> =
+            powers.into_iter().chain(times).filter_map(|basis| Fit::new(basis, &points, series, until)).collect();
+        let best = fits.iter().min_by(|a, b| a.squares.total_cmp(&b.squares))?;
+        let variance = series.noise.powi(2).max(best.squares / (points.len() - 3) as f64);
+        let likely = fits.iter().filter(|fit| fit.squares <= best.squares + CHI_SQUARED_95 * variance);
+        let forecasts: Vec<f64> = likely.map(|fit| fit.forecast).collect();
+        let error = 2.0 * series.level_error();
+        let least = forecasts.iter().copied().fold(f64::INFINITY, f64::min) - error;
+        let most = forecasts.iter().copied().fold(f64::NEG_INFINITY, f64::max) + error;
+        let between = match series.goal {
+            Goal::Minimize => [most, least.max(0.0).min(most)],
+            Goal::Maximize => [least, most.min(1.0).max(least)],
+        };
+        let gain = series.gain(best.forecast, series.end());
+        Some(Outlook { until: until as u32, expected: best.forecast, between, gain })
+    }
+}
+
+/// A shape that falls towards 0.
+#[derive(Debug, Clone, Copy)]
+enum Basis {
+    Power(f64),
+    Exponential { first: f64, time: f64 },
+}
+
+impl Basis {
+    fn at(self, epoch: f64) -> f64 {
+        match self {
+            Basis::Power(power) => epoch.max(1.0).powf(-power),
+            Basis::Exponential { first, time } => (-(epoch - first) / time).exp(),
+        }
+    }
+}
+
+/// Limit plus scale times shape, by least squares.
+#[derive(Debug)]
+struct Fit {
+    squares: f64,
+    forecast: f64,
+}
+
+impl Fit {
+    /// `None` where the shape does not improve towards its limit, or leaves the metric's range.
+    fn new(basis: Basis, points: &[(f64, f64)], series: &Series, until: f64) -> Option<Fit> {
+        let count = points.len() as f64;
+        let shape: Vec<f64> = points.iter().map(|(epoch, _)| basis.at(*epoch)).collect();
+        let (mean_x, mean_y) = (shape.iter().sum::<f64>() / count, points.iter().map(|p| p.1).sum::<f64>() / count);
+        let pairs = || shape.iter().zip(points).map(|(x, point)| (x - mean_x, point.1 - mean_y));
+        let scale = pairs().map(|(x, y)| x * y).sum::<f64>() / pairs().map(|(x, _)| x * x).sum::<f64>();
+        let limit = mean_y - scale * mean_x;
+        let squares = pairs().map(|(x, y)| (y - scale * x).powi(2)).sum::<f64>();
+        let possible = match series.goal {
+            Goal::Minimize => scale > 0.0,
+            Goal::Maximize => scale < 0.0 && limit + scale * basis.at(until) <= 1.0,
+        };
+        (possible && squares.is_finite()).then_some(Fit { squares, forecast: limit + scale * basis.at(until) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(goal: Goal, course: impl Fn(f64) -> f64) -> Series {
+        Series::new(goal, (1..=30).map(|epoch| (epoch, course(f64::from(epoch))))).expect("there are values")
+    }
+
+    #[test]
+    fn the_forecast_of_a_power_law_covers_its_course() {
+        let course = |t: f64| 0.5 + 1.5 * t.powf(-0.5) + 0.004 * (t * t * 12.9898).sin();
+        let outlook = Outlook::new(&series(Goal::Minimize, course)).expect("it falls");
+        assert_eq!(outlook.until, 45);
+        let truth = course(45.0);
+        assert!((outlook.expected - truth).abs() < 0.02, "{outlook:?}, {truth}");
+        assert!(outlook.between[1] <= truth && truth <= outlook.between[0], "{outlook:?}, {truth}");
+    }
+
+    #[test]
+    fn an_accuracy_never_exceeds_one() {
+        let outlook = Outlook::new(&series(Goal::Maximize, |t| 1.0 - (-t / 20.0).exp())).expect("it rises");
+        assert!(outlook.expected <= 1.0 && outlook.between[1] <= 1.0, "{outlook:?}");
+        assert!(outlook.gain > 0.05, "{outlook:?}");
+    }
+
+    #[test]
+    fn what_is_flat_has_no_outlook() {
+        assert!(Outlook::new(&series(Goal::Minimize, |t| 1.0 + 0.01 * (t * t * 12.9898).sin())).is_none());
+    }
+}

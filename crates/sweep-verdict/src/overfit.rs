@@ -1,0 +1,148 @@
+//! Overfit: validation loss turns up beyond its own noise while training goes on improving, or training accuracy
+//! ends far above validation accuracy.
+
+use super::finding::number;
+use super::finding::{ONSET, Unit};
+use super::series::Series;
+use super::view::{View, unit, word};
+use super::{Advice, Finding, Name, Severity, low_ceiling};
+
+/// The end must lie above the lowest level by so many standard errors of the difference: the lowest of many levels
+/// is low by chance, hence not two.
+const TURN_SIGMAS: f64 = 3.5;
+/// And by this share of it: less is no loss worth mending.
+const TURN: f64 = 0.015;
+/// Epochs after the best one that tell of a turn: what is lowest at the end has not risen since.
+const SINCE: usize = 3;
+/// Shares of the lowest loss from which on the rise is clear, and severe.
+const TURN_SCALE: [f64; 2] = [0.05, 0.5];
+/// Training accuracy ends so far above validation: networks that generalise well show a few percent.
+const GAP: f64 = 0.10;
+/// Gaps from which on it is clear, and severe.
+const GAP_SCALE: [f64; 2] = [0.15, 0.3];
+/// Without accuracies: validation loss over training loss, and their difference.
+const LOSS_RATIO: f64 = 2.0;
+const LOSS_DIFFERENCE: f64 = 0.2;
+
+/// By the turn of the validation loss and by the gap at the end.
+pub fn find(view: &View) -> Option<Finding> {
+    let turn = view.val_loss.as_ref().and_then(|val| Turn::new(val, view.train_loss.as_ref()));
+    let gap = view.accuracy_gap().filter(|gap| *gap >= GAP).filter(|gap| *gap >= 3.0 * gap_error(view));
+    let by_turn = turn.as_ref().map(|turn| Severity::scale(turn.rise, TURN_SCALE));
+    let by_gap = gap.map(|gap| Severity::scale(gap, GAP_SCALE)).or_else(|| loss_gap(view).map(|_| Severity::Mild));
+    let severity = by_turn.max(by_gap)?;
+
+    let mut says = Vec::new();
+    if let (Some(turn), Some(val)) = (&turn, &view.val_loss) {
+        let beside = match &view.train_loss {
+            Some(train) => {
+                format!("training loss went on from {} to {}", about(train.at(turn.onset)), about(train.end()))
+            }
+            None => "training loss is not known".into(),
+        };
+        says.push(format!(
+            "Validation loss was lowest at epoch {} ({}) and has risen to about {} since, while {beside}.",
+            turn.onset,
+            Unit::Loss.text(val.values[val.best()]),
+            about(val.end())
+        ));
+    }
+    if let (Some(gap), Some(train), Some(val)) = (gap, &view.train_accuracy, &view.val_accuracy) {
+        says.push(format!(
+            "Training accuracy ends about {} points above validation ({} and {}).{}",
+            number(gap * 100.0, 0),
+            Unit::Accuracy.about(train.end()),
+            Unit::Accuracy.about(val.end()),
+            view.caveat()
+        ));
+    }
+    if let (true, Some((train, val))) = (says.is_empty(), loss_gap(view)) {
+        says.push(format!(
+            "Validation loss ends at about {}, training loss at about {}.{}",
+            about(val),
+            about(train),
+            view.caveat()
+        ));
+    }
+
+    let onset = turn.as_ref().map(|turn| turn.onset);
+    let wasted = onset.map(|onset| f64::from(view.last - onset));
+    let opening = gap.and_then(|_| opening(view));
+    let mut finding = Finding::new(Name::Overfit, severity, says.join(" "))
+        .evidence(ONSET, Unit::Epoch, onset.map(f64::from))
+        .evidence("epochs trained since", Unit::Epoch, wasted)
+        .evidence("last epoch with a smaller gap than 10 points", Unit::Epoch, opening.map(f64::from));
+    if let (Some(turn), Some(val)) = (&turn, &view.val_loss) {
+        finding = finding
+            .evidence("lowest validation loss", Unit::Loss, val.values[val.best()])
+            .evidence("validation loss at the end", Unit::Loss, val.end())
+            .evidence("rise as a share of the lowest", Unit::Number, turn.rise)
+            .evidence("noise of the validation loss from epoch to epoch", Unit::Loss, val.noise);
+    }
+    finding = finding.evidence("training less validation accuracy at the end", Unit::Accuracy, view.accuracy_gap());
+    if let (Some(train), Some(onset)) = (view.train_loss.as_ref().or(view.train_accuracy.as_ref()), onset) {
+        finding = finding
+            .evidence(format!("training {} at the onset", word(train)), unit(train), train.at(onset))
+            .evidence(format!("training {} at the end", word(train)), unit(train), train.end());
+    }
+    // Where training is poor and stays so, more regularisation would lower what is low already.
+    let augment = Advice::Augment(view.context.mirror);
+    let remedies: &[Advice] =
+        match low_ceiling::find(view).is_some_and(|one| one.advice.contains(&Advice::NoMoreDropout)) {
+            true => &[Advice::NoMoreDropout, augment],
+            false => &[augment, Advice::BatchNorm, Advice::MoreRegularisation],
+        };
+    let stop = turn.is_some().then_some(Advice::StopEarly);
+    let more = view.context.fewer_pictures.then_some(Advice::MorePictures);
+    Some(finding.advice(stop).advice(more).advice(remedies.iter().copied()))
+}
+
+/// Validation loss that goes up again.
+#[derive(Debug)]
+struct Turn {
+    /// The last epoch before it.
+    onset: u32,
+    /// From the lowest level to the end, as a share of the lowest.
+    rise: f64,
+}
+
+impl Turn {
+    fn new(val: &Series, train: Option<&Series>) -> Option<Turn> {
+        let (lowest, end) = (val.best_level(), val.end());
+        let rise = end - lowest;
+        let beyond_noise = rise >= TURN_SIGMAS * val.level_error() * std::f64::consts::SQRT_2;
+        let onset = val.epochs[val.best()];
+        // A loss that is nearly gone cannot fall further; one that rises, too, is no overfitting.
+        let train_goes_on = train.is_none_or(|train| {
+            let (then, now) = (train.at(onset), train.end());
+            then - now >= train.level_error() || (now <= then && now < 0.1 * end)
+        });
+        let turn = Turn { onset, rise: rise / lowest.abs().max(f64::MIN_POSITIVE) };
+        let since = val.values.len() - 1 - val.best();
+        (since >= SINCE && beyond_noise && turn.rise >= TURN && train_goes_on).then_some(turn)
+    }
+}
+
+/// The last epoch before which the accuracies lay close together.
+fn opening(view: &View) -> Option<u32> {
+    let (train, val) = (view.train_accuracy.as_ref()?, view.val_accuracy.as_ref()?);
+    let close = |epoch: &&u32| train.at(**epoch) - val.at(**epoch) < GAP;
+    val.epochs.iter().rev().find(close).copied()
+}
+
+/// Training and validation loss at the end, where accuracies are missing and the losses lie far apart.
+fn loss_gap(view: &View) -> Option<(f64, f64)> {
+    let (train, val) = (view.train_loss.as_ref()?, view.val_loss.as_ref()?);
+    let (low, high) = (train.end(), val.end());
+    let apart = low > 0.0 && high >= LOSS_RATIO * low && high - low >= LOSS_DIFFERENCE.max(4.0 * val.level_error());
+    (view.accuracy_gap().is_none() && apart).then_some((low, high))
+}
+
+fn gap_error(view: &View) -> f64 {
+    let error = |series: &Option<Series>| series.as_ref().map_or(0.0, Series::level_error);
+    error(&view.train_accuracy).hypot(error(&view.val_accuracy))
+}
+
+fn about(value: f64) -> String {
+    Unit::Loss.about(value)
+}

@@ -1,0 +1,230 @@
+//! One metric over the epochs: its level, its noise and its trend, all robust against single odd epochs.
+
+use sweep_core::trial::Goal;
+
+/// Fewer values tell nothing of their noise.
+const NOISE_FROM: usize = 7;
+/// It is measured over the later half, or over so many values if that is more.
+const NOISE_OVER: usize = 14;
+/// The noise assumed then, as a share of the value: validation losses of published curves move by 1 to 3 % from epoch
+/// to epoch.
+const ASSUMED_NOISE: f64 = 0.03;
+/// Noise is never taken for smaller than this share of the value: logs are rounded to four digits.
+const LEAST_NOISE: f64 = 5e-4;
+/// A median of absolute deviations times this is a Gaussian's standard deviation (Hampel 1974).
+const MAD_TO_SIGMA: f64 = 1.4826;
+/// A median has this many times a mean's standard error (asymptotically, √(π/2)).
+const MEDIAN_ERROR: f64 = 1.2533;
+/// Larger values are as good as infinite, and sums of them would be.
+pub const LARGEST: f64 = 1e30;
+/// Levels nearer to the best than so many standard deviations of a single value may be as good.
+const BEST_SIGMAS: f64 = 3.0;
+/// At most so many points enter a trend, which looks at all pairs.
+const TREND_POINTS: usize = 200;
+
+/// Finite values of one metric, by ascending epoch.
+#[derive(Debug, Clone)]
+pub struct Series {
+    /// Which way it is better.
+    pub goal: Goal,
+    /// Epochs, strictly ascending.
+    pub epochs: Vec<u32>,
+    /// Of the same length.
+    pub values: Vec<f64>,
+    /// `values` after a running median over [`Series::window`] of them.
+    pub smooth: Vec<f64>,
+    /// Standard deviation of a value about the smooth course.
+    pub noise: f64,
+}
+
+/// A straight course, with its standard error.
+#[derive(Debug, Clone, Copy)]
+pub struct Trend {
+    /// Change an epoch, positive where the metric gets better.
+    pub gain: f64,
+    /// Of `gain`.
+    pub error: f64,
+    /// Epochs from the first to the last point.
+    pub span: f64,
+}
+
+impl Series {
+    /// `None` without a value. Epochs out of order and values that are not finite (or as good as: [`LARGEST`]) are
+    /// left out.
+    pub fn new(goal: Goal, points: impl Iterator<Item = (u32, f64)>) -> Option<Series> {
+        let mut series = Series { goal, epochs: Vec::new(), values: Vec::new(), smooth: Vec::new(), noise: 0.0 };
+        for (epoch, value) in points {
+            if value.abs() <= LARGEST && series.epochs.last().is_none_or(|last| *last < epoch) {
+                series.epochs.push(epoch);
+                series.values.push(value);
+            }
+        }
+        let half = series.window() / 2;
+        series.smooth = (0..series.len())
+            .map(|at| {
+                // Symmetric at the ends, too, lest a steep start be cut off.
+                let half = half.min(at).min(series.len() - 1 - at);
+                median(&mut series.values[at - half..=at + half].to_vec())
+            })
+            .collect();
+        series.noise = series.measure_noise();
+        (!series.values.is_empty()).then_some(series)
+    }
+
+    /// Values.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Values in a running median: a tenth of the curve, 3 to 25, odd; 1 where there are too few to smooth.
+    pub fn window(&self) -> usize {
+        if self.len() < NOISE_FROM { 1 } else { ((self.len() / 10) | 1).clamp(3, 25) }
+    }
+
+    /// Standard error of a median over [`Series::window`] values.
+    pub fn level_error(&self) -> f64 {
+        median_error(self.noise, self.window())
+    }
+
+    /// How much better `a` is than `b`.
+    pub fn gain(&self, a: f64, b: f64) -> f64 {
+        match self.goal {
+            Goal::Minimize => b - a,
+            Goal::Maximize => a - b,
+        }
+    }
+
+    /// Where it stands at the end: the median of the last [`Series::window`] values.
+    pub fn end(&self) -> f64 {
+        median(&mut self.values[self.len() - self.window()..].to_vec())
+    }
+
+    /// The smooth value at an epoch, or at the nearest before it, or at the first.
+    pub fn at(&self, epoch: u32) -> f64 {
+        self.smooth[self.epochs.partition_point(|one| *one <= epoch).saturating_sub(1)]
+    }
+
+    /// The index of the best single value among those epochs at which the smooth course was at its best, as far as
+    /// noise lets one tell. A lucky epoch elsewhere does not count.
+    pub fn best(&self) -> usize {
+        let best = self.best_level();
+        let near = |at: &usize| self.gain(best, self.smooth[*at]) <= BEST_SIGMAS * self.noise;
+        let better = |a: &usize, b: &usize| self.gain(self.values[*b], self.values[*a]).total_cmp(&0.0).then(a.cmp(b));
+        (0..self.len()).filter(near).min_by(better).expect("the best of the smooth course is near itself")
+    }
+
+    /// The best of the smooth course.
+    pub fn best_level(&self) -> f64 {
+        let better = |a: f64, b: f64| if self.goal.better(b, a) { b } else { a };
+        self.smooth.iter().copied().reduce(better).expect("a series has a value")
+    }
+
+    /// The trend of the last third of the curve, at least five points: Theil and Sen's slope, the median of all
+    /// pairs' (Sen 1968). `None` for fewer.
+    pub fn trend(&self) -> Option<Trend> {
+        let from = self.len() - self.len().min((self.len() / 3).max(5));
+        let step = (self.len() - from).div_ceil(TREND_POINTS);
+        let points: Vec<(f64, f64)> =
+            (from..self.len()).step_by(step).map(|at| (f64::from(self.epochs[at]), self.values[at])).collect();
+        if points.len() < 5 {
+            return None;
+        }
+        let mut slopes = Vec::with_capacity(points.len() * (points.len() - 1) / 2);
+        for (at, a) in points.iter().enumerate() {
+            slopes.extend(points[at + 1..].iter().map(|b| (b.1 - a.1) / (b.0 - a.0)));
+        }
+        let middle = points.iter().map(|point| point.0).sum::<f64>() / points.len() as f64;
+        let spread = points.iter().map(|point| (point.0 - middle).powi(2)).sum::<f64>().sqrt();
+        let span = points[points.len() - 1].0 - points[0].0;
+        Some(Trend { gain: self.gain(median(&mut slopes), 0.0), error: self.noise / spread, span })
+    }
+
+    /// From how far each value lies off the line between its neighbours: the course itself hardly
+    /// enters, and the median of deviations leaves odd epochs out.
+    fn measure_noise(&self) -> f64 {
+        let Some(last) = self.values.last() else { return 0.0 };
+        if self.len() < NOISE_FROM {
+            return ASSUMED_NOISE * last.abs();
+        }
+        let from = (self.len() / 2).min(self.len().saturating_sub(NOISE_OVER));
+        let mut deviations: Vec<f64> = (from + 1..self.len() - 1)
+            .map(|at| {
+                let [a, b, c] = [at - 1, at, at + 1].map(|at| f64::from(self.epochs[at]));
+                let share = (b - a) / (c - a);
+                let between = self.values[at - 1] * (1.0 - share) + self.values[at + 1] * share;
+                (self.values[at] - between).abs() / (1.0 + share.powi(2) + (1.0 - share).powi(2)).sqrt()
+            })
+            .collect();
+        (MAD_TO_SIGMA * median(&mut deviations)).max(LEAST_NOISE * last.abs())
+    }
+}
+
+/// Standard error of the median of so many values with this standard deviation.
+pub fn median_error(noise: f64, count: usize) -> f64 {
+    if count > 1 { noise * MEDIAN_ERROR / (count as f64).sqrt() } else { noise }
+}
+
+/// The middle value, or the mean of the two in the middle.
+///
+/// # Panics
+/// Without a value.
+pub fn median(values: &mut [f64]) -> f64 {
+    let middle = values.len() / 2;
+    let even = values.len().is_multiple_of(2);
+    let (below, &mut upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    if !even {
+        return upper;
+    }
+    let lower = below.iter().copied().max_by(f64::total_cmp).expect("an even number of values has two in the middle");
+    lower + (upper - lower) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loss(values: &[f64]) -> Series {
+        Series::new(Goal::Minimize, (1..).zip(values.iter().copied())).expect("there are values")
+    }
+
+    #[test]
+    fn the_noise_of_a_smooth_curve_is_its_rounding() {
+        let falling: Vec<f64> = (0..40).map(|t| 0.5 + 2.0 * (-f64::from(t) / 8.0).exp()).collect();
+        assert!(loss(&falling).noise < 2e-3, "{}", loss(&falling).noise);
+    }
+
+    #[test]
+    fn alternating_values_have_the_noise_of_their_swing() {
+        // ±0.1 in turn is a standard deviation of 0.1; neighbours' noise is not independent here, so a factor remains.
+        let swinging: Vec<f64> = (0..40).map(|t| 1.0 + if t % 2 == 0 { 0.1 } else { -0.1 }).collect();
+        assert!((0.1..0.3).contains(&loss(&swinging).noise), "{}", loss(&swinging).noise);
+    }
+
+    #[test]
+    fn one_odd_epoch_changes_neither_noise_nor_best_nor_trend() {
+        let mut values: Vec<f64> = (0..30).map(|t| 1.0 + 0.01 * f64::from(t % 3) + 0.01 * f64::from(t)).collect();
+        let calm = loss(&values);
+        values[24] = -50.0;
+        let odd = loss(&values);
+        assert!((odd.noise - calm.noise).abs() < 0.01);
+        assert_eq!(odd.best(), calm.best());
+        let (calm, odd) = (calm.trend().expect("30 points"), odd.trend().expect("30 points"));
+        assert!((calm.gain - odd.gain).abs() < 0.004, "{} {}", calm.gain, odd.gain);
+    }
+
+    #[test]
+    fn a_trend_is_positive_where_the_metric_gets_better() {
+        let falling: Vec<f64> = (0..20).map(|t| 2.0 - 0.05 * f64::from(t)).collect();
+        assert!((loss(&falling).trend().expect("20 points").gain - 0.05).abs() < 1e-9);
+        let accuracy = Series::new(Goal::Maximize, (1..).zip(falling)).expect("there are values");
+        assert!((accuracy.trend().expect("20 points").gain + 0.05).abs() < 1e-9);
+        assert!(loss(&[1.0, 0.9, 0.8, 0.7]).trend().is_none());
+    }
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert_eq!(median(&mut [7.0]), 7.0);
+    }
+}

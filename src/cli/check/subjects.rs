@@ -1,0 +1,70 @@
+//! Which networks of a plan are worth a probe.
+
+use std::mem::discriminant;
+
+use sweep_core::recipe::{Layer, Recipe};
+use sweep_core::trial::{Settings, TrialId};
+use sweep_scheduler::search::Search;
+use sweep_spec::Spec;
+
+/// Trials looked at: the plan of most sweeps.
+const TRIALS: u64 = 1000;
+
+/// One kind of network, trained by one rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subject {
+    /// The trial that stands for it: the first of those with the highest learning rate.
+    pub trial: TrialId,
+    /// Its settings.
+    pub settings: Settings,
+    /// What it trains.
+    pub recipe: Recipe,
+    /// Trials of the kind.
+    pub trials: u64,
+}
+
+/// The kinds of network of the first trials, in the plan's order. Networks that differ in dropout alone are of one.
+pub fn subjects(spec: &Spec) -> Vec<Subject> {
+    let mut search = Search::new(spec.search_terms());
+    let mut subjects: Vec<Subject> = Vec::new();
+    for trial in (1..=TRIALS).map(TrialId) {
+        let Some(settings) = search.settings(trial) else { break };
+        let Ok(recipe) = spec.recipe(&settings) else { continue };
+        match subjects.iter_mut().find(|subject| alike(&subject.recipe, &recipe)) {
+            None => subjects.push(Subject { trial, settings, recipe, trials: 1 }),
+            Some(subject) => {
+                subject.trials += 1;
+                if recipe.training.learning_rate > subject.recipe.training.learning_rate {
+                    (subject.trial, subject.settings, subject.recipe) = (trial, settings, recipe);
+                }
+            }
+        }
+    }
+    subjects
+}
+
+fn alike(a: &Recipe, b: &Recipe) -> bool {
+    fn lasting(recipe: &Recipe) -> impl Iterator<Item = &Layer> {
+        recipe.layers.iter().filter(|layer| !matches!(layer, Layer::Dropout { .. }))
+    }
+    discriminant(&a.training.optimizer) == discriminant(&b.training.optimizer) && lasting(a).eq(lasting(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_of_network_is_probed_once_at_its_highest_learning_rate() {
+        let text = "parameters: {learning_rate: {values: [1e-3, 5e-2]}, dropout: {values: [0.1, 0.5]}, units: {values: [8, \
+                    16]}}\n\
+                    model: [flatten, {dense: '${units}'}, relu, {dropout: '${dropout}'}, {dense: '${classes}'}]\n\
+                    data: {set: digits}\n";
+        let (mut spec, _) =
+            Spec::read(text, "f", std::path::Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
+        spec.classes = Some(10);
+        let found = subjects(&spec);
+        let seen: Vec<_> = found.iter().map(|one| (one.recipe.training.learning_rate, one.trials)).collect();
+        assert_eq!(seen, [(0.05, 4), (0.05, 4)]);
+    }
+}

@@ -1,0 +1,104 @@
+//! What a trial needs of memory and a sweep of disk, known before anything runs. Upper bounds over all trials, of what
+//! can be counted: libtorch itself and its working space come on top.
+
+use serde_json::Value as Json;
+
+use sweep_core::space::Distribution;
+use sweep_scheduler::search::Search;
+use sweep_spec::{Inspection, Spec, TYPE};
+
+/// Bytes of a weight, a gradient, an activation: all are float32.
+const FLOAT: u64 = 4;
+
+/// Bytes, each the most that any trial needs. [`u64::MAX`] stands for more than can be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Estimate {
+    /// The network's weights, and those of its best epoch.
+    pub weights: u64,
+    /// A gradient for each weight.
+    pub gradients: u64,
+    /// What the optimizer remembers of each weight.
+    pub optimizer: u64,
+    /// What a batch leaves for the backward pass.
+    pub activations: u64,
+    /// All pictures, a byte a value.
+    pub data: u64,
+    /// The checkpoint of a trial under way: weights, those of the best epoch, optimizer.
+    pub checkpoint: u64,
+    /// Best weights that the sweep keeps, of all trials that may.
+    pub kept: u64,
+}
+
+impl Estimate {
+    /// Of a file that was inspected.
+    pub fn new(spec: &Spec, inspection: &Inspection) -> Estimate {
+        let weights = inspection.parameters.1.saturating_mul(FLOAT);
+        let optimizer = weights.saturating_mul(moments(spec));
+        let batch = spec.most("batch_size").unwrap_or(1.0).min(inspection.train.1 as f64) as u64;
+        let shape = inspection.data.shape;
+        let picture = u64::from(shape.channels) * u64::from(shape.height) * u64::from(shape.width);
+        let trials = Search::new(spec.search_terms()).len().unwrap_or(u64::MAX).min(spec.keep_best.into());
+        Estimate {
+            weights: weights.saturating_mul(2),
+            gradients: weights,
+            optimizer,
+            activations: inspection.activations.saturating_mul(FLOAT).saturating_mul(batch),
+            data: picture.saturating_mul(inspection.data.train.saturating_add(inspection.data.test)),
+            checkpoint: weights.saturating_mul(2).saturating_add(optimizer),
+            kept: weights.saturating_mul(trials),
+        }
+    }
+
+    /// What a trial needs in all.
+    pub fn memory(&self) -> u64 {
+        [self.weights, self.gradients, self.optimizer, self.activations, self.data]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
+}
+
+/// Values that the hungriest optimizer of the sweep remembers of each weight.
+fn moments(spec: &Spec) -> u64 {
+    let varied = spec.space.parameters.iter().find(|parameter| parameter.name == "optimizer");
+    let names = match varied.map(|parameter| &parameter.distribution) {
+        Some(Distribution::Categorical(values)) => values.clone(),
+        Some(Distribution::Constant(value)) => vec![value.clone()],
+        _ => spec.fixed.get("optimizer").cloned().into_iter().collect(),
+    };
+    let sgd = |value: &Json| value.get(TYPE).unwrap_or(value) == "sgd";
+    if names.is_empty() || !names.iter().all(sgd) { 2 } else { 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use sweep_data::datasets::Info;
+    use sweep_data::network::Shape;
+
+    #[test]
+    fn everything_is_counted_for_the_hungriest_trial() {
+        let text = "parameters: {batch_size: {values: [16, 64]}, optimizer: {values: [sgd, adam]}}
+data: {set: digits}\nmodel: [flatten, {dense: 10}]\nkeep_best: 3\n";
+        let (mut spec, _) = Spec::read(text, "f", Path::new("/")).unwrap();
+        let data = Info {
+            shape: Shape { channels: 1, height: 8, width: 8 },
+            classes: (0..10).map(|class: i32| class.to_string()).collect(),
+            train: 1000,
+            test: 100,
+        };
+        let inspection = spec.inspect(data, "f", text).unwrap();
+        let weights = (64 * 10 + 10) * 4;
+        let expected = Estimate {
+            weights: weights * 2,
+            gradients: weights,
+            optimizer: weights * 2,
+            activations: (64 + 10) * 64 * 4,
+            data: 1100 * 64,
+            checkpoint: weights * 4,
+            kept: weights * 3,
+        };
+        assert_eq!(Estimate::new(&spec, &inspection), expected);
+    }
+}
