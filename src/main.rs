@@ -7,7 +7,7 @@ use sweep::cli::{Cli, surroundings::Surroundings};
 fn main() -> ExitCode {
     let cli = Cli::read();
     let exit = Surroundings::look().and_then(|surroundings| cli.run(&surroundings)).unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        sweep::cli::output::tell(&format!("error: {error}"));
         error.exit
     });
     ExitCode::from(exit as u8)

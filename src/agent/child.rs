@@ -1,5 +1,6 @@
 //! One trainer's process: its lines become events, its end is noticed, its log is kept.
 
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
@@ -26,8 +27,8 @@ pub(super) const GRACE: Duration = Duration::from_secs(5);
 /// How long the pipes of a trainer that has ended are read: a process that left its group could keep them open.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// The longest log of one attempt; what comes after is dropped.
-const LONGEST_LOG: u64 = 4 << 20;
+/// Bytes of one attempt's log that are kept from its beginning, and as many from its end.
+const LONGEST_LOG: u64 = 2 << 20;
 
 /// What a child is told.
 #[derive(Debug)]
@@ -233,37 +234,113 @@ async fn fill<R: AsyncBufRead + Unpin>(pipe: &mut R) -> std::io::Result<&[u8]> {
 pub(super) struct Log {
     file: Option<File>,
     room: u64,
-    last: Option<String>,
+    /// The newest lines once there is no room, and how many bytes they have.
+    end: (VecDeque<Vec<u8>>, u64),
+    /// Bytes between the beginning and them that are not kept.
+    dropped: u64,
+    words: LastWords,
+}
+
+/// What a process said last that may be why it ended.
+#[derive(Debug, Default)]
+struct LastWords {
+    line: Option<String>,
+    /// The line of an exception or a usage error: what other parts of the process print after it tells less.
+    error: Option<String>,
+    traceback: Traceback,
+}
+
+/// Where in a Python traceback a line stands.
+#[derive(Debug, Default, PartialEq)]
+enum Traceback {
+    #[default]
+    Outside,
+    /// The lines of one, whose exception comes next.
+    Inside,
+    /// One of an exit handler, which is not why the process ended.
+    Ignored,
+}
+
+impl LastWords {
+    fn take_in(&mut self, text: &str) {
+        let line: String = text.trim().chars().filter(|c| !c.is_control()).take(200).collect();
+        if line.is_empty() {
+            return;
+        }
+        let is_indented = text.starts_with([' ', '\t']);
+        if line.starts_with("Traceback (most recent call last)") {
+            if self.traceback != Traceback::Ignored {
+                self.traceback = Traceback::Inside;
+            }
+        } else if line.starts_with("Exception ignored in") || line.starts_with("Error in atexit") {
+            self.traceback = Traceback::Ignored;
+        } else if !is_indented && self.traceback != Traceback::Outside {
+            if self.traceback == Traceback::Inside {
+                self.error = Some(line.clone());
+            }
+            self.traceback = Traceback::Outside;
+        } else if line.contains(": error: ") {
+            self.error = Some(line.clone());
+        }
+        self.line = Some(line);
+    }
 }
 
 impl Log {
     pub(super) fn open(path: &Path) -> Log {
         // A log that cannot be written is not worth losing a trial for.
-        Log { file: OpenOptions::new().create(true).append(true).open(path).ok(), room: LONGEST_LOG, last: None }
+        let file = OpenOptions::new().create(true).append(true).open(path).ok();
+        let (end, dropped, words) = (Default::default(), 0, LastWords::default());
+        Log { file, room: LONGEST_LOG, end, dropped, words }
     }
 
     /// How the process ended, with the last line that it printed.
     pub(super) fn with_last_words(&mut self, how: String) -> String {
-        match self.last.take() {
+        let LastWords { line, error, .. } = std::mem::take(&mut self.words);
+        match error.or(line) {
             Some(last) => format!("{how} (its last words: {last})"),
             None => how,
         }
     }
 
     pub(super) fn write(&mut self, line: &[u8]) {
-        let text = String::from_utf8_lossy(line);
-        if !text.trim().is_empty() {
-            self.last = Some(text.trim().chars().filter(|c| !c.is_control()).take(200).collect());
-        }
+        self.words.take_in(&String::from_utf8_lossy(line));
         let Some(file) = &mut self.file else { return };
         let size = line.len() as u64 + 1;
-        if size > self.room {
-            let _ = file.write_all(b"(more was printed, and dropped)\n");
-            self.file = None;
+        if size <= self.room {
+            self.room -= size;
+            let _ = file.write_all(line).and_then(|()| file.write_all(b"\n"));
             return;
         }
-        self.room -= size;
-        let _ = file.write_all(line).and_then(|()| file.write_all(b"\n"));
+        self.room = 0;
+        self.end.0.push_back(line.to_vec());
+        self.end.1 += size;
+        while self.end.1 > LONGEST_LOG
+            && let Some(oldest) = self.end.0.pop_front()
+        {
+            self.end.1 -= oldest.len() as u64 + 1;
+            self.dropped += oldest.len() as u64 + 1;
+        }
+    }
+
+    /// Writes a line of the controller's own, which is nobody's last words.
+    pub(super) fn note(&mut self, line: &str) {
+        let words = std::mem::take(&mut self.words);
+        self.write(line.as_bytes());
+        self.words = words;
+    }
+}
+
+impl Drop for Log {
+    /// The end of what was printed is written once it is known to be the end.
+    fn drop(&mut self) {
+        let Some(file) = &mut self.file else { return };
+        if self.dropped > 0 {
+            let _ = writeln!(file, "({} bytes were printed here, and are not kept)", self.dropped);
+        }
+        for line in &self.end.0 {
+            let _ = file.write_all(line).and_then(|()| file.write_all(b"\n"));
+        }
     }
 }
 
@@ -272,6 +349,44 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn last_words(lines: &[&str]) -> String {
+        let mut log = Log::default();
+        lines.iter().for_each(|line| log.write(line.as_bytes()));
+        log.with_last_words("ended".into())
+    }
+
+    #[test]
+    fn the_last_words_are_the_exception_not_what_is_printed_after_it() {
+        let exception =
+            ["Traceback (most recent call last):", "  File \"a.py\", line 1", "    f()", "ValueError: no", ""];
+        let after = [
+            "wandb: You can sync this run",
+            "Error in atexit._run_exitfuncs:",
+            exception[0],
+            exception[1],
+            "OSError: x",
+        ];
+        let lines = [&exception[..], &after[..]].concat();
+        assert_eq!(last_words(&lines), "ended (its last words: ValueError: no)");
+        let usage = ["usage: a.py [-h]", "a.py: error: unrecognized arguments: --x=1", "wandb: bye"];
+        assert_eq!(last_words(&usage), "ended (its last words: a.py: error: unrecognized arguments: --x=1)");
+        assert_eq!(last_words(&["one", "two", " "]), "ended (its last words: two)");
+    }
+
+    #[test]
+    fn a_long_log_keeps_its_beginning_and_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut log = Log::open(&path);
+        for number in 0..600_000 {
+            log.write(format!("line {number}").as_bytes());
+        }
+        drop(log);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.len() as u64 <= 2 * LONGEST_LOG + 100, "{}", text.len());
+        assert!(text.starts_with("line 0\n") && text.ends_with("line 599999\n") && text.contains("are not kept)\n"));
+    }
 
     proptest! {
         /// However the pipe cuts a trainer's words, the lines are those that it wrote, none longer than the limit; and

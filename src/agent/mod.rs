@@ -18,6 +18,7 @@ use sweep_scheduler::schedule::{Event, SlotId};
 
 pub use launch::Launcher;
 pub use program::Job;
+pub use reading::Known;
 pub use slots::{Device, SlotDevice, cpu_slots, find, share_a_gpu};
 
 use child::{Child, Command};

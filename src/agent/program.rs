@@ -1,6 +1,6 @@
 //! A slot that runs programs: each trial is a process of its own, whose lines become what a trainer would say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::future::pending;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -16,11 +16,11 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, 
 
 use super::child::{Child, Command, GRACE, LAST_WORDS, Lines, Log, Process, describe};
 use super::launch::on;
-use super::reading::{Reading, Said};
+use super::reading::{Known, MOST_EPOCHS, Reading, Said};
 use super::slots::SlotDevice;
-use sweep_core::nearest::nearest;
+use sweep_core::nearest::nearest_metric;
 use sweep_core::protocol::{self, FromTrainer, ToTrainer};
-use sweep_core::trial::{Attempt, Outcome};
+use sweep_core::trial::{Attempt, MOST_OTHERS, Outcome};
 use sweep_scheduler::schedule::{Event, SlotId};
 
 /// How often a file of metrics is looked at.
@@ -28,6 +28,12 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// At most so many bytes of it are taken at a time.
 const MOST_READ: u64 = 1 << 20;
+
+/// A program that ends with a fault within this time may have been started in a wrong way.
+const AT_ONCE: Duration = Duration::from_secs(10);
+
+/// So many bytes before what was read last are compared, to tell a file that grew from one that was written anew.
+const COMPARED: usize = 64;
 
 /// One attempt at a trial.
 #[derive(Debug, Clone)]
@@ -44,8 +50,10 @@ pub struct Job {
     pub metrics_file: Option<PathBuf>,
     /// The metric that trials are ranked by.
     pub metric: String,
-    /// Epochs whose metrics are in the journal.
-    pub epochs_known: u32,
+    /// What is in the journal of its trial.
+    pub known: Known,
+    /// Whether it fails without a value of the metric.
+    pub needs_metric: bool,
 }
 
 /// Waits for jobs on the slot, and runs them one after another.
@@ -88,6 +96,12 @@ async fn run(
     inbox: &mut mpsc::UnboundedReceiver<Command>,
     say: &impl Fn(FromTrainer),
 ) -> Result<(), String> {
+    let (mut voice, told) = Voice::new(job, log);
+    if let Some(outcome) = speak(told, say) {
+        say(FromTrainer::Ended { attempt: job.attempt, outcome });
+        return Ok(());
+    }
+    let began = Instant::now();
     let mut command = on(&device.device, Path::new(&job.arguments[0]));
     command.args(&job.arguments[1..]).envs(&job.variables).current_dir(&job.folder);
     let mut process = match command.spawn() {
@@ -107,7 +121,7 @@ async fn run(
             let _ = kill_process_group(group, signal);
         }
     };
-    let mut voice = Voice::new(job, &mut process, log);
+    voice.listen(&mut process);
     let (mut leaves, mut killed, mut diverged) = (None, None, None);
     let status = loop {
         let patience = leaves.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
@@ -152,7 +166,16 @@ async fn run(
         (None, Some(outcome)) => FromTrainer::Ended { attempt, outcome },
         // Exit code 0 need not mean that it was done: it may have saved, as it was asked to.
         (None, None) if leaves.is_some() => FromTrainer::Paused { attempt },
-        (None, None) => FromTrainer::Ended { attempt, outcome: voice.outcome(job, status)? },
+        (None, None) => match voice.outcome(job, &status) {
+            Ok(outcome) => FromTrainer::Ended { attempt, outcome },
+            Err(how) => {
+                let code = status.ok().and_then(|status| status.code());
+                let at_once = began.elapsed() < AT_ONCE && !voice.reading.measured();
+                let error = format!("the program {how}; the command was: {}", shown(&job.arguments));
+                say(FromTrainer::ProgramFailed { attempt, code, at_once, error });
+                return Err(how);
+            }
+        },
     });
     Ok(())
 }
@@ -161,6 +184,8 @@ async fn run(
 struct Voice {
     stdout: Lines<ChildStdout>,
     stderr: Lines<ChildStderr>,
+    /// Whether what a metrics file says cannot be trusted to be all: set once some of it was dropped.
+    full: bool,
     tail: Option<Tail>,
     look: Interval,
     reading: Reading,
@@ -168,16 +193,34 @@ struct Voice {
 }
 
 impl Voice {
-    fn new(job: &Job, process: &mut tokio::process::Child, log: Log) -> Voice {
+    /// Before the program is started. What an earlier attempt wrote and nothing read is returned.
+    fn new(job: &Job, log: Log) -> (Voice, Vec<Said>) {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Voice {
-            stdout: Lines::new(process.stdout.take()),
-            stderr: Lines::new(process.stderr.take()),
-            tail: job.metrics_file.as_ref().map(|path| Tail::new(path.clone(), job.epochs_known > 0)),
-            look,
-            reading: Reading::new(job.attempt, job.epochs_known, &job.metric),
-            log,
+        let mut tail = job.metrics_file.as_ref().map(|path| Tail::new(path.clone(), job.known.read));
+        let mut reading = Reading::new(job.attempt, job.known, &job.metric, tail.is_some());
+        let mut told = Vec::new();
+        if let Some(tail) = &mut tail {
+            tail.catch_up(&mut reading, &mut told);
+        }
+        let (stdout, stderr) = (Lines::new(None), Lines::new(None));
+        (Voice { stdout, stderr, full: false, tail, look, reading, log }, told)
+    }
+
+    fn listen(&mut self, process: &mut tokio::process::Child) {
+        self.stdout = Lines::new(process.stdout.take());
+        self.stderr = Lines::new(process.stderr.take());
+    }
+
+    /// Writes into the log what of the metrics was left out.
+    fn note_what_is_left_out(&mut self) {
+        if self.reading.is_full() && !std::mem::replace(&mut self.full, true) {
+            self.log.note(&format!("sweep: epochs after the first {MOST_EPOCHS} are left out"));
+        }
+        let names: Vec<&str> = self.reading.left_out().iter().map(String::as_str).collect();
+        if !names.is_empty() {
+            let names = names.join(", ");
+            self.log.note(&format!("sweep: metrics beyond {MOST_OTHERS} names are left out, {names} among them"));
         }
     }
 
@@ -220,31 +263,52 @@ impl Voice {
             tail.look(&mut self.reading, &mut told);
             tail.finish(&mut self.reading, &mut told);
         }
+        self.reading.finish(&mut told);
+        self.note_what_is_left_out();
         told
     }
 
     /// How the attempt of a program ended that did so of its own accord; an error is how it was lost.
-    fn outcome(&mut self, job: &Job, status: std::io::Result<ExitStatus>) -> Result<Outcome, String> {
+    fn outcome(&mut self, job: &Job, status: &std::io::Result<ExitStatus>) -> Result<Outcome, String> {
         match status {
-            Ok(status) if status.success() && self.reading.epochs().max(job.epochs_known) > 0 => Ok(Outcome::Finished),
-            Ok(status) if status.success() => Ok(Outcome::Failed { error: without_metric(job, self.reading.names()) }),
-            Ok(status) => Err(self.log.with_last_words(describe(&status))),
+            Ok(status) if status.success() && (self.reading.measured() || !job.needs_metric) => Ok(Outcome::Finished),
+            Ok(status) if status.success() => Ok(Outcome::Failed { error: without_metric(job, &self.reading) }),
+            Ok(status) => Err(self.log.with_last_words(describe(status))),
             Err(error) => Err(self.log.with_last_words(format!("is lost: {error}"))),
         }
     }
 }
 
-/// The error of a program that ended well and told no epoch: which names it gave to numbers, and where its log is.
-fn without_metric(job: &Job, names: &BTreeSet<String>) -> String {
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+/// The arguments as they could be typed, as far as they fit in a line.
+fn shown(arguments: &[String]) -> String {
+    const LONGEST: usize = 400;
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "-_./=:,+@%".contains(char);
+    let word = |argument: &String| match !argument.is_empty() && argument.chars().all(is_plain) {
+        true => argument.clone(),
+        false => format!("'{}'", argument.replace('\'', "'\\''")),
+    };
+    let line = arguments.iter().map(word).collect::<Vec<_>>().join(" ");
+    if line.chars().count() > LONGEST { format!("{}…", line.chars().take(LONGEST).collect::<String>()) } else { line }
+}
+
+/// The error of a program that ended well and told no value of the metric: what it told instead, and where its log is.
+fn without_metric(job: &Job, reading: &Reading) -> String {
+    let trial = job.attempt.trial;
+    if let Some(odd) = reading.odd() {
+        let metric = &job.metric;
+        return format!(
+            "the program ended without a value of {metric}: it told {odd} under that name, and only a number can be \
+             ranked; its log is trials/{trial}/trainer.log"
+        );
+    }
+    let names: Vec<&str> = reading.names().iter().map(String::as_str).collect();
     let told = match (&names[..], &job.metrics_file) {
         ([], Some(file)) if !file.exists() => format!("it wrote no {}", file.display()),
         ([], Some(file)) => format!("there is no number under a name in {}", file.display()),
         ([], None) => format!("it printed no line such as {{\"{}\": 0.5}}", job.metric),
         (some, _) => format!("it told {}", some.join(", ")),
     };
-    let near = nearest(&job.metric, names).map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
-    let trial = job.attempt.trial;
+    let near = nearest_metric(&job.metric, &names).map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
     format!("the program ended without a value of {}: {told}{near}; its log is trials/{trial}/trainer.log", job.metric)
 }
 
@@ -266,40 +330,88 @@ struct Tail {
     path: PathBuf,
     /// What was read of it.
     offset: u64,
-    /// Whether what is there at the beginning is of an earlier attempt.
-    skips: bool,
+    /// The last bytes before that.
+    before: Vec<u8>,
     partial: Vec<u8>,
 }
 
 impl Tail {
-    fn new(path: PathBuf, resumes: bool) -> Tail {
-        Tail { path, offset: 0, skips: resumes, partial: Vec::new() }
+    /// Of a file of which so many bytes were read before.
+    fn new(path: PathBuf, read: u64) -> Tail {
+        Tail { path, offset: read, before: Vec::new(), partial: Vec::new() }
+    }
+
+    /// Takes what an earlier attempt wrote. The names of a CSV file's columns are read again.
+    fn catch_up(&mut self, reading: &mut Reading, told: &mut Vec<Said>) {
+        let length = std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
+        if length < self.offset {
+            self.offset = 0;
+        }
+        if self.offset > 0 {
+            let mut start = Vec::new();
+            let first = File::open(&self.path).and_then(|file| file.take(MOST_READ).read_to_end(&mut start));
+            if first.is_ok() {
+                reading.names_of_columns(start.split(|byte| *byte == b'\n').next().unwrap_or_default());
+            }
+            self.before = self.bytes_before().unwrap_or_default();
+        }
+        while self.offset < length {
+            let before = self.offset;
+            self.look(reading, told);
+            if self.offset == before {
+                break;
+            }
+        }
+        // Half a row, of a program that was killed while it wrote it: what comes next may be appended to it.
+        reading.begin(told);
+    }
+
+    /// The bytes before what was read last, as they are in the file now.
+    fn bytes_before(&self) -> Option<Vec<u8>> {
+        let count = self.offset.min(COMPARED as u64);
+        let mut file = File::open(&self.path).ok()?;
+        file.seek(SeekFrom::Start(self.offset - count)).ok()?;
+        let mut bytes = vec![0; count as usize];
+        file.read_exact(&mut bytes).ok()?;
+        Some(bytes)
     }
 
     /// Takes the lines that have come.
     fn look(&mut self, reading: &mut Reading, told: &mut Vec<Said>) {
         let Ok(mut file) = File::open(&self.path) else { return };
         let length = file.metadata().map_or(0, |metadata| metadata.len());
-        if length < self.offset {
+        let is_same = length >= self.offset
+            && (self.before.is_empty() || self.bytes_before().is_some_and(|bytes| bytes.ends_with(&self.before)));
+        if !is_same {
             // It was begun anew.
-            (self.offset, self.skips) = (0, false);
+            self.offset = 0;
             self.partial.clear();
+            self.before.clear();
+            reading.restart(told);
         }
         let mut read = Vec::new();
         if file.seek(SeekFrom::Start(self.offset)).is_err() || file.take(MOST_READ).read_to_end(&mut read).is_err() {
             return;
         }
+        self.before.extend(&read);
+        self.before.drain(..self.before.len().saturating_sub(COMPARED));
+        self.partial.extend(&read);
+        let mut start = self.offset - (self.partial.len() - read.len()) as u64;
         self.offset += read.len() as u64;
-        self.partial.extend(read);
         while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.partial.drain(..=end).collect();
-            reading.row(&line[..end], self.skips, told);
+            reading.at(start, start + line.len() as u64);
+            start += line.len() as u64;
+            reading.row(&line[..end], told);
         }
-        self.skips = false;
     }
 
     /// Its last line may have no end.
     fn finish(&mut self, reading: &mut Reading, told: &mut Vec<Said>) {
-        reading.row(&std::mem::take(&mut self.partial), false, told);
+        let line = std::mem::take(&mut self.partial);
+        reading.at(self.offset - line.len() as u64, self.offset);
+        if !line.is_empty() {
+            reading.row(&line, told);
+        }
     }
 }

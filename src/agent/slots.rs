@@ -46,6 +46,10 @@ pub fn find(
     cores: u32,
 ) -> Result<Vec<SlotDevice>> {
     let seen = gpus.as_deref().unwrap_or_default();
+    if let Some(wrong) = gpu::wrong_names(seen, visible) {
+        return Err(Error::new(Exit::NoTrainer, format!("CUDA_VISIBLE_DEVICES: {wrong}"))
+            .hint("name each GPU once, by its index or its whole UUID; `sweep gpus` lists them"));
+    }
     let allowed = gpu::visible(seen, visible);
     let chosen: Vec<&Gpu> = match &devices.gpus {
         Gpus::None => Vec::new(),

@@ -114,13 +114,13 @@ fn networks(args: &Args, spec: &Spec, surroundings: &Surroundings) -> Result<Vec
     let trainer = match running::trainer(args.trainer.as_deref(), surroundings) {
         Ok(trainer) => trainer,
         Err(error) if args.trainer.is_none() => {
-            eprintln!("note: the networks are not tried out: {error}");
+            output::tell(&format!("note: the networks are not tried out: {error}"));
             return Ok(Vec::new());
         }
         Err(error) => return Err(error),
     };
     if subjects.len() > MOST {
-        eprintln!("note: the first {MOST} of {} kinds of network are tried out", subjects.len());
+        output::tell(&format!("note: the first {MOST} of {} kinds of network are tried out", subjects.len()));
         subjects.truncate(MOST);
     }
     let Some(slot) = running::slots(&spec.devices, surroundings)?.0.into_iter().next() else {
@@ -210,7 +210,7 @@ pub fn warn(spec: &Spec) -> Option<Vec<Warning>> {
         Source::Digits | Source::Mnist { .. } | Source::FashionMnist { .. } => true,
     };
     let found = if quick { findings(spec).ok()? } else { return None };
-    found.iter().for_each(|finding| eprintln!("{}", text(finding)));
+    found.iter().for_each(|finding| output::tell(&text(finding)));
     Some(found.iter().map(Warning::from).collect())
 }
 

@@ -120,14 +120,14 @@ fn run_fetch(args: &Fetch, surroundings: &Surroundings) -> Result<Exit> {
     };
     if whole(&folder).is_ok() {
         let path = surroundings.short(&folder);
-        eprintln!("{} is there already; delete it to fetch it again", path.display());
+        output::tell(&format!("{} is there already; delete it to fetch it again", path.display()));
     } else {
         let from = match &args.from {
             None => Origin::Published,
             Some(url) if url.starts_with("http://") || url.starts_with("https://") => Origin::Url(url.clone()),
             Some(path) => Origin::Disk(surroundings.folder.join(path)),
         };
-        eprintln!("{} from {}", set.name, args.from.as_deref().unwrap_or(set.places[0]));
+        output::tell(&format!("{} from {}", set.name, args.from.as_deref().unwrap_or(set.places[0])));
         let bar = bar();
         let fetched = fetch::fetch(set, &from, &to, &fetch::agent(surroundings.proxy()), &bar);
         bar.finish_and_clear();

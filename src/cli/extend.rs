@@ -50,7 +50,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         ));
     }
     let SweepFile { text, spec: mut new, notes, .. } = SweepFile::open(&args.file, surroundings)?;
-    notes.iter().for_each(|note| eprintln!("note: {note}"));
+    notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
     new.name.clone_from(&history.name);
     if old.source == new.source {
         old.classes = new.classes;
@@ -95,7 +95,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     };
     let layout = Layout::new(surroundings.folder.join(layout.root()));
     if args.run {
-        return args.options.go(surroundings, layout, new, extend, false);
+        return args.options.go(surroundings, layout, new, extend, (false, false));
     }
     let _lock = Lock::take(&layout, &surroundings.holder())?;
     let (grown, _) = extend(&layout)?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::output;
 use super::surroundings::Surroundings;
 use super::sweep_file;
 use sweep_core::error::{Error, Exit, Result};
@@ -33,7 +34,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let base = path.parent().unwrap_or(&surroundings.folder);
     let file = args.file.display().to_string();
     let report = lint(&text, &file, base);
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = output::Harmless::new(BufWriter::new(io::stdout().lock()));
     let written = if args.json {
         writeln!(out, "{:#}", json!({"file": file, "runs": report.runs, "findings": report.findings}))
     } else {

@@ -20,6 +20,54 @@ pub fn print_json(value: &serde_json::Value) -> Result<()> {
     print(&format!("{value:#}"))
 }
 
+/// Tells the user something on stderr. That nobody reads it is no failure.
+pub fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Foreign text on its way to a terminal: control characters, such as those that begin escape sequences, become spaces.
+#[derive(Debug)]
+pub struct Harmless<W> {
+    out: W,
+    /// Whether the last byte begins one of U+0080 to U+00BF.
+    begun: bool,
+}
+
+impl<W: Write> Harmless<W> {
+    /// Before this writer.
+    pub fn new(out: W) -> Harmless<W> {
+        Harmless { out, begun: false }
+    }
+}
+
+impl<W: Write> Write for Harmless<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut clean = Vec::with_capacity(bytes.len() + 1);
+        for byte in bytes {
+            match (std::mem::take(&mut self.begun), byte) {
+                (true, 0x80..=0x9f) => clean.push(b' '),
+                (was_begun, byte) => {
+                    if was_begun {
+                        clean.push(0xc2);
+                    }
+                    match byte {
+                        0xc2 => self.begun = true,
+                        b'\n' => clean.push(b'\n'),
+                        0..0x20 | 0x7f => clean.push(b' '),
+                        _ => clean.push(*byte),
+                    }
+                }
+            }
+        }
+        self.out.write_all(&clean)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
+}
+
 fn write(out: &mut impl Write, text: &str) -> Result<()> {
     let written = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
     match written {
@@ -43,6 +91,17 @@ mod tests {
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn no_escape_sequence_reaches_the_terminal() {
+        let mut out = Vec::new();
+        // However it is cut.
+        let mut harmless = Harmless::new(&mut out);
+        for part in ["a\u{1b}[31m\u{7f}b\n", "c\u{9b}2J é\u{a0}\r", "d"] {
+            part.bytes().for_each(|byte| harmless.write_all(&[byte]).unwrap());
+        }
+        assert_eq!(String::from_utf8(out).unwrap(), "a [31m b\nc 2J é\u{a0} d");
     }
 
     #[test]

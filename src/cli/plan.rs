@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::output;
 use super::running;
 use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
@@ -47,7 +48,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     if let Some(path) = &args.chart {
         chart::write(&file, path)?;
     }
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = output::Harmless::new(BufWriter::new(io::stdout().lock()));
     let written = if args.list {
         if Search::new(file.spec.search_terms()).len().is_none() {
             return Err(Error::new(Exit::Usage, format!("{} has no last trial to list", args.file.display()))

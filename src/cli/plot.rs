@@ -44,7 +44,7 @@ pub fn plot(series: &[Series], color: bool) -> String {
     let mut drawn = String::new();
     for (number, cells) in grid.cells.iter().enumerate() {
         let tick = values.ticks.iter().find(|&&tick| row(&values, tick) == number);
-        let label = tick.map_or(String::new(), |tick| format!("{tick:.*}", values.decimals));
+        let label = tick.map_or(String::new(), |tick| values.label(*tick));
         let _ = write!(drawn, "{label:>9} {}", if tick.is_some() { '┤' } else { '│' });
         for &(bits, ink) in cells {
             let letter = char::from_u32(0x2800 + u32::from(bits)).unwrap_or(' ');
@@ -67,7 +67,9 @@ fn epoch_axis(epochs: &Axis) -> String {
         let column = (epochs.share(tick) * (COLUMNS - 1) as f64).round() as usize;
         line[column] = '┴';
         for (at, digit) in format!("{tick}").chars().enumerate() {
-            numbers[column + at] = digit;
+            if let Some(place) = numbers.get_mut(column + at) {
+                *place = digit;
+            }
         }
     }
     let (line, numbers): (String, String) = (line.into_iter().collect(), numbers.into_iter().collect());

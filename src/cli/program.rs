@@ -13,15 +13,16 @@ use sweep_spec::{Problems, Spec};
 /// # Errors
 /// With all that is missing, and what is near it.
 pub fn look_up(spec: &Spec, file: &str, text: &str, surroundings: &Surroundings) -> Result<(), Problems> {
+    let base = spec.program_folder();
     // Where it is not set the system looks in these.
     let path = surroundings.variable("PATH").unwrap_or("/bin:/usr/bin".to_owned());
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).map(|folder| spec.base.join(folder)).collect();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).map(|folder| base.join(folder)).collect();
     spec.look_up((file, text), &program::interpreter(&path), |need| match need {
-        Need::Command(name) if name.contains('/') => at_its_path(&spec.base, name),
+        Need::Command(name) if name.contains('/') => at_its_path(&base, name),
         Need::Command(name) if folders.iter().any(|folder| is_program(&folder.join(name))) => None,
         Need::Command(name) => {
             let rule = format!("there is no program {name} on PATH");
-            let remedy = match spec.base.join(name).is_file() {
+            let remedy = match base.join(name).is_file() {
                 true => format!("for the one beside the sweep file write `./{name}`"),
                 false => near(name, &folders).unwrap_or("install it, or write the path to it".to_owned()),
             };
@@ -29,8 +30,8 @@ pub fn look_up(spec: &Spec, file: &str, text: &str, surroundings: &Surroundings)
         }
         // A shell looks for it on PATH, too.
         Need::File(name) if folders.iter().any(|folder| folder.join(name).is_file()) => None,
-        Need::File(name) if spec.base.join(name).exists() => None,
-        Need::File(name) => Some(no_file(&spec.base, name)),
+        Need::File(name) if base.join(name).exists() => None,
+        Need::File(name) => Some(no_file(&base, name)),
     })
 }
 
@@ -50,7 +51,7 @@ fn no_file(base: &Path, name: &str) -> (String, String) {
     let path = base.join(name);
     let (folder, file) = (path.parent().unwrap_or(base), path.file_name().unwrap_or_default().to_string_lossy());
     let remedy = near(&file, &[folder.to_owned()]);
-    let whence = "it is looked for in the folder of the sweep file, where trials run".to_owned();
+    let whence = "it is looked for in the folder where trials run: that of the sweep file, or its `folder`".to_owned();
     (format!("there is no file {name} in {}", base.display()), remedy.unwrap_or(whence))
 }
 

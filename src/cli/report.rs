@@ -6,6 +6,7 @@ use super::opened::Opened;
 use super::output;
 use super::surroundings::Surroundings;
 use sweep_core::error::{Exit, Result};
+use sweep_core::trial::Goal;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -16,6 +17,16 @@ pub struct Args {
     /// The sweep's folder, such as results/quickstart
     #[arg(value_name = "DIR")]
     folder: PathBuf,
+    /// Rank the trials this way, whatever the sweep's file says; `sweep extend` changes the file
+    #[arg(long, value_enum)]
+    goal: Option<Way>,
+}
+
+/// Which way the metric is better.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Way {
+    Minimize,
+    Maximize,
 }
 
 /// Makes the report again and says what was written.
@@ -23,7 +34,12 @@ pub struct Args {
 /// # Errors
 /// Where there is no sweep, or its folder cannot be written.
 pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
-    let Opened { layout, spec, history, .. } = Opened::new(&args.folder)?;
+    let Opened { layout, mut spec, history, .. } = Opened::new(&args.folder)?;
+    match args.goal {
+        Some(Way::Minimize) => spec.metric.goal = Goal::Minimize,
+        Some(Way::Maximize) => spec.metric.goal = Goal::Maximize,
+        None => {}
+    }
     let running = sweep_store::held(&layout);
     match running {
         // The process that runs it appends to the tables.

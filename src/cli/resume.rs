@@ -1,8 +1,9 @@
 //! `sweep resume DIR`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::opened::Opened;
+use super::output;
 use super::program;
 use super::running::Options;
 use super::surroundings::Surroundings;
@@ -20,16 +21,24 @@ Finished trials stay as they are; unfinished ones go on from their last checkpoi
 pub struct Args {
     /// The sweep's folder
     folder: PathBuf,
-    /// Also try failed and diverged trials once more, from their start
+    /// Also try failed and diverged trials once more: from their start, or from their program's own checkpoint
     #[arg(long)]
     retry_failed: bool,
+    /// With --retry-failed, empty the folders of trials that are programs, so that they begin anew
+    #[arg(long, requires = "retry_failed")]
+    from_scratch: bool,
     #[command(flatten)]
     options: Options,
 }
 
 /// Goes on with a sweep.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
-    let Opened { layout, mut spec, text, history, length } = Opened::new(&args.folder)?;
+    on(&args.options, &args.folder, (args.retry_failed, args.from_scratch), surroundings)
+}
+
+/// Goes on with the sweep in a folder; `retry` as in [`Options::go`].
+pub fn on(options: &Options, folder: &Path, retry: (bool, bool), surroundings: &Surroundings) -> Result<Exit> {
+    let Opened { layout, mut spec, text, history, length } = Opened::new(folder)?;
     let file = layout.sweep_file();
     let name = file.display().to_string();
     // Data and program may have gone since, or changed.
@@ -49,10 +58,13 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         }
         let ours = env!("CARGO_PKG_VERSION");
         if !["", ours].contains(&history.version.as_str()) {
-            eprintln!("note: sweep {} ran it last, and this is {ours}: numbers may differ", history.version);
+            output::tell(&format!(
+                "note: sweep {} ran it last, and this is {ours}: numbers may differ",
+                history.version
+            ));
         }
         Ok((history, Journal::append(layout, length)?))
     };
     let layout = Layout::new(surroundings.folder.join(layout.root()));
-    args.options.go(surroundings, layout, spec, begin, args.retry_failed)
+    options.go(surroundings, layout, spec, begin, retry)
 }

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use super::check;
+use super::output;
+use super::resume;
 use super::running::Options;
 use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, FORMAT, History};
-use sweep_spec::is_folder_name;
+use sweep_spec::{Spec, is_folder_name};
 use sweep_store::{Journal, Layout};
 
 /// Options of `sweep run`.
@@ -28,15 +30,21 @@ pub struct Args {
     /// Where the results go
     #[arg(long, value_name = "FOLDER", default_value = "results")]
     results: PathBuf,
+    /// At most so many trials, as with `wandb agent --count`; less than the file's `run_cap`
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Go on with the sweep where it has begun, as `sweep resume` does: for scripts of jobs that are queued again
+    #[arg(long)]
+    or_resume: bool,
     #[command(flatten)]
     options: Options,
 }
 
 /// Runs a sweep from its beginning.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
-    let SweepFile { text, mut spec, notes, .. } = SweepFile::open(&args.file, surroundings)?;
+    let SweepFile { mut text, mut spec, notes, .. } = SweepFile::open(&args.file, surroundings)?;
     for note in notes {
-        eprintln!("note: {note}");
+        output::tell(&format!("note: {note}"));
     }
     if let Some(name) = &args.name {
         if !is_folder_name(name) {
@@ -46,6 +54,13 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         spec.name.clone_from(name);
     }
     let layout = Layout::new(surroundings.folder.join(&args.results).join(&spec.name));
+    if args.or_resume && layout.journal().exists() {
+        return resume::on(&args.options, layout.root(), (false, false), surroundings);
+    }
+    if let Some(count) = args.count {
+        // Whoever resumes reads the sweep's own copy of the file.
+        (text, spec.run_cap) = capped(&text, &spec, count)?;
+    }
     let untouched = |layout: &Layout| if layout.journal().exists() { Err(begun(layout, surroundings)) } else { Ok(()) };
     untouched(&layout)?;
     let pictures = if args.options.no_check { None } else { check::warn(&spec) };
@@ -65,7 +80,22 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         history.apply(&first).expect("the first entry has this version's format");
         Ok((history, Journal::create(layout, &first)?))
     };
-    args.options.go(surroundings, layout, spec, begin, false)
+    args.options.go(surroundings, layout, spec, begin, (false, false))
+}
+
+/// The sweep file with at most so many trials, and how many they are then.
+fn capped(text: &str, spec: &Spec, count: u64) -> Result<(String, Option<u64>)> {
+    let most = spec.run_cap.map_or(count, |cap| cap.min(count));
+    if spec.run_cap == Some(most) {
+        return Ok((text.to_owned(), spec.run_cap));
+    }
+    let kept = text.lines().filter(|line| !line.starts_with("run_cap:")).collect::<Vec<_>>().join("\n");
+    let capped = format!("{kept}\nrun_cap: {most}\n");
+    match Spec::read(&capped, "sweep.yaml", &spec.base) {
+        Ok((read, _)) if read.run_cap == Some(most) => Ok((capped, Some(most))),
+        _ => Err(Error::new(Exit::Usage, format!("--count {count} cannot be put into the sweep file"))
+            .hint(format!("write `run_cap: {most}` into it"))),
+    }
 }
 
 /// The error that a sweep is there already.

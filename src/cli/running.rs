@@ -85,7 +85,8 @@ impl Options {
         let is_free = |slot: &SlotDevice| {
             let Device::Gpu { uuid } = &slot.device else { return true };
             let gpu = gpus.iter().find(|gpu| gpu.uuid == *uuid);
-            let condition = gpu.map(|gpu| gpu::condition(gpu, Some(gpu), |_| false));
+            let condition =
+                gpu.map(|gpu| gpu::condition(gpu, Some(gpu), None, |pid| gpu::owner(pid, std::process::id())));
             if let Some(Condition::Busy(reason)) = condition {
                 let reason = format!("{}: {reason}", gpu.map_or(slot.name.clone(), Gpu::slot));
                 if !reasons.contains(&reason) {
@@ -100,7 +101,7 @@ impl Options {
             return Err(Error::new(Exit::NoTrainer, format!("every GPU is busy; {}", reasons.join("; ")))
                 .hint("write `busy: wait` under `devices:` to wait for them, or `share` to use them nevertheless"));
         }
-        reasons.iter().for_each(|reason| eprintln!("note: not used: {reason}"));
+        reasons.iter().for_each(|reason| output::tell(&format!("note: not used: {reason}")));
         Ok(free)
     }
 
@@ -114,14 +115,15 @@ impl Options {
         }
     }
 
-    /// Runs what is left of a sweep, and says what came of it.
+    /// Runs what is left of a sweep, and says what came of it. Failed trials are tried once more where the first is true;
+    /// those that are programs begin in an empty folder where the second is.
     pub fn go(
         &self,
         surroundings: &Surroundings,
         layout: Layout,
         spec: Spec,
         begin: impl FnOnce(&Layout) -> Result<(History, Journal)>,
-        retry_failed: bool,
+        (retry_failed, from_scratch): (bool, bool),
     ) -> Result<Exit> {
         let (mut slots, gpus) = self.slots(&spec, surroundings)?;
         if spec.devices.busy == Busy::Skip {
@@ -135,7 +137,7 @@ impl Options {
         if spec.method == Method::Tpe {
             let lag = search::lag(spec.search_terms(), &history, slots.len());
             for note in notes_on_lag(lag, slots.len(), Search::resumed(spec.search_terms(), &history).len()) {
-                eprintln!("note: {note}");
+                output::tell(&format!("note: {note}"));
             }
         }
         let screen = self.screen(surroundings);
@@ -158,6 +160,7 @@ impl Options {
             trainer,
             silence: self.silence.map(|seconds| Duration::from_secs(seconds.into())),
             retry_failed,
+            from_scratch,
             look: !self.no_check,
             screen,
             host: surroundings.host(),
@@ -169,7 +172,8 @@ impl Options {
         let history = engine::run(setup)?;
         drop(daemon); // its trainers are gone
         if !matches!(self.progress, Progress::Json | Progress::None) {
-            output::print(&summary(&history, &spec, &layout, surroundings))?;
+            // Everything is written: that nobody is there to read of it is no failure.
+            let _ = output::print(&summary(&history, &spec, &layout, surroundings));
         }
         Ok(if !history.complete {
             Exit::Interrupted
@@ -227,9 +231,9 @@ fn summary(history: &History, spec: &Spec, layout: &Layout, surroundings: &Surro
         text += &format!("\n{}", summary::of_settings(spec, best));
     } else if let Some(Place { trial, best, .. }) = ranking.best() {
         let value = best.get(&spec.metric.name).unwrap_or(f64::NAN);
-        text += &format!("\nBest: trial {}, {} {value:.4}", trial.id, spec.metric.name);
+        text += &format!("\nBest: trial {}, {} {}", trial.id, spec.metric.name, words::number(value, 4));
         if let Some(accuracy) = best.val_accuracy.filter(|_| spec.metric.name != "val_accuracy") {
-            text += &format!(", val_accuracy {accuracy:.4}");
+            text += &format!(", val_accuracy {}", words::number(accuracy, 4));
         }
         text += &format!(" in epoch {}: {}", best.epoch, words::settings(&trial.settings));
     }

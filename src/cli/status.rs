@@ -182,7 +182,7 @@ fn under_way(trial: &TrialRecord, spec: &Spec) -> Value {
         "slot": trial.slot,
         "attempts": trial.attempts,
         "last_fault": trial.last_fault,
-        "epochs_done": trial.curve.len(),
+        "epochs_done": trial.epochs(),
         "epochs": spec.recipe(&trial.settings).ok().map(|recipe| recipe.training.epochs),
         "metrics": trial.curve.last(),
     })
@@ -199,7 +199,7 @@ fn table(title: &str, trials: &[&TrialRecord], spec: &Spec) -> String {
             spec.recipe(&trial.settings).map_or(String::new(), |recipe| format!(" of {}", recipe.training.epochs));
         table.add_row([
             trial.id.to_string(),
-            format!("{}{planned}", trial.curve.len()),
+            format!("{}{planned}", trial.epochs()),
             words::value("train_eval_loss", last.train_eval_loss),
             words::value("val_loss", last.val_loss),
             words::value("val_accuracy", last.val_accuracy),

@@ -33,6 +33,10 @@ impl Surroundings {
                 .source(error)
                 .hint("cd into one that exists")
         })?;
+        if folder.to_str().is_none() {
+            return Err(Error::new(Exit::Usage, format!("{} is not UTF-8", folder.display()))
+                .hint("the journal keeps paths as text: work in a folder whose name is UTF-8"));
+        }
         let terminal = std::io::stdout().is_terminal();
         let answers = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -45,10 +49,17 @@ impl Surroundings {
         std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32)
     }
 
-    /// Bytes of memory that the machine has.
+    /// Bytes of memory that this process may use: the machine's, or fewer where its cgroup, a container's say, limits it.
     pub fn memory(&self) -> u64 {
         let info = rustix::system::sysinfo();
-        info.totalram as u64 * u64::from(info.mem_unit)
+        let machine = info.totalram as u64 * u64::from(info.mem_unit);
+        let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let path = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
+        let limit = |folder: &Path| std::fs::read_to_string(folder.join("memory.max")).ok()?.trim().parse::<u64>().ok();
+        // A limit holds for all groups below.
+        let groups = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/'));
+        let limits = groups.ancestors().take_while(|group| group.starts_with("/sys/fs/cgroup")).filter_map(limit);
+        limits.fold(machine, u64::min)
     }
 
     /// The machine's name.

@@ -34,6 +34,10 @@ impl SweepFile {
         let name = file.display().to_string();
         let path = surroundings.folder.join(file);
         let base = path.parent().unwrap_or(&surroundings.folder);
+        if base.to_str().is_none() {
+            return Err(Error::new(Exit::Usage, format!("{name} lies in a folder whose name is not UTF-8"))
+                .hint("the journal keeps paths as text: rename the folder"));
+        }
         let (mut spec, mut notes) = Spec::read(&text, &name, base)?;
         program::look_up(&spec, &name, &text, surroundings)?;
         let inspection = spec.inspect(probe(&spec, &name, &text)?, &name, &text)?;
@@ -68,6 +72,8 @@ pub fn read(file: &Path) -> Result<String> {
         return Err(wrong(&format!("has {} MiB, which no sweep file has", size.len() >> 20)).hint("name the YAML file"));
     }
     let bytes = std::fs::read(file).map_err(|error| wrong("cannot be read").source(error))?;
+    // A byte-order mark, which some editors put before a text, is no part of it.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes);
     String::from_utf8(bytes).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|byte| *byte == b'\n').count();
         wrong(&format!("is not UTF-8 text: line {line} has a byte that is no character"))

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 
 use tokio::sync::mpsc;
 
-use crate::agent::gpu::{Gpu, Watch, condition, descends};
+use crate::agent::gpu::{Gpu, Watch, condition, descends, owner};
 use crate::agent::{Device, SlotDevice};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_scheduler::schedule::{Condition, Event, Slot, SlotId};
@@ -19,6 +19,10 @@ const COLUMNS: [&str; 9] =
 
 /// Power is not taken to have been the same for longer than this, seconds: the machine may have slept.
 const LONGEST_PAUSE: f64 = 10.0;
+
+/// A look may be older than what the scheduler knows, and the driver is slow to take back the memory of a dead process.
+/// A change is therefore believed only after this many looks in a row.
+const LOOKS_UNTIL_BELIEVED: u32 = 3;
 
 /// The GPUs that slots are on.
 #[derive(Debug)]
@@ -42,6 +46,28 @@ struct Watched {
     slots: Vec<SlotId>,
     /// When it was last looked at, and what it showed.
     last: (f64, Gpu),
+    /// Bytes in use before the first of the sweep's trainers that live there.
+    before: u64,
+    /// The trainers that lived there at the last look, by slot.
+    trainers: Vec<SlotId>,
+    /// For how many looks in a row they have been the same.
+    steady: u32,
+}
+
+impl Watched {
+    /// Takes in which trainers of the sweep live on the GPU as it looks now.
+    fn count(&mut self, now: &Gpu, slots: &[Slot]) {
+        let trainers: Vec<_> = self.slots.iter().copied().filter(|slot| !slots[slot.0].is_still()).collect();
+        self.steady = if trainers == self.trainers { self.steady.saturating_add(1) } else { 0 };
+        self.trainers = trainers;
+        // Memory of another process may be gone by now. With no trainer there, none of it is the sweep's.
+        self.before = if self.is_used() { self.before.min(now.memory_used) } else { now.memory_used };
+    }
+
+    /// Whether the sweep has, or has just had, a trainer there.
+    fn is_used(&self) -> bool {
+        !self.trainers.is_empty() || self.steady < LOOKS_UNTIL_BELIEVED
+    }
 }
 
 impl Devices {
@@ -57,8 +83,10 @@ impl Devices {
                 Some(gpu) => gpu.slots.push(SlotId(id)),
                 None => {
                     let Some(first) = seen.iter().find(|gpu| gpu.uuid == *uuid).cloned() else { continue };
-                    let last = (at, first.clone());
-                    gpus.push(Watched { first, condition: Condition::Free, slots: vec![SlotId(id)], last });
+                    let (last, before) = ((at, first.clone()), first.memory_used);
+                    let (condition, slots, trainers) = (Condition::Free, vec![SlotId(id)], Vec::new());
+                    let steady = LOOKS_UNTIL_BELIEVED;
+                    gpus.push(Watched { first, condition, slots, last, before, trainers, steady });
                 }
             }
         }
@@ -73,7 +101,8 @@ impl Devices {
             table = Some(append(layout)?);
         }
         let mut devices = Devices { busy, gpus, sights, _sender: sender, _watch: watch, table, last_row: 0.0 };
-        devices.judge(seen);
+        let empty: Vec<_> = slots.iter().map(|slot| Slot::new(slot.name.clone(), slot.place)).collect();
+        devices.judge(seen, &empty);
         Ok(devices)
     }
 
@@ -97,13 +126,17 @@ impl Devices {
         self.sights.recv().await.unwrap_or_default()
     }
 
-    /// What has changed by this look.
-    pub fn judge(&mut self, seen: &[Gpu]) -> Vec<Event> {
+    /// What has changed by this look. `slots` say where trainers of the sweep live.
+    pub fn judge(&mut self, seen: &[Gpu], slots: &[Slot]) -> Vec<Event> {
         let ours = std::process::id();
         let mut events = Vec::new();
         for gpu in &mut self.gpus {
             let now = seen.iter().find(|now| now.uuid == gpu.first.uuid);
-            let condition = match condition(&gpu.first, now, |pid| descends(pid, ours)) {
+            if let Some(now) = now {
+                gpu.count(now, slots);
+            }
+            let before = gpu.is_used().then_some(gpu.before);
+            let condition = match condition(&gpu.first, now, before, |pid| owner(pid, ours)) {
                 Condition::Busy(_) if self.busy == Busy::Share => Condition::Free,
                 condition => condition,
             };
@@ -121,12 +154,12 @@ impl Devices {
         for gpu in &mut self.gpus {
             let Some(now) = seen.iter().find(|now| now.uuid == gpu.first.uuid) else { continue };
             let (before, then) = std::mem::replace(&mut gpu.last, (at, now.clone()));
-            let lives = |slot: &&SlotId| !slots[slot.0].is_still();
-            let trainers: Vec<_> =
-                gpu.slots.iter().filter(lives).filter_map(|slot| Some((*slot, processes[slot.0]?))).collect();
-            let used = used(&gpu.first, now, &trainers.iter().map(|(_, pid)| *pid).collect::<Vec<_>>());
+            let trainers: Vec<_> = gpu.trainers.iter().filter_map(|slot| Some((*slot, processes[slot.0]?))).collect();
+            let is_alone = gpu.trainers.len() == 1 && gpu.steady >= LOOKS_UNTIL_BELIEVED;
+            let grown = is_alone.then(|| now.memory_used.saturating_sub(gpu.before));
+            let used = used(now, grown, &trainers.iter().map(|(_, pid)| *pid).collect::<Vec<_>>());
             let ours: Option<u64> = used.iter().copied().sum();
-            let foreign = ours.map_or(gpu.first.memory_used, |ours| now.memory_used.saturating_sub(ours));
+            let foreign = ours.map_or(gpu.before, |ours| now.memory_used.saturating_sub(ours));
             let room = Some(now.memory_total.saturating_sub(foreign)).filter(|_| now.memory_total > 0);
             let trials = gpu.slots.iter().filter(|slot| slots[slot.0].attempt().is_some()).count().max(1);
             let joules = energy(&then, now, (at - before).clamp(0.0, LONGEST_PAUSE)) / trials as f64;
@@ -170,15 +203,14 @@ impl Devices {
     }
 }
 
-/// Bytes of the GPU that each of these processes has, with its children; `None` where the driver does not tell. Of a
-/// single one it is what was not used before it came.
-fn used(first: &Gpu, now: &Gpu, trainers: &[u32]) -> Vec<Option<u64>> {
+/// Bytes of the GPU that each of these processes has, with its children; `None` where the driver does not tell. `alone`
+/// is what a single one has by the growth of all memory in use.
+fn used(now: &Gpu, alone: Option<u64>, trainers: &[u32]) -> Vec<Option<u64>> {
     let of_one = |trainer: &u32| -> Option<u64> {
         let mut own = now.processes.iter().filter(|process| descends(process.pid, *trainer)).peekable();
         own.peek()?;
         own.map(|process| process.memory).sum()
     };
-    let alone = (trainers.len() == 1).then(|| now.memory_used.saturating_sub(first.memory_used));
     trainers.iter().map(|trainer| of_one(trainer).or(alone)).collect()
 }
 
@@ -208,6 +240,7 @@ fn append(layout: &Layout) -> Result<csv::Writer<File>> {
 mod tests {
     use super::*;
     use crate::agent::gpu::Process;
+    use sweep_scheduler::schedule::State;
 
     #[test]
     fn energy_is_counted_or_else_follows_from_power() {
@@ -221,11 +254,41 @@ mod tests {
     #[test]
     fn memory_is_the_processes_or_else_what_came_with_the_only_one() {
         let me = std::process::id();
-        let first = Gpu { memory_used: 100, ..Gpu::default() };
         let with = |memory| Gpu { memory_used: 700, processes: vec![Process { pid: me, memory }], ..Gpu::default() };
-        assert_eq!(used(&first, &with(Some(400)), &[me, 1]), [Some(400), Some(400)], "process 1 is above all");
-        assert_eq!(used(&first, &with(None), &[me]), [Some(600)]);
-        assert_eq!(used(&first, &Gpu { memory_used: 700, ..Gpu::default() }, &[me]), [Some(600)]);
-        assert_eq!(used(&first, &with(None), &[me, u32::MAX]), [None, None], "two cannot be told apart");
+        assert_eq!(used(&with(Some(400)), None, &[me, 1]), [Some(400), Some(400)], "process 1 is above all");
+        assert_eq!(used(&with(None), Some(600), &[me]), [Some(600)]);
+        assert_eq!(used(&Gpu::default(), Some(600), &[me]), [Some(600)]);
+        assert_eq!(used(&with(None), None, &[me, u32::MAX]), [None, None], "two cannot be told apart");
+    }
+
+    /// A GPU with two slots, of which the driver lists no process, and a look at it with this much memory in use
+    /// while trainers live on these slots.
+    fn look(gpu: &mut Watched, memory_used: u64, trainers: &[usize]) -> (bool, u64) {
+        let slot = |id: usize| {
+            let state = if trainers.contains(&id) { State::Ready } else { State::Empty };
+            Slot { state, ..Slot::new(format!("gpu:0.{id}"), 0) }
+        };
+        gpu.count(&Gpu { memory_used, ..gpu.first.clone() }, &[slot(0), slot(1)]);
+        (gpu.is_used(), gpu.before)
+    }
+
+    #[test]
+    fn what_was_used_before_the_first_trainer_is_told_from_what_came_with_it() {
+        let first = Gpu { memory_used: 50, ..Gpu::default() };
+        let slots = vec![SlotId(0), SlotId(1)];
+        let (last, trainers, steady) = ((0.0, first.clone()), Vec::new(), LOOKS_UNTIL_BELIEVED);
+        let mut gpu = Watched { first, condition: Condition::Free, slots, last, before: 50, trainers, steady };
+        assert_eq!(look(&mut gpu, 90, &[]), (false, 90), "another process came");
+        assert_eq!(look(&mut gpu, 90, &[0]), (true, 90));
+        assert_eq!(look(&mut gpu, 500, &[0]), (true, 90));
+        assert_eq!(look(&mut gpu, 900, &[0, 1]), (true, 90));
+        assert_eq!(look(&mut gpu, 810, &[1]), (true, 90));
+        // They are gone, but the look is older, or the driver has not taken the memory back yet.
+        assert_eq!(look(&mut gpu, 810, &[]), (true, 90));
+        assert_eq!(look(&mut gpu, 400, &[0]), (true, 90), "the next trainer came at once");
+        assert_eq!(look(&mut gpu, 400, &[]), (true, 90));
+        assert_eq!(look(&mut gpu, 70, &[]), (true, 70), "the other process is gone, too");
+        assert!(look(&mut gpu, 70, &[]).0);
+        assert_eq!(look(&mut gpu, 700, &[]), (false, 700), "that is not ours");
     }
 }

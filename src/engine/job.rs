@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::agent::Job;
-use sweep_core::error::{Error, Result};
+use crate::agent::{Job, Known};
+use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::TrialRecord;
 use sweep_core::program::{Program, SETTINGS_FILE, interpreter};
 use sweep_core::trial::{Attempt, Settings};
@@ -31,8 +31,14 @@ pub fn job(
     (folder, slot): (&Path, &str),
     variable: Variable,
 ) -> Result<std::result::Result<Job, String>> {
+    let start = spec.program_folder();
+    if !start.is_dir() {
+        return Err(Error::new(Exit::Storage, format!("{} is not there, and programs start in it", start.display()))
+            .hint("no trial is lost: put it back, and then `sweep resume` the sweep"));
+    }
     let settings_file = folder.join(SETTINGS_FILE);
-    let json = serde_json::to_vec_pretty(settings)
+    let config = program.config(settings);
+    let json = serde_json::to_vec_pretty(&config)
         .map_err(|error| Error::storage("settings cannot be written", error.into()))?;
     sweep_store::replace(&settings_file, &json)?;
     let interpreter = interpreter(&variable("PATH").unwrap_or_default());
@@ -41,13 +47,19 @@ pub fn job(
         Ok(_) => return Ok(Err("the command has no program".to_owned())),
         Err(error) => return Ok(Err(error)),
     };
-    let epochs_known = trial.map_or(0, |trial| trial.curve.len() as u32);
+    let known = trial.map_or(Known::default(), |trial| Known {
+        last: trial.epochs(),
+        from_zero: trial.from_zero,
+        read: trial.read.unwrap_or(0),
+    });
+    let measured = trial.is_some_and(|trial| spec.metric.best(&trial.curve).is_some());
     let mut variables = BTreeMap::from([
         ("SWEEP_NAME", spec.name.clone()),
         ("SWEEP_TRIAL", attempt.trial.0.to_string()),
         ("SWEEP_TRIAL_DIR", folder.to_string_lossy().into_owned()),
-        ("SWEEP_RESUME", u8::from(attempt.number > 1 && epochs_known > 0).to_string()),
-        ("SWEEP_SEED", spec.seed.to_string()),
+        ("SWEEP_RESUME", u8::from(attempt.number > 1 && known.last > 0).to_string()),
+        ("SWEEP_SEED", trial.and_then(|trial| trial.seed).unwrap_or(spec.seed).to_string()),
+        ("SWEEP_REPEAT", trial.map_or(1, |trial| trial.repeat).to_string()),
         ("SWEEP_SLOT", slot.to_owned()),
         ("SWEEP_DEVICE", if slot.starts_with("gpu") { "cuda" } else { "cpu" }.to_owned()),
     ]);
@@ -58,10 +70,10 @@ pub fn job(
     }
     if mode.is_none_or(|mode| mode == "offline" || mode == "disabled") {
         let file = folder.join(WANDB_FILE);
-        let named = settings.iter().map(|(name, value)| (name.clone(), json!({"value": value})));
+        let named = config.iter().map(|(name, value)| (name.clone(), json!({"value": value})));
         let version = std::iter::once(("wandb_version".to_owned(), json!(1)));
-        let config = serde_json::Value::Object(version.chain(named).collect());
-        sweep_store::replace(&file, format!("{config:#}\n").as_bytes())?;
+        let file_text = serde_json::Value::Object(version.chain(named).collect());
+        sweep_store::replace(&file, format!("{file_text:#}\n").as_bytes())?;
         variables.insert("WANDB_SWEEP_ID", spec.name.clone());
         variables.insert("WANDB_SWEEP_PARAM_PATH", file.to_string_lossy().into_owned());
         if variable("WANDB_DIR").is_none() {
@@ -69,6 +81,7 @@ pub fn job(
         }
     }
     let metrics_file = program.metrics_file.as_ref().map(|name| folder.join(name));
-    let (metric, folder) = (spec.metric.name.clone(), spec.base.clone());
-    Ok(Ok(Job { attempt, arguments, variables, folder, metrics_file, metric, epochs_known }))
+    let (metric, folder) = (spec.metric.name.clone(), start);
+    let needs_metric = spec.ranks && !measured;
+    Ok(Ok(Job { attempt, arguments, variables, folder, metrics_file, metric, known, needs_metric }))
 }

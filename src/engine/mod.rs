@@ -63,6 +63,8 @@ pub struct Setup {
     pub silence: Option<Duration>,
     /// Whether failed and diverged trials are tried once more.
     pub retry_failed: bool,
+    /// Whether they begin in an empty folder where they are programs.
+    pub from_scratch: bool,
     /// Whether trainers look at first weights for what is wrong with them.
     pub look: bool,
     /// What the user sees.
@@ -93,6 +95,17 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
         .map_err(|error| Error::new(Exit::Internal, "the event loop cannot be started").source(error))
+}
+
+/// The signal of a file that grows beyond `ulimit -f`, on Linux.
+const SIGXFSZ: i32 = 25;
+
+/// Whether SIGHUP was ignored when this process started, as `nohup` has it.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // Signal 1 is the lowest bit.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// The rules that end trials, with what the sweep file tells of each trial.
@@ -163,6 +176,8 @@ impl Engine {
         };
         let search = Search::resumed(spec.search_terms(), &history);
         let rules = Rules {
+            seed: spec.seed,
+            from_scratch: setup.from_scratch,
             total: search.len(),
             retries: spec.retries,
             keep_best: spec.keep_best,
@@ -206,26 +221,39 @@ impl Engine {
         };
         let mut interrupt = listen(SignalKind::interrupt())?;
         let mut terminate = listen(SignalKind::terminate())?;
-        let mut hang_up = listen(SignalKind::hangup())?;
+        // What `nohup` has ignored stays ignored: a handler would undo that.
+        let mut hang_up = if ignores_hangup() { None } else { Some(listen(SignalKind::hangup())?) };
+        // Slurm announces the end of a job's time by one of these.
+        let mut first = listen(SignalKind::user_defined1())?;
+        let mut second = listen(SignalKind::user_defined2())?;
+        // A file beyond `ulimit -f` is an error of writing it, not the controller's end.
+        let _file_too_large = listen(SignalKind::from_raw(SIGXFSZ))?;
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
+        let mut announced = false;
         while !self.scheduler.is_done() {
             tokio::select! {
                 _ = self.events.recv_many(&mut batch, BATCH) => {}
                 seen = self.devices.look() => {
                     self.devices.record((self.clock)(), &seen, self.scheduler.slots())?;
-                    batch.extend(self.devices.judge(&seen));
+                    batch.extend(self.devices.judge(&seen, self.scheduler.slots()));
                     let pids = self.agent.processes();
                     batch.extend(self.devices.sights((self.clock)(), &seen, self.scheduler.slots(), &pids));
                 }
                 _ = interrupt.recv() => batch.push(Event::Interrupt),
                 _ = terminate.recv() => batch.push(Event::Interrupt),
-                _ = hang_up.recv() => batch.push(Event::Interrupt),
+                Some(()) = async { hang_up.as_mut()?.recv().await }, if hang_up.is_some() => announced = true,
+                _ = first.recv() => announced = true,
+                _ = second.recv() => announced = true,
                 _ = tick.tick() => {
                     batch.push(Event::Tick);
                     self.screen.draw(&self.scheduler, &self.spec);
                 }
+            }
+            // Only what a person or a scheduler means as an order ends everything at once when it comes again.
+            if std::mem::take(&mut announced) && !self.scheduler.interrupted() {
+                batch.push(Event::Interrupt);
             }
             let now = self.now();
             let mut actions = Vec::new();
@@ -280,9 +308,9 @@ impl Engine {
             .filter_map(|action| if let Action::Record(entry) = action { Some(entry.clone()) } else { None })
             .collect();
         if !entries.is_empty() {
-            let sync = entries
-                .iter()
-                .any(|entry| !matches!(entry, Entry::Epoch { .. } | Entry::Began { .. } | Entry::Learnt { .. }));
+            let sync = entries.iter().any(|entry| {
+                !matches!(entry, Entry::Epoch { .. } | Entry::Row { .. } | Entry::Began { .. } | Entry::Learnt { .. })
+            });
             self.journal.write(&entries, sync)?;
             for entry in &entries {
                 self.views.entry(entry, self.scheduler.history())?;
@@ -299,7 +327,11 @@ impl Engine {
                 Action::End(slot) => self.agent.end(slot),
                 Action::Kill(slot) => self.agent.kill(slot),
                 Action::Remove { trial, leftover } => {
+                    if leftover == Leftover::Everything {
+                        self.empty(trial)?;
+                    }
                     let names: &[&str] = match leftover {
+                        Leftover::Everything => &[],
                         Leftover::Checkpoints => &[LAST_CHECKPOINT, PREVIOUS_CHECKPOINT],
                         Leftover::BestWeights => &[BEST_WEIGHTS],
                     };
@@ -351,6 +383,16 @@ impl Engine {
         let message = FromTrainer::Ended { attempt, outcome: Outcome::Failed { error } };
         let actions = self.scheduler.on_event(self.now(), Event::Said { slot, message });
         self.perform(actions)
+    }
+
+    /// Removes all that is in a trial's folder.
+    fn empty(&self, trial: sweep_core::trial::TrialId) -> Result<()> {
+        let folder = self.layout.trial(trial);
+        let cannot = |error| Error::storage(format!("{} cannot be emptied", folder.display()), error);
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot(error)),
+            _ => Ok(()),
+        }
     }
 
     fn now(&self) -> Now {

@@ -36,6 +36,12 @@ impl Views {
         let trial = |id: TrialId| history.trial(id).expect("an entry's trial is in the history that it was applied to");
         match entry {
             Entry::Epoch { attempt, metrics, .. } => self.tables.epoch(trial(attempt.trial), metrics),
+            Entry::Row { attempt, metrics, .. } => {
+                // With what other rows have said of the epoch.
+                let trial = trial(attempt.trial);
+                let epoch = trial.curve.iter().rev().find(|epoch| epoch.epoch == metrics.epoch);
+                self.tables.epoch(trial, epoch.unwrap_or(metrics))
+            }
             Entry::Ended { attempt, .. } => {
                 let trial = trial(attempt.trial);
                 // A painter that is gone has met an error, which `close` brings up.

@@ -1,9 +1,11 @@
 //! What is different between two sweep files, in words.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use serde_json::Value;
 
+use sweep_core::program::Program;
 use sweep_core::space::{Distribution, Parameter};
 use sweep_core::trial::Goal;
 use sweep_spec::{SETTINGS, Spec, plain};
@@ -11,6 +13,10 @@ use sweep_spec::{SETTINGS, Spec, plain};
 /// All that is different.
 pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     let mut lines = incomparable(old, new);
+    if is_reordered(old, new) {
+        let goal = |spec: &Spec| if spec.metric.goal == Goal::Minimize { "minimize" } else { "maximize" };
+        told(&mut lines, "metric: goal", goal(old), goal(new));
+    }
     lines.extend(parameters(old, new));
     let ((old_zip, old_exclude), (new_zip, new_exclude)) = (old.space.constraints(), new.space.constraints());
     changed(&mut lines, "zip", &old_zip, &new_zip);
@@ -40,6 +46,11 @@ pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     lines
 }
 
+/// Whether both rank programs by one metric, the one perhaps the other way round.
+fn is_reordered(old: &Spec, new: &Spec) -> bool {
+    old.program.is_some() && new.program.is_some() && old.metric.name == new.metric.name
+}
+
 /// What makes every trial another one.
 pub fn incomparable(old: &Spec, new: &Spec) -> Vec<String> {
     let mut lines = Vec::new();
@@ -48,10 +59,27 @@ pub fn incomparable(old: &Spec, new: &Spec) -> Vec<String> {
         Goal::Minimize => format!("the lowest {}", spec.metric.name),
         Goal::Maximize => format!("the highest {}", spec.metric.name),
     };
-    told(&mut lines, "metric", goal(old), goal(new));
-    changed(&mut lines, "program or command", &old.program, &new.program);
+    // Which way a program's metric is better changes no trial, only their order.
+    if !is_reordered(old, new) {
+        told(&mut lines, "metric", goal(old), goal(new));
+    }
+    // Parameters that come or go change no trial so far; one that joins or leaves a group arrives in another form.
+    let command =
+        |spec: &Spec| spec.program.clone().map(|program| Program { groups: BTreeMap::new(), folder: None, ..program });
+    changed(&mut lines, "program or command", &command(old), &command(new));
+    if let (Some(before), Some(after)) = (&old.program, &new.program) {
+        let both = old.space.parameters.iter().map(|one| &one.name).filter(|name| find(new, name).is_some());
+        for name in both {
+            changed(&mut lines, &format!("the group of {name}"), &before.groups.get(name), &after.groups.get(name));
+        }
+    }
     if old.program.is_some() {
-        told(&mut lines, "the folder that programs start in", old.base.display(), new.base.display());
+        told(
+            &mut lines,
+            "the folder that programs start in",
+            old.program_folder().display(),
+            new.program_folder().display(),
+        );
     } else if old.source != new.source {
         let source = |spec: &Spec| serde_json::to_value(&spec.source).map_or(String::new(), |value| plain(&value));
         told(&mut lines, "data", source(old), source(new));

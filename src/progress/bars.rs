@@ -70,7 +70,7 @@ impl Bars {
         }
         if let Some((trial, epoch)) = history.ranking(&spec.metric).first() {
             let value = epoch.get(&spec.metric.name).unwrap_or(f64::NAN);
-            text += &format!(", best {} {value:.4} (trial {})", spec.metric.name, trial.id);
+            text += &format!(", best {} {} (trial {})", spec.metric.name, words::number(value, 4), trial.id);
         }
         let planned = |trial: &TrialRecord| Some(epochs_of(spec, &trial.settings));
         if let Some(seconds) = seconds_left(history, scheduler.total(), planned) {
@@ -105,7 +105,7 @@ fn draw_slot(bar: &ProgressBar, slot: &Slot, scheduler: &Scheduler, spec: &Spec)
             debug_assert_eq!(trial.status, Status::Running);
             let epochs = epochs_of(spec, &trial.settings);
             // Signs of life come a few a second: short epochs are reported before the first.
-            let known = trial.curve.len() as u32;
+            let known = trial.epochs();
             let part = if progress.epoch > known { progress.step as f64 / progress.steps.max(1) as f64 } else { 0.0 };
             bar.set_length(u64::from(epochs) * 100);
             bar.set_position(((f64::from(known) + part) * 100.0) as u64);
@@ -113,7 +113,7 @@ fn draw_slot(bar: &ProgressBar, slot: &Slot, scheduler: &Scheduler, spec: &Spec)
             if let Some(last) = trial.curve.last() {
                 for name in ["train_loss", "val_loss", "val_accuracy"] {
                     if let Some(value) = last.get(name) {
-                        text += &format!("  {name} {value:.4}");
+                        text += &format!("  {name} {}", words::number(value, 4));
                     }
                 }
             }

@@ -1,7 +1,8 @@
 //! What is worth a line of text.
 
-use sweep_core::history::Entry;
-use sweep_core::trial::{Attempt, Outcome, TrialId};
+use sweep_core::history::{Entry, TrialRecord};
+use sweep_core::nearest::nearest_metric;
+use sweep_core::trial::{Attempt, METRICS, Outcome, TrialId};
 use sweep_report::words;
 use sweep_scheduler::schedule::{Scheduler, State};
 use sweep_spec::Spec;
@@ -39,9 +40,17 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             let again = if *number > 1 { format!(", attempt {number}") } else { String::new() };
             Some(format!("{} on {slot}{again}: {settings}", of_total(*trial)))
         }
-        Entry::Epoch { attempt, metrics, .. } if metrics.seconds.is_some_and(|seconds| seconds > LONG_EPOCH) => {
+        Entry::Epoch { attempt, metrics, .. } | Entry::Row { attempt, metrics, .. }
+            if metrics.seconds.is_some_and(|seconds| seconds > LONG_EPOCH) =>
+        {
             let value = metrics.get(&spec.metric.name)?;
-            Some(format!("trial {} epoch {}: {} {value:.4}", attempt.trial, metrics.epoch, spec.metric.name))
+            Some(format!(
+                "trial {} epoch {}: {} {}",
+                attempt.trial,
+                metrics.epoch,
+                spec.metric.name,
+                words::number(value, 4)
+            ))
         }
         // What is wrong with one network is mostly wrong with the others as well: the first of them tells it. Others
         // may have begun since this entry was made, so it is those before it that count.
@@ -70,11 +79,11 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             }
             let best = spec.metric.best(&trial.curve)?;
             Some(format!(
-                "trial {} {what} after {} epochs: best {} {:.4} in epoch {}",
+                "trial {} {what} after {} epochs: best {} {} in epoch {}",
                 trial.id,
-                trial.curve.len(),
+                trial.epochs(),
                 spec.metric.name,
-                best.get(&spec.metric.name)?,
+                words::number(best.get(&spec.metric.name)?, 4),
                 best.epoch
             ))
         }
@@ -93,4 +102,22 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
         Entry::Reopened { trial, .. } => Some(format!("trial {trial} will be tried once more")),
         _ => None,
     }
+}
+
+/// A warning, if the trial has told epochs and never the metric: its name in the sweep file is likely wrong.
+pub fn misnamed(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String> {
+    let Entry::Row { attempt, .. } = entry else { return None };
+    let history = scheduler.history();
+    let lacks = |trial: &TrialRecord| trial.curve.len() > 1 && spec.metric.best(&trial.curve).is_none();
+    let trial = history.trial(attempt.trial).filter(|trial| spec.ranks && lacks(trial))?;
+    let measured = METRICS.into_iter().filter(|name| trial.curve.iter().any(|epoch| epoch.get(name).is_some()));
+    let names: Vec<&str> = trial.others.keys().map(String::as_str).chain(measured).collect();
+    let metric = &spec.metric.name;
+    let near = nearest_metric(metric, &names).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    Some(format!(
+        "warning: trial {} tells epochs without {metric}, the metric of the sweep file, and fails if it never does. \
+         It told {}{near}",
+        trial.id,
+        names.join(", ")
+    ))
 }

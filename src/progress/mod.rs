@@ -33,12 +33,14 @@ pub struct Screen {
     kind: Kind,
     /// Slots that have been given up are told of once.
     told: Vec<String>,
+    /// Whether it was told that the metric does not come.
+    warned: bool,
 }
 
 impl Screen {
     /// Nothing is shown yet.
     pub fn new(kind: Kind) -> Screen {
-        Screen { kind, told: Vec::new() }
+        Screen { kind, told: Vec::new(), warned: false }
     }
 
     /// Bars on this terminal.
@@ -48,9 +50,15 @@ impl Screen {
 
     /// An entry was written to the journal.
     pub fn entry(&mut self, entry: &Entry, scheduler: &Scheduler, spec: &Spec) {
+        if !self.warned
+            && let Some(warning) = lines::misnamed(entry, scheduler, spec)
+        {
+            self.say(&warning);
+            self.warned = true;
+        }
         match &self.kind {
             // What goes on is in the bars already.
-            Kind::Bars(_) if matches!(entry, Entry::Started { .. } | Entry::Epoch { .. }) => {}
+            Kind::Bars(_) if matches!(entry, Entry::Started { .. } | Entry::Epoch { .. } | Entry::Row { .. }) => {}
             Kind::Bars(_) | Kind::Lines => {
                 if let Some(line) = lines::line(entry, scheduler, spec) {
                     self.say(&line);

@@ -4,6 +4,7 @@
 //! `{"gpus": [{"uuid": "GPU-0", "memory_used": 0, "processes": [[17, 1000]], "lost": true, ...}], "without": ["power"]}`.
 //! What `without` names is not supported, as optional calls may be; some that `sweep` makes are missing altogether.
 //! A GPU with `mig` is divided into the instances listed there; `xids` are errors, each of which is told once.
+//! `pids` is what a container sees of a GPU's processes: `hidden` lists none, `host` lists ids that do not exist here.
 //! Scripted trainers write into the folder `trainers` beside the file what they take of a GPU's memory.
 #![allow(unsafe_code, non_snake_case, missing_docs, clippy::missing_safety_doc, reason = "it is a C library")]
 #![allow(clippy::disallowed_methods, reason = "it stands for a foreign library")]
@@ -14,6 +15,9 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use serde_json::Value;
+
+/// Added to process ids to make those of a host outside the container: beyond the kernel's largest process id.
+const HOST_PIDS: u64 = 5_000_000;
 
 /// The event sets: the GPU of each, and how many of its errors were told.
 static SETS: Mutex<BTreeMap<usize, (Device, usize)>> = Mutex::new(BTreeMap::new());
@@ -69,6 +73,15 @@ fn gpu(device: Device, call: &str) -> Result<Value, c_int> {
         return Err(GPU_IS_LOST);
     }
     Ok(if instance > 0 { gpu["mig"].get_mut(instance - 1).ok_or(NOT_FOUND)?.take() } else { gpu })
+}
+
+/// The processes that the driver lists: all, or what a container sees of them.
+fn listed(gpu: &Value) -> Vec<(u64, Option<u64>)> {
+    match gpu["pids"].as_str() {
+        Some("hidden") => Vec::new(),
+        Some("host") => processes(gpu).into_iter().map(|(pid, bytes)| (pid + HOST_PIDS, bytes)).collect(),
+        _ => processes(gpu),
+    }
 }
 
 /// The processes on a GPU: those of the file, and the scripted trainers that live, each with its bytes.
@@ -195,7 +208,7 @@ pub unsafe extern "C" fn nvmlDeviceGetComputeRunningProcesses_v3(
     place: *mut Process,
 ) -> c_int {
     answer(gpu(device, "processes").and_then(|gpu| {
-        let processes = processes(&gpu);
+        let processes = listed(&gpu);
         // SAFETY: the caller's promise: there is room for so many.
         let room = unsafe { count.read() } as usize;
         // SAFETY: the caller's promise.

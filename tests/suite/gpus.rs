@@ -173,6 +173,25 @@ fn trials_share_a_gpu_as_memory_and_throughput_allow() {
     }
 }
 
+/// In a container the driver hides all processes, or shows the ids that they have on the host.
+#[test]
+fn in_a_container_the_sweeps_own_trainers_are_no_strangers() {
+    for pids in ["hidden", "host"] {
+        let world = driven("* memory 12288\n* slow 400", &[with(gpu(0), "pids", pids)]);
+        file(&world, 8, ", per_gpu: auto, courtesy: yield");
+        let text = expect(&world, RUN, 0);
+        assert_eq!(most_together(&world, "gpu:0"), 3, "{pids}: 38 of 40 GiB are lent, three of 12 GiB: {text}");
+        for entry in ["paused", "lost", "device"] {
+            assert!(!journal(&world).contains(&format!("\"is\":\"{entry}\"")), "{pids}: {text}");
+        }
+        // Memory that was there before the sweep's first trainer belongs to another process.
+        show(&world, &[with(with(gpu(0), "pids", pids), "memory_used", 20_u64 << 30)]);
+        file(&world, 2, ", busy: skip");
+        let text = expect(&world, &format!("{RUN} --name second"), 6);
+        assert!(text.contains("20.0 GiB of 40.0 GiB are used by no process that can be seen"), "{pids}: {text}");
+    }
+}
+
 #[test]
 fn a_number_of_trials_share_a_gpu_and_lack_of_memory_lowers_it() {
     let world = driven("5 memory 45056\n* memory 15360\n* slow 100", &[gpu(0)]);

@@ -91,7 +91,7 @@ fn a_program_is_told_where_it_runs_and_its_file_of_metrics_is_read() {
             "SWEEP_SLOT=cpu:0",
             "SWEEP_DEVICE=cpu",
             "SWEEP_TRIAL=1",
-            "SWEEP_SEED=5",
+            "SWEEP_REPEAT=1",
             "SWEEP_NAME=s",
             "SWEEP_RESUME=0",
             "CUDA_VISIBLE_DEVICES=",
@@ -101,6 +101,29 @@ fn a_program_is_told_where_it_runs_and_its_file_of_metrics_is_read() {
             assert!(environment.lines().any(|one| one == line), "no {line} in {environment}");
         }
     }
+}
+
+#[test]
+fn every_repeat_has_a_seed_of_its_own_which_its_second_attempt_has_too() {
+    let script = "echo $SWEEP_SEED $SWEEP_REPEAT >>$SWEEP_TRIAL_DIR/seeds
+[ $SWEEP_TRIAL = 2 ] && [ ! -e again ] && touch again && exit 3
+echo \"{\\\"score\\\": $SWEEP_SEED}\"
+";
+    let rest = "seed: 5\nrepeats: 3\nmetric: {name: score, goal: maximize}\nparameters: {x: {values: [1, 2]}}\n";
+    let world = program(script, rest);
+    world.expect("run s.yaml --progress none", 0);
+    let column = |name: &str| world.column("results/s/trials.csv", name);
+    let (seeds, repeats) = (column("seed"), column("repeat"));
+    assert_eq!(repeats, ["1", "2", "3", "1", "2", "3"]);
+    assert_eq!(seeds.iter().collect::<std::collections::HashSet<_>>().len(), 6, "{seeds:?}");
+    for (at, (seed, repeat)) in seeds.iter().zip(&repeats).enumerate() {
+        let line = format!("{seed} {repeat}\n");
+        let attempts = if at == 1 { 2 } else { 1 };
+        assert_eq!(world.read(&format!("results/s/trials/{:04}/seeds", at + 1)), line.repeat(attempts));
+    }
+    // The order in which trials ran, and where, changes nothing.
+    world.expect("run s.yaml --name again --progress none", 0);
+    assert_eq!(world.column("results/again/trials.csv", "seed"), seeds);
 }
 
 #[test]
@@ -167,7 +190,10 @@ fn a_metric_that_is_no_number_ends_the_trial_and_one_that_never_comes_fails_it()
 *) echo hello ;;
 esac
 ";
-    let world = program(script, "parameters: {way: {values: [nan, nothing, other]}}\n");
+    let world = program(
+        script,
+        "metric: {name: val_loss, goal: minimize}\nparameters: {way: {values: [nan, nothing, other]}}\n",
+    );
     world.expect("run s.yaml --progress none", 1);
     assert_eq!(world.column("results/s/trials.csv", "status"), ["diverged", "failed", "failed"]);
     let errors = world.column("results/s/trials.csv", "error");
@@ -194,6 +220,28 @@ sed -n 's/^ *\"value\": \\(.*\\)$/{\"val_loss\": \\1}/p' $WANDB_SWEEP_PARAM_PATH
     assert_eq!(world.column("results/s/trials.csv", "best_val_loss"), ["0.5", "0.25"]);
     let file = world.read("results/s/trials/0002/wandb.yaml");
     assert_eq!(file, "{\n  \"wandb_version\": 1,\n  \"rate\": {\n    \"value\": 0.25\n  }\n}\n");
+}
+
+/// Text in quotes, and groups, as W&B's agent and library hand them over.
+#[test]
+fn a_program_gets_text_as_text_and_groups_as_tables() {
+    let script = "printf '%s\\n' \"$@\" >$SWEEP_TRIAL_DIR/arguments\necho '{\"val_loss\": 1}'\n";
+    let world = program(
+        script,
+        "parameters:\n  version: {values: ['1.10', 1.1, \"007\", 'yes', yes]}\n  \
+         optimizer: {parameters: {name: {value: adam}, lr: {value: 0.00002}, nested: {parameters: {betas: {value: [0.9, 'x']}}}}}\n",
+    );
+    let text = world.expect("run s.yaml --progress none", 0);
+    let optimizer = "--optimizer={'name': 'adam', 'lr': 2e-05, 'nested': {'betas': [0.9, 'x']}}";
+    for (at, version) in ["1.10", "1.1", "007", "yes", "True"].into_iter().enumerate() {
+        let arguments = world.read(&format!("results/s/trials/{:04}/arguments", at + 1));
+        assert_eq!(arguments, format!("{optimizer}\n--version={version}\n"), "{text}");
+    }
+    let config = |file: &str| -> serde_json::Value { serde_json::from_str(&world.read(file)).expect("it is JSON") };
+    let settings = config("results/s/trials/0003/settings.json");
+    assert_eq!((&settings["version"], &settings["optimizer"]["lr"]), (&"007".into(), &2e-5.into()));
+    let wandb = config("results/s/trials/0003/wandb.yaml");
+    assert_eq!(wandb["optimizer"]["value"]["nested"]["betas"], serde_json::json!([0.9, "x"]));
 }
 
 /// Numbers under any name go to the tables and the charts, whatever the trials are ranked by.
@@ -292,4 +340,284 @@ fn a_program_that_has_gone_fails_a_trial_at_once_and_a_resume_before_it_begins()
 fn a_check_of_a_program_says_what_it_could_look_at() {
     let text = program("", "").expect("check s.yaml", 0);
     assert!(text.contains("What trials run is there") && text.contains("not known here"), "{text}");
+}
+
+#[test]
+fn epochs_have_the_programs_own_numbers_and_rows_of_one_epoch_are_one() {
+    let script = "for epoch in 5 10 15; do
+    for step in 1 2 3; do echo \"{\\\"epoch\\\": $epoch, \\\"train_loss\\\": $step}\"; done
+    echo \"{\\\"epoch\\\": $epoch, \\\"score\\\": $epoch}\"
+done
+";
+    let world = program(script, "metric: {name: score, goal: maximize}\n");
+    world.expect("run s.yaml --progress none", 0);
+    let column = |name: &str| world.column("results/s/epochs.csv", name);
+    assert_eq!(column("epoch"), ["5", "10", "15"]);
+    assert_eq!(
+        (column("train_loss"), column("score")),
+        (vec!["2.0".to_owned(); 3], ["5.0", "10.0", "15.0"].map(str::to_owned).into())
+    );
+    assert_eq!(world.column("results/s/trials.csv", "best_epoch"), ["15"]);
+}
+
+#[test]
+fn a_wrong_name_of_the_metric_is_warned_of_and_fails_the_trial() {
+    let script =
+        "for epoch in 1 2 3; do echo \"{\\\"epoch\\\": $epoch, \\\"val_acc\\\": 0.5, \\\"train_loss\\\": 1}\"; done\n";
+    let world = program(script, "metric: {name: val_accuracy, goal: maximize}\nparameters: {x: {values: [1, 2]}}\n");
+    let text = world.expect("run s.yaml --progress plain", 1);
+    assert_eq!(text.matches("tells epochs without val_accuracy").count(), 1, "{text}");
+    assert!(text.contains("did you mean `val_acc`?"), "{text}");
+    assert_eq!(world.column("results/s/trials.csv", "status"), ["failed", "failed"]);
+    let error = &world.column("results/s/trials.csv", "error")[0];
+    assert!(error.contains("it told train_loss, val_acc") || error.contains("it told val_acc"), "{error}");
+}
+
+#[test]
+fn a_grid_without_a_metric_runs_and_nothing_is_ranked() {
+    let world = program("echo done\n", "method: grid\nparameters: {x: {values: [1, 2]}}\n");
+    world.expect("run s.yaml --progress none", 0);
+    assert_eq!(world.column("results/s/trials.csv", "status"), ["finished", "finished"]);
+    let report = world.read("results/s/report.md");
+    assert!(report.contains("Nothing was ranked: the sweep file names no metric."), "{report}");
+}
+
+#[test]
+fn a_metric_without_a_goal_goes_the_way_that_its_name_says() {
+    let world =
+        program("echo \"{\\\"acc\\\": ${1#--x=}}\"\n", "metric: {name: acc}\nparameters: {x: {values: [1, 3, 2]}}\n");
+    let text = world.expect("run s.yaml --progress plain", 0);
+    assert!(text.contains("acc is maximized, as its name says; W&B minimizes it then"), "{text}");
+    let best = |world: &World| world.read("results/s/report.md").contains("Trial 0002 is the best");
+    assert!(best(&world), "{}", world.read("results/s/report.md"));
+    // What a file says otherwise can be corrected without running anything.
+    world.expect("report results/s --goal minimize", 0);
+    assert!(world.read("results/s/report.md").contains("Trial 0001 is the best"));
+    world.write("s.yaml", &world.read("s.yaml").replace("{name: acc}", "{name: acc, goal: minimize}"));
+    let text = world.expect("extend results/s s.yaml --yes", 0);
+    assert!(text.contains("metric: goal: maximize → minimize"), "{text}");
+    world.expect("report results/s", 0);
+    assert!(world.read("results/s/report.md").contains("Trial 0001 is the best"));
+    assert_eq!(world.column("results/s/trials.csv", "attempts"), ["1", "1", "1"]);
+}
+
+#[test]
+fn a_usage_error_ends_the_sweep_with_the_command_and_the_last_words() {
+    let script = "echo 'usage: train.sh [-h]' >&2\necho 'train.sh: error: unrecognized arguments: --x=1' >&2\n\
+                  echo 'wandb: bye' >&2\nexit 2\n";
+    let world = program(script, "parameters: {x: {values: [1, 2, 3, 4, 5, 6, 7, 8]}}\n");
+    world.write("s.yaml", &world.read("s.yaml").replace("gpus: none", "gpus: none, cpu_threads: 1000"));
+    let text = world.expect("run s.yaml --progress plain", 1);
+    assert!(text.contains("its last words: train.sh: error: unrecognized arguments: --x=1"), "{text}");
+    assert!(text.contains("the command was: sh train.sh --x="), "{text}");
+    let journal = world.read("results/s/journal.jsonl");
+    assert_eq!(journal.matches("\"is\":\"started\"").count(), 2, "{journal}");
+}
+
+/// Writes a row, then its checkpoint; goes on from that.
+const SAVING: &str = "state=$SWEEP_TRIAL_DIR/state
+file=$SWEEP_TRIAL_DIR/metrics.csv
+epoch=0
+[ $SWEEP_RESUME = 1 ] && [ -e $state ] && read -r epoch <$state
+[ $epoch = 0 ] && echo epoch,score >$file
+while [ $epoch -lt 8 ]; do
+    epoch=$((epoch + 1))
+    sleep 0.02
+    echo $epoch,$((epoch * 10)) >>$file
+    echo $epoch >$state.new
+    mv $state.new $state
+done
+";
+
+/// The same without a checkpoint: it begins anew.
+const FORGETFUL: &str = "echo epoch,score >$SWEEP_TRIAL_DIR/metrics.csv
+for epoch in 1 2 3 4 5 6 7 8; do
+    sleep 0.02
+    echo $epoch,$((epoch * 10)) >>$SWEEP_TRIAL_DIR/metrics.csv
+done
+";
+
+#[test]
+fn no_epoch_of_a_program_is_lost_or_mixed_up_when_the_controller_is_killed() {
+    for script in [SAVING, FORGETFUL] {
+        let world = program(script, "metrics_file: metrics.csv\nmetric: {name: score, goal: maximize}\n");
+        for round in 0..4_u64 {
+            let words = if round == 0 { "run s.yaml --progress none" } else { "resume results/s --progress none" };
+            let mut controller = world.sweep(words).spawn().expect("sweep can be started");
+            let rows = || {
+                std::fs::read_to_string(world.path("results/s/trials/0001/metrics.csv"))
+                    .map_or(0, |text| text.lines().count())
+            };
+            let before = if round == 0 { 0 } else { rows() };
+            // At another moment in each round: just when so many rows have been written.
+            wait_until("rows are written", Duration::from_secs(20), || {
+                rows() > 1 + (before + round as usize) % 6 || controller.try_wait().expect("it is our child").is_some()
+            });
+            let _ = controller.kill();
+            controller.wait().expect("it is our child");
+            let left = || {
+                processes_naming(Path::new("train.sh"))
+                    .iter()
+                    .filter(|pid| {
+                        std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|folder| folder == world.path(""))
+                    })
+                    .count()
+            };
+            wait_until("the program is gone, too", Duration::from_secs(10), || left() == 0);
+        }
+        world.expect("resume results/s --progress none", 0);
+        let column = |name: &str| world.column("results/s/epochs.csv", name);
+        assert_eq!(
+            column("epoch"),
+            ["1", "2", "3", "4", "5", "6", "7", "8"],
+            "{}",
+            world.read("results/s/journal.jsonl")
+        );
+        assert_eq!(column("score"), ["10.0", "20.0", "30.0", "40.0", "50.0", "60.0", "70.0", "80.0"]);
+    }
+}
+
+#[test]
+fn a_failed_program_is_tried_again_from_its_checkpoint_or_from_an_empty_folder() {
+    let script = SAVING.replace("    sleep 0.02\n", "    [ $epoch = 4 ] && [ ! -e go ] && exit 7\n")
+        + "ls $SWEEP_TRIAL_DIR >seen\necho $SWEEP_RESUME >resumed\n";
+    let rest = "metrics_file: metrics.csv\nmetric: {name: score, goal: maximize}\nretries: 0\n";
+    for (option, resumed, attempts) in [("--retry-failed", "1", "2"), ("--retry-failed --from-scratch", "0", "2")] {
+        let world = program(
+            &script
+                .replace("epoch=0\n", "epoch=0\necho $SWEEP_RESUME >resumed\n")
+                .replace(">seen\necho $SWEEP_RESUME >resumed", ">seen"),
+            rest,
+        );
+        world.expect("run s.yaml --progress none", 1);
+        assert_eq!(world.column("results/s/epochs.csv", "epoch"), ["1", "2", "3"]);
+        world.write("go", "");
+        world.write("results/s/trials/0001/left", "");
+        world.expect(&format!("resume results/s {option} --progress none"), 0);
+        assert_eq!(world.column("results/s/epochs.csv", "score").len(), 8, "{option}");
+        assert_eq!(world.column("results/s/trials.csv", "attempts"), [attempts]);
+        assert_eq!(world.read("resumed").trim(), resumed, "{option}");
+        assert_eq!(world.read("seen").lines().any(|name| name == "left"), resumed == "1", "{option}");
+    }
+}
+
+/// Says when it has begun, and then does nothing until it is told to end.
+const WAITING: &str =
+    "trap 'exit 0' TERM\necho '{\"epoch\": 1, \"score\": 1}'\n[ -e go ] && exit 0\nsleep 1000 & wait\n";
+
+#[test]
+fn slurms_signals_save_and_end_as_sigterm_does_and_nohup_stays_in_force() {
+    for signal in [Signal::USR1, Signal::USR2, Signal::HUP] {
+        let world = program(WAITING, "metric: {name: score, goal: maximize}\n");
+        let mut run = world.sweep("run s.yaml --progress none").spawn().unwrap();
+        let journal = || std::fs::read_to_string(world.path("results/s/journal.jsonl")).unwrap_or_default();
+        wait_until("it has begun", Duration::from_secs(20), || journal().contains("\"is\":\"row\""));
+        // Twice, as a scheduler may: only Ctrl-C and SIGTERM mean more the second time.
+        send(&run, signal);
+        send(&run, signal);
+        assert_eq!(run.wait().unwrap().code(), Some(130), "{signal:?}");
+        assert!(journal().contains("\"is\":\"paused\""), "{}", journal());
+        world.write("go", "");
+        world.expect("resume results/s --progress none", 0);
+    }
+    let world = program(WAITING, "metric: {name: score, goal: maximize}\n");
+    let mut command = std::process::Command::new("sh");
+    let sweep = format!("trap '' HUP; exec {} run s.yaml --progress none", env!("CARGO_BIN_EXE_sweep"));
+    let mut run = command.args(["-c", &sweep]).current_dir(world.path("")).spawn().unwrap();
+    let journal = || std::fs::read_to_string(world.path("results/s/journal.jsonl")).unwrap_or_default();
+    wait_until("it has begun", Duration::from_secs(20), || journal().contains("\"is\":\"row\""));
+    send(&run, Signal::HUP);
+    std::thread::park_timeout(Duration::from_millis(500));
+    assert!(run.try_wait().unwrap().is_none() && !journal().contains("\"is\":\"paused\""), "{}", journal());
+    send(&run, Signal::TERM);
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn a_file_of_wandbs_runs_with_its_title_its_own_keys_and_a_count() {
+    let world = World::new();
+    world.write("train.sh", "echo '{\"acc\": 1}'\n");
+    let text = "\u{feff}name: my first sweep\nproject: p\nsettings: {a: 1}\ntags: [x]\nmethod: random\n\
+        command: [sh, train.sh, \"${args}\"]\nmetric: {name: acc, goal: maximize}\ndevices: {gpus: none}\n\
+        early_terminate: {type: hyperband, min_iter: 3, s: 2}\n\
+        parameters: {x: {min: 0.0, max: 1.0}, \"y\": {value: \"\\e[31m\"}}\n";
+    world.write("w.yaml", text);
+    let plan = world.expect("plan w.yaml", 0) + &world.expect("lint w.yaml", 0);
+    assert!(!plan.contains('\u{1b}') && plan.contains("the sweep's folder is called my-first-sweep"), "{plan}");
+    assert!(plan.contains("settings: has no effect") && plan.contains("tags: has no effect"), "{plan}");
+    world.write("typo.yaml", &text.replace("tags:", "paramters:"));
+    assert!(world.expect("plan typo.yaml", 3).contains("did you mean `parameters`?"));
+    world.expect("run w.yaml --count 2 --progress none", 0);
+    assert_eq!(world.column("results/my-first-sweep/trials.csv", "status"), ["finished", "finished"]);
+    assert!(world.expect("resume results/my-first-sweep", 0).contains("All trials are done: 2 finished"));
+    // A job that is queued again types the same.
+    let again = world.expect("run w.yaml --count 2 --or-resume", 0);
+    assert!(again.contains("All trials are done: 2 finished"), "{again}");
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error_and_not_the_controllers_end() {
+    let world = program(
+        "i=0; while [ $i -lt 2000 ]; do i=$((i + 1)); echo \"{\\\"score\\\": $i}\"; done\n",
+        "metric: {name: score, goal: maximize}\n",
+    );
+    let mut command = std::process::Command::new("sh");
+    let sweep = format!("ulimit -f 40; exec {} run s.yaml --progress none", env!("CARGO_BIN_EXE_sweep"));
+    let output = command.args(["-c", &sweep]).current_dir(world.path("")).output().unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
+    world.expect("resume results/s --progress none", 0);
+}
+
+#[test]
+fn the_next_file_of_a_program_runs_from_where_it_lies() {
+    let world = program(
+        "echo \"{\\\"score\\\": ${1#--x=}}\"\n",
+        "metric: {name: score, goal: maximize}\nparameters: {x: {values: [1, 2]}}\n",
+    );
+    world.expect("run s.yaml --progress none", 0);
+    let next = world.read("results/s/next.yaml");
+    assert!(next.contains("../.."), "{next}");
+    world.expect("plan results/s/next.yaml", 0);
+    world.expect("run results/s/next.yaml --progress none", 0);
+    assert!(world.column("results/s-next/trials.csv", "status").iter().all(|status| status == "finished"));
+    // Its own copy in the results goes on, too.
+    assert!(world.expect("resume results/s-next", 0).contains("All trials are done"));
+}
+
+#[test]
+fn a_folder_that_vanishes_ends_the_sweep_and_fails_no_trial() {
+    let world = World::new();
+    std::fs::create_dir(world.path("sub")).unwrap();
+    world.write("sub/train.sh", "echo '{\"score\": 1}'\n[ $SWEEP_TRIAL = 2 ] && mv ../sub ../gone\nexit 0\n");
+    world.write(
+        "sub/s.yaml",
+        "name: s\ncommand: [sh, train.sh]\nmetric: {name: score, goal: maximize}\n\
+         devices: {gpus: none, cpu_threads: 1000}\nparameters: {x: {values: [1, 2, 3, 4]}}\n",
+    );
+    let text = world.expect("run sub/s.yaml --progress none", 5);
+    assert!(text.contains("sub is not there, and programs start in it"), "{text}");
+    std::fs::rename(world.path("gone"), world.path("sub")).unwrap();
+    world.expect("resume results/s --progress none", 0);
+    assert_eq!(world.column("results/s/trials.csv", "status"), ["finished"; 4]);
+}
+
+#[test]
+fn a_lock_that_is_a_symbolic_link_is_not_followed() {
+    let world = program("echo '{\"score\": 1}'\n", "metric: {name: score, goal: maximize}\n");
+    world.write("precious", "do not overwrite");
+    std::fs::create_dir_all(world.path("results/s")).unwrap();
+    std::os::unix::fs::symlink(world.path("precious"), world.path("results/s/.lock")).unwrap();
+    let text = world.expect("run s.yaml --progress none", 5);
+    assert!(text.contains("it is a symbolic link: remove it"), "{text}");
+    assert_eq!(world.read("precious"), "do not overwrite");
+}
+
+#[test]
+fn a_program_that_prints_as_fast_as_it_can_is_bounded() {
+    let script = "i=0; while [ $i -lt 30 ]; do i=$((i + 1)); seq -f '{\"score\": %g, \"f1\": 1}' 1 10000; done\n";
+    let world = program(script, "metric: {name: score, goal: maximize}\n");
+    world.expect("run s.yaml --progress none", 0);
+    assert_eq!(world.column("results/s/trials.csv", "epochs"), ["100000"]);
+    let log = world.read("results/s/trials/0001/trainer.log");
+    assert!(log.contains("epochs after the first 100000 are left out") && log.len() < 5 << 20, "{}", log.len());
 }

@@ -50,7 +50,7 @@ fn write(layout: &Layout) -> u64 {
         settings.insert("batch_size".into(), 32.into());
         let slot = "cpu:0".to_owned();
         let mut entries = vec![
-            Entry::Started { at, attempt, slot, settings: Some(settings) },
+            Entry::Started { at, attempt, slot, settings: Some(settings), seed: None },
             Entry::Began {
                 attempt,
                 from_epoch: 0,
@@ -58,6 +58,7 @@ fn write(layout: &Layout) -> u64 {
                 train_examples: 80,
                 validation_examples: 20,
                 warnings: Vec::new(),
+                from_zero: false,
             },
         ];
         for epoch in 1..=EPOCHS {

@@ -45,7 +45,7 @@ fn the_slots_of_this_machine_are_shown() {
 fn a_path_that_is_nearly_right_is_answered_with_the_right_one() {
     let world = World::new();
     world.write("s.yaml", "command: [sh, -c, \"echo {val_loss: 1}\"]\ndevices: {gpus: none}\n");
-    world.expect("run s.yaml --progress none", 1);
+    world.expect("run s.yaml --progress none", 0);
     for sweep in ["s", "./s"] {
         let text = world.expect(&format!("status {sweep}"), 2);
         assert!(text.contains("does not exist") && text.contains("did you mean results/"), "{text}");

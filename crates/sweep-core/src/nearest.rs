@@ -27,6 +27,23 @@ const KNOWN_AS: [(&str, &str); 23] = [
     ("metrics", "metric"),
 ];
 
+/// The name among those that a program told that may mean the metric of the sweep file: also a short form, as `val_acc` of
+/// `val_accuracy`.
+pub fn nearest_metric<'a>(metric: &str, told: &[&'a str]) -> Option<&'a str> {
+    let words = |name: &str| -> Vec<String> {
+        let parts = name.split(|char: char| !char.is_alphanumeric()).filter(|part| !part.is_empty());
+        parts.map(str::to_lowercase).collect()
+    };
+    let wanted = words(metric);
+    let is_short = |name: &str| {
+        let own = words(name);
+        let short =
+            |(one, other): (&String, &String)| one.starts_with(other.as_str()) || other.starts_with(one.as_str());
+        own.len() == wanted.len() && own.iter().zip(&wanted).all(short)
+    };
+    nearest(metric, told.iter().copied()).or_else(|| told.iter().copied().find(|name| is_short(name)))
+}
+
 /// The word of `words` that `typed` is most like, if it is like any.
 pub fn nearest<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase().replace('-', "_");

@@ -1,11 +1,13 @@
 //! A program of the user's own as a trial: what it is started with. The environment is an argument.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value as Json;
 
 use crate::trial::Settings;
 
 /// `program`, `command` and `metrics_file` of the sweep file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Program {
     /// What `${program}` stands for, as it is written.
     pub program: Option<String>,
@@ -13,6 +15,10 @@ pub struct Program {
     pub command: Vec<String>,
     /// A file that the program writes its metrics to, relative to the trial's folder.
     pub metrics_file: Option<String>,
+    /// Where it is started, relative to the sweep file's folder; `None`: there.
+    pub folder: Option<String>,
+    /// Parameters that stand in groups: by name, the names of the groups around one and its own.
+    pub groups: BTreeMap<String, Vec<String>>,
 }
 
 /// The command of a file that names only its program: W&B's.
@@ -52,6 +58,17 @@ pub enum Need<'a> {
 pub const SETTINGS_FILE: &str = "settings.json";
 
 impl Program {
+    /// The settings as the program gets them: members of a group are a table under the group's name, as W&B has them.
+    pub fn config(&self, settings: &Settings) -> Settings {
+        let mut config = Settings::new();
+        for (name, value) in settings {
+            let own = std::slice::from_ref(name);
+            let steps = self.groups.get(name).map_or(own, Vec::as_slice);
+            put(&mut config, steps, value);
+        }
+        config
+    }
+
     /// The argument list of a trial. `interpreter` stands for `${interpreter}`, `settings_file` is the place of a file
     /// with the settings, and `variable` looks a name up in the environment.
     ///
@@ -64,8 +81,11 @@ impl Program {
         settings_file: &str,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Vec<String>, String> {
+        let config = self.config(settings);
+        // Sorted by name, as W&B has them.
+        let sorted: BTreeMap<&String, String> = config.iter().map(|(name, value)| (name, word(value))).collect();
         let each = |form: &dyn Fn(&str, &str) -> String| -> Vec<String> {
-            settings.iter().map(|(name, value)| form(name, &word(value))).collect()
+            sorted.iter().map(|(name, value)| form(name, value)).collect()
         };
         let mut arguments = Vec::new();
         for item in &self.command {
@@ -78,16 +98,16 @@ impl Program {
                 "${args_append_hydra}" => arguments.extend(each(&|name, value| format!("+{name}={value}"))),
                 "${args_override_hydra}" => arguments.extend(each(&|name, value| format!("++{name}={value}"))),
                 "${args_no_equals}" => {
-                    arguments.extend(settings.iter().flat_map(|(name, value)| [format!("--{name}"), word(value)]));
+                    arguments.extend(sorted.iter().flat_map(|(name, value)| [format!("--{name}"), value.clone()]));
                 }
                 "${args_no_boolean_flags}" => {
-                    arguments.extend(settings.iter().filter_map(|(name, value)| match value {
+                    arguments.extend(sorted.iter().filter_map(|(name, value)| match config[*name] {
                         Json::Bool(true) => Some(format!("--{name}")),
                         Json::Bool(false) => None,
-                        _ => Some(format!("--{name}={}", word(value))),
+                        _ => Some(format!("--{name}={value}")),
                     }));
                 }
-                "${args_json}" => arguments.push(Json::Object(settings.clone()).to_string()),
+                "${args_json}" => arguments.push(Json::Object(config.clone()).to_string()),
                 "${args_json_file}" => arguments.push(settings_file.to_owned()),
                 _ => arguments.push(with_variables(item, &variable)?),
             }
@@ -139,15 +159,75 @@ pub fn interpreter(path: &str) -> String {
     if has("python") || !has("python3") { "python".to_owned() } else { "python3".to_owned() }
 }
 
-/// A value as Python's `str` has it, which is what W&B hands over; lists and tables as JSON.
+/// Puts a value under the last of the names, in a table under each name before it.
+fn put(config: &mut Settings, steps: &[String], value: &Json) {
+    match steps {
+        [] => {}
+        [last] => drop(config.insert(last.clone(), value.clone())),
+        [group, rest @ ..] => {
+            let table = config.entry(group).or_insert_with(|| Json::Object(Settings::new()));
+            if let Json::Object(table) = table {
+                put(table, rest, value);
+            }
+        }
+    }
+}
+
+/// A value as Python's `str` has it, which is what W&B hands over.
 fn word(value: &Json) -> String {
     match value {
         Json::String(text) => text.clone(),
+        other => literal(other),
+    }
+}
+
+/// A value as Python's `repr` has it: `2e-05`, `True`, `None`, `[1, 'x']`, `{'lr': 0.1}`.
+fn literal(value: &Json) -> String {
+    match value {
+        Json::String(text) => quoted(text),
         Json::Bool(true) => "True".to_owned(),
         Json::Bool(false) => "False".to_owned(),
         Json::Null => "None".to_owned(),
-        other => other.to_string(),
+        Json::Number(number) if number.is_f64() => float(number.as_f64().unwrap_or_default()),
+        Json::Number(number) => number.to_string(),
+        Json::Array(items) => format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
+        Json::Object(table) => {
+            let members = table.iter().map(|(name, value)| format!("{}: {}", quoted(name), literal(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+        }
     }
+}
+
+/// A float in the shortest digits that read back the same; from 1e16 and below 1e-4 with an exponent of two digits or more.
+fn float(value: f64) -> String {
+    let text = format!("{value:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    match exponent.parse::<i32>() {
+        Ok(exponent) if !(-4..16).contains(&exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.abs())
+        }
+        _ => format!("{value:?}"),
+    }
+}
+
+/// Text in quotes: single ones, unless it has some and no double ones.
+fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let mut whole = String::from(quote);
+    for char in text.chars() {
+        match char {
+            '\\' => whole += "\\\\",
+            '\n' => whole += "\\n",
+            '\r' => whole += "\\r",
+            '\t' => whole += "\\t",
+            char if char == quote => whole.extend(['\\', char]),
+            char if char.is_control() && (char as u32) < 0x100 => whole += &format!("\\x{:02x}", char as u32),
+            char => whole.push(char),
+        }
+    }
+    whole.push(quote);
+    whole
 }
 
 /// `${envvar:NAME}` anywhere in an item is what the environment has under that name.
@@ -173,7 +253,7 @@ mod tests {
 
     fn arguments(command: &[&str]) -> Result<Vec<String>, String> {
         let command = command.iter().map(|item| (*item).to_owned()).collect();
-        let program = Program { program: Some("train.py".into()), command, metrics_file: None };
+        let program = Program { program: Some("train.py".into()), command, ..Program::default() };
         let settings = json!({"lr": 0.001, "amp": true, "bias": false, "kind": "a b", "sizes": [1, 2]});
         let variable = |name: &str| (name == "TOKEN").then(|| "t".to_owned());
         program.arguments(settings.as_object().unwrap(), "python3", "/r/0001/settings.json", variable)
@@ -187,28 +267,66 @@ mod tests {
                 "/usr/bin/env",
                 "python3",
                 "train.py",
-                "--lr=0.001",
                 "--amp=True",
                 "--bias=False",
                 "--kind=a b",
-                "--sizes=[1,2]"
+                "--lr=0.001",
+                "--sizes=[1, 2]"
             ]
         );
         let one = |command| arguments(&[command]).unwrap();
-        assert_eq!(one("${args_no_equals}")[..4], ["--lr", "0.001", "--amp", "True"]);
-        assert_eq!(one("${args_no_hyphens}")[..2], ["lr=0.001", "amp=True"]);
-        assert_eq!(one("${args_no_boolean_flags}"), ["--lr=0.001", "--amp", "--kind=a b", "--sizes=[1,2]"]);
+        assert_eq!(one("${args_no_equals}")[..4], ["--amp", "True", "--bias", "False"]);
+        assert_eq!(one("${args_no_hyphens}")[..2], ["amp=True", "bias=False"]);
+        assert_eq!(one("${args_no_boolean_flags}"), ["--amp", "--kind=a b", "--lr=0.001", "--sizes=[1, 2]"]);
         assert_eq!(one("${args_json}"), [r#"{"lr":0.001,"amp":true,"bias":false,"kind":"a b","sizes":[1,2]}"#]);
         assert_eq!(one("${args_json_file}"), ["/r/0001/settings.json"]);
-        assert_eq!(one("${args_append_hydra}")[0], "+lr=0.001");
-        assert_eq!(one("${args_override_hydra}")[0], "++lr=0.001");
+        assert_eq!(one("${args_append_hydra}")[0], "+amp=True");
+        assert_eq!(one("${args_override_hydra}")[0], "++amp=True");
+    }
+
+    #[test]
+    fn values_are_written_as_python_writes_them() {
+        for (value, expected) in [
+            (
+                json!([2e-5, 1e-4, 1.0, 1e16, 123_456_789.5, -1.5e-7]),
+                "[2e-05, 0.0001, 1.0, 1e+16, 123456789.5, -1.5e-07]",
+            ),
+            (json!([1, "x", null, true]), "[1, 'x', None, True]"),
+            (json!({"lr": 0.1, "of": {"it's": "a\"b"}}), "{'lr': 0.1, 'of': {\"it's\": 'a\"b'}}"),
+            (json!(["'\"", "a\\n\n\u{1b}é"]), r#"['\'"', 'a\\n\n\x1bé']"#),
+        ] {
+            assert_eq!(word(&value), expected);
+        }
+        assert_eq!(
+            (word(&json!("it's")), word(&json!(1e22)), word(&json!(5e-324))),
+            ("it's".into(), "1e+22".into(), "5e-324".into())
+        );
+    }
+
+    #[test]
+    fn members_of_a_group_are_a_table_under_its_name() {
+        let steps = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let groups = [steps(&["optimizer", "lr"]), steps(&["optimizer", "of", "beta"])];
+        let groups = groups.into_iter().map(|steps| (steps.join("."), steps)).collect();
+        let command = vec!["${args}".to_owned(), "${args_json}".to_owned()];
+        let program = Program { command, groups, ..Program::default() };
+        let settings = json!({"optimizer.lr": 0.1, "seed.x": 1, "optimizer.of.beta": "b"});
+        let arguments = program.arguments(settings.as_object().unwrap(), "", "", |_| None).unwrap();
+        assert_eq!(
+            arguments,
+            [
+                "--optimizer={'lr': 0.1, 'of': {'beta': 'b'}}",
+                "--seed.x=1",
+                r#"{"optimizer":{"lr":0.1,"of":{"beta":"b"}},"seed.x":1}"#,
+            ]
+        );
     }
 
     #[test]
     fn what_a_command_needs_is_known_before_any_trial() {
         let needs = |command: &[&str]| {
             let command = command.iter().map(|item| (*item).to_owned()).collect();
-            let program = Program { program: Some("train.py".into()), command, metrics_file: None };
+            let program = Program { program: Some("train.py".into()), command, ..Program::default() };
             format!("{:?}", program.needs("python3")).replace("Command", "C").replace("File", "F")
         };
         assert_eq!(needs(&COMMAND), r#"[(1, C("python3")), (2, F("train.py"))]"#);

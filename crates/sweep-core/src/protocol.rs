@@ -131,6 +131,39 @@ pub enum FromTrainer {
         #[serde(default, skip_serializing_if = "Others::is_empty")]
         others: Others,
     },
+    /// The first epoch of a program's attempt is about to be told. The agent says so, never a trainer.
+    ProgramBegan {
+        /// Which.
+        attempt: Attempt,
+        /// The epochs up to this one stay; later ones come again, or are those of an attempt that was given up.
+        from_epoch: u32,
+        /// Whether the program counts its epochs from 0.
+        from_zero: bool,
+    },
+    /// A program reported an epoch, or more of one. The agent says so, never a trainer.
+    ProgramEpoch {
+        /// Which.
+        attempt: Attempt,
+        /// What it showed, under the program's own number.
+        metrics: EpochMetrics,
+        /// And under other names.
+        #[serde(default, skip_serializing_if = "Others::is_empty")]
+        others: Others,
+        /// Bytes of the metrics file up to which it was read, if there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        read: Option<u64>,
+    },
+    /// A program ended with a fault. The agent says so before the slot is lost, never a trainer.
+    ProgramFailed {
+        /// Which.
+        attempt: Attempt,
+        /// Its exit code, if it has one.
+        code: Option<i32>,
+        /// Whether it ended within seconds and told no epoch, as after a usage error.
+        at_once: bool,
+        /// What happened, with the command.
+        error: String,
+    },
     /// A checkpoint is on the disk.
     Saved {
         /// Which.

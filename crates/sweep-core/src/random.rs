@@ -3,8 +3,10 @@
 //! A stream is a pure function of its key, so numbers do not depend on the order in which trials ran, and no
 //! generator's state has to be saved to go on after an interruption.
 
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use crate::trial::Settings;
 
 /// What a draw decides. Two purposes never share a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub enum Purpose {
     Audit = 7,
     /// How Sobol's sequence is scrambled.
     Sobol = 8,
+    /// The seed that a trial's program gets.
+    Seed = 9,
 }
 
 /// The stream for one purpose. `trial` and `epoch` are 0 where the draw belongs to the whole sweep or trial.
@@ -38,4 +42,43 @@ pub fn stream(seed: u64, trial: u64, epoch: u64, purpose: Purpose) -> ChaCha8Rng
         bytes.copy_from_slice(&word.to_le_bytes());
     }
     ChaCha8Rng::from_seed(key)
+}
+
+/// A trial's own seed: a function of the sweep's seed, the trial's settings and which repeat of them it is, from 1. It is
+/// below 2^31, so that every library takes it as a seed.
+pub fn trial_seed(sweep: u64, settings: &Settings, repeat: u32) -> u64 {
+    // FNV-1a (Fowler, Noll, Vo) of the settings by name: the standard library's hash may change with its version.
+    let sorted: std::collections::BTreeMap<_, _> = settings.iter().collect();
+    let text = serde_json::to_string(&sorted).expect("its keys are text");
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    stream(sweep, hash, repeat.into(), Purpose::Seed).next_u64() >> 33
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn settings(value: serde_json::Value) -> Settings {
+        value.as_object().expect("settings are an object").clone()
+    }
+
+    #[test]
+    fn a_trials_seed_depends_on_the_sweeps_seed_the_settings_and_the_repeat_alone() {
+        let one = settings(json!({"lr": 0.1, "kind": "a"}));
+        let seed = trial_seed(7, &one, 1);
+        assert_eq!(seed, trial_seed(7, &settings(json!({"kind": "a", "lr": 0.1})), 1), "names have no order");
+        let others = [
+            trial_seed(8, &one, 1),
+            trial_seed(7, &one, 2),
+            trial_seed(7, &settings(json!({"lr": 0.2, "kind": "a"})), 1),
+            trial_seed(7, &settings(json!({"lr": "0.1", "kind": "a"})), 1),
+        ];
+        assert!(others.iter().all(|other| *other != seed && *other < 1 << 31), "{seed} {others:?}");
+        // Sweeps are resumed by later versions.
+        assert_eq!(seed, 1_208_449_160);
+    }
 }

@@ -98,7 +98,7 @@ pub struct EpochMetrics {
 pub type Others = std::collections::BTreeMap<String, f64>;
 
 /// At most so many other metrics are kept.
-pub const MOST_OTHERS: usize = 64;
+pub const MOST_OTHERS: usize = 1000;
 
 /// The names under which [`EpochMetrics::get`] finds the six metrics, in the order of the CSV files.
 pub const METRICS: [&str; 6] =
@@ -115,6 +115,25 @@ impl EpochMetrics {
             "val_loss" => self.val_loss,
             "val_accuracy" => self.val_accuracy,
             _ => self.objective,
+        }
+    }
+
+    /// Takes over what a later row of the same epoch says.
+    pub fn update(&mut self, later: &EpochMetrics) {
+        let fields = [
+            (&mut self.learning_rate, later.learning_rate),
+            (&mut self.train_loss, later.train_loss),
+            (&mut self.train_accuracy, later.train_accuracy),
+            (&mut self.train_eval_loss, later.train_eval_loss),
+            (&mut self.train_eval_accuracy, later.train_eval_accuracy),
+            (&mut self.val_loss, later.val_loss),
+            (&mut self.val_accuracy, later.val_accuracy),
+            (&mut self.objective, later.objective),
+            (&mut self.seconds, later.seconds),
+            (&mut self.pictures_per_second, later.pictures_per_second),
+        ];
+        for (own, later) in fields {
+            *own = later.or(*own);
         }
     }
 

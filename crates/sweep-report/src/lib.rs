@@ -2,6 +2,7 @@
 
 mod analysis;
 mod asked;
+mod bounded;
 pub mod charts;
 mod columns;
 pub mod curves;
@@ -50,6 +51,7 @@ pub fn write(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
 /// # Errors
 /// Where a file cannot be written.
 pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
+    let history = &*bounded::history(history);
     let analysis = Analysis::new(spec, history);
     let all = || history.trials.iter().collect();
     for trial in if history.trials.len() > CHARTS { analysis.shown() } else { all() } {
@@ -78,6 +80,7 @@ fn next_file(layout: &Layout, history: &History, analysis: &Analysis) -> Result<
 
 /// What is wrong with the fit of one of a sweep's trials, among all of them.
 pub fn findings(spec: &Spec, history: &History, trial: &TrialRecord) -> Vec<Finding> {
+    let (history, trial) = (&*bounded::history(history), &*bounded::trial(trial));
     let at = usize::try_from(trial.id.0).ok().and_then(|number| number.checked_sub(1));
     let others = at.and_then(|at| sweep_verdict::Others::of_each(history).get(at).copied());
     verdicts::verdict(spec, trial, others, history.pictures_sound())
@@ -88,6 +91,7 @@ pub fn findings(spec: &Spec, history: &History, trial: &TrialRecord) -> Vec<Find
 /// # Errors
 /// Where a file cannot be written.
 pub fn trial_chart(layout: &Layout, spec: &Spec, trial: &TrialRecord) -> Result<()> {
+    let trial = &*bounded::trial(trial);
     let onset = verdicts::verdict(spec, trial, None, false).iter().find_map(Finding::onset);
     picture(&layout.trial(trial.id), "curves", &charts::trial(trial, &spec.metric, onset))
 }
@@ -108,7 +112,91 @@ fn picture(folder: &Path, name: &str, figure: &charts::Figure) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use sweep_core::trial::{EpochMetrics, Goal, Metric, Outcome};
+
+    /// Any finite number, and most often one that arithmetic has trouble with.
+    pub(crate) fn finite() -> impl Strategy<Value = f64> {
+        let odd =
+            [f64::MAX, f64::MIN, 1e308, -1e308, 3e305, -5e304, 5e-324, -5e-324, 0.0, -0.0, 1.0, 1e16, 1.5e18, 1e155];
+        prop_oneof![prop::sample::select(odd.to_vec()), -10.0..10.0_f64, 1.7e9..1.8e9_f64, any::<f64>()]
+            .prop_map(|value| if value.is_finite() { value } else { 0.5 })
+    }
+
+    /// A trial's settings, epochs and times, as extreme as numbers can be.
+    fn extreme() -> impl Strategy<Value = TrialRecord> {
+        let epoch = (prop::array::uniform7(prop::option::of(finite())), prop::option::of(finite()));
+        let times = prop::array::uniform3(finite());
+        let settings = (prop_oneof![Just(0.1), finite()], 0..3_u32);
+        (prop::collection::vec(epoch, 0..9), times, settings).prop_map(|(epochs, times, (x, y))| {
+            let mut trial = sweep_sample::history().trials.remove(0);
+            trial.settings = sweep_sample::settings(serde_json::json!({"x": x, "y": y}));
+            let epoch = |(number, (metrics, seconds)): (u32, ([Option<f64>; 7], Option<f64>))| {
+                let [
+                    train_loss,
+                    train_accuracy,
+                    train_eval_loss,
+                    train_eval_accuracy,
+                    val_loss,
+                    val_accuracy,
+                    objective,
+                ] = metrics;
+                let measured = EpochMetrics {
+                    train_loss,
+                    train_accuracy,
+                    train_eval_loss,
+                    train_eval_accuracy,
+                    ..EpochMetrics::default()
+                };
+                EpochMetrics { epoch: number, val_loss, val_accuracy, objective, seconds, ..measured }
+            };
+            trial.curve = (1..).zip(epochs).map(epoch).collect();
+            trial.others = [(
+                "score".to_owned(),
+                trial.curve.iter().filter_map(|epoch| Some((epoch.epoch, epoch.objective?))).collect(),
+            )]
+            .into();
+            trial.status = sweep_core::history::Status::Ended(Outcome::Finished);
+            (trial.started_at, trial.ended_at, trial.seconds) = (times[0], Some(times[1]), times[2].abs());
+            trial
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        /// Metrics near the largest and the smallest float, and clocks that jump.
+        #[test]
+        fn any_finite_numbers_and_times_make_a_report(
+            mut trials in prop::collection::vec(extreme(), 1..14),
+            began_at in finite(),
+            (name, goal, repeats) in (
+                prop::sample::select(vec!["val_loss", "val_accuracy", "score"]),
+                prop::sample::select(vec![Goal::Minimize, Goal::Maximize]),
+                1..3_u32,
+            ),
+        ) {
+            for (number, trial) in (1..).zip(&mut trials) {
+                (trial.id, trial.slot) = (sweep_core::trial::TrialId(number), format!("cpu:{}", number % 2));
+            }
+            let mut history = sweep_sample::history();
+            (history.began_at, history.trials) = (began_at, trials);
+            let metric = Metric { name: name.into(), goal };
+            let spec = Spec { metric, repeats, ..sweep_sample::spec() };
+            let results = tempfile::tempdir().unwrap();
+            let layout = sweep_sample::write(&results.path().join("sample"), &sweep_sample::entries());
+            let started = std::time::Instant::now();
+            write(&layout, &spec, &history).unwrap();
+            prop_assert!(started.elapsed().as_secs() < 60, "a report takes seconds");
+            let text = std::fs::read_to_string(layout.report_md()).unwrap();
+            prop_assert!(!text.contains("NaN") && !text.split([' ', '|', '%']).any(|word| word.contains("inf") && word.len() < 5), "{}", text);
+            for trial in &history.trials {
+                findings(&spec, &history, trial);
+            }
+        }
+    }
 
     #[test]
     fn everything_but_journal_and_sweep_file_can_be_deleted_and_made_again() {

@@ -98,7 +98,7 @@ fn trials_table(analysis: &Analysis) -> String {
         let status = words::status(trial);
         let mut row = vec![rank, link(trial.id)];
         row.extend(names.iter().map(|name| setting(&trial.settings, name)));
-        row.push(best.map_or("–".into(), |best| format!("{} of {}", best.epoch, trial.curve.len())));
+        row.push(best.map_or("–".into(), |best| format!("{} of {}", best.epoch, trial.epochs())));
         row.extend(columns.iter().map(|(_, said)| said(best)));
         row.extend([
             escape(&words::findings(verdicts.of(trial.id))),

@@ -174,9 +174,14 @@ impl Spread {
         if values.is_empty() {
             return None;
         }
-        let mean = values.iter().sum::<f64>() / count;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        Some(Spread { mean, deviation: (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt()) })
+        // Of numbers near the largest one the sum and the squares would be infinite: they are scaled down first.
+        let largest = values.iter().map(|value| value.abs()).fold(0.0, f64::max);
+        let scale = if largest > 1e100 { largest } else { 1.0 };
+        let scaled = || values.iter().map(|value| value / scale);
+        let mean = scaled().sum::<f64>() / count;
+        let squares: f64 = scaled().map(|value| (value - mean).powi(2)).sum();
+        let deviation = (values.len() > 1).then(|| ((squares / (count - 1.0)).sqrt() * scale).min(f64::MAX));
+        Some(Spread { mean: mean * scale, deviation })
     }
 }
 
@@ -277,5 +282,7 @@ mod tests {
         assert_eq!(Spread::new(&[1.0, 3.0]), Some(Spread { mean: 2.0, deviation: Some(2_f64.sqrt()) }));
         assert_eq!(Spread::new(&[1.0]), Some(Spread { mean: 1.0, deviation: None }));
         assert_eq!(Spread::new(&[]), None);
+        let extreme = Spread::new(&[1e308, -1e308, 1e308]).expect("there are values");
+        assert!(extreme.mean.is_finite() && extreme.deviation.is_some_and(f64::is_finite), "{extreme:?}");
     }
 }

@@ -62,6 +62,7 @@ impl Summary {
                 let headline = repeated.map_or_else(|| headline(spec, best), |group| of_settings(spec, group) + ".");
                 (headline, settings.map(|(name, value)| (name.clone(), words::setting(value))).collect())
             }
+            None if !spec.ranks => ("Nothing was ranked: the sweep file names no metric.".to_owned(), Vec::new()),
             None => (format!("No trial has ended with a {metric} yet."), Vec::new()),
         };
         details.retain(|detail| !detail.is_empty());
@@ -76,7 +77,9 @@ impl Summary {
         details.extend(target(spec, history));
         details.extend(early_terminate(spec, history));
         details.extend(extensions(history));
-        details.push(format!("Trials are ranked by their {metric} at their best epoch; {better} is better."));
+        if spec.ranks || !ranking.placed.is_empty() {
+            details.push(format!("Trials are ranked by their {metric} at their best epoch; {better} is better."));
+        }
         let judged = verdicts.judged();
         let ailments = verdicts.tally().iter().take(AILMENTS).map(|tally| ailment(tally, judged)).collect();
         let Steps { open, settled } = &analysis.steps;
@@ -182,7 +185,7 @@ fn headline(spec: &Spec, best: &Place) -> String {
         words::metric(metric),
         words::value(&metric.name, best.best.get(&metric.name)),
         best.best.epoch,
-        best.trial.curve.len(),
+        best.trial.epochs(),
     );
     for (name, said) in [("val_loss", "validation loss"), ("val_accuracy", "validation accuracy")] {
         if metric.name != name && best.best.get(name).is_some() {
@@ -196,14 +199,14 @@ fn gap(best: &Place) -> Option<String> {
     let (training, validation) = (best.best.train_eval_accuracy?, best.best.val_accuracy?);
     let gap = best.best.accuracy_gap()?;
     let mut line = format!(
-        "At that epoch it judges {} of the training pictures rightly and {} of the validation pictures: a gap of {:.2} \
+        "At that epoch it judges {} of the training pictures rightly and {} of the validation pictures: a gap of {} \
          points",
         words::value("train_eval_accuracy", Some(training)),
         words::value("val_accuracy", Some(validation)),
-        gap * 100.0,
+        words::number(gap * 100.0, 2),
     );
     if let Some(gap) = best.best.loss_gap() {
-        line += &format!(", and of {gap:.4} in loss");
+        line += &format!(", and of {} in loss", words::number(gap, 4));
     }
     Some(line + ".")
 }

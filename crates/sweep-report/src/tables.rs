@@ -213,10 +213,10 @@ impl Columns {
         let mut row = vec![trial.id.0.to_string()];
         row.extend(self.settings.iter().map(|name| trial.settings.get(name).map_or(String::new(), setting)));
         row.extend([
-            self.seed.to_string(),
+            trial.seed.unwrap_or(self.seed).to_string(),
             trial.repeat.to_string(),
             trial.status.name().to_owned(),
-            trial.curve.len().to_string(),
+            trial.epochs().to_string(),
             best.map_or(String::new(), |epoch| epoch.epoch.to_string()),
         ]);
         for epoch in [best, last] {
@@ -230,7 +230,7 @@ impl Columns {
             number(trial.joules.map(|joules| joules.round() / 1e3)),
             trial.slot.clone(),
             trial.attempts.to_string(),
-            trial.outcome().and_then(|outcome| outcome.error()).unwrap_or_default(),
+            harmless(&trial.outcome().and_then(|outcome| outcome.error()).unwrap_or_default()),
         ]);
         row.extend(own(&self.metric).map(|name| number(best.and_then(|epoch| epoch.get(name)))));
         row.extend(
@@ -251,7 +251,7 @@ impl Columns {
         header.extend(["seconds".into(), "pictures_per_second".into()]);
         header.extend(own(&self.metric).map(str::to_owned));
         header.extend(
-            self.others.iter().map(|name| if name == "trial" { format!("metric_{name}") } else { name.clone() }),
+            self.others.iter().map(|name| if name == "trial" { format!("metric_{name}") } else { harmless(name) }),
         );
         header
     }
@@ -293,9 +293,15 @@ fn number(value: Option<f64>) -> String {
 fn setting(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => harmless(text),
         other => other.to_string(),
     }
+}
+
+/// Text that a spreadsheet would run as a formula begins with an apostrophe.
+fn harmless(text: &str) -> String {
+    let is_number = text.parse::<f64>().is_ok();
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number { format!("'{text}") } else { text.to_owned() }
 }
 
 #[cfg(test)]
@@ -430,6 +436,14 @@ mod tests {
         assert_eq!(header[1..6], settings);
         assert_eq!(header.iter().collect::<HashSet<_>>().len(), header.len());
         assert_eq!(columns(&layout.trials_csv(), &["epochs", "seed", "optimizer"]), [["2", "7", r#"{"type":"sgd"}"#]]);
+    }
+
+    #[test]
+    fn no_cell_is_a_formula_to_a_spreadsheet() {
+        for text in ["=1+1", "+cmd", "-x", "@sum", "\t=1"] {
+            assert_eq!(setting(&json!(text)), format!("'{text}"));
+        }
+        assert_eq!(["-1", "+1e-4", "adam", ""].map(|text| setting(&json!(text))), ["-1", "+1e-4", "adam", ""]);
     }
 
     #[test]

@@ -73,11 +73,10 @@ impl Time {
             }
             time.add(trial, history.began_at, metric, least);
         }
-        time.wall = time.stretches.iter().map(|stretch| stretch.until).fold(0.0, f64::max)
-            - time.stretches.iter().map(|stretch| stretch.from).fold(f64::INFINITY, f64::min).min(0.0);
+        time.wall = time.stretches.iter().map(|stretch| stretch.until).fold(0.0, f64::max);
         for place in &ranking.placed {
             let trained = place.trial.curve.len() as u64;
-            let after = trained - u64::from(place.best.epoch).min(trained);
+            let after = place.trial.curve.iter().filter(|epoch| epoch.epoch > place.best.epoch).count() as u64;
             time.epochs += trained;
             time.after_best += after;
             let saved = after.saturating_sub(PATIENCE.into());
@@ -90,8 +89,11 @@ impl Time {
 
     fn add(&mut self, trial: &TrialRecord, began: f64, metric: &Metric, least: f64) {
         let (Some(slot), Some(ended)) = (self.slots.binary_search(&trial.slot).ok(), trial.ended_at) else { return };
-        let (from, until) = (trial.started_at - began, (ended - began).max(trial.started_at - began));
-        let best = metric.best(&trial.curve).map_or(1.0, |best| f64::from(best.epoch) / trial.curve.len() as f64);
+        // A clock that jumped can have a trial start before its sweep, or end before it started.
+        let from = (trial.started_at - began).max(0.0);
+        let until = (ended - began).max(from);
+        let last = f64::from(trial.epochs().max(1));
+        let best = metric.best(&trial.curve).map_or(1.0, |best| f64::from(best.epoch) / last);
         let before = self.stretches.iter_mut().rev().take(256).find(|stretch| stretch.slot == slot);
         match before {
             // Of many short ones, those that follow each other at once become one.
@@ -162,6 +164,15 @@ mod tests {
         assert_eq!((time.slots.join(","), time.stretches.len(), time.epochs), ("cpu:0,cpu:1".into(), 6, 20 * 3 + 14));
         assert!(time.saved.0 <= time.after_best && time.seconds == 6.0 * 60.0, "{time:?}");
         assert!(time.stretches.iter().all(|s| s.from <= s.best && s.best <= s.until), "{time:?}");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_moves_no_stretch_before_the_sweeps_beginning() {
+        let mut history = sweep_sample::history();
+        history.trials[0].started_at = -1.7e9;
+        (history.trials[1].started_at, history.trials[1].ended_at) = (500.0, Some(-3.0));
+        let time = time(&history);
+        assert!(time.stretches.iter().all(|s| 0.0 <= s.from && s.from <= s.until), "{time:?}");
     }
 
     #[test]

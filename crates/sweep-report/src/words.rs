@@ -70,16 +70,20 @@ pub fn metric(metric: &Metric) -> &str {
     }
 }
 
+pub use sweep_verdict::number;
+
+/// From this on a number is in scientific notation: nobody counts digits.
+const LARGE: f64 = 1e5;
+
+/// The same with its sign.
+fn signed(value: f64, digits: usize) -> String {
+    if value.abs() >= LARGE { format!("{value:+.3e}") } else { format!("{value:+.digits$}") }
+}
+
 /// A metric's value with the digits that matter: `1.4024`, `60.39 %`.
 pub fn value(name: &str, value: Option<f64>) -> String {
     let Some(value) = value else { return "–".into() };
-    if name.ends_with("_accuracy") {
-        format!("{:.2} %", value * 100.0)
-    } else if value.abs() >= 1e5 {
-        format!("{value:.3e}")
-    } else {
-        format!("{value:.4}")
-    }
+    if name.ends_with("_accuracy") { format!("{} %", number(value * 100.0, 2)) } else { number(value, 4) }
 }
 
 /// Mean and deviation of a metric or gap over repeats: `1.4024 ± 0.0113`, `60.39 ± 0.72 %`; accuracy gaps in points.
@@ -90,19 +94,19 @@ pub fn spread(name: &str, spread: Option<Spread>) -> String {
     let digits = if scale > 1.0 { 2 } else { 4 };
     let sign = if share { " %" } else { "" };
     match deviation {
-        Some(deviation) => format!("{:.digits$} ± {:.digits$}{sign}", mean * scale, deviation * scale),
-        None => format!("{:.digits$}{sign}", mean * scale),
+        Some(deviation) => format!("{} ± {}{sign}", number(mean * scale, digits), number(deviation * scale, digits)),
+        None => format!("{}{sign}", number(mean * scale, digits)),
     }
 }
 
 /// A loss gap: `+0.3112`.
 pub fn loss_gap(gap: Option<f64>) -> String {
-    gap.map_or("–".into(), |gap| format!("{gap:+.4}"))
+    gap.map_or("–".into(), |gap| signed(gap, 4))
 }
 
 /// An accuracy gap, in points of a percentage: `+10.31`.
 pub fn accuracy_gap(gap: Option<f64>) -> String {
-    gap.map_or("–".into(), |gap| format!("{:+.2}", gap * 100.0))
+    gap.map_or("–".into(), |gap| signed(gap * 100.0, 2))
 }
 
 /// A count with its thousands set apart: `49,000`.
@@ -176,6 +180,23 @@ mod tests {
             "are 3 of the 23 other trials",
         ];
         assert_eq!(others, expected);
+    }
+
+    #[test]
+    fn no_number_is_a_row_of_digits() {
+        let spread_of = |mean, deviation| spread("val_accuracy", Some(Spread { mean, deviation: Some(deviation) }));
+        for value_of in [f64::MAX, -f64::MAX, 1e5, 3e305, f64::MIN_POSITIVE] {
+            let said = [
+                value("val_loss", Some(value_of)),
+                value("val_accuracy", Some(value_of)),
+                spread_of(value_of, value_of),
+                loss_gap(Some(value_of)),
+                accuracy_gap(Some(value_of)),
+                duration(value_of),
+            ];
+            assert!(said.iter().all(|said| said.len() < 40), "{said:?}");
+        }
+        assert_eq!(loss_gap(Some(-2e6)), "-2.000e6");
     }
 
     #[test]

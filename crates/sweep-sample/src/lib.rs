@@ -93,7 +93,8 @@ pub fn attempt(trial: u64, number: u32, settings: &Settings, from: u32, last: u3
     let dropout = settings.get("dropout").and_then(Value::as_f64).unwrap_or(0.2);
     let at = trial as f64 * 100.0 + f64::from(number) * 10.0;
     let slot = format!("cpu:{}", trial % 2);
-    let mut entries = vec![Entry::Started { at, attempt, slot, settings: (number == 1).then(|| settings.clone()) }];
+    let mut entries =
+        vec![Entry::Started { at, attempt, slot, settings: (number == 1).then(|| settings.clone()), seed: None }];
     entries.push(Entry::Began {
         attempt,
         from_epoch: from,
@@ -101,6 +102,7 @@ pub fn attempt(trial: u64, number: u32, settings: &Settings, from: u32, last: u3
         train_examples: 44_100,
         validation_examples: 4_900,
         warnings: Vec::new(),
+        from_zero: false,
     });
     entries.extend((from + 1..=last).map(|n| Entry::Epoch {
         attempt,

@@ -12,7 +12,7 @@ use super::plain;
 use super::sections::{check_choices, data, devices, section};
 use super::setting::{MODEL, Section};
 use super::value::{number, show};
-use super::{Method, Note, Order, Problem, Problems, Spec, constraints, early, enqueue, parameters, program};
+use super::{Method, Note, Order, Problem, Problems, Spec, constraints, early, enqueue, goal, parameters, program};
 use sweep_core::recipe::Source;
 use sweep_core::trial::{Goal, METRICS, Metric, Settings};
 
@@ -55,6 +55,12 @@ fn parse(text: &str, findings: &Findings) -> Option<Yaml> {
     match parsed {
         Ok(value) => Some(value).filter(|_| findings.places.twice().is_empty()),
         Err(_) if !findings.places.twice().is_empty() => None,
+        Err(_) if findings.places.too_large().is_some() => {
+            let (path, text) = findings.places.too_large()?;
+            let rule = format!("must be a whole number of at most 64 bits, not {text}");
+            findings.problem(findings.places.value_at(path), path.clone(), rule, format!("write {} or less", u64::MAX));
+            None
+        }
         Err(error) => {
             let mark = error.location().map(|at| Mark { line: at.line(), column: at.column(), width: 1 });
             let what = error.to_string();
@@ -95,7 +101,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
             node.note("has no effect here: nothing leaves this machine");
         }
     }
-    let program = program::read(&table);
+    let mut program = program::read(&table);
     let method = method(&table);
     let mut presets = Vec::new();
     let parameters = table.get("parameters");
@@ -120,6 +126,10 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         parameters::read(&node, method.unwrap_or(Method::Random), network, constraints::zipped(&table))
     });
     let (mut read, unread) = read.unwrap_or_default();
+    if let Some(program) = &mut program {
+        let members = read.iter().filter(|one| one.steps.len() > 1);
+        program.groups = members.map(|one| (one.parameter.name.clone(), one.steps.clone())).collect();
+    }
     let space = constraints::space(&table, &mut read, &unread);
     let enqueue = enqueue::read(&table, &read, &unread, &space);
     let priority = constraints::priority(&table, &read, &unread, &space, method);
@@ -135,6 +145,10 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         let found = table.take(key, Kind::whole(least), is).and_then(|found| found.as_u64());
         found.and_then(|found| u32::try_from(found).ok()).unwrap_or(default)
     };
+    let ranks = trains
+        || table.get("metric").is_some()
+        || table.get("early_terminate").is_some()
+        || method == Some(Method::Tpe);
     let (metric, target) = metric(&table, !trains);
     let spec = Spec {
         name: name(&table, file),
@@ -143,6 +157,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
             .map(|text| plain(&text)),
         method: method.unwrap_or(Method::Grid),
         metric,
+        ranks,
         target,
         seed: table
             .take("seed", Kind::Whole { least: 0, most: u64::MAX }, "what all random draws follow from: write 0, say")
@@ -178,7 +193,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         fixed,
         network,
     };
-    table.finish();
+    table.finish(spec.program.is_some());
     if trains {
         spec.check_layers(&read, &unread, findings);
     }
@@ -242,14 +257,29 @@ fn metric(table: &Table, any: bool) -> (Metric, Option<f64>) {
             }
         }
     }
-    let upwards = metric.name.ends_with("accuracy");
+    let known = goal::of(&metric.name);
+    let upwards = known == Some(Goal::Maximize);
     match table.take(
         "goal",
         Kind::Choice(&["minimize", "maximize"]),
         "which way the metric is better: write minimize for a loss, maximize for an accuracy",
     ) {
         Some(goal) => metric.goal = if goal == "maximize" { Goal::Maximize } else { Goal::Minimize },
-        None => metric.goal = if upwards { Goal::Maximize } else { Goal::Minimize },
+        None => {
+            metric.goal = known.unwrap_or(Goal::Minimize);
+            let name = &metric.name;
+            match known {
+                _ if !any => {}
+                Some(Goal::Maximize) => {
+                    node.note(format!("has no `goal`: {name} is maximized, as its name says; W&B minimizes it then"));
+                }
+                Some(Goal::Minimize) => node.note_same(format!("has no `goal`: {name} is minimized, as its name says")),
+                None => node.note_same(format!(
+                    "has no `goal`, and {name} does not say which way is better: it is minimized, as at W&B. If more is \
+                     better, write `goal: maximize`"
+                )),
+            }
+        }
     }
     if METRICS.contains(&metric.name.as_str())
         && (metric.goal == Goal::Maximize) != upwards
@@ -270,7 +300,7 @@ fn metric(table: &Table, any: bool) -> (Metric, Option<f64>) {
             node.note("has no effect: a trial that failed is worse than all others, one under way has no value yet");
         }
     }
-    table.finish();
+    table.close();
     (metric, target)
 }
 
@@ -279,6 +309,13 @@ pub fn is_folder_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphanumeric())
         && name.chars().all(usable)
         && name.len() <= LONGEST_NAME
+}
+
+/// The name of a folder for a title: `my first sweep` becomes `my-first-sweep`.
+fn folder_of(title: &str) -> String {
+    let words = title.split(|char| !usable(char)).map(|word| word.trim_matches(['-', '.', '_']));
+    let joined = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
+    joined.chars().take(LONGEST_NAME).collect()
 }
 
 fn usable(char: char) -> bool {
@@ -297,9 +334,16 @@ fn name(table: &Table, file: &str) -> String {
         .take(Kind::Text, "the name of the sweep's folder: write digits-dropout, say")
         .map(|name| plain(&name))
         .unwrap_or_default();
-    if !name.is_empty() && !is_folder_name(&name) {
+    if name.is_empty() || is_folder_name(&name) {
+        return name;
+    }
+    // At W&B a name is a title, any text.
+    let folder = folder_of(&name);
+    if is_folder_name(&folder) {
+        node.note_same(format!("is a title: the sweep's folder is called {folder}"));
+    } else {
         let rule = format!("names a folder, and {} cannot", show(node.value));
         node.wrong(rule, format!("use letters, digits, `.`, `_` and `-`, {LONGEST_NAME} at most, no space"));
     }
-    name
+    folder
 }

@@ -199,7 +199,8 @@ fn combination(node: &Node, example: &str, names: &[&str], parameters: &Paramete
         }
         let mut any = Vec::new();
         for item in node.items().unwrap_or_else(|| vec![node.clone()]) {
-            match free(item.value) {
+            let read = parameters.0.iter().find(|read| read.parameter.name == *name);
+            match read.map_or_else(|| free(item.value), |read| read.value(&item)) {
                 Err(rule) => item.wrong(rule, "write a value of the parameter"),
                 Ok(value) => match parameters.check(name, Comparison::Equal, &value) {
                     Some(_) => {

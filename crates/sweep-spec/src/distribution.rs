@@ -49,6 +49,8 @@ pub struct Manner {
     pub of: Option<&'static Setting>,
     /// Whether it moves with others, so that a value may stand twice in its list.
     pub zipped: bool,
+    /// Whether a program gets its values.
+    pub program: bool,
 }
 
 /// The distribution's name, given or inferred; `None` where it is wrong or there is none, which is reported.
@@ -101,7 +103,11 @@ pub fn read(table: &Table, manner: Manner) -> Option<Distribution> {
         table.node.wrong_key(format!("has a `q`, which {name} does not use"), remedy);
     }
     match name {
-        "constant" => Some(Distribution::Constant(value(&needed(table, "value", name)?, manner.of)?)),
+        "constant" => {
+            let node = needed(table, "value", name)?;
+            note_exponents(&node, manner);
+            Some(Distribution::Constant(value(&node, manner)?))
+        }
         "categorical" => {
             let values = values(&needed(table, "values", name)?, manner)?;
             Some(Distribution::Categorical(values.into_iter().map(|(value, _)| value).collect()))
@@ -120,13 +126,28 @@ pub fn needed<'a>(table: &Table<'a>, key: &'static str, distribution: &str) -> O
     node
 }
 
-fn value(node: &Node, of: Option<&Setting>) -> Option<Json> {
-    match of {
+fn value(node: &Node, manner: Manner) -> Option<Json> {
+    match manner.of {
         Some(setting) => node.accepted(setting.accept(node.value), setting.remedy()),
         None => {
-            free(node.value).map_err(|complaint| node.wrong(complaint, "write a number, a word, true or false")).ok()
+            let read = if manner.program { node.given() } else { free(node.value) };
+            read.map_err(|complaint| node.wrong(complaint, "write a number, a word, true or false")).ok()
         }
     }
+}
+
+/// Says which of a program's values are numbers here and text at W&B.
+fn note_exponents(node: &Node, manner: Manner) {
+    let words = node.exponents();
+    let Some(first) = words.first().filter(|_| manner.program) else { return };
+    let more = match words.len() {
+        1 => String::new(),
+        many => format!(" and {} more", many - 1),
+    };
+    node.note(format!(
+        "W&B's reader takes `{first}`{more} for text; here it is a number. With a point, and a sign after the e, both \
+         read a number: 1.0e-4"
+    ));
 }
 
 /// The values of a list, each with its place in it; what stands there again is left out, but where it moves with
@@ -145,11 +166,12 @@ fn values(node: &Node, manner: Manner) -> Option<Vec<(Json, usize)>> {
         node.wrong(rule, "write the values that are to be tried, or a range with `min` and `max`");
         return None;
     }
+    note_exponents(node, manner);
     let mut seen = HashSet::new();
     let mut values = Vec::with_capacity(items.len());
     let mut all_right = true;
     for (at, item) in items.iter().enumerate() {
-        match value(item, manner.of) {
+        match value(item, manner) {
             // 1 and 1.0 are the same value.
             Some(value)
                 if seen.insert(value.as_f64().map_or_else(|| value.to_string(), |x| x.to_string()))

@@ -15,7 +15,7 @@ impl Spec {
         }
         let note = |path: Path, text: String| {
             let mark = findings.places.value_at(&path);
-            findings.notes.borrow_mut().push(Note { mark, path, text });
+            findings.notes.borrow_mut().push(Note { mark, path, text, same: false });
         };
         let shape = inspection.data.shape;
         let side = shape.height.min(shape.width);

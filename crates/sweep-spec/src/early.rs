@@ -61,11 +61,21 @@ pub fn read(top: &Table) -> Option<EarlyTerminate> {
     if rule == Some("hyperband") {
         let has = |key| table.get(key).is_some();
         let rule = match (has("min_iter"), has("max_iter"), has("s")) {
-            (true, false, false) | (false, true, true) => None,
-            (false, true, false) => Some("has no `s`, which `max_iter` needs"),
-            (true, _, _) => Some("has bands twice: by `min_iter`, and by `max_iter` and `s`"),
+            (_, true, true) | (true, false, _) => None,
+            (_, true, false) => Some("has no `s`, which `max_iter` needs"),
             (false, false, _) => Some("has no `min_iter`"),
         };
+        // As in W&B's code, which real files rely on.
+        let unused = match (has("min_iter"), has("max_iter"), has("s")) {
+            (true, true, true) => Some(("min_iter", "is not used: `max_iter` and `s` give the bands, as at W&B")),
+            (true, false, true) => Some(("s", "is not used: `min_iter` gives the bands, as at W&B")),
+            _ => None,
+        };
+        if let Some((key, why)) = unused
+            && let Some(node) = table.get(key)
+        {
+            node.note_same(why);
+        }
         if let Some(rule) = rule {
             let remedy = "write `min_iter: 3` for bands at 3, 9, 27, …, or `max_iter: 27` and `s: 2` for 9 and 3";
             node.wrong_key(rule, remedy);
@@ -74,14 +84,14 @@ pub fn read(top: &Table) -> Option<EarlyTerminate> {
             node.wrong(format!("must be at least `eta`, {eta}: else there is no band"), "write a greater one");
         }
     }
-    table.finish();
+    table.close();
     if eta <= 1.0 {
         return None;
     }
     let rule = match rule {
         Some("hyperband") => Some(Rule::Hyperband(match (min_iter, max_iter, s) {
+            (_, Some(max), Some(s)) => Hyperband::downwards(max, s, eta, strict),
             (Some(min), ..) => Hyperband::upwards(min, eta, strict),
-            (None, Some(max), Some(s)) => Hyperband::downwards(max, s, eta, strict),
             _ => return None,
         })),
         Some("asha") => Some(Rule::Asha(Asha::new(min_iter.unwrap_or(1), eta))),
@@ -118,7 +128,9 @@ mod tests {
         assert_eq!(rule("{type: hyperband, min_iter: 3}"), hyperband(true));
         assert_eq!(rule("{type: hyperband, min_iter: 3, eta: 3, strict: false}"), hyperband(false));
         let downwards = Some(Rule::Hyperband(Hyperband::downwards(27, 2, 2.0, true)));
-        assert_eq!(rule("{type: hyperband, max_iter: 27, s: 2, eta: 2}"), downwards);
+        assert_eq!(rule("{type: hyperband, max_iter: 27, s: 2, eta: 2}"), downwards.clone());
+        assert_eq!(rule("{type: hyperband, min_iter: 5, max_iter: 27, s: 2, eta: 2}"), downwards, "max_iter wins");
+        assert_eq!(rule("{type: hyperband, min_iter: 3, s: 2}"), hyperband(true), "s is ignored");
         assert_eq!(rule("{type: asha}"), Some(Rule::Asha(Asha::new(1, 3.0))));
         assert_eq!(rule("{type: median, min_iter: 4}"), Some(Rule::Median(Median::new(4, 5))));
         let both = read("{type: asha, stop_on: overfit, audit: 0.05}").unwrap().unwrap();
@@ -132,7 +144,7 @@ mod tests {
             ("{min_iter: 3}", "early_terminate", "neither a `type`"),
             ("{type: hyperband}", "early_terminate", "has no `min_iter`"),
             ("{type: hyperband, max_iter: 27}", "early_terminate", "has no `s`"),
-            ("{type: hyperband, min_iter: 1, max_iter: 27, s: 2}", "early_terminate", "bands twice"),
+            ("{type: hyperband, min_iter: 1, max_iter: 27}", "early_terminate", "has no `s`"),
             ("{type: hyperband, max_iter: 2, s: 2}", "early_terminate.max_iter", "no band"),
             ("{type: hyperband, min_iter: 3, eta: 1}", "early_terminate.eta", "above 1"),
             ("{type: asha, strict: true}", "early_terminate.strict", "no effect"),

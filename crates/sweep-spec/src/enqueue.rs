@@ -2,7 +2,7 @@
 
 use super::node::{Node, Table};
 use super::parameters::Read;
-use super::value::{free, show};
+use super::value::show;
 use sweep_core::nearest::suggest;
 use sweep_core::space::Space;
 use sweep_core::trial::Settings;
@@ -32,7 +32,7 @@ fn point(node: &Node, parameters: &[Read], unread: &[String], space: &Space) -> 
         };
         let value = match read.of {
             Some(setting) => node.accepted(setting.accept(node.value), setting.remedy()),
-            None => free(node.value).map_err(|rule| node.wrong(rule, "write a value of the parameter")).ok(),
+            None => read.value(&node).map_err(|rule| node.wrong(rule, "write a value of the parameter")).ok(),
         };
         let distribution = &read.parameter.distribution;
         match value {

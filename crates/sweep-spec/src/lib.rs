@@ -7,6 +7,7 @@ mod doubts;
 mod early;
 mod enqueue;
 mod expression;
+mod goal;
 mod inspect;
 mod kind;
 mod lint;
@@ -67,6 +68,8 @@ pub struct Spec {
     pub enqueue: Vec<Settings>,
     /// What trials are ranked by.
     pub metric: Metric,
+    /// Whether a trial needs a value of it. W&B's grid and random search of a program may do without a metric.
+    pub ranks: bool,
     /// Once a trial has this value of it, or a better one, no other begins.
     pub target: Option<f64>,
     /// Of the search and, with each trial's number, of every random draw.
@@ -312,6 +315,14 @@ training: {epoch: 3}
 ",
         );
         assert_eq!(found.len(), 6, "{found:#?}");
+    }
+
+    #[test]
+    fn a_whole_number_beyond_64_bits_is_named_where_it_stands() {
+        let found = problems("data: {set: digits}\nmodel: linear\nseed: 99999999999999999999999999\n");
+        assert_eq!(found, ["seed: must be a whole number of at most 64 bits, not 99999999999999999999999999"]);
+        let most = problems("data: {set: digits}\nmodel: linear\nseed: 18446744073709551615\nrun_cap: 0\n");
+        assert!(most.len() == 1 && most[0].starts_with("run_cap"), "{most:?}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::node::Findings;
 use super::place::{Mark, Path};
 use super::value::{boolean, free, number, show};
 use super::yaml11::{self, Read};
+use sweep_data::network::Step;
 
 /// What there is to say of a key.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -84,7 +85,8 @@ pub fn lint(text: &str, file: &str, base: &Folder) -> Report {
     let (spec, problems, notes) = examine(text, file, base);
     let runs = spec.is_some() && problems.is_empty();
     let lines = text.lines().map(|line| (line, line.is_ascii())).collect();
-    let mut linter = Linter { lines, findings: Vec::new(), places };
+    let program = spec.as_ref().is_some_and(|spec| spec.program.is_some());
+    let mut linter = Linter { lines, program, findings: Vec::new(), places };
     for problem in problems {
         // Some rules end by asking.
         let between = if problem.rule.ends_with('?') { "" } else { ":" };
@@ -92,7 +94,11 @@ pub fn lint(text: &str, file: &str, base: &Folder) -> Report {
         linter.put(problem.mark, &problem.path, Verdict::NotHere, text);
     }
     for note in notes {
-        let verdict = if note.text.starts_with("has no effect") { Verdict::NoEffect } else { Verdict::Differs };
+        let verdict = match note.text.starts_with("has no effect") {
+            true => Verdict::NoEffect,
+            false if note.same => Verdict::Same,
+            false => Verdict::Differs,
+        };
         linter.put(note.mark, &note.path, verdict, note.text);
     }
     if let Ok(value) = serde_yaml::from_str::<Yaml>(text) {
@@ -107,6 +113,8 @@ pub fn lint(text: &str, file: &str, base: &Folder) -> Report {
 struct Linter<'a> {
     /// The lines of the file, each with whether its columns are its bytes.
     lines: Vec<(&'a str, bool)>,
+    /// Whether a program gets the parameters' values.
+    program: bool,
     findings: Vec<Finding>,
     places: super::place::Places,
 }
@@ -157,6 +165,15 @@ impl Linter<'_> {
         if matches!(value, Yaml::Null) || matches!(value, Yaml::String(read) if read != text) {
             return;
         }
+        // A program's values are read by YAML 1.1, but for numbers that it takes for text, which a note names.
+        let is_value = |step: &Step| matches!(step, Step::Key(key) if key == "value" || key == "values");
+        if self.program
+            && matches!(path.0.first(), Some(Step::Key(key)) if key == "parameters")
+            && path.0.iter().any(is_value)
+            && yaml11::read(text) != Read::Date
+        {
+            return;
+        }
         let ours = free(value).ok();
         let ours = ours.as_ref().map_or("text".to_owned(), ToString::to_string);
         let theirs = match yaml11::read(text) {
@@ -171,12 +188,8 @@ impl Linter<'_> {
             Read::Date => "a date".to_owned(),
             _ => return,
         };
-        let wants_number = path
-            .0
-            .iter()
-            .rev()
-            .take(2)
-            .any(|step| matches!(step, sweep_data::network::Step::Key(key) if NUMBERS.contains(&key.as_str())));
+        let wants_number =
+            path.0.iter().rev().take(2).any(|step| matches!(step, Step::Key(key) if NUMBERS.contains(&key.as_str())));
         let mut rule = format!("W&B's reader takes `{text}` for {theirs}; here it is {ours}");
         if theirs == "text" && wants_number {
             rule += ". W&B refuses text there";
@@ -192,8 +205,8 @@ impl Linter<'_> {
         let method = top.get("method").and_then(Yaml::as_str).unwrap_or("");
         for key in map.keys().filter_map(Yaml::as_str) {
             let path = root.key(key);
-            if !THEIRS.contains(&key) {
-                self.say(&path, Verdict::Differs, "is not W&B's: it refuses a file that has it");
+            if !THEIRS.contains(&key) && !self.said(&path) {
+                self.say(&path, Verdict::Differs, "is not W&B's, which leaves it out");
             }
         }
         match method {
@@ -229,7 +242,8 @@ impl Linter<'_> {
         let Some(metric) = top.get("metric") else { return };
         let path = Path::default().key("metric");
         let name = metric.get("name").and_then(Yaml::as_str).unwrap_or("");
-        if metric.get("goal").is_none() && name.ends_with("accuracy") {
+        // A note says it of a program's.
+        if metric.get("goal").is_none() && name.ends_with("accuracy") && !self.program {
             let text = format!("has no `goal`: W&B minimizes then, here {name} is maximized");
             self.say(&path, Verdict::Differs, text);
         }
@@ -280,7 +294,7 @@ impl Linter<'_> {
         for (name, parameter) in map {
             let path = path.key(name.as_str().unwrap_or("?"));
             if let Some(members) = parameter.get("parameters") {
-                if !nested {
+                if !nested && !self.program {
                     let text = "is a group: W&B's validation (SweepConfig) drops it and does not look at its `min` and \
                         `max`; here it is checked and varies";
                     self.say(&path, Verdict::Differs, text);
@@ -367,6 +381,19 @@ mod tests {
         assert!(one("method: grid\nrepeats: 2\n", 2).contains("is not W&B's"));
         let old = "method: random\nparameters:\n  learning_rate: {distribution: log_uniform, min: -9, max: -2}\n";
         assert!(one(old, 3).contains("W&B refuses log_uniform"));
+    }
+
+    #[test]
+    fn a_programs_values_and_groups_are_said_to_be_w_and_bs_where_they_are() {
+        let text = "method: grid\nprogram: a.py\nmetric: {name: f1, goal: maximize}\nparameters:\n  \
+            a: {values: ['007', yes, 010, \"1e3\"]}\n  b: {values: [1e-4, 0.5, 1e-3]}\n  \
+            c: {parameters: {d: {value: off}}}\n  e: {value: 2026-01-31}\n";
+        let report = lint(text, "f.yaml", Folder::new("/"));
+        let on = |line| report.findings.iter().filter(move |one| one.line == line).collect::<Vec<_>>();
+        let same = |line| on(line).iter().all(|one| one.verdict == Verdict::Same && !on(line).is_empty());
+        assert!(report.runs && same(5) && same(7), "{report:#?}");
+        assert!(on(6)[0].text.contains("takes `1e-4` and 1 more for text; here it is a number"), "{report:#?}");
+        assert!(on(8)[0].text.contains("a date"), "{report:#?}");
     }
 
     #[test]

@@ -8,8 +8,9 @@ use serde_yaml::{Mapping, Value as Yaml};
 use super::kind::{Complaint, Kind};
 use super::place::{Mark, Path, Places};
 use super::problem::{Note, Problem};
-use super::value::show;
-use sweep_core::nearest::suggest;
+use super::value::{json, number, show};
+use super::yaml11::{self, Read};
+use sweep_core::nearest::{nearest, suggest};
 
 /// What reading a file has brought to light so far.
 #[derive(Debug, Default)]
@@ -35,7 +36,7 @@ impl Findings {
 
     /// Something worth knowing about the file as a whole.
     pub fn note(&self, text: String) {
-        self.notes.borrow_mut().push(Note { mark: None, path: Path::default(), text });
+        self.notes.borrow_mut().push(Note { mark: None, path: Path::default(), text, same: false });
     }
 
     /// Something wrong at a place of its own.
@@ -87,8 +88,17 @@ impl<'a> Node<'a> {
 
     /// Something about the value is worth knowing.
     pub fn note(&self, text: impl Into<String>) {
+        self.put_note(text.into(), false);
+    }
+
+    /// The same of what W&B does, too.
+    pub fn note_same(&self, text: impl Into<String>) {
+        self.put_note(text.into(), true);
+    }
+
+    fn put_note(&self, text: String, same: bool) {
         let mark = self.findings.places.key_at(&self.path);
-        self.findings.notes.borrow_mut().push(Note { mark, path: self.path.clone(), text: text.into() });
+        self.findings.notes.borrow_mut().push(Note { mark, path: self.path.clone(), text, same });
     }
 
     /// The value as that kind; what is wrong with it is reported, with what it `is` for a remedy.
@@ -99,6 +109,50 @@ impl<'a> Node<'a> {
     /// A value that was read, or a complaint that is reported here.
     pub fn accepted(&self, result: Result<Json, Complaint>, remedy: String) -> Option<Json> {
         result.map_err(|complaint| self.wrong(complaint.to_string(), complaint.remedy.unwrap_or(remedy))).ok()
+    }
+
+    /// The value as a program gets it: what YAML gives, as PyYAML reads it, W&B's reader. Text in quotes stays text. Only
+    /// a number such as `1e-4`, which PyYAML takes for text, is a number here.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn given(&self) -> Result<Json, String> {
+        match self.value {
+            Yaml::Sequence(_) => self.items().into_iter().flatten().map(|item| item.given()).collect(),
+            Yaml::Mapping(map) => {
+                let member = |(key, value): (&Yaml, &'a Yaml)| match key.as_str() {
+                    Some(key) => Ok((key.to_owned(), self.below(key, value).given()?)),
+                    None => Err(format!("has the key {}, which is not text", show(key))),
+                };
+                map.iter().map(member).collect()
+            }
+            value => match self.findings.places.plain(&self.path) {
+                Some(word) => unquoted(value, word),
+                None => json(value),
+            },
+        }
+    }
+
+    /// The words in the value, or the value itself, that PyYAML takes for text and that are numbers here: `1e-4`.
+    pub fn exponents(&self) -> Vec<&str> {
+        if let Some(items) = self.items() {
+            return items.iter().flat_map(|item| item.word_of_number()).collect();
+        }
+        self.word_of_number().into_iter().collect()
+    }
+
+    fn word_of_number(&self) -> Option<&'a str> {
+        let word = self.findings.places.plain(&self.path)?;
+        (yaml11::read(word) == Read::Text && number(self.value).is_some()).then_some(word)
+    }
+
+    fn below(&self, key: &str, value: &'a Yaml) -> Node<'a> {
+        Node { value, path: self.path.key(key), findings: self.findings }
+    }
+
+    /// The value under a key, if this is a table that has it.
+    pub fn under(&self, key: &str) -> Option<Node<'a>> {
+        Some(self.below(key, self.value.get(key)?))
     }
 
     /// The value as a table, or a problem.
@@ -163,20 +217,74 @@ impl<'a> Table<'a> {
         entries
     }
 
-    /// Every key that was never asked for is a problem, with the nearest of those that were. At the top of the file
-    /// keys that begin with `x-` are the user's own.
-    pub fn finish(self) {
+    /// Every key that was never asked for is a problem, with the nearest of those that were.
+    pub fn close(self) {
+        self.finish(false);
+    }
+
+    /// The same for the top of the file, where keys that begin with `x-` are the user's own. In a file of W&B's, `theirs`, a
+    /// key that is like none that is known is accepted, as there.
+    pub fn finish(self, theirs: bool) {
         let asked = self.asked.borrow();
         for (key, node) in self.entries() {
             // As in Compose files: a place for anchors.
             let own = self.node.path.0.is_empty() && key.starts_with("x-");
             if !own && !asked.contains(&key) && !self.tolerated.borrow().contains(&key) {
-                node.wrong_key("is not known here", suggest(key, &asked));
+                match nearest(key, asked.iter().copied()) {
+                    None if theirs => node.note("has no effect: it is not known here, nor to W&B"),
+                    _ => node.wrong_key("is not known here", suggest(key, &asked)),
+                }
             }
         }
     }
 
     fn below(&self, key: &str, value: &'a Yaml) -> Node<'a> {
-        Node { value, path: self.node.path.key(key), findings: self.node.findings }
+        self.node.below(key, value)
+    }
+}
+
+/// What a word without quotes is by YAML 1.1; what only YAML 1.2 takes for a number is one, too.
+fn unquoted(value: &Yaml, word: &str) -> Result<Json, String> {
+    match yaml11::read(word) {
+        Read::Bool(boolean) => Ok(boolean.into()),
+        Read::Null => Ok(Json::Null),
+        // 64-bit integers are not all floats.
+        Read::Number(read) if number(value) != Some(read) && read.is_finite() => {
+            let is_whole = read.fract() == 0.0 && !word.contains('.') && read.abs() < 9e15;
+            Ok(if is_whole { Json::from(read as i64) } else { Json::from(read) })
+        }
+        Read::Number(_) if value.is_string() => {
+            Ok(word.parse::<i64>().map_or_else(|_| number(value).into(), Json::from))
+        }
+        Read::Text if value.is_string() => Ok(number(value).map_or_else(|| word.into(), Json::from)),
+        Read::Number(_) | Read::Text | Read::Date => json(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn given(text: &str) -> Json {
+        let findings = Findings::read(text);
+        let value: Yaml = serde_yaml::from_str(text).unwrap();
+        Node::top(&value, &findings).under("a").expect("it is there").given().unwrap()
+    }
+
+    #[test]
+    fn text_in_quotes_stays_text_and_words_are_what_pyyaml_takes_them_for() {
+        for (text, expected) in [
+            ("['007', \"1.10\", 'yes', \"1e3\", 'null']", json!(["007", "1.10", "yes", "1e3", "null"])),
+            ("[1.10, 1, -3, 1.0, 18446744073709551615]", json!([1.1, 1, -3, 1.0, 18_446_744_073_709_551_615_u64])),
+            ("[yes, Off, true, ~, null, y, adam]", json!([true, false, true, null, null, "y", "adam"])),
+            ("[010, 1:30, 5_000_000, 0x1f, 1_0.5]", json!([8, 90, 5_000_000, 31, 10.5])),
+            ("[1e-4, 1.0e-4, 1e3]", json!([1e-4, 1e-4, 1000.0])),
+            ("{b: ['1', 1], c: {d: 'no', e: no}}", json!({"b": ["1", 1], "c": {"d": "no", "e": false}})),
+            ("|-\n  12\n", json!("12")),
+        ] {
+            assert_eq!(given(&format!("a: {text}\n")), expected, "{text}");
+        }
     }
 }

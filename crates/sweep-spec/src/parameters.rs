@@ -27,17 +27,29 @@ pub struct Read<'a> {
     pub when: Option<Node<'a>>,
     /// Its place in the file.
     pub node: Node<'a>,
+    /// Whether a program gets its values.
+    pub program: bool,
+    /// The groups around it and its own key; their names joined by dots are the parameter's.
+    pub steps: Vec<String>,
 }
 
 impl Read<'_> {
+    /// A value that the file gives for the parameter, which replaces no setting.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn value(&self, node: &Node) -> Result<Json, String> {
+        if self.program { node.given() } else { free(node.value) }
+    }
+
     /// Where that value of the parameter stands; the parameter itself where it is drawn from a range.
     pub fn place(&self, value: &Json) -> Path {
         let path = &self.node.path;
         if self.node.value.get("value").is_some() {
             return path.key("value");
         }
-        let items = self.node.value.get("values").and_then(Yaml::as_sequence);
-        match items.and_then(|items| items.iter().position(|item| free(item).as_ref() == Ok(value))) {
+        let items = self.node.under("values").and_then(|values| values.items());
+        match items.and_then(|items| items.iter().position(|item| self.value(item).as_ref() == Ok(value))) {
             Some(at) => path.key("values").index(at),
             None => path.clone(),
         }
@@ -57,7 +69,7 @@ pub fn read<'a>(
     let (used, free) = (network.map(Network::names).unwrap_or_default(), network.is_none());
     let mut reading = Reading { method, used, free, written, zipped, read, unread };
     if let Some(table) = node.table("parameters: {learning_rate: {values: [0.001, 0.0005]}}") {
-        reading.group(&table, "");
+        reading.group(&table, &[]);
     }
     if reading.read.len() > MOST_PARAMETERS {
         let rule = format!("has {} parameters, and at most {MOST_PARAMETERS} can vary", reading.read.len());
@@ -82,9 +94,10 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn group(&mut self, table: &Table<'a>, prefix: &str) {
+    fn group(&mut self, table: &Table<'a>, around: &[String]) {
         for (key, node) in table.entries() {
-            let name = format!("{prefix}{key}");
+            let steps = [around, &[key.to_owned()]].concat();
+            let name = steps.join(".");
             let starts = key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
             if !starts || !key.chars().all(|char| char.is_ascii_alphanumeric() || "_.-".contains(char)) {
                 let remedy = "use letters, digits, `_`, `.` and `-`, and start with a letter or `_`";
@@ -95,16 +108,16 @@ impl<'a> Reading<'a> {
                 let Some(table) = node.table("") else { continue };
                 let example = format!("{key}: {{parameters: {{name: {{values: [...]}}}}}}");
                 if let Some(members) = table.get("parameters").and_then(|members| members.table(&example)) {
-                    self.group(&members, &format!("{name}."));
+                    self.group(&members, &steps);
                 }
-                table.finish();
+                table.close();
             } else {
-                self.parameter(name, node);
+                self.parameter(name, steps, node);
             }
         }
     }
 
-    fn parameter(&mut self, name: String, node: Node<'a>) {
+    fn parameter(&mut self, name: String, steps: Vec<String>, node: Node<'a>) {
         let of = self.meaning(&name, &node);
         let example = of.map_or("...".to_owned(), |setting| setting.example());
         let example = match (node.value, serde_json::to_string(node.value)) {
@@ -114,18 +127,19 @@ impl<'a> Reading<'a> {
             _ => format!("{{values: [{example}]}}"),
         };
         let table = node.table(&format!("{name}: {example}"));
-        let manner = Manner { method: self.method, of, zipped: self.zipped.contains(&name) };
+        let (zipped, program) = (self.zipped.contains(&name), self.free);
+        let manner = Manner { method: self.method, of, zipped, program };
         let distribution = table.as_ref().and_then(|table| distribution::read(table, manner));
         let when = table.as_ref().and_then(|table| table.get("when"));
         if let Some(table) = table {
-            table.finish();
+            table.close();
         }
         match distribution {
             None => self.unread.push(name),
             Some(distribution) => {
                 let parameter = Parameter { name, distribution, when: None };
                 distribution::check_range(&parameter.distribution, &node, of);
-                self.read.push(Read { parameter, of, when, node });
+                self.read.push(Read { parameter, of, when, node, program, steps });
             }
         }
     }

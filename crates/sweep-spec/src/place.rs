@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use saphyr_parser::{Event, Parser, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 use sweep_data::network::Step;
 
@@ -81,6 +81,12 @@ pub struct Places {
     values: HashMap<Path, Mark>,
     twice: Vec<Twice>,
     second: Option<Mark>,
+    /// The text of values that stand without quotes.
+    plain: HashMap<Path, String>,
+    /// Where the values of anchors stand, by the parser's numbers.
+    anchors: HashMap<usize, Path>,
+    /// What stands for the value of an anchor, and that value's place.
+    aliases: HashMap<Path, Path>,
 }
 
 /// A list or table that is being read.
@@ -104,20 +110,29 @@ impl Places {
         for event in Parser::new_from_str(text) {
             let Ok((event, span)) = event else { break };
             match event {
-                Event::Scalar(text, ..) => {
+                Event::Scalar(text, style, anchor, tag) => {
                     // An empty span is a value left out; its key shows the place better.
                     let mark = (span.start.index() < span.end.index()).then(|| Mark::of(span));
-                    places.value(&mut open, &mut path, Some(&text), Mark::of(span), mark, None);
+                    let at = places.value(&mut open, &mut path, Some(&text), Mark::of(span), mark, None);
+                    if style == ScalarStyle::Plain && tag.is_none() {
+                        places.plain.extend(at.clone().map(|at| (at, text.into_owned())));
+                    }
+                    places.anchors.extend(at.map(|at| (anchor, at)));
                 }
-                Event::Alias(_) => {
-                    places.value(&mut open, &mut path, None, Mark::of(span), Some(Mark::of(span)), None);
+                Event::Alias(anchor) => {
+                    let at = places.value(&mut open, &mut path, None, Mark::of(span), Some(Mark::of(span)), None);
+                    let origin = places.anchors.get(&anchor).cloned();
+                    places.aliases.extend(at.zip(origin));
                 }
-                Event::SequenceStart(..) => {
-                    places.value(&mut open, &mut path, None, Mark::of(span), None, Some(Open::List { next: 0 }));
+                Event::SequenceStart(anchor, _) => {
+                    let at =
+                        places.value(&mut open, &mut path, None, Mark::of(span), None, Some(Open::List { next: 0 }));
+                    places.anchors.extend(at.map(|at| (anchor, at)));
                 }
-                Event::MappingStart(..) => {
+                Event::MappingStart(anchor, _) => {
                     let table = Open::Table { key: None, seen: HashMap::new() };
-                    places.value(&mut open, &mut path, None, Mark::of(span), None, Some(table));
+                    let at = places.value(&mut open, &mut path, None, Mark::of(span), None, Some(table));
+                    places.anchors.extend(at.map(|at| (anchor, at)));
                 }
                 Event::SequenceEnd | Event::MappingEnd => match open.pop() {
                     Some(Open::Key) => {}
@@ -133,7 +148,7 @@ impl Places {
         places
     }
 
-    /// One node of the text: a key, or a value, whose `own` mark is preferred to its key's.
+    /// One node of the text: a key, or a value, whose `own` mark is preferred to its key's. A value's place is returned.
     fn value(
         &mut self,
         open: &mut Vec<Open>,
@@ -142,12 +157,12 @@ impl Places {
         here: Mark,
         own: Option<Mark>,
         opens: Option<Open>,
-    ) {
+    ) -> Option<Path> {
         let mark = match open.last_mut() {
             None => own.unwrap_or(here),
             Some(Open::Key) => {
                 open.extend(opens.map(|_| Open::Key));
-                return;
+                return None;
             }
             Some(Open::List { next }) => {
                 path.0.push(Step::Index(*next));
@@ -169,7 +184,7 @@ impl Places {
                 }
                 *key = Some((name, here));
                 open.extend(opens.map(|_| Open::Key));
-                return;
+                return None;
             }
             Some(Open::Table { key, .. }) => {
                 let (name, at) = key.take().expect("the arm above has the tables that await a key");
@@ -179,10 +194,48 @@ impl Places {
             }
         };
         self.values.insert(path.clone(), mark);
+        let at = path.clone();
         match opens {
             Some(opens) => open.push(opens),
             None => drop(path.0.pop()),
         }
+        Some(at)
+    }
+
+    /// The text of a value that stands without quotes, also where an alias stands for it. `None` for text in quotes, lists
+    /// and tables.
+    pub fn plain(&self, path: &Path) -> Option<&str> {
+        let mut path = path.clone();
+        // Aliases lead to what stands before them: the number of steps is bounded by that of the aliases.
+        for _ in 0..=self.aliases.len() {
+            if let Some(text) = self.plain.get(&path) {
+                return Some(text);
+            }
+            path = self.origin(&path)?;
+        }
+        None
+    }
+
+    /// A value that is a whole number beyond 64 bits, which no reader takes, with its text.
+    pub fn too_large(&self) -> Option<(&Path, &str)> {
+        let is_too_large = |text: &str| {
+            let digits = text.trim_start_matches(['-', '+']);
+            digits.len() > 18
+                && digits.bytes().all(|byte| byte.is_ascii_digit())
+                && text.parse::<u64>().is_err()
+                && text.parse::<i64>().is_err()
+        };
+        let found = self.plain.iter().filter(|(_, text)| is_too_large(text));
+        found.min_by_key(|(path, _)| self.values.get(path)).map(|(path, text)| (path, text.as_str()))
+    }
+
+    /// Where the value stands that an alias around the path stands for; `None` where there is none.
+    fn origin(&self, path: &Path) -> Option<Path> {
+        (0..=path.0.len()).rev().find_map(|length| {
+            let around = Path(path.0[..length].to_vec());
+            let origin = self.aliases.get(&around).or_else(|| self.aliases.get(&around.key("<<")))?;
+            Some(Path(origin.0.iter().chain(&path.0[length..]).cloned().collect()))
+        })
     }
 
     /// Where the value stands: itself if it is a scalar, its key if it is a list or table; where that is not known
@@ -239,6 +292,19 @@ mod tests {
     fn what_an_alias_stands_for_has_the_place_of_the_alias() {
         let places = Places::read("a: &x {b: [1, 2]}\nc: *x\n");
         assert_eq!(places.value_at(&path(&["c", "b", "1"])), Some(Mark { line: 2, column: 4, width: 2 }));
+    }
+
+    #[test]
+    fn text_in_quotes_is_told_from_plain_words_also_behind_an_alias() {
+        let text = "a: &x {b: ['1', 2, |-\n 3\n, !!str 4]}\nc: *x\nd: {<<: *x, e: &y 5}\nf: [*y]\ng: &z '6'\nh: *z\n";
+        let text = text.replace(", |-\n 3\n", ", \"3\"");
+        let places = Places::read(&text);
+        for table in ["a", "c", "d"] {
+            let read = ["0", "1", "2", "3"].map(|at| places.plain(&path(&[table, "b", at])));
+            assert_eq!(read, [None, Some("2"), None, None], "{table}");
+        }
+        assert_eq!((places.plain(&path(&["d", "e"])), places.plain(&path(&["f", "0"]))), (Some("5"), Some("5")));
+        assert_eq!((places.plain(&path(&["g"])), places.plain(&path(&["h"]))), (None, None));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct Note {
     pub path: Path,
     /// What there is to know.
     pub text: String,
+    /// Whether W&B does the same.
+    pub same: bool,
 }
 
 impl fmt::Display for Note {

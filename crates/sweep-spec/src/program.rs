@@ -1,5 +1,8 @@
 //! `program`, `command` and `metrics_file` of the sweep file.
 
+use std::collections::BTreeMap;
+use std::path::{Component, PathBuf};
+
 use super::kind::Kind;
 use super::node::{Findings, Node, Table};
 use super::place::Path;
@@ -14,9 +17,9 @@ const OURS: [&str; 3] = ["data", "model", "training"];
 /// Reads them. `None` where trials train a network of the file.
 pub fn read(top: &Table) -> Option<Program> {
     let (program, command) = (top.get("program"), top.get("command"));
-    let metrics_file = top.get("metrics_file");
+    let (metrics_file, folder) = (top.get("metrics_file"), top.get("folder"));
     if program.is_none() && command.is_none() {
-        if let Some(node) = metrics_file {
+        for node in [metrics_file, folder].into_iter().flatten() {
             node.wrong_key("has no effect without a `program`", "leave it out");
         }
         return None;
@@ -57,6 +60,8 @@ pub fn read(top: &Table) -> Option<Program> {
     {
         node.wrong("needs a `program`: ${program} stands in it", "write `program: train.py`, say");
     }
+    let is = "the folder in which the program is started, relative to the sweep file: write .., say";
+    let folder = folder.and_then(|node| text(node, is));
     let metrics_file = metrics_file.and_then(|node| {
         let found = text(node.clone(), "the file that the program writes its metrics to: write metrics.csv, say")?;
         if found.starts_with('/') || found.split('/').any(|part| part == "..") {
@@ -64,7 +69,7 @@ pub fn read(top: &Table) -> Option<Program> {
         }
         Some(found)
     });
-    Some(Program { program: name, command: items, metrics_file })
+    Some(Program { program: name, command: items, metrics_file, folder, groups: BTreeMap::new() })
 }
 
 /// A command as the list it has to be. What passes parameters one by one becomes the macro that passes all.
@@ -134,6 +139,20 @@ fn no_macro(item: &str, before: Option<&String>, top: &Table) -> Option<(String,
 }
 
 impl Spec {
+    /// The folder in which programs are started, absolute.
+    pub fn program_folder(&self) -> PathBuf {
+        let own = self.program.as_ref().and_then(|program| program.folder.as_deref()).unwrap_or(".");
+        let mut folder = PathBuf::new();
+        for part in self.base.join(own).components() {
+            match part {
+                Component::ParentDir => drop(folder.pop()),
+                Component::CurDir => {}
+                other => folder.push(other),
+            }
+        }
+        folder
+    }
+
     /// Whether what trials are started with is there. `missing` looks: what is wrong, and what to do about it.
     ///
     /// # Errors

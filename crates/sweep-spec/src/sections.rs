@@ -32,7 +32,7 @@ pub fn section<'a>(top: &Table<'a>, section: Section, fixed: &mut Settings) -> V
             one(setting, &node, fixed, &mut given);
         }
     }
-    table.finish();
+    table.close();
     given
 }
 
@@ -63,7 +63,7 @@ fn one<'a>(setting: &'static Setting, node: &Node<'a>, fixed: &mut Settings, giv
             _ => {}
         }
     }
-    table.finish();
+    table.close();
 }
 
 /// A setting that belongs to an optimizer or schedule which no trial uses would be ignored silently: a problem instead.
@@ -219,7 +219,7 @@ pub fn devices(top: &Table) -> Devices {
     {
         devices.cpu_threads = threads;
     }
-    table.finish();
+    table.close();
     devices
 }
 

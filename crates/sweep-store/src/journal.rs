@@ -190,6 +190,7 @@ mod tests {
                 attempt,
                 slot: "cpu:0".into(),
                 settings: Some(sweep_core::trial::Settings::new()),
+                seed: None,
             },
             Entry::Began {
                 attempt,
@@ -198,6 +199,7 @@ mod tests {
                 train_examples: 8,
                 validation_examples: 2,
                 warnings: Vec::new(),
+                from_zero: false,
             },
             Entry::Epoch { attempt, metrics, others: Others::from([("f1".into(), 0.1 + 0.2)]) },
         ]

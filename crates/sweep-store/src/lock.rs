@@ -27,8 +27,17 @@ impl Lock {
     pub fn take(layout: &Layout, holder: &str) -> Result<Lock> {
         let path = layout.lock();
         let cannot = |error| Error::storage(format!("{} cannot be locked", path.display()), error);
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(cannot)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        // What a symbolic link leads to is not the sweep's, and would be overwritten.
+        if path.is_symlink() {
+            return Err(Error::new(
+                Exit::Storage,
+                format!("{} is a symbolic link, which is not followed", path.display()),
+            )
+            .hint("it is a symbolic link: remove it"));
+        }
+        let mut file = options.open(&path).map_err(cannot)?;
         let began = Instant::now();
         let taken = loop {
             match file.try_lock() {

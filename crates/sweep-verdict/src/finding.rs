@@ -154,11 +154,19 @@ impl Evidence {
     }
 }
 
+/// From this on a number is in scientific notation: nobody counts digits.
+const LARGE: f64 = 1e5;
+
+/// A number with this many digits after the point; a large one as `1.234e8`.
+pub fn number(value: f64, digits: usize) -> String {
+    if value.abs() >= LARGE { format!("{value:.3e}") } else { format!("{value:.digits$}") }
+}
+
 impl Unit {
     /// A level read off a noisy curve: `1.49`, `0.0312`, `61 %`.
     pub(super) fn about(self, value: f64) -> String {
         match self {
-            Unit::Accuracy => format!("{:.0} %", value * 100.0),
+            Unit::Accuracy => format!("{} %", number(value * 100.0, 0)),
             Unit::Loss if value.abs() < 1e4 && value != 0.0 => {
                 let digits = (2.0 - value.abs().log10().floor()).clamp(2.0, 8.0) as usize;
                 format!("{value:.digits$}")
@@ -171,7 +179,7 @@ impl Unit {
     pub(super) fn text(self, value: f64) -> String {
         match self {
             Unit::Epoch => format!("{value:.0}"),
-            Unit::Accuracy => format!("{:.1} %", value * 100.0),
+            Unit::Accuracy => format!("{} %", number(value * 100.0, 1)),
             Unit::Loss | Unit::Number if value.abs() >= 1e4 => format!("{value:.3e}"),
             Unit::Loss => format!("{value:.4}"),
             Unit::Number => format!("{value:.2}"),

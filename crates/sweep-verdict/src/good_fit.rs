@@ -1,6 +1,7 @@
 //! Good fit: no rule found a fault.
 
 use super::finding::Unit;
+use super::finding::number;
 use super::view::View;
 use super::{Advice, Finding, Name, Severity};
 
@@ -16,7 +17,7 @@ pub fn finding(view: &View) -> Finding {
             let gap = train.end() - val.end();
             let apart = match gap {
                 _ if gap < CLOSE => "close together".to_owned(),
-                _ => format!("{:.0} points apart, which is ordinary", gap * 100.0),
+                _ => format!("{} points apart, which is ordinary", number(gap * 100.0, 0)),
             };
             let (train, val) = (Unit::Accuracy.text(train.end()), Unit::Accuracy.text(val.end()));
             format!("Training and validation end {apart} (accuracy {train} and {val})")

@@ -30,7 +30,7 @@ mod view;
 
 pub use advice::{Advice, Mirror};
 pub use context::{Context, Divergence, Others};
-pub use finding::{Evidence, Finding, Name, Severity, Unit, merged_advice};
+pub use finding::{Evidence, Finding, Name, Severity, Unit, merged_advice, number};
 pub use low_ceiling::OTHERS_REACH_MORE;
 pub use stop::overfits;
 

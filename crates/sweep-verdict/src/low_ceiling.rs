@@ -2,6 +2,7 @@
 //! since training itself is poor at that moment or other trials reach much more.
 
 use super::finding::Unit;
+use super::finding::number;
 use super::still_improving;
 use super::view::{Mode, View, unit, word};
 use super::{Advice, Evidence, Finding, Name, Severity, underfit};
@@ -47,9 +48,9 @@ pub fn find(view: &View) -> Option<Finding> {
     }
     if let Some(gained) = poor.as_ref().and_then(|_| rising(view, peak)) {
         let headline = format!(
-            "{ceiling_text} so far, and training is poor, but it was still rising at the end, by {:.0} points in the last \
+            "{ceiling_text} so far, and training is poor, but it was still rising at the end, by {} points in the last \
              third of the epochs: train on before anything is suspected.",
-            gained * 100.0
+            number(gained * 100.0, 0)
         );
         let longer = Advice::MoreEpochs { until: view.last + view.last.div_ceil(2), longer_schedule: false };
         let finding = Finding::new(Name::LowCeiling, Severity::Mild, headline)

@@ -1,6 +1,7 @@
 //! Overfit: validation loss turns up beyond its own noise while training goes on improving, or training accuracy
 //! ends far above validation accuracy.
 
+use super::finding::number;
 use super::finding::{ONSET, Unit};
 use super::series::Series;
 use super::view::{View, unit, word};
@@ -48,8 +49,8 @@ pub fn find(view: &View) -> Option<Finding> {
     }
     if let (Some(gap), Some(train), Some(val)) = (gap, &view.train_accuracy, &view.val_accuracy) {
         says.push(format!(
-            "Training accuracy ends about {:.0} points above validation ({} and {}).{}",
-            gap * 100.0,
+            "Training accuracy ends about {} points above validation ({} and {}).{}",
+            number(gap * 100.0, 0),
             Unit::Accuracy.about(train.end()),
             Unit::Accuracy.about(val.end()),
             view.caveat()

@@ -1,5 +1,7 @@
 //! Whether a GPU may be used: what the driver shows of it, judged.
 
+use std::path::Path;
+
 use super::{Gpu, Process};
 use crate::agent::mps::is_server;
 use sweep_scheduler::schedule::Condition;
@@ -35,9 +37,34 @@ fn is_of_a_program(xid: u64) -> bool {
     }
 }
 
+/// Whose a process is that the driver lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// The sweep's: the controller, or a process that descends from it.
+    Sweep,
+    /// Another program's.
+    Other,
+    /// `/proc` has no process of this id: in a container the driver may list the ids of the host. Such an id is no
+    /// evidence about any process.
+    Unknown,
+}
+
+/// Whose the process is, for the controller of this process id.
+pub fn owner(pid: u32, controller: u32) -> Owner {
+    if descends(pid, controller) {
+        Owner::Sweep
+    } else if Path::new("/proc").join(pid.to_string()).exists() {
+        Owner::Other
+    } else {
+        Owner::Unknown
+    }
+}
+
 /// Judges a GPU as it is now (`None`: the driver does not show it any more) by what it was when the sweep came to it.
-/// `is_ours` tells the sweep's own processes.
-pub fn condition(then: &Gpu, now: Option<&Gpu>, is_ours: impl Fn(u32) -> bool) -> Condition {
+///
+/// `before` is the memory that was in use before the sweep's first trainer started on it, in bytes, while a trainer of
+/// the sweep lives there. Memory that came later is then the trainers', where the driver does not say whose it is.
+pub fn condition(then: &Gpu, now: Option<&Gpu>, before: Option<u64>, owner: impl Fn(u32) -> Owner) -> Condition {
     let Some(gpu) = now else {
         return Condition::Broken("the driver does not show it any more: it has fallen off the bus".into());
     };
@@ -50,15 +77,18 @@ pub fn condition(then: &Gpu, now: Option<&Gpu>, is_ours: impl Fn(u32) -> bool) -
     if let Some(xid) = gpu.xids.iter().find(|xid| !is_of_a_program(**xid)) {
         return Condition::Broken(format!("the driver reports XID error {xid} of it"));
     }
-    let foreign: Vec<&Process> =
-        gpu.processes.iter().filter(|process| !is_ours(process.pid) && !is_server(process.pid)).collect();
+    let is_foreign = |process: &&Process| owner(process.pid) == Owner::Other && !is_server(process.pid);
+    let foreign: Vec<&Process> = gpu.processes.iter().filter(is_foreign).collect();
     if let Some(process) = foreign.first() {
         let more = if foreign.len() > 1 { format!(" and {} more", foreign.len() - 1) } else { String::new() };
         let memory = process.memory.map_or(String::new(), |bytes| format!(" with {}", gibibytes(bytes)));
         return Condition::Busy(format!("used by process {}{more}{memory}", process.pid));
     }
-    if gpu.processes.is_empty() && gpu.memory_used as f64 > AS_GOOD_AS_EMPTY * gpu.memory_total as f64 {
-        let (used, total) = (gibibytes(gpu.memory_used), gibibytes(gpu.memory_total));
+    // Nothing in the list says whose the memory is.
+    let is_untold = gpu.processes.iter().all(|process| owner(process.pid) == Owner::Unknown);
+    let used = before.map_or(gpu.memory_used, |before| before.min(gpu.memory_used));
+    if is_untold && used as f64 > AS_GOOD_AS_EMPTY * gpu.memory_total as f64 {
+        let (used, total) = (gibibytes(used), gibibytes(gpu.memory_total));
         return Condition::Busy(format!("{used} of {total} are used by no process that can be seen"));
     }
     Condition::Free
@@ -90,9 +120,18 @@ mod tests {
         Gpu { processes: vec![Process { pid, memory: Some(3 << 30) }], memory_used: 30 << 30, ..gpu() }
     }
 
+    /// Process 7 is the sweep's; process ids from 1000 on do not exist here.
+    fn known(pid: u32) -> Owner {
+        match pid {
+            7 => Owner::Sweep,
+            1000.. => Owner::Unknown,
+            _ => Owner::Other,
+        }
+    }
+
     #[test]
     fn a_gpu_is_free_when_nobody_else_computes_on_it() {
-        let judge = |now: &Gpu| condition(&gpu(), Some(now), |pid| pid == 7);
+        let judge = |now: &Gpu| condition(&gpu(), Some(now), None, known);
         assert_eq!(judge(&gpu()), Condition::Free);
         assert_eq!(judge(&used_by(7)), Condition::Free, "our own process is none");
         assert_eq!(judge(&used_by(8)), Condition::Busy("used by process 8 with 3.0 GiB".into()));
@@ -103,19 +142,45 @@ mod tests {
     }
 
     #[test]
+    fn memory_that_came_after_the_first_trainer_is_the_sweeps_while_its_trainers_live() {
+        for processes in [vec![], vec![Process { pid: 1000, memory: Some(19 << 30) }]] {
+            let full = Gpu { memory_used: 20 << 30, processes, ..gpu() };
+            let judge = |before| condition(&gpu(), Some(&full), before, known);
+            assert_eq!(judge(Some(1 << 30)), Condition::Free, "19 GiB came with a trainer");
+            let busy = |gibibytes| {
+                Condition::Busy(format!("{gibibytes}.0 GiB of 40.0 GiB are used by no process that can be seen"))
+            };
+            assert_eq!(judge(None), busy(20), "no trainer lives");
+            assert_eq!(judge(Some(8 << 30)), busy(8), "it was there before");
+            assert_eq!(judge(Some(30 << 30)), busy(20), "some of it is gone since");
+        }
+        let beside = Gpu { processes: [7, 1000].map(|pid| Process { pid, memory: None }).to_vec(), ..used_by(7) };
+        assert_eq!(condition(&gpu(), Some(&beside), Some(9 << 30), known), Condition::Free, "no verdict about 1000");
+        let other = Gpu { processes: [1000, 8].map(|pid| Process { pid, memory: None }).to_vec(), ..used_by(7) };
+        assert_eq!(condition(&gpu(), Some(&other), Some(0), known), Condition::Busy("used by process 8".into()));
+    }
+
+    #[test]
+    fn a_process_that_proc_does_not_have_is_unknown() {
+        let ours = std::process::id();
+        assert_eq!([ours, 1, 5_000_000].map(|pid| owner(pid, ours)), [Owner::Sweep, Owner::Other, Owner::Unknown]);
+    }
+
+    #[test]
     fn a_gpu_that_is_lost_or_has_new_errors_is_broken() {
-        assert!(matches!(condition(&gpu(), None, |_| true), Condition::Broken(why) if why.contains("off the bus")));
-        let worse = Gpu { ecc_errors: Some(5), ..gpu() };
         assert!(
-            matches!(condition(&gpu(), Some(&worse), |_| true), Condition::Broken(why) if why.contains("3 errors"))
+            matches!(condition(&gpu(), None, None, |_| Owner::Sweep), Condition::Broken(why) if why.contains("off the bus"))
         );
+        let worse = Gpu { ecc_errors: Some(5), ..gpu() };
+        let judged = condition(&gpu(), Some(&worse), None, |_| Owner::Sweep);
+        assert!(matches!(judged, Condition::Broken(why) if why.contains("3 errors")));
         let untold = Gpu { ecc_errors: None, ..gpu() };
-        assert_eq!(condition(&untold, Some(&worse), |_| true), Condition::Free, "old errors are not ours to judge");
+        assert_eq!(condition(&untold, Some(&worse), None, known), Condition::Free, "old errors are not ours to judge");
     }
 
     #[test]
     fn an_xid_error_takes_a_gpu_out_unless_it_is_a_programs_own() {
-        let with = |xids: &[u64]| condition(&gpu(), Some(&Gpu { xids: xids.to_vec(), ..gpu() }), |_| true);
+        let with = |xids: &[u64]| condition(&gpu(), Some(&Gpu { xids: xids.to_vec(), ..gpu() }), None, known);
         assert_eq!(with(&[31, 13, 43, 45, 68, 69, 94, 137]), Condition::Free);
         assert!(matches!(with(&[31, 79]), Condition::Broken(why) if why.contains("XID error 79")));
         // Those for which the catalog asks for a reset, a restart of the machine, support, or a procedure.

@@ -4,7 +4,7 @@ mod condition;
 mod nvml;
 mod watch;
 
-pub use condition::{condition, descends};
+pub use condition::{Owner, condition, descends, owner};
 pub use nvml::{Driver, Xids};
 pub use watch::Watch;
 
@@ -87,6 +87,23 @@ pub fn visible<'a>(gpus: &'a [Gpu], variable: Option<&str>) -> Vec<&'a Gpu> {
     names.split(',').map(called).take_while(|called| !called.is_empty()).flatten().collect()
 }
 
+/// What is wrong with the names in CUDA_VISIBLE_DEVICES, if anything: CUDA would see no GPU at all, or another one.
+pub fn wrong_names(gpus: &[Gpu], variable: Option<&str>) -> Option<String> {
+    let mut seen = std::collections::HashSet::new();
+    for name in variable.unwrap_or_default().split(',').map(str::trim) {
+        let called: Vec<&Gpu> = gpus.iter().filter(|gpu| gpu.is_called(name)).collect();
+        let is_start = name.parse::<u32>().is_err() && !name.contains(':') && called.iter().all(|gpu| gpu.uuid != name);
+        if is_start && called.len() > 1 {
+            let uuids: Vec<&str> = called.iter().map(|gpu| gpu.uuid.as_str()).collect();
+            return Some(format!("{name} is the beginning of {}", uuids.join(" and of ")));
+        }
+        if !called.iter().all(|gpu| seen.insert(&gpu.uuid)) {
+            return Some(format!("{name} names a GPU that is named before"));
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +116,9 @@ mod tests {
         assert_eq!(indices(Some("2, GPU-0")), [2, 0]);
         assert_eq!(indices(Some("1,-1,0")), [1], "what comes after a wrong name is hidden");
         assert_eq!(indices(Some("")), [] as [u32; 0]);
+        let wrong = |variable| wrong_names(&gpus, Some(variable));
+        assert_eq!([wrong("2,GPU-0"), wrong(""), wrong("1,-1,7")], [None, None, None]);
+        assert_eq!(wrong("0,GPU-0"), Some("GPU-0 names a GPU that is named before".into()));
+        assert_eq!(wrong("GPU-"), Some("GPU- is the beginning of GPU-0a and of GPU-1a and of GPU-2a".into()));
     }
 }

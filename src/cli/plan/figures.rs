@@ -98,7 +98,7 @@ impl Figures {
             for key in ["epochs", "data", "networks", "parameters_of_networks", "kinds", "memory", "disk"] {
                 table.shift_remove(key);
             }
-            let Program { program, command, metrics_file } = program;
+            let Program { program, command, metrics_file, .. } = program;
             let told = json!({"program": program, "command": command, "metrics_file": metrics_file});
             table.insert("program".into(), told);
         }

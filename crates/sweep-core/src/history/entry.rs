@@ -92,6 +92,9 @@ pub enum Entry {
         /// The trial's settings, in its first attempt's entry.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         settings: Option<Settings>,
+        /// The trial's own seed, in its first attempt's entry. Older versions gave every trial the sweep's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seed: Option<u64>,
     },
     /// The trainer reached the first epoch.
     Began {
@@ -108,6 +111,23 @@ pub enum Entry {
         /// What was found wrong with its network before the first step.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         warnings: Vec<Warning>,
+        /// Whether it is a program that counts its epochs from 0. They are counted from 1 here.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        from_zero: bool,
+    },
+    /// A program reported an epoch under its own number, which may leave a gap, or more of one: what was reported of it
+    /// before stays where this says nothing.
+    Row {
+        /// Which.
+        attempt: Attempt,
+        /// What it showed.
+        metrics: EpochMetrics,
+        /// And under other names.
+        #[serde(default, skip_serializing_if = "Others::is_empty")]
+        others: Others,
+        /// Bytes of the metrics file up to which it was read, if there is one: another attempt reads on from there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        read: Option<u64>,
     },
     /// An epoch was reported.
     Epoch {
@@ -177,12 +197,15 @@ pub enum Entry {
         #[serde(flatten)]
         outcome: Outcome,
     },
-    /// The user asked for a failed or diverged trial to be tried once more, from its start.
+    /// The user asked for a failed or diverged trial to be tried once more: from its start, or from where its program was.
     Reopened {
         /// When.
         at: f64,
         /// Which.
         trial: TrialId,
+        /// Whether its epochs stay: a program goes on from its own checkpoint.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        kept: bool,
     },
     /// Others use a slot's device, it has broken, or it may be used again.
     Device {

@@ -59,6 +59,12 @@ pub struct TrialRecord {
     pub curve: Vec<EpochMetrics>,
     /// What programs measured besides: by name, each epoch's number with the value.
     pub others: BTreeMap<String, Vec<(u32, f64)>>,
+    /// Its own seed; `None` for one that an older version began, which has the sweep's.
+    pub seed: Option<u64>,
+    /// Whether it is a program that counts its epochs from 0.
+    pub from_zero: bool,
+    /// Bytes of its metrics file whose rows are in the curve; `None` where there is no file.
+    pub read: Option<u64>,
     /// The slot of the newest attempt.
     pub slot: String,
     /// Unix seconds at which the newest attempt started.
@@ -82,6 +88,11 @@ pub struct TrialRecord {
 }
 
 impl TrialRecord {
+    /// The number of the last epoch; 0 where there is none. A program's numbers may have gaps.
+    pub fn epochs(&self) -> u32 {
+        self.curve.last().map_or(0, |epoch| epoch.epoch)
+    }
+
     /// The other metric of that name in an epoch.
     pub fn other(&self, name: &str, epoch: u32) -> Option<f64> {
         let values = self.others.get(name)?;
@@ -196,6 +207,11 @@ impl History {
         ranked
     }
 
+    /// Which repeat of these settings the next trial would be that has them, from 1.
+    pub fn next_repeat(&self, settings: &Settings) -> u32 {
+        self.repeats.get(&fingerprint(settings)).map_or(1, |count| count + 1)
+    }
+
     /// Takes one entry in. An entry that cannot follow what came before is an error that says why.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), String> {
         match entry {
@@ -239,13 +255,27 @@ impl History {
                 }
             }
             Entry::Backend { backend, .. } => self.backends.push(backend.clone()),
-            Entry::Started { at, attempt, slot, settings } => {
+            Entry::Started { at, attempt, slot, settings, seed } => {
                 self.start(*at, *attempt, slot, settings.as_ref())?;
+                if let Some(seed) = seed {
+                    self.running(*attempt)?.seed = Some(*seed);
+                }
                 self.handed_out.insert(attempt.trial, self.ends);
             }
-            Entry::Began { attempt, from_epoch, parameters, train_examples, validation_examples, warnings } => {
+            Entry::Began {
+                attempt,
+                from_epoch,
+                parameters,
+                train_examples,
+                validation_examples,
+                warnings,
+                from_zero,
+            } => {
                 let trial = self.running(*attempt)?;
                 trial.cut(*from_epoch);
+                if trial.curve.is_empty() {
+                    trial.from_zero = *from_zero;
+                }
                 // Of a program nothing is known.
                 trial.parameters = Some(*parameters).filter(|count| *count > 0);
                 trial.train_examples = Some(*train_examples).filter(|count| *count > 0);
@@ -267,6 +297,27 @@ impl History {
                 for (name, value) in others {
                     if trial.others.len() < MOST_OTHERS || trial.others.contains_key(name) {
                         trial.others.entry(name.clone()).or_default().push((next, *value));
+                    }
+                }
+            }
+            Entry::Row { attempt, metrics, others, read } => {
+                let trial = self.running(*attempt)?;
+                if metrics.epoch == 0 {
+                    return Err(format!("{attempt} reports epoch 0, and epochs are counted from 1"));
+                }
+                trial.read = read.or(trial.read);
+                match trial.curve.binary_search_by_key(&metrics.epoch, |epoch| epoch.epoch) {
+                    Ok(at) => trial.curve[at].update(metrics),
+                    Err(at) => trial.curve.insert(at, *metrics),
+                }
+                for (name, value) in others {
+                    if trial.others.len() >= MOST_OTHERS && !trial.others.contains_key(name) {
+                        continue;
+                    }
+                    let values = trial.others.entry(name.clone()).or_default();
+                    match values.binary_search_by_key(&metrics.epoch, |(epoch, _)| *epoch) {
+                        Ok(at) => values[at].1 = *value,
+                        Err(at) => values.insert(at, (metrics.epoch, *value)),
                     }
                 }
             }
@@ -294,14 +345,17 @@ impl History {
                 self.ends += 1;
                 self.untidied.insert(attempt.trial, self.ends);
             }
-            Entry::Reopened { trial: id, .. } => {
+            Entry::Reopened { trial: id, kept, .. } => {
                 let trial = self.trial_mut(*id).ok_or_else(|| format!("trial {id} was never started"))?;
                 trial.status = Status::Waiting;
                 trial.faults = 0;
                 trial.crowded = false;
                 trial.ended_at = None;
                 trial.spared = None;
-                trial.cut(0);
+                if !kept {
+                    trial.cut(0);
+                    trial.read = None;
+                }
             }
             Entry::Device { slot, held, .. } => {
                 self.held.remove(slot);
@@ -330,6 +384,9 @@ impl History {
                 faults: 0,
                 last_fault: None,
                 crowded: false,
+                seed: None,
+                from_zero: false,
+                read: None,
                 joules: None,
                 curve: Vec::new(),
                 others: BTreeMap::new(),
@@ -390,7 +447,7 @@ fn count(repeats: &mut HashMap<u64, u32>, settings: &Settings) -> u32 {
 impl TrialRecord {
     /// Forgets the epochs after that one.
     fn cut(&mut self, epoch: u32) {
-        self.curve.truncate(epoch as usize);
+        self.curve.retain(|one| one.epoch <= epoch);
         self.others.values_mut().for_each(|values| values.retain(|(at, _)| *at <= epoch));
         self.others.retain(|_, values| !values.is_empty());
     }

@@ -36,8 +36,8 @@ impl Asha {
     /// floor(n / eta). While it trains that is asked at the rung alone. Where no other can come, it is ceil(n / eta),
     /// so that the best trial of all is trained to its end. Among equals the earlier trial is better.
     pub fn pauses(&self, at: usize, standings: &Standings, moment: Moment) -> bool {
-        let own = standings.values(at).len();
-        let Some(rung) = self.rung(own).filter(|rung| moment != Moment::Epoch || *rung == own) else {
+        let (own, before) = (standings.values(at).len(), standings.before(at));
+        let Some(rung) = self.rung(own).filter(|rung| moment != Moment::Epoch || *rung > before) else {
             return false;
         };
         let better = standings.better(rung, at);

@@ -7,17 +7,23 @@ use super::{Moment, Rule, Verdict};
 use crate::history::TrialRecord;
 use crate::trial::{Goal, Metric, Outcome, Stopper, TrialId};
 
+/// Epochs that the rules look at.
+const MOST_VALUES: usize = 1_000_000;
+
 /// A trial as the rules see it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Course {
-    /// The metric, epoch by epoch as far as it was measured; less is better, whatever the goal.
+    /// The metric, epoch by epoch as far as it was measured; less is better, whatever the goal. An epoch without a value has
+    /// that of the one before.
     pub values: Vec<f64>,
+    /// The epoch before the last one with a value.
+    before: usize,
     /// Whether the trial came to its own end.
     pub completed: bool,
     /// Whether it runs on whatever the rules say.
     pub spared: bool,
-    /// Epochs that `values` was read from.
-    epochs: usize,
+    /// Rows of the curve that `values` was read from: those up to the last one with a value.
+    rows: usize,
 }
 
 /// The courses of all trials, and what a rule compares them by, sorted.
@@ -50,19 +56,38 @@ impl Standings {
         }
         // What a spared trial did after it was spared counts for nobody: without the audit it would not be there.
         let seen = trial.spared.map_or(trial.curve.len(), |(_, epoch)| epoch as usize).min(trial.curve.len());
-        if seen < self.courses[at].epochs {
+        if seen < self.courses[at].rows {
             self.remove(at);
         }
         let sign = if metric.goal == Goal::Minimize { 1.0 } else { -1.0 };
-        for epoch in &trial.curve[self.courses[at].epochs..seen] {
-            if let Some(value) = epoch.get(&metric.name) {
+        for row in self.courses[at].rows..seen {
+            let epoch = &trial.curve[row];
+            let Some(value) = epoch.get(&metric.name) else { continue };
+            let last = (epoch.epoch as usize).min(MOST_VALUES);
+            let values = &self.courses[at].values;
+            let (before, carried) = (values.len(), values.last().copied().unwrap_or(sign * value));
+            (self.courses[at].before, self.courses[at].rows) = (before, row + 1);
+            for _ in before..last.saturating_sub(1) {
+                self.push(at, carried);
+            }
+            if self.courses[at].values.len() < last {
                 self.push(at, sign * value);
             }
         }
         let completed = matches!(trial.outcome(), Some(Outcome::Finished | Outcome::EarlyStopped));
         let course = &mut self.courses[at];
-        (course.epochs, course.spared) = (seen, trial.spared.is_some());
+        course.spared = trial.spared.is_some();
         self.complete(at, completed && trial.spared.is_none());
+    }
+
+    /// Takes in that a program has told something about an epoch, which may be one that it told about before.
+    pub fn revise(&mut self, trial: &TrialRecord, metric: &Metric, epoch: u32) {
+        let at = trial.id.0 as usize - 1;
+        let row = trial.curve.partition_point(|known| known.epoch < epoch);
+        if self.courses.get(at).is_some_and(|course| row < course.rows) {
+            self.remove(at);
+        }
+        self.update(trial, metric);
     }
 
     /// What is to become of a trial in comparison with the others.
@@ -85,6 +110,11 @@ impl Standings {
     /// What a trial has measured.
     pub(super) fn values(&self, at: usize) -> &[f64] {
         &self.courses[at].values
+    }
+
+    /// The epoch before the last one in which a trial has measured something.
+    pub(super) fn before(&self, at: usize) -> usize {
+        self.courses[at].before
     }
 
     /// The values of all trials that have reached the rung, best first, each with its trial.
@@ -176,6 +206,7 @@ impl Standings {
         standings.courses.resize_with(table.len(), Course::default);
         for (at, values) in table.iter().enumerate() {
             values.iter().for_each(|value| standings.push(at, *value));
+            standings.courses[at].before = values.len().saturating_sub(1);
             standings.complete(at, true);
         }
         standings
@@ -206,6 +237,8 @@ mod tests {
     enum Happening {
         Epoch(f64),
         Unmeasured,
+        /// A program's row about an epoch that may be known, or leave a gap.
+        Row(u32, Option<f64>),
         Spared,
         /// Lost, and begun again from a share of its epochs.
         Again(u32),
@@ -216,6 +249,7 @@ mod tests {
         let one = prop_oneof![
             8 => (0..6_i32).prop_map(|value| Happening::Epoch(f64::from(value))),
             1 => Just(Happening::Unmeasured),
+            3 => (1..14_u32, prop::option::of(0..6_i32)).prop_map(|(epoch, value)| Happening::Row(epoch, value.map(f64::from))),
             1 => Just(Happening::Spared),
             1 => (0..4_u32).prop_map(Happening::Again),
             1 => Just(Happening::Finished),
@@ -235,6 +269,7 @@ mod tests {
             train_examples: 1,
             validation_examples: 1,
             warnings: Vec::new(),
+            from_zero: false,
         };
         let epoch_of = |val_loss| {
             let metrics = EpochMetrics { epoch, val_loss, ..EpochMetrics::default() };
@@ -242,8 +277,15 @@ mod tests {
         };
         match happening {
             _ if trial.outcome().is_some() => Vec::new(),
+            // A trial has rows or epochs: programs have the even numbers here.
+            Happening::Row(..) if id.0 % 2 == 1 => Vec::new(),
+            Happening::Epoch(_) | Happening::Unmeasured if id.0 % 2 == 0 => Vec::new(),
             Happening::Epoch(value) => epoch_of(Some(*value)),
             Happening::Unmeasured => epoch_of(None),
+            Happening::Row(epoch, val_loss) => {
+                let metrics = EpochMetrics { epoch: *epoch, val_loss: *val_loss, ..EpochMetrics::default() };
+                vec![Entry::Row { attempt, metrics, others: Default::default(), read: None }]
+            }
             Happening::Spared if trial.spared.is_some() => Vec::new(),
             Happening::Spared => vec![Entry::Spared { at: 0.0, attempt, by: Stopper::Median, epoch: epoch - 1 }],
             Happening::Again(share) => {
@@ -251,7 +293,7 @@ mod tests {
                 let slot = "cpu:0".to_owned();
                 vec![
                     Entry::Paused { at: 0.0, attempt },
-                    Entry::Started { at: 0.0, attempt: next, slot, settings: None },
+                    Entry::Started { at: 0.0, attempt: next, slot, settings: None, seed: None },
                     began(next, (epoch - 1) * share / 4),
                 ]
             }
@@ -274,7 +316,7 @@ mod tests {
             let settings = json!({"x": 1}).as_object().cloned();
             for id in (1..7).map(TrialId) {
                 let attempt = Attempt { trial: id, number: 1 };
-                let entry = Entry::Started { at: 0.0, attempt, slot: "cpu:0".into(), settings: settings.clone() };
+                let entry = Entry::Started { at: 0.0, attempt, slot: "cpu:0".into(), settings: settings.clone(), seed: None };
                 history.apply(&entry).unwrap();
                 followed.iter_mut().for_each(|standings| standings.update(history.trial(id).unwrap(), &metric));
             }
@@ -282,7 +324,11 @@ mod tests {
                 let id = TrialId(number);
                 for entry in entries(&history, id, &happening) {
                     history.apply(&entry).unwrap();
-                    followed.iter_mut().for_each(|standings| standings.update(history.trial(id).unwrap(), &metric));
+                    let trial = history.trial(id).unwrap();
+                    followed.iter_mut().for_each(|standings| match &entry {
+                        Entry::Row { metrics, .. } => standings.revise(trial, &metric, metrics.epoch),
+                        _ => standings.update(trial, &metric),
+                    });
                 }
             }
             for (rule, followed) in rules.into_iter().zip(&followed) {

@@ -25,10 +25,20 @@ const ABOVE: f64 = 1.0;
 /// About so many ticks.
 const ABOUT: u32 = 7;
 
+/// Values are shown as if they were no larger than this, so that sums and spans of them are finite.
+const LARGEST: f64 = 1e300;
+
+/// An axis spans at least this share of its largest value, so that its ticks are different numbers.
+const NARROWEST: f64 = 1e-9;
+
+/// From this value on, numbers on an axis are in scientific notation.
+const LARGE: f64 = 1e5;
+
 impl Axis {
-    /// Around these values, which need be neither sorted nor any; within `limits`.
+    /// Around these values, which need be neither sorted nor any; within `limits`, if the values are.
     pub fn values(values: impl IntoIterator<Item = f64>, limits: RangeInclusive<f64>) -> Axis {
-        let mut sorted: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
+        let finite = values.into_iter().filter(|value| value.is_finite());
+        let mut sorted: Vec<f64> = finite.map(|value| value.clamp(-LARGEST, LARGEST)).collect();
         sorted.sort_by(f64::total_cmp);
         let (Some(&least), Some(&most)) = (sorted.first(), sorted.last()) else {
             return Axis::between(limits.start().max(0.0), limits.end().min(1.0), ABOUT);
@@ -40,7 +50,10 @@ impl Axis {
         let span = if top > least { (top - least) * 1.06 } else { (least.abs() * 0.2).max(0.02) };
         let middle = least + (top - least) / 2.0;
         let (low, high) = (middle - span / 2.0, middle + span / 2.0);
-        let mut axis = Axis::between(low.max(*limits.start()), high.min(*limits.end()), ABOUT);
+        let mut axis = match limits.contains(&least) && limits.contains(&top) {
+            true => Axis::between(low.max(*limits.start()), high.min(*limits.end()), ABOUT),
+            false => Axis::between(low, high, ABOUT),
+        };
         axis.beyond = (most > *axis.range.end()).then_some(most);
         axis
     }
@@ -80,10 +93,13 @@ impl Axis {
 
     /// From 0 to this, and a little more.
     pub fn upto(most: f64) -> Axis {
-        Axis::between(0.0, most * 1.0001, ABOUT)
+        Axis::between(0.0, most.clamp(0.0, LARGEST) * 1.0001, ABOUT)
     }
 
     fn between(low: f64, high: f64, about: u32) -> Axis {
+        let largest = low.abs().max(high.abs());
+        let lacking = (largest * NARROWEST).max(1.0 / LARGEST) - (high - low);
+        let (low, high) = if lacking > 0.0 { (low - lacking / 2.0, high + lacking / 2.0) } else { (low, high) };
         let step = step(high - low, about);
         let first = (low / step).ceil();
         let ticks = (0..20).map(|n| (first + f64::from(n)) * step).filter(|&tick| tick <= high);
@@ -95,7 +111,29 @@ impl Axis {
 
     /// Where a value lies: 0 at the start, 1 at the end.
     pub fn share(&self, value: f64) -> f64 {
+        let value = value.clamp(-LARGEST, LARGEST);
         (value - self.range.start()) / (self.range.end() - self.range.start())
+    }
+
+    /// A tick's number.
+    pub fn label(&self, tick: f64) -> String {
+        self.number(tick, 1.0, self.decimals)
+    }
+
+    /// The number of a tick that is a share, in percent.
+    pub fn percent(&self, tick: f64) -> String {
+        self.number(tick, 100.0, self.decimals.saturating_sub(2))
+    }
+
+    fn number(&self, tick: f64, scale: f64, decimals: usize) -> String {
+        let largest = self.ticks.iter().map(|tick| tick.abs()).fold(0.0, f64::max);
+        if tick == 0.0 || (largest * scale < LARGE && self.decimals < 12) {
+            return format!("{:.decimals$}", tick * scale);
+        }
+        // As many digits as tell two ticks apart.
+        let step = step(self.range.end() - self.range.start(), ABOUT);
+        let digits = (tick.abs().log10().floor() - step.log10().floor()).clamp(0.0, 12.0) as usize;
+        format!("{:.digits$e}", tick * scale)
     }
 }
 
@@ -109,7 +147,10 @@ fn step(span: f64, about: u32) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::tests::finite;
 
     #[test]
     fn ticks_are_round_and_inside() {
@@ -132,6 +173,57 @@ mod tests {
                 assert!(axis.ticks.len() <= 12, "{values:?} {axis:?}");
             }
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_finite_values_make_an_axis_that_holds_them_with_few_short_ticks(
+            values in prop::collection::vec(finite(), 0..6),
+            limited in 0..3_usize,
+        ) {
+            let all = f64::NEG_INFINITY..=f64::INFINITY;
+            let limits = [0.0..=1.0, -1.0..=1.0, all][limited].clone();
+            let about = Axis::about(values.iter().copied().take(2), values.iter().copied(), limits.clone());
+            for axis in [Axis::values(values.iter().copied(), limits), about] {
+                let (start, end) = (*axis.range.start(), *axis.range.end());
+                prop_assert!(start < end && (end - start).is_finite(), "{:?}", axis);
+                prop_assert!((1..=16).contains(&axis.ticks.len()), "{:?}", axis);
+                prop_assert!(axis.ticks.iter().all(|tick| axis.range.contains(tick)), "{:?}", axis);
+                prop_assert!(axis.ticks.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", axis);
+                let labels: Vec<_> = axis.ticks.iter().map(|tick| axis.label(*tick)).collect();
+                prop_assert!(labels.iter().all(|label| label.len() <= 20), "{:?} {:?}", labels, axis);
+                prop_assert!(labels.windows(2).all(|pair| pair[0] != pair[1]), "{:?} {:?}", labels, axis);
+                prop_assert!(axis.ticks.iter().all(|tick| axis.percent(*tick).len() <= 20), "{:?}", axis);
+                for value in &values {
+                    let share = axis.share(*value);
+                    prop_assert!(!share.is_nan() && (share >= -1e-6 || *value < -LARGEST), "{} {:?}", value, axis);
+                }
+            }
+        }
+
+        #[test]
+        fn a_duration_of_any_length_makes_an_axis(most in finite()) {
+            let axis = Axis::upto(most);
+            prop_assert!(axis.range.start() < axis.range.end() && !axis.ticks.is_empty(), "{:?}", axis);
+        }
+    }
+
+    #[test]
+    fn numbers_on_an_axis_have_the_digits_that_tell_them_apart() {
+        let labels = |values: [f64; 2]| {
+            let axis = Axis::values(values, f64::NEG_INFINITY..=f64::INFINITY);
+            axis.ticks.iter().map(|tick| axis.label(*tick)).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(labels([0.0, 3e5]), "0 5e4 1.0e5 1.5e5 2.0e5 2.5e5 3.0e5");
+        assert_eq!(labels([1e6, 1e6 + 4.0]), "1.000000e6 1.000001e6 1.000002e6 1.000003e6 1.000004e6");
+        assert_eq!(labels([1e-20, 3e-20]), "1.0e-20 1.5e-20 2.0e-20 2.5e-20 3.0e-20");
+        let percent = Axis::values([0.5, 40.0], 0.0..=1.0);
+        assert_eq!(
+            percent.ticks.iter().map(|tick| percent.percent(*tick)).collect::<Vec<_>>().join(" "),
+            "0 1000 2000 3000 4000"
+        );
     }
 
     #[test]

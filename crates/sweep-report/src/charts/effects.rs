@@ -63,8 +63,8 @@ fn panel(
     for &tick in axis.ticks.iter().step_by(axis.ticks.len().div_ceil(6).max(1)) {
         figure.line(vec![(x(tick), TOP - 8.0), (x(tick), bottom)], Ink::Grid, 1.0);
         let number = match percent {
-            true => format!("{:.*}", axis.decimals.saturating_sub(2), tick * 100.0),
-            false => format!("{tick:.*}", axis.decimals),
+            true => axis.percent(tick),
+            false => axis.label(tick),
         };
         for y in [TOP - 16.0, bottom + 12.0] {
             figure.text((x(tick), y), &number, SMALL, Ink::Soft, Side::Middle);

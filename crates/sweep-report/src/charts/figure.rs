@@ -49,13 +49,22 @@ impl Figure {
         Figure { size, title: clean(&title), marks: Vec::new() }
     }
 
+    /// The place on the page that is nearest to it. What a chart shows beyond its axes ends at the page's edge, so that
+    /// no mark takes longer to paint than the page is large.
+    fn within(&self, (x, y): Point) -> Point {
+        let inside = |at: f32, size: u32| if at.is_nan() { 0.0 } else { at.clamp(0.0, size as f32) };
+        (inside(x, self.size.0), inside(y, self.size.1))
+    }
+
     /// A line through all points.
-    pub fn line(&mut self, points: Vec<Point>, ink: Ink, width: f32) {
+    pub fn line(&mut self, mut points: Vec<Point>, ink: Ink, width: f32) {
+        points.iter_mut().for_each(|point| *point = self.within(*point));
         self.marks.push(Mark::Line { points, ink, width });
     }
 
     /// A vertical line of dashes.
     pub fn dashes(&mut self, x: f32, top: f32, bottom: f32, ink: Ink) {
+        let ((x, top), (_, bottom)) = (self.within((x, top)), self.within((x, bottom)));
         let mut y = top;
         while y < bottom {
             self.line(vec![(x, y), (x, (y + 4.0).min(bottom))], ink, 1.0);
@@ -65,11 +74,13 @@ impl Figure {
 
     /// A filled box.
     pub fn area(&mut self, corner: Point, opposite: Point, ink: Ink) {
+        let (corner, opposite) = (self.within(corner), self.within(opposite));
         self.marks.push(Mark::Area { corner, opposite, ink });
     }
 
     /// A filled circle.
     pub fn dot(&mut self, at: Point, radius: f32, ink: Ink) {
+        let at = self.within(at);
         self.marks.push(Mark::Dot { at, radius, ink });
     }
 
@@ -81,13 +92,13 @@ impl Figure {
 
     /// One line of plain text.
     pub fn text(&mut self, at: Point, text: impl AsRef<str>, size: f32, ink: Ink, side: Side) {
-        let text = clean(text.as_ref());
+        let (at, text) = (self.within(at), clean(text.as_ref()));
         self.marks.push(Mark::Text { at, text, size, bold: false, ink, side });
     }
 
     /// One line of bold text.
     pub fn bold(&mut self, at: Point, text: impl AsRef<str>, size: f32, ink: Ink, side: Side) {
-        let text = clean(text.as_ref());
+        let (at, text) = (self.within(at), clean(text.as_ref()));
         self.marks.push(Mark::Text { at, text, size, bold: true, ink, side });
     }
 }
@@ -133,6 +144,28 @@ mod tests {
         assert!(width(&cut, SMALL) > 280.0, "most of the room is used: {cut}");
         assert_eq!(fit("short", SMALL, 300.0), "short");
         assert_eq!(fit("none", SMALL, 1.0), "");
+    }
+
+    #[test]
+    fn no_mark_leaves_the_page() {
+        let mut figure = Figure::new((100, 50), String::new());
+        for far in [f32::MAX, f32::INFINITY, -1e30, f32::NAN] {
+            figure.line(vec![(1.0, 1.0), (far, far)], Ink::Text, 1.0);
+            figure.area((-far, far), (far, 9.0), Ink::Text);
+            figure.ring((far, far), 4.0, Ink::Text);
+            figure.text((far, far), "far", SMALL, Ink::Text, Side::Start);
+            figure.dashes(far, -far, far, Ink::Text);
+        }
+        let inside = |(x, y): Point| (0.0..=100.0).contains(&x) && (0.0..=50.0).contains(&y);
+        for mark in &figure.marks {
+            let fits = match mark {
+                Mark::Area { corner, opposite, .. } => inside(*corner) && inside(*opposite),
+                Mark::Line { points, .. } => points.iter().copied().all(inside),
+                Mark::Dot { at, .. } | Mark::Text { at, .. } => inside(*at),
+            };
+            assert!(fits, "{mark:?}");
+        }
+        assert!(!super::super::png(&figure).is_empty() && !super::super::svg(&figure).contains("NaN"));
     }
 
     #[test]

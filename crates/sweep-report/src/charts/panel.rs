@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use super::axis::Axis;
 use super::figure::{Figure, Point, SMALL, Side};
 use super::ink::Ink;
+use crate::words::number;
 use sweep_core::trial::EpochMetrics;
 
 /// What a panel measures.
@@ -42,9 +43,8 @@ impl<'a> Quantity<'a> {
     /// A value with the digits that matter.
     pub fn value(self, value: f64) -> String {
         match self {
-            Quantity::Loss | Quantity::Named(_) if value.abs() >= 1e5 => format!("{value:.2e}"),
-            Quantity::Loss | Quantity::Named(_) => format!("{value:.4}"),
-            Quantity::Accuracy | Quantity::Rate => format!("{:.2} %", value * 100.0),
+            Quantity::Loss | Quantity::Named(_) => number(value, 4),
+            Quantity::Accuracy | Quantity::Rate => format!("{} %", number(value * 100.0, 2)),
         }
     }
 
@@ -55,11 +55,10 @@ impl<'a> Quantity<'a> {
         }
     }
 
-    fn tick(self, value: f64, decimals: usize) -> String {
+    fn tick(self, axis: &Axis, value: f64) -> String {
         match self {
-            Quantity::Loss | Quantity::Named(_) if value.abs() >= 1e5 => format!("{value:.0e}"),
-            Quantity::Loss | Quantity::Named(_) => format!("{value:.decimals$}"),
-            Quantity::Accuracy | Quantity::Rate => format!("{:.*}", decimals.saturating_sub(2), value * 100.0),
+            Quantity::Loss | Quantity::Named(_) => axis.label(value),
+            Quantity::Accuracy | Quantity::Rate => axis.percent(value),
         }
     }
 }
@@ -113,7 +112,7 @@ impl<'a> Panel<'a> {
         for &tick in &self.values.ticks {
             let y = self.y(tick);
             figure.line(vec![(self.left, y), (self.right, y)], Ink::Grid, 1.0);
-            let number = self.quantity.tick(tick, self.values.decimals);
+            let number = self.quantity.tick(&self.values, tick);
             figure.text((self.left - 8.0, y), number, SMALL, Ink::Soft, Side::End);
         }
         figure.line(vec![(self.left, self.bottom), (self.right, self.bottom)], Ink::Soft, 1.0);

@@ -85,8 +85,8 @@ pub fn parallel(effects: &Effects) -> Figure {
     figure.bold((936.0, top - 22.0), &effects.metric.words, 12.0, Ink::Text, Side::End);
     for &tick in &values.ticks {
         let number = match effects.metric.name.ends_with("accuracy") {
-            true => format!("{:.*} %", values.decimals.saturating_sub(2), tick * 100.0),
-            false => format!("{tick:.*}", values.decimals),
+            true => format!("{} %", values.percent(tick)),
+            false => values.label(tick),
         };
         figure.text((right + 6.0, result(tick)), number, SMALL, Ink::Soft, Side::Start);
     }

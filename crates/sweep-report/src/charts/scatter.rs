@@ -28,16 +28,15 @@ pub fn gap(ranking: &Ranking) -> Option<Figure> {
     figure.bold((24.0, 25.0), "Gap against accuracy", 15.0, Ink::Text, Side::Start);
     let note = "a dot a trial at its best epoch; right is better, low is less overfit; the best five in colour";
     figure.text((196.0, 26.0), note, 12.0, Ink::Soft, Side::Start);
-    let number = |axis: &Axis, tick: f64| format!("{:.*}", axis.decimals.saturating_sub(2), tick * 100.0);
     for &tick in &up.ticks {
         let (_, y) = place((*across.range.start(), tick));
         figure.line(vec![(left, y), (right, y)], Ink::Grid, 1.0);
-        figure.text((left - 8.0, y), number(&up, tick), SMALL, Ink::Soft, Side::End);
+        figure.text((left - 8.0, y), up.percent(tick), SMALL, Ink::Soft, Side::End);
     }
     for &tick in &across.ticks {
         let (x, _) = place((tick, 0.0));
         figure.line(vec![(x, bottom), (x, bottom + 4.0)], Ink::Soft, 1.0);
-        figure.text((x, bottom + 13.0), number(&across, tick), SMALL, Ink::Soft, Side::Middle);
+        figure.text((x, bottom + 13.0), across.percent(tick), SMALL, Ink::Soft, Side::Middle);
     }
     figure.line(vec![(left, bottom), (right, bottom)], Ink::Soft, 1.0);
     figure.text((left, top - 16.0), "training less validation accuracy, points", SMALL, Ink::Soft, Side::Start);

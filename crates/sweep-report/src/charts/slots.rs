@@ -29,7 +29,7 @@ pub fn slots(time: &Time) -> Option<Figure> {
     for &tick in &axis.ticks {
         let at = x(tick * seconds);
         figure.line(vec![(at, TOP), (at, bottom)], Ink::Grid, 1.0);
-        let number = format!("{tick:.*}", axis.decimals);
+        let number = axis.label(tick);
         figure.text((at, bottom + 13.0), number, SMALL, Ink::Soft, Side::Middle);
     }
     figure.text((RIGHT, bottom + 29.0), format!("{unit} since the sweep began"), SMALL, Ink::Soft, Side::End);

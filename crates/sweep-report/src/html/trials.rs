@@ -57,7 +57,7 @@ fn row(
                 @let value = trial.settings.get(name);
                 td.n[value.is_some_and(Value::is_number)] { @if let Some(value) = value { (words::setting(value)) } }
             }
-            td.n { @if let Some(best) = best { (best.epoch) " of " (trial.curve.len()) } @else { "–" } }
+            td.n { @if let Some(best) = best { (best.epoch) " of " (trial.epochs()) } @else { "–" } }
             @for (_, said) in columns { td.n { (said(best)) } }
             td.findings { (words::findings(analysis.verdicts.of(trial.id))) }
             td.error[error.is_some()] {

@@ -38,7 +38,12 @@ pub fn file(text: &str, folder: &Path, analysis: &Analysis) -> Option<String> {
         }
     };
     file.get_mut("data").and_then(|data| data.get_mut("path")).map(moved);
-    file.get_mut("program").map(moved);
+    // A program is started where it was: what its command names is there.
+    if file.contains_key("program") || file.contains_key("command") {
+        let mut start = file.get("folder").cloned().unwrap_or_else(|| ".".into());
+        moved(&mut start);
+        file.insert("folder".into(), start);
+    }
     let mut kept: Vec<Change> = Vec::new();
     for change in propose::changes(&file, analysis) {
         if kept.iter().any(|one| one.path == change.path) {
@@ -164,7 +169,12 @@ mod tests {
     fn a_program_is_found_from_where_the_next_file_lies() {
         let text = "name: f\nprogram: train.py\nparameters: {x: {values: [1, 2]}}\n";
         let next = next(text, &sweep_sample::apply(&sweep_sample::beginning("f")));
-        assert!(next.contains("program: ../../train.py\n") || next.contains("program: \"../../train.py\"\n"), "{next}");
+        let next: Value = serde_yaml::from_str(&next).unwrap();
+        assert_eq!((&next["program"], &next["folder"]), (&"train.py".into(), &"../..".into()));
+        let text = text.replace("program: train.py", "command: [sh, train.sh]\nfolder: sub/dir");
+        let next: Value =
+            serde_yaml::from_str(&self::next(&text, &sweep_sample::apply(&sweep_sample::beginning("f")))).unwrap();
+        assert_eq!(next["folder"], "../../sub/dir");
     }
 
     #[test]

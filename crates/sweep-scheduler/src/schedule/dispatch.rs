@@ -5,6 +5,7 @@ use super::packing::{Company, Member};
 use super::scheduler::{Mode, PAUSE_LIMIT, Scheduler};
 use super::slots::{Progress, Slot, State, Use};
 use sweep_core::history::Entry;
+use sweep_core::random::trial_seed;
 use sweep_core::trial::{Attempt, Settings, TrialId};
 
 /// A trial that could be handed out.
@@ -81,7 +82,9 @@ impl Scheduler {
         self.kept = self.kept.filter(|(trial, _)| *trial != attempt.trial);
         let in_journal = if self.waiting.remove(&attempt.trial).is_some() { None } else { self.drawn.take() };
         let slot = self.slots[id.0].name.clone();
-        self.record(actions, Entry::Started { at: now.unix, attempt, slot, settings: in_journal });
+        let own_seed = |settings: &Settings| trial_seed(self.rules.seed, settings, self.history.next_repeat(settings));
+        let seed = in_journal.as_ref().map(own_seed);
+        self.record(actions, Entry::Started { at: now.unix, attempt, slot, settings: in_journal, seed });
         let slot = &mut self.slots[id.0];
         (slot.state, slot.heard) = (State::Training { attempt, progress: Progress::default() }, now.since);
         let left = if slot.is_pure(&shape) { 0 } else { slot.used.memory };

@@ -68,6 +68,11 @@ impl Scheduler {
 
     /// The standings follow the entry, which the history has taken in.
     pub(super) fn follow(&mut self, entry: &Entry) {
+        if let (Some(standings), Entry::Row { attempt, metrics, .. }) = (&mut self.standings, entry)
+            && let Some(trial) = self.history.trial(attempt.trial)
+        {
+            return standings.revise(trial, &self.rules.metric, metrics.epoch);
+        }
         let (Entry::Started { attempt: Attempt { trial, .. }, .. }
         | Entry::Began { attempt: Attempt { trial, .. }, .. }
         | Entry::Epoch { attempt: Attempt { trial, .. }, .. }

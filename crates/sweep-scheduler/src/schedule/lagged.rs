@@ -75,6 +75,8 @@ fn run(spec: &Spec, mut history: History, chance: Chance) -> Left {
     spec.lag = Some(search::lag(spec.search_terms(), &history, slots));
     let search = Search::resumed(spec.search_terms(), &history);
     let rules = Rules {
+        seed: spec.seed,
+        from_scratch: false,
         total: search.len(),
         retries: 2,
         keep_best: 1,

@@ -116,4 +116,6 @@ pub enum Leftover {
     Checkpoints,
     /// The weights of the best epoch.
     BestWeights,
+    /// All that a program has left in the trial's folder.
+    Everything,
 }

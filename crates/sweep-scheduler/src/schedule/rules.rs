@@ -56,6 +56,8 @@ impl Default for Shapes {
 /// What of the sweep file the scheduler goes by.
 #[derive(Debug, Clone)]
 pub struct Rules {
+    /// The sweep's seed, from which each trial's follows.
+    pub seed: u64,
     /// Trials in all; `None`: no end.
     pub total: Option<u64>,
     /// How often a trial that was lost to a fault is tried again.
@@ -72,6 +74,8 @@ pub struct Rules {
     pub yields: bool,
     /// Whether a trial that is interrupted goes on from where it was: of programs that is not known.
     pub saves: bool,
+    /// Whether a program that is tried once more at the user's word begins in an empty folder.
+    pub from_scratch: bool,
     /// The longest silence of a trainer; `None`: as follows from the epochs seen.
     pub silence: Option<Duration>,
 }

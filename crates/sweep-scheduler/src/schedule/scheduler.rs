@@ -53,7 +53,13 @@ pub struct Scheduler {
     failed: Option<(u32, String)>,
     /// Why the sweep was stopped, if it was not the user's word.
     hopeless: Option<String>,
+    /// The exit code of programs that ended at once, and how many did so in a row before any told an epoch.
+    usage: Option<(Option<i32>, u32)>,
 }
+
+/// Programs that may end within seconds and with the same exit code, before any has told an epoch, until the sweep is
+/// stopped: a usage error is no fault that another attempt mends.
+const USAGE_ERRORS: u32 = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -97,6 +103,7 @@ impl Scheduler {
             ticked: now.since,
             failed: Some((0, String::new())),
             hopeless: None,
+            usage: None,
         };
         let mut actions = Vec::new();
         scheduler.record(&mut actions, run);
@@ -110,8 +117,13 @@ impl Scheduler {
         for id in (1..=scheduler.history.trials.len() as u64).map(TrialId) {
             match &scheduler.history.trials[id.0 as usize - 1].status {
                 Status::Ended(Outcome::Failed { .. } | Outcome::Diverged { .. }) if retry => {
-                    scheduler.record(&mut actions, Entry::Reopened { at: now.unix, trial: id });
-                    actions.push(Action::Remove { trial: id, leftover: Leftover::Checkpoints });
+                    // A program goes on from its own checkpoint, and what it has told stays.
+                    let kept = !scheduler.rules.saves && !scheduler.rules.from_scratch;
+                    scheduler.record(&mut actions, Entry::Reopened { at: now.unix, trial: id, kept });
+                    let leftover = if scheduler.rules.saves { Leftover::Checkpoints } else { Leftover::Everything };
+                    if !kept {
+                        actions.push(Action::Remove { trial: id, leftover });
+                    }
                     scheduler.waiting.insert(id, Duration::ZERO);
                 }
                 Status::Ended(_) if scheduler.history.untidied.contains_key(&id) => ended.push(id),
@@ -121,7 +133,10 @@ impl Scheduler {
                     // It ended, was asked for again, and the controller died before it removed what must not be gone on
                     // from.
                     if scheduler.history.untidied.contains_key(&id) {
-                        actions.push(Action::Remove { trial: id, leftover: Leftover::Checkpoints });
+                        let is_anew = scheduler.history.trial(id).is_some_and(|trial| trial.curve.is_empty());
+                        let program = !scheduler.rules.saves && is_anew;
+                        let leftover = if program { Leftover::Everything } else { Leftover::Checkpoints };
+                        actions.push(Action::Remove { trial: id, leftover });
                     }
                     scheduler.settle(now, id, Duration::ZERO, &mut actions);
                 }
@@ -238,9 +253,55 @@ impl Scheduler {
                 warnings,
                 ..
             } if is_current(&attempt) => {
-                let entry =
-                    Entry::Began { attempt, from_epoch, parameters, train_examples, validation_examples, warnings };
+                let entry = Entry::Began {
+                    attempt,
+                    from_epoch,
+                    parameters,
+                    train_examples,
+                    validation_examples,
+                    warnings,
+                    from_zero: false,
+                };
                 self.record_said(now, id, entry, actions);
+            }
+            FromTrainer::ProgramBegan { attempt, from_epoch, from_zero }
+                if is_current(&attempt) && !self.rules.saves =>
+            {
+                let (parameters, train_examples, validation_examples, warnings) = (0, 0, 0, Vec::new());
+                let entry = Entry::Began {
+                    attempt,
+                    from_epoch,
+                    parameters,
+                    train_examples,
+                    validation_examples,
+                    warnings,
+                    from_zero,
+                };
+                self.record_said(now, id, entry, actions);
+            }
+            FromTrainer::ProgramEpoch { attempt, metrics, others, read }
+                if is_current(&attempt) && !self.rules.saves =>
+            {
+                let epochs =
+                    |scheduler: &Scheduler| scheduler.history.trial(attempt.trial).map_or(0, |trial| trial.curve.len());
+                let before = epochs(self);
+                self.usage = None;
+                self.record_said(now, id, Entry::Row { attempt, metrics, others, read }, actions);
+                // More of the same epoch says nothing about how long epochs take.
+                if epochs(self) > before {
+                    self.measure(now, id, &metrics, actions);
+                }
+                self.compare(now, id, actions);
+            }
+            FromTrainer::ProgramFailed { attempt, code, at_once, error } if is_current(&attempt) => {
+                let again = self.usage.take().filter(|(before, _)| *before == code).map_or(0, |(_, times)| times);
+                let works = self.history.trials.iter().any(|trial| !trial.curve.is_empty() || trial.ended_well());
+                self.usage = (at_once && !works).then_some((code, again + 1));
+                if self.usage.is_some_and(|(_, times)| times >= USAGE_ERRORS) && self.mode == Mode::Running {
+                    self.hopeless = Some(error);
+                    self.mode = Mode::Draining;
+                    self.clear(now, actions);
+                }
             }
             FromTrainer::Progress { attempt, epoch, step, steps } if is_current(&attempt) => {
                 if let State::Training { progress, .. } = &mut self.slots[id.0].state {

@@ -8,6 +8,8 @@ use sweep_core::trial::{Attempt, EpochMetrics, Goal, Metric};
 pub(super) fn rules(total: Option<u64>) -> Rules {
     let metric = Metric { name: "val_loss".into(), goal: Goal::Minimize };
     Rules {
+        seed: 0,
+        from_scratch: false,
         total,
         retries: 2,
         keep_best: 2,

@@ -149,6 +149,9 @@ impl World {
                 }
                 Action::End(slot) | Action::Kill(slot) => self.crash(slot.0),
                 Action::Remove { trial, leftover: Leftover::Checkpoints } => drop(self.checkpoints.remove(&trial)),
+                Action::Remove { leftover: Leftover::Everything, .. } => {
+                    unreachable!("no program is tried from scratch")
+                }
                 Action::Remove { trial, leftover: Leftover::BestWeights } => drop(self.best.remove(&trial)),
             }
         }
