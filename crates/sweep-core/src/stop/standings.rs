@@ -1,5 +1,5 @@
-//! What trials have measured so far, in the order that the rules ask for. Updated trial by trial as entries are applied,
-//! so that judging one trial does not look at the curves of all others.
+//! What the trials have measured so far, in the order that the rules need. The standings are updated trial by trial as
+//! entries are applied. Judging one trial therefore does not read the curves of all others.
 
 use std::collections::BTreeMap;
 
@@ -13,48 +13,47 @@ const MOST_VALUES: usize = 1_000_000;
 /// A trial as the rules see it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Course {
-    /// The metric, epoch by epoch as far as it was measured; less is better, whatever the goal. An epoch without a value has
-    /// that of the one before.
+    /// Values of the metric, epoch by epoch where it was measured. Smaller is better, whatever the goal.
     pub values: Vec<f64>,
     /// The epoch before the last one with a value.
     before: usize,
     /// Whether the trial came to its own end.
     pub completed: bool,
-    /// Whether it runs on whatever the rules say.
+    /// Whether the trial continues whatever the rules decide.
     pub spared: bool,
     /// Rows of the curve that `values` was read from: those up to the last one with a value.
     rows: usize,
 }
 
-/// The courses of all trials, and what a rule compares them by, sorted.
+/// The courses of all trials, and the sorted values by which a rule compares them.
 #[derive(Debug, Clone)]
 pub struct Standings {
     rule: Rule,
-    /// By the trials' numbers, from 0.
+    /// Courses by trial number, from index 0.
     courses: Vec<Course>,
-    /// At each number of values that the rule compares at: the last of them for every trial that measured as many, best
-    /// first, each with the index of its trial. Among equals the earlier trial comes first.
+    /// For each rung, the value of every trial that reached it, best first, each with the index of its trial. The key
+    /// is the number of values; the entry is the last of them. Among equal values the earlier trial comes first.
     rungs: BTreeMap<usize, Vec<(f64, usize)>>,
-    /// For n values, at index n - 1: the means of the first n of each trial that came to its end, ascending. Only for
-    /// the median rule.
+    /// For n values, at index n - 1: the means of the first n values of each completed trial, ascending. Only for the
+    /// median rule.
     means: Vec<Vec<f64>>,
-    /// Whether a rung changed since that was last asked.
+    /// Whether a rung changed since the last call of [`Standings::take_changed`].
     changed: bool,
 }
 
 impl Standings {
-    /// Those of no trial.
+    /// Creates the standings of no trials.
     pub fn new(rule: Rule) -> Standings {
         Standings { rule, courses: Vec::new(), rungs: BTreeMap::new(), means: Vec::new(), changed: false }
     }
 
-    /// Takes in what a trial has measured or come to since this was last called for it.
+    /// Records what a trial has measured, or how it ended, since the last call for this trial.
     pub fn update(&mut self, trial: &TrialRecord, metric: &Metric) {
         let at = trial.id.0 as usize - 1;
         if self.courses.len() <= at {
             self.courses.resize_with(at + 1, Course::default);
         }
-        // What a spared trial did after it was spared counts for nobody: without the audit it would not be there.
+        // Values after a trial was spared are ignored, because without the audit they would not exist.
         let seen = trial.spared.map_or(trial.curve.len(), |(_, epoch)| epoch as usize).min(trial.curve.len());
         if seen < self.courses[at].rows {
             self.remove(at);
@@ -102,12 +101,12 @@ impl Standings {
         }
     }
 
-    /// Whether any rung changed since this was last asked: if not, no verdict did.
+    /// Returns whether any rung changed since the last call. If not, no verdict changed either.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
 
-    /// What a trial has measured.
+    /// Returns the values that a trial has measured.
     pub(super) fn values(&self, at: usize) -> &[f64] {
         &self.courses[at].values
     }
@@ -122,14 +121,14 @@ impl Standings {
         self.rungs.get(&rung).map_or(&[], Vec::as_slice)
     }
 
-    /// The trials before this one on the rung, which it has reached.
+    /// Returns the number of trials ranked before this one on a rung that it has reached.
     pub(super) fn better(&self, rung: usize, at: usize) -> usize {
         let own = (self.courses[at].values[rung - 1], at);
         self.rung(rung).partition_point(|other| before(*other, own))
     }
 
-    /// The median, over the other trials that came to their end and measured n values, of the mean of their first n;
-    /// `None` where they are fewer than `least`.
+    /// Returns the median of the means of the first n values, over the other completed trials with n values. `None` if
+    /// there are fewer than `least` such trials.
     pub(super) fn median_of_others(&self, n: usize, at: usize, least: usize) -> Option<f64> {
         let means = self.means.get(n - 1).map_or(&[][..], Vec::as_slice);
         let course = &self.courses[at];
@@ -155,7 +154,7 @@ impl Standings {
         }
     }
 
-    /// Takes out all that a trial has measured: it goes on from an earlier epoch.
+    /// Removes everything that a trial has measured, because it continues from an earlier epoch.
     fn remove(&mut self, at: usize) {
         self.complete(at, false);
         let course = std::mem::take(&mut self.courses[at]);
@@ -189,7 +188,7 @@ impl Standings {
     }
 }
 
-/// Added up in the same order as in [`Standings::complete`], so that equal means are equal to the bit.
+/// Sums in the same order as [`Standings::complete`], so that equal means are equal bit for bit.
 fn mean_of(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |sum, value| sum + value) / values.len() as f64
 }
@@ -200,7 +199,7 @@ fn before(one: (f64, usize), other: (f64, usize)) -> bool {
 
 #[cfg(test)]
 impl Standings {
-    /// Those of trials that came to their own end, with these values.
+    /// Standings of completed trials with these values.
     pub(super) fn of(rule: Rule, table: &[&[f64]]) -> Standings {
         let mut standings = Standings::new(rule);
         standings.courses.resize_with(table.len(), Course::default);
@@ -212,7 +211,7 @@ impl Standings {
         standings
     }
 
-    /// As if the trial had not come to its own end.
+    /// Marks the trial as not completed.
     pub(super) fn interrupt(&mut self, at: usize) {
         self.complete(at, false);
     }
@@ -232,7 +231,7 @@ mod tests {
         Metric { name: "val_loss".into(), goal: Goal::Minimize }
     }
 
-    /// What may happen to a trial.
+    /// An event that can happen to a trial.
     #[derive(Debug, Clone)]
     enum Happening {
         Epoch(f64),
@@ -240,7 +239,7 @@ mod tests {
         /// A program's row about an epoch that may be known, or leave a gap.
         Row(u32, Option<f64>),
         Spared,
-        /// Lost, and begun again from a share of its epochs.
+        /// The attempt is lost, and the trial restarts from a share of its epochs.
         Again(u32),
         Finished,
     }
@@ -257,7 +256,7 @@ mod tests {
         prop::collection::vec((1..7_u64, one), 0..120)
     }
 
-    /// The entries of it, where the trial is still under way.
+    /// Returns the journal entries of the event. None if the trial is over.
     fn entries(history: &History, id: TrialId, happening: &Happening) -> Vec<Entry> {
         let trial = history.trial(id).expect("all were started");
         let attempt = Attempt { trial: id, number: trial.attempts };
@@ -302,7 +301,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens, standings that followed it equal those made from what came of it.
+        /// After any sequence of events, incrementally updated standings equal standings built from the final history.
         #[test]
         fn standings_that_follow_a_history_equal_those_made_from_it(happenings in happenings()) {
             let rules = [
