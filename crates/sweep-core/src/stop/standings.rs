@@ -277,8 +277,8 @@ mod tests {
         match happening {
             _ if trial.outcome().is_some() => Vec::new(),
             // A trial has rows or epochs: programs have the even numbers here.
-            Happening::Row(..) if id.0 % 2 == 1 => Vec::new(),
-            Happening::Epoch(_) | Happening::Unmeasured if id.0 % 2 == 0 => Vec::new(),
+            Happening::Row(..) if !id.0.is_multiple_of(2) => Vec::new(),
+            Happening::Epoch(_) | Happening::Unmeasured if id.0.is_multiple_of(2) => Vec::new(),
             Happening::Epoch(value) => epoch_of(Some(*value)),
             Happening::Unmeasured => epoch_of(None),
             Happening::Row(epoch, val_loss) => {
