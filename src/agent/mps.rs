@@ -24,6 +24,9 @@ const DEFAULT: &str = "/tmp/nvidia-mps";
 const PROGRAM: &str = "nvidia-cuda-mps-control";
 const PLACES: [&str; 3] = ["/usr/bin", "/usr/local/nvidia/bin", "/usr/lib/wsl/lib"];
 
+/// Start of the name of a daemon's folder. The process id of its controller follows.
+const FOLDER: &str = "sweep-mps-";
+
 /// Time for the daemon and its server to start, and for the daemon to exit.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -61,7 +64,8 @@ impl Daemon {
     pub fn start() -> Result<Option<Daemon>, String> {
         let Some(program) = program() else { return Ok(None) };
         // The path is short because paths of Unix sockets have at most 107 bytes.
-        let folder = std::env::temp_dir().join(format!("sweep-mps-{}", std::process::id()));
+        remove_stale(&std::env::temp_dir());
+        let folder = std::env::temp_dir().join(format!("{FOLDER}{}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let mut command = control(&program, &folder);
         command.arg("-f").stdin(Stdio::null()).process_group(0);
@@ -125,6 +129,17 @@ fn control(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command.env(VARIABLE, folder).env(LOG_VARIABLE, folder).stdout(Stdio::null()).stderr(Stdio::null());
     command
+}
+
+/// Removes the folders that controllers left behind when they were killed.
+fn remove_stale(temporary: &Path) {
+    for entry in std::fs::read_dir(temporary).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let controller = name.to_str().and_then(|name| name.strip_prefix(FOLDER));
+        if controller.is_some_and(|pid| pid.parse::<u32>().is_ok() && !Path::new("/proc").join(pid).exists()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 fn program() -> Option<PathBuf> {

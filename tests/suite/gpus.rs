@@ -240,6 +240,87 @@ fn mig_instances_are_devices_of_their_own() {
     assert_eq!(slots_used(&world), ["gpu:0:0", "gpu:0:1"].map(str::to_owned).into());
 }
 
+/// In the place of `nvidia-cuda-mps-control`: the daemon in the foreground, or a command to it on stdin.
+const CONTROL: &str = r#"#!/bin/sh
+cd "$CUDA_MPS_PIPE_DIRECTORY" || exit 1
+if [ "$1" = -f ]; then
+    echo $$ > nvidia-cuda-mps-control.pid
+    : > control
+    exec sleep 600
+fi
+read -r command rest
+[ -e control ] || exit 1
+case $command in
+    start_server) cat nvidia-cuda-mps-control.pid > server ;;
+    get_server_list) cat server 2> /dev/null ;;
+    quit) kill "$(cat nvidia-cuda-mps-control.pid)" ;;
+esac
+"#;
+
+/// A world with two trials at a time on a GPU and the scripted daemon in PATH, and its folder for temporary files.
+fn with_daemon(script: &str, devices: &str) -> (World, PathBuf) {
+    let world = driven(script, &[gpu(0)]);
+    file(&world, 4, devices);
+    for folder in ["bin", "tmp"] {
+        std::fs::create_dir(world.path(folder)).expect("the folder is writable");
+    }
+    world.write("bin/nvidia-cuda-mps-control", CONTROL);
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(world.path("bin/nvidia-cuda-mps-control"), executable).expect("it is ours");
+    let temporary = world.path("tmp");
+    (world, temporary)
+}
+
+fn daemon_run(world: &World) -> Command {
+    let mut command = sweep(world, RUN);
+    command.env("TMPDIR", world.path("tmp")).env("PATH", format!("{}:/usr/bin:/bin", world.path("bin").display()));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The process ids of daemons in this folder that are alive.
+fn daemons(temporary: &std::path::Path) -> Vec<String> {
+    let folders = std::fs::read_dir(temporary).into_iter().flatten().flatten();
+    let pids = folders.filter_map(|entry| {
+        std::fs::read_to_string(entry.path().join("nvidia-cuda-mps-control.pid")).ok().map(|pid| pid.trim().to_owned())
+    });
+    pids.filter(|pid| std::path::Path::new("/proc").join(pid).exists()).collect()
+}
+
+#[test]
+fn trials_that_share_a_gpu_get_a_daemon_of_cuda_mps_that_ends_with_the_sweep() {
+    let (world, temporary) = with_daemon("", ", per_gpu: 2");
+    // What a controller left that was killed.
+    std::fs::create_dir_all(temporary.join("sweep-mps-4194305")).expect("the folder is writable");
+    let text = ending(daemon_run(&world).spawn().expect("sweep can be started"), 0);
+    assert!(text.contains("CUDA MPS runs, in ") && journal(&world).contains("sweep-mps-"), "{text}");
+    assert_eq!(std::fs::read_dir(&temporary).expect("it is there").count(), 0, "its folder and the stale one are gone");
+
+    let (world, temporary) = with_daemon("* slow 2000", ", per_gpu: 2");
+    let mut controller = daemon_run(&world).spawn().expect("sweep can be started");
+    wait_for(&world, "\"is\":\"began\"");
+    assert_eq!(daemons(&temporary).len(), 1);
+    controller.kill().expect("it runs");
+    controller.wait().expect("it was started");
+    wait_until("the daemon of a killed controller is gone", Duration::from_secs(2), || daemons(&temporary).is_empty());
+}
+
+#[test]
+fn no_daemon_of_cuda_mps_is_started_where_none_is_wanted_or_needed() {
+    for devices in [", per_gpu: 2, mps: off", ""] {
+        let (world, temporary) = with_daemon("", devices);
+        let text = ending(daemon_run(&world).spawn().expect("sweep can be started"), 0);
+        assert!(!text.contains("MPS"), "{text}");
+        assert_eq!(std::fs::read_dir(&temporary).expect("it is there").count(), 0);
+    }
+    // One that starts no server is reported, and the trials take turns.
+    let (world, temporary) = with_daemon("", ", per_gpu: 2");
+    world.write("bin/nvidia-cuda-mps-control", &CONTROL.replace("start_server)", "never)"));
+    let text = ending(daemon_run(&world).spawn().expect("sweep can be started"), 0);
+    assert!(text.contains("take turns on it, without CUDA MPS: nvidia-cuda-mps-control started no server"), "{text}");
+    assert_eq!(std::fs::read_dir(&temporary).expect("it is there").count(), 0);
+}
+
 #[test]
 fn the_daemon_of_cuda_mps_is_told_to_trainers_and_to_the_user() {
     let world = driven("* slow 100", &[gpu(0)]);
