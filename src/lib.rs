@@ -1,7 +1,7 @@
-//! `sweep`: hyperparameter sweeps on the GPUs of a machine. ARCHITECTURE.md draws the parts.
+//! `sweep`: hyperparameter sweeps on the GPUs of a machine. ARCHITECTURE.md describes the parts.
 //!
-//! This crate is the controller: the command line, the event loop, and the processes that it starts. What it decides by,
-//! reads and writes is in the crates under `crates/`. It never links libtorch.
+//! This crate is the controller: the command line, the event loop, and the processes that it starts. The crates under
+//! `crates/` contain the logic of its decisions and the formats that it reads and writes. It never links libtorch.
 
 pub mod agent;
 pub mod cli;

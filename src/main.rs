@@ -1,4 +1,4 @@
-//! `sweep`: arguments, command, exit code.
+//! The `sweep` program: reads the arguments, runs the command, and sets the exit code.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
 #![allow(clippy::disallowed_methods, reason = "Cargo speaks to build scripts through the environment")]
-//! Gives the tests of this crate a run path to libtorch, so that they run without LD_LIBRARY_PATH.
+//! Sets a run path to libtorch for this crate's tests, so that they run without LD_LIBRARY_PATH.
 
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");

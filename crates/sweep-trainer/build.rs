@@ -1,6 +1,6 @@
 #![allow(clippy::disallowed_methods, reason = "Cargo speaks to build scripts through the environment")]
-//! Gives the binaries that use libtorch a run path to it, so that nobody has to set LD_LIBRARY_PATH, and compiles the little
-//! that the trainer adds to libtorch.
+//! Sets a run path to libtorch for the binaries that use it, so that they run without LD_LIBRARY_PATH. Also compiles
+//! the trainer's additions to libtorch.
 
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
@@ -8,13 +8,14 @@ fn main() {
     println!("cargo:rerun-if-changed=src/libtorch.cpp");
     println!("cargo:rerun-if-changed=src/cuda.cpp");
     if let Some(folder) = std::env::var_os("LIBTORCH") {
-        // The link that Cargo's configuration names may be moved later: the run path is to what it stands for now.
+        // The symbolic link in Cargo's configuration may later point elsewhere, so the run path contains its current
+        // target.
         let folder = std::path::PathBuf::from(folder);
         let folder = folder.canonicalize().unwrap_or(folder);
         println!("cargo:rustc-link-arg=-Wl,-rpath,{}", folder.join("lib").display());
         torch::compiler(&folder).file("src/libtorch.cpp").compile("sweep_libtorch");
         torch::cuda_additions(&folder);
-        // The GPU's kernels for tests on a CPU.
+        // The GPU kernels, compiled for tests on a CPU.
         println!("cargo:rerun-if-changed=src/gpu_kernel/kernels.cu");
         let mut kernels = cc::Build::new();
         kernels.cpp(true).std("c++17").opt_level(2).define("SWEEP_HOST", None).flag("-xc++").flag("-fno-fast-math");
@@ -33,8 +34,8 @@ mod torch {
         build
     }
 
-    /// Makes OUT_DIR/libsweep_cuda.so, which the trainer contains; an empty file where there are no headers of CUDA or no
-    /// CUDA part of libtorch.
+    /// Builds OUT_DIR/libsweep_cuda.so, which is embedded in the trainer. The file is empty if the CUDA headers or
+    /// libtorch's CUDA library are missing.
     pub fn cuda_additions(libtorch: &Path) {
         let made = PathBuf::from(std::env::var_os("OUT_DIR").expect("Cargo sets it")).join("libsweep_cuda.so");
         std::fs::write(&made, []).expect("OUT_DIR can be written");
@@ -50,13 +51,13 @@ mod torch {
         let objects = build.file("src/cuda.cpp").compile_intermediates();
         let mut link = build.get_compiler().to_command();
         link.arg("-shared").args(objects).arg("-o").arg(&made).arg("-L").arg(libtorch.join("lib"));
-        // What libtorch_cuda.so itself needs may be missing where this is built.
+        // The build machine may lack the libraries that libtorch_cuda.so itself needs.
         link.args(["-Wl,--no-as-needed", "-ltorch_cuda", "-lc10_cuda", "-lc10", "-Wl,--allow-shlib-undefined"]);
         let linked = link.status().expect("the compiler that compiled runs again");
         assert!(linked.success(), "{link:?} failed");
     }
 
-    /// The folder of the CUDA runtime's headers: the toolkit's, or that of PyPI's packages beside `torch`.
+    /// Returns the folder with the CUDA runtime's headers, from the toolkit or from the PyPI packages next to `torch`.
     fn cuda_headers(libtorch: &Path) -> Option<PathBuf> {
         libtorch.join("lib/libtorch_cuda.so").exists().then_some(())?;
         let named = ["CUDA_HOME", "CUDA_PATH"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);

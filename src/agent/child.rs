@@ -1,4 +1,4 @@
-//! One trainer's process: its lines become events, its end is noticed, its log is kept.
+//! The process of one trainer. Its output lines become events, its end is detected, and its log is kept.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -21,60 +21,60 @@ use super::program::Job;
 use sweep_core::protocol::{FromTrainer, LONGEST_LINE};
 use sweep_scheduler::schedule::{Event, SlotId};
 
-/// How long a trainer may take to end after its stdin was closed, and again after SIGTERM.
+/// Time a trainer has to exit after its stdin is closed, and again after SIGTERM.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 
-/// How long the pipes of a trainer that has ended are read: a process that left its group could keep them open.
+/// Time to read the pipes of a trainer that has exited. A process that left its group could keep them open.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Bytes of one attempt's log that are kept from its beginning, and as many from its end.
 const LONGEST_LOG: u64 = 2 << 20;
 
-/// What a child is told.
+/// A command to the task that supervises a process.
 #[derive(Debug)]
 pub enum Command {
-    /// Write this line to its stdin, and what it prints to this log.
+    /// Write this line to the trainer's stdin, and its output to this log.
     Tell {
-        /// With its line end.
+        /// The line, including its line end.
         line: String,
-        /// Where its own words go from now on; unchanged if `None`.
+        /// File for the trainer's other output from now on, or `None` to keep the current one.
         log: Option<PathBuf>,
     },
-    /// Run this program, and write what it prints to this log.
+    /// Run this program, and write its output to this log.
     Run {
-        /// What.
+        /// The program and its arguments.
         job: Box<Job>,
-        /// Where its own words go.
+        /// File for the program's output.
         log: PathBuf,
     },
-    /// Close its stdin, then TERM, then KILL.
+    /// Close the process's stdin, then send SIGTERM, then SIGKILL.
     End,
-    /// KILL.
+    /// Send SIGKILL.
     Kill,
 }
 
-/// A handle to the task that watches over one trainer.
+/// A handle to the task that supervises one trainer.
 #[derive(Debug)]
 pub struct Child {
     commands: mpsc::UnboundedSender<Command>,
     process: Process,
 }
 
-/// The id of the process that a task watches over; 0 where there is none.
+/// The id of a supervised process, or 0 if there is none.
 pub type Process = Arc<AtomicU32>;
 
 impl Child {
-    /// Whoever watches over a slot takes these commands, and tells its process.
+    /// Creates a handle to a task that receives these commands and publishes the id of its process.
     pub fn new(commands: mpsc::UnboundedSender<Command>, process: Process) -> Child {
         Child { commands, process }
     }
 
-    /// The process, if there is one.
+    /// The id of the process, if there is one.
     pub fn process(&self) -> Option<u32> {
         Some(self.process.load(Ordering::Relaxed)).filter(|pid| *pid != 0)
     }
 
-    /// Watches over a trainer that was just spawned with piped stdin, stdout and stderr.
+    /// Supervises a trainer that was just spawned with piped stdin, stdout and stderr.
     pub fn supervise(slot: SlotId, process: tokio::process::Child, events: mpsc::UnboundedSender<Event>) -> Child {
         let (commands, inbox) = mpsc::unbounded_channel();
         let id = Process::new(process.id().unwrap_or(0).into());
@@ -82,7 +82,7 @@ impl Child {
         Child { commands, process: id }
     }
 
-    /// Passes a command on; one to a trainer that is gone is dropped.
+    /// Sends a command. It is dropped if the trainer has exited.
     pub fn command(&self, command: Command) {
         let _ = self.commands.send(command);
     }
@@ -116,7 +116,7 @@ async fn watch(
                     }
                     let _ = events.send(Event::Said { slot, message });
                 }
-                // Foreign text: kept for the person who looks for it.
+                // Other text is logged for the user.
                 Err(_) => log.write(&line),
             },
             Some(line) = stderr.next(), if stderr.open => log.write(&line),
@@ -129,11 +129,11 @@ async fn watch(
                     if let Some(pipe) = &mut stdin
                         && pipe.write_all(line.as_bytes()).await.is_err()
                     {
-                        // It does not read any more: it is ending, or will be ended.
+                        // The trainer no longer reads: it is exiting or will be ended.
                         stdin = None;
                     }
                 }
-                // A trainer runs no programs.
+                // A trainer does not run programs.
                 Some(Command::Run { .. }) => {}
                 Some(Command::End) => {
                     stdin = None;
@@ -152,8 +152,8 @@ async fn watch(
             status = process.wait() => break status,
         }
     };
-    // What it said last is still in the pipes. Whatever it has left behind in its group ends with it, or the pipes
-    // might never close.
+    // The last output is still in the pipes. Processes left in the group are killed, because they could keep the pipes
+    // open.
     signal(Signal::KILL);
     let _ = timeout(LAST_WORDS, async {
         while let Some(line) = stdout.next().await {
@@ -177,7 +177,7 @@ async fn watch(
     let _ = events.send(Event::Gone { slot, how, out_of_memory });
 }
 
-/// How a process ended, as the end of a sentence that begins with its name.
+/// Describes how a process ended. The result completes a sentence that begins with the name of the process.
 pub(super) fn describe(status: &ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit code {code}"),
@@ -188,11 +188,11 @@ pub(super) fn describe(status: &ExitStatus) -> String {
     }
 }
 
-/// A pipe's lines, none longer than [`LONGEST_LINE`]: of a longer one the rest is dropped.
+/// The lines of a pipe. Each is truncated to [`LONGEST_LINE`].
 pub(super) struct Lines<R> {
     pipe: Option<BufReader<R>>,
     pub(super) open: bool,
-    /// What has come of the line so far: kept here, since `next` may be cancelled between two reads.
+    /// The line read so far. It is kept here because `next` may be canceled between two reads.
     partial: Vec<u8>,
 }
 
@@ -201,7 +201,7 @@ impl<R: tokio::io::AsyncRead + Unpin> Lines<R> {
         Lines { open: pipe.is_some(), pipe: pipe.map(BufReader::new), partial: Vec::new() }
     }
 
-    /// The next line without its end; `None` when the pipe is closed. Nothing is lost if it is cancelled.
+    /// The next line without its line end, or `None` when the pipe is closed. Cancellation loses no data.
     pub(super) async fn next(&mut self) -> Option<Vec<u8>> {
         let pipe = self.pipe.as_mut()?;
         loop {
@@ -229,7 +229,7 @@ async fn fill<R: AsyncBufRead + Unpin>(pipe: &mut R) -> std::io::Result<&[u8]> {
     pipe.fill_buf().await
 }
 
-/// Where a trainer's own words go. Before its first trial nobody keeps them but for the last line.
+/// The log of a trainer's other output. Before the first trial, only the last line is kept.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     file: Option<File>,
@@ -294,7 +294,7 @@ impl Log {
         Log { file, room: LONGEST_LOG, end, dropped, words }
     }
 
-    /// How the process ended, with the last line that it printed.
+    /// Appends the process's last output line to the description of its end.
     pub(super) fn with_last_words(&mut self, how: String) -> String {
         let LastWords { line, error, .. } = std::mem::take(&mut self.words);
         match error.or(line) {
@@ -389,8 +389,8 @@ mod tests {
     }
 
     proptest! {
-        /// However the pipe cuts a trainer's words, the lines are those that it wrote, none longer than the limit; and
-        /// whatever they are, they are a message or foreign text.
+        /// However a pipe splits the output, the lines are those that the trainer wrote, truncated to the limit. Each
+        /// line is either a message or other text.
         #[test]
         fn lines_do_not_depend_on_how_a_pipe_cuts_them(
             parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..20),

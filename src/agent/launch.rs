@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 use super::slots::Device;
 
-/// How trainers are started on this host.
+/// Starts trainers on this host.
 #[derive(Debug, Clone)]
 pub struct Launcher {
     program: PathBuf,
@@ -18,7 +18,8 @@ pub struct Launcher {
 }
 
 impl Launcher {
-    /// Trainers are processes of this program, which meet the daemon of CUDA MPS in the folder `mps`, if it runs.
+    /// Creates a launcher of trainers that run `program`. `mps` is the folder of the CUDA MPS daemon's pipes, if it
+    /// runs.
     pub fn new(program: PathBuf, mps: Option<PathBuf>) -> Launcher {
         Launcher { program, mps }
     }
@@ -28,8 +29,8 @@ impl Launcher {
         &self.program
     }
 
-    /// The trainer for a device: stdin, stdout and stderr are pipes, it leads a process group of its own (so that the
-    /// terminal's Ctrl-C does not reach it), and it dies with the thread that spawns it.
+    /// The command that starts a trainer on a device, with piped stdin, stdout and stderr. The trainer leads its own
+    /// process group, so that the terminal's Ctrl-C does not reach it. It dies with the thread that spawns it.
     pub fn command(&self, device: &Device) -> Command {
         let mut command = on(device, &self.program);
         let (name, threads) = match device {
@@ -40,18 +41,19 @@ impl Launcher {
         if let Some(folder) = &self.mps {
             command.env(super::mps::VARIABLE, folder);
         }
-        // glibc keeps freed memory: else every step's activations are faulted in again, a twentieth of its time.
+        // glibc keeps freed memory. Otherwise the activations of every step cause page faults, which take a twentieth
+        // of its time.
         command.env("MALLOC_MMAP_MAX_", "0").env("MALLOC_TRIM_THRESHOLD_", (32_u64 << 30).to_string());
         command.env("MALLOC_TOP_PAD_", (64_u64 << 20).to_string());
-        // Libtorch's threads wait awake for its next operation, in the way of ours between the two: with two threads that
-        // made a step a third longer. Some microseconds are enough.
+        // Libtorch's threads busy-wait for its next operation and compete with the trainer's own threads in between.
+        // With two threads, that made a step a third longer. A few microseconds of waiting are enough.
         command.env("GOMP_SPINCOUNT", "2000");
         command
     }
 }
 
-/// A program for a device: stdout and stderr are pipes, stdin is empty, it leads a process group of its own, and it dies
-/// with the thread that spawns it.
+/// The command that starts a program on a device. Its stdout and stderr are pipes, and its stdin is empty. It leads its
+/// own process group and dies with the thread that spawns it.
 pub fn on(device: &Device, program: &Path) -> Command {
     let mut command = Command::new(program);
     let threads = match device {
@@ -64,7 +66,7 @@ pub fn on(device: &Device, program: &Path) -> Command {
             1
         }
     };
-    // Libraries size their pools by this when they are loaded, before any call could.
+    // Libraries size their thread pools by this variable when they are loaded, before any call could.
     command.env("OMP_NUM_THREADS", threads.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
@@ -72,11 +74,11 @@ pub fn on(device: &Device, program: &Path) -> Command {
     command
 }
 
-/// Has the kernel send the child this signal when the thread that spawns it ends.
+/// Makes the kernel send the child this signal when the thread that spawns it ends.
 pub(super) fn die_with_parent(command: &mut std::process::Command, signal: Signal) {
     let parent = rustix::process::getpid();
-    // SAFETY: between fork and exec only async-signal-safe calls are allowed; these are two plain system calls, and the
-    // errors they make hold a number, no memory.
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed. These are two plain system calls, and
+    // their errors contain a number and no allocated memory.
     unsafe {
         command.pre_exec(move || {
             set_parent_process_death_signal(Some(signal))?;

@@ -1,6 +1,6 @@
-//! Whether the kernel ends processes for lack of memory.
+//! Detects whether the kernel has killed processes for lack of memory.
 
-/// How often it has, since the machine started; 0 where the kernel does not tell.
+/// Number of out-of-memory kills since the machine started, or 0 if the kernel does not report it.
 pub fn kills() -> u64 {
     std::fs::read_to_string("/proc/vmstat").ok().and_then(|text| count(&text)).unwrap_or(0)
 }

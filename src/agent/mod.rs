@@ -1,4 +1,5 @@
-//! One host: finds its slots, starts trainers on them, carries their words, ends them. It decides nothing about trials.
+//! The agent of one host. It finds slots, starts trainers on them, forwards messages, and ends trainers. It decides
+//! nothing about trials.
 
 mod child;
 pub mod gpu;
@@ -26,7 +27,7 @@ use child::{Child, Command};
 /// The trainers of this host.
 #[derive(Debug)]
 pub struct Agent {
-    /// `None` where trials are programs, and no trainer is needed.
+    /// The launcher, or `None` if trials are programs and need no trainer.
     launcher: Option<Launcher>,
     slots: Vec<SlotDevice>,
     children: Vec<Option<Child>>,
@@ -34,15 +35,15 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// An agent without trainers. What it sees goes to `events`.
+    /// Creates an agent without trainers. Its events go to `events`.
     pub fn new(launcher: Option<Launcher>, slots: Vec<SlotDevice>, events: mpsc::UnboundedSender<Event>) -> Agent {
         let children = slots.iter().map(|_| None).collect();
         Agent { launcher, slots, children, events }
     }
 
-    /// Starts a trainer on the slot. Whatever comes of it is an event.
+    /// Starts a trainer on the slot. The outcome is reported as an event.
     ///
-    /// Call it from the thread that lives longest: Linux ends the trainer with the thread that started it.
+    /// Call this from the thread that lives longest. Linux kills the trainer when the thread that started it ends.
     pub fn start(&mut self, slot: SlotId) {
         let Some(launcher) = &self.launcher else {
             let device = self.slots[slot.0].clone();
@@ -58,35 +59,35 @@ impl Agent {
         }
     }
 
-    /// Tells the slot's trainer something. With a log, what the trainer prints from now on goes there.
+    /// Sends a message to the slot's trainer. If `log` is given, the trainer's further output goes there.
     pub fn tell(&mut self, slot: SlotId, message: &ToTrainer, log: Option<PathBuf>) {
         let mut line = serde_json::to_string(message).expect("a message has no map with keys that are not text");
         line.push('\n');
         self.command(slot, Command::Tell { line, log });
     }
 
-    /// Runs a program on a slot that was started. What it prints goes to the log, but for its metrics.
+    /// Runs a program on a started slot. Its output, except metrics, goes to the log.
     pub fn run(&mut self, slot: SlotId, job: Job, log: PathBuf) {
         self.command(slot, Command::Run { job: Box::new(job), log });
     }
 
-    /// The process of each slot's trainer or program, if there is one.
+    /// The id of each slot's trainer or program process, if there is one.
     pub fn processes(&self) -> Vec<Option<u32>> {
         self.children.iter().map(|child| child.as_ref()?.process()).collect()
     }
 
-    /// Ends the slot's trainer: by closing its stdin, then by signals.
+    /// Ends the slot's trainer: closes its stdin, then sends signals.
     pub fn end(&mut self, slot: SlotId) {
         self.command(slot, Command::End);
     }
 
-    /// Ends the slot's trainer and all its children at once.
+    /// Kills the slot's trainer and all its children immediately.
     pub fn kill(&mut self, slot: SlotId) {
         self.command(slot, Command::Kill);
     }
 
     fn command(&mut self, slot: SlotId, command: Command) {
-        // A trainer that is gone takes no commands; that it is gone is an event on its way.
+        // Commands to a trainer that has exited are ignored. The event for its exit will arrive.
         if let Some(child) = &self.children[slot.0] {
             child.command(command);
         }

@@ -1,5 +1,5 @@
-//! CUDA MPS, by which processes that share a GPU compute at the same time instead of taking turns: finding its daemon, or
-//! starting one for a sweep. <https://docs.nvidia.com/deploy/mps/>
+//! CUDA MPS, which lets processes on one GPU compute at the same time instead of taking turns. This module finds its
+//! daemon or starts one for a sweep. <https://docs.nvidia.com/deploy/mps/>
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -11,56 +11,56 @@ use rustix::process::Signal;
 
 use super::launch::die_with_parent;
 
-/// Names the folder of the daemon's pipes; CUDA reads it, too.
+/// The variable for the folder of the daemon's pipes. CUDA reads it too.
 pub const VARIABLE: &str = "CUDA_MPS_PIPE_DIRECTORY";
 
-/// Names the folder of the daemon's logs.
+/// The variable for the folder of the daemon's logs.
 const LOG_VARIABLE: &str = "CUDA_MPS_LOG_DIRECTORY";
 
-/// Where the pipes are if [`VARIABLE`] is not set.
+/// The folder of the pipes if [`VARIABLE`] is not set.
 const DEFAULT: &str = "/tmp/nvidia-mps";
 
-/// The daemon's program, looked for in PATH and then where containers have the driver's programs.
+/// The daemon's program. It is searched for in PATH, then where containers have the driver's programs.
 const PROGRAM: &str = "nvidia-cuda-mps-control";
 const PLACES: [&str; 3] = ["/usr/bin", "/usr/local/nvidia/bin", "/usr/lib/wsl/lib"];
 
-/// How long the daemon and its server may take to start, and the daemon to end.
+/// Time for the daemon and its server to start, and for the daemon to exit.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The folder of the pipes, if the daemon runs. `variable` is what [`VARIABLE`] says.
+/// The folder of the pipes, if the daemon runs. `variable` is the value of [`VARIABLE`].
 pub fn find(variable: Option<&str>) -> Option<PathBuf> {
     let folder = PathBuf::from(variable.unwrap_or(DEFAULT));
-    // A daemon that was killed leaves its pipes behind.
+    // A killed daemon leaves its pipes behind.
     let pid = std::fs::read_to_string(folder.join("nvidia-cuda-mps-control.pid"));
     let lives = pid.is_ok_and(|pid| Path::new("/proc").join(pid.trim()).is_dir());
     (lives && folder.join("control").exists()).then_some(folder)
 }
 
-/// Whether a process is the daemon's server, which has a context on a GPU on behalf of others.
+/// Whether a process is the daemon's server, which has a GPU context on behalf of other processes.
 pub fn is_server(pid: u32) -> bool {
     // The kernel keeps 15 bytes of `nvidia-cuda-mps-server`.
     std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "nvidia-cuda-mps")
 }
 
-/// A daemon that belongs to this process and ends with it.
+/// A daemon that this process owns. It ends with this process.
 #[derive(Debug)]
 pub struct Daemon {
     program: PathBuf,
     process: Child,
-    /// Its pipes and logs, in a folder that is removed with it.
+    /// The folder of its pipes and logs, which is removed with it.
     folder: PathBuf,
 }
 
 impl Daemon {
-    /// Starts a daemon and its server for this user; `None` where the driver comes without one.
+    /// Starts a daemon and its server for this user. Returns `None` if the driver does not include one.
     ///
-    /// Call it from the thread that lives longest: Linux ends the daemon with the thread that started it.
+    /// Call this from the thread that lives longest. Linux kills the daemon when the thread that started it ends.
     ///
     /// # Errors
-    /// Why there is none, though there is its program.
+    /// Returns the reason if the program exists but the daemon does not start.
     pub fn start() -> Result<Option<Daemon>, String> {
         let Some(program) = program() else { return Ok(None) };
-        // A short path: those of Unix sockets have at most 107 bytes.
+        // The path is short because paths of Unix sockets have at most 107 bytes.
         let folder = std::env::temp_dir().join(format!("sweep-mps-{}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let mut command = control(&program, &folder);
@@ -70,7 +70,7 @@ impl Daemon {
         let daemon = Daemon { program, process, folder };
         let user = rustix::process::getuid().as_raw();
         let until = Instant::now() + PATIENCE;
-        // The server starts with the first trainer otherwise, and where it cannot, no trainer would find a GPU.
+        // Otherwise the server starts with the first trainer. If the server cannot start, no trainer would find a GPU.
         while daemon.ask(&format!("start_server -uid {user}")).is_none() || daemon.servers().is_empty() {
             if Instant::now() >= until {
                 return Err(format!("{PROGRAM} started no server: {}", daemon.last_words()));
@@ -80,18 +80,18 @@ impl Daemon {
         Ok(Some(daemon))
     }
 
-    /// The folder of its pipes.
+    /// The folder of the daemon's pipes.
     pub fn pipes(&self) -> &Path {
         &self.folder
     }
 
-    /// The process ids of its servers.
+    /// The process ids of the daemon's servers.
     fn servers(&self) -> Vec<i32> {
         let answer = self.ask("get_server_list").unwrap_or_default();
         answer.lines().filter_map(|line| line.trim().parse().ok()).collect()
     }
 
-    /// What the daemon answers; `None` if it cannot be reached.
+    /// The daemon's answer to a command, or `None` if the daemon cannot be reached.
     fn ask(&self, words: &str) -> Option<String> {
         let mut command = control(&self.program, &self.folder);
         let mut asking = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
@@ -120,7 +120,7 @@ impl Drop for Daemon {
     }
 }
 
-/// A command of the daemon's program, to the daemon of this folder.
+/// A command that runs the control program for the daemon of this folder.
 fn control(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command.env(VARIABLE, folder).env(LOG_VARIABLE, folder).stdout(Stdio::null()).stderr(Stdio::null());

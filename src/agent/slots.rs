@@ -1,23 +1,23 @@
-//! The slots of this host: one a GPU, or one for every few CPU cores.
+//! The slots of this host: one per GPU, or one per few CPU cores.
 
 use super::gpu::{self, Gpu};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_spec::{Devices, Gpus, PerGpu};
 
-/// The slots of a GPU by `per_gpu: auto`: more trials than this have never been faster.
+/// Number of slots per GPU with `per_gpu: auto`. More concurrent trials have never been faster.
 const MOST_TOGETHER: u32 = 8;
 
-/// What a slot trains on.
+/// The device of a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Device {
-    /// Some threads of the CPU.
+    /// A number of CPU threads.
     Cpu {
-        /// How many.
+        /// Number of threads.
         threads: u32,
     },
-    /// A GPU, or a MIG instance of one.
+    /// A GPU or a MIG instance.
     Gpu {
-        /// As NVML names it: `GPU-…`, `MIG-…`.
+        /// NVML's UUID: `GPU-…`, `MIG-…`.
         uuid: String,
     },
 }
@@ -25,20 +25,20 @@ pub enum Device {
 /// A slot and its device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotDevice {
-    /// `cpu:0`, `gpu:1`: the number is NVML's index, in PCI bus order; `gpu:1:0` is a MIG instance of it, `gpu:1.0` the
-    /// first of several slots on it.
+    /// The name: `cpu:0` or `gpu:1`, where the number is NVML's index, in PCI bus order. `gpu:1:0` is a MIG instance,
+    /// and `gpu:1.0` is the first of several slots on a GPU.
     pub name: String,
-    /// Which device it is on: slots of the same number share one, as all those of the CPU do.
+    /// The number of the device. Slots with the same number share a device, as all CPU slots do.
     pub place: usize,
-    /// What trains there.
+    /// The device.
     pub device: Device,
 }
 
-/// The slots that `devices` asks for, of this host's GPUs (an error says why none can be seen) and cores.
-/// `visible` is CUDA_VISIBLE_DEVICES.
+/// The slots that `devices` requests, from this host's GPUs and cores. An error in `gpus` is the reason why no GPU is
+/// visible. `visible` is the value of CUDA_VISIBLE_DEVICES.
 ///
 /// # Errors
-/// Where GPUs are named that are not there.
+/// Returns an error if `devices` names a GPU that does not exist.
 pub fn find(
     devices: &Devices,
     gpus: &std::result::Result<Vec<Gpu>, String>,
@@ -57,7 +57,7 @@ pub fn find(
         Gpus::These(names) => {
             let mut chosen = Vec::new();
             for name in names {
-                // All instances of a GPU that is divided.
+                // The name of a GPU in MIG mode selects all its instances.
                 let called: Vec<&Gpu> = allowed.iter().copied().filter(|gpu| gpu.is_called(name)).collect();
                 if called.is_empty() {
                     return Err(missing(name, gpus, &allowed));
@@ -87,14 +87,14 @@ pub fn find(
     Ok(chosen.into_iter().enumerate().flat_map(slots).collect())
 }
 
-/// Whether two slots are on one GPU.
+/// Whether two slots are on the same GPU.
 pub fn share_a_gpu(slots: &[SlotDevice]) -> bool {
     let gpus = slots.iter().filter(|slot| matches!(slot.device, Device::Gpu { .. }));
     let places: Vec<usize> = gpus.map(|slot| slot.place).collect();
     places.iter().enumerate().any(|(at, place)| places[..at].contains(place))
 }
 
-/// One slot for every `threads` of so many cores, and one at least.
+/// One slot per `threads` of these cores, but at least one.
 pub fn cpu_slots(cores: u32, threads: u32) -> Vec<SlotDevice> {
     let slot = |index| SlotDevice { name: format!("cpu:{index}"), place: 0, device: Device::Cpu { threads } };
     (0..(cores / threads.max(1)).max(1)).map(slot).collect()

@@ -1,4 +1,4 @@
-//! `sweep check FILE`: whether something is wrong with the pictures or the networks, before they are trained in earnest.
+//! `sweep check FILE`: finds problems with the images or the networks before the real training.
 
 mod subjects;
 
@@ -25,14 +25,14 @@ use sweep_report::words;
 use sweep_scheduler::search::Search;
 use sweep_spec::Spec;
 
-/// Arrays up to this many bytes are read within half a second.
+/// Maximum size in bytes of array files that are checked before a run. This size takes about half a second to read.
 const QUICK: u64 = 256 << 20;
 
-/// At most so many kinds of network are tried out, ...
+/// Maximum number of kinds of networks that are probed.
 const MOST: usize = 3;
-/// ... in so many seconds together, ...
+/// Total time for all probes, in seconds.
 const SECONDS: f64 = 60.0;
-/// ... and one alone in so many.
+/// Maximum time for one probe, in seconds.
 const SECONDS_EACH: f64 = 30.0;
 
 /// Options of `sweep check`.
@@ -61,10 +61,10 @@ pub struct Args {
     json: bool,
 }
 
-/// Prints what is wrong with a sweep file's pictures and networks.
+/// Prints the problems with a sweep file's images and networks.
 ///
 /// # Errors
-/// Those of `sweep plan`, or if the pictures cannot be read, or the trainer ends.
+/// Returns the errors of `sweep plan`, and errors if the images cannot be read or the trainer exits.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let SweepFile { spec, .. } = SweepFile::open(&args.file, surroundings)?;
     let findings = findings(&spec)?;
@@ -89,23 +89,23 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     Ok(if all.any(|finding| finding.serious) { Exit::BadData } else { Exit::Success })
 }
 
-/// A network that was tried out.
+/// A probed network.
 #[derive(Debug, Serialize)]
 struct Network {
     trial: TrialId,
     settings: Settings,
-    /// Trials with such a network.
+    /// Number of trials with such a network.
     trials: u64,
     learning_rate: f64,
-    /// Outputs.
+    /// Number of classes, which is the number of outputs.
     classes: u32,
     measured: Option<Measured>,
-    /// Why it could not be trained.
+    /// The reason why it could not be trained.
     error: Option<String>,
     findings: Vec<Finding>,
 }
 
-/// Tries out each kind of network of the plan; nothing where trials are programs, or there is no trainer.
+/// Probes each kind of network in the plan. The result is empty if trials are programs or there is no trainer.
 fn networks(args: &Args, spec: &Spec, surroundings: &Surroundings) -> Result<Vec<Network>> {
     if spec.program.is_some() {
         return Ok(Vec::new());
@@ -147,7 +147,7 @@ fn networks(args: &Args, spec: &Spec, surroundings: &Surroundings) -> Result<Vec
 }
 
 impl Network {
-    /// What was measured in a line each, then what is wrong.
+    /// The measurements, one line each, then the findings.
     fn text(&self) -> String {
         let settings = words::settings(&self.settings);
         let with = if settings.is_empty() { String::new() } else { format!(": {settings}") };
@@ -184,10 +184,10 @@ impl Network {
     }
 }
 
-/// What is wrong with the pictures that the sweep trains on; nothing where trials are programs.
+/// Problems with the images that the sweep trains on. The result is empty if trials are programs.
 ///
 /// # Errors
-/// If the pictures cannot be read.
+/// Returns an error if the images cannot be read.
 fn findings(spec: &Spec) -> Result<Vec<Finding>> {
     let recipe = Search::new(spec.search_terms()).settings(TrialId(1)).and_then(|settings| spec.recipe(&settings).ok());
     let Some(recipe) = recipe else { return Ok(Vec::new()) };
@@ -196,8 +196,8 @@ fn findings(spec: &Spec) -> Result<Vec<Finding>> {
     Ok(check::data::check(&dataset, &split, &recipe.data))
 }
 
-/// Prints what is wrong with the pictures to stderr, and returns it, where they are quickly read; else `None`. Whatever
-/// keeps them from being read, the trainer will say.
+/// Prints problems with the images to stderr and returns them, or returns `None` if reading the images takes long. A
+/// read error is ignored here, because the trainer reports it.
 pub fn warn(spec: &Spec) -> Option<Vec<Warning>> {
     if spec.program.is_some() {
         return None;
@@ -214,7 +214,7 @@ pub fn warn(spec: &Spec) -> Option<Vec<Warning>> {
     Some(found.iter().map(Warning::from).collect())
 }
 
-/// Of a file, or of the files in a folder.
+/// The size in bytes of a file, or of the files in a folder.
 fn bytes(path: &Path) -> u64 {
     let size = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
     match path.read_dir() {
@@ -223,7 +223,7 @@ fn bytes(path: &Path) -> u64 {
     }
 }
 
-/// A finding in three lines.
+/// Formats a finding in three lines.
 fn text(Finding { name, serious, verdict, evidence, remedy }: &Finding) -> String {
     let weight = if *serious { "serious" } else { "note" };
     format!("{weight}: {verdict} ({name})\n  {evidence}\n  remedy: {remedy}")

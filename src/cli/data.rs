@@ -16,7 +16,7 @@ use sweep_data::datasets;
 use sweep_data::fetch::{self, CATALOG, Origin, Published};
 use sweep_report::words::count;
 
-/// Where sets are put where nothing else is said.
+/// The default folder for datasets.
 const FOLDER: &str = "data";
 
 /// Options of `sweep data`.
@@ -67,7 +67,7 @@ struct Fetch {
     to: PathBuf,
 }
 
-/// Lists or fetches.
+/// Lists or fetches datasets.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     match &args.what {
         What::List(list) => run_list(list, surroundings),
@@ -152,7 +152,7 @@ fn run_fetch(args: &Fetch, surroundings: &Surroundings) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// On stderr, and only where that is a terminal.
+/// A progress bar on stderr, hidden if that is not a terminal.
 fn bar() -> ProgressBar {
     let template = "{bar:28.cyan/dim} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left  {msg}";
     let style = ProgressStyle::with_template(template).expect("the template is well-formed");

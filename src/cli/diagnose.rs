@@ -1,4 +1,4 @@
-//! `sweep diagnose`: what a learning curve says, whichever tool wrote it.
+//! `sweep diagnose`: finds problems in a learning curve from any tool.
 
 use std::ffi::OsStr;
 use std::fmt::Write;
@@ -17,16 +17,16 @@ use sweep_report::curves::{Choice, ForeignCurve, Format, LARGEST_FILE, Reading, 
 use sweep_report::words;
 use sweep_verdict::{Context, Finding, Severity, judge, merged_advice};
 
-/// More curves than this are told in a line each.
+/// Maximum number of curves that are reported in full. More curves have one line each.
 const IN_FULL: usize = 4;
-/// Columns of a line of text.
+/// Line width of the text, in columns.
 const WIDTH: usize = 96;
-/// Files looked for in a folder that holds no event files.
+/// File names that are searched for in a folder without event files.
 const TABLES: [&str; 2] = ["metrics.csv", "epochs.csv"];
-/// Folders below a named one that are looked into, and files taken from there.
+/// Maximum depth of folders that are searched, and maximum number of files that are read.
 const DEEPEST: usize = 6;
 const MOST_FILES: usize = 1000;
-/// Names of folders that say what was measured, not which run it was.
+/// Names of folders that identify a set rather than a run.
 const PARTS: [&str; 6] = ["train", "training", "validation", "val", "valid", "test"];
 
 /// What was typed.
@@ -60,9 +60,9 @@ pub struct Args {
     chart: Option<PathBuf>,
 }
 
-/// A curve with its verdict.
+/// A curve with its findings.
 struct Diagnosis {
-    /// The file, and the curve's name where it has several.
+    /// The file, and the curve's name if the file has several.
     title: String,
     format: Format,
     curve: ForeignCurve,
@@ -70,10 +70,10 @@ struct Diagnosis {
     findings: Vec<Finding>,
 }
 
-/// Prints the verdicts.
+/// Prints the findings.
 ///
 /// # Errors
-/// Where a file cannot be read, or is no learning curve.
+/// Returns an error if a file cannot be read or is not a learning curve.
 pub fn run(args: &Args) -> Result<Exit> {
     let mut diagnoses = Vec::new();
     for file in &args.files {
@@ -141,7 +141,7 @@ fn runs(path: &Path) -> Result<Vec<(String, Vec<Source>)>> {
     Ok(runs)
 }
 
-/// TensorBoard's files at and below a folder.
+/// Collects TensorBoard's files in and below a folder.
 fn event_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
     let unreadable = |error| Error::storage(format!("{} cannot be read", folder.display()), error);
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
@@ -202,7 +202,7 @@ fn draw(path: &Path, diagnoses: &[Diagnosis]) -> Result<()> {
     }
 }
 
-/// The chart of one curve.
+/// Draws the chart of one curve.
 fn figure(Diagnosis { title, curve, findings, .. }: &Diagnosis) -> charts::Figure {
     let state = findings.iter().map(verdict).collect::<Vec<_>>().join(", ");
     let alarm = findings.iter().any(|finding| finding.severity >= Severity::Clear);
@@ -217,7 +217,7 @@ fn figure(Diagnosis { title, curve, findings, .. }: &Diagnosis) -> charts::Figur
     charts::curve(&heading, &curve.epochs, &metric)
 }
 
-/// `overfit (clear)`; a note has no severity worth telling.
+/// Formats a finding with its severity: `overfit (clear)`. The severity of a note is left out.
 fn verdict(finding: &Finding) -> String {
     match finding.severity {
         Severity::Note => finding.name.to_string(),
@@ -252,7 +252,7 @@ fn as_text(diagnoses: &[Diagnosis]) -> String {
     text
 }
 
-/// Findings, and what to do about them.
+/// Appends the findings, and the advice for them.
 pub(super) fn tell(text: &mut String, findings: &[Finding]) {
     for finding in findings {
         let _ = writeln!(text, "\n  {}", verdict(finding));
@@ -270,7 +270,7 @@ pub(super) fn tell(text: &mut String, findings: &[Finding]) {
     }
 }
 
-/// Adds a paragraph, its first line begun by `indent[0]`, the others by `indent[1]`.
+/// Appends a wrapped paragraph. Its first line is indented by `indent[0]`, the others by `indent[1]`.
 fn wrap(text: &mut String, paragraph: &str, indent: [&str; 2]) {
     let mut line = indent[0].to_owned();
     let mut empty = true;

@@ -16,7 +16,7 @@ use sweep_data::checkpoint;
 use sweep_report::ranking::Ranking;
 use sweep_report::words;
 
-/// The module's file.
+/// The file name of the module.
 const MODULE: &str = "network.py";
 
 /// What was typed.
@@ -36,10 +36,10 @@ pub struct Args {
     out: Option<PathBuf>,
 }
 
-/// Writes the module, and the weights beside it.
+/// Writes the module and the weights beside it.
 ///
 /// # Errors
-/// Where there is no such trial, it kept no weights, or something else stands where the files go.
+/// Returns an error if the trial does not exist, it kept no weights, or a different file exists at the destination.
 pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
     let opened = Opened::new(&args.folder)?;
     let trial = chosen(&opened, args.trial)?;
@@ -81,7 +81,7 @@ fn chosen(opened: &Opened, number: Option<u64>) -> Result<&TrialRecord> {
     })
 }
 
-/// Writes a file that is not there or the same.
+/// Writes a file, unless one with the same content exists.
 fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     match std::fs::read(path) {
         Ok(there) if there == bytes => Ok(()),

@@ -38,7 +38,7 @@ pub struct Args {
     options: Options,
 }
 
-/// Gives a sweep another file.
+/// Replaces the file of a sweep.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let Opened { layout, spec: mut old, text: before, history, length } = Opened::new(&args.folder)?;
     let (folder, file) = (args.folder.display(), args.file.display());
@@ -83,7 +83,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         ask(args, surroundings)?;
     }
     let extend = |layout: &Layout| -> Result<(History, Journal)> {
-        // Now that the lock is ours the journal is as it will be.
+        // With the lock held, the journal can no longer change.
         if sweep_store::read(layout)?.1 != length {
             return Err(Error::new(Exit::Storage, format!("{folder} has gone on in the meantime"))
                 .hint("look at what has changed once more: type the same again"));
@@ -108,7 +108,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
     one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }
 
-/// `12 trials so far stay, 6 new ones follow`
+/// Describes the result: `12 trials so far stay, 6 new ones follow`.
 fn outlook(all: Option<u64>, grown: &History) -> String {
     let begun = grown.trials.len() as u64;
     let follow = match all.map(|all| all.saturating_sub(begun)) {
@@ -142,7 +142,7 @@ fn refused(refusal: &Refusal, args: &Args, history: &History) -> Error {
     Error::new(Exit::Usage, what).hint(hint)
 }
 
-/// Asks whether that is what is meant.
+/// Asks the user for confirmation.
 fn ask(args: &Args, surroundings: &Surroundings) -> Result<()> {
     let (folder, file) = (args.folder.display(), args.file.display());
     if !surroundings.answers {

@@ -21,14 +21,14 @@ pub struct Args {
 
 #[derive(serde::Serialize)]
 struct Seen<'a> {
-    /// Why no GPU can be seen, if none can.
+    /// The reason why no GPU is visible, if so.
     reason: Option<&'a str>,
     gpus: &'a [Gpu],
-    /// The names of the slots that a sweep would have here by default.
+    /// The names of the slots that a sweep would use here by default.
     slots: Vec<String>,
 }
 
-/// Shows the slots of this machine.
+/// Prints the slots of this machine.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let found = gpu::look();
     let all = found.as_deref().unwrap_or_default();

@@ -1,13 +1,12 @@
-//! Help texts at the terminal's width. In the source they are wrapped at the width of the code; clap would wrap each of
-//! those lines once more.
+//! Wraps help texts at the width of the terminal. The source code wraps them at its own width, and clap would wrap each
+//! of those lines again.
 
 use clap::Command;
 
-/// Longer lines are hard to read.
+/// Maximum line width in columns. Longer lines are hard to read.
 const WIDEST: usize = 100;
 
-/// The command with the paragraphs after its options, and after those of its subcommands, as one line each, for clap to
-/// wrap.
+/// Joins each paragraph after the options of the command and its subcommands into one line, so that clap can wrap it.
 pub fn reflowed(command: Command) -> Command {
     let text = command.get_after_help().map(|text| paragraphs(&text.to_string()));
     let command = match text {
@@ -18,7 +17,7 @@ pub fn reflowed(command: Command) -> Command {
     names.into_iter().fold(command.max_term_width(WIDEST), |command, name| command.mut_subcommand(name, reflowed))
 }
 
-/// Joins the lines of each paragraph. Indented lines, examples that is, stay as they are.
+/// Joins the lines of each paragraph. Indented lines, such as examples, are kept.
 fn paragraphs(text: &str) -> String {
     let mut joined = String::new();
     let mut before = "";

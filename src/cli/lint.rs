@@ -1,5 +1,5 @@
-//! `sweep lint FILE`: what of a sweep file runs here as it does at W&B. Looks at the file
-//! alone; starts and writes nothing.
+//! `sweep lint FILE`: compares what a sweep file means here and in W&B. It reads only the file. It starts and writes
+//! nothing.
 
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Goes through a sweep file line by line.
+/// Checks a sweep file line by line.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let text = sweep_file::read(&args.file)?;
     let path = surroundings.folder.join(&args.file);
@@ -41,13 +41,13 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         write(&report, &mut out)
     };
     match written.and_then(|()| out.flush()) {
-        // The reader has seen enough.
+        // A broken pipe means that the reader needs no more output.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::storage("stdout cannot be written", error)),
         _ => Ok(if report.runs { Exit::Success } else { Exit::BadFile }),
     }
 }
 
-/// `  4  differs    parameters.dropout: ...`, a line each, and then whether it runs.
+/// Writes one line per finding, such as `  4  differs    parameters.dropout: ...`, and then whether the file runs.
 fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     for finding in &report.findings {
         let verdict = match finding.verdict {

@@ -1,4 +1,4 @@
-//! The command line: what was typed, made into what is meant. One file a subcommand.
+//! The command line, with one file per subcommand.
 
 mod check;
 mod data;
@@ -76,17 +76,17 @@ enum Command {
 }
 
 impl Cli {
-    /// What was typed. Where that is wrong the process ends, with what is.
+    /// Parses the arguments. If they are invalid, the process exits with a message.
     pub fn read() -> Cli {
         let matches = help::reflowed(Cli::command()).try_get_matches();
         let read = matches.and_then(|matches| Cli::from_arg_matches(&matches));
         read.unwrap_or_else(|error| of_setting(error).exit())
     }
 
-    /// Does what was asked.
+    /// Runs the subcommand.
     ///
     /// # Errors
-    /// As the user reads them, with the exit code in them.
+    /// Returns the error to print for the user, with its exit code.
     pub fn run(self, surroundings: &Surroundings) -> Result<Exit> {
         match self.command {
             Command::Plan(args) => plan::run(&args, surroundings),
@@ -110,7 +110,7 @@ impl Cli {
     }
 }
 
-/// An option that is the name of a setting belongs to the sweep file, and clap cannot know.
+/// Adds a hint if an unknown option is the name of a parameter, because parameters belong in the sweep file.
 fn of_setting(mut error: clap::Error) -> clap::Error {
     let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return error };
     let name = option.trim_start_matches('-').split('=').next().unwrap_or_default().replace('-', "_");

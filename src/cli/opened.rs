@@ -1,4 +1,4 @@
-//! A sweep's folder, opened by its path: what `report`, `status`, `show` and `resume` start from.
+//! A sweep's folder, opened by its path. `report`, `status`, `show` and `resume` start from it.
 
 use std::path::{Path, PathBuf};
 
@@ -7,18 +7,18 @@ use sweep_core::history::{History, TrialRecord};
 use sweep_spec::Spec;
 use sweep_store::Layout;
 
-/// A sweep that was begun.
+/// A sweep that was started.
 #[derive(Debug)]
 pub struct Opened {
-    /// Its folder.
+    /// The sweep's folder.
     pub layout: Layout,
-    /// Its sweep file as it was run.
+    /// The parsed sweep file, as it was run.
     pub spec: Spec,
-    /// The text of that.
+    /// The text of the sweep file.
     pub text: String,
-    /// What has happened.
+    /// The history of the sweep.
     pub history: History,
-    /// The length of the journal's whole lines in bytes, where the next one goes.
+    /// Length of the journal's complete lines in bytes. The next line goes there.
     pub length: u64,
 }
 
@@ -26,7 +26,8 @@ impl Opened {
     /// Reads the journal and the sweep file in `folder`. Writes nothing.
     ///
     /// # Errors
-    /// Where it is not the folder of a sweep (which ones are near is told), or its files are damaged.
+    /// Returns an error if the sweep's files are damaged or the folder contains no sweep. In the latter case the
+    /// message lists nearby sweeps.
     pub fn new(folder: &Path) -> Result<Opened> {
         let layout = Layout::new(folder);
         if !layout.journal().is_file() {
@@ -35,15 +36,15 @@ impl Opened {
         let (history, length) = sweep_store::read(&layout)?;
         let text = sweep_store::sweep_file(&layout, &history)?;
         let (mut spec, _) = Spec::read(&text, &layout.sweep_file().display().to_string(), &history.base)?;
-        // A file without a name had that of the file it was copied from.
+        // A sweep without a `name` is named after the file from which sweep.yaml was copied.
         spec.name.clone_from(&history.name);
         Ok(Opened { layout, spec, text, history, length })
     }
 
-    /// The trial of that number.
+    /// The trial with this number.
     ///
     /// # Errors
-    /// Where it was never started.
+    /// Returns an error if the trial was never started.
     pub fn trial(&self, number: u64) -> Result<&TrialRecord> {
         let at = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
         at.and_then(|at| self.history.trials.get(at)).ok_or_else(|| {
@@ -87,7 +88,7 @@ fn no_sweep(folder: &Path) -> Error {
     }
 }
 
-/// The folders of sweeps in a folder, the newest few: `results/a, results/b`.
+/// The newest few sweeps in a folder: `results/a, results/b`.
 fn sweeps_in(folder: &Path) -> Option<String> {
     const SHOWN: usize = 5;
     let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };

@@ -1,21 +1,21 @@
-//! The one place that prints results.
+//! The only module that prints results.
 
 use std::io::{ErrorKind, Write};
 
 use sweep_core::error::{Error, Result};
 
-/// Prints a text and a line's end to stdout. Whoever reads may stop reading (`| head`): that is no failure.
+/// Prints a line to stdout. A closed pipe (`| head`) is not an error.
 ///
 /// # Errors
-/// Where stdout cannot be written, say a full disk.
+/// Returns an error if stdout cannot be written, for example because the disk is full.
 pub fn print(text: &str) -> Result<()> {
     write(&mut std::io::stdout().lock(), text)
 }
 
-/// Prints JSON, indented.
+/// Prints indented JSON.
 ///
 /// # Errors
-/// As [`print()`].
+/// Returns the errors of [`print()`].
 pub fn print_json(value: &serde_json::Value) -> Result<()> {
     print(&format!("{value:#}"))
 }

@@ -1,5 +1,5 @@
-//! `sweep plan FILE`: everything that is known of a sweep before it runs. Starts nothing, and writes nothing but the
-//! chart that it is asked for.
+//! `sweep plan FILE`: everything that is known about a sweep before it runs. It starts nothing and writes only the
+//! chart that `--chart` requests.
 
 mod chart;
 mod estimate;
@@ -42,7 +42,7 @@ pub struct Args {
     chart: Option<PathBuf>,
 }
 
-/// Checks a sweep file and shows what it would run.
+/// Checks a sweep file and prints what it would run.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let file = SweepFile::open(&args.file, surroundings)?;
     if let Some(path) = &args.chart {
@@ -64,14 +64,15 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         }
     };
     match written.and_then(|()| out.flush()) {
-        // The reader has seen enough: `sweep plan --list FILE | head`.
+        // A broken pipe means that the reader needs no more output: `sweep plan --list FILE | head`.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Exit::Success),
         Err(error) => Err(Error::storage("stdout cannot be written", error)),
         Ok(()) => Ok(Exit::Success),
     }
 }
 
-/// The slots that the sweep would have here. Whoever plans elsewhere than where the GPUs are is told so, no more.
+/// The slots that the sweep would use on this machine. If the GPUs are on another machine, the text mentions that they
+/// are missing, which is not an error.
 fn slots(spec: &Spec, surroundings: &Surroundings) -> String {
     match running::slots(&spec.devices, surroundings) {
         Ok((slots, _)) => {
@@ -82,7 +83,7 @@ fn slots(spec: &Spec, surroundings: &Surroundings) -> String {
     }
 }
 
-/// One trial a line, as they come: `0001 learning_rate=0.001 dropout=0.2`, with `repeat=1` where there are more.
+/// Writes one line per trial, in order: `0001 learning_rate=0.001 dropout=0.2`, with `repeat=1` if there are repeats.
 fn list(spec: &Spec, json: bool, out: &mut impl Write) -> io::Result<()> {
     let mut search = Search::new(spec.search_terms());
     for trial in (1..).map(TrialId) {

@@ -1,27 +1,27 @@
-//! Curves in a terminal: dots of the Braille alphabet, axes with round numbers.
+//! Plots curves in a terminal with Braille characters, and axes with round numbers.
 
 use std::fmt::Write;
 
 use sweep_report::charts::Axis;
 
-/// A curve to be drawn.
+/// A curve to plot.
 #[derive(Debug)]
 pub struct Series<'a> {
-    /// Stands at the curve's end.
+    /// The label at the curve's end.
     pub name: &'a str,
-    /// ANSI colour, 30 to 37 or 90 to 97.
+    /// The ANSI color, 30 to 37 or 90 to 97.
     pub color: u8,
-    /// Epochs from 1, and values.
+    /// Pairs of epoch (from 1) and value.
     pub points: Vec<(u32, f64)>,
 }
 
-/// Columns and rows of the plot itself. With numbers and names it fits into 80 columns.
+/// Size of the plot area in columns and rows. With numbers and labels it fits in 80 columns.
 const COLUMNS: usize = 58;
 const ROWS: usize = 14;
-/// A letter has so many dots across and down.
+/// Number of dots per character, horizontally and vertically.
 const DOTS: (usize, usize) = (2, 4);
 
-/// Draws curves over epochs, later ones over earlier ones. Empty where there is nothing to draw.
+/// Plots curves over epochs, later ones on top of earlier ones. The result is empty if there is nothing to plot.
 pub fn plot(series: &[Series], color: bool) -> String {
     let all = || series.iter().flat_map(|one| one.points.iter().copied());
     if all().next().is_none() {
@@ -35,7 +35,7 @@ pub fn plot(series: &[Series], color: bool) -> String {
         grid.curve(one, &epochs, &values);
         if let Some(&(_, value)) = one.points.last() {
             let row = row(&values, value).min(ROWS - 1);
-            // Where another name stands already, the nearest free row.
+            // If the row already has a label, the nearest free row is used.
             let free = (0..ROWS).filter(|&other| ends[other].is_none()).min_by_key(|other| other.abs_diff(row));
             free.inspect(|&free| ends[free] = Some(one));
         }
@@ -59,7 +59,7 @@ pub fn plot(series: &[Series], color: bool) -> String {
     drawn + &epoch_axis(&epochs)
 }
 
-/// The line under the plot, and the numbers under the line.
+/// The axis line below the plot, and the numbers below it.
 fn epoch_axis(epochs: &Axis) -> String {
     let mut line = vec!['─'; COLUMNS];
     let mut numbers = vec![' '; COLUMNS + 8];
@@ -76,7 +76,7 @@ fn epoch_axis(epochs: &Axis) -> String {
     format!("{:>9} └{line} epoch\n{:>11}{}\n", "", "", numbers.trim_end())
 }
 
-/// The row of letters at a height; past the last one for what is below.
+/// The row of characters for a value. Values below the axis are past the last row.
 fn row(values: &Axis, value: f64) -> usize {
     dot(1.0 - values.share(value), ROWS * DOTS.1) / DOTS.1
 }
@@ -85,7 +85,7 @@ fn dot(share: f64, dots: usize) -> usize {
     (share.clamp(0.0, 1.0) * (dots - 1) as f64).round() as usize
 }
 
-/// For each letter which of its dots are set, and in which colour.
+/// The set dots and the color of each character.
 struct Grid {
     cells: Vec<[(u8, u8); COLUMNS]>,
 }
@@ -114,7 +114,7 @@ impl Grid {
     }
 
     fn set(&mut self, x: usize, y: usize, ink: u8) {
-        // The order of the dots' bits in Unicode: down the left side, down the right, then the lowest two.
+        // The order of the dots' bits in Unicode: down the left side, down the right side, then the lowest two.
         const BITS: [[u8; 2]; 4] = [[0, 3], [1, 4], [2, 5], [6, 7]];
         let cell = &mut self.cells[y / DOTS.1][x / DOTS.0];
         *cell = (cell.0 | 1 << BITS[y % DOTS.1][x % DOTS.0], ink);

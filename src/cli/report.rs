@@ -1,4 +1,4 @@
-//! `sweep report`: everything that derives from the journal, made again.
+//! `sweep report`: writes everything that derives from the journal again.
 
 use std::path::PathBuf;
 
@@ -29,10 +29,10 @@ enum Way {
     Maximize,
 }
 
-/// Makes the report again and says what was written.
+/// Writes the report again and prints the names of its files.
 ///
 /// # Errors
-/// Where there is no sweep, or its folder cannot be written.
+/// Returns an error if there is no sweep or its folder cannot be written.
 pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
     let Opened { layout, mut spec, history, .. } = Opened::new(&args.folder)?;
     match args.goal {
@@ -42,7 +42,7 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
     }
     let running = sweep_store::held(&layout);
     match running {
-        // The process that runs it appends to the tables.
+        // The process that runs the sweep appends to the tables.
         true => sweep_report::pages(&layout, &spec, &history)?,
         false => sweep_report::write(&layout, &spec, &history)?,
     }

@@ -31,7 +31,7 @@ pub struct Args {
     options: Options,
 }
 
-/// Goes on with a sweep.
+/// Resumes a sweep.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     on(&args.options, &args.folder, (args.retry_failed, args.from_scratch), surroundings)
 }
@@ -41,10 +41,11 @@ pub fn on(options: &Options, folder: &Path, retry: (bool, bool), surroundings: &
     let Opened { layout, mut spec, text, history, length } = Opened::new(folder)?;
     let file = layout.sweep_file();
     let name = file.display().to_string();
-    // Data and program may have gone since, or changed.
+    // Data and program may have been removed or changed since.
     program::look_up(&spec, &name, &text, surroundings)?;
     spec.inspect(sweep_file::probe(&spec, &name, &text)?, &name, &text)?;
-    // Only under the lock is it certain that no other controller writes the journal; if one has, it is read again.
+    // Only the lock guarantees that no other controller writes the journal. If one did meanwhile, the journal is read
+    // again.
     let begin = |layout: &Layout| {
         let extensions = history.extensions.len();
         let is_as_read = sweep_store::is_as_read(layout, length);
@@ -52,7 +53,7 @@ pub fn on(options: &Options, folder: &Path, retry: (bool, bool), surroundings: &
         if history.extensions.len() > extensions {
             return Err(Error::new(Exit::Storage, "the sweep was extended in the meantime").hint("type the same again"));
         }
-        // An extension that was killed may not have come to it.
+        // An extension that was killed may not have replaced the file.
         if !history.extensions.is_empty() {
             sweep_store::replace(&layout.sweep_file(), text.as_bytes())?;
         }

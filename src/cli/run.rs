@@ -73,7 +73,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         pictures,
     };
     let begin = |layout: &Layout| {
-        // Another controller may have begun it in the meantime; now that the lock is ours, none can.
+        // Another controller may have started the sweep meanwhile. With the lock held, none can.
         untouched(layout)?;
         sweep_store::replace(&layout.sweep_file(), text.as_bytes())?;
         let mut history = History::default();
@@ -98,7 +98,7 @@ fn capped(text: &str, spec: &Spec, count: u64) -> Result<(String, Option<u64>)> 
     }
 }
 
-/// The error that a sweep is there already.
+/// The error for a sweep that already exists.
 fn begun(layout: &Layout, surroundings: &Surroundings) -> Error {
     let folder = surroundings.short(layout.root());
     let shown = folder.display();

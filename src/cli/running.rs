@@ -1,4 +1,5 @@
-//! What `run`, `resume` and `extend` share: options of a running sweep, the trainer's place, the summary at the end.
+//! Shared parts of `run`, `resume` and `extend`: options of a running sweep, the path of the trainer, the final
+//! summary.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,10 +42,10 @@ pub struct Options {
     pub no_check: bool,
 }
 
-/// The trainer's program: the one that was named, or else the one beside `sweep`.
+/// The path of the trainer's program: the given one, or else the one beside `sweep`.
 ///
 /// # Errors
-/// [`Exit::NoTrainer`] where there is none.
+/// Returns [`Exit::NoTrainer`] if there is none.
 pub fn trainer(named: Option<&Path>, surroundings: &Surroundings) -> Result<PathBuf> {
     let beside = || surroundings.program.with_file_name("sweep-trainer");
     let trainer = named.map_or_else(beside, |path| surroundings.folder.join(path));
@@ -66,7 +67,7 @@ enum Progress {
 }
 
 impl Options {
-    /// The slots that the file and the options ask for.
+    /// The slots that the file and the options request.
     fn slots(&self, spec: &Spec, surroundings: &Surroundings) -> Result<(Vec<SlotDevice>, Vec<Gpu>)> {
         let mut devices = spec.devices.clone();
         if let Some(gpus) = &self.gpus {
@@ -79,7 +80,7 @@ impl Options {
         slots(&devices, surroundings)
     }
 
-    /// The slots that remain without those whose GPU others use, each of which is told.
+    /// Removes slots on GPUs that other processes use, and prints a note for each such GPU.
     fn skip_busy(slots: Vec<SlotDevice>, gpus: &[Gpu]) -> Result<Vec<SlotDevice>> {
         let mut reasons = Vec::new();
         let is_free = |slot: &SlotDevice| {
@@ -115,8 +116,7 @@ impl Options {
         }
     }
 
-    /// Runs what is left of a sweep, and says what came of it. Failed trials are tried once more where the first is true;
-    /// those that are programs begin in an empty folder where the second is.
+    /// Runs the remaining trials of a sweep and prints a summary.
     pub fn go(
         &self,
         surroundings: &Surroundings,
@@ -170,7 +170,7 @@ impl Options {
             variable,
         };
         let history = engine::run(setup)?;
-        drop(daemon); // its trainers are gone
+        drop(daemon); // all its trainers have ended
         if !matches!(self.progress, Progress::Json | Progress::None) {
             // Everything is written: that nobody is there to read of it is no failure.
             let _ = output::print(&summary(&history, &spec, &layout, surroundings));
@@ -185,7 +185,7 @@ impl Options {
     }
 }
 
-/// What a person should know of how long `tpe` waits for results.
+/// Notes about how long `tpe` waits for results.
 fn notes_on_lag(lag: u32, slots: usize, trials: Option<u64>) -> Vec<String> {
     let (mut notes, together) = (Vec::new(), lag as usize + 1);
     if together < slots {
@@ -201,10 +201,10 @@ fn notes_on_lag(lag: u32, slots: usize, trials: Option<u64>) -> Vec<String> {
     notes
 }
 
-/// The slots of this machine that `devices` asks for, and its GPUs.
+/// The slots of this machine that `devices` requests, and the GPUs.
 ///
 /// # Errors
-/// Where GPUs are named that are not here.
+/// Returns an error if `devices` names a GPU that does not exist.
 pub fn slots(devices: &Devices, surroundings: &Surroundings) -> Result<(Vec<SlotDevice>, Vec<Gpu>)> {
     let gpus = if devices.gpus == Gpus::None { Err("they are not asked for".into()) } else { gpu::look() };
     let visible = surroundings.variable("CUDA_VISIBLE_DEVICES");

@@ -1,4 +1,4 @@
-//! `sweep show FILE --augment OUT.png`: pictures as training sees them.
+//! `sweep show FILE --augment OUT.png`: training images as augmentation changes them.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,13 +13,14 @@ use sweep_core::trial::TrialId;
 use sweep_report::words;
 use sweep_scheduler::search::Search;
 
-/// Trials that are looked through for one with augmentation.
+/// Maximum number of trials searched for one with augmentation.
 const LOOKED_AT: u64 = 10_000;
 
-/// Draws a contact sheet of a trial's pictures, by default the first one that changes any.
+/// Draws a contact sheet of a trial's images. By default it uses the first trial with augmentation.
 ///
 /// # Errors
-/// Those of `sweep plan`; if the file or the trial has no augmentation; if the trainer cannot draw it.
+/// Returns the errors of `sweep plan`. It also fails if the file or the trial has no augmentation, or if the trainer
+/// cannot draw the sheet.
 pub fn run(file: &Path, trial: Option<u64>, out: &Path, trainer: &Path, surroundings: &Surroundings) -> Result<Exit> {
     let SweepFile { spec, .. } = SweepFile::open(file, surroundings)?;
     let mut search = Search::new(spec.search_terms());
@@ -43,7 +44,7 @@ pub fn run(file: &Path, trial: Option<u64>, out: &Path, trainer: &Path, surround
         .spawn()
         .map_err(|error| failed().source(error))?;
     let stdin = child.stdin.take().expect("it is a pipe");
-    // If it ended before it read all, its last words say more.
+    // If the trainer exited before it read everything, its last output is a better error message.
     let _ = serde_json::to_writer(stdin, &sheet);
     let done = child.wait_with_output().map_err(|error| failed().source(error))?;
     if !done.status.success() {

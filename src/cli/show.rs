@@ -1,4 +1,4 @@
-//! `sweep show`: one trial; or the pictures that it is trained on.
+//! `sweep show`: one trial, or its training images.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -43,10 +43,10 @@ pub struct Args {
     json: bool,
 }
 
-/// Prints what is known of a trial.
+/// Prints the details of a trial.
 ///
 /// # Errors
-/// Where there is no sweep, or the trial was never started.
+/// Returns an error if there is no sweep or the trial was never started.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     if let Some(out) = &args.augment {
         let trainer = trainer(args.trainer.as_deref(), surroundings)?;
@@ -103,7 +103,7 @@ fn text(opened: &Opened, trial: &TrialRecord, color: bool) -> String {
     text + &files(opened, trial)
 }
 
-/// How often it was tried, and what became of it.
+/// The number of attempts, and their outcome.
 fn attempts(trial: &TrialRecord) -> String {
     let mut said = trial.attempts.to_string();
     if trial.faults > 0 {
@@ -133,7 +133,7 @@ fn metrics(opened: &Opened, trial: &TrialRecord) -> String {
     text
 }
 
-/// The files that there are.
+/// The files of the trial that exist.
 fn files(opened: &Opened, trial: &TrialRecord) -> String {
     let files = existing(opened, trial.id);
     match files.is_empty() {

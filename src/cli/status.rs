@@ -1,4 +1,4 @@
-//! `sweep status`: where a sweep stands, also while another process runs it.
+//! `sweep status`: the state of a sweep, including one that another process runs.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -36,15 +36,15 @@ pub struct Args {
     json: bool,
 }
 
-/// Prints where the sweep stands.
+/// Prints the state of the sweep.
 ///
 /// # Errors
-/// Where there is no sweep.
+/// Returns an error if there is no sweep.
 pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
     let mut opened = Opened::new(&args.folder)?;
     let held = sweep_store::held(&opened.layout);
     if !held {
-        // Whatever ran when its controller went away does not run any more.
+        // Without a controller, trials marked as running belonged to a dead one.
         for trial in opened.history.trials.iter_mut().filter(|trial| trial.status == Status::Running) {
             trial.status = Status::Waiting;
         }
@@ -61,14 +61,14 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// Where a sweep stands.
+/// The state of a sweep.
 struct Standing<'a> {
     state: &'static str,
     counts: Counts,
-    /// All trials of the search; `None` where it has no end.
+    /// Number of trials in the search, or `None` if it has no end.
     total: Option<u64>,
     best: Option<Place<'a>>,
-    /// The best settings by their mean, where they are repeated.
+    /// The best configuration by its mean, if trials are repeated.
     repeated: Option<String>,
     seconds_left: Option<f64>,
 }
@@ -76,7 +76,7 @@ struct Standing<'a> {
 impl<'a> Standing<'a> {
     fn new(spec: &Spec, history: &'a History, total: Option<u64>, held: bool) -> Standing<'a> {
         let counts = Counts::new(history);
-        // A file that has grown since has more to do than the controller knew when it left.
+        // A file that was extended has more trials than the last controller knew about.
         let complete = total.map_or(history.complete, |total| counts.ended() >= total);
         let state = match (held, complete) {
             (true, _) => "running",
@@ -188,7 +188,7 @@ fn under_way(trial: &TrialRecord, spec: &Spec) -> Value {
     })
 }
 
-/// Trials under way, with what their last epoch showed.
+/// A table of running trials with the metrics of their last epoch.
 fn table(title: &str, trials: &[&TrialRecord], spec: &Spec) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
@@ -210,11 +210,11 @@ fn table(title: &str, trials: &[&TrialRecord], spec: &Spec) -> String {
     table.lines().map(|line| format!("  {}", line.trim_end())).collect::<Vec<_>>().join("\n")
 }
 
-/// What holds every slot, and every trial that waits.
+/// The reason why each slot is idle and each trial waits.
 fn reasons(history: &History, search: &Search, standing: &Standing) -> String {
     let next = TrialId(history.trials.len() as u64 + 1);
     let seen = search.needs(next);
-    // The oldest of the trials that the next one waits for: training, or saved and waiting for a slot of its own.
+    // The oldest of the trials that the next one waits for. It is training, or saved and waiting for a slot of its own.
     let mut seen_trials = history.trials.iter().take(usize::try_from(seen).unwrap_or(usize::MAX));
     let awaited = seen_trials.find(|trial| !matches!(trial.status, Status::Ended(_)));
     let awaited = awaited.map(|awaited| {
@@ -245,7 +245,7 @@ fn reasons(history: &History, search: &Search, standing: &Standing) -> String {
             }
             (None, None) => "idle: its trainer is loading, or has been given up".into(),
         };
-        // Of the idle slots of a GPU one is enough.
+        // One line is enough for the idle slots of a GPU with the same reason.
         let device = slot.split('.').next().unwrap_or_default();
         if running.is_some() || told.insert((device, reason.clone())) {
             let _ = writeln!(text, "  {}: {}", words::clean(slot), words::clean(&reason));
@@ -262,7 +262,7 @@ fn reasons(history: &History, search: &Search, standing: &Standing) -> String {
     text
 }
 
-/// The newest few trials that went wrong, each with what did.
+/// The newest few failed trials, each with its error.
 fn failures(failed: Vec<(&TrialRecord, String)>) -> String {
     const SHOWN: usize = 5;
     if failed.is_empty() {
@@ -286,7 +286,7 @@ mod tests {
     use sweep_core::history::Entry;
     use sweep_core::trial::{Attempt, Outcome};
 
-    /// One trial finished, one under way, one lost to a fault, with two seconds an epoch.
+    /// One trial finished, one running, one lost to a fault. An epoch takes two seconds.
     fn begun() -> Vec<Entry> {
         let mut entries = sweep_sample::beginning("begun");
         let settings = sweep_sample::settings(json!({"learning_rate": 0.001, "dropout": 0.2, "batch_norm": false}));
@@ -312,10 +312,10 @@ mod tests {
     #[test]
     fn the_time_left_counts_epochs_and_slots() {
         let history = sweep_sample::apply(&begun());
-        // Trial 2 lacks 15 epochs, trial 3 lacks 10, and 9 trials lack 20 each; 2 slots.
+        // Trial 2 has 15 epochs left, trial 3 has 10, and 9 trials have 20 each; there are 2 slots.
         assert_eq!(seconds_left(&history, Some(12), |_| None), Some((15.0 + 10.0 + 9.0 * 20.0) * 2.0 / 2.0));
         assert_eq!(seconds_left(&history, None, |_| None), None);
-        // Before any has ended, the sweep file says how long a trial is.
+        // Before any trial has ended, the sweep file gives the number of epochs.
         let first = sweep_sample::apply(&begun()[..10]);
         assert_eq!(seconds_left(&first, Some(1), |_| Some(20)), Some((20.0 - 6.0) * 2.0));
         assert_eq!(seconds_left(&History::default(), Some(12), |_| Some(20)), None);

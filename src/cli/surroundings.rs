@@ -1,4 +1,5 @@
-//! The only reader of environment, clock and terminal: everything else is handed what it needs.
+//! The environment of the process. This is the only module that reads environment variables, the clock and the
+//! terminal; all other code receives what it needs.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -6,26 +7,26 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sweep_core::error::{Error, Exit, Result};
 
-/// What the process was started in.
+/// The environment in which the process was started.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
-    /// The working directory, absolute.
+    /// The working directory, as an absolute path.
     pub folder: PathBuf,
-    /// The program that runs, absolute.
+    /// The running program, as an absolute path.
     pub program: PathBuf,
-    /// Whether a person watches stdout.
+    /// Whether stdout is a terminal.
     pub terminal: bool,
-    /// Whether a person answers what is asked.
+    /// Whether a user can answer questions.
     pub answers: bool,
-    /// Whether colour is welcome on stdout (<https://no-color.org>).
+    /// Whether output on stdout may be colored (<https://no-color.org>).
     pub color: bool,
 }
 
 impl Surroundings {
-    /// Looks around.
+    /// Reads the environment.
     ///
     /// # Errors
-    /// If the working directory is gone.
+    /// Returns an error if the working directory no longer exists.
     #[allow(clippy::disallowed_methods)]
     pub fn look() -> Result<Surroundings> {
         let folder = std::env::current_dir().map_err(|error| {
@@ -44,12 +45,12 @@ impl Surroundings {
         Ok(Surroundings { folder, program, terminal, answers, color: terminal && !no_color })
     }
 
-    /// Cores that this process may use.
+    /// Number of CPU cores that this process may use.
     pub fn cores(&self) -> u32 {
         std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32)
     }
 
-    /// Bytes of memory that this process may use: the machine's, or fewer where its cgroup, a container's say, limits it.
+    /// The machine's memory in bytes.
     pub fn memory(&self) -> u64 {
         let info = rustix::system::sysinfo();
         let machine = info.totalram as u64 * u64::from(info.mem_unit);
@@ -62,44 +63,44 @@ impl Surroundings {
         limits.fold(machine, u64::min)
     }
 
-    /// The machine's name.
+    /// The name of the machine.
     pub fn host(&self) -> String {
         rustix::system::uname().nodename().to_string_lossy().into_owned()
     }
 
-    /// This process, for others to read in a lock.
+    /// A description of this process for the lock file, where other processes read it.
     pub fn holder(&self) -> String {
         format!("process {} on {}", std::process::id(), self.host())
     }
 
-    /// A path as the user would type it here.
+    /// The path as the user would type it here.
     pub fn short(&self, path: &Path) -> PathBuf {
         path.strip_prefix(&self.folder).unwrap_or(path).to_owned()
     }
 
-    /// Unix seconds. Not monotonic.
+    /// The time in Unix seconds. It is not monotonic.
     pub fn now(&self) -> f64 {
         now()
     }
 
-    /// The proxy that the environment names for HTTP, as curl reads it.
+    /// The HTTP proxy from the environment, in curl's format.
     pub fn proxy(&self) -> Option<ureq::Proxy> {
         ureq::Proxy::try_from_env()
     }
 
-    /// A variable of the environment, if it is set, not empty and Unicode.
+    /// The value of an environment variable, if it is set, not empty and valid Unicode.
     pub fn variable(&self, name: &str) -> Option<String> {
         variable(name)
     }
 }
 
-/// A variable of the environment, if it is set, not empty and Unicode.
+/// The value of an environment variable, if it is set, not empty and valid Unicode.
 #[allow(clippy::disallowed_methods)]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Unix seconds. Not monotonic.
+/// The time in Unix seconds. It is not monotonic.
 #[allow(clippy::disallowed_methods)]
 pub fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())

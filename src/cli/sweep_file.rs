@@ -1,4 +1,4 @@
-//! Opens a sweep file: text, specification, program, data, networks - the one way in for `plan` and `run`.
+//! Opens a sweep file: text, specification, program, data, networks. `plan` and `run` both use it.
 
 use std::path::Path;
 
@@ -8,19 +8,19 @@ use sweep_core::error::{Error, Exit, Result};
 use sweep_data::datasets::{self, Info};
 use sweep_spec::{Inspection, Note, Spec};
 
-/// No sweep file is larger: what is, was named by mistake.
+/// Maximum size of a sweep file in bytes. A larger file was probably named by mistake.
 const LARGEST: u64 = 16 << 20;
 
-/// A sweep file of which nothing is left to be found wrong before training.
+/// A sweep file that passed all checks before training.
 #[derive(Debug)]
 pub struct SweepFile {
-    /// As it stands on the disk.
+    /// The text of the file.
     pub text: String,
-    /// What it says.
+    /// The parsed file.
     pub spec: Spec,
-    /// What its data and its networks are.
+    /// The properties of its data and its networks.
     pub inspection: Inspection,
-    /// What there is to know about it.
+    /// Notes for the user.
     pub notes: Vec<Note>,
 }
 
@@ -28,7 +28,8 @@ impl SweepFile {
     /// Reads and checks a file, its program, its data and its networks.
     ///
     /// # Errors
-    /// [`Exit::Usage`] where the file cannot be read, [`Exit::BadFile`] with all of its problems, [`Exit::BadData`].
+    /// Returns [`Exit::Usage`] if the file cannot be read, [`Exit::BadFile`] with all its problems, or
+    /// [`Exit::BadData`].
     pub fn open(file: &Path, surroundings: &Surroundings) -> Result<SweepFile> {
         let text = read(file)?;
         let name = file.display().to_string();
@@ -46,18 +47,18 @@ impl SweepFile {
     }
 }
 
-/// Sizes and classes of a file's pictures; `file` and `text` are what it was read from.
+/// Sizes and classes of a file's images. `file` and `text` are the name and content of the sweep file.
 ///
 /// # Errors
-/// [`Exit::BadData`], with the place in the file that names them.
+/// Returns [`Exit::BadData`], with the position in the file that names the data.
 pub fn probe(spec: &Spec, file: &str, text: &str) -> Result<Info> {
     datasets::probe(&spec.source).map_err(|error| error.at(spec.place_of_data(file, text)))
 }
 
-/// The text of a sweep file.
+/// Reads the text of a sweep file.
 ///
 /// # Errors
-/// [`Exit::Usage`] where it cannot be read, or is no text.
+/// Returns [`Exit::Usage`] if the file cannot be read or is not text.
 pub fn read(file: &Path) -> Result<String> {
     let wrong = |what: &str| Error::new(Exit::Usage, format!("{} {what}", file.display()));
     let size = std::fs::metadata(file).map_err(|error| {

@@ -1,4 +1,4 @@
-//! The GPUs of a running sweep: what is seen of them becomes events and rows of `devices.csv`.
+//! The GPUs of a running sweep. Readings of their state become events and rows of `devices.csv`.
 
 use std::fs::{File, OpenOptions};
 
@@ -11,13 +11,13 @@ use sweep_scheduler::schedule::{Condition, Event, Slot, SlotId};
 use sweep_spec::Busy;
 use sweep_store::Layout;
 
-/// At most every so many seconds there is a row for each GPU.
+/// Minimum number of seconds between two rows of a GPU.
 const BETWEEN_ROWS: f64 = 5.0;
 
 const COLUMNS: [&str; 9] =
     ["time", "device", "uuid", "load", "memory_used_mib", "power_watts", "temperature_celsius", "throttled", "trials"];
 
-/// Power is not taken to have been the same for longer than this, seconds: the machine may have slept.
+/// Maximum number of seconds for which power is assumed to be constant. The machine may have been suspended.
 const LONGEST_PAUSE: f64 = 10.0;
 
 /// A look may be older than what the scheduler knows, and the driver is slow to take back the memory of a dead process.
@@ -30,7 +30,7 @@ pub struct Devices {
     busy: Busy,
     gpus: Vec<Watched>,
     sights: mpsc::UnboundedReceiver<Vec<Gpu>>,
-    /// So that waiting for a sight waits for ever where there is no GPU.
+    /// Keeps the channel open, so that without GPUs a reading is awaited forever.
     _sender: mpsc::UnboundedSender<Vec<Gpu>>,
     _watch: Option<Watch>,
     table: Option<csv::Writer<File>>,
@@ -40,11 +40,11 @@ pub struct Devices {
 /// A GPU and its slots.
 #[derive(Debug)]
 struct Watched {
-    /// As it was at first.
+    /// The first reading.
     first: Gpu,
     condition: Condition,
     slots: Vec<SlotId>,
-    /// When it was last looked at, and what it showed.
+    /// The time of the last reading, and the reading.
     last: (f64, Gpu),
     /// Bytes in use before the first of the sweep's trainers that live there.
     before: u64,
@@ -71,10 +71,10 @@ impl Watched {
 }
 
 impl Devices {
-    /// Begins to look, where a slot is a GPU. `seen` is what was seen of them a moment ago.
+    /// Starts polling if a slot is a GPU. `seen` is a recent reading of the GPUs.
     ///
     /// # Errors
-    /// Where `devices.csv` cannot be written, or no thread can be made.
+    /// Returns an error if `devices.csv` cannot be written or no thread can be created.
     pub fn open(layout: &Layout, busy: Busy, slots: &[SlotDevice], seen: &[Gpu], at: f64) -> Result<Devices> {
         let mut gpus: Vec<Watched> = Vec::new();
         for (id, slot) in slots.iter().enumerate() {
@@ -106,7 +106,7 @@ impl Devices {
         Ok(devices)
     }
 
-    /// The slots as the scheduler begins with them, on a machine with so many bytes.
+    /// The initial slots for the scheduler. `memory` is the machine's memory in bytes.
     pub fn slots(&self, slots: &[SlotDevice], auto: bool, memory: u64) -> Vec<Slot> {
         let slot = |(id, slot): (usize, &SlotDevice)| {
             let gpu = self.gpus.iter().find(|gpu| gpu.slots.contains(&SlotId(id)));
@@ -121,7 +121,7 @@ impl Devices {
         slots.iter().enumerate().map(slot).collect()
     }
 
-    /// Waits for the next look at the GPUs.
+    /// Waits for the next reading of the GPUs.
     pub async fn look(&mut self) -> Vec<Gpu> {
         self.sights.recv().await.unwrap_or_default()
     }
@@ -148,7 +148,7 @@ impl Devices {
         events
     }
 
-    /// What each slot uses of its GPU, by this look. `processes` are the slots' trainers.
+    /// The GPU usage of each slot in this reading. `processes` are the slots' trainers.
     pub fn sights(&mut self, at: f64, seen: &[Gpu], slots: &[Slot], processes: &[Option<u32>]) -> Vec<Event> {
         let mut events = Vec::new();
         for gpu in &mut self.gpus {
@@ -169,12 +169,12 @@ impl Devices {
         events
     }
 
-    /// Writes a row for every GPU, if it is time.
+    /// Writes a row for every GPU, if enough time has passed.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn record(&mut self, at: f64, seen: &[Gpu], slots: &[Slot]) -> Result<()> {
-        // A clock that was set back starts a new count.
+        // If the clock was set back, the interval starts again.
         if (0.0..BETWEEN_ROWS).contains(&(at - self.last_row)) {
             return Ok(());
         }
@@ -214,7 +214,8 @@ fn used(now: &Gpu, alone: Option<u64>, trainers: &[u32]) -> Vec<Option<u64>> {
     trainers.iter().map(|trainer| of_one(trainer).or(alone)).collect()
 }
 
-/// What a GPU has used between two looks, joules: by its counter, or else by its power; 0 where neither is told.
+/// The energy of a GPU between two readings, in joules. It comes from the GPU's counter, otherwise from its power. It
+/// is 0 if the driver reports neither.
 fn energy(then: &Gpu, now: &Gpu, seconds: f64) -> f64 {
     match (then.energy, now.energy) {
         (Some(then), Some(now)) => now.saturating_sub(then) as f64 / 1e3,

@@ -1,4 +1,5 @@
-//! The only asynchronous loop: what happens becomes events, the scheduler decides, its actions are performed.
+//! The only asynchronous loop. Everything that happens becomes an event, the scheduler decides, and the loop performs
+//! its actions.
 
 mod devices;
 mod job;
@@ -33,59 +34,59 @@ use sweep_store::{Journal, Layout};
 use sweep_verdict::Context;
 use views::Views;
 
-/// How often the terminal is drawn and waiting trials are looked at.
+/// Interval for drawing the terminal and checking waiting trials.
 const TICK: Duration = Duration::from_millis(100);
 
-/// At most so many events are decided upon before their entries are written, together, to the journal.
+/// Maximum number of events that the scheduler processes before their entries are written to the journal as one batch.
 const BATCH: usize = 256;
 
-/// Of at most so many shapes of network the first weights are looked at.
+/// Maximum number of network shapes with a check of the initial weights.
 const LOOKS: usize = 20;
 
-/// All that a run needs. The caller holds the sweep's lock.
+/// The inputs of a run. The caller holds the sweep's lock.
 #[derive(Debug)]
 pub struct Setup {
     /// The sweep's folder.
     pub layout: Layout,
-    /// What is run.
+    /// The sweep file.
     pub spec: Spec,
-    /// What has happened already.
+    /// The history so far.
     pub history: History,
-    /// Open at its end.
+    /// The journal, open at its end.
     pub journal: Journal,
-    /// Where trials run.
+    /// The slots for trials.
     pub slots: Vec<SlotDevice>,
-    /// The GPUs as they were seen a moment ago.
+    /// A recent reading of the GPUs.
     pub gpus: Vec<Gpu>,
-    /// The trainer's program; `None` where trials are programs themselves.
+    /// The trainer's program, or `None` if trials are programs themselves.
     pub trainer: Option<PathBuf>,
-    /// The longest silence of a trainer; `None`: as follows from the epochs seen.
+    /// The trainer timeout, or `None` to derive it from the durations of epochs.
     pub silence: Option<Duration>,
-    /// Whether failed and diverged trials are tried once more.
+    /// Whether to retry failed and diverged trials once.
     pub retry_failed: bool,
     /// Whether they begin in an empty folder where they are programs.
     pub from_scratch: bool,
     /// Whether trainers look at first weights for what is wrong with them.
     pub look: bool,
-    /// What the user sees.
+    /// The progress display.
     pub screen: Screen,
-    /// This machine's name.
+    /// The name of this machine.
     pub host: String,
-    /// Unix seconds.
+    /// The clock, in Unix seconds.
     pub clock: fn() -> f64,
-    /// Where trainers meet the daemon of CUDA MPS, if it runs.
+    /// The folder of the CUDA MPS daemon's pipes, if it runs.
     pub mps: Option<PathBuf>,
-    /// Bytes that this machine has.
+    /// The machine's memory in bytes.
     pub memory: u64,
-    /// A variable of the environment.
+    /// Reads an environment variable.
     pub variable: fn(&str) -> Option<String>,
 }
 
-/// Runs the sweep until all its trials have ended, or the user interrupts it. Returns what has happened.
+/// Runs the sweep until all its trials have ended or the user interrupts it. Returns the history.
 ///
 /// # Errors
-/// Where the results cannot be written (everything is then ended at once, and nothing that was written is lost), or no
-/// trainer can be run.
+/// Returns an error if no trainer can be run or the results cannot be written. In the latter case all trainers are
+/// ended at once, and nothing that was written is lost.
 pub fn run(setup: Setup) -> Result<History> {
     runtime()?.block_on(async { Engine::start(setup)?.run().await })
 }
@@ -126,7 +127,7 @@ fn stopping(terms: EarlyTerminate, spec: &Spec) -> Stopping {
     }
 }
 
-/// How the shapes of trials are named.
+/// The naming of trial shapes.
 fn shapes(spec: &Spec) -> Shapes {
     let spec = spec.clone();
     Shapes(Rc::new(move |settings| match spec.recipe(settings) {
@@ -148,9 +149,9 @@ struct Engine {
     clock: fn() -> f64,
     variable: fn(&str) -> Option<String>,
     began: Instant,
-    /// Shapes of network that are yet to be looked at, at most.
+    /// Maximum number of network shapes to check.
     looks: usize,
-    /// Those that were.
+    /// The network shapes that were checked.
     looked: HashSet<String>,
 }
 
@@ -183,7 +184,7 @@ impl Engine {
             keep_best: spec.keep_best,
             metric: spec.metric.clone(),
             stop: spec.early_terminate.clone().map(|terms| stopping(terms, &spec)),
-            // A program gives no signs of life but its epochs, which may take as long as they like.
+            // A program sends no heartbeats except its epochs, which may take any time.
             shape: shapes(&spec),
             yields: spec.devices.courtesy == Courtesy::Yield,
             saves: spec.program.is_none(),
@@ -260,7 +261,7 @@ impl Engine {
             for event in batch.drain(..) {
                 match &event {
                     Event::Interrupt => self.screen.interrupted(self.scheduler.interrupted()),
-                    // Nothing more can be kept. What is in the journal stays, and checkpoints that are whole.
+                    // No further results can be saved. The journal and complete checkpoints remain.
                     Event::Said { message: FromTrainer::Unwritable { attempt, reason }, .. } => {
                         self.journal.in_place()?;
                         let folder = self.layout.root().display();
@@ -301,7 +302,7 @@ impl Engine {
         }
     }
 
-    /// Does what the scheduler wants: first all that the journal must know, then, in order, the rest.
+    /// Performs the scheduler's actions. Journal entries are written first, then the other actions run in order.
     fn perform(&mut self, actions: Vec<Action>) -> Result<()> {
         let entries: Vec<Entry> = actions
             .iter()

@@ -1,4 +1,4 @@
-//! Networks tried out by one trainer, one after the other, for `sweep check`.
+//! Measures networks on one trainer, one after the other, for `sweep check`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use sweep_core::probe::{Measured, Probe};
 use sweep_core::protocol::{self, FromTrainer, ToTrainer};
 use sweep_scheduler::schedule::{Event, SlotId};
 
-/// A trainer that is silent for so long, besides the time that its probe may take, is given up: it may have to load its
-/// data, and end a step.
+/// Timeout for a trainer, in addition to the time limit of its probe. It may have to load its data and finish a step.
 const SILENCE: Duration = Duration::from_secs(300);
 
-/// What a trainer on this slot measures, in order; in place of a network that cannot be trained, why.
+/// The measurements of a trainer on this slot, in the order of the probes. For a network that cannot be trained, the
+/// result is the reason.
 ///
 /// # Errors
-/// Where no trainer can be run, or it ends.
+/// Returns an error if no trainer can be run, or if it exits.
 pub fn probe(
     trainer: PathBuf,
     slot: SlotDevice,

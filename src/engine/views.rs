@@ -1,4 +1,5 @@
-//! What is written while a sweep runs beside the journal: rows of the CSV files at once, charts on a side thread.
+//! Files written beside the journal while a sweep runs. Rows of the CSV files are written immediately, and charts on a
+//! separate thread.
 
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -19,7 +20,7 @@ pub struct Views {
 }
 
 impl Views {
-    /// Makes the CSV files anew from what has happened, and starts the side thread.
+    /// Rewrites the CSV files from the history and starts the chart thread.
     pub fn open(layout: &Layout, spec: &Spec, history: &History) -> Result<Views> {
         let tables = Tables::open(layout, spec, history)?;
         let (charts, ended) = mpsc::channel::<TrialRecord>();
@@ -31,7 +32,7 @@ impl Views {
         Ok(Views { tables, charts, painter })
     }
 
-    /// An entry was written to the journal.
+    /// Updates the views with a journal entry.
     pub fn entry(&mut self, entry: &Entry, history: &History) -> Result<()> {
         let trial = |id: TrialId| history.trial(id).expect("an entry's trial is in the history that it was applied to");
         match entry {
@@ -44,7 +45,7 @@ impl Views {
             }
             Entry::Ended { attempt, .. } => {
                 let trial = trial(attempt.trial);
-                // A painter that is gone has met an error, which `close` brings up.
+                // A chart thread that has ended has failed. `close` returns its error.
                 let _ = self.charts.send(trial.clone());
                 self.tables.ended(trial)
             }
@@ -52,12 +53,12 @@ impl Views {
         }
     }
 
-    /// Hands the rows to the kernel.
+    /// Flushes the rows to the kernel.
     pub fn flush(&mut self) {
         self.tables.flush();
     }
 
-    /// Waits for the charts that are due, and writes everything that sums up the sweep.
+    /// Waits for pending charts and writes the summaries of the sweep.
     pub fn close(self, layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
         drop(self.charts);
         self.painter

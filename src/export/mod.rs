@@ -1,4 +1,4 @@
-//! A trained network for other programs. Pure.
+//! Exports a trained network for other programs. Pure.
 
 mod pytorch;
 

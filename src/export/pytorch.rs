@@ -1,11 +1,11 @@
-//! A network as a Python module for PyTorch. The layers have the places in an `nn.Sequential` that their weights have
-//! in `best.safetensors`.
+//! Exports a network as a Python module for PyTorch. The positions of layers in the `nn.Sequential` match the names of
+//! their weights in `best.safetensors`.
 
 use std::collections::HashMap;
 
 use sweep_core::recipe::{Layer, Padding, Recipe, Source};
 
-/// PyTorch has no such padding where the stride is above 1, and TensorFlow's is not symmetric.
+/// `same` padding for strides above 1, which PyTorch does not have. TensorFlow's is not symmetric.
 const SAME: &str = r#"
 
 class SameConv2d(nn.Conv2d):
@@ -20,7 +20,7 @@ class SameConv2d(nn.Conv2d):
         return super().forward(nn.functional.pad(pictures, pads))
 "#;
 
-/// PyTorch flattens channel by channel.
+/// Flattens in Keras' order. PyTorch's own layer flattens channel by channel.
 const FLATTEN: &str = r#"
 
 class Flatten(nn.Flatten):
@@ -30,14 +30,14 @@ class Flatten(nn.Flatten):
         return super().forward(pictures.permute(0, 2, 3, 1))
 "#;
 
-/// The module's text; `about` says in a sentence or more which network it is. `shapes` are those of the weights by
-/// name, outermost dimension first.
+/// The text of the module. `about` describes the network in one or more sentences. `shapes` are the shapes of the
+/// weights by name, outermost dimension first.
 ///
 /// # Errors
-/// The layer whose weights are missing, in words.
+/// Returns a message with the layer if its weights are missing.
 pub fn module(recipe: &Recipe, shapes: &HashMap<String, Vec<usize>>, about: &str) -> Result<String, String> {
     let mut lines = Vec::new();
-    // Whether height and width are gone.
+    // Whether height and width are flattened.
     let mut flat = false;
     for (at, layer) in recipe.layers.iter().enumerate() {
         let size = |what: &str, axis: usize| {
@@ -64,8 +64,8 @@ pub fn module(recipe: &Recipe, shapes: &HashMap<String, Vec<usize>>, about: &str
             Layer::Sigmoid => "nn.Sigmoid()".into(),
             Layer::BatchNorm { momentum, epsilon } => {
                 let axes = if flat { 1 } else { 2 };
-                // PyTorch counts the share of the new statistics, Keras that of the old ones; without the last digits
-                // of 1 - 0.99.
+                // PyTorch's momentum is the weight of the new statistics, Keras' that of the old ones. Rounding removes
+                // the error of 1 - 0.99.
                 let momentum = ((1.0 - momentum) * 1e12).round() / 1e12;
                 format!("nn.BatchNorm{axes}d({}, eps={epsilon:?}, momentum={momentum:?})", size("scale", 0)?)
             }
@@ -79,7 +79,7 @@ pub fn module(recipe: &Recipe, shapes: &HashMap<String, Vec<usize>>, about: &str
     let own = [("SameConv2d", SAME), ("Flatten", FLATTEN)];
     let own: String = own.iter().filter(|(class, _)| uses(class)).map(|(_, text)| *text).collect();
     let white = if recipe.data.source == Source::Digits { 16 } else { 255 };
-    // Nothing in it may end the docstring.
+    // Escaped so that nothing can close the docstring.
     let about = about.replace('\\', "/").replace('"', "'");
     let layers: String = lines.iter().map(|line| format!("            {line},\n")).collect();
     Ok(format!(
@@ -126,7 +126,7 @@ def load(weights=WEIGHTS):
 mod tests {
     use super::*;
 
-    /// Every kind of layer, and weights for them.
+    /// All kinds of layers, with weights for them.
     fn all() -> (Recipe, HashMap<String, Vec<usize>>) {
         let text = "data: {set: digits}\nmodel:\n  - conv: {filters: 4, kernel: 3, padding: same}\n  - batch_norm\n  \
                     - relu\n  - max_pool: 2\n  - conv: {filters: 6, kernel: 2, stride: 2, padding: same, bias: false}\n  \

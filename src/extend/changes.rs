@@ -1,4 +1,4 @@
-//! What is different between two sweep files, in words.
+//! The differences between two sweep files, as text.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -10,7 +10,7 @@ use sweep_core::space::{Distribution, Parameter};
 use sweep_core::trial::Goal;
 use sweep_spec::{SETTINGS, Spec, plain};
 
-/// All that is different.
+/// All differences, one line each.
 pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     let mut lines = incomparable(old, new);
     if is_reordered(old, new) {
@@ -87,13 +87,13 @@ pub fn incomparable(old: &Spec, new: &Spec) -> Vec<String> {
     lines
 }
 
-/// What the sections fix otherwise, and how the first of it could vary instead.
+/// Differences in fixed parameters, and how the first of them could vary instead.
 pub fn constants(old: &Spec, new: &Spec) -> (Vec<String>, Option<String>) {
     let (mut lines, mut vary) = (Vec::new(), None);
     if old.program.is_some() || new.program.is_some() {
         return (lines, vary);
     }
-    // Where a table became a parameter, or a parameter a table, that has been told with all of its members.
+    // If a table became a parameter, or a parameter a table, that change is already reported with all of its members.
     let group = |name: &str| SETTINGS.iter().find(|setting| setting.name == name).and_then(|setting| setting.group);
     let told = |name: &str| match group(name).map(|group| [old, new].map(|spec| find(spec, group).is_some())) {
         Some([false, true]) => !new.fixed.contains_key(name),
@@ -157,7 +157,7 @@ fn parameters(old: &Spec, new: &Spec) -> Vec<String> {
     lines
 }
 
-/// What the sections say of a setting: of one that is a table, with its members.
+/// The fixed value of a parameter. The value of a table includes its members.
 fn fixed(spec: &Spec, name: &str) -> Option<Value> {
     let value = spec.constant(name).filter(|value| !value.is_null());
     let names = SETTINGS.iter().filter(|setting| setting.group == Some(name)).map(|setting| setting.name);
@@ -179,7 +179,7 @@ fn told<T: ToString>(lines: &mut Vec<String>, what: &str, old: T, new: T) {
     }
 }
 
-/// For what is too large for a line.
+/// Adds a line for a value that is too large for a line.
 fn changed<T: PartialEq + Debug>(lines: &mut Vec<String>, what: &str, old: &T, new: &T) {
     if old != new {
         lines.push(format!("{what} is another"));

@@ -1,5 +1,5 @@
-//! Another sweep file takes the place of a sweep's own: what changes, whether the trials so far stay comparable with
-//! those to come, and what their settings are called from now on. Pure.
+//! Replaces a sweep's file by another one. This module finds the changes and decides whether old and new trials stay
+//! comparable. It also converts the parameters of old trials to those of the new file. Pure.
 
 mod changes;
 #[cfg(test)]
@@ -10,29 +10,29 @@ use sweep_core::history::History;
 use sweep_core::trial::{Settings, TrialId};
 use sweep_spec::Spec;
 
-/// What becomes of a sweep.
+/// The effect of a new file on a sweep.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Growth {
-    /// What is different, each in a line; none where the files mean the same.
+    /// The changes, one line each; empty if the files mean the same.
     pub changes: Vec<String>,
-    /// The trials so far whose settings the new file says otherwise.
+    /// The old trials whose parameters are written differently in the new file.
     pub settings: Vec<(TrialId, Settings)>,
 }
 
-/// Why the trials so far could not be compared with those to come.
+/// The reason why old and new trials would not be comparable.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
-    /// What is different and must not be, each in a line.
+    /// The changes that are not allowed, one line each.
     pub reasons: Vec<String>,
-    /// A setting that could vary instead, with its values: `epochs: {values: [10, 20]}`.
+    /// A parameter that could vary instead, with its values: `epochs: {values: [10, 20]}`.
     pub vary: Option<String>,
 }
 
 impl Growth {
-    /// Compares two files, both looked at with their data. Where no trial has been begun everything may change.
+    /// Compares two files whose data was inspected. If no trial has started, everything may change.
     ///
     /// # Errors
-    /// Where a trial so far would be another one by the new file.
+    /// Returns an error if an old trial would be a different one in the new file.
     pub fn new(old: &Spec, new: &Spec, history: &History) -> Result<Growth, Refusal> {
         let changes = changes::all(old, new);
         if history.trials.is_empty() {
@@ -44,7 +44,7 @@ impl Growth {
         match settings {
             Ok(settings) if reasons.is_empty() => return Ok(Growth { changes, settings }),
             Ok(_) => reasons.extend(constants),
-            // What is trained differs: by what the sections say, or else in a way that only the trial shows.
+            // The training differs. The cause is a change in the sections, or else one that shows only in the trial.
             Err(_) if !constants.is_empty() => reasons = constants,
             Err(trial) => reasons = vec![format!("trial {trial} would be trained otherwise")],
         }
@@ -71,7 +71,7 @@ mod tests {
         spec(&format!("{head}\ndata: {{set: digits}}\nmodel: linear\ntraining: {{{training}}}\n"))
     }
 
-    /// A history with one trial of each settings.
+    /// A history with one trial per configuration.
     fn tried(settings: &[serde_json::Value]) -> History {
         let mut entries = sweep_sample::beginning("f");
         for (number, settings) in (1..).zip(settings) {
@@ -104,7 +104,7 @@ mod tests {
         );
         let history = tried(&[json!({"batch_size": 64}), json!({"batch_size": 128})]);
         let all = settings(&old, &new, &history);
-        // Values that the new file does not have stand there nevertheless: they are what was trained.
+        // Values that the new file does not list are kept, because they are what was trained.
         let first = json!({"epochs": 5, "batch_size": 64, "learning_rate": 0.001, "weight_decay": 0.0, "dropout": 0.0});
         assert_eq!(all[0], first);
         assert_eq!(all[1]["batch_size"], 128);

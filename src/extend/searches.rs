@@ -1,4 +1,4 @@
-//! How a search goes on after its file has grown.
+//! Tests of how a search continues after its file was extended.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,7 +16,7 @@ fn spec(head: &str) -> Spec {
     Spec::read(&text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}")).0
 }
 
-/// Runs trials up to that number, or to the end.
+/// Runs trials up to this number, or to the end of the search.
 fn run(spec: &Spec, history: &mut History, most: u64) -> Vec<Settings> {
     let mut search = Search::resumed(spec.search_terms(), history);
     let mut settings = Vec::new();
@@ -42,7 +42,7 @@ fn grow(old: &Spec, new: &Spec, history: &mut History) {
         trials: (None, None),
         settings: growth.settings,
     };
-    // As a resume has it.
+    // The entry passes through JSON, as in a resumed sweep.
     let line = serde_json::to_string(&entry).unwrap();
     history.apply(&serde_json::from_str(&line).unwrap()).unwrap();
 }
@@ -68,7 +68,8 @@ fn list(values: &[u32]) -> String {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
-    /// A grid of A that becomes one of B runs what is in B and not tried, in B's order, once; two repeats in all.
+    /// A grid of A that is extended to B runs the untried configurations of B once, in B's order. This includes
+    /// repeats.
     #[test]
     fn a_grid_that_grows_runs_what_is_new_in_order_and_once(
         a in prop::sample::subsequence(vec![1_u32, 2, 3, 4], 1..=4),
@@ -90,7 +91,7 @@ proptest! {
         grow(&old, &new, &mut history);
         let half = run(&new, &mut history, before as u64 + 3);
         if again {
-            // What comes next does not hang on where a resume begins.
+            // The next trials do not depend on where a resume begins.
             let same = history.trials[before..].iter().map(|trial| trial.settings.clone());
             prop_assert_eq!(same.collect::<Vec<_>>(), half);
         }

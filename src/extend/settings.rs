@@ -1,5 +1,5 @@
-//! The settings of the trials so far in the words of a new file: what it varies and the old one did not is said with the
-//! value that it had, what it does not vary any more is left out where it is what the new file fixes.
+//! Rewrites the parameters of old trials for a new file. A parameter that only the new file varies is added with the
+//! value that it had. A parameter that the new file no longer varies is removed if it equals the fixed value.
 
 use serde_json::Value;
 
@@ -8,22 +8,22 @@ use sweep_core::recipe::Recipe;
 use sweep_core::trial::{Settings, TrialId};
 use sweep_spec::Spec;
 
-/// Values of a parameter that are tried to find the one that it had.
+/// Maximum number of values of a parameter that are tried to find its old value.
 const MOST_VALUES: u64 = 64;
 
-/// Combinations that are tried for one trial.
+/// Maximum number of combinations that are tried for one trial.
 const MOST_TRIED: usize = 4096;
 
-/// The settings that change, trial by trial. A recipe is the same before and after.
+/// The parameters that change, by trial. The recipe is the same before and after.
 ///
 /// # Errors
-/// The first trial of which the new file would make another one, whatever its settings are called.
+/// Returns the first trial that the new file would train differently, however its parameters are named.
 pub fn rewritten(old: &Spec, new: &Spec, history: &History) -> Result<Vec<(TrialId, Settings)>, TrialId> {
     let mut values: Vec<Settings> = Vec::new();
     let mut rewritten = Vec::new();
     for trial in &history.trials {
         let settings = match (&new.program, old.recipe(&trial.settings)) {
-            // What a program does about a setting that it was not given only it knows.
+            // Only the program knows how it handles a parameter that it was not given.
             (Some(_), _) => trial.settings.clone(),
             (None, Ok(recipe)) => {
                 let missing: Vec<&str> = names(new).filter(|name| !trial.settings.contains_key(*name)).collect();
@@ -54,20 +54,20 @@ fn names(spec: &Spec) -> impl Iterator<Item = &str> {
     spec.space.parameters.iter().map(|parameter| parameter.name.as_str())
 }
 
-/// What it has already stays.
+/// Adds `values` to a trial's parameters. Existing values are kept.
 fn with(settings: &Settings, values: &Settings) -> Settings {
     values.iter().chain(settings).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// The values of the `missing` parameters with which the new file makes the recipe: those that the old file fixed, or
-/// else some that the new one has; one that the trial does not need has none.
+/// Values of the `missing` parameters with which the new file gives the same recipe. They are the values that the old
+/// file fixed, or else values from the new file. A parameter that the trial does not need has no value.
 fn filled(old: &Spec, new: &Spec, settings: &Settings, missing: &[&str], recipe: &Recipe) -> Option<Settings> {
     let candidates = |name: &str| -> Vec<Option<Value>> {
         let parameter = new.space.parameters.iter().find(|parameter| parameter.name == name);
         let distribution = parameter.map(|parameter| &parameter.distribution);
         let count = distribution.and_then(|distribution| distribution.count()).unwrap_or(0).min(MOST_VALUES);
         let values = (0..count).filter_map(|at| distribution?.value(at));
-        // Where nothing was written, the old file's recipe says what the default came to.
+        // If the old file does not set the value, its recipe has the resulting default.
         let default = match name {
             "learning_rate" => Some(recipe.training.learning_rate.into()),
             "weight_decay" => Some(recipe.training.weight_decay.into()),
@@ -90,14 +90,14 @@ fn filled(old: &Spec, new: &Spec, settings: &Settings, missing: &[&str], recipe:
     };
     let found = |values: &Settings| new.recipe(&with(settings, values)).is_ok_and(|other| other == *recipe);
     let mut fit = (0..all.min(MOST_TRIED)).map(combination).filter(found);
-    // Of those that make the same recipe, one that is a point of the new file, if there is one.
+    // Of the combinations that give the same recipe, one that is a configuration of the new file is preferred.
     let first = fit.next()?;
     let is_point =
         |values: &Settings| new.space.own(&without(new, with(settings, values), |_: &Settings| true)).is_some();
     Some(std::iter::once(first.clone()).chain(fit).find(is_point).unwrap_or(first))
 }
 
-/// Leaves out what the new file does not vary, or not in such a trial, where that makes no difference.
+/// Removes parameters that the new file does not vary, or not in such a trial, if that makes no difference.
 fn without(new: &Spec, mut settings: Settings, is_it: impl Fn(&Settings) -> bool) -> Settings {
     let varies = |name: &str| {
         let parameter = new.space.parameters.iter().find(|parameter| parameter.name == name);
@@ -114,7 +114,7 @@ fn without(new: &Spec, mut settings: Settings, is_it: impl Fn(&Settings) -> bool
     settings
 }
 
-/// In the order of the new file; what it does not vary comes last.
+/// Sorts parameters in the order of the new file. Parameters that it does not vary are last.
 fn ordered(new: &Spec, mut settings: Settings) -> Settings {
     let mut ordered: Settings = names(new).filter_map(|name| settings.shift_remove_entry(name)).collect();
     ordered.extend(settings);

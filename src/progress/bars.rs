@@ -1,4 +1,4 @@
-//! Bars for a person: the sweep with its time left, and a line for each running trial.
+//! Progress bars for a terminal: the sweep with its remaining time, and one line per running trial.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -8,7 +8,7 @@ use sweep_report::words;
 use sweep_scheduler::schedule::{Scheduler, Slot, State};
 use sweep_spec::Spec;
 
-/// More slots than this are not shown one by one.
+/// Maximum number of slots with a line.
 const MOST_LINES: usize = 16;
 
 /// The bars of a run.
@@ -36,7 +36,7 @@ impl Bars {
         self.draw_sweep(scheduler, spec);
         let style = ProgressStyle::with_template("  {prefix:8} {bar:16.green/dim} {wide_msg}");
         let style = style.expect("the template is well-formed").progress_chars("━━╌");
-        // Of the slots of a shared GPU those are shown that are used.
+        // Of the slots on a shared GPU, only those in use are shown.
         let shown = scheduler.slots().iter().filter(|slot| !slot.auto || slot.state != State::Empty);
         let shown: Vec<&Slot> = shown.take(MOST_LINES).collect();
         while self.slots.len() < shown.len() {

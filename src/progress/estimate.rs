@@ -1,11 +1,12 @@
-//! How long the rest of a sweep will take.
+//! Estimates the remaining time of a sweep.
 
 use std::collections::HashSet;
 
 use sweep_core::history::{History, TrialRecord};
 
-/// The time that what is left will take: epochs still to be trained, times the mean seconds of an epoch, by slots.
-/// `None` before anything was measured, or where the search has no end. `planned`: the epochs that a trial is to have.
+/// The remaining time in seconds: the epochs still to be trained, times the mean duration of an epoch, divided by the
+/// number of slots. It is `None` before any measurement, or if the search has no end. `planned` is the planned number
+/// of epochs of a trial.
 pub fn seconds_left(
     history: &History,
     total: Option<u64>,
@@ -24,7 +25,7 @@ pub fn seconds_left(
     let lengths = begun.map(|trial| (length - trial.curve.len() as f64).max(0.0));
     let fresh = total?.saturating_sub(started);
     let (count, epochs) = lengths.fold((fresh, fresh as f64 * length), |(count, sum), more| (count + 1, sum + more));
-    // Of the slots of a shared GPU those count that are used.
+    // Of the slots on a shared GPU, only those in use count.
     let used = || history.trials.iter().map(|trial| &trial.slot).collect::<HashSet<_>>().len();
     let slots = if history.shapes.is_empty() { history.slots.len() } else { used() };
     let slots = (slots as u64).clamp(1, count.max(1));

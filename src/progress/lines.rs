@@ -1,4 +1,4 @@
-//! What is worth a line of text.
+//! Log lines for journal entries.
 
 use sweep_core::history::{Entry, TrialRecord};
 use sweep_core::nearest::nearest_metric;
@@ -7,10 +7,10 @@ use sweep_report::words;
 use sweep_scheduler::schedule::{Scheduler, State};
 use sweep_spec::Spec;
 
-/// An epoch that took longer than this many seconds is worth a line of its own.
+/// An epoch that takes longer than this number of seconds has a line.
 const LONG_EPOCH: f64 = 10.0;
 
-/// A line for each slot that has been given up.
+/// One line for each slot that has been given up.
 pub fn given_up(scheduler: &Scheduler) -> impl Iterator<Item = String> {
     scheduler.slots().iter().filter_map(|slot| match &slot.state {
         State::Out { reason } => Some(format!("{} is given up: {reason}", of_device(&slot.name)?)),
@@ -18,7 +18,7 @@ pub fn given_up(scheduler: &Scheduler) -> impl Iterator<Item = String> {
     })
 }
 
-/// What is told of a device is told once, by its first slot.
+/// A message about a device is printed only for its first slot.
 fn of_device(slot: &str) -> Option<&str> {
     match slot.split_once('.') {
         Some((device, "0")) => Some(device),
@@ -27,7 +27,7 @@ fn of_device(slot: &str) -> Option<&str> {
     }
 }
 
-/// What an entry has to say to a person, if it is worth a line.
+/// The log line for an entry, or `None` if the entry does not need one.
 pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String> {
     let history = scheduler.history();
     let of_total = |id: TrialId| match scheduler.total() {
@@ -52,8 +52,8 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
                 words::number(value, 4)
             ))
         }
-        // What is wrong with one network is mostly wrong with the others as well: the first of them tells it. Others
-        // may have begun since this entry was made, so it is those before it that count.
+        // A problem with one network usually affects the others as well, so only the first trial with it reports it.
+        // Trials may have started after this entry was created, so only earlier ones count.
         Entry::Began { attempt, warnings, .. } => {
             let told = |name: &String| {
                 let others = history.trials.iter().filter(|trial| trial.id < attempt.trial);

@@ -1,4 +1,4 @@
-//! What the terminal shows while a sweep runs: bars for a person, plain lines for a log, JSON for a program.
+//! The progress display of a running sweep: bars for a terminal, plain lines for a log, JSON for a program.
 
 mod bars;
 mod estimate;
@@ -14,41 +14,41 @@ use bars::Bars;
 
 pub use estimate::seconds_left;
 
-/// How progress is shown.
+/// The style of the display.
 #[derive(Debug)]
 pub enum Kind {
-    /// Bars that are drawn over and over; the ends of trials scroll by above them.
+    /// Bars that are redrawn. The ends of trials scroll by above them.
     Bars(Bars),
-    /// A line where something happens.
+    /// One line per event.
     Lines,
     /// The journal's entries, as they are written.
     Json,
-    /// Nothing.
+    /// No output.
     Quiet,
 }
 
-/// What the user watches.
+/// The progress display.
 #[derive(Debug)]
 pub struct Screen {
     kind: Kind,
-    /// Slots that have been given up are told of once.
+    /// Messages about given-up slots that were already printed.
     told: Vec<String>,
     /// Whether it was told that the metric does not come.
     warned: bool,
 }
 
 impl Screen {
-    /// Nothing is shown yet.
+    /// Creates a display in this style.
     pub fn new(kind: Kind) -> Screen {
         Screen { kind, told: Vec::new(), warned: false }
     }
 
-    /// Bars on this terminal.
+    /// Creates bars on this terminal.
     pub fn bars() -> Screen {
         Screen::new(Kind::Bars(Bars::new()))
     }
 
-    /// An entry was written to the journal.
+    /// Shows a journal entry.
     pub fn entry(&mut self, entry: &Entry, scheduler: &Scheduler, spec: &Spec) {
         if !self.warned
             && let Some(warning) = lines::misnamed(entry, scheduler, spec)
@@ -71,7 +71,7 @@ impl Screen {
         }
     }
 
-    /// Time has passed.
+    /// Redraws the display.
     pub fn draw(&mut self, scheduler: &Scheduler, spec: &Spec) {
         for line in lines::given_up(scheduler) {
             if !self.told.contains(&line) {
@@ -84,7 +84,7 @@ impl Screen {
         }
     }
 
-    /// The user has interrupted the sweep, for the first time or once `more`.
+    /// Reports that the user interrupted the sweep, for the first time or again (`more`).
     pub fn interrupted(&self, more: bool) {
         self.say(if more {
             "ending at once"
@@ -93,7 +93,7 @@ impl Screen {
         });
     }
 
-    /// Nothing more is to be shown.
+    /// Removes the display.
     pub fn finish(&self) {
         if let Kind::Bars(bars) = &self.kind {
             bars.finish();
@@ -109,7 +109,7 @@ impl Screen {
     }
 }
 
-/// Prints a line. A reader that has gone away is no reason to end a sweep.
+/// Prints a line. A reader that has closed the pipe does not end the sweep.
 fn print(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

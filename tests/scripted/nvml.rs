@@ -1,11 +1,15 @@
-//! A `libnvidia-ml.so.1` for tests: the calls of NVML's published interface that `sweep` makes, answered from a file.
+//! A `libnvidia-ml.so.1` for tests. It implements the calls of NVML's published interface that `sweep` uses. The
+//! answers come from a file.
 //!
-//! `FAKE_NVML` names it; it is read anew at every call, so that a test can change it while a sweep runs:
-//! `{"gpus": [{"uuid": "GPU-0", "memory_used": 0, "processes": [[17, 1000]], "lost": true, ...}], "without": ["power"]}`.
-//! What `without` names is not supported, as optional calls may be; some that `sweep` makes are missing altogether.
-//! A GPU with `mig` is divided into the instances listed there; `xids` are errors, each of which is told once.
-//! `pids` is what a container sees of a GPU's processes: `hidden` lists none, `host` lists ids that do not exist here.
-//! Scripted trainers write into the folder `trainers` beside the file what they take of a GPU's memory.
+//! `FAKE_NVML` names the file. Every call reads it again, so that a test can change it while a sweep runs:
+//! ```text
+//! {"gpus": [{"uuid": "GPU-0", "memory_used": 0, "processes": [[17, 1000]], "lost": true, ...}],
+//!  "without": ["power"]}
+//! ```
+//!
+//! Calls listed in `without` are not supported, like optional calls in NVML. Some calls that `sweep` uses are missing
+//! entirely. A GPU with `mig` is in MIG mode, with the instances listed there. `xids` are errors, each reported once.
+//! Scripted trainers record their GPU memory in the folder `trainers` beside the file.
 #![allow(unsafe_code, non_snake_case, missing_docs, clippy::missing_safety_doc, reason = "it is a C library")]
 #![allow(clippy::disallowed_methods, reason = "it stands for a foreign library")]
 
@@ -30,7 +34,8 @@ const DRIVER_NOT_LOADED: c_int = 9;
 const TIMEOUT: c_int = 10;
 const GPU_IS_LOST: c_int = 15;
 
-/// A handle is the GPU's place in the file, plus one, and for an instance its number, plus one, times this.
+/// A handle. It is the 1-based position of the GPU in the file, plus [`INSTANCE`] times the 1-based number of a MIG
+/// instance.
 type Device = usize;
 const INSTANCE: usize = 1000;
 
@@ -105,19 +110,19 @@ fn answer(result: Result<(), c_int>) -> c_int {
     result.err().unwrap_or(SUCCESS)
 }
 
-/// Writes to what a caller's pointer names.
+/// Writes a value through a caller's pointer.
 ///
 /// # Safety
-/// It must be valid, as NVML's interface wants it.
+/// The pointer must be valid, as NVML's interface requires.
 unsafe fn put<T>(place: *mut T, value: T) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees a valid pointer.
     unsafe { place.write(value) }
 }
 
 unsafe fn number(device: Device, call: &str, place: *mut c_uint) -> c_int {
     answer(gpu(device, call).and_then(|gpu| {
         let value = gpu[call].as_u64().ok_or(NOT_SUPPORTED)?;
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees a valid pointer.
         unsafe { put(place, value as c_uint) };
         Ok(())
     }))
@@ -130,7 +135,7 @@ unsafe fn text(device: Device, call: &str, place: *mut c_char, length: c_uint) -
             return Err(INSUFFICIENT_SIZE);
         }
         for (at, byte) in text.bytes().chain([0]).enumerate() {
-            // SAFETY: the caller has room for `length`.
+            // SAFETY: the caller's buffer has room for `length` bytes.
             unsafe { put(place.add(at), byte as c_char) };
         }
         Ok(())
@@ -156,7 +161,7 @@ pub extern "C" fn nvmlErrorString(_: c_int) -> *const c_char {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetCount_v2(count: *mut c_uint) -> c_int {
     let Some(state) = state() else { return DRIVER_NOT_LOADED };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees a valid pointer.
     unsafe { put(count, state["gpus"].as_array().map_or(0, Vec::len) as c_uint) };
     SUCCESS
 }
@@ -164,20 +169,20 @@ pub unsafe extern "C" fn nvmlDeviceGetCount_v2(count: *mut c_uint) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetHandleByIndex_v2(index: c_uint, device: *mut Device) -> c_int {
     answer(gpu(index as usize + 1, "handle").map(|_| {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees a valid pointer.
         unsafe { put(device, index as usize + 1) };
     }))
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetUUID(device: Device, place: *mut c_char, length: c_uint) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees a valid pointer.
     unsafe { text(device, "uuid", place, length) }
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetName(device: Device, place: *mut c_char, length: c_uint) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees a valid pointer.
     unsafe { text(device, "name", place, length) }
 }
 
@@ -188,7 +193,7 @@ pub unsafe extern "C" fn nvmlDeviceGetMemoryInfo_v2(device: Device, place: *mut 
         let told = gpu["processes"].as_array().map_or(0, Vec::len);
         let of_trainers: u64 = processes(&gpu).iter().skip(told).filter_map(|(_, bytes)| *bytes).sum();
         let used = gpu["memory_used"].as_u64().unwrap_or(of_trainers).min(total);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees a valid pointer.
         unsafe { put(place, Memory { version: 0, total, reserved: 0, free: total - used, used }) };
     }))
 }
@@ -196,7 +201,7 @@ pub unsafe extern "C" fn nvmlDeviceGetMemoryInfo_v2(device: Device, place: *mut 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetUtilizationRates(device: Device, place: *mut Utilization) -> c_int {
     answer(gpu(device, "load").map(|gpu| {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees a valid pointer.
         unsafe { put(place, Utilization { gpu: gpu["load"].as_u64().unwrap_or(0) as c_uint, memory: 0 }) };
     }))
 }
@@ -211,14 +216,14 @@ pub unsafe extern "C" fn nvmlDeviceGetComputeRunningProcesses_v3(
         let processes = listed(&gpu);
         // SAFETY: the caller's promise: there is room for so many.
         let room = unsafe { count.read() } as usize;
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees a valid pointer.
         unsafe { put(count, processes.len() as c_uint) };
         if room < processes.len() {
             return Err(INSUFFICIENT_SIZE);
         }
         for (at, process) in processes.iter().enumerate() {
             let (pid, memory) = (process.0 as c_uint, process.1.unwrap_or(c_ulonglong::MAX));
-            // SAFETY: there is room, as was just seen.
+            // SAFETY: the check above ensures that there is room.
             unsafe { put(place.add(at), Process { pid, memory, instances: [c_uint::MAX; 2] }) };
         }
         Ok(())
@@ -227,20 +232,20 @@ pub unsafe extern "C" fn nvmlDeviceGetComputeRunningProcesses_v3(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetTemperature(device: Device, _: c_int, place: *mut c_uint) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees a valid pointer.
     unsafe { number(device, "temperature", place) }
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetPowerUsage(device: Device, place: *mut c_uint) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees a valid pointer.
     unsafe { number(device, "power", place) }
 }
 
 unsafe fn long(device: Device, call: &str, place: *mut c_ulonglong) -> c_int {
     answer(gpu(device, call).and_then(|gpu| {
         let value = gpu[call].as_u64().ok_or(NOT_SUPPORTED)?;
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees a valid pointer.
         unsafe { put(place, value) };
         Ok(())
     }))
@@ -253,19 +258,19 @@ pub unsafe extern "C" fn nvmlDeviceGetTotalEccErrors(
     _: c_int,
     place: *mut c_ulonglong,
 ) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees a valid pointer.
     unsafe { long(device, "ecc_errors", place) }
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetTotalEnergyConsumption(device: Device, place: *mut c_ulonglong) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees a valid pointer.
     unsafe { long(device, "energy", place) }
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetCurrentClocksThrottleReasons(device: Device, place: *mut c_ulonglong) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees a valid pointer.
     unsafe { long(device, "throttle", place) }
 }
 
@@ -273,18 +278,18 @@ pub unsafe extern "C" fn nvmlDeviceGetCurrentClocksThrottleReasons(device: Devic
 pub unsafe extern "C" fn nvmlDeviceGetMigMode(device: Device, now: *mut c_uint, next: *mut c_uint) -> c_int {
     answer(gpu(device, "mig").map(|gpu| {
         let mode = c_uint::from(gpu["mig"].is_array());
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees a valid pointer.
         unsafe { put(now, mode) };
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees a valid pointer.
         unsafe { put(next, mode) };
     }))
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetMaxMigDeviceCount(device: Device, count: *mut c_uint) -> c_int {
-    // There is room for one more instance than there are.
+    // The maximum is one more than the current number of instances.
     answer(gpu(device, "mig").map(|gpu| {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees a valid pointer.
         unsafe { put(count, gpu["mig"].as_array().map_or(0, |instances| instances.len() + 1) as c_uint) };
     }))
 }
@@ -297,7 +302,7 @@ pub unsafe extern "C" fn nvmlDeviceGetMigDeviceHandleByIndex(
 ) -> c_int {
     let handle = device + INSTANCE * (index as usize + 1);
     answer(gpu(handle, "mig").map(|_| {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees a valid pointer.
         unsafe { put(place, handle) };
     }))
 }
@@ -310,7 +315,7 @@ pub struct Event {
     instances: [c_uint; 2],
 }
 
-/// The event that is told: critical XID errors.
+/// The supported event type: critical XID errors.
 const XID: c_ulonglong = 8;
 
 #[unsafe(no_mangle)]
@@ -318,7 +323,7 @@ pub unsafe extern "C" fn nvmlEventSetCreate(place: *mut usize) -> c_int {
     let mut sets = SETS.lock().expect("nobody panics with it");
     let set = sets.len() + 1;
     sets.insert(set, (0, 0));
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees a valid pointer.
     unsafe { put(place, set) };
     SUCCESS
 }
@@ -339,7 +344,7 @@ pub unsafe extern "C" fn nvmlEventSetWait_v2(set: usize, event: *mut Event, _: c
     let xid = gpu(*device, "xids").ok().and_then(|gpu| gpu["xids"][*told].as_u64());
     let Some(data) = xid else { return TIMEOUT };
     *told += 1;
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees a valid pointer.
     unsafe { put(event, Event { device: *device, kind: XID, data, instances: [c_uint::MAX; 2] }) };
     SUCCESS
 }

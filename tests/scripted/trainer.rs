@@ -1,10 +1,12 @@
-//! A trainer for tests: it speaks the protocol, trains nothing, and does on command what trainers do wrong.
+//! A trainer for tests. It implements the protocol, trains nothing, and produces trainer faults on command.
 //!
-//! The environment's `SCRIPT` names a file that is read anew for every attempt. A line is `WHEN FAULT [NUMBER]`:
-//! `WHEN` is `start`, a trial (`3`), an attempt (`3.1`), a GPU (`GPU-1`), or `*` for all attempts; the number is the epoch that is under
-//! way when it happens (1), or as told below. Metrics depend on trial and epoch alone, so that a sweep with faults can
-//! be compared with one without; `last.safetensors` holds the epochs done. A file `backend` beside the script names the library
-//! that it claims to calculate with.
+//! The environment variable `SCRIPT` names a file that is read again for every attempt. A line is `WHEN FAULT
+//! [NUMBER]`. `WHEN` is `start`, a trial (`3`), an attempt (`3.1`), a GPU (`GPU-1`), or `*` for all attempts. The
+//! number is the epoch in which the fault occurs (default 1), unless the fault is documented differently below.
+//!
+//! Metrics depend only on trial and epoch, so that a sweep with faults can be compared with one without.
+//! `last.safetensors` contains the number of completed epochs. A file `backend` beside the script contains the name of
+//! the library that the trainer claims to use.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "it stands for foreign programs")]
 
 use std::fs;
@@ -22,7 +24,7 @@ use sweep_core::protocol::{self, FromTrainer, LAST_CHECKPOINT, Order, ToTrainer}
 use sweep_core::trial::{Attempt, EpochMetrics, Outcome, TrialId};
 use sweep_core::warning::Warning;
 
-/// Time between two signs of life in a slow epoch.
+/// Time between two heartbeats in a slow epoch.
 const PULSE: Duration = Duration::from_millis(20);
 
 fn main() {
@@ -61,7 +63,7 @@ fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
     let commands = script(&attempt.trial.0.to_string(), &format!("{}.{}", attempt.trial.0, attempt.number));
     let done = fs::read_to_string(folder.join(LAST_CHECKPOINT)).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let from_epoch = done.min(*epochs_known);
-    // Where it is asked to look, `dead` is what it sees.
+    // With `dead`, the check of initial weights finds dead units.
     let dead = order.look && commands.iter().any(|(command, _)| command == "dead");
     let warning =
         || Warning { name: "dead_units".into(), serious: true, text: "units are dead before the first step.".into() };
@@ -86,7 +88,7 @@ fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
             match fault.as_str() {
                 "memory" | "dead" => {}
                 "slow" => milliseconds = number.unwrap_or(100),
-                // So many at a time are as fast as one; more hold each other up.
+                // This number of trainers run at full speed together. More slow each other down.
                 "room-for" => {
                     let crowd = busy() as f64 / number.unwrap_or(1) as f64;
                     milliseconds = (milliseconds as f64 * crowd.max(1.0).powi(2)) as u64;
@@ -109,7 +111,7 @@ fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
     say(&FromTrainer::Ended { attempt, outcome: Outcome::Finished });
 }
 
-/// A sound network's numbers, but for what a script says of the trial: `flat` learns nothing by heart.
+/// Reports the measurements of a sound network, except what the script changes for the trial: `flat` memorizes nothing.
 fn probe(order: &Probe) {
     let attempt = order.attempt;
     let faults = script(&attempt.trial.0.to_string(), &format!("{}.{}", attempt.trial.0, attempt.number));
@@ -124,7 +126,7 @@ fn probe(order: &Probe) {
     say(&FromTrainer::Probed { attempt, measured: Box::new(measured) });
 }
 
-/// Does what a script's word says. Whatever returns goes on as if nothing had happened.
+/// Produces a fault of the script. If this returns, the attempt continues as if nothing had happened.
 fn misbehave(fault: &str, order: &Order, epoch: u32) {
     let attempt = order.attempt;
     let end = |outcome| {
@@ -141,7 +143,7 @@ fn misbehave(fault: &str, order: &Order, epoch: u32) {
             std::hint::black_box(epoch);
         },
         "deaf" => {
-            // A handler replaces what TERM does by itself.
+            // A handler replaces the default action of SIGTERM.
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             let _guard = runtime.enter();
             let _ignored = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
@@ -190,20 +192,20 @@ fn misbehave(fault: &str, order: &Order, epoch: u32) {
         }
         "child" => drop(Command::new("sleep").arg("1000").spawn().expect("sleep is there")),
         "orphan" => {
-            // In a group of its own, with the trainer's pipes.
+            // The process has its own group, and the trainer's pipes.
             drop(Command::new("sleep").arg("4.321").process_group(0).spawn().expect("sleep is there"));
         }
         other => panic!("the script says {other}"),
     }
 }
 
-/// Where the trainers on this GPU write what they take of it.
+/// The folder where the trainers on this GPU record their memory.
 fn gpu_folder() -> PathBuf {
     let driver = PathBuf::from(std::env::var_os("FAKE_NVML").expect("a script with memory is run with a driver"));
     driver.with_file_name("trainers").join(std::env::var("CUDA_VISIBLE_DEVICES").expect("it has a GPU"))
 }
 
-/// The trainers on this GPU that live, with what they take, bytes.
+/// The live trainers on this GPU, with their memory in bytes.
 fn on_gpu() -> Vec<(u32, u64)> {
     let entries = fs::read_dir(gpu_folder()).into_iter().flatten().flatten();
     let one = |entry: fs::DirEntry| {
@@ -214,7 +216,7 @@ fn on_gpu() -> Vec<(u32, u64)> {
     entries.filter_map(one).collect()
 }
 
-/// While it lives, this trainer computes on its GPU.
+/// Marks this trainer as computing on its GPU while it exists.
 struct Busy(PathBuf);
 
 impl Busy {
@@ -231,7 +233,7 @@ impl Drop for Busy {
     }
 }
 
-/// How many trainers compute on this GPU.
+/// Number of trainers that compute on this GPU.
 fn busy() -> usize {
     let entries = fs::read_dir(gpu_folder()).into_iter().flatten().flatten();
     let lives = |entry: &fs::DirEntry| {
@@ -244,7 +246,7 @@ fn busy() -> usize {
     entries.filter(lives).count()
 }
 
-/// Takes so much of the GPU, and keeps it as libtorch does: what it had before is used again.
+/// Allocates GPU memory and keeps it, as libtorch does: memory that it already has is reused.
 fn take(bytes: u64) -> Result<(), String> {
     let state = fs::read(std::env::var_os("FAKE_NVML").expect("there is a driver")).expect("it is there");
     let state: serde_json::Value = serde_json::from_slice(&state).expect("the driver's file is JSON");
@@ -256,7 +258,7 @@ fn take(bytes: u64) -> Result<(), String> {
     let path = gpu_folder().join(me.to_string());
     let had = on_gpu().iter().find(|(pid, _)| *pid == me).map_or(0, |(_, bytes)| *bytes);
     fs::create_dir_all(gpu_folder()).expect("it is writable");
-    // Before it looks, so that of two that come at once one sees the other.
+    // Written before the check, so that at least one of two concurrent trainers sees the other.
     let write = |bytes: u64| sweep_store::replace(&path, bytes.to_string().as_bytes()).expect("it is writable");
     write(had.max(bytes));
     if on_gpu().iter().map(|(_, bytes)| bytes).sum::<u64>() > total {
@@ -266,7 +268,7 @@ fn take(bytes: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// Waits as long as an epoch takes; whether it was asked to pause.
+/// Waits for the duration of an epoch. Returns whether a pause was requested.
 fn paused(inbox: &Receiver<ToTrainer>, attempt: Attempt, epoch: u32, milliseconds: u64) -> bool {
     let steps = milliseconds / PULSE.as_millis() as u64;
     for step in 0..=steps {
@@ -290,7 +292,7 @@ fn unwritable(attempt: Attempt, error: &sweep_core::error::Error) -> ! {
     exit(0)
 }
 
-/// The faults of the lines that are about this, each with its number.
+/// The faults of the script lines that apply to this attempt, each with its number.
 fn script(trial: &str, attempt: &str) -> Vec<(String, Option<u64>)> {
     let Some(path) = std::env::var_os("SCRIPT") else { return Vec::new() };
     let text = fs::read_to_string(&path).expect("the script is there");
@@ -327,7 +329,7 @@ fn say(message: &FromTrainer) {
 fn raw(bytes: &[u8]) {
     let mut stdout = std::io::stdout().lock();
     if stdout.write_all(bytes).and_then(|()| stdout.flush()).is_err() {
-        exit(0); // The controller is gone.
+        exit(0); // The controller has exited.
     }
 }
 

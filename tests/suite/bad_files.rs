@@ -1,4 +1,4 @@
-//! Every bad sweep file in tests/fixtures/bad/ is answered with the message that stands beside it.
+//! Every bad sweep file in tests/fixtures/bad/ gives the message in the file beside it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bad")
 }
 
-/// All that is said about a file; its data is looked at where that is built in.
+/// All messages about a file. Its data is inspected only if that is built in.
 fn message(name: &str, text: &str) -> String {
     let file = format!("{name}.yaml");
     let (mut spec, _) = match Spec::read(text, &file, Path::new("/base")) {

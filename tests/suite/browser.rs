@@ -21,7 +21,7 @@ training: {epochs: 50}
 run_cap: 10000
 ";
 
-/// A finished sweep of so many trials of 50 epochs, without training any.
+/// A finished sweep with this number of trials of 50 epochs, created without training.
 fn made(folder: &Path, trials: u64) {
     std::fs::create_dir_all(folder).expect("the folder can be made");
     std::fs::write(folder.join("sweep.yaml"), FILE).expect("it is writable");
@@ -60,10 +60,10 @@ fn made(folder: &Path, trials: u64) {
     std::fs::write(folder.join("journal.jsonl"), journal).expect("it is writable");
 }
 
-/// Appended to the page.
+/// A script that the test appends to the page.
 const VISITOR: &str = include_str!("visitor.js");
 
-/// A page that shows the report as wide as a phone is, and takes the visitor's answers from it.
+/// A page that shows the report in a frame as wide as a phone, and receives the script's answers.
 const PHONE: &str = r#"<!DOCTYPE html><body><iframe src="visited.html" style="width:390px;height:844px;border:0"></iframe>
 <script>addEventListener("message", event => {
   const result = document.createElement("pre");
@@ -71,7 +71,7 @@ const PHONE: &str = r#"<!DOCTYPE html><body><iframe src="visited.html" style="wi
   document.body.prepend(result);
 });</script></body>"#;
 
-/// The browser, where there is one.
+/// The browser, if one is installed.
 fn chromium() -> Option<&'static str> {
     let found = ["chromium", "chromium-browser", "google-chrome"]
         .into_iter()
@@ -82,7 +82,7 @@ fn chromium() -> Option<&'static str> {
     found
 }
 
-/// The page after its scripts ran, and what the browser had to say.
+/// The page after its scripts ran, and the browser's log.
 fn visited(browser: &str, profile: &Path, page: &Path, width: u32) -> (String, String) {
     let output = Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"])
@@ -97,13 +97,13 @@ fn visited(browser: &str, profile: &Path, page: &Path, width: u32) -> (String, S
     (text(&output.stdout), text(&output.stderr))
 }
 
-/// What the visitor found in the report of the sweep in `made`, which is made first.
+/// The script's answers for the report of the sweep in `made`, which is written first.
 fn said(browser: &str, world: &World, width: u32) -> Value {
     world.expect("report made", 0);
     let page = world.read("made/report.html");
     assert_eq!(page.matches("</body>").count(), 1);
     world.write("visited.html", &page.replace("</body>", &format!("<script>{VISITOR}</script></body>")));
-    // A window has a least width, a frame has none: the page in it sees a phone's.
+    // A window has a minimum width and a frame has none, so the frame has the width of a phone.
     world.write("phone.html", PHONE);
     let page = world.path(if width == 390 { "phone.html" } else { "visited.html" });
     let (dom, log) = visited(browser, &world.path("profile"), &page, 1280);
@@ -172,7 +172,7 @@ fn in_a_browser_the_report_sorts_filters_and_shows_any_trial() {
     }
 }
 
-/// `cargo test --release -p sweep --test suite -- --ignored ten_thousand`
+/// To run it: `cargo test --release -p sweep --test suite -- --ignored ten_thousand`
 #[test]
 #[ignore = "takes a while; its bounds are those of a release build"]
 fn ten_thousand_trials_make_a_report_in_time() {

@@ -1,10 +1,10 @@
-//! `sweep check`: pictures, and networks that a trainer tries out.
+//! `sweep check`: images, and networks that a trainer probes.
 
 use serde_json::Value;
 
 use crate::faults::scripted;
 
-/// Two kinds of network, in four trials.
+/// Two kinds of networks in four trials.
 const FILE: &str = "
 parameters: {units: {values: [32, 64]}, dropout: {values: [0.0, 0.5]}}
 data: {set: digits}
@@ -50,7 +50,7 @@ fn a_run_looks_at_each_kind_of_network_once_and_goes_on_whatever_it_sees() {
     assert!(journal.lines().next().is_some_and(|first| first.contains("\"pictures\":[]")), "{journal}");
     for page in ["report.md", "report.html"] {
         let page = world.read(&format!("results/looked/{page}"));
-        // In the answer at the top, and in its section.
+        // Once in the summary at the top, and once in its section.
         assert!(page.contains("What was found before training") && page.matches(warning).count() == 2, "{page}");
     }
     let text = world.expect("run sweep.yaml --name not --no-check --trainer trainer --progress plain", 0);

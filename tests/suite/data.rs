@@ -1,4 +1,4 @@
-//! `sweep data`, without a network.
+//! `sweep data`, without network access.
 
 use crate::world::World;
 

@@ -1,4 +1,4 @@
-//! What the documentation shows is true.
+//! The examples in the documentation are correct.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use sweep_spec::Spec;
 
 use crate::world::World;
 
-/// The pages with sweep files, and how many each has at least.
+/// The pages with sweep files, and the minimum number of sweep files on each.
 const PAGES: [(&str, &str, usize); 6] = [
     ("README.md", include_str!("../../README.md"), 2),
     ("docs/reference/sweep-file.md", include_str!("../../docs/reference/sweep-file.md"), 6),
@@ -30,7 +30,7 @@ fn every_sweep_file_of_the_documentation_is_read_and_has_trials() {
             let mut search = Search::new(spec.search_terms());
             let trials = search.len().expect("every example has an end");
             for trial in (1..=trials).map(TrialId) {
-                // What `tpe` tries follows from results, which are not there.
+                // The parameters that `tpe` chooses depend on results, which do not exist here.
                 if search.needs(trial) > 0 {
                     break;
                 }
@@ -43,7 +43,7 @@ fn every_sweep_file_of_the_documentation_is_read_and_has_trials() {
     }
 }
 
-/// Not a benchmark: a list of the points would take far longer.
+/// Not a benchmark. Listing all configurations would exceed the limit by far.
 #[test]
 fn a_large_constrained_grid_is_planned_at_once_and_any_trial_is_known() {
     let names = ["learning_rate", "weight_decay", "batch_size", "epochs"];
@@ -61,8 +61,8 @@ fn a_large_constrained_grid_is_planned_at_once_and_any_trial_is_known() {
     let began = Instant::now();
     let plan: serde_json::Value = serde_json::from_str(&world.expect("plan large.yaml --json", 0)).expect("JSON");
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-    // Of 121 pairs of batch_size and epochs 2 are excluded. In 55 the batch is the smaller, those 2 among them; there
-    // only 91 of momentum's 99 values are left. adam has no momentum.
+    // Of 121 pairs of batch_size and epochs, 2 are excluded. In 55 pairs, including those 2, batch_size is smaller than
+    // epochs. In these, only 91 of momentum's 99 values remain. adam has no momentum.
     let rates = 121 - 3 * 6;
     let sgd = (119 - 53) * 99 + 53 * 91;
     assert_eq!(plan["points"], rates * (119 + sgd));

@@ -18,7 +18,8 @@ fn examples() -> Vec<PathBuf> {
     files
 }
 
-/// What the data is, or, where it is not on this machine, pictures of the size that the example is written for.
+/// The properties of the data. If the data is missing on this machine, they are those of the dataset that the example
+/// uses.
 fn info(source: &Source, file: &Path) -> Info {
     datasets::probe(source).unwrap_or_else(|absent| {
         let (shape, classes) = match source {

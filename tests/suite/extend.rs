@@ -1,4 +1,4 @@
-//! `sweep extend`: a sweep grows, what was trained stays, and no moment is a bad one to be killed at.
+//! `sweep extend`: a sweep grows, its trained trials stay, and a kill at any moment does no harm.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ const FIRST: &str =
     "name: s\nseed: 3\nparameters: {batch_size: {values: [16, 32]}, learning_rate: {values: [1e-2, 1e-3]}}
 data: {set: digits, validation: 0.2, train_examples: 100}\nmodel: linear\ntraining: {epochs: 2}\n";
 
-/// Varies what was fixed, and has one value more, and one less.
+/// A file that varies a previously fixed parameter, adds one value, and removes one.
 const MORE: &str =
     "name: s\nseed: 3\nparameters: {epochs: {values: [2, 3]}, batch_size: {values: [16, 64]}, learning_rate: {values: [1e-2, 1e-3]}}
 data: {set: digits, validation: 0.2, train_examples: 100}\nmodel: linear\n";
 
 const OPTIONS: &str = "--progress none --trainer trainer";
 
-/// A sweep of [`FIRST`] that has run to its end, and a file that has more.
+/// A completed sweep of [`FIRST`], and the file [`MORE`].
 fn grown() -> World {
     let world = scripted("");
     world.write("s.yaml", FIRST);
@@ -28,14 +28,14 @@ fn grown() -> World {
     world
 }
 
-/// Settings and status of all trials.
+/// Parameters and status of all trials.
 fn trials(world: &World, name: &str) -> Vec<[String; 5]> {
     let path = world.path(&format!("results/{name}/trials.csv"));
     let mut reader = csv::Reader::from_path(path).expect("it is there");
     let header = reader.headers().expect("it has one").clone();
     let at = |name: &str| header.iter().position(|one| one == name);
     let names = ["batch_size", "learning_rate", "epochs", "status", "repeat"];
-    // A setting that is called as a column of its own has another name.
+    // A parameter with the name of a fixed column has a prefix.
     let places = names.map(|name| at(&format!("setting_{name}")).or_else(|| at(name)).expect("it is there"));
     reader.records().map(|row| row.expect("it is a row")).map(|row| places.map(|at| row[at].to_owned())).collect()
 }
@@ -44,7 +44,7 @@ fn row(batch_size: u32, learning_rate: &str, epochs: u32) -> [String; 5] {
     [&batch_size.to_string(), learning_rate, &epochs.to_string(), "finished", "1"].map(str::to_owned)
 }
 
-/// What [`MORE`] makes of [`FIRST`]: the trials so far, and then what is new, in the order of the file.
+/// The result of extending [`FIRST`] to [`MORE`]: the old trials, then the new ones in file order.
 fn wanted() -> Vec<[String; 5]> {
     let mut all: Vec<_> =
         [16, 32].into_iter().flat_map(|size| ["0.01", "0.001"].map(|rate| row(size, rate, 2))).collect();
@@ -84,7 +84,7 @@ fn only_new_points_run_and_the_trials_so_far_are_said_in_the_new_words() {
     assert!(world.read("results/s/report.md").contains("| 2 | 32 |"), "the report knows what all trials had");
     let told = world.expect("extend results/s more.yaml --yes", 0);
     assert!(told.contains("stays as it is"), "{told}");
-    // And back: what goes stays known of the trials that had it.
+    // The reverse extension. Removed parameters stay in the records of the trials that had them.
     world.expect(&format!("extend results/s s.yaml --yes --run {OPTIONS}"), 0);
     assert_eq!(started(&world, "s"), 10);
 }
@@ -125,7 +125,7 @@ fn killed_at_any_moment_it_is_as_before_or_as_extended() {
         world.write("results/s/journal.jsonl", &journal);
         world.write("results/s/sweep.yaml", FIRST);
         let mut extending = world.sweep("extend results/s more.yaml --yes").spawn().expect("sweep can be started");
-        // Most of the time goes to the report; what can be torn comes before it.
+        // Most of the time is spent on the report. The writes that a kill can interrupt come earlier.
         std::thread::park_timeout(longest.mul_f64(random.random::<f64>().powi(3)));
         extending.kill().expect("it is our child");
         extending.wait().expect("it is our child");
@@ -139,7 +139,7 @@ fn killed_at_any_moment_it_is_as_before_or_as_extended() {
         assert_eq!(status["counts"]["finished"], 4, "{status}");
     }
     println!("killed {count} times: {before} as before, {after} as extended");
-    // The moment between the journal's entry and the file, which is short.
+    // A kill in the short interval between the journal entry and the new sweep file.
     world.write("results/s/journal.jsonl", &journal);
     world.write("results/s/sweep.yaml", FIRST);
     world.expect("extend results/s more.yaml --yes", 0);
@@ -168,7 +168,7 @@ fn a_sweep_that_runs_is_not_extended_and_one_that_was_interrupted_goes_on_with_t
     unique.sort();
     unique.dedup();
     assert_eq!(unique.len(), begun, "no point twice");
-    // Points of the first file that the second lacks ran only if they had begun.
+    // Configurations that only the first file has ran only if they had already started.
     all.retain(|row| row[0] != "32");
     let mut wanted = wanted();
     wanted.retain(|row| row[0] != "32");

@@ -1,5 +1,5 @@
-//! What trainers do wrong, one after the other, by the scripted trainer: each costs an attempt at most, never the
-//! sweep, and is told where the user looks.
+//! Trainer faults, one after the other, produced by the scripted trainer. Each costs at most one attempt and never the
+//! sweep. Each is reported where the user looks.
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ model: linear
 training: {epochs: 3}
 ";
 
-/// A world with the scripted trainer, a script and a sweep file of three trials of three epochs.
+/// A folder with the scripted trainer, a script, and a sweep file with three trials of three epochs.
 pub fn scripted(script: &str) -> World {
     let world = World::new();
     let trainer = PathBuf::from(env!("CARGO_BIN_EXE_sweep")).with_file_name("examples/scripted-trainer");
@@ -27,17 +27,17 @@ pub fn scripted(script: &str) -> World {
     world
 }
 
-/// Runs the sweep, or goes on with it; what it printed, stderr last.
+/// Runs or resumes the sweep. Returns its output, stderr last.
 fn run(world: &World, words: &str, exit: i32) -> String {
     let text = world.expect(&format!("{words} --trainer trainer --progress plain"), exit);
-    // They are killed as the controller ends, and may take a moment to be gone.
+    // The trainers are killed when the controller exits, and may take a moment to end.
     wait_until("no trainer is left behind", Duration::from_secs(2), || {
         processes_naming(&world.path("trainer")).is_empty()
     });
     text
 }
 
-/// Of each trial: status, attempts, epochs, error.
+/// Status, attempts, epochs and error of each trial.
 pub fn trials(world: &World) -> Vec<[String; 4]> {
     let path = world.path("results/s/trials.csv");
     let mut reader = csv::Reader::from_path(path).expect("it is there");
@@ -47,8 +47,8 @@ pub fn trials(world: &World) -> Vec<[String; 4]> {
     reader.records().map(|row| row.expect("a table")).map(|row| places.map(|at| row[at].to_owned())).collect()
 }
 
-/// Trial 1 suffers `script`; it is finished in its second attempt, the others in their first, and the terminal and
-/// the journal say `told` of it. What was printed is returned.
+/// Applies `script` to trial 1 and requires that it finishes in its second attempt, and the others in their first. The
+/// terminal and the journal must contain `told`. Returns the output.
 fn is_tried_again(script: &str, options: &str, told: &str) -> String {
     let world = scripted(script);
     let text = run(&world, &format!("run s.yaml {options}"), 0);
@@ -60,7 +60,8 @@ fn is_tried_again(script: &str, options: &str, told: &str) -> String {
     text
 }
 
-/// `script` changes nothing: every trial is finished in its first attempt, with the numbers of an undisturbed one.
+/// Requires that `script` changes nothing. Every trial must finish in its first attempt, with the numbers of an
+/// undisturbed one.
 fn is_survived(script: &str) -> World {
     let world = scripted(script);
     let text = run(&world, "run s.yaml", 0);
@@ -128,7 +129,7 @@ fn trainers_that_listen_to_nothing_die_with_their_controller_and_by_a_second_int
     }
 }
 
-/// Signals that come together can be taken for one.
+/// Sent again because signals that arrive together may be merged into one.
 fn send_again(controller: &std::process::Child) {
     let _ = rustix::process::kill_process(rustix::process::Pid::from_child(controller), Signal::INT);
 }
@@ -161,7 +162,7 @@ fn half_a_message_from_a_dying_trainer_is_none() {
 
 #[test]
 fn a_number_that_is_none_is_no_message_and_the_gap_it_leaves_is_noticed() {
-    // In the first epoch the true message follows; where it does not, the next epoch is out of order.
+    // In the first epoch the correct message follows. Without it, the next epoch would be out of order.
     let world = is_survived("1 nan 1");
     assert!(world.read("results/s/trials/0001/trainer.log").contains("\"val_loss\":NaN"));
 }
@@ -185,7 +186,7 @@ fn an_epoch_that_is_told_twice_is_nonsense_and_the_trial_is_tried_again() {
 #[test]
 fn what_a_trainer_leaves_behind_ends_with_it() {
     let world = is_survived("1 child 1");
-    // It was in the trainer's group, with the folder as its working directory.
+    // The process is in the trainer's group, with the folder as its working directory.
     let folder = world.path("");
     let here = |pid: u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| folder.starts_with(cwd));
     assert!(!processes_naming(&PathBuf::from("sleep\u{0}1000")).into_iter().any(here));
@@ -228,7 +229,7 @@ fn a_trial_that_is_lost_every_time_fails_with_its_reason_and_the_others_finish()
     assert!(rows[0][0] == "finished" && rows[2][0] == "finished");
     assert!(text.contains("trial 0002 failed"), "{text}");
     assert!(world.expect("status results/s", 0).contains("SIGSEGV"));
-    // What made it fail is mended.
+    // The cause of the failure is fixed.
     world.write("script", "");
     run(&world, "resume results/s --retry-failed", 0);
     assert_eq!(trials(&world)[1][..3], ["finished", "4", "3"]);
@@ -291,7 +292,7 @@ fn a_sweep_where_everything_fails_stops_early_and_says_why() {
     );
     let tried = trials(&world).len();
     assert!((8..16).contains(&tried), "{tried} trials were tried");
-    // What was wrong is mended: nothing was lost by the stop.
+    // The cause is fixed. The stop lost no results.
     world.write("script", "");
     world.write("s.yaml", "");
     let mut controller = world.sweep("resume results/s --retry-failed --trainer trainer --progress none").spawn();

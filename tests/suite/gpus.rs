@@ -1,4 +1,4 @@
-//! GPUs that come and go, are used by others and break, by a scripted driver: what `sweep` makes of them.
+//! GPUs that appear, disappear, are used by other processes, and fail, with a scripted driver.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::faults::scripted;
 use crate::world::{World, processes_naming, wait_until};
 
-/// A world with a driver that shows these GPUs.
+/// A folder with a driver that reports these GPUs.
 pub fn driven(script: &str, gpus: &[Value]) -> World {
     let world = scripted(script);
     let driver = PathBuf::from(env!("CARGO_BIN_EXE_sweep")).with_file_name("examples/libscripted_nvml.so");
@@ -31,7 +31,7 @@ fn with(mut gpu: Value, key: &str, value: impl Into<Value>) -> Value {
     gpu
 }
 
-/// The driver shows these from now on.
+/// Makes the driver report these GPUs from now on.
 pub fn show(world: &World, gpus: &[Value]) {
     world.write("gpus.new", &json!({"gpus": gpus}).to_string());
     std::fs::rename(world.path("gpus.new"), world.path("gpus.json")).expect("the folder is writable");
@@ -43,7 +43,7 @@ pub fn sweep(world: &World, words: &str) -> Command {
     command
 }
 
-/// Runs `sweep`; what it printed, stderr last.
+/// Runs `sweep` and checks its exit code. Returns its output, stderr last.
 pub fn expect(world: &World, words: &str, exit: i32) -> String {
     let output = sweep(world, words).output().expect("sweep can be started");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
@@ -51,7 +51,7 @@ pub fn expect(world: &World, words: &str, exit: i32) -> String {
     text
 }
 
-/// A sweep of so many trials.
+/// Writes the file of a sweep with this number of trials.
 fn file(world: &World, trials: u32, devices: &str) {
     world.write(
         "s.yaml",
@@ -77,7 +77,7 @@ fn wait_for(world: &World, what: &str) {
     wait_until(what, Duration::from_secs(60), || journal(world).contains(what));
 }
 
-/// What it printed, once it has ended with this exit code.
+/// Waits for the end, checks the exit code, and returns the output.
 fn ending(controller: Child, exit: i32) -> String {
     let output = controller.wait_with_output().expect("it is our child");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
@@ -85,7 +85,7 @@ fn ending(controller: Child, exit: i32) -> String {
     text
 }
 
-/// The slots that trials were started on.
+/// The slots on which trials were started.
 fn slots_used(world: &World) -> BTreeSet<String> {
     let entries = journal(world);
     let entries = entries.lines().map(|line| serde_json::from_str::<Value>(line).expect("it is whole"));
@@ -103,7 +103,7 @@ fn gpus_are_shown_also_by_a_driver_that_tells_little() {
     world.write("gpus.json", &without.to_string());
     let seen: Value = serde_json::from_str(&expect(&world, "gpus --json", 0)).expect("JSON");
     assert_eq!((&seen["slots"], &seen["gpus"][0]["uuid"]), (&json!(["gpu:0"]), &json!("GPU-0")));
-    // One that has fallen off the bus does not hide the other.
+    // A GPU that has fallen off the bus does not hide the other.
     show(&world, &[with(gpu(0), "lost", true), gpu(1)]);
     assert!(expect(&world, "gpus", 0).contains("Slots: gpu:1"));
     std::fs::remove_file(world.path("gpus.json")).expect("it is there");
@@ -123,7 +123,7 @@ fn every_gpu_gets_a_trainer_and_its_figures_are_recorded() {
 
 #[test]
 fn the_energy_of_a_trial_is_counted_and_shared_out_among_those_on_a_gpu() {
-    // By power, for the driver has no counter: 250 W.
+    // The driver has no energy counter, so energy is computed from power: 250 W.
     let world = driven("* slow 800", &[gpu(0)]);
     file(&world, 2, ", per_gpu: 2");
     expect(&world, RUN, 0);
@@ -134,12 +134,12 @@ fn the_energy_of_a_trial_is_counted_and_shared_out_among_those_on_a_gpu() {
         reader.records().map(|row| row.expect("a table")[at].parse::<f64>().expect("a number")).sum()
     };
     let (kilojoules, seconds) = (spent("energy_kj"), spent("seconds"));
-    // Two at a time, each with half of it; a look at the driver may come up to a second late.
+    // Two trials run at a time, each with half of the energy. A reading of the driver may be up to a second late.
     assert!(kilojoules > 0.1 && kilojoules < 0.25 * (seconds / 2.0 + 1.5), "{kilojoules} kJ in {seconds} s");
     assert!(world.read("results/s/report.md").contains("kWh"));
 }
 
-/// The most trials that were on a GPU at the same time, by the journal.
+/// Maximum number of trials that ran on a GPU at the same time, according to the journal.
 fn most_together(world: &World, gpu: &str) -> usize {
     let (mut on, mut most) = (BTreeSet::new(), 0);
     for line in journal(world).lines() {
@@ -159,9 +159,9 @@ fn most_together(world: &World, gpu: &str) -> usize {
 fn trials_share_a_gpu_as_memory_and_throughput_allow() {
     let plenty = with(gpu(0), "memory_total", 100_u64 << 30);
     for (script, gpu, most) in [
-        // 38 of 40 GiB are lent: three of 12 GiB.
+        // 38 of 40 GiB are available, enough for three trials of 12 GiB.
         ("* memory 12288\n* slow 400", gpu(0), 3),
-        // There is memory for eight, but three at a time are slower than two: tried, and not again.
+        // Memory suffices for eight, but three at a time are slower than two. Three are tried once and not again.
         ("* memory 2048\n* slow 400\n* room-for 2", plenty, 3),
     ] {
         let world = driven(script, &[gpu]);
@@ -344,7 +344,7 @@ fn a_gpu_that_loses_three_trials_in_a_row_is_taken_out() {
 
 #[test]
 fn two_hundred_trials_on_eight_gpus_survive_all_of_it_at_once() {
-    // GPU 6 is divided. Of every trial's 12 GiB three fit on a GPU; trial 30 fits on none.
+    // GPU 6 is in MIG mode. Trials use 12 GiB, so three fit on a GPU; trial 30 fits on none.
     let whole = |index: u32| {
         let instance = |name: &str| json!({"uuid": name, "memory_total": 20_u64 << 30});
         if index == 6 { with(gpu(6), "mig", json!([instance("MIG-a"), instance("MIG-b")])) } else { gpu(index) }

@@ -1,5 +1,5 @@
-//! The grammar of W&B Sweeps, row by row: what each distribution is in a grid (how many points, which, in which order) and in
-//! a random search, and the whole of it in one file.
+//! The grammar of W&B Sweeps, row by row. The tests check each distribution in a grid (number of configurations,
+//! values, order) and in a random search. They also check the whole grammar in one file.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,7 +9,7 @@ use sweep_core::trial::TrialId;
 use sweep_scheduler::search::Search;
 use sweep_spec::Spec;
 
-/// The settings of the first so many trials, and how many there are in all; or what is wrong.
+/// The parameters of the first `most` trials and the total number of trials, or the problems of the file.
 fn trials(text: &str, most: u64) -> Result<(Vec<Value>, Option<u64>), String> {
     let (spec, _) = Spec::read(text, "f", Path::new("/")).map_err(|problems| problems.to_string())?;
     let mut search = Search::new(spec.search_terms());
@@ -23,7 +23,7 @@ fn values(method: &str, parameter: &str) -> Result<Vec<Value>, String> {
     Ok(points.into_iter().map(|mut point| point["p"].take()).collect())
 }
 
-/// Rows that a grid can have, each with all of its values in their order.
+/// Rows that a grid allows, each with all of its values in order.
 fn counted() -> Vec<(&'static str, Value)> {
     vec![
         ("{value: 3}", json!([3])),
@@ -37,7 +37,7 @@ fn counted() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// Rows that a grid cannot have, each with the ends of what it draws.
+/// Rows that a grid does not allow, each with the limits of the values that it samples.
 const UNCOUNTED: [(&str, f64, f64); 16] = [
     ("{values: [1, 2, 3], probabilities: [0.2, 0.3, 0.5]}", 1.0, 3.0),
     ("{distribution: categorical_w_probabilities, values: [1, 2], probabilities: [0.5, 0.5]}", 1.0, 2.0),
@@ -101,7 +101,7 @@ parameters:
     assert_eq!((points, all), (vec![point(1, "x"), point(1, "y"), point(2, "x"), point(2, "y")], Some(4)));
 }
 
-/// The grammar's example, with all of its sections.
+/// The example of the grammar, with all of its sections.
 const EXAMPLE: &str = "name: cifar10-regularisation
 description: Which regulariser helps the network of the question?
 method: grid

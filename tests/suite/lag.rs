@@ -1,4 +1,4 @@
-//! `method: tpe` on several slots: what each trial tries follows from the file, and not from who is faster.
+//! `method: tpe` on several slots. The parameters of each trial depend on the file, and not on which trial is faster.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const TRIALS: u64 = 30;
 
 const OPTIONS: &str = "--trainer trainer --progress none";
 
-/// A world with so many GPUs, and a sweep that learns.
+/// A folder with this number of GPUs, and a sweep whose search learns from results.
 fn world(gpus: u32, head: &str) -> World {
     let world = driven("", &(0..gpus).map(gpu).collect::<Vec<_>>());
     world.write(
@@ -28,7 +28,7 @@ fn world(gpus: u32, head: &str) -> World {
     world
 }
 
-/// Each trial has another duration from now on.
+/// Gives each trial a different duration from now on.
 fn delay(world: &World, seed: u64) {
     let mut random = stream(seed, 0, 0, Purpose::Point);
     let line = |trial: u64| format!("{trial} slow {}\n", random.random_range(1..100));
@@ -37,11 +37,11 @@ fn delay(world: &World, seed: u64) {
 
 fn journal(world: &World, name: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(world.path(&format!("results/{name}/journal.jsonl"))).unwrap_or_default();
-    // The last line may be on its way.
+    // The last line may be incomplete.
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// Each trial's settings.
+/// The parameters of each trial.
 fn points(world: &World, name: &str) -> BTreeMap<u64, String> {
     let begun =
         journal(world, name).into_iter().filter(|entry| entry["is"] == "started" && entry["settings"].is_object());
@@ -83,7 +83,7 @@ fn sweeps_whose_trials_end_in_another_order_or_that_are_killed_try_the_same_poin
 #[test]
 fn a_slot_that_waits_for_results_says_for_which() {
     let world = world(3, "lag: 0");
-    // The tenth is the last that is not learnt.
+    // Trial 10 is the last one whose parameters do not depend on results.
     world.write("script", "10 slow 100000\n");
     let mut run = sweep(&world, &format!("run s.yaml {OPTIONS}")).stderr(std::process::Stdio::piped()).spawn().unwrap();
     wait_until("nine trials have ended", Duration::from_secs(60), || ends(&world, "s").len() == 9);

@@ -1,4 +1,4 @@
-//! Everything about `sweep` that is tested from outside, without libtorch. What needs the real trainer is tested by
+//! All tests of `sweep` from outside, without libtorch. Tests that need the real trainer are in
 //! `crates/sweep-trainer/tests/suite/`.
 
 mod bad_files;

@@ -1,4 +1,4 @@
-//! `sweep plan` as it is called: what it prints, and that it leaves nothing behind.
+//! `sweep plan` from the command line: its output, and that it leaves no files behind.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ fn sweep(arguments: &[&str], folder: &Path) -> Command {
     command
 }
 
-/// Plans a copy of a fixture in a folder of its own, in which nothing else may be afterwards.
+/// Plans a copy of a fixture in a new folder, and checks that nothing else is in the folder afterwards.
 fn plan(name: &str, options: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let file = Path::new(name).file_name().unwrap().to_str().unwrap();
@@ -40,7 +40,7 @@ fn snapshot(name: &str, text: String) {
 #[test]
 fn a_plan_shows_search_data_networks_memory_and_notes() {
     let text = text(&plan("plan/small.yaml", &[]));
-    // How many slots there are is the machine's matter.
+    // The number of slots depends on the machine.
     let here = text.lines().map(|line| if line.starts_with(" slots") { " slots   ..." } else { line });
     snapshot("small", here.collect::<Vec<_>>().join("\n") + "\n");
     assert!(text.contains("on this machine: cpu:0") || text.contains("on this machine: gpu:"), "{text}");

@@ -1,4 +1,4 @@
-//! A sweep of a hundred thousand trials: what waits for its journal.
+//! A sweep of a hundred thousand trials: the operations that depend on the length of its journal.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -28,8 +28,8 @@ model: linear
 training: {epochs: 3}
 ";
 
-/// Writes the folder of a sweep whose controller was killed after `TRIALS` finished trials; one is not begun. Returns
-/// the entries written.
+/// Writes the folder of a sweep whose controller was killed after `TRIALS` finished trials, with one trial not started.
+/// Returns the number of entries written.
 fn write(layout: &Layout) -> u64 {
     fs::create_dir_all(layout.trial(TrialId(TRIALS))).expect("the folder is writable");
     fs::write(layout.sweep_file(), FILE).expect("the folder is writable");
@@ -79,17 +79,17 @@ fn write(layout: &Layout) -> u64 {
             entries.push(Entry::Epoch { attempt, metrics, others: Default::default() });
         }
         entries.push(Entry::Ended { at: at + 0.9, attempt, outcome: Outcome::Finished });
-        // Flushed; synced as often as a thousand times, as if so many trials ended at the same time.
+        // Always flushed, and synced a thousand times in all, as if batches of trials ended at the same time.
         journal.write(&entries, trial % 100 == 0).expect("the folder is writable");
         written += entries.len() as u64;
     }
-    // It was killed before it could remove what the last trial needs no more.
+    // The controller was killed before it could remove the checkpoint of the last trial.
     fs::write(layout.trial(TrialId(TRIALS)).join(LAST_CHECKPOINT), "3").expect("the folder is writable");
     tear(layout);
     written
 }
 
-/// Leaves half a line at the end of the journal and of the tables, as a kill may.
+/// Leaves half a line at the end of the journal and of the tables, as a kill may do.
 fn tear(layout: &Layout) {
     for (path, half) in [
         (layout.journal(), "{\"is\":\"epoch\",\"attempt\":{\"trial\""),
@@ -101,7 +101,7 @@ fn tear(layout: &Layout) {
     }
 }
 
-/// Goes on with the sweep until that attempt at the last trial is handed out. Prints how long it took to decide that.
+/// Resumes the sweep until this attempt at the last trial is assigned. Prints the time of that decision.
 fn resume(world: &World, layout: &Layout, number: u32, after: &str) -> Child {
     let began = Instant::now();
     let controller =
@@ -118,14 +118,15 @@ fn resume(world: &World, layout: &Layout, number: u32, after: &str) -> Child {
     controller
 }
 
-/// Seconds of processor time that a process has used, as Linux counts them in hundredths.
+/// The CPU time of a process in seconds. Linux counts it in hundredths.
 fn used(process: &Child) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{}/stat", process.id())).expect("it runs");
     let fields: Vec<&str> = stat.rsplit(')').next().expect("its name ends so").split_whitespace().collect();
     fields[11..13].iter().map(|ticks| ticks.parse::<f64>().expect("a number")).sum::<f64>() / 100.0
 }
 
-/// The times that it prints are docs/concepts/reliability.md's, of an idle machine; they are no condition.
+/// The times that it prints are those in docs/concepts/reliability.md, measured on an idle machine. The test does not
+/// require them.
 #[test]
 fn a_hundred_thousand_finished_trials_are_no_burden() {
     let world = scripted("* slow 60000");

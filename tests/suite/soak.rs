@@ -1,5 +1,5 @@
-//! Kills at random moments, for as long as is asked: of the controller, of trainers, by signals and by the script; then
-//! the journal and the tables are compared with those of a sweep that nothing happened to.
+//! Kills at random moments, for a configurable number of rounds. The controller and trainers are killed by signals and
+//! by the script. Then the journal and the tables are compared with those of an undisturbed sweep.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -13,7 +13,7 @@ use sweep_core::random::{Purpose, stream};
 use crate::faults::scripted;
 use crate::world::{World, processes_naming, send, wait_until};
 
-/// The longest life of a controller. A sweep takes about a second.
+/// Maximum lifetime of a controller. A sweep takes about a second.
 const LONGEST_LIFE: Duration = Duration::from_millis(400);
 
 const TRIALS: u64 = 8;
@@ -27,12 +27,12 @@ training: {epochs: 4}
 retries: 100
 ";
 
-/// What a trial's attempts may meet.
+/// Faults that may occur in an attempt.
 const FAULTS: [&str; 9] = ["crash", "segfault", "killed", "quit", "torn", "twice", "garbage", "halves", "old-attempt"];
 
 type Count<'a> = BTreeMap<&'a str, u32>;
 
-/// `SOAK_ROUNDS` of them, 200 if it is not set; `make soak` sets 2,000.
+/// `SOAK_ROUNDS` sets the number of rounds, 200 by default. `make soak` sets 2,000.
 #[test]
 fn whatever_is_killed_at_whatever_moment_no_trial_is_lost_or_repeated() {
     #[allow(clippy::disallowed_methods, reason = "the Makefile says how long")]
@@ -61,7 +61,7 @@ fn whatever_is_killed_at_whatever_moment_no_trial_is_lost_or_repeated() {
             match random.random_range(0..4) {
                 0 if !trainers.is_empty() => {
                     let victim = trainers[random.random_range(0..trainers.len())];
-                    // It may have ended in the meantime.
+                    // The trainer may have exited in the meantime.
                     let _ = kill_process(Pid::from_raw(victim as i32).expect("no process is 0"), Signal::KILL);
                     *counts.entry("trainers killed").or_default() += 1;
                     if live(&mut controller, LONGEST_LIFE.mul_f64(random.random())) {
@@ -71,7 +71,7 @@ fn whatever_is_killed_at_whatever_moment_no_trial_is_lost_or_repeated() {
                 1 => {
                     send(&controller, Signal::TERM);
                     *counts.entry("controllers terminated").or_default() += 1;
-                    // It may be too early or too late for it to be caught.
+                    // The signal may be too early or too late to be caught.
                     wait_until("it has saved and left", Duration::from_secs(20), || {
                         live(&mut controller, Duration::ZERO)
                     });
@@ -92,7 +92,7 @@ fn whatever_is_killed_at_whatever_moment_no_trial_is_lost_or_repeated() {
     println!("{done} rounds, {sweeps} sweeps, {} trials: lost 0, repeated 0; {counts:?}", sweeps * TRIALS);
 }
 
-/// Waits so long for the controller to end; whether it has ended, the sweep done.
+/// Waits up to `life` for the controller to exit. Returns whether the sweep is complete.
 fn live(controller: &mut Child, life: Duration) -> bool {
     let began = Instant::now();
     loop {
@@ -107,7 +107,7 @@ fn live(controller: &mut Child, life: Duration) -> bool {
     }
 }
 
-/// Some attempts meet a fault.
+/// A script with random faults in some attempts.
 fn script(random: &mut impl RngExt, counts: &mut Count<'_>) -> String {
     let mut script = "* slow 60\n".to_owned();
     for trial in 1..=TRIALS {

@@ -1,5 +1,5 @@
-//! What happens to a sweep's folder: full, read-only, gone, moved, cut, held by another process, written by another
-//! version. Nothing that was written is lost, and the message says what to do.
+//! Problems with a sweep's folder: full, read-only, deleted, moved, truncated, locked by another process, written by
+//! another version. Nothing that was written is lost, and the message says what to do.
 
 use std::process::{Child, Command};
 use std::time::Duration;
@@ -27,7 +27,7 @@ fn ending(controller: Child) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// The epochs of a sweep that nothing happened to; the script must be empty for it.
+/// The epochs of an undisturbed sweep. It clears the script.
 fn undisturbed(world: &World) -> Vec<Vec<String>> {
     world.write("script", "");
     world.write("s.yaml", SWEEP);
@@ -35,7 +35,7 @@ fn undisturbed(world: &World) -> Vec<Vec<String>> {
     world.table("results/quiet/epochs.csv", &[])
 }
 
-/// Runs a shell script where file systems can be mounted for it alone: as root, or where users may have name spaces.
+/// Runs a shell script that can mount file systems for itself only. It needs root, or user namespaces.
 fn mounting(world: &World, script: &str) -> Option<String> {
     let shell = |script: &str| {
         let mut command = Command::new("unshare");
@@ -66,7 +66,7 @@ fn a_full_disk_stops_the_sweep_and_once_there_is_room_it_goes_on() {
          code=0; $SWEEP {RESUME} || code=$?; echo second $code
          cp -r results/s kept"
     );
-    // Enough trials for a journal larger than what is left.
+    // Enough trials for a journal larger than the remaining space.
     world.write(
         "s.yaml",
         &SWEEP.replace("[1e-1, 1e-2, 1e-3]", "[1, 2, 3, 4, 5, 6, 7, 8]").replace("epochs: 3", "epochs: 60"),
@@ -153,7 +153,7 @@ fn times_that_go_back_change_nothing_but_themselves() {
         entry.to_string() + "\n"
     };
     let journal: String = world.read("results/s/journal.jsonl").lines().map(back).collect();
-    // Without its end, so that there is something left to do.
+    // The end of the journal is removed, so that some trials remain.
     let keep = journal.lines().count() - 3;
     let cut: String = journal.split_inclusive('\n').take(keep).collect();
     world.write("results/s/journal.jsonl", &cut);
@@ -195,7 +195,7 @@ fn a_sweep_that_another_version_ran_last_goes_on_and_says_so() {
     world.write("results/s/journal.jsonl", &older.replace(&ours, "\"version\":\"0.0.9\""));
     let text = world.expect(RESUME, 0);
     assert!(text.contains("note: sweep 0.0.9 ran it last, and this is"), "{text}");
-    // What a later version wrote is refused by its format, before anything is touched.
+    // The format number rejects data of a later version before anything is changed.
     let later = journal.replacen("\"format\":1", "\"format\":2", 1);
     world.write("results/s/journal.jsonl", &later);
     let text = world.expect(RESUME, 5);

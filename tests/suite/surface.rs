@@ -1,4 +1,4 @@
-//! What holds of `sweep` as a program.
+//! General properties of the `sweep` program.
 
 use std::time::{Duration, Instant};
 
@@ -68,7 +68,7 @@ fn a_setting_among_the_options_is_told_where_it_stands() {
     assert!(text.contains("--progress") && !text.contains("settings stand"), "{text}");
 }
 
-/// Not a benchmark: a bound that only a start that loads libtorch (0.3 s) or a network would break, best of ten.
+/// Not a benchmark. Best of ten, with a limit that fails only if the start loads libtorch (0.3 s) or uses a network.
 #[test]
 fn sweep_starts_at_once() {
     let world = World::new();

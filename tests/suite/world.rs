@@ -1,10 +1,10 @@
-//! A folder for a test, and `sweep` run in it as a user would.
+//! A folder for a test, and `sweep` run in it from the command line.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// A fresh folder in which sweeps are run; it goes when it is dropped.
+/// A new folder for sweeps, deleted when dropped.
 pub struct World {
     folder: tempfile::TempDir,
 }
@@ -27,21 +27,21 @@ impl World {
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
-    /// `sweep` with these words, in the folder.
+    /// The command `sweep` with these arguments, in the folder.
     pub fn sweep(&self, words: &str) -> Command {
         let mut command = Command::new(sweep());
         command.args(words.split_whitespace()).current_dir(self.folder.path()).env_remove("CUDA_VISIBLE_DEVICES");
-        command.env("SCRIPT", self.path("script")); // The scripted trainer's.
+        command.env("SCRIPT", self.path("script")); // Read by the scripted trainer.
         command.stdin(Stdio::null());
         command
     }
 
-    /// What `sweep` with these words prints, and how it ends.
+    /// Runs `sweep` with these arguments. Returns its output and exit status.
     pub fn output(&self, words: &str) -> Output {
         self.sweep(words).output().expect("sweep can be started")
     }
 
-    /// Runs `sweep` with these words, which must end with this exit code; what it printed is returned, stderr last.
+    /// Runs `sweep` with these arguments and requires this exit code. Returns the output, stderr last.
     pub fn expect(&self, words: &str, exit: i32) -> String {
         let output = self.output(words);
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
@@ -49,7 +49,7 @@ impl World {
         text
     }
 
-    /// The rows of a CSV file without the named columns, sorted: what must not depend on when and where it ran.
+    /// The sorted rows of a CSV file, without the named columns, which depend on when and where the sweep ran.
     pub fn table(&self, name: &str, without: &[&str]) -> Vec<Vec<String>> {
         let path = self.path(name);
         let mut reader = csv::Reader::from_path(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -62,7 +62,7 @@ impl World {
         reader.records().map(|record| row(record.expect("it is a table"))).collect()
     }
 
-    /// The values of a column of a CSV file, in its order.
+    /// The values of a column of a CSV file, in file order.
     pub fn column(&self, table: &str, name: &str) -> Vec<String> {
         let mut reader = csv::Reader::from_path(self.path(table)).expect("it is there");
         let headers = reader.headers().expect("it has a header");
@@ -71,7 +71,8 @@ impl World {
     }
 }
 
-/// The program `sweep`. Cargo names it to the tests of its own package; those of the trainer find it beside the trainer.
+/// The path of the `sweep` program. Cargo provides it to tests of the same package. The trainer's tests find it beside
+/// the trainer.
 pub fn sweep() -> PathBuf {
     let trainer = match (option_env!("CARGO_BIN_EXE_sweep"), option_env!("CARGO_BIN_EXE_sweep-trainer")) {
         (Some(sweep), _) => return sweep.into(),
@@ -83,7 +84,7 @@ pub fn sweep() -> PathBuf {
     path
 }
 
-/// An array as `numpy.save` writes it.
+/// Writes an array in the format of `numpy.save`.
 pub fn npy(path: &Path, shape: &str, bytes: &[u8]) {
     let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}");
     let header = format!("{header:<117}\n");
@@ -91,7 +92,7 @@ pub fn npy(path: &Path, shape: &str, bytes: &[u8]) {
     std::fs::write(path, [&head, bytes].concat()).expect("the folder is writable");
 }
 
-/// Waits until `is_so` holds.
+/// Waits until `is_so` returns true, up to a limit.
 pub fn wait_until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
@@ -100,7 +101,7 @@ pub fn wait_until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) 
     }
 }
 
-/// Processes whose command line names the path.
+/// Processes with the path in their command line.
 pub fn processes_naming(path: &Path) -> Vec<u32> {
     let path = path.to_string_lossy().into_owned();
     let names_it = |pid: &u32| {
@@ -110,7 +111,7 @@ pub fn processes_naming(path: &Path) -> Vec<u32> {
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter(names_it).collect()
 }
 
-/// Sends a signal to a child.
+/// Sends a signal to a child process.
 pub fn send(child: &Child, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_child(child);
     rustix::process::kill_process(pid, signal).expect("it can be signalled");

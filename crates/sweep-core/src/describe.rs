@@ -1,11 +1,12 @@
-//! Layers as people read them: in a plan, in a message.
+//! Renders layers as short text for plans and messages.
 
 use std::fmt;
 
 use crate::recipe::{Layer, Padding};
 
 impl fmt::Display for Layer {
-    /// As in the language, shortened: `conv 32 3x3 same`, `max_pool 2`, `dense 1024 max_norm 3`.
+    /// Writes the layer in a shortened form of the model syntax: `conv 32 3x3 same`, `max_pool 2`, `dense 1024 max_norm
+    /// 3`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Layer::Conv { filters, kernel, stride, padding, bias, max_norm } => {

@@ -1,35 +1,36 @@
-//! The one error type of the command line: what went wrong, what to do about it, and the exit code for scripts.
+//! The error type of the command line: what went wrong, how to fix it, and the exit code for scripts.
 
 use std::fmt;
 
-/// Exit codes, the same for every subcommand. clap itself ends with 2 on a wrong command line.
+/// Exit codes, the same for every subcommand. clap itself exits with 2 on an invalid command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// All trials ended well, or there was nothing to do.
+    /// All trials ended without an error, or there was nothing to do.
     Success = 0,
-    /// The sweep ran to its end, but some trials failed or diverged; or it was stopped since every one failed.
+    /// The sweep ran to its end, but some trials failed or diverged. A sweep that stopped because every trial failed
+    /// also exits with this code.
     TrialsFailed = 1,
-    /// The command line, or a path on it, is wrong.
+    /// The command line, or a path on it, is invalid.
     Usage = 2,
     /// The sweep file has problems.
     BadFile = 3,
-    /// The pictures cannot be used: missing, cut short, out of range.
+    /// The images cannot be used: missing, truncated, or out of range.
     BadData = 4,
-    /// The results cannot be written or read: permission, full disk, damage, another controller.
+    /// The results cannot be written or read: permissions, a full disk, damage, or another controller.
     Storage = 5,
-    /// No trainer can be run: not found, wrong version, no usable device.
+    /// No trainer can be run: not found, wrong version, or no usable device.
     NoTrainer = 6,
-    /// A defect of `sweep` itself.
+    /// A bug in `sweep` itself.
     Internal = 70,
-    /// Ended by Ctrl-C or SIGTERM; `resume` goes on.
+    /// The sweep was interrupted by Ctrl-C or SIGTERM. `resume` continues it.
     Interrupted = 130,
 }
 
-/// A failure as the user reads it.
+/// A failure, worded for the user.
 #[derive(Debug)]
 pub struct Error {
-    /// For scripts.
+    /// Exit code for scripts.
     pub exit: Exit,
     what: String,
     hint: Option<String>,
@@ -37,33 +38,34 @@ pub struct Error {
 }
 
 impl Error {
-    /// `what` names the thing that was tried and the place, in one line without a full stop.
+    /// Creates an error. `what` names the attempted operation and the place, in one line without a final period.
     pub fn new(exit: Exit, what: impl Into<String>) -> Error {
         Error { exit, what: what.into(), hint: None, source: None }
     }
 
-    /// The remedy: a command to run or a value to write.
+    /// Adds the fix: a command to run or a value to write.
     pub fn hint(mut self, hint: impl Into<String>) -> Error {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Where it was asked for, before what is told.
+    /// Prepends the place where the failed operation was requested.
     pub fn at(mut self, place: impl fmt::Display) -> Error {
         self.what = format!("{place}: {}", self.what);
         self
     }
 
-    /// The cause beneath.
+    /// Adds the underlying cause.
     pub fn source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         self.source = Some(source.into());
         self
     }
 
-    /// Several failures of one kind as one, in their order: each on a line, each remedy once.
+    /// Combines several failures of one kind into one error, in their order. Each failure has its own line, and equal
+    /// hints appear once.
     ///
     /// # Panics
-    /// Without any.
+    /// If `errors` is empty.
     pub fn together(errors: Vec<Error>, most: usize) -> Error {
         let count = errors.len();
         let mut errors = errors.into_iter().take(most.max(1));
@@ -83,7 +85,7 @@ impl Error {
         all
     }
 
-    /// What went wrong and why, without the remedy.
+    /// Returns what went wrong and why, without the hint.
     fn line(&self) -> String {
         let mut line = self.what.clone();
         let mut cause: Option<&dyn std::error::Error> = self.source.as_deref().map(|error| error as _);
@@ -94,7 +96,7 @@ impl Error {
         line
     }
 
-    /// A file or folder that could not be read or written.
+    /// Creates the error for a file or folder that could not be read or written.
     pub fn storage(what: impl Into<String>, source: std::io::Error) -> Error {
         use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
         let hint = match source.kind() {
@@ -112,7 +114,7 @@ impl Error {
 }
 
 impl fmt::Display for Error {
-    /// `what: cause: its cause`, then the hint on a line of its own.
+    /// Writes `what: cause: its cause`, then the hint on a separate line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.line())?;
         if let Some(hint) = &self.hint {
@@ -124,5 +126,5 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What the command line's parts return.
+/// Result type of the parts of the command line.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,20 +1,20 @@
-//! The learning rate of each step: a pure function of the schedule and the step.
+//! The learning rate of each step, as a pure function of the schedule and the step.
 
 use std::f64::consts::PI;
 
 use crate::recipe::{Schedule, Shape, Training, Warmup};
 
-/// The steps of a trial.
+/// Number of optimizer steps in a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Steps {
-    /// Of one epoch; above 0.
+    /// Steps per epoch, above 0.
     pub epoch: u64,
-    /// Of the whole trial, if nothing ends it early.
+    /// Steps of the whole trial, if nothing ends it early.
     pub all: u64,
 }
 
 impl Steps {
-    /// Of a trial with so many pictures an epoch.
+    /// Computes the steps of a trial with `pictures` training images per epoch.
     pub fn new(training: &Training, pictures: u64) -> Steps {
         let epoch = pictures.div_ceil(training.batch_size.into()).max(1);
         Steps { epoch, all: epoch * u64::from(training.epochs) }
@@ -22,14 +22,14 @@ impl Steps {
 }
 
 impl Schedule {
-    /// The share of the trial's learning rate that step `step` takes, from 1. `reductions` says how often a plateau
-    /// was met so far.
+    /// Returns the share of the trial's learning rate that applies at step `step`, counted from 1. `reductions` is the
+    /// number of plateaus so far.
     pub fn share(&self, step: u64, steps: Steps, reductions: u32) -> f64 {
         let warmup = match self.warmup {
             Warmup::Steps(steps) => steps,
             Warmup::Share(share) => (share * steps.all as f64).round() as u64,
         };
-        // The first step at the full rate is where the shape begins; the last step is where it ends.
+        // The schedule's shape begins at the first step with the full rate and ends at the last step.
         let first = warmup.max(1);
         let done = step.saturating_sub(first) as f64 / steps.all.saturating_sub(first).max(1) as f64;
         let course = match self.shape {
@@ -51,7 +51,7 @@ impl Schedule {
     }
 }
 
-/// From one value to another along half a cosine; `done` is the share of the way.
+/// Interpolates between two values along half a cosine. `done` is the share of the way, 0 to 1.
 fn glide(from: f64, to: f64, done: f64) -> f64 {
     to + (from - to) * (1.0 + (PI * done.min(1.0)).cos()) / 2.0
 }

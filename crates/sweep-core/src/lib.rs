@@ -1,9 +1,10 @@
-//! The words and rules that all parts of `sweep` share. Pure: no I/O, no clock, no environment.
+//! The types and rules that all parts of `sweep` share. The crate is pure: no I/O, no clock, no environment.
 //!
-//! Owns what a trial is, what may be tried, what trainer and controller say to each other, what the journal records, and
-//! when a trial is stopped. Decides neither what is tried next nor where (`sweep-scheduler`), and reads no files.
+//! It defines what a trial is, what can be tried, and when a trial is stopped. It also defines the messages between
+//! trainer and controller, and the journal's entries. It does not decide what is tried next or where; `sweep-scheduler`
+//! does. It reads no files.
 //!
-//! Read `trial`, `recipe` and `history` first; everything else builds on them.
+//! Start with `trial`, `recipe`, and `history`; everything else builds on them.
 
 mod describe;
 pub mod error;

@@ -1,6 +1,6 @@
-//! What a misspelt word was probably meant to be.
+//! Finds the word that a misspelled word was probably meant to be.
 
-/// Words of other tools, and short forms, with ours.
+/// Words of other tools and short forms, each with the word used here.
 const KNOWN_AS: [(&str, &str); 23] = [
     ("lr", "learning_rate"),
     ("bs", "batch_size"),
@@ -54,7 +54,7 @@ pub fn nearest<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Opt
             return Some(word);
         }
         let distance = match word.strip_prefix(typed.as_str()) {
-            // A word cut short is near whatever its length.
+            // A truncated word is similar whatever its length.
             Some(_) if typed.len() > 2 => 0,
             _ => strsim::damerau_levenshtein(&typed, &word.to_lowercase()),
         };
@@ -67,7 +67,8 @@ pub fn nearest<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Opt
     best.map(|(_, word)| word)
 }
 
-/// ``did you mean `adam`?`` where a word is near, or else all the words: `there are adam, sgd`.
+/// Returns ``did you mean `adam`?`` if a word is similar enough, otherwise the list of all words: `there are adam,
+/// sgd`.
 pub fn suggest(typed: &str, words: &[&str]) -> String {
     match (nearest(typed, words.iter().copied()), words) {
         (Some(word), _) => format!("did you mean `{word}`?"),

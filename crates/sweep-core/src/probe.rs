@@ -1,92 +1,94 @@
-//! What a trainer measures of a network in a few seconds, before anything is trained in earnest: the question
-//! ([`Probe`]) and the answer ([`Measured`]). What the numbers mean is judged in `check::model`.
+//! The short measurements that a trainer makes of a network before real training: the request ([`Probe`]) and the
+//! answer ([`Measured`]). They take a few seconds. `check::model` interprets the numbers.
 
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::{Layer, Recipe};
 use crate::trial::Attempt;
 
-/// Pictures of which the capacity check wants all right: enough that guessing and a linear rule mostly fail, few enough
-/// to be learnt by heart in seconds.
+/// Number of images in the capacity check. It is large enough that guessing and a linear rule mostly fail, and small
+/// enough for a network to memorize the images in seconds.
 pub const CAPACITY_PICTURES: usize = 256;
-/// Pictures a step, everywhere but in trials with smaller batches.
+/// Images per step, unless the trial's own batches are smaller.
 pub const BATCH: u32 = 64;
-/// Steps with the trial's own settings.
+/// Number of steps with the trial's own hyperparameters.
 pub const FIRST_STEPS: usize = 40;
-/// The learning rates that are tried, as least, most, and how many in even ratios: what any optimizer here may need.
+/// Learning rates in the range test: minimum, maximum, and number of rates, spaced evenly on a log scale. The range
+/// covers what any supported optimizer may need.
 pub const RATES: (f64, f64, usize) = (1e-5, 10.0, 61);
-/// Over so many times the first loss, a higher rate needs no look.
+/// The range test stops once the loss exceeds the first loss by this factor.
 pub const EXPLODED: f64 = 20.0;
-/// Right so often is learnt: the same picture may be there with two labels.
+/// Accuracy at which the capacity check counts the images as memorized. It is below 1, since an image can occur with
+/// two labels.
 pub const LEARNT: f64 = 0.98;
-/// Passes over the pictures of the capacity check, at most.
+/// Maximum number of passes over the images of the capacity check.
 pub const CAPACITY_EPOCHS: usize = 150;
 
-/// One trial's settings, to be tried out.
+/// Request to measure the network of one trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
-    /// Whose.
+    /// The attempt that the measurement belongs to.
     pub attempt: Attempt,
-    /// The sweep's seed.
+    /// Seed of the sweep.
     pub seed: u64,
     /// What would be trained.
     pub recipe: Recipe,
-    /// About so long it may take; what is not done by then is left out.
+    /// Approximate time limit, in seconds. Measurements not done by then are left out.
     pub seconds: f64,
 }
 
-/// What came of it. A loss is `None` where it is not finite.
+/// Results of the measurement. A loss is `None` if it is not finite.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// Mean cross-entropy before the first step.
     pub first_loss: Option<f64>,
-    /// Of each ReLU, in order.
+    /// Measurements of each ReLU, in order.
     pub units: Vec<Units>,
-    /// Of each layer with weights, in order, before the first step.
+    /// Measurements of each layer with weights, in order, before the first step.
     pub gradients: Vec<Gradient>,
-    /// The loss of each batch in the first steps with the trial's own settings.
+    /// Loss of each batch during the first steps with the trial's own hyperparameters.
     pub first_steps: Vec<Option<f64>>,
-    /// The loss of one batch at each learning rate, while it rises from step to step.
+    /// Loss of one batch at each learning rate, while the rate rises from step to step.
     pub rates: Vec<(f64, Option<f64>)>,
-    /// Whether the network can learn a few pictures by heart.
+    /// Result of the capacity check: whether the network can memorize a few images.
     pub capacity: Capacity,
 }
 
-/// The units of a ReLU: channels, or values of a vector.
+/// Measurements of the units of a ReLU. A unit is a channel, or one value of a vector.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Units {
-    /// Its index in the network.
+    /// Index of the layer in the network.
     pub layer: usize,
-    /// The share that is 0 for every picture of a batch, everywhere, before the first step.
+    /// Share of the units that are 0 at every position and for every image of a batch, before the first step.
     pub silent_at_first: f64,
-    /// And after [`Measured::first_steps`]; `None` where they led to no finite weights.
+    /// The same share after [`Measured::first_steps`]. `None` if those steps did not lead to finite weights.
     pub silent_later: Option<f64>,
 }
 
 /// How much a step would change a layer's weights.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Gradient {
-    /// Its index in the network.
+    /// Index of the layer in the network.
     pub layer: usize,
-    /// Norm of the gradient over norm of the weights; `None` where it is not finite.
+    /// Norm of the gradient divided by the norm of the weights. `None` if it is not finite.
     pub share: Option<f64>,
 }
 
-/// Training without any regularisation on a few pictures.
+/// Training on a few images without any regularization.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Capacity {
-    /// So many.
+    /// Number of images.
     pub pictures: u64,
-    /// Steps of each pass over them.
+    /// Steps per pass over the images.
     pub steps: u64,
-    /// The share that was right, pass by pass.
+    /// Accuracy of each pass, 0 to 1.
     pub accuracies: Vec<f64>,
-    /// Whether time ran out before the network had learnt them or had its [`CAPACITY_EPOCHS`].
+    /// Whether time ran out before the network memorized the images or completed [`CAPACITY_EPOCHS`] passes.
     pub cut_short: bool,
 }
 
-/// The layers without what keeps a network from learning by heart: dropout and max-norm. Their places stay, and so do
-/// their first weights.
+/// Returns the layers without dropout and max-norm, which keep a network from memorizing. The layers keep their
+/// positions and their initial weights.
 pub fn unregularised(layers: &[Layer]) -> Vec<Layer> {
     let free = |layer: &Layer| match *layer {
         Layer::Dropout { .. } => Layer::Dropout { rate: 0.0 },

@@ -1,4 +1,4 @@
-//! A program of the user's own as a trial: what it is started with. The environment is an argument.
+//! A user's own program as a trial: the command line that it is started with. The environment is an argument.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use crate::trial::Settings;
 /// `program`, `command` and `metrics_file` of the sweep file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Program {
-    /// What `${program}` stands for, as it is written.
+    /// Replacement for `${program}`, as written in the file.
     pub program: Option<String>,
-    /// The command, item by item, with its macros.
+    /// Items of the command, with their macros.
     pub command: Vec<String>,
-    /// A file that the program writes its metrics to, relative to the trial's folder.
+    /// File that the program writes its metrics to, relative to the trial's folder.
     pub metrics_file: Option<String>,
     /// Where it is started, relative to the sweep file's folder; `None`: there.
     pub folder: Option<String>,
@@ -21,10 +21,10 @@ pub struct Program {
     pub groups: BTreeMap<String, Vec<String>>,
 }
 
-/// The command of a file that names only its program: W&B's.
+/// Default command of a sweep file that names only its program, as in W&B.
 pub const COMMAND: [&str; 4] = ["${env}", "${interpreter}", "${program}", "${args}"];
 
-/// Macros that stand for a whole item.
+/// Macros that replace a whole item of the command.
 pub const MACROS: [&str; 11] = [
     "${env}",
     "${interpreter}",
@@ -39,22 +39,22 @@ pub const MACROS: [&str; 11] = [
     "${args_override_hydra}",
 ];
 
-/// Programs that run the file named next; a version may follow the name.
+/// Programs that run the file in the next item. A version may follow the name.
 const INTERPRETERS: [&str; 7] = ["python", "sh", "bash", "perl", "ruby", "Rscript", "julia"];
 
-/// What runs a program in other files than those of this machine, which cannot be looked at from here.
+/// Programs that run a command in another file system, whose files cannot be checked from here.
 const ELSEWHERE: [&str; 5] = ["docker", "podman", "apptainer", "singularity", "ssh"];
 
-/// What has to be there for a command to be run.
+/// A requirement for running a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need<'a> {
     /// A program, by its path or on PATH.
     Command(&'a str),
-    /// A file that a program is to run.
+    /// A file that a program runs.
     File(&'a str),
 }
 
-/// Where `${args_json_file}` is written, in the trial's folder.
+/// Name of the file, in the trial's folder, that `${args_json_file}` stands for.
 pub const SETTINGS_FILE: &str = "settings.json";
 
 impl Program {
@@ -73,7 +73,7 @@ impl Program {
     /// with the settings, and `variable` looks a name up in the environment.
     ///
     /// # Errors
-    /// Where the environment does not have a name that is asked for.
+    /// If the environment does not have a requested name.
     pub fn arguments(
         &self,
         settings: &Settings,
@@ -115,8 +115,8 @@ impl Program {
         Ok(arguments)
     }
 
-    /// What has to be there before any trial, each with the item of the command that names it; `interpreter` stands for
-    /// `${interpreter}`. What only a trial knows is left out.
+    /// Returns the requirements that must be met before any trial. Each has the index of the command item that names
+    /// it. `interpreter` replaces `${interpreter}`. Requirements that depend on the trial are left out.
     pub fn needs<'a>(&'a self, interpreter: &'a str) -> Vec<(usize, Need<'a>)> {
         let words = self.command.iter().map(|item| match item.as_str() {
             "${env}" => "/usr/bin/env",
@@ -148,12 +148,12 @@ impl Program {
     }
 }
 
-/// What follows the name of an interpreter, if anything: `3.12`.
+/// Returns whether the rest of an interpreter's name is empty or a version, such as `3.12`.
 fn is_version(rest: &str) -> bool {
     rest.chars().all(|char| char.is_ascii_digit() || char == '.')
 }
 
-/// W&B's `python`, or `python3` where there is only that on `path`, which is as PATH is written.
+/// Returns `python`, as W&B does, or `python3` if `path` has only that. `path` has the format of PATH.
 pub fn interpreter(path: &str) -> String {
     let has = |name: &str| std::env::split_paths(path).any(|folder| folder.join(name).is_file());
     if has("python") || !has("python3") { "python".to_owned() } else { "python3".to_owned() }

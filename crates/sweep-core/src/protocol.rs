@@ -1,10 +1,10 @@
-//! The conversation between an agent and a trainer: one JSON object a line, on the trainer's stdin and stdout.
+//! The protocol between an agent and a trainer: one JSON object per line, on the trainer's stdin and stdout.
 //!
 //! ```text
 //! trainer → Ready | Unusable                  once, after the start
 //! agent   → Train                             then, trial after trial:
 //! trainer → Began, Progress*, Epoch*, Saved*, and Ended | Paused | Unwritable
-//! agent   → Pause                             at any time while it trains; answered by Paused, or by Ended if it was late
+//! agent   → Pause                             at any time while it trains; answered by Paused, or Ended if it was late
 //! agent   → Probe                             in place of Train; answered by Probed, or by Ended if it cannot be done
 //! agent   → (closes stdin)                    the trainer ends
 //! ```
@@ -18,116 +18,116 @@ use crate::recipe::{Data, Recipe};
 use crate::trial::{Attempt, EpochMetrics, Others, Outcome, TrialId};
 use crate::warning::Warning;
 
-/// Both sides must speak the same one.
+/// Protocol version. Both sides must use the same one.
 pub const VERSION: u32 = 3;
 
-/// The longest line that is taken from a trainer; a longer one is foreign text.
+/// Maximum length of a line from a trainer, in bytes. A longer line is treated as foreign text.
 pub const LONGEST_LINE: usize = 1 << 20;
 
-/// What a trainer is told.
+/// A command from the agent to a trainer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum ToTrainer {
-    /// Train this.
+    /// Train one attempt.
     Train(Box<Order>),
-    /// Try these settings out for some seconds, and say what was measured. Nothing is written.
+    /// Measure the network for a few seconds and report the results. Nothing is written.
     Probe(Box<Probe>),
-    /// Finish the batch, save, answer `Paused`.
+    /// Finish the batch, save a checkpoint, and answer `Paused`.
     Pause {
-        /// What it is about; another attempt's is ignored.
+        /// The attempt to pause. A pause of another attempt is ignored.
         attempt: Attempt,
     },
 }
 
-/// One attempt at a trial, as the trainer is asked for it.
+/// One attempt at a trial, as sent to the trainer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {
-    /// Which.
+    /// The attempt.
     pub attempt: Attempt,
-    /// The sweep's seed: with the trial's number the source of every random draw.
+    /// Seed of the sweep. Together with the trial's number it keys every random draw.
     pub seed: u64,
     /// What to train.
     pub recipe: Recipe,
-    /// The trial's folder, absolute; it exists. Checkpoints go there.
+    /// Absolute path of the trial's folder, which exists. Checkpoints are written there.
     pub folder: PathBuf,
-    /// Epochs whose metrics are in the journal. A checkpoint can be ahead of it, where a controller died before it
-    /// wrote down what it was told: the trainer then says those epochs again.
+    /// Number of epochs whose metrics are in the journal. A checkpoint can be ahead of the journal if a controller died
+    /// before it recorded an epoch. The trainer then reports those epochs again.
     #[serde(default)]
     pub epochs_known: u32,
-    /// Whether the network is looked at before its first step.
+    /// Whether the network is checked before its first step.
     #[serde(default)]
     pub look: bool,
 }
 
-/// A contact sheet of augmented pictures, which `sweep-trainer --sheet` reads from stdin and draws.
+/// Request for a contact sheet of augmented images. `sweep-trainer --sheet` reads it from stdin and draws the sheet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sheet {
-    /// The sweep's seed.
+    /// Seed of the sweep.
     pub seed: u64,
-    /// The trial whose pictures these would be.
+    /// The trial whose images are drawn.
     pub trial: TrialId,
-    /// What it trains on, and how it changes it.
+    /// Data of the trial, with its augmentation.
     pub data: Data,
-    /// The PNG to be written.
+    /// Path of the PNG file to write.
     pub file: PathBuf,
 }
 
-/// What a trainer says.
+/// A message from a trainer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "snake_case")]
 pub enum FromTrainer {
-    /// It has its device and waits for work.
+    /// The trainer has its device and waits for work.
     Ready {
-        /// Its [`VERSION`].
+        /// The trainer's protocol [`VERSION`].
         protocol: u32,
-        /// What it trains on, for people: `cpu, 1 thread` or `NVIDIA A100-SXM4-40GB`.
+        /// Name of the device, for display: `cpu, 1 thread` or `NVIDIA A100-SXM4-40GB`.
         device: String,
-        /// The library under it: `libtorch 2.13.0`.
+        /// Library that the trainer uses: `libtorch 2.13.0`.
         backend: String,
     },
-    /// It cannot use the device that it was given, and ends.
+    /// The trainer cannot use the device that it was given, and exits.
     Unusable {
-        /// Why, and what to do about it.
+        /// The reason and how to fix it.
         reason: String,
     },
     /// The first epoch of the attempt is about to start.
     Began {
-        /// Which.
+        /// The attempt that begins.
         attempt: Attempt,
-        /// Epochs that a checkpoint had finished and the journal knows; later ones come again, said or trained, and
-        /// replace what was reported.
+        /// Number of epochs that a checkpoint had finished and the journal has. Later epochs are reported or trained
+        /// again, and replace what was reported.
         from_epoch: u32,
-        /// Pictures an epoch.
+        /// Training images per epoch.
         train_examples: u64,
-        /// Pictures held out.
+        /// Validation images.
         validation_examples: u64,
-        /// Trainable weights, biases included.
+        /// Number of trainable weights, including biases.
         parameters: u64,
         /// Why an existing checkpoint was not used, if one was not.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
-        /// What is wrong with the network, if it was to be looked at.
+        /// Problems found in the network, if a check was requested.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         warnings: Vec<Warning>,
     },
-    /// A sign of life, at most a few a second.
+    /// A heartbeat, sent at most a few times per second.
     Progress {
-        /// Which.
+        /// The running attempt.
         attempt: Attempt,
-        /// The epoch under way, from 1.
+        /// The current epoch, from 1.
         epoch: u32,
-        /// Steps of it that are done.
+        /// Finished steps of the epoch.
         step: u64,
-        /// Steps that it has.
+        /// Total steps of the epoch.
         steps: u64,
     },
-    /// An epoch is done.
+    /// An epoch has ended.
     Epoch {
-        /// Which.
+        /// The attempt that trained the epoch.
         attempt: Attempt,
-        /// What it showed.
+        /// Metrics of the epoch.
         metrics: EpochMetrics,
-        /// And under other names.
+        /// Metrics with other names.
         #[serde(default, skip_serializing_if = "Others::is_empty")]
         others: Others,
     },
@@ -166,48 +166,49 @@ pub enum FromTrainer {
     },
     /// A checkpoint is on the disk.
     Saved {
-        /// Which.
+        /// The attempt that saved the checkpoint.
         attempt: Attempt,
-        /// The epochs finished in it.
+        /// Number of finished epochs in the checkpoint.
         epoch: u32,
     },
-    /// What a probe showed.
+    /// A measurement has ended.
     Probed {
-        /// Which.
+        /// The attempt that was measured.
         attempt: Attempt,
-        /// The numbers.
+        /// Results of the measurement.
         measured: Box<Measured>,
     },
-    /// The attempt was asked to pause, and is saved.
+    /// The attempt was asked to pause and has saved a checkpoint.
     Paused {
-        /// Which.
+        /// The attempt that paused.
         attempt: Attempt,
     },
-    /// The trial's folder cannot be written: no fault of the trial's, and the next would meet it, too.
+    /// The trial's folder cannot be written. The trial is not the cause, and the next trial would have the same
+    /// problem.
     Unwritable {
-        /// Whose.
+        /// The attempt that could not write.
         attempt: Attempt,
-        /// Which file, why, and what to do about it, in one line.
+        /// The file, the reason, and how to fix it, in one line.
         reason: String,
     },
     /// The trial is over.
     Ended {
-        /// Which.
+        /// The attempt that ended.
         attempt: Attempt,
-        /// How.
+        /// How the trial ended.
         outcome: Outcome,
     },
 }
 
-/// The newest checkpoint of a trial, in its folder: weights, optimizer, epoch, best weights so far.
+/// File name of a trial's newest checkpoint: weights, optimizer, epoch, and best weights so far.
 pub const LAST_CHECKPOINT: &str = "last.safetensors";
 
-/// The checkpoint before it, for the case that the newest is damaged.
+/// File name of the checkpoint before the newest. It is kept in case the newest is damaged.
 pub const PREVIOUS_CHECKPOINT: &str = "previous.safetensors";
 
-/// The weights of a trial's best epoch, in its folder, once it has ended.
+/// File name of the weights of a trial's best epoch, written when the trial ends.
 pub const BEST_WEIGHTS: &str = "best.safetensors";
-/// Its format.
+/// Format of the file with the best weights.
 pub const WEIGHTS_FORMAT: &str = "sweep weights 1";
 
 #[cfg(test)]
@@ -216,13 +217,13 @@ mod tests {
 
     use super::*;
 
-    /// Every message, as it is said.
+    /// One instance of every message.
     const CONVERSATION: &str = include_str!("../../../fuzz/seeds/protocol/conversation");
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1000))]
 
-        /// Whatever happens to a message on its way, it is one that is said again in the same words, or none.
+        /// A message that is altered in transit is either rejected, or parses to one that serializes to itself.
         #[test]
         fn a_damaged_message_is_a_message_or_foreign_text(
             which in 0..12_usize, at in 0..250_usize, length in 0..12_usize, put in prop::collection::vec(any::<u8>(), 0..6)

@@ -1,7 +1,7 @@
-//! Where every random draw comes from: counter-based streams keyed by what the draw is for.
+//! The source of every random draw: counter-based streams keyed by the purpose of the draw.
 //!
-//! A stream is a pure function of its key, so numbers do not depend on the order in which trials ran, and no
-//! generator's state has to be saved to go on after an interruption.
+//! A stream is a pure function of its key. The numbers therefore do not depend on the order in which trials ran. No
+//! generator state has to be saved to continue after an interruption.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -12,30 +12,30 @@ use crate::trial::Settings;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Purpose {
-    /// A point of the search.
+    /// A configuration of the search.
     Point = 1,
-    /// Which pictures are held out, and which are left out by `train_examples`.
+    /// Which images are held out, and which ones `train_examples` leaves out.
     Split = 2,
-    /// The initial weights.
+    /// Initial weights.
     Weights = 3,
-    /// The order of the pictures in an epoch.
+    /// Order of the images in an epoch.
     Shuffle = 4,
     /// Dropout masks.
     Dropout = 5,
     /// Augmentation.
     Augment = 6,
-    /// Whether a trial runs on that would be stopped.
+    /// Whether a trial that would be stopped continues.
     Audit = 7,
-    /// How Sobol's sequence is scrambled.
+    /// Scrambling of the Sobol sequence.
     Sobol = 8,
     /// The seed that a trial's program gets.
     Seed = 9,
 }
 
-/// The stream for one purpose. `trial` and `epoch` are 0 where the draw belongs to the whole sweep or trial.
-/// For draws made step by step or layer by layer, `set_stream` of the result chooses one of 2^64 further streams.
+/// Returns the stream for one purpose. `trial` or `epoch` is 0 if the draw belongs to the whole sweep or trial. For
+/// draws per step or per layer, `set_stream` of the result selects one of 2^64 further streams.
 ///
-/// The generator is ChaCha with 8 rounds (Bernstein 2008), whose 256-bit key is the four numbers as they are.
+/// The generator is ChaCha with 8 rounds (Bernstein 2008). Its 256-bit key consists of the four numbers without change.
 pub fn stream(seed: u64, trial: u64, epoch: u64, purpose: Purpose) -> ChaCha8Rng {
     let mut key = [0; 32];
     for (bytes, word) in key.chunks_exact_mut(8).zip([seed, trial, epoch, purpose as u64]) {

@@ -1,148 +1,148 @@
-//! All that decides a trial's numbers, fully resolved: no parameter, no preset, no default is left open.
+//! Everything that determines a trial's numbers, fully resolved: no parameter, preset, or default is left open.
 //!
-//! The specification makes it, the protocol carries it, the trainer follows it.
+//! The sweep file's specification produces a recipe, the protocol carries it, and the trainer executes it.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// What one trial is trained on, with which network, and how.
+/// The data, the network, and the training procedure of one trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
-    /// The pictures and their split.
+    /// The images and their split.
     pub data: Data,
-    /// The network, first layer first.
+    /// Layers of the network, first layer first.
     pub layers: Vec<Layer>,
-    /// How it is trained.
+    /// Training procedure.
     pub training: Training,
 }
 
-/// The pictures of a trial.
+/// The images of a trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Data {
-    /// Where they come from.
+    /// Where the images come from.
     pub source: Source,
-    /// Which of them are held out to validate.
+    /// Which images are held out for validation.
     pub validation: Validation,
-    /// At most so many training pictures, drawn evenly from every class after the validation split.
+    /// Maximum number of training images. They are drawn evenly from every class, after the validation split.
     pub train_examples: Option<u64>,
-    /// Random changes to every picture that is trained on, drawn anew each epoch.
+    /// Random changes to every training image, drawn anew each epoch.
     pub augment: Augment,
 }
 
-/// Random changes to training pictures, in this order; none by default. What comes from outside of a picture is black.
+/// Random changes to training images, applied in this order; none by default. Pixels from outside the image are black.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Augment {
-    /// Half of the pictures are mirrored, left to right.
+    /// Whether a random half of the images is mirrored, left to right.
     pub flip: bool,
-    /// The picture is shifted by up to so many pixels each way.
+    /// Maximum shift in each direction, in pixels.
     pub crop: u32,
-    /// It is turned by up to so many degrees either way.
+    /// Maximum rotation in either direction, in degrees.
     pub rotate: f64,
-    /// It is enlarged or shrunk by up to this share: by 0.8 to 1.2 for 0.2.
+    /// Maximum share by which an image is enlarged or shrunk: 0.2 means a factor of 0.8 to 1.2.
     pub scale: f64,
-    /// Standard deviation of the normal noise that is added to every value, 1 being white.
+    /// Standard deviation of the normal noise added to every value, where 1 is white.
     pub noise: f64,
-    /// Side, in pixels, of a square about a random pixel that is blackened (arXiv 1708.04552).
+    /// Side of a black square around a random pixel, in pixels (arXiv 1708.04552).
     pub cutout: u32,
 }
 
-/// A data set on disk, or the built-in one. Equal sources are loaded once a trainer.
+/// A data set on disk, or the built-in one. A trainer loads equal sources once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "set", rename_all = "kebab-case")]
 pub enum Source {
-    /// UCI's handwritten digits, 1,797 grey pictures of 8x8, in the binary itself.
+    /// The UCI handwritten digits, 1,797 grayscale images of 8x8, embedded in the binary.
     Digits,
     /// CIFAR-10: the folder of the published binary files, or their tar.gz.
     Cifar10 {
-        /// Absolute.
+        /// Absolute path of the folder or archive.
         path: PathBuf,
     },
-    /// CIFAR-100, with its 100 fine classes: the folder of the published binary files, or their tar.gz.
+    /// CIFAR-100 with its 100 fine classes: the folder of the published binary files, or their tar.gz.
     Cifar100 {
-        /// Absolute.
+        /// Absolute path of the folder or archive.
         path: PathBuf,
     },
     /// MNIST: the folder of the four published IDX files, gzipped or not.
     Mnist {
-        /// Absolute.
+        /// Absolute path of the folder.
         path: PathBuf,
     },
-    /// Fashion-MNIST: as MNIST.
+    /// Fashion-MNIST, in the same format as MNIST.
     FashionMnist {
-        /// Absolute.
+        /// Absolute path of the folder.
         path: PathBuf,
     },
-    /// One folder a class, JPEG or PNG; `train/` and `test/` above the classes are a given split.
+    /// One folder per class, JPEG or PNG. Folders `train/` and `test/` above the classes define the split.
     Folder {
-        /// Absolute.
+        /// Absolute path of the folder.
         path: PathBuf,
     },
-    /// Pictures and labels as NumPy arrays: one `.npz`, or a folder of `.npy` files.
+    /// Images and labels as NumPy arrays: one `.npz` file, or a folder of `.npy` files.
     Arrays {
-        /// Absolute.
+        /// Absolute path of the file or folder.
         path: PathBuf,
-        /// How the array of pictures is laid out.
+        /// Layout of the image array.
         order: Order,
     },
 }
 
-/// The axes of an array of pictures: count, channels, height, width.
+/// Order of the axes of an image array: count (n), channels (c), height (h), width (w).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
-    /// Channels before height and width, as PyTorch has it.
+    /// Channels before height and width, as in PyTorch.
     Nchw,
-    /// Channels last, as Keras has it.
+    /// Channels last, as in Keras.
     Nhwc,
 }
 
-/// What validation is measured on.
+/// The images that validation is measured on.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Validation {
-    /// This share of each class's training pictures, drawn by the sweep's seed; above 0, below 1.
+    /// A share of each class's training images, drawn by the sweep's seed. Above 0 and below 1.
     Share(f64),
-    /// The data set's own test pictures.
+    /// The data set's own test images.
     Test,
 }
 
-/// One layer. Sizes of its input follow from the layer before.
+/// One layer of a network. Its input size follows from the previous layer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "layer", rename_all = "snake_case")]
 pub enum Layer {
-    /// Convolution with square kernel. `[n, c, h, w]` to `[n, filters, h', w']`.
+    /// Convolution with a square kernel. `[n, c, h, w]` to `[n, filters, h', w']`.
     Conv {
         /// Output channels.
         filters: u32,
-        /// Side of the kernel, pixels.
+        /// Side of the kernel, in pixels.
         kernel: u32,
-        /// Both ways.
+        /// Stride in both directions, in pixels.
         stride: u32,
-        /// At the border.
+        /// Padding at the border.
         padding: Padding,
         /// Whether each filter has a bias.
         bias: bool,
-        /// Keras' max-norm: each filter's weights are scaled back to at most this Euclidean norm after each step.
+        /// Max-norm as in Keras: after each step, each filter's weights are scaled back to at most this Euclidean norm.
         max_norm: Option<f64>,
     },
-    /// Largest of each square window, without padding.
+    /// Maximum of each square window, without padding.
     MaxPool {
-        /// Side of the window, pixels.
+        /// Side of the window, in pixels.
         size: u32,
-        /// Both ways.
+        /// Stride in both directions, in pixels.
         stride: u32,
     },
     /// Mean of each square window, without padding.
     AveragePool {
-        /// Side of the window, pixels.
+        /// Side of the window, in pixels.
         size: u32,
-        /// Both ways.
+        /// Stride in both directions, in pixels.
         stride: u32,
     },
     /// Mean over height and width. `[n, c, h, w]` to `[n, c]`.
     GlobalAveragePool,
-    /// max(x, 0).
+    /// Rectified linear unit: max(x, 0).
     Relu,
     /// Hyperbolic tangent.
     Tanh,
@@ -150,123 +150,124 @@ pub enum Layer {
     Gelu,
     /// Logistic function.
     Sigmoid,
-    /// Batch normalisation over all axes but the channels (arXiv 1502.03167).
+    /// Batch normalization over all axes except the channels (arXiv 1502.03167).
     BatchNorm {
-        /// Keras' sense: the share of the old running statistics that is kept at each step.
+        /// Share of the old running statistics that is kept at each step, as in Keras.
         momentum: f64,
-        /// Added to the variance.
+        /// Constant added to the variance.
         epsilon: f64,
     },
-    /// Sets this share of the values to zero while training, and scales the others up.
+    /// Sets a random share of the values to zero during training, and scales up the others.
     Dropout {
-        /// 0 to below 1.
+        /// Share of the values set to zero, from 0 to below 1.
         rate: f64,
     },
-    /// `[n, c, h, w]` to `[n, c*h*w]`.
+    /// Reshapes `[n, c, h, w]` to `[n, c*h*w]`.
     Flatten,
-    /// Fully connected. `[n, in]` to `[n, units]`.
+    /// Fully connected layer. `[n, in]` to `[n, units]`.
     Dense {
-        /// Outputs.
+        /// Number of outputs.
         units: u32,
         /// Whether each unit has a bias.
         bias: bool,
-        /// Keras' max-norm: each unit's incoming weights are scaled back to at most this norm after each step.
+        /// Max-norm as in Keras: after each step, each unit's incoming weights are scaled back to at most this norm.
         max_norm: Option<f64>,
     },
 }
 
-/// What a convolution does at the border.
+/// Padding of a convolution at the border.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Padding {
-    /// Zeros, so that the output's side is ceil(side / stride); an odd one goes right and below, as in TensorFlow.
+    /// Pads with zeros, so that the output's side is ceil(side / stride). An odd number of zeros puts the extra one
+    /// right and below, as in TensorFlow.
     Same,
-    /// None.
+    /// Pads nothing.
     Valid,
 }
 
-/// How a trial is trained.
+/// Training procedure of a trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Training {
-    /// Passes over the training pictures.
+    /// Number of passes over the training images.
     pub epochs: u32,
-    /// Pictures a step; the last batch of an epoch may be smaller.
+    /// Images per step. The last batch of an epoch may be smaller.
     pub batch_size: u32,
-    /// Step size of the optimizer: the largest that its schedule comes to.
+    /// Learning rate of the optimizer: the largest value that its schedule reaches.
     pub learning_rate: f64,
-    /// How the step size changes.
+    /// How the learning rate changes.
     pub schedule: Schedule,
-    /// The update rule.
+    /// Update rule of the optimizer.
     pub optimizer: Optimizer,
-    /// L2 penalty: this times the weight is added to its gradient (biases and batch norm left out). With AdamW, this
-    /// times the step size times the weight is taken from the weight itself.
+    /// Coefficient of the L2 penalty: this value times the weight is added to the weight's gradient. Biases and batch
+    /// norm are excluded. AdamW instead subtracts this value times the learning rate times the weight from the weight.
     pub weight_decay: f64,
-    /// Share of the certainty of the labels that is spread over all classes, while training only (arXiv 1512.00567).
+    /// Share of the label's probability that is spread over all classes, during training only (arXiv 1512.00567).
     pub label_smoothing: f64,
-    /// The longest that the gradient of all weights together may be; a longer one is shortened.
+    /// Maximum norm of the gradient of all weights together. A longer gradient is scaled down.
     pub clip_norm: Option<f64>,
-    /// Where the weights start.
+    /// Initialization of the weights.
     pub init: Init,
-    /// The numbers that are calculated with.
+    /// Numeric precision of the computation.
     pub precision: Precision,
-    /// Whether a GPU may only use what gives the same numbers again. A CPU always does.
+    /// Whether a GPU uses only operations that reproduce the same numbers. A CPU always does.
     #[serde(default)]
     pub deterministic: bool,
-    /// Whether a GPU may be given a whole step at once, as a recorded CUDA graph.
+    /// Whether a GPU may receive a whole step at once, as a recorded CUDA graph.
     #[serde(default)]
     pub cuda_graph: bool,
-    /// Whether a GPU uses kernels of our own where libtorch takes several.
+    /// Whether a GPU uses the project's own kernels where libtorch takes several passes.
     #[serde(default)]
     pub gpu_kernels: bool,
     /// Ends the trial when the sweep's metric stops improving.
     pub early_stopping: Option<EarlyStopping>,
-    /// What `early_stopping` watches and the best epoch is chosen by.
+    /// Metric that `early_stopping` monitors and that determines the best epoch.
     pub metric: crate::trial::Metric,
 }
 
-/// The update rule and its constants: each as Keras computes it, whose constants are the defaults.
+/// Update rule and its constants. Each rule follows Keras, whose constants are the defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "rule", rename_all = "snake_case")]
 pub enum Optimizer {
-    /// arXiv 1412.6980.
+    /// Adam (arXiv 1412.6980).
     Adam(Moments),
-    /// Adam with the weights' decay kept out of the gradient (arXiv 1711.05101).
+    /// Adam with weight decay decoupled from the gradient (arXiv 1711.05101).
     Adamw(Moments),
-    /// Adam with Nesterov's momentum (Dozat 2016).
+    /// Adam with Nesterov momentum (Dozat 2016).
     Nadam(Moments),
     /// Stochastic gradient descent.
     Sgd {
-        /// Share of the last update kept; 0 for none.
+        /// Share of the last update that is kept; 0 for none.
         momentum: f64,
-        /// Nesterov's variant.
+        /// Whether to use Nesterov momentum.
         nesterov: bool,
     },
-    /// Gradients divided by the root of their mean square (Tieleman and Hinton 2012).
+    /// Divides gradients by the root of their mean square (Tieleman and Hinton 2012).
     Rmsprop {
         /// Decay of the mean squared gradient.
         rho: f64,
-        /// Share of the last update kept; 0 for none.
+        /// Share of the last update that is kept; 0 for none.
         momentum: f64,
-        /// Added to the mean square.
+        /// Constant added to the mean square.
         epsilon: f64,
     },
-    /// arXiv 1212.5701.
+    /// Adadelta (arXiv 1212.5701).
     Adadelta {
         /// Decay of the mean squares.
         rho: f64,
-        /// Added to the mean squares.
+        /// Constant added to the mean squares.
         epsilon: f64,
     },
 }
 
-/// The constants of the Adam family.
+/// Constants of the Adam family.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
     /// Decay of the mean gradient.
     pub beta1: f64,
     /// Decay of the mean squared gradient.
     pub beta2: f64,
-    /// Added to the denominator.
+    /// Constant added to the denominator.
     pub epsilon: f64,
 }
 
@@ -276,59 +277,59 @@ impl Default for Moments {
     }
 }
 
-/// How the learning rate changes over a trial. Pure: see `learning_rate.rs`.
+/// How the learning rate changes over a trial. `learning_rate.rs` computes it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
-    /// What it does after the warmup.
+    /// How the learning rate changes after the warmup.
     pub shape: Shape,
-    /// The first steps, in which it rises evenly to what it would have been.
+    /// The first steps, during which the learning rate rises linearly to its regular value.
     pub warmup: Warmup,
 }
 
-/// The course of a learning rate, as shares of the trial's own.
+/// Course of a learning rate, as a share of the trial's own rate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Shape {
-    /// 1 throughout.
+    /// Stays at 1.
     #[default]
     Constant,
-    /// Multiplied by `factor` after every so many epochs.
+    /// Multiplies the rate by `factor` after every `every` epochs.
     Step {
-        /// Epochs.
+        /// Interval in epochs.
         every: u32,
-        /// Above 0.
+        /// Factor above 0.
         factor: f64,
     },
-    /// Half a cosine from 1 down to `to` at the last step (arXiv 1608.03983, without restarts).
+    /// Falls along half a cosine from 1 to `to` at the last step (arXiv 1608.03983, without restarts).
     Cosine {
-        /// From 0 to below 1.
+        /// Final share, from 0 to below 1.
         to: f64,
     },
-    /// From small up to 1 and down to almost nothing, both as half a cosine (arXiv 1708.07120).
+    /// Rises from a small share to 1 and falls to almost 0, both along half a cosine (arXiv 1708.07120).
     OneCycle {
-        /// The share of the steps after which it is at 1.
+        /// Share of the steps after which the rate is at 1.
         peak_at: f64,
-        /// It starts at 1 by this.
+        /// The first share is 1 divided by this.
         start_divisor: f64,
-        /// And ends at 1 by this.
+        /// The last share is 1 divided by this.
         final_divisor: f64,
     },
-    /// Multiplied by `factor` whenever the sweep's metric has not improved for so many epochs.
+    /// Multiplies the rate by `factor` whenever the sweep's metric has not improved for `patience` epochs.
     Plateau {
-        /// Above 0.
+        /// Factor above 0.
         factor: f64,
-        /// Epochs.
+        /// Number of epochs without improvement.
         patience: u32,
     },
 }
 
-/// The first steps of a trial.
+/// Length of the warmup.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Warmup {
-    /// So many.
+    /// Number of steps.
     Steps(u64),
-    /// This share of all, below 1.
+    /// Share of all steps, below 1.
     Share(f64),
 }
 
@@ -338,29 +339,29 @@ impl Default for Warmup {
     }
 }
 
-/// Where the weights start.
+/// Initialization of the weights.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Init {
-    /// Glorot uniform (Glorot and Bengio 2010), biases zero.
+    /// Glorot uniform (Glorot and Bengio 2010), with zero biases.
     #[default]
     Keras,
-    /// Weights and biases uniform within 1 / sqrt(fan in).
+    /// Weights and biases uniform within ±1 / sqrt(fan in), as in PyTorch.
     Torch,
 }
 
-/// The numbers that a network calculates with. Weights, batch norm's statistics, losses and the optimizer are float32
-/// in any case.
+/// Numeric precision of a network's computation. Weights, batch norm's statistics, losses, and the optimizer always use
+/// float32.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 24 bits of mantissa.
     Float32,
-    /// float32, of which a GPU's matrix units (Ampere or newer) take the first 11 bits of mantissa.
+    /// float32 storage. A GPU's matrix units (Ampere or newer) use the first 11 bits of mantissa.
     Tf32,
     /// 8 bits of mantissa.
     Bfloat16,
-    /// bfloat16 where the device has instructions for it, else float32.
+    /// bfloat16 if the device has instructions for it, otherwise float32.
     #[default]
     Auto,
 }
@@ -368,8 +369,8 @@ pub enum Precision {
 /// `early_stopping:` of the sweep file.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EarlyStopping {
-    /// Epochs without improvement after which the trial ends.
+    /// Number of epochs without improvement after which the trial ends.
     pub patience: u32,
-    /// An improvement counts only if it is larger than this.
+    /// Minimum change that counts as an improvement; the change must be larger than this.
     pub min_delta: f64,
 }

@@ -1,54 +1,55 @@
-//! What a search is asked to do: the part of a sweep file that decides which configurations are tried, in which order.
+//! The terms of a search: the part of a sweep file that decides which configurations are tried, and in which order.
 
 use crate::space::{Condition, Space};
 use crate::trial::{Metric, Settings};
 
-/// All that decides which configurations are tried. Borrowed from the sweep file, which has the rest.
+/// Everything that decides which configurations are tried. It borrows from the sweep file, which has the rest.
 #[derive(Debug, Clone, Copy)]
 pub struct SearchTerms<'a> {
-    /// What varies.
+    /// The search space.
     pub space: &'a Space,
-    /// How points are chosen.
+    /// How configurations are chosen.
     pub method: Method,
-    /// In which order a grid is gone through.
+    /// Order in which a grid is traversed.
     pub order: Order,
-    /// Which of a grid's points go first: those of the first condition, then those of the second, and so on.
+    /// Which configurations of a grid go first: those that meet the first condition, then those that meet the second,
+    /// and so on.
     pub priority: &'a [Condition],
-    /// Points that are tried first, each with the values that the file gives it.
+    /// Configurations to try first, each with the values that the file gives.
     pub enqueue: &'a [Settings],
-    /// How often every point is run.
+    /// Number of trials per configuration.
     pub repeats: u32,
-    /// At most this many trials.
+    /// Maximum number of trials.
     pub run_cap: Option<u64>,
-    /// For `tpe`: the number of trials just before a trial whose results its settings do not depend on. `None`: the
-    /// value that the journal has.
+    /// For `tpe`: a trial's parameters do not depend on the results of this many trials just before it. `None` means
+    /// the value in the journal.
     pub lag: Option<u32>,
-    /// What trials are ranked by.
+    /// Metric that ranks the trials.
     pub metric: &'a Metric,
-    /// Once a trial reaches this value of the metric, no other begins.
+    /// Value of the metric that ends the search: once a trial reaches it, no other trial starts.
     pub target: Option<f64>,
-    /// The sweep's seed.
+    /// Seed of the sweep.
     pub seed: u64,
 }
 
-/// How points are chosen.
+/// How configurations are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Every combination, in the order of the file, the last parameter fastest.
+    /// Every combination, in file order; the last parameter changes fastest.
     Grid,
-    /// Independent draws.
+    /// Independent random draws.
     Random,
-    /// Sobol's sequence, scrambled: draws that fill the space evenly.
+    /// Scrambled Sobol sequence: draws that fill the space evenly.
     Sobol,
-    /// The tree-structured Parzen estimator: draws near those that came out well.
+    /// Tree-structured Parzen estimator: draws near configurations with good results.
     Tpe,
 }
 
-/// In which order a grid is gone through.
+/// Order in which a grid is traversed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// That of the file, the last parameter fastest.
+    /// File order; the last parameter changes fastest.
     File,
-    /// One that looks random; the sweep's seed decides which.
+    /// Pseudorandom order, determined by the sweep's seed.
     Shuffled,
 }

@@ -1,5 +1,5 @@
-//! What is learnt of model shapes: how much of a GPU a trial needs, and how fast several at a time are. Trials whose
-//! processes need the same memory and time are of one shape.
+//! Measurements of model shapes: how much of a GPU a trial needs, and how fast several concurrent trials are. Trials
+//! whose processes need the same memory and time have the same shape.
 
 use std::collections::BTreeMap;
 
@@ -8,39 +8,39 @@ use serde::{Deserialize, Serialize};
 use crate::recipe::{Layer, Recipe};
 use crate::trial::Settings;
 
-/// So many measurements of an epoch make its mean; more are not taken.
+/// Number of measurements that make up the mean of an epoch. Later ones are ignored.
 pub const MEASUREMENTS: u32 = 3;
 
-/// Something learnt of a shape.
+/// A measurement of a shape.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fact {
-    /// Bytes of a GPU that a process has had.
+    /// GPU memory that a process has used, in bytes.
     Memory(u64),
-    /// What an epoch took.
+    /// Duration of an epoch.
     Epoch {
-        /// Trials on the GPU from its beginning to its end.
+        /// Number of trials on the GPU, constant from the start of the epoch to its end.
         together: u32,
-        /// Wall time.
+        /// Wall time in seconds.
         seconds: f64,
     },
-    /// With more trials than this on the device, one of this shape lacked memory.
+    /// With more trials than this on the device, a trial of this shape ran out of memory.
     Most(u32),
 }
 
-/// What is known of a shape.
+/// What is known about a shape.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Shape {
-    /// The most bytes of a GPU that a process was seen to have.
+    /// Maximum GPU memory that a process was seen to use, in bytes.
     pub memory: Option<u64>,
-    /// The most trials on a device with one of this shape.
+    /// Maximum number of trials on a device that has a trial of this shape.
     pub most: Option<u32>,
-    /// By the number of trials on the GPU: how many epochs were measured, and their mean seconds.
+    /// By the number of trials on the GPU: the number of measured epochs and their mean duration in seconds.
     pub epochs: BTreeMap<u32, (u32, f64)>,
 }
 
 impl Shape {
-    /// Takes a fact in.
+    /// Adds a measurement.
     pub fn learn(&mut self, fact: Fact) {
         match fact {
             Fact::Memory(bytes) => self.memory = self.memory.max(Some(bytes)),
@@ -53,13 +53,13 @@ impl Shape {
         }
     }
 
-    /// Epochs a second of all trials together, with so many on the GPU, if it was measured.
+    /// Returns the epochs per second of all trials together, with `together` trials on the GPU, if that was measured.
     pub fn speed(&self, together: u32) -> Option<f64> {
         self.epochs.get(&together).map(|(_, seconds)| f64::from(together) / seconds)
     }
 }
 
-/// The name of a recipe's shape: what its memory and time depend on, the rates of dropout left out.
+/// Returns the name of a recipe's shape: everything that its memory and time depend on. Dropout rates are excluded.
 pub fn of_recipe(recipe: &Recipe) -> String {
     let alike = |layer: &Layer| match layer {
         Layer::Dropout { .. } => Layer::Dropout { rate: 0.5 },
@@ -74,7 +74,7 @@ pub fn of_recipe(recipe: &Recipe) -> String {
     format!("{:08x}, batch {}, {rule}", crc32fast::hash(all.as_bytes()), training.batch_size)
 }
 
-/// The name of a program's shape: all of its settings but fractions, which rarely change its size.
+/// Returns the name of a program's shape: all its parameters except fractions, which rarely change its size.
 pub fn of_settings(settings: &Settings) -> String {
     let sizes: Vec<_> = settings.iter().filter(|(_, value)| !value.is_f64()).collect();
     format!("{:08x}", crc32fast::hash(format!("{sizes:?}").as_bytes()))

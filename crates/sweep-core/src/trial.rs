@@ -1,14 +1,14 @@
-//! The words that every part shares: what a trial is, what is measured, how it ends.
+//! The types that every part shares: what a trial is, what is measured, and how a trial ends.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
-/// A trial's settings: each varied parameter's name with its value, in the order of the sweep file.
+/// Parameters of a trial: the name and value of each varied parameter, in the order of the sweep file.
 pub type Settings = serde_json::Map<String, serde_json::Value>;
 
-/// A setting's value as it is written in a sweep file: `adam`, `{type: sgd, momentum: 0.9}`.
+/// Formats a parameter value as it is written in a sweep file: `adam`, `{type: sgd, momentum: 0.9}`.
 pub fn plain(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::String(text) => text.clone(),
@@ -20,7 +20,7 @@ pub fn plain(value: &serde_json::Value) -> String {
     }
 }
 
-/// Tells settings apart: names count, since a point need not have all of them.
+/// Returns a fingerprint of the parameters. It includes the names, because a configuration need not have all of them.
 pub fn fingerprint(settings: &Settings) -> u64 {
     let mut hasher = DefaultHasher::new();
     for (name, value) in settings {
@@ -29,24 +29,24 @@ pub fn fingerprint(settings: &Settings) -> u64 {
     hasher.finish()
 }
 
-/// A trial's number in its sweep, counted from 1 in the order of the search.
+/// Number of a trial in its sweep, counted from 1 in the order of the search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TrialId(pub u64);
 
 impl fmt::Display for TrialId {
-    /// Four digits at least, as the trial's folder is named: `0001`.
+    /// Writes at least four digits, as in the name of the trial's folder: `0001`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04}", self.0)
     }
 }
 
-/// One try at a trial. Every message carries it, so that a late word from a dead attempt is recognised.
+/// One try at a trial. Every message carries it, so that a late message from a dead attempt is recognized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Attempt {
-    /// The trial that is tried.
+    /// The trial.
     pub trial: TrialId,
-    /// Counted from 1 for each trial.
+    /// Number of the attempt, counted from 1 for each trial.
     pub number: u32,
 }
 
@@ -56,56 +56,57 @@ impl fmt::Display for Attempt {
     }
 }
 
-/// What one epoch showed. A metric that was not measured is `None`; none is ever NaN or infinite.
+/// Metrics of one epoch. A metric that was not measured is `None`. No metric is NaN or infinite.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EpochMetrics {
-    /// Counted from 1.
+    /// Number of the epoch, counted from 1.
     pub epoch: u32,
-    /// Of the epoch's last step.
+    /// Learning rate of the epoch's last step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
-    /// Mean loss over the epoch's training pictures as seen while training: with dropout, while the weights move.
+    /// Mean loss over the epoch's training images, measured during training: with dropout, while the weights change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_loss: Option<f64>,
-    /// Share of the training pictures judged rightly while training, 0 to 1.
+    /// Share of the training images classified correctly during training, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_accuracy: Option<f64>,
-    /// Loss in evaluation mode on a fixed part of the training pictures, as large as the validation set.
+    /// Loss in evaluation mode on a fixed part of the training images, as large as the validation set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_eval_loss: Option<f64>,
-    /// Accuracy in evaluation mode on the same pictures, 0 to 1.
+    /// Accuracy in evaluation mode on the same images, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_eval_accuracy: Option<f64>,
-    /// Loss in evaluation mode on the validation pictures.
+    /// Loss in evaluation mode on the validation images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub val_loss: Option<f64>,
-    /// Accuracy in evaluation mode on the validation pictures, 0 to 1.
+    /// Accuracy in evaluation mode on the validation images, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub val_accuracy: Option<f64>,
-    /// The metric that trials are ranked by, where it has a name of its own.
+    /// Metric that ranks the trials, if it is not one of [`METRICS`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objective: Option<f64>,
-    /// Wall time of the epoch: training and evaluation.
+    /// Wall time of the epoch in seconds, including evaluation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
-    /// Training pictures by the seconds spent training.
+    /// Training images per second of training time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pictures_per_second: Option<f64>,
 }
 
-/// What an epoch showed beside [`EpochMetrics`], by name: of programs, which measure what they like. Finite.
+/// Metrics of an epoch other than [`EpochMetrics`], by name. Programs can report any metric. All values are finite.
 pub type Others = std::collections::BTreeMap<String, f64>;
 
 /// At most so many other metrics are kept.
 pub const MOST_OTHERS: usize = 1000;
 
-/// The names under which [`EpochMetrics::get`] finds the six metrics, in the order of the CSV files.
+/// Names under which [`EpochMetrics::get`] finds the six metrics, in the order of the CSV files.
 pub const METRICS: [&str; 6] =
     ["train_loss", "train_accuracy", "train_eval_loss", "train_eval_accuracy", "val_loss", "val_accuracy"];
 
 impl EpochMetrics {
-    /// The metric of that name, if it was measured: one of [`METRICS`], or else the one that trials are ranked by.
+    /// Returns the metric with that name, if it was measured. Any name outside [`METRICS`] means the metric that ranks
+    /// the trials.
     pub fn get(&self, name: &str) -> Option<f64> {
         match name {
             "train_loss" => self.train_loss,
@@ -143,13 +144,14 @@ impl EpochMetrics {
         Some(self.val_loss? - self.train_eval_loss?)
     }
 
-    /// Evaluation-mode training accuracy less validation accuracy: the same gap in accuracy, positive likewise.
+    /// Returns the training accuracy in evaluation mode minus the validation accuracy. It is positive if the network
+    /// does worse on images it has not seen.
     pub fn accuracy_gap(&self) -> Option<f64> {
         Some(self.train_eval_accuracy? - self.val_accuracy?)
     }
 }
 
-/// Which way a metric is better.
+/// Direction in which a metric is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Goal {
@@ -160,7 +162,7 @@ pub enum Goal {
 }
 
 impl Goal {
-    /// Whether `a` is strictly better than `b`.
+    /// Returns whether `a` is strictly better than `b`.
     pub fn better(self, a: f64, b: f64) -> bool {
         match self {
             Goal::Minimize => a < b,
@@ -169,17 +171,17 @@ impl Goal {
     }
 }
 
-/// The metric by which trials are ranked, at each trial's best epoch.
+/// Metric that ranks the trials, taken at each trial's best epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metric {
-    /// One of [`METRICS`]; of a program, any name.
+    /// Name of the metric: one of [`METRICS`], or any name for a program.
     pub name: String,
-    /// Which way it is better.
+    /// Direction in which the metric is better.
     pub goal: Goal,
 }
 
 impl Metric {
-    /// The best epoch of a curve: the first with the best value; `None` where the metric was never measured.
+    /// Returns the best epoch of a curve: the first with the best value. `None` if the metric was never measured.
     pub fn best<'a>(&self, curve: &'a [EpochMetrics]) -> Option<&'a EpochMetrics> {
         let mut best: Option<(&EpochMetrics, f64)> = None;
         for epoch in curve {
@@ -197,18 +199,18 @@ impl Metric {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stopper {
-    /// It was among the worse ones at a band.
+    /// The trial was among the worse ones at a band.
     Hyperband,
-    /// It waited at a rung, and too few worse ones came.
+    /// The trial waited at a rung, and too few worse trials arrived.
     Asha,
-    /// It was worse than the median.
+    /// The trial was worse than the median.
     Median,
-    /// It clearly overfitted.
+    /// The trial clearly overfitted.
     Overfit,
 }
 
 impl fmt::Display for Stopper {
-    /// As in the sweep file.
+    /// Writes the name that the sweep file uses.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Stopper::Hyperband => "hyperband",
@@ -219,44 +221,44 @@ impl fmt::Display for Stopper {
     }
 }
 
-/// How a trial ended for good, in the trainer's words.
+/// How a trial ended for good, as reported by the trainer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
-    /// Trained to its last epoch.
+    /// The trial trained to its last epoch.
     Finished,
-    /// Ended by its own `early_stopping`: the metric had not improved for `patience` epochs.
+    /// The trial was ended by its own `early_stopping`: the metric had not improved for `patience` epochs.
     EarlyStopped,
-    /// Ended by the sweep's `early_terminate`; what it reached by then counts.
+    /// The trial was ended by the sweep's `early_terminate`. Its results up to that point count.
     Stopped {
-        /// The rule.
+        /// The rule that ended the trial.
         by: Stopper,
-        /// The epochs that it had trained.
+        /// Epochs that the trial had trained.
         epoch: u32,
     },
-    /// Loss or weights ceased to be finite. A fault of the settings: not tried again.
+    /// The loss or the weights became non-finite. The parameters are the cause, so the trial is not retried.
     Diverged {
-        /// The epoch in which it happened, from 1.
+        /// Epoch in which it happened, from 1.
         epoch: u32,
-        /// The optimizer step of the whole trial by which it was noticed, from 1; 0 where steps are not known.
+        /// Optimizer step of the whole trial at which it was detected, from 1. 0 if steps are not known.
         step: u64,
-        /// What ceased to be finite: `training loss is NaN`.
+        /// What became non-finite: `training loss is NaN`.
         what: String,
     },
-    /// The device or the machine had no room for it, however often it was tried.
+    /// The device or the machine did not have enough memory, in any attempt.
     OutOfMemory {
-        /// One line: what was asked for, and what there was.
+        /// What was requested and what was available, in one line.
         error: String,
     },
-    /// Could not be trained: an error, or too many crashes.
+    /// The trial could not be trained: an error, or too many crashes.
     Failed {
-        /// One line: what went wrong.
+        /// What went wrong, in one line.
         error: String,
     },
 }
 
 impl Outcome {
-    /// The outcome's name in CSV files and messages.
+    /// Returns the outcome's name in CSV files and messages.
     pub fn name(&self) -> &'static str {
         match self {
             Outcome::Finished => "finished",
@@ -268,7 +270,7 @@ impl Outcome {
         }
     }
 
-    /// One line on what went wrong, if anything did.
+    /// Returns what went wrong in one line, if anything did.
     pub fn error(&self) -> Option<String> {
         match self {
             Outcome::Finished | Outcome::EarlyStopped | Outcome::Stopped { .. } => None,

@@ -1,14 +1,14 @@
-//! What is known to be wrong before training starts, as messages and the journal carry it.
+//! Problems known before training starts, as messages and the journal carry them.
 
 use serde::{Deserialize, Serialize};
 
 /// A finding of a check, reduced to what the journal records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
-    /// The finding's name.
+    /// Name of the finding.
     pub name: String,
-    /// Whether training like this is wasted.
+    /// Whether training with this problem is pointless.
     pub serious: bool,
-    /// What is wrong, the numbers behind it and what to do, in one line.
+    /// The problem, the numbers behind it, and the fix, in one line.
     pub text: String,
 }

@@ -1,8 +1,8 @@
-//! A checkpoint as bytes, for the trainer to write and to read.
+//! The bytes of a checkpoint, which the trainer writes and reads.
 //!
-//! Plain safetensors, for any program to read: <https://huggingface.co/docs/safetensors>. The one entry of
-//! `__metadata__` is `sweep`, a JSON object with `format` and `crc32` over all of that and the tensors. Equal contents
-//! are equal bytes.
+//! The format is plain safetensors, which any program can read: <https://huggingface.co/docs/safetensors>. The only
+//! entry of `__metadata__` is `sweep`, a JSON object. It contains `format` and `crc32`, a checksum of the rest of the
+//! object and the tensors. Equal contents give equal bytes.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -10,21 +10,21 @@ use std::fmt::Display;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::Value;
 
-/// The entry of `__metadata__`. One, since their order is not kept.
+/// The entry of `__metadata__`. There is only one because the order of entries is not preserved.
 const HEADER: &str = "sweep";
 
-/// One tensor of float32.
+/// One float32 tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    /// Unique in its file.
+    /// The name, unique within the file.
     pub name: String,
     /// The length of each dimension, the outermost first.
     pub shape: Vec<usize>,
-    /// Its values, little-endian, in the order of `shape`: four bytes each.
+    /// The values in the order of `shape`, four little-endian bytes each.
     pub bytes: Vec<u8>,
 }
 
-/// The file of these tensors; `header` is a JSON object with `format`, and gets its checksum.
+/// Encodes a file with these tensors. `header` is a JSON object with `format`, to which the checksum is added.
 pub fn encode(mut header: Value, tensors: &[Stored]) -> Vec<u8> {
     let views: Vec<(&str, TensorView<'_>)> = tensors
         .iter()
@@ -38,10 +38,10 @@ pub fn encode(mut header: Value, tensors: &[Stored]) -> Vec<u8> {
     safetensors::serialize(views, Some(metadata)).expect("names are unique and the header is small")
 }
 
-/// The header without its checksum, and the tensors, all of float32.
+/// Decodes a file to its header without the checksum, and its float32 tensors.
 ///
 /// # Errors
-/// What is wrong, in words: it is damaged, or not of this `format`.
+/// Returns a description of the problem if the file is damaged or does not have this `format`.
 pub fn decode<'a>(bytes: &'a [u8], format: &str) -> Result<(Value, Vec<(String, TensorView<'a>)>), String> {
     let damaged = |what: &dyn Display| format!("it is damaged ({what})");
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(&error))?;
@@ -62,7 +62,7 @@ pub fn decode<'a>(bytes: &'a [u8], format: &str) -> Result<(Value, Vec<(String, 
     }
 }
 
-/// CRC-32 over the header, which holds none yet, and the tensors in the order of their names.
+/// Computes the CRC-32 of the header without a checksum, and the tensors in the order of their names.
 fn checksum(header: &Value, mut tensors: Vec<(&str, TensorView<'_>)>) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(header.to_string().as_bytes());
@@ -96,7 +96,7 @@ mod tests {
         encode(json!({"format": FORMAT, "position": {"epoch": 3}}), &stored())
     }
 
-    /// The header, and the tensors by name.
+    /// Returns the header, and the tensors in the order of their names.
     fn contents(bytes: &[u8]) -> Result<(Value, Vec<Stored>), String> {
         let (header, tensors) = decode(bytes, FORMAT)?;
         let mut tensors: Vec<Stored> = tensors
@@ -120,7 +120,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1000))]
 
-        /// Damage is noticed, whatever it is, unless it changes nothing that counts, such as a space in the header.
+        /// Any damage is detected, unless it changes nothing that matters, such as a space in the header.
         #[test]
         fn a_damaged_checkpoint_is_an_error_or_says_the_same(
             at in 0..500_usize, length in 0..20_usize, put in prop::collection::vec(any::<u8>(), 0..20)
@@ -140,7 +140,7 @@ mod tests {
             prop_assert!(decode(&whole[..cut.min(whole.len() - 1)], FORMAT).is_err());
         }
 
-        /// Foreign bytes, also behind a length that fits them.
+        /// Arbitrary bytes, some of them after a length prefix that fits.
         #[test]
         fn foreign_bytes_are_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200), text in ".{0,80}") {
             prop_assert!(decode(&bytes, FORMAT).is_err());

@@ -1,9 +1,11 @@
-//! Data sets and networks: read, checked and described, but not trained.
+//! Reads, checks and describes datasets and networks, but does not train them.
 //!
-//! Owns the formats of data sets and where published ones come from (`datasets`, `fetch`), the language of `model:` with
-//! its presets (`network`), what is wrong with either before training starts (`check`), and the format of checkpoints.
-//! The controller uses it to check a sweep before anything runs, the trainer to load data and to build networks. It knows
-//! no sweep file, and does not link libtorch.
+//! This crate owns the formats of datasets and the sources of published ones (`datasets`, `fetch`). It owns the
+//! language of `model:` with its presets (`network`) and the format of checkpoints. It also finds problems with data
+//! and networks before training starts (`check`).
+//!
+//! The controller uses it to check a sweep before anything runs. The trainer uses it to load data and to build
+//! networks. It knows nothing about sweep files and does not link libtorch.
 
 pub mod check;
 pub mod checkpoint;

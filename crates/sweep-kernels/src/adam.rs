@@ -1,15 +1,16 @@
-//! Adam's update in one pass.
+//! Adam's update in one pass over memory.
 
 use tch::{Kind, TchError, Tensor};
 
 use super::memory::{Bfloat16, Element, values, values_mut};
 use super::{Pass, run};
 
-/// Moves `weight` (float32) against `gradient` (float32 or bfloat16, lying likewise): `m` and `v` move towards the
-/// gradient and its square by `1 - betas`, and the weight by `rate * m / (sqrt(v) + epsilon)`.
+/// Applies one Adam update to `weight` (float32), given `gradient` (float32 or bfloat16, with the same memory layout).
+/// `m` and `v` move toward the gradient and its square by `1 - betas`. Then `rate * m / (sqrt(v) + epsilon)` is
+/// subtracted from the weight.
 ///
 /// # Errors
-/// libtorch's.
+/// Returns libtorch's error.
 pub fn adam(
     weight: &mut Tensor,
     gradient: &Tensor,
@@ -33,7 +34,7 @@ struct Adam<'a, G> {
     gradient: &'a [G],
     m: &'a mut [f32],
     v: &'a mut [f32],
-    /// Of m and of v: the share that is kept, and what is taken.
+    /// For m and for v: the fraction of the old value that is kept, and the fraction of the new value that is added.
     betas: [(f32, f32); 2],
     rate: f32,
     epsilon: f32,

@@ -1,21 +1,23 @@
-//! Cheap random bits for dropout: a hash of a key and a counter, of which a processor computes many at once.
+//! Cheap random bits for dropout: a hash of a key and a counter, which a processor computes for several counters at
+//! once.
 
-/// One key's numbers. Number i is a function of the key and of i alone.
+/// The random numbers of one key. Number i depends only on the key and on i.
 ///
-/// The hash is Wellons' triple32 (<https://github.com/skeeto/hash-prospector>) with the key's second half put in after the
-/// first of its three multiplications, so that two keys' numbers are no shifted copies of each other. Not for secrets.
+/// The hash is Wellons' triple32 (<https://github.com/skeeto/hash-prospector>). The second half of the key is added
+/// after the first of its three multiplications, so that the numbers of two keys are not shifted copies of each other.
+/// The hash is not cryptographic.
 #[derive(Debug, Clone, Copy)]
 pub struct Chance {
     key: [u32; 2],
 }
 
 impl Chance {
-    /// The numbers of a key, which must itself be random.
+    /// Creates the stream of a key, which must itself be random.
     pub const fn new(key: [u32; 2]) -> Chance {
         Chance { key }
     }
 
-    /// The key.
+    /// Returns the key.
     pub const fn key(self) -> [u32; 2] {
         self.key
     }
@@ -29,8 +31,9 @@ impl Chance {
         x ^ x >> 14
     }
 
-    /// Fills a row with 16 random bits a place: each number serves a place of its first half and one of its second.
-    /// Rows of the same key whose `first` are at least half a row apart share no number.
+    /// Fills a row with 16 random bits per element. Each hash value serves one element of the first half of the row and
+    /// one of the second half. Two rows of the same key share no hash value if their `first` differ by at least half a
+    /// row.
     #[inline(always)]
     pub fn fill<const N: usize>(self, first: u32, row: &mut [u16; N]) {
         let (low, high) = row.split_at_mut(N / 2);
@@ -52,7 +55,8 @@ mod tests {
         row.to_vec()
     }
 
-    /// Pearson's statistic over 256 equally likely cells: its mean is 255, its deviation 22.6. Six deviations.
+    /// Asserts that Pearson's chi-squared statistic over 256 equally likely cells is plausible. Its mean is 255 and its
+    /// standard deviation is 22.6. Six standard deviations are allowed.
     fn assert_even(cells: impl Iterator<Item = usize>) {
         let mut counts = [0.0_f64; 256];
         cells.for_each(|cell| counts[cell] += 1.0);

@@ -1,8 +1,8 @@
-//! The gradient of a convolution's weights in bfloat16: the same number of products as the way forward, for which oneDNN
-//! takes half as long again.
+//! The weight gradient of a convolution in bfloat16. It takes the same number of products as the forward pass, but
+//! oneDNN takes 1.5 times as long for it.
 //!
-//! See `products` for how they are added up, and why numbers go in pairs. The gradients for pictures and the values
-//! themselves are left to oneDNN.
+//! See `products` for how the products are summed and why numbers are paired. The forward pass and the input gradient
+//! are left to oneDNN.
 
 use std::ops::Range;
 
@@ -12,29 +12,30 @@ use super::memory::{Bfloat16, dense, values, values_mut};
 use super::products::{LANES, Products, ROWS, has_products};
 use super::run;
 
-/// Pairs that are laid out at once: half of a core's second cache, as they usually are.
+/// Number of pairs that are laid out at once. They fill half of a typical core's L2 cache.
 const AT_ONCE: usize = (512 << 10) / size_of::<u32>();
 
-/// A convolution of pictures that lie channels-last.
+/// A convolution of channels-last images.
 #[derive(Debug, Clone, Copy)]
 pub struct Convolution {
-    /// The side of the kernel.
+    /// Side of the kernel, in pixels.
     pub kernel: usize,
-    /// Places between two outputs.
+    /// Distance between two neighboring outputs, in input pixels.
     pub stride: usize,
-    /// Rows and columns of zeros on either side.
+    /// Rows and columns of zeros on each side.
     pub padding: [usize; 2],
 }
 
 impl Convolution {
-    /// The loss' gradient for the weights `[o, c, kernel, kernel]`, channels-last, and for the biases `[o]`, both bfloat16,
-    /// from what went in (`[n, c, h, w]`) and the gradient for what came out (`[n, o, y, x]`), both bfloat16.
+    /// Computes the gradients of the loss with respect to the weights `[o, c, kernel, kernel]`, channels-last, and the
+    /// biases `[o]`. The arguments are the layer's input `[n, c, h, w]` and the gradient with respect to its output
+    /// `[n, o, y, x]`. All four tensors are bfloat16.
     ///
     /// # Errors
-    /// libtorch's, where there is no room.
+    /// Returns libtorch's error if memory runs out.
     ///
     /// # Panics
-    /// Without [`has_products`].
+    /// Panics if [`has_products`] is false.
     pub fn weights_gradient(self, xs: &Tensor, gradient: &Tensor) -> Result<[Tensor; 2], TchError> {
         assert!(has_products());
         let (xs, gradient) = (dense(xs)?, dense(gradient)?);
@@ -74,45 +75,46 @@ impl Convolution {
     }
 }
 
-/// Which places are paired with which, and where the pairs lie.
+/// Which elements are paired, and where the pairs are in memory.
 ///
-/// A pair of outputs of a row, places 2j and 2j + 1, meets with the kernel's column k the inputs 2js + k and (2j + 1)s + k,
-/// s the stride. Columns that differ by 2s meet the same pairs, one j further: a row is laid out once for each of
-/// the `shifts` that are left, each pair with all channels.
+/// One pair consists of the outputs 2j and 2j + 1 of a row. With stride s, column k of the kernel multiplies them by
+/// the inputs 2js + k and (2j + 1)s + k. Columns that differ by 2s use the same input pairs, shifted by one j. A row is
+/// therefore laid out once for each of the `shifts` distinct columns, and each pair contains all channels.
 pub struct Layout {
     pub of: Convolution,
-    /// Rows and columns.
+    /// Rows and columns of the input.
     pub input: [usize; 2],
     pub output: [usize; 2],
     pub pictures: usize,
     pub channels: usize,
     pub filters: usize,
-    /// Filters, made up to whole registers with zeros.
+    /// Number of filters, padded with zeros to whole registers.
     pub lanes: usize,
-    /// Of outputs in a row.
+    /// Number of output pairs in a row.
     pub pairs: usize,
-    /// Of inputs in a row, for one shift.
+    /// Number of input pairs in a row, for one shift.
     pub span: usize,
     pub shifts: usize,
 }
 
-/// Weights whose sums are made at once: they lie side by side in a row of inputs.
+/// Weights whose sums are computed together. They are adjacent in a row of inputs.
 pub struct Tile {
-    /// The kernel's row.
+    /// Row of the kernel.
     pub row: usize,
     pub shift: usize,
-    /// Among (columns of this shift, channels).
+    /// Range of flattened (column of this shift, channel) indices.
     pub places: Range<usize>,
 }
 
-/// Some output rows of some pictures; of one picture if not all of its rows.
+/// Some output rows of some images. A part with fewer than all rows covers only one image.
 pub struct Part {
     pub pictures: Range<usize>,
     pub rows: Range<usize>,
 }
 
 impl Part {
-    /// These rows of each of its pictures, of all pictures with so many rows of so many numbers.
+    /// Returns these rows of each image of the part. `all` contains all images, each with `height` rows of `length`
+    /// numbers.
     pub fn lines<'a>(
         &self,
         rows: &Range<usize>,
@@ -131,7 +133,7 @@ impl Layout {
         for row in 0..self.of.kernel {
             for shift in 0..self.shifts {
                 let places = (self.of.kernel - shift).div_ceil(2 * self.of.stride) * self.channels;
-                // Evenly, as narrow tiles wait for memory.
+                // Tiles have even widths, because narrow tiles wait for memory.
                 let many = places.div_ceil(ROWS);
                 let ends = (0..=many).map(|index| places * index / many).collect::<Vec<_>>();
                 tiles.extend(ends.windows(2).map(|ends| Tile { row, shift, places: ends[0]..ends[1] }));
@@ -140,7 +142,7 @@ impl Layout {
         tiles
     }
 
-    /// All of the work, in parts that fit into a cache.
+    /// Splits the work into parts that fit into a cache.
     pub fn parts(&self) -> Vec<Part> {
         let row = self.shifts * self.span * self.channels * self.of.stride + self.pairs * self.lanes;
         let rows = (AT_ONCE / row).max(1);
@@ -156,14 +158,14 @@ impl Layout {
         }
     }
 
-    /// Input rows that a part meets, those of the border left out.
+    /// Returns the range of input rows that a part reads, without the padding.
     pub fn inputs(&self, part: &Part) -> Range<usize> {
         let Convolution { kernel, stride, padding: [above, _] } = self.of;
         let end = (part.rows.end - 1) * stride + kernel;
         (part.rows.start * stride).saturating_sub(above)..end.saturating_sub(above).min(self.input[0])
     }
 
-    /// Of a part's output rows those that the kernel's row meets with an input, not with the border.
+    /// Returns the part's output rows for which this row of the kernel reads an input row and not the padding.
     pub fn met(&self, part: &Part, row: usize) -> Range<usize> {
         let Convolution { stride, padding: [above, _], .. } = self.of;
         let first = above.saturating_sub(row).div_ceil(stride);
@@ -171,7 +173,7 @@ impl Layout {
         part.rows.start.max(first)..part.rows.end.min(end)
     }
 
-    /// From `[weight in the order of the tiles, lanes]` to `[filters, kernel, kernel, channels]`.
+    /// Reorders `[weight in tile order, lanes]` to `[filters, kernel, kernel, channels]`.
     fn sorted(&self, tiles: &[Tile], sums: &[f32], weights: &mut [Bfloat16]) {
         let each = self.of.kernel * self.of.kernel * self.channels;
         let mut rows = sums.chunks_exact(self.lanes);
@@ -192,15 +194,16 @@ mod tests {
     use super::*;
     use tch::Device;
 
-    /// Against libtorch in float64 on the same numbers: even and odd sides and kernels, strides, borders, channels and
-    /// filters that fill no register, parts of one picture and parts of many.
+    /// Compares with libtorch in float64 on the same numbers. The cases cover even and odd sides and kernels, strides,
+    /// padding, and channels and filters that do not fill a register. They also cover parts of one image and parts of
+    /// several images.
     #[test]
     fn gradients_are_those_of_libtorch() {
         if !has_products() {
             return;
         }
         let cases = [
-            // pictures, channels, height, width, filters, kernel, stride, padding
+            // images, channels, height, width, filters, kernel, stride, padding
             [3, 3, 9, 8, 32, 3, 1, 1],
             [2, 3, 35, 35, 64, 4, 1, 0],
             [2, 32, 30, 30, 64, 5, 2, 0],
@@ -211,7 +214,7 @@ mod tests {
             [3, 5, 5, 3, 17, 5, 1, 2],
             [2, 7, 6, 9, 33, 1, 2, 0],
             [1, 64, 40, 60, 48, 7, 1, 3],
-            [1, 32, 5, 2000, 16, 7, 1, 3], // single rows
+            [1, 32, 5, 2000, 16, 7, 1, 3], // parts of a single row
         ];
         for case in cases {
             let [n, c, h, w, o, k, stride, padding] = case;
@@ -235,7 +238,7 @@ mod tests {
             for (found, expected) in found.iter().zip(&expected) {
                 assert_eq!(found.size(), expected.size());
                 let off = (found.to_kind(Kind::Double) - expected).abs();
-                // Half of a bfloat16's last digit, and float32's where products cancel out.
+                // Half a unit in bfloat16's last place, plus float32 rounding where products cancel.
                 let bound = expected.abs() / 256.0 + 1e-5 * (n * h * w) as f64;
                 assert!((off - bound).max().double_value(&[]) <= 0.0, "{case:?}");
             }

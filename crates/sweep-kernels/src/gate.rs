@@ -1,50 +1,52 @@
-//! ReLU and dropout in one pass, forward and backward, in the memory of what comes in.
+//! ReLU and dropout fused into one pass, forward and backward, in the input's memory.
 
 use tch::Tensor;
 
 use super::memory::{Element, values, values_mut, with_element};
 use super::{Chance, Pass, run};
 
-/// Values whose bits are drawn together.
+/// Number of values whose random bits are drawn together.
 pub(super) const ROW: usize = 1024;
 
-/// In the place of a window's number: nothing came through.
+/// Stored instead of an index within a pooling window when the value was not passed on.
 pub(super) const SHUT: u8 = u8::MAX;
 
-/// What is let through.
+/// A fused activation: ReLU, dropout, or both.
 #[derive(Debug, Clone, Copy)]
 pub struct Gate {
-    /// Whether values below zero are stopped.
+    /// Whether negative values are set to zero.
     pub relu: bool,
-    /// The share that dropout stops, 0 to below 1, and its bits. It is exact to 1/65536, and what passes is made larger
-    /// by the factor for the exact share.
+    /// Dropout probability, at least 0 and less than 1, with the source of its bits. The probability is rounded to a
+    /// multiple of 1/65536. The values that are kept are scaled by the factor for the rounded probability.
     pub dropout: Option<(f64, Chance)>,
 }
 
 impl Gate {
-    /// For dropout: the 16 bits below which a value is dropped, the factor of what passes, and the key of the bits.
+    /// Returns the parameters of dropout: the threshold below which 16 random bits drop a value, the scale of kept
+    /// values, and the key of the bits.
     pub fn dropped(self) -> (u16, f32, [u32; 2]) {
         let open = Open::new(self);
         (open.least, open.scale, open.chance.key())
     }
 
-    /// Lets values of any shape through.
+    /// Applies the activation in place, to values of any shape.
     ///
     /// # Panics
-    /// If they have gaps between them.
+    /// Panics if the values are not contiguous in memory.
     pub fn pass(self, xs: &mut Tensor) {
         let open = Open::new(self);
         with_element!(xs.kind(), T => run(Forward { open, before: 0, xs: values_mut::<T>(xs) }));
     }
 
-    /// Turns the gradient for what came out, `ys`, into that for what went in. Both lie in memory likewise.
+    /// Turns the gradient with respect to the output `ys` into the gradient with respect to the input, in place. Both
+    /// tensors have the same memory layout.
     ///
     /// # Panics
-    /// If they do not, or have gaps between their values.
+    /// Panics if the layouts differ or the values are not contiguous in memory.
     pub fn gradient(self, gradient: &mut Tensor, ys: &Tensor) {
         assert_eq!((gradient.size(), gradient.stride()), (ys.size(), ys.stride()));
         let open = Open::new(self);
-        // What ReLU and dropout let through is above zero, so no bits are needed to tell.
+        // With ReLU, the values that were passed on are those above zero, so the random bits are not needed.
         with_element!(ys.kind(), T => match self.relu {
             true => run(Backward { scale: open.scale, gradient: values_mut::<T>(gradient), ys: values::<T>(ys) }),
             false => run(Forward { open, before: 0, xs: values_mut::<T>(gradient) }),
@@ -54,7 +56,7 @@ impl Gate {
 
 struct Forward<'a, T> {
     open: Open,
-    /// Values before these.
+    /// Number of values before these.
     before: usize,
     xs: &'a mut [T],
 }
@@ -64,7 +66,7 @@ impl<T: Element> Pass for Forward<'_, T> {
         self.xs.len()
     }
 
-    /// Each begins a row, as in the whole.
+    /// Each half starts on a row boundary, as it does in the whole tensor.
     fn halves(self) -> (Self, Self) {
         let Forward { open, before, xs } = self;
         let middle = (xs.len() / 2).next_multiple_of(ROW);
@@ -111,11 +113,11 @@ impl<T: Element> Pass for Backward<'_, T> {
     }
 }
 
-/// A gate as its passes want it.
+/// A fused activation in the form that the passes need.
 #[derive(Clone, Copy)]
 pub(super) struct Open {
     relu: bool,
-    /// A value is dropped if its 16 bits are below this.
+    /// A value is dropped if its 16 random bits are below this threshold.
     least: u16,
     pub scale: f32,
     chance: Chance,
@@ -129,7 +131,7 @@ impl Open {
         Open { relu: gate.relu, least: dropped as u16, scale, chance }
     }
 
-    /// The bits of a row of values, of which so many came before.
+    /// Draws the random bits of a row of values. `before` is the number of values in front of the row.
     #[inline(always)]
     fn draw(self, before: usize, bits: &mut [u16; ROW]) {
         if self.least > 0 {
@@ -137,13 +139,14 @@ impl Open {
         }
     }
 
-    /// Whether a value gets through. What is no number does: it is not hidden.
+    /// Returns whether a value is passed on. NaN is passed on, so that it is not hidden.
     #[inline(always)]
     fn lets<T: Element>(self, x: T, bits: u16) -> bool {
         (!self.relu | x.above(T::ZERO) | x.is_nan()) & (bits >= self.least)
     }
 
-    /// Lets values through, of which so many came before, and notes what was not let through.
+    /// Applies the activation in place and writes [`SHUT`] to `which` for each value that was not passed on. `before`
+    /// is the number of values in front of these.
     #[inline(always)]
     pub fn pass_noting<T: Element>(self, before: usize, xs: &mut [T], which: &mut [u8]) {
         let mut bits = [0; ROW];
@@ -207,7 +210,7 @@ mod tests {
         };
         let first = pass([3, 5]);
         let (n, passed) = (first.numel() as f64, first.gt(0.0).sum(Kind::Double).double_value(&[]));
-        // Five standard deviations of a binomial share.
+        // Five standard deviations of a binomial proportion.
         let bound = 5.0 * (0.2 * 0.8 / n).sqrt();
         assert!((passed / n - 0.8).abs() < bound, "{}", passed / n);
         assert!((first.sum(Kind::Double).double_value(&[]) / n - 1.0).abs() < bound / 0.8);

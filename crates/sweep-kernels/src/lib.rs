@@ -1,6 +1,8 @@
-//! Passes over a tensor's memory that libtorch takes several for. Each is one loop over slices, compiled for the widest
-//! instructions that the processor has: everything in a `Pass` is inlined, closures are avoided, since a function of its
-//! own would be compiled for the oldest processor. Only for the CPU.
+//! CPU kernels that need one pass over a tensor's memory where libtorch needs several.
+//!
+//! Each kernel is one loop over slices, compiled for the widest instruction set of the processor. Everything in a
+//! `Pass` is inlined and contains no closures, because a separate function would be compiled for the baseline
+//! instruction set.
 
 mod adam;
 mod chance;
@@ -24,22 +26,22 @@ pub use pool::Pool;
 #[cfg(target_arch = "x86_64")]
 pub use products::has_products;
 
-/// A loop to be compiled once for each set of instructions.
+/// A loop that is compiled once for each instruction set.
 trait Pass: Sized + Send {
-    /// Values that it goes through.
+    /// Number of values that the pass processes.
     fn size(&self) -> usize;
 
-    /// Two passes that do the same, one after the other or both at once.
+    /// Splits the pass into two that can run one after the other or in parallel.
     fn halves(self) -> (Self, Self);
 
-    /// Must be `#[inline(always)]`, with all that it calls.
+    /// Runs the loop. The implementation and everything that it calls must be `#[inline(always)]`.
     fn run(self);
 }
 
-/// A thread is worth starting for so many values: it takes some ten microseconds.
+/// Minimum number of values per pass that justifies another thread. Starting one takes about ten microseconds.
 const WORTH_A_THREAD: usize = 1 << 18;
 
-/// Runs it with as many threads as libtorch has, where they are worth it.
+/// Runs the pass with up to libtorch's number of threads, if it is large enough.
 fn run(pass: impl Pass) {
     shared(pass, usize::try_from(tch::get_num_threads()).unwrap_or(1));
 }
@@ -55,7 +57,7 @@ fn shared(pass: impl Pass, threads: usize) {
     });
 }
 
-/// Runs it with the widest instructions that there are.
+/// Runs the pass with the widest available instruction set.
 fn wide(pass: impl Pass) {
     struct Wide<P>(P);
     impl<P: Pass> pulp::WithSimd for Wide<P> {
@@ -74,7 +76,7 @@ mod tests {
     use super::*;
     use tch::{Device, Kind, Tensor};
 
-    /// Large enough that three threads get something to do.
+    /// The tensors are large enough that each of three threads gets work.
     #[test]
     fn threads_change_no_number() {
         let _guard = tch::no_grad_guard();

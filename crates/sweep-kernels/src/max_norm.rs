@@ -1,17 +1,18 @@
-//! The projection of max-norm in one pass.
+//! Max-norm projection in one pass over memory.
 
 use tch::Tensor;
 
 use super::memory::values_mut;
 use super::{Pass, run};
 
-/// Added to a norm before it divides, as Keras does.
+/// Added to a norm before the division, as in Keras.
 const EPSILON: f32 = 1e-7;
 
-/// Scales each output's incoming weights, which lie together (float32 `[outputs, ...]`), to at most this norm.
+/// Scales the incoming weights of each output to at most this norm. The weights of an output are contiguous (float32
+/// `[outputs, ...]`).
 ///
 /// # Panics
-/// If they have gaps between them.
+/// Panics if the weights are not contiguous in memory.
 pub fn max_norm(weight: &mut Tensor, norm: f64) {
     let each = weight.numel() / weight.size()[0] as usize;
     run(MaxNorm { weight: values_mut::<f32>(weight), each, norm: norm as f32 });
@@ -19,7 +20,7 @@ pub fn max_norm(weight: &mut Tensor, norm: f64) {
 
 struct MaxNorm<'a> {
     weight: &'a mut [f32],
-    /// Weights an output.
+    /// Number of weights per output.
     each: usize,
     norm: f32,
 }
@@ -47,7 +48,7 @@ impl Pass for MaxNorm<'_> {
     }
 }
 
-/// Their sum, in as many parts as a processor adds at once.
+/// Returns the sum of the squares, from enough partial sums to fill the vector units.
 #[inline(always)]
 fn squares(weights: &[f32]) -> f32 {
     let mut parts = [0.0_f32; 32];

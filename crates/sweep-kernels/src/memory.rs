@@ -1,21 +1,21 @@
-//! The one place where a tensor's memory is taken for a slice.
+//! The only module that views a tensor's memory as a slice.
 #![allow(unsafe_code, reason = "tch gives the address of a tensor's values, and no slice")]
 
 use tch::{Device, Kind, TchError, Tensor};
 
-/// A kind of number that tensors hold.
+/// A number type that tensors can contain.
 pub trait Element: Copy + Send + Sync + 'static {
-    /// Its name in libtorch.
+    /// libtorch's name for the type.
     const KIND: Kind;
-    /// Zero.
+    /// The number zero.
     const ZERO: Self;
-    /// Its value. A float64 loses digits.
+    /// Converts to float32. A float64 loses precision.
     fn value(self) -> f32;
-    /// The nearest of this kind to a product.
+    /// Returns the product with `factor`, rounded to this type.
     fn times(self, factor: f32) -> Self;
-    /// Whether it is the larger. False if one is no number.
+    /// Returns whether this number is larger than the other. The result is false if either is NaN.
     fn above(self, other: Self) -> bool;
-    /// Whether it is no number.
+    /// Returns whether this number is NaN.
     fn is_nan(self) -> bool;
 }
 
@@ -69,13 +69,13 @@ impl Element for f64 {
     }
 }
 
-/// The upper half of a float32: eight bits of exponent, seven of fraction.
+/// The upper half of a float32: sign, eight bits of exponent, seven bits of fraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Bfloat16(u16);
 
 impl Bfloat16 {
-    /// Rounded to nearest, ties to even; what is no number may become infinite.
+    /// Rounds to nearest, ties to even. A NaN may become infinite.
     #[inline(always)]
     pub fn nearest(value: f32) -> Bfloat16 {
         let bits = value.to_bits();
@@ -108,7 +108,7 @@ impl Element for Bfloat16 {
     }
 }
 
-/// An expression for the type of numbers that a tensor of this kind holds.
+/// Evaluates an expression with a type alias for the number type of a tensor of this kind.
 macro_rules! with_element {
     ($kind:expr, $element:ident => $body:expr) => {
         match $kind {
@@ -129,31 +129,32 @@ macro_rules! with_element {
 }
 pub(super) use with_element;
 
-/// A tensor's values in the order in which they lie in memory.
+/// Returns a tensor's values in memory order.
 ///
 /// # Panics
-/// If it holds another kind of number, is not on the CPU, or has gaps or values that lie in one place.
+/// Panics if the tensor contains another number type, is not on the CPU, is not contiguous, or has values that share
+/// memory.
 pub fn values<T: Element>(tensor: &Tensor) -> &[T] {
     let length = checked::<T>(tensor);
-    // SAFETY: the kind is T's and the values lie side by side (checked above); a tensor's address is aligned for its
-    // kind. The tensor is borrowed, and nothing here keeps a second way to its memory while it is written.
+    // SAFETY: The kind is that of T and the values are contiguous, as checked above. A tensor's address is aligned for
+    // its kind. The tensor is borrowed, and no other path to its memory exists here while it is written.
     unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<T>(), length) }
 }
 
-/// The same, to be written.
+/// Returns a tensor's values in memory order, for writing.
 ///
 /// # Panics
-/// Likewise.
+/// Panics under the same conditions as [`values`].
 pub fn values_mut<T: Element>(tensor: &mut Tensor) -> &mut [T] {
     let length = checked::<T>(tensor);
-    // SAFETY: as above; the tensor is borrowed for writing. libtorch reads it only in calls that this thread makes.
+    // SAFETY: See `values`. The tensor is mutably borrowed. libtorch reads it only in calls that this thread makes.
     unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<T>(), length) }
 }
 
-/// The same values without gaps between them; pictures `[n, c, h, w]` lie channels-last.
+/// Returns the same values in contiguous memory. Images `[n, c, h, w]` are channels-last.
 ///
 /// # Errors
-/// libtorch's, where there is no room.
+/// Returns libtorch's error if memory runs out.
 pub fn dense(xs: &Tensor) -> Result<Tensor, TchError> {
     if xs.dim() != 4 {
         return xs.f_contiguous();

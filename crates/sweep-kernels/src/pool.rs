@@ -1,5 +1,5 @@
-//! Max-pooling with the gate behind it, forward and backward: what libtorch keeps eight bytes a value for, and two more
-//! passes each way, is a byte and one pass.
+//! Max-pooling fused with the activation after it, forward and backward. It stores one byte per value and takes one
+//! pass in each direction. libtorch stores eight bytes per value and takes two more passes.
 
 use tch::{TchError, Tensor};
 
@@ -7,16 +7,16 @@ use super::gate::{Gate, Open, ROW};
 use super::memory::{Element, values, values_mut, with_element};
 use super::{Pass, run};
 
-/// Windows that lie side by side, and what of their largest values is let through.
+/// Max-pooling with adjacent windows, followed by a fused activation.
 #[derive(Debug, Clone, Copy)]
 pub struct Pool {
-    /// A window's side, at most 15.
+    /// Side of a window, at most 15.
     pub side: usize,
-    /// Behind the pool.
+    /// The activation after the pooling.
     pub gate: Gate,
 }
 
-/// The shape of what comes in: pictures, rows, columns, channels, as they lie in memory.
+/// The shape of the input: images, rows, columns and channels, in memory order.
 #[derive(Clone, Copy)]
 struct Extent {
     pictures: usize,
@@ -26,14 +26,14 @@ struct Extent {
 }
 
 impl Pool {
-    /// Values `[n, c, h, w]`, channels-last and without gaps, to `[n, c, h / side, w / side]` lying likewise, and for
-    /// each of these which place of its window it comes from, if it was let through.
+    /// Pools values `[n, c, h, w]`, channels-last and contiguous, to `[n, c, h / side, w / side]` with the same layout.
+    /// Also returns, for each output, the index within its window that it came from, if it was passed on.
     ///
     /// # Errors
-    /// libtorch's, where there is no room.
+    /// Returns libtorch's error if memory runs out.
     ///
     /// # Panics
-    /// If the values lie otherwise.
+    /// Panics if the values have another layout.
     pub fn pass(self, xs: &Tensor) -> Result<(Tensor, Vec<u8>), TchError> {
         let extent = Extent::of(xs);
         let size = [extent.pictures, extent.height / self.side, extent.width / self.side, extent.channels];
@@ -47,18 +47,19 @@ impl Pool {
         Ok((ys.f_permute([0, 3, 1, 2])?, which))
     }
 
-    /// From the gradient for what came out, lying as that did, to the one for what went in, of that `size`.
+    /// Computes the gradient with respect to the input, which has this `size`. `gradient` is the gradient with respect
+    /// to the output and has the output's layout.
     ///
     /// # Errors
-    /// libtorch's, where there is no room.
+    /// Returns libtorch's error if memory runs out.
     ///
     /// # Panics
-    /// If the gradient lies otherwise.
+    /// Panics if the gradient has another layout.
     pub fn gradient(self, gradient: &Tensor, which: &[u8], size: &[i64]) -> Result<Tensor, TchError> {
         let [pictures, channels, height, width] = size.try_into().expect("pictures have four axes");
         let lying = [pictures, height, width, channels];
         let option = (gradient.f_kind()?, gradient.device());
-        // What no window reaches, at the far edges, has no gradient.
+        // Inputs at the far edges that belong to no window have zero gradient.
         let whole = height % self.side as i64 == 0 && width % self.side as i64 == 0;
         let mut found = if whole { Tensor::f_empty(lying, option)? } else { Tensor::f_zeros(lying, option)? };
         let extent = Extent::of(&found.f_permute([0, 3, 1, 2])?);
@@ -84,7 +85,7 @@ impl Extent {
     }
 }
 
-/// Where the windows lie.
+/// The positions of the windows in memory.
 #[derive(Clone, Copy)]
 struct Windows {
     side: usize,
@@ -92,27 +93,28 @@ struct Windows {
 }
 
 impl Windows {
-    /// For the first half of the pictures, and for the others.
+    /// Splits the windows into those of the first half of the images and those of the second half.
     fn halves(self) -> (Windows, Windows) {
         let of = |pictures| Windows { extent: Extent { pictures, ..self.extent }, ..self };
         let first = self.extent.pictures / 2;
         (of(first), of(self.extent.pictures - first))
     }
 
-    /// Values that come in and go out.
+    /// Number of input values and number of output values.
     fn sizes(self) -> (usize, usize) {
         let Extent { pictures, height, width, channels } = self.extent;
         let [rows, columns] = self.count();
         (pictures * height * width * channels, pictures * rows * columns * channels)
     }
 
-    /// Windows down and across, in each picture.
+    /// Number of windows down and across each image.
     #[inline(always)]
     fn count(self) -> [usize; 2] {
         [self.extent.height / self.side, self.extent.width / self.side]
     }
 
-    /// Where so manieth value of a window lies: its place in the window, and that of its first channel's in memory.
+    /// Returns the memory offset of the first channel of one element of a window. `place` is the index of the element
+    /// within its window.
     #[inline(always)]
     fn place(self, [picture, row, column]: [usize; 3], place: usize) -> usize {
         let Windows { side, extent: Extent { height, width, channels, .. } } = self;
@@ -123,7 +125,7 @@ impl Windows {
 
 struct Forward<'a, T> {
     windows: Windows,
-    /// Pictures before these.
+    /// Number of images before these.
     before: usize,
     open: Open,
     xs: &'a [T],
@@ -174,7 +176,7 @@ impl<T: Element> Pass for Forward<'_, T> {
                     }
                 }
             }
-            // A picture begins a row of bits, so that no two share any.
+            // Each image starts a new row of random bits, so that no two images share any.
             open.pass_noting(
                 (before + picture) * outside.next_multiple_of(ROW),
                 &mut ys[begin..end],
@@ -184,7 +186,7 @@ impl<T: Element> Pass for Forward<'_, T> {
     }
 }
 
-/// The first of the largest, as libtorch takes it; what is no number counts as the largest.
+/// Keeps the first of equal maxima, like libtorch. NaN counts as the maximum.
 #[inline(always)]
 fn larger<T: Element>(ys: &mut [T], which: &mut [u8], xs: &[T], place: u8) {
     for ((y, which), &x) in ys.iter_mut().zip(which).zip(xs) {
@@ -194,7 +196,7 @@ fn larger<T: Element>(ys: &mut [T], which: &mut [u8], xs: &[T], place: u8) {
     }
 }
 
-/// Likewise for the windows that nearly everybody takes, with each value written once.
+/// Does the same for windows of side 2, the most common size, and writes each value only once.
 #[inline(always)]
 fn largest_of_four<T: Element>(ys: &mut [T], which: &mut [u8], [a, b, c, d]: [&[T]; 4]) {
     let four = a.iter().zip(b).zip(c).zip(d);
@@ -266,7 +268,7 @@ mod tests {
     use crate::Chance;
     use tch::{Device, Kind};
 
-    /// Whole numbers, so that windows have equals.
+    /// Returns integer values, so that windows contain ties.
     fn pictures(kind: Kind, [n, c, h, w]: [i64; 4]) -> Tensor {
         let lying = Tensor::randint_low(-4, 5, [n, h, w, c], (Kind::Float, Device::Cpu)).to_kind(kind);
         lying.permute([0, 3, 1, 2])

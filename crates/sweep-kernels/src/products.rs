@@ -1,8 +1,8 @@
-//! Products of bfloat16 numbers with the processor's own instruction for them.
+//! Sums of products of bfloat16 numbers, with the processor's instruction for them.
 //!
-//! `vdpbf16ps` multiplies two bfloat16 numbers by two others and adds both products to a float32, sixteen times at once.
-//! The two are neighbouring places of an output row here: pictures and gradients are laid out as such pairs, a part small
-//! enough for the second cache at a time, and each sum stays in a register for all places of the part.
+//! `vdpbf16ps` multiplies two bfloat16 numbers by two others and adds both products to a float32, in sixteen lanes at
+//! once. Here the two numbers are neighbors in an output row. Images and gradients are laid out as such pairs, one part
+//! at a time, and a part fits into the L2 cache. Each sum stays in a register for all elements of the part.
 #![allow(unsafe_code, reason = "the instructions take whole registers from memory")]
 
 use std::arch::x86_64::*;
@@ -11,33 +11,34 @@ use super::Pass;
 use super::convolution::{Layout, Tile};
 use super::memory::Bfloat16;
 
-/// Numbers in a register.
+/// Number of float32 numbers in a register.
 pub const LANES: usize = 16;
-/// Sums in registers: for so many weights of each of two registers of filters. Of 32 registers they leave four.
+/// Maximum number of weights in a tile. Each weight has sums in two registers of filters, which leaves four of the 32
+/// registers.
 pub const ROWS: usize = 14;
-/// Numbers after which memory is asked for those that come next: it answers late.
+/// Prefetch distance, in numbers. It hides the memory latency.
 const AHEAD: usize = 1024;
 const PAIR_OF_ONES: u32 = 0x3f80_3f80;
 
-/// Whether this processor has the instruction.
+/// Returns whether this processor supports the instruction.
 pub fn has_products() -> bool {
     is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512bf16")
 }
 
-/// What is left to add up, by one thread.
+/// The part of the work that one thread does.
 pub struct Products<'a> {
     pub layout: &'a Layout,
     pub xs: &'a [Bfloat16],
     pub gradient: &'a [Bfloat16],
     pub tiles: &'a [Tile],
-    /// `[weight in the order of the tiles, lanes]`.
+    /// Sums of the weights' gradients, `[weight in tile order, lanes]`.
     pub sums: &'a mut [f32],
-    /// `[lanes]`, in one of the passes.
+    /// Sums of the biases' gradients, `[lanes]`. Only one of the passes has them.
     pub biases: Option<&'a mut [f32]>,
 }
 
 impl Pass for Products<'_> {
-    /// A value is what the other passes do to one: some ten products.
+    /// Converts the work to the unit of the other passes: one of their values costs about ten products.
     fn size(&self) -> usize {
         self.sums.len() * self.gradient.len() / self.layout.filters / 320
     }
@@ -55,7 +56,7 @@ impl Pass for Products<'_> {
 
     #[inline(always)]
     fn run(self) {
-        // SAFETY: `weights_gradient` looked whether the processor has the instructions.
+        // SAFETY: `weights_gradient` has checked that the processor supports the instructions.
         unsafe { self.add_up() };
     }
 }
@@ -117,7 +118,7 @@ impl Products<'_> {
 }
 
 impl Layout {
-    /// An input row `[width, channels]` as pairs, for each shift.
+    /// Lays out an input row `[width, channels]` as pairs, once for each shift.
     #[target_feature(enable = "avx512f,avx512bw")]
     fn lay_inputs(&self, row: &[Bfloat16], pairs: &mut [u32]) {
         let (channels, stride, left) = (self.channels, self.of.stride, self.of.padding[1]);
@@ -133,7 +134,7 @@ impl Layout {
         }
     }
 
-    /// An output row `[across, filters]` as pairs.
+    /// Lays out an output row `[across, filters]` as pairs.
     #[target_feature(enable = "avx512f,avx512bw")]
     fn lay_outputs(&self, row: &[Bfloat16], pairs: &mut [u32]) {
         for (row, pair) in row.chunks(2 * self.filters).zip(pairs.chunks_exact_mut(self.lanes)) {
@@ -143,14 +144,14 @@ impl Layout {
     }
 }
 
-/// Pairs of each channel's numbers, with zeros for a place outside.
+/// Pairs the numbers of each channel. A position outside the row contributes zeros.
 #[target_feature(enable = "avx512f,avx512bw")]
 fn lay(first: Option<&[Bfloat16]>, second: Option<&[Bfloat16]>, pairs: &mut [u32]) {
     for from in (0..pairs.len()).step_by(2 * LANES) {
         let many = (pairs.len() - from).min(2 * LANES);
         let mask = u32::MAX >> (2 * LANES - many);
         let load = |place: Option<&[Bfloat16]>| match place {
-            // SAFETY: only the numbers of the mask are read, and the slice has so many.
+            // SAFETY: Only the numbers selected by the mask are read, and the slice contains them.
             Some(place) => unsafe {
                 let place = place[from..from + many].as_ptr();
                 _mm_prefetch::<_MM_HINT_T0>(place.wrapping_add(AHEAD).cast());
@@ -160,7 +161,7 @@ fn lay(first: Option<&[Bfloat16]>, second: Option<&[Bfloat16]>, pairs: &mut [u32
         };
         let (first, second) = (load(first), load(second));
         let pairs = pairs[from..from + many].as_mut_ptr().cast();
-        // SAFETY: likewise for what is written.
+        // SAFETY: Only the numbers selected by the mask are written, and the slice contains them.
         unsafe {
             let low = _mm512_permutex2var_epi16(first, alternating(0), second);
             _mm512_mask_storeu_epi32(pairs, mask as u16, low);
@@ -170,27 +171,27 @@ fn lay(first: Option<&[Bfloat16]>, second: Option<&[Bfloat16]>, pairs: &mut [u32
     }
 }
 
-/// Takes numbers of two registers in turn.
+/// Returns the permutation that takes numbers from two registers alternately.
 #[target_feature(enable = "avx512f")]
 fn alternating(from: i16) -> __m512i {
     let places: [i16; 2 * LANES] = std::array::from_fn(|index| from + index as i16 / 2 + index as i16 % 2 * 32);
-    // SAFETY: the array has the register's size.
+    // SAFETY: The array has the size of the register.
     unsafe { _mm512_loadu_si512(places.as_ptr().cast()) }
 }
 
-/// Where pairs meet: for each picture, each row of it and each pair of the row.
+/// The pairs to be multiplied: for each image, each of its rows and each pair of the row.
 struct Places<'a> {
     counts: [usize; 3],
-    /// From the pair of the first weight at the first place.
+    /// Starts at the pair of the first weight at the first position.
     inputs: &'a [u32],
-    /// From place to place.
+    /// Strides between images, rows and pairs.
     input_steps: [usize; 3],
-    /// From the pair of the first filter at the first place.
+    /// Starts at the pair of the first filter at the first position.
     outputs: &'a [u32],
     output_steps: [usize; 3],
 }
 
-/// Adds to the sums `[weights, lanes]` the products at all places.
+/// Adds the products at all positions to the sums `[weights, lanes]`.
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn add(sums: &mut [f32], lanes: usize, places: &Places) {
     macro_rules! with_rows {
@@ -222,7 +223,8 @@ fn add_tile<const ROWS: usize, const REGISTERS: usize>(sums: &mut [f32], lanes: 
             let mut input = picture * input_steps[0] + row * input_steps[1];
             let mut output = picture * output_steps[0] + row * output_steps[1] + from;
             for _ in 0..counts[2] {
-                // SAFETY: no place is behind the last one, and that is within both slices, as asserted above.
+                // SAFETY: No position is beyond the last one, and the assertions above show that the last one is within
+                // both slices.
                 unsafe {
                     let mut filters = [as_pairs(_mm512_set1_ps(0.0)); REGISTERS];
                     for (index, filter) in filters.iter_mut().enumerate() {
@@ -244,16 +246,16 @@ fn add_tile<const ROWS: usize, const REGISTERS: usize>(sums: &mut [f32], lanes: 
     for (registers, sums) in registers.iter().zip(sums.chunks_exact_mut(lanes)) {
         for (register, sums) in registers.iter().zip(sums[from..].chunks_exact_mut(LANES)) {
             let mut found = [0.0; LANES];
-            // SAFETY: the array has the register's size.
+            // SAFETY: The array has the size of the register.
             unsafe { _mm512_storeu_ps(found.as_mut_ptr(), *register) };
             sums.iter_mut().zip(found).for_each(|(sum, found)| *sum += found);
         }
     }
 }
 
-/// The same bits.
+/// Reinterprets the bits of a register.
 #[inline(always)]
 fn as_pairs(register: __m512) -> __m512bh {
-    // SAFETY: both are 512 bits of which any value is good.
+    // SAFETY: Both types have 512 bits, and every bit pattern is valid.
     unsafe { std::mem::transmute(register) }
 }

@@ -1,4 +1,4 @@
-//! All that the pages show, worked out once. Pure.
+//! The results that all report pages share, computed once. Pure.
 
 use super::asked::Ask;
 use super::charts::{self, Figure};
@@ -13,44 +13,44 @@ use sweep_core::trial::{Outcome, TrialId};
 use sweep_spec::Spec;
 use sweep_verdict::{Advice, Finding, Name};
 
-/// Up to so many trials, the chart of each is in the page; with more, those of the notable ones, and the others are
-/// drawn in the browser when they are asked for.
+/// Maximum number of trials for which the page contains every chart. In larger sweeps it contains the charts of the
+/// notable trials only, and the browser draws the others on request.
 const CHARTS: usize = 60;
 
-/// So many trials are in the page's table; `trials.csv` has all.
+/// Maximum number of trials in the page's table. `trials.csv` lists all of them.
 pub const LISTED: usize = 10_000;
 
-/// A sweep, looked at from all sides.
+/// The analysis of a sweep: its ranking, findings, effects, times, and next steps.
 #[derive(Debug)]
 pub struct Analysis<'a> {
     /// The sweep file.
     pub spec: &'a Spec,
-    /// What has happened.
+    /// The sweep's journal, replayed.
     pub history: &'a History,
-    /// Who is best.
+    /// The trials in order, best first.
     pub ranking: Ranking<'a>,
-    /// The same with repeats taken together.
+    /// The ranking by configuration, with the repeats of each combined.
     pub groups: Vec<Group<'a>>,
-    /// Who may be the best as well.
+    /// The trials that cannot be distinguished from the best.
     pub ties: Ties,
-    /// What the curves show.
+    /// The findings in each learning curve.
     pub verdicts: Verdicts,
-    /// What the settings do; `None` where none varied.
+    /// The effect of each parameter, or `None` if no parameter varied.
     pub effects: Option<Effects>,
-    /// How the time went.
+    /// How the sweep used its time.
     pub time: Time,
-    /// What to do next.
+    /// The next steps.
     pub steps: Steps,
 }
 
-/// A part of the report: sentences, then charts, each with the name of its files.
+/// A part of the report: sentences, then charts. Each chart has the name of its files.
 #[derive(Debug)]
 pub struct Section {
-    /// Above it.
+    /// The heading of the section.
     pub heading: &'static str,
-    /// A paragraph each.
+    /// The text, one paragraph per entry.
     pub lines: Vec<String>,
-    /// `validation` is in `charts/validation.svg` and `.png`.
+    /// The charts by file name: `validation` is in `charts/validation.svg` and `.png`.
     pub charts: Vec<(&'static str, Figure)>,
 }
 
@@ -66,7 +66,7 @@ impl Section {
 }
 
 impl<'a> Analysis<'a> {
-    /// Looks at a sweep.
+    /// Analyzes a sweep.
     pub fn new(spec: &'a Spec, history: &'a History) -> Analysis<'a> {
         let ranking = Ranking::new(history, &spec.metric);
         let groups = groups(&ranking, &spec.metric);
@@ -83,12 +83,12 @@ impl<'a> Analysis<'a> {
         Analysis { spec, history, ties, groups, ranking, verdicts, effects, time, steps }
     }
 
-    /// Who asks for a piece of advice that is worth following.
+    /// The first request for advice that `of` accepts, if it is an open step.
     pub fn asked(&self, of: impl Fn(Advice) -> bool) -> Option<Ask> {
         self.steps.open.iter().map(|step| step.ask).find(|ask| of(ask.advice))
     }
 
-    /// The trials whose charts are in the page, best first.
+    /// The trials with a chart in the page, best first.
     pub fn shown(&self) -> Vec<&'a TrialRecord> {
         if self.history.trials.len() > CHARTS {
             return self.ranking.notable();
@@ -97,13 +97,13 @@ impl<'a> Analysis<'a> {
         placed.chain(self.ranking.others.iter().copied()).collect()
     }
 
-    /// The trials in the page's table, best first; those that cannot be ranked have no place.
+    /// The trials in the page's table, best first. A trial that cannot be ranked has no place.
     pub fn listed(&self) -> impl Iterator<Item = (Option<&Place<'a>>, &'a TrialRecord)> {
         let placed = self.ranking.placed.iter().map(|place| (Some(place), place.trial));
         placed.chain(self.ranking.others.iter().map(|trial| (None, *trial))).take(LISTED)
     }
 
-    /// What is shown of the whole sweep, in the order of the report.
+    /// The sections about the whole sweep, in report order.
     pub fn sections(&self) -> Vec<Section> {
         let validation = charts::validation(self.history, &self.spec.metric);
         let mut sections = vec![Section::new("Validation curves", Vec::new(), [("validation", Some(validation))])];
@@ -122,7 +122,7 @@ impl<'a> Analysis<'a> {
         sections
     }
 
-    /// The chart of one of its trials.
+    /// The chart of one trial of the sweep.
     pub fn chart(&self, trial: &TrialRecord) -> Figure {
         let onset = self.verdicts.of(trial.id).iter().find_map(Finding::onset);
         charts::trial(trial, &self.spec.metric, onset)

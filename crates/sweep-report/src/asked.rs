@@ -1,5 +1,6 @@
-//! What the trials of a sweep ask for: what the best settings ask for first, since what is tried next starts from them,
-//! then what many others do, unless the best settings answer it already. Pure.
+//! The advice that a sweep's trials call for. The advice for the best configuration comes first, because the next sweep
+//! starts from it. Then comes advice that many other trials call for, unless the best configuration already answers it.
+//! Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
@@ -11,49 +12,51 @@ use super::words;
 use sweep_core::history::{History, TrialRecord};
 use sweep_verdict::{Advice, Finding, Name, OTHERS_REACH_MORE, merged_advice};
 
-/// Advice that so large a share of the trials gets is worth telling of the sweep.
+/// Advice is reported for the sweep if at least this share of its trials calls for it.
 const COMMON: f64 = 0.25;
 
-/// Faults of a trial that learns too little. Where the best settings do not have them, there is something to learn from
-/// these pictures, and the trial's own settings keep it from that.
+/// Findings of a trial that learns too little. If the best configuration does not have them, the images can be learned,
+/// so the trial's own parameters hold it back.
 const HELD_BACK: [Name; 4] = [Name::LowCeiling, Name::Underfit, Name::OverRegularised, Name::Stuck];
 
-/// Settings with one of these do not show that there is something to learn, either.
+/// Findings that leave open whether the data can be learned. A configuration that has one of them does not prove it.
 const UNPROVEN: [Name; 4] = [Name::TooShort, Name::Diverged, Name::ModeMismatch, Name::Unvalidated];
 
-/// The best settings, and what was found there.
+/// The best configuration and the findings in its trials.
 #[derive(Debug)]
 struct Best<'a> {
     group: &'a Group<'a>,
     findings: &'a [&'a Finding],
 }
 
-/// A piece of advice, and who asks for it.
+/// A piece of advice and the number of trials that call for it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ask {
-    /// What.
+    /// The advice.
     pub advice: Advice,
-    /// So many trials ask for it.
+    /// Number of trials that call for it.
     pub trials: usize,
-    /// Whether the best settings are among them.
+    /// Whether trials of the best configuration are among them.
     pub leads: bool,
 }
 
-/// How the best settings answer what was found in a trial.
+/// How the best configuration answers a finding in another trial.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Answer {
-    /// They have gone where its advice leads: with which setting, and what they have there.
+    /// The best configuration already follows the advice. The fields are the advice, the parameter's name, and its
+    /// value in the best configuration.
     Followed(Advice, String, String),
-    /// They learn where it does not.
+    /// The best configuration learns the data that the trial does not learn.
     Learn,
 }
 
-/// What is asked for, first things first, and for what many trials ask in vain: a sentence each. `best` are the best
-/// settings.
+/// Returns the advice for the sweep, most urgent first. Also returns one sentence for each finding that many trials
+/// have and that the best configuration already answers. `best` is the best configuration.
 pub fn asked(history: &History, verdicts: &Verdicts, best: Option<&Group>) -> (Vec<Ask>, Vec<String>) {
     let lead: Vec<&Finding> = best.iter().flat_map(|best| &best.trials).flat_map(|trial| verdicts.of(*trial)).collect();
     let best = best.map(|group| Best { group, findings: &lead });
-    // The advice of each kind, by trials; and how many trials the best settings answer, and how.
+    // `kinds` has one list per kind of advice, with one entry per trial. `answers` counts the trials that the best
+    // configuration answers in each way.
     let mut kinds: Vec<Vec<Advice>> = Vec::new();
     let mut answers: BTreeMap<Answer, usize> = BTreeMap::new();
     for trial in &history.trials {
@@ -81,9 +84,9 @@ pub fn asked(history: &History, verdicts: &Verdicts, best: Option<&Group>) -> (V
     kinds.retain(|kind| common(kind.len()));
     kinds.iter_mut().for_each(|kind| kind.sort_unstable());
     kinds.sort_unstable();
-    // Of the epochs that trials ask for, the middle.
+    // The trials may ask for different numbers of epochs, so the median is used.
     asks.extend(kinds.iter().map(|kind| Ask { advice: kind[kind.len() / 2], trials: kind.len(), leads: false }));
-    // What could make all else vain is looked at before anything else, whoever asks.
+    // Checks come first, whichever trials call for them: a failed check makes all other advice pointless.
     asks.sort_by_key(|ask| !ask.advice.is_check());
     let still = |answer: &Answer| match answer {
         Answer::Followed(advice, ..) => asks.iter().any(|ask| same(&ask.advice, advice)),
@@ -95,8 +98,8 @@ pub fn asked(history: &History, verdicts: &Verdicts, best: Option<&Group>) -> (V
 }
 
 impl Best<'_> {
-    /// What a trial asks for, and what of it these settings answer. Findings that they have themselves are not answered,
-    /// but for what was done there already.
+    /// The advice that a trial still calls for, and the answers that the best configuration gives. A finding that the
+    /// best configuration shares is answered only by advice that it already follows.
     fn wanted(&self, trial: &TrialRecord, findings: &[Finding]) -> (BTreeSet<Advice>, BTreeSet<Answer>) {
         let (mut wanted, mut answered) = (BTreeSet::new(), BTreeSet::new());
         let best = self.group.settings;
@@ -111,7 +114,7 @@ impl Best<'_> {
             let held_back = (HELD_BACK.contains(&finding.name) && self.leaves_behind(trial)).then_some(Answer::Learn);
             let answer = if shared { done } else { done.or(held_back) };
             let open = |advice: &&Advice| match &answer {
-                // Pictures without sense spoil the best settings as well: they overfit where they could generalise.
+                // Corrupt images affect the best configuration too: it overfits where it could generalize.
                 Some(_) if !shared => **advice == Advice::CheckData,
                 _ => followed(advice).is_none() && !on(advice),
             };
@@ -121,7 +124,8 @@ impl Best<'_> {
         (wanted, answered)
     }
 
-    /// Whether these settings show that what the trial was trained on can be learnt, and by far better than it did.
+    /// Whether the best configuration proves that the trial's data can be learned. Its accuracy must be far higher than
+    /// the trial's.
     fn leaves_behind(&self, trial: &TrialRecord) -> bool {
         let proven = |own: &&Finding| !HELD_BACK.contains(&own.name) && !UNPROVEN.contains(&own.name);
         let learns = !self.findings.is_empty() && self.findings.iter().all(proven);
@@ -131,7 +135,7 @@ impl Best<'_> {
     }
 }
 
-/// Whether two are of one kind: their epochs may differ.
+/// Whether two pieces of advice are of the same kind. Their numbers of epochs may differ.
 fn same(a: &Advice, b: &Advice) -> bool {
     discriminant(a) == discriminant(b)
 }
@@ -167,7 +171,7 @@ mod tests {
     use sweep_sample::curves::{Kind, curve};
     use sweep_verdict::Mirror;
 
-    /// What trials of these curves and settings ask for; of the curves the first is the best.
+    /// The advice for trials with these curves and parameters. The first curve is the best.
     fn of(trials: &[(Kind, Value)]) -> (Vec<Ask>, Vec<String>) {
         let mut entries = sweep_sample::beginning("asked");
         for (number, (kind, settings)) in (1..).zip(trials) {
@@ -190,7 +194,7 @@ mod tests {
         asks.iter().filter(|ask| ask.leads == leads).map(|ask| ask.advice).collect()
     }
 
-    /// Good trials with one dropout rate, and trials that overfit with another.
+    /// Good trials with one dropout rate, and overfitting trials with another.
     fn overfitting(good: f64, overfit: f64) -> Vec<(Kind, Value)> {
         let trial = |number: u32| {
             let (kind, rate) = if number < 4 { (Kind::Good, good) } else { (Kind::Overfit, overfit) };
@@ -207,7 +211,7 @@ mod tests {
         assert_eq!(advice(&asks, false), remedies);
         assert!(asks[0].leads && asks.iter().all(|ask| ask.trials == 4), "{asks:?}");
         assert_eq!(answered.len(), 1, "{answered:?}");
-        // One of five is not told of.
+        // Advice for one trial in five is not reported.
         let (asks, _) = of(&overfitting(0.2, 0.2)[..5]);
         assert_eq!(advice(&asks, false), []);
     }
@@ -218,7 +222,7 @@ mod tests {
         assert_eq!(advice(&asks, false), []);
         let told = "What 4 trials show asks for a higher dropout: the best settings have it (0.4).";
         assert_eq!(answered[0], told);
-        // The other way round less dropout does not answer it.
+        // A lower dropout rate in the best configuration does not answer the overfitting.
         let (asks, answered) = of(&overfitting(0.2, 0.4));
         assert_eq!(advice(&asks, false).len(), 4);
         assert!(answered.len() == 1 && !answered[0].contains("dropout"), "{answered:?}");
@@ -231,7 +235,7 @@ mod tests {
         let norm = asks.iter().any(|ask| ask.advice == Advice::BatchNorm);
         let told =
             answered.contains(&"What 3 trials show asks for batch_norm: the best settings have it (true).".into());
-        // Which of equal curves is the best is their noise's to say.
+        // Noise decides which of equal curves is the best.
         assert!(norm != told, "{asks:?} {answered:?}");
         let (asks, _) = of(&(0..3).map(trial).collect::<Vec<_>>());
         assert!(asks.iter().all(|ask| ask.advice != Advice::BatchNorm), "{asks:?}");
@@ -247,10 +251,11 @@ mod tests {
         assert_eq!(advice(&asks, false), [Advice::CheckData]);
         assert_eq!(asks[0].advice, Advice::CheckData, "{asks:?}");
         assert!(answered.len() == 1 && answered[0].starts_with("4 trials stay far behind"), "{answered:?}");
-        // One that is hardly behind says nothing of the data: who learns little may do so for its sake.
+        // A trial that is only slightly behind proves nothing about the data, which may be the reason why it learns
+        // little.
         let (asks, answered) = of(&[(Kind::LowCeiling, json!({"number": 1})), (Kind::Underfit, json!({"number": 2}))]);
         assert!(advice(&asks, false).contains(&Advice::CheckTask) && answered.is_empty(), "{asks:?} {answered:?}");
-        // Where the best one learns too little itself, it is to be suspected.
+        // If the best trial learns too little itself, the data is suspect.
         let (asks, answered) = of(&[(Kind::Underfit, json!({"number": 1}))]);
         assert!(advice(&asks, true).starts_with(&[Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity]));
         assert!(answered.is_empty(), "{answered:?}");

@@ -1,13 +1,13 @@
-//! The metrics in the report's tables, each at a trial's best epoch.
+//! The metric columns of the report's tables. Each shows the value at a trial's best epoch.
 
 use super::analysis::Analysis;
 use super::words;
 use sweep_core::trial::{EpochMetrics, METRICS};
 
-/// A heading, and what a trial's best epoch has under it.
+/// A column: its heading, and a function from a trial's best epoch to the text of a cell.
 pub type Column<'a> = (&'a str, Box<dyn Fn(Option<&EpochMetrics>) -> String + 'a>);
 
-/// A heading, the value, and as it is shown.
+/// A standard column: its heading, the value in an epoch, and the format of the value.
 type Usual = (&'static str, fn(&EpochMetrics) -> Option<f64>, fn(Option<f64>) -> String);
 
 const USUAL: [Usual; 5] = [
@@ -18,8 +18,8 @@ const USUAL: [Usual; 5] = [
     ("accuracy gap", EpochMetrics::accuracy_gap, words::accuracy_gap),
 ];
 
-/// The metric that trials are ranked by, where it has a name of its own, and the usual ones; of programs only those that
-/// any of them measured.
+/// The columns of a table: the ranking metric if it has a custom name, then the standard ones. For a sweep of a
+/// program, a standard column is included only if at least one trial measured it.
 pub fn columns<'a>(analysis: &Analysis<'a>) -> Vec<Column<'a>> {
     let name = analysis.spec.metric.name.as_str();
     let own = Some(name).filter(|name| !METRICS.contains(name)).map(|name| -> Column {

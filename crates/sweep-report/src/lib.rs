@@ -1,4 +1,5 @@
-//! What came of a sweep: tables, charts and the report, all made from the journal and to be made again at any time.
+//! The results of a sweep: tables, charts and the report. All derive from the journal and can be written again at any
+//! time.
 
 mod analysis;
 mod asked;
@@ -32,24 +33,24 @@ use sweep_spec::Spec;
 use sweep_store::Layout;
 use sweep_verdict::Finding;
 
-/// Of more trials than this only the notable ones' charts are made again; all get theirs when they end.
+/// In sweeps with more trials than this, only the charts of notable trials are written again. Every trial's chart is
+/// written when the trial ends.
 const CHARTS: usize = 1000;
 
 /// Writes everything that derives from the journal: `trials.csv`, `epochs.csv`, charts, `report.html`, `report.md`,
-/// `next.yaml`.
-/// Files are replaced whole.
+/// `next.yaml`. Files are replaced whole.
 ///
 /// # Errors
-/// Where a file cannot be written.
+/// Returns an error if a file cannot be written.
 pub fn write(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
     tables::write(layout, spec, history)?;
     pages(layout, spec, history)
 }
 
-/// Writes what [`write()`] does but for the tables, which belong to the process that runs the sweep.
+/// Writes the same files as [`write()`] except the tables, which belong to the process that runs the sweep.
 ///
 /// # Errors
-/// Where a file cannot be written.
+/// Returns an error if a file cannot be written.
 pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
     let history = &*bounded::history(history);
     let analysis = Analysis::new(spec, history);
@@ -67,7 +68,7 @@ pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
     sweep_store::replace(&layout.report_md(), markdown::page(&analysis).as_bytes())
 }
 
-/// The sweep file to go on with, once a trial is over.
+/// Writes the next sweep file, once at least one trial has ended.
 fn next_file(layout: &Layout, history: &History, analysis: &Analysis) -> Result<Option<String>> {
     if analysis.verdicts.judged() == 0 {
         return Ok(None);
@@ -78,7 +79,7 @@ fn next_file(layout: &Layout, history: &History, analysis: &Analysis) -> Result<
     Ok(next::file(&text, &folder, analysis))
 }
 
-/// What is wrong with the fit of one of a sweep's trials, among all of them.
+/// The findings in one trial of a sweep, compared with all its other trials.
 pub fn findings(spec: &Spec, history: &History, trial: &TrialRecord) -> Vec<Finding> {
     let (history, trial) = (&*bounded::history(history), &*bounded::trial(trial));
     let at = usize::try_from(trial.id.0).ok().and_then(|number| number.checked_sub(1));
@@ -86,18 +87,18 @@ pub fn findings(spec: &Spec, history: &History, trial: &TrialRecord) -> Vec<Find
     verdicts::verdict(spec, trial, others, history.pictures_sound())
 }
 
-/// Writes `curves.svg` and `curves.png` into a trial's folder, which is made where it is missing.
+/// Writes `curves.svg` and `curves.png` into a trial's folder, which is created if it is missing.
 ///
 /// # Errors
-/// Where a file cannot be written.
+/// Returns an error if a file cannot be written.
 pub fn trial_chart(layout: &Layout, spec: &Spec, trial: &TrialRecord) -> Result<()> {
     let trial = &*bounded::trial(trial);
     let onset = verdicts::verdict(spec, trial, None, false).iter().find_map(Finding::onset);
     picture(&layout.trial(trial.id), "curves", &charts::trial(trial, &spec.metric, onset))
 }
 
-/// Writes both forms of a picture. Pixels take fifty times as long as the SVG: where that is on the disk already, the
-/// PNG beside it is, too.
+/// Writes a chart as SVG and PNG. A PNG takes fifty times as long as an SVG. If the same SVG is already on disk, the
+/// PNG beside it is up to date too.
 fn picture(folder: &Path, name: &str, figure: &charts::Figure) -> Result<()> {
     let (vector, pixels) = (folder.join(format!("{name}.svg")), folder.join(format!("{name}.png")));
     let drawn = charts::svg(figure);
@@ -218,7 +219,7 @@ mod tests {
         write(&layout, &sweep_sample::spec(), &history).unwrap();
         let after: Vec<Vec<u8>> = views().iter().map(|path| std::fs::read(path).unwrap()).collect();
         assert!(before == after);
-        // A picture that shows something else now is drawn again, both forms of it.
+        // A chart with different content is drawn again in both formats.
         let chart = layout.trial(history.trials[0].id).join("curves.png");
         let drawn = std::fs::read(&chart).unwrap();
         let mut shorter = history.trials[0].clone();
@@ -227,7 +228,7 @@ mod tests {
         assert!(drawn != std::fs::read(&chart).unwrap());
     }
 
-    /// `REPORT=folder cargo test write_report -- --ignored` writes two whole reports there, to be looked at.
+    /// Writes two complete reports for inspection: `REPORT=folder cargo test write_report -- --ignored`.
     #[test]
     #[ignore = "for the eye"]
     #[allow(clippy::disallowed_methods)]

@@ -1,4 +1,4 @@
-//! `report.md`: for a terminal, a notebook, a pull request.
+//! `report.md`: the report for a terminal, a notebook, or a pull request.
 
 use std::fmt::Write;
 
@@ -10,10 +10,10 @@ use super::words;
 use sweep_core::history::TrialRecord;
 use sweep_core::trial::{Settings, TrialId};
 
-/// A longer table is not read.
+/// Maximum number of rows in a table.
 const ROWS: usize = 500;
 
-/// The report in Markdown (GitHub's kind). Links lead into the sweep's folder.
+/// Renders the report in GitHub-flavored Markdown. Its links are relative to the sweep's folder.
 pub fn page(analysis: &Analysis) -> String {
     let Analysis { spec, history, .. } = analysis;
     let summary = Summary::new(analysis);
@@ -57,7 +57,7 @@ pub fn page(analysis: &Analysis) -> String {
     page
 }
 
-/// A section that is a list; nothing where it is empty.
+/// Renders a section that is a list, or nothing if the list is empty.
 fn list(heading: &str, mark: &str, items: &[String]) -> String {
     let line = |(at, item): (usize, &String)| match mark {
         "1." => format!("{}. {}\n", at + 1, prose(item)),
@@ -125,7 +125,7 @@ fn link(id: TrialId) -> String {
     format!("[{id}](trials/{id}/curves.svg)")
 }
 
-/// Cells are Markdown already; the header is plain text.
+/// Renders a table. The cells are already Markdown; the header is plain text.
 fn table(header: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = String::new();
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
@@ -137,14 +137,14 @@ fn table(header: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
     table + "\n"
 }
 
-/// Our own sentences: what stands between backticks is code.
+/// Renders a sentence of the report. Text between backticks is code.
 fn prose(text: &str) -> String {
     let parts = text.split('`').enumerate();
     let code = |part: &str| format!("`{}`", part.replace(char::is_control, " "));
     parts.map(|(at, part)| if at % 2 == 1 { code(part) } else { escape(part) }).collect()
 }
 
-/// Plain text as Markdown that shows it: nothing in it is markup, and it stays on its line.
+/// Escapes plain text so that Markdown displays it literally, on one line.
 fn escape(text: &str) -> String {
     let letters: Vec<char> = text.chars().collect();
     let mut escaped = String::with_capacity(text.len());
@@ -154,7 +154,7 @@ fn escape(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
-            // Within a word an underscore is one.
+            // An underscore within a word is not markup.
             '_' if beside(at.checked_sub(1)) && beside(Some(at + 1)) => escaped.push('_'),
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '!' => escaped.extend(['\\', letter]),
             letter if letter.is_control() => escaped.push(' '),

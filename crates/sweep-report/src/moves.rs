@@ -1,38 +1,38 @@
-//! Which settings a piece of advice is about, and which way it would move them. Pure.
+//! The parameters that a piece of advice concerns, and the direction in which it moves them. Pure.
 
 use serde_json::Value;
 
 use sweep_core::trial::Settings;
 use sweep_verdict::Advice;
 
-/// Which way a setting would go.
+/// The direction of a change.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Way {
     /// To a larger number.
     More,
-    /// To a smaller one.
+    /// To a smaller number.
     Less,
-    /// To anything but off.
+    /// From off to any other value.
     On,
 }
 
-/// Settings, and where they would go.
+/// A change of parameters that a piece of advice asks for.
 #[derive(Debug, Clone, Copy)]
 pub struct Move {
     names: &'static [&'static str],
-    /// All of them.
+    /// The direction, the same for all parameters.
     pub way: Way,
 }
 
-/// Of these there may be several in a sweep: `dropout_dense`, `augment.crop`.
+/// Parameters with several variants: `dropout_dense`, `augment.crop`.
 const MANY: [&str; 2] = ["dropout", "augment"];
-/// A dropout rate that moved by less has hardly moved, ...
+/// Minimum difference that counts as a change of a dropout rate.
 const RATE_STEP: f64 = 0.05;
-/// ... and neither has another number that moved by a smaller factor.
+/// Minimum factor that counts as a change of any other number.
 const FACTOR: f64 = 1.9;
 
 impl Move {
-    /// `None` for advice that is about no setting.
+    /// The change that the advice asks for, or `None` if the advice concerns no parameter.
     pub fn of(advice: Advice) -> Option<Move> {
         let (names, way): (&[&str], Way) = match advice {
             Advice::BatchNorm => (&["batch_norm"], Way::On),
@@ -48,7 +48,7 @@ impl Move {
         Some(Move { names, way })
     }
 
-    /// Whether it is about the setting of that name.
+    /// Whether the change concerns the parameter with this name.
     pub fn is_about(&self, name: &str) -> bool {
         self.names.iter().any(|own| {
             let rest = name.strip_prefix(own);
@@ -56,7 +56,7 @@ impl Move {
         })
     }
 
-    /// Whether the setting moved that way, and by enough to tell.
+    /// Whether the parameter changed in this direction, and by enough to count.
     fn leads(&self, name: &str, from: &Value, to: &Value) -> bool {
         let (Some(a), Some(b)) = (from.as_f64(), to.as_f64()) else {
             return self.way == Way::On && is_off(from) && !is_off(to);
@@ -69,7 +69,8 @@ impl Move {
         }
     }
 
-    /// The setting, with its new value, by which `to` lies that way from `from`; `None` where another one went back.
+    /// The parameter of `to`, with its value, that lies in this direction from `from`. Returns `None` if another
+    /// parameter concerned changed in the opposite direction.
     pub fn made<'s>(&self, from: &Settings, to: &'s Settings) -> Option<(&'s String, &'s Value)> {
         let about = || to.iter().filter_map(|(name, to)| Some((name, from.get(name)?, to)));
         let about = || about().filter(|(name, _, _)| self.is_about(name));
@@ -79,13 +80,13 @@ impl Move {
         about().find(|(name, from, to)| self.leads(name, from, to)).map(|(name, _, to)| (name, to))
     }
 
-    /// Whether it is made there already, where it switches something on.
+    /// Whether the change switches on a parameter that is already on in `settings`.
     pub fn is_on(&self, settings: &Settings) -> bool {
         self.way == Way::On && settings.iter().any(|(name, value)| self.is_about(name) && !is_off(value))
     }
 }
 
-/// Whether a value switches its setting off.
+/// Whether the value switches its parameter off.
 fn is_off(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
@@ -95,7 +96,7 @@ fn is_off(value: &Value) -> bool {
     }
 }
 
-/// The same of a value as pages show it.
+/// Whether a value, in the form shown on pages, switches its parameter off.
 pub fn reads_off(shown: &str) -> bool {
     is_off(&serde_json::from_str(shown).unwrap_or_else(|_| shown.into()))
 }

@@ -1,4 +1,4 @@
-//! Who is best: trials in order, trials that cannot be ranked, and repeated trials taken together. Pure.
+//! The ranking: trials in order, trials that cannot be ranked, and configurations with their repeats combined. Pure.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,25 +10,25 @@ use sweep_core::trial::{EpochMetrics, Goal, Metric, Outcome, Settings, TrialId};
 /// All trials of a sweep, best first.
 #[derive(Debug)]
 pub struct Ranking<'a> {
-    /// Trials that ended well and were measured, best first by the metric at their best epoch.
+    /// The trials that ended well and were measured, best first by the metric at their best epoch.
     pub placed: Vec<Place<'a>>,
-    /// The others, by number: failed, diverged, not yet over, or never measured.
+    /// The other trials, by number: failed, diverged, not yet over, or never measured.
     pub others: Vec<&'a TrialRecord>,
 }
 
-/// One trial in the order.
+/// The place of one trial in the ranking.
 #[derive(Debug)]
 pub struct Place<'a> {
-    /// From 1; equal values share it.
+    /// The rank, from 1. Equal values share a rank.
     pub rank: usize,
-    /// Which trial.
+    /// The trial.
     pub trial: &'a TrialRecord,
-    /// What its best epoch showed.
+    /// The metrics of its best epoch.
     pub best: EpochMetrics,
 }
 
 impl<'a> Ranking<'a> {
-    /// Ranks by the metric at each trial's best epoch; equal trials stay in the order of their numbers.
+    /// Ranks by the metric at each trial's best epoch. Equal trials stay in the order of their numbers.
     pub fn new(history: &'a History, metric: &Metric) -> Ranking<'a> {
         let mut placed: Vec<Place<'a>> = Vec::new();
         let value = |epoch: &EpochMetrics| epoch.get(&metric.name);
@@ -46,8 +46,8 @@ impl<'a> Ranking<'a> {
         self.placed.first()
     }
 
-    /// The trials whose curves are worth a look where there are too many for all of them: the best, the worst, those
-    /// with the largest gaps, and those that failed; in the order of the ranking.
+    /// The trials whose curves are shown if there are too many to show all. They are the best, the worst, those with
+    /// the largest gaps, and those that failed, in the order of the ranking.
     pub fn notable(&self) -> Vec<&'a TrialRecord> {
         const BEST: usize = 10;
         const GAPS: usize = 5;
@@ -67,7 +67,7 @@ impl<'a> Ranking<'a> {
     }
 }
 
-/// How many trials stand where.
+/// Numbers of trials by status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
     /// Trained to the last epoch.
@@ -76,15 +76,15 @@ pub struct Counts {
     pub early_stopped: u64,
     /// Ended by `early_terminate`.
     pub stopped: u64,
-    /// Loss or weights ceased to be finite.
+    /// Ended because the loss or the weights were no longer finite.
     pub diverged: u64,
-    /// There was no room for it.
+    /// Ended because the device ran out of memory.
     pub out_of_memory: u64,
     /// Could not be trained.
     pub failed: u64,
-    /// Under way.
+    /// Running.
     pub running: u64,
-    /// Begun, and to be gone on with.
+    /// Interrupted, to be resumed.
     pub waiting: u64,
 }
 
@@ -107,12 +107,12 @@ impl Counts {
         counts
     }
 
-    /// Trials that are over.
+    /// Number of trials that are over.
     pub fn ended(&self) -> u64 {
         self.finished + self.early_stopped + self.stopped + self.diverged + self.out_of_memory + self.failed
     }
 
-    /// In a sentence, what is none left out: `21 finished, 2 stopped early, 1 failed`.
+    /// The counts in one sentence, without zeros: `21 finished, 2 stopped early, 1 failed`.
     pub fn sentence(&self) -> String {
         let parts = [
             (self.finished, "finished"),
@@ -130,7 +130,7 @@ impl Counts {
     }
 }
 
-/// The settings that trials have, in the order in which trials brought them.
+/// The names of the trials' parameters, in order of appearance.
 pub fn setting_names(history: &History) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for name in history.trials.iter().flat_map(|trial| trial.settings.keys()) {
@@ -141,34 +141,34 @@ pub fn setting_names(history: &History) -> Vec<String> {
     names
 }
 
-/// Trials of equal settings, with different seeds.
+/// A configuration: trials with equal parameters and different seeds.
 #[derive(Debug)]
 pub struct Group<'a> {
-    /// What they share.
+    /// The parameters that they share.
     pub settings: &'a Settings,
-    /// The members that are ranked, by number.
+    /// The ranked trials, by number.
     pub trials: Vec<TrialId>,
-    /// Of the sweep's metric at the members' best epochs.
+    /// The sweep's metric at the trials' best epochs.
     pub metric: Spread,
-    /// Of the validation accuracy there.
+    /// The validation accuracy at those epochs.
     pub accuracy: Option<Spread>,
-    /// Of the accuracy gap there.
+    /// The accuracy gap at those epochs.
     pub accuracy_gap: Option<Spread>,
-    /// Of the loss gap there.
+    /// The loss gap at those epochs.
     pub loss_gap: Option<Spread>,
 }
 
-/// Mean and standard deviation.
+/// A mean and a standard deviation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
-    /// Arithmetic.
+    /// The arithmetic mean.
     pub mean: f64,
-    /// Of the sample (n - 1); `None` for a single value.
+    /// The sample standard deviation (n - 1), or `None` for a single value.
     pub deviation: Option<f64>,
 }
 
 impl Spread {
-    /// `None` where there is no value.
+    /// Computes both, or returns `None` without values.
     pub fn new(values: &[f64]) -> Option<Spread> {
         let count = values.len() as f64;
         if values.is_empty() {
@@ -185,8 +185,8 @@ impl Spread {
     }
 }
 
-/// Ranked trials by settings, best mean first. Settings of which half of the repeats or more came to nothing are last:
-/// what is left may be luck.
+/// Ranked trials grouped by configuration, best mean first. A configuration is last if at least half of its repeats
+/// have no result, because the remaining ones may be luck.
 pub fn groups<'a>(ranking: &Ranking<'a>, metric: &Metric) -> Vec<Group<'a>> {
     let mut gathered: Vec<(&'a Settings, Vec<&Place<'a>>)> = Vec::new();
     let mut found: HashMap<String, usize> = HashMap::new();

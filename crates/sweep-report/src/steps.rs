@@ -1,5 +1,5 @@
-//! What to do next, with what the sweep itself shows taken into account: what was tried and helped comes first, what
-//! was tried and did worse is not advised but told, and what is known to be in order need not be looked at. Pure.
+//! The next steps, taking into account what the sweep itself shows. Advice that some trials followed with success comes
+//! first. Advice that made trials worse is reported instead of given. Checks that are known to pass are left out. Pure.
 
 use std::cmp::Reverse;
 
@@ -14,35 +14,35 @@ use sweep_core::probe::LEARNT;
 use sweep_core::trial::{EpochMetrics, Settings, TrialId};
 use sweep_verdict::Advice;
 
-/// What follows from a sweep.
+/// The conclusions from a sweep.
 #[derive(Debug, Default)]
 pub struct Steps {
-    /// What is worth doing, in that order.
+    /// The open steps, in order of priority.
     pub open: Vec<Step>,
-    /// What need not be done, and why: a sentence each.
+    /// The advice that is already settled and the reason, one sentence each.
     pub settled: Vec<String>,
 }
 
 /// One step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// What, and who asks for it.
+    /// The advice and the number of trials that call for it.
     pub ask: Ask,
-    /// What the sweep has seen of it.
+    /// The result of trials in this sweep that followed it.
     pub tried: Option<Tried>,
 }
 
-/// What came of advice that some trials followed.
+/// The result of advice that some trials followed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tried {
-    /// What it brought to the metric, where that is clear.
+    /// The improvement of the metric, if it is clear.
     pub gain: Option<f64>,
-    /// The same in a sentence.
+    /// The result in one sentence.
     pub text: String,
 }
 
 impl Steps {
-    /// By the findings, by what the settings did, and by what was found before training.
+    /// Derives the steps from the findings, the parameters' effects, and the checks before training.
     pub fn new(history: &History, groups: &[Group], verdicts: &Verdicts, effects: Option<&Effects>) -> Steps {
         let (asks, settled) = asked(history, verdicts, groups.first());
         Steps::weighed(history, groups, effects, asks, settled)
@@ -67,21 +67,21 @@ impl Steps {
                 Err(why) => settled.push(why),
             }
         }
-        // That the pictures can be learnt is worth knowing, whoever asks.
+        // Proof that the images can be learned is always reported, even if no trial called for it.
         let capacity = known.into_iter().find(|(advice, _)| advice.contains(&Advice::CheckCapacity));
         settled.extend(capacity.map(|(_, why)| why).filter(|why| !settled.contains(why)));
-        // It only says to wait for the checks.
+        // This advice only says to wait for the checks.
         if open.iter().filter(|step: &&Step| step.ask.advice.is_check()).count() == 1 {
             open.retain(|step| step.ask.advice != Advice::NoMoreDropout);
         }
-        // Positive numbers have the order of their bits.
+        // The bits of positive floats have the same order as the floats.
         let gain = |step: &Step| step.tried.as_ref().and_then(|tried| tried.gain).map(f64::to_bits);
         open.sort_by_key(|step| Reverse(gain(step)));
         Steps { open, settled }
     }
 }
 
-/// Advice that need not be followed, since what it asks for is known to be in order, and why it is.
+/// Advice that is already settled, with the reason.
 fn known(history: &History, groups: &[Group]) -> Vec<(&'static [Advice], String)> {
     let pictures = history.pictures_sound();
     let mut known: Vec<(&[Advice], String)> = Vec::new();
@@ -105,8 +105,8 @@ fn known(history: &History, groups: &[Group]) -> Vec<(&'static [Advice], String)
     known
 }
 
-/// The trial that knows most of its training pictures, if it knows them by heart and its network is no larger than that
-/// of the best settings.
+/// The trial with the highest accuracy on its training images, if it memorizes them. Only networks no larger than that
+/// of the best configuration count.
 fn learnt(history: &History, best: Option<&Group>) -> Option<(TrialId, f64)> {
     let size = best.and_then(|best| history.trial(*best.trials.first()?)?.parameters);
     let fits = |own: Option<u64>| size.is_none_or(|size| own.is_some_and(|own| own <= size));
@@ -119,7 +119,8 @@ fn learnt(history: &History, best: Option<&Group>) -> Option<(TrialId, f64)> {
     all.max_by(|a, b| a.1.total_cmp(&b.1)).filter(|(_, accuracy)| *accuracy >= LEARNT)
 }
 
-/// What was seen of advice that some trials followed; nothing without an estimate. An error says that it did worse.
+/// The result of advice that some trials followed, or `None` without an estimate. The error case means that the result
+/// was worse.
 fn tried(advice: Advice, effects: &Effects, best: &Settings) -> Result<Option<Tried>, String> {
     let Some(made) = Move::of(advice) else { return Ok(None) };
     let factors = effects.factors.iter().enumerate().filter(|(_, factor)| made.is_about(&factor.name));
@@ -142,7 +143,8 @@ fn tried(advice: Advice, effects: &Effects, best: &Settings) -> Result<Option<Tr
     }
 }
 
-/// What going that way from the best settings, or from off, did to the metric: the best of the levels that lie there.
+/// The effect on the metric of this change from the best configuration, or from off. Of several levels in this
+/// direction, the best counts.
 fn seen(at: usize, factor: &Factor, way: Way, effects: &Effects, best: &Settings) -> Option<(Estimate, String)> {
     let from = match way {
         Way::On => factor.levels.iter().position(|level| reads_off(level))?,
@@ -183,7 +185,7 @@ mod tests {
     use sweep_core::warning::Warning;
     use sweep_verdict::Mirror;
 
-    /// Sixteen trials whose loss is as the settings say: batch norm costs 0.3, augmentation brings 0.4.
+    /// Sixteen trials whose loss follows from their parameters: batch norm costs 0.3, augmentation gains 0.4.
     fn swept(pictures: Option<Vec<Warning>>, right: f64) -> History {
         let mut entries = sweep_sample::beginning("tried");
         if let Entry::Sweep { pictures: seen, .. } = &mut entries[0] {

@@ -1,4 +1,4 @@
-//! What came of the sweep, in plain words. Pure.
+//! The results of the sweep as plain text. Pure.
 
 use super::analysis::Analysis;
 use super::ranking::{Counts, Group, Place};
@@ -11,42 +11,44 @@ use sweep_scheduler::search::{Reached, Search};
 use sweep_spec::Spec;
 use sweep_verdict::{Finding, Severity};
 
-/// So many kinds of finding are told of, the most frequent ones.
+/// Maximum number of kinds of findings reported, most frequent first.
 const AILMENTS: usize = 5;
-/// And so many steps to take.
+/// Maximum number of next steps reported.
 const STEPS: usize = 7;
 
 /// The head of the report.
 #[derive(Debug)]
 pub struct Summary {
-    /// The best trial, its metric and epoch, in a sentence.
+    /// The best trial, its metric and its epoch, in one sentence.
     pub headline: String,
-    /// Its settings.
+    /// The parameters of the best trial.
     pub settings: Vec<(String, String)>,
-    /// The answer in short, by what it says: what is tied with the best, what ails most trials, what drives it, what to do first.
+    /// The short answer, by topic: trials tied with the best, most common problem, most important parameters, first
+    /// step.
     pub answer: Vec<(&'static str, String)>,
-    /// More about the best trial and about the sweep, a sentence or two each.
+    /// Details about the best trial and the sweep, one or two sentences each.
     pub details: Vec<String>,
-    /// What the curves show, and of how many trials.
+    /// The findings in the curves, with the number of trials that have each.
     pub ailments: Vec<String>,
-    /// Which settings make the difference.
+    /// The most important parameters.
     pub drivers: Vec<String>,
-    /// What was found before training, of pictures and first weights.
+    /// The findings of the checks before training, on images and initial weights.
     pub before: Vec<String>,
-    /// What to do next, first things first.
+    /// The next steps, most urgent first.
     pub steps: Vec<String>,
-    /// What need not be done, and why.
+    /// The advice that is already settled, and the reason.
     pub settled: Vec<String>,
 }
 
 impl Summary {
-    /// Sums a sweep up.
+    /// Summarizes a sweep.
     pub fn new(analysis: &Analysis) -> Summary {
         let Analysis { spec, history, ranking, verdicts, .. } = analysis;
         let metric = words::metric(&spec.metric);
         let mut details = Vec::new();
         let repeated = leader(spec, &analysis.groups);
-        // With repeats the best trial may be a lucky seed of other settings: then that of the best settings is told of.
+        // With repeats, the best trial may be a lucky seed of another configuration. Then the best trial of the best
+        // configuration is reported.
         let best = match repeated {
             Some(group) => ranking.placed.iter().find(|place| group.trials.contains(&place.trial.id)),
             None => ranking.best(),
@@ -102,8 +104,8 @@ impl Summary {
     }
 }
 
-/// The steps to tell of, in their order: those of the best settings, those with something to show, and of the others
-/// what most trials ask for.
+/// The steps to report, in their order. They are the steps for the best configuration and those that helped in this
+/// sweep. The other steps that most trials call for follow.
 fn worthwhile(open: &[Step]) -> impl Iterator<Item = &Step> {
     let mut kept: Vec<usize> = (0..open.len()).collect();
     kept.sort_by_key(|at| {
@@ -115,7 +117,7 @@ fn worthwhile(open: &[Step]) -> impl Iterator<Item = &Step> {
     kept.into_iter().map(|at| &open[at])
 }
 
-/// A step with what the sweep saw of it, or who asks for it.
+/// The text of a step, with its result in this sweep or the trials that call for it.
 fn told(Step { ask, tried }: &Step, judged: usize, repeated: bool) -> String {
     match tried {
         Some(tried) => format!("{} {}", ask.advice, tried.text),
@@ -131,7 +133,7 @@ fn told(Step { ask, tried }: &Step, judged: usize, repeated: bool) -> String {
     }
 }
 
-/// What was found before training: of the pictures, and of the networks with each kind of finding once.
+/// The findings before training: on the images, and on the networks with each kind of finding once.
 fn before(history: &History) -> Vec<String> {
     let pictures = history.pictures.as_deref().unwrap_or_default();
     let mut lines: Vec<String> = pictures.iter().map(|warning| format!("The pictures: {}", warning.text)).collect();
@@ -148,7 +150,7 @@ fn before(history: &History) -> Vec<String> {
     lines
 }
 
-/// What ails most trials, in a sentence: notes, and what few have, are no answer.
+/// The most common problem, in one sentence. Notes and rare findings do not count as an answer.
 fn wrong(tally: &[Tally], judged: usize) -> Option<String> {
     let most: Vec<String> = tally
         .iter()
@@ -159,12 +161,13 @@ fn wrong(tally: &[Tally], judged: usize) -> Option<String> {
     (!most.is_empty()).then(|| most.join("; ") + ".")
 }
 
-/// What was found in the best trial.
+/// The text of a finding in the best trial.
 fn of_best(finding: &Finding) -> String {
     format!("The best trial itself, {}: {}", finding.label(), finding.headline)
 }
 
-/// `overfit: 41 of 72 trials, 30 of them clearly; validation loss turns after epoch 14, in the median`.
+/// The text of a kind of finding: `overfit: 41 of 72 trials, 30 of them clearly; validation loss turns after epoch 14,
+/// in the median`.
 fn ailment(tally: &Tally, judged: usize) -> String {
     let grave = match tally.grave {
         0 => String::new(),
@@ -211,12 +214,12 @@ fn gap(best: &Place) -> Option<String> {
     Some(line + ".")
 }
 
-/// The best settings, where the sweep repeats each and more than one repeat of them came to something.
+/// The best configuration, if the sweep repeats each and more than one of its repeats has a result.
 pub fn leader<'g, 'h>(spec: &Spec, groups: &'g [Group<'h>]) -> Option<&'g Group<'h>> {
     groups.first().filter(|best| spec.repeats > 1 && best.trials.len() > 1)
 }
 
-/// The best settings by their mean: `dropout 0.2 is the best: validation loss 1.40 ± 0.01 over 3 trials`.
+/// The best configuration by its mean: `dropout 0.2 is the best: validation loss 1.40 ± 0.01 over 3 trials`.
 pub fn of_settings(spec: &Spec, best: &Group) -> String {
     let metric = &spec.metric;
     let which = match best.settings.is_empty() {
@@ -239,7 +242,7 @@ fn best_of(spec: &Spec, best: &Place, group: &Group) -> String {
     headline(spec, best).replacen(" is the best: ", &format!(" is the best of these {}: ", group.trials.len()), 1)
 }
 
-/// A trial of other settings that did better than all of the best ones.
+/// A sentence on a trial of another configuration that beat all trials of the best one.
 fn lucky(spec: &Spec, luckiest: &Place, best: &Place) -> Option<String> {
     (luckiest.trial.settings != best.trial.settings).then(|| {
         format!(
@@ -251,7 +254,7 @@ fn lucky(spec: &Spec, luckiest: &Place, best: &Place) -> Option<String> {
     })
 }
 
-/// That the sweep ended at its target, and what that left untried.
+/// A sentence that the sweep ended at its target, and what that left untried.
 pub fn target(spec: &Spec, history: &History) -> Option<String> {
     let Reached { trial, value, target, left } = Search::reached(spec.search_terms(), history)?;
     let name = &spec.metric.name;
@@ -268,7 +271,7 @@ pub fn target(spec: &Spec, history: &History) -> Option<String> {
     ))
 }
 
-/// When and how the sweep grew, a sentence each time.
+/// The extensions of the sweep, one sentence each.
 pub fn extensions(history: &History) -> impl Iterator<Item = String> {
     history.extensions.iter().map(|extension| {
         let trials = match extension.trials {
@@ -288,10 +291,10 @@ pub fn extensions(history: &History) -> impl Iterator<Item = String> {
     })
 }
 
-/// What `early_terminate` saved, and how often it would have been wrong where it was overruled.
+/// What `early_terminate` saved, and its error rate among trials where it was overruled.
 fn early_terminate(spec: &Spec, history: &History) -> Option<String> {
     spec.early_terminate.as_ref()?;
-    // A program does not say beforehand how long it trains: then it is as long as the longest trial did.
+    // A program does not announce its number of epochs, so the longest trial's number is assumed.
     let longest = history.trials.iter().map(|trial| trial.curve.len() as u64).max().unwrap_or(0);
     let planned =
         |trial: &TrialRecord| spec.recipe(&trial.settings).map_or(longest, |recipe| recipe.training.epochs.into());
@@ -347,7 +350,7 @@ mod tests {
                 metrics.val_loss = Some(loss);
             }
             entries.extend(attempt);
-            // Two of the three repeats of 0.2 came to nothing.
+            // Two of the three repeats of 0.2 have no result.
             let others = if dropout == 0.2 { 2 } else { 0 };
             entries.push(sweep_sample::ended(number, 1, Outcome::Finished));
             for lost in 1..=others {
@@ -412,7 +415,7 @@ mod tests {
             settings: Vec::new(),
         };
         entries.push(extended((Some(1), Some(6)), &["dropout: also 0.2", "target: none → 2"]));
-        // As earlier versions wrote it.
+        // The entry in the format of earlier versions.
         entries.push(extended((None, None), &[]));
         let history = sweep_sample::apply(&entries);
         let spec = Spec { target: Some(2.0), ..sweep_sample::spec() };

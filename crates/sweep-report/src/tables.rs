@@ -1,6 +1,6 @@
-//! `trials.csv` and `epochs.csv`: appended to while the sweep runs, sorted and written anew at its end.
+//! `trials.csv` and `epochs.csv`: appended to while the sweep runs, then sorted and rewritten at its end.
 //!
-//! A field that is not known is empty. Numbers are in the shortest form that reads back as the same number.
+//! A field with an unknown value is empty. Numbers are in the shortest form that parses to the same number.
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -16,12 +16,12 @@ use sweep_core::trial::{EpochMetrics, METRICS, MOST_OTHERS, Metric, Settings};
 use sweep_spec::Spec;
 use sweep_store::Layout;
 
-/// The columns of `trials.csv` after `trial` and the settings, but for those of the best and the last epoch.
+/// The columns of `trials.csv` after `trial` and the parameters, except those of the best and the last epoch.
 const BEFORE: [&str; 5] = ["seed", "repeat", "status", "epochs", "best_epoch"];
 const AFTER: [&str; 6] = ["parameters", "seconds", "energy_kj", "device", "attempts", "error"];
 const GAPS: [&str; 2] = ["loss_gap", "accuracy_gap"];
 
-/// Both tables of a sweep that runs.
+/// Both tables of a running sweep.
 #[derive(Debug)]
 pub struct Tables {
     trials: Table,
@@ -30,11 +30,11 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Writes both anew from what has happened so far and keeps them open. `trials.csv` has only trials that ended:
-    /// the others follow when they do.
+    /// Rewrites both tables from the history so far and keeps them open. `trials.csv` contains only trials that ended;
+    /// the others are appended when they end.
     ///
     /// # Errors
-    /// Where a file cannot be written.
+    /// Returns an error if a file cannot be written.
     pub fn open(layout: &Layout, spec: &Spec, history: &History) -> Result<Tables> {
         let columns = Columns::new(spec, history);
         let ended = |trial: &&TrialRecord| matches!(trial.status, Status::Ended(_));
@@ -43,11 +43,11 @@ impl Tables {
         Ok(Tables { trials: Table::append(layout.trials_csv())?, epochs: Table::append(layout.epochs_csv())?, columns })
     }
 
-    /// Appends an epoch. One that is trained again after an interruption appears twice until the sweep's end; the
-    /// later row holds.
+    /// Appends an epoch. An epoch that is repeated after an interruption appears twice until the end of the sweep. The
+    /// later row is valid.
     ///
     /// # Errors
-    /// Where the file cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn epoch(&mut self, trial: &TrialRecord, metrics: &EpochMetrics) -> Result<()> {
         if self.columns.measure(trial) {
             self.widen()?;
@@ -58,7 +58,7 @@ impl Tables {
     /// Appends a trial that is over.
     ///
     /// # Errors
-    /// Where the file cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn ended(&mut self, trial: &TrialRecord) -> Result<()> {
         if self.columns.learn(&trial.settings) | self.columns.measure(trial) {
             self.widen()?;
@@ -66,20 +66,20 @@ impl Tables {
         self.trials.row(&self.columns.row(trial))
     }
 
-    /// There is a column that the rows so far lack: they get an empty field for it.
+    /// Adds a new column. The rows so far get an empty field for it.
     fn widen(&mut self) -> Result<()> {
         self.trials.widen(&self.columns.header())?;
         self.epochs.widen(&self.columns.epochs_header())
     }
 
-    /// Hands what was appended to the kernel, for others to read. Writing that fails is told by the next row.
+    /// Hands appended rows to the kernel, so that other processes can read them. The next append reports a write error.
     pub fn flush(&mut self) {
         let _ = self.trials.flush();
         let _ = self.epochs.flush();
     }
 }
 
-/// Writes both tables whole: every trial that was started, by number, and every epoch.
+/// Rewrites both tables: every started trial by number, and every epoch.
 pub(super) fn write(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
     let columns = Columns::new(spec, history);
     sweep_store::replace(&layout.trials_csv(), &columns.table(&history.trials))?;
@@ -104,7 +104,7 @@ impl Table {
         self.writer.write_record(fields).map_err(|error| cannot_write(&self.path, error.into()))
     }
 
-    /// Writes the table anew under this header; a row has an empty field where it had no column.
+    /// Rewrites the table under this header. A row gets an empty field in every new column.
     fn widen(&mut self, header: &[String]) -> Result<()> {
         self.flush()?;
         let unreadable = |error: csv::Error| {
@@ -138,12 +138,12 @@ fn cannot_write(path: &Path, error: std::io::Error) -> Error {
     Error::storage(format!("{} cannot be written", path.display()), error)
 }
 
-/// What `trials.csv` has a column for.
+/// The columns of `trials.csv` that depend on the trials.
 #[derive(Debug)]
 struct Columns {
-    /// Names of settings, in the order in which trials brought them.
+    /// Parameter names, in order of appearance.
     settings: Vec<String>,
-    /// Names of other metrics, in the order in which trials brought them, [`MOST_OTHERS`] at most.
+    /// Names of custom metrics, in order of appearance, at most [`MOST_OTHERS`].
     others: Vec<String>,
     seed: u64,
     metric: Metric,
@@ -159,7 +159,7 @@ impl Columns {
         columns
     }
 
-    /// Whether the trial measured something new.
+    /// Adds the trial's metrics. Returns whether one of them was new.
     fn measure(&mut self, trial: &TrialRecord) -> bool {
         let before = self.others.len();
         for name in trial.others.keys() {
@@ -170,7 +170,7 @@ impl Columns {
         self.others.len() > before
     }
 
-    /// Whether a setting was new.
+    /// Adds the trial's parameters. Returns whether one of them was new.
     fn learn(&mut self, settings: &Settings) -> bool {
         let before = self.settings.len();
         for name in settings.keys() {
@@ -181,7 +181,7 @@ impl Columns {
         self.settings.len() > before
     }
 
-    /// Unique names: a setting called as one of our own columns gets `setting_` before it.
+    /// The header, with unique names. A parameter with the name of a fixed column gets the prefix `setting_`.
     fn header(&self) -> Vec<String> {
         let epoch = |when: &'static str| METRICS.iter().chain(&GAPS).map(move |name| format!("{when}_{name}"));
         let own_names: Vec<String> = (BEFORE.iter().map(|name| name.to_string()))
@@ -271,7 +271,7 @@ impl Columns {
     }
 }
 
-/// The metric, if it is none of those that always have a column.
+/// The metric's name, if no fixed column exists for it.
 fn own(metric: &Metric) -> Option<&str> {
     Some(metric.name.as_str()).filter(|name| !METRICS.contains(name))
 }
@@ -284,12 +284,12 @@ fn whole(rows: impl IntoIterator<Item = Vec<String>>) -> Vec<u8> {
     writer.into_inner().expect("memory takes every row")
 }
 
-/// The shortest form that reads back as the same number, and reads back as a fraction: `1.0`, `1e-7`.
+/// Formats a number in the shortest form that parses to the same float: `1.0`, `1e-7`.
 fn number(value: Option<f64>) -> String {
     value.map_or(String::new(), |value| format!("{value:?}"))
 }
 
-/// Text as it is, without quotes; lists and groups as JSON.
+/// Formats a parameter's value: text without quotes, lists and groups as JSON.
 fn setting(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -319,14 +319,14 @@ mod tests {
         reader.records().map(|record| record.unwrap()).collect()
     }
 
-    /// The values of some columns, by their names.
+    /// The values of these columns, by name.
     fn columns(path: &Path, names: &[&str]) -> Vec<Vec<String>> {
         let rows = rows(path);
         let at = |name: &&str| rows[0].iter().position(|column| column == *name).unwrap();
         rows[1..].iter().map(|row| names.iter().map(|name| row[at(name)].to_owned()).collect()).collect()
     }
 
-    /// Hands a sweep's entries on as the controller does while it runs.
+    /// Appends a sweep's entries as the controller does while it runs.
     fn live(layout: &Layout, entries: &[Entry]) -> History {
         let spec = sweep_sample::spec();
         let mut history = History::default();
@@ -359,7 +359,7 @@ mod tests {
         assert_eq!((appended.0.len(), appended.1.len()), (1 + 6, 1 + 20 * 3 + 14 + 3));
     }
 
-    /// Two trials, the first of which is interrupted in its sixth epoch and goes on from its fourth.
+    /// Two trials. The first is interrupted in its sixth epoch and resumes from its fourth.
     fn interrupted() -> Vec<Entry> {
         let settings = sweep_sample::settings(json!({"dropout": 0.2}));
         let paused = Attempt { trial: TrialId(1), number: 1 };

@@ -1,8 +1,8 @@
-//! Which trials cannot be told from the best. Pure.
+//! The trials that cannot be distinguished from the best. Pure.
 //!
-//! With repeats by the spread between seeds: Student's t, the variance taken together over the better half of the
-//! settings, since those that do not learn have a spread of their own. Without repeats by the accuracies alone, which
-//! chance moves by the binomial error of so many validation pictures; what other seeds would do is then not known.
+//! With repeats, the spread between seeds decides, by Student's t. The variance is pooled over the better half of the
+//! configurations, because those that do not learn have a different spread. Without repeats, the accuracies alone
+//! decide, with the binomial error for the number of validation images. The effect of other seeds is then unknown.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -11,20 +11,20 @@ use super::ranking::{Group, Place, Ranking};
 use sweep_core::trial::TrialId;
 use sweep_spec::Spec;
 
-/// How sure a difference must be.
+/// Confidence level of a difference.
 const CONFIDENCE: f64 = 0.95;
 
-/// Who shares the first place.
+/// The trials that share first place.
 #[derive(Debug, Default)]
 pub struct Ties {
-    /// All trials that may be the best, the best itself and its repeats among them, best first.
+    /// All trials that may be the best, best first. They include the best trial and its repeats.
     pub trials: Vec<TrialId>,
-    /// How that was decided and what came of it, in a sentence; empty where nothing can be said.
+    /// The method and the result in one sentence. It is empty if there is nothing to report.
     pub sentence: String,
 }
 
 impl Ties {
-    /// Compares all with the best.
+    /// Compares all trials with the best.
     pub fn new(spec: &Spec, ranking: &Ranking, groups: &[Group]) -> Ties {
         by_repeats(spec, groups).or_else(|| by_accuracy(ranking)).unwrap_or_else(|| Ties {
             trials: ranking.best().map(|best| best.trial.id).into_iter().collect(),
@@ -33,7 +33,7 @@ impl Ties {
     }
 }
 
-/// The two-sided quantile of Student's t, for so many comparisons together (Bonferroni).
+/// The two-sided quantile of Student's t, corrected for this many comparisons (Bonferroni).
 pub fn students_t(freedom: f64, comparisons: usize) -> f64 {
     let chance = (1.0 - CONFIDENCE) / comparisons as f64;
     StudentsT::new(0.0, 1.0, freedom).map_or(1.96, |t| t.inverse_cdf(1.0 - chance / 2.0))
@@ -44,7 +44,7 @@ fn by_repeats(spec: &Spec, groups: &[Group]) -> Option<Ties> {
     let Repeats { squares, freedom } = Repeats::new(better.iter().map(|group| (&group.metric, group.trials.len())));
     let best = groups.first().filter(|_| freedom >= 1.0)?;
     if groups.len() == 1 {
-        // Nothing to compare with.
+        // There is no other configuration to compare with.
         return Some(Ties { trials: best.trials.clone(), sentence: String::new() });
     }
     let deviation = (squares / freedom).sqrt();
@@ -95,7 +95,7 @@ fn by_accuracy(ranking: &Ranking) -> Option<Ties> {
     Some(Ties { trials: std::iter::once(best.trial.id).chain(tied).collect(), sentence })
 }
 
-/// The first few, and how many more.
+/// Lists the first few items, and the number of the others.
 fn list(items: impl ExactSizeIterator<Item = String>, between: &str) -> String {
     const SHOWN: usize = 5;
     let more = items.len().saturating_sub(SHOWN);
@@ -110,7 +110,7 @@ mod tests {
     use sweep_core::history::{Entry, History};
     use sweep_core::trial::{Outcome, Settings};
 
-    /// Trials of one epoch with these validation losses; three of each setting.
+    /// Trials of one epoch with these validation losses, three per configuration.
     fn history(losses: &[[f64; 3]]) -> History {
         let mut entries = sweep_sample::beginning("ties");
         let mut number = 0;

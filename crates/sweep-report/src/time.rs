@@ -1,52 +1,52 @@
-//! How the time of a sweep went. Pure.
+//! How the sweep used its time. Pure.
 
 use super::ranking::Ranking;
 use super::words;
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::Metric;
 
-/// More trials than this are drawn as the slots' busy stretches.
+/// With more trials than this, short trials are merged into busy intervals for the chart.
 const STRETCHES: usize = 800;
-/// The `early_stopping: {patience: …}` that is reckoned with.
+/// The patience, in epochs, of the `early_stopping: {patience: …}` whose savings are estimated.
 pub const PATIENCE: u32 = 5;
 
-/// When slots were busy.
+/// The times at which slots were busy.
 #[derive(Debug)]
 pub struct Time {
-    /// The slots' names.
+    /// The names of the slots.
     pub slots: Vec<String>,
-    /// Trials on them, or several in a row where there are many.
+    /// Busy intervals: one per trial, or one per run of short trials if there are many.
     pub stretches: Vec<Stretch>,
-    /// Of all trials that are over, wall seconds on their slots.
+    /// Slot time of all trials that are over, in seconds.
     pub seconds: f64,
-    /// The energy that those trials used of which it is known, joules, and how many they are.
+    /// The energy of those trials in joules, and the number of trials for which it is known.
     pub energy: (f64, usize),
-    /// Epochs trained.
+    /// Number of epochs trained.
     pub epochs: u64,
-    /// Epochs after the best of their trial.
+    /// Number of epochs after the best epoch of their trial.
     pub after_best: u64,
-    /// Epochs, and about how many seconds, that stopping after [`PATIENCE`] epochs without improvement would have saved.
+    /// Epochs, and approximate seconds, that stopping after [`PATIENCE`] epochs without improvement would have saved.
     pub saved: (u64, f64),
-    /// From the first trial's start to the last one's end, seconds.
+    /// Time from the start of the first trial to the end of the last, in seconds.
     pub wall: f64,
     trials: usize,
 }
 
-/// Seconds since the sweep began, on a slot.
+/// A busy interval of a slot. Times are in seconds since the start of the sweep.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stretch {
-    /// The slot's number in [`Time::slots`].
+    /// The index of the slot in [`Time::slots`].
     pub slot: usize,
-    /// When it began.
+    /// The start.
     pub from: f64,
-    /// When the best epoch ended.
+    /// The end of the best epoch.
     pub best: f64,
-    /// When it was over.
+    /// The end.
     pub until: f64,
 }
 
 impl Time {
-    /// Looks at the trials that are over.
+    /// Measures the trials that are over.
     pub fn new(history: &History, ranking: &Ranking, metric: &Metric) -> Time {
         let mut time = Time {
             slots: Vec::new(),
@@ -96,7 +96,7 @@ impl Time {
         let best = metric.best(&trial.curve).map_or(1.0, |best| f64::from(best.epoch) / last);
         let before = self.stretches.iter_mut().rev().take(256).find(|stretch| stretch.slot == slot);
         match before {
-            // Of many short ones, those that follow each other at once become one.
+            // Many consecutive short trials are merged into one interval.
             Some(before) if least > 0.0 && from - before.until < least && before.until - before.from < 8.0 * least => {
                 let share = (before.best - before.from) + best * (until - from);
                 before.until = until;
@@ -106,7 +106,7 @@ impl Time {
         }
     }
 
-    /// In a sentence or two; nothing where no trial is over.
+    /// Describes the time in one or two sentences, or in none if no trial is over.
     pub fn sentences(&self) -> Vec<String> {
         if self.trials == 0 {
             return Vec::new();
@@ -142,7 +142,7 @@ impl Time {
     }
 }
 
-/// From the first start to the last end, seconds.
+/// Time from the first start to the last end, in seconds.
 fn span(over: &[&TrialRecord]) -> f64 {
     let first = over.first().map_or(0.0, |trial| trial.started_at);
     over.iter().filter_map(|trial| trial.ended_at).fold(first, f64::max) - first

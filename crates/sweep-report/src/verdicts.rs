@@ -1,4 +1,4 @@
-//! What the curves of a sweep show: findings for every trial that is over, how often each was found. Pure.
+//! The findings in every trial that is over, and the frequency of each. Pure.
 
 use std::collections::BTreeMap;
 
@@ -7,27 +7,27 @@ use sweep_core::trial::{Outcome, TrialId};
 use sweep_spec::Spec;
 use sweep_verdict::{Advice, Context, Finding, Name, Others, Severity, judge};
 
-/// Findings for every trial, in the order of [`History::trials`].
+/// The findings in every trial, in the order of [`History::trials`].
 #[derive(Debug)]
 pub struct Verdicts {
     findings: Vec<Vec<Finding>>,
 }
 
-/// How often something was found.
+/// The frequency of a finding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tally {
-    /// What.
+    /// The finding.
     pub name: Name,
-    /// In so many trials.
+    /// Number of trials with the finding.
     pub trials: usize,
-    /// In so many of them it is clear or severe.
+    /// Number of trials in which it is clear or severe.
     pub grave: usize,
-    /// The epoch after which it sets in, in the middle of those trials that tell it: whose validation loss has turned.
+    /// The median epoch after which the validation loss rises, over the trials where such an epoch is known.
     pub onset: Option<u32>,
 }
 
 impl Verdicts {
-    /// Judges all curves.
+    /// Diagnoses all curves.
     pub fn new(spec: &Spec, history: &History) -> Verdicts {
         let others = Others::of_each(history);
         let each = history.trials.iter().zip(others);
@@ -38,18 +38,18 @@ impl Verdicts {
         }
     }
 
-    /// What was found in a trial; nothing in one that is not over or could not be trained.
+    /// The findings in a trial. There are none if it is not over or could not be trained.
     pub fn of(&self, id: TrialId) -> &[Finding] {
         let at = usize::try_from(id.0).ok().and_then(|number| number.checked_sub(1));
         at.and_then(|at| self.findings.get(at)).map_or(&[], Vec::as_slice)
     }
 
-    /// Trials with at least one finding.
+    /// Number of trials with at least one finding.
     pub fn judged(&self) -> usize {
         self.findings.iter().filter(|findings| !findings.is_empty()).count()
     }
 
-    /// How often each thing was found, most often first.
+    /// The frequency of each finding, most frequent first.
     pub fn tally(&self) -> Vec<Tally> {
         let mut found: BTreeMap<Name, Vec<&Finding>> = BTreeMap::new();
         for finding in self.findings.iter().flatten() {
@@ -71,7 +71,7 @@ impl Verdicts {
     }
 }
 
-/// What one curve shows, among others where they are known; `sound` are pictures that were checked.
+/// The findings in one curve, compared with `others` if they are given. `sound` means that the images were checked.
 pub fn verdict(spec: &Spec, trial: &TrialRecord, others: Option<Others>, sound: bool) -> Vec<Finding> {
     let Status::Ended(outcome) = &trial.status else { return Vec::new() };
     if matches!(outcome, Outcome::Failed { .. } | Outcome::OutOfMemory { .. }) {
@@ -84,12 +84,12 @@ pub fn verdict(spec: &Spec, trial: &TrialRecord, others: Option<Others>, sound: 
     let recipe = spec.recipe(&trial.settings).ok();
     let mut context = Context::of_trial(trial, recipe.as_ref(), others);
     if recipe.is_some() && sound {
-        // Labels were held against pictures, and scaling, last layer and loss are the trainer's own.
+        // The check compared labels with images, and the trainer itself provides scaling, last layer and loss.
         context.followed.extend([Advice::CheckData, Advice::CheckTask]);
     }
     let mut findings = judge(&trial.curve, &context);
     if matches!(outcome, Outcome::Stopped { .. }) {
-        // Of the beginning of a curve only what would not have mended can be said.
+        // The beginning of a curve proves only problems that more training would not have fixed.
         findings.retain(|finding| matches!(finding.name, Name::Stuck | Name::Diverged));
     }
     findings

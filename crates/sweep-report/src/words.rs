@@ -1,4 +1,4 @@
-//! How things are called in charts, report and terminal.
+//! Formats of names and values in charts, report and terminal.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use sweep_core::history::{Status, TrialRecord};
 use sweep_core::trial::{Metric, Outcome, Settings, plain};
 use sweep_verdict::Finding;
 
-/// Where a trial stands, for people.
+/// The display name of a trial's status.
 pub fn status(trial: &TrialRecord) -> &'static str {
     match &trial.status {
         Status::Running => "running",
@@ -21,12 +21,13 @@ pub fn status(trial: &TrialRecord) -> &'static str {
     }
 }
 
-/// Text from files as one line that does nothing to a terminal, an SVG or a page: control characters become spaces.
+/// Makes text from files one line that is harmless in a terminal, an SVG, or a page. Control characters become spaces.
 pub fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') { ' ' } else { c }).collect()
 }
 
-/// A setting's value in one line, numbers to four digits: a table shows `0.003784`, where `trials.csv` has all of it.
+/// Formats a parameter's value in one line, numbers with four digits. Tables show `0.003784`; `trials.csv` has all
+/// digits.
 pub fn setting(value: &Value) -> String {
     clean(&plain(&short(value)))
 }
@@ -43,7 +44,7 @@ fn short(value: &Value) -> Value {
     }
 }
 
-/// Settings in one line: `learning_rate 0.001, batch_size 64`.
+/// Formats parameters in one line: `learning_rate 0.001, batch_size 64`.
 pub fn settings(settings: &Settings) -> String {
     if settings.is_empty() {
         return "no setting varies".into();
@@ -52,12 +53,12 @@ pub fn settings(settings: &Settings) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// Findings in one line: `overfit from epoch 14 (clear), plateau`; empty where there is none.
+/// Formats findings in one line: `overfit from epoch 14 (clear), plateau`. The result is empty without findings.
 pub fn findings(findings: &[Finding]) -> String {
     findings.iter().map(Finding::label).collect::<Vec<_>>().join(", ")
 }
 
-/// A metric's name in a sentence: `validation loss`.
+/// The name of a metric in a sentence: `validation loss`.
 pub fn metric(metric: &Metric) -> &str {
     match metric.name.as_str() {
         "train_loss" => "training loss",
@@ -86,7 +87,8 @@ pub fn value(name: &str, value: Option<f64>) -> String {
     if name.ends_with("_accuracy") { format!("{} %", number(value * 100.0, 2)) } else { number(value, 4) }
 }
 
-/// Mean and deviation of a metric or gap over repeats: `1.4024 ± 0.0113`, `60.39 ± 0.72 %`; accuracy gaps in points.
+/// Formats the mean and standard deviation of a metric or gap over repeats: `1.4024 ± 0.0113`, `60.39 ± 0.72 %`.
+/// Accuracy gaps are in percentage points.
 pub fn spread(name: &str, spread: Option<Spread>) -> String {
     let Some(Spread { mean, deviation }) = spread else { return "–".into() };
     let share = name.ends_with("_accuracy");
@@ -99,17 +101,17 @@ pub fn spread(name: &str, spread: Option<Spread>) -> String {
     }
 }
 
-/// A loss gap: `+0.3112`.
+/// Formats a loss gap: `+0.3112`.
 pub fn loss_gap(gap: Option<f64>) -> String {
     gap.map_or("–".into(), |gap| signed(gap, 4))
 }
 
-/// An accuracy gap, in points of a percentage: `+10.31`.
+/// Formats an accuracy gap in percentage points: `+10.31`.
 pub fn accuracy_gap(gap: Option<f64>) -> String {
     gap.map_or("–".into(), |gap| signed(gap * 100.0, 2))
 }
 
-/// A count with its thousands set apart: `49,000`.
+/// Formats a count with thousands separators: `49,000`.
 pub fn count(count: u64) -> String {
     if count == u64::MAX {
         return "more than can be counted".to_owned();
@@ -120,12 +122,12 @@ pub fn count(count: u64) -> String {
     groups.join(",")
 }
 
-/// So many trials: `1 trial`, `1,200 trials`.
+/// Formats a number of trials: `1 trial`, `1,200 trials`.
 pub fn trials(many: usize) -> String {
     format!("{} {}", count(many as u64), if many == 1 { "trial" } else { "trials" })
 }
 
-/// Some of the trials: `18 of 24 trials`, `all 6 trials`, `both trials`, `the only trial`.
+/// Formats a part of the trials: `18 of 24 trials`, `all 6 trials`, `both trials`, `the only trial`.
 pub fn of_trials(some: usize, all: usize) -> String {
     match (some, all) {
         (1, 1) => "the only trial".into(),
@@ -135,8 +137,8 @@ pub fn of_trials(some: usize, all: usize) -> String {
     }
 }
 
-/// Some of the others: `is the other trial`, `are 3 of the 23 other trials`. `noun` is what one of them is called, and
-/// what many are.
+/// Formats a part of the others with its verb: `is the other trial`, `are 3 of the 23 other trials`. `[one, many]` is
+/// the noun in singular and plural.
 pub fn of_others(some: usize, all: usize, [one, many]: [&str; 2]) -> String {
     let are = if some == 1 && one != many { "is" } else { "are" };
     match (some, all) {
@@ -146,7 +148,7 @@ pub fn of_others(some: usize, all: usize, [one, many]: [&str; 2]) -> String {
     }
 }
 
-/// Seconds as people say them: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`.
+/// Formats a duration: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`.
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;
     let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86400);

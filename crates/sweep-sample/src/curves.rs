@@ -1,4 +1,4 @@
-//! Made-up learning curves of which it is known what is wrong with them.
+//! Synthetic learning curves with known problems.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -6,7 +6,7 @@ use rand_distr::{Distribution, Normal};
 
 use sweep_core::trial::EpochMetrics;
 
-/// Courses without noise, to which a seed adds some.
+/// Types of curves. They have no noise of their own; a seed adds it.
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Kind {
@@ -21,7 +21,7 @@ pub enum Kind {
     Swinging,
 }
 
-/// Training and validation, loss and accuracy, at epoch `t` of `n`.
+/// Training loss, training accuracy, validation loss and validation accuracy at epoch `t` of `n`.
 pub fn course(kind: Kind, t: f64, n: f64) -> [f64; 4] {
     let fall = |from: f64, to: f64, time: f64| to + (from - to) * (-(t - 1.0) / time).exp();
     match kind {
@@ -57,8 +57,8 @@ pub fn course(kind: Kind, t: f64, n: f64) -> [f64; 4] {
     }
 }
 
-/// A curve of so many epochs. `noise` is the standard deviation of the validation loss as a share of its end; the
-/// other metrics' follow from it.
+/// A curve with this number of epochs. `noise` is the standard deviation of the validation loss, as a share of its
+/// final value. The noise of the other metrics follows from it.
 pub fn curve(kind: Kind, epochs: u32, noise: f64, seed: u64, evaluated: bool) -> Vec<EpochMetrics> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let normal = Normal::new(0.0, 1.0).expect("one is a standard deviation");

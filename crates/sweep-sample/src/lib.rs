@@ -1,4 +1,4 @@
-//! A small sweep for tests: the course of each trial is a formula.
+//! A small synthetic sweep for tests. The curve of each trial follows a formula.
 
 pub mod curves;
 
@@ -25,17 +25,17 @@ model: question
 training: {epochs: 20}
 ";
 
-/// A specification that fits [`history`].
+/// The parsed sweep file that fits [`history`].
 pub fn spec() -> Spec {
     Spec::read(FILE, "sweep.yaml", Path::new("/nowhere")).unwrap_or_else(|problems| panic!("{problems}")).0
 }
 
-/// Settings from JSON.
+/// Parameters from JSON.
 pub fn settings(value: Value) -> Settings {
     value.as_object().expect("settings are an object").clone()
 }
 
-/// An epoch of a trial that overfits the more, the less dropout it has.
+/// An epoch of a trial that overfits. Less dropout causes more overfitting.
 pub fn epoch(trial: u64, epoch: u32, dropout: f64) -> EpochMetrics {
     let t = f64::from(epoch);
     let mixed = (trial * 1_000_003 + u64::from(epoch)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -57,7 +57,7 @@ pub fn epoch(trial: u64, epoch: u32, dropout: f64) -> EpochMetrics {
     }
 }
 
-/// Makes a history of entries.
+/// Builds a history from entries.
 pub fn apply(entries: &[Entry]) -> History {
     let mut history = History::default();
     for entry in entries {
@@ -66,7 +66,7 @@ pub fn apply(entries: &[Entry]) -> History {
     history
 }
 
-/// The entries at the start of a sweep that has two slots.
+/// The first entries of a sweep with two slots.
 pub fn beginning(name: &str) -> Vec<Entry> {
     vec![
         Entry::Sweep {
@@ -81,13 +81,13 @@ pub fn beginning(name: &str) -> Vec<Entry> {
     ]
 }
 
-/// A controller takes over.
+/// The entry of a controller that takes over the sweep at this time.
 pub fn run(at: f64) -> Entry {
     let slots = vec!["cpu:0".to_owned(), "cpu:1".to_owned()];
     Entry::Run { at, version: "0.1.0".into(), host: "here".into(), pid: 1, mps: None, lag: None, slots }
 }
 
-/// An attempt from its start to the epoch `last`; `from` epochs are taken over from the attempt before.
+/// The entries of an attempt, from its start to the epoch `last`. Its first `from` epochs come from the attempt before.
 pub fn attempt(trial: u64, number: u32, settings: &Settings, from: u32, last: u32) -> Vec<Entry> {
     let attempt = Attempt { trial: TrialId(trial), number };
     let dropout = settings.get("dropout").and_then(Value::as_f64).unwrap_or(0.2);
@@ -112,18 +112,18 @@ pub fn attempt(trial: u64, number: u32, settings: &Settings, from: u32, last: u3
     entries
 }
 
-/// The end of an attempt.
+/// The entry for the end of an attempt.
 pub fn ended(trial: u64, number: u32, outcome: Outcome) -> Entry {
     let at = trial as f64 * 100.0 + f64::from(number) * 10.0 + 60.0;
     Entry::Ended { at, attempt: Attempt { trial: TrialId(trial), number }, outcome }
 }
 
-/// Six trials: three that finished, one stopped early, one diverged, one failed before its first epoch.
+/// A history with six trials: three finished, one stopped early, one diverged, one failed before its first epoch.
 pub fn history() -> History {
     apply(&entries())
 }
 
-/// What happened in it.
+/// The journal entries of [`history`].
 pub fn entries() -> Vec<Entry> {
     let dropouts = [0.0, 0.2, 0.4, 0.1, 0.3, 0.5];
     let mut entries = beginning("sample");
@@ -142,7 +142,7 @@ pub fn entries() -> Vec<Entry> {
     entries
 }
 
-/// So many trials of a larger sweep, with all kinds of ends.
+/// The history of a larger sweep with `count` trials and all kinds of outcomes.
 pub fn many(count: u64) -> History {
     let mut entries = beginning("sample");
     for number in 1..=count {
@@ -166,7 +166,7 @@ pub fn many(count: u64) -> History {
     apply(&entries)
 }
 
-/// A sweep whose every text tries to be markup.
+/// The history of a sweep that contains markup in all of its texts.
 pub fn hostile() -> History {
     let settings = settings(json!({
         "<script>alert('name')</script>": "</td><script>alert('value')</script>", "a|b": "x|y\n| z |",

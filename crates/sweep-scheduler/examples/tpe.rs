@@ -1,11 +1,12 @@
-//! `method: tpe` by itself, for scripts/compare-tpe: proposes points of a test space on stdout, one JSON object a line, and
-//! reads what each of them came to from stdin.
+//! Runs `method: tpe` by itself, for scripts/compare-tpe. It proposes configurations of a test space on stdout, one
+//! JSON object per line, and reads the value of each from stdin.
 //!
 //! ```sh
 //! cargo run --release -p sweep-scheduler --example tpe -- branin 7
 //! ```
 //!
-//! A third argument is the `lag`: how many points just before a point it does not know the values of.
+//! A third argument is the `lag`: a configuration does not depend on the values of this many configurations just before
+//! it.
 
 use std::io::{self, BufRead, Write};
 

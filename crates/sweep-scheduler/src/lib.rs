@@ -1,7 +1,7 @@
-//! What is tried next, and where. Pure: events go in, actions come out; time and randomness are arguments.
+//! What is tried next, and where. The crate is pure: events go in, actions come out; time and randomness are arguments.
 //!
-//! `search` maps a trial's number, and for `tpe` what happened before, to a configuration. `schedule` assigns trials to
-//! slots, retries them, and decides when a sweep is over. Performing the actions is the engine's task.
+//! `search` maps a trial's number to a configuration; for `tpe`, the configuration also depends on earlier results.
+//! `schedule` assigns trials to slots, retries them, and decides when a sweep is over. The engine performs the actions.
 
 pub mod schedule;
 pub mod search;

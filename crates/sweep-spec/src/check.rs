@@ -1,4 +1,4 @@
-//! From a file's text to a [`Spec`]: each section in turn, and all problems at once.
+//! Turns the text of a sweep file into a [`Spec`]. Each section is read in turn, and all problems are reported at once.
 
 use std::path::Path as Folder;
 
@@ -16,19 +16,19 @@ use super::{Method, Note, Order, Problem, Problems, Spec, constraints, early, en
 use sweep_core::recipe::Source;
 use sweep_core::trial::{Goal, METRICS, Metric, Settings};
 
-/// Keys of W&B's that mean nothing without its servers.
+/// Keys of W&B that have no meaning without its servers.
 const WITHOUT_EFFECT: [&str; 8] =
     ["project", "entity", "controller", "job", "image_uri", "scheduler", "apiVersion", "kind"];
 
-/// Characters of a sweep's name.
+/// Maximum length of a sweep's name, in characters.
 const LONGEST_NAME: usize = 100;
 
 impl Spec {
-    /// Reads and checks a sweep file. `file` is its name for messages and, without its ending, the sweep's name by
-    /// default; `base` is the folder that relative paths start from, absolute. Nothing but `text` is looked at.
+    /// Reads and checks a sweep file. `file` is its name for messages. Without its extension, it is also the sweep's
+    /// default name. `base` is the absolute path of the folder that relative paths start from. Only `text` is read.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// All problems of the file.
     pub fn read(text: &str, file: &str, base: &Folder) -> Result<(Spec, Vec<Note>), Problems> {
         match examine(text, file, base) {
             (Some(spec), problems, notes) if problems.is_empty() => Ok((spec, notes)),
@@ -37,7 +37,7 @@ impl Spec {
     }
 }
 
-/// Reads a sweep file as far as that can be done, with all that is to be said of it.
+/// Reads a sweep file as far as possible, and returns all problems and notes.
 pub fn examine(text: &str, file: &str, base: &Folder) -> (Option<Spec>, Vec<Problem>, Vec<Note>) {
     let findings = Findings::read(text);
     let spec = parse(text, &findings).and_then(|value| check(&value, &findings, file, base));
@@ -45,7 +45,7 @@ pub fn examine(text: &str, file: &str, base: &Folder) -> (Option<Spec>, Vec<Prob
     (spec, problems, notes)
 }
 
-/// The file as a tree of values; what is no YAML, or has a key twice, is a problem.
+/// Parses the file into a tree of values. Invalid YAML and duplicate keys are problems.
 fn parse(text: &str, findings: &Findings) -> Option<Yaml> {
     for twice in findings.places.twice() {
         let rule = format!("stands twice in the same table, first in line {}", twice.first.line);
@@ -110,7 +110,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         presets.extend(model.get("values").and_then(Yaml::as_sequence).into_iter().flatten().filter_map(Yaml::as_str));
     }
     let network = Network::read(table.get(MODEL.name).as_ref(), &presets);
-    // A file of W&B's that left its program to the command line: no key in it can be called wrong.
+    // The file may be one of W&B whose program is named on the command line, so no key in it can be called wrong.
     let named = ["data", MODEL.name, "training"].iter().any(|key| table.get(key).is_some());
     let aimless = program.is_none() && !named && presets.is_empty() && parameters.is_some();
     let trains = program.is_none() && !aimless;
@@ -243,7 +243,7 @@ fn lag(table: &Table, method: Option<Method>) -> Option<u32> {
     found?.as_u64()?.try_into().ok()
 }
 
-/// What trials are ranked by, and the value of it that is enough.
+/// Returns the metric that ranks the trials, and the target value that ends the search.
 fn metric(table: &Table, any: bool) -> (Metric, Option<f64>) {
     let mut metric = Metric { name: "val_loss".to_owned(), goal: Goal::Minimize };
     let Some(node) = table.get("metric") else { return (metric, None) };
@@ -304,7 +304,7 @@ fn metric(table: &Table, any: bool) -> (Metric, Option<f64>) {
     (metric, target)
 }
 
-/// Whether a folder can be named so everywhere, and a path cannot be made of it.
+/// Returns whether the name is valid for a folder on every system and cannot be interpreted as a path.
 pub fn is_folder_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphanumeric())
         && name.chars().all(usable)
@@ -322,7 +322,7 @@ fn usable(char: char) -> bool {
     char.is_ascii_alphanumeric() || "._-".contains(char)
 }
 
-/// The sweep's name, which names a folder: as written, or the file's name without its ending.
+/// Returns the sweep's name, which names a folder: the name in the file, or the file name without its extension.
 fn name(table: &Table, file: &str) -> String {
     let Some(node) = table.get("name") else {
         let stem = Folder::new(file).file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();

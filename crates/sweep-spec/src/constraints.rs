@@ -1,4 +1,4 @@
-//! `when`, `exclude` and `zip` of the sweep file: which values go together.
+//! `when`, `exclude`, and `zip` of the sweep file: the values that go together.
 
 use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
@@ -12,10 +12,10 @@ use super::{Method, plain};
 use sweep_core::nearest::{nearest, suggest};
 use sweep_core::space::{Comparison, Condition, Distribution, Operand, Parameter, Space, Unusable};
 
-/// More conditions of `priority` than this are a list of points.
+/// Maximum number of `priority` conditions. A longer list is really a list of configurations.
 const MOST_PRIORITIES: usize = 64;
 
-/// The names that the file zips, right or wrong.
+/// Returns the names in `zip`, whether valid or not.
 pub fn zipped(top: &Table) -> Vec<String> {
     let groups = top.get("zip").and_then(|node| node.value.as_sequence()).into_iter().flatten();
     let names = groups.flat_map(|group| match group {
@@ -25,8 +25,8 @@ pub fn zipped(top: &Table) -> Vec<String> {
     names.filter_map(Yaml::as_str).map(str::to_owned).collect()
 }
 
-/// The space of the parameters that were read; free of the constraints that are wrong. `unread` are the names of
-/// parameters that could not be read: what is said of them is not known to be wrong.
+/// Builds the space of the parameters that were read, without the invalid constraints. `unread` has the names of
+/// parameters that could not be read. Constraints on those are not reported as wrong.
 pub fn space(top: &Table, read: &mut [Read], unread: &[String]) -> Space {
     let all: Vec<String> = read.iter().map(|read| read.parameter.name.clone()).chain(unread.iter().cloned()).collect();
     let names: Vec<&str> = all.iter().map(String::as_str).collect();
@@ -63,7 +63,7 @@ fn is_read(read: &[Read], name: &str) -> bool {
     read.iter().any(|read| read.parameter.name == name)
 }
 
-/// What each parameter can be, for conditions to be checked against.
+/// The values that each parameter can take, used to check conditions.
 struct Parameters<'a>(&'a [Read<'a>]);
 
 impl Parameters<'_> {
@@ -71,7 +71,7 @@ impl Parameters<'_> {
         self.0.iter().find(|read| read.parameter.name == name).map(|read| &read.parameter.distribution)
     }
 
-    /// What is wrong with a comparison of a parameter with a value: rule and remedy.
+    /// Returns the problem with comparing a parameter with a value, as rule and fix.
     fn check(&self, name: &str, comparison: Comparison, value: &Json) -> Option<(String, String)> {
         let distribution = self.distribution(name)?;
         let is = format!("{name} is {distribution}");
@@ -82,7 +82,7 @@ impl Parameters<'_> {
                 (rule, format!("{is}: compare by == or !="))
             });
         }
-        // An optimizer or a schedule that is a table is asked for by its name.
+        // Conditions refer to an optimizer or a schedule that is a table by its name.
         let choice = |one: &Json| one.get(TYPE).is_some_and(|choice| choice == value);
         if distribution.contains(value) || distribution.samples().iter().any(choice) {
             return None;
@@ -94,7 +94,7 @@ impl Parameters<'_> {
     }
 }
 
-/// The condition that a value of the file spells.
+/// Returns the condition written in a value of the file.
 fn asked(node: &Node, names: &[&str], parameters: &Parameters) -> Option<Condition> {
     let text = match node.value {
         Yaml::String(text) => text.clone(),
@@ -122,7 +122,7 @@ fn asked(node: &Node, names: &[&str], parameters: &Parameters) -> Option<Conditi
     Some(condition)
 }
 
-/// The list of conditions under a key, each a table or a text, with its place.
+/// Returns the conditions listed under a key, each with its place. A condition is a table or text.
 fn conditions<'a>(node: &Node<'a>, key: &str, names: &[&str], parameters: &Parameters) -> Vec<(Node<'a>, Condition)> {
     let example = format!("{key}: [{{batch_norm: true, max_norm: 3}}]");
     let Some(items) = node.items() else {
@@ -139,7 +139,7 @@ fn conditions<'a>(node: &Node<'a>, key: &str, names: &[&str], parameters: &Param
     items.into_iter().filter_map(one).collect()
 }
 
-/// `priority`: which points of a grid go first.
+/// Reads `priority`: which configurations of a grid go first.
 pub fn priority(
     top: &Table,
     read: &[Read],
@@ -157,7 +157,8 @@ pub fn priority(
     let names: Vec<&str> = all.map(String::as_str).collect();
     let mut found = conditions(&node, "priority", &names, &Parameters(read));
     found.retain(|(_, condition)| condition.names().iter().all(|name| is_read(read, name)));
-    // What else is wrong with the parameters is told; the points are not known.
+    // The problems with the parameters are reported elsewhere. The configurations are unknown, so the conditions cannot
+    // be checked.
     if space.parameters.len() != read.len() {
         return Vec::new();
     }
@@ -170,7 +171,7 @@ pub fn priority(
     }
     for (item, condition) in &found {
         let some = space.parts(std::slice::from_ref(condition)).map_or(2, |parts| parts.len());
-        // One part: it is true of every point, or of none.
+        // There is one part, so the condition is true for every configuration or for none.
         if some < 2 && space.point(0).is_some_and(|point| !space.is_so(condition, &point)) {
             item.wrong("is no point of the sweep", "leave it out, or change it");
         }
@@ -183,7 +184,7 @@ pub fn priority(
     conditions
 }
 
-/// `{batch_norm: true, max_norm: [2, 3]}`: all of these, each with one of its values.
+/// Reads `{batch_norm: true, max_norm: [2, 3]}`: every parameter must have one of its listed values.
 fn combination(node: &Node, example: &str, names: &[&str], parameters: &Parameters) -> Option<Condition> {
     let table = node.table(example)?;
     let entries = table.entries();
@@ -216,14 +217,14 @@ fn combination(node: &Node, example: &str, names: &[&str], parameters: &Paramete
     (parts.len() == entries.len()).then_some(Condition::All(parts))
 }
 
-/// The groups of parameters that move together, by their numbers.
+/// Returns the groups of parameters that move together, by index.
 fn zip(node: &Node, read: &[Read], unread: &[String]) -> Vec<Vec<usize>> {
     let remedy = "write zip: [[learning_rate, batch_size]]";
     let Some(items) = node.items().filter(|items| !items.is_empty()) else {
         node.wrong(format!("must be a list of groups, not {}", show(node.value)), remedy);
         return Vec::new();
     };
-    // A single group may do without the outer list.
+    // A single group may omit the outer list.
     let groups = if items.iter().all(|item| item.value.is_string()) { vec![node.clone()] } else { items };
     let mut taken = Vec::new();
     groups.iter().filter_map(|group| self::group(group, read, unread, &mut taken)).collect()

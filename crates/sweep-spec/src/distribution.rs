@@ -12,13 +12,13 @@ use super::{Method, range};
 use sweep_core::nearest::{nearest, suggest};
 use sweep_core::space::{Distribution, same};
 
-/// The most values that one list of values may have.
+/// Maximum length of a list of values.
 const MOST_VALUES: usize = 100_000;
 
-/// What the probabilities of a list may miss 1 by, as in W&B's check.
+/// Maximum deviation from 1 of the sum of a list's probabilities, as in W&B's check.
 const MOST_AMISS: f64 = 1e-5;
 
-/// What may stand under `distribution:`.
+/// Valid values of `distribution:`.
 pub const DISTRIBUTIONS: [&str; 18] = [
     "constant",
     "categorical",
@@ -40,20 +40,20 @@ pub const DISTRIBUTIONS: [&str; 18] = [
     "q_beta",
 ];
 
-/// How a parameter's values are read.
+/// Options for reading a parameter's values.
 #[derive(Debug, Clone, Copy)]
 pub struct Manner {
-    /// How points are chosen.
+    /// How configurations are chosen.
     pub method: Method,
-    /// The setting that the parameter replaces, if it is one.
+    /// The setting that the parameter replaces, if any.
     pub of: Option<&'static Setting>,
-    /// Whether it moves with others, so that a value may stand twice in its list.
+    /// Whether the parameter moves with others, so that a value may occur twice in its list.
     pub zipped: bool,
     /// Whether a program gets its values.
     pub program: bool,
 }
 
-/// The distribution's name, given or inferred; `None` where it is wrong or there is none, which is reported.
+/// Returns the name of the distribution, given or inferred. `None` if it is invalid or missing, which is reported.
 pub fn name(table: &Table) -> Option<&'static str> {
     let given = |key| table.node.value.get(key).is_some();
     if let Some(node) = table.get("distribution") {
@@ -61,14 +61,14 @@ pub fn name(table: &Table) -> Option<&'static str> {
         if found.is_none() {
             let typed = node.value.as_str().unwrap_or("");
             let remedy = match nearest(typed, DISTRIBUTIONS) {
-                // Whose `min` and `max` are exponents, which nobody means who has the name from elsewhere.
+                // Its `min` and `max` are exponents. A user who knows the name from another tool does not mean that.
                 Some(near) if near.ends_with("log_uniform") => {
                     format!("did you mean `{near}_values`? its `min` and `max` are the values themselves")
                 }
                 _ => suggest(typed, &DISTRIBUTIONS),
             };
             node.wrong(format!("is no distribution: {}", show(node.value)), remedy);
-            // The keys belong to a distribution that is not known: they are no problems of their own.
+            // The distribution of these keys is unknown, so the keys are not reported as problems of their own.
             for key in ["value", "values", "probabilities", "min", "max", "q", "mu", "sigma", "a", "b"] {
                 table.get(key);
             }
@@ -91,7 +91,7 @@ pub fn name(table: &Table) -> Option<&'static str> {
     }
 }
 
-/// Reads a parameter's table: its values, each as the setting accepts it if the parameter is one.
+/// Reads a parameter's table of values. If the parameter replaces a setting, each value must be valid for the setting.
 pub fn read(table: &Table, manner: Manner) -> Option<Distribution> {
     let name = name(table)?;
     if !name.starts_with("q_") && table.node.value.get("q").is_some() {
@@ -117,7 +117,7 @@ pub fn read(table: &Table, manner: Manner) -> Option<Distribution> {
     }
 }
 
-/// The value of a key without which the distribution cannot be.
+/// Returns the value of a key that the distribution requires.
 pub fn needed<'a>(table: &Table<'a>, key: &'static str, distribution: &str) -> Option<Node<'a>> {
     let node = table.get(key);
     if node.is_none() {
@@ -186,7 +186,7 @@ fn values(node: &Node, manner: Manner) -> Option<Vec<(Json, usize)>> {
     all_right.then_some(values)
 }
 
-/// A list of values, each with its probability. What stands there twice has the probabilities of both.
+/// Reads a list of values with their probabilities. The probabilities of duplicate values are added.
 fn weighted(table: &Table, manner: Manner) -> Option<Distribution> {
     let name = "categorical_w_probabilities";
     let (values_node, node) = (needed(table, "values", name)?, needed(table, "probabilities", name)?);
@@ -234,7 +234,8 @@ fn weighted(table: &Table, manner: Manner) -> Option<Distribution> {
     Some(Distribution::Weighted(merged))
 }
 
-/// Checks the values of a range against the setting that it replaces; those of a list were checked one by one.
+/// Checks the values of a range against the setting that it replaces. The values of a list were already checked one by
+/// one.
 pub fn check_range(distribution: &Distribution, node: &Node, of: Option<&Setting>) {
     if !matches!(
         distribution,

@@ -1,4 +1,4 @@
-//! What a file asks for that can be had, but hardly meant, given the pictures and the epochs.
+//! Requests that are valid but probably not intended, given the images and the epochs.
 
 use super::Spec;
 use super::inspect::Inspection;
@@ -8,7 +8,7 @@ use super::problem::Note;
 use super::setting::setting;
 
 impl Spec {
-    /// Notes on it. Programs have pictures and epochs of their own, of which nothing is known.
+    /// Adds notes about such requests. Programs are skipped, because their images and epochs are unknown.
     pub(super) fn doubt(&self, inspection: &Inspection, findings: &Findings) {
         if self.program.is_some() {
             return;
@@ -48,7 +48,8 @@ impl Spec {
         }
     }
 
-    /// The largest value of a setting, with its place; also of one in the tables that a parameter gives its group.
+    /// Returns the largest value of a setting, with its place. It also covers values in tables that a parameter gives
+    /// the setting's group.
     fn most_and_where(&self, name: &str) -> Option<(f64, Path)> {
         let in_tables = || {
             let (setting, group) = setting(name).and_then(|setting| Some((setting, setting.group?)))?;

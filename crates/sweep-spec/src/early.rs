@@ -7,7 +7,7 @@ use super::node::Table;
 use super::value::show;
 use sweep_core::stop::{Asha, EarlyTerminate, Hyperband, Median, Rule};
 
-/// Keys with the rules that they are for.
+/// Keys, each with the rules that they apply to.
 const KEYS: [(&str, &[&str]); 6] = [
     ("min_iter", &["hyperband", "asha", "median"]),
     ("max_iter", &["hyperband"]),
@@ -17,7 +17,7 @@ const KEYS: [(&str, &[&str]); 6] = [
     ("min_trials", &["median"]),
 ];
 
-/// Reads `early_terminate:`. `None` where there is none, or a problem.
+/// Reads `early_terminate:`. `None` if it is missing or has a problem.
 pub fn read(top: &Table) -> Option<EarlyTerminate> {
     let node = top.get("early_terminate").filter(|node| !node.value.is_null())?;
     let table = node.table("early_terminate: {type: hyperband, min_iter: 3}")?;

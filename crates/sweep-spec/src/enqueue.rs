@@ -1,4 +1,4 @@
-//! `enqueue:` of the sweep file: points that are tried first.
+//! `enqueue:` of the sweep file: configurations to try first.
 
 use super::node::{Node, Table};
 use super::parameters::Read;
@@ -7,7 +7,7 @@ use sweep_core::nearest::suggest;
 use sweep_core::space::Space;
 use sweep_core::trial::Settings;
 
-/// The points, each with the parameters that it gives.
+/// Reads the configurations, each with the parameters that it gives.
 pub fn read(top: &Table, parameters: &[Read], unread: &[String], space: &Space) -> Vec<Settings> {
     let Some(node) = top.get("enqueue") else { return Vec::new() };
     let Some(items) = node.items() else {

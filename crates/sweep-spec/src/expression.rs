@@ -1,30 +1,31 @@
-//! The words of `when` and `exclude`: `optimizer == "sgd" and not batch_size in [64, 128]`, read into a [`Condition`].
+//! The expression language of `when` and `exclude`: `optimizer == "sgd" and not batch_size in [64, 128]`. It is parsed
+//! into a [`Condition`].
 
 use serde_json::Value;
 
 use sweep_core::nearest::nearest;
 use sweep_core::space::{Comparison, Condition, Operand};
 
-/// Brackets within brackets; more are no condition that anyone wrote.
+/// Maximum nesting depth of parentheses. A realistic condition never needs more.
 const DEEPEST: u32 = 32;
 
-/// What is wrong with an expression.
+/// A problem with an expression.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
-    /// The first character of what is wrong, from 0.
+    /// Index of the first affected character, from 0.
     pub at: usize,
-    /// How many characters.
+    /// Number of affected characters.
     pub width: usize,
-    /// The rule.
+    /// The rule that is broken.
     pub rule: String,
     /// What to write instead.
     pub remedy: String,
 }
 
-/// Reads an expression. `names` are the parameters that it can ask for.
+/// Parses an expression. `names` are the parameters that it can refer to.
 ///
 /// # Errors
-/// The first thing that is wrong with it.
+/// The first problem with the expression.
 pub fn condition(text: &str, names: &[&str]) -> Result<Condition, Fault> {
     let tokens = tokens(text)?;
     let mut reading = Reading { tokens: &tokens, at: 0, depth: 0, end: text.chars().count(), names };
@@ -60,7 +61,7 @@ impl Token {
 
 const SIGNS: [&str; 13] = ["==", "!=", "<=", ">=", "<", ">", "(", ")", "[", "]", ",", "=", "&"];
 
-/// Words of the language, which no parameter of that name hides.
+/// Keywords of the language, which take precedence over parameters with the same name.
 const KEYWORDS: [&str; 4] = ["and", "or", "not", "in"];
 
 fn tokens(text: &str) -> Result<Vec<Token>, Fault> {
@@ -116,7 +117,7 @@ struct Reading<'a> {
     tokens: &'a [Token],
     at: usize,
     depth: u32,
-    /// Characters of the whole.
+    /// Number of characters of the whole expression.
     end: usize,
     names: &'a [&'a str],
 }
@@ -128,7 +129,7 @@ impl<'a> Reading<'a> {
         token
     }
 
-    /// Goes past the sign if it is next.
+    /// Consumes the operator if it is next.
     fn take(&mut self, sign: &str) -> bool {
         let found = self.tokens.get(self.at).is_some_and(|token| token.word == Word::Sign(sign_of(sign)));
         self.at += usize::from(found);
@@ -209,7 +210,7 @@ impl<'a> Reading<'a> {
             let meant = if token.text == "=" { "==" } else { "and" };
             return Err(token.fault(format!("has {}, which compares nothing", token.text), format!("write `{meant}`")));
         }
-        // A parameter by itself asks whether it is true.
+        // A parameter alone means that its value is true.
         match left {
             Operand::Name(name) => Ok(Condition::equal(&name, true.into())),
             Operand::Literal(_) => {

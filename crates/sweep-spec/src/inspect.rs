@@ -1,5 +1,5 @@
-//! What only the data can tell: whether every network fits the pictures and tells all classes apart, whether there
-//! are as many pictures as are asked for, and how large the sweep is.
+//! Checks that require the data: whether every network fits the images and distinguishes all classes, whether there are
+//! enough images, and how large the sweep is.
 
 use std::collections::HashSet;
 
@@ -17,51 +17,51 @@ use sweep_core::trial::Settings;
 use sweep_data::datasets::Info;
 use sweep_data::network::{Extent, Row, Summary, shapes};
 
-/// At most so many kinds of network are told apart.
+/// Maximum number of kinds of network that are distinguished.
 pub const MOST_KINDS: usize = 16;
 
-/// At most so many networks are reported that cannot be built: the others mostly say the same.
+/// Maximum number of invalid networks that are reported, because the others mostly have the same problem.
 const MOST_FAULTS: usize = 10;
 
-/// What is known of a sweep once its data was looked at.
+/// What is known about a sweep once its data was inspected.
 #[derive(Debug, Clone)]
 pub struct Inspection {
-    /// The data.
+    /// Description of the data.
     pub data: Info,
-    /// Pictures that a trial is trained on, least and most of any trial.
+    /// Minimum and maximum number of training images of any trial.
     pub train: (u64, u64),
-    /// Pictures held out, least and most of any trial.
+    /// Minimum and maximum number of validation images of any trial.
     pub validation: (u64, u64),
-    /// The first kinds of network, [`MOST_KINDS`] at most: networks that differ in dropout alone are of one kind.
+    /// The first kinds of network, at most [`MOST_KINDS`]. Networks that differ only in dropout are of one kind.
     pub kinds: Vec<Kind>,
-    /// How many networks there are; those that differ in dropout alone are one.
+    /// Number of networks. Networks that differ only in dropout count once.
     pub networks: u64,
-    /// Trainable weights of a network, least and most.
+    /// Minimum and maximum number of trainable weights of a network.
     pub parameters: (u64, u64),
-    /// The most values that one picture leaves for the backward pass.
+    /// Maximum number of values per image that are kept for the backward pass.
     pub activations: u64,
-    /// What there is to know.
+    /// Notes for the user.
     pub notes: Vec<Note>,
 }
 
-/// Networks of the same layers and shapes, whatever their dropout.
+/// Networks with the same layers and shapes, whatever their dropout.
 #[derive(Debug, Clone)]
 pub struct Kind {
-    /// The settings that they have in common.
+    /// The parameters that the networks have in common.
     pub settings: Settings,
     /// Whether their dropout differs.
     pub varied: bool,
-    /// The one with the most layers: dropout of a rate of 0 is no layer.
+    /// The network with the most layers. Dropout with rate 0 is not a layer.
     pub summary: Summary,
 }
 
-/// What of a network is there whatever its dropout.
+/// Returns the layers of a network other than dropout.
 fn lasting(summary: &Summary) -> impl Iterator<Item = &Row> {
     summary.rows.iter().filter(|row| !matches!(row.layer, Layer::Dropout { .. }))
 }
 
 impl Kind {
-    /// Whether a network is of this kind.
+    /// Returns whether a network is of this kind.
     fn has(&self, summary: &Summary) -> bool {
         lasting(&self.summary).eq(lasting(summary))
     }
@@ -76,7 +76,7 @@ impl Kind {
 }
 
 impl Inspection {
-    /// Takes in a network, among those of its kind.
+    /// Adds a network of this kind.
     fn add(&mut self, settings: &Settings, summary: Summary) {
         self.parameters = widened(self.parameters, summary.parameters);
         self.activations = self.activations.max(summary.activations);
@@ -91,15 +91,15 @@ impl Inspection {
 }
 
 impl Spec {
-    /// Divides the pictures as every trial would, and follows one through every distinct network. From now on the
-    /// number of classes is known.
+    /// Splits the images as every trial would, and traces the shapes of one image through every distinct network. From
+    /// then on, the number of classes is known.
     ///
     /// # Errors
-    /// Networks that cannot be built or do not end in one value a class, and settings that the data cannot meet.
-    /// `file` and `text` are what the specification was read from.
+    /// Networks that cannot be built or do not end in one value per class, and parameters that do not fit the data.
+    /// `file` and `text` are those that the specification was read from.
     pub fn inspect(&mut self, data: Info, file: &str, text: &str) -> Result<Inspection, Problems> {
         let findings = Findings::read(text);
-        // A data set has at most 256 classes: a label is a byte.
+        // A data set has at most 256 classes, because a label is a byte.
         self.classes = u32::try_from(data.classes.len()).ok();
         let mut inspection = Inspection {
             data,
@@ -119,7 +119,7 @@ impl Spec {
         if problems.is_empty() { Ok(inspection) } else { Err(Problems::new(file, text, problems)) }
     }
 
-    /// Where the file says which pictures there are: `mine.yaml:4:9, data.path`. `file` and `text` are as for
+    /// Returns where the file specifies the images: `mine.yaml:4:9, data.path`. `file` and `text` are the same as for
     /// [`Spec::inspect`].
     pub fn place_of_data(&self, file: &str, text: &str) -> String {
         let places = Findings::read(text).places;
@@ -131,7 +131,7 @@ impl Spec {
         }
     }
 
-    /// The sizes of every split that a trial can have.
+    /// Computes the sizes of every split that a trial can have.
     fn divide(&self, inspection: &mut Inspection, findings: &Findings) {
         let Info { train: all, test, .. } = inspection.data;
         let mut seen = HashSet::new();
@@ -176,7 +176,7 @@ impl Spec {
         for settings in points {
             let Ok(layers) = self.layers(&settings, classes) else { continue };
             let (layer, rule, remedy) = match layers.map(|layers| shapes(inspection.data.shape, &layers)) {
-                // Every value was tried when the file was read: this comes of a combination.
+                // Every single value was tried when the file was read, so this problem comes from a combination.
                 Err(faults) => match faults.into_iter().next() {
                     Some(fault) => (None, format!("{}, {}", fault.rule, fault.value), fault.remedy),
                     None => continue,
@@ -211,7 +211,7 @@ impl Spec {
         }
     }
 
-    /// Where the file says what a setting is: as a parameter, or in its section.
+    /// Returns where the file defines a setting: as a parameter, or in its section.
     pub(super) fn place_of(&self, name: &str) -> Path {
         let varied = self.space.parameters.iter().any(|parameter| parameter.name == name);
         match setting(name) {
@@ -223,7 +223,7 @@ impl Spec {
         }
     }
 
-    /// The largest value that a setting has in any trial; `None` where it is no number.
+    /// Returns the largest value that a setting has in any trial. `None` if it is not a number.
     pub fn most(&self, name: &str) -> Option<f64> {
         let varied = self.space.parameters.iter().find(|parameter| parameter.name == name);
         let fixed = || self.fixed.get(name).cloned().or_else(|| setting(name).map(|setting| setting.default.json()));
@@ -250,7 +250,7 @@ fn wrong_end(end: Option<Extent>, classes: u32) -> (String, String) {
     (rule, "let it end in `- flatten` and `- dense: ${classes}`".to_owned())
 }
 
-/// `, with dropout 0.2 and downsample stride`.
+/// Formats parameters as `, with dropout 0.2 and downsample stride`.
 fn with(settings: &Settings) -> String {
     let mut text = String::new();
     for (at, (name, value)) in settings.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What may stand in one place of the file, and how it is read: YAML's value in, a checked JSON value out.
+//! The kinds of value in the file and how they are read: a YAML value goes in, a checked JSON value comes out.
 
 use std::fmt;
 
@@ -8,23 +8,23 @@ use serde_yaml::Value as Yaml;
 use super::value::{boolean, number, show, whole};
 use sweep_core::nearest::nearest;
 
-/// What may stand somewhere.
+/// The values that are valid in one place.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
-    /// A whole number, both ends included.
+    /// An integer, both ends included.
     Whole {
-        /// The least.
+        /// Minimum value.
         least: u64,
-        /// The most.
+        /// Maximum value.
         most: u64,
     },
     /// A number above 0.
     Positive,
-    /// A number from 0.
+    /// A number of at least 0.
     NotNegative,
     /// A number from 0 to below 1.
     Share,
-    /// `true` or `false`, and YAML 1.1's other words for them.
+    /// `true` or `false`, and their synonyms in YAML 1.1.
     Boolean,
     /// One of these words.
     Choice(&'static [&'static str]),
@@ -32,46 +32,46 @@ pub enum Kind {
     Text,
     /// A share above 0 and below 1, or `test`.
     Validation,
-    /// A table of settings of its own, or `null` for without.
+    /// A table of further settings, or `null` to turn the group off.
     Table,
-    /// That, or `null` for without.
+    /// A value of the inner kind, or `null` to turn the setting off.
     Optional(&'static Kind),
-    /// A number from 1.
+    /// A number of at least 1.
     AtLeastOne,
-    /// An angle from 0 to 180.
+    /// An angle from 0 to 180, in degrees.
     Degrees,
-    /// A whole number of steps, or a share of all steps above 0 and below 1.
+    /// An integer number of steps, or a share of all steps above 0 and below 1.
     Warmup,
 }
 
-/// Why a value cannot stand there.
+/// Why a value is invalid in its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Complaint {
-    /// After the key: `must be a number above 0`.
+    /// The rule, worded to follow the key: `must be a number above 0`.
     pub rule: String,
-    /// The value that breaks it, as it could have been written.
+    /// The invalid value, as it could have been written.
     pub value: String,
-    /// What may be written, where the rule does not say it.
+    /// What to write instead, unless the rule says it.
     pub remedy: Option<String>,
 }
 
 impl fmt::Display for Complaint {
-    /// `must be a number above 0, not -1`.
+    /// Writes `must be a number above 0, not -1`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, not {}", self.rule, self.value)
     }
 }
 
 impl Kind {
-    /// A whole number from `least` that fits 32 bits.
+    /// Returns the kind of an integer from `least` that fits 32 bits.
     pub const fn whole(least: u64) -> Kind {
         Kind::Whole { least, most: u32::MAX as u64 }
     }
 
-    /// Reads a value: text that is a number is one where a number is wanted, `yes` is true where a boolean is.
+    /// Reads a value. Text that spells a number is accepted as a number, and `yes` is accepted as true.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The problem with the value.
     pub fn accept(self, value: &Yaml) -> Result<Json, Complaint> {
         let found = match self {
             Kind::Whole { least, most } => whole(value).filter(|n| (least..=most).contains(n)).map(Json::from),
@@ -108,7 +108,7 @@ impl Kind {
         found.ok_or_else(|| self.complaint(value))
     }
 
-    /// Whether only whole numbers may stand there.
+    /// Returns whether only integers are valid.
     pub fn is_whole(self) -> bool {
         match self {
             Kind::Whole { .. } => true,
@@ -145,7 +145,7 @@ impl Kind {
     }
 }
 
-/// `adam, sgd or rmsprop`.
+/// Formats `adam, sgd or rmsprop`.
 pub fn either(words: &[&str]) -> String {
     match words {
         [] => String::new(),

@@ -1,4 +1,4 @@
-//! The sweep file: from its text to a [`Spec`] that cannot be wrong, or to all of its problems at once.
+//! The sweep file: its text becomes either a [`Spec`], which is always valid, or a list of all its problems.
 
 mod check;
 mod constraints;
@@ -47,59 +47,60 @@ use sweep_core::trial::{Metric, Settings};
 /// A sweep file, read and checked.
 #[derive(Debug, Clone)]
 pub struct Spec {
-    /// Names the folder under `results/`; checked to be usable as one.
+    /// Name of the folder under `results/`, checked to be a valid folder name.
     pub name: String,
-    /// What the sweep is for, in the user's words.
+    /// Purpose of the sweep, in the user's words.
     pub description: Option<String>,
-    /// How points are chosen.
+    /// How configurations are chosen.
     pub method: Method,
-    /// In which order a grid is gone through.
+    /// Order in which a grid is traversed.
     pub order: Order,
-    /// By `tpe`: how many trials just before a trial its settings do not know the results of; `None`: as follows from
-    /// the slots that the sweep begins with.
+    /// For `tpe`: a trial's parameters do not depend on the results of this many trials just before it. `None` derives
+    /// it from the slots that the sweep begins with.
     pub lag: Option<u32>,
-    /// Which of a grid's points go first: those of the first condition, then those of the second, and so on.
+    /// Which configurations of a grid go first: those that meet the first condition, then those that meet the second,
+    /// and so on.
     pub priority: Vec<Condition>,
-    /// When trials are ended because others do better.
+    /// Rules that end trials because others do better, if any.
     pub early_terminate: Option<EarlyTerminate>,
-    /// What trials run, if they train no network of the file.
+    /// The program that trials run, if they do not train a network of the file.
     pub program: Option<Program>,
-    /// Points that are tried first, each with the values that the file gives it.
+    /// Configurations to try first, each with the values that the file gives.
     pub enqueue: Vec<Settings>,
-    /// What trials are ranked by.
+    /// Metric that ranks the trials.
     pub metric: Metric,
     /// Whether a trial needs a value of it. W&B's grid and random search of a program may do without a metric.
     pub ranks: bool,
     /// Once a trial has this value of it, or a better one, no other begins.
     pub target: Option<f64>,
-    /// Of the search and, with each trial's number, of every random draw.
+    /// Seed of the search. Together with each trial's number it also keys every random draw.
     pub seed: u64,
-    /// How often every point is run, each time with another seed.
+    /// Number of trials per configuration, each with another seed.
     pub repeats: u32,
-    /// At most so many trials.
+    /// Maximum number of trials.
     pub run_cap: Option<u64>,
-    /// How many trials keep the weights of their best epoch.
+    /// Number of trials that keep the weights of their best epoch.
     pub keep_best: u32,
-    /// How often a trial that was lost to a fault is tried again.
+    /// Number of times that a lost trial is retried.
     pub retries: u32,
-    /// What trials run on.
+    /// Devices that trials run on.
     pub devices: Devices,
-    /// The folder that relative paths of the file start from, absolute.
+    /// Absolute path of the folder that relative paths of the file start from.
     pub base: PathBuf,
-    /// What varies.
+    /// The search space.
     pub space: Space,
-    /// The pictures.
+    /// Source of the images.
     pub source: Source,
-    /// How many classes they have; for data of the user's own known only once it was looked at ([`Spec::inspect`]).
+    /// Number of classes. For the user's own data it is unknown until the data was inspected ([`Spec::inspect`]).
     pub classes: Option<u32>,
-    /// What the sections `data` and `training` fix, each setting under its name as a parameter.
+    /// Values that the sections `data` and `training` fix, each under the setting's name as a parameter.
     pub fixed: Settings,
-    /// The networks.
+    /// The networks that trials can train.
     pub network: Network,
 }
 
 impl Spec {
-    /// What the search needs to know of the file.
+    /// Returns the part of the file that the search needs.
     pub fn search_terms(&self) -> SearchTerms<'_> {
         SearchTerms {
             space: &self.space,
@@ -120,59 +121,59 @@ impl Spec {
 /// `devices:` of the sweep file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Devices {
-    /// Which GPUs.
+    /// GPUs to use.
     pub gpus: Gpus,
-    /// How many trials share a GPU.
+    /// Number of trials that share a GPU.
     pub per_gpu: PerGpu,
-    /// What is done about a GPU that others use.
+    /// What to do about a GPU that other processes already use.
     pub busy: Busy,
-    /// What is done when others come to a GPU that is trained on.
+    /// What to do on contention: another process starts using one of the sweep's GPUs.
     pub courtesy: Courtesy,
-    /// Whether the sweep starts a daemon of CUDA MPS of its own where trials share a GPU and none runs.
+    /// Whether the sweep starts its own CUDA MPS daemon if trials share a GPU and no daemon runs.
     pub mps: bool,
-    /// Threads of a CPU slot; there is one for every so many cores.
+    /// Threads per CPU slot. There is one CPU slot for each such number of cores.
     pub cpu_threads: u32,
 }
 
 /// `devices: per_gpu:` of the sweep file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PerGpu {
-    /// So many at most, 1 or more.
+    /// At most this many trials, 1 or more.
     Most(u32),
-    /// As many as memory and throughput allow, by what the first trials of each shape show.
+    /// The number that memory and throughput allow, measured on the first trials of each shape.
     Auto,
 }
 
 /// `devices: courtesy:` of the sweep file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Courtesy {
-    /// It is told.
+    /// Contention is reported.
     #[default]
     Report,
-    /// Trials are saved and leave it until it is free.
+    /// Trials are saved and leave the GPU until it is free.
     Yield,
 }
 
 /// `devices: busy:` of the sweep file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Busy {
-    /// It is used once it is free.
+    /// The GPU is used once it is free.
     #[default]
     Wait,
-    /// It is used nevertheless.
+    /// The GPU is used in spite of the other processes.
     Share,
-    /// It is not used in this run, if it is busy when that begins.
+    /// The GPU is not used in this run, if it is busy when the run begins.
     Skip,
 }
 
 /// `devices: gpus:` of the sweep file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Gpus {
-    /// Every one that the driver shows and CUDA_VISIBLE_DEVICES allows.
+    /// Every GPU that the driver lists and CUDA_VISIBLE_DEVICES allows.
     All,
-    /// None: train on the CPU.
+    /// No GPU: train on the CPU.
     None,
-    /// These: each an index in PCI bus order, or a UUID.
+    /// The listed GPUs, each an index in PCI bus order, or a UUID.
     These(Vec<String>),
 }
 

@@ -1,5 +1,5 @@
-//! `sweep lint`: a file of W&B's, or ours, line by line - what runs here as it does there, what does not, and what W&B
-//! would have done. Its part is from the published code of wandb/sweeps.
+//! `sweep lint`: compares, line by line, what a sweep file means here and in W&B. The part about W&B follows the
+//! published code of wandb/sweeps.
 
 use std::path::Path as Folder;
 
@@ -13,51 +13,51 @@ use super::value::{boolean, free, number, show};
 use super::yaml11::{self, Read};
 use sweep_data::network::Step;
 
-/// What there is to say of a key.
+/// A finding about one key.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
-    /// The line, from 1; 0 for the file as a whole.
+    /// Line number, from 1; 0 for the file as a whole.
     pub line: usize,
-    /// The first character, from 1; 0 for the file as a whole.
+    /// Column of the first character, from 1; 0 for the file as a whole.
     pub column: usize,
-    /// The key's path.
+    /// Path of the key.
     pub key: String,
-    /// In a word.
+    /// The finding as one word.
     pub verdict: Verdict,
-    /// In full.
+    /// The full text of the finding.
     pub text: String,
 }
 
-/// How a key fares here.
+/// What a key means here, compared with W&B.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// As at W&B.
+    /// The same as in W&B.
     Same,
-    /// Otherwise than at W&B.
+    /// Different from W&B.
     Differs,
-    /// It means nothing here.
+    /// The key has no effect here.
     NoEffect,
-    /// The file does not run because of it.
+    /// The key prevents the file from running here.
     NotHere,
 }
 
-/// What there is to say of a file, in its order.
+/// The findings about a file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// Whether it runs here.
+    /// Whether the file runs here.
     pub runs: bool,
-    /// Line by line.
+    /// Findings in file order.
     pub findings: Vec<Finding>,
 }
 
-/// Keys of W&B's that do here what they do there.
+/// Keys of W&B that have the same effect here.
 const SHARED: [&str; 7] = ["name", "description", "method", "metric", "run_cap", "program", "command"];
 
-/// Keys of a parameter that W&B's schema wants to be numbers.
+/// Keys of a parameter that W&B's schema requires to be numbers.
 const NUMBERS: [&str; 8] = ["min", "max", "q", "mu", "sigma", "a", "b", "probabilities"];
 
-/// All keys at the top that W&B's schema has; another is refused there.
+/// All top-level keys in W&B's schema. W&B rejects any other key.
 const THEIRS: [&str; 18] = [
     "apiVersion",
     "kind",
@@ -79,15 +79,16 @@ const THEIRS: [&str; 18] = [
     "parameters",
 ];
 
-/// Looks through a file; what it says is read as by [`super::Spec::read`], and nothing but the text is looked at.
+/// Checks a file. It is read in the same way as by [`super::Spec::read`], and only the text is read.
 pub fn lint(text: &str, file: &str, base: &Folder) -> Report {
     let places = Findings::read(text).places;
     let (spec, problems, notes) = examine(text, file, base);
     let runs = spec.is_some() && problems.is_empty();
+    let lines = text.lines().map(|line| (line, line.is_ascii())).collect();
     let program = spec.as_ref().is_some_and(|spec| spec.program.is_some());
-    let mut linter = Linter { text, program, findings: Vec::new(), places };
+    let mut linter = Linter { lines, program, findings: Vec::new(), places };
     for problem in problems {
-        // Some rules end by asking.
+        // Some rules end with a question.
         let between = if problem.rule.ends_with('?') { "" } else { ":" };
         let text = format!("{}{between} {}", problem.rule, problem.remedy.replace('\n', " "));
         linter.put(problem.mark, &problem.path, Verdict::NotHere, text);
@@ -110,7 +111,8 @@ pub fn lint(text: &str, file: &str, base: &Folder) -> Report {
 }
 
 struct Linter<'a> {
-    text: &'a str,
+    /// The lines of the file, each with whether its columns are its bytes.
+    lines: Vec<(&'a str, bool)>,
     /// Whether a program gets the parameters' values.
     program: bool,
     findings: Vec<Finding>,
@@ -127,7 +129,7 @@ impl Linter<'_> {
         self.put(self.places.key_at(path), path, verdict, text);
     }
 
-    /// Where the two readers take a word for different things.
+    /// Adds a finding for each place where YAML 1.1 and YAML 1.2 readers interpret a word differently.
     fn words(&mut self, value: &Yaml, path: &Path) {
         match value {
             Yaml::Sequence(items) => {
@@ -146,15 +148,20 @@ impl Linter<'_> {
         }
     }
 
-    /// What stands at a place, if it is a word without quotes.
+    /// Returns the text at a place, if it is an unquoted word.
     fn plain(&self, mark: Mark) -> Option<String> {
-        let line = self.text.lines().nth(mark.line - 1)?;
-        let text: String = line.chars().skip(mark.column - 1).take(mark.width).collect();
+        let (line, is_ascii) = *self.lines.get(mark.line - 1)?;
+        let from = mark.column - 1;
+        let text = match is_ascii {
+            // A list may have 100,000 values on one line: no walk to each of them.
+            true => line.get(from.min(line.len())..(from + mark.width).min(line.len()))?.to_owned(),
+            false => line.chars().skip(from).take(mark.width).collect(),
+        };
         (!text.starts_with(['"', '\'', '|', '>', '*', '&', '!', '[', '{'])).then_some(text)
     }
 
     fn word(&mut self, value: &Yaml, path: &Path, text: &str) {
-        // A key stands for a value that was left out.
+        // If a value was left out, the mark is that of its key.
         if matches!(value, Yaml::Null) || matches!(value, Yaml::String(read) if read != text) {
             return;
         }
@@ -223,7 +230,7 @@ impl Linter<'_> {
         self.parameters(parameters, &root.key("parameters"), method, false);
     }
 
-    /// Whether anything was said of the key or what is under it.
+    /// Returns whether there is a finding about the key or anything below it.
     fn said(&self, path: &Path) -> bool {
         let key = path.to_string();
         let under =

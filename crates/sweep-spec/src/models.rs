@@ -1,5 +1,5 @@
-//! The distinct networks of a sweep, and what is wrong with their layers: every combination of the parameters that a
-//! network refers to is read before anything is trained.
+//! The distinct networks of a sweep, and the problems with their layers. Every combination of the parameters that a
+//! network refers to is checked before anything is trained.
 
 use std::collections::HashSet;
 
@@ -15,18 +15,18 @@ use sweep_core::space::{Parameter, Space};
 use sweep_core::trial::Settings;
 use sweep_data::network::Fault;
 
-/// At most so many networks are built to check them.
+/// Maximum number of networks that are built to check them.
 pub const MOST_CHECKED: u64 = 10_000;
 
 impl Spec {
-    /// The settings of each distinct network, at most [`MOST_CHECKED`], and how many there are in all.
+    /// Returns the parameters of each distinct network, at most [`MOST_CHECKED`], and the total number of networks.
     pub(super) fn models(&self) -> (impl Iterator<Item = Settings> + use<>, u64) {
         let spaces = self.model_spaces();
         let total = spaces.iter().fold(0, |total: u64, space| total.saturating_add(space.count().unwrap_or(0)));
         (spaces.into_iter().flat_map(points).take(MOST_CHECKED as usize), total)
     }
 
-    /// For each network that the file can mean, the part of the space that it depends on.
+    /// Returns, for each network that the file can mean, the part of the space that it depends on.
     fn model_spaces(&self) -> Vec<Space> {
         let choice = self.space.parameters.iter().find(|parameter| parameter.name == MODEL.name);
         let choices: Vec<Option<Json>> = match choice {
@@ -36,25 +36,26 @@ impl Spec {
         let space_of = |choice: Option<Json>| {
             let model: Settings = choice.into_iter().map(|value| (MODEL.name.to_owned(), value)).collect();
             let names = self.network.template(&model).map(|template| template.names()).unwrap_or_default();
-            // A choice that is ruled out makes no network.
+            // An excluded choice yields no network.
             let space = self.space.pinned(&model).ok()?;
             Some(space.part(|name| names.iter().any(|used| used == name) || name == MODEL.name, MOST_CHECKED))
         };
         choices.into_iter().filter_map(space_of).collect()
     }
 
-    /// The part of the space that has the parameters of these names. Those with too many values to try each are
-    /// taken at their ends.
+    /// Returns the part of the space that has the parameters with these names. A parameter with too many values keeps
+    /// only its ends.
     pub(super) fn part(&self, has: impl Fn(&str) -> bool) -> Space {
         self.space.part(has, MOST_CHECKED)
     }
 
-    /// Reports what is wrong with the layers, whatever the data: `parameters` give the places of values. Tries every
-    /// value once, in the company of the others' first ones; all combinations are [`Spec::inspect`]'s matter.
-    /// `unread` are parameters whose values could not be read: that they are missing is no fault of the network.
+    /// Reports the problems with the layers that do not depend on the data. `parameters` gives the places of values.
+    /// Every value is tried once, together with the first values of the others. [`Spec::inspect`] checks all
+    /// combinations. `unread` has parameters whose values could not be read. A network that lacks those is not
+    /// reported.
     pub(super) fn check_layers(&self, parameters: &[Read], unread: &[String], findings: &Findings) {
         let mut seen = HashSet::new();
-        // How many classes there are changes no layer's validity.
+        // The number of classes does not affect whether a layer is valid.
         let classes = self.classes.unwrap_or(2);
         for settings in self.one_by_one() {
             let Ok(Err(faults)) = self.layers(&settings, classes) else { continue };
@@ -70,8 +71,8 @@ impl Spec {
         }
     }
 
-    /// Settings of networks in which every value occurs, for every preset: the first point of the space, then each
-    /// parameter in turn through its other values.
+    /// Returns parameters of networks in which every value occurs, for every preset. It starts from the first
+    /// configuration of the space. Then each parameter in turn takes its other values.
     fn one_by_one(&self) -> Vec<Settings> {
         let mut all = Vec::new();
         for space in self.model_spaces() {
@@ -82,7 +83,7 @@ impl Spec {
                     let mut settings = first.clone();
                     settings.insert(name.clone(), value);
                     if !space.is_free() {
-                        // The first point that has the value, if one may have it.
+                        // The first configuration that has the value, if any may have it.
                         settings.retain(|other, _| other == name);
                         let Some(found) = space.pinned(&settings).ok().and_then(|space| space.point(0)) else {
                             continue;
@@ -97,8 +98,8 @@ impl Spec {
         all
     }
 
-    /// A fault of the network as a problem of the file: at the value of the parameter or setting that causes it, or
-    /// at the layer, if that stands in the file.
+    /// Converts a problem with the network into a problem with the file. Its place is the value of the parameter or
+    /// setting that causes it, or the layer, if the file contains the layer.
     fn fault(&self, fault: &Fault, settings: &Settings, parameters: &[Read], findings: &Findings) -> Problem {
         let model = Path::default().key(MODEL.name);
         let (mut path, mut remedy) = (model.clone(), fault.remedy.clone());
@@ -123,8 +124,8 @@ impl Spec {
     }
 }
 
-/// What to write for a layer as what to write for a parameter's value: that of ``write `dropout: 0.2`, say``, or, where
-/// the value is `drawn` from a range, the range.
+/// Converts a fix for a layer into a fix for a parameter's value, such as ``write `dropout: 0.2`, say``. If the value
+/// is `drawn` from a range, the fix is about the range.
 fn of_value(remedy: &str, drawn: bool) -> String {
     let layer = remedy.split('`').nth(1).and_then(|layer| layer.split_once(": "));
     match layer {
@@ -134,7 +135,7 @@ fn of_value(remedy: &str, drawn: bool) -> String {
     }
 }
 
-/// The points of a finite space, at most [`MOST_CHECKED`].
+/// Returns the configurations of a finite space, at most [`MOST_CHECKED`].
 pub(super) fn points(space: Space) -> impl Iterator<Item = Settings> {
     (0..MOST_CHECKED).map_while(move |at| space.point(at))
 }

@@ -1,5 +1,5 @@
-//! `model:` of the sweep file: a preset, a preset with settings, or a list of layers - and whatever presets a
-//! parameter `model` can put in its place.
+//! `model:` of the sweep file: a preset, a preset with settings, or a list of layers. A parameter `model` can replace
+//! it with other presets.
 
 use serde_json::Value as Json;
 
@@ -13,18 +13,18 @@ use sweep_data::network::{PRESETS, Template};
 /// The networks that a sweep can train.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Network {
-    /// The network that the file names or writes out.
+    /// The network that the file names or defines.
     own: Option<Template>,
     /// Every preset that the parameter `model` can name.
     presets: Vec<(String, Template)>,
-    /// What `model: {preset: ..., name: value}` fixes.
+    /// Values that `model: {preset: ..., name: value}` fixes.
     pub settings: Settings,
     /// The list of layers, if the file has one.
     pub written: Option<Vec<Json>>,
 }
 
 impl Network {
-    /// Reads the section, if there is one, beside the presets that the parameter `model` can name.
+    /// Reads the section, if there is one, together with the presets that the parameter `model` can name.
     pub fn read(node: Option<&Node>, presets: &[&str]) -> Network {
         let presets = presets.iter().filter_map(|name| Some(((*name).to_owned(), Template::preset(name)?)));
         let mut network = Network { presets: presets.collect(), ..Network::default() };
@@ -65,12 +65,12 @@ impl Network {
         network
     }
 
-    /// Whether there is none at all.
+    /// Returns whether there is no network.
     pub fn is_empty(&self) -> bool {
         self.own.is_none() && self.presets.is_empty()
     }
 
-    /// All names that a network can refer to.
+    /// Returns all names that a network can refer to.
     pub fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
         for name in self.presets.iter().map(|(_, template)| template).chain(&self.own).flat_map(Template::names) {
@@ -81,10 +81,10 @@ impl Network {
         names
     }
 
-    /// The network of a trial.
+    /// Returns the network of a trial.
     ///
     /// # Errors
-    /// Where the settings name a preset that the file does not allow, or there is no network.
+    /// If the parameters name a preset that the file does not allow, or if there is no network.
     pub fn template(&self, settings: &Settings) -> Result<&Template, String> {
         match settings.get(MODEL.name) {
             None => self.own.as_ref().ok_or_else(|| "there is no model".to_owned()),

@@ -1,4 +1,4 @@
-//! A cursor over the values of a file: knows its path, reports what is wrong, and notices keys that nobody asked for.
+//! A cursor over the values of a file. It knows its path, reports problems, and detects unknown keys.
 
 use std::cell::RefCell;
 
@@ -12,34 +12,34 @@ use super::value::{json, number, show};
 use super::yaml11::{self, Read};
 use sweep_core::nearest::{nearest, suggest};
 
-/// What reading a file has brought to light so far.
+/// What reading a file has found so far.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// Where everything stands.
+    /// Positions of all keys and values.
     pub places: Places,
     /// What has to be changed.
     pub problems: RefCell<Vec<Problem>>,
-    /// What is worth knowing.
+    /// Notes for the user.
     pub notes: RefCell<Vec<Note>>,
 }
 
 impl Findings {
-    /// Nothing yet, of this text.
+    /// Creates empty findings for this text.
     pub fn read(text: &str) -> Findings {
         Findings { places: Places::read(text), ..Findings::default() }
     }
 
-    /// All of them.
+    /// Returns all problems and notes.
     pub fn take(self) -> (Vec<Problem>, Vec<Note>) {
         (self.problems.into_inner(), self.notes.into_inner())
     }
 
-    /// Something worth knowing about the file as a whole.
+    /// Adds a note about the file as a whole.
     pub fn note(&self, text: String) {
         self.notes.borrow_mut().push(Note { mark: None, path: Path::default(), text, same: false });
     }
 
-    /// Something wrong at a place of its own.
+    /// Adds a problem with its own position.
     pub fn problem(&self, mark: Option<Mark>, path: Path, rule: impl Into<String>, remedy: impl Into<String>) {
         let (rule, remedy) = (rule.into(), remedy.into());
         self.problems.borrow_mut().push(Problem { mark, path, rule, remedy });
@@ -49,35 +49,35 @@ impl Findings {
 /// One value of the file.
 #[derive(Debug, Clone)]
 pub struct Node<'a> {
-    /// What stands there.
+    /// The value itself.
     pub value: &'a Yaml,
-    /// The way to it.
+    /// Path of the value.
     pub path: Path,
     findings: &'a Findings,
 }
 
 impl<'a> Node<'a> {
-    /// The top of a file.
+    /// Creates the node for the top of a file.
     pub fn top(value: &'a Yaml, findings: &'a Findings) -> Node<'a> {
         Node { value, path: Path::default(), findings }
     }
 
-    /// Something is wrong with the value.
+    /// Adds a problem with the value.
     pub fn wrong(&self, rule: impl Into<String>, remedy: impl Into<String>) {
         let mark = self.findings.places.value_at(&self.path);
         self.findings.problem(mark, self.path.clone(), rule, remedy);
     }
 
-    /// Something is wrong with the key.
+    /// Adds a problem with the key.
     pub fn wrong_key(&self, rule: impl Into<String>, remedy: impl Into<String>) {
         let mark = self.findings.places.key_at(&self.path);
         self.findings.problem(mark, self.path.clone(), rule, remedy);
     }
 
-    /// Something is wrong with some characters of the value, which is this text; counted from 0.
+    /// Adds a problem with some characters of the value. `text` is the value, and `at` counts characters from 0.
     pub fn wrong_within(&self, text: &str, at: usize, width: usize, rule: String, remedy: String) {
         let mark = self.findings.places.value_at(&self.path).map(|mark| {
-            // As wide as the text it stands there as it is; two characters more are its quotes.
+            // If the width equals that of the text, the text is unquoted. Two more characters are its quotes.
             match mark.width.checked_sub(text.chars().count()) {
                 Some(more @ (0 | 2)) => Mark { column: mark.column + more / 2 + at, width, ..mark },
                 _ => mark,
@@ -86,7 +86,7 @@ impl<'a> Node<'a> {
         self.findings.problem(mark, self.path.clone(), rule, remedy);
     }
 
-    /// Something about the value is worth knowing.
+    /// Adds a note about the value.
     pub fn note(&self, text: impl Into<String>) {
         self.put_note(text.into(), false);
     }
@@ -101,12 +101,12 @@ impl<'a> Node<'a> {
         self.findings.notes.borrow_mut().push(Note { mark, path: self.path.clone(), text, same });
     }
 
-    /// The value as that kind; what is wrong with it is reported, with what it `is` for a remedy.
+    /// Reads the value as that kind. A problem is reported, with what the value `is` for a fix.
     pub fn take(&self, kind: Kind, is: &str) -> Option<Json> {
         self.accepted(kind.accept(self.value), format!("it is {is}"))
     }
 
-    /// A value that was read, or a complaint that is reported here.
+    /// Returns a value that was read, or reports the complaint here.
     pub fn accepted(&self, result: Result<Json, Complaint>, remedy: String) -> Option<Json> {
         result.map_err(|complaint| self.wrong(complaint.to_string(), complaint.remedy.unwrap_or(remedy))).ok()
     }
@@ -164,17 +164,17 @@ impl<'a> Node<'a> {
         Some(Table { node: self.clone(), map, asked: RefCell::default(), tolerated: RefCell::default() })
     }
 
-    /// The value's items if it is a list.
+    /// Returns the items of the value, if it is a list.
     pub fn items(&self) -> Option<Vec<Node<'a>>> {
         let items = self.value.as_sequence()?.iter().enumerate();
         Some(items.map(|(at, value)| Node { value, path: self.path.index(at), findings: self.findings }).collect())
     }
 }
 
-/// A table of the file, whose keys are asked for by name.
+/// A table of the file, whose keys are looked up by name.
 #[derive(Debug)]
 pub struct Table<'a> {
-    /// The table itself.
+    /// The node of the table.
     pub node: Node<'a>,
     map: &'a Mapping,
     asked: RefCell<Vec<&'static str>>,
@@ -182,7 +182,7 @@ pub struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// The value of a key, if the table has it.
+    /// Returns the value of a key, if the table has it.
     pub fn get(&self, key: &'static str) -> Option<Node<'a>> {
         let mut asked = self.asked.borrow_mut();
         if !asked.contains(&key) {
@@ -191,18 +191,18 @@ impl<'a> Table<'a> {
         self.map.get(key).map(|value| self.below(key, value))
     }
 
-    /// The value of a key that is understood, but not suggested to anyone.
+    /// Returns the value of a key that is understood, but never suggested.
     pub fn tolerate(&self, key: &'static str) -> Option<Node<'a>> {
         self.tolerated.borrow_mut().push(key);
         self.map.get(key).map(|value| self.below(key, value))
     }
 
-    /// The value of a key as that kind, or a problem.
+    /// Reads the value of a key as that kind, or reports a problem.
     pub fn take(&self, key: &'static str, kind: Kind, is: &str) -> Option<Json> {
         self.get(key)?.take(kind, is)
     }
 
-    /// All keys with their values, in the order of the file; a key that is not text is a problem.
+    /// Returns all keys with their values, in file order. A key that is not text is a problem.
     pub fn entries(&self) -> Vec<(&'a str, Node<'a>)> {
         let mut entries = Vec::new();
         for (key, value) in self.map {
@@ -227,7 +227,7 @@ impl<'a> Table<'a> {
     pub fn finish(self, theirs: bool) {
         let asked = self.asked.borrow();
         for (key, node) in self.entries() {
-            // As in Compose files: a place for anchors.
+            // The prefix provides a place for anchors, as in Compose files.
             let own = self.node.path.0.is_empty() && key.starts_with("x-");
             if !own && !asked.contains(&key) && !self.tolerated.borrow().contains(&key) {
                 match nearest(key, asked.iter().copied()) {

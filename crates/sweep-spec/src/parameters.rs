@@ -13,19 +13,19 @@ use super::{Method, distribution};
 use sweep_core::nearest::{nearest, suggest};
 use sweep_core::space::Parameter;
 
-/// More parameters than this are a list that was generated, and not for one sweep.
+/// Maximum number of parameters. A longer list was probably generated, and not for one sweep.
 const MOST_PARAMETERS: usize = 1_000;
 
-/// A parameter as the file has it.
+/// A parameter of the file.
 #[derive(Debug)]
 pub struct Read<'a> {
-    /// Its space; the condition is read once all parameters are known.
+    /// The parameter in the space. Its condition is read once all parameters are known.
     pub parameter: Parameter,
-    /// The setting that it replaces, if it is one.
+    /// The setting that the parameter replaces, if any.
     pub of: Option<&'static Setting>,
-    /// Its `when`.
+    /// The parameter's `when`.
     pub when: Option<Node<'a>>,
-    /// Its place in the file.
+    /// The parameter's node in the file.
     pub node: Node<'a>,
     /// Whether a program gets its values.
     pub program: bool,
@@ -56,8 +56,8 @@ impl Read<'_> {
     }
 }
 
-/// Reads the section: the parameters, and the names of those that could not be read. `zipped` are the names of those
-/// that move with others.
+/// Reads the section: the parameters, and the names of those that could not be read. `zipped` has the names of
+/// parameters that move with others.
 pub fn read<'a>(
     node: &Node<'a>,
     method: Method,
@@ -79,14 +79,14 @@ pub fn read<'a>(
     (reading.read, reading.unread)
 }
 
-/// The section while it is read.
+/// The section while it is being read.
 struct Reading<'a> {
     method: Method,
     /// Names that the model refers to.
     used: Vec<String>,
-    /// A program takes any name.
+    /// Whether any name is allowed, as for a program.
     free: bool,
-    /// Whether the model stands in the file, so that it can be made to refer to more.
+    /// Whether the file contains the model, so that the model can be changed to refer to more names.
     written: bool,
     zipped: Vec<String>,
     read: Vec<Read<'a>>,
@@ -144,8 +144,8 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// The setting that a parameter of that name replaces, if it is one. A name that is neither that nor used in the
-    /// model is a problem.
+    /// Returns the setting that a parameter with that name replaces, if any. A name that is neither a setting nor used
+    /// in the model is a problem.
     fn meaning(&self, name: &str, node: &Node) -> Option<&'static Setting> {
         if self.free {
             return None;

@@ -1,5 +1,5 @@
-//! Where in the text a value stands. `serde_yaml` reads the values but forgets their places, so a second parse of the
-//! same text notes them, event by event.
+//! The position of each value in the text. `serde_yaml` reads the values but does not keep their positions. A second
+//! parse of the same text records them, event by event.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,17 +8,17 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 use sweep_data::network::Step;
 
-/// The way from the top of the file to a value.
+/// Path from the top of the file to a value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Path(pub Vec<Step>);
 
 impl Path {
-    /// The value under `name` in the table at this path.
+    /// Returns the path of the value under `name` in the table at this path.
     pub fn key(&self, name: &str) -> Path {
         self.step(Step::Key(name.to_owned()))
     }
 
-    /// The item at `index`, from 0, of the list at this path.
+    /// Returns the path of the item at `index`, from 0, in the list at this path.
     pub fn index(&self, index: usize) -> Path {
         self.step(Step::Index(index))
     }
@@ -31,7 +31,7 @@ impl Path {
 }
 
 impl fmt::Display for Path {
-    /// `parameters.dropout.values[1]`; nothing for the top of the file.
+    /// Writes `parameters.dropout.values[1]`, or nothing for the top of the file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, step) in self.0.iter().enumerate() {
             match step {
@@ -44,14 +44,14 @@ impl fmt::Display for Path {
     }
 }
 
-/// A stretch of one line of the file. Counted in characters, from 1.
+/// A span of characters in one line of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark {
-    /// The line, from 1.
+    /// Line number, from 1.
     pub line: usize,
-    /// The first character, from 1.
+    /// Column of the first character, from 1.
     pub column: usize,
-    /// How many characters, at least 1.
+    /// Number of characters, at least 1.
     pub width: usize,
 }
 
@@ -63,18 +63,18 @@ impl Mark {
     }
 }
 
-/// A key that a table of the file has twice.
+/// A duplicate key in a table of the file.
 #[derive(Debug, Clone)]
 pub struct Twice {
-    /// The table's path and the key.
+    /// Path of the table, with the key.
     pub path: Path,
-    /// Where it stands first.
+    /// Position of the first occurrence.
     pub first: Mark,
-    /// Where it stands again.
+    /// Position of the second occurrence.
     pub again: Mark,
 }
 
-/// The places of all keys and values of a file's first document.
+/// Positions of all keys and values in a file's first document.
 #[derive(Debug, Default)]
 pub struct Places {
     keys: HashMap<Path, Mark>,
@@ -98,12 +98,12 @@ enum Open {
         key: Option<(String, Mark)>,
         seen: HashMap<String, Mark>,
     },
-    /// A list or table that serves as a key: nothing in it has a path.
+    /// A list or table that serves as a key. Nothing in it has a path.
     Key,
 }
 
 impl Places {
-    /// Notes the places in a text; as far as it can be read, if it cannot be read to its end.
+    /// Records the positions in a text, as far as it can be parsed.
     pub fn read(text: &str) -> Places {
         let mut places = Places::default();
         let (mut open, mut path) = (Vec::new(), Path::default());
@@ -148,7 +148,7 @@ impl Places {
         places
     }
 
-    /// One node of the text: a key, or a value, whose `own` mark is preferred to its key's. A value's place is returned.
+    /// Processes one node of the text: a key, or a value, whose `own` mark is preferred to that of its key.
     fn value(
         &mut self,
         open: &mut Vec<Open>,
@@ -174,7 +174,7 @@ impl Places {
                 if let Some(table) =
                     self.values.get_mut(path).filter(|mark| (mark.line, mark.column) == (here.line, here.column))
                 {
-                    // A block table has no sign of its own: its first key stands for it.
+                    // A block table has no token of its own, so its first key represents it.
                     table.width = here.width;
                 }
                 if let Some(&first) = seen.get(&name) {
@@ -238,8 +238,8 @@ impl Places {
         })
     }
 
-    /// Where the value stands: itself if it is a scalar, its key if it is a list or table; where that is not known
-    /// (inside an alias), the nearest thing around it.
+    /// Returns the position of a value. A scalar has its own position, and a list or table has that of its key. If that
+    /// is unknown (inside an alias), it is the nearest enclosing position.
     pub fn value_at(&self, path: &Path) -> Option<Mark> {
         let mut path = path.clone();
         loop {
@@ -250,17 +250,17 @@ impl Places {
         }
     }
 
-    /// Where the value's key stands, or else the value.
+    /// Returns the position of the value's key, or of the value if there is no key.
     pub fn key_at(&self, path: &Path) -> Option<Mark> {
         self.keys.get(path).copied().or_else(|| self.value_at(path))
     }
 
-    /// Where a second document begins, if one does.
+    /// Returns where a second document begins, if there is one.
     pub fn second_document(&self) -> Option<Mark> {
         self.second
     }
 
-    /// The keys that stand twice in one table, in the order of the file.
+    /// Returns the duplicate keys, in file order.
     pub fn twice(&self) -> &[Twice] {
         &self.twice
     }

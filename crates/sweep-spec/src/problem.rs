@@ -1,22 +1,22 @@
-//! What is wrong with a sweep file, as its reader sees it: place, value, rule, remedy.
+//! Problems with a sweep file as the user sees them: place, value, rule, and fix.
 
 use std::fmt;
 
 use super::place::{Mark, Path};
 use sweep_core::error::{Error, Exit};
 
-/// So many are printed; the rest are counted.
+/// Maximum number of problems that are printed. The rest are counted.
 const MOST_SHOWN: usize = 40;
 
-/// Columns of a source line that are shown.
+/// Maximum number of columns of a source line that are shown.
 const WIDEST: usize = 100;
 
 /// One thing that has to be changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
-    /// Where; `None` for the file as a whole.
+    /// Position of the problem; `None` for the file as a whole.
     pub mark: Option<Mark>,
-    /// The key; empty for the file as a whole.
+    /// Path of the key; empty for the file as a whole.
     pub path: Path,
     /// The rule that is broken, and the value that breaks it: `must be a number above 0, not -1`.
     pub rule: String,
@@ -24,21 +24,21 @@ pub struct Problem {
     pub remedy: String,
 }
 
-/// Something that was accepted, but does not do what might be thought.
+/// Something that is accepted, but may not do what the user expects.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Note {
-    /// Where.
+    /// Position of the note; `None` for the file as a whole.
     pub mark: Option<Mark>,
-    /// The key.
+    /// Path of the key.
     pub path: Path,
-    /// What there is to know.
+    /// Text of the note.
     pub text: String,
     /// Whether W&B does the same.
     pub same: bool,
 }
 
 impl fmt::Display for Note {
-    /// `line 3, project: has no effect here`.
+    /// Writes `line 3, project: has no effect here`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(mark) = self.mark {
             write!(f, "line {}, ", mark.line)?;
@@ -50,7 +50,7 @@ impl fmt::Display for Note {
     }
 }
 
-/// All that is wrong with a file, in the order of the file.
+/// All problems of a file, in file order.
 #[derive(Debug, Clone)]
 pub struct Problems {
     file: String,
@@ -59,13 +59,13 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// Of the text of the file of that name.
+    /// Creates the problems of the file with that name and text.
     pub fn new(file: &str, text: &str, mut list: Vec<Problem>) -> Problems {
         list.sort_by_key(|problem| problem.mark);
         Problems { file: file.to_owned(), text: text.to_owned(), list }
     }
 
-    /// They, in the order of the file.
+    /// Returns the problems, in file order.
     pub fn list(&self) -> &[Problem] {
         &self.list
     }
@@ -96,8 +96,8 @@ impl Problems {
     }
 }
 
-/// The part of a line around the character `start`, and where that character then stands. Tabs and other control
-/// characters become spaces, so that the marks below stay in line.
+/// Returns the part of a line around the character `start`, and the position of that character in it. Tabs and other
+/// control characters become spaces, so that the markers below stay aligned.
 fn excerpt(line: &str, start: usize) -> (String, usize) {
     let cut = if start + 1 < WIDEST { 0 } else { start - WIDEST / 2 };
     let mut shown: String =
@@ -109,7 +109,7 @@ fn excerpt(line: &str, start: usize) -> (String, usize) {
 }
 
 impl fmt::Display for Problems {
-    /// How many there are, then each: what, where, the line, and a remedy.
+    /// Writes the number of problems, then each problem: what, where, the line, and the fix.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.list.len() {
             1 => writeln!(f, "{} has a problem; nothing was started or written", self.file)?,

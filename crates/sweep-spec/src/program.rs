@@ -1,4 +1,4 @@
-//! `program`, `command` and `metrics_file` of the sweep file.
+//! `program`, `command`, and `metrics_file` of the sweep file.
 
 use std::collections::BTreeMap;
 use std::path::{Component, PathBuf};
@@ -11,10 +11,10 @@ use super::{Problems, Spec, plain};
 use sweep_core::nearest::nearest;
 use sweep_core::program::{COMMAND, MACROS, Need, Program};
 
-/// Sections that say how a network is trained.
+/// Sections that define how a network is trained.
 const OURS: [&str; 3] = ["data", "model", "training"];
 
-/// Reads them. `None` where trials train a network of the file.
+/// Reads the three keys. `None` if trials train a network of the file.
 pub fn read(top: &Table) -> Option<Program> {
     let (program, command) = (top.get("program"), top.get("command"));
     let (metrics_file, folder) = (top.get("metrics_file"), top.get("folder"));
@@ -72,7 +72,7 @@ pub fn read(top: &Table) -> Option<Program> {
     Some(Program { program: name, command: items, metrics_file, folder, groups: BTreeMap::new() })
 }
 
-/// A command as the list it has to be. What passes parameters one by one becomes the macro that passes all.
+/// Formats a command as the required list. Macros for single parameters become the macro for all.
 fn listed(text: Option<&str>) -> String {
     let text = text.unwrap_or_default();
     let mut items: Vec<String> = Vec::new();
@@ -82,7 +82,7 @@ fn listed(text: Option<&str>) -> String {
             items.push(word.to_owned());
             continue;
         }
-        // `--lr ${lr}`: the option goes with its value.
+        // In `--lr ${lr}`, the option is removed together with its value.
         if word.starts_with("${") && items.last().is_some_and(|last| last.starts_with('-')) {
             items.pop();
         }
@@ -96,9 +96,9 @@ fn listed(text: Option<&str>) -> String {
     format!("write {}", serde_json::json!(items).to_string().replace("\",\"", "\", \""))
 }
 
-/// What is wrong with the `${...}` in an item of a command, and what to write; `before` is the item before it.
+/// Returns the problem with a `${...}` in an item of a command, and the fix. `before` is the previous item.
 fn no_macro(item: &str, before: Option<&String>, top: &Table) -> Option<(String, String)> {
-    // A shell has variables of its own.
+    // A shell has its own variables.
     let of_shell = before.is_some_and(|before| before.starts_with('-') && before.ends_with('c'));
     if MACROS.contains(&item) {
         return None;
@@ -118,7 +118,7 @@ fn no_macro(item: &str, before: Option<&String>, top: &Table) -> Option<(String,
             continue;
         }
         if is_other {
-            // Hydra's, say: `${oc.env:HOME}`.
+            // Other tools have such forms too, such as Hydra: `${oc.env:HOME}`.
             if nearest(kind, ["envvar"]).is_some() {
                 return Some((format!("{whole} is no macro"), "did you mean `${envvar:NAME}`?".to_owned()));
             }
@@ -156,7 +156,7 @@ impl Spec {
     /// Whether what trials are started with is there. `missing` looks: what is wrong, and what to do about it.
     ///
     /// # Errors
-    /// With all that is missing. `file` and `text` are what the specification was read from.
+    /// Everything that is missing. `file` and `text` are those that the specification was read from.
     pub fn look_up(
         &self,
         (file, text): (&str, &str),

@@ -1,4 +1,4 @@
-//! The distributions of numbers: their keys, and what is checked of them.
+//! The numeric distributions: their keys and their checks.
 
 use super::Method;
 use super::distribution::needed;
@@ -6,13 +6,13 @@ use super::node::{Node, Table};
 use super::value::{number, show};
 use sweep_core::space::{Curve, Distribution};
 
-/// Larger whole numbers are not exact in JSON readers that use doubles.
+/// Maximum integer. Larger ones are not exact in JSON readers that use doubles.
 const LARGEST: f64 = 9_007_199_254_740_991.0;
 
-/// The largest exponent of e of which a number can be made.
+/// Maximum exponent of e that gives a finite number.
 const LARGEST_EXPONENT: f64 = 700.0;
 
-/// Reads the keys of a distribution of numbers, by its name.
+/// Reads the keys of a numeric distribution, by its name.
 pub fn read(table: &Table, name: &'static str, method: Method) -> Option<Distribution> {
     let shape = name.strip_prefix("q_").unwrap_or(name);
     let range = || ends(table, name);
@@ -50,7 +50,7 @@ pub fn read(table: &Table, name: &'static str, method: Method) -> Option<Distrib
     Some(match name {
         "int_uniform" => Distribution::IntUniform { min: min as i64, max: max as i64 },
         "q_uniform" if method == Method::Grid => {
-            // A last step that is short of `max` by rounding alone counts.
+            // A last step that misses `max` only by rounding counts.
             let count = ((max - min) / q + 1e-9).floor() as u64 + 1;
             Distribution::Steps { first: min, step: q, count }
         }
@@ -58,7 +58,7 @@ pub fn read(table: &Table, name: &'static str, method: Method) -> Option<Distrib
     })
 }
 
-/// `min` and `max`, as that distribution needs them.
+/// Returns `min` and `max`, as that distribution requires them.
 fn ends(table: &Table, name: &'static str) -> Option<(f64, f64)> {
     let end = |key| {
         let node = needed(table, key, name)?;
@@ -98,7 +98,8 @@ fn swap(min: f64, max: f64) -> String {
     }
 }
 
-/// The distributions whose `min` and `max` are exponents of e: W&B's first ones, which it refuses by now.
+/// Reads the distributions whose `min` and `max` are exponents of e. They are W&B's original ones, which W&B now
+/// rejects.
 fn exponents(table: &Table, name: &'static str, (min, max): (f64, f64)) -> Option<Curve> {
     if min.abs().max(max.abs()) > LARGEST_EXPONENT {
         let rule = format!("has exponents of e from {min} to {max}, and e^{LARGEST_EXPONENT} is the most there is");
@@ -116,12 +117,12 @@ fn exponents(table: &Table, name: &'static str, (min, max): (f64, f64)) -> Optio
     Some(Curve::LogUniform { min, max })
 }
 
-/// Four digits of a number.
+/// Formats a number with four digits.
 fn short(x: f64) -> String {
     if (1e-3..1e6).contains(&x) { format!("{}", (x * 1e4).round() / 1e4) } else { format!("{x:.3e}") }
 }
 
-/// The shapes that have a mean and a deviation, or two exponents, each with a default.
+/// Reads the distributions with a mean and a standard deviation, or with two exponents. Each key has a default.
 fn keyed(table: &Table, shape: &str) -> Option<Curve> {
     if shape == "beta" {
         let one = |key| match table.get(key) {

@@ -1,4 +1,4 @@
-//! A trial's settings written over the file's sections: what is then trained.
+//! Builds what a trial trains: its parameters replace values in the file's sections.
 
 use serde_json::Value as Json;
 
@@ -12,15 +12,17 @@ use sweep_core::recipe::{
 use sweep_core::trial::Settings;
 use sweep_data::network::{Fault, Template};
 
-/// Why settings that come from the file itself can still not be read: they were taken from elsewhere.
+/// Result with a one-line error. Parameters can fail to be read even if the file is valid, because they may come from
+/// elsewhere.
 type Result<T> = std::result::Result<T, String>;
 
 impl Spec {
-    /// The recipe of the trial with these settings.
+    /// Returns the recipe of the trial with these parameters.
     ///
     /// # Errors
-    /// One line, where the settings do not make a recipe; those of a checked file's own space always do, unless
-    /// there were too many distinct models to check them all, or [`Spec::classes`] is not known yet.
+    /// One line, if the parameters do not make a recipe. Parameters from a checked file's own space always do, with two
+    /// exceptions. There may have been too many distinct models to check them all, or [`Spec::classes`] may not be
+    /// known yet.
     pub fn recipe(&self, settings: &Settings) -> Result<Recipe> {
         if self.program.is_some() {
             return Err("trials run a program, and train no network".to_owned());
@@ -34,8 +36,8 @@ impl Spec {
         Ok(Recipe { data: chosen.data()?, layers, training: chosen.training()? })
     }
 
-    /// What the file's sections say of a setting, or else its default; what a preset is given, for a name of its own.
-    /// `None` where neither knows the name.
+    /// Returns the value of a setting in the file's sections, or its default. For a name of a preset, it is the value
+    /// given to the preset. `None` if the name is unknown.
     pub fn constant(&self, name: &str) -> Option<Json> {
         match setting(name) {
             Some(_) => Some(Chosen { spec: self, settings: &Settings::new() }.get(name)),
@@ -43,32 +45,33 @@ impl Spec {
         }
     }
 
-    /// The pictures of the trial with these settings.
+    /// Returns the data of the trial with these parameters.
     pub(super) fn data(&self, settings: &Settings) -> Result<Data> {
         Chosen { spec: self, settings }.data()
     }
 
-    /// How the trial with these settings is trained.
+    /// Returns the training procedure of the trial with these parameters.
     ///
     /// # Errors
-    /// As those of [`Spec::recipe`], but for those of the model.
+    /// The errors of [`Spec::recipe`], except those of the model.
     pub fn training(&self, settings: &Settings) -> Result<Training> {
         Chosen { spec: self, settings }.training()
     }
 
-    /// Each way in which a trial's learning rate can go, with the settings that make it, from the first trial's on.
+    /// Returns each possible learning rate schedule of a trial, with the parameters that produce it. The first trial's
+    /// schedule comes first.
     pub fn schedules(&self) -> Vec<(Settings, Training)> {
         let shapes = |name: &str| name == "epochs" || name == "schedule" || name.starts_with("schedule.");
         let mut trainings = points(self.part(shapes)).filter_map(|settings| self.training(&settings).ok());
         let counted = trainings.any(|training| matches!(training.schedule.warmup, Warmup::Steps(1..)));
-        // How many steps an epoch has matters to a warmup that is given in steps, and to nothing else.
+        // The number of steps per epoch matters only to a warmup that is given in steps.
         let space = self.part(|name| shapes(name) || (counted && name == "batch_size"));
         points(space)
             .filter_map(|settings| self.training(&settings).ok().map(|training| (settings, training)))
             .collect()
     }
 
-    /// The layers of the trial with these settings, of which only those count that the model refers to.
+    /// Returns the layers of the trial with these parameters. Only the parameters that the model refers to matter.
     pub(super) fn layers(
         &self,
         settings: &Settings,
@@ -78,16 +81,17 @@ impl Spec {
         Ok(self.network.template(settings)?.layers(&lookup))
     }
 
-    /// The item of the file's list of layers that makes the layer of that number, both from 0.
+    /// Returns the index of the item in the file's list of layers that produces the layer with that index. Both count
+    /// from 0.
     pub(super) fn item_of(&self, layer: usize, settings: &Settings, classes: u32) -> Option<usize> {
         let items = self.network.written.as_ref().filter(|_| !settings.contains_key(MODEL.name))?;
         let lookup = |name: &str| self.lookup(name, settings, classes);
-        // An item can make no layer, one, or many: the first so many items show how many layers they make.
+        // An item can produce no layer, one, or many. Building only the first items shows how many layers they produce.
         let layers = |first: usize| Template::new(items[..first].to_vec().into()).layers(&lookup);
         (0..items.len()).find(|item| layers(item + 1).is_ok_and(|layers| layers.len() > layer))
     }
 
-    /// What `${name}` in a network stands for.
+    /// Returns the value of `${name}` in a network.
     fn lookup(&self, name: &str, settings: &Settings, classes: u32) -> Option<Json> {
         match name {
             "classes" => Some(classes.into()),
@@ -96,7 +100,7 @@ impl Spec {
     }
 }
 
-/// A trial's settings over the file's over the defaults.
+/// Values of a trial. The trial's parameters take precedence over the file, and the file over the defaults.
 struct Chosen<'a> {
     spec: &'a Spec,
     settings: &'a Settings,
@@ -134,7 +138,8 @@ impl Chosen<'_> {
             }),
         };
         let optimizer = self.optimizer()?;
-        // Where the file says nothing, what Keras gives this optimizer, or gave it when it was published.
+        // Without a value in the file, the rate is the one that Keras gives this optimizer now, or gave it when it was
+        // published.
         let learning_rate = if matches!(optimizer, Optimizer::Adadelta { .. }) { 1.0 } else { 1e-3 };
         let weight_decay = if matches!(optimizer, Optimizer::Adamw(_)) { 0.004 } else { 0.0 };
         Ok(Training {
@@ -199,7 +204,8 @@ impl Chosen<'_> {
         Ok(Schedule { shape, warmup })
     }
 
-    /// The trial's own value, or that of the table it has for the setting's group, or the file's, or the default.
+    /// Returns the trial's own value. Otherwise it is the value in the trial's table for the setting's group, in the
+    /// file, or the default.
     fn get(&self, name: &str) -> Json {
         let setting = setting(name).expect("the names asked for here are in the table");
         let group = self.settings.get(setting.group.unwrap_or(name));
@@ -207,7 +213,7 @@ impl Chosen<'_> {
         let found = match (in_table, self.settings.get(name), group) {
             (Some(value), ..) => Some(value),
             (None, Some(value), _) => Some(value),
-            // The whole group is switched off.
+            // The whole group is turned off.
             (None, None, Some(Json::Null)) => None,
             (None, None, _) => self.spec.fixed.get(name),
         };
@@ -219,7 +225,7 @@ impl Chosen<'_> {
         value.as_f64().ok_or_else(|| format!("{name} must be a number, not {value}"))
     }
 
-    /// That number, or another where neither the trial nor the file has one.
+    /// Returns the number, or `default` if neither the trial nor the file has one.
     fn number_or(&self, name: &str, default: f64) -> Result<f64> {
         if self.get(name).is_null() { Ok(default) } else { self.number(name) }
     }

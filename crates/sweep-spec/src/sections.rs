@@ -1,4 +1,4 @@
-//! `training:`, `data:` and `devices:` of the sweep file.
+//! `training:`, `data:`, and `devices:` of the sweep file.
 
 use std::path::Path as Folder;
 
@@ -15,7 +15,7 @@ use sweep_core::recipe::{Order, Source};
 use sweep_core::space::Distribution;
 use sweep_core::trial::Settings;
 
-/// A setting as the file gives it.
+/// A setting that the file gives, with its node.
 pub type Given<'a> = (&'static Setting, Node<'a>);
 
 /// Reads a section by the table of settings into `fixed`, each setting under its name as a parameter.
@@ -48,7 +48,7 @@ fn one<'a>(setting: &'static Setting, node: &Node<'a>, fixed: &mut Settings, giv
     given.push((setting, node.clone()));
     let own = setting.members_for(node.value.get(TYPE).and_then(Yaml::as_str));
     for key in members {
-        // What is for another choice is no remedy for a misspelt key.
+        // A key for another choice must not be suggested for a misspelled key.
         let node_of = if own.contains(&key) { table.get(key) } else { table.tolerate(key) };
         match (node_of, setting.member(key)) {
             (Some(node), Some(member)) => {
@@ -66,7 +66,7 @@ fn one<'a>(setting: &'static Setting, node: &Node<'a>, fixed: &mut Settings, giv
     table.close();
 }
 
-/// A setting that belongs to an optimizer or schedule which no trial uses would be ignored silently: a problem instead.
+/// Reports a setting of an optimizer or schedule that no trial uses. Otherwise it would be silently ignored.
 pub fn check_choices(given: &[Given], fixed: &Settings, parameters: &[Read]) {
     for group in SETTINGS.iter().filter(|setting| matches!(setting.kind, Kind::Choice(_))) {
         check_choice(group, given, fixed, parameters);
@@ -80,11 +80,11 @@ fn check_choice(group: &Setting, given: &[Given], fixed: &Settings, parameters: 
         Some(Distribution::Constant(value)) => vec![value.clone()],
         _ => vec![fixed.get(group.name).cloned().unwrap_or_else(|| group.default.json())],
     };
-    // What was meant by a choice that could not be read is not known.
+    // If a choice could not be read, its intended value is unknown.
     if given.iter().any(|(setting, _)| setting.name == group.name) && !fixed.contains_key(group.name) {
         return;
     }
-    // A table among the values has the choice inside.
+    // A table among the values contains the choice.
     let used: Vec<&str> = values.iter().filter_map(|value| value.get(TYPE).unwrap_or(value).as_str()).collect();
     let varied = parameters.iter().filter_map(|read| Some((setting(&read.parameter.name)?, &read.node)));
     for (member, node) in given.iter().map(|(setting, node)| (*setting, node)).chain(varied) {
@@ -95,7 +95,7 @@ fn check_choice(group: &Setting, given: &[Given], fixed: &Settings, parameters: 
     }
 }
 
-/// Reads `data:` and makes the source of it. `None` where there is a problem.
+/// Reads `data:` and builds its source. `None` if there is a problem.
 pub fn data(top: &Table, file: &Node, fixed: &mut Settings, base: &Folder) -> Option<Source> {
     let example = "data: {set: digits}";
     let given = section(top, Section::Data, fixed);
@@ -147,7 +147,7 @@ pub fn data(top: &Table, file: &Node, fixed: &mut Settings, base: &Folder) -> Op
     }
 }
 
-/// More trials than this do not share a GPU.
+/// Maximum number of trials that share a GPU.
 const MOST_PER_GPU: u32 = 64;
 
 /// Reads `devices:`.
@@ -223,7 +223,7 @@ pub fn devices(top: &Table) -> Devices {
     devices
 }
 
-/// A UUID, or an instance by its numbers: `0:1`.
+/// Returns whether the name is a UUID, or the numbers of a MIG instance: `0:1`.
 fn is_gpu_name(name: &str) -> bool {
     let numbers = name.split_once(':').map(|(gpu, instance)| gpu.parse::<u32>().and(instance.parse::<u32>()).is_ok());
     name.starts_with("GPU-") || name.starts_with("MIG-") || numbers == Some(true)

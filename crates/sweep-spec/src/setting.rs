@@ -1,5 +1,5 @@
-//! The one table of what can be set in `data` and `training`. Reading the sections, checking the values of parameters
-//! and suggesting names all go by it: a setting is added here, and in `recipe.rs` where it takes effect.
+//! The table of everything that can be set in `data` and `training`. Reading the sections, checking the values of
+//! parameters, and suggesting names all use it. A new setting is added here, and in `recipe.rs` where it takes effect.
 
 use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
@@ -12,33 +12,33 @@ use sweep_data::network::PRESETS;
 /// One setting.
 #[derive(Debug)]
 pub struct Setting {
-    /// The section of the file.
+    /// Section of the file that has the setting.
     pub section: Section,
-    /// Its name as a parameter; a dot where it stands in a table of its own.
+    /// Name of the setting as a parameter. It has a dot if the setting is in a nested table.
     pub name: &'static str,
-    /// The setting in whose table it may be written, if there is one.
+    /// The setting in whose table this one may be written, if any.
     pub group: Option<&'static str>,
-    /// The choices of its group that use it; all, if none is named.
+    /// The choices of its group that use the setting. Empty means all choices.
     pub only: &'static [&'static str],
-    /// What it may be.
+    /// Valid values.
     pub kind: Kind,
-    /// What it is where the file says nothing.
+    /// Value if the file does not give one.
     pub default: Default,
-    /// What it is, for one who wrote something wrong: continues `it is …`.
+    /// Description for a user who wrote an invalid value; continues `it is …`.
     pub about: &'static str,
 }
 
 /// A section of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Section {
-    /// `data:`
+    /// The section `data:`.
     Data,
-    /// `training:`
+    /// The section `training:`.
     Training,
 }
 
 impl Section {
-    /// Its key in the file.
+    /// Returns the section's key in the file.
     pub fn key(self) -> &'static str {
         match self {
             Section::Data => "data",
@@ -47,18 +47,18 @@ impl Section {
     }
 }
 
-/// What a setting is where the file says nothing.
+/// Value of a setting if the file does not give one.
 #[derive(Debug, Clone, Copy)]
 pub enum Default {
-    /// Nothing: `null`. What might be written instead.
+    /// No value: `null`. The text is an example of what to write instead.
     Absent(&'static str),
-    /// That.
+    /// A boolean.
     Flag(bool),
-    /// That.
+    /// An integer.
     Whole(u64),
-    /// That.
+    /// A number.
     Number(f64),
-    /// That.
+    /// A word.
     Word(&'static str),
 }
 
@@ -73,12 +73,12 @@ const fn row(section: Section, name: &'static str, kind: Kind, default: Default,
 }
 
 impl Setting {
-    /// In the table of that setting.
+    /// Puts the setting in the table of the setting `group`.
     const fn of(self, group: &'static str) -> Setting {
         Setting { group: Some(group), ..self }
     }
 
-    /// Used by these choices of its group alone.
+    /// Limits the setting to these choices of its group.
     const fn only(self, choices: &'static [&'static str]) -> Setting {
         Setting { only: choices, ..self }
     }
@@ -88,10 +88,10 @@ const ADAMS: &[&str] = &["adam", "adamw", "nadam"];
 const OPTIMIZERS: &[&str] = &["adam", "adamw", "sgd", "rmsprop", "adadelta", "nadam"];
 const SHAPES: &[&str] = &["constant", "step", "cosine", "one_cycle", "plateau"];
 
-/// The data sets.
+/// Names of the data sets.
 pub const SETS: [&str; 7] = ["digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "folder", "arrays"];
 
-/// All of them.
+/// All settings.
 pub static SETTINGS: [Setting; 42] = [
     row(Data, "set", Choice(&SETS), Absent("digits"), "the data set"),
     row(Data, "path", Text, Absent("data/pictures"), "the data set's file or folder, relative to the sweep file"),
@@ -183,7 +183,7 @@ pub static SETTINGS: [Setting; 42] = [
     row(Training, "gpu_kernels", Boolean, Flag(false), "whether a GPU uses sweep's own kernels"),
 ];
 
-/// Values that one might write of what is off by default.
+/// Example values for settings that are off by default.
 const TELLING: [(&str, &str); 8] = [
     ("augment.crop", "4"),
     ("augment.rotate", "15"),
@@ -199,21 +199,21 @@ const TELLING: [(&str, &str); 8] = [
 pub static MODEL: Setting =
     row(Training, "model", Choice(&PRESETS), Default::Absent("question"), "the network, by its preset's name");
 
-/// The key of the choice itself, in the table of a setting that is a choice with constants of its own.
+/// Key of the choice in the table of a setting. Such a setting is a choice with constants of its own.
 pub const TYPE: &str = "type";
 
-/// The setting of that name.
+/// Returns the setting with that name.
 pub fn setting(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name == name)
 }
 
 impl Setting {
-    /// Its key in its group's table, or else in its section.
+    /// Returns the key of the setting in its group's table, or in its section.
     pub fn key(&self) -> &'static str {
         self.name.rsplit('.').next().expect("splitting gives one part at least")
     }
 
-    /// The setting that `key` means in this one's table; `type` is the choice itself.
+    /// Returns the setting that `key` means in this setting's table. `type` is the choice itself.
     pub fn member(&self, key: &str) -> Option<&'static Setting> {
         if key == TYPE && matches!(self.kind, Choice(_)) {
             return setting(self.name);
@@ -221,7 +221,7 @@ impl Setting {
         SETTINGS.iter().find(|setting| setting.group == Some(self.name) && setting.key() == key)
     }
 
-    /// The keys of its table, the one that must be given first; none if it cannot be a table.
+    /// Returns the keys of the setting's table, the required one first. Empty if the setting cannot be a table.
     pub fn members(&self) -> Vec<&'static str> {
         let own = SETTINGS.iter().filter(|setting| setting.group == Some(self.name)).map(Setting::key);
         let mut keys: Vec<_> = own.collect();
@@ -231,27 +231,28 @@ impl Setting {
         keys
     }
 
-    /// Those of them that a choice uses; all where none is named.
+    /// Returns the keys that a choice uses, or all keys if `choice` is `None`.
     pub fn members_for(&self, choice: Option<&str>) -> Vec<&'static str> {
         let used = |key: &&str| self.member(key).is_none_or(|member| choice.is_none_or(|one| member.used_by(one)));
         self.members().into_iter().filter(used).collect()
     }
 
-    /// The key without which its table means nothing: the choice itself, or a first member that has no default.
+    /// Returns the key that the table requires: the choice itself, or a first member that has no default.
     pub fn needed(&self) -> Option<&'static str> {
         let first = *self.members().first()?;
         let needed = matches!(self.kind, Choice(_)) || matches!(self.member(first)?.default, Absent(_));
         needed.then_some(first)
     }
 
-    /// What a table of this group, as [`Setting::accept`] reads it, says of that setting: itself or a member of it.
+    /// Returns the value of this setting in a table of its group, as read by [`Setting::accept`]. The setting is the
+    /// group itself or a member of it.
     pub fn of_table<'a>(&self, table: &'a serde_json::Map<String, Json>) -> Option<&'a Json> {
         table.get(if self.group.is_none() { TYPE } else { self.key() })
     }
 
-    /// A value that might be written.
+    /// Returns an example of a valid value.
     pub fn example(&self) -> String {
-        // The default would be to do without it.
+        // The default would be to leave the setting out.
         if let Some((_, telling)) = TELLING.iter().find(|(name, _)| *name == self.name) {
             return (*telling).to_owned();
         }
@@ -261,25 +262,25 @@ impl Setting {
         }
     }
 
-    /// What it is and might be.
+    /// Returns a description with an example.
     pub fn remedy(&self) -> String {
         format!("it is {}: write {}, say", self.about, self.example())
     }
 
-    /// Whether that choice of its group uses it.
+    /// Returns whether that choice of the group uses the setting.
     pub fn used_by(&self, choice: &str) -> bool {
         self.only.is_empty() || self.only.contains(&choice)
     }
 
-    /// Whether a parameter may replace it. Trials on different pictures could not be compared.
+    /// Returns whether a parameter may replace the setting. Trials on different images could not be compared.
     pub fn varies(&self) -> bool {
         !matches!(self.name, "set" | "path" | "order")
     }
 
-    /// Reads a value that a parameter may give it. A table becomes an object of the same keys.
+    /// Reads a value that a parameter may give the setting. A table becomes an object with the same keys.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The problem with the value.
     pub fn accept(&self, value: &Yaml) -> Result<Json, Complaint> {
         let members = self.members();
         let Some(table) = value.as_mapping().filter(|_| !members.is_empty()) else {
@@ -317,7 +318,7 @@ impl Setting {
 }
 
 impl Default {
-    /// As a value.
+    /// Returns the default as a JSON value.
     pub fn json(self) -> Json {
         match self {
             Default::Absent(_) => Json::Null,

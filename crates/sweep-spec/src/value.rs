@@ -1,9 +1,10 @@
-//! YAML's scalars as they are meant: `"1e-4"` is a number where a number is wanted, `on` a boolean where a boolean is.
+//! YAML scalars as they are meant: `"1e-4"` is a number where a number is expected, and `on` is a boolean where a
+//! boolean is expected.
 
 use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
-/// The number that a value is, or that its text spells, as in `"1e-4"`. Finite.
+/// Returns the finite number that a value is, or that its text spells, as in `"1e-4"`.
 pub fn number(value: &Yaml) -> Option<f64> {
     let number = match value {
         Yaml::Number(number) => number.as_f64(),
@@ -15,16 +16,16 @@ pub fn number(value: &Yaml) -> Option<f64> {
     number.filter(|x| x.is_finite())
 }
 
-/// The whole number that a value is or spells; `1e3` and `1000.0` are 1000.
+/// Returns the integer that a value is or spells; `1e3` and `1000.0` are 1000.
 pub fn whole(value: &Yaml) -> Option<u64> {
     if let Some(whole) = value.as_u64() {
         return Some(whole);
     }
-    // Up to 2^53 a float is exactly the number that was written.
+    // Up to 2^53 a float equals the number that was written.
     number(value).filter(|x| x.fract() == 0.0 && (0.0..9e15).contains(x)).map(|x| x as u64)
 }
 
-/// The boolean that a value is, or that a YAML 1.1 reader takes its text for.
+/// Returns the boolean that a value is, or that a YAML 1.1 reader makes of its text.
 pub fn boolean(value: &Yaml) -> Option<bool> {
     match value {
         Yaml::Bool(boolean) => Some(*boolean),
@@ -37,7 +38,7 @@ pub fn boolean(value: &Yaml) -> Option<bool> {
     }
 }
 
-/// The value as it could have been written, on one short line.
+/// Formats the value as it could have been written, on one short line.
 pub fn show(value: &Yaml) -> String {
     let text = match value {
         Yaml::String(text) if text.is_empty() => "empty text".to_owned(),
@@ -54,10 +55,10 @@ pub fn show(value: &Yaml) -> String {
     if text.chars().count() > 60 { format!("{}…", text.chars().take(57).collect::<String>()) } else { text }
 }
 
-/// A value for the model, as JSON: text that spells a number or a boolean is one there, for all that reads it later.
+/// Converts a value for the model to JSON. Text that spells a number or a boolean becomes one, for every later reader.
 ///
 /// # Errors
-/// The rule that it breaks.
+/// The rule that the value breaks.
 pub fn free(value: &Yaml) -> Result<Json, String> {
     let Yaml::String(text) = value else { return json(value) };
     let whole = text.parse::<i64>().ok().map(Json::from);
@@ -65,10 +66,10 @@ pub fn free(value: &Yaml) -> Result<Json, String> {
     Ok(spelt.unwrap_or_else(|| text.as_str().into()))
 }
 
-/// A value of the file as JSON, as it stands.
+/// Converts a value of the file to JSON without change.
 ///
 /// # Errors
-/// The rule that it breaks.
+/// The rule that the value breaks.
 pub fn json(value: &Yaml) -> Result<Json, String> {
     match value {
         Yaml::Number(number) if number.as_f64().is_some_and(|x| !x.is_finite()) => {

@@ -1,22 +1,22 @@
-//! What a YAML 1.1 reader such as PyYAML, W&B's, takes a plain word for. Ours reads YAML 1.2, where `1e-4` is a number
-//! and `off` a word.
+//! How a YAML 1.1 reader, such as PyYAML in W&B, interprets a plain word. The reader here uses YAML 1.2, in which
+//! `1e-4` is a number and `off` is a word.
 
-/// A plain word, read by YAML 1.1.
+/// A plain word as read by YAML 1.1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Read {
-    /// Nothing, `~` or `null`.
+    /// An empty value, `~`, or `null`.
     Null,
-    /// `yes`, `on`, `true` and their opposites.
+    /// `yes`, `on`, `true`, and their opposites.
     Bool(bool),
     /// A number.
     Number(f64),
-    /// `2026-01-31`.
+    /// A date: `2026-01-31`.
     Date,
-    /// Anything else.
+    /// Any other text.
     Text,
 }
 
-/// Reads a word that stands without quotes.
+/// Reads an unquoted word.
 pub fn read(word: &str) -> Read {
     match word {
         "" | "~" | "null" | "Null" | "NULL" => return Read::Null,
@@ -33,7 +33,7 @@ pub fn read(word: &str) -> Read {
     if matches!(rest, ".inf" | ".Inf" | ".INF") {
         return Read::Number(sign * f64::INFINITY);
     }
-    // A number that begins with its point takes no sign.
+    // A number that begins with its decimal point cannot have a sign.
     let signed = rest.len() < word.len();
     match whole(rest).or_else(|| sixties(rest)).or_else(|| fraction(rest).filter(|_| !signed || !rest.starts_with('.')))
     {
@@ -49,7 +49,7 @@ fn digits(text: &str, radix: u32) -> Option<f64> {
     u64::from_str_radix(&digits, radix).ok().filter(|_| all).map(|whole| whole as f64)
 }
 
-/// `12`, `1_000`, `0x1f`, `0b11`, and `017`, which is 15.
+/// Reads `12`, `1_000`, `0x1f`, `0b11`, and `017`, which is 15.
 fn whole(text: &str) -> Option<f64> {
     if let Some(binary) = text.strip_prefix("0b") {
         return digits(binary, 2);
@@ -65,7 +65,7 @@ fn whole(text: &str) -> Option<f64> {
     }
 }
 
-/// `1:30`, which is 90: counted in sixties, like time.
+/// Reads `1:30`, which is 90: a sexagesimal number, like a time.
 fn sixties(text: &str) -> Option<f64> {
     let (first, rest) = text.split_once(':')?;
     let mut number = digits(first, 10).filter(|_| first.starts_with(|char: char| char.is_ascii_digit()))?;
@@ -77,7 +77,7 @@ fn sixties(text: &str) -> Option<f64> {
     Some(number + format!("0.{}", fraction.replace('_', "")).parse::<f64>().unwrap_or(0.0))
 }
 
-/// A number needs a point, and a sign after its `e`: `1e-4` and `1.0e4` are text.
+/// Reads a decimal number. It needs a decimal point, and a sign after its `e`: `1e-4` and `1.0e4` are text.
 fn fraction(text: &str) -> Option<f64> {
     let (whole, rest) = text.split_once('.')?;
     let is_number = |text: &str| text.chars().all(|char| char.is_ascii_digit() || char == '_');

@@ -1,4 +1,4 @@
-//! Files that are either the old one or the new one, never half of one.
+//! Atomic replacement of files: a file is either the old one or the new one, never a part of one.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -7,18 +7,18 @@ use std::path::Path;
 
 use sweep_core::error::{Error, Result};
 
-/// Replaces a whole file: written beside it, synced, renamed over it. Of processes that replace the same file at the
-/// same time, one waits for the other.
+/// Replaces a whole file. The new file is written beside the old one, synced, and renamed over it. If several processes
+/// replace the same file at the same time, each waits for the others.
 ///
 /// # Errors
-/// Where the file cannot be written; the old one is then still there.
+/// If the file cannot be written. The old file then still exists.
 pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.new"));
     let write = || -> io::Result<()> {
         let mut file = claim(&beside)?;
         let written = file.set_len(0).and_then(|()| file.write_all(contents)).and_then(|()| file.sync_all());
-        // Still under the lock: what is renamed or removed is what was just written.
+        // The lock is still held, so the file that is renamed or removed is the one just written.
         let moved = written.and_then(|()| fs::rename(&beside, path));
         if moved.is_err() {
             let _ = fs::remove_file(&beside);
@@ -28,27 +28,27 @@ pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
     write().map_err(|error| Error::storage(format!("{} cannot be written", path.display()), error))
 }
 
-/// Opens the file beside, for this process alone. One name, so that a killed process leaves one file at most, which
-/// the next one takes over.
+/// Opens the temporary file beside, for this process alone. It has a fixed name, so that a killed process leaves at
+/// most one file, which the next process reuses.
 fn claim(beside: &Path) -> io::Result<File> {
     loop {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(beside)?;
         match file.lock() {
-            // Not every file system of a network can.
+            // Some network file systems do not support locks.
             Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(error),
             _ => {}
         }
-        // While it was waited for, it may have been renamed away.
+        // While this process waited for the lock, the file may have been renamed.
         if is_same(&file, beside)? {
             return Ok(file);
         }
     }
 }
 
-/// Whether the open file is (still) the one of that name.
+/// Returns whether the open file is still the one at that path.
 ///
 /// # Errors
-/// Where it cannot be found out.
+/// If the check fails.
 pub fn is_same(file: &File, path: &Path) -> io::Result<bool> {
     let ours = file.metadata()?;
     match fs::metadata(path) {

@@ -1,4 +1,4 @@
-//! The journal: append-only, one JSON object a line. What it says is what happened.
+//! The journal: append-only, one JSON object per line. It is the only source of truth.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
@@ -20,11 +20,11 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Makes the journal of a new sweep, in one step with its first entry, [`Entry::Sweep`]: there is never an
-    /// empty one.
+    /// Creates the journal of a new sweep together with its first entry, [`Entry::Sweep`]. An empty journal never
+    /// exists.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If the journal cannot be written.
     pub fn create(layout: &Layout, first: &Entry) -> Result<Journal> {
         let mut line = serde_json::to_vec(first).expect("an entry has no map with keys that are not text");
         line.push(b'\n');
@@ -32,17 +32,17 @@ impl Journal {
         Journal::append(layout, line.len() as u64)
     }
 
-    /// Opens the journal of a sweep to go on with, at `length`, the end of its last whole line (from [`read`]).
+    /// Opens the journal of a sweep to resume. `length` is the end of its last whole line in bytes (from [`read`]).
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If the journal cannot be written.
     pub fn append(layout: &Layout, length: u64) -> Result<Journal> {
         let path = layout.journal();
         let open = || -> std::io::Result<File> {
             let file = OpenOptions::new().append(true).open(&path)?;
             file.set_len(length)?;
             file.sync_all()?;
-            // The file's name must survive a power cut, too.
+            // The name of the file must also survive a power failure.
             File::open(layout.root())?.sync_all()?;
             Ok(file)
         };
@@ -50,11 +50,11 @@ impl Journal {
         Ok(Journal { path, file: BufWriter::new(file) })
     }
 
-    /// Appends entries and hands them to the kernel; a killed controller does not lose them. With `sync` they are
-    /// also on the disk when this returns; a power cut does not lose them either.
+    /// Appends entries and passes them to the kernel, so that a killed controller does not lose them. With `sync` they
+    /// are also on disk when this returns, so that a power failure does not lose them either.
     ///
     /// # Errors
-    /// Where the disk is full or gone. A part of a line may then have been written: the caller must stop.
+    /// If the disk is full or gone. Part of a line may then have been written, and the caller must stop.
     pub fn write(&mut self, entries: &[Entry], sync: bool) -> Result<()> {
         let mut write = || -> std::io::Result<()> {
             for entry in entries {
@@ -68,10 +68,10 @@ impl Journal {
         if sync { self.in_place() } else { Ok(()) }
     }
 
-    /// Whether the file still has its name: one that was removed can be written to, but nobody will find it.
+    /// Checks that the file still has its name. A removed file can still be written, but its contents are lost.
     ///
     /// # Errors
-    /// Where it was removed or moved.
+    /// If the file was removed or moved.
     pub fn in_place(&self) -> Result<()> {
         if is_same(self.file.get_ref(), &self.path).unwrap_or(true) {
             return Ok(());
@@ -82,11 +82,12 @@ impl Journal {
     }
 }
 
-/// Whether a journal is still as [`read`] found it: `length` bytes of whole lines, and at most a torn one after them.
+/// Returns whether a journal is still as [`read`] found it: `length` bytes of whole lines, followed by at most a torn
+/// line.
 pub fn is_as_read(layout: &Layout, length: u64) -> bool {
     let added = || -> std::io::Result<Vec<u8>> {
         let (mut file, mut added) = (File::open(layout.journal())?, Vec::new());
-        // The line's end before it is there still.
+        // The line ending before `length` must still be there.
         file.seek(SeekFrom::Start(length.saturating_sub(1)))?;
         file.read_to_end(&mut added)?;
         Ok(added)
@@ -94,11 +95,11 @@ pub fn is_as_read(layout: &Layout, length: u64) -> bool {
     added().is_ok_and(|added| added.iter().position(|byte| *byte == b'\n') == Some(0) && !added[1..].contains(&b'\n'))
 }
 
-/// Reads a journal: the state it adds up to, and the length of its whole lines in bytes. A last line that was cut
-/// short, as a kill or a power cut leaves it, is left out.
+/// Reads a journal. Returns the state that it adds up to, and the length of its whole lines in bytes. A torn last line,
+/// as left by a kill or a power failure, is ignored.
 ///
 /// # Errors
-/// Where there is no journal, or any other line is damaged; the message names the line.
+/// If there is no journal, or if any other line is damaged. The message names the line.
 pub fn read(layout: &Layout) -> Result<(History, u64)> {
     let path = layout.journal();
     let bytes = std::fs::read(&path).map_err(|error| {
@@ -137,7 +138,8 @@ pub fn read(layout: &Layout) -> Result<(History, u64)> {
     Ok((history, length))
 }
 
-/// One line. Most are epochs, and naming their type saves serde from keeping every field until it has seen the tag.
+/// Parses one line. Most lines are epochs. Trying their type first saves serde from buffering every field until it has
+/// seen the tag.
 fn parse(line: &[u8]) -> serde_json::Result<Entry> {
     #[derive(serde::Deserialize)]
     struct Epoch {
@@ -235,7 +237,7 @@ mod tests {
             std::fs::write(layout.journal(), &bytes[..length]).expect("writable");
             let (history, whole_lines) = read(&layout).expect("a torn last line is dropped");
             assert!(whole_lines <= length as u64 && bytes[..whole_lines as usize].ends_with(b"\n"));
-            // What comes after is written at the end of the last whole line.
+            // Later entries are written at the end of the last whole line.
             let mut journal = Journal::append(&layout, whole_lines).expect("writable");
             let missing = entries().len() - bytes[whole_lines as usize..].split_inclusive(|b| *b == b'\n').count();
             assert!(history.trials.len() <= whole.trials.len());
@@ -306,8 +308,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
-        /// Whatever is in the file, reading it ends with a history or an error that names the file, and what was
-        /// read is read again.
+        /// For any file contents, reading ends with a history or with an error that names the file. What was read once
+        /// reads the same again.
         #[test]
         fn no_bytes_are_too_strange_for_a_journal(
             at in 0_usize..600,

@@ -1,4 +1,4 @@
-//! Where everything lies in a sweep's folder.
+//! The paths of everything in a sweep's folder.
 
 use std::path::{Path, PathBuf};
 
@@ -11,72 +11,72 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Nothing is looked at or made.
+    /// Creates the layout. It does not read or create any file.
     pub fn new(root: impl Into<PathBuf>) -> Layout {
         Layout { root: root.into() }
     }
 
-    /// The folder itself.
+    /// Path of the folder itself.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The sweep file as it was run.
+    /// Path of the sweep file as it was run.
     pub fn sweep_file(&self) -> PathBuf {
         self.root.join("sweep.yaml")
     }
 
-    /// The truth.
+    /// Path of the journal, the only source of truth.
     pub fn journal(&self) -> PathBuf {
         self.root.join("journal.jsonl")
     }
 
-    /// Held by the controller while it runs.
+    /// Path of the file that the controller locks while it runs.
     pub fn lock(&self) -> PathBuf {
         self.root.join(".lock")
     }
 
-    /// One row a trial.
+    /// Path of the CSV file with one row per trial.
     pub fn trials_csv(&self) -> PathBuf {
         self.root.join("trials.csv")
     }
 
-    /// One row an epoch.
+    /// Path of the CSV file with one row per epoch.
     pub fn epochs_csv(&self) -> PathBuf {
         self.root.join("epochs.csv")
     }
 
-    /// One row a GPU every few seconds.
+    /// Path of the CSV file with one row per GPU every few seconds.
     pub fn devices_csv(&self) -> PathBuf {
         self.root.join("devices.csv")
     }
 
-    /// The report for a browser.
+    /// Path of the report for a browser.
     pub fn report_html(&self) -> PathBuf {
         self.root.join("report.html")
     }
 
-    /// The report for a terminal or a pull request.
+    /// Path of the report for a terminal or a pull request.
     pub fn report_md(&self) -> PathBuf {
         self.root.join("report.md")
     }
 
-    /// The sweep file that follows from what was found.
+    /// Path of the suggested next sweep file, derived from the results.
     pub fn next_file(&self) -> PathBuf {
         self.root.join("next.yaml")
     }
 
-    /// Charts of the whole sweep.
+    /// Path of the folder with charts of the whole sweep.
     pub fn charts(&self) -> PathBuf {
         self.root.join("charts")
     }
 
-    /// One trial's folder: `trials/0001`.
+    /// Path of one trial's folder: `trials/0001`.
     pub fn trial(&self, id: TrialId) -> PathBuf {
         self.root.join("trials").join(id.to_string())
     }
 
-    /// What the trainer printed while it trained that trial.
+    /// Path of the trainer's output during that trial.
     pub fn trainer_log(&self, id: TrialId) -> PathBuf {
         self.trial(id).join("trainer.log")
     }

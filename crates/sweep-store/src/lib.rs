@@ -1,4 +1,4 @@
-//! A sweep's folder: its layout, the journal that is the truth, and whole files replaced in one step.
+//! A sweep's folder: its layout, its journal, and atomic replacement of whole files.
 
 mod atomic;
 mod journal;

@@ -1,4 +1,4 @@
-//! One controller a sweep, by an advisory lock that the kernel drops when its process dies.
+//! Ensures one controller per sweep, by an advisory lock that the kernel releases when the process dies.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -7,23 +7,25 @@ use std::time::{Duration, Instant};
 use super::Layout;
 use sweep_core::error::{Error, Exit, Result};
 
-/// A controller that was killed while it started a trainer leaves the lock to what was to become that, which ends as soon
-/// as it notices; and whoever asks whether a sweep runs has the lock for a moment. So long they are waited for.
+/// Time to wait for a lock that is held only briefly. If a controller is killed while it starts a trainer, the forked
+/// process keeps the lock until it notices and exits. A process that checks whether a sweep runs also holds the lock
+/// for a moment.
 const STRAGGLERS: Duration = Duration::from_secs(1);
 
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// The right to run a sweep, for as long as it lives.
+/// The exclusive right to run a sweep, valid while the value is alive.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock, and writes `holder` (who takes it) into it for others to read.
+    /// Takes the lock, and writes `holder` (the name of the process) into the lock file for other processes to read.
     ///
     /// # Errors
-    /// Where another process holds it, named by what it wrote, or where the folder cannot be written.
+    /// If another process has the lock, or if the folder cannot be written. The error names the other process by what
+    /// it wrote.
     pub fn take(layout: &Layout, holder: &str) -> Result<Lock> {
         let path = layout.lock();
         let cannot = |error| Error::storage(format!("{} cannot be locked", path.display()), error);
@@ -68,7 +70,7 @@ impl Lock {
     }
 }
 
-/// Whether a process is running the sweep now.
+/// Returns whether a process is running the sweep now.
 pub fn held(layout: &Layout) -> bool {
     File::open(layout.lock()).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }

@@ -1,14 +1,14 @@
-//! The sweep file that holds.
+//! The current sweep file.
 
 use super::Layout;
 use sweep_core::error::{Error, Result};
 use sweep_core::history::History;
 
-/// The text of the sweep file in a sweep's folder. Where an extension was killed between its entry in the journal and
-/// the file, it is that of the entry.
+/// Returns the text of the sweep file in a sweep's folder. If an extension was killed after its journal entry and
+/// before it replaced the file, the text is that of the entry.
 ///
 /// # Errors
-/// Where it cannot be read.
+/// If the file cannot be read.
 pub fn sweep_file(layout: &Layout, history: &History) -> Result<String> {
     let path = layout.sweep_file();
     let text = std::fs::read_to_string(&path).map_err(|error| {

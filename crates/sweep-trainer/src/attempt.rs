@@ -26,14 +26,13 @@ use sweep_core::warning::Warning;
 use sweep_data::check::model;
 use sweep_data::network::Shape;
 
-/// Time between two heartbeats.
 const HEARTBEAT: Duration = Duration::from_millis(250);
 
-/// Trains a trial from its newest checkpoint, or from the start, to its end. `None` if it was asked to pause: it is
-/// then saved in the middle of its epoch, and goes on there.
+/// Trains a trial to its end, from its newest checkpoint or from the start. Returns `None` if the controller asked for
+/// a pause. The trial is then saved in the middle of its epoch, and a later attempt continues there.
 ///
 /// # Errors
-/// What keeps it from being trained.
+/// Returns the reason why the trial cannot be trained.
 pub fn train(
     order: &Order,
     device: Device,
@@ -46,7 +45,7 @@ pub fn train(
     let start = Start { seed: order.seed, trial: order.attempt.trial.0, init: recipe.training.init };
     device::choose(&recipe.training);
     let numbers = device::numbers(recipe.training.precision, device);
-    // Before the network is there: it takes as much room again.
+    // This runs before the network is created, because it needs the same amount of memory again.
     let warnings = if order.look { look(order, device, loaded.info().shape, &split) } else { Vec::new() };
     let network = Network::new(loaded.info().shape, &recipe.layers, start, numbers, device)?;
     let optimizer = Optimizer::new(&recipe.training, &network.parameters)?;
@@ -87,8 +86,8 @@ pub fn train(
     ended
 }
 
-/// What is wrong with the network before its first step. Nothing, if something keeps it from being looked at: training
-/// meets that as well, or it does not matter.
+/// Returns the problems of the network before its first step. Returns none if the measurement fails: either training
+/// fails in the same way, or the failure does not matter.
 fn look(order: &Order, device: Device, shape: Shape, split: &Split<'_>) -> Vec<Warning> {
     let Order { attempt, seed, recipe, .. } = order;
     let probe = Probe { attempt: *attempt, seed: *seed, recipe: recipe.clone(), seconds: 0.0 };
@@ -96,32 +95,33 @@ fn look(order: &Order, device: Device, shape: Shape, split: &Split<'_>) -> Vec<W
     model::check(recipe, &measured).iter().map(Warning::from).collect()
 }
 
-/// A trial under way.
+/// A trial that is being trained.
 struct Run<'a> {
     order: &'a Order,
     device: Device,
     network: Network,
     optimizer: Optimizer,
-    /// Sums over the steps of the epoch under way.
+    /// Sums over the steps of the current epoch.
     tally: Tally,
     recorder: Recorder,
     position: Position,
-    /// Copies of the network's state after its best epoch; empty before the first.
+    /// Copies of the network's state after its best epoch. Empty before the first epoch ends.
     best: Tensors,
     files: Checkpoints,
     controller: &'a mut dyn Controller,
 }
 
-/// One epoch's training images and everything that its steps read, drawn and moved to the device at once.
+/// One epoch's training images and everything that its steps read. All of it is drawn and moved to the device at once.
 struct Epoch<'a> {
     number: u32,
     images: Part<'a>,
-    /// Steps of the epoch and of the trial.
+    /// Number of steps in the epoch and in the trial.
     steps: Steps,
     changes: Changes,
-    /// By step, the optimizer's numbers.
+    /// The optimizer's numbers for each step.
     numbers: Vec<Vec<f64>>,
-    /// The same, and behind them the keys of dropout, `f32 [steps, k]`, if a recorded step reads them.
+    /// The same numbers on the device, followed by the dropout keys, `f32 [steps, k]`. Only present if a recorded step
+    /// reads them.
     numbers_there: Option<Tensor>,
 }
 
@@ -175,13 +175,14 @@ impl Run<'_> {
         Ok(Epoch { number, images, steps, changes, numbers, numbers_there })
     }
 
-    /// The learning rate of a step of the trial, from 1.
+    /// Returns the learning rate of a step. Steps count from 1 over the whole trial.
     fn learning_rate(&self, step: u64, steps: Steps) -> f64 {
         let training = &self.order.recipe.training;
         training.learning_rate * training.schedule.share(step, steps, self.position.reductions)
     }
 
-    /// Trains on from where the trial stands to the epoch's end. False if the controller wants a pause before.
+    /// Trains from the current position to the end of the epoch. Returns false if the controller asked for a pause
+    /// before that.
     fn train_epoch(&mut self, set: &Set, epoch: &Epoch<'_>, heartbeat: &mut Heartbeat) -> Result<bool> {
         let started = Instant::now();
         self.tally.reset(self.position.sums)?;
@@ -190,7 +191,8 @@ impl Run<'_> {
             self.train_step(set, epoch)?;
             self.position.step += 1;
             if !takes_gpu_path(self.device) {
-                // On a GPU, looking would mean waiting for it: there the end of the epoch must do.
+                // On a GPU, reading the loss would mean waiting for the device. There the loss is checked only at the
+                // end of the epoch.
                 self.finite("training loss", self.tally.read()?.loss, epoch)?;
             }
             paused = heartbeat.after_step(self.controller, self.position.step);
@@ -201,7 +203,7 @@ impl Run<'_> {
         Ok(!paused)
     }
 
-    /// Forward, backward and the optimizer's step on the next batch.
+    /// Runs the forward pass, the backward pass and the optimizer on the next batch.
     fn train_step(&mut self, set: &Set, epoch: &Epoch<'_>) -> Result<()> {
         let Order { attempt, seed, recipe, .. } = self.order;
         let (training, step) = (&recipe.training, self.position.step);
@@ -214,7 +216,7 @@ impl Run<'_> {
             keys: None,
             rows,
         };
-        // Only whole batches come often enough to pay for the trial of kernels.
+        // Only full batches occur often enough to repay the time for benchmarking cuDNN's kernels.
         libtorch::benchmark(!training.deterministic && inputs.rows.size()[0] as u64 == batch);
         let numbers_there = epoch.numbers_there.as_ref().map(|table| table.f_select(0, step as i64)).transpose()?;
         let Run { network, optimizer, tally, .. } = self;
@@ -230,7 +232,7 @@ impl Run<'_> {
         Ok(self.recorder.take(inputs, numbers_there.as_ref(), self.device, &mut work)?)
     }
 
-    /// Evaluates the network at the end of an epoch. `None` if the controller wants a pause before it is done.
+    /// Evaluates the network at the end of an epoch. Returns `None` if the controller asked for a pause before the end.
     fn evaluate_epoch(
         &mut self,
         split: &Split<'_>,
@@ -265,7 +267,7 @@ impl Run<'_> {
         }))
     }
 
-    /// Steps of the whole trial that are done.
+    /// Returns the number of completed steps in the whole trial.
     fn steps_done(&self, epoch: &Epoch<'_>) -> u64 {
         u64::from(epoch.number - 1) * epoch.steps.epoch + self.position.step
     }
@@ -278,7 +280,7 @@ impl Run<'_> {
         Err(Fault::Diverged { epoch: epoch.number, step: self.steps_done(epoch), what: format!("{what} is {how}") })
     }
 
-    /// Goes to where the newest sound checkpoint stands. Says why a newer one was not used.
+    /// Restores the newest valid checkpoint. Returns the reason if a newer one was not used.
     fn resume(&mut self) -> Result<Option<String>> {
         let state = self.state();
         let (resumed, note) = self.files.load(&state);
@@ -294,7 +296,7 @@ impl Run<'_> {
             if self.position.best.is_some() {
                 self.best = copies(self.network.state())?;
                 for (name, tensor) in &mut self.best {
-                    // There are none where the weights as they stand are the best.
+                    // The file has no separate best weights if the current weights are the best.
                     if let Some(better) = resumed.tensors.get(&format!("best.{name}")) {
                         tensor.f_copy_(better)?;
                     }
@@ -316,7 +318,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What the next step depends on, besides the position. The tensors themselves, not copies.
+    /// Returns everything except the position that the next step depends on. The tensors are not copied.
     fn state(&self) -> Tensors {
         let mut state = prefixed("model.", &self.network.state());
         state.extend(self.optimizer.state(&self.network.parameters));
@@ -337,7 +339,7 @@ fn copies(tensors: Tensors) -> std::result::Result<Tensors, TchError> {
     tensors.into_iter().map(copy).collect()
 }
 
-/// Means over some pictures.
+/// Mean loss and accuracy over a set of images.
 struct Measured {
     loss: f64,
     accuracy: f64,
@@ -349,7 +351,7 @@ impl Measured {
     }
 }
 
-/// Tells the controller, every now and then, that the trainer is alive.
+/// Periodically tells the controller that the trainer is alive.
 struct Heartbeat {
     attempt: Attempt,
     epoch: u32,
@@ -362,7 +364,7 @@ impl Heartbeat {
         Heartbeat { attempt, epoch, steps, last: Instant::now() }
     }
 
-    /// To be called after every batch. Whether the controller wants a pause.
+    /// Must be called after every batch. Returns whether the controller wants a pause.
     fn after_step(&mut self, controller: &mut dyn Controller, step: u64) -> bool {
         if self.last.elapsed() >= HEARTBEAT {
             self.last = Instant::now();
@@ -385,7 +387,7 @@ mod tests {
     use sweep_core::recipe::{self, Layer, Padding, Recipe, Schedule, Shape, Source, Training, Validation, Warmup};
     use sweep_core::trial::{Goal, Metric, TrialId};
 
-    /// Listens, and asks for a pause at its so-manieth chance.
+    /// Records messages, and asks for a pause after a given number of calls.
     #[derive(Default)]
     struct Script {
         heard: Vec<FromTrainer>,
@@ -410,7 +412,7 @@ mod tests {
             Script { chances_before_pause: Some(chances), ..Script::default() }
         }
 
-        /// What the epochs showed, but for the time they took.
+        /// Returns the metrics of all epochs without their durations.
         fn epochs(&self) -> Vec<EpochMetrics> {
             let timeless =
                 |metrics: &EpochMetrics| EpochMetrics { seconds: None, pictures_per_second: None, ..*metrics };
@@ -430,7 +432,7 @@ mod tests {
         }
     }
 
-    /// Digits, and a network that has everything that chance or memory plays a part in.
+    /// Returns an order for digits and a network that uses every random and every stateful feature.
     fn order(trial: u64, folder: &Path) -> Order {
         let layers = vec![
             Layer::Conv { filters: 16, kernel: 3, stride: 1, padding: Padding::Same, bias: true, max_norm: Some(3.0) },
@@ -484,7 +486,7 @@ mod tests {
         tempfile::tempdir().unwrap()
     }
 
-    /// The epochs of a trial that nothing disturbs.
+    /// Returns the epochs of a trial without interruptions.
     fn undisturbed(order: &Order) -> Vec<EpochMetrics> {
         let mut script = Script::default();
         assert_eq!(run(order, &mut script).unwrap(), Some(Outcome::Finished));
@@ -601,7 +603,7 @@ mod tests {
             let (mut seen, mut attempts) = (Vec::new(), 0);
             loop {
                 order.epochs_known = seen.len() as u32;
-                // 15 batches and 6 evaluation batches an epoch: some pauses fall into the evaluation.
+                // An epoch has 15 training batches and 6 evaluation batches, so some pauses fall into the evaluation.
                 let mut script = Script::pausing_after(random.random_range(1..40));
                 let outcome = run(&order, &mut script).unwrap();
                 assert_eq!(script.note(), None);
@@ -616,19 +618,20 @@ mod tests {
         }
     }
 
-    /// As `kill -9` leaves it: the checkpoint of some epoch's end, while later epochs were under way.
+    /// Reproduces the state after `kill -9`: a checkpoint from the end of an earlier epoch, while later epochs were
+    /// running.
     #[test]
     fn a_trial_that_was_killed_goes_on_from_its_checkpoint_and_equals_one_that_was_not() {
         let (straight, killed) = (folder(), folder());
         let expected = undisturbed(&order(1, straight.path()));
         let mut script = Script::pausing_after(21 + 16);
         assert_eq!(run(&order(1, killed.path()), &mut script).unwrap(), None);
-        // What the second epoch's pause saved is lost.
+        // The checkpoint from the pause in the second epoch is lost.
         let previous = killed.path().join(PREVIOUS_CHECKPOINT);
         std::fs::rename(&previous, killed.path().join(LAST_CHECKPOINT)).unwrap();
         let mut script = Script::default();
         assert_eq!(run(&order(1, killed.path()), &mut script).unwrap(), Some(Outcome::Finished));
-        // Its controller knew of no epoch, so the one that the checkpoint had finished is said again.
+        // The controller knew of no epoch, so the trainer reports the one in the checkpoint again.
         assert_eq!(script.epochs(), expected);
         let best = |folder: &Path| std::fs::read(folder.join(BEST_WEIGHTS)).unwrap();
         assert!(best(straight.path()) == best(killed.path()));
@@ -690,7 +693,7 @@ mod tests {
         order.recipe.training.learning_rate = 1e20;
         match run(&order, &mut Script::default()) {
             Err(Fault::Diverged { epoch: 1, step: 2..=3, what }) => assert_eq!(what, "training loss is NaN"),
-            // A GPU is not looked at before the end of the epoch.
+            // On a GPU, the loss is checked only at the end of the epoch.
             Err(Fault::Diverged { epoch: 1, step: 15, what }) if takes_gpu_path(Device::Cpu) => {
                 assert_eq!(what, "training loss is NaN");
             }

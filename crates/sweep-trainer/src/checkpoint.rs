@@ -1,7 +1,7 @@
-//! A trial on the disk: `last.safetensors`, the one before it, and the best epoch's weights.
+//! A trial on disk: `last.safetensors`, the checkpoint before it, and the weights of the best epoch.
 //!
-//! `sweep_data::checkpoint` has the file's form. Its header holds `settings` (seed, trial and recipe: another trial's
-//! file is refused) and `position` or `best`.
+//! `sweep_data::checkpoint` defines the file format. The header contains `settings` (seed, trial and recipe) and
+//! `position` or `best`. A file with the settings of another trial is refused.
 
 use std::collections::HashMap;
 use std::fs;
@@ -17,36 +17,37 @@ use super::position::Position;
 use sweep_core::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT, WEIGHTS_FORMAT};
 use sweep_data::checkpoint::{self, Stored};
 
-/// Changes when an old trainer could not go on from a new file, or the other way round.
+/// Must change when an old trainer cannot continue from a new file, or a new trainer from an old file.
 const FORMAT: &str = "sweep checkpoint 1";
 
-/// Share of the time that writing checkpoints may take.
+/// Maximum fraction of the time that writing checkpoints may take.
 const SHARE: f64 = 0.02;
 
-/// Named tensors.
+/// Tensors with their names.
 pub type Tensors = Vec<(String, Tensor)>;
 
-/// One trial's checkpoints.
+/// The checkpoints of one trial.
 pub struct Checkpoints {
     folder: PathBuf,
     settings: Value,
-    /// What the last write took, and when it was done.
+    /// Duration of the last write, and when it ended.
     last: Option<(Duration, Instant)>,
 }
 
-/// A checkpoint that was found sound.
+/// A valid checkpoint.
 pub struct Resumed {
-    /// Where the trial stood.
+    /// The position of the trial.
     pub position: Position,
-    /// On the CPU.
+    /// The tensors by name, on the CPU.
     pub tensors: HashMap<String, Tensor>,
 }
 
 impl Checkpoints {
-    /// Of the trial that is ordered. Nothing is looked at yet.
+    /// Returns the checkpoints of the ordered trial, without reading any file.
     pub fn new(order: &Order) -> Checkpoints {
         let mut settings = json!({"seed": order.seed, "trial": order.attempt.trial, "recipe": order.recipe});
-        // How a GPU is given its work, not what it computes: a trial may go on the other way.
+        // These options change how a GPU receives its work, not the result. A trial may therefore resume with other
+        // values.
         if let Some(training) = settings["recipe"]["training"].as_object_mut() {
             training.remove("cuda_graph");
             training.remove("gpu_kernels");
@@ -54,22 +55,22 @@ impl Checkpoints {
         Checkpoints { folder: order.folder.clone(), settings, last: None }
     }
 
-    /// Whether enough time has passed since the last write to afford another.
+    /// Returns whether enough time has passed since the last write for another one.
     pub fn due(&self) -> bool {
         self.last.is_none_or(|(cost, when)| when.elapsed().as_secs_f64() * SHARE >= cost.as_secs_f64())
     }
 
-    /// Writes `last.safetensors`; the one before is kept until this one is followed by another.
+    /// Writes `last.safetensors`. The previous checkpoint is kept until the next call.
     ///
     /// # Errors
-    /// Where it cannot be written. The one before is then still there.
+    /// Returns an error if the file cannot be written. The previous checkpoint then still exists.
     pub fn save(&mut self, position: &Position, tensors: &[(String, Tensor)]) -> Result<()> {
         let started = Instant::now();
         let header = json!({"format": FORMAT, "settings": self.settings, "position": position});
         let bytes = encode(header, tensors)?;
         let (last, previous) = (self.folder.join(LAST_CHECKPOINT), self.folder.join(PREVIOUS_CHECKPOINT));
         if last.exists() {
-            // A second name, so that there is a whole `last` at every moment; not all file systems can.
+            // A hard link ensures that a complete `last` exists at every moment. Some file systems do not support it.
             let _ = fs::remove_file(&previous);
             if fs::hard_link(&last, &previous).is_err() {
                 let _ = fs::rename(&last, &previous);
@@ -80,8 +81,8 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// The newest sound checkpoint whose tensors are those of `expected`, by name, kind and shape, and why a newer
-    /// one was not taken. `expected` may be a part of the file's.
+    /// Returns the newest valid checkpoint whose tensors match `expected` by name, kind and shape. Also returns the
+    /// reason if a newer one was not used. `expected` may be a subset of the file's tensors.
     pub fn load(&self, expected: &[(String, Tensor)]) -> (Option<Resumed>, Option<String>) {
         let mut refused: Vec<String> = Vec::new();
         for name in [LAST_CHECKPOINT, PREVIOUS_CHECKPOINT] {
@@ -117,10 +118,10 @@ impl Checkpoints {
         Ok(Resumed { position, tensors: file.tensors })
     }
 
-    /// Writes `best.safetensors`: what evaluation needs and nothing else.
+    /// Writes `best.safetensors`, which contains only what evaluation needs.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn save_best(&self, position: &Position, tensors: &[(String, Tensor)]) -> Result<()> {
         let header = json!({"format": WEIGHTS_FORMAT, "settings": self.settings, "best": position.best});
         let bytes = encode(header, tensors)?;
@@ -128,7 +129,7 @@ impl Checkpoints {
     }
 }
 
-/// A checkpoint's contents, its checksum found right.
+/// The contents of a checkpoint with a valid checksum.
 struct File {
     header: Value,
     tensors: HashMap<String, Tensor>,
@@ -139,7 +140,8 @@ fn encode(header: Value, tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
     for (name, tensor) in tensors {
         let kind = tensor.f_kind()?;
         assert_eq!(kind, Kind::Float, "a trial's state is float32, {name} is not");
-        // A convolution's weights lie channels-last; contiguous is the order of `shape`.
+        // The weights of a convolution are channels-last in memory. `f_contiguous` puts the values in the order of
+        // `shape`.
         let tensor = tensor.f_contiguous()?;
         let mut bytes = vec![0; tensor.numel() * size_of::<f32>()];
         tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
@@ -149,7 +151,7 @@ fn encode(header: Value, tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
     Ok(checkpoint::encode(header, &stored))
 }
 
-/// Reads and checks; `None` where there is no file. The error says what is wrong, in words.
+/// Reads and checks a file. Returns `None` if it does not exist. The error describes the problem.
 fn read(path: &Path) -> std::result::Result<Option<File>, String> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,

@@ -1,4 +1,4 @@
-//! The trainer's side of the conversation.
+//! The trainer's side of the protocol.
 
 use std::fs::File;
 use std::io::{BufRead, Write};
@@ -10,19 +10,19 @@ use super::exit;
 use sweep_core::protocol::{FromTrainer, ToTrainer};
 use sweep_core::trial::Attempt;
 
-/// Whom a trial reports to.
+/// Receives a trial's reports.
 pub trait Controller {
-    /// Passes a message on.
+    /// Sends a message.
     fn say(&mut self, message: FromTrainer);
-    /// Whether this attempt was asked to pause. Asked after every batch.
+    /// Returns whether this attempt was asked to pause. Called after every batch.
     fn wants_pause(&mut self, attempt: Attempt) -> bool;
 }
 
-/// Takes stdout for the protocol alone. What anything else in the process prints there goes to stderr from now on, so
-/// that no library's words can be taken for ours.
+/// Reserves stdout for the protocol. Other output to stdout in this process goes to stderr from now on, so that a
+/// library's output cannot be mistaken for a message.
 ///
 /// # Errors
-/// If the process was started without stdout or stderr.
+/// Returns an error if the process was started without stdout or stderr.
 pub fn take_stdout() -> std::io::Result<File> {
     let ours = rustix::io::fcntl_dupfd_cloexec(std::io::stdout().as_fd(), 3)?;
     rustix::stdio::dup2_stdout(std::io::stderr().as_fd())?;
@@ -36,10 +36,10 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts to read stdin. `outbox` is what [`take_stdout`] gave.
+    /// Starts to read stdin. `outbox` is the result of [`take_stdout`].
     ///
     /// # Errors
-    /// If no thread can be made.
+    /// Returns an error if no thread can be created.
     pub fn new(outbox: File) -> std::io::Result<Agent> {
         let (sender, inbox) = mpsc::sync_channel(16);
         thread::Builder::new().name("stdin".into()).spawn(move || {
@@ -85,7 +85,8 @@ impl Controller for Agent {
     }
 }
 
-/// Ends the process at once, from any thread: none may outlive its controller. What matters is on the disk.
+/// Ends the process immediately, from any thread, because a trainer must not outlive its controller. Everything
+/// important is already on disk.
 fn leave(why: &str) -> ! {
     eprintln!("sweep-trainer ends: {why}");
     exit::at_once()

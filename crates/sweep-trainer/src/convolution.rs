@@ -1,4 +1,4 @@
-//! A convolution whose weights' gradient is our own where that is faster.
+//! A convolution that uses sweep's own weight gradient where that is faster than libtorch's.
 
 use tch::{Kind, TchError, Tensor};
 
@@ -6,21 +6,21 @@ use super::device::takes_gpu_path;
 use super::libtorch::operation;
 use super::network::Mode;
 
-/// A layer with its weights `[o, c, kernel, kernel]` and biases `[o]`.
+/// A convolution layer with its weights `[o, c, kernel, kernel]` and biases `[o]`.
 pub struct Convolution {
     pub weight: Tensor,
     pub bias: Option<Tensor>,
     pub kernel: u32,
     pub stride: u32,
-    /// Zeros above and below, left and right.
+    /// Zeros on each side, for the height and the width.
     pub padding: [u32; 2],
 }
 
 impl Convolution {
-    /// Pictures `[n, c, h, w]` to `[n, o, y, x]`.
+    /// Computes outputs `[n, o, y, x]` from images `[n, c, h, w]`.
     ///
     /// # Errors
-    /// libtorch's, where the device has no room.
+    /// Returns libtorch's error if the device runs out of memory.
     pub fn pass(&self, xs: &Tensor, mode: Mode<'_>) -> Result<Tensor, TchError> {
         #[cfg(target_arch = "x86_64")]
         {
@@ -43,7 +43,8 @@ impl Convolution {
             padding: self.padding.map(|side| side as usize),
         };
         let (came_in, came_out) = (xs.detach(), ys.detach());
-        // The gradient for what came in is libtorch's: it gets that for what came out as it is.
+        // The gradient with respect to the output is passed on unchanged, and libtorch computes the input gradient from
+        // it.
         match &self.bias {
             Some(bias) => operation([&ys, &self.weight, bias], came_out, move |gradient| {
                 let [weight, bias] = convolution.weights_gradient(&came_in, &gradient)?;

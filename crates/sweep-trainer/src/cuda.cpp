@@ -1,4 +1,5 @@
-// What of CUDA's part of libtorch the trainer uses. A shared object of its own, opened where there is a GPU: see cuda.rs.
+// The trainer's interface to the CUDA part of libtorch. It is a separate shared object that is opened only if there is
+// a GPU: see cuda.rs.
 #include <memory>
 #include <string>
 
@@ -10,7 +11,7 @@
 
 namespace {
 
-// Runs `work`. Returns null, or the error's message, which is valid until this thread's next call.
+// Runs `work`. Returns null, or an error message that is valid until this thread's next call.
 template <class Work>
 const char* tried(Work work) {
     thread_local std::string message;
@@ -31,24 +32,25 @@ extern "C" const char* sweep_cuda_use_own_stream() {
     return tried([] { c10::cuda::setCurrentCUDAStream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, 0)); });
 }
 
-// The stream that this thread's work runs on.
+// Returns the stream on which this thread's work runs.
 extern "C" const char* sweep_cuda_stream(void** stream) {
     return tried([&] { *stream = c10::cuda::getCurrentCUDAStream().stream(); });
 }
 
-// `generator` is what the recorded work draws its random numbers with: a replay takes them from its seed at that time.
+// Starts a recording. The recorded work draws its random numbers from `generator`. A replay uses the generator's seed
+// at the time of the replay.
 extern "C" const char* sweep_cuda_begin(void** graph, const at::Generator* generator) {
     return tried([&] {
         c10::cuda::device_synchronize();
         auto made = std::make_unique<at::cuda::CUDAGraph>(/*keep_graph=*/true);
         made->register_generator_state(*generator);
-        // Other threads may go on as they like: libtorch's thread for the way back is one of them.
+        // Other threads may continue without restrictions. One of them is libtorch's thread for the backward pass.
         made->capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
         *graph = made.release();
     });
 }
 
-// Counts the operations of the graph.
+// Ends the recording and counts the operations of the graph.
 extern "C" const char* sweep_cuda_end(void* graph, size_t* operations) {
     return tried([&] {
         of(graph)->capture_end();

@@ -1,6 +1,8 @@
-//! Makes CUDA known to libtorch. Linkers drop libtorch_cuda.so, since no symbol of it is named, and CUDA is then
-//! silently absent. What needs CUDA's part of libtorch itself is in cuda.cpp, a shared object that this binary contains
-//! and opens after that part.
+//! Loads libtorch's CUDA library. The program names none of its symbols, so linkers drop libtorch_cuda.so and CUDA is
+//! silently unavailable.
+//!
+//! The functions that need that library are in cuda.cpp. It is compiled to a shared object that this binary contains
+//! and opens after libtorch_cuda.so.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_void};
@@ -15,23 +17,23 @@ use tch::{Device, TchError};
 use super::draws::with_generator;
 use super::libtorch::checked;
 
-/// cuda.cpp, compiled; empty where there were no headers of CUDA.
+/// The compiled cuda.cpp. Empty if the CUDA headers were missing at build time.
 static ADDITIONS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libsweep_cuda.so"));
 
-/// Opens libtorch's CUDA part for the rest of the process. Must come before the first question about CUDA, which
-/// fixes the answer.
+/// Opens libtorch's CUDA library for the rest of the process. This must precede the first query about CUDA, because
+/// libtorch caches the answer.
 ///
 /// # Errors
-/// The dynamic linker's reason: most often a library of NVIDIA's that is not installed.
+/// Returns the dynamic linker's error, usually that an NVIDIA library is not installed.
 pub fn open() -> Result<(), libloading::Error> {
-    // SAFETY: its initialisers register kernels with the libtorch that is linked, which comes from the same folder
-    // by the run path, and expect nothing else. It is never closed, so nothing registered can dangle.
+    // SAFETY: The library's initializers register kernels with the linked libtorch and expect nothing else. The run
+    // path ensures that both come from the same folder. The library is never closed, so no registration can dangle.
     let library = unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL)? };
     std::mem::forget(library);
     Ok(())
 }
 
-/// The functions of cuda.cpp. Each returns an error's message or null.
+/// The functions of cuda.cpp. Each returns an error message or null.
 struct Additions {
     use_own_stream: unsafe extern "C" fn() -> *const c_char,
     stream: unsafe extern "C" fn(*mut *mut c_void) -> *const c_char,
@@ -50,14 +52,14 @@ fn opened() -> Result<Additions, String> {
     if ADDITIONS.is_empty() {
         return Err("sweep-trainer was built without CUDA's headers".into());
     }
-    // A file without a name: nothing is left behind, and nothing has to be found.
+    // An anonymous file leaves nothing behind and does not have to be found.
     let file = rustix::fs::memfd_create("libsweep_cuda.so", rustix::fs::MemfdFlags::CLOEXEC);
     let mut file = File::from(file.map_err(|error| format!("memfd_create: {error}"))?);
     file.write_all(ADDITIONS).map_err(|error| format!("memfd: {error}"))?;
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    // SAFETY: it names symbols of libtorch alone, which is loaded, and runs nothing when it is opened.
+    // SAFETY: The library references only symbols of libtorch, which is loaded, and runs nothing when it is opened.
     let library = unsafe { Library::open(Some(path), RTLD_NOW) }.map_err(|error| error.to_string())?;
-    // SAFETY: cuda.cpp defines each of them with the type of its place in `Additions`.
+    // SAFETY: cuda.cpp defines each function with the type of its field in `Additions`.
     let additions = unsafe {
         let error = |error: libloading::Error| error.to_string();
         Additions {
@@ -73,65 +75,65 @@ fn opened() -> Result<Additions, String> {
     Ok(additions)
 }
 
-/// Lets this thread's work run on a stream of its own from now on: the default stream cannot be recorded.
+/// Moves this thread's work to its own stream from now on, because the default stream cannot be recorded.
 ///
 /// # Errors
-/// Why the additions to libtorch's CUDA part cannot be used.
+/// Returns the reason why the additions to libtorch's CUDA part cannot be used.
 pub fn use_own_stream() -> Result<(), TchError> {
-    // SAFETY: has no precondition but CUDA, which `additions` proves.
+    // SAFETY: The only precondition is that CUDA is loaded, which `additions` guarantees.
     checked(unsafe { (additions()?.use_own_stream)() })
 }
 
-/// The `cudaStream_t` that this thread's work runs on.
+/// Returns the `cudaStream_t` on which this thread's work runs.
 ///
 /// # Errors
-/// Why the additions to libtorch's CUDA part cannot be used.
+/// Returns the reason why the additions to libtorch's CUDA part cannot be used.
 pub fn current_stream() -> Result<*mut c_void, TchError> {
     let mut stream = std::ptr::null_mut();
-    // SAFETY: the pointer outlives the call.
+    // SAFETY: The pointer outlives the call.
     checked(unsafe { (additions()?.stream)(&mut stream) })?;
     Ok(stream)
 }
 
-/// Work on the GPU that was recorded, to be done again as a whole, on the same memory.
+/// Recorded GPU work, which is replayed as a whole on the same memory.
 pub struct Graph {
     graph: *mut c_void,
     operations: usize,
 }
 
 impl Graph {
-    /// Records what this thread's `work` starts on the GPU. Nothing of it is done yet.
+    /// Records the work that `work` starts on the GPU in this thread, without executing it.
     ///
     /// # Errors
-    /// Those of `work`, and CUDA's where something in it cannot be recorded.
+    /// Returns the error of `work`, or CUDA's error if something in it cannot be recorded.
     pub fn record(work: impl FnOnce() -> Result<(), TchError>) -> Result<Graph, TchError> {
         let additions = additions()?;
         let mut graph = Graph { graph: std::ptr::null_mut(), operations: 0 };
         with_generator(Device::Cuda(0), |generator| {
-            // SAFETY: `graph` outlives the call, which puts an object there that only `discard` deletes; the graph holds
-            // the generator's state itself.
+            // SAFETY: `graph` outlives the call, which stores an object there that only `discard` deletes. The graph
+            // itself keeps the generator's state alive.
             checked(unsafe { (additions.begin)(&mut graph.graph, generator.as_ptr()) })
         })?;
         let done = work();
-        // A stream that records does nothing else, so the recording ends whatever came of the work.
-        // SAFETY: `begin` made the object; the count outlives the call.
+        // The recording must end even if the work failed, because a recording stream does nothing else.
+        // SAFETY: `begin` created the object, and the count outlives the call.
         let ended = checked(unsafe { (additions.end)(graph.graph, &mut graph.operations) });
         done?;
         ended?;
         Ok(graph)
     }
 
-    /// Kernels, copies and fills in it.
+    /// Number of kernels, copies and fills in the graph.
     pub fn operations(&self) -> usize {
         self.operations
     }
 
-    /// Starts all of it, and does not wait for it.
+    /// Starts the recorded work without waiting for it.
     ///
     /// # Errors
-    /// CUDA's.
+    /// Returns CUDA's error.
     pub fn replay(&self) -> Result<(), TchError> {
-        // SAFETY: the object lives until `self` is dropped.
+        // SAFETY: The object lives until `self` is dropped.
         checked(unsafe { (additions()?.replay)(self.graph) })
     }
 }
@@ -139,24 +141,25 @@ impl Graph {
 impl Drop for Graph {
     fn drop(&mut self) {
         if let (Ok(additions), false) = (additions(), self.graph.is_null()) {
-            // SAFETY: it was made by `begin` and is deleted only here. There is nobody to tell an error to.
+            // SAFETY: `begin` created the object, and it is deleted only here. An error cannot be reported from `drop`.
             let _ = unsafe { (additions.discard)(self.graph) };
         }
     }
 }
 
-/// Major and minor number of the first visible GPU's compute capability, by the driver; `None` where it does not say.
+/// Returns the major and minor compute capability of the first visible GPU, from the driver. Returns `None` if the
+/// driver does not report it.
 pub fn compute_capability() -> Option<(i32, i32)> {
-    /// `CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR` and `…_MINOR` of cuda.h.
+    /// `CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR` and `…_MINOR` from cuda.h.
     const ATTRIBUTES: [i32; 2] = [75, 76];
     type Get = unsafe extern "C" fn(value: *mut i32, attribute: i32, device: i32) -> i32;
-    // SAFETY: the driver is loaded already, by libtorch, which has also initialised it.
+    // SAFETY: libtorch has already loaded and initialized the driver.
     let driver = unsafe { Library::open(Some("libcuda.so.1"), RTLD_NOW) }.ok()?;
-    // SAFETY: the function has this signature in every version of the driver.
+    // SAFETY: The function has this signature in every version of the driver.
     let get = unsafe { driver.get::<Get>(b"cuDeviceGetAttribute\0") }.ok()?;
     let [major, minor] = ATTRIBUTES.map(|attribute| {
         let mut value = 0;
-        // SAFETY: `value` outlives the call; ordinal 0 is the handle of the first visible device.
+        // SAFETY: `value` outlives the call. Ordinal 0 is the handle of the first visible device.
         (unsafe { get(&mut value, attribute, 0) } == 0).then_some(value)
     });
     Some((major?, minor?))

@@ -11,11 +11,11 @@ use super::gpu_kernel;
 use super::libtorch;
 use sweep_core::recipe::{Precision, Training};
 
-/// The environment variable that makes the CPU take a GPU's way through the trainer: libtorch's kernels instead of our
-/// own, lists of tensors, static inputs. For tests, which then meet every mistake of type, shape and stride.
+/// Environment variable that makes the CPU use the GPU's code path: libtorch's kernels instead of sweep's own, lists of
+/// tensors, static inputs. Tests use it to find errors of type, shape and stride without a GPU.
 const FORCED: &str = "SWEEP_FORCE_GPU_PATH";
 
-/// Whether tensors on this device take a GPU's way through the trainer.
+/// Returns whether tensors on this device use the GPU's code path.
 pub fn takes_gpu_path(device: Device) -> bool {
     static FORCED_HERE: LazyLock<bool> = LazyLock::new(|| {
         #[expect(clippy::disallowed_methods, reason = "the only variable that the trainer itself reads")]
@@ -25,25 +25,26 @@ pub fn takes_gpu_path(device: Device) -> bool {
     device.is_cuda() || *FORCED_HERE
 }
 
-/// The library that calculates: `libtorch 2.13.0`.
+/// Returns the name and version of the compute library, such as `libtorch 2.13.0`.
 pub fn backend() -> String {
     format!("libtorch {}", libtorch::version())
 }
 
-/// `--device`.
+/// The value of `--device`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
-    /// The processor.
+    /// The CPU.
     Cpu,
     /// The first visible GPU (CUDA_VISIBLE_DEVICES).
     Cuda,
 }
 
-/// Prepares libtorch, before anything else uses it: `threads` threads for one operation, one operation at a time.
+/// Prepares libtorch. Must run before anything else uses it. Each operation uses `threads` threads, and operations run
+/// one at a time.
 ///
 /// # Errors
-/// Why the device cannot be used and what to do about it, in one line. There is no falling back: a trial that was
-/// meant for a GPU would take days.
+/// Returns, in one line, why the device cannot be used and what to do. There is no fallback to the CPU, because a trial
+/// meant for a GPU would take days there.
 pub fn open(kind: Kind, threads: u16) -> Result<Device, String> {
     if kind == Kind::Cuda {
         cuda::open().map_err(|error| {
@@ -58,7 +59,7 @@ pub fn open(kind: Kind, threads: u16) -> Result<Device, String> {
     match kind {
         Kind::Cpu => Ok(Device::Cpu),
         Kind::Cuda if Cuda::is_available() => {
-            // The context is made now, so that a GPU that is broken or full is known before it is given a trial.
+            // The context is created now, so that a broken or full GPU is detected before it receives a trial.
             probe(Device::Cuda(0)).map_err(|fault| format!("the GPU takes no work: {fault}"))?;
             if let Err(error) = cuda::use_own_stream() {
                 eprintln!("no step can be recorded as a CUDA graph: {error}");
@@ -71,24 +72,23 @@ pub fn open(kind: Kind, threads: u16) -> Result<Device, String> {
     }
 }
 
-/// Whether the device does as it is told. After some errors CUDA refuses everything until the process is replaced.
+/// Checks that the device executes work. After some errors, CUDA refuses all work until the process is restarted.
 ///
 /// # Errors
-/// What it says.
+/// Returns the device's error.
 pub fn probe(device: Device) -> Result<(), Fault> {
     Tensor::f_ones([1], (tch::Kind::Float, device))?.f_double_value(&[0])?;
     Ok(())
 }
 
-/// How libtorch is to calculate for a trial. Only a GPU has a choice: of the fastest kernels, tried out as they come, or
-/// those that give the same numbers again; and of tf32.
+/// Configures libtorch for a trial. Only a GPU has options: benchmarked kernels or deterministic ones, and tf32.
 pub fn choose(training: &Training) {
     libtorch::calculate(training.deterministic, training.precision == Precision::Tf32);
     gpu_kernel::choose(training.gpu_kernels);
 }
 
-/// The numbers that a precision stands for on this device: `auto` is bfloat16 where there are instructions for it,
-/// AVX-512's or AMX' of a processor, those of compute capability 8.0 (Ampere) of a GPU.
+/// Returns the number type for a precision on this device. `auto` is bfloat16 if there are instructions for it,
+/// otherwise float32. On a CPU these are AVX-512's or AMX's, on a GPU those of compute capability 8.0 (Ampere).
 pub fn numbers(precision: Precision, device: Device) -> tch::Kind {
     let fast = || match device {
         Device::Cpu if takes_gpu_path(device) => true,
@@ -103,13 +103,13 @@ pub fn numbers(precision: Precision, device: Device) -> tch::Kind {
     }
 }
 
-/// Whether the processor that `/proc/cpuinfo` describes calculates with bfloat16.
+/// Returns whether the processor described by `/proc/cpuinfo` has bfloat16 instructions.
 fn has_bfloat16(cpuinfo: &str) -> bool {
     let flags = cpuinfo.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
     flags.split_whitespace().any(|flag| matches!(flag, "avx512_bf16" | "amx_bf16"))
 }
 
-/// For people: `cpu, 2 threads`.
+/// Returns a description of the device for people, such as `cpu, 2 threads`.
 pub fn name(kind: Kind, threads: u16) -> String {
     match kind {
         Kind::Cpu => format!("cpu, {threads} thread{}", if threads == 1 { "" } else { "s" }),

@@ -1,5 +1,5 @@
-//! Chance while training: the order of the pictures, dropout's masks, augmentation's numbers, each a pure function of
-//! (seed, trial, epoch, step), so that a resumed epoch draws what the uninterrupted one would have drawn.
+//! Random numbers for training: the order of the images, dropout masks, and augmentation. Each is a pure function of
+//! (seed, trial, epoch, step), so a resumed epoch draws the same numbers as an uninterrupted one.
 
 use std::cell::OnceCell;
 
@@ -13,10 +13,10 @@ use super::libtorch::Generator;
 use sweep_core::random::{Purpose, stream};
 use sweep_kernels::Chance;
 
-/// Calls `work` with this thread's source of random numbers on a device.
+/// Calls `work` with this thread's random number generator for a device.
 ///
 /// # Errors
-/// libtorch's, and those of `work`.
+/// Returns libtorch's error, or that of `work`.
 pub fn with_generator<T>(device: Device, work: impl FnOnce(&Generator) -> Result<T, TchError>) -> Result<T, TchError> {
     thread_local! {
         static GENERATORS: [OnceCell<Generator>; 2] = const { [const { OnceCell::new() }; 2] };
@@ -30,14 +30,14 @@ pub fn with_generator<T>(device: Device, work: impl FnOnce(&Generator) -> Result
     })
 }
 
-/// The order of an epoch's pictures.
+/// Returns the rows in the order in which an epoch uses them.
 pub fn shuffled(rows: &[u32], seed: u64, trial: u64, epoch: u32) -> Vec<u32> {
     let mut rows = rows.to_vec();
     rows.shuffle(&mut stream(seed, trial, epoch.into(), Purpose::Shuffle));
     rows
 }
 
-/// The draws of one training step.
+/// The random numbers of one training step.
 #[derive(Debug, Clone, Copy)]
 pub struct Draws {
     seed: u64,
@@ -47,15 +47,16 @@ pub struct Draws {
 }
 
 impl Draws {
-    /// `step` counts from 0 in its epoch.
+    /// Creates the random numbers of a step, which counts from 0 in its epoch.
     pub fn new(seed: u64, trial: u64, epoch: u32, step: u64) -> Draws {
         Draws { seed, trial, epoch, step }
     }
 
-    /// The same draws, after this thread's generator on the device was seeded for the step: a GPU draws with that.
+    /// Seeds this thread's generator on the device for the step and returns the same numbers. A GPU draws with that
+    /// generator.
     ///
     /// # Errors
-    /// libtorch's.
+    /// Returns libtorch's error.
     pub fn seeded(self, device: Device) -> Result<Draws, TchError> {
         if takes_gpu_path(device) {
             let mut random = stream(self.seed, self.trial, self.epoch.into(), Purpose::Dropout);
@@ -66,21 +67,22 @@ impl Draws {
         Ok(self)
     }
 
-    /// The step's stream of numbers for augmentation.
+    /// Returns the step's random stream for augmentation.
     pub fn augment(self) -> ChaCha8Rng {
         let mut random = stream(self.seed, self.trial, self.epoch.into(), Purpose::Augment);
         random.set_stream(self.step);
         random
     }
 
-    /// The step's bits for the dropout of a layer, by its index in the network.
+    /// Returns the step's random bits for the dropout of a layer, given by its index in the network.
     pub fn chance(self, layer: usize) -> Chance {
         let mut random = stream(self.seed, self.trial, self.epoch.into(), Purpose::Dropout);
         random.set_stream(self.step << 16 | layer as u64);
         Chance::new([random.next_u32(), random.next_u32()])
     }
 
-    /// The keys of [`Draws::chance`] for this many layers, two words each, as numbers of the same bits.
+    /// Returns the keys of [`Draws::chance`] for this many layers. Each key is two 32-bit words, returned as `f32` with
+    /// the same bits.
     pub fn keys(self, layers: usize) -> impl Iterator<Item = f32> {
         (0..layers).flat_map(move |layer| self.chance(layer).key()).map(f32::from_bits)
     }

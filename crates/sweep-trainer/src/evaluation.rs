@@ -1,4 +1,4 @@
-//! How well a network does: losses and hits, added up on the device.
+//! Evaluation of a network: losses and correct classifications, summed on the device.
 
 use tch::{Device, Kind, Reduction, TchError, Tensor};
 
@@ -7,40 +7,41 @@ use super::network::{Mode, Network};
 use super::pictures::Part;
 use super::position::Sums;
 
-/// Pictures a batch: as many as fill a GPU, or as few as leave a layer's output in a processor's cache.
+/// Returns the number of images per batch. A batch is large enough to fill a GPU, or small enough that a layer's output
+/// fits into a CPU's cache.
 fn batch_size(device: Device) -> u64 {
     if takes_gpu_path(device) { 1024 } else { 128 }
 }
 
-/// Mean cross-entropy of a softmax over the logits, as a scalar that can be differentiated. `smoothing` is the share of
-/// the labels' certainty that is spread over all classes.
+/// Returns the mean cross-entropy of a softmax over the logits, as a differentiable scalar. `smoothing` is the fraction
+/// of the target probability that is spread over all classes.
 ///
 /// # Errors
-/// libtorch's, where the device has no room.
+/// Returns libtorch's error if the device runs out of memory.
 pub fn cross_entropy(logits: &Tensor, labels: &Tensor, smoothing: f64) -> Result<Tensor, TchError> {
     logits.f_cross_entropy_loss(labels, None::<&Tensor>, Reduction::Mean, -100, smoothing)
 }
 
-/// Running sums, in float64 on the device: adding to them waits for nothing.
+/// Running sums in float64 on the device. Adding to them does not wait for the device.
 pub struct Tally {
     loss: Tensor,
     hits: Tensor,
 }
 
 impl Tally {
-    /// Goes on from these.
+    /// Creates running sums that start from these values.
     ///
     /// # Errors
-    /// libtorch's, where the device has no room.
+    /// Returns libtorch's error if the device runs out of memory.
     pub fn new(from: Sums, device: Device) -> Result<Tally, TchError> {
         let scalar = |value: f64| Tensor::f_full([0; 0], value, (Kind::Double, device));
         Ok(Tally { loss: scalar(from.loss)?, hits: scalar(from.hits)? })
     }
 
-    /// Starts again from these, in the same memory.
+    /// Restarts the sums from these values, in the same memory.
     ///
     /// # Errors
-    /// libtorch's.
+    /// Returns libtorch's error.
     pub fn reset(&mut self, from: Sums) -> Result<(), TchError> {
         tch::no_grad(|| {
             let _ = self.loss.f_fill_(from.loss)?;
@@ -49,10 +50,10 @@ impl Tally {
         })
     }
 
-    /// Adds a batch by its mean loss, its logits and its labels.
+    /// Adds a batch, given by its mean loss, its logits and its labels.
     ///
     /// # Errors
-    /// libtorch's.
+    /// Returns libtorch's error.
     pub fn add(&mut self, loss: &Tensor, logits: &Tensor, labels: &Tensor) -> Result<(), TchError> {
         tch::no_grad(|| {
             let _ = self.loss.f_add_(&loss.f_to_kind(Kind::Double)?.f_mul_scalar(labels.numel() as i64)?)?;
@@ -61,20 +62,20 @@ impl Tally {
         })
     }
 
-    /// The sums so far. Waits for the device.
+    /// Waits for the device and returns the sums.
     ///
     /// # Errors
-    /// libtorch's: on a GPU, those of anything that was started before.
+    /// Returns libtorch's error. On a GPU this may be an error of any operation that was started before.
     pub fn read(&self) -> Result<Sums, TchError> {
         Ok(Sums { loss: self.loss.f_double_value(&[])?, hits: self.hits.f_double_value(&[])? })
     }
 }
 
-/// Judges a network on some pictures, in evaluation mode. `interrupted` is asked after every batch; `None` if it
-/// said yes.
+/// Evaluates a network on some images, in evaluation mode. `interrupted` is called after every batch. Returns `None` if
+/// it returned true.
 ///
 /// # Errors
-/// libtorch's, where the device has no room.
+/// Returns libtorch's error if the device runs out of memory.
 pub fn evaluate(
     network: &Network,
     part: &Part<'_>,
@@ -100,7 +101,7 @@ pub fn evaluate(
 mod tests {
     use super::*;
 
-    /// Logits 0 and ln 3: a softmax of 1/4 and 3/4. With a smoothing of 0.2 the labels are 0.9 and 0.1.
+    /// Logits 0 and ln 3 have a softmax of 1/4 and 3/4. A smoothing of 0.2 turns the labels into 0.9 and 0.1.
     #[test]
     fn smoothed_labels_spread_their_share_over_all_classes() {
         let (logits, labels) = (Tensor::from_slice(&[0.0, 3.0_f64.ln()]).view([1, 2]), Tensor::from_slice(&[1i64]));

@@ -1,10 +1,10 @@
-//! The end of the process while libtorch may be at work on another thread.
+//! Ending the process while libtorch may be running on another thread.
 #![allow(unsafe_code)]
 
-/// Ends the process now. `std::process::exit` would first run what libtorch has registered for its end, and take its
-/// memory from under the threads that are computing: a crash or a hang, where nothing may outlive the controller.
+/// Ends the process immediately. `std::process::exit` would first run libtorch's exit handlers, which free memory that
+/// other threads are still using. The process could then crash, or hang and outlive its controller.
 pub fn at_once() -> ! {
-    // SAFETY: has no precondition and does not return. Nothing is lost: stdout and stderr have no buffers of ours,
-    // and files are replaced whole.
+    // SAFETY: The call has no precondition and does not return. No data is lost, because stdout and stderr are
+    // unbuffered here and files are replaced whole.
     unsafe { libc::_exit(0) }
 }

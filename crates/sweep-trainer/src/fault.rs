@@ -1,42 +1,42 @@
-//! What ends an attempt other than its last epoch.
+//! Errors that end an attempt before its last epoch.
 
 use tch::TchError;
 
 use sweep_core::error::{Error, Exit};
 use sweep_core::trial::Outcome;
 
-/// Why an attempt cannot go on. Shown as one line.
+/// The reason why an attempt cannot continue. Displayed as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// The device or the machine has no room.
+    /// The device or the machine has run out of memory.
     #[error("out of memory: {0}")]
     OutOfMemory(String),
-    /// libtorch refused.
+    /// libtorch reported an error.
     #[error("libtorch: {0}")]
     Torch(String),
     /// The trial's folder cannot be written.
     #[error("{0}")]
     Unwritable(String),
-    /// Data or settings.
+    /// The data or the settings cannot be used.
     #[error("{0}")]
     Surroundings(String),
-    /// A defect of the trainer: a panic that was caught.
+    /// A bug in the trainer: a panic that was caught.
     #[error("defect of the trainer: {0}")]
     Defect(String),
-    /// Loss or weights ceased to be finite.
+    /// The loss or the weights are no longer finite.
     #[error("{what} in epoch {epoch}, step {step}")]
     Diverged {
-        /// From 1.
+        /// The epoch, from 1.
         epoch: u32,
-        /// Of the whole trial, from 1.
+        /// The step of the whole trial, from 1.
         step: u64,
-        /// What ceased to be finite.
+        /// The quantity that is no longer finite.
         what: String,
     },
 }
 
-/// The words by which libtorch, cuBLAS, cuDNN and the driver say that there is no room. cuBLAS says so of its handles, and
-/// cuDNN of the workspace that every one of its engines would need.
+/// Phrases with which libtorch, cuBLAS, cuDNN and the driver report that memory is exhausted. cuBLAS reports it for its
+/// handles, and cuDNN for the workspaces of all its engines.
 const SIGNS_OF_LACKING_MEMORY: [&str; 7] = [
     "out of memory",
     "can't allocate memory",
@@ -48,9 +48,9 @@ const SIGNS_OF_LACKING_MEMORY: [&str; 7] = [
 ];
 
 impl Fault {
-    /// What a failed operation's message means: running out of memory is told from other failures only by the text.
+    /// Converts the error message of an operation. Only the text distinguishes out-of-memory errors from others.
     fn of_operation(text: &str, other: fn(String) -> Fault) -> Fault {
-        // libtorch appends C++ frames to its messages.
+        // libtorch appends C++ stack frames to its messages.
         let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no message").to_owned();
         if SIGNS_OF_LACKING_MEMORY.iter().any(|sign| text.contains(sign)) {
             Fault::OutOfMemory(line)
@@ -59,7 +59,7 @@ impl Fault {
         }
     }
 
-    /// What a caught panic means. tch panics where an operation with a number as its argument fails.
+    /// Converts the message of a caught panic. tch panics if an operation with a number as its argument fails.
     pub fn of_panic(text: &str) -> Fault {
         Fault::of_operation(text, Fault::Defect)
     }
@@ -88,7 +88,7 @@ impl From<Fault> for Outcome {
     }
 }
 
-/// What the trainer's parts return.
+/// The result type of the trainer's modules.
 pub type Result<T> = std::result::Result<T, Fault>;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! ReLU, max-pooling and dropout between two layers with weights, taken together.
+//! ReLU, max-pooling and dropout between two layers with weights, fused into one operation.
 
 use tch::{Kind, TchError, Tensor};
 
@@ -10,25 +10,26 @@ use super::network::Mode;
 use sweep_core::recipe::Layer;
 use sweep_kernels::dense;
 
-/// What stands between two layers with weights.
+/// A fused activation: the ReLU, max-pooling and dropout between two layers with weights.
 ///
-/// ReLU and max-pooling may come in either order: the largest of a window is above zero in the one where it is in the
-/// other, so values and gradients are the same, and ReLU after the pool has a quarter to do.
+/// ReLU and max-pooling may come in either order, because both orders give the same values and gradients. After a 2 x 2
+/// pool, ReLU has only a quarter of the values to process.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Gate {
     relu: bool,
-    /// The side of the windows, which lie side by side.
+    /// Side of the pooling windows, which are adjacent.
     pool: Option<u32>,
-    /// With the layer's place in the network.
+    /// Dropout probability, with the layer's index in the network.
     dropout: Option<(f64, usize)>,
-    /// Whether the values that come in are needed by nothing else.
+    /// Whether nothing else needs the input, so that its memory may be overwritten.
     fresh: bool,
 }
 
 impl Gate {
-    /// The gate that begins with the layer of that index, and how many layers are in it: 0 if there is none.
+    /// Returns the fused activation that starts at layer `index`, and the number of layers in it, or 0 if there is
+    /// none.
     pub fn at(layers: &[Layer], index: usize) -> (Gate, usize) {
-        // The gradient of these needs what went in, not what came out.
+        // The gradients of these layers need their input, not their output.
         let before = index.checked_sub(1).map(|before| layers[before]);
         let fresh = matches!(before, Some(Layer::Conv { .. } | Layer::Dense { .. } | Layer::BatchNorm { .. }));
         let (mut gate, mut taken) = (Gate { fresh, ..Gate::default() }, 0);
@@ -47,10 +48,11 @@ impl Gate {
         (gate, taken)
     }
 
-    /// Values `[n, c, h, w]` to `[n, c, h / side, w / side]`, or `[n, c]`. A bias `[c]` is added first.
+    /// Computes `[n, c, h / side, w / side]` from values `[n, c, h, w]`, or `[n, c]` from `[n, c]`. A bias `[c]` is
+    /// added first.
     ///
     /// # Errors
-    /// libtorch's, where the device has no room.
+    /// Returns libtorch's error if the device runs out of memory.
     pub fn pass(self, xs: &Tensor, bias: Option<&Tensor>, mode: Mode<'_>) -> Result<Tensor, TchError> {
         let nothing = !self.relu && self.pool.is_none() && (self.dropout.is_none() || matches!(mode, Mode::Evaluate));
         if nothing && bias.is_none() {
@@ -67,7 +69,7 @@ impl Gate {
         if takes_gpu_path(xs.device()) { self.pass_by_libtorch(xs, mode) } else { self.pass_by_kernels(xs, mode) }
     }
 
-    /// The gate as the kernels want it.
+    /// Returns the activation in the form that the CPU kernels need.
     fn for_kernels(self, mode: Mode<'_>) -> sweep_kernels::Gate {
         let dropout = match mode {
             Mode::Train(draws, _) => self.dropout.map(|(rate, layer)| (rate, draws.chance(layer))),
@@ -89,7 +91,7 @@ impl Gate {
         let layer = self.dropout.map_or(0, |(_, layer)| layer);
         let side = self.pool.unwrap_or(1);
         if side > 15 {
-            return Ok(None); // places of a window are counted in a byte
+            return Ok(None); // the index of a value in its window is stored in a byte
         }
         let gate = gpu_kernel::Gate { side, gate: self.for_kernels(mode), layer };
         let inside = bias.map(Tensor::detach);
@@ -137,7 +139,7 @@ impl Gate {
             ys.f_copy_(xs)?;
         }
         gate.pass(&mut ys);
-        // Another tensor in the same memory: one that held its own operation would never be freed.
+        // This is another tensor on the same memory. A tensor that keeps its own operation alive would never be freed.
         let came_out = ys.detach();
         operation([xs], ys, move |gradient| {
             let mut gradient = dense(&gradient)?;
@@ -153,7 +155,8 @@ mod tests {
     use super::*;
     use tch::Device;
 
-    /// What a step keeps for its way back is freed with it: a thousand steps would otherwise hold a gigabyte.
+    /// What a step stores for its backward pass is freed with the step. Otherwise a thousand steps would use a
+    /// gigabyte.
     #[test]
     fn nothing_is_kept_from_step_to_step() {
         let layers = [Layer::Relu, Layer::Dropout { rate: 0.5 }, Layer::Relu, Layer::MaxPool { size: 2, stride: 2 }];
@@ -172,12 +175,12 @@ mod tests {
         (0..20).for_each(step);
         let before = resident();
         (20..1020).for_each(step);
-        // Other tests run beside it.
+        // The margin is large because other tests run in parallel.
         assert!(resident() < before + (500 << 20), "{} MB more", (resident() - before) >> 20);
     }
 
-    /// The GPU's kernels, as they run on a CPU, against the CPU's own passes: the same masks, and so the same numbers to
-    /// the rounding of a sum.
+    /// Runs the GPU kernels on a CPU and compares them with the CPU kernels. The masks are equal, so the results are
+    /// equal up to the rounding of a sum.
     #[test]
     fn the_gpus_kernels_let_through_what_the_cpus_do() {
         let (relu, drop, pool) =
@@ -187,7 +190,7 @@ mod tests {
         for (layers, kind) in gates.iter().flat_map(|layers| [Kind::Float, Kind::BFloat16].map(|kind| (layers, kind))) {
             let gate = Gate::at(layers, 0).0;
             let given = Tensor::randn([5, 9, 8, 33], (Kind::Float, Device::Cpu)).to_kind(kind).permute([0, 3, 1, 2]);
-            // Rounded to bfloat16, sums with a bias would make other values the largest of their windows.
+            // In bfloat16 the rounded sums with a bias would change which value is the maximum of its window.
             let spread = if kind == Kind::Float { 1.0 } else { 0.0 };
             let bias = (Tensor::randn([33], (Kind::Float, Device::Cpu)) * spread).to_kind(kind);
             let keys: Vec<f32> = Draws::new(1, 1, 1, 4).keys(layers.len()).collect();
@@ -206,7 +209,7 @@ mod tests {
             });
             for keys in [None, Some(&keys)] {
                 let ours = run(&|xs, bias| {
-                    // Where the keys are on the device, the draws' own are not looked at.
+                    // If the keys are on the device, the keys in `draws` are not used.
                     let draws = Draws::new(1, 1, 1, if keys.is_some() { 9 } else { 4 });
                     gate.pass_by_gpu_kernels(xs, Some(bias), Mode::Train(draws, keys)).unwrap().unwrap()
                 });

@@ -1,5 +1,5 @@
-//! A training step recorded once and replayed as a whole: on a GPU as a CUDA graph, so that the host starts one piece of
-//! work a step instead of some hundred. Small networks are bound by those starts.
+//! Records a training step once and replays it as a whole. On a GPU the recording is a CUDA graph, so the host launches
+//! one piece of work per step instead of about a hundred. Those launches dominate the time of small networks.
 
 use tch::{Device, TchError, Tensor};
 
@@ -7,51 +7,52 @@ use super::augment::Changes;
 use super::cuda;
 use super::libtorch::{Scalar, each};
 
-/// What a step reads that differs from step to step.
+/// The inputs of a step that differ from step to step.
 pub struct Inputs {
-    /// Which images: `i64 [b]`.
+    /// Rows of the images: `i64 [b]`.
     pub rows: Tensor,
-    /// How they are changed.
+    /// Augmentation of the images.
     pub changes: Changes,
     /// The optimizer's numbers, in its order.
     pub numbers: Vec<Scalar>,
-    /// The keys of dropout, where a recorded step reads them from the device.
+    /// The dropout keys, if a recorded step reads them from the device.
     pub keys: Option<Tensor>,
 }
 
-/// Steps that run one by one before one is recorded: libtorch and its libraries choose kernels and make their room in
-/// the first steps of a size.
+/// Number of steps that run normally before one is recorded. In the first steps of a given size, libtorch and its
+/// libraries choose kernels and allocate memory.
 const WARM_UP: u32 = 4;
 
-/// The recording of a trial's step, as it comes about.
+/// The state of recording a trial's step.
 pub enum Recorder {
-    /// Steps of this many images are counted, and one of the next is recorded.
+    /// Steps of `batch` images are counted down, and the step after the last of them is recorded.
     Waiting { batch: u64, left: u32 },
-    /// One was recorded.
+    /// A step of `batch` images was recorded.
     Recorded { batch: u64, step: Recording },
-    /// Every step runs by itself.
+    /// Steps are not recorded.
     Off,
 }
 
-/// A recorded step, and the tensors that it reads, which stay where they are.
+/// A recorded step with the tensors that it reads, whose addresses are fixed.
 pub struct Recording {
     inputs: Inputs,
     numbers: Tensor,
-    /// `None` on a CPU that takes the GPU's path: it runs the step again from the same inputs.
+    /// `None` on a CPU that uses the GPU's code path, which runs the step again on the same inputs.
     graph: Option<cuda::Graph>,
 }
 
 impl Recorder {
-    /// For steps of `batch` images.
+    /// Creates a recorder for steps of `batch` images.
     pub fn new(wanted: bool, batch: u64) -> Recorder {
         if wanted { Recorder::Waiting { batch, left: WARM_UP } } else { Recorder::Off }
     }
 
-    /// Takes a step: `work` does it, from the inputs that it is given, without waiting for the device. `numbers_there` are
-    /// the inputs' numbers and, behind them, the keys of dropout as they lie on the device, `f32 [k]`.
+    /// Runs a step, recorded if possible. `work` computes the step from the inputs that it receives, and must not wait
+    /// for the device. `numbers_there` contains the inputs' numbers followed by the dropout keys, on the device, `f32
+    /// [k]`.
     ///
     /// # Errors
-    /// Those of `work`. Where a step cannot be recorded it says so on stderr and goes on without.
+    /// Returns the error of `work`. If a step cannot be recorded, this is reported on stderr and steps run normally.
     pub fn take(
         &mut self,
         inputs: Inputs,
@@ -91,7 +92,7 @@ impl Recorder {
         }
     }
 
-    /// Whether [`Recorder::take`] needs the numbers on the device.
+    /// Returns whether [`Recorder::take`] needs the numbers on the device.
     pub fn reads_the_device(&self) -> bool {
         !matches!(self, Recorder::Off)
     }
@@ -142,7 +143,7 @@ impl Recording {
     }
 }
 
-/// A copy in memory of its own.
+/// Returns a copy with its own memory.
 fn own(tensor: &Tensor) -> Result<Tensor, TchError> {
     let mut copy = tensor.f_empty_like()?;
     copy.f_copy_(tensor)?;

@@ -1,4 +1,4 @@
-// The parts of libtorch that its C interface leaves out. See libtorch.rs.
+// Parts of libtorch that its C interface lacks. See libtorch.rs.
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -24,12 +24,12 @@
 
 namespace {
 
-// The gradients for all inputs as new tensors, or a message and false.
+// Stores the gradients with respect to all inputs as new tensors. On failure, writes a message and returns false.
 using Gradient = bool (*)(void* context, at::Tensor* gradient, at::Tensor** found, size_t inputs, char* message,
                           size_t room);
 using Release = void (*)(void* context);
 
-// An operation whose gradient comes from outside.
+// An operation whose gradient is computed by a callback.
 struct Operation : torch::autograd::Node {
     Operation(void* context, Gradient gradient, Release release, torch::autograd::edge_list edges)
         : Node(std::move(edges)), context(context), gradient(gradient), release(release) {}
@@ -54,7 +54,7 @@ struct Operation : torch::autograd::Node {
     Release release;
 };
 
-// Runs `work`. Returns null, or the error's message, which is valid until this thread's next call.
+// Runs `work`. Returns null, or an error message that is valid until this thread's next call.
 template <class Work>
 const char* tried(Work work) {
     thread_local std::string message;
@@ -82,8 +82,8 @@ void returned(std::vector<at::Tensor>&& list, at::Tensor** made) {
 
 }  // namespace
 
-// Makes `output`, which has no history, the outcome of an operation on the inputs. Takes `context`. Whether it could.
-// Where no gradients are taken, the output stays without history.
+// Makes `output`, which has no history, the result of an operation on the inputs. Takes ownership of `context`. Returns
+// whether this succeeded. If gradients are disabled, the output stays without history.
 extern "C" bool sweep_operation(List inputs, size_t count, at::Tensor* output, void* context, Gradient gradient,
                                 Release release) {
     if (!at::GradMode::is_enabled()) {
@@ -113,7 +113,7 @@ extern "C" bool sweep_operation(List inputs, size_t count, at::Tensor* output, v
 extern "C" void sweep_calculate(bool deterministic, bool tf32) {
     auto& context = at::globalContext();
     context.setDeterministicCuDNN(deterministic);
-    // Where there is no deterministic kernel, libtorch warns and takes another.
+    // If there is no deterministic kernel, libtorch warns and uses another.
     context.setDeterministicAlgorithms(deterministic, /*warn_only=*/true);
     context.setDeterministicFillUninitializedMemory(false);
     context.setAllowTF32CuDNN(tf32);
@@ -122,7 +122,7 @@ extern "C" void sweep_calculate(bool deterministic, bool tf32) {
 
 extern "C" void sweep_benchmark(bool wanted) { at::globalContext().setBenchmarkCuDNN(wanted); }
 
-// Writes the version of the libtorch that was loaded (`2.13.0`), which need not be the one compiled against.
+// Writes the version of the loaded libtorch, such as `2.13.0`. It may differ from the one compiled against.
 extern "C" void sweep_version(char* version, size_t room) {
     const std::string settings = at::show_config(), key = "TORCH_VERSION=";
     const auto at = settings.find(key);
@@ -132,9 +132,9 @@ extern "C" void sweep_version(char* version, size_t room) {
     version[room - 1] = 0;
 }
 
-// Operations on whole lists of tensors: on a GPU, one launch for the list instead of one for each tensor. `number` is a
-// scalar of the operation; where `on_device` is not null, that tensor of one value takes its place, so that no value
-// is built into a CUDA graph. The names are those of libtorch's `_foreach_` operations.
+// Operations on whole lists of tensors. On a GPU, a list needs one launch instead of one per tensor. `number` is a
+// scalar of the operation. If `on_device` is not null, that one-element tensor is used instead, so that no constant is
+// built into a CUDA graph. The names are those of libtorch's `_foreach_` operations.
 extern "C" const char* sweep_each(int operation, List selves, List others, List divisors, size_t count, double number,
                                   const at::Tensor* on_device, at::Tensor** made) {
     return tried([&] {
@@ -159,8 +159,8 @@ extern "C" const char* sweep_each(int operation, List selves, List others, List 
     });
 }
 
-// Adam for all weights in one launch. `steps` are so large that the kernel's own bias correction is 1: the rate contains
-// it (see optimizer/adam.rs).
+// Adam for all weights in one launch. `steps` is so large that the kernel's own bias correction is 1, because the rate
+// already contains it (see optimizer/adam.rs).
 extern "C" const char* sweep_fused_adam(List weights, List gradients, List means, List squares, List steps, size_t count,
                                         double rate, const at::Tensor* rate_on_device, double beta1, double beta2,
                                         double epsilon) {
@@ -174,7 +174,7 @@ extern "C" const char* sweep_fused_adam(List weights, List gradients, List means
     });
 }
 
-// A new source of random numbers on the CPU or on the first GPU.
+// Creates a random number generator on the CPU or on the first GPU.
 extern "C" const char* sweep_generator(bool cuda, at::Generator** made) {
     return tried([&] {
         const auto device = cuda ? c10::Device(c10::kCUDA, 0) : c10::Device(c10::kCPU);
@@ -193,8 +193,8 @@ extern "C" const char* sweep_generator_seed(at::Generator* generator, uint64_t s
     });
 }
 
-// Random numbers in the shape, kind and layout of a tensor: 1 with probability `share`, else 0; or, where `share` is
-// negative, standard normal ones.
+// Creates random numbers with the shape, kind and layout of a tensor. They are 1 with probability `share` and 0
+// otherwise. If `share` is negative, they are standard normal.
 extern "C" const char* sweep_random(at::Generator* generator, const at::Tensor* like, double share, at::Tensor** made) {
     return tried([&] {
         const at::NoGradGuard guard;

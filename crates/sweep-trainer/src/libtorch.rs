@@ -1,5 +1,5 @@
-//! The parts of libtorch that its C interface leaves out: operations whose gradients are ours, operations on lists of
-//! tensors, how a GPU calculates, and the version that was loaded.
+//! Parts of libtorch that its C interface lacks: operations with custom gradients, operations on lists of tensors, the
+//! configuration of a GPU, and the loaded version.
 #![allow(unsafe_code, reason = "they are C++, in libtorch.cpp")]
 
 use std::ffi::{CStr, c_char, c_void};
@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tch::{Device, TchError, Tensor};
 
-/// What an operation does on the way back: from the loss' gradient for what came out to those for what went in. The
-/// gradient given is nobody else's, and may be written over.
+/// The backward pass of an operation. It maps the gradient with respect to the output to those with respect to the
+/// inputs. The given gradient is not shared and may be overwritten.
 type Gradient = Box<dyn FnMut(Tensor) -> Result<Vec<Tensor>, TchError>>;
 
 unsafe extern "C" {
@@ -52,22 +52,22 @@ unsafe extern "C" {
     ) -> *const c_char;
 }
 
-/// Whether cuDNN tries out its kernels when it meets a convolution of new sizes, from now on, in the whole process. That
-/// takes a second or more for a network.
+/// Sets whether cuDNN benchmarks its kernels when it meets a convolution of a new size. This applies to the whole
+/// process from now on. Benchmarking takes a second or more per network.
 pub fn benchmark(wanted: bool) {
     sweep_benchmark(wanted);
 }
 
-/// The version of the libtorch that this process loaded, such as `2.13.0`. It may differ from the one compiled against.
+/// Returns the version of the loaded libtorch, such as `2.13.0`. It may differ from the one compiled against.
 pub fn version() -> String {
     let mut text = [0_u8; 64];
-    // SAFETY: the text has this room, and is given a zero at its end.
+    // SAFETY: The buffer has the given length, and the callee adds a terminating null.
     unsafe { sweep_version(text.as_mut_ptr().cast(), text.len()) };
     CStr::from_bytes_until_nul(&text).expect("it ends with a zero").to_string_lossy().into_owned()
 }
 
-/// A factor or step size that changes from step to step. The host knows it; where a CUDA graph is to read it anew at each
-/// replay, it also lies on the device, as a tensor without axes.
+/// A factor or step size that changes from step to step. The host always has its value. If a CUDA graph must read it
+/// again at each replay, it is also on the device, as a zero-dimensional tensor.
 #[derive(Debug)]
 pub struct Scalar {
     pub value: f64,
@@ -80,11 +80,11 @@ impl From<f64> for Scalar {
     }
 }
 
-/// Operations on whole lists of tensors, element by element: on a GPU one launch for a list, instead of one for each of
-/// its tensors. Those whose names end in `_` write to their first list.
+/// Elementwise operations on whole lists of tensors. On a GPU, a list needs one launch instead of one per tensor.
+/// Functions whose names end in `_` write to their first list.
 ///
 /// # Errors
-/// libtorch's.
+/// Each function returns libtorch's error.
 pub mod each {
     use super::{Scalar, TchError, Tensor, checked, pointers, sweep_each};
     use std::ffi::c_void;
@@ -109,7 +109,8 @@ pub mod each {
             let [selves, others, divisors] =
                 [0, 1, 2].map(|at: usize| if lists[at].is_empty() { std::ptr::null() } else { lists[at].as_ptr() });
             let on_device = self.scalar.on_device.as_ref().map_or(std::ptr::null(), |tensor| tensor.as_ptr().cast());
-            // SAFETY: the tensors are alive, the lists have `count` pointers or are null, and none of them is kept.
+            // SAFETY: The tensors are alive, and the lists have `count` pointers or are null. The callee keeps no
+            // pointer.
             checked(unsafe {
                 sweep_each(self.operation, selves, others, divisors, count, self.scalar.value, on_device, made)
             })
@@ -122,7 +123,7 @@ pub mod each {
         fn make(self) -> Made {
             let mut made = vec![std::ptr::null_mut(); self.lists[0].len()];
             self.run(made.as_mut_ptr())?;
-            // SAFETY: each is a tensor that C++ made for us and no longer holds.
+            // SAFETY: Each pointer is a tensor that C++ created for the caller and no longer owns.
             Ok(made.into_iter().map(|tensor| unsafe { Tensor::from_ptr(tensor.cast()) }).collect())
         }
     }
@@ -182,17 +183,18 @@ pub mod each {
         call(11, [xs, &[], &[]], factor).make()
     }
 
-    /// The Euclidean norm of each tensor, without axes.
+    /// Returns the Euclidean norm of each tensor, as a zero-dimensional tensor.
     pub fn norms(xs: &[Tensor]) -> Made {
         call(12, [xs, &[], &[]], &2.0.into()).make()
     }
 }
 
-/// Adam's step for all weights in one launch: `weight -= rate * m / (sqrt(v) + epsilon)` after both means have moved.
-/// `settled` is a tensor without axes, whose value is so large a step number that the kernel corrects no bias.
+/// Runs Adam's update for all weights in one launch. After both means have moved, it computes `weight -= rate * m /
+/// (sqrt(v) + epsilon)`. `settled` is a zero-dimensional tensor with a step number so large that the kernel applies no
+/// bias correction.
 ///
 /// # Errors
-/// libtorch's: all lists must be of one kind, and their tensors lie alike.
+/// Returns libtorch's error. All lists must have one kind, and their tensors must have the same memory layouts.
 pub fn fused_adam(
     weights: &[Tensor],
     gradients: &[Tensor],
@@ -208,7 +210,7 @@ pub fn fused_adam(
     let [weights, gradients, means, squares] = [0, 1, 2, 3].map(|at: usize| lists[at].as_ptr());
     let on_device = rate.on_device.as_ref().map_or(std::ptr::null(), |tensor| tensor.as_ptr().cast());
     let count = steps.len();
-    // SAFETY: the tensors are alive, every list has `count` pointers, and none of them is kept.
+    // SAFETY: The tensors are alive, and every list has `count` pointers. The callee keeps no pointer.
     checked(unsafe {
         sweep_fused_adam(
             weights,
@@ -226,53 +228,58 @@ pub fn fused_adam(
     })
 }
 
-/// A source of random numbers on a device. libtorch's own is one for all threads; each thread that trains has its own.
+/// A random number generator on a device. libtorch's default generator is shared by all threads, so each thread that
+/// trains has its own.
 pub struct Generator {
     generator: *mut c_void,
 }
 
 impl Generator {
+    /// Creates a generator on a device.
+    ///
     /// # Errors
-    /// libtorch's.
+    /// Returns libtorch's error.
     pub fn new(device: Device) -> Result<Generator, TchError> {
         let mut generator = std::ptr::null_mut();
-        // SAFETY: the pointer outlives the call, which puts there what `drop` deletes.
+        // SAFETY: The pointer outlives the call, which stores an object there that `drop` deletes.
         checked(unsafe { sweep_generator(device.is_cuda(), &mut generator) })?;
         Ok(Generator { generator })
     }
 
+    /// Sets the seed.
+    ///
     /// # Errors
-    /// libtorch's.
+    /// Returns libtorch's error.
     pub fn seed(&self, seed: u64) -> Result<(), TchError> {
-        // SAFETY: the generator lives as long as `self`.
+        // SAFETY: The generator lives as long as `self`.
         checked(unsafe { sweep_generator_seed(self.generator, seed) })
     }
 
-    /// A tensor like the given one, of ones with probability `share` and else zeros.
+    /// Returns a tensor like the given one whose values are 1 with probability `share` and 0 otherwise.
     ///
     /// # Errors
-    /// libtorch's, where the device has no room.
+    /// Returns libtorch's error if the device runs out of memory.
     pub fn bernoulli(&self, like: &Tensor, share: f64) -> Result<Tensor, TchError> {
         assert!((0.0..=1.0).contains(&share), "{share} is a probability");
         self.random(like, share)
     }
 
-    /// A tensor like the given one, of standard normal numbers.
+    /// Returns a tensor like the given one of standard normal numbers.
     ///
     /// # Errors
-    /// libtorch's, where the device has no room.
+    /// Returns libtorch's error if the device runs out of memory.
     pub fn normal(&self, like: &Tensor) -> Result<Tensor, TchError> {
         self.random(like, -1.0)
     }
 
     fn random(&self, like: &Tensor, share: f64) -> Result<Tensor, TchError> {
         let mut made = std::ptr::null_mut();
-        // SAFETY: generator and tensor are alive; what is made is ours.
+        // SAFETY: The generator and the tensor are alive. The caller owns the result.
         checked(unsafe { sweep_random(self.generator, like.as_ptr().cast(), share, &mut made) })?;
         Ok(unsafe { Tensor::from_ptr(made.cast()) })
     }
 
-    /// The `at::Generator`, alive as long as `self`.
+    /// Returns the `at::Generator`, which lives as long as `self`.
     pub fn as_ptr(&self) -> *mut c_void {
         self.generator
     }
@@ -280,7 +287,7 @@ impl Generator {
 
 impl Drop for Generator {
     fn drop(&mut self) {
-        // SAFETY: it was made by `sweep_generator` and is deleted only here.
+        // SAFETY: `sweep_generator` created it, and it is deleted only here.
         unsafe { sweep_generator_discard(self.generator) };
     }
 }
@@ -289,27 +296,29 @@ fn pointers(tensors: &[Tensor]) -> Vec<*mut c_void> {
     tensors.iter().map(|tensor| tensor.as_ptr().cast_mut().cast()).collect()
 }
 
-/// The error of a C++ function that returns a message or null.
+/// Converts the result of a C++ function that returns an error message or null.
 pub(super) fn checked(message: *const c_char) -> Result<(), TchError> {
     if message.is_null() {
         return Ok(());
     }
-    // SAFETY: it is a text that ends with a zero and lives until this thread's next call.
+    // SAFETY: The message is null-terminated and valid until this thread's next call.
     Err(TchError::Torch(unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned()))
 }
 
-/// Whether only kernels are used that give the same numbers again, and whether a GPU's matrix units may shorten float32 to
-/// tf32. From now on, in the whole process.
+/// Sets whether only deterministic kernels are used, and whether a GPU's tensor cores may round float32 to tf32. Both
+/// apply to the whole process from now on.
 pub fn calculate(deterministic: bool, tf32: bool) {
     sweep_calculate(deterministic, tf32);
 }
 
-/// Makes `output`, which has no history and may lie in an input's memory, the outcome of an operation on the inputs.
-/// Where no gradient will be asked for, it is left as it is. `gradient` must not keep `output` itself, only what shares its
-/// memory: the two would hold each other for ever.
+/// Makes `output` the result of an operation on the inputs. `output` has no history and may share the memory of an
+/// input. If no input requires a gradient, it is returned unchanged.
+///
+/// `gradient` must not keep `output` itself, only tensors that share its memory. Otherwise the two keep each other
+/// alive forever.
 ///
 /// # Errors
-/// libtorch's, where there is no room.
+/// Returns libtorch's error if memory runs out.
 pub fn operation<const INPUTS: usize>(
     inputs: [&Tensor; INPUTS],
     mut output: Tensor,
@@ -322,13 +331,13 @@ pub fn operation<const INPUTS: usize>(
     let gradient: Gradient = Box::new(move |found| gradient(found).map(Vec::from));
     let context = Box::into_raw(Box::new(gradient)).cast();
     let output_pointer = output.as_mut_ptr().cast();
-    // SAFETY: all tensors are alive, and the C++ side keeps none of the pointers. It owns the context, and gives it to
+    // SAFETY: All tensors are alive, and the C++ side keeps none of the pointers. It owns the context and passes it to
     // `release` once, after the last call of `backward`.
     let made = unsafe { sweep_operation(inputs.as_ptr(), INPUTS, output_pointer, context, backward, release) };
     if made { Ok(output) } else { Err(TchError::Torch("libtorch could not make an operation".into())) }
 }
 
-/// The gradients as new tensors, or false and a message, which ends with a zero.
+/// Stores the gradients as new tensors. On failure, writes a null-terminated message and returns false.
 extern "C" fn backward(
     context: *mut c_void,
     gradient: *mut c_void,
@@ -338,14 +347,15 @@ extern "C" fn backward(
     room: usize,
 ) -> bool {
     let gradients = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: `context` is what `operation` made, which nothing else reaches; `gradient` is a tensor that is alive.
+        // SAFETY: `operation` created `context`, and nothing else has access to it. `gradient` is a live tensor.
         let (context, gradient) =
             unsafe { (&mut *context.cast::<Gradient>(), Tensor::clone_from_ptr(gradient.cast())) };
         tch::no_grad(|| context(gradient))
     }));
     let error = match gradients {
         Ok(Ok(gradients)) => {
-            // SAFETY: there is room for a pointer for each input, and as many gradients, as `operation`'s types say.
+            // SAFETY: The buffer has one pointer for each input. The types in `operation` ensure that there is one
+            // gradient for each input.
             let found = unsafe { std::slice::from_raw_parts_mut(found, inputs) };
             for (found, mut gradient) in found.iter_mut().zip(gradients) {
                 *found = gradient.as_mut_ptr().cast();
@@ -357,7 +367,7 @@ extern "C" fn backward(
         Err(_) => "an operation's gradient panicked".to_owned(),
     };
     let length = error.len().min(room - 1);
-    // SAFETY: there is room for so many bytes, and a zero after them.
+    // SAFETY: The buffer has room for `length` bytes and a terminating null.
     unsafe {
         std::ptr::copy_nonoverlapping(error.as_ptr(), message.cast(), length);
         *message.add(length) = 0;
@@ -366,7 +376,7 @@ extern "C" fn backward(
 }
 
 extern "C" fn release(context: *mut c_void) {
-    // SAFETY: it is what `operation` made, and comes here once.
+    // SAFETY: `operation` created it, and it is released only once.
     drop(unsafe { Box::from_raw(context.cast::<Gradient>()) });
 }
 
@@ -375,7 +385,7 @@ mod tests {
     use super::*;
     use std::rc::Rc;
 
-    /// Cubes, so that the gradient is no multiple of libtorch's for a product.
+    /// Returns the cubes, whose gradient is not a multiple of libtorch's gradient for a product.
     fn cubed(xs: &Tensor) -> Tensor {
         let inside = xs.detach();
         let kept = xs.detach();

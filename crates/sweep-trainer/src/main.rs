@@ -1,4 +1,4 @@
-//! `sweep-trainer`: trains what an agent tells it to, on one device. `sweep` starts it; people need not.
+//! `sweep-trainer` trains trials on one device, as ordered by an agent. `sweep` starts it, so users do not have to.
 
 mod attempt;
 mod augment;
@@ -32,20 +32,21 @@ use controller::{Agent, Controller};
 use sweep_core::error::Exit;
 use sweep_core::protocol::{self, FromTrainer};
 
-/// The exit code where the device cannot be used.
+/// Exit code if the device cannot be used.
 const UNUSABLE: u8 = 3;
 
-/// Trains the trials of a sweep, one after the other, as told on stdin (JSON lines; see crates/sweep-core/src/protocol.rs).
+/// Trains the trials of a sweep, one after the other, as ordered on stdin (JSON lines; see
+/// crates/sweep-core/src/protocol.rs).
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// What to train on.
+    /// The device to train on.
     #[arg(long, value_enum, default_value = "cpu")]
     device: device::Kind,
-    /// Threads that one operation may use.
+    /// Number of threads for one operation.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
-    /// Draw a contact sheet of augmented pictures, as asked for on stdin, and end.
+    /// Draw the contact sheet of augmented images that stdin describes, then exit.
     #[arg(long)]
     sheet: bool,
 }
@@ -74,7 +75,7 @@ fn draw() -> Result<(), String> {
 
 fn run(kind: device::Kind, threads: u16) -> std::io::Result<ExitCode> {
     let stdout = controller::take_stdout()?;
-    // Before there is a second thread, since it may set a variable of the environment.
+    // This must precede the second thread, because it may set an environment variable.
     let opened = device::open(kind, threads);
     let mut agent = Agent::new(stdout)?;
     match opened {

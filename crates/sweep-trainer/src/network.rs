@@ -1,4 +1,4 @@
-//! A network on the device: its weights, its running statistics, and the way through it.
+//! A network on the device: its weights, its running statistics, and its forward pass.
 
 use rand::RngExt;
 use tch::{Device, Kind, TchError, Tensor};
@@ -11,35 +11,35 @@ use sweep_core::random::{Purpose, stream};
 use sweep_core::recipe::{Init, Layer, Padding};
 use sweep_data::network::{Extent, Shape, same_padding, shapes};
 
-/// What the network is run for.
+/// The purpose of a forward pass.
 #[derive(Clone, Copy)]
 pub enum Mode<'a> {
-    /// To learn: dropout drops, batch norm takes the batch's statistics and remembers them. Where the draws' keys lie on the
-    /// device as well, they are taken from there.
+    /// Training: dropout is on, and batch norm uses the batch's statistics and updates the running ones. If the dropout
+    /// keys are also on the device, they are read from there.
     Train(Draws, KeysThere<'a>),
-    /// To judge: neither.
+    /// Evaluation: dropout is off, and batch norm uses the running statistics.
     Evaluate,
 }
 
-/// Trainable weights.
+/// A tensor of trainable weights.
 pub struct Parameter {
-    /// The layer's index and the role: `3.weight`.
+    /// The layer's index and the role, such as `3.weight`.
     pub name: String,
-    /// The values.
+    /// The float32 values.
     pub tensor: Tensor,
-    /// What the layers calculate with, and have gradients for: the values themselves, or a copy in fewer digits.
+    /// The tensor that the layers use and have gradients for: the values themselves, or a copy with lower precision.
     pub working: Tensor,
-    /// Whether `weight_decay` is for it.
+    /// Whether `weight_decay` applies to the tensor.
     pub decays: bool,
-    /// Its max-norm.
+    /// The max-norm constraint, if any.
     pub max_norm: Option<f64>,
 }
 
 impl Parameter {
-    /// Lets the layers see values that were written.
+    /// Updates the working copy after the values were written.
     ///
     /// # Errors
-    /// libtorch's.
+    /// Returns libtorch's error.
     pub fn refresh(&mut self) -> Result<(), TchError> {
         if self.has_working_copy() {
             tch::no_grad(|| self.working.f_copy_(&self.tensor))?;
@@ -47,45 +47,45 @@ impl Parameter {
         Ok(())
     }
 
-    /// Whether the layers calculate with a copy of the values.
+    /// Returns whether the layers use a copy of the values.
     pub fn has_working_copy(&self) -> bool {
         self.working.kind() != self.tensor.kind()
     }
 }
 
-/// One layer, with its weights in it.
+/// One layer, which contains its weights.
 type Stage = Box<dyn Fn(&Tensor, Mode<'_>) -> Result<Tensor, TchError>>;
 
-/// Where a network's weights come from: they are a function of this and of the layer's index alone.
+/// The source of a network's initial weights, which depend only on these values and on the layer's index.
 #[derive(Debug, Clone, Copy)]
 pub struct Start {
-    /// The sweep's.
+    /// The sweep's seed.
     pub seed: u64,
     /// The trial's number.
     pub trial: u64,
-    /// How they are drawn.
+    /// The initialization scheme.
     pub init: Init,
 }
 
 /// A network with its weights.
 pub struct Network {
-    /// What it calculates with. The weights are float32 whatever it is, and the logits at least that.
+    /// The number type of the computation. The weights are always float32, and the logits have at least that precision.
     kind: Kind,
     stages: Vec<Stage>,
-    /// In the order of the layers.
+    /// The parameters, in the order of the layers.
     pub parameters: Vec<Parameter>,
     /// Running statistics, named like parameters.
     buffers: Vec<(String, Tensor)>,
 }
 
 impl Network {
-    /// Builds it with its first weights.
+    /// Builds the network with its initial weights.
     ///
     /// # Errors
-    /// libtorch's, where the device has no room.
+    /// Returns libtorch's error if the device runs out of memory.
     ///
     /// # Panics
-    /// If the layers do not fit `input`: that is found before a trial is ordered.
+    /// Panics if the layers do not fit `input`. This is checked before a trial is ordered.
     pub fn new(input: Shape, layers: &[Layer], start: Start, kind: Kind, device: Device) -> Result<Network, TchError> {
         let rows = shapes(input, layers).expect("shapes are checked before a trial is ordered").rows;
         let inputs = std::iter::once(Extent::Picture(input)).chain(rows.iter().map(|row| row.output));
@@ -99,7 +99,7 @@ impl Network {
             in_gate = index + taken;
             let stage: Stage = match taken {
                 0 => {
-                    // A kernel adds the bias of a convolution, where there is one behind it.
+                    // If a fused activation follows a convolution, its kernel adds the bias.
                     let apart = gpu_kernel::serve(device) && kind != Kind::Double && Gate::at(layers, index + 1).1 > 0;
                     let mut builder =
                         Builder { network: &mut network, index, start, device, bias: apart.then_some(None) };
@@ -117,10 +117,10 @@ impl Network {
         Ok(network)
     }
 
-    /// Pictures `f32 [b, c, h, w]` to logits `f32 [b, classes]`.
+    /// Computes logits `f32 [b, classes]` from images `f32 [b, c, h, w]`.
     ///
     /// # Errors
-    /// libtorch's, where the device has no room.
+    /// Returns libtorch's error if the device runs out of memory.
     pub fn forward(&self, xs: &Tensor, mode: Mode<'_>) -> Result<Tensor, TchError> {
         let mut xs = xs.f_to_kind(self.kind)?;
         for stage in &self.stages {
@@ -129,24 +129,25 @@ impl Network {
         if self.kind == Kind::BFloat16 { xs.f_to_kind(Kind::Float) } else { Ok(xs) }
     }
 
-    /// The loss' gradient for each parameter, in their order, in the kind of numbers that it works in.
+    /// Returns the gradient of the loss with respect to each parameter, in their order and in the number type of the
+    /// working copy.
     ///
     /// # Errors
-    /// libtorch's, where the device has no room.
+    /// Returns libtorch's error if the device runs out of memory.
     pub fn gradients(&self, loss: &Tensor) -> Result<Vec<Tensor>, TchError> {
         let parameters: Vec<&Tensor> = self.parameters.iter().map(|parameter| &parameter.working).collect();
         Tensor::f_run_backward(&[loss], &parameters, false, false)
     }
 
-    /// Everything that evaluation depends on, by name. The tensors are the network's own, not copies: who writes to
-    /// them calls [`Parameter::refresh`] then.
+    /// Returns everything that evaluation depends on, by name. The tensors are the network's own, not copies. A caller
+    /// that writes to them must call [`Parameter::refresh`] afterwards.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let parameters = self.parameters.iter().map(|parameter| (parameter.name.clone(), parameter.tensor.detach()));
         let buffers = self.buffers.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
         parameters.chain(buffers).collect()
     }
 
-    /// Trainable values.
+    /// Returns the number of trainable values.
     pub fn parameter_count(&self) -> u64 {
         self.parameters.iter().map(|parameter| parameter.tensor.numel() as u64).sum()
     }
@@ -158,7 +159,7 @@ struct Builder<'a> {
     index: usize,
     start: Start,
     device: Device,
-    /// There if the gate behind a convolution adds its bias: the bias is put here.
+    /// Receives the bias of a convolution if the fused activation after it adds the bias.
     bias: Option<Option<Tensor>>,
 }
 
@@ -217,8 +218,8 @@ impl Builder<'_> {
                             0.0,
                             epsilon,
                         )?;
-                        // Keras remembers the variance over n, libtorch would over n - 1, which is infinite where
-                        // the last batch of an epoch is a single picture.
+                        // Keras tracks the variance over n. libtorch would track the one over n - 1, which is infinite
+                        // if the last batch of an epoch is a single image.
                         tch::no_grad(|| {
                             let batch_variance = batch_deviation.f_pow_tensor_scalar(-2)?.f_add_scalar_(-epsilon)?;
                             let _ = mean.shallow_clone().f_lerp_(&batch_mean, 1.0 - momentum)?;
@@ -242,13 +243,14 @@ impl Builder<'_> {
             Layer::Tanh => Box::new(|xs, _| xs.f_tanh()),
             Layer::Gelu => Box::new(|xs, _| xs.f_gelu("none")),
             Layer::Sigmoid => Box::new(|xs, _| xs.f_sigmoid()),
-            // As the values lie in memory: row by row, the channels of a place together. It is Keras' order.
+            // The order is that in memory and in Keras: row by row, with the channels of a pixel together.
             Layer::Flatten => Box::new(|xs, _| xs.f_permute([0, 2, 3, 1])?.f_flatten(1, -1)),
         })
     }
 
-    /// Weights `[outputs, inputs, kernel…]` and biases `[outputs]`, drawn uniformly; a fan is channels times kernel
-    /// area. A convolution's lie channels-last, like the pictures, so that nothing is rearranged in a step.
+    /// Draws weights `[outputs, inputs, kernel…]` and biases `[outputs]` from uniform distributions. A fan is the
+    /// number of channels times the kernel area. The weights of a convolution are channels-last, like the images, so
+    /// that a step does not have to reorder them.
     fn weights(
         &mut self,
         size: &[u32],
@@ -293,7 +295,7 @@ impl Builder<'_> {
         decays: bool,
         max_norm: Option<f64>,
     ) -> Result<Tensor, TchError> {
-        // Batch norm takes its scale and shift as they are; the other layers want the kind that they are given.
+        // Batch norm uses its scale and shift in float32. The other layers need parameters of their input's type.
         let fewer = self.network.kind == Kind::BFloat16 && matches!(role, "weight" | "bias");
         let working = if fewer { tensor.f_to_kind(Kind::BFloat16)? } else { tensor.shallow_clone() };
         let working = working.f_set_requires_grad(true)?;
@@ -309,8 +311,8 @@ impl Builder<'_> {
     }
 }
 
-/// What a convolution does at the border: zeros that must be put there first, as left, right, top, bottom, where the
-/// two ends of a side differ; else the padding of height and width, which the convolution does itself.
+/// Returns the padding of a convolution. If the two ends of a side differ, it is the zeros to add first, as left,
+/// right, top, bottom. Otherwise it is the padding of height and width, which the convolution applies itself.
 fn border(shape: Shape, kernel: u32, stride: u32, padding: Padding) -> (Option<[i64; 4]>, [u32; 2]) {
     if padding == Padding::Valid {
         return (None, [0, 0]);
@@ -348,8 +350,8 @@ mod tests {
         }
     }
 
-    /// An even kernel, with and without stride, against the sum written out: output (y, x) is the sum over the
-    /// kernel of input (y * stride + i - before), with zeros outside.
+    /// Compares even kernels, with and without stride, with the explicit sum. Output (y, x) is the sum over the kernel
+    /// of input (y * stride + i - before), with zeros outside.
     #[test]
     fn same_padding_of_even_kernels_puts_the_odd_zero_right_and_below() {
         for (kernel, stride, side) in [(4, 1, 5), (2, 1, 6), (4, 2, 7), (3, 2, 6), (2, 3, 7)] {
@@ -385,7 +387,7 @@ mod tests {
         let layers = [Layer::BatchNorm { momentum: 0.9, epsilon: 1e-3 }];
         let network = Network::new(input, &layers, START, Kind::Float, Device::Cpu).unwrap();
         let draws = Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap();
-        // Mean 2, variance over n 1.
+        // The mean is 2 and the variance over n is 1.
         let xs = Tensor::from_slice(&[1.0f32, 3.0]).view([1, 1, 1, 2]);
         let _ = network.forward(&xs, Mode::Train(draws, None)).unwrap();
         let near = |index: usize, value: f64| (network.buffers[index].1.double_value(&[0]) - value).abs() < 1e-5;
@@ -473,7 +475,7 @@ mod tests {
         ]
     }
 
-    /// As PyTorch's `double()`: weights and statistics become float64 in place, where the layers hold them.
+    /// Converts weights and statistics to float64 in place, where the layers hold them, like PyTorch's `double()`.
     pub fn in_double(network: &mut Network) {
         let _guard = tch::no_grad_guard();
         let parameters = network.parameters.iter_mut().map(|parameter| &mut parameter.tensor);
@@ -483,8 +485,8 @@ mod tests {
         }
     }
 
-    /// Backward against differences of the loss, weight by weight, through a network of every kind of layer, then
-    /// one that ends in the layer that leaves no place for the others.
+    /// Compares gradients with finite differences of the loss, weight by weight. The first network has every kind of
+    /// layer except global average pooling, after which no spatial layer can follow. The second network has that one.
     #[test]
     fn gradients_of_every_kind_of_layer_are_the_slopes_of_the_loss() {
         let global = vec![

@@ -1,4 +1,4 @@
-//! Data sets on the device: moved there once and kept for all trials that use them.
+//! Datasets on the device. Each is moved there once and kept for all trials that use it.
 
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -7,31 +7,31 @@ use sweep_core::recipe::{Data, Source, Validation};
 use sweep_data::datasets::{self, Dataset, Pictures};
 use sweep_data::network::Shape;
 
-/// Data sets kept at a time. A sweep rarely has more than one.
+/// Number of datasets to keep. A sweep rarely has more than one.
 const KEPT: usize = 2;
 
-/// The data sets that were used last.
+/// A cache of the most recently used datasets.
 pub struct Shelf {
     device: Device,
-    /// The last used comes last.
+    /// The datasets, with the most recently used one last.
     sets: Vec<(Source, Loaded)>,
 }
 
 impl Shelf {
-    /// Empty.
+    /// Creates an empty cache.
     pub fn new(device: Device) -> Shelf {
         Shelf { device, sets: Vec::new() }
     }
 
-    /// The data set of that source, loaded if it is not here.
+    /// Returns the dataset from this source, and loads it if it is not cached.
     ///
     /// # Errors
-    /// If it cannot be read or has no room.
+    /// Returns an error if the dataset cannot be read or memory runs out.
     pub fn get(&mut self, source: &Source) -> Result<&Loaded> {
         match self.sets.iter().position(|(held, _)| held == source) {
             Some(place) => self.sets[place..].rotate_left(1),
             None => {
-                // Room is made first: two large sets may not fit side by side with a third.
+                // Memory is freed first, because a third large dataset may not fit next to two others.
                 self.sets.drain(..(self.sets.len() + 1).saturating_sub(KEPT));
                 self.sets.push((source.clone(), Loaded::new(datasets::load(source)?, self.device)?));
             }
@@ -40,9 +40,9 @@ impl Shelf {
     }
 }
 
-/// One data set on the device.
+/// A dataset on the device.
 pub struct Loaded {
-    /// What is known of it on the host: the labels decide the split. Its pixels are gone.
+    /// The parts of the dataset that stay on the host. The labels determine the split. The pixels have been dropped.
     dataset: Dataset,
     train: Set,
     test: Set,
@@ -55,15 +55,15 @@ impl Loaded {
         Ok(Loaded { dataset, train, test })
     }
 
-    /// Size of a picture and names of the classes.
+    /// Returns the image shape and the class names.
     pub fn info(&self) -> &datasets::Info {
         &self.dataset.info
     }
 
-    /// The three parts that a trial uses.
+    /// Returns the three parts that a trial uses.
     ///
     /// # Errors
-    /// If the data set is too small for the split.
+    /// Returns an error if the dataset is too small for the split.
     pub fn split(&self, data: &Data, seed: u64) -> Result<Split<'_>> {
         let rows = datasets::split(&self.dataset, data, seed)?;
         let held_out = match data.validation {
@@ -80,33 +80,33 @@ impl Loaded {
     }
 }
 
-/// A data set as a trial uses it.
+/// A dataset as a trial uses it.
 pub struct Split<'a> {
-    /// Of an image.
+    /// Shape of an image.
     pub shape: Shape,
-    /// What is trained on, to be shuffled every epoch.
+    /// Rows of the training images, which are shuffled every epoch.
     pub train_rows: Vec<u32>,
-    /// Where these rows are.
+    /// The set that contains these rows.
     pub train: &'a Set,
-    /// The fixed part of them on which training is judged in evaluation mode.
+    /// The fixed part of the training images on which the training metrics are computed in evaluation mode.
     pub train_eval: Part<'a>,
-    /// What is held out.
+    /// The held-out images.
     pub validation: Part<'a>,
 }
 
-/// Pictures and labels on the device.
+/// Images and labels on the device.
 pub struct Set {
-    /// `u8 [n, h, w, c]`: a batch of it seen through `permute([0, 3, 1, 2])` is channels-last, in which convolutions
-    /// are fastest.
+    /// `u8 [n, h, w, c]`. A batch seen through `permute([0, 3, 1, 2])` is channels-last, the fastest layout for
+    /// convolutions.
     pixels: Tensor,
     /// `i64 [n]`.
     labels: Tensor,
-    /// From a byte to 0..1.
+    /// Factor that maps a byte to 0..1.
     scale: f64,
 }
 
 impl Set {
-    /// Takes the pixels, so that they are not held twice.
+    /// Moves the pixels out of `pictures`, so that they are not stored twice.
     fn new(pictures: &mut Pictures, shape: &Shape, white: f32, device: Device) -> Result<Set> {
         let bytes = std::mem::take(&mut pictures.pixels);
         let size = [pictures.labels.len() as i64, shape.channels.into(), shape.height.into(), shape.width.into()];
@@ -119,20 +119,20 @@ impl Set {
         })
     }
 
-    /// A part of it, in the order of `rows`.
+    /// Returns a part of the set, in the order of `rows`.
     ///
     /// # Errors
-    /// If the device has no room for the numbers.
+    /// Returns an error if the device runs out of memory.
     pub fn part(&self, rows: &[u32]) -> Result<Part<'_>> {
         let rows: Vec<i64> = rows.iter().map(|&row| row.into()).collect();
         Ok(Part { rows: Tensor::f_from_slice(&rows)?.f_to_device(self.pixels.device())?, set: self })
     }
 
-    /// The images of some rows, `i64 [b]` on the device: `f32 [b, c, h, w]` from 0 to 1, channels-last, and their labels
-    /// `i64 [b]`.
+    /// Returns the images and the labels of some rows, `i64 [b]` on the device. The images are `f32 [b, c, h, w]` from
+    /// 0 to 1, channels-last, and the labels are `i64 [b]`.
     ///
     /// # Errors
-    /// libtorch's, where the device has no room.
+    /// Returns libtorch's error if the device runs out of memory.
     pub fn gather(&self, rows: &Tensor) -> std::result::Result<(Tensor, Tensor), TchError> {
         let mut pixels = self.pixels.f_index_select(0, rows)?.f_to_kind(Kind::Float)?;
         let pixels = pixels.f_mul_scalar_(self.scale)?.f_permute([0, 3, 1, 2])?;
@@ -148,29 +148,29 @@ pub struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// Pictures in it.
+    /// Returns the number of images in the part.
     pub fn count(&self) -> u64 {
         self.rows.size()[0] as u64
     }
 
-    /// Batches of `size` that cover it; the last may be smaller.
+    /// Returns the number of batches of `size` images. The last batch may be smaller.
     pub fn batches(&self, size: u64) -> u64 {
         self.count().div_ceil(size)
     }
 
-    /// Where the batch of that number is, from 0: `i64 [b]`, for [`Set::gather`].
+    /// Returns the rows of a batch, `i64 [b]`, for [`Set::gather`]. Batches count from 0.
     ///
     /// # Errors
-    /// If there is no such batch.
+    /// Returns an error if the batch does not exist.
     pub fn rows(&self, number: u64, size: u64) -> Result<Tensor> {
         let start = number * size;
         Ok(self.rows.f_narrow(0, start as i64, size.min(self.count().saturating_sub(start)) as i64)?)
     }
 
-    /// The batch of that number, from 0: see [`Set::gather`].
+    /// Returns the images and labels of a batch: see [`Set::gather`]. Batches count from 0.
     ///
     /// # Errors
-    /// If there is no such batch, or no room.
+    /// Returns an error if the batch does not exist or memory runs out.
     pub fn batch(&self, number: u64, size: u64) -> Result<(Tensor, Tensor)> {
         Ok(self.set.gather(&self.rows(number, size)?)?)
     }

@@ -1,60 +1,60 @@
-//! Where a trial stands: all of its state that is not tensors. Pure.
+//! The position of a trial: all of its state except tensors. Pure.
 
 use serde::{Deserialize, Serialize};
 
 use sweep_core::recipe::{Shape, Training};
 use sweep_core::trial::{EpochMetrics, Goal};
 
-/// A trial between two batches.
+/// The position of a trial between two batches.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Position {
-    /// What the finished epochs showed.
+    /// Metrics of the finished epochs.
     pub curve: Vec<EpochMetrics>,
-    /// Steps done of the next.
+    /// Number of completed steps in the current epoch.
     pub step: u64,
-    /// Over these steps' pictures.
+    /// Sums over the images of these steps.
     pub sums: Sums,
-    /// Wall time spent on them.
+    /// Wall-clock time of these steps, in seconds.
     pub seconds: f64,
     /// The best epoch so far, by the sweep's metric.
     pub best: Option<Best>,
-    /// What early stopping compares with.
+    /// The state of early stopping.
     pub patience: Option<Patience>,
-    /// What a plateau is told by, where the schedule goes by it.
+    /// The state of the plateau detection, if the schedule uses it.
     pub plateau: Option<Patience>,
-    /// Plateaus met so far: how often the learning rate was reduced.
+    /// Number of plateaus so far, each of which reduced the learning rate.
     pub reductions: u32,
 }
 
-/// Losses and hits over some pictures.
+/// Sums of losses and correct classifications over some images.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sums {
-    /// Of each picture's loss.
+    /// Sum of the losses.
     pub loss: f64,
-    /// Pictures judged rightly.
+    /// Number of images that were classified correctly.
     pub hits: f64,
 }
 
-/// An epoch and what it reached.
+/// An epoch and its metric.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Best {
-    /// From 1.
+    /// The epoch, from 1.
     pub epoch: u32,
-    /// The metric there.
+    /// The value of the metric.
     pub value: f64,
 }
 
 /// The state of Keras' `EarlyStopping`, and of its `ReduceLROnPlateau`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Patience {
-    /// The value that an improvement must pass by more than `min_delta`.
+    /// The value that an improvement must beat by more than `min_delta`.
     pub reference: f64,
-    /// Epochs since then.
+    /// Epochs since the reference was reached.
     pub waited: u32,
 }
 
 impl Patience {
-    /// One epoch later, with this value.
+    /// Returns the state after another epoch with this value.
     fn after(before: Option<Patience>, value: f64, goal: Goal, min_delta: f64) -> Patience {
         let passed = |reference: f64| match goal {
             Goal::Minimize => value < reference - min_delta,
@@ -68,7 +68,8 @@ impl Patience {
 }
 
 impl Position {
-    /// Closes the epoch under way with what it showed. Says whether it is the best so far: the first with its value.
+    /// Ends the current epoch with its metrics. Returns whether it is the best so far. Of epochs with equal values, the
+    /// first is the best.
     pub fn finish_epoch(&mut self, metrics: &EpochMetrics, training: &Training) -> bool {
         self.curve.push(*metrics);
         (self.step, self.sums, self.seconds) = (0, Sums::default(), 0.0);
@@ -92,19 +93,19 @@ impl Position {
         improved
     }
 
-    /// The epoch to train next, from 1; `None` once all are done or patience is at its end.
+    /// Returns the epoch to train next, from 1. Returns `None` if all epochs are done or patience has run out.
     pub fn next_epoch(&self, training: &Training) -> Option<u32> {
         (self.epochs() < training.epochs && !self.out_of_patience(training)).then_some(self.epochs() + 1)
     }
 
-    /// Epochs finished.
+    /// Returns the number of finished epochs.
     pub fn epochs(&self) -> u32 {
         self.curve.len() as u32
     }
 
     fn out_of_patience(&self, training: &Training) -> bool {
         match (training.early_stopping, self.patience) {
-            // As in Keras, an epoch without improvement there must be, even where patience is 0.
+            // As in Keras, patience 0 also waits for an epoch without improvement.
             (Some(stopping), Some(patience)) => patience.waited >= stopping.patience.max(1),
             _ => false,
         }
@@ -158,7 +159,7 @@ mod tests {
     #[test]
     fn small_improvements_make_a_best_epoch_but_do_not_feed_patience() {
         assert_eq!(epochs_trained(&[3.0, 2.9, 2.8, 2.7, 2.6], 2, 0.5), (3, Best { epoch: 3, value: 2.8 }));
-        // Together they do: the reference stays where it was.
+        // Two small improvements together exceed the threshold, because the reference did not move.
         assert_eq!(epochs_trained(&[3.0, 2.7, 2.4, 2.4, 2.4, 2.4], 2, 0.5), (5, Best { epoch: 3, value: 2.4 }));
     }
 

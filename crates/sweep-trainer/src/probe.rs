@@ -1,4 +1,4 @@
-//! What can be told of a network in a few seconds, before it is trained in earnest: see [`sweep_core::probe`].
+//! Measurements of a network that take a few seconds before the actual training: see [`sweep_core::probe`].
 
 use std::time::{Duration, Instant};
 
@@ -18,16 +18,16 @@ use sweep_core::probe::{Probe, RATES, Units, unregularised};
 use sweep_core::recipe::{self, Augment, Layer, Moments, Recipe};
 use sweep_data::network::Shape;
 
-/// The shares of the time after which the first steps, and the learning rates, must be done.
+/// Fractions of the time by which the first steps and the learning rate test must end.
 const SHARES: [f64; 2] = [0.25, 0.5];
-/// Adam as it comes: what is known to work where the trial's own step size may not.
+/// Adam with default values, which is known to work even if the trial's own step size is not.
 const ADAM: (recipe::Optimizer, f64) = (recipe::Optimizer::Adam(ADAMS), 1e-3);
 const ADAMS: Moments = Moments { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 };
 
-/// Tries the settings out. Nothing of it lasts.
+/// Tests the configuration. All trained weights are discarded.
 ///
 /// # Errors
-/// What would keep the trial from being trained as well.
+/// Returns an error that would also prevent the trial from being trained.
 pub fn measure(order: &Probe, device: Device, shelf: &mut Shelf) -> Result<Measured> {
     let began = Instant::now();
     let until = |share: f64| began + Duration::from_secs_f64((order.seconds * share).clamp(0.0, 3600.0));
@@ -55,23 +55,23 @@ pub fn measure(order: &Probe, device: Device, shelf: &mut Shelf) -> Result<Measu
     Ok(Measured { units, first_steps, rates, capacity, ..first })
 }
 
-/// What one batch shows of the first weights, without a step: some forward passes and one backward. The rest of what is
-/// measured stays empty.
+/// Measures the initial weights on one batch, without an optimizer step. This takes some forward passes and one
+/// backward pass. The other measurements stay empty.
 ///
 /// # Errors
-/// libtorch's, where the device has no room.
+/// Returns libtorch's error if the device runs out of memory.
 pub fn look(order: &Probe, device: Device, shape: Shape, split: &Split<'_>) -> Result<Measured> {
     let drawn = shuffled(&split.train_rows, order.seed, order.attempt.trial.0, 1);
     Lab::new(order, device, shape).look(&split.train.part(&drawn[..drawn.len().min(BATCH as usize)])?)
 }
 
-/// What all trials of one probe have in common.
+/// What all trial runs of one probe have in common.
 struct Lab<'a> {
     order: &'a Probe,
     device: Device,
-    /// Of a picture.
+    /// Shape of an image.
     shape: Shape,
-    /// The layers without regularisation.
+    /// The layers without regularization.
     free: Vec<Layer>,
 }
 
@@ -80,7 +80,7 @@ impl Lab<'_> {
         Lab { order, device, shape, free: unregularised(&order.recipe.layers) }
     }
 
-    /// Loss, gradients and silent units before the first step.
+    /// Measures loss, gradients and silent units before the first step.
     fn look(&self, pictures: &Part<'_>) -> Result<Measured> {
         let network = self.network(&self.free)?;
         let (xs, labels) = pictures.batch(0, BATCH.into())?;
@@ -92,8 +92,8 @@ impl Lab<'_> {
         Ok(Measured { first_loss, gradients, units, ..Measured::default() })
     }
 
-    /// With its first weights, which depend on the places of the layers alone: those of a network's beginning are the
-    /// network's.
+    /// Builds a network with its initial weights. They depend only on the indices of the layers, so the first layers of
+    /// a network have the same weights as a network of only these layers.
     fn network(&self, layers: &[Layer]) -> Result<Network> {
         let Probe { attempt, seed, recipe, .. } = self.order;
         let start = Start { seed: *seed, trial: attempt.trial.0, init: recipe.training.init };
@@ -105,17 +105,18 @@ impl Lab<'_> {
         Draws::new(self.order.seed, self.order.attempt.trial.0, 1, step).seeded(self.device)
     }
 
-    /// Batch normalisation by the batch: its running statistics know nothing yet.
+    /// Batch normalization uses the batch's statistics, because the running ones are not meaningful yet.
     fn mode(&self, step: u64) -> std::result::Result<Mode<'static>, TchError> {
         Ok(Mode::Train(self.draws(step)?, None))
     }
 
-    /// After each ReLU of a network with the places of `free`, the share of units that no picture brings above 0.
+    /// Returns, for each ReLU, the fraction of units that no image activates. The network must have the layer indices
+    /// of `free`.
     fn silent(&self, network: &Network, xs: &Tensor) -> Result<Vec<(usize, f64)>> {
         let state = network.state();
         let ends = self.free.iter().enumerate().filter(|(_, layer)| **layer == Layer::Relu).map(|(at, _)| at);
         ends.map(|at| {
-            // As far as the ReLU, the network is another network, with the same weights.
+            // The layers up to the ReLU form a network of their own, with the same weights.
             let part = self.network(&self.free[..=at])?;
             tch::no_grad(|| {
                 for (name, mut values) in part.state() {
@@ -131,7 +132,7 @@ impl Lab<'_> {
         .collect()
     }
 
-    /// The trial's own first steps, but for its batch size where that is larger than ours.
+    /// Runs the trial's own first steps. The batch size is limited to `BATCH`.
     fn first_steps(&self, pictures: &Part<'_>, until: Instant) -> Result<(Network, Vec<Option<f64>>)> {
         let Recipe { training, layers, data } = &self.order.recipe;
         let mut network = self.network(layers)?;
@@ -150,7 +151,7 @@ impl Lab<'_> {
         Ok((network, losses))
     }
 
-    /// The learning rate rises from step to step until the loss explodes (Smith 2017, arXiv 1506.01186).
+    /// Raises the learning rate from step to step until the loss explodes (Smith 2017, arXiv 1506.01186).
     fn rates(&self, pictures: &Part<'_>, until: Instant) -> Result<Vec<(f64, Option<f64>)>> {
         let Recipe { training, layers, data } = &self.order.recipe;
         let mut network = self.network(layers)?;
@@ -170,7 +171,7 @@ impl Lab<'_> {
         Ok(seen)
     }
 
-    /// Without regularisation and with Adam as it comes, until every picture is right.
+    /// Trains without regularization, with Adam's default values, until every image is classified correctly.
     fn capacity(&self, few: &Part<'_>, until: Instant) -> Result<Capacity> {
         let mut training = self.order.recipe.training.clone();
         (training.optimizer, training.weight_decay, training.label_smoothing) = (ADAM.0, 0.0, 0.0);
@@ -200,7 +201,7 @@ impl Lab<'_> {
         Ok(capacity)
     }
 
-    /// One step, counted from 1, as a trial takes it; its loss, `None` where that is not finite.
+    /// Runs one step in the way a trial does. Steps count from 1. Returns the loss, or `None` if it is not finite.
     fn step(
         &self,
         network: &mut Network,
@@ -221,7 +222,7 @@ impl Lab<'_> {
     }
 }
 
-/// Of each layer with weights, its gradient's size beside the weights'.
+/// Returns the norm of each layer's weight gradient, relative to the norm of its weights.
 fn slopes(network: &Network, gradients: &[Tensor]) -> Result<Vec<Gradient>> {
     let mut slopes = Vec::new();
     for (parameter, gradient) in network.parameters.iter().zip(gradients) {
@@ -261,7 +262,7 @@ mod tests {
         vec![Layer::Flatten, dense(64), Layer::Relu, Layer::Dropout { rate: 0.5 }, dense(10)]
     }
 
-    /// What is found in a network, by some seeds.
+    /// Returns the findings on a network for one trial number, which selects the random numbers.
     fn found(
         source: &Source,
         layers: &[Layer],
@@ -319,7 +320,7 @@ mod tests {
                 _ => (ADAM, 1e-3),
             };
             let source = Source::Cifar10 { path: PathBuf::from(&path) };
-            // Of `question`, some first steps do leave a layer silent.
+            // With some seeds, the first steps of `question` do leave a layer silent.
             assert_eq!(found(&source, &layers, rule, rate, 3), [""; 0], "{name}");
         }
     }
@@ -334,7 +335,7 @@ mod tests {
 
     #[test]
     fn dead_units_are_found_before_the_first_step_and_after_it() {
-        // A single unit, which half of the first weights leave below zero for every picture.
+        // Half of the initial weights of this single unit leave it below zero for every image.
         let narrow = [Layer::Flatten, dense(1), Layer::Relu, dense(10)];
         let dead = (1..=12).filter(|trial| found(&Source::Digits, &narrow, ADAM, 1e-3, *trial).contains(&"dead_units"));
         assert!((1..12).contains(&dead.count()));

@@ -1,4 +1,4 @@
-//! The training step as a whole against PyTorch's: same weights, same batch, ten steps, no dropout.
+//! Compares whole training steps with PyTorch's: the same weights, the same batch, ten steps, no dropout.
 
 use std::collections::BTreeMap;
 
@@ -17,16 +17,16 @@ const CLASSES: i64 = 10;
 const RATE: f64 = 0.02;
 const DECAY: f64 = 1e-3;
 
-/// What `tests/fixtures/steps/make.py` found for a preset.
+/// The results of `tests/fixtures/steps/make.py` for one preset.
 #[derive(Deserialize)]
 struct Found {
-    /// Before each step.
+    /// The loss before each step.
     losses: Vec<f64>,
-    /// After each step: of the first weights, the last weights, and the last biases.
+    /// Checksums after each step, of the first weights, the last weights, and the last biases.
     sums: Vec<[f64; 3]>,
 }
 
-/// Numbers from -1 to 1, as make.py has them.
+/// Returns the same numbers from -1 to 1 as make.py.
 fn hashed(seed: u32, count: usize) -> Vec<f64> {
     let number = |index: usize| {
         let mut x = (seed << 24).wrapping_add(index as u32);
@@ -44,10 +44,10 @@ fn tensor_of(values: &[f64], size: &[i64], kind: Kind) -> Tensor {
     Tensor::from_slice(values).to_kind(kind).view(size)
 }
 
-/// What lies behind `flatten` goes by row, column, channel here, and by channel, row, column in PyTorch. Turns the
-/// last axis of weights to the one order or the other; others are left as they are.
+/// Converts weights after `flatten` between two orders. Here the flattened values are ordered by row, column, channel,
+/// and in PyTorch by channel, row, column. The last axis is reordered, and other weights are unchanged.
 struct Flattened {
-    /// Values, of a picture `[channels, height, width]`.
+    /// Shape of the flattened image, `[channels, height, width]`.
     picture: [i64; 3],
 }
 
@@ -99,7 +99,8 @@ fn sum(tensor: &Tensor) -> f64 {
     tensor.detach().contiguous().view(-1).to_kind(Kind::Double).dot(&probe).double_value(&[])
 }
 
-/// Numbers are rounded, and summed in another order; ten steps make no more of it than this.
+/// Returns whether two numbers agree up to rounding and the order of summation. Ten steps amplify the difference to no
+/// more than this bound.
 fn near(ours: f64, theirs: f64, kind: Kind) -> bool {
     let bound = if kind == Kind::Double { 1e-9 } else { 1e-5 };
     (ours - theirs).abs() <= bound * theirs.abs().max(1.0)
@@ -116,7 +117,7 @@ fn ten_steps_of_every_preset_are_pytorchs() {
         let lookup = |setting: &str| match setting {
             "classes" => Some(CLASSES.into()),
             "dropout" => Some(0.into()),
-            // Short enough to bite.
+            // Small enough that the constraint has an effect.
             "max_norm" => Some(0.99.into()),
             "batch_norm" if name.ends_with("with batch norm") => Some(true.into()),
             _ => None,

@@ -1,4 +1,4 @@
-//! The trainer's life: one order after the other, until stdin closes.
+//! The lifetime of a trainer: it executes one order after the other until stdin closes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -13,7 +13,7 @@ use super::probe;
 use sweep_core::protocol::{FromTrainer, Order, ToTrainer};
 use sweep_core::trial::Outcome;
 
-/// Trains whatever is ordered, until stdin closes, which ends the process, or the device fails.
+/// Executes orders until the device fails, and returns that failure. The process ends when stdin closes.
 pub fn serve(agent: &mut Agent, device: Device) -> Fault {
     let mut shelf = Shelf::new(device);
     loop {
@@ -37,13 +37,13 @@ pub fn serve(agent: &mut Agent, device: Device) -> Fault {
                 };
                 agent.say(answer);
             }
-            // Its trial ended while the message was on its way.
+            // The trial ended while the message was in transit.
             ToTrainer::Pause { .. } => {}
         }
     }
 }
 
-/// Trains one trial; whatever goes wrong in it ends the trial, not the process.
+/// Trains one trial. An error ends the trial, not the process.
 fn answer(order: &Order, device: Device, shelf: &mut Shelf, controller: &mut dyn Controller) -> FromTrainer {
     let attempt = order.attempt;
     match caught(|| attempt::train(order, device, shelf, controller)) {
@@ -54,13 +54,13 @@ fn answer(order: &Order, device: Device, shelf: &mut Shelf, controller: &mut dyn
     }
 }
 
-/// A panic is a fault like any other: it leaves nothing half done that is used again. A trial's state is dropped with it,
-/// the shelf changes only by whole data sets.
+/// Runs `work` and converts a panic to an error. This is safe because no partial state is reused: the trial's state is
+/// dropped, and the dataset cache changes only by whole datasets.
 fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Fault::of_panic(words(panic.as_ref()))))
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 fn words(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("a panic without words")
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use tch::{Kind, Tensor};
 
-    /// tch builds a `Scalar` from the number and panics where the operation fails.
+    /// tch creates a `Scalar` from the number and panics if the operation fails.
     #[test]
     fn memory_that_lacks_for_an_operation_with_a_number_is_no_defect() {
         let fault = caught(|| {

@@ -1,5 +1,5 @@
-//! A contact sheet of augmented pictures, to be looked at: a row a picture, first as it is, then as training sees it in
-//! one epoch after the other.
+//! A contact sheet of augmented images for visual inspection. Each row shows one image: first unchanged, then as
+//! training sees it in successive epochs.
 
 use image::{RgbImage, imageops};
 use tch::{Device, Kind, TchError, Tensor};
@@ -10,19 +10,19 @@ use super::fault::{Fault, Result};
 use super::pictures::Shelf;
 use sweep_core::protocol::Sheet;
 
-/// Pictures on a sheet.
+/// Number of images on a sheet.
 const ROWS: u64 = 8;
-/// Epochs of each.
+/// Number of epochs shown per image.
 const EPOCHS: u32 = 7;
-/// The least side of a picture as it is drawn.
+/// Minimum side of an image on the sheet, in pixels.
 const SIDE: u32 = 96;
-/// Between pictures.
+/// Gap between images, in pixels.
 const GAP: u32 = 4;
 
-/// Draws it.
+/// Draws the sheet.
 ///
 /// # Errors
-/// If the pictures cannot be read, or the file not be written.
+/// Returns an error if the images cannot be read or the file cannot be written.
 pub fn draw(sheet: &Sheet) -> Result<()> {
     let mut shelf = Shelf::new(Device::Cpu);
     let loaded = shelf.get(&sheet.data.source)?;
@@ -60,7 +60,7 @@ pub fn draw(sheet: &Sheet) -> Result<()> {
     canvas.save(&sheet.file).map_err(|error| Fault::Unwritable(format!("{}: {error}", sheet.file.display())))
 }
 
-/// Pictures `f32 [b, c, h, w]` from 0 to 1 as bytes `u8 [b, h, w, 3]`; of one channel, grey.
+/// Converts images `f32 [b, c, h, w]` from 0 to 1 to bytes `u8 [b, h, w, 3]`. Images with one channel become gray.
 fn bytes(xs: &Tensor) -> std::result::Result<Tensor, TchError> {
     let (pictures, _, height, width) = xs.size4()?;
     let xs = xs.f_narrow(1, 0, xs.size()[1].min(3))?.f_expand([pictures, 3, height, width], false)?;
@@ -90,7 +90,7 @@ mod tests {
         };
         draw(&Sheet { seed: 1, trial: TrialId(1), data: data.clone(), file: file.clone() }).unwrap();
         let drawn = image::open(&file).unwrap().to_rgb8();
-        // Digits have 8 x 8 pixels, each drawn as 12 x 12.
+        // Digits have 8 x 8 pixels, and each image is drawn with 96 x 96.
         assert_eq!(drawn.dimensions(), (8 * 100 + 4, 8 * 100 + 4));
         let picture =
             |column: u32, row: u32| imageops::crop_imm(&drawn, 4 + column * 100, 4 + row * 100, 96, 96).to_image();

@@ -1,85 +1,85 @@
-//! What to change, in the order in which it should be tried: what is cheap to check and would make all else vain
-//! comes first, more regularisation last.
+//! What to change, in the order in which to try it. Checks come first if they are cheap and can make everything else
+//! pointless. More regularization comes last.
 
 use std::fmt;
 
 use sweep_core::recipe::Source;
 
-/// One step. The order of the variants is the order in which steps should be tried.
+/// One piece of advice. The order of the variants is the order in which to try them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Advice {
-    /// Nothing is held out.
+    /// Hold out data for validation.
     HoldOut,
-    /// Look at the pictures.
+    /// Look at the images.
     CheckData,
-    /// Look at labels, loss and the last layer.
+    /// Check labels, loss, and the last layer.
     CheckTask,
-    /// Can the training set be learnt at all?
+    /// Check whether the network can fit the training set at all.
     CheckCapacity,
-    /// Do not add any before that is known.
+    /// Do not add dropout until that is known.
     NoMoreDropout,
-    /// Let running statistics keep up.
+    /// Let the running statistics of batch norm adapt faster.
     FasterStatistics,
-    /// Go back to Adam's own learning rate.
+    /// Go back to Adam's default learning rate.
     DefaultAdam,
-    /// A tenth of the learning rate.
+    /// Try a tenth of the learning rate.
     LowerLearningRate,
-    /// Three to ten times the learning rate.
+    /// Try three to ten times the learning rate.
     HigherLearningRate,
-    /// Cut large gradients.
+    /// Clip large gradients.
     ClipGradients,
-    /// Average over more pictures a step.
+    /// Average over more images per step.
     LargerBatch,
-    /// Begin from what works.
+    /// Start from a network that is known to work.
     KnownNetwork,
-    /// Vary the pictures.
+    /// Augment the images.
     Augment(Mirror),
-    /// Leave none out.
+    /// Train on all images.
     MorePictures,
-    /// Train on.
+    /// Train for more epochs.
     MoreEpochs {
-        /// Up to this epoch.
+        /// Last epoch of the longer training.
         until: u32,
-        /// Whether the learning rate had run out.
+        /// Whether the learning rate had run out, so that its schedule must become longer too.
         longer_schedule: bool,
     },
-    /// Take regularisation away.
+    /// Reduce regularization.
     LessRegularisation,
-    /// More filters, units or layers.
+    /// Add filters, units, or layers.
     LargerNetwork,
-    /// Normalise activations.
+    /// Normalize activations.
     BatchNorm,
-    /// Add regularisation, little by little.
+    /// Add regularization in small steps.
     MoreRegularisation,
-    /// Let the learning rate fall.
+    /// Reduce the learning rate late in training.
     LowerLate,
-    /// End at the best epoch.
+    /// Stop at the best epoch.
     StopEarly,
-    /// Small differences are chance.
+    /// Repeat trials, since small differences are chance.
     Repeat,
 }
 
 impl Advice {
-    /// Whether it asks to look at what could make all else vain.
+    /// Returns whether the advice is to check something that can make everything else pointless.
     pub fn is_check(self) -> bool {
         self <= Advice::NoMoreDropout
     }
 }
 
-/// Whether a mirrored picture is one of its kind.
+/// Whether a mirrored image still belongs to its class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mirror {
-    /// Cats and clothes.
+    /// Mirroring preserves the class, as for cats and clothes.
     Yes,
-    /// Digits.
+    /// Mirroring does not preserve the class, as for digits.
     No,
-    /// Only who knows the pictures can say.
+    /// Only a person who knows the images can tell.
     #[default]
     Unknown,
 }
 
 impl Mirror {
-    /// Of these pictures.
+    /// Returns whether mirroring preserves the class for this data set.
     pub fn of(source: &Source) -> Mirror {
         match source {
             Source::Digits | Source::Mnist { .. } => Mirror::No,
@@ -90,7 +90,7 @@ impl Mirror {
 }
 
 impl fmt::Display for Advice {
-    /// One or two sentences in the imperative.
+    /// Writes one or two sentences in the imperative.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Advice::HoldOut => {

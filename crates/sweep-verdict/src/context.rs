@@ -1,4 +1,4 @@
-//! What is known of a curve's making.
+//! What is known about how a curve was produced.
 
 use std::collections::HashMap;
 
@@ -7,55 +7,55 @@ use sweep_core::history::{History, TrialRecord};
 use sweep_core::recipe::{Layer, Optimizer, Recipe};
 use sweep_core::trial::{EpochMetrics, Outcome, fingerprint};
 
-/// Adam's own learning rate.
+/// Default learning rate of Adam.
 const ADAM: f64 = 1e-3;
 
-/// What is known beside the numbers of a curve. All of it may be missing; verdicts are then more careful.
+/// What is known in addition to the numbers of a curve. Everything may be missing; verdicts are then more cautious.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Context {
-    /// Classes to tell apart, evenly frequent.
+    /// Number of classes, assumed to be equally frequent.
     pub classes: Option<u32>,
-    /// The highest dropout rate of the network, 0 to 1.
+    /// Highest dropout rate of the network, 0 to 1.
     pub dropout: Option<f64>,
-    /// The L2 penalty on weights.
+    /// Coefficient of the L2 penalty on weights.
     pub weight_decay: Option<f64>,
-    /// Epochs that were asked for.
+    /// Number of epochs requested.
     pub epochs_planned: Option<u32>,
-    /// What other trials on the same data reached.
+    /// Best results of other trials on the same data.
     pub others: Option<Others>,
-    /// Where loss or weights ceased to be finite.
+    /// Where the loss or the weights became non-finite.
     pub divergence: Option<Divergence>,
-    /// Whether a mirrored picture is one of its kind.
+    /// Whether a mirrored image still belongs to its class.
     pub mirror: Mirror,
-    /// Whether pictures were left out of training to save time.
+    /// Whether images were left out of training to save time.
     pub fewer_pictures: bool,
-    /// Advice that its settings follow already: none of it is given.
+    /// Advice that the trial's parameters already follow. It is not given again.
     pub followed: Vec<Advice>,
 }
 
-/// The best that trials of other settings reached on the same data, each at its best epoch, 0 to 1.
+/// The best results of trials with other parameters on the same data, each at its best epoch, 0 to 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Others {
-    /// Training accuracy, in evaluation mode where it was measured so.
+    /// Training accuracy, in evaluation mode if it was measured that way.
     pub train_accuracy: Option<f64>,
     /// Validation accuracy.
     pub val_accuracy: Option<f64>,
 }
 
-/// Where loss or weights ceased to be finite.
+/// Where the loss or the weights became non-finite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Divergence {
     /// The epoch, from 1.
     pub epoch: u32,
-    /// The optimizer step of the whole trial, from 1, if known.
+    /// Optimizer step of the whole trial, from 1, if it is known.
     pub step: Option<u64>,
-    /// What it was: `training loss is NaN`.
+    /// What became non-finite: `training loss is NaN`.
     pub what: String,
 }
 
 impl Others {
-    /// For each trial of a sweep the best that trials of other settings reached, in the order of their numbers: repeats
-    /// differ by their seeds alone.
+    /// Returns, for each trial of a sweep in numerical order, the best results of trials with other parameters. Repeats
+    /// are excluded, because they differ only in their seeds.
     pub fn of_each(history: &History) -> Vec<Others> {
         let mut known: HashMap<u64, usize> = HashMap::new();
         let point = |trial: &TrialRecord| {
@@ -76,7 +76,7 @@ impl Others {
     }
 }
 
-/// For each value the largest of the others.
+/// Returns, for each value, the largest of the other values.
 fn best_but_own(values: impl Iterator<Item = Option<f64>> + Clone) -> impl Iterator<Item = Option<f64>> {
     let known = || values.clone().enumerate().filter_map(|(at, value)| Some((at, value?)));
     let first = known().reduce(|a, b| if b.1 > a.1 { b } else { a });
@@ -87,7 +87,8 @@ fn best_but_own(values: impl Iterator<Item = Option<f64>> + Clone) -> impl Itera
 }
 
 impl Context {
-    /// What is known of a trial of a sweep. `recipe` is the trial's own, where it can be made from its settings.
+    /// Returns what is known about a trial of a sweep. `recipe` is the trial's own, if it can be built from its
+    /// parameters.
     pub fn of_trial(trial: &TrialRecord, recipe: Option<&Recipe>, others: Option<Others>) -> Context {
         let mut context = recipe.map(Context::of_recipe).unwrap_or_default();
         if let Some(Outcome::Diverged { epoch, step, what }) = trial.outcome() {
@@ -99,7 +100,7 @@ impl Context {
         context
     }
 
-    /// What a recipe tells.
+    /// Returns what a recipe reveals.
     pub fn of_recipe(recipe: &Recipe) -> Context {
         Context {
             classes: classes(&recipe.layers),
@@ -130,7 +131,7 @@ fn followed(recipe: &Recipe) -> Vec<Advice> {
     all.into_iter().filter(|(follows, _)| *follows).map(|(_, advice)| advice).collect()
 }
 
-/// The outputs of the last dense layer.
+/// Returns the number of outputs of the last dense layer.
 fn classes(layers: &[Layer]) -> Option<u32> {
     layers.iter().rev().find_map(|layer| match layer {
         Layer::Dense { units, .. } => Some(*units),
@@ -138,7 +139,7 @@ fn classes(layers: &[Layer]) -> Option<u32> {
     })
 }
 
-/// 0 without any.
+/// Returns the highest dropout rate, or 0 if there is no dropout.
 fn highest_dropout(layers: &[Layer]) -> f64 {
     let rates = layers.iter().filter_map(|layer| match layer {
         Layer::Dropout { rate } => Some(*rate),

@@ -1,4 +1,4 @@
-//! Diverged: loss or weights ceased to be finite, or training undid what it had learnt.
+//! Diverged: the loss or the weights became non-finite, or training undid what it had learned.
 
 use super::finding::Unit;
 use super::series::LARGEST;
@@ -6,16 +6,16 @@ use super::view::View;
 use super::{Advice, Divergence, Finding, Name, Severity};
 use sweep_core::trial::METRICS;
 
-/// Training loss at the end, over its best, of a network that undid what it had learnt …
+/// Minimum ratio of the final to the best training loss for a network that undid what it had learned …
 const EXPLOSION: f64 = 2.0;
-/// … provided that it is also no better than this share of where it began.
+/// … provided that the final loss is also no better than this share of the first one.
 const BACK_TO_START: f64 = 0.9;
 
-/// Where the classes are known: a loss that had come below the first share of ln(classes), and ends above the second,
-/// has come back to guessing.
+/// Shares of ln(classes), used if the number of classes is known. A loss that was below the first and ends above the
+/// second has fallen back to guessing.
 const GUESSING: [f64; 2] = [0.8, 0.97];
 
-/// Says where, and what.
+/// Returns where the curve diverged, and what diverged.
 pub fn find(view: &View) -> Option<Finding> {
     let advice = [Advice::CheckTask, Advice::LowerLearningRate, Advice::ClipGradients];
     if let Some(divergence) = view.context.divergence.clone().or_else(|| not_finite(view)) {

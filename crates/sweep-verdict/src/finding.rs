@@ -1,4 +1,4 @@
-//! A finding: what a rule saw, the numbers that show it, and what to change.
+//! A finding: what a rule detected, the numbers behind it, and what to change.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,40 +7,40 @@ use serde::{Serialize, Serializer};
 
 use super::Advice;
 
-/// What was found. The names are stable: scripts may look for them.
+/// Name of a finding. The names are stable, because scripts may search for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Name {
-    /// Loss or weights ceased to be finite, or training undid itself.
+    /// The loss or the weights became non-finite, or training undid itself.
     Diverged,
-    /// The training pictures are judged far worse in evaluation mode than while training.
+    /// The training images are classified far worse in evaluation mode than during training.
     ModeMismatch,
-    /// The network answers by chance and learns nothing.
+    /// The network guesses at random and learns nothing.
     Stuck,
-    /// Too few epochs to judge.
+    /// There are too few epochs to judge.
     TooShort,
-    /// Nothing was held out, so generalisation cannot be judged.
+    /// No data was held out, so generalization cannot be judged.
     Unvalidated,
-    /// Validation stalls far below what should be possible, and training is no better or others reach more.
+    /// Validation stalls far below what should be possible. Either training is no better, or other trials reach more.
     LowCeiling,
-    /// Training itself ends poor and flat.
+    /// Training itself ends with a poor and flat curve.
     Underfit,
     /// Training is no better than validation under strong dropout or weight decay.
     OverRegularised,
-    /// Validation turns worse, or stays far behind, while training goes on improving.
+    /// Validation gets worse, or stays far behind, while training continues to improve.
     Overfit,
     /// The curve swings from epoch to epoch.
     Unstable,
     /// More epochs would help.
     StillImproving,
-    /// Validation has been flat for long.
+    /// Validation has been flat for a long time.
     Plateau,
-    /// Nothing is wrong with the fit.
+    /// No problem with the fit was found.
     GoodFit,
 }
 
 impl Name {
-    /// What it means, for who has not met the word.
+    /// Returns an explanation for readers who do not know the term.
     pub fn meaning(self) -> &'static str {
         match self {
             Name::Diverged => "training broke down",
@@ -61,7 +61,7 @@ impl Name {
 }
 
 impl fmt::Display for Name {
-    /// In words: `over-regularised`.
+    /// Writes the name in words: `over-regularised`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Name::Diverged => "diverged",
@@ -81,23 +81,22 @@ impl fmt::Display for Name {
     }
 }
 
-/// How much it matters.
+/// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// No fault by itself.
+    /// Not a problem in itself.
     Note,
-    /// A fault that can be lived with.
+    /// A problem that is tolerable.
     Mild,
-    /// A fault that costs accuracy.
+    /// A problem that costs accuracy.
     Clear,
-    /// A fault that makes the run useless.
+    /// A problem that makes the run useless.
     Severe,
 }
 
 impl Severity {
-    /// The severity of `value` on a scale that begins at mild: `Clear` from the first bound on, `Severe` from the
-    /// second.
+    /// Returns the severity of `value`, at least mild: `Clear` from the first bound on, `Severe` from the second.
     pub(super) fn scale(value: f64, [clear, severe]: [f64; 2]) -> Severity {
         match value {
             _ if value >= severe => Severity::Severe,
@@ -108,7 +107,7 @@ impl Severity {
 }
 
 impl fmt::Display for Severity {
-    /// In words: `clear`.
+    /// Writes the severity in words: `clear`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Severity::Note => "note",
@@ -119,21 +118,21 @@ impl fmt::Display for Severity {
     }
 }
 
-/// A number that shows it.
+/// A number that supports a finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evidence {
     /// What was measured, as a phrase: `lowest validation loss`.
     pub what: String,
     /// The number itself.
     pub value: f64,
-    /// What it counts.
+    /// Unit of the number.
     pub unit: Unit,
 }
 
 /// The [`Evidence::what`] of [`Finding::onset`].
 pub(super) const ONSET: &str = "epoch of onset";
 
-/// What a number counts.
+/// Unit of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
@@ -141,14 +140,14 @@ pub enum Unit {
     Epoch,
     /// A loss.
     Loss,
-    /// An accuracy or a difference of two, 0 to 1.
+    /// An accuracy or a difference of two accuracies, 0 to 1.
     Accuracy,
     /// A ratio or another plain number.
     Number,
 }
 
 impl Evidence {
-    /// The number with the digits that matter: `36`, `1.4024`, `61.6 %`.
+    /// Returns the number with its significant digits: `36`, `1.4024`, `61.6 %`.
     pub fn text(&self) -> String {
         self.unit.text(self.value)
     }
@@ -163,7 +162,7 @@ pub fn number(value: f64, digits: usize) -> String {
 }
 
 impl Unit {
-    /// A level read off a noisy curve: `1.49`, `0.0312`, `61 %`.
+    /// Formats a level estimated from a noisy curve: `1.49`, `0.0312`, `61 %`.
     pub(super) fn about(self, value: f64) -> String {
         match self {
             Unit::Accuracy => format!("{} %", number(value * 100.0, 0)),
@@ -175,7 +174,7 @@ impl Unit {
         }
     }
 
-    /// A number with the digits that matter.
+    /// Formats a number with its significant digits.
     pub(super) fn text(self, value: f64) -> String {
         match self {
             Unit::Epoch => format!("{value:.0}"),
@@ -187,24 +186,24 @@ impl Unit {
     }
 }
 
-/// One verdict.
+/// One verdict on a curve.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
-    /// What was found.
+    /// Name of the finding.
     pub name: Name,
-    /// How much it matters.
+    /// How much the finding matters.
     pub severity: Severity,
     /// What the curve shows, in one or two plain sentences.
     pub headline: String,
-    /// The numbers behind it.
+    /// The numbers behind the finding.
     pub evidence: Vec<Evidence>,
-    /// What to do, first things first.
+    /// What to do, most urgent first.
     #[serde(serialize_with = "as_text")]
     pub advice: Vec<Advice>,
 }
 
 impl Finding {
-    /// In a few words, with the severity where it is worth telling: `overfit from epoch 14 (clear)`, `plateau`.
+    /// Returns a short label, with the severity if it is informative: `overfit from epoch 14 (clear)`, `plateau`.
     pub fn label(&self) -> String {
         let from = self.onset().map_or(String::new(), |onset| format!(" from epoch {onset}"));
         match self.severity {
@@ -213,7 +212,7 @@ impl Finding {
         }
     }
 
-    /// The last epoch before it set in, where it has one: for a validation loss that turned.
+    /// Returns the last epoch before the onset, for a validation loss that turned upward. `None` for other findings.
     pub fn onset(&self) -> Option<u32> {
         self.evidence.iter().find(|evidence| evidence.what == ONSET).map(|evidence| evidence.value as u32)
     }
@@ -234,8 +233,8 @@ impl Finding {
     }
 }
 
-/// The advice of several findings as one list, nothing twice. What could make all else vain comes first, then what
-/// mends the graver findings, each in its order.
+/// Merges the advice of several findings into one list without duplicates. Checks that can make everything else
+/// pointless come first. Then comes the advice for the more severe findings, each in its own order.
 pub fn merged_advice<'f>(findings: impl IntoIterator<Item = &'f Finding>) -> Vec<Advice> {
     let place = |finding: &Finding, advice: Advice| match advice {
         check if check.is_check() => 0,

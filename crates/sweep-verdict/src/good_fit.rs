@@ -1,14 +1,14 @@
-//! Good fit: no rule found a fault.
+//! Good fit: no rule found a problem.
 
 use super::finding::Unit;
 use super::finding::number;
 use super::view::View;
 use super::{Advice, Finding, Name, Severity};
 
-/// A smaller gap between the accuracies needs no number.
+/// A gap between the accuracies below this is not worth a number.
 const CLOSE: f64 = 0.03;
 
-/// What is said where nothing else is, but for notes.
+/// Returns the finding that is used if there are only notes.
 pub fn finding(view: &View) -> Finding {
     let both = view.train_accuracy.as_ref().zip(view.val_accuracy.as_ref());
     let losses = view.train_loss.as_ref().zip(view.val_loss.as_ref());

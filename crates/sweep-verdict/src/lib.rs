@@ -1,7 +1,7 @@
 //! Verdicts on a learning curve: what is wrong with the fit, how one can see it, and what to change, in order.
 //!
-//! Pure: a curve and what is known of its making go in, findings come out. One rule a file; each opens with what it
-//! looks for and names its thresholds. They scale with the curve's own noise, which `series` measures.
+//! The crate is pure: a curve and its context go in, findings come out. Each rule has its own file, which first says
+//! what it detects and then names its thresholds. Thresholds scale with the curve's own noise, which `series` measures.
 
 mod advice;
 mod context;
@@ -37,13 +37,13 @@ pub use stop::overfits;
 use sweep_core::trial::EpochMetrics;
 use view::View;
 
-/// A rule: `None` where the curve does not show it.
+/// A rule. It returns `None` if the curve does not show the problem.
 type Rule = fn(&View) -> Option<Finding>;
 
-/// What makes every other verdict meaningless; the first that holds stands alone.
+/// Rules whose findings make every other verdict meaningless. The first that applies is reported alone.
 const FIRST: [Rule; 3] = [diverged::find, mode_mismatch::find, stuck::find];
 
-/// The rest, causes before symptoms.
+/// The other rules, causes before symptoms.
 const RULES: [Rule; 8] = [
     unvalidated::find,
     low_ceiling::find,
@@ -55,8 +55,8 @@ const RULES: [Rule; 8] = [
     plateau::find,
 ];
 
-/// Judges a curve: at least one finding, causes before symptoms. Epochs need not be complete, nor need all metrics
-/// have been measured; values that are not finite are taken as a divergence in that epoch.
+/// Judges a curve. Returns at least one finding, causes before symptoms. Epochs or metrics may be missing. A value that
+/// is not finite counts as a divergence in that epoch.
 pub fn judge(curve: &[EpochMetrics], context: &Context) -> Vec<Finding> {
     let mut findings = found(&View::new(curve, context));
     for finding in &mut findings {
@@ -70,7 +70,7 @@ fn found(view: &View) -> Vec<Finding> {
         return vec![finding];
     }
     if let Some(short) = too_short::find(view) {
-        // Only what could not be clearer is said of a few epochs.
+        // With few epochs, only findings that are clear are reported.
         let overfit = overfit::find(view).filter(|finding| finding.severity >= Severity::Clear);
         return std::iter::once(short).chain(overfit).collect();
     }

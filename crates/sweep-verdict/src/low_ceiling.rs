@@ -1,5 +1,5 @@
-//! Low ceiling: validation stops improving far below what should be possible, and overfitting does not explain it,
-//! since training itself is poor at that moment or other trials reach much more.
+//! Low ceiling: validation stops improving far below what should be possible. Overfitting does not explain it, because
+//! training itself is poor at that epoch or other trials reach much more.
 
 use super::finding::Unit;
 use super::finding::number;
@@ -8,26 +8,26 @@ use super::view::{Mode, View, unit, word};
 use super::{Advice, Evidence, Finding, Name, Severity, underfit};
 use sweep_core::probe::LEARNT;
 
-/// Training skill, from chance (0) to perfect (1), below which the ceiling is severely low.
+/// Training skill, from chance (0) to perfect (1), below which the finding is severe.
 const SEVERE_SKILL: f64 = 0.4;
-/// Other trials that reach this much more accuracy show that more is possible.
+/// Accuracy by which other trials must be ahead to show that more is possible.
 pub const OTHERS_REACH_MORE: f64 = 0.10;
-/// From so much on the ceiling is severely low.
+/// Accuracy by which other trials must be ahead for the finding to be severe.
 const SEVERE_BEHIND: f64 = 0.3;
-/// With a smaller gap between training and validation it is regularisation that holds training back.
+/// If the gap between training and validation is below this, regularization is what holds training back.
 const HELD: f64 = 0.05;
-/// A best epoch is fresh for so many more,
+/// Number of epochs after the best one during which that best one counts as recent.
 const FRESH: u32 = 8;
-/// and training that gained so much accuracy in the last third of the epochs has not come to its end.
+/// Training accuracy gained in the last third of the epochs, from which on training has not finished.
 const RISING: f64 = 0.02;
-/// Where others learn the pictures by heart, a trial that validates as well as they do, but for this, trains poorly for
-/// good reasons: its regularisation works.
+/// Tolerance in validation accuracy, used where other trials memorize the images. A trial that validates as well as
+/// they do trains poorly for a good reason: its regularization works.
 const AS_GOOD: f64 = 0.02;
 
-/// By training at the epoch at which validation was best, and by other trials.
+/// Judges by training at the epoch with the best validation, and by other trials.
 pub fn find(view: &View) -> Option<Finding> {
     let watched = view.watched()?;
-    // A point or two more would not lift it.
+    // Only a clear improvement rules out a low ceiling. One or two more percentage points would not lift it.
     if still_improving::find(view).is_some_and(|finding| finding.severity >= Severity::Clear) {
         return None;
     }
@@ -36,8 +36,8 @@ pub fn find(view: &View) -> Option<Finding> {
     let others = view.context.others.and_then(|others| others.val_accuracy);
     let behind_by = view.val_accuracy.as_ref().zip(others).map(|(_, others)| others - ceiling);
     let behind = behind_by.filter(|behind| *behind >= OTHERS_REACH_MORE);
-    // Training that ends poor and flat is `underfit`'s matter; training that ends well shows that the network can learn
-    // these pictures, and that it overfits.
+    // Training that ends with a poor and flat curve is reported by `underfit`. Training that ends well shows that the
+    // network can fit these images, and that it overfits.
     let learns = view.poor_training(view.last).is_none();
     let poor = view.poor_training(peak).filter(|_| !learns && underfit::find(view).is_none());
     let ceiling_text = format!("Validation {} stops near {}", word(watched), unit(watched).text(ceiling));
@@ -91,14 +91,15 @@ pub fn find(view: &View) -> Option<Finding> {
     }
 }
 
-/// What training accuracy gained in the last third of the epochs, where that is much and validation's best is fresh.
+/// Returns the training accuracy gained in the last third of the epochs, if it is large and the best validation is
+/// recent.
 fn rising(view: &View, peak: u32) -> Option<f64> {
     let trend = view.train_accuracy.as_ref()?.trend()?;
     let gained = trend.gain * trend.span;
     (view.last - peak < FRESH && gained >= RISING).then_some(gained)
 }
 
-/// Training is poor, though another trial shows that the pictures can be learnt.
+/// Returns the finding for poor training where another trial shows that the images can be fitted.
 fn kept(view: &View, poor: &Evidence, ceiling: f64, behind: f64, learnt: f64) -> Finding {
     let accuracy = |value| Unit::Accuracy.text(value);
     let headline = format!(
@@ -119,7 +120,8 @@ fn kept(view: &View, poor: &Evidence, ceiling: f64, behind: f64, learnt: f64) ->
         .advice(view.accuracy_gap().is_none_or(|gap| gap < HELD).then_some(Advice::LessRegularisation))
 }
 
-/// Training is no worse than usual, but other trials reach more: is it training that is behind, or generalising?
+/// Returns the finding for normal training where other trials reach more. It says whether training or generalization is
+/// behind.
 fn behind_others(view: &View, ceiling_text: String, ceiling: f64, behind: f64) -> Finding {
     let others = view.context.others.unwrap_or_default();
     let train = view.train_accuracy.as_ref().map(|train| train.end()).zip(others.train_accuracy);

@@ -1,5 +1,6 @@
-//! Mode mismatch: on the very training pictures the network does far worse in evaluation mode than while it trains,
-//! where dropout and augmentation only make training look worse. Validation then measures that fault, not the fit.
+//! Mode mismatch: on the same training images, the network is far worse in evaluation mode than during training.
+//! Dropout and augmentation can only make the training metrics look worse. Validation then measures this problem, not
+//! the fit.
 
 use super::finding::Unit;
 use super::series::Series;
@@ -7,18 +8,20 @@ use super::view::View;
 use super::{Advice, Finding, Name, Severity};
 use sweep_core::trial::Goal;
 
-/// Training accuracy ends so far above its evaluation: usually it ends below.
+/// Minimum difference by which the final training accuracy exceeds its evaluation. It is usually lower than its
+/// evaluation.
 const GAP: f64 = 0.10;
-/// From which on it is severe.
+/// Difference from which on the finding is severe.
 const SEVERE: f64 = 0.3;
-/// Or its loss is so many times that of training: the classes still come out right, but hardly ahead of the others.
+/// Alternatively, the minimum ratio of the evaluated loss to the training loss. The classes are then still correct, but
+/// hardly ahead of the others.
 const TIMES: f64 = 3.0;
-/// And by so much above it: a fifth of ln(10).
+/// Minimum difference of the two losses in that case: a fifth of ln(10).
 const ABOVE: f64 = 0.5;
-/// In the first epochs running statistics have not caught up yet.
+/// Minimum number of epochs. In the first epochs, running statistics have not caught up yet.
 const LEAST_EPOCHS: usize = 8;
 
-/// By both training accuracies at the end.
+/// Judges by both training accuracies at the end.
 pub fn find(view: &View) -> Option<Finding> {
     let series = |name: &str, goal| {
         let points = view.curve.iter().filter_map(|epoch| Some((epoch.epoch, epoch.get(name)?)));

@@ -1,43 +1,44 @@
-//! What more epochs would bring: a falling power or an exponential is fitted to the later part of a course.
+//! Forecasts what more epochs would bring. A decaying power or an exponential is fitted to the later part of a curve.
 //!
-//! Both families are usual for learning curves (Domhan et al., IJCAI 2015). Which exponent fits is uncertain, and that
-//! uncertainty is nearly all of the forecast's: the interval covers the forecast of every curve of both families that
-//! fits about as well as the best one does (a profile likelihood).
+//! Both families are common for learning curves (Domhan et al., IJCAI 2015). The exponent is uncertain, and that
+//! uncertainty is nearly all of the forecast's. The interval therefore covers the forecasts of every curve of both
+//! families that fits about as well as the best one (a profile likelihood).
 
 use super::series::Series;
 use sweep_core::trial::Goal;
 
-/// A curve fits about as well as the best if its squared residuals are larger by at most this times the noise's
-/// variance: the 95 % point of χ² with one degree of freedom.
+/// A curve fits about as well as the best one if its squared residuals exceed the best by at most this times the noise
+/// variance. It is the 95% quantile of χ² with one degree of freedom.
 const CHI_SQUARED_95: f64 = 3.84;
-/// Fewer points in the later two thirds cannot be extrapolated.
+/// Minimum number of points in the later two thirds for an extrapolation.
 const LEAST_POINTS: usize = 6;
-/// The trend must be so many standard errors away from none.
+/// Minimum distance of the trend from zero, in standard errors.
 const TREND_SIGMAS: f64 = 2.5;
-/// The forecast is for half as many epochs again: farther, the families part ways.
+/// Factor from the last epoch to the forecast, which adds half the number of epochs. Beyond that the families diverge.
 const HORIZON: f64 = 1.5;
-/// Exponents of the power, by the epoch.
+/// Exponents of the power of the epoch.
 const POWERS: [f64; 12] = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.3, 1.7, 2.2];
 /// Time constants of the exponential, as shares of the epochs fitted.
 const TIMES: [f64; 12] = [0.08, 0.12, 0.18, 0.25, 0.35, 0.5, 0.7, 1.0, 1.5, 2.5, 4.0, 8.0];
-/// Values farther from the smooth course than so many standard deviations are replaced by it.
+/// A value farther from the smooth curve than this many standard deviations is replaced by it.
 const ODD_SIGMAS: f64 = 4.0;
 
-/// A metric that still improves, and where it would go.
+/// Forecast of a metric that still improves.
 #[derive(Debug, Clone, Copy)]
 pub struct Outlook {
-    /// Up to this epoch.
+    /// Epoch of the forecast.
     pub until: u32,
-    /// The metric then, by the curve that fits best.
+    /// Value of the metric at that epoch, by the best-fitting curve.
     pub expected: f64,
-    /// With about 95 % confidence it lies between these: first the worse, then the better.
+    /// Interval with about 95% confidence: the worse end, then the better end.
     pub between: [f64; 2],
-    /// How much better `expected` is than the level now.
+    /// Improvement from the current level to `expected`.
     pub gain: f64,
 }
 
 impl Outlook {
-    /// `None` where the last third shows no improvement beyond noise, or too few points are there.
+    /// Computes the forecast. `None` if the last third shows no improvement beyond noise, or if there are too few
+    /// points.
     pub fn new(series: &Series) -> Option<Outlook> {
         let trend = series.trend()?;
         if trend.gain <= TREND_SIGMAS * trend.error {
@@ -74,7 +75,7 @@ impl Outlook {
     }
 }
 
-/// A shape that falls towards 0.
+/// A function that decays to 0.
 #[derive(Debug, Clone, Copy)]
 enum Basis {
     Power(f64),
@@ -90,7 +91,7 @@ impl Basis {
     }
 }
 
-/// Limit plus scale times shape, by least squares.
+/// Limit plus scale times basis function, fitted by least squares.
 #[derive(Debug)]
 struct Fit {
     squares: f64,
@@ -98,7 +99,7 @@ struct Fit {
 }
 
 impl Fit {
-    /// `None` where the shape does not improve towards its limit, or leaves the metric's range.
+    /// Fits the basis. `None` if the fit does not improve toward its limit, or leaves the metric's range.
     fn new(basis: Basis, points: &[(f64, f64)], series: &Series, until: f64) -> Option<Fit> {
         let count = points.len() as f64;
         let shape: Vec<f64> = points.iter().map(|(epoch, _)| basis.at(*epoch)).collect();

@@ -1,28 +1,29 @@
-//! Over-regularised: training is no better than validation, with room to improve and regularisation that is strong.
+//! Over-regularized: training is no better than validation, there is room to improve, and regularization is strong.
 
 use super::finding::Unit;
 use super::still_improving;
 use super::view::{Mode, View};
 use super::{Advice, Finding, Name, Severity};
 
-/// A dropout rate from here on is strong: 0.5 is what its authors use for hidden layers (Srivastava et al., JMLR 2014).
+/// Dropout rate from which on dropout is strong. Its authors use 0.5 for hidden layers (Srivastava et al., JMLR 2014).
 const HIGH_DROPOUT: f64 = 0.5;
-/// Weight decay from here on is strong: usual are 1e-4 (He et al. 2016) and 5e-4 (Krizhevsky et al. 2012).
+/// Weight decay from which on it is strong. Common values are 1e-4 (He et al. 2016) and 5e-4 (Krizhevsky et al. 2012).
 const HIGH_DECAY: f64 = 2e-3;
-/// Training this much better than validation leaves regularisation a purpose.
+/// Accuracy by which training must exceed validation for regularization to have a purpose.
 const NO_GAP: f64 = 0.01;
-/// So does a training loss this share below the validation loss, which is less a matter of a few pictures.
+/// Share by which the training loss must be below the validation loss for the same conclusion. The loss depends less on
+/// a few images.
 const NO_LOSS_GAP: f64 = 0.02;
-/// Training accuracy, from chance (0) to perfect (1), that stays below this for so many epochs is held down, even if it
-/// creeps up.
+/// Training accuracy, from chance (0) to perfect (1), and number of epochs. If the accuracy stays below the bound for
+/// that long, it is held down, even if it rises slowly.
 const HELD_DOWN: (f64, u32) = (0.4, 20);
-/// Measured while training, accuracy must be this much worse than validation: half an epoch of progress and a mild
-/// dropout explain less.
+/// Minimum deficit of the accuracy during training against validation. Half an epoch of progress and mild dropout
+/// explain a smaller one.
 const BEHIND_WHILE_TRAINING: f64 = 0.03;
-/// Training accuracy from here on leaves nothing to gain.
+/// Training accuracy from which on there is nothing left to gain.
 const NO_ROOM: f64 = 0.9;
 
-/// By both accuracies at the end.
+/// Judges by both accuracies at the end.
 pub fn find(view: &View) -> Option<Finding> {
     let (train, val) = (view.train_accuracy.as_ref()?, view.val_accuracy.as_ref()?);
     let gap = view.accuracy_gap()?;
@@ -42,7 +43,7 @@ pub fn find(view: &View) -> Option<Finding> {
         (Some(dropout), None, _) => format!("with dropout {dropout}"),
         (None, Some(decay), _) => format!("with weight decay {decay}"),
         (Some(dropout), Some(decay), _) => format!("with dropout {dropout} and weight decay {decay}"),
-        // Nothing is known of the settings, but dropout or augmentation must be at work.
+        // The parameters are unknown, but dropout or augmentation must be active.
         (None, None, None) if view.mode == Mode::WhileTraining => {
             "so dropout or augmentation is at work, perhaps too much".into()
         }

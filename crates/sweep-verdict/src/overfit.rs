@@ -1,5 +1,5 @@
-//! Overfit: validation loss turns up beyond its own noise while training goes on improving, or training accuracy
-//! ends far above validation accuracy.
+//! Overfit: validation loss rises beyond its own noise while training continues to improve, or training accuracy ends
+//! far above validation accuracy.
 
 use super::finding::number;
 use super::finding::{ONSET, Unit};
@@ -7,24 +7,24 @@ use super::series::Series;
 use super::view::{View, unit, word};
 use super::{Advice, Finding, Name, Severity, low_ceiling};
 
-/// The end must lie above the lowest level by so many standard errors of the difference: the lowest of many levels
-/// is low by chance, hence not two.
+/// Minimum rise from the lowest level to the end, in standard errors of the difference. It is above two, because the
+/// lowest of many levels is low by chance.
 const TURN_SIGMAS: f64 = 3.5;
-/// And by this share of it: less is no loss worth mending.
+/// Minimum rise as a share of the lowest level. A smaller rise is not worth fixing.
 const TURN: f64 = 0.015;
-/// Epochs after the best one that tell of a turn: what is lowest at the end has not risen since.
+/// Minimum number of epochs after the best one. A curve that is lowest at the end has not risen since.
 const SINCE: usize = 3;
-/// Shares of the lowest loss from which on the rise is clear, and severe.
+/// Rise, as a share of the lowest loss, from which on the finding is clear, and severe.
 const TURN_SCALE: [f64; 2] = [0.05, 0.5];
-/// Training accuracy ends so far above validation: networks that generalise well show a few percent.
+/// Minimum gap of training above validation accuracy at the end. Networks that generalize well show a few percent.
 const GAP: f64 = 0.10;
-/// Gaps from which on it is clear, and severe.
+/// Gaps from which on the finding is clear, and severe.
 const GAP_SCALE: [f64; 2] = [0.15, 0.3];
-/// Without accuracies: validation loss over training loss, and their difference.
+/// Minimum ratio of validation to training loss, and minimum difference between them, if there are no accuracies.
 const LOSS_RATIO: f64 = 2.0;
 const LOSS_DIFFERENCE: f64 = 0.2;
 
-/// By the turn of the validation loss and by the gap at the end.
+/// Judges by the rise of the validation loss and by the gap at the end.
 pub fn find(view: &View) -> Option<Finding> {
     let turn = view.val_loss.as_ref().and_then(|val| Turn::new(val, view.train_loss.as_ref()));
     let gap = view.accuracy_gap().filter(|gap| *gap >= GAP).filter(|gap| *gap >= 3.0 * gap_error(view));
@@ -85,7 +85,7 @@ pub fn find(view: &View) -> Option<Finding> {
             .evidence(format!("training {} at the onset", word(train)), unit(train), train.at(onset))
             .evidence(format!("training {} at the end", word(train)), unit(train), train.end());
     }
-    // Where training is poor and stays so, more regularisation would lower what is low already.
+    // Where training is poor and stays so, more regularization would lower what is already low.
     let augment = Advice::Augment(view.context.mirror);
     let remedies: &[Advice] =
         match low_ceiling::find(view).is_some_and(|one| one.advice.contains(&Advice::NoMoreDropout)) {
@@ -97,12 +97,12 @@ pub fn find(view: &View) -> Option<Finding> {
     Some(finding.advice(stop).advice(more).advice(remedies.iter().copied()))
 }
 
-/// Validation loss that goes up again.
+/// A validation loss that rises again.
 #[derive(Debug)]
 struct Turn {
-    /// The last epoch before it.
+    /// Last epoch before the rise.
     onset: u32,
-    /// From the lowest level to the end, as a share of the lowest.
+    /// Rise from the lowest level to the end, as a share of the lowest level.
     rise: f64,
 }
 
@@ -112,7 +112,7 @@ impl Turn {
         let rise = end - lowest;
         let beyond_noise = rise >= TURN_SIGMAS * val.level_error() * std::f64::consts::SQRT_2;
         let onset = val.epochs[val.best()];
-        // A loss that is nearly gone cannot fall further; one that rises, too, is no overfitting.
+        // A loss close to 0 cannot fall further. If the training loss rises too, it is not overfitting.
         let train_goes_on = train.is_none_or(|train| {
             let (then, now) = (train.at(onset), train.end());
             then - now >= train.level_error() || (now <= then && now < 0.1 * end)
@@ -123,14 +123,14 @@ impl Turn {
     }
 }
 
-/// The last epoch before which the accuracies lay close together.
+/// Returns the last epoch before which the accuracies were close together.
 fn opening(view: &View) -> Option<u32> {
     let (train, val) = (view.train_accuracy.as_ref()?, view.val_accuracy.as_ref()?);
     let close = |epoch: &&u32| train.at(**epoch) - val.at(**epoch) < GAP;
     val.epochs.iter().rev().find(close).copied()
 }
 
-/// Training and validation loss at the end, where accuracies are missing and the losses lie far apart.
+/// Returns the final training and validation loss, if there are no accuracies and the losses are far apart.
 fn loss_gap(view: &View) -> Option<(f64, f64)> {
     let (train, val) = (view.train_loss.as_ref()?, view.val_loss.as_ref()?);
     let (low, high) = (train.end(), val.end());

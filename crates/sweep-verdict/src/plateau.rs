@@ -1,20 +1,20 @@
-//! Plateau: validation has been flat for the last third of the epochs or longer.
+//! Plateau: validation has been flat for at least the last third of the epochs.
 
 use super::finding::Unit;
 use super::still_improving;
 use super::view::{View, unit, word};
 use super::{Advice, Finding, Name, Severity, low_ceiling, overfit, underfit};
 
-/// A plateau is at least so many epochs,
+/// Minimum length of a plateau in epochs,
 const LEAST_EPOCHS: u32 = 8;
-/// and at least this share of all.
+/// and as a share of all epochs.
 const LEAST_SHARE: f64 = 1.0 / 3.0;
-/// Flat is a smooth course that stays so near its end, beside noise: accuracy,
+/// Maximum distance of the smooth curve from its end for it to be flat, in addition to noise: for accuracy,
 const BAND_ACCURACY: f64 = 0.01;
-/// and loss, as a share of itself.
+/// and for loss, as a share of the loss.
 const BAND_LOSS: f64 = 0.02;
 
-/// By the stretch before the end over which the smooth course stays within the band.
+/// Judges by the stretch before the end in which the smooth curve stays within the band.
 pub fn find(view: &View) -> Option<Finding> {
     let series = view.watched()?;
     let end = series.end();
@@ -23,7 +23,7 @@ pub fn find(view: &View) -> Option<Finding> {
         _ => BAND_LOSS * end.abs(),
     };
     if series.level_error() > band {
-        // So noisy a curve hides what goes on.
+        // The curve is so noisy that it hides any trend.
         return None;
     }
     let band = band.max(2.0 * series.level_error());
@@ -31,11 +31,11 @@ pub fn find(view: &View) -> Option<Finding> {
     let since = *series.epochs.get(series.len() - inside)?;
     let length = (view.last - since).saturating_add(1);
     let long = length >= LEAST_EPOCHS && f64::from(length) >= LEAST_SHARE * f64::from(view.last);
-    // A few far points, or a forecast of more, are no plateau.
+    // A few distant points, or a forecast of more improvement, are not a plateau.
     if !long || inside < 5 || still_improving::find(view).is_some() {
         return None;
     }
-    // A smaller learning rate may go on from a plateau, unless something else is its cause.
+    // A smaller learning rate may lead out of a plateau, unless something else is its cause.
     let alone = underfit::find(view).is_none() && overfit::find(view).is_none() && low_ceiling::find(view).is_none();
     let headline = format!(
         "Validation {} has stayed near {} since epoch {since}: the last {length} epochs brought next to nothing.",

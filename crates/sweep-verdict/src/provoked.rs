@@ -1,16 +1,16 @@
-//! Sixty curves of which it is known what was done to them: 39 that the trainer wrote, with a defect provoked in each
-//! (`tests/fixtures/curves/provoke`), and 21 made up, with noise. What must be found was written down with the defect.
+//! Tests the rules on sixty curves with known problems. 39 were written by the trainer with a problem provoked in each
+//! (`tests/fixtures/curves/provoke`). 21 are synthetic, with noise. The expected finding was recorded with the problem.
 
 use serde::Deserialize;
 
 use super::*;
 use sweep_sample::curves::{Kind, curve};
 
-/// What must be found in a curve, and what must not.
+/// The findings that a curve must have, and those that it must not have.
 #[derive(Debug, Deserialize)]
 struct Expected {
     curve: String,
-    /// Whether no one who looks at it could doubt.
+    /// Whether the finding is beyond doubt for anyone who sees the curve.
     clear: bool,
     one_of: Vec<String>,
     none_of: Vec<String>,
@@ -22,7 +22,7 @@ fn folder(file: &str) -> String {
     format!("{}/tests/fixtures/curves/{file}", concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-/// The curves of a fixture.
+/// Returns the curves of a fixture.
 fn provoked(name: &str) -> Vec<(Expected, Vec<EpochMetrics>)> {
     let expected = std::fs::read_to_string(folder(&format!("{name}.json"))).expect("the fixture is there");
     let expected: Vec<Expected> = serde_json::from_str(&expected).expect("it is a list");
@@ -75,7 +75,7 @@ fn made_up() -> Vec<(Expected, Vec<EpochMetrics>)> {
     .collect()
 }
 
-/// Those in which not what must be is found, or what must not be is; and how many of them are clear.
+/// Returns the curves that lack the expected finding or have a forbidden one, and how many of them are clear.
 fn judged_wrongly(curves: &[(Expected, Vec<EpochMetrics>)]) -> (Vec<String>, usize) {
     let (mut wrong, mut clearly) = (Vec::new(), 0);
     for (expected, curve) in curves {
@@ -109,7 +109,8 @@ fn of_sixty_curves_at_most_three_are_judged_wrongly_and_no_clear_one() {
     assert!(wrong.len() <= 3 && clearly == 0, "{wrong:#?}");
 }
 
-/// Curves that the rules had not seen: docs/reference/findings.md says that 27 were judged rightly then, and one rule was mended.
+/// Tests curves that the rules had not seen. docs/reference/findings.md says that 27 of them were judged correctly at
+/// first; then one rule was fixed.
 #[test]
 fn of_what_was_held_out_at_most_three_are_judged_otherwise_than_was_expected() {
     let curves = provoked("held_out");

@@ -1,56 +1,56 @@
-//! One metric over the epochs: its level, its noise and its trend, all robust against single odd epochs.
+//! One metric over the epochs: its level, noise, and trend. All three are robust against single outliers.
 
 use sweep_core::trial::Goal;
 
-/// Fewer values tell nothing of their noise.
+/// Minimum number of values needed to measure their noise.
 const NOISE_FROM: usize = 7;
-/// It is measured over the later half, or over so many values if that is more.
+/// Noise is measured over the later half of the values, or over this many if that is more.
 const NOISE_OVER: usize = 14;
-/// The noise assumed then, as a share of the value: validation losses of published curves move by 1 to 3 % from epoch
-/// to epoch.
+/// Noise assumed for fewer values, as a share of the value. Validation losses of published curves move by 1% to 3% from
+/// epoch to epoch.
 const ASSUMED_NOISE: f64 = 0.03;
-/// Noise is never taken for smaller than this share of the value: logs are rounded to four digits.
+/// Minimum noise, as a share of the value, because logs are rounded to four digits.
 const LEAST_NOISE: f64 = 5e-4;
-/// A median of absolute deviations times this is a Gaussian's standard deviation (Hampel 1974).
+/// Ratio of the standard deviation of a normal distribution to its median absolute deviation (Hampel 1974).
 const MAD_TO_SIGMA: f64 = 1.4826;
-/// A median has this many times a mean's standard error (asymptotically, √(π/2)).
+/// Ratio of a median's standard error to that of a mean (asymptotically, √(π/2)).
 const MEDIAN_ERROR: f64 = 1.2533;
-/// Larger values are as good as infinite, and sums of them would be.
+/// Values above this count as infinite, because their sums would be infinite.
 pub const LARGEST: f64 = 1e30;
-/// Levels nearer to the best than so many standard deviations of a single value may be as good.
+/// Levels closer to the best than this many standard deviations of a single value may be as good.
 const BEST_SIGMAS: f64 = 3.0;
-/// At most so many points enter a trend, which looks at all pairs.
+/// Maximum number of points in a trend, which examines all pairs.
 const TREND_POINTS: usize = 200;
 
 /// Finite values of one metric, by ascending epoch.
 #[derive(Debug, Clone)]
 pub struct Series {
-    /// Which way it is better.
+    /// Direction in which the metric is better.
     pub goal: Goal,
     /// Epochs, strictly ascending.
     pub epochs: Vec<u32>,
-    /// Of the same length.
+    /// Values of the metric, one per epoch.
     pub values: Vec<f64>,
-    /// `values` after a running median over [`Series::window`] of them.
+    /// `values` after a running median over [`Series::window`] values.
     pub smooth: Vec<f64>,
-    /// Standard deviation of a value about the smooth course.
+    /// Standard deviation of a value around the smooth curve.
     pub noise: f64,
 }
 
-/// A straight course, with its standard error.
+/// A linear trend with its standard error.
 #[derive(Debug, Clone, Copy)]
 pub struct Trend {
-    /// Change an epoch, positive where the metric gets better.
+    /// Change per epoch, positive if the metric improves.
     pub gain: f64,
-    /// Of `gain`.
+    /// Standard error of `gain`.
     pub error: f64,
-    /// Epochs from the first to the last point.
+    /// Number of epochs from the first to the last point.
     pub span: f64,
 }
 
 impl Series {
-    /// `None` without a value. Epochs out of order and values that are not finite (or as good as: [`LARGEST`]) are
-    /// left out.
+    /// Creates the series. `None` if there is no value. Epochs out of order and non-finite values (or values above
+    /// [`LARGEST`]) are left out.
     pub fn new(goal: Goal, points: impl Iterator<Item = (u32, f64)>) -> Option<Series> {
         let mut series = Series { goal, epochs: Vec::new(), values: Vec::new(), smooth: Vec::new(), noise: 0.0 };
         for (epoch, value) in points {
@@ -62,7 +62,7 @@ impl Series {
         let half = series.window() / 2;
         series.smooth = (0..series.len())
             .map(|at| {
-                // Symmetric at the ends, too, lest a steep start be cut off.
+                // The window is symmetric at the ends too, so that a steep start is not cut off.
                 let half = half.min(at).min(series.len() - 1 - at);
                 median(&mut series.values[at - half..=at + half].to_vec())
             })
@@ -71,22 +71,23 @@ impl Series {
         (!series.values.is_empty()).then_some(series)
     }
 
-    /// Values.
+    /// Returns the number of values.
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
-    /// Values in a running median: a tenth of the curve, 3 to 25, odd; 1 where there are too few to smooth.
+    /// Returns the number of values in a running median: a tenth of the curve, odd, from 3 to 25. It is 1 if there are
+    /// too few values to smooth.
     pub fn window(&self) -> usize {
         if self.len() < NOISE_FROM { 1 } else { ((self.len() / 10) | 1).clamp(3, 25) }
     }
 
-    /// Standard error of a median over [`Series::window`] values.
+    /// Returns the standard error of a median over [`Series::window`] values.
     pub fn level_error(&self) -> f64 {
         median_error(self.noise, self.window())
     }
 
-    /// How much better `a` is than `b`.
+    /// Returns by how much `a` is better than `b`.
     pub fn gain(&self, a: f64, b: f64) -> f64 {
         match self.goal {
             Goal::Minimize => b - a,
@@ -94,18 +95,18 @@ impl Series {
         }
     }
 
-    /// Where it stands at the end: the median of the last [`Series::window`] values.
+    /// Returns the level at the end: the median of the last [`Series::window`] values.
     pub fn end(&self) -> f64 {
         median(&mut self.values[self.len() - self.window()..].to_vec())
     }
 
-    /// The smooth value at an epoch, or at the nearest before it, or at the first.
+    /// Returns the smooth value at an epoch, or at the nearest epoch before it, or at the first epoch.
     pub fn at(&self, epoch: u32) -> f64 {
         self.smooth[self.epochs.partition_point(|one| *one <= epoch).saturating_sub(1)]
     }
 
-    /// The index of the best single value among those epochs at which the smooth course was at its best, as far as
-    /// noise lets one tell. A lucky epoch elsewhere does not count.
+    /// Returns the index of the best single value among the epochs at which the smooth curve was best, within noise. A
+    /// lucky epoch elsewhere does not count.
     pub fn best(&self) -> usize {
         let best = self.best_level();
         let near = |at: &usize| self.gain(best, self.smooth[*at]) <= BEST_SIGMAS * self.noise;
@@ -113,14 +114,14 @@ impl Series {
         (0..self.len()).filter(near).min_by(better).expect("the best of the smooth course is near itself")
     }
 
-    /// The best of the smooth course.
+    /// Returns the best value of the smooth curve.
     pub fn best_level(&self) -> f64 {
         let better = |a: f64, b: f64| if self.goal.better(b, a) { b } else { a };
         self.smooth.iter().copied().reduce(better).expect("a series has a value")
     }
 
-    /// The trend of the last third of the curve, at least five points: Theil and Sen's slope, the median of all
-    /// pairs' (Sen 1968). `None` for fewer.
+    /// Returns the trend of the last third of the curve, over at least five points. It is the Theil-Sen slope, the
+    /// median over all pairs (Sen 1968). `None` for fewer points.
     pub fn trend(&self) -> Option<Trend> {
         let from = self.len() - self.len().min((self.len() / 3).max(5));
         let step = (self.len() - from).div_ceil(TREND_POINTS);
@@ -139,8 +140,8 @@ impl Series {
         Some(Trend { gain: self.gain(median(&mut slopes), 0.0), error: self.noise / spread, span })
     }
 
-    /// From how far each value lies off the line between its neighbours: the course itself hardly
-    /// enters, and the median of deviations leaves odd epochs out.
+    /// Measures noise from each value's distance to the line between its neighbors. The trend itself hardly matters
+    /// there, and the median of the distances ignores outliers.
     fn measure_noise(&self) -> f64 {
         let Some(last) = self.values.last() else { return 0.0 };
         if self.len() < NOISE_FROM {
@@ -159,15 +160,15 @@ impl Series {
     }
 }
 
-/// Standard error of the median of so many values with this standard deviation.
+/// Returns the standard error of the median of `count` values with this standard deviation.
 pub fn median_error(noise: f64, count: usize) -> f64 {
     if count > 1 { noise * MEDIAN_ERROR / (count as f64).sqrt() } else { noise }
 }
 
-/// The middle value, or the mean of the two in the middle.
+/// Returns the middle value, or the mean of the two middle values.
 ///
 /// # Panics
-/// Without a value.
+/// If there is no value.
 pub fn median(values: &mut [f64]) -> f64 {
     let middle = values.len() / 2;
     let even = values.len().is_multiple_of(2);
@@ -195,7 +196,8 @@ mod tests {
 
     #[test]
     fn alternating_values_have_the_noise_of_their_swing() {
-        // ±0.1 in turn is a standard deviation of 0.1; neighbours' noise is not independent here, so a factor remains.
+        // Alternating ±0.1 has a standard deviation of 0.1. The noise of neighbors is not independent here, so a factor
+        // remains.
         let swinging: Vec<f64> = (0..40).map(|t| 1.0 + if t % 2 == 0 { 0.1 } else { -0.1 }).collect();
         assert!((0.1..0.3).contains(&loss(&swinging).noise), "{}", loss(&swinging).noise);
     }

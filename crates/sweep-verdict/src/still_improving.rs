@@ -1,4 +1,4 @@
-//! Still improving: validation had not settled when training ended, and more epochs would bring something.
+//! Still improving: validation had not settled when training ended, and more epochs would improve it.
 
 use super::finding::Unit;
 use super::outlook::Outlook;
@@ -6,24 +6,24 @@ use super::series::Series;
 use super::view::{View, unit, word};
 use super::{Advice, Finding, Name, Severity};
 
-/// An expected gain below this is not worth the epochs: accuracy,
+/// Minimum expected gain that is worth the epochs: for accuracy,
 const WORTH_ACCURACY: f64 = 0.01;
-/// and loss, as a share of itself.
+/// and for loss, as a share of the loss.
 const WORTH_LOSS: f64 = 0.02;
-/// And loss where training is poor yet, so that any progress is worth waiting for.
+/// For loss while training is still poor, so that any progress is worth waiting for.
 const WORTH_POOR: f64 = 0.005;
-/// A training loss that came down by less than this share of its first value, but falls, is slow.
+/// A falling training loss is slow if it has fallen by less than this share of its first value.
 const SLOW: f64 = 0.1;
-/// The same, from which on stopping here is a clear fault.
+/// Multiple of those minimum gains from which on stopping here is a clear problem.
 const CLEAR: f64 = 5.0;
-/// A learning rate below this share of its highest has run out.
+/// A learning rate below this share of its maximum has run out.
 const RUN_OUT: f64 = 0.05;
 
-/// By the forecast for half as many epochs again.
+/// Judges by the forecast for half as many epochs again.
 pub fn find(view: &View) -> Option<Finding> {
     let (series, outlook, worth) = forecast(view)?;
     let [worse, better] = outlook.between;
-    // Where even the worse end of the forecast is no loss, the gain itself tells how much it matters.
+    // If even the worse end of the forecast is no loss, the gain itself determines the severity.
     let sure = series.gain(worse, series.end()) >= 0.0;
     let severity = if sure { Severity::scale(outlook.gain / worth, [CLEAR, f64::INFINITY]) } else { Severity::Mild };
     let text = |value| unit(series).text(value);
@@ -50,7 +50,7 @@ pub fn find(view: &View) -> Option<Finding> {
     )
 }
 
-/// What improves, where to, and from which gain on that is worth it.
+/// Returns the metric that improves, its forecast, and the gain from which on more epochs are worth it.
 fn forecast<'v>(view: &'v View) -> Option<(&'v Series, Outlook, f64)> {
     let watched = view.watched()?;
     let worth = match unit(watched) {
@@ -66,12 +66,12 @@ fn forecast<'v>(view: &'v View) -> Option<(&'v Series, Outlook, f64)> {
     (sure && outlook.gain >= worth).then_some((loss, outlook, worth))
 }
 
-/// Whether the loss has hardly moved so far.
+/// Returns whether the loss has hardly moved so far.
 fn slow(view: &View) -> bool {
     view.train_loss.as_ref().is_some_and(|loss| loss.values[0] - loss.end() < SLOW * loss.values[0])
 }
 
-/// The last learning rate as a share of the highest.
+/// Returns the last learning rate as a share of the highest.
 fn learning_rate_left(view: &View) -> Option<f64> {
     let rates = || view.curve.iter().filter_map(|epoch| epoch.learning_rate);
     Some(rates().next_back()? / rates().reduce(f64::max)?)

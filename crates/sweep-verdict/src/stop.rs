@@ -1,13 +1,14 @@
-//! `stop_on: overfit`: the finding of the report, while the trial still runs.
+//! `stop_on: overfit`: applies the report's finding while the trial still runs.
 
 use super::{Advice, Context, Name, Severity, judge};
 use sweep_core::trial::{EpochMetrics, Metric};
 
-/// The metric must not have improved for so many epochs: accuracy often rises after the loss has turned.
+/// Number of epochs without improvement of the metric before a trial stops. Accuracy often rises after the loss has
+/// turned.
 const STILL: u32 = 3;
 
-/// Whether a trial stops: validation loss has turned up beyond its noise, overfitting is clear by that or by the gap to
-/// training, and the sweep's metric no longer improves.
+/// Returns whether a trial stops. Validation loss must have risen beyond its noise, and the sweep's metric must no
+/// longer improve. Overfitting must be clear by the rise or by the gap to training.
 pub fn overfits(curve: &[EpochMetrics], context: &Context, metric: &Metric) -> bool {
     let (Some(last), Some(best)) = (curve.last(), metric.best(curve)) else { return false };
     last.epoch - best.epoch >= STILL
@@ -23,7 +24,7 @@ mod tests {
     use super::*;
     use sweep_core::trial::Goal;
 
-    /// Validation loss falls for ten epochs, then rises; training loss falls all the time.
+    /// Returns a curve whose validation loss falls for ten epochs, then rises. Its training loss falls throughout.
     fn curve(epochs: u32, turn: f64) -> Vec<EpochMetrics> {
         let epoch = |epoch: u32| {
             let (x, wobble) = (f64::from(epoch), 0.004 * f64::from(epoch % 3));

@@ -1,4 +1,4 @@
-//! Stuck: the network answers as by chance, from the first epoch to the last.
+//! Stuck: the network performs at chance level from the first epoch to the last.
 
 use super::finding::Unit;
 use super::series::{Series, median, median_error};
@@ -6,21 +6,21 @@ use super::view::View;
 use super::{Advice, Finding, Name, Severity};
 use sweep_core::trial::Goal;
 
-/// Fewer epochs may be a slow start.
+/// Minimum number of epochs. Fewer may be a slow start.
 const LEAST_EPOCHS: usize = 3;
-/// Chance has the loss ln(classes); a loss below this share of it has learnt something.
+/// A loss below this share of the chance level, ln(classes), shows that something was learned.
 const LEARNT_LOSS: f64 = 0.97;
-/// And the accuracy 1/classes; one above it by this has learnt something.
+/// An accuracy that exceeds the chance level, 1/classes, by this shows that something was learned.
 const LEARNT_ACCURACY: f64 = 0.03;
-/// Where the classes are not known: an even answer among n has the loss ln(n) and the accuracy 1/n, so that
-/// accuracy times exp(loss) is 1, within this.
+/// Tolerance if the number of classes is unknown. A uniform answer among n classes has the loss ln(n) and the accuracy
+/// 1/n, so accuracy times exp(loss) is 1.
 const EVEN_ANSWER: f64 = 0.12;
-/// The best of a few noisy levels is good by luck, by up to so many standard errors.
+/// The best of a few noisy levels is good by luck, by up to this many standard errors.
 const LUCK_SIGMAS: f64 = 3.0;
 
 /// Compares the best of the curve with chance.
 pub fn find(view: &View) -> Option<Finding> {
-    // Training metrics where there are some: whether anything was learnt shows there first.
+    // Training metrics are used if there are any, because learning shows there first.
     let loss = view.train_loss.as_ref().or(view.val_loss.as_ref());
     let accuracy = view.train_accuracy.as_ref().or(view.val_accuracy.as_ref());
     if loss.or(accuracy)?.len() < LEAST_EPOCHS {
@@ -63,7 +63,7 @@ pub fn find(view: &View) -> Option<Finding> {
     )
 }
 
-/// The level of each third of the curve, and at its end, each made worse by what may be luck.
+/// Returns the level of each third of the curve and at its end, each reduced by what may be luck.
 fn levels(series: &Series) -> Vec<f64> {
     let luck = |error: f64| match series.goal {
         Goal::Minimize => LUCK_SIGMAS * error,

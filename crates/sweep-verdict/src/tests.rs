@@ -1,4 +1,4 @@
-//! The rules together: on published curves, and on made-up ones of which it is known what is wrong with them.
+//! Tests the rules together, on published curves and on synthetic ones with known problems.
 
 use proptest::prelude::*;
 
@@ -41,7 +41,7 @@ fn published(file: &str) -> Vec<EpochMetrics> {
     rows.collect()
 }
 
-/// The share of seeds for which the finding is made, on curves of 25 to 100 epochs with usual noise.
+/// Returns the share of seeds for which the finding is made, on curves of 25 to 100 epochs with typical noise.
 fn found(kind: Kind, context: &Context, name: Name, evaluated: bool) -> f64 {
     let hits = (0..SEEDS).filter(|&seed| {
         let (epochs, noise) = (25 + (seed % 4) as u32 * 25, 0.005 + 0.02 * (seed % 5) as f64 / 4.0);
@@ -97,7 +97,7 @@ fn the_beginning_of_the_published_question_is_not_judged_as_the_whole() {
     assert_eq!(names(&judge(&question[..3], &Context::default())), [Name::TooShort]);
     let ten = judge(&question[..10], &Context::default());
     assert!(names(&ten).contains(&Name::StillImproving) && !names(&ten).contains(&Name::Overfit), "{ten:#?}");
-    // The forecast of the first 20 epochs for the 30th covers what came: 0.6037.
+    // The forecast of the first 20 epochs for epoch 30 covers the actual value, 0.6037.
     let twenty = judge(&question[..20], &Context::default());
     let improving = twenty.iter().find(|finding| finding.name == Name::StillImproving).expect("it still improves");
     assert_eq!(evidence(improving, "forecast for epoch"), 30.0);
@@ -144,7 +144,7 @@ fn what_is_not_there_is_not_found() {
 
 #[test]
 fn strong_regularisation_is_suspected_where_nothing_is_known_but_training_lags() {
-    // Measured while training, with heavy dropout: accuracy is well below validation's.
+    // Measured during training with heavy dropout: accuracy is well below validation accuracy.
     let mut curve = curve(Kind::OverRegularised, 40, 0.01, 3, false);
     for epoch in &mut curve {
         epoch.train_accuracy = epoch.train_accuracy.map(|accuracy| accuracy - 0.1);
@@ -218,13 +218,13 @@ fn poor_training_beside_trials_that_learn_is_the_settings_fault_or_none() {
         "regularisation does not hold back what is 8 points ahead: {kept:?}"
     );
     assert!(kept.headline.contains("its settings"), "{kept:?}");
-    // Nobody validates better: poor training is what that takes.
+    // No trial validates better, so poor training is what good validation requires.
     assert_eq!(find(judged(learnt(0.55))), None);
 }
 
 #[test]
 fn less_training_accuracy_than_others_is_no_fault_where_validation_is_as_good() {
-    // Another trial overfits: more training accuracy, no more validation accuracy.
+    // Another trial overfits: higher training accuracy, but no higher validation accuracy.
     let others = Others { train_accuracy: Some(1.0), val_accuracy: Some(0.9) };
     let context = Context { others: Some(others), ..TEN_CLASSES };
     let mut curve = curve(Kind::Good, 50, 0.01, 4, true);
@@ -264,7 +264,7 @@ fn evaluation_that_is_worse_than_training_on_the_same_pictures_is_no_matter_of_t
     assert_eq!(names(&findings), [Name::ModeMismatch]);
     assert_eq!(findings[0].severity, Severity::Severe);
     assert_eq!(findings[0].advice[0], Advice::FasterStatistics);
-    // A few epochs in, running statistics may still lag.
+    // After a few epochs, running statistics may still lag.
     assert!(!names(&judge(&curve[..5], &TEN_CLASSES)).contains(&Name::ModeMismatch));
 }
 
@@ -312,7 +312,7 @@ fn findings_in_json_have_stable_names_and_advice_as_text() {
     assert!(json[0]["advice"][0].as_str().expect("advice is text").contains("transpose"));
 }
 
-/// Any number that a metric may have, and those that it should not.
+/// Any number that a metric can have, and numbers that it should not have.
 fn any_value() -> impl Strategy<Value = Option<f64>> {
     prop_oneof![Just(None), (0.0..3.0).prop_map(Some), any::<f64>().prop_map(Some), Just(Some(0.0))]
 }

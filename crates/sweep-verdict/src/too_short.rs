@@ -1,17 +1,17 @@
-//! Too short: so few epochs that a trend cannot be told from noise.
+//! Too short: there are too few epochs to tell a trend from noise.
 
 use super::finding::Unit;
 use super::view::View;
 use super::{Advice, Finding, Name, Severity};
 
-/// A curve that reaches this epoch can be judged: noise can be measured from seven values on.
+/// A curve that reaches this epoch can be judged, because noise can be measured from seven values on.
 const LEAST_EPOCHS: u32 = 8;
-/// Where only some epochs were recorded, they must be so many.
+/// Minimum number of recorded epochs, if only some were recorded.
 const LEAST_RECORDED: usize = 4;
-/// What to train to see a trend: Keras' and PyTorch's CIFAR-10 examples settle after 10 to 25 epochs.
+/// Number of epochs to train to see a trend. The CIFAR-10 examples of Keras and PyTorch settle after 10 to 25 epochs.
 const ENOUGH_EPOCHS: u32 = 25;
 
-/// By the last epoch's number.
+/// Judges by the number of the last epoch.
 pub fn find(view: &View) -> Option<Finding> {
     let recorded = view.curve.len();
     if view.last >= LEAST_EPOCHS && recorded >= LEAST_RECORDED {

@@ -1,17 +1,17 @@
-//! Underfit: training itself ends poor and flat, and validation is not far behind it.
+//! Underfit: training itself ends with a poor and flat curve, and validation is not far behind it.
 
 use super::finding::Unit;
 use super::view::View;
 use super::{Advice, Finding, Name, Severity};
 
-/// A gap from here on is overfitting's matter.
+/// A gap of at least this size is reported as overfitting instead.
 const LARGEST_GAP: f64 = 0.10;
-/// Training that gained less than this over the last third of the epochs is flat: accuracy,
+/// Training is flat if it gained less than this over the last third of the epochs: for accuracy,
 const FLAT_ACCURACY: f64 = 0.01;
-/// and loss, as a share of itself.
+/// and for loss, as a share of the loss.
 const FLAT_LOSS: f64 = 0.02;
 
-/// By training at the last epoch.
+/// Judges by training at the last epoch.
 pub fn find(view: &View) -> Option<Finding> {
     let poor = view.poor_training(view.last)?;
     if view.accuracy_gap().is_some_and(|gap| gap >= LARGEST_GAP) || !flat(view) {
@@ -33,7 +33,7 @@ pub fn find(view: &View) -> Option<Finding> {
     )
 }
 
-/// Whether training has stopped improving; a curve too short for a trend has not.
+/// Returns whether training has stopped improving. A curve too short for a trend has not.
 fn flat(view: &View) -> bool {
     let over_last_third = |series: &super::series::Series| series.trend().map(|trend| trend.gain * trend.span);
     match (&view.train_accuracy, &view.train_loss) {

@@ -1,26 +1,26 @@
-//! Unstable: the curve swings from epoch to epoch far more than curves do.
+//! Unstable: the curve swings from epoch to epoch far more than usual.
 
 use super::finding::Unit;
 use super::series::Series;
 use super::view::View;
 use super::{Advice, Finding, Name, Severity};
 
-/// Noise of the validation accuracy: published curves mostly move by 0.002 to 0.01 from epoch to epoch, those of a few
-/// thousand pictures by 0.02 at learning rates that suit.
+/// Noise limit for validation accuracy. Published curves mostly move by 0.002 to 0.01 from epoch to epoch. Curves on a
+/// few thousand images move by 0.02 at suitable learning rates.
 const VALIDATION_ACCURACY: f64 = 0.025;
-/// Where none was measured, noise of the validation loss as a share of its level: mostly 0.01 to 0.06.
+/// Noise limit for validation loss, as a share of its level, if no accuracy was measured. It is usually 0.01 to 0.06.
 const VALIDATION_LOSS: f64 = 0.10;
-/// A training loss moves less: by 0.01 to 0.06 at learning rates that suit, by 0.2 and more at those that do not.
+/// Noise limit for training loss. It moves by 0.01 to 0.06 at suitable learning rates, and by 0.2 or more at others.
 const TRAINING_LOSS: f64 = 0.08;
-/// So many times these bounds is clear, and severe.
+/// Multiples of these limits from which on the finding is clear, and severe.
 const SCALE: [f64; 2] = [2.0, 6.0];
-/// Fewer values tell nothing of their noise.
+/// Minimum number of values needed to measure their noise.
 const LEAST_EPOCHS: usize = 8;
-/// A loss below this share of where it began is measured against that, since small numbers move by large shares: a
-/// network that learns its pictures by heart swings between 0.03 and 0.1.
+/// A loss below this share of its first value is measured against that share, because small numbers move by large
+/// shares. A network that memorizes its images swings between 0.03 and 0.1.
 const FLOOR: f64 = 0.25;
 
-/// By the noise of each course.
+/// Judges by the noise of each series.
 pub fn find(view: &View) -> Option<Finding> {
     let over = |series: &Option<Series>, bound: f64| {
         let series = series.as_ref().filter(|series| series.len() >= LEAST_EPOCHS)?;

@@ -1,9 +1,9 @@
-//! Unvalidated: only training was measured, so nothing can be said of generalisation.
+//! Unvalidated: only training was measured, so nothing can be said about generalization.
 
 use super::view::View;
 use super::{Advice, Finding, Name, Severity};
 
-/// Without both validation metrics.
+/// Applies if both validation metrics are missing.
 pub fn find(view: &View) -> Option<Finding> {
     if view.val_loss.is_some() || view.val_accuracy.is_some() {
         return None;

@@ -1,4 +1,4 @@
-//! A curve as the rules see it: its four courses, and the questions that more than one rule asks.
+//! A curve as the rules see it: its four series, and the questions that more than one rule asks.
 
 use super::finding::Unit;
 use super::outlook::Outlook;
@@ -6,37 +6,37 @@ use super::series::Series;
 use super::{Context, Evidence};
 use sweep_core::trial::{EpochMetrics, Goal};
 
-/// Training accuracy below this, on a scale from chance (0) to perfect (1), is poor: an ordinary network brings the
-/// training pictures of an ordinary data set well above it (Zhang et al. 2017, arXiv 1611.03530: all of them, even
-/// with random labels).
+/// Training accuracy below this, on a scale from chance (0) to perfect (1), is poor. An ordinary network fits the
+/// training images of an ordinary data set well above it. It can fit all of them, even with random labels (Zhang et al.
+/// 2017, arXiv 1611.03530).
 pub const POOR_ACCURACY: f64 = 0.75;
-/// The same for the loss, from ln(classes) (0) to no loss (1), where no accuracy was measured.
+/// The same limit for the loss, from ln(classes) (0) to no loss (1), if no accuracy was measured.
 pub const POOR_LOSS: f64 = 0.65;
-/// And where the classes are not known either: the share that the right class gets of the answer, exp(-loss).
+/// The same limit if the number of classes is unknown too: the probability of the correct class, exp(-loss).
 pub const POOR_SHARE: f64 = 0.5;
 
 /// How the training metrics were measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// In evaluation mode, after the epoch: comparable with validation.
+    /// In evaluation mode after the epoch, comparable with validation.
     Evaluated,
-    /// While training: with dropout and augmentation, averaged over an epoch in which the weights moved.
+    /// During training, with dropout and augmentation, averaged over an epoch in which the weights changed.
     WhileTraining,
 }
 
-/// A curve, taken apart.
+/// A curve split into its series.
 #[derive(Debug)]
 pub struct View<'a> {
-    /// What is known beside.
+    /// What is known about how the curve was produced.
     pub context: &'a Context,
     /// The curve itself.
     pub curve: &'a [EpochMetrics],
-    /// Training loss, in evaluation mode where there is one.
+    /// Training loss, in evaluation mode if it was measured that way.
     pub train_loss: Option<Series>,
-    /// Training loss as the steps of an epoch saw it, a mean over them; in evaluation mode where there is no other. It is
-    /// calm where training is, while what is measured after an epoch depends on its last step.
+    /// Training loss as the mean over the steps of an epoch; in evaluation mode if there is no other. It is calm if
+    /// training is calm. A loss measured after an epoch depends on the last step.
     pub trained_loss: Option<Series>,
-    /// Training accuracy, in evaluation mode where there is one.
+    /// Training accuracy, in evaluation mode if it was measured that way.
     pub train_accuracy: Option<Series>,
     /// Validation loss.
     pub val_loss: Option<Series>,
@@ -44,16 +44,16 @@ pub struct View<'a> {
     pub val_accuracy: Option<Series>,
     /// How the training metrics were measured.
     pub mode: Mode,
-    /// The last epoch's number, 0 for an empty curve.
+    /// Number of the last epoch, or 0 for an empty curve.
     pub last: u32,
-    /// What more epochs would bring to the watched metric.
+    /// Forecast of the watched metric.
     pub outlook: Option<Outlook>,
-    /// And to the validation loss, where training is poor at the end: a loss moves long before accuracy does.
+    /// Forecast of the validation loss, if training is poor at the end. A loss moves long before accuracy does.
     pub loss_outlook: Option<Outlook>,
 }
 
 impl<'a> View<'a> {
-    /// Takes a curve apart.
+    /// Splits a curve into its series.
     pub fn new(curve: &'a [EpochMetrics], context: &'a Context) -> View<'a> {
         let series = |goal, name: &str| {
             Series::new(goal, curve.iter().filter_map(|epoch| Some((epoch.epoch, epoch.get(name)?))))
@@ -81,24 +81,24 @@ impl<'a> View<'a> {
         view
     }
 
-    /// The metric that tells whether validation still improves: accuracy, or loss where none was measured.
+    /// Returns the metric that shows whether validation still improves: accuracy, or loss if no accuracy was measured.
     pub fn watched(&self) -> Option<&Series> {
         self.val_accuracy.as_ref().or(self.val_loss.as_ref())
     }
 
-    /// Training accuracy less validation accuracy at the end.
+    /// Returns training accuracy minus validation accuracy at the end.
     pub fn accuracy_gap(&self) -> Option<f64> {
         Some(self.train_accuracy.as_ref()?.end() - self.val_accuracy.as_ref()?.end())
     }
 
-    /// The epoch at which the watched metric was best; for an overfit network the loss knows better.
+    /// Returns the epoch at which the watched metric was best. For an overfit network, the loss is more reliable.
     pub fn best_epoch(&self) -> Option<u32> {
         let series = self.val_loss.as_ref().or(self.val_accuracy.as_ref())?;
         Some(series.epochs[series.best()])
     }
 
-    /// Whether training is poor at an epoch, with the number that shows it; `None` where one cannot tell. What is
-    /// measured while training understates what the network can do, but it does at least as well as validation.
+    /// Returns the number that shows that training is poor at an epoch. `None` if training is not poor, or if it cannot
+    /// be decided. Metrics measured during training understate the network, but it does at least as well as validation.
     pub fn poor_training(&self, epoch: u32) -> Option<Evidence> {
         let known = |train: &Series, val: Option<&Series>| {
             let value = train.at(epoch);
@@ -117,13 +117,13 @@ impl<'a> View<'a> {
         let value = known(self.train_loss.as_ref()?, self.val_loss.as_ref());
         let poor = match classes {
             Some(classes) => 1.0 - value / classes.ln() < POOR_LOSS,
-            // An accuracy tells that the loss is a cross-entropy.
+            // An accuracy implies that the loss is a cross-entropy.
             None => self.val_accuracy.is_some() && (-value).exp() < POOR_SHARE,
         };
         poor.then(|| Evidence { what: "training loss".into(), value, unit: Unit::Loss })
     }
 
-    /// How far training is from chance (0) to perfect (1) by that number.
+    /// Returns how far training is from chance (0) to perfect (1), according to that number.
     pub fn skill(&self, evidence: &Evidence) -> f64 {
         let classes = self.context.classes.filter(|classes| *classes > 1).map(f64::from);
         match (evidence.unit, classes) {
@@ -134,7 +134,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// A sentence on what the training metrics hide, where they were measured while training.
+    /// Returns a sentence on what the training metrics hide, if they were measured during training.
     pub fn caveat(&self) -> &'static str {
         match (self.mode, self.context.dropout) {
             (Mode::Evaluated, _) => "",
@@ -149,7 +149,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// The unit of a metric that is better this way.
+/// Returns the unit of a metric with this goal.
 pub fn unit(series: &Series) -> Unit {
     match series.goal {
         Goal::Minimize => Unit::Loss,
@@ -157,7 +157,7 @@ pub fn unit(series: &Series) -> Unit {
     }
 }
 
-/// `loss` or `accuracy`.
+/// Returns `loss` or `accuracy`.
 pub fn word(series: &Series) -> &'static str {
     match series.goal {
         Goal::Minimize => "loss",

@@ -1,4 +1,4 @@
-//! Whether a GPU may be used: what the driver shows of it, judged.
+//! Decides from the driver's data whether a GPU can be used.
 
 use std::path::Path;
 
@@ -6,32 +6,32 @@ use super::{Gpu, Process};
 use crate::agent::mps::is_server;
 use sweep_scheduler::schedule::Condition;
 
-/// What may be in use on a GPU that counts as free: the driver and a desktop take some.
+/// Maximum share of memory in use on a GPU that counts as free. The driver and a desktop use some.
 const AS_GOOD_AS_EMPTY: f64 = 0.1;
 
-/// Whether a GPU is as good as before once the programs that an XID error ended are started again: those for which
-/// NVIDIA's catalog asks at once for no more than that (`RESTART_APP`) or for nothing (`IGNORE`).
-/// <https://docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html>, of October 2025. Memory errors are judged by
-/// their counter besides.
+/// Whether the programs that an XID error ended can simply be started again on this GPU. This holds for errors whose
+/// immediate action in NVIDIA's catalog is `RESTART_APP` or `IGNORE`.
+/// <https://docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html>, as of October 2025. Memory errors are also
+/// detected by their counter.
 fn is_of_a_program(xid: u64) -> bool {
     match xid {
-        // Graphics engine exception (an address out of range, an illegal instruction), page fault, class error.
+        // Graphics engine exception (address out of range, illegal instruction), page fault, class error.
         13 | 31 | 69 => true,
-        // Commands that make no sense, or that came damaged.
+        // Invalid or corrupted commands.
         11 | 25 | 32 | 80 => true,
-        // It stopped computing; a fault while contexts were switched.
+        // The GPU stopped processing; a fault during a context switch.
         8 | 43 | 44 => true,
-        // Cleaning up after another error, which is told too, or after a program that was killed. The catalog has a
-        // procedure for it: nothing, if it follows another.
+        // Cleanup after another error (which is reported separately) or after a killed program. The catalog's procedure
+        // for it requires no action if it follows another error.
         45 => true,
         // Copy engines.
         39..=41 | 70..=72 | 75..=77 | 85 | 126..=135 => true,
         // Engines for video, JPEG and optical flow.
         60 | 68 | 82..=84 | 86 | 88 | 89 | 96..=105 | 139 => true,
-        // A memory error that was contained: only the programs that it hit are affected.
+        // A contained memory error. It affects only the programs that it hit.
         94 => true,
-        // Of the driver, for the record: firmware, illegal access, memory remapped, many corrected errors, wear, tests,
-        // links between chips, rights on NVLink, the fast path, DLA, retirement.
+        // Informational messages of the driver: firmware, illegal access, remapped memory, many corrected errors, wear,
+        // tests, chip-to-chip links, NVLink permissions, the fast path, DLA, retirement.
         37 | 38 | 63 | 66 | 67 | 92 | 93 | 106..=108 | 121 | 137 | 141 | 152 | 153 | 157 | 160 | 161 => true,
         _ => false,
     }
@@ -98,11 +98,11 @@ fn gibibytes(bytes: u64) -> String {
     format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
 }
 
-/// Whether a process descends from `ancestor`, as far as /proc tells.
+/// Whether a process descends from `ancestor`, according to /proc.
 pub fn descends(pid: u32, ancestor: u32) -> bool {
     let parent = |pid: &u32| -> Option<u32> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // After the name, which may hold anything, come the state and the parent.
+        // The name may contain any characters. The state and the parent follow it.
         stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
     };
     std::iter::successors(Some(pid), parent).take(16).any(|pid| pid == ancestor)
@@ -183,7 +183,7 @@ mod tests {
         let with = |xids: &[u64]| condition(&gpu(), Some(&Gpu { xids: xids.to_vec(), ..gpu() }), None, known);
         assert_eq!(with(&[31, 13, 43, 45, 68, 69, 94, 137]), Condition::Free);
         assert!(matches!(with(&[31, 79]), Condition::Broken(why) if why.contains("XID error 79")));
-        // Those for which the catalog asks for a reset, a restart of the machine, support, or a procedure.
+        // Errors for which the catalog requires a reset, a restart of the machine, support, or a procedure.
         for xid in
             [46, 48, 62, 64, 74, 78, 79, 95, 109, 110, 119, 120, 136, 140, 143, 144, 151, 154, 155, 156, 158, 999]
         {

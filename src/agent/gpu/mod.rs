@@ -1,4 +1,4 @@
-//! The GPUs of this host, as the driver tells.
+//! The GPUs of this host, as reported by the driver.
 
 mod condition;
 mod nvml;
@@ -8,60 +8,60 @@ pub use condition::{Owner, condition, descends, owner};
 pub use nvml::{Driver, Xids};
 pub use watch::Watch;
 
-/// Looks at every GPU, once.
+/// Reads the state of every GPU once.
 ///
 /// # Errors
-/// Why none can be seen: there is no driver, or it does not answer. That is an answer, too: the CPU is used then.
+/// Returns the reason if no GPU is visible: there is no driver, or it does not respond. The caller then uses the CPU.
 pub fn look() -> Result<Vec<Gpu>, String> {
     Driver::open()?.look()
 }
 
-/// One GPU, at the moment it was looked at.
+/// The state of a GPU at one moment.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct Gpu {
-    /// NVML's, in PCI bus order.
+    /// NVML's index, in PCI bus order.
     pub index: u32,
-    /// Of a MIG instance, its number on that GPU.
+    /// The number of a MIG instance on its GPU.
     pub instance: Option<u32>,
-    /// `GPU-…`, `MIG-…`.
+    /// The UUID: `GPU-…`, `MIG-…`.
     pub uuid: String,
-    /// Of a MIG instance, the UUID of the GPU that it is a part of.
+    /// The UUID of the GPU that a MIG instance belongs to.
     pub parent: Option<String>,
-    /// `NVIDIA A100-SXM4-40GB`.
+    /// The product name: `NVIDIA A100-SXM4-40GB`.
     pub name: String,
-    /// Bytes; 0 where the driver does not tell.
+    /// Total memory in bytes, or 0 if the driver does not report it.
     pub memory_total: u64,
-    /// Bytes.
+    /// Used memory in bytes.
     pub memory_used: u64,
-    /// Per cent of the last sample period in which a kernel ran; `None` where the driver does not tell.
+    /// Share of the last sample period with a kernel running, in percent. `None` if the driver does not report it.
     pub load: Option<u32>,
-    /// Degrees Celsius; `None` where the driver does not tell.
+    /// Temperature in degrees Celsius, or `None` if the driver does not report it.
     pub temperature: Option<u32>,
-    /// Watts; `None` where the driver does not tell.
+    /// Power in watts, or `None` if the driver does not report it.
     pub power: Option<f64>,
-    /// Millijoules since the driver was loaded; `None` where the driver does not tell.
+    /// Energy in millijoules since the driver was loaded, or `None` if the driver does not report it.
     pub energy: Option<u64>,
-    /// Why its clock is held back, in NVML's words: `sw_power_cap`.
+    /// The reasons for which its clock is throttled, in NVML's terms: `sw_power_cap`.
     pub throttled: Vec<&'static str>,
-    /// XID errors since the last look: see `condition.rs`.
+    /// XID errors since the previous reading; see `condition.rs`.
     pub xids: Vec<u64>,
-    /// Memory errors that could not be corrected, since the driver was loaded; `None` where the driver does not tell.
+    /// Number of uncorrectable memory errors since the driver was loaded, or `None` if the driver does not report it.
     pub ecc_errors: Option<u64>,
-    /// Who computes on it.
+    /// The processes that compute on the GPU.
     pub processes: Vec<Process>,
 }
 
-/// A process that has a compute context on a GPU.
+/// A process with a compute context on a GPU.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Process {
-    /// Its id.
+    /// The process id.
     pub pid: u32,
-    /// Bytes on the GPU; `None` where the driver does not tell, as in some containers.
+    /// GPU memory in bytes, or `None` if the driver does not report it, as in some containers.
     pub memory: Option<u64>,
 }
 
 impl Gpu {
-    /// As its slot is called: `gpu:0`, `gpu:0:1`.
+    /// The name of its slot: `gpu:0`, `gpu:0:1`.
     pub fn slot(&self) -> String {
         match self.instance {
             Some(instance) => format!("gpu:{}:{instance}", self.index),
@@ -69,8 +69,8 @@ impl Gpu {
         }
     }
 
-    /// Whether `name` means this GPU, or one of which it is a part: its index, with that of the instance or without, or
-    /// its UUID or an unmistakable beginning of it, as CUDA has it.
+    /// Whether `name` refers to this GPU, or to the GPU that this instance belongs to. A name is an index (with or
+    /// without the number of the instance), a UUID, or a prefix of a UUID, as in CUDA.
     pub fn is_called(&self, name: &str) -> bool {
         let is_uuid = name.starts_with("GPU-") || name.starts_with("MIG-");
         name.parse() == Ok(self.index)
@@ -79,8 +79,8 @@ impl Gpu {
     }
 }
 
-/// The GPUs that CUDA_VISIBLE_DEVICES leaves, in its order; all where it is not set. As CUDA does, it is read up to
-/// the first name that means no GPU.
+/// The GPUs that CUDA_VISIBLE_DEVICES selects, in its order, or all if it is not set. As in CUDA, names after the first
+/// unknown one are ignored.
 pub fn visible<'a>(gpus: &'a [Gpu], variable: Option<&str>) -> Vec<&'a Gpu> {
     let Some(names) = variable else { return gpus.iter().collect() };
     let called = |name: &str| gpus.iter().filter(|gpu| gpu.is_called(name.trim())).collect::<Vec<_>>();

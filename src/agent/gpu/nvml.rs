@@ -1,5 +1,5 @@
-//! The only file that names NVML. Of it all but a GPU's UUID is optional: other implementations of its interface, and
-//! old drivers, tell less, and what is not told is not known.
+//! The only module that uses NVML. Everything except a GPU's UUID is optional, because other implementations of the
+//! interface and old drivers report less. A value that is not reported is unknown.
 
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::bitmasks::event::EventTypes;
@@ -12,14 +12,14 @@ use nvml_wrapper::{Device, EventSet, Nvml};
 
 use super::{Gpu, Process};
 
-/// Where the driver's library is looked for, in this order. The second is there only where it was installed to
-/// build against.
+/// Names of the driver's library, in search order. The second exists only where development files were installed.
 const LIBRARIES: [&str; 2] = ["libnvidia-ml.so.1", "libnvidia-ml.so"];
 
-/// At most so many XID errors are taken at a look.
+/// Maximum number of XID errors read at a time.
 const MOST_XIDS: usize = 64;
 
-/// What holds a GPU's clock back, in NVML's words. That it idles or that somebody set its clock is no fault.
+/// Reasons for a throttled clock, in NVML's terms. An idle GPU and a clock set by a user are not listed, because they
+/// indicate no problem.
 const THROTTLES: [(ThrottleReasons, &str); 6] = [
     (ThrottleReasons::SW_POWER_CAP, "sw_power_cap"),
     (ThrottleReasons::HW_SLOWDOWN, "hw_slowdown"),
@@ -29,36 +29,36 @@ const THROTTLES: [(ThrottleReasons, &str); 6] = [
     (ThrottleReasons::HW_POWER_BRAKE_SLOWDOWN, "hw_power_brake_slowdown"),
 ];
 
-/// The driver's library, loaded.
+/// The loaded driver library.
 #[derive(Debug)]
 pub struct Driver(Nvml);
 
-/// XID errors of some GPUs, from when it was made. The driver lends it: it goes before the driver does.
+/// XID errors of some GPUs since this was created. It borrows from the driver, so it is dropped before the driver.
 #[derive(Debug)]
 pub struct Xids<'driver>(Vec<EventSet<'driver>>);
 
 impl Driver {
-    /// Loads it.
+    /// Loads the library.
     ///
     /// # Errors
-    /// Why it cannot be: there is no driver, or it does not answer.
+    /// Returns the reason if it cannot be loaded: there is no driver, or it does not respond.
     pub fn open() -> Result<Driver, String> {
         open().map(Driver)
     }
 
-    /// Looks at every GPU. One that is divided is its MIG instances.
+    /// Reads the state of every GPU. A GPU in MIG mode is reported as its instances.
     ///
     /// # Errors
-    /// Why none can be seen.
+    /// Returns the reason if no GPU is visible.
     pub fn look(&self) -> Result<Vec<Gpu>, String> {
         let count = self.0.device_count().map_err(|error| format!("NVML does not count the GPUs: {error}"))?;
-        // A GPU that cannot be asked, such as one that has fallen off the bus, is not there.
+        // A GPU that does not respond, for example one that has fallen off the bus, is left out.
         Ok((0..count).filter_map(|index| devices(&self.0, index).ok()).flatten().collect())
     }
 
-    /// Listens for XID errors from now on, where the driver tells of them.
+    /// Subscribes to XID errors, if the driver reports them.
     pub fn xids(&self) -> Xids<'_> {
-        // A set for each GPU: one that cannot be registered would take those before it along.
+        // Each GPU has its own set. A GPU that cannot be registered would invalidate a shared set.
         let listen = |index| {
             let set = self.0.create_event_set().ok()?;
             self.0.device_by_index(index).ok()?.register_events(EventTypes::CRITICAL_XID_ERROR, set).ok()
@@ -68,7 +68,7 @@ impl Driver {
 }
 
 impl Xids<'_> {
-    /// Adds what has come since the last time to the GPUs that it came from.
+    /// Adds the errors since the previous call to their GPUs.
     pub fn add_to(&self, gpus: &mut [Gpu]) {
         for set in &self.0 {
             for event in std::iter::from_fn(|| set.wait(0).ok()).take(MOST_XIDS) {
@@ -99,7 +99,7 @@ fn open() -> Result<Nvml, String> {
     })
 }
 
-/// The GPU, or its instances.
+/// The GPU, or its MIG instances.
 fn devices(nvml: &Nvml, index: u32) -> Result<Vec<Gpu>, NvmlError> {
     let device = nvml.device_by_index(index)?;
     let whole = one(&device, index)?;
@@ -111,7 +111,7 @@ fn devices(nvml: &Nvml, index: u32) -> Result<Vec<Gpu>, NvmlError> {
         let device = device.mig_device_by_index(number).ok()?;
         let mut gpu = one(&device, index).ok()?;
         (gpu.instance, gpu.parent) = (Some(number), Some(whole.uuid.clone()));
-        // What the instances have in common is told of the whole.
+        // Values that the instances share are reported for the whole GPU.
         (gpu.temperature, gpu.ecc_errors, gpu.throttled) =
             (whole.temperature, whole.ecc_errors, whole.throttled.clone());
         Some(gpu)
@@ -142,7 +142,7 @@ fn one(device: &Device, index: u32) -> Result<Gpu, NvmlError> {
     })
 }
 
-/// Those that compute on it, through MPS or not.
+/// The processes that compute on the GPU, with or without MPS.
 fn processes(device: &Device) -> Vec<Process> {
     let direct = device.running_compute_processes().unwrap_or_default();
     let by_mps = device.mps_running_compute_processes().unwrap_or_default();

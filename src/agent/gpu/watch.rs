@@ -1,25 +1,25 @@
-//! Looks at the GPUs every few seconds, on a thread of its own: the driver can take its time.
+//! Reads the state of the GPUs periodically. It runs on its own thread because the driver may be slow.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use super::{Driver, Gpu};
 
-/// Time between two looks.
+/// Time between two readings.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The thread that looks; it ends when this is dropped.
+/// The polling thread. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Watch {
     _stop: Sender<()>,
 }
 
 impl Watch {
-    /// Looks until it is dropped; `tell` hears what was seen, or ends it all by answering `false`. A driver that does
-    /// not answer at all is asked again: it says nothing about the GPUs.
+    /// Starts polling. `tell` receives each reading and stops the polling by returning `false`. A driver that does not
+    /// respond is asked again, because that reveals nothing about the GPUs.
     ///
     /// # Errors
-    /// Where no thread can be made.
+    /// Returns an error if the thread cannot be created.
     pub fn start(tell: impl Fn(Vec<Gpu>) -> bool + Send + 'static) -> std::io::Result<Watch> {
         let (stop, stopped) = channel();
         std::thread::Builder::new().name("gpus".into()).spawn(move || {
@@ -50,7 +50,7 @@ fn watch(driver: &Driver, stopped: &Receiver<()>, tell: &impl Fn(Vec<Gpu>) -> bo
     }
 }
 
-/// Whether a pause has passed, and the watch is still wanted.
+/// Waits for one period. Returns whether the watch is still needed.
 fn has_time(stopped: &Receiver<()>) -> bool {
     stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout)
 }

@@ -1,4 +1,4 @@
-//! Which networks of a plan are worth a probe.
+//! Selects the networks of a plan that are probed.
 
 use std::mem::discriminant;
 
@@ -7,23 +7,23 @@ use sweep_core::trial::{Settings, TrialId};
 use sweep_scheduler::search::Search;
 use sweep_spec::Spec;
 
-/// Trials looked at: the plan of most sweeps.
+/// Maximum number of trials considered, which is the whole plan for most sweeps.
 const TRIALS: u64 = 1000;
 
-/// One kind of network, trained by one rule.
+/// One kind of network, trained by one optimizer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subject {
-    /// The trial that stands for it: the first of those with the highest learning rate.
+    /// The representative trial: the first of those with the highest learning rate.
     pub trial: TrialId,
-    /// Its settings.
+    /// The trial's parameters.
     pub settings: Settings,
-    /// What it trains.
+    /// The trial's recipe.
     pub recipe: Recipe,
-    /// Trials of the kind.
+    /// Number of trials of this kind.
     pub trials: u64,
 }
 
-/// The kinds of network of the first trials, in the plan's order. Networks that differ in dropout alone are of one.
+/// The kinds of networks in the first trials, in plan order. Networks that differ only in dropout are of the same kind.
 pub fn subjects(spec: &Spec) -> Vec<Subject> {
     let mut search = Search::new(spec.search_terms());
     let mut subjects: Vec<Subject> = Vec::new();

@@ -1,4 +1,4 @@
-//! `sweep plan --chart`: how the learning rate goes in the trials.
+//! `sweep plan --chart`: the learning rate schedules of the trials.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::cli::sweep_file::SweepFile;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_report::charts::{Course, png, schedules, svg};
 
-/// Draws it there, as SVG or PNG by the ending of the name.
+/// Draws the chart to `path`, as SVG or PNG depending on the extension.
 pub fn write(file: &SweepFile, path: &Path) -> Result<()> {
     let (_, pictures) = file.inspection.train;
     let course = |(varied, training): &_| {

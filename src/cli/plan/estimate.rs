@@ -1,5 +1,5 @@
-//! What a trial needs of memory and a sweep of disk, known before anything runs. Upper bounds over all trials, of what
-//! can be counted: libtorch itself and its working space come on top.
+//! Estimates a trial's memory and a sweep's disk space before anything runs. The values are upper bounds over all
+//! trials of what can be counted. Libtorch itself and its workspace are not included.
 
 use serde_json::Value as Json;
 
@@ -7,30 +7,30 @@ use sweep_core::space::Distribution;
 use sweep_scheduler::search::Search;
 use sweep_spec::{Inspection, Spec, TYPE};
 
-/// Bytes of a weight, a gradient, an activation: all are float32.
+/// Size in bytes of a weight, a gradient, or an activation: all are float32.
 const FLOAT: u64 = 4;
 
-/// Bytes, each the most that any trial needs. [`u64::MAX`] stands for more than can be counted.
+/// Sizes in bytes, each the maximum over all trials. [`u64::MAX`] means that the size is too large to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Estimate {
     /// The network's weights, and those of its best epoch.
     pub weights: u64,
-    /// A gradient for each weight.
+    /// The gradients, one per weight.
     pub gradients: u64,
-    /// What the optimizer remembers of each weight.
+    /// The optimizer's state for the weights.
     pub optimizer: u64,
-    /// What a batch leaves for the backward pass.
+    /// The activations of a batch that are kept for the backward pass.
     pub activations: u64,
-    /// All pictures, a byte a value.
+    /// All images, with one byte per value.
     pub data: u64,
-    /// The checkpoint of a trial under way: weights, those of the best epoch, optimizer.
+    /// The checkpoint of a running trial: weights, those of the best epoch, optimizer state.
     pub checkpoint: u64,
-    /// Best weights that the sweep keeps, of all trials that may.
+    /// The best weights that the sweep keeps, over all trials that may keep them.
     pub kept: u64,
 }
 
 impl Estimate {
-    /// Of a file that was inspected.
+    /// Estimates the sizes for an inspected file.
     pub fn new(spec: &Spec, inspection: &Inspection) -> Estimate {
         let weights = inspection.parameters.1.saturating_mul(FLOAT);
         let optimizer = weights.saturating_mul(moments(spec));
@@ -49,7 +49,7 @@ impl Estimate {
         }
     }
 
-    /// What a trial needs in all.
+    /// Total memory of a trial, in bytes.
     pub fn memory(&self) -> u64 {
         [self.weights, self.gradients, self.optimizer, self.activations, self.data]
             .into_iter()
@@ -57,7 +57,7 @@ impl Estimate {
     }
 }
 
-/// Values that the hungriest optimizer of the sweep remembers of each weight.
+/// Maximum number of values per weight in the state of the sweep's optimizers.
 fn moments(spec: &Spec) -> u64 {
     let varied = spec.space.parameters.iter().find(|parameter| parameter.name == "optimizer");
     let names = match varied.map(|parameter| &parameter.distribution) {

@@ -1,4 +1,4 @@
-//! The figures of a plan, worked out once for people and for programs.
+//! The figures of a plan, computed once for the text and the JSON output.
 
 use serde_json::{Value as Json, json};
 
@@ -9,23 +9,23 @@ use sweep_core::trial::Goal;
 use sweep_scheduler::search::Search;
 use sweep_spec::{Method, plain};
 
-/// What a plan counts.
+/// The figures of a plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Figures {
-    /// Distinct settings; `None` without end.
+    /// Number of distinct configurations, or `None` if there is no end.
     pub points: Option<u64>,
-    /// Trials in all; `None` without end.
+    /// Number of trials, or `None` if there is no end.
     pub trials: Option<u64>,
-    /// The most epochs of a trial.
+    /// Maximum number of epochs of a trial.
     pub epochs_each: u64,
-    /// The most epochs of all trials together.
+    /// Maximum number of epochs of all trials together.
     pub epochs: Option<u64>,
-    /// Memory and disk.
+    /// Memory and disk space.
     pub estimate: Estimate,
 }
 
 impl Figures {
-    /// Of a checked file.
+    /// Computes the figures of a checked file.
     pub fn new(file: &SweepFile) -> Figures {
         let trials = Search::new(file.spec.search_terms()).len();
         let epochs_each = file.spec.most("epochs").unwrap_or(0.0) as u64;
@@ -38,7 +38,7 @@ impl Figures {
         }
     }
 
-    /// For programs. Sizes are bytes.
+    /// The plan as JSON. Sizes are in bytes.
     pub fn json(&self, file: &SweepFile) -> Json {
         let (spec, inspection, estimate) = (&file.spec, &file.inspection, &self.estimate);
         let range = |(least, most): (u64, u64)| json!({"least": least, "most": most});
@@ -93,7 +93,7 @@ impl Figures {
             "disk": {"checkpoint": estimate.checkpoint, "kept": estimate.kept},
             "notes": file.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
         });
-        // What a program does with data, networks and memory is its own matter.
+        // The data, networks and memory of a program are unknown.
         if let (Some(program), Some(table)) = (&spec.program, plan.as_object_mut()) {
             for key in ["epochs", "data", "networks", "parameters_of_networks", "kinds", "memory", "disk"] {
                 table.shift_remove(key);
@@ -106,7 +106,7 @@ impl Figures {
     }
 }
 
-/// As the file has it.
+/// The method's name in the sweep file.
 pub fn method(method: Method) -> &'static str {
     match method {
         Method::Grid => "grid",
@@ -116,13 +116,13 @@ pub fn method(method: Method) -> &'static str {
     }
 }
 
-/// `lowest val_loss first`.
+/// Formats the order of trials: `lowest val_loss first`.
 pub fn order(file: &SweepFile) -> String {
     let way = if file.spec.metric.goal == Goal::Minimize { "lowest" } else { "highest" };
     format!("{way} {} first", file.spec.metric.name)
 }
 
-/// `dropout 0.2, downsample stride`.
+/// Formats parameters: `dropout 0.2, downsample stride`.
 pub fn settings(settings: &sweep_core::trial::Settings) -> String {
     let each: Vec<_> = settings.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect();
     each.join(", ")

@@ -1,4 +1,4 @@
-//! A plan as a person reads it.
+//! The plan as text.
 
 use std::io::{self, Write};
 
@@ -11,13 +11,13 @@ use sweep_core::recipe::Source;
 use sweep_report::words::count;
 use sweep_spec::Kind;
 
-/// So many kinds of network are drawn layer by layer.
+/// Maximum number of kinds of networks that are shown layer by layer.
 const MOST_DRAWN: usize = 3;
 
 /// Writes the plan.
 ///
 /// # Errors
-/// Those of `out`.
+/// Returns the errors of `out`.
 pub fn write(file: &SweepFile, figures: &Figures, slots: &str, out: &mut impl Write) -> io::Result<()> {
     let spec = &file.spec;
     let mut head = pairs();
@@ -50,7 +50,7 @@ pub fn write(file: &SweepFile, figures: &Figures, slots: &str, out: &mut impl Wr
     Ok(())
 }
 
-/// As it is written, its macros with it: what they stand for differs from trial to trial.
+/// The command as in the file, with its macros, because their values differ from trial to trial.
 fn command(program: &Program) -> String {
     program
         .command
@@ -167,7 +167,7 @@ fn parameters(file: &SweepFile) -> Table {
     table
 }
 
-/// A line on the settings that make networks of this kind; nothing where all networks are.
+/// A line with the parameters that give networks of this kind, or an empty one if all networks are of this kind.
 fn title(kind: &Kind) -> String {
     let names = settings(&kind.settings);
     match kind.varied {
@@ -190,14 +190,14 @@ fn layers(kind: &Kind, file: &SweepFile) -> Table {
     table
 }
 
-/// Names and what they stand for, without lines.
+/// A table without borders, for names and values.
 fn pairs() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table
 }
 
-/// A head, a line, rows.
+/// A table with a header, a separator line, and rows.
 fn lines() -> Table {
     let mut table = Table::new();
     let style = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
@@ -211,18 +211,18 @@ fn right(table: &mut Table, column: usize) {
     }
 }
 
-/// Without the spaces that fill lines up.
+/// Renders a table without trailing spaces.
 fn tidy(table: &Table) -> String {
     let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n")
 }
 
-/// `1 trial`, `1,200 trials`.
+/// Formats a count with its noun: `1 trial`, `1,200 trials`.
 fn number(of: u64, what: &str) -> String {
     format!("{} {what}{}", count(of), if of == 1 { "" } else { "s" })
 }
 
-/// `11.7 MB`.
+/// Formats a size: `11.7 MB`.
 fn bytes(bytes: u64) -> String {
     let mut size = bytes as f64;
     for unit in ["B", "kB", "MB", "GB"] {

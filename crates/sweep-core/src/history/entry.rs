@@ -6,109 +6,111 @@ use crate::shape::Fact;
 use crate::trial::{Attempt, EpochMetrics, Others, Outcome, Settings, Stopper, TrialId};
 use crate::warning::Warning;
 
-/// The format that this version writes and reads; the journal's first line carries it. It says how the entries are to be
-/// read that there are; an entry of a kind that a version does not know is an error there, which names the version.
+/// Journal format that this version writes and reads. The journal's first line carries it. The format defines how the
+/// existing kinds of entry are read. A version that meets an unknown kind of entry reports an error that names the
+/// version.
 pub const FORMAT: u32 = 1;
 
-/// One line of the journal. Times are Unix seconds, for people and for summing up; no decision hangs on them.
+/// One line of the journal. Times are Unix seconds. They are for display and for sums; no decision depends on them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Entry {
-    /// The first line.
+    /// The first line of the journal.
     Sweep {
-        /// [`FORMAT`].
+        /// Journal format, see [`FORMAT`].
         format: u32,
-        /// The version of `sweep` that began it.
+        /// Version of `sweep` that started the sweep.
         version: String,
-        /// The sweep's name.
+        /// Name of the sweep.
         name: String,
-        /// When it began.
+        /// When the sweep started, in Unix seconds.
         at: f64,
-        /// The folder that relative paths of the sweep file start from, absolute.
+        /// Absolute path of the folder that relative paths in the sweep file start from.
         base: std::path::PathBuf,
-        /// What was found wrong with the pictures; `None` where they were not looked at.
+        /// Problems found in the images. `None` if the images were not checked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pictures: Option<Vec<Warning>>,
     },
-    /// Another sweep file took the place of the one so far. Synced before the file in the sweep's folder is replaced.
+    /// Another sweep file replaced the current one. This entry is synced before the file in the sweep's folder is
+    /// replaced.
     Extended {
-        /// When.
+        /// When the file was replaced, in Unix seconds.
         at: f64,
-        /// The version of `sweep`.
+        /// Version of `sweep` that replaced the file.
         version: String,
-        /// The folder that relative paths of the new file start from, absolute.
+        /// Absolute path of the folder that relative paths in the new file start from.
         base: std::path::PathBuf,
-        /// The text of the file so far.
+        /// Text of the old file.
         before: String,
-        /// The text of the new one.
+        /// Text of the new file.
         file: String,
-        /// What is different, each in a line.
+        /// The differences, one per line.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         changes: Vec<String>,
-        /// Trials in all by the file so far and by the new one; none where the search has no end.
+        /// Total number of trials by the old and by the new file. `None` if the search has no end.
         #[serde(default)]
         trials: (Option<u64>, Option<u64>),
-        /// The settings of trials so far that the new file says otherwise: one that it varies and the old one did not
-        /// is among them with the value that it had.
+        /// Parameters of earlier trials that the new file writes differently. A parameter that only the new file varies
+        /// is included with the value that it had.
         settings: Vec<(TrialId, Settings)>,
     },
-    /// A controller took over: by `run` or by `resume`.
+    /// A controller took over, started by `run` or by `resume`.
     Run {
-        /// When.
+        /// When the controller took over, in Unix seconds.
         at: f64,
-        /// The version of `sweep`.
+        /// Version of `sweep` that took over.
         version: String,
-        /// The machine's name.
+        /// Host name of the machine.
         host: String,
-        /// The controller's process id there.
+        /// Process ID of the controller on that machine.
         pid: u32,
-        /// The slots it found, by name.
+        /// Names of the slots that the controller found.
         slots: Vec<String>,
-        /// Where trainers meet the daemon of CUDA MPS, if it runs.
+        /// Folder through which trainers connect to the CUDA MPS daemon, if one runs.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mps: Option<std::path::PathBuf>,
-        /// How many trials just before a trial its settings do not know the results of, by `method: tpe`.
+        /// For `method: tpe`: a trial's parameters do not depend on the results of this many trials just before it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lag: Option<u32>,
     },
-    /// A trainer calculates with another library than those before it, or is the sweep's first. Its numbers may differ in
-    /// their last bits.
+    /// A trainer uses a different library than the trainers before it, or it is the sweep's first trainer. Its numbers
+    /// may differ in the last bits.
     Backend {
-        /// When.
+        /// When the trainer reported its library, in Unix seconds.
         at: f64,
-        /// The slot's name.
+        /// Name of the slot.
         slot: String,
-        /// The library and its version: `libtorch 2.13.0`.
+        /// Library and its version: `libtorch 2.13.0`.
         backend: String,
     },
-    /// An attempt was handed to a slot. Synced before the trainer hears of it.
+    /// An attempt was assigned to a slot. This entry is synced before the trainer receives the attempt.
     Started {
-        /// When.
+        /// When the attempt was assigned, in Unix seconds.
         at: f64,
-        /// Which.
+        /// The attempt that was assigned.
         attempt: Attempt,
-        /// The slot's name.
+        /// Name of the slot.
         slot: String,
-        /// The trial's settings, in its first attempt's entry.
+        /// Parameters of the trial. Present only in the entry of its first attempt.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         settings: Option<Settings>,
         /// The trial's own seed, in its first attempt's entry. Older versions gave every trial the sweep's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seed: Option<u64>,
     },
-    /// The trainer reached the first epoch.
+    /// The trainer reached the first epoch of the attempt.
     Began {
-        /// Which.
+        /// The attempt that began.
         attempt: Attempt,
-        /// Epochs taken over from a checkpoint; those after it are trained again.
+        /// Epochs restored from a checkpoint. Later epochs are trained again.
         from_epoch: u32,
-        /// Trainable weights of the network.
+        /// Number of trainable weights in the network.
         parameters: u64,
-        /// Pictures an epoch.
+        /// Training images per epoch.
         train_examples: u64,
-        /// Pictures held out.
+        /// Validation images.
         validation_examples: u64,
-        /// What was found wrong with its network before the first step.
+        /// Problems found in the network before the first step.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         warnings: Vec<Warning>,
         /// Whether it is a program that counts its epochs from 0. They are counted from 1 here.
@@ -131,96 +133,96 @@ pub enum Entry {
     },
     /// An epoch was reported.
     Epoch {
-        /// Which.
+        /// The attempt that trained the epoch.
         attempt: Attempt,
-        /// What it showed.
+        /// Metrics of the epoch.
         metrics: EpochMetrics,
-        /// And under other names.
+        /// Metrics with other names.
         #[serde(default, skip_serializing_if = "Others::is_empty")]
         others: Others,
     },
-    /// `early_terminate` would have ended the trial, which runs on to show what that would have cost.
+    /// `early_terminate` would have ended the trial. The trial continues, to show what ending it would have cost.
     Spared {
-        /// When.
+        /// When the rule would have ended the trial, in Unix seconds.
         at: f64,
-        /// Which.
+        /// The attempt that continues.
         attempt: Attempt,
-        /// The rule.
+        /// The rule that would have ended the trial.
         by: Stopper,
-        /// The epochs that it had trained.
+        /// Epochs that the trial had trained by then.
         epoch: u32,
     },
-    /// The attempt saved and left: the sweep was interrupted, or others have to show whether the trial is worth going on
-    /// with. It goes on later.
+    /// The attempt saved a checkpoint and left its slot. Either the sweep was interrupted, or other trials must first
+    /// show whether this one is worth continuing. The trial continues later.
     Paused {
-        /// When.
+        /// When the attempt paused, in Unix seconds.
         at: f64,
-        /// Which.
+        /// The attempt that paused.
         attempt: Attempt,
     },
-    /// The attempt was lost to a fault that is not the settings'; its trial is tried again.
+    /// The attempt was lost for a reason other than its parameters. Its trial is retried.
     Lost {
-        /// When.
+        /// When the attempt was lost, in Unix seconds.
         at: f64,
-        /// Which.
+        /// The attempt that was lost.
         attempt: Attempt,
         /// What happened: `the trainer was ended by signal 9 (SIGKILL)`.
         fault: String,
-        /// Whether it was lack of memory: the trial has its device for itself the next time.
+        /// Whether the cause was lack of memory. If so, the next attempt has its device to itself.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         crowded: bool,
     },
-    /// What an attempt that is about to end or leave has used.
+    /// Resources used by an attempt that is about to end or to leave its slot.
     Used {
-        /// Which.
+        /// The attempt.
         attempt: Attempt,
-        /// Its share of its device's energy.
+        /// The attempt's share of its device's energy, in joules.
         joules: f64,
     },
-    /// Something was learnt of the trials of a shape.
+    /// A measurement of the trials of one shape.
     Learnt {
-        /// When.
+        /// When it was measured, in Unix seconds.
         at: f64,
-        /// Its name.
+        /// Name of the shape.
         shape: String,
-        /// What.
+        /// The measurement.
         #[serde(flatten)]
         fact: Fact,
     },
-    /// The trial is over. Synced. One that waits can be stopped, too, after its last attempt.
+    /// The trial is over. This entry is synced. A waiting trial can also be stopped, after its last attempt.
     Ended {
-        /// When.
+        /// When the trial ended, in Unix seconds.
         at: f64,
-        /// The attempt that ended it.
+        /// The last attempt of the trial.
         attempt: Attempt,
-        /// How.
+        /// How the trial ended.
         #[serde(flatten)]
         outcome: Outcome,
     },
-    /// The user asked for a failed or diverged trial to be tried once more: from its start, or from where its program was.
+    /// The user asked for a failed or diverged trial to be retried from the start.
     Reopened {
-        /// When.
+        /// When the trial was reopened, in Unix seconds.
         at: f64,
-        /// Which.
+        /// The trial that was reopened.
         trial: TrialId,
         /// Whether its epochs stay: a program goes on from its own checkpoint.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         kept: bool,
     },
-    /// Others use a slot's device, it has broken, or it may be used again.
+    /// Other processes use a slot's device, the device is broken, or it can be used again.
     Device {
-        /// When.
+        /// When the device's state changed, in Unix seconds.
         at: f64,
-        /// The slot's name.
+        /// Name of the slot.
         slot: String,
-        /// Why no trainer is started on it; `None`: it may be used.
+        /// Why no trainer is started on the device. `None` if the device can be used.
         held: Option<String>,
     },
-    /// The controller left in an orderly way.
+    /// The controller exited in an orderly way.
     Left {
-        /// When.
+        /// When the controller exited, in Unix seconds.
         at: f64,
-        /// Whether nothing was left to do.
+        /// Whether the sweep was complete.
         complete: bool,
     },
 }

@@ -1,6 +1,7 @@
-//! What has happened in a sweep: the journal's entries, and the state that they add up to.
+//! What has happened in a sweep: the journal's entries and the state that they add up to.
 //!
-//! Running and resuming share [`History::apply`], so they cannot disagree. Pure: files are `store`'s matter.
+//! Running and resuming share [`History::apply`], so they cannot disagree. This module is pure; the `sweep-store` crate
+//! reads and writes the files.
 
 mod entry;
 
@@ -12,19 +13,19 @@ use crate::shape::Shape;
 use crate::trial::{Attempt, EpochMetrics, MOST_OTHERS, Metric, Outcome, Settings, Stopper, TrialId, fingerprint};
 use crate::warning::Warning;
 
-/// Where a trial stands.
+/// Status of a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Status {
-    /// An attempt is under way, or was when its controller died.
+    /// An attempt is running, or was running when its controller died.
     Running,
-    /// Begun, and to be gone on with: paused, or lost to a fault.
+    /// The trial has begun and will continue: it was paused, or its last attempt was lost.
     Waiting,
-    /// Over.
+    /// The trial is over.
     Ended(Outcome),
 }
 
 impl Status {
-    /// The name in CSV files: `running`, `waiting` or the outcome's.
+    /// Returns the name in CSV files: `running`, `waiting`, or the name of the outcome.
     pub fn name(&self) -> &'static str {
         match self {
             Status::Running => "running",
@@ -34,30 +35,30 @@ impl Status {
     }
 }
 
-/// One trial that has been started at least once.
+/// A trial that has been started at least once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrialRecord {
-    /// Its number.
+    /// Number of the trial.
     pub id: TrialId,
-    /// Its settings, in the words of the sweep file that holds now.
+    /// Parameters of the trial, written as in the current sweep file.
     pub settings: Settings,
-    /// Which of the trials of these settings it is, from 1.
+    /// Which of the trials with these parameters it is, counted from 1.
     pub repeat: u32,
-    /// Where it stands.
+    /// Current status of the trial.
     pub status: Status,
-    /// Attempts so far, those that a fault or a pause ended included.
+    /// Attempts so far, including those that were lost or paused.
     pub attempts: u32,
-    /// Attempts lost to faults since the trial began or was reopened.
+    /// Attempts lost since the trial began or was reopened.
     pub faults: u32,
-    /// The last fault, if any.
+    /// Why the last lost attempt was lost, if any was.
     pub last_fault: Option<String>,
-    /// Whether it has lacked memory, and has its device for itself the next time.
+    /// Whether an attempt ran out of memory. If so, the next attempt has its device to itself.
     pub crowded: bool,
-    /// Its share of the energy of the devices it was on; `None` where that is not told.
+    /// The trial's share of the energy of its devices, in joules. `None` if the devices do not report energy.
     pub joules: Option<f64>,
-    /// The epochs, numbered 1, 2, 3, … without a gap.
+    /// Metrics of the epochs, numbered 1, 2, 3, … without a gap.
     pub curve: Vec<EpochMetrics>,
-    /// What programs measured besides: by name, each epoch's number with the value.
+    /// Other metrics that a program reported: for each name, pairs of epoch number and value.
     pub others: BTreeMap<String, Vec<(u32, f64)>>,
     /// Its own seed; `None` for one that an older version began, which has the sweep's.
     pub seed: Option<u64>,
@@ -67,23 +68,23 @@ pub struct TrialRecord {
     pub read: Option<u64>,
     /// The slot of the newest attempt.
     pub slot: String,
-    /// Unix seconds at which the newest attempt started.
+    /// When the newest attempt started, in Unix seconds.
     pub started_at: f64,
-    /// Unix seconds at which the trial first started.
+    /// When the trial first started, in Unix seconds.
     pub first_started_at: f64,
-    /// Unix seconds at which it ended or paused.
+    /// When the trial ended or paused, in Unix seconds.
     pub ended_at: Option<f64>,
-    /// The rule that would have ended it and the epochs that it had trained, if it runs on in spite of that.
+    /// The rule that would have ended the trial, and the epochs trained by then. `None` if the trial was not spared.
     pub spared: Option<(Stopper, u32)>,
-    /// Wall seconds of all attempts whose end is known.
+    /// Wall time of all attempts whose end is known, in seconds.
     pub seconds: f64,
-    /// Trainable weights, once known.
+    /// Number of trainable weights, once known.
     pub parameters: Option<u64>,
-    /// Pictures an epoch, once known.
+    /// Training images per epoch, once known.
     pub train_examples: Option<u64>,
-    /// Pictures held out, once known.
+    /// Validation images, once known.
     pub validation_examples: Option<u64>,
-    /// What was found wrong with its network before the first step.
+    /// Problems found in the network before the first step.
     pub warnings: Vec<Warning>,
 }
 
@@ -99,17 +100,17 @@ impl TrialRecord {
         values.binary_search_by_key(&epoch, |(at, _)| *at).ok().map(|at| values[at].1)
     }
 
-    /// Whether the trial is over, and has an error.
+    /// Returns whether the trial ended with an error.
     pub fn failed(&self) -> bool {
         self.outcome().is_some_and(|outcome| outcome.error().is_some())
     }
 
-    /// Whether the trial is over, and has none.
+    /// Returns whether the trial ended without an error.
     pub fn ended_well(&self) -> bool {
         self.outcome().is_some_and(|outcome| outcome.error().is_none())
     }
 
-    /// The outcome, if the trial is over.
+    /// Returns the outcome, if the trial is over.
     pub fn outcome(&self) -> Option<&Outcome> {
         match &self.status {
             Status::Ended(outcome) => Some(outcome),
@@ -118,80 +119,83 @@ impl TrialRecord {
     }
 }
 
-/// Another sweep file took the place of the one before.
+/// The replacement of the sweep file by another one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Extension {
-    /// Unix seconds.
+    /// When the file was replaced, in Unix seconds.
     pub at: f64,
-    /// How many trials had been begun.
+    /// Number of trials begun by then.
     pub begun: usize,
-    /// The text of the file before.
+    /// Text of the old file.
     pub before: String,
-    /// The text of the file since.
+    /// Text of the new file.
     pub file: String,
-    /// What is different, each in a line.
+    /// The differences, one per line.
     pub changes: Vec<String>,
-    /// Trials in all by the file before and by the one since; `None` where the search has no end.
+    /// Total number of trials by the old and by the new file. `None` if the search has no end.
     pub trials: (Option<u64>, Option<u64>),
 }
 
-/// Everything that the journal says so far.
+/// The state that the journal's entries so far add up to.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
-    /// The sweep's name.
+    /// Name of the sweep.
     pub name: String,
-    /// Where relative paths of the sweep file start.
+    /// Folder that relative paths in the sweep file start from.
     pub base: std::path::PathBuf,
-    /// What was found wrong with the pictures; `None` where they were not looked at.
+    /// Problems found in the images. `None` if the images were not checked.
     pub pictures: Option<Vec<Warning>>,
-    /// Unix seconds at which the sweep began.
+    /// When the sweep began, in Unix seconds.
     pub began_at: f64,
-    /// Unix seconds at which the newest controller took over.
+    /// When the newest controller took over, in Unix seconds.
     pub run_at: f64,
-    /// The version of `sweep` that took over last.
+    /// Version of `sweep` that took over last.
     pub version: String,
-    /// The slots that the newest controller found, by name.
+    /// Names of the slots that the newest controller found.
     pub slots: Vec<String>,
-    /// Where trainers of the newest controller meet the daemon of CUDA MPS, if it runs.
+    /// Folder through which trainers of the newest controller connect to the CUDA MPS daemon, if one runs.
     pub mps: Option<std::path::PathBuf>,
-    /// How many trials just before a trial its settings do not know the results of, once `method: tpe` was run.
+    /// For `method: tpe`: a trial's parameters do not depend on the results of this many trials just before it. `None`
+    /// until the method has run.
     pub lag: Option<u32>,
-    /// The libraries that trainers calculated with, in the order in which they came; a change means that the same trial
-    /// may differ in its last bits.
+    /// The libraries that trainers used, in order of appearance. If there are several, the same trial may differ in its
+    /// last bits.
     pub backends: Vec<String>,
-    /// What was learnt of the trials' shapes, by name.
+    /// Measurements of the trials' shapes, by name.
     pub shapes: std::collections::BTreeMap<String, Shape>,
-    /// Slots whose devices may not be used, each with the reason.
+    /// Slots whose devices must not be used, each with the reason.
     pub held: std::collections::BTreeMap<String, String>,
     /// The trials that were started, in the order of their numbers, which have no gap.
     pub trials: Vec<TrialRecord>,
-    /// How the sweep grew, the last time last.
+    /// Replacements of the sweep file, oldest first.
     pub extensions: Vec<Extension>,
-    /// How many trials have settings of that fingerprint.
+    /// Number of trials per fingerprint of their parameters.
     repeats: HashMap<u64, u32>,
-    /// Whether the newest controller left in an orderly way with nothing left to do.
+    /// Whether the newest controller exited in an orderly way with the sweep complete.
     pub complete: bool,
-    /// Trials that have ended and may have left something behind, each with how many had ended by then. What an end
-    /// leaves is removed before the next trial is handed to a trainer, so that its first word about it proves that.
+    /// Trials that have ended and may have left files behind, each with the number of ends by then. Such files are
+    /// removed before the next trial is assigned to a trainer. The trainer's first message about that trial therefore
+    /// proves that they are gone.
     pub untidied: BTreeMap<TrialId, u64>,
-    /// How often trials have ended.
+    /// Number of times that a trial has ended.
     ends: u64,
-    /// For each attempt that was handed out and has not begun, how often trials had ended before.
+    /// For each assigned attempt that has not begun, the number of times that a trial had ended before.
     handed_out: BTreeMap<TrialId, u64>,
 }
 
 impl History {
-    /// The trial of that number, if it was ever started.
+    /// Returns the trial with that number, if it was ever started.
     pub fn trial(&self, id: TrialId) -> Option<&TrialRecord> {
         self.trials.get(usize::try_from(id.0.checked_sub(1)?).ok()?)
     }
 
-    /// Whether the pictures were looked at before training, and nothing serious was found.
+    /// Returns whether the images were checked before training and nothing serious was found.
     pub fn pictures_sound(&self) -> bool {
         self.pictures.as_ref().is_some_and(|found| !found.iter().any(|warning| warning.serious))
     }
 
-    /// Trials that ended well, best first by the metric at their best epoch; those without a value are left out.
+    /// Returns the trials that ended without an error, best first by the metric at their best epoch. Trials without a
+    /// value are left out.
     pub fn ranking(&self, metric: &Metric) -> Vec<(&TrialRecord, EpochMetrics)> {
         let mut ranked: Vec<_> = self
             .trials
@@ -249,7 +253,7 @@ impl History {
                 self.mps.clone_from(mps);
                 self.held.clear();
                 self.complete = false;
-                // Whoever was running is not any more: there is one controller a sweep.
+                // Only one controller runs at a time, so trials still marked running belonged to a dead one.
                 for trial in self.trials.iter_mut().filter(|trial| trial.status == Status::Running) {
                     trial.status = Status::Waiting;
                 }
@@ -422,7 +426,7 @@ impl History {
         self.trials.get_mut(usize::try_from(id.0.checked_sub(1)?).ok()?)
     }
 
-    /// The trial of an attempt that was its last, and did not end it.
+    /// Returns the trial of an attempt that was its last and did not end it.
     fn waiting(&mut self, attempt: Attempt) -> Option<&mut TrialRecord> {
         let trial = self.trial_mut(attempt.trial)?;
         (trial.status == Status::Waiting && trial.attempts == attempt.number).then_some(trial)
@@ -437,7 +441,7 @@ impl History {
     }
 }
 
-/// Counts a trial of these settings: which of them it is, from 1.
+/// Counts a trial with these parameters and returns which of them it is, from 1.
 fn count(repeats: &mut HashMap<u64, u32>, settings: &Settings) -> u32 {
     let count = repeats.entry(fingerprint(settings)).or_default();
     *count += 1;
@@ -445,7 +449,7 @@ fn count(repeats: &mut HashMap<u64, u32>, settings: &Settings) -> u32 {
 }
 
 impl TrialRecord {
-    /// Forgets the epochs after that one.
+    /// Drops the epochs after `epoch`.
     fn cut(&mut self, epoch: u32) {
         self.curve.retain(|one| one.epoch <= epoch);
         self.others.values_mut().for_each(|values| values.retain(|(at, _)| *at <= epoch));

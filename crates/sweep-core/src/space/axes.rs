@@ -1,21 +1,21 @@
-//! What is chosen together and in which order: an axis is a parameter, or several that move together.
+//! Which parameters are chosen together and in which order. An axis is one parameter, or several that move together.
 
 use serde_json::Value;
 
 use super::{Parameter, Unusable};
 
-/// One choice that makes a point.
+/// One choice that contributes to a configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Axis {
-    /// The parameters that it decides, each by its number.
+    /// Indices of the parameters that the axis decides.
     pub members: Vec<usize>,
-    /// Of members that move together, the numbers of their values: each row is one choice. `None` for a parameter
-    /// alone, whose rows are its values.
+    /// For parameters that move together, the indices of their values; each row is one choice. `None` for a single
+    /// parameter, whose rows are its values.
     pub rows: Option<Vec<u64>>,
 }
 
 impl Axis {
-    /// How many choices there are; `None` where they are not counted.
+    /// Returns the number of choices, or `None` if they are uncountable.
     pub fn count(&self, parameters: &[Parameter]) -> Option<u64> {
         match &self.rows {
             Some(rows) => Some(rows.len() as u64),
@@ -23,7 +23,7 @@ impl Axis {
         }
     }
 
-    /// The value that a choice gives to a member.
+    /// Returns the value that a choice gives to a member.
     pub fn value(&self, parameters: &[Parameter], member: usize, row: u64) -> Option<Value> {
         let row = match &self.rows {
             Some(rows) => *rows.get(usize::try_from(row).ok()?)?,
@@ -32,7 +32,7 @@ impl Axis {
         parameters[member].distribution.value(row)
     }
 
-    /// The choice that gives these values to the members.
+    /// Returns the choice that gives these values to the members.
     pub fn row_of(&self, parameters: &[Parameter], value: impl Fn(usize) -> Option<Value>) -> Option<u64> {
         match &self.rows {
             None => parameters[self.members[0]].distribution.position(&value(self.members[0])?),
@@ -51,8 +51,9 @@ impl Axis {
     }
 }
 
-/// The axes: every parameter after those that its condition asks for, and otherwise in the order of the file; those
-/// that are `wanted`, with what they need, before all others. Second, how many those are.
+/// Returns the axes and the number of those that come first. A parameter follows the parameters in its condition;
+/// otherwise the axes are in file order. Parameters that are `wanted`, and those that they need, come before all
+/// others.
 pub(super) fn axes(
     parameters: &[Parameter],
     zip: &[Vec<usize>],
@@ -99,7 +100,7 @@ enum State {
     Done,
 }
 
-/// Depth first: what a group needs comes before it.
+/// A depth-first topological sort: the groups that a group needs come before it.
 struct Sorting<'a> {
     parameters: &'a [Parameter],
     groups: &'a [Vec<usize>],

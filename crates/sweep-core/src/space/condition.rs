@@ -1,33 +1,33 @@
-//! What a point may be asked: `optimizer == "sgd" and batch_size < 256`. A comparison with a parameter that the point
-//! does not have is false, whichever it is.
+//! Conditions on a configuration: `optimizer == "sgd" and batch_size < 256`. Any comparison with a parameter that the
+//! configuration does not have is false.
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// A statement about a point.
+/// A statement about a configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Condition {
     /// One comparison.
     Compare(Operand, Comparison, Operand),
-    /// The opposite.
+    /// Negation of a condition.
     Not(Box<Condition>),
-    /// Every one of them; true where there are none.
+    /// Conjunction: every condition is true. True if there are none.
     All(Vec<Condition>),
-    /// At least one of them; false where there are none.
+    /// Disjunction: at least one condition is true. False if there are none.
     Any(Vec<Condition>),
 }
 
-/// What a comparison compares.
+/// One side of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Operand {
-    /// The value of the parameter of that name.
+    /// Value of the parameter with this name.
     Name(String),
-    /// This.
+    /// A constant.
     Literal(Value),
 }
 
-/// How two values are compared. All but the first two are false where one is not a number.
+/// How two values are compared. All comparisons except the first two are false if a value is not a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
     /// `==`
@@ -47,39 +47,40 @@ pub enum Comparison {
 use Comparison::{AtLeast, AtMost, Equal, Less, More, Unequal};
 use Condition::{All, Any, Compare, Not};
 
-/// What is known of a parameter while a point is made, parameter by parameter.
+/// What is known about a parameter while a configuration is built, parameter by parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Slot {
-    /// Nothing yet.
+    /// The parameter has not been decided yet.
     Open,
-    /// The point does not have it.
+    /// The configuration does not have the parameter.
     Absent,
-    /// Its value.
+    /// Value of the parameter.
     Is(Value),
 }
 
-/// What a condition comes to while only some of the values are known.
+/// Truth value of a condition while only some of the values are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {
-    /// True whatever the others are.
+    /// True for all values of the undecided parameters.
     True,
-    /// False whatever the others are.
+    /// False for all values of the undecided parameters.
     False,
-    /// That depends on the others.
+    /// The truth value depends on the undecided parameters.
     Open,
 }
 
-/// What is left of conditions while values are open.
+/// The undecided part of conditions while some parameters are open.
 #[derive(Debug, Default)]
 pub struct Rest {
-    /// The same for two partial points of which the same is left to be known; nothing else is promised of it.
+    /// Key of the undecided part. It is equal for two partial configurations with the same undecided part. Nothing else
+    /// is guaranteed about it.
     pub key: Vec<u8>,
-    /// The open parameters that what is left asks for.
+    /// Names of the open parameters in the undecided part.
     pub names: Vec<String>,
 }
 
 impl Comparison {
-    /// As it is written.
+    /// Returns the operator as it is written.
     pub fn sign(self) -> &'static str {
         match self {
             Equal => "==",
@@ -108,18 +109,18 @@ impl Comparison {
     }
 }
 
-/// Whether two values are the same setting: 1 is 1.0.
+/// Returns whether two values are the same parameter value; 1 equals 1.0.
 pub fn same(left: &Value, right: &Value) -> bool {
     left == right || left.as_f64().zip(right.as_f64()).is_some_and(|(left, right)| left == right)
 }
 
 impl Condition {
-    /// That a parameter has this value.
+    /// Returns the condition that a parameter has this value.
     pub fn equal(name: &str, value: Value) -> Condition {
         Compare(Operand::Name(name.to_owned()), Equal, Operand::Literal(value))
     }
 
-    /// Every comparison in it.
+    /// Returns every comparison in the condition.
     pub fn comparisons(&self) -> Vec<(&Operand, Comparison, &Operand)> {
         match self {
             Compare(left, comparison, right) => vec![(left, *comparison, right)],
@@ -128,7 +129,7 @@ impl Condition {
         }
     }
 
-    /// The parameters that it asks for.
+    /// Returns the names of the parameters in the condition.
     pub fn names(&self) -> Vec<&str> {
         let operands = self.comparisons().into_iter().flat_map(|(left, _, right)| [left, right]);
         let mut names: Vec<&str> = operands.filter_map(Operand::name).collect();
@@ -137,7 +138,7 @@ impl Condition {
         names
     }
 
-    /// What it comes to while only some of the values are known; what then is left is added to `rest`.
+    /// Returns the truth value while only some of the values are known. Adds the undecided part to `rest`.
     pub fn known(&self, slot: &impl Fn(&str) -> Slot, rest: &mut Rest) -> Known {
         match self {
             Compare(left, comparison, right) => compare(left, *comparison, right, slot, rest),
@@ -152,7 +153,8 @@ impl Condition {
     }
 }
 
-/// Parts of which one that is `decisive` decides. Parts that are known and do not decide leave no trace.
+/// Evaluates parts, of which any one that is `decisive` determines the result. Parts that are known and not decisive
+/// leave nothing in `rest`.
 fn several(parts: &[Condition], decisive: Known, slot: &impl Fn(&str) -> Slot, rest: &mut Rest) -> Known {
     let before = (rest.key.len(), rest.names.len());
     let mut open = false;
@@ -188,7 +190,7 @@ fn compare(
 ) -> Known {
     let value = |operand: &Operand| match operand {
         Operand::Name(name) => match slot(name) {
-            // A choice with settings of its own is asked for by its name.
+            // Conditions refer to a choice that has its own parameters by its name.
             Slot::Is(Value::Object(table)) if table.contains_key("type") => Slot::Is(table["type"].clone()),
             slot => slot,
         },
@@ -216,7 +218,7 @@ fn compare(
 }
 
 impl Operand {
-    /// The parameter's name, if it is one.
+    /// Returns the name of the parameter, if the operand is one.
     pub fn name(&self) -> Option<&str> {
         match self {
             Operand::Name(name) => Some(name),
@@ -235,7 +237,7 @@ impl fmt::Display for Operand {
 }
 
 impl fmt::Display for Condition {
-    /// `optimizer == "sgd" and not (a < 1 or b)`.
+    /// Writes the condition as in a sweep file: `optimizer == "sgd" and not (a < 1 or b)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |f: &mut fmt::Formatter<'_>, parts: &[Condition], between: &str| {
             for (at, part) in parts.iter().enumerate() {

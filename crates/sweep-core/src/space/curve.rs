@@ -1,4 +1,4 @@
-//! The shapes of continuous distributions.
+//! Continuous distributions.
 
 use std::fmt;
 
@@ -6,69 +6,69 @@ use rand::{Rng, RngExt};
 use rand_distr::{Beta, Distribution as _, Normal};
 use statrs::distribution::{self, ContinuousCDF};
 
-/// So many deviations from the mean a normal number is cut off. Beyond lies a share of 1e-16, which is what one number
-/// in double precision is of 1: no draw is lost that could be told from none.
+/// Normal distributions are truncated at this many standard deviations. The probability beyond is 1e-16, the relative
+/// precision of a double. No distinguishable draw is lost.
 const CUT: f64 = 8.3;
 
-/// The density of a number.
+/// Probability density of a number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Curve {
-    /// Each number alike.
+    /// Uniform distribution.
     Uniform {
-        /// The least.
+        /// Lower bound.
         min: f64,
-        /// The most, above `min`.
+        /// Upper bound, above `min`.
         max: f64,
     },
-    /// Each ratio alike: the logarithm is uniform. So is that of the inverse, which is why W&B's
-    /// `inv_log_uniform_values` is this as well.
+    /// Log-uniform distribution: the logarithm is uniform. The logarithm of the inverse is uniform too, so this also
+    /// covers W&B's `inv_log_uniform_values`.
     LogUniform {
-        /// The least, above 0.
+        /// Lower bound, above 0.
         min: f64,
-        /// The most, above `min`.
+        /// Upper bound, above `min`.
         max: f64,
     },
-    /// Gauss's.
+    /// Normal distribution.
     Normal {
-        /// The mean.
+        /// Mean.
         mu: f64,
-        /// The deviation, above 0.
+        /// Standard deviation, above 0.
         sigma: f64,
     },
-    /// The logarithm is normal.
+    /// Log-normal distribution: the logarithm is normal.
     LogNormal {
-        /// The logarithm's mean.
+        /// Mean of the logarithm.
         mu: f64,
-        /// The logarithm's deviation, above 0.
+        /// Standard deviation of the logarithm, above 0.
         sigma: f64,
     },
-    /// The beta distribution, between 0 and 1.
+    /// Beta distribution, between 0 and 1.
     Beta {
-        /// Above 0.
+        /// First shape parameter, above 0.
         a: f64,
-        /// Above 0.
+        /// Second shape parameter, above 0.
         b: f64,
     },
 }
 
 impl Curve {
-    /// The least and the most that is drawn.
+    /// Returns the smallest and the largest value that can be drawn.
     pub fn ends(self) -> (f64, f64) {
         match self {
             Curve::Uniform { min, max } | Curve::LogUniform { min, max } => (min, max),
             Curve::Normal { mu, sigma } => (mu - CUT * sigma, mu + CUT * sigma),
             Curve::LogNormal { mu, sigma } => ((mu - CUT * sigma).exp(), (mu + CUT * sigma).exp()),
-            // A share that must stay below 1 can be drawn from it.
+            // The ends are excluded, so that a share that must stay below 1 can be drawn from the distribution.
             Curve::Beta { .. } => (f64::EPSILON, 1.0 - f64::EPSILON),
         }
     }
 
-    /// Whether it reaches its ends, so that all of its steps come up sooner or later.
+    /// Returns whether the distribution reaches its ends, so that each of its steps is drawn sooner or later.
     pub fn is_bounded(self) -> bool {
         !matches!(self, Curve::Normal { .. } | Curve::LogNormal { .. })
     }
 
-    /// The share of draws that are at most `x`.
+    /// Returns the share of draws that are at most `x`: the cumulative distribution function.
     pub fn share_below(self, x: f64) -> f64 {
         let (least, most) = self.ends();
         let x = x.clamp(least, most);
@@ -81,7 +81,7 @@ impl Curve {
         }
     }
 
-    /// The number that this share of draws, 0 to 1, is at most.
+    /// Returns the quantile of `share`, 0 to 1.
     pub fn at(self, share: f64) -> f64 {
         let (least, most) = self.ends();
         let x = match self {
@@ -94,7 +94,7 @@ impl Curve {
         x.clamp(least, most)
     }
 
-    /// One number, drawn.
+    /// Draws one number.
     pub fn draw(self, chance: &mut impl Rng) -> f64 {
         let normal = |mu, sigma| Normal::new(mu, sigma).expect("a deviation is checked to be a number above 0");
         let drawn = match self {
@@ -104,7 +104,7 @@ impl Curve {
             Curve::LogNormal { mu, sigma } => normal(mu, sigma).sample(chance).exp(),
             Curve::Beta { a, b } => Beta::new(a, b).expect("both are checked to be above 0").sample(chance),
         };
-        // exp(ln(x)) need not be x either: the ends are kept by force.
+        // exp(ln(x)) can differ from x, so the result is clamped to the ends.
         let (least, most) = self.ends();
         drawn.clamp(least, most)
     }
@@ -119,7 +119,7 @@ fn beta(a: f64, b: f64) -> distribution::Beta {
 }
 
 impl fmt::Display for Curve {
-    /// `0.1 to 0.5`, `normal around 0, deviation 1`.
+    /// Writes the distribution as `0.1 to 0.5` or `normal around 0, deviation 1`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Curve::Uniform { min, max } => write!(f, "{min:?} to {max:?}"),
@@ -140,7 +140,7 @@ mod tests {
 
     const DRAWS: usize = 20_000;
 
-    /// Kolmogorov's and Smirnov's test against the distribution function, at a level of one in a million.
+    /// Kolmogorov-Smirnov test against the distribution function, at a significance level of one in a million.
     fn assert_drawn_from(curve: Curve, cdf: impl Fn(f64) -> f64) {
         let mut chance = stream(1, 2, 3, Purpose::Point);
         let mut drawn: Vec<f64> = (0..DRAWS).map(|_| curve.draw(&mut chance)).collect();
@@ -156,7 +156,7 @@ mod tests {
         assert!(least <= drawn[0] && drawn[DRAWS - 1] <= most, "{curve:?}");
     }
 
-    /// The normal distribution function, by the series of the integral (Abramowitz and Stegun 26.2.11).
+    /// Normal distribution function, by the series of the integral (Abramowitz and Stegun 26.2.11).
     pub(crate) fn normal(x: f64) -> f64 {
         if x.abs() > 8.0 {
             return if x > 0.0 { 1.0 } else { 0.0 };
@@ -176,7 +176,7 @@ mod tests {
         assert_drawn_from(Curve::Normal { mu: 3.0, sigma: 0.5 }, |x| normal((x - 3.0) / 0.5));
         assert_drawn_from(Curve::LogNormal { mu: -4.0, sigma: 2.0 }, |x| normal((x.ln() + 4.0) / 2.0));
         assert_drawn_from(Curve::Beta { a: 1.0, b: 1.0 }, |x| x);
-        // The chance of at least a successes of a + b - 1.
+        // The probability of at least a successes in a + b - 1 trials.
         assert_drawn_from(Curve::Beta { a: 2.0, b: 3.0 }, |x| {
             6.0 * x.powi(2) * (1.0 - x).powi(2) + 4.0 * x.powi(3) * (1.0 - x) + x.powi(4)
         });

@@ -1,6 +1,7 @@
-//! Which points there are, and which is the n-th, without a list of them: a decision diagram. Partial points of which
-//! the same is left to be known share all that can follow, so that parameters no condition ties together cost one node
-//! each, however many values they have, and those that one does about as many as it has cases.
+//! A decision diagram over the configurations of a finite space. It counts them and finds the n-th one without a list.
+//! Partial configurations with the same undecided conditions share everything that can follow. A parameter that no
+//! condition mentions therefore costs one node, however many values it has. A parameter in a condition costs about one
+//! node per case of the condition.
 
 use std::collections::HashMap;
 
@@ -8,11 +9,11 @@ use super::axes::Axis;
 use super::condition::{Condition, Known, Rest, Slot};
 use super::{Parameter, Unusable};
 
-/// So many choices are tried to make a diagram, a second's work. Conditions that need more compare so many parameters
-/// with each other that counting is listing.
+/// Maximum number of choices tried to build a diagram, about a second's work. If conditions compare too
+/// many parameters with each other, they need more, and counting would mean listing.
 const MOST_TRIED: u64 = 3_000_000;
 
-/// The points of a finite space, in the order of the axes, the last fastest.
+/// The configurations of a finite space, in the order of the axes; the last axis changes fastest.
 #[derive(Debug, PartialEq)]
 pub(super) struct Diagram {
     nodes: Vec<Node>,
@@ -21,38 +22,39 @@ pub(super) struct Diagram {
 
 #[derive(Debug, PartialEq)]
 struct Node {
-    /// Points from here on; [`u64::MAX`] stands for more than that.
+    /// Number of configurations from here on, saturated at [`u64::MAX`].
     count: u64,
     next: Next,
 }
 
 #[derive(Debug, PartialEq)]
 enum Next {
-    /// The point is complete.
+    /// The configuration is complete.
     End,
-    /// The condition of the axis is false: its parameters are absent.
+    /// The condition of the axis is false, so its parameters are absent.
     Absent(usize),
     /// All rows lead to the same node.
     Free(usize),
-    /// Stretches of rows. Those in none of them lead to no point.
+    /// Stretches of rows. Rows outside every stretch lead to no configuration.
     Rows(Vec<Stretch>),
 }
 
-/// Neighbouring rows that lead to the same node.
+/// Adjacent rows that lead to the same node.
 #[derive(Debug, PartialEq)]
 struct Stretch {
-    /// Points before it.
+    /// Number of configurations before the stretch.
     before: u64,
     first: u64,
     rows: u64,
     node: usize,
 }
 
-/// The rows of a point, one an axis; `None` where the axis is absent.
+/// Row of each axis in a configuration. `None` if the axis is absent.
 pub(super) type Rows = Vec<Option<u64>>;
 
 impl Diagram {
-    /// Of the first `depth` axes: what the others must be able to follow is seen to, but not told apart.
+    /// Builds the diagram of the first `depth` axes. The other axes only have to admit at least one continuation; the
+    /// continuations are not distinguished.
     pub fn new(
         parameters: &[Parameter],
         axes: &[Axis],
@@ -69,12 +71,12 @@ impl Diagram {
         Ok(Diagram { nodes: builder.nodes, root })
     }
 
-    /// How many points there are; [`u64::MAX`] stands for more than that.
+    /// Returns the number of configurations, saturated at [`u64::MAX`].
     pub fn count(&self) -> u64 {
         self.nodes[self.root].count
     }
 
-    /// The point of that number, from 0.
+    /// Returns the configuration with that index, from 0.
     pub fn rows(&self, number: u64) -> Option<Rows> {
         if number >= self.count() {
             return None;
@@ -103,7 +105,7 @@ impl Diagram {
         }
     }
 
-    /// The number of the point with these rows; `None` where there is none.
+    /// Returns the index of the configuration with these rows, or `None` if there is none.
     pub fn number(&self, rows: &[Option<u64>]) -> Option<u64> {
         let (mut at, mut number) = (self.root, 0_u64);
         for row in rows {
@@ -126,25 +128,25 @@ impl Diagram {
     }
 }
 
-/// A diagram while it is made, depth first.
+/// A diagram under construction, built depth first.
 struct Builder<'a> {
     parameters: &'a [Parameter],
     axes: &'a [Axis],
     exclude: &'a [Condition],
-    /// The condition of each axis.
+    /// Condition of each axis.
     whens: Vec<Option<&'a Condition>>,
     names: HashMap<&'a str, usize>,
-    /// What is known of each parameter.
+    /// What is known about each parameter.
     slots: Vec<Slot>,
     nodes: Vec<Node>,
-    /// The node of each depth and rest of the conditions.
+    /// Node for each depth and undecided part of the conditions.
     known: HashMap<(usize, Vec<u8>), Option<usize>>,
     tried: u64,
     depth: usize,
 }
 
 impl Builder<'_> {
-    /// The node for what is known now, that of the axis `at`; `None` where it leads to no point.
+    /// Returns the node of axis `at` for the values known so far, or `None` if it leads to no configuration.
     fn node(&mut self, at: usize) -> Result<Option<usize>, Unusable> {
         let Some(rest) = self.rest(at) else { return Ok(None) };
         let Some(axis) = self.axes.get(at) else { return Ok(Some(0)) };
@@ -154,7 +156,7 @@ impl Builder<'_> {
         }
         let present = self.whens[at].is_none_or(|when| self.ask(when, &mut Rest::default()) == Known::True);
         let is_looked_at = axis.members.iter().any(|&member| rest.names.contains(&self.parameters[member].name));
-        // Finite: only such spaces have diagrams.
+        // The count is finite, because only finite spaces have diagrams.
         let count = axis.count(self.parameters).unwrap_or(0);
         let next = if !present {
             self.set(at, |_| Slot::Absent);
@@ -167,7 +169,7 @@ impl Builder<'_> {
         };
         self.set(at, |_| Slot::Open);
         let node = next.map(|(count, next)| {
-            // Beyond the depth one point shows that there are any.
+            // Beyond the depth, one configuration is enough to show that there are any.
             if at >= self.depth {
                 return 0;
             }
@@ -210,7 +212,8 @@ impl Builder<'_> {
         condition.known(&slot, rest)
     }
 
-    /// What is left to be known of the conditions before the axis `at` is decided; `None` where the point is excluded.
+    /// Returns the undecided part of the conditions before axis `at` is decided. `None` if the partial configuration is
+    /// excluded.
     fn rest(&self, at: usize) -> Option<Rest> {
         let mut rest = Rest::default();
         let whens = self.whens[at..].iter().flatten().map(|when| (*when, false));

@@ -1,4 +1,4 @@
-//! The values that one parameter can take, and how they are drawn. The words and their meaning are W&B Sweeps'.
+//! The values that one parameter can take, and how they are drawn. Names and semantics follow W&B Sweeps.
 
 use std::fmt;
 
@@ -9,39 +9,41 @@ use super::condition::same;
 use super::curve::Curve;
 use crate::trial::plain;
 
-/// Values of a list that are shown.
+/// Maximum number of list values shown.
 const MOST_SHOWN: usize = 12;
 
-/// What a parameter can be. The names of the sweep file are read in `spec/distribution.rs`.
+/// Distribution of a parameter. `distribution.rs` of `sweep-spec` reads the names in the sweep file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Distribution {
-    /// This.
+    /// A constant value.
     Constant(Value),
-    /// One of these, each as likely. At least one; distinct, unless others move with it.
+    /// One of these values, each equally likely. There is at least one. The values are distinct unless other parameters
+    /// move with this one.
     Categorical(Vec<Value>),
-    /// One of these, each with its probability. Distinct, and at least one; the probabilities are above 0.
+    /// One of these values, each with its probability. There is at least one. The values are distinct and the
+    /// probabilities are above 0.
     Weighted(Vec<(Value, f64)>),
-    /// A whole number, both ends included. `min` is at most `max`.
+    /// An integer, both ends included. `min` is at most `max`.
     IntUniform {
-        /// The least.
+        /// Lower bound.
         min: i64,
-        /// The most.
+        /// Upper bound.
         max: i64,
     },
-    /// `first`, `first + step`, …: what `q_uniform` is in a grid.
+    /// The values `first`, `first + step`, …, as for `q_uniform` in a grid.
     Steps {
-        /// The least.
+        /// Smallest value.
         first: f64,
-        /// Above 0.
+        /// Step size, above 0.
         step: f64,
-        /// At least 1.
+        /// Number of values, at least 1.
         count: u64,
     },
-    /// A number; with a step, the multiple of it that is nearest.
+    /// A real number. With a step, it is rounded to the nearest multiple of the step.
     Number {
-        /// How likely each number is.
+        /// Probability density of the number.
         curve: Curve,
-        /// Above 0.
+        /// Step size, above 0.
         step: Option<f64>,
     },
 }
@@ -49,7 +51,7 @@ pub enum Distribution {
 use Distribution::{Categorical, Constant, IntUniform, Number, Steps, Weighted};
 
 impl Distribution {
-    /// How many different values there are; `None` where that is no number: a continuous one, or steps without end.
+    /// Returns the number of distinct values. `None` for a continuous distribution or infinitely many steps.
     pub fn count(&self) -> Option<u64> {
         match self {
             Constant(_) => Some(1),
@@ -65,7 +67,7 @@ impl Distribution {
         }
     }
 
-    /// Whether it has finitely many values, each as likely.
+    /// Returns whether there are finitely many values, each equally likely.
     pub fn is_even(&self) -> bool {
         match self {
             Constant(_) | Categorical(_) | IntUniform { .. } | Steps { .. } => true,
@@ -73,7 +75,7 @@ impl Distribution {
         }
     }
 
-    /// The value of that number, from 0; `None` past the end or where they are not counted.
+    /// Returns the value with that index, from 0. `None` past the end, or if the values are not counted.
     pub fn value(&self, number: u64) -> Option<Value> {
         if number >= self.count()? {
             return None;
@@ -91,14 +93,14 @@ impl Distribution {
         }
     }
 
-    /// The number of a value, the first one's where it stands several times; `None` where it is none of them.
+    /// Returns the index of a value; the first index if the value occurs several times. `None` if it does not occur.
     pub fn position(&self, value: &Value) -> Option<u64> {
         let guess = match self {
             Constant(_) => 0,
             Categorical(values) => values.iter().position(|one| same(one, value))? as u64,
             Weighted(values) => values.iter().position(|(one, _)| same(one, value))? as u64,
             IntUniform { min, .. } => {
-                // A whole number may be written with a point.
+                // An integer may be written with a decimal point.
                 let whole = value.as_i64().or_else(|| value.as_f64().filter(|x| x.fract() == 0.0).map(|x| x as i64));
                 whole.filter(|whole| whole >= min)?.abs_diff(*min)
             }
@@ -111,7 +113,7 @@ impl Distribution {
         self.value(guess).filter(|found| same(found, value)).map(|_| guess)
     }
 
-    /// Whether it can give that value.
+    /// Returns whether the distribution can produce the value.
     pub fn contains(&self, value: &Value) -> bool {
         match (self, value.as_f64()) {
             (Number { curve, step: None }, Some(x)) => curve.ends().0 <= x && x <= curve.ends().1,
@@ -125,7 +127,7 @@ impl Distribution {
         }
     }
 
-    /// The value at that place of all draws in order, from 0 to below 1. Categories have the order of the file.
+    /// Returns the value at quantile `place`, from 0 to below 1. Categories are in file order.
     pub fn at(&self, place: f64) -> Value {
         match self {
             Weighted(values) => {
@@ -135,7 +137,7 @@ impl Distribution {
                     left -= weight;
                     left < 0.0
                 });
-                // Rounding can leave nothing to the last one.
+                // Rounding can leave no probability for the last value.
                 hit.or(values.last()).map(|(value, _)| value.clone()).unwrap_or_default()
             }
             Number { curve, step: None } => curve.at(place).into(),
@@ -147,8 +149,8 @@ impl Distribution {
         }
     }
 
-    /// The places, from the first to the last, that give a value; one place for a continuous distribution. `None`
-    /// where it cannot give it.
+    /// Returns the first and the last quantile that give a value. They are equal for a continuous distribution. `None`
+    /// if the distribution cannot produce the value.
     pub fn places(&self, value: &Value) -> Option<(f64, f64)> {
         match self {
             Weighted(values) => {
@@ -169,12 +171,12 @@ impl Distribution {
         }
     }
 
-    /// Whether its values have no order.
+    /// Returns whether the values have no order.
     pub fn is_categorical(&self) -> bool {
         matches!(self, Constant(_) | Categorical(_) | Weighted(_))
     }
 
-    /// One value, drawn.
+    /// Draws one value.
     pub fn draw(&self, chance: &mut impl Rng) -> Value {
         match self {
             Constant(value) => value.clone(),
@@ -186,7 +188,7 @@ impl Distribution {
                     left -= weight;
                     left < 0.0
                 });
-                // Rounding can leave nothing to the last one.
+                // Rounding can leave no probability for the last value.
                 hit.or(values.last()).map(|(value, _)| value.clone()).unwrap_or_default()
             }
             IntUniform { min, max } => chance.random_range(*min..=*max).into(),
@@ -198,7 +200,7 @@ impl Distribution {
         }
     }
 
-    /// Values that show whether all of them will do: every one of a list, the ends of a range.
+    /// Returns values that show whether all values are valid: every value of a list, or the ends of a range.
     pub fn samples(&self) -> Vec<Value> {
         let ends = |step: Option<f64>, ends: (f64, f64)| match step {
             Some(step) => [ends.0, ends.1].map(|end| tidy((end / step).round() * step, &[step])).to_vec(),
@@ -216,7 +218,7 @@ impl Distribution {
         }
     }
 
-    /// Whether it can give a number that is not whole.
+    /// Returns whether the distribution can produce a number that is not an integer.
     pub fn has_fractions(&self) -> bool {
         match self {
             Constant(_) | Categorical(_) | Weighted(_) | IntUniform { .. } => false,
@@ -227,7 +229,7 @@ impl Distribution {
 }
 
 impl fmt::Display for Distribution {
-    /// `0.1, 0.2`, `1 to 9 in steps of 2`, `1e-5 to 0.1, log-uniform`; only the ends of a long list.
+    /// Writes `0.1, 0.2`, `1 to 9 in steps of 2`, or `1e-5 to 0.1, log-uniform`. Shows only the ends of a long list.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Constant(value) => f.write_str(&plain(value)),
@@ -256,13 +258,13 @@ impl fmt::Display for Distribution {
     }
 }
 
-/// A number made of these, without the last digits' noise (0.1 * 3 is 0.3), and whole where they all are.
+/// Rounds a number computed from `parts` to their digits, so that 0.1 * 3 is 0.3. It is an integer if all parts are.
 fn tidy(number: f64, parts: &[f64]) -> Value {
     let decimals = |x: &f64| x.to_string().split_once('.').map_or(0, |(_, digits)| digits.len());
     match parts.iter().map(decimals).max() {
         None | Some(0) if number.abs() < i64::MAX as f64 => (number as i64).into(),
         None | Some(0) => number.into(),
-        // The text is a decimal number, which parses.
+        // The text is a decimal number, so it parses.
         Some(digits) => format!("{number:.digits$}").parse::<f64>().unwrap_or(number).into(),
     }
 }
@@ -334,7 +336,8 @@ mod tests {
         }
     }
 
-    /// Pearson's test against these probabilities, at a level of one in a million for up to 10 values.
+    /// Pearson's chi-squared test against these probabilities, at a significance level of one in a million for up to 10
+    /// values.
     fn assert_drawn_with(distribution: &Distribution, expected: &[(Value, f64)]) {
         const DRAWS: u32 = 20_000;
         let mut chance = stream(5, 1, 0, Purpose::Point);
@@ -365,17 +368,18 @@ mod tests {
         let weights = vec![(json!("a"), 0.7), (json!("b"), 0.2), (json!("c"), 0.1)];
         assert_drawn_with(&Weighted(weights.clone()), &weights);
         assert_drawn_with(&IntUniform { min: -1, max: 3 }, &even((-1..=3).map(Value::from).collect()));
-        // Half as much rounds to either end.
+        // Rounding gives each end half the probability of an inner value.
         let ends =
             [(json!(0.0), 0.125), (json!(0.5), 0.25), (json!(1.0), 0.25), (json!(1.5), 0.25), (json!(2.0), 0.125)];
         assert_drawn_with(&number(Curve::Uniform { min: 0.0, max: 2.0 }, 0.5), &ends);
-        // What rounds to 1 lies between 1 and 1.5, what to 8 between 7.5 and 8; the whole is three doublings.
+        // Numbers from 1 to 1.5 round to 1, and numbers from 7.5 to 8 round to 8. The whole range is three doublings.
         let doublings = |from: f64, to: f64| (to / from).log2() / 3.0;
         let whole: Vec<_> = (1..=8)
             .map(|n| (json!(n), doublings((f64::from(n) - 0.5).max(1.0), (f64::from(n) + 0.5).min(8.0))))
             .collect();
         assert_drawn_with(&number(Curve::LogUniform { min: 1.0, max: 8.0 }, 1.0), &whole);
-        // Within half a deviation of the mean: 0.38292; from there to one and a half: 0.24173; on to two and a half.
+        // Within half a standard deviation of the mean: 0.38292. From there to one and a half: 0.24173. Then to two and
+        // a half.
         let normal = [
             (json!(0), 0.382_925),
             (json!(1), 0.241_730),
@@ -390,7 +394,7 @@ mod tests {
             &number(Curve::Beta { a: 1.0, b: 1.0 }, 0.5),
             &[(json!(0.0), 0.25), (json!(0.5), 0.5), (json!(1.0), 0.25)],
         );
-        // ln 1.5 / 0.5 and ln 2.5 / 0.5 deviations from the mean of the logarithm.
+        // ln 1.5 / 0.5 and ln 2.5 / 0.5 standard deviations from the mean of the logarithm.
         let log_normal = [0.082_829, 0.708_469, 0.175_270, 0.027_319, 0.004_799, 0.000_989];
         let log_normal: Vec<_> = log_normal.into_iter().enumerate().map(|(at, share)| (json!(at), share)).collect();
         assert_drawn_with(&number(Curve::LogNormal { mu: 0.0, sigma: 0.5 }, 1.0), &log_normal);

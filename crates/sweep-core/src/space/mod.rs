@@ -1,5 +1,5 @@
-//! What may be tried: parameters, the values that each can take, and which of them go together. Pure, and small however
-//! many points there are.
+//! The search space: parameters, the values that each can take, and which values go together. The module is pure. Its
+//! memory does not grow with the number of configurations.
 
 mod axes;
 mod condition;
@@ -24,65 +24,65 @@ use axes::Axis;
 use condition::{Known, Rest, Slot};
 use diagram::{Diagram, Rows};
 
-/// So many points that cannot be counted are drawn to see whether any is not excluded.
+/// Number of draws used to find out whether an uncountable space has any configuration that is not excluded.
 const MOST_DRAWN: u64 = 10_000;
 
-/// Something that varies from trial to trial.
+/// A parameter that varies from trial to trial.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
-    /// As in the settings: `learning_rate`, or `group.member`.
+    /// Name as in a trial's parameters: `learning_rate`, or `group.member`.
     pub name: String,
-    /// What it can be.
+    /// The values that the parameter can take.
     pub distribution: Distribution,
-    /// Where it is false, a point does not have the parameter.
+    /// Condition for the parameter to exist. If it is false, a configuration does not have the parameter.
     pub when: Option<Condition>,
 }
 
-/// All that varies in a sweep.
+/// All parameters that vary in a sweep, with their constraints.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Space {
-    /// In the order of the file. Their names are distinct. Changing them here does not change the points.
+    /// The parameters, in file order. Their names are distinct. Changing this field does not change the configurations.
     pub parameters: Vec<Parameter>,
-    /// Groups of parameters that move together, by their numbers.
+    /// Groups of parameters that move together, by index.
     zip: Vec<Vec<usize>>,
-    /// What no point may be.
+    /// Conditions that no configuration may meet.
     exclude: Vec<Condition>,
     axes: Vec<Axis>,
-    /// The points, where they can be counted.
+    /// The configurations, if they can be counted.
     diagram: Option<Arc<Diagram>>,
 }
 
-/// What a point has of an axis.
+/// What a configuration takes from an axis.
 enum Choice {
-    /// That row of several parameters.
+    /// The row of an axis with several parameters.
     Row(u64),
-    /// That value of one.
+    /// The value of a single parameter.
     Value(Value),
 }
 
-/// Why there is no such space.
+/// Why a space cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unusable {
-    /// Whether this parameter is there depends on itself.
+    /// Whether this parameter exists depends on the parameter itself.
     Circle(String),
-    /// `exclude` leaves no point.
+    /// `exclude` leaves no configuration.
     Empty,
-    /// The conditions compare too many parameters with each other for the points to be counted.
+    /// The conditions compare too many parameters with each other to count the configurations.
     Tangled,
 }
 
 impl Space {
-    /// All points of these parameters. Those of a group in `zip`, by their numbers, have lists of values of one length
-    /// and the same condition; a point takes the values of all of them from the same place of the lists. No point is
-    /// as a condition of `exclude` says.
+    /// Builds the space of all configurations of these parameters. `zip` has groups of parameter indices. The
+    /// parameters of a group have value lists of one length and the same condition. A configuration takes the values of
+    /// a whole group from the same position of the lists. No configuration meets a condition in `exclude`.
     ///
     /// # Errors
-    /// Where there are no points, or too many to count.
+    /// If there are no configurations, or counting them takes too long.
     pub fn new(parameters: Vec<Parameter>, zip: Vec<Vec<usize>>, exclude: Vec<Condition>) -> Result<Space, Unusable> {
         Space::ordered(parameters, zip, exclude, &|_| true)
     }
 
-    /// The points of those parameters that are `wanted`, and of those on which their conditions depend.
+    /// Builds the space of the `wanted` parameters and of those that their conditions depend on.
     fn ordered(
         parameters: Vec<Parameter>,
         zip: Vec<Vec<usize>>,
@@ -98,7 +98,7 @@ impl Space {
         if is_empty { Err(Unusable::Empty) } else { Ok(space) }
     }
 
-    /// How many points there are; `None` where that is no number. [`u64::MAX`] stands for more than that.
+    /// Returns the number of configurations, saturated at [`u64::MAX`]. `None` if they are uncountable.
     pub fn count(&self) -> Option<u64> {
         if self.parameters.is_empty() {
             return Some(1);
@@ -106,19 +106,19 @@ impl Space {
         self.diagram.as_ref().map(|diagram| diagram.count())
     }
 
-    /// Whether independent draws of the parameters give every point as often.
+    /// Returns whether independent draws of the parameters make every configuration equally likely.
     pub fn is_even(&self) -> bool {
         self.parameters.iter().all(|parameter| parameter.distribution.is_even() && parameter.when.is_none())
     }
 
-    /// Whether every combination of values is a point.
+    /// Returns whether every combination of values is a configuration.
     pub fn is_free(&self) -> bool {
         self.zip.is_empty() && self.exclude.is_empty() && self.parameters.iter().all(|one| one.when.is_none())
     }
 
-    /// The point of that number, from 0 to below [`Space::count`], in the order of the file; the last parameter changes
-    /// fastest, but none before those that its condition asks for. `None` past the end, or where points are not
-    /// counted.
+    /// Returns the configuration with that index, from 0 to below [`Space::count`], in file order. The last parameter
+    /// changes fastest, but every parameter follows those in its condition. `None` past the end, or if the
+    /// configurations are not counted.
     pub fn point(&self, number: u64) -> Option<Settings> {
         if self.parameters.is_empty() {
             return (number == 0).then(Settings::new);
@@ -133,7 +133,8 @@ impl Space {
         Some(self.settings(slots))
     }
 
-    /// The number of a point; `None` where it is none of the space, or points are not counted.
+    /// Returns the index of a configuration. `None` if the space does not have it, or if the configurations are not
+    /// counted.
     pub fn number(&self, point: &Settings) -> Option<u64> {
         let diagram = self.diagram.as_ref()?;
         let of = |member: usize| point.get(&self.parameters[member].name);
@@ -147,7 +148,7 @@ impl Space {
         diagram.number(&rows)
     }
 
-    /// The point that has these values, as the space writes it; `None` where it has none with just these.
+    /// Returns the configuration with exactly these values, in the notation of the space. `None` if there is none.
     pub fn own(&self, values: &Settings) -> Option<Settings> {
         let mut slots = vec![Slot::Absent; self.parameters.len()];
         for (parameter, slot) in self.parameters.iter().zip(&mut slots) {
@@ -171,25 +172,26 @@ impl Space {
         (!excluded && own.len() == values.len()).then_some(own)
     }
 
-    /// What `zip` and `exclude` say: groups by their names, and conditions.
+    /// Returns the constraints: the groups of `zip` by parameter name, and the conditions of `exclude`.
     pub fn constraints(&self) -> (Vec<Vec<&str>>, &[Condition]) {
         let names = |group: &Vec<usize>| group.iter().map(|&at| self.parameters[at].name.as_str()).collect();
         (self.zip.iter().map(names).collect(), &self.exclude)
     }
 
-    /// How many choices make a point: a parameter each, or several that move together.
+    /// Returns the number of choices in a configuration. A choice is one parameter, or several that move together.
     pub fn choices(&self) -> usize {
         self.axes.len()
     }
 
-    /// Whether the values of a choice have no order.
+    /// Returns whether the values of a choice have no order.
     pub fn is_categorical(&self, choice: usize) -> bool {
         let axis = &self.axes[choice];
         axis.rows.is_some() || self.parameters[axis.members[0]].distribution.is_categorical()
     }
 
-    /// The point at these places, from 0 to below 1 for each choice; evenly drawn places give what [`Space::draw`]
-    /// gives. Those choices are asked for that the point has, in order. `None` where it is one that is excluded.
+    /// Returns the configuration at these quantiles, from 0 to below 1 for each choice. Uniform quantiles give the
+    /// distribution of [`Space::draw`]. `place` is called in order, for the choices that the configuration has. `None`
+    /// if the configuration is excluded.
     pub fn at(&self, mut place: impl FnMut(usize) -> f64) -> Option<Settings> {
         self.compose(|choice, axis| match &axis.rows {
             Some(rows) => Choice::Row((place(choice) * rows.len() as f64) as u64),
@@ -197,7 +199,8 @@ impl Space {
         })
     }
 
-    /// The places, from the first to the last, that give a point what it has of a choice. `None` where it has nothing.
+    /// Returns the first and the last quantile of a choice that give the configuration's value. `None` if the
+    /// configuration does not have the choice.
     pub fn places(&self, choice: usize, point: &Settings) -> Option<(f64, f64)> {
         let axis = &self.axes[choice];
         let value = |member: usize| point.get(&self.parameters[member].name);
@@ -210,8 +213,8 @@ impl Space {
         }
     }
 
-    /// A point drawn at random, each parameter by itself, those first on which conditions depend; `None` where it
-    /// turned out to be one that is excluded.
+    /// Draws a random configuration, each parameter independently. Parameters in conditions are drawn before the
+    /// parameters that depend on them. `None` if the result is excluded.
     pub fn draw(&self, chance: &mut impl Rng) -> Option<Settings> {
         self.compose(|_, axis| match &axis.rows {
             Some(rows) => Choice::Row(chance.random_range(0..rows.len() as u64)),
@@ -219,7 +222,7 @@ impl Space {
         })
     }
 
-    /// A point by its choices; `None` where it turned out to be one that is excluded.
+    /// Builds a configuration from its choices. `None` if it is excluded.
     fn compose(&self, mut choose: impl FnMut(usize, &Axis) -> Choice) -> Option<Settings> {
         let mut slots = vec![Slot::Open; self.parameters.len()];
         for (number, axis) in self.axes.iter().enumerate() {
@@ -238,11 +241,11 @@ impl Space {
         (!excluded).then(|| self.settings(slots))
     }
 
-    /// The points in parts: those of which the first condition is true, of the others those of the second, and so on,
-    /// those left over last. A part without points is none.
+    /// Splits the space into parts. The first part meets the first condition, the next meets the second but not the
+    /// first, and so on. The last part has the rest. Empty parts are left out.
     ///
     /// # Errors
-    /// [`Unusable::Tangled`] where a part cannot be counted.
+    /// [`Unusable::Tangled`] if a part cannot be counted.
     pub fn parts(&self, conditions: &[Condition]) -> Result<Vec<Space>, Unusable> {
         let (mut parts, mut exclude) = (Vec::new(), self.exclude.clone());
         for condition in conditions.iter().map(Some).chain([None]) {
@@ -258,14 +261,15 @@ impl Space {
         Ok(parts)
     }
 
-    /// The points that have these values; a parameter that is not named keeps all of its own.
+    /// Returns the subspace with these values. A parameter that is not named keeps all its values.
     ///
     /// # Errors
-    /// [`Unusable::Empty`] where there are none.
+    /// [`Unusable::Empty`] if no configuration has these values.
     pub fn pinned(&self, values: &Settings) -> Result<Space, Unusable> {
         let mut parameters = self.parameters.clone();
         let mut zip = self.zip.clone();
-        // Of a group, the places where all values are as wanted; a list of its own makes them its only ones.
+        // A group keeps the positions at which all values match. A separate list makes the matching values the only
+        // ones.
         for group in &mut zip {
             let pinned: Vec<_> = group.iter().filter_map(|&at| Some((at, values.get(&parameters[at].name)?))).collect();
             let count = group.iter().filter_map(|&at| parameters[at].distribution.count()).min().unwrap_or(0);
@@ -291,15 +295,15 @@ impl Space {
                 parameter.distribution = Distribution::Constant(value.clone());
             }
         }
-        // A parameter that is pinned is there.
+        // A pinned parameter must be present.
         let mut exclude = self.exclude.clone();
         let pinned = parameters.iter().filter(|parameter| values.contains_key(&parameter.name));
         exclude.extend(pinned.filter_map(|parameter| Some(Condition::Not(Box::new(parameter.when.clone()?)))));
         Space::new(parameters, zip, exclude)
     }
 
-    /// What points look like if only the parameters that are `wanted` matter, with those on which their conditions
-    /// depend. Of parameters with more than `most` values, or uncounted ones, only the ends are taken.
+    /// Returns the space reduced to the `wanted` parameters and those that their conditions depend on. A parameter with
+    /// more than `most` values, or with uncountable values, keeps only its ends.
     pub fn part(&self, wanted: impl Fn(&str) -> bool, most: u64) -> Space {
         let mut linked: Vec<bool> = self.parameters.iter().map(|parameter| wanted(&parameter.name)).collect();
         let links = self.links();
@@ -326,7 +330,7 @@ impl Space {
         let mut exclude = self.exclude.clone();
         exclude.retain(|condition| condition.names().into_iter().all(is_kept));
         let is_wanted = |at: usize| wanted(&self.parameters[kept[at]].name);
-        // The ends of a range may all be excluded where what is between them is not: then nothing is left out.
+        // The ends of a range can all be excluded while values between them are not. In that case nothing is left out.
         let free = || {
             let only = |parameter: &Parameter| Parameter { when: None, ..parameter.clone() };
             let parameters = parameters.iter().filter(|one| wanted(&one.name)).map(only).collect();
@@ -335,7 +339,7 @@ impl Space {
         Space::ordered(parameters.clone(), zip, exclude, &is_wanted).unwrap_or_else(|_| free())
     }
 
-    /// Parameters, by their numbers, that one condition or group ties together.
+    /// Returns the sets of parameters, by index, that one condition or group links.
     fn links(&self) -> Vec<Vec<usize>> {
         let numbers = |condition: &Condition| -> Vec<usize> {
             let find = |name: &str| self.parameters.iter().position(|parameter| parameter.name == name);
@@ -353,7 +357,7 @@ impl Space {
         axis.value(&self.parameters, member, row).map_or(Slot::Absent, Slot::Is)
     }
 
-    /// Whether a condition is true of a point.
+    /// Returns whether a condition is true for a configuration.
     pub fn is_so(&self, condition: &Condition, point: &Settings) -> bool {
         let slot = |name: &str| point.get(name).map_or(Slot::Absent, |value| Slot::Is(value.clone()));
         condition.known(&slot, &mut Rest::default()) == Known::True
@@ -436,7 +440,7 @@ mod tests {
         assert_eq!((second["a"].as_i64(), second["b"].as_i64()), (Some(0), Some(1)));
     }
 
-    /// A condition on parameters `p0` to `p4` of values from 0.
+    /// A condition on parameters `p0` to `p4`, whose values start at 0.
     fn condition() -> impl Strategy<Value = Condition> {
         let sign = prop_oneof![
             Just(Comparison::Equal),
@@ -456,7 +460,7 @@ mod tests {
         })
     }
 
-    /// The points by trying everything: the definition that the diagram must meet.
+    /// The configurations found by trying everything. This is the definition that the diagram must match.
     fn listed(parameters: &[Parameter], zip: &[Vec<usize>], exclude: &[Condition]) -> Vec<Settings> {
         let holds = |condition: &Condition, point: &Settings| {
             let slot = |name: &str| point.get(name).map_or(Slot::Absent, |value| Slot::Is(value.clone()));
@@ -477,7 +481,7 @@ mod tests {
             })
         });
         for point in &mut points {
-            // Parameters later in the file only ask for earlier ones here.
+            // In this test, parameters depend only on earlier ones in the file.
             for parameter in parameters {
                 if parameter.when.as_ref().is_some_and(|when| !holds(when, point)) {
                     point.remove(&parameter.name);
@@ -521,14 +525,14 @@ mod tests {
                     for point in drawn {
                         prop_assert!(space.number(&point).is_some(), "{:?}", point);
                     }
-                    // The middle of a point's places gives the point.
+                    // The middle of a configuration's quantiles gives the same configuration.
                     for point in &found {
                         let middle = |(from, to): (f64, f64)| (from + to) / 2.0;
                         let place = |choice| space.places(choice, point).map_or(0.0, middle);
                         let again = space.at(place);
                         prop_assert_eq!(again.as_ref(), Some(point));
                     }
-                    // What is left of it where only two parameters matter.
+                    // The configurations that remain if only two parameters matter.
                     let part = space.part(|name| name == "p2" || name == "p4", 100);
                     let only = |points: Vec<Settings>| points.into_iter().map(|mut point| {
                         point.retain(|name, _| name == "p2" || name == "p4");

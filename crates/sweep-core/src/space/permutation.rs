@@ -1,4 +1,4 @@
-//! All numbers below `count` in an order that looks random, without a list of them.
+//! A pseudorandom order of all numbers below `count`, without a list of them.
 
 use rand::Rng;
 
@@ -6,32 +6,32 @@ use crate::random::{Purpose, stream};
 
 const ROUNDS: usize = 8;
 
-/// A one-to-one map of the numbers below `count` onto themselves: a Feistel network over the next even number of
-/// bits, walked along its cycle until it lands below `count` again (Black and Rogaway 2002).
+/// A bijection on the numbers below `count`. It is a Feistel network over the next even number of bits. It follows the
+/// network's cycle until a number is below `count` again (Black and Rogaway 2002).
 #[derive(Debug, Clone)]
 pub struct Permutation {
     count: u64,
-    /// Bits of each half.
+    /// Bits in each half.
     half: u32,
     keys: [u64; ROUNDS],
 }
 
 impl Permutation {
-    /// Of the numbers below `count`; the seed decides which.
+    /// Builds the permutation of the numbers below `count` that belongs to the seed.
     pub fn new(seed: u64, count: u64) -> Permutation {
-        // Points count from 1: number 0 is free for this.
+        // Configurations count from 1, so number 0 is free for this stream.
         let mut chance = stream(seed, 0, 0, Purpose::Point);
         let bits = u64::BITS - count.saturating_sub(1).leading_zeros();
         Permutation { count, half: bits.div_ceil(2).max(1), keys: std::array::from_fn(|_| chance.next_u64()) }
     }
 
-    /// What stands at `at` in the order; `None` past the end.
+    /// Returns the number at position `at`. `None` past the end.
     pub fn get(&self, at: u64) -> Option<u64> {
         if at >= self.count {
             return None;
         }
-        // The network covers less than four times as many numbers, so a few steps bring one below `count`; that there
-        // is one is certain: the cycle comes back to `at`.
+        // The network covers less than four times as many numbers, so a few steps reach one below `count`. One exists
+        // for certain, because the cycle returns to `at`.
         let mut number = self.network(at);
         while number >= self.count {
             number = self.network(number);
@@ -49,7 +49,7 @@ impl Permutation {
     }
 }
 
-/// The finaliser of SplitMix64 (Steele, Lea and Flood 2014): every bit of the result hangs on every bit of `x`.
+/// Finalizer of SplitMix64 (Steele, Lea and Flood 2014): every bit of the result depends on every bit of `x`.
 fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,5 +1,5 @@
-//! Asynchronous successive halving (Li et al. 2020, arXiv 1810.05934): at each rung the best one in `eta` goes on, the
-//! others wait with their checkpoint, and come back once enough worse ones have arrived.
+//! Asynchronous successive halving (Li et al. 2020, arXiv 1810.05934). At each rung, the best trial in `eta` continues.
+//! The others wait with their checkpoints, and resume once enough worse trials have arrived.
 
 use super::{Moment, Standings};
 
@@ -11,33 +11,34 @@ pub struct Asha {
 }
 
 impl Asha {
-    /// `min_iter` is at least 1, `eta` above 1.
+    /// Creates the rule. `min_iter` is at least 1, `eta` is above 1.
     pub fn new(min_iter: u32, eta: f64) -> Asha {
         Asha { min_iter, eta }
     }
 
-    /// Values that every trial may measure first.
+    /// Returns the number of values that every trial may measure before it can be stopped.
     pub fn min_iter(&self) -> u32 {
         self.min_iter
     }
 
-    /// Whether trials are compared once they have measured this many values.
+    /// Returns whether trials are compared once they have measured this many values.
     pub fn is_rung(&self, values: usize) -> bool {
         self.rung(values) == Some(values)
     }
 
-    /// The last rung that so many values reach.
+    /// Returns the last rung that a trial with `values` values has reached.
     fn rung(&self, values: usize) -> Option<usize> {
         let rungs = std::iter::successors(Some(f64::from(self.min_iter)), |rung| Some(rung * self.eta));
         rungs.map(|rung| rung as usize).take_while(|rung| *rung <= values).last()
     }
 
-    /// Whether a trial waits at its last rung: of the n that have reached it, it is not among the best
-    /// floor(n / eta). While it trains that is asked at the rung alone. Where no other can come, it is ceil(n / eta),
-    /// so that the best trial of all is trained to its end. Among equals the earlier trial is better.
+    /// Returns whether a trial waits at its last rung: it is not among the best floor(n / eta) of the n trials that
+    /// have reached it. A trial that is training is checked only at the rung itself. If no other trial can arrive, the
+    /// limit is ceil(n / eta), so that the best trial of all is trained to its end. Among equal trials the earlier one
+    /// is better.
     pub fn pauses(&self, at: usize, standings: &Standings, moment: Moment) -> bool {
-        let own = standings.values(at).len();
-        let Some(rung) = self.rung(own).filter(|rung| moment != Moment::Epoch || *rung > standings.before(at)) else {
+        let (own, before) = (standings.values(at).len(), standings.before(at));
+        let Some(rung) = self.rung(own).filter(|rung| moment != Moment::Epoch || *rung > before) else {
             return false;
         };
         let better = standings.better(rung, at);
@@ -64,7 +65,7 @@ mod tests {
 
     #[test]
     fn one_in_eta_goes_on_as_trials_arrive_and_who_waited_can_come_back() {
-        // One after another at the first rung: 5, 7, 6, 8, 4, 9.
+        // Arriving at the first rung one after another: 5, 7, 6, 8, 4, 9.
         let values = [[5.0], [7.0], [6.0], [8.0], [4.0], [9.0]];
         let rows: Vec<&[f64]> = values.iter().map(|row| &row[..]).collect();
         let expected: [&[usize]; 6] = [&[0], &[0, 1], &[1, 2], &[1, 2, 3], &[0, 1, 2, 3], &[1, 2, 3, 5]];

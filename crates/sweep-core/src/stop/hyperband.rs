@@ -1,31 +1,31 @@
-//! Hyperband as W&B's code has it (wandb/sweeps, `hyperband_stopping.py`): no brackets, only bands at which the worse
+//! Hyperband as implemented by W&B (wandb/sweeps, `hyperband_stopping.py`): no brackets, only bands at which the worse
 //! trials stop.
 
 use super::Standings;
 
-/// So many bands there are at most.
+/// Maximum number of bands.
 const MOST_BANDS: usize = 100;
 
-/// Bands, counted in values of the metric, and who passes them.
+/// Bands, counted in values of the metric, and the rule for passing them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hyperband {
-    /// Ascending.
+    /// The bands, in ascending order.
     bands: Vec<u32>,
-    /// About one in so many passes a band.
+    /// About one trial in `eta` passes a band.
     eta: f64,
-    /// Whether a trial's value at the band counts, not its best so far.
+    /// Whether a trial's value at the band counts, instead of its best value so far.
     strict: bool,
 }
 
 impl Hyperband {
-    /// Bands at `min_iter * eta^k`, fractions cut off. `eta` is above 1.
+    /// Creates bands at `min_iter * eta^k`, rounded down. `eta` is above 1.
     pub fn upwards(min_iter: u32, eta: f64, strict: bool) -> Hyperband {
         let bands = std::iter::successors(Some(f64::from(min_iter)), |band| Some(band * eta));
         let fits = |band: &f64| *band <= f64::from(u32::MAX);
         Hyperband::new(bands.take(MOST_BANDS).take_while(fits).map(|band| band as u32).collect(), eta, strict)
     }
 
-    /// Bands at `max_iter / eta^k` for k from 1 to `s`, as far as that is 1 or more, fractions cut off.
+    /// Creates bands at `max_iter / eta^k` for k from 1 to `s`, rounded down. Bands below 1 are left out.
     pub fn downwards(max_iter: u32, s: u32, eta: f64, strict: bool) -> Hyperband {
         let bands = std::iter::successors(Some(f64::from(max_iter) / eta), |band| Some(band / eta));
         let bands = bands.take((s as usize).min(MOST_BANDS)).take_while(|band| *band >= 1.0);
@@ -38,25 +38,25 @@ impl Hyperband {
         Hyperband { bands, eta, strict }
     }
 
-    /// The bands, ascending.
+    /// Returns the bands, in ascending order.
     pub fn bands(&self) -> &[u32] {
         &self.bands
     }
 
-    /// Whether trials are compared once they have measured this many values.
+    /// Returns whether trials are compared once they have measured this many values.
     pub fn is_rung(&self, values: usize) -> bool {
         u32::try_from(values).is_ok_and(|values| self.bands.binary_search(&values).is_ok())
     }
 
-    /// Whether a trial stops: by the last band that it has reached, it is worse than the trial at place
-    /// floor(n / eta), from 0, of the n that have reached that band, best first.
+    /// Returns whether a trial stops at the last band that it has reached. The n trials that have reached the band are
+    /// sorted, best first. A trial stops if it is worse than the one at index floor(n / eta), from 0.
     pub fn stops(&self, at: usize, standings: &Standings) -> bool {
         let own = standings.values(at);
         let Some(band) = self.bands.iter().rev().map(|band| *band as usize).find(|band| *band <= own.len()) else {
             return false;
         };
         let values = standings.rung(band);
-        // In this order of operations, as W&B's code rounds.
+        // This order of operations rounds in the same way as W&B's code.
         let place = (1.0 / self.eta * values.len() as f64) as usize;
         let compared = if self.strict { own[band - 1] } else { own.iter().copied().fold(f64::INFINITY, f64::min) };
         values.get(place).is_some_and(|(threshold, _)| compared > *threshold)
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_table_of_w_and_bs_own_code_is_reproduced() {
-        // max_iter 5, eta 2, s 2: bands 1 and 2. At band 2 there are 9 10 8 7 6; sorted 6 7 8 9 10, place 2 has 8.
+        // max_iter 5, eta 2, s 2: bands 1 and 2. The values at band 2 are 9 10 8 7 6; sorted 6 7 8 9 10, index 2 has 8.
         let table: [&[f64]; 5] = [&[10.0, 9.0], &[10.0, 10.0], &[10.0, 8.0, 8.0], &[10.0, 7.0, 7.0], &[10.0, 6.0, 6.0]];
         let rule = Hyperband::downwards(5, 2, 2.0, true);
         let stopped: Vec<bool> = (0..5).map(|at| stops(&rule, at, &table)).collect();
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn strict_compares_the_value_at_the_band_and_lenient_the_best_so_far() {
-        // Band 2 has 2.0 and 3.0; the second trial was at 1.5 before, and is at 1.0 later.
+        // Band 2 has 2.0 and 3.0. The second trial was at 1.5 before, or is at 1.0 later.
         for second in [&[1.5, 3.0][..], &[4.0, 3.0, 1.0]] {
             let table = [&[5.0, 2.0][..], second];
             assert!(stops(&Hyperband::upwards(2, 3.0, true), 1, &table));

@@ -2,28 +2,29 @@
 
 use super::Standings;
 
-/// When trials are compared with the median of those that came to their end.
+/// When trials are compared with the median of the trials that completed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Median {
-    /// Values that every trial may measure first.
+    /// Number of values that every trial may measure before it can be stopped.
     min_iter: u32,
-    /// Trials that must have come so far, to their end, before any is stopped.
+    /// Number of trials that must have completed with the same number of values before any trial is stopped.
     min_trials: u32,
 }
 
 impl Median {
-    /// Both are at least 1.
+    /// Creates the rule. Both arguments are at least 1.
     pub fn new(min_iter: u32, min_trials: u32) -> Median {
         Median { min_iter, min_trials }
     }
 
-    /// Values that every trial may measure first.
+    /// Returns the number of values that every trial may measure before it can be stopped.
     pub fn min_iter(&self) -> u32 {
         self.min_iter
     }
 
-    /// Whether a trial stops: after n values its best is worse than the median, over the trials that came to their end
-    /// and measured as many, of the mean of their first n.
+    /// Returns whether a trial stops. After n values, its best value is compared with a median over the completed
+    /// trials with at least n values. The median is that of the means of their first n values. The trial stops if its
+    /// best value is worse.
     pub fn stops(&self, at: usize, standings: &Standings) -> bool {
         let own = standings.values(at);
         let n = own.len();
@@ -42,7 +43,7 @@ mod tests {
 
     #[test]
     fn the_best_so_far_is_compared_with_the_median_of_means() {
-        // Means of the first two: 3, 5, 4, 8; the median is 4.5.
+        // Means of the first two values: 3, 5, 4, 8; the median is 4.5.
         let others: [&[f64]; 4] = [&[4.0, 2.0, 1.0], &[6.0, 4.0, 1.0], &[4.0, 4.0, 1.0], &[9.0, 7.0, 1.0]];
         let stops = |own: &[f64]| {
             let rule = Median::new(2, 4);

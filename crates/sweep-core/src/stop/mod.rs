@@ -1,5 +1,6 @@
-//! `early_terminate`: when a trial is ended because others do better, or because its curve has shown enough. One rule a
-//! file, pure: what every trial has measured so far in, a verdict on one of them out.
+//! The rules of `early_terminate`: when a trial is ended because others do better, or because its curve has shown
+//! enough. Each rule has its own file and is pure. It takes what every trial has measured so far, and returns a verdict
+//! on one of them.
 
 mod asha;
 mod hyperband;
@@ -23,27 +24,27 @@ use crate::trial::{Metric, Settings, Stopper, TrialId};
 /// `early_terminate:` of the sweep file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EarlyTerminate {
-    /// How trials are compared with each other, if they are.
+    /// Rule that compares trials with each other, if any.
     pub rule: Option<Rule>,
-    /// Whether a trial ends that clearly overfits.
+    /// Whether a trial that clearly overfits ends.
     pub overfit: bool,
-    /// The share of trials that run on to their end whatever the rules say, from 0 to below 1.
+    /// Share of trials that continue to their end whatever the rules decide, from 0 to below 1.
     pub audit: f64,
 }
 
-/// How trials are compared with each other.
+/// Rule that compares trials with each other.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rule {
-    /// W&B's hyperband.
+    /// Hyperband as in W&B.
     Hyperband(Hyperband),
     /// Asynchronous successive halving.
     Asha(Asha),
-    /// Worse than the median.
+    /// Median stopping rule.
     Median(Median),
 }
 
 impl Rule {
-    /// The epoch after which a trial can be judged first; `None` if never.
+    /// Returns the first epoch after which a trial can be stopped or paused. `None` if that never happens.
     pub fn first(&self) -> Option<u32> {
         match self {
             Rule::Hyperband(rule) => rule.bands().first().copied(),
@@ -52,7 +53,7 @@ impl Rule {
         }
     }
 
-    /// Whether the rule compares trials by their value at this number of values.
+    /// Returns whether the rule compares trials by their value at this number of values.
     fn is_rung(&self, values: usize) -> bool {
         match self {
             Rule::Hyperband(rule) => rule.is_rung(values),
@@ -62,50 +63,51 @@ impl Rule {
     }
 }
 
-/// What is to become of a trial.
+/// What happens to a trial next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It trains on.
+    /// The trial continues.
     GoOn,
-    /// It waits until others have shown that it is worth going on with.
+    /// The trial waits until others have shown that it is worth continuing.
     Pause(Stopper),
-    /// It ends.
+    /// The trial ends.
     Stop(Stopper),
 }
 
-/// Where the trial stands that is judged.
+/// State of the trial that is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// It has just reported an epoch, and trains on.
+    /// The trial has just reported an epoch, and continues training.
     Epoch,
-    /// No trainer has it.
+    /// No trainer has the trial.
     Rest,
-    /// No trainer has it, and no other trial can come to compare it with.
+    /// No trainer has the trial, and no other trial can arrive to compare it with.
     Closed,
 }
 
-/// The epochs that a trial with these settings is to train, if that is known.
+/// Function that returns the number of epochs that a trial with these parameters is to train, if it is known.
 pub type Planned = dyn Fn(&Settings) -> Option<u32>;
 
-/// Whether a trial overfits by what it has shown so far, where this is the metric of the sweep.
+/// Function that returns whether a trial has overfitted so far, given the metric of the sweep.
 pub type Overfits = dyn Fn(&TrialRecord, &Metric) -> bool;
 
-/// All that judging a trial needs beside the history.
+/// Everything needed to judge a trial, in addition to the history.
 #[derive(Clone)]
 pub struct Stopping {
-    /// What the sweep file asks for.
+    /// `early_terminate:` of the sweep file.
     pub terms: EarlyTerminate,
-    /// The sweep's seed: it decides which trials are spared.
+    /// Seed of the sweep, which decides which trials are spared.
     pub seed: u64,
-    /// The epochs that a trial with these settings is to train, if that is known before it runs.
+    /// Number of epochs that a trial with these parameters is to train, if it is known before the trial runs.
     pub planned: Rc<Planned>,
-    /// `stop_on: overfit`: whether a trial clearly overfits. Passed in, so that the rules need no verdicts.
+    /// `stop_on: overfit`: whether a trial clearly overfits. This is passed in, so that the rules do not depend on the
+    /// verdicts.
     pub overfits: Rc<Overfits>,
 }
 
 impl Stopping {
-    /// What is to become of a trial. One that has trained to its last epoch, or was spared before, goes on. `standings` are
-    /// those of all trials, if they are compared with each other.
+    /// Decides what happens to a trial next. A trial that has trained its last epoch, or was spared before, continues.
+    /// `standings` has those of all trials, if the rule compares trials with each other.
     pub fn verdict(
         &self,
         trial: &TrialRecord,
@@ -122,7 +124,7 @@ impl Stopping {
         standings.map_or(Verdict::GoOn, |standings| standings.verdict(trial.id, moment))
     }
 
-    /// Whether the trial is one of those that run on to show what stopping it would have cost.
+    /// Returns whether the trial is one of those that continue to show what stopping them would have cost.
     pub fn spares(&self, id: TrialId) -> bool {
         stream(self.seed, id.0, 0, Purpose::Audit).random_bool(self.terms.audit)
     }

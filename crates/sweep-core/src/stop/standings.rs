@@ -1,5 +1,5 @@
-//! What trials have measured so far, in the order that the rules ask for. Updated trial by trial as entries are applied,
-//! so that judging one trial does not look at the curves of all others.
+//! What the trials have measured so far, in the order that the rules need. The standings are updated trial by trial as
+//! entries are applied. Judging one trial therefore does not read the curves of all others.
 
 use std::collections::BTreeMap;
 
@@ -7,82 +7,86 @@ use super::{Moment, Rule, Verdict};
 use crate::history::TrialRecord;
 use crate::trial::{Goal, Metric, Outcome, Stopper, TrialId};
 
+/// Epochs that the rules look at.
+const MOST_VALUES: usize = 1_000_000;
+
 /// A trial as the rules see it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Course {
-    /// The metric, epoch by epoch as far as it was measured; less is better, whatever the goal. An epoch without a value has
-    /// that of the one before it, or that of the first.
+    /// Values of the metric, epoch by epoch where it was measured. Smaller is better, whatever the goal.
     pub values: Vec<f64>,
-    /// The values before the last measured epoch.
+    /// The epoch before the last one with a value.
     before: usize,
     /// Whether the trial came to its own end.
     pub completed: bool,
-    /// Whether it runs on whatever the rules say.
+    /// Whether the trial continues whatever the rules decide.
     pub spared: bool,
-    /// Epochs that `values` was read from.
-    epochs: usize,
-    /// The number of the last of them, and its metric. A program may report more of it later.
-    last: Option<(u32, Option<f64>)>,
+    /// Rows of the curve that `values` was read from: those up to the last one with a value.
+    rows: usize,
 }
 
-/// Epochs that are compared at most: a program gives its own numbers.
-const MOST_VALUES: usize = 1_000_000;
-
-/// The courses of all trials, and what a rule compares them by, sorted.
+/// The courses of all trials, and the sorted values by which a rule compares them.
 #[derive(Debug, Clone)]
 pub struct Standings {
     rule: Rule,
-    /// By the trials' numbers, from 0.
+    /// Courses by trial number, from index 0.
     courses: Vec<Course>,
-    /// At each number of values that the rule compares at: the last of them for every trial that measured as many, best
-    /// first, each with the index of its trial. Among equals the earlier trial comes first.
+    /// For each rung, the value of every trial that reached it, best first, each with the index of its trial. The key
+    /// is the number of values; the entry is the last of them. Among equal values the earlier trial comes first.
     rungs: BTreeMap<usize, Vec<(f64, usize)>>,
-    /// For n values, at index n - 1: the means of the first n of each trial that came to its end, ascending. Only for
-    /// the median rule.
+    /// For n values, at index n - 1: the means of the first n values of each completed trial, ascending. Only for the
+    /// median rule.
     means: Vec<Vec<f64>>,
-    /// Whether a rung changed since that was last asked.
+    /// Whether a rung changed since the last call of [`Standings::take_changed`].
     changed: bool,
 }
 
 impl Standings {
-    /// Those of no trial.
+    /// Creates the standings of no trials.
     pub fn new(rule: Rule) -> Standings {
         Standings { rule, courses: Vec::new(), rungs: BTreeMap::new(), means: Vec::new(), changed: false }
     }
 
-    /// Takes in what a trial has measured or come to since this was last called for it.
+    /// Records what a trial has measured, or how it ended, since the last call for this trial.
     pub fn update(&mut self, trial: &TrialRecord, metric: &Metric) {
         let at = trial.id.0 as usize - 1;
         if self.courses.len() <= at {
             self.courses.resize_with(at + 1, Course::default);
         }
-        // What a spared trial did after it was spared counts for nobody: without the audit it would not be there.
+        // Values after a trial was spared are ignored, because without the audit they would not exist.
         let seen = trial.spared.map_or(trial.curve.len(), |(_, epoch)| epoch as usize).min(trial.curve.len());
-        let told = |count: usize| {
-            let epoch = trial.curve.get(count.checked_sub(1)?)?;
-            Some((epoch.epoch, epoch.get(&metric.name)))
-        };
-        let Course { epochs, last, .. } = self.courses[at];
-        if seen < epochs || told(epochs) != last {
+        if seen < self.courses[at].rows {
             self.remove(at);
         }
         let sign = if metric.goal == Goal::Minimize { 1.0 } else { -1.0 };
-        for epoch in &trial.curve[self.courses[at].epochs..seen] {
+        for row in self.courses[at].rows..seen {
+            let epoch = &trial.curve[row];
             let Some(value) = epoch.get(&metric.name) else { continue };
-            let before = self.courses[at].values.len();
-            self.courses[at].before = before;
-            let carried = self.courses[at].values.last().copied().unwrap_or(sign * value);
-            let number = (epoch.epoch as usize).min(MOST_VALUES);
-            (before + 1..number).for_each(|_| self.push(at, carried));
-            if before < number {
+            let last = (epoch.epoch as usize).min(MOST_VALUES);
+            let values = &self.courses[at].values;
+            let (before, carried) = (values.len(), values.last().copied().unwrap_or(sign * value));
+            (self.courses[at].before, self.courses[at].rows) = (before, row + 1);
+            for _ in before..last.saturating_sub(1) {
+                self.push(at, carried);
+            }
+            if self.courses[at].values.len() < last {
                 self.push(at, sign * value);
             }
         }
-        self.courses[at].last = told(seen);
         let completed = matches!(trial.outcome(), Some(Outcome::Finished | Outcome::EarlyStopped));
         let course = &mut self.courses[at];
-        (course.epochs, course.spared) = (seen, trial.spared.is_some());
+        course.spared = trial.spared.is_some();
         self.complete(at, completed && trial.spared.is_none());
+    }
+
+    /// Takes in that a program has told something about an epoch, which may be one that it told about before.
+    pub fn revise(&mut self, trial: &TrialRecord, metric: &Metric, epoch: u32) {
+        let at = trial.id.0 as usize - 1;
+        let row = trial.curve.partition_point(|known| known.epoch < epoch);
+        if self.courses.get(at).is_some_and(|course| row < course.rows) {
+            self.remove(at);
+        }
+        self.update(trial, metric);
     }
 
     /// What is to become of a trial in comparison with the others.
@@ -97,19 +101,19 @@ impl Standings {
         }
     }
 
-    /// Whether any rung changed since this was last asked: if not, no verdict did.
+    /// Returns whether any rung changed since the last call. If not, no verdict changed either.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
 
-    /// How many values a trial had before the last measured epoch.
-    pub(super) fn before(&self, at: usize) -> usize {
-        self.courses[at].before
-    }
-
-    /// What a trial has measured.
+    /// Returns the values that a trial has measured.
     pub(super) fn values(&self, at: usize) -> &[f64] {
         &self.courses[at].values
+    }
+
+    /// The epoch before the last one in which a trial has measured something.
+    pub(super) fn before(&self, at: usize) -> usize {
+        self.courses[at].before
     }
 
     /// The values of all trials that have reached the rung, best first, each with its trial.
@@ -117,14 +121,14 @@ impl Standings {
         self.rungs.get(&rung).map_or(&[], Vec::as_slice)
     }
 
-    /// The trials before this one on the rung, which it has reached.
+    /// Returns the number of trials ranked before this one on a rung that it has reached.
     pub(super) fn better(&self, rung: usize, at: usize) -> usize {
         let own = (self.courses[at].values[rung - 1], at);
         self.rung(rung).partition_point(|other| before(*other, own))
     }
 
-    /// The median, over the other trials that came to their end and measured n values, of the mean of their first n;
-    /// `None` where they are fewer than `least`.
+    /// Returns the median of the means of the first n values, over the other completed trials with n values. `None` if
+    /// there are fewer than `least` such trials.
     pub(super) fn median_of_others(&self, n: usize, at: usize, least: usize) -> Option<f64> {
         let means = self.means.get(n - 1).map_or(&[][..], Vec::as_slice);
         let course = &self.courses[at];
@@ -150,7 +154,7 @@ impl Standings {
         }
     }
 
-    /// Takes out all that a trial has measured: it goes on from an earlier epoch.
+    /// Removes everything that a trial has measured, because it continues from an earlier epoch.
     fn remove(&mut self, at: usize) {
         self.complete(at, false);
         let course = std::mem::take(&mut self.courses[at]);
@@ -184,7 +188,7 @@ impl Standings {
     }
 }
 
-/// Added up in the same order as in [`Standings::complete`], so that equal means are equal to the bit.
+/// Sums in the same order as [`Standings::complete`], so that equal means are equal bit for bit.
 fn mean_of(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |sum, value| sum + value) / values.len() as f64
 }
@@ -195,7 +199,7 @@ fn before(one: (f64, usize), other: (f64, usize)) -> bool {
 
 #[cfg(test)]
 impl Standings {
-    /// Those of trials that came to their own end, with these values.
+    /// Standings of completed trials with these values.
     pub(super) fn of(rule: Rule, table: &[&[f64]]) -> Standings {
         let mut standings = Standings::new(rule);
         standings.courses.resize_with(table.len(), Course::default);
@@ -207,7 +211,7 @@ impl Standings {
         standings
     }
 
-    /// As if the trial had not come to its own end.
+    /// Marks the trial as not completed.
     pub(super) fn interrupt(&mut self, at: usize) {
         self.complete(at, false);
     }
@@ -227,13 +231,15 @@ mod tests {
         Metric { name: "val_loss".into(), goal: Goal::Minimize }
     }
 
-    /// What may happen to a trial.
+    /// An event that can happen to a trial.
     #[derive(Debug, Clone)]
     enum Happening {
         Epoch(f64),
         Unmeasured,
+        /// A program's row about an epoch that may be known, or leave a gap.
+        Row(u32, Option<f64>),
         Spared,
-        /// Lost, and begun again from a share of its epochs.
+        /// The attempt is lost, and the trial restarts from a share of its epochs.
         Again(u32),
         Finished,
     }
@@ -242,6 +248,7 @@ mod tests {
         let one = prop_oneof![
             8 => (0..6_i32).prop_map(|value| Happening::Epoch(f64::from(value))),
             1 => Just(Happening::Unmeasured),
+            3 => (1..14_u32, prop::option::of(0..6_i32)).prop_map(|(epoch, value)| Happening::Row(epoch, value.map(f64::from))),
             1 => Just(Happening::Spared),
             1 => (0..4_u32).prop_map(Happening::Again),
             1 => Just(Happening::Finished),
@@ -249,7 +256,7 @@ mod tests {
         prop::collection::vec((1..7_u64, one), 0..120)
     }
 
-    /// The entries of it, where the trial is still under way.
+    /// Returns the journal entries of the event. None if the trial is over.
     fn entries(history: &History, id: TrialId, happening: &Happening) -> Vec<Entry> {
         let trial = history.trial(id).expect("all were started");
         let attempt = Attempt { trial: id, number: trial.attempts };
@@ -269,8 +276,15 @@ mod tests {
         };
         match happening {
             _ if trial.outcome().is_some() => Vec::new(),
+            // A trial has rows or epochs: programs have the even numbers here.
+            Happening::Row(..) if !id.0.is_multiple_of(2) => Vec::new(),
+            Happening::Epoch(_) | Happening::Unmeasured if id.0.is_multiple_of(2) => Vec::new(),
             Happening::Epoch(value) => epoch_of(Some(*value)),
             Happening::Unmeasured => epoch_of(None),
+            Happening::Row(epoch, val_loss) => {
+                let metrics = EpochMetrics { epoch: *epoch, val_loss: *val_loss, ..EpochMetrics::default() };
+                vec![Entry::Row { attempt, metrics, others: Default::default(), read: None }]
+            }
             Happening::Spared if trial.spared.is_some() => Vec::new(),
             Happening::Spared => vec![Entry::Spared { at: 0.0, attempt, by: Stopper::Median, epoch: epoch - 1 }],
             Happening::Again(share) => {
@@ -287,7 +301,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens, standings that followed it equal those made from what came of it.
+        /// After any sequence of events, incrementally updated standings equal standings built from the final history.
         #[test]
         fn standings_that_follow_a_history_equal_those_made_from_it(happenings in happenings()) {
             let rules = [
@@ -309,7 +323,11 @@ mod tests {
                 let id = TrialId(number);
                 for entry in entries(&history, id, &happening) {
                     history.apply(&entry).unwrap();
-                    followed.iter_mut().for_each(|standings| standings.update(history.trial(id).unwrap(), &metric));
+                    let trial = history.trial(id).unwrap();
+                    followed.iter_mut().for_each(|standings| match &entry {
+                        Entry::Row { metrics, .. } => standings.revise(trial, &metric, metrics.epoch),
+                        _ => standings.update(trial, &metric),
+                    });
                 }
             }
             for (rule, followed) in rules.into_iter().zip(&followed) {

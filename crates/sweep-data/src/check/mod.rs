@@ -1,5 +1,4 @@
-//! What is wrong with pictures and networks, found before anything is trained. Pure: pictures and measurements in,
-//! findings out.
+//! Finds problems with images and networks before training. Pure: images and measurements in, findings out.
 
 pub mod data;
 pub mod model;
@@ -8,18 +7,18 @@ use serde::Serialize;
 
 use sweep_core::warning::Warning;
 
-/// What a check found.
+/// The result of a check that found a problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Stable, for scripts.
+    /// Stable identifier, for scripts.
     pub name: &'static str,
-    /// Whether training like this is wasted.
+    /// Whether training with this problem is wasted.
     pub serious: bool,
-    /// What is wrong, in one line.
+    /// The problem, in one line.
     pub verdict: String,
-    /// The numbers behind it.
+    /// The numbers that show the problem.
     pub evidence: String,
-    /// What to do.
+    /// The suggested fix.
     pub remedy: String,
 }
 

@@ -1,4 +1,4 @@
-//! Named arrays: the members of an `.npz`, or the `.npy` files of a folder.
+//! Named arrays: the members of an `.npz` file, or the `.npy` files in a folder.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -12,15 +12,15 @@ use sweep_core::error::Error;
 
 const REMEDY: &str = "write it again: np.savez(\"data.npz\", x_train=…, y_train=…, x_test=…, y_test=…)";
 
-/// Where arrays are looked up by name.
+/// A container in which arrays are looked up by name.
 pub(super) enum Archive {
     Npz { path: PathBuf, members: Box<ZipArchive<BufReader<File>>> },
     Folder(PathBuf),
 }
 
-/// An array that has been found; its elements come next from `reader`.
+/// An array that was found. Its elements follow in `reader`.
 pub(super) struct Array<'a> {
-    /// For messages.
+    /// Location of the array, for messages.
     pub place: String,
     pub header: Header,
     pub reader: Box<dyn Read + 'a>,
@@ -45,11 +45,11 @@ impl Archive {
         Ok(Archive::Npz { path: path.to_owned(), members: Box::new(members) })
     }
 
-    /// The names of all arrays, sorted.
+    /// Returns the names of all arrays, sorted.
     pub fn names(&self) -> Result<Vec<String>, Error> {
         let array = |file: &str| file.strip_suffix(".npy").map(str::to_owned);
         let mut names: Vec<String> = match self {
-            // A name that is no text is none of the names that are looked for.
+            // A name that is not valid text cannot be one of the names that are looked up.
             Archive::Npz { members, .. } => members.file_names().flatten().filter_map(|file| array(&file)).collect(),
             Archive::Folder(folder) => {
                 let failed = |error| unreadable(folder.display(), error);
@@ -62,7 +62,8 @@ impl Archive {
         Ok(names)
     }
 
-    /// The array of that name, which there is. Its header is checked against the bytes that follow.
+    /// Returns the array with this name, which must exist. Its header is checked against the number of bytes that
+    /// follow.
     pub fn array(&mut self, name: &str) -> Result<Array<'_>, Error> {
         match self {
             Archive::Npz { path, members } => {
@@ -98,13 +99,13 @@ impl<'a> Array<'a> {
     }
 }
 
-/// As Python writes a shape.
+/// Formats a shape as Python does.
 pub(super) fn tuple(shape: &[u64]) -> String {
     let axes: Vec<String> = shape.iter().map(u64::to_string).collect();
     format!("({})", axes.join(", "))
 }
 
-/// Bytes that are not what they should be.
+/// Returns an error for damaged bytes.
 pub(super) fn damaged(place: impl std::fmt::Display, error: io::Error) -> Error {
     let rule = match error.kind() {
         io::ErrorKind::UnexpectedEof => "it is cut short".to_owned(),

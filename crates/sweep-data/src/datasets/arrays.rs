@@ -1,4 +1,4 @@
-//! `arrays`: pictures and labels as NumPy arrays, under the names that Keras and others give them.
+//! `arrays`: images and labels as NumPy arrays, under the names that Keras and others use.
 
 use std::path::Path;
 
@@ -10,19 +10,19 @@ use crate::network::Shape;
 use sweep_core::error::Error;
 use sweep_core::recipe::Order;
 
-/// Pictures and labels to train on; the first pair that is there counts.
+/// Names of the training images and labels. The first pair that exists is used.
 const TRAIN: [(&str, &str); 4] = [("x_train", "y_train"), ("x", "y"), ("images", "labels"), ("data", "labels")];
-/// To test on; may be missing.
+/// Names of the test images and labels, which are optional.
 const TEST: (&str, &str) = ("x_test", "y_test");
-/// Channels that pictures usually have: grey, with alpha, colour, with alpha.
+/// Usual numbers of channels: gray, gray with alpha, color, color with alpha.
 const USUAL_CHANNELS: std::ops::RangeInclusive<u64> = 1..=4;
 
-/// Headers and labels.
+/// Reads only headers and labels.
 pub(super) fn probe(path: &Path, order: Order) -> Result<Info, Error> {
     Ok(Survey::of(&mut Archive::open(path)?, path, order)?.info)
 }
 
-/// Everything.
+/// Reads the whole dataset.
 pub(super) fn load(path: &Path, order: Order) -> Result<Dataset, Error> {
     let mut archive = Archive::open(path)?;
     let survey = Survey::of(&mut archive, path, order)?;
@@ -43,9 +43,9 @@ struct Survey {
     test: Option<Part>,
 }
 
-/// Pictures to train on, or to test on.
+/// The training images or the test images.
 struct Part {
-    /// Of the array of pictures.
+    /// Name of the image array.
     name: &'static str,
     labels: Vec<u8>,
 }
@@ -87,7 +87,7 @@ impl Survey {
     }
 }
 
-/// Names of the classes, which are their numbers. Each has a picture to train on.
+/// Returns the names of the classes, which are their numbers. Every class must have a training image.
 fn classes(place: &str, train: &[u8], test: &[u8]) -> Result<Vec<String>, Error> {
     let last = train.iter().chain(test).max().copied().unwrap_or_default();
     let mut seen = [false; super::MOST_CLASSES];
@@ -117,7 +117,7 @@ fn part(archive: &mut Archive, x: &'static str, y: &'static str, order: Order) -
     Ok((shape, Part { name: x, labels }))
 }
 
-/// How many pictures of which shape an array has.
+/// Returns the number of images in an array and their shape.
 fn layout(place: &str, header: &Header, order: Order) -> Result<(u64, Shape), Error> {
     let written = tuple(&header.shape);
     let (count, [channels, height, width]) = match (header.shape.as_slice(), order) {
@@ -146,7 +146,7 @@ fn layout(place: &str, header: &Header, order: Order) -> Result<(u64, Shape), Er
     }
 }
 
-/// `[n]` or `[n, 1]` whole numbers of 0 to 255.
+/// Reads integer labels from 0 to 255 with shape `[n]` or `[n, 1]`.
 fn read_labels(mut array: Array<'_>) -> Result<Vec<u8>, Error> {
     let (place, header) = (array.place, array.header);
     match header.shape.as_slice() {
@@ -177,7 +177,7 @@ fn read_labels(mut array: Array<'_>) -> Result<Vec<u8>, Error> {
     Ok(labels)
 }
 
-/// The array's pictures as `[n, c, h, w]` bytes. The first array that is read settles `scale` for the next.
+/// Reads the array's images as `[n, c, h, w]` bytes. The first array that is read determines `scale` for the next.
 fn pixels(mut array: Array<'_>, order: Order, scale: &mut Option<Scale>) -> Result<Vec<u8>, Error> {
     let (place, header) = (array.place, array.header);
     let (count, shape) = layout(&place, &header, order)?;
@@ -200,7 +200,7 @@ fn pixels(mut array: Array<'_>, order: Order, scale: &mut Option<Scale>) -> Resu
     Ok(arranged(bytes, count, shape, order, &header))
 }
 
-/// From the file's axes, and their order in it, to `[n, c, h, w]`.
+/// Reorders the bytes from the file's axes and memory order to `[n, c, h, w]`.
 fn arranged(bytes: Vec<u8>, count: u64, shape: Shape, order: Order, header: &Header) -> Vec<u8> {
     let count = usize::try_from(count).expect("so many pictures are in memory");
     let [channels, height, width] = [shape.channels, shape.height, shape.width].map(|side| side as usize);
@@ -208,7 +208,7 @@ fn arranged(bytes: Vec<u8>, count: u64, shape: Shape, order: Order, header: &Hea
     if !header.fortran && (grey || order == Order::Nchw || channels == 1) {
         return bytes;
     }
-    // The axes as the file has them, as places in [n, c, h, w].
+    // The file's axes, as indices into [n, c, h, w].
     let axes: &[usize] = match order {
         _ if grey => &[0, 2, 3],
         Order::Nchw => &[0, 1, 2, 3],
@@ -237,7 +237,7 @@ fn arranged(bytes: Vec<u8>, count: u64, shape: Shape, order: Order, header: &Hea
     arranged
 }
 
-/// Why reading values stopped.
+/// The reason why reading values stopped.
 enum Broken {
     Read(std::io::Error),
     Rule(String),
@@ -269,14 +269,14 @@ mod tests {
     use super::super::npy::tests::npy;
     use super::*;
 
-    /// A folder of `.npy` files.
+    /// Creates a folder of `.npy` files.
     fn folder(arrays: &[(&str, Vec<u8>)]) -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         arrays.iter().for_each(|(name, file)| fs::write(folder.path().join(format!("{name}.npy")), file).unwrap());
         folder
     }
 
-    /// An `.npz` as np.savez_compressed writes it.
+    /// Returns an `.npz` file as written by np.savez_compressed.
     fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
         let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
         for (name, file) in arrays {
@@ -290,14 +290,14 @@ mod tests {
         values.iter().flat_map(|value| value.to_le_bytes()).collect()
     }
 
-    /// Two pictures of 2 channels, 1 high and 2 wide, as [n, c, h, w].
+    /// Two images with 2 channels, 1 high and 2 wide, as [n, c, h, w].
     const PICTURES: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 
     fn labels(labels: &[u8]) -> (&'static str, Vec<u8>) {
         ("y", npy("|u1", false, &format!("({},)", labels.len()), labels))
     }
 
-    /// What is read from pictures `x` with two labels.
+    /// Loads the dataset with these images `x` and two labels.
     fn read(x: Vec<u8>, order: Order) -> Result<Dataset, Error> {
         let folder = folder(&[("x", x), labels(&[0, 1])]);
         let probed = probe(folder.path(), order);
@@ -339,7 +339,7 @@ mod tests {
         let pixels = |values: &[f32]| read(npy("<f4", false, "(2, 1, 2)", &floats(values)), Order::Nhwc);
         assert_eq!(pixels(&[0.0, 1.0, 0.5, 0.2]).unwrap().train.pixels, [0, 255, 128, 51]);
         assert_eq!(pixels(&[0.0, 1.0, 1.0, 0.0]).unwrap().train.pixels, [0, 255, 255, 0]);
-        // Whole numbers, which is known at the third only.
+        // These are bytes, which only the third value shows.
         assert_eq!(pixels(&[0.0, 1.0, 200.0, 1.0]).unwrap().train.pixels, [0, 1, 200, 1]);
         let cases = [
             (

@@ -1,8 +1,8 @@
 //! `cifar10` and `cifar100`: the published binary files, in their folder or in their tar.gz.
 //!
-//! A record is its labels, a byte each, and 3,072 pixels: the red, then the green, then the blue plane, row by row
-//! (<https://www.cs.toronto.edu/~kriz/cifar.html>). CIFAR-100 gives every picture two labels, that of one of 20 coarse
-//! classes and that of one of 100 fine ones; the fine ones are learnt.
+//! A record contains its labels, one byte each, and 3,072 pixels: the red, green and blue planes, row by row
+//! (<https://www.cs.toronto.edu/~kriz/cifar.html>). CIFAR-100 gives every image two labels, one of 20 coarse classes
+//! and one of 100 fine ones. The fine ones are used.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -19,42 +19,42 @@ use sweep_core::error::Error;
 
 const SHAPE: Shape = Shape { channels: 3, height: 32, width: 32 };
 const PIXELS: usize = 3 * 32 * 32;
-/// In a file of share 1, as it is published.
+/// Number of records in a published file of share 1.
 const PUBLISHED_RECORDS: u64 = 10_000;
-/// More, in published sizes, is not taken into memory.
+/// Maximum size of a file, as a multiple of the published size. Larger files are not read into memory.
 const LONGEST: u64 = 10;
-/// Lists of names are short.
+/// Maximum size of a list of class names, in bytes.
 const LONGEST_LIST: u64 = 1 << 16;
 
-/// What tells the two sets apart.
+/// The differences between the two datasets.
 pub(super) struct Cifar {
-    /// For messages.
+    /// Name for messages.
     title: &'static str,
-    /// Under `set:`.
+    /// Value of `set:`.
     set: &'static str,
-    /// In which the files are published.
+    /// Folder in which the files are published.
     folder: &'static str,
     archive: &'static str,
-    /// For training, and last the one for testing.
+    /// The training files, followed by the test file.
     files: &'static [Batch],
-    /// Bytes before the pixels; the last of them is learnt.
+    /// Number of label bytes before the pixels. The last of them is the label that is used.
     labels: usize,
     classes: Classes,
-    /// A file of the edition for Python.
+    /// A file of the Python version of the dataset, which is recognized in messages.
     pickle: &'static str,
 }
 
 /// A file of records.
 struct Batch {
     name: &'static str,
-    /// How many times as many records as in a file of share 1.
+    /// Number of records, as a multiple of that in a file of share 1.
     share: u64,
 }
 
-/// Where the classes' names are.
+/// Where the names of the classes come from.
 enum Classes {
     Known(&'static [&'static str]),
-    /// In a file, one a line, so many.
+    /// A file with one name per line, and the number of names.
     Listed(&'static str, usize),
 }
 
@@ -103,12 +103,12 @@ pub(super) static CIFAR100: Cifar = Cifar {
 };
 
 impl Cifar {
-    /// Sizes and names only; an archive has to be unpacked for them, in memory.
+    /// Reads only sizes and names. An archive is unpacked in memory for this.
     pub(super) fn probe(&self, path: &Path) -> Result<Info, Error> {
         self.info(&Place::open(self, path)?)
     }
 
-    /// All pictures, about 180 MB.
+    /// Reads all images, about 180 MB.
     pub(super) fn load(&self, path: &Path) -> Result<Dataset, Error> {
         let place = Place::open(self, path)?;
         let info = self.info(&place)?;
@@ -131,12 +131,13 @@ impl Cifar {
         self.labels + PIXELS
     }
 
-    /// The most bytes that a file may have.
+    /// Returns the maximum size of a file, in bytes.
     fn longest(&self, batch: &Batch) -> u64 {
         LONGEST * PUBLISHED_RECORDS * batch.share * self.record() as u64
     }
 
-    /// What the sizes of the files say. Excerpts with fewer records will do, as long as their sizes are in proportion.
+    /// Derives the number of images from the file sizes. Excerpts with fewer records are accepted if their sizes are in
+    /// proportion.
     fn info(&self, place: &Place) -> Result<Info, Error> {
         let record = self.record() as u64;
         let sizes = self.files.iter().map(|batch| place.size(self, batch.name)).collect::<Result<Vec<_>, _>>()?;
@@ -145,7 +146,7 @@ impl Cifar {
         let longest = files().map(|(batch, size)| size.div_ceil(batch.share * record)).max().unwrap_or_default();
         let records = if published { PUBLISHED_RECORDS } else { longest.max(1) };
         for (batch, &size) in files() {
-            // No overflow: `records` follows from the sizes of files.
+            // This cannot overflow, because `records` is derived from file sizes.
             let expected = records * batch.share * record;
             let should = format!("it has {size} bytes and should have {expected}: {} records", expected / record);
             let rule = match size.cmp(&expected) {
@@ -176,7 +177,7 @@ impl Cifar {
         Err(fault(place.path().join(file).display(), rule, self.remedy()))
     }
 
-    /// Adds a file's records, of which there is a whole number.
+    /// Appends the records of a file, whose size is a whole number of records.
     fn records(&self, place: &Place, batch: &Batch, classes: usize, into: &mut Pictures) -> Result<(), Error> {
         let bytes = place.read(self, batch.name, self.longest(batch))?;
         for (index, record) in bytes.chunks_exact(self.record()).enumerate() {
@@ -203,7 +204,7 @@ impl Cifar {
 /// Where the files are.
 enum Place {
     Folder(PathBuf),
-    /// The files by their names, whatever folder they were in.
+    /// The contents of the files by name, regardless of their folder.
     Archive(PathBuf, BTreeMap<&'static str, Vec<u8>>),
 }
 
@@ -213,7 +214,7 @@ impl Place {
         if metadata.is_file() {
             return Ok(Place::Archive(path.to_owned(), unpacked(cifar, path)?));
         }
-        // The folder into which the archive was unpacked will do as well.
+        // The parent folder, into which the archive was unpacked, is accepted too.
         let inner = path.join(cifar.folder);
         Ok(Place::Folder(if inner.is_dir() { inner } else { path.to_owned() }))
     }
@@ -234,7 +235,7 @@ impl Place {
         }
     }
 
-    /// A file's bytes, from a folder no more than `limit`.
+    /// Returns the contents of a file. From a folder, at most `limit` bytes are read.
     fn read(&self, cifar: &Cifar, name: &str, limit: u64) -> Result<Cow<'_, [u8]>, Error> {
         match self {
             Place::Folder(folder) => {
@@ -263,7 +264,7 @@ fn missing(cifar: &Cifar, folder: &Path, name: &str, error: std::io::Error) -> E
     fault(file.display(), "it is missing", cifar.remedy())
 }
 
-/// Those files of the archive that are read.
+/// Reads the needed files from the archive.
 fn unpacked(cifar: &Cifar, path: &Path) -> Result<BTreeMap<&'static str, Vec<u8>>, Error> {
     let damaged = |error: std::io::Error| {
         let rule = format!("it cannot be unpacked as a tar.gz: {error}");
@@ -281,11 +282,11 @@ fn unpacked(cifar: &Cifar, path: &Path) -> Result<BTreeMap<&'static str, Vec<u8>
         let name = entry.path().map_err(damaged)?.file_name().map(|name| name.to_string_lossy().into_owned());
         let Some((name, longest)) = wanted.iter().find(|(file, _)| Some(*file) == name.as_deref()) else { continue };
         let mut bytes = Vec::new();
-        // One more than is allowed, so that `info` notices.
+        // Read one byte more than is allowed, so that `info` notices a file that is too long.
         entry.by_ref().take(longest + 1).read_to_end(&mut bytes).map_err(damaged)?;
         files.insert(*name, bytes);
     }
-    // To its very end, where the checksum is.
+    // Read to the end, where the checksum is.
     std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map_err(damaged)?;
     Ok(files)
 }
@@ -301,8 +302,8 @@ mod tests {
 
     use super::*;
 
-    /// The files of a set with `records` records a share; a record's pixels are its label times 20, its label counts up
-    /// to 9. The label before it, where there is one, is none that counts.
+    /// Returns the files of a dataset with `records` records per share. The pixels of a record are its label times 20.
+    /// The labels count up to 9. If a coarse label precedes, it is not a valid class.
     fn files(cifar: &Cifar, records: u64) -> Vec<(&'static str, Vec<u8>)> {
         let record = |label: u8| [vec![255; cifar.labels - 1], vec![label], vec![label * 20; PIXELS]].concat();
         let batch = |(index, batch): (usize, &Batch)| {
@@ -366,7 +367,7 @@ mod tests {
         assert_eq!(dataset.test.labels, [1, 2, 3]);
     }
 
-    /// What loading says once a file was changed.
+    /// Returns the error of loading after a file was changed.
     fn complaint(cifar: &Cifar, change: impl FnOnce(&Path)) -> String {
         let folder = unpacked(&files(cifar, 2));
         change(folder.path());

@@ -1,9 +1,9 @@
-//! `digits`: 1,797 grey pictures of 8x8 with values 0 to 16, in the binary itself.
+//! `digits`: 1,797 gray images of 8x8 with values 0 to 16, embedded in the binary.
 //!
-//! The test part of "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak, 1998, UCI Machine Learning
-//! Repository, doi 10.24432/C50P49, licence CC BY 4.0), in the form in which scikit-learn 1.9.1 distributes it
-//! (`sklearn/datasets/data/digits.csv.gz`, unchanged; BSD-3-Clause). It was written by other people than UCI's training
-//! part and is all one set here: none of it counts as test pictures.
+//! The images are the test part of "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak, 1998, UCI
+//! Machine Learning Repository, doi 10.24432/C50P49, license CC BY 4.0). The file is the one that scikit-learn 1.9.1
+//! distributes (`sklearn/datasets/data/digits.csv.gz`, unchanged; BSD-3-Clause). UCI's training part was written by
+//! other people and is not included. Here all images are training images, and there are no test images.
 
 use std::io::Read;
 
@@ -13,17 +13,17 @@ use super::{Dataset, Info, Pictures, fault};
 use crate::network::Shape;
 use sweep_core::error::Error;
 
-/// A line a picture: 64 values, row by row, then the label.
+/// One line per image: 64 values, row by row, then the label.
 static CSV_GZ: &[u8] = include_bytes!("digits.csv.gz");
 
 const SIDE: u32 = 8;
 /// The largest value of a pixel.
 const WHITE: u8 = 16;
 
-/// All of them.
+/// Loads the whole dataset.
 ///
 /// # Errors
-/// None, unless the binary is damaged.
+/// Returns an error only if the binary is damaged.
 pub(super) fn load() -> Result<Dataset, Error> {
     let pictures = read(CSV_GZ).ok_or_else(|| {
         fault("digits", "the pictures in the program are damaged", "install it again: the file was changed")
@@ -65,7 +65,7 @@ mod tests {
         assert_eq!(digits.train.pixels.len(), 1797 * 64);
         assert_eq!(digits.train.labels[..12], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
         assert_eq!(digits.train.pixels[..8], [0, 0, 5, 13, 9, 1, 0, 0]);
-        // scikit-learn: load_digits().data.sum() and np.bincount(load_digits().target).
+        // The values are from scikit-learn: load_digits().data.sum() and np.bincount(load_digits().target).
         assert_eq!(digits.train.pixels.iter().map(|pixel| u64::from(*pixel)).sum::<u64>(), 561_718);
         let counts: Vec<usize> =
             (0..10).map(|digit| digits.train.labels.iter().filter(|label| **label == digit).count()).collect();

@@ -1,4 +1,5 @@
-//! `folder`: one folder a class with JPEG or PNG pictures; `train/` and `test/` above the classes are a given split.
+//! `folder`: one folder of JPEG or PNG images per class. If `train/` and `test/` are above the classes, they determine
+//! the split.
 
 use std::fs;
 use std::io::Cursor;
@@ -13,12 +14,12 @@ use crate::network::Shape;
 use sweep_core::error::Error;
 
 const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
-/// Pixels; a damaged header may claim anything.
+/// Maximum side of an image, in pixels. A damaged header may contain any number.
 const LONGEST_SIDE: u32 = 4_096;
-/// Faults told at a time: more of them mostly say the same.
+/// Maximum number of errors to report at once. More of them mostly repeat the same problem.
 const MOST_FAULTS: usize = 20;
 
-/// Reads the header of every picture: only where all are grey is there one channel.
+/// Reads the header of every image, because there is only one channel if all images are gray.
 pub(super) fn probe(path: &Path) -> Result<Info, Error> {
     let listing = Listing::of(path)?;
     let first = listing.first()?;
@@ -31,12 +32,12 @@ pub(super) fn probe(path: &Path) -> Result<Info, Error> {
     Ok(listing.info(&first, colour.contains(&true)))
 }
 
-/// Decodes every picture, on all cores. What is transparent is taken as opaque, 16 bits are rounded to 8.
+/// Decodes every image, on all cores. Alpha is ignored, and 16 bits are rounded to 8.
 pub(super) fn load(path: &Path) -> Result<Dataset, Error> {
     let listing = Listing::of(path)?;
     let first = listing.first()?;
     let plane = first.width as usize * first.height as usize;
-    // Whether all are grey is known at the end only: three planes each until then.
+    // Whether all images are gray is known only at the end, so each image has three planes until then.
     let bytes = (3 * plane as u64).checked_mul(listing.files().count() as u64);
     let mut pixels = room(path.display(), bytes)?;
     pixels.resize(pixels.capacity(), 0);
@@ -58,12 +59,12 @@ pub(super) fn load(path: &Path) -> Result<Dataset, Error> {
     Ok(Dataset { info, train, test, white: 255.0 })
 }
 
-/// Whether the folder is laid out like such a set.
+/// Returns whether the folder has the layout of such a dataset.
 pub(super) fn holds_classes(path: &Path) -> bool {
     path.is_dir() && Listing::of(path).is_ok()
 }
 
-/// What is in the folder: pictures with their classes' indices.
+/// The contents of the folder: images with the indices of their classes.
 struct Listing {
     classes: Vec<String>,
     train: Vec<(PathBuf, u8)>,
@@ -73,7 +74,7 @@ struct Listing {
 impl Listing {
     fn of(path: &Path) -> Result<Listing, Error> {
         let folders = folders(path)?;
-        // A set with a class called `train` and others beside it is no given split.
+        // A class called `train` with other classes next to it is not a given split.
         let given =
             folders.iter().any(|name| name == "train") && folders.iter().all(|name| name == "train" || name == "test");
         let (root, classes) = match given {
@@ -95,7 +96,7 @@ impl Listing {
         Ok(listing)
     }
 
-    /// The pictures of these classes under `root`, class by class, each sorted by name.
+    /// Returns the images of these classes under `root`, class by class, each sorted by name.
     fn pictures(&self, root: &Path, present: &[String]) -> Result<Vec<(PathBuf, u8)>, Error> {
         let of_class = |class: &String| {
             let folder = root.join(class);
@@ -116,12 +117,12 @@ impl Listing {
         Ok(whole(present.iter().map(of_class))?.concat())
     }
 
-    /// All of them, training pictures first.
+    /// Returns all images, training images first.
     fn files(&self) -> impl Iterator<Item = &Path> {
         self.train.iter().chain(&self.test).map(|(file, _)| file.as_path())
     }
 
-    /// The picture that all others have to be like.
+    /// Returns the image that all others must match.
     fn first(&self) -> Result<First<'_>, Error> {
         let file = self.files().next().expect("every class has a picture");
         let (width, height) = decoder(file, &contents(file)?)?.dimensions();
@@ -167,7 +168,7 @@ impl First<'_> {
     }
 }
 
-/// Names of the folders in a folder, sorted; hidden ones left out.
+/// Returns the names of the subfolders, sorted, without hidden ones.
 fn folders(path: &Path) -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
     for folder in entries(path, Path::is_dir)? {
@@ -180,7 +181,7 @@ fn folders(path: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// What is wanted in a folder, hidden files left out, in no order.
+/// Returns the entries of a folder that satisfy `wanted`, without hidden files and in no particular order.
 fn entries(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, Error> {
     let failed = |error| unreadable(folder.display(), error);
     let mut paths = Vec::new();
@@ -199,7 +200,8 @@ fn is_picture(path: &Path) -> bool {
     EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
-/// Past the header. The format is told by the file's first bytes, whatever its name says.
+/// Returns a decoder that has read the header. The format is determined by the first bytes of the file, not by its
+/// name.
 fn decoder<'b>(file: &Path, bytes: &'b [u8]) -> Result<impl ImageDecoder + use<'b>, Error> {
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     reader.map_err(|error| unreadable(file.display(), error))?.into_decoder().map_err(|error| undecodable(file, error))
@@ -209,8 +211,9 @@ fn contents(file: &Path) -> Result<Vec<u8>, Error> {
     fs::read(file).map_err(|error| unreadable(file.display(), error))
 }
 
-/// Whether the end of a JPEG is missing, which its decoder makes up for with grey. Within a scan the byte 0xff is never
-/// followed by these markers' second bytes, so the last end of image stands behind the last start of scan.
+/// Returns whether the end of a JPEG is missing, which its decoder would fill with gray. Within a scan, the byte 0xff
+/// is never followed by the second byte of these markers. In a complete file, the last end-of-image marker is therefore
+/// after the last start of scan.
 fn is_cut_short(bytes: &[u8]) -> bool {
     let last = |marker: &[u8]| bytes.windows(2).rposition(|pair| pair == marker);
     bytes.starts_with(b"\xff\xd8") && last(b"\xff\xd9") < last(b"\xff\xda")
@@ -221,7 +224,7 @@ fn undecodable(file: &Path, error: image::ImageError) -> Error {
     fault(file.display(), format!("it cannot be decoded: {error}"), remedy)
 }
 
-/// Decodes into three planes; says whether the file has colours.
+/// Decodes into three planes. Returns whether the file has color.
 fn decode(file: &Path, first: &First<'_>, planes: &mut [u8]) -> Result<bool, Error> {
     let bytes = contents(file)?;
     let decoder = decoder(file, &bytes)?;
@@ -241,8 +244,8 @@ fn decode(file: &Path, first: &First<'_>, planes: &mut [u8]) -> Result<bool, Err
     Ok(colour)
 }
 
-/// Does `work` for every item, on all cores. Results are in the items' order, and so are the faults of all items, of
-/// which the first [`MOST_FAULTS`] are told.
+/// Runs `work` for every item, on all cores. The results are in the order of the items. If any item fails, the errors
+/// of all items are collected in the same order, and the first [`MOST_FAULTS`] are reported.
 fn parallel<I: Send, T: Send>(items: Vec<I>, work: impl Fn(I) -> Result<T, Error> + Sync) -> Result<Vec<T>, Error> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let share = items.len().div_ceil(threads).max(1);
@@ -257,7 +260,7 @@ fn parallel<I: Send, T: Send>(items: Vec<I>, work: impl Fn(I) -> Result<T, Error
             .into_iter()
             .map(|share| scope.spawn(move || share.into_iter().map(work).collect::<Vec<_>>()))
             .collect();
-        // A decoder that panics is caught at the join and goes on as a panic here, with its message.
+        // If a decoder panics, the panic is caught at the join and continues here with its message.
         running
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
@@ -266,7 +269,7 @@ fn parallel<I: Send, T: Send>(items: Vec<I>, work: impl Fn(I) -> Result<T, Error
     whole(done.into_iter().flatten())
 }
 
-/// All results, or all faults.
+/// Returns all results, or all errors.
 fn whole<T>(results: impl Iterator<Item = Result<T, Error>>) -> Result<Vec<T>, Error> {
     let (mut all, mut faults) = (Vec::new(), Vec::new());
     for result in results {
@@ -294,7 +297,7 @@ mod tests {
         RgbImage::from_pixel(side, side, Rgb(value)).into()
     }
 
-    /// A folder with these pictures, each at its path.
+    /// Creates a folder with these images, each at its path.
     fn pictures(pictures: &[(&str, DynamicImage)]) -> TempDir {
         let root = tempfile::tempdir().unwrap();
         for (path, picture) in pictures {

@@ -1,7 +1,7 @@
 //! `mnist` and `fashion-mnist`: the four published IDX files, gzipped or not.
 //!
-//! An IDX file is a magic number (two zeros, 8 for unsigned bytes, the number of axes), the size of each axis as a
-//! big-endian `u32`, and the values, the last axis varying fastest.
+//! An IDX file starts with a magic number: two zeros, 8 for unsigned bytes, and the number of axes. Then come the size
+//! of each axis as a big-endian `u32`, and the values, with the last axis varying fastest.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
@@ -14,13 +14,13 @@ use crate::network::Shape;
 use sweep_core::error::Error;
 
 const SIDE: u32 = 28;
-/// More pictures in a file are not taken into memory: ten times as many as are published.
+/// Maximum number of images in a file, ten times the published number. Larger files are not read into memory.
 const MOST_PICTURES: u32 = 600_000;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// A set in MNIST's format.
+/// A dataset in MNIST's format.
 pub(super) struct Idx {
-    /// Under `set:`; also the folder's name.
+    /// Value of `set:`, and the name of the folder.
     set: &'static str,
     classes: [&'static str; 10],
 }
@@ -33,12 +33,12 @@ pub(super) static FASHION_MNIST: Idx = Idx {
 };
 
 impl Idx {
-    /// Reads all of it, since only the end of a gzipped file tells whether it is whole: 55 MB.
+    /// Reads all 55 MB, because only the end of a gzipped file shows whether it is complete.
     pub(super) fn probe(&self, folder: &Path) -> Result<Info, Error> {
         self.load(folder).map(|dataset| dataset.info)
     }
 
-    /// Everything.
+    /// Reads the whole dataset.
     pub(super) fn load(&self, folder: &Path) -> Result<Dataset, Error> {
         let metadata = std::fs::metadata(folder).map_err(|error| absent(folder, error, self.set, self.set))?;
         if !metadata.is_dir() {
@@ -77,8 +77,8 @@ impl Idx {
         }
     }
 
-    /// The file of that name, or the gzipped one. What it is, its first bytes say and not its name: some programs
-    /// unpack a file and let it keep its name.
+    /// Opens the file with this name, or the gzipped one. The first bytes determine whether it is gzipped, because some
+    /// programs unpack a file without renaming it.
     fn open(&self, folder: &Path, name: String) -> Result<Values<'_>, Error> {
         let plain = folder.join(&name);
         let gzipped = folder.join(name + ".gz");
@@ -110,7 +110,7 @@ struct Values<'s> {
 }
 
 impl Values<'_> {
-    /// Everything behind the header, which must have one axis for the count and then `sides`.
+    /// Returns all values after the header, which must declare one axis for the count followed by `sides`.
     fn values(mut self, sides: &[u32]) -> Result<Vec<u8>, Error> {
         let axes = u8::try_from(1 + sides.len()).expect("there are three at most");
         let [first, second, kind, dimensions] = self.word()?.to_be_bytes();
@@ -137,14 +137,14 @@ impl Values<'_> {
         if found < expected {
             return Err(self.fault(format!("it is cut short: {is}, and {found} follow")));
         }
-        // Also brings a gzipped file to its very end, where the checksum is.
+        // This read also reaches the end of a gzipped file, where the checksum is.
         match self.reader.read(&mut [0]).map_err(|error| self.damaged(error))? {
             0 => Ok(values),
             _ => Err(self.fault(format!("it is too long: {is}, and more follow"))),
         }
     }
 
-    /// A big-endian number of the header.
+    /// Reads a big-endian number from the header.
     fn word(&mut self) -> Result<u32, Error> {
         let mut bytes = [0; 4];
         self.reader.read_exact(&mut bytes).map_err(|error| self.damaged(error))?;
@@ -184,14 +184,15 @@ mod tests {
         file
     }
 
-    /// So many pictures, each of its label's value, with labels that count up to 9; `start` is the first.
+    /// Returns `count` images and their labels. The labels start at `start` and count up to 9. Each image contains only
+    /// its label's value.
     fn part(count: u32, start: u8) -> [Vec<u8>; 2] {
         let labels: Vec<u8> = (0..count).map(|picture| (start + picture as u8) % 10).collect();
         let pixels = labels.iter().flat_map(|label| [*label; PIXELS]);
         [file(&[count, 28, 28], pixels), file(&[count], labels.iter().copied())]
     }
 
-    /// Three training pictures and two to test.
+    /// Returns a dataset of three training images and two test images.
     fn set() -> [(&'static str, Vec<u8>); 4] {
         let ([train, train_labels], [test, test_labels]) = (part(3, 8), part(2, 4));
         [

@@ -1,7 +1,7 @@
-//! Data sets: bytes on disk to pictures in memory, and which of them are held out.
+//! Loads datasets from disk into memory, and selects the images to hold out.
 //!
-//! One file a format. Each has a quick `probe` (sizes, headers, labels) for the planner and a `load` for the trainer,
-//! and every fault is an [`Error`] with the file, what stands there, what should, and a remedy.
+//! There is one file per format. Each has a quick `probe` (sizes, headers, labels) for the planner and a `load` for the
+//! trainer. Every problem is an [`Error`] that contains the file, the value found, the expected value, and a remedy.
 
 mod archive;
 mod arrays;
@@ -22,48 +22,48 @@ use crate::network::Shape;
 use sweep_core::error::{Error, Exit};
 use sweep_core::recipe::Source;
 
-/// What a label, one byte, can tell apart.
+/// Number of classes that a one-byte label can distinguish.
 const MOST_CLASSES: usize = 256;
 
-/// A data set as the planner knows it.
+/// A dataset as the planner knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Info {
-    /// Of every picture.
+    /// Shape of every image.
     pub shape: Shape,
-    /// Names of the classes; a label is an index into them.
+    /// Names of the classes. A label is an index into them.
     pub classes: Vec<String>,
-    /// Pictures for training and validation.
+    /// Number of images for training and validation.
     pub train: u64,
-    /// The set's own test pictures; 0 where it has none.
+    /// Number of the dataset's own test images, or 0 if it has none.
     pub test: u64,
 }
 
-/// A data set in memory.
+/// A dataset in memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
-    /// What [`probe`] says of it.
+    /// The same information as returned by [`probe`].
     pub info: Info,
-    /// For training and validation.
+    /// Images for training and validation.
     pub train: Pictures,
-    /// The set's own test pictures; may be none.
+    /// The dataset's own test images. May be empty.
     pub test: Pictures,
-    /// The byte that means 1.0: 255, or 16 for the digits.
+    /// The byte value that means 1.0: 255, or 16 for the digits.
     pub white: f32,
 }
 
-/// Pictures with their labels.
+/// Images with their labels.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pictures {
-    /// `[n, channels, height, width]`, rows next to each other.
+    /// `[n, channels, height, width]`, with the pixels of a row adjacent.
     pub pixels: Vec<u8>,
     /// `[n]`, each an index into [`Info::classes`].
     pub labels: Vec<u8>,
 }
 
-/// Sizes and classes of a data set, without decoding a pixel.
+/// Returns the sizes and classes of a dataset without decoding pixels.
 ///
 /// # Errors
-/// [`Exit::BadData`] where it is missing or does not hold together.
+/// Returns [`Exit::BadData`] if the dataset is missing or inconsistent.
 pub fn probe(source: &Source) -> Result<Info, Error> {
     let found = match source {
         Source::Digits => digits::load().map(|digits| digits.info),
@@ -88,10 +88,10 @@ pub fn probe(source: &Source) -> Result<Info, Error> {
     })
 }
 
-/// The whole data set. Its `info` is what [`probe`] says.
+/// Loads the whole dataset. Its `info` equals the result of [`probe`].
 ///
 /// # Errors
-/// [`Exit::BadData`] where it is missing, cut short, or has values out of range.
+/// Returns [`Exit::BadData`] if the dataset is missing, truncated, or has values out of range.
 pub fn load(source: &Source) -> Result<Dataset, Error> {
     match source {
         Source::Digits => digits::load(),
@@ -104,12 +104,12 @@ pub fn load(source: &Source) -> Result<Dataset, Error> {
     }
 }
 
-/// Data that cannot be used: where, what is wrong there, and what to do about it.
+/// Returns an error for unusable data: where it is, what is wrong, and what to do.
 fn fault(place: impl Display, rule: impl Display, remedy: impl Into<String>) -> Error {
     Error::new(Exit::BadData, format!("{place}: {rule}")).hint(remedy)
 }
 
-/// A file or folder that cannot be read.
+/// Returns an error for a file or folder that cannot be read.
 fn unreadable(place: impl Display, error: std::io::Error) -> Error {
     let remedy = match error.kind() {
         std::io::ErrorKind::NotFound => {
@@ -121,7 +121,8 @@ fn unreadable(place: impl Display, error: std::io::Error) -> Error {
     Error::new(Exit::BadData, format!("{place} cannot be read")).source(error).hint(remedy)
 }
 
-/// A published set whose `path` cannot be read: where there is nothing, it can be fetched.
+/// Returns an error for a published dataset whose `path` cannot be read. If nothing is there, it suggests fetching the
+/// dataset.
 fn absent(path: &Path, error: std::io::Error, set: &str, folder: &str) -> Error {
     if error.kind() != std::io::ErrorKind::NotFound {
         return unreadable(path.display(), error);
@@ -135,7 +136,7 @@ fn absent(path: &Path, error: std::io::Error, set: &str, folder: &str) -> Error 
     unreadable(path.display(), error).hint(remedy)
 }
 
-/// Room for so many bytes, or an error in place of an abort.
+/// Allocates this number of bytes, and returns an error instead of aborting if that fails.
 fn room(place: impl Display, bytes: Option<u64>) -> Result<Vec<u8>, Error> {
     let mut room = Vec::new();
     let fits = bytes.and_then(|bytes| usize::try_from(bytes).ok()).is_some_and(|n| room.try_reserve_exact(n).is_ok());

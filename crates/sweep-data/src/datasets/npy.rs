@@ -1,39 +1,39 @@
-//! One array in NumPy's `.npy` format (numpy.lib.format): its header, and its values one after the other.
+//! One array in NumPy's `.npy` format (numpy.lib.format): its header, followed by its values.
 //!
-//! A header is foreign text, so it is read here and strictly, with no type but plain numbers:
-//! `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4)}`.
+//! A header is untrusted text, so it is parsed strictly, and only plain numeric types are accepted: `{'descr': '<f4',
+//! 'fortran_order': False, 'shape': (3, 4)}`.
 
 use std::io::{self, ErrorKind, Read};
 
-/// Longer headers are refused, as NumPy does.
+/// Maximum length of a header, the same as in NumPy.
 const LONGEST_HEADER: usize = 10_000;
-/// Bytes taken from the reader at once; a multiple of every item's size.
+/// Number of bytes per read, a multiple of every item size.
 const CHUNK: usize = 1 << 16;
 
-/// What a file says of its array.
+/// The header of an array file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
-    /// Elements along each axis.
+    /// Number of elements along each axis.
     pub shape: Vec<u64>,
-    /// Whether the first axis varies fastest, not the last.
+    /// Whether the first axis varies fastest instead of the last.
     pub fortran: bool,
-    /// What an element is.
+    /// Type of an element.
     pub kind: Kind,
-    /// Bytes an element.
+    /// Bytes per element.
     pub size: usize,
     big_endian: bool,
 }
 
-/// What an element is.
+/// The type of an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A byte, 0 or 1.
+    /// One byte, 0 or 1.
     Boolean,
-    /// Of 1, 2, 4 or 8 bytes.
+    /// 1, 2, 4 or 8 bytes.
     Unsigned,
-    /// Of 1, 2, 4 or 8 bytes.
+    /// 1, 2, 4 or 8 bytes.
     Signed,
-    /// Of 4 or 8 bytes.
+    /// 4 or 8 bytes.
     Float,
 }
 
@@ -108,20 +108,20 @@ impl Header {
         Ok(Header { shape, fortran, kind, size, big_endian })
     }
 
-    /// Elements in all; `None` where there are more than a `u64` counts.
+    /// Returns the total number of elements, or `None` if it exceeds a `u64`.
     pub fn elements(&self) -> Option<u64> {
         self.shape.iter().try_fold(1_u64, |product, axis| product.checked_mul(*axis))
     }
 
-    /// Whether the elements are plain bytes.
+    /// Returns whether the elements are plain bytes.
     pub fn are_bytes(&self) -> bool {
         (self.kind, self.size) == (Kind::Unsigned, 1)
     }
 
-    /// The elements as they are, where they are bytes: quicker than [`Header::values`].
+    /// Appends the elements, which must be bytes, unchanged. This is faster than [`Header::values`].
     ///
     /// # Errors
-    /// Where the reader fails or ends too early.
+    /// Returns an error if the reader fails or ends too early.
     pub fn bytes(&self, reader: &mut dyn Read, into: &mut Vec<u8>) -> io::Result<()> {
         let length = self.elements().unwrap_or(u64::MAX);
         match reader.take(length).read_to_end(into)? as u64 == length {
@@ -130,10 +130,10 @@ impl Header {
         }
     }
 
-    /// Hands every element to `take`, in the file's order, as a `f64` (which is exact up to 2^53).
+    /// Calls `take` with every element in file order, as an `f64` (exact up to 2^53).
     ///
     /// # Errors
-    /// Where the reader ends too early, and whatever `take` returns.
+    /// Returns an error if the reader ends too early, and any error of `take`.
     pub fn values<E: From<io::Error>>(
         &self,
         reader: &mut dyn Read,
@@ -157,7 +157,7 @@ impl Header {
         Ok(())
     }
 
-    /// What makes a number of one element, little end first.
+    /// Returns the function that converts the little-endian bytes of one element to a number.
     fn number(&self) -> fn(&[u8]) -> f64 {
         fn all<const N: usize>(item: &[u8]) -> [u8; N] {
             item.try_into().expect("an item has the size that belongs to its type")
@@ -187,7 +187,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A `.npy` file of version 1.
+    /// Returns a `.npy` file of version 1.
     pub(in super::super) fn npy(code: &str, fortran: bool, shape: &str, elements: &[u8]) -> Vec<u8> {
         let order = if fortran { "True" } else { "False" };
         let header = format!("{{'descr': '{code}', 'fortran_order': {order}, 'shape': {shape}, }}");

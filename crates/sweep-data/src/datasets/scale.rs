@@ -1,22 +1,22 @@
-//! What the numbers of an array of pictures mean, found out as they come: shares of white, or bytes.
+//! Determines, while they are read, what the numbers of an image array mean: fractions of white, or bytes.
 
 use super::npy::Kind;
 
-/// What an array's numbers mean.
+/// The meaning of an array's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scale {
-    /// 0 is black, 1 is white.
+    /// 0 is black and 1 is white.
     Unit,
-    /// 255 is white.
+    /// 0 is black and 255 is white.
     Byte,
 }
 
-/// Numbers to bytes, in one pass: floats are taken for 0 to 1 until one is larger.
+/// Converts numbers to bytes in one pass. Floats are assumed to be 0 to 1 until one is larger.
 pub(super) struct Meaning {
     pub scale: Scale,
-    /// Whether `scale` can still turn out to be wrong: no value so far was larger than 1.
+    /// Whether `scale` may still change, because no value so far was larger than 1.
     open: bool,
-    /// Whether all values so far were whole.
+    /// Whether all values so far were integers.
     whole: bool,
 }
 
@@ -30,7 +30,8 @@ impl Meaning {
         }
     }
 
-    /// The byte of the next value, if it can have one. `before` is made right where the value settles the scale.
+    /// Returns the byte of the next value, or `None` if it has none. If the value determines the scale, `before` is
+    /// corrected.
     pub fn byte(&mut self, value: f64, before: &mut [u8]) -> Option<u8> {
         let whole = f64::from(value as u8) == value;
         match self.scale {
@@ -39,7 +40,7 @@ impl Meaning {
                 Some((value * 255.0 + 0.5) as u8)
             }
             Scale::Unit if self.open && self.whole && whole => {
-                // Only 0 and 1 so far, which were written as 0 and 255.
+                // So far there were only 0 and 1, which were written as 0 and 255.
                 before.iter_mut().for_each(|byte| *byte /= 255);
                 (self.scale, self.open) = (Scale::Byte, false);
                 Some(value as u8)
@@ -65,7 +66,7 @@ mod tests {
 
     use super::*;
 
-    /// The bytes of these floats, if all have one, and what they turned out to mean.
+    /// Returns the bytes of these floats and their scale, or `None` if a value has no byte.
     fn bytes(values: &[f64], settled: Option<Scale>) -> Option<(Vec<u8>, Scale)> {
         let mut meaning = Meaning::new(Kind::Float, settled);
         let mut bytes = Vec::new();

@@ -1,4 +1,5 @@
-//! Which pictures are trained on and which are held out: even in every class, and the same for all trials of a sweep.
+//! Divides the images into training and validation images. The split is stratified by class, and the same for all
+//! trials of a sweep.
 
 use rand::seq::SliceRandom;
 
@@ -7,23 +8,24 @@ use sweep_core::error::Error;
 use sweep_core::random::{Purpose, stream};
 use sweep_core::recipe::{Data, Validation};
 
-/// Row numbers into [`Dataset::train`], and for [`Validation::Test`] into [`Dataset::test`]; each list ascending.
+/// Row numbers into [`Dataset::train`], or for the validation part of [`Validation::Test`] into [`Dataset::test`]. Each
+/// list is ascending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
-    /// Trained on.
+    /// Rows of the training images.
     pub train: Vec<u32>,
-    /// Held out.
+    /// Rows of the held-out images.
     pub validation: Vec<u32>,
-    /// A fixed part of `train`, as large as `validation`, or all of it where that is larger.
+    /// A fixed subset of `train` that has the size of `validation`, or all of `train` if `validation` is larger.
     pub train_eval: Vec<u32>,
 }
 
-/// Divides the pictures as `data` says. Pure, from the sweep's seed alone: `train_examples` changes nothing in what is
-/// held out, and fewer of them are a part of more.
+/// Divides the images as `data` specifies. The result depends only on the arguments. `train_examples` does not change
+/// what is held out, and a smaller value selects a subset of what a larger one does.
 ///
 /// # Errors
-/// Where a class would be left empty on one side, where `train_examples` is more than there is, and where test
-/// pictures are wanted and there are none.
+/// Returns an error if a class would be empty on one side, or if `train_examples` exceeds the available images. Also
+/// returns one if the split needs test images and there are none.
 pub fn split(dataset: &Dataset, data: &Data, seed: u64) -> Result<Split, Error> {
     let names = &dataset.info.classes;
     let mut classes = drawn(&dataset.train.labels, names.len(), seed)?;
@@ -43,7 +45,7 @@ pub fn split(dataset: &Dataset, data: &Data, seed: u64) -> Result<Split, Error> 
     Ok(Split { train: sorted(classes), validation, train_eval: sorted(train_eval) })
 }
 
-/// The rows of each class, each list in an order drawn by the seed.
+/// Returns the rows of each class, each list shuffled by the seed.
 fn drawn(labels: &[u8], classes: usize, seed: u64) -> Result<Vec<Vec<u32>>, Error> {
     let mut drawn = vec![Vec::new(); classes];
     for (row, label) in rows(labels.len())?.into_iter().zip(labels) {
@@ -60,7 +62,7 @@ fn rows(count: usize) -> Result<Vec<u32>, Error> {
     Ok((0..count).collect())
 }
 
-/// Takes the share of every class out.
+/// Removes this fraction of every class and returns the removed rows.
 fn hold_out(classes: &mut [Vec<u32>], share: f64, names: &[String]) -> Result<Vec<u32>, Error> {
     let place = format!("data: validation: {share}");
     if !(share > 0.0 && share < 1.0) {
@@ -86,7 +88,7 @@ fn hold_out(classes: &mut [Vec<u32>], share: f64, names: &[String]) -> Result<Ve
     Ok(sorted(held))
 }
 
-/// `wanted` rows, evenly from every class.
+/// Returns `wanted` rows, in proportion from every class.
 fn chosen(mut classes: Vec<Vec<u32>>, wanted: u64, names: &[String]) -> Result<Vec<Vec<u32>>, Error> {
     let place = format!("data: train_examples: {wanted}");
     let sizes: Vec<usize> = classes.iter().map(Vec::len).collect();
@@ -105,15 +107,15 @@ fn chosen(mut classes: Vec<Vec<u32>>, wanted: u64, names: &[String]) -> Result<V
     Ok(classes)
 }
 
-/// `total` divided in proportion to the sizes: each share rounded down or up, those with the largest remainders up.
-/// `total` is at most the sum of the sizes.
+/// Divides `total` in proportion to the sizes. Each share is rounded down or up, and those with the largest remainders
+/// are rounded up. `total` is at most the sum of the sizes.
 fn quotas(sizes: &[usize], total: usize) -> Vec<usize> {
     let all = sizes.iter().sum::<usize>().max(1) as u128;
     let exact: Vec<u128> = sizes.iter().map(|size| *size as u128 * total as u128).collect();
     let mut quotas: Vec<usize> =
         exact.iter().map(|exact| usize::try_from(exact / all).expect("at most the size")).collect();
     let mut by_remainder: Vec<usize> = (0..sizes.len()).collect();
-    // Stable: of equal remainders, the first class's counts.
+    // The sort is stable, so of equal remainders the first class comes first.
     by_remainder.sort_by_key(|class| std::cmp::Reverse(exact[*class] % all));
     let missing = total - quotas.iter().sum::<usize>();
     for class in by_remainder.into_iter().take(missing) {
@@ -139,7 +141,7 @@ mod tests {
     use crate::network::Shape;
     use sweep_core::recipe::Source;
 
-    /// A data set of so many pictures a class, classes in turn, each picture one pixel.
+    /// Returns a dataset with these numbers of images per class. The classes alternate, and each image is one pixel.
     fn dataset(counts: &[usize], test: usize) -> Dataset {
         let most = counts.iter().max().copied().unwrap_or(0);
         let labels: Vec<u8> =
@@ -162,7 +164,7 @@ mod tests {
         data(Validation::Share(share), None)
     }
 
-    /// Pictures of each class among the rows.
+    /// Returns the number of images of each class among the rows.
     fn counts(dataset: &Dataset, rows: &[u32]) -> Vec<usize> {
         let mut counts = vec![0; dataset.info.classes.len()];
         rows.iter().for_each(|row| counts[usize::from(dataset.train.labels[*row as usize])] += 1);

@@ -1,42 +1,42 @@
-//! The one table of what can be fetched.
+//! The table of datasets that can be fetched.
 
 use std::path::PathBuf;
 
 use sweep_core::recipe::Source;
 
-/// A published data set.
+/// A published dataset.
 #[derive(Debug, Clone)]
 pub struct Published {
-    /// Under `set:` of a sweep file.
+    /// Value of `set:` in a sweep file.
     pub name: &'static str,
-    /// What the folder is as a source of pictures.
+    /// Converts the folder to a data source.
     pub source: fn(PathBuf) -> Source,
-    /// What it shows, in a few words.
+    /// A short description of the contents.
     pub about: &'static str,
-    /// Pictures to train on, and to test on.
+    /// Number of training images and of test images.
     pub pictures: (u64, u64),
-    /// The folder that it becomes.
+    /// Name of the folder that the dataset is stored in.
     pub folder: &'static str,
-    /// Where its downloads are, the best place first; each ends in a slash.
+    /// Base URLs of the downloads, in order of preference. Each ends in a slash.
     pub places: &'static [&'static str],
-    /// All are needed.
+    /// The files to download. All of them are needed.
     pub downloads: &'static [Download],
-    /// The files that are taken from the one download, a tar.gz; none where the downloads are kept as they come.
+    /// The files to extract from the single download, a tar.gz. Empty if the downloads are stored unchanged.
     pub members: &'static [&'static str],
-    /// What its authors allow.
+    /// The license terms of the dataset's authors.
     pub licence: &'static str,
-    /// Whom to cite.
+    /// The publication to cite.
     pub citation: &'static str,
 }
 
 /// A file as it is published.
 #[derive(Debug, Clone)]
 pub struct Download {
-    /// Behind the place's address, and on the disk.
+    /// File name on disk and in the URL.
     pub name: &'static str,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// In hexadecimal.
+    /// SHA-256 checksum in hexadecimal.
     pub sha256: &'static str,
 }
 
@@ -44,8 +44,8 @@ const fn download(name: &'static str, size: u64, sha256: &'static str) -> Downlo
     Download { name, size, sha256 }
 }
 
-/// All of them. Sizes and SHA-256 sums are those that TensorFlow Datasets publishes, in the file named beside each
-/// (<https://github.com/tensorflow/datasets/tree/master/tensorflow_datasets/url_checksums>).
+/// All published datasets. The sizes and SHA-256 checksums are those of TensorFlow Datasets, from the file named next
+/// to each (<https://github.com/tensorflow/datasets/tree/master/tensorflow_datasets/url_checksums>).
 pub static CATALOG: [Published; 4] = [
     Published {
         name: "cifar10",
@@ -135,7 +135,7 @@ pub static CATALOG: [Published; 4] = [
         about: "10 kinds of clothes, 1x28x28",
         pictures: (60_000, 10_000),
         folder: "fashion-mnist",
-        // The first is not encrypted, and that is how it is published; the checksum is what vouches for the files.
+        // The first URL is not encrypted, which is how the dataset is published. The checksum protects the files.
         places: &[
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
             "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
@@ -170,12 +170,12 @@ pub static CATALOG: [Published; 4] = [
 ];
 
 impl Published {
-    /// The set of that name.
+    /// Returns the dataset with this name.
     pub fn named(name: &str) -> Option<&'static Published> {
         CATALOG.iter().find(|set| set.name == name)
     }
 
-    /// Bytes to download.
+    /// Returns the number of bytes to download.
     pub fn size(&self) -> u64 {
         self.downloads.iter().map(|download| download.size).sum()
     }

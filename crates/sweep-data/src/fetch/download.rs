@@ -1,4 +1,4 @@
-//! One file over HTTP into a `.part` beside its place, going on where an earlier try ended.
+//! Downloads one file over HTTP into a `.part` file next to its destination, and resumes earlier attempts.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -12,21 +12,21 @@ use ureq::{Agent, Proxy};
 
 use super::{Error, unwritable};
 
-/// So many tries in a row that bring nothing new are the last.
+/// Maximum number of consecutive attempts without new data.
 const PATIENCE: u32 = 3;
-/// Silence for longer counts as a broken connection.
+/// Time without data after which a connection counts as broken.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// Why a file did not come.
+/// The reason why a file was not downloaded.
 #[derive(Debug)]
 pub enum Failure {
-    /// This place cannot give it; another may.
+    /// This server cannot deliver the file, but another may.
     Place(String),
-    /// It cannot be written here.
+    /// The file cannot be written to disk.
     Disk(Error),
 }
 
-/// What speaks HTTP.
+/// Returns an HTTP client.
 pub fn agent(proxy: Option<Proxy>) -> Agent {
     let config = Agent::config_builder()
         .proxy(proxy)
@@ -38,12 +38,12 @@ pub fn agent(proxy: Option<Proxy>) -> Agent {
     config.build().new_agent()
 }
 
-/// Brings `part` to `size` bytes. A broken connection is taken up again, as long as each brings some more; `part` keeps
-/// what has come also where that fails, and whether it is the right thing is for a checksum to say.
+/// Downloads until `part` has `size` bytes. After a broken connection, the download resumes, provided that connections
+/// keep delivering new data. On failure, `part` keeps the received data. The caller must verify the checksum.
 ///
 /// # Errors
-/// Where the place does not have the file, has it in another size or does not answer, and where `part` cannot be
-/// written.
+/// Returns an error if the server does not have the file, has it in another size, or does not answer. Also returns one
+/// if `part` cannot be written.
 pub fn download(agent: &Agent, url: &str, size: u64, part: &Path, bar: &ProgressBar) -> Result<(), Failure> {
     let disk = |error| Failure::Disk(unwritable(part, error));
     let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(part).map_err(disk)?;
@@ -69,9 +69,9 @@ pub fn download(agent: &Agent, url: &str, size: u64, part: &Path, bar: &Progress
     }
 }
 
-/// Why one connection did not bring the rest.
+/// The reason why one connection did not deliver the rest.
 enum Broken {
-    /// Another may.
+    /// The connection failed, and a new one may succeed.
     Connection(String),
     Place(String),
     Disk(std::io::Error),
@@ -87,20 +87,20 @@ fn attempt(agent: &Agent, url: &str, size: u64, file: &mut File, bar: &ProgressB
         request = request.header(RANGE, format!("bytes={have}-"));
     }
     let response = request.call().map_err(|error| match error {
-        // ureq's own words for these add nothing.
+        // ureq's prefix for these errors adds nothing.
         ureq::Error::Io(error) => Broken::Connection(error.to_string()),
         error => Broken::Connection(error.to_string()),
     })?;
     let whole = match response.status() {
         StatusCode::PARTIAL_CONTENT => {
             let range = content_range(&response);
-            // What continues elsewhere, or is no range at all, is of no use.
+            // A response that continues elsewhere, or without a valid range, is useless.
             match range.filter(|(from, _)| *from == have) {
                 Some((_, whole)) => Some(whole),
                 None => return Err(Broken::Place("it answered with another part than was asked for".to_owned())),
             }
         }
-        // All of it, whatever was asked for.
+        // The server sent the whole file, regardless of the requested range.
         StatusCode::OK => {
             file.set_len(0).map_err(Broken::Disk)?;
             response.body().content_length()
@@ -113,7 +113,7 @@ fn attempt(agent: &Agent, url: &str, size: u64, file: &mut File, bar: &ProgressB
     append(response, size, file, bar)
 }
 
-/// `bytes 5-9/10` as 5 and 10.
+/// Parses `bytes 5-9/10` to 5 and 10.
 fn content_range(response: &Response<ureq::Body>) -> Option<(u64, u64)> {
     let text = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
     let (range, whole) = text.strip_prefix("bytes ")?.split_once('/')?;
@@ -124,9 +124,9 @@ fn append(response: Response<ureq::Body>, size: u64, file: &mut File, bar: &Prog
     let mut have = file.seek(SeekFrom::End(0)).map_err(Broken::Disk)?;
     bar.set_length(size);
     bar.set_position(have);
-    // The rate shown is that of this connection, not of what an earlier one brought.
+    // The displayed rate is that of this connection, not of earlier ones.
     bar.reset_eta();
-    // One more than there should be, so that more is noticed and yet not all of it taken.
+    // Read one byte more than expected, to notice an excess without reading all of it.
     let mut body = response.into_body().into_reader().take(size - have + 1);
     let mut chunk = vec![0; 1 << 16];
     loop {

@@ -1,8 +1,8 @@
-//! Published data sets, brought to this machine: downloaded or taken from files, checked by their SHA-256 sums,
-//! unpacked, and put in place whole.
+//! Fetches published datasets to this machine. They are downloaded or taken from files, verified by their SHA-256
+//! checksums, unpacked, and moved into place as a whole.
 //!
-//! Everything happens in `FOLDER.part` beside the set's folder. What has come stays there when a fetch is interrupted,
-//! and the next one goes on with it; it is removed when the set is in its place.
+//! All work happens in `FOLDER.part` next to the dataset's folder. If a fetch is interrupted, its data stay there and
+//! the next fetch resumes. The folder is removed once the dataset is in place.
 
 mod catalog;
 mod download;
@@ -26,11 +26,12 @@ use ureq::Agent;
 use source::Fetcher;
 use sweep_core::error::{Error, Exit};
 
-/// Brings a set into its folder in `to`, and says where that is. Files of other names that are there are left alone.
+/// Fetches a dataset into its folder in `to`, and returns the path of that folder. Existing files with other names stay
+/// unchanged.
 ///
 /// # Errors
-/// [`Exit::BadData`] where a download cannot be had or is not what was published, [`Exit::Storage`] where `to` cannot
-/// be written, [`Exit::Usage`] where `from` cannot be meant.
+/// Returns [`Exit::BadData`] if a download is unavailable or does not match its checksum. Returns [`Exit::Storage`] if
+/// `to` cannot be written, and [`Exit::Usage`] if `from` is not applicable.
 pub fn fetch(set: &Published, from: &Origin, to: &Path, agent: &Agent, bar: &ProgressBar) -> Result<PathBuf, Error> {
     let folder = to.join(set.folder);
     let part = to.join(format!("{}.part", set.folder));
@@ -39,19 +40,19 @@ pub fn fetch(set: &Published, from: &Origin, to: &Path, agent: &Agent, bar: &Pro
     let fetched = Fetcher { set, part: &part, agent, bar }.downloads(from).and_then(|downloads| {
         let ready = part.join("ready");
         let names = prepare(set, &downloads, &ready, bar)
-            // Half of a set would only be taken for a whole one.
+            // An incomplete dataset could be mistaken for a complete one.
             .inspect_err(|_| drop(remove(&ready)))?;
         place(&ready, &names, &folder)
     });
     match fetched {
         Ok(()) => remove(&part)?,
-        // Stays where there is something in it to go on with.
+        // The folder stays if it contains data from which a later fetch can resume.
         Err(_) => lock.release(&part),
     }
     fetched.map(|()| folder)
 }
 
-/// Makes the folder `ready` of the files that the set consists of, and says their names.
+/// Creates the folder `ready` with the files of the dataset, and returns their names.
 fn prepare(
     set: &Published,
     downloads: &[PathBuf],
@@ -75,7 +76,8 @@ fn prepare(
     Ok(set.downloads.iter().map(|download| download.name).collect())
 }
 
-/// Puts finished files in their places: all at once where there is nothing yet, else one by one, each whole.
+/// Moves finished files into place. If the folder does not exist, all files move at once. Otherwise they move one by
+/// one, each as a whole.
 fn place(ready: &Path, names: &[&str], folder: &Path) -> Result<(), Error> {
     if !folder.exists() {
         return fs::rename(ready, folder).map_err(|error| unwritable(folder, error));
@@ -87,7 +89,7 @@ fn place(ready: &Path, names: &[&str], folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The right to fetch a set into a folder, which goes with its process.
+/// An exclusive lock for fetching a dataset into a folder. It is released when its process ends.
 struct Lock(File);
 
 impl Lock {
@@ -104,7 +106,7 @@ impl Lock {
         }
     }
 
-    /// Also removes the folder, if nothing but the lock is in it.
+    /// Releases the lock, and removes the folder if it contains nothing else.
     fn release(self, part: &Path) {
         let _ = fs::remove_file(part.join("lock"));
         let _ = fs::remove_dir(part);
@@ -112,7 +114,7 @@ impl Lock {
     }
 }
 
-/// Removes a file, or a folder with all that is in it, if there is one.
+/// Removes a file or a folder with its contents, if it exists.
 fn remove(path: &Path) -> Result<(), Error> {
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match removed {
@@ -121,12 +123,12 @@ fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Data that cannot be used.
+/// Returns an error for unusable data.
 fn fault(place: impl Display, rule: impl Display, remedy: impl Into<String>) -> Error {
     Error::new(Exit::BadData, format!("{place}: {rule}")).hint(remedy)
 }
 
-/// A place that cannot be written.
+/// Returns an error for a path that cannot be written.
 fn unwritable(path: &Path, error: io::Error) -> Error {
     let remedy = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {

@@ -1,4 +1,4 @@
-//! Where downloads come from, and whether they are what was published.
+//! Locates downloads and verifies that they are what was published.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -11,28 +11,29 @@ use ureq::Agent;
 use super::download::{Failure, download};
 use super::{Download, Error, Exit, Published, fault, remove, unwritable};
 
-/// Where the downloads of a set are taken from.
+/// Where the downloads of a dataset come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// The places in the catalogue.
+    /// The URLs in the catalog.
     Published,
-    /// This address: the download's own, or of a folder with all of them where it ends in a slash.
+    /// This URL. It is that of the download itself, or, if it ends in a slash, that of a folder with all downloads.
     Url(String),
-    /// This file, or the folder that it is in.
+    /// This file, or this folder with the files.
     Disk(PathBuf),
 }
 
-/// One fetch of a set.
+/// One fetch of a dataset.
 pub(super) struct Fetcher<'f> {
     pub set: &'f Published,
-    /// Where downloads are kept.
+    /// Folder in which downloads are kept.
     pub part: &'f Path,
     pub agent: &'f Agent,
     pub bar: &'f ProgressBar,
 }
 
 impl Fetcher<'_> {
-    /// The set's downloads, checked: in `part`, or where they are on the disk already.
+    /// Returns the paths of the dataset's downloads, all verified. They are in `part`, or where they already were on
+    /// disk.
     pub fn downloads(&self, from: &Origin) -> Result<Vec<PathBuf>, Error> {
         let one = match from {
             Origin::Url(url) if !url.ends_with('/') => {
@@ -64,10 +65,10 @@ impl Fetcher<'_> {
         }
     }
 
-    /// From the first place that has the file as it was published.
+    /// Downloads the file from the first URL that delivers it as published.
     fn download(&self, wanted: &Download, urls: impl IntoIterator<Item = String>) -> Result<PathBuf, Error> {
         let file = self.part.join(wanted.name);
-        // An earlier fetch that was interrupted may have brought it.
+        // An earlier, interrupted fetch may have downloaded it.
         if file.exists() && check(&file, wanted).is_ok() {
             return Ok(file);
         }
@@ -83,7 +84,7 @@ impl Fetcher<'_> {
                         return Ok(file);
                     }
                     Err(rule) => {
-                        // Nothing can go on from what is wrong.
+                        // A download cannot resume from wrong data.
                         remove(&partial)?;
                         rule
                     }
@@ -101,7 +102,7 @@ impl Fetcher<'_> {
     }
 }
 
-/// Whether a file is what was published, or else what it is.
+/// Checks that a file is what was published. The error describes how it differs.
 fn check(file: &Path, download: &Download) -> Result<(), String> {
     let unreadable = |error: io::Error| format!("it cannot be read: {error}");
     let mut opened = File::open(file).map_err(unreadable)?;

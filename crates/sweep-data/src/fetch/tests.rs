@@ -1,4 +1,4 @@
-//! Fetching from a small server on this machine that breaks off, forgets and lies.
+//! Tests of fetching from a small local server that breaks connections, ignores ranges and sends wrong data.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -11,19 +11,19 @@ use tempfile::TempDir;
 use super::*;
 use crate::datasets;
 
-/// Files over HTTP.
+/// A server of files over HTTP.
 struct Server {
     address: String,
-    /// Where each request wanted to go on.
+    /// The offset from which each request wanted to resume.
     asked: Arc<Mutex<Vec<Option<usize>>>>,
 }
 
-/// How a server misbehaves.
+/// The ways in which a server misbehaves.
 #[derive(Clone, Default)]
 struct Manners {
-    /// Whether it heeds Range.
+    /// Whether the server honors Range.
     ranges: bool,
-    /// After so many bytes of the body it ends the connection; of the first, the second and so on.
+    /// Number of body bytes after which the server breaks the connection, for the first request, the second, and so on.
     breaks: Vec<usize>,
 }
 
@@ -37,7 +37,7 @@ impl Server {
             files.iter().map(|(name, file)| (format!("/{name}"), file.to_vec())).collect();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&asked);
-        // It ends with the process.
+        // The thread ends with the process.
         std::thread::spawn(move || {
             for (turn, stream) in listener.incoming().enumerate() {
                 answer(stream.unwrap(), &files, manners.ranges, manners.breaks.get(turn).copied(), &seen);
@@ -75,7 +75,7 @@ fn answer(
         from => format!("206 Partial Content\r\nContent-Range: bytes {from}-{}/{whole}", whole - 1),
     };
     write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len()).unwrap();
-    // The client may have gone already: it reads no more than it wants.
+    // The client may already have disconnected, because it reads only what it needs.
     let _ = stream.write_all(&body[..breaks.unwrap_or(body.len()).min(body.len())]);
 }
 
@@ -84,7 +84,7 @@ fn packed(files: &[(&str, &[u8])]) -> Vec<u8> {
     for (path, file) in files {
         let mut header = tar::Header::new_gnu();
         header.set_size(file.len() as u64);
-        // Builder refuses paths that lead out, and these tests are about those too.
+        // Builder refuses paths that lead out of the folder, which these tests also need.
         header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
         header.set_cksum();
         archive.append(&header, *file).unwrap();
@@ -92,11 +92,11 @@ fn packed(files: &[(&str, &[u8])]) -> Vec<u8> {
     archive.into_inner().unwrap().finish().unwrap()
 }
 
-/// Bytes that do not compress, so that an archive of them has a size worth breaking.
+/// Returns bytes that do not compress, so that an archive of them is large enough to interrupt.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 1_u32;
     let byte = |_| {
-        // Numerical Recipes' generator; its high bits are the good ones.
+        // The linear congruential generator of Numerical Recipes, whose high bits are the good ones.
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
     };
@@ -108,7 +108,7 @@ fn sum(bytes: &[u8]) -> &'static str {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>().leak()
 }
 
-/// A row of the catalogue for these downloads.
+/// Returns a catalog entry for these downloads.
 fn row(downloads: &[(&'static str, &[u8])], members: &'static [&'static str]) -> Published {
     let downloads = downloads.iter().map(|(name, file)| Download { name, size: file.len() as u64, sha256: sum(file) });
     Published {
@@ -120,7 +120,7 @@ fn row(downloads: &[(&'static str, &[u8])], members: &'static [&'static str]) ->
     }
 }
 
-/// An archive of two members, and its row.
+/// Returns an archive of two members and its catalog entry.
 fn set() -> (Vec<u8>, Published) {
     let archive = packed(&[("set/a.bin", &noise(20_000)), ("set/readme.html", b"more"), ("set/b.txt", b"names\n")]);
     let row = row(&[("set.tar.gz", &archive)], &["a.bin", "b.txt"]);
@@ -135,7 +135,7 @@ fn fetch(set: &Published, from: &str, to: &Path) -> Result<PathBuf, Error> {
     super::fetch(set, &from, to, &agent(None), &ProgressBar::hidden())
 }
 
-/// The names in a folder, sorted.
+/// Returns the names in a folder, sorted.
 fn names(folder: &Path) -> Vec<String> {
     let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
     let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(name).collect();
@@ -143,7 +143,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The set is in its place in `to`, whole, and nothing else is.
+/// Asserts that `to` contains the complete dataset and nothing else.
 fn assert_whole(to: &Path) {
     assert_eq!(names(to), ["pictures"]);
     assert_eq!(names(&to.join("pictures")), ["a.bin", "b.txt"]);
@@ -373,7 +373,7 @@ fn an_archive_cannot_reach_out_of_its_folder_nor_leave_half_of_itself() {
     }
 }
 
-/// What the catalogue says is unpacked is what the readers read.
+/// The members that the catalog lists are the files that the readers read.
 #[test]
 fn every_set_of_the_catalogue_can_be_read_once_it_is_fetched() {
     let records = |count: usize, labels: usize| noise(count * (labels + 3072)).iter().map(|byte| byte % 10).collect();

@@ -1,4 +1,4 @@
-//! A tar.gz to the files that are wanted of it. No name in the archive becomes a path: only the wanted names do.
+//! Extracts the wanted files from a tar.gz. No name in the archive becomes a path, only the wanted names do.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -8,14 +8,14 @@ use flate2::read::GzDecoder;
 
 use super::{Error, fault, unwritable};
 
-/// No file of a published set is longer.
+/// Maximum size of a file, in bytes. No file of a published dataset is longer.
 const LONGEST: u64 = 1 << 30;
 
-/// Unpacks the `members` of an archive into a folder, which must have none of them. Nothing else is unpacked.
+/// Extracts only the `members` of an archive into a folder, which must contain none of them.
 ///
 /// # Errors
-/// Where the archive is damaged or lacks one of them, and where the folder cannot be written; what was unpacked before
-/// is then still there.
+/// Returns an error if the archive is damaged or lacks a member, or if the folder cannot be written. Files that were
+/// already extracted then stay.
 pub fn unpack(archive: &Path, members: &[&str], into: &Path, bar: &indicatif::ProgressBar) -> Result<(), Error> {
     let damaged = |error: io::Error| {
         let rule = format!("it cannot be unpacked as a tar.gz: {error}");
@@ -42,7 +42,7 @@ pub fn unpack(archive: &Path, members: &[&str], into: &Path, bar: &indicatif::Pr
         copy(&mut entry, &mut file, &path, damaged)?;
         file.sync_all().map_err(|error| unwritable(&path, error))?;
     }
-    // To its very end, where the checksum is.
+    // Read to the end, where the checksum is.
     io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(damaged)?;
     match missing.as_slice() {
         [] => Ok(()),
@@ -53,14 +53,14 @@ pub fn unpack(archive: &Path, members: &[&str], into: &Path, bar: &indicatif::Pr
     }
 }
 
-/// The member that a path in the archive is: the last part of a path that goes down only.
+/// Returns the member that a path in the archive refers to: the last component of a path that never leads upward.
 fn wanted<'m>(path: &Path, members: &[&'m str]) -> Option<&'m str> {
     let down = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     let name = path.file_name()?.to_str()?;
     members.iter().copied().find(|member| down && *member == name)
 }
 
-/// [`io::copy`], but telling a fault of the archive from one of the disk.
+/// Copies like [`io::copy`], but distinguishes an error of the archive from one of the disk.
 fn copy(
     from: &mut impl Read,
     into: &mut impl io::Write,

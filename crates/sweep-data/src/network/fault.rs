@@ -1,25 +1,25 @@
-//! What is said about a network that cannot be read: place, value, rule, remedy.
+//! The error for a network that cannot be read: place, value, rule, remedy.
 
 use std::fmt;
 
 use sweep_core::nearest::nearest;
 
-/// Something wrong in a network.
+/// A problem in a network description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Leads from the `model` node to the place.
+    /// Path from the `model` node to the problem.
     pub path: Vec<Step>,
-    /// What stands there, on one line; where a reference stands there, what it came to as well.
+    /// The value found, on one line. For a reference, it includes the value that the reference resolved to.
     pub value: String,
-    /// What should be there.
+    /// The rule that the value breaks.
     pub rule: String,
     /// What to write instead.
     pub remedy: String,
-    /// The setting that the value came from, where a reference stands: the remedy then belongs there.
+    /// The parameter that the value came from, if a reference was written. The remedy then applies to that parameter.
     pub setting: Option<String>,
 }
 
-/// One step down from a node of the file to another.
+/// One step down from a node of the file to a child.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Step {
     /// Into a mapping, by its key.
@@ -29,7 +29,7 @@ pub enum Step {
 }
 
 impl fmt::Display for Fault {
-    /// `model[3].conv.kernel: 0: the rule; the remedy`.
+    /// Formats as `model[3].conv.kernel: 0: the rule; the remedy`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("model")?;
         for step in &self.path {
@@ -42,7 +42,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The name closest to what was typed, as the beginning of a remedy: ``did you mean `conv`? ``, or nothing.
+/// Returns the name closest to what was typed, as the beginning of a remedy: ``did you mean `conv`? ``. Returns an
+/// empty string if no name is close.
 pub(super) fn meant(typed: &str, names: &[&str]) -> String {
     nearest(typed, names.iter().copied()).map_or(String::new(), |name| format!("did you mean `{name}`? "))
 }

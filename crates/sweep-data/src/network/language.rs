@@ -1,4 +1,4 @@
-//! The language of `model:`: a list of layers, read with all faults at once.
+//! The language of `model:`: a list of layers. All errors are reported at once.
 
 use std::borrow::Cow;
 
@@ -11,18 +11,18 @@ use super::value::flag;
 use super::want::{self, Way};
 use sweep_core::recipe::{Layer, Padding};
 
-/// The layers of a network, once every `repeat` is written out.
+/// Maximum number of layers in a network, after every `repeat` is expanded.
 const MOST_LAYERS: usize = 1_000;
-/// Of one `repeat`.
+/// Maximum count of one `repeat`.
 const MOST_REPEATS: u32 = 1_000;
-/// Items read, those counted that vanish: what bounds repeats of repeats.
+/// Maximum number of items read, including those that produce no layer. This bounds nested repeats.
 const MOST_ITEMS: u32 = 10_000;
-/// Filters of a convolution, units of a dense layer.
+/// Maximum number of filters of a convolution or units of a dense layer.
 const MOST_OUTPUTS: u32 = 65_536;
-/// Sides and strides of kernels and windows.
+/// Maximum side and stride of kernels and windows.
 const LONGEST_SIDE: u32 = 1_024;
 
-/// Every name that an item may have.
+/// All names that an item may have.
 const LAYERS: [&str; 14] = [
     "conv",
     "max_pool",
@@ -41,10 +41,10 @@ const LAYERS: [&str; 14] = [
 ];
 
 impl Template {
-    /// Resolves references with `lookup`, which knows `classes` as well, and reads the layers.
+    /// Resolves references with `lookup`, which must also know `classes`, and reads the layers.
     ///
     /// # Errors
-    /// All faults at once, in order of appearance.
+    /// Returns all errors at once, in order of appearance.
     pub fn layers(&self, lookup: &dyn Fn(&str) -> Option<Value>) -> Result<Vec<Layer>, Vec<Fault>> {
         let mut reader = Reader::new(lookup);
         if let Some(list) = reader.resolve(&self.layers, None) {
@@ -74,7 +74,7 @@ impl Reader<'_> {
         }
     }
 
-    /// One item of a list: a layer's name, or the name with what it takes.
+    /// Reads one item of a list: a layer's name, alone or with its arguments.
     fn item(&mut self, item: &Given<'_>) {
         match item.value.as_ref() {
             Value::String(name) => self.named(name, item, None),
@@ -93,7 +93,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads the layer of that name; `given` is what was written under it.
+    /// Reads the layer with this name. `given` is the value under the name.
     fn named(&mut self, name: &str, item: &Given<'_>, given: Option<Given<'_>>) {
         let bare = given.is_none();
         let given = given.unwrap_or(Given { value: Cow::Owned(Value::Null), setting: item.setting.clone() });
@@ -162,7 +162,7 @@ impl Reader<'_> {
         Some(Layer::Dense { units: units?, bias: bias?, max_norm: max_norm? })
     }
 
-    /// Size and stride; without a stride, windows touch.
+    /// Returns size and stride. By default the windows are adjacent.
     fn pool(&mut self, given: &Given<'_>) -> Option<(u32, u32)> {
         let fields = self.fields(given, "size", &["size", "stride"]);
         let size = self.field(&fields, "size", want::count(1..=LONGEST_SIDE, "write `max_pool: 2`, say"), None);
@@ -204,7 +204,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Gives the nearest convolution so far a stride of 2.
+    /// Gives the most recent convolution a stride of 2.
     fn stride(&mut self, given: &Given<'_>) {
         let nearest = self.layers.iter_mut().rev().find_map(|layer| match layer {
             Layer::Conv { stride, .. } => Some(stride),
@@ -233,7 +233,7 @@ impl Reader<'_> {
             }
             return;
         };
-        // A body with a fault is read once: its faults are the same each time.
+        // A body with an error is read only once, because every repetition has the same errors.
         let known = self.faults.len();
         for _ in 0..times.unwrap_or(1) {
             self.at(Step::Key("layers".into()), |reader| reader.list(body));
@@ -258,7 +258,7 @@ mod tests {
         read_with(&json!({}), layers).unwrap()
     }
 
-    /// The faults as the user reads them.
+    /// Returns the errors as the user sees them.
     fn faults(layers: Value) -> Vec<String> {
         read_with(&json!({"classes": 10}), layers).unwrap_err().iter().map(Fault::to_string).collect()
     }

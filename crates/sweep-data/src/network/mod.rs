@@ -1,8 +1,8 @@
-//! Networks: the language of a sweep file's `model:`, the presets in it, and what is known of a network before
-//! training.
+//! Networks: the language of `model:` in a sweep file, its presets, and what is known of a network before training.
 //!
-//! A [`Template`] has references to settings in it; [`Template::layers`] resolves them into the layers of a recipe;
-//! [`shapes`] follows a picture through those. Pure; building a network from layers is the trainer's matter.
+//! A [`Template`] contains references to parameters. [`Template::layers`] resolves them into the layers of a recipe,
+//! and [`shapes`] computes the shape of an image after each of those. This module is pure. The trainer builds networks
+//! from layers.
 
 mod fault;
 mod language;

@@ -1,5 +1,4 @@
-//! Values of a network with references resolved, and the faults met on the way. What layers there are is
-//! `language`'s matter.
+//! Reads values of a network with resolved references, and collects errors. `language` defines which layers exist.
 
 use std::borrow::Cow;
 
@@ -11,32 +10,32 @@ use super::value::quote;
 use super::want::Want;
 use sweep_core::recipe::Layer;
 
-/// A value of the network, references resolved.
+/// A value of the network with references resolved.
 pub(super) struct Given<'v> {
     pub value: Cow<'v, Value>,
-    /// The setting that it, or what it stands in, came from. References in there are not followed.
+    /// The parameter that the value or its parent came from. References inside it are not resolved.
     pub setting: Option<String>,
 }
 
-/// What stands under a layer's name, by key.
+/// The arguments of a layer, by key.
 pub(super) struct Fields<'v> {
     given: Vec<(&'v str, Given<'v>)>,
-    /// Whether the keys were written; else the one value stood for its key (`conv: 32`).
+    /// Whether the keys were written. If not, a single value was written for its key (`conv: 32`).
     written: bool,
 }
 
-/// Goes through a network, knows where it is, and collects.
+/// Traverses a network, tracks its position, and collects layers and errors.
 pub(super) struct Reader<'l> {
     lookup: &'l dyn Fn(&str) -> Option<Value>,
     pub path: Vec<Step>,
-    /// Items read so far.
+    /// Number of items read so far.
     pub items: u32,
     pub layers: Vec<Layer>,
     pub faults: Vec<Fault>,
 }
 
 impl<'v> Fields<'v> {
-    /// What is written under that key, if anything good is.
+    /// Returns the value under this key, if it is present and valid.
     pub fn get(&self, key: &str) -> Option<&Given<'v>> {
         self.given.iter().find(|(name, _)| *name == key).map(|(_, given)| given)
     }
@@ -47,7 +46,7 @@ impl<'l> Reader<'l> {
         Reader { lookup, path: Vec::new(), items: 0, layers: Vec::new(), faults: Vec::new() }
     }
 
-    /// Runs `read` one step down.
+    /// Runs `read` one level down.
     pub fn at<T>(&mut self, step: Step, read: impl FnOnce(&mut Self) -> T) -> T {
         self.path.push(step);
         let result = read(self);
@@ -55,21 +54,21 @@ impl<'l> Reader<'l> {
         result
     }
 
-    /// Notes what is wrong with the value at the current place.
+    /// Records an error for the value at the current position.
     pub fn fault(&mut self, given: &Given<'_>, rule: impl Into<String>, remedy: impl Into<String>) {
         let value = match &given.setting {
             Some(setting) => format!("{} (from `{setting}`)", quote(&given.value)),
             None => quote(&given.value),
         };
         let (path, setting) = (self.path.clone(), given.setting.clone());
-        // As a shell has it.
+        // A reference in shell syntax, without braces.
         let bare = given.value.as_str().and_then(|text| text.strip_prefix('$')).filter(|name| is_name(name));
         let bare = bare.filter(|_| given.setting.is_none());
         let remedy = bare.map_or(remedy.into(), |name| format!("write `${{{name}}}` for the value of `{name}`"));
         self.faults.push(Fault { path, value, rule: rule.into(), remedy, setting });
     }
 
-    /// The value itself, or what it refers to. `None`, with a fault, where that is not set.
+    /// Returns the value itself, or what it refers to. Records an error and returns `None` if the reference is not set.
     pub fn resolve<'v>(&mut self, value: &'v Value, within: Option<&str>) -> Option<Given<'v>> {
         let given = Given { value: Cow::Borrowed(value), setting: within.map(str::to_owned) };
         let Some(parsed) = value.as_str().and_then(reference) else { return Some(given) };
@@ -101,8 +100,8 @@ impl<'l> Reader<'l> {
         None
     }
 
-    /// What is written under a layer's name: its keys, or the one value that stands for `short`. Keys that the
-    /// layer does not have are faults.
+    /// Returns the arguments of a layer: its keys, or a single value for the key `short`. Records an error for each key
+    /// that the layer does not have.
     pub fn fields<'v>(&mut self, given: &'v Given<'_>, short: &'v str, keys: &[&str]) -> Fields<'v> {
         let within = given.setting.as_deref();
         let Value::Object(entries) = given.value.as_ref() else {
@@ -128,8 +127,8 @@ impl<'l> Reader<'l> {
         fields
     }
 
-    /// The value under `key`, or `default`. `None`, with a fault, where it is not what is wanted, or missing with no
-    /// default.
+    /// Returns the value under `key`, or `default`. Records an error and returns `None` if the value is invalid, or
+    /// missing without a default.
     pub fn field<T>(&mut self, fields: &Fields<'_>, key: &str, want: Want<T>, default: Option<T>) -> Option<T> {
         let Some(given) = fields.get(key) else {
             if default.is_none() && !self.faults.iter().any(|fault| fault.path.starts_with(&self.path)) {

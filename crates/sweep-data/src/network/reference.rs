@@ -1,18 +1,18 @@
-//! `${name}` and `${name|other|literal}`: a whole scalar that stands for a setting.
+//! `${name}` and `${name|other|literal}`: a whole scalar that refers to a parameter.
 
 use serde_json::Value;
 
-/// What a scalar with `${…}` says.
+/// A parsed `${…}` scalar.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Reference<'t> {
-    /// Settings; the first that is set counts.
+    /// Names of parameters, of which the first that is set is used.
     pub names: Vec<&'t str>,
-    /// What counts where none is set.
+    /// The value to use if none is set.
     pub literal: Option<Value>,
 }
 
-/// The reference that a scalar is; `None` where it is none, an error with the rule that it breaks where it is a
-/// malformed one.
+/// Parses a scalar as a reference. Returns `None` if it is not one, and an error with the violated rule if it is
+/// malformed.
 pub(super) fn reference(text: &str) -> Option<Result<Reference<'_>, String>> {
     let start = text.find("${")?;
     let whole = text.trim();
@@ -30,13 +30,13 @@ pub(super) fn reference(text: &str) -> Option<Result<Reference<'_>, String>> {
     Some(Ok(Reference { names, literal }))
 }
 
-/// `[A-Za-z_][A-Za-z0-9_.-]*`, as parameters are named.
+/// Returns whether a name has the form of a parameter name: `[A-Za-z_][A-Za-z0-9_.-]*`.
 pub(super) fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 
-/// The text as a YAML scalar; what is none by YAML's rules is a string.
+/// Parses the text as a YAML scalar. Text that is not a valid scalar becomes a string.
 fn scalar(text: &str) -> Value {
     match serde_yaml::from_str(text) {
         Ok(value @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_))) => value,

@@ -1,56 +1,56 @@
-//! What is known of a network before training: the shape after every layer, and how much it holds.
+//! Static properties of a network: the shape after every layer, and its size.
 
 use std::fmt;
 
 use sweep_core::recipe::{Layer, Padding};
 
-/// A picture's size, at the input or between layers.
+/// The shape of an image, at the input or between layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
-    /// 1 for grey, 3 for colour, filters after a convolution.
+    /// Number of channels: 1 for gray, 3 for color, the number of filters after a convolution.
     pub channels: u32,
-    /// Pixels.
+    /// Height in pixels.
     pub height: u32,
-    /// Pixels.
+    /// Width in pixels.
     pub width: u32,
 }
 
-/// What goes from one layer to the next, for one picture.
+/// The values that go from one layer to the next, for one image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// Still a picture.
+    /// Values with spatial positions.
     Picture(Shape),
-    /// So many values without place: after `flatten` or `global_average_pool`.
+    /// A number of values without positions, after `flatten` or `global_average_pool`.
     Vector(u32),
 }
 
 /// A network as the planner shows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
-    /// One for each layer, in their order.
+    /// One row for each layer, in their order.
     pub rows: Vec<Row>,
-    /// Trainable weights; batch norm's running statistics are not among them.
+    /// Number of trainable weights, without the running statistics of batch norm.
     pub parameters: u64,
-    /// Values that one picture leaves for the backward pass: the picture and every layer's output, but for
-    /// `flatten`, which copies nothing. An upper bound, since some layers work in place.
+    /// Number of values stored for the backward pass of one image. It counts the image and the output of every layer
+    /// except `flatten`, which copies nothing. This is an upper bound, because some layers work in place.
     pub activations: u64,
 }
 
 /// One layer of a [`Summary`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Row {
-    /// The layer.
+    /// The layer itself.
     pub layer: Layer,
-    /// What leaves it.
+    /// The layer's output.
     pub output: Extent,
-    /// Its trainable weights.
+    /// Number of the layer's trainable weights.
     pub parameters: u64,
 }
 
-/// A layer that does not fit what comes before it.
+/// The error for a layer that does not fit the output before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShapeFault {
-    /// Its index in the list of layers.
+    /// Index in the list of layers.
     pub layer: usize,
     /// What does not fit, with both sizes.
     pub rule: String,
@@ -59,14 +59,14 @@ pub struct ShapeFault {
 }
 
 impl fmt::Display for Shape {
-    /// `3x32x32`: channels, height, width.
+    /// Formats as `3x32x32`: channels, height, width.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}x{}x{}", self.channels, self.height, self.width)
     }
 }
 
 impl fmt::Display for Extent {
-    /// `3x32x32`, or the number of values.
+    /// Formats as `3x32x32`, or as the number of values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Extent::Picture(shape) => shape.fmt(f),
@@ -76,14 +76,14 @@ impl fmt::Display for Extent {
 }
 
 impl fmt::Display for ShapeFault {
-    /// `layer 3: the rule; the remedy`, counted from 1.
+    /// Formats as `layer 3: the rule; the remedy`. Layers count from 1.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "layer {}: {}; {}", self.layer + 1, self.rule, self.remedy)
     }
 }
 
 impl Shape {
-    /// Values of one picture; `None` where there are more than a `u64` counts.
+    /// Returns the number of values for one image, or `None` if it exceeds a `u64`.
     pub fn values(self) -> Option<u64> {
         (u64::from(self.height) * u64::from(self.width)).checked_mul(self.channels.into())
     }
@@ -98,10 +98,10 @@ impl Extent {
     }
 }
 
-/// Follows a picture of shape `input` through the layers.
+/// Computes the shapes of an image with shape `input` through the layers.
 ///
 /// # Errors
-/// At the first layer that does not fit; later ones have no input to be checked against.
+/// Returns an error at the first layer that does not fit. Later layers then have no input to be checked against.
 pub fn shapes(input: Shape, layers: &[Layer]) -> Result<Summary, ShapeFault> {
     let mut extent = Extent::Picture(input);
     let mut summary = Summary { rows: Vec::new(), parameters: 0, activations: 0 };
@@ -122,7 +122,7 @@ pub fn shapes(input: Shape, layers: &[Layer]) -> Result<Summary, ShapeFault> {
     Ok(summary)
 }
 
-/// Rule and remedy.
+/// The rule and the remedy.
 type Misfit = (String, &'static str);
 
 fn too_large(layer: &Layer) -> Misfit {
@@ -183,7 +183,7 @@ fn picture(input: Extent, layer: &Layer) -> Result<Shape, Misfit> {
     }
 }
 
-/// Places of a window along a side, without padding; `None` where it does not fit.
+/// Returns the number of window positions along a side, without padding. Returns `None` if the window does not fit.
 fn window(side: u32, size: u32, stride: u32) -> Option<u32> {
     Some(side.checked_sub(size)? / stride + 1)
 }
@@ -204,12 +204,12 @@ fn parameters(input: Extent, layer: &Layer) -> Option<u64> {
     inputs.checked_add(u64::from(bias))?.checked_mul(u64::from(outputs))
 }
 
-/// Zeros before and after a side, so that the output's side is ceil(side / stride). TensorFlow's rule: an odd one
-/// goes after. `kernel` and `stride` are at least 1.
+/// Returns the numbers of zeros before and after a side that make the output's side ceil(side / stride). As in
+/// TensorFlow, an odd zero goes after the side. `kernel` and `stride` must be at least 1.
 pub fn same_padding(side: u32, kernel: u32, stride: u32) -> (u32, u32) {
     let (side, kernel, stride) = (u64::from(side), u64::from(kernel), u64::from(stride));
     let steps = side.div_ceil(stride).saturating_sub(1);
-    // Below kernel, since the steps end within the side: it fits u32.
+    // The total is less than kernel, because the last step starts within the side. It therefore fits in a u32.
     let total = (steps * stride + kernel).saturating_sub(side);
     let before = total / 2;
     let fits = |zeros: u64| u32::try_from(zeros).expect("less than kernel, which is a u32");

@@ -1,20 +1,20 @@
-//! A network before its settings are known: presets, and the `model:` list of a sweep file.
+//! A network before its parameters are known: presets, and the `model:` list of a sweep file.
 
 use serde_json::Value;
 
 use super::reference::reference;
 
-/// The names of the presets, which are files beside this one in `presets/`.
+/// The names of the presets, which are files in the folder `presets/` next to this file.
 pub const PRESETS: [&str; 5] = ["question", "strided", "small", "thin", "linear"];
 
-/// A network with references (`${name}`, `${name|other|literal}`) still open.
+/// A network with unresolved references (`${name}`, `${name|other|literal}`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Template {
     pub(super) layers: Value,
 }
 
 impl Template {
-    /// The preset of that name, one of [`PRESETS`].
+    /// Returns the preset with this name, one of [`PRESETS`].
     pub fn preset(name: &str) -> Option<Template> {
         let text = match name {
             "question" => include_str!("presets/question.yaml"),
@@ -27,12 +27,14 @@ impl Template {
         Some(Template::new(serde_yaml::from_str(text).expect("every preset is parsed by a test")))
     }
 
-    /// The `model:` list of a sweep file. Anything is taken here; [`Template::layers`] finds what is wrong with it.
+    /// Creates a template from the `model:` list of a sweep file. Any value is accepted here, and [`Template::layers`]
+    /// reports the errors in it.
     pub fn new(layers: Value) -> Template {
         Template { layers }
     }
 
-    /// Names that it refers to (a chain `${a|b|0.2}` refers to a and b), `classes` left out, in order of appearance.
+    /// Returns the names that it refers to, in order of appearance and without `classes`. A chain `${a|b|0.2}` refers
+    /// to a and b.
     pub fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
         collect(&self.layers, &mut names);
@@ -65,7 +67,7 @@ mod tests {
 
     const CIFAR: Shape = Shape { channels: 3, height: 32, width: 32 };
 
-    /// The preset on CIFAR-10 with these settings, or what is wrong.
+    /// Returns the preset for CIFAR-10 with these parameters, or the error.
     fn built(name: &str, settings: Value) -> Result<Summary, String> {
         let lookup = |name: &str| if name == "classes" { Some(json!(10)) } else { settings.get(name).cloned() };
         let layers = Template::preset(name).unwrap().layers(&lookup);
@@ -77,7 +79,7 @@ mod tests {
         built(name, settings).unwrap().parameters
     }
 
-    /// Every layer with the shape that leaves it, one a line.
+    /// Returns every layer with its output shape, one per line.
     fn drawn(name: &str, settings: Value) -> Vec<String> {
         let summary = built(name, settings).unwrap();
         summary.rows.iter().map(|row| format!("{} → {}", row.layer, row.output)).collect()

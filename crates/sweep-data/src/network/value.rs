@@ -1,12 +1,12 @@
-//! Scalars as they are wanted, not as a YAML reader happened to type them: `"1e-3"` is a number where a number is
-//! wanted, `on` a boolean where a boolean is.
+//! Converts scalars to the wanted type, independent of how a YAML reader typed them. For example, `"1e-3"` is a number
+//! where a number is wanted, and `on` is a boolean where a boolean is.
 
 use serde_json::Value;
 
-/// The longest that a value is quoted in a message, characters.
+/// Maximum length of a quoted value in a message, in characters.
 const LONGEST_QUOTE: usize = 60;
 
-/// A finite number: itself, or a string that spells one.
+/// Returns a finite number, from a number or a string that spells one.
 pub(super) fn number(value: &Value) -> Option<f64> {
     let number = match value {
         Value::Number(number) => number.as_f64()?,
@@ -16,14 +16,14 @@ pub(super) fn number(value: &Value) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
-/// A whole number of at least 0; `32.0`, which a search may draw, is one.
+/// Returns an integer of at least 0. `32.0`, which a search may draw, is accepted.
 pub(super) fn whole(value: &Value) -> Option<u32> {
     let number = number(value)?;
     let whole = number as u32;
     (f64::from(whole) == number).then_some(whole)
 }
 
-/// A boolean, YAML 1.1's words for it included.
+/// Returns a boolean, from a boolean or one of YAML 1.1's words for it.
 pub(super) fn flag(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(flag) => Some(*flag),
@@ -36,7 +36,7 @@ pub(super) fn flag(value: &Value) -> Option<bool> {
     }
 }
 
-/// The value on one line, for a message.
+/// Formats the value on one line, for a message.
 pub(super) fn quote(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.replace(char::is_control, " "),

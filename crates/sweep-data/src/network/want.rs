@@ -1,4 +1,4 @@
-//! What may stand under a key: the rule, what to write instead, and how it is read.
+//! The valid values under a key: the rule, the remedy, and how a value is parsed.
 
 use std::ops::RangeInclusive;
 
@@ -7,20 +7,20 @@ use serde_json::Value;
 use super::value::{flag, number, whole};
 use sweep_core::recipe::Padding;
 
-/// Makes what is wanted of a value, if it can be made of it.
+/// Parses a value, if it is valid.
 type Read<T> = Box<dyn Fn(&Value) -> Option<T>>;
 
-/// What a value should be.
+/// A description of the valid values.
 pub(super) struct Want<T> {
-    /// Completes "it must be": `a whole number from 1 to 1,024`.
+    /// The end of the sentence "it must be", such as `a whole number from 1 to 1,024`.
     pub rule: String,
-    /// `write 3, say`.
+    /// What to write instead, such as `write 3, say`.
     pub remedy: &'static str,
-    /// The value, if it is one.
+    /// Returns the parsed value, if it is valid.
     pub read: Read<T>,
 }
 
-/// A whole number in that range.
+/// An integer in this range.
 pub(super) fn count(range: RangeInclusive<u32>, remedy: &'static str) -> Want<u32> {
     Want {
         rule: format!("a whole number from {} to {}", range.start(), range.end()),
@@ -29,7 +29,7 @@ pub(super) fn count(range: RangeInclusive<u32>, remedy: &'static str) -> Want<u3
     }
 }
 
-/// A share from 0 to below 1.
+/// A fraction from 0 to below 1.
 pub(super) fn share(remedy: &'static str) -> Want<f64> {
     Want {
         rule: "a number from 0 to below 1".into(),
@@ -52,7 +52,7 @@ pub(super) fn boolean() -> Want<bool> {
     Want { rule: "true or false".into(), remedy: "write true or false", read: Box::new(flag) }
 }
 
-/// A number above 0; null or false for none.
+/// A number above 0, or null or false for none.
 pub(super) fn max_norm() -> Want<Option<f64>> {
     Want {
         rule: "a number above 0, or null for none".into(),
@@ -78,12 +78,12 @@ pub(super) fn padding() -> Want<Padding> {
     }
 }
 
-/// How a picture's sides are halved.
+/// The way in which the sides of an image are halved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
-    /// By a max-pool.
+    /// By max-pooling.
     Pool,
-    /// By the stride of the convolution before.
+    /// By the stride of the preceding convolution.
     Stride,
     /// Not at all.
     None,

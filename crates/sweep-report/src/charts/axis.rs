@@ -1,28 +1,29 @@
-//! Axes: which values a picture shows, and where its ticks are. Pure.
+//! Axes of charts: the range of values and the ticks. Pure.
 
 use std::ops::RangeInclusive;
 
-/// The values that an axis shows, and the marks on it.
+/// The range of an axis and its ticks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
-    /// From which value to which; never empty.
+    /// The range of values; never empty.
     pub range: RangeInclusive<f64>,
     /// The values with a tick.
     pub ticks: Vec<f64>,
-    /// Digits after the point that tell ticks apart.
+    /// Number of decimals in tick labels, enough to distinguish the ticks.
     pub decimals: usize,
-    /// The largest value of all, where it is out of the picture.
+    /// The largest value, if it lies outside the range.
     pub beyond: Option<f64>,
 }
 
-/// A value that lies above the three quarters of smaller values by more than so many of their spans is left out of
-/// the picture: a loss that explodes for an epoch would otherwise flatten all else.
+/// Maximum reach of the axis above the third quartile, in multiples of the distance from the minimum to that quartile.
+/// Larger values are cut off, because a loss that explodes for one epoch would flatten everything else.
 const REACH: f64 = 10.0;
 
-/// What matters fills half of the picture at least.
+/// Maximum extension of the range above the values that matter, as a multiple of their span. They fill at least half of
+/// the chart.
 const ABOVE: f64 = 1.0;
 
-/// About so many ticks.
+/// Approximate number of ticks.
 const ABOUT: u32 = 7;
 
 /// Values are shown as if they were no larger than this, so that sums and spans of them are finite.
@@ -35,7 +36,7 @@ const NARROWEST: f64 = 1e-9;
 const LARGE: f64 = 1e5;
 
 impl Axis {
-    /// Around these values, which need be neither sorted nor any; within `limits`, if the values are.
+    /// An axis around these values, within `limits`. The values may be unsorted or empty.
     pub fn values(values: impl IntoIterator<Item = f64>, limits: RangeInclusive<f64>) -> Axis {
         let finite = values.into_iter().filter(|value| value.is_finite());
         let mut sorted: Vec<f64> = finite.map(|value| value.clamp(-LARGEST, LARGEST)).collect();
@@ -46,7 +47,7 @@ impl Axis {
         let quarter = sorted[(sorted.len() - 1) * 3 / 4];
         let reach = if quarter > least { quarter + REACH * (quarter - least) } else { most };
         let top = sorted.iter().rev().copied().find(|&value| value <= reach).unwrap_or(most);
-        // A constant curve gets some air, so that it is seen as one.
+        // A constant curve gets a margin, so that it is recognizable as constant.
         let span = if top > least { (top - least) * 1.06 } else { (least.abs() * 0.2).max(0.02) };
         let middle = least + (top - least) / 2.0;
         let (low, high) = (middle - span / 2.0, middle + span / 2.0);
@@ -58,8 +59,8 @@ impl Axis {
         axis
     }
 
-    /// Around all values, but not so far above those that matter that these lie flat: a trial that explodes leaves the
-    /// picture.
+    /// An axis around all values, limited so that the values that matter are not flattened. A trial that explodes
+    /// leaves the chart.
     pub fn about(
         matter: impl IntoIterator<Item = f64>,
         all: impl IntoIterator<Item = f64>,
@@ -74,7 +75,7 @@ impl Axis {
         axis
     }
 
-    /// Epochs from 1 to the last.
+    /// An axis of epochs, from 1 to the last.
     pub fn epochs(last: u32) -> Axis {
         let last = f64::from(last.max(1));
         if last == 1.0 {
@@ -83,7 +84,7 @@ impl Axis {
         let step = step(last - 1.0, 8).max(1.0);
         let ticks = (0..=20).map(|n| (f64::from(n) * step).max(1.0)).filter(|&tick| tick <= last);
         let mut ticks: Vec<f64> = ticks.collect();
-        // The first epoch has a tick; one so near that their numbers would touch has none.
+        // The first epoch has a tick. A second tick is removed if its label would touch the first.
         ticks.dedup();
         if step > 1.0 && ticks.get(1).is_some_and(|&second| second - 1.0 < step * 0.5) {
             ticks.remove(1);
@@ -91,7 +92,7 @@ impl Axis {
         Axis { range: 1.0..=last, ticks, decimals: 0, beyond: None }
     }
 
-    /// From 0 to this, and a little more.
+    /// An axis from 0 to slightly more than `most`.
     pub fn upto(most: f64) -> Axis {
         Axis::between(0.0, most.clamp(0.0, LARGEST) * 1.0001, ABOUT)
     }
@@ -109,7 +110,7 @@ impl Axis {
         Axis { range: low..=high, ticks, decimals, beyond: None }
     }
 
-    /// Where a value lies: 0 at the start, 1 at the end.
+    /// The relative position of a value: 0 at the start, 1 at the end.
     pub fn share(&self, value: f64) -> f64 {
         let value = value.clamp(-LARGEST, LARGEST);
         (value - self.range.start()) / (self.range.end() - self.range.start())
@@ -137,7 +138,7 @@ impl Axis {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, so that `span` has about so many of it.
+/// The distance between ticks: 1, 2 or 5 times a power of ten, so that `span` contains about this many.
 fn step(span: f64, about: u32) -> f64 {
     let rough = span / f64::from(about);
     let power = 10_f64.powf(rough.log10().floor());

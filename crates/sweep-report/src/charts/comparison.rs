@@ -1,4 +1,4 @@
-//! Curves of several networks in one picture.
+//! A chart that compares the curves of several networks.
 
 use super::figure::{Figure, Side, fit, width};
 use super::ink::Ink;
@@ -6,11 +6,11 @@ use super::panel::{Panel, Quantity};
 use super::validation::HIGHLIGHTS;
 use sweep_core::trial::{EpochMetrics, Goal, Metric};
 
-/// So many curves can be told apart.
+/// Maximum number of curves in a comparison, limited by the number of distinguishable colors.
 pub const MOST_COMPARED: usize = HIGHLIGHTS.len();
 
-/// The validation curves of these, by name, each with its training curve, in evaluation mode where that was measured.
-/// Of more than [`MOST_COMPARED`] the first are drawn.
+/// The validation curves of these networks by name, each with its training curve. The training curve is the one in
+/// evaluation mode if that was measured. If there are more than [`MOST_COMPARED`], only the first are drawn.
 pub fn comparison(curves: &[(&str, &[EpochMetrics])]) -> Figure {
     let curves = &curves[..curves.len().min(MOST_COMPARED)];
     let height = 384.0 + 19.0 * curves.len() as f32;
@@ -80,7 +80,7 @@ mod tests {
                 |mark: &&Mark| matches!(mark, Mark::Line { points, width, .. } if points.len() > 2 && *width == of);
             figure.marks.iter().filter(long).count()
         };
-        // Loss and accuracy of two networks; training has no accuracy.
+        // Loss and accuracy of two networks. Training accuracy was not measured.
         assert_eq!((curves(2.0), curves(0.75)), (4, 2));
         let text = super::super::svg(&figure);
         assert!(text.contains("scrambled: val_loss 0.6111 at epoch 9, val_accuracy 50.00 % at epoch 1"), "{text}");

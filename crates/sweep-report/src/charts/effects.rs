@@ -1,4 +1,4 @@
-//! What each level of each setting does to the metric and to the gap, with intervals.
+//! The chart of each level's effect on the metric and on the gap, with intervals.
 
 use super::axis::Axis;
 use super::figure::{Figure, SMALL, Side, fit};
@@ -6,13 +6,13 @@ use super::ink::Ink;
 use crate::effects::{Effects, Estimate, Target};
 use crate::words;
 
-/// So many settings, the most important ones.
+/// Maximum number of parameters shown, most important first.
 const SETTINGS: usize = 10;
-/// From line to line, pixels.
+/// Line height in pixels.
 const LINE: f32 = 19.0;
 const TOP: f32 = 92.0;
 
-/// The chart of all effects.
+/// Draws the effects of the parameters.
 pub fn effects(effects: &Effects) -> Figure {
     let shown: Vec<usize> = effects.order().into_iter().take(SETTINGS).collect();
     let lines: usize = shown.iter().map(|&at| effects.factors[at].levels.len() + 1).sum();

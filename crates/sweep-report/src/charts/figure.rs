@@ -1,27 +1,27 @@
-//! A picture before it is painted: marks on a page, in pixels of the finished picture, y downwards.
+//! A figure before rendering: marks on a page, in pixels of the finished image, with y pointing down.
 
 use plotters::style::IntoFont;
 
 use super::ink::Ink;
 use crate::words::clean;
 
-/// A place on the page.
+/// A position on the page, in pixels.
 pub type Point = (f32, f32);
 
-/// What can be drawn.
+/// A drawable element.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mark {
     /// A line through all points.
     Line { points: Vec<Point>, ink: Ink, width: f32 },
-    /// A filled box, from its corner at the top left to the opposite one.
+    /// A filled rectangle, given by its top left corner and the opposite one.
     Area { corner: Point, opposite: Point, ink: Ink },
     /// A filled circle.
     Dot { at: Point, radius: f32, ink: Ink },
-    /// One line of text; `at` is its start, middle or end, halfway up.
+    /// One line of text. `at` is its start, middle or end, at half its height.
     Text { at: Point, text: String, size: f32, bold: bool, ink: Ink, side: Side },
 }
 
-/// Which part of a text its place means.
+/// The part of a text at its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     Start,
@@ -29,22 +29,22 @@ pub enum Side {
     End,
 }
 
-/// A picture.
+/// A figure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
-    /// Width and height.
+    /// Width and height in pixels.
     pub size: (u32, u32),
-    /// What it shows, for those who cannot see it.
+    /// A description for readers who cannot see the figure.
     pub title: String,
-    /// First below, last on top.
+    /// The elements in drawing order: the first at the bottom, the last on top.
     pub marks: Vec<Mark>,
 }
 
-/// The size of most texts.
+/// Font size of most texts.
 pub const SMALL: f32 = 11.0;
 
 impl Figure {
-    /// An empty page.
+    /// Creates an empty figure.
     pub fn new(size: (u32, u32), title: String) -> Figure {
         Figure { size, title: clean(&title), marks: Vec::new() }
     }
@@ -62,7 +62,7 @@ impl Figure {
         self.marks.push(Mark::Line { points, ink, width });
     }
 
-    /// A vertical line of dashes.
+    /// Adds a vertical dashed line.
     pub fn dashes(&mut self, x: f32, top: f32, bottom: f32, ink: Ink) {
         let ((x, top), (_, bottom)) = (self.within((x, top)), self.within((x, bottom)));
         let mut y = top;
@@ -72,47 +72,47 @@ impl Figure {
         }
     }
 
-    /// A filled box.
+    /// Adds a filled rectangle.
     pub fn area(&mut self, corner: Point, opposite: Point, ink: Ink) {
         let (corner, opposite) = (self.within(corner), self.within(opposite));
         self.marks.push(Mark::Area { corner, opposite, ink });
     }
 
-    /// A filled circle.
+    /// Adds a filled circle.
     pub fn dot(&mut self, at: Point, radius: f32, ink: Ink) {
         let at = self.within(at);
         self.marks.push(Mark::Dot { at, radius, ink });
     }
 
-    /// A circle in `ink` with the page's ground inside.
+    /// Adds a circle in `ink`, filled with the background color.
     pub fn ring(&mut self, at: Point, radius: f32, ink: Ink) {
         self.dot(at, radius, ink);
         self.dot(at, radius - 1.75, Ink::Paper);
     }
 
-    /// One line of plain text.
+    /// Adds one line of regular text.
     pub fn text(&mut self, at: Point, text: impl AsRef<str>, size: f32, ink: Ink, side: Side) {
         let (at, text) = (self.within(at), clean(text.as_ref()));
         self.marks.push(Mark::Text { at, text, size, bold: false, ink, side });
     }
 
-    /// One line of bold text.
+    /// Adds one line of bold text.
     pub fn bold(&mut self, at: Point, text: impl AsRef<str>, size: f32, ink: Ink, side: Side) {
         let (at, text) = (self.within(at), clean(text.as_ref()));
         self.marks.push(Mark::Text { at, text, size, bold: true, ink, side });
     }
 }
 
-/// The width of a text in the embedded font.
+/// The width of a text in the embedded font, in pixels.
 pub fn width(text: &str, size: f32) -> f32 {
     super::paint::register_fonts();
     let font = (super::paint::FAMILY, f64::from(size * super::paint::EM * 16.0)).into_font();
     font.box_size(text).map_or(0.0, |(width, _)| width as f32 / 16.0)
 }
 
-/// The text, or as much of its start as fits, with an ellipsis.
+/// The text, shortened with an ellipsis if it does not fit.
 pub fn fit(text: &str, size: f32, room: f32) -> String {
-    // Measuring a text of any length would take any time; none of this many letters fits any picture.
+    // Measuring takes time proportional to the length. A text with this many letters fits no figure.
     const LONGEST: usize = 400;
     let mut letters: Vec<char> = clean(text).chars().take(LONGEST).collect();
     let whole: String = letters.iter().collect();
@@ -125,7 +125,7 @@ pub fn fit(text: &str, size: f32, room: f32) -> String {
         if excess <= 0.0 {
             return shorter;
         }
-        // No letter is wider than its size, so this never takes too many.
+        // No letter is wider than the font size, so this never removes too many.
         let surplus = ((excess / size) as usize).max(1);
         letters.truncate(letters.len().saturating_sub(surplus));
     }

@@ -1,4 +1,4 @@
-//! The strongest interactions of two settings, as heat maps.
+//! The strongest interactions of two parameters, as heat maps.
 
 use super::figure::{Figure, SMALL, Side, fit};
 use super::ink::Ink;
@@ -6,11 +6,11 @@ use crate::effects::{Effects, Pair};
 use crate::words;
 use sweep_core::trial::Goal;
 
-/// Height of a cell, pixels.
+/// Height of a cell in pixels.
 const ROW: f32 = 30.0;
 const TOP: f32 = 96.0;
 
-/// The chart of these pairs; the better a combination, the stronger its colour. `None` where there is no pair.
+/// Draws the interactions. The better a combination, the stronger its color. Returns `None` if there are none.
 pub fn interactions(effects: &Effects) -> Option<Figure> {
     let rows = effects.pairs.iter().map(|pair| pair.cells.len()).max()?;
     let height = TOP + ROW * rows as f32 + 54.0;

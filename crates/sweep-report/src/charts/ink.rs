@@ -1,37 +1,37 @@
-//! The colours of charts: Okabe and Ito's palette (<https://jfly.uni-koeln.de/color/>), which people with any kind of
-//! colour blindness can tell apart, with a counterpart of each for a dark page.
+//! The colors of charts: the palette of Okabe and Ito (<https://jfly.uni-koeln.de/color/>), which is distinguishable
+//! with any kind of color blindness. Each color has a counterpart for dark pages.
 
-/// What a mark is drawn with.
+/// A color by its role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ink {
-    /// The ground.
+    /// The background.
     Paper,
-    /// Titles and numbers that matter.
+    /// Titles and important numbers.
     Text,
-    /// Ticks, notes.
+    /// Tick labels and notes.
     Soft,
-    /// Lines of the grid.
+    /// Grid lines.
     Grid,
-    /// Curves in the background.
+    /// Background curves.
     Faint,
-    /// Training, in evaluation mode.
+    /// Training metrics in evaluation mode.
     Blue,
-    /// Training, as seen while training.
+    /// Training metrics measured during training.
     Sky,
-    /// Validation.
+    /// Validation metrics.
     Vermilion,
-    /// A further trial.
+    /// An additional trial.
     Green,
-    /// A further trial.
+    /// An additional trial.
     Purple,
-    /// A further trial.
+    /// An additional trial.
     Orange,
-    /// A step of a scale, from pale (0) to strong ([`Ink::HOTTEST`]).
+    /// A step of a color scale, from pale (0) to strong ([`Ink::HOTTEST`]).
     Heat(u8),
 }
 
 impl Ink {
-    /// The last step of the scale.
+    /// The last step of the color scale.
     pub const HOTTEST: u8 = 6;
 
     const NAMED: [Ink; 11] = [
@@ -52,12 +52,12 @@ impl Ink {
         Ink::NAMED.into_iter().chain((0..=Ink::HOTTEST).map(Ink::Heat))
     }
 
-    /// Text that can be read on it.
+    /// A text color that is legible on this color.
     pub fn beside(self) -> Ink {
         if matches!(self, Ink::Heat(step) if step * 2 > Ink::HOTTEST) { Ink::Paper } else { Ink::Text }
     }
 
-    /// Red, green, blue on a white page, as the pictures have it.
+    /// Red, green and blue on a white page. Image files use these.
     pub fn light(self) -> [u8; 3] {
         match self {
             Ink::Paper => [0xff, 0xff, 0xff],
@@ -75,7 +75,7 @@ impl Ink {
         }
     }
 
-    /// The same on a dark page.
+    /// Red, green and blue on a dark page.
     fn dark(self) -> [u8; 3] {
         match self {
             Ink::Paper => [0x16, 0x1a, 0x20],
@@ -99,7 +99,7 @@ fn between(pale: [u8; 3], strong: [u8; 3], step: u8) -> [u8; 3] {
     [0, 1, 2].map(|at| (f32::from(pale[at]) + (f32::from(strong[at]) - f32::from(pale[at])) * share).round() as u8)
 }
 
-/// A style sheet that turns charts within `scope`, drawn for a white page, dark.
+/// A style sheet that recolors charts within `scope` for a dark page. They are drawn for a white page.
 pub fn dark_style(scope: &str) -> String {
     let hex = |[r, g, b]: [u8; 3]| format!("#{r:02X}{g:02X}{b:02X}");
     let rule = |ink: Ink| {

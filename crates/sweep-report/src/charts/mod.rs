@@ -1,4 +1,5 @@
-//! Charts: decided as marks on a page (`trial`, `validation`, `effects`, …), then painted as SVG and PNG by plotters.
+//! Charts. Each is composed as marks on a page (`trial`, `validation`, `effects`, …), then rendered as SVG and PNG by
+//! plotters.
 
 mod axis;
 mod comparison;
@@ -50,7 +51,7 @@ mod tests {
         trial
     }
 
-    /// Curves that a trainer can report, however odd.
+    /// Extreme curves that a trainer may report.
     fn odd_curves() -> Vec<(&'static str, Vec<EpochMetrics>)> {
         let whole = |last: u32| (1..=last).map(|n| sweep_sample::epoch(1, n, 0.2)).collect::<Vec<_>>();
         let mut gaps = whole(12);
@@ -136,7 +137,7 @@ mod tests {
         }
     }
 
-    /// `PICTURES=folder cargo test write_pictures -- --ignored` puts all of the above there, to be looked at.
+    /// Writes all charts above for inspection: `PICTURES=folder cargo test write_pictures -- --ignored`.
     #[test]
     #[ignore = "for the eye"]
     #[allow(clippy::disallowed_methods)]

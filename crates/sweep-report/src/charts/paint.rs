@@ -1,6 +1,6 @@
-//! Marks made visible: SVG text and PNG bytes, through plotters.
+//! Renders figures as SVG text and PNG bytes, through plotters.
 //!
-//! No font of the system is needed: Inter (font/OFL.txt), cut down to Latin and Greek letters, is in the binary.
+//! No system font is needed. The binary embeds Inter (font/OFL.txt), reduced to Latin and Greek letters.
 
 use std::sync::Once;
 
@@ -13,16 +13,16 @@ use plotters::style::{Color, FontStyle, IntoTextStyle, RGBColor, ShapeStyle, Tex
 use super::figure::{Figure, Mark, Point, Side};
 use super::ink::Ink;
 
-/// Inter where it is installed; what else a browser has, otherwise.
+/// Fonts in an SVG: Inter if it is installed, otherwise the browser's own.
 pub const FAMILY: &str = "Inter, Helvetica, Arial, sans-serif";
-/// plotters takes the height of a line where others take the size of the letters.
+/// Ratio of line height to font size. plotters takes the line height instead of the font size.
 pub const EM: f32 = 1.24;
-/// plotters knows whole pixels only: an SVG has so many units a pixel.
+/// SVG units per pixel. plotters uses integer coordinates only, so an SVG is drawn on a finer grid.
 const UNITS: f32 = 8.0;
-/// Pixels of a PNG for each pixel of the figure, so that it is sharp on a fine screen and on paper.
+/// PNG pixels per figure pixel, so that charts are sharp on high-resolution screens and on paper.
 const DENSITY: f32 = 2.0;
 
-/// The picture as an SVG element. Text is escaped.
+/// Renders the figure as an SVG element. Text is escaped.
 pub fn svg(figure: &Figure) -> String {
     register_fonts();
     let (width, height) = figure.size;
@@ -52,7 +52,7 @@ pub fn svg(figure: &Figure) -> String {
         }
         never(backend.present());
     }
-    // The units become pixels again, and the picture gets a name.
+    // The `viewBox` converts units back to pixels. The title is for accessibility.
     let body = painted.find("<svg").and_then(|start| painted[start..].find('>').map(|end| &painted[start + end + 1..]));
     let body = body.expect("plotters begins with an svg tag");
     let title = maud::html! { title { (figure.title) } }.into_string();
@@ -64,7 +64,7 @@ pub fn svg(figure: &Figure) -> String {
     )
 }
 
-/// The picture as a PNG file.
+/// Renders the figure as a PNG file.
 pub fn png(figure: &Figure) -> Vec<u8> {
     register_fonts();
     let pixels = |length: u32| (length as f32 * DENSITY) as u32;
@@ -80,7 +80,7 @@ pub fn png(figure: &Figure) -> Vec<u8> {
             Mark::Area { corner, opposite, ink } => grid.fill(*corner, *opposite, *ink),
             Mark::Dot { at, radius, ink } => grid.stroke(*at, *at, radius * 2.0, *ink),
             Mark::Text { at: (x, y), text, size, .. } => {
-                // plotters centres the box of the letters; browsers, letters such as x.
+                // plotters centers the bounding box of the letters. Browsers center letters such as x.
                 let at = pixel((*x, y + size * 0.16), DENSITY);
                 let mut backend = BitMapBackend::with_buffer(&mut grid.bytes, (width, height));
                 never(backend.draw_text(text, &text_style(mark, DENSITY), at));
@@ -94,7 +94,7 @@ pub fn png(figure: &Figure) -> Vec<u8> {
     file
 }
 
-/// Makes the embedded font known to plotters.
+/// Registers the embedded font with plotters.
 pub fn register_fonts() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -104,22 +104,22 @@ pub fn register_fonts() {
     });
 }
 
-/// Red, green and blue of every pixel, row by row.
+/// A pixel buffer: red, green and blue of every pixel, row by row.
 struct Grid {
     size: (u32, u32),
     bytes: Vec<u8>,
 }
 
 impl Grid {
-    /// A line with round ends and smooth edges, which plotters does not draw in pixels: a pixel is covered as far as
-    /// the line's half width reaches beyond its distance from the line.
+    /// Draws an antialiased line with round ends, which plotters cannot do in pixels. The coverage of a pixel is the
+    /// line's half width minus the pixel's distance from the line.
     fn stroke(&mut self, from: Point, to: Point, width: f32, ink: Ink) {
         let scaled = |(x, y): Point| (x * DENSITY - 0.5, y * DENSITY - 0.5);
         let ((x0, y0), (x1, y1)) = (scaled(from), scaled(to));
         let (dx, dy) = (x1 - x0, y1 - y0);
         let square = dx * dx + dy * dy;
         let reach = width * DENSITY / 2.0 + 0.5;
-        // Row by row where it is steep, else column by column, only pixels that it can touch are looked at.
+        // Visits only pixels that the line can touch: row by row if it is steep, otherwise column by column.
         let steep = dy.abs() > dx.abs();
         let ((a0, b0), (a1, b1)) = if steep { ((y0, x0), (y1, x1)) } else { ((x0, y0), (x1, y1)) };
         let slope = if a1 == a0 { 0.0 } else { (b1 - b0) / (a1 - a0) };
@@ -137,7 +137,7 @@ impl Grid {
         }
     }
 
-    /// A box of whole pixels, at least one wide.
+    /// Fills a rectangle of whole pixels, at least one pixel wide.
     fn fill(&mut self, corner: Point, opposite: Point, ink: Ink) {
         let ((left, top), (right, bottom)) = (pixel(corner, DENSITY), pixel(opposite, DENSITY));
         for y in top..bottom.max(top + 1) {
@@ -145,7 +145,7 @@ impl Grid {
         }
     }
 
-    /// Covers a share of a pixel, if it is on the page.
+    /// Blends a color into a pixel, if the pixel is on the page. `share` is the coverage.
     fn cover(&mut self, x: i32, y: i32, share: f32, ink: Ink) {
         let (width, height) = (self.size.0 as i32, self.size.1 as i32);
         if share <= 0.0 || !(0..width).contains(&x) || !(0..height).contains(&y) {
@@ -183,7 +183,7 @@ fn whole(length: f32) -> u32 {
     length.round().max(1.0) as u32
 }
 
-/// Painting into memory with a registered font cannot fail.
+/// Unwraps a result. Rendering into memory with a registered font cannot fail.
 fn never<E: std::fmt::Debug>(result: Result<(), E>) {
     result.expect("memory takes every mark, and the font is registered");
 }

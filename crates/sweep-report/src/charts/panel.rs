@@ -1,4 +1,4 @@
-//! One pair of axes with curves.
+//! One pair of axes with its curves.
 
 use std::ops::RangeInclusive;
 
@@ -8,19 +8,19 @@ use super::ink::Ink;
 use crate::words::number;
 use sweep_core::trial::EpochMetrics;
 
-/// What a panel measures.
+/// The quantity that a panel shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quantity<'a> {
     Loss,
     Accuracy,
-    /// Of learning, as a share of a trial's own.
+    /// The learning rate, as a share of the trial's own.
     Rate,
-    /// What a program calls so.
+    /// A metric with a program's own name.
     Named(&'a str),
 }
 
 impl<'a> Quantity<'a> {
-    /// The heading.
+    /// The heading of the panel.
     pub fn title(self) -> &'a str {
         match self {
             Quantity::Named(name) => name,
@@ -30,7 +30,7 @@ impl<'a> Quantity<'a> {
         }
     }
 
-    /// The name of one of the metrics that measure it.
+    /// The name of this quantity's metric for `of`, the part of the data.
     pub fn metric(self, of: &str) -> String {
         match self {
             Quantity::Loss => format!("{of}_loss"),
@@ -40,7 +40,7 @@ impl<'a> Quantity<'a> {
         }
     }
 
-    /// A value with the digits that matter.
+    /// Formats a value with its significant digits.
     pub fn value(self, value: f64) -> String {
         match self {
             Quantity::Loss | Quantity::Named(_) => number(value, 4),
@@ -63,7 +63,7 @@ impl<'a> Quantity<'a> {
     }
 }
 
-/// A place on the page with axes.
+/// An area of the page with axes.
 #[derive(Debug)]
 pub struct Panel<'a> {
     quantity: Quantity<'a>,
@@ -76,8 +76,8 @@ pub struct Panel<'a> {
 }
 
 impl<'a> Panel<'a> {
-    /// Draws the axes for these values within the box from `corner` to `opposite`, where the curves go; heading and
-    /// numbers are outside of it.
+    /// Draws axes for these values. The curves go in the rectangle from `corner` to `opposite`; heading and numbers are
+    /// outside it.
     pub fn new(
         figure: &mut Figure,
         quantity: Quantity<'a>,
@@ -89,7 +89,7 @@ impl<'a> Panel<'a> {
         Panel::with_axes(figure, quantity, (corner, opposite), Axis::epochs(last_epoch), values)
     }
 
-    /// The same with axes that are chosen already.
+    /// Draws a panel with given axes.
     pub fn with_axes(
         figure: &mut Figure,
         quantity: Quantity<'a>,
@@ -102,7 +102,7 @@ impl<'a> Panel<'a> {
         panel
     }
 
-    /// Draws a line through points of epoch and value, all of them within the axes.
+    /// Draws a line through pairs of epoch and value, all within the axes.
     pub fn line(&self, figure: &mut Figure, points: &[(f64, f64)], ink: Ink, width: f32) {
         figure.line(points.iter().map(|&(epoch, value)| self.place(epoch, value)).collect(), ink, width);
     }
@@ -128,7 +128,7 @@ impl<'a> Panel<'a> {
         }
     }
 
-    /// Draws a metric of a curve. Where epochs lack it the line has a gap; an epoch alone becomes a dot.
+    /// Draws a metric of a curve. Epochs without the metric leave a gap, and an isolated epoch becomes a dot.
     pub fn curve(&self, figure: &mut Figure, curve: &[EpochMetrics], metric: &str, ink: Ink, width: f32) {
         let mut piece: Vec<(f64, f64)> = Vec::new();
         let ends = [None];
@@ -141,7 +141,7 @@ impl<'a> Panel<'a> {
         }
     }
 
-    /// Draws points in a row, cut where they leave the panel; one alone becomes a dot.
+    /// Draws consecutive points, cut where they leave the panel. A single point becomes a dot.
     pub fn piece(&self, figure: &mut Figure, piece: Vec<(f64, f64)>, ink: Ink, width: f32) {
         let top = *self.values.range.end();
         if let [(epoch, value)] = piece[..] {
@@ -155,36 +155,36 @@ impl<'a> Panel<'a> {
         }
     }
 
-    /// Where a value of an epoch lies, if it is in the picture.
+    /// The position of a value at an epoch, if it is inside the panel.
     pub fn find(&self, epoch: u32, value: f64) -> Option<Point> {
         self.values.range.contains(&value).then(|| self.place(f64::from(epoch), value))
     }
 
-    /// A vertical line through an epoch, with a label above the curves.
+    /// Draws a vertical line at an epoch, with a label above the curves.
     pub fn mark_epoch(&self, figure: &mut Figure, epoch: u32, label: &str) {
         figure.dashes(self.x(f64::from(epoch)), self.top + 7.0, self.bottom, Ink::Soft);
         self.label(figure, epoch, self.top, label, Ink::Text);
     }
 
-    /// The same for an epoch after which things go wrong, its label above the other one.
+    /// Draws a vertical line at the epoch where overfitting begins. Its label is above the other one.
     pub fn mark_onset(&self, figure: &mut Figure, epoch: u32, label: &str) {
         figure.dashes(self.x(f64::from(epoch)), self.top + 7.0, self.bottom, Ink::Vermilion);
         self.label(figure, epoch, self.top - 13.0, label, Ink::Vermilion);
     }
 
-    /// A label at an epoch, within the panel.
+    /// Draws a label at an epoch, within the panel.
     fn label(&self, figure: &mut Figure, epoch: u32, y: f32, label: &str, ink: Ink) {
         let half = super::figure::width(label, SMALL) / 2.0;
         let at = self.x(f64::from(epoch)).min(self.right - half).max(self.left + half);
         figure.text((at, y), label, SMALL, ink, Side::Middle);
     }
 
-    /// The right edge.
+    /// The right edge, in pixels.
     pub fn right(&self) -> f32 {
         self.right
     }
 
-    /// The top edge, and the bottom.
+    /// The top and bottom edges, in pixels.
     pub fn span(&self) -> (f32, f32) {
         (self.top, self.bottom)
     }
@@ -198,13 +198,13 @@ impl<'a> Panel<'a> {
     }
 
     fn y(&self, value: f64) -> f32 {
-        // Room above the curves for the label of the best epoch.
+        // Reserves space above the curves for the label of the best epoch.
         let top = self.top + 10.0;
         self.bottom - self.values.share(value) as f32 * (self.bottom - top)
     }
 }
 
-/// The parts of a line that lie at or below a height, cut where it crosses.
+/// The parts of a line at or below a height, cut where the line crosses it.
 fn below(line: &[(f64, f64)], top: f64) -> Vec<Vec<(f64, f64)>> {
     let mut parts: Vec<Vec<(f64, f64)>> = Vec::new();
     let mut part: Vec<(f64, f64)> = Vec::new();

@@ -1,4 +1,4 @@
-//! Parallel coordinates: every point of the search as a line through its settings to what it reached.
+//! Parallel coordinates: every configuration as a line through its parameter values to its result.
 
 use super::axis::Axis;
 use super::figure::{Figure, SMALL, Side, fit, width};
@@ -8,16 +8,16 @@ use crate::effects::Effects;
 use crate::words;
 use sweep_core::trial::Goal;
 
-/// So many settings, the most important ones.
+/// Maximum number of parameters shown, most important first.
 const SETTINGS: usize = 7;
-/// Lines behind those of the best.
+/// Maximum number of background lines.
 const LINES: usize = 300;
-/// This share of the points is the best, and at most so many.
+/// Share of the configurations that are highlighted as the best, up to [`MOST_BEST`].
 const BEST: f64 = 0.1;
 const MOST_BEST: usize = 30;
 const SPAN: (f32, f32) = (86.0, 330.0);
 
-/// The chart; points are in the order of the ranking.
+/// Draws the chart. Configurations are in the order of the ranking.
 pub fn parallel(effects: &Effects) -> Figure {
     let mut figure = Figure::new((960, 364), "Settings and what they reached".to_owned());
     figure.bold((24.0, 25.0), "Settings and what they reached", 15.0, Ink::Text, Side::Start);
@@ -25,7 +25,7 @@ pub fn parallel(effects: &Effects) -> Figure {
     let best = ((count as f64 * BEST).ceil() as usize).clamp(1, MOST_BEST);
     let note = format!("a line for each of {count} points; the best {best} in colour");
     figure.text((272.0, 26.0), note, 12.0, Ink::Soft, Side::Start);
-    // The most important stand next to the result.
+    // The most important parameters are next to the result.
     let mut shown: Vec<usize> = effects.order().into_iter().take(SETTINGS).collect();
     shown.reverse();
     let step = 780.0 / shown.len() as f32;
@@ -34,7 +34,7 @@ pub fn parallel(effects: &Effects) -> Figure {
     let values = Axis::values(effects.metric.values.iter().copied(), f64::NEG_INFINITY..=f64::INFINITY);
     let result = |value: f64| {
         let share = values.share(value).clamp(0.0, 1.0) as f32;
-        // What is better is up.
+        // Better results are higher.
         let share = if effects.metric.goal == Goal::Minimize { 1.0 - share } else { share };
         bottom - share * (bottom - top)
     };
@@ -42,7 +42,7 @@ pub fn parallel(effects: &Effects) -> Figure {
         let levels = effects.factors[factor].levels.len();
         bottom - (level as f32 + 0.5) / levels as f32 * (bottom - top)
     };
-    // Lines of one level lie side by side, in the order of what they reached, so that each can be followed.
+    // Lines at the same level are spread out in the order of their results, so that each can be followed.
     let line = |point: usize| {
         let spread = 0.5 - point as f32 / count.max(2) as f32;
         let places = shown.iter().enumerate().map(|(at, &factor)| {

@@ -1,4 +1,4 @@
-//! The generalisation gap of each trial against its accuracy, at its best epoch.
+//! The generalization gap of each trial against its accuracy, at its best epoch.
 
 use super::axis::Axis;
 use super::figure::{Figure, SMALL, Side};
@@ -7,10 +7,10 @@ use super::validation::{HIGHLIGHTS, thinned};
 use crate::ranking::{Place, Ranking};
 
 const BOX: [f32; 4] = [64.0, 64.0, 936.0, 348.0];
-/// More dots would be one cloud.
+/// Maximum number of dots. More would merge into a cloud.
 const DOTS: usize = 1500;
 
-/// The chart; `None` where no trial has both.
+/// Draws the chart, or returns `None` if no trial has both values.
 pub fn gap(ranking: &Ranking) -> Option<Figure> {
     let point = |place: &Place| Some((place.best.val_accuracy?, place.best.accuracy_gap()?));
     let points: Vec<(f64, f64)> = ranking.placed.iter().filter_map(point).collect();

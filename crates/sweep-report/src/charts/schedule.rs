@@ -1,4 +1,4 @@
-//! How the learning rate goes in the trials of a sweep, before any has run.
+//! The learning rate schedules of a sweep's trials, for the plan before any trial has run.
 
 use super::axis::Axis;
 use super::figure::{Figure, Side, fit, width};
@@ -8,23 +8,23 @@ use super::validation::HIGHLIGHTS;
 use sweep_core::learning_rate::Steps;
 use sweep_core::recipe::{Shape, Training};
 
-/// So many are drawn in the background of those that have a name.
+/// Maximum number of schedules drawn in the background.
 const BACKGROUND: usize = 100;
-/// And each with about so many points.
+/// Approximate number of points per schedule.
 const POINTS: u64 = 600;
 
-/// The way that a learning rate goes.
+/// The learning rate over the epochs of a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Course {
-    /// What tells it from the others.
+    /// The label that distinguishes it from the others.
     name: String,
     epochs: u32,
-    /// Epochs done, and the share of the trial's learning rate.
+    /// Pairs of completed epochs and the share of the trial's learning rate.
     points: Vec<(f64, f64)>,
 }
 
 impl Course {
-    /// Of trials that train like this, on so many pictures.
+    /// The schedule of trials with this training configuration and this number of training images.
     pub fn new(name: &str, training: &Training, pictures: u64) -> Course {
         let steps = Steps::new(training, pictures);
         let every = (steps.all / POINTS).max(1);
@@ -36,7 +36,7 @@ impl Course {
     }
 }
 
-/// The chart of these courses, the first of them in colour and with their names.
+/// Draws the schedules. The first are in color, with labels.
 pub fn schedules(courses: &[Course]) -> Figure {
     let named = courses.len().min(HIGHLIGHTS.len());
     let height = 354.0 + 19.0 * named as f32;

@@ -1,18 +1,18 @@
-//! How the time went: which slot trained when, and how much of it came after a trial's best epoch.
+//! The busy times of each slot, and their part after each trial's best epoch.
 
 use super::axis::Axis;
 use super::figure::{Figure, SMALL, Side, fit, width};
 use super::ink::Ink;
 use crate::time::{Stretch, Time};
 
-/// More slots have no room.
+/// Maximum number of slots shown.
 const SLOTS: usize = 64;
 const LEFT: f32 = 120.0;
 const RIGHT: f32 = 936.0;
 const TOP: f32 = 48.0;
 const ROW: f32 = 22.0;
 
-/// The chart; `None` where no trial has ended.
+/// Draws the chart, or returns `None` if no trial has ended.
 pub fn slots(time: &Time) -> Option<Figure> {
     let span = time.stretches.iter().map(|stretch| stretch.until).reduce(f64::max).filter(|span| *span > 0.0)?;
     let shown = time.slots.len().min(SLOTS);
@@ -37,7 +37,7 @@ pub fn slots(time: &Time) -> Option<Figure> {
         let y = TOP + ROW * row as f32;
         figure.text((LEFT - 10.0, y + ROW / 2.0), fit(name, SMALL, 90.0), SMALL, Ink::Soft, Side::End);
         for Stretch { from, best, until, .. } in time.stretches.iter().filter(|stretch| stretch.slot == row) {
-            // A hair between two trials, where there is room for one.
+            // Leaves a thin gap between two trials if there is room.
             let (start, middle, end) = (x(*from), x(*best), x(*until));
             let end = if end - start > 3.0 { end - 0.75 } else { end };
             figure.area((start, y + 3.0), (middle.min(end), y + ROW - 3.0), Ink::Blue);

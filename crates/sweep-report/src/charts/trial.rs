@@ -1,5 +1,5 @@
-//! One trial's curves: loss and accuracy, on training pictures while training, on training pictures afterwards, and
-//! on validation pictures.
+//! The curves of one trial: loss and accuracy on training images during training, on training images in evaluation
+//! mode, and on validation images.
 
 use super::figure::{Figure, Side, fit, width};
 use super::ink::Ink;
@@ -9,20 +9,20 @@ use sweep_core::history::TrialRecord;
 use sweep_core::trial::{EpochMetrics, METRICS, Metric};
 
 const SIZE: (u32, u32) = (960, 400);
-/// The inside of a panel, and how far one row of them lies below the other.
+/// Size of a panel's inner area, and distance between rows of panels, in pixels.
 const WIDE: f32 = 392.0;
 const HIGH: f32 = 232.0;
 const ROW: u32 = 300;
-/// So many metrics with names of their own have a panel.
+/// Maximum number of custom metrics with a panel.
 const MOST_NAMED: usize = 12;
-/// First below: validation is what counts.
+/// Curves in drawing order. Validation is the most important, so it is on top.
 const CURVES: [(&str, &str, Ink, f32); 3] = [
     ("train", "training pictures, while training", Ink::Sky, 1.5),
     ("train_eval", "training pictures, evaluated", Ink::Blue, 2.0),
     ("val", "validation pictures", Ink::Vermilion, 2.0),
 ];
 
-/// The chart of a trial, whatever became of it; `onset` is the epoch at which it began to overfit.
+/// Draws the chart of a trial in any state. `onset` is the epoch at which it began to overfit.
 pub fn trial(trial: &TrialRecord, metric: &Metric, onset: Option<u32>) -> Figure {
     let state = trial.outcome().and_then(|outcome| outcome.error()).unwrap_or_else(|| words::status(trial).into());
     let alarm = trial.failed();
@@ -33,13 +33,13 @@ pub fn trial(trial: &TrialRecord, metric: &Metric, onset: Option<u32>) -> Figure
     if named.is_empty() { curve(&heading, &trial.curve, metric) } else { program(&heading, trial, metric, &named) }
 }
 
-/// The names of their own that a trial's metrics have, so many as have a panel.
+/// The names of a trial's custom metrics, up to the number of panels.
 pub fn named<'a>(trial: &'a TrialRecord, metric: &'a Metric) -> Vec<&'a str> {
     let own = Some(metric.name.as_str()).filter(|name| !METRICS.contains(name) && metric.best(&trial.curve).is_some());
     own.into_iter().chain(trial.others.keys().map(String::as_str)).take(MOST_NAMED).collect()
 }
 
-/// What was measured under a name of its own, by epoch.
+/// The values of a custom metric by epoch.
 pub fn points(trial: &TrialRecord, name: &str) -> Vec<(u32, f64)> {
     match trial.others.get(name) {
         Some(values) => values.clone(),
@@ -47,8 +47,7 @@ pub fn points(trial: &TrialRecord, name: &str) -> Vec<(u32, f64)> {
     }
 }
 
-/// The chart of a trial that has metrics under names of its own: a panel for each, after those of loss and accuracy if
-/// they were measured.
+/// The chart of a trial with custom metrics. Each has a panel, after loss and accuracy if those were measured.
 fn program(heading: &Heading, trial: &TrialRecord, metric: &Metric, named: &[&str]) -> Figure {
     let is_measured = |quantity: &Quantity| {
         let names = CURVES.map(|(of, ..)| quantity.metric(of));
@@ -80,22 +79,22 @@ fn program(heading: &Heading, trial: &TrialRecord, metric: &Metric, named: &[&st
     figure
 }
 
-/// What stands above the curves.
+/// The text above the curves.
 #[derive(Debug, Clone, Copy)]
 pub struct Heading<'a> {
-    /// What was trained.
+    /// The name of the trial.
     pub title: &'a str,
-    /// What became of it, in a few words.
+    /// Its outcome, in a few words.
     pub state: &'a str,
-    /// Whether that is bad.
+    /// Whether the outcome is a failure.
     pub alarm: bool,
-    /// One line more.
+    /// An additional line.
     pub line: &'a str,
-    /// The last epoch before it overfits, which is marked.
+    /// The last epoch before overfitting, which is marked.
     pub onset: Option<u32>,
 }
 
-/// The chart of a curve; `metric` chooses its best epoch.
+/// Draws the chart of a curve. `metric` determines its best epoch.
 pub fn curve(heading: &Heading, curve: &[EpochMetrics], metric: &Metric) -> Figure {
     let mut figure = head(heading, 0);
     if curve.is_empty() {
@@ -111,7 +110,7 @@ pub fn curve(heading: &Heading, curve: &[EpochMetrics], metric: &Metric) -> Figu
     figure
 }
 
-/// An empty picture with its heading, so much higher than one row of panels needs.
+/// An empty figure with its heading. It is `more` pixels taller than one row of panels needs.
 fn head(heading: &Heading, more: u32) -> Figure {
     let Heading { title, state, alarm, line, .. } = *heading;
     let mut figure = Figure::new((SIZE.0, SIZE.1 + more), format!("{title}: {state}. {line}"));

@@ -1,4 +1,4 @@
-//! All validation curves of a sweep in one picture: the best stand out, the rest is their background.
+//! All validation curves of a sweep in one chart. The best are highlighted, and the others form the background.
 
 use super::axis::Axis;
 use super::figure::{Figure, Point, SMALL, Side, fit, width};
@@ -9,14 +9,14 @@ use crate::words;
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::{METRICS, Metric};
 
-/// The colours of the best trials, best first.
+/// The colors of the best trials, best first.
 pub const HIGHLIGHTS: [Ink; 5] = [Ink::Blue, Ink::Vermilion, Ink::Green, Ink::Purple, Ink::Orange];
-/// So many curves are drawn behind them; more would make a large file in which none can be seen.
+/// Maximum number of background curves. More would make a large file in which no curve is visible.
 const BACKGROUND: usize = 300;
-/// And each with so many points.
+/// Maximum number of points per background curve.
 const POINTS: usize = 120;
 
-/// The chart of a sweep.
+/// Draws the chart of a sweep.
 pub fn validation(history: &History, metric: &Metric) -> Figure {
     let ranking = Ranking::new(history, metric);
     let best: Vec<_> = ranking.placed.iter().take(HIGHLIGHTS.len()).map(|place| place.trial).collect();
@@ -44,7 +44,8 @@ pub fn validation(history: &History, metric: &Metric) -> Figure {
         figure.text((480.0, 200.0), "no epoch was completed", 14.0, Ink::Soft, Side::Middle);
         return figure;
     }
-    // What a program measures under other names, if trials are ranked by it, in the place of what it does not.
+    // If a program's trials are ranked by a custom metric, it has the first panel. Metrics that were not measured have
+    // none.
     let is_measured = |quantity: &Quantity| {
         let name = quantity.metric("val");
         history.trials.iter().any(|trial| trial.curve.iter().any(|epoch| epoch.get(&name).is_some()))
@@ -99,7 +100,7 @@ fn panel(
         let (epoch, value) = trial.curve.iter().rev().find_map(|epoch| Some((epoch.epoch, epoch.get(&name)?)))?;
         Some(Label { text: trial.id.to_string(), ink, at: panel.find(epoch, value)? })
     });
-    // A curve that ended early has its name where it ends.
+    // A curve that ended early has its label at its end.
     let (beside, inside): (Vec<_>, Vec<_>) = ends.partition(|label| panel.right() - label.at.0 < 30.0);
     for Label { text, ink, at: (x, y) } in inside {
         figure.bold((x + 8.0, y - 9.0), text, SMALL, ink, Side::Start);
@@ -107,14 +108,14 @@ fn panel(
     label(figure, beside, &panel);
 }
 
-/// The name of a curve at its end.
+/// The label at the end of a curve.
 struct Label {
     text: String,
     ink: Ink,
     at: Point,
 }
 
-/// Puts names right of the panel, level with the ends of their curves, but none over another.
+/// Places labels to the right of the panel, level with the ends of their curves and without overlap.
 fn label(figure: &mut Figure, mut labels: Vec<Label>, panel: &Panel<'_>) {
     let right = panel.right();
     labels.sort_by(|a, b| a.at.1.total_cmp(&b.at.1));
@@ -129,9 +130,9 @@ fn label(figure: &mut Figure, mut labels: Vec<Label>, panel: &Panel<'_>) {
     }
 }
 
-/// Moves sorted heights apart to at least `gap`, each group about its middle, but not out of the room.
+/// Moves sorted heights apart to at least `gap`. Each group stays centered on its mean, within the limits.
 fn apart(heights: &mut [f32], gap: f32, (ceiling, floor): (f32, f32)) {
-    // Groups that touch merge until none do: (sum of the heights they would have alone, members).
+    // Merges groups until none overlap. A group is the sum of its members' original heights and their number.
     let mut groups: Vec<(f32, usize)> = Vec::new();
     let top = |&(sum, count): &(f32, usize)| {
         let height = gap * (count as f32 - 1.0);
@@ -152,7 +153,7 @@ fn apart(heights: &mut [f32], gap: f32, (ceiling, floor): (f32, f32)) {
     }
 }
 
-/// At most so many of the items, evenly chosen, the first and the last among them.
+/// At most `most` of the items, evenly chosen, including the first and the last.
 pub fn thinned<T: Copy>(items: &[T], most: usize) -> Vec<T> {
     if items.len() <= most {
         return items.to_vec();

@@ -1,23 +1,23 @@
-//! What a name in somebody else's log means.
+//! The meaning of metric names in logs that other tools wrote.
 
 use std::str::FromStr;
 
 use sweep_core::nearest::nearest;
 use sweep_core::trial::METRICS;
 
-/// Names of targets that are no metric, as they are written in `--columns`.
+/// Names that `--columns` accepts for targets other than metrics.
 const OTHERS: [(&str, Target); 4] = [
     ("learning_rate", Target::LearningRate),
     ("epoch", Target::Epoch),
     ("step", Target::Step),
     ("trial", Target::Curve),
 ];
-/// Words for validation, from the surest to that which may be a third set.
+/// Words for the validation set. The most certain come first; the last ones may mean a third set.
 const VALIDATION: [&str; 9] = ["val", "valid", "validation", "dev", "eval", "evaluation", "holdout", "test", "testing"];
 const TRAINING: [&str; 2] = ["train", "training"];
 const LOSS: [&str; 4] = ["loss", "nll", "crossentropy", "xent"];
 const ACCURACY: [&str; 4] = ["acc", "accuracy", "top1", "acc1"];
-/// Words that say how it was computed, not what.
+/// Words that describe how a value was computed, not what it measures.
 const FILLERS: [&str; 12] = [
     "epoch",
     "step",
@@ -33,32 +33,32 @@ const FILLERS: [&str; 12] = [
     "metric",
 ];
 
-/// What a column holds.
+/// The quantity in a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// The metric of that index in [`METRICS`].
+    /// The metric with this index in [`METRICS`].
     Metric(usize),
-    /// The optimizer's step size.
+    /// The optimizer's learning rate.
     LearningRate,
-    /// The epoch's number.
+    /// The epoch number.
     Epoch,
-    /// A count of optimizer steps or log calls.
+    /// A counter of optimizer steps or log calls.
     Step,
-    /// Which curve the row belongs to.
+    /// The name of the curve that a row belongs to.
     Curve,
 }
 
-/// `val_loss=my_column`: what the user says a column is.
+/// The meaning that the user gave to a column: `val_loss=my_column`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
-    /// What it holds.
+    /// The quantity in the column.
     pub target: Target,
-    /// Its name in the file.
+    /// The column's name in the file.
     pub column: String,
 }
 
 impl Target {
-    /// As it is written in `--columns`.
+    /// The target's name in `--columns`.
     pub fn name(self) -> &'static str {
         match self {
             Target::Metric(at) => METRICS[at],
@@ -88,8 +88,9 @@ impl FromStr for Choice {
     }
 }
 
-/// What a name means, and how far it is from the plainest way to say so: where several columns mean the same, the
-/// least far one is taken. `None` for a name with a word that is not understood: a wrong curve is worse than none.
+/// The target that a name means, and the distance of the name from the plainest one for that target. If several columns
+/// mean the same target, the smallest distance wins. Returns `None` if a word of the name is unknown, because a wrong
+/// curve is worse than none.
 pub fn meaning(name: &str) -> Option<(Target, u32)> {
     if let Some(at) = METRICS.iter().position(|metric| *metric == name) {
         return Some((Target::Metric(at), 0));
@@ -107,7 +108,7 @@ pub fn meaning(name: &str) -> Option<(Target, u32)> {
         }
         _ => {}
     }
-    // A name that says what was measured on is surer than one that leaves it open.
+    // A name that contains its set is more certain than a name without one.
     let mut far = if names_part(name).is_some() { 0 } else { 2 };
     let (mut validation, mut quantity) = (None, None);
     for word in words {
@@ -118,7 +119,7 @@ pub fn meaning(name: &str) -> Option<(Target, u32)> {
         } else if ACCURACY.contains(&word) {
             quantity = Some("accuracy");
         } else if FILLERS.contains(&word) || word.parse::<u32>().is_ok() {
-            // A mean over the epoch is nearer to what is wanted than a step's value.
+            // A mean over the epoch is preferred to the value of one step.
             far += if word == "epoch" { 1 } else { 4 };
         } else if !TRAINING.contains(&word) {
             return None;
@@ -130,19 +131,19 @@ pub fn meaning(name: &str) -> Option<(Target, u32)> {
     Some((Target::Metric(at), 1 + far + 16 * validation.unwrap_or(0)))
 }
 
-/// The word of a name that says what was measured on: `val` of `val_loss`, `train` of `Train Acc`.
+/// The word of a name that identifies its set: `val` in `val_loss`, `train` in `Train Acc`.
 pub fn names_part(name: &str) -> Option<&'static str> {
     let words = words(name);
     let known = |part: &&&str| words.iter().any(|word| word == *part);
     VALIDATION.iter().chain(&TRAINING).find(known).copied()
 }
 
-/// Whether such a word stands for validation.
+/// Whether this word means the validation set.
 pub fn is_validation(part: &str) -> bool {
     VALIDATION.contains(&part)
 }
 
-/// `valLoss`, `val_loss`, `Loss/val` → its words, in lower case.
+/// Splits a name such as `valLoss`, `val_loss`, or `Loss/val` into words, in lower case.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';

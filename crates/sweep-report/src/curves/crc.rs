@@ -1,6 +1,6 @@
-//! CRC-32C (Castagnoli; RFC 3720, appendix B.4), which guards the records of TensorBoard's files.
+//! CRC-32C (Castagnoli; RFC 3720, appendix B.4), the checksum of records in TensorBoard's files.
 
-/// The polynomial, its bits reversed.
+/// The CRC-32C polynomial, bit-reversed.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 
 const TABLE: [u32; 256] = {
@@ -19,12 +19,13 @@ const TABLE: [u32; 256] = {
     table
 };
 
-/// The checksum of some bytes.
+/// Computes the CRC-32C of `bytes`.
 pub fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| (crc >> 8) ^ TABLE[usize::from((crc as u8) ^ byte)])
 }
 
-/// As TFRecord files store it: turned and shifted, so that a checksum of checksums still tells something.
+/// Computes the CRC-32C as TFRecord files store it, rotated and offset. The mask keeps the checksum of data that
+/// contains checksums meaningful.
 pub fn masked(bytes: &[u8]) -> u32 {
     crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }

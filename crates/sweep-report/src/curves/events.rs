@@ -1,24 +1,25 @@
-//! TensorBoard's event files: TFRecords of `Event` messages, of which only the scalars of summaries are read.
+//! Reader for TensorBoard's event files: TFRecords of `Event` messages. Only the scalars of summaries are read.
 //!
-//! A record is its length (8 bytes, little endian), that length's masked CRC-32C (4 bytes), the message, and its CRC.
-//! Field numbers are those of tensorflow/core/util/event.proto, framework/summary.proto and framework/tensor.proto.
+//! A record is its length (8 bytes, little endian), the masked CRC-32C of the length (4 bytes), the message, and the
+//! message's CRC. The field numbers come from tensorflow/core/util/event.proto, framework/summary.proto and
+//! framework/tensor.proto.
 
 use super::Problem;
 use super::crc::masked;
 use super::gather::{Gather, Place};
 use super::wire::{Fields, Wire};
 
-/// Bytes before a message: its length and the length's checksum.
+/// Bytes before a message: its length and the checksum of the length.
 const HEAD: usize = 12;
-/// Bytes after it.
+/// Bytes after a message: its checksum.
 const TAIL: usize = 4;
 
-/// Whether a file begins with a record's length and its checksum.
+/// Whether a file begins with the length of a record and a valid checksum of that length.
 pub fn recognised(bytes: &[u8]) -> bool {
     length(bytes).is_some()
 }
 
-/// Hands every scalar to `gather`. A last record that was cut short, as a killed program leaves it, is left out.
+/// Passes every scalar to `gather`. A truncated last record, which a killed program may leave, is skipped.
 pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
     let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= HEAD) {
@@ -49,7 +50,7 @@ fn event(message: &[u8], gather: &mut Gather) -> Result<(), Problem> {
         (2, Wire::Varint(step)) => Some(step as i64 as f64),
         _ => None,
     });
-    // A step of 0 is not written.
+    // Protocol buffers omit a step of 0.
     let place = Place { epoch: None, step: Some(step.unwrap_or(0.0)) };
     let summaries = Fields(message).filter(|(number, _)| *number == 5).filter_map(|(_, wire)| wire.bytes());
     for value in summaries.flat_map(Fields).filter(|(number, _)| *number == 1).filter_map(|(_, wire)| wire.bytes()) {
@@ -66,7 +67,7 @@ fn event(message: &[u8], gather: &mut Gather) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The one number of a tensor of floats; `None` for any other tensor.
+/// The number in a float tensor with one element, or `None` for any other tensor.
 fn scalar(tensor: &[u8]) -> Option<f64> {
     const FLOAT: u64 = 1;
     const DOUBLE: u64 = 2;

@@ -1,4 +1,4 @@
-//! What wrote a file, told from its content.
+//! Detection of a file's format from its content.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{events, log};
 
-/// So much of a file is looked at.
+/// Number of bytes that detection reads.
 const LOOKED_AT: usize = 1 << 20;
 
 /// A format that can be read.
@@ -26,14 +26,14 @@ pub enum Format {
 }
 
 impl Format {
-    /// `None` where it is none of them.
+    /// Detects the format, or returns `None` if the content matches none.
     pub fn of(bytes: &[u8]) -> Option<Format> {
         if events::recognised(bytes) {
             return Some(Format::TensorBoard);
         }
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(LOOKED_AT)]);
         let text = start.trim_start_matches('\u{feff}').trim_start();
-        // A line of a log may begin with a bracket, too: `[INFO] …`.
+        // A log line may also begin with a bracket: `[INFO] …`.
         let mut marks = text.chars().filter(|letter| !letter.is_whitespace());
         if matches!(
             (marks.next(), marks.next()),

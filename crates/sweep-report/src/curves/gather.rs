@@ -1,4 +1,4 @@
-//! From single values to curves: what each name means, and which values belong to which epoch.
+//! Builds curves from single values: maps each name to a metric and each value to an epoch.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -9,29 +9,29 @@ use sweep_core::nearest::nearest;
 use sweep_core::trial::{EpochMetrics, METRICS};
 use sweep_verdict::Divergence;
 
-/// So many values are read at most.
+/// Maximum number of values that are read.
 const MOST_VALUES: usize = 5_000_000;
-/// So many names, those of each curve counted apart.
+/// Maximum number of names. Names of different curves count separately.
 const MOST_NAMES: usize = 100_000;
-/// So many names are listed in a message.
+/// Maximum number of names that a message lists.
 const LISTED: usize = 12;
 
-/// Where a value belongs, as far as its file says.
+/// The position of a value in its training run, as far as the file records it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Place {
-    /// The epoch as the file counts.
+    /// The epoch in the file's own numbering.
     pub epoch: Option<f64>,
-    /// The step as the file counts.
+    /// The step in the file's own numbering.
     pub step: Option<f64>,
 }
 
-/// The values of one curve by name, each in the order of the file.
+/// The values of one curve by name, in file order.
 type Values = BTreeMap<String, Vec<(Place, f64)>>;
 
-/// Values by curve and name; curves in the order of the file.
+/// Values by curve and name. Curves are in file order.
 #[derive(Debug, Default)]
 pub struct Gather {
-    /// Put before names, with a slash.
+    /// Prefix for all names, separated by a slash.
     pub prefix: Option<String>,
     curves: Vec<(String, Values)>,
     /// The index of each curve.
@@ -41,7 +41,7 @@ pub struct Gather {
 }
 
 impl Gather {
-    /// Takes a value. One that is not finite counts, too: it may be a divergence.
+    /// Adds a value. Values that are not finite are kept, because they may show a divergence.
     pub fn value(&mut self, curve: &str, place: Place, name: &str, value: f64) -> Result<(), Problem> {
         self.values += 1;
         if self.values > MOST_VALUES {
@@ -73,7 +73,7 @@ impl Gather {
         Ok(())
     }
 
-    /// The curves, and what a careful reader should know.
+    /// Returns the curves, and notes on how the numbers were interpreted.
     pub fn finish(self, choices: &[Choice]) -> Result<(Vec<ForeignCurve>, Vec<String>), Problem> {
         let mut names: Vec<&str> = self.curves.iter().flat_map(|(_, names)| names.keys()).map(String::as_str).collect();
         names.sort_unstable();
@@ -96,7 +96,7 @@ impl Gather {
     }
 }
 
-/// A column that the user named and that is not there.
+/// The problem for a column that the user named but that does not exist.
 pub fn no_column(choice: &Choice, names: &[&str]) -> Problem {
     let problem = Problem::new(format!("there is no column {} for {}", choice.column, choice.target.name()));
     match nearest(&choice.column, names.iter().copied()) {
@@ -126,7 +126,7 @@ fn listed(names: &[&str]) -> String {
     }
 }
 
-/// One curve, if any of its names is a metric.
+/// Builds one curve. Returns `None` if none of its names is a metric.
 fn curve(name: &str, values: &Values, choices: &[Choice], notes: &mut Vec<String>) -> Option<ForeignCurve> {
     let chosen = |target: Target| -> Option<&Vec<(Place, f64)>> {
         if let Some(choice) = choices.iter().find(|choice| choice.target == target) {
@@ -137,7 +137,7 @@ fn curve(name: &str, values: &Values, choices: &[Choice], notes: &mut Vec<String
         let meant: Vec<_> = meant
             .filter_map(|(name, points)| Some((meaning(name).filter(|(meant, _)| *meant == target)?.1, points)))
             .collect();
-        // A single value beside a course is a summary (Hugging Face's `train_loss` at the end).
+        // A single value next to a series is a summary (Hugging Face's `train_loss` at the end).
         let longest = meant.iter().map(|(_, points)| points.len()).max()?;
         let courses = meant.into_iter().filter(|(_, points)| points.len() > 1 || longest == 1);
         courses.min_by_key(|(far, _)| *far).map(|(_, points)| points)
@@ -147,7 +147,7 @@ fn curve(name: &str, values: &Values, choices: &[Choice], notes: &mut Vec<String
     let clock = Clock::new(&metrics, notes);
     let mut epochs: BTreeMap<u32, EpochMetrics> = BTreeMap::new();
     let mut lost: BTreeMap<u32, f64> = BTreeMap::new();
-    // The metric that tells of a divergence: a metric that was merely not measured may be NaN in a table.
+    // Only this metric indicates a divergence. In tables, NaN in other metrics may mean that they were not measured.
     let telling = [0, 2, 4].into_iter().find(|at| metrics[*at].is_some());
     for (at, points) in metrics.iter().enumerate().filter_map(|(at, points)| Some((at, (*points)?))) {
         let scale = percent(at, points, notes);
@@ -161,7 +161,7 @@ fn curve(name: &str, values: &Values, choices: &[Choice], notes: &mut Vec<String
                 continue;
             }
             let mean = means.entry(epoch).or_default();
-            // Training is the mean of what was logged within the epoch; validation is what was measured last.
+            // A training metric is the mean of the values logged in the epoch. A validation metric is the last value.
             *mean = if METRICS[at].starts_with("val") { (*value, 1) } else { (mean.0 + value, mean.1 + 1) };
         }
         for (epoch, (sum, count)) in means {
@@ -184,7 +184,7 @@ fn curve(name: &str, values: &Values, choices: &[Choice], notes: &mut Vec<String
     (!epochs.is_empty() || divergence.is_some()).then(|| ForeignCurve { name: name.to_owned(), epochs, divergence })
 }
 
-/// What to divide by: 100 for accuracies in percent, else 1.
+/// The divisor for a metric's values: 100 for accuracies in percent, otherwise 1.
 fn percent(metric: usize, points: &[(Place, f64)], notes: &mut Vec<String>) -> f64 {
     let most = points.iter().map(|(_, value)| *value).filter(|value| value.is_finite()).fold(0.0, f64::max);
     if !METRICS[metric].ends_with("accuracy") || most <= 1.0 + 1e-6 || most > 100.0 {
@@ -211,18 +211,18 @@ fn field(metrics: &mut EpochMetrics, at: usize) -> &mut Option<f64> {
     }
 }
 
-/// Which epoch a place belongs to.
+/// Maps a place in the file to an epoch number.
 #[derive(Debug)]
 enum Clock {
-    /// The file counts epochs, from 1, or from 0 and then `plus` is 1.
+    /// The file counts epochs. `plus` is 0 if it counts from 1, and 1 if it counts from 0.
     Epochs { plus: f64 },
-    /// The file counts steps; an epoch ends where validation was measured.
+    /// The file counts steps. An epoch ends where validation was measured.
     Steps { ends: Vec<f64> },
 }
 
 impl Clock {
     fn new<'a>(metrics: &[Option<&'a Vec<(Place, f64)>>], notes: &mut Vec<String>) -> Clock {
-        // What was not measured may stand as NaN in rows that belong to no epoch.
+        // Rows outside any epoch may have NaN for metrics that were not measured.
         let measured = |points: &'a Vec<(Place, f64)>| points.iter().filter(|(_, value)| value.is_finite());
         let places = || metrics.iter().flatten().flat_map(|points| measured(points)).map(|(place, _)| place);
         if places().all(|place| place.epoch.is_some()) {
@@ -233,7 +233,8 @@ impl Clock {
             }
             return Clock::Epochs { plus: if from_zero { 1.0 } else { 0.0 } };
         }
-        // Validation is measured once an epoch; without it, what was logged most rarely tells.
+        // Validation is assumed to run once per epoch. Without it, the metric that was logged least often marks the
+        // epochs.
         let steps = |points: &'a Vec<(Place, f64)>| -> Vec<f64> {
             let mut steps: Vec<f64> = measured(points).filter_map(|(place, _)| place.step).collect();
             steps.sort_by(f64::total_cmp);
@@ -255,7 +256,7 @@ impl Clock {
             Clock::Epochs { plus } => (place.epoch.unwrap_or(0.0).ceil() + plus).max(1.0) as u32,
             Clock::Steps { ends } => {
                 let step = place.step.unwrap_or(0.0);
-                // What comes after the last end belongs to an epoch that was not finished.
+                // Values after the last end belong to an unfinished epoch.
                 ends.partition_point(|end| *end < step) as u32 + 1
             }
         }

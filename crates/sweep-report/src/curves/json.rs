@@ -1,5 +1,5 @@
-//! JSON: Keras' `History.history` (lists by metric), one object an epoch in a list or as JSON lines, and Hugging Face's
-//! `trainer_state.json`. Python writes NaN and Infinity, which JSON does not know; they are read all the same.
+//! Reader for JSON: Keras' `History.history` (lists by metric), one object per epoch (in a list or as JSON lines), and
+//! Hugging Face's `trainer_state.json`. Python writes NaN and Infinity, which JSON does not allow; they are accepted.
 
 use serde_json::{Map, Value};
 
@@ -7,12 +7,12 @@ use super::Problem;
 use super::columns::{Target, meaning};
 use super::gather::{Gather, Place};
 
-/// Larger ones are refused: read whole, JSON takes some ten times its length in memory.
+/// Maximum file size in bytes. Parsed JSON takes about ten times its length in memory.
 const MOST_BYTES: usize = 64 << 20;
-/// Keys under which a curve may lie.
+/// Keys that may contain a curve.
 const WITHIN: [&str; 3] = ["history", "log_history", "epochs"];
 
-/// Hands every number to `gather`.
+/// Passes every number to `gather`.
 pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
     if bytes.len() > MOST_BYTES {
         return Err(Problem::new(format!("it is larger than {} MiB", MOST_BYTES >> 20)).hint("write it as CSV"));
@@ -48,7 +48,7 @@ fn curve(value: &Value, gather: &mut Gather) -> Result<(), Problem> {
     }
 }
 
-/// One object an epoch.
+/// Reads a row that is one object per epoch.
 fn object(at: usize, row: &Map<String, Value>, gather: &mut Gather) -> Result<(), Problem> {
     let of = |target: Target| row.iter().find(|(name, _)| meaning(name).is_some_and(|(meant, _)| meant == target));
     let number_of = |target: Target| of(target).and_then(|(_, value)| number(value));
@@ -66,7 +66,7 @@ fn object(at: usize, row: &Map<String, Value>, gather: &mut Gather) -> Result<()
     Ok(())
 }
 
-/// Lists by metric, each a value an epoch. pandas' `to_json` writes objects by row number instead.
+/// Reads lists by metric, with one value per epoch. pandas' `to_json` writes objects by row number instead of lists.
 fn lists(map: &Map<String, Value>, gather: &mut Gather) -> Result<(), Problem> {
     for (name, values) in map {
         let values: Vec<&Value> = match values {
@@ -84,7 +84,7 @@ fn lists(map: &Map<String, Value>, gather: &mut Gather) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Numbers, and those that are not finite as [`quoted`] leaves them.
+/// Parses a number, including values that are not finite in the form that [`quoted`] gives them.
 fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
@@ -93,7 +93,7 @@ fn number(value: &Value) -> Option<f64> {
     }
 }
 
-/// With Python's `NaN`, `Infinity` and `-Infinity` made into strings.
+/// Replaces Python's `NaN`, `Infinity` and `-Infinity` with strings.
 fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut inside, mut escaped) = (false, false);

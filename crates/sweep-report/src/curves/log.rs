@@ -1,18 +1,20 @@
-//! What a training script prints: Keras in all of its forms (old and new, with progress bars and without, in colour
-//! and not, as a terminal or a file caught it), and loops written by hand that print an epoch and `name: value`.
+//! Reader for the output of training scripts. It reads Keras logs in all forms: old and new, with or without progress
+//! bars and color, captured from a terminal or a file. It also reads handwritten loops that print an epoch and `name:
+//! value`.
 
 use super::Problem;
 use super::columns::{Target, is_validation, meaning, names_part};
 use super::gather::{Gather, Place};
 
-/// A longer line is no line of a log; a progress bar redrawn in place is cut at its carriage returns first.
+/// Maximum line length in bytes; a longer line is not a log line. Progress bars that redraw in place are split at
+/// carriage returns first.
 const LONGEST_LINE: usize = 1 << 16;
-/// What may stand between the word epoch and its number.
+/// Characters allowed between the word "epoch" and its number.
 const BEFORE_NUMBER: &[char] = &[' ', '[', '(', ':', '=', '#'];
-/// What ends a name or begins the next.
+/// Characters that separate names.
 const SEPARATORS: &[char] = &[',', '|', ';', '[', ']', '(', ')', '{', '}', '\t'];
 
-/// Whether a text names an epoch and, there or after it, a metric.
+/// Whether the text names an epoch and, there or later, a metric.
 pub fn recognised(text: &str) -> bool {
     let mut epochs = false;
     lines(text).any(|line| {
@@ -22,7 +24,7 @@ pub fn recognised(text: &str) -> bool {
     })
 }
 
-/// Hands the last values of every epoch to `gather`. A second training in the same log is another curve.
+/// Passes the last values of every epoch to `gather`. A second training run in the same log becomes another curve.
 pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
     let text = String::from_utf8_lossy(bytes);
     let mut under_way = UnderWay { fit: 1, ..UnderWay::default() };
@@ -36,7 +38,7 @@ pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
         }
         under_way.whole |= !values.is_empty() && !partial(&line);
         for (name, value) in values {
-            // The line redrawn last holds.
+            // The last redrawn line has the final value.
             match under_way.latest.iter_mut().find(|(known, _)| *known == name) {
                 Some(known) => known.1 = value,
                 None => under_way.latest.push((name, value)),
@@ -46,20 +48,21 @@ pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
     under_way.hand_over(gather)
 }
 
-/// The epoch that a log is in.
+/// The epoch that the reader is in.
 #[derive(Debug, Default)]
 struct UnderWay {
-    /// Counted from 1.
+    /// Number of the training run, from 1.
     fit: u32,
     number: Option<u32>,
     latest: Vec<(String, f64)>,
-    /// Whether its end was seen.
+    /// Whether the end of the epoch was seen.
     whole: bool,
 }
 
 impl UnderWay {
-    /// A line names an epoch; `alone` where it says nothing else and so begins one. Whether what the line says
-    /// belongs to the training: one that looks back (`best epoch: 36`) does not.
+    /// Handles a line that names an epoch. `alone` means that the line contains nothing else, so it begins an epoch.
+    /// Returns whether the line's values belong to the training: a line that refers to an earlier epoch (`best epoch:
+    /// 36`) does not.
     fn epoch(&mut self, number: u32, alone: bool, gather: &mut Gather) -> Result<bool, Problem> {
         match self.number {
             Some(before) if number == before && !alone => return Ok(true),
@@ -77,7 +80,7 @@ impl UnderWay {
     fn hand_over(&mut self, gather: &mut Gather) -> Result<(), Problem> {
         let (curve, place) = (format!("fit {}", self.fit), Place { epoch: self.number.map(f64::from), step: None });
         for (name, value) in std::mem::take(&mut self.latest) {
-            // An epoch that was broken off has means over a part of it, and no validation.
+            // The means of an interrupted epoch cover only a part of it, and it has no validation.
             if self.whole && self.number.is_some() {
                 gather.value(&curve, place, &name, value)?;
             }
@@ -87,14 +90,14 @@ impl UnderWay {
     }
 }
 
-/// Lines as they stood on the screen one after the other: cut at line ends, carriage returns and backspaces, without
-/// colours.
+/// Splits the text into the lines that appeared on the screen, without color. Line ends, carriage returns and
+/// backspaces separate them.
 fn lines(text: &str) -> impl Iterator<Item = String> {
     let cut = text.split(['\n', '\r', '\u{8}']).filter(|line| !line.is_empty() && line.len() <= LONGEST_LINE);
     cut.map(without_escapes)
 }
 
-/// Without ECMA-48 control sequences: ESC [ … up to a letter.
+/// Removes ECMA-48 control sequences: `ESC [` up to a letter.
 fn without_escapes(line: &str) -> String {
     let mut parts = line.split('\u{1b}');
     let mut plain = parts.next().unwrap_or_default().to_owned();
@@ -106,8 +109,8 @@ fn without_escapes(line: &str) -> String {
     plain
 }
 
-/// The last epoch that a line names, and whether it says nothing else: `Epoch 3/50` begins one, `Epoch 3: …` tells
-/// of it.
+/// The last epoch that a line names, and whether the line contains nothing else. `Epoch 3/50` begins an epoch, while
+/// `Epoch 3: …` reports on one.
 fn epoch(line: &str) -> Option<(u32, bool)> {
     const WORD: &str = "epoch";
     let is_word = |at: &usize| line.get(*at..*at + WORD.len()).is_some_and(|word| word.eq_ignore_ascii_case(WORD));
@@ -122,8 +125,8 @@ fn epoch(line: &str) -> Option<(u32, bool)> {
     })
 }
 
-/// The pairs of a line: ` - loss: 2.1453 - val_acc: 0.2010`, `val Loss: 0.8 Acc: 61 %`. A part named once holds on
-/// to the line's end, as in the second.
+/// The name and value pairs of a line: ` - loss: 2.1453 - val_acc: 0.2010`, `val Loss: 0.8 Acc: 61 %`. A set that is
+/// named once applies to the rest of the line, as in the second example.
 fn values(line: &str) -> Vec<(String, f64)> {
     let mut pairs = Vec::new();
     let mut part: Option<&str> = None;
@@ -152,16 +155,16 @@ fn values(line: &str) -> Vec<(String, f64)> {
     pairs
 }
 
-/// Whether a progress bar is not at its end: `128/44100 [>....]`, or with an estimate of the time left.
+/// Whether a progress bar is incomplete: `128/44100 [>....]`, or with an estimate of the remaining time.
 fn partial(line: &str) -> bool {
     let counts = line.split_whitespace().next().and_then(|first| first.split_once('/'));
     let counts = counts.and_then(|(done, of)| Some((done.parse::<u64>().ok()?, of.parse::<u64>().ok()?)));
     counts.is_some_and(|(done, of)| done < of) || line.contains("ETA:")
 }
 
-/// A number as Python, pandas, W&B and Keras write it, those that are not finite included.
+/// Parses a number in the notation of Python, pandas, W&B, or Keras, including values that are not finite.
 pub fn number(text: &str) -> Option<f64> {
-    // Rust reads `inf`, `Infinity`, `NaN` in any case, too. `-` and `None` stand for nothing.
+    // Rust also accepts `inf`, `Infinity` and `NaN` in any case. `-` and `None` mean that there is no value.
     text.parse().ok()
 }
 

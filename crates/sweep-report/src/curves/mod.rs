@@ -1,8 +1,8 @@
-//! Learning curves that other tools wrote, read into our own words so that they can be judged.
+//! Learning curves that other tools wrote, converted to this project's metrics for diagnosis.
 //!
-//! A file is recognised by what is in it. Every reader hands (curve, epoch or step, name, value) to `gather`, which
-//! knows what names mean and what an epoch is. Nothing here opens files; foreign text is never trusted, and whatever
-//! can grow is bounded.
+//! The content of a file determines its format. Every reader passes (curve, epoch or step, name, value) to `gather`,
+//! which interprets the names and assigns values to epochs. This module opens no files. It treats their text as
+//! untrusted, and everything that can grow has a limit.
 
 mod columns;
 mod crc;
@@ -25,48 +25,48 @@ use gather::Gather;
 use sweep_core::trial::EpochMetrics;
 use sweep_verdict::Divergence;
 
-/// A larger file is refused: curves are small, and the whole file is held in memory.
+/// Maximum file size in bytes. Curves are small, and the whole file is kept in memory.
 pub const LARGEST_FILE: u64 = 256 << 20;
 
-/// One file of a run, in memory.
+/// One file of a training run, in memory.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// The file's name, for messages.
     pub name: String,
-    /// Put before the names of its metrics, with a slash: Keras' TensorBoard logs have `train` and `validation` only
-    /// in the folder's name.
+    /// Prefix for the names of its metrics, separated by a slash. In Keras' TensorBoard logs, only the folder's name
+    /// contains `train` or `validation`.
     pub prefix: Option<String>,
-    /// What is in it.
+    /// The file's content.
     pub bytes: Vec<u8>,
 }
 
-/// What was read.
+/// The result of reading a run's files.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
-    /// What the file was taken for.
+    /// The format of the files, given or detected.
     pub format: Format,
-    /// At least one curve, each with at least one epoch.
+    /// At least one curve. Each has at least one epoch.
     pub curves: Vec<ForeignCurve>,
-    /// What a careful reader should know of how the numbers were taken, each a sentence without a full stop.
+    /// Notes on how the numbers were interpreted, each a sentence without a final period.
     pub notes: Vec<String>,
 }
 
 /// One curve of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForeignCurve {
-    /// Tells the curves of one file apart; empty where there is only one.
+    /// The name that distinguishes the curves of one file. It is empty if there is only one.
     pub name: String,
     /// Epochs by number, from 1.
     pub epochs: Vec<EpochMetrics>,
-    /// Where the training loss ceased to be finite for good.
+    /// The epoch at which the training loss stopped being finite for good.
     pub divergence: Option<Divergence>,
 }
 
-/// Reads the files of one run, all of one format: given, or told from the first. `choices` name columns that cannot
-/// be recognised by themselves.
+/// Reads the files of one run, all of one format. If `format` is `None`, the first file determines it. `choices` names
+/// columns that cannot be recognized automatically.
 ///
 /// # Errors
-/// Where the files are no curve: what was looked for, and what is there instead.
+/// Returns an error if the files contain no curve. It states what was expected and what was found.
 pub fn read(sources: &[Source], format: Option<Format>, choices: &[Choice]) -> Result<Reading, Problem> {
     let first = sources.first().ok_or_else(|| Problem::new("no file was named"))?;
     let format = match format {

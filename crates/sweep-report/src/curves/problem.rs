@@ -1,23 +1,23 @@
-//! Why a file is no curve.
+//! The reason why a file cannot be read as a curve.
 
 use std::fmt;
 
-/// Place and cause in one line, and what to do.
+/// The place and cause of a problem in one line, and the fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// One line without a full stop.
+    /// The problem, one line without a final period.
     pub what: String,
-    /// The remedy.
+    /// The fix.
     pub hint: Option<String>,
 }
 
 impl Problem {
-    /// A problem without a remedy yet.
+    /// Creates a problem without a fix.
     pub fn new(what: impl Into<String>) -> Problem {
         Problem { what: what.into(), hint: None }
     }
 
-    /// With its remedy.
+    /// Adds a fix.
     pub fn hint(mut self, hint: impl Into<String>) -> Problem {
         self.hint = Some(hint.into());
         self

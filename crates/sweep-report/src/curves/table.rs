@@ -1,17 +1,17 @@
-//! Tables: Keras' CSVLogger, Lightning's `metrics.csv`, W&B's exports, our own `epochs.csv`, and whatever has a header
-//! and a row an epoch.
+//! Reader for tables: Keras' CSVLogger, Lightning's `metrics.csv`, W&B's exports, this project's `epochs.csv`, and
+//! other files with a header and one row per epoch.
 
 use super::columns::{Choice, Target, meaning};
 use super::gather::{Gather, Place, no_column};
 use super::{Problem, log};
 
-/// So many columns at most.
+/// Maximum number of columns.
 const MOST_COLUMNS: usize = 10_000;
-/// W&B's charts are exported as `run - metric`, with what smoothing left out beside it.
+/// Separator in W&B's chart exports. The columns are `run - metric`, with the unsmoothed values beside each.
 const WANDB_SEPARATOR: &str = " - ";
 const WANDB_BESIDE: [&str; 2] = ["__MIN", "__MAX"];
 
-/// Hands every number to `gather`. Empty fields are values that were not measured.
+/// Passes every number to `gather`. An empty field is a value that was not measured.
 pub fn read(bytes: &[u8], choices: &[Choice], gather: &mut Gather) -> Result<(), Problem> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let line = bytes.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
@@ -50,7 +50,7 @@ pub fn read(bytes: &[u8], choices: &[Choice], gather: &mut Gather) -> Result<(),
         let record = record.map_err(|error| Problem::new(format!("it cannot be read as a table: {error}")))?;
         let text = |at: usize| record.get(at).and_then(|field| std::str::from_utf8(field).ok()).unwrap_or("");
         let number = |at: usize| log::number(text(at));
-        // Rows without an epoch (a learning rate that was logged apart) belong to the one before.
+        // Rows without an epoch (for example a separately logged learning rate) belong to the epoch before.
         last_epoch = epoch.and_then(number).filter(|epoch| epoch.is_finite()).or(last_epoch);
         let step = step.and_then(number).filter(|step| step.is_finite()).or(Some(row as f64 + 1.0));
         let place = Place { epoch: last_epoch, step };

@@ -1,4 +1,4 @@
-//! The readers on files as the tools write them, and on whatever else may come.
+//! Tests of the readers with files from the real tools, and with arbitrary input.
 
 use std::path::PathBuf;
 
@@ -37,7 +37,7 @@ fn keras_console_output_and_the_table_of_it_are_the_same_curve_and_verdict() {
     assert_eq!(names, [Name::LowCeiling, Name::Overfit, Name::Plateau]);
 }
 
-/// Event files hold numbers of 32 bits.
+/// Compares with a tolerance, because event files store 32-bit numbers.
 fn near(a: &[EpochMetrics], b: &[EpochMetrics]) -> bool {
     let close = |a: Option<f64>, b: Option<f64>| match (a, b) {
         (Some(a), Some(b)) => (a - b).abs() < 1e-6,
@@ -93,7 +93,7 @@ fn lightnings_table_has_training_and_validation_in_rows_of_their_own() {
     assert_eq!((curve[0].epoch, curve[0].train_loss, curve[0].val_loss), (1, Some(1.7), Some(1.6)));
     assert_eq!((curve[1].epoch, curve[1].train_loss, curve[1].val_accuracy), (2, Some(1.25), Some(0.5)));
     assert!(notes[0].contains("from 0"), "{notes:?}");
-    // pandas writes what is missing as NaN.
+    // pandas writes missing values as NaN.
     let nans = table.replace(",,", ",NaN,").replace(",,", ",NaN,").replace(",\n", ",NaN\n");
     assert_eq!(one(&[text(nans)], Format::Table).0, curve);
 }
@@ -191,7 +191,7 @@ fn what_is_no_curve_is_said_to_be_none() {
     }
 }
 
-/// Pieces of which logs are made.
+/// Fragments from which logs are composed.
 fn piece() -> impl Strategy<Value = String> {
     prop_oneof![
         prop::sample::select(vec![
@@ -255,7 +255,7 @@ proptest! {
         }
     }
 
-    /// Damage behind valid checksums: the messages themselves are anything.
+    /// Valid checksums over arbitrary messages.
     #[test]
     fn no_event_panics(message in proptest::collection::vec(any::<u8>(), 0..100)) {
         let length = (message.len() as u64).to_le_bytes();

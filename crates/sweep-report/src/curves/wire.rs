@@ -1,20 +1,20 @@
-//! The few shapes of protocol buffers' wire format (<https://protobuf.dev/programming-guides/encoding/>).
+//! A minimal reader for protocol buffers' wire format (<https://protobuf.dev/programming-guides/encoding/>).
 
-/// What a field holds.
+/// The value of a field.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Wire<'a> {
-    /// A number of up to 64 bits.
+    /// An integer of up to 64 bits.
     Varint(u64),
     /// Eight bytes.
     Fixed64([u8; 8]),
-    /// Text, bytes, a message, or numbers packed.
+    /// Text, bytes, a message, or packed numbers.
     Bytes(&'a [u8]),
     /// Four bytes.
     Fixed32([u8; 4]),
 }
 
 impl<'a> Wire<'a> {
-    /// The bytes of a field that has some.
+    /// The bytes of a length-delimited field, or `None` for other types.
     pub fn bytes(self) -> Option<&'a [u8]> {
         match self {
             Wire::Bytes(bytes) => Some(bytes),
@@ -23,7 +23,7 @@ impl<'a> Wire<'a> {
     }
 }
 
-/// The fields of a message, by number, in their order. Ends early at whatever is no field.
+/// An iterator over the fields of a message, with their numbers, in message order. It ends early at malformed input.
 #[derive(Debug, Clone)]
 pub struct Fields<'a>(pub &'a [u8]);
 
@@ -53,7 +53,7 @@ impl<'a> Fields<'a> {
         Some(taken)
     }
 
-    /// Seven bits a byte, the lowest first; at most ten bytes.
+    /// Reads a varint: seven bits per byte, lowest first, at most ten bytes.
     fn varint(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..70).step_by(7) {

@@ -1,8 +1,10 @@
-//! What each level of each setting adds, the other settings held equal: weighted least squares on an additive model.
+//! The effect of each level of each parameter with all other parameters held equal. The model is additive and fitted by
+//! weighted least squares.
 //!
-//! An observation is a point of the search, its repeats taken together and weighed by their number. The intervals come
-//! from what the model leaves over (interactions and chance alike), or from that and the spread of the repeats together
-//! where it is larger: repeats alone would make points that differ beyond the model look like chance.
+//! An observation is a configuration. Its repeats are combined, and its weight is their number. The intervals come from
+//! the model's residuals (interactions and chance alike), or from the residuals pooled with the spread of the repeats.
+//! The larger of the two variances is used. With the repeats alone, a lack of fit of the model would look like a
+//! significant effect.
 
 use nalgebra::{DMatrix, DVector};
 
@@ -10,38 +12,38 @@ use super::Factor;
 use crate::ranking::Spread;
 use crate::ties::students_t;
 
-/// A value, and how far the truth may lie off it either way (95 %).
+/// A value with its 95% interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
-    /// The value.
+    /// The estimated value.
     pub value: f64,
-    /// Half the interval's width; `None` where there are too few observations.
+    /// Half the width of the interval, or `None` if there are too few observations.
     pub margin: Option<f64>,
 }
 
 impl Estimate {
-    /// Whether it is no chance.
+    /// Whether the interval excludes 0.
     pub fn is_clear(&self) -> bool {
         self.margin.is_some_and(|margin| margin < self.value.abs())
     }
 
-    /// What to say behind it.
+    /// The caveat to print after the value.
     pub fn caveat(&self) -> &'static str {
         if self.is_clear() { "" } else { ", which may be chance" }
     }
 }
 
-/// How far repeats lie off the mean of their point.
+/// The deviations of repeats from the mean of their configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Repeats {
-    /// The sum of the squared distances.
+    /// Sum of the squared deviations.
     pub squares: f64,
-    /// Trials less points.
+    /// Degrees of freedom: the number of trials minus the number of configurations.
     pub freedom: f64,
 }
 
 impl Repeats {
-    /// Of points of so many trials each.
+    /// Pools the deviations of configurations, each given with its number of trials.
     pub fn new<'s>(points: impl IntoIterator<Item = (&'s Spread, usize)>) -> Repeats {
         points.into_iter().fold(Repeats::default(), |sum, (spread, trials)| {
             let freedom = trials as f64 - 1.0;
@@ -58,14 +60,15 @@ pub struct Additive {
     coefficients: DVector<f64>,
     covariance: DMatrix<f64>,
     gram: DMatrix<f64>,
-    /// Their standard deviation, and its degrees of freedom; `None` where none are left.
+    /// Standard deviation of the residuals and its degrees of freedom, or `None` if no degrees of freedom are left.
     error: Option<(f64, f64)>,
-    /// Where each factor's levels begin among the coefficients, and their shares of the weight.
+    /// For each factor, the index of its first coefficient, and the share of the total weight at each level.
     blocks: Vec<(usize, Vec<f64>)>,
 }
 
 impl Additive {
-    /// Fits `values` with `weights`, one each for every observation of the factors. `None` without observations.
+    /// Fits `values` with `weights`. Both have one entry per observation of the factors. Returns `None` without
+    /// observations.
     pub fn fit(factors: &[Factor], values: &[f64], weights: &[f64], repeats: Repeats) -> Option<Additive> {
         let total: f64 = weights.iter().sum();
         if values.is_empty() || total <= 0.0 {
@@ -106,7 +109,8 @@ impl Additive {
         Some(Additive { mean, coefficients, covariance, gram, error, blocks })
     }
 
-    /// The value at a level, the other settings as they are on average; `None` where it never varied by itself.
+    /// The value at a level, averaged over the other parameters. Returns `None` if the level's effect cannot be
+    /// separated from those of other parameters.
     pub fn level(&self, factor: usize, level: usize) -> Option<Estimate> {
         let (start, shares) = &self.blocks[factor];
         let mut contrast = DVector::zeros(self.coefficients.len());
@@ -116,7 +120,7 @@ impl Additive {
         Some(Estimate { value: self.mean + value, margin })
     }
 
-    /// The value at one level less that at another.
+    /// The value at `level` minus the value at `other`.
     pub fn difference(&self, factor: usize, level: usize, other: usize) -> Option<Estimate> {
         let (start, _) = &self.blocks[factor];
         let mut contrast = DVector::zeros(self.coefficients.len());
@@ -137,7 +141,8 @@ impl Additive {
         })
     }
 
-    /// An estimate that was chosen of so many as the best one: what is best of many is so by chance more often.
+    /// Widens the interval of an estimate that was chosen as the best of `many`. The best of many is more often the
+    /// best by chance.
     pub fn best_of(&self, many: usize, estimate: Estimate) -> Estimate {
         let wider = self.error.map(|(_, freedom)| students_t(freedom, many.max(1)) / students_t(freedom, 1));
         Estimate { margin: estimate.margin.zip(wider).map(|(margin, wider)| margin * wider), ..estimate }
@@ -155,7 +160,7 @@ mod tests {
 
     #[test]
     fn an_unbalanced_design_does_not_mix_two_settings() {
-        // `a` adds 1 and `b` adds 10, and they mostly go together.
+        // `a` adds 1 and `b` adds 10, and they mostly vary together.
         let (a, b) = (vec![0, 0, 0, 1, 1, 1, 1, 0], vec![0, 0, 0, 1, 1, 1, 0, 1]);
         let noise = [0.01, -0.01, 0.0, 0.01, -0.01, 0.0, 0.005, -0.005];
         let values: Vec<f64> = (0..8).map(|at| a[at] as f64 + 10.0 * b[at] as f64 + noise[at]).collect();
@@ -198,7 +203,7 @@ mod tests {
 
     #[test]
     fn points_that_differ_beyond_the_model_are_not_told_apart_by_their_repeats() {
-        // An interaction alone: no setting does anything by itself.
+        // A pure interaction: no parameter has an effect by itself.
         let (a, b) = (vec![0, 0, 1, 1], vec![0, 1, 0, 1]);
         let values = [1.0, 1.3, 1.31, 1.0];
         let repeats = Repeats { squares: 8.0 * 0.01_f64.powi(2), freedom: 8.0 };

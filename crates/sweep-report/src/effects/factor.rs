@@ -1,4 +1,4 @@
-//! A setting as the statistics see it: a few levels, and which of them each observation has.
+//! A parameter as a statistical factor: a few levels, and the level of each observation.
 
 use std::collections::BTreeSet;
 
@@ -7,34 +7,36 @@ use serde_json::Value;
 use crate::words;
 use sweep_core::trial::Settings;
 
-/// Numbers with more values than this are put into bins, and so are all that were drawn from a range.
+/// Numbers with more distinct values than this are binned, as are all numbers drawn from a range.
 const MOST_VALUES: usize = 8;
-/// Bins of about as many observations each: at most so many,
+/// Maximum number of bins. All bins have about the same number of observations.
 const BINS: usize = 6;
-/// and of so many observations or more.
+/// Minimum number of observations per bin.
 const FILLED: usize = 4;
-/// Words with more values than this say nothing in a chart.
+/// Parameters with text values are left out if they have more distinct values than this, because a chart cannot show
+/// them.
 const MOST_WORDS: usize = 12;
-/// The level of points that do not have the setting.
+/// Name of the level for configurations without the parameter.
 const ABSENT: &str = "not set";
 
-/// A setting that varied.
+/// A parameter that varied.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Factor {
-    /// The setting's name.
+    /// The parameter's name.
     pub name: String,
-    /// At least two; numbers ascending, words in the order in which they came.
+    /// At least two levels. Numbers are in ascending order, text values in order of appearance.
     pub levels: Vec<String>,
     /// Whether the levels are numbers.
     pub ordered: bool,
-    /// Whether a level stands for one value rather than a range of them.
+    /// Whether each level is one value rather than a range of values.
     pub exact: bool,
-    /// The level of each observation.
+    /// The index of each observation's level.
     pub of: Vec<usize>,
 }
 
 impl Factor {
-    /// `None` where the setting did not vary, or has too many words. `drawn` are numbers from a range, not from a list.
+    /// Creates the factor. Returns `None` if the parameter did not vary or has too many text values. `drawn` means that
+    /// its numbers were drawn from a range rather than a list.
     pub fn new(name: &str, observations: &[&Settings], drawn: bool) -> Option<Factor> {
         let values: Vec<Option<&Value>> = observations.iter().map(|settings| settings.get(name)).collect();
         let present = || values.iter().flatten().copied();
@@ -72,31 +74,31 @@ impl Factor {
         if of.contains(&levels.len()) {
             levels.push(ABSENT.into());
         }
-        // A level of the list that no observation has is none.
+        // A listed level without observations is removed.
         let used: BTreeSet<usize> = of.iter().copied().collect();
         of.iter_mut().for_each(|level| *level = used.range(..*level).count());
         levels = levels.into_iter().enumerate().filter(|(at, _)| used.contains(at)).map(|(_, level)| level).collect();
         (levels.len() > 1).then(|| Factor { name: name.to_owned(), levels, ordered, exact, of })
     }
 
-    /// Whether a level stands for points that do not have the setting.
+    /// Whether a level represents configurations without the parameter.
     pub fn is_absent(&self, level: usize) -> bool {
         self.levels[level] == ABSENT
     }
 
-    /// The same of some of the observations, by their numbers.
+    /// The same factor for a subset of the observations, given by index.
     pub fn only(&self, kept: &[usize]) -> Factor {
         Factor { of: kept.iter().map(|at| self.of[*at]).collect(), ..self.clone() }
     }
 
-    /// The level of a value, where levels are exact.
+    /// The level of a value, if levels are exact.
     pub fn level(&self, value: &Value) -> Option<usize> {
         let text = words::setting(value);
         self.levels.iter().position(|level| *level == text).filter(|_| self.exact)
     }
 }
 
-/// Three digits: `0.00123`, `1.5e-6`, `128`.
+/// Formats a number with three digits: `0.00123`, `1.5e-6`, `128`.
 fn short(value: f64) -> String {
     let digits = 2 - value.abs().max(1e-300).log10().floor() as i32;
     match value.abs() {

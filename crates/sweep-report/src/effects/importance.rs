@@ -1,30 +1,30 @@
-//! How much of the differences each setting explains, alone and with another: fANOVA on a random forest (Hutter, Hoos
-//! and Leyton-Brown, ICML 2014), by the crate `fanova`.
+//! The share of the variance that each parameter explains, alone and in pairs. The method is fANOVA on a random forest
+//! (Hutter, Hoos and Leyton-Brown, ICML 2014), implemented by the crate `fanova`.
 
 use fanova::{FanovaOptions, RandomForestOptions};
 
 use super::Factor;
 
-/// Fewer observations make no forest.
+/// Minimum number of observations for a forest.
 const LEAST: usize = 8;
-/// More than this many, evenly chosen, tell no more.
+/// Maximum number of observations, evenly chosen. More do not improve the result.
 const MOST: usize = 1000;
-/// Pairs are looked at among so many of the most important settings.
+/// Interactions are computed among this many of the most important parameters.
 const PAIRED: usize = 5;
-/// The forest is always the same for the same numbers.
+/// Seed of the forest, fixed so that the same numbers give the same result.
 const SEED: u64 = 1;
 
-/// Shares of the variance, 0 to 1.
+/// Shares of the variance, from 0 to 1.
 #[derive(Debug, Default)]
 pub struct Importance {
-    /// Of each factor alone.
+    /// The share of each factor alone.
     pub alone: Vec<f64>,
-    /// Of pairs beyond what both do alone, the largest first.
+    /// The share of each pair beyond the shares of its two factors, largest first.
     pub pairs: Vec<((usize, usize), f64)>,
 }
 
 impl Importance {
-    /// `None` where there are too few observations, or all have the same value.
+    /// Computes the shares. Returns `None` if there are too few observations or all values are equal.
     pub fn new(factors: &[Factor], values: &[f64]) -> Option<Importance> {
         let count = values.len();
         if factors.is_empty() || count < LEAST || values.iter().all(|value| *value == values[0]) {

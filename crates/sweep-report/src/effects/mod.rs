@@ -1,5 +1,5 @@
-//! What each setting does to the sweep's metric and to the generalisation gap, and which settings work on each other.
-//! Pure.
+//! The effect of each parameter on the sweep's metric and on the generalization gap, and the interactions of
+//! parameters. Pure.
 
 mod additive;
 mod factor;
@@ -18,68 +18,68 @@ use super::words;
 use sweep_core::trial::{Goal, Settings};
 use sweep_spec::Spec;
 
-/// So many interactions are shown.
+/// Maximum number of interactions shown.
 const PAIRS: usize = 2;
-/// Values farther above the upper quartile than this many interquartile ranges count as if they were there: a loss
-/// that explodes would hide all other effects.
+/// Values are clipped at this many interquartile ranges beyond the quartile on the bad side. Otherwise a loss that
+/// explodes would hide all other effects.
 const FENCE: f64 = 3.0;
-/// A setting that explains less is no driver.
+/// Minimum share of the variance for a parameter to count as important.
 const DRIVES: f64 = 0.05;
-/// A whole number's range of so many values is as good as a list.
+/// An integer range with at most this many values is treated as a list.
 const LISTED: u64 = 8;
-/// Kinds of combinations that are named as never tried.
+/// Maximum number of untried combinations that are named.
 const UNTRIED: usize = 6;
 
-/// Something measured at every point of the search, and what the settings do to it.
+/// A quantity measured for every configuration, and the effects of the parameters on it.
 #[derive(Debug)]
 pub struct Target {
-    /// `val_loss`, `loss_gap`, …
+    /// The metric's name: `val_loss`, `loss_gap`, …
     pub name: String,
-    /// In a sentence: `validation loss`, `loss gap`.
+    /// The name for sentences: `validation loss`, `loss gap`.
     pub words: String,
-    /// Which way it is better.
+    /// Whether lower or higher values are better.
     pub goal: Goal,
-    /// One value a point.
+    /// One value per configuration.
     pub values: Vec<f64>,
-    /// What levels do; `None` where it was not measured at all points.
+    /// The effects of the levels.
     pub model: Option<Additive>,
-    /// What settings explain; `None` where there are too few points.
+    /// The share that each parameter explains, or `None` if there are too few configurations.
     pub importance: Option<Importance>,
 }
 
-/// The settings that varied, and what they do.
+/// The parameters that varied, and their effects.
 #[derive(Debug)]
 pub struct Effects {
-    /// In the order of the file.
+    /// The factors, in the order of the sweep file.
     pub factors: Vec<Factor>,
-    /// The sweep's metric.
+    /// The effects on the sweep's metric.
     pub metric: Target,
-    /// The gap between training and validation.
+    /// The effects on the gap between training and validation.
     pub gap: Option<Target>,
-    /// The strongest interactions on the metric.
+    /// The strongest interactions in the metric.
     pub pairs: Vec<Pair>,
-    /// A sentence for each setting whose best value is the last of those tried.
+    /// The parameters whose best value is the smallest or the largest tried.
     pub edges: Vec<Edge>,
-    /// Combinations that the file allows and no trial had, in words.
+    /// Combinations that the file allows and no trial had, as text.
     pub untried: Vec<String>,
-    /// Points that are not in what is said of the gap.
+    /// Number of configurations that the analysis of the gap leaves out.
     pub left_out: usize,
 }
 
-/// A setting whose best value is the least or largest tried.
+/// A parameter whose best value is the smallest or the largest tried.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Edge {
-    /// Its name.
+    /// The parameter's name.
     pub setting: String,
-    /// The value.
+    /// The best value.
     pub value: f64,
-    /// Whether it is the largest.
+    /// Whether it is the largest value rather than the smallest.
     pub upper: bool,
 }
 
 impl Effects {
-    /// Takes the sweep apart by its settings; `None` where nothing varied between two points that ended well. Only points
-    /// that `trained` have a gap that tells something.
+    /// Computes the effects of the parameters. Returns `None` if no parameter varied between configurations that ended
+    /// well. The gap is analyzed only for configurations that `trained` accepts.
     pub fn new(spec: &Spec, groups: &[Group], names: &[String], trained: impl Fn(&Group) -> bool) -> Option<Effects> {
         let points: Vec<&Settings> = groups.iter().map(|group| group.settings).collect();
         let drawn = |name: &str| {
@@ -102,7 +102,7 @@ impl Effects {
             let values = fenced(means.clone(), goal);
             let trials: Vec<usize> = kept.iter().map(|at| trials[*at]).collect();
             let weights: Vec<f64> = trials.iter().map(|count| *count as f64).collect();
-            // A point that one trial blew up tells nothing of how far seeds lie apart.
+            // A configuration with a clipped value gives no information about the spread between seeds.
             let sound = means.iter().zip(&values).map(|(mean, value)| mean == value);
             let sound = spreads.iter().zip(trials).zip(sound).filter(|(_, sound)| *sound);
             let repeats = Repeats::new(sound.map(|(point, _)| point));
@@ -126,8 +126,8 @@ impl Effects {
         Some(Effects { pairs, untried, edges, left_out, metric: of_metric, gap, factors })
     }
 
-    /// The settings by what they explain of the metric, the most important first; in the order of the file where that
-    /// is not known.
+    /// The indices of the parameters, most important first. Without importances, they are in the order of the sweep
+    /// file.
     pub fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.factors.len()).collect();
         if let Some(importance) = &self.metric.importance {
@@ -136,7 +136,7 @@ impl Effects {
         order
     }
 
-    /// What the charts do not say: where to look beyond what was tried, and what was left out.
+    /// Remarks that complement the charts: where to search beyond the tried values, and what the analysis left out.
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks: Vec<String> = self.edges.iter().map(Edge::sentence).collect();
         if !self.untried.is_empty() {
@@ -170,7 +170,7 @@ impl Effects {
         remarks
     }
 
-    /// What drives a target, a sentence for each of the settings that explain most of it.
+    /// The most important parameters of each target, one sentence per parameter.
     pub fn drivers(&self) -> Vec<String> {
         let mut sentences: Vec<String> = self.metric.drivers(&self.factors);
         sentences.extend(self.gap.iter().flat_map(|gap| gap.drivers(&self.factors)));
@@ -188,8 +188,8 @@ impl Edge {
 }
 
 impl Target {
-    /// Settings that explain enough of it, the most important first; where that is not known, those that clearly do
-    /// something.
+    /// Sentences on the most important parameters, most important first. Without importances, they cover the parameters
+    /// with a clear effect.
     fn drivers(&self, factors: &[Factor]) -> Vec<String> {
         let Some(model) = &self.model else { return Vec::new() };
         let extremes = |at: usize| {
@@ -232,14 +232,14 @@ impl Target {
         format!("{} {way}", self.margin(difference))
     }
 
-    /// A difference without its sign, with its interval: `0.4200 ± 0.0500`, `4.20 ± 0.50 points`.
+    /// A difference without its sign, with its 95% interval: `0.4200 ± 0.0500`, `4.20 ± 0.50 points`.
     pub fn margin(&self, Estimate { value, margin }: Estimate) -> String {
         let spread = words::spread(&self.name, Some(Spread { mean: value.abs(), deviation: margin }));
         if self.name.ends_with("accuracy_gap") { format!("{spread} points") } else { spread.replace(" %", " points") }
     }
 }
 
-/// Without what lies so far out on the bad side that nothing else would be seen.
+/// Clips values that are far out on the bad side and would hide everything else.
 fn fenced(values: Vec<f64>, goal: Goal) -> Vec<f64> {
     let mut sorted = values.clone();
     sorted.sort_by(f64::total_cmp);
@@ -256,14 +256,15 @@ fn fenced(values: Vec<f64>, goal: Goal) -> Vec<f64> {
     values.into_iter().map(into).collect()
 }
 
-/// Where the best settings are at the end of what was tried, and could go on: below 0 nothing does.
+/// The parameters whose best value is at the edge of the tried values and can go further. A lower edge at 0 cannot.
 fn edges(points: &[&Settings], best: &Settings, names: &[String]) -> Vec<Edge> {
     let edge = |name: &String| {
         let own = best.get(name).and_then(Value::as_f64)?;
         let mut values: Vec<f64> = points.iter().filter_map(|point| point.get(name)?.as_f64()).collect();
         values.sort_by(f64::total_cmp);
         values.dedup();
-        // Of many drawn values the outermost fortieth counts as the edge, on whatever scale they were drawn.
+        // With many drawn values, the outermost fortieth counts as the edge. It is counted by rank, so that the scale
+        // of the distribution does not matter.
         let (rank, near) = (values.partition_point(|value| *value < own), values.len() / 40);
         let upper = rank + near + 1 >= values.len();
         let lower = rank <= near && own > 0.0;
@@ -309,7 +310,7 @@ mod tests {
 
     #[test]
     fn what_drives_a_sweep_is_what_its_formula_says() {
-        // In the sample only dropout matters, and more of it closes the gap.
+        // In the sample only dropout matters, and a higher rate closes the gap.
         let mut entries = sweep_sample::beginning("grid");
         for number in 0..24 {
             let (dropout, batch, norm) = ([0.0, 0.1, 0.2, 0.4][number % 4], [16, 32, 64][number / 4 % 3], number < 12);

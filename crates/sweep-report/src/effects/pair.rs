@@ -1,20 +1,22 @@
-//! Two settings together: what was reached at each combination of their levels, and which were never tried.
+//! Two parameters together: the result at each combination of their levels, and the combinations without a trial.
 
 use super::Factor;
 
-/// Combinations of two settings' levels.
+/// The combinations of two parameters' levels.
 #[derive(Debug)]
 pub struct Pair {
-    /// The factors, by their numbers.
+    /// The indices of the two factors.
     pub factors: (usize, usize),
-    /// Share of the differences that the two explain together beyond each alone.
+    /// Share of the variance that the two explain together beyond their separate shares.
     pub share: f64,
-    /// By level of the first, then of the second: the mean, and of how many trials; `None` where there are none.
+    /// The mean and the number of trials, by level of the first factor and then of the second. An entry is `None` if
+    /// there are no trials.
     pub cells: Vec<Vec<Option<(f64, usize)>>>,
 }
 
 impl Pair {
-    /// Means over observations with these values, each of so many trials.
+    /// Computes the means over observations. `values` has the value of each observation, and `trials` its number of
+    /// trials.
     pub fn new(factors: &[Factor], (a, b): (usize, usize), share: f64, values: &[f64], trials: &[usize]) -> Pair {
         let (first, second) = (&factors[a], &factors[b]);
         let mut sums = vec![vec![(0.0, 0); second.levels.len()]; first.levels.len()];
@@ -28,7 +30,7 @@ impl Pair {
         Pair { factors: (a, b), share, cells }
     }
 
-    /// Combinations that no trial has.
+    /// Combinations without a trial, as pairs of level indices.
     pub fn untried(&self) -> impl Iterator<Item = (usize, usize)> {
         let row = |(i, row): (usize, &Vec<Option<_>>)| {
             let missing = row.iter().enumerate().filter(|(_, cell)| cell.is_none()).map(move |(j, _)| (i, j));

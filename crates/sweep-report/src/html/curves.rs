@@ -1,4 +1,4 @@
-//! The curves of trials whose charts are not in the page: numbers, from which the browser draws one when it is asked for.
+//! Curves of trials without a chart in the page. They are stored as numbers, and the browser draws one on request.
 
 use std::fmt::Write;
 
@@ -10,12 +10,12 @@ use super::super::charts;
 use sweep_core::history::TrialRecord;
 use sweep_core::trial::{EpochMetrics, METRICS, Metric};
 
-/// So many points of a curve are kept; the page of 10,000 trials stays below 15 MB by it.
+/// Maximum number of points kept per curve. It keeps the page for 10,000 trials below 15 MB.
 const POINTS: usize = 17;
 
-/// A script element with an object: by trial, its `epochs` and a list by each metric, without the digits that no
-/// chart shows, and in `named` the metrics that have names of their own, each with its place among the `names`, its epochs
-/// and its values. Those names are all in it that comes from files but numbers.
+/// A script element with a JSON object of the curves by trial. Each has its `epochs` and one list per metric, rounded
+/// to the digits that a chart shows. `named` has the metrics with custom names: the index in `names`, the epochs and
+/// the values. Apart from numbers, only `names` contains data from files.
 pub fn data(analysis: &Analysis, shown: &[&TrialRecord]) -> Markup {
     let shown: std::collections::HashSet<_> = shown.iter().map(|trial| trial.id).collect();
     let rest = analysis.listed().map(|(_, trial)| trial);
@@ -23,7 +23,7 @@ pub fn data(analysis: &Analysis, shown: &[&TrialRecord]) -> Markup {
     let mut names = Vec::new();
     let mut objects: Vec<String> =
         rest.map(|trial| format!("\"{}\":{}", trial.id, object(trial, &analysis.spec.metric, &mut names))).collect();
-    // No name can end the element.
+    // Escaped so that no name can close the element.
     objects.push(format!("\"names\":{}", json!(names).to_string().replace('<', "\\u003c")));
     html! { script type="application/json" id="data" { (PreEscaped(format!("{{{}}}", objects.join(",")))) } }
 }
@@ -44,13 +44,13 @@ fn object<'a>(trial: &'a TrialRecord, metric: &'a Metric, names: &mut Vec<&'a st
     if named.is_empty() { curve + "}" } else { format!("{curve},\"named\":[{}]}}", named.join(",")) }
 }
 
-/// Evenly chosen epochs, the first and the last among them.
+/// Evenly chosen epochs, including the first and the last.
 fn thinned<T>(curve: &[T]) -> Vec<&T> {
     let most = curve.len().min(POINTS);
     (0..most).map(|n| &curve[n * (curve.len() - 1) / (most - 1).max(1)]).collect()
 }
 
-/// An object that is not closed.
+/// The JSON object of a curve, without its closing brace.
 fn curve(epochs: &[&EpochMetrics]) -> String {
     let numbers: Vec<String> = epochs.iter().map(|epoch| epoch.epoch.to_string()).collect();
     let mut object = format!("{{\"epochs\":[{}]", numbers.join(","));
@@ -64,7 +64,7 @@ fn curve(epochs: &[&EpochMetrics]) -> String {
     object
 }
 
-/// Three digits: a chart shows no more.
+/// Formats a value with three digits; a chart shows no more.
 fn short(value: Option<f64>) -> String {
     let Some(value) = value else { return "null".into() };
     let digits = (2.0 - value.abs().max(1e-9).log10().floor()).clamp(0.0, 9.0) as usize;

@@ -1,4 +1,4 @@
-//! `report.html`: one file that asks nothing of any network. Everything in it that comes from files is escaped by maud.
+//! `report.html`: one file that loads nothing from a network. maud escapes all data from files.
 
 mod curves;
 mod trials;
@@ -13,7 +13,7 @@ use super::words;
 use sweep_core::history::TrialRecord;
 use sweep_verdict::merged_advice;
 
-/// The page. Links lead into the sweep's folder.
+/// Renders the page. Its links are relative to the sweep's folder.
 pub fn page(analysis: &Analysis) -> String {
     let Analysis { spec, history, .. } = analysis;
     let shown = analysis.shown();
@@ -64,7 +64,7 @@ pub fn page(analysis: &Analysis) -> String {
             }
         }
     };
-    // Text from files may hold what no page can.
+    // Text from files may contain control characters, which are invalid in a page.
     page.into_string().replace(|letter: char| letter.is_control() && letter != '\n', " ")
 }
 
@@ -95,7 +95,7 @@ fn list(heading: &str, items: &[String]) -> Markup {
     html! { @if !items.is_empty() { h2 { (heading) } ul { @for item in items { li { (prose(item)) } } } } }
 }
 
-/// Our own sentences: what stands between backticks is code.
+/// Renders a sentence of the report. Text between backticks is code.
 fn prose(text: &str) -> Markup {
     html! { @for (at, part) in text.split('`').enumerate() { @if at % 2 == 1 { code { (part) } } @else { (part) } } }
 }
@@ -131,7 +131,7 @@ fn curves(analysis: &Analysis, trial: &TrialRecord) -> Markup {
     }
 }
 
-/// A setting's name, which may go on in the next line after `_` and `.`.
+/// Renders a parameter's name, which may break after `_` and `.`.
 fn breakable(name: &str) -> Markup {
     html! { @for part in name.split_inclusive(['_', '.']) { (part) wbr; } }
 }

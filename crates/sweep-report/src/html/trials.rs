@@ -1,4 +1,4 @@
-//! The table of all trials, which the page's script sorts and filters by what its cells say.
+//! The table of all trials. The page's script sorts and filters it by the content of its cells.
 
 use maud::{Markup, html};
 use serde_json::Value;
@@ -11,10 +11,10 @@ use super::breakable;
 use sweep_core::history::TrialRecord;
 use sweep_core::trial::TrialId;
 
-/// So many rows are shown at first.
+/// Number of rows that are visible at first.
 pub const ROWS: usize = 200;
 
-/// Best first; those that cannot be ranked last, with what went wrong.
+/// Renders the table, best trial first. Trials that cannot be ranked are last, with what went wrong.
 pub fn table(analysis: &Analysis, names: &[String]) -> Markup {
     let columns = columns(analysis);
     html! {
@@ -68,7 +68,7 @@ fn row(
     }
 }
 
-/// To the trial's chart in the page, or to where the page's script draws it.
+/// A link to the trial's chart in the page, or to the place where the page's script draws it.
 pub fn link(id: TrialId) -> Markup {
     html! { a href={ "#trial-" (id) } { (id) } }
 }

@@ -1,7 +1,7 @@
-//! `next.yaml`: the sweep file that follows from what was found, each change with its reason. Pure.
+//! `next.yaml`: the sweep file that follows from the findings. Each change has its reason. Pure.
 //!
-//! Every change is tried by itself: one with which the file would not be valid (a condition names a value that goes,
-//! say) is left out. So what is written can always be planned.
+//! Every change is validated separately. A change that would make the file invalid is left out, for example if a
+//! condition names a value that it removes. The resulting file can therefore always be planned.
 
 mod page;
 mod propose;
@@ -14,19 +14,19 @@ use serde_yaml::{Mapping, Value};
 use super::analysis::Analysis;
 use sweep_spec::Spec;
 
-/// A value to be written in the file; `None` takes the key out.
+/// A change of one value in the sweep file.
 #[derive(Debug, Clone)]
 pub struct Change {
-    /// Keys from the top of the file: `[training, epochs]`.
+    /// The keys from the top of the file: `[training, epochs]`.
     pub path: Vec<String>,
-    /// What stands there then.
+    /// The new value, or `None` to remove the key.
     pub value: Option<Value>,
-    /// Why, in a sentence.
+    /// The reason, in one sentence.
     pub reason: String,
 }
 
-/// The next sweep file, from the text of the last one; `folder` is where it will lie, absolute. `None` where the text
-/// is no sweep file.
+/// Creates the next sweep file from the text of the last one. `folder` is the absolute path of its future folder.
+/// Returns `None` if the text is no valid sweep file.
 pub fn file(text: &str, folder: &Path, analysis: &Analysis) -> Option<String> {
     let mut value: Value = serde_yaml::from_str(text).ok()?;
     value.apply_merge().ok()?;
@@ -59,7 +59,7 @@ pub fn file(text: &str, folder: &Path, analysis: &Analysis) -> Option<String> {
     Some(page::text(&file, &kept, &propose::remarks(analysis)))
 }
 
-/// Writes a value at its place; tables on the way are made.
+/// Sets a value at a path. Missing tables are created.
 fn put(table: &mut Mapping, path: &[String], value: Option<Value>) {
     let Some((key, rest)) = path.split_first() else { return };
     match (rest.is_empty(), value) {
@@ -75,7 +75,8 @@ fn put(table: &mut Mapping, path: &[String], value: Option<Value>) {
     }
 }
 
-/// The way from a folder to a file, both absolute; where they share no more than the root, the file as it is.
+/// The relative path from a folder to a file, both absolute. If they share only the root, the file's path stays
+/// absolute.
 fn relative(folder: &Path, file: &Path) -> PathBuf {
     let plain = |path: &Path| -> Vec<PathBuf> {
         let mut parts: Vec<PathBuf> = Vec::new();
@@ -108,7 +109,7 @@ mod tests {
         file(text, Path::new("/nowhere/results/f"), &Analysis::new(&spec, history)).expect("it is a sweep file")
     }
 
-    /// Trials of a file, trained by the sample's formula.
+    /// Trials of a file, with curves from the sample's formula.
     fn trained(text: &str, count: u64, last: u32) -> History {
         let spec = Spec::read(text, "f", Path::new("/nowhere")).unwrap_or_else(|problems| panic!("{problems}")).0;
         let mut search = Search::new(spec.search_terms());

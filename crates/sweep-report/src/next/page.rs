@@ -1,13 +1,13 @@
-//! The text of a sweep file, with reasons as comments.
+//! Writes a sweep file as YAML, with the reasons for changes as comments.
 
 use serde_yaml::{Mapping, Value};
 
 use super::Change;
 
-/// Columns of a comment.
+/// Maximum width of a comment, in columns.
 const WIDTH: usize = 100;
 
-/// The file: its remarks first, each change's reason above the line that it changed.
+/// Writes the file. Remarks come first, and each change's reason is above the changed line.
 pub fn text(file: &Mapping, changes: &[Change], remarks: &[String]) -> String {
     let mut text = String::new();
     remarks.iter().for_each(|remark| comment(&mut text, "", remark));
@@ -39,7 +39,7 @@ pub fn text(file: &Mapping, changes: &[Change], remarks: &[String]) -> String {
     text
 }
 
-/// A value in one line.
+/// Formats a value in one line.
 fn flow(value: &Value) -> String {
     let list = |parts: Vec<String>| parts.join(", ");
     match value {
@@ -47,7 +47,7 @@ fn flow(value: &Value) -> String {
         Value::Bool(value) => value.to_string(),
         Value::Number(number) => number.to_string(),
         Value::String(text) if is_word(text) => text.clone(),
-        // A string of JSON is one of YAML.
+        // A JSON string is also a YAML string.
         Value::String(text) => serde_json::Value::from(text.as_str()).to_string(),
         Value::Sequence(items) => format!("[{}]", list(items.iter().map(flow).collect())),
         Value::Mapping(table) => {
@@ -60,7 +60,7 @@ fn flow(value: &Value) -> String {
     }
 }
 
-/// Whether a string needs no quotes: it reads back as itself.
+/// Whether a string needs no quotes, because it parses to itself.
 fn is_word(text: &str) -> bool {
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/'));
     let first = text.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '_' | '/'));
@@ -68,7 +68,7 @@ fn is_word(text: &str) -> bool {
     plain && first && !WORDS.contains(&text.to_lowercase().as_str())
 }
 
-/// Comment lines.
+/// Appends text as comment lines.
 fn comment(text: &mut String, indent: &str, said: &str) {
     let mut line = format!("{indent}#");
     for word in super::super::words::clean(said).split_whitespace() {

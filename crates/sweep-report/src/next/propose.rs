@@ -1,4 +1,4 @@
-//! Which changes the findings ask for.
+//! The changes that follow from the findings.
 
 use serde_yaml::{Mapping, Value};
 
@@ -12,17 +12,18 @@ use sweep_core::trial::TrialId;
 use sweep_spec::Method;
 use sweep_verdict::{Advice, Mirror, Name};
 
-/// Where so large a share of the epochs came after the best one, stopping early pays.
+/// Early stopping is proposed if at least this share of the epochs came after the best one.
 const WASTED: f64 = 0.25;
-/// Where so large a share of the trials came to nothing, the learning rate is too high.
+/// A lower learning rate is proposed if at least this share of the trials has no result.
 const LOST: f64 = 0.5;
 
-/// With so many seeds each one tells what is chance.
+/// Number of seeds per configuration, enough to estimate the effect of chance.
 const REPEATS: u64 = 3;
-/// So many of the trials that cannot be told apart are tried again.
+/// Maximum number of tied trials that are run again.
 const TIED: usize = 5;
 
-/// In the order in which they are tried; of several for one place the first that is valid is made.
+/// The proposed changes, in the order in which they are validated. Of several changes of one key, the first valid one
+/// is made.
 pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let mut changes = vec![change(&["name"], format!("{}-next", analysis.spec.name), "")];
     changes.extend(of_ties(analysis));
@@ -39,7 +40,8 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     changes
 }
 
-/// Repeats for trials that cannot be told apart, which are tried again where another search would not come by them.
+/// Proposes repeats for trials that cannot be distinguished. They are enqueued if the search might not reach them
+/// again.
 fn of_ties(analysis: &Analysis) -> Vec<Change> {
     let (spec, tied) = (analysis.spec, &analysis.ties.trials);
     if spec.repeats > 1 || tied.len() < 2 {
@@ -70,7 +72,7 @@ fn of_ties(analysis: &Analysis) -> Vec<Change> {
     changes
 }
 
-/// What to do before it is run, which no sweep can do.
+/// Recommended steps before the next sweep that no sweep can take.
 pub fn remarks(analysis: &Analysis) -> Vec<String> {
     let mut remarks = vec![format!(
         "What follows from the sweep {}. Each change has its reason; look it through, then: sweep plan next.yaml",
@@ -92,7 +94,7 @@ fn change(path: &[&str], value: impl Into<Value>, reason: impl Into<String>) -> 
     Change { path, value: Some(value.into()), reason: reason.into() }
 }
 
-/// Lists and ranges. Those that move together stay as they are.
+/// Changes of lists and ranges. Parameters that vary together are left unchanged.
 fn of_parameters(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let Some(parameters) = file.get("parameters").and_then(Value::as_mapping) else { return Vec::new() };
     let zipped = serde_json::to_string(&file.get("zip")).unwrap_or_default();
@@ -108,7 +110,7 @@ fn of_parameters(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     found
 }
 
-/// Epochs and learning rate.
+/// Changes of epochs and learning rate.
 fn of_training(analysis: &Analysis) -> Vec<Change> {
     let (spec, time) = (analysis.spec, &analysis.time);
     let varies = |name: &str| spec.space.parameters.iter().any(|one| one.name.starts_with(name));
@@ -143,7 +145,7 @@ fn of_training(analysis: &Analysis) -> Vec<Change> {
     found
 }
 
-/// What the network and the data can take, where the best trials overfit.
+/// Regularization that the network and the data support, if the best trials overfit.
 fn of_regularisation(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let spec = analysis.spec;
     let wanted = |one: Advice| analysis.asked(|advice| advice == one);

@@ -1,4 +1,5 @@
-//! What a parameter's values become: those that are clearly worse go, and beyond a best one at the edge others come.
+//! Changes of a parameter's values. Values that are clearly worse are removed, and values beyond a best one at the edge
+//! are added.
 
 use serde_yaml::{Mapping, Value};
 
@@ -6,24 +7,25 @@ use super::super::analysis::Analysis;
 use super::super::effects::{Edge, Effects};
 use super::super::words;
 
-/// A range is narrowed to what the best trials have, and this share of it more on both sides.
+/// Margin on both sides of a narrowed range, as a share of the span of the best trials.
 const AIR: f64 = 0.25;
-/// So many of the best trials at least, and this share of all.
+/// The best trials that determine a range: at least [`LEAST`], and at least this share ([`BEST`]) of all.
 const LEAST: usize = 5;
 const BEST: f64 = 0.1;
-/// Positive values that span as much as this are spaced by their ratio.
+/// Minimum ratio of largest to smallest value for a positive range to be treated as logarithmic.
 const BY_RATIO: f64 = 20.0;
 
-/// Beyond the edge the next value is at most so many times the edge, ...
+/// Maximum ratio between the next value and the edge, if the values are spaced by ratio.
 const RATIO: f64 = 4.0;
-/// ... or so large a share of what was tried farther off, where values are not spaced by their ratio.
+/// Maximum distance of the next value from the edge, as a share of the tried span, if the values are not spaced by
+/// ratio.
 const STEP: f64 = 0.5;
-/// A range is widened by so large a share of itself, and by [`RATIO`] at most.
+/// Share of its span by which a range is widened, up to a factor of [`RATIO`].
 const WIDER: f64 = 0.25;
 
 type Scale = fn(f64) -> f64;
 
-/// The new table of a parameter, and why; alternatives in the order in which they should be tried.
+/// Proposed tables for a parameter, each with its reason. Alternatives are in the order in which they should be tried.
 pub fn changes(name: &str, table: &Mapping, analysis: &Analysis) -> Vec<(Value, String)> {
     let Some(effects) = &analysis.effects else { return Vec::new() };
     let edge = effects.edges.iter().find(|edge| edge.setting == name);
@@ -34,7 +36,7 @@ pub fn changes(name: &str, table: &Mapping, analysis: &Analysis) -> Vec<(Value, 
         let extended = |values: &[Value]| {
             let (value, edge) = more.as_ref()?;
             let mut values = values.to_vec();
-            // The list may fall or rise.
+            // The list may be ascending or descending.
             let first = values.first().and_then(Value::as_f64) == Some(edge.value);
             values.insert(if first { 0 } else { values.len() }, value.clone());
             Some((values, format!("{} was best, at the edge of what was tried.", words::setting(&edge.value.into()))))
@@ -65,7 +67,7 @@ fn without_worse(name: &str, values: &[Value], analysis: &Analysis, effects: &Ef
         let worse = effects.metric.goal.better(0.0, difference.value);
         (worse && difference.margin.is_some_and(|margin| margin < difference.value.abs())).then_some(difference)
     };
-    // What is among the best in spite of its level's mean stays.
+    // A value of one of the best trials is kept, even if the mean of its level is worse.
     let tied = |value: &Value| {
         let has = |settings: &sweep_core::trial::Settings| {
             settings.get(name).and_then(|own| factor.level(own)) == level(value)
@@ -85,7 +87,7 @@ fn without_worse(name: &str, values: &[Value], analysis: &Analysis, effects: &Ef
     (kept, format!("{} was clearly worse than with {}: left out {said}.", effects.metric.words, factor.levels[best]))
 }
 
-/// The next value beyond the edge, spaced as those before it, but not far off.
+/// The next value beyond the edge, with the spacing of the values before it, within limits.
 fn beyond(edge: &Edge, values: &[Value]) -> Option<Value> {
     let mut numbers: Vec<f64> = values.iter().map(Value::as_f64).collect::<Option<_>>()?;
     numbers.sort_by(f64::total_cmp);
@@ -106,12 +108,12 @@ fn beyond(edge: &Edge, values: &[Value]) -> Option<Value> {
     (next > 0.0 && !numbers.contains(&next)).then_some(value)
 }
 
-/// `min` and `max` about the best trials.
+/// A table with `min` and `max` around the best trials.
 fn range(name: &str, table: &Mapping, analysis: &Analysis, edge: Option<&Edge>) -> Option<(Value, String)> {
     let (low, high) = (table.get("min")?, table.get("max")?);
     let whole = low.is_i64() && high.is_i64();
     let (min, max) = (low.as_f64()?, high.as_f64()?);
-    // The exponents of W&B's old names are no values.
+    // With W&B's old distribution names, `min` and `max` are exponents rather than values.
     if table.get("distribution").and_then(Value::as_str).is_some_and(|name| name.ends_with("log_uniform")) {
         return None;
     }
@@ -158,7 +160,7 @@ fn range(name: &str, table: &Mapping, analysis: &Analysis, edge: Option<&Edge>) 
     Some((table.into(), said))
 }
 
-/// To three digits.
+/// Rounds to three significant digits.
 pub fn rounded(value: f64) -> f64 {
     format!("{value:.2e}").parse().unwrap_or(value)
 }
@@ -179,7 +181,7 @@ mod tests {
         assert_eq!(next(&[64.0, 128.0], true), Some(256.0));
         assert_eq!(next(&[0.0, 0.2, 0.4], true), Some(0.6));
         assert_eq!(next(&[0.1, 0.3], false), Some(0.0333));
-        // Not far off: no tenfold learning rate, and no dropout of 0.8 after 0.4.
+        // The step is limited: no tenfold learning rate, and no dropout of 0.8 after 0.4.
         assert_eq!(next(&[1e-4, 1e-3, 1e-2], true), Some(0.04));
         assert_eq!(next(&[1e-4, 1e-3, 1e-2], false), Some(2.5e-5));
         assert_eq!(next(&[0.0, 0.4], true), Some(0.6));

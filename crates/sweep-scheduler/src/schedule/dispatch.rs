@@ -1,4 +1,4 @@
-//! The scheduler's part in handing out trials: to which slot goes which.
+//! The part of the scheduler that assigns trials to slots.
 
 use super::messages::{Action, Now, SlotId};
 use super::packing::{Company, Member};
@@ -8,19 +8,20 @@ use sweep_core::history::Entry;
 use sweep_core::random::trial_seed;
 use sweep_core::trial::{Attempt, Settings, TrialId};
 
-/// A trial that could be handed out.
+/// A trial that could be assigned to a slot.
 pub(super) struct Candidate {
     attempt: Attempt,
     settings: Settings,
     shape: String,
-    /// Whether it has lacked memory.
+    /// Whether an attempt of the trial ran out of memory.
     crowded: bool,
-    /// Whether it wants a device for itself: it has lacked memory, or nothing is known of its shape.
+    /// Whether the trial needs a device to itself: it ran out of memory, or the memory that its shape needs is unknown.
     alone: bool,
 }
 
 impl Scheduler {
-    /// Hands trials to trainers that wait, starts trainers where there is work for them, ends them where there is none.
+    /// Assigns trials to ready trainers, starts trainers where there is work for them, and ends them where there is
+    /// none.
     pub(super) fn fill(&mut self, now: Now, actions: &mut Vec<Action>) {
         if self.mode == Mode::Running {
             self.close(now, actions);
@@ -52,7 +53,7 @@ impl Scheduler {
             (0..self.slots.len()).filter(|slot| is_ready(&self.slots[*slot])).map(SlotId).collect();
         let due: Vec<TrialId> = self.waiting.iter().filter(|(_, due)| **due <= now.since).map(|(id, _)| *id).collect();
         for id in due {
-            // Nobody waits for it; but it may have others leave.
+            // No trainer is ready, but a trial that ran out of memory can make others leave.
             if ready.is_empty() && !self.history.trial(id).is_some_and(|trial| trial.crowded) {
                 continue;
             }
@@ -68,8 +69,8 @@ impl Scheduler {
         }
     }
 
-    /// Hands the trial to one of the trainers, if it suits one. One that wants a device for itself has one kept for it;
-    /// a new one only where no begun one waits.
+    /// Assigns the trial to one of the trainers, if one is suitable. A device is reserved for a trial that needs one to
+    /// itself. A new trial gets such a reservation only if no begun trial waits.
     fn offer(&mut self, now: Now, trial: Candidate, ready: &mut Vec<SlotId>, actions: &mut Vec<Action>) -> bool {
         let Some(at) = ready.iter().position(|slot| self.suits(*slot, &trial)) else {
             if trial.alone && self.kept.is_none() && (trial.attempt.number > 1 || self.waiting.is_empty()) {
@@ -95,7 +96,7 @@ impl Scheduler {
         true
     }
 
-    /// Whether the trial may go to the slot, whose trainer waits.
+    /// Returns whether the trial may go to the slot, whose trainer is ready.
     fn suits(&self, id: SlotId, trial: &Candidate) -> bool {
         let slot = &self.slots[id.0];
         if self.kept.is_some_and(|(other, place)| place == slot.place && other != trial.attempt.trial) {
@@ -109,12 +110,12 @@ impl Scheduler {
         self.company(slot.place, id).takes(self.member(&trial.shape, slot.used.memory, trial.crowded))
     }
 
-    /// The slots of a device.
+    /// Returns the slots of a device.
     pub(super) fn on(&self, place: usize) -> impl Iterator<Item = SlotId> {
         (0..self.slots.len()).filter(move |slot| self.slots[*slot].place == place).map(SlotId)
     }
 
-    /// A device as a trial would find it that comes to one of its slots.
+    /// Returns the state of a device as seen by a trial that joins it on slot `except`.
     fn company(&self, place: usize, except: SlotId) -> Company<'_> {
         let mut company = Company::default();
         for slot in self.on(place).map(|id| &self.slots[id.0]) {
@@ -134,25 +135,25 @@ impl Scheduler {
         Member { shape: self.history.shapes.get(shape), held, crowded }
     }
 
-    /// The device with the fewest trials, of those that can be used.
+    /// Returns the usable device with the fewest trials.
     fn emptiest(&self) -> Option<usize> {
         let usable = self.slots.iter().filter(|slot| slot.held.is_none() && !slot.is_out());
         usable.map(|slot| slot.place).min_by_key(|place| (self.together(*place), *place))
     }
 
-    /// How many trials are on a device.
+    /// Returns the number of trials on a device.
     pub(super) fn together(&self, place: usize) -> u32 {
         self.on(place).filter(|id| self.slots[id.0].attempt().is_some()).count() as u32
     }
 
-    /// A trial has come to a device, or gone.
+    /// Records that a trial has joined or left a device.
     pub(super) fn unsettle(&mut self, place: usize) {
         for slot in self.slots.iter_mut().filter(|slot| slot.place == place) {
             slot.used.steady = false;
         }
     }
 
-    /// Has everybody leave the device that is kept for a trial but one trainer that is fit for it.
+    /// Clears the device that is reserved for a trial. Everything leaves except one trainer that is suitable for it.
     fn clear_kept(&mut self, now: Now, actions: &mut Vec<Action>) {
         let Some((_, place)) = self.kept else { return };
         let taken = self.together(place) > 0;
@@ -174,7 +175,7 @@ impl Scheduler {
         }
     }
 
-    /// Has a slot's trainer save its trial, or end if it has none.
+    /// Makes a slot's trainer save its trial, or ends the trainer if it has no trial.
     pub(super) fn leave_slot(&mut self, now: Now, id: SlotId, actions: &mut Vec<Action>) {
         let slot = &mut self.slots[id.0];
         match slot.state {
@@ -190,12 +191,13 @@ impl Scheduler {
         }
     }
 
-    /// Whether others have come to the slot's device, and it is theirs.
+    /// Returns whether other processes use the slot's device and the sweep gives way to them.
     fn must_leave(&self, slot: &Slot) -> bool {
         self.rules.yields && slot.held.is_some()
     }
 
-    /// Whether a trainer that waits holds memory that others want: there is one beside it, and none has use for it.
+    /// Returns whether a ready trainer holds memory that others need. That is so if another trainer is on its device,
+    /// because no trial was assigned to this one.
     fn is_in_the_way(&self, id: SlotId) -> bool {
         let slot = &self.slots[id.0];
         let shares = || self.on(slot.place).any(|other| other != id && !self.slots[other.0].is_still());
@@ -208,7 +210,7 @@ impl Scheduler {
         let mut wanted = self.work().unwrap_or(u64::MAX).saturating_sub(on_hand);
         for id in (0..self.slots.len()).map(SlotId) {
             let slot = &self.slots[id.0];
-            // Those on hand do not suit a trial that a device is kept for.
+            // Existing idle trainers are not suitable for a trial with a reserved device.
             let is_wanted = wanted > 0 || self.kept.is_some_and(|(_, place)| place == slot.place);
             if is_wanted && slot.state == State::Empty && slot.held.is_none() && self.has_use_for(id) {
                 let slot = &mut self.slots[id.0];
@@ -219,7 +221,8 @@ impl Scheduler {
         }
     }
 
-    /// Whether the trial that is next could go to a trainer on this empty slot, beside those that are on its device.
+    /// Returns whether the next trial could run on a trainer in this empty slot, in addition to the trials on its
+    /// device.
     fn has_use_for(&mut self, id: SlotId) -> bool {
         let (place, auto) = (self.slots[id.0].place, self.slots[id.0].auto);
         let is_alone = self.on(place).all(|other| self.slots[other.0].is_still());
@@ -233,7 +236,7 @@ impl Scheduler {
         }
         let shape = next.as_ref().map_or("", |next| &next.shape);
         let mut company = self.company(place, id);
-        // Trainers that wait or load will have trials like it.
+        // Ready and starting trainers will get trials like the next one.
         for slot in self.on(place).map(|id| &self.slots[id.0]) {
             if matches!(slot.state, State::Starting | State::Ready) {
                 company.trials.push(self.member(shape, slot.used.memory, false));
@@ -243,7 +246,7 @@ impl Scheduler {
         company.takes(self.member(shape, 0, next.as_ref().is_some_and(|next| next.crowded)))
     }
 
-    /// The trial of that number as it would be handed out: one that waits, or the next new one.
+    /// Returns the trial with that number as a candidate, if it is waiting or is the next new trial.
     fn candidate(&self, id: TrialId) -> Option<Candidate> {
         let begun = self.history.trial(id).filter(|_| self.waiting.contains_key(&id));
         let (settings, number, crowded) = match begun {
@@ -256,19 +259,19 @@ impl Scheduler {
         Some(Candidate { attempt: Attempt { trial: id, number }, settings, shape, crowded, alone })
     }
 
-    /// The next new trial, once it is drawn.
+    /// Returns the number of the next new trial, once it is drawn.
     fn drawn_id(&self) -> Option<TrialId> {
         self.drawn.as_ref().map(|_| TrialId(self.history.trials.len() as u64 + 1))
     }
 
-    /// Has the next new trial drawn, if there is one, and all that its settings follow from is known.
+    /// Draws the next new trial, if there is one and everything that determines its parameters is known.
     fn draw(&mut self) -> Option<TrialId> {
         let id = TrialId(self.history.trials.len() as u64 + 1);
         if self.rules.total.is_some_and(|total| id.0 > total) {
             return None;
         }
         if self.drawn.is_none() {
-            // A trial that waits for others is at rest: those may never begin before this one has.
+            // A parked trial counts as ended, because the trials that it waits for might not begin before this one has.
             let at_rest = |id| self.history.trial(id).is_some_and(|trial| trial.outcome().is_some());
             if !(1..=self.points.needs(id)).rev().map(TrialId).all(|id| at_rest(id) || self.parked.contains(&id)) {
                 return None;
@@ -276,19 +279,19 @@ impl Scheduler {
             self.drawn = self.points.next(id, &self.history);
         }
         if self.drawn.is_none() {
-            // The search knew of no end, and has found one.
+            // The search had no known end, and has reached it now.
             self.rules.total = Some(id.0 - 1);
         }
         self.drawn_id()
     }
 
-    /// Trials that could be handed out, now or after their delay; `None`: no end of them.
+    /// Returns the number of trials that can be assigned now or after their delay. `None` if there is no end of them.
     pub(super) fn work(&self) -> Option<u64> {
         let new = self.rules.total?.saturating_sub(self.history.trials.len() as u64);
         Some(new + self.waiting.len() as u64)
     }
 
-    /// Whether any could be.
+    /// Returns whether any trial can be assigned, now or later.
     pub(super) fn has_work(&self) -> bool {
         self.work() != Some(0)
     }

@@ -1,4 +1,4 @@
-//! The scheduler's part in `early_terminate`: it asks the rules and acts upon them.
+//! The part of the scheduler that applies `early_terminate`: it asks the rules and acts on their verdicts.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use sweep_core::stop::{Moment, Verdict};
 use sweep_core::trial::{Attempt, Outcome, TrialId};
 
 impl Scheduler {
-    /// The trial on the slot has reported an epoch: it may have to leave, and others may go on because of it.
+    /// Judges the trial on the slot, which has reported an epoch. The trial may have to leave, and parked trials may
+    /// continue because of its result.
     pub(super) fn compare(&mut self, now: Now, id: SlotId, actions: &mut Vec<Action>) {
         let State::Training { attempt, .. } = self.slots[id.0].state else { return };
         let verdict = self.verdict(attempt.trial, Moment::Epoch);
@@ -25,8 +26,8 @@ impl Scheduler {
         self.promote(Moment::Rest);
     }
 
-    /// Decides about a begun trial that no trainer has any more: it goes on, not before `due`, or waits for others, or
-    /// is over.
+    /// Decides about a begun trial that no trainer has any more. The trial continues, no earlier than `due`, or waits
+    /// for other trials, or ends.
     pub(super) fn settle(&mut self, now: Now, trial: TrialId, due: Duration, actions: &mut Vec<Action>) {
         match self.verdict(trial, Moment::Rest) {
             Verdict::GoOn => drop(self.waiting.insert(trial, due)),
@@ -35,8 +36,8 @@ impl Scheduler {
         }
     }
 
-    /// When no trial is under way and none can be handed out, those that wait for others have waited for all of them:
-    /// the best go on, or else all are over.
+    /// Resolves the parked trials once no trial is running and none can be assigned. No other trial can arrive, so the
+    /// best of them continue. If none does, all of them end.
     pub(super) fn close(&mut self, now: Now, actions: &mut Vec<Action>) {
         let under_way = self.slots.iter().any(|slot| slot.attempt().is_some());
         if self.parked.is_empty() || under_way || self.work() != Some(0) {
@@ -50,7 +51,7 @@ impl Scheduler {
         }
     }
 
-    /// Trials that wait for others and have turned out to be good enough go on.
+    /// Lets parked trials continue that have turned out to be good enough.
     fn promote(&mut self, moment: Moment) {
         let Some(standings) = self.standings.as_mut().filter(|_| !self.parked.is_empty()) else { return };
         if !standings.take_changed() && moment == Moment::Rest {
@@ -66,12 +67,16 @@ impl Scheduler {
         });
     }
 
-    /// The standings follow the entry, which the history has taken in.
+    /// Updates the standings after an entry. The history has already applied it.
     pub(super) fn follow(&mut self, entry: &Entry) {
+        if let (Some(standings), Entry::Row { attempt, metrics, .. }) = (&mut self.standings, entry)
+            && let Some(trial) = self.history.trial(attempt.trial)
+        {
+            return standings.revise(trial, &self.rules.metric, metrics.epoch);
+        }
         let (Entry::Started { attempt: Attempt { trial, .. }, .. }
         | Entry::Began { attempt: Attempt { trial, .. }, .. }
         | Entry::Epoch { attempt: Attempt { trial, .. }, .. }
-        | Entry::Row { attempt: Attempt { trial, .. }, .. }
         | Entry::Spared { attempt: Attempt { trial, .. }, .. }
         | Entry::Ended { attempt: Attempt { trial, .. }, .. }
         | Entry::Reopened { trial, .. }) = entry

@@ -1,8 +1,8 @@
-//! Which trials keep the weights of their best epoch, so that a long sweep does not fill the disk.
+//! Selects the trials that keep the weights of their best epoch, so that a long sweep does not fill the disk.
 
 use sweep_core::trial::{Goal, TrialId};
 
-/// The best trials so far, at most so many.
+/// The best trials so far, limited in number.
 #[derive(Debug, Clone)]
 pub struct Keep {
     places: usize,
@@ -11,13 +11,13 @@ pub struct Keep {
 }
 
 impl Keep {
-    /// Room for `places` trials.
+    /// Creates the selection with room for `places` trials.
     pub fn new(places: usize, goal: Goal) -> Keep {
         Keep { places, goal, best: Vec::new() }
     }
 
-    /// A trial has ended with this value at its best epoch; the trial whose weights go is returned: another one,
-    /// the same one, or none. Among equal values the earlier trial stays.
+    /// Adds a trial that ended with this value at its best epoch. Returns the trial whose weights must be removed:
+    /// another one, the same one, or none. Among equal values the earlier trial stays.
     pub fn ended(&mut self, trial: TrialId, value: Option<f64>) -> Option<TrialId> {
         let Some(value) = value else { return Some(trial) };
         let place = self.best.partition_point(|(other, id)| {
@@ -27,7 +27,7 @@ impl Keep {
         if self.best.len() > self.places { self.best.pop().map(|(_, id)| id) } else { None }
     }
 
-    /// The trial is to be run again.
+    /// Removes a trial that is to be run again.
     pub fn forget(&mut self, trial: TrialId) {
         self.best.retain(|(_, id)| *id != trial);
     }

@@ -1,4 +1,5 @@
-//! `tpe` on several slots, in virtual time: its points do not hang on which trial ends first, and what that costs.
+//! Simulates `tpe` on several slots, in virtual time. The configurations must not depend on which trial ends first. The
+//! simulation also measures what that independence costs.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -20,7 +21,7 @@ use sweep_spec::Spec;
 /// Milliseconds of virtual time.
 type Millis = u64;
 
-/// The median of a trial's duration.
+/// Median duration of a trial, in milliseconds.
 const MEDIAN: f64 = 20_000.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,24 +32,24 @@ enum Due {
     Tick,
 }
 
-/// How a run goes that the file does not decide.
+/// The circumstances of a run that the sweep file does not determine.
 #[derive(Debug, Clone, Copy)]
 struct Chance {
     slots: usize,
-    /// Decides on the durations.
+    /// Seed of the durations.
     seed: u64,
-    /// Of the logarithm of the durations.
+    /// Standard deviation of the logarithm of the durations.
     sigma: f64,
-    /// Of so many first attempts one crashes.
+    /// One in this many first attempts crashes.
     crashes: Option<u32>,
-    /// The controller is killed after so many events.
+    /// Number of events after which the controller is killed.
     killed: u64,
 }
 
-/// What a run leaves.
+/// Result of a run.
 struct Left {
     history: History,
-    /// The share of the slots' time, until the last trial began, in which none was on them.
+    /// Share of the slots' time without a trial on them, until the last trial began.
     idle: f64,
 }
 
@@ -68,7 +69,7 @@ fn value(settings: &Settings) -> f64 {
     (number("x") - 3.0).powi(2) + (number("y") - 2.0).powi(2) + kind as f64
 }
 
-/// Runs a sweep, or goes on with it, as the engine does.
+/// Runs or resumes a sweep as the engine does.
 fn run(spec: &Spec, mut history: History, chance: Chance) -> Left {
     let Chance { slots, seed, sigma, crashes, killed } = chance;
     let mut spec = spec.clone();
@@ -139,7 +140,7 @@ fn run(spec: &Spec, mut history: History, chance: Chance) -> Left {
                 let trial = scheduler.history().trial(attempt.trial).expect("it was begun");
                 let metrics =
                     EpochMetrics { epoch: 1, val_loss: Some(value(&trial.settings)), ..EpochMetrics::default() };
-                // One in seven comes to nothing, whenever it runs.
+                // One trial in seven fails, whenever it runs.
                 let outcome = match attempt.trial.0 % 7 {
                     3 => Outcome::Diverged { epoch: 1, step: 1, what: "training loss is NaN".into() },
                     _ => Outcome::Finished,
@@ -181,8 +182,8 @@ fn chances() -> impl Strategy<Value = Chance> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
-    /// However long each trial takes, whichever attempts are lost, and whether the sweep is killed and taken up
-    /// again on another number of slots.
+    /// Results must not depend on how long trials take or on which attempts are lost. They must not depend on a kill
+    /// and resume with another number of slots either.
     #[test]
     fn a_trials_point_does_not_hang_on_which_trials_end_first(
         one in chances(),
@@ -213,7 +214,7 @@ fn without_a_lag_trials_run_one_after_the_other_once_they_are_learnt_from() {
     assert!(!trials[10..].windows(2).any(overlap));
 }
 
-/// The mean share of the slots' time in which they wait, over so many runs.
+/// Returns the mean share of the slots' time spent waiting, over `runs` runs.
 fn idle(slots: usize, lag: usize, runs: u64) -> f64 {
     let spec = spec(&format!("run_cap: 200\nlag: {lag}"));
     let chance = |seed| Chance { slots, seed, sigma: 0.5, crashes: None, killed: u64::MAX };

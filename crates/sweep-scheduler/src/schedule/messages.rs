@@ -1,4 +1,4 @@
-//! What the scheduler hears, and what it wants done.
+//! The scheduler's inputs and outputs: events and actions.
 
 use std::time::Duration;
 
@@ -6,105 +6,106 @@ use sweep_core::history::Entry;
 use sweep_core::protocol::FromTrainer;
 use sweep_core::trial::{Attempt, Settings, TrialId};
 
-/// A slot's place in the list of slots that the run began with.
+/// Index of a slot in the list of slots that the run began with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotId(pub usize);
 
-/// The time of an event: for the journal, and for waiting.
+/// Time of an event, for the journal and for delays.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Now {
     /// Unix seconds. May jump.
     pub unix: f64,
-    /// Since the run began. Never goes back.
+    /// Time since the run began. Never decreases.
     pub since: Duration,
 }
 
-/// What happened.
+/// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// A slot's trainer said something.
+    /// A slot's trainer sent a message.
     Said {
-        /// Whose.
+        /// The slot of the trainer.
         slot: SlotId,
-        /// What.
+        /// The message.
         message: FromTrainer,
     },
-    /// A slot's trainer is gone, or could not be started.
+    /// A slot's trainer has exited, or could not be started.
     Gone {
-        /// Whose.
+        /// The slot of the trainer.
         slot: SlotId,
-        /// `was ended by signal 9 (SIGKILL)`
+        /// How the trainer ended: `was ended by signal 9 (SIGKILL)`
         how: String,
-        /// Whether the kernel ended it for lack of memory.
+        /// Whether the kernel killed the trainer for lack of memory.
         out_of_memory: bool,
     },
-    /// What is known of a slot's device has changed.
+    /// The condition of a slot's device has changed.
     Device {
-        /// Whose.
+        /// The slot on the device.
         slot: SlotId,
-        /// How it is now.
+        /// New condition of the device.
         condition: Condition,
     },
-    /// A slot's GPU was looked at.
+    /// A measurement of a slot's GPU.
     Sight {
-        /// Whose.
+        /// The slot on the GPU.
         slot: SlotId,
-        /// Bytes of it that the slot's trainer has; `None` where the driver does not tell.
+        /// GPU memory of the slot's trainer, in bytes. `None` if the driver does not report it.
         memory: Option<u64>,
-        /// Bytes of it for all trials of the sweep; `None` where the driver does not tell.
+        /// GPU memory available to all trials of the sweep, in bytes. `None` if the driver does not report it.
         room: Option<u64>,
-        /// Energy since the last look that is the trial's share, joules.
+        /// The trial's share of the energy since the last measurement, in joules.
         joules: f64,
     },
-    /// The user wants the sweep to save and end. A second time: to end at once.
+    /// The user asks the sweep to save and exit. A second interrupt exits at once.
     Interrupt,
     /// Time has passed.
     Tick,
 }
 
-/// Whether a slot's device may be used.
+/// Whether a slot's device can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// Yes.
+    /// The device can be used.
     Free,
-    /// Others use it: no trainer is started on it until it is free. One that is there stays, or leaves, by `courtesy`.
+    /// Other processes use the device, so no trainer is started on it until it is free. An existing trainer stays or
+    /// leaves, depending on `courtesy`.
     Busy(String),
-    /// Never again in this run.
+    /// The device cannot be used again in this run.
     Broken(String),
 }
 
-/// What is to be done, in this order.
+/// Something to do. Actions are performed in order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// Write this to the journal. The scheduler's own history has it already.
+    /// Write this entry to the journal. The scheduler's own history has already applied it.
     Record(Entry),
     /// Start a trainer on the slot.
     Start(SlotId),
-    /// Tell the slot's trainer to train.
+    /// Ask the slot's trainer to train.
     Train {
-        /// Where.
+        /// The slot of the trainer.
         slot: SlotId,
-        /// What.
+        /// The attempt to train.
         attempt: Attempt,
-        /// With these settings.
+        /// Parameters of the trial.
         settings: Settings,
     },
     /// Ask the slot's trainer to save and leave its trial.
     Pause {
-        /// Where.
+        /// The slot of the trainer.
         slot: SlotId,
-        /// What it is about.
+        /// The attempt to pause.
         attempt: Attempt,
     },
-    /// End the slot's trainer: politely, then by signals.
+    /// End the slot's trainer: ask it first, then send signals.
     End(SlotId),
-    /// End the slot's trainer at once.
+    /// Kill the slot's trainer at once.
     Kill(SlotId),
-    /// Remove a file of a trial that nothing needs any more. It may be gone already.
+    /// Remove a file of a trial that is no longer needed. It may already be gone.
     Remove {
-        /// Whose.
+        /// The trial that left the file.
         trial: TrialId,
-        /// Which.
+        /// The file to remove.
         leftover: Leftover,
     },
 }
@@ -112,7 +113,7 @@ pub enum Action {
 /// A file that a trial leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leftover {
-    /// The checkpoints to go on from.
+    /// The checkpoints to resume from.
     Checkpoints,
     /// The weights of the best epoch.
     BestWeights,

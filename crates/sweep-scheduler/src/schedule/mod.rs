@@ -1,4 +1,4 @@
-//! What to do next: events in, actions out. Pure: no clock, no file, no process.
+//! Decides what to do next: events in, actions out. The module is pure: no clock, no file, no process.
 
 mod dispatch;
 mod early;

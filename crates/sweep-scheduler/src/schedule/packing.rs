@@ -1,48 +1,48 @@
-//! Whether a trial may join those on a device. Pure.
+//! Decides whether a trial may join the trials on a device. The module is pure.
 //!
-//! Of a shape that is not known yet, a trial has a GPU for itself until its memory and time are; a trial that lacked
-//! memory has its device for itself to its end.
+//! While the memory and time of a trial's shape are unknown, the trial has a GPU to itself. A trial that ran out of
+//! memory has its device to itself until it ends.
 
 use sweep_core::shape::Shape;
 
-/// The share of a GPU's memory that is lent to trials: no allocator can use all of it.
+/// Share of a GPU's memory that trials may use. No allocator can use all of it.
 const LENT: f64 = 0.95;
 
-/// A further trial must have brought so much more work a second for it to be done again.
+/// Add another trial to a GPU only if the previous one raised total throughput by at least this factor.
 const WORTH: f64 = 1.05;
 
-/// A trial on a device, or one that might come.
+/// A trial on a device, or one that might join.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Member<'a> {
-    /// What is known of its shape.
+    /// Measurements of the trial's shape, if there are any.
     pub shape: Option<&'a Shape>,
-    /// Bytes of the GPU that its process has, whatever trial needed them.
+    /// GPU memory that the trial's process holds, in bytes, including memory left by earlier trials.
     pub held: u64,
-    /// Whether it lacked memory before.
+    /// Whether an attempt of the trial ran out of memory.
     pub crowded: bool,
 }
 
 /// A device and the trials on it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Company<'a> {
-    /// By `per_gpu: auto`: what is known decides, beside the number of its slots.
+    /// Whether `per_gpu: auto` applies. If so, measurements decide, in addition to the number of slots.
     pub auto: bool,
-    /// Bytes for all trials together; `None` where the driver does not tell.
+    /// GPU memory available to all trials together, in bytes. `None` if the driver does not report it.
     pub room: Option<u64>,
-    /// Bytes of trainers that wait for work.
+    /// GPU memory held by ready trainers, in bytes.
     pub idle: u64,
-    /// The trials on it.
+    /// The trials on the device.
     pub trials: Vec<Member<'a>>,
 }
 
 impl Member<'_> {
-    /// Bytes that it needs, or has already; `None` while its shape is not known.
+    /// Returns the memory in bytes that the trial needs or already holds. `None` while its shape is unknown.
     pub fn need(&self) -> Option<u64> {
         Some(self.shape?.memory?.max(self.held))
     }
 
-    /// Whether one more of its shape has been worth it each time, up to so many on the device. What was not yet
-    /// measured is tried, one more at a time.
+    /// Returns whether every additional trial of this shape raised the throughput enough, up to `together` trials. An
+    /// unmeasured number of trials is tried, one more at a time.
     fn gains(&self, together: u32) -> bool {
         let Some(shape) = self.shape else { return together == 1 };
         (2..=together).all(|count| match (shape.speed(count - 1), shape.speed(count)) {
@@ -54,7 +54,7 @@ impl Member<'_> {
 }
 
 impl Company<'_> {
-    /// Whether a trial may join. Where there is no other, it always may.
+    /// Returns whether a trial may join. It always may if there is no other trial.
     pub fn takes(&self, candidate: Member) -> bool {
         if self.trials.is_empty() {
             return true;
@@ -73,8 +73,8 @@ impl Company<'_> {
         (need + self.idle) as f64 <= LENT * room as f64 && all().all(|member| member.gains(together))
     }
 
-    /// Whether a trial that wants the device for itself may have those on it saved: not before what they are there
-    /// alone for is over.
+    /// Returns whether the trials on the device can be paused for a trial that needs the device to itself. They cannot
+    /// while one of them itself needs to be alone.
     pub fn gives_way(&self) -> bool {
         self.trials.iter().all(|trial| !trial.crowded && (!self.auto || trial.need().is_some()))
     }
@@ -89,7 +89,7 @@ mod tests {
 
     const GIB: u64 = 1 << 30;
 
-    /// A shape that needs so much, and whose epochs take so long with 1, 2, ... on the GPU.
+    /// Returns a shape with this memory, whose epochs take `seconds` with 1, 2, ... trials on the GPU.
     fn shape(gibibytes: u64, seconds: &[f64]) -> Shape {
         let mut shape = Shape { memory: Some(gibibytes * GIB), ..Shape::default() };
         for (together, seconds) in (1..).zip(seconds) {
@@ -106,7 +106,7 @@ mod tests {
         Company { auto: true, room: Some(40 * GIB), idle: 0, trials: vec![member(shape); trials] }
     }
 
-    /// How many trials of a shape come together on an empty GPU.
+    /// Returns how many trials of a shape fit on an empty GPU.
     fn together(shape: &Shape) -> usize {
         (0..100).find(|trials| !company(shape, *trials).takes(member(shape))).unwrap_or(100)
     }
@@ -145,8 +145,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever trials come and go, those on a GPU never need more than it has, by what is known, unless one is
-        /// there alone; and who is not known is.
+        /// For any sequence of trials, the known needs on a GPU never exceed its memory, unless one trial is alone
+        /// there. A trial of an unknown shape is always alone.
         #[test]
         fn never_more_than_memory_allows(
             shapes in prop::collection::vec(
@@ -185,7 +185,7 @@ mod tests {
             }
         }
 
-        /// Where memory ran out with so many, so many do not come together again.
+        /// If a number of trials ran out of memory together, that number does not share a GPU again.
         #[test]
         fn lack_of_memory_lowers_the_packing(seconds in prop::collection::vec(0.1..9.0_f64, 0..9), at in 2_u32..9) {
             let mut known = shape(1, &seconds);

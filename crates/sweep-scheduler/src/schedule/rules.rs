@@ -1,4 +1,4 @@
-//! What a scheduler goes by.
+//! The configuration of a scheduler.
 
 use std::fmt;
 use std::rc::Rc;
@@ -9,12 +9,12 @@ use sweep_core::history::History;
 use sweep_core::stop::Stopping;
 use sweep_core::trial::{Metric, Settings, TrialId};
 
-/// What there is to try.
+/// Source of trials: produces the parameters of each trial.
 pub trait Points {
-    /// The settings of the trial that is to begin, by its number and what has happened; `None` past the last.
+    /// Returns the parameters of the next trial, from its number and the history. `None` past the last trial.
     fn next(&mut self, trial: TrialId, history: &History) -> Option<Settings>;
 
-    /// How many of the first trials must have come to rest before those of this one can be told.
+    /// Number of leading trials that must have ended or paused before this trial's parameters can be computed.
     fn needs(&self, _trial: TrialId) -> u64 {
         0
     }
@@ -36,7 +36,7 @@ impl<F: FnMut(TrialId, &History) -> Option<Settings>> Points for F {
     }
 }
 
-/// Names the shape of trials by their settings.
+/// Maps a trial's parameters to the name of its shape.
 #[derive(Clone)]
 pub struct Shapes(pub Rc<dyn Fn(&Settings) -> String>);
 
@@ -47,32 +47,32 @@ impl fmt::Debug for Shapes {
 }
 
 impl Default for Shapes {
-    /// All of one shape.
+    /// Gives all trials the same shape.
     fn default() -> Shapes {
         Shapes(Rc::new(|_| String::new()))
     }
 }
 
-/// What of the sweep file the scheduler goes by.
+/// The parts of the sweep file that the scheduler uses.
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// The sweep's seed, from which each trial's follows.
     pub seed: u64,
     /// Trials in all; `None`: no end.
     pub total: Option<u64>,
-    /// How often a trial that was lost to a fault is tried again.
+    /// Number of times that a lost trial is retried.
     pub retries: u32,
-    /// How many trials keep their best weights.
+    /// Number of trials that keep their best weights.
     pub keep_best: u32,
-    /// What trials are ranked by.
+    /// Metric that ranks the trials.
     pub metric: Metric,
-    /// When trials are ended because of others.
+    /// Rules that end trials early, if any.
     pub stop: Option<Stopping>,
-    /// The name of the shape that trials of these settings have.
+    /// Function that names the shape of a trial from its parameters.
     pub shape: Shapes,
-    /// Whether trials leave a GPU that others come to.
+    /// Whether trials leave a GPU when another process starts using it.
     pub yields: bool,
-    /// Whether a trial that is interrupted goes on from where it was: of programs that is not known.
+    /// Whether an interrupted trial resumes where it stopped. For programs this is not known.
     pub saves: bool,
     /// Whether a program that is tried once more at the user's word begins in an empty folder.
     pub from_scratch: bool,

@@ -1,4 +1,4 @@
-//! The scheduler: which trial goes to which slot, what is tried again, when the sweep is over.
+//! The scheduler decides which trial goes to which slot, what is retried, and when the sweep is over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,44 +14,45 @@ use sweep_core::protocol::{self, FromTrainer};
 use sweep_core::stop::Standings;
 use sweep_core::trial::{Attempt, Outcome, Settings, TrialId};
 
-/// How long a trainer may take to finish its batch and save, before it is killed.
+/// Time that a trainer has to finish its batch and save before it is killed.
 pub(super) const PAUSE_LIMIT: Duration = Duration::from_secs(60);
 
-/// Trainers that may end in a row before they were ready, before their slot is given up.
+/// Number of consecutive trainers that may exit before they are ready; then their slot is given up.
 const FALSE_STARTS: u32 = 3;
 
-/// The wait before a lost trial's second attempt; it doubles with each further fault.
+/// Delay before a lost trial's second attempt. It doubles with each further loss.
 pub(super) const FIRST_DELAY: Duration = Duration::from_millis(500);
 
-/// Trials that may be lost on a slot, none ending between them, before it is given up, if it is not the last.
+/// Number of trials that may be lost on a slot without a success in between; then the slot is given up, unless it is
+/// the last.
 const LOST_IN_A_ROW: usize = 3;
 
-/// Trials that may fail before any ends otherwise, before the sweep is stopped.
+/// Number of trials that may fail before any trial ends without an error; then the sweep is stopped.
 const HOPELESS: u32 = 8;
 
-/// The state of a running sweep.
+/// State of a running sweep.
 pub struct Scheduler {
     pub(super) rules: Rules,
     pub(super) points: Box<dyn Points>,
     pub(super) history: History,
     pub(super) slots: Vec<Slot>,
-    /// Begun trials to go on with, each with the time before which it is not.
+    /// Begun trials that will continue, each with the earliest time for it.
     pub(super) waiting: BTreeMap<TrialId, Duration>,
-    /// Begun trials that go on only if others show that they are worth it.
+    /// Begun trials that continue only if others show that they are worth it.
     pub(super) parked: BTreeSet<TrialId>,
-    /// What trials are compared by, if they are.
+    /// Standings by which trials are compared, if a rule compares them.
     pub(super) standings: Option<Standings>,
-    /// The settings of the next new trial, once they are drawn.
+    /// Parameters of the next new trial, once they are drawn.
     pub(super) drawn: Option<Settings>,
-    /// The trial that wants a device for itself, and the device that is kept for it.
+    /// The trial that needs a device to itself, and the device reserved for it.
     pub(super) kept: Option<(TrialId, usize)>,
     keep: Keep,
     pub(super) mode: Mode,
-    /// When time was last heard to pass.
+    /// Time of the last tick.
     ticked: Duration,
-    /// How many trials of this run failed, and how the last one did; `None` once one has ended otherwise.
+    /// Number of failed trials in this run, and the last error. `None` once a trial has ended without an error.
     failed: Option<(u32, String)>,
-    /// Why the sweep was stopped, if it was not the user's word.
+    /// Why the sweep was stopped, unless the user stopped it.
     hopeless: Option<String>,
     /// The exit code of programs that ended at once, and how many did so in a row before any told an epoch.
     usage: Option<(Option<i32>, u32)>,
@@ -63,17 +64,17 @@ const USAGE_ERRORS: u32 = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// Trials are handed out.
+    /// Trials are assigned.
     Running,
     /// Trials save and leave.
     Draining,
-    /// Everything is being killed.
+    /// Every trainer is being killed.
     Killed,
 }
 
 impl Scheduler {
-    /// Takes over a sweep as `history` has it. What has to be done first is returned: tidying up after a controller
-    /// that was killed, and starting trainers. With `retry` the trials that failed or diverged are tried once more.
+    /// Takes over a sweep in the state of `history`. Returns the scheduler and its first actions: cleaning up after a
+    /// killed controller and starting trainers. `retry` retries the trials that failed or diverged.
     pub fn new(
         now: Now,
         rules: Rules,
@@ -127,11 +128,11 @@ impl Scheduler {
                     scheduler.waiting.insert(id, Duration::ZERO);
                 }
                 Status::Ended(_) if scheduler.history.untidied.contains_key(&id) => ended.push(id),
-                // What it left behind is gone: that it has its place among the best is all that counts.
+                // The files are already gone. Only the trial's rank among the best must be restored.
                 Status::Ended(_) => scheduler.tidy(&mut Vec::new(), id),
                 _ => {
-                    // It ended, was asked for again, and the controller died before it removed what must not be gone on
-                    // from.
+                    // The trial ended and was reopened, but the controller died before it removed the old checkpoints.
+                    // The trial must not resume from them.
                     if scheduler.history.untidied.contains_key(&id) {
                         let is_anew = scheduler.history.trial(id).is_some_and(|trial| trial.curve.is_empty());
                         let program = !scheduler.rules.saves && is_anew;
@@ -149,37 +150,37 @@ impl Scheduler {
         (scheduler, actions)
     }
 
-    /// What the journal adds up to.
+    /// Returns the state that the journal adds up to.
     pub fn history(&self) -> &History {
         &self.history
     }
 
-    /// What the journal adds up to, at a run's end.
+    /// Returns the state that the journal adds up to, at the end of a run.
     pub fn into_history(self) -> History {
         self.history
     }
 
-    /// The slots, by [`SlotId`].
+    /// Returns the slots, indexed by [`SlotId`].
     pub fn slots(&self) -> &[Slot] {
         &self.slots
     }
 
-    /// Trials in all; `None`: no end.
+    /// Returns the total number of trials. `None` if there is no end.
     pub fn total(&self) -> Option<u64> {
         self.rules.total
     }
 
-    /// Whether the user has interrupted the sweep, or it was stopped because everything failed.
+    /// Returns whether the user interrupted the sweep, or the sweep was stopped because every trial failed.
     pub fn interrupted(&self) -> bool {
         self.mode != Mode::Running
     }
 
-    /// Why the sweep was stopped before its end, if everything failed.
+    /// Returns why the sweep was stopped early, if every trial failed.
     pub fn hopeless(&self) -> Option<&str> {
         self.hopeless.as_deref()
     }
 
-    /// Whether nothing is left to do in this run: no trainer is there any more.
+    /// Returns whether this run is over, because no trainer is left.
     pub fn is_done(&self) -> bool {
         self.slots.iter().all(Slot::is_still)
             && (self.mode != Mode::Running
@@ -187,12 +188,12 @@ impl Scheduler {
                 || self.slots.iter().all(|slot| matches!(slot.state, State::Out { .. })))
     }
 
-    /// Whether every trial of the sweep has ended.
+    /// Returns whether every trial of the sweep has ended.
     pub fn is_complete(&self) -> bool {
         !self.has_work() && self.parked.is_empty() && self.slots.iter().all(|slot| slot.attempt().is_none())
     }
 
-    /// Decides.
+    /// Handles an event and returns the actions that follow.
     pub fn on_event(&mut self, now: Now, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
@@ -213,7 +214,7 @@ impl Scheduler {
         actions
     }
 
-    /// Closes this run's part of the journal.
+    /// Ends this run's part of the journal.
     pub fn leave(&mut self, now: Now) -> Vec<Action> {
         let mut actions = Vec::new();
         let complete = self.is_complete();
@@ -320,7 +321,7 @@ impl Scheduler {
             }
             FromTrainer::Ended { attempt, outcome } if is_current(&attempt) => {
                 match outcome {
-                    // Others may have had the room that it lacked.
+                    // Other trials may have held the memory that this one needed.
                     Outcome::OutOfMemory { .. } => self.lose(now, id, outcome, actions),
                     _ => {
                         let place = self.slots[id.0].place;
@@ -330,12 +331,13 @@ impl Scheduler {
                 }
                 self.slots[id.0].state = State::Ready;
             }
-            // A late word from an attempt that is not under way any more, or one that changes nothing.
+            // A late message from an attempt that has ended, or one that changes nothing.
             _ => {}
         }
     }
 
-    /// Records what a trainer reported, unless it cannot be true: then the trainer is not to be trusted any further.
+    /// Records what a trainer reported. A report that cannot be true is not recorded, and its trainer is no longer
+    /// trusted.
     fn record_said(&mut self, now: Now, id: SlotId, entry: Entry, actions: &mut Vec<Action>) {
         match self.history.apply(&entry) {
             Ok(()) => {
@@ -352,7 +354,7 @@ impl Scheduler {
     }
 
     fn on_gone(&mut self, now: Now, id: SlotId, how: String, out_of_memory: bool, actions: &mut Vec<Action>) {
-        // A trainer that was killed on our word is no fault: the trial goes on from its checkpoint.
+        // A trainer that the controller killed is not a failure. The trial resumes from its checkpoint.
         if self.mode == Mode::Running
             && let State::Pausing { attempt, .. } = self.slots[id.0].state
         {
@@ -390,8 +392,8 @@ impl Scheduler {
         }
     }
 
-    /// The attempt on the slot, if there is one, is lost to a fault; its trial is tried again, or ends with `outcome`,
-    /// which is a failure.
+    /// Handles the loss of the attempt on the slot, if there is one. Its trial is retried, or ends with the failure
+    /// `outcome`.
     fn lose(&mut self, now: Now, id: SlotId, mut outcome: Outcome, actions: &mut Vec<Action>) {
         let Some(attempt) = self.slots[id.0].attempt() else { return };
         if let Outcome::OutOfMemory { error } = outcome {
@@ -450,7 +452,7 @@ impl Scheduler {
         self.clear(now, actions);
     }
 
-    /// Has trainers leave, as the mode says.
+    /// Makes trainers leave, depending on the mode.
     fn clear(&mut self, now: Now, actions: &mut Vec<Action>) {
         for id in (0..self.slots.len()).map(SlotId) {
             let slot = &mut self.slots[id.0];
@@ -458,7 +460,7 @@ impl Scheduler {
                 (_, State::Empty | State::Out { .. }) => {}
                 (Mode::Killed, _) => actions.push(Action::Kill(id)),
                 (_, State::Training { .. } | State::Starting) => self.leave_slot(now, id, actions),
-                // Pausing and ending go their way; `fill` ends those that are ready.
+                // Pausing and ending trainers are already leaving. `fill` ends those that are ready.
                 _ => {}
             }
         }
@@ -494,7 +496,7 @@ impl Scheduler {
     pub(super) fn end(&mut self, now: Now, attempt: Attempt, outcome: Outcome, actions: &mut Vec<Action>) {
         self.failed = match (&outcome, self.failed.take()) {
             (Outcome::Failed { error }, Some((count, _))) => Some((count + 1, error.clone())),
-            // That a network is too large says nothing of the others.
+            // A network that is too large says nothing about the other trials.
             (Outcome::OutOfMemory { .. }, failed) => failed,
             _ => None,
         };
@@ -502,7 +504,7 @@ impl Scheduler {
         self.tidy(actions, attempt.trial);
     }
 
-    /// Stops the sweep if every trial so far has failed, and none that is under way shows that others need not.
+    /// Stops the sweep if every trial so far has failed and no running trial shows that others can succeed.
     fn give_up_hope(&mut self, now: Now, actions: &mut Vec<Action>) {
         let Some((HOPELESS.., error)) = &self.failed else { return };
         let learns = |slot: &Slot| {
@@ -517,8 +519,8 @@ impl Scheduler {
         }
     }
 
-    /// Removes what an ended trial leaves behind, but for the best weights of the best trials. A trial that was stopped
-    /// has them in its checkpoint alone.
+    /// Removes the files of an ended trial, except the best weights of the best trials. A stopped trial has its best
+    /// weights only in its checkpoint.
     fn tidy(&mut self, actions: &mut Vec<Action>, trial: TrialId) {
         let record = self.history.trial(trial);
         let metric = &self.rules.metric;

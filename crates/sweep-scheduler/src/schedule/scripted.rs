@@ -1,4 +1,4 @@
-//! A sweep that begins, and what its trainers say: for the tests of the scheduler and for its simulation.
+//! A new sweep and the messages of its trainers, for the tests of the scheduler and for its simulation.
 
 use super::{Rules, Shapes, Slot};
 use sweep_core::history::{Entry, FORMAT, History};
@@ -22,7 +22,7 @@ pub(super) fn rules(total: Option<u64>) -> Rules {
     }
 }
 
-/// The journal's first line, and what it leads to.
+/// Returns the journal's first line and the resulting history.
 pub(super) fn begun() -> (History, Vec<Entry>) {
     let first = Entry::Sweep {
         format: FORMAT,
@@ -41,7 +41,7 @@ pub(super) fn slots_named(names: Vec<String>) -> Vec<Slot> {
     names.into_iter().zip(0..).map(|(name, place)| Slot::new(name, place)).collect()
 }
 
-/// A controller takes over.
+/// Returns the entry of a controller that takes over.
 pub(super) fn run(slots: &[Slot]) -> Entry {
     let slots = slots.iter().map(|slot| slot.name.clone()).collect();
     Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, lag: None, slots }

@@ -1,23 +1,25 @@
-//! How long a trainer may say nothing before it is taken for hung.
+//! Timeouts for a trainer without output, after which it is considered hung.
 
 use std::time::Duration;
 
 use sweep_core::trial::EpochMetrics;
 
-/// Loading libtorch, a CUDA context and the data set come before a trial's first epoch, without a sign of life.
+/// Timeout before a trial's first epoch. The trainer loads libtorch, a CUDA context, and the data set first, without a
+/// heartbeat.
 const BEFORE_THE_FIRST_EPOCH: Duration = Duration::from_secs(600);
 
-/// The least, once epochs were seen: a checkpoint may be written to a slow disk.
+/// Minimum timeout once epochs were reported, because a checkpoint may be written to a slow disk.
 const LEAST: Duration = Duration::from_secs(60);
 
-/// Silence of so many epochs is no coincidence: a trainer gives signs of life several times a second.
+/// Timeout in epochs. A trainer sends a heartbeat several times per second, so that a pause of this length cannot be a
+/// coincidence.
 const EPOCHS: f64 = 10.0;
 
-/// Ticks come many times a second. If none came for so long, the controller itself was stopped or swapped out, and what
-/// trainers said meanwhile may not have been read yet.
+/// Gap between ticks after which the controller itself is assumed to have been suspended or swapped out. Ticks normally
+/// come many times per second. After such a gap, messages from trainers may still be unread.
 pub const AWAY: Duration = Duration::from_secs(5);
 
-/// The longest silence that is believed, by the epochs that the trial has shown.
+/// Returns the timeout, from the epochs that the trial has reported.
 pub fn limit(curve: &[EpochMetrics]) -> Duration {
     let longest = curve.iter().filter_map(|epoch| epoch.seconds).fold(0.0, f64::max);
     let epochs = Duration::try_from_secs_f64(EPOCHS * longest).unwrap_or(Duration::MAX);

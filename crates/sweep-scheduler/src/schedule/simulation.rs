@@ -1,4 +1,4 @@
-//! A large sweep in virtual time: how much of what failures leave the scheduler makes use of.
+//! Simulates a large sweep in virtual time, to measure how well the scheduler uses the time that failures leave.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -18,33 +18,33 @@ type Millis = u64;
 
 const TICK: Millis = 1000;
 const EPOCHS: u32 = 4;
-/// Loading libtorch and the data: from this to twice as long.
+/// Minimum time to load libtorch and the data. The maximum is twice as long.
 const LOADING: Millis = 10_000;
 
-/// Of so many attempts one: crashes, hangs, diverges; of so many starts one: never gets ready.
+/// One in this many attempts crashes, hangs, or diverges. One in this many starts never becomes ready.
 const CRASH: u32 = 50;
 const HANG: u32 = 2000;
 const DIVERGE: u32 = 40;
 const FALSE_START: u32 = 200;
 
-/// What is due on a slot. The trainer's number tells whether it still lives.
+/// A pending event on a slot. The trainer's number shows whether the trainer is still alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     Ready,
     Dead,
-    /// The epoch that ends, and which it is, from 1.
+    /// An epoch ends. The number is that of the epoch, from 1.
     Epoch(Attempt, u32),
     Tick,
 }
 
-/// What is on a slot.
+/// The trainer on a slot.
 #[derive(Debug, Clone, Copy, Default)]
 struct Trainer {
-    /// Whatever is due for an earlier one does not happen.
+    /// Number of the trainer. Pending events of an earlier trainer do not happen.
     number: u64,
-    /// Since when it has been loading, hung, or gone through a failure.
+    /// When the trainer started loading, hung, or failed.
     lost_since: Option<Millis>,
-    /// Since when it trains an epoch.
+    /// When the trainer began its current epoch.
     busy_since: Option<Millis>,
 }
 
@@ -54,13 +54,13 @@ struct Simulation {
     now: Millis,
     agenda: BinaryHeap<Reverse<(Millis, usize, u64, Due)>>,
     trainers: Vec<Trainer>,
-    /// Slot milliseconds that failures and the first start took, and those spent training.
+    /// Slot milliseconds spent on failures and the first start, and those spent training.
     lost: Millis,
     busy: Millis,
-    /// By trial: how often it ended.
+    /// Number of ends, by trial.
     ends: Vec<u8>,
-    /// When the last trial was handed out, and what was lost and busy until then: what comes after is the end of the
-    /// sweep, where slots must idle.
+    /// When the last trial was assigned, and the lost and busy time by then. Later on, the sweep is ending and slots
+    /// must idle.
     last_handed_out: Option<(Millis, Millis, Millis)>,
     events: u64,
 }
@@ -141,13 +141,13 @@ impl Simulation {
         self.scheduler.history().trial(trial).map_or(0, |trial| trial.curve.len() as u32)
     }
 
-    /// An epoch begins: from half a minute to two, by the trial.
+    /// Starts an epoch. It takes from half a minute to two minutes, depending on the trial.
     fn epoch(&mut self, slot: usize, attempt: Attempt, epoch: u32) {
         let took = 30_000 + attempt.trial.0 * 7919 % 90_000;
         match epoch {
             2 if self.one_in(HANG) => self.trainers[slot].lost_since = Some(self.now),
             2 if self.one_in(CRASH) => {
-                // Its work of half an epoch is lost, too.
+                // The work of half an epoch is lost too.
                 self.trainers[slot].lost_since = Some(self.now);
                 self.after(took / 2, slot, Due::Dead);
             }

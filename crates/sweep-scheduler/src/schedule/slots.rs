@@ -1,4 +1,4 @@
-//! Where each slot stands.
+//! The state of each slot.
 
 use std::time::Duration;
 
@@ -7,51 +7,52 @@ use sweep_core::trial::{Attempt, TrialId};
 /// A device, or a share of one, and the trainer on it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Slot {
-    /// For people and for the journal: `cpu:0`, `gpu:1`.
+    /// Name for display and for the journal: `cpu:0`, `gpu:1`.
     pub name: String,
-    /// Which device it is on: slots of the same number share one.
+    /// Number of the device. Slots with the same number share a device.
     pub place: usize,
-    /// By `per_gpu: auto`: it is used only where what is known of the trials allows it.
+    /// Whether `per_gpu: auto` applies. If so, the slot is used only if the measurements of the trials allow it.
     pub auto: bool,
-    /// Bytes of its device for all trials of the sweep; `None` where it is not told.
+    /// Device memory available to all trials of the sweep, in bytes. `None` if it is not reported.
     pub room: Option<u64>,
-    /// What its trainer said it trains on; empty until then.
+    /// Name of the device as reported by the trainer; empty before the report.
     pub device: String,
-    /// What it does.
+    /// Current state of the slot.
     pub state: State,
-    /// Why no trainer is to be started on it, if none is.
+    /// Why no trainer may be started on the slot, if that is so.
     pub held: Option<String>,
-    /// The trials that were lost on it one after the other, none ending well between them; each once.
+    /// Trials lost on the slot since one last ended without an error, each listed once.
     pub lost: Vec<TrialId>,
-    /// When its trainer started or last said something, since the run began.
+    /// When the trainer started or last sent a message, since the run began.
     pub heard: Duration,
-    /// Trainers in a row that ended before they were ready.
+    /// Consecutive trainers that exited before they were ready.
     pub false_starts: u32,
-    /// What its trainer has been seen to use.
+    /// Measured usage of the trainer.
     pub used: Use,
 }
 
-/// What a slot's trainer uses of its device.
+/// How a slot's trainer uses its device.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Use {
-    /// The shape of the trial that it trains, or trained last; `None`: it has trained nothing.
+    /// Shape of the trainer's current or last trial. `None` if it has trained nothing.
     pub shape: Option<String>,
-    /// Bytes of the GPU, as last seen.
+    /// GPU memory in bytes, as last measured.
     pub memory: u64,
-    /// What of them trials of other shapes left behind: libtorch keeps what it has had.
+    /// The part of `memory` that trials of other shapes left behind, in bytes. libtorch keeps memory that it has
+    /// allocated.
     pub left: u64,
     /// Whether the trials on the device have been the same since the last epoch.
     pub steady: bool,
-    /// When the last epoch was reported, since the run began; `None` before the attempt's first.
+    /// When the last epoch was reported, since the run began. `None` before the first epoch of the attempt.
     pub epoch_at: Option<Duration>,
-    /// The attempt's share of the energy, joules.
+    /// The attempt's share of the energy, in joules.
     pub joules: f64,
 }
 
-/// What a slot does.
+/// State of a slot.
 #[derive(Debug, Clone, PartialEq)]
 pub enum State {
-    /// No trainer.
+    /// The slot has no trainer.
     Empty,
     /// The trainer is loading.
     Starting,
@@ -59,40 +60,40 @@ pub enum State {
     Ready,
     /// The trainer trains.
     Training {
-        /// What.
+        /// The running attempt.
         attempt: Attempt,
-        /// How far.
+        /// Progress of the attempt.
         progress: Progress,
     },
     /// The trainer was asked to save and leave.
     Pausing {
-        /// What.
+        /// The attempt to save.
         attempt: Attempt,
-        /// When it will be killed if it has not, since the run began.
+        /// When the trainer is killed if it has not paused, since the run began.
         deadline: Duration,
     },
-    /// The trainer was told to end, and has not yet.
+    /// The trainer was asked to exit and has not exited yet.
     Ending,
-    /// Not to be used again in this run.
+    /// The slot will not be used again in this run.
     Out {
-        /// Why.
+        /// Why the slot was given up.
         reason: String,
     },
 }
 
-/// How far an attempt is.
+/// Progress of an attempt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// The epoch under way, from 1; 0 before the first.
+    /// Current epoch, from 1; 0 before the first.
     pub epoch: u32,
-    /// Its steps that are done.
+    /// Finished steps of the epoch.
     pub step: u64,
-    /// Its steps in all.
+    /// Total steps of the epoch.
     pub steps: u64,
 }
 
 impl Slot {
-    /// A slot that nothing has happened on.
+    /// Creates an unused slot.
     pub fn new(name: String, place: usize) -> Slot {
         Slot {
             name,
@@ -109,7 +110,7 @@ impl Slot {
         }
     }
 
-    /// The attempt on it, if there is one.
+    /// Returns the attempt on the slot, if there is one.
     pub fn attempt(&self) -> Option<Attempt> {
         match self.state {
             State::Training { attempt, .. } | State::Pausing { attempt, .. } => Some(attempt),
@@ -117,17 +118,17 @@ impl Slot {
         }
     }
 
-    /// Whether its trainer has trained nothing but trials of this shape.
+    /// Returns whether the trainer has trained only trials of this shape.
     pub fn is_pure(&self, shape: &str) -> bool {
         self.used.shape.as_deref().is_none_or(|trained| trained == shape && self.used.left == 0)
     }
 
-    /// Whether it is given up.
+    /// Returns whether the slot was given up.
     pub fn is_out(&self) -> bool {
         matches!(self.state, State::Out { .. })
     }
 
-    /// Whether nothing runs on it.
+    /// Returns whether the slot has no trainer.
     pub fn is_still(&self) -> bool {
         matches!(self.state, State::Empty | State::Out { .. })
     }

@@ -1,4 +1,4 @@
-//! The scheduler against a world of simulated trainers, in virtual time.
+//! Tests the scheduler with simulated trainers, in virtual time.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use sweep_verdict::Context;
 
 const EPOCHS: u32 = 3;
 
-/// Trials are compared by this rule; a share of them is spared.
+/// Returns stopping with this rule, which spares a share `audit` of the trials.
 fn stopping(rule: Rule, audit: f64) -> Stopping {
     let context = Context { epochs_planned: Some(EPOCHS), ..Context::default() };
     Stopping {
@@ -41,29 +41,29 @@ fn settings(trial: TrialId) -> Settings {
     [("dropout".to_owned(), json!(trial.0 as f64 / 10.0))].into_iter().collect()
 }
 
-/// Slots by `per_gpu: auto`: so many GPUs of 40 GiB with four slots each.
+/// Returns slots with `per_gpu: auto`: this many GPUs of 40 GiB, with four slots each.
 fn shared(gpus: usize) -> Vec<Slot> {
     let slot =
         |n: usize| Slot { auto: true, room: Some(40 << 30), ..Slot::new(format!("gpu:{}.{}", n / 4, n % 4), n / 4) };
     (0..4 * gpus).map(slot).collect()
 }
 
-/// What a simulated trainer is doing.
+/// State of a simulated trainer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Trainer {
     Loading,
     Idle,
-    /// The epochs that it has reported.
+    /// The attempt, and the number of epochs that it has reported.
     At(Attempt, u32),
 }
 
-/// Everything outside the scheduler: trainers, the journal, the checkpoints on the disk.
+/// Everything outside the scheduler: trainers, the journal, and the checkpoints on disk.
 struct World {
-    /// Gibibytes that a trial takes of its GPU, which has 40; `None`: they have all that they want.
+    /// Memory that a trial needs on its GPU of 40 GiB, in GiB. `None` simulates unlimited memory.
     needs: Option<fn(TrialId) -> u64>,
-    /// Bytes that each slot's trainer has: it keeps what it had.
+    /// Memory that each slot's trainer holds, in bytes. A trainer keeps what it has allocated.
     held: BTreeMap<usize, u64>,
-    /// What has happened while actions were performed, and is heard after them.
+    /// Events that occurred while actions were performed. They are delivered afterwards.
     inbox: VecDeque<Event>,
     performs: bool,
     scheduler: Scheduler,
@@ -158,7 +158,7 @@ impl World {
         self.performs = false;
     }
 
-    /// The trial takes its memory, or there is too little.
+    /// Allocates the trial's memory, or fails if there is too little.
     fn allocate(&mut self, slot: SlotId, attempt: Attempt) {
         let Some(needs) = self.needs.filter(|_| matches!(self.trainers.get(&slot.0), Some(Trainer::At(..)))) else {
             return;
@@ -177,7 +177,7 @@ impl World {
         }
     }
 
-    /// The driver is asked about a slot.
+    /// Delivers a driver measurement of a slot.
     fn look(&mut self, slot: usize) {
         if let Some(memory) = self.held.get(&slot).copied() {
             let (slot, room) = (SlotId(slot), Some(40 << 30));
@@ -185,7 +185,7 @@ impl World {
         }
     }
 
-    /// How many trials train on each device.
+    /// Returns the number of running trials per device.
     fn together(&self) -> BTreeMap<usize, usize> {
         let mut together = BTreeMap::new();
         for slot in self.scheduler.slots().iter().filter(|slot| slot.attempt().is_some()) {
@@ -215,7 +215,7 @@ impl World {
         }
     }
 
-    /// The slot's trainer does the next thing that it would do.
+    /// Performs the next step of the slot's trainer.
     fn step(&mut self, slot: usize) {
         let say = |message| Event::Said { slot: SlotId(slot), message };
         match self.trainers.get(&slot).copied() {
@@ -363,7 +363,7 @@ fn a_clock_that_is_set_back_while_the_sweep_runs_changes_nothing_but_times() {
     assert_eq!(run(0.0), run(3600.0));
 }
 
-/// The journal says that a trial ended, and its controller was killed before it removed what the trial left.
+/// The journal says that a trial ended, but its controller was killed before it removed the trial's files.
 #[test]
 fn what_a_killed_controller_left_of_an_ended_trial_is_removed_by_the_next() {
     let mut world = World::new(1, Some(3), begun().1, HashMap::new());
@@ -377,7 +377,8 @@ fn what_a_killed_controller_left_of_an_ended_trial_is_removed_by_the_next() {
         journal.iter().for_each(|entry| history.apply(entry).expect("the journal is sound"));
         history.untidied.into_keys().collect::<Vec<_>>()
     };
-    // The next trial is handed out in the same breath; that it has begun proves that the rest was done.
+    // The next trial is assigned in the same batch of actions. Its first message proves that the removals before it
+    // were performed.
     assert!(
         matches!(world.journal[end + 1..], [Entry::Started { .. }, Entry::Began { .. }, ..]),
         "{:?}",
@@ -428,14 +429,14 @@ fn a_slot_whose_trainers_never_start_is_given_up() {
     assert!(matches!(&world.scheduler.slots()[0].state, State::Out { reason } if reason.contains("3 times")));
 }
 
-/// An attempt that has begun, on slot 0.
+/// Returns a world with an attempt that has begun on slot 0.
 fn training() -> World {
     let mut world = World::new(1, Some(1), begun().1, HashMap::new());
     world.step(0);
     world
 }
 
-/// Time passes as it does while the controller is awake.
+/// Advances time as it passes while the controller is awake.
 fn pass(world: &mut World, seconds: u64) {
     for _ in 0..seconds {
         world.now.since += Duration::from_secs(1);
@@ -573,7 +574,8 @@ fn failed_trials_are_run_again_only_on_request() {
     assert!(actions.contains(&Action::Start(SlotId(0))));
 }
 
-/// Killed between two lines, twice: before it removed what the failed attempt left, and before it did so again.
+/// The controller is killed between two lines, twice: before it removed the files of the failed attempt, and before it
+/// retried the removal.
 #[test]
 fn a_trial_that_is_asked_for_again_never_goes_on_from_what_it_left() {
     let mut world = World::new(1, Some(1), begun().1, HashMap::new());
@@ -621,7 +623,7 @@ fn a_search_that_turns_out_to_be_finite_ends() {
 
 #[test]
 fn asha_pauses_by_checkpoint_and_who_turns_out_better_comes_back() {
-    // Trial 1 is the best at every epoch, and waits at the first rung as long as it is alone there.
+    // Trial 1 is the best at every epoch. It waits at the first rung while it is alone there.
     let stop = Some(stopping(Rule::Asha(Asha::new(1, 2.0)), 0.0));
     let mut world = World::stopping(1, Some(4), begun().1, HashMap::new(), stop.clone());
     (0..2).for_each(|_| world.step(0));
@@ -630,7 +632,7 @@ fn asha_pauses_by_checkpoint_and_who_turns_out_better_comes_back() {
     world.step(0);
     let back = Attempt { trial: TrialId(1), number: 2 };
     assert_eq!(world.trainers[&0], Trainer::At(back, 1), "no epoch is trained twice");
-    // A controller that takes over now decides as this one would have.
+    // A controller that takes over now must decide as this one would have.
     let mut world = World::stopping(1, Some(4), world.journal, world.checkpoints, stop);
     world.run_to_the_end();
     world.assert_replay_equals_live();
@@ -640,7 +642,7 @@ fn asha_pauses_by_checkpoint_and_who_turns_out_better_comes_back() {
     assert!(world.checkpoints.contains_key(&TrialId(2)), "the second best keeps its weights, in its checkpoint");
 }
 
-/// Points that follow from what all trials before came to.
+/// A trial source whose parameters follow from the results of all earlier trials.
 struct Learnt;
 
 impl Points for Learnt {
@@ -694,7 +696,7 @@ fn a_trainer_that_does_not_leave_a_stopped_trial_is_killed_and_the_trial_is_no_f
     let mut world = World::stopping(1, Some(2), begun().1, HashMap::new(), stop);
     (0..5).for_each(|_| world.step(0));
     let Trainer::At(attempt, 0) = world.trainers[&0] else { panic!("{:?}", world.trainers) };
-    world.trainers.insert(0, Trainer::Idle); // It reports an epoch, and hears nothing afterwards.
+    world.trainers.insert(0, Trainer::Idle); // It reports an epoch, and receives nothing afterwards.
     let metrics = EpochMetrics { epoch: 1, val_loss: Some(9.0), ..EpochMetrics::default() };
     world.event(Event::Said {
         slot: SlotId(0),
@@ -706,12 +708,12 @@ fn a_trainer_that_does_not_leave_a_stopped_trial_is_killed_and_the_trial_is_no_f
     assert_eq!(trial.outcome(), Some(&Outcome::Stopped { by: Stopper::Hyperband, epoch: 1 }));
 }
 
-/// Trials of one shape that take 9 GiB, in a world of shared GPUs.
+/// Returns a world of shared GPUs, with trials of one shape that take 9 GiB.
 fn sharing(gpus: usize, total: u64, needs: fn(TrialId) -> u64) -> World {
     World::on(shared(gpus), rules(Some(total)), begun().1, HashMap::new(), Some(needs))
 }
 
-/// Everybody does the next thing, and then time passes.
+/// Every trainer performs its next step, and then time passes.
 fn round(world: &mut World) {
     for slot in 0..world.scheduler.slots().len() {
         world.step(slot);
@@ -734,7 +736,7 @@ fn the_first_trial_of_a_shape_has_a_gpu_for_itself_and_further_ones_join_as_they
     assert_eq!(shape.memory, Some(12 << 30));
     assert!(shape.speed(1) < shape.speed(2), "{shape:?}");
     assert!(world.scheduler.history().trials.iter().all(|trial| trial.attempts == 1 && trial.joules > Some(0.0)));
-    // Who takes over knows it: two join at once.
+    // A new controller knows the measurements, so two trials join at once.
     let mut journal = world.journal;
     journal.retain(|entry| matches!(entry, Entry::Sweep { .. } | Entry::Learnt { .. }));
     let mut again = World::on(shared(1), rules(Some(20)), journal, HashMap::new(), Some(|_| 12));
@@ -793,8 +795,8 @@ fn by_courtesy_a_trial_leaves_a_gpu_that_others_come_to_and_comes_back() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
-    /// Whatever happens on shared GPUs, and whoever needs how much: every trial ends exactly once, and only those fail
-    /// for memory that do not fit alone.
+    /// For any sequence of events on shared GPUs and any memory needs, every trial ends exactly once. Only trials that
+    /// do not fit alone fail for lack of memory.
     #[test]
     fn shared_gpus_lose_no_trial(
         gpus in 1_usize..4,
@@ -845,8 +847,9 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
-    /// Whatever trainers and devices do, in whatever order, and whenever the controller is killed: every trial ends exactly once,
-    /// no slot is lent twice (asserted in `perform`), and every prefix of the journal replays.
+    /// For any behavior of trainers and devices in any order, and any time at which the controller is killed, three
+    /// properties hold. Every trial ends exactly once. No slot has two trials at once (asserted in `perform`). Every
+    /// prefix of the journal replays.
     #[test]
     fn every_trial_ends_exactly_once(
         slots in 1_usize..5,
@@ -862,7 +865,7 @@ proptest! {
                 1 => world.wait(),
                 2 if slot == 0 => world.event(Event::Interrupt),
                 3 if slot == 0 => {
-                    // kill -9 of the controller: its trainers die, a new one takes over.
+                    // kill -9 of the controller: its trainers die, and a new one takes over.
                     world.assert_replay_equals_live();
                     world = World::stopping(slots, Some(total), world.journal, world.checkpoints, stop.clone());
                 }

@@ -1,4 +1,5 @@
-//! The scheduler's part in what trials use of their devices: memory, time, energy, and what follows from too little.
+//! The part of the scheduler that records how trials use their devices: memory, time, and energy. It also handles lack
+//! of memory.
 
 use super::messages::{Action, Now, SlotId};
 use super::scheduler::{FIRST_DELAY, Scheduler};
@@ -8,8 +9,8 @@ use sweep_core::shape::{Fact, MEASUREMENTS};
 use sweep_core::trial::{Attempt, EpochMetrics, Outcome};
 
 impl Scheduler {
-    /// The attempt on the slot lacked memory. Others may have had it: its trial is tried again alone, and fewer of its
-    /// shape come together from now on. One that was alone fails.
+    /// Handles an attempt that ran out of memory. Other trials may have held the memory, so the trial is retried alone.
+    /// From now on, fewer trials of its shape share a device. A trial that was already alone fails.
     pub(super) fn lack(&mut self, now: Now, id: SlotId, attempt: Attempt, error: String, actions: &mut Vec<Action>) {
         let slot = &self.slots[id.0];
         if self.history.trial(attempt.trial).is_some_and(|trial| trial.crowded) {
@@ -29,7 +30,7 @@ impl Scheduler {
         self.settle(now, attempt.trial, now.since + FIRST_DELAY, actions);
     }
 
-    /// What was seen of a slot's GPU.
+    /// Records a measurement of a slot's GPU.
     pub(super) fn on_sight(
         &mut self,
         now: Now,
@@ -47,14 +48,15 @@ impl Scheduler {
         slot.used.joules += joules;
         let Use { shape: Some(shape), memory, left, epoch_at, .. } = slot.used.clone() else { return };
         let known = self.history.shapes.get(&shape).and_then(|shape| shape.memory);
-        // Before its first epoch has passed it may need more yet. Small changes are not worth an entry each.
+        // Before its first epoch has ended, the trial may still need more. Small changes are not worth an entry.
         let is_told = epoch_at.is_some() || known.is_some();
         if slot.auto && memory > left && is_told && known.is_none_or(|known| memory > known + known / 50) {
             self.record(actions, Entry::Learnt { at: now.unix, shape, fact: Fact::Memory(memory) });
         }
     }
 
-    /// The trial on the slot has reported an epoch: how long it took is learnt, if it had the same company throughout.
+    /// Records the duration of an epoch that the trial on the slot reported, if the same trials shared the device
+    /// throughout.
     pub(super) fn measure(&mut self, now: Now, id: SlotId, metrics: &EpochMetrics, actions: &mut Vec<Action>) {
         let Slot { auto: true, place, .. } = self.slots[id.0] else { return };
         let together = self.together(place);
@@ -70,7 +72,7 @@ impl Scheduler {
         }
     }
 
-    /// Writes down what an attempt has used, which is about to leave its slot.
+    /// Records the usage of an attempt that is about to leave its slot.
     pub(super) fn account(&mut self, attempt: Attempt, actions: &mut Vec<Action>) {
         let Some(slot) = self.slots.iter_mut().find(|slot| slot.attempt() == Some(attempt)) else { return };
         let (joules, place) = (std::mem::take(&mut slot.used.joules), slot.place);

@@ -1,5 +1,5 @@
-//! What was tried before the sweep file grew: the trials that were begun stay, and the file's points go on without those
-//! that they tried.
+//! What was tried before the sweep file was extended. Trials that began stay. The new file's configurations continue
+//! without those that were already tried.
 
 use std::collections::HashMap;
 
@@ -7,23 +7,24 @@ use sweep_core::history::History;
 use sweep_core::space::Space;
 use sweep_core::trial::{Settings, fingerprint};
 
-/// The trials so far, as the file sees them that has taken the place of another.
+/// The trials so far, as seen by the new sweep file.
 #[derive(Debug, Clone, Default)]
 pub struct Grown {
-    /// How many trials had been begun.
+    /// Number of trials begun before.
     pub begun: u64,
-    /// How many points those were, of the file that holds now or not.
+    /// Number of distinct configurations of those trials, whether or not the new file has them.
     pub points: u64,
-    /// Points of the file that lack repeats, each as often as it lacks one.
+    /// Configurations of the file that lack repeats, each listed once per missing repeat.
     pub owed: Vec<Settings>,
-    /// How often each point of the file was tried, by its fingerprint.
+    /// Number of trials of each configuration of the file, by fingerprint.
     tried: HashMap<u64, u64>,
-    /// The places, in the order of the search, of the points so far that were not tried.
+    /// Positions, in search order, of the untried configurations found so far.
     places: Vec<u64>,
 }
 
 impl Grown {
-    /// Nothing was tried where the file is the first one. Points that the space does not have count for nothing.
+    /// Collects the earlier trials. There are none if the sweep file was never replaced. Configurations outside the
+    /// space are ignored.
     pub fn new(space: &Space, repeats: u64, history: &History) -> Grown {
         let begun = history.extensions.last().map_or(0, |extension| extension.begun);
         let mut grown = Grown { begun: begun as u64, ..Grown::default() };
@@ -44,18 +45,18 @@ impl Grown {
         grown
     }
 
-    /// Trials in all of a file that has so many points.
+    /// Returns the total number of trials of a file with `points` configurations.
     pub fn trials(&self, points: u64, repeats: u64) -> u64 {
         let new = points.saturating_sub(self.tried.len() as u64);
         (self.begun + self.owed.len() as u64).saturating_add(new.saturating_mul(repeats))
     }
 
-    /// Whether the point was tried before.
+    /// Returns whether the configuration was tried before.
     pub fn has_tried(&self, point: &Settings) -> bool {
         !self.tried.is_empty() && self.tried.contains_key(&fingerprint(point))
     }
 
-    /// The point of that number, from 0, of those in the search's order that were not tried; `None` past the end.
+    /// Returns the untried configuration with that index in search order, from 0. `None` past the end.
     pub fn untried(&mut self, number: u64, mut point: impl FnMut(u64) -> Option<Settings>) -> Option<Settings> {
         if self.tried.is_empty() {
             return point(number);

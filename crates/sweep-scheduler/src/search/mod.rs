@@ -1,5 +1,6 @@
-//! Which point comes next. But for `tpe`, a trial's settings follow from the file and the trial's number alone; those of
-//! `tpe`, from what the journal knows besides. So a sweep that is taken up again goes on as it would have.
+//! Selects the next configuration. Except for `tpe`, a trial's parameters follow from the file and the trial's number
+//! alone. For `tpe`, they also follow from the journal. A resumed sweep therefore continues as it would have without
+//! the interruption.
 
 mod grown;
 mod numbered;
@@ -20,37 +21,38 @@ use sweep_core::trial::{Goal, Metric, Settings, TrialId, fingerprint};
 pub use tpe::STARTUP;
 pub use tpe::{Known, Tpe};
 
-/// So often a point with open parameters is drawn before it is left out: then its draws are all excluded or known.
+/// Number of draws for a configuration with open parameters before it is left out. By then, all its draws were excluded
+/// or already known.
 const MOST_DRAWN: u32 = 10_000;
 
-/// The trials of a sweep, in order: each point `repeats` times, point after point. Where the file has grown, those that
-/// were begun before, what they lack of their repeats, and then the points of the file that were not tried.
+/// The trials of a sweep in order: each configuration `repeats` times, one configuration after another. If the file was
+/// extended, the earlier trials come first, then their missing repeats, then the untried configurations of the file.
 #[derive(Debug, Clone)]
 pub struct Search {
-    /// The points that come first.
+    /// Configurations that come first.
     enqueued: Vec<Settings>,
     others: Others,
-    /// How many trials just before a trial it does not know the results of, where it learns from them.
+    /// Number of trials just before a trial whose results it does not use, if the method learns from results.
     lag: u64,
     metric: Metric,
     target: Option<f64>,
     repeats: u64,
-    /// What was tried before the file grew.
+    /// What was tried before the file was extended.
     grown: Grown,
-    /// Trials in all.
+    /// Total number of trials.
     len: Option<u64>,
 }
 
-/// A search that ended at its target.
+/// The target that ended a search.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Reached {
-    /// The first trial that was good enough.
+    /// The first trial that reached the target.
     pub trial: TrialId,
-    /// Its best value.
+    /// Best value of the trial.
     pub value: f64,
-    /// The value that was enough.
+    /// The target value.
     pub target: f64,
-    /// Trials that were not begun; `None` where the search has no end.
+    /// Number of trials that were not begun. `None` if the search has no end.
     pub left: Option<u64>,
 }
 
@@ -61,34 +63,35 @@ enum Others {
     Tpe(Box<Tpe>),
 }
 
-/// The `lag` of a sweep that runs on so many slots: the file's, or the one that it began with. One that begins gets
-/// twice as many trials as run beside one, so that a slot need wait only for a trial that takes about as long as two others.
+/// Returns the `lag` of a sweep on `slots` slots: that of the file, or the one that the sweep began with. A new sweep
+/// gets twice the number of trials that run beside one. A slot then waits only for a trial that takes about as long as
+/// two others.
 pub fn lag(terms: SearchTerms<'_>, history: &History, slots: usize) -> u32 {
     let beginning = || u32::try_from(2 * slots.saturating_sub(1)).unwrap_or(u32::MAX);
     terms.lag.or(history.lag).unwrap_or_else(beginning)
 }
 
 impl Search {
-    /// The search that a sweep file asks for.
+    /// Creates the search that a sweep file describes.
     pub fn new(terms: SearchTerms<'_>) -> Search {
         Search::resumed(terms, &History::default())
     }
 
-    /// The same, where trials may have been begun before the file grew to what it is.
+    /// Creates the search for a sweep file that may have been extended after trials had begun.
     pub fn resumed(terms: SearchTerms<'_>, history: &History) -> Search {
         let (space, seed) = (terms.space, terms.seed);
         let points = space.count();
         let enqueued = enqueued(terms);
-        // More points than can be numbered are drawn.
+        // Configurations that are too many to be numbered are drawn.
         let numbered = points.is_some_and(|points| points < u64::MAX);
         let shuffle = match (terms.method, terms.order) {
             (Method::Grid, Order::File) => None,
             _ => Some(seed),
         };
-        // Where all points are as likely, drawing without putting back is a shuffled walk through them.
+        // If all configurations are equally likely, sampling without replacement is a shuffled traversal.
         let others = match terms.method {
             Method::Grid if numbered || shuffle.is_none() => {
-                // A checked file's points can be counted part by part.
+                // The configurations of a checked file can be counted part by part.
                 let parts = space.parts(terms.priority).unwrap_or_else(|_| vec![space.clone()]);
                 Others::Numbered(Numbered::new(parts, &enqueued, shuffle))
             }
@@ -117,12 +120,12 @@ impl Search {
         search
     }
 
-    /// Whether a trial was good enough for no other to begin.
+    /// Returns whether a trial reached the target, so that no other trial begins.
     fn has_reached(&self, history: &History) -> bool {
         self.target.is_some_and(|target| reached(&self.metric, target, history).is_some())
     }
 
-    /// The trial that was good enough for no other to begin, if there are others.
+    /// Returns the trial that reached the target, unless no trials are left.
     pub fn reached(terms: SearchTerms<'_>, history: &History) -> Option<Reached> {
         let target = terms.target?;
         let (trial, value) = reached(terms.metric, target, history)?;
@@ -131,34 +134,34 @@ impl Search {
         (left != Some(0)).then_some(Reached { trial, value, target, left })
     }
 
-    /// Trials in all; `None` for a search without an end.
+    /// Returns the total number of trials. `None` for a search without an end.
     pub fn len(&self) -> Option<u64> {
         self.len
     }
 
-    /// Whether there is no trial at all.
+    /// Returns whether there is no trial at all.
     pub fn is_empty(&self) -> bool {
         self.len == Some(0)
     }
 
-    /// A trial's settings before anything is known; `None` past the end.
+    /// Returns a trial's parameters given an empty history. `None` past the end.
     pub fn settings(&mut self, trial: TrialId) -> Option<Settings> {
         self.next(trial, &History::default())
     }
 
-    /// How many of the first trials must have come to something before the settings of this one can be told.
+    /// Number of leading trials that must have ended or paused before this trial's parameters can be computed.
     pub fn needs(&self, trial: TrialId) -> u64 {
-        // The first points are not learnt from others.
+        // The first configurations do not depend on earlier results.
         let seen = self.seen(trial);
         if seen < STARTUP as u64 || self.proposal(trial).is_none() { 0 } else { seen }
     }
 
-    /// How many of the first trials it knows the results of, where it learns from them.
+    /// Returns the number of leading trials whose results the trial uses, if the method learns from results.
     fn seen(&self, trial: TrialId) -> u64 {
         trial.0.saturating_sub(1 + self.lag)
     }
 
-    /// The number of the proposal of `tpe`, from 0, that the trial is the first of.
+    /// Returns the index, from 0, of the `tpe` proposal that this trial is the first to use.
     fn proposal(&self, trial: TrialId) -> Option<u64> {
         let Others::Tpe(_) = &self.others else { return None };
         let at = trial.0.checked_sub(1 + self.grown.begun + self.grown.owed.len() as u64)?;
@@ -167,12 +170,12 @@ impl Search {
         is_proposed.then(|| (self.grown.points + point).saturating_sub(self.enqueued.len() as u64))
     }
 
-    /// The points that come first, and were not tried before.
+    /// Returns the configurations that come first and were not tried before.
     fn untried(&self) -> impl Iterator<Item = &Settings> {
         self.enqueued.iter().filter(|point| !self.grown.has_tried(point))
     }
 
-    /// The settings of the trial that is to begin next, after what has happened; `None` past the end.
+    /// Returns the parameters of the next trial, given the history. `None` past the end.
     pub fn next(&mut self, trial: TrialId, history: &History) -> Option<Settings> {
         let at = trial.0.checked_sub(1)?;
         if self.len.is_some_and(|len| at >= len) {
@@ -208,22 +211,22 @@ impl Search {
     }
 }
 
-/// The first trial that has the target or better, and its best value.
+/// Returns the first trial that reached the target or better, and its best value.
 fn reached(metric: &Metric, target: f64, history: &History) -> Option<(TrialId, f64)> {
     let best = |trial: &TrialRecord| Some((trial.id, metric.best(&trial.curve)?.get(&metric.name)?));
     let enough = |(_, value): &(TrialId, f64)| *value == target || metric.goal.better(*value, target);
     history.trials.iter().filter_map(best).find(enough)
 }
 
-/// The points that were begun, in order, each with the mean over those trials of it, of the first `seen`, that have come
-/// to something.
+/// Returns the begun configurations in order. Each has the mean value of its trials among the first `seen`, where those
+/// have a value.
 fn known(history: &History, seen: u64, metric: &Metric) -> Vec<Known> {
     let sign = if metric.goal == Goal::Minimize { 1.0 } else { -1.0 };
     let value = |trial: &TrialRecord| match &trial.status {
         Status::Ended(outcome) if outcome.error().is_some() => None,
         Status::Running => None,
         _ if trial.id.0 > seen => None,
-        // One that waits has shown something, too.
+        // A waiting trial has a value too.
         Status::Ended(_) | Status::Waiting => metric.best(&trial.curve)?.get(&metric.name).map(|value| sign * value),
     };
     let mut points: Vec<(&Settings, Vec<f64>)> = Vec::new();
@@ -242,8 +245,8 @@ fn known(history: &History, seen: u64, metric: &Metric) -> Vec<Known> {
     points.into_iter().map(point).collect()
 }
 
-/// The points of `enqueue`, completed and none of them twice: what a point leaves open is the first that a grid has, or
-/// drawn like any.
+/// Returns the configurations of `enqueue`, completed and without duplicates. A parameter that a configuration leaves
+/// open takes the first value in a grid. Otherwise it is drawn.
 fn enqueued(terms: SearchTerms<'_>) -> Vec<Settings> {
     let mut points: Vec<Settings> = Vec::with_capacity(terms.enqueue.len());
     for (at, given) in terms.enqueue.iter().enumerate() {
@@ -258,7 +261,7 @@ fn enqueued(terms: SearchTerms<'_>) -> Vec<Settings> {
 }
 
 fn drawn(space: &Space, seed: u64, at: u64, known: &[Settings]) -> Option<Settings> {
-    // Points count from 1, and the shuffled order of all has the first of the streams of number 0.
+    // Configurations count from 1, and the shuffled order of all uses the first stream of number 0.
     let mut chance = stream(seed, 0, at + 1, Purpose::Point);
     let mut draws = (0..MOST_DRAWN).filter_map(|_| space.draw(&mut chance));
     draws.find(|point| !known.contains(point))
@@ -389,7 +392,7 @@ run_cap: 1000
         assert_eq!(distinct(&points), 1000);
         assert!(points.iter().all(|point| point.contains_key("momentum") == (point["optimizer"] == "sgd")));
         let sgd = points.iter().filter(|point| point["optimizer"] == "sgd").count();
-        // Half of them within five deviations.
+        // Half of them, within five standard deviations.
         assert!((420..580).contains(&sgd), "{sgd}");
     }
 

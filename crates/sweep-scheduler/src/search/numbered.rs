@@ -1,9 +1,9 @@
-//! Points by their numbers: in the order of the file, or shuffled; part after part where some go first.
+//! Configurations by their index: in file order or shuffled, and part after part if some go first.
 
 use sweep_core::space::{Permutation, Space};
 use sweep_core::trial::Settings;
 
-/// The points of spaces that are counted, but for some.
+/// The configurations of countable spaces, except some.
 #[derive(Debug, Clone)]
 pub struct Numbered {
     parts: Vec<Part>,
@@ -12,16 +12,17 @@ pub struct Numbered {
 #[derive(Debug, Clone)]
 struct Part {
     space: Space,
-    /// Numbers that are left out, ascending.
+    /// Indices that are left out, ascending.
     skip: Vec<u64>,
-    /// How many are left.
+    /// Number of configurations left.
     left: u64,
-    /// An order of those, if not that of the file.
+    /// Order of those configurations, unless it is file order.
     order: Option<Permutation>,
 }
 
 impl Numbered {
-    /// All points of these spaces, one after the other, but those of `skip`; each shuffled by the seed, if there is one.
+    /// Lists all configurations of these spaces in succession, except those in `skip`. A `shuffle` seed shuffles each
+    /// space.
     pub fn new(spaces: Vec<Space>, skip: &[Settings], shuffle: Option<u64>) -> Numbered {
         let part = |space: Space| {
             let mut skip: Vec<u64> = skip.iter().filter_map(|point| space.number(point)).collect();
@@ -33,7 +34,7 @@ impl Numbered {
         Numbered { parts: spaces.into_iter().map(part).collect() }
     }
 
-    /// The point at that place of the order, from 0; `None` past the end.
+    /// Returns the configuration at that position, from 0. `None` past the end.
     pub fn point(&self, mut at: u64) -> Option<Settings> {
         for part in &self.parts {
             let Some(rest) = at.checked_sub(part.left) else { return part.point(at) };

@@ -1,4 +1,4 @@
-//! Points drawn one after another, at random or spread evenly, none of them twice.
+//! Distinct configurations drawn one after another, at random or evenly spread.
 
 use std::collections::HashSet;
 
@@ -7,57 +7,57 @@ use sweep_core::random::{Purpose, stream};
 use sweep_core::space::{Permutation, Space};
 use sweep_core::trial::{Settings, fingerprint};
 
-/// How often a point that was drawn before or is excluded is drawn anew before the next free one is taken in the order
-/// of [`Random::order`].
+/// Number of redraws for a configuration that was drawn before or is excluded. After that, the next free one in
+/// [`Random::order`] is taken.
 const REDRAWS: u64 = 100;
 
-/// The same where there is no such order; then the search ends.
+/// Number of redraws if there is no such order. After that, the search ends.
 const MOST_REDRAWS: u64 = 10_000;
 
-/// A sequence of distinct points.
+/// A sequence of distinct configurations.
 #[derive(Debug, Clone)]
 pub struct Random {
     space: Space,
     seed: u64,
     source: Source,
-    /// A shuffled order of all points, where they can be counted.
+    /// A shuffled order of all configurations, if they can be counted.
     order: Option<Permutation>,
-    /// How each point so far was found, where they are not simply taken in that order.
+    /// How each configuration so far was found, unless they are simply taken in that order.
     found: Vec<Found>,
-    /// Fingerprints of them.
+    /// Fingerprints of the configurations so far.
     drawn: HashSet<u64>,
-    /// The first place of the order that may be free.
+    /// First position of the order that may be free.
     place: u64,
 }
 
-/// Where draws come from.
+/// Source of the draws.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Source {
-    /// Each draw by itself.
+    /// Independent draws.
     Chance,
-    /// One sequence that fills the space; so many of it were taken.
+    /// One sequence that fills the space, with the number of elements taken so far.
     Sobol(u64),
 }
 
-/// How a point was found.
+/// How a configuration was found.
 #[derive(Debug, Clone, Copy)]
 enum Found {
-    /// By its draw of that number, from 0; of Sobol's sequence by the number there.
+    /// By the draw with this index, from 0. For Sobol it is the index in the sequence.
     Draw(u64),
-    /// At that place of the shuffled order.
+    /// At this position of the shuffled order.
     Place(u64),
 }
 
 impl Random {
-    /// The seed decides all draws; the points of `skip` are none of them.
+    /// Creates the sequence. The seed determines all draws. Configurations in `skip` are left out.
     pub fn new(space: Space, seed: u64, source: Source, skip: &[Settings]) -> Random {
-        // More points than can be numbered are as good as without end.
+        // A space with more configurations than can be numbered is treated as infinite.
         let order = space.count().filter(|count| *count < u64::MAX).map(|count| Permutation::new(seed, count));
         let drawn = skip.iter().map(fingerprint).collect();
         Random { space, seed, source, order, found: Vec::new(), drawn, place: 0 }
     }
 
-    /// The point of that number, from 0; `None` when all points there are came before.
+    /// Returns the configuration with that index, from 0. `None` if all configurations came before.
     pub fn point(&mut self, number: u64) -> Option<Settings> {
         while self.found.len() as u64 <= number {
             let found = self.find(self.found.len() as u64)?;
@@ -74,7 +74,7 @@ impl Random {
         }
     }
 
-    /// Finds a point that did not come before.
+    /// Finds a configuration that did not come before.
     fn find(&mut self, number: u64) -> Option<Found> {
         let draws = if self.order.is_some() { REDRAWS } else { MOST_REDRAWS };
         let first = if let Source::Sobol(taken) = self.source { taken } else { 0 };
@@ -88,7 +88,7 @@ impl Random {
         if let Some(at) = drawn {
             return Some(Found::Draw(at));
         }
-        // Places before the last one taken are all taken.
+        // All positions before the last one taken are taken.
         loop {
             let found = Found::Place(self.place);
             let point = self.at(number, found)?;

@@ -1,5 +1,5 @@
-//! Sobol's sequence, scrambled as Owen does by the seed: points that fill a space more evenly than independent draws
-//! (Burley 2020, "Practical Hash-based Owen Scrambling").
+//! The Sobol sequence with Owen scrambling by the seed: configurations that fill a space more evenly than independent
+//! draws (Burley 2020, "Practical Hash-based Owen Scrambling").
 
 use rand::RngExt;
 
@@ -7,10 +7,10 @@ use sweep_core::random::{Purpose, stream};
 use sweep_core::space::Space;
 use sweep_core::trial::Settings;
 
-/// A sequence ends after so many points, and another begins, scrambled by itself.
+/// Length of a sequence. After it, another sequence begins, with its own scrambling.
 const LONGEST: u64 = 1 << 16;
 
-/// The point of that number, from 0; `None` where it is excluded.
+/// Returns the configuration with that index, from 0. `None` if it is excluded.
 pub fn point(space: &Space, seed: u64, number: u64) -> Option<Settings> {
     let mut chance = stream(seed, 0, number / LONGEST, Purpose::Sobol);
     let seeds: Vec<u32> =
@@ -41,7 +41,7 @@ mod tests {
             (0..64).map(point).map(|point| ["x0", "x1"].map(|name| coordinate(&point, name))).collect()
         };
         for seed in 0..5 {
-            // Of 64 points one lies in each of 64 strips, and one in each cell of an 8 by 8 grid.
+            // Of 64 configurations, one lies in each of 64 strips, and one in each cell of an 8 by 8 grid.
             for (columns, rows) in [(64.0, 1.0), (1.0, 64.0), (8.0, 8.0)] {
                 let cell = |[x, y]: &[f64; 2]| ((x * columns) as u32, (y * rows) as u32);
                 let cells: std::collections::HashSet<_> = points(seed).iter().map(cell).collect();

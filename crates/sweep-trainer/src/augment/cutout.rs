@@ -4,14 +4,14 @@ use tch::{Kind, TchError, Tensor};
 
 use super::Chance;
 
-/// The first row and column of the square, which may lie outside of the image `[height, width]`.
+/// Returns the first row and column of the square. Both may be outside the image `[height, width]`.
 pub(super) fn corner(chance: &Chance, side: u32, [height, width]: [i64; 2]) -> [i64; 2] {
     let first = |middle: f64, length: i64| (middle * length as f64) as i64 - i64::from(side) / 2;
     [first(chance.cutout.0, height), first(chance.cutout.1, width)]
 }
 
-/// Each image with a black square of that side about one of its pixels; what falls outside is lost. `corners` is
-/// `i64 [b, 2]`, on the device: see [`corner`].
+/// Blacks out a square with this side around one pixel of each image. The part of a square outside the image is
+/// dropped. `corners` is `i64 [b, 2]`, on the device: see [`corner`].
 pub(super) fn cut(xs: &Tensor, corners: &Tensor, side: u32) -> Result<Tensor, TchError> {
     let (_, _, height, width) = xs.size4()?;
     let within = |axis: i64, length: i64, shape: [i64; 4]| {
@@ -21,7 +21,7 @@ pub(super) fn cut(xs: &Tensor, corners: &Tensor, side: u32) -> Result<Tensor, Tc
     };
     let rows = within(0, height, [1, 1, height, 1])?;
     let columns = within(1, width, [1, 1, 1, width])?;
-    // Multiplied, since filling through a mask would lay the images out anew.
+    // This multiplies by the mask because filling through it would change the memory layout of the images.
     xs.f_mul(&rows.f_logical_and(&columns)?.f_logical_not()?.f_to_kind(xs.f_kind()?)?)
 }
 

@@ -1,8 +1,8 @@
-//! Random changes to training images, on the device. One file a kind of change.
+//! Random augmentation of training images, on the device. There is one file per kind of change.
 //!
-//! Each image's numbers are drawn on the host, all of them whatever is switched on, so that switching one change on does
-//! not draw another anew. They are a function of (seed, trial, epoch, step): a resumed epoch changes its images as the
-//! uninterrupted one would have. An epoch's numbers are drawn and moved to the device at once, so that no step waits for
+//! The host draws all numbers of an image, even for changes that are off, so that enabling one change does not alter
+//! another. The numbers depend only on (seed, trial, epoch, step), so a resumed epoch augments its images as an
+//! uninterrupted one does. The numbers of an epoch are drawn and moved to the device at once, so that no step waits for
 //! a copy.
 
 mod cutout;
@@ -18,17 +18,17 @@ use super::draws::{Draws, with_generator};
 use sweep_core::recipe::Augment;
 use sweep_data::network::Shape;
 
-/// What chance decided for one picture; each number is even over its range.
+/// The random numbers of one image, each uniform over its range.
 #[derive(Debug, Clone, Copy)]
 struct Chance {
     flip: bool,
-    /// Both -1 to 1: down and right.
+    /// Shift down and right, each from -1 to 1.
     shift: (f64, f64),
-    /// -1 to 1.
+    /// Rotation, from -1 to 1.
     turn: f64,
-    /// -1 to 1.
+    /// Enlargement, from -1 to 1.
     growth: f64,
-    /// Both 0 to 1: the middle of the cutout.
+    /// Center of the cutout, each coordinate from 0 to 1.
     cutout: (f64, f64),
 }
 
@@ -42,23 +42,24 @@ impl Chance {
     }
 }
 
-/// The changes of some images, as the device needs them; each tensor only if something that is switched on needs it.
+/// The changes to some images, in the form that the device needs. A tensor is present only if an enabled change needs
+/// it.
 #[derive(Debug)]
 pub struct Changes {
     augment: Augment,
-    /// `i64 [n, 3]`: see [`window::place`].
+    /// Shifts and flips, `i64 [n, 3]`: see [`window::place`].
     places: Option<Tensor>,
-    /// `f32 [n, 6]`: see [`turn::way`].
+    /// Affine maps, `f32 [n, 6]`: see [`turn::way`].
     ways: Option<Tensor>,
-    /// `i64 [n, 2]`: see [`cutout::corner`].
+    /// Corners of the cutouts, `i64 [n, 2]`: see [`cutout::corner`].
     corners: Option<Tensor>,
 }
 
 impl Changes {
-    /// Draws the changes of steps with batches of these sizes, for images of this shape, and moves them to the device.
+    /// Draws the changes for steps with these batch sizes and images of this shape, and moves them to the device.
     ///
     /// # Errors
-    /// libtorch's, where the device has no room.
+    /// Returns libtorch's error if the device runs out of memory.
     pub fn draw(
         augment: &Augment,
         steps: impl IntoIterator<Item = (Draws, u64)>,
@@ -91,34 +92,34 @@ impl Changes {
         })
     }
 
-    /// Those of `count` images from the one of index `start`.
+    /// Returns the changes to `count` images, starting with image `start`.
     ///
     /// # Errors
-    /// libtorch's, if there are not that many.
+    /// Returns libtorch's error if there are fewer images.
     pub fn part(&self, start: u64, count: u64) -> Result<Changes, TchError> {
         self.map(|tensor| tensor.f_narrow(0, start as i64, count as i64))
     }
 
-    /// The same changes with every tensor put through `make`.
+    /// Returns the same changes with `make` applied to every tensor.
     ///
     /// # Errors
-    /// Those of `make`.
+    /// Returns the error of `make`.
     pub fn map(&self, make: impl Fn(&Tensor) -> Result<Tensor, TchError>) -> Result<Changes, TchError> {
         let Changes { augment, places, ways, corners } = self;
         let made = |tensor: &Option<Tensor>| tensor.as_ref().map(&make).transpose();
         Ok(Changes { augment: *augment, places: made(places)?, ways: made(ways)?, corners: made(corners)? })
     }
 
-    /// All tensors, in an order that depends on the kinds of changes alone.
+    /// Returns all tensors. Their order depends only on the enabled changes.
     pub fn tensors(&self) -> impl Iterator<Item = &Tensor> {
         [&self.places, &self.ways, &self.corners].into_iter().flatten()
     }
 
-    /// Images `f32 [b, c, h, w]`, channels-last, from 0 to 1, after the changes; still channels-last. `draws` are those of
-    /// the step, for noise.
+    /// Applies the changes to images `f32 [b, c, h, w]`, channels-last, with values from 0 to 1. The result is
+    /// channels-last too. `draws` is the random stream of the step, used for noise.
     ///
     /// # Errors
-    /// libtorch's, where the device has no room.
+    /// Returns libtorch's error if the device runs out of memory.
     pub fn apply(&self, mut xs: Tensor, draws: Draws) -> Result<Tensor, TchError> {
         if let Some(places) = &self.places {
             xs = window::shifted(&xs, places, self.augment.crop)?;
@@ -136,25 +137,25 @@ impl Changes {
     }
 }
 
-/// A batch `f32 [b, c, h, w]` after the changes of one step: see [`Changes::apply`].
+/// Draws and applies the changes of one step to a batch `f32 [b, c, h, w]`: see [`Changes::apply`].
 ///
 /// # Errors
-/// libtorch's, where the device has no room.
+/// Returns libtorch's error if the device runs out of memory.
 pub fn augmented(xs: Tensor, augment: &Augment, draws: Draws) -> Result<Tensor, TchError> {
     let (n, channels, height, width) = xs.size4()?;
     let [channels, height, width] = [channels, height, width].map(|side| side as u32);
     Changes::draw(augment, [(draws, n as u64)], Shape { channels, height, width }, xs.device())?.apply(xs, draws)
 }
 
-/// Standard normal numbers, in the shape and layout of `like`. A GPU draws them itself, with the thread's generator, which
-/// was seeded for the step.
+/// Returns standard normal numbers with the shape and layout of `like`. On a GPU they come from the thread's generator,
+/// which was seeded for the step.
 fn normal(like: &Tensor, draws: Draws) -> Result<Tensor, TchError> {
     if takes_gpu_path(like.device()) {
         return with_generator(like.device(), |generator| generator.normal(like));
     }
     let (n, c, h, w) = like.size4()?;
     let mut random = draws.augment();
-    // The step's stream begins with the chances of its images.
+    // The step's stream begins with the numbers of its images, so skip those.
     (0..n).for_each(|_| {
         Chance::draw(&mut random);
     });
@@ -167,7 +168,8 @@ mod tests {
     use super::*;
     use tch::Kind;
 
-    /// Two channels, 5 rows, 4 columns; every value differs. Channels-last in memory, like a batch of pictures.
+    /// Returns images with two channels, 5 rows and 4 columns, in which every value differs. They are channels-last,
+    /// like a batch.
     pub(super) fn pictures(count: i64) -> Tensor {
         let values = Tensor::arange(count * 5 * 4 * 2, (Kind::Float, Device::Cpu)) + 1.0;
         (values / (count * 40) as f64).view([count, 5, 4, 2]).permute([0, 3, 1, 2])

@@ -1,24 +1,24 @@
-//! Rotation and scaling, in one resampling.
+//! Rotation and scaling, in one resampling step.
 
 use tch::{TchError, Tensor};
 
 use super::Chance;
 
-/// libtorch's numbers for the ways of `grid_sampler`.
+/// libtorch's codes for the modes of `grid_sampler`.
 const BILINEAR: i64 = 0;
 const BLACK_OUTSIDE: i64 = 0;
 
-/// Where each pixel of the result comes from, as the two rows of an affine map of coordinates that run from -1 to 1 along
-/// both sides: the inverse of a turn by up to `angle` radians, positive being clockwise, and of an enlargement by up to
-/// `growth` as a share. `aspect` is height over width.
+/// Returns the source of each pixel of the result, as the two rows of an affine map. Coordinates run from -1 to 1 along
+/// both sides. The map is the inverse of a rotation by up to `angle` radians, positive being clockwise, and of an
+/// enlargement by up to the fraction `growth`. `aspect` is height over width.
 pub(super) fn way(chance: &Chance, angle: f64, growth: f64, aspect: f64) -> [f32; 6] {
     let (sine, cosine) = (angle * chance.turn).sin_cos();
     let scale = 1.0 + growth * chance.growth;
     [cosine, sine * aspect, 0.0, -sine / aspect, cosine, 0.0].map(|part| (part / scale) as f32)
 }
 
-/// Each image turned about its middle and scaled; pixels are mixed from their four neighbors. `ways` is `f32 [b, 6]`, on
-/// the device: see [`way`].
+/// Rotates and scales each image about its center, with bilinear interpolation. `ways` is `f32 [b, 6]`, on the device:
+/// see [`way`].
 pub(super) fn turned(xs: &Tensor, ways: &Tensor) -> Result<Tensor, TchError> {
     let grid = Tensor::f_affine_grid_generator(&ways.f_view([-1, 2, 3])?, xs.size(), false)?;
     let ys = xs.f_grid_sampler(&grid, BILINEAR, BLACK_OUTSIDE, false)?;
@@ -51,14 +51,14 @@ mod tests {
 
     #[test]
     fn a_quarter_turn_is_clockwise_and_does_not_stretch() {
-        // The middle 4 x 4 of 5 rows and 4 columns turns into itself but for half a pixel: a square is exact.
+        // The central 4 x 4 of 5 rows and 4 columns would be off by half a pixel. A square image rotates exactly.
         let square = pictures(1).slice(2, 0, 4, 1);
         let ys = moved(&square, &[Chance { turn: 1.0, ..STILL }], PI / 2.0, 0.0);
         assert!(near(&ys.get(0), &square.get(0).rot90(-1, [1, 2])));
         let bar = Tensor::zeros([1, 1, 3, 5], (tch::Kind::Float, tch::Device::Cpu));
         let _ = bar.narrow(3, 2, 1).fill_(1.0);
         let ys = moved(&bar, &[Chance { turn: 1.0, ..STILL }], PI / 2.0, 0.0);
-        // An upright bar of three pixels becomes a lying one of three, not of five.
+        // A vertical bar of three pixels becomes a horizontal one of three pixels, not of five.
         let lying: Vec<f32> = Vec::try_from(ys.view([3, 5]).get(1)).unwrap();
         assert!(
             lying.iter().zip([0.0, 1.0, 1.0, 1.0, 0.0]).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-5),
@@ -72,7 +72,7 @@ mod tests {
         let _ = bar.narrow(3, 3, 2).fill_(1.0);
         let ys = moved(&bar, &[Chance { growth: 1.0, ..STILL }], 0.0, 1.0);
         let row: Vec<f32> = Vec::try_from(ys.view([8, 8]).get(4)).unwrap();
-        // Two pixels become four wide, with soft edges, about the middle.
+        // Two pixels become four pixels wide around the center, with soft edges.
         let sum: f32 = row.iter().sum();
         assert!((sum - 4.0).abs() < 1e-4 && row[3] > 0.99 && row[4] > 0.99, "{row:?}");
     }

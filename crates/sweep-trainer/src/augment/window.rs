@@ -1,19 +1,20 @@
-//! Mirroring and shifting: each image through a window of its own, in one gathering of pixels.
+//! Flips and shifts: each image is read through its own window, in one gather operation.
 
 use tch::{Kind, TchError, Tensor};
 
 use super::Chance;
 
-/// The pixels that an image's window is shifted down and right, from 0 to twice the largest shift, and whether the image
-/// is mirrored. Every shift is as likely.
+/// Returns the window's shift down and right in pixels, from 0 to twice the largest shift, and whether the image is
+/// flipped. All shifts are equally likely.
 pub(super) fn place(chance: &Chance, flip: bool, crop: u32) -> [i64; 3] {
     let crop = i64::from(crop);
     let pixels = |share: f64| (((share + 1.0) / 2.0 * (2 * crop + 1) as f64) as i64).min(2 * crop);
     [pixels(chance.shift.0), pixels(chance.shift.1), (flip && chance.flip).into()]
 }
 
-/// Each image mirrored and shifted by up to `crop` pixels both ways, with black where nothing was: a border of that width
-/// put around it and a window of its size cut out. `places` is `i64 [b, 3]`, on the device: see [`place`].
+/// Flips each image and shifts it by up to `crop` pixels in both directions, with black in the uncovered area. This
+/// equals adding a border of that width and cropping a window of the original size. `places` is `i64 [b, 3]`, on the
+/// device: see [`place`].
 pub(super) fn shifted(xs: &Tensor, places: &Tensor, crop: u32) -> Result<Tensor, TchError> {
     let (many, _, height, width) = xs.size4()?;
     let crop = i64::from(crop);
@@ -21,7 +22,7 @@ pub(super) fn shifted(xs: &Tensor, places: &Tensor, crop: u32) -> Result<Tensor,
     let column = |at: i64| places.f_narrow(1, at, 1);
     let rows = column(0)?.f_add(&numbers(height)?)?;
     let columns = column(1)?.f_add(&numbers(width)?)?;
-    // A mirrored image is read from the right: c becomes 2 * crop + width - 1 - c.
+    // A flipped image is read from the right: c becomes 2 * crop + width - 1 - c.
     let sign = column(2)?.f_mul_scalar(-2)?.f_add_scalar(1)?;
     let columns = columns.f_mul(&sign)?.f_add(&column(2)?.f_mul_scalar(2 * crop + width - 1)?)?;
     let index = [
@@ -29,7 +30,7 @@ pub(super) fn shifted(xs: &Tensor, places: &Tensor, crop: u32) -> Result<Tensor,
         Some(rows.f_view([many, height, 1])?),
         Some(columns.f_view([many, 1, width])?),
     ];
-    // A pixel's channels lie side by side in memory, so the gathering moves whole pixels.
+    // The channels of a pixel are adjacent in memory, so the gather moves whole pixels.
     let framed = xs.f_constant_pad_nd([crop, crop, crop, crop])?.f_permute([0, 2, 3, 1])?;
     framed.f_index(&index)?.f_permute([0, 3, 1, 2])
 }
@@ -51,7 +52,7 @@ mod tests {
         let ys = moved(&xs, &chances, true, 2);
         assert!(ys.get(0).equal(&xs.get(0)));
         assert!(ys.get(1).equal(&xs.get(1).flip([2])));
-        // The window moves down and left, so the picture goes up and right.
+        // The window moves down and left, so the image moves up and right.
         let (from, to) = (xs.get(2).slice(1, 2, 5, 1).slice(2, 0, 2, 1), ys.get(2));
         assert!(to.slice(1, 0, 3, 1).slice(2, 2, 4, 1).equal(&from));
         assert_eq!(to.slice(1, 3, 5, 1).count_nonzero(None).int64_value(&[]), 0);

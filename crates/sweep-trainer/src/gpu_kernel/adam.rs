@@ -1,4 +1,4 @@
-//! Adam's step for all weights in one kernel, which also writes the copies that the layers calculate with.
+//! Adam's update for all weights in one kernel. It also writes the working copies that the layers use.
 
 use std::ffi::c_void;
 
@@ -7,7 +7,7 @@ use tch::{Kind, TchError, Tensor};
 use super::{Kernel, THREADS, launch};
 use crate::libtorch::Scalar;
 
-/// Tensors of one launch, as kernels.cu has it: an argument has at most 4 KiB.
+/// Maximum number of tensors per launch, as in kernels.cu. A kernel argument has at most 4 KiB.
 const MOST: usize = 64;
 
 /// The constants of a step.
@@ -17,7 +17,7 @@ pub struct Adam<'a> {
     pub rate: &'a Scalar,
 }
 
-/// `struct Adam` of kernels.cu.
+/// Mirrors `struct Adam` in kernels.cu.
 #[repr(C)]
 struct Arguments {
     weights: [*mut c_void; MOST],
@@ -36,11 +36,11 @@ struct Arguments {
 }
 
 impl Adam<'_> {
-    /// Moves the weights, float32. All gradients are of one kind, float32 or bfloat16; each lies as its weight does, and so
-    /// do the bfloat16 copies that are written, too.
+    /// Updates the float32 weights. All gradients have the same kind, float32 or bfloat16. Each gradient has the memory
+    /// layout of its weight, and so has each bfloat16 copy that is written.
     ///
     /// # Errors
-    /// CUDA's.
+    /// Returns CUDA's error.
     pub fn step(
         &self,
         weights: &[Tensor],
@@ -78,8 +78,8 @@ impl Adam<'_> {
             }
             let (kind, device) = (gradients[from].f_kind()?, weights[from].device());
             assert!(matches!(kind, Kind::Float | Kind::BFloat16), "{kind:?} gradients have no kernel");
-            // SAFETY: the tensors are on one device and lie alike without gaps, as the caller says; libtorch gives their
-            // memory to nobody before this stream has come so far.
+            // SAFETY: The caller guarantees that the tensors are on one device, contiguous, and laid out alike.
+            // libtorch does not reuse their memory before this stream has executed the kernel.
             unsafe { launch(Kernel::Adam, kind, device, blocks, &arguments)? };
         }
         Ok(())

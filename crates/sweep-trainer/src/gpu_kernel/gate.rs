@@ -1,4 +1,4 @@
-//! Bias, max-pooling, ReLU and dropout in one kernel each way.
+//! Bias, max-pooling, ReLU and dropout, fused into one kernel in each direction.
 
 use std::ffi::c_void;
 
@@ -7,22 +7,23 @@ use tch::{Kind, TchError, Tensor};
 use super::{Kernel, THREADS, launch};
 use sweep_kernels::dense;
 
-/// Threads of the way back: enough to fill a large GPU.
+/// Number of threads in the backward pass, enough to fill a large GPU.
 const THREADS_BACK: u32 = 1 << 17;
 
-/// The keys of dropout, by layer, on the device: `f32 [2 * layers]` whose bits are the keys' words.
+/// The dropout keys of all layers, on the device. The shape is `f32 [2 * layers]`, and the bits are the words of the
+/// keys.
 pub type KeysThere<'a> = Option<&'a Tensor>;
 
-/// What stands between two layers with weights.
+/// A fused activation: what is between two layers with weights.
 pub struct Gate {
-    /// The side of the windows; 1 for none.
+    /// Side of the pooling windows, or 1 without pooling.
     pub side: u32,
     pub gate: sweep_kernels::Gate,
-    /// The layer of the dropout, whose key it is.
+    /// Index of the dropout layer, which selects its key.
     pub layer: usize,
 }
 
-/// `struct Gate` of kernels.cu.
+/// Mirrors `struct Gate` in kernels.cu.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Arguments {
@@ -46,24 +47,25 @@ struct Arguments {
     slices: u32,
 }
 
-/// What the way back needs.
+/// What the backward pass needs.
 pub struct Kept {
     arguments: Arguments,
-    /// What came out, where it tells what was let through.
+    /// The output, if it shows which values were passed on.
     ys: Option<Tensor>,
     which: Option<Tensor>,
-    /// They hold the key.
+    /// Keeps the memory of the key alive.
     keys: Option<Tensor>,
-    /// Of what came in.
+    /// Size of the input.
     size: Vec<i64>,
 }
 
 impl Gate {
-    /// Values `[n, c, h, w]` or `[n, c]` to `[n, c, h / side, w / side]`, after `bias` `[c]` was added. Writes over `xs`
-    /// where there are no windows and it is `fresh`. `None` where there are more values than the kernels count.
+    /// Adds `bias` `[c]` to values `[n, c, h, w]` or `[n, c]` and computes the output `[n, c, h / side, w / side]`.
+    /// Overwrites `xs` if there is no pooling and `xs` is `fresh`. Returns `None` if there are more values than the
+    /// kernels can index.
     ///
     /// # Errors
-    /// libtorch's, where the device has no room.
+    /// Returns libtorch's error if the device runs out of memory.
     pub fn forward(
         &self,
         xs: &Tensor,
@@ -102,7 +104,7 @@ impl Gate {
             y_gradient: none,
             x_gradient: none,
             bias_gradient: none,
-            // SAFETY: there are two words for every layer.
+            // SAFETY: The tensor contains two words for every layer.
             key_there: keys.map_or(std::ptr::null(), |keys| unsafe {
                 keys.data_ptr().cast::<u32>().cast_const().add(2 * self.layer)
             }),
@@ -118,8 +120,9 @@ impl Gate {
             slices: 0,
         };
         let blocks = (ys.numel() as u32).div_ceil(THREADS);
-        // SAFETY: all tensors are on one device, in one kind (the bias is a working copy), and lie channels-last without
-        // gaps; libtorch gives their memory to nobody before this stream has come so far.
+        // SAFETY: All tensors are on one device, have one kind, and are channels-last and contiguous. The bias is a
+        // working copy and has that kind too. libtorch does not reuse their memory before this stream has executed the
+        // kernel.
         unsafe { launch(Kernel::GateForward, option.0, option.1, blocks, &arguments)? };
         let told_by_ys = self.side == 1 && self.gate.relu;
         let kept =
@@ -129,11 +132,11 @@ impl Gate {
 }
 
 impl Kept {
-    /// From the gradient for what came out, which may be written over, to those for what came in and, if asked for, for
-    /// the bias.
+    /// Computes the gradient with respect to the input and, if requested, to the bias. `gradient`, which is that with
+    /// respect to the output, may be overwritten.
     ///
     /// # Errors
-    /// libtorch's, where the device has no room.
+    /// Returns libtorch's error if the device runs out of memory.
     pub fn backward(&self, gradient: &Tensor, with_bias: bool) -> Result<(Tensor, Option<Tensor>), TchError> {
         let gradient = dense(gradient)?;
         let option = (gradient.f_kind()?, gradient.device());
@@ -142,7 +145,7 @@ impl Kept {
             1 => gradient.shallow_clone(),
             _ => {
                 let lying = [n, h, w, c].map(i64::from);
-                // What no window reaches, at the far edges, has no gradient.
+                // Inputs at the far edges that belong to no window have zero gradient.
                 let whole = h % side == 0 && w % side == 0;
                 let found = if whole { Tensor::f_empty(lying, option)? } else { Tensor::f_zeros(lying, option)? };
                 found.f_permute([0, 3, 1, 2])?
@@ -165,7 +168,7 @@ impl Kept {
             ..self.arguments
         };
         let _held = &self.keys;
-        // SAFETY: as for the way forward; what is kept lives as long as `self`.
+        // SAFETY: See the forward pass. The stored tensors live as long as `self`.
         unsafe { launch(Kernel::GateBackward, option.0, option.1, (slices * c).div_ceil(THREADS), &arguments)? };
         let bias = sums.map(|sums| sums.f_sum_dim_intlist(0, false, option.0)).transpose()?;
         Ok((found, bias))

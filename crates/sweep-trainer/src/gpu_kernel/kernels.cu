@@ -1,8 +1,9 @@
-// Passes over a GPU's memory for which libtorch takes several launches each. NVRTC compiles this at the trainer's start; with
-// SWEEP_HOST a C++ compiler does, and runs the threads one after the other: so tests on a CPU run the same source.
+// GPU kernels that replace several libtorch launches each. NVRTC compiles this file when the trainer starts. With
+// SWEEP_HOST, a C++ compiler compiles it and the threads run one after the other, so that tests on a CPU run the same
+// source.
 //
-// Masks of dropout are those of a CPU: see kernel/chance.rs and kernel/gate.rs. No thread waits for another, and no sum's
-// order depends on chance.
+// Dropout masks equal those on a CPU: see crates/sweep-kernels/src/chance.rs and gate.rs. Threads do not wait for each
+// other, and no sum depends on the order of execution.
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -36,7 +37,7 @@ DEVICE u32 bits_of(float value) { return __float_as_uint(value); }
 DEVICE float of_bits(u32 bits) { return __uint_as_float(bits); }
 #endif
 
-// Threads of a block.
+// Threads per block.
 #define THREADS 256
 
 struct Bfloat16 {
@@ -46,34 +47,34 @@ struct Bfloat16 {
 DEVICE float load(const float* values, u64 at) { return values[at]; }
 DEVICE float load(const Bfloat16* values, u64 at) { return of_bits((u32)values[at].bits << 16); }
 DEVICE void store(float* values, u64 at, float value) { values[at] = value; }
-// Rounded to nearest, ties to even.
+// Rounds to nearest, ties to even.
 DEVICE void store(Bfloat16* values, u64 at, float value) {
     u32 bits = bits_of(value);
     values[at].bits = value != value ? (u16)(bits >> 16 | 0x40) : (u16)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-// Bias, max-pooling, ReLU and dropout between two layers with weights. Values lie channels-last.
+// A fused activation between two layers with weights: bias, max-pooling, ReLU and dropout. Values are channels-last.
 struct Gate {
     const void* x;              // [n, h, w, c]
     const void* bias;           // [c], or null
-    void* y;                    // [n, h / side, w / side, c]; may be x where side is 1
-    u8* which;                  // like y: the place in its window that a value came from, or SHUT; null where side is 1
+    void* y;                    // [n, h / side, w / side, c]; may be x if side is 1
+    u8* which;                  // like y: index of the value in its window, or SHUT; null if side is 1
     const void* y_gradient;     // like y
-    void* x_gradient;           // like x; may be y_gradient where side is 1
-    float* bias_gradient;       // [slices, c], whose sums over slices are the bias' gradient; or null
-    const u32* key_there;       // the two words of dropout's key, on the device; null for `key`
+    void* x_gradient;           // like x; may be y_gradient if side is 1
+    float* bias_gradient;       // [slices, c], whose sum over slices is the bias gradient; or null
+    const u32* key_there;       // the two words of the dropout key, on the device; null to use `key`
     u32 key[2];
     u32 n, h, w, c, side;
-    u32 relu;                   // whether values below zero are stopped
+    u32 relu;                   // whether negative values become zero
     u32 least;                  // a value is dropped if its 16 bits are below this; 0 for no dropout
-    float scale;                // of what passes
-    u32 slices;                 // threads of the way back for each channel
+    float scale;                // of the values that are kept
+    u32 slices;                 // threads of the backward pass per channel
 };
 
 #define SHUT 255
 
-// 16 random bits for the value of that index. A number of the hash serves a value of a row's first half and one of its
-// second.
+// Returns 16 random bits for the value with this index. Each hash value serves one value of the first half of a row and
+// one of the second half.
 DEVICE u32 random_bits(const u32* key, u32 index) {
     u32 x = (index / 1024 * 512 + index % 512) ^ key[0];
     x = (x ^ x >> 17) * 0xed5ad4bbu + key[1];
@@ -83,7 +84,7 @@ DEVICE u32 random_bits(const u32* key, u32 index) {
     return index % 1024 < 512 ? x & 0xffff : x >> 16;
 }
 
-// Whether dropout lets the value at that place of y through. An image begins a row of bits where there are windows.
+// Returns whether dropout keeps the value at this index of y. With pooling, each image starts a new row of random bits.
 DEVICE bool is_kept(const Gate& gate, u32 at) {
     if (gate.least == 0) return true;
     u32 index = at;
@@ -94,7 +95,7 @@ DEVICE bool is_kept(const Gate& gate, u32 at) {
     return random_bits(gate.key_there ? gate.key_there : gate.key, index) >= gate.least;
 }
 
-// Where in x the window of a row of y begins. A row is one place of one image, with all its channels.
+// Returns where in x the window of a row of y begins. A row is one position of one image, with all its channels.
 DEVICE u64 window(const Gate& gate, u32 row) {
     const u32 down = gate.h / gate.side, across = gate.w / gate.side;
     const u32 column = row % across, line = row / across % down, image = row / across / down;
@@ -113,7 +114,7 @@ DEVICE void gate_forward(const Gate& gate) {
     u32 place = 0;
     for (u32 other = 1; other < gate.side * gate.side; ++other) {
         const float next = load(x, first + ((u64)(other / gate.side) * gate.w + other % gate.side) * gate.c);
-        // What is no number counts as the largest.
+        // NaN counts as the maximum.
         if (next > value || next != next) {
             value = next;
             place = other;
@@ -141,7 +142,7 @@ DEVICE void gate_backward(const Gate& gate) {
             place = gate.which[at];
             open = place != SHUT;
         } else if (gate.relu) {
-            // What ReLU and dropout let through is above zero.
+            // With ReLU, the values that were passed on are those above zero.
             const float y = load((const T*)gate.y, at);
             open = y > 0 || y != y;
         } else {
@@ -158,23 +159,23 @@ DEVICE void gate_backward(const Gate& gate) {
     if (gate.bias_gradient) gate.bias_gradient[thread] = sum;
 }
 
-// Adam's step for many tensors at once, in the form of kernel/adam.rs.
+// Adam's update for many tensors at once, in the same form as crates/sweep-kernels/src/adam.rs.
 #define MOST_TENSORS 64
 struct Adam {
     float* weights[MOST_TENSORS];
     const void* gradients[MOST_TENSORS];
     float* m[MOST_TENSORS];
     float* v[MOST_TENSORS];
-    Bfloat16* working[MOST_TENSORS];  // copies of the weights that are written as well; or null
+    Bfloat16* working[MOST_TENSORS];  // copies of the weights that are updated too; or null
     u32 counts[MOST_TENSORS];
-    u32 blocks[MOST_TENSORS];         // those of this tensor and of all before it
+    u32 blocks[MOST_TENSORS];         // number of blocks up to and including this tensor
     u32 tensors;
     float beta1, beta2, epsilon;
     float rate;
-    const float* rate_there;          // the rate on the device; null for `rate`
+    const float* rate_there;          // the learning rate on the device; null to use `rate`
 };
 
-// Values of a block.
+// Values per block.
 #define VALUES (4 * THREADS)
 
 template <class T>
@@ -217,7 +218,7 @@ void run(void (*kernel)(Arguments), u32 blocks, const void* arguments) {
 }
 }  // namespace
 
-// Runs the kernel of that number on the CPU. False if there is none.
+// Runs the kernel with this number on the CPU. Returns false if there is none.
 extern "C" bool sweep_kernel_on_host(u32 kernel, u32 blocks, const void* arguments) {
     switch (kernel) {
         case 0: return run<Gate>(gate_forward_float, blocks, arguments), true;

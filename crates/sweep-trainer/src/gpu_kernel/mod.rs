@@ -1,5 +1,5 @@
-//! Our own kernels on a GPU, kernels.cu. NVRTC, which comes with libtorch, compiles them for the GPU at hand; where a CPU
-//! takes the GPU's path they run there, compiled by the C++ compiler.
+//! The GPU kernels in kernels.cu. NVRTC, which comes with libtorch, compiles them for the installed GPU. If a CPU uses
+//! the GPU's code path, they run there, compiled by the C++ compiler.
 #![allow(unsafe_code, reason = "kernels are given addresses, and CUDA's interface is C")]
 
 mod adam;
@@ -16,10 +16,10 @@ use tch::{Device, Kind, TchError};
 
 use super::device::takes_gpu_path;
 
-/// Threads of a block, as kernels.cu has it.
+/// Threads per block, as in kernels.cu.
 const THREADS: u32 = 256;
 
-/// The kernels, in the order of kernels.cu's `sweep_kernel_on_host`: for float32, then for bfloat16.
+/// The kernels, in the order of `sweep_kernel_on_host` in kernels.cu. Each has a float32 and then a bfloat16 version.
 #[derive(Debug, Clone, Copy)]
 enum Kernel {
     GateForward = 0,
@@ -44,12 +44,12 @@ thread_local! {
     static WANTED: Cell<bool> = const { Cell::new(true) };
 }
 
-/// Whether this thread's trials use the kernels from now on, where there are any.
+/// Sets whether this thread's trials use the kernels from now on, if they are available.
 pub fn choose(wanted: bool) {
     WANTED.set(wanted);
 }
 
-/// Whether there are kernels for a device that takes the GPU's path, and this thread's trial uses them.
+/// Returns whether this thread's trial uses the kernels on this device.
 pub fn serve(device: Device) -> bool {
     WANTED.get() && takes_gpu_path(device) && (!device.is_cuda() || nvrtc::available())
 }
@@ -61,16 +61,16 @@ unsafe extern "C" {
 /// Starts a kernel on the device's current stream.
 ///
 /// # Safety
-/// `A` is the type of the kernel's argument, and what its addresses name lies on the device until the kernel has run, in
-/// the kind that is named, and is nobody else's where it is written.
+/// `A` must be the type of the kernel's argument. The memory that it points to must be on the device, contain values of
+/// `kind`, and stay valid until the kernel has run. Memory that the kernel writes must not be used by anything else.
 unsafe fn launch<A>(kernel: Kernel, kind: Kind, device: Device, blocks: u32, arguments: &A) -> Result<(), TchError> {
     let arguments = std::ptr::from_ref(arguments).cast::<c_void>();
     if device.is_cuda() {
-        // SAFETY: the caller's.
+        // SAFETY: The caller guarantees it.
         return unsafe { nvrtc::launch(kernel.name(kind), blocks, THREADS, arguments) };
     }
     let number = kernel as u32 + u32::from(kind == Kind::BFloat16);
-    // SAFETY: the caller's; the call returns when the kernel has run.
+    // SAFETY: The caller guarantees it. The call returns after the kernel has run.
     let found = unsafe { sweep_kernel_on_host(number, blocks, arguments) };
     assert!(found, "kernels.cu lists every kernel");
     Ok(())

@@ -1,4 +1,4 @@
-//! Compiling kernels.cu with NVRTC and launching it through the driver. Both libraries are those that libtorch uses.
+//! Compiles kernels.cu with NVRTC and launches it through the driver. Both libraries are those that libtorch uses.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
@@ -21,7 +21,7 @@ const NAMES: [&CStr; 6] = [
     c"adam_bfloat16",
 ];
 
-/// `cuLaunchKernel` of cuda.h: function, grid, block, bytes of shared memory, stream, arguments, more.
+/// `cuLaunchKernel` from cuda.h: function, grid, block, bytes of shared memory, stream, arguments, extra.
 type Launch = unsafe extern "C" fn(
     *mut c_void,
     c_uint,
@@ -38,7 +38,7 @@ type Launch = unsafe extern "C" fn(
 
 struct Kernels {
     launch: Launch,
-    /// Each a `CUfunction`, by its name.
+    /// The `CUfunction` of each kernel, by name.
     functions: HashMap<&'static str, usize>,
 }
 
@@ -49,7 +49,7 @@ fn kernels() -> Result<&'static Kernels, TchError> {
     LOADED.get_or_init(load).as_ref().map_err(|why| TchError::Torch(why.clone()))
 }
 
-/// Whether the kernels were compiled for the GPU, which the first question does.
+/// Returns whether the kernels could be compiled for the GPU. The first call compiles them.
 pub(super) fn available() -> bool {
     kernels().is_ok()
 }
@@ -67,7 +67,7 @@ pub(super) unsafe fn launch(
     let function = kernels.functions[name] as *mut c_void;
     let mut arguments = [arguments.cast_mut()];
     let none = std::ptr::null_mut();
-    // SAFETY: the function takes one argument, which is copied before the call returns; the rest is the caller's.
+    // SAFETY: The function takes one argument, which is copied before the call returns. The caller guarantees the rest.
     let code =
         unsafe { (kernels.launch)(function, blocks, 1, 1, threads, 1, 1, 0, stream, arguments.as_mut_ptr(), none) };
     if code == 0 { Ok(()) } else { Err(TchError::Torch(format!("CUDA driver error {code} when launching {name}"))) }
@@ -75,15 +75,15 @@ pub(super) unsafe fn launch(
 
 fn load() -> Result<Kernels, String> {
     let error = |error: libloading::Error| error.to_string();
-    // SAFETY: it is libtorch's own way to NVRTC and the driver, whose symbols are found through it.
+    // SAFETY: libtorch itself uses this library to reach NVRTC and the driver, whose symbols are found through it.
     let library = unsafe { Library::open(Some("libcaffe2_nvrtc.so"), RTLD_NOW) }.map_err(error)?;
     preload_builtins();
     let (major, minor) = cuda::compute_capability().ok_or("the driver does not say what the GPU can do")?;
     let binary = compile(&library, &format!("--gpu-architecture=sm_{major}{minor}"))?;
     type LoadData = unsafe extern "C" fn(*mut *mut c_void, *const c_void) -> c_int;
     type GetFunction = unsafe extern "C" fn(*mut *mut c_void, *mut c_void, *const c_char) -> c_int;
-    // SAFETY: the three have these types in every version of the driver; a context is current, since libtorch has made
-    // one; the module is never unloaded.
+    // SAFETY: The three functions have these types in every version of the driver. libtorch has created a context,
+    // which is current. The module is never unloaded.
     unsafe {
         let load = library.get::<LoadData>(b"cuModuleLoadData\0").map_err(error)?;
         let get = library.get::<GetFunction>(b"cuModuleGetFunction\0").map_err(error)?;
@@ -106,8 +106,8 @@ fn load() -> Result<Kernels, String> {
     }
 }
 
-/// NVRTC opens a second library by its name alone, which the dynamic linker finds only if it is open already: it lies beside
-/// the first.
+/// NVRTC opens a second library by name alone. The dynamic linker finds it only if it is already open, so it is loaded
+/// here from the folder of the first.
 fn preload_builtins() {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let nvrtc = maps.lines().filter_map(|line| line.find('/').map(|at| Path::new(&line[at..])));
@@ -116,7 +116,7 @@ fn preload_builtins() {
     let Some(folder) = nvrtc.filter(|path| named(path, "libnvrtc.so")).find_map(Path::parent) else { return };
     for file in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if named(&file.path(), "libnvrtc-builtins.so") {
-            // SAFETY: it holds data for NVRTC and runs nothing.
+            // SAFETY: The library contains data for NVRTC and runs nothing.
             if let Ok(library) = unsafe { Library::open(Some(file.path()), RTLD_NOW) } {
                 std::mem::forget(library);
             }
@@ -124,7 +124,7 @@ fn preload_builtins() {
     }
 }
 
-/// kernels.cu as a binary for the GPU.
+/// Compiles kernels.cu to a binary for the GPU.
 fn compile(library: &Library, architecture: &str) -> Result<Vec<u8>, String> {
     type Create = unsafe extern "C" fn(
         *mut *mut c_void,
@@ -140,11 +140,11 @@ fn compile(library: &Library, architecture: &str) -> Result<Vec<u8>, String> {
     type Destroy = unsafe extern "C" fn(*mut *mut c_void) -> c_int;
     let error = |error: libloading::Error| error.to_string();
     let source = CString::new(KERNELS).expect("the source has no zero in it");
-    // Products are not fused with sums, so that a mean is what a CPU computes.
+    // Products are not fused with sums, so that a mean equals the CPU's.
     let options = [CString::new(architecture).expect("no zero"), c"--std=c++17".into(), c"--fmad=false".into()];
     let options: Vec<*const c_char> = options.iter().map(|option| option.as_ptr()).collect();
-    // SAFETY: the functions have these types in every version of NVRTC; all texts end with a zero and outlive the calls;
-    // what is filled has the size that was asked for.
+    // SAFETY: The functions have these types in every version of NVRTC. All strings are null-terminated and outlive the
+    // calls. Each buffer has the size that NVRTC reported.
     unsafe {
         let create = library.get::<Create>(b"nvrtcCreateProgram\0").map_err(error)?;
         let compile = library.get::<Compile>(b"nvrtcCompileProgram\0").map_err(error)?;
@@ -184,12 +184,12 @@ fn compile(library: &Library, architecture: &str) -> Result<Vec<u8>, String> {
 mod tests {
     use super::*;
 
-    /// NVRTC needs no GPU. It is there where libtorch was installed with CUDA.
+    /// NVRTC needs no GPU. It is available if libtorch was installed with CUDA.
     #[test]
     fn the_kernels_compile_for_every_architecture_since_ampere() {
         #[expect(clippy::disallowed_methods, reason = "a test is told of an NVRTC that is not beside libtorch")]
         let named = std::env::var("SWEEP_TEST_NVRTC").unwrap_or_else(|_| "libnvrtc.so.13".into());
-        // SAFETY: NVRTC expects nothing.
+        // SAFETY: NVRTC has no preconditions.
         let Ok(library) = (unsafe { Library::open(Some(&named), RTLD_NOW) }) else {
             return eprintln!("{named} cannot be opened: nothing is compiled");
         };

@@ -13,11 +13,11 @@ pub(super) struct Adam {
     m: Vec<Tensor>,
     v: Vec<Tensor>,
     constants: Moments,
-    /// A step number, on the device, so large that a power of either beta with it as the exponent is 0.
+    /// A step number on the device. It is so large that either beta raised to it is 0.
     settled: Tensor,
-    /// Whether our own passes over memory take the weights.
+    /// Whether sweep's own CPU kernel updates the weights.
     by_kernel: bool,
-    /// Whether a kernel of our own does, on a GPU.
+    /// Whether sweep's own GPU kernel updates the weights.
     by_gpu_kernel: bool,
 }
 
@@ -33,8 +33,8 @@ impl Adam {
 }
 
 impl Rule for Adam {
-    /// The correction of both means' start from zero goes into the step size, so that `epsilon` is added to the
-    /// uncorrected root: Keras' and TensorFlow's way, not PyTorch's.
+    /// The step size contains the bias correction of both means, so that `epsilon` is added to the uncorrected root.
+    /// Keras and TensorFlow do this, PyTorch does not.
     fn numbers(&self, rate: f64, step: u64) -> Vec<f64> {
         let Moments { beta1, beta2, .. } = self.constants;
         let at = step as f64;
@@ -66,7 +66,7 @@ impl Rule for Adam {
         }
         let Moments { beta1, beta2, epsilon } = self.constants;
         let kernel = gpu_kernel::Adam { betas: [beta1, beta2], epsilon, rate: &numbers[0] };
-        // Batch norm calculates in float32 where the other layers do not.
+        // Batch norm computes in float32 even if the other layers do not.
         for kind in [Kind::Float, Kind::BFloat16] {
             let of_kind = |tensors: &[Tensor]| -> Vec<Tensor> {
                 let those = tensors.iter().zip(gradients).filter(|(_, gradient)| gradient.kind() == kind);
@@ -97,8 +97,8 @@ mod tests {
     use super::super::tests::{assert_near, one_step, parameter, values};
     use super::*;
 
-    /// m = 0.05, v = 0.00025, rate 0.1 * sqrt(0.001) / 0.1 = 0.0316228; then m = 0.07, v = 0.00031225, rate
-    /// 0.1 * sqrt(0.001999) / 0.19 = 0.0235317. An epsilon this large shows where it is added.
+    /// m = 0.05, v = 0.00025, rate 0.1 * sqrt(0.001) / 0.1 = 0.0316228; then m = 0.07, v = 0.00031225, rate 0.1 *
+    /// sqrt(0.001999) / 0.19 = 0.0235317. The epsilon is large enough to show where it is added.
     #[test]
     fn two_steps_are_as_keras_computes_them() {
         let weight = parameter(&[1.0], 1);

@@ -1,14 +1,14 @@
-//! Gradients that are too long.
+//! Clipping of gradients by their norm.
 
 use tch::{TchError, Tensor};
 
 use crate::libtorch::{Scalar, each};
 
-/// Scales the gradients of all weights together down to at most this Euclidean norm: Keras' `global_clipnorm`. The device
-/// computes the factor, and the host does not wait for it.
+/// Scales the gradients of all weights together down to at most this Euclidean norm, like Keras' `global_clipnorm`. The
+/// device computes the factor, and the host does not wait for it.
 ///
 /// # Errors
-/// libtorch's.
+/// Returns libtorch's error.
 pub(super) fn clip(gradients: &[Tensor], norm: f64) -> Result<(), TchError> {
     let length = Tensor::f_stack(&each::norms(gradients)?, 0)?.f_norm()?;
     let share = length.f_clamp_min(norm)?.f_reciprocal()?.f_mul_scalar(norm)?;

@@ -1,8 +1,9 @@
-//! Update rules on lists of tensors. One file a rule; each names its state, so that a checkpoint can hold it.
+//! Update rules on lists of tensors. There is one file per rule. Each rule names its state, so that a checkpoint can
+//! store it.
 //!
-//! A rule has two halves: the numbers that change from step to step, computed on the host, and the work on the device,
-//! which takes them as [`Scalar`]s. So the same work can be recorded once as a CUDA graph and be given other numbers at
-//! every replay.
+//! A rule has two halves. The host computes the numbers that change from step to step. The device does the work and
+//! reads the numbers as [`Scalar`]s. The work can therefore be recorded once as a CUDA graph and replayed with other
+//! numbers.
 
 mod adadelta;
 mod adam;
@@ -18,17 +19,17 @@ use super::libtorch::{Scalar, each};
 use super::network::Parameter;
 use sweep_core::recipe;
 
-/// How gradients become a step.
+/// An update rule, which turns gradients into a step.
 trait Rule {
-    /// What [`Rule::update`] is given at a step, which counts from 1 over the whole trial: step sizes and corrections.
+    /// Returns the numbers for [`Rule::update`]: step sizes and corrections. Steps count from 1 over the whole trial.
     fn numbers(&self, rate: f64, step: u64) -> Vec<f64>;
 
-    /// Moves all weights, in place. The gradients are of the weights' kind, lie in memory as they do, and may be written
-    /// over.
+    /// Updates all weights in place. The gradients have the kind and the memory layout of the weights, and may be
+    /// overwritten.
     fn update(&mut self, weights: &[Tensor], gradients: &[Tensor], numbers: &[Scalar]) -> Result<(), TchError>;
 
-    /// Does what [`Rule::update`] does, and writes the moved weights to those copies that there are. False, and nothing
-    /// done, where the rule has no kernel for that.
+    /// Does the same as [`Rule::update`], and also writes the new weights to the copies that exist. Returns false and
+    /// changes nothing if the rule has no kernel for that.
     fn update_with_copies(
         &mut self,
         _weights: &[Tensor],
@@ -39,12 +40,12 @@ trait Rule {
         Ok(false)
     }
 
-    /// Whether gradients may be bfloat16 where the weights are float32.
+    /// Returns whether gradients may be bfloat16 for float32 weights.
     fn takes_any_kind(&self) -> bool {
         false
     }
 
-    /// What it remembers: a name such as `adam.m`, and one tensor a weight.
+    /// Returns the rule's state: a name such as `adam.m`, and one tensor per weight.
     fn state(&self) -> Vec<(&'static str, &[Tensor])>;
 }
 
@@ -52,18 +53,18 @@ trait Rule {
 pub struct Optimizer {
     rule: Box<dyn Rule>,
     weight_decay: f64,
-    /// Whether the decay is taken from the weights themselves, and is not part of the gradient.
+    /// Whether weight decay is subtracted from the weights directly instead of being added to the gradient.
     decoupled: bool,
     clip_norm: Option<f64>,
-    /// For each weight, room for a gradient that comes in another kind or layout; made when the first does.
+    /// A buffer per weight for a gradient that has another kind or layout. Created when first needed.
     room: Vec<Option<Tensor>>,
 }
 
 impl Optimizer {
-    /// An optimizer that remembers nothing yet.
+    /// Creates an optimizer with an empty state.
     ///
     /// # Errors
-    /// If the device has no room for its state.
+    /// Returns libtorch's error if the device runs out of memory.
     pub fn new(training: &recipe::Training, parameters: &[Parameter]) -> Result<Optimizer, TchError> {
         use recipe::Optimizer::{Adadelta, Adam, Adamw, Nadam, Rmsprop, Sgd};
         let rule: Box<dyn Rule> = match training.optimizer {
@@ -82,17 +83,17 @@ impl Optimizer {
         })
     }
 
-    /// What [`Optimizer::step`] is given: everything in a step that depends on its learning rate or its place in the
-    /// trial, from 1. As many numbers at every step.
+    /// Returns the numbers for [`Optimizer::step`]: everything in a step that depends on the learning rate or on its
+    /// number, which counts from 1. The count of numbers is the same at every step.
     pub fn numbers(&self, rate: f64, step: u64) -> Vec<f64> {
         let kept = 1.0 - rate * self.weight_decay;
         std::iter::once(kept).chain(self.rule.numbers(rate, step)).collect()
     }
 
-    /// Clips the gradients, moves every weight by one step, then projects those with a max-norm.
+    /// Clips the gradients, updates every weight, then projects the weights with a max-norm.
     ///
     /// # Errors
-    /// libtorch's.
+    /// Returns libtorch's error.
     pub fn step(
         &mut self,
         parameters: &mut [Parameter],
@@ -143,10 +144,11 @@ impl Optimizer {
         })
     }
 
-    /// The step of that number, from 1 over the whole trial, at this learning rate: see [`Optimizer::step`].
+    /// Runs one step with this number and learning rate: see [`Optimizer::step`]. Steps count from 1 over the whole
+    /// trial.
     ///
     /// # Errors
-    /// libtorch's.
+    /// Returns libtorch's error.
     pub fn step_at(
         &mut self,
         parameters: &mut [Parameter],
@@ -158,7 +160,8 @@ impl Optimizer {
         self.step(parameters, gradients, &numbers)
     }
 
-    /// The gradients in the weights' kind, unless the rule takes any, and each lying in memory as its weight does.
+    /// Returns the gradients with the memory layout of their weights. They also have the weights' kind, unless the rule
+    /// accepts any.
     fn like_weights(&mut self, weights: &[Tensor], mut gradients: Vec<Tensor>) -> Result<Vec<Tensor>, TchError> {
         let coupled = self.weight_decay > 0.0 && !self.decoupled;
         let any_kind = self.rule.takes_any_kind() && self.clip_norm.is_none() && !coupled;
@@ -178,7 +181,7 @@ impl Optimizer {
         Ok(gradients)
     }
 
-    /// What it remembers, by names such as `adam.m.3.weight`.
+    /// Returns the optimizer's state, with names such as `adam.m.3.weight`.
     pub fn state(&self, parameters: &[Parameter]) -> Vec<(String, Tensor)> {
         let mut state = Vec::new();
         for (kind, tensors) in self.rule.state() {
@@ -190,8 +193,8 @@ impl Optimizer {
     }
 }
 
-/// Keras' `MaxNorm`: scales each output's incoming weights (all axes but the first) back to at most this norm.
-/// As there, weights within the norm are multiplied by norm / (norm + 1e-7), too.
+/// Scales the incoming weights of each output (all axes except the first) to at most this norm, like Keras' `MaxNorm`.
+/// As in Keras, weights within the norm are also multiplied by norm / (norm + 1e-7).
 fn project(weight: &mut Tensor, norm: f64) -> Result<(), TchError> {
     if has_kernel(weight) {
         sweep_kernels::max_norm(weight, norm);
@@ -204,12 +207,12 @@ fn project(weight: &mut Tensor, norm: f64) -> Result<(), TchError> {
     Ok(())
 }
 
-/// Whether our own passes over memory take this weight.
+/// Returns whether sweep's own CPU kernels can process this weight.
 fn has_kernel(weight: &Tensor) -> bool {
     !takes_gpu_path(weight.device()) && weight.kind() == Kind::Float
 }
 
-/// One tensor of zeros for each weight, in its layout.
+/// Returns one tensor of zeros for each weight, with its layout.
 fn zeros(parameters: &[Parameter]) -> Result<Vec<Tensor>, TchError> {
     tch::no_grad(|| parameters.iter().map(|parameter| parameter.tensor.f_zeros_like()).collect())
 }
@@ -222,7 +225,7 @@ mod tests {
     use super::*;
     use tch::Device;
 
-    /// A parameter of these values, rows by columns.
+    /// Returns a parameter with these values, as a matrix with this number of rows.
     pub(super) fn parameter(values: &[f32], rows: i64) -> Parameter {
         let tensor = Tensor::from_slice(values).view([rows, -1]);
         Parameter { name: "0.weight".into(), working: tensor.shallow_clone(), tensor, decays: true, max_norm: None }
@@ -237,14 +240,14 @@ mod tests {
         assert!(left.iter().zip(right).all(|(a, b)| (a - b).abs() < 1e-6), "{left:?} != {right:?}");
     }
 
-    /// One step of a rule along a gradient of one value.
+    /// Runs one step of a rule with a gradient whose elements are all equal.
     pub(super) fn one_step(rule: &mut dyn Rule, weight: &Parameter, gradient: f32, rate: f64, step: u64) {
         let numbers: Vec<Scalar> = rule.numbers(rate, step).into_iter().map(Scalar::from).collect();
         let gradient = Tensor::from_slice(&[gradient]).view([1, 1]);
         rule.update(&[weight.tensor.shallow_clone()], &[gradient], &numbers).unwrap();
     }
 
-    /// All neutral but for these.
+    /// Returns neutral training parameters, except for these.
     pub fn training(optimizer: recipe::Optimizer, weight_decay: f64) -> recipe::Training {
         recipe::Training {
             epochs: 1,
@@ -272,7 +275,7 @@ mod tests {
             project(&mut long_and_short, 2.0).unwrap();
             assert_near(&values(&long_and_short), &[1.2, 1.6, 0.3, 0.4]);
         }
-        // Many values, in the layout of a convolution.
+        // Many values, with the layout of a convolution's weights.
         let ours = Tensor::randn([7, 3, 5, 29], (Kind::Float, Device::Cpu)).permute([0, 3, 1, 2]);
         let (mut theirs, mut ours) = (ours.to_kind(Kind::Double), ours);
         project(&mut ours, 3.0).unwrap();
@@ -291,19 +294,19 @@ mod tests {
         assert_near(&values(&parameters[1].tensor), &[2.0 - 0.1]);
     }
 
-    /// A case of `tests/fixtures/optimizers/pytorch.json`: one optimizer of PyTorch's.
+    /// A case from `tests/fixtures/optimizers/pytorch.json`: one of PyTorch's optimizers.
     #[derive(serde::Deserialize)]
     struct Case {
         optimizer: recipe::Optimizer,
         weight_decay: f64,
         rate: f64,
-        /// By step, the weights after it.
+        /// The weights after a step, by step.
         weights: std::collections::BTreeMap<u64, Vec<f64>>,
     }
 
-    /// Steps along the same gradients, in float64. Where Keras' form differs from PyTorch's it is in where epsilon is
-    /// added (Adam, RMSprop) and in what a change of the step size does (momentum): the cases have an epsilon too small
-    /// to matter, or forms that agree, and a constant step size. See make.py beside the fixture.
+    /// Takes steps along the same gradients in float64. Keras and PyTorch differ in where epsilon is added (Adam,
+    /// RMSprop) and in the effect of a changing step size (momentum). The cases therefore have a constant step size,
+    /// and an epsilon too small to matter or a form on which both agree. See make.py next to the fixture.
     #[test]
     fn fifty_steps_of_every_rule_are_pytorchs() {
         let cases: std::collections::BTreeMap<String, Case> =

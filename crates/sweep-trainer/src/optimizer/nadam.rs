@@ -19,17 +19,17 @@ impl Nadam {
         Ok(Nadam { m: zeros(parameters)?, v: zeros(parameters)?, constants })
     }
 
-    /// The momentum of a step: it grows towards `beta1` within the first hundred.
+    /// Returns the momentum of a step. It grows toward `beta1` within about the first hundred steps.
     fn momentum(&self, step: u64) -> f64 {
         self.constants.beta1 * (1.0 - 0.5 * 0.96_f64.powf(step as f64))
     }
 
-    /// The product of the momenta up to a step. A function of the step alone, so that no checkpoint has to hold it.
+    /// Returns the product of the momenta up to a step. It depends only on the step, so no checkpoint has to store it.
     fn product(&self, step: u64) -> f64 {
         let mut product = 1.0;
         for step in 1..=step {
             product *= self.momentum(step);
-            // 1 less it is 1 from here on.
+            // From here on, 1 - product rounds to 1.
             if product < f64::EPSILON / 4.0 {
                 return 0.0;
             }
@@ -39,7 +39,8 @@ impl Nadam {
 }
 
 impl Rule for Nadam {
-    /// The factors of the mean gradient and of the gradient in the step, and that of the mean square before its root.
+    /// Returns the factors of the mean gradient and of the gradient in the step, and the factor of the mean square
+    /// before its root.
     fn numbers(&self, rate: f64, step: u64) -> Vec<f64> {
         let (now, next, product) = (self.momentum(step), self.momentum(step + 1), self.product(step));
         let ahead = -rate * next / (1.0 - product * next);

@@ -27,7 +27,7 @@ impl Rule for Rmsprop {
         vec![-rate]
     }
 
-    /// `epsilon` is added below the root and the step size is part of the velocity: Keras' way, not PyTorch's.
+    /// `epsilon` is added under the root, and the step size is part of the velocity. Keras does this, PyTorch does not.
     fn update(&mut self, weights: &[Tensor], gradients: &[Tensor], numbers: &[Scalar]) -> Result<(), TchError> {
         each::lerp_(&self.square, &each::mul(gradients, gradients)?, 1.0 - self.rho)?;
         let roots = each::add_scalar(&self.square, self.epsilon)?;

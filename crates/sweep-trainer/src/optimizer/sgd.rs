@@ -6,7 +6,7 @@ use super::{Rule, zeros};
 use crate::libtorch::{Scalar, each};
 use crate::network::Parameter;
 
-/// The last update of each weight; nothing without momentum.
+/// The last update of each weight. Empty without momentum.
 pub(super) struct Sgd {
     velocity: Vec<Tensor>,
     momentum: f64,
@@ -21,7 +21,8 @@ impl Sgd {
 }
 
 impl Rule for Sgd {
-    /// The step size is part of the velocity, so a change of it acts gradually: Keras' way, not PyTorch's.
+    /// The step size is part of the velocity, so a change of the step size takes effect gradually. Keras does this,
+    /// PyTorch does not.
     fn numbers(&self, rate: f64, _step: u64) -> Vec<f64> {
         vec![-rate]
     }
@@ -63,9 +64,9 @@ mod tests {
     #[test]
     fn two_steps_with_gradient_one_are_as_keras_computes_them() {
         assert_near(&after_two_steps(0.0, false), &[0.8]);
-        // Velocity -0.1, then 0.9 * -0.1 - 0.1 = -0.19.
+        // The velocity is -0.1, then 0.9 * -0.1 - 0.1 = -0.19.
         assert_near(&after_two_steps(0.9, false), &[1.0 - 0.1 - 0.19]);
-        // 0.9 * -0.1 - 0.1 = -0.19, then 0.9 * -0.19 - 0.1 = -0.271.
+        // The steps are 0.9 * -0.1 - 0.1 = -0.19, then 0.9 * -0.19 - 0.1 = -0.271.
         assert_near(&after_two_steps(0.9, true), &[1.0 - 0.19 - 0.271]);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::world::World;
 
-/// Two kinds of network, in four trials.
+/// Two kinds of networks, in four trials.
 const FILE: &str = "
 parameters: {units: {values: [32, 64]}, dropout: {values: [0.0, 0.5]}}
 data: {set: digits}
@@ -21,7 +21,7 @@ fn a_sound_sweep_passes_and_one_with_a_wild_learning_rate_does_not() {
     assert!(text.contains("the learning rate 5 is too high for this network (learning_rate)"), "{text}");
 }
 
-/// Twelve logistic functions deep.
+/// The network has twelve logistic functions in sequence.
 #[test]
 fn a_run_says_before_its_first_step_that_gradients_vanish() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! A trained network outside of `sweep`.
+//! Exported networks outside of `sweep`.
 
 use std::process::Command;
 
@@ -13,7 +13,7 @@ devices: {gpus: none}
 keep_best: 1
 ";
 
-/// Every kind of layer but one, paddings that PyTorch does not have among them.
+/// Every kind of layer except one, and paddings that PyTorch does not have.
 const LAYERS: &str = "
 model:
   - conv: {filters: 8, kernel: 4, padding: same}
@@ -33,7 +33,7 @@ model:
   - dense: 4
 ";
 
-/// Rows, columns and channels become one axis.
+/// Flattens rows, columns and channels to one axis.
 const FLAT: &str = "
 model:
   - conv: {filters: 8, kernel: 3}
@@ -45,7 +45,7 @@ model:
   - dense: 4
 ";
 
-/// Loss and accuracy on the test pictures, as PyTorch finds them.
+/// Computes loss and accuracy on the test images with PyTorch.
 const JUDGE: &str = "
 import numpy, torch
 from network import load
@@ -56,7 +56,7 @@ with torch.no_grad():
 print(torch.nn.functional.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).float().mean().item())
 ";
 
-/// Pictures of 11x14 with their labels: in each class another of three colours, or none, is bright.
+/// Writes 11x14 images with their labels. In each class another of the three colors is bright, or none.
 fn arrays(world: &World, part: &str, count: usize) {
     let mut state = count as u32;
     let mut noise = || {
@@ -72,7 +72,7 @@ fn arrays(world: &World, part: &str, count: usize) {
     npy(&world.path(&format!("arrays/y_{part}.npy")), &format!("({count},)"), &labels);
 }
 
-/// Sweeps of two trials that are over, the best of which has its weights.
+/// Runs a sweep of two trials to its end. The best trial has its weights.
 fn swept(model: &str) -> World {
     let world = World::new();
     std::fs::create_dir_all(world.path("arrays")).expect("the folder is writable");
@@ -94,7 +94,7 @@ fn what_stands_where_an_export_goes_is_left_alone() {
     let said = world.expect("export results/s --out model", 2);
     assert!(said.contains("model/network.py is there already, and is another"), "{said}");
     assert!(world.read("model/network.py").ends_with("# mine\n"));
-    // The other trial kept no weights.
+    // The weights of the other trial were not kept.
     let best = if module.contains("Trial 0001") { 1 } else { 2 };
     let said = world.expect(&format!("export results/s {}", 3 - best), 2);
     assert!(said.contains(&format!("`keep_best: 1` kept those of 000{best}")), "{said}");

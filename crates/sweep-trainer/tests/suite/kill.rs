@@ -1,5 +1,5 @@
-//! kill -9 of the controller at random moments of a real sweep: nothing is lost, nothing is done twice, and every
-//! metric equals, to the bit, that of a sweep that was left alone.
+//! Kills the controller with `kill -9` at random moments of a real sweep. Nothing may be lost or done twice, and every
+//! metric must equal that of an uninterrupted sweep bit for bit.
 
 use std::collections::HashMap;
 use std::os::unix::fs::symlink;
@@ -12,7 +12,7 @@ use crate::world::{World, processes_naming, wait_until};
 
 const KILLS: usize = 50;
 
-/// The longest life of a controller. Trainers take about half a second to load; a sweep lasts a few seconds.
+/// Maximum lifetime of a controller. Trainers take about half a second to load, and a sweep lasts a few seconds.
 const LONGEST_LIFE: Duration = Duration::from_millis(2500);
 
 const SWEEP: &str = "

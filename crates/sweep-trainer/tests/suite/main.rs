@@ -1,5 +1,5 @@
-//! `sweep` and its trainer together, from outside. `cargo test` for the whole workspace builds both; for this crate alone,
-//! build `sweep` first.
+//! Tests of `sweep` together with its trainer, from outside. `cargo test` for the whole workspace builds both. To test
+//! only this crate, build `sweep` first.
 
 mod check;
 mod export;

@@ -1,4 +1,4 @@
-//! `run`, `resume` and what they leave behind, on the built-in digits.
+//! `run` and `resume` on the built-in digits, and the files that they write.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn a_sweep_leaves_tables_charts_and_a_report() {
         assert!(world.path("results/small").join(file).exists(), "{file} is missing");
     }
 
-    // Everything but the journal and the sweep file is a view.
+    // All files except the journal and the sweep file are views.
     let before = (world.read("results/small/trials.csv"), world.read("results/small/report.html"));
     for file in ["trials.csv", "epochs.csv", "report.html", "report.md", "trials/0001/curves.svg"] {
         std::fs::remove_file(world.path("results/small").join(file)).expect("it is there");

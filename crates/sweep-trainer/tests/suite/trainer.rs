@@ -1,4 +1,4 @@
-//! `sweep-trainer` as an agent sees it: a process that speaks JSON lines and may be killed at any moment.
+//! `sweep-trainer` as an agent sees it: a process that exchanges JSON lines and may be killed at any moment.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -10,7 +10,7 @@ use sweep_core::recipe::{
 };
 use sweep_core::trial::{Attempt, EpochMetrics, Goal, Metric, Outcome, TrialId};
 
-/// A trainer under way. It is killed with the test.
+/// A running trainer. It is killed when the test ends.
 struct Trainer {
     process: Child,
     stdin: Option<ChildStdin>,
@@ -30,7 +30,7 @@ impl Trainer {
     fn command(arguments: &[&str]) -> Trainer {
         let mut process = Command::new(env!("CARGO_BIN_EXE_sweep-trainer"))
             .args(arguments)
-            // Of no account on the CPU; makes any machine one without a GPU.
+            // Has no effect on the CPU, and hides the GPUs of any machine.
             .env("CUDA_VISIBLE_DEVICES", "")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -46,13 +46,13 @@ impl Trainer {
         writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    /// The next message; `None` at the end of its stdout. Anything else on stdout fails the test.
+    /// Returns the next message, or `None` at the end of stdout. Any other text on stdout fails the test.
     fn hear(&mut self) -> Option<FromTrainer> {
         let mut line = String::new();
         (self.stdout.read_line(&mut line).unwrap() > 0).then(|| serde_json::from_str(&line).expect(&line))
     }
 
-    /// Hears until one message is as wanted, that one included.
+    /// Returns messages up to and including the first that satisfies `wanted`.
     fn hear_until(&mut self, wanted: impl Fn(&FromTrainer) -> bool) -> Vec<FromTrainer> {
         let mut heard = Vec::new();
         while !heard.last().is_some_and(&wanted) {
@@ -124,7 +124,7 @@ fn is_epoch(message: &FromTrainer) -> bool {
     matches!(message, FromTrainer::Epoch { .. })
 }
 
-/// What the epochs showed, but for the time they took.
+/// Returns the metrics of all epochs without their durations.
 fn epochs(heard: &[FromTrainer]) -> Vec<EpochMetrics> {
     let epoch = |message: &FromTrainer| match message {
         FromTrainer::Epoch { metrics, .. } => {
@@ -148,12 +148,12 @@ fn a_trainer_that_is_killed_or_paused_on_the_way_ends_with_the_numbers_of_one_th
     trainer.tell(&train(order(1, disturbed.path())));
     trainer.hear_until(is_epoch);
     trainer.process.kill().unwrap();
-    // Not known to any controller: the epochs that it still said, and those of its checkpoint.
+    // No controller knows of the last epochs that this trainer reported, or of those in its checkpoint.
     drop(trainer);
 
     let mut trainer = Trainer::start();
     trainer.tell(&train(order(2, disturbed.path())));
-    // A late word about the dead attempt changes nothing.
+    // A late message for the dead attempt has no effect.
     trainer.tell(&ToTrainer::Pause { attempt: order(1, disturbed.path()).attempt });
     trainer.tell(&ToTrainer::Pause { attempt: order(2, disturbed.path()).attempt });
     let mut heard = trainer.hear_until(over);

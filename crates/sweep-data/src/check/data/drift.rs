@@ -1,22 +1,24 @@
-//! Validation that is drawn differently from training: other light, other sharpness, other classes.
+//! Finds a validation set from another distribution than the training set: other brightness, contrast, sharpness or
+//! class frequencies.
 
 use super::{Finding, Row, Sides, sample};
 use crate::network::Shape;
 
-/// Pictures looked at on each side.
+/// Number of images to examine on each side.
 const SAMPLE: usize = 2_000;
-/// Fewer say nothing.
+/// Minimum number of images on each side for a conclusion.
 const FEWEST: usize = 50;
-/// Kolmogorov and Smirnov's statistic must exceed what chance makes of it once in 100,000 (Smirnov 1948), ...
+/// Threshold of the Kolmogorov-Smirnov statistic, which chance exceeds once in 100,000 (Smirnov 1948).
 const SIGNIFICANT: f64 = 2.47;
-/// ... and this: the largest difference of two shares of pictures below some value.
+/// Threshold of the Kolmogorov-Smirnov distance itself: the largest difference between the two cumulative
+/// distributions.
 const LARGE: f64 = 0.15;
-/// So many of the pictures would have to change class for both sides to have the same mixture.
+/// Fraction of the images that would have to change class for both sides to have the same class frequencies.
 const CLASSES: f64 = 0.15;
 
 type Feature = fn(&[u8], Shape) -> f64;
 
-/// What is compared, as values of a picture from 0 to 1.
+/// The features to compare, as functions of an image's bytes.
 const FEATURES: [(&str, Feature); 3] =
     [("brightness", |row, _| mean(row)), ("contrast", |row, _| deviation(row)), ("sharpness", sharpness)];
 
@@ -27,7 +29,7 @@ pub(super) fn check(sides: &Sides<'_>) -> Vec<Finding> {
     looks(sides).into_iter().chain(classes(sides)).collect()
 }
 
-/// The feature that differs most.
+/// Checks the feature that differs most.
 fn looks(sides: &Sides<'_>) -> Option<Finding> {
     let feature = |rows: &[Row<'_>], of: Feature| -> Vec<f64> {
         let mut values: Vec<f64> = sample(rows, SAMPLE).map(|(row, _)| of(row, sides.shape)).collect();
@@ -56,7 +58,7 @@ fn looks(sides: &Sides<'_>) -> Option<Finding> {
     })
 }
 
-/// The mixture of classes.
+/// Checks the class frequencies.
 fn classes(sides: &Sides<'_>) -> Option<Finding> {
     let share = |rows: &[Row<'_>]| {
         let mut shares = vec![0.0; sides.classes.len()];
@@ -65,7 +67,7 @@ fn classes(sides: &Sides<'_>) -> Option<Finding> {
     };
     let (train, validation) = (share(&sides.train), share(&sides.validation));
     let apart = train.iter().zip(&validation).map(|(a, b)| (a - b).abs()).sum::<f64>() / 2.0;
-    // Half the sum of as many chance differences as there are classes.
+    // Half the sum of the differences that chance causes, over all classes.
     let (n, m) = (sides.train.len() as f64, sides.validation.len() as f64);
     let chance = 0.5 * (sides.classes.len() as f64 * (1.0 / n + 1.0 / m)).sqrt();
     let most = (0..train.len())
@@ -85,7 +87,7 @@ fn classes(sides: &Sides<'_>) -> Option<Finding> {
     })
 }
 
-/// The largest distance of two distributions, given by ascending values.
+/// Returns the largest distance between two cumulative distributions, given by ascending values.
 fn distance(a: &[f64], b: &[f64]) -> f64 {
     let below =
         |values: &[f64], limit: f64| values.partition_point(|value| *value <= limit) as f64 / values.len() as f64;
@@ -101,7 +103,7 @@ fn deviation(row: &[u8]) -> f64 {
     (row.iter().map(|pixel| (f64::from(*pixel) - mean).powi(2)).sum::<f64>() / row.len() as f64).sqrt()
 }
 
-/// Mean difference of neighbours in a row.
+/// Returns the mean difference between horizontal neighbors.
 fn sharpness(row: &[u8], shape: Shape) -> f64 {
     let width = (shape.width as usize).max(2);
     let steps =

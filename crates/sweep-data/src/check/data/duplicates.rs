@@ -1,10 +1,10 @@
-//! Pictures that are trained on and validated on: validation then measures memory.
+//! Finds images that are in both the training set and the validation set, where validation measures memorization.
 
 use std::collections::HashMap;
 
 use super::{Finding, Sides};
 
-/// More of the validation pictures than this make its numbers worthless.
+/// Maximum fraction of duplicated validation images. Above it, the validation metrics are worthless.
 const SERIOUS: f64 = 0.01;
 
 pub(super) fn check(sides: &Sides<'_>) -> Option<Finding> {

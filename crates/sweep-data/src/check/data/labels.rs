@@ -1,14 +1,14 @@
-//! Labels that are missing, uneven, or do not belong to their pictures.
+//! Finds labels that are missing, imbalanced, or unrelated to their images.
 
 use super::{Finding, Row, Sides, pixels, sample};
 
-/// Classes may differ in size by this.
+/// Maximum ratio between the sizes of the largest and the smallest class.
 const UNEVEN: usize = 10;
-/// Pictures looked at for the probe, on each side.
+/// Number of training and of validation images for the nearest-mean classifier.
 const SAMPLE: (usize, usize) = (10_000, 2_000);
-/// Fewer say nothing.
+/// Minimum number of images on each side for a conclusion.
 const FEWEST: usize = 100;
-/// Standard deviations above chance that the probe must reach.
+/// Number of standard deviations above chance that the classifier must reach.
 const DEVIATIONS: f64 = 3.0;
 
 pub(super) fn check(sides: &Sides<'_>) -> Vec<Finding> {
@@ -56,7 +56,7 @@ fn uneven(counts: &[usize], classes: &[String]) -> Option<Finding> {
     })
 }
 
-/// Whether the nearest class mean tells validation pictures apart no better than if labels had nothing to do with them.
+/// Reports labels if a nearest-class-mean classifier is no better on validation images than with unrelated labels.
 fn unrelated(sides: &Sides<'_>) -> Option<Finding> {
     let means = means(sides);
     let guesses: Vec<(usize, usize)> =
@@ -68,7 +68,7 @@ fn unrelated(sides: &Sides<'_>) -> Option<Finding> {
     let share = |class, side: fn(&(usize, usize)) -> usize| {
         guesses.iter().filter(|guess| side(guess) == class).count() as f64 / count
     };
-    // What the same guesses would get right against labels in any other order.
+    // The accuracy that the same predictions would have with the labels in random order.
     let chance: f64 =
         (0..sides.classes.len()).map(|class| share(class, |guess| guess.0) * share(class, |guess| guess.1)).sum();
     let right = guesses.iter().filter(|(guess, label)| guess == label).count() as f64 / count;
@@ -86,7 +86,7 @@ fn unrelated(sides: &Sides<'_>) -> Option<Finding> {
     })
 }
 
-/// The mean picture of every class that has one.
+/// Returns the mean image of every class that has images.
 fn means(sides: &Sides<'_>) -> Vec<(usize, Vec<f32>)> {
     let mut sums = vec![(0_u32, vec![0.0_f32; pixels(sides.shape)]); sides.classes.len()];
     for (row, label) in sample(&sides.train, SAMPLE.0) {

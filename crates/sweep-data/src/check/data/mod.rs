@@ -1,4 +1,4 @@
-//! What is wrong with the pictures themselves. One check a file.
+//! Finds problems with the images themselves. There is one check per file.
 
 mod drift;
 mod duplicates;
@@ -13,20 +13,20 @@ use crate::datasets::{Dataset, Pictures, Split};
 use crate::network::Shape;
 use sweep_core::recipe::{Data, Validation};
 
-/// A picture, `[channels, height, width]`, and its label.
+/// An image, `[channels, height, width]`, and its label.
 type Row<'a> = (&'a [u8], u8);
 
 /// Both sides of a split.
 struct Sides<'a> {
     shape: Shape,
     classes: &'a [String],
-    /// The byte that means 1.0.
+    /// The byte value that means 1.0.
     white: f32,
     train: Vec<Row<'a>>,
     validation: Vec<Row<'a>>,
 }
 
-/// All findings, the serious ones first.
+/// Returns all findings, the serious ones first.
 pub fn check(dataset: &Dataset, split: &Split, data: &Data) -> Vec<Finding> {
     let held_out = if data.validation == Validation::Test { &dataset.test } else { &dataset.train };
     let shape = dataset.info.shape;
@@ -61,7 +61,7 @@ fn pixels(shape: Shape) -> usize {
     shape.channels as usize * shape.height as usize * shape.width as usize
 }
 
-/// At most `most` rows, evenly from the whole list.
+/// Returns at most `most` rows, evenly spaced over the whole list.
 fn sample<'r, 'a>(rows: &'r [Row<'a>], most: usize) -> impl Iterator<Item = &'r Row<'a>> {
     rows.iter().step_by(rows.len().div_ceil(most).max(1))
 }

@@ -1,20 +1,22 @@
-//! Pictures that are validated on and, but for noise, brightness or compression, trained on as well.
+//! Finds validation images that are also in the training set, except for noise, brightness or compression.
 
 use super::{Finding, Row, Sides, pixels, sample};
 use crate::network::Shape;
 
-/// Validation pictures looked at, and training pictures beside each.
+/// Number of validation images to examine, and number of training images to compare with each.
 const SAMPLE: (usize, usize) = (500, 50_000);
-/// Alike are pictures that correlate so: of 1,000 of CIFAR-10's 50,000 pictures none has such a neighbour, of UCI's
-/// digits one in 200; noise of 2/255 leaves a correlation of 0.998.
+/// Minimum correlation of near duplicates. Of 1,000 images of CIFAR-10, none has such a neighbor among the 50,000. Of
+/// UCI's digits, one in 200 has. Noise of 2/255 leaves a correlation of 0.998.
 const ALIKE: f32 = 0.99;
-/// As small ones they then correlate more than this: noise averages out.
+/// Minimum correlation of the thumbnails of near duplicates, for a cheap first test. Noise averages out in thumbnails,
+/// so near duplicates exceed it.
 const SMALL: f32 = 0.98;
-/// The side of a small picture.
+/// Side of a thumbnail, in pixels.
 const SIDE: usize = 8;
-/// Up to this share of the validation pictures may be so by chance, in pictures as simple as digits; ...
+/// Maximum fraction of near duplicates among the validation images. In images as simple as digits, chance explains that
+/// many.
 const SHARE: f64 = 0.02;
-/// ... and so many in any case.
+/// Number of near duplicates that is always accepted.
 const COUNT: usize = 3;
 
 pub(super) fn check(sides: &Sides<'_>) -> Option<Finding> {
@@ -53,7 +55,7 @@ pub(super) fn check(sides: &Sides<'_>) -> Option<Finding> {
     })
 }
 
-/// Means over [`SIDE`] by [`SIDE`] fields of the picture, all channels together.
+/// Returns the means over [`SIDE`] by [`SIDE`] cells of the image, with all channels combined.
 fn shrunk(row: &[u8], shape: Shape) -> Vec<f32> {
     debug_assert_eq!(row.len(), pixels(shape));
     let (height, width) = (shape.height as usize, shape.width as usize);
@@ -74,7 +76,7 @@ fn whole(row: &Row<'_>) -> Option<Vec<f32>> {
     unit(row.0.iter().map(|pixel| f32::from(*pixel)))
 }
 
-/// Of mean 0 and length 1, so that a product of two is their correlation. `None` for an even picture.
+/// Normalizes to mean 0 and length 1, so that a dot product is a correlation. Returns `None` for a constant image.
 fn unit(values: impl ExactSizeIterator<Item = f32> + Clone) -> Option<Vec<f32>> {
     let mean = values.clone().sum::<f32>() / values.len() as f32;
     let length = values.clone().map(|value| (value - mean).powi(2)).sum::<f32>().sqrt();
@@ -82,7 +84,7 @@ fn unit(values: impl ExactSizeIterator<Item = f32> + Clone) -> Option<Vec<f32>> 
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    // Eight sums side by side, which a processor adds at once.
+    // Eight partial sums, which a processor adds at once.
     let mut sums = [0.0; 8];
     for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
         (0..8).for_each(|at| sums[at] += a[at] * b[at]);

@@ -1,25 +1,25 @@
-//! Pictures whose pixels are not in the order that the file says. Neighbours in a picture are alike; where they are
-//! more alike under another reading of the same bytes, the other is the true one.
+//! Finds images whose pixels are not in the order that the file declares. Neighboring pixels are similar. If they are
+//! more similar under another interpretation of the same bytes, that interpretation is correct.
 
 use super::{Finding, Row, Sides, pixels, sample};
 use crate::network::Shape;
 
-/// Pictures looked at.
+/// Number of images to examine.
 const SAMPLE: usize = 500;
-/// Fewer pictures are no evidence.
+/// Minimum number of images for a conclusion.
 const FEWEST: usize = 20;
-/// Another reading is the true one where its neighbours differ at most this times as much, ...
+/// Maximum ratio of the mean difference between neighbors, for the other interpretation to be correct.
 const RATIO: f64 = 0.85;
-/// ... and in at least this share of the pictures they differ less.
+/// Minimum fraction of the images that must be smoother under the other interpretation.
 const AGREEING: f64 = 0.75;
 
-/// Another way to read a picture's bytes.
+/// Another interpretation of an image's bytes.
 struct Reading {
     mistake: &'static str,
     remedy: &'static str,
-    /// As the pictures were before the mistake.
+    /// Shape of the images before the mistake.
     shape: Shape,
-    /// Where the value of channel, row and column lies.
+    /// Returns the index of the value with this channel, row and column.
     place: fn(Shape, usize, usize, usize) -> usize,
 }
 
@@ -60,7 +60,7 @@ fn as_is(shape: Shape, channel: usize, y: usize, x: usize) -> usize {
     (channel * height + y) * width + x
 }
 
-/// Those that are another order than the bytes' own.
+/// Returns the interpretations that differ from the declared order.
 fn readings(shape: Shape) -> Vec<Reading> {
     let mut readings = Vec::new();
     if shape.channels > 1 {
@@ -76,7 +76,7 @@ fn readings(shape: Shape) -> Vec<Reading> {
             remedy: "make the array again with numpy.transpose(x, (0, 2, 3, 1)) in place of the reshape, or write the \
                      pictures as they were and say `order: nchw`",
             shape,
-            // The reshape gave value `i` of the planes the place (pixel i / channels, channel i % channels).
+            // The reshape moved value `i` of the planes to (pixel i / channels, channel i % channels).
             place: |shape, channel, y, x| {
                 let (at, channels) = (as_is(shape, channel, y, x), shape.channels as usize);
                 (at % channels) * shape.height as usize * shape.width as usize + at / channels
@@ -94,8 +94,8 @@ fn readings(shape: Shape) -> Vec<Reading> {
     readings
 }
 
-/// Mean difference of neighbours, along the axis where it is larger: grey pictures with three equal channels are
-/// perfectly smooth along one axis of a wrong reading, but never along both.
+/// Returns the mean difference between neighbors, along the axis where it is larger. Gray images with three equal
+/// channels are perfectly smooth along one axis of a wrong interpretation, but never along both.
 fn roughness(row: &[u8], shape: Shape, place: fn(Shape, usize, usize, usize) -> usize) -> f64 {
     debug_assert_eq!(row.len(), pixels(shape));
     let (height, width) = (shape.height as usize, shape.width as usize);

@@ -1,17 +1,18 @@
-//! Pictures with little in them: nearly black by a wrong scale, of one value throughout, or cut off at black or white.
+//! Finds images with little content: nearly black from a wrong scale, constant, or clipped at black or white.
 
 use super::{Finding, Sides, sample};
 
-/// The brightest pixel of all is above this share of white.
+/// Minimum brightness of the brightest pixel of all, as a fraction of white.
 const DARKEST: f32 = 0.1;
-/// Up to this share of the pictures may be empty.
+/// Maximum fraction of constant images.
 const EMPTY: f64 = 0.01;
-/// Pictures looked at for black and white.
+/// Number of images to examine for black and white pixels.
 const SAMPLE: usize = 2_000;
 
-/// In colour pictures pure black or white is rare, ...
+/// Maximum fraction of pure black and white in color images, where they are rare.
 const CLIPPED_COLOUR: f64 = 0.25;
-/// ... in drawings on an even ground it is not, but there are greys.
+/// Maximum fraction of pure black and white in gray images. Drawings on a uniform background have many such pixels, but
+/// also some grays.
 const CLIPPED_GREY: f64 = 0.95;
 
 pub(super) fn check(sides: &Sides<'_>) -> Option<Finding> {
@@ -48,7 +49,8 @@ fn constant(empty: usize, all: usize) -> Finding {
     }
 }
 
-/// Values that were cut off where bytes end: of pictures that were scaled twice, or whose mean was taken away before.
+/// Finds values that were clipped to the range of a byte. This happens if images were scaled twice or their mean was
+/// subtracted before.
 fn clipped(sides: &Sides<'_>) -> Option<Finding> {
     let bound = if sides.shape.channels > 1 { CLIPPED_COLOUR } else { CLIPPED_GREY };
     let (mut black, mut white, mut all) = (0_usize, 0_usize, 0_usize);

@@ -1,18 +1,18 @@
-//! Arrays whose pictures lie class after class. `sweep` draws and shuffles; a program that holds out the last tenth
-//! holds out whole classes.
+//! Finds arrays whose images are sorted by class. `sweep` shuffles before it splits, but a program that holds out the
+//! last tenth holds out whole classes.
 
 use super::Finding;
 use crate::datasets::Dataset;
 use sweep_core::recipe::Source;
 
-/// Neighbours of other classes are at least this share of what chance makes them.
+/// Minimum number of neighbors with different classes, as a fraction of the number expected by chance.
 const CHANGES: f64 = 0.1;
-/// Fewer pictures are no evidence.
+/// Minimum number of images for a conclusion.
 const FEWEST: usize = 50;
 
 pub(super) fn check(dataset: &Dataset, source: &Source) -> Option<Finding> {
     let labels = &dataset.train.labels;
-    // Folders are read class by class.
+    // Image folders are always read class by class.
     if !matches!(source, Source::Arrays { .. }) || labels.len() < FEWEST {
         return None;
     }

@@ -11,7 +11,7 @@ use sweep_core::recipe::{Augment, Data, Source};
 
 const CIFAR: &str = "data/cifar-10-batches-bin";
 
-/// CIFAR-10, where it is unpacked, and the digits.
+/// Returns the digits, and CIFAR-10 if it is unpacked.
 fn sources() -> Vec<Source> {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(CIFAR);
     if path.join("test_batch.bin").exists() {
@@ -29,7 +29,8 @@ fn findings(dataset: &Dataset, source: &Source, examples: Option<u64>, seed: u64
     check(dataset, &split, &data)
 }
 
-/// What is found once the pictures that are held out were changed; each is handed over with one that is trained on.
+/// Returns the findings after a change to the held-out images. `change` receives each of them together with a training
+/// image.
 fn held_out_changed(source: &Source, mut change: impl FnMut(&mut [u8], &[u8])) -> Vec<&'static str> {
     let mut dataset = load(source).expect("it is there");
     let size = pixels(dataset.info.shape);
@@ -44,7 +45,7 @@ fn held_out_changed(source: &Source, mut change: impl FnMut(&mut [u8], &[u8])) -
     check(&dataset, &split, &data).iter().map(|finding| finding.name).collect()
 }
 
-/// What is found once every training picture was changed.
+/// Returns the findings after a change to every training image.
 fn planted(source: &Source, mut change: impl FnMut(&mut [u8], Shape)) -> Vec<&'static str> {
     let mut dataset = load(source).expect("it is there");
     let shape = dataset.info.shape;
@@ -52,7 +53,7 @@ fn planted(source: &Source, mut change: impl FnMut(&mut [u8], Shape)) -> Vec<&'s
     findings(&dataset, source, Some(1500), 1).iter().map(|finding| finding.name).collect()
 }
 
-/// The picture with value (channel, y, x) taken from place `from(channel, y, x)`.
+/// Rearranges the image so that value (channel, y, x) comes from index `from(channel, y, x)`.
 fn taken(picture: &mut [u8], shape: Shape, from: impl Fn(usize, usize, usize) -> usize) {
     let before = picture.to_vec();
     let (height, width) = (shape.height as usize, shape.width as usize);
@@ -81,7 +82,7 @@ fn pictures_as_they_are_give_no_alarm() {
 #[test]
 fn colour_pictures_in_a_wrong_order_are_found_and_named() {
     for source in sources().iter().filter(|source| matches!(source, Source::Cifar10 { .. })) {
-        // Channels-last bytes, as they lie on most disks, taken for channels-first.
+        // Channels-last bytes, as in most files, that were declared channels-first.
         let interleaved = |picture: &mut [u8], shape: Shape| {
             let before = picture.to_vec();
             let (area, channels) = ((shape.height * shape.width) as usize, shape.channels as usize);
@@ -90,7 +91,7 @@ fn colour_pictures_in_a_wrong_order_are_found_and_named() {
             }
         };
         assert_eq!(planted(source, interleaved), ["pixel_order"]);
-        // Planes taken for channels-last, and that brought into order by a true transpose.
+        // Planes that were declared channels-last and then transposed correctly.
         let planes = |picture: &mut [u8], shape: Shape| {
             let channels = shape.channels as usize;
             taken(picture, shape, |channel, y, x| (y * shape.width as usize + x) * channels + channel);
@@ -152,7 +153,7 @@ fn pictures_on_both_sides_dark_pictures_and_empty_ones_are_found() {
 #[test]
 fn height_and_width_that_are_swapped_by_reshape_are_found() {
     let mut dataset = load(&Source::Digits).expect("it is in the binary");
-    // The upper six rows of every digit, as if they were six wide and eight high.
+    // The upper six rows of every digit, declared as six wide and eight high.
     dataset.train.pixels = dataset.train.pixels.chunks_exact(64).flat_map(|picture| picture[..48].to_vec()).collect();
     dataset.info.shape = Shape { channels: 1, height: 6, width: 8 };
     assert_eq!(findings(&dataset, &Source::Digits, None, 1), []);
@@ -169,7 +170,7 @@ fn copies_with_a_little_noise_on_the_other_side_are_found() {
         let found = held_out_changed(&source, |picture, trained| {
             if random.random_bool(0.2) {
                 picture.copy_from_slice(trained);
-                // Digits have steps of a sixteenth: some of them move by one.
+                // Digits have steps of 1/16 of white. Some pixels move by one step.
                 for pixel in picture {
                     if random.random_bool(0.1) {
                         *pixel = pixel.saturating_add_signed(random.random_range(-1..=1)).min(most);
@@ -192,7 +193,7 @@ fn validation_in_another_light_or_with_other_classes_is_found() {
         });
         assert!(flat.contains(&"validation_differs"), "{source:?}: {flat:?}");
 
-        // Test pictures of the first classes only.
+        // Test images of the first classes only.
         let mut dataset = load(&source).expect("it is there");
         let size = pixels(dataset.info.shape);
         let rows = (0..dataset.train.labels.len()).filter(|row| dataset.train.labels[*row] < 5).take(400);
@@ -213,7 +214,7 @@ fn validation_in_another_light_or_with_other_classes_is_found() {
 fn pixels_that_are_cut_off_are_found() {
     for source in sources() {
         let most = if source == Source::Digits { 16 } else { 255 };
-        // Twice as bright about the middle, and again: what lies beyond black and white is lost.
+        // 16 times the contrast around the middle. Values beyond black and white are lost.
         let stretched = planted(&source, |picture, _| {
             for pixel in picture {
                 let value = i32::from(*pixel) * 2 - most;

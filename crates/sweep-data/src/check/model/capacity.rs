@@ -1,13 +1,13 @@
-//! Whether the network can learn a few pictures by heart once all regularisation is off: ordinary networks learn even
-//! random labels (Zhang et al. 2017, arXiv 1611.03530). One that cannot is too small, or wrong somewhere.
+//! Checks whether the network can memorize a few images without any regularization. Ordinary networks memorize even
+//! random labels (Zhang et al. 2017, arXiv 1611.03530). A network that cannot is too small, or has a defect.
 
 use super::{Finding, Probed};
 use sweep_core::probe::{Capacity, LEARNT};
 
-/// Below it, the network is far from it.
+/// Accuracy below which the network is far from memorizing the images.
 const POOR: f64 = 0.9;
 
-/// The steps after which the pictures were known.
+/// Returns the number of steps after which the images were memorized.
 pub fn learnt(capacity: &Capacity) -> Option<u64> {
     let pass = capacity.accuracies.iter().position(|accuracy| *accuracy >= LEARNT)? as u64 + 1;
     Some(pass * capacity.steps)
@@ -16,7 +16,7 @@ pub fn learnt(capacity: &Capacity) -> Option<u64> {
 pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
     let capacity = &probed.measured.capacity;
     let best = capacity.accuracies.iter().copied().reduce(f64::max)?;
-    // What time did not suffice for is not known.
+    // If time ran out, the result is unknown.
     if learnt(capacity).is_some() || capacity.cut_short {
         return None;
     }

@@ -1,10 +1,10 @@
-//! Before the first step a network should answer about evenly, whose loss is ln(classes) (Karpathy 2019, "A Recipe for
-//! Training Neural Networks": verify loss at init).
+//! Checks the loss before the first step. An untrained network should predict about equal probabilities, with a loss of
+//! ln(classes) (Karpathy 2019, "A Recipe for Training Neural Networks": verify loss at init).
 
 use super::{Finding, Probed};
 
-/// Logits of a standard deviation s add about s²/2 to ln(classes): 1.5 is a deviation of 1.7. Default first weights
-/// behind batch normalisation add up to 0.8.
+/// Maximum excess over ln(classes). Logits with standard deviation s add about s²/2 to it, so 1.5 corresponds to a
+/// standard deviation of 1.7. Default initial weights after batch normalization add up to 0.8.
 const OFF: f64 = 1.5;
 
 pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {

@@ -1,9 +1,10 @@
-//! Gradients that vanish or explode on their way back through the layers (Glorot and Bengio 2010).
+//! Finds gradients that vanish or explode on their way back through the layers (Glorot and Bengio 2010).
 
 use super::{Finding, Probed};
 
-/// Shares of their weights that the gradients of two layers make may differ by this factor. Those of ordinary networks
-/// differ by less than 100; twelve layers with logistic functions between them, by more than 10,000.
+/// Maximum factor between the relative gradients of two layers. A relative gradient is the gradient's norm over the
+/// norm of the weights. In ordinary networks the factor is less than 100. In twelve layers with logistic functions
+/// between them, it is more than 10,000.
 const FACTOR: f64 = 1e3;
 
 pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {

@@ -1,5 +1,5 @@
-//! What is wrong with a network, or with its learning rate, by what a probe measured of it. One verdict a file, each
-//! with its thresholds and their source.
+//! Finds problems with a network or its learning rate from the measurements of a probe. There is one verdict per file,
+//! each with its thresholds and their sources.
 
 mod capacity;
 mod first_loss;
@@ -14,16 +14,16 @@ use super::Finding;
 use sweep_core::probe::Measured;
 use sweep_core::recipe::{Layer, Recipe};
 
-/// A network as it was probed.
+/// A network with its measurements.
 struct Probed<'a> {
     recipe: &'a Recipe,
-    /// Classes to tell apart.
+    /// Number of classes.
     classes: f64,
     measured: &'a Measured,
 }
 
 impl Probed<'_> {
-    /// A layer as a person finds it: `layer 4 (conv 64 3x3 same)`, counted from 1.
+    /// Describes a layer for users, such as `layer 4 (conv 64 3x3 same)`. Layers count from 1.
     fn layer(&self, at: usize) -> String {
         match self.recipe.layers.get(at) {
             Some(layer) => format!("layer {} ({layer})", at + 1),
@@ -32,13 +32,13 @@ impl Probed<'_> {
     }
 }
 
-/// A verdict: `None` where the numbers do not show it.
+/// A verdict, which returns `None` if the measurements do not show the problem.
 type Verdict = fn(&Probed<'_>) -> Option<Finding>;
 
-/// Causes before their symptoms.
+/// The verdicts, with causes before their symptoms.
 const VERDICTS: [Verdict; 5] = [first_loss::check, gradients::check, silent::check, rate::check, capacity::check];
 
-/// All findings on a network, the serious ones first.
+/// Returns all findings on a network, the serious ones first.
 pub fn check(recipe: &Recipe, measured: &Measured) -> Vec<Finding> {
     let outputs = recipe.layers.iter().rev().find_map(|layer| match layer {
         Layer::Dense { units, .. } => Some(*units),

@@ -1,34 +1,36 @@
-//! The learning rates at which the loss falls (Smith 2017, arXiv 1506.01186), and whether the trial's own is one.
+//! Determines the learning rates at which the loss falls (Smith 2017, arXiv 1506.01186), and checks whether the trial's
+//! own rate is one of them.
 
 use super::{Finding, Probed};
 use sweep_core::probe::Measured;
 use sweep_core::recipe::Warmup;
 
-/// Losses of single batches are smoothed by a median over so many.
+/// Number of steps in the median that smooths the losses of single batches.
 const WINDOW: usize = 5;
-/// The loss has begun to fall where it is this share below that of the first rates.
+/// The loss has started to fall once it is this fraction below the loss at the first rates.
 const FALLEN: f64 = 0.03;
-/// And a rate is too high where it is this share above it.
+/// A rate is too high once the loss is this fraction above the loss at the first rates.
 const RISEN: f64 = 0.25;
-/// A rise in the trial's own first steps: the median of the last ones beside the first loss.
+/// Limit in the trial's own first steps: the median of the last losses relative to the first loss.
 const WORSE: f64 = 1.5;
-/// And a single batch at so many times the first loss: the weights were thrown far off, even if they come back.
+/// Limit for a single batch, relative to the first loss. Above it, the weights were thrown far off, even if they
+/// recover.
 const THROWN: f64 = 4.0;
-/// Steps that are enough to see it.
+/// Minimum number of steps before [`WORSE`] applies.
 const STEPS: usize = 20;
 
-/// Learning rates.
+/// A range of learning rates.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Range {
-    /// From this on the loss falls.
+    /// The lowest rate at which the loss falls.
     pub from: f64,
-    /// Up to this; `None` where it still fell at the last that was tried.
+    /// The rate with the lowest loss. `None` if the loss was still falling at the last rate that was tried.
     pub to: Option<f64>,
-    /// From this on it is far above where it began.
+    /// The lowest rate at which the loss is far above its initial value.
     pub explodes: Option<f64>,
 }
 
-/// Where the loss fell; `None` where it did not, or too little was tried.
+/// Returns the range in which the loss fell. Returns `None` if it did not fall or too few rates were tried.
 pub fn range(measured: &Measured) -> Option<Range> {
     let losses: Vec<f64> = measured.rates.iter().map(|(_, loss)| loss.unwrap_or(f64::INFINITY)).collect();
     let smooth: Vec<f64> = (0..losses.len())
@@ -43,9 +45,9 @@ pub fn range(measured: &Measured) -> Option<Range> {
     let rate = |at: usize| measured.rates[at].0;
     let lowest = (0..smooth.len()).min_by(|a, b| smooth[*a].total_cmp(&smooth[*b]))?;
     let fallen = |at: &usize| smooth[*at] < (1.0 - FALLEN) * first;
-    // An easy batch or two before it are no fall.
+    // One or two easy batches before the fall do not count.
     let from = (0..=lowest).rev().take_while(fallen).last()?;
-    // The last few are smoothed over less: what exploded there shows in the losses themselves.
+    // The last losses are smoothed over fewer values, so an explosion there is visible only in the losses themselves.
     let explodes = (lowest..losses.len()).find(|at| losses[*at].max(smooth[*at]) > (1.0 + RISEN) * first);
     let to = (lowest + WINDOW < smooth.len() || explodes.is_some()).then(|| rate(lowest));
     Some(Range { from: rate(from), to, explodes: explodes.map(rate) })
@@ -68,7 +70,7 @@ pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
         format!("; it falls at rates from {:.1e}{to}", range.from)
     });
     let advised = range.and_then(|range| range.to).map(|to| (to / 10.0).max(f64::MIN_POSITIVE));
-    // A warmup, or clipped gradients, are there to make high rates possible.
+    // Warmup and gradient clipping exist to make high rates possible.
     let explodes = range.and_then(|range| range.explodes).filter(|explodes| {
         own >= *explodes && training.schedule.warmup == Warmup::Steps(0) && training.clip_norm.is_none()
     });

@@ -1,9 +1,10 @@
-//! Units that no picture brings above zero: their weights get no gradient and never change ("dying ReLU", Lu et al.
-//! 2019, arXiv 1903.06733).
+//! Finds units that no image activates. Their weights get no gradient and never change ("dying ReLU", Lu et al. 2019,
+//! arXiv 1903.06733).
 
 use super::{Finding, Probed};
 
-/// Most of a layer's units may be silent on a batch before it is serious: a layer through which almost nothing passes.
+/// Maximum fraction of a layer's units that may be silent on a batch. Above it the finding is serious, because almost
+/// nothing passes through the layer.
 const MOST: f64 = 0.9;
 
 pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {

@@ -33,11 +33,11 @@ fn recipe(learning_rate: f64) -> Recipe {
     }
 }
 
-/// Of a sound network.
+/// Returns the measurements of a network without problems.
 fn sound() -> Measured {
     let falling = |at: i32| {
         let rate = 1e-5 * 10_f64.powf(f64::from(at) / 10.0);
-        // Down to a third at 0.01, and up from there.
+        // The loss falls to a third at 0.01 and rises from there.
         let loss = if rate < 0.01 { 2.3 - 1.5 * (rate / 0.01).sqrt() } else { 0.8 * (rate / 0.01).powi(2) };
         (rate, Some(loss).filter(|loss| *loss < 1e4))
     };
@@ -83,7 +83,7 @@ fn each_defect_has_its_name_and_numbers() {
     let unable = Capacity { accuracies: vec![0.1; 150], ..sound().capacity };
     let found = check(&recipe(1e-3), &Measured { capacity: unable.clone(), ..sound() });
     assert!(found[0].name == "capacity" && found[0].serious && found[0].evidence.contains("1200 steps"), "{found:?}");
-    // What time did not suffice for is not held against it.
+    // A measurement that ran out of time is no evidence.
     let cut = Capacity { cut_short: true, accuracies: vec![0.1; 20], ..unable };
     assert_eq!(names(1e-3, &Measured { capacity: cut, ..sound() }), [""; 0]);
 }
@@ -94,7 +94,7 @@ fn a_learning_rate_is_too_high_where_the_loss_explodes_or_the_first_steps_make_i
     assert!(found[0].name == "learning_rate" && found[0].remedy.starts_with("write 6e-4"), "{found:?}");
     let rising = (0..40).map(|step| Some(2.3 + f64::from(step))).collect();
     assert_eq!(names(1e-3, &Measured { first_steps: rising, ..sound() }), ["learning_rate"]);
-    // As Adam's at 0.05 on a small convolution: thrown off, then dead at an even answer.
+    // Like Adam at 0.05 on a small convolution: the weights are thrown off, then all outputs are equal and stay so.
     let thrown = [2.3, 40.92, 8.39].into_iter().chain([2.3; 37]).map(Some).collect();
     assert_eq!(names(1e-3, &Measured { first_steps: thrown, ..sound() }), ["learning_rate"]);
     let lost = vec![Some(2.3), Some(1e9), None];

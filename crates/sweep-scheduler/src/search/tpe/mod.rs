@@ -1,7 +1,7 @@
-//! The tree-structured Parzen estimator (Bergstra et al. 2011; over all parameters at once as in Falkner et al. 2018): a
-//! point that is likely among the good ones seen so far, and unlikely among the others.
+//! The tree-structured Parzen estimator (Bergstra et al. 2011; over all parameters jointly as in Falkner et al. 2018).
+//! It proposes a configuration that is likely among the good ones seen so far and unlikely among the others.
 //!
-//! Pure: what is known in, a point out. Nothing is remembered between two calls.
+//! The module is pure: known results go in, a configuration comes out. Nothing is kept between two calls.
 
 mod parzen;
 
@@ -15,29 +15,29 @@ use sweep_core::random::{Purpose, stream};
 use sweep_core::space::{Permutation, Space};
 use sweep_core::trial::{Settings, fingerprint};
 
-/// So many points are spread evenly before anything is learnt from them.
+/// Number of evenly spread configurations before the estimator learns from results.
 pub const STARTUP: usize = 10;
 
-/// So many candidates are drawn for each point, for each choice that makes one.
+/// Number of candidates per proposal, for each choice in a configuration.
 const CANDIDATES: usize = 96;
 
-/// How wide kernels are, as a share of the range; for each proposal that times a half to two, since neither a narrow nor
-/// a wide look is right for every function.
+/// Width of the kernels, as a share of the range. Each proposal multiplies it by a factor from a half to two, because
+/// no single width is right for every function.
 const WIDTH: f64 = 0.05;
 
-/// The newest points count in full, older ones less and less.
+/// Number of newest configurations with full weight. Older ones have less and less weight.
 const FULL: usize = 25;
 
-/// A point that was tried, or is under way.
+/// A configuration that was tried or is running.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Known {
-    /// What was tried.
+    /// Parameters of the configuration.
     pub settings: Settings,
-    /// What came of it, less is better; `None` while that is not known, or where the trial failed.
+    /// Result of the configuration; smaller is better. `None` while it is unknown, or if the trial failed.
     pub value: Option<f64>,
 }
 
-/// A space, and the seed of all draws.
+/// A space and the seed of all draws.
 #[derive(Debug, Clone)]
 pub struct Tpe {
     space: Space,
@@ -46,14 +46,14 @@ pub struct Tpe {
 }
 
 impl Tpe {
-    /// The seed decides all draws.
+    /// Creates the estimator. The seed determines all draws.
     pub fn new(space: Space, seed: u64) -> Tpe {
         let categorical = (0..space.choices()).map(|choice| space.is_categorical(choice)).collect();
         Tpe { space, seed, categorical }
     }
 
-    /// The point of that number, from 0, given what is known, in the order of the trials; `None` when there is none
-    /// that is not known.
+    /// Proposes the configuration with that index, from 0. `known` has the known configurations in trial order. `None`
+    /// if every configuration is already known.
     pub fn propose(&self, number: u64, known: &[Known]) -> Option<Settings> {
         let tried: HashSet<u64> = known.iter().map(|known| fingerprint(&known.settings)).collect();
         let is_new = |point: &Settings| !tried.contains(&fingerprint(point));
@@ -89,7 +89,7 @@ impl Tpe {
         best.map(|(_, point)| point)
     }
 
-    /// Any point that is not known: drawn, or where that does not find one, the first in a shuffled order of all.
+    /// Returns any new configuration: a draw, or the first in a shuffled order of all if no draw is new.
     fn any(&self, number: u64, tried: u64, is_new: &impl Fn(&Settings) -> bool) -> Option<Settings> {
         let draw = |redraw| self.space.draw(&mut stream(self.seed, number + 1, redraw, Purpose::Point));
         let count = self.space.count().filter(|count| *count < u64::MAX);
@@ -105,8 +105,8 @@ impl Tpe {
     }
 }
 
-/// The best tenth, 25 at most, and the others; each by its place in the list, in its order. Among equals the earlier
-/// one is better, and what has no value is worse than all.
+/// Splits the list into the best tenth, at most 25, and the others. Both have list indices in ascending order. Among
+/// equal values the earlier one is better. An entry without a value is worse than all others.
 fn split(known: &[Known]) -> (Vec<usize>, Vec<usize>) {
     let mut ranked: Vec<usize> = (0..known.len()).filter(|at| known[*at].value.is_some()).collect();
     ranked.sort_by(|a, b| known[*a].value.unwrap_or(f64::NAN).total_cmp(&known[*b].value.unwrap_or(f64::NAN)));
@@ -117,7 +117,7 @@ fn split(known: &[Known]) -> (Vec<usize>, Vec<usize>) {
     (good, bad)
 }
 
-/// The newest count in full, those before ever less, evenly from one part in as many.
+/// Returns the weights. The newest have full weight. The weights of older ones fall linearly to 1 / `count`.
 fn weights(count: usize) -> Vec<f64> {
     let older = count.saturating_sub(FULL);
     let ramp = |at: usize| {
@@ -142,7 +142,7 @@ mod tests {
         Distribution::Categorical(values.as_array().unwrap().clone())
     }
 
-    /// The best is `kind` b with `rate` 1e-3; `kind` a has another rate, which does not matter.
+    /// The best is `kind` b with `rate` 1e-3. `kind` a has a different rate, which does not matter.
     fn space(exclude: Vec<Condition>) -> Space {
         let decades = || Distribution::Number { curve: Curve::LogUniform { min: 1e-6, max: 1.0 }, step: None };
         let of = |kind: &str| Some(Condition::equal("kind", kind.into()));
@@ -221,7 +221,7 @@ mod tests {
         let one = Distribution::Number { curve: Curve::Uniform { min: 0.0, max: 1.0 }, step: None };
         let tpe = Tpe::new(Space::new(vec![parameter("x", one, None)], Vec::new(), Vec::new()).unwrap(), 5);
         let at = |x: f64, value| Known { settings: [("x".to_owned(), json!(x))].into_iter().collect(), value };
-        // Best in the middle, where as many again are under way or have failed.
+        // The best is in the middle, where the same number of configurations is running or has failed.
         let places = (0..20).map(|step| f64::from(step) / 19.0);
         let mut known: Vec<Known> = places.map(|x| at(x, Some((x - 0.5).abs()))).collect();
         let near = |known: &[Known]| {

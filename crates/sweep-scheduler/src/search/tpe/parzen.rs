@@ -1,46 +1,46 @@
-//! A Parzen estimator: the density of points around those that were seen, over the places of a space.
+//! A Parzen estimator: the density of configurations around those already seen, over the quantiles of a space.
 //!
-//! Places are shares of all draws, so the distributions of the file are the prior, and an even one: densities here are
-//! relative to it.
+//! Quantiles are uniform under the file's distributions. Those distributions are therefore the prior, and the prior is
+//! flat. Densities here are relative to it.
 
 use rand::{Rng, RngExt};
 use statrs::function::erf::{erf, erf_inv};
 
-/// The weight of the prior beside the points.
+/// Weight of the prior, compared with that of a configuration.
 const PRIOR: f64 = 1.0;
 
-/// Around few points kernels are at least as wide as this, divided by their number and one.
+/// Minimum width of kernels around few configurations, to be divided by their number plus one.
 const FEW: f64 = 0.3;
 
-/// What a point has of a choice: the first and the last of its places; `None` where it has nothing.
+/// A configuration's first and last quantile in a choice. `None` if the configuration does not have the choice.
 pub type Places = Option<(f64, f64)>;
 
-/// A mixture of kernels, one a point, and the prior.
+/// A mixture of one kernel per configuration and the prior.
 #[derive(Debug)]
 pub struct Parzen {
-    /// Point by point, choice by choice.
+    /// Kernels by configuration, then by choice.
     kernels: Vec<Vec<Option<Kernel>>>,
-    /// Of each kernel, then of the prior; together 1.
+    /// Weights of the kernels, then of the prior. Their sum is 1.
     weights: Vec<f64>,
 }
 
-/// The density around one point, in one choice.
+/// The density around one configuration, in one choice.
 #[derive(Debug, Clone, Copy)]
 enum Kernel {
-    /// Most of it at the point's category, the rest as the prior has it.
+    /// Most of the density is at the configuration's category. The rest follows the prior.
     Category { from: f64, to: f64, rest: f64 },
-    /// Gauss's curve around it, cut off at 0 and 1.
+    /// A normal density around the value, truncated at 0 and 1.
     Bell { middle: f64, sigma: f64 },
 }
 
 impl Parzen {
-    /// Around `points`, each with its weight; `categorical` tells for each choice whether its values have no order.
-    /// `width` is the deviation of a kernel, as a share of the range.
+    /// Creates the estimator around `points`, each with its weight. `categorical` says for each choice whether its
+    /// values have no order. `width` is the standard deviation of a kernel, as a share of the range.
     pub fn new(points: &[Vec<Places>], weights: &[f64], categorical: &[bool], width: f64) -> Parzen {
         let one = 1.0 / (points.len() as f64 + 1.0);
         let sigma = width.max(FEW * one);
         let kernel = |((from, to), categorical): ((f64, f64), bool)| match categorical {
-            // The prior has as much of each category as one point of all.
+            // The prior's part of each category equals that of one configuration among all.
             true => Kernel::Category { from, to, rest: one / (one + to - from) },
             false => Kernel::Bell { middle: (from + to) / 2.0, sigma },
         };
@@ -57,7 +57,7 @@ impl Parzen {
         }
     }
 
-    /// The logarithm of the density at a point.
+    /// Returns the logarithm of the density at a configuration.
     pub fn log_density(&self, point: &[Places]) -> f64 {
         let kernel = |kernels: &Vec<Option<Kernel>>| {
             let known =
@@ -70,7 +70,7 @@ impl Parzen {
         most + sum.ln()
     }
 
-    /// The number of a kernel, drawn by weight; past the last one for the prior.
+    /// Draws the index of a kernel by weight. An index past the last kernel means the prior.
     pub fn draw_kernel(&self, chance: &mut impl Rng) -> usize {
         let mut left = chance.random_range(0.0..1.0);
         let hit = self.weights.iter().position(|weight| {
@@ -80,7 +80,8 @@ impl Parzen {
         hit.unwrap_or(self.kernels.len())
     }
 
-    /// A place of a choice, drawn from that kernel. What its point does not have is drawn from the prior.
+    /// Draws a quantile of a choice from that kernel. If the kernel's configuration does not have the choice, it is
+    /// drawn from the prior.
     pub fn draw(&self, kernel: usize, choice: usize, chance: &mut impl Rng) -> f64 {
         let even = chance.random_range(0.0..1.0);
         self.kernels.get(kernel).and_then(|kernels| kernels[choice]).map_or(even, |kernel| kernel.place(even))
@@ -88,7 +89,7 @@ impl Parzen {
 }
 
 impl Kernel {
-    /// Relative to the prior, at a place or as a mean between two.
+    /// Returns the density relative to the prior, at a quantile or as the mean between two.
     fn density(self, (from, to): (f64, f64)) -> f64 {
         match self {
             Kernel::Category { from: own, to: end, rest } => {
@@ -103,13 +104,13 @@ impl Kernel {
                 } else {
                     (-((from - middle) / sigma).powi(2) / 2.0).exp() / (sigma * (2.0 * std::f64::consts::PI).sqrt())
                 };
-                // The density of a far place is small, but nowhere 0.
+                // The density at a distant quantile is small, but never 0.
                 (density / whole).max(f64::MIN_POSITIVE)
             }
         }
     }
 
-    /// The place that this share of the kernel, 0 to below 1, lies before.
+    /// Returns the quantile below which this share of the kernel lies, 0 to below 1.
     fn place(self, share: f64) -> f64 {
         match self {
             Kernel::Category { from, to, rest } if share >= rest => from + (share - rest) / (1.0 - rest) * (to - from),
