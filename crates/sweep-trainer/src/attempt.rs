@@ -463,7 +463,7 @@ mod tests {
             precision: recipe::Precision::Float32,
             deterministic: false,
             cuda_graph: true,
-            gpu_kernels: true,
+            gpu_kernels: false,
             early_stopping: None,
             metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
         };
@@ -516,6 +516,44 @@ mod tests {
         assert!(epochs.last().unwrap().val_accuracy > Some(0.9), "{epochs:?}");
         order.recipe.training.precision = recipe::Precision::Float32;
         assert_ne!(epochs, undisturbed(&order));
+    }
+
+    /// On a GPU's path, the rules work on lists of float32 tensors, and gradients come in bfloat16.
+    #[test]
+    fn every_optimizer_trains_in_bfloat16_with_the_kernels_of_libtorch_and_with_ours() {
+        use recipe::Optimizer::{Adadelta, Adam, Adamw, Nadam, Rmsprop, Sgd};
+        let moments = recipe::Moments::default();
+        for (optimizer, learning_rate) in [
+            (Adam(moments), 0.005),
+            (Adamw(moments), 0.005),
+            (Nadam(moments), 0.005),
+            (Sgd { momentum: 0.9, nesterov: true }, 0.05),
+            (Rmsprop { rho: 0.9, momentum: 0.5, epsilon: 1e-7 }, 0.002),
+            (Adadelta { rho: 0.95, epsilon: 1e-7 }, 1.0),
+        ] {
+            for (gpu_kernels, weight_decay, clip_norm) in
+                [(false, 0.0, None), (false, 1e-4, Some(5.0)), (true, 1e-4, None)]
+            {
+                let folder = folder();
+                let mut order = order(1, folder.path());
+                order.recipe.training = Training {
+                    optimizer,
+                    learning_rate,
+                    weight_decay,
+                    clip_norm,
+                    gpu_kernels,
+                    ..order.recipe.training
+                };
+                order.recipe.training.precision = recipe::Precision::Bfloat16;
+                (order.recipe.training.epochs, order.recipe.data.augment) = (2, recipe::Augment::default());
+                let epochs = undisturbed(&order);
+                let last = epochs.last().unwrap();
+                assert!(
+                    last.train_loss < epochs[0].train_loss && last.train_loss < Some(2.2),
+                    "{optimizer:?} {epochs:?}"
+                );
+            }
+        }
     }
 
     #[test]
@@ -595,11 +633,16 @@ mod tests {
 
     #[test]
     fn a_trial_that_is_paused_anywhere_again_and_again_equals_one_that_is_not() {
-        let expected = undisturbed(&order(1, folder().path()));
+        let order = |gpu_kernels, folder: &Path| {
+            let mut order = order(1, folder);
+            order.recipe.training.gpu_kernels = gpu_kernels;
+            order
+        };
+        let expected = [false, true].map(|gpu_kernels| undisturbed(&order(gpu_kernels, folder().path())));
         let mut random = stream(1, 0, 0, Purpose::Point);
-        for _ in 0..4 {
-            let folder = folder();
-            let mut order = order(1, folder.path());
+        for round in 0..4 {
+            let (folder, gpu_kernels) = (folder(), round % 2 == 1);
+            let mut order = order(gpu_kernels, folder.path());
             let (mut seen, mut attempts) = (Vec::new(), 0);
             loop {
                 order.epochs_known = seen.len() as u32;
@@ -614,7 +657,7 @@ mod tests {
                 }
             }
             assert!(attempts > 1);
-            assert_eq!(seen, expected);
+            assert_eq!(seen, expected[round % 2]);
         }
     }
 
