@@ -109,4 +109,14 @@ mod tests {
         assert!((loss(0.0) - (4.0_f64 / 3.0).ln()).abs() < 1e-12);
         assert!((loss(0.2) - (0.9 * (4.0_f64 / 3.0).ln() + 0.1 * 4.0_f64.ln())).abs() < 1e-12);
     }
+
+    /// 0.1 in float32 times 3 has no exact float32.
+    #[test]
+    fn sums_over_a_batch_are_float64() {
+        let mut tally = Tally::new(Sums::default(), Device::Cpu).unwrap();
+        let (loss, labels) = (Tensor::from(0.1_f32), Tensor::from_slice(&[0_i64, 1, 1]));
+        let logits = Tensor::from_slice(&[1.0_f32, 0.0, 1.0, 0.0, 0.0, 1.0]).view([3, 2]);
+        tally.add(&loss, &logits, &labels).unwrap();
+        assert_eq!(tally.read().unwrap(), Sums { loss: f64::from(0.1_f32) * 3.0, hits: 2.0 });
+    }
 }

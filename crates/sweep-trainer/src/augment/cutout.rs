@@ -22,7 +22,7 @@ pub(super) fn cut(xs: &Tensor, corners: &Tensor, side: u32) -> Result<Tensor, Tc
     let rows = within(0, height, [1, 1, height, 1])?;
     let columns = within(1, width, [1, 1, 1, width])?;
     // This multiplies by the mask because filling through it would change the memory layout of the images.
-    xs.f_mul(&rows.f_logical_and(&columns)?.f_logical_not()?.f_to_kind(xs.f_kind()?)?)
+    xs.f_mul(&rows.f_logical_and(&columns)?.f_logical_not()?)
 }
 
 #[cfg(test)]

@@ -294,6 +294,45 @@ mod tests {
         assert_near(&values(&parameters[1].tensor), &[2.0 - 0.1]);
     }
 
+    /// Weights of convolutions lie channels-last. Their gradients may come otherwise, and in bfloat16.
+    #[test]
+    fn a_step_does_not_depend_on_how_a_gradient_lies_in_memory() {
+        use recipe::Optimizer::{Adadelta, Adam, Nadam, Rmsprop, Sgd};
+        let moments = recipe::Moments::default();
+        let start = Tensor::arange(3 * 4 * 2 * 2, (Kind::Float, Device::Cpu)).sin().view([3, 4, 2, 2]);
+        let gradient = Tensor::arange(3 * 4 * 2 * 2, (Kind::Float, Device::Cpu)).cos().view([3, 4, 2, 2]);
+        for optimizer in [
+            Adam(moments),
+            Nadam(moments),
+            Sgd { momentum: 0.9, nesterov: true },
+            Rmsprop { rho: 0.9, momentum: 0.5, epsilon: 1e-7 },
+            Adadelta { rho: 0.95, epsilon: 1e-7 },
+        ] {
+            for kind in [Kind::Float, Kind::BFloat16] {
+                let moved = |channels_last: bool| {
+                    let lying = |xs: &Tensor| match channels_last {
+                        true => xs.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]),
+                        false => xs.contiguous(),
+                    };
+                    let tensor = lying(&start).copy();
+                    let working = tensor.to_kind(kind);
+                    let mut parameters = [Parameter { working, tensor, ..parameter(&[0.0], 1) }];
+                    let mut rule = Optimizer::new(&training(optimizer, 0.1), &parameters).unwrap();
+                    for step in 1..=3 {
+                        rule.step_at(&mut parameters, vec![gradient.to_kind(kind).copy()], 0.01, step).unwrap();
+                    }
+                    let [parameter] = parameters;
+                    [parameter.tensor, parameter.working].map(|tensor| values(&tensor.contiguous()))
+                };
+                let (expected, found) = (moved(false), moved(true));
+                assert!(expected[0] != values(&start), "{optimizer:?}");
+                let off = found[0].iter().zip(&expected[0]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                assert!(off < 1e-6, "{optimizer:?} {kind:?}: {off}");
+                assert_eq!(found[1], expected[1], "{optimizer:?} {kind:?}");
+            }
+        }
+    }
+
     /// A case from `tests/fixtures/optimizers/pytorch.json`: one of PyTorch's optimizers.
     #[derive(serde::Deserialize)]
     struct Case {
