@@ -71,7 +71,8 @@ pub struct Start {
 pub struct Network {
     /// The number type of the computation. The weights are always float32, and the logits have at least that precision.
     kind: Kind,
-    stages: Vec<Stage>,
+    /// Each with the index of its first layer.
+    stages: Vec<(usize, Stage)>,
     /// The parameters, in the order of the layers.
     pub parameters: Vec<Parameter>,
     /// Running statistics, named like parameters.
@@ -112,7 +113,7 @@ impl Network {
                     Box::new(move |xs: &Tensor, mode| gate.pass(xs, bias.as_ref(), mode))
                 }
             };
-            network.stages.push(stage);
+            network.stages.push((index, stage));
         }
         Ok(network)
     }
@@ -122,9 +123,24 @@ impl Network {
     /// # Errors
     /// Returns libtorch's error if the device runs out of memory.
     pub fn forward(&self, xs: &Tensor, mode: Mode<'_>) -> Result<Tensor, TchError> {
+        self.forward_observed(xs, mode, &mut |_, _| Ok(()))
+    }
+
+    /// Does what [`Network::forward`] does, and calls `observe` with what comes out of each stage and the index of its first
+    /// layer. A stage is a layer, or the pool, ReLU and dropout between two layers with weights.
+    ///
+    /// # Errors
+    /// libtorch's, where the device has no room, and those of `observe`.
+    pub fn forward_observed(
+        &self,
+        xs: &Tensor,
+        mode: Mode<'_>,
+        observe: &mut dyn FnMut(usize, &Tensor) -> Result<(), TchError>,
+    ) -> Result<Tensor, TchError> {
         let mut xs = xs.f_to_kind(self.kind)?;
-        for stage in &self.stages {
+        for (first, stage) in &self.stages {
             xs = stage(&xs, mode)?;
+            observe(*first, &xs)?;
         }
         if self.kind == Kind::BFloat16 { xs.f_to_kind(Kind::Float) } else { Ok(xs) }
     }

@@ -9,7 +9,8 @@ use super::device;
 use super::draws::{Draws, shuffled};
 use super::evaluation::cross_entropy;
 use super::fault::Result;
-use super::network::{Mode, Network, Start};
+use super::gate::Gate;
+use super::network::{Mode, Network, Parameter, Start};
 use super::optimizer::Optimizer;
 use super::pictures::{Part, Shelf, Split};
 use sweep_core::learning_rate::Steps;
@@ -110,26 +111,28 @@ impl Lab<'_> {
         Ok(Mode::Train(self.draws(step)?, None))
     }
 
-    /// Returns, for each ReLU, the fraction of units that no image activates. The network must have the layer indices
-    /// of `free`.
+    /// Returns, for each ReLU, the fraction of units that no image activates, with the weights of a network that has the
+    /// layer indices of `free`.
     fn silent(&self, network: &Network, xs: &Tensor) -> Result<Vec<(usize, f64)>> {
-        let state = network.state();
-        let ends = self.free.iter().enumerate().filter(|(_, layer)| **layer == Layer::Relu).map(|(at, _)| at);
-        ends.map(|at| {
-            // The layers up to the ReLU form a network of their own, with the same weights.
-            let part = self.network(&self.free[..=at])?;
-            tch::no_grad(|| {
-                for (name, mut values) in part.state() {
-                    let whole = state.iter().find(|(other, _)| *other == name).expect("it is a part of the network");
-                    values.f_copy_(&whole.1)?;
-                }
-                let ys = part.forward(xs, self.mode(0)?)?;
+        let mut free = self.network(&self.free)?;
+        tch::no_grad(|| {
+            for ((_, mut values), (_, of_network)) in free.state().into_iter().zip(network.state()) {
+                values.f_copy_(&of_network)?;
+            }
+            free.parameters.iter_mut().try_for_each(Parameter::refresh)?;
+            let mut silent = Vec::new();
+            let _logits = free.forward_observed(xs, self.mode(0)?, &mut |first, ys| {
+                // A pool beside the ReLU is part of its stage, and leaves the largest value of a unit as it is.
+                let stage = first..first + Gate::at(&self.free, first).1;
+                let relu = stage.into_iter().find(|layer| self.free[*layer] == Layer::Relu);
+                let Some(relu) = relu else { return Ok(()) };
                 let units = ys.f_transpose(0, 1)?.f_flatten(1, -1)?;
-                let silent = units.f_amax([1i64], false)?.f_le(0.0)?.f_to_kind(Kind::Double)?.f_mean(None)?;
-                Ok((at, silent.f_double_value(&[])?))
-            })
+                let share = units.f_amax([1i64], false)?.f_le(0.0)?.f_to_kind(Kind::Double)?.f_mean(None)?;
+                silent.push((relu, share.f_double_value(&[])?));
+                Ok(())
+            })?;
+            Ok(silent)
         })
-        .collect()
     }
 
     /// Runs the trial's own first steps. The batch size is limited to `BATCH`.
@@ -270,6 +273,14 @@ mod tests {
         rate: f64,
         trial: u64,
     ) -> Vec<&'static str> {
+        of_training(source, layers, of_rate(optimizer, rate), trial)
+    }
+
+    fn of_rate(optimizer: recipe::Optimizer, rate: f64) -> Training {
+        Training { batch_size: 32, learning_rate: rate, ..training(optimizer, 0.0) }
+    }
+
+    fn of_training(source: &Source, layers: &[Layer], training: Training, trial: u64) -> Vec<&'static str> {
         tch::set_num_threads(1);
         let data = Data {
             source: source.clone(),
@@ -277,7 +288,6 @@ mod tests {
             train_examples: None,
             augment: Augment::default(),
         };
-        let training = Training { batch_size: 32, learning_rate: rate, ..training(optimizer, 0.0) };
         let recipe = Recipe { data, layers: layers.to_vec(), training };
         let attempt = Attempt { trial: TrialId(trial), number: 1 };
         let order = Probe { attempt, seed: 7, recipe: recipe.clone(), seconds: 60.0 };
@@ -342,6 +352,11 @@ mod tests {
         // One step of Adam moves every weight by the learning rate.
         let deep = [Layer::Flatten, dense(64), Layer::Relu, dense(64), Layer::Relu, dense(10)];
         assert!(found(&Source::Digits, &deep, ADAM, 30.0, 1).contains(&"dead_units"));
+        let in_bfloat16 = |rate| {
+            let training = Training { precision: recipe::Precision::Bfloat16, ..of_rate(ADAM, rate) };
+            of_training(&Source::Digits, &deep, training, 1)
+        };
+        assert!(in_bfloat16(30.0).contains(&"dead_units") && in_bfloat16(1e-3).is_empty());
     }
 
     #[test]

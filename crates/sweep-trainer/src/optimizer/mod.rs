@@ -262,7 +262,7 @@ mod tests {
             precision: recipe::Precision::Float32,
             deterministic: false,
             cuda_graph: false,
-            gpu_kernels: true,
+            gpu_kernels: false,
             early_stopping: None,
             metric: sweep_core::trial::Metric { name: "val_loss".into(), goal: sweep_core::trial::Goal::Minimize },
         }
