@@ -369,7 +369,7 @@ mod tests {
         let path = folder.path().join("both.svg");
         draw(&path, &diagnoses(&args(&["question.log", "strided.csv"]))).expect("the folder is writable");
         let text = std::fs::read_to_string(path).expect("it was drawn");
-        assert!(text.contains("question.log: val_loss 1.4024 at epoch 36"), "{text}");
+        assert!(text.contains("question.log: val_loss 1.402 at epoch 36"), "{text}");
         assert!(text.contains("strided.csv"), "{text}");
     }
 

@@ -51,7 +51,7 @@ fn a_run_looks_at_each_kind_of_network_once_and_goes_on_whatever_it_sees() {
     for page in ["report.md", "report.html"] {
         let page = world.read(&format!("results/looked/{page}"));
         // Once in the summary at the top, and once in its section.
-        assert!(page.contains("What was found before training") && page.matches(warning).count() == 2, "{page}");
+        assert!(page.contains("Checks before training") && page.matches(warning).count() == 2, "{page}");
     }
     let text = world.expect("run sweep.yaml --name not --no-check --trainer trainer --progress plain", 0);
     let journal = world.read("results/not/journal.jsonl");

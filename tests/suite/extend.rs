@@ -76,10 +76,11 @@ fn only_new_points_run_and_the_trials_so_far_are_said_in_the_new_words() {
     assert_eq!(started(&world, "s"), 10, "nothing that was trained is trained again");
     let status = world.expect("status results/s", 0);
     assert!(status.contains("complete"));
+    let begun = "The sweep was extended from 4 to 10 trials, ";
     let grown =
-        "at 4 trials, from 4 to 10 trials: new parameter epochs: 2, 3 (so far 2); batch_size: also 64; no longer 32";
+        "when 4 trials had been started: new parameter epochs: 2, 3 (so far 2); batch_size: also 64; no longer 32";
     for told in [&status, &world.read("results/s/report.md"), &world.read("results/s/report.html")] {
-        assert!(told.contains(grown), "{told}");
+        assert!(told.contains(begun) && told.contains(grown), "{told}");
     }
     assert!(world.read("results/s/report.md").contains("| 2 | 32 |"), "the report knows what all trials had");
     let told = world.expect("extend results/s more.yaml --yes", 0);

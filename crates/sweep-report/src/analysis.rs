@@ -113,11 +113,11 @@ impl<'a> Analysis<'a> {
                 ("interactions", charts::interactions(effects)),
                 ("parallel", Some(charts::parallel(effects))),
             ];
-            sections.push(Section::new("What the settings do", effects.remarks(), charts));
+            sections.push(Section::new("Effects of the parameters", effects.remarks(), charts));
         }
-        sections.push(Section::new("Gap against accuracy", Vec::new(), [("gap", charts::gap(&self.ranking))]));
+        sections.push(Section::new("Gap and accuracy", Vec::new(), [("gap", charts::gap(&self.ranking))]));
         let time = [("time", charts::slots(&self.time))];
-        sections.push(Section::new("How the time went", self.time.sentences(), time));
+        sections.push(Section::new("Time used", self.time.sentences(), time));
         sections.retain(|section| !section.charts.is_empty());
         sections
     }

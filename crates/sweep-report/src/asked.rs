@@ -17,7 +17,7 @@ const COMMON: f64 = 0.25;
 
 /// Findings of a trial that learns too little. If the best configuration does not have them, the images can be learned,
 /// so the trial's own parameters hold it back.
-const HELD_BACK: [Name; 4] = [Name::LowCeiling, Name::Underfit, Name::OverRegularised, Name::Stuck];
+const HELD_BACK: [Name; 4] = [Name::LowCeiling, Name::Underfit, Name::OverRegularized, Name::Stuck];
 
 /// Findings that leave open whether the data can be learned. A configuration that has one of them does not prove it.
 const UNPROVEN: [Name; 4] = [Name::TooShort, Name::Diverged, Name::ModeMismatch, Name::Unvalidated];
@@ -150,11 +150,11 @@ impl Answer {
                     Some(Way::Less) => "a lower ",
                     Some(Way::On) | None => "",
                 };
-                format!("What {trials} show asks for {way}{name}: the best settings have it ({value}).")
+                format!("The best configuration already has {way}{name} ({value}), as the findings in {trials} advise.")
             }
             Answer::Learn => format!(
-                "{trials} stay far behind the best settings on the same data: so there is something to learn from it, and \
-                 other settings hold them back."
+                "The data can be learned: the best configuration is far better than {trials} on the same data, so the \
+                 parameters of those trials are the limit."
             ),
         }
     }
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_best_settings_are_asked_first_then_the_many() {
-        let remedies = [Advice::Augment(Mirror::No), Advice::BatchNorm, Advice::MoreRegularisation, Advice::StopEarly];
+        let remedies = [Advice::Augment(Mirror::No), Advice::BatchNorm, Advice::MoreRegularization, Advice::StopEarly];
         let (asks, answered) = of(&overfitting(0.2, 0.2));
         assert_eq!(advice(&asks, true), [Advice::LowerLate, Advice::Repeat]);
         assert_eq!(advice(&asks, false), remedies);
@@ -220,7 +220,7 @@ mod tests {
     fn what_the_best_settings_have_already_is_not_asked_for() {
         let (asks, answered) = of(&overfitting(0.4, 0.2));
         assert_eq!(advice(&asks, false), []);
-        let told = "What 4 trials show asks for a higher dropout: the best settings have it (0.4).";
+        let told = "The best configuration already has a higher dropout (0.4), as the findings in 4 trials advise.";
         assert_eq!(answered[0], told);
         // A lower dropout rate in the best configuration does not answer the overfitting.
         let (asks, answered) = of(&overfitting(0.2, 0.4));
@@ -233,8 +233,9 @@ mod tests {
         let trial = |number: u32| (Kind::Overfit, json!({"batch_norm": number < 3, "number": number}));
         let (asks, answered) = of(&(0..6).map(trial).collect::<Vec<_>>());
         let norm = asks.iter().any(|ask| ask.advice == Advice::BatchNorm);
-        let told =
-            answered.contains(&"What 3 trials show asks for batch_norm: the best settings have it (true).".into());
+        let told = answered.contains(
+            &"The best configuration already has batch_norm (true), as the findings in 3 trials advise.".into(),
+        );
         // Noise decides which of equal curves is the best.
         assert!(norm != told, "{asks:?} {answered:?}");
         let (asks, _) = of(&(0..3).map(trial).collect::<Vec<_>>());
@@ -250,7 +251,12 @@ mod tests {
         let (asks, answered) = of(&(0..6).map(trial).collect::<Vec<_>>());
         assert_eq!(advice(&asks, false), [Advice::CheckData]);
         assert_eq!(asks[0].advice, Advice::CheckData, "{asks:?}");
-        assert!(answered.len() == 1 && answered[0].starts_with("4 trials stay far behind"), "{answered:?}");
+        assert!(
+            answered.len() == 1
+                && answered[0]
+                    .starts_with("The data can be learned: the best configuration is far better than 4 trials"),
+            "{answered:?}"
+        );
         // A trial that is only slightly behind proves nothing about the data, which may be the reason why it learns
         // little.
         let (asks, answered) = of(&[(Kind::LowCeiling, json!({"number": 1})), (Kind::Underfit, json!({"number": 2}))]);

@@ -75,7 +75,7 @@ fn next_file(layout: &Layout, history: &History, analysis: &Analysis) -> Result<
     }
     let text = sweep_store::sweep_file(layout, history)?;
     let folder = std::path::absolute(layout.root())
-        .map_err(|error| Error::storage(format!("{} has no place", layout.root().display()), error))?;
+        .map_err(|error| Error::storage(format!("{} is not a valid path", layout.root().display()), error))?;
     Ok(next::file(&text, &folder, analysis))
 }
 
@@ -106,7 +106,7 @@ fn picture(folder: &Path, name: &str, figure: &charts::Figure) -> Result<()> {
         return Ok(());
     }
     std::fs::create_dir_all(folder)
-        .map_err(|error| Error::storage(format!("{} cannot be made", folder.display()), error))?;
+        .map_err(|error| Error::storage(format!("{} cannot be created", folder.display()), error))?;
     sweep_store::replace(&pixels, &charts::png(figure))?;
     sweep_store::replace(&vector, drawn.as_bytes())
 }

@@ -31,14 +31,14 @@ pub fn page(analysis: &Analysis) -> String {
     for (what, said) in &summary.answer {
         let _ = writeln!(page, "**{what}:** {}\n", prose(said));
     }
-    page += &list("What to do next, in this order", "1.", &summary.steps);
+    page += &list("Next steps, in this order", "1.", &summary.steps);
     if !summary.steps.is_empty() {
-        page += "[next.yaml](next.yaml) is a sweep file that goes on from here, each change with its reason.\n\n";
+        page += "[next.yaml](next.yaml) is a proposed file for the next sweep, with a reason for each change.\n\n";
     }
-    page += &list("What need not be done", "-", &summary.settled);
-    page += &list("What was found before training", "-", &summary.before);
-    page += &list("What ails the trials", "-", &summary.ailments);
-    page += &list("What drives it", "-", &summary.drivers);
+    page += &list("Already settled", "-", &summary.settled);
+    page += &list("Checks before training", "-", &summary.before);
+    page += &list("Findings in the trials", "-", &summary.ailments);
+    page += &list("Most important parameters", "-", &summary.drivers);
     page += "## About the best trial and the sweep\n\n";
     for detail in &summary.details {
         let _ = writeln!(page, "{}\n", prose(detail));
@@ -49,10 +49,10 @@ pub fn page(analysis: &Analysis) -> String {
         charts.iter().for_each(|(name, chart)| page += &format!("![{}](charts/{name}.svg)\n\n", escape(&chart.title)));
     }
     if spec.repeats > 1 {
-        let _ = writeln!(page, "## Settings\n\nMean and standard deviation over repeats with different seeds.\n");
+        let _ = writeln!(page, "## Configurations\n\nMean ± standard deviation over repeats with different seeds.\n");
         page += &settings_table(analysis);
     }
-    let _ = writeln!(page, "## Trials\n\nMetrics are those of the best epoch; accuracy gaps are in points.\n");
+    let _ = writeln!(page, "## Trials\n\nMetrics are from the best epoch. Accuracy gaps are in percentage points.\n");
     page += &trials_table(analysis);
     page
 }
@@ -111,8 +111,11 @@ fn trials_table(analysis: &Analysis) -> String {
     let all = ranking.placed.len() + ranking.others.len();
     let mut page = table(&header, placed.chain(others).take(ROWS));
     if all > ROWS {
-        let _ =
-            writeln!(page, "The best {ROWS} of {}; all are in [trials.csv](trials.csv).\n", words::count(all as u64));
+        let _ = writeln!(
+            page,
+            "These are the best {ROWS} of {} trials. All are in [trials.csv](trials.csv).\n",
+            words::count(all as u64)
+        );
     }
     page
 }

@@ -38,8 +38,8 @@ impl Move {
             Advice::BatchNorm => (&["batch_norm"], Way::On),
             Advice::Augment(_) => (&["augment"], Way::On),
             Advice::ClipGradients => (&["clip_norm"], Way::On),
-            Advice::MoreRegularisation => (&["dropout", "weight_decay"], Way::More),
-            Advice::LessRegularisation => (&["dropout", "weight_decay"], Way::Less),
+            Advice::MoreRegularization => (&["dropout", "weight_decay"], Way::More),
+            Advice::LessRegularization => (&["dropout", "weight_decay"], Way::Less),
             Advice::LargerBatch => (&["batch_size"], Way::More),
             Advice::LowerLearningRate => (&["learning_rate"], Way::Less),
             Advice::HigherLearningRate => (&["learning_rate"], Way::More),
@@ -120,7 +120,7 @@ mod tests {
         assert!(less(1e-3, 3e-4) && !less(1e-3, 9e-4) && !less(1e-3, 3e-3));
         let decay = (json!({"learning_rate_decay": 0.9}), json!({"learning_rate_decay": 0.1}));
         assert!(!made(Advice::LowerLearningRate, decay.0, decay.1));
-        let more = |from, to| made(Advice::MoreRegularisation, from, to);
+        let more = |from, to| made(Advice::MoreRegularization, from, to);
         assert!(more(json!({"dropout": 0.0}), json!({"dropout": 0.2})));
         assert!(!more(json!({"dropout": 0.2}), json!({"dropout": 0.21})));
         assert!(more(json!({"weight_decay": 0.0}), json!({"weight_decay": 1e-4})));

@@ -117,14 +117,17 @@ impl Counts {
         let parts = [
             (self.finished, "finished"),
             (self.early_stopped, "stopped early"),
-            (self.stopped, "stopped by comparison"),
+            (self.stopped, "stopped by early_terminate"),
             (self.diverged, "diverged"),
             (self.out_of_memory, "out of memory"),
             (self.failed, "failed"),
             (self.running, "running"),
             (self.waiting, "waiting"),
         ];
-        let parts = parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}"));
+        let parts = parts
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, name)| format!("{} {name}", super::words::count(count)));
         let sentence = parts.collect::<Vec<_>>().join(", ");
         if sentence.is_empty() { "none started".into() } else { sentence }
     }

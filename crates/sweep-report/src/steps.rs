@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 
 use super::asked::{Ask, asked};
-use super::effects::{Effects, Estimate, Factor};
+use super::effects::{Effects, Estimate, Factor, Target};
 use super::moves::{Move, Way, reads_off};
 use super::ranking::Group;
 use super::verdicts::Verdicts;
@@ -86,18 +86,19 @@ fn known(history: &History, groups: &[Group]) -> Vec<(&'static [Advice], String)
     let pictures = history.pictures_sound();
     let mut known: Vec<(&[Advice], String)> = Vec::new();
     if let Some(seeds) = groups.iter().map(|group| group.trials.len()).min().filter(|seeds| *seeds > 1) {
-        let text = format!("Every point has {seeds} seeds or more: what lies beyond their spread is no chance.");
+        let text = format!(
+            "Every configuration ran with at least {seeds} seeds, so differences beyond their spread are not chance."
+        );
         known.push((&[Advice::Repeat], text));
     }
     if pictures {
-        let text = "The pictures were checked before training, and nothing serious was found: look elsewhere.";
+        let text = "The images were checked before training, and no serious problem was found. Look elsewhere.";
         known.push((&[Advice::CheckData], text.into()));
     }
     if let Some((id, accuracy)) = learnt(history, groups.first()) {
         let right = words::value("train_eval_accuracy", Some(accuracy));
         let text = format!(
-            "The training pictures can be learnt: trial {id} judges {right} of them rightly. So neither the size of the \
-             network nor labels and pictures without sense hold training back."
+            "The network can fit the training set (trial {id}: {right}), so capacity and label noise are not the limit."
         );
         let checks: &[Advice] = &[Advice::CheckCapacity, Advice::CheckTask];
         known.push((&checks[..if pictures { 2 } else { 1 }], text));
@@ -129,7 +130,7 @@ fn tried(advice: Advice, effects: &Effects, best: &Settings) -> Result<Option<Tr
     let better = |estimate: &Estimate| effects.metric.goal.better(estimate.value, 0.0);
     let helped = seen.iter().filter(|(estimate, _)| better(estimate) && estimate.is_clear());
     if let Some((estimate, text)) = helped.max_by(|a, b| a.0.value.abs().total_cmp(&b.0.value.abs())) {
-        let text = format!("Tried here, and it helped: {text}.");
+        let text = format!("It helped in this sweep: {text}.");
         return Ok(Some(Tried { gain: Some(estimate.value.abs()), text }));
     }
     let said: Vec<&str> = seen.iter().map(|(_, text)| text.as_str()).collect();
@@ -137,9 +138,9 @@ fn tried(advice: Advice, effects: &Effects, best: &Settings) -> Result<Option<Tr
     match &seen[..] {
         [] => Ok(None),
         seen if seen.iter().all(|(estimate, _)| !better(estimate) && estimate.is_clear()) => {
-            Err(format!("Tried here, and worse: {said}."))
+            Err(format!("Already tried, and worse: {said}."))
         }
-        _ => Ok(Some(Tried { gain: None, text: format!("Tried here: {said}.") })),
+        _ => Ok(Some(Tried { gain: None, text: format!("This sweep does not prove that it helps: {said}.") })),
     }
 }
 
@@ -162,15 +163,15 @@ fn seen(at: usize, factor: &Factor, way: Way, effects: &Effects, best: &Settings
     let (count, goal) = (all.len(), effects.metric.goal);
     let (level, estimate) = all.into_iter().reduce(|a, b| if goal.better(b.1.value, a.1.value) { b } else { a })?;
     let estimate = model.best_of(count, estimate);
-    let text = format!(
-        "{} is {} with {} {} than with {}{}",
-        effects.metric.words,
-        effects.metric.compared(estimate),
-        factor.name,
-        factor.levels[level],
-        factor.levels[from],
-        estimate.caveat(),
-    );
+    let (name, to, from) = (&factor.name, &factor.levels[level], &factor.levels[from]);
+    let Target { words, .. } = &effects.metric;
+    let text = match estimate.is_clear() {
+        true => {
+            let (way, by) = (effects.metric.way(estimate), effects.metric.size(estimate));
+            format!("{words} is {way} with {name} {to} than with {from}, by {by}")
+        }
+        false => effects.metric.range([&format!("{name} {to}"), from], words, estimate),
+    };
     Some((estimate, text))
 }
 
@@ -227,7 +228,7 @@ mod tests {
         assert!(tried.text.contains(" lower with augment "), "{tried:?}");
         let [worse] = &settled[..] else { panic!("{settled:?}") };
         assert!(
-            worse.starts_with("Tried here, and worse: ") && worse.contains("higher with batch_norm true"),
+            worse.starts_with("Already tried, and worse: ") && worse.contains("higher with batch_norm true"),
             "{worse}"
         );
     }

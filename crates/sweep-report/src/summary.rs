@@ -61,10 +61,11 @@ impl Summary {
                 details
                     .extend(verdicts.of(best.trial.id).iter().filter(|one| one.severity > Severity::Note).map(of_best));
                 let settings = best.trial.settings.iter();
-                let headline = repeated.map_or_else(|| headline(spec, best), |group| of_settings(spec, group) + ".");
+                let headline =
+                    repeated.map_or_else(|| headline(spec, best, "the best"), |group| of_settings(spec, group) + ".");
                 (headline, settings.map(|(name, value)| (name.clone(), words::setting(value))).collect())
             }
-            None if !spec.ranks => ("Nothing was ranked: the sweep file names no metric.".to_owned(), Vec::new()),
+            None if !spec.ranks => ("Trials were not ranked: the sweep file names no metric.".to_owned(), Vec::new()),
             None => (format!("No trial has ended with a {metric} yet."), Vec::new()),
         };
         details.retain(|detail| !detail.is_empty());
@@ -80,7 +81,7 @@ impl Summary {
         details.extend(early_terminate(spec, history));
         details.extend(extensions(history));
         if spec.ranks || !ranking.placed.is_empty() {
-            details.push(format!("Trials are ranked by their {metric} at their best epoch; {better} is better."));
+            details.push(format!("Trials are ranked by {metric} at their best epoch ({better} is better)."));
         }
         let judged = verdicts.judged();
         let ailments = verdicts.tally().iter().take(AILMENTS).map(|tally| ailment(tally, judged)).collect();
@@ -93,11 +94,11 @@ impl Summary {
         let mut warnings = history.pictures.iter().chain(history.trials.iter().map(|trial| &trial.warnings)).flatten();
         let serious = warnings.any(|warning| warning.serious);
         let answer = [
-            ("How sure that is", tied),
-            ("What to mend before all else", first(&before).filter(|_| serious)),
-            ("What is wrong", wrong(&verdicts.tally(), judged)),
-            ("What makes the difference", first(&drivers)),
-            ("What to do first", first(&steps)),
+            ("Certainty", tied),
+            ("Fix first", first(&before).filter(|_| serious)),
+            ("Most common problem", wrong(&verdicts.tally(), judged)),
+            ("Most important parameter", first(&drivers)),
+            ("First step", first(&steps)),
         ];
         let answer = answer.into_iter().filter_map(|(what, said)| Some((what, said?))).collect();
         Summary { headline, settings, answer, details, ailments, drivers, before, steps, settled: settled.clone() }
@@ -124,8 +125,8 @@ fn told(Step { ask, tried }: &Step, judged: usize, repeated: bool) -> String {
         None if judged == 1 => ask.advice.to_string(),
         None => {
             let best = match ask.leads && ask.trials < judged {
-                true if repeated => ", of the best settings as well",
-                true => ", the best among them",
+                true if repeated => ", including the best configuration",
+                true => ", including the best",
                 false => "",
             };
             format!("{} ({}{best})", ask.advice, words::of_trials(ask.trials, judged))
@@ -136,16 +137,16 @@ fn told(Step { ask, tried }: &Step, judged: usize, repeated: bool) -> String {
 /// The findings before training: on the images, and on the networks with each kind of finding once.
 fn before(history: &History) -> Vec<String> {
     let pictures = history.pictures.as_deref().unwrap_or_default();
-    let mut lines: Vec<String> = pictures.iter().map(|warning| format!("The pictures: {}", warning.text)).collect();
+    let mut lines: Vec<String> = pictures.iter().map(|warning| format!("Images: {}", warning.text)).collect();
     let mut names: Vec<&str> = Vec::new();
     for (trial, warning) in history.trials.iter().flat_map(|trial| trial.warnings.iter().map(move |one| (trial, one))) {
         if !names.contains(&warning.name.as_str()) {
             names.push(&warning.name);
-            lines.push(format!("The network of trial {}: {}", trial.id, warning.text));
+            lines.push(format!("Network of trial {}: {}", trial.id, warning.text));
         }
     }
     if lines.is_empty() && history.pictures.is_some() {
-        lines.push("Nothing is wrong with the pictures, nor with the networks' first weights.".into());
+        lines.push("No problem was found in the images or in the initial weights of the networks.".into());
     }
     lines
 }
@@ -163,27 +164,26 @@ fn wrong(tally: &[Tally], judged: usize) -> Option<String> {
 
 /// The text of a finding in the best trial.
 fn of_best(finding: &Finding) -> String {
-    format!("The best trial itself, {}: {}", finding.label(), finding.headline)
+    format!("Finding in the best trial, {}: {}", finding.label(), finding.headline)
 }
 
-/// The text of a kind of finding: `overfit: 41 of 72 trials, 30 of them clearly; validation loss turns after epoch 14,
-/// in the median`.
+/// The text of a kind of finding: `overfit: 41 of 72 trials (30 clear or severe), from epoch 14 in the median trial`.
 fn ailment(tally: &Tally, judged: usize) -> String {
     let grave = match tally.grave {
         0 => String::new(),
-        all if all == tally.trials => ", clearly".into(),
-        some => format!(", {some} of them clearly"),
+        1 if tally.trials == 1 => " (clear or severe)".into(),
+        all if all == tally.trials => " (all clear or severe)".into(),
+        some => format!(" ({} clear or severe)", words::count(some as u64)),
     };
-    let onset = tally
-        .onset
-        .map_or(String::new(), |onset| format!("; validation loss turns after epoch {onset}, in the median"));
+    let onset = tally.onset.map_or(String::new(), |onset| format!(", from epoch {onset} in the median trial"));
     format!("{}: {}{grave}{onset}.", tally.name, words::of_trials(tally.trials, judged))
 }
 
-fn headline(spec: &Spec, best: &Place) -> String {
+/// A trial's result in one sentence: `Trial 0003 is the best: …`. `rank` is what it is.
+fn headline(spec: &Spec, best: &Place, rank: &str) -> String {
     let metric = &spec.metric;
     let mut line = format!(
-        "Trial {} is the best: {} {} at epoch {} of {}",
+        "Trial {} is {rank}: {} {} at epoch {} of {}",
         best.trial.id,
         words::metric(metric),
         words::value(&metric.name, best.best.get(&metric.name)),
@@ -202,14 +202,14 @@ fn gap(best: &Place) -> Option<String> {
     let (training, validation) = (best.best.train_eval_accuracy?, best.best.val_accuracy?);
     let gap = best.best.accuracy_gap()?;
     let mut line = format!(
-        "At that epoch it judges {} of the training pictures rightly and {} of the validation pictures: a gap of {} \
-         points",
+        "At its best epoch, the best trial classifies {} of the training images and {} of the validation images \
+         correctly: a gap of {} points",
         words::value("train_eval_accuracy", Some(training)),
         words::value("val_accuracy", Some(validation)),
-        words::number(gap * 100.0, 2),
+        words::number(gap * 100.0, 1),
     );
     if let Some(gap) = best.best.loss_gap() {
-        line += &format!(", and of {} in loss", words::number(gap, 4));
+        line += &format!(" (in loss, {})", words::significant(gap, 4));
     }
     Some(line + ".")
 }
@@ -219,15 +219,16 @@ pub fn leader<'g, 'h>(spec: &Spec, groups: &'g [Group<'h>]) -> Option<&'g Group<
     groups.first().filter(|best| spec.repeats > 1 && best.trials.len() > 1)
 }
 
-/// The best configuration by its mean: `dropout 0.2 is the best: validation loss 1.40 ± 0.01 over 3 trials`.
+/// The best configuration by its mean: `The best configuration is dropout 0.2: validation loss 1.402 ± 0.011 (mean ±
+/// standard deviation over 3 trials)`.
 pub fn of_settings(spec: &Spec, best: &Group) -> String {
     let metric = &spec.metric;
     let which = match best.settings.is_empty() {
-        true => "No setting varies".into(),
-        false => format!("The best settings are {}", words::settings(best.settings)),
+        true => "No parameter varies".into(),
+        false => format!("The best configuration is {}", words::settings(best.settings)),
     };
     let mut line = format!(
-        "{which}: {} {} over {} trials (mean and standard deviation)",
+        "{which}: {} {} (mean ± standard deviation over {} trials)",
         words::metric(metric),
         words::spread(&metric.name, Some(best.metric)),
         best.trials.len(),
@@ -239,14 +240,15 @@ pub fn of_settings(spec: &Spec, best: &Group) -> String {
 }
 
 fn best_of(spec: &Spec, best: &Place, group: &Group) -> String {
-    headline(spec, best).replacen(" is the best: ", &format!(" is the best of these {}: ", group.trials.len()), 1)
+    headline(spec, best, &format!("the best of these {}", group.trials.len()))
 }
 
 /// A sentence on a trial of another configuration that beat all trials of the best one.
 fn lucky(spec: &Spec, luckiest: &Place, best: &Place) -> Option<String> {
     (luckiest.trial.settings != best.trial.settings).then(|| {
         format!(
-            "Trial {} did better ({}), but its settings ({}) do worse over their repeats: its seed was a lucky one.",
+            "Trial {} is better ({}), but probably because of a lucky seed: its configuration ({}) is worse on average over \
+             its repeats.",
             luckiest.trial.id,
             words::value(&spec.metric.name, luckiest.best.get(&spec.metric.name)),
             words::settings(&luckiest.trial.settings)
@@ -259,9 +261,9 @@ pub fn target(spec: &Spec, history: &History) -> Option<String> {
     let Reached { trial, value, target, left } = Search::reached(spec.search_terms(), history)?;
     let name = &spec.metric.name;
     let left = match left {
-        None => "no other began".to_owned(),
-        Some(1) => "1 trial was not begun".to_owned(),
-        Some(left) => format!("{} trials were not begun", words::count(left)),
+        None => "no other trial was started".to_owned(),
+        Some(1) => "1 trial was not started".to_owned(),
+        Some(left) => format!("{} trials were not started", words::count(left)),
     };
     Some(format!(
         "Trial {trial} reached the target of {}, with {} {}: {left}.",
@@ -278,12 +280,12 @@ pub fn extensions(history: &History) -> impl Iterator<Item = String> {
             (None, None) => String::new(),
             (from, to) => {
                 let [from, to] = [from, to].map(|trials| trials.map_or("any number of".to_owned(), words::count));
-                format!(", from {from} to {to} trials")
+                format!(" from {from} to {to} trials,")
             }
         };
         let changes = extension.changes.iter().map(|change| words::clean(change)).collect::<Vec<_>>().join("; ");
         format!(
-            "Extended {} after it began, at {}{trials}{}{changes}.",
+            "The sweep was extended{trials} {} after its start, when {} had been started{}{changes}.",
             words::duration(extension.at - history.began_at),
             words::trials(extension.begun),
             if changes.is_empty() { "" } else { ": " },
@@ -306,7 +308,7 @@ fn early_terminate(spec: &Spec, history: &History) -> Option<String> {
         all += u64::max(planned(trial), trial.curve.len() as u64);
     }
     let mut line = format!(
-        "`early_terminate` stopped {} of {} trials, after {} epochs instead of {}.",
+        "`early_terminate` stopped {} of {} trials. They trained {} epochs instead of {}.",
         words::count(count),
         words::count(history.trials.len() as u64),
         words::count(trained),
@@ -322,8 +324,9 @@ fn early_terminate(spec: &Spec, history: &History) -> Option<String> {
         let best = others.first();
         let wrong = spared.iter().filter(|value| best.is_none_or(|best| spec.metric.goal.better(**value, *best)));
         line += &format!(
-            " Another {} it would have stopped and were let run on: {} of them ended better than all that it let pass.",
-            words::count(spared.len() as u64),
+            " To measure its error rate, {} that it would have stopped ran on: {} ended better than all trials that it let \
+             pass.",
+            words::trials(spared.len()),
             words::count(wrong.count() as u64)
         );
     }
@@ -367,11 +370,11 @@ mod tests {
         }
         let (spec, history) = (Spec { repeats: 2, ..sweep_sample::spec() }, sweep_sample::apply(&entries));
         let summary = Summary::new(&Analysis::new(&spec, &history));
-        let start = "The best settings are dropout 0.4: validation loss 1.2500 ± 0.0707 over 2 trials";
+        let start = "The best configuration is dropout 0.4: validation loss 1.250 ± 0.071 (mean ± standard deviation over 2 trials)";
         assert!(summary.headline.starts_with(start), "{}", summary.headline);
         assert_eq!(summary.settings, [("dropout".to_owned(), "0.4".to_owned())]);
         assert!(summary.details[0].starts_with("Trial 0003 is the best of these 2: "), "{:?}", summary.details);
-        assert!(summary.details[1].contains("its seed was a lucky one"), "{:?}", summary.details);
+        assert!(summary.details[1].contains("probably because of a lucky seed"), "{:?}", summary.details);
     }
 
     #[test]
@@ -388,14 +391,14 @@ mod tests {
             }
             entries.extend(attempt);
         }
-        let expected = ["The pictures: pixel_order is wrong.", "The network of trial 0002: dead_units is wrong."];
+        let expected = ["Images: pixel_order is wrong.", "Network of trial 0002: dead_units is wrong."];
         assert_eq!(before(&sweep_sample::apply(&entries)), expected);
         assert_eq!(before(&sweep_sample::apply(&sweep_sample::beginning("unchecked"))), [""; 0]);
         if let Entry::Sweep { pictures, .. } = &mut entries[0] {
             *pictures = Some(Vec::new());
         }
         let nothing = before(&sweep_sample::apply(&entries[..2]));
-        assert!(nothing.len() == 1 && nothing[0].starts_with("Nothing is wrong"), "{nothing:?}");
+        assert!(nothing.len() == 1 && nothing[0].starts_with("No problem was found"), "{nothing:?}");
     }
 
     #[test]
@@ -420,15 +423,15 @@ mod tests {
         let history = sweep_sample::apply(&entries);
         let spec = Spec { target: Some(2.0), ..sweep_sample::spec() };
         let line = target(&spec, &history).unwrap();
-        let start = "Trial 0001 reached the target of 2.0000, with validation loss ";
-        assert!(line.starts_with(start) && line.ends_with(": 5 trials were not begun."), "{line}");
+        let start = "Trial 0001 reached the target of 2, with validation loss ";
+        assert!(line.starts_with(start) && line.ends_with(": 5 trials were not started."), "{line}");
         assert_eq!(target(&Spec { target: Some(0.0), ..sweep_sample::spec() }, &history), None);
         let told: Vec<String> = extensions(&history).collect();
-        let first = "Extended 2 h 00 min after it began, at 1 trial, from 1 to 6 trials: dropout: also 0.2; \
-                     target: none → 2.";
-        assert_eq!(told, [first, "Extended 2 h 00 min after it began, at 1 trial."]);
+        let first = "The sweep was extended from 1 to 6 trials, 2 h 00 min after its start, when 1 trial had been \
+                     started: dropout: also 0.2; target: none → 2.";
+        assert_eq!(told, [first, "The sweep was extended 2 h 00 min after its start, when 1 trial had been started."]);
         let page = crate::markdown::page(&Analysis::new(&spec, &history));
-        assert!(page.contains(&line) && page.contains("Extended 2 h 00 min"), "{page}");
+        assert!(page.contains(&line) && page.contains("2 h 00 min after its start"), "{page}");
     }
 
     #[test]
@@ -449,8 +452,11 @@ mod tests {
         let spec = Spec { early_terminate: Some(terms), ..sweep_sample::spec() };
         let planned = spec.recipe(&history.trials[0].settings).unwrap().training.epochs;
         let line = early_terminate(&spec, &history).unwrap();
-        assert!(line.contains(&format!("stopped 1 of 3 trials, after 4 epochs instead of {planned}.")), "{line}");
-        assert!(line.contains("Another 1 it would have stopped and were let run on: "), "{line}");
+        assert!(
+            line.contains(&format!("stopped 1 of 3 trials. They trained 4 epochs instead of {planned}.")),
+            "{line}"
+        );
+        assert!(line.contains("1 trial that it would have stopped ran on: "), "{line}");
         assert_eq!(early_terminate(&sweep_sample::spec(), &history), None);
     }
 }

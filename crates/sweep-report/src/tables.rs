@@ -110,7 +110,7 @@ impl Table {
         let unreadable = |error: csv::Error| {
             Error::new(Exit::Storage, format!("{} cannot be read", self.path.display()))
                 .source(error)
-                .hint("nothing but `sweep` may write it while the sweep runs; `sweep resume` makes it anew")
+                .hint("only `sweep` may write it while the sweep runs; `sweep resume` writes it again")
         };
         let mut reader = csv::Reader::from_path(&self.path).map_err(unreadable)?;
         let old = reader.headers().map_err(unreadable)?.clone();

@@ -53,15 +53,14 @@ fn by_repeats(spec: &Spec, groups: &[Group]) -> Option<Ties> {
         (group.metric.mean - best.metric.mean).abs() <= students_t(freedom, 1) * deviation * share.sqrt()
     };
     let tied: Vec<&Group> = groups[1..].iter().filter(tied).collect();
-    let digits =
-        super::words::spread(&spec.metric.name, Some(super::ranking::Spread { mean: deviation, deviation: None }));
+    let seeds = super::words::deviation(&spec.metric.name, deviation);
     let sentence = match tied.len() {
         0 => format!(
-            "No other settings are tied with them: seeds alone move a trial by {digits} (standard deviation), and all others lie farther off (95 %)."
+            "No other configuration is tied with the best: all are farther away than the spread between seeds (standard deviation {seeds}) explains (95%)."
         ),
         count => format!(
-            "Statistically tied with them {}, as far as the spread between seeds ({digits} a trial) lets one tell (95 %): {}.",
-            super::words::of_others(count, groups.len() - 1, ["settings"; 2]),
+            "Tied with the best: {} ({}). The spread between seeds (standard deviation {seeds}) could explain the differences (95%).",
+            super::words::of_others(count, groups.len() - 1, ["configuration", "configurations"]),
             list(tied.iter().map(|group| super::words::settings(group.settings)), "; "),
         ),
     };
@@ -84,10 +83,10 @@ fn by_accuracy(ranking: &Ranking) -> Option<Ties> {
     let pictures = super::words::count(best.trial.validation_examples?);
     let sentence = match tied.len() {
         0 => format!(
-            "No other trial is tied with it: their accuracies differ by more than chance explains on {pictures} validation pictures (95 %)."
+            "No other trial is tied with the best: all differ from it in accuracy by more than chance explains on {pictures} validation images (95%)."
         ),
         count => format!(
-            "Statistically tied with it {}, by accuracies that differ by no more than chance explains on {pictures} validation pictures (95 %): {}. Repeats with other seeds (`repeats: 3`) would tell more.",
+            "Tied with the best: {} ({}). Chance could explain the differences in accuracy on {pictures} validation images (95%). To tell these trials apart, repeat them with other seeds (`repeats: 3`).",
             super::words::of_others(count, ranking.placed.len() - 1, ["trial", "trials"]),
             list(tied.iter().map(TrialId::to_string), ", "),
         ),
@@ -137,7 +136,7 @@ mod tests {
         let ties = Ties::new(&spec, &ranking, &groups(&ranking, &spec.metric));
         assert_eq!(ties.trials, (1..=6).map(TrialId).collect::<Vec<_>>());
         assert!(
-            ties.sentence.contains("are 1 of the 3 other settings") && ties.sentence.contains("a 1"),
+            ties.sentence.contains("Tied with the best: 1 of the 3 other configurations (a 1)"),
             "{}",
             ties.sentence
         );
@@ -150,7 +149,7 @@ mod tests {
         let ranking = Ranking::new(&history, &spec.metric);
         let ties = Ties::new(&spec, &ranking, &groups(&ranking, &spec.metric));
         assert_eq!(ties.trials[0], ranking.best().expect("there is one").trial.id);
-        assert!(ties.sentence.contains("4,900 validation pictures"), "{}", ties.sentence);
+        assert!(ties.sentence.contains("4,900 validation images"), "{}", ties.sentence);
     }
 
     #[test]

@@ -115,27 +115,30 @@ impl Time {
         let slots = self.slots.len();
         let plural = if slots == 1 { "slot" } else { "slots" };
         let mut said = vec![format!(
-            "{} took {} on {slots} {plural}, {each} a trial; from the sweep's beginning to its last trial's end {} \
-             passed.",
+            "{} took {} of slot time on {slots} {plural}, {each} per trial. The last trial ended {} after the sweep \
+             started.",
             words::trials(self.trials),
             words::duration(self.seconds),
             words::duration(self.wall),
         )];
         if let (joules, trials @ 1..) = self.energy {
             said.push(format!(
-                "Their GPUs used {:.3} kWh, {:.1} kJ a trial.",
+                "The GPUs used {:.3} kWh, {:.1} kJ per trial.",
                 joules / 3.6e6,
                 joules / 1e3 / trials as f64
             ));
         }
         if self.epochs > 0 {
+            let saved = match self.saved.0 {
+                0 => "no epochs".to_owned(),
+                1 => format!("1 epoch, about {}", words::duration(self.saved.1)),
+                many => format!("{} epochs, about {}", words::count(many), words::duration(self.saved.1)),
+            };
             said.push(format!(
-                "{:.0} % of the {} epochs came after their trial's best one. Stopping after {PATIENCE} epochs without \
-                 improvement (`early_stopping: {{patience: {PATIENCE}}}`) would have saved {} of them, about {}.",
+                "{:.0}% of the {} epochs came after the best epoch of their trial. Stopping after {PATIENCE} epochs \
+                 without improvement (`early_stopping: {{patience: {PATIENCE}}}`) would have saved {saved}.",
                 self.after_best as f64 / self.epochs as f64 * 100.0,
                 words::count(self.epochs),
-                words::count(self.saved.0),
-                words::duration(self.saved.1),
             ));
         }
         said
@@ -182,7 +185,7 @@ mod tests {
         history.trials[0].joules = Some(1.8e6);
         history.trials[1].joules = Some(1.8e6);
         let said = time(&history).sentences().concat();
-        assert!(said.contains("Their GPUs used 1.000 kWh, 1800.0 kJ a trial."), "{said}");
+        assert!(said.contains("The GPUs used 1.000 kWh, 1800.0 kJ per trial."), "{said}");
     }
 
     #[test]

@@ -47,7 +47,7 @@ fn short(value: &Value) -> Value {
 /// Formats parameters in one line: `learning_rate 0.001, batch_size 64`.
 pub fn settings(settings: &Settings) -> String {
     if settings.is_empty() {
-        return "no setting varies".into();
+        return "no parameter varies".into();
     }
     let each = settings.iter().map(|(name, value)| format!("{} {}", clean(name), setting(value)));
     each.collect::<Vec<_>>().join(", ")
@@ -63,41 +63,50 @@ pub fn metric(metric: &Metric) -> &str {
     match metric.name.as_str() {
         "train_loss" => "training loss",
         "train_accuracy" => "training accuracy",
-        "train_eval_loss" => "training loss (evaluated)",
-        "train_eval_accuracy" => "training accuracy (evaluated)",
+        "train_eval_loss" => "training loss (evaluation mode)",
+        "train_eval_accuracy" => "training accuracy (evaluation mode)",
         "val_loss" => "validation loss",
         "val_accuracy" => "validation accuracy",
         other => other,
     }
 }
 
-pub use sweep_verdict::number;
+pub use sweep_verdict::{number, percent, significant};
 
-/// From this on a number is in scientific notation: nobody counts digits.
+/// Numbers from this on are in scientific notation, so that the reader need not count digits.
 const LARGE: f64 = 1e5;
 
-/// The same with its sign.
+/// Formats a number with its sign and this many decimals, or a large one as `+1.234e8`.
 fn signed(value: f64, digits: usize) -> String {
     if value.abs() >= LARGE { format!("{value:+.3e}") } else { format!("{value:+.digits$}") }
 }
 
-/// A metric's value with the digits that matter: `1.4024`, `60.39 %`.
+/// Formats a metric's value with four significant digits, or an accuracy as a percentage: `1.402`, `60.4%`.
 pub fn value(name: &str, value: Option<f64>) -> String {
     let Some(value) = value else { return "–".into() };
-    if name.ends_with("_accuracy") { format!("{} %", number(value * 100.0, 2)) } else { number(value, 4) }
+    if name.ends_with("_accuracy") { percent(value) } else { significant(value, 4) }
 }
 
-/// Formats the mean and standard deviation of a metric or gap over repeats: `1.4024 ± 0.0113`, `60.39 ± 0.72 %`.
-/// Accuracy gaps are in percentage points.
+/// Formats the mean and standard deviation of a metric or gap over repeats: `1.402 ± 0.011`, `60.4 ± 0.7%`. Accuracy
+/// gaps are in percentage points. The text beside it must say that `±` is the standard deviation.
 pub fn spread(name: &str, spread: Option<Spread>) -> String {
     let Some(Spread { mean, deviation }) = spread else { return "–".into() };
     let share = name.ends_with("_accuracy");
-    let scale = if share || name == "accuracy_gap" { 100.0 } else { 1.0 };
-    let digits = if scale > 1.0 { 2 } else { 4 };
-    let sign = if share { " %" } else { "" };
-    match deviation {
-        Some(deviation) => format!("{} ± {}{sign}", number(mean * scale, digits), number(deviation * scale, digits)),
-        None => format!("{}{sign}", number(mean * scale, digits)),
+    let sign = if share { "%" } else { "" };
+    let points = |value: f64| number(value * 100.0, 1);
+    match (deviation, share || name == "accuracy_gap") {
+        (Some(deviation), true) => format!("{} ± {}{sign}", points(mean), points(deviation)),
+        (None, true) => points(mean) + sign,
+        (Some(deviation), false) => format!("{} ± {}", significant(mean, 4), significant(deviation, 2)),
+        (None, false) => significant(mean, 4),
+    }
+}
+
+/// Formats the standard deviation of a metric: `0.011`, `0.7 points`.
+pub fn deviation(name: &str, deviation: f64) -> String {
+    match name.ends_with("_accuracy") {
+        true => format!("{} points", number(deviation * 100.0, 1)),
+        false => significant(deviation, 2),
     }
 }
 
@@ -106,9 +115,9 @@ pub fn loss_gap(gap: Option<f64>) -> String {
     gap.map_or("–".into(), |gap| signed(gap, 4))
 }
 
-/// Formats an accuracy gap in percentage points: `+10.31`.
+/// Formats an accuracy gap in percentage points: `+10.3`.
 pub fn accuracy_gap(gap: Option<f64>) -> String {
-    gap.map_or("–".into(), |gap| signed(gap * 100.0, 2))
+    gap.map_or("–".into(), |gap| signed(gap * 100.0, 1))
 }
 
 /// Formats a count with thousands separators: `49,000`.
@@ -137,14 +146,13 @@ pub fn of_trials(some: usize, all: usize) -> String {
     }
 }
 
-/// Formats a part of the others with its verb: `is the other trial`, `are 3 of the 23 other trials`. `[one, many]` is
-/// the noun in singular and plural.
+/// Formats a part of the others: `the other trial`, `3 of the 23 other trials`. `[one, many]` is the noun in singular
+/// and plural.
 pub fn of_others(some: usize, all: usize, [one, many]: [&str; 2]) -> String {
-    let are = if some == 1 && one != many { "is" } else { "are" };
     match (some, all) {
-        (1, 1) => format!("{are} the other {one}"),
-        _ if some == all => format!("are all {} other {many}", count(all as u64)),
-        _ => format!("{are} {} of the {} other {many}", count(some as u64), count(all as u64)),
+        (1, 1) => format!("the other {one}"),
+        _ if some == all => format!("all {} other {many}", count(all as u64)),
+        _ => format!("{} of the {} other {many}", count(some as u64), count(all as u64)),
     }
 }
 
@@ -175,12 +183,8 @@ mod tests {
         let said = [(1, 1), (2, 2), (6, 6), (1, 2), (18, 2400)].map(|(some, all)| of_trials(some, all));
         assert_eq!(said, ["the only trial", "both trials", "all 6 trials", "1 of 2 trials", "18 of 2,400 trials"]);
         let others = [(1, 1), (2, 2), (1, 23), (3, 23)].map(|(some, all)| of_others(some, all, ["trial", "trials"]));
-        let expected = [
-            "is the other trial",
-            "are all 2 other trials",
-            "is 1 of the 23 other trials",
-            "are 3 of the 23 other trials",
-        ];
+        let expected =
+            ["the other trial", "all 2 other trials", "1 of the 23 other trials", "3 of the 23 other trials"];
         assert_eq!(others, expected);
     }
 
@@ -199,6 +203,7 @@ mod tests {
             assert!(said.iter().all(|said| said.len() < 40), "{said:?}");
         }
         assert_eq!(loss_gap(Some(-2e6)), "-2.000e6");
+        assert_eq!(spread_of(0.6039, 0.0072), "60.4 ± 0.7%");
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub enum Kind {
     Good,
     Overfit,
     Underfit,
-    OverRegularised,
+    OverRegularized,
     Improving,
     LowCeiling,
     Stuck,
@@ -36,7 +36,7 @@ pub fn course(kind: Kind, t: f64, n: f64) -> [f64; 4] {
         Kind::Underfit => {
             [fall(2.2, 1.5, n / 10.0), fall(0.2, 0.46, n / 10.0), fall(2.2, 1.52, n / 10.0), fall(0.2, 0.45, n / 10.0)]
         }
-        Kind::OverRegularised => {
+        Kind::OverRegularized => {
             [fall(2.2, 1.0, n / 10.0), fall(0.2, 0.64, n / 10.0), fall(2.2, 0.98, n / 10.0), fall(0.2, 0.645, n / 10.0)]
         }
         Kind::Improving => [fall(2.0, 0.3, n), fall(0.25, 0.92, n), fall(2.0, 0.35, n), fall(0.25, 0.9, n)],

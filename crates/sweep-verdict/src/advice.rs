@@ -44,13 +44,13 @@ pub enum Advice {
         longer_schedule: bool,
     },
     /// Reduce regularization.
-    LessRegularisation,
+    LessRegularization,
     /// Add filters, units, or layers.
     LargerNetwork,
     /// Normalize activations.
     BatchNorm,
     /// Add regularization in small steps.
-    MoreRegularisation,
+    MoreRegularization,
     /// Reduce the learning rate late in training.
     LowerLate,
     /// Stop at the best epoch.
@@ -94,77 +94,84 @@ impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Advice::HoldOut => {
-                "Hold out a part of the training pictures (a tenth, say) and log its loss and accuracy each epoch."
+                "Hold out part of the training images (for example, one tenth) and log their loss and accuracy every \
+                 epoch."
             }
             Advice::CheckData => {
-                "Check the data first: draw some pictures exactly as the network gets them. Scrambled ones were \
-                 brought into channels-first order by reshape where it takes transpose; grey pictures (MNIST) survive \
-                 that, colour pictures do not."
+                "Check the data first: plot some images exactly as the network receives them. If they look scrambled, \
+                 they were probably converted to channels-first with reshape instead of transpose. Grayscale images \
+                 (MNIST) survive that mistake; color images do not."
             }
             Advice::CheckTask => {
-                "Check that labels fit their pictures, that pixels are scaled (0 to 1, say), and that the loss fits \
-                 the last layer (softmax once, not twice)."
+                "Check that labels match their images, that pixels are scaled (for example, to 0–1), and that the loss \
+                 fits the last layer (softmax once, not twice)."
             }
             Advice::CheckCapacity => {
                 "Check the capacity: without dropout, weight decay, max-norm and augmentation, training accuracy must \
-                 go towards 100 %. If it does not, the network is too small or the data is broken, and no other \
-                 setting will help."
+                 approach 100%. If it does not, the network is too small or the data is corrupt, and no other change \
+                 will help."
             }
             Advice::FasterStatistics => {
-                "Let batch normalisation's statistics keep up: a momentum of 0.9 (0.1 in PyTorch's sense) instead of \
-                 0.99, or smaller batches, so that an epoch has more steps."
+                "Let the running statistics of batch normalization adapt faster: use a momentum of 0.9 (0.1 in PyTorch's \
+                 convention) instead of 0.99, or smaller batches, so that an epoch has more steps."
             }
             Advice::LowerLearningRate => "Divide the learning rate by 10.",
             Advice::HigherLearningRate => {
-                "Multiply the learning rate by 3, then by 10: the loss falls, but hardly moves. `sweep check` shows where \
-                 it falls fastest."
+                "Multiply the learning rate by 3, then by 10: the loss falls, but too slowly. `sweep check` shows at \
+                 which rate it falls fastest."
             }
             Advice::DefaultAdam => "Use Adam with its default learning rate of 0.001 before trying others.",
-            Advice::ClipGradients => "Clip the gradient's norm (at 1, say), or let the learning rate warm up.",
-            Advice::LargerBatch => "Double the batch size, and validate on more pictures if they are few.",
+            Advice::ClipGradients => "Clip the gradient norm (for example, at 1), or warm up the learning rate.",
+            Advice::LargerBatch => "Double the batch size. If there are few validation images, validate on more.",
             Advice::MoreEpochs { until, longer_schedule: false } => {
-                return write!(f, "Train on, to epoch {until} or so.");
+                return write!(f, "Train longer, to about epoch {until}.");
             }
             Advice::MoreEpochs { until, longer_schedule: true } => {
                 return write!(
                     f,
-                    "Train longer, to epoch {until} or so, with the learning-rate schedule stretched to that length."
+                    "Train longer, to about epoch {until}, and stretch the learning-rate schedule to that length."
                 );
             }
             Advice::KnownNetwork => {
-                "Start from a network known to work on such data, reproduce its result, and change one thing at a time."
+                "Start from a network known to work on this kind of data, reproduce its result, and change one thing at \
+                 a time."
             }
-            Advice::LessRegularisation => {
-                "Take regularisation back, step by step: halve dropout and weight decay until training does better \
-                 than validation again."
+            Advice::LessRegularization => {
+                "Reduce regularization step by step: halve dropout and weight decay until training is better than \
+                 validation again."
             }
-            Advice::LargerNetwork => "Give the network more filters or layers, if training accuracy must rise.",
+            Advice::LargerNetwork => "If training accuracy must rise, give the network more filters or layers.",
             Advice::BatchNorm => {
-                "Put batch normalisation between each convolution and its activation; not together with max-norm."
+                "Add batch normalization between each convolution and its activation. Do not combine it with max-norm."
             }
-            Advice::StopEarly => "Keep the weights of the best epoch and stop soon after it (early stopping).",
-            Advice::LowerLate => "Let the learning rate fall by 10, or by a schedule, where the curve turns flat.",
-            Advice::Augment(Mirror::Yes) => "Augment the pictures: mirror them and shift them by a few pixels.",
+            Advice::StopEarly => "Keep the weights of the best epoch, and stop soon after it (early stopping).",
+            Advice::LowerLate => {
+                "Divide the learning rate by 10 where the curve becomes flat, or lower it with a schedule."
+            }
+            Advice::Augment(Mirror::Yes) => {
+                "Augment the images: flip them horizontally and shift them by a few pixels."
+            }
             Advice::Augment(Mirror::No) => {
-                "Augment the pictures: shift them by a pixel or a few, and turn them a little. Do not mirror them: a \
-                 mirrored digit is none."
+                "Augment the images: shift them by one or a few pixels, and rotate them slightly. Do not flip them: a \
+                 mirrored digit is not a digit."
             }
             Advice::Augment(Mirror::Unknown) => {
-                "Augment the pictures: shift them by a few pixels, and mirror them if a mirrored one is still one of its \
-                 kind (digits and letters are not)."
+                "Augment the images: shift them by a few pixels. Flip them only if a mirrored image still belongs to its \
+                 class (digits and letters do not)."
             }
             Advice::MorePictures => {
-                "Train on more of the pictures: `train_examples` leaves some out, and nothing helps new ones as much."
+                "Train on more of the images: `train_examples` leaves some out, and nothing improves generalization as \
+                 much as more data."
             }
-            Advice::MoreRegularisation => {
-                "Add dropout or weight decay in small steps, and only as much as is needed: too much underfits."
+            Advice::MoreRegularization => {
+                "Add dropout or weight decay in small steps, and no more than needed: too much causes underfitting."
             }
             Advice::NoMoreDropout => {
-                "Until that is settled leave dropout alone: more of it lowers training accuracy, which is low already."
+                "Do not add dropout before these checks are done: it lowers training accuracy, which is already low."
             }
             Advice::Repeat => {
-                "Before trusting a difference of a percent, repeat the run with other seeds. For more accuracy: \
-                 augmentation, then a larger network."
+                "Repeat the run with other seeds before you trust a difference of one point. For more accuracy, add \
+                 augmentation, then try a larger network."
             }
         })
     }

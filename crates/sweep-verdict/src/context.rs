@@ -126,7 +126,7 @@ fn followed(recipe: &Recipe) -> Vec<Advice> {
         (training.clip_norm.is_some(), Advice::ClipGradients),
         (training.early_stopping.is_some(), Advice::StopEarly),
         (adam && training.learning_rate == ADAM, Advice::DefaultAdam),
-        (highest_dropout(layers) == 0.0 && training.weight_decay == 0.0, Advice::LessRegularisation),
+        (highest_dropout(layers) == 0.0 && training.weight_decay == 0.0, Advice::LessRegularization),
     ];
     all.into_iter().filter(|(follows, _)| *follows).map(|(_, advice)| advice).collect()
 }
@@ -197,7 +197,7 @@ mod tests {
         };
         assert_eq!(followed("}\nmodel: small"), [Advice::DefaultAdam]);
         assert_eq!(followed("}\nmodel: small\ntraining: {learning_rate: 0.01}"), []);
-        assert_eq!(followed("}\nmodel: linear\ntraining: {learning_rate: 0.01}"), [Advice::LessRegularisation]);
+        assert_eq!(followed("}\nmodel: linear\ntraining: {learning_rate: 0.01}"), [Advice::LessRegularization]);
         let all = ", augment: {crop: 1}}\nmodel: {preset: small, batch_norm: true}\n\
                    training: {clip_norm: 1, early_stopping: {patience: 3}}";
         let expected = [Advice::BatchNorm, Advice::Augment(Mirror::No), Advice::ClipGradients, Advice::StopEarly];

@@ -21,7 +21,7 @@ pub fn find(view: &View) -> Option<Finding> {
     if let Some(divergence) = view.context.divergence.clone().or_else(|| not_finite(view)) {
         let Divergence { epoch, step, what } = divergence;
         let place = step.map_or(String::new(), |step| format!(", step {step}"));
-        let headline = format!("Training blew up in epoch {epoch}{place}: {what}.");
+        let headline = format!("Training diverged in epoch {epoch}{place}: {what}.");
         return Some(
             Finding::new(Name::Diverged, Severity::Severe, headline)
                 .evidence("epoch", Unit::Epoch, f64::from(epoch))
@@ -39,8 +39,8 @@ pub fn find(view: &View) -> Option<Finding> {
     }
     let at = loss.epochs[loss.best()];
     let headline = format!(
-        "Training undid itself: its loss had come down to {} by epoch {at}, and ends at {}, where it began or \
-         at what guessing gives.",
+        "Training undid what it had learned: its loss fell to {} by epoch {at}, but ends at {}, close to its start or \
+         to the loss of guessing.",
         Unit::Loss.text(best),
         Unit::Loss.text(end)
     );

@@ -26,7 +26,7 @@ pub enum Name {
     /// Training itself ends with a poor and flat curve.
     Underfit,
     /// Training is no better than validation under strong dropout or weight decay.
-    OverRegularised,
+    OverRegularized,
     /// Validation gets worse, or stays far behind, while training continues to improve.
     Overfit,
     /// The curve swings from epoch to epoch.
@@ -44,24 +44,24 @@ impl Name {
     pub fn meaning(self) -> &'static str {
         match self {
             Name::Diverged => "training broke down",
-            Name::ModeMismatch => "evaluation and training see different networks",
+            Name::ModeMismatch => "the network behaves differently in training and evaluation mode",
             Name::Stuck => "the network learns nothing",
-            Name::TooShort => "there are too few epochs to judge",
-            Name::Unvalidated => "nothing was held out",
+            Name::TooShort => "too few epochs to judge",
+            Name::Unvalidated => "no data was held out for validation",
             Name::LowCeiling => "validation stalls far below what should be possible",
-            Name::Underfit => "not even the training pictures are learnt",
-            Name::OverRegularised => "dropout or weight decay is too strong",
-            Name::Overfit => "the training pictures are learnt far better than what holds for new ones as well",
-            Name::Unstable => "the steps are too large or the batches too small",
+            Name::Underfit => "the network does not fit even the training images",
+            Name::OverRegularized => "dropout or weight decay is too strong",
+            Name::Overfit => "the network memorizes the training images instead of generalizing",
+            Name::Unstable => "steps are too large or batches too small",
             Name::StillImproving => "more epochs would help",
-            Name::Plateau => "nothing changes any more",
-            Name::GoodFit => "nothing is wrong with the fit",
+            Name::Plateau => "validation no longer changes",
+            Name::GoodFit => "no problem with the fit was found",
         }
     }
 }
 
 impl fmt::Display for Name {
-    /// Writes the name in words: `over-regularised`.
+    /// Writes the name in words: `over-regularized`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Name::Diverged => "diverged",
@@ -71,7 +71,7 @@ impl fmt::Display for Name {
             Name::Unvalidated => "unvalidated",
             Name::LowCeiling => "low ceiling",
             Name::Underfit => "underfit",
-            Name::OverRegularised => "over-regularised",
+            Name::OverRegularized => "over-regularized",
             Name::Overfit => "overfit",
             Name::Unstable => "unstable",
             Name::StillImproving => "still improving",
@@ -129,9 +129,6 @@ pub struct Evidence {
     pub unit: Unit,
 }
 
-/// The [`Evidence::what`] of [`Finding::onset`].
-pub(super) const ONSET: &str = "epoch of onset";
-
 /// Unit of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -147,25 +144,51 @@ pub enum Unit {
 }
 
 impl Evidence {
-    /// Returns the number with its significant digits: `36`, `1.4024`, `61.6 %`.
+    /// Returns the number with its significant digits: `36`, `1.402`, `61.6%`.
     pub fn text(&self) -> String {
         self.unit.text(self.value)
     }
 }
 
-/// From this on a number is in scientific notation: nobody counts digits.
+/// Numbers from this on are in scientific notation, so that the reader need not count digits.
 const LARGE: f64 = 1e5;
+/// Numbers below this are in scientific notation, so that the reader need not count zeros.
+const SMALL: f64 = 1e-4;
 
-/// A number with this many digits after the point; a large one as `1.234e8`.
+/// Formats a number with this many decimals, or a large one as `1.234e8`.
 pub fn number(value: f64, digits: usize) -> String {
     if value.abs() >= LARGE { format!("{value:.3e}") } else { format!("{value:.digits$}") }
 }
 
+/// Formats a number with this many significant digits, at least one: `1.402`, `0.01230`, `1.234e8`. A whole number of
+/// at most that many digits has no decimals.
+pub fn significant(value: f64, digits: usize) -> String {
+    let scientific = format!("{value:.*e}", digits.saturating_sub(1));
+    let rounded: f64 = scientific.parse().unwrap_or(value);
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    if !(SMALL..LARGE).contains(&rounded.abs()) {
+        return scientific;
+    }
+    // The exponent is that of the rounded number: 9.9996 has two digits before the point.
+    let before = rounded.abs().log10().floor() as i64 + 1;
+    let decimals = if value.fract() == 0.0 { 0 } else { (digits as i64 - before).max(0) };
+    format!("{value:.*}", decimals as usize)
+}
+
+/// Formats a share as a percentage with one decimal: `57.5%`, `100%`. A whole percentage has no decimals.
+pub fn percent(share: f64) -> String {
+    let value = share * 100.0;
+    let whole = (value - value.round()).abs() < 1e-9;
+    format!("{}%", number(value, usize::from(!whole)))
+}
+
 impl Unit {
-    /// Formats a level estimated from a noisy curve: `1.49`, `0.0312`, `61 %`.
+    /// Formats a level estimated from a noisy curve: `1.49`, `0.0312`, `61%`.
     pub(super) fn about(self, value: f64) -> String {
         match self {
-            Unit::Accuracy => format!("{} %", number(value * 100.0, 0)),
+            Unit::Accuracy => format!("{}%", number(value * 100.0, 0)),
             Unit::Loss if value.abs() < 1e4 && value != 0.0 => {
                 let digits = (2.0 - value.abs().log10().floor()).clamp(2.0, 8.0) as usize;
                 format!("{value:.digits$}")
@@ -178,9 +201,9 @@ impl Unit {
     pub(super) fn text(self, value: f64) -> String {
         match self {
             Unit::Epoch => format!("{value:.0}"),
-            Unit::Accuracy => format!("{} %", number(value * 100.0, 1)),
-            Unit::Loss | Unit::Number if value.abs() >= 1e4 => format!("{value:.3e}"),
-            Unit::Loss => format!("{value:.4}"),
+            Unit::Accuracy => percent(value),
+            Unit::Loss => significant(value, 4),
+            Unit::Number if value.abs() >= 1e4 => format!("{value:.3e}"),
             Unit::Number => format!("{value:.2}"),
         }
     }
@@ -200,6 +223,8 @@ pub struct Finding {
     /// What to do, most urgent first.
     #[serde(serialize_with = "as_text")]
     pub advice: Vec<Advice>,
+    #[serde(skip)]
+    onset: Option<u32>,
 }
 
 impl Finding {
@@ -214,11 +239,17 @@ impl Finding {
 
     /// Returns the last epoch before the onset, for a validation loss that turned upward. `None` for other findings.
     pub fn onset(&self) -> Option<u32> {
-        self.evidence.iter().find(|evidence| evidence.what == ONSET).map(|evidence| evidence.value as u32)
+        self.onset
     }
 
     pub(super) fn new(name: Name, severity: Severity, headline: impl Into<String>) -> Finding {
-        Finding { name, severity, headline: headline.into(), evidence: Vec::new(), advice: Vec::new() }
+        let (headline, evidence, advice) = (headline.into(), Vec::new(), Vec::new());
+        Finding { name, severity, headline, evidence, advice, onset: None }
+    }
+
+    pub(super) fn starting_after(mut self, onset: Option<u32>) -> Finding {
+        self.onset = onset;
+        self.evidence("epoch of onset", Unit::Epoch, onset.map(f64::from))
     }
 
     pub(super) fn evidence(mut self, what: impl Into<String>, unit: Unit, value: impl Into<Option<f64>>) -> Finding {

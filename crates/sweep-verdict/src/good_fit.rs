@@ -17,19 +17,20 @@ pub fn finding(view: &View) -> Finding {
             let gap = train.end() - val.end();
             let apart = match gap {
                 _ if gap < CLOSE => "close together".to_owned(),
-                _ => format!("{} points apart, which is ordinary", number(gap * 100.0, 0)),
+                _ => format!("{} points apart, which is normal", number(gap * 100.0, 0)),
             };
             let (train, val) = (Unit::Accuracy.text(train.end()), Unit::Accuracy.text(val.end()));
-            format!("Training and validation end {apart} (accuracy {train} and {val})")
+            format!("Training and validation accuracy end {apart} ({train} and {val})")
         }
         (None, Some((train, val))) => format!(
-            "Training and validation end close together (loss {} and {})",
+            "Training and validation loss end close together ({} and {})",
             Unit::Loss.text(train.end()),
             Unit::Loss.text(val.end())
         ),
-        (None, None) => "Nothing of training was measured, so that only this can be said".to_owned(),
+        (None, None) => "Training was not measured, so only validation was judged".to_owned(),
     };
-    let headline = format!("{close}, and validation shows no turn for the worse beyond its noise.{}", view.caveat());
+    let headline =
+        format!("No problem was found. {close}, and validation does not get worse beyond its noise.{}", view.caveat());
     let end = |series: &Option<super::series::Series>| series.as_ref().map(|series| series.end());
     Finding::new(Name::GoodFit, Severity::Note, headline)
         .evidence("training accuracy at the end", Unit::Accuracy, end(&view.train_accuracy))

@@ -11,7 +11,7 @@ mod good_fit;
 mod low_ceiling;
 mod mode_mismatch;
 mod outlook;
-mod over_regularised;
+mod over_regularized;
 mod overfit;
 mod plateau;
 #[cfg(test)]
@@ -30,7 +30,7 @@ mod view;
 
 pub use advice::{Advice, Mirror};
 pub use context::{Context, Divergence, Others};
-pub use finding::{Evidence, Finding, Name, Severity, Unit, merged_advice, number};
+pub use finding::{Evidence, Finding, Name, Severity, Unit, merged_advice, number, percent, significant};
 pub use low_ceiling::OTHERS_REACH_MORE;
 pub use stop::overfits;
 
@@ -48,7 +48,7 @@ const RULES: [Rule; 8] = [
     unvalidated::find,
     low_ceiling::find,
     underfit::find,
-    over_regularised::find,
+    over_regularized::find,
     overfit::find,
     unstable::find,
     still_improving::find,

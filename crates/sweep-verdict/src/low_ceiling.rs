@@ -40,7 +40,7 @@ pub fn find(view: &View) -> Option<Finding> {
     // network can fit these images, and that it overfits.
     let learns = view.poor_training(view.last).is_none();
     let poor = view.poor_training(peak).filter(|_| !learns && underfit::find(view).is_none());
-    let ceiling_text = format!("Validation {} stops near {}", word(watched), unit(watched).text(ceiling));
+    let ceiling_text = format!("Validation {} stalls near {}", word(watched), unit(watched).text(ceiling));
     let advice = [Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::KnownNetwork];
     let others_learn = view.context.others.and_then(|others| others.train_accuracy).filter(|right| *right >= LEARNT);
     if let (Some(poor), Some(behind), Some(learnt)) = (&poor, behind_by, others_learn) {
@@ -48,8 +48,8 @@ pub fn find(view: &View) -> Option<Finding> {
     }
     if let Some(gained) = poor.as_ref().and_then(|_| rising(view, peak)) {
         let headline = format!(
-            "{ceiling_text} so far, and training is poor, but it was still rising at the end, by {} points in the last \
-             third of the epochs: train on before anything is suspected.",
+            "Training is not finished: training accuracy still rose by {} points in the last third of the epochs. \
+             {ceiling_text} so far, and training is poor. Train longer before you suspect anything else.",
             number(gained * 100.0, 0)
         );
         let longer = Advice::MoreEpochs { until: view.last + view.last.div_ceil(2), longer_schedule: false };
@@ -62,24 +62,26 @@ pub fn find(view: &View) -> Option<Finding> {
         (Some(poor), behind) => {
             let severity = if view.skill(&poor) < SEVERE_SKILL { Severity::Severe } else { Severity::Clear };
             let beside = match others.filter(|_| behind.is_some()) {
-                Some(others) => format!("; another trial reached {}", Unit::Accuracy.text(others)),
+                Some(others) => format!(", but another trial reached {}", Unit::Accuracy.text(others)),
                 None => String::new(),
             };
             let measured = match view.mode {
-                Mode::WhileTraining if view.context.dropout != Some(0.0) => " (measured with dropout on, if any)",
+                Mode::WhileTraining if view.context.dropout != Some(0.0) => {
+                    " (measured with dropout on, if there is any)"
+                }
                 _ => "",
             };
             let headline = format!(
-                "{ceiling_text}, and {} itself was only {}{measured} when validation was at its best (epoch \
-                 {peak}){beside}. Even the training pictures were not learnt, so it is not overfitting that holds the \
-                 network back. Suspect the data first, unless it was checked.",
+                "The network does not fit even the training images, so overfitting is not the limit: {} was only \
+                 {}{measured} when validation was best (epoch {peak}). {ceiling_text}{beside}. Suspect the data first, \
+                 unless it was checked.",
                 poor.what,
                 poor.text(),
             );
             Some(
                 Finding::new(Name::LowCeiling, severity, headline)
                     .evidence(format!("best validation {}", word(watched)), unit(watched), ceiling)
-                    .evidence("epoch of the validation's best", Unit::Epoch, f64::from(peak))
+                    .evidence("epoch of the best validation", Unit::Epoch, f64::from(peak))
                     .evidence(format!("{} at that epoch", poor.what), poor.unit, poor.value)
                     .evidence("validation accuracy of the best other trial", Unit::Accuracy, others)
                     .advice(advice)
@@ -103,13 +105,13 @@ fn rising(view: &View, peak: u32) -> Option<f64> {
 fn kept(view: &View, poor: &Evidence, ceiling: f64, behind: f64, learnt: f64) -> Finding {
     let accuracy = |value| Unit::Accuracy.text(value);
     let headline = format!(
-        "Validation accuracy stops near {}, and {} itself was only {} then. Other trials learn these pictures ({}) and \
-         reach {} in validation: so it is not the data that holds this one back, but its settings.",
+        "The parameters of this trial are the limit, not the data: other trials fit these images ({}) and reach {} in \
+         validation. Here validation accuracy stalls near {}, and {} was only {} at that epoch.",
+        accuracy(learnt),
+        accuracy(ceiling + behind),
         accuracy(ceiling),
         poor.what,
         poor.text(),
-        accuracy(learnt),
-        accuracy(ceiling + behind),
     );
     Finding::new(Name::LowCeiling, Severity::scale(behind, [OTHERS_REACH_MORE, SEVERE_BEHIND]), headline)
         .evidence("best validation accuracy", Unit::Accuracy, ceiling)
@@ -117,7 +119,7 @@ fn kept(view: &View, poor: &Evidence, ceiling: f64, behind: f64, learnt: f64) ->
         .evidence(format!("{} at that epoch", poor.what), poor.unit, poor.value)
         .evidence("training accuracy of the best other trial", Unit::Accuracy, learnt)
         .advice([Advice::DefaultAdam])
-        .advice(view.accuracy_gap().is_none_or(|gap| gap < HELD).then_some(Advice::LessRegularisation))
+        .advice(view.accuracy_gap().is_none_or(|gap| gap < HELD).then_some(Advice::LessRegularization))
 }
 
 /// Returns the finding for normal training where other trials reach more. It says whether training or generalization is
@@ -128,12 +130,13 @@ fn behind_others(view: &View, ceiling_text: String, ceiling: f64, behind: f64) -
     let train = train.filter(|(own, others)| others - own >= OTHERS_REACH_MORE);
     let too = train.map_or(String::new(), |(own, others)| {
         let (own, others) = (Unit::Accuracy.text(own), Unit::Accuracy.text(others));
-        format!(" Its training accuracy lies behind, too ({own} against {others}): it is kept from learning.")
+        format!(
+            " This trial also learns less in training: its training accuracy is {own}, that of another trial {others}."
+        )
     });
-    let headline =
-        format!("{ceiling_text}, where another trial reached {}.{too}", Unit::Accuracy.text(ceiling + behind));
+    let headline = format!("{ceiling_text}, but another trial reached {}.{too}", Unit::Accuracy.text(ceiling + behind));
     let advice: &[Advice] = match train {
-        Some(_) => &[Advice::CheckCapacity, Advice::DefaultAdam, Advice::LessRegularisation],
+        Some(_) => &[Advice::CheckCapacity, Advice::DefaultAdam, Advice::LessRegularization],
         None => &[Advice::KnownNetwork],
     };
     Finding::new(Name::LowCeiling, Severity::scale(behind, [OTHERS_REACH_MORE, SEVERE_BEHIND]), headline)

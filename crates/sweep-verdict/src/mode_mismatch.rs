@@ -38,16 +38,16 @@ pub fn find(view: &View) -> Option<Finding> {
         return None;
     }
     let headline = format!(
-        "The training pictures themselves are judged rightly at {} while training, but only at {} when evaluated: what \
-         differs between the two is at fault, mostly batch normalisation's running statistics, which lag where an \
-         epoch has few steps. Validation suffers alike and says nothing of the fit.",
+        "The network behaves differently in evaluation mode: it classifies {} of the training images correctly during \
+         training, but only {} in evaluation mode. The usual cause is the running statistics of batch normalization, \
+         which lag if an epoch has few steps. Validation has the same problem, so it says nothing about the fit.",
         Unit::Accuracy.text(training.end()),
         Unit::Accuracy.text(evaluated.end())
     );
     Some(
         Finding::new(Name::ModeMismatch, Severity::scale(gap, [GAP, SEVERE]), headline)
-            .evidence("accuracy on training pictures while training", Unit::Accuracy, training.end())
-            .evidence("accuracy on training pictures when evaluated", Unit::Accuracy, evaluated.end())
+            .evidence("accuracy on training images during training", Unit::Accuracy, training.end())
+            .evidence("accuracy on training images in evaluation mode", Unit::Accuracy, evaluated.end())
             .advice([Advice::FasterStatistics, Advice::LowerLearningRate]),
     )
 }

@@ -1,8 +1,8 @@
 //! Overfit: validation loss rises beyond its own noise while training continues to improve, or training accuracy ends
 //! far above validation accuracy.
 
+use super::finding::Unit;
 use super::finding::number;
-use super::finding::{ONSET, Unit};
 use super::series::Series;
 use super::view::{View, unit, word};
 use super::{Advice, Finding, Name, Severity, low_ceiling};
@@ -36,20 +36,26 @@ pub fn find(view: &View) -> Option<Finding> {
     if let (Some(turn), Some(val)) = (&turn, &view.val_loss) {
         let beside = match &view.train_loss {
             Some(train) => {
-                format!("training loss went on from {} to {}", about(train.at(turn.onset)), about(train.end()))
+                format!(", while training loss went from {} to {}", about(train.at(turn.onset)), about(train.end()))
             }
-            None => "training loss is not known".into(),
+            None => "; training loss was not measured".into(),
         };
         says.push(format!(
-            "Validation loss was lowest at epoch {} ({}) and has risen to about {} since, while {beside}.",
+            "The network overfits after epoch {}: validation loss was lowest there ({}) and has risen to about \
+             {}{beside}.",
             turn.onset,
             Unit::Loss.text(val.values[val.best()]),
             about(val.end())
         ));
     }
     if let (Some(gap), Some(train), Some(val)) = (gap, &view.train_accuracy, &view.val_accuracy) {
+        let gap_text = if says.is_empty() {
+            "The network fits the training images far better than new ones: training accuracy"
+        } else {
+            "Training accuracy"
+        };
         says.push(format!(
-            "Training accuracy ends about {} points above validation ({} and {}).{}",
+            "{gap_text} ends about {} points above validation accuracy ({} and {}).{}",
             number(gap * 100.0, 0),
             Unit::Accuracy.about(train.end()),
             Unit::Accuracy.about(val.end()),
@@ -58,7 +64,8 @@ pub fn find(view: &View) -> Option<Finding> {
     }
     if let (true, Some((train, val))) = (says.is_empty(), loss_gap(view)) {
         says.push(format!(
-            "Validation loss ends at about {}, training loss at about {}.{}",
+            "The network fits the training data far better than new data: validation loss ends at about {}, training \
+             loss at about {}.{}",
             about(val),
             about(train),
             view.caveat()
@@ -69,17 +76,17 @@ pub fn find(view: &View) -> Option<Finding> {
     let wasted = onset.map(|onset| f64::from(view.last - onset));
     let opening = gap.and_then(|_| opening(view));
     let mut finding = Finding::new(Name::Overfit, severity, says.join(" "))
-        .evidence(ONSET, Unit::Epoch, onset.map(f64::from))
+        .starting_after(onset)
         .evidence("epochs trained since", Unit::Epoch, wasted)
-        .evidence("last epoch with a smaller gap than 10 points", Unit::Epoch, opening.map(f64::from));
+        .evidence("last epoch with a gap below 10 points", Unit::Epoch, opening.map(f64::from));
     if let (Some(turn), Some(val)) = (&turn, &view.val_loss) {
         finding = finding
             .evidence("lowest validation loss", Unit::Loss, val.values[val.best()])
             .evidence("validation loss at the end", Unit::Loss, val.end())
-            .evidence("rise as a share of the lowest", Unit::Number, turn.rise)
-            .evidence("noise of the validation loss from epoch to epoch", Unit::Loss, val.noise);
+            .evidence("rise relative to the lowest", Unit::Number, turn.rise)
+            .evidence("noise of the validation loss (standard deviation)", Unit::Loss, val.noise);
     }
-    finding = finding.evidence("training less validation accuracy at the end", Unit::Accuracy, view.accuracy_gap());
+    finding = finding.evidence("training minus validation accuracy at the end", Unit::Accuracy, view.accuracy_gap());
     if let (Some(train), Some(onset)) = (view.train_loss.as_ref().or(view.train_accuracy.as_ref()), onset) {
         finding = finding
             .evidence(format!("training {} at the onset", word(train)), unit(train), train.at(onset))
@@ -90,7 +97,7 @@ pub fn find(view: &View) -> Option<Finding> {
     let remedies: &[Advice] =
         match low_ceiling::find(view).is_some_and(|one| one.advice.contains(&Advice::NoMoreDropout)) {
             true => &[Advice::NoMoreDropout, augment],
-            false => &[augment, Advice::BatchNorm, Advice::MoreRegularisation],
+            false => &[augment, Advice::BatchNorm, Advice::MoreRegularization],
         };
     let stop = turn.is_some().then_some(Advice::StopEarly);
     let more = view.context.fewer_pictures.then_some(Advice::MorePictures);

@@ -38,15 +38,15 @@ pub fn find(view: &View) -> Option<Finding> {
     // A smaller learning rate may lead out of a plateau, unless something else is its cause.
     let alone = underfit::find(view).is_none() && overfit::find(view).is_none() && low_ceiling::find(view).is_none();
     let headline = format!(
-        "Validation {} has stayed near {} since epoch {since}: the last {length} epochs brought next to nothing.",
+        "Validation {} no longer changes: it has stayed near {} for the last {length} epochs (since epoch {since}).",
         word(series),
         unit(series).text(end),
     );
     Some(
         Finding::new(Name::Plateau, Severity::Note, headline)
             .evidence("flat since epoch", Unit::Epoch, f64::from(since))
-            .evidence(format!("validation {} there", word(series)), unit(series), end)
-            .evidence("width of the band", unit(series), band)
+            .evidence(format!("validation {} of the plateau", word(series)), unit(series), end)
+            .evidence("tolerance", unit(series), band)
             .advice(alone.then_some(Advice::LowerLate)),
     )
 }

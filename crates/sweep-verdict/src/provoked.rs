@@ -53,7 +53,7 @@ fn made_up() -> Vec<(Expected, Vec<EpochMetrics>)> {
         (Kind::Good, 0.0, &["good_fit"], &["overfit", "underfit", "low_ceiling", "stuck"]),
         (Kind::Overfit, 0.0, &["overfit"], &["good_fit", "underfit", "stuck"]),
         (Kind::Underfit, 0.0, &["underfit"], &["good_fit", "overfit", "stuck"]),
-        (Kind::OverRegularised, 0.6, &["over_regularised"], &["good_fit", "overfit", "stuck"]),
+        (Kind::OverRegularized, 0.6, &["over_regularized"], &["good_fit", "overfit", "stuck"]),
         (Kind::Improving, 0.0, &["still_improving"], &["overfit", "plateau", "stuck"]),
         (Kind::Stuck, 0.0, &["stuck"], &["good_fit", "overfit", "still_improving"]),
         (Kind::Exploded, 0.0, &["diverged"], &["good_fit", "overfit", "still_improving"]),

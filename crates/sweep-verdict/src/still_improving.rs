@@ -28,14 +28,15 @@ pub fn find(view: &View) -> Option<Finding> {
     let severity = if sure { Severity::scale(outlook.gain / worth, [CLEAR, f64::INFINITY]) } else { Severity::Mild };
     let text = |value| unit(series).text(value);
     let headline = format!(
-        "Validation {} was still improving when training ended ({}); by epoch {} it would be about {}, by its course \
-         between {} and {}.",
+        "More epochs {} help: validation {} was still improving when training ended ({}). The forecast for epoch {} is \
+         {} (95% interval {} to {}).",
+        if sure { "would" } else { "may" },
         word(series),
         text(series.end()),
         outlook.until,
         text(outlook.expected),
-        text(worse),
-        text(better)
+        text(worse.min(better)),
+        text(worse.max(better))
     );
     let longer_schedule = learning_rate_left(view).is_some_and(|left| left < RUN_OUT);
     Some(

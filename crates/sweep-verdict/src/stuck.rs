@@ -47,7 +47,8 @@ pub fn find(view: &View) -> Option<Finding> {
     ];
     let measured: Vec<String> = measured.into_iter().flatten().collect();
     let headline = format!(
-        "The network learns nothing: its best ({}) is what guessing among {classes:.0} classes gives ({}, {}).",
+        "The network learns nothing: its best result ({}) is no better than guessing among {classes:.0} classes (accuracy \
+         {}, loss {}).",
         measured.join(", "),
         Unit::Accuracy.text(1.0 / classes),
         Unit::Loss.text(classes.ln()),

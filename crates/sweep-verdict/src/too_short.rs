@@ -19,9 +19,9 @@ pub fn find(view: &View) -> Option<Finding> {
     }
     let until = view.context.epochs_planned.filter(|planned| *planned >= LEAST_EPOCHS).unwrap_or(ENOUGH_EPOCHS);
     let headline = match recorded {
-        0 => "No epoch was completed, so there is nothing to judge.".to_owned(),
+        0 => "No epoch was completed, so the fit cannot be judged.".to_owned(),
         1 => "One epoch is too few to judge the fit.".to_owned(),
-        many => format!("{many} epochs are too few to judge the fit: noise and trend look alike."),
+        many => format!("{many} epochs are too few to judge the fit: a trend cannot be told from noise."),
     };
     Some(
         Finding::new(Name::TooShort, Severity::Note, headline)

@@ -19,7 +19,7 @@ pub fn find(view: &View) -> Option<Finding> {
     }
     let severity = Severity::scale(1.0 - view.skill(&poor), [0.4, 0.6]);
     let headline = format!(
-        "Training itself ends poor and flat: {} {} at epoch {}, hardly better than for the last third of the epochs.",
+        "The network underfits: {} ends at {} (epoch {}) and has hardly improved over the last third of the epochs.",
         poor.what,
         poor.text(),
         view.last
@@ -27,9 +27,9 @@ pub fn find(view: &View) -> Option<Finding> {
     Some(
         Finding::new(Name::Underfit, severity, headline)
             .evidence(format!("{} at the end", poor.what), poor.unit, poor.value)
-            .evidence("training less validation accuracy", Unit::Accuracy, view.accuracy_gap())
+            .evidence("training minus validation accuracy", Unit::Accuracy, view.accuracy_gap())
             .advice([Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::DefaultAdam])
-            .advice([Advice::LessRegularisation, Advice::LargerNetwork, Advice::BatchNorm]),
+            .advice([Advice::LessRegularization, Advice::LargerNetwork, Advice::BatchNorm]),
     )
 }
 

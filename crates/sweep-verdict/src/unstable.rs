@@ -1,8 +1,8 @@
 //! Unstable: the curve swings from epoch to epoch far more than usual.
 
-use super::finding::Unit;
+use super::finding::{Unit, number};
 use super::series::Series;
-use super::view::View;
+use super::view::{View, unit};
 use super::{Advice, Finding, Name, Severity};
 
 /// Noise limit for validation accuracy. Published curves mostly move by 0.002 to 0.01 from epoch to epoch. Curves on a
@@ -31,26 +31,42 @@ pub fn find(view: &View) -> Option<Finding> {
     let validation = accuracy.map(|series| series.noise / VALIDATION_ACCURACY);
     let validation = validation.or_else(|| over(&view.val_loss, VALIDATION_LOSS)).filter(|times| *times >= 1.0);
     let severity = Severity::scale(training.into_iter().chain(validation).reduce(f64::max)?, SCALE);
-    let swing = |series: &Series, unit: Unit| format!("{} by ±{}", unit.text(series.end()), unit.text(series.noise));
+    let about = |what: &str, series: &Series, noise: String| {
+        let level = unit(series).text(series.end());
+        format!("{what} oscillates around {level} from epoch to epoch (standard deviation {noise})")
+    };
+    let loss = |what: &str, series: &Series| about(what, series, Unit::Loss.about(series.noise));
+    let points = |noise: f64| format!("{} points", number(noise * 100.0, 1));
     let what = match (&view.trained_loss, &view.val_loss, accuracy) {
-        (Some(train), _, _) if training.is_some() => format!("training loss swings about {}", swing(train, Unit::Loss)),
-        (_, _, Some(accuracy)) => format!("validation accuracy swings about {}", swing(accuracy, Unit::Accuracy)),
-        (_, Some(val), None) => format!("validation loss swings about {}", swing(val, Unit::Loss)),
+        (Some(train), _, _) if training.is_some() => loss("training loss", train),
+        (_, _, Some(accuracy)) => about("validation accuracy", accuracy, points(accuracy.noise)),
+        (_, Some(val), None) => loss("validation loss", val),
         _ => return None,
     };
-    let cause = match training {
-        Some(_) => "Steps are too large: the learning rate is too high, or the batch too small.",
-        None => {
-            "Training itself is calm or unknown, so the validation set may be small, or the learning rate too high for \
-             batch normalisation's running statistics to follow."
-        }
+    let headline = match training {
+        Some(_) => format!("Training is unstable: {what}. The learning rate is too high, or the batch is too small."),
+        None => format!(
+            "Validation is unstable: {what}. Training is stable or was not measured, so the validation set may be small, \
+             or the learning rate too high for the running statistics of batch normalization."
+        ),
     };
-    let headline = format!("From epoch to epoch, {what}. {cause}");
     Some(
         Finding::new(Name::Unstable, severity, headline)
-            .evidence("noise of the training loss", Unit::Loss, view.trained_loss.as_ref().map(|series| series.noise))
-            .evidence("noise of the validation loss", Unit::Loss, view.val_loss.as_ref().map(|series| series.noise))
-            .evidence("noise of the validation accuracy", Unit::Accuracy, accuracy.map(|series| series.noise))
+            .evidence(
+                "noise of the training loss (standard deviation)",
+                Unit::Loss,
+                view.trained_loss.as_ref().map(|series| series.noise),
+            )
+            .evidence(
+                "noise of the validation loss (standard deviation)",
+                Unit::Loss,
+                view.val_loss.as_ref().map(|series| series.noise),
+            )
+            .evidence(
+                "noise of the validation accuracy (standard deviation)",
+                Unit::Accuracy,
+                accuracy.map(|series| series.noise),
+            )
             .advice([Advice::LowerLearningRate, Advice::LargerBatch]),
     )
 }

@@ -8,7 +8,6 @@ pub fn find(view: &View) -> Option<Finding> {
     if view.val_loss.is_some() || view.val_accuracy.is_some() {
         return None;
     }
-    let headline = "Neither validation loss nor validation accuracy was measured, so nobody can tell whether the \
-                    network generalises.";
+    let headline = "Generalization cannot be judged: neither validation loss nor validation accuracy was measured.";
     Some(Finding::new(Name::Unvalidated, Severity::Clear, headline).advice([Advice::HoldOut]))
 }

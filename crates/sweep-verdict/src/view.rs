@@ -139,11 +139,11 @@ impl<'a> View<'a> {
         match (self.mode, self.context.dropout) {
             (Mode::Evaluated, _) => "",
             (Mode::WhileTraining, Some(0.0)) => {
-                " Training is measured while the weights move, so the true gap is a little wider."
+                " Training was measured while the weights changed, so the true gap is slightly wider."
             }
             (Mode::WhileTraining, _) => {
-                " Training is measured while training, with dropout and augmentation if there are any; without them \
-                 it would look better, and the true gap is wider."
+                " Training was measured during training, where dropout and augmentation (if any) make it look worse, so \
+                 the true gap is wider."
             }
         }
     }

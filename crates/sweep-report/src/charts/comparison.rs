@@ -17,7 +17,7 @@ pub fn comparison(curves: &[(&str, &[EpochMetrics])]) -> Figure {
     let mut figure = Figure::new((960, height as u32), "Validation and training curves".to_owned());
     figure.bold((24.0, 25.0), "Validation", 15.0, Ink::Text, Side::Start);
     let indent = 24.0 + width("Validation", 15.0) + 14.0;
-    figure.text((indent, 26.0), "training: the thin lines", 12.0, Ink::Soft, Side::Start);
+    figure.text((indent, 26.0), "thin lines: training", 12.0, Ink::Soft, Side::Start);
     for (quantity, left) in [(Quantity::Loss, 64.0), (Quantity::Accuracy, 544.0)] {
         panel(&mut figure, quantity, left, curves);
     }
@@ -83,6 +83,6 @@ mod tests {
         // Loss and accuracy of two networks. Training accuracy was not measured.
         assert_eq!((curves(2.0), curves(0.75)), (4, 2));
         let text = super::super::svg(&figure);
-        assert!(text.contains("scrambled: val_loss 0.6111 at epoch 9, val_accuracy 50.00 % at epoch 1"), "{text}");
+        assert!(text.contains("scrambled: val_loss 0.6111 at epoch 9, val_accuracy 50% at epoch 1"), "{text}");
     }
 }

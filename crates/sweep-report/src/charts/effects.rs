@@ -1,7 +1,7 @@
 //! The chart of each level's effect on the metric and on the gap, with intervals.
 
 use super::axis::Axis;
-use super::figure::{Figure, SMALL, Side, fit};
+use super::figure::{Figure, SMALL, Side, fit, width};
 use super::ink::Ink;
 use crate::effects::{Effects, Estimate, Target};
 use crate::words;
@@ -17,12 +17,11 @@ pub fn effects(effects: &Effects) -> Figure {
     let shown: Vec<usize> = effects.order().into_iter().take(SETTINGS).collect();
     let lines: usize = shown.iter().map(|&at| effects.factors[at].levels.len() + 1).sum();
     let bottom = TOP + LINE * lines as f32;
-    let title = format!("What the settings do to {}", effects.metric.words);
+    let title = format!("Effects of the parameters on {}", effects.metric.words);
     let mut figure = Figure::new((960, (bottom + 44.0) as u32), title);
-    figure.bold((24.0, 25.0), "What the settings do", 15.0, Ink::Text, Side::Start);
-    let note =
-        "each level with all other settings held equal, 95 % intervals; importance: share of the differences explained";
-    figure.text((196.0, 26.0), note, 12.0, Ink::Soft, Side::Start);
+    figure.bold((24.0, 25.0), "Effects of the parameters", 15.0, Ink::Text, Side::Start);
+    let note = "all other parameters held equal; bars: 95% intervals; importance: share of the differences explained";
+    figure.text((38.0 + width("Effects of the parameters", 15.0), 26.0), note, 12.0, Ink::Soft, Side::Start);
     let mut y = TOP + LINE / 2.0;
     for &at in &shown {
         let factor = &effects.factors[at];
@@ -51,7 +50,7 @@ fn panel(
 ) {
     figure.bold((left, 60.0), &target.words, 12.0, ink, Side::Start);
     let Some(model) = &target.model else {
-        figure.text((left, TOP), "cannot be told apart", SMALL, Ink::Soft, Side::Start);
+        figure.text((left, TOP), "effects cannot be separated", SMALL, Ink::Soft, Side::Start);
         return;
     };
     let ends = |Estimate { value, margin }: Estimate| [value - margin.unwrap_or(0.0), value + margin.unwrap_or(0.0)];
@@ -73,13 +72,13 @@ fn panel(
     let mut y = TOP + LINE / 2.0;
     for &at in shown {
         if let Some(importance) = &target.importance {
-            let said = format!("importance {:.0} %", importance.alone[at] * 100.0);
+            let said = format!("importance {:.0}%", importance.alone[at] * 100.0);
             figure.text((right, y), said, SMALL, Ink::Soft, Side::End);
         }
         for estimate in rows(at) {
             y += LINE;
             let Some(estimate) = estimate else {
-                figure.text((left, y), "never varied by itself", SMALL, Ink::Soft, Side::Start);
+                figure.text((left, y), "never varied alone", SMALL, Ink::Soft, Side::Start);
                 continue;
             };
             if estimate.margin.is_some() {
@@ -95,7 +94,7 @@ fn panel(
     } else if let Some(value) = axis.beyond {
         figure.text(
             (right, bottom + 28.0),
-            format!("up to {}", words::value("loss", Some(value))),
+            format!("axis cut: up to {}", words::value("loss", Some(value))),
             SMALL,
             Ink::Soft,
             Side::End,

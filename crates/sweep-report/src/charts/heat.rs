@@ -1,6 +1,6 @@
 //! The strongest interactions of two parameters, as heat maps.
 
-use super::figure::{Figure, SMALL, Side, fit};
+use super::figure::{Figure, SMALL, Side, fit, width};
 use super::ink::Ink;
 use crate::effects::{Effects, Pair};
 use crate::words;
@@ -14,10 +14,10 @@ const TOP: f32 = 96.0;
 pub fn interactions(effects: &Effects) -> Option<Figure> {
     let rows = effects.pairs.iter().map(|pair| pair.cells.len()).max()?;
     let height = TOP + ROW * rows as f32 + 54.0;
-    let mut figure = Figure::new((960, height as u32), "Which settings work on each other".to_owned());
-    figure.bold((24.0, 25.0), "Settings together", 15.0, Ink::Text, Side::Start);
-    let note = format!("mean {}, and of how many trials; stronger colour is better", effects.metric.words);
-    figure.text((168.0, 26.0), note, 12.0, Ink::Soft, Side::Start);
+    let mut figure = Figure::new((960, height as u32), "Interactions between parameters".to_owned());
+    figure.bold((24.0, 25.0), "Interactions", 15.0, Ink::Text, Side::Start);
+    let note = format!("mean {} (number of trials); a stronger color is better", effects.metric.words);
+    figure.text((38.0 + width("Interactions", 15.0), 26.0), note, 12.0, Ink::Soft, Side::Start);
     for (pair, left) in effects.pairs.iter().zip([24.0, 504.0]) {
         map(&mut figure, effects, pair, left);
     }
@@ -27,7 +27,7 @@ pub fn interactions(effects: &Effects) -> Option<Figure> {
 fn map(figure: &mut Figure, effects: &Effects, pair: &Pair, left: f32) {
     let (first, second) = (&effects.factors[pair.factors.0], &effects.factors[pair.factors.1]);
     let title = format!("{} × {}", first.name, second.name);
-    let share = format!(" explains {:.0} % beyond each alone", pair.share * 100.0);
+    let share = format!(" explains {:.0}% beyond each alone", pair.share * 100.0);
     figure.bold((left, 58.0), fit(&(title + &share), 12.0, 432.0), 12.0, Ink::Text, Side::Start);
     let start = left + 108.0;
     let wide = (324.0 / second.levels.len() as f32).min(108.0);

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use super::axis::Axis;
 use super::figure::{Figure, Point, SMALL, Side};
 use super::ink::Ink;
-use crate::words::number;
+use crate::words::{percent, significant};
 use sweep_core::trial::EpochMetrics;
 
 /// The quantity that a panel shows.
@@ -43,8 +43,8 @@ impl<'a> Quantity<'a> {
     /// Formats a value with its significant digits.
     pub fn value(self, value: f64) -> String {
         match self {
-            Quantity::Loss | Quantity::Named(_) => number(value, 4),
-            Quantity::Accuracy | Quantity::Rate => format!("{} %", number(value * 100.0, 2)),
+            Quantity::Loss | Quantity::Named(_) => significant(value, 4),
+            Quantity::Accuracy | Quantity::Rate => percent(value),
         }
     }
 

@@ -19,12 +19,15 @@ const SPAN: (f32, f32) = (86.0, 330.0);
 
 /// Draws the chart. Configurations are in the order of the ranking.
 pub fn parallel(effects: &Effects) -> Figure {
-    let mut figure = Figure::new((960, 364), "Settings and what they reached".to_owned());
-    figure.bold((24.0, 25.0), "Settings and what they reached", 15.0, Ink::Text, Side::Start);
+    let mut figure = Figure::new((960, 364), "Parameters and results".to_owned());
+    figure.bold((24.0, 25.0), "Parameters and results", 15.0, Ink::Text, Side::Start);
     let count = effects.metric.values.len();
     let best = ((count as f64 * BEST).ceil() as usize).clamp(1, MOST_BEST);
-    let note = format!("a line for each of {count} points; the best {best} in colour");
-    figure.text((272.0, 26.0), note, 12.0, Ink::Soft, Side::Start);
+    let note = match count {
+        1 => "1 configuration".to_owned(),
+        _ => format!("one line for each of {} configurations; the best {best} in color", words::count(count as u64)),
+    };
+    figure.text((38.0 + width("Parameters and results", 15.0), 26.0), note, 12.0, Ink::Soft, Side::Start);
     // The most important parameters are next to the result.
     let mut shown: Vec<usize> = effects.order().into_iter().take(SETTINGS).collect();
     shown.reverse();
@@ -85,7 +88,7 @@ pub fn parallel(effects: &Effects) -> Figure {
     figure.bold((936.0, top - 22.0), &effects.metric.words, 12.0, Ink::Text, Side::End);
     for &tick in &values.ticks {
         let number = match effects.metric.name.ends_with("accuracy") {
-            true => format!("{} %", values.percent(tick)),
+            true => format!("{}%", values.percent(tick)),
             false => values.label(tick),
         };
         figure.text((right + 6.0, result(tick)), number, SMALL, Ink::Soft, Side::Start);

@@ -1,7 +1,7 @@
 //! The generalization gap of each trial against its accuracy, at its best epoch.
 
 use super::axis::Axis;
-use super::figure::{Figure, SMALL, Side};
+use super::figure::{Figure, SMALL, Side, width};
 use super::ink::Ink;
 use super::validation::{HIGHLIGHTS, thinned};
 use crate::ranking::{Place, Ranking};
@@ -24,10 +24,10 @@ pub fn gap(ranking: &Ranking) -> Option<Figure> {
         let (x, y) = (across.share(accuracy), up.share(gap).min(1.0));
         (left + x as f32 * (right - left), bottom - y as f32 * (bottom - top))
     };
-    let mut figure = Figure::new((960, 400), "Gap against accuracy".to_owned());
-    figure.bold((24.0, 25.0), "Gap against accuracy", 15.0, Ink::Text, Side::Start);
-    let note = "a dot a trial at its best epoch; right is better, low is less overfit; the best five in colour";
-    figure.text((196.0, 26.0), note, 12.0, Ink::Soft, Side::Start);
+    let mut figure = Figure::new((960, 400), "Gap and accuracy".to_owned());
+    figure.bold((24.0, 25.0), "Gap and accuracy", 15.0, Ink::Text, Side::Start);
+    let note = "one dot per trial at its best epoch; right: more accurate, low: less overfit; the best five in color";
+    figure.text((38.0 + width("Gap and accuracy", 15.0), 26.0), note, 12.0, Ink::Soft, Side::Start);
     for &tick in &up.ticks {
         let (_, y) = place((*across.range.start(), tick));
         figure.line(vec![(left, y), (right, y)], Ink::Grid, 1.0);
@@ -39,7 +39,7 @@ pub fn gap(ranking: &Ranking) -> Option<Figure> {
         figure.text((x, bottom + 13.0), across.percent(tick), SMALL, Ink::Soft, Side::Middle);
     }
     figure.line(vec![(left, bottom), (right, bottom)], Ink::Soft, 1.0);
-    figure.text((left, top - 16.0), "training less validation accuracy, points", SMALL, Ink::Soft, Side::Start);
+    figure.text((left, top - 16.0), "training minus validation accuracy (points)", SMALL, Ink::Soft, Side::Start);
     figure.text((right, bottom + 30.0), "validation accuracy (%)", SMALL, Ink::Soft, Side::End);
     for &point in thinned(&points, DOTS).iter().rev() {
         figure.dot(place(point), 3.0, Ink::Faint);

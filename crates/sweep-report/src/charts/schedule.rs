@@ -30,8 +30,11 @@ impl Course {
         let every = (steps.all / POINTS).max(1);
         let shown = (1..=steps.all).filter(|step| (step - 1) % every == 0 || *step == steps.all);
         let point = |step| (step as f64 / steps.epoch as f64, training.schedule.share(step, steps, 0));
-        let until =
-            if matches!(training.schedule.shape, Shape::Plateau { .. }) { ", until it meets a plateau" } else { "" };
+        let until = if matches!(training.schedule.shape, Shape::Plateau { .. }) {
+            ", until validation reaches a plateau"
+        } else {
+            ""
+        };
         Course { name: format!("{name}{until}"), epochs: training.epochs, points: shown.map(point).collect() }
     }
 }
@@ -44,9 +47,9 @@ pub fn schedules(courses: &[Course]) -> Figure {
     figure.bold((24.0, 25.0), "Learning rate", 15.0, Ink::Text, Side::Start);
     if courses.len() > named {
         let note = match courses.len() - named {
-            1 => "1 other course in grey".to_owned(),
-            rest if rest > BACKGROUND => format!("{BACKGROUND} of {rest} other courses in grey"),
-            rest => format!("{rest} other courses in grey"),
+            1 => "1 other schedule in gray".to_owned(),
+            rest if rest > BACKGROUND => format!("{BACKGROUND} of {rest} other schedules in gray"),
+            rest => format!("{rest} other schedules in gray"),
         };
         figure.text((38.0 + width("Learning rate", 15.0), 26.0), note, 12.0, Ink::Soft, Side::Start);
     }
@@ -94,7 +97,7 @@ data: {{set: digits}}\nmodel: linear\ntraining: {{epochs: 8}}\n"
         assert_eq!(courses.len(), 2);
         assert_eq!(courses[0].points.last(), Some(&(8.0, 0.0)));
         assert!(courses[0].points.contains(&(2.0, 1.0)), "{:?}", courses[0].points);
-        assert!(courses[1].name.ends_with("until it meets a plateau"), "{}", courses[1].name);
+        assert!(courses[1].name.ends_with("until validation reaches a plateau"), "{}", courses[1].name);
     }
 
     #[test]
@@ -104,7 +107,7 @@ data: {{set: digits}}\nmodel: linear\ntraining: {{epochs: 8}}\n"
         let curves = figure.marks.iter().filter(|mark| matches!(mark, Mark::Line { points, .. } if points.len() > 2));
         assert_eq!(curves.count(), 8);
         let text = super::super::svg(&figure);
-        assert!(text.contains("3 other courses in grey") && !text.contains("NaN"), "{text}");
+        assert!(text.contains("3 other schedules in gray") && !text.contains("NaN"), "{text}");
         assert!(!super::super::svg(&schedules(&[])).is_empty());
     }
 }

@@ -17,8 +17,8 @@ pub fn slots(time: &Time) -> Option<Figure> {
     let span = time.stretches.iter().map(|stretch| stretch.until).reduce(f64::max).filter(|span| *span > 0.0)?;
     let shown = time.slots.len().min(SLOTS);
     let bottom = TOP + ROW * shown as f32;
-    let mut figure = Figure::new((960, (bottom + 64.0) as u32), "How the time went".to_owned());
-    figure.bold((24.0, 25.0), "How the time went", 15.0, Ink::Text, Side::Start);
+    let mut figure = Figure::new((960, (bottom + 64.0) as u32), "Time used".to_owned());
+    figure.bold((24.0, 25.0), "Time used", 15.0, Ink::Text, Side::Start);
     let (unit, seconds) = match span {
         0.0..300.0 => ("seconds", 1.0),
         300.0..18_000.0 => ("minutes", 60.0),
@@ -32,7 +32,7 @@ pub fn slots(time: &Time) -> Option<Figure> {
         let number = axis.label(tick);
         figure.text((at, bottom + 13.0), number, SMALL, Ink::Soft, Side::Middle);
     }
-    figure.text((RIGHT, bottom + 29.0), format!("{unit} since the sweep began"), SMALL, Ink::Soft, Side::End);
+    figure.text((RIGHT, bottom + 29.0), format!("{unit} since the sweep started"), SMALL, Ink::Soft, Side::End);
     for (row, name) in time.slots.iter().take(shown).enumerate() {
         let y = TOP + ROW * row as f32;
         figure.text((LEFT - 10.0, y + ROW / 2.0), fit(name, SMALL, 90.0), SMALL, Ink::Soft, Side::End);
@@ -47,7 +47,7 @@ pub fn slots(time: &Time) -> Option<Figure> {
         }
     }
     let mut at = LEFT;
-    for (ink, label) in [(Ink::Blue, "up to a trial's best epoch"), (Ink::Sky, "after it")] {
+    for (ink, label) in [(Ink::Blue, "up to the best epoch of a trial"), (Ink::Sky, "after its best epoch")] {
         let y = bottom + 46.0;
         figure.area((at, y - 5.0), (at + 16.0, y + 5.0), ink);
         figure.text((at + 23.0, y), label, 12.0, Ink::Text, Side::Start);

@@ -17,9 +17,9 @@ const ROW: u32 = 300;
 const MOST_NAMED: usize = 12;
 /// Curves in drawing order. Validation is the most important, so it is on top.
 const CURVES: [(&str, &str, Ink, f32); 3] = [
-    ("train", "training pictures, while training", Ink::Sky, 1.5),
-    ("train_eval", "training pictures, evaluated", Ink::Blue, 2.0),
-    ("val", "validation pictures", Ink::Vermilion, 2.0),
+    ("train", "training images, during training", Ink::Sky, 1.5),
+    ("train_eval", "training images, evaluation mode", Ink::Blue, 2.0),
+    ("val", "validation images", Ink::Vermilion, 2.0),
 ];
 
 /// Draws the chart of a trial in any state. `onset` is the epoch at which it began to overfit.

@@ -28,15 +28,15 @@ pub fn validation(history: &History, metric: &Metric) -> Figure {
     let mut figure = Figure::new((960, height as u32), format!("Validation curves of {}", history.name));
     figure.bold((24.0, 25.0), "Validation", 15.0, Ink::Text, Side::Start);
     let count = best.len() + rest.len();
-    let trials = if count == 1 { "1 trial".to_owned() } else { format!("{count} trials") };
+    let trials = words::trials(count);
     let by = words::metric(metric);
     let mut note = match best.len() {
         0 => trials,
-        1 => format!("{trials}, the best by {by} in colour"),
-        coloured => format!("{trials}, the best {coloured} by {by} in colour"),
+        1 => format!("{trials}, the best by {by} in color"),
+        colored => format!("{trials}, the best {colored} by {by} in color"),
     };
     if drawn.len() < rest.len() {
-        note += &format!("; {} of the other {} drawn", drawn.len(), rest.len());
+        note += &format!("; {} of the other {} are drawn", drawn.len(), words::count(rest.len() as u64));
     }
     let indent = 24.0 + width("Validation", 15.0) + 14.0;
     figure.text((indent, 26.0), note, 12.0, Ink::Soft, Side::Start);

@@ -71,18 +71,18 @@ impl FromStr for Choice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Choice, String> {
-        let (name, column) = text.split_once('=').ok_or("it must be written METRIC=COLUMN, as in val_loss=my_loss")?;
+        let (name, column) = text.split_once('=').ok_or("the form is METRIC=COLUMN, for example val_loss=my_loss")?;
         let names: Vec<&str> = METRICS.iter().copied().chain(OTHERS.map(|(name, _)| name)).collect();
         let (name, column) = (name.trim(), column.trim());
         let metric = METRICS.iter().position(|metric| *metric == name).map(Target::Metric);
         let target = metric.or(OTHERS.iter().find(|(other, _)| *other == name).map(|(_, target)| *target));
         match target {
-            Some(_) if column.is_empty() => Err(format!("{name} needs a column's name after the =")),
+            Some(_) if column.is_empty() => Err(format!("{name}= needs a column name")),
             Some(target) => Ok(Choice { target, column: column.to_owned() }),
             None => {
                 let nearest = nearest(name, names.iter().copied())
                     .map_or(String::new(), |near| format!("; did you mean {near}?"));
-                Err(format!("{name} is none of {}{nearest}", names.join(", ")))
+                Err(format!("{name} is not one of {}{nearest}", names.join(", ")))
             }
         }
     }

@@ -25,7 +25,7 @@ pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
     while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= HEAD) {
         let damaged = || {
             Problem::new(format!("the record at byte {at} is damaged: its checksum is wrong"))
-                .hint("copy the file again; a copy in text mode or a full disk does this")
+                .hint("copy the file again; a copy in text mode or a full disk can cause this")
         };
         let length = length(rest).ok_or_else(damaged)?;
         let end = usize::try_from(length).ok().and_then(|length| length.checked_add(HEAD + TAIL));

@@ -45,7 +45,9 @@ impl Gather {
     pub fn value(&mut self, curve: &str, place: Place, name: &str, value: f64) -> Result<(), Problem> {
         self.values += 1;
         if self.values > MOST_VALUES {
-            return Err(Problem::new(format!("it has more than {MOST_VALUES} values")).hint("thin it out"));
+            return Err(
+                Problem::new(format!("it has more than {MOST_VALUES} values")).hint("keep fewer epochs or metrics")
+            );
         }
         let name = match &self.prefix {
             Some(prefix) => Cow::Owned(format!("{prefix}/{name}")),
@@ -63,7 +65,7 @@ impl Gather {
         match known.get_mut(name.as_ref()) {
             Some(points) => points.push((place, value)),
             None if self.names == MOST_NAMES => {
-                return Err(Problem::new(format!("it has more than {MOST_NAMES} names of metrics")));
+                return Err(Problem::new(format!("it has more than {MOST_NAMES} metrics")));
             }
             None => {
                 self.names += 1;
@@ -98,29 +100,30 @@ impl Gather {
 
 /// The problem for a column that the user named but that does not exist.
 pub fn no_column(choice: &Choice, names: &[&str]) -> Problem {
-    let problem = Problem::new(format!("there is no column {} for {}", choice.column, choice.target.name()));
+    let problem = Problem::new(format!("column {} for {} does not exist", choice.column, choice.target.name()));
     match nearest(&choice.column, names.iter().copied()) {
         Some(near) => problem.hint(format!("did you mean {}={near}?", choice.target.name())),
-        None => problem.hint(format!("there are {}", listed(names))),
+        None => problem.hint(format!("the columns are {}", listed(names))),
     }
 }
 
 fn nothing_known(names: &[&str]) -> Problem {
-    let problem = Problem::new("no loss and no accuracy was found; looked for loss, accuracy, val_loss, val_accuracy");
+    let problem =
+        Problem::new("neither a loss nor an accuracy was found; looked for loss, accuracy, val_loss, val_accuracy");
     let near = ["loss", "accuracy"].iter().find_map(|metric| names.iter().find(|name| name.contains(metric)));
     match (names, near) {
-        ([], _) => problem.hint("there is not one number by name in it"),
+        ([], _) => problem.hint("the file has no named numbers"),
         (_, Some(near)) => {
-            problem.hint(format!("there are {}; say which is which with --columns val_loss={near}", listed(names)))
+            problem.hint(format!("the columns are {}; assign them with --columns val_loss={near}", listed(names)))
         }
-        _ => problem.hint(format!("there are {}; say which is which with --columns val_loss=NAME", listed(names))),
+        _ => problem.hint(format!("the columns are {}; assign them with --columns val_loss=NAME", listed(names))),
     }
 }
 
 fn listed(names: &[&str]) -> String {
     let shown = names[..names.len().min(LISTED)].join(", ");
     match names.len() {
-        0 => "no others".into(),
+        0 => "none".into(),
         many if many > LISTED => format!("{shown} and {} more", many - LISTED),
         _ => shown,
     }
@@ -190,7 +193,7 @@ fn percent(metric: usize, points: &[(Place, f64)], notes: &mut Vec<String>) -> f
     if !METRICS[metric].ends_with("accuracy") || most <= 1.0 + 1e-6 || most > 100.0 {
         return 1.0;
     }
-    note(notes, "accuracies were taken as percent");
+    note(notes, "accuracies above 1 were read as percentages");
     100.0
 }
 
@@ -229,7 +232,7 @@ impl Clock {
             let epochs = || places().filter_map(|place| place.epoch);
             let from_zero = epochs().all(|epoch| epoch.fract() == 0.0) && epochs().any(|epoch| epoch == 0.0);
             if from_zero {
-                note(notes, "the file counts epochs from 0, here they are counted from 1");
+                note(notes, "the file counts epochs from 0; here they are counted from 1");
             }
             return Clock::Epochs { plus: if from_zero { 1.0 } else { 0.0 } };
         }
@@ -245,7 +248,7 @@ impl Clock {
         let all = metrics.iter().flatten().map(|points| steps(points)).filter(|steps| !steps.is_empty());
         let ends = validation.min_by_key(Vec::len).or(all.min_by_key(Vec::len)).unwrap_or_default();
         if ends.windows(2).any(|pair| pair[1] - pair[0] != 1.0) {
-            note(notes, "the file counts steps; each measurement of validation was taken as the end of an epoch");
+            note(notes, "the file counts steps; each validation was read as the end of an epoch");
         }
         Clock::Steps { ends }
     }

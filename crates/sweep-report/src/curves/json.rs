@@ -21,7 +21,7 @@ pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
     let text = quoted(text.trim_start_matches('\u{feff}'));
     let mut documents = Vec::new();
     for document in serde_json::Deserializer::from_str(&text).into_iter::<Value>() {
-        documents.push(document.map_err(|error| Problem::new(format!("it is no whole JSON: {error}")))?);
+        documents.push(document.map_err(|error| Problem::new(format!("it is not complete JSON: {error}")))?);
     }
     let whole = match documents.len() {
         1 => documents.swap_remove(0),

@@ -68,10 +68,10 @@ pub struct ForeignCurve {
 /// # Errors
 /// Returns an error if the files contain no curve. It states what was expected and what was found.
 pub fn read(sources: &[Source], format: Option<Format>, choices: &[Choice]) -> Result<Reading, Problem> {
-    let first = sources.first().ok_or_else(|| Problem::new("no file was named"))?;
+    let first = sources.first().ok_or_else(|| Problem::new("no file was given"))?;
     let format = match format {
         Some(format) => format,
-        None => Format::of(&first.bytes).ok_or_else(|| Problem::unrecognised(&first.name))?,
+        None => Format::of(&first.bytes).ok_or_else(|| Problem::unrecognized(&first.name))?,
     };
     let mut gather = Gather::default();
     for source in sources {

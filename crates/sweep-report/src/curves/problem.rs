@@ -23,11 +23,11 @@ impl Problem {
         self
     }
 
-    pub(super) fn unrecognised(name: &str) -> Problem {
-        Problem::new(format!("{name} is no learning curve that is known here")).hint(
-            "known are what Keras and most training loops print, Keras' CSVLogger and History (as JSON), Lightning's \
-             metrics.csv, TensorBoard's event files, W&B's CSV export, and tables with a header and one row an epoch; \
-             --format says which it is",
+    pub(super) fn unrecognized(name: &str) -> Problem {
+        Problem::new(format!("{name}: not a learning curve in a known format")).hint(
+            "known formats: the output of Keras and of most training loops, Keras' CSVLogger and History (as JSON), \
+             Lightning's metrics.csv, TensorBoard event files, W&B's CSV export, and tables with a header and one row \
+             per epoch; use --format if the format was not recognized",
         )
     }
 

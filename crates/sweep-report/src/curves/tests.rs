@@ -168,7 +168,7 @@ fn what_a_divergence_is_and_what_was_merely_not_measured() {
 fn columns_are_named_by_hand_where_they_must_be() {
     let table = "turn;fit;held out\n1;1.9;1.8\n2;1.5;1.6\n";
     let problem_without = problem(text(table), &[]);
-    assert!(problem_without.what.contains("no loss and no accuracy"), "{problem_without}");
+    assert!(problem_without.what.contains("neither a loss nor an accuracy"), "{problem_without}");
     let hint = problem_without.hint.expect("there is a remedy");
     assert!(hint.contains("turn, fit") || hint.contains("fit, held out"), "{hint}");
     let choices = ["epoch=turn", "train_loss=fit", "val_loss=held out"].map(|choice| choice.parse().expect("a choice"));
@@ -176,7 +176,7 @@ fn columns_are_named_by_hand_where_they_must_be() {
     assert_eq!(reading.curves[0].epochs[1].val_loss, Some(1.6));
     let wrong: Choice = "val_loss=held_out".parse().expect("a choice");
     let problem = problem(text(table), &[wrong]);
-    assert!(problem.what.contains("no column held_out"), "{problem}");
+    assert!(problem.what.contains("column held_out for"), "{problem}");
     assert_eq!(problem.hint.as_deref(), Some("did you mean val_loss=held out?"));
 }
 

@@ -26,11 +26,6 @@ impl Estimate {
     pub fn is_clear(&self) -> bool {
         self.margin.is_some_and(|margin| margin < self.value.abs())
     }
-
-    /// The caveat to print after the value.
-    pub fn caveat(&self) -> &'static str {
-        if self.is_clear() { "" } else { ", which may be chance" }
-    }
 }
 
 /// The deviations of repeats from the mean of their configuration.

@@ -41,6 +41,8 @@ pub struct Target {
     pub goal: Goal,
     /// One value per configuration.
     pub values: Vec<f64>,
+    /// Number of trials of these configurations.
+    pub trials: usize,
     /// The effects of the levels.
     pub model: Option<Additive>,
     /// The share that each parameter explains, or `None` if there are too few configurations.
@@ -101,6 +103,7 @@ impl Effects {
             let means: Vec<f64> = spreads.iter().map(|spread| spread.mean).collect();
             let values = fenced(means.clone(), goal);
             let trials: Vec<usize> = kept.iter().map(|at| trials[*at]).collect();
+            let seen = trials.iter().sum();
             let weights: Vec<f64> = trials.iter().map(|count| *count as f64).collect();
             // A configuration with a clipped value gives no information about the spread between seeds.
             let sound = means.iter().zip(&values).map(|(mean, value)| mean == value);
@@ -109,7 +112,15 @@ impl Effects {
             let factors: Vec<Factor> = factors.iter().map(|factor| factor.only(kept)).collect();
             let model = Additive::fit(&factors, &values, &weights, repeats);
             let importance = Importance::new(&factors, &values);
-            Some(Target { name: name.to_owned(), words: words.to_owned(), goal, values, model, importance })
+            Some(Target {
+                name: name.to_owned(),
+                words: words.to_owned(),
+                goal,
+                values,
+                trials: seen,
+                model,
+                importance,
+            })
         };
         let metric = &spec.metric;
         let of_metric = target(&metric.name, words::metric(metric), metric.goal, &all, &|group| Some(group.metric))?;
@@ -151,21 +162,25 @@ impl Effects {
         let levels = 1 + self.factors.iter().map(|factor| factor.levels.len() - 1).sum::<usize>();
         if !mixed.is_empty() {
             let why = match self.metric.values.len() < levels {
-                true => "There are too few trials to tell apart what these do",
-                false => "Cannot be told apart, since they only ever changed together",
+                true => "there are too few trials",
+                false => "they always changed together",
             };
-            remarks.push(format!("{why}: {}.", mixed.join(", ")));
+            remarks.push(format!(
+                "The effects of these parameters cannot be separated, because {why}: {}.",
+                mixed.join(", ")
+            ));
         }
         if self.left_out > 0 {
-            let were = if self.left_out == 1 { "point was" } else { "points were" };
+            let count = words::count(self.left_out as u64);
+            let were = if self.left_out == 1 { "configuration was" } else { "configurations were" };
             remarks.push(format!(
-                "{} {were} stopped early or learnt nothing: left out of what is said of the gap, and counted in {} with \
-                 what was reached by then.",
-                self.left_out, self.metric.words
+                "{count} {were} stopped early or learned nothing. The effects on the gap leave out such configurations; the \
+                 effects on {} include what they had reached.",
+                self.metric.words
             ));
         }
         if self.metric.importance.is_none() {
-            remarks.push("There are too few points to say how important the settings are.".into());
+            remarks.push("There are too few configurations to estimate the importance of the parameters.".into());
         }
         remarks
     }
@@ -181,15 +196,15 @@ impl Effects {
 impl Edge {
     fn sentence(&self) -> String {
         let Edge { setting, value, upper } = self;
-        let (end, way) = if *upper { ("largest", "larger") } else { ("least", "smaller") };
+        let (end, way) = if *upper { ("largest", "larger") } else { ("smallest", "smaller") };
         let value = words::setting(&Value::from(*value));
-        format!("The best {setting}, {value}, is the {end} that was tried: a {way} one may be better still.")
+        format!("Try a {way} {setting}: the best value ({value}) is the {end} that was tried.")
     }
 }
 
 impl Target {
     /// Sentences on the most important parameters, most important first. Without importances, they cover the parameters
-    /// with a clear effect.
+    /// with a clear effect. If no effect is clear, there is one sentence that says so.
     fn drivers(&self, factors: &[Factor]) -> Vec<String> {
         let Some(model) = &self.model else { return Vec::new() };
         let extremes = |at: usize| {
@@ -198,45 +213,104 @@ impl Target {
             let high = levels.max_by(|a, b| a.1.total_cmp(&b.1))?.0;
             let (best, worst) = if self.goal == Goal::Minimize { (low, high) } else { (high, low) };
             let pairs = factors[at].levels.len() * (factors[at].levels.len() - 1) / 2;
-            Some((best, worst, model.best_of(pairs, model.difference(at, best, worst)?)))
-        };
-        let said = |at: usize| {
-            let (factor, (best, worst, difference)) = (&factors[at], extremes(at)?);
-            let explains = match &self.importance {
-                Some(known) => {
-                    format!("explains {:.0} % of the differences in {}", known.alone[at] * 100.0, self.words)
-                }
-                None if difference.is_clear() => format!("makes a difference to {}", self.words),
-                None => return None,
-            };
-            Some(format!(
-                "{} {explains}: with {} it is {} than with {}, all else equal{}.",
-                factor.name,
-                factor.levels[best],
-                self.compared(difference),
-                factor.levels[worst],
-                difference.caveat(),
-            ))
+            let difference = model.best_of(pairs, model.difference(at, best, worst)?);
+            Some(Driver { factor: at, best, worst, difference })
         };
         let mut order: Vec<usize> = (0..factors.len()).collect();
         if let Some(importance) = &self.importance {
             order.retain(|at| importance.alone[*at] >= DRIVES);
             order.sort_by(|&a, &b| importance.alone[b].total_cmp(&importance.alone[a]));
         }
-        order.into_iter().filter_map(said).take(3).collect()
+        let proven = |driver: &Driver| self.importance.is_some() || driver.difference.is_clear();
+        let drivers: Vec<Driver> = order.into_iter().filter_map(extremes).filter(proven).take(3).collect();
+        if !drivers.is_empty() && drivers.iter().all(|driver| !driver.difference.is_clear()) {
+            return vec![self.nothing_proven(factors, &drivers)];
+        }
+        drivers.iter().map(|driver| self.driver(factors, driver)).collect()
     }
 
-    /// A difference in words: `0.4200 ± 0.0500 lower`.
-    pub fn compared(&self, difference: Estimate) -> String {
-        let way = if difference.value < 0.0 { "lower" } else { "higher" };
-        format!("{} {way}", self.margin(difference))
+    /// The sentence on one parameter. It says first whether an effect is proven.
+    fn driver(&self, factors: &[Factor], driver: &Driver) -> String {
+        let Driver { factor, best, worst, difference } = *driver;
+        let Factor { name, levels, .. } = &factors[factor];
+        let (best, worst, words) = (&levels[best], &levels[worst], &self.words);
+        let share = self.importance.as_ref().map(|known| known.alone[factor]);
+        if !difference.is_clear() {
+            let range = self.range([best, worst], "it", difference);
+            return format!("{name}: no effect on {words} is proven ({range}).");
+        }
+        let explains =
+            share.map_or(String::new(), |share| format!(" It explains {:.0}% of the differences.", share * 100.0));
+        let (way, by) = (self.way(difference), self.size(difference));
+        format!("{name}: {words} is {way} with {best} than with {worst}, by {by}, all else equal.{explains}")
     }
 
-    /// A difference without its sign, with its 95% interval: `0.4200 ± 0.0500`, `4.20 ± 0.50 points`.
-    pub fn margin(&self, Estimate { value, margin }: Estimate) -> String {
-        let spread = words::spread(&self.name, Some(Spread { mean: value.abs(), deviation: margin }));
-        if self.name.ends_with("accuracy_gap") { format!("{spread} points") } else { spread.replace(" %", " points") }
+    /// The sentence if no parameter has a clear effect. It names the one whose interval comes closest to excluding 0.
+    fn nothing_proven(&self, factors: &[Factor], drivers: &[Driver]) -> String {
+        let trials = words::trials(self.trials);
+        let nothing = format!("No parameter makes a difference to {} that {trials} can prove.", self.words);
+        let ratio = |driver: &&Driver| driver.difference.margin.map(|margin| margin / driver.difference.value.abs());
+        let closest = drivers.iter().filter(|driver| driver.difference.margin.is_some());
+        let closest = closest.min_by(|a, b| ratio(a).unwrap_or(f64::MAX).total_cmp(&ratio(b).unwrap_or(f64::MAX)));
+        let Some(Driver { factor, best, worst, difference }) = closest else { return nothing };
+        let Factor { name, levels, .. } = &factors[*factor];
+        let range = self.range([&levels[*best], &levels[*worst]], "it", *difference);
+        format!("{nothing} {name} comes closest ({range}).")
     }
+
+    /// The direction of a difference.
+    pub fn way(&self, difference: Estimate) -> &'static str {
+        if difference.value < 0.0 { "lower" } else { "higher" }
+    }
+
+    /// The size of a difference without its sign, with its 95% interval: `0.42 (95% interval 0.37 to 0.47)`. Differences
+    /// of accuracies are in points.
+    pub fn size(&self, Estimate { value, margin }: Estimate) -> String {
+        let (value, number, unit) = (value.abs(), self.decimals(margin, value), self.unit());
+        match margin {
+            Some(margin) => {
+                let [low, high] = [value - margin, value + margin].map(&number);
+                format!("{}{unit} (95% interval {low} to {high})", number(value))
+            }
+            None => number(value) + unit,
+        }
+    }
+
+    /// What is known about a difference that may be chance: `0.3 instead of 0.6 changes it by −0.06 to 0.35 (95%
+    /// interval)`. It leaves out the estimate itself, which means nothing if the interval includes 0. `it` is the metric.
+    pub fn range(&self, [to, from]: [&str; 2], it: &str, Estimate { value, margin }: Estimate) -> String {
+        let Some(margin) = margin else {
+            return format!("there are too few trials to say what {to} instead of {from} changes");
+        };
+        let number = self.decimals(Some(margin), value);
+        let [low, high] = [value - margin, value + margin].map(number);
+        format!("{to} instead of {from} changes {it} by {low} to {high}{} (95% interval)", self.unit())
+    }
+
+    fn in_points(&self) -> bool {
+        self.name.ends_with("accuracy") || self.name.ends_with("accuracy_gap")
+    }
+
+    fn unit(&self) -> &'static str {
+        if self.in_points() { " points" } else { "" }
+    }
+
+    /// A function that formats a value with as many decimals as the margin, or else the value, has at two digits.
+    fn decimals(&self, margin: Option<f64>, value: f64) -> impl Fn(f64) -> String + use<> {
+        let scale = if self.in_points() { 100.0 } else { 1.0 };
+        let least = (margin.filter(|margin| *margin > 0.0).unwrap_or(value).abs() * scale).max(1e-12);
+        let decimals = (1.0 - least.log10().floor()).clamp(0.0, 9.0) as usize;
+        move |value| words::number(value * scale, decimals).replace('-', "−")
+    }
+}
+
+/// A parameter with the best and the worst of its levels, and the difference between them.
+#[derive(Debug, Clone, Copy)]
+struct Driver {
+    factor: usize,
+    best: usize,
+    worst: usize,
+    difference: Estimate,
 }
 
 /// Clips values that are far out on the bad side and would hide everything else.
@@ -325,7 +399,26 @@ mod tests {
         let effects = Effects::new(&spec, &groups, &setting_names(&history), |_| true).expect("settings vary");
         assert_eq!(effects.factors[effects.order()[0]].name, "dropout");
         let gap = effects.gap.as_ref().expect("it was measured").drivers(&effects.factors);
-        assert!(gap[0].starts_with("dropout explains") && gap[0].contains("with 0.4 it is"), "{gap:?}");
+        assert!(gap[0].starts_with("dropout: loss gap is lower with 0.4 than with 0.0, by "), "{gap:?}");
+        assert!(gap[0].contains("95% interval") && gap[0].contains("explains"), "{gap:?}");
+    }
+
+    #[test]
+    fn an_effect_that_proves_nothing_is_said_to_and_its_estimate_is_not_printed() {
+        let of = vec![0, 1, 0, 1, 0, 1, 0, 1];
+        let levels = ["0.3", "0.6"].map(str::to_owned).to_vec();
+        let factors = [Factor { name: "dropout".into(), levels, ordered: true, exact: true, of }];
+        let values = vec![1.0, 1.5, 1.4, 1.1, 1.2, 1.6, 1.5, 1.3];
+        let model = Additive::fit(&factors, &values, &[1.0; 8], Repeats::default());
+        let importance = Some(Importance { alone: vec![0.4], pairs: Vec::new() });
+        let words = "validation loss".to_owned();
+        let target =
+            Target { name: "val_loss".into(), words, goal: Goal::Minimize, values, trials: 12, model, importance };
+        let [said] = &target.drivers(&factors)[..] else { panic!("one sentence") };
+        let start = "No parameter makes a difference to validation loss that 12 trials can prove. dropout comes closest \
+                     (0.3 instead of 0.6 changes it by −";
+        assert!(said.starts_with(start) && said.ends_with(" (95% interval))."), "{said}");
+        assert!(!said.contains("40%"), "{said}");
     }
 
     #[test]

@@ -42,20 +42,20 @@ pub fn page(analysis: &Analysis) -> String {
                 }
                 section.tables {
                     @if spec.repeats > 1 {
-                        h2 { "Settings" }
-                        p { "Mean and standard deviation over repeats with different seeds." }
+                        h2 { "Configurations" }
+                        p { "Mean ± standard deviation over repeats with different seeds." }
                         (settings(analysis, &names))
                     }
                     h2 { "Trials" }
-                    p { "Metrics are those of the best epoch; accuracy gaps are in points." }
+                    p { "Metrics are from the best epoch. Accuracy gaps are in percentage points." }
                     (trials::table(analysis, &names))
-                    @if history.trials.len() > LISTED { p.soft { "The best " (LISTED) " are listed; all are in trials.csv." } }
+                    @if history.trials.len() > LISTED { p.soft { "The best " (words::count(LISTED as u64)) " are listed. All are in trials.csv." } }
                 }
                 h2 { "Curves" }
                 @if shown.len() < history.trials.len() {
                     p {
-                        "Shown are the best trials, the worst, those with the largest gaps and those that failed. "
-                        "Choose any other in the table, and its curves are drawn here."
+                        "Shown here: the best and the worst trials, those with the largest gaps, and failed ones. "
+                        "To see the curves of another trial, click its number in the table."
                     }
                 }
                 div #curves { @for trial in &shown { (curves(analysis, trial)) } }
@@ -78,14 +78,14 @@ fn head(summary: &Summary) -> Markup {
             @for (what, said) in &summary.answer { p { b { (what) ": " } (prose(said)) } }
         }
         @if !summary.steps.is_empty() {
-            h2 { "What to do next, in this order" }
+            h2 { "Next steps, in this order" }
             ol { @for step in &summary.steps { li { (prose(step)) } } }
-            p { a href="next.yaml" { "next.yaml" } " is a sweep file that goes on from here, each change with its reason." }
+            p { a href="next.yaml" { "next.yaml" } " is a proposed file for the next sweep, with a reason for each change." }
         }
-        (list("What need not be done", &summary.settled))
-        (list("What was found before training", &summary.before))
-        (list("What ails the trials", &summary.ailments))
-        (list("What drives it", &summary.drivers))
+        (list("Already settled", &summary.settled))
+        (list("Checks before training", &summary.before))
+        (list("Findings in the trials", &summary.ailments))
+        (list("Most important parameters", &summary.drivers))
         h2 { "About the best trial and the sweep" }
         @for detail in &summary.details { p { (prose(detail)) } }
     }
@@ -158,7 +158,7 @@ fn settings(Analysis { spec, groups, .. }: &Analysis, names: &[String]) -> Marku
                 } } }
             }
         }
-        @if groups.len() > trials::ROWS { p.soft { "The best " (trials::ROWS) " of " (groups.len()) "." } }
+        @if groups.len() > trials::ROWS { p.soft { "These are the best " (trials::ROWS) " of " (words::count(groups.len() as u64)) " configurations." } }
     }
 }
 

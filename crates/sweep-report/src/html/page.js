@@ -6,8 +6,8 @@ const rows = [...body.rows], names = headings.map(heading => heading.textContent
 const SHOWN = 200;
 let limit = SHOWN;
 
-// What a cell says, a number where it begins as one: "60.39 %", "36 of 50"; undefined where it says nothing.
-const number = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?(?= %$| of \d+$|$)/i;
+// The value of a cell: a number if it starts with one ("60.4%", "36 of 50"), undefined if it is empty.
+const number = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?(?=%$| of \d+$|$)/i;
 const value = (row, column) => {
   const text = row.cells[column].textContent;
   return text === "" || text === "–" ? undefined : number.test(text) ? parseFloat(text) : text;
@@ -45,7 +45,8 @@ const show = () => {
   let found = 0;
   for (const row of rows) row.hidden = !conditions.every(holds => holds(row)) || found++ >= limit;
   const some = Math.min(found, limit);
-  const match = found === rows.length ? `${found} trials` : `${found} of ${rows.length} trials match`;
+  const count = number => number.toLocaleString("en-US");
+  const match = found === rows.length ? `${count(found)} trials` : `${count(found)} of ${count(rows.length)} trials match`;
   document.getElementById("count").textContent = some === found ? match : `${match}, ${some} shown`;
   all.hidden = some === found;
 };
@@ -118,14 +119,14 @@ const draw = id => {
   if (curve) {
     const all = panels(curve), high = Math.ceil(all.length / 2), foot = 260 * high + 34;
     const svg = element("svg", { viewBox: `0 0 960 ${foot + 16}`, role: "img", "font-family": "inherit" });
-    const said = name => row.cells[names.lastIndexOf(name)].textContent;
-    const best = [[parseInt(said("bestepoch")), `best epoch ${parseInt(said("bestepoch"))}`, SOFT]];
-    const [, from] = /overfit from epoch (\d+)/.exec(said("findings")) ?? [];
-    const onset = from ? [[Number(from), `overfits from epoch ${from}`, VALIDATION]] : [];
+    // A trial without a best epoch or an onset of overfitting has no such attribute.
+    const mark = (epoch, label, stroke) => epoch ? [[Number(epoch), `${label} ${epoch}`, stroke]] : [];
+    const best = mark(row.dataset.best, "best epoch", SOFT);
+    const onset = mark(row.dataset.onset, "overfits from epoch", VALIDATION);
     const span = [curve.epochs[0], Math.max(curve.epochs.at(-1), curve.epochs[0] + 1)];
     svg.append(element("title", {}, `Curves of trial ${id}`), ...all.map((one, at) =>
       panel(one, span, [[64, 544][at % 2], 260 * Math.floor(at / 2)], best, onset)));
-    const labels = ["training pictures, while training", "training pictures, evaluated", "validation pictures"];
+    const labels = ["training images, during training", "training images, evaluation mode", "validation images"];
     if (all.some(one => one.usual)) labels.forEach((label, at) => svg.append(
       element("path", { d: `M${24 + at * 230} ${foot}h22`, stroke: CURVES[at][1], "stroke-width": CURVES[at][2] }),
       text(53 + at * 230, foot + 4, label, "start", "#1B1F24")));

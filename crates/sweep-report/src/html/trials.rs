@@ -10,6 +10,7 @@ use super::super::words;
 use super::breakable;
 use sweep_core::history::TrialRecord;
 use sweep_core::trial::TrialId;
+use sweep_verdict::Finding;
 
 /// Number of rows that are visible at first.
 pub const ROWS: usize = 200;
@@ -48,9 +49,10 @@ fn row(
     at: usize,
 ) -> Markup {
     let best = analysis.spec.metric.best(&trial.curve);
+    let onset = analysis.verdicts.of(trial.id).iter().find_map(Finding::onset);
     let error = trial.outcome().and_then(|outcome| outcome.error());
     html! {
-        tr hidden[at >= ROWS] {
+        tr hidden[at >= ROWS] data-best=[best.map(|best| best.epoch)] data-onset=[onset] {
             td.n { @if let Some(place) = place { (place.rank) } @else { "–" } }
             td { (link(trial.id)) }
             @for name in names {

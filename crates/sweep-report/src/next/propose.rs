@@ -28,15 +28,19 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let mut changes = vec![change(&["name"], format!("{}-next", analysis.spec.name), "")];
     changes.extend(of_ties(analysis));
     if file.contains_key("enqueue") {
-        let reason = "Left out `enqueue`: the points that it named were tried.".into();
+        let reason = "`enqueue` is removed, because its configurations were tried.".into();
         changes.push(Change { path: vec!["enqueue".into()], value: None, reason });
     }
     if !analysis.ranking.placed.is_empty() {
-        changes.push(change(&["seed"], analysis.spec.seed.wrapping_add(1), "Other draws than last time."));
+        changes.push(change(
+            &["seed"],
+            analysis.spec.seed.wrapping_add(1),
+            "A new seed, so that the search draws other values.",
+        ));
     }
     changes.extend(of_parameters(file, analysis));
     changes.extend(of_training(analysis));
-    changes.extend(of_regularisation(file, analysis));
+    changes.extend(of_regularization(file, analysis));
     changes
 }
 
@@ -48,10 +52,14 @@ fn of_ties(analysis: &Analysis) -> Vec<Change> {
         return Vec::new();
     }
     let count = tied.len();
-    let reason = format!("{count} trials cannot be told apart: only repeats with other seeds can say which is better.");
+    let reason = format!("{count} trials are tied. Only repeats with other seeds can show which is best.");
     let mut changes = vec![change(&["repeats"], REPEATS, reason)];
     if let Some(cap) = spec.run_cap {
-        changes.push(change(&["run_cap"], cap.saturating_mul(REPEATS), "As many points, each with its repeats."));
+        changes.push(change(
+            &["run_cap"],
+            cap.saturating_mul(REPEATS),
+            "The same number of configurations, each with its repeats.",
+        ));
     }
     if spec.method != Method::Grid {
         let point = |id: &TrialId| {
@@ -66,7 +74,7 @@ fn of_ties(analysis: &Analysis) -> Vec<Change> {
             pairs.collect::<Option<Mapping>>().map(Value::from)
         };
         let points: Option<Vec<Value>> = tied.iter().take(TIED).map(point).collect();
-        let reason = "The best of those that cannot be told apart, first of all.";
+        let reason = "The best of the tied configurations run first.";
         changes.extend(points.map(|points| change(&["enqueue"], points, reason)));
     }
     changes
@@ -75,7 +83,7 @@ fn of_ties(analysis: &Analysis) -> Vec<Change> {
 /// Recommended steps before the next sweep that no sweep can take.
 pub fn remarks(analysis: &Analysis) -> Vec<String> {
     let mut remarks = vec![format!(
-        "What follows from the sweep {}. Each change has its reason; look it through, then: sweep plan next.yaml",
+        "Proposed next sweep after {}. The reason is above each change. Review it, then run: sweep plan next.yaml",
         analysis.history.name
     )];
     let first = [Advice::HoldOut, Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::KnownNetwork];
@@ -83,7 +91,7 @@ pub fn remarks(analysis: &Analysis) -> Vec<String> {
     let before = open.filter(|advice| first.contains(advice)).map(|advice| format!("- {advice}"));
     let before: Vec<String> = before.collect();
     if !before.is_empty() {
-        remarks.push("Before running it, since no search over settings can replace it:".into());
+        remarks.push("Do this first, because no search over parameters can replace it:".into());
         remarks.extend(before);
     }
     remarks
@@ -125,7 +133,7 @@ fn of_training(analysis: &Analysis) -> Vec<Change> {
     let stops = spec.fixed.keys().any(|name| name.starts_with("early_stopping"));
     if wasted >= WASTED && !stops && !varies("early_stopping") {
         let table = Mapping::from_iter([("patience".into(), PATIENCE.into())]);
-        let reason = format!("{:.0} % of the epochs came after their trial's best one.", wasted * 100.0);
+        let reason = format!("{:.0}% of the epochs came after the best epoch of their trial.", wasted * 100.0);
         found.push(change(&["training", "early_stopping"], table, reason));
     }
     let lost: usize = [Name::Diverged, Name::Stuck, Name::Unstable]
@@ -139,14 +147,17 @@ fn of_training(analysis: &Analysis) -> Vec<Change> {
     {
         let values = vec![Value::from(training.learning_rate / 10.0), Value::from(training.learning_rate)];
         let table = Mapping::from_iter([("values".into(), Value::Sequence(values))]);
-        let reason = format!("{lost} trials diverged, swung or learnt nothing: try a tenth of the learning rate.");
+        let reason = format!(
+            "{} diverged, were unstable or learned nothing. Try a tenth of the learning rate.",
+            words::trials(lost)
+        );
         found.push(change(&["parameters", "learning_rate"], table, reason));
     }
     found
 }
 
 /// Regularization that the network and the data support, if the best trials overfit.
-fn of_regularisation(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
+fn of_regularization(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let spec = analysis.spec;
     let wanted = |one: Advice| analysis.asked(|advice| advice == one);
     let varies = |name: &str| spec.space.parameters.iter().any(|one| one.name.starts_with(name));
@@ -157,9 +168,9 @@ fn of_regularisation(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let tally = analysis.verdicts.tally();
     let overfit = tally.iter().find(|one| one.name == Name::Overfit).map_or(0, |one| one.trials);
     let reason = |ask: Ask, what: &str| match overfit {
-        0 => format!("{} may gain by it: does {what} help?", words::trials(ask.trials)),
-        1 => format!("1 trial overfits: does {what} help?"),
-        many => format!("{} overfit: does {what} help?", words::trials(many)),
+        0 => format!("{} may benefit. Does {what} help?", words::trials(ask.trials)),
+        1 => format!("1 trial overfits. Does {what} help?"),
+        many => format!("{} overfit. Does {what} help?", words::trials(many)),
     };
     let mut found = Vec::new();
     let fixed = file.get("data").and_then(|data| data.get("augment")).is_some();
@@ -174,11 +185,11 @@ fn of_regularisation(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     }
     let takes = |name: &str| used.iter().any(|one| one == name) && !varies(name);
     if let Some(ask) = wanted(Advice::BatchNorm).filter(|_| takes("batch_norm")) {
-        found.push(parameter("batch_norm", vec![false.into(), true.into()], reason(ask, "batch normalisation")));
+        found.push(parameter("batch_norm", vec![false.into(), true.into()], reason(ask, "batch normalization")));
     }
-    if let Some(ask) = wanted(Advice::MoreRegularisation).filter(|_| takes("dropout")) {
+    if let Some(ask) = wanted(Advice::MoreRegularization).filter(|_| takes("dropout")) {
         let rates = [0.2, 0.35, 0.5].map(Value::from).to_vec();
-        found.push(parameter("dropout", rates, reason(ask, "dropout, and how little of it is enough,")));
+        found.push(parameter("dropout", rates, reason(ask, "dropout") + " How little is enough?"));
     }
     found
 }

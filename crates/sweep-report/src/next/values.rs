@@ -39,7 +39,10 @@ pub fn changes(name: &str, table: &Mapping, analysis: &Analysis) -> Vec<(Value, 
             // The list may be ascending or descending.
             let first = values.first().and_then(Value::as_f64) == Some(edge.value);
             values.insert(if first { 0 } else { values.len() }, value.clone());
-            Some((values, format!("{} was best, at the edge of what was tried.", words::setting(&edge.value.into()))))
+            Some((
+                values,
+                format!("The best value, {}, is at the edge of what was tried.", words::setting(&edge.value.into())),
+            ))
         };
         let mut found = Vec::new();
         if let Some((values, reason)) = extended(&kept) {
@@ -77,14 +80,15 @@ fn without_worse(name: &str, values: &[Value], analysis: &Analysis, effects: &Ef
     let (gone, kept): (Vec<Value>, Vec<Value>) =
         values.iter().cloned().partition(|value| worse(value).is_some() && !tied(value));
     let said = gone.iter().filter_map(|value| {
-        let said = effects.metric.margin(worse(value)?);
-        Some(format!("{} ({said})", factor.levels[level(value)?]))
+        let by = effects.metric.size(worse(value)?);
+        Some(format!("{} (by {by})", factor.levels[level(value)?]))
     });
     let said = said.collect::<Vec<_>>().join(", ");
     if said.is_empty() {
         return nothing;
     }
-    (kept, format!("{} was clearly worse than with {}: left out {said}.", effects.metric.words, factor.levels[best]))
+    let (metric, best) = (&effects.metric.words, &factor.levels[best]);
+    (kept, format!("Removed, because {metric} is clearly worse than with {best}: {said}."))
 }
 
 /// The next value beyond the edge, with the spacing of the values before it, within limits.
@@ -145,12 +149,12 @@ fn range(name: &str, table: &Mapping, analysis: &Analysis, edge: Option<&Edge>) 
     table.insert("min".into(), new_min);
     table.insert("max".into(), new_max);
     let end = match (lower, upper) {
-        (true, _) => " The best is at the lower edge: widened beyond it.",
-        (_, true) => " The best is at the upper edge: widened beyond it.",
+        (true, _) => " The best trial is at the lower edge, so the range goes beyond it.",
+        (_, true) => " The best trial is at the upper edge, so the range goes beyond it.",
         _ => "",
     };
     let said = format!(
-        "The best {} trials lie between {} and {}; it was {} to {}.{end}",
+        "The best {} trials are between {} and {}. The range was {} to {}.{end}",
         words::count(best.len() as u64),
         rounded(unscale(least)),
         rounded(unscale(most)),

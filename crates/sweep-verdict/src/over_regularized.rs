@@ -40,29 +40,29 @@ pub fn find(view: &View) -> Option<Finding> {
     let dropout = view.context.dropout.filter(|dropout| *dropout >= HIGH_DROPOUT);
     let decay = view.context.weight_decay.filter(|decay| *decay >= HIGH_DECAY);
     let cause = match (dropout, decay, view.context.dropout) {
-        (Some(dropout), None, _) => format!("with dropout {dropout}"),
-        (None, Some(decay), _) => format!("with weight decay {decay}"),
-        (Some(dropout), Some(decay), _) => format!("with dropout {dropout} and weight decay {decay}"),
-        // The parameters are unknown, but dropout or augmentation must be active.
-        (None, None, None) if view.mode == Mode::WhileTraining => {
-            "so dropout or augmentation is at work, perhaps too much".into()
+        (Some(dropout), None, _) => format!("Dropout {dropout} is probably too strong"),
+        (None, Some(decay), _) => format!("Weight decay {decay} is probably too strong"),
+        (Some(dropout), Some(decay), _) => {
+            format!("Dropout {dropout} and weight decay {decay} together are probably too strong")
         }
+        // The parameters are unknown, but dropout or augmentation must be active.
+        (None, None, None) if view.mode == Mode::WhileTraining => "Dropout or augmentation may be too strong".into(),
         (None, None, _) => return None,
     };
     let severity = Severity::scale(1.0 - train.end().max(val.end()), [0.2, 0.6]);
     let headline = format!(
-        "Training is hardly better than validation ({} and {}), {cause}: the network is kept from \
-         learning what it could.",
+        "{cause}: training accuracy ({}) is hardly better than validation accuracy ({}), so the network learns less than \
+         it could.",
         Unit::Accuracy.text(train.end()),
         Unit::Accuracy.text(val.end()),
     );
     Some(
-        Finding::new(Name::OverRegularised, severity, headline)
+        Finding::new(Name::OverRegularized, severity, headline)
             .evidence("training accuracy at the end", Unit::Accuracy, train.end())
             .evidence("validation accuracy at the end", Unit::Accuracy, val.end())
             .evidence("dropout", Unit::Number, dropout)
             .evidence("weight decay", Unit::Number, decay)
-            .advice([Advice::CheckCapacity, Advice::LessRegularisation]),
+            .advice([Advice::CheckCapacity, Advice::LessRegularization]),
     )
 }
 
