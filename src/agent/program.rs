@@ -19,6 +19,7 @@ use super::launch::on;
 use super::reading::{Known, MOST_EPOCHS, Reading, Said};
 use super::slots::SlotDevice;
 use sweep_core::nearest::nearest_metric;
+use sweep_core::program::line;
 use sweep_core::protocol::{self, FromTrainer, ToTrainer};
 use sweep_core::trial::{Attempt, MOST_OTHERS, Outcome};
 use sweep_scheduler::schedule::{Event, SlotId};
@@ -282,12 +283,7 @@ impl Voice {
 /// The arguments as they could be typed, as far as they fit in a line.
 fn shown(arguments: &[String]) -> String {
     const LONGEST: usize = 400;
-    let is_plain = |char: char| char.is_ascii_alphanumeric() || "-_./=:,+@%".contains(char);
-    let word = |argument: &String| match !argument.is_empty() && argument.chars().all(is_plain) {
-        true => argument.clone(),
-        false => format!("'{}'", argument.replace('\'', "'\\''")),
-    };
-    let line = arguments.iter().map(word).collect::<Vec<_>>().join(" ");
+    let line = line(arguments);
     if line.chars().count() > LONGEST { format!("{}…", line.chars().take(LONGEST).collect::<String>()) } else { line }
 }
 

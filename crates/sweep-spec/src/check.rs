@@ -175,6 +175,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         retries: count("retries", 0, 2, "how often a trial lost to a fault is tried again: write 2, say"),
         devices: devices(&table),
         base: base.to_owned(),
+        start: None,
         order: order(&table, method),
         lag: lag(&table, method),
         early_terminate: early::read(&table),

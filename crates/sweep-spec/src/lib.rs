@@ -31,6 +31,7 @@ pub use lint::{Finding, Report, Verdict, lint};
 pub use network::Network;
 pub use place::{Mark, Path};
 pub use problem::{Note, Problem, Problems};
+pub use program::without_dots;
 pub use setting::{MODEL, SETS, SETTINGS, TYPE};
 pub use sweep_core::search_terms::{Method, Order};
 pub use sweep_core::trial::plain;
@@ -87,6 +88,9 @@ pub struct Spec {
     pub devices: Devices,
     /// Absolute path of the folder that relative paths of the file start from.
     pub base: PathBuf,
+    /// Absolute path of the folder in which programs start. `None` derives it from the file alone, which does not say
+    /// where `sweep` was called.
+    pub start: Option<PathBuf>,
     /// The search space.
     pub space: Space,
     /// Source of the images.

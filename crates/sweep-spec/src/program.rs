@@ -139,18 +139,10 @@ fn no_macro(item: &str, before: Option<&String>, top: &Table) -> Option<(String,
 }
 
 impl Spec {
-    /// The folder in which programs are started, absolute.
+    /// Returns the absolute path of the folder in which programs start.
     pub fn program_folder(&self) -> PathBuf {
         let own = self.program.as_ref().and_then(|program| program.folder.as_deref()).unwrap_or(".");
-        let mut folder = PathBuf::new();
-        for part in self.base.join(own).components() {
-            match part {
-                Component::ParentDir => drop(folder.pop()),
-                Component::CurDir => {}
-                other => folder.push(other),
-            }
-        }
-        folder
+        without_dots(self.start.as_ref().unwrap_or(&self.base.join(own)))
     }
 
     /// Whether what trials are started with is there. `missing` looks: what is wrong, and what to do about it.
@@ -177,4 +169,17 @@ impl Spec {
         let (problems, _) = findings.take();
         if problems.is_empty() { Ok(()) } else { Err(Problems::new(file, text, problems)) }
     }
+}
+
+/// Returns an absolute path without `.` and `..`.
+pub fn without_dots(path: &std::path::Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            Component::CurDir => {}
+            other => plain.push(other),
+        }
+    }
+    plain
 }

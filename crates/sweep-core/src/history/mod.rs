@@ -143,6 +143,8 @@ pub struct History {
     pub name: String,
     /// Folder that relative paths in the sweep file start from.
     pub base: std::path::PathBuf,
+    /// Folder in which programs start. `None` if the sweep file alone says it, as older versions had it.
+    pub start: Option<std::path::PathBuf>,
     /// Problems found in the images. `None` if the images were not checked.
     pub pictures: Option<Vec<Warning>>,
     /// When the sweep began, in Unix seconds.
@@ -219,14 +221,15 @@ impl History {
     /// Takes one entry in. An entry that cannot follow what came before is an error that says why.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), String> {
         match entry {
-            Entry::Sweep { format, name, at, base, pictures, .. } => {
+            Entry::Sweep { format, name, at, base, start, pictures, .. } => {
                 if *format != FORMAT {
                     return Err(format!("it has format {format}, and this version of sweep reads format {FORMAT}"));
                 }
                 (self.name, self.began_at, self.base) = (name.clone(), *at, base.clone());
+                self.start.clone_from(start);
                 self.pictures.clone_from(pictures);
             }
-            Entry::Extended { at, base, before, file, changes, trials, settings, .. } => {
+            Entry::Extended { at, base, start, before, file, changes, trials, settings, .. } => {
                 for (id, settings) in settings {
                     let trial = self.trial_mut(*id).ok_or_else(|| format!("trial {id} was never started"))?;
                     trial.settings.clone_from(settings);
@@ -244,6 +247,7 @@ impl History {
                     trials: *trials,
                 });
                 (self.base, self.complete) = (base.clone(), false);
+                self.start.clone_from(start);
             }
             Entry::Run { at, slots, version, mps, lag, .. } => {
                 self.run_at = *at;

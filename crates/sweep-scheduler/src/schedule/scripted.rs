@@ -30,6 +30,7 @@ pub(super) fn begun() -> (History, Vec<Entry>) {
         name: "test".into(),
         at: 0.0,
         base: "/data".into(),
+        start: None,
         pictures: None,
     };
     let mut history = History::default();
