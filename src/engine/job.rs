@@ -84,5 +84,6 @@ pub fn job(
     let metrics_file = program.metrics_file.as_ref().map(|name| folder.join(name));
     let (metric, folder) = (spec.metric.name.clone(), start);
     let needs_metric = spec.ranks && !measured;
-    Ok(Ok(Job { attempt, arguments, variables, folder, metrics_file, metric, known, needs_metric }))
+    let stop_grace = spec.stop_grace;
+    Ok(Ok(Job { attempt, arguments, variables, folder, metrics_file, metric, known, needs_metric, stop_grace }))
 }

@@ -728,3 +728,78 @@ fn a_plan_shows_how_the_first_trial_is_started() {
     let output = world.sweep("plan s.yaml").env("VIRTUAL_ENV", world.path(".venv")).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stdout).contains("VIRTUAL_ENV)"));
 }
+
+/// Needs two seconds to save once it is asked to, which a file in its folder shows.
+const SLOW_TO_SAVE: &str = "trap 'sleep 2; touch $SWEEP_TRIAL_DIR/saved; exit 0' TERM
+echo '{\"epoch\": 1, \"score\": 1}'
+[ -e go ] && exit 0
+sleep 1000 & wait
+";
+
+#[test]
+fn stop_grace_is_how_long_a_program_may_save_and_saved_is_said_of_one_that_did() {
+    let killed =
+        "trial 0001 stopped without saving: the program was killed: it ran for 0 s after SIGTERM (`stop_grace`)";
+    let unhandled = "echo '{\"epoch\": 1, \"score\": 1}'\n[ -e go ] && exit 0\nexec sleep 1000\n";
+    let died = "trial 0001 stopped without saving: the program was ended by signal 15 when it was asked to stop";
+    for (script, grace, told) in
+        [(SLOW_TO_SAVE, 30, "trial 0001 saved"), (SLOW_TO_SAVE, 0, killed), (unhandled, 5, died)]
+    {
+        let world = program(script, &format!("metric: {{name: score, goal: maximize}}\nstop_grace: {grace}\n"));
+        let mut run = world.sweep("run s.yaml --progress plain");
+        let run = run.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let journal = || std::fs::read_to_string(world.path("results/s/journal.jsonl")).unwrap_or_default();
+        wait_until("it has begun", Duration::from_secs(20), || journal().contains("\"is\":\"row\""));
+        send(&run, Signal::INT);
+        let output = run.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{text}");
+        assert!(text.contains(told), "{told} is not in {text}");
+        assert_eq!(text.contains("trial 0001 saved"), grace == 30, "{text}");
+        assert_eq!(world.path("results/s/trials/0001/saved").exists(), grace == 30);
+        world.write("go", "");
+        world.expect("resume results/s --progress none", 0);
+    }
+    let world = program("", "stop_grace: 3601\n");
+    assert!(world.expect("plan s.yaml", 3).contains("stop_grace"));
+    world.write("n.yaml", "data: {set: digits}\nmodel: linear\nstop_grace: 3\n");
+    assert!(world.expect("plan n.yaml", 3).contains("stop_grace: has no effect without a `program`"));
+}
+
+#[test]
+fn exit_code_75_is_tried_again_without_a_fault_and_78_is_a_configuration_that_cannot_run() {
+    let script = "case $1 in
+--x=1) [ -e $SWEEP_TRIAL_DIR/twice ] && echo '{\"score\": 1}' && exit 0
+       [ -e $SWEEP_TRIAL_DIR/once ] && touch $SWEEP_TRIAL_DIR/twice
+       touch $SWEEP_TRIAL_DIR/once
+       exit 75 ;;
+--x=2) echo 'heads must divide width' >&2; exit 78 ;;
+*) echo '{\"score\": 3}' ;;
+esac
+";
+    let world =
+        program(script, "retries: 0\nmetric: {name: score, goal: maximize}\nparameters: {x: {values: [1, 2, 3]}}\n");
+    let text = world.expect("run s.yaml --progress plain", 0);
+    let asks = "trial 0001: the program asks to be started again later (exit code 75)";
+    assert_eq!(text.matches(asks).count(), 2, "{text}");
+    assert!(text.contains("2 finished") && text.contains("1 impossible"), "{text}");
+    let column = |name: &str| world.column("results/s/trials.csv", name);
+    assert_eq!(column("status"), ["finished", "impossible", "finished"]);
+    assert_eq!(column("attempts"), ["3", "1", "1"]);
+    let error = &column("error")[1];
+    assert!(error.contains("exit code 78") && error.contains("heads must divide width"), "{error}");
+    assert!(world.read("results/s/report.md").contains("1 impossible"));
+    let journal = world.read("results/s/journal.jsonl");
+    assert!(!journal.contains("\"is\":\"lost\""), "{journal}");
+    // It is not tried once more, either.
+    world.expect("resume results/s --retry-failed", 0);
+    assert_eq!(column("attempts"), ["3", "1", "1"]);
+    // A sweep in which most configurations cannot run goes on.
+    let values = (1..=12).map(|value| value.to_string()).collect::<Vec<_>>().join(", ");
+    let world = program(
+        "[ $1 = --x=12 ] && echo '{\"score\": 3}' && exit 0\nexit 78\n",
+        &format!("metric: {{name: score, goal: maximize}}\nparameters: {{x: {{values: [{values}]}}}}\n"),
+    );
+    let text = world.expect("run s.yaml --progress plain", 0);
+    assert!(text.contains("11 impossible"), "{text}");
+}

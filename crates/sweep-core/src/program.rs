@@ -25,6 +25,12 @@ pub struct Program {
 /// Default command of a sweep file that names only its program, as in W&B.
 pub const COMMAND: [&str; 4] = ["${env}", "${interpreter}", "${program}", "${args}"];
 
+/// Exit code of a program that is to be started again later (EX_TEMPFAIL of sysexits.h).
+pub const LATER: i32 = 75;
+
+/// Exit code of a program whose configuration cannot run (EX_CONFIG of sysexits.h).
+pub const IMPOSSIBLE: i32 = 78;
+
 /// Macros that replace a whole item of the command.
 pub const MACROS: [&str; 11] = [
     "${env}",

@@ -173,6 +173,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
             .and_then(|cap| cap.as_u64()),
         keep_best: count("keep_best", 0, 10, "how many trials keep the weights of their best epoch: write 10, say"),
         retries: count("retries", 0, 2, "how often a trial lost to a fault is tried again: write 2, say"),
+        stop_grace: program::stop_grace(&table, program.is_some()),
         devices: devices(&table),
         base: base.to_owned(),
         start: None,

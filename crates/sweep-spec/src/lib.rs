@@ -37,6 +37,7 @@ pub use sweep_core::search_terms::{Method, Order};
 pub use sweep_core::trial::plain;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use sweep_core::program::Program;
 use sweep_core::recipe::Source;
@@ -84,6 +85,8 @@ pub struct Spec {
     pub keep_best: u32,
     /// Number of times that a lost trial is retried.
     pub retries: u32,
+    /// Time between SIGTERM and SIGKILL for a program that is asked to stop.
+    pub stop_grace: Duration,
     /// Devices that trials run on.
     pub devices: Devices,
     /// Absolute path of the folder that relative paths of the file start from.

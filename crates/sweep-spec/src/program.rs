@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, PathBuf};
+use std::time::Duration;
 
 use super::kind::Kind;
 use super::node::{Findings, Node, Table};
@@ -70,6 +71,23 @@ pub fn read(top: &Table) -> Option<Program> {
         Some(found)
     });
     Some(Program { program: name, command: items, metrics_file, folder, groups: BTreeMap::new() })
+}
+
+/// Seconds between SIGTERM and SIGKILL, unless the file says otherwise.
+const STOP_GRACE: u64 = 5;
+
+/// Maximum of `stop_grace`, in seconds.
+const LONGEST_STOP_GRACE: u64 = 3600;
+
+/// Reads `stop_grace`, which only programs have.
+pub fn stop_grace(top: &Table, is_program: bool) -> Duration {
+    let Some(node) = top.get("stop_grace") else { return Duration::from_secs(STOP_GRACE) };
+    let is = "the seconds that a program has to save and end after SIGTERM: write 30, say";
+    let found = node.take(Kind::Whole { least: 0, most: LONGEST_STOP_GRACE }, is).and_then(|found| found.as_u64());
+    if !is_program {
+        node.wrong_key("has no effect without a `program`", "leave it out");
+    }
+    Duration::from_secs(found.unwrap_or(STOP_GRACE))
 }
 
 /// Formats a command as the required list. Macros for single parameters become the macro for all.

@@ -167,6 +167,13 @@ pub enum Entry {
         at: f64,
         /// The attempt that paused.
         attempt: Attempt,
+        /// Why nothing shows that the attempt saved a checkpoint: `the program was ended by signal 15 (SIGTERM)`. `None`
+        /// if it ended by itself after it was asked to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unsaved: Option<String>,
+        /// Whether a program asked, by its exit code, to be started again later.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        later: bool,
     },
     /// The attempt was lost for a reason other than its parameters. Its trial is retried.
     Lost {

@@ -50,6 +50,10 @@ pub struct TrialRecord {
     pub attempts: u32,
     /// Attempts lost since the trial began or was reopened.
     pub faults: u32,
+    /// Number of attempts in a row that asked to be started again later and reported no epoch.
+    pub postponed: u32,
+    /// Why nothing shows that the attempt before a pause saved a checkpoint. `None` if it did, or if it was lost.
+    pub unsaved: Option<String>,
     /// Why the last lost attempt was lost, if any was.
     pub last_fault: Option<String>,
     /// Whether an attempt ran out of memory. If so, the next attempt has its device to itself.
@@ -100,9 +104,10 @@ impl TrialRecord {
         values.binary_search_by_key(&epoch, |(at, _)| *at).ok().map(|at| values[at].1)
     }
 
-    /// Returns whether the trial ended with an error.
+    /// Returns whether the trial ended with an error. A configuration that cannot run is none.
     pub fn failed(&self) -> bool {
-        self.outcome().is_some_and(|outcome| outcome.error().is_some())
+        self.outcome()
+            .is_some_and(|outcome| outcome.error().is_some() && !matches!(outcome, Outcome::Impossible { .. }))
     }
 
     /// Returns whether the trial ended without an error.
@@ -314,6 +319,7 @@ impl History {
                     return Err(format!("{attempt} reports epoch 0, and epochs are counted from 1"));
                 }
                 trial.read = read.or(trial.read);
+                trial.postponed = 0;
                 match trial.curve.binary_search_by_key(&metrics.epoch, |epoch| epoch.epoch) {
                     Ok(at) => trial.curve[at].update(metrics),
                     Err(at) => trial.curve.insert(at, *metrics),
@@ -330,7 +336,12 @@ impl History {
                 }
             }
             Entry::Spared { attempt, by, epoch, .. } => self.running(*attempt)?.spared = Some((*by, *epoch)),
-            Entry::Paused { at, attempt } => self.running(*attempt)?.leave(*at, Status::Waiting),
+            Entry::Paused { at, attempt, unsaved, later } => {
+                let trial = self.running(*attempt)?;
+                trial.leave(*at, Status::Waiting);
+                trial.unsaved.clone_from(unsaved);
+                trial.postponed = if *later { trial.postponed + 1 } else { 0 };
+            }
             Entry::Lost { at, attempt, fault, crowded } => {
                 let trial = self.running(*attempt)?;
                 trial.leave(*at, Status::Waiting);
@@ -357,6 +368,7 @@ impl History {
                 let trial = self.trial_mut(*id).ok_or_else(|| format!("trial {id} was never started"))?;
                 trial.status = Status::Waiting;
                 trial.faults = 0;
+                trial.postponed = 0;
                 trial.crowded = false;
                 trial.ended_at = None;
                 trial.spared = None;
@@ -390,6 +402,8 @@ impl History {
                 status: Status::Running,
                 attempts: 1,
                 faults: 0,
+                postponed: 0,
+                unsaved: None,
                 last_fault: None,
                 crowded: false,
                 seed: None,

@@ -16,6 +16,7 @@ pub(super) fn rules(total: Option<u64>) -> Rules {
         metric,
         stop: None,
         silence: None,
+        stop_grace: std::time::Duration::ZERO,
         shape: Shapes::default(),
         yields: false,
         saves: true,
