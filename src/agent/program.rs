@@ -19,6 +19,7 @@ use super::launch::on;
 use super::reading::{Known, MOST_EPOCHS, Reading, Said};
 use super::slots::SlotDevice;
 use sweep_core::nearest::nearest_metric;
+use sweep_core::program::{IMPOSSIBLE, LATER, line};
 use sweep_core::protocol::{self, FromTrainer, ToTrainer};
 use sweep_core::trial::{Attempt, MOST_OTHERS, Outcome};
 use sweep_scheduler::schedule::{Event, SlotId};
@@ -54,6 +55,8 @@ pub struct Job {
     pub known: Known,
     /// Whether it fails without a value of the metric.
     pub needs_metric: bool,
+    /// Time between SIGTERM and SIGKILL.
+    pub stop_grace: Duration,
 }
 
 /// Waits for jobs on the slot, and runs them one after another.
@@ -122,23 +125,22 @@ async fn run(
         }
     };
     voice.listen(&mut process);
-    let (mut leaves, mut killed, mut diverged) = (None, None, None);
+    let (mut leaves, mut killed, mut diverged, mut was_late) = (None, None, None, false);
     let status = loop {
         let patience = leaves.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             told = voice.hear() => diverged = diverged.or(speak(told, say)),
             order = inbox.recv() => match order {
                 Some(Command::Tell { line, .. }) => {
-                    let pause = serde_json::from_str(&line);
-                    if matches!(pause, Ok(ToTrainer::Pause { attempt }) if attempt == job.attempt) {
+                    if pauses(&line, job.attempt) {
                         signal(Signal::TERM);
-                        leaves.get_or_insert(Instant::now() + GRACE);
+                        leaves.get_or_insert(Instant::now() + job.stop_grace);
                     }
                 }
                 Some(Command::Run { .. }) => {}
                 Some(Command::End) => {
                     signal(Signal::TERM);
-                    leaves.get_or_insert(Instant::now() + GRACE);
+                    leaves.get_or_insert(Instant::now() + job.stop_grace);
                     killed = Some("ended");
                 }
                 Some(Command::Kill) | None => {
@@ -148,15 +150,25 @@ async fn run(
             },
             () = sleep_until(patience), if leaves.is_some() => {
                 signal(Signal::KILL);
+                was_late = true;
                 leaves = Some(Instant::now() + GRACE);
             }
             status = process.wait() => break status,
         }
         if diverged.is_some() && leaves.is_none() {
             signal(Signal::TERM);
-            leaves = Some(Instant::now() + GRACE);
+            leaves = Some(Instant::now() + job.stop_grace);
         }
     };
+    // A program that was told to end by the same signal as the controller may end before it is asked to.
+    while let Ok(command) = inbox.try_recv() {
+        match command {
+            Command::Tell { line, .. } if pauses(&line, job.attempt) => drop(leaves.get_or_insert(Instant::now())),
+            Command::Tell { .. } | Command::Run { .. } => {}
+            Command::End => killed = killed.or(Some("ended")),
+            Command::Kill => killed = killed.or(Some("was ended by signal 9 (SIGKILL)")),
+        }
+    }
     // Whatever it has left behind in its group ends with it; what it said last is still in the pipes.
     signal(Signal::KILL);
     diverged = diverged.or(speak(voice.last_words().await, say));
@@ -165,11 +177,16 @@ async fn run(
         (Some(how), _) => return Err(how.to_owned()),
         (None, Some(outcome)) => FromTrainer::Ended { attempt, outcome },
         // Exit code 0 need not mean that it was done: it may have saved, as it was asked to.
-        (None, None) if leaves.is_some() => FromTrainer::Paused { attempt },
+        (None, None) if leaves.is_some() => {
+            FromTrainer::ProgramPaused { attempt, unsaved: unsaved(&status, was_late, job.stop_grace), later: false }
+        }
+        (None, None) if code(&status) == Some(LATER) => {
+            FromTrainer::ProgramPaused { attempt, unsaved: None, later: true }
+        }
         (None, None) => match voice.outcome(job, &status) {
             Ok(outcome) => FromTrainer::Ended { attempt, outcome },
             Err(how) => {
-                let code = status.ok().and_then(|status| status.code());
+                let code = code(&status);
                 let at_once = began.elapsed() < AT_ONCE && !voice.reading.measured();
                 let error = format!("the program {how}; the command was: {}", shown(&job.arguments));
                 say(FromTrainer::ProgramFailed { attempt, code, at_once, error });
@@ -178,6 +195,27 @@ async fn run(
         },
     });
     Ok(())
+}
+
+/// Whether a line to the program's slot asks it to leave this attempt.
+fn pauses(line: &str, attempt: Attempt) -> bool {
+    matches!(serde_json::from_str(line), Ok(ToTrainer::Pause { attempt: other }) if other == attempt)
+}
+
+fn code(status: &std::io::Result<ExitStatus>) -> Option<i32> {
+    status.as_ref().ok().and_then(ExitStatus::code)
+}
+
+/// Why nothing shows that a program saved after it was asked to stop; `None` if it ended by itself in time.
+fn unsaved(status: &std::io::Result<ExitStatus>, was_late: bool, grace: Duration) -> Option<String> {
+    match status {
+        _ if was_late => {
+            Some(format!("the program was killed: it ran for {} s after SIGTERM (`stop_grace`)", grace.as_secs()))
+        }
+        Ok(status) if status.success() || status.code() == Some(LATER) => None,
+        Ok(status) => Some(format!("the program {} when it was asked to stop", describe(status))),
+        Err(error) => Some(format!("the program is lost: {error}")),
+    }
 }
 
 /// What a program says: by its pipes, and by its file of metrics if it has one.
@@ -273,6 +311,10 @@ impl Voice {
         match status {
             Ok(status) if status.success() && (self.reading.measured() || !job.needs_metric) => Ok(Outcome::Finished),
             Ok(status) if status.success() => Ok(Outcome::Failed { error: without_metric(job, &self.reading) }),
+            Ok(status) if status.code() == Some(IMPOSSIBLE) => {
+                let how = format!("the program says that this configuration cannot run: {}", describe(status));
+                Ok(Outcome::Impossible { error: self.log.with_last_words(how) })
+            }
             Ok(status) => Err(self.log.with_last_words(describe(status))),
             Err(error) => Err(self.log.with_last_words(format!("is lost: {error}"))),
         }
@@ -282,12 +324,7 @@ impl Voice {
 /// The arguments as they could be typed, as far as they fit in a line.
 fn shown(arguments: &[String]) -> String {
     const LONGEST: usize = 400;
-    let is_plain = |char: char| char.is_ascii_alphanumeric() || "-_./=:,+@%".contains(char);
-    let word = |argument: &String| match !argument.is_empty() && argument.chars().all(is_plain) {
-        true => argument.clone(),
-        false => format!("'{}'", argument.replace('\'', "'\\''")),
-    };
-    let line = arguments.iter().map(word).collect::<Vec<_>>().join(" ");
+    let line = line(arguments);
     if line.chars().count() > LONGEST { format!("{}…", line.chars().take(LONGEST).collect::<String>()) } else { line }
 }
 

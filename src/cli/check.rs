@@ -10,7 +10,7 @@ use serde_json::json;
 use super::output;
 use super::running;
 use super::surroundings::Surroundings;
-use super::sweep_file::SweepFile;
+use super::sweep_file::{Dir, SweepFile};
 use crate::engine;
 use subjects::{Subject, subjects};
 use sweep_core::error::{Exit, Result};
@@ -50,6 +50,8 @@ first weights of each kind of network before its first step.")]
 pub struct Args {
     /// The sweep file
     file: PathBuf,
+    #[command(flatten)]
+    dir: Dir,
     /// Look at the pictures alone, and train nothing
     #[arg(long)]
     data_only: bool,
@@ -66,7 +68,7 @@ pub struct Args {
 /// # Errors
 /// Returns the errors of `sweep plan`, and errors if the images cannot be read or the trainer exits.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
-    let SweepFile { spec, .. } = SweepFile::open(&args.file, surroundings)?;
+    let SweepFile { spec, .. } = SweepFile::open(&args.file, args.dir.place(), surroundings)?;
     let findings = findings(&spec)?;
     let mut text: String = findings.iter().map(|finding| text(finding) + "\n").collect();
     if spec.program.is_some() {

@@ -11,6 +11,7 @@ use super::sweep_file::SweepFile;
 use crate::extend::{Growth, Refusal};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, History};
+use sweep_core::program::{Origin, Place};
 use sweep_report::words;
 use sweep_scheduler::search::Search;
 use sweep_store::{Journal, Layout, Lock};
@@ -49,7 +50,9 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
             ),
         ));
     }
-    let SweepFile { text, spec: mut new, notes, .. } = SweepFile::open(&args.file, surroundings)?;
+    // Where `sweep extend` is called says nothing about the trials so far.
+    let so_far = old.program.as_ref().map(|_| Place { folder: old.program_folder(), origin: Origin::Sweep });
+    let SweepFile { text, spec: mut new, notes, .. } = SweepFile::open(&args.file, so_far, surroundings)?;
     notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
     new.name.clone_from(&history.name);
     if old.source == new.source {
@@ -65,6 +68,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         at: surroundings.now(),
         version: env!("CARGO_PKG_VERSION").into(),
         base: new.base.clone(),
+        start: new.start.clone(),
         before,
         file: text.clone(),
         changes: growth.changes.clone(),

@@ -38,6 +38,7 @@ impl Opened {
         let (mut spec, _) = Spec::read(&text, &layout.sweep_file().display().to_string(), &history.base)?;
         // A sweep without a `name` is named after the file from which sweep.yaml was copied.
         spec.name.clone_from(&history.name);
+        spec.start.clone_from(&history.start);
         Ok(Opened { layout, spec, text, history, length })
     }
 

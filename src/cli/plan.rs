@@ -14,7 +14,7 @@ use serde_json::json;
 use super::output;
 use super::running;
 use super::surroundings::Surroundings;
-use super::sweep_file::SweepFile;
+use super::sweep_file::{Dir, SweepFile};
 use figures::Figures;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::trial::TrialId;
@@ -31,6 +31,8 @@ use sweep_spec::{Spec, plain};
 pub struct Args {
     /// The sweep file
     file: PathBuf,
+    #[command(flatten)]
+    dir: Dir,
     /// Print every trial with its settings, a line each
     #[arg(long)]
     list: bool,
@@ -44,7 +46,7 @@ pub struct Args {
 
 /// Checks a sweep file and prints what it would run.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
-    let file = SweepFile::open(&args.file, surroundings)?;
+    let file = SweepFile::open(&args.file, args.dir.place(), surroundings)?;
     if let Some(path) = &args.chart {
         chart::write(&file, path)?;
     }
@@ -56,7 +58,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         }
         list(&file.spec, args.json, &mut out)
     } else {
-        let figures = Figures::new(&file);
+        let figures = Figures::new(&file, surroundings);
         if args.json {
             writeln!(out, "{:#}", figures.json(&file))
         } else {

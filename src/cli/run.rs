@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use super::check;
 use super::output;
+use super::program::Start;
 use super::resume;
 use super::running::Options;
 use super::surroundings::Surroundings;
-use super::sweep_file::SweepFile;
+use super::sweep_file::{Dir, SweepFile};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, FORMAT, History};
+use sweep_core::program::Origin;
 use sweep_spec::{Spec, is_folder_name};
 use sweep_store::{Journal, Layout};
 
@@ -24,6 +26,8 @@ Ctrl-C saves the running trials and ends; `sweep resume` goes on from there.")]
 pub struct Args {
     /// The sweep file
     file: PathBuf,
+    #[command(flatten)]
+    dir: Dir,
     /// The folder's name under the results [default: the file's `name`]
     #[arg(long)]
     name: Option<String>,
@@ -42,9 +46,14 @@ pub struct Args {
 
 /// Runs a sweep from its beginning.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
-    let SweepFile { mut text, mut spec, notes, .. } = SweepFile::open(&args.file, surroundings)?;
+    let SweepFile { mut text, mut spec, start, notes, .. } =
+        SweepFile::open(&args.file, args.dir.place(), surroundings)?;
     for note in notes {
         output::tell(&format!("note: {note}"));
+    }
+    let is_found = |start: &Start| matches!(start.place.origin, Origin::Called | Origin::Repository);
+    if let Some(start) = start.filter(|start| is_found(start) || !start.others.is_empty()) {
+        output::tell(&format!("note: trials start in {} ({})", start.place.folder.display(), start.reason()));
     }
     if let Some(name) = &args.name {
         if !is_folder_name(name) {
@@ -70,6 +79,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         name: spec.name.clone(),
         at: surroundings.now(),
         base: spec.base.clone(),
+        start: spec.start.clone(),
         pictures,
     };
     let begin = |layout: &Layout| {

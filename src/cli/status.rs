@@ -255,7 +255,11 @@ fn reasons(history: &History, search: &Search, standing: &Standing) -> String {
         let reason = match &trial.last_fault {
             Some(fault) if trial.crowded => format!("waits to have a device for itself; {fault}"),
             Some(fault) => format!("waits to be tried again, for a slot that is free; {fault}"),
-            None => "was saved, and waits for a slot that is free".into(),
+            None if trial.postponed > 0 => "its program asked to be started again later".into(),
+            None => match &trial.unsaved {
+                Some(reason) => format!("was stopped without saving, and waits for a slot that is free; {reason}"),
+                None => "was saved, and waits for a slot that is free".into(),
+            },
         };
         let _ = writeln!(text, "  trial {}: {}", trial.id, words::clean(&reason));
     }
@@ -349,7 +353,7 @@ mod tests {
             entries.extend(sweep_sample::attempt(number, 1, &settings, 0, 1));
             let attempt = Attempt { trial: TrialId(number), number: 1 };
             entries.push(match number {
-                20 => Entry::Paused { at: 400.0, attempt },
+                20 => Entry::Paused { at: 400.0, attempt, unsaved: None, later: false },
                 _ => sweep_sample::ended(number, 1, Outcome::Finished),
             });
         }

@@ -1,10 +1,11 @@
 //! Opens a sweep file: text, specification, program, data, networks. `plan` and `run` both use it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::program;
+use super::program::{self, Start};
 use super::surroundings::Surroundings;
 use sweep_core::error::{Error, Exit, Result};
+use sweep_core::program::{Origin, Place};
 use sweep_data::datasets::{self, Info};
 use sweep_spec::{Inspection, Note, Spec};
 
@@ -20,17 +21,19 @@ pub struct SweepFile {
     pub spec: Spec,
     /// The properties of its data and its networks.
     pub inspection: Inspection,
+    /// The folder in which its programs start.
+    pub start: Option<Start>,
     /// Notes for the user.
     pub notes: Vec<Note>,
 }
 
 impl SweepFile {
-    /// Reads and checks a file, its program, its data and its networks.
+    /// Reads and checks a file, its program, its data and its networks. Programs start in `folder`, if it is given.
     ///
     /// # Errors
     /// Returns [`Exit::Usage`] if the file cannot be read, [`Exit::BadFile`] with all its problems, or
     /// [`Exit::BadData`].
-    pub fn open(file: &Path, surroundings: &Surroundings) -> Result<SweepFile> {
+    pub fn open(file: &Path, folder: Option<Place>, surroundings: &Surroundings) -> Result<SweepFile> {
         let text = read(file)?;
         let name = file.display().to_string();
         let path = surroundings.folder.join(file);
@@ -40,10 +43,28 @@ impl SweepFile {
                 .hint("the journal keeps paths as text: rename the folder"));
         }
         let (mut spec, mut notes) = Spec::read(&text, &name, base)?;
+        let start = program::start(&spec, folder, surroundings)?;
+        spec.start = start.as_ref().map(|start| start.place.folder.clone());
         program::look_up(&spec, &name, &text, surroundings)?;
         let inspection = spec.inspect(probe(&spec, &name, &text)?, &name, &text)?;
         notes.extend(inspection.notes.iter().cloned());
-        Ok(SweepFile { text, spec, inspection, notes })
+        Ok(SweepFile { text, spec, inspection, start, notes })
+    }
+}
+
+/// `--dir` of `run`, `plan` and `check`.
+#[derive(Debug, clap::Args)]
+pub struct Dir {
+    /// The folder in which programs start, instead of the one where the program is found: the current folder, that of
+    /// the sweep file, or the root of its Git repository
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+impl Dir {
+    /// Returns the folder that the option names.
+    pub fn place(&self) -> Option<Place> {
+        self.dir.clone().map(|folder| Place { folder, origin: Origin::Option })
     }
 }
 

@@ -41,8 +41,9 @@ pub fn job(
     let json = serde_json::to_vec_pretty(&config)
         .map_err(|error| Error::storage("settings cannot be written", error.into()))?;
     sweep_store::replace(&settings_file, &json)?;
-    let interpreter = interpreter(&variable("PATH").unwrap_or_default());
-    let arguments = match program.arguments(settings, &interpreter, &settings_file.to_string_lossy(), variable) {
+    let interpreter = interpreter(program, &start, variable, Path::is_file);
+    let arguments = match program.arguments(settings, &interpreter.command, &settings_file.to_string_lossy(), variable)
+    {
         Ok(arguments) if !arguments.is_empty() => arguments,
         Ok(_) => return Ok(Err("the command has no program".to_owned())),
         Err(error) => return Ok(Err(error)),
@@ -83,5 +84,6 @@ pub fn job(
     let metrics_file = program.metrics_file.as_ref().map(|name| folder.join(name));
     let (metric, folder) = (spec.metric.name.clone(), start);
     let needs_metric = spec.ranks && !measured;
-    Ok(Ok(Job { attempt, arguments, variables, folder, metrics_file, metric, known, needs_metric }))
+    let stop_grace = spec.stop_grace;
+    Ok(Ok(Job { attempt, arguments, variables, folder, metrics_file, metric, known, needs_metric, stop_grace }))
 }

@@ -188,6 +188,7 @@ impl Engine {
             shape: shapes(&spec),
             yields: spec.devices.courtesy == Courtesy::Yield,
             saves: spec.program.is_none(),
+            stop_grace: spec.stop_grace,
             silence: silence.or(spec.program.is_some().then_some(Duration::MAX)),
         };
         let now = Now { unix: clock(), since: Duration::ZERO };

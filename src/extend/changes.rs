@@ -41,6 +41,8 @@ pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     changed(&mut lines, "model", &old.network, &new.network);
     told(&mut lines, "keep_best", old.keep_best, new.keep_best);
     told(&mut lines, "retries", old.retries, new.retries);
+    let grace = |spec: &Spec| format!("{} s", spec.stop_grace.as_secs());
+    told(&mut lines, "stop_grace", grace(old), grace(new));
     changed(&mut lines, "devices", &old.devices, &new.devices);
     changed(&mut lines, "description", &old.description, &new.description);
     lines

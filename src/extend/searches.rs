@@ -36,6 +36,7 @@ fn grow(old: &Spec, new: &Spec, history: &mut History) {
         at: 0.0,
         version: "1".into(),
         base: "/".into(),
+        start: None,
         before: String::new(),
         file: String::new(),
         changes: Vec::new(),

@@ -2,6 +2,7 @@
 
 use sweep_core::history::{Entry, TrialRecord};
 use sweep_core::nearest::nearest_metric;
+use sweep_core::program::LATER;
 use sweep_core::trial::{Attempt, METRICS, Outcome, TrialId};
 use sweep_report::words;
 use sweep_scheduler::schedule::{Scheduler, State};
@@ -61,6 +62,12 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             };
             let new: Vec<&str> = warnings.iter().filter(|one| !told(&one.name)).map(|one| one.text.as_str()).collect();
             (!new.is_empty()).then(|| format!("warning: the network of trial {}: {}", attempt.trial, new.join(" ")))
+        }
+        Entry::Paused { attempt, later: true, .. } => {
+            Some(format!("trial {}: the program asks to be started again later (exit code {LATER})", attempt.trial))
+        }
+        Entry::Paused { attempt, unsaved: Some(reason), .. } => {
+            Some(format!("trial {} stopped without saving: {reason}", attempt.trial))
         }
         Entry::Paused { attempt, .. } => Some(format!("trial {} saved", attempt.trial)),
         Entry::Spared { attempt, by, epoch, .. } => Some(format!(

@@ -621,3 +621,185 @@ fn a_program_that_prints_as_fast_as_it_can_is_bounded() {
     let log = world.read("results/s/trials/0001/trainer.log");
     assert!(log.contains("epochs after the first 100000 are left out") && log.len() < 5 << 20, "{}", log.len());
 }
+
+/// Says where it runs, and waits to be interrupted unless it may go on.
+const WHERE: &str = "pwd >$SWEEP_TRIAL_DIR/where\necho '{\"score\": 1}'\n";
+
+#[test]
+fn a_program_is_found_where_sweep_is_called_beside_the_file_or_in_the_root_of_the_repository() {
+    let file = "name: s\nprogram: train.sh\ncommand: [sh, \"${program}\"]\ndevices: {gpus: none}\n\
+                metric: {name: score, goal: maximize}\n";
+    for (program, called, note) in [
+        ("work/train.sh", "work", "where `sweep` is called"),
+        ("repository/sweeps/deep/train.sh", "work", ""),
+        ("repository/train.sh", "work", "the root of the Git repository"),
+    ] {
+        let world = World::new();
+        for folder in ["repository/.git", "repository/sweeps/deep", "work"] {
+            std::fs::create_dir_all(world.path(folder)).unwrap();
+        }
+        world.write(program, WHERE);
+        let path = world.path("repository/sweeps/deep/s.yaml");
+        std::fs::write(&path, file).unwrap();
+        let run = |words: &str| {
+            let mut command = world.sweep(words);
+            let output =
+                command.arg(&path).args(["--progress", "none"]).current_dir(world.path(called)).output().unwrap();
+            String::from_utf8_lossy(&output.stderr).into_owned()
+        };
+        let told = run("run");
+        assert!(told.contains(note) && told.contains("note: trials start in") != note.is_empty(), "{told}");
+        let folder = std::fs::canonicalize(world.path(program)).unwrap().parent().unwrap().to_owned();
+        let ran = world.read("work/results/s/trials/0001/where");
+        assert_eq!(std::fs::canonicalize(ran.trim()).unwrap(), folder, "{told}");
+        // The same folder later, wherever `sweep` is called then.
+        std::fs::remove_file(world.path("work/results/s/trials/0001/where")).unwrap();
+        let journal = world.read("work/results/s/journal.jsonl");
+        let kept: Vec<&str> = journal.lines().filter(|line| !line.contains("\"is\":\"ended\"")).take(2).collect();
+        world.write("work/results/s/journal.jsonl", &(kept.join("\n") + "\n"));
+        world.expect("resume work/results/s --progress none", 0);
+        let ran = world.read("work/results/s/trials/0001/where");
+        assert_eq!(std::fs::canonicalize(ran.trim()).unwrap(), folder);
+    }
+}
+
+#[test]
+fn dir_decides_where_a_program_starts_and_a_second_program_of_that_name_is_named() {
+    let world = World::new();
+    for folder in ["sweeps", "other"] {
+        std::fs::create_dir_all(world.path(folder)).unwrap();
+        world.write(&format!("{folder}/train.sh"), WHERE);
+    }
+    world.write("train.sh", WHERE);
+    let head = "program: train.sh\ncommand: [sh, \"${program}\"]\ndevices: {gpus: none}\n";
+    world.write("sweeps/s.yaml", &format!("name: s\n{head}metric: {{name: score, goal: maximize}}\n"));
+    let told = world.expect("run sweeps/s.yaml --progress none", 0);
+    assert!(told.contains("(where `sweep` is called; the program is also in "), "{told}");
+    world.expect("run sweeps/s.yaml --name t --dir other --progress none", 0);
+    assert!(world.read("results/t/trials/0001/where").ends_with("/other\n"));
+    for words in ["plan sweeps/s.yaml", "check sweeps/s.yaml", "run sweeps/s.yaml --name u"] {
+        let text = world.expect(&format!("{words} --dir nowhere"), 2);
+        assert!(text.contains("--dir nowhere: there is no such folder"), "{text}");
+        let text = world.expect(&format!("{words} --dir results"), 3);
+        assert!(text.contains("there is no file train.sh in "), "{text}");
+    }
+    world.write("n.yaml", "data: {set: digits}\nmodel: linear\n");
+    assert!(world.expect("plan n.yaml --dir .", 2).contains("the sweep file has no `program`"));
+    // What the sweep began with stays, wherever a changed copy of its file lies.
+    world.write("other/more.yaml", &format!("{head}metric: {{name: score, goal: maximize}}\nrepeats: 2\n"));
+    world.expect("extend results/s other/more.yaml --yes --run --progress none", 0);
+    assert_eq!(world.read("results/s/trials/0001/where"), world.read("results/s/trials/0002/where"));
+    // The next file runs from there, too.
+    world.expect("plan results/t/next.yaml", 0);
+    let next = world.read("results/t/next.yaml");
+    assert!(next.contains("folder: \"../../other\""), "{next}");
+}
+
+#[test]
+fn a_plan_shows_how_the_first_trial_is_started() {
+    let world = World::new();
+    std::fs::create_dir_all(world.path("src")).unwrap();
+    std::fs::create_dir_all(world.path(".venv/bin")).unwrap();
+    world.write("src/train.py", "");
+    world.write(".venv/bin/python", "#!/bin/sh\n[ $1 = src/train.py ] && echo '{\"val_loss\": 1}'\n");
+    std::fs::set_permissions(world.path(".venv/bin/python"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    world.write(
+        "s.yaml",
+        "name: s\nprogram: src/train.py\ncommand: [\"${env}\", \"${interpreter}\", \"${program}\", \"${args}\", \
+         \"--key=${envvar:API_KEY}\"]\nparameters: {text: {values: [a b, c]}, lr: {value: 0.00002}}\ndevices: {gpus: none}\n",
+    );
+    let output = world.sweep("plan s.yaml").env_remove("VIRTUAL_ENV").env("API_KEY", "s3cret").output().unwrap();
+    let plan = String::from_utf8_lossy(&output.stdout).into_owned();
+    let python = world.path(".venv/bin/python");
+    let command =
+        format!("/usr/bin/env {} src/train.py --lr=2e-05 '--text=a b' '--key=${{envvar:API_KEY}}'", python.display());
+    assert!(plan.contains(&command) && !plan.contains("s3cret"), "{plan}");
+    assert!(
+        plan.contains("(`.venv` in the working folder)") && plan.contains("(the folder of the sweep file)"),
+        "{plan}"
+    );
+    let output = world.sweep("plan s.yaml --json").env_remove("VIRTUAL_ENV").output().unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let first = &json["program"]["first"];
+    assert_eq!(first["command"][3], "--lr=2e-05");
+    assert_eq!(first["interpreter"], python.to_str().unwrap());
+    let run = world.sweep("run s.yaml --progress none").env_remove("VIRTUAL_ENV").env("API_KEY", "s3cret").output();
+    assert!(run.unwrap().status.success());
+    let output = world.sweep("plan s.yaml").env("VIRTUAL_ENV", world.path(".venv")).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("VIRTUAL_ENV)"));
+}
+
+/// Needs two seconds to save once it is asked to, which a file in its folder shows.
+const SLOW_TO_SAVE: &str = "trap 'sleep 2; touch $SWEEP_TRIAL_DIR/saved; exit 0' TERM
+echo '{\"epoch\": 1, \"score\": 1}'
+[ -e go ] && exit 0
+sleep 1000 & wait
+";
+
+#[test]
+fn stop_grace_is_how_long_a_program_may_save_and_saved_is_said_of_one_that_did() {
+    let killed =
+        "trial 0001 stopped without saving: the program was killed: it ran for 0 s after SIGTERM (`stop_grace`)";
+    let unhandled = "echo '{\"epoch\": 1, \"score\": 1}'\n[ -e go ] && exit 0\nexec sleep 1000\n";
+    let died = "trial 0001 stopped without saving: the program was ended by signal 15 when it was asked to stop";
+    for (script, grace, told) in
+        [(SLOW_TO_SAVE, 30, "trial 0001 saved"), (SLOW_TO_SAVE, 0, killed), (unhandled, 5, died)]
+    {
+        let world = program(script, &format!("metric: {{name: score, goal: maximize}}\nstop_grace: {grace}\n"));
+        let mut run = world.sweep("run s.yaml --progress plain");
+        let run = run.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let journal = || std::fs::read_to_string(world.path("results/s/journal.jsonl")).unwrap_or_default();
+        wait_until("it has begun", Duration::from_secs(20), || journal().contains("\"is\":\"row\""));
+        send(&run, Signal::INT);
+        let output = run.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{text}");
+        assert!(text.contains(told), "{told} is not in {text}");
+        assert_eq!(text.contains("trial 0001 saved"), grace == 30, "{text}");
+        assert_eq!(world.path("results/s/trials/0001/saved").exists(), grace == 30);
+        world.write("go", "");
+        world.expect("resume results/s --progress none", 0);
+    }
+    let world = program("", "stop_grace: 3601\n");
+    assert!(world.expect("plan s.yaml", 3).contains("stop_grace"));
+    world.write("n.yaml", "data: {set: digits}\nmodel: linear\nstop_grace: 3\n");
+    assert!(world.expect("plan n.yaml", 3).contains("stop_grace: has no effect without a `program`"));
+}
+
+#[test]
+fn exit_code_75_is_tried_again_without_a_fault_and_78_is_a_configuration_that_cannot_run() {
+    let script = "case $1 in
+--x=1) [ -e $SWEEP_TRIAL_DIR/twice ] && echo '{\"score\": 1}' && exit 0
+       [ -e $SWEEP_TRIAL_DIR/once ] && touch $SWEEP_TRIAL_DIR/twice
+       touch $SWEEP_TRIAL_DIR/once
+       exit 75 ;;
+--x=2) echo 'heads must divide width' >&2; exit 78 ;;
+*) echo '{\"score\": 3}' ;;
+esac
+";
+    let world =
+        program(script, "retries: 0\nmetric: {name: score, goal: maximize}\nparameters: {x: {values: [1, 2, 3]}}\n");
+    let text = world.expect("run s.yaml --progress plain", 0);
+    let asks = "trial 0001: the program asks to be started again later (exit code 75)";
+    assert_eq!(text.matches(asks).count(), 2, "{text}");
+    assert!(text.contains("2 finished") && text.contains("1 impossible"), "{text}");
+    let column = |name: &str| world.column("results/s/trials.csv", name);
+    assert_eq!(column("status"), ["finished", "impossible", "finished"]);
+    assert_eq!(column("attempts"), ["3", "1", "1"]);
+    let error = &column("error")[1];
+    assert!(error.contains("exit code 78") && error.contains("heads must divide width"), "{error}");
+    assert!(world.read("results/s/report.md").contains("1 impossible"));
+    let journal = world.read("results/s/journal.jsonl");
+    assert!(!journal.contains("\"is\":\"lost\""), "{journal}");
+    // It is not tried once more, either.
+    world.expect("resume results/s --retry-failed", 0);
+    assert_eq!(column("attempts"), ["3", "1", "1"]);
+    // A sweep in which most configurations cannot run goes on.
+    let values = (1..=12).map(|value| value.to_string()).collect::<Vec<_>>().join(", ");
+    let world = program(
+        "[ $1 = --x=12 ] && echo '{\"score\": 3}' && exit 0\nexit 78\n",
+        &format!("metric: {{name: score, goal: maximize}}\nparameters: {{x: {{values: [{values}]}}}}\n"),
+    );
+    let text = world.expect("run s.yaml --progress plain", 0);
+    assert!(text.contains("11 impossible"), "{text}");
+}

@@ -35,8 +35,15 @@ fn write(layout: &Layout) -> u64 {
     fs::write(layout.sweep_file(), FILE).expect("the folder is writable");
     let base = Path::new("/").to_owned();
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let first =
-        Entry::Sweep { format: FORMAT, version: version.clone(), name: "large".into(), at: 0.5, base, pictures: None };
+    let first = Entry::Sweep {
+        format: FORMAT,
+        version: version.clone(),
+        name: "large".into(),
+        at: 0.5,
+        base,
+        start: None,
+        pictures: None,
+    };
     let mut journal = Journal::create(layout, &first).expect("the folder is writable");
     let slots = vec!["cpu:0".into()];
     let run = Entry::Run { at: 1.0, version, host: "h".into(), pid: 1, mps: None, lag: None, slots };

@@ -1,6 +1,7 @@
 //! A user's own program as a trial: the command line that it is started with. The environment is an argument.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
@@ -15,7 +16,7 @@ pub struct Program {
     pub command: Vec<String>,
     /// File that the program writes its metrics to, relative to the trial's folder.
     pub metrics_file: Option<String>,
-    /// Where it is started, relative to the sweep file's folder; `None`: there.
+    /// Where it is started, relative to the sweep file's folder; `None`: where its file is found.
     pub folder: Option<String>,
     /// Parameters that stand in groups: by name, the names of the groups around one and its own.
     pub groups: BTreeMap<String, Vec<String>>,
@@ -23,6 +24,12 @@ pub struct Program {
 
 /// Default command of a sweep file that names only its program, as in W&B.
 pub const COMMAND: [&str; 4] = ["${env}", "${interpreter}", "${program}", "${args}"];
+
+/// Exit code of a program that is to be started again later (EX_TEMPFAIL of sysexits.h).
+pub const LATER: i32 = 75;
+
+/// Exit code of a program whose configuration cannot run (EX_CONFIG of sysexits.h).
+pub const IMPOSSIBLE: i32 = 78;
 
 /// Macros that replace a whole item of the command.
 pub const MACROS: [&str; 11] = [
@@ -52,6 +59,55 @@ pub enum Need<'a> {
     Command(&'a str),
     /// A file that a program runs.
     File(&'a str),
+}
+
+/// A folder in which a program may be started, and how it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Absolute path of the folder.
+    pub folder: PathBuf,
+    /// How the folder was found.
+    pub origin: Origin,
+}
+
+/// How the folder in which programs start was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// `--dir` names it.
+    Option,
+    /// `folder:` in the sweep file names it.
+    Key,
+    /// `sweep` was called in it.
+    Called,
+    /// The sweep file is in it.
+    OwnFolder,
+    /// It is the root of the Git repository that contains the sweep file.
+    Repository,
+    /// The sweep has used it so far.
+    Sweep,
+}
+
+impl Origin {
+    /// Returns the origin in words, to follow the folder's path.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Origin::Option => "from `--dir`",
+            Origin::Key => "from `folder`",
+            Origin::Called => "where `sweep` is called",
+            Origin::OwnFolder => "the folder of the sweep file",
+            Origin::Repository => "the root of the Git repository",
+            Origin::Sweep => "where the sweep's trials have started so far",
+        }
+    }
+}
+
+/// The program that `${interpreter}` stands for, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interpreter {
+    /// Path of the program, or its name if it is looked up on PATH.
+    pub command: String,
+    /// Why it was chosen, in words.
+    pub reason: &'static str,
 }
 
 /// Name of the file, in the trial's folder, that `${args_json_file}` stands for.
@@ -146,6 +202,60 @@ impl Program {
         }
         needs
     }
+
+    /// Returns the first of `places` in which the program is found, and the other places that have it, too. `exists`
+    /// looks a path up. `None` if no place has it, or if nothing in the command names a file.
+    pub fn place<'a>(
+        &self,
+        places: &'a [Place],
+        exists: impl Fn(&Path) -> bool,
+    ) -> Option<(&'a Place, Vec<&'a Place>)> {
+        let (certain, possible) = self.files();
+        let has = |place: &Place, name: &String| exists(&place.folder.join(name));
+        let mut found = places.iter().filter(|place| match certain[..] {
+            [] => possible.iter().any(|name| has(place, name)),
+            _ => certain.iter().all(|name| has(place, name)),
+        });
+        found.next().map(|first| (first, found.filter(|other| other.folder != first.folder).collect()))
+    }
+
+    /// Returns the relative paths in the command: those of files that it surely needs, and those of words that may be
+    /// files of the program.
+    fn files(&self) -> (Vec<String>, Vec<String>) {
+        let needs = self.needs("python");
+        let certain = needs.iter().filter_map(|(_, need)| match need {
+            Need::File(name) => Some(*name),
+            Need::Command(name) => Some(*name).filter(|name| name.contains('/')),
+        });
+        let is_elsewhere = |(_, need): &(usize, Need)| match need {
+            Need::Command(name) => ELSEWHERE.contains(&name.rsplit('/').next().unwrap_or(name)),
+            Need::File(_) => false,
+        };
+        let mut possible = Vec::new();
+        if !needs.iter().any(is_elsewhere) {
+            let after = std::iter::once("").chain(self.command.iter().map(String::as_str));
+            for (item, before) in self.command.iter().zip(after) {
+                let item = if item == "${program}" { self.program.as_deref().unwrap_or(item) } else { item };
+                if before == "-m" {
+                    // A module of Python is a file, or a folder.
+                    let path = item.trim_end_matches(".py").replace('.', "/");
+                    possible.extend([format!("{path}.py"), path]);
+                }
+                // A shell's text has the file in the middle.
+                let words = item.split(|char: char| char.is_whitespace() || "'\";|&()".contains(char));
+                possible.extend(words.filter(|word| is_source(word)).map(str::to_owned));
+            }
+        }
+        let is_relative = |name: &str| !name.is_empty() && !name.starts_with('/');
+        let certain = certain.filter(|name| is_relative(name)).map(str::to_owned).collect();
+        (certain, possible.into_iter().filter(|name| is_relative(name)).collect())
+    }
+}
+
+/// Returns whether a word of a command looks like the name of a file with a program.
+fn is_source(word: &str) -> bool {
+    const SUFFIXES: [&str; 6] = [".py", ".sh", ".R", ".jl", ".pl", ".rb"];
+    !word.starts_with('-') && !word.contains("${") && SUFFIXES.iter().any(|suffix| word.ends_with(suffix))
 }
 
 /// Returns whether the rest of an interpreter's name is empty or a version, such as `3.12`.
@@ -153,10 +263,50 @@ fn is_version(rest: &str) -> bool {
     rest.chars().all(|char| char.is_ascii_digit() || char == '.')
 }
 
-/// Returns `python`, as W&B does, or `python3` if `path` has only that. `path` has the format of PATH.
-pub fn interpreter(path: &str) -> String {
-    let has = |name: &str| std::env::split_paths(path).any(|folder| folder.join(name).is_file());
-    if has("python") || !has("python3") { "python".to_owned() } else { "python3".to_owned() }
+/// Returns the Python that runs programs. In this order: an activated virtual environment, an activated conda
+/// environment other than `base`, a `.venv` beside the script or in the folder in which it starts, `python` on PATH, as
+/// W&B does, or `python3` if PATH has only that. `variable` looks a name up in the environment, and `is_file` looks a
+/// file up.
+pub fn interpreter(
+    program: &Program,
+    folder: &Path,
+    variable: impl Fn(&str) -> Option<String>,
+    is_file: impl Fn(&Path) -> bool,
+) -> Interpreter {
+    let python = |environment: &Path| {
+        Some(environment.join("bin/python")).filter(|path| is_file(path)).map(|path| path.display().to_string())
+    };
+    let activated = |name: &str| variable(name).and_then(|path| python(&folder.join(path)));
+    if let Some(command) = activated("VIRTUAL_ENV") {
+        return Interpreter { command, reason: "the activated virtual environment, VIRTUAL_ENV" };
+    }
+    let is_base = variable("CONDA_DEFAULT_ENV").is_some_and(|name| name == "base" || name == "root");
+    if let Some(command) = activated("CONDA_PREFIX").filter(|_| !is_base) {
+        return Interpreter { command, reason: "the activated conda environment, CONDA_PREFIX" };
+    }
+    let script = program.program.as_ref().map(|name| folder.join(name));
+    if let Some(command) = script.as_deref().and_then(Path::parent).and_then(|beside| python(&beside.join(".venv"))) {
+        return Interpreter { command, reason: "`.venv` beside the program" };
+    }
+    if let Some(command) = python(&folder.join(".venv")) {
+        return Interpreter { command, reason: "`.venv` in the working folder" };
+    }
+    let path = variable("PATH").unwrap_or_default();
+    let has = |name: &str| std::env::split_paths(&path).any(|folder| is_file(&folder.join(name)));
+    if has("python") || !has("python3") {
+        return Interpreter { command: "python".to_owned(), reason: "on PATH; no environment is activated" };
+    }
+    Interpreter { command: "python3".to_owned(), reason: "on PATH, which has no `python`; no environment is activated" }
+}
+
+/// Returns the arguments as one line that a shell would split into the same arguments.
+pub fn line(arguments: &[String]) -> String {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "-_./=:,+@%".contains(char);
+    let word = |argument: &String| match !argument.is_empty() && argument.chars().all(is_plain) {
+        true => argument.clone(),
+        false => format!("'{}'", argument.replace('\'', "'\\''")),
+    };
+    arguments.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// Puts a value under the last of the names, in a table under each name before it.
@@ -336,6 +486,48 @@ mod tests {
         assert_eq!(needs(&["docker", "run", "image", "${program}"]), r#"[(0, C("docker"))]"#);
         assert_eq!(needs(&["${envvar:PYTHON}", "${program}"]), "[]");
         assert_eq!(needs(&["./train", "${args}"]), r#"[(0, C("./train"))]"#);
+    }
+
+    #[test]
+    fn a_program_starts_in_the_first_folder_that_has_its_file() {
+        let place = |folder: &str, origin| Place { folder: folder.into(), origin };
+        let places =
+            [place("/cwd", Origin::Called), place("/own", Origin::OwnFolder), place("/git", Origin::Repository)];
+        let found = |command: &[&str], there: &[&str]| {
+            let command = command.iter().map(|item| (*item).to_owned()).collect();
+            let program = Program { program: Some("train.py".into()), command, ..Program::default() };
+            let (place, others) = program.place(&places, |path| there.iter().any(|file| Path::new(file) == path))?;
+            Some((place.origin, others.len()))
+        };
+        assert_eq!(found(&COMMAND, &["/cwd/train.py"]), Some((Origin::Called, 0)));
+        assert_eq!(found(&COMMAND, &["/own/train.py", "/git/train.py"]), Some((Origin::OwnFolder, 1)));
+        assert_eq!(found(&COMMAND, &["/git/train.py"]), Some((Origin::Repository, 0)));
+        assert_eq!(found(&COMMAND, &["/git/other.py"]), None);
+        assert_eq!(found(&["./run", "${args}"], &["/git/run"]), Some((Origin::Repository, 0)));
+        assert_eq!(found(&["python", "-m", "pkg.train"], &["/cwd/pkg/train.py"]), Some((Origin::Called, 0)));
+        assert_eq!(found(&["torchrun", "a.py", "${args}"], &["/git/a.py"]), Some((Origin::Repository, 0)));
+        assert_eq!(found(&["bash", "-c", "python a.py $0"], &["/cwd/a.py"]), Some((Origin::Called, 0)));
+        // A file elsewhere says nothing about the folder.
+        assert_eq!(found(&["python", "/cwd/a.py"], &["/cwd/a.py"]), None);
+        assert_eq!(found(&["docker", "run", "image", "a.py"], &["/cwd/a.py"]), None);
+    }
+
+    #[test]
+    fn an_activated_environment_goes_before_a_folders_own_and_that_before_path() {
+        let program = Program { program: Some("src/train.py".into()), ..Program::default() };
+        let chosen = |variables: &[(&str, &str)], files: &[&str]| {
+            let variable = |name: &str| variables.iter().find(|(one, _)| *one == name).map(|(_, to)| (*to).to_owned());
+            interpreter(&program, Path::new("/w"), variable, |path| files.iter().any(|file| Path::new(file) == path))
+                .command
+        };
+        let files = ["/v/bin/python", "/c/bin/python", "/w/src/.venv/bin/python", "/w/.venv/bin/python", "/p/python3"];
+        let (venv, conda, path) = (("VIRTUAL_ENV", "/v"), ("CONDA_PREFIX", "/c"), ("PATH", "/p"));
+        assert_eq!(chosen(&[venv, conda, path], &files), "/v/bin/python");
+        assert_eq!(chosen(&[("VIRTUAL_ENV", "/gone"), conda, path], &files), "/c/bin/python");
+        assert_eq!(chosen(&[conda, ("CONDA_DEFAULT_ENV", "base")], &files), "/w/src/.venv/bin/python");
+        assert_eq!(chosen(&[path], &files[3..]), "/w/.venv/bin/python");
+        assert_eq!(chosen(&[path], &files[4..]), "python3");
+        assert_eq!(chosen(&[], &[]), "python");
     }
 
     #[test]

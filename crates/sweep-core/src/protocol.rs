@@ -153,6 +153,17 @@ pub enum FromTrainer {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         read: Option<u64>,
     },
+    /// A program has left its trial, which continues later. The agent says so, never a trainer.
+    ProgramPaused {
+        /// Which.
+        attempt: Attempt,
+        /// Why nothing shows that it saved a checkpoint; `None` if it ended by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unsaved: Option<String>,
+        /// Whether it was not asked to leave, and asks to be started again later.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        later: bool,
+    },
     /// A program ended with a fault. The agent says so before the slot is lost, never a trainer.
     ProgramFailed {
         /// Which.

@@ -250,6 +250,11 @@ pub enum Outcome {
         /// What was requested and what was available, in one line.
         error: String,
     },
+    /// The program said, by its exit code, that this configuration cannot run. It is not retried, and no fault.
+    Impossible {
+        /// What the program said, in one line.
+        error: String,
+    },
     /// The trial could not be trained: an error, or too many crashes.
     Failed {
         /// What went wrong, in one line.
@@ -266,6 +271,7 @@ impl Outcome {
             Outcome::Stopped { .. } => "stopped",
             Outcome::Diverged { .. } => "diverged",
             Outcome::OutOfMemory { .. } => "out_of_memory",
+            Outcome::Impossible { .. } => "impossible",
             Outcome::Failed { .. } => "failed",
         }
     }
@@ -276,7 +282,9 @@ impl Outcome {
             Outcome::Finished | Outcome::EarlyStopped | Outcome::Stopped { .. } => None,
             Outcome::Diverged { epoch, step: 0, what } => Some(format!("{what} in epoch {epoch}")),
             Outcome::Diverged { epoch, step, what } => Some(format!("{what} in epoch {epoch}, step {step}")),
-            Outcome::OutOfMemory { error } | Outcome::Failed { error } => Some(error.clone()),
+            Outcome::OutOfMemory { error } | Outcome::Impossible { error } | Outcome::Failed { error } => {
+                Some(error.clone())
+            }
         }
     }
 }

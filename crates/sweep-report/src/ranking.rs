@@ -80,6 +80,8 @@ pub struct Counts {
     pub diverged: u64,
     /// Ended because the device ran out of memory.
     pub out_of_memory: u64,
+    /// Programs whose configuration cannot run.
+    pub impossible: u64,
     /// Could not be trained.
     pub failed: u64,
     /// Running.
@@ -101,6 +103,7 @@ impl Counts {
                 Status::Ended(Outcome::Stopped { .. }) => &mut counts.stopped,
                 Status::Ended(Outcome::Diverged { .. }) => &mut counts.diverged,
                 Status::Ended(Outcome::OutOfMemory { .. }) => &mut counts.out_of_memory,
+                Status::Ended(Outcome::Impossible { .. }) => &mut counts.impossible,
                 Status::Ended(Outcome::Failed { .. }) => &mut counts.failed,
             } += 1;
         }
@@ -109,7 +112,8 @@ impl Counts {
 
     /// Number of trials that are over.
     pub fn ended(&self) -> u64 {
-        self.finished + self.early_stopped + self.stopped + self.diverged + self.out_of_memory + self.failed
+        let lost = self.diverged + self.out_of_memory + self.impossible + self.failed;
+        self.finished + self.early_stopped + self.stopped + lost
     }
 
     /// The counts in one sentence, without zeros: `21 finished, 2 stopped early, 1 failed`.
@@ -120,6 +124,7 @@ impl Counts {
             (self.stopped, "stopped by early_terminate"),
             (self.diverged, "diverged"),
             (self.out_of_memory, "out of memory"),
+            (self.impossible, "impossible"),
             (self.failed, "failed"),
             (self.running, "running"),
             (self.waiting, "waiting"),

@@ -411,6 +411,7 @@ mod tests {
             at: 7200.0,
             version: "1".into(),
             base: "/nowhere".into(),
+            start: None,
             before: String::new(),
             file: String::new(),
             changes: changes.iter().map(|change| (*change).to_owned()).collect(),

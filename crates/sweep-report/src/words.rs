@@ -17,6 +17,7 @@ pub fn status(trial: &TrialRecord) -> &'static str {
         Status::Ended(Outcome::Stopped { .. }) => "stopped",
         Status::Ended(Outcome::Diverged { .. }) => "diverged",
         Status::Ended(Outcome::OutOfMemory { .. }) => "out of memory",
+        Status::Ended(Outcome::Impossible { .. }) => "impossible",
         Status::Ended(Outcome::Failed { .. }) => "failed",
     }
 }

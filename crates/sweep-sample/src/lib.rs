@@ -75,6 +75,7 @@ pub fn beginning(name: &str) -> Vec<Entry> {
             name: name.into(),
             at: 0.0,
             base: "/nowhere".into(),
+            start: None,
             pictures: None,
         },
         run(1.0),

@@ -31,11 +31,13 @@ pub use lint::{Finding, Report, Verdict, lint};
 pub use network::Network;
 pub use place::{Mark, Path};
 pub use problem::{Note, Problem, Problems};
+pub use program::without_dots;
 pub use setting::{MODEL, SETS, SETTINGS, TYPE};
 pub use sweep_core::search_terms::{Method, Order};
 pub use sweep_core::trial::plain;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use sweep_core::program::Program;
 use sweep_core::recipe::Source;
@@ -83,10 +85,15 @@ pub struct Spec {
     pub keep_best: u32,
     /// Number of times that a lost trial is retried.
     pub retries: u32,
+    /// Time between SIGTERM and SIGKILL for a program that is asked to stop.
+    pub stop_grace: Duration,
     /// Devices that trials run on.
     pub devices: Devices,
     /// Absolute path of the folder that relative paths of the file start from.
     pub base: PathBuf,
+    /// Absolute path of the folder in which programs start. `None` derives it from the file alone, which does not say
+    /// where `sweep` was called.
+    pub start: Option<PathBuf>,
     /// The search space.
     pub space: Space,
     /// Source of the images.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, PathBuf};
+use std::time::Duration;
 
 use super::kind::Kind;
 use super::node::{Findings, Node, Table};
@@ -72,6 +73,23 @@ pub fn read(top: &Table) -> Option<Program> {
     Some(Program { program: name, command: items, metrics_file, folder, groups: BTreeMap::new() })
 }
 
+/// Seconds between SIGTERM and SIGKILL, unless the file says otherwise.
+const STOP_GRACE: u64 = 5;
+
+/// Maximum of `stop_grace`, in seconds.
+const LONGEST_STOP_GRACE: u64 = 3600;
+
+/// Reads `stop_grace`, which only programs have.
+pub fn stop_grace(top: &Table, is_program: bool) -> Duration {
+    let Some(node) = top.get("stop_grace") else { return Duration::from_secs(STOP_GRACE) };
+    let is = "the seconds that a program has to save and end after SIGTERM: write 30, say";
+    let found = node.take(Kind::Whole { least: 0, most: LONGEST_STOP_GRACE }, is).and_then(|found| found.as_u64());
+    if !is_program {
+        node.wrong_key("has no effect without a `program`", "leave it out");
+    }
+    Duration::from_secs(found.unwrap_or(STOP_GRACE))
+}
+
 /// Formats a command as the required list. Macros for single parameters become the macro for all.
 fn listed(text: Option<&str>) -> String {
     let text = text.unwrap_or_default();
@@ -139,18 +157,10 @@ fn no_macro(item: &str, before: Option<&String>, top: &Table) -> Option<(String,
 }
 
 impl Spec {
-    /// The folder in which programs are started, absolute.
+    /// Returns the absolute path of the folder in which programs start.
     pub fn program_folder(&self) -> PathBuf {
         let own = self.program.as_ref().and_then(|program| program.folder.as_deref()).unwrap_or(".");
-        let mut folder = PathBuf::new();
-        for part in self.base.join(own).components() {
-            match part {
-                Component::ParentDir => drop(folder.pop()),
-                Component::CurDir => {}
-                other => folder.push(other),
-            }
-        }
-        folder
+        without_dots(self.start.as_ref().unwrap_or(&self.base.join(own)))
     }
 
     /// Whether what trials are started with is there. `missing` looks: what is wrong, and what to do about it.
@@ -177,4 +187,17 @@ impl Spec {
         let (problems, _) = findings.take();
         if problems.is_empty() { Ok(()) } else { Err(Problems::new(file, text, problems)) }
     }
+}
+
+/// Returns an absolute path without `.` and `..`.
+pub fn without_dots(path: &std::path::Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            Component::CurDir => {}
+            other => plain.push(other),
+        }
+    }
+    plain
 }

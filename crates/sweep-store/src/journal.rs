@@ -170,6 +170,7 @@ mod tests {
             name: "test".into(),
             at: 0.5,
             base: "/data".into(),
+            start: None,
             pictures: None,
         }
     }

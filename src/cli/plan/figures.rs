@@ -3,14 +3,17 @@
 use serde_json::{Value as Json, json};
 
 use super::estimate::Estimate;
+use crate::cli;
+use crate::cli::surroundings::Surroundings;
 use crate::cli::sweep_file::SweepFile;
-use sweep_core::program::Program;
-use sweep_core::trial::Goal;
+use sweep_core::program::{Need, Program, SETTINGS_FILE};
+use sweep_core::trial::{Goal, TrialId};
 use sweep_scheduler::search::Search;
 use sweep_spec::{Method, plain};
+use sweep_store::Layout;
 
 /// The figures of a plan.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Figures {
     /// Number of distinct configurations, or `None` if there is no end.
     pub points: Option<u64>,
@@ -22,11 +25,53 @@ pub struct Figures {
     pub epochs: Option<u64>,
     /// Memory and disk space.
     pub estimate: Estimate,
+    /// How the first trial is started, if trials are programs.
+    pub first: Option<First>,
+}
+
+/// How the first trial of a program is started.
+#[derive(Debug, Clone)]
+pub struct First {
+    /// Its command. Values of environment variables are left out, because they can be secret.
+    pub arguments: Vec<String>,
+    /// The folder that it starts in, and why.
+    pub folder: (String, String),
+    /// The program that runs the script, and why.
+    pub interpreter: Option<(String, String)>,
+}
+
+impl First {
+    fn new(file: &SweepFile, surroundings: &Surroundings) -> Option<First> {
+        let (spec, start) = (&file.spec, file.start.as_ref()?);
+        let (program, interpreter) = (spec.program.as_ref()?, cli::program::interpreter(spec, surroundings)?);
+        let settings = Search::new(spec.search_terms()).settings(TrialId(1))?;
+        let layout = Layout::new(surroundings.folder.join("results").join(&spec.name));
+        let settings_file = layout.trial(TrialId(1)).join(SETTINGS_FILE).display().to_string();
+        let as_written = |name: &str| Some(format!("${{envvar:{name}}}"));
+        let arguments = program.arguments(&settings, &interpreter.command, &settings_file, as_written).ok()?;
+        let interpreter = if program.command.iter().any(|item| item == "${interpreter}") {
+            let path = cli::program::on_path(&interpreter.command, surroundings);
+            let command = path.map_or(interpreter.command, |path| path.display().to_string());
+            Some((command, interpreter.reason.to_owned()))
+        } else {
+            program
+                .needs("")
+                .into_iter()
+                .find_map(|(_, need)| match need {
+                    Need::Command(name) if !name.contains('/') => Some(name),
+                    _ => None,
+                })
+                .and_then(|name| cli::program::on_path(name, surroundings))
+                .map(|path| (path.display().to_string(), "on PATH".to_owned()))
+        };
+        let folder = (start.place.folder.display().to_string(), start.reason());
+        Some(First { arguments, folder, interpreter })
+    }
 }
 
 impl Figures {
     /// Computes the figures of a checked file.
-    pub fn new(file: &SweepFile) -> Figures {
+    pub fn new(file: &SweepFile, surroundings: &Surroundings) -> Figures {
         let trials = Search::new(file.spec.search_terms()).len();
         let epochs_each = file.spec.most("epochs").unwrap_or(0.0) as u64;
         Figures {
@@ -35,6 +80,7 @@ impl Figures {
             epochs_each,
             epochs: trials.map(|trials| trials.saturating_mul(epochs_each)),
             estimate: Estimate::new(&file.spec, &file.inspection),
+            first: First::new(file, surroundings),
         }
     }
 
@@ -99,7 +145,16 @@ impl Figures {
                 table.shift_remove(key);
             }
             let Program { program, command, metrics_file, .. } = program;
-            let told = json!({"program": program, "command": command, "metrics_file": metrics_file});
+            let mut told = json!({"program": program, "command": command, "metrics_file": metrics_file});
+            if let Some(First { arguments, folder, interpreter }) = &self.first {
+                told["first"] = json!({
+                    "command": arguments,
+                    "folder": folder.0,
+                    "folder_reason": folder.1,
+                    "interpreter": interpreter.as_ref().map(|(path, _)| path),
+                    "interpreter_reason": interpreter.as_ref().map(|(_, reason)| reason),
+                });
+            }
             table.insert("program".into(), told);
         }
         plan

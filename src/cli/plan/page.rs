@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyl
 
 use super::figures::{Figures, method, order, settings};
 use crate::cli::sweep_file::SweepFile;
-use sweep_core::program::Program;
+use sweep_core::program::{Program, line};
 use sweep_core::recipe::Source;
 use sweep_report::words::count;
 use sweep_spec::Kind;
@@ -28,7 +28,16 @@ pub fn write(file: &SweepFile, figures: &Figures, slots: &str, out: &mut impl Wr
     head.add_row(vec!["search".to_owned(), search(file, figures)]);
     head.add_row(vec!["".to_owned(), format!("ranked {}, seed {}", order(file), spec.seed)]);
     match &spec.program {
-        Some(program) => drop(head.add_row(vec!["command".to_owned(), command(program)])),
+        Some(program) => {
+            head.add_row(vec!["command".to_owned(), command(program)]);
+            if let Some(first) = &figures.first {
+                head.add_row(vec!["trial 1", &line(&first.arguments)]);
+                head.add_row(vec!["folder".to_owned(), reason(&first.folder.0, &first.folder.1)]);
+                if let Some((path, why)) = &first.interpreter {
+                    head.add_row(vec!["interpreter".to_owned(), reason(path, why)]);
+                }
+            }
+        }
         None => {
             head.add_row(vec!["data".to_owned(), data(file)]);
             head.add_row(vec!["".to_owned(), split(file)]);
@@ -48,6 +57,10 @@ pub fn write(file: &SweepFile, figures: &Figures, slots: &str, out: &mut impl Wr
         writeln!(out, "{}note: {note}", if at == 0 { "\n" } else { "" })?;
     }
     Ok(())
+}
+
+fn reason(what: &str, why: &str) -> String {
+    format!("{what} ({why})")
 }
 
 /// The command as in the file, with its macros, because their values differ from trial to trial.

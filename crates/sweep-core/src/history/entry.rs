@@ -27,6 +27,10 @@ pub enum Entry {
         at: f64,
         /// Absolute path of the folder that relative paths in the sweep file start from.
         base: std::path::PathBuf,
+        /// Absolute path of the folder in which programs start. Older versions did not record it: `None` stands for
+        /// the `folder` of the sweep file, or else the sweep file's own folder.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start: Option<std::path::PathBuf>,
         /// Problems found in the images. `None` if the images were not checked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pictures: Option<Vec<Warning>>,
@@ -40,6 +44,10 @@ pub enum Entry {
         version: String,
         /// Absolute path of the folder that relative paths in the new file start from.
         base: std::path::PathBuf,
+        /// Absolute path of the folder in which programs start. Older versions did not record it: `None` stands for
+        /// the `folder` of the sweep file, or else the sweep file's own folder.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start: Option<std::path::PathBuf>,
         /// Text of the old file.
         before: String,
         /// Text of the new file.
@@ -159,6 +167,13 @@ pub enum Entry {
         at: f64,
         /// The attempt that paused.
         attempt: Attempt,
+        /// Why nothing shows that the attempt saved a checkpoint: `the program was ended by signal 15 (SIGTERM)`. `None`
+        /// if it ended by itself after it was asked to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unsaved: Option<String>,
+        /// Whether a program asked, by its exit code, to be started again later.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        later: bool,
     },
     /// The attempt was lost for a reason other than its parameters. Its trial is retried.
     Lost {

@@ -50,6 +50,10 @@ pub struct TrialRecord {
     pub attempts: u32,
     /// Attempts lost since the trial began or was reopened.
     pub faults: u32,
+    /// Number of attempts in a row that asked to be started again later and reported no epoch.
+    pub postponed: u32,
+    /// Why nothing shows that the attempt before a pause saved a checkpoint. `None` if it did, or if it was lost.
+    pub unsaved: Option<String>,
     /// Why the last lost attempt was lost, if any was.
     pub last_fault: Option<String>,
     /// Whether an attempt ran out of memory. If so, the next attempt has its device to itself.
@@ -100,9 +104,10 @@ impl TrialRecord {
         values.binary_search_by_key(&epoch, |(at, _)| *at).ok().map(|at| values[at].1)
     }
 
-    /// Returns whether the trial ended with an error.
+    /// Returns whether the trial ended with an error. A configuration that cannot run is none.
     pub fn failed(&self) -> bool {
-        self.outcome().is_some_and(|outcome| outcome.error().is_some())
+        self.outcome()
+            .is_some_and(|outcome| outcome.error().is_some() && !matches!(outcome, Outcome::Impossible { .. }))
     }
 
     /// Returns whether the trial ended without an error.
@@ -143,6 +148,8 @@ pub struct History {
     pub name: String,
     /// Folder that relative paths in the sweep file start from.
     pub base: std::path::PathBuf,
+    /// Folder in which programs start. `None` if the sweep file alone says it, as older versions had it.
+    pub start: Option<std::path::PathBuf>,
     /// Problems found in the images. `None` if the images were not checked.
     pub pictures: Option<Vec<Warning>>,
     /// When the sweep began, in Unix seconds.
@@ -219,14 +226,15 @@ impl History {
     /// Takes one entry in. An entry that cannot follow what came before is an error that says why.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), String> {
         match entry {
-            Entry::Sweep { format, name, at, base, pictures, .. } => {
+            Entry::Sweep { format, name, at, base, start, pictures, .. } => {
                 if *format != FORMAT {
                     return Err(format!("it has format {format}, and this version of sweep reads format {FORMAT}"));
                 }
                 (self.name, self.began_at, self.base) = (name.clone(), *at, base.clone());
+                self.start.clone_from(start);
                 self.pictures.clone_from(pictures);
             }
-            Entry::Extended { at, base, before, file, changes, trials, settings, .. } => {
+            Entry::Extended { at, base, start, before, file, changes, trials, settings, .. } => {
                 for (id, settings) in settings {
                     let trial = self.trial_mut(*id).ok_or_else(|| format!("trial {id} was never started"))?;
                     trial.settings.clone_from(settings);
@@ -244,6 +252,7 @@ impl History {
                     trials: *trials,
                 });
                 (self.base, self.complete) = (base.clone(), false);
+                self.start.clone_from(start);
             }
             Entry::Run { at, slots, version, mps, lag, .. } => {
                 self.run_at = *at;
@@ -310,6 +319,7 @@ impl History {
                     return Err(format!("{attempt} reports epoch 0, and epochs are counted from 1"));
                 }
                 trial.read = read.or(trial.read);
+                trial.postponed = 0;
                 match trial.curve.binary_search_by_key(&metrics.epoch, |epoch| epoch.epoch) {
                     Ok(at) => trial.curve[at].update(metrics),
                     Err(at) => trial.curve.insert(at, *metrics),
@@ -326,7 +336,12 @@ impl History {
                 }
             }
             Entry::Spared { attempt, by, epoch, .. } => self.running(*attempt)?.spared = Some((*by, *epoch)),
-            Entry::Paused { at, attempt } => self.running(*attempt)?.leave(*at, Status::Waiting),
+            Entry::Paused { at, attempt, unsaved, later } => {
+                let trial = self.running(*attempt)?;
+                trial.leave(*at, Status::Waiting);
+                trial.unsaved.clone_from(unsaved);
+                trial.postponed = if *later { trial.postponed + 1 } else { 0 };
+            }
             Entry::Lost { at, attempt, fault, crowded } => {
                 let trial = self.running(*attempt)?;
                 trial.leave(*at, Status::Waiting);
@@ -353,6 +368,7 @@ impl History {
                 let trial = self.trial_mut(*id).ok_or_else(|| format!("trial {id} was never started"))?;
                 trial.status = Status::Waiting;
                 trial.faults = 0;
+                trial.postponed = 0;
                 trial.crowded = false;
                 trial.ended_at = None;
                 trial.spared = None;
@@ -386,6 +402,8 @@ impl History {
                 status: Status::Running,
                 attempts: 1,
                 faults: 0,
+                postponed: 0,
+                unsaved: None,
                 last_fault: None,
                 crowded: false,
                 seed: None,

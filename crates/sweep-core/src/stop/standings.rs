@@ -291,7 +291,7 @@ mod tests {
                 let next = Attempt { number: attempt.number + 1, ..attempt };
                 let slot = "cpu:0".to_owned();
                 vec![
-                    Entry::Paused { at: 0.0, attempt },
+                    Entry::Paused { at: 0.0, attempt, unsaved: None, later: false },
                     Entry::Started { at: 0.0, attempt: next, slot, settings: None, seed: None },
                     began(next, (epoch - 1) * share / 4),
                 ]

@@ -40,7 +40,10 @@ pub fn file(text: &str, folder: &Path, analysis: &Analysis) -> Option<String> {
     file.get_mut("data").and_then(|data| data.get_mut("path")).map(moved);
     // A program is started where it was: what its command names is there.
     if file.contains_key("program") || file.contains_key("command") {
-        let mut start = file.get("folder").cloned().unwrap_or_else(|| ".".into());
+        let mut start = match &analysis.history.start {
+            Some(start) => start.display().to_string().into(),
+            None => file.get("folder").cloned().unwrap_or_else(|| ".".into()),
+        };
         moved(&mut start);
         file.insert("folder".into(), start);
     }

@@ -177,10 +177,12 @@ impl Scheduler {
 
     /// Makes a slot's trainer save its trial, or ends the trainer if it has no trial.
     pub(super) fn leave_slot(&mut self, now: Now, id: SlotId, actions: &mut Vec<Action>) {
+        // A program is killed by the agent first, after its own time.
+        let deadline = now.since + PAUSE_LIMIT.max(self.rules.stop_grace + PAUSE_LIMIT / 2);
         let slot = &mut self.slots[id.0];
         match slot.state {
             State::Training { attempt, .. } => {
-                slot.state = State::Pausing { attempt, deadline: now.since + PAUSE_LIMIT };
+                slot.state = State::Pausing { attempt, deadline };
                 actions.push(Action::Pause { slot: id, attempt });
             }
             State::Starting | State::Ready => {

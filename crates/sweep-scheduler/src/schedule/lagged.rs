@@ -87,6 +87,7 @@ fn run(spec: &Spec, mut history: History, chance: Chance) -> Left {
         yields: false,
         saves: true,
         silence: Some(Duration::MAX),
+        stop_grace: Duration::ZERO,
     };
     let names: Vec<String> = (0..slots).map(|slot| format!("cpu:{slot}")).collect();
     let (version, host) = ("1".to_owned(), "h".to_owned());

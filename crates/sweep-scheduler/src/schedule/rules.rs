@@ -76,6 +76,8 @@ pub struct Rules {
     pub saves: bool,
     /// Whether a program that is tried once more at the user's word begins in an empty folder.
     pub from_scratch: bool,
+    /// Time between SIGTERM and SIGKILL for a program that is asked to leave. Zero for trainers, which are not signaled.
+    pub stop_grace: Duration,
     /// The longest silence of a trainer; `None`: as follows from the epochs seen.
     pub silence: Option<Duration>,
 }

@@ -10,6 +10,7 @@ use super::rules::{Points, Rules};
 use super::silence;
 use super::slots::{Progress, Slot, State};
 use sweep_core::history::{Entry, History, Status};
+use sweep_core::program::LATER;
 use sweep_core::protocol::{self, FromTrainer};
 use sweep_core::stop::Standings;
 use sweep_core::trial::{Attempt, Outcome, Settings, TrialId};
@@ -23,9 +24,16 @@ const FALSE_STARTS: u32 = 3;
 /// Delay before a lost trial's second attempt. It doubles with each further loss.
 pub(super) const FIRST_DELAY: Duration = Duration::from_millis(500);
 
+/// Number of times that the delay doubles.
+const MOST_DOUBLINGS: u32 = 10;
+
 /// Number of trials that may be lost on a slot without a success in between; then the slot is given up, unless it is
 /// the last.
 const LOST_IN_A_ROW: usize = 3;
+
+/// Number of attempts in a row that may ask to be started again later without reporting an epoch. With the longest delay
+/// between them this takes most of a day.
+const POSTPONED: u32 = 150;
 
 /// Number of trials that may fail before any trial ends without an error; then the sweep is stopped.
 const HOPELESS: u32 = 8;
@@ -314,8 +322,29 @@ impl Scheduler {
                 self.measure(now, id, &metrics, actions);
                 self.compare(now, id, actions);
             }
+            FromTrainer::ProgramPaused { attempt, later: true, .. } if is_current(&attempt) => {
+                let postponed = self.history.trial(attempt.trial).map_or(0, |trial| trial.postponed);
+                if postponed >= POSTPONED {
+                    let error = format!(
+                        "the program asked {} times in a row to be started again later (exit code {LATER}), and \
+                         reported no epoch meanwhile",
+                        postponed + 1
+                    );
+                    self.end(now, attempt, Outcome::Failed { error }, actions);
+                } else {
+                    self.record(actions, Entry::Paused { at, attempt, unsaved: None, later: true });
+                    let delay = FIRST_DELAY * (1 << postponed.min(MOST_DOUBLINGS));
+                    self.settle(now, attempt.trial, now.since + delay, actions);
+                }
+                self.slots[id.0].state = State::Ready;
+            }
+            FromTrainer::ProgramPaused { attempt, unsaved, later: false } if is_current(&attempt) => {
+                self.record(actions, Entry::Paused { at, attempt, unsaved, later: false });
+                self.slots[id.0].state = State::Ready;
+                self.settle(now, attempt.trial, Duration::ZERO, actions);
+            }
             FromTrainer::Paused { attempt } if is_current(&attempt) => {
-                self.record(actions, Entry::Paused { at, attempt });
+                self.record(actions, Entry::Paused { at, attempt, unsaved: None, later: false });
                 self.slots[id.0].state = State::Ready;
                 self.settle(now, attempt.trial, Duration::ZERO, actions);
             }
@@ -358,7 +387,8 @@ impl Scheduler {
         if self.mode == Mode::Running
             && let State::Pausing { attempt, .. } = self.slots[id.0].state
         {
-            self.record(actions, Entry::Paused { at: now.unix, attempt });
+            let unsaved = Some(format!("the trainer {how}"));
+            self.record(actions, Entry::Paused { at: now.unix, attempt, unsaved, later: false });
             self.settle(now, attempt.trial, Duration::ZERO, actions);
         } else if self.mode == Mode::Running {
             let error = format!("the trainer {how}");
@@ -414,7 +444,7 @@ impl Scheduler {
         } else {
             let fault = outcome.error().unwrap_or_default();
             self.record(actions, Entry::Lost { at: now.unix, attempt, fault, crowded: false });
-            self.settle(now, attempt.trial, now.since + FIRST_DELAY * (1 << faults.min(10)), actions);
+            self.settle(now, attempt.trial, now.since + FIRST_DELAY * (1 << faults.min(MOST_DOUBLINGS)), actions);
         }
     }
 
@@ -496,8 +526,8 @@ impl Scheduler {
     pub(super) fn end(&mut self, now: Now, attempt: Attempt, outcome: Outcome, actions: &mut Vec<Action>) {
         self.failed = match (&outcome, self.failed.take()) {
             (Outcome::Failed { error }, Some((count, _))) => Some((count + 1, error.clone())),
-            // A network that is too large says nothing about the other trials.
-            (Outcome::OutOfMemory { .. }, failed) => failed,
+            // A network that is too large, or a configuration that cannot run, says nothing about the other trials.
+            (Outcome::OutOfMemory { .. } | Outcome::Impossible { .. }, failed) => failed,
             _ => None,
         };
         self.record(actions, Entry::Ended { at: now.unix, attempt, outcome });

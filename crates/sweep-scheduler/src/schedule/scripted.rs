@@ -16,6 +16,7 @@ pub(super) fn rules(total: Option<u64>) -> Rules {
         metric,
         stop: None,
         silence: None,
+        stop_grace: std::time::Duration::ZERO,
         shape: Shapes::default(),
         yields: false,
         saves: true,
@@ -30,6 +31,7 @@ pub(super) fn begun() -> (History, Vec<Entry>) {
         name: "test".into(),
         at: 0.0,
         base: "/data".into(),
+        start: None,
         pictures: None,
     };
     let mut history = History::default();
