@@ -274,6 +274,21 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_older_versions_are_read() {
+        let lines = [
+            r#"{"is":"sweep","format":1,"version":"0.0.9","name":"test","at":0.5,"base":"/data"}"#,
+            r#"{"is":"started","at":2.0,"attempt":{"trial":1,"number":1},"slot":"cpu:0","settings":{}}"#,
+            r#"{"is":"paused","at":3.0,"attempt":{"trial":1,"number":1}}"#,
+        ];
+        let mut history = History::default();
+        for line in lines {
+            history.apply(&serde_json::from_str(line).expect("it is an entry")).expect("it follows");
+        }
+        let trial = &history.trials[0];
+        assert_eq!((&history.start, &trial.unsaved, trial.postponed), (&None, &None, 0));
+    }
+
+    #[test]
     fn a_journal_of_a_later_format_is_refused() {
         let (_folder, layout, _) = written();
         let text = std::fs::read_to_string(layout.journal()).expect("it is there");

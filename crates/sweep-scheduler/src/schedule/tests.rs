@@ -341,6 +341,32 @@ fn the_wait_before_another_attempt_doubles() {
 }
 
 #[test]
+fn a_program_that_asks_for_it_is_started_again_later_without_a_fault_and_not_for_ever() {
+    let rules = Rules { retries: 0, saves: false, ..rules(Some(1)) };
+    let mut world = World::on(slots_named(vec!["cpu:0".into()]), rules, begun().1, HashMap::new(), None);
+    world.step(0);
+    let mut waits = Vec::new();
+    while world.scheduler.history().trials[0].outcome().is_none() {
+        let attempt = Attempt { trial: TrialId(1), number: world.scheduler.history().trials[0].attempts };
+        assert_eq!(attempt.number, waits.len() as u32 + 1);
+        world.trainers.insert(0, Trainer::Idle);
+        let message = FromTrainer::ProgramPaused { attempt, unsaved: None, later: true };
+        world.event(Event::Said { slot: SlotId(0), message });
+        let left = world.now.since;
+        while world.trainers.get(&0) == Some(&Trainer::Idle) {
+            world.now.since += Duration::from_millis(500);
+            world.event(Event::Tick);
+        }
+        waits.push((world.now.since - left).as_millis());
+    }
+    let trial = &world.scheduler.history().trials[0];
+    assert_eq!((&waits[..4], waits[149], waits.len()), (&[500, 1000, 2000, 4000][..], 512_000, 151));
+    assert_eq!(trial.faults, 0);
+    let error = trial.outcome().and_then(sweep_core::trial::Outcome::error).unwrap();
+    assert!(error.contains("asked 151 times in a row"), "{error}");
+}
+
+#[test]
 fn a_clock_that_is_set_back_while_the_sweep_runs_changes_nothing_but_times() {
     let run = |back: f64| {
         let mut world = World::new(2, Some(5), begun().1, HashMap::new());
