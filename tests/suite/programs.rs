@@ -309,7 +309,7 @@ fn a_program_that_is_not_there_is_told_before_anything_is_written() {
         ("command: [./train.sh]\n", "train.sh is not a program", "chmod +x"),
         ("command: [train.sh]\n", "there is no program train.sh on PATH", "write `./train.sh`"),
         ("program: nothere.py\ncommand: [sh, \"${program}\"]\n", "program: there is no file nothere.py", "looked for"),
-        ("command: [sh, train.sh, \"${arg}\"]\n", "${arg} is no macro", "did you mean `${args}`?"),
+        ("command: [sh, train.sh, \"${arg}\"]\n", "contains ${arg}, which is not a macro", "did you mean `${args}`?"),
     ] {
         world.write("s.yaml", &format!("{head}{rest}"));
         for words in ["plan s.yaml", "run s.yaml", "check s.yaml"] {
@@ -387,7 +387,7 @@ fn a_metric_without_a_goal_goes_the_way_that_its_name_says() {
     let world =
         program("echo \"{\\\"acc\\\": ${1#--x=}}\"\n", "metric: {name: acc}\nparameters: {x: {values: [1, 3, 2]}}\n");
     let text = world.expect("run s.yaml --progress plain", 0);
-    assert!(text.contains("acc is maximized, as its name says; W&B minimizes it then"), "{text}");
+    assert!(text.contains("sweep maximizes acc because of its name; W&B minimizes it"), "{text}");
     let best = |world: &World| world.read("results/s/report.md").contains("Trial 0002 is the best");
     assert!(best(&world), "{}", world.read("results/s/report.md"));
     // What a file says otherwise can be corrected without running anything.
@@ -543,7 +543,7 @@ fn a_file_of_wandbs_runs_with_its_title_its_own_keys_and_a_count() {
         parameters: {x: {min: 0.0, max: 1.0}, \"y\": {value: \"\\e[31m\"}}\n";
     world.write("w.yaml", text);
     let plan = world.expect("plan w.yaml", 0) + &world.expect("lint w.yaml", 0);
-    assert!(!plan.contains('\u{1b}') && plan.contains("the sweep's folder is called my-first-sweep"), "{plan}");
+    assert!(!plan.contains('\u{1b}') && plan.contains("the sweep's folder is named my-first-sweep"), "{plan}");
     assert!(plan.contains("settings: has no effect") && plan.contains("tags: has no effect"), "{plan}");
     world.write("typo.yaml", &text.replace("tags:", "paramters:"));
     assert!(world.expect("plan typo.yaml", 3).contains("did you mean `parameters`?"));
