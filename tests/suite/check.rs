@@ -18,7 +18,7 @@ fn each_kind_of_network_is_tried_out_once_and_one_that_learns_nothing_by_heart_e
     let text = world.expect("check sweep.yaml --trainer trainer", 4);
     assert_eq!(text.matches("The network of 2 trials").count(), 2, "{text}");
     assert!(text.contains("learns 256 pictures by heart in 24 steps"), "{text}");
-    assert!(text.contains("serious: the network cannot learn a few pictures by heart (capacity)"), "{text}");
+    assert!(text.contains("serious: the network cannot memorize a few images (capacity)"), "{text}");
     let json = world.output("check sweep.yaml --trainer trainer --json").stdout;
     let json: Value = serde_json::from_slice(&json).expect("JSON");
     assert_eq!(json["networks"][1]["findings"][0]["name"], "capacity", "{json}");

@@ -31,5 +31,5 @@ fn a_run_says_before_its_first_step_that_gradients_vanish() {
     let file = format!("{start}\nmodel: [flatten, {layers}{{dense: '${{classes}}'}}]\ndevices: {{gpus: none}}\n");
     world.write("deep.yaml", &file);
     let text = world.expect("run deep.yaml --progress plain", 0);
-    assert_eq!(text.matches("gradients vanish on their way back to the first layers").count(), 1, "{text}");
+    assert_eq!(text.matches("gradients vanish toward the first layers").count(), 1, "{text}");
 }
