@@ -21,10 +21,10 @@ pub fn look_up(spec: &Spec, file: &str, text: &str, surroundings: &Surroundings)
         Need::Command(name) if name.contains('/') => at_its_path(&base, name),
         Need::Command(name) if folders.iter().any(|folder| is_program(&folder.join(name))) => None,
         Need::Command(name) => {
-            let rule = format!("there is no program {name} on PATH");
+            let rule = format!("the program {name} is not on PATH");
             let remedy = match base.join(name).is_file() {
-                true => format!("for the one beside the sweep file write `./{name}`"),
-                false => near(name, &folders).unwrap_or("install it, or write the path to it".to_owned()),
+                true => format!("to run the file next to the sweep file, write `./{name}`"),
+                false => near(name, &folders).unwrap_or("install it, or write its path".to_owned()),
             };
             Some((rule, remedy))
         }
@@ -43,16 +43,17 @@ fn at_its_path(base: &Path, name: &str) -> Option<(String, String)> {
     if !path.is_file() {
         return Some(no_file(base, name));
     }
-    let remedy = format!("`chmod +x {}`, or put what runs it before it: python, say", path.display());
-    Some((format!("{name} is not a program: nobody may execute it"), remedy))
+    let remedy = format!("run `chmod +x {}`, or put its interpreter first, for example python", path.display());
+    Some((format!("{name} is not executable"), remedy))
 }
 
 fn no_file(base: &Path, name: &str) -> (String, String) {
     let path = base.join(name);
     let (folder, file) = (path.parent().unwrap_or(base), path.file_name().unwrap_or_default().to_string_lossy());
     let remedy = near(&file, &[folder.to_owned()]);
-    let whence = "it is looked for in the folder where trials run: that of the sweep file, or its `folder`".to_owned();
-    (format!("there is no file {name} in {}", base.display()), remedy.unwrap_or(whence))
+    let whence =
+        "the path is relative to the folder where trials run: the folder of the sweep file, or `folder`".to_owned();
+    (format!("the file {name} does not exist in {}", base.display()), remedy.unwrap_or(whence))
 }
 
 fn is_program(path: &Path) -> bool {
