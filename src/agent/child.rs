@@ -169,9 +169,9 @@ async fn watch(
     .await;
     let killed = status.as_ref().is_ok_and(|status| status.signal() == Some(9));
     let out_of_memory = killed && memory::kills() > kills_before;
-    let mut how = status.map_or_else(|error| format!("is lost: {error}"), |status| describe(&status));
+    let mut how = status.map_or_else(|error| format!("was lost: {error}"), |status| describe(&status));
     if out_of_memory {
-        how += ", while the kernel ended processes for lack of memory";
+        how += " while the kernel was killing processes because memory ran out";
     }
     how = log.with_last_words(how);
     let _ = events.send(Event::Gone { slot, how, out_of_memory });
@@ -181,9 +181,9 @@ async fn watch(
 pub(super) fn describe(status: &ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit code {code}"),
-        (None, Some(9)) => "was ended by signal 9 (SIGKILL)".into(),
+        (None, Some(9)) => "was killed by signal 9 (SIGKILL)".into(),
         (None, Some(11)) => "crashed with signal 11 (SIGSEGV)".into(),
-        (None, Some(number)) => format!("was ended by signal {number}"),
+        (None, Some(number)) => format!("was killed by signal {number}"),
         (None, None) => "ended".into(),
     }
 }
@@ -298,7 +298,7 @@ impl Log {
     pub(super) fn with_last_words(&mut self, how: String) -> String {
         let LastWords { line, error, .. } = std::mem::take(&mut self.words);
         match error.or(line) {
-            Some(last) => format!("{how} (its last words: {last})"),
+            Some(last) => format!("{how} (last output: {last})"),
             None => how,
         }
     }
@@ -336,7 +336,7 @@ impl Drop for Log {
     fn drop(&mut self) {
         let Some(file) = &mut self.file else { return };
         if self.dropped > 0 {
-            let _ = writeln!(file, "({} bytes were printed here, and are not kept)", self.dropped);
+            let _ = writeln!(file, "({} bytes of output omitted)", self.dropped);
         }
         for line in &self.end.0 {
             let _ = file.write_all(line).and_then(|()| file.write_all(b"\n"));
@@ -368,10 +368,10 @@ mod tests {
             "OSError: x",
         ];
         let lines = [&exception[..], &after[..]].concat();
-        assert_eq!(last_words(&lines), "ended (its last words: ValueError: no)");
+        assert_eq!(last_words(&lines), "ended (last output: ValueError: no)");
         let usage = ["usage: a.py [-h]", "a.py: error: unrecognized arguments: --x=1", "wandb: bye"];
-        assert_eq!(last_words(&usage), "ended (its last words: a.py: error: unrecognized arguments: --x=1)");
-        assert_eq!(last_words(&["one", "two", " "]), "ended (its last words: two)");
+        assert_eq!(last_words(&usage), "ended (last output: a.py: error: unrecognized arguments: --x=1)");
+        assert_eq!(last_words(&["one", "two", " "]), "ended (last output: two)");
     }
 
     #[test]
@@ -385,7 +385,7 @@ mod tests {
         drop(log);
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.len() as u64 <= 2 * LONGEST_LOG + 100, "{}", text.len());
-        assert!(text.starts_with("line 0\n") && text.ends_with("line 599999\n") && text.contains("are not kept)\n"));
+        assert!(text.starts_with("line 0\n") && text.ends_with("line 599999\n") && text.contains("omitted)\n"));
     }
 
     proptest! {

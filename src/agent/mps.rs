@@ -77,7 +77,7 @@ impl Daemon {
         // Otherwise the server starts with the first trainer. If the server cannot start, no trainer would find a GPU.
         while daemon.ask(&format!("start_server -uid {user}")).is_none() || daemon.servers().is_empty() {
             if Instant::now() >= until {
-                return Err(format!("{PROGRAM} started no server: {}", daemon.last_words()));
+                return Err(format!("{PROGRAM} did not start a server: {}", daemon.last_words()));
             }
             std::thread::park_timeout(Duration::from_millis(50));
         }

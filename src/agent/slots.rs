@@ -48,7 +48,7 @@ pub fn find(
     let seen = gpus.as_deref().unwrap_or_default();
     if let Some(wrong) = gpu::wrong_names(seen, visible) {
         return Err(Error::new(Exit::NoTrainer, format!("CUDA_VISIBLE_DEVICES: {wrong}"))
-            .hint("name each GPU once, by its index or its whole UUID; `sweep gpus` lists them"));
+            .hint("list each GPU once, by its index or its full UUID; `sweep gpus` lists them"));
     }
     let allowed = gpu::visible(seen, visible);
     let chosen: Vec<&Gpu> = match &devices.gpus {
@@ -101,15 +101,15 @@ pub fn cpu_slots(cores: u32, threads: u32) -> Vec<SlotDevice> {
 }
 
 fn missing(name: &str, gpus: &std::result::Result<Vec<Gpu>, String>, allowed: &[&Gpu]) -> Error {
-    let error = Error::new(Exit::NoTrainer, format!("devices: gpus: there is no GPU {name}"));
+    let error = Error::new(Exit::NoTrainer, format!("devices.gpus: GPU {name} does not exist"));
     match gpus {
-        Err(reason) => error.hint(format!("no GPU can be seen at all: {reason}; write `gpus: none` to use the CPU")),
+        Err(reason) => error.hint(format!("no GPU is visible: {reason}; to use the CPU, write `gpus: none`")),
         Ok(all) if all.len() > allowed.len() => error.hint(format!(
             "CUDA_VISIBLE_DEVICES hides {} of {} GPUs; `sweep gpus` lists them",
             all.len() - allowed.len(),
             all.len()
         )),
-        Ok(all) => error.hint(format!("there are {}, counted from 0; `sweep gpus` lists them", all.len())),
+        Ok(all) => error.hint(format!("{} GPUs exist, numbered from 0; `sweep gpus` lists them", all.len())),
     }
 }
 
@@ -176,7 +176,10 @@ mod tests {
         let named = devices(Gpus::These(vec!["1".into(), "GPU-00".into()]));
         assert_eq!(find(&named, &Ok(vec![gpu(0), gpu(1)]), None, 8).expect("both are there").len(), 2);
         let hidden = find(&named, &Ok(vec![gpu(0), gpu(1)]), Some("0"), 8).expect_err("1 is hidden").to_string();
-        assert!(hidden.contains("no GPU 1") && hidden.contains("CUDA_VISIBLE_DEVICES hides 1 of 2"), "{hidden}");
+        assert!(
+            hidden.contains("GPU 1 does not exist") && hidden.contains("CUDA_VISIBLE_DEVICES hides 1 of 2"),
+            "{hidden}"
+        );
         let none = find(&named, &Err("libnvidia-ml.so.1 is not there".into()), None, 8).expect_err("no driver");
         assert!(none.to_string().contains("libnvidia-ml.so.1"), "{none}");
     }

@@ -41,24 +41,24 @@ const SECONDS_EACH: f64 = 30.0;
   sweep check sweeps/cifar10-regularisation.yaml
   sweep check my-arrays.yaml --data-only --json
 
-Looks for pixels in another order than the file says, pictures that are both trained and validated on, labels that are
-missing, uneven or do not belong to their pictures, and pictures with nothing in them. Then tries out each kind of
-network, three at most, for up to half a minute: its loss before training, dead units, gradients that vanish or explode,
-the learning rates at which its loss falls, and whether it can learn a few pictures by heart once all regularisation is
-off. Ends with 0 if training makes sense, with 4 if not. `sweep run` looks at the pictures before it begins, and at the
-first weights of each kind of network before its first step.")]
+Checks the images for a wrong axis order, images that are in both the training and the validation set, missing or
+imbalanced classes, labels that do not match their images, and blank images. Then tests up to three distinct networks,
+each for at most 30 seconds: the loss before training, dead units, vanishing or exploding gradients, the learning rates
+at which the loss falls, and whether the network can memorize a few images with all regularization off. Exits with 0 if
+training makes sense, and with 4 if not. `sweep run` checks the images before it starts, and the initial weights of each
+distinct network before its first step.")]
 pub struct Args {
     /// The sweep file
     file: PathBuf,
     #[command(flatten)]
     dir: Dir,
-    /// Look at the pictures alone, and train nothing
+    /// Check only the images, without training
     #[arg(long)]
     data_only: bool,
-    /// The trainer's program [default: sweep-trainer beside sweep]
+    /// Path of the trainer [default: sweep-trainer next to sweep]
     #[arg(long, value_name = "PROGRAM")]
     trainer: Option<PathBuf>,
-    /// Print findings and measurements as JSON
+    /// Print the findings and measurements as JSON
     #[arg(long)]
     json: bool,
 }
@@ -72,11 +72,10 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let findings = findings(&spec)?;
     let mut text: String = findings.iter().map(|finding| text(finding) + "\n").collect();
     if spec.program.is_some() {
-        text = "What trials run is there. Its data and its networks are its own and not known here: they were not \
-                looked at.\n"
+        text = "The program and its files exist. Its data and networks are not known to sweep and were not checked.\n"
             .into();
     } else if findings.is_empty() {
-        text = "Nothing is wrong with the pictures.\n".into();
+        text = "No problems found in the images.\n".into();
     }
     if !args.json {
         output::print(&text)?;
@@ -116,13 +115,13 @@ fn networks(args: &Args, spec: &Spec, surroundings: &Surroundings) -> Result<Vec
     let trainer = match running::trainer(args.trainer.as_deref(), surroundings) {
         Ok(trainer) => trainer,
         Err(error) if args.trainer.is_none() => {
-            output::tell(&format!("note: the networks are not tried out: {error}"));
+            output::tell(&format!("note: the networks are not tested: {error}"));
             return Ok(Vec::new());
         }
         Err(error) => return Err(error),
     };
     if subjects.len() > MOST {
-        output::tell(&format!("note: the first {MOST} of {} kinds of network are tried out", subjects.len()));
+        output::tell(&format!("note: only the first {MOST} of {} distinct networks are tested", subjects.len()));
         subjects.truncate(MOST);
     }
     let Some(slot) = running::slots(&spec.devices, surroundings)?.0.into_iter().next() else {
@@ -154,33 +153,38 @@ impl Network {
         let settings = words::settings(&self.settings);
         let with = if settings.is_empty() { String::new() } else { format!(": {settings}") };
         let trials = if self.trials == 1 { "trial" } else { "trials" };
-        let mut text = format!("\nThe network of {} {trials}, as in trial {}{with}\n", self.trials, self.trial);
+        let mut text = format!("\nNetwork of {} {trials}, tested as in trial {}{with}\n", self.trials, self.trial);
         let Some(measured) = &self.measured else {
             return text + &format!("  cannot be trained: {}\n", self.error.as_deref().unwrap_or_default());
         };
         if let Some(loss) = measured.first_loss {
             let (classes, even) = (self.classes, f64::from(self.classes).ln());
-            text += &format!("  loss before the first step {loss:.3}; ln({classes}) is {even:.3}\n");
+            text +=
+                &format!("  loss before the first step: {loss:.3} (uniform prediction: ln({classes}) = {even:.3})\n");
         }
         let capacity = &measured.capacity;
         let last = capacity.accuracies.last();
         text += &match (model::learnt(capacity), last) {
-            (Some(steps), _) => format!("  learns {} pictures by heart in {steps} steps\n", capacity.pictures),
+            (Some(steps), _) => format!("  memorizes {} images in {steps} steps\n", capacity.pictures),
             (None, Some(right)) if capacity.cut_short => {
-                format!("  of {} pictures {right:.2} are right when time runs out\n", capacity.pictures)
+                format!(
+                    "  classifies {:.1}% of {} images correctly when time runs out\n",
+                    right * 100.0,
+                    capacity.pictures
+                )
             }
             _ => String::new(),
         };
         if let Some(Range { from, to, explodes }) = model::range(measured) {
             let to = to.map_or(String::new(), |to| format!(" to {to:.0e}"));
-            let explodes = explodes.map_or(String::new(), |rate| format!(", and explodes from {rate:.0e}"));
+            let explodes = explodes.map_or(String::new(), |rate| format!(" and explodes from {rate:.0e}"));
             text += &format!(
-                "  its loss falls at learning rates from {from:.0e}{to}{explodes}; this file's: {}\n",
+                "  loss falls at learning rates from {from:.0e}{to}{explodes}; learning rate of the sweep file: {}\n",
                 self.learning_rate
             );
         }
         if self.findings.is_empty() {
-            text += "  nothing is wrong with it\n";
+            text += "  no problems found\n";
         }
         self.findings.iter().fold(text, |text, finding| text + &self::text(finding) + "\n")
     }
@@ -228,5 +232,5 @@ fn bytes(path: &Path) -> u64 {
 /// Formats a finding in three lines.
 fn text(Finding { name, serious, verdict, evidence, remedy }: &Finding) -> String {
     let weight = if *serious { "serious" } else { "note" };
-    format!("{weight}: {verdict} ({name})\n  {evidence}\n  remedy: {remedy}")
+    format!("{weight}: {verdict} ({name})\n  {evidence}\n  fix: {remedy}")
 }

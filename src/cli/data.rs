@@ -31,16 +31,16 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// The sets that can be fetched, and whether they are here
+    /// List the data sets that can be downloaded, and whether they are on this machine
     List(List),
-    /// Bring a set to this machine: download, check, unpack
+    /// Download, verify, and unpack a data set
     Fetch(Fetch),
 }
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  sweep data list --json | jq -r '.[].name'")]
 struct List {
-    /// The folder in which they are looked for
+    /// Folder to search for data sets
     #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
     to: PathBuf,
     /// Print JSON
@@ -54,15 +54,15 @@ struct List {
   sweep data fetch mnist --to /scratch/data
   sweep data fetch cifar100 --from ~/Downloads/cifar-100-binary.tar.gz
 
-A download that was interrupted goes on where it ended, by the same command.")]
+To continue an interrupted download, run the same command again.")]
 struct Fetch {
-    /// The set
+    /// Name of the data set
     #[arg(value_parser = PossibleValuesParser::new(CATALOG.iter().map(|set| set.name)))]
     name: String,
-    /// The published file, or the folder or address where it is; an address of a folder ends in a slash
+    /// The published file, or the folder or URL that has it; the URL of a folder ends in a slash
     #[arg(long, value_name = "FILE|URL")]
     from: Option<String>,
-    /// The folder in which the set's own folder is made
+    /// Folder in which the data set's folder is created
     #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
     to: PathBuf,
 }
@@ -89,7 +89,7 @@ fn run_list(args: &List, surroundings: &Surroundings) -> Result<Exit> {
         return Ok(Exit::Success);
     }
     let mut table = Table::new();
-    table.load_style(NOTHING).set_header(["set", "what it is", "train", "test", "download", "licence", "here"]);
+    table.load_style(NOTHING).set_header(["set", "description", "train", "test", "download", "license", "here"]);
     for set in &CATALOG {
         table.add_row([
             set.name.to_owned(),
@@ -101,8 +101,8 @@ fn run_list(args: &List, surroundings: &Surroundings) -> Result<Exit> {
             here(set).map_or("-".to_owned(), |path| path.display().to_string()),
         ]);
     }
-    let others = "`digits` is built in; `folder` and `arrays` are pictures of your own.";
-    output::print(&format!("{table}\n\nsweep data fetch NAME brings one here. {others}"))?;
+    let others = "`digits` is built in; `folder` and `arrays` are for your own images.";
+    output::print(&format!("{table}\n\nTo download a data set: sweep data fetch NAME. {others}"))?;
     Ok(Exit::Success)
 }
 
@@ -115,12 +115,12 @@ fn run_fetch(args: &Fetch, surroundings: &Surroundings) -> Result<Exit> {
         if (info.train, info.test) == set.pictures {
             return Ok(());
         }
-        let rule = format!("it has {} pictures to train on and {} to test", count(info.train), count(info.test));
+        let rule = format!("it has {} training images and {} test images", count(info.train), count(info.test));
         Err(Error::new(Exit::BadData, format!("{}: {rule}", folder.display())))
     };
     if whole(&folder).is_ok() {
         let path = surroundings.short(&folder);
-        output::tell(&format!("{} is there already; delete it to fetch it again", path.display()));
+        output::tell(&format!("{} already exists; to download it again, delete it first", path.display()));
     } else {
         let from = match &args.from {
             None => Origin::Published,
@@ -135,11 +135,11 @@ fn run_fetch(args: &Fetch, surroundings: &Surroundings) -> Result<Exit> {
     }
     let (train, test) = set.pictures;
     output::print(&format!(
-        "{path}: {train} pictures to train on and {test} to test, {about}\n\
-         licence: {licence}\n\
+        "{path}: {train} training images and {test} test images, {about}\n\
+         license: {licence}\n\
          cite:    {citation}\n\
          \n\
-         In a sweep file, its path relative to that file:\n\
+         In a sweep file, with the path relative to that file:\n\
          data: {{set: {name}, path: {path}}}",
         path = surroundings.short(&folder).display(),
         train = count(train),

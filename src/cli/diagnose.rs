@@ -36,26 +36,27 @@ const PARTS: [&str; 6] = ["train", "training", "validation", "val", "valid", "te
   sweep diagnose lightning_logs/version_0
   sweep diagnose history.csv --columns val_loss=held_out_nll --chart curve.svg")]
 pub struct Args {
-    /// What Keras or another loop printed, CSVLogger, History, Lightning's metrics.csv, TensorBoard's event files or
-    /// their folder, W&B's export, or any table with a row an epoch
+    /// Learning curves: the output of Keras or of your own training loop, a file of Keras's CSVLogger or History,
+    /// Lightning's metrics.csv, TensorBoard event files or their folder, a W&B export, or any table with one row per
+    /// epoch
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Print one JSON object, with the evidence for every finding
     #[arg(long)]
     json: bool,
-    /// What the files are, where that cannot be told from their content
+    /// Format of the files, if it cannot be detected
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
-    /// Which column is which, such as val_loss=my_loss; several with commas
+    /// Columns of the metrics, for example val_loss=my_loss; separate several with commas
     #[arg(long, value_name = "METRIC=COLUMN", value_delimiter = ',')]
     columns: Vec<Choice>,
-    /// How many classes there are, which tells what guessing gives
+    /// Number of classes, which determines the accuracy of guessing
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(2..))]
     classes: Option<u32>,
     /// The highest dropout rate of the network
     #[arg(long, value_name = "RATE")]
     dropout: Option<f64>,
-    /// Draw the curve, too, or up to five side by side; the name's end (.svg or .png) says how
+    /// Also draw the curve, or up to five side by side, as .svg or .png
     #[arg(long, value_name = "FILE")]
     chart: Option<PathBuf>,
 }
@@ -122,8 +123,8 @@ fn runs(path: &Path) -> Result<Vec<(String, Vec<Source>)>> {
     if files.is_empty() {
         let table = TABLES.iter().map(|table| path.join(table)).find(|table| table.is_file());
         let table = table.ok_or_else(|| {
-            Error::new(Exit::Usage, format!("{name} holds neither event files nor {}", TABLES.join(" nor ")))
-                .hint("name the file that holds the curve")
+            Error::new(Exit::Usage, format!("{name} contains neither event files nor {}", TABLES.join(" nor ")))
+                .hint("give the file that contains the curve")
         })?;
         return Ok(vec![(table.display().to_string(), vec![source(&table, None)?])]);
     }
@@ -153,8 +154,8 @@ fn event_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<
             files.push(entry.path());
         }
         if files.len() > MOST_FILES {
-            return Err(Error::new(Exit::Usage, format!("{} holds more than {MOST_FILES} files", folder.display()))
-                .hint("name the folder of one run"));
+            return Err(Error::new(Exit::Usage, format!("{} contains more than {MOST_FILES} files", folder.display()))
+                .hint("give the folder of a single run"));
         }
     }
     Ok(())
@@ -171,13 +172,13 @@ fn source(path: &Path, part: Option<&str>) -> Result<Source> {
         let typed = path.file_name().unwrap_or_default().to_string_lossy();
         let hint = match nearest(&typed, files.iter().map(String::as_str)) {
             Some(near) if near != typed => format!("did you mean {}?", path.with_file_name(near).display()),
-            _ => "name a file with a row an epoch (CSV, JSON lines, a log), or the folder of a run".to_owned(),
+            _ => "give a file with one row per epoch (CSV, JSON lines, or a log), or the folder of a run".to_owned(),
         };
         Error::new(Exit::Usage, format!("{name} cannot be read")).source(error).hint(hint)
     })?;
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(Error::new(Exit::Usage, format!("{name} is larger than {} MiB", LARGEST_FILE >> 20))
-            .hint("a learning curve is small; name the file that holds one row an epoch"));
+            .hint("learning curves are small; give the file with one row per epoch"));
     }
     Ok(Source { name, prefix: part.map(str::to_owned), bytes })
 }
@@ -188,7 +189,7 @@ fn draw(path: &Path, diagnoses: &[Diagnosis]) -> Result<()> {
         several if several.len() > charts::MOST_COMPARED => {
             let most = charts::MOST_COMPARED;
             return Err(Error::new(Exit::Usage, format!("--chart draws up to {most} curves, not {}", several.len()))
-                .hint("name fewer files"));
+                .hint("give fewer files"));
         }
         several => {
             let named: Vec<_> = several.iter().map(|one| (one.title.as_str(), &one.curve.epochs[..])).collect();
@@ -232,7 +233,7 @@ fn as_text(diagnoses: &[Diagnosis]) -> String {
             let verdicts: Vec<String> = one.findings.iter().map(verdict).collect();
             let _ = writeln!(text, "{}: {}", one.title, verdicts.join(", "));
         }
-        text += "\nName one file with one curve for what each verdict rests on and what to do, or use --json.\n";
+        text += "\nFor the evidence and the fixes, give one file with one curve, or use --json.\n";
         return text;
     }
     for Diagnosis { title, format, curve, notes, findings } in diagnoses {

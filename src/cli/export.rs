@@ -22,16 +22,16 @@ const MODULE: &str = "network.py";
 /// What was typed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  sweep export results/quickstart                  the best trial, beside its weights in trials/
+  sweep export results/quickstart                  the best trial, next to its weights in trials/
   sweep export results/quickstart 3 --out model    network.py and best.safetensors of trial 3 into model/")]
 pub struct Args {
-    /// The sweep's folder, such as results/quickstart
+    /// Folder of the sweep, for example results/quickstart
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// The trial's number [default: the best one]
+    /// Number of the trial [default: the best trial]
     #[arg(value_name = "TRIAL")]
     trial: Option<u64>,
-    /// Where network.py and best.safetensors go [default: the trial's folder, where the weights are]
+    /// Output folder for network.py and best.safetensors [default: the folder of the trial]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -58,7 +58,7 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
     let module = export::module(&recipe, &shapes, &about(&opened, trial)).map_err(damaged)?;
     let folder = args.out.clone().unwrap_or_else(|| opened.layout.trial(trial.id));
     std::fs::create_dir_all(&folder)
-        .map_err(|error| Error::storage(format!("{} cannot be made", folder.display()), error))?;
+        .map_err(|error| Error::storage(format!("{} cannot be created", folder.display()), error))?;
     for (name, bytes) in [(MODULE, module.as_bytes()), (BEST_WEIGHTS, &bytes)] {
         put(&folder.join(name), bytes)?;
     }
@@ -77,7 +77,7 @@ fn chosen(opened: &Opened, number: Option<u64>) -> Result<&TrialRecord> {
     let ranking = Ranking::new(&opened.history, &opened.spec.metric);
     ranking.best().map(|best| best.trial).ok_or_else(|| {
         let error = Error::new(Exit::Usage, format!("no trial of {} has ended yet", opened.layout.root().display()));
-        error.hint("give a trial's number, or wait for the first to end")
+        error.hint("give the number of a trial, or wait until the first trial has ended")
     })
 }
 
@@ -85,8 +85,8 @@ fn chosen(opened: &Opened, number: Option<u64>) -> Result<&TrialRecord> {
 fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     match std::fs::read(path) {
         Ok(there) if there == bytes => Ok(()),
-        Ok(_) => Err(Error::new(Exit::Usage, format!("{} is there already, and is another", path.display()))
-            .hint("move it away, or choose another folder with --out")),
+        Ok(_) => Err(Error::new(Exit::Usage, format!("{} already exists and has other contents", path.display()))
+            .hint("move the file, or choose another folder with --out")),
         Err(_) => Ok(sweep_store::replace(path, bytes)?),
     }
 }
@@ -107,7 +107,9 @@ fn no_weights(opened: &Opened, trial: &TrialRecord) -> Error {
     let kept: Vec<String> = opened.history.trials.iter().filter(kept).map(|trial| trial.id.to_string()).collect();
     let error = Error::new(Exit::Usage, format!("trial {} has no {BEST_WEIGHTS}", trial.id));
     match kept.is_empty() {
-        true => error.hint("a sweep keeps the weights of as many trials as `keep_best` says; a program keeps its own"),
-        false => error.hint(format!("`keep_best: {}` kept those of {}", opened.spec.keep_best, kept.join(", "))),
+        true => error.hint("sweep keeps the weights of the best `keep_best` trials; a program saves its own weights"),
+        false => {
+            error.hint(format!("`keep_best: {}` kept the weights of trials {}", opened.spec.keep_best, kept.join(", ")))
+        }
     }
 }

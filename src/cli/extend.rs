@@ -22,17 +22,17 @@ use sweep_store::{Journal, Layout, Lock};
   sweep extend results/quickstart more.yaml
   sweep extend results/quickstart more.yaml --yes --run
 
-FILE is a whole sweep file: a copy of the sweep's own with values added, say. Its points that were not tried run after
-the trials so far, which stay as they are. What changes is shown and asked about.")]
+FILE is a complete sweep file, for example a copy of the sweep's own file with added values. Finished trials are kept,
+and only the new configurations run. The changes are shown, and you are asked to confirm them.")]
 pub struct Args {
-    /// The sweep's folder
+    /// Folder of the sweep
     folder: PathBuf,
-    /// The sweep file that takes the place of its own
+    /// The sweep file that replaces the current one
     file: PathBuf,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// Go on with the sweep at once
+    /// Continue the sweep at once
     #[arg(long)]
     run: bool,
     #[command(flatten)]
@@ -44,11 +44,8 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let Opened { layout, spec: mut old, text: before, history, length } = Opened::new(&args.folder)?;
     let (folder, file) = (args.folder.display(), args.file.display());
     if is_same(&args.file, &layout.sweep_file()) {
-        return Err(Error::new(Exit::Usage, format!("{file} is the file that the sweep has: nothing changes")).hint(
-            format!(
-                "change a copy of it, beside the file that it came from, and name that: sweep extend {folder} more.yaml"
-            ),
-        ));
+        return Err(Error::new(Exit::Usage, format!("{file} is the current file of the sweep, so nothing changes"))
+            .hint(format!("edit a copy next to the original file, and give that: sweep extend {folder} more.yaml")));
     }
     // Where `sweep extend` is called says nothing about the trials so far.
     let so_far = old.program.as_ref().map(|_| Place { folder: old.program_folder(), origin: Origin::Sweep });
@@ -60,7 +57,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     }
     let growth = Growth::new(&old, &new, &history).map_err(|refusal| refused(&refusal, args, &history))?;
     if growth.changes.is_empty() {
-        output::print(&format!("{folder} stays as it is: {file} says what its own file says"))?;
+        output::print(&format!("{folder} is unchanged: {file} means the same as its current file"))?;
         return Ok(Exit::Success);
     }
     let trials = Search::resumed(old.search_terms(), &history).len();
@@ -89,8 +86,8 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let extend = |layout: &Layout| -> Result<(History, Journal)> {
         // With the lock held, the journal can no longer change.
         if sweep_store::read(layout)?.1 != length {
-            return Err(Error::new(Exit::Storage, format!("{folder} has gone on in the meantime"))
-                .hint("look at what has changed once more: type the same again"));
+            return Err(Error::new(Exit::Storage, format!("{folder} has changed in the meantime"))
+                .hint("run the same command again to review the changes"));
         }
         let mut journal = Journal::append(layout, length)?;
         journal.write(std::slice::from_ref(&entry), true)?;
@@ -104,7 +101,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let _lock = Lock::take(&layout, &surroundings.holder())?;
     let (grown, _) = extend(&layout)?;
     sweep_report::write(&layout, &new, &grown)?;
-    output::print(&format!("Go on with: sweep resume {folder}"))?;
+    output::print(&format!("To continue: sweep resume {folder}"))?;
     Ok(Exit::Success)
 }
 
@@ -116,15 +113,15 @@ fn is_same(one: &Path, other: &Path) -> bool {
 fn outlook(all: Option<u64>, grown: &History) -> String {
     let begun = grown.trials.len() as u64;
     let follow = match all.map(|all| all.saturating_sub(begun)) {
-        None => "new ones follow without end".to_owned(),
-        Some(0) => "no new one follows".to_owned(),
-        Some(1) => "1 new one follows".to_owned(),
-        Some(new) => format!("{} new ones follow", words::count(new)),
+        None => "new trials follow without end".to_owned(),
+        Some(0) => "no new trials follow".to_owned(),
+        Some(1) => "1 new trial follows".to_owned(),
+        Some(new) => format!("{} new trials follow", words::count(new)),
     };
     let so_far = if begun == 1 {
-        "1 trial so far stays".to_owned()
+        "1 existing trial is kept".to_owned()
     } else {
-        format!("{} trials so far stay", words::count(begun))
+        format!("{} existing trials are kept", words::count(begun))
     };
     format!("{so_far}, {follow}")
 }
@@ -132,13 +129,14 @@ fn outlook(all: Option<u64>, grown: &History) -> String {
 fn refused(refusal: &Refusal, args: &Args, history: &History) -> Error {
     let reasons = refusal.reasons.join("\n  ");
     let what = format!(
-        "{} cannot take the place of the sweep's own file: the {} trials so far could not be compared with new ones\n  {reasons}",
+        "{} cannot replace the file of the sweep: the {} existing trials could not be compared with new ones\n  \
+         {reasons}",
         args.file.display(),
         history.trials.len()
     );
-    let vary = refusal.vary.as_ref().map(|vary| format!("let it vary, among `parameters`: `{vary}`, or "));
+    let vary = refusal.vary.as_ref().map(|vary| format!("vary it under `parameters`: `{vary}`, or "));
     let hint = format!(
-        "{}start a sweep of its own: sweep run {} --name {}-2",
+        "{}start a new sweep: sweep run {} --name {}-2",
         vary.unwrap_or_default(),
         args.file.display(),
         history.name
@@ -150,11 +148,8 @@ fn refused(refusal: &Refusal, args: &Args, history: &History) -> Error {
 fn ask(args: &Args, surroundings: &Surroundings) -> Result<()> {
     let (folder, file) = (args.folder.display(), args.file.display());
     if !surroundings.answers {
-        return Err(Error::new(
-            Exit::Usage,
-            "nothing was changed: there is no terminal to ask on whether that is meant",
-        )
-        .hint(format!("to change it without being asked: sweep extend {folder} {file} --yes")));
+        return Err(Error::new(Exit::Usage, "nothing was changed: confirmation requires a terminal")
+            .hint(format!("to skip the confirmation: sweep extend {folder} {file} --yes")));
     }
     eprint!("Extend {folder}? [y/N] ");
     let _ = std::io::stderr().flush();

@@ -53,7 +53,7 @@ fn describe(gpus: &[Gpu], reason: Option<&str>, slots: &[String], variable: Opti
     let mut text = String::new();
     match reason {
         Some(reason) => text += &format!("No GPU: {reason}.\n"),
-        None if gpus.is_empty() => text += "No GPU: the driver counts none.\n",
+        None if gpus.is_empty() => text += "No GPU: the driver reports none.\n",
         None => {
             let mut table = Table::new();
             table.load_style(NOTHING).set_header(["slot", "GPU", "UUID", "memory", "load", "processes"]);
@@ -64,7 +64,7 @@ fn describe(gpus: &[Gpu], reason: Option<&str>, slots: &[String], variable: Opti
                     gpu.name.clone(),
                     gpu.uuid.clone(),
                     format!("{:.1} of {:.1} GiB used", gigabytes(gpu.memory_used), gigabytes(gpu.memory_total)),
-                    gpu.load.map_or("-".into(), |load| format!("{load} %")),
+                    gpu.load.map_or("-".into(), |load| format!("{load}%")),
                     gpu.processes.iter().map(|process| process.pid.to_string()).collect::<Vec<_>>().join(" "),
                 ]);
             }
@@ -72,11 +72,11 @@ fn describe(gpus: &[Gpu], reason: Option<&str>, slots: &[String], variable: Opti
         }
     }
     if let Some(variable) = variable {
-        text += &format!("CUDA_VISIBLE_DEVICES={variable} is respected.\n");
+        text += &format!("CUDA_VISIBLE_DEVICES={variable} applies.\n");
     }
     if slots.iter().any(|slot| slot.starts_with("cpu")) {
         text += &format!(
-            "Slots: {}. Trials run on the CPU: one slot for every `devices: cpu_threads:` (1) of {cores} cores.",
+            "Slots: {}. Trials run on the CPU: one slot for each `cpu_threads` (1) of the {cores} cores.",
             slots.join(" ")
         );
     } else {

@@ -18,7 +18,7 @@ use sweep_spec::{Report, Verdict, lint};
   sweep lint wandb-sweep.yaml
   sweep lint wandb-sweep.yaml --json | jq '.findings[] | select(.verdict != \"same\")'
 
-Ends with 0 if the file runs here, with 3 if not.")]
+Exits with 0 if the file runs here, and with 3 if not.")]
 pub struct Args {
     /// The sweep file
     file: PathBuf,
@@ -42,7 +42,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     };
     match written.and_then(|()| out.flush()) {
         // A broken pipe means that the reader needs no more output.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::storage("stdout cannot be written", error)),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::storage("cannot write to stdout", error)),
         _ => Ok(if report.runs { Exit::Success } else { Exit::BadFile }),
     }
 }
@@ -62,7 +62,7 @@ fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     }
     let count = report.findings.iter().filter(|finding| finding.verdict == Verdict::NotHere).count();
     match report.runs {
-        true => writeln!(out, "It runs here: `sweep plan` shows what."),
-        false => writeln!(out, "It does not run here: {count} of these lines say why."),
+        true => writeln!(out, "The file runs here; `sweep plan` shows what it runs."),
+        false => writeln!(out, "The file does not run here; see the {count} lines marked `not here`."),
     }
 }

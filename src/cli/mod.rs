@@ -31,7 +31,7 @@ use sweep_core::error::{Exit, Result};
 use sweep_core::nearest::nearest;
 use sweep_spec::SETTINGS;
 
-/// Runs hyperparameter sweeps on the GPUs of this machine, and says why networks over- or underfit.
+/// Runs hyperparameter sweeps on the GPUs of this machine and explains why networks overfit or underfit.
 #[derive(Debug, Parser)]
 #[command(name = "sweep", version, about, long_about = None, arg_required_else_help = true)]
 pub struct Cli {
@@ -41,37 +41,37 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check a sweep file and show what it would run; starts and writes nothing
+    /// Check a sweep file and show what it would run, without starting or writing anything
     Plan(plan::Args),
-    /// Look whether something is wrong with the pictures or the networks, before anything is trained in earnest
+    /// Check the images and the networks for problems before training
     Check(check::Args),
-    /// Say line by line how a sweep file of W&B's, or one of ours, fares here and there
+    /// Compare, line by line, what a sweep file means here and in W&B
     Lint(lint::Args),
-    /// Run a sweep into a folder of its own
+    /// Run a sweep in a new folder
     Run(run::Args),
-    /// Go on with a sweep that was interrupted
+    /// Continue an interrupted sweep
     Resume(resume::Args),
-    /// Give a sweep another file, with more values, say: only the points that were not tried run
+    /// Change the sweep file of an existing sweep, for example to add values, and run only new configurations
     Extend(extend::Args),
-    /// Make the CSV files, charts and report of a sweep again from its journal
+    /// Rebuild the CSV files, charts, and report of a sweep from its journal
     Report(report::Args),
-    /// What is running, waiting, done and failed, the best so far, and the time left
+    /// Show running, waiting, finished, and failed trials, the best trial so far, and the time left
     Status(status::Args),
-    /// One trial: settings, curve, outcome, error, paths
+    /// Show one trial: parameters, curve, outcome, error, and files
     Show(show::Args),
-    /// The network of a trial, with its trained weights, as a Python module for PyTorch
+    /// Export the network of a trial, with its trained weights, as a PyTorch module
     Export(export::Args),
-    /// The slots of this machine: its GPUs, or else its CPU cores
+    /// List the GPUs of this machine, and the slots that a sweep would use
     Gpus(gpus::Args),
-    /// Published data sets: which there are, and how they get here
+    /// List and download published data sets
     Data(data::Args),
-    /// Print the completion script of a shell
+    /// Print a completion script for a shell
     #[command(after_help = "Example:\n  sweep completions bash > ~/.local/share/bash-completion/completions/sweep")]
     Completions {
-        /// Which shell
+        /// The shell
         shell: clap_complete::Shell,
     },
-    /// Say what is wrong with a network by its learning curve, whichever tool wrote it, and what to change
+    /// Diagnose a network from its learning curve, written by any tool, and suggest fixes
     Diagnose(diagnose::Args),
 }
 
@@ -119,7 +119,7 @@ fn of_setting(mut error: clap::Error) -> clap::Error {
         return error;
     };
     let tip = format!(
-        "settings stand in the sweep file: `{}` under `{}:`, or under `parameters:` if it is to vary",
+        "set this in the sweep file: `{}` under `{}:`, or under `parameters:` to vary it",
         setting.name,
         setting.section.key()
     );

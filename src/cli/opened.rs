@@ -50,10 +50,10 @@ impl Opened {
         let at = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
         at.and_then(|at| self.history.trials.get(at)).ok_or_else(|| {
             let folder = self.layout.root().display();
-            let error = Error::new(Exit::Usage, format!("trial {number} of {folder} was not started"));
+            let error = Error::new(Exit::Usage, format!("trial {number} of {folder} does not exist"));
             error.hint(match self.history.trials.len() {
-                0 => "no trial was started yet".to_owned(),
-                started => format!("trials 1 to {started} were"),
+                0 => "no trial has started yet".to_owned(),
+                started => format!("trials 1 to {started} exist"),
             })
         })
     }
@@ -70,22 +70,22 @@ fn no_sweep(folder: &Path) -> Error {
     if !folder.exists() {
         let error = Error::new(Exit::Usage, format!("{shown} does not exist"));
         return match sweeps_in(folder.parent().unwrap_or(Path::new(""))) {
-            Some(near) => error.hint(format!("there is {near}")),
-            None => error.hint("name the folder of a sweep, such as results/quickstart"),
+            Some(near) => error.hint(format!("did you mean {near}?")),
+            None => error.hint("give the folder of a sweep, for example results/quickstart"),
         };
     }
     if !folder.is_dir() {
         let error = Error::new(Exit::Usage, format!("{shown} is a file, not the folder of a sweep"));
         let above = folder.parent().filter(|above| Layout::new(*above).journal().is_file());
         return error.hint(match above {
-            Some(above) => format!("name the folder it lies in, {}", above.display()),
-            None => "name the folder that `sweep run` made for it, such as results/quickstart".into(),
+            Some(above) => format!("give its parent folder, {}", above.display()),
+            None => "give the folder that `sweep run` created for it, for example results/quickstart".into(),
         });
     }
-    let error = Error::new(Exit::Usage, format!("{shown} is not the folder of a sweep: it has no journal.jsonl"));
+    let error = Error::new(Exit::Usage, format!("{shown} is not the folder of a sweep: it contains no journal.jsonl"));
     match sweeps_in(folder) {
-        Some(inside) => error.hint(format!("in it there is {inside}")),
-        None => error.hint("name the folder that `sweep run` made, such as results/quickstart"),
+        Some(inside) => error.hint(format!("it contains {inside}")),
+        None => error.hint("give the folder that `sweep run` created, for example results/quickstart"),
     }
 }
 
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn a_path_that_is_no_sweep_is_told_with_what_is_near() {
         let results = tempfile::tempdir().unwrap();
-        assert!(message(results.path()).contains("has no journal.jsonl"));
+        assert!(message(results.path()).contains("contains no journal.jsonl"));
         let layout = sweep_sample::write(&results.path().join("mine"), &sweep_sample::beginning("mine"));
         for wrong in [results.path().to_owned(), results.path().join("other"), layout.journal()] {
             let message = message(&wrong);

@@ -71,9 +71,7 @@ impl<W: Write> Write for Harmless<W> {
 fn write(out: &mut impl Write, text: &str) -> Result<()> {
     let written = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
     match written {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::storage("the output cannot be written", error))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::storage("cannot write the output", error)),
         _ => Ok(()),
     }
 }

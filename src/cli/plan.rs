@@ -33,13 +33,13 @@ pub struct Args {
     file: PathBuf,
     #[command(flatten)]
     dir: Dir,
-    /// Print every trial with its settings, a line each
+    /// Print every trial with its parameters, one line each
     #[arg(long)]
     list: bool,
     /// Print the plan, or with --list the trials, as JSON
     #[arg(long)]
     json: bool,
-    /// Draw how the learning rate goes in the trials, as FILE.svg or FILE.png
+    /// Draw the learning rate schedules of the trials, as FILE.svg or FILE.png
     #[arg(long, value_name = "FILE")]
     chart: Option<PathBuf>,
 }
@@ -53,8 +53,11 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let mut out = output::Harmless::new(BufWriter::new(io::stdout().lock()));
     let written = if args.list {
         if Search::new(file.spec.search_terms()).len().is_none() {
-            return Err(Error::new(Exit::Usage, format!("{} has no last trial to list", args.file.display()))
-                .hint("give it a `run_cap: 20`, say"));
+            return Err(Error::new(
+                Exit::Usage,
+                format!("{} cannot be listed: its search has no end", args.file.display()),
+            )
+            .hint("set `run_cap`, for example to 20"));
         }
         list(&file.spec, args.json, &mut out)
     } else {
@@ -68,7 +71,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     match written.and_then(|()| out.flush()) {
         // A broken pipe means that the reader needs no more output: `sweep plan --list FILE | head`.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Exit::Success),
-        Err(error) => Err(Error::storage("stdout cannot be written", error)),
+        Err(error) => Err(Error::storage("cannot write to stdout", error)),
         Ok(()) => Ok(Exit::Success),
     }
 }

@@ -113,10 +113,10 @@ pub fn look_up(spec: &Spec, file: &str, text: &str, surroundings: &Surroundings)
         Need::Command(name) if name.contains('/') => at_its_path(&base, name, &searched),
         Need::Command(name) if folders.iter().any(|folder| is_program(&folder.join(name))) => None,
         Need::Command(name) => {
-            let rule = format!("there is no program {name} on PATH");
+            let rule = format!("the program {name} is not on PATH");
             let remedy = match base.join(name).is_file() {
-                true => format!("for the one beside the sweep file write `./{name}`"),
-                false => near(name, &folders).unwrap_or("install it, or write the path to it".to_owned()),
+                true => format!("to run the file next to the sweep file, write `./{name}`"),
+                false => near(name, &folders).unwrap_or("install it, or write its path".to_owned()),
             };
             Some((rule, remedy))
         }
@@ -135,8 +135,8 @@ fn at_its_path(base: &Path, name: &str, searched: &[Place]) -> Option<(String, S
     if !path.is_file() {
         return Some(no_file(base, name, searched));
     }
-    let remedy = format!("`chmod +x {}`, or put what runs it before it: python, say", path.display());
-    Some((format!("{name} is not a program: nobody may execute it"), remedy))
+    let remedy = format!("run `chmod +x {}`, or put its interpreter first, for example python", path.display());
+    Some((format!("{name} is not executable"), remedy))
 }
 
 fn no_file(base: &Path, name: &str, searched: &[Place]) -> (String, String) {
@@ -146,10 +146,10 @@ fn no_file(base: &Path, name: &str, searched: &[Place]) -> (String, String) {
         searched.iter().filter(|place| place.folder != base && searched.iter().any(|one| one.folder == base));
     let also: Vec<String> =
         elsewhere.map(|place| format!(" or {} ({})", place.folder.display(), place.origin.describe())).collect();
-    let rule = format!("there is no file {name} in {}{}", base.display(), also.concat());
+    let rule = format!("the file {name} does not exist in {}{}", base.display(), also.concat());
     let remedy = near(&file, &[folder.to_owned()]);
-    let whence = "it is looked for in the folder where `sweep` is called, in that of the sweep file, and in the root of \
-                  its Git repository: `--dir` or `folder:` names another";
+    let whence = "`sweep` looks in the folder where it is called, in the folder of the sweep file, and in the root of its Git \
+                  repository; `--dir` or `folder:` names another folder";
     (rule, remedy.unwrap_or(whence.to_owned()))
 }
 

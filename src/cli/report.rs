@@ -11,13 +11,13 @@ use sweep_core::trial::Goal;
 /// What was typed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  sweep report results/quickstart            make report.html, report.md, charts and CSV files again
+  sweep report results/quickstart            rebuild report.html, report.md, charts, and CSV files
   xdg-open results/quickstart/report.html    read the report")]
 pub struct Args {
-    /// The sweep's folder, such as results/quickstart
+    /// Folder of the sweep, for example results/quickstart
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// Rank the trials this way, whatever the sweep's file says; `sweep extend` changes the file
+    /// Rank the trials in this direction, overriding the sweep file; `sweep extend` changes the file
     #[arg(long, value_enum)]
     goal: Option<Way>,
 }
@@ -49,10 +49,10 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
     let mut said = vec![format!("wrote {}", layout.report_html().display())];
     said.push(format!("      {}", layout.report_md().display()));
     if layout.next_file().is_file() {
-        said.push(format!("      {} (what to try next, with reasons)", layout.next_file().display()));
+        said.push(format!("      {} (suggested next sweep, with reasons)", layout.next_file().display()));
     }
     if running {
-        said.push("      (the sweep is running: trials.csv and epochs.csv are kept up to date by it)".into());
+        said.push("      (the sweep is running and keeps trials.csv and epochs.csv up to date)".into());
     } else {
         said.extend([layout.trials_csv(), layout.epochs_csv()].map(|path| format!("      {}", path.display())));
     }

@@ -17,14 +17,14 @@ use sweep_store::{Journal, Layout};
   sweep resume results/quickstart
   sweep resume results/quickstart --retry-failed
 
-Finished trials stay as they are; unfinished ones go on from their last checkpoint.")]
+Finished trials are kept; unfinished ones continue from their last checkpoint.")]
 pub struct Args {
-    /// The sweep's folder
+    /// Folder of the sweep
     folder: PathBuf,
-    /// Also try failed and diverged trials once more: from their start, or from their program's own checkpoint
+    /// Also retry failed and diverged trials, from the start or from the program's own checkpoint
     #[arg(long)]
     retry_failed: bool,
-    /// With --retry-failed, empty the folders of trials that are programs, so that they begin anew
+    /// With --retry-failed, empty the folders of trials that run programs, so that they start over
     #[arg(long, requires = "retry_failed")]
     from_scratch: bool,
     #[command(flatten)]
@@ -51,7 +51,9 @@ pub fn on(options: &Options, folder: &Path, retry: (bool, bool), surroundings: &
         let is_as_read = sweep_store::is_as_read(layout, length);
         let (history, length) = if is_as_read { (history, length) } else { sweep_store::read(layout)? };
         if history.extensions.len() > extensions {
-            return Err(Error::new(Exit::Storage, "the sweep was extended in the meantime").hint("type the same again"));
+            return Err(
+                Error::new(Exit::Storage, "the sweep was extended in the meantime").hint("run the same command again")
+            );
         }
         // An extension that was killed may not have replaced the file.
         if !history.extensions.is_empty() {
@@ -60,7 +62,7 @@ pub fn on(options: &Options, folder: &Path, retry: (bool, bool), surroundings: &
         let ours = env!("CARGO_PKG_VERSION");
         if !["", ours].contains(&history.version.as_str()) {
             output::tell(&format!(
-                "note: sweep {} ran it last, and this is {ours}: numbers may differ",
+                "note: sweep {} ran this sweep last, and this is {ours}; results may differ",
                 history.version
             ));
         }

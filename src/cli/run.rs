@@ -22,22 +22,22 @@ use sweep_store::{Journal, Layout};
   sweep run sweeps/quickstart.yaml --name second-try
   sweep run sweeps/quickstart.yaml --gpus 0,2 --progress plain > log
 
-Ctrl-C saves the running trials and ends; `sweep resume` goes on from there.")]
+Ctrl-C saves the running trials and exits; `sweep resume` continues from there.")]
 pub struct Args {
     /// The sweep file
     file: PathBuf,
     #[command(flatten)]
     dir: Dir,
-    /// The folder's name under the results [default: the file's `name`]
+    /// Name of the sweep's folder [default: `name` in the sweep file]
     #[arg(long)]
     name: Option<String>,
-    /// Where the results go
+    /// Folder for all results
     #[arg(long, value_name = "FOLDER", default_value = "results")]
     results: PathBuf,
-    /// At most so many trials, as with `wandb agent --count`; less than the file's `run_cap`
+    /// Maximum number of trials, as in `wandb agent --count`; less than `run_cap` in the sweep file
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Go on with the sweep where it has begun, as `sweep resume` does: for scripts of jobs that are queued again
+    /// Continue the sweep if it already exists, like `sweep resume`; for job scripts that are requeued
     #[arg(long)]
     or_resume: bool,
     #[command(flatten)]
@@ -57,8 +57,8 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     }
     if let Some(name) = &args.name {
         if !is_folder_name(name) {
-            return Err(Error::new(Exit::Usage, format!("--name {name}: this cannot name a folder"))
-                .hint("use letters, digits, `-`, `_` and `.`, a letter or digit first"));
+            return Err(Error::new(Exit::Usage, format!("--name {name} is not a valid folder name"))
+                .hint("use letters, digits, `-`, `_`, and `.`, starting with a letter or digit"));
         }
         spec.name.clone_from(name);
     }
@@ -103,8 +103,8 @@ fn capped(text: &str, spec: &Spec, count: u64) -> Result<(String, Option<u64>)> 
     let capped = format!("{kept}\nrun_cap: {most}\n");
     match Spec::read(&capped, "sweep.yaml", &spec.base) {
         Ok((read, _)) if read.run_cap == Some(most) => Ok((capped, Some(most))),
-        _ => Err(Error::new(Exit::Usage, format!("--count {count} cannot be put into the sweep file"))
-            .hint(format!("write `run_cap: {most}` into it"))),
+        _ => Err(Error::new(Exit::Usage, format!("--count {count} cannot be added to the sweep file"))
+            .hint(format!("add `run_cap: {most}` to the file"))),
     }
 }
 
@@ -112,28 +112,26 @@ fn capped(text: &str, spec: &Spec, count: u64) -> Result<(String, Option<u64>)> 
 fn begun(layout: &Layout, surroundings: &Surroundings) -> Error {
     let folder = surroundings.short(layout.root());
     let shown = folder.display();
-    let another = format!("start another with `--name {}-2`", folder.file_name().unwrap_or_default().to_string_lossy());
+    let another =
+        format!("start another sweep with `--name {}-2`", folder.file_name().unwrap_or_default().to_string_lossy());
     let held = sweep_store::held(layout);
     let (state, next) = match sweep_store::read(layout) {
         _ if held => ("is being run by another process".into(), format!("watch it with `sweep status {shown}`")),
         Ok((history, _)) if history.complete => {
             let all = history.trials.len();
             match history.trials.iter().filter(|trial| trial.failed()).count() {
-                0 => (
-                    format!("has been run: all {all} trials are done"),
-                    format!("see {shown}/report.html (`sweep resume {shown}` has nothing left to do)"),
-                ),
+                0 => (format!("is complete: all {all} trials have ended"), format!("see {shown}/report.html")),
                 failed => (
-                    format!("has been run: all {all} trials are done, {failed} of them without success"),
-                    format!("try those once more with `sweep resume {shown} --retry-failed`"),
+                    format!("is complete: all {all} trials have ended, {failed} of them without success"),
+                    format!("retry those with `sweep resume {shown} --retry-failed`"),
                 ),
             }
         }
         Ok((history, _)) => {
             let done = history.trials.iter().filter(|trial| trial.outcome().is_some()).count();
-            (format!("has begun: {done} trials are done"), format!("go on with `sweep resume {shown}`"))
+            (format!("already exists: {done} trials have ended"), format!("continue it with `sweep resume {shown}`"))
         }
-        Err(error) => (format!("has begun ({error})"), format!("go on with `sweep resume {shown}`")),
+        Err(error) => (format!("already exists ({error})"), format!("continue it with `sweep resume {shown}`")),
     };
     let exit = if held { Exit::Storage } else { Exit::Usage };
     Error::new(exit, format!("{shown} {state}")).hint(format!("{next}, or {another}"))

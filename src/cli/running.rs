@@ -24,20 +24,20 @@ use sweep_store::{Journal, Layout, Lock};
 /// Options of `run`, `resume` and `extend --run`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// GPUs to use instead of those the file names: `all`, `none`, or indices and UUIDs, as in `0,2`
+    /// GPUs to use instead of those in the sweep file: `all`, `none`, or indices and UUIDs, for example `0,2`
     #[arg(long, value_name = "GPUS")]
     gpus: Option<String>,
-    /// How progress is shown; `auto`: bars on a terminal, else plain lines
+    /// Progress display; `auto` draws bars on a terminal and prints lines elsewhere
     #[arg(long, value_enum, default_value = "auto")]
     progress: Progress,
-    /// The trainer's program [default: sweep-trainer beside sweep]
+    /// Path of the trainer [default: sweep-trainer next to sweep]
     #[arg(long, value_name = "PROGRAM")]
     trainer: Option<PathBuf>,
-    /// Seconds that a trainer may say nothing before it is ended and its trial tried again [default: ten of the trial's
-    /// epochs, at least 60, and 600 before its first]
+    /// Timeout in seconds: a trainer without output for this long is ended, and its trial is retried [default: ten
+    /// epochs of the trial, but at least 60 s, and 600 s before the first epoch]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     silence: Option<u32>,
-    /// Do not look for what is wrong with the pictures and the networks first
+    /// Skip the checks of the images and the networks
     #[arg(long)]
     pub no_check: bool,
 }
@@ -52,8 +52,9 @@ pub fn trainer(named: Option<&Path>, surroundings: &Surroundings) -> Result<Path
     if trainer.is_file() {
         return Ok(trainer);
     }
-    Err(Error::new(Exit::NoTrainer, format!("there is no trainer at {}", trainer.display())).hint(
-        "build it with `cargo build --release` (which needs libtorch: `scripts/libtorch`), or name it with --trainer",
+    Err(Error::new(Exit::NoTrainer, format!("the trainer {} does not exist", trainer.display())).hint(
+        "build it with `cargo build --release` (requires libtorch: `scripts/libtorch`), or give its path with \
+         --trainer",
     ))
 }
 
@@ -99,8 +100,8 @@ impl Options {
         };
         let free: Vec<_> = slots.into_iter().filter(is_free).collect();
         if free.is_empty() {
-            return Err(Error::new(Exit::NoTrainer, format!("every GPU is busy; {}", reasons.join("; ")))
-                .hint("write `busy: wait` under `devices:` to wait for them, or `share` to use them nevertheless"));
+            return Err(Error::new(Exit::NoTrainer, format!("all GPUs are in use; {}", reasons.join("; ")))
+                .hint("to wait for them, write `busy: wait` under `devices:`; to share them, write `busy: share`"));
         }
         reasons.iter().for_each(|reason| output::tell(&format!("note: not used: {reason}")));
         Ok(free)
@@ -131,7 +132,7 @@ impl Options {
         }
         let trainer = if spec.program.is_none() { Some(trainer(self.trainer.as_deref(), surroundings)?) } else { None };
         std::fs::create_dir_all(layout.root())
-            .map_err(|error| Error::storage(format!("{} cannot be made", layout.root().display()), error))?;
+            .map_err(|error| Error::storage(format!("{} cannot be created", layout.root().display()), error))?;
         let _lock = Lock::take(&layout, &surroundings.holder())?;
         let (history, journal) = begin(&layout)?;
         if spec.method == Method::Tpe {
@@ -147,7 +148,7 @@ impl Options {
             _ => Ok(None),
         };
         let daemon = daemon.unwrap_or_else(|reason| {
-            eprintln!("note: trials that share a GPU take turns on it, without CUDA MPS: {reason}");
+            eprintln!("note: trials on the same GPU take turns, because CUDA MPS is not available: {reason}");
             None
         });
         let setup = Setup {
@@ -189,13 +190,16 @@ impl Options {
 fn notes_on_lag(lag: u32, slots: usize, trials: Option<u64>) -> Vec<String> {
     let (mut notes, together) = (Vec::new(), lag as usize + 1);
     if together < slots {
-        notes.push(format!("`lag: {lag}` lets {together} of the {slots} slots train at a time, once `tpe` learns"));
+        notes.push(format!(
+            "`lag: {lag}` lets only {together} of the {slots} slots train at the same time once `tpe` has started to \
+             learn"
+        ));
     }
     let first = u64::from(lag) + search::STARTUP as u64 + 1;
     if let Some(trials) = trials.filter(|trials| 2 * first > *trials) {
         notes.push(format!(
-            "with `lag: {lag}` `tpe` learns from trial {first} on, and there are {trials}: a \
-             smaller `lag` in the file lets it begin earlier"
+            "with `lag: {lag}`, `tpe` learns from trial {first} on, but the sweep has only {trials} trials; write a \
+             smaller `lag` to start earlier"
         ));
     }
     notes
@@ -223,7 +227,7 @@ fn summary(history: &History, spec: &Spec, layout: &Layout, surroundings: &Surro
         }
     }
     let counts: Vec<_> = counts.iter().map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
-    let mut text = if history.complete { "\nAll trials are done: " } else { "\nStopped: " }.to_owned();
+    let mut text = if history.complete { "\nAll trials have ended: " } else { "\nStopped: " }.to_owned();
     text += &counts.join(", ");
     let ranking = Ranking::new(history, &spec.metric);
     let groups = groups(&ranking, &spec.metric);
@@ -235,7 +239,7 @@ fn summary(history: &History, spec: &Spec, layout: &Layout, surroundings: &Surro
         if let Some(accuracy) = best.val_accuracy.filter(|_| spec.metric.name != "val_accuracy") {
             text += &format!(", val_accuracy {}", words::number(accuracy, 4));
         }
-        text += &format!(" in epoch {}: {}", best.epoch, words::settings(&trial.settings));
+        text += &format!(" at epoch {}: {}", best.epoch, words::settings(&trial.settings));
     }
     if let Some(target) = summary::target(spec, history) {
         text += &format!("\n{target}");
@@ -245,7 +249,7 @@ fn summary(history: &History, spec: &Spec, layout: &Layout, surroundings: &Surro
     }
     text += &format!("\nReport: {}", folder.join("report.html").display());
     if !history.complete {
-        text += &format!("\nGo on with: sweep resume {}", folder.display());
+        text += &format!("\nTo continue: sweep resume {}", folder.display());
     }
     text
 }
@@ -257,8 +261,8 @@ mod tests {
     #[test]
     fn a_lag_that_leaves_slots_idle_or_tpe_without_knowledge_is_said() {
         assert!(notes_on_lag(2, 2, Some(100)).is_empty() && notes_on_lag(14, 8, None).is_empty());
-        assert!(notes_on_lag(1, 4, None)[0].starts_with("`lag: 1` lets 2 of the 4 slots train"));
+        assert!(notes_on_lag(1, 4, None)[0].starts_with("`lag: 1` lets only 2 of the 4 slots train"));
         let note = &notes_on_lag(14, 8, Some(24))[0];
-        assert!(note.contains("learns from trial 25 on, and there are 24"), "{note}");
+        assert!(note.contains("learns from trial 25 on, but the sweep has only 24"), "{note}");
     }
 }

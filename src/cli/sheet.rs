@@ -31,12 +31,12 @@ pub fn run(file: &Path, trial: Option<u64>, out: &Path, trainer: &Path, surround
     });
     let Some((number, recipe)) = chosen else {
         let which = trial.map_or("any trial".to_owned(), |trial| format!("trial {trial}"));
-        let error = Error::new(Exit::Usage, format!("nothing changes the pictures of {which} of {}", file.display()));
-        return Err(error.hint("write `augment: {flip: true, crop: 4}` under `data:`, or name another trial"));
+        let error = Error::new(Exit::Usage, format!("{which} of {} has no augmentation", file.display()));
+        return Err(error.hint("write `augment: {flip: true, crop: 4}` under `data:`, or give another trial"));
     };
     let sheet =
         Sheet { seed: spec.seed, trial: TrialId(number), data: recipe.data, file: surroundings.folder.join(out) };
-    let failed = || Error::new(Exit::NoTrainer, format!("{} could not draw the sheet", trainer.display()));
+    let failed = || Error::new(Exit::NoTrainer, format!("{} could not draw the images", trainer.display()));
     let mut child = Command::new(trainer)
         .arg("--sheet")
         .stdin(Stdio::piped())
@@ -50,6 +50,9 @@ pub fn run(file: &Path, trial: Option<u64>, out: &Path, trainer: &Path, surround
     if !done.status.success() {
         return Err(Error::new(Exit::BadData, words::clean(String::from_utf8_lossy(&done.stderr).trim())));
     }
-    output::print(&format!("{}: a row a picture, first as it is, then as trial {number} sees it\n", out.display()))?;
+    output::print(&format!(
+        "{}: one row per image, first unchanged, then as augmented in trial {number}\n",
+        out.display()
+    ))?;
     Ok(Exit::Success)
 }

@@ -23,22 +23,21 @@ use sweep_report::words;
 #[command(after_help = "Examples:
   sweep show results/quickstart 3
   sweep show results/quickstart 3 --json | jq .best
-  sweep show sweeps/preset-thin.yaml --augment pictures.png")]
+  sweep show sweeps/preset-thin.yaml --augment images.png")]
 pub struct Args {
-    /// The sweep's folder, such as results/quickstart; with --augment, a sweep file
+    /// Folder of the sweep, for example results/quickstart; with --augment, a sweep file
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// The trial's number
+    /// Number of the trial
     #[arg(value_name = "TRIAL", required_unless_present = "augment")]
     trial: Option<u64>,
-    /// Draw some training pictures of a sweep file into this PNG, as they are and as augmentation changes them in seven
-    /// epochs
+    /// Draw some training images of a sweep file into this PNG, unchanged and as augmented in seven epochs
     #[arg(long, value_name = "PNG", conflicts_with = "json")]
     augment: Option<PathBuf>,
-    /// With --augment, the trainer's program [default: sweep-trainer beside sweep]
+    /// With --augment, path of the trainer [default: sweep-trainer next to sweep]
     #[arg(long, value_name = "PROGRAM", requires = "augment")]
     trainer: Option<PathBuf>,
-    /// Print one JSON object, with the whole curve
+    /// Print one JSON object, with the entire curve
     #[arg(long)]
     json: bool,
 }
@@ -77,7 +76,7 @@ fn text(opened: &Opened, trial: &TrialRecord, color: bool) -> String {
         say("stopped", format!("after epoch {epoch} by {by}"));
     }
     for (number, (name, value)) in trial.settings.iter().enumerate() {
-        let label = if number == 0 { "settings" } else { "" };
+        let label = if number == 0 { "parameters" } else { "" };
         say(label, format!("{} {}", words::clean(name), words::setting(value)));
     }
     say("attempts", attempts(trial));
@@ -85,7 +84,7 @@ fn text(opened: &Opened, trial: &TrialRecord, color: bool) -> String {
         say("weights", words::count(parameters));
     }
     if let (Some(train), Some(validation)) = (trial.train_examples, trial.validation_examples) {
-        say("pictures", format!("{} to train, {} to validate", words::count(train), words::count(validation)));
+        say("images", format!("{} training, {} validation", words::count(train), words::count(validation)));
     }
     let place = format!("on {}", words::clean(&trial.slot));
     say("time", trial.ended_at.map_or(place.clone(), |_| format!("{} {place}", words::duration(trial.seconds))));
@@ -107,17 +106,17 @@ fn text(opened: &Opened, trial: &TrialRecord, color: bool) -> String {
 fn attempts(trial: &TrialRecord) -> String {
     let mut said = trial.attempts.to_string();
     if trial.faults > 0 {
-        let _ = write!(said, ", {} lost to faults", trial.faults);
+        let _ = write!(said, ", {} lost", trial.faults);
     }
     if let Some(fault) = &trial.last_fault {
-        let _ = write!(said, "; last fault: {}", words::clean(fault));
+        let _ = write!(said, "; last failure: {}", words::clean(fault));
     }
     said
 }
 
 /// All metrics at the best and at the last epoch.
 fn metrics(opened: &Opened, trial: &TrialRecord) -> String {
-    let Some(last) = trial.curve.last() else { return "\n  no epoch was completed\n".into() };
+    let Some(last) = trial.curve.last() else { return "\n  no completed epoch\n".into() };
     let best = opened.spec.metric.best(&trial.curve);
     let head = best.map_or("–".to_owned(), |best| format!("best, epoch {}", best.epoch));
     let mut text = format!("\n  {:<22}{head:>16}{:>18}\n", "", format!("last, epoch {}", last.epoch));
@@ -190,7 +189,7 @@ mod tests {
         insta::assert_snapshot!(shown.replace(&layout.root().display().to_string(), "DIR"));
         let json = json(&opened, &opened.history.trials[4]);
         assert_eq!((&json["status"], &json["curve"][2]["epoch"]), (&json!("diverged"), &json!(3)));
-        assert!(text(&opened, &opened.history.trials[5], true).contains("no epoch was completed"));
+        assert!(text(&opened, &opened.history.trials[5], true).contains("no completed epoch"));
     }
 
     #[test]

@@ -25,10 +25,10 @@ use sweep_spec::Spec;
   sweep status results/quickstart --why
   sweep status results/quickstart --json | jq .best.settings")]
 pub struct Args {
-    /// The sweep's folder, such as results/quickstart
+    /// Folder of the sweep, for example results/quickstart
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// Say of every slot and every waiting trial what holds it
+    /// Explain why each slot is idle and each trial waits
     #[arg(long, conflicts_with = "json")]
     why: bool,
     /// Print one JSON object
@@ -99,12 +99,12 @@ impl<'a> Standing<'a> {
     fn text(&self, Opened { layout, spec, history, .. }: &Opened) -> String {
         let mut text = format!("{} is {}", words::clean(&history.name), self.state);
         if self.state == "interrupted" {
-            let _ = write!(text, "; go on with: sweep resume {}", layout.root().display());
+            let _ = write!(text, "; to continue: sweep resume {}", layout.root().display());
         }
         let ended = words::count(self.counts.ended());
         let _ = match self.total {
             Some(total) => write!(text, "\n\n  trials     {ended} of {} ended: ", words::count(total)),
-            None => write!(text, "\n\n  trials     {ended} ended of a search without end: "),
+            None => write!(text, "\n\n  trials     {ended} ended, no limit: "),
         };
         text += &self.counts.sentence();
         if let Some(count) = self.not_started().filter(|&count| count > 0) {
@@ -127,7 +127,7 @@ impl<'a> Standing<'a> {
             let _ = write!(text, "\n  target     {target}");
         }
         for extension in summary::extensions(history) {
-            let _ = write!(text, "\n  grown      {extension}");
+            let _ = write!(text, "\n  extended   {extension}");
         }
         text.push('\n');
         for (status, title) in [(Status::Running, "running"), (Status::Waiting, "waiting")] {
@@ -192,7 +192,7 @@ fn under_way(trial: &TrialRecord, spec: &Spec) -> Value {
 fn table(title: &str, trials: &[&TrialRecord], spec: &Spec) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    table.set_header([title, "epoch", "train. loss", "val. loss", "val. accuracy", "on", "settings"]);
+    table.set_header([title, "epoch", "train loss", "val loss", "val accuracy", "slot", "parameters"]);
     for trial in trials {
         let last = trial.curve.last().copied().unwrap_or_default();
         let planned =
@@ -219,31 +219,31 @@ fn reasons(history: &History, search: &Search, standing: &Standing) -> String {
     let awaited = seen_trials.find(|trial| !matches!(trial.status, Status::Ended(_)));
     let awaited = awaited.map(|awaited| {
         format!(
-            "idle: trial {next} follows from what trials 1 to {seen} come to, and waits for trial {}; a larger `lag` \
+            "idle: trial {next} depends on the results of trials 1 to {seen} and waits for trial {}; a larger `lag` \
              waits less",
             awaited.id
         )
     });
     let mut text = String::from("\n  why\n");
     if let Some(folder) = &history.mps {
-        let _ = writeln!(text, "  trials on one GPU compute at the same time: CUDA MPS runs, in {}", folder.display());
+        let _ =
+            writeln!(text, "  trials on the same GPU run concurrently: CUDA MPS is running in {}", folder.display());
     }
     let mut told = std::collections::HashSet::new();
     for slot in &history.slots {
         let running = history.trials.iter().find(|trial| trial.status == Status::Running && trial.slot == *slot);
         let reason = match (running, history.held.get(slot)) {
             (Some(trial), None) => format!("trains trial {}", trial.id),
-            (Some(trial), Some(held)) => format!("trains trial {}, although {held}", trial.id),
+            (Some(trial), Some(held)) => format!("trains trial {}, but {held}", trial.id),
             (None, Some(held)) => format!("idle: {held}"),
-            (None, None) if standing.state != "running" => "idle: no controller runs the sweep".into(),
-            (None, None) if standing.not_started() == Some(0) => "idle: nothing is left to begin".into(),
+            (None, None) if standing.state != "running" => "idle: no controller is running".into(),
+            (None, None) if standing.not_started() == Some(0) => "idle: no trials are left to start".into(),
             (None, None) if awaited.is_some() => awaited.clone().unwrap_or_default(),
             (None, None) if !history.shapes.is_empty() => {
-                "idle: its trainer is loading, or its GPU has as many trials \
-                as memory and throughput allow"
+                "idle: its trainer is loading, or its GPU already runs as many trials as memory and throughput allow"
                     .into()
             }
-            (None, None) => "idle: its trainer is loading, or has been given up".into(),
+            (None, None) => "idle: its trainer is loading, or the slot was given up".into(),
         };
         // One line is enough for the idle slots of a GPU with the same reason.
         let device = slot.split('.').next().unwrap_or_default();
@@ -253,12 +253,12 @@ fn reasons(history: &History, search: &Search, standing: &Standing) -> String {
     }
     for trial in history.trials.iter().filter(|trial| trial.status == Status::Waiting) {
         let reason = match &trial.last_fault {
-            Some(fault) if trial.crowded => format!("waits to have a device for itself; {fault}"),
-            Some(fault) => format!("waits to be tried again, for a slot that is free; {fault}"),
+            Some(fault) if trial.crowded => format!("waits for a device of its own; {fault}"),
+            Some(fault) => format!("waits for a free slot to retry; {fault}"),
             None if trial.postponed > 0 => "its program asked to be started again later".into(),
             None => match &trial.unsaved {
-                Some(reason) => format!("was stopped without saving, and waits for a slot that is free; {reason}"),
-                None => "was saved, and waits for a slot that is free".into(),
+                Some(reason) => format!("was stopped without saving, waits for a free slot; {reason}"),
+                None => "saved, waits for a free slot".into(),
             },
         };
         let _ = writeln!(text, "  trial {}: {}", trial.id, words::clean(&reason));
@@ -277,7 +277,7 @@ fn failures(failed: Vec<(&TrialRecord, String)>) -> String {
         let _ = writeln!(text, "  {}  {}", trial.id, words::clean(error));
     }
     if failed.len() > SHOWN {
-        let _ = writeln!(text, "  … and {} before", failed.len() - SHOWN);
+        let _ = writeln!(text, "  … and {} earlier ones", failed.len() - SHOWN);
     }
     text
 }
@@ -360,7 +360,7 @@ mod tests {
         let history = sweep_sample::apply(&entries);
         let search = Search::resumed(spec.search_terms(), &history);
         let why = reasons(&history, &search, &Standing::new(&spec, &history, search.len(), true));
-        assert!(why.contains("trial 0023 follows from what trials 1 to 20 come to, and waits for trial 0020"), "{why}");
-        assert!(why.contains("trial 0020: was saved, and waits"), "{why}");
+        assert!(why.contains("trial 0023 depends on the results of trials 1 to 20 and waits for trial 0020"), "{why}");
+        assert!(why.contains("trial 0020: saved, waits"), "{why}");
     }
 }

@@ -32,11 +32,11 @@ impl Surroundings {
         let folder = std::env::current_dir().map_err(|error| {
             Error::new(Exit::Usage, "the working directory cannot be read")
                 .source(error)
-                .hint("cd into one that exists")
+                .hint("change to a folder that exists")
         })?;
         if folder.to_str().is_none() {
             return Err(Error::new(Exit::Usage, format!("{} is not UTF-8", folder.display()))
-                .hint("the journal keeps paths as text: work in a folder whose name is UTF-8"));
+                .hint("the journal stores paths as text; work in a folder with a UTF-8 path"));
         }
         let terminal = std::io::stdout().is_terminal();
         let answers = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();

@@ -39,8 +39,8 @@ impl SweepFile {
         let path = surroundings.folder.join(file);
         let base = path.parent().unwrap_or(&surroundings.folder);
         if base.to_str().is_none() {
-            return Err(Error::new(Exit::Usage, format!("{name} lies in a folder whose name is not UTF-8"))
-                .hint("the journal keeps paths as text: rename the folder"));
+            return Err(Error::new(Exit::Usage, format!("{name} is in a folder whose path is not UTF-8"))
+                .hint("the journal stores paths as text; rename the folder"));
         }
         let (mut spec, mut notes) = Spec::read(&text, &name, base)?;
         let start = program::start(&spec, folder, surroundings)?;
@@ -85,20 +85,22 @@ pub fn read(file: &Path) -> Result<String> {
     let size = std::fs::metadata(file).map_err(|error| {
         wrong("cannot be read")
             .source(error)
-            .hint("name a sweep file; sweeps/ has examples: sweep plan sweeps/quickstart.yaml")
+            .hint("give a sweep file; sweeps/ has examples: sweep plan sweeps/quickstart.yaml")
     })?;
     if size.is_dir() {
-        return Err(wrong("is a folder, not a sweep file").hint("name the YAML file in it"));
+        return Err(wrong("is a folder, not a sweep file").hint("give the YAML file in the folder"));
     }
     if size.len() > LARGEST {
-        return Err(wrong(&format!("has {} MiB, which no sweep file has", size.len() >> 20)).hint("name the YAML file"));
+        return Err(
+            wrong(&format!("is too large for a sweep file ({} MiB)", size.len() >> 20)).hint("give the YAML file")
+        );
     }
     let bytes = std::fs::read(file).map_err(|error| wrong("cannot be read").source(error))?;
     // A byte-order mark, which some editors put before a text, is no part of it.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes);
     String::from_utf8(bytes).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|byte| *byte == b'\n').count();
-        wrong(&format!("is not UTF-8 text: line {line} has a byte that is no character"))
-            .hint("save it as UTF-8, or name the YAML file")
+        wrong(&format!("is not UTF-8 text: line {line} has an invalid byte"))
+            .hint("save it as UTF-8, or give the YAML file")
     })
 }

@@ -95,9 +95,10 @@ impl Devices {
         if !gpus.is_empty() {
             let tell = sender.clone();
             let started = Watch::start(move |gpus| tell.send(gpus).is_ok());
-            watch = Some(started.map_err(|error| {
-                Error::new(Exit::Internal, "the thread that looks at the GPUs cannot start").source(error)
-            })?);
+            watch =
+                Some(started.map_err(|error| {
+                    Error::new(Exit::Internal, "cannot start the GPU monitoring thread").source(error)
+                })?);
             table = Some(append(layout)?);
         }
         let mut devices = Devices { busy, gpus, sights, _sender: sender, _watch: watch, table, last_row: 0.0 };
@@ -199,7 +200,7 @@ impl Devices {
             }
             Ok(table.flush()?)
         };
-        write().map_err(|error| Error::new(Exit::Storage, "devices.csv cannot be written").source(error))
+        write().map_err(|error| Error::new(Exit::Storage, "cannot write devices.csv").source(error))
     }
 }
 
@@ -225,14 +226,14 @@ fn energy(then: &Gpu, now: &Gpu, seconds: f64) -> f64 {
 
 fn append(layout: &Layout) -> Result<csv::Writer<File>> {
     let path = layout.devices_csv();
-    let cannot = |error| Error::storage(format!("{} cannot be written", path.display()), error);
+    let cannot = |error| Error::storage(format!("cannot write {}", path.display()), error);
     let file = OpenOptions::new().create(true).append(true).open(&path).map_err(cannot)?;
     let is_new = file.metadata().map_err(cannot)?.len() == 0;
     let mut table = csv::Writer::from_writer(file);
     if is_new {
         table
             .write_record(COLUMNS)
-            .map_err(|error| Error::new(Exit::Storage, "devices.csv cannot be written").source(error))?;
+            .map_err(|error| Error::new(Exit::Storage, "cannot write devices.csv").source(error))?;
     }
     Ok(table)
 }

@@ -95,7 +95,7 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Error::new(Exit::Internal, "the event loop cannot be started").source(error))
+        .map_err(|error| Error::new(Exit::Internal, "cannot start the event loop").source(error))
 }
 
 /// The signal of a file that grows beyond `ulimit -f`, on Linux.
@@ -219,7 +219,7 @@ impl Engine {
 
     async fn run(mut self) -> Result<History> {
         let listen = |kind| -> Result<Signal> {
-            signal(kind).map_err(|error| Error::new(Exit::Internal, "signals cannot be caught").source(error))
+            signal(kind).map_err(|error| Error::new(Exit::Internal, "cannot install signal handlers").source(error))
         };
         let mut interrupt = listen(SignalKind::interrupt())?;
         let mut terminate = listen(SignalKind::terminate())?;
@@ -267,7 +267,7 @@ impl Engine {
                         self.journal.in_place()?;
                         let folder = self.layout.root().display();
                         return Err(Error::new(Exit::Storage, format!("{attempt} cannot be saved: {reason}"))
-                            .hint(format!("once that is mended: sweep resume {folder}")));
+                            .hint(format!("fix this, then run: sweep resume {folder}")));
                     }
                     _ => {}
                 }
@@ -287,17 +287,17 @@ impl Engine {
         if let Some(error) = scheduler.hopeless() {
             return Err(Error::new(
                 Exit::TrialsFailed,
-                format!("stopped, since every trial failed; the last one: {error}"),
+                format!("stopped because every trial failed; last error: {error}"),
             )
             .hint(format!(
-                "`sweep status {0}` lists them; once that is mended: sweep resume --retry-failed {0}",
+                "`sweep status {0}` lists the failures; fix them, then run: sweep resume --retry-failed {0}",
                 layout.root().display()
             )));
         }
         match given_up {
             Some((slot, reason)) if !scheduler.is_complete() && !scheduler.interrupted() => {
-                Err(Error::new(Exit::NoTrainer, format!("no slot is left to train on; {slot}: {reason}"))
-                    .hint(format!("once that is mended: sweep resume {}", layout.root().display())))
+                Err(Error::new(Exit::NoTrainer, format!("no slot is left for training; {slot}: {reason}"))
+                    .hint(format!("fix this, then run: sweep resume {}", layout.root().display())))
             }
             _ => Ok(scheduler.into_history()),
         }
@@ -341,7 +341,7 @@ impl Engine {
                         let path = self.layout.trial(trial).join(name);
                         match std::fs::remove_file(&path) {
                             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                                return Err(Error::storage(format!("{} cannot be removed", path.display()), error));
+                                return Err(Error::storage(format!("cannot remove {}", path.display()), error));
                             }
                             _ => {}
                         }
@@ -355,7 +355,7 @@ impl Engine {
     fn train(&mut self, slot: SlotId, attempt: Attempt, settings: &Settings) -> Result<()> {
         let folder = self.layout.trial(attempt.trial);
         std::fs::create_dir_all(&folder)
-            .map_err(|error| Error::storage(format!("{} cannot be made", folder.display()), error))?;
+            .map_err(|error| Error::storage(format!("cannot create {}", folder.display()), error))?;
         let trial = self.scheduler.history().trial(attempt.trial);
         let log = self.layout.trainer_log(attempt.trial);
         let error = if let Some(program) = &self.spec.program {
@@ -390,7 +390,7 @@ impl Engine {
     /// Removes all that is in a trial's folder.
     fn empty(&self, trial: sweep_core::trial::TrialId) -> Result<()> {
         let folder = self.layout.trial(trial);
-        let cannot = |error| Error::storage(format!("{} cannot be emptied", folder.display()), error);
+        let cannot = |error| Error::storage(format!("cannot empty {}", folder.display()), error);
         match std::fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot(error)),
             _ => Ok(()),

@@ -39,8 +39,11 @@ pub fn probe(
             match event {
                 Some(Event::Said { message: FromTrainer::Ready { protocol, .. }, .. }) => {
                     if protocol != protocol::VERSION {
-                        return Err(gone(format!("speaks protocol {protocol}, and this is {}", protocol::VERSION))
-                            .hint("install both programs from one build"));
+                        return Err(gone(format!(
+                            "uses protocol {protocol}, but this sweep uses {}",
+                            protocol::VERSION
+                        ))
+                        .hint("install both programs from the same build"));
                     }
                     agent.tell(slot, &ToTrainer::Probe(Box::new(asked.clone())), None);
                     continue;
@@ -53,12 +56,12 @@ pub fn probe(
                 Some(Event::Said { message: FromTrainer::Ended { attempt, outcome }, .. })
                     if attempt == asked.attempt =>
                 {
-                    answers.push(Err(outcome.error().unwrap_or_else(|| "it gave no answer".into())));
+                    answers.push(Err(outcome.error().unwrap_or_else(|| "it did not answer".into())));
                 }
                 Some(Event::Said { message: FromTrainer::Unusable { reason }, .. }) => return Err(gone(reason)),
                 Some(Event::Gone { how, .. }) => return Err(gone(how)),
                 Some(_) => continue,
-                None => return Err(gone(format!("was silent for {} s", limit.as_secs()))),
+                None => return Err(gone(format!("produced no output for {} s", limit.as_secs()))),
             }
             if let Some(next) = probes.get(answers.len()) {
                 agent.tell(slot, &ToTrainer::Probe(Box::new(next.clone())), None);

@@ -28,7 +28,7 @@ impl Views {
         let painter = std::thread::Builder::new()
             .name("charts".into())
             .spawn(move || ended.iter().try_for_each(|trial| sweep_report::trial_chart(&layout, &spec, &trial)))
-            .map_err(|error| Error::new(Exit::Internal, "the thread that draws charts cannot start").source(error))?;
+            .map_err(|error| Error::new(Exit::Internal, "cannot start the chart thread").source(error))?;
         Ok(Views { tables, charts, painter })
     }
 
@@ -61,9 +61,9 @@ impl Views {
     /// Waits for pending charts and writes the summaries of the sweep.
     pub fn close(self, layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
         drop(self.charts);
-        self.painter
-            .join()
-            .map_err(|_| Error::new(Exit::Internal, "drawing a chart failed; `sweep report` draws them again"))??;
+        self.painter.join().map_err(|_| {
+            Error::new(Exit::Internal, "drawing a chart failed; `sweep report` draws all charts again")
+        })??;
         sweep_report::write(layout, spec, history)
     }
 }

@@ -96,10 +96,10 @@ fn draw_slot(bar: &ProgressBar, slot: &Slot, scheduler: &Scheduler, spec: &Spec)
     let text = match &slot.state {
         State::Empty => "idle".into(),
         State::Starting => "loading libtorch".into(),
-        State::Ready => "waits for a trial".into(),
+        State::Ready => "idle".into(),
         State::Ending => "ending".into(),
         State::Out { .. } => "given up".into(),
-        State::Pausing { attempt, .. } => format!("trial {} is being saved", attempt.trial),
+        State::Pausing { attempt, .. } => format!("trial {}: saving", attempt.trial),
         State::Training { attempt, progress } => {
             let Some(trial) = scheduler.history().trial(attempt.trial) else { return };
             debug_assert_eq!(trial.status, Status::Running);
@@ -109,7 +109,7 @@ fn draw_slot(bar: &ProgressBar, slot: &Slot, scheduler: &Scheduler, spec: &Spec)
             let part = if progress.epoch > known { progress.step as f64 / progress.steps.max(1) as f64 } else { 0.0 };
             bar.set_length(u64::from(epochs) * 100);
             bar.set_position(((f64::from(known) + part) * 100.0) as u64);
-            let mut text = format!("trial {} epoch {}/{epochs}", attempt.trial, (known + 1).min(epochs));
+            let mut text = format!("trial {}: epoch {}/{epochs}", attempt.trial, (known + 1).min(epochs));
             if let Some(last) = trial.curve.last() {
                 for name in ["train_loss", "val_loss", "val_accuracy"] {
                     if let Some(value) = last.get(name) {

@@ -14,7 +14,7 @@ const LONG_EPOCH: f64 = 10.0;
 /// One line for each slot that has been given up.
 pub fn given_up(scheduler: &Scheduler) -> impl Iterator<Item = String> {
     scheduler.slots().iter().filter_map(|slot| match &slot.state {
-        State::Out { reason } => Some(format!("{} is given up: {reason}", of_device(&slot.name)?)),
+        State::Out { reason } => Some(format!("{}: given up: {reason}", of_device(&slot.name)?)),
         _ => None,
     })
 }
@@ -39,14 +39,14 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
         Entry::Started { attempt: Attempt { trial, number }, slot, .. } => {
             let settings = words::settings(&history.trial(*trial)?.settings);
             let again = if *number > 1 { format!(", attempt {number}") } else { String::new() };
-            Some(format!("{} on {slot}{again}: {settings}", of_total(*trial)))
+            Some(format!("{}: started on {slot}{again}: {settings}", of_total(*trial)))
         }
         Entry::Epoch { attempt, metrics, .. } | Entry::Row { attempt, metrics, .. }
             if metrics.seconds.is_some_and(|seconds| seconds > LONG_EPOCH) =>
         {
             let value = metrics.get(&spec.metric.name)?;
             Some(format!(
-                "trial {} epoch {}: {} {}",
+                "trial {}: epoch {}: {} {}",
                 attempt.trial,
                 metrics.epoch,
                 spec.metric.name,
@@ -61,20 +61,20 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
                 others.flat_map(|trial| &trial.warnings).any(|one| one.name == *name)
             };
             let new: Vec<&str> = warnings.iter().filter(|one| !told(&one.name)).map(|one| one.text.as_str()).collect();
-            (!new.is_empty()).then(|| format!("warning: the network of trial {}: {}", attempt.trial, new.join(" ")))
+            (!new.is_empty()).then(|| format!("trial {}: warning: {}", attempt.trial, new.join(" ")))
         }
         Entry::Paused { attempt, later: true, .. } => {
             Some(format!("trial {}: the program asks to be started again later (exit code {LATER})", attempt.trial))
         }
         Entry::Paused { attempt, unsaved: Some(reason), .. } => {
-            Some(format!("trial {} stopped without saving: {reason}", attempt.trial))
+            Some(format!("trial {}: stopped without saving: {reason}", attempt.trial))
         }
-        Entry::Paused { attempt, .. } => Some(format!("trial {} saved", attempt.trial)),
+        Entry::Paused { attempt, .. } => Some(format!("trial {}: saved", attempt.trial)),
         Entry::Spared { attempt, by, epoch, .. } => Some(format!(
-            "trial {} would be ended by {by} after {epoch} epochs; it runs on to show what that would have cost",
+            "trial {}: {by} would stop it after {epoch} epochs; it keeps running as an audit of the rule",
             attempt.trial
         )),
-        Entry::Lost { attempt, fault, .. } => Some(format!("trial {} will be tried again: {fault}", attempt.trial)),
+        Entry::Lost { attempt, fault, .. } => Some(format!("trial {}: will be retried: {fault}", attempt.trial)),
         Entry::Ended { attempt, outcome, .. } => {
             let trial = history.trial(attempt.trial)?;
             let what = match outcome {
@@ -82,11 +82,11 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
                 _ => outcome.name().replace('_', " "),
             };
             if let Some(error) = outcome.error() {
-                return Some(format!("trial {} {what}: {error}", trial.id));
+                return Some(format!("trial {}: {what}: {error}", trial.id));
             }
             let best = spec.metric.best(&trial.curve)?;
             Some(format!(
-                "trial {} {what} after {} epochs: best {} {} in epoch {}",
+                "trial {}: {what} after {} epochs; best {} {} at epoch {}",
                 trial.id,
                 trial.epochs(),
                 spec.metric.name,
@@ -95,18 +95,18 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             ))
         }
         Entry::Device { slot, held: Some(reason), .. } => Some(format!("{}: {reason}", of_device(slot)?)),
-        Entry::Device { slot, held: None, .. } => Some(format!("{} is free again", of_device(slot)?)),
+        Entry::Device { slot, held: None, .. } => Some(format!("{}: free again", of_device(slot)?)),
         Entry::Run { mps: Some(folder), .. } => {
-            Some(format!("CUDA MPS runs, in {}: trainers use it", folder.display()))
+            Some(format!("CUDA MPS: running in {}, used by the trainers", folder.display()))
         }
         Entry::Backend { slot, backend, .. } => {
             let before = history.backends.iter().rev().nth(1)?;
             Some(format!(
-                "{slot}: trainers calculate with {backend} from now on, and with {before} before: numbers of the same \
-                 trial may differ in their last bits"
+                "{slot}: trainers now use {backend} instead of {before}; results of the same trial may differ in the \
+                 last bits"
             ))
         }
-        Entry::Reopened { trial, .. } => Some(format!("trial {trial} will be tried once more")),
+        Entry::Reopened { trial, .. } => Some(format!("trial {trial}: will be retried")),
         _ => None,
     }
 }
@@ -122,8 +122,8 @@ pub fn misnamed(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<Str
     let metric = &spec.metric.name;
     let near = nearest_metric(metric, &names).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
     Some(format!(
-        "warning: trial {} tells epochs without {metric}, the metric of the sweep file, and fails if it never does. \
-         It told {}{near}",
+        "trial {}: warning: reports epochs without {metric}, the metric of the sweep file, and fails if it never \
+         reports it; reported metrics: {}{near}",
         trial.id,
         names.join(", ")
     ))

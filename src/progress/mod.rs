@@ -87,9 +87,9 @@ impl Screen {
     /// Reports that the user interrupted the sweep, for the first time or again (`more`).
     pub fn interrupted(&self, more: bool) {
         self.say(if more {
-            "ending at once"
+            "exiting immediately"
         } else {
-            "saving the running trials, then ending; once more ends at once, without saving"
+            "saving the running trials before exiting; press Ctrl-C again to exit immediately without saving"
         });
     }
 

@@ -16,9 +16,9 @@ fn each_kind_of_network_is_tried_out_once_and_one_that_learns_nothing_by_heart_e
     let world = scripted("3 flat");
     world.write("sweep.yaml", FILE);
     let text = world.expect("check sweep.yaml --trainer trainer", 4);
-    assert_eq!(text.matches("The network of 2 trials").count(), 2, "{text}");
-    assert!(text.contains("learns 256 pictures by heart in 24 steps"), "{text}");
-    assert!(text.contains("serious: the network cannot learn a few pictures by heart (capacity)"), "{text}");
+    assert_eq!(text.matches("Network of 2 trials").count(), 2, "{text}");
+    assert!(text.contains("memorizes 256 images in 24 steps"), "{text}");
+    assert!(text.contains("serious: the network cannot memorize a few images (capacity)"), "{text}");
     let json = world.output("check sweep.yaml --trainer trainer --json").stdout;
     let json: Value = serde_json::from_slice(&json).expect("JSON");
     assert_eq!(json["networks"][1]["findings"][0]["name"], "capacity", "{json}");
@@ -32,9 +32,9 @@ fn a_network_that_cannot_be_trained_says_why_and_without_trainer_the_pictures_ar
     let text = world.expect("check sweep.yaml --trainer trainer", 0);
     assert!(text.contains("cannot be trained: no room"), "{text}");
     let text = world.expect("check sweep.yaml --data-only", 0);
-    assert_eq!(text, "Nothing is wrong with the pictures.\n");
+    assert_eq!(text, "No problems found in the images.\n");
     let text = world.expect("check sweep.yaml --trainer nowhere", 6);
-    assert!(text.contains("there is no trainer at"), "{text}");
+    assert!(text.contains("the trainer ") && text.contains(" does not exist"), "{text}");
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn a_file_that_is_not_the_published_one_is_refused_and_nothing_is_left() {
     let world = World::new();
     world.write("archive.tar.gz", "no archive");
     let text = world.expect("data fetch cifar10 --from archive.tar.gz", 4);
-    assert!(text.contains("archive.tar.gz: it has 10 bytes, and 170052171 are published"), "{text}");
+    assert!(text.contains("archive.tar.gz: has 10 bytes, but the published file has 170052171"), "{text}");
     assert_eq!(std::fs::read_dir(world.path("data")).unwrap().count(), 0);
 }
 

@@ -86,7 +86,7 @@ fn lint_ends_by_whether_the_file_runs_here() {
         "method: grid\nparameters: {batch_size: {values: [1e1, 20]}}\ndata: {set: digits}\nmodel: linear\n",
     );
     let text = world.expect("lint ours.yaml", 0);
-    assert!(text.contains("takes `1e1` for text") && text.ends_with("`sweep plan` shows what.\n"), "{text}");
+    assert!(text.contains("reads `1e1` as text") && text.ends_with("`sweep plan` shows what it runs.\n"), "{text}");
     world.write(
         "theirs.yaml",
         "program: train.py\nmethod: bayes\nmetric: {name: val_loss}\nparameters: {lr: {min: 0.1, max: 1.0}}\n",

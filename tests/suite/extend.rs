@@ -14,7 +14,8 @@ data: {set: digits, validation: 0.2, train_examples: 100}\nmodel: linear\ntraini
 
 /// A file that varies a previously fixed parameter, adds one value, and removes one.
 const MORE: &str =
-    "name: s\nseed: 3\nparameters: {epochs: {values: [2, 3]}, batch_size: {values: [16, 64]}, learning_rate: {values: [1e-2, 1e-3]}}
+    "name: s\nseed: 3\nparameters: {epochs: {values: [2, 3]}, batch_size: {values: [16, 64]}, learning_rate: {values: \
+     [1e-2, 1e-3]}}
 data: {set: digits, validation: 0.2, train_examples: 100}\nmodel: linear\n";
 
 const OPTIONS: &str = "--progress none --trainer trainer";
@@ -64,13 +65,13 @@ fn only_new_points_run_and_the_trials_so_far_are_said_in_the_new_words() {
     for line in [
         "new parameter epochs: 2, 3 (so far 2)",
         "batch_size: also 64; no longer 32",
-        "4 trials so far stay, 6 new ones follow",
+        "4 existing trials are kept, 6 new trials follow",
     ] {
         assert!(told.contains(line), "{line}\n{told}");
     }
     assert_eq!(world.read("results/s/sweep.yaml"), MORE);
     let status = world.expect("status results/s", 0);
-    assert!(status.contains("interrupted; go on with: sweep resume") && status.contains("4 of 10 ended"), "{status}");
+    assert!(status.contains("interrupted; to continue: sweep resume") && status.contains("4 of 10 ended"), "{status}");
     world.expect(&format!("resume results/s {OPTIONS}"), 0);
     assert_eq!(trials(&world, "s"), wanted());
     assert_eq!(started(&world, "s"), 10, "nothing that was trained is trained again");
@@ -84,7 +85,7 @@ fn only_new_points_run_and_the_trials_so_far_are_said_in_the_new_words() {
     }
     assert!(world.read("results/s/report.md").contains("| 2 | 32 |"), "the report knows what all trials had");
     let told = world.expect("extend results/s more.yaml --yes", 0);
-    assert!(told.contains("stays as it is"), "{told}");
+    assert!(told.contains("is unchanged"), "{told}");
     // The reverse extension. Removed parameters stay in the records of the trials that had them.
     world.expect(&format!("extend results/s s.yaml --yes --run {OPTIONS}"), 0);
     assert_eq!(started(&world, "s"), 10);
@@ -95,10 +96,13 @@ fn it_is_asked_about_and_without_a_terminal_nothing_changes() {
     let world = grown();
     let journal = world.read("results/s/journal.jsonl");
     let told = world.expect("extend results/s more.yaml", 2);
-    assert!(told.contains("6 new ones follow") && told.contains("nothing was changed: there is no terminal"), "{told}");
+    assert!(
+        told.contains("6 new trials follow") && told.contains("nothing was changed: confirmation requires a terminal"),
+        "{told}"
+    );
     assert!(told.contains("sweep extend results/s more.yaml --yes"), "{told}");
     let told = world.expect("extend results/s results/s/sweep.yaml --yes", 2);
-    assert!(told.contains("is the file that the sweep has"), "{told}");
+    assert!(told.contains("is the current file of the sweep"), "{told}");
     assert_eq!((world.read("results/s/journal.jsonl"), world.read("results/s/sweep.yaml")), (journal, FIRST.into()));
 }
 
@@ -160,7 +164,7 @@ fn a_sweep_that_runs_is_not_extended_and_one_that_was_interrupted_goes_on_with_t
         std::fs::read_to_string(world.path("results/s/journal.jsonl")).is_ok_and(|text| text.contains("\"trial\":2"))
     });
     let told = world.expect("extend results/s more.yaml --yes", 5);
-    assert!(told.contains("is being run by") || told.contains("has gone on in the meantime"), "{told}");
+    assert!(told.contains("is being run by") || told.contains("has changed in the meantime"), "{told}");
     run.kill().expect("it is our child");
     run.wait().expect("it is our child");
     world.expect(&format!("extend results/s more.yaml --yes --run {OPTIONS}"), 0);

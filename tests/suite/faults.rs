@@ -84,13 +84,17 @@ fn a_trainer_that_panics_costs_an_attempt_and_its_last_words_are_told() {
 #[test]
 fn a_trainer_that_crashes_in_native_code_or_is_killed_costs_an_attempt() {
     is_tried_again("1.1 segfault 2", "", "crashed with signal 11 (SIGSEGV)");
-    is_tried_again("1.1 killed 2", "", "was ended by signal 9 (SIGKILL)");
+    is_tried_again("1.1 killed 2", "", "was killed by signal 9 (SIGKILL)");
 }
 
 #[test]
 fn a_trainer_that_says_nothing_is_ended_and_its_trial_tried_again() {
     for fault in ["hang", "spin", "deaf"] {
-        is_tried_again(&format!("1.1 {fault} 2"), "--silence 1", "the trainer said nothing for 1 s and was ended");
+        is_tried_again(
+            &format!("1.1 {fault} 2"),
+            "--silence 1",
+            "the trainer produced no output for 1 s and was ended",
+        );
     }
 }
 
@@ -179,7 +183,7 @@ fn the_words_of_an_old_attempt_are_ignored() {
 
 #[test]
 fn an_epoch_that_is_told_twice_is_nonsense_and_the_trial_is_tried_again() {
-    let text = is_tried_again("1.1 twice 2", "", "the trainer made no sense");
+    let text = is_tried_again("1.1 twice 2", "", "the trainer sent an invalid message");
     assert!(text.contains("reports epoch 2 where epoch 3 is due"), "{text}");
 }
 
@@ -209,7 +213,7 @@ fn a_sweep_that_goes_on_with_another_library_says_so_once() {
     world.write("script", "");
     world.write("backend", "libtorch 2.15.0");
     let text = run(&world, "resume results/s --retry-failed", 0);
-    let told = "trainers calculate with libtorch 2.15.0 from now on, and with libtorch 2.13.0 before";
+    let told = "trainers now use libtorch 2.15.0 instead of libtorch 2.13.0";
     assert_eq!(text.matches(told).count(), 1, "{text}");
     let journal = world.read("results/s/journal.jsonl");
     let backends: Vec<&str> = journal.lines().filter(|line| line.contains("\"is\":\"backend\"")).collect();
@@ -225,9 +229,9 @@ fn a_trial_that_is_lost_every_time_fails_with_its_reason_and_the_others_finish()
     let text = run(&world, "run s.yaml", 1);
     let rows = trials(&world);
     assert_eq!(rows[1][..3], ["failed", "3", "1"], "{text}");
-    assert_eq!(rows[1][3], "the trainer crashed with signal 11 (SIGSEGV); given up after 3 faults");
+    assert_eq!(rows[1][3], "the trainer crashed with signal 11 (SIGSEGV); given up after 3 failures");
     assert!(rows[0][0] == "finished" && rows[2][0] == "finished");
-    assert!(text.contains("trial 0002 failed"), "{text}");
+    assert!(text.contains("trial 0002: failed"), "{text}");
     assert!(world.expect("status results/s", 0).contains("SIGSEGV"));
     // The cause of the failure is fixed.
     world.write("script", "");
@@ -249,8 +253,11 @@ fn a_trial_that_lacks_memory_is_tried_again_alone_and_fails_only_then() {
     let rows = trials(&world);
     assert_eq!(rows[1][..3], ["out_of_memory", "2", "0"], "{text}");
     let error = &rows[1][3];
-    assert!(error.starts_with("CUDA out of memory. Tried to allocate 20.00 GiB; alone on cpu:"), "{rows:?}");
-    assert!(error.contains(" GiB, it does not fit either"), "{rows:?}");
+    assert!(
+        error.starts_with("CUDA out of memory. Tried to allocate 20.00 GiB; it does not fit alone on cpu:"),
+        "{rows:?}"
+    );
+    assert!(error.contains(" either, with ") && error.contains(" GiB"), "{rows:?}");
     assert_eq!(rows[2][..1], ["finished"], "room was found in the second attempt");
     assert!(world.expect("status results/s", 0).contains("1 out of memory"));
 }
@@ -270,7 +277,7 @@ fn trainers_that_never_start_end_the_sweep_with_their_last_words() {
     let text = run(&scripted("start exit"), "run s.yaml", 6);
     assert!(text.contains("exit code 127") && text.contains("cannot open shared object file"), "{text}");
     let text = run(&scripted("start old-protocol"), "run s.yaml", 6);
-    assert!(text.contains("its trainer speaks protocol 0") && text.contains("from one build"), "{text}");
+    assert!(text.contains("its trainer uses protocol 0") && text.contains("from the same build"), "{text}");
     run(&scripted("start mute"), "run s.yaml --silence 1", 6);
 }
 
@@ -287,7 +294,7 @@ fn a_sweep_where_everything_fails_stops_early_and_says_why() {
     );
     let text = run(&world, "run s.yaml", 1);
     assert!(
-        text.contains("stopped, since every trial failed; the last one: the trainer ended with exit code"),
+        text.contains("stopped because every trial failed; last error: the trainer ended with exit code"),
         "{text}"
     );
     let tried = trials(&world).len();

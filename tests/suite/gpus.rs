@@ -107,7 +107,7 @@ fn gpus_are_shown_also_by_a_driver_that_tells_little() {
     show(&world, &[with(gpu(0), "lost", true), gpu(1)]);
     assert!(expect(&world, "gpus", 0).contains("Slots: gpu:1"));
     std::fs::remove_file(world.path("gpus.json")).expect("it is there");
-    assert!(expect(&world, "gpus", 0).contains("No GPU: the NVIDIA driver does not answer"));
+    assert!(expect(&world, "gpus", 0).contains("No GPU: the NVIDIA driver does not respond"));
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn in_a_container_the_sweeps_own_trainers_are_no_strangers() {
         show(&world, &[with(with(gpu(0), "pids", pids), "memory_used", 20_u64 << 30)]);
         file(&world, 2, ", busy: skip");
         let text = expect(&world, &format!("{RUN} --name second"), 6);
-        assert!(text.contains("20.0 GiB of 40.0 GiB are used by no process that can be seen"), "{pids}: {text}");
+        assert!(text.contains("20.0 GiB of 40.0 GiB are in use, but not by any visible process"), "{pids}: {text}");
     }
 }
 
@@ -199,7 +199,10 @@ fn a_number_of_trials_share_a_gpu_and_lack_of_memory_lowers_it() {
     let text = expect(&world, RUN, 1);
     let rows = crate::faults::trials(&world);
     assert!(rows[4][0] == "out_of_memory" && rows[4][3].contains("alone on gpu:0."), "{text}");
-    assert!(rows[4][3].contains("with 40.0 GiB, it does not fit either"), "{rows:?}");
+    assert!(
+        rows[4][3].contains("it does not fit alone on ") && rows[4][3].contains(" either, with 40.0 GiB"),
+        "{rows:?}"
+    );
     assert!(rows.iter().filter(|row| row[0] == "finished").count() == 7, "never the sweep: {text}");
     assert_eq!(most_together(&world, "gpu:0"), 3, "before it was learnt");
     assert!(journal(&world).contains("\"most\":2"), "{text}");
@@ -215,7 +218,7 @@ fn by_courtesy_trials_leave_a_gpu_that_others_come_to_and_come_back() {
     wait_for(&world, "\"is\":\"paused\"");
     wait_until("the trainer is gone", Duration::from_secs(10), || processes_naming(&world.path("trainer")).is_empty());
     let why = expect(&world, "status results/s --why", 0);
-    assert!(why.contains("gpu:0: idle: used by process 1") && why.contains("was saved, and waits for a slot"), "{why}");
+    assert!(why.contains("gpu:0: idle: used by process 1") && why.contains("saved, waits for a free slot"), "{why}");
     show(&world, &[gpu(0)]);
     let text = ending(controller, 0);
     assert_eq!(world.table("results/s/epochs.csv", &[]).len(), 3 * 3, "{text}");
@@ -338,8 +341,8 @@ fn the_daemon_of_cuda_mps_is_told_to_trainers_and_to_the_user() {
         String::from_utf8_lossy(&variables).contains(&format!("CUDA_MPS_PIPE_DIRECTORY={folder}\0"))
     };
     assert!(processes_naming(&world.path("trainer")).iter().all(told));
-    assert!(ending(controller, 0).contains("CUDA MPS runs, in "));
-    assert!(expect(&world, "status results/s --why", 0).contains("CUDA MPS runs, in "));
+    assert!(ending(controller, 0).contains("CUDA MPS: running in "));
+    assert!(expect(&world, "status results/s --why", 0).contains("CUDA MPS is running in "));
 }
 
 #[test]
@@ -355,7 +358,7 @@ fn a_busy_gpu_is_waited_for_and_status_says_what_holds_it() {
     assert_eq!(slots_used(&world), ["gpu:1".to_owned()].into());
     show(&world, &[gpu(0), gpu(1)]);
     let text = ending(controller, 0);
-    assert!(text.contains("gpu:0: used by process 1") && text.contains("gpu:0 is free again"), "{text}");
+    assert!(text.contains("gpu:0: used by process 1") && text.contains("gpu:0: free again"), "{text}");
     assert_eq!(slots_used(&world).len(), 2);
 }
 
@@ -370,12 +373,15 @@ fn a_busy_gpu_is_shared_or_skipped_where_the_file_says_so() {
     file(&world, 6, ", busy: skip");
     std::fs::remove_dir_all(world.path("results")).expect("it is there");
     let text = expect(&world, RUN, 0);
-    assert!(text.contains("note: not used: gpu:0: 20.0 GiB of 40.0 GiB are used by no process"), "{text}");
+    assert!(
+        text.contains("note: not used: gpu:0: 20.0 GiB of 40.0 GiB are in use, but not by any visible process"),
+        "{text}"
+    );
     assert_eq!(slots_used(&world), ["gpu:1".to_owned()].into());
     show(&world, &[taken(0), taken(1)]);
     std::fs::remove_dir_all(world.path("results")).expect("it is there");
     let text = expect(&world, RUN, 6);
-    assert!(text.contains("every GPU is busy; gpu:0: ") && text.contains("busy: wait"), "{text}");
+    assert!(text.contains("all GPUs are in use; gpu:0: ") && text.contains("busy: wait"), "{text}");
 }
 
 #[test]
@@ -396,8 +402,8 @@ fn somebody_who_comes_to_our_gpu_is_reported_and_the_trial_goes_on() {
 fn a_gpu_that_falls_off_the_bus_or_reports_errors_is_taken_out_and_its_trial_goes_elsewhere() {
     let broken = [
         (with(gpu(1), "lost", true), "fallen off the bus"),
-        (with(gpu(1), "xids", json!([13, 79])), "the driver reports XID error 79 of it"),
-        (with(gpu(1), "ecc_errors", 3), "its memory has met 3 errors that could not be corrected"),
+        (with(gpu(1), "xids", json!([13, 79])), "the driver reported XID error 79"),
+        (with(gpu(1), "ecc_errors", 3), "its memory had 3 uncorrectable errors"),
     ];
     for (broken, reason) in broken {
         let world = driven("* slow 200", &[gpu(0), gpu(1)]);
@@ -406,7 +412,7 @@ fn a_gpu_that_falls_off_the_bus_or_reports_errors_is_taken_out_and_its_trial_goe
         wait_until("trials run on both", Duration::from_secs(60), || slots_used(&world).len() == 2);
         show(&world, &[gpu(0), broken]);
         let text = ending(controller, 0);
-        assert!(text.contains("gpu:1 is given up") && text.contains(reason), "{text}");
+        assert!(text.contains("gpu:1: given up") && text.contains(reason), "{text}");
         assert_eq!(world.table("results/s/epochs.csv", &[]).len(), 8 * 3, "no trial is lost");
     }
 }
@@ -416,10 +422,7 @@ fn a_gpu_that_loses_three_trials_in_a_row_is_taken_out() {
     let world = driven("GPU-1 killed 1\n* slow 100", &[gpu(0), gpu(1)]);
     file(&world, 12, "");
     let text = expect(&world, RUN, 0);
-    assert!(
-        text.contains("gpu:1 is given up: trials 0") && text.contains("were lost on it one after the other"),
-        "{text}"
-    );
+    assert!(text.contains("gpu:1: given up: trials 0") && text.contains("were lost on it one after another"), "{text}");
     assert_eq!(journal(&world).matches("\"is\":\"lost\"").count(), 3, "{text}");
 }
 
@@ -458,7 +461,7 @@ fn two_hundred_trials_on_eight_gpus_survive_all_of_it_at_once() {
     assert_eq!(journal(&world).matches("\"is\":\"ended\"").count(), 200, "each once");
     assert_eq!(world.table("results/s/epochs.csv", &[]).len(), 199 * 3, "{text}");
     for gpu in ["gpu:7", "gpu:1", "gpu:2"] {
-        assert!(text.contains(&format!("{gpu} is given up")), "{gpu}: {text}");
+        assert!(text.contains(&format!("{gpu}: given up")), "{gpu}: {text}");
     }
     let most: Vec<usize> = [0, 3, 4, 5].iter().map(|index| most_together(&world, &format!("gpu:{index}."))).collect();
     assert!(most.iter().all(|most| (2..=3).contains(most)), "{most:?}");

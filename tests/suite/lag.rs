@@ -88,9 +88,9 @@ fn a_slot_that_waits_for_results_says_for_which() {
     let mut run = sweep(&world, &format!("run s.yaml {OPTIONS}")).stderr(std::process::Stdio::piped()).spawn().unwrap();
     wait_until("nine trials have ended", Duration::from_secs(60), || ends(&world, "s").len() == 9);
     let why = expect(&world, "status results/s --why", 0);
-    assert!(why.contains("trial 0011 follows from what trials 1 to 10 come to, and waits for trial 0010"), "{why}");
+    assert!(why.contains("trial 0011 depends on the results of trials 1 to 10 and waits for trial 0010"), "{why}");
     run.kill().expect("it is our child");
     let output = run.wait_with_output().expect("it is our child");
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("`lag: 0` lets 1 of the 3 slots train at a time"), "{told}");
+    assert!(told.contains("`lag: 0` lets only 1 of the 3 slots train at the same time"), "{told}");
 }

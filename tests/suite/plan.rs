@@ -101,5 +101,5 @@ fn the_learning_rate_is_drawn_where_it_is_asked_for() {
     assert!(std::fs::read(folder.path().join("rates.png")).unwrap().starts_with(b"\x89PNG"));
     let refused = plan("rates.bmp");
     let said = String::from_utf8(refused.stderr).unwrap();
-    assert!(refused.status.code() == Some(2) && said.contains("end it in .svg or .png"), "{said}");
+    assert!(refused.status.code() == Some(2) && said.contains("a name that ends in .svg or .png"), "{said}");
 }

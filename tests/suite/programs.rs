@@ -134,7 +134,7 @@ fn a_program_that_says_nothing_for_too_long_is_ended_with_all_that_it_started() 
     world.write("train.sh", &script);
     world.write("s.yaml", "name: s\ncommand: [sh, train.sh]\nretries: 0\ndevices: {gpus: none}\n");
     let told = world.expect("run s.yaml --progress plain --silence 1", 1);
-    assert!(told.contains("said nothing for 1 s and was ended"), "{told}");
+    assert!(told.contains("produced no output for 1 s and was ended"), "{told}");
     wait_until("what it started has ended", Duration::from_secs(5), || processes_naming(&marker).is_empty());
 }
 
@@ -178,7 +178,7 @@ exit 3
     let world = program(script, "");
     world.expect("run s.yaml --progress none", 0);
     let journal = world.read("results/s/journal.jsonl");
-    assert!(journal.contains("exit code 3 (its last words: no more of this)"), "{journal}");
+    assert!(journal.contains("exit code 3 (last output: no more of this)"), "{journal}");
     assert_eq!(world.column("results/s/trials.csv", "attempts"), ["2"]);
 }
 
@@ -199,7 +199,8 @@ esac
     let errors = world.column("results/s/trials.csv", "error");
     for (error, told) in errors.iter().zip([
         "val_loss is NaN",
-        "without a value of val_loss: it printed no line such as {\"val_loss\": 0.5}; its log is trials/0002/trainer.log",
+        "without a value of val_loss: it printed no line such as {\"val_loss\": 0.5}; its log is \
+         trials/0002/trainer.log",
         "it told accuracy, val_losss (did you mean `val_losss`?); its log is trials/0003/trainer.log",
     ]) {
         assert!(error.contains(told), "{error}");
@@ -229,7 +230,8 @@ fn a_program_gets_text_as_text_and_groups_as_tables() {
     let world = program(
         script,
         "parameters:\n  version: {values: ['1.10', 1.1, \"007\", 'yes', yes]}\n  \
-         optimizer: {parameters: {name: {value: adam}, lr: {value: 0.00002}, nested: {parameters: {betas: {value: [0.9, 'x']}}}}}\n",
+         optimizer: {parameters: {name: {value: adam}, lr: {value: 0.00002}, nested: {parameters: {betas: {value: \
+         [0.9, 'x']}}}}}\n",
     );
     let text = world.expect("run s.yaml --progress none", 0);
     let optimizer = "--optimizer={'name': 'adam', 'lr': 2e-05, 'nested': {'betas': [0.9, 'x']}}";
@@ -304,12 +306,16 @@ fn a_program_that_is_not_there_is_told_before_anything_is_written() {
     let world = program("", "");
     let head = "name: s\ndevices: {gpus: none}\n";
     for (rest, told, remedy) in [
-        ("command: [sh, trian.sh]\n", "command[1]: there is no file trian.sh", "did you mean `train.sh`?"),
-        ("command: [shh-no-such, train.sh]\n", "there is no program shh-no-such on PATH", "= help: "),
-        ("command: [./train.sh]\n", "train.sh is not a program", "chmod +x"),
-        ("command: [train.sh]\n", "there is no program train.sh on PATH", "write `./train.sh`"),
-        ("program: nothere.py\ncommand: [sh, \"${program}\"]\n", "program: there is no file nothere.py", "looked for"),
-        ("command: [sh, train.sh, \"${arg}\"]\n", "${arg} is no macro", "did you mean `${args}`?"),
+        ("command: [sh, trian.sh]\n", "command[1]: the file trian.sh does not exist", "did you mean `train.sh`?"),
+        ("command: [shh-no-such, train.sh]\n", "the program shh-no-such is not on PATH", "= help: "),
+        ("command: [./train.sh]\n", "train.sh is not executable", "chmod +x"),
+        ("command: [train.sh]\n", "the program train.sh is not on PATH", "write `./train.sh`"),
+        (
+            "program: nothere.py\ncommand: [sh, \"${program}\"]\n",
+            "program: the file nothere.py does not exist",
+            "relative to the folder where trials run",
+        ),
+        ("command: [sh, train.sh, \"${arg}\"]\n", "contains ${arg}, which is not a macro", "did you mean `${args}`?"),
     ] {
         world.write("s.yaml", &format!("{head}{rest}"));
         for words in ["plan s.yaml", "run s.yaml", "check s.yaml"] {
@@ -333,13 +339,13 @@ fn a_program_that_has_gone_fails_a_trial_at_once_and_a_resume_before_it_begins()
     let error = &world.column("results/s/trials.csv", "error")[1];
     assert!(error.contains("./tell cannot be started: No such file"), "{error}");
     let text = world.expect("resume results/s --retry-failed", 3);
-    assert!(text.contains("there is no file ./tell"), "{text}");
+    assert!(text.contains("the file ./tell does not exist"), "{text}");
 }
 
 #[test]
 fn a_check_of_a_program_says_what_it_could_look_at() {
     let text = program("", "").expect("check s.yaml", 0);
-    assert!(text.contains("What trials run is there") && text.contains("not known here"), "{text}");
+    assert!(text.contains("The program and its files exist") && text.contains("not known to sweep"), "{text}");
 }
 
 #[test]
@@ -366,7 +372,7 @@ fn a_wrong_name_of_the_metric_is_warned_of_and_fails_the_trial() {
         "for epoch in 1 2 3; do echo \"{\\\"epoch\\\": $epoch, \\\"val_acc\\\": 0.5, \\\"train_loss\\\": 1}\"; done\n";
     let world = program(script, "metric: {name: val_accuracy, goal: maximize}\nparameters: {x: {values: [1, 2]}}\n");
     let text = world.expect("run s.yaml --progress plain", 1);
-    assert_eq!(text.matches("tells epochs without val_accuracy").count(), 1, "{text}");
+    assert_eq!(text.matches("reports epochs without val_accuracy").count(), 1, "{text}");
     assert!(text.contains("did you mean `val_acc`?"), "{text}");
     assert_eq!(world.column("results/s/trials.csv", "status"), ["failed", "failed"]);
     let error = &world.column("results/s/trials.csv", "error")[0];
@@ -387,7 +393,7 @@ fn a_metric_without_a_goal_goes_the_way_that_its_name_says() {
     let world =
         program("echo \"{\\\"acc\\\": ${1#--x=}}\"\n", "metric: {name: acc}\nparameters: {x: {values: [1, 3, 2]}}\n");
     let text = world.expect("run s.yaml --progress plain", 0);
-    assert!(text.contains("acc is maximized, as its name says; W&B minimizes it then"), "{text}");
+    assert!(text.contains("sweep maximizes acc because of its name; W&B minimizes it"), "{text}");
     let best = |world: &World| world.read("results/s/report.md").contains("Trial 0002 is the best");
     assert!(best(&world), "{}", world.read("results/s/report.md"));
     // What a file says otherwise can be corrected without running anything.
@@ -408,7 +414,7 @@ fn a_usage_error_ends_the_sweep_with_the_command_and_the_last_words() {
     let world = program(script, "parameters: {x: {values: [1, 2, 3, 4, 5, 6, 7, 8]}}\n");
     world.write("s.yaml", &world.read("s.yaml").replace("gpus: none", "gpus: none, cpu_threads: 1000"));
     let text = world.expect("run s.yaml --progress plain", 1);
-    assert!(text.contains("its last words: train.sh: error: unrecognized arguments: --x=1"), "{text}");
+    assert!(text.contains("last output: train.sh: error: unrecognized arguments: --x=1"), "{text}");
     assert!(text.contains("the command was: sh train.sh --x="), "{text}");
     let journal = world.read("results/s/journal.jsonl");
     assert_eq!(journal.matches("\"is\":\"started\"").count(), 2, "{journal}");
@@ -543,16 +549,16 @@ fn a_file_of_wandbs_runs_with_its_title_its_own_keys_and_a_count() {
         parameters: {x: {min: 0.0, max: 1.0}, \"y\": {value: \"\\e[31m\"}}\n";
     world.write("w.yaml", text);
     let plan = world.expect("plan w.yaml", 0) + &world.expect("lint w.yaml", 0);
-    assert!(!plan.contains('\u{1b}') && plan.contains("the sweep's folder is called my-first-sweep"), "{plan}");
+    assert!(!plan.contains('\u{1b}') && plan.contains("the sweep's folder is named my-first-sweep"), "{plan}");
     assert!(plan.contains("settings: has no effect") && plan.contains("tags: has no effect"), "{plan}");
     world.write("typo.yaml", &text.replace("tags:", "paramters:"));
     assert!(world.expect("plan typo.yaml", 3).contains("did you mean `parameters`?"));
     world.expect("run w.yaml --count 2 --progress none", 0);
     assert_eq!(world.column("results/my-first-sweep/trials.csv", "status"), ["finished", "finished"]);
-    assert!(world.expect("resume results/my-first-sweep", 0).contains("All trials are done: 2 finished"));
+    assert!(world.expect("resume results/my-first-sweep", 0).contains("All trials have ended: 2 finished"));
     // A job that is queued again types the same.
     let again = world.expect("run w.yaml --count 2 --or-resume", 0);
-    assert!(again.contains("All trials are done: 2 finished"), "{again}");
+    assert!(again.contains("All trials have ended: 2 finished"), "{again}");
 }
 
 #[test]
@@ -581,7 +587,7 @@ fn the_next_file_of_a_program_runs_from_where_it_lies() {
     world.expect("run results/s/next.yaml --progress none", 0);
     assert!(world.column("results/s-next/trials.csv", "status").iter().all(|status| status == "finished"));
     // Its own copy in the results goes on, too.
-    assert!(world.expect("resume results/s-next", 0).contains("All trials are done"));
+    assert!(world.expect("resume results/s-next", 0).contains("All trials have ended"));
 }
 
 #[test]

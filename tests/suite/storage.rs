@@ -194,7 +194,7 @@ fn a_sweep_that_another_version_ran_last_goes_on_and_says_so() {
     let older: String = journal.split_inclusive('\n').take(keep).collect();
     world.write("results/s/journal.jsonl", &older.replace(&ours, "\"version\":\"0.0.9\""));
     let text = world.expect(RESUME, 0);
-    assert!(text.contains("note: sweep 0.0.9 ran it last, and this is"), "{text}");
+    assert!(text.contains("note: sweep 0.0.9 ran this sweep last, and this is"), "{text}");
     // The format number rejects data of a later version before anything is changed.
     let later = journal.replacen("\"format\":1", "\"format\":2", 1);
     world.write("results/s/journal.jsonl", &later);

@@ -51,7 +51,7 @@ fn a_path_that_is_nearly_right_is_answered_with_the_right_one() {
         assert!(text.contains("does not exist") && text.contains("did you mean results/"), "{text}");
     }
     let text = world.expect("diagnose nothere.csv", 2);
-    assert!(text.contains("hint: name a file with a row an epoch"), "{text}");
+    assert!(text.contains("hint: give a file with one row per epoch"), "{text}");
     world.write("history.csv", "");
     let text = world.expect("diagnose histroy.csv", 2);
     assert!(text.contains("did you mean history.csv?"), "{text}");
@@ -62,10 +62,10 @@ fn a_setting_among_the_options_is_told_where_it_stands() {
     let world = World::new();
     for option in ["--epochs 3", "--epochs=3", "--batch-size 3", "--lr 3"] {
         let text = world.expect(&format!("run s.yaml {option}"), 2);
-        assert!(text.contains("settings stand in the sweep file: `") && !text.contains("-- --"), "{text}");
+        assert!(text.contains("set this in the sweep file: `") && !text.contains("-- --"), "{text}");
     }
     let text = world.expect("run s.yaml --progres none", 2);
-    assert!(text.contains("--progress") && !text.contains("settings stand"), "{text}");
+    assert!(text.contains("--progress") && !text.contains("set this in the sweep file"), "{text}");
 }
 
 /// Not a benchmark. Best of ten, with a limit that fails only if the start loads libtorch (0.3 s) or uses a network.

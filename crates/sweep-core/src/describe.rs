@@ -1,4 +1,4 @@
-//! Renders layers as short text for plans and messages.
+//! Renders layers and counts as short text for plans and messages.
 
 use std::fmt;
 
@@ -38,6 +38,14 @@ impl fmt::Display for Layer {
     }
 }
 
+/// Formats a count with thousands separators: `49,000`.
+pub fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap_or("")).collect();
+    groups.join(",")
+}
+
 fn pool(f: &mut fmt::Formatter<'_>, name: &str, size: u32, stride: u32) -> fmt::Result {
     write!(f, "{name} {size}")?;
     if stride != size {
@@ -59,6 +67,11 @@ fn weights(f: &mut fmt::Formatter<'_>, bias: bool, max_norm: Option<f64>) -> fmt
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_have_thousands_separators() {
+        assert_eq!([0, 999, 1000, 4_294_967_295].map(thousands), ["0", "999", "1,000", "4,294,967,295"]);
+    }
 
     #[test]
     fn only_what_is_not_the_default_is_said() {

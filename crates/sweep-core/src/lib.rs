@@ -6,7 +6,7 @@
 //!
 //! Start with `trial`, `recipe`, and `history`; everything else builds on them.
 
-mod describe;
+pub mod describe;
 pub mod error;
 pub mod history;
 pub mod learning_rate;

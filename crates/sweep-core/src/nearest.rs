@@ -67,14 +67,14 @@ pub fn nearest<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Opt
     best.map(|(_, word)| word)
 }
 
-/// Returns ``did you mean `adam`?`` if a word is similar enough, otherwise the list of all words: `there are adam,
-/// sgd`.
+/// Returns ``did you mean `adam`?`` if a word is similar enough, otherwise the list of all words: `choose one of
+/// adam, sgd`.
 pub fn suggest(typed: &str, words: &[&str]) -> String {
     match (nearest(typed, words.iter().copied()), words) {
         (Some(word), _) => format!("did you mean `{word}`?"),
-        (None, []) => "there are none".to_owned(),
-        (None, [only]) => format!("there is only {only}"),
-        (None, _) => format!("there are {}", words.join(", ")),
+        (None, []) => "none exist here".to_owned(),
+        (None, [only]) => format!("the only choice is {only}"),
+        (None, _) => format!("choose one of {}", words.join(", ")),
     }
 }
 

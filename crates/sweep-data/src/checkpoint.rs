@@ -48,7 +48,7 @@ pub fn decode<'a>(bytes: &'a [u8], format: &str) -> Result<(Value, Vec<(String, 
     let text = metadata.metadata().as_ref().and_then(|metadata| metadata.get(HEADER)).map_or("{}", String::as_str);
     let mut header: Value = serde_json::from_str(text).map_err(|error| damaged(&error))?;
     if header["format"] != format {
-        return Err(format!("its format is {}, this trainer's is \"{format}\"", header["format"]));
+        return Err(format!("its format is {}, but this trainer uses \"{format}\"", header["format"]));
     }
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| damaged(&error))?.tensors();
     let written = header.as_object_mut().and_then(|header| header.shift_remove("crc32"));

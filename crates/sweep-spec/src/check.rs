@@ -48,7 +48,7 @@ pub fn examine(text: &str, file: &str, base: &Folder) -> (Option<Spec>, Vec<Prob
 /// Parses the file into a tree of values. Invalid YAML and duplicate keys are problems.
 fn parse(text: &str, findings: &Findings) -> Option<Yaml> {
     for twice in findings.places.twice() {
-        let rule = format!("stands twice in the same table, first in line {}", twice.first.line);
+        let rule = format!("appears twice in the same table, first on line {}", twice.first.line);
         findings.problem(Some(twice.again), twice.path.clone(), rule, "keep one of them");
     }
     let parsed = serde_yaml::from_str::<Yaml>(text).and_then(|mut value| value.apply_merge().map(|()| value));
@@ -57,7 +57,7 @@ fn parse(text: &str, findings: &Findings) -> Option<Yaml> {
         Err(_) if !findings.places.twice().is_empty() => None,
         Err(_) if findings.places.too_large().is_some() => {
             let (path, text) = findings.places.too_large()?;
-            let rule = format!("must be a whole number of at most 64 bits, not {text}");
+            let rule = format!("is {text}, but must be an integer of at most 64 bits");
             findings.problem(findings.places.value_at(path), path.clone(), rule, format!("write {} or less", u64::MAX));
             None
         }
@@ -66,17 +66,19 @@ fn parse(text: &str, findings: &Findings) -> Option<Yaml> {
             let what = error.to_string();
             let what = what.split(" at line ").next().unwrap_or(&what);
             let (rule, remedy) = match what.contains("more than one document") {
-                true => ("there is a second document in it".to_owned(), "keep what is above this line"),
+                true => {
+                    ("the file contains a second YAML document".to_owned(), "remove this line and everything after it")
+                }
                 false
                     if mark
                         .and_then(|mark| text.lines().nth(mark.line - 1))
                         .is_some_and(|line| line.contains('\t')) =>
                 {
-                    ("this is not YAML: there is a tab in the line".to_owned(), "indent by spaces")
+                    ("invalid YAML: the line contains a tab".to_owned(), "indent with spaces")
                 }
                 false => {
-                    let remedy = "look for a missing `:` or quote, brackets left open, or uneven indentation";
-                    (format!("this is not YAML: {what}"), remedy)
+                    let remedy = "look for a missing `:` or quote, an unclosed bracket, or inconsistent indentation";
+                    (format!("invalid YAML: {what}"), remedy)
                 }
             };
             let mark = findings.places.second_document().or(mark);
@@ -89,16 +91,19 @@ fn parse(text: &str, findings: &Findings) -> Option<Yaml> {
 fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option<Spec> {
     let top = Node::top(value, findings);
     if value.is_null() {
-        top.wrong("there is nothing in it", "begin with `parameters:`, `data:` and `model:`");
+        top.wrong("the file is empty", "start with `parameters:`, `data:`, and `model:`");
         return None;
     }
     let Some(table) = value.as_mapping().and_then(|_| top.table("")) else {
-        top.wrong(format!("must be a table, not {}", show(value)), "begin with `parameters:`, `data:` and `model:`");
+        top.wrong(
+            format!("the file is {}, but must be a table", show(value)),
+            "start with `parameters:`, `data:`, and `model:`",
+        );
         return None;
     };
     for key in WITHOUT_EFFECT {
         if let Some(node) = table.tolerate(key) {
-            node.note("has no effect here: nothing leaves this machine");
+            node.note_no_effect("has no effect: sweep sends nothing to other machines");
         }
     }
     let mut program = program::read(&table);
@@ -115,12 +120,12 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
     let aimless = program.is_none() && !named && presets.is_empty() && parameters.is_some();
     let trains = program.is_none() && !aimless;
     if aimless {
-        let remedy = "write `program: train.py` or `command: [python, train.py, \"${args}\"]`, as W&B's files have it,\n\
-                      or `data:` and `model:` for a network that is trained here";
-        top.wrong("nothing in it says what is to be run", remedy);
+        let remedy = "add `program: train.py` or `command: [python, train.py, \"${args}\"]`, as in W&B,\n\
+                      or `data:` and `model:` for a network that sweep trains itself";
+        top.wrong("the file does not say what to run", remedy);
     } else if trains && table.get(MODEL.name).is_none() && presets.is_empty() {
-        let remedy = format!("write `model: {}`, or a list of layers", sweep_data::network::PRESETS[0]);
-        top.wrong("`model` is missing: what is to be trained?", remedy);
+        let remedy = format!("add `model: {}`, or a list of layers", sweep_data::network::PRESETS[0]);
+        top.wrong("`model` is missing", remedy);
     }
     let read = parameters.map(|node| (node, trains.then_some(&network))).map(|(node, network)| {
         parameters::read(&node, method.unwrap_or(Method::Random), network, constraints::zipped(&table))
@@ -153,26 +158,45 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
     let spec = Spec {
         name: name(&table, file),
         description: table
-            .take("description", Kind::Text, "what the sweep is for, in your words")
+            .take("description", Kind::Text, "a description of the sweep in your own words")
             .map(|text| plain(&text)),
         method: method.unwrap_or(Method::Grid),
         metric,
         ranks,
         target,
         seed: table
-            .take("seed", Kind::Whole { least: 0, most: u64::MAX }, "what all random draws follow from: write 0, say")
+            .take(
+                "seed",
+                Kind::Whole { least: 0, most: u64::MAX },
+                "the seed of all random numbers; for example, write 0",
+            )
             .and_then(|seed| seed.as_u64())
             .unwrap_or(0),
-        repeats: count("repeats", 1, 1, "how often every point is run, each time with another seed: write 3, say"),
+        repeats: count(
+            "repeats",
+            1,
+            1,
+            "the number of trials per configuration, each with its own seed; for example, write 3",
+        ),
         run_cap: table
             .take(
                 "run_cap",
                 Kind::Whole { least: 1, most: u64::MAX },
-                "the most trials to run: write 20, say, or leave it out for all",
+                "the maximum number of trials; for example, write 20, or remove the key to run all",
             )
             .and_then(|cap| cap.as_u64()),
-        keep_best: count("keep_best", 0, 10, "how many trials keep the weights of their best epoch: write 10, say"),
-        retries: count("retries", 0, 2, "how often a trial lost to a fault is tried again: write 2, say"),
+        keep_best: count(
+            "keep_best",
+            0,
+            10,
+            "the number of trials that keep the weights of their best epoch; for example, write 10",
+        ),
+        retries: count(
+            "retries",
+            0,
+            2,
+            "the number of retries of a trial that is lost to a failure of its process or GPU; for example, write 2",
+        ),
         stop_grace: program::stop_grace(&table, program.is_some()),
         devices: devices(&table),
         base: base.to_owned(),
@@ -210,16 +234,17 @@ fn method(table: &Table) -> Option<Method> {
         Some("sobol") => Some(Method::Sobol),
         Some("tpe") => Some(Method::Tpe),
         Some("bayes") => {
-            node.note("W&B fits a Gaussian process; here it is `tpe`, a tree-structured Parzen estimator");
+            node.note("W&B fits a Gaussian process; sweep uses `tpe`, a tree-structured Parzen estimator");
             Some(Method::Tpe)
         }
         Some(word) if word.starts_with("bayes") => {
-            let rule = format!("must be grid, random, sobol or tpe, not {}", show(node.value));
-            node.wrong(rule, "did you mean `bayes`, W&B's word for what is `tpe` here?");
+            let rule = format!("is {}, but must be grid, random, sobol, or tpe", show(node.value));
+            node.wrong(rule, "did you mean `bayes`? It is W&B's name for `tpe`");
             None
         }
         _ => {
-            let is = "how the points are chosen: grid tries all, random draws, sobol spreads evenly, tpe learns";
+            let is = "the search method; write grid (all configurations), random, sobol (evenly spread), or tpe \
+                      (learns from finished trials)";
             node.take(Kind::Choice(&["grid", "random", "sobol", "tpe"]), is);
             None
         }
@@ -228,19 +253,20 @@ fn method(table: &Table) -> Option<Method> {
 
 fn order(table: &Table, method: Option<Method>) -> Order {
     let Some(node) = table.get("order") else { return Order::File };
-    let found = node.take(Kind::Choice(&["file", "shuffled"]), "the order of a grid's points");
+    let found =
+        node.take(Kind::Choice(&["file", "shuffled"]), "the order of a grid's configurations; write file or shuffled");
     if method.is_some_and(|method| method != Method::Grid) {
-        node.wrong_key("has no effect: only a grid has an order of its own", "leave it out");
+        node.wrong_key("has no effect: only a grid has an order to change", "remove it");
     }
     if found.is_some_and(|order| order == "shuffled") { Order::Shuffled } else { Order::File }
 }
 
 fn lag(table: &Table, method: Option<Method>) -> Option<u32> {
     let node = table.get("lag")?;
-    let is = "how many trials just before a trial its settings do not wait for: write 6, say";
+    let is = "the number of immediately preceding trials that a new trial does not wait for; for example, write 6";
     let found = node.take(Kind::Whole { least: 0, most: u32::MAX.into() }, is);
     if method.is_some_and(|method| method != Method::Tpe) {
-        node.wrong_key("has no effect: only tpe learns from other trials", "leave it out");
+        node.wrong_key("has no effect: only tpe learns from finished trials", "remove it");
     }
     found?.as_u64()?.try_into().ok()
 }
@@ -251,9 +277,9 @@ fn metric(table: &Table, any: bool) -> (Metric, Option<f64>) {
     let Some(node) = table.get("metric") else { return (metric, None) };
     let Some(table) = node.table("metric: {name: val_accuracy, goal: maximize}") else { return (metric, None) };
     match table.get("name") {
-        None => node.wrong_key("has no `name`", format!("write one of {}", METRICS.join(", "))),
+        None => node.wrong_key("has no `name`", format!("add `name:` with one of {}", METRICS.join(", "))),
         Some(name) => {
-            let is = format!("the metric by which trials are ranked; there are {}", METRICS.join(", "));
+            let is = format!("the metric that ranks trials; choose one of {}", METRICS.join(", "));
             if let Some(found) = name.take(if any { Kind::Text } else { Kind::Choice(&METRICS) }, &is) {
                 metric.name = plain(&found);
             }
@@ -264,7 +290,7 @@ fn metric(table: &Table, any: bool) -> (Metric, Option<f64>) {
     match table.take(
         "goal",
         Kind::Choice(&["minimize", "maximize"]),
-        "which way the metric is better: write minimize for a loss, maximize for an accuracy",
+        "the direction of improvement; write minimize for a loss, maximize for an accuracy",
     ) {
         Some(goal) => metric.goal = if goal == "maximize" { Goal::Maximize } else { Goal::Minimize },
         None => {
@@ -273,12 +299,13 @@ fn metric(table: &Table, any: bool) -> (Metric, Option<f64>) {
             match known {
                 _ if !any => {}
                 Some(Goal::Maximize) => {
-                    node.note(format!("has no `goal`: {name} is maximized, as its name says; W&B minimizes it then"));
+                    node.note(format!("has no `goal`: sweep maximizes {name} because of its name; W&B minimizes it"));
                 }
-                Some(Goal::Minimize) => node.note_same(format!("has no `goal`: {name} is minimized, as its name says")),
+                Some(Goal::Minimize) => {
+                    node.note_same(format!("has no `goal`: {name} is minimized because of its name, as in W&B"))
+                }
                 None => node.note_same(format!(
-                    "has no `goal`, and {name} does not say which way is better: it is minimized, as at W&B. If more is \
-                     better, write `goal: maximize`"
+                    "has no `goal`: {name} is minimized, as in W&B. If higher values are better, write `goal: maximize`"
                 )),
             }
         }
@@ -292,14 +319,14 @@ fn metric(table: &Table, any: bool) -> (Metric, Option<f64>) {
     let target = table.get("target").and_then(|node| {
         let found = number(node.value);
         if found.is_none() {
-            let rule = format!("must be a number, not {}", show(node.value));
-            node.wrong(rule, "write the value from which no trial begins any more: 0.1, say");
+            let rule = format!("is {}, but must be a number", show(node.value));
+            node.wrong(rule, "this is the value that ends the search once a trial reaches it; for example, write 0.1");
         }
         found
     });
     for key in ["impute", "impute_while_running"] {
         if let Some(node) = table.tolerate(key) {
-            node.note("has no effect: a trial that failed is worse than all others, one under way has no value yet");
+            node.note_no_effect("has no effect: failed trials rank last, and running trials have no value yet");
         }
     }
     table.close();
@@ -333,7 +360,7 @@ fn name(table: &Table, file: &str) -> String {
         return if name.is_empty() { "sweep".to_owned() } else { name.to_owned() };
     };
     let name = node
-        .take(Kind::Text, "the name of the sweep's folder: write digits-dropout, say")
+        .take(Kind::Text, "the name of the sweep's folder; for example, write digits-dropout")
         .map(|name| plain(&name))
         .unwrap_or_default();
     if name.is_empty() || is_folder_name(&name) {
@@ -342,10 +369,10 @@ fn name(table: &Table, file: &str) -> String {
     // At W&B a name is a title, any text.
     let folder = folder_of(&name);
     if is_folder_name(&folder) {
-        node.note_same(format!("is a title: the sweep's folder is called {folder}"));
+        node.note_same(format!("is a title; the sweep's folder is named {folder}"));
     } else {
-        let rule = format!("names a folder, and {} cannot", show(node.value));
-        node.wrong(rule, format!("use letters, digits, `.`, `_` and `-`, {LONGEST_NAME} at most, no space"));
+        let rule = format!("is {}, which is not a valid folder name", show(node.value));
+        node.wrong(rule, format!("use at most {LONGEST_NAME} letters, digits, `.`, `_`, and `-`, without spaces"));
     }
     folder
 }

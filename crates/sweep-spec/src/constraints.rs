@@ -44,15 +44,15 @@ pub fn space(top: &Table, read: &mut [Read], unread: &[String]) -> Space {
     let blamed = exclude_node.as_ref().unwrap_or(&top.node);
     match Space::new(parameters, zip, exclude) {
         Ok(space) => return space,
-        Err(Unusable::Empty) => blamed.wrong_key("leaves nothing: it excludes every point", "exclude less"),
+        Err(Unusable::Empty) => blamed.wrong_key("excludes every configuration", "exclude fewer configurations"),
         Err(Unusable::Tangled) => {
-            let remedy = "name single combinations, or compare fewer parameters with each other";
-            blamed.wrong_key("compares too many parameters with each other for their points to be counted", remedy);
+            let remedy = "exclude individual combinations, or compare fewer parameters with each other";
+            blamed.wrong_key("compares too many parameters with each other to count the configurations", remedy);
         }
         Err(Unusable::Circle(name)) => {
             if let Some(read) = read.iter().find(|read| read.parameter.name == name) {
-                let remedy = "a `when` can ask for parameters that are there without this one";
-                read.node.wrong_key("is there only if it is there: its `when` leads back to itself", remedy);
+                let remedy = "in `when`, refer only to parameters that do not depend on this one";
+                read.node.wrong_key("depends on itself through `when`", remedy);
             }
         }
     }
@@ -74,12 +74,12 @@ impl Parameters<'_> {
     /// Returns the problem with comparing a parameter with a value, as rule and fix.
     fn check(&self, name: &str, comparison: Comparison, value: &Json) -> Option<(String, String)> {
         let distribution = self.distribution(name)?;
-        let is = format!("{name} is {distribution}");
+        let is = format!("the values of {name} are {distribution}");
         if !matches!(comparison, Comparison::Equal | Comparison::Unequal) {
             let numbers = distribution.samples().iter().any(Json::is_number);
             return (!numbers || !value.is_number()).then(|| {
-                let rule = format!("asks whether {name} {} {value}, and only numbers have an order", comparison.sign());
-                (rule, format!("{is}: compare by == or !="))
+                let rule = format!("compares {name} {} {value}, but only numbers can be ordered", comparison.sign());
+                (rule, format!("{is}; compare with == or !="))
             });
         }
         // Conditions refer to an optimizer or a schedule that is a table by its name.
@@ -90,7 +90,7 @@ impl Parameters<'_> {
         let words = distribution.samples();
         let near = value.as_str().and_then(|typed| nearest(typed, words.iter().filter_map(Json::as_str)));
         let remedy = near.map_or(is, |near| format!("did you mean \"{near}\"?"));
-        Some((format!("asks for {value}, which {name} never is"), remedy))
+        Some((format!("compares {name} with {value}, which is not one of its values"), remedy))
     }
 }
 
@@ -99,8 +99,8 @@ fn asked(node: &Node, names: &[&str], parameters: &Parameters) -> Option<Conditi
     let text = match node.value {
         Yaml::String(text) => text.clone(),
         Yaml::Bool(_) | Yaml::Null | Yaml::Number(_) | Yaml::Sequence(_) | Yaml::Mapping(_) | Yaml::Tagged(_) => {
-            let remedy = "write a comparison with another parameter, such as optimizer == \"sgd\"";
-            node.wrong(format!("must be a condition, not {}", show(node.value)), remedy);
+            let remedy = "write a comparison with another parameter, for example optimizer == \"sgd\"";
+            node.wrong(format!("is {}, but must be a condition", show(node.value)), remedy);
             return None;
         }
     };
@@ -126,7 +126,10 @@ fn asked(node: &Node, names: &[&str], parameters: &Parameters) -> Option<Conditi
 fn conditions<'a>(node: &Node<'a>, key: &str, names: &[&str], parameters: &Parameters) -> Vec<(Node<'a>, Condition)> {
     let example = format!("{key}: [{{batch_norm: true, max_norm: 3}}]");
     let Some(items) = node.items() else {
-        node.wrong(format!("must be a list of combinations, not {}", show(node.value)), format!("write {example}"));
+        node.wrong(
+            format!("is {}, but must be a list of combinations", show(node.value)),
+            format!("for example, write {example}"),
+        );
         return Vec::new();
     };
     let one = |item: Node<'a>| {
@@ -149,8 +152,8 @@ pub fn priority(
 ) -> Vec<Condition> {
     let Some(node) = top.get("priority") else { return Vec::new() };
     if method.is_some_and(|method| method != Method::Grid) {
-        let remedy = "leave it out, or name the points themselves under `enqueue`";
-        node.wrong_key("has no effect: only a grid's points have an order of their own", remedy);
+        let remedy = "remove it, or list the configurations under `enqueue`";
+        node.wrong_key("has no effect: only a grid has an order to change", remedy);
         return Vec::new();
     }
     let all = read.iter().map(|read| &read.parameter.name).chain(unread);
@@ -164,8 +167,8 @@ pub fn priority(
     }
     if found.len() > MOST_PRIORITIES {
         node.wrong_key(
-            format!("has {} conditions, and at most {MOST_PRIORITIES} are taken", found.len()),
-            "join some by `or`",
+            format!("has {} conditions, but at most {MOST_PRIORITIES} are allowed", found.len()),
+            "join some with `or`",
         );
         return Vec::new();
     }
@@ -173,12 +176,15 @@ pub fn priority(
         let some = space.parts(std::slice::from_ref(condition)).map_or(2, |parts| parts.len());
         // There is one part, so the condition is true for every configuration or for none.
         if some < 2 && space.point(0).is_some_and(|point| !space.is_so(condition, &point)) {
-            item.wrong("is no point of the sweep", "leave it out, or change it");
+            item.wrong("matches no configuration of this sweep", "change or remove it");
         }
     }
     let conditions: Vec<_> = found.into_iter().map(|(_, condition)| condition).collect();
     if space.parts(&conditions).is_err() || space.count() == Some(u64::MAX) {
-        node.wrong_key("tells apart too many points for them to be counted", "name single points under `enqueue`");
+        node.wrong_key(
+            "distinguishes too many configurations to count",
+            "list individual configurations under `enqueue`",
+        );
         return Vec::new();
     }
     conditions
@@ -189,24 +195,25 @@ fn combination(node: &Node, example: &str, names: &[&str], parameters: &Paramete
     let table = node.table(example)?;
     let entries = table.entries();
     if entries.is_empty() {
-        node.wrong("names no parameter, and so is every point", "leave it out");
+        node.wrong("is empty, so it matches every configuration", "remove it");
         return None;
     }
     let mut parts = Vec::with_capacity(entries.len());
     for (name, node) in &entries {
         if !names.contains(name) {
-            node.wrong_key("is no parameter", suggest(name, names));
+            node.wrong_key("is not a parameter of this sweep", suggest(name, names));
             continue;
         }
         let mut any = Vec::new();
         for item in node.items().unwrap_or_else(|| vec![node.clone()]) {
             let read = parameters.0.iter().find(|read| read.parameter.name == *name);
             match read.map_or_else(|| free(item.value), |read| read.value(&item)) {
-                Err(rule) => item.wrong(rule, "write a value of the parameter"),
+                Err(rule) => item.wrong(rule, "write one of the parameter's values"),
                 Ok(value) => match parameters.check(name, Comparison::Equal, &value) {
                     Some(_) => {
                         let is = parameters.distribution(name).map(ToString::to_string).unwrap_or_default();
-                        item.wrong(format!("is nothing that {name} can be: {}", plain(&value)), format!("it is {is}"));
+                        let rule = format!("is {}, which is not a value of {name}", plain(&value));
+                        item.wrong(rule, format!("its values are {is}"));
                     }
                     None => any.push(Condition::equal(name, value)),
                 },
@@ -219,9 +226,9 @@ fn combination(node: &Node, example: &str, names: &[&str], parameters: &Paramete
 
 /// Returns the groups of parameters that move together, by index.
 fn zip(node: &Node, read: &[Read], unread: &[String]) -> Vec<Vec<usize>> {
-    let remedy = "write zip: [[learning_rate, batch_size]]";
+    let remedy = "for example, write zip: [[learning_rate, batch_size]]";
     let Some(items) = node.items().filter(|items| !items.is_empty()) else {
-        node.wrong(format!("must be a list of groups, not {}", show(node.value)), remedy);
+        node.wrong(format!("is {}, but must be a list of groups", show(node.value)), remedy);
         return Vec::new();
     };
     // A single group may omit the outer list.
@@ -231,10 +238,10 @@ fn zip(node: &Node, read: &[Read], unread: &[String]) -> Vec<Vec<usize>> {
 }
 
 fn group(node: &Node, read: &[Read], unread: &[String], taken: &mut Vec<String>) -> Option<Vec<usize>> {
-    let remedy = "write names of parameters: zip: [[learning_rate, batch_size]]";
+    let remedy = "list parameter names, for example zip: [[learning_rate, batch_size]]";
     let Some(items) = node.items().filter(|items| items.len() > 1) else {
-        let found = if node.value.is_sequence() { "one that has fewer".to_owned() } else { show(node.value) };
-        node.wrong(format!("must be a list of at least two parameters, not {found}"), remedy);
+        let found = if node.value.is_sequence() { "a list with fewer".to_owned() } else { show(node.value) };
+        node.wrong(format!("is {found}, but must be a list of at least two parameters"), remedy);
         return None;
     };
     let mut group: Vec<usize> = Vec::new();
@@ -244,18 +251,18 @@ fn group(node: &Node, read: &[Read], unread: &[String], taken: &mut Vec<String>)
         let wrong = |rule: String, remedy: String| item.wrong(rule, remedy);
         all_right &= match read.iter().position(|read| read.parameter.name == name) {
             _ if taken.iter().any(|taken| taken == name) => {
-                wrong(format!("names {name} again"), "a parameter moves with one group, once".to_owned());
+                wrong(format!("lists {name} a second time"), "list each parameter in one group only".to_owned());
                 false
             }
             None if unread.iter().any(|unread| unread == name) => false,
             None => {
                 let names: Vec<_> = read.iter().map(|read| read.parameter.name.as_str()).collect();
-                wrong(format!("names {}, which is no parameter", show(item.value)), suggest(name, &names));
+                wrong(format!("lists {}, which is not a parameter", show(item.value)), suggest(name, &names));
                 false
             }
             Some(at) if !matches!(read[at].parameter.distribution, Distribution::Categorical(_)) => {
-                let remedy = format!("write `values: [...]` for {name}, one for each place");
-                wrong(format!("names {name}, which has no list of values"), remedy);
+                let remedy = format!("give {name} a list, `values: [...]`, with one value for each position");
+                wrong(format!("lists {name}, which has no list of values"), remedy);
                 false
             }
             Some(at) => {
@@ -271,12 +278,15 @@ fn group(node: &Node, read: &[Read], unread: &[String], taken: &mut Vec<String>)
             ([first, other].map(|at| &read[at].parameter), |one: &Parameter| one.distribution.count().unwrap_or(0));
         if count(one) != count(two) {
             let lengths = format!("{} has {} values, {} {}", one.name, count(one), two.name, count(two));
-            node.wrong(format!("zips lists of different lengths: {lengths}"), "give each as many values");
+            node.wrong(
+                format!("combines lists of different lengths: {lengths}"),
+                "give all parameters of the group the same number of values",
+            );
             return None;
         }
         if one.when != two.when {
-            let rule = format!("zips {} and {}, which are not there at the same time", one.name, two.name);
-            node.wrong(rule, "give both the same `when`, or none");
+            let rule = format!("combines {} and {}, which have different `when` conditions", one.name, two.name);
+            node.wrong(rule, "give both the same `when`, or remove it from both");
             return None;
         }
     }

@@ -5,10 +5,12 @@ use std::collections::HashSet;
 use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
+use super::kind::What;
 use super::node::{Node, Table};
 use super::setting::Setting;
 use super::value::{free, number, show};
 use super::{Method, range};
+use sweep_core::describe::thousands;
 use sweep_core::nearest::{nearest, suggest};
 use sweep_core::space::{Distribution, same};
 
@@ -63,11 +65,11 @@ pub fn name(table: &Table) -> Option<&'static str> {
             let remedy = match nearest(typed, DISTRIBUTIONS) {
                 // Its `min` and `max` are exponents. A user who knows the name from another tool does not mean that.
                 Some(near) if near.ends_with("log_uniform") => {
-                    format!("did you mean `{near}_values`? its `min` and `max` are the values themselves")
+                    format!("did you mean `{near}_values`? Its `min` and `max` are the values themselves")
                 }
                 _ => suggest(typed, &DISTRIBUTIONS),
             };
-            node.wrong(format!("is no distribution: {}", show(node.value)), remedy);
+            node.wrong(format!("is {}, which is not a known distribution", show(node.value)), remedy);
             // The distribution of these keys is unknown, so the keys are not reported as problems of their own.
             for key in ["value", "values", "probabilities", "min", "max", "q", "mu", "sigma", "a", "b"] {
                 table.get(key);
@@ -86,7 +88,7 @@ pub fn name(table: &Table) -> Option<&'static str> {
         Some(if whole("min") && whole("max") { "int_uniform" } else { "uniform" })
     } else {
         let remedy = "write `value: ...`, `values: [...]`, or `min: ...` and `max: ...`";
-        table.node.wrong_key("says nothing of its values", remedy);
+        table.node.wrong_key("has no values", remedy);
         None
     }
 }
@@ -97,10 +99,10 @@ pub fn read(table: &Table, manner: Manner) -> Option<Distribution> {
     if !name.starts_with("q_") && table.node.value.get("q").is_some() {
         table.get("q");
         let remedy = match DISTRIBUTIONS.iter().find(|other| other.strip_prefix("q_") == Some(name)) {
-            Some(other) => format!("leave it out, or write `distribution: {other}`"),
-            None => "leave it out, or write `distribution: q_uniform`".to_owned(),
+            Some(other) => format!("remove `q`, or write `distribution: {other}`"),
+            None => "remove `q`, or write `distribution: q_uniform`".to_owned(),
         };
-        table.node.wrong_key(format!("has a `q`, which {name} does not use"), remedy);
+        table.node.wrong_key(format!("has the key `q`, but {name} does not use it"), remedy);
     }
     match name {
         "constant" => {
@@ -121,7 +123,7 @@ pub fn read(table: &Table, manner: Manner) -> Option<Distribution> {
 pub fn needed<'a>(table: &Table<'a>, key: &'static str, distribution: &str) -> Option<Node<'a>> {
     let node = table.get(key);
     if node.is_none() {
-        table.node.wrong_key(format!("needs a `{key}`, being {distribution}"), format!("write `{key}: ...` in it"));
+        table.node.wrong_key(format!("has no `{key}`, which {distribution} requires"), format!("add `{key}: ...`"));
     }
     node
 }
@@ -131,7 +133,7 @@ fn value(node: &Node, manner: Manner) -> Option<Json> {
         Some(setting) => node.accepted(setting.accept(node.value), setting.remedy()),
         None => {
             let read = if manner.program { node.given() } else { free(node.value) };
-            read.map_err(|complaint| node.wrong(complaint, "write a number, a word, true or false")).ok()
+            read.map_err(|complaint| node.wrong(complaint, "write a number, a string, true, or false")).ok()
         }
     }
 }
@@ -145,8 +147,8 @@ fn note_exponents(node: &Node, manner: Manner) {
         many => format!(" and {} more", many - 1),
     };
     node.note(format!(
-        "W&B's reader takes `{first}`{more} for text; here it is a number. With a point, and a sign after the e, both \
-         read a number: 1.0e-4"
+        "W&B reads `{first}`{more} as text; sweep reads a number. Both read a number if it has a decimal point and a \
+         signed exponent: 1.0e-4"
     ));
 }
 
@@ -154,16 +156,20 @@ fn note_exponents(node: &Node, manner: Manner) {
 /// others.
 fn values(node: &Node, manner: Manner) -> Option<Vec<(Json, usize)>> {
     let Some(items) = node.items() else {
-        let remedy = format!("write [{}], or `value:` if there is only this one", plain(node.value));
-        node.wrong(format!("must be a list, not {}", show(node.value)), remedy);
+        let remedy = format!("write [{}], or use `value:` for a single value", plain(node.value));
+        node.wrong(format!("is {}, but must be a list", show(node.value)), remedy);
         return None;
     };
     if items.is_empty() || items.len() > MOST_VALUES {
         let rule = match items.len() {
-            0 => "must have a value, and the list is empty".to_owned(),
-            many => format!("must have at most {MOST_VALUES} values, not {many}"),
+            0 => "is an empty list, but must have at least one value".to_owned(),
+            many => format!(
+                "has {} values, but at most {} are allowed",
+                thousands(many as u64),
+                thousands(MOST_VALUES as u64)
+            ),
         };
-        node.wrong(rule, "write the values that are to be tried, or a range with `min` and `max`");
+        node.wrong(rule, "list the values to try, or write a range with `min` and `max`");
         return None;
     }
     note_exponents(node, manner);
@@ -179,7 +185,7 @@ fn values(node: &Node, manner: Manner) -> Option<Vec<(Json, usize)>> {
             {
                 values.push((value, at));
             }
-            Some(_) => item.note(format!("{} stands here twice; it is tried once", show(item.value))),
+            Some(_) => item.note(format!("{} is listed twice, but tried once", show(item.value))),
             None => all_right = false,
         }
     }
@@ -192,12 +198,13 @@ fn weighted(table: &Table, manner: Manner) -> Option<Distribution> {
     let (values_node, node) = (needed(table, "values", name)?, needed(table, "probabilities", name)?);
     let all = values(&values_node, Manner { zipped: true, ..manner })?;
     let Some(items) = node.items() else {
-        node.wrong(format!("must be a list, not {}", show(node.value)), "write a number for each value");
+        node.wrong(format!("is {}, but must be a list", show(node.value)), "write one probability for each value");
         return None;
     };
     if items.len() != all.len() {
-        let rule = format!("must be as many as the values, {}, not {}", all.len(), items.len());
-        node.wrong(rule, "write a probability for each value, in their order");
+        let rule =
+            format!("has length {}, but must have one probability for each of the {} values", items.len(), all.len());
+        node.wrong(rule, "write one probability for each value, in the same order");
         return None;
     }
     let mut weights = Vec::with_capacity(items.len());
@@ -205,8 +212,8 @@ fn weighted(table: &Table, manner: Manner) -> Option<Distribution> {
         match number(item.value).filter(|weight| (0.0..=1.0).contains(weight)) {
             Some(weight) => weights.push(weight),
             None => item.wrong(
-                format!("must be a probability from 0 to 1, not {}", show(item.value)),
-                "write a number such as 0.25",
+                format!("is {}, but must be a probability from 0 to 1", show(item.value)),
+                "for example, write 0.25",
             ),
         }
     }
@@ -215,19 +222,22 @@ fn weighted(table: &Table, manner: Manner) -> Option<Distribution> {
     }
     let sum: f64 = weights.iter().sum();
     if (sum - 1.0).abs() > MOST_AMISS {
-        node.wrong(format!("must add up to 1, not {}", (sum * 1e6).round() / 1e6), "raise or lower one of them");
+        node.wrong(
+            format!("sums to {}, but must sum to 1", (sum * 1e6).round() / 1e6),
+            "change one of the probabilities",
+        );
         return None;
     }
     if manner.method == Method::Grid {
-        let remedy = "leave them out, or use `method: random`";
-        node.wrong_key("have no effect: a grid tries every value as often", remedy);
+        let remedy = "remove them, or use `method: random`";
+        node.wrong_key("has no effect: a grid tries every value equally often", remedy);
         return None;
     }
     let mut merged: Vec<(Json, f64)> = Vec::with_capacity(all.len());
     for ((value, at), weight) in all.into_iter().zip(weights) {
         match merged.iter_mut().find(|(other, _)| same(other, &value)) {
             Some((_, before)) => *before += weight,
-            None if weight == 0.0 => items[at].note("is 0: this value is never tried"),
+            None if weight == 0.0 => items[at].note("is 0, so this value is never tried"),
             None => merged.push((value, weight)),
         }
     }
@@ -245,15 +255,18 @@ pub fn check_range(distribution: &Distribution, node: &Node, of: Option<&Setting
     }
     let Some(setting) = of else { return };
     if setting.kind.is_whole() && distribution.has_fractions() {
-        let remedy = "write `distribution: int_uniform`, or `q_uniform` with a whole `q`";
-        node.wrong_key(format!("can be a fraction, and {} is a whole number", setting.about), remedy);
+        let remedy = "write `distribution: int_uniform`, or `q_uniform` with an integer `q`";
+        node.wrong_key(format!("can be a fraction, but {} must be an integer", setting.about), remedy);
         return;
     }
     for value in distribution.samples() {
         let value = serde_yaml::to_value(&value).unwrap_or_default();
         if let Err(complaint) = setting.kind.accept(&value) {
-            let remedy = complaint.remedy.unwrap_or_else(|| setting.remedy());
-            node.wrong_key(format!("can be {}, and {}", complaint.value, complaint.rule), remedy);
+            let rule = match &complaint.what {
+                What::Invalid { value, rule, .. } => format!("can be {value}, but must be {rule}"),
+                What::Keys(text) => text.clone(),
+            };
+            node.wrong_key(rule, complaint.remedy.unwrap_or_else(|| setting.remedy()));
             return;
         }
     }

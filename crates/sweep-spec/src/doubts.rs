@@ -4,8 +4,9 @@ use super::Spec;
 use super::inspect::Inspection;
 use super::node::Findings;
 use super::place::Path;
-use super::problem::Note;
+use super::problem::{Effect, Note};
 use super::setting::setting;
+use sweep_core::describe::thousands;
 
 impl Spec {
     /// Adds notes about such requests. Programs are skipped, because their images and epochs are unknown.
@@ -15,15 +16,19 @@ impl Spec {
         }
         let note = |path: Path, text: String| {
             let mark = findings.places.value_at(&path);
-            findings.notes.borrow_mut().push(Note { mark, path, text, same: false });
+            findings.notes.borrow_mut().push(Note { mark, path, text, effect: Effect::Differs });
         };
         let shape = inspection.data.shape;
         let side = shape.height.min(shape.width);
         let epochs = self.most("epochs").unwrap_or(f64::INFINITY);
         let doubts = [
-            ("augment.crop", f64::from(side) / 2.0, format!("shifts pictures of {shape} by half their side or more")),
-            ("augment.cutout", f64::from(side), format!("can blacken the whole of a picture of {shape}")),
-            ("early_stopping.patience", epochs, format!("ends no trial: they train at most {epochs} epochs")),
+            ("augment.crop", f64::from(side) / 2.0, format!("shifts images of {shape} by half their size or more")),
+            ("augment.cutout", f64::from(side), format!("can black out an entire image of {shape}")),
+            (
+                "early_stopping.patience",
+                epochs,
+                format!("never ends a trial: trials train for at most {epochs} epochs"),
+            ),
         ];
         for (name, limit, what) in doubts {
             if let Some((most, place)) = self.most_and_where(name).filter(|(most, _)| *most >= limit) {
@@ -33,7 +38,8 @@ impl Spec {
         }
         let train = inspection.train.0;
         if let Some(most) = self.most("batch_size").filter(|most| *most > train as f64) {
-            let text = format!("{most} is more than the {train} pictures to train on: an epoch is a single step");
+            let text =
+                format!("{most} is more than the {} training images, so an epoch is a single step", thousands(train));
             note(self.place_of("batch_size"), text);
         }
         let first = self.early_terminate.as_ref().and_then(|early| early.rule.as_ref()).and_then(|rule| rule.first());
@@ -43,7 +49,10 @@ impl Spec {
             let path = if findings.places.key_at(&listed).is_some() { listed } else { path };
             note(
                 path,
-                format!("stops no trial: none is looked at before epoch {first}, and they train at most {epochs}"),
+                format!(
+                    "never stops a trial: the first comparison is at epoch {first}, and trials train for at most \
+                     {epochs} epochs"
+                ),
             );
         }
     }

@@ -24,51 +24,71 @@ pub fn read(top: &Table) -> Option<EarlyTerminate> {
     let kind = table.take(
         "type",
         Kind::Choice(&["hyperband", "asha", "median"]),
-        "how trials are compared: hyperband as W&B does, asha to pause and come back, median",
+        "the early-stopping rule; write hyperband (as in W&B), asha (pauses trials and resumes the best), or median",
     );
     let overfit = table
-        .take("stop_on", Kind::Choice(&["overfit"]), "the finding that ends a trial: write overfit, or leave it out")
+        .take("stop_on", Kind::Choice(&["overfit"]), "the finding that ends a trial; write overfit, or remove the key")
         .is_some();
     let audit = table
-        .take("audit", Kind::Share, "the share of trials that run on whatever the rule says: write 0.05, say")
+        .take(
+            "audit",
+            Kind::Share,
+            "the fraction of trials that keep running although the rule would stop them; for example, write 0.05",
+        )
         .and_then(|share| share.as_f64());
     if table.get("type").is_none() && table.get("stop_on").is_none() {
-        node.wrong_key("has neither a `type` nor a `stop_on`", "write `type: hyperband` with a `min_iter`, say");
+        node.wrong_key(
+            "has neither a `type` nor a `stop_on`",
+            "for example, write `type: hyperband` with `min_iter: 3`",
+        );
     }
     let iterations = |key, is: &str| {
         let found = table.take(key, Kind::whole(1), is).and_then(|found| found.as_u64());
         found.and_then(|found| u32::try_from(found).ok())
     };
-    let min_iter = iterations("min_iter", "the epochs that every trial may train: write 3, say");
-    let max_iter = iterations("max_iter", "the epochs that the bands are counted down from: write 27, say");
-    let s = iterations("s", "how many bands there are below `max_iter`: write 2, say");
-    let min_trials = iterations("min_trials", "the trials that must be through before any is stopped: write 5, say");
-    let eta = table.take("eta", Kind::Positive, "about one trial in so many passes: write 3, say");
+    let min_iter = iterations("min_iter", "the number of epochs that every trial trains for; for example, write 3");
+    let max_iter =
+        iterations("max_iter", "the number of epochs from which the bands are computed; for example, write 27");
+    let s = iterations("s", "the number of bands below `max_iter`; for example, write 2");
+    let min_trials =
+        iterations("min_trials", "the number of trials that must finish before any is stopped; for example, write 5");
+    let eta = table.take(
+        "eta",
+        Kind::Positive,
+        "the reduction factor: about one trial in `eta` passes each band; for example, write 3",
+    );
     let eta = eta.and_then(|eta| eta.as_f64()).unwrap_or(3.0);
-    let strict = table.take("strict", Kind::Boolean, "whether the value at the band counts, not the best so far");
+    let strict = table.take(
+        "strict",
+        Kind::Boolean,
+        "whether trials are compared by the value at the band, not by the best value so far",
+    );
     let strict = strict.and_then(|strict| strict.as_bool()).unwrap_or(true);
     if let Some(node) = table.get("eta").filter(|_| eta <= 1.0) {
-        node.wrong(format!("must be above 1, not {}", show(node.value)), "write 3: about one trial in three passes");
+        node.wrong(
+            format!("is {}, but must be above 1", show(node.value)),
+            "write 3, so that about one trial in three passes each band",
+        );
     }
     let rule = kind.as_ref().and_then(Json::as_str);
     for (key, of) in KEYS {
         if let Some(node) =
             table.get(key).filter(|_| table.get("type").is_none() || rule.is_some_and(|r| !of.contains(&r)))
         {
-            node.wrong_key(format!("has no effect: it is for `type: {}`", of.join("` or `")), "leave it out");
+            node.wrong_key(format!("has no effect: it applies only to `type: {}`", of.join("` or `")), "remove it");
         }
     }
     if rule == Some("hyperband") {
         let has = |key| table.get(key).is_some();
         let rule = match (has("min_iter"), has("max_iter"), has("s")) {
             (_, true, true) | (true, false, _) => None,
-            (_, true, false) => Some("has no `s`, which `max_iter` needs"),
+            (_, true, false) => Some("has no `s`, which `max_iter` requires"),
             (false, false, _) => Some("has no `min_iter`"),
         };
         // As in W&B's code, which real files rely on.
         let unused = match (has("min_iter"), has("max_iter"), has("s")) {
-            (true, true, true) => Some(("min_iter", "is not used: `max_iter` and `s` give the bands, as at W&B")),
-            (true, false, true) => Some(("s", "is not used: `min_iter` gives the bands, as at W&B")),
+            (true, true, true) => Some(("min_iter", "is not used: `max_iter` and `s` define the bands, as in W&B")),
+            (true, false, true) => Some(("s", "is not used: `min_iter` defines the bands, as in W&B")),
             _ => None,
         };
         if let Some((key, why)) = unused
@@ -81,7 +101,10 @@ pub fn read(top: &Table) -> Option<EarlyTerminate> {
             node.wrong_key(rule, remedy);
         }
         if let Some(node) = table.get("max_iter").filter(|_| max_iter.is_some_and(|max| f64::from(max) < eta)) {
-            node.wrong(format!("must be at least `eta`, {eta}: else there is no band"), "write a greater one");
+            node.wrong(
+                format!("is below `eta` ({eta}), but must be at least `eta`: otherwise there is no band"),
+                "write a larger `max_iter`",
+            );
         }
     }
     table.close();

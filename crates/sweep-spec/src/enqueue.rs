@@ -11,8 +11,8 @@ use sweep_core::trial::Settings;
 pub fn read(top: &Table, parameters: &[Read], unread: &[String], space: &Space) -> Vec<Settings> {
     let Some(node) = top.get("enqueue") else { return Vec::new() };
     let Some(items) = node.items() else {
-        let remedy = "write enqueue: [{learning_rate: 0.001, batch_size: 128}]";
-        node.wrong(format!("must be a list of points, not {}", show(node.value)), remedy);
+        let remedy = "for example, write enqueue: [{learning_rate: 0.001, batch_size: 128}]";
+        node.wrong(format!("is {}, but must be a list of configurations", show(node.value)), remedy);
         return Vec::new();
     };
     items.iter().filter_map(|item| point(item, parameters, unread, space)).collect()
@@ -25,29 +25,29 @@ fn point(node: &Node, parameters: &[Read], unread: &[String], space: &Space) -> 
         let Some(read) = parameters.iter().find(|read| read.parameter.name == name) else {
             if !unread.iter().any(|unread| unread == name) {
                 let names: Vec<_> = parameters.iter().map(|read| read.parameter.name.as_str()).collect();
-                node.wrong_key("is no parameter", suggest(name, &names));
+                node.wrong_key("is not a parameter of this sweep", suggest(name, &names));
             }
             all_right = false;
             continue;
         };
         let value = match read.of {
             Some(setting) => node.accepted(setting.accept(node.value), setting.remedy()),
-            None => read.value(&node).map_err(|rule| node.wrong(rule, "write a value of the parameter")).ok(),
+            None => read.value(&node).map_err(|rule| node.wrong(rule, "write one of the parameter's values")).ok(),
         };
         let distribution = &read.parameter.distribution;
         match value {
             Some(value) if distribution.contains(&value) => drop(point.insert(name.to_owned(), value)),
             Some(_) => {
-                let rule = format!("is nothing that {name} can be: {}", show(node.value));
-                node.wrong(rule, format!("it is {distribution}; add the value there to try it"));
+                let rule = format!("is {}, which is not a value of {name}", show(node.value));
+                node.wrong(rule, format!("its values are {distribution}; to try this value, add it there"));
                 all_right = false;
             }
             None => all_right = false,
         }
     }
     if all_right && parameters.len() == space.parameters.len() && space.pinned(&point).is_err() {
-        let rule = "is no point of this sweep: `when`, `exclude` or `zip` rule it out";
-        node.wrong(rule, "change it, or what rules it out");
+        let rule = "is not a configuration of this sweep: `when`, `exclude`, or `zip` rules it out";
+        node.wrong(rule, "change it, or the constraint that rules it out");
         return None;
     }
     all_right.then_some(point)

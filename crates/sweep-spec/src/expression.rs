@@ -33,8 +33,8 @@ pub fn condition(text: &str, names: &[&str]) -> Result<Condition, Fault> {
     match reading.tokens.get(reading.at) {
         None => Ok(condition),
         Some(token) => {
-            let remedy = "join conditions by `and` or `or`, and put text in quotes";
-            Err(token.fault(format!("does not go on with {}", token.text), remedy))
+            let remedy = "join conditions with `and` or `or`, and put text in quotes";
+            Err(token.fault(format!("has unexpected {} after a complete condition", token.text), remedy))
         }
     }
 }
@@ -77,7 +77,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, Fault> {
         let (length, word) = if char == '"' || char == '\'' {
             let inside = chars[at + 1..].iter().take_while(|other| **other != char).count();
             if at + 1 + inside == chars.len() {
-                let rule = "has a quote that is not closed".to_owned();
+                let rule = "has an unclosed quote".to_owned();
                 return Err(Fault { at, width: inside + 1, rule, remedy: format!("end the text with {char}") });
             }
             (inside + 2, Word::Literal(chars[at + 1..at + 1 + inside].iter().collect::<String>().into()))
@@ -97,15 +97,15 @@ fn tokens(text: &str) -> Result<Vec<Token>, Fault> {
             let whole = spelt.parse::<i64>().ok().map(Value::from);
             let number = spelt.parse::<f64>().ok().filter(|x| x.is_finite()).map(Value::from);
             let Some(number) = whole.or(number) else {
-                let rule = format!("has {spelt}, which is no number");
-                return Err(Fault { at, width: length, rule, remedy: "put quotes around it if it is text".to_owned() });
+                let rule = format!("has {spelt}, which is not a number");
+                return Err(Fault { at, width: length, rule, remedy: "if it is text, put it in quotes".to_owned() });
             };
             (length, Word::Literal(number))
         } else if let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
             (sign.len(), Word::Sign(sign))
         } else {
-            let remedy = "write comparisons such as `batch_size <= 256`, joined by `and`, `or` and `not`".to_owned();
-            return Err(Fault { at, width: 1, rule: format!("has {char}, which means nothing here"), remedy });
+            let remedy = "write comparisons such as `batch_size <= 256`, joined with `and`, `or`, and `not`".to_owned();
+            return Err(Fault { at, width: 1, rule: format!("has the unexpected character {char}"), remedy });
         };
         tokens.push(Token { word, text: chars[at..at + length].iter().collect(), at });
         at += length;
@@ -141,13 +141,13 @@ impl<'a> Reading<'a> {
             return Ok(());
         }
         Err(match self.tokens.get(self.at) {
-            Some(token) => token.fault(format!("needs {sign} before {}", token.text), remedy),
-            None => self.ended(&format!("needs a {sign}"), remedy),
+            Some(token) => token.fault(format!("has no {sign} before {}", token.text), remedy),
+            None => self.ended(&format!("has no {sign}"), remedy),
         })
     }
 
     fn ended(&self, rule: &str, remedy: &str) -> Fault {
-        Fault { at: self.end, width: 1, rule: format!("{rule} where it ends"), remedy: remedy.to_owned() }
+        Fault { at: self.end, width: 1, rule: format!("{rule} at its end"), remedy: remedy.to_owned() }
     }
 
     fn any(&mut self) -> Result<Condition, Fault> {
@@ -169,7 +169,7 @@ impl<'a> Reading<'a> {
     fn one(&mut self) -> Result<Condition, Fault> {
         self.depth += 1;
         if let Some(token) = self.tokens.get(self.at).filter(|_| self.depth > DEEPEST) {
-            return Err(token.fault(format!("goes deeper than {DEEPEST} brackets"), "write it more simply"));
+            return Err(token.fault(format!("is nested deeper than {DEEPEST} brackets"), "write a simpler condition"));
         }
         let found = if self.take("not") {
             Condition::Not(Box::new(self.one()?))
@@ -200,53 +200,57 @@ impl<'a> Reading<'a> {
             if self.take(comparison.sign()) {
                 let right = self.operand()?;
                 if left.name().is_none() && right.name().is_none() {
-                    let rule = "compares two values, neither of which varies".to_owned();
-                    return Err(self.tokens[start].fault(rule, "write the name of a parameter"));
+                    let rule = "compares two fixed values".to_owned();
+                    return Err(self.tokens[start].fault(rule, "put the name of a parameter on one side"));
                 }
                 return Ok(Condition::Compare(left, comparison, right));
             }
         }
         if let Some(token) = self.tokens.get(self.at).filter(|token| matches!(token.word, Word::Sign("=" | "&"))) {
             let meant = if token.text == "=" { "==" } else { "and" };
-            return Err(token.fault(format!("has {}, which compares nothing", token.text), format!("write `{meant}`")));
+            return Err(token
+                .fault(format!("has {}, which is not a comparison operator", token.text), format!("write `{meant}`")));
         }
         // A parameter alone means that its value is true.
         match left {
             Operand::Name(name) => Ok(Condition::equal(&name, true.into())),
             Operand::Literal(_) => {
-                let remedy = "compare it with a parameter: `batch_size == 64`";
-                Err(self.tokens[start].fault(format!("has {} by itself", self.tokens[start].text), remedy))
+                let remedy = "compare it with a parameter, for example `batch_size == 64`";
+                Err(self.tokens[start]
+                    .fault(format!("has the value {} without a comparison", self.tokens[start].text), remedy))
             }
         }
     }
 
     fn list(&mut self) -> Result<Vec<Value>, Fault> {
-        let remedy = "write a list: `in [64, 128]`";
+        let remedy = "write a list, for example `in [64, 128]`";
         self.expect("[", remedy)?;
         let mut values = Vec::new();
         loop {
-            let token = self.next().ok_or_else(|| self.ended("needs a value", remedy))?;
+            let token = self.next().ok_or_else(|| self.ended("has no value", remedy))?;
             match &token.word {
                 Word::Literal(value) => values.push(value.clone()),
                 Word::Name => {
-                    return Err(token.fault(format!("lists {}, which is no value", token.text), quoted(token)));
+                    return Err(token.fault(format!("lists {}, which is not a value", token.text), quoted(token)));
                 }
-                Word::Sign(_) => return Err(token.fault(format!("has {} where a value belongs", token.text), remedy)),
+                Word::Sign(_) => {
+                    return Err(token.fault(format!("has {} where a value is expected", token.text), remedy));
+                }
             }
             if !self.take(",") {
-                self.expect("]", "close the list, or put a comma between values")?;
+                self.expect("]", "close the list with ], or separate values with commas")?;
                 return Ok(values);
             }
         }
     }
 
     fn operand(&mut self) -> Result<Operand, Fault> {
-        let remedy = "write a comparison such as `batch_size <= 256`";
-        let token = self.next().ok_or_else(|| self.ended("needs a parameter or a value", remedy))?;
+        let remedy = "write a comparison, for example `batch_size <= 256`";
+        let token = self.next().ok_or_else(|| self.ended("has no parameter or value", remedy))?;
         match &token.word {
             Word::Literal(value) => Ok(Operand::Literal(value.clone())),
             Word::Sign(_) => {
-                Err(token.fault(format!("has {} where a parameter or a value belongs", token.text), remedy))
+                Err(token.fault(format!("has {} where a parameter or a value is expected", token.text), remedy))
             }
             Word::Name if self.names.contains(&token.text.as_str()) => Ok(Operand::Name(token.text.clone())),
             Word::Name => {
@@ -255,14 +259,14 @@ impl<'a> Reading<'a> {
                     None if self.at > 1 => quoted(token),
                     None => format!("the parameters are {}", self.names.join(", ")),
                 };
-                Err(token.fault(format!("asks for {}, which is no parameter", token.text), remedy))
+                Err(token.fault(format!("refers to {}, which is not a parameter", token.text), remedy))
             }
         }
     }
 }
 
 fn quoted(token: &Token) -> String {
-    format!("for the word itself write \"{}\" in quotes", token.text)
+    format!("to mean the text itself, write \"{}\" in quotes", token.text)
 }
 
 fn sign_of(sign: &str) -> &'static str {
@@ -304,20 +308,22 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_with_its_place() {
-        assert_eq!(read("optimiser == 1"), "0+9: asks for optimiser, which is no parameter; did you mean `optimizer`?");
-        let quotes = "13+3: asks for sgd, which is no parameter; for the word itself write \"sgd\" in quotes";
+        assert_eq!(
+            read("optimiser == 1"),
+            "0+9: refers to optimiser, which is not a parameter; did you mean `optimizer`?"
+        );
+        let quotes = "13+3: refers to sgd, which is not a parameter; to mean the text itself, write \"sgd\" in quotes";
         assert_eq!(read("optimizer == sgd"), quotes);
-        assert_eq!(read("optimizer = 'sgd'"), "10+1: has =, which compares nothing; write `==`");
-        assert_eq!(read("(batch_norm"), "11+1: needs a ) where it ends; close the bracket");
+        assert_eq!(read("optimizer = 'sgd'"), "10+1: has =, which is not a comparison operator; write `==`");
+        assert_eq!(read("(batch_norm"), "11+1: has no ) at its end; close the bracket");
         assert_eq!(
             read("batch_size <"),
-            "12+1: needs a parameter or a value where it ends; \
-            write a comparison such as `batch_size <= 256`"
+            "12+1: has no parameter or value at its end; write a comparison, for example `batch_size <= 256`"
         );
-        assert_eq!(read("1 == 2"), "0+1: compares two values, neither of which varies; write the name of a parameter");
-        assert_eq!(read("optimizer == 'sgd"), "13+4: has a quote that is not closed; end the text with '");
-        assert!(read("batch_size > 1 2").starts_with("15+1: does not go on with 2"));
-        assert!(read("").starts_with("0+1: needs a parameter"));
+        assert_eq!(read("1 == 2"), "0+1: compares two fixed values; put the name of a parameter on one side");
+        assert_eq!(read("optimizer == 'sgd"), "13+4: has an unclosed quote; end the text with '");
+        assert!(read("batch_size > 1 2").starts_with("15+1: has unexpected 2"));
+        assert!(read("").starts_with("0+1: has no parameter"));
         assert!(read(&"(".repeat(100)).contains("deeper than 32"));
     }
 

@@ -12,6 +12,7 @@ use super::place::Path;
 use super::plain;
 use super::problem::{Note, Problems};
 use super::setting::{MODEL, setting};
+use sweep_core::describe::thousands;
 use sweep_core::recipe::{Layer, Validation};
 use sweep_core::trial::Settings;
 use sweep_data::datasets::Info;
@@ -146,15 +147,16 @@ impl Spec {
             inspection.train = widened(inspection.train, train.min(left));
             inspection.validation = widened(inspection.validation, held_out);
             let fault = if data.validation == Validation::Test && test == 0 {
-                let remedy = "write a share, such as 0.1, to hold out training pictures";
-                Some(("validation", "the data set has no test pictures".to_owned(), remedy.to_owned()))
+                let remedy = "write a fraction, for example 0.1, to hold out training images";
+                Some(("validation", "is `test`, but the data set has no test images".to_owned(), remedy.to_owned()))
             } else if held_out == 0 || left == 0 {
-                let what = if left == 0 { "train on" } else { "validate on" };
-                let rule = format!("leaves none of the {all} pictures to {what}");
-                Some(("validation", rule, "write a share nearer to 0.5".to_owned()))
+                let what = if left == 0 { "training" } else { "validation" };
+                let rule = format!("leaves none of the {} images for {what}", thousands(all));
+                Some(("validation", rule, "write a fraction closer to 0.5".to_owned()))
             } else if train > left {
-                let rule = format!("{train} are wanted, and only {left} are left to train on");
-                let remedy = format!("write at most {left}, or leave it out to use all");
+                let rule =
+                    format!("is {}, but only {} training images are available", thousands(train), thousands(left));
+                let remedy = format!("write at most {left}, or remove the key to use all images");
                 Some(("train_examples", rule, remedy))
             } else {
                 None
@@ -178,7 +180,7 @@ impl Spec {
             let (layer, rule, remedy) = match layers.map(|layers| shapes(inspection.data.shape, &layers)) {
                 // Every single value was tried when the file was read, so this problem comes from a combination.
                 Err(faults) => match faults.into_iter().next() {
-                    Some(fault) => (None, format!("{}, {}", fault.rule, fault.value), fault.remedy),
+                    Some(fault) => (None, fault.text(), fault.remedy),
                     None => continue,
                 },
                 Ok(Err(fault)) => (Some(fault.layer), fault.rule, fault.remedy),
@@ -199,7 +201,7 @@ impl Spec {
                 let mut rule = rule + &with(&settings);
                 match (layer, layer.and_then(|layer| self.item_of(layer, &settings, classes))) {
                     (_, Some(item)) => path = path.index(item),
-                    (Some(layer), None) => rule = format!("layer {} of the network: {rule}", layer + 1),
+                    (Some(layer), None) => rule = format!("in layer {} of the network, {rule}", layer + 1),
                     (None, None) => {}
                 }
                 findings.problem(findings.places.value_at(&path), path, rule, remedy);
@@ -207,7 +209,7 @@ impl Spec {
         }
         inspection.networks = networks.len() as u64;
         if total > MOST_CHECKED {
-            findings.note(format!("the first {MOST_CHECKED} of {total} distinct networks were checked"));
+            findings.note(format!("only the first {MOST_CHECKED} of {total} distinct networks were checked"));
         }
     }
 
@@ -242,12 +244,12 @@ fn widened((least, most): (u64, u64), by: u64) -> (u64, u64) {
 fn wrong_end(end: Option<Extent>, classes: u32) -> (String, String) {
     let end = match end {
         None => "has no layers".to_owned(),
-        Some(Extent::Picture(shape)) => format!("ends in a picture of {shape}"),
+        Some(Extent::Picture(shape)) => format!("ends in an image of {shape}"),
         Some(Extent::Vector(1)) => "ends in 1 value".to_owned(),
         Some(Extent::Vector(values)) => format!("ends in {values} values"),
     };
-    let rule = format!("the network {end}, and the data has {classes} classes");
-    (rule, "let it end in `- flatten` and `- dense: ${classes}`".to_owned())
+    let rule = format!("the network {end}, but the data has {classes} classes");
+    (rule, "end the list with `- flatten` and `- dense: ${classes}`".to_owned())
 }
 
 /// Formats parameters as `, with dropout 0.2 and downsample stride`.
@@ -311,11 +313,11 @@ early_terminate: {type: hyperband, min_iter: 5}
 ";
         let told = notes(text);
         for (told, expected) in told.iter().zip([
-            "data.augment.crop: `crop: 4` shifts pictures of 1x8x8",
-            "data.augment.cutout: `cutout: 8` can blacken",
-            "training.early_stopping.patience: `patience: 5` ends no trial",
-            "parameters.batch_size: 901 is more than the 900 pictures",
-            "early_terminate.min_iter: stops no trial",
+            "data.augment.crop: `crop: 4` shifts images of 1x8x8",
+            "data.augment.cutout: `cutout: 8` can black out",
+            "training.early_stopping.patience: `patience: 5` never ends a trial",
+            "parameters.batch_size: 901 is more than the 900 training images",
+            "early_terminate.min_iter: never stops a trial",
         ]) {
             assert!(told.starts_with(expected), "{told}");
         }
@@ -338,15 +340,15 @@ early_terminate: {type: hyperband, min_iter: 5}
     #[test]
     fn a_network_ends_in_one_value_a_class() {
         let found = inspect(&format!("model: [flatten, {{dense: 10}}]\n{DATA}")).unwrap_err();
-        assert_eq!(found, ["model[1]: the network ends in 10 values, and the data has 3 classes"]);
+        assert_eq!(found, ["model[1]: the network ends in 10 values, but the data has 3 classes"]);
     }
 
     #[test]
     fn more_pictures_than_there_are_cannot_be_asked_for() {
         let varied = "parameters: {train_examples: {values: [10, 950]}}\n";
         let found = inspect(&format!("{varied}model: linear\n{DATA}")).unwrap_err();
-        assert_eq!(found, ["parameters.train_examples: 950 are wanted, and only 900 are left to train on"]);
+        assert_eq!(found, ["parameters.train_examples: is 950, but only 900 training images are available"]);
         let found = inspect("model: linear\ndata: {set: folder, path: p, validation: test}\n").unwrap_err();
-        assert_eq!(found, ["data.validation: the data set has no test pictures"]);
+        assert_eq!(found, ["data.validation: is `test`, but the data set has no test images"]);
     }
 }

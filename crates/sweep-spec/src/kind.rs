@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use serde_yaml::Value as Yaml;
 
 use super::value::{boolean, number, show, whole};
+use sweep_core::describe::thousands;
 use sweep_core::nearest::nearest;
 
 /// The values that are valid in one place.
@@ -47,18 +48,36 @@ pub enum Kind {
 /// Why a value is invalid in its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Complaint {
-    /// The rule, worded to follow the key: `must be a number above 0`.
-    pub rule: String,
-    /// The invalid value, as it could have been written.
-    pub value: String,
+    /// The problem.
+    pub what: What,
     /// What to write instead, unless the rule says it.
     pub remedy: Option<String>,
 }
 
+/// What is wrong with a value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// The value, or that of a key in its table, is not one of the valid values.
+    Invalid {
+        /// The key in the value's table; `None` if the value itself is invalid.
+        key: Option<String>,
+        /// The invalid value, as it could have been written.
+        value: String,
+        /// The rule, worded to follow `must be`: `a number above 0`.
+        rule: String,
+    },
+    /// The value is a table with the wrong keys. The text follows the path of the value.
+    Keys(String),
+}
+
 impl fmt::Display for Complaint {
-    /// Writes `must be a number above 0, not -1`.
+    /// Writes `is -1, but must be a number above 0`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, not {}", self.rule, self.value)
+        match &self.what {
+            What::Invalid { key: None, value, rule } => write!(f, "is {value}, but must be {rule}"),
+            What::Invalid { key: Some(key), value, rule } => write!(f, "`{key}` is {value}, but must be {rule}"),
+            What::Keys(text) => f.write_str(text),
+        }
     }
 }
 
@@ -93,10 +112,7 @@ impl Kind {
             Kind::Table => value.is_null().then_some(Json::Null),
             Kind::Optional(_) if value.is_null() => Some(Json::Null),
             Kind::Optional(kind) => {
-                return kind.accept(value).map_err(|complaint| Complaint {
-                    rule: complaint.rule.replacen("must be ", "must be null or ", 1),
-                    ..complaint
-                });
+                return kind.accept(value).map_err(|complaint| complaint.or_null());
             }
             Kind::AtLeastOne => number(value).filter(|&x| x >= 1.0).map(Json::from),
             Kind::Degrees => number(value).filter(|x| (0.0..=180.0).contains(x)).map(Json::from),
@@ -121,36 +137,47 @@ impl Kind {
         let mut remedy = None;
         let rule = match self {
             Kind::Whole { least, most } if whole(value).is_some_and(|n| n > most) || least > u64::from(u32::MAX) => {
-                format!("must be a whole number of at most {most}")
+                format!("an integer of at most {}", thousands(most))
             }
-            Kind::Whole { least, .. } => format!("must be a whole number from {least}"),
-            Kind::Positive => "must be a number above 0".to_owned(),
-            Kind::NotNegative => "must be a number from 0".to_owned(),
-            Kind::Share => "must be a number from 0 to below 1".to_owned(),
-            Kind::Boolean => "must be true or false".to_owned(),
+            Kind::Whole { least, .. } => format!("an integer of at least {least}"),
+            Kind::Positive => "a number above 0".to_owned(),
+            Kind::NotNegative => "a number of at least 0".to_owned(),
+            Kind::Share => "a number of at least 0 and below 1".to_owned(),
+            Kind::Boolean => "true or false".to_owned(),
             Kind::Choice(words) => {
                 remedy = nearest(value.as_str().unwrap_or(""), words.iter().copied())
                     .map(|word| format!("did you mean `{word}`?"));
-                format!("must be {}", either(words))
+                either(words)
             }
-            Kind::Text => "must be text".to_owned(),
-            Kind::Validation => "must be a share above 0 and below 1, or `test`".to_owned(),
-            Kind::Table => "must be a table, or null".to_owned(),
-            Kind::AtLeastOne => "must be a number from 1".to_owned(),
-            Kind::Degrees => "must be a number from 0 to 180".to_owned(),
-            Kind::Warmup => "must be a whole number of steps, or a share of them above 0 and below 1".to_owned(),
+            Kind::Text => "a string that is not empty".to_owned(),
+            Kind::Validation => "a fraction above 0 and below 1, or `test`".to_owned(),
+            Kind::Table => "a table or null".to_owned(),
+            Kind::AtLeastOne => "a number of at least 1".to_owned(),
+            Kind::Degrees => "a number from 0 to 180".to_owned(),
+            Kind::Warmup => "an integer number of steps, or a fraction of all steps above 0 and below 1".to_owned(),
             Kind::Optional(_) => unreachable!("`accept` asks the kind within"),
         };
-        Complaint { rule, value: show(value), remedy }
+        Complaint { what: What::Invalid { key: None, value: show(value), rule }, remedy }
     }
 }
 
-/// Formats `adam, sgd or rmsprop`.
+impl Complaint {
+    /// Adds `null` to the values that the rule allows.
+    fn or_null(mut self) -> Complaint {
+        if let What::Invalid { rule, .. } = &mut self.what {
+            *rule = format!("null or {rule}");
+        }
+        self
+    }
+}
+
+/// Formats `adam, sgd, or rmsprop`.
 pub fn either(words: &[&str]) -> String {
     match words {
         [] => String::new(),
         [only] => (*only).to_owned(),
-        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+        [one, other] => format!("{one} or {other}"),
+        [first @ .., last] => format!("{}, or {last}", first.join(", ")),
     }
 }
 
@@ -167,23 +194,23 @@ mod tests {
         assert_eq!(accept(Kind::Positive, "1e-4"), Ok(json!(1e-4)));
         assert_eq!(accept(Kind::Positive, "'1e-4'"), Ok(json!(1e-4)));
         assert_eq!(accept(Kind::whole(1), "1e3"), Ok(json!(1000)));
-        assert_eq!(accept(Kind::Positive, ".inf"), Err("must be a number above 0, not .inf".to_owned()));
-        assert_eq!(accept(Kind::Positive, "nan"), Err("must be a number above 0, not `nan`".to_owned()));
+        assert_eq!(accept(Kind::Positive, ".inf"), Err("is .inf, but must be a number above 0".to_owned()));
+        assert_eq!(accept(Kind::Positive, "nan"), Err("is `nan`, but must be a number above 0".to_owned()));
     }
 
     #[test]
     fn a_whole_number_beyond_its_range_is_refused_with_the_range() {
-        assert_eq!(accept(Kind::whole(1), "0"), Err("must be a whole number from 1, not 0".to_owned()));
-        assert_eq!(accept(Kind::whole(1), "2.5"), Err("must be a whole number from 1, not 2.5".to_owned()));
+        assert_eq!(accept(Kind::whole(1), "0"), Err("is 0, but must be an integer of at least 1".to_owned()));
+        assert_eq!(accept(Kind::whole(1), "2.5"), Err("is 2.5, but must be an integer of at least 1".to_owned()));
         let most = accept(Kind::whole(1), "5000000000");
-        assert_eq!(most, Err("must be a whole number of at most 4294967295, not 5000000000".to_owned()));
+        assert_eq!(most, Err("is 5000000000, but must be an integer of at most 4,294,967,295".to_owned()));
     }
 
     #[test]
     fn yaml_1_1_words_are_booleans_where_booleans_are_wanted() {
         assert_eq!(accept(Kind::Boolean, "off"), Ok(json!(false)));
         assert_eq!(accept(Kind::Boolean, "Yes"), Ok(json!(true)));
-        assert_eq!(accept(Kind::Boolean, "1"), Err("must be true or false, not 1".to_owned()));
+        assert_eq!(accept(Kind::Boolean, "1"), Err("is 1, but must be true or false".to_owned()));
     }
 
     #[test]

@@ -328,7 +328,7 @@ training: {epoch: 3}
     #[test]
     fn a_whole_number_beyond_64_bits_is_named_where_it_stands() {
         let found = problems("data: {set: digits}\nmodel: linear\nseed: 99999999999999999999999999\n");
-        assert_eq!(found, ["seed: must be a whole number of at most 64 bits, not 99999999999999999999999999"]);
+        assert_eq!(found, ["seed: is 99999999999999999999999999, but must be an integer of at most 64 bits"]);
         let most = problems("data: {set: digits}\nmodel: linear\nseed: 18446744073709551615\nrun_cap: 0\n");
         assert!(most.len() == 1 && most[0].starts_with("run_cap"), "{most:?}");
     }

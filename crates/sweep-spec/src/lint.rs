@@ -9,6 +9,7 @@ use serde_yaml::Value as Yaml;
 use super::check::examine;
 use super::node::Findings;
 use super::place::{Mark, Path};
+use super::problem::Effect;
 use super::value::{boolean, free, number, show};
 use super::yaml11::{self, Read};
 use sweep_data::network::Step;
@@ -88,16 +89,14 @@ pub fn lint(text: &str, file: &str, base: &Folder) -> Report {
     let program = spec.as_ref().is_some_and(|spec| spec.program.is_some());
     let mut linter = Linter { lines, program, findings: Vec::new(), places };
     for problem in problems {
-        // Some rules end with a question.
-        let between = if problem.rule.ends_with('?') { "" } else { ":" };
-        let text = format!("{}{between} {}", problem.rule, problem.remedy.replace('\n', " "));
+        let text = format!("{}; {}", problem.rule, problem.remedy.replace('\n', " "));
         linter.put(problem.mark, &problem.path, Verdict::NotHere, text);
     }
     for note in notes {
-        let verdict = match note.text.starts_with("has no effect") {
-            true => Verdict::NoEffect,
-            false if note.same => Verdict::Same,
-            false => Verdict::Differs,
+        let verdict = match note.effect {
+            Effect::None => Verdict::NoEffect,
+            Effect::Same => Verdict::Same,
+            Effect::Differs => Verdict::Differs,
         };
         linter.put(note.mark, &note.path, verdict, note.text);
     }
@@ -181,7 +180,8 @@ impl Linter<'_> {
             Read::Number(theirs) if number(value) != Some(theirs) => theirs.to_string(),
             Read::Bool(theirs) if matches!(value, Yaml::String(_)) && boolean(value) == Some(theirs) => {
                 let rule = format!(
-                    "W&B's reader takes `{text}` for {theirs}; so it is here where true or false is wanted, else text"
+                    "W&B reads `{text}` as {theirs}; sweep does so only where true or false is expected, and reads \
+                     text elsewhere"
                 );
                 return self.put(self.places.value_at(path), path, Verdict::Differs, rule);
             }
@@ -190,11 +190,11 @@ impl Linter<'_> {
         };
         let wants_number =
             path.0.iter().rev().take(2).any(|step| matches!(step, Step::Key(key) if NUMBERS.contains(&key.as_str())));
-        let mut rule = format!("W&B's reader takes `{text}` for {theirs}; here it is {ours}");
+        let mut rule = format!("W&B reads `{text}` as {theirs}; sweep reads {ours}");
         if theirs == "text" && wants_number {
-            rule += ". W&B refuses text there";
+            rule += ". W&B rejects text there";
         } else if theirs == "text" {
-            rule += ". With a point, and a sign after the e, both read a number: 1.0e-4";
+            rule += ". Both read a number if it has a decimal point and a signed exponent: 1.0e-4";
         }
         self.put(self.places.value_at(path), path, Verdict::Differs, rule);
     }
@@ -206,14 +206,14 @@ impl Linter<'_> {
         for key in map.keys().filter_map(Yaml::as_str) {
             let path = root.key(key);
             if !THEIRS.contains(&key) && !self.said(&path) {
-                self.say(&path, Verdict::Differs, "is not W&B's, which leaves it out");
+                self.say(&path, Verdict::Differs, "is not a key of W&B, which ignores it");
             }
         }
         match method {
-            "" => self.put(None, &root.key("method"), Verdict::Differs, "is left out: W&B wants one, here it is grid"),
+            "" => self.put(None, &root.key("method"), Verdict::Differs, "is missing: W&B requires it; sweep uses grid"),
             "random" => {
-                let text = "W&B draws with putting back, and without end unless there is a `run_cap`; here no point \
-                    comes twice";
+                let text = "W&B can repeat configurations, and never ends without `run_cap`; sweep never repeats a \
+                            configuration";
                 self.say(&root.key("method"), Verdict::Differs, text);
             }
             _ => {}
@@ -223,7 +223,7 @@ impl Linter<'_> {
         for key in map.keys().filter_map(Yaml::as_str).filter(|key| SHARED.contains(key)) {
             let path = root.key(key);
             if !self.said(&path) {
-                self.say(&path, Verdict::Same, "as at W&B");
+                self.say(&path, Verdict::Same, "as in W&B");
             }
         }
         let Some(parameters) = top.get("parameters") else { return };
@@ -244,7 +244,7 @@ impl Linter<'_> {
         let name = metric.get("name").and_then(Yaml::as_str).unwrap_or("");
         // A note says it of a program's.
         if metric.get("goal").is_none() && name.ends_with("accuracy") && !self.program {
-            let text = format!("has no `goal`: W&B minimizes then, here {name} is maximized");
+            let text = format!("has no `goal`: W&B minimizes {name}; sweep maximizes it");
             self.say(&path, Verdict::Differs, text);
         }
     }
@@ -252,28 +252,29 @@ impl Linter<'_> {
     fn early_terminate(&mut self, top: &Yaml) {
         let Some(early) = top.get("early_terminate") else { return };
         let given = |key: &str| early.get(key).map(show);
-        let eta = given("eta").unwrap_or("3, W&B's default".to_owned());
+        let eta = given("eta").unwrap_or("3 (W&B's default)".to_owned());
         let bands = match (given("max_iter"), given("min_iter"), given("s")) {
-            (Some(max), _, Some(s)) => format!("{max} / eta^k for k from 1 to {s}, as far as that is 1 or more"),
-            (Some(_), _, None) => "none: `max_iter` needs an `s`, and W&B refuses the file".to_owned(),
+            (Some(max), _, Some(s)) => format!("{max} / eta^k for k from 1 to {s}, if at least 1"),
+            (Some(_), _, None) => "none: `max_iter` requires `s`, and W&B rejects the file".to_owned(),
             (None, Some(min), _) => format!("{min} * eta^k"),
-            (None, None, _) => "none: W&B wants `min_iter`, or `max_iter` with `s`, and refuses the file".to_owned(),
+            (None, None, _) => "none: W&B requires `min_iter`, or `max_iter` with `s`, and rejects the file".to_owned(),
         };
         let strict = early.get("strict").and_then(Yaml::as_bool).unwrap_or(true);
         let measure = if strict { "value at the band" } else { "best value so far" };
         let default = if early.get("strict").is_none() { " (strict is true by default in its code)" } else { "" };
         let text = format!(
-            "W&B's hyperband: eta {eta}; bands at {bands}. At a band a run stops if its {measure}{default} is worse \
-             than the one at floor(n / eta), from 0, of the n values there sorted best first"
+            "W&B's hyperband: eta {eta}; bands at {bands}. At a band, a run stops if its {measure}{default} is worse \
+             than the value at index floor(n / eta) of the n values at that band, sorted from best to worst and \
+             counted from 0"
         );
         let path = Path::default().key("early_terminate");
         match early.get("type").and_then(Yaml::as_str) {
             Some("hyperband") => self.say(&path, Verdict::Same, text),
-            _ => self.say(&path, Verdict::Differs, "W&B has `type: hyperband` alone"),
+            _ => self.say(&path, Verdict::Differs, "W&B has only `type: hyperband`"),
         }
         for key in ["stop_on", "audit"] {
             if early.get(key).is_some() {
-                self.say(&path.key(key), Verdict::Differs, "is not W&B's, which leaves it out");
+                self.say(&path.key(key), Verdict::Differs, "is not a key of W&B, which ignores it");
             }
         }
     }
@@ -285,8 +286,8 @@ impl Linter<'_> {
         sorted.sort_unstable();
         if method == "grid" && sorted != names {
             let text = format!(
-                "W&B's grid goes through its names sorted ({}), last fastest; here in the order of the file. \
-                 The points are the same",
+                "W&B's grid varies the parameters in alphabetical order ({}), the last one fastest; sweep uses the \
+                 order of the file. The configurations are the same",
                 sorted.join(", ")
             );
             self.say(path, Verdict::Differs, text);
@@ -295,8 +296,8 @@ impl Linter<'_> {
             let path = path.key(name.as_str().unwrap_or("?"));
             if let Some(members) = parameter.get("parameters") {
                 if !nested && !self.program {
-                    let text = "is a group: W&B's validation (SweepConfig) drops it and does not look at its `min` and \
-                        `max`; here it is checked and varies";
+                    let text = "is a group: W&B's validation (SweepConfig) drops it without checking its `min` and \
+                                `max`; sweep checks and varies it";
                     self.say(&path, Verdict::Differs, text);
                 }
                 self.parameters(members, &path.key("parameters"), method, true);
@@ -304,20 +305,20 @@ impl Linter<'_> {
             }
             let distribution = parameter.get("distribution").and_then(Yaml::as_str).unwrap_or("");
             if distribution == "q_uniform" && method == "grid" {
-                self.say(
-                    &path,
-                    Verdict::Differs,
-                    "W&B's grid leaves `max` out of q_uniform; here it is a step like any",
-                );
+                self.say(&path, Verdict::Differs, "W&B's grid excludes `max` of q_uniform; sweep includes it");
             }
             if distribution == "categorical" && parameter.get("probabilities").is_some() {
-                self.say(&path, Verdict::Differs, "W&B refuses `probabilities` for `distribution: categorical`");
+                self.say(&path, Verdict::Differs, "W&B rejects `probabilities` with `distribution: categorical`");
             }
             if parameter.get("when").is_some() {
-                self.say(&path.key("when"), Verdict::Differs, "is not W&B's: it refuses a parameter that has it");
+                self.say(
+                    &path.key("when"),
+                    Verdict::Differs,
+                    "is not a key of W&B, which rejects a parameter that has it",
+                );
             }
             if !self.said(&path) {
-                self.say(&path, Verdict::Same, "as at W&B");
+                self.say(&path, Verdict::Same, "as in W&B");
             }
         }
     }
@@ -348,23 +349,21 @@ mod tests {
         let text =
             "method: grid\nparameters:\n  batch_size: {values: [1e1, 20]}\n  learning_rate: {values: [1.0e-4]}\n";
         let said = said(text);
-        assert_eq!(said[0], "1 Same method: as at W&B");
+        assert_eq!(said[0], "1 Same method: as in W&B");
         assert!(
-            said[1].starts_with(
-                "3 Differs parameters.batch_size.values[0]: W&B's reader takes `1e1` for text; here it is 10.0"
-            ),
+            said[1].starts_with("3 Differs parameters.batch_size.values[0]: W&B reads `1e1` as text; sweep reads 10.0"),
             "{said:?}"
         );
-        assert_eq!(said[2], "4 Same parameters.learning_rate: as at W&B");
+        assert_eq!(said[2], "4 Same parameters.learning_rate: as in W&B");
         assert_eq!(said.len(), 3);
         let random = "method: random\nrun_cap: 2\nparameters:\n  learning_rate: {min: 1e-4, max: 0.1}\n";
-        assert!(one(random, 4).ends_with("W&B refuses text there"));
+        assert!(one(random, 4).ends_with("W&B rejects text there"));
     }
 
     #[test]
     fn booleans_of_yaml_1_1_are_told() {
         let text = "method: grid\nparameters:\n  batch_norm: {value: off}\n";
-        assert!(one(text, 3).contains("takes `off` for false"));
+        assert!(one(text, 3).contains("reads `off` as false"));
         assert!(one(&text.replace("off", "'off'"), 3).contains("Same"));
     }
 
@@ -372,15 +371,15 @@ mod tests {
     fn what_w_and_b_does_otherwise_is_told() {
         let grid = "method: grid\nparameters:\n  epochs: {value: 3}\n  \
             batch_size: {distribution: q_uniform, min: 8, max: 16, q: 4}\n";
-        assert!(one(grid, 2).contains("sorted (batch_size, epochs)"));
-        assert!(one(grid, 4).contains("leaves `max` out"));
+        assert!(one(grid, 2).contains("alphabetical order (batch_size, epochs)"));
+        assert!(one(grid, 4).contains("excludes `max`"));
         let group = "method: grid\nparameters:\n  early_stopping:\n    parameters:\n      patience: {value: 3}\n";
         assert!(one(group, 3).contains("drops it"));
         assert!(one(group, 5).contains("Same"));
-        assert!(one("method: random\nmetric: {name: val_accuracy}\nrun_cap: 1\n", 2).contains("maximized"));
-        assert!(one("method: grid\nrepeats: 2\n", 2).contains("is not W&B's"));
+        assert!(one("method: random\nmetric: {name: val_accuracy}\nrun_cap: 1\n", 2).contains("sweep maximizes it"));
+        assert!(one("method: grid\nrepeats: 2\n", 2).contains("is not a key of W&B"));
         let old = "method: random\nparameters:\n  learning_rate: {distribution: log_uniform, min: -9, max: -2}\n";
-        assert!(one(old, 3).contains("W&B refuses log_uniform"));
+        assert!(one(old, 3).contains("W&B now rejects log_uniform"));
     }
 
     #[test]
@@ -392,7 +391,7 @@ mod tests {
         let on = |line| report.findings.iter().filter(move |one| one.line == line).collect::<Vec<_>>();
         let same = |line| on(line).iter().all(|one| one.verdict == Verdict::Same && !on(line).is_empty());
         assert!(report.runs && same(5) && same(7), "{report:#?}");
-        assert!(on(6)[0].text.contains("takes `1e-4` and 1 more for text; here it is a number"), "{report:#?}");
+        assert!(on(6)[0].text.contains("reads `1e-4` and 1 more as text; sweep reads a number"), "{report:#?}");
         assert!(on(8)[0].text.contains("a date"), "{report:#?}");
     }
 

@@ -111,27 +111,14 @@ impl Spec {
                 parameters.iter().find(|read| read.parameter.name == *name).zip(settings.get(name))
             {
                 path = read.place(value);
-                remedy = of_value(&remedy, path == read.node.path);
+                if let Some(example) = &fault.example {
+                    remedy = if path == read.node.path { example.of_range() } else { example.of_value() };
+                }
             } else if self.network.settings.contains_key(name) {
                 path = model.key(name);
             }
         }
-        let rule = match fault.rule.contains("must be ") && !fault.value.is_empty() {
-            true => format!("{}, not {}", fault.rule, fault.value),
-            false => fault.rule.clone(),
-        };
-        Problem { mark: findings.places.value_at(&path), path, rule, remedy }
-    }
-}
-
-/// Converts a fix for a layer into a fix for a parameter's value, such as ``write `dropout: 0.2`, say``. If the value
-/// is `drawn` from a range, the fix is about the range.
-fn of_value(remedy: &str, drawn: bool) -> String {
-    let layer = remedy.split('`').nth(1).and_then(|layer| layer.split_once(": "));
-    match layer {
-        Some((_, value)) if drawn => format!("write such numbers for its ends: `max: {value}`, say"),
-        Some((name, value)) => remedy.replace(&format!("`{name}: {value}`"), value),
-        None => remedy.to_owned(),
+        Problem { mark: findings.places.value_at(&path), path, rule: fault.text(), remedy }
     }
 }
 

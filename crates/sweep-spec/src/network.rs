@@ -33,7 +33,7 @@ impl Network {
             match table.get("preset") {
                 Some(preset) => network.own = preset_of(&preset),
                 None if network.presets.is_empty() => {
-                    node.wrong_key("has no `preset`", format!("write one in it: {}", PRESETS.join(", ")));
+                    node.wrong_key("has no `preset`", format!("add `preset:` with one of {}", PRESETS.join(", ")));
                 }
                 None => {}
             }
@@ -42,11 +42,11 @@ impl Network {
                 if names.iter().any(|name| name == key) {
                     match free(node.value) {
                         Ok(value) => drop(network.settings.insert(key.to_owned(), value)),
-                        Err(rule) => node.wrong(rule, "write a number, a word, true or false"),
+                        Err(rule) => node.wrong(rule, "write a number, a string, true, or false"),
                     }
                 } else if !names.is_empty() {
                     let names: Vec<_> = names.iter().map(String::as_str).collect();
-                    node.wrong_key("is nothing that the preset asks for", suggest(key, &names));
+                    node.wrong_key("is not a parameter of the preset", suggest(key, &names));
                 }
             }
         } else if let Some(items) = node.items() {
@@ -54,7 +54,7 @@ impl Network {
             for item in &items {
                 match json(item.value) {
                     Ok(layer) => layers.push(layer),
-                    Err(rule) => item.wrong(rule, "write a layer such as `conv: {filters: 32, kernel: 3}`"),
+                    Err(rule) => item.wrong(rule, "write a layer, for example `conv: {filters: 32, kernel: 3}`"),
                 }
             }
             network.own = Some(Template::new(layers.clone().into()));
@@ -87,7 +87,7 @@ impl Network {
     /// If the parameters name a preset that the file does not allow, or if there is no network.
     pub fn template(&self, settings: &Settings) -> Result<&Template, String> {
         match settings.get(MODEL.name) {
-            None => self.own.as_ref().ok_or_else(|| "there is no model".to_owned()),
+            None => self.own.as_ref().ok_or_else(|| "the sweep file has no model".to_owned()),
             Some(name) => self
                 .presets
                 .iter()
@@ -101,7 +101,7 @@ impl Network {
 fn preset_of(node: &Node) -> Option<Template> {
     let found = node.value.as_str().and_then(Template::preset);
     if found.is_none() {
-        let rule = format!("must be a preset or a list of layers, not {}", show(node.value));
+        let rule = format!("is {}, but must be a preset or a list of layers", show(node.value));
         node.wrong(rule, suggest(node.value.as_str().unwrap_or(""), &PRESETS));
     }
     found

@@ -7,7 +7,7 @@ use serde_yaml::{Mapping, Value as Yaml};
 
 use super::kind::{Complaint, Kind};
 use super::place::{Mark, Path, Places};
-use super::problem::{Note, Problem};
+use super::problem::{Effect, Note, Problem};
 use super::value::{json, number, show};
 use super::yaml11::{self, Read};
 use sweep_core::nearest::{nearest, suggest};
@@ -36,7 +36,7 @@ impl Findings {
 
     /// Adds a note about the file as a whole.
     pub fn note(&self, text: String) {
-        self.notes.borrow_mut().push(Note { mark: None, path: Path::default(), text, same: false });
+        self.notes.borrow_mut().push(Note { mark: None, path: Path::default(), text, effect: Effect::Differs });
     }
 
     /// Adds a problem with its own position.
@@ -88,22 +88,27 @@ impl<'a> Node<'a> {
 
     /// Adds a note about the value.
     pub fn note(&self, text: impl Into<String>) {
-        self.put_note(text.into(), false);
+        self.put_note(text.into(), Effect::Differs);
     }
 
-    /// The same of what W&B does, too.
+    /// Adds a note about something that W&B does in the same way.
     pub fn note_same(&self, text: impl Into<String>) {
-        self.put_note(text.into(), true);
+        self.put_note(text.into(), Effect::Same);
     }
 
-    fn put_note(&self, text: String, same: bool) {
+    /// Adds a note about a key that has no effect.
+    pub fn note_no_effect(&self, text: impl Into<String>) {
+        self.put_note(text.into(), Effect::None);
+    }
+
+    fn put_note(&self, text: String, effect: Effect) {
         let mark = self.findings.places.key_at(&self.path);
-        self.findings.notes.borrow_mut().push(Note { mark, path: self.path.clone(), text, same });
+        self.findings.notes.borrow_mut().push(Note { mark, path: self.path.clone(), text, effect });
     }
 
     /// Reads the value as that kind. A problem is reported, with what the value `is` for a fix.
     pub fn take(&self, kind: Kind, is: &str) -> Option<Json> {
-        self.accepted(kind.accept(self.value), format!("it is {is}"))
+        self.accepted(kind.accept(self.value), format!("this is {is}"))
     }
 
     /// Returns a value that was read, or reports the complaint here.
@@ -122,7 +127,7 @@ impl<'a> Node<'a> {
             Yaml::Mapping(map) => {
                 let member = |(key, value): (&Yaml, &'a Yaml)| match key.as_str() {
                     Some(key) => Ok((key.to_owned(), self.below(key, value).given()?)),
-                    None => Err(format!("has the key {}, which is not text", show(key))),
+                    None => Err(format!("has the key {}, but keys must be strings", show(key))),
                 };
                 map.iter().map(member).collect()
             }
@@ -158,7 +163,10 @@ impl<'a> Node<'a> {
     /// The value as a table, or a problem.
     pub fn table(&self, example: &str) -> Option<Table<'a>> {
         let Some(map) = self.value.as_mapping() else {
-            self.wrong(format!("must be a table, not {}", show(self.value)), format!("write it like this: {example}"));
+            self.wrong(
+                format!("is {}, but must be a table", show(self.value)),
+                format!("for example, write {example}"),
+            );
             return None;
         };
         Some(Table { node: self.clone(), map, asked: RefCell::default(), tolerated: RefCell::default() })
@@ -209,8 +217,8 @@ impl<'a> Table<'a> {
             match key.as_str() {
                 Some(key) => entries.push((key, self.below(key, value))),
                 None => {
-                    let rule = format!("has the key {}, which is not text", show(key));
-                    self.node.wrong_key(rule, "put quotes around it, if it is meant as a name");
+                    let rule = format!("has the key {}, but keys must be strings", show(key));
+                    self.node.wrong_key(rule, "if the key is a name, put it in quotes");
                 }
             }
         }
@@ -231,8 +239,8 @@ impl<'a> Table<'a> {
             let own = self.node.path.0.is_empty() && key.starts_with("x-");
             if !own && !asked.contains(&key) && !self.tolerated.borrow().contains(&key) {
                 match nearest(key, asked.iter().copied()) {
-                    None if theirs => node.note("has no effect: it is not known here, nor to W&B"),
-                    _ => node.wrong_key("is not known here", suggest(key, &asked)),
+                    None if theirs => node.note_no_effect("has no effect: this key is unknown, also to W&B"),
+                    _ => node.wrong_key("unknown key", suggest(key, &asked)),
                 }
             }
         }

@@ -72,8 +72,8 @@ pub fn read<'a>(
         reading.group(&table, &[]);
     }
     if reading.read.len() > MOST_PARAMETERS {
-        let rule = format!("has {} parameters, and at most {MOST_PARAMETERS} can vary", reading.read.len());
-        node.wrong_key(rule, "fix the others in `training` and `model`");
+        let rule = format!("has {} parameters, but at most {MOST_PARAMETERS} can vary", reading.read.len());
+        node.wrong_key(rule, "set the others to fixed values in `training` or `model`");
         reading.read.truncate(MOST_PARAMETERS);
     }
     (reading.read, reading.unread)
@@ -100,10 +100,10 @@ impl<'a> Reading<'a> {
             let name = steps.join(".");
             let starts = key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
             if !starts || !key.chars().all(|char| char.is_ascii_alphanumeric() || "_.-".contains(char)) {
-                let remedy = "use letters, digits, `_`, `.` and `-`, and start with a letter or `_`";
-                node.wrong_key("cannot be a parameter's name", remedy);
+                let remedy = "use letters, digits, `_`, `.`, and `-`, and start with a letter or `_`";
+                node.wrong_key("is not a valid parameter name", remedy);
             } else if self.read.iter().any(|other| other.parameter.name == name) {
-                node.wrong_key("is a parameter that was given before, in a group", "give it once");
+                node.wrong_key("is defined twice: here and in a group", "keep one of the definitions");
             } else if node.value.get("parameters").is_some() {
                 let Some(table) = node.table("") else { continue };
                 let example = format!("{key}: {{parameters: {{name: {{values: [...]}}}}}}");
@@ -153,8 +153,8 @@ impl<'a> Reading<'a> {
         let found = if name == MODEL.name { Some(&MODEL) } else { setting(name) };
         match found {
             Some(found) if !found.varies() => {
-                let rule = "cannot vary within a sweep: its trials could not be compared";
-                node.wrong_key(rule, format!("write a sweep file for each, with `data: {{{name}: ...}}`"));
+                let rule = "cannot vary within a sweep: trials on different data cannot be compared";
+                node.wrong_key(rule, format!("write one sweep file for each value, with `data: {{{name}: ...}}`"));
                 return None;
             }
             None if !self.used.iter().any(|used| used == name) => {}
@@ -163,8 +163,8 @@ impl<'a> Reading<'a> {
         let (first, rest) = name.split_once('.').unwrap_or((name, ""));
         let group = setting(first).filter(|_| !rest.is_empty());
         if let Some(member) = group.and_then(|group| group.member(rest)) {
-            let rule = "is not how this setting is named among the parameters";
-            node.wrong_key(rule, format!("name it `{}`", member.name));
+            let rule = "is not a parameter: the parameter has another name";
+            node.wrong_key(rule, format!("write `{}`", member.name));
             return None;
         }
         let remedy = match group {
@@ -177,12 +177,12 @@ impl<'a> Reading<'a> {
                 let known = settings.chain([MODEL.name]).chain(self.used.iter().map(String::as_str));
                 match nearest(name, known) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None if self.written => format!("write ${{{name}}} where the model should use it"),
-                    None => format!("the model can use {}", self.used.join(", ")),
+                    None if self.written => format!("write `${{{name}}}` in `model` where the value belongs"),
+                    None => format!("`model` refers to {}", self.used.join(", ")),
                 }
             }
         };
-        node.wrong_key("is no setting of `training` or `data`, and the model does not use it", remedy);
+        node.wrong_key("is not a key of `training` or `data`, and `model` does not refer to it", remedy);
         None
     }
 }

@@ -18,7 +18,7 @@ pub struct Problem {
     pub mark: Option<Mark>,
     /// Path of the key; empty for the file as a whole.
     pub path: Path,
-    /// The rule that is broken, and the value that breaks it: `must be a number above 0, not -1`.
+    /// The rule that is broken, and the value that breaks it: `is -1, but must be a number above 0`.
     pub rule: String,
     /// What to write instead.
     pub remedy: String,
@@ -33,8 +33,19 @@ pub struct Note {
     pub path: Path,
     /// Text of the note.
     pub text: String,
-    /// Whether W&B does the same.
-    pub same: bool,
+    /// What the key means here, compared with W&B.
+    pub effect: Effect,
+}
+
+/// What a key with a note means here, compared with W&B.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// The same as in W&B.
+    Same,
+    /// Something else than in W&B, or a key that W&B does not have.
+    Differs,
+    /// Nothing: the key has no effect.
+    None,
 }
 
 impl fmt::Display for Note {
@@ -112,7 +123,7 @@ impl fmt::Display for Problems {
     /// Writes the number of problems, then each problem: what, where, the line, and the fix.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.list.len() {
-            1 => writeln!(f, "{} has a problem; nothing was started or written", self.file)?,
+            1 => writeln!(f, "{} has 1 problem; nothing was started or written", self.file)?,
             count => writeln!(f, "{} has {count} problems; nothing was started or written", self.file)?,
         }
         for problem in self.list.iter().take(MOST_SHOWN) {

@@ -21,25 +21,25 @@ pub fn read(top: &Table) -> Option<Program> {
     let (metrics_file, folder) = (top.get("metrics_file"), top.get("folder"));
     if program.is_none() && command.is_none() {
         for node in [metrics_file, folder].into_iter().flatten() {
-            node.wrong_key("has no effect without a `program`", "leave it out");
+            node.wrong_key("has no effect without `program`", "remove it");
         }
         return None;
     }
     for section in OURS {
         if let Some(node) = top.get(section) {
-            node.wrong_key("has no effect: trials run a program", "leave it out, or leave out `program` and `command`");
+            node.wrong_key("has no effect: trials run a program", "remove it, or remove `program` and `command`");
         }
     }
     let text = |node: Node, is: &str| node.take(Kind::Text, is).map(|text| plain(&text));
-    let name =
-        program.and_then(|node| text(node, "the program to run, relative to the sweep file: write train.py, say"));
+    let name = program
+        .and_then(|node| text(node, "the program to run, relative to the sweep file; for example, write train.py"));
     let items = match &command {
         None => COMMAND.iter().map(|item| (*item).to_owned()).collect(),
         Some(node) => match node.items() {
             Some(items) if !items.is_empty() => {
                 let mut read = Vec::with_capacity(items.len());
                 for item in items {
-                    let Some(item_text) = text(item.clone(), "an argument: write it in quotes") else { continue };
+                    let Some(item_text) = text(item.clone(), "an argument; write it in quotes") else { continue };
                     if let Some((rule, remedy)) = no_macro(&item_text, read.last(), top) {
                         item.wrong(rule, remedy);
                     }
@@ -49,7 +49,7 @@ pub fn read(top: &Table) -> Option<Program> {
             }
             _ => {
                 node.wrong(
-                    format!("must be a list of arguments, not {}", show(node.value)),
+                    format!("is {}, but must be a list of arguments", show(node.value)),
                     listed(node.value.as_str()),
                 );
                 Vec::new()
@@ -59,14 +59,16 @@ pub fn read(top: &Table) -> Option<Program> {
     if let (None, Some(node)) = (&name, &command)
         && items.iter().any(|item| item == "${program}")
     {
-        node.wrong("needs a `program`: ${program} stands in it", "write `program: train.py`, say");
+        node.wrong("contains ${program}, but `program` is missing", "for example, add `program: train.py`");
     }
-    let is = "the folder in which the program is started, relative to the sweep file: write .., say";
+    let is = "the folder to start the program in, relative to the sweep file; for example, write ..";
     let folder = folder.and_then(|node| text(node, is));
     let metrics_file = metrics_file.and_then(|node| {
-        let found = text(node.clone(), "the file that the program writes its metrics to: write metrics.csv, say")?;
+        let found =
+            text(node.clone(), "the file that the program writes its metrics to; for example, write metrics.csv")?;
         if found.starts_with('/') || found.split('/').any(|part| part == "..") {
-            node.wrong("lies in the trial's folder, and this does not", "write a name such as metrics.csv");
+            let rule = format!("is `{found}`, but must be a path inside the trial's folder");
+            node.wrong(rule, "for example, write metrics.csv");
         }
         Some(found)
     });
@@ -126,10 +128,10 @@ fn no_macro(item: &str, before: Option<&String>, top: &Table) -> Option<(String,
         let (whole, name) = (&item[at..=at + end], &item[at + 2..at + end]);
         if MACROS.contains(&whole) {
             let remedy = match of_shell {
-                true => format!("write \"$@\" in its place, and after this item the items sh and \"{whole}\""),
-                false => format!("write \"{whole}\" as an item of its own"),
+                true => format!("write \"$@\" instead, and add the items sh and \"{whole}\" after this one"),
+                false => format!("write \"{whole}\" as a separate item"),
             };
-            return Some((format!("{whole} stands for a whole item, and there is more in this one"), remedy));
+            return Some((format!("contains {whole} and other text, but {whole} must be a whole item"), remedy));
         }
         let (kind, is_other) = name.split_once(':').map_or((name, false), |(kind, _)| (kind, true));
         if of_shell || kind == "envvar" && is_other {
@@ -138,7 +140,10 @@ fn no_macro(item: &str, before: Option<&String>, top: &Table) -> Option<(String,
         if is_other {
             // Other tools have such forms too, such as Hydra: `${oc.env:HOME}`.
             if nearest(kind, ["envvar"]).is_some() {
-                return Some((format!("{whole} is no macro"), "did you mean `${envvar:NAME}`?".to_owned()));
+                return Some((
+                    format!("contains {whole}, which is not a macro"),
+                    "did you mean `${envvar:NAME}`?".to_owned(),
+                ));
             }
             continue;
         }
@@ -146,11 +151,17 @@ fn no_macro(item: &str, before: Option<&String>, top: &Table) -> Option<(String,
         let is_parameter = top.get("parameters").is_some_and(|node| node.value.get(parameter).is_some());
         return Some(match nearest(whole, MACROS) {
             _ if is_parameter => (
-                format!("{whole} is no macro: there is none for one parameter"),
-                format!("write \"${{args}}\" as an item of its own, which passes each as `--name=value`: --{name}=..."),
+                format!("contains {whole}, but there are no macros for single parameters"),
+                format!(
+                    "write \"${{args}}\" as a separate item; it passes every parameter as `--name=value`, here \
+                     --{name}=..."
+                ),
             ),
-            Some(near) => (format!("{whole} is no macro"), format!("did you mean `{near}`?")),
-            None => (format!("{whole} is no macro"), format!("there are {}, ${{envvar:NAME}}", MACROS.join(", "))),
+            Some(near) => (format!("contains {whole}, which is not a macro"), format!("did you mean `{near}`?")),
+            None => (
+                format!("contains {whole}, which is not a macro"),
+                format!("the macros are {}, ${{envvar:NAME}}", MACROS.join(", ")),
+            ),
         });
     }
     None

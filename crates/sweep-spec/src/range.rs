@@ -22,7 +22,7 @@ pub fn read(table: &Table, name: &'static str, method: Method) -> Option<Distrib
     };
     let q = match table.get("q").filter(|_| shape != name) {
         None => Some(1.0),
-        Some(node) => above_zero(&node, "it is the step between values: write 0.1, say"),
+        Some(node) => above_zero(&node, "this is the step between values; for example, write 0.1"),
     };
     let curve = match (shape, curve) {
         (_, Some(curve)) => curve?,
@@ -36,15 +36,15 @@ pub fn read(table: &Table, name: &'static str, method: Method) -> Option<Distrib
     let (min, max) = curve.ends();
     if method == Method::Grid && !matches!(name, "int_uniform" | "q_uniform") {
         let rule = match shape == name {
-            true => format!("is {name}, and a grid cannot try every number of a range"),
-            false => format!("is {name}, and a grid tries every value as often"),
+            true => format!("is {name}, but a grid cannot try every number in a range"),
+            false => format!("is {name}, but a grid tries every value equally often"),
         };
-        let remedy = "list `values: [...]`, write `distribution: q_uniform` with a step `q`, or use `method: random`";
+        let remedy = "write `values: [...]`, or `distribution: q_uniform` with a step `q`, or use `method: random`";
         table.node.wrong_key(rule, remedy);
         return None;
     }
     if shape != name && (max.abs().max(min.abs()) / q > LARGEST || (max - min) / q > LARGEST) {
-        table.node.wrong_key(format!("has a `q` of {q}, which is too small for its range"), "write a larger step");
+        table.node.wrong_key(format!("has a `q` of {q}, which is too small for the range"), "write a larger `q`");
         return None;
     }
     Some(match name {
@@ -65,12 +65,12 @@ fn ends(table: &Table, name: &'static str) -> Option<(f64, f64)> {
         match number(node.value) {
             Some(x) if name != "int_uniform" || (x.fract() == 0.0 && x.abs() <= LARGEST) => Some(x),
             Some(_) => {
-                let rule = format!("must be a whole number, not {}", show(node.value));
-                node.wrong(rule, "for fractions, write `distribution: uniform`");
+                let rule = format!("is {}, but must be an integer", show(node.value));
+                node.wrong(rule, "to allow fractions, write `distribution: uniform`");
                 None
             }
             None => {
-                node.wrong(format!("must be a number, not {}", show(node.value)), "write a number such as 0.1");
+                node.wrong(format!("is {}, but must be a number", show(node.value)), "for example, write 0.1");
                 None
             }
         }
@@ -78,12 +78,15 @@ fn ends(table: &Table, name: &'static str) -> Option<(f64, f64)> {
     let (min, max) = (end("min"), end("max"));
     let (min, max) = (min?, max?);
     let (rule, remedy) = if min >= max {
-        (format!("has a `min` of {min} that is not below its `max` of {max}"), swap(min, max))
+        (format!("has `min` {min} and `max` {max}, but `min` must be below `max`"), swap(min, max))
     } else if !(max - min).is_finite() {
-        (format!("has a range from {min:e} to {max:e}, too wide for numbers"), "narrow it".to_owned())
+        (
+            format!("has a range from {min:e} to {max:e}, which is too wide for floating-point numbers"),
+            "write a narrower range".to_owned(),
+        )
     } else if name.contains("log_uniform_values") && min <= 0.0 {
-        let remedy = "give the smallest value itself, such as 1e-5, not its exponent".to_owned();
-        (format!("has a `min` of {min}, whose logarithm is not a number"), remedy)
+        let remedy = "write the smallest value itself, for example 1e-5, not its exponent".to_owned();
+        (format!("has `min` {min}, but {name} requires a `min` above 0"), remedy)
     } else {
         return Some((min, max));
     };
@@ -93,8 +96,8 @@ fn ends(table: &Table, name: &'static str) -> Option<(f64, f64)> {
 
 fn swap(min: f64, max: f64) -> String {
     match min == max {
-        true => format!("for this one value write `value: {min}`"),
-        false => format!("swap them: `min: {max}`, `max: {min}`"),
+        true => format!("for a single value, write `value: {min}`"),
+        false => format!("swap them: `min: {max}` and `max: {min}`"),
     }
 }
 
@@ -102,15 +105,15 @@ fn swap(min: f64, max: f64) -> String {
 /// rejects.
 fn exponents(table: &Table, name: &'static str, (min, max): (f64, f64)) -> Option<Curve> {
     if min.abs().max(max.abs()) > LARGEST_EXPONENT {
-        let rule = format!("has exponents of e from {min} to {max}, and e^{LARGEST_EXPONENT} is the most there is");
-        table.node.wrong_key(rule, format!("for the values themselves write `distribution: {name}_values`"));
+        let rule = format!("has exponents of e from {min} to {max}, but e^{LARGEST_EXPONENT} is the largest number");
+        table.node.wrong_key(rule, format!("to give the values themselves, write `distribution: {name}_values`"));
         return None;
     }
     let inverse = name.starts_with("inv_");
     let (min, max) = if inverse { ((-max).exp(), (-min).exp()) } else { (min.exp(), max.exp()) };
     table.node.note(format!(
-        "its `min` and `max` are exponents of e: {} to {}. W&B refuses {name} by now; \
-         {name}_values has the values themselves",
+        "`min` and `max` are exponents of e, so values range from {} to {}. W&B now rejects {name}; {name}_values \
+         takes the values themselves",
         short(min),
         short(max)
     ));
@@ -127,7 +130,10 @@ fn keyed(table: &Table, shape: &str) -> Option<Curve> {
     if shape == "beta" {
         let one = |key| match table.get(key) {
             None => Some(1.0),
-            Some(node) => above_zero(&node, "above 1 it draws values together, below 1 apart: write 2, say"),
+            Some(node) => above_zero(
+                &node,
+                "values above 1 concentrate the distribution, values below 1 spread it; for example, write 2",
+            ),
         };
         let (a, b) = (one("a"), one("b"));
         return Some(Curve::Beta { a: a?, b: b? });
@@ -137,7 +143,7 @@ fn keyed(table: &Table, shape: &str) -> Option<Curve> {
         Some(node) => {
             let mu = number(node.value);
             if mu.is_none() {
-                let remedy = "it is the mean: write 0.5, say";
+                let remedy = "this is the mean; for example, write 0.5";
                 node.wrong(format!("must be a number, not {}", show(node.value)), remedy);
             }
             mu
@@ -145,14 +151,14 @@ fn keyed(table: &Table, shape: &str) -> Option<Curve> {
     };
     let sigma = match table.get("sigma") {
         None => Some(1.0),
-        Some(node) => above_zero(&node, "it is the standard deviation: write 0.1, say"),
+        Some(node) => above_zero(&node, "this is the standard deviation; for example, write 0.1"),
     };
     let (mu, sigma) = (mu?, sigma?);
     let curve = if shape == "normal" { Curve::Normal { mu, sigma } } else { Curve::LogNormal { mu, sigma } };
     let (least, most) = curve.ends();
     if !least.is_finite() || !most.is_finite() || least == most || (shape == "log_normal" && least == 0.0) {
-        let rule = format!("has a `mu` of {mu} and a `sigma` of {sigma}, which numbers cannot hold");
-        table.node.wrong_key(rule, "bring them nearer to 1; those of log_normal are exponents of e");
+        let rule = format!("has `mu` {mu} and `sigma` {sigma}, which are out of the range of floating-point numbers");
+        table.node.wrong_key(rule, "write values closer to 1; for log_normal, they are exponents of e");
         return None;
     }
     Some(curve)
@@ -161,7 +167,7 @@ fn keyed(table: &Table, shape: &str) -> Option<Curve> {
 fn above_zero(node: &Node, remedy: &str) -> Option<f64> {
     let found = number(node.value).filter(|&x| x > 0.0);
     if found.is_none() {
-        node.wrong(format!("must be a number above 0, not {}", show(node.value)), remedy);
+        node.wrong(format!("is {}, but must be a number above 0", show(node.value)), remedy);
     }
     found
 }

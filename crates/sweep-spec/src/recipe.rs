@@ -25,11 +25,11 @@ impl Spec {
     /// known yet.
     pub fn recipe(&self, settings: &Settings) -> Result<Recipe> {
         if self.program.is_some() {
-            return Err("trials run a program, and train no network".to_owned());
+            return Err("trials run a program, so there is no network to train".to_owned());
         }
-        let classes = self.classes.ok_or("how many classes there are is not known before the data is looked at")?;
+        let classes = self.classes.ok_or("the number of classes is not known until the data is read")?;
         let layers = self.layers(settings, classes)?.map_err(|faults| match faults.first() {
-            Some(fault) => format!("the model {}, not {}", fault.rule, fault.value),
+            Some(fault) => format!("invalid model: {}", fault.text()),
             None => "the model has no layers".to_owned(),
         })?;
         let chosen = Chosen { spec: self, settings };
@@ -179,7 +179,7 @@ impl Chosen<'_> {
             Some("sgd") => Optimizer::Sgd { momentum, nesterov: self.flag("nesterov")? },
             Some("rmsprop") => Optimizer::Rmsprop { rho: self.number_or("rho", 0.9)?, momentum, epsilon },
             Some("adadelta") => Optimizer::Adadelta { rho: self.number_or("rho", 0.95)?, epsilon },
-            _ => return Err(format!("there is no optimizer {}", self.get("optimizer"))),
+            _ => return Err(format!("unknown optimizer {}", self.get("optimizer"))),
         })
     }
 
@@ -195,7 +195,7 @@ impl Chosen<'_> {
                 final_divisor: self.number("schedule.final_divisor")?,
             },
             Some("plateau") => Shape::Plateau { factor, patience: self.whole("schedule.patience")? },
-            _ => return Err(format!("there is no schedule {}", self.get("schedule"))),
+            _ => return Err(format!("unknown schedule {}", self.get("schedule"))),
         };
         let warmup = match self.get("schedule.warmup").as_u64() {
             Some(steps) => Warmup::Steps(steps),
@@ -222,7 +222,7 @@ impl Chosen<'_> {
 
     fn number(&self, name: &str) -> Result<f64> {
         let value = self.get(name);
-        value.as_f64().ok_or_else(|| format!("{name} must be a number, not {value}"))
+        value.as_f64().ok_or_else(|| format!("{name} is {value}, but must be a number"))
     }
 
     /// Returns the number, or `default` if neither the trial nor the file has one.
@@ -231,19 +231,19 @@ impl Chosen<'_> {
     }
 
     fn flag(&self, name: &str) -> Result<bool> {
-        self.get(name).as_bool().ok_or_else(|| format!("{name} is neither true nor false"))
+        self.get(name).as_bool().ok_or_else(|| format!("{name} must be true or false"))
     }
 
     fn optional(&self, name: &str) -> Result<Option<u64>> {
         match self.get(name) {
             Json::Null => Ok(None),
-            value => value.as_u64().map(Some).ok_or_else(|| format!("{name} must be a whole number, not {value}")),
+            value => value.as_u64().map(Some).ok_or_else(|| format!("{name} is {value}, but must be an integer")),
         }
     }
 
     fn whole(&self, name: &str) -> Result<u32> {
         let value = self.get(name);
         let whole = value.as_u64().and_then(|whole| u32::try_from(whole).ok());
-        whole.ok_or_else(|| format!("{name} must be a whole number, not {value}"))
+        whole.ok_or_else(|| format!("{name} is {value}, but must be an integer"))
     }
 }

@@ -89,8 +89,8 @@ fn check_choice(group: &Setting, given: &[Given], fixed: &Settings, parameters: 
     let varied = parameters.iter().filter_map(|read| Some((setting(&read.parameter.name)?, &read.node)));
     for (member, node) in given.iter().map(|(setting, node)| (*setting, node)).chain(varied) {
         if member.group == Some(group.name) && !used.iter().any(|choice| member.used_by(choice)) {
-            let rule = format!("has no effect: it is for {}, and no trial has that", either(member.only));
-            node.wrong_key(rule, format!("write `{}: {}`, or leave it out", group.name, member.only[0]));
+            let rule = format!("has no effect: it applies only to {}, which no trial uses", either(member.only));
+            node.wrong_key(rule, format!("write `{}: {}`, or remove the key", group.name, member.only[0]));
         }
     }
 }
@@ -102,35 +102,36 @@ pub fn data(top: &Table, file: &Node, fixed: &mut Settings, base: &Folder) -> Op
     let node = |name| given.iter().find(|(setting, _)| setting.name == name).map(|(_, node)| node);
     let text = |fixed: &Settings, name| fixed.get(name).and_then(Json::as_str).map(str::to_owned);
     let Some(data) = top.get("data").filter(|node| !node.value.is_null()) else {
-        let remedy = format!("write `{example}`, or name a data set of your own");
-        file.wrong("`data` is missing: what is to be learnt?", remedy);
+        let remedy = format!("for example, write `{example}`, or name your own data set");
+        file.wrong("`data` is missing", remedy);
         return None;
     };
     if node("set").is_none() && data.value.is_mapping() {
-        data.wrong_key("has no `set`", format!("write `set:` with one of {}", SETS.join(", ")));
+        data.wrong_key("has no `set`", format!("add `set:` with one of {}", SETS.join(", ")));
     }
     let set = text(fixed, "set")?;
     let unused = |name, why: String| {
         if let Some(node) = node(name) {
-            node.wrong_key(why, "leave it out");
+            node.wrong_key(why, "remove it");
         }
     };
     if set != "arrays" {
-        unused("order", format!("has no effect: {set} has an order of its own"));
+        unused("order", format!("has no effect: {set} has a fixed axis order"));
     }
     if set == "digits" {
-        unused("path", "has no effect: the digits are built in".to_owned());
+        unused("path", "has no effect: the digits are built into sweep".to_owned());
         return Some(Source::Digits);
     }
     let needs = |name, remedy: &str| {
         if node(name).is_none() {
-            data.wrong_key(format!("has no `{name}`, which {set} needs"), remedy);
+            data.wrong_key(format!("has no `{name}`, which {set} requires"), remedy);
         }
     };
-    needs("path", "write `path:` with the file or folder, relative to the sweep file");
+    needs("path", "add `path:` with the file or folder, relative to the sweep file");
     if set == "arrays" {
-        let remedy = "write `order: nchw` (channels first, as in PyTorch) or `order: nhwc` (last, as in Keras):\n\
-                      pictures read in the wrong order still train, but badly";
+        let remedy = "add `order: nchw` (channels first, as in PyTorch) or `order: nhwc` (channels last, as in \
+                      Keras);\n\
+                      training on images in the wrong axis order works, but badly";
         needs("order", remedy);
     }
     let path = base.join(text(fixed, "path")?);
@@ -170,8 +171,8 @@ pub fn devices(top: &Table) -> Devices {
             (Some("auto"), _) => devices.per_gpu = PerGpu::Auto,
             (_, Some(count)) if (1..=MOST_PER_GPU).contains(&count) => devices.per_gpu = PerGpu::Most(count),
             _ => {
-                let rule = format!("must be auto or a whole number from 1 to {MOST_PER_GPU}, not {}", show(node.value));
-                node.wrong(rule, "write auto, to have the first trials show how many fit");
+                let rule = format!("is {}, but must be auto or an integer from 1 to {MOST_PER_GPU}", show(node.value));
+                node.wrong(rule, "write auto to measure with the first trials how many fit");
             }
         }
     }
@@ -181,8 +182,8 @@ pub fn devices(top: &Table) -> Devices {
             Some("share") => devices.busy = Busy::Share,
             Some("skip") => devices.busy = Busy::Skip,
             _ => {
-                let rule = format!("must be wait, share or skip, not {}", show(node.value));
-                node.wrong(rule, "write wait, to use a GPU only once nobody else does");
+                let rule = format!("is {}, but must be wait, share, or skip", show(node.value));
+                node.wrong(rule, "write wait to use a GPU only when no other process uses it");
             }
         }
     }
@@ -190,13 +191,14 @@ pub fn devices(top: &Table) -> Devices {
         match node.value.as_str() {
             Some("report") => {}
             Some("yield") if devices.busy == Busy::Share => {
-                let rule = "yield has no effect with `busy: share`: others are no reason to leave a GPU";
-                node.wrong(rule, "leave one of them out");
+                let rule =
+                    "is yield, which has no effect with `busy: share`: the sweep then shares GPUs with other processes";
+                node.wrong(rule, "remove one of the two keys");
             }
             Some("yield") => devices.courtesy = Courtesy::Yield,
             _ => {
-                let rule = format!("must be report or yield, not {}", show(node.value));
-                node.wrong(rule, "write yield, to leave a GPU that others come to until it is free");
+                let rule = format!("is {}, but must be report or yield", show(node.value));
+                node.wrong(rule, "write yield to leave a GPU while another process uses it");
             }
         }
     }
@@ -205,15 +207,15 @@ pub fn devices(top: &Table) -> Devices {
             Some("auto") => {}
             Some("off") => devices.mps = false,
             _ => {
-                let rule = format!("must be auto or off, not {}", show(node.value));
-                node.wrong(rule, "write off, so that the sweep starts no daemon of CUDA MPS");
+                let rule = format!("is {}, but must be auto or off", show(node.value));
+                node.wrong(rule, "write off so that the sweep does not start a CUDA MPS daemon");
             }
         }
     }
     let threads = table.take(
         "cpu_threads",
         Kind::Whole { least: 1, most: 1024 },
-        "the threads of a trial on the CPU: write 1, say",
+        "the number of threads of a trial on the CPU; for example, write 1",
     );
     if let Some(threads) = threads.and_then(|threads| threads.as_u64()).and_then(|threads| u32::try_from(threads).ok())
     {
@@ -241,18 +243,18 @@ fn gpus(node: &Node) -> Option<Gpus> {
                     (None, Some(uuid)) if is_gpu_name(uuid) => these.push(uuid.to_owned()),
                     _ => {
                         let rule =
-                            format!("must be a number or UUID of a GPU or MIG instance, not {}", show(item.value));
-                        item.wrong(rule, "`nvidia-smi -L` lists them: write 0, or \"GPU-5a1f...\"");
+                            format!("is {}, but must be the number or UUID of a GPU or MIG instance", show(item.value));
+                        item.wrong(rule, "`nvidia-smi -L` lists them; for example, write 0 or \"GPU-5a1f...\"");
                     }
                 }
             }
             Some(Gpus::These(these))
         }
         _ => {
-            let rule = format!("must be all, none or a list, not {}", show(node.value));
+            let rule = format!("is {}, but must be all, none, or a list", show(node.value));
             let remedy = match number(node.value) {
-                Some(one) => format!("write [{one}] for this one"),
-                None => "write none to train on the CPU, or a list such as [0, 2]".to_owned(),
+                Some(one) => format!("to use only this GPU, write [{one}]"),
+                None => "write none to train on the CPU, or a list, for example [0, 2]".to_owned(),
             };
             node.wrong(rule, remedy);
             None

@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
-use super::kind::{Complaint, Kind, either};
+use super::kind::{Complaint, Kind, What, either};
 use super::plain;
 use sweep_core::nearest::suggest;
 use sweep_data::network::PRESETS;
@@ -24,7 +24,7 @@ pub struct Setting {
     pub kind: Kind,
     /// Value if the file does not give one.
     pub default: Default,
-    /// Description for a user who wrote an invalid value; continues `it is …`.
+    /// Description for a user who wrote an invalid value; continues `this is …`.
     pub about: &'static str,
 }
 
@@ -94,43 +94,62 @@ pub const SETS: [&str; 7] = ["digits", "cifar10", "cifar100", "mnist", "fashion-
 /// All settings.
 pub static SETTINGS: [Setting; 42] = [
     row(Data, "set", Choice(&SETS), Absent("digits"), "the data set"),
-    row(Data, "path", Text, Absent("data/pictures"), "the data set's file or folder, relative to the sweep file"),
-    row(Data, "order", Choice(&["nchw", "nhwc"]), Absent("nhwc"), "the axes of the pictures' array"),
-    row(Data, "validation", Validation, Number(0.1), "the share of the training pictures that is held out"),
-    row(Data, "train_examples", Optional(&Kind::whole(1)), Absent("1000"), "the most training pictures to use"),
-    row(Data, "augment", Table, Absent("{flip: true, crop: 4}"), "random changes to the training pictures"),
-    row(Data, "augment.flip", Boolean, Flag(false), "whether half of the pictures are mirrored").of("augment"),
-    row(Data, "augment.crop", Kind::whole(0), Whole(0), "the most pixels that a picture is shifted by").of("augment"),
-    row(Data, "augment.rotate", Degrees, Number(0.0), "the most degrees that a picture is turned by").of("augment"),
-    row(Data, "augment.scale", Share, Number(0.0), "the most that a picture grows or shrinks by").of("augment"),
-    row(Data, "augment.noise", NotNegative, Number(0.0), "the deviation of the noise, 1 being white").of("augment"),
-    row(Data, "augment.cutout", Kind::whole(0), Whole(0), "the side of the square that is blackened").of("augment"),
-    row(Training, "epochs", Kind::whole(1), Whole(10), "how often the training pictures are gone over"),
-    row(Training, "batch_size", Kind::whole(1), Whole(128), "how many pictures one step takes"),
-    row(Training, "learning_rate", Positive, Absent("0.001"), "the step size of the optimizer"),
-    row(Training, "optimizer", Choice(OPTIMIZERS), Word("adam"), "the update rule"),
-    row(Training, "momentum", Share, Number(0.0), "the share of the last step that is kept")
+    row(Data, "path", Text, Absent("data/images"), "the data set's file or folder, relative to the sweep file"),
+    row(Data, "order", Choice(&["nchw", "nhwc"]), Absent("nhwc"), "the axis order of the image array"),
+    row(Data, "validation", Validation, Number(0.1), "the fraction of the training images to hold out for validation"),
+    row(
+        Data,
+        "train_examples",
+        Optional(&Kind::whole(1)),
+        Absent("1000"),
+        "the maximum number of training images to use",
+    ),
+    row(Data, "augment", Table, Absent("{flip: true, crop: 4}"), "the random changes to the training images"),
+    row(Data, "augment.flip", Boolean, Flag(false), "whether images are mirrored at random, half of the time")
+        .of("augment"),
+    row(Data, "augment.crop", Kind::whole(0), Whole(0), "the maximum shift of an image, in pixels").of("augment"),
+    row(Data, "augment.rotate", Degrees, Number(0.0), "the maximum rotation of an image, in degrees").of("augment"),
+    row(Data, "augment.scale", Share, Number(0.0), "the maximum relative change of an image's size").of("augment"),
+    row(Data, "augment.noise", NotNegative, Number(0.0), "the standard deviation of the pixel noise, where white is 1")
+        .of("augment"),
+    row(Data, "augment.cutout", Kind::whole(0), Whole(0), "the side of the blacked-out square, in pixels")
+        .of("augment"),
+    row(Training, "epochs", Kind::whole(1), Whole(10), "the number of passes over the training images"),
+    row(Training, "batch_size", Kind::whole(1), Whole(128), "the number of images per step"),
+    row(Training, "learning_rate", Positive, Absent("0.001"), "the learning rate of the optimizer"),
+    row(Training, "optimizer", Choice(OPTIMIZERS), Word("adam"), "the optimizer"),
+    row(Training, "momentum", Share, Number(0.0), "the fraction of the previous update that is kept")
         .of("optimizer")
         .only(&["sgd", "rmsprop"]),
-    row(Training, "nesterov", Boolean, Flag(false), "Nesterov's kind of momentum").of("optimizer").only(&["sgd"]),
-    row(Training, "beta1", Share, Number(0.9), "how slowly the mean gradient moves").of("optimizer").only(ADAMS),
-    row(Training, "beta2", Share, Number(0.999), "how slowly the mean squared gradient moves")
+    row(Training, "nesterov", Boolean, Flag(false), "whether momentum is Nesterov momentum")
+        .of("optimizer")
+        .only(&["sgd"]),
+    row(Training, "beta1", Share, Number(0.9), "the decay rate of the running mean of the gradient")
         .of("optimizer")
         .only(ADAMS),
-    row(Training, "rho", Share, Absent("0.95"), "how slowly the mean squares move")
+    row(Training, "beta2", Share, Number(0.999), "the decay rate of the running mean of the squared gradient")
+        .of("optimizer")
+        .only(ADAMS),
+    row(Training, "rho", Share, Absent("0.95"), "the decay rate of the running mean squares")
         .of("optimizer")
         .only(&["rmsprop", "adadelta"]),
-    row(Training, "epsilon", Positive, Number(1e-7), "what is added to the denominator")
+    row(Training, "epsilon", Positive, Number(1e-7), "the constant added to the denominator")
         .of("optimizer")
         .only(&["adam", "adamw", "nadam", "rmsprop", "adadelta"]),
     row(Training, "weight_decay", NotNegative, Absent("0.0001"), "the L2 penalty on the weights"),
-    row(Training, "early_stopping", Table, Absent("{patience: 5}"), "when a trial that no longer improves is ended"),
+    row(
+        Training,
+        "early_stopping",
+        Table,
+        Absent("{patience: 5}"),
+        "the rule that ends a trial that no longer improves",
+    ),
     row(
         Training,
         "early_stopping.patience",
         Optional(&Kind::whole(1)),
         Absent("5"),
-        "the epochs without improvement after which a trial ends",
+        "the number of epochs without improvement after which a trial ends",
     )
     .of("early_stopping"),
     row(
@@ -138,48 +157,63 @@ pub static SETTINGS: [Setting; 42] = [
         "early_stopping.min_delta",
         NotNegative,
         Number(0.0),
-        "what counts as an improvement: more than this",
+        "the smallest decrease that counts as an improvement",
     )
     .of("early_stopping"),
-    row(Training, "schedule", Choice(SHAPES), Word("constant"), "how the learning rate changes"),
-    row(Training, "schedule.warmup", Warmup, Whole(0), "the steps in which the learning rate rises").of("schedule"),
-    row(Training, "schedule.every", Kind::whole(1), Whole(10), "the epochs of a step").of("schedule").only(&["step"]),
-    row(Training, "schedule.factor", Positive, Number(0.1), "what the learning rate is multiplied by")
+    row(Training, "schedule", Choice(SHAPES), Word("constant"), "the learning rate schedule"),
+    row(Training, "schedule.warmup", Warmup, Whole(0), "the number of warmup steps, or the fraction of all steps")
+        .of("schedule"),
+    row(
+        Training,
+        "schedule.every",
+        Kind::whole(1),
+        Whole(10),
+        "the number of epochs between decreases of the learning rate",
+    )
+    .of("schedule")
+    .only(&["step"]),
+    row(Training, "schedule.factor", Positive, Number(0.1), "the factor applied to the learning rate at each decrease")
         .of("schedule")
         .only(&["step", "plateau"]),
-    row(Training, "schedule.to", Share, Number(0.0), "the share of the learning rate at the end")
+    row(Training, "schedule.to", Share, Number(0.0), "the final learning rate, as a fraction of the initial one")
         .of("schedule")
         .only(&["cosine"]),
-    row(Training, "schedule.peak_at", Share, Number(0.3), "the share of the steps before the peak")
+    row(Training, "schedule.peak_at", Share, Number(0.3), "the fraction of all steps before the peak")
         .of("schedule")
         .only(&["one_cycle"]),
-    row(Training, "schedule.start_divisor", AtLeastOne, Number(25.0), "what the peak is divided by at the start")
+    row(
+        Training,
+        "schedule.start_divisor",
+        AtLeastOne,
+        Number(25.0),
+        "the peak learning rate divided by the initial one",
+    )
+    .of("schedule")
+    .only(&["one_cycle"]),
+    row(Training, "schedule.final_divisor", AtLeastOne, Number(1e4), "the peak learning rate divided by the final one")
         .of("schedule")
         .only(&["one_cycle"]),
-    row(Training, "schedule.final_divisor", AtLeastOne, Number(1e4), "what the peak is divided by at the end")
-        .of("schedule")
-        .only(&["one_cycle"]),
-    row(Training, "schedule.patience", Kind::whole(1), Whole(10), "the epochs without improvement that are a plateau")
-        .of("schedule")
-        .only(&["plateau"]),
-    row(Training, "label_smoothing", Share, Number(0.0), "the share of certainty taken from the labels"),
-    row(Training, "clip_norm", Optional(&Positive), Absent("1.0"), "the longest gradient"),
-    row(Training, "init", Choice(&["keras", "torch"]), Word("keras"), "where the weights start"),
+    row(
+        Training,
+        "schedule.patience",
+        Kind::whole(1),
+        Whole(10),
+        "the number of epochs without improvement before a decrease",
+    )
+    .of("schedule")
+    .only(&["plateau"]),
+    row(Training, "label_smoothing", Share, Number(0.0), "the amount of label smoothing"),
+    row(Training, "clip_norm", Optional(&Positive), Absent("1.0"), "the maximum norm of the gradient"),
+    row(Training, "init", Choice(&["keras", "torch"]), Word("keras"), "the initialization of the weights"),
     row(
         Training,
         "precision",
         Choice(&["auto", "float32", "tf32", "bfloat16"]),
         Word("auto"),
-        "the numbers that are calculated with",
+        "the number format for computation",
     ),
-    row(
-        Training,
-        "deterministic",
-        Boolean,
-        Flag(false),
-        "whether a GPU may only use what gives the same numbers again",
-    ),
-    row(Training, "cuda_graph", Boolean, Flag(true), "whether a GPU is given each step as one CUDA graph"),
+    row(Training, "deterministic", Boolean, Flag(false), "whether a GPU only uses deterministic algorithms"),
+    row(Training, "cuda_graph", Boolean, Flag(true), "whether a GPU runs each step as one CUDA graph"),
     row(Training, "gpu_kernels", Boolean, Flag(false), "whether a GPU uses sweep's own kernels"),
 ];
 
@@ -197,7 +231,7 @@ const TELLING: [(&str, &str); 8] = [
 
 /// `model:` as a parameter: the preset of each trial.
 pub static MODEL: Setting =
-    row(Training, "model", Choice(&PRESETS), Default::Absent("question"), "the network, by its preset's name");
+    row(Training, "model", Choice(&PRESETS), Default::Absent("question"), "the name of the preset network");
 
 /// Key of the choice in the table of a setting. Such a setting is a choice with constants of its own.
 pub const TYPE: &str = "type";
@@ -264,7 +298,7 @@ impl Setting {
 
     /// Returns a description with an example.
     pub fn remedy(&self) -> String {
-        format!("it is {}: write {}, say", self.about, self.example())
+        format!("this is {}; for example, write {}", self.about, self.example())
     }
 
     /// Returns whether that choice of the group uses the setting.
@@ -291,26 +325,29 @@ impl Setting {
         for (key, value) in table {
             let key = key.as_str().unwrap_or("?");
             let member = self.member(key).ok_or_else(|| Complaint {
-                rule: format!("has no setting `{key}`"),
-                value: "this".to_owned(),
+                what: What::Keys(format!("has the unknown key `{key}`")),
                 remedy: Some(suggest(key, &self.members_for(choice))),
             })?;
             let value = member.kind.accept(value).map_err(|complaint| Complaint {
-                rule: format!("has a wrong `{key}`: it {}", complaint.rule),
+                what: match complaint.what {
+                    What::Invalid { value, rule, .. } => What::Invalid { key: Some(key.to_owned()), value, rule },
+                    keys @ What::Keys(_) => keys,
+                },
                 remedy: complaint.remedy.or_else(|| Some(member.remedy())),
-                value: complaint.value,
             })?;
             object.insert(key.to_owned(), value);
         }
         if let Some(key) = self.needed().filter(|key| !object.contains_key(*key)) {
-            let rule = format!("must be a table with `{key}`");
-            return Err(Complaint { rule, value: "one without".to_owned(), remedy: None });
+            let what = What::Keys(format!("is a table without the required key `{key}`"));
+            return Err(Complaint { what, remedy: None });
         }
         if let Some(choice) = object.get(TYPE).and_then(Json::as_str) {
             let idle = |key: &String| self.member(key).filter(|member| !member.used_by(choice));
             if let Some(member) = object.keys().find_map(idle) {
-                let rule = format!("has the key `{}`, which is for {}", member.key(), either(member.only));
-                return Err(Complaint { rule, value: choice.to_owned(), remedy: Some("leave it out".to_owned()) });
+                let uses = either(member.only);
+                let text = format!("sets `{}` for {choice}, but `{0}` applies only to {uses}", member.key());
+                let remedy = Some(format!("remove `{}`", member.key()));
+                return Err(Complaint { what: What::Keys(text), remedy });
             }
         }
         Ok(Json::Object(object))
@@ -351,16 +388,14 @@ mod tests {
         let accept = |text: &str| optimizer.accept(&serde_yaml::from_str(text).unwrap());
         let sgd = serde_json::json!({"type": "sgd", "momentum": 0.9});
         assert_eq!(accept("{type: sgd, momentum: 0.9}"), Ok(sgd));
-        assert_eq!(
-            accept("{type: sgd, momentum: 1}").unwrap_err().rule.split(':').next(),
-            Some("has a wrong `momentum`")
-        );
-        assert!(accept("{momentum: 0.5}").unwrap_err().rule.ends_with("with `type`"));
-        assert!(accept("{type: sgd, speed: 1}").unwrap_err().rule.contains("no setting `speed`"));
+        let wrong = accept("{type: sgd, momentum: 1}").unwrap_err().to_string();
+        assert_eq!(wrong, "`momentum` is 1, but must be a number of at least 0 and below 1");
+        assert!(accept("{momentum: 0.5}").unwrap_err().to_string().ends_with("without the required key `type`"));
+        assert!(accept("{type: sgd, speed: 1}").unwrap_err().to_string().contains("unknown key `speed`"));
         let idle = accept("{type: rmsprop, nesterov: true}").unwrap_err().to_string();
-        assert_eq!(idle, "has the key `nesterov`, which is for sgd, not rmsprop");
+        assert_eq!(idle, "sets `nesterov` for rmsprop, but `nesterov` applies only to sgd");
         let unknown = accept("{type: sgd, beta: 0.5}").unwrap_err();
-        assert_eq!(unknown.remedy.as_deref(), Some("there are type, momentum, nesterov"));
+        assert_eq!(unknown.remedy.as_deref(), Some("choose one of type, momentum, nesterov"));
         let augment = setting("augment").unwrap().accept(&serde_yaml::from_str("{crop: 4}").unwrap());
         assert_eq!(augment, Ok(serde_json::json!({"crop": 4})));
     }

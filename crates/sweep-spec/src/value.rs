@@ -41,7 +41,7 @@ pub fn boolean(value: &Yaml) -> Option<bool> {
 /// Formats the value as it could have been written, on one short line.
 pub fn show(value: &Yaml) -> String {
     let text = match value {
-        Yaml::String(text) if text.is_empty() => "empty text".to_owned(),
+        Yaml::String(text) if text.is_empty() => "an empty string".to_owned(),
         Yaml::String(text) => format!("`{}`", text.escape_debug().to_string().replace("\\'", "'")),
         Yaml::Sequence(items) if items.is_empty() => "an empty list".to_owned(),
         Yaml::Mapping(items) if items.is_empty() => "an empty table".to_owned(),
@@ -73,18 +73,18 @@ pub fn free(value: &Yaml) -> Result<Json, String> {
 pub fn json(value: &Yaml) -> Result<Json, String> {
     match value {
         Yaml::Number(number) if number.as_f64().is_some_and(|x| !x.is_finite()) => {
-            Err(format!("must be finite, not {}", show(value)))
+            Err(format!("is {}, but must be finite", show(value)))
         }
-        Yaml::Tagged(_) => Err(format!("must be plain YAML, not {}", show(value))),
+        Yaml::Tagged(_) => Err(format!("is {}, but must be plain YAML without tags", show(value))),
         Yaml::Sequence(items) => items.iter().map(json).collect(),
         Yaml::Mapping(map) => map
             .iter()
             .map(|(key, value)| match key.as_str() {
                 Some(key) => Ok((key.to_owned(), json(value)?)),
-                None => Err(format!("has the key {}, which is not text", show(key))),
+                None => Err(format!("has the key {}, but keys must be strings", show(key))),
             })
             .collect(),
-        _ => serde_json::to_value(value).map_err(|error| format!("cannot be read: {error}")),
+        _ => serde_json::to_value(value).map_err(|error| format!("cannot be converted to JSON: {error}")),
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
             ["off", "'3'", "'1e-2'", "pool"].map(|text| read(text).unwrap()),
             [json!(false), json!(3), json!(0.01), json!("pool")]
         );
-        assert_eq!(read(".nan"), Err("must be finite, not .nan".to_owned()));
-        assert_eq!(read("{1: 2}"), Err("has the key 1, which is not text".to_owned()));
+        assert_eq!(read(".nan"), Err("is .nan, but must be finite".to_owned()));
+        assert_eq!(read("{1: 2}"), Err("has the key 1, but keys must be strings".to_owned()));
     }
 }

@@ -66,16 +66,16 @@ pub fn owner(pid: u32, controller: u32) -> Owner {
 /// the sweep lives there. Memory that came later is then the trainers', where the driver does not say whose it is.
 pub fn condition(then: &Gpu, now: Option<&Gpu>, before: Option<u64>, owner: impl Fn(u32) -> Owner) -> Condition {
     let Some(gpu) = now else {
-        return Condition::Broken("the driver does not show it any more: it has fallen off the bus".into());
+        return Condition::Broken("the driver no longer lists it: it has fallen off the bus".into());
     };
     if let (Some(before), Some(errors)) = (then.ecc_errors, gpu.ecc_errors)
         && errors > before
     {
         let new = errors - before;
-        return Condition::Broken(format!("its memory has met {new} errors that could not be corrected"));
+        return Condition::Broken(format!("its memory had {new} uncorrectable errors"));
     }
     if let Some(xid) = gpu.xids.iter().find(|xid| !is_of_a_program(**xid)) {
-        return Condition::Broken(format!("the driver reports XID error {xid} of it"));
+        return Condition::Broken(format!("the driver reported XID error {xid}"));
     }
     let is_foreign = |process: &&Process| owner(process.pid) == Owner::Other && !is_server(process.pid);
     let foreign: Vec<&Process> = gpu.processes.iter().filter(is_foreign).collect();
@@ -89,7 +89,7 @@ pub fn condition(then: &Gpu, now: Option<&Gpu>, before: Option<u64>, owner: impl
     let used = before.map_or(gpu.memory_used, |before| before.min(gpu.memory_used));
     if is_untold && used as f64 > AS_GOOD_AS_EMPTY * gpu.memory_total as f64 {
         let (used, total) = (gibibytes(used), gibibytes(gpu.memory_total));
-        return Condition::Busy(format!("{used} of {total} are used by no process that can be seen"));
+        return Condition::Busy(format!("{used} of {total} are in use, but not by any visible process"));
     }
     Condition::Free
 }
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(judge(&used_by(7)), Condition::Free, "our own process is none");
         assert_eq!(judge(&used_by(8)), Condition::Busy("used by process 8 with 3.0 GiB".into()));
         let full = Gpu { memory_used: 20 << 30, ..gpu() };
-        assert!(matches!(judge(&full), Condition::Busy(why) if why.starts_with("20.0 GiB of 40.0 GiB are used")));
+        assert!(matches!(judge(&full), Condition::Busy(why) if why.starts_with("20.0 GiB of 40.0 GiB are in use")));
         let silent = Gpu { memory_total: 0, memory_used: 0, ..gpu() };
         assert_eq!(judge(&silent), Condition::Free, "a driver need not tell about memory");
     }
@@ -148,7 +148,7 @@ mod tests {
             let judge = |before| condition(&gpu(), Some(&full), before, known);
             assert_eq!(judge(Some(1 << 30)), Condition::Free, "19 GiB came with a trainer");
             let busy = |gibibytes| {
-                Condition::Busy(format!("{gibibytes}.0 GiB of 40.0 GiB are used by no process that can be seen"))
+                Condition::Busy(format!("{gibibytes}.0 GiB of 40.0 GiB are in use, but not by any visible process"))
             };
             assert_eq!(judge(None), busy(20), "no trainer lives");
             assert_eq!(judge(Some(8 << 30)), busy(8), "it was there before");
@@ -173,7 +173,7 @@ mod tests {
         );
         let worse = Gpu { ecc_errors: Some(5), ..gpu() };
         let judged = condition(&gpu(), Some(&worse), None, |_| Owner::Sweep);
-        assert!(matches!(judged, Condition::Broken(why) if why.contains("3 errors")));
+        assert!(matches!(judged, Condition::Broken(why) if why.contains("3 uncorrectable errors")));
         let untold = Gpu { ecc_errors: None, ..gpu() };
         assert_eq!(condition(&untold, Some(&worse), None, known), Condition::Free, "old errors are not ours to judge");
     }

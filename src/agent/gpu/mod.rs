@@ -95,10 +95,10 @@ pub fn wrong_names(gpus: &[Gpu], variable: Option<&str>) -> Option<String> {
         let is_start = name.parse::<u32>().is_err() && !name.contains(':') && called.iter().all(|gpu| gpu.uuid != name);
         if is_start && called.len() > 1 {
             let uuids: Vec<&str> = called.iter().map(|gpu| gpu.uuid.as_str()).collect();
-            return Some(format!("{name} is the beginning of {}", uuids.join(" and of ")));
+            return Some(format!("{name} is a prefix of {}", uuids.join(" and of ")));
         }
         if !called.iter().all(|gpu| seen.insert(&gpu.uuid)) {
-            return Some(format!("{name} names a GPU that is named before"));
+            return Some(format!("{name} refers to a GPU that is already listed"));
         }
     }
     None
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(indices(Some("")), [] as [u32; 0]);
         let wrong = |variable| wrong_names(&gpus, Some(variable));
         assert_eq!([wrong("2,GPU-0"), wrong(""), wrong("1,-1,7")], [None, None, None]);
-        assert_eq!(wrong("0,GPU-0"), Some("GPU-0 names a GPU that is named before".into()));
-        assert_eq!(wrong("GPU-"), Some("GPU- is the beginning of GPU-0a and of GPU-1a and of GPU-2a".into()));
+        assert_eq!(wrong("0,GPU-0"), Some("GPU-0 refers to a GPU that is already listed".into()));
+        assert_eq!(wrong("GPU-"), Some("GPU- is a prefix of GPU-0a and of GPU-1a and of GPU-2a".into()));
     }
 }

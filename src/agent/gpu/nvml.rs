@@ -51,7 +51,7 @@ impl Driver {
     /// # Errors
     /// Returns the reason if no GPU is visible.
     pub fn look(&self) -> Result<Vec<Gpu>, String> {
-        let count = self.0.device_count().map_err(|error| format!("NVML does not count the GPUs: {error}"))?;
+        let count = self.0.device_count().map_err(|error| format!("NVML cannot count the GPUs: {error}"))?;
         // A GPU that does not respond, for example one that has fallen off the bus, is left out.
         Ok((0..count).filter_map(|index| devices(&self.0, index).ok()).flatten().collect())
     }
@@ -93,9 +93,9 @@ fn open() -> Result<Nvml, String> {
     }
     Err(match first {
         Some(NvmlError::LibloadingError(_)) | None => {
-            format!("{} cannot be loaded: there is no NVIDIA driver", LIBRARIES[0])
+            format!("{} cannot be loaded, so there is no NVIDIA driver", LIBRARIES[0])
         }
-        Some(error) => format!("the NVIDIA driver does not answer: {error}"),
+        Some(error) => format!("the NVIDIA driver does not respond: {error}"),
     })
 }
 

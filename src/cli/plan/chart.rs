@@ -19,8 +19,8 @@ pub fn write(file: &SweepFile, path: &Path) -> Result<()> {
         Some("svg") => svg(&figure).into_bytes(),
         Some("png") => png(&figure),
         _ => {
-            return Err(Error::new(Exit::Usage, format!("{} is no name for a chart", path.display()))
-                .hint("end it in .svg or .png"));
+            return Err(Error::new(Exit::Usage, format!("{} is not a valid chart name", path.display()))
+                .hint("use a name that ends in .svg or .png"));
         }
     };
     sweep_store::replace(path, &bytes)

@@ -86,7 +86,7 @@ fn networks(file: &SweepFile, out: &mut impl Write) -> io::Result<()> {
     }
     let kept = inspection.kinds.len() as u64;
     if inspection.networks > kept {
-        writeln!(out, "\n... and {} more of other layers", number(inspection.networks - kept, "network"))?;
+        writeln!(out, "\n... and {} with other layers", number(inspection.networks - kept, "network"))?;
     }
     Ok(())
 }
@@ -107,7 +107,7 @@ fn search(file: &SweepFile, figures: &Figures) -> String {
     if spec.program.is_some() {
         return match figures.trials {
             Some(trials) => text + &format!(": {}", number(trials, "trial")),
-            None => text + ": trials until it is stopped (`run_cap` sets an end)",
+            None => text + ": trials until you stop it (set `run_cap` to limit them)",
         };
     }
     let each = number(figures.epochs_each, "epoch");
@@ -117,7 +117,7 @@ fn search(file: &SweepFile, figures: &Figures) -> String {
         (Some(trials), Some(all)) => {
             text += &format!(": {} of {most}{each}, {most}{} in all", number(trials, "trial"), number(all, "epoch"));
         }
-        _ => text += &format!(": trials of {most}{each} until it is stopped (`run_cap` sets an end)"),
+        _ => text += &format!(": trials of {most}{each} until you stop it (set `run_cap` to limit them)"),
     }
     text
 }
@@ -133,23 +133,22 @@ fn data(file: &SweepFile) -> String {
         Source::Arrays { path, order } => format!("arrays in {}, {order:?}", path.display()).to_lowercase(),
     };
     let info = &file.inspection.data;
-    let colour = if info.shape.channels == 1 { " (grey)" } else { "" };
-    format!("{name}: pictures of {}{colour}, {} classes", info.shape, info.classes.len())
+    let colour = if info.shape.channels == 1 { " (grayscale)" } else { "" };
+    format!("{name}: images of {}{colour}, {} classes", info.shape, info.classes.len())
 }
 
 fn split(file: &SweepFile) -> String {
     let range =
         |(least, most)| if least == most { count(most) } else { format!("{} to {}", count(least), count(most)) };
     let inspection = &file.inspection;
-    format!("{} to train on, {} to validate on", range(inspection.train), range(inspection.validation))
+    format!("{} for training, {} for validation", range(inspection.train), range(inspection.validation))
 }
 
 fn memory(figures: &Figures) -> String {
     let estimate = &figures.estimate;
     format!(
-        "a trial needs at most {} beside libtorch and its working space: weights {}, gradients {}, optimizer {}, \
-         a batch's activations \
-         {}, data {}",
+        "a trial needs at most {} in addition to libtorch and its workspace: weights {}, gradients {}, optimizer {}, \
+         activations of a batch {}, data {}",
         bytes(estimate.memory()),
         bytes(estimate.weights),
         bytes(estimate.gradients),
@@ -162,7 +161,7 @@ fn memory(figures: &Figures) -> String {
 fn disk(figures: &Figures) -> String {
     let estimate = &figures.estimate;
     format!(
-        "at most {} for each trial under way, and {} for the best weights that are kept",
+        "at most {} for each running trial, and {} for the best weights",
         bytes(estimate.checkpoint),
         bytes(estimate.kept)
     )

@@ -24,10 +24,6 @@ pub struct Finding {
 
 impl From<&Finding> for Warning {
     fn from(Finding { name, serious, verdict, evidence, remedy }: &Finding) -> Warning {
-        Warning {
-            name: (*name).to_owned(),
-            serious: *serious,
-            text: format!("{verdict}: {evidence}. What to do: {remedy}."),
-        }
+        Warning { name: (*name).to_owned(), serious: *serious, text: format!("{verdict}: {evidence}. Fix: {remedy}.") }
     }
 }

@@ -10,7 +10,7 @@ use super::npy::Header;
 use super::{fault, unreadable};
 use sweep_core::error::Error;
 
-const REMEDY: &str = "write it again: np.savez(\"data.npz\", x_train=…, y_train=…, x_test=…, y_test=…)";
+const REMEDY: &str = "save it again: np.savez(\"data.npz\", x_train=…, y_train=…, x_test=…, y_test=…)";
 
 /// A container in which arrays are looked up by name.
 pub(super) enum Archive {
@@ -33,11 +33,11 @@ impl Archive {
             return Ok(Archive::Folder(path.to_owned()));
         }
         if path.extension().is_some_and(|extension| extension == "npy") {
-            let rule = "one array alone has no labels";
+            let rule = "a single array has no labels";
             return Err(fault(
                 path.display(),
                 rule,
-                "name the folder that has x_train.npy and y_train.npy, or an .npz",
+                "write the folder that contains x_train.npy and y_train.npy, or an .npz file",
             ));
         }
         let file = File::open(path).map_err(|error| unreadable(path.display(), error))?;
@@ -89,7 +89,7 @@ impl<'a> Array<'a> {
         let needed = header.elements().and_then(|elements| elements.checked_mul(header.size as u64));
         if needed.is_none_or(|needed| needed > bytes) {
             let rule = format!(
-                "it is cut short: {bytes} bytes hold no array of the shape {} with {} bytes an element",
+                "truncated: has {bytes} bytes, too few for an array of shape {} with {} bytes per element",
                 tuple(&header.shape),
                 header.size
             );
@@ -108,7 +108,7 @@ pub(super) fn tuple(shape: &[u64]) -> String {
 /// Returns an error for damaged bytes.
 pub(super) fn damaged(place: impl std::fmt::Display, error: io::Error) -> Error {
     let rule = match error.kind() {
-        io::ErrorKind::UnexpectedEof => "it is cut short".to_owned(),
+        io::ErrorKind::UnexpectedEof => "truncated".to_owned(),
         _ => error.to_string(),
     };
     fault(place, rule, REMEDY)

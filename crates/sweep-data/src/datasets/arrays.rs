@@ -56,10 +56,10 @@ impl Survey {
         let has = |name: &str| names.iter().any(|known| known == name);
         let Some((x, y)) = TRAIN.into_iter().find(|(x, y)| has(x) && has(y)) else {
             let rule = match names.as_slice() {
-                [] => "it has no arrays".to_owned(),
-                names => format!("its arrays are {}, and no two of them are pictures and labels", names.join(", ")),
+                [] => "has no arrays".to_owned(),
+                names => format!("has the arrays {}, but no pair of images and labels", names.join(", ")),
             };
-            let remedy = "name them x_train and y_train (and x_test, y_test), x and y, or images and labels";
+            let remedy = "name the arrays x_train and y_train (and x_test, y_test), x and y, or images and labels";
             return Err(fault(path.display(), rule, remedy));
         };
         let (shape, train) = part(archive, x, y, order)?;
@@ -68,16 +68,17 @@ impl Survey {
             (true, true) => {
                 let (test_shape, test) = part(archive, TEST.0, TEST.1, order)?;
                 if test_shape != shape {
-                    let rule =
-                        format!("its pictures are {test_shape}, those of {x} {shape} (channels x height x width)");
-                    return Err(fault(format!("{}: {}", path.display(), TEST.0), rule, "make them alike"));
+                    let rule = format!(
+                        "its images are {test_shape}, but those of {x} are {shape} (channels x height x width)"
+                    );
+                    return Err(fault(format!("{}: {}", path.display(), TEST.0), rule, "give both the same shape"));
                 }
                 Some(test)
             }
             (x_test, _) => {
                 let (is, lacks) = if x_test { TEST } else { (TEST.1, TEST.0) };
-                let rule = format!("there is {is}, but no {lacks}");
-                return Err(fault(path.display(), rule, "add it, or leave both out"));
+                let rule = format!("has {is}, but no {lacks}");
+                return Err(fault(path.display(), rule, "add it, or remove both"));
             }
         };
         let test_labels = test.as_ref().map_or(&[][..], |part| &part.labels);
@@ -94,10 +95,10 @@ fn classes(place: &str, train: &[u8], test: &[u8]) -> Result<Vec<String>, Error>
     train.iter().for_each(|label| seen[usize::from(*label)] = true);
     match (0..=last).find(|label| !seen[usize::from(*label)]) {
         None if last > 0 => Ok((0..=last).map(|label| label.to_string()).collect()),
-        None => Err(fault(place, "all labels are 0: there is one class only", "give every class a number, from 0")),
+        None => Err(fault(place, "all labels are 0, so there is only one class", "number the classes from 0")),
         Some(label) => {
-            let rule = format!("labels go up to {last}, and no training picture has the label {label}");
-            let remedy = "number the classes from 0 without a gap: np.unique(y, return_inverse=True)[1]";
+            let rule = format!("labels go up to {last}, but no training image has the label {label}");
+            let remedy = "number the classes from 0 without gaps: np.unique(y, return_inverse=True)[1]";
             Err(fault(place, rule, remedy))
         }
     }
@@ -111,8 +112,8 @@ fn part(archive: &mut Archive, x: &'static str, y: &'static str, order: Order) -
     let place = labels.place.clone();
     let labels = read_labels(labels)?;
     if labels.len() as u64 != count {
-        let rule = format!("it has {} labels, and {x} has {count} pictures", labels.len());
-        return Err(fault(place, rule, "write both again, from the same pictures in the same order"));
+        let rule = format!("has {} labels, but {x} has {count} images", labels.len());
+        return Err(fault(place, rule, "save both again, from the same images in the same order"));
     }
     Ok((shape, Part { name: x, labels }))
 }
@@ -125,8 +126,12 @@ fn layout(place: &str, header: &Header, order: Order) -> Result<(u64, Shape), Er
         (&[n, c, h, w], Order::Nchw) => (n, [c, h, w]),
         (&[n, h, w, c], Order::Nhwc) => (n, [c, h, w]),
         _ => {
-            let rule = format!("its shape is {written}, and pictures have 3 axes (count, height, width) or 4");
-            return Err(fault(place, rule, "reshape flat pictures to what they were: x.reshape(-1, 28, 28), say"));
+            let rule = format!("its shape is {written}, but images must have 3 axes (count, height, width) or 4");
+            return Err(fault(
+                place,
+                rule,
+                "restore the shape of flattened images, for example with x.reshape(-1, 28, 28)",
+            ));
         }
     };
     let (other, elsewhere) = match order {
@@ -135,14 +140,14 @@ fn layout(place: &str, header: &Header, order: Order) -> Result<(u64, Shape), Er
     };
     let is = if order == Order::Nchw { "nchw" } else { "nhwc" };
     if !USUAL_CHANNELS.contains(&channels) && USUAL_CHANNELS.contains(&elsewhere) {
-        let rule = format!("read as {is}, its shape {written} makes {channels} channels");
-        let remedy = format!("write `order: {other}` under `data:`; never reshape one order into the other");
+        let rule = format!("read as {is}, its shape {written} gives {channels} channels");
+        let remedy = format!("write `order: {other}` under `data:`; do not convert the order with reshape");
         return Err(fault(place, rule, remedy));
     }
     let axis = |size: u64| u32::try_from(size).ok().filter(|size| *size > 0);
     match (count > 0, axis(channels), axis(height), axis(width)) {
         (true, Some(channels), Some(height), Some(width)) => Ok((count, Shape { channels, height, width })),
-        _ => Err(fault(place, format!("its shape is {written}: there is nothing in it"), "write it again")),
+        _ => Err(fault(place, format!("its shape is {written}, so it is empty"), "save it again")),
     }
 }
 
@@ -152,22 +157,22 @@ fn read_labels(mut array: Array<'_>) -> Result<Vec<u8>, Error> {
     match header.shape.as_slice() {
         [_] | [_, 1] => {}
         [_, classes] => {
-            let rule = format!("its shape is {}: {classes} numbers a picture", tuple(&header.shape));
-            return Err(fault(place, rule, "write the class's number, np.argmax(y, axis=1)"));
+            let rule = format!("its shape is {}, with {classes} numbers per image", tuple(&header.shape));
+            return Err(fault(place, rule, "save class numbers instead: np.argmax(y, axis=1)"));
         }
         _ => {
-            let rule = format!("its shape is {}, and labels have one axis", tuple(&header.shape));
-            return Err(fault(place, rule, "write one number a picture"));
+            let rule = format!("its shape is {}, but labels must have one axis", tuple(&header.shape));
+            return Err(fault(place, rule, "save one number per image"));
         }
     }
     if matches!(header.kind, Kind::Float | Kind::Boolean) {
-        return Err(fault(place, "its labels are no whole numbers", "write them as such: y.astype(\"uint8\")"));
+        return Err(fault(place, "its labels are not integers", "save them as integers: y.astype(\"uint8\")"));
     }
     let mut labels = Vec::new();
     header
         .values(&mut array.reader, |value| {
             if !(0.0..=255.0).contains(&value) {
-                let rule = format!("the label of picture {} is {value}, and labels are 0 to 255", labels.len());
+                let rule = format!("the label of image {} is {value}, but labels must be 0 to 255", labels.len());
                 return Err(Broken::Rule(rule));
             }
             labels.push(value as u8);
@@ -192,8 +197,8 @@ fn pixels(mut array: Array<'_>, order: Order, scale: &mut Option<Scale>) -> Resu
             bytes.push(byte.ok_or_else(|| Broken::Rule(meaning.complaint(value, bytes.len())))?);
             Ok(())
         });
-        let remedy = "write them as x.astype(\"uint8\") with 0 to 255, or as floats from 0 to 1, before any \
-                      normalisation";
+        let remedy =
+            "save them as x.astype(\"uint8\") from 0 to 255, or as floats from 0 to 1, before any normalization";
         read.map_err(|broken: Broken| broken.at(&place, remedy))?;
         *scale = Some(meaning.scale);
     }
@@ -344,16 +349,16 @@ mod tests {
         let cases = [
             (
                 [0.5, 2.0, 0.0, 0.0],
-                "value 1, counted from 0 in the file's order, is 2, and pixels are floats from 0 to 1",
+                "value 1, counted from 0 in file order, is 2, but pixels must be floats from 0 to 1",
             ),
-            ([0.0, 200.0, 0.5, 0.0], "value 2, counted from 0 in the file's order, is 0.5, and the pixels are whole"),
-            ([0.0, 0.0, -1.0, 0.0], "value 2, counted from 0 in the file's order, is -1"),
-            ([0.0, 0.0, 256.0, 0.0], "value 2, counted from 0 in the file's order, is 256"),
-            ([0.0, f32::NAN, 1.0, 0.0], "value 1, counted from 0 in the file's order, is NaN"),
+            ([0.0, 200.0, 0.5, 0.0], "value 2, counted from 0 in file order, is 0.5, but all pixels must be integers"),
+            ([0.0, 0.0, -1.0, 0.0], "value 2, counted from 0 in file order, is -1"),
+            ([0.0, 0.0, 256.0, 0.0], "value 2, counted from 0 in file order, is 256"),
+            ([0.0, f32::NAN, 1.0, 0.0], "value 1, counted from 0 in file order, is NaN"),
         ];
         for (values, expected) in cases {
             let error = pixels(&values).unwrap_err().to_string();
-            assert!(error.contains(expected) && error.contains("hint: write them as"), "{error}");
+            assert!(error.contains(expected) && error.contains("hint: save them as"), "{error}");
         }
     }
 
@@ -388,8 +393,8 @@ mod tests {
     #[test]
     fn a_shape_that_contradicts_the_order_proposes_the_other() {
         let cases = [
-            (Order::Nchw, "(2, 32, 32, 3)", "read as nchw, its shape (2, 32, 32, 3) makes 32 channels", "order: nhwc"),
-            (Order::Nhwc, "(2, 3, 32, 32)", "read as nhwc, its shape (2, 3, 32, 32) makes 32 channels", "order: nchw"),
+            (Order::Nchw, "(2, 32, 32, 3)", "read as nchw, its shape (2, 32, 32, 3) gives 32 channels", "order: nhwc"),
+            (Order::Nhwc, "(2, 3, 32, 32)", "read as nhwc, its shape (2, 3, 32, 32) gives 32 channels", "order: nchw"),
         ];
         for (order, shape, rule, remedy) in cases {
             let error = read(npy("|u1", false, shape, &[0; 6144]), order).unwrap_err().to_string();
@@ -402,22 +407,22 @@ mod tests {
         let x = || ("x", npy("|u1", false, "(2, 2, 2)", &PICTURES));
         let y = |file| ("y", file);
         let cases = [
-            (vec![x()], "its arrays are x, and no two of them are pictures and labels"),
-            (vec![], "it has no arrays"),
-            (vec![x(), labels(&[0, 1, 1])], "y.npy: it has 3 labels, and x has 2 pictures"),
-            (vec![x(), labels(&[0, 2])], "y: labels go up to 2, and no training picture has the label 1"),
-            (vec![x(), labels(&[1, 2])], "no training picture has the label 0"),
+            (vec![x()], "has the arrays x, but no pair of images and labels"),
+            (vec![], "has no arrays"),
+            (vec![x(), labels(&[0, 1, 1])], "y.npy: has 3 labels, but x has 2 images"),
+            (vec![x(), labels(&[0, 2])], "y: labels go up to 2, but no training image has the label 1"),
+            (vec![x(), labels(&[1, 2])], "no training image has the label 0"),
             (vec![x(), labels(&[0, 0])], "all labels are 0"),
-            (vec![x(), y(npy("<i2", false, "(2,)", &[0, 0, 0, 1]))], "the label of picture 1 is 256"),
-            (vec![x(), y(npy("|i1", false, "(2,)", &[0, 0xff]))], "the label of picture 1 is -1"),
-            (vec![x(), y(npy("<f4", false, "(2,)", &[0; 8]))], "its labels are no whole numbers"),
-            (vec![x(), y(npy("|u1", false, "(2, 10)", &[0; 20]))], "(2, 10): 10 numbers a picture"),
-            (vec![("x", npy("|u1", false, "(2, 4)", &PICTURES)), labels(&[0, 1])], "pictures have 3 axes"),
-            (vec![("x", npy("|u1", false, "(0, 2, 2)", &[])), labels(&[0, 1])], "there is nothing in it"),
-            (vec![("x", npy("|u1", false, "(2, 2, 2)", &PICTURES[..7])), labels(&[0, 1])], "x.npy: it is cut short"),
+            (vec![x(), y(npy("<i2", false, "(2,)", &[0, 0, 0, 1]))], "the label of image 1 is 256"),
+            (vec![x(), y(npy("|i1", false, "(2,)", &[0, 0xff]))], "the label of image 1 is -1"),
+            (vec![x(), y(npy("<f4", false, "(2,)", &[0; 8]))], "its labels are not integers"),
+            (vec![x(), y(npy("|u1", false, "(2, 10)", &[0; 20]))], "(2, 10), with 10 numbers per image"),
+            (vec![("x", npy("|u1", false, "(2, 4)", &PICTURES)), labels(&[0, 1])], "images must have 3 axes"),
+            (vec![("x", npy("|u1", false, "(0, 2, 2)", &[])), labels(&[0, 1])], "so it is empty"),
+            (vec![("x", npy("|u1", false, "(2, 2, 2)", &PICTURES[..7])), labels(&[0, 1])], "x.npy: truncated"),
             (
                 vec![("x", npy("|u1", false, "(9999999999, 9999999999, 2)", &[])), labels(&[0, 1])],
-                "hold no array of the shape (9999999999, 9999999999, 2)",
+                "too few for an array of shape (9999999999, 9999999999, 2)",
             ),
             (vec![x(), labels(&[0, 1]), ("x_test", npy("|u1", false, "(1, 2, 2)", &[0; 4]))], "x_test, but no y_test"),
         ];

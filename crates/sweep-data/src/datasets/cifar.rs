@@ -121,8 +121,8 @@ impl Cifar {
         }
         self.records(&place, for_test, info.classes.len(), &mut test)?;
         if (train.labels.len() as u64, test.labels.len() as u64) != (info.train, info.test) {
-            let rule = "its files changed while they were read";
-            return Err(fault(path.display(), rule, "let the download finish first"));
+            let rule = "its files changed while they were being read";
+            return Err(fault(path.display(), rule, "wait until the download has finished"));
         }
         Ok(Dataset { info, train, test, white: 255.0 })
     }
@@ -148,11 +148,11 @@ impl Cifar {
         for (batch, &size) in files() {
             // This cannot overflow, because `records` is derived from file sizes.
             let expected = records * batch.share * record;
-            let should = format!("it has {size} bytes and should have {expected}: {} records", expected / record);
+            let should = format!("it has {size} bytes, but must have {expected} ({} records)", expected / record);
             let rule = match size.cmp(&expected) {
                 Ordering::Equal if size <= self.longest(batch) => continue,
-                Ordering::Less => format!("it is cut short in record {}, counted from 0; {should}", size / record),
-                _ => format!("it is too long; {should}"),
+                Ordering::Less => format!("truncated in record {}, counted from 0: {should}", size / record),
+                _ => format!("too long: {should}"),
             };
             return Err(fault(place.path().join(batch.name).display(), rule, self.remedy()));
         }
@@ -173,7 +173,7 @@ impl Cifar {
         if names.len() == count {
             return Ok(names);
         }
-        let rule = format!("it has {} names, one a line, and {} has {count} classes", names.len(), self.title);
+        let rule = format!("has {} class names, one per line, but {} has {count} classes", names.len(), self.title);
         Err(fault(place.path().join(file).display(), rule, self.remedy()))
     }
 
@@ -186,7 +186,9 @@ impl Cifar {
             if usize::from(label) >= classes {
                 let at = index * self.record() + self.labels - 1;
                 let (title, last) = (self.title, classes - 1);
-                let rule = format!("record {index} (byte {at}) has the label {label}, and {title}'s are 0 to {last}");
+                let rule = format!(
+                    "record {index} (byte {at}) has the label {label}, but labels of {title} must be 0 to {last}"
+                );
                 return Err(fault(place.path().join(batch.name).display(), rule, self.remedy()));
             }
             into.labels.push(label);
@@ -197,7 +199,7 @@ impl Cifar {
 
     fn remedy(&self) -> String {
         let Cifar { set, archive, .. } = self;
-        format!("get it with `sweep data fetch {set}`, and name the folder that it makes, or {archive}, as `path`")
+        format!("download it with `sweep data fetch {set}`, and write the resulting folder, or {archive}, as `path`")
     }
 }
 
@@ -246,7 +248,7 @@ impl Place {
             }
             Place::Archive(path, files) => match files.get(name) {
                 Some(file) => Ok(Cow::Borrowed(file)),
-                None => Err(fault(path.join(name).display(), "it is missing from the archive", cifar.remedy())),
+                None => Err(fault(path.join(name).display(), "missing from the archive", cifar.remedy())),
             },
         }
     }
@@ -258,16 +260,16 @@ fn missing(cifar: &Cifar, folder: &Path, name: &str, error: std::io::Error) -> E
         return unreadable(file.display(), error);
     }
     if folder.join(cifar.pickle).is_file() {
-        let rule = "these are the files for Python, pickles, which are not read";
+        let rule = "has the Python version of the files (pickles), which sweep does not read";
         return fault(folder.display(), rule, cifar.remedy());
     }
-    fault(file.display(), "it is missing", cifar.remedy())
+    fault(file.display(), "missing", cifar.remedy())
 }
 
 /// Reads the needed files from the archive.
 fn unpacked(cifar: &Cifar, path: &Path) -> Result<BTreeMap<&'static str, Vec<u8>>, Error> {
     let damaged = |error: std::io::Error| {
-        let rule = format!("it cannot be unpacked as a tar.gz: {error}");
+        let rule = format!("cannot be unpacked as tar.gz: {error}");
         fault(path.display(), rule, cifar.remedy())
     };
     let mut wanted: Vec<_> = cifar.files.iter().map(|batch| (batch.name, cifar.longest(batch))).collect();
@@ -383,14 +385,13 @@ mod tests {
             })
         };
         let error = cut(&CIFAR10, "data_batch_2.bin", 4000);
-        let rule = "data_batch_2.bin: it is cut short in record 1, counted from 0; it has 4000 bytes and should have \
-                    6146: 2 records";
-        assert!(error.contains(rule) && error.contains("hint: get it with `sweep data fetch cifar10`"), "{error}");
+        let rule = "data_batch_2.bin: truncated in record 1, counted from 0: it has 4000 bytes, but must have 6146 (2 records)";
+        assert!(error.contains(rule) && error.contains("hint: download it with `sweep data fetch cifar10`"), "{error}");
         let error = cut(&CIFAR10, "test_batch.bin", 0);
-        assert!(error.contains("test_batch.bin: it is cut short in record 0"), "{error}");
+        assert!(error.contains("test_batch.bin: truncated in record 0"), "{error}");
         let error = cut(&CIFAR100, "train.bin", 9 * 3074);
-        let rule = "train.bin: it is cut short in record 9, counted from 0; it has 27666 bytes and should have 30740: \
-                    10 records";
+        let rule =
+            "train.bin: truncated in record 9, counted from 0: it has 27666 bytes, but must have 30740 (10 records";
         assert!(error.contains(rule) && error.contains("`sweep data fetch cifar100`"), "{error}");
     }
 
@@ -406,23 +407,26 @@ mod tests {
         let error = set(&CIFAR10, "data_batch_4.bin", 3073, 10);
         assert!(error.contains("data_batch_4.bin: record 1 (byte 3073) has the label 10"), "{error}");
         let error = set(&CIFAR100, "test.bin", 3075, 100);
-        let rule = "test.bin: record 1 (byte 3075) has the label 100, and CIFAR-100's are 0 to 99";
+        let rule = "test.bin: record 1 (byte 3075) has the label 100, but labels of CIFAR-100 must be 0 to 99";
         assert!(error.contains(rule), "{error}");
     }
 
     #[test]
     fn a_list_of_classes_that_is_not_whole_is_refused() {
         let error = complaint(&CIFAR100, |folder| fs::write(folder.join("fine_label_names.txt"), "apple\n").unwrap());
-        assert!(error.contains("fine_label_names.txt: it has 1 names, one a line, and CIFAR-100 has 100"), "{error}");
+        assert!(
+            error.contains("fine_label_names.txt: has 1 class names, one per line, but CIFAR-100 has 100"),
+            "{error}"
+        );
     }
 
     #[test]
     fn what_is_missing_is_named_and_pickles_are_recognised() {
         let remove = |cifar, name| complaint(cifar, |folder| fs::remove_file(folder.join(name)).unwrap());
         let error = remove(&CIFAR10, "data_batch_5.bin");
-        assert!(error.contains("data_batch_5.bin: it is missing"), "{error}");
+        assert!(error.contains("data_batch_5.bin: missing"), "{error}");
         let error = remove(&CIFAR100, "fine_label_names.txt");
-        assert!(error.contains("fine_label_names.txt: it is missing"), "{error}");
+        assert!(error.contains("fine_label_names.txt: missing"), "{error}");
         for (cifar, from, to) in [(&CIFAR10, "data_batch_1.bin", "data_batch_1"), (&CIFAR100, "train.bin", "train")] {
             let error = complaint(cifar, |folder| fs::rename(folder.join(from), folder.join(to)).unwrap());
             assert!(error.contains("pickles"), "{error}");
@@ -430,7 +434,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), packed(&CIFAR10, &files(&CIFAR10, 1)[..5])).unwrap();
         let error = CIFAR10.probe(file.path()).unwrap_err().to_string();
-        assert!(error.contains("test_batch.bin: it is missing from the archive"), "{error}");
+        assert!(error.contains("test_batch.bin: missing from the archive"), "{error}");
     }
 
     #[test]
@@ -440,9 +444,9 @@ mod tests {
             error.starts_with("/no/such/place cannot be read: ") && error.contains("`path` under `data:`"),
             "{error}"
         );
-        assert!(error.contains("hint: get it with `sweep data fetch cifar10`,"), "{error}");
+        assert!(error.contains("hint: download it with `sweep data fetch cifar10`,"), "{error}");
         let error = CIFAR100.probe(Path::new("/no/data/cifar-100-binary")).unwrap_err().to_string();
-        assert!(error.contains("hint: get it with `sweep data fetch cifar100 --to /no/data`,"), "{error}");
+        assert!(error.contains("hint: download it with `sweep data fetch cifar100 --to /no/data`,"), "{error}");
     }
 
     proptest! {

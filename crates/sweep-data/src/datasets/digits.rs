@@ -25,9 +25,8 @@ const WHITE: u8 = 16;
 /// # Errors
 /// Returns an error only if the binary is damaged.
 pub(super) fn load() -> Result<Dataset, Error> {
-    let pictures = read(CSV_GZ).ok_or_else(|| {
-        fault("digits", "the pictures in the program are damaged", "install it again: the file was changed")
-    })?;
+    let pictures = read(CSV_GZ)
+        .ok_or_else(|| fault("digits", "the built-in images are damaged", "reinstall sweep: its file was modified"))?;
     let info = Info {
         shape: Shape { channels: 1, height: SIDE, width: SIDE },
         classes: (0..10).map(|digit| digit.to_string()).collect(),

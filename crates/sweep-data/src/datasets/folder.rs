@@ -82,8 +82,8 @@ impl Listing {
             false => (path.to_owned(), folders),
         };
         if !(2..=MOST_CLASSES).contains(&classes.len()) {
-            let rule = format!("it has {} folders, one a class, and there must be 2 to {MOST_CLASSES}", classes.len());
-            let remedy = "put the pictures of each class into a folder of its own: `cats/1.jpg`, `dogs/1.jpg`, or the \
+            let rule = format!("has {} class folders, but must have 2 to {MOST_CLASSES}", classes.len());
+            let remedy = "put the images of each class into a separate folder: `cats/1.jpg`, `dogs/1.jpg`, or the \
                           same under `train/` and `test/`";
             return Err(fault(root.display(), rule, remedy));
         }
@@ -102,14 +102,14 @@ impl Listing {
             let folder = root.join(class);
             let label = self.classes.binary_search(class).ok().and_then(|index| u8::try_from(index).ok());
             let Some(label) = label else {
-                let rule = format!("there is no class `{class}` among the training pictures");
-                return Err(fault(folder.display(), rule, "name the folders under `test/` as those under `train/`"));
+                let rule = format!("the class `{class}` has no training images");
+                return Err(fault(folder.display(), rule, "use the same folder names under `test/` and `train/`"));
             };
             let mut files = entries(&folder, |path| is_picture(path) && path.is_file())?;
             if files.is_empty() {
                 let remedy =
-                    "pictures end in .jpg, .jpeg or .png, directly in the class's folder; or delete the folder";
-                return Err(fault(folder.display(), "it has no pictures", remedy));
+                    "put images (.jpg, .jpeg, or .png) directly into the folder of the class, or delete the folder";
+                return Err(fault(folder.display(), "has no images", remedy));
             }
             files.sort();
             Ok(files.into_iter().map(|file| (file, label)).collect::<Vec<_>>())
@@ -127,7 +127,7 @@ impl Listing {
         let file = self.files().next().expect("every class has a picture");
         let (width, height) = decoder(file, &contents(file)?)?.dimensions();
         if width == 0 || height == 0 || width > LONGEST_SIDE || height > LONGEST_SIDE {
-            let rule = format!("it is {width}x{height}, and a picture's sides are 1 to {LONGEST_SIDE} pixels");
+            let rule = format!("is {width}x{height}, but sides must be 1 to {LONGEST_SIDE} pixels");
             return Err(fault(file.display(), rule, RESIZE));
         }
         Ok(First { file, width, height })
@@ -144,7 +144,7 @@ impl Listing {
     }
 }
 
-const RESIZE: &str = "bring all pictures to one size: `mogrify -resize 32x32! */*.jpg` on a copy, say";
+const RESIZE: &str = "resize all images to the same size, for example with `mogrify -resize 32x32! */*.jpg` on a copy";
 
 struct First<'l> {
     file: &'l Path,
@@ -159,7 +159,7 @@ impl First<'_> {
             return Ok(());
         }
         let rule = format!(
-            "it is {width}x{height}, and {} is {}x{}; all pictures must be of one size",
+            "is {width}x{height}, but {} is {}x{}; all images must have the same size",
             self.file.display(),
             self.width,
             self.height
@@ -174,7 +174,7 @@ fn folders(path: &Path) -> Result<Vec<String>, Error> {
     for folder in entries(path, Path::is_dir)? {
         match folder.file_name().and_then(|name| name.to_str()) {
             Some(name) => names.push(name.to_owned()),
-            None => return Err(fault(folder.display(), "the name is no UTF-8", "rename the folder")),
+            None => return Err(fault(folder.display(), "the name is not UTF-8", "rename the folder")),
         }
     }
     names.sort();
@@ -220,8 +220,8 @@ fn is_cut_short(bytes: &[u8]) -> bool {
 }
 
 fn undecodable(file: &Path, error: image::ImageError) -> Error {
-    let remedy = "it is damaged or no JPEG or PNG: open it in a viewer, then replace or delete it";
-    fault(file.display(), format!("it cannot be decoded: {error}"), remedy)
+    let remedy = "the file is damaged, or neither JPEG nor PNG; open it in a viewer, then replace or delete it";
+    fault(file.display(), format!("cannot be decoded: {error}"), remedy)
 }
 
 /// Decodes into three planes. Returns whether the file has color.
@@ -230,7 +230,7 @@ fn decode(file: &Path, first: &First<'_>, planes: &mut [u8]) -> Result<bool, Err
     let decoder = decoder(file, &bytes)?;
     first.check(file, &decoder)?;
     if is_cut_short(&bytes) {
-        return Err(fault(file.display(), "it is cut short: the JPEG's end is missing", "copy it again, or delete it"));
+        return Err(fault(file.display(), "truncated: the end of the JPEG is missing", "copy it again, or delete it"));
     }
     let picture = DynamicImage::from_decoder(decoder).map_err(|error| undecodable(file, error))?;
     let colour = picture.color().has_color();
@@ -358,12 +358,12 @@ mod tests {
     #[test]
     fn what_is_wrong_names_the_file_and_what_to_do() {
         let cases: [(&[(&str, DynamicImage)], &str); 4] = [
-            (&[("a/1.png", grey(2, 5)), ("b/7.png", grey(3, 5))], "b/7.png: it is 3x3, and "),
-            (&[("a/1.png", grey(2, 5))], ": it has 1 folders, one a class, and there must be 2 to 256"),
-            (&[("a/1.png", grey(2, 5)), ("b/c/1.png", grey(2, 5))], "b: it has no pictures"),
+            (&[("a/1.png", grey(2, 5)), ("b/7.png", grey(3, 5))], "b/7.png: is 3x3, but "),
+            (&[("a/1.png", grey(2, 5))], ": has 1 class folders, but must have 2 to 256"),
+            (&[("a/1.png", grey(2, 5)), ("b/c/1.png", grey(2, 5))], "b: has no images"),
             (
                 &[("train/a/1.png", grey(2, 5)), ("train/b/1.png", grey(2, 5)), ("test/c/1.png", grey(2, 5))],
-                "test/c: there is no class `c` among the training pictures",
+                "test/c: the class `c` has no training images",
             ),
         ];
         for (files, expected) in cases {
@@ -380,7 +380,7 @@ mod tests {
         let root = pictures(&[("a/1.png", grey(2, 5)), ("b/1.png", grey(2, 5)), ("b/2.png", grey(2, 5))]);
         fs::write(root.path().join("b/2.png"), "no picture").unwrap();
         let error = load(root.path()).unwrap_err().to_string();
-        assert!(error.contains("b/2.png: it cannot be decoded: "), "{error}");
+        assert!(error.contains("b/2.png: cannot be decoded: "), "{error}");
     }
 
     #[test]
@@ -394,15 +394,12 @@ mod tests {
         fs::write(root.path().join("b/3.png"), "no picture").unwrap();
         for error in [probe(root.path()).unwrap_err(), load(root.path()).unwrap_err()] {
             let error = error.to_string();
-            assert!(error.contains("a/2.png: it is 3x3") && error.contains("b/2.png: it is 4x4"), "{error}");
-            assert!(
-                error.contains("b/3.png: it cannot be decoded") && error.matches("mogrify").count() == 1,
-                "{error}"
-            );
+            assert!(error.contains("a/2.png: is 3x3") && error.contains("b/2.png: is 4x4"), "{error}");
+            assert!(error.contains("b/3.png: cannot be decoded") && error.matches("mogrify").count() == 1, "{error}");
         }
         let root = pictures(&[("a/c/1.png", grey(2, 5)), ("b/c/1.png", grey(2, 5))]);
         let error = probe(root.path()).unwrap_err().to_string();
-        assert!(error.matches("it has no pictures").count() == 2 && error.matches("hint").count() == 1, "{error}");
+        assert!(error.matches("has no images").count() == 2 && error.matches("hint").count() == 1, "{error}");
     }
 
     #[test]
@@ -414,7 +411,7 @@ mod tests {
         load(root.path()).unwrap();
         fs::write(&file, &whole[..whole.len() - 3]).unwrap();
         let error = load(root.path()).unwrap_err().to_string();
-        assert!(error.contains("b/1.jpg: it is cut short"), "{error}");
+        assert!(error.contains("b/1.jpg: truncated"), "{error}");
     }
 
     #[test]

@@ -42,8 +42,8 @@ impl Idx {
     pub(super) fn load(&self, folder: &Path) -> Result<Dataset, Error> {
         let metadata = std::fs::metadata(folder).map_err(|error| absent(folder, error, self.set, self.set))?;
         if !metadata.is_dir() {
-            let rule = format!("it is a file, and {} is a folder of four", self.set);
-            return Err(fault(folder.display(), rule, "name the folder that it is in as `path`"));
+            let rule = format!("is a file, but {} is a folder of four files", self.set);
+            return Err(fault(folder.display(), rule, "write its folder as `path`"));
         }
         let train = self.part(folder, "train")?;
         let test = self.part(folder, "t10k")?;
@@ -64,14 +64,14 @@ impl Idx {
         let labels = labels.values(&[])?;
         let count = pixels.len() / (SIDE * SIDE) as usize;
         if labels.len() != count {
-            let rule = format!("it has {} labels, and there are {count} pictures", labels.len());
+            let rule = format!("has {} labels, but there are {count} images", labels.len());
             return Err(fault(place.display(), rule, self.remedy()));
         }
         match labels.iter().position(|label| usize::from(*label) >= self.classes.len()) {
             None => Ok(Pictures { pixels, labels }),
             Some(at) => {
                 let (label, byte) = (labels[at], 8 + at);
-                let rule = format!("label {at} (byte {byte}) is {label}, and labels are 0 to 9");
+                let rule = format!("label {at} (byte {byte}) is {label}, but labels must be 0 to 9");
                 Err(fault(place.display(), rule, self.remedy()))
             }
         }
@@ -91,14 +91,14 @@ impl Idx {
         match open() {
             Ok(reader) => Ok(Values { set: self, path, reader }),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                Err(fault(path.display(), "it is missing, also with .gz behind its name", self.remedy()))
+                Err(fault(path.display(), "missing, also with the suffix .gz", self.remedy()))
             }
             Err(error) => Err(unreadable(path.display(), error)),
         }
     }
 
     fn remedy(&self) -> String {
-        format!("get it with `sweep data fetch {}`, and name the folder that it makes as `path`", self.set)
+        format!("download it with `sweep data fetch {}`, and write the resulting folder as `path`", self.set)
     }
 }
 
@@ -116,31 +116,35 @@ impl Values<'_> {
         let [first, second, kind, dimensions] = self.word()?.to_be_bytes();
         let magic = [0, 0, 8, axes];
         if [first, second, kind, dimensions] != magic {
-            let starts = format!("it starts with the bytes {first:02x} {second:02x} {kind:02x} {dimensions:02x}");
-            let rule = format!("{starts}, and an IDX file of {axes} axes of bytes with 00 00 08 {axes:02x}");
+            let starts = format!("starts with the bytes {first:02x} {second:02x} {kind:02x} {dimensions:02x}");
+            let rule = format!("{starts}, but an IDX file of bytes with {axes} axes starts with 00 00 08 {axes:02x}");
             return Err(self.fault(rule));
         }
         let count = self.word()?;
         if count == 0 || count > MOST_PICTURES {
-            return Err(self.fault(format!("its header says {count} pictures, and 1 to {MOST_PICTURES} are read")));
+            return Err(
+                self.fault(format!("its header declares {count} images, but must declare 1 to {MOST_PICTURES}"))
+            );
         }
         for (axis, side) in ["high", "wide"].iter().zip(sides) {
             let found = self.word()?;
             if found != *side {
-                return Err(self.fault(format!("its header says pictures {found} pixels {axis}, and they are {side}")));
+                return Err(self.fault(format!(
+                    "its header declares images {found} pixels {axis}, but they must be {side} pixels {axis}"
+                )));
             }
         }
         let expected = sides.iter().fold(u64::from(count), |product, side| product * u64::from(*side));
         let mut values = room(self.path.display(), Some(expected))?;
         self.reader.by_ref().take(expected).read_to_end(&mut values).map_err(|error| self.damaged(error))?;
-        let (found, is) = (values.len() as u64, format!("its header says {expected} bytes"));
+        let (found, is) = (values.len() as u64, format!("its header declares {expected} bytes"));
         if found < expected {
-            return Err(self.fault(format!("it is cut short: {is}, and {found} follow")));
+            return Err(self.fault(format!("truncated: {is}, but only {found} follow")));
         }
         // This read also reaches the end of a gzipped file, where the checksum is.
         match self.reader.read(&mut [0]).map_err(|error| self.damaged(error))? {
             0 => Ok(values),
-            _ => Err(self.fault(format!("it is too long: {is}, and more follow"))),
+            _ => Err(self.fault(format!("too long: {is}, but more follow"))),
         }
     }
 
@@ -153,8 +157,8 @@ impl Values<'_> {
 
     fn damaged(&self, error: io::Error) -> Error {
         match error.kind() {
-            ErrorKind::UnexpectedEof => self.fault("it is cut short"),
-            ErrorKind::InvalidInput | ErrorKind::InvalidData => self.fault(format!("it cannot be unpacked: {error}")),
+            ErrorKind::UnexpectedEof => self.fault("truncated"),
+            ErrorKind::InvalidInput | ErrorKind::InvalidData => self.fault(format!("cannot be decompressed: {error}")),
             _ => unreadable(self.path.display(), error),
         }
     }
@@ -235,27 +239,27 @@ mod tests {
     fn what_is_wrong_names_the_file_and_what_to_do() {
         let pictures = |axes: &[u32], count: usize| file(axes, vec![0; count * PIXELS]);
         let cases = [
+            (0, part(3, 0)[1].clone(), "train-images-idx3-ubyte: starts with the bytes 00 00 08 01, but an IDX file"),
+            (1, part(3, 0)[0].clone(), "train-labels-idx1-ubyte: starts with the bytes 00 00 08 03, but an IDX file"),
+            (0, vec![3, 8, 0, 0, 3, 0, 0, 0], "starts with the bytes 03 08 00 00"),
+            (
+                2,
+                pictures(&[2, 27, 28], 2),
+                "t10k-images-idx3-ubyte: its header declares images 27 pixels high, but they",
+            ),
+            (2, pictures(&[2, 28, 32], 2), "declares images 32 pixels wide, but they must be 28"),
+            (0, pictures(&[3, 28, 28], 2), "truncated: its header declares 2352 bytes, but only 1568 follow"),
+            (0, pictures(&[3, 28, 28], 4), "too long: its header declares 2352 bytes, but more follow"),
             (
                 0,
-                part(3, 0)[1].clone(),
-                "train-images-idx3-ubyte: it starts with the bytes 00 00 08 01, and an IDX file",
+                pictures(&[u32::MAX, 28, 28], 3),
+                "its header declares 4294967295 images, but must declare 1 to 600000",
             ),
-            (
-                1,
-                part(3, 0)[0].clone(),
-                "train-labels-idx1-ubyte: it starts with the bytes 00 00 08 03, and an IDX file",
-            ),
-            (0, vec![3, 8, 0, 0, 3, 0, 0, 0], "it starts with the bytes 03 08 00 00"),
-            (2, pictures(&[2, 27, 28], 2), "t10k-images-idx3-ubyte: its header says pictures 27 pixels high, and they"),
-            (2, pictures(&[2, 28, 32], 2), "says pictures 32 pixels wide, and they are 28"),
-            (0, pictures(&[3, 28, 28], 2), "it is cut short: its header says 2352 bytes, and 1568 follow"),
-            (0, pictures(&[3, 28, 28], 4), "it is too long: its header says 2352 bytes, and more follow"),
-            (0, pictures(&[u32::MAX, 28, 28], 3), "its header says 4294967295 pictures, and 1 to 600000 are read"),
-            (3, file(&[0], []), "t10k-labels-idx1-ubyte: its header says 0 pictures"),
-            (1, part(2, 0)[1].clone(), "train-labels-idx1-ubyte: it has 2 labels, and there are 3 pictures"),
-            (3, file(&[2], [4, 10]), "t10k-labels-idx1-ubyte: label 1 (byte 9) is 10, and labels are 0 to 9"),
-            (0, vec![0, 0, 8], "train-images-idx3-ubyte: it is cut short"),
-            (3, gzip(&part(2, 4)[1])[..20].to_vec(), "t10k-labels-idx1-ubyte: it is cut short"),
+            (3, file(&[0], []), "t10k-labels-idx1-ubyte: its header declares 0 images"),
+            (1, part(2, 0)[1].clone(), "train-labels-idx1-ubyte: has 2 labels, but there are 3 images"),
+            (3, file(&[2], [4, 10]), "t10k-labels-idx1-ubyte: label 1 (byte 9) is 10, but labels must be 0 to 9"),
+            (0, vec![0, 0, 8], "train-images-idx3-ubyte: truncated"),
+            (3, gzip(&part(2, 4)[1])[..20].to_vec(), "t10k-labels-idx1-ubyte: truncated"),
         ];
         for (index, wrong, expected) in cases {
             let mut files = set();
@@ -264,7 +268,7 @@ mod tests {
             assert_eq!(error.exit, sweep_core::error::Exit::BadData);
             let error = error.to_string();
             assert!(
-                error.contains(expected) && error.contains("hint: get it with `sweep data fetch mnist`"),
+                error.contains(expected) && error.contains("hint: download it with `sweep data fetch mnist`"),
                 "{error}"
             );
         }
@@ -274,12 +278,12 @@ mod tests {
     fn what_is_missing_is_a_command_away() {
         let folder = written(&set()[..3], "");
         let error = FASHION_MNIST.probe(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("t10k-labels-idx1-ubyte: it is missing, also with .gz behind its name"), "{error}");
+        assert!(error.contains("t10k-labels-idx1-ubyte: missing, also with the suffix .gz"), "{error}");
         assert!(error.contains("`sweep data fetch fashion-mnist`"), "{error}");
         let error = MNIST.probe(Path::new("/no/data/mnist")).unwrap_err().to_string();
-        assert!(error.contains("hint: get it with `sweep data fetch mnist --to /no/data`,"), "{error}");
+        assert!(error.contains("hint: download it with `sweep data fetch mnist --to /no/data`,"), "{error}");
         let error = MNIST.probe(&folder.path().join("t10k-images-idx3-ubyte")).unwrap_err().to_string();
-        assert!(error.contains("it is a file, and mnist is a folder of four"), "{error}");
+        assert!(error.contains("is a file, but mnist is a folder of four"), "{error}");
     }
 
     proptest! {

@@ -82,7 +82,7 @@ pub fn probe(source: &Source) -> Result<Info, Error> {
         | Source::Arrays { path, .. }
             if folder::holds_classes(path) =>
         {
-            error.hint("`path` has a folder of pictures for each class: write `set: folder` under `data:`")
+            error.hint("`path` has one folder of images per class; write `set: folder` under `data:`")
         }
         _ => error,
     })
@@ -113,10 +113,10 @@ fn fault(place: impl Display, rule: impl Display, remedy: impl Into<String>) -> 
 fn unreadable(place: impl Display, error: std::io::Error) -> Error {
     let remedy = match error.kind() {
         std::io::ErrorKind::NotFound => {
-            "check the `path` under `data:`; relative paths start at the sweep file's folder"
+            "check `path` under `data:`; relative paths start at the folder of the sweep file"
         }
-        std::io::ErrorKind::PermissionDenied => "check who may read it: `ls -l`",
-        _ => "check that the file is whole and the disk can be read",
+        std::io::ErrorKind::PermissionDenied => "check its permissions with `ls -l`",
+        _ => "check that the file is complete and the disk is readable",
     };
     Error::new(Exit::BadData, format!("{place} cannot be read")).source(error).hint(remedy)
 }
@@ -130,8 +130,8 @@ fn absent(path: &Path, error: std::io::Error, set: &str, folder: &str) -> Error 
     let above = path.parent().filter(|_| path.ends_with(folder));
     let to = above.map(|above| format!(" --to {}", above.display())).unwrap_or_default();
     let remedy = format!(
-        "get it with `sweep data fetch {set}{to}`, or check the `path` under `data:`; relative paths start at the \
-         sweep file's folder"
+        "download it with `sweep data fetch {set}{to}`, or check `path` under `data:`; relative paths start at the \
+         folder of the sweep file"
     );
     unreadable(path.display(), error).hint(remedy)
 }
@@ -144,8 +144,8 @@ fn room(place: impl Display, bytes: Option<u64>) -> Result<Vec<u8>, Error> {
         return Ok(room);
     }
     let rule = match bytes {
-        Some(bytes) => format!("its pictures take {:.1} GB of memory, more than there is", bytes as f64 / 1e9),
-        None => "its pictures take more memory than can be counted".to_owned(),
+        Some(bytes) => format!("its images need {:.1} GB of memory, more than is available", bytes as f64 / 1e9),
+        None => "its images need more memory than can be counted".to_owned(),
     };
-    Err(fault(place, rule, "use fewer or smaller pictures"))
+    Err(fault(place, rule, "use fewer or smaller images"))
 }

@@ -44,7 +44,7 @@ impl Header {
         reader.read_exact(&mut start)?;
         let (magic, version) = start.split_at(6);
         if magic != b"\x93NUMPY" {
-            return Err(invalid("it does not start as a .npy file"));
+            return Err(invalid("does not start like a .npy file"));
         }
         let length = match version[0] {
             1 => {
@@ -57,10 +57,12 @@ impl Header {
                 reader.read_exact(&mut length)?;
                 u32::from_le_bytes(length) as usize
             }
-            other => return Err(invalid(format!("it has version {other} of the .npy format, and 1 to 3 are known"))),
+            other => {
+                return Err(invalid(format!("has version {other} of the .npy format, but must have version 1 to 3")));
+            }
         };
         if length > LONGEST_HEADER {
-            return Err(invalid(format!("its header has {length} bytes, and at most {LONGEST_HEADER} are read")));
+            return Err(invalid(format!("its header has {length} bytes, but may have at most {LONGEST_HEADER}")));
         }
         let mut text = vec![0; length];
         reader.read_exact(&mut text)?;
@@ -68,7 +70,7 @@ impl Header {
     }
 
     fn parse(text: &str) -> io::Result<Header> {
-        let unclear = |key: &str| invalid(format!("its header has no clear `{key}`: {}", text.trim_end()));
+        let unclear = |key: &str| invalid(format!("its header has no readable `{key}`: {}", text.trim_end()));
         let value = |key: &str| {
             let (_, rest) = text.split_once(&format!("'{key}'")).ok_or_else(|| unclear(key))?;
             rest.trim_start().strip_prefix(':').map(str::trim_start).ok_or_else(|| unclear(key))
@@ -101,8 +103,8 @@ impl Header {
             "f4" => (Kind::Float, 4),
             "f8" => (Kind::Float, 8),
             _ => {
-                let rule = "whole numbers, float32, float64 and booleans are read";
-                return Err(invalid(format!("its elements are of the type {code}, and {rule}")));
+                let rule = "must be integers, float32, float64, or booleans";
+                return Err(invalid(format!("its elements are of type {code}, but {rule}")));
             }
         };
         Ok(Header { shape, fortran, kind, size, big_endian })

@@ -52,11 +52,11 @@ impl Meaning {
 
     pub fn complaint(&self, value: f64, index: usize) -> String {
         let rule = match (self.scale, self.open) {
-            (_, true) => "pixels are floats from 0 to 1, or whole numbers from 0 to 255",
-            (Scale::Unit, false) => "the pixels before are from 0 to 1",
-            (Scale::Byte, false) => "the pixels are whole numbers from 0 to 255",
+            (_, true) => "pixels must be floats from 0 to 1 or integers from 0 to 255",
+            (Scale::Unit, false) => "all previous pixels are from 0 to 1",
+            (Scale::Byte, false) => "all pixels must be integers from 0 to 255",
         };
-        format!("value {index}, counted from 0 in the file's order, is {value}, and {rule}")
+        format!("value {index}, counted from 0 in file order, is {value}, but {rule}")
     }
 }
 

@@ -4,6 +4,7 @@
 use rand::seq::SliceRandom;
 
 use super::{Dataset, fault};
+use sweep_core::describe::thousands;
 use sweep_core::error::Error;
 use sweep_core::random::{Purpose, stream};
 use sweep_core::recipe::{Data, Validation};
@@ -32,7 +33,11 @@ pub fn split(dataset: &Dataset, data: &Data, seed: u64) -> Result<Split, Error> 
     let validation = match data.validation {
         Validation::Share(share) => hold_out(&mut classes, share, names)?,
         Validation::Test if dataset.test.labels.is_empty() => {
-            return Err(fault("data: validation", "this data set has no test pictures", "write a share, say 0.1"));
+            return Err(fault(
+                "data.validation",
+                "is `test`, but this data set has no test images",
+                "write a fraction, for example 0.1",
+            ));
         }
         Validation::Test => rows(dataset.test.labels.len())?,
     };
@@ -58,15 +63,19 @@ fn drawn(labels: &[u8], classes: usize, seed: u64) -> Result<Vec<Vec<u32>>, Erro
 
 fn rows(count: usize) -> Result<Vec<u32>, Error> {
     let count = u32::try_from(count)
-        .map_err(|_| fault("data", "there are more than 4,294,967,295 pictures", "use fewer of them"))?;
+        .map_err(|_| fault("data", "the data set has more than 4,294,967,295 images", "use fewer images"))?;
     Ok((0..count).collect())
 }
 
 /// Removes this fraction of every class and returns the removed rows.
 fn hold_out(classes: &mut [Vec<u32>], share: f64, names: &[String]) -> Result<Vec<u32>, Error> {
-    let place = format!("data: validation: {share}");
+    let place = format!("data.validation: {share}");
     if !(share > 0.0 && share < 1.0) {
-        return Err(fault(place, "a share is above 0 and below 1", "write 0.1, say, or test"));
+        return Err(fault(
+            place,
+            "must be a fraction above 0 and below 1",
+            "write a fraction, for example 0.1, or test",
+        ));
     }
     let sizes: Vec<usize> = classes.iter().map(Vec::len).collect();
     let total = (share * sizes.iter().sum::<usize>() as f64).round() as usize;
@@ -75,13 +84,13 @@ fn hold_out(classes: &mut [Vec<u32>], share: f64, names: &[String]) -> Result<Ve
         let (size, left) = (rows.len(), rows.len() - quota);
         let none = match (quota, left) {
             _ if size == 0 => None,
-            (0, _) => Some("validate on"),
-            (_, 0) => Some("train on"),
+            (0, _) => Some("validation"),
+            (_, 0) => Some("training"),
             _ => None,
         };
         if let Some(what) = none {
-            let rule = format!("of the {size} pictures of class `{name}` it leaves none to {what}");
-            return Err(fault(place, rule, "write a share nearer to 0.5, or add pictures of that class"));
+            let rule = format!("leaves none of the {size} images of class `{name}` for {what}");
+            return Err(fault(place, rule, "write a fraction closer to 0.5, or add images of that class"));
         }
         held.push(rows.drain(..quota).collect());
     }
@@ -90,17 +99,17 @@ fn hold_out(classes: &mut [Vec<u32>], share: f64, names: &[String]) -> Result<Ve
 
 /// Returns `wanted` rows, in proportion from every class.
 fn chosen(mut classes: Vec<Vec<u32>>, wanted: u64, names: &[String]) -> Result<Vec<Vec<u32>>, Error> {
-    let place = format!("data: train_examples: {wanted}");
+    let place = format!("data.train_examples: {wanted}");
     let sizes: Vec<usize> = classes.iter().map(Vec::len).collect();
     let all: usize = sizes.iter().sum();
     let Some(total) = usize::try_from(wanted).ok().filter(|total| *total <= all) else {
-        let rule = format!("only {all} pictures are left to train on");
-        return Err(fault(place, rule, format!("write at most {all}, or leave it out to use them all")));
+        let rule = format!("only {} training images are available", thousands(all as u64));
+        return Err(fault(place, rule, format!("write at most {all}, or remove the key to use all images")));
     };
     for ((rows, quota), name) in classes.iter_mut().zip(quotas(&sizes, total)).zip(names) {
         if quota == 0 && !rows.is_empty() {
-            let rule = format!("it leaves no picture of class `{name}` to train on");
-            return Err(fault(place, rule, "write more"));
+            let rule = format!("leaves no training image of class `{name}`");
+            return Err(fault(place, rule, "write a larger number"));
         }
         rows.truncate(quota);
     }
@@ -238,15 +247,15 @@ mod tests {
     fn what_cannot_be_split_says_why_and_what_to_write() {
         let small = dataset(&[30, 2], 0);
         let cases = [
-            (share(0.01), "0.01: of the 30 pictures of class `class0` it leaves none to validate on"),
-            (share(0.1), "0.1: of the 2 pictures of class `class1` it leaves none to validate on"),
-            (share(0.95), "0.95: of the 2 pictures of class `class1` it leaves none to train on"),
-            (share(1.0), "1: a share is above 0 and below 1"),
-            (share(f64::NAN), "NaN: a share is above 0 and below 1"),
-            (data(Validation::Test, None), "data: validation: this data set has no test pictures"),
-            (data(Validation::Share(0.5), Some(17)), "train_examples: 17: only 16 pictures are left"),
-            (data(Validation::Share(0.5), Some(2)), "train_examples: 2: it leaves no picture of class `class1`"),
-            (data(Validation::Share(0.5), Some(0)), "train_examples: 0: it leaves no picture of class `class0`"),
+            (share(0.01), "0.01: leaves none of the 30 images of class `class0` for validation"),
+            (share(0.1), "0.1: leaves none of the 2 images of class `class1` for validation"),
+            (share(0.95), "0.95: leaves none of the 2 images of class `class1` for training"),
+            (share(1.0), "1: must be a fraction above 0 and below 1"),
+            (share(f64::NAN), "NaN: must be a fraction above 0 and below 1"),
+            (data(Validation::Test, None), "data.validation: is `test`, but this data set has no test images"),
+            (data(Validation::Share(0.5), Some(17)), "train_examples: 17: only 16 training images are available"),
+            (data(Validation::Share(0.5), Some(2)), "train_examples: 2: leaves no training image of class `class1`"),
+            (data(Validation::Share(0.5), Some(0)), "train_examples: 0: leaves no training image of class `class0`"),
         ];
         for (data, expected) in cases {
             let error = split(&small, &data, 1).unwrap_err();

@@ -50,7 +50,7 @@ pub static CATALOG: [Published; 4] = [
     Published {
         name: "cifar10",
         source: |path| Source::Cifar10 { path },
-        about: "photographs of 10 kinds of things, 3x32x32",
+        about: "photos of 10 classes of objects, 3x32x32",
         pictures: (50_000, 10_000),
         folder: "cifar-10-batches-bin",
         places: &["https://www.cs.toronto.edu/~kriz/"],
@@ -70,13 +70,13 @@ pub static CATALOG: [Published; 4] = [
             "data_batch_5.bin",
             "test_batch.bin",
         ],
-        licence: "none stated; its authors ask to be cited",
+        licence: "none stated; the authors ask to be cited",
         citation: "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
     },
     Published {
         name: "cifar100",
         source: |path| Source::Cifar100 { path },
-        about: "photographs of 100 kinds of things, 3x32x32",
+        about: "photos of 100 classes of objects, 3x32x32",
         pictures: (50_000, 10_000),
         folder: "cifar-100-binary",
         places: &["https://www.cs.toronto.edu/~kriz/"],
@@ -89,7 +89,7 @@ pub static CATALOG: [Published; 4] = [
             ),
         ],
         members: &["train.bin", "test.bin", "fine_label_names.txt"],
-        licence: "none stated; its authors ask to be cited",
+        licence: "none stated; the authors ask to be cited",
         citation: "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
     },
     Published {
@@ -132,7 +132,7 @@ pub static CATALOG: [Published; 4] = [
     Published {
         name: "fashion-mnist",
         source: |path| Source::FashionMnist { path },
-        about: "10 kinds of clothes, 1x28x28",
+        about: "10 classes of clothes, 1x28x28",
         pictures: (60_000, 10_000),
         folder: "fashion-mnist",
         // The first URL is not encrypted, which is how the dataset is published. The checksum protects the files.

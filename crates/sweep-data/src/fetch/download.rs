@@ -97,7 +97,7 @@ fn attempt(agent: &Agent, url: &str, size: u64, file: &mut File, bar: &ProgressB
             // A response that continues elsewhere, or without a valid range, is useless.
             match range.filter(|(from, _)| *from == have) {
                 Some((_, whole)) => Some(whole),
-                None => return Err(Broken::Place("it answered with another part than was asked for".to_owned())),
+                None => return Err(Broken::Place("the server sent another part than requested".to_owned())),
             }
         }
         // The server sent the whole file, regardless of the requested range.
@@ -105,10 +105,10 @@ fn attempt(agent: &Agent, url: &str, size: u64, file: &mut File, bar: &ProgressB
             file.set_len(0).map_err(Broken::Disk)?;
             response.body().content_length()
         }
-        status => return Err(Broken::Place(format!("it answered {status}"))),
+        status => return Err(Broken::Place(format!("the server responded with {status}"))),
     };
     if let Some(whole) = whole.filter(|whole| *whole != size) {
-        return Err(Broken::Place(format!("it has {whole} bytes there, and {size} are published")));
+        return Err(Broken::Place(format!("the file there has {whole} bytes, but the published one has {size}")));
     }
     append(response, size, file, bar)
 }
@@ -142,8 +142,8 @@ fn append(response: Response<ureq::Body>, size: u64, file: &mut File, bar: &Prog
         have if have == size => Ok(()),
         have if have > size => {
             file.set_len(0).map_err(Broken::Disk)?;
-            Err(Broken::Place(format!("it has more than the {size} bytes that are published")))
+            Err(Broken::Place(format!("the file there has more than the {size} bytes of the published one")))
         }
-        have => Err(Broken::Connection(format!("it ended after {have} of {size} bytes"))),
+        have => Err(Broken::Connection(format!("the download ended after {have} of {size} bytes"))),
     }
 }

@@ -37,15 +37,15 @@ impl Fetcher<'_> {
     pub fn downloads(&self, from: &Origin) -> Result<Vec<PathBuf>, Error> {
         let one = match from {
             Origin::Url(url) if !url.ends_with('/') => {
-                Some((url.clone(), "the address of their folder, with a slash behind"))
+                Some((url.clone(), "the URL of their folder, ending in a slash"))
             }
-            Origin::Disk(path) if !path.is_dir() => Some((path.display().to_string(), "the folder that they are in")),
+            Origin::Disk(path) if !path.is_dir() => Some((path.display().to_string(), "the folder that contains them")),
             _ => None,
         };
         let (name, count) = (self.set.name, self.set.downloads.len());
         if let Some((from, remedy)) = one.filter(|_| count > 1) {
-            let what = format!("--from {from}: {name} is {count} files, and this names one");
-            return Err(Error::new(Exit::Usage, what).hint(format!("name {remedy}")));
+            let what = format!("--from {from} is a single file, but {name} has {count} files");
+            return Err(Error::new(Exit::Usage, what).hint(format!("give {remedy}")));
         }
         self.set.downloads.iter().map(|download| self.obtain(download, from)).collect()
     }
@@ -58,7 +58,7 @@ impl Fetcher<'_> {
             Origin::Url(url) => self.download(wanted, [at(url)]),
             Origin::Disk(path) => {
                 let file = if path.is_dir() { path.join(wanted.name) } else { path.clone() };
-                let remedy = || format!("name {} as it is published, or leave out --from", wanted.name);
+                let remedy = || format!("give the published file {}, or remove --from", wanted.name);
                 check(&file, wanted).map_err(|rule| fault(file.display(), rule, remedy()))?;
                 Ok(file)
             }
@@ -92,10 +92,10 @@ impl Fetcher<'_> {
             };
             reasons.push(format!("{url}: {reason}"));
         }
-        let mut remedy = format!("try again later, or get {} elsewhere and name it with --from", wanted.name);
+        let mut remedy = format!("try again later, or get {} elsewhere and give it with --from", wanted.name);
         match partial.metadata().map_or(0, |metadata| metadata.len()) {
             0 => remove(&partial)?,
-            came => remedy = format!("the same command goes on after the {came} bytes that came; {remedy}"),
+            came => remedy = format!("the same command continues after the {came} bytes received; {remedy}"),
         }
         let rule = format!("{} could not be downloaded\n  {}", wanted.name, reasons.join("\n  "));
         Err(fault(self.set.name, rule, remedy))
@@ -104,11 +104,11 @@ impl Fetcher<'_> {
 
 /// Checks that a file is what was published. The error describes how it differs.
 fn check(file: &Path, download: &Download) -> Result<(), String> {
-    let unreadable = |error: io::Error| format!("it cannot be read: {error}");
+    let unreadable = |error: io::Error| format!("cannot be read: {error}");
     let mut opened = File::open(file).map_err(unreadable)?;
     let size = opened.metadata().map_err(unreadable)?.len();
     if size != download.size {
-        return Err(format!("it has {size} bytes, and {} are published", download.size));
+        return Err(format!("has {size} bytes, but the published file has {}", download.size));
     }
     let mut sum = Sha256::new();
     let mut chunk = vec![0; 1 << 16];
@@ -121,6 +121,6 @@ fn check(file: &Path, download: &Download) -> Result<(), String> {
     let found: String = sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     match found == download.sha256 {
         true => Ok(()),
-        false => Err(format!("its SHA-256 is {found}, and {} is published", download.sha256)),
+        false => Err(format!("its SHA-256 is {found}, but that of the published file is {}", download.sha256)),
     }
 }

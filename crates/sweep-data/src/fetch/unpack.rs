@@ -18,8 +18,8 @@ const LONGEST: u64 = 1 << 30;
 /// already extracted then stay.
 pub fn unpack(archive: &Path, members: &[&str], into: &Path, bar: &indicatif::ProgressBar) -> Result<(), Error> {
     let damaged = |error: io::Error| {
-        let rule = format!("it cannot be unpacked as a tar.gz: {error}");
-        fault(archive.display(), rule, "delete it, and fetch it again")
+        let rule = format!("cannot be unpacked as tar.gz: {error}");
+        fault(archive.display(), rule, "delete it and download it again")
     };
     let file = File::open(archive).map_err(damaged)?;
     let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(bar.wrap_read(file))));
@@ -29,12 +29,12 @@ pub fn unpack(archive: &Path, members: &[&str], into: &Path, bar: &indicatif::Pr
         let path = entry.path().map_err(damaged)?.into_owned();
         let Some(name) = wanted(&path, members).filter(|_| entry.header().entry_type().is_file()) else { continue };
         if entry.size() > LONGEST {
-            let rule = format!("its {name} has {} bytes, and {LONGEST} at most are unpacked", entry.size());
-            return Err(fault(archive.display(), rule, "it is not the published archive: fetch it again"));
+            let rule = format!("its {name} has {} bytes, but may have at most {LONGEST}", entry.size());
+            return Err(fault(archive.display(), rule, "this is not the published archive; download it again"));
         }
         let Some(at) = missing.iter().position(|known| *known == name) else {
-            let rule = format!("it has {name} twice");
-            return Err(fault(archive.display(), rule, "it is not the published archive: fetch it again"));
+            let rule = format!("contains {name} twice");
+            return Err(fault(archive.display(), rule, "this is not the published archive; download it again"));
         };
         missing.remove(at);
         let path = into.join(name);
@@ -47,8 +47,8 @@ pub fn unpack(archive: &Path, members: &[&str], into: &Path, bar: &indicatif::Pr
     match missing.as_slice() {
         [] => Ok(()),
         names => {
-            let rule = format!("it has no {}", names.join(", "));
-            Err(fault(archive.display(), rule, "it is not the published archive: fetch it again"))
+            let rule = format!("has no {}", names.join(", "));
+            Err(fault(archive.display(), rule, "this is not the published archive; download it again"))
         }
     }
 }

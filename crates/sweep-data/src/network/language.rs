@@ -8,7 +8,8 @@ use super::fault::{Fault, Step, meant};
 use super::reading::{Given, Reader};
 use super::template::Template;
 use super::value::flag;
-use super::want::{self, Way};
+use super::want::{self, Remedy, Way};
+use sweep_core::describe::thousands;
 use sweep_core::recipe::{Layer, Padding};
 
 /// Maximum number of layers in a network, after every `repeat` is expanded.
@@ -58,13 +59,16 @@ impl Reader<'_> {
     fn list(&mut self, list: &Given<'_>) {
         let items = match list.value.as_ref() {
             Value::Array(items) if !items.is_empty() => items,
-            _ => return self.fault(list, "it must be a list of layers, at least one", "write one `- layer` a line"),
+            _ => return self.fault(list, "must be a list of layers, at least one", "write one `- layer` per line"),
         };
         for (index, item) in items.iter().enumerate() {
             self.items += 1;
             if self.items > MOST_ITEMS || self.layers.len() > MOST_LAYERS {
-                let rule = format!("a network has at most {MOST_LAYERS} layers, repeats written out");
-                return self.fault(list, rule, "repeat less");
+                let rule = format!(
+                    "has too many layers: at most {} are allowed, with repeats expanded",
+                    thousands(MOST_LAYERS as u64)
+                );
+                return self.fault(list, rule, "use fewer repeats");
             }
             self.at(Step::Index(index), |reader| {
                 if let Some(item) = reader.resolve(item, list.setting.as_deref()) {
@@ -87,9 +91,11 @@ impl Reader<'_> {
                     });
                 }
             }
-            _ => {
-                self.fault(item, "an item is one layer", "write `- relu` or `- conv: 32`, each layer with its own `-`")
-            }
+            _ => self.fault(
+                item,
+                "each list item must be one layer",
+                "write `- relu` or `- conv: 32`, with one `-` for each layer",
+            ),
         }
     }
 
@@ -113,16 +119,16 @@ impl Reader<'_> {
             "sigmoid" => self.plain(&given, Layer::Sigmoid),
             "flatten" => self.plain(&given, Layer::Flatten),
             "softmax" | "log_softmax" => {
-                let rule = format!("there is no layer `{name}`: the loss contains it");
+                let rule = format!("unknown layer `{name}`: the loss already contains it");
                 return self.fault(
                     if bare { item } else { &given },
                     rule,
-                    "leave it out; `dense: ${classes}` is the last",
+                    "remove it; the last layer is `dense: ${classes}`",
                 );
             }
             _ => {
-                let remedy = format!("{}layers are: {}", meant(name, &LAYERS), LAYERS.join(", "));
-                return self.fault(if bare { item } else { &given }, format!("there is no layer `{name}`"), remedy);
+                let remedy = format!("{}Known layers: {}", meant(name, &LAYERS), LAYERS.join(", "));
+                return self.fault(if bare { item } else { &given }, format!("unknown layer `{name}`"), remedy);
             }
         };
         self.layers.extend(layer);
@@ -130,7 +136,7 @@ impl Reader<'_> {
 
     fn plain(&mut self, given: &Given<'_>, layer: Layer) -> Option<Layer> {
         if !given.value.is_null() {
-            self.fault(given, format!("{layer} takes nothing"), format!("write `- {layer}`"));
+            self.fault(given, format!("{layer} takes no arguments"), format!("write `- {layer}`"));
         }
         Some(layer)
     }
@@ -138,9 +144,11 @@ impl Reader<'_> {
     fn conv(&mut self, given: &Given<'_>) -> Option<Layer> {
         let keys = ["filters", "kernel", "stride", "padding", "bias", "max_norm"];
         let fields = self.fields(given, "filters", &keys);
-        let filters = self.field(&fields, "filters", want::count(1..=MOST_OUTPUTS, "write `conv: 32`, say"), None);
-        let kernel = self.field(&fields, "kernel", want::count(1..=LONGEST_SIDE, "write 3, say"), Some(3));
-        let stride = self.field(&fields, "stride", want::count(1..=LONGEST_SIDE, "write 1 or 2"), Some(1));
+        let filters =
+            self.field(&fields, "filters", want::count(1..=MOST_OUTPUTS, want::layer("conv", "32", "")), None);
+        let kernel = self.field(&fields, "kernel", want::count(1..=LONGEST_SIDE, want::value("3")), Some(3));
+        let stride =
+            self.field(&fields, "stride", want::count(1..=LONGEST_SIDE, Remedy::Text("write 1 or 2")), Some(1));
         let padding = self.field(&fields, "padding", want::padding(), Some(Padding::Same));
         let bias = self.field(&fields, "bias", want::boolean(), Some(true));
         let max_norm = self.field(&fields, "max_norm", want::max_norm(), Some(None));
@@ -156,7 +164,7 @@ impl Reader<'_> {
 
     fn dense(&mut self, given: &Given<'_>) -> Option<Layer> {
         let fields = self.fields(given, "units", &["units", "bias", "max_norm"]);
-        let units = self.field(&fields, "units", want::count(1..=MOST_OUTPUTS, "write `dense: 512`, say"), None);
+        let units = self.field(&fields, "units", want::count(1..=MOST_OUTPUTS, want::layer("dense", "512", "")), None);
         let bias = self.field(&fields, "bias", want::boolean(), Some(true));
         let max_norm = self.field(&fields, "max_norm", want::max_norm(), Some(None));
         Some(Layer::Dense { units: units?, bias: bias?, max_norm: max_norm? })
@@ -165,8 +173,8 @@ impl Reader<'_> {
     /// Returns size and stride. By default the windows are adjacent.
     fn pool(&mut self, given: &Given<'_>) -> Option<(u32, u32)> {
         let fields = self.fields(given, "size", &["size", "stride"]);
-        let size = self.field(&fields, "size", want::count(1..=LONGEST_SIDE, "write `max_pool: 2`, say"), None);
-        let stride = self.field(&fields, "stride", want::count(1..=LONGEST_SIDE, "write 2, say"), size.or(Some(1)));
+        let size = self.field(&fields, "size", want::count(1..=LONGEST_SIDE, want::layer("max_pool", "2", "")), None);
+        let stride = self.field(&fields, "stride", want::count(1..=LONGEST_SIDE, want::value("2")), size.or(Some(1)));
         Some((size?, stride?))
     }
 
@@ -175,8 +183,8 @@ impl Reader<'_> {
         match (wanted, given.value.as_ref()) {
             (Some(false), _) => return None,
             (None, value) if !value.is_object() => {
-                let rule = "`batch_norm` must be true, false, or a mapping with momentum and epsilon";
-                self.fault(given, rule, "write true or false");
+                let rule = "true, false, or a table with momentum and epsilon".to_owned();
+                self.invalid(given, "batch_norm", rule, Remedy::Text("write true or false"));
                 return None;
             }
             _ => {}
@@ -184,14 +192,15 @@ impl Reader<'_> {
         let nothing = Given { value: Cow::Owned(Value::Null), setting: None };
         let given = if wanted == Some(true) { &nothing } else { given };
         let fields = self.fields(given, "momentum", &["momentum", "epsilon"]);
-        let momentum = self.field(&fields, "momentum", want::share("write 0.99, say"), Some(0.99));
-        let epsilon = self.field(&fields, "epsilon", want::positive("write 1e-3, say"), Some(1e-3));
+        let momentum = self.field(&fields, "momentum", want::share(want::value("0.99")), Some(0.99));
+        let epsilon = self.field(&fields, "epsilon", want::positive(want::value("1e-3")), Some(1e-3));
         Some(Layer::BatchNorm { momentum: momentum?, epsilon: epsilon? })
     }
 
     fn dropout(&mut self, given: &Given<'_>) -> Option<Layer> {
         let fields = self.fields(given, "rate", &["rate"]);
-        let rate = self.field(&fields, "rate", want::share("write `dropout: 0.2`, say; 0 for none"), None)?;
+        let rate =
+            self.field(&fields, "rate", want::share(want::layer("dropout", "0.2", " (0 for no dropout)")), None)?;
         (rate > 0.0).then_some(Layer::Dropout { rate })
     }
 
@@ -213,23 +222,27 @@ impl Reader<'_> {
         match nearest {
             Some(stride @ 1) => *stride = 2,
             Some(stride) => {
-                let rule = format!("the convolution before has a stride of {stride} already");
-                self.fault(given, rule, "write pool, or give this place a convolution of its own");
+                let rule = format!("the preceding convolution already has a stride of {stride}");
+                self.fault(given, rule, "write pool, or add another convolution before this layer");
             }
-            None => self.fault(given, "there is no convolution before it to take the stride", "write pool or none"),
+            None => self.fault(given, "no preceding convolution can take the stride", "write pool or none"),
         }
     }
 
     fn repeat(&mut self, given: &Given<'_>) {
         if !given.value.is_object() {
-            return self.fault(given, "`repeat` takes times and layers", "write `repeat: {times: 2, layers: […]}`");
+            return self.fault(
+                given,
+                "`repeat` requires `times` and `layers`",
+                "write `repeat: {times: 2, layers: […]}`",
+            );
         }
         let known = self.faults.len();
         let fields = self.fields(given, "times", &["times", "layers"]);
-        let times = self.field(&fields, "times", want::count(0..=MOST_REPEATS, "write 2, say"), None);
+        let times = self.field(&fields, "times", want::count(0..=MOST_REPEATS, want::value("2")), None);
         let Some(body) = fields.get("layers") else {
             if self.faults.len() == known {
-                self.fault(given, "`repeat` needs `layers`", "write `repeat: {times: 2, layers: […]}`");
+                self.fault(given, "`repeat` requires `layers`", "write `repeat: {times: 2, layers: […]}`");
             }
             return;
         };
@@ -303,7 +316,7 @@ mod tests {
         assert_eq!(strides, [1, 2, 1]);
         let fault = faults(json!([{"conv": 8}, {"downsample": "stride"}, "relu", {"downsample": "stride"}]));
         assert!(
-            fault[0].starts_with("model[3].downsample: stride: the convolution before has a stride of 2"),
+            fault[0].starts_with("model[3].downsample: stride: the preceding convolution already has a stride of 2"),
             "{fault:?}"
         );
     }
@@ -325,7 +338,7 @@ mod tests {
                 layers = json!([{"repeat": {"times": 1000, "layers": layers}}]);
             }
             let faults = faults(layers);
-            assert!(faults.iter().all(|fault| fault.contains("at most 1000 layers")), "{faults:?}");
+            assert!(faults.iter().all(|fault| fault.contains("at most 1,000 are allowed")), "{faults:?}");
             assert!(faults.len() <= 2, "{faults:?}");
         }
     }
@@ -378,21 +391,25 @@ mod tests {
             {"dense": "x${classes}"}
         ]));
         let expected = [
-            "model[0].conv.kernle: 3: there is no `kernle` here; did you mean `kernel`? it has: filters, kernel, ",
-            "model[0].conv.filters: 0: `filters` must be a whole number from 1 to 65536; write `conv: 32`, say",
-            "model[0].conv.padding: full: `padding` must be same or valid; write same to keep the size",
-            "model[1]: rellu: there is no layer `rellu`; did you mean `relu`? layers are: conv, ",
-            "model[2].dropout: 1: `rate` must be a number from 0 to below 1; write `dropout: 0.2`, say; 0 for none",
-            "model[3].dense: ${units}: `units` is not set; give `units` a value under `parameters:`, or one here: `${uni",
-            "model[4].repeat.layers[0].max_pool: x: `size` must be a whole number from 1 to 1024; ",
-            "model[5].relu: 3: relu takes nothing; write `- relu`",
-            r#"model[6]: {"conv":8,"relu":null}: an item is one layer; "#,
-            "model[7].dense.activation: relu: there is no `activation` here; an activation is a layer of its own: ",
-            "model[8]: nothing: `units` must be given: a whole number",
-            "model[9]: 7: an item is one layer; ",
-            "model[10].batch_norm: maybe: `batch_norm` must be true, false, or a mapping",
-            "model[11].dense: 1e+30: `units` must be a whole number from 1 to 65536; ",
-            "model[12].dense: x${classes}: a reference must be the whole value",
+            "model[0].conv.kernle: 3: unknown key `kernle`; did you mean `kernel`? Known keys: filters, kernel, ",
+            "model[0].conv.filters: `filters` is 0, but must be an integer from 1 to 65,536; for example, write \
+             `conv: 32`",
+            "model[0].conv.padding: `padding` is full, but must be same or valid; write same to keep the size",
+            "model[1]: rellu: unknown layer `rellu`; did you mean `relu`? Known layers: conv, ",
+            "model[2].dropout: `rate` is 1, but must be a number of at least 0 and below 1; for example, write \
+             `dropout: 0.2` (0 for no dropout)",
+            "model[3].dense: ${units}: refers to `units`, which has no value; add `units` under `parameters:`, or \
+             write a default: `${uni",
+            "model[4].repeat.layers[0].max_pool: `size` is x, but must be an integer from 1 to 1,024; ",
+            "model[5].relu: 3: relu takes no arguments; write `- relu`",
+            r#"model[6]: {"conv":8,"relu":null}: each list item must be one layer; "#,
+            "model[7].dense.activation: relu: unknown key `activation`; write the activation as a separate layer: ",
+            "model[8]: `units` is missing, but must be an integer",
+            "model[9]: 7: each list item must be one layer; ",
+            "model[10].batch_norm: `batch_norm` is maybe, but must be true, false, or a table",
+            "model[11].dense: `units` is 1e+30, but must be an integer from 1 to 65,536; ",
+            "model[12].dense: x${classes}: contains a reference and other text, but a reference must be the whole \
+             value",
         ];
         assert_eq!(told.len(), expected.len(), "{told:#?}");
         for (told, expected) in told.iter().zip(expected) {

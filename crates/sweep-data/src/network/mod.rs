@@ -13,6 +13,6 @@ mod template;
 mod value;
 mod want;
 
-pub use fault::{Fault, Step};
+pub use fault::{Example, Fault, Step};
 pub use shape::{Extent, Row, Shape, ShapeFault, Summary, same_padding, shapes};
 pub use template::{PRESETS, Template};

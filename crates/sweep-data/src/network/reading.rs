@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::fault::{Fault, Step, meant};
+use super::fault::{Example, Fault, Step, meant};
 use super::reference::{is_name, reference};
 use super::value::quote;
-use super::want::Want;
+use super::want::{Remedy, Want};
 use sweep_core::recipe::Layer;
 
 /// A value of the network with references resolved.
@@ -56,6 +56,15 @@ impl<'l> Reader<'l> {
 
     /// Records an error for the value at the current position.
     pub fn fault(&mut self, given: &Given<'_>, rule: impl Into<String>, remedy: impl Into<String>) {
+        self.put(given, None, rule.into(), remedy.into(), None);
+    }
+
+    /// Records that the value under `key` is not what it must be.
+    pub fn invalid(&mut self, given: &Given<'_>, key: &str, rule: String, remedy: Remedy) {
+        self.put(given, Some(key), rule, remedy.text(), remedy.example());
+    }
+
+    fn put(&mut self, given: &Given<'_>, key: Option<&str>, rule: String, remedy: String, example: Option<Example>) {
         let value = match &given.setting {
             Some(setting) => format!("{} (from `{setting}`)", quote(&given.value)),
             None => quote(&given.value),
@@ -64,8 +73,8 @@ impl<'l> Reader<'l> {
         // A reference in shell syntax, without braces.
         let bare = given.value.as_str().and_then(|text| text.strip_prefix('$')).filter(|name| is_name(name));
         let bare = bare.filter(|_| given.setting.is_none());
-        let remedy = bare.map_or(remedy.into(), |name| format!("write `${{{name}}}` for the value of `{name}`"));
-        self.faults.push(Fault { path, value, rule: rule.into(), remedy, setting });
+        let remedy = bare.map_or(remedy, |name| format!("to refer to the value of `{name}`, write `${{{name}}}`"));
+        self.faults.push(Fault { path, value, key: key.map(str::to_owned), rule, remedy, example, setting });
     }
 
     /// Returns the value itself, or what it refers to. Records an error and returns `None` if the reference is not set.
@@ -73,13 +82,13 @@ impl<'l> Reader<'l> {
         let given = Given { value: Cow::Borrowed(value), setting: within.map(str::to_owned) };
         let Some(parsed) = value.as_str().and_then(reference) else { return Some(given) };
         if within.is_some() {
-            self.fault(&given, "references in a setting's value are not followed", "write the value itself");
+            self.fault(&given, "references inside a parameter's value are not followed", "write the value itself");
             return None;
         }
         let parsed = match parsed {
             Ok(parsed) => parsed,
             Err(rule) => {
-                self.fault(&given, rule, "write one name, or names and a last literal with `|` between them");
+                self.fault(&given, rule, "write one name, or several names and then a literal, separated by `|`");
                 return None;
             }
         };
@@ -94,8 +103,8 @@ impl<'l> Reader<'l> {
         let name = parsed.names.first().copied().unwrap_or_default();
         self.fault(
             &given,
-            format!("`{name}` is not set"),
-            format!("give `{name}` a value under `parameters:`, or one here: `${{{name}|…}}`"),
+            format!("refers to `{name}`, which has no value"),
+            format!("add `{name}` under `parameters:`, or write a default: `${{{name}|…}}`"),
         );
         None
     }
@@ -115,10 +124,10 @@ impl<'l> Reader<'l> {
                 if !keys.contains(&key.as_str()) {
                     let value = Given { value: Cow::Borrowed(value), setting: given.setting.clone() };
                     let remedy = match key.as_str() {
-                        "activation" => "an activation is a layer of its own: `- relu`".to_owned(),
-                        _ => format!("{}it has: {}", meant(key, keys), keys.join(", ")),
+                        "activation" => "write the activation as a separate layer: `- relu`".to_owned(),
+                        _ => format!("{}Known keys: {}", meant(key, keys), keys.join(", ")),
                     };
-                    reader.fault(&value, format!("there is no `{key}` here"), remedy);
+                    reader.fault(&value, format!("unknown key `{key}`"), remedy);
                 } else if let Some(value) = reader.resolve(value, within) {
                     fields.given.push((key, value));
                 }
@@ -132,8 +141,8 @@ impl<'l> Reader<'l> {
     pub fn field<T>(&mut self, fields: &Fields<'_>, key: &str, want: Want<T>, default: Option<T>) -> Option<T> {
         let Some(given) = fields.get(key) else {
             if default.is_none() && !self.faults.iter().any(|fault| fault.path.starts_with(&self.path)) {
-                let nothing = Given { value: Cow::Owned(Value::String("nothing".into())), setting: None };
-                self.fault(&nothing, format!("`{key}` must be given: {}", want.rule), want.remedy);
+                let nothing = Given { value: Cow::Owned(Value::String("missing".into())), setting: None };
+                self.invalid(&nothing, key, want.rule, want.remedy);
             }
             return default;
         };
@@ -141,7 +150,7 @@ impl<'l> Reader<'l> {
         if result.is_none() {
             let depth = self.path.len();
             self.path.extend(fields.written.then(|| Step::Key(key.to_owned())));
-            self.fault(given, format!("`{key}` must be {}", want.rule), want.remedy);
+            self.invalid(given, key, want.rule, want.remedy);
             self.path.truncate(depth);
         }
         result

@@ -18,13 +18,22 @@ pub(super) fn reference(text: &str) -> Option<Result<Reference<'_>, String>> {
     let whole = text.trim();
     let inside = match whole.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
         Some(inside) if start == text.len() - text.trim_start().len() && !inside.contains("${") => inside,
-        _ => return Some(Err("a reference must be the whole value: `${name}` or `${name|literal}`".into())),
+        _ => {
+            return Some(Err(
+                "contains a reference and other text, but a reference must be the whole value: `${name}` or \
+                 `${name|literal}`"
+                    .into(),
+            ));
+        }
     };
     let mut names: Vec<&str> = inside.split('|').map(str::trim).collect();
     let literal = (names.len() > 1).then(|| names.pop()).flatten().map(scalar);
     for name in &names {
         if !is_name(name) {
-            return Some(Err(format!("`{name}` is no name: letters, digits, `_`, `.`, `-`, no digit first")));
+            return Some(Err(format!(
+                "refers to `{name}`, which is not a valid name: names consist of letters, digits, `_`, `.`, and `-`, \
+                 and do not start with a digit"
+            )));
         }
     }
     Some(Ok(Reference { names, literal }))

@@ -126,7 +126,7 @@ pub fn shapes(input: Shape, layers: &[Layer]) -> Result<Summary, ShapeFault> {
 type Misfit = (String, &'static str);
 
 fn too_large(layer: &Layer) -> Misfit {
-    (format!("`{layer}` makes more values than can be counted"), "use smaller layers or smaller pictures")
+    (format!("`{layer}` has too many output values to count"), "use smaller layers or smaller images")
 }
 
 fn after(input: Extent, layer: &Layer) -> Result<Extent, Misfit> {
@@ -141,7 +141,7 @@ fn after(input: Extent, layer: &Layer) -> Result<Extent, Misfit> {
                 (Ok(height), Ok(width)) => Ok(Extent::Picture(Shape { channels: filters, height, width })),
                 _ => Err((
                     format!("`{layer}` has a kernel of {kernel}x{kernel}, larger than its input of {shape}"),
-                    "pad with same, use a smaller kernel, or downsample less before it",
+                    "use `padding: same`, a smaller kernel, or less downsampling before this layer",
                 )),
             }
         }
@@ -151,7 +151,7 @@ fn after(input: Extent, layer: &Layer) -> Result<Extent, Misfit> {
                 (Some(height), Some(width)) => Ok(Extent::Picture(Shape { height, width, ..shape })),
                 _ => Err((
                     format!("`{layer}` has a window of {size}x{size}, larger than its input of {shape}"),
-                    "leave it out, use a smaller window, or downsample less before it",
+                    "remove the layer, or use a smaller window or less downsampling before it",
                 )),
             }
         }
@@ -163,8 +163,8 @@ fn after(input: Extent, layer: &Layer) -> Result<Extent, Misfit> {
         Layer::Dense { units, .. } => match input {
             Extent::Vector(_) => Ok(Extent::Vector(units)),
             Extent::Picture(shape) => Err((
-                format!("`{layer}` takes a vector, and a picture of {shape} reaches it"),
-                "put `flatten` or `global_average_pool` before it",
+                format!("`{layer}` requires a vector, but its input is an image of {shape}"),
+                "add `flatten` or `global_average_pool` before it",
             )),
         },
         Layer::Relu | Layer::Tanh | Layer::Gelu | Layer::Sigmoid | Layer::BatchNorm { .. } | Layer::Dropout { .. } => {
@@ -177,8 +177,8 @@ fn picture(input: Extent, layer: &Layer) -> Result<Shape, Misfit> {
     match input {
         Extent::Picture(shape) => Ok(shape),
         Extent::Vector(values) => Err((
-            format!("`{layer}` takes a picture, and a vector of {values} values reaches it"),
-            "move it before the `flatten` or `global_average_pool`",
+            format!("`{layer}` requires an image, but its input is a vector of {values} values"),
+            "move it before `flatten` or `global_average_pool`",
         )),
     }
 }
@@ -274,9 +274,9 @@ mod tests {
         let pool = Layer::MaxPool { size: 2, stride: 2 };
         let cases: [(&[Layer], usize, &str, &str); 5] = [
             (&[conv(33, 1, Padding::Valid)], 0, "33x33, larger than its input of 3x32x32", "same"),
-            (&[pool; 6], 5, "2x2, larger than its input of 3x1x1", "leave it out"),
-            (&[dense(10)], 0, "a picture of 3x32x32 reaches it", "flatten"),
-            (&[Layer::Flatten, conv(3, 1, Padding::Same)], 1, "a vector of 3072 values", "before the `flatten`"),
+            (&[pool; 6], 5, "2x2, larger than its input of 3x1x1", "remove the layer"),
+            (&[dense(10)], 0, "its input is an image of 3x32x32", "flatten"),
+            (&[Layer::Flatten, conv(3, 1, Padding::Same)], 1, "a vector of 3072 values", "before `flatten`"),
             (&[Layer::GlobalAveragePool, pool], 1, "a vector of 3 values", "global_average_pool"),
         ];
         for (layers, place, rule, remedy) in cases {

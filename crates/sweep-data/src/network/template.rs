@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_preset_that_has_no_convolution_says_so_where_a_stride_is_wanted() {
         let fault = built("linear", json!({"downsample": "stride"})).unwrap_err();
-        assert!(fault.contains("stride (from `downsample`): there is no convolution before it"), "{fault}");
+        assert!(fault.contains("stride (from `downsample`): no preceding convolution"), "{fault}");
     }
 
     #[test]

@@ -238,7 +238,8 @@ impl Scheduler {
             FromTrainer::Ready { protocol, device, backend } if self.slots[id.0].state == State::Starting => {
                 if protocol != protocol::VERSION {
                     let reason = format!(
-                        "its trainer speaks protocol {protocol}, and this sweep speaks {}: install both from one build",
+                        "its trainer uses protocol {protocol}, but this sweep uses {}; install both programs from the \
+                         same build",
                         protocol::VERSION
                     );
                     self.slots[id.0].state = State::Out { reason };
@@ -374,7 +375,7 @@ impl Scheduler {
                 actions.push(Action::Record(entry));
             }
             Err(nonsense) => {
-                let error = format!("the trainer made no sense: {nonsense}");
+                let error = format!("the trainer sent an invalid message: {nonsense}");
                 self.lose(now, id, Outcome::Failed { error }, actions);
                 self.slots[id.0].state = State::Ending;
                 actions.push(Action::Kill(id));
@@ -406,7 +407,9 @@ impl Scheduler {
                 slot.state = if slot.false_starts < FALSE_STARTS {
                     State::Empty
                 } else {
-                    State::Out { reason: format!("its trainer {how} before it was ready, {FALSE_STARTS} times") }
+                    State::Out {
+                        reason: format!("its trainer {how} before it was ready, {FALSE_STARTS} times in a row"),
+                    }
                 };
             }
             _ => slot.state = State::Empty,
@@ -415,7 +418,7 @@ impl Scheduler {
         let (place, lost) = (*place, lost.clone());
         if lost.len() >= LOST_IN_A_ROW && self.slots.iter().any(|slot| slot.place != place && !slot.is_out()) {
             let trials: Vec<String> = lost.iter().map(ToString::to_string).collect();
-            let reason = format!("trials {} were lost on it one after the other", trials.join(", "));
+            let reason = format!("trials {} were lost on it one after another", trials.join(", "));
             for id in self.on(place).collect::<Vec<_>>() {
                 self.on_device(now, id, Condition::Broken(reason.clone()), actions);
             }
@@ -438,7 +441,7 @@ impl Scheduler {
             if let Outcome::Failed { error } = &mut outcome
                 && faults > 0
             {
-                *error += &format!("; given up after {} faults", faults + 1);
+                *error += &format!("; given up after {} failures", faults + 1);
             }
             self.end(now, attempt, outcome, actions);
         } else {
@@ -461,7 +464,7 @@ impl Scheduler {
                 if matches!(self.slots[id.0].state, State::Out { .. }) {
                     return;
                 }
-                let error = format!("{} is lost: {reason}", self.slots[id.0].name);
+                let error = format!("{} was lost: {reason}", self.slots[id.0].name);
                 self.lose(now, id, Outcome::Failed { error }, actions);
                 if !self.slots[id.0].is_still() {
                     actions.push(Action::Kill(id));
@@ -508,7 +511,7 @@ impl Scheduler {
                 State::Pausing { deadline, .. } if deadline <= now.since => actions.push(Action::Kill(id)),
                 State::Starting if silent > self.longest_silence(None) => actions.push(Action::Kill(id)),
                 State::Training { attempt, .. } if silent > self.longest_silence(Some(attempt.trial)) => {
-                    let error = format!("the trainer said nothing for {} s and was ended", silent.as_secs());
+                    let error = format!("the trainer produced no output for {} s and was ended", silent.as_secs());
                     self.lose(now, id, Outcome::Failed { error }, actions);
                     self.slots[id.0].state = State::Ending;
                     actions.push(Action::Kill(id));

@@ -212,7 +212,7 @@ fn simulate(slots: usize, trials: u64) {
     let failed = history.trials.iter().filter(|t| matches!(t.status, Status::Ended(Outcome::Failed { .. }))).count();
     println!(
         "{slots} slots, {trials} trials, {} events, {faults} attempts lost, {failed} trials failed, {out} slots given \
-         up, {:.1} hours: {:.2} % of the slots' time went to failures, {:.2} % of the rest was used",
+         up, {:.1} hours: {:.2}% of the slots' time went to failures, {:.2}% of the rest was used",
         simulation.events,
         until as f64 / 3.6e6,
         100.0 * lost as f64 / (slots as u64 * until) as f64,

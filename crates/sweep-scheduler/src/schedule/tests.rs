@@ -307,7 +307,7 @@ fn a_crash_requeues_the_trial_and_the_third_fails_it() {
     }
     let trial = &world.scheduler.history().trials[0];
     let Status::Ended(Outcome::Failed { error }) = &trial.status else { panic!("{trial:?}") };
-    assert!(error.contains("the trainer crashed") && error.contains("3 faults"), "{error}");
+    assert!(error.contains("the trainer crashed") && error.contains("3 failures"), "{error}");
     assert!(world.scheduler.is_done() && world.scheduler.is_complete());
 }
 
@@ -478,7 +478,7 @@ fn a_silent_trainer_is_killed_and_its_trial_tried_again() {
     assert_eq!(world.scheduler.history().trials[0].faults, 0, "a minute is no silence");
     pass(&mut world, 1);
     let fault = world.scheduler.history().trials[0].last_fault.clone().expect("it was lost");
-    assert!(fault.contains("said nothing for 61 s"), "{fault}");
+    assert!(fault.contains("produced no output for 61 s"), "{fault}");
     world.run_to_the_end();
     assert!(world.scheduler.is_complete());
 }
@@ -542,7 +542,7 @@ fn the_trial_on_a_broken_device_goes_elsewhere() {
     (0..2).for_each(|slot| world.step(slot));
     world.event(Event::Device { slot: SlotId(0), condition: Condition::Broken("off the bus".into()) });
     let fault = world.scheduler.history().trials[0].last_fault.clone().expect("it was lost");
-    assert_eq!(fault, "cpu:0 is lost: off the bus");
+    assert_eq!(fault, "cpu:0 was lost: off the bus");
     world.run_to_the_end();
     assert!(world.scheduler.is_complete());
     assert_eq!(world.scheduler.history().trials[0].slot, "cpu:1");

@@ -16,9 +16,9 @@ impl Scheduler {
         if self.history.trial(attempt.trial).is_some_and(|trial| trial.crowded) {
             let gibibytes = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
             let had = Some(slot.used.memory).filter(|bytes| *bytes > 0).map(gibibytes);
-            let had = had.map_or(String::new(), |had| format!(" and had {had} of it"));
-            let room = slot.room.map_or("all memory".into(), gibibytes);
-            let error = format!("{error}; alone on {}, with {room}, it does not fit either{had}", slot.name);
+            let had = had.map_or(String::new(), |had| format!("; it used {had}"));
+            let room = slot.room.map_or("all of the memory".into(), gibibytes);
+            let error = format!("{error}; it does not fit alone on {} either, with {room}{had}", slot.name);
             return self.end(now, attempt, Outcome::OutOfMemory { error }, actions);
         }
         let (together, shape) = (self.together(slot.place), slot.used.shape.clone().unwrap_or_default());

@@ -92,12 +92,12 @@ fn what_stands_where_an_export_goes_is_left_alone() {
     let module = world.read("model/network.py");
     world.write("model/network.py", &(module.clone() + "# mine\n"));
     let said = world.expect("export results/s --out model", 2);
-    assert!(said.contains("model/network.py is there already, and is another"), "{said}");
+    assert!(said.contains("model/network.py already exists and has other contents"), "{said}");
     assert!(world.read("model/network.py").ends_with("# mine\n"));
     // The weights of the other trial were not kept.
     let best = if module.contains("Trial 0001") { 1 } else { 2 };
     let said = world.expect(&format!("export results/s {}", 3 - best), 2);
-    assert!(said.contains(&format!("`keep_best: 1` kept those of 000{best}")), "{said}");
+    assert!(said.contains(&format!("`keep_best: 1` kept the weights of trials 000{best}")), "{said}");
 }
 
 #[test]

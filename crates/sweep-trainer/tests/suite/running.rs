@@ -28,7 +28,7 @@ fn a_sweep_leaves_tables_charts_and_a_report() {
     let world = World::new();
     world.write("small.yaml", &sweep(2));
     let text = world.expect("run small.yaml --progress plain", 0);
-    assert!(text.contains("trial 0002 finished after 2 epochs: best val_loss"), "{text}");
+    assert!(text.contains("trial 0002: finished after 2 epochs; best val_loss"), "{text}");
     assert!(text.contains("Report: results/small/report.html"), "{text}");
     assert_eq!(world.table("results/small/trials.csv", &[]).len(), 2);
     assert_eq!(world.table("results/small/epochs.csv", &[]).len(), 4);
@@ -108,9 +108,9 @@ fn a_trial_that_diverges_says_where_and_the_sweep_goes_on() {
             .replace("  - dropout: ${dropout}\n", ""),
     );
     let text = world.expect("run hot.yaml --progress plain", 1);
-    assert!(text.contains("trial 0001 diverged") && text.contains("trial 0002 finished"), "{text}");
+    assert!(text.contains("trial 0001: diverged") && text.contains("trial 0002: finished"), "{text}");
     let again = world.expect("resume results/hot --retry-failed --progress plain", 1);
-    assert!(again.contains("trial 0001 will be tried once more"), "{again}");
+    assert!(again.contains("trial 0001: will be retried"), "{again}");
     assert!(!again.contains("trial 0002 of 2"), "finished trials stay: {again}");
 }
 

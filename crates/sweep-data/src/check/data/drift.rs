@@ -46,15 +46,15 @@ fn looks(sides: &Sides<'_>) -> Option<Finding> {
     (distance > LARGE && distance > SIGNIFICANT * ((n + m) / (n * m)).sqrt()).then(|| Finding {
         name: "validation_differs",
         serious: true,
-        verdict: format!("validation pictures are of another {name} than training pictures"),
+        verdict: format!("the {name} of validation and training images differs"),
         evidence: format!(
-            "the middle one has {:.3} of white, in training {:.3}; the two distributions lie {distance:.2} apart \
-             (Kolmogorov-Smirnov), and chance keeps them within {:.2}",
+            "the median is {:.3} of white in validation and {:.3} in training; the distributions differ by \
+             {distance:.2} (Kolmogorov-Smirnov), but by chance by at most {:.2}",
             middle(&validation),
             middle(&train),
             (SIGNIFICANT * ((n + m) / (n * m)).sqrt()).max(LARGE)
         ),
-        remedy: "prepare both sides by the same code, and draw them from the same pictures".into(),
+        remedy: "prepare both sets with the same code, and split them from the same images".into(),
     })
 }
 
@@ -75,15 +75,16 @@ fn classes(sides: &Sides<'_>) -> Option<Finding> {
     (apart > CLASSES + 2.0 * chance).then(|| Finding {
         name: "validation_differs",
         serious: true,
-        verdict: "validation has another mixture of classes than training".into(),
+        verdict: "the class distributions of validation and training differ".into(),
         evidence: format!(
-            "`{}` makes {:.1} % of validation and {:.1} % of training; {:.0} % of the pictures would have to change class",
+            "`{}` is {:.1}% of validation and {:.1}% of training; {:.0}% of the images would have to change class",
             sides.classes[most],
             100.0 * validation[most],
             100.0 * train[most],
             100.0 * apart
         ),
-        remedy: "shuffle before dividing, or hold out a share by `validation: 0.1`, which is even in every class".into(),
+        remedy: "shuffle before splitting, or hold out a fraction with `validation: 0.1`, which is stratified by class"
+            .into(),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Finding, Sides};
+use sweep_core::describe::thousands;
 
 /// Maximum fraction of duplicated validation images. Above it, the validation metrics are worthless.
 const SERIOUS: f64 = 0.01;
@@ -22,15 +23,16 @@ pub(super) fn check(sides: &Sides<'_>) -> Option<Finding> {
     Some(Finding {
         name: "duplicates",
         serious: share > SERIOUS,
-        verdict: "pictures that are validated on are trained on as well".into(),
+        verdict: "validation images are also in the training set".into(),
         evidence: format!(
-            "{count} of {} validation pictures ({:.2} %) equal a training picture, byte for byte; the first is \
-             validation picture {at} (`{}`), training picture {train} (`{}`), counted from 0 in their parts",
-            sides.validation.len(),
+            "{} of {} validation images ({:.2}%) equal a training image, byte for byte; the first is validation image \
+             {at} (`{}`) and training image {train} (`{}`), counted from 0 in each set",
+            thousands(count as u64),
+            thousands(sides.validation.len() as u64),
             100.0 * share,
             class(label),
             class(other)
         ),
-        remedy: "remove repeated pictures from the data before they are divided".into(),
+        remedy: "remove duplicate images before splitting the data".into(),
     })
 }

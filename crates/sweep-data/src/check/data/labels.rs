@@ -1,6 +1,7 @@
 //! Finds labels that are missing, imbalanced, or unrelated to their images.
 
 use super::{Finding, Row, Sides, pixels, sample};
+use sweep_core::describe::thousands;
 
 /// Maximum ratio between the sizes of the largest and the smallest class.
 const UNEVEN: usize = 10;
@@ -35,12 +36,8 @@ fn missing(part: &str, counts: &[usize], classes: &[String]) -> Option<Finding> 
         name: "missing_class",
         serious: true,
         verdict: format!("classes are missing from {part}"),
-        evidence: format!(
-            "{} of {} classes have no picture there, the first is `{first}`",
-            absent.len(),
-            classes.len()
-        ),
-        remedy: format!("add pictures of `{first}` to {part}, or take the class out of the data"),
+        evidence: format!("{} of {} classes have no image there; the first is `{first}`", absent.len(), classes.len()),
+        remedy: format!("add images of `{first}` to {part}, or remove the class from the data"),
     })
 }
 
@@ -50,9 +47,15 @@ fn uneven(counts: &[usize], classes: &[String]) -> Option<Finding> {
     (*most > UNEVEN * least).then(|| Finding {
         name: "imbalance",
         serious: false,
-        verdict: "the classes are very uneven".into(),
-        evidence: format!("`{large}` has {most} training pictures, `{small}` has {least}"),
-        remedy: format!("add pictures of `{small}`, and judge by more than accuracy: always `{large}` is often right"),
+        verdict: "the classes are imbalanced".into(),
+        evidence: format!(
+            "`{large}` has {} training images, but `{small}` has {}",
+            thousands(*most as u64),
+            thousands(*least as u64)
+        ),
+        remedy: format!(
+            "add images of `{small}`, and do not rely on accuracy alone: always predicting `{large}` is often correct"
+        ),
     })
 }
 
@@ -76,13 +79,16 @@ fn unrelated(sides: &Sides<'_>) -> Option<Finding> {
     (chance < 0.9 && right < bar).then(|| Finding {
         name: "labels_unrelated",
         serious: true,
-        verdict: "the labels seem to have nothing to do with the pictures".into(),
+        verdict: "the labels seem unrelated to the images".into(),
         evidence: format!(
-            "the nearest class mean is right for {right:.3} of {count} validation pictures; chance is {chance:.3}, \
-             and anything above {bar:.3} would be more than chance"
+            "nearest-class-mean classification is correct for {:.1}% of {} validation images; guessing gives {:.1}%, \
+             and more than {:.1}% would prove a relation",
+            100.0 * right,
+            thousands(count as u64),
+            100.0 * chance,
+            100.0 * bar
         ),
-        remedy: "look at ten pictures with their labels; shuffle pictures and labels together, by one permutation"
-            .into(),
+        remedy: "inspect ten images with their labels; shuffle images and labels with the same permutation".into(),
     })
 }
 

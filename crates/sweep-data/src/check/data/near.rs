@@ -2,6 +2,7 @@
 
 use super::{Finding, Row, Sides, pixels, sample};
 use crate::network::Shape;
+use sweep_core::describe::thousands;
 
 /// Number of validation images to examine, and number of training images to compare with each.
 const SAMPLE: (usize, usize) = (500, 50_000);
@@ -41,16 +42,17 @@ pub(super) fn check(sides: &Sides<'_>) -> Option<Finding> {
     (near.len() > COUNT && share > SHARE).then(|| Finding {
         name: "near_duplicates",
         serious: share > 5.0 * SHARE,
-        verdict: "pictures that are validated on are, but for noise or brightness, trained on as well".into(),
+        verdict: "validation images are in the training set too, except for noise or brightness".into(),
         evidence: format!(
-            "{} of {looked} validation pictures ({:.1} %) correlate with a training picture by {ALIKE} or more, the first \
-             by {:.4}",
-            near.len(),
+            "{} of {} validation images ({:.1}%) have a correlation of at least {ALIKE} with a training image; the \
+             first has {:.4}",
+            thousands(near.len() as u64),
+            thousands(looked as u64),
             100.0 * share,
             near[0]
         ),
-        remedy: "divide the data before pictures are copied, compressed again or changed, and keep all of one kind on \
-                 one side"
+        remedy: "split the data before images are copied, recompressed, or modified, and keep all versions of an \
+                 image in one set"
             .into(),
     })
 }

@@ -3,6 +3,7 @@
 
 use super::{Finding, Row, Sides, pixels, sample};
 use crate::network::Shape;
+use sweep_core::describe::thousands;
 
 /// Number of images to examine.
 const SAMPLE: usize = 500;
@@ -44,12 +45,12 @@ pub(super) fn check(sides: &Sides<'_>) -> Option<Finding> {
         serious: true,
         verdict: format!("the pixels are scrambled: {}", reading.mistake),
         evidence: format!(
-            "neighbouring pixels differ by {:.3} of white as the pictures are read, and by {:.3} with that undone \
-             ({:.0} % of {} pictures are smoother)",
+            "neighboring pixels differ by {:.3} of white as read, but by {:.3} after undoing the mistake ({:.0}% of \
+             {} images become smoother)",
             shown(mean(&read)),
             shown(smooth),
             100.0 * agreeing,
-            pictures.len()
+            thousands(pictures.len() as u64)
         ),
         remedy: reading.remedy.into(),
     })
@@ -65,16 +66,16 @@ fn readings(shape: Shape) -> Vec<Reading> {
     let mut readings = Vec::new();
     if shape.channels > 1 {
         readings.push(Reading {
-            mistake: "channels-first made by reshape instead of transpose",
-            remedy: "make the array again with numpy.transpose(x, (0, 3, 1, 2)) in place of the reshape, or write the \
-                     pictures as they were and say `order: nhwc`",
+            mistake: "converted to channels-first with reshape instead of transpose",
+            remedy: "recreate the array with numpy.transpose(x, (0, 3, 1, 2)) instead of reshape, or save the \
+                     original images and write `order: nhwc`",
             shape,
             place: |shape, channel, y, x| (y * shape.width as usize + x) * shape.channels as usize + channel,
         });
         readings.push(Reading {
-            mistake: "channels-last made by reshape instead of transpose",
-            remedy: "make the array again with numpy.transpose(x, (0, 2, 3, 1)) in place of the reshape, or write the \
-                     pictures as they were and say `order: nchw`",
+            mistake: "converted to channels-last with reshape instead of transpose",
+            remedy: "recreate the array with numpy.transpose(x, (0, 2, 3, 1)) instead of reshape, or save the \
+                     original images and write `order: nchw`",
             shape,
             // The reshape moved value `i` of the planes to (pixel i / channels, channel i % channels).
             place: |shape, channel, y, x| {
@@ -85,8 +86,8 @@ fn readings(shape: Shape) -> Vec<Reading> {
     }
     if shape.height != shape.width {
         readings.push(Reading {
-            mistake: "height and width are swapped by reshape",
-            remedy: "give the array its true shape: exchange height and width",
+            mistake: "height and width were swapped by reshape",
+            remedy: "give the array its true shape, with height and width exchanged",
             shape: Shape { height: shape.width, width: shape.height, ..shape },
             place: as_is,
         });

@@ -1,6 +1,7 @@
 //! Finds images with little content: nearly black from a wrong scale, constant, or clipped at black or white.
 
 use super::{Finding, Sides, sample};
+use sweep_core::describe::thousands;
 
 /// Minimum brightness of the brightest pixel of all, as a fraction of white.
 const DARKEST: f32 = 0.1;
@@ -22,12 +23,12 @@ pub(super) fn check(sides: &Sides<'_>) -> Option<Finding> {
         return Some(Finding {
             name: "unscaled",
             serious: true,
-            verdict: "all pictures are nearly black".into(),
+            verdict: "all images are nearly black".into(),
             evidence: format!(
-                "the brightest pixel of all {} training pictures is {share:.4} of white",
-                sides.train.len()
+                "the brightest pixel of all {} training images is {share:.4} of white",
+                thousands(sides.train.len() as u64)
             ),
-            remedy: "divide pixels once, not twice: write them as uint8, or as floats of which 1 is white".into(),
+            remedy: "scale the pixels once, not twice: save them as uint8, or as floats where 1 is white".into(),
         });
     }
     let empty = sides.train.iter().filter(|(row, _)| row.iter().all(|pixel| *pixel == row[0])).count();
@@ -43,9 +44,14 @@ fn constant(empty: usize, all: usize) -> Finding {
     Finding {
         name: "constant",
         serious: share > 0.5,
-        verdict: "pictures are of one value throughout".into(),
-        evidence: format!("{empty} of {all} training pictures ({:.1} %)", 100.0 * share),
-        remedy: "look at how these pictures were written, and leave empty ones out".into(),
+        verdict: "images are blank".into(),
+        evidence: format!(
+            "{} of {} training images ({:.1}%) have a single value",
+            thousands(empty as u64),
+            thousands(all as u64),
+            100.0 * share
+        ),
+        remedy: "check how these images were created, and remove blank ones".into(),
     }
 }
 
@@ -63,15 +69,14 @@ fn clipped(sides: &Sides<'_>) -> Option<Finding> {
     (share(black) + share(white) > bound).then(|| Finding {
         name: "clipped",
         serious: false,
-        verdict: "pixels are cut off at black or white".into(),
+        verdict: "pixels are clipped at black or white".into(),
         evidence: format!(
-            "{:.1} % of all values are 0, and {:.1} % are white or more",
+            "{:.1}% of all values are 0, and {:.1}% are at or above white",
             100.0 * share(black),
             100.0 * share(white)
         ),
-        remedy:
-            "write pictures as they are, 0 to 255 or 0 to 1: no mean taken away, nothing multiplied; leave it if they \
-                 are drawings"
-                .into(),
+        remedy: "save the images as they are, from 0 to 255 or 0 to 1, without subtracting the mean or scaling; for \
+             drawings, ignore this finding"
+            .into(),
     })
 }

@@ -3,6 +3,7 @@
 
 use super::Finding;
 use crate::datasets::Dataset;
+use sweep_core::describe::thousands;
 use sweep_core::recipe::Source;
 
 /// Minimum number of neighbors with different classes, as a fraction of the number expected by chance.
@@ -24,14 +25,16 @@ pub(super) fn check(dataset: &Dataset, source: &Source) -> Option<Finding> {
     ((changes as f64) < CHANGES * by_chance).then(|| Finding {
         name: "class_order",
         serious: false,
-        verdict: "the pictures lie class after class".into(),
+        verdict: "the images are sorted by class".into(),
         evidence: format!(
-            "the class changes {changes} times in {} pictures, and would {by_chance:.0} times if they were shuffled",
-            labels.len()
+            "the class changes {} times in {} images, but would change about {} times if they were shuffled",
+            thousands(changes as u64),
+            thousands(labels.len() as u64),
+            thousands(by_chance.round() as u64)
         ),
         remedy:
-            "nothing here: sweep shuffles before it divides. Elsewhere shuffle first: Keras' `validation_split` would \
-                 hold out whole classes"
+            "none needed: sweep shuffles before it splits. In other tools, shuffle first: Keras's `validation_split` \
+             would hold out entire classes"
                 .into(),
     })
 }

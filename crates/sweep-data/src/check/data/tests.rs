@@ -104,7 +104,10 @@ fn colour_pictures_in_a_wrong_order_are_found_and_named() {
             dataset
         };
         let found = &findings(&dataset, source, Some(1500), 1)[0];
-        assert_eq!(found.verdict, "the pixels are scrambled: channels-first made by reshape instead of transpose");
+        assert_eq!(
+            found.verdict,
+            "the pixels are scrambled: converted to channels-first with reshape instead of transpose"
+        );
         assert!(found.serious && found.remedy.contains("numpy.transpose(x, (0, 3, 1, 2))"), "{found:?}");
     }
 }

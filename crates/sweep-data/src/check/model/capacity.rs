@@ -23,14 +23,16 @@ pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
     Some(Finding {
         name: "capacity",
         serious: best < POOR,
-        verdict: "the network cannot learn a few pictures by heart".into(),
+        verdict: "the network cannot memorize a few images".into(),
         evidence: format!(
-            "without any regularisation, {} pictures are right at {best:.3} after {} steps of Adam at 0.001",
+            "without regularization, it classifies {:.1}% of {} training images correctly after {} steps of Adam with \
+             learning rate 0.001",
+            best * 100.0,
             capacity.pictures,
             capacity.accuracies.len() as u64 * capacity.steps
         ),
-        remedy: "give it more filters, units or layers, take relu where sigmoid is, and look at the pictures and \
-                 labels; until this holds, no other setting helps"
+        remedy: "add filters, units, or layers, replace sigmoid with relu, and inspect the images and labels; until \
+                 the network can memorize, no other change helps"
             .into(),
     })
 }

@@ -17,10 +17,11 @@ pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
     Some(Finding {
         name: "first_loss",
         serious: probed.measured.first_loss.is_none(),
-        verdict: "before the first step the network is sure of answers that it cannot know".into(),
-        evidence: format!("the loss is {seen}, and an even answer's is ln({}) = {even:.3}", probed.classes),
-        remedy: "keep what comes into the last layer near 1: put batch_norm before it, or take activations that grow \
-                 less"
-            .into(),
+        verdict: "the untrained network is overconfident".into(),
+        evidence: format!(
+            "the loss before the first step is {seen}, but a uniform prediction gives ln({}) = {even:.3}",
+            probed.classes
+        ),
+        remedy: "keep the inputs of the last layer near 1: add batch_norm before it, or use bounded activations".into(),
     })
 }

@@ -13,13 +13,13 @@ pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
         return Some(finding(
             "exploding_gradients",
             "gradients are not finite",
-            format!("that of {} is not", probed.layer(lost.layer)),
+            format!("the gradient of {} is not finite", probed.layer(lost.layer)),
         ));
     }
     let shares = || gradients.iter().filter_map(|gradient| Some((gradient.layer, gradient.share?)));
     let (first, last) = (shares().next()?, shares().next_back()?);
     let evidence = format!(
-        "a gradient is {:.1e} of its weights in {}, and {:.1e} in {}",
+        "the ratio of gradient to weights is {:.1e} in {}, but {:.1e} in {}",
         first.1,
         probed.layer(first.0),
         last.1,
@@ -28,8 +28,8 @@ pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
     let serious = first.1 * FACTOR < last.1 || last.1 * FACTOR < first.1;
     let vanishing = first.1 < last.1;
     serious.then(|| match vanishing {
-        true => finding("vanishing_gradients", "gradients vanish on their way back to the first layers", evidence),
-        false => finding("exploding_gradients", "gradients explode on their way back to the first layers", evidence),
+        true => finding("vanishing_gradients", "gradients vanish toward the first layers", evidence),
+        false => finding("exploding_gradients", "gradients explode toward the first layers", evidence),
     })
 }
 
@@ -39,8 +39,8 @@ fn finding(name: &'static str, verdict: &str, evidence: String) -> Finding {
         serious: true,
         verdict: verdict.into(),
         evidence,
-        remedy: "put relu in place of sigmoid or tanh, and batch_norm after each layer with weights; or take fewer \
-                 layers"
-            .into(),
+        remedy:
+            "replace sigmoid or tanh with relu, and add batch_norm after each layer with weights; or use fewer layers"
+                .into(),
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
     let worse = lost || highest > THROWN * first || steps.len() >= STEPS && end > WORSE * first;
     let fall = range.map_or(String::new(), |range| {
         let to = range.to.map_or(String::new(), |to| format!(" to {to:.1e}"));
-        format!("; it falls at rates from {:.1e}{to}", range.from)
+        format!("; it falls at learning rates from {:.1e}{to}", range.from)
     });
     let advised = range.and_then(|range| range.to).map(|to| (to / 10.0).max(f64::MIN_POSITIVE));
     // Warmup and gradient clipping exist to make high rates possible.
@@ -77,10 +77,10 @@ pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
     let evidence = match (lost, explodes) {
         (true, _) => format!("the loss is not finite after {} steps at {own}{fall}", steps.len()),
         _ if worse => format!(
-            "{} steps at {own} bring the loss from {first:.2} to {end:.2} (at most {highest:.2}){fall}",
+            "{} steps at {own} change the loss from {first:.2} to {end:.2} (maximum {highest:.2}){fall}",
             steps.len()
         ),
-        (_, Some(explodes)) => format!("with the rate rising, the loss explodes from {explodes:.1e} on{fall}"),
+        (_, Some(explodes)) => format!("with a rising learning rate, the loss explodes from {explodes:.1e} on{fall}"),
         _ => return None,
     };
     Some(Finding {
@@ -89,7 +89,7 @@ pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
         verdict: format!("the learning rate {own} is too high for this network"),
         evidence,
         remedy: match advised {
-            Some(rate) => format!("write {rate:.0e} or so: a tenth of where the loss is lowest"),
+            Some(rate) => format!("use about {rate:.0e}, a tenth of the learning rate at which the loss is lowest"),
             None => "divide it by 10".into(),
         },
     })

@@ -13,23 +13,19 @@ pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
         layers.max_by(|a, b| a.1.total_cmp(&b.1)).filter(|(_, share)| *share >= MOST)
     };
     let shown = |(layer, share): (usize, f64), when: &str| {
-        format!(
-            "{:.0} % of the units of {} are 0 for every picture of a batch{when}",
-            100.0 * share,
-            probed.layer(layer)
-        )
+        format!("{:.0}% of the units of {} are 0 for every image of a batch{when}", 100.0 * share, probed.layer(layer))
     };
     let (verdict, evidence, remedy) =
         match (worst(|units| Some(units.silent_at_first)), worst(|units| units.silent_later)) {
             (Some(at), _) => (
                 "units are dead before the first step",
                 shown(at, ""),
-                "put batch_norm before that relu, so that about half of what comes in is above zero",
+                "add batch_norm before that relu, so that about half of its inputs are above zero",
             ),
             (None, Some(at)) => (
                 "units die in the first steps",
                 shown(at, &format!(", after {} steps", probed.measured.first_steps.len())),
-                "divide the learning rate by 10, or let it warm up",
+                "divide the learning rate by 10, or use warmup",
             ),
             (None, None) => return None,
         };

@@ -91,7 +91,7 @@ fn each_defect_has_its_name_and_numbers() {
 #[test]
 fn a_learning_rate_is_too_high_where_the_loss_explodes_or_the_first_steps_make_it_worse() {
     let found = check(&recipe(0.5), &sound());
-    assert!(found[0].name == "learning_rate" && found[0].remedy.starts_with("write 6e-4"), "{found:?}");
+    assert!(found[0].name == "learning_rate" && found[0].remedy.starts_with("use about 6e-4,"), "{found:?}");
     let rising = (0..40).map(|step| Some(2.3 + f64::from(step))).collect();
     assert_eq!(names(1e-3, &Measured { first_steps: rising, ..sound() }), ["learning_rate"]);
     // Like Adam at 0.05 on a small convolution: the weights are thrown off, then all outputs are equal and stay so.
