@@ -296,7 +296,7 @@ fn trials_that_share_a_gpu_get_a_daemon_of_cuda_mps_that_ends_with_the_sweep() {
     // What a controller left that was killed.
     std::fs::create_dir_all(temporary.join("sweep-mps-4194305")).expect("the folder is writable");
     let text = ending(daemon_run(&world).spawn().expect("sweep can be started"), 0);
-    assert!(text.contains("CUDA MPS runs, in ") && journal(&world).contains("sweep-mps-"), "{text}");
+    assert!(text.contains("CUDA MPS: running in ") && journal(&world).contains("sweep-mps-"), "{text}");
     assert_eq!(std::fs::read_dir(&temporary).expect("it is there").count(), 0, "its folder and the stale one are gone");
 
     let (world, temporary) = with_daemon("* slow 2000", ", per_gpu: 2");
@@ -320,7 +320,10 @@ fn no_daemon_of_cuda_mps_is_started_where_none_is_wanted_or_needed() {
     let (world, temporary) = with_daemon("", ", per_gpu: 2");
     world.write("bin/nvidia-cuda-mps-control", &CONTROL.replace("start_server)", "never)"));
     let text = ending(daemon_run(&world).spawn().expect("sweep can be started"), 0);
-    assert!(text.contains("take turns on it, without CUDA MPS: nvidia-cuda-mps-control started no server"), "{text}");
+    assert!(
+        text.contains("take turns, because CUDA MPS is not available: nvidia-cuda-mps-control did not start a server"),
+        "{text}"
+    );
     assert_eq!(std::fs::read_dir(&temporary).expect("it is there").count(), 0);
 }
 

@@ -313,7 +313,7 @@ fn a_program_that_is_not_there_is_told_before_anything_is_written() {
         (
             "program: nothere.py\ncommand: [sh, \"${program}\"]\n",
             "program: the file nothere.py does not exist",
-            "relative to the folder where trials run",
+            "looks in the folder where it is called",
         ),
         ("command: [sh, train.sh, \"${arg}\"]\n", "contains ${arg}, which is not a macro", "did you mean `${args}`?"),
     ] {
@@ -687,7 +687,7 @@ fn dir_decides_where_a_program_starts_and_a_second_program_of_that_name_is_named
         let text = world.expect(&format!("{words} --dir nowhere"), 2);
         assert!(text.contains("--dir nowhere: there is no such folder"), "{text}");
         let text = world.expect(&format!("{words} --dir results"), 3);
-        assert!(text.contains("there is no file train.sh in "), "{text}");
+        assert!(text.contains("the file train.sh does not exist in "), "{text}");
     }
     world.write("n.yaml", "data: {set: digits}\nmodel: linear\n");
     assert!(world.expect("plan n.yaml --dir .", 2).contains("the sweep file has no `program`"));
@@ -745,11 +745,11 @@ sleep 1000 & wait
 #[test]
 fn stop_grace_is_how_long_a_program_may_save_and_saved_is_said_of_one_that_did() {
     let killed =
-        "trial 0001 stopped without saving: the program was killed: it ran for 0 s after SIGTERM (`stop_grace`)";
+        "trial 0001: stopped without saving: the program was killed: it ran for 0 s after SIGTERM (`stop_grace`)";
     let unhandled = "echo '{\"epoch\": 1, \"score\": 1}'\n[ -e go ] && exit 0\nexec sleep 1000\n";
-    let died = "trial 0001 stopped without saving: the program was ended by signal 15 when it was asked to stop";
+    let died = "trial 0001: stopped without saving: the program was killed by signal 15 when it was asked to stop";
     for (script, grace, told) in
-        [(SLOW_TO_SAVE, 30, "trial 0001 saved"), (SLOW_TO_SAVE, 0, killed), (unhandled, 5, died)]
+        [(SLOW_TO_SAVE, 30, "trial 0001: saved"), (SLOW_TO_SAVE, 0, killed), (unhandled, 5, died)]
     {
         let world = program(script, &format!("metric: {{name: score, goal: maximize}}\nstop_grace: {grace}\n"));
         let mut run = world.sweep("run s.yaml --progress plain");
@@ -761,7 +761,7 @@ fn stop_grace_is_how_long_a_program_may_save_and_saved_is_said_of_one_that_did()
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(130), "{text}");
         assert!(text.contains(told), "{told} is not in {text}");
-        assert_eq!(text.contains("trial 0001 saved"), grace == 30, "{text}");
+        assert_eq!(text.contains("trial 0001: saved"), grace == 30, "{text}");
         assert_eq!(world.path("results/s/trials/0001/saved").exists(), grace == 30);
         world.write("go", "");
         world.expect("resume results/s --progress none", 0);
