@@ -53,7 +53,12 @@ fn a_sweep_that_has_begun_is_not_touched() {
     world.expect("run small.yaml --progress none", 0);
     let journal = world.read("results/small/journal.jsonl");
     let text = world.expect("run small.yaml", 2);
-    assert!(text.contains("sweep resume results/small") && text.contains("--name small-2"), "{text}");
+    assert!(
+        text.contains("results/small is complete")
+            && text.contains("results/small/report.html")
+            && text.contains("--name small-2"),
+        "{text}"
+    );
     assert_eq!(world.read("results/small/journal.jsonl"), journal);
     world.expect("run small.yaml --name small-2 --progress none", 0);
     assert_eq!(
