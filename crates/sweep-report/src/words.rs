@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::ranking::Spread;
+use sweep_core::describe::thousands;
 use sweep_core::history::{Status, TrialRecord};
 use sweep_core::trial::{Metric, Outcome, Settings, plain};
 use sweep_verdict::Finding;
@@ -126,10 +127,7 @@ pub fn count(count: u64) -> String {
     if count == u64::MAX {
         return "more than can be counted".to_owned();
     }
-    let digits = count.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap_or("")).collect();
-    groups.join(",")
+    thousands(count)
 }
 
 /// Formats a number of trials: `1 trial`, `1,200 trials`.

@@ -11,7 +11,7 @@ use super::device::{self, takes_gpu_path};
 use super::draws::{Draws, shuffled};
 use super::evaluation::{Tally, cross_entropy, evaluate};
 use super::fault::{Fault, Result};
-use super::graph::{Inputs, Recorder};
+use super::graph::{Inputs, Recorder, own};
 use super::libtorch::{self, Scalar};
 use super::network::{Mode, Network, Start};
 use super::optimizer::Optimizer;
@@ -331,12 +331,7 @@ fn prefixed(prefix: &str, tensors: &[(String, Tensor)]) -> Tensors {
 }
 
 fn copies(tensors: Tensors) -> std::result::Result<Tensors, TchError> {
-    let copy = |(name, tensor): (String, Tensor)| {
-        let mut copy = tensor.f_empty_like()?;
-        copy.f_copy_(&tensor)?;
-        Ok((name, copy))
-    };
-    tensors.into_iter().map(copy).collect()
+    tensors.into_iter().map(|(name, tensor)| Ok((name, own(&tensor)?))).collect()
 }
 
 /// Mean loss and accuracy over a set of images.

@@ -144,7 +144,7 @@ impl Recording {
 }
 
 /// Returns a copy with its own memory.
-fn own(tensor: &Tensor) -> Result<Tensor, TchError> {
+pub fn own(tensor: &Tensor) -> Result<Tensor, TchError> {
     let mut copy = tensor.f_empty_like()?;
     copy.f_copy_(tensor)?;
     Ok(copy)
