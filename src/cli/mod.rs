@@ -3,6 +3,7 @@
 mod check;
 mod data;
 mod diagnose;
+mod doctor;
 mod export;
 mod extend;
 mod gpus;
@@ -63,6 +64,8 @@ enum Command {
     Export(export::Args),
     /// List the GPUs of this machine, and the slots that a sweep would use
     Gpus(gpus::Args),
+    /// Say what this machine has and lacks to train: trainer, libtorch, GPUs, disk
+    Doctor(doctor::Args),
     /// List and download published data sets
     Data(data::Args),
     /// Print a completion script for a shell
@@ -100,6 +103,7 @@ impl Cli {
             Command::Show(args) => show::run(&args, surroundings),
             Command::Export(args) => export::run(&args, surroundings),
             Command::Gpus(args) => gpus::run(&args, surroundings),
+            Command::Doctor(args) => doctor::run(&args, surroundings),
             Command::Data(args) => data::run(&args, surroundings),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "sweep", &mut std::io::stdout());
