@@ -16,8 +16,8 @@ use tokio::process::{ChildStderr, ChildStdout};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{libtorch, memory};
 use super::program::Job;
+use super::{libtorch, memory};
 use sweep_core::protocol::{FromTrainer, LONGEST_LINE};
 use sweep_scheduler::schedule::{Event, SlotId};
 

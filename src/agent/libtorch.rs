@@ -47,7 +47,8 @@ impl Libtorch {
     fn read(folder: &Path) -> Libtorch {
         let text = std::fs::read_to_string(folder.join("version.py")).unwrap_or_default();
         let assigned = |name: &str| {
-            let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim_start_matches(assigns).strip_prefix('\''));
+            let value =
+                text.lines().find_map(|line| line.strip_prefix(name)?.trim_start_matches(assigns).strip_prefix('\''));
             value.and_then(|value| Some(value.split_once('\'')?.0.to_owned()))
         };
         let archive = || Some(std::fs::read_to_string(folder.join("build-version")).ok()?.trim().to_owned());
@@ -124,9 +125,7 @@ mod tests {
 
     #[test]
     fn versions_are_compared_as_numbers() {
-        let fit = |version: &str| {
-            Libtorch { folder: PathBuf::new(), version: Some(version.into()), cuda: None }.fit()
-        };
+        let fit = |version: &str| Libtorch { folder: PathBuf::new(), version: Some(version.into()), cuda: None }.fit();
         assert_eq!(["2.9.1", "2.12.1+cpu", "1.13.1"].map(fit), [Fit::TooOld; 3]);
         assert_eq!(["2.13.0", "2.14.1", "2.15.0+cu130"].map(fit), [Fit::Tried; 3]);
         assert_eq!(["2.16.0", "3.0.0", "git"].map(fit), [Fit::Untried; 3]);

@@ -83,7 +83,11 @@ fn look(args: &Args, surroundings: &Surroundings) -> Facts {
         trainer: launcher.program().to_owned(),
         libtorch: launcher.libtorch(),
         starts: if launcher.program().is_file() { starts(&launcher) } else { Vec::new() },
-        data: CATALOG.iter().filter(|set| surroundings.folder.join(DATA).join(set.folder).is_dir()).map(|set| set.name).collect(),
+        data: CATALOG
+            .iter()
+            .filter(|set| surroundings.folder.join(DATA).join(set.folder).is_dir())
+            .map(|set| set.name)
+            .collect(),
     }
 }
 

@@ -28,7 +28,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use surroundings::Surroundings;
-use sweep_core::error::{Exit, Result};
+use sweep_core::error::{Error, Exit, Result};
 use sweep_core::nearest::nearest;
 use sweep_spec::SETTINGS;
 
@@ -74,6 +74,13 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Write the man pages of `sweep` and its commands into a folder
+    #[command(after_help = "Example:\n  sweep man ~/.local/share/man/man1")]
+    Man {
+        /// The folder; it is created if it does not exist
+        #[arg(value_name = "FOLDER")]
+        folder: std::path::PathBuf,
+    },
     /// Diagnose a network from its learning curve, written by any tool, and suggest fixes
     Diagnose(diagnose::Args),
 }
@@ -108,6 +115,13 @@ impl Cli {
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "sweep", &mut std::io::stdout());
                 Ok(Exit::Success)
+            }
+            Command::Man { folder } => {
+                let written = std::fs::create_dir_all(&folder)
+                    .and_then(|()| clap_mangen::generate_to(help::reflowed(Cli::command()), &folder));
+                written
+                    .map(|()| Exit::Success)
+                    .map_err(|error| Error::storage(format!("{} cannot be written", folder.display()), error))
             }
             Command::Diagnose(args) => diagnose::run(&args),
         }

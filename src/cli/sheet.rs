@@ -22,7 +22,13 @@ const LOOKED_AT: u64 = 10_000;
 /// # Errors
 /// Returns the errors of `sweep plan`. It also fails if the file or the trial has no augmentation, or if the trainer
 /// cannot draw the sheet.
-pub fn run(file: &Path, trial: Option<u64>, out: &Path, trainer: &Launcher, surroundings: &Surroundings) -> Result<Exit> {
+pub fn run(
+    file: &Path,
+    trial: Option<u64>,
+    out: &Path,
+    trainer: &Launcher,
+    surroundings: &Surroundings,
+) -> Result<Exit> {
     let SweepFile { spec, .. } = SweepFile::open(file, None, surroundings)?;
     let mut search = Search::new(spec.search_terms());
     let (first, last) = trial.map_or((1, LOOKED_AT), |number| (number, number));

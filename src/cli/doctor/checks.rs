@@ -12,7 +12,7 @@ use sweep_report::words;
 const LITTLE_DISK: u64 = 1 << 30;
 
 /// What is done without a GPU.
-const NO_GPU: &str = "none, if sweeps shall use the CPU; otherwise install NVIDIA's driver";
+const NO_GPU: &str = "if there is an NVIDIA GPU, install its driver; sweeps on the CPU need none";
 
 /// What was seen on the machine.
 #[derive(Debug)]
@@ -107,10 +107,13 @@ pub fn all(facts: &Facts) -> Vec<Check> {
     checks.extend([c_library(facts), cpu(facts), folder(facts), driver(facts), gpus(facts)]);
     checks.extend(libtorch(facts));
     checks.extend(trainer(facts));
-    checks.push(Check::ok("data", match facts.data.as_slice() {
-        [] => "digits (built in); `sweep data list` shows what can be downloaded".to_owned(),
-        sets => format!("digits (built in), {}", sets.join(", ")),
-    }));
+    checks.push(Check::ok(
+        "data",
+        match facts.data.as_slice() {
+            [] => "digits (built in); `sweep data list` shows what can be downloaded".to_owned(),
+            sets => format!("digits (built in), {}", sets.join(", ")),
+        },
+    ));
     checks
 }
 
@@ -150,7 +153,9 @@ fn gpus(facts: &Facts) -> Check {
     let gpus = match (&facts.gpus, &facts.wrong) {
         (Err(_), _) if facts.driver.is_err() => return Check::ok("GPUs", "none; trials run on the CPU"),
         (Err(reason), _) => return Check::problem("GPUs", reason, "check the output of `nvidia-smi`"),
-        (Ok(gpus), _) if gpus.is_empty() => return Check::note("GPUs", "the driver reports none", "check `nvidia-smi`"),
+        (Ok(gpus), _) if gpus.is_empty() => {
+            return Check::note("GPUs", "the driver reports none", "check `nvidia-smi`");
+        }
         (_, Some(wrong)) => {
             let fix = "list each GPU once, by its index or its full UUID; `sweep gpus` lists them";
             return Check::problem("GPUs", format!("CUDA_VISIBLE_DEVICES: {wrong}"), fix);
@@ -188,7 +193,9 @@ fn libtorch(facts: &Facts) -> Option<Check> {
     let has_gpu = facts.gpus.as_ref().is_ok_and(|gpus| !gpus.is_empty());
     Some(match (found.fit(), cuda_fits(facts, found)) {
         (Fit::TooOld, _) => Check::problem(NAME, found.too_old(), libtorch::install()),
-        (_, Err(reason)) => Check::problem(NAME, format!("{text}: {reason}"), "update NVIDIA's driver, or use --gpus none"),
+        (_, Err(reason)) => {
+            Check::problem(NAME, format!("{text}: {reason}"), "update NVIDIA's driver, or use --gpus none")
+        }
         (Fit::Untried, _) => {
             Check::note(NAME, format!("{text}; not tried with this version of sweep"), libtorch::install())
         }
@@ -221,7 +228,8 @@ fn trainer(facts: &Facts) -> Vec<Check> {
     let check = |(slot, start): &(String, Result<(String, String), String>)| match start {
         Ok((device, backend)) => Check::ok(NAME, format!("starts on {slot} ({device}) with {backend}")),
         Err(reason) => {
-            Check::problem(NAME, format!("does not start on {slot}: {}", words::clean(reason)), "see the lines above")
+            let found = format!("does not start on {slot}: {}", words::clean(reason));
+            Check::problem(NAME, found, "fix the problems above first; if there are none, install PyTorch again")
         }
     };
     facts.starts.iter().map(check).collect()
