@@ -16,8 +16,8 @@ use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::memory;
 use super::program::Job;
+use super::{libtorch, memory};
 use sweep_core::probe::Probe;
 use sweep_core::protocol::{FromTrainer, LONGEST_LINE, Order, ToTrainer};
 use sweep_core::trial::Attempt;
@@ -28,6 +28,9 @@ pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// Time to read the pipes of a trainer that has exited. A process that left its group could keep them open.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Exit code of the dynamic linker if it cannot load a library or lacks a function.
+const NOT_LOADED: i32 = 127;
 
 /// Bytes of one attempt's log that are kept from its beginning, and as many from its end.
 const LONGEST_LOG: u64 = 2 << 20;
@@ -159,6 +162,10 @@ async fn watch(
         }
     })
     .await;
+    if status.as_ref().is_ok_and(|status| status.code() == Some(NOT_LOADED)) {
+        let reason = libtorch::not_loaded(&log.last_words().unwrap_or_default());
+        let _ = events.send(Event::Said { slot, message: FromTrainer::Unusable { reason } });
+    }
     let killed = status.as_ref().is_ok_and(|status| status.signal() == Some(9));
     let out_of_memory = killed && memory::kills() > kills_before;
     let mut how = status.map_or_else(|error| format!("was lost: {error}"), |status| describe(&status));
@@ -297,10 +304,15 @@ impl Log {
         Log { file, room: LONGEST_LOG, end, dropped, words }
     }
 
-    /// Appends the process's last output line to the description of its end.
-    pub(super) fn with_last_words(&mut self, how: String) -> String {
+    /// The error that the process printed, or else its last output line.
+    fn last_words(&mut self) -> Option<String> {
         let LastWords { line, error, .. } = std::mem::take(&mut self.words);
-        match error.or(line) {
+        error.or(line)
+    }
+
+    /// Appends the process's last words to the description of its end.
+    pub(super) fn with_last_words(&mut self, how: String) -> String {
+        match self.last_words() {
             Some(last) => format!("{how} (last output: {last})"),
             None => how,
         }

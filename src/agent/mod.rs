@@ -4,6 +4,7 @@
 mod child;
 pub mod gpu;
 mod launch;
+pub mod libtorch;
 mod memory;
 pub mod mps;
 mod program;

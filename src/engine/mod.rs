@@ -20,7 +20,7 @@ use crate::agent::gpu::Gpu;
 use crate::agent::{Agent, Launcher, SlotDevice};
 use crate::progress::Screen;
 use devices::Devices;
-pub use probe::probe;
+pub use probe::{probe, try_to_start};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, History};
 use sweep_core::protocol::{BEST_WEIGHTS, FromTrainer, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT};
@@ -58,8 +58,8 @@ pub struct Setup {
     pub slots: Vec<SlotDevice>,
     /// A recent reading of the GPUs.
     pub gpus: Vec<Gpu>,
-    /// The trainer's program, or `None` if trials are programs themselves.
-    pub trainer: Option<PathBuf>,
+    /// What starts trainers, or `None` if trials are programs themselves.
+    pub trainer: Option<Launcher>,
     /// The trainer timeout, or `None` to derive it from the durations of epochs.
     pub silence: Option<Duration>,
     /// Whether to retry failed and diverged trials once.
@@ -196,7 +196,7 @@ impl Engine {
         let named = devices.slots(&slots, spec.devices.per_gpu == PerGpu::Auto, setup.memory);
         let views = Views::open(&layout, &spec, &history)?;
         let (scheduler, actions) = Scheduler::new(now, rules, Box::new(search), history, named, run, retry_failed);
-        let agent = Agent::new(trainer.map(|program| Launcher::new(program, setup.mps.clone())), slots, sender);
+        let agent = Agent::new(trainer.map(|launcher| launcher.with_mps(setup.mps.clone())), slots, sender);
         let mut engine = Engine {
             scheduler,
             agent,
