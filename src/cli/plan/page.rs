@@ -129,7 +129,7 @@ fn data(file: &SweepFile) -> String {
         Source::Cifar100 { path } => format!("cifar100 in {}", path.display()),
         Source::Mnist { path } => format!("mnist in {}", path.display()),
         Source::FashionMnist { path } => format!("fashion-mnist in {}", path.display()),
-        Source::Folder { path } => format!("folder {}", path.display()),
+        Source::Folder { path, .. } => format!("folder {}", path.display()),
         Source::Arrays { path, order } => format!("arrays in {}, {order:?}", path.display()).to_lowercase(),
     };
     let info = &file.inspection.data;
