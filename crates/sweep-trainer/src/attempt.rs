@@ -52,6 +52,7 @@ pub fn train(
     // This runs before the network is created, because it needs the same amount of memory again.
     let warnings = if order.look { look(order, device, loaded.info().shape, &split) } else { Vec::new() };
     let network = Network::new(loaded.info().shape, &recipe.layers, start, numbers, device)?;
+    let network = network.normalized(split.normalization.as_ref(), device)?;
     let optimizer = Optimizer::new(&recipe.training, &network.parameters)?;
     let files = Checkpoints::new(order);
     let wanted = recipe.training.cuda_graph && takes_gpu_path(device);
@@ -447,8 +448,13 @@ mod tests {
             Layer::Dense { units: 10, bias: true, max_norm: None },
         ];
         let augment = recipe::Augment { crop: 1, rotate: 5.0, scale: 0.05, noise: 0.01, cutout: 1, flip: false };
-        let data =
-            recipe::Data { source: Source::Digits, validation: Validation::Share(0.2), train_examples: None, augment };
+        let data = recipe::Data {
+            source: Source::Digits,
+            validation: Validation::Share(0.2),
+            train_examples: None,
+            augment,
+            normalize: Default::default(),
+        };
         let schedule = Schedule { shape: Shape::Plateau { factor: 0.5, patience: 1 }, warmup: Warmup::Steps(5) };
         let training = Training {
             epochs: 4,
