@@ -4,6 +4,7 @@
 mod devices;
 mod job;
 mod probe;
+mod trace;
 mod views;
 
 use std::collections::HashSet;
@@ -39,6 +40,9 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Maximum number of events that the scheduler processes before their entries are written to the journal as one batch.
 const BATCH: usize = 256;
+
+/// Time between two accounts in the log of what every slot does.
+const ACCOUNT: Duration = Duration::from_secs(300);
 
 /// Maximum number of network shapes with a check of the initial weights.
 const LOOKS: usize = 20;
@@ -234,6 +238,8 @@ impl Engine {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
         let mut announced = false;
+        // The first account comes early, to show slots that never become ready.
+        let mut account_due = ACCOUNT / 5;
         while !self.scheduler.is_done() {
             tokio::select! {
                 _ = self.events.recv_many(&mut batch, BATCH) => {}
@@ -258,8 +264,13 @@ impl Engine {
                 batch.push(Event::Interrupt);
             }
             let now = self.now();
+            if now.since >= account_due {
+                trace::slots(&self.scheduler, now);
+                account_due = now.since + ACCOUNT;
+            }
             let mut actions = Vec::new();
             for event in batch.drain(..) {
+                trace::event(&self.scheduler, &event);
                 match &event {
                     Event::Interrupt => self.screen.interrupted(self.scheduler.interrupted()),
                     // No further results can be saved. The journal and complete checkpoints remain.
@@ -313,7 +324,9 @@ impl Engine {
             let sync = entries.iter().any(|entry| {
                 !matches!(entry, Entry::Epoch { .. } | Entry::Row { .. } | Entry::Began { .. } | Entry::Learnt { .. })
             });
+            let began = Instant::now();
             self.journal.write(&entries, sync)?;
+            trace::journal(entries.len(), sync, began.elapsed());
             for entry in &entries {
                 self.views.entry(entry, self.scheduler.history())?;
                 self.screen.entry(entry, &self.scheduler, &self.spec);
@@ -321,6 +334,7 @@ impl Engine {
             self.views.flush();
         }
         for action in actions {
+            trace::action(self.scheduler.slots(), &action);
             match action {
                 Action::Record(_) => {}
                 Action::Start(slot) => self.agent.start(slot),

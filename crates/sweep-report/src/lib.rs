@@ -1,5 +1,11 @@
 //! The results of a sweep: tables, charts and the report. All derive from the journal and can be written again at any
 //! time.
+//!
+//! This crate owns what is concluded from many trials (`analysis`: ranking, ties, effects, time, next steps), how it is
+//! drawn and written (`charts`, `html`, `markdown`, `tables`, `next`), and the curves that other tools recorded
+//! (`curves`). It does not judge a single learning curve; `sweep-verdict` does. It never changes a history.
+//!
+//! Start with `write` below, which writes everything, and `analysis`, which computes all that the pages show.
 
 mod analysis;
 mod asked;

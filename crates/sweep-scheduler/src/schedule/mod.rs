@@ -19,6 +19,7 @@ mod slots;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod why;
 
 pub use messages::{Action, Condition, Event, FromProgram, Left, Leftover, Now, SlotId};
 pub use rules::{Points, Rules, Shapes};
