@@ -33,6 +33,8 @@ impl Launcher {
     /// process group, so that the terminal's Ctrl-C does not reach it. It dies with the thread that spawns it.
     pub fn command(&self, device: &Device) -> Command {
         let mut command = on(device, &self.program);
+        die_with_parent(command.as_std_mut(), Signal::KILL);
+        ignore_signals(command.as_std_mut());
         let (name, threads) = match device {
             Device::Cpu { threads } => ("cpu", *threads),
             Device::Gpu { .. } => ("cuda", 1),
@@ -53,7 +55,7 @@ impl Launcher {
 }
 
 /// The command that starts a program on a device. Its stdout and stderr are pipes, and its stdin is empty. It leads its
-/// own process group and dies with the thread that spawns it.
+/// own process group.
 pub fn on(device: &Device, program: &Path) -> Command {
     let mut command = Command::new(program);
     let threads = match device {
@@ -70,8 +72,33 @@ pub fn on(device: &Device, program: &Path) -> Command {
     command.env("OMP_NUM_THREADS", threads.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
-    die_with_parent(command.as_std_mut(), Signal::KILL);
     command
+}
+
+/// Signals that a scheduler or a user may send to all processes of a job.
+const TO_ALL: [i32; 5] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2];
+
+/// Makes the child ignore the signals that are sent to all processes of a job. The controller, which receives them, too,
+/// tells its trainers what to do.
+fn ignore_signals(command: &mut std::process::Command) {
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed, and `signal` is one. An ignored signal
+    // stays ignored by the program that `exec` starts.
+    unsafe {
+        command.pre_exec(|| {
+            for signal in TO_ALL {
+                libc::signal(signal, libc::SIG_IGN);
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Whether SIGHUP was ignored when this process started, as `nohup` has it.
+pub fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // Signal 1 is the lowest bit.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Makes the kernel send the child this signal when the thread that spawns it ends.

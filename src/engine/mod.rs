@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::agent::gpu::Gpu;
-use crate::agent::{Agent, Launcher, SlotDevice};
+use crate::agent::{Agent, Launcher, SlotDevice, ignores_hangup};
 use crate::progress::Screen;
 use devices::Devices;
 pub use probe::probe;
@@ -100,14 +100,6 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 
 /// The signal of a file that grows beyond `ulimit -f`, on Linux.
 const SIGXFSZ: i32 = 25;
-
-/// Whether SIGHUP was ignored when this process started, as `nohup` has it.
-fn ignores_hangup() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    // Signal 1 is the lowest bit.
-    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
-}
 
 /// The rules that end trials, with what the sweep file tells of each trial.
 fn stopping(terms: EarlyTerminate, spec: &Spec) -> Stopping {
@@ -311,7 +303,14 @@ impl Engine {
             .collect();
         if !entries.is_empty() {
             let sync = entries.iter().any(|entry| {
-                !matches!(entry, Entry::Epoch { .. } | Entry::Row { .. } | Entry::Began { .. } | Entry::Learnt { .. })
+                !matches!(
+                    entry,
+                    Entry::Epoch { .. }
+                        | Entry::Row { .. }
+                        | Entry::Process { .. }
+                        | Entry::Began { .. }
+                        | Entry::Learnt { .. }
+                )
             });
             self.journal.write(&entries, sync)?;
             for entry in &entries {

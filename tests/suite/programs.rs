@@ -370,8 +370,11 @@ done
 fn a_wrong_name_of_the_metric_is_warned_of_and_fails_the_trial() {
     let script =
         "for epoch in 1 2 3; do echo \"{\\\"epoch\\\": $epoch, \\\"val_acc\\\": 0.5, \\\"train_loss\\\": 1}\"; done\n";
-    let world = program(script, "metric: {name: val_accuracy, goal: maximize}\nparameters: {x: {values: [1, 2]}}\n");
+    let rest = "metric: {name: val_accuracy, goal: maximize}\nparameters: {x: {values: [1, 2, 3, 4, 5, 6]}}\n";
+    let world = program(script, rest);
+    world.write("s.yaml", &world.read("s.yaml").replace("gpus: none", "gpus: none, cpu_threads: 1000"));
     let text = world.expect("run s.yaml --progress plain", 1);
+    assert!(text.contains("stopped because every trial failed"), "{text}");
     assert_eq!(text.matches("reports epochs without val_accuracy").count(), 1, "{text}");
     assert!(text.contains("did you mean `val_acc`?"), "{text}");
     assert_eq!(world.column("results/s/trials.csv", "status"), ["failed", "failed"]);

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::group::Group;
 use crate::probe::{Measured, Probe};
 use crate::recipe::{Data, Recipe};
 use crate::trial::{Attempt, EpochMetrics, Others, Outcome, TrialId};
@@ -130,6 +131,13 @@ pub enum FromTrainer {
         /// Metrics with other names.
         #[serde(default, skip_serializing_if = "Others::is_empty")]
         others: Others,
+    },
+    /// A program runs. The agent says so, never a trainer.
+    ProgramStarted {
+        /// The attempt.
+        attempt: Attempt,
+        /// Its processes.
+        group: Group,
     },
     /// The first epoch of a program's attempt is about to be told. The agent says so, never a trainer.
     ProgramBegan {

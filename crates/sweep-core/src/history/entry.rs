@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::group::Group;
 use crate::shape::Fact;
 use crate::trial::{Attempt, EpochMetrics, Others, Outcome, Settings, Stopper, TrialId};
 use crate::warning::Warning;
@@ -105,6 +106,13 @@ pub enum Entry {
         /// The trial's own seed, in its first attempt's entry. Older versions gave every trial the sweep's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seed: Option<u64>,
+    },
+    /// An attempt's program runs.
+    Process {
+        /// The attempt.
+        attempt: Attempt,
+        /// Its processes, which a later controller looks for.
+        group: Group,
     },
     /// The trainer reached the first epoch of the attempt.
     Began {

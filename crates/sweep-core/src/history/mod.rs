@@ -9,6 +9,7 @@ pub use entry::{Entry, FORMAT};
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::group::Group;
 use crate::shape::Shape;
 use crate::trial::{Attempt, EpochMetrics, MOST_OTHERS, Metric, Outcome, Settings, Stopper, TrialId, fingerprint};
 use crate::warning::Warning;
@@ -70,6 +71,8 @@ pub struct TrialRecord {
     pub from_zero: bool,
     /// Bytes of its metrics file whose rows are in the curve; `None` where there is no file.
     pub read: Option<u64>,
+    /// Processes of its program, if their end is not known.
+    pub group: Option<Group>,
     /// The slot of the newest attempt.
     pub slot: String,
     /// When the newest attempt started, in Unix seconds.
@@ -275,6 +278,7 @@ impl History {
                 }
                 self.handed_out.insert(attempt.trial, self.ends);
             }
+            Entry::Process { attempt, group } => self.running(*attempt)?.group = Some(group.clone()),
             Entry::Began {
                 attempt,
                 from_epoch,
@@ -409,6 +413,7 @@ impl History {
                 seed: None,
                 from_zero: false,
                 read: None,
+                group: None,
                 joules: None,
                 curve: Vec::new(),
                 others: BTreeMap::new(),
@@ -477,6 +482,7 @@ impl TrialRecord {
     fn leave(&mut self, at: f64, status: Status) {
         self.status = status;
         self.ended_at = Some(at);
+        self.group = None;
         // A clock that was set back must not make a duration negative.
         self.seconds += (at - self.started_at).max(0.0);
     }

@@ -38,6 +38,10 @@ const POSTPONED: u32 = 150;
 /// Number of trials that may fail before any trial ends without an error; then the sweep is stopped.
 const HOPELESS: u32 = 8;
 
+/// The same for programs that end of their own accord and have not reported the metric, or that cannot be started.
+/// Neither depends on the trial's parameters.
+const HOPELESS_PROGRAMS: u32 = 2;
+
 /// State of a running sweep.
 pub struct Scheduler {
     pub(super) rules: Rules,
@@ -60,10 +64,12 @@ pub struct Scheduler {
     ticked: Duration,
     /// Number of failed trials in this run, and the last error. `None` once a trial has ended without an error.
     failed: Option<(u32, String)>,
+    /// Number of programs in a row that failed without a crash.
+    without_metric: u32,
     /// Why the sweep was stopped, unless the user stopped it.
     hopeless: Option<String>,
     /// The exit code of programs that ended at once, and how many did so in a row before any told an epoch.
-    usage: Option<(Option<i32>, u32)>,
+    usage: Option<(i32, u32)>,
 }
 
 /// Programs that may end within seconds and with the same exit code, before any has told an epoch, until the sweep is
@@ -111,6 +117,7 @@ impl Scheduler {
             mode: Mode::Running,
             ticked: now.since,
             failed: Some((0, String::new())),
+            without_metric: 0,
             hopeless: None,
             usage: None,
         };
@@ -274,6 +281,9 @@ impl Scheduler {
                 };
                 self.record_said(now, id, entry, actions);
             }
+            FromTrainer::ProgramStarted { attempt, group } if is_current(&attempt) && !self.rules.saves => {
+                self.record_said(now, id, Entry::Process { attempt, group }, actions);
+            }
             FromTrainer::ProgramBegan { attempt, from_epoch, from_zero }
                 if is_current(&attempt) && !self.rules.saves =>
             {
@@ -304,9 +314,10 @@ impl Scheduler {
                 self.compare(now, id, actions);
             }
             FromTrainer::ProgramFailed { attempt, code, at_once, error } if is_current(&attempt) => {
-                let again = self.usage.take().filter(|(before, _)| *before == code).map_or(0, |(_, times)| times);
+                let again = self.usage.take().filter(|(before, _)| Some(*before) == code).map_or(0, |(_, times)| times);
                 let works = self.history.trials.iter().any(|trial| !trial.curve.is_empty() || trial.ended_well());
-                self.usage = (at_once && !works).then_some((code, again + 1));
+                // A program that was killed has no exit code, and says nothing about how it was started.
+                self.usage = code.filter(|_| at_once && !works).map(|code| (code, again + 1));
                 if self.usage.is_some_and(|(_, times)| times >= USAGE_ERRORS) && self.mode == Mode::Running {
                     self.hopeless = Some(error);
                     self.mode = Mode::Draining;
@@ -354,6 +365,8 @@ impl Scheduler {
                     // Other trials may have held the memory that this one needed.
                     Outcome::OutOfMemory { .. } => self.lose(now, id, outcome, actions),
                     _ => {
+                        let is_mute = !self.rules.saves && matches!(outcome, Outcome::Failed { .. });
+                        self.without_metric = if is_mute { self.without_metric + 1 } else { 0 };
                         let place = self.slots[id.0].place;
                         self.slots.iter_mut().filter(|slot| slot.place == place).for_each(|slot| slot.lost.clear());
                         self.end(now, attempt, outcome, actions);
@@ -539,11 +552,14 @@ impl Scheduler {
 
     /// Stops the sweep if every trial so far has failed and no running trial shows that others can succeed.
     fn give_up_hope(&mut self, now: Now, actions: &mut Vec<Action>) {
-        let Some((HOPELESS.., error)) = &self.failed else { return };
+        let Some((failed, error)) = &self.failed else { return };
+        if *failed < HOPELESS && self.without_metric < HOPELESS_PROGRAMS {
+            return;
+        }
         let learns = |slot: &Slot| {
             slot.attempt()
                 .and_then(|attempt| self.history.trial(attempt.trial))
-                .is_some_and(|trial| !trial.curve.is_empty())
+                .is_some_and(|trial| self.rules.metric.best(&trial.curve).is_some())
         };
         if self.mode == Mode::Running && self.has_work() && !self.slots.iter().any(learns) {
             self.hopeless = Some(error.clone());
