@@ -29,12 +29,26 @@ impl Opened {
     /// Returns an error if the sweep's files are damaged or the folder contains no sweep. In the latter case the
     /// message lists nearby sweeps.
     pub fn new(folder: &Path) -> Result<Opened> {
+        Opened::with(folder, sweep_store::sweep_file)
+    }
+
+    /// The same as [`Opened::new`] with the sweep file in the journal, whatever the one in the folder is.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Opened::new`], except that the file was changed.
+    pub fn as_recorded(folder: &Path) -> Result<Opened> {
+        Opened::with(folder, |layout, history| {
+            history.sweep_file().map_or_else(|| sweep_store::sweep_file(layout, history), |text| Ok(text.to_owned()))
+        })
+    }
+
+    fn with(folder: &Path, file: impl Fn(&Layout, &History) -> Result<String>) -> Result<Opened> {
         let layout = Layout::new(folder);
         if !layout.journal().is_file() {
             return Err(no_sweep(folder));
         }
         let (history, length) = sweep_store::read(&layout)?;
-        let text = sweep_store::sweep_file(&layout, &history)?;
+        let text = file(&layout, &history)?;
         let (mut spec, _) = Spec::read(&text, &layout.sweep_file().display().to_string(), &history.base)?;
         // A sweep without a `name` is named after the file from which sweep.yaml was copied.
         spec.name.clone_from(&history.name);

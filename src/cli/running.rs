@@ -133,7 +133,7 @@ impl Options {
         let trainer = if spec.program.is_none() { Some(trainer(self.trainer.as_deref(), surroundings)?) } else { None };
         std::fs::create_dir_all(layout.root())
             .map_err(|error| Error::storage(format!("{} cannot be created", layout.root().display()), error))?;
-        let _lock = Lock::take(&layout, &surroundings.holder())?;
+        let lock = Lock::take(&layout, &surroundings.holder())?;
         let (history, journal) = begin(&layout)?;
         if spec.program.is_some() {
             end_leftovers(&layout, &history)?;
@@ -151,7 +151,9 @@ impl Options {
             _ => Ok(None),
         };
         let daemon = daemon.unwrap_or_else(|reason| {
-            eprintln!("note: trials on the same GPU take turns, because CUDA MPS is not available: {reason}");
+            output::tell(&format!(
+                "note: trials on the same GPU take turns, because CUDA MPS is not available: {reason}"
+            ));
             None
         });
         let setup = Setup {
@@ -159,6 +161,7 @@ impl Options {
             spec: spec.clone(),
             history,
             journal,
+            lock,
             slots,
             gpus,
             trainer,

@@ -8,6 +8,7 @@ use sweep_core::error::{Error, Exit, Result};
 use sweep_core::program::{Origin, Place};
 use sweep_data::datasets::{self, Info};
 use sweep_spec::{Inspection, Note, Spec};
+use sweep_store::Layout;
 
 /// Maximum size of a sweep file in bytes. A larger file was probably named by mistake.
 const LARGEST: u64 = 16 << 20;
@@ -42,7 +43,13 @@ impl SweepFile {
             return Err(Error::new(Exit::Usage, format!("{name} is in a folder whose path is not UTF-8"))
                 .hint("the journal stores paths as text; rename the folder"));
         }
+        let recorded = recorded(&path);
+        let (base, folder) = match &recorded {
+            Some((base, start)) => (base.as_path(), folder.or_else(|| start.clone())),
+            None => (base, folder),
+        };
         let (mut spec, mut notes) = Spec::read(&text, &name, base)?;
+        let folder = folder.filter(|_| spec.program.is_some());
         let start = program::start(&spec, folder, surroundings)?;
         spec.start = start.as_ref().map(|start| start.place.folder.clone());
         program::look_up(&spec, &name, &text, surroundings)?;
@@ -50,6 +57,17 @@ impl SweepFile {
         notes.extend(inspection.notes.iter().cloned());
         Ok(SweepFile { text, spec, inspection, start, notes })
     }
+}
+
+/// For the `sweep.yaml` in a sweep's folder: where the paths in it start from, and where its programs do. Both are the
+/// original file's.
+fn recorded(path: &Path) -> Option<(PathBuf, Option<Place>)> {
+    let layout = Layout::new(path.parent()?);
+    if path != layout.sweep_file() || !layout.journal().is_file() {
+        return None;
+    }
+    let (history, _) = sweep_store::read(&layout).ok()?;
+    Some((history.base, history.start.map(|folder| Place { folder, origin: Origin::Sweep })))
 }
 
 /// `--dir` of `run`, `plan` and `check`.

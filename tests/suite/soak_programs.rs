@@ -13,7 +13,7 @@ use sweep_core::random::{Purpose, stream};
 use crate::world::{World, processes_of, send, wait_until};
 
 /// Maximum time between the start of a controller and what is done to it. A sweep takes about half a second.
-const LONGEST_LIFE: Duration = Duration::from_millis(700);
+const LONGEST_LIFE: Duration = Duration::from_millis(400);
 
 /// `$1` is how it reports, `$2` whether it saves. It goes on from its checkpoint if it has one.
 const PROGRAM: &str = r#"

@@ -171,6 +171,7 @@ mod tests {
             at: 0.5,
             base: "/data".into(),
             start: None,
+            file: None,
             pictures: None,
         }
     }

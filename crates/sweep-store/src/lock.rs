@@ -89,7 +89,8 @@ fn lock(file: &File) -> std::result::Result<(), TryLockError> {
     }
 }
 
-fn is_without_locks(error: &std::io::Error) -> bool {
+/// Whether a file system has no locks.
+pub fn is_without_locks(error: &std::io::Error) -> bool {
     const ENOLCK: i32 = 37;
     error.kind() == ErrorKind::Unsupported || error.raw_os_error() == Some(ENOLCK)
 }

@@ -32,6 +32,9 @@ pub enum Entry {
         /// the `folder` of the sweep file, or else the sweep file's own folder.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         start: Option<std::path::PathBuf>,
+        /// Text of the sweep file. Older versions did not record it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
         /// Problems found in the images. `None` if the images were not checked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pictures: Option<Vec<Warning>>,

@@ -177,6 +177,8 @@ pub struct History {
     pub held: std::collections::BTreeMap<String, String>,
     /// The trials that were started, in the order of their numbers, which have no gap.
     pub trials: Vec<TrialRecord>,
+    /// Text of the sweep file that the sweep began with. `None` if an older version began it.
+    pub file: Option<String>,
     /// Replacements of the sweep file, oldest first.
     pub extensions: Vec<Extension>,
     /// Number of trials per fingerprint of their parameters.
@@ -221,6 +223,11 @@ impl History {
         ranked
     }
 
+    /// The text of the sweep file. `None` if an older version began the sweep, and it was never extended.
+    pub fn sweep_file(&self) -> Option<&str> {
+        self.extensions.last().map(|extension| extension.file.as_str()).or(self.file.as_deref())
+    }
+
     /// Which repeat of these settings the next trial would be that has them, from 1.
     pub fn next_repeat(&self, settings: &Settings) -> u32 {
         self.repeats.get(&fingerprint(settings)).map_or(1, |count| count + 1)
@@ -229,13 +236,14 @@ impl History {
     /// Takes one entry in. An entry that cannot follow what came before is an error that says why.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), String> {
         match entry {
-            Entry::Sweep { format, name, at, base, start, pictures, .. } => {
+            Entry::Sweep { format, name, at, base, start, file, pictures, .. } => {
                 if *format != FORMAT {
                     return Err(format!("it has format {format}, and this version of sweep reads format {FORMAT}"));
                 }
                 (self.name, self.began_at, self.base) = (name.clone(), *at, base.clone());
                 self.start.clone_from(start);
                 self.pictures.clone_from(pictures);
+                self.file.clone_from(file);
             }
             Entry::Extended { at, base, start, before, file, changes, trials, settings, .. } => {
                 for (id, settings) in settings {
