@@ -18,9 +18,8 @@ use super::supervisor::{self, Order, PRINTED, Report, Supervisor};
 use super::tail::Tail;
 use sweep_core::nearest::nearest_metric;
 use sweep_core::program::{IMPOSSIBLE, LATER, line};
-use sweep_core::protocol::{self, FromTrainer, ToTrainer};
 use sweep_core::trial::{Attempt, MOST_OTHERS, Outcome};
-use sweep_scheduler::schedule::{Event, SlotId};
+use sweep_scheduler::schedule::{Event, FromProgram, Left, SlotId};
 
 /// How often a file of metrics is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -81,8 +80,8 @@ async fn watch(
     events: mpsc::UnboundedSender<Event>,
     pid: Process,
 ) {
-    let say = |message| drop(events.send(Event::Said { slot, message }));
-    say(FromTrainer::Ready { protocol: protocol::VERSION, device: device.name.clone(), backend: "program".into() });
+    let say = |message| drop(events.send(Event::Program { slot, message }));
+    say(FromProgram::Ready { device: device.name.clone() });
     let Lost { how, out_of_memory } = loop {
         match inbox.recv().await {
             Some(Command::Run { job, log }) => {
@@ -92,8 +91,8 @@ async fn watch(
                     break lost;
                 }
             }
-            // A word about an attempt that is over.
-            Some(Command::Tell { .. }) => {}
+            // The attempt to pause is over. A program is never trained or measured.
+            Some(Command::Pause(_) | Command::Train { .. } | Command::Probe(_)) => {}
             Some(Command::End | Command::Kill) | None => break "ended".to_owned().into(),
         }
     };
@@ -120,12 +119,12 @@ async fn run(
     log: &Path,
     (device, pid): (&SlotDevice, &Process),
     inbox: &mut mpsc::UnboundedReceiver<Command>,
-    say: &impl Fn(FromTrainer),
+    say: &impl Fn(FromProgram),
 ) -> Result<(), Lost> {
     let attempt = job.attempt;
     let (mut voice, told) = Voice::new(job, log);
     if let Some(outcome) = speak(told, say) {
-        say(FromTrainer::Ended { attempt, outcome });
+        say(FromProgram::Ended { attempt, outcome });
         return Ok(());
     }
     let (began, kills_before) = (Instant::now(), memory::kills());
@@ -147,7 +146,7 @@ async fn run(
             report = supervisor.next() => match report {
                 Some(Report::Started { .. }) => {
                     if let Some(group) = supervisor.group() {
-                        say(FromTrainer::ProgramStarted { attempt, group });
+                        say(FromProgram::Started { attempt, group });
                     }
                 }
                 Some(Report::Printed) => diverged = diverged.or(speak(voice.look(), say)),
@@ -171,7 +170,7 @@ async fn run(
         Some(Report::Ended { status, signaled, last_words }) => (supervisor::status(status), signaled, last_words),
         Some(Report::Refused { reason, is_final: true }) => {
             let error = format!("{} cannot be started: {}", job.arguments[0], without_name(&reason, job));
-            say(FromTrainer::Ended { attempt, outcome: Outcome::Failed { error } });
+            say(FromProgram::Ended { attempt, outcome: Outcome::Failed { error } });
             return Ok(());
         }
         Some(Report::Refused { reason, .. }) => return Err(format!("could not be started: {reason}").into()),
@@ -188,14 +187,14 @@ async fn run(
     let code = status.code();
     say(match (killed, diverged) {
         (Some(how), _) => return Err(how.to_owned().into()),
-        (None, Some(outcome)) => FromTrainer::Ended { attempt, outcome },
+        (None, Some(outcome)) => FromProgram::Ended { attempt, outcome },
         // Exit code 0 need not mean that it was done: it may have saved, as it was asked to.
         (None, None) if leaves.is_some() || (signaled.is_some() && code != Some(LATER)) => {
-            FromTrainer::ProgramPaused { attempt, unsaved: unsaved(&status, was_late, job.stop_grace), later: false }
+            FromProgram::Paused { attempt, left: left(&status, was_late, job.stop_grace) }
         }
-        (None, None) if code == Some(LATER) => FromTrainer::ProgramPaused { attempt, unsaved: None, later: true },
+        (None, None) if code == Some(LATER) => FromProgram::Paused { attempt, left: Left::Later },
         (None, None) => match outcome(job, &voice.reading, &status, last_words.as_deref()) {
-            Ok(outcome) => FromTrainer::Ended { attempt, outcome },
+            Ok(outcome) => FromProgram::Ended { attempt, outcome },
             Err(mut how) => {
                 let was_killed = code.is_none() && memory::kills() > kills_before;
                 if was_killed {
@@ -203,7 +202,7 @@ async fn run(
                 }
                 let at_once = began.elapsed() < AT_ONCE && !voice.reading.measured();
                 let error = format!("the program {how}; the command was: {}", shown(&job.arguments));
-                say(FromTrainer::ProgramFailed { attempt, code, at_once, error });
+                say(FromProgram::Failed { attempt, code, at_once, error });
                 return Err(Lost { how, out_of_memory: was_killed });
             }
         },
@@ -214,8 +213,8 @@ async fn run(
 impl Orders {
     async fn take(&mut self, command: Option<Command>, job: &Job, supervisor: &mut Supervisor) {
         match command {
-            Some(Command::Tell { line, .. }) if pauses(&line, job.attempt) => self.ask(job, supervisor).await,
-            Some(Command::Tell { .. } | Command::Run { .. }) => {}
+            Some(Command::Pause(attempt)) if attempt == job.attempt => self.ask(job, supervisor).await,
+            Some(Command::Pause(_) | Command::Run { .. } | Command::Train { .. } | Command::Probe(_)) => {}
             Some(Command::End) => {
                 self.ask(job, supervisor).await;
                 self.killed = Some(ENDED);
@@ -240,11 +239,11 @@ impl Orders {
         let limit = if is_on_its_way && self.leaves.is_none() { LATE_ORDER } else { Duration::ZERO };
         while let Ok(Some(command)) = timeout(limit, inbox.recv()).await {
             match command {
-                Command::Tell { line, .. } if pauses(&line, job.attempt) => {
+                Command::Pause(attempt) if attempt == job.attempt => {
                     self.leaves.get_or_insert(Instant::now());
                     break;
                 }
-                Command::Tell { .. } | Command::Run { .. } => {}
+                Command::Pause(_) | Command::Run { .. } | Command::Train { .. } | Command::Probe(_) => {}
                 Command::End => self.killed = self.killed.or(Some(ENDED)),
                 Command::Kill => self.killed = self.killed.or(Some(KILLED)),
             }
@@ -252,25 +251,21 @@ impl Orders {
     }
 }
 
-/// Whether a line to the program's slot asks it to leave this attempt.
-fn pauses(line: &str, attempt: Attempt) -> bool {
-    matches!(serde_json::from_str(line), Ok(ToTrainer::Pause { attempt: other }) if other == attempt)
-}
-
 /// The reason without the name of the program, which the supervisor puts first.
 fn without_name<'a>(reason: &'a str, job: &Job) -> &'a str {
     reason.strip_prefix(&job.arguments[0]).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(reason)
 }
 
-/// Why nothing shows that a program saved after it was asked to stop; `None` if it ended by itself in time.
-fn unsaved(status: &ExitStatus, was_late: bool, grace: Duration) -> Option<String> {
-    if was_late {
-        Some(format!("the program was killed: it ran for {} s after SIGTERM (`stop_grace`)", grace.as_secs()))
+/// How a program left after it was asked to.
+fn left(status: &ExitStatus, was_late: bool, grace: Duration) -> Left {
+    let reason = if was_late {
+        format!("the program was killed: it ran for {} s after SIGTERM (`stop_grace`)", grace.as_secs())
     } else if status.success() || status.code() == Some(LATER) {
-        None
+        return Left::Saved;
     } else {
-        Some(format!("the program {} when it was asked to stop", describe(status)))
-    }
+        format!("the program {} when it was asked to stop", describe(status))
+    };
+    Left::Unsaved { reason }
 }
 
 /// How the attempt of a program ended that did so of its own accord. An error is how it was lost.
@@ -372,7 +367,7 @@ fn without_metric(job: &Job, reading: &Reading) -> String {
 }
 
 /// Passes on what was read; that the metric ceased to be a number is returned.
-fn speak(told: Vec<Said>, say: &impl Fn(FromTrainer)) -> Option<Outcome> {
+fn speak(told: Vec<Said>, say: &impl Fn(FromProgram)) -> Option<Outcome> {
     let mut diverged = None;
     for said in told {
         match said {

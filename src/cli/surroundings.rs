@@ -70,6 +70,12 @@ impl Surroundings {
         rustix::system::uname().nodename().to_string_lossy().into_owned()
     }
 
+    /// The name and version of the C library, such as `glibc 2.31`. `None` if it does not say so.
+    pub fn c_library(&self) -> Option<String> {
+        let told = std::process::Command::new("getconf").arg("GNU_LIBC_VERSION").output().ok()?;
+        String::from_utf8(told.stdout).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
     /// This process, for the file that names who runs a sweep.
     pub fn holder(&self) -> Holder {
         Holder { host: self.host(), boot: processes::boot(), process: processes::own() }

@@ -73,7 +73,11 @@ fn next_file(layout: &Layout, history: &History, analysis: &Analysis) -> Result<
     if analysis.verdicts.judged() == 0 {
         return Ok(None);
     }
-    let text = sweep_store::sweep_file(layout, history)?;
+    // Whoever opened the sweep has judged its file. One whose data has moved differs from the one in the journal.
+    let text = match sweep_store::sweep_file(layout, history) {
+        Ok(text) => text,
+        Err(error) => std::fs::read_to_string(layout.sweep_file()).map_err(|_| error)?,
+    };
     let folder = std::path::absolute(layout.root())
         .map_err(|error| Error::storage(format!("{} is not a valid path", layout.root().display()), error))?;
     Ok(next::file(&text, &folder, analysis))
@@ -132,7 +136,7 @@ mod tests {
         let times = prop::array::uniform3(finite());
         let settings = (prop_oneof![Just(0.1), finite()], 0..3_u32);
         (prop::collection::vec(epoch, 0..9), times, settings).prop_map(|(epochs, times, (x, y))| {
-            let mut trial = sweep_sample::history().trials.remove(0);
+            let mut trial = sweep_sample::history().trials[0].clone();
             trial.settings = sweep_sample::settings(serde_json::json!({"x": x, "y": y}));
             let epoch = |(number, (metrics, seconds)): (u32, ([Option<f64>; 7], Option<f64>))| {
                 let [
@@ -182,8 +186,8 @@ mod tests {
             for (number, trial) in (1..).zip(&mut trials) {
                 (trial.id, trial.slot) = (sweep_core::trial::TrialId(number), format!("cpu:{}", number % 2));
             }
-            let mut history = sweep_sample::history();
-            (history.began_at, history.trials) = (began_at, trials);
+            let history = sweep_sample::history()
+                .altered(|history| (history.began_at, history.trials) = (began_at, trials));
             let metric = Metric { name: name.into(), goal };
             let spec = Spec { metric, repeats, ..sweep_sample::spec() };
             let results = tempfile::tempdir().unwrap();
