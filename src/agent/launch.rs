@@ -60,7 +60,7 @@ impl Launcher {
     pub fn command(&self, device: &Device) -> Command {
         let mut command = on(device, &self.program);
         die_with_parent(command.as_std_mut(), Signal::KILL);
-        ignore_signals(command.as_std_mut());
+        ignore(command.as_std_mut(), &TO_ALL);
         let (name, threads) = match device {
             Device::Cpu { threads } => ("cpu", *threads),
             Device::Gpu { .. } => ("cuda", 1),
@@ -105,15 +105,18 @@ pub fn on(device: &Device, program: &Path) -> Command {
 /// Signals that a scheduler or a user may send to all processes of a job.
 const TO_ALL: [i32; 5] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2];
 
-/// Makes the child ignore the signals that are sent to all processes of a job. The controller, which receives them, too,
-/// tells its trainers what to do.
-fn ignore_signals(command: &mut std::process::Command) {
+/// Signals by which a scheduler announces the end of a job's time. A process that does not know them dies of them.
+pub const NOTICES: [i32; 2] = [libc::SIGUSR1, libc::SIGUSR2];
+
+/// Makes the child ignore these signals, unless it handles them. The controller, which receives them, too, tells trainers
+/// and programs what to do.
+pub fn ignore(command: &mut std::process::Command, signals: &'static [i32]) {
     // SAFETY: between fork and exec only async-signal-safe calls are allowed, and `signal` is one. An ignored signal
     // stays ignored by the program that `exec` starts.
     unsafe {
-        command.pre_exec(|| {
-            for signal in TO_ALL {
-                libc::signal(signal, libc::SIG_IGN);
+        command.pre_exec(move || {
+            for signal in signals {
+                libc::signal(*signal, libc::SIG_IGN);
             }
             Ok(())
         });

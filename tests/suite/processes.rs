@@ -179,6 +179,10 @@ fn a_signal_to_every_process_of_a_job_is_answered_by_the_controller_alone() {
             assert_eq!(recorded(&world).0, supervisor, "{signal:?}: it was not started again meanwhile");
             assert!(journal(&world).contains("\"is\":\"paused\""), "{signal:?}: {}", journal(&world));
             assert!(!journal(&world).contains("\"is\":\"lost\""), "{signal:?}: {}", journal(&world));
+            if signal == Signal::USR1 {
+                // A program that does not know it is not ended by it, but asked to save.
+                assert!(!journal(&world).contains("signal 10"), "{}", journal(&world));
+            }
             world.write("go", "");
             world.expect("resume results/s --progress none", 0);
         }

@@ -15,6 +15,9 @@ use crate::world::{World, processes_of, send, wait_until};
 /// Maximum time between the start of a controller and what is done to it. A sweep takes about half a second.
 const LONGEST_LIFE: Duration = Duration::from_millis(400);
 
+/// Maximum time for which a controller is stopped before it is killed.
+const LONGEST_STOP: Duration = Duration::from_millis(100);
+
 /// `$1` is how it reports, `$2` whether it saves. It goes on from its checkpoint if it has one.
 const PROGRAM: &str = r#"
 state=$SWEEP_TRIAL_DIR/state
@@ -150,6 +153,11 @@ fn disturbed(world: &World, name: &str, random: &mut impl RngExt, counts: &mut B
                 assert_eq!(processes_of(&world.path("results")), [0_u32; 0], "{name}: left after {what}");
             }
             _ => {
+                // Half of the time, the controller has no time to read what its programs report before it dies.
+                if random.random() {
+                    send(&controller, Signal::STOP);
+                    std::thread::park_timeout(LONGEST_STOP.mul_f64(random.random()));
+                }
                 controller.kill().expect("it is our child");
                 controller.wait().expect("it is our child");
                 // Half of the time, the next controller comes while the programs still end.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::printed::Printed;
 use super::{Command, Order, Report, family};
 use crate::agent::child::{LAST_WORDS, Lines};
-use crate::agent::launch::{die_with_parent, ignores_hangup};
+use crate::agent::launch::{NOTICES, die_with_parent, ignore, ignores_hangup};
 use crate::agent::log::Log;
 
 /// Time that a program has to save after its controller died.
@@ -81,6 +81,7 @@ fn start(order: &Order) -> std::io::Result<Child> {
     command.args(&order.arguments[1..]).process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     die_with_parent(command.as_std_mut(), Signal::KILL);
+    ignore(command.as_std_mut(), &NOTICES);
     command.spawn()
 }
 
