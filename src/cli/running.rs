@@ -146,8 +146,11 @@ impl Options {
             if spec.network().is_some() { Some(trainer(self.trainer.as_deref(), surroundings)?) } else { None };
         std::fs::create_dir_all(layout.root())
             .map_err(|error| Error::storage(format!("{} cannot be created", layout.root().display()), error))?;
-        let _lock = Lock::take(&layout, &surroundings.holder())?;
+        let lock = Lock::take(&layout, &surroundings.holder())?;
         let (history, journal) = begin(&layout)?;
+        if spec.program().is_some() {
+            end_leftovers(&layout, &history)?;
+        }
         if spec.method == Method::Tpe {
             let lag = search::lag(spec.search_terms(), &history, slots.len());
             for note in notes_on_lag(lag, slots.len(), Search::resumed(spec.search_terms(), &history).len()) {
@@ -161,7 +164,9 @@ impl Options {
             _ => Ok(None),
         };
         let daemon = daemon.unwrap_or_else(|reason| {
-            eprintln!("note: trials on the same GPU take turns, because CUDA MPS is not available: {reason}");
+            output::tell(&format!(
+                "note: trials on the same GPU take turns, because CUDA MPS is not available: {reason}"
+            ));
             None
         });
         let setup = Setup {
@@ -169,6 +174,7 @@ impl Options {
             spec: spec.clone(),
             history,
             journal,
+            lock,
             slots,
             gpus,
             trainer,
@@ -199,6 +205,20 @@ impl Options {
     }
 }
 
+/// Makes sure that no program of an earlier controller runs beside its successor.
+fn end_leftovers(layout: &Layout, history: &History) -> Result<()> {
+    let recorded = history.trials.iter().filter_map(|trial| Some((trial.id, trial.group.clone()?)));
+    match agent::end_leftovers(layout.root(), &recorded.collect::<Vec<_>>()) {
+        Ok(notes) => notes.iter().for_each(|note| output::tell(&format!("note: {note}"))),
+        Err(left) => {
+            return Err(Error::new(Exit::NoTrainer, left).hint(
+                "two copies of a program would spoil each other's files: end the process, or restart the machine",
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Notes about how long `tpe` waits for results.
 fn notes_on_lag(lag: u32, slots: usize, trials: Option<u64>) -> Vec<String> {
     let (mut notes, together) = (Vec::new(), lag as usize + 1);
@@ -224,7 +244,7 @@ fn notes_on_lag(lag: u32, slots: usize, trials: Option<u64>) -> Vec<String> {
 /// Returns an error if `devices` names a GPU that does not exist.
 pub fn slots(devices: &Devices, surroundings: &Surroundings) -> Result<(Vec<SlotDevice>, Vec<Gpu>)> {
     let gpus = if devices.gpus == Gpus::None { Err("they are not asked for".into()) } else { gpu::look() };
-    let visible = surroundings.variable("CUDA_VISIBLE_DEVICES");
+    let visible = surroundings.visible_gpus();
     let slots = agent::find(devices, &gpus, visible.as_deref(), surroundings.cores())?;
     Ok((slots, gpus.unwrap_or_default()))
 }

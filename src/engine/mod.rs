@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::agent::gpu::Gpu;
-use crate::agent::{Agent, Launcher, SlotDevice};
+use crate::agent::{Agent, Launcher, SlotDevice, ignores_hangup};
 use crate::progress::Screen;
 use devices::Devices;
 pub use probe::{probe, try_to_start};
@@ -30,7 +30,7 @@ use sweep_core::trial::{Attempt, Settings};
 use sweep_scheduler::schedule::{Action, Event, Leftover, Now, Rules, Scheduler, Shapes, SlotId, State};
 use sweep_scheduler::search::{self, Search};
 use sweep_spec::{Courtesy, Method, PerGpu, Spec};
-use sweep_store::{Journal, Layout};
+use sweep_store::{Journal, Layout, Lock};
 use sweep_verdict::Context;
 use views::Views;
 
@@ -43,7 +43,7 @@ const BATCH: usize = 256;
 /// Maximum number of network shapes with a check of the initial weights.
 const LOOKS: usize = 20;
 
-/// The inputs of a run. The caller holds the sweep's lock.
+/// The inputs of a run.
 #[derive(Debug)]
 pub struct Setup {
     /// The sweep's folder.
@@ -54,6 +54,8 @@ pub struct Setup {
     pub history: History,
     /// The journal, open at its end.
     pub journal: Journal,
+    /// The right to run the sweep.
+    pub lock: Lock,
     /// The slots for trials.
     pub slots: Vec<SlotDevice>,
     /// A recent reading of the GPUs.
@@ -101,14 +103,6 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 /// The signal of a file that grows beyond `ulimit -f`, on Linux.
 const SIGXFSZ: i32 = 25;
 
-/// Whether SIGHUP was ignored when this process started, as `nohup` has it.
-fn ignores_hangup() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    // Signal 1 is the lowest bit.
-    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
-}
-
 /// The rules that end trials, with what the sweep file tells of each trial.
 fn stopping(terms: EarlyTerminate, spec: &Spec) -> Stopping {
     let (seed, spec) = (spec.seed, Rc::new(spec.clone()));
@@ -146,9 +140,11 @@ struct Engine {
     layout: Layout,
     spec: Spec,
     screen: Screen,
-    clock: fn() -> f64,
+    lock: Lock,
     variable: fn(&str) -> Option<String>,
-    began: Instant,
+    /// When the run began, in Unix seconds and by a clock that nobody sets. Times in the journal are sums of both, so that
+    /// durations are right whatever happens to the machine's time.
+    began: (f64, Instant),
     /// Maximum number of network shapes to check.
     looks: usize,
     /// The network shapes that were checked.
@@ -158,16 +154,29 @@ struct Engine {
 impl Engine {
     fn start(setup: Setup) -> Result<Engine> {
         let Setup {
-            layout, mut spec, history, journal, slots, gpus, trainer, silence, retry_failed, screen, host, ..
+            layout,
+            mut spec,
+            history,
+            journal,
+            lock,
+            slots,
+            gpus,
+            trainer,
+            silence,
+            retry_failed,
+            screen,
+            host,
+            ..
         } = setup;
-        let (clock, variable, looks) = (setup.clock, setup.variable, if setup.look { LOOKS } else { 0 });
+        let (variable, looks) = (setup.variable, if setup.look { LOOKS } else { 0 });
+        let began = ((setup.clock)(), Instant::now());
         let (sender, events) = mpsc::unbounded_channel();
         let names = slots.iter().map(|slot| slot.name.clone()).collect();
         if spec.method == Method::Tpe {
             spec.lag = Some(search::lag(spec.search_terms(), &history, slots.len()));
         }
         let run = Entry::Run {
-            at: clock(),
+            at: began.0,
             version: env!("CARGO_PKG_VERSION").into(),
             host,
             pid: std::process::id(),
@@ -191,8 +200,8 @@ impl Engine {
             stop_grace: spec.stop_grace,
             silence: silence.or(spec.program().is_some().then_some(Duration::MAX)),
         };
-        let now = Now { unix: clock(), since: Duration::ZERO };
-        let devices = Devices::open(&layout, spec.devices.busy, &slots, &gpus, clock())?;
+        let now = Now { unix: began.0, since: Duration::ZERO };
+        let devices = Devices::open(&layout, spec.devices.busy, &slots, &gpus, began.0)?;
         let named = devices.slots(&slots, spec.devices.per_gpu == PerGpu::Auto, setup.memory);
         let views = Views::open(&layout, &spec, &history)?;
         let (scheduler, actions) = Scheduler::new(now, rules, Box::new(search), history, named, run, retry_failed);
@@ -207,9 +216,9 @@ impl Engine {
             layout,
             spec,
             screen,
-            clock,
+            lock,
             variable,
-            began: Instant::now(),
+            began,
             looks,
             looked: HashSet::new(),
         };
@@ -238,10 +247,10 @@ impl Engine {
             tokio::select! {
                 _ = self.events.recv_many(&mut batch, BATCH) => {}
                 seen = self.devices.look() => {
-                    self.devices.record((self.clock)(), &seen, self.scheduler.slots())?;
+                    self.devices.record(self.now().unix, &seen, self.scheduler.slots())?;
                     batch.extend(self.devices.judge(&seen, self.scheduler.slots()));
                     let pids = self.agent.processes();
-                    batch.extend(self.devices.sights((self.clock)(), &seen, self.scheduler.slots(), &pids));
+                    batch.extend(self.devices.sights(self.now().unix, &seen, self.scheduler.slots(), &pids));
                 }
                 _ = interrupt.recv() => batch.push(Event::Interrupt),
                 _ = terminate.recv() => batch.push(Event::Interrupt),
@@ -249,6 +258,11 @@ impl Engine {
                 _ = first.recv() => announced = true,
                 _ = second.recv() => announced = true,
                 _ = tick.tick() => {
+                    if !self.lock.is_kept() {
+                        let what = format!("another controller has taken over {}", self.layout.root().display());
+                        return Err(Error::new(Exit::Storage, what)
+                            .hint("this one did not run for a while, and was taken for dead; nothing is lost"));
+                    }
                     batch.push(Event::Tick);
                     self.screen.draw(&self.scheduler, &self.spec);
                 }
@@ -311,7 +325,14 @@ impl Engine {
             .collect();
         if !entries.is_empty() {
             let sync = entries.iter().any(|entry| {
-                !matches!(entry, Entry::Epoch { .. } | Entry::Row { .. } | Entry::Began { .. } | Entry::Learnt { .. })
+                !matches!(
+                    entry,
+                    Entry::Epoch { .. }
+                        | Entry::Row { .. }
+                        | Entry::Process { .. }
+                        | Entry::Began { .. }
+                        | Entry::Learnt { .. }
+                )
             });
             self.journal.write(&entries, sync)?;
             for entry in &entries {
@@ -398,6 +419,7 @@ impl Engine {
     }
 
     fn now(&self) -> Now {
-        Now { unix: (self.clock)(), since: self.began.elapsed() }
+        let since = self.began.1.elapsed();
+        Now { unix: self.began.0 + since.as_secs_f64(), since }
     }
 }

@@ -42,6 +42,7 @@ fn write(layout: &Layout) -> u64 {
         at: 0.5,
         base,
         start: None,
+        file: None,
         pictures: None,
     };
     let mut journal = Journal::create(layout, &first).expect("the folder is writable");

@@ -73,7 +73,11 @@ fn next_file(layout: &Layout, history: &History, analysis: &Analysis) -> Result<
     if analysis.verdicts.judged() == 0 {
         return Ok(None);
     }
-    let text = sweep_store::sweep_file(layout, history)?;
+    // Whoever opened the sweep has judged its file. One whose data has moved differs from the one in the journal.
+    let text = match sweep_store::sweep_file(layout, history) {
+        Ok(text) => text,
+        Err(error) => std::fs::read_to_string(layout.sweep_file()).map_err(|_| error)?,
+    };
     let folder = std::path::absolute(layout.root())
         .map_err(|error| Error::storage(format!("{} is not a valid path", layout.root().display()), error))?;
     Ok(next::file(&text, &folder, analysis))

@@ -76,6 +76,7 @@ pub fn beginning(name: &str) -> Vec<Entry> {
             at: 0.0,
             base: "/nowhere".into(),
             start: None,
+            file: None,
             pictures: None,
         },
         run(1.0),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::group::Group;
 use crate::shape::Fact;
 use crate::trial::{Attempt, EpochMetrics, Others, Outcome, Settings, Stopper, TrialId};
 use crate::warning::Warning;
@@ -31,6 +32,9 @@ pub enum Entry {
         /// the `folder` of the sweep file, or else the sweep file's own folder.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         start: Option<std::path::PathBuf>,
+        /// Text of the sweep file. Older versions did not record it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
         /// Problems found in the images. `None` if the images were not checked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pictures: Option<Vec<Warning>>,
@@ -105,6 +109,13 @@ pub enum Entry {
         /// The trial's own seed, in its first attempt's entry. Older versions gave every trial the sweep's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seed: Option<u64>,
+    },
+    /// An attempt's program runs.
+    Process {
+        /// The attempt.
+        attempt: Attempt,
+        /// Its processes, which a later controller looks for.
+        group: Group,
     },
     /// The trainer reached the first epoch of the attempt.
     Began {

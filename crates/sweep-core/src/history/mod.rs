@@ -9,6 +9,7 @@ pub use entry::{Entry, FORMAT};
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::group::Group;
 use crate::shape::Shape;
 use crate::trial::{Attempt, EpochMetrics, MOST_OTHERS, Metric, Outcome, Settings, Stopper, TrialId, fingerprint};
 use crate::warning::Warning;
@@ -70,6 +71,8 @@ pub struct TrialRecord {
     pub from_zero: bool,
     /// Bytes of its metrics file whose rows are in the curve; `None` where there is no file.
     pub read: Option<u64>,
+    /// Processes of its program, if their end is not known.
+    pub group: Option<Group>,
     /// The slot of the newest attempt.
     pub slot: String,
     /// When the newest attempt started, in Unix seconds.
@@ -187,6 +190,8 @@ pub struct State {
     pub held: std::collections::BTreeMap<String, String>,
     /// The trials that were started, in the order of their numbers, which have no gap.
     pub trials: Vec<TrialRecord>,
+    /// Text of the sweep file that the sweep began with. `None` if an older version began it.
+    pub file: Option<String>,
     /// Replacements of the sweep file, oldest first.
     pub extensions: Vec<Extension>,
     /// Number of trials per fingerprint of their parameters.
@@ -231,6 +236,11 @@ impl State {
         ranked
     }
 
+    /// The text of the sweep file. `None` if an older version began the sweep, and it was never extended.
+    pub fn sweep_file(&self) -> Option<&str> {
+        self.extensions.last().map(|extension| extension.file.as_str()).or(self.file.as_deref())
+    }
+
     /// Which repeat of these settings the next trial would be that has them, from 1.
     pub fn next_repeat(&self, settings: &Settings) -> u32 {
         self.repeats.get(&fingerprint(settings)).map_or(1, |count| count + 1)
@@ -260,13 +270,14 @@ impl History {
 impl State {
     fn apply(&mut self, entry: &Entry) -> Result<(), String> {
         match entry {
-            Entry::Sweep { format, name, at, base, start, pictures, .. } => {
+            Entry::Sweep { format, name, at, base, start, file, pictures, .. } => {
                 if *format != FORMAT {
                     return Err(format!("it has format {format}, and this version of sweep reads format {FORMAT}"));
                 }
                 (self.name, self.began_at, self.base) = (name.clone(), *at, base.clone());
                 self.start.clone_from(start);
                 self.pictures.clone_from(pictures);
+                self.file.clone_from(file);
             }
             Entry::Extended { at, base, start, before, file, changes, trials, settings, .. } => {
                 for (id, settings) in settings {
@@ -306,6 +317,7 @@ impl State {
                 }
                 self.handed_out.insert(attempt.trial, self.ends);
             }
+            Entry::Process { attempt, group } => self.running(*attempt)?.group = Some(group.clone()),
             Entry::Began {
                 attempt,
                 from_epoch,
@@ -447,6 +459,7 @@ impl State {
                 seed: None,
                 from_zero: false,
                 read: None,
+                group: None,
                 joules: None,
                 curve: Vec::new(),
                 others: BTreeMap::new(),
@@ -515,6 +528,7 @@ impl TrialRecord {
     fn leave(&mut self, at: f64, status: Status) {
         self.status = status;
         self.ended_at = Some(at);
+        self.group = None;
         // A clock that was set back must not make a duration negative.
         self.seconds += (at - self.started_at).max(0.0);
     }

@@ -32,6 +32,10 @@ const LOST_IN_A_ROW: usize = 3;
 /// Number of trials that may fail before any trial ends without an error; then the sweep is stopped.
 const HOPELESS: u32 = 8;
 
+/// The same for programs that end of their own accord and have not reported the metric, or that cannot be started.
+/// Neither depends on the trial's parameters.
+const HOPELESS_PROGRAMS: u32 = 2;
+
 /// State of a running sweep.
 pub struct Scheduler {
     pub(super) rules: Rules,
@@ -54,10 +58,12 @@ pub struct Scheduler {
     ticked: Duration,
     /// Number of failed trials in this run, and the last error. `None` once a trial has ended without an error.
     failed: Option<(u32, String)>,
+    /// Number of programs in a row that failed without a crash.
+    pub(super) without_metric: u32,
     /// Why the sweep was stopped, unless the user stopped it.
     pub(super) hopeless: Option<String>,
     /// The exit code of programs that ended at once, and how many did so in a row before any told an epoch.
-    pub(super) usage: Option<(Option<i32>, u32)>,
+    pub(super) usage: Option<(i32, u32)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +107,7 @@ impl Scheduler {
             mode: Mode::Running,
             ticked: now.since,
             failed: Some((0, String::new())),
+            without_metric: 0,
             hopeless: None,
             usage: None,
         };
@@ -385,11 +392,14 @@ impl Scheduler {
 
     /// Stops the sweep if every trial so far has failed and no running trial shows that others can succeed.
     fn give_up_hope(&mut self, now: Now, actions: &mut Vec<Action>) {
-        let Some((HOPELESS.., error)) = &self.failed else { return };
+        let Some((failed, error)) = &self.failed else { return };
+        if *failed < HOPELESS && self.without_metric < HOPELESS_PROGRAMS {
+            return;
+        }
         let learns = |slot: &Slot| {
             slot.attempt()
                 .and_then(|attempt| self.history.trial(attempt.trial))
-                .is_some_and(|trial| !trial.curve.is_empty())
+                .is_some_and(|trial| self.rules.metric.best(&trial.curve).is_some())
         };
         if self.mode == Mode::Running && self.has_work() && !self.slots.iter().any(learns) {
             self.hopeless = Some(error.clone());

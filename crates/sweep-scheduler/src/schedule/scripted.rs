@@ -32,6 +32,7 @@ pub(super) fn begun() -> (History, Vec<Entry>) {
         at: 0.0,
         base: "/data".into(),
         start: None,
+        file: None,
         pictures: None,
     };
     let mut history = History::default();
