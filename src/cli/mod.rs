@@ -13,6 +13,7 @@ pub mod opened;
 pub mod output;
 mod plan;
 mod plot;
+mod predict;
 mod program;
 mod report;
 mod resume;
@@ -62,6 +63,8 @@ enum Command {
     Show(show::Args),
     /// Export the network of a trial, with its trained weights, as a PyTorch module
     Export(export::Args),
+    /// Say which classes the network of a trial sees in images
+    Predict(predict::Args),
     /// List the GPUs of this machine, and the slots that a sweep would use
     Gpus(gpus::Args),
     /// Say what this machine has and lacks to train: trainer, libtorch, GPUs, disk
@@ -109,6 +112,7 @@ impl Cli {
             Command::Status(args) => status::run(&args, surroundings),
             Command::Show(args) => show::run(&args, surroundings),
             Command::Export(args) => export::run(&args, surroundings),
+            Command::Predict(args) => predict::run(&args, surroundings),
             Command::Gpus(args) => gpus::run(&args, surroundings),
             Command::Doctor(args) => doctor::run(&args, surroundings),
             Command::Data(args) => data::run(&args, surroundings),
