@@ -18,4 +18,5 @@ mod scale;
 mod soak;
 mod storage;
 mod surface;
+mod wandb;
 mod world;

@@ -12,6 +12,7 @@ use super::plain;
 use super::sections::{check_choices, data, devices, section};
 use super::setting::{MODEL, Section};
 use super::value::{number, show};
+use super::yaml;
 use super::{Method, Note, Order, Problem, Problems, Spec, constraints, early, enqueue, goal, parameters, program};
 use sweep_core::recipe::Source;
 use sweep_core::trial::{Goal, METRICS, Metric, Settings};
@@ -45,15 +46,22 @@ pub fn examine(text: &str, file: &str, base: &Folder) -> (Option<Spec>, Vec<Prob
     (spec, problems, notes)
 }
 
-/// Parses the file into a tree of values. Invalid YAML and duplicate keys are problems.
+/// Parses the file into a tree of values. Invalid YAML is a problem, and so is a duplicate key, except in a file that
+/// runs a program: W&B accepts it there.
 fn parse(text: &str, findings: &Findings) -> Option<Yaml> {
+    let parsed = yaml::parse(text);
+    let is_theirs = |value: &Yaml| value.get("program").is_some() || value.get("command").is_some();
+    let accepts = parsed.as_ref().is_ok_and(is_theirs);
     for twice in findings.places.twice() {
-        let rule = format!("appears twice in the same table, first on line {}", twice.first.line);
-        findings.problem(Some(twice.again), twice.path.clone(), rule, "keep one of them");
+        let what = format!("appears twice in the same table, first on line {}", twice.first.line);
+        if accepts {
+            findings.note_at(twice.again, &twice.path, format!("{what}; the last one counts, as in W&B"));
+        } else {
+            findings.problem(Some(twice.again), twice.path.clone(), what, "keep one of them");
+        }
     }
-    let parsed = serde_yaml::from_str::<Yaml>(text).and_then(|mut value| value.apply_merge().map(|()| value));
     match parsed {
-        Ok(value) => Some(value).filter(|_| findings.places.twice().is_empty()),
+        Ok(value) => Some(value).filter(|_| accepts || findings.places.twice().is_empty()),
         Err(_) if !findings.places.twice().is_empty() => None,
         Err(_) if findings.places.too_large().is_some() => {
             let (path, text) = findings.places.too_large()?;

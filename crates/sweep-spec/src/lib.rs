@@ -23,6 +23,7 @@ mod recipe;
 mod sections;
 mod setting;
 mod value;
+mod yaml;
 mod yaml11;
 
 pub use check::is_folder_name;

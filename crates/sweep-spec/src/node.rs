@@ -39,6 +39,12 @@ impl Findings {
         self.notes.borrow_mut().push(Note { mark: None, path: Path::default(), text, effect: Effect::Differs });
     }
 
+    /// Adds a note with its own position, about something that W&B does in the same way.
+    pub fn note_at(&self, mark: Mark, path: &Path, text: String) {
+        let note = Note { mark: Some(mark), path: path.clone(), text, effect: Effect::Same };
+        self.notes.borrow_mut().push(note);
+    }
+
     /// Adds a problem with its own position.
     pub fn problem(&self, mark: Option<Mark>, path: Path, rule: impl Into<String>, remedy: impl Into<String>) {
         let (rule, remedy) = (rule.into(), remedy.into());
