@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use sweep_core::program::Program;
 use sweep_core::space::{Distribution, Parameter};
 use sweep_core::trial::Goal;
+use sweep_report::words;
 use sweep_spec::{SETTINGS, Spec, plain};
 
 /// All differences, one line each.
@@ -43,6 +45,9 @@ pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     told(&mut lines, "retries", old.retries, new.retries);
     let grace = |spec: &Spec| format!("{} s", spec.stop_grace.as_secs());
     told(&mut lines, "stop_grace", grace(old), grace(new));
+    let time = |time: Option<Duration>| time.map_or("no limit".to_owned(), |time| words::duration(time.as_secs_f64()));
+    told(&mut lines, "max_time: trial", time(old.max_time.trial), time(new.max_time.trial));
+    told(&mut lines, "max_time: sweep", time(old.max_time.sweep), time(new.max_time.sweep));
     changed(&mut lines, "devices", &old.devices, &new.devices);
     changed(&mut lines, "description", &old.description, &new.description);
     lines

@@ -12,6 +12,7 @@ use super::plain;
 use super::sections::{check_choices, data, devices, section};
 use super::setting::{MODEL, Section};
 use super::value::{number, show};
+use super::time;
 use super::yaml;
 use super::{Method, Note, Order, Problem, Problems, Spec, constraints, early, enqueue, goal, parameters, program};
 use sweep_core::recipe::Source;
@@ -206,6 +207,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
             "the number of retries of a trial that is lost to a failure of its process or GPU; for example, write 2",
         ),
         stop_grace: program::stop_grace(&table, program.is_some()),
+        max_time: time::read(&table),
         devices: devices(&table),
         base: base.to_owned(),
         start: None,

@@ -22,11 +22,13 @@ mod range;
 mod recipe;
 mod sections;
 mod setting;
+mod time;
 mod value;
 mod yaml;
 mod yaml11;
 
 pub use check::is_folder_name;
+pub use constraints::condition_on as condition;
 pub use inspect::{Inspection, Kind, MOST_KINDS};
 pub use lint::{Finding, Report, Verdict, lint};
 pub use network::Network;
@@ -34,6 +36,7 @@ pub use place::{Mark, Path};
 pub use problem::{Note, Problem, Problems};
 pub use program::without_dots;
 pub use setting::{MODEL, SETS, SETTINGS, TYPE};
+pub use time::{MaxTime, parse as parse_time};
 pub use sweep_core::search_terms::{Method, Order};
 pub use sweep_core::trial::plain;
 
@@ -88,6 +91,8 @@ pub struct Spec {
     pub retries: u32,
     /// Time between SIGTERM and SIGKILL for a program that is asked to stop.
     pub stop_grace: Duration,
+    /// How long a trial and a run may take.
+    pub max_time: MaxTime,
     /// Devices that trials run on.
     pub devices: Devices,
     /// Absolute path of the folder that relative paths of the file start from.

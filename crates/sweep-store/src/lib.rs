@@ -4,6 +4,7 @@ mod atomic;
 mod journal;
 mod layout;
 mod lock;
+pub mod requests;
 mod sweep_file;
 
 pub use atomic::replace;
