@@ -12,13 +12,15 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{ChildStderr, ChildStdout};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::memory;
 use super::program::Job;
-use sweep_core::protocol::{FromTrainer, LONGEST_LINE};
+use sweep_core::probe::Probe;
+use sweep_core::protocol::{FromTrainer, LONGEST_LINE, Order, ToTrainer};
+use sweep_core::trial::Attempt;
 use sweep_scheduler::schedule::{Event, SlotId};
 
 /// Time a trainer has to exit after its stdin is closed, and again after SIGTERM.
@@ -30,24 +32,19 @@ pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Bytes of one attempt's log that are kept from its beginning, and as many from its end.
 const LONGEST_LOG: u64 = 2 << 20;
 
-/// A command to the task that supervises a process.
+/// A command to the task that supervises a slot. Each supervisor carries it out in its own way: one writes a line to
+/// its trainer, the other sends signals to a program.
 #[derive(Debug)]
 pub enum Command {
-    /// Write this line to the trainer's stdin, and its output to this log.
-    Tell {
-        /// The line, including its line end.
-        line: String,
-        /// File for the trainer's other output from now on, or `None` to keep the current one.
-        log: Option<PathBuf>,
-    },
-    /// Run this program, and write its output to this log.
-    Run {
-        /// The program and its arguments.
-        job: Box<Job>,
-        /// File for the program's output.
-        log: PathBuf,
-    },
-    /// Close the process's stdin, then send SIGTERM, then SIGKILL.
+    /// Train this attempt. Only trainers get it. Their other output goes to the log from now on.
+    Train { order: Box<Order>, log: PathBuf },
+    /// Measure a network. Only trainers get it.
+    Probe(Box<Probe>),
+    /// Run this program. Only slots for programs get it. The program's output, except metrics, goes to the log.
+    Run { job: Box<Job>, log: PathBuf },
+    /// Save this attempt and leave it. It is ignored if the attempt is over.
+    Pause(Attempt),
+    /// End the process: ask it first, then send SIGTERM, then SIGKILL.
     End,
     /// Send SIGKILL.
     Kill,
@@ -121,18 +118,13 @@ async fn watch(
             },
             Some(line) = stderr.next(), if stderr.open => log.write(&line),
             command = inbox.recv() => match command {
-                Some(Command::Tell { line, log: place }) => {
-                    if let Some(place) = place {
-                        log = Log::open(&place);
-                        kills_before = memory::kills();
-                    }
-                    if let Some(pipe) = &mut stdin
-                        && pipe.write_all(line.as_bytes()).await.is_err()
-                    {
-                        // The trainer no longer reads: it is exiting or will be ended.
-                        stdin = None;
-                    }
+                Some(Command::Train { order, log: place }) => {
+                    log = Log::open(&place);
+                    kills_before = memory::kills();
+                    tell(&mut stdin, &ToTrainer::Train(order)).await;
                 }
+                Some(Command::Probe(probe)) => tell(&mut stdin, &ToTrainer::Probe(probe)).await,
+                Some(Command::Pause(attempt)) => tell(&mut stdin, &ToTrainer::Pause { attempt }).await,
                 // A trainer does not run programs.
                 Some(Command::Run { .. }) => {}
                 Some(Command::End) => {
@@ -175,6 +167,17 @@ async fn watch(
     }
     how = log.with_last_words(how);
     let _ = events.send(Event::Gone { slot, how, out_of_memory });
+}
+
+/// Writes a message to the trainer. A trainer that no longer reads is exiting or will be ended.
+async fn tell(stdin: &mut Option<ChildStdin>, message: &ToTrainer) {
+    let mut line = serde_json::to_vec(message).expect("a message has no map with keys that are not text");
+    line.push(b'\n');
+    if let Some(pipe) = stdin
+        && pipe.write_all(&line).await.is_err()
+    {
+        *stdin = None;
+    }
 }
 
 /// Describes how a process ended. The result completes a sentence that begins with the name of the process.

@@ -184,7 +184,7 @@ impl Row {
             failed: history.trials.iter().filter(|trial| trial.failed()).count() as u64,
             metric: spec.metric.clone(),
             best,
-            fixed: spec.fixed.clone(),
+            fixed: spec.network().map(|network| network.fixed.clone()).unwrap_or_default(),
             began_at: history.began_at,
             per_hour,
         })

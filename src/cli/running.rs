@@ -143,7 +143,8 @@ impl Options {
         if spec.devices.busy == Busy::Skip {
             slots = Options::skip_busy(slots, &gpus)?;
         }
-        let trainer = if spec.program.is_none() { Some(trainer(self.trainer.as_deref(), surroundings)?) } else { None };
+        let trainer =
+            if spec.network().is_some() { Some(trainer(self.trainer.as_deref(), surroundings)?) } else { None };
         std::fs::create_dir_all(layout.root())
             .map_err(|error| Error::storage(format!("{} cannot be created", layout.root().display()), error))?;
         let _lock = Lock::take(&layout, &surroundings.holder())?;

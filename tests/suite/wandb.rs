@@ -71,7 +71,7 @@ impl Case {
 
     fn command(spec: &Spec, settings: &Settings) -> Vec<String> {
         let variable = |name: &str| (name == "DATA_ROOT").then(|| "/data".to_owned());
-        let program = spec.program.as_ref().expect("trials run a program");
+        let program = spec.program().expect("trials run a program");
         program.arguments(settings, "python", "SETTINGS", variable).unwrap()
     }
 

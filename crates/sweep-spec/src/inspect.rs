@@ -6,14 +6,15 @@ use std::collections::HashSet;
 use serde_json::Value as Json;
 
 use super::Spec;
-use super::models::{MOST_CHECKED, points};
+use super::networks::{MOST_CHECKED, points};
 use super::node::Findings;
 use super::place::Path;
 use super::plain;
 use super::problem::{Note, Problems};
 use super::setting::{MODEL, setting};
+use super::trains::{Network, Trains};
 use sweep_core::describe::thousands;
-use sweep_core::recipe::{Layer, Validation};
+use sweep_core::recipe::{Layer, Source, Validation};
 use sweep_core::trial::Settings;
 use sweep_data::datasets::Info;
 use sweep_data::network::{Extent, Row, Summary, shapes};
@@ -93,15 +94,21 @@ impl Inspection {
 
 impl Spec {
     /// Splits the images as every trial would, and traces the shapes of one image through every distinct network. From
-    /// then on, the number of classes is known.
+    /// then on, the number of classes is known. `None` if trials run a program, whose data and networks are unknown.
     ///
     /// # Errors
-    /// Networks that cannot be built or do not end in one value per class, and parameters that do not fit the data.
+    /// The errors of `probe`, which describes the data. Networks that cannot be built or do not end in one value per class, and parameters that do not fit the data.
     /// `file` and `text` are those that the specification was read from.
-    pub fn inspect(&mut self, data: Info, file: &str, text: &str) -> Result<Inspection, Problems> {
-        let findings = Findings::read(text);
+    pub fn inspect<E: From<Problems>>(
+        &mut self,
+        probe: impl FnOnce(&Source) -> Result<Info, E>,
+        (file, text): (&str, &str),
+    ) -> Result<Option<Inspection>, E> {
+        let Trains::Network(network) = &mut self.trains else { return Ok(None) };
+        let data = probe(&network.source)?;
         // A data set has at most 256 classes, because a label is a byte.
-        self.classes = u32::try_from(data.classes.len()).ok();
+        network.classes = u32::try_from(data.classes.len()).ok();
+        let findings = Findings::read(text);
         let mut inspection = Inspection {
             data,
             train: (u64::MAX, 0),
@@ -112,32 +119,22 @@ impl Spec {
             activations: 0,
             notes: Vec::new(),
         };
-        self.divide(&mut inspection, &findings);
-        self.build(&mut inspection, &findings);
-        self.doubt(&inspection, &findings);
+        if let Some(network) = self.network() {
+            self.divide(network, &mut inspection, &findings);
+            self.build(network, &mut inspection, &findings);
+            self.doubt(&inspection, &findings);
+        }
         let (problems, notes) = findings.take();
         inspection.notes = notes;
-        if problems.is_empty() { Ok(inspection) } else { Err(Problems::new(file, text, problems)) }
-    }
-
-    /// Returns where the file specifies the images: `mine.yaml:4:9, data.path`. `file` and `text` are the same as for
-    /// [`Spec::inspect`].
-    pub fn place_of_data(&self, file: &str, text: &str) -> String {
-        let places = Findings::read(text).places;
-        let data = Path::default().key("data");
-        let marks = ["path", "set"].map(|key| data.key(key)).map(|path| (places.value_at(&path), path));
-        match marks.into_iter().find_map(|(mark, path)| Some((mark?, path))) {
-            Some((mark, path)) => format!("{file}:{}:{}, {path}", mark.line, mark.column),
-            None => file.to_owned(),
-        }
+        if problems.is_empty() { Ok(Some(inspection)) } else { Err(Problems::new(file, text, problems).into()) }
     }
 
     /// Computes the sizes of every split that a trial can have.
-    fn divide(&self, inspection: &mut Inspection, findings: &Findings) {
+    fn divide(&self, network: &Network, inspection: &mut Inspection, findings: &Findings) {
         let Info { train: all, test, .. } = inspection.data;
         let mut seen = HashSet::new();
         for settings in points(self.part(|name| matches!(name, "validation" | "train_examples"))) {
-            let Ok(data) = self.data(&settings) else { continue };
+            let Ok(data) = network.data(&settings) else { continue };
             let held_out = match data.validation {
                 Validation::Test => test,
                 Validation::Share(share) => (share * all as f64).round() as u64,
@@ -171,12 +168,12 @@ impl Spec {
     }
 
     /// Builds every distinct network.
-    fn build(&self, inspection: &mut Inspection, findings: &Findings) {
-        let classes = self.classes.unwrap_or_default();
-        let (points, total) = self.models();
+    fn build(&self, network: &Network, inspection: &mut Inspection, findings: &Findings) {
+        let classes = network.classes.unwrap_or_default();
+        let (points, total) = self.models(network);
         let (mut seen, mut networks) = (HashSet::new(), HashSet::new());
         for settings in points {
-            let Ok(layers) = self.layers(&settings, classes) else { continue };
+            let Ok(layers) = network.layers(&settings, classes) else { continue };
             let (layer, rule, remedy) = match layers.map(|layers| shapes(inspection.data.shape, &layers)) {
                 // Every single value was tried when the file was read, so this problem comes from a combination.
                 Err(faults) => match faults.into_iter().next() {
@@ -199,7 +196,7 @@ impl Spec {
             if seen.len() < MOST_FAULTS && seen.insert(rule.clone()) {
                 let mut path = self.place_of(MODEL.name);
                 let mut rule = rule + &with(&settings);
-                match (layer, layer.and_then(|layer| self.item_of(layer, &settings, classes))) {
+                match (layer, layer.and_then(|layer| network.item_of(layer, &settings, classes))) {
                     (_, Some(item)) => path = path.index(item),
                     (Some(layer), None) => rule = format!("in layer {} of the network, {rule}", layer + 1),
                     (None, None) => {}
@@ -225,15 +222,29 @@ impl Spec {
         }
     }
 
-    /// Returns the largest value that a setting has in any trial. `None` if it is not a number.
+    /// Returns the largest value that a setting has in any trial. `None` if it is not a number, or if the setting is one of
+    /// a program, which has defaults of its own.
     pub fn most(&self, name: &str) -> Option<f64> {
         let varied = self.space.parameters.iter().find(|parameter| parameter.name == name);
-        let fixed = || self.fixed.get(name).cloned().or_else(|| setting(name).map(|setting| setting.default.json()));
+        let default = || setting(name).map(|setting| setting.default.json());
+        let fixed = || self.network()?.fixed.get(name).cloned().or_else(default);
         let values = match varied {
             Some(parameter) => parameter.distribution.samples(),
             None => fixed().into_iter().collect(),
         };
         values.iter().filter_map(Json::as_f64).max_by(f64::total_cmp)
+    }
+}
+
+/// Returns where the file specifies the images: `mine.yaml:4:9, data.path`. `file` and `text` are the same as for
+/// [`Spec::inspect`].
+pub fn place_of_data(file: &str, text: &str) -> String {
+    let places = Findings::read(text).places;
+    let data = Path::default().key("data");
+    let marks = ["path", "set"].map(|key| data.key(key)).map(|path| (places.value_at(&path), path));
+    match marks.into_iter().find_map(|(mark, path)| Some((mark?, path))) {
+        Some((mark, path)) => format!("{file}:{}:{}, {path}", mark.line, mark.column),
+        None => file.to_owned(),
     }
 }
 
@@ -277,8 +288,8 @@ mod tests {
             train: 1000,
             test: 0,
         };
-        let found = spec.inspect(data, "f", text);
-        found.map_err(|problems| {
+        let found = spec.inspect::<Problems>(|_| Ok(data), ("f", text));
+        found.map(|found| found.expect("it is a network")).map_err(|problems| {
             problems.list().iter().map(|problem| format!("{}: {}", problem.path, problem.rule)).collect()
         })
     }

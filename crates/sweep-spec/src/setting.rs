@@ -214,7 +214,7 @@ pub static SETTINGS: [Setting; 42] = [
     ),
     row(Training, "deterministic", Boolean, Flag(false), "whether a GPU only uses deterministic algorithms"),
     row(Training, "cuda_graph", Boolean, Flag(true), "whether a GPU runs each step as one CUDA graph"),
-    row(Training, "gpu_kernels", Boolean, Flag(false), "whether a GPU uses sweep's own kernels"),
+    row(Training, "gpu_kernels", Boolean, Flag(true), "whether a GPU uses sweep's own kernels"),
 ];
 
 /// Example values for settings that are off by default.

@@ -28,6 +28,10 @@ use sweep_data::network::Shape;
 
 const HEARTBEAT: Duration = Duration::from_millis(250);
 
+/// Least number of steps of a trial for which cuDNN benchmarks its kernels. On an H100 that takes 0.6 to 2.7 s and then
+/// saves up to 0.2 ms per step (see docs/performance.md).
+const STEPS_WORTH_A_BENCHMARK: u64 = 5000;
+
 /// Trains a trial to its end, from its newest checkpoint or from the start. Returns `None` if the controller asked for
 /// a pause. The trial is then saved in the middle of its epoch, and a later attempt continues there.
 ///
@@ -216,8 +220,9 @@ impl Run<'_> {
             keys: None,
             rows,
         };
-        // Only full batches occur often enough to repay the time for benchmarking cuDNN's kernels.
-        libtorch::benchmark(!training.deterministic && inputs.rows.size()[0] as u64 == batch);
+        // Only full batches of a long trial occur often enough to repay the time for benchmarking cuDNN's kernels.
+        let full = inputs.rows.size()[0] as u64 == batch;
+        libtorch::benchmark(!training.deterministic && full && epoch.steps.all >= STEPS_WORTH_A_BENCHMARK);
         let numbers_there = epoch.numbers_there.as_ref().map(|table| table.f_select(0, step as i64)).transpose()?;
         let Run { network, optimizer, tally, .. } = self;
         let mut work = |inputs: &Inputs| {

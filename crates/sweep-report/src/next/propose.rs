@@ -9,7 +9,7 @@ use super::super::words;
 use super::{Change, values};
 use sweep_core::recipe::Source;
 use sweep_core::trial::TrialId;
-use sweep_spec::Method;
+use sweep_spec::{Method, Network};
 use sweep_verdict::{Advice, Mirror, Name};
 
 /// Early stopping is proposed if at least this share of the epochs came after the best one.
@@ -39,8 +39,10 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
         ));
     }
     changes.extend(of_parameters(file, analysis));
-    changes.extend(of_training(analysis));
-    changes.extend(of_regularization(file, analysis));
+    if let Some(network) = analysis.spec.network() {
+        changes.extend(of_training(network, analysis));
+        changes.extend(of_regularization(network, file, analysis));
+    }
     changes
 }
 
@@ -119,7 +121,7 @@ fn of_parameters(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
 }
 
 /// Changes of epochs and learning rate.
-fn of_training(analysis: &Analysis) -> Vec<Change> {
+fn of_training(network: &Network, analysis: &Analysis) -> Vec<Change> {
     let (spec, time) = (analysis.spec, &analysis.time);
     let varies = |name: &str| spec.space.parameters.iter().any(|one| one.name.starts_with(name));
     let mut found = Vec::new();
@@ -130,7 +132,7 @@ fn of_training(analysis: &Analysis) -> Vec<Change> {
         found.push(change(&["training", "epochs"], u64::from(until), reason));
     }
     let wasted = time.after_best as f64 / time.epochs.max(1) as f64;
-    let stops = spec.fixed.keys().any(|name| name.starts_with("early_stopping"));
+    let stops = network.fixed.keys().any(|name| name.starts_with("early_stopping"));
     if wasted >= WASTED && !stops && !varies("early_stopping") {
         let table = Mapping::from_iter([("patience".into(), PATIENCE.into())]);
         let reason = format!("{:.0}% of the epochs came after the best epoch of their trial.", wasted * 100.0);
@@ -157,11 +159,11 @@ fn of_training(analysis: &Analysis) -> Vec<Change> {
 }
 
 /// Regularization that the network and the data support, if the best trials overfit.
-fn of_regularization(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
+fn of_regularization(network: &Network, file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let spec = analysis.spec;
     let wanted = |one: Advice| analysis.asked(|advice| advice == one);
     let varies = |name: &str| spec.space.parameters.iter().any(|one| one.name.starts_with(name));
-    let used = spec.network.names();
+    let used = network.model.names();
     let parameter = |name: &str, values: Vec<Value>, reason: String| {
         change(&["parameters", name], Mapping::from_iter([("values".into(), Value::Sequence(values))]), reason)
     };
@@ -174,10 +176,10 @@ fn of_regularization(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     };
     let mut found = Vec::new();
     let fixed = file.get("data").and_then(|data| data.get("augment")).is_some();
-    if let Some(ask) = wanted(Advice::Augment(Mirror::of(&spec.source))).filter(|_| !fixed && !varies("augment")) {
-        let small = matches!(spec.source, Source::Digits);
+    if let Some(ask) = wanted(Advice::Augment(Mirror::of(&network.source))).filter(|_| !fixed && !varies("augment")) {
+        let small = matches!(network.source, Source::Digits);
         let mut table = Mapping::new();
-        if Mirror::of(&spec.source) == Mirror::Yes {
+        if Mirror::of(&network.source) == Mirror::Yes {
             table.insert("flip".into(), true.into());
         }
         table.insert("crop".into(), Value::from(if small { 1 } else { 4 }));

@@ -10,9 +10,9 @@ use sweep_core::nearest::suggest;
 use sweep_core::trial::Settings;
 use sweep_data::network::{PRESETS, Template};
 
-/// The networks that a sweep can train.
+/// The section `model`: the networks that a sweep can train.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Network {
+pub struct Model {
     /// The network that the file names or defines.
     own: Option<Template>,
     /// Every preset that the parameter `model` can name.
@@ -23,25 +23,25 @@ pub struct Network {
     pub written: Option<Vec<Json>>,
 }
 
-impl Network {
+impl Model {
     /// Reads the section, if there is one, together with the presets that the parameter `model` can name.
-    pub fn read(node: Option<&Node>, presets: &[&str]) -> Network {
+    pub fn read(node: Option<&Node>, presets: &[&str]) -> Model {
         let presets = presets.iter().filter_map(|name| Some(((*name).to_owned(), Template::preset(name)?)));
-        let mut network = Network { presets: presets.collect(), ..Network::default() };
-        let Some(node) = node else { return network };
+        let mut model = Model { presets: presets.collect(), ..Model::default() };
+        let Some(node) = node else { return model };
         if let Some(table) = node.value.as_mapping().and_then(|_| node.table("model: {preset: question}")) {
             match table.get("preset") {
-                Some(preset) => network.own = preset_of(&preset),
-                None if network.presets.is_empty() => {
+                Some(preset) => model.own = preset_of(&preset),
+                None if model.presets.is_empty() => {
                     node.wrong_key("has no `preset`", format!("add `preset:` with one of {}", PRESETS.join(", ")));
                 }
                 None => {}
             }
-            let names = network.names();
+            let names = model.names();
             for (key, node) in table.entries().into_iter().filter(|(key, _)| *key != "preset") {
                 if names.iter().any(|name| name == key) {
                     match free(node.value) {
-                        Ok(value) => drop(network.settings.insert(key.to_owned(), value)),
+                        Ok(value) => drop(model.settings.insert(key.to_owned(), value)),
                         Err(rule) => node.wrong(rule, "write a number, a string, true, or false"),
                     }
                 } else if !names.is_empty() {
@@ -57,12 +57,12 @@ impl Network {
                     Err(rule) => item.wrong(rule, "write a layer, for example `conv: {filters: 32, kernel: 3}`"),
                 }
             }
-            network.own = Some(Template::new(layers.clone().into()));
-            network.written = Some(layers);
+            model.own = Some(Template::new(layers.clone().into()));
+            model.written = Some(layers);
         } else {
-            network.own = preset_of(node);
+            model.own = preset_of(node);
         }
-        network
+        model
     }
 
     /// Returns whether there is no network.
