@@ -100,7 +100,9 @@ pub fn compare(args: &Compare) -> Result<Exit> {
     let metrics: Vec<&Metric> = rows.iter().map(|row| &row.metric).collect();
     if metrics.windows(2).any(|pair| pair[0] != pair[1]) {
         text += "\n\nThe sweeps are ranked by different metrics, so their best values cannot be compared.";
-    } else if let Some(best) = rows.iter().filter(|row| row.best.is_some()).reduce(|a, b| if b.beats(a) { b } else { a }) {
+    } else if let Some(best) =
+        rows.iter().filter(|row| row.best.is_some()).reduce(|a, b| if b.beats(a) { b } else { a })
+    {
         text += &format!("\n\nBest: {}, {}", best.folder.display(), best.value());
     }
     output::print(&text)?;
@@ -203,9 +205,10 @@ impl Row {
     }
 
     fn json(&self) -> Value {
-        let best = self.best.as_ref().map(|(trial, value, settings)| {
-            json!({"trial": trial, "value": value, "settings": settings})
-        });
+        let best = self
+            .best
+            .as_ref()
+            .map(|(trial, value, settings)| json!({"trial": trial, "value": value, "settings": settings}));
         json!({
             "name": self.name,
             "folder": self.folder,

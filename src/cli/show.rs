@@ -54,7 +54,8 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     }
     let opened = Opened::new(&args.folder)?;
     let number = args.trial.or_else(|| best(&opened)).ok_or_else(|| {
-        Error::new(Exit::Usage, "there is no best trial yet").hint("give the number of a trial; `sweep status` lists them")
+        Error::new(Exit::Usage, "there is no best trial yet")
+            .hint("give the number of a trial; `sweep status` lists them")
     })?;
     let mut trial = opened.trial(number)?.clone();
     if trial.status == Status::Running && !sweep_store::held(&opened.layout) {

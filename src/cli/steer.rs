@@ -9,11 +9,11 @@ use super::output;
 use super::surroundings::{Surroundings, now};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::Status;
+use sweep_core::space::Condition;
 use sweep_core::steering::Request;
 use sweep_core::trial::TrialId;
 use sweep_report::words;
 use sweep_scheduler::search::Search;
-use sweep_core::space::Condition;
 use sweep_spec::condition;
 use sweep_store::{Layout, requests};
 
@@ -127,13 +127,15 @@ pub fn go_on(args: &Folder, surroundings: &Surroundings) -> Result<Exit> {
 /// `sweep first`
 pub fn first(args: &First, surroundings: &Surroundings) -> Result<Exit> {
     let opened = Opened::new(&args.folder)?;
-    let numbers: Option<Vec<u64>> = args.which.iter().map(|word| word.parse().ok().filter(|number| *number > 0)).collect();
+    let numbers: Option<Vec<u64>> =
+        args.which.iter().map(|word| word.parse().ok().filter(|number| *number > 0)).collect();
     let trials = match numbers {
         Some(numbers) => numbers.into_iter().map(TrialId).collect(),
         None => {
             let text = args.which.join(" ");
             let read = condition(&opened.spec, &text);
-            let condition = read.map_err(|(rule, remedy)| Error::new(Exit::Usage, format!("`{text}` {rule}")).hint(remedy))?;
+            let condition =
+                read.map_err(|(rule, remedy)| Error::new(Exit::Usage, format!("`{text}` {rule}")).hint(remedy))?;
             meeting(&opened, &condition)
         }
     };
@@ -177,7 +179,8 @@ fn meeting(opened: &Opened, condition: &Condition) -> Vec<TrialId> {
     let mut found: Vec<TrialId> = waiting.map(|trial| trial.id).collect();
     let mut search = Search::resumed(spec.search_terms(), history);
     if !search.learns() {
-        let places = (history.places.next()..).take(MOST_LOOKED_AT as usize).filter(|at| !history.places.has_begun(*at));
+        let places =
+            (history.places.next()..).take(MOST_LOOKED_AT as usize).filter(|at| !history.places.has_begun(*at));
         let settings = places.map_while(|at| Some((at, search.next(TrialId(at), history)?)));
         found.extend(settings.filter(|(_, settings)| meets(settings)).map(|(at, _)| TrialId(at)).take(MOST_FIRST));
     }

@@ -241,6 +241,9 @@ impl Engine {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
         let (mut announced, mut is_time_told) = (false, false);
+        // A request to a sweep that is complete can make it go on.
+        batch.extend(requests::waiting(&self.layout).into_iter().map(Event::Asked));
+        self.handle(&mut batch)?;
         while !self.scheduler.is_done() {
             tokio::select! {
                 _ = self.events.recv_many(&mut batch, BATCH) => {}
@@ -265,32 +268,9 @@ impl Engine {
             if std::mem::take(&mut announced) && !self.scheduler.interrupted() {
                 batch.push(Event::Interrupt);
             }
-            let now = self.now();
-            let mut actions = Vec::new();
-            let mut asked = Vec::new();
-            for event in batch.drain(..) {
-                match &event {
-                    Event::Interrupt => self.screen.interrupted(self.scheduler.interrupted()),
-                    Event::Asked(request) => asked.push(request.id.clone()),
-                    // No further results can be saved. The journal and complete checkpoints remain.
-                    Event::Said { message: FromTrainer::Unwritable { attempt, reason }, .. } => {
-                        self.journal.in_place()?;
-                        let folder = self.layout.root().display();
-                        return Err(Error::new(Exit::Storage, format!("{attempt} cannot be saved: {reason}"))
-                            .hint(format!("fix this, then run: sweep resume {folder}")));
-                    }
-                    _ => {}
-                }
-                actions.extend(self.scheduler.on_event(now, event));
-            }
-            self.perform(actions)?;
+            self.handle(&mut batch)?;
             if self.scheduler.is_out_of_time() && !std::mem::replace(&mut is_time_told, true) {
                 self.screen.out_of_time();
-            }
-            // The journal has what is answered here. After a crash in between, the next controller answers from there.
-            for id in asked {
-                let said = self.scheduler.history().steering.answer(&id).unwrap_or_default().to_vec();
-                requests::answer(&self.layout, &id, &said)?;
             }
         }
         let last = self.scheduler.leave(self.now());
@@ -319,6 +299,35 @@ impl Engine {
             }
             _ => Ok(scheduler.into_history()),
         }
+    }
+
+    /// Lets the scheduler decide about events, performs its actions, and answers requests.
+    fn handle(&mut self, batch: &mut Vec<Event>) -> Result<()> {
+        let now = self.now();
+        let (mut actions, mut asked) = (Vec::new(), Vec::new());
+        for event in batch.drain(..) {
+            match &event {
+                Event::Interrupt => self.screen.interrupted(self.scheduler.interrupted()),
+                Event::Asked(request) => asked.push(request.id.clone()),
+                // No further results can be saved. The journal and complete checkpoints remain.
+                Event::Said { message: FromTrainer::Unwritable { attempt, reason }, .. } => {
+                    self.journal.in_place()?;
+                    let folder = self.layout.root().display();
+                    return Err(Error::new(Exit::Storage, format!("{attempt} cannot be saved: {reason}"))
+                        .hint(format!("fix this, then run: sweep resume {folder}")));
+                }
+                _ => {}
+            }
+            actions.extend(self.scheduler.on_event(now, event));
+        }
+        self.perform(actions)?;
+        // The journal has what is answered here. After a crash in between, the next controller answers from there.
+        for id in asked {
+            let said = self.scheduler.history().steering.answer(&id).unwrap_or_default().to_vec();
+            // If the answer cannot be written, the request stays and is answered at the next look.
+            let _ = requests::answer(&self.layout, &id, &said);
+        }
+        Ok(())
     }
 
     /// Performs the scheduler's actions. Journal entries are written first, then the other actions run in order.

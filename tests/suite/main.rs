@@ -16,6 +16,7 @@ mod plan;
 mod programs;
 mod scale;
 mod soak;
+mod steering;
 mod storage;
 mod surface;
 mod wandb;

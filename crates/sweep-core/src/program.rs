@@ -325,7 +325,7 @@ fn put(config: &mut Settings, steps: &[String], value: &Json) {
 }
 
 /// A value as Python's `str` has it, which is what W&B hands over.
-fn word(value: &Json) -> String {
+pub fn word(value: &Json) -> String {
     match value {
         Json::String(text) => text.clone(),
         other => literal(other),

@@ -11,9 +11,9 @@ use super::place::{Mark, Path};
 use super::plain;
 use super::sections::{check_choices, data, devices, section};
 use super::setting::{MODEL, Section};
+use super::time;
 use super::trains::{Network, Trains};
 use super::value::{number, show};
-use super::time;
 use super::yaml;
 use super::{Method, Note, Order, Problem, Problems, Spec, constraints, early, enqueue, goal, parameters, program};
 use sweep_core::recipe::Source;
@@ -280,6 +280,12 @@ fn lag(table: &Table, method: Option<Method>) -> Option<u32> {
 fn metric(table: &Table, any: bool) -> (Metric, Option<f64>) {
     let mut metric = Metric { name: "val_loss".to_owned(), goal: Goal::Minimize };
     let Some(node) = table.get("metric") else { return (metric, None) };
+    if let Some(name) = node.value.as_str().filter(|name| any && !name.trim().is_empty()) {
+        let goal = goal::of(name).unwrap_or(Goal::Minimize);
+        let way = if goal == Goal::Minimize { "minimized" } else { "maximized" };
+        node.note(format!("is a name alone: {name} is {way}. W&B warns; write `metric: {{name: ..., goal: ...}}`"));
+        return (Metric { name: name.to_owned(), goal }, None);
+    }
     let Some(table) = node.table("metric: {name: val_accuracy, goal: maximize}") else { return (metric, None) };
     match table.get("name") {
         None => node.wrong_key("has no `name`", format!("add `name:` with one of {}", METRICS.join(", "))),
@@ -358,12 +364,13 @@ fn usable(char: char) -> bool {
 
 /// Returns the sweep's name, which names a folder: the name in the file, or the file name without its extension.
 fn name(table: &Table, file: &str) -> String {
-    let Some(node) = table.get("name") else {
+    let of_file = || {
         let stem = Folder::new(file).file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
         let name: String = stem.chars().map(|char| if usable(char) { char } else { '-' }).take(LONGEST_NAME).collect();
         let name = name.trim_start_matches(['.', '-']);
-        return if name.is_empty() { "sweep".to_owned() } else { name.to_owned() };
+        if name.is_empty() { "sweep".to_owned() } else { name.to_owned() }
     };
+    let Some(node) = table.get("name") else { return of_file() };
     let name = node
         .take(Kind::Text, "the name of the sweep's folder; for example, write digits-dropout")
         .map(|name| plain(&name))
@@ -372,7 +379,10 @@ fn name(table: &Table, file: &str) -> String {
         return name;
     }
     // At W&B a name is a title, any text.
-    let folder = folder_of(&name);
+    let mut folder = folder_of(&name);
+    if folder.is_empty() && name.contains(char::is_alphanumeric) {
+        folder = of_file();
+    }
     if is_folder_name(&folder) {
         node.note_same(format!("is a title; the sweep's folder is named {folder}"));
     } else {

@@ -30,6 +30,7 @@ mod yaml11;
 
 pub use check::is_folder_name;
 pub use constraints::condition_on as condition;
+pub use goal::of as goal_of;
 pub use inspect::{Inspection, Kind, MOST_KINDS, place_of_data};
 pub use lint::{Finding, Report, Verdict, lint};
 pub use model::Model;
@@ -37,9 +38,9 @@ pub use place::{Mark, Path};
 pub use problem::{Note, Problem, Problems};
 pub use program::without_dots;
 pub use setting::{MODEL, SETS, SETTINGS, TYPE};
-pub use time::{MaxTime, parse as parse_time};
 pub use sweep_core::search_terms::{Method, Order};
 pub use sweep_core::trial::plain;
+pub use time::{MaxTime, parse as parse_time};
 pub use trains::{Network, Trains};
 
 use std::path::PathBuf;

@@ -270,6 +270,8 @@ fn unquoted(value: &Yaml, word: &str) -> Result<Json, String> {
         Read::Number(_) if value.is_string() => {
             Ok(word.parse::<i64>().map_or_else(|_| number(value).into(), Json::from))
         }
+        // Only YAML 1.2 has this form of an octal number.
+        Read::Text if word.trim_start_matches(['-', '+']).starts_with("0o") => Ok(word.into()),
         Read::Text if value.is_string() => Ok(number(value).map_or_else(|| word.into(), Json::from)),
         Read::Number(_) | Read::Text | Read::Date => json(value),
     }
@@ -294,7 +296,7 @@ mod tests {
             ("[1.10, 1, -3, 1.0, 18446744073709551615]", json!([1.1, 1, -3, 1.0, 18_446_744_073_709_551_615_u64])),
             ("[yes, Off, true, ~, null, y, adam]", json!([true, false, true, null, null, "y", "adam"])),
             ("[010, 1:30, 5_000_000, 0x1f, 1_0.5]", json!([8, 90, 5_000_000, 31, 10.5])),
-            ("[1e-4, 1.0e-4, 1e3]", json!([1e-4, 1e-4, 1000.0])),
+            ("[1e-4, 1.0e-4, 1e3, 0o10]", json!([1e-4, 1e-4, 1000.0, "0o10"])),
             ("{b: ['1', 1], c: {d: 'no', e: no}}", json!({"b": ["1", 1], "c": {"d": "no", "e": false}})),
             ("|-\n  12\n", json!("12")),
         ] {

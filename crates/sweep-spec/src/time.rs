@@ -46,7 +46,9 @@ fn time(node: &Node) -> Option<Duration> {
 pub fn parse(text: &str) -> Result<Duration, String> {
     let seconds = text.trim().parse::<u32>().ok().map(|seconds| Duration::from_secs(seconds.into()));
     let found = seconds.or_else(|| humantime::parse_duration(text).ok());
-    found.filter(|time| !time.is_zero()).ok_or_else(|| format!("`{text}` is not a time above 0, such as 30m, 8h, or 1h 30m"))
+    found
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| format!("`{text}` is not a time above 0, such as 30m, 8h, or 1h 30m"))
 }
 
 #[cfg(test)]
@@ -55,7 +57,9 @@ mod tests {
 
     #[test]
     fn times_are_read_with_their_units_and_numbers_are_seconds() {
-        for (text, seconds) in [("90", 90), ("45s", 45), ("30m", 1800), ("8h", 28_800), ("1h 30m", 5400), ("2days", 172_800)] {
+        for (text, seconds) in
+            [("90", 90), ("45s", 45), ("30m", 1800), ("8h", 28_800), ("1h 30m", 5400), ("2days", 172_800)]
+        {
             assert_eq!(parse(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for text in ["", "0", "0s", "-5m", "soon", "5 parsecs"] {

@@ -28,7 +28,8 @@ pub fn ask(layout: &Layout, id: &str, request: &Request) -> Result<()> {
     let folder = layout.requests();
     fs::create_dir_all(&folder)
         .map_err(|error| Error::storage(format!("{} cannot be created", folder.display()), error))?;
-    let text = serde_json::to_vec(request).map_err(|error| Error::storage("the request cannot be written", error.into()))?;
+    let text =
+        serde_json::to_vec(request).map_err(|error| Error::storage("the request cannot be written", error.into()))?;
     replace(&request_file(layout, id), &text)
 }
 
@@ -55,7 +56,8 @@ pub fn waiting(layout: &Layout) -> Vec<Asked> {
 /// # Errors
 /// If the answer cannot be written. The request then stays, and is answered again.
 pub fn answer(layout: &Layout, id: &str, said: &[String]) -> Result<()> {
-    let text = serde_json::to_vec(said).map_err(|error| Error::storage("the answer cannot be written", error.into()))?;
+    let text =
+        serde_json::to_vec(said).map_err(|error| Error::storage("the answer cannot be written", error.into()))?;
     replace(&answer_file(layout, id), &text)?;
     withdraw(layout, id);
     Ok(())

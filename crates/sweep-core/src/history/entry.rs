@@ -62,6 +62,9 @@ pub enum Entry {
         /// Parameters of earlier trials that the new file writes differently. A parameter that only the new file varies
         /// is included with the value that it had.
         settings: Vec<(TrialId, Settings)>,
+        /// Names of the old and the new metric of a program, if they differ.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        metric: Option<(String, String)>,
     },
     /// A controller took over, started by `run` or by `resume`.
     Run {

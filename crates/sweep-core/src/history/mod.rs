@@ -11,7 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::shape::Shape;
 use crate::steering::{Places, Request, Steering, Wish};
-use crate::trial::{Attempt, EpochMetrics, MOST_OTHERS, Metric, Outcome, Settings, Stopper, TrialId, fingerprint};
+use crate::trial::{
+    Attempt, EpochMetrics, METRICS, MOST_OTHERS, Metric, Outcome, Settings, Stopper, TrialId, fingerprint,
+};
 use crate::warning::Warning;
 
 /// Status of a trial.
@@ -258,6 +260,12 @@ impl History {
         self
     }
 
+    /// Returns a program's history with another metric that ranks the trials. `old` is the name of the current one.
+    pub fn ranked_by(mut self, old: &str, new: &str) -> History {
+        self.0.trials.iter_mut().for_each(|trial| trial.rank_by(old, new));
+        self
+    }
+
     /// Returns the state while no controller runs the sweep: trials still marked as running belonged to a dead one. The
     /// next controller finds the same.
     pub fn abandoned(mut self) -> History {
@@ -277,7 +285,10 @@ impl State {
                 self.start.clone_from(start);
                 self.pictures.clone_from(pictures);
             }
-            Entry::Extended { at, base, start, before, file, changes, trials, settings, .. } => {
+            Entry::Extended { at, base, start, before, file, changes, trials, settings, metric, .. } => {
+                if let Some((old, new)) = metric {
+                    self.trials.iter_mut().for_each(|trial| trial.rank_by(old, new));
+                }
                 for (id, settings) in settings {
                     let trial = self.trial_mut(*id).ok_or_else(|| format!("trial {id} was never started"))?;
                     trial.settings.clone_from(settings);
@@ -592,6 +603,27 @@ impl TrialRecord {
         self.curve.retain(|one| one.epoch <= epoch);
         self.others.values_mut().for_each(|values| values.retain(|(at, _)| *at <= epoch));
         self.others.retain(|_, values| !values.is_empty());
+    }
+
+    /// Makes `new` the metric that ranks the trials, and `old` one of the others.
+    fn rank_by(&mut self, old: &str, new: &str) {
+        if old == new {
+            return;
+        }
+        if !METRICS.contains(&old) {
+            let value = |epoch: &mut EpochMetrics| Some((epoch.epoch, epoch.objective.take()?));
+            let values: Vec<(u32, f64)> = self.curve.iter_mut().filter_map(value).collect();
+            if !values.is_empty() {
+                self.others.insert(old.to_owned(), values);
+            }
+        }
+        if !METRICS.contains(&new) {
+            for (epoch, value) in self.others.remove(new).unwrap_or_default() {
+                if let Ok(at) = self.curve.binary_search_by_key(&epoch, |one| one.epoch) {
+                    self.curve[at].objective = Some(value);
+                }
+            }
+        }
     }
 
     /// Ends a trial that no trainer has.

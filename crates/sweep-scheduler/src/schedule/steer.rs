@@ -45,21 +45,25 @@ impl Scheduler {
 
     fn decide(&mut self, request: Request) -> Decision {
         match request {
-            Request::Stop { trials } => {
-                self.each(trials, |trials| Request::Stop { trials }, |scheduler, id| match scheduler.standing(id)? {
+            Request::Stop { trials } => self.each(
+                trials,
+                |trials| Request::Stop { trials },
+                |scheduler, id| match scheduler.standing(id)? {
                     None => Err(format!("trial {id} has not begun; `sweep skip` leaves it out")),
                     Some(Status::Ended(outcome)) => Err(format!("trial {id} has ended: {}", outcome.name())),
                     Some(Status::Running) => Ok(format!("trial {id} is asked to save and end; its best epoch counts")),
                     Some(Status::Waiting) => Ok(format!("trial {id} has ended; its best epoch counts")),
-                })
-            }
-            Request::Skip { trials } => {
-                self.each(trials, |trials| Request::Skip { trials }, |scheduler, id| match scheduler.standing(id)? {
+                },
+            ),
+            Request::Skip { trials } => self.each(
+                trials,
+                |trials| Request::Skip { trials },
+                |scheduler, id| match scheduler.standing(id)? {
                     Some(Status::Ended(outcome)) => Err(format!("trial {id} has ended: {}", outcome.name())),
                     Some(Status::Running) => Ok(format!("trial {id} is asked to end, and will not count")),
                     None | Some(Status::Waiting) => Ok(format!("trial {id} is skipped")),
-                })
-            }
+                },
+            ),
             Request::Retry { trials, from_scratch } => {
                 // A built-in trial that has ended has no checkpoint to go on from.
                 let from_scratch = from_scratch || self.rules.saves;
@@ -73,14 +77,16 @@ impl Scheduler {
                     Some(Status::Ended(outcome @ (Outcome::Finished | Outcome::EarlyStopped))) => {
                         Err(format!("trial {id} is {}, and such a trial never runs again", outcome.name()))
                     }
-                    Some(Status::Ended(_)) if from_scratch => {
-                        Ok(format!("trial {id} runs again, from the start"))
+                    Some(Status::Ended(_)) if from_scratch => Ok(format!("trial {id} runs again, from the start")),
+                    Some(Status::Ended(_)) => {
+                        Ok(format!("trial {id} runs again, from its own checkpoint if it has one"))
                     }
-                    Some(Status::Ended(_)) => Ok(format!("trial {id} runs again, from its own checkpoint if it has one")),
                 })
             }
-            Request::First { trials } => {
-                self.each(trials, |trials| Request::First { trials }, |scheduler, id| match scheduler.standing(id)? {
+            Request::First { trials } => self.each(
+                trials,
+                |trials| Request::First { trials },
+                |scheduler, id| match scheduler.standing(id)? {
                     Some(Status::Ended(outcome)) => Err(format!("trial {id} has ended: {}", outcome.name())),
                     Some(Status::Running) => Err(format!("trial {id} is running")),
                     Some(Status::Waiting) => Ok(format!("trial {id} goes on as soon as a slot is free")),
@@ -88,8 +94,8 @@ impl Scheduler {
                         Err(format!("trial {id} has no parameters yet: the search chooses them from results"))
                     }
                     None => Ok(format!("the parameters of trial {id} are the next to run")),
-                })
-            }
+                },
+            ),
             Request::Pause if self.history.steering.paused => (None, vec!["the sweep is paused already".to_owned()]),
             Request::Pause => {
                 let count = self.slots.iter().filter(|slot| slot.attempt().is_some()).count();
@@ -101,7 +107,10 @@ impl Scheduler {
             Request::Slots { most } => {
                 let all = self.slots.iter().filter(|slot| !slot.is_out()).count();
                 let used = most.map_or(all, |most| all.min(most as usize));
-                (Some(Request::Slots { most }), vec![format!("{used} of {all} slots are used; trials on others save first")])
+                (
+                    Some(Request::Slots { most }),
+                    vec![format!("{used} of {all} slots are used; trials on others save first")],
+                )
             }
             Request::Tag { trial, text } => match self.standing(trial) {
                 Err(error) => (None, vec![error]),
@@ -205,9 +214,8 @@ impl Scheduler {
     /// Returns the number in the plan of the next new trial.
     pub(super) fn next_place(&self) -> TrialId {
         let places = &self.history.places;
-        let wanted = self.history.steering.first.iter().find(|id| {
-            self.history.trial(**id).is_none() && !places.has_begun(id.0)
-        });
+        let wanted =
+            self.history.steering.first.iter().find(|id| self.history.trial(**id).is_none() && !places.has_begun(id.0));
         wanted.copied().filter(|_| !self.points.learns()).unwrap_or(TrialId(places.next()))
     }
 
