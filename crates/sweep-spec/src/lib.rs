@@ -42,6 +42,7 @@ pub use sweep_core::search_terms::{Method, Order};
 pub use sweep_core::trial::plain;
 pub use time::{MaxTime, parse as parse_time};
 pub use trains::{Network, Trains};
+pub use yaml::parse_typed as parse_yaml;
 
 use std::path::PathBuf;
 use std::time::Duration;

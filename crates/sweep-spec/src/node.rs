@@ -68,6 +68,11 @@ impl<'a> Node<'a> {
         Node { value, path: Path::default(), findings }
     }
 
+    /// Creates the node for a value at that path.
+    pub fn at(value: &'a Yaml, path: Path, findings: &'a Findings) -> Node<'a> {
+        Node { value, path, findings }
+    }
+
     /// Adds a problem with the value.
     pub fn wrong(&self, rule: impl Into<String>, remedy: impl Into<String>) {
         let mark = self.findings.places.value_at(&self.path);

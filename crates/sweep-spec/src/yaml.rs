@@ -6,6 +6,9 @@ use serde::de::{Deserialize, Deserializer, EnumAccess, MapAccess, SeqAccess, Var
 use serde_yaml::value::{Tag, TaggedValue};
 use serde_yaml::{Error, Mapping, Value};
 
+use super::node::{Findings, Node};
+use super::place::Path;
+
 /// Parses the file into a tree of values, with merge keys (`<<`) resolved.
 ///
 /// # Errors
@@ -14,6 +17,46 @@ pub fn parse(text: &str) -> Result<Value, Error> {
     let Lenient(mut value) = serde_yaml::from_str(text.trim_start_matches('\u{feff}'))?;
     value.apply_merge()?;
     Ok(value)
+}
+
+/// Parses a sweep file to write it again. A program's parameters have the types that they have as PyYAML reads them, so
+/// that they keep them in a file with other quotes.
+///
+/// # Errors
+/// Returns an error if the text is not YAML, or has more than one document.
+pub fn parse_typed(text: &str) -> Result<Value, Error> {
+    let value = parse(text)?;
+    if value.get("program").is_none() && value.get("command").is_none() {
+        return Ok(value);
+    }
+    let findings = Findings::read(text);
+    let Value::Mapping(table) = value else { return Ok(value) };
+    let typed = |(key, value): (Value, Value)| match key.as_str() {
+        Some(name @ ("parameters" | "enqueue")) => {
+            let typed = typed(&value, Path::default().key(name), &findings);
+            (key, typed)
+        }
+        _ => (key, value),
+    };
+    Ok(Value::Mapping(table.into_iter().map(typed).collect()))
+}
+
+fn typed(value: &Value, path: Path, findings: &Findings) -> Value {
+    match value {
+        Value::Sequence(items) => {
+            items.iter().enumerate().map(|(at, item)| typed(item, path.index(at), findings)).collect::<Vec<_>>().into()
+        }
+        Value::Mapping(table) => {
+            let member = |(key, value): (&Value, &Value)| {
+                (key.clone(), typed(value, path.key(key.as_str().unwrap_or_default()), findings))
+            };
+            Value::Mapping(table.iter().map(member).collect())
+        }
+        scalar => {
+            let given = Node::at(scalar, path, findings).given().ok();
+            given.and_then(|given| serde_yaml::to_value(given).ok()).unwrap_or_else(|| scalar.clone())
+        }
+    }
 }
 
 /// A value whose tables may contain a key twice.
@@ -94,6 +137,9 @@ mod tests {
         let twice = parse("a: 1\nb: {c: 1, c: [2]}\na: 3\n").unwrap();
         assert_eq!(twice, serde_yaml::from_str::<Value>("a: 3\nb: {c: [2]}\n").unwrap());
         assert_eq!(parse("\u{feff}a: 1\n").unwrap(), serde_yaml::from_str::<Value>("a: 1\n").unwrap());
+        let typed = parse_typed("program: a\nparameters: {p: {values: [yes, '010', 010, 1e-4]}}\nname: off\n").unwrap();
+        let text = "program: a\nparameters: {p: {values: [true, '010', 8, 0.0001]}}\nname: off\n";
+        assert_eq!(typed, serde_yaml::from_str::<Value>(text).unwrap());
         assert!(parse("a: 1\n---\nb: 2\n").is_err() && parse("a: [").is_err());
     }
 }
