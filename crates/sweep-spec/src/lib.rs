@@ -22,6 +22,7 @@ mod range;
 mod recipe;
 mod sections;
 mod setting;
+mod settling;
 mod value;
 mod yaml11;
 

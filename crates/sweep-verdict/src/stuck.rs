@@ -1,4 +1,4 @@
-//! Stuck: the network performs at chance level from the first epoch to the last.
+//! Stuck: the network performs at chance level from the first epoch to the last, or gives the same answer to everything.
 
 use super::finding::Unit;
 use super::series::{Series, median, median_error};
@@ -18,8 +18,94 @@ const EVEN_ANSWER: f64 = 0.12;
 /// The best of a few noisy levels is good by luck, by up to this many standard errors.
 const LUCK_SIGMAS: f64 = 3.0;
 
-/// Compares the best of the curve with chance.
+/// What to do, in any case.
+const REMEDIES: [Advice; 6] = [
+    Advice::CheckData,
+    Advice::CheckTask,
+    Advice::CheckCapacity,
+    Advice::LowerLearningRate,
+    Advice::DefaultAdam,
+    Advice::BatchNorm,
+];
+/// Minimum number of epochs in which nothing changes. The first one is not among them.
+const CONSTANT_EPOCHS: usize = 4;
+/// Values that are the same to four digits differ by less than this share of their level. Two losses of steps that cancel
+/// each other differ by a few times as much.
+const CONSTANT_LOSS: f64 = 2e-3;
+/// A validation accuracy that is the same to four digits differs by less than this.
+const CONSTANT_ACCURACY: f64 = 5e-5;
+/// Maximum distance of the training accuracy from the share of one class.
+const NEAR_ACCURACY: f64 = 0.02;
+/// Maximum share by which the training loss falls while the answer stays the same.
+const HARDLY: f64 = 0.02;
+/// Share of its first value below which a loss is nearly gone, so that it stays the same because all is learned.
+const GONE: f64 = 0.05;
+/// Accuracy from which on all is learned.
+const LEARNED: f64 = 0.97;
+
+/// Compares the best of the curve with chance, and looks for a curve in which nothing changes.
 pub fn find(view: &View) -> Option<Finding> {
+    at_chance(view).or_else(|| constant(view))
+}
+
+/// The network gives the same answer to everything: its loss does not change, or its accuracy is that of one class.
+fn constant(view: &View) -> Option<Finding> {
+    let loss = view.train_loss.as_ref().or(view.val_loss.as_ref())?;
+    if loss.len() <= CONSTANT_EPOCHS {
+        return None;
+    }
+    let accuracy = view.train_accuracy.as_ref().or(view.val_accuracy.as_ref());
+    let learned =
+        loss.end().abs() <= GONE * loss.values[0].abs() || accuracy.is_some_and(|series| series.end() >= LEARNED);
+    let fell = (loss.values[1] - loss.end()) / loss.values[1].abs().max(f64::MIN_POSITIVE);
+    let same_loss = range(&loss.values[1..]) <= CONSTANT_LOSS * loss.end().abs();
+    let one_class =
+        view.val_accuracy.as_ref().filter(|val| val.len() > CONSTANT_EPOCHS && one_answer(&val.values[1..]));
+    let near = |val: &Series| {
+        let share = val.end();
+        let train = view.train_accuracy.as_ref();
+        train.is_none_or(|train| {
+            train.values[1..]
+                .iter()
+                .all(|value| (value - share).abs().min((1.0 - value - share).abs()) <= NEAR_ACCURACY)
+        })
+    };
+    let majority = one_class.filter(|val| fell < HARDLY && near(val));
+    // An accuracy that moves shows that something is learned, whatever the loss does.
+    let moves = accuracy.is_some_and(|series| range(&series.values[1..]) > NEAR_ACCURACY);
+    if learned || moves || !(same_loss || majority.is_some()) {
+        return None;
+    }
+    let what = match majority {
+        Some(val) => format!(
+            "its validation accuracy is {} in every epoch, which is the share of one class, so it gives the same answer \
+             to everything",
+            Unit::Accuracy.text(val.end())
+        ),
+        None => format!("its loss stays at {} from the second epoch to the last", Unit::Loss.text(loss.end())),
+    };
+    Some(
+        Finding::new(Name::Stuck, Severity::Severe, format!("The network learns nothing: {what}."))
+            .evidence("best loss", Unit::Loss, loss.best_level())
+            .evidence("accuracy at the end", Unit::Accuracy, accuracy.map(Series::end))
+            .advice(REMEDIES),
+    )
+}
+
+/// Whether an accuracy has one value in all epochs, or two that add up to 1: the answer changed to the other class.
+fn one_answer(values: &[f64]) -> bool {
+    let same = |a: f64, b: f64| (a - b).abs() <= CONSTANT_ACCURACY;
+    let first = values[0];
+    let count = values.iter().filter(|value| same(**value, first) || same(**value, 1.0 - first)).count();
+    count == values.len()
+}
+
+fn range(values: &[f64]) -> f64 {
+    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    most - values.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+fn at_chance(view: &View) -> Option<Finding> {
     // Training metrics are used if there are any, because learning shows there first.
     let loss = view.train_loss.as_ref().or(view.val_loss.as_ref());
     let accuracy = view.train_accuracy.as_ref().or(view.val_accuracy.as_ref());
@@ -59,8 +145,7 @@ pub fn find(view: &View) -> Option<Finding> {
             .evidence("loss of guessing", Unit::Loss, classes.ln())
             .evidence("best accuracy", Unit::Accuracy, best_accuracy)
             .evidence("accuracy of guessing", Unit::Accuracy, 1.0 / classes)
-            .advice([Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::LowerLearningRate])
-            .advice([Advice::DefaultAdam, Advice::BatchNorm]),
+            .advice(REMEDIES),
     )
 }
 

@@ -13,7 +13,8 @@ pub use pair::Pair;
 
 use serde_json::Value;
 
-use super::ranking::{Group, Spread};
+use super::charts::HIGHLIGHTS;
+use super::ranking::{Group, Ranking, Spread};
 use super::words;
 use sweep_core::trial::{Goal, Settings};
 use sweep_spec::Spec;
@@ -23,6 +24,8 @@ const PAIRS: usize = 2;
 /// Values are clipped at this many interquartile ranges beyond the quartile on the bad side. Otherwise a loss that
 /// explodes would hide all other effects.
 const FENCE: f64 = 3.0;
+/// Minimum ratio of the largest to the smallest value for a logarithmic analysis.
+const DECADES: f64 = 100.0;
 /// Minimum share of the variance for a parameter to count as important.
 const DRIVES: f64 = 0.05;
 /// An integer range with at most this many values is treated as a list.
@@ -39,8 +42,12 @@ pub struct Target {
     pub words: String,
     /// Whether lower or higher values are better.
     pub goal: Goal,
-    /// One value per configuration.
+    /// One value per configuration. Values that are far out are capped.
     pub values: Vec<f64>,
+    /// Number of capped values.
+    pub capped: usize,
+    /// Whether the model is of the logarithm, because the values span decades.
+    pub log: bool,
     /// Number of trials of these configurations.
     pub trials: usize,
     /// The effects of the levels.
@@ -66,6 +73,12 @@ pub struct Effects {
     pub untried: Vec<String>,
     /// Number of configurations that the analysis of the gap leaves out.
     pub left_out: usize,
+    /// The place among the five best trials of each configuration's best trial, from 0.
+    pub ranks: Vec<Option<usize>>,
+    /// Number of configurations that every analysis leaves out, because their results mean nothing.
+    pub broken: usize,
+    /// Parameters whose texts are too many to compare.
+    pub too_many: Vec<String>,
 }
 
 /// A parameter whose best value is the smallest or the largest tried.
@@ -80,9 +93,18 @@ pub struct Edge {
 }
 
 impl Effects {
-    /// Computes the effects of the parameters. Returns `None` if no parameter varied between configurations that ended
-    /// well. The gap is analyzed only for configurations that `trained` accepts.
-    pub fn new(spec: &Spec, groups: &[Group], names: &[String], trained: impl Fn(&Group) -> bool) -> Option<Effects> {
+    /// Computes the effects of the parameters. Returns `None` if no parameter varied between configurations that `sound`
+    /// accepts. The gap is analyzed only for those that `whole` accepts too. `tried` are the parameters of all trials.
+    pub fn new(
+        spec: &Spec,
+        groups: &[Group],
+        ranking: &Ranking,
+        tried: &[&Settings],
+        names: &[String],
+        (sound, whole): (impl Fn(&Group) -> bool, impl Fn(&Group) -> bool),
+    ) -> Option<Effects> {
+        let all_groups = groups.len();
+        let groups: Vec<&Group> = groups.iter().filter(|group| sound(group)).collect();
         let points: Vec<&Settings> = groups.iter().map(|group| group.settings).collect();
         let drawn = |name: &str| {
             let parameter = spec.space.parameters.iter().find(|parameter| parameter.name == name);
@@ -94,29 +116,35 @@ impl Effects {
         }
         let trials: Vec<usize> = groups.iter().map(|group| group.trials.len()).collect();
         let all: Vec<usize> = (0..groups.len()).collect();
-        let kept: Vec<usize> = all.iter().copied().filter(|at| trained(&groups[*at])).collect();
+        let kept: Vec<usize> = all.iter().copied().filter(|at| whole(groups[*at])).collect();
         let target = |name: &str, words: &str, goal, kept: &[usize], of: &dyn Fn(&Group) -> Option<Spread>| {
             if kept.is_empty() {
                 return None;
             }
-            let spreads: Vec<Spread> = kept.iter().map(|at| of(&groups[*at])).collect::<Option<_>>()?;
+            let spreads: Vec<Spread> = kept.iter().map(|at| of(groups[*at])).collect::<Option<_>>()?;
             let means: Vec<f64> = spreads.iter().map(|spread| spread.mean).collect();
-            let values = fenced(means.clone(), goal);
+            let log = spans_decades(&means);
+            let scaled = if log { means.iter().map(|mean| mean.log10()).collect() } else { means.clone() };
+            let fenced = fenced(scaled.clone(), goal);
             let trials: Vec<usize> = kept.iter().map(|at| trials[*at]).collect();
             let seen = trials.iter().sum();
             let weights: Vec<f64> = trials.iter().map(|count| *count as f64).collect();
             // A configuration with a clipped value gives no information about the spread between seeds.
-            let sound = means.iter().zip(&values).map(|(mean, value)| mean == value);
+            let sound = scaled.iter().zip(&fenced).map(|(mean, value)| mean == value);
+            let capped = sound.clone().filter(|sound| !sound).count();
             let sound = spreads.iter().zip(trials).zip(sound).filter(|(_, sound)| *sound);
-            let repeats = Repeats::new(sound.map(|(point, _)| point));
+            let repeats = if log { Repeats::default() } else { Repeats::new(sound.map(|(point, _)| point)) };
             let factors: Vec<Factor> = factors.iter().map(|factor| factor.only(kept)).collect();
-            let model = Additive::fit(&factors, &values, &weights, repeats);
-            let importance = Importance::new(&factors, &values);
+            let model = Additive::fit(&factors, &fenced, &weights, repeats);
+            let importance = Importance::new(&factors, &fenced);
+            let values = if log { fenced.iter().map(|value| 10_f64.powf(*value)).collect() } else { fenced };
             Some(Target {
                 name: name.to_owned(),
                 words: words.to_owned(),
                 goal,
                 values,
+                capped,
+                log,
                 trials: seen,
                 model,
                 importance,
@@ -128,13 +156,22 @@ impl Effects {
         let gap = target("accuracy_gap", "accuracy gap", Goal::Minimize, &kept, &|group| group.accuracy_gap);
         let gap = if metric.name.ends_with("_accuracy") { gap } else { loss_gap().or(gap) };
         let found = of_metric.importance.as_ref().map_or(&[][..], |importance| &importance.pairs);
-        let pair =
-            |((a, b), share): &((usize, usize), f64)| Pair::new(&factors, (*a, *b), *share, &of_metric.values, &trials);
+        let scaled: Vec<f64> = match of_metric.log {
+            true => of_metric.values.iter().map(|value| value.log10()).collect(),
+            false => of_metric.values.clone(),
+        };
+        let pair = |((a, b), share): &((usize, usize), f64)| Pair::new(&factors, (*a, *b), *share, &scaled, &trials);
         let pairs = found.iter().take(PAIRS).map(pair).collect();
         let untried = untried(spec, &factors, &of_metric.values, &trials);
-        let edges = groups.first().map(|best| edges(&points, best.settings, names)).unwrap_or_default();
+        let ties = |group: &&&Group| Some(group.metric.mean) == groups.first().map(|best| best.metric.mean);
+        let best: Vec<&Settings> = groups.iter().take_while(ties).map(|group| group.settings).collect();
+        let edges = edges(tried, &best, names);
+        let too_many = names.iter().filter(|name| Factor::has_too_many(name, &points)).cloned().collect();
         let left_out = if gap.is_some() { groups.len() - kept.len() } else { 0 };
-        Some(Effects { pairs, untried, edges, left_out, metric: of_metric, gap, factors })
+        let first = || ranking.placed.iter().take(HIGHLIGHTS.len()).map(|place| place.trial.id);
+        let ranks = groups.iter().map(|group| first().position(|id| group.trials.contains(&id))).collect();
+        let broken = all_groups - groups.len();
+        Some(Effects { pairs, untried, edges, left_out, ranks, broken, too_many, metric: of_metric, gap, factors })
     }
 
     /// The indices of the parameters, most important first. Without importances, they are in the order of the sweep
@@ -170,12 +207,36 @@ impl Effects {
                 mixed.join(", ")
             ));
         }
+        if self.broken > 0 {
+            let many = if self.broken == 1 { "configuration" } else { "configurations" };
+            remarks.push(format!(
+                "{} {many} whose results mean nothing (diverged, stuck, evaluated wrongly, or cut while validation was \
+                 still flat) are left out of all effects.",
+                words::count(self.broken as u64)
+            ));
+        }
+        if self.metric.capped > 0 {
+            let plural = if self.metric.capped == 1 { "value was" } else { "values were" };
+            remarks.push(format!(
+                "{} {plural} so far out that they are capped at {}. Effects and charts show them at the cap.",
+                words::count(self.metric.capped as u64),
+                words::value(&self.metric.name, self.metric.cap())
+            ));
+        }
+        if self.metric.log {
+            remarks
+                .push(format!("{} spans decades, so effects are factors, and means are geometric.", self.metric.words));
+        }
+        if !self.too_many.is_empty() {
+            let names = self.too_many.iter().map(|name| words::clean(name)).collect::<Vec<_>>().join(", ");
+            remarks.push(format!("Too many different values to compare: {names}."));
+        }
         if self.left_out > 0 {
             let count = words::count(self.left_out as u64);
             let were = if self.left_out == 1 { "configuration was" } else { "configurations were" };
             remarks.push(format!(
-                "{count} {were} stopped early or learned nothing. The effects on the gap leave out such configurations; the \
-                 effects on {} include what they had reached.",
+                "{count} {were} stopped early. The effects on the gap leave out such configurations; the effects on {} \
+                 include what they had reached.",
                 self.metric.words
             ));
         }
@@ -208,10 +269,15 @@ impl Target {
     fn drivers(&self, factors: &[Factor]) -> Vec<String> {
         let Some(model) = &self.model else { return Vec::new() };
         let extremes = |at: usize| {
-            let levels = (0..factors[at].levels.len()).filter_map(|level| Some((level, model.level(at, level)?.value)));
+            // Where a condition leaves a parameter out, only its values are compared with each other.
+            let set = (0..factors[at].levels.len()).filter(|level| !factors[at].is_absent(*level));
+            let levels = set.filter_map(|level| Some((level, model.level(at, level)?.value)));
             let low = levels.clone().min_by(|a, b| a.1.total_cmp(&b.1))?.0;
             let high = levels.max_by(|a, b| a.1.total_cmp(&b.1))?.0;
             let (best, worst) = if self.goal == Goal::Minimize { (low, high) } else { (high, low) };
+            if best == worst {
+                return None;
+            }
             let pairs = factors[at].levels.len() * (factors[at].levels.len() - 1) / 2;
             let difference = model.best_of(pairs, model.difference(at, best, worst)?);
             Some(Driver { factor: at, best, worst, difference })
@@ -233,7 +299,7 @@ impl Target {
     fn driver(&self, factors: &[Factor], driver: &Driver) -> String {
         let Driver { factor, best, worst, difference } = *driver;
         let Factor { name, levels, .. } = &factors[factor];
-        let (best, worst, words) = (&levels[best], &levels[worst], &self.words);
+        let (best, worst, words) = (&words::cut(&levels[best]), &words::cut(&levels[worst]), &self.words);
         let share = self.importance.as_ref().map(|known| known.alone[factor]);
         if !difference.is_clear() {
             let range = self.range([best, worst], "it", difference);
@@ -254,8 +320,19 @@ impl Target {
         let closest = closest.min_by(|a, b| ratio(a).unwrap_or(f64::MAX).total_cmp(&ratio(b).unwrap_or(f64::MAX)));
         let Some(Driver { factor, best, worst, difference }) = closest else { return nothing };
         let Factor { name, levels, .. } = &factors[*factor];
-        let range = self.range([&levels[*best], &levels[*worst]], "it", *difference);
+        let range = self.range([&words::cut(&levels[*best]), &words::cut(&levels[*worst])], "it", *difference);
         format!("{nothing} {name} comes closest ({range}).")
+    }
+
+    /// The value at which values are capped: the worst that is left.
+    pub fn cap(&self) -> Option<f64> {
+        let worse = |a: f64, b: f64| if self.goal.better(a, b) { b } else { a };
+        self.values.iter().copied().reduce(worse).filter(|_| self.capped > 0)
+    }
+
+    /// The value that a number of the model stands for.
+    pub fn natural(&self, value: f64) -> f64 {
+        if self.log { 10_f64.powf(value) } else { value }
     }
 
     /// The direction of a difference.
@@ -266,6 +343,17 @@ impl Target {
     /// The size of a difference without its sign, with its 95% interval: `0.42 (95% interval 0.37 to 0.47)`. Differences
     /// of accuracies are in points.
     pub fn size(&self, Estimate { value, margin }: Estimate) -> String {
+        if self.log {
+            let factor = |exponent: f64| words::significant(10_f64.powf(exponent), 2);
+            let value = value.abs();
+            return match margin {
+                Some(margin) => {
+                    let [low, high] = [value - margin, value + margin].map(factor);
+                    format!("a factor of {} (95% interval {low} to {high})", factor(value))
+                }
+                None => format!("a factor of {}", factor(value)),
+            };
+        }
         let (value, number, unit) = (value.abs(), self.decimals(margin, value), self.unit());
         match margin {
             Some(margin) => {
@@ -282,6 +370,11 @@ impl Target {
         let Some(margin) = margin else {
             return format!("there are too few trials to say what {to} instead of {from} changes");
         };
+        if self.log {
+            let [low, high] =
+                [value - margin, value + margin].map(|exponent| words::significant(10_f64.powf(exponent), 2));
+            return format!("{to} instead of {from} multiplies {it} by {low} to {high} (95% interval)");
+        }
         let number = self.decimals(Some(margin), value);
         let [low, high] = [value - margin, value + margin].map(number);
         format!("{to} instead of {from} changes {it} by {low} to {high}{} (95% interval)", self.unit())
@@ -313,6 +406,13 @@ struct Driver {
     difference: Estimate,
 }
 
+/// Whether all values are positive and the largest is a hundred times the smallest.
+fn spans_decades(values: &[f64]) -> bool {
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(0.0, f64::max);
+    least > 0.0 && most >= DECADES * least
+}
+
 /// Clips values that are far out on the bad side and would hide everything else.
 fn fenced(values: Vec<f64>, goal: Goal) -> Vec<f64> {
     let mut sorted = values.clone();
@@ -330,10 +430,14 @@ fn fenced(values: Vec<f64>, goal: Goal) -> Vec<f64> {
     values.into_iter().map(into).collect()
 }
 
-/// The parameters whose best value is at the edge of the tried values and can go further. A lower edge at 0 cannot.
-fn edges(points: &[&Settings], best: &Settings, names: &[String]) -> Vec<Edge> {
+/// The parameters whose best value is at the edge of the tried values and can go further. A lower edge at 0 cannot. Of
+/// several configurations with the same best result, all must have that value.
+fn edges(points: &[&Settings], best: &[&Settings], names: &[String]) -> Vec<Edge> {
     let edge = |name: &String| {
-        let own = best.get(name).and_then(Value::as_f64)?;
+        let own = best.first()?.get(name).and_then(Value::as_f64)?;
+        if best.iter().any(|other| other.get(name).and_then(Value::as_f64) != Some(own)) {
+            return None;
+        }
         let mut values: Vec<f64> = points.iter().filter_map(|point| point.get(name)?.as_f64()).collect();
         values.sort_by(f64::total_cmp);
         values.dedup();
@@ -380,7 +484,7 @@ fn untried(spec: &Spec, factors: &[Factor], values: &[f64], trials: &[usize]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ranking::{Ranking, groups, setting_names};
+    use crate::ranking::{groups, setting_names};
 
     #[test]
     fn what_drives_a_sweep_is_what_its_formula_says() {
@@ -396,7 +500,10 @@ mod tests {
         let (spec, history) = (sweep_sample::spec(), sweep_sample::apply(&entries));
         let ranking = Ranking::new(&history, &spec.metric);
         let groups = groups(&ranking, &spec.metric);
-        let effects = Effects::new(&spec, &groups, &setting_names(&history), |_| true).expect("settings vary");
+        let tried: Vec<&Settings> = history.trials.iter().map(|trial| &trial.settings).collect();
+        let all = |_: &Group| true;
+        let effects = Effects::new(&spec, &groups, &ranking, &tried, &setting_names(&history), (all, all))
+            .expect("settings vary");
         assert_eq!(effects.factors[effects.order()[0]].name, "dropout");
         let gap = effects.gap.as_ref().expect("it was measured").drivers(&effects.factors);
         assert!(gap[0].starts_with("dropout: loss gap is lower with 0.4 than with 0.0, by "), "{gap:?}");
@@ -412,8 +519,17 @@ mod tests {
         let model = Additive::fit(&factors, &values, &[1.0; 8], Repeats::default());
         let importance = Some(Importance { alone: vec![0.4], pairs: Vec::new() });
         let words = "validation loss".to_owned();
-        let target =
-            Target { name: "val_loss".into(), words, goal: Goal::Minimize, values, trials: 12, model, importance };
+        let target = Target {
+            name: "val_loss".into(),
+            words,
+            goal: Goal::Minimize,
+            values,
+            capped: 0,
+            log: false,
+            trials: 12,
+            model,
+            importance,
+        };
         let [said] = &target.drivers(&factors)[..] else { panic!("one sentence") };
         let start = "No parameter makes a difference to validation loss that 12 trials can prove. dropout comes closest \
                      (0.3 instead of 0.6 changes it by −";
@@ -426,9 +542,11 @@ mod tests {
         let point = |a: f64, b: f64, c: f64| sweep_sample::settings(serde_json::json!({"a": a, "b": b, "c": c}));
         let points = [point(1.0, 0.0, 2.0), point(2.0, 0.1, 1.0), point(3.0, 0.2, 3.0)];
         let names = ["a", "b", "c"].map(str::to_owned);
-        let edges = |best: usize| edges(&points.each_ref(), &points[best], &names);
+        let edges = |best: usize| edges(&points.each_ref(), &[&points[best]], &names);
         assert_eq!(edges(0), [Edge { setting: "a".into(), value: 1.0, upper: false }]);
         assert_eq!(edges(2).len(), 3);
+        // The first and the second are equally good.
+        assert_eq!(super::edges(&points.each_ref(), &[&points[0], &points[1]], &names), []);
     }
 
     #[test]

@@ -121,7 +121,7 @@ fn curves(analysis: &Analysis, trial: &TrialRecord) -> Markup {
                 }
             }
             p.soft {
-                a href={ (folder) "/curves.svg" } { "SVG" } " · " a href={ (folder) "/curves.png" } { "PNG" } " · "
+                a href={ (folder) "/curves.svg" } { "SVG" } " · "
                 (words::status(trial))
                 @if let Some(parameters) = trial.parameters { " · " (words::count(parameters)) " weights" }
                 " · " (words::duration(trial.seconds)) " on " (trial.slot)
