@@ -42,7 +42,7 @@ pub fn contradiction(loss: &Series, accuracy: &Series) -> Option<Contradiction> 
     let impossible = most + FAR < least;
     let near_zero = most < NEAR_ZERO && (impossible || from > LARGE);
     let constant = range < CONSTANT && impossible;
-    (from - to >= FELL * from.abs() && (near_zero || constant)).then_some(Contradiction {
+    (from > to && from - to >= FELL * from.abs() && (near_zero || constant)).then_some(Contradiction {
         accuracy: accuracy.end(),
         from,
         to,

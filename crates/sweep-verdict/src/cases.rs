@@ -472,8 +472,282 @@ fn tasks() -> Vec<Case> {
     ]
 }
 
+/// Curves as tutorials and model cards print them.
+fn tutorials() -> Vec<Case> {
+    let both = |train: [f64; 2], val: [f64; 2]| [Some(train[0]), Some(train[1]), Some(val[0]), Some(val[1])];
+    let mnist = |t: f64| {
+        let fit = (-t / 1.8).exp();
+        both([0.031 + 0.6 * fit, 0.990 - 0.15 * fit], [0.028 + 0.12 * fit, 0.9918 - 0.03 * fit])
+    };
+    let shakespeare: [(f64, f64); 14] = [
+        (4.29, 4.28),
+        (1.97, 2.07),
+        (1.54, 1.74),
+        (1.38, 1.61),
+        (1.28, 1.54),
+        (1.21, 1.51),
+        (1.16, 1.50),
+        (1.11, 1.49),
+        (1.07, 1.48),
+        (1.02, 1.49),
+        (0.99, 1.51),
+        (0.94, 1.53),
+        (0.90, 1.55),
+        (0.86, 1.58),
+    ];
+    let (train, val): (Vec<f64>, Vec<f64>) = shakespeare.into_iter().unzip();
+    let imagenet = |t: f64| {
+        let drop = if t < 30.0 {
+            0.0
+        } else if t < 60.0 {
+            1.0
+        } else {
+            1.4
+        };
+        let fit = (-t / 6.0).exp();
+        let wobble = 0.01 * chance(t, 18.0);
+        both(
+            [2.15 + 4.0 * fit - 0.45 * drop, 0.52 - 0.45 * fit + 0.11 * drop],
+            [2.05 + 4.2 * fit - 0.55 * drop + wobble, 0.53 - 0.45 * fit + 0.12 * drop + wobble],
+        )
+    };
+    vec![
+        case(
+            "a convolutional network on MNIST",
+            of(Task::Unknown),
+            course(15, mnist),
+            &[GoodFit],
+            &[Overfit, Underfit, Stuck, Unstable],
+        ),
+        case(
+            "a character model of 10 million weights",
+            of(Task::Unknown),
+            losses(&train, &val),
+            &[Overfit],
+            &[GoodFit, Underfit, LowCeiling],
+        ),
+        case(
+            "a residual network on a thousand classes",
+            of(Task::Unknown),
+            course(90, imagenet),
+            &[GoodFit, Plateau],
+            &[Overfit, Underfit, LowCeiling, Stuck, Worsening],
+        ),
+        case(
+            "a recurrent network on film reviews",
+            of(Task::Text),
+            course(15, |t| {
+                let fit = (-t / 3.0).exp();
+                both([0.03 + 0.5 * fit, 0.99 - 0.25 * fit], [0.35 + 0.045 * t, 0.845 + 0.01 * fit])
+            }),
+            &[Overfit],
+            &[GoodFit, Underfit, ValidationAtChance],
+        ),
+        case(
+            "an autoencoder",
+            of(Task::Unknown),
+            course(50, |t| [Some(0.0926 + 0.2 * (-t / 6.0).exp()), NO, Some(0.0915 + 0.18 * (-t / 6.0).exp()), NO]),
+            &[GoodFit],
+            &[Overfit, Underfit, Stuck, StillImproving],
+        ),
+        case(
+            "one softmax unit for two classes",
+            of(Task::Images),
+            course(10, |t| both([0.0, 0.5003 + 0.0002 * chance(t, 19.0)], [0.0, 0.5])),
+            &[Stuck],
+            &[GoodFit, Overfit, Underfit],
+        ),
+        case(
+            "three in a hundred are positive, and none is found",
+            of(Task::Tabular),
+            course(12, |t| both([0.1362 + 0.001 * chance(t, 20.0), 0.9699], [0.1349, 0.9702])),
+            &[Stuck],
+            &[GoodFit, Overfit],
+        ),
+        case(
+            "factors of a large table, settled in the first epoch",
+            of(Task::Tabular),
+            course(12, |t| {
+                [
+                    Some(0.2299 + 0.6 * (-1.5 * t).exp() + 0.0002 * chance(t, 21.0)),
+                    NO,
+                    Some(0.2312 + 0.5 * (-1.5 * t).exp()),
+                    NO,
+                ]
+            }),
+            &[GoodFit, Plateau],
+            &[Stuck, Overfit, Underfit],
+        ),
+        case(
+            "a log-likelihood below zero",
+            of(Task::Unknown),
+            course(40, |t| {
+                [Some(-1500.0 + 500.0 * (-t / 5.0).exp()), NO, Some(-1490.0 + 500.0 * (-t / 5.0).exp()), NO]
+            }),
+            &[GoodFit, Plateau],
+            &[Stuck, Overfit, Worsening, Diverged],
+        ),
+        case(
+            "validation above training, because of dropout",
+            of(Task::Images),
+            course(40, |t| {
+                let fit = (-t / 8.0).exp();
+                both(
+                    [0.60 + 1.5 * fit, 0.80 - 0.5 * fit],
+                    [0.50 + 1.4 * fit, 0.825 - 0.5 * fit + 0.004 * chance(t, 22.0)],
+                )
+            }),
+            &[GoodFit, Plateau, StillImproving],
+            &[Overfit, Underfit, Unstable],
+        ),
+        case(
+            "a small validation set",
+            of(Task::Images),
+            course(40, |t| {
+                let fit = (-t / 8.0).exp();
+                both(
+                    [0.2 + 1.5 * fit, 0.94 - 0.4 * fit],
+                    [0.5 + fit + 0.15 * chance(t, 23.0), 0.84 - 0.3 * fit + 0.08 * chance(t, 24.0)],
+                )
+            }),
+            &[Unstable],
+            &[Stuck, Worsening, Diverged],
+        ),
+        case(
+            "a linear model on color images",
+            of(Task::Images),
+            course(30, |t| {
+                let fit = (-t / 4.0).exp();
+                both(
+                    [1.72 + 0.3 * fit, 0.41 - 0.1 * fit],
+                    [1.76 + 0.28 * fit, 0.395 - 0.1 * fit + 0.004 * chance(t, 25.0)],
+                )
+            }),
+            &[Underfit, LowCeiling],
+            &[GoodFit, Overfit, Stuck],
+        ),
+        case(
+            "a detector whose validation loss turns slightly",
+            of(Task::Detection),
+            course(100, |t| {
+                let val = 3.4 + 1.5 * (-t / 10.0).exp() + 0.006 * (t - 40.0).max(0.0) + 0.02 * chance(t, 26.0);
+                [Some(1.8 + 3.0 * (-t / 40.0).exp()), NO, Some(val), Some(0.55 - 0.5 * (-t / 12.0).exp())]
+            }),
+            &[Overfit],
+            &[Underfit, LowCeiling, GoodFit, Stuck],
+        ),
+    ]
+}
+
+/// Curves as they stand in public reports of training runs.
+fn published() -> Vec<Case> {
+    let whisper: [[f64; 2]; 5] =
+        [[0.0602, 0.7324], [0.0036, 0.8486], [0.001, 0.9033], [0.0004, 0.9351], [0.0003, 0.9468]];
+    let [speech, heard] = [0, 1].map(|at| whisper.map(|row| row[at]));
+    let recognizer =
+        [12.81, 4.34, 3.44, 1.86, 0.750, 0.533, 0.436, 0.378, 0.337, 0.324, 0.288, 0.264, 0.242, 0.222, 0.205];
+    let recognized =
+        [6.21, 3.52, 3.28, 0.988, 0.638, 0.608, 0.579, 0.628, 0.654, 0.591, 0.596, 0.592, 0.631, 0.604, 0.629];
+    let summed = [14.45, 1.71, 1.41, 1.31, 1.22, 1.16, 1.12, 1.07, 1.03, 1.02, 0.969, 0.946, 0.894, 0.870];
+    let held = [0.744, 0.539, 0.517, 0.491, 0.475, 0.486, 0.474, 0.494, 0.473, 0.476, 0.480, 0.475, 0.489, 0.475];
+    let trees = [0.715, 0.702, 0.690, 0.678, 0.668, 0.654, 0.646, 0.637, 0.630, 0.624, 0.616, 0.611];
+    let unseen = [0.7585, 0.7534, 0.7560, 0.7476, 0.7511, 0.7495, 0.7535, 0.7508, 0.7526, 0.7576, 0.7553, 0.7561];
+    let letters = [4.28, 2.24, 1.717, 1.477, 1.363, 1.290, 1.236, 1.190, 1.150, 1.108, 1.074];
+    let read = [4.28, 2.29, 1.871, 1.680, 1.588, 1.541, 1.522, 1.499, 1.491, 1.495, 1.500];
+    let stories = [4.49, 1.718, 1.529, 1.459, 1.374, 1.314, 1.265, 1.226, 1.176, 1.151, 1.121];
+    let told = [4.49, 1.725, 1.516, 1.464, 1.378, 1.318, 1.275, 1.240, 1.201, 1.155, 1.137];
+    let few = [
+        [0.6492, 0.6364, 0.5942, 0.5],
+        [0.4429, 0.9091, 2.6793, 0.5],
+        [2.9164, 0.5455, 1.7254, 0.5],
+        [0.5377, 0.7273, 2.5927, 0.5],
+        [1.8236, 0.5455, 0.9621, 0.5],
+        [0.6335, 0.7273, 0.3963, 1.0],
+        [0.5856, 0.6364, 0.3976, 0.5],
+        [1.2260, 0.5455, 0.2217, 1.0],
+        [0.0765, 1.0, 0.4031, 0.5],
+        [0.0590, 1.0, 0.68, 0.5],
+    ];
+    let signs = [
+        [1.953, 0.417, 0.840, 0.735],
+        [0.866, 0.716, 0.334, 0.890],
+        [0.544, 0.821, 0.243, 0.919],
+        [0.408, 0.867, 0.158, 0.949],
+        [0.317, 0.895, 0.127, 0.957],
+        [0.246, 0.921, 0.077, 0.975],
+        [0.208, 0.933, 0.058, 0.983],
+        [0.177, 0.943, 0.044, 0.991],
+        [0.153, 0.953, 0.035, 0.992],
+        [0.136, 0.957, 0.028, 0.994],
+        [0.122, 0.964, 0.026, 0.994],
+        [0.117, 0.964, 0.025, 0.993],
+    ];
+    let rows = |rows: &[[f64; 4]]| (1..).zip(rows).map(|(epoch, row)| at(epoch, row.map(Some))).collect::<Vec<_>>();
+    vec![
+        case(
+            "a speech recognizer that is finetuned for too long",
+            of(Task::Audio),
+            losses(&speech, &heard),
+            &[Overfit],
+            &[GoodFit],
+        ),
+        case(
+            "a speech recognizer with a flat, noisy validation",
+            of(Task::Audio),
+            losses(&recognizer, &recognized),
+            &[Overfit],
+            &[GoodFit, Worsening, Stuck],
+        ),
+        case(
+            "a training loss that is summed over batches",
+            of(Task::Audio),
+            losses(&summed, &held),
+            &[Plateau, GoodFit],
+            &[Overfit, Worsening, Stuck, Underfit],
+        ),
+        case(
+            "trees on players that nothing predicts",
+            of(Task::Tabular),
+            losses(&trees, &unseen),
+            &[Overfit],
+            &[GoodFit, Underfit, Stuck],
+        ),
+        case(
+            "letters, at the turn",
+            of(Task::LanguageModel),
+            losses(&letters, &read),
+            &[Overfit],
+            &[GoodFit, Underfit],
+        ),
+        case(
+            "letters of a larger corpus",
+            of(Task::LanguageModel),
+            losses(&stories, &told),
+            &[GoodFit, StillImproving],
+            &[Overfit, Underfit, Unstable],
+        ),
+        case(
+            "eleven images for training, two for validation",
+            of(Task::Images),
+            rows(&few),
+            &[Unstable],
+            &[GoodFit, Stuck],
+        ),
+        case(
+            "traffic signs",
+            of(Task::Images),
+            rows(&signs),
+            &[GoodFit, StillImproving],
+            &[Overfit, Underfit, Unstable, Stuck],
+        ),
+    ]
+}
+
 fn all() -> Vec<Case> {
-    [worse(), losses_alone(), contradictions(), stuck(), at_chance(), short(), tasks()].into_iter().flatten().collect()
+    [tutorials(), published(), worse(), losses_alone(), contradictions(), stuck(), at_chance(), short(), tasks()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 #[test]

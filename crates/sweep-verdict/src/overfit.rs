@@ -33,11 +33,16 @@ const SMALL_GAP: (f64, f64) = (0.06, 3.0);
 /// Gaps from which on the finding is clear, and severe.
 const GAP_SCALE: [f64; 2] = [0.15, 0.3];
 /// Minimum ratio of validation to training loss if there are no accuracies, …
-const LOSS_RATIO: f64 = 1.5;
+const LOSS_RATIO: f64 = 1.3;
 /// … and minimum difference between them, as a share of the first validation loss. Below that, both are nearly gone.
 const LOSS_DIFFERENCE: f64 = 0.09;
 /// A ratio and a difference that are enough, whatever the first loss was.
 const LOSS_APART: (f64, f64) = (2.0, 0.2);
+/// Validation has not followed training if it ends at this share of its first value or above, while training ends at the
+/// second share of its own second value or below, with the third ratio between them, …
+const LEFT_BEHIND: [f64; 3] = [0.95, 0.9, 1.15];
+/// … after this many epochs.
+const LEFT_BEHIND_AFTER: usize = 8;
 /// A first loss counts up to this many times the last one, because a regression may begin anywhere.
 const LARGEST_START: f64 = 100.0;
 /// Validation accuracy from which on a gap of the losses alone means little.
@@ -168,6 +173,18 @@ fn rises(values: &[f64]) -> f64 {
     sum as f64 / (n * (n - 1.0) * (2.0 * n + 5.0) / 18.0).sqrt().max(1.0)
 }
 
+/// Returns whether validation has not followed while training went on.
+fn left_behind(train: &Series, val: &Series) -> bool {
+    let [stays, goes_on, above] = LEFT_BEHIND;
+    let (Some(second), high) = (train.values.get(1), val.end()) else { return false };
+    let (low, first) = (train.end(), val.values[0]);
+    val.len() >= LEFT_BEHIND_AFTER
+        && low > 0.0
+        && high >= stays * first
+        && low <= goes_on * second
+        && high >= above * low
+}
+
 /// Returns whether validation makes many times the errors of training, although the gap is small.
 fn more_errors(view: &View, gap: f64) -> bool {
     let error = view.train_accuracy.as_ref().map(|train| 1.0 - train.end());
@@ -189,6 +206,7 @@ fn loss_gap(view: &View) -> Option<(f64, f64)> {
     let by_start = LOSS_DIFFERENCE * val.values[0].abs().min(LARGEST_START * high.abs());
     let least = if high >= LOSS_APART.0 * low { by_start.min(LOSS_APART.1) } else { by_start };
     let apart = low > 0.0 && high >= LOSS_RATIO * low && high - low >= least.max(4.0 * val.level_error());
+    let apart = apart || left_behind(train, val);
     let right = view.val_accuracy.as_ref().is_some_and(|val| val.end() >= RIGHT);
     (view.accuracy_gap().is_none() && apart && !right).then_some((low, high))
 }

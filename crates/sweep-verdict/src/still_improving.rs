@@ -63,7 +63,7 @@ fn annealed(view: &View, series: &Series, outlook: Outlook, left: f64) -> Findin
         unit(series).text(series.end()),
         percent(left)
     );
-    let until = view.last + view.last.div_ceil(2);
+    let until = view.last.saturating_add(view.last.div_ceil(2));
     Finding::new(Name::StillImproving, Severity::Mild, headline)
         .evidence(format!("validation {} at the end", word(series)), unit(series), series.end())
         .evidence("learning rate at the end as a share of its highest", Unit::Number, left)

@@ -15,6 +15,8 @@ const LEARNT_ACCURACY: f64 = 0.03;
 /// Tolerance if the number of classes is unknown. A uniform answer among n classes has the loss ln(n) and the accuracy
 /// 1/n, so accuracy times exp(loss) is 1.
 const EVEN_ANSWER: f64 = 0.12;
+/// Number of epochs in which a loss must fall without a break to go on, and minimum share by which it falls.
+const FALLING: (usize, f64) = (8, 0.01);
 /// The best of a few noisy levels is good by luck, by up to this many standard errors.
 const LUCK_SIGMAS: f64 = 3.0;
 
@@ -32,10 +34,19 @@ const CONSTANT_EPOCHS: usize = 4;
 /// Values that are the same to four digits differ by less than this share of their level. Two losses of steps that cancel
 /// each other differ by a few times as much.
 const CONSTANT_LOSS: f64 = 2e-3;
+/// If the first epoch is farther away than this share of it, the loss must be the same to four digits. It may then have
+/// settled within an epoch.
+const NEAR_FIRST: f64 = 0.10;
+const SAME_LOSS: f64 = 1e-4;
+/// Maximum distance of a loss from the entropy of one class against all others, as a share of it.
+const NEAR_ENTROPY: f64 = 0.15;
 /// A validation accuracy that is the same to four digits differs by less than this.
 const CONSTANT_ACCURACY: f64 = 5e-5;
 /// Maximum distance of the training accuracy from the share of one class.
 const NEAR_ACCURACY: f64 = 0.02;
+/// Maximum range of a training accuracy that stays the same, and its maximum distance from that in validation.
+const STILL_ACCURACY: f64 = 0.005;
+const OTHER_SHARE: f64 = 0.05;
 /// Maximum share by which the training loss falls while the answer stays the same.
 const HARDLY: f64 = 0.02;
 /// Share of its first value below which a loss is nearly gone, so that it stays the same because all is learned.
@@ -55,19 +66,28 @@ fn constant(view: &View) -> Option<Finding> {
         return None;
     }
     let accuracy = view.train_accuracy.as_ref().or(view.val_accuracy.as_ref());
-    let learned =
-        loss.end().abs() <= GONE * loss.values[0].abs() || accuracy.is_some_and(|series| series.end() >= LEARNED);
+    let first = loss.values[0];
+    let learned = match accuracy {
+        Some(accuracy) => accuracy.end() >= LEARNED && !is_entropy(loss.end(), accuracy.end()),
+        None => loss.end().abs() <= GONE * first.abs(),
+    };
     let fell = (loss.values[1] - loss.end()) / loss.values[1].abs().max(f64::MIN_POSITIVE);
-    let same_loss = range(&loss.values[1..]) <= CONSTANT_LOSS * loss.end().abs();
+    let from_start = (first - loss.end()).abs() <= NEAR_FIRST * first.abs();
+    let same = if from_start { CONSTANT_LOSS } else { SAME_LOSS };
+    let same_loss = range(&loss.values[1..]) <= same * loss.end().abs();
     let one_class =
         view.val_accuracy.as_ref().filter(|val| val.len() > CONSTANT_EPOCHS && one_answer(&val.values[1..]));
     let near = |val: &Series| {
         let share = val.end();
         let train = view.train_accuracy.as_ref();
+        // The two sets differ a little in their shares. Two classes may have changed places.
+        let far = |value: &f64| (value - share).abs().min((1.0 - value - share).abs());
         train.is_none_or(|train| {
-            train.values[1..]
-                .iter()
-                .all(|value| (value - share).abs().min((1.0 - value - share).abs()) <= NEAR_ACCURACY)
+            let later = &train.values[1..];
+            later.iter().all(|value| far(value) <= NEAR_ACCURACY)
+                || (train.end() - train.values[0] <= NEAR_ACCURACY
+                    && range(later) <= STILL_ACCURACY
+                    && far(&train.end()) <= OTHER_SHARE)
         })
     };
     let majority = one_class.filter(|val| fell < HARDLY && near(val));
@@ -92,6 +112,13 @@ fn constant(view: &View) -> Option<Finding> {
     )
 }
 
+/// Whether a loss is that of always giving the share of the largest class as its probability.
+fn is_entropy(loss: f64, share: f64) -> bool {
+    let part = |p: f64| if p > 0.0 { -p * p.ln() } else { 0.0 };
+    let entropy = part(share) + part(1.0 - share);
+    entropy > 0.0 && (loss - entropy).abs() <= NEAR_ENTROPY * entropy
+}
+
 /// Whether an accuracy has one value in all epochs, or two that add up to 1: the answer changed to the other class.
 fn one_answer(values: &[f64]) -> bool {
     let same = |a: f64, b: f64| (a - b).abs() <= CONSTANT_ACCURACY;
@@ -109,7 +136,7 @@ fn at_chance(view: &View) -> Option<Finding> {
     // Training metrics are used if there are any, because learning shows there first.
     let loss = view.train_loss.as_ref().or(view.val_loss.as_ref());
     let accuracy = view.train_accuracy.as_ref().or(view.val_accuracy.as_ref());
-    if loss.or(accuracy)?.len() < LEAST_EPOCHS {
+    if loss.or(accuracy)?.len() < LEAST_EPOCHS || loss.is_some_and(falls) {
         return None;
     }
     let best_loss = loss.map(|loss| loss.best_level());
@@ -147,6 +174,12 @@ fn at_chance(view: &View) -> Option<Finding> {
             .evidence("accuracy of guessing", Unit::Accuracy, 1.0 / classes)
             .advice(REMEDIES),
     )
+}
+
+/// Whether the loss falls without a break, so that training goes on, however slowly.
+fn falls(loss: &Series) -> bool {
+    let back = loss.values.windows(2).filter(|pair| pair[1] >= pair[0]).count();
+    loss.len() >= FALLING.0 && back == 0 && loss.values[0] - loss.end() >= FALLING.1 * loss.values[0].abs()
 }
 
 /// Returns the level of each third of the curve and at its end, each reduced by what may be luck.

@@ -21,7 +21,7 @@ pub fn find(view: &View) -> Option<Finding> {
         many => format!("{many} epochs are too few to judge the fit: a trend cannot be told from noise."),
     };
     let improving = view.watched().is_some_and(|series| series.len() > 1 && series.best() + 1 == series.len());
-    let until = view.context.epochs_planned.unwrap_or(0).max(2 * view.last).max(LEAST_EPOCHS);
+    let until = view.context.epochs_planned.unwrap_or(0).max(view.last.saturating_mul(2)).max(LEAST_EPOCHS);
     let longer = improving.then_some(Advice::MoreEpochs { until, longer_schedule: false });
     Some(
         Finding::new(Name::TooShort, Severity::Note, headline)

@@ -16,6 +16,9 @@ pub const POOR_LOSS: f64 = 0.65;
 /// The same limit if the number of classes is unknown too: the probability of the correct class, exp(-loss).
 pub const POOR_SHARE: f64 = 0.5;
 
+/// The loss of guessing among 50 classes.
+const MANY_CLASSES: f64 = 3.9;
+
 /// How the training metrics were measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -139,7 +142,7 @@ impl<'a> View<'a> {
         if let Some(train) = &self.train_accuracy {
             let value = known(train, self.val_accuracy.as_ref());
             let chance = classes.map_or(0.0, |classes| 1.0 / classes);
-            let poor = (value - chance) / (1.0 - chance) < POOR_ACCURACY;
+            let poor = (value - chance) / (1.0 - chance) < POOR_ACCURACY && !self.many_classes_learned();
             return poor.then(|| Evidence { what: "training accuracy".into(), value, unit: Unit::Accuracy });
         }
         let value = known(self.train_loss.as_ref()?, self.val_loss.as_ref());
@@ -149,6 +152,17 @@ impl<'a> View<'a> {
             None => self.val_accuracy.is_some() && (-value).exp() < POOR_SHARE,
         };
         poor.then(|| Evidence { what: "training loss".into(), value, unit: Unit::Loss })
+    }
+
+    /// Returns whether the loss began as that of many classes, and fell far. Accuracies of many classes are low even for
+    /// good networks.
+    fn many_classes_learned(&self) -> bool {
+        let losses = self.train_loss.as_ref().map(|loss| (loss.values[0], loss.best_level()));
+        let first = self.context.classes.map(|classes| f64::from(classes).ln());
+        losses.is_some_and(|(start, best)| {
+            let guessing = first.unwrap_or(start);
+            guessing >= MANY_CLASSES && 1.0 - best / guessing >= POOR_LOSS
+        })
     }
 
     /// Returns how far training is from chance (0) to perfect (1), according to that number.
