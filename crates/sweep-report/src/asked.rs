@@ -106,7 +106,7 @@ impl Best<'_> {
         let best = self.group.settings;
         let followed = |advice: &Advice| {
             let (name, value) = Move::of(*advice)?.made(&trial.settings, best)?;
-            Some(Answer::Followed(*advice, words::clean(name), words::setting(value)))
+            Some(Answer::Followed(*advice, words::clean(name), words::brief(value)))
         };
         let on = |advice: &Advice| Move::of(*advice).is_some_and(|one| one.is_on(best));
         for finding in findings {

@@ -257,4 +257,25 @@ mod tests {
             println!("{name}: {:?}", start.elapsed());
         }
     }
+
+    /// Writes the report of a million epochs: `REPORT=folder cargo test --release million -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "for measuring"]
+    #[allow(clippy::disallowed_methods)]
+    fn a_million_epochs_make_a_report() {
+        use sweep_sample::curves::{Kind, curve};
+        let folder = std::path::PathBuf::from(std::env::var("REPORT").expect("REPORT names a folder"));
+        for trials in [100_usize, 1000] {
+            let mut history = sweep_sample::many(trials as u64);
+            for (at, trial) in history.trials.iter_mut().enumerate() {
+                let kind = [Kind::Good, Kind::Overfit, Kind::Underfit, Kind::Improving][at % 4];
+                trial.curve = curve(kind, (1_000_000 / trials) as u32, 0.02, at as u64, true);
+            }
+            let layout = sweep_sample::write(&folder.join(format!("million-{trials}")), &sweep_sample::entries());
+            let start = std::time::Instant::now();
+            pages(&layout, &sweep_sample::spec(), &history).expect("written");
+            let size = std::fs::metadata(layout.report_html()).expect("it is there").len();
+            println!("{trials} trials: {:?}, {:.1} MB of HTML", start.elapsed(), size as f64 / 1e6);
+        }
+    }
 }

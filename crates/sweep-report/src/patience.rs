@@ -72,7 +72,8 @@ impl Patience {
             }
             let saving = ranking.placed.iter().fold(Saving { patience, epochs: 0, seconds: 0.0 }, |sum, place| {
                 let curve = &place.trial.curve;
-                let left = curve.iter().filter(|epoch| stop(place).is_some_and(|stop| epoch.epoch > stop)).count();
+                let end = stop(place).unwrap_or(u32::MAX);
+                let left = curve.iter().filter(|epoch| epoch.epoch > end).count();
                 let each = curve.iter().filter_map(|epoch| epoch.seconds).sum::<f64>() / curve.len().max(1) as f64;
                 Saving { epochs: sum.epochs + left as u64, seconds: sum.seconds + left as f64 * each, ..sum }
             });
@@ -139,9 +140,9 @@ mod tests {
         };
         let Patience { found, costly } = patience(&history(12, of));
         let (found, costly) = (found.expect("it saves epochs"), costly.expect("shorter ones cost the winner"));
-        assert_eq!((found.patience, costly.patience), (15, 10));
-        assert_eq!((costly.trial, costly.rank, costly.epoch, costly.warm_up), (TrialId(1), 1, 11, true));
-        assert_eq!(found.epochs, 11 * (40 - 27));
+        assert_eq!((found.patience, costly.patience), (10, 8));
+        assert_eq!((costly.trial, costly.rank, costly.epoch, costly.warm_up), (TrialId(1), 1, 9, true));
+        assert_eq!(found.epochs, 11 * (40 - 22));
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Summary {
                     .extend(verdicts.of(best.trial.id).iter().filter(|one| one.severity > Severity::Note).map(of_best));
                 let settings = best.trial.settings.iter();
                 let headline = repeated.map_or_else(|| leading(analysis, best), |group| of_settings(spec, group) + ".");
-                (headline, settings.map(|(name, value)| (name.clone(), words::setting(value))).collect())
+                (headline, settings.map(|(name, value)| (name.clone(), words::brief(value))).collect())
             }
             None if !spec.ranks => ("Trials were not ranked: the sweep file names no metric.".to_owned(), Vec::new()),
             None => (format!("No trial has ended with a {metric} yet."), Vec::new()),
@@ -252,7 +252,7 @@ fn gap(best: &Place) -> Option<String> {
     let (training, validation) = (best.best.train_eval_accuracy?, best.best.val_accuracy?);
     let gap = best.best.accuracy_gap()?;
     let mut line = format!(
-        "At its best epoch, the best trial classifies {} of the training images and {} of the validation images \
+        "At its best epoch, the best trial classifies {} of the training data and {} of the validation data \
          correctly: a gap of {} points",
         words::value("train_eval_accuracy", Some(training)),
         words::value("val_accuracy", Some(validation)),

@@ -106,7 +106,7 @@ fn by_noise(spec: &Spec, ranking: &Ranking) -> Option<Ties> {
     let sentence = match tied.len() {
         0 => return None,
         count => format!(
-            "Tied with the best: {} ({}). {name} moves by about {moves} from epoch to epoch (standard deviation), which could explain the differences (95%).",
+            "Tied with the best: {} ({}). From epoch to epoch, {name} moves by about {moves} (standard deviation), which could explain the differences (95%).",
             super::words::of_others(count, ranking.placed.len() - 1, ["trial", "trials"]),
             list(tied.iter().map(TrialId::to_string), ", "),
         ),

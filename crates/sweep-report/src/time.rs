@@ -152,7 +152,8 @@ fn stopping(Patience { found, costly }: &Patience) -> String {
                 words::duration(*seconds)
             )
         }
-        None => format!("No patience of early stopping would have saved epochs without a loss.{costs}"),
+        None if costs.is_empty() => "Early stopping would have saved no epochs.".to_owned(),
+        None => format!("Early stopping would have saved no epochs without ending a leading trial too early.{costs}"),
     }
 }
 

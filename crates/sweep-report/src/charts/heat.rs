@@ -1,6 +1,6 @@
 //! The strongest interactions of two parameters, as heat maps.
 
-use super::figure::{Figure, SMALL, Side, fit, width, width_of};
+use super::figure::{Figure, SMALL, Side, fit, width_of};
 use super::ink::Ink;
 use crate::effects::{Effects, Pair};
 use crate::words;

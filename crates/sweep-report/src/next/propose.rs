@@ -27,7 +27,7 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     // As long as something may improve all configurations, it is too early to tell the best of them apart.
     let too_early = improving.iter().any(|change| change.path.last().is_some_and(|key| key != "early_stopping"));
     let repeats = if too_early { Vec::new() } else { of_ties(analysis) };
-    changes.extend(if repeats.is_empty() { of_best(analysis, &improving) } else { repeats });
+    changes.extend(if repeats.is_empty() { of_best(analysis, &improving).into_iter().collect() } else { repeats });
     if file.contains_key("enqueue") && !changes.iter().any(|change| change.path == ["enqueue"]) {
         let reason = "`enqueue` is removed, because its configurations were tried.".into();
         changes.push(Change { path: vec!["enqueue".into()], value: None, reason });
@@ -100,7 +100,14 @@ pub fn remarks(analysis: &Analysis) -> Vec<String> {
         "Proposed next sweep after {}. The reason is above each change. Review it, then run: sweep plan next.yaml",
         analysis.history.name
     )];
-    let first = [Advice::HoldOut, Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::KnownNetwork];
+    let first = [
+        Advice::HoldOut,
+        Advice::CompareSets,
+        Advice::CheckData,
+        Advice::CheckTask,
+        Advice::CheckCapacity,
+        Advice::KnownNetwork,
+    ];
     let open = analysis.steps.open.iter().map(|step| step.ask.advice);
     let before =
         open.filter(|advice| first.contains(advice)).map(|advice| format!("- {}", advice.text(analysis.verdicts.task)));
