@@ -56,7 +56,7 @@ fn program(heading: &Heading, trial: &TrialRecord, metric: &Metric, named: &[&st
     let rows = (usual.len() + named.len()).div_ceil(2);
     let mut figure = head(heading, ROW * (rows as u32 - 1));
     if !usual.is_empty() {
-        legend(&mut figure, SIZE.1 + ROW * (rows as u32 - 1));
+        legend(&mut figure, SIZE.1 + ROW * (rows as u32 - 1), &trial.curve);
     }
     let best = metric.best(&trial.curve);
     let place = |at: usize| ([64.0, 544.0][at % 2], 92.0 + (ROW as usize * (at / 2)) as f32);
@@ -107,7 +107,7 @@ pub fn curve(heading: &Heading, curve: &[EpochMetrics], metric: &Metric) -> Figu
         figure.text(middle, "no epoch was completed", 14.0, Ink::Soft, Side::Middle);
         return figure;
     }
-    legend(&mut figure, SIZE.1);
+    legend(&mut figure, SIZE.1, curve);
     let best = metric.best(curve);
     let measured = |quantity: &Quantity| is_measured(*quantity, curve);
     let quantities: Vec<Quantity> = [Quantity::Loss, Quantity::Accuracy].into_iter().filter(measured).collect();
@@ -134,9 +134,14 @@ fn head(heading: &Heading, more: u32) -> Figure {
     figure
 }
 
-fn legend(figure: &mut Figure, height: u32) {
+/// Names the curves that were measured.
+fn legend(figure: &mut Figure, height: u32, curve: &[EpochMetrics]) {
     let mut x = 24.0;
-    for (_, label, ink, thickness) in CURVES.into_iter().rev() {
+    let measured = |of: &str| {
+        let names = [Quantity::Loss, Quantity::Accuracy].map(|quantity| quantity.metric(of));
+        curve.iter().any(|epoch| names.iter().any(|name| epoch.get(name).is_some()))
+    };
+    for (_, label, ink, thickness) in CURVES.into_iter().rev().filter(|(of, ..)| measured(of)) {
         let y = height as f32 - 16.0;
         figure.line(vec![(x, y), (x + 22.0, y)], ink, thickness);
         figure.text((x + 29.0, y), label, 12.0, Ink::Text, Side::Start);
