@@ -1,4 +1,4 @@
-.PHONY: setup demo test soak fuzz check bench bench-peers bench-advice
+.PHONY: setup demo wheel test-install test soak fuzz check bench bench-peers bench-advice
 
 # Finds or installs libtorch, CIFAR-10 for the tests where an archive of it lies beside the project, and scikit-learn for
 # the example of a program.
@@ -13,6 +13,13 @@ demo:
 	cargo build --release --locked
 	rm -rf results/quickstart
 	target/release/sweep run sweeps/quickstart.yaml
+
+# A wheel and an archive of both programs for other machines (packaging/README.md), and a test that installs them in fresh
+# Debian systems. Both need root.
+wheel:
+	packaging/build
+test-install: wheel
+	packaging/test-install
 
 # The trainer's tests run twice: as on a CPU, and on a GPU's path through the code, which the CPU can take, too.
 test: setup check

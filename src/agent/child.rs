@@ -12,13 +12,15 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{ChildStderr, ChildStdout};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::memory;
 use super::program::Job;
-use sweep_core::protocol::{FromTrainer, LONGEST_LINE};
+use super::{libtorch, memory};
+use sweep_core::probe::Probe;
+use sweep_core::protocol::{FromTrainer, LONGEST_LINE, Order, ToTrainer};
+use sweep_core::trial::Attempt;
 use sweep_scheduler::schedule::{Event, SlotId};
 
 /// Time a trainer has to exit after its stdin is closed, and again after SIGTERM.
@@ -27,27 +29,25 @@ pub(super) const GRACE: Duration = Duration::from_secs(5);
 /// Time to read the pipes of a trainer that has exited. A process that left its group could keep them open.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// Exit code of the dynamic linker if it cannot load a library or lacks a function.
+const NOT_LOADED: i32 = 127;
+
 /// Bytes of one attempt's log that are kept from its beginning, and as many from its end.
 const LONGEST_LOG: u64 = 2 << 20;
 
-/// A command to the task that supervises a process.
+/// A command to the task that supervises a slot. Each supervisor carries it out in its own way: one writes a line to
+/// its trainer, the other sends signals to a program.
 #[derive(Debug)]
 pub enum Command {
-    /// Write this line to the trainer's stdin, and its output to this log.
-    Tell {
-        /// The line, including its line end.
-        line: String,
-        /// File for the trainer's other output from now on, or `None` to keep the current one.
-        log: Option<PathBuf>,
-    },
-    /// Run this program, and write its output to this log.
-    Run {
-        /// The program and its arguments.
-        job: Box<Job>,
-        /// File for the program's output.
-        log: PathBuf,
-    },
-    /// Close the process's stdin, then send SIGTERM, then SIGKILL.
+    /// Train this attempt. Only trainers get it. Their other output goes to the log from now on.
+    Train { order: Box<Order>, log: PathBuf },
+    /// Measure a network. Only trainers get it.
+    Probe(Box<Probe>),
+    /// Run this program. Only slots for programs get it. The program's output, except metrics, goes to the log.
+    Run { job: Box<Job>, log: PathBuf },
+    /// Save this attempt and leave it. It is ignored if the attempt is over.
+    Pause(Attempt),
+    /// End the process: ask it first, then send SIGTERM, then SIGKILL.
     End,
     /// Send SIGKILL.
     Kill,
@@ -121,18 +121,13 @@ async fn watch(
             },
             Some(line) = stderr.next(), if stderr.open => log.write(&line),
             command = inbox.recv() => match command {
-                Some(Command::Tell { line, log: place }) => {
-                    if let Some(place) = place {
-                        log = Log::open(&place);
-                        kills_before = memory::kills();
-                    }
-                    if let Some(pipe) = &mut stdin
-                        && pipe.write_all(line.as_bytes()).await.is_err()
-                    {
-                        // The trainer no longer reads: it is exiting or will be ended.
-                        stdin = None;
-                    }
+                Some(Command::Train { order, log: place }) => {
+                    log = Log::open(&place);
+                    kills_before = memory::kills();
+                    tell(&mut stdin, &ToTrainer::Train(order)).await;
                 }
+                Some(Command::Probe(probe)) => tell(&mut stdin, &ToTrainer::Probe(probe)).await,
+                Some(Command::Pause(attempt)) => tell(&mut stdin, &ToTrainer::Pause { attempt }).await,
                 // A trainer does not run programs.
                 Some(Command::Run { .. }) => {}
                 Some(Command::End) => {
@@ -167,6 +162,10 @@ async fn watch(
         }
     })
     .await;
+    if status.as_ref().is_ok_and(|status| status.code() == Some(NOT_LOADED)) {
+        let reason = libtorch::not_loaded(&log.last_words().unwrap_or_default());
+        let _ = events.send(Event::Said { slot, message: FromTrainer::Unusable { reason } });
+    }
     let killed = status.as_ref().is_ok_and(|status| status.signal() == Some(9));
     let out_of_memory = killed && memory::kills() > kills_before;
     let mut how = status.map_or_else(|error| format!("was lost: {error}"), |status| describe(&status));
@@ -175,6 +174,17 @@ async fn watch(
     }
     how = log.with_last_words(how);
     let _ = events.send(Event::Gone { slot, how, out_of_memory });
+}
+
+/// Writes a message to the trainer. A trainer that no longer reads is exiting or will be ended.
+async fn tell(stdin: &mut Option<ChildStdin>, message: &ToTrainer) {
+    let mut line = serde_json::to_vec(message).expect("a message has no map with keys that are not text");
+    line.push(b'\n');
+    if let Some(pipe) = stdin
+        && pipe.write_all(&line).await.is_err()
+    {
+        *stdin = None;
+    }
 }
 
 /// Describes how a process ended. The result completes a sentence that begins with the name of the process.
@@ -294,10 +304,15 @@ impl Log {
         Log { file, room: LONGEST_LOG, end, dropped, words }
     }
 
-    /// Appends the process's last output line to the description of its end.
-    pub(super) fn with_last_words(&mut self, how: String) -> String {
+    /// The error that the process printed, or else its last output line.
+    fn last_words(&mut self) -> Option<String> {
         let LastWords { line, error, .. } = std::mem::take(&mut self.words);
-        match error.or(line) {
+        error.or(line)
+    }
+
+    /// Appends the process's last words to the description of its end.
+    pub(super) fn with_last_words(&mut self, how: String) -> String {
+        match self.last_words() {
             Some(last) => format!("{how} (last output: {last})"),
             None => how,
         }

@@ -8,25 +8,51 @@ use std::process::Stdio;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use tokio::process::Command;
 
+use super::libtorch::Libtorch;
 use super::slots::Device;
 
 /// Starts trainers on this host.
 #[derive(Debug, Clone)]
 pub struct Launcher {
     program: PathBuf,
+    libtorch: Option<PathBuf>,
     mps: Option<PathBuf>,
 }
 
 impl Launcher {
-    /// Creates a launcher of trainers that run `program`. `mps` is the folder of the CUDA MPS daemon's pipes, if it
-    /// runs.
-    pub fn new(program: PathBuf, mps: Option<PathBuf>) -> Launcher {
-        Launcher { program, mps }
+    /// Creates a launcher of trainers that run `program`, with the libtorch in the given folder or else the one that
+    /// their run path finds.
+    pub fn new(program: PathBuf, libtorch: Option<PathBuf>) -> Launcher {
+        Launcher { program, libtorch, mps: None }
+    }
+
+    /// Makes trainers use the CUDA MPS daemon with its pipes in this folder, if one runs.
+    pub fn with_mps(self, mps: Option<PathBuf>) -> Launcher {
+        Launcher { mps, ..self }
     }
 
     /// The trainer's program.
     pub fn program(&self) -> &Path {
         &self.program
+    }
+
+    /// The libtorch that trainers will load. `None` if it is missing, or if the run path names another folder.
+    pub fn libtorch(&self) -> Option<Libtorch> {
+        Libtorch::find(&self.program, self.libtorch.as_deref())
+    }
+
+    /// The command of a trainer that does one job and exits.
+    pub fn once(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(&self.program);
+        self.load(&mut command);
+        command
+    }
+
+    /// Makes the dynamic linker find the given libtorch first. Its libraries find each other.
+    fn load(&self, command: &mut std::process::Command) {
+        if let Some(folder) = &self.libtorch {
+            command.env("LD_LIBRARY_PATH", folder.join("lib"));
+        }
     }
 
     /// The command that starts a trainer on a device, with piped stdin, stdout and stderr. The trainer leads its own
@@ -38,6 +64,7 @@ impl Launcher {
             Device::Gpu { .. } => ("cuda", 1),
         };
         command.arg("--device").arg(name).arg("--threads").arg(threads.to_string()).stdin(Stdio::piped());
+        self.load(command.as_std_mut());
         if let Some(folder) = &self.mps {
             command.env(super::mps::VARIABLE, folder);
         }

@@ -20,9 +20,8 @@ use super::reading::{Known, MOST_EPOCHS, Reading, Said};
 use super::slots::SlotDevice;
 use sweep_core::nearest::nearest_metric;
 use sweep_core::program::{IMPOSSIBLE, LATER, line};
-use sweep_core::protocol::{self, FromTrainer, ToTrainer};
 use sweep_core::trial::{Attempt, MOST_OTHERS, Outcome};
-use sweep_scheduler::schedule::{Event, SlotId};
+use sweep_scheduler::schedule::{Event, FromProgram, Left, SlotId};
 
 /// How often a file of metrics is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -74,8 +73,8 @@ async fn watch(
     events: mpsc::UnboundedSender<Event>,
     pid: Process,
 ) {
-    let say = |message| drop(events.send(Event::Said { slot, message }));
-    say(FromTrainer::Ready { protocol: protocol::VERSION, device: device.name.clone(), backend: "program".into() });
+    let say = |message| drop(events.send(Event::Program { slot, message }));
+    say(FromProgram::Ready { device: device.name.clone() });
     let how = loop {
         match inbox.recv().await {
             Some(Command::Run { job, log }) => {
@@ -83,8 +82,8 @@ async fn watch(
                     break how;
                 }
             }
-            // A word about an attempt that is over.
-            Some(Command::Tell { .. }) => {}
+            // The attempt to pause is over. A program is never trained or measured.
+            Some(Command::Pause(_) | Command::Train { .. } | Command::Probe(_)) => {}
             Some(Command::End | Command::Kill) | None => break "ended".to_owned(),
         }
     };
@@ -97,11 +96,11 @@ async fn run(
     log: Log,
     (device, pid): (&SlotDevice, &Process),
     inbox: &mut mpsc::UnboundedReceiver<Command>,
-    say: &impl Fn(FromTrainer),
+    say: &impl Fn(FromProgram),
 ) -> Result<(), String> {
     let (mut voice, told) = Voice::new(job, log);
     if let Some(outcome) = speak(told, say) {
-        say(FromTrainer::Ended { attempt: job.attempt, outcome });
+        say(FromProgram::Ended { attempt: job.attempt, outcome });
         return Ok(());
     }
     let began = Instant::now();
@@ -112,7 +111,7 @@ async fn run(
         // Another attempt would not find it either.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
             let error = format!("{} cannot be started: {error}", job.arguments[0]);
-            say(FromTrainer::Ended { attempt: job.attempt, outcome: Outcome::Failed { error } });
+            say(FromProgram::Ended { attempt: job.attempt, outcome: Outcome::Failed { error } });
             return Ok(());
         }
         Err(error) => return Err(format!("could not be started: {}: {error}", job.arguments[0])),
@@ -131,13 +130,11 @@ async fn run(
         tokio::select! {
             told = voice.hear() => diverged = diverged.or(speak(told, say)),
             order = inbox.recv() => match order {
-                Some(Command::Tell { line, .. }) => {
-                    if pauses(&line, job.attempt) {
-                        signal(Signal::TERM);
-                        leaves.get_or_insert(Instant::now() + job.stop_grace);
-                    }
+                Some(Command::Pause(attempt)) if attempt == job.attempt => {
+                    signal(Signal::TERM);
+                    leaves.get_or_insert(Instant::now() + job.stop_grace);
                 }
-                Some(Command::Run { .. }) => {}
+                Some(Command::Pause(_) | Command::Run { .. } | Command::Train { .. } | Command::Probe(_)) => {}
                 Some(Command::End) => {
                     signal(Signal::TERM);
                     leaves.get_or_insert(Instant::now() + job.stop_grace);
@@ -163,8 +160,8 @@ async fn run(
     // A program that was told to end by the same signal as the controller may end before it is asked to.
     while let Ok(command) = inbox.try_recv() {
         match command {
-            Command::Tell { line, .. } if pauses(&line, job.attempt) => drop(leaves.get_or_insert(Instant::now())),
-            Command::Tell { .. } | Command::Run { .. } => {}
+            Command::Pause(attempt) if attempt == job.attempt => drop(leaves.get_or_insert(Instant::now())),
+            Command::Pause(_) | Command::Run { .. } | Command::Train { .. } | Command::Probe(_) => {}
             Command::End => killed = killed.or(Some("ended")),
             Command::Kill => killed = killed.or(Some("was ended by signal 9 (SIGKILL)")),
         }
@@ -175,21 +172,19 @@ async fn run(
     let attempt = job.attempt;
     say(match (killed, diverged) {
         (Some(how), _) => return Err(how.to_owned()),
-        (None, Some(outcome)) => FromTrainer::Ended { attempt, outcome },
+        (None, Some(outcome)) => FromProgram::Ended { attempt, outcome },
         // Exit code 0 need not mean that it was done: it may have saved, as it was asked to.
         (None, None) if leaves.is_some() => {
-            FromTrainer::ProgramPaused { attempt, unsaved: unsaved(&status, was_late, job.stop_grace), later: false }
+            FromProgram::Paused { attempt, left: left(&status, was_late, job.stop_grace) }
         }
-        (None, None) if code(&status) == Some(LATER) => {
-            FromTrainer::ProgramPaused { attempt, unsaved: None, later: true }
-        }
+        (None, None) if code(&status) == Some(LATER) => FromProgram::Paused { attempt, left: Left::Later },
         (None, None) => match voice.outcome(job, &status) {
-            Ok(outcome) => FromTrainer::Ended { attempt, outcome },
+            Ok(outcome) => FromProgram::Ended { attempt, outcome },
             Err(how) => {
                 let code = code(&status);
                 let at_once = began.elapsed() < AT_ONCE && !voice.reading.measured();
                 let error = format!("the program {how}; the command was: {}", shown(&job.arguments));
-                say(FromTrainer::ProgramFailed { attempt, code, at_once, error });
+                say(FromProgram::Failed { attempt, code, at_once, error });
                 return Err(how);
             }
         },
@@ -197,25 +192,21 @@ async fn run(
     Ok(())
 }
 
-/// Whether a line to the program's slot asks it to leave this attempt.
-fn pauses(line: &str, attempt: Attempt) -> bool {
-    matches!(serde_json::from_str(line), Ok(ToTrainer::Pause { attempt: other }) if other == attempt)
-}
-
 fn code(status: &std::io::Result<ExitStatus>) -> Option<i32> {
     status.as_ref().ok().and_then(ExitStatus::code)
 }
 
-/// Why nothing shows that a program saved after it was asked to stop; `None` if it ended by itself in time.
-fn unsaved(status: &std::io::Result<ExitStatus>, was_late: bool, grace: Duration) -> Option<String> {
-    match status {
+/// How a program left after it was asked to.
+fn left(status: &std::io::Result<ExitStatus>, was_late: bool, grace: Duration) -> Left {
+    let reason = match status {
         _ if was_late => {
-            Some(format!("the program was killed: it ran for {} s after SIGTERM (`stop_grace`)", grace.as_secs()))
+            format!("the program was killed: it ran for {} s after SIGTERM (`stop_grace`)", grace.as_secs())
         }
-        Ok(status) if status.success() || status.code() == Some(LATER) => None,
-        Ok(status) => Some(format!("the program {} when it was asked to stop", describe(status))),
-        Err(error) => Some(format!("the program is lost: {error}")),
-    }
+        Ok(status) if status.success() || status.code() == Some(LATER) => return Left::Saved,
+        Ok(status) => format!("the program {} when it was asked to stop", describe(status)),
+        Err(error) => format!("the program is lost: {error}"),
+    };
+    Left::Unsaved { reason }
 }
 
 /// What a program says: by its pipes, and by its file of metrics if it has one.
@@ -350,7 +341,7 @@ fn without_metric(job: &Job, reading: &Reading) -> String {
 }
 
 /// Passes on what was read; that the metric ceased to be a number is returned.
-fn speak(told: Vec<Said>, say: &impl Fn(FromTrainer)) -> Option<Outcome> {
+fn speak(told: Vec<Said>, say: &impl Fn(FromProgram)) -> Option<Outcome> {
     let mut diverged = None;
     for said in told {
         match said {

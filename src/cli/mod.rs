@@ -3,6 +3,7 @@
 mod check;
 mod data;
 mod diagnose;
+mod doctor;
 mod export;
 mod extend;
 mod gpus;
@@ -27,7 +28,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use surroundings::Surroundings;
-use sweep_core::error::{Exit, Result};
+use sweep_core::error::{Error, Exit, Result};
 use sweep_core::nearest::nearest;
 use sweep_spec::SETTINGS;
 
@@ -63,6 +64,8 @@ enum Command {
     Export(export::Args),
     /// List the GPUs of this machine, and the slots that a sweep would use
     Gpus(gpus::Args),
+    /// Say what this machine has and lacks to train: trainer, libtorch, GPUs, disk
+    Doctor(doctor::Args),
     /// List and download published data sets
     Data(data::Args),
     /// Print a completion script for a shell
@@ -70,6 +73,13 @@ enum Command {
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+    /// Write the man pages of `sweep` and its commands into a folder
+    #[command(after_help = "Example:\n  sweep man ~/.local/share/man/man1")]
+    Man {
+        /// The folder; it is created if it does not exist
+        #[arg(value_name = "FOLDER")]
+        folder: std::path::PathBuf,
     },
     /// Diagnose a network from its learning curve, written by any tool, and suggest fixes
     Diagnose(diagnose::Args),
@@ -100,10 +110,18 @@ impl Cli {
             Command::Show(args) => show::run(&args, surroundings),
             Command::Export(args) => export::run(&args, surroundings),
             Command::Gpus(args) => gpus::run(&args, surroundings),
+            Command::Doctor(args) => doctor::run(&args, surroundings),
             Command::Data(args) => data::run(&args, surroundings),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "sweep", &mut std::io::stdout());
                 Ok(Exit::Success)
+            }
+            Command::Man { folder } => {
+                let written = std::fs::create_dir_all(&folder)
+                    .and_then(|()| clap_mangen::generate_to(help::reflowed(Cli::command()), &folder));
+                written
+                    .map(|()| Exit::Success)
+                    .map_err(|error| Error::storage(format!("{} cannot be written", folder.display()), error))
             }
             Command::Diagnose(args) => diagnose::run(&args),
         }

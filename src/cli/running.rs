@@ -9,7 +9,8 @@ use clap::ValueEnum;
 use super::output;
 use super::surroundings::{Surroundings, now, variable};
 use crate::agent::gpu::{self, Gpu};
-use crate::agent::{self, Device, SlotDevice, mps};
+use crate::agent::libtorch::{self, Fit};
+use crate::agent::{self, Device, Launcher, SlotDevice, mps};
 use crate::engine::{self, Setup};
 use crate::progress::{self, Screen};
 use sweep_core::error::{Error, Exit, Result};
@@ -42,20 +43,31 @@ pub struct Options {
     pub no_check: bool,
 }
 
-/// The path of the trainer's program: the given one, or else the one beside `sweep`.
+/// What starts the trainer: the given program, or else the one beside `sweep`.
+pub fn launcher(named: Option<&Path>, surroundings: &Surroundings) -> Launcher {
+    let beside = || surroundings.program.with_file_name("sweep-trainer");
+    let libtorch = surroundings.variable(libtorch::VARIABLE).map(|folder| surroundings.folder.join(folder));
+    Launcher::new(named.map_or_else(beside, |path| surroundings.folder.join(path)), libtorch)
+}
+
+/// What starts the trainer, if it can be started.
 ///
 /// # Errors
-/// Returns [`Exit::NoTrainer`] if there is none.
-pub fn trainer(named: Option<&Path>, surroundings: &Surroundings) -> Result<PathBuf> {
-    let beside = || surroundings.program.with_file_name("sweep-trainer");
-    let trainer = named.map_or_else(beside, |path| surroundings.folder.join(path));
-    if trainer.is_file() {
-        return Ok(trainer);
+/// Returns [`Exit::NoTrainer`] if there is no such program, or if the libtorch that it would load is too old.
+pub fn trainer(named: Option<&Path>, surroundings: &Surroundings) -> Result<Launcher> {
+    let launcher = launcher(named, surroundings);
+    let trainer = launcher.program();
+    if !trainer.is_file() {
+        return Err(Error::new(Exit::NoTrainer, format!("the trainer {} does not exist", trainer.display())).hint(
+            "install both programs (`pip install 'sweep-hpo[torch]'`), build it (`make demo`), or give its path with \
+             --trainer",
+        ));
     }
-    Err(Error::new(Exit::NoTrainer, format!("the trainer {} does not exist", trainer.display())).hint(
-        "build it with `cargo build --release` (requires libtorch: `scripts/libtorch`), or give its path with \
-         --trainer",
-    ))
+    match launcher.libtorch() {
+        Some(found) if found.fit() == Fit::TooOld => Err(Error::new(Exit::NoTrainer, found.too_old())
+            .hint(format!("install a version that works: {}", libtorch::install()))),
+        _ => Ok(launcher),
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -130,7 +142,8 @@ impl Options {
         if spec.devices.busy == Busy::Skip {
             slots = Options::skip_busy(slots, &gpus)?;
         }
-        let trainer = if spec.program.is_none() { Some(trainer(self.trainer.as_deref(), surroundings)?) } else { None };
+        let trainer =
+            if spec.network().is_some() { Some(trainer(self.trainer.as_deref(), surroundings)?) } else { None };
         std::fs::create_dir_all(layout.root())
             .map_err(|error| Error::storage(format!("{} cannot be created", layout.root().display()), error))?;
         let _lock = Lock::take(&layout, &surroundings.holder())?;

@@ -68,6 +68,12 @@ impl Surroundings {
         rustix::system::uname().nodename().to_string_lossy().into_owned()
     }
 
+    /// The name and version of the C library, such as `glibc 2.31`. `None` if it does not say so.
+    pub fn c_library(&self) -> Option<String> {
+        let told = std::process::Command::new("getconf").arg("GNU_LIBC_VERSION").output().ok()?;
+        String::from_utf8(told.stdout).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
     /// A description of this process for the lock file, where other processes read it.
     pub fn holder(&self) -> String {
         format!("process {} on {}", std::process::id(), self.host())

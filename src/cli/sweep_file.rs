@@ -6,8 +6,8 @@ use super::program::{self, Start};
 use super::surroundings::Surroundings;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::program::{Origin, Place};
-use sweep_data::datasets::{self, Info};
-use sweep_spec::{Inspection, Note, Spec};
+use sweep_data::datasets;
+use sweep_spec::{Inspection, Note, Spec, place_of_data};
 
 /// Maximum size of a sweep file in bytes. A larger file was probably named by mistake.
 const LARGEST: u64 = 16 << 20;
@@ -19,8 +19,8 @@ pub struct SweepFile {
     pub text: String,
     /// The parsed file.
     pub spec: Spec,
-    /// The properties of its data and its networks.
-    pub inspection: Inspection,
+    /// The properties of its data and its networks. `None` if trials run a program.
+    pub inspection: Option<Inspection>,
     /// The folder in which its programs start.
     pub start: Option<Start>,
     /// Notes for the user.
@@ -46,8 +46,8 @@ impl SweepFile {
         let start = program::start(&spec, folder, surroundings)?;
         spec.start = start.as_ref().map(|start| start.place.folder.clone());
         program::look_up(&spec, &name, &text, surroundings)?;
-        let inspection = spec.inspect(probe(&spec, &name, &text)?, &name, &text)?;
-        notes.extend(inspection.notes.iter().cloned());
+        let inspection = inspect(&mut spec, &name, &text)?;
+        notes.extend(inspection.iter().flat_map(|inspection| &inspection.notes).cloned());
         Ok(SweepFile { text, spec, inspection, start, notes })
     }
 }
@@ -68,12 +68,12 @@ impl Dir {
     }
 }
 
-/// Sizes and classes of a file's images. `file` and `text` are the name and content of the sweep file.
+/// Checks a file against its images. `file` and `text` are the name and content of the sweep file.
 ///
 /// # Errors
-/// Returns [`Exit::BadData`], with the position in the file that names the data.
-pub fn probe(spec: &Spec, file: &str, text: &str) -> Result<Info> {
-    datasets::probe(&spec.source).map_err(|error| error.at(spec.place_of_data(file, text)))
+/// Returns [`Exit::BadData`], with the position in the file that names the data, or [`Exit::BadFile`].
+pub fn inspect(spec: &mut Spec, file: &str, text: &str) -> Result<Option<Inspection>> {
+    spec.inspect(|source| datasets::probe(source).map_err(|error| error.at(place_of_data(file, text))), (file, text))
 }
 
 /// Reads the text of a sweep file.

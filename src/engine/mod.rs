@@ -20,13 +20,13 @@ use crate::agent::gpu::Gpu;
 use crate::agent::{Agent, Launcher, SlotDevice};
 use crate::progress::Screen;
 use devices::Devices;
-pub use probe::probe;
+pub use probe::{probe, try_to_start};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, History};
-use sweep_core::protocol::{BEST_WEIGHTS, FromTrainer, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT, ToTrainer};
+use sweep_core::protocol::{BEST_WEIGHTS, FromTrainer, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT};
 use sweep_core::shape;
 use sweep_core::stop::{EarlyTerminate, Stopping};
-use sweep_core::trial::{Attempt, Outcome, Settings};
+use sweep_core::trial::{Attempt, Settings};
 use sweep_scheduler::schedule::{Action, Event, Leftover, Now, Rules, Scheduler, Shapes, SlotId, State};
 use sweep_scheduler::search::{self, Search};
 use sweep_spec::{Courtesy, Method, PerGpu, Spec};
@@ -58,8 +58,8 @@ pub struct Setup {
     pub slots: Vec<SlotDevice>,
     /// A recent reading of the GPUs.
     pub gpus: Vec<Gpu>,
-    /// The trainer's program, or `None` if trials are programs themselves.
-    pub trainer: Option<PathBuf>,
+    /// What starts trainers, or `None` if trials are programs themselves.
+    pub trainer: Option<Launcher>,
     /// The trainer timeout, or `None` to derive it from the durations of epochs.
     pub silence: Option<Duration>,
     /// Whether to retry failed and diverged trials once.
@@ -131,7 +131,7 @@ fn stopping(terms: EarlyTerminate, spec: &Spec) -> Stopping {
 fn shapes(spec: &Spec) -> Shapes {
     let spec = spec.clone();
     Shapes(Rc::new(move |settings| match spec.recipe(settings) {
-        Ok(recipe) if spec.program.is_none() => shape::of_recipe(&recipe),
+        Ok(recipe) => shape::of_recipe(&recipe),
         _ => shape::of_settings(settings),
     }))
 }
@@ -187,16 +187,16 @@ impl Engine {
             // A program sends no heartbeats except its epochs, which may take any time.
             shape: shapes(&spec),
             yields: spec.devices.courtesy == Courtesy::Yield,
-            saves: spec.program.is_none(),
+            saves: spec.network().is_some(),
             stop_grace: spec.stop_grace,
-            silence: silence.or(spec.program.is_some().then_some(Duration::MAX)),
+            silence: silence.or(spec.program().is_some().then_some(Duration::MAX)),
         };
         let now = Now { unix: clock(), since: Duration::ZERO };
         let devices = Devices::open(&layout, spec.devices.busy, &slots, &gpus, clock())?;
         let named = devices.slots(&slots, spec.devices.per_gpu == PerGpu::Auto, setup.memory);
         let views = Views::open(&layout, &spec, &history)?;
         let (scheduler, actions) = Scheduler::new(now, rules, Box::new(search), history, named, run, retry_failed);
-        let agent = Agent::new(trainer.map(|program| Launcher::new(program, setup.mps.clone())), slots, sender);
+        let agent = Agent::new(trainer.map(|launcher| launcher.with_mps(setup.mps.clone())), slots, sender);
         let mut engine = Engine {
             scheduler,
             agent,
@@ -325,7 +325,7 @@ impl Engine {
                 Action::Record(_) => {}
                 Action::Start(slot) => self.agent.start(slot),
                 Action::Train { slot, attempt, settings } => self.train(slot, attempt, &settings)?,
-                Action::Pause { slot, attempt } => self.agent.tell(slot, &ToTrainer::Pause { attempt }, None),
+                Action::Pause { slot, attempt } => self.agent.pause(slot, attempt),
                 Action::End(slot) => self.agent.end(slot),
                 Action::Kill(slot) => self.agent.kill(slot),
                 Action::Remove { trial, leftover } => {
@@ -358,10 +358,11 @@ impl Engine {
             .map_err(|error| Error::storage(format!("cannot create {}", folder.display()), error))?;
         let trial = self.scheduler.history().trial(attempt.trial);
         let log = self.layout.trainer_log(attempt.trial);
-        let error = if let Some(program) = &self.spec.program {
+        let error = if let Some(program) = self.spec.program() {
             let slot_name = &self.scheduler.slots()[slot.0].name;
-            let about = ((attempt, settings), (folder.as_path(), slot_name.as_str()));
-            match job::job(&self.spec, program, trial, about.0, about.1, self.variable)? {
+            let device = self.agent.device(slot);
+            let place = (folder.as_path(), slot_name.as_str(), device);
+            match job::job(&self.spec, program, trial, (attempt, settings), place, self.variable)? {
                 Ok(job) => {
                     self.agent.run(slot, job, log);
                     return Ok(());
@@ -376,14 +377,13 @@ impl Engine {
                         && self.looked.len() < self.looks
                         && self.looked.insert(shape::of_recipe(&recipe));
                     let order = Order { attempt, seed: self.spec.seed, recipe, folder, epochs_known, look };
-                    self.agent.tell(slot, &ToTrainer::Train(Box::new(order)), Some(log));
+                    self.agent.train(slot, order, log);
                     return Ok(());
                 }
                 Err(error) => error,
             }
         };
-        let message = FromTrainer::Ended { attempt, outcome: Outcome::Failed { error } };
-        let actions = self.scheduler.on_event(self.now(), Event::Said { slot, message });
+        let actions = self.scheduler.on_event(self.now(), Event::Unstartable { slot, attempt, error });
         self.perform(actions)
     }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sweep_core::program::Program;
 use sweep_core::space::{Distribution, Parameter};
 use sweep_core::trial::Goal;
-use sweep_spec::{SETTINGS, Spec, plain};
+use sweep_spec::{Network, SETTINGS, Spec, Trains, plain};
 
 /// All differences, one line each.
 pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
@@ -38,7 +38,7 @@ pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     told(&mut lines, "repeats", old.repeats, new.repeats);
     changed(&mut lines, "early_terminate", &old.early_terminate, &new.early_terminate);
     lines.extend(constants(old, new).0);
-    changed(&mut lines, "model", &old.network, &new.network);
+    changed(&mut lines, "model", &old.network().map(|one| &one.model), &new.network().map(|one| &one.model));
     told(&mut lines, "keep_best", old.keep_best, new.keep_best);
     told(&mut lines, "retries", old.retries, new.retries);
     let grace = |spec: &Spec| format!("{} s", spec.stop_grace.as_secs());
@@ -50,7 +50,7 @@ pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
 
 /// Whether both rank programs by one metric, the one perhaps the other way round.
 fn is_reordered(old: &Spec, new: &Spec) -> bool {
-    old.program.is_some() && new.program.is_some() && old.metric.name == new.metric.name
+    old.program().is_some() && new.program().is_some() && old.metric.name == new.metric.name
 }
 
 /// What makes every trial another one.
@@ -66,25 +66,30 @@ pub fn incomparable(old: &Spec, new: &Spec) -> Vec<String> {
         told(&mut lines, "metric", goal(old), goal(new));
     }
     // Parameters that come or go change no trial so far; one that joins or leaves a group arrives in another form.
-    let command =
-        |spec: &Spec| spec.program.clone().map(|program| Program { groups: BTreeMap::new(), folder: None, ..program });
+    let command = |spec: &Spec| {
+        spec.program().map(|program| Program { groups: BTreeMap::new(), folder: None, ..program.clone() })
+    };
     changed(&mut lines, "program or command", &command(old), &command(new));
-    if let (Some(before), Some(after)) = (&old.program, &new.program) {
+    if let (Some(before), Some(after)) = (old.program(), new.program()) {
         let both = old.space.parameters.iter().map(|one| &one.name).filter(|name| find(new, name).is_some());
         for name in both {
             changed(&mut lines, &format!("the group of {name}"), &before.groups.get(name), &after.groups.get(name));
         }
     }
-    if old.program.is_some() {
-        told(
-            &mut lines,
-            "the folder that programs start in",
-            old.program_folder().display(),
-            new.program_folder().display(),
-        );
-    } else if old.source != new.source {
-        let source = |spec: &Spec| serde_json::to_value(&spec.source).map_or(String::new(), |value| plain(&value));
-        told(&mut lines, "data", source(old), source(new));
+    match (&old.trains, &new.trains) {
+        (Trains::Program(_), Trains::Program(_)) => {
+            told(
+                &mut lines,
+                "the folder that programs start in",
+                old.program_folder().display(),
+                new.program_folder().display(),
+            );
+        }
+        (Trains::Network(before), Trains::Network(after)) if before.source != after.source => {
+            let source = |one: &Network| serde_json::to_value(&one.source).map_or(String::new(), |value| plain(&value));
+            told(&mut lines, "data", source(before), source(after));
+        }
+        _ => {}
     }
     lines
 }
@@ -92,20 +97,18 @@ pub fn incomparable(old: &Spec, new: &Spec) -> Vec<String> {
 /// Differences in fixed parameters, and how the first of them could vary instead.
 pub fn constants(old: &Spec, new: &Spec) -> (Vec<String>, Option<String>) {
     let (mut lines, mut vary) = (Vec::new(), None);
-    if old.program.is_some() || new.program.is_some() {
-        return (lines, vary);
-    }
+    let (Some(before), Some(after)) = (old.network(), new.network()) else { return (lines, vary) };
     // If a table became a parameter, or a parameter a table, that change is already reported with all of its members.
     let group = |name: &str| SETTINGS.iter().find(|setting| setting.name == name).and_then(|setting| setting.group);
     let told = |name: &str| match group(name).map(|group| [old, new].map(|spec| find(spec, group).is_some())) {
-        Some([false, true]) => !new.fixed.contains_key(name),
-        Some([true, false]) => !old.fixed.contains_key(name),
+        Some([false, true]) => !after.fixed.contains_key(name),
+        Some([true, false]) => !before.fixed.contains_key(name),
         _ => false,
     };
     let varied = |name: &str| told(name) || [old, new].iter().any(|spec| find(spec, name).is_some());
-    let presets = old.network.settings.keys().chain(new.network.settings.keys()).map(String::as_str);
+    let presets = before.model.settings.keys().chain(after.model.settings.keys()).map(String::as_str);
     for name in SETTINGS.iter().map(|setting| setting.name).chain(presets).filter(|name| !varied(name)) {
-        let [before, after] = [old, new].map(|spec| spec.constant(name).unwrap_or(Value::Null));
+        let [before, after] = [before, after].map(|network| network.constant(name).unwrap_or(Value::Null));
         if before != after {
             let line = format!("{name}: {} → {}", plain(&before), plain(&after));
             if !lines.contains(&line) {
@@ -161,11 +164,12 @@ fn parameters(old: &Spec, new: &Spec) -> Vec<String> {
 
 /// The fixed value of a parameter. The value of a table includes its members.
 fn fixed(spec: &Spec, name: &str) -> Option<Value> {
-    let value = spec.constant(name).filter(|value| !value.is_null());
+    let network = spec.network()?;
+    let value = network.constant(name).filter(|value| !value.is_null());
     let names = SETTINGS.iter().filter(|setting| setting.group == Some(name)).map(|setting| setting.name);
     let members = names.filter_map(|member| {
         let short = member.strip_prefix(name).map_or(member, |rest| rest.trim_start_matches('.'));
-        Some((short.to_owned(), spec.fixed.get(member)?.clone()))
+        Some((short.to_owned(), network.fixed.get(member)?.clone()))
     });
     let members: Vec<_> = members.collect();
     if members.is_empty() {

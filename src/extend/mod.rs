@@ -62,9 +62,7 @@ mod tests {
     use sweep_core::trial::Outcome;
 
     fn spec(text: &str) -> Spec {
-        let (mut spec, _) = Spec::read(text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
-        spec.classes = Some(10);
-        spec
+        Spec::read(text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}")).0
     }
 
     fn network(head: &str, training: &str) -> Spec {

@@ -5,6 +5,7 @@ mod bad_files;
 mod browser;
 mod check;
 mod data;
+mod doctor;
 mod documentation;
 mod examples;
 mod extend;

@@ -145,7 +145,7 @@ mod tests {
         let times = prop::array::uniform3(finite());
         let settings = (prop_oneof![Just(0.1), finite()], 0..3_u32);
         (prop::collection::vec(epoch, 0..9), times, settings).prop_map(|(epochs, times, (x, y))| {
-            let mut trial = sweep_sample::history().trials.remove(0);
+            let mut trial = sweep_sample::history().trials[0].clone();
             trial.settings = sweep_sample::settings(serde_json::json!({"x": x, "y": y}));
             let epoch = |(number, (metrics, seconds)): (u32, ([Option<f64>; 7], Option<f64>))| {
                 let [
@@ -195,8 +195,8 @@ mod tests {
             for (number, trial) in (1..).zip(&mut trials) {
                 (trial.id, trial.slot) = (sweep_core::trial::TrialId(number), format!("cpu:{}", number % 2));
             }
-            let mut history = sweep_sample::history();
-            (history.began_at, history.trials) = (began_at, trials);
+            let history = sweep_sample::history()
+                .altered(|history| (history.began_at, history.trials) = (began_at, trials));
             let metric = Metric { name: name.into(), goal };
             let spec = Spec { metric, repeats, ..sweep_sample::spec() };
             let results = tempfile::tempdir().unwrap();

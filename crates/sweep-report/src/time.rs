@@ -184,19 +184,19 @@ mod tests {
 
     #[test]
     fn a_clock_that_jumps_moves_no_stretch_before_the_sweeps_beginning() {
-        let mut history = sweep_sample::history();
-        history.trials[0].started_at = -1.7e9;
-        (history.trials[1].started_at, history.trials[1].ended_at) = (500.0, Some(-3.0));
+        let history = sweep_sample::history().altered(|history| {
+            history.trials[0].started_at = -1.7e9;
+            (history.trials[1].started_at, history.trials[1].ended_at) = (500.0, Some(-3.0));
+        });
         let time = time(&history);
         assert!(time.stretches.iter().all(|s| 0.0 <= s.from && s.from <= s.until), "{time:?}");
     }
 
     #[test]
     fn energy_is_told_where_it_is_known() {
-        let mut history = sweep_sample::history();
-        assert!(!time(&history).sentences().concat().contains("kWh"));
-        history.trials[0].joules = Some(1.8e6);
-        history.trials[1].joules = Some(1.8e6);
+        assert!(!time(&sweep_sample::history()).sentences().concat().contains("kWh"));
+        let history = sweep_sample::history()
+            .altered(|history| history.trials[..2].iter_mut().for_each(|trial| trial.joules = Some(1.8e6)));
         let said = time(&history).sentences().concat();
         assert!(said.contains("The GPUs used 1.000 kWh, 1800.0 kJ per trial."), "{said}");
     }

@@ -112,7 +112,7 @@ fn of_program(spec: &Spec, trial: &TrialRecord, context: &mut Context) {
 
 /// What the sweep's networks are trained for.
 fn task(spec: &Spec, history: &History) -> Task {
-    match &spec.program {
+    match spec.program() {
         None => Task::Images,
         Some(_) => program_task(spec, history.trials.first()),
     }
@@ -120,7 +120,7 @@ fn task(spec: &Spec, history: &History) -> Task {
 
 /// Recognizes a program's task by the words of its command, parameters, and metrics.
 fn program_task<'t>(spec: &Spec, trials: impl IntoIterator<Item = &'t TrialRecord>) -> Task {
-    let program = spec.program.iter().flat_map(|program| program.program.iter().chain(&program.command));
+    let program = spec.program().into_iter().flat_map(|program| program.program.iter().chain(&program.command));
     let parameters = spec.space.parameters.iter().map(|one| &one.name);
     let metrics = trials.into_iter().flat_map(|trial| trial.others.keys()).chain([&spec.metric.name]);
     Task::of_names(metrics.chain(parameters).chain(program).map(String::as_str))

@@ -86,7 +86,7 @@ pub fn lint(text: &str, file: &str, base: &Folder) -> Report {
     let (spec, problems, notes) = examine(text, file, base);
     let runs = spec.is_some() && problems.is_empty();
     let lines = text.lines().map(|line| (line, line.is_ascii())).collect();
-    let program = spec.as_ref().is_some_and(|spec| spec.program.is_some());
+    let program = spec.as_ref().is_some_and(|spec| spec.program().is_some());
     let mut linter = Linter { lines, program, findings: Vec::new(), places };
     for problem in problems {
         let text = format!("{}; {}", problem.rule, problem.remedy.replace('\n', " "));

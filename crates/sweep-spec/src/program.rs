@@ -170,7 +170,7 @@ fn no_macro(item: &str, before: Option<&String>, top: &Table) -> Option<(String,
 impl Spec {
     /// Returns the absolute path of the folder in which programs start.
     pub fn program_folder(&self) -> PathBuf {
-        let own = self.program.as_ref().and_then(|program| program.folder.as_deref()).unwrap_or(".");
+        let own = self.program().and_then(|program| program.folder.as_deref()).unwrap_or(".");
         without_dots(self.start.as_ref().unwrap_or(&self.base.join(own)))
     }
 
@@ -185,7 +185,7 @@ impl Spec {
         missing: impl Fn(Need) -> Option<(String, String)>,
     ) -> Result<(), Problems> {
         let findings = Findings::read(text);
-        let Some(program) = &self.program else { return Ok(()) };
+        let Some(program) = self.program() else { return Ok(()) };
         for (item, need) in program.needs(interpreter) {
             let Some((rule, remedy)) = missing(need) else { continue };
             let listed = Path::default().key("command").index(item);

@@ -64,7 +64,8 @@ pub enum Default {
 
 use self::Default::{Absent, Flag, Number, Whole, Word};
 use Kind::{
-    AtLeastOne, Boolean, Choice, Degrees, NotNegative, Optional, Positive, Share, Table, Text, Validation, Warmup,
+    AtLeastOne, Boolean, Choice, Degrees, Normalize, NotNegative, Optional, Positive, Share, Table, Text, Validation,
+    Warmup,
 };
 use Section::{Data, Training};
 
@@ -92,17 +93,39 @@ const SHAPES: &[&str] = &["constant", "step", "cosine", "one_cycle", "plateau"];
 pub const SETS: [&str; 7] = ["digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "folder", "arrays"];
 
 /// All settings.
-pub static SETTINGS: [Setting; 42] = [
+pub static SETTINGS: [Setting; 46] = [
     row(Data, "set", Choice(&SETS), Absent("digits"), "the data set"),
     row(Data, "path", Text, Absent("data/images"), "the data set's file or folder, relative to the sweep file"),
     row(Data, "order", Choice(&["nchw", "nhwc"]), Absent("nhwc"), "the axis order of the image array"),
-    row(Data, "validation", Validation, Number(0.1), "the fraction of the training images to hold out for validation"),
+    row(
+        Data,
+        "resize",
+        Optional(&Kind::Whole { least: 1, most: 4096 }),
+        Absent("64"),
+        "the side of all images, in pixels",
+    ),
+    row(Data, "fit", Choice(&["crop", "pad", "stretch"]), Word("crop"), "how an image that is not square is resized"),
+    row(Data, "labels", Text, Absent("labels.csv"), "the CSV file of labels, relative to the folder of images"),
+    row(
+        Data,
+        "validation",
+        Validation,
+        Number(0.1),
+        "the fraction or number of training images to hold out for validation; `val` or `test` are the data's own",
+    ),
     row(
         Data,
         "train_examples",
         Optional(&Kind::whole(1)),
         Absent("1000"),
         "the maximum number of training images to use",
+    ),
+    row(
+        Data,
+        "normalize",
+        Normalize,
+        Word("none"),
+        "how values are normalized per channel: none, dataset, or the means and deviations of values from 0 to 1",
     ),
     row(Data, "augment", Table, Absent("{flip: true, crop: 4}"), "the random changes to the training images"),
     row(Data, "augment.flip", Boolean, Flag(false), "whether images are mirrored at random, half of the time")
@@ -214,7 +237,7 @@ pub static SETTINGS: [Setting; 42] = [
     ),
     row(Training, "deterministic", Boolean, Flag(false), "whether a GPU only uses deterministic algorithms"),
     row(Training, "cuda_graph", Boolean, Flag(true), "whether a GPU runs each step as one CUDA graph"),
-    row(Training, "gpu_kernels", Boolean, Flag(false), "whether a GPU uses sweep's own kernels"),
+    row(Training, "gpu_kernels", Boolean, Flag(true), "whether a GPU uses sweep's own kernels"),
 ];
 
 /// Example values for settings that are off by default.
@@ -308,7 +331,7 @@ impl Setting {
 
     /// Returns whether a parameter may replace the setting. Trials on different images could not be compared.
     pub fn varies(&self) -> bool {
-        !matches!(self.name, "set" | "path" | "order")
+        !matches!(self.name, "set" | "path" | "order" | "resize" | "fit" | "labels")
     }
 
     /// Reads a value that a parameter may give the setting. A table becomes an object with the same keys.

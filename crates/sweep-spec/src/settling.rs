@@ -44,6 +44,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::Problems;
     use sweep_data::datasets::Info;
     use sweep_data::network::Shape;
 
@@ -54,9 +55,11 @@ mod tests {
             shape: Shape { channels: 1, height: 8, width: 8 },
             classes: (0..10).map(|class: i32| class.to_string()).collect(),
             train,
+            validation: 0,
             test: 100,
         };
-        let inspection = spec.inspect(data, "f", &text).unwrap_or_else(|problems| panic!("{problems}"));
+        let inspection = spec.inspect(|_| Ok::<_, Problems>(data), ("f", &text));
+        let inspection = inspection.unwrap_or_else(|problems| panic!("{problems}")).expect("it trains a network");
         spec.settling(&inspection)
     }
 

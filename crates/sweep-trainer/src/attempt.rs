@@ -28,6 +28,10 @@ use sweep_data::network::Shape;
 
 const HEARTBEAT: Duration = Duration::from_millis(250);
 
+/// Least number of steps of a trial for which cuDNN benchmarks its kernels. On an H100 that takes 0.6 to 2.7 s and then
+/// saves up to 0.2 ms per step (see docs/performance.md).
+const STEPS_WORTH_A_BENCHMARK: u64 = 5000;
+
 /// Trains a trial to its end, from its newest checkpoint or from the start. Returns `None` if the controller asked for
 /// a pause. The trial is then saved in the middle of its epoch, and a later attempt continues there.
 ///
@@ -48,6 +52,7 @@ pub fn train(
     // This runs before the network is created, because it needs the same amount of memory again.
     let warnings = if order.look { look(order, device, loaded.info().shape, &split) } else { Vec::new() };
     let network = Network::new(loaded.info().shape, &recipe.layers, start, numbers, device)?;
+    let network = network.normalized(split.normalization.as_ref(), device)?;
     let optimizer = Optimizer::new(&recipe.training, &network.parameters)?;
     let files = Checkpoints::new(order);
     let wanted = recipe.training.cuda_graph && takes_gpu_path(device);
@@ -216,8 +221,9 @@ impl Run<'_> {
             keys: None,
             rows,
         };
-        // Only full batches occur often enough to repay the time for benchmarking cuDNN's kernels.
-        libtorch::benchmark(!training.deterministic && inputs.rows.size()[0] as u64 == batch);
+        // Only full batches of a long trial occur often enough to repay the time for benchmarking cuDNN's kernels.
+        let full = inputs.rows.size()[0] as u64 == batch;
+        libtorch::benchmark(!training.deterministic && full && epoch.steps.all >= STEPS_WORTH_A_BENCHMARK);
         let numbers_there = epoch.numbers_there.as_ref().map(|table| table.f_select(0, step as i64)).transpose()?;
         let Run { network, optimizer, tally, .. } = self;
         let mut work = |inputs: &Inputs| {
@@ -442,8 +448,13 @@ mod tests {
             Layer::Dense { units: 10, bias: true, max_norm: None },
         ];
         let augment = recipe::Augment { crop: 1, rotate: 5.0, scale: 0.05, noise: 0.01, cutout: 1, flip: false };
-        let data =
-            recipe::Data { source: Source::Digits, validation: Validation::Share(0.2), train_examples: None, augment };
+        let data = recipe::Data {
+            source: Source::Digits,
+            validation: Validation::Share(0.2),
+            train_examples: None,
+            augment,
+            normalize: Default::default(),
+        };
         let schedule = Schedule { shape: Shape::Plateau { factor: 0.5, patience: 1 }, warmup: Warmup::Steps(5) };
         let training = Training {
             epochs: 4,

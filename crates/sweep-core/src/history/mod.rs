@@ -141,9 +141,22 @@ pub struct Extension {
     pub trials: (Option<u64>, Option<u64>),
 }
 
-/// The state that the journal's entries so far add up to.
+/// The state that the journal's entries so far add up to. Everyone can read it; only [`History::apply`] changes it,
+/// which the compiler enforces: there is no `DerefMut`.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct History {
+pub struct History(State);
+
+impl std::ops::Deref for History {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+/// The parts of a [`History`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct State {
     /// Name of the sweep.
     pub name: String,
     /// Folder that relative paths in the sweep file start from.
@@ -190,7 +203,7 @@ pub struct History {
     handed_out: BTreeMap<TrialId, u64>,
 }
 
-impl History {
+impl State {
     /// Returns the trial with that number, if it was ever started.
     pub fn trial(&self, id: TrialId) -> Option<&TrialRecord> {
         self.trials.get(usize::try_from(id.0.checked_sub(1)?).ok()?)
@@ -222,9 +235,30 @@ impl History {
     pub fn next_repeat(&self, settings: &Settings) -> u32 {
         self.repeats.get(&fingerprint(settings)).map_or(1, |count| count + 1)
     }
+}
 
+impl History {
     /// Takes one entry in. An entry that cannot follow what came before is an error that says why.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), String> {
+        self.0.apply(entry)
+    }
+
+    /// Returns an altered copy, for a chart that must not show a value as it is, or for a test.
+    pub fn altered(mut self, alter: impl FnOnce(&mut State)) -> History {
+        alter(&mut self.0);
+        self
+    }
+
+    /// Returns the state while no controller runs the sweep: trials still marked as running belonged to a dead one. The
+    /// next controller finds the same.
+    pub fn abandoned(mut self) -> History {
+        self.0.abandon();
+        self
+    }
+}
+
+impl State {
+    fn apply(&mut self, entry: &Entry) -> Result<(), String> {
         match entry {
             Entry::Sweep { format, name, at, base, start, pictures, .. } => {
                 if *format != FORMAT {
@@ -262,10 +296,7 @@ impl History {
                 self.mps.clone_from(mps);
                 self.held.clear();
                 self.complete = false;
-                // Only one controller runs at a time, so trials still marked running belonged to a dead one.
-                for trial in self.trials.iter_mut().filter(|trial| trial.status == Status::Running) {
-                    trial.status = Status::Waiting;
-                }
+                self.abandon();
             }
             Entry::Backend { backend, .. } => self.backends.push(backend.clone()),
             Entry::Started { at, attempt, slot, settings, seed } => {
@@ -389,6 +420,13 @@ impl History {
             }
         }
         Ok(())
+    }
+
+    /// Only one controller runs at a time, so trials still marked running belonged to a dead one.
+    fn abandon(&mut self) {
+        for trial in self.trials.iter_mut().filter(|trial| trial.status == Status::Running) {
+            trial.status = Status::Waiting;
+        }
     }
 
     fn start(&mut self, at: f64, attempt: Attempt, slot: &str, settings: Option<&Settings>) -> Result<(), String> {

@@ -9,8 +9,8 @@ use sweep_core::error::Error;
 use sweep_core::random::{Purpose, stream};
 use sweep_core::recipe::{Data, Validation};
 
-/// Row numbers into [`Dataset::train`], or for the validation part of [`Validation::Test`] into [`Dataset::test`]. Each
-/// list is ascending.
+/// Row numbers into [`Dataset::train`]. The validation rows of [`Validation::Own`] and [`Validation::Test`] are those of
+/// [`Dataset::validation`] and [`Dataset::test`]. Each list is ascending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
     /// Rows of the training images.
@@ -32,6 +32,15 @@ pub fn split(dataset: &Dataset, data: &Data, seed: u64) -> Result<Split, Error> 
     let mut classes = drawn(&dataset.train.labels, names.len(), seed)?;
     let validation = match data.validation {
         Validation::Share(share) => hold_out(&mut classes, share, names)?,
+        Validation::Count(count) => hold_out_count(&mut classes, count, names)?,
+        Validation::Own if dataset.validation.labels.is_empty() => {
+            return Err(fault(
+                "data.validation",
+                "is `val`, but this data set has no validation images",
+                "write a fraction, for example 0.1",
+            ));
+        }
+        Validation::Own => rows(dataset.validation.labels.len())?,
         Validation::Test if dataset.test.labels.is_empty() => {
             return Err(fault(
                 "data.validation",
@@ -77,8 +86,31 @@ fn hold_out(classes: &mut [Vec<u32>], share: f64, names: &[String]) -> Result<Ve
             "write a fraction, for example 0.1, or test",
         ));
     }
+    let all: usize = classes.iter().map(Vec::len).sum();
+    hold_out_of(classes, (share * all as f64).round() as usize, names, place, "write a fraction closer to 0.5")
+}
+
+/// Removes this number of images, in proportion from every class, and returns the removed rows.
+fn hold_out_count(classes: &mut [Vec<u32>], count: u64, names: &[String]) -> Result<Vec<u32>, Error> {
+    let place = format!("data.validation: {count}");
+    let all: usize = classes.iter().map(Vec::len).sum();
+    match usize::try_from(count).ok().filter(|count| *count < all) {
+        Some(total) => hold_out_of(classes, total, names, place, "write a number closer to half of the images"),
+        None => {
+            let rule = format!("leaves none of the {} images for training", thousands(all as u64));
+            Err(fault(place, rule, "write a smaller number, or a fraction, for example 0.1"))
+        }
+    }
+}
+
+fn hold_out_of(
+    classes: &mut [Vec<u32>],
+    total: usize,
+    names: &[String],
+    place: String,
+    remedy: &str,
+) -> Result<Vec<u32>, Error> {
     let sizes: Vec<usize> = classes.iter().map(Vec::len).collect();
-    let total = (share * sizes.iter().sum::<usize>() as f64).round() as usize;
     let mut held = Vec::new();
     for ((rows, quota), name) in classes.iter_mut().zip(quotas(&sizes, total)).zip(names) {
         let (size, left) = (rows.len(), rows.len() - quota);
@@ -90,7 +122,7 @@ fn hold_out(classes: &mut [Vec<u32>], share: f64, names: &[String]) -> Result<Ve
         };
         if let Some(what) = none {
             let rule = format!("leaves none of the {size} images of class `{name}` for {what}");
-            return Err(fault(place, rule, "write a fraction closer to 0.5, or add images of that class"));
+            return Err(fault(place, rule, format!("{remedy}, or add images of that class")));
         }
         held.push(rows.drain(..quota).collect());
     }
@@ -160,13 +192,22 @@ mod tests {
             shape: Shape { channels: 1, height: 1, width: 1 },
             classes: (0..counts.len()).map(|class| format!("class{class}")).collect(),
             train: labels.len() as u64,
+            validation: 0,
             test: test as u64,
+            notes: Vec::new(),
         };
-        Dataset { info, train: pictures(labels), test: pictures(vec![0; test]), white: 255.0 }
+        let validation = pictures(Vec::new());
+        Dataset { info, train: pictures(labels), validation, test: pictures(vec![0; test]), white: 255.0 }
     }
 
     fn data(validation: Validation, train_examples: Option<u64>) -> Data {
-        Data { source: Source::Digits, validation, train_examples, augment: Default::default() }
+        Data {
+            source: Source::Digits,
+            validation,
+            train_examples,
+            augment: Default::default(),
+            normalize: Default::default(),
+        }
     }
 
     fn share(share: f64) -> Data {
@@ -252,6 +293,8 @@ mod tests {
             (share(0.95), "0.95: leaves none of the 2 images of class `class1` for training"),
             (share(1.0), "1: must be a fraction above 0 and below 1"),
             (share(f64::NAN), "NaN: must be a fraction above 0 and below 1"),
+            (data(Validation::Own, None), "data.validation: is `val`, but this data set has no validation images"),
+            (data(Validation::Count(32), None), "validation: 32: leaves none of the 32 images for training"),
             (data(Validation::Test, None), "data.validation: is `test`, but this data set has no test images"),
             (data(Validation::Share(0.5), Some(17)), "train_examples: 17: only 16 training images are available"),
             (data(Validation::Share(0.5), Some(2)), "train_examples: 2: leaves no training image of class `class1`"),

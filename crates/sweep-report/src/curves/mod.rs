@@ -18,6 +18,7 @@ mod tests;
 mod wire;
 
 pub use columns::{Choice, Target};
+pub use events::record;
 pub use format::Format;
 pub use problem::Problem;
 

@@ -9,6 +9,7 @@ use super::super::words;
 use super::{Change, values};
 use sweep_core::recipe::Source;
 use sweep_core::trial::TrialId;
+use sweep_spec::Network;
 use sweep_verdict::{Advice, Mirror, Name};
 
 /// Early stopping is proposed if at least this share of the epochs came after the best one.
@@ -23,7 +24,10 @@ const TIED: usize = 7;
 /// is made.
 pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let mut changes = vec![change(&["name"], format!("{}-next", analysis.spec.name), "")];
-    let improving: Vec<Change> = of_training(analysis).into_iter().chain(of_regularization(file, analysis)).collect();
+    let improving = analysis.spec.network().map_or_else(Vec::new, |network| {
+        let training = of_training(network, analysis).into_iter();
+        training.chain(of_regularization(network, file, analysis)).collect()
+    });
     // As long as something may improve all configurations, it is too early to tell the best of them apart.
     let too_early = improving.iter().any(|change| change.path.last().is_some_and(|key| key != "early_stopping"));
     let repeats = if too_early { Vec::new() } else { of_ties(analysis) };
@@ -141,7 +145,7 @@ fn of_parameters(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
 }
 
 /// Changes of epochs and learning rate.
-fn of_training(analysis: &Analysis) -> Vec<Change> {
+fn of_training(network: &Network, analysis: &Analysis) -> Vec<Change> {
     let (spec, time) = (analysis.spec, &analysis.time);
     let varies = |name: &str| spec.space.parameters.iter().any(|one| one.name.starts_with(name));
     let mut found = Vec::new();
@@ -152,7 +156,7 @@ fn of_training(analysis: &Analysis) -> Vec<Change> {
         found.push(change(&["training", "epochs"], u64::from(until), reason));
     }
     let wasted = time.after_best as f64 / time.epochs.max(1) as f64;
-    let stops = spec.fixed.keys().any(|name| name.starts_with("early_stopping"));
+    let stops = network.fixed.keys().any(|name| name.starts_with("early_stopping"));
     if let Some(saving) = time.patience.found.filter(|_| wasted >= WASTED && !stops && !varies("early_stopping")) {
         let table = Mapping::from_iter([("patience".into(), saving.patience.into())]);
         let reason = format!(
@@ -183,11 +187,11 @@ fn of_training(analysis: &Analysis) -> Vec<Change> {
 }
 
 /// Regularization that the network and the data support, if the best trials overfit.
-fn of_regularization(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
+fn of_regularization(network: &Network, file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let spec = analysis.spec;
     let wanted = |one: Advice| analysis.asked(|advice| advice == one);
     let varies = |name: &str| spec.space.parameters.iter().any(|one| one.name.starts_with(name));
-    let used = spec.network.names();
+    let used = network.model.names();
     let parameter = |name: &str, values: Vec<Value>, reason: String| {
         change(&["parameters", name], Mapping::from_iter([("values".into(), Value::Sequence(values))]), reason)
     };
@@ -200,10 +204,10 @@ fn of_regularization(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     };
     let mut found = Vec::new();
     let fixed = file.get("data").and_then(|data| data.get("augment")).is_some();
-    if let Some(ask) = wanted(Advice::Augment(Mirror::of(&spec.source))).filter(|_| !fixed && !varies("augment")) {
-        let small = matches!(spec.source, Source::Digits);
+    if let Some(ask) = wanted(Advice::Augment(Mirror::of(&network.source))).filter(|_| !fixed && !varies("augment")) {
+        let small = matches!(network.source, Source::Digits);
         let mut table = Mapping::new();
-        if Mirror::of(&spec.source) == Mirror::Yes {
+        if Mirror::of(&network.source) == Mirror::Yes {
             table.insert("flip".into(), true.into());
         }
         table.insert("crop".into(), Value::from(if small { 1 } else { 4 }));

@@ -350,8 +350,8 @@ fn a_program_that_asks_for_it_is_started_again_later_without_a_fault_and_not_for
         let attempt = Attempt { trial: TrialId(1), number: world.scheduler.history().trials[0].attempts };
         assert_eq!(attempt.number, waits.len() as u32 + 1);
         world.trainers.insert(0, Trainer::Idle);
-        let message = FromTrainer::ProgramPaused { attempt, unsaved: None, later: true };
-        world.event(Event::Said { slot: SlotId(0), message });
+        let message = FromProgram::Paused { attempt, left: Left::Later };
+        world.event(Event::Program { slot: SlotId(0), message });
         let left = world.now.since;
         while world.trainers.get(&0) == Some(&Trainer::Idle) {
             world.now.since += Duration::from_millis(500);
@@ -401,7 +401,7 @@ fn what_a_killed_controller_left_of_an_ended_trial_is_removed_by_the_next() {
     let untidied = |journal: &[Entry]| {
         let mut history = History::default();
         journal.iter().for_each(|entry| history.apply(entry).expect("the journal is sound"));
-        history.untidied.into_keys().collect::<Vec<_>>()
+        history.untidied.keys().copied().collect::<Vec<_>>()
     };
     // The next trial is assigned in the same batch of actions. Its first message proves that the removals before it
     // were performed.
