@@ -71,7 +71,7 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
     said.push(format!("      {}/*.svg, *.png", layout.charts().display()));
     if !history.trials.is_empty() {
         let folder = layout.root().join("trials");
-        said.push(format!("      {}/*/curves.svg, .png ({} trials)", folder.display(), history.trials.len()));
+        said.push(format!("      {}/*/curves.svg ({} trials)", folder.display(), history.trials.len()));
     }
     output::print(&said.join("\n"))?;
     Ok(Exit::Success)

@@ -22,6 +22,7 @@ mod range;
 mod recipe;
 mod sections;
 mod setting;
+mod settling;
 mod time;
 mod trains;
 mod value;
