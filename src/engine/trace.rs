@@ -36,6 +36,7 @@ pub fn event(scheduler: &Scheduler, event: &Event) {
         Event::Device { slot, condition: Condition::Broken(reason) } => warn!("{}: {reason}", name(slot)),
         Event::Interrupt if scheduler.interrupted() => info!("sweep: interrupted again, kills all trials"),
         Event::Interrupt => info!("sweep: interrupted, asks all trials to save"),
+        Event::Asked(request) => info!("sweep: is asked: {request:?}"),
         Event::Sight { .. } | Event::Tick => {}
     }
 }

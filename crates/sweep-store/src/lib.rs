@@ -6,12 +6,15 @@
 //! Start with `layout` and `journal`.
 
 mod atomic;
+mod holder;
 mod journal;
 mod layout;
 mod lock;
+pub mod requests;
 mod sweep_file;
 
 pub use atomic::replace;
+pub use holder::Holder;
 pub use journal::{Journal, is_as_read, read};
 pub use layout::Layout;
 pub use lock::{Lock, held};
