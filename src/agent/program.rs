@@ -12,6 +12,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, 
 use super::child::{Child, Command, GRACE, Process, describe};
 use super::log::{Log, with_last_words};
 use super::memory;
+use super::outbox::Outbox;
 use super::reading::{Known, MOST_EPOCHS, Reading, Said};
 use super::slots::SlotDevice;
 use super::supervisor::{self, Order, PRINTED, Report, Supervisor};
@@ -33,7 +34,6 @@ const LATE_ORDER: Duration = Duration::from_secs(1);
 /// One attempt at a trial.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// Which.
     pub attempt: Attempt,
     /// The argument list; the first is the program.
     pub arguments: Vec<String>,
@@ -66,7 +66,7 @@ impl From<String> for Lost {
 }
 
 /// Waits for jobs on the slot, and runs them one after another.
-pub fn supervise(slot: SlotId, device: SlotDevice, events: mpsc::UnboundedSender<Event>) -> Child {
+pub fn supervise(slot: SlotId, device: SlotDevice, events: mpsc::Sender<Event>) -> Child {
     let (commands, inbox) = mpsc::unbounded_channel();
     let process = Process::default();
     tokio::spawn(watch(slot, device, inbox, events, Process::clone(&process)));
@@ -77,15 +77,15 @@ async fn watch(
     slot: SlotId,
     device: SlotDevice,
     mut inbox: mpsc::UnboundedReceiver<Command>,
-    events: mpsc::UnboundedSender<Event>,
+    events: mpsc::Sender<Event>,
     pid: Process,
 ) {
-    let say = |message| drop(events.send(Event::Program { slot, message }));
-    say(FromProgram::Ready { device: device.name.clone() });
+    let mut teller = Teller { slot, outbox: Outbox::new(events) };
+    teller.tell(FromProgram::Ready { device: device.name.clone() }).await;
     let Lost { how, out_of_memory } = loop {
         match inbox.recv().await {
             Some(Command::Run { job, log }) => {
-                let lost = run(&job, &log, (&device, &pid), &mut inbox, &say).await;
+                let lost = run(&job, &log, (&device, &pid), &mut inbox, &mut teller).await;
                 pid.store(0, Ordering::Relaxed);
                 if let Err(lost) = lost {
                     break lost;
@@ -96,7 +96,32 @@ async fn watch(
             Some(Command::End | Command::Kill) | None => break "ended".to_owned().into(),
         }
     };
-    let _ = events.send(Event::Gone { slot, how, out_of_memory });
+    teller.outbox.put(Event::Gone { slot, how, out_of_memory }).await;
+}
+
+/// Tells the engine about the programs of a slot.
+struct Teller {
+    slot: SlotId,
+    outbox: Outbox,
+}
+
+impl Teller {
+    async fn tell(&mut self, message: FromProgram) {
+        self.outbox.put(Event::Program { slot: self.slot, message }).await;
+    }
+
+    /// Passes on what was read. Returns an outcome if the metric ceased to be a number.
+    async fn speak(&mut self, told: Vec<Said>) -> Option<Outcome> {
+        let mut diverged = None;
+        for said in told {
+            match said {
+                Said::Message(message) if diverged.is_none() => self.tell(*message).await,
+                Said::Message(_) => {}
+                Said::Diverged(outcome) => diverged = diverged.or(Some(outcome)),
+            }
+        }
+        diverged
+    }
 }
 
 /// What the controller has done to a program by its end.
@@ -119,12 +144,12 @@ async fn run(
     log: &Path,
     (device, pid): (&SlotDevice, &Process),
     inbox: &mut mpsc::UnboundedReceiver<Command>,
-    say: &impl Fn(FromProgram),
+    teller: &mut Teller,
 ) -> Result<(), Lost> {
     let attempt = job.attempt;
     let (mut voice, told) = Voice::new(job, log);
-    if let Some(outcome) = speak(told, say) {
-        say(FromProgram::Ended { attempt, outcome });
+    if let Some(outcome) = teller.speak(told).await {
+        teller.tell(FromProgram::Ended { attempt, outcome }).await;
         return Ok(());
     }
     let (began, kills_before) = (Instant::now(), memory::kills());
@@ -146,13 +171,14 @@ async fn run(
             report = supervisor.next() => match report {
                 Some(Report::Started { .. }) => {
                     if let Some(group) = supervisor.group() {
-                        say(FromProgram::Started { attempt, group });
+                        teller.tell(FromProgram::Started { attempt, group }).await;
                     }
                 }
-                Some(Report::Printed) => diverged = diverged.or(speak(voice.look(), say)),
+                Some(Report::Printed) => diverged = diverged.or(teller.speak(voice.look()).await),
                 end => break end,
             },
-            _ = voice.look.tick() => diverged = diverged.or(speak(voice.look(), say)),
+            () = teller.outbox.flush(), if teller.outbox.is_waiting() => {}
+            _ = voice.look.tick() => diverged = diverged.or(teller.speak(voice.look()).await),
             command = inbox.recv() => orders.take(command, job, &mut supervisor).await,
             () = sleep_until(patience), if orders.leaves.is_some() => {
                 if std::mem::replace(&mut orders.was_late, true) {
@@ -170,7 +196,7 @@ async fn run(
         Some(Report::Ended { status, signaled, last_words }) => (supervisor::status(status), signaled, last_words),
         Some(Report::Refused { reason, is_final: true }) => {
             let error = format!("{} cannot be started: {}", job.arguments[0], without_name(&reason, job));
-            say(FromProgram::Ended { attempt, outcome: Outcome::Failed { error } });
+            teller.tell(FromProgram::Ended { attempt, outcome: Outcome::Failed { error } }).await;
             return Ok(());
         }
         Some(Report::Refused { reason, .. }) => return Err(format!("could not be started: {reason}").into()),
@@ -182,10 +208,10 @@ async fn run(
     };
     supervisor.end().await;
     orders.late(job, inbox, signaled.is_some()).await;
-    diverged = diverged.or(speak(voice.rest(), say));
+    diverged = diverged.or(teller.speak(voice.rest()).await);
     let Orders { leaves, killed, was_late } = orders;
     let code = status.code();
-    say(match (killed, diverged) {
+    let message = match (killed, diverged) {
         (Some(how), _) => return Err(how.to_owned().into()),
         (None, Some(outcome)) => FromProgram::Ended { attempt, outcome },
         // Exit code 0 need not mean that it was done: it may have saved, as it was asked to.
@@ -202,11 +228,12 @@ async fn run(
                 }
                 let at_once = began.elapsed() < AT_ONCE && !voice.reading.measured();
                 let error = format!("the program {how}; the command was: {}", shown(&job.arguments));
-                say(FromProgram::Failed { attempt, code, at_once, error });
+                teller.tell(FromProgram::Failed { attempt, code, at_once, error }).await;
                 return Err(Lost { how, out_of_memory: was_killed });
             }
         },
-    });
+    };
+    teller.tell(message).await;
     Ok(())
 }
 
@@ -364,17 +391,4 @@ fn without_metric(job: &Job, reading: &Reading) -> String {
     };
     let near = nearest_metric(&job.metric, &names).map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
     format!("the program ended without a value of {}: {told}{near}; its log is trials/{trial}/trainer.log", job.metric)
-}
-
-/// Passes on what was read; that the metric ceased to be a number is returned.
-fn speak(told: Vec<Said>, say: &impl Fn(FromProgram)) -> Option<Outcome> {
-    let mut diverged = None;
-    for said in told {
-        match said {
-            Said::Message(message) if diverged.is_none() => say(*message),
-            Said::Message(_) => {}
-            Said::Diverged(outcome) => diverged = diverged.or(Some(outcome)),
-        }
-    }
-    diverged
 }

@@ -2,8 +2,8 @@
 
 use comfy_table::{Table, presets::NOTHING};
 
+use super::environment::Environment;
 use super::output;
-use super::surroundings::Surroundings;
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::{SlotDevice, cpu_slots};
 use sweep_core::error::{Exit, Result};
@@ -29,13 +29,13 @@ struct Seen<'a> {
 }
 
 /// Prints the slots of this machine.
-pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     let found = gpu::look();
     let all = found.as_deref().unwrap_or_default();
-    let variable = surroundings.visible_gpus();
+    let variable = environment.visible_gpus();
     let visible = gpu::visible(all, variable.as_deref());
     let slots: Vec<String> = if visible.is_empty() {
-        cpu_slots(surroundings.cores(), 1).into_iter().map(|slot: SlotDevice| slot.name).collect()
+        cpu_slots(environment.cores(), 1).into_iter().map(|slot: SlotDevice| slot.name).collect()
     } else {
         visible.iter().map(|gpu| gpu.slot()).collect()
     };
@@ -43,7 +43,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let text = if args.json {
         serde_json::to_string_pretty(&Seen { reason, gpus: all, slots }).expect("its fields have text for keys")
     } else {
-        describe(all, reason, &slots, variable.as_deref(), surroundings.cores())
+        describe(all, reason, &slots, variable.as_deref(), environment.cores())
     };
     output::print(&text)?;
     Ok(Exit::Success)

@@ -11,9 +11,9 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::environment::Environment;
 use super::output;
 use super::running;
-use super::surroundings::Surroundings;
 use super::sweep_file::{Dir, SweepFile};
 use figures::Figures;
 use sweep_core::error::{Error, Exit, Result};
@@ -45,8 +45,8 @@ pub struct Args {
 }
 
 /// Checks a sweep file and prints what it would run.
-pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
-    let file = SweepFile::open(&args.file, args.dir.place(), surroundings)?;
+pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
+    let file = SweepFile::open(&args.file, args.dir.place(), environment)?;
     if let Some(path) = &args.chart {
         chart::write(&file, path)?;
     }
@@ -61,11 +61,11 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         }
         list(&file.spec, args.json, &mut out)
     } else {
-        let figures = Figures::new(&file, surroundings);
+        let figures = Figures::new(&file, environment);
         if args.json {
             writeln!(out, "{:#}", figures.json(&file))
         } else {
-            page::write(&file, &figures, &slots(&file.spec, surroundings), &mut out)
+            page::write(&file, &figures, &slots(&file.spec, environment), &mut out)
         }
     };
     match written.and_then(|()| out.flush()) {
@@ -78,8 +78,8 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
 
 /// The slots that the sweep would use on this machine. If the GPUs are on another machine, the text mentions that they
 /// are missing, which is not an error.
-fn slots(spec: &Spec, surroundings: &Surroundings) -> String {
-    match running::slots(&spec.devices, surroundings) {
+fn slots(spec: &Spec, environment: &Environment) -> String {
+    match running::slots(&spec.devices, environment) {
         Ok((slots, _)) => {
             let names: Vec<&str> = slots.iter().map(|slot| slot.name.as_str()).collect();
             format!("{} on this machine: {}", names.len(), names.join(" "))

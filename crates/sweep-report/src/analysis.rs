@@ -46,7 +46,6 @@ pub struct Analysis<'a> {
 /// A part of the report: sentences, then charts. Each chart has the name of its files.
 #[derive(Debug)]
 pub struct Section {
-    /// The heading of the section.
     pub heading: &'static str,
     /// The text, one paragraph per entry.
     pub lines: Vec<String>,

@@ -15,6 +15,7 @@ mod columns;
 mod common;
 pub mod curves;
 mod effects;
+pub mod format;
 mod html;
 mod markdown;
 mod moves;
@@ -27,7 +28,6 @@ mod tables;
 mod ties;
 mod time;
 mod verdicts;
-pub mod words;
 
 pub use tables::Tables;
 

@@ -1,8 +1,8 @@
 //! How the sweep used its time. Pure.
 
+use super::format;
 use super::patience::{Cost, Patience, Saving};
 use super::ranking::Ranking;
-use super::words;
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::{Metric, TrialId};
 
@@ -106,15 +106,15 @@ impl Time {
         if self.trials == 0 {
             return Vec::new();
         }
-        let each = words::duration(self.seconds / self.trials as f64);
+        let each = format::duration(self.seconds / self.trials as f64);
         let slots = self.slots.len();
         let plural = if slots == 1 { "slot" } else { "slots" };
         let mut said = vec![format!(
             "{} took {} of slot time on {slots} {plural}, {each} per trial. The last trial ended {} after the sweep \
              started.",
-            words::trials(self.trials),
-            words::duration(self.seconds),
-            words::duration(self.wall),
+            format::trials(self.trials),
+            format::duration(self.seconds),
+            format::duration(self.wall),
         )];
         if let (joules, trials @ 1..) = self.energy {
             said.push(format!(
@@ -127,7 +127,7 @@ impl Time {
             said.push(format!(
                 "{:.0}% of the {} epochs came after the best epoch of their trial. {}",
                 self.after_best as f64 / self.epochs as f64 * 100.0,
-                words::count(self.epochs),
+                format::count(self.epochs),
                 stopping(&self.patience),
             ));
         }
@@ -145,11 +145,11 @@ fn stopping(Patience { found, costly }: &Patience) -> String {
     let costs = costs.unwrap_or_default();
     match found {
         Some(Saving { patience, epochs, seconds }) => {
-            let many = if *epochs == 1 { "1 epoch".to_owned() } else { format!("{} epochs", words::count(*epochs)) };
+            let many = if *epochs == 1 { "1 epoch".to_owned() } else { format!("{} epochs", format::count(*epochs)) };
             format!(
                 "Early stopping with a patience of {patience} (`early_stopping: {{patience: {patience}}}`) would have saved \
                  {many}, about {}, and cost no leading trial its best epoch.{costs}",
-                words::duration(*seconds)
+                format::duration(*seconds)
             )
         }
         None if costs.is_empty() => "Early stopping would have saved no epochs.".to_owned(),

@@ -30,7 +30,6 @@ pub struct Holder {
     pub host: String,
     /// The kernel's name for the time since the machine started.
     pub boot: String,
-    /// The process.
     pub process: Process,
 }
 

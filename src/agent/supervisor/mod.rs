@@ -40,7 +40,6 @@ const MARK: &str = "SWEEP_SUPERVISED";
 pub struct Order {
     /// The program and its arguments.
     pub arguments: Vec<String>,
-    /// Path of the log.
     pub log: PathBuf,
     /// File for lines of metrics. `None` if the program writes a metrics file of its own.
     pub printed: Option<PathBuf>,
@@ -81,7 +80,6 @@ pub enum Report {
     },
     /// The program cannot be started.
     Refused {
-        /// The reason.
         reason: String,
         /// Whether another attempt would fail, too: there is no such program, or it is not executable.
         is_final: bool,

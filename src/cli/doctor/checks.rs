@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::libtorch::{self, Fit, Libtorch};
-use sweep_report::words;
+use sweep_report::format;
 
 /// Free disk space in bytes below which a note is shown. A sweep of networks writes about a gigabyte.
 const LITTLE_DISK: u64 = 1 << 30;
@@ -142,7 +142,7 @@ fn driver(facts: &Facts) -> Check {
     match &facts.driver {
         Err(reason) => Check::note("GPU driver", reason, NO_GPU),
         Ok((version, cuda)) => {
-            let version = version.as_deref().map_or("of unknown version".to_owned(), words::clean);
+            let version = version.as_deref().map_or("of unknown version".to_owned(), format::clean);
             let cuda = cuda.map_or("an unknown CUDA".to_owned(), |(major, minor)| format!("CUDA {major}.{minor}"));
             Check::ok("GPU driver", format!("{version}, supports {cuda}; NVML answers"))
         }
@@ -163,7 +163,7 @@ fn gpus(facts: &Facts) -> Check {
         (Ok(gpus), None) => gpus,
     };
     let visible = gpu::visible(gpus, facts.visible.as_deref());
-    let names: Vec<String> = visible.iter().map(|gpu| format!("{} {}", gpu.slot(), words::clean(&gpu.name))).collect();
+    let names: Vec<String> = visible.iter().map(|gpu| format!("{} {}", gpu.slot(), format::clean(&gpu.name))).collect();
     match gpus.len() - visible.len() {
         0 => Check::ok("GPUs", names.join(", ")),
         hidden if names.is_empty() => {
@@ -228,7 +228,7 @@ fn trainer(facts: &Facts) -> Vec<Check> {
     let check = |(slot, start): &(String, Result<(String, String), String>)| match start {
         Ok((device, backend)) => Check::ok(NAME, format!("starts on {slot} ({device}) with {backend}")),
         Err(reason) => {
-            let found = format!("does not start on {slot}: {}", words::clean(reason));
+            let found = format!("does not start on {slot}: {}", format::clean(reason));
             Check::problem(NAME, found, "fix the problems above first; if there are none, install PyTorch again")
         }
     };

@@ -10,7 +10,7 @@ use crate::cli::sweep_file::SweepFile;
 use sweep_core::program::{Program, line};
 use sweep_core::recipe::Source;
 use sweep_data::datasets::Info;
-use sweep_report::words::count;
+use sweep_report::format::count;
 use sweep_spec::{Inspection, Kind, Trains};
 
 /// Maximum number of kinds of networks that are shown layer by layer.

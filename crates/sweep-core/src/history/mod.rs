@@ -42,13 +42,11 @@ impl Status {
 /// A trial that has been started at least once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrialRecord {
-    /// Number of the trial.
     pub id: TrialId,
     /// Parameters of the trial, written as in the current sweep file.
     pub settings: Settings,
     /// Which of the trials with these parameters it is, counted from 1.
     pub repeat: u32,
-    /// Current status of the trial.
     pub status: Status,
     /// Attempts so far, including those that were lost or paused.
     pub attempts: u32,
