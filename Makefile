@@ -1,4 +1,4 @@
-.PHONY: setup demo wheel test-install test soak fuzz check bench bench-peers
+.PHONY: setup demo wheel test-install test soak fuzz check bench bench-peers bench-advice
 
 # Finds or installs libtorch, CIFAR-10 for the tests where an archive of it lies beside the project, and scikit-learn for
 # the example of a program.
@@ -46,6 +46,11 @@ PYTHON ?= python3
 bench: setup
 	cargo build --release --locked
 	$(PYTHON) scripts/bench/steps.py
+
+# Whether following next.yaml helps, on 24 sweeps that begin badly. The programs among them need scikit-learn.
+bench-advice: setup
+	cargo build --release --locked
+	$(PYTHON) scripts/bench/advice.py $(FLAGS)
 
 # The same sweeps with other tools. PEERS names the folder of their scripts, whose README says how to set them up; FLAGS
 # goes to its run_all.sh: make bench-peers WORKLOAD=train8 FLAGS='--repeat 5'

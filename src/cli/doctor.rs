@@ -40,7 +40,7 @@ pub struct Args {
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let checks = checks::all(&look(args, surroundings));
     let fails = |name: &str| checks.iter().any(|check| check.name == name && check.state == State::Problem);
-    let exit = match (fails("folder"), fails("trainer")) {
+    let exit = match (fails("folder"), fails("libtorch") || fails("trainer")) {
         (true, _) => Exit::Storage,
         (false, true) => Exit::NoTrainer,
         (false, false) => Exit::Success,

@@ -80,6 +80,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         changes: growth.changes.clone(),
         trials: (trials, all),
         settings: growth.settings.clone(),
+        metric: (old.metric.name != new.metric.name).then(|| (old.metric.name.clone(), new.metric.name.clone())),
     };
     let grow = |entry: &Entry| -> Result<History> {
         let mut grown = history.clone();

@@ -19,7 +19,7 @@ use sweep_report::ranking::{Place, Ranking, groups};
 use sweep_report::{summary, words};
 use sweep_scheduler::schedule::Condition;
 use sweep_scheduler::search::{self, Search};
-use sweep_spec::{Busy, Devices, Gpus, Method, Spec};
+use sweep_spec::{Busy, Devices, Gpus, Method, Spec, parse_time};
 use sweep_store::{Journal, Layout, Lock};
 
 /// Options of `run`, `resume` and `extend --run`.
@@ -38,9 +38,22 @@ pub struct Options {
     /// epochs of the trial, but at least 60 s, and 600 s before the first epoch]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     silence: Option<u32>,
+    /// Save the running trials and end after this time, for example 8h; the sweep can be resumed [default: `max_time` in
+    /// the sweep file]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_time)]
+    run_for: Option<Duration>,
+    /// Stop a trial that has run for this time, for example 2h; its best epoch counts [default: `max_time` in the sweep
+    /// file]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    max_time: Option<Duration>,
     /// Skip the checks of the images and the networks
     #[arg(long)]
     pub no_check: bool,
+}
+
+/// The part of a run's time that is kept for saving its trials: as long as they may take, but at most a tenth.
+fn time_to_save(spec: &Spec, time: Duration) -> Duration {
+    (spec.stop_grace + Duration::from_secs(5)).min(time / 10)
 }
 
 /// What starts the trainer: the given program, or else the one beside `sweep`.
@@ -181,6 +194,8 @@ impl Options {
             silence: self.silence.map(|seconds| Duration::from_secs(seconds.into())),
             retry_failed,
             from_scratch,
+            max_time: self.max_time.or(spec.max_time.trial),
+            run_for: self.run_for.or(spec.max_time.sweep).map(|time| time - time_to_save(&spec, time)),
             look: !self.no_check,
             screen,
             host: surroundings.host(),

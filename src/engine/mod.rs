@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -30,7 +30,7 @@ use sweep_core::trial::{Attempt, Settings};
 use sweep_scheduler::schedule::{Action, Event, Leftover, Now, Rules, Scheduler, Shapes, SlotId, State};
 use sweep_scheduler::search::{self, Search};
 use sweep_spec::{Courtesy, Method, PerGpu, Spec};
-use sweep_store::{Journal, Layout, Lock};
+use sweep_store::{Journal, Layout, Lock, requests};
 use sweep_verdict::Context;
 use views::Views;
 
@@ -68,6 +68,10 @@ pub struct Setup {
     pub retry_failed: bool,
     /// Whether they begin in an empty folder where they are programs.
     pub from_scratch: bool,
+    /// Time that a trial may run, over all its attempts.
+    pub max_time: Option<Duration>,
+    /// Time after which the run saves its trials and ends.
+    pub run_for: Option<Duration>,
     /// Whether trainers look at first weights for what is wrong with them.
     pub look: bool,
     /// The progress display.
@@ -188,6 +192,8 @@ impl Engine {
         let rules = Rules {
             seed: spec.seed,
             from_scratch: setup.from_scratch,
+            max_time: setup.max_time,
+            run_for: setup.run_for,
             total: search.len(),
             retries: spec.retries,
             keep_best: spec.keep_best,
@@ -201,6 +207,7 @@ impl Engine {
             silence: silence.or(spec.program().is_some().then_some(Duration::MAX)),
         };
         let now = Now { unix: began.0, since: Duration::ZERO };
+        requests::tidy(&layout, UNIX_EPOCH + Duration::from_secs_f64(began.0.max(0.0)));
         let devices = Devices::open(&layout, spec.devices.busy, &slots, &gpus, began.0)?;
         let named = devices.slots(&slots, spec.devices.per_gpu == PerGpu::Auto, setup.memory);
         let views = Views::open(&layout, &spec, &history)?;
@@ -242,7 +249,10 @@ impl Engine {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
-        let mut announced = false;
+        let (mut announced, mut is_time_told) = (false, false);
+        // A request to a sweep that is complete can make it go on.
+        batch.extend(requests::waiting(&self.layout).into_iter().map(Event::Asked));
+        self.handle(&mut batch)?;
         while !self.scheduler.is_done() {
             tokio::select! {
                 _ = self.events.recv_many(&mut batch, BATCH) => {}
@@ -263,6 +273,7 @@ impl Engine {
                         return Err(Error::new(Exit::Storage, what)
                             .hint("this one did not run for a while, and was taken for dead; nothing is lost"));
                     }
+                    batch.extend(requests::waiting(&self.layout).into_iter().map(Event::Asked));
                     batch.push(Event::Tick);
                     self.screen.draw(&self.scheduler, &self.spec);
                 }
@@ -271,23 +282,10 @@ impl Engine {
             if std::mem::take(&mut announced) && !self.scheduler.interrupted() {
                 batch.push(Event::Interrupt);
             }
-            let now = self.now();
-            let mut actions = Vec::new();
-            for event in batch.drain(..) {
-                match &event {
-                    Event::Interrupt => self.screen.interrupted(self.scheduler.interrupted()),
-                    // No further results can be saved. The journal and complete checkpoints remain.
-                    Event::Said { message: FromTrainer::Unwritable { attempt, reason }, .. } => {
-                        self.journal.in_place()?;
-                        let folder = self.layout.root().display();
-                        return Err(Error::new(Exit::Storage, format!("{attempt} cannot be saved: {reason}"))
-                            .hint(format!("fix this, then run: sweep resume {folder}")));
-                    }
-                    _ => {}
-                }
-                actions.extend(self.scheduler.on_event(now, event));
+            self.handle(&mut batch)?;
+            if self.scheduler.is_out_of_time() && !std::mem::replace(&mut is_time_told, true) {
+                self.screen.out_of_time();
             }
-            self.perform(actions)?;
         }
         let last = self.scheduler.leave(self.now());
         self.perform(last)?;
@@ -315,6 +313,35 @@ impl Engine {
             }
             _ => Ok(scheduler.into_history()),
         }
+    }
+
+    /// Lets the scheduler decide about events, performs its actions, and answers requests.
+    fn handle(&mut self, batch: &mut Vec<Event>) -> Result<()> {
+        let now = self.now();
+        let (mut actions, mut asked) = (Vec::new(), Vec::new());
+        for event in batch.drain(..) {
+            match &event {
+                Event::Interrupt => self.screen.interrupted(self.scheduler.interrupted()),
+                Event::Asked(request) => asked.push(request.id.clone()),
+                // No further results can be saved. The journal and complete checkpoints remain.
+                Event::Said { message: FromTrainer::Unwritable { attempt, reason }, .. } => {
+                    self.journal.in_place()?;
+                    let folder = self.layout.root().display();
+                    return Err(Error::new(Exit::Storage, format!("{attempt} cannot be saved: {reason}"))
+                        .hint(format!("fix this, then run: sweep resume {folder}")));
+                }
+                _ => {}
+            }
+            actions.extend(self.scheduler.on_event(now, event));
+        }
+        self.perform(actions)?;
+        // The journal has what is answered here. After a crash in between, the next controller answers from there.
+        for id in asked {
+            let said = self.scheduler.history().steering.answer(&id).unwrap_or_default().to_vec();
+            // If the answer cannot be written, the request stays and is answered at the next look.
+            let _ = requests::answer(&self.layout, &id, &said);
+        }
+        Ok(())
     }
 
     /// Performs the scheduler's actions. Journal entries are written first, then the other actions run in order.

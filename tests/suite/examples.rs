@@ -28,7 +28,8 @@ fn info(source: &Source, file: &Path) -> Info {
             _ => (Shape { channels: 3, height: 32, width: 32 }, 10),
         };
         eprintln!("{}: its data is not here, so its networks are built for {shape} pictures: {absent}", file.display());
-        Info { shape, classes: (0..classes).map(|class: u32| class.to_string()).collect(), train: 50_000, test: 10_000 }
+        let classes = (0..classes).map(|class: u32| class.to_string()).collect();
+        Info { shape, classes, train: 50_000, validation: 0, test: 10_000, notes: Vec::new() }
     })
 }
 

@@ -19,6 +19,8 @@ mod programs;
 mod scale;
 mod soak;
 mod soak_programs;
+mod steering;
 mod storage;
 mod surface;
+mod wandb;
 mod world;

@@ -14,7 +14,7 @@ use super::problem::{Note, Problems};
 use super::setting::{MODEL, setting};
 use super::trains::{Network, Trains};
 use sweep_core::describe::thousands;
-use sweep_core::recipe::{Layer, Source, Validation};
+use sweep_core::recipe::{HeldOut, Layer, Normalize, Source, Validation};
 use sweep_core::trial::Settings;
 use sweep_data::datasets::Info;
 use sweep_data::network::{Extent, Row, Summary, shapes};
@@ -108,6 +108,10 @@ impl Spec {
         let data = probe(&network.source)?;
         // A data set has at most 256 classes, because a label is a byte.
         network.classes = u32::try_from(data.classes.len()).ok();
+        // If the data has validation images of its own, they are the default.
+        if data.validation > 0 && !self.space.parameters.iter().any(|parameter| parameter.name == "validation") {
+            network.fixed.entry("validation".to_owned()).or_insert_with(|| "val".into());
+        }
         let findings = Findings::read(text);
         let mut inspection = Inspection {
             data,
@@ -119,6 +123,7 @@ impl Spec {
             activations: 0,
             notes: Vec::new(),
         };
+        inspection.data.notes.iter().for_each(|note| findings.note(format!("data: {note}")));
         if let Some(network) = self.network() {
             self.divide(network, &mut inspection, &findings);
             self.build(network, &mut inspection, &findings);
@@ -131,25 +136,53 @@ impl Spec {
 
     /// Computes the sizes of every split that a trial can have.
     fn divide(&self, network: &Network, inspection: &mut Inspection, findings: &Findings) {
-        let Info { train: all, test, .. } = inspection.data;
+        let Info { train: all, validation: own, test, .. } = inspection.data;
         let mut seen = HashSet::new();
-        for settings in points(self.part(|name| matches!(name, "validation" | "train_examples"))) {
+        let channels = inspection.data.shape.channels as usize;
+        for settings in points(self.part(|name| matches!(name, "validation" | "train_examples" | "normalize"))) {
             let Ok(data) = network.data(&settings) else { continue };
+            if let Normalize::Given { means, .. } = &data.normalize
+                && means.len() != channels
+                && seen.insert("normalize".to_owned())
+            {
+                let path = self.place_of("normalize");
+                let rule = format!("has {} means, but the images have {channels} channels", means.len());
+                let remedy = "write one mean and one deviation per channel, or `dataset`".to_owned();
+                findings.problem(findings.places.value_at(&path), path, rule, remedy);
+            }
+            let tested = match data.test {
+                Some(HeldOut::Share(share)) => (share * all as f64).round() as u64,
+                Some(HeldOut::Count(count)) => count.min(all),
+                None => 0,
+            };
+            let all = all - tested;
             let held_out = match data.validation {
                 Validation::Test => test,
+                Validation::Own => own,
                 Validation::Share(share) => (share * all as f64).round() as u64,
+                Validation::Count(count) => count.min(all),
             };
-            let left = if data.validation == Validation::Test { all } else { all.saturating_sub(held_out) };
+            let left = match data.validation {
+                Validation::Own | Validation::Test => all,
+                Validation::Share(_) | Validation::Count(_) => all - held_out.min(all),
+            };
             let train = data.train_examples.unwrap_or(left);
             inspection.train = widened(inspection.train, train.min(left));
             inspection.validation = widened(inspection.validation, held_out);
             let fault = if data.validation == Validation::Test && test == 0 {
                 let remedy = "write a fraction, for example 0.1, to hold out training images";
                 Some(("validation", "is `test`, but the data set has no test images".to_owned(), remedy.to_owned()))
+            } else if data.validation == Validation::Own && own == 0 {
+                let remedy = "write a fraction, for example 0.1, to hold out training images";
+                Some((
+                    "validation",
+                    "is `val`, but the data set has no validation images".to_owned(),
+                    remedy.to_owned(),
+                ))
             } else if held_out == 0 || left == 0 {
                 let what = if left == 0 { "training" } else { "validation" };
                 let rule = format!("leaves none of the {} images for {what}", thousands(all));
-                Some(("validation", rule, "write a fraction closer to 0.5".to_owned()))
+                Some(("validation", rule, "write a fraction closer to 0.5, or another number of images".to_owned()))
             } else if train > left {
                 let rule =
                     format!("is {}, but only {} training images are available", thousands(train), thousands(left));
@@ -286,7 +319,9 @@ mod tests {
             shape: Shape { channels: 1, height: 8, width: 8 },
             classes: ["a", "b", "c"].map(str::to_owned).to_vec(),
             train: 1000,
+            validation: 0,
             test: 0,
+            notes: Vec::new(),
         };
         let found = spec.inspect::<Problems>(|_| Ok(data), ("f", text));
         found.map(|found| found.expect("it is a network")).map_err(|problems| {

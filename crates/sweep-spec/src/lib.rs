@@ -22,11 +22,16 @@ mod range;
 mod recipe;
 mod sections;
 mod setting;
+mod settling;
+mod time;
 mod trains;
 mod value;
+mod yaml;
 mod yaml11;
 
 pub use check::is_folder_name;
+pub use constraints::condition_on as condition;
+pub use goal::of as goal_of;
 pub use inspect::{Inspection, Kind, MOST_KINDS, place_of_data};
 pub use lint::{Finding, Report, Verdict, lint};
 pub use model::Model;
@@ -36,7 +41,9 @@ pub use program::without_dots;
 pub use setting::{MODEL, SETS, SETTINGS, TYPE};
 pub use sweep_core::search_terms::{Method, Order};
 pub use sweep_core::trial::plain;
+pub use time::{MaxTime, parse as parse_time};
 pub use trains::{Network, Trains};
+pub use yaml::parse_typed as parse_yaml;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -85,6 +92,8 @@ pub struct Spec {
     pub retries: u32,
     /// Time between SIGTERM and SIGKILL for a program that is asked to stop.
     pub stop_grace: Duration,
+    /// How long a trial and a run may take.
+    pub max_time: MaxTime,
     /// Devices that trials run on.
     pub devices: Devices,
     /// Absolute path of the folder that relative paths of the file start from.

@@ -41,6 +41,11 @@ impl Layout {
         self.root.join(".holder")
     }
 
+    /// Path of the folder with the user's requests to the controller.
+    pub fn requests(&self) -> PathBuf {
+        self.root.join("requests")
+    }
+
     /// Path of the CSV file with one row per trial.
     pub fn trials_csv(&self) -> PathBuf {
         self.root.join("trials.csv")

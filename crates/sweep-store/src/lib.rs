@@ -5,6 +5,7 @@ mod holder;
 mod journal;
 mod layout;
 mod lock;
+pub mod requests;
 mod sweep_file;
 
 pub use atomic::replace;

@@ -31,7 +31,17 @@ impl Gate {
     pub fn at(layers: &[Layer], index: usize) -> (Gate, usize) {
         // The gradients of these layers need their input, not their output.
         let before = index.checked_sub(1).map(|before| layers[before]);
-        let fresh = matches!(before, Some(Layer::Conv { .. } | Layer::Dense { .. } | Layer::BatchNorm { .. }));
+        let fresh = matches!(
+            before,
+            Some(
+                Layer::Conv { .. }
+                    | Layer::GroupedConv { .. }
+                    | Layer::Depthwise { .. }
+                    | Layer::Dense { .. }
+                    | Layer::BatchNorm { .. }
+                    | Layer::Join { .. }
+            )
+        );
         let (mut gate, mut taken) = (Gate { fresh, ..Gate::default() }, 0);
         for layer in &layers[index..] {
             match *layer {

@@ -87,7 +87,9 @@ data: {set: digits}\nmodel: [flatten, {dense: 10}]\nkeep_best: 3\n";
             shape: Shape { channels: 1, height: 8, width: 8 },
             classes: (0..10).map(|class: i32| class.to_string()).collect(),
             train: 1000,
+            validation: 0,
             test: 100,
+            notes: Vec::new(),
         };
         let inspection = spec.inspect::<Problems>(|_| Ok(data), ("f", text)).unwrap().unwrap();
         let weights = (64 * 10 + 10) * 4;

@@ -134,7 +134,7 @@ fn data(source: &Source, info: &Info) -> String {
         Source::Cifar100 { path } => format!("cifar100 in {}", path.display()),
         Source::Mnist { path } => format!("mnist in {}", path.display()),
         Source::FashionMnist { path } => format!("fashion-mnist in {}", path.display()),
-        Source::Folder { path } => format!("folder {}", path.display()),
+        Source::Folder { path, .. } => format!("folder {}", path.display()),
         Source::Arrays { path, order } => format!("arrays in {}, {order:?}", path.display()).to_lowercase(),
     };
     let colour = if info.shape.channels == 1 { " (grayscale)" } else { "" };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sweep_core::group::Group;
 use sweep_core::history::Entry;
 use sweep_core::protocol::FromTrainer;
+use sweep_core::steering::Asked;
 use sweep_core::trial::{Attempt, EpochMetrics, Others, Outcome, Settings, TrialId};
 
 /// Index of a slot in the list of slots that the run began with.
@@ -73,6 +74,8 @@ pub enum Event {
         /// The trial's share of the energy since the last measurement, in joules.
         joules: f64,
     },
+    /// The user asks for something from another terminal.
+    Asked(Asked),
     /// The user asks the sweep to save and exit. A second interrupt exits at once.
     Interrupt,
     /// Time has passed.

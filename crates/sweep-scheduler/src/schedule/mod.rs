@@ -16,6 +16,7 @@ mod silence;
 #[cfg(test)]
 mod simulation;
 mod slots;
+mod steer;
 #[cfg(test)]
 mod tests;
 mod usage;

@@ -62,6 +62,8 @@ pub struct Scheduler {
     pub(super) without_metric: u32,
     /// Why the sweep was stopped, unless the user stopped it.
     pub(super) hopeless: Option<String>,
+    /// Whether the time of this run is over.
+    out_of_time: bool,
     /// The exit code of programs that ended at once, and how many did so in a row before any told an epoch.
     pub(super) usage: Option<(i32, u32)>,
 }
@@ -109,6 +111,7 @@ impl Scheduler {
             failed: Some((0, String::new())),
             without_metric: 0,
             hopeless: None,
+            out_of_time: false,
             usage: None,
         };
         let mut actions = Vec::new();
@@ -185,6 +188,11 @@ impl Scheduler {
         self.hopeless.as_deref()
     }
 
+    /// Returns whether this run ends because its time is over.
+    pub fn is_out_of_time(&self) -> bool {
+        self.out_of_time
+    }
+
     /// Returns whether this run is over, because no trainer is left.
     pub fn is_done(&self) -> bool {
         self.slots.iter().all(Slot::is_still)
@@ -220,6 +228,7 @@ impl Scheduler {
             Event::Sight { slot, memory, room, joules } => {
                 self.on_sight(now, slot, (memory, room), joules, &mut actions)
             }
+            Event::Asked(asked) => self.on_asked(now, asked, &mut actions),
             Event::Interrupt => self.on_interrupt(now, &mut actions),
             Event::Tick => self.on_tick(now, &mut actions),
         }
@@ -353,6 +362,11 @@ impl Scheduler {
     }
 
     fn on_tick(&mut self, now: Now, actions: &mut Vec<Action>) {
+        self.keep_time(now, actions);
+        if self.mode == Mode::Running && self.rules.run_for.is_some_and(|most| now.since >= most) {
+            self.out_of_time = true;
+            self.on_interrupt(now, actions);
+        }
         let was_away = now.since > self.ticked + silence::AWAY;
         self.ticked = now.since;
         for id in (0..self.slots.len()).map(SlotId) {
@@ -382,8 +396,9 @@ impl Scheduler {
     pub(super) fn end(&mut self, now: Now, attempt: Attempt, outcome: Outcome, actions: &mut Vec<Action>) {
         self.failed = match (&outcome, self.failed.take()) {
             (Outcome::Failed { error }, Some((count, _))) => Some((count + 1, error.clone())),
-            // A network that is too large, or a configuration that cannot run, says nothing about the other trials.
-            (Outcome::OutOfMemory { .. } | Outcome::Impossible { .. }, failed) => failed,
+            // A network that is too large, a configuration that cannot run, or the user's word says nothing about the
+            // other trials.
+            (Outcome::OutOfMemory { .. } | Outcome::Impossible { .. } | Outcome::Skipped, failed) => failed,
             _ => None,
         };
         self.record(actions, Entry::Ended { at: now.unix, attempt, outcome });
@@ -411,7 +426,7 @@ impl Scheduler {
     /// Removes the files of an ended trial, except the best weights of the best trials. A stopped trial has its best
     /// weights only in its checkpoint.
     fn tidy(&mut self, actions: &mut Vec<Action>, trial: TrialId) {
-        let record = self.history.trial(trial);
+        let record = self.history.trial(trial).filter(|trial| trial.outcome() != Some(&Outcome::Skipped));
         let metric = &self.rules.metric;
         let value = record.and_then(|trial| metric.best(&trial.curve)?.get(&metric.name));
         let stopped = record.is_some_and(|trial| matches!(trial.outcome(), Some(Outcome::Stopped { .. })));
