@@ -39,7 +39,7 @@ const TURN_SCALE: [f64; 2] = [0.05, 0.5];
 /// Minimum gap of training above validation accuracy at the end. Networks that generalize well show a few percent.
 const GAP: f64 = 0.10;
 /// Smaller gaps count if validation has this many times the errors of training.
-const SMALL_GAPS: [(f64, f64); 2] = [(0.06, 2.5), (0.08, 2.0)];
+const SMALL_GAPS: [(f64, f64, f64); 3] = [(0.06, 2.5, GAP_SIGMAS), (0.08, 2.0, GAP_SIGMAS), (0.09, 2.0, 0.0)];
 /// Standard errors by which it must exceed them.
 const GAP_SIGMAS: f64 = 2.0;
 /// Gaps from which on the finding is clear, and severe.
@@ -209,8 +209,8 @@ fn left_behind(train: &Series, val: &Series) -> bool {
 /// Returns whether validation makes many times the errors of training, although the gap is small.
 fn more_errors(view: &View, gap: f64) -> bool {
     let error = view.train_accuracy.as_ref().map(|train| 1.0 - train.end());
-    let clear = |(least, times): &(f64, f64)| {
-        gap >= least + GAP_SIGMAS * gap_error(view) && error.is_some_and(|error| error + gap >= times * error)
+    let clear = |(least, times, sigmas): &(f64, f64, f64)| {
+        gap >= least + sigmas * gap_error(view) && error.is_some_and(|error| error + gap >= times * error)
     };
     SMALL_GAPS.iter().any(clear)
 }

@@ -22,8 +22,6 @@ const FLOOR: f64 = 0.25;
 
 /// Minimum share of steps back in the later half of the epochs. The bends of a short, steep curve are not noise.
 const STEPS_BACK: f64 = 0.25;
-/// The same for the training loss, which swings to and fro at every other step if the learning rate is too high.
-const STEPS_BACK_TRAINING: f64 = 0.34;
 /// A training loss below this share of the validation loss is measured against that share.
 const BESIDE_VALIDATION: f64 = 0.25;
 
@@ -35,8 +33,7 @@ pub fn find(view: &View) -> Option<Finding> {
     };
     let accuracy = view.val_accuracy.as_ref().filter(|series| swings(series));
     let beside = view.val_loss.as_ref().map_or(0.0, |val| BESIDE_VALIDATION * val.end().abs());
-    let trained = view.trained_loss.as_ref().filter(|series| series.steps_back() >= STEPS_BACK_TRAINING);
-    let matters = trained.is_some_and(|series| series.noise >= TRAINING_LOSS * beside);
+    let matters = view.trained_loss.as_ref().is_some_and(|series| series.noise >= TRAINING_LOSS * beside);
     let training = over(&view.trained_loss, TRAINING_LOSS).filter(|times| *times >= 1.0 && matters);
     let validation = accuracy.map(|series| series.noise / VALIDATION_ACCURACY);
     let validation = validation.or_else(|| over(&view.val_loss, VALIDATION_LOSS)).filter(|times| *times >= 1.0);

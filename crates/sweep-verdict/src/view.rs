@@ -56,7 +56,7 @@ pub struct View<'a> {
     pub last: u32,
     /// Forecast of the watched metric.
     pub outlook: Option<Outlook>,
-    /// Forecast of the validation loss, if training is poor at the end. A loss moves long before accuracy does.
+    /// Forecast of the validation loss. A loss moves long before accuracy does.
     pub loss_outlook: Option<Outlook>,
 }
 
@@ -92,8 +92,7 @@ impl<'a> View<'a> {
             view.objective = series(metric.goal, &metric.name).map(|series| series.named(&metric.name));
         }
         view.outlook = view.watched().and_then(Outlook::new);
-        let poor = view.poor_training(view.last).is_some();
-        view.loss_outlook = view.val_loss.as_ref().filter(|_| poor).and_then(Outlook::new);
+        view.loss_outlook = view.val_loss.as_ref().and_then(Outlook::new);
         view
     }
 
