@@ -172,7 +172,9 @@ impl Turn {
         let learned = train.map_or(0.0, |train| 1.0 - train.end() / train.at(onset).abs().max(f64::MIN_POSITIVE));
         let each = after.windows(2).all(|pair| pair[1] > pair[0]);
         let steep = each && since >= STEEP.0 && turn.rise >= STEEP.1;
-        let fast = (since >= SINCE || steep) && beyond_noise && turn.rise >= TURN;
+        // The noise of a few values is only assumed, so their rise must be steady.
+        let fast =
+            (since >= SINCE && (each || val.measured_noise().is_some()) || steep) && beyond_noise && turn.rise >= TURN;
         let matters = rise >= MATTERS * val.values[0].abs();
         let steady =
             each && STEADY.iter().any(|(epochs, rise)| since >= *epochs && turn.rise >= *rise) && learned >= LEARNED;
