@@ -26,10 +26,11 @@ test: setup check
 	cargo test --locked
 	SWEEP_FORCE_GPU_PATH=1 cargo test --locked --bin sweep-trainer
 
-# Kills at random moments, 2,000 rounds (a tenth of them in `make test`): a quarter of an hour, without libtorch.
+# Kills at random moments, 2,000 rounds with trainers and 500 with programs (a tenth of them in `make test`): a quarter of
+# an hour, without libtorch.
 soak:
 	cargo build --locked --profile test -p sweep --example scripted-trainer
-	SOAK_ROUNDS=2000 cargo test --locked -p sweep --test suite soak:: -- --nocapture
+	SOAK_ROUNDS=2000 PROGRAM_SOAK_ROUNDS=500 cargo test --locked -p sweep --test suite soak -- --nocapture
 
 # Damaged bytes for everything that reads foreign ones, a minute each. `make test` does it for seconds, by properties.
 fuzz:

@@ -1,5 +1,11 @@
 //! The results of a sweep: tables, charts and the report. All derive from the journal and can be written again at any
 //! time.
+//!
+//! This crate owns what is concluded from many trials (`analysis`: ranking, ties, effects, time, next steps), how it is
+//! drawn and written (`charts`, `html`, `markdown`, `tables`, `next`), and the curves that other tools recorded
+//! (`curves`). It does not judge a single learning curve; `sweep-verdict` does. It never changes a history.
+//!
+//! Start with `write` below, which writes everything, and `analysis`, which computes all that the pages show.
 
 mod analysis;
 mod asked;
@@ -80,7 +86,11 @@ fn next_file(layout: &Layout, history: &History, analysis: &Analysis) -> Result<
     if analysis.verdicts.judged() == 0 {
         return Ok(None);
     }
-    let text = sweep_store::sweep_file(layout, history)?;
+    // Whoever opened the sweep has judged its file. One whose data has moved differs from the one in the journal.
+    let text = match sweep_store::sweep_file(layout, history) {
+        Ok(text) => text,
+        Err(error) => std::fs::read_to_string(layout.sweep_file()).map_err(|_| error)?,
+    };
     let folder = std::path::absolute(layout.root())
         .map_err(|error| Error::storage(format!("{} is not a valid path", layout.root().display()), error))?;
     Ok(next::file(&text, &folder, analysis))

@@ -467,6 +467,7 @@ mod tests {
             changes: changes.iter().map(|change| (*change).to_owned()).collect(),
             trials,
             settings: Vec::new(),
+            metric: None,
         };
         entries.push(extended((Some(1), Some(6)), &["dropout: also 0.2", "target: none → 2"]));
         // The entry in the format of earlier versions.

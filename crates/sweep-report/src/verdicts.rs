@@ -77,7 +77,7 @@ impl Verdicts {
 /// The findings in one curve, compared with `others` if they are given. `sound` means that the images were checked.
 pub fn verdict(spec: &Spec, trial: &TrialRecord, others: Option<Others>, sound: bool) -> Vec<Finding> {
     let Status::Ended(outcome) = &trial.status else { return Vec::new() };
-    if matches!(outcome, Outcome::Failed { .. } | Outcome::Impossible { .. } | Outcome::OutOfMemory { .. }) {
+    if *outcome == Outcome::Skipped || outcome.error().is_some() && !matches!(outcome, Outcome::Diverged { .. }) {
         return Vec::new();
     }
     // A program need not tell anything.

@@ -16,6 +16,7 @@ pub fn status(trial: &TrialRecord) -> &'static str {
         Status::Ended(Outcome::Finished) => "finished",
         Status::Ended(Outcome::EarlyStopped) => "stopped early",
         Status::Ended(Outcome::Stopped { .. }) => "stopped",
+        Status::Ended(Outcome::Skipped) => "skipped",
         Status::Ended(Outcome::Diverged { .. }) => "diverged",
         Status::Ended(Outcome::OutOfMemory { .. }) => "out of memory",
         Status::Ended(Outcome::Impossible { .. }) => "impossible",

@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use serde_yaml::{Mapping, Value};
 
 use super::analysis::Analysis;
-use sweep_spec::Spec;
+use sweep_spec::{Spec, parse_yaml};
 
 /// A change of one value in the sweep file.
 #[derive(Debug, Clone)]
@@ -28,9 +28,7 @@ pub struct Change {
 /// Creates the next sweep file from the text of the last one. `folder` is the absolute path of its future folder.
 /// Returns `None` if the text is no valid sweep file.
 pub fn file(text: &str, folder: &Path, analysis: &Analysis) -> Option<String> {
-    let mut value: Value = serde_yaml::from_str(text).ok()?;
-    value.apply_merge().ok()?;
-    let Value::Mapping(mut file) = value else { return None };
+    let Value::Mapping(mut file) = parse_yaml(text).ok()? else { return None };
     let base = &analysis.history.base;
     let moved = |path: &mut Value| {
         if let Some(old) = path.as_str() {
