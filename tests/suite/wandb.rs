@@ -18,10 +18,9 @@ const QUANTILES: [f64; 3] = [0.11, 0.47, 0.87];
 const MOST_COMMANDS: usize = 40;
 
 /// Files that run at W&B and are refused here, since W&B runs something other than what they say.
-const REFUSED: [&str; 6] = [
+const REFUSED: [&str; 5] = [
     "command-as-text",
     "hyperband-without-bands",
-    "launch-job",
     "probabilities-not-one",
     "unknown-macro",
     "zero-deviation",
