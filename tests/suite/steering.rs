@@ -87,7 +87,8 @@ fn every_command_is_answered_by_the_running_controller_and_is_in_its_journal() {
         ("skip results/s 8", "trial 0008 is skipped"),
         ("slots results/s 1", "1 of"),
         ("stop results/s 1 99", "trial 0099 does not exist"),
-        ("pause results/s", "are asked to save; none starts"),
+        ("pause results/s", "none starts until `sweep continue`"),
+        ("status results/s", "s is paused"),
         ("continue results/s", "the sweep goes on"),
         ("retry results/s 1 --from-scratch", "trial 0001 runs again, from the start"),
     ] {

@@ -99,7 +99,11 @@ impl Scheduler {
             Request::Pause if self.history.steering.paused => (None, vec!["the sweep is paused already".to_owned()]),
             Request::Pause => {
                 let count = self.slots.iter().filter(|slot| slot.attempt().is_some()).count();
-                let what = format!("{count} running trials are asked to save; none starts until `sweep continue`");
+                let what = match count {
+                    0 => "no trial starts until `sweep continue`".to_owned(),
+                    1 => "1 running trial is asked to save; none starts until `sweep continue`".to_owned(),
+                    _ => format!("{count} running trials are asked to save; none starts until `sweep continue`"),
+                };
                 (Some(Request::Pause), vec![what])
             }
             Request::Continue if !self.history.steering.paused => (None, vec!["the sweep is not paused".to_owned()]),
