@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use sweep_core::protocol::FromTrainer;
 use sweep_core::trial::{Attempt, EpochMetrics, METRICS, MOST_OTHERS, Others, Outcome};
+use sweep_scheduler::schedule::FromProgram;
 
 /// What a line has to say.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Said {
-    /// As a trainer would have said it.
-    Message(Box<FromTrainer>),
+    /// What the scheduler is told.
+    Message(Box<FromProgram>),
     /// The metric that counts is no number any more.
     Diverged(Outcome),
 }
@@ -179,11 +179,7 @@ impl Reading {
     /// A line that was printed. Whether it was one with metrics: a JSON object with the metric, or another number of an
     /// epoch.
     pub fn line(&mut self, line: &[u8], told: &mut Vec<Said>) -> bool {
-        let Ok(text) = std::str::from_utf8(line) else { return false };
-        if !text.trim_start().starts_with('{') {
-            return false;
-        }
-        let Ok(Json::Object(object)) = serde_json::from_str(&without_nan(text)) else { return false };
+        let Some(object) = json_object(line) else { return false };
         let mut values = Values::new();
         for (name, json) in object {
             let number = match &json {
@@ -365,7 +361,7 @@ impl Reading {
         metrics.epoch = number.saturating_add(u32::from(self.known.from_zero)).max(1);
         if std::mem::take(&mut self.fresh) {
             let from_epoch = if starts_anew { 0 } else { metrics.epoch - 1 };
-            let began = FromTrainer::ProgramBegan { attempt, from_epoch, from_zero: self.known.from_zero };
+            let began = FromProgram::Began { attempt, from_epoch, from_zero: self.known.from_zero };
             told.push(Said::Message(Box::new(began)));
         }
         if values.get(&self.metric).is_some_and(|value| !value.is_finite()) {
@@ -373,8 +369,20 @@ impl Reading {
             told.push(Said::Diverged(Outcome::Diverged { epoch: metrics.epoch, step: 0, what }));
         } else {
             self.known.last = metrics.epoch;
-            told.push(Said::Message(Box::new(FromTrainer::ProgramEpoch { attempt, metrics, others, read })));
+            told.push(Said::Message(Box::new(FromProgram::Epoch { attempt, metrics, others, read })));
         }
+    }
+}
+
+/// The JSON object of a line, if it is one. Bare words for numbers that JSON cannot have are allowed.
+pub fn json_object(line: &[u8]) -> Option<serde_json::Map<String, Json>> {
+    let text = std::str::from_utf8(line).ok()?;
+    if !text.trim_start().starts_with('{') {
+        return None;
+    }
+    match serde_json::from_str(&without_nan(text)) {
+        Ok(Json::Object(object)) => Some(object),
+        _ => None,
     }
 }
 
@@ -475,8 +483,8 @@ mod tests {
             Said::Diverged(Outcome::Diverged { epoch, what, .. }) => format!("{epoch} {what}"),
             Said::Diverged(other) => format!("{other:?}"),
             Said::Message(message) => match &**message {
-                FromTrainer::ProgramBegan { from_epoch, .. } => format!("began {from_epoch}"),
-                FromTrainer::ProgramEpoch { metrics, others, .. } => {
+                FromProgram::Began { from_epoch, .. } => format!("began {from_epoch}"),
+                FromProgram::Epoch { metrics, others, .. } => {
                     let named = [("score", metrics.objective), ("train_loss", metrics.train_loss)];
                     let named = named.into_iter().filter_map(|(name, value)| Some(format!(" {name} {}", value?)));
                     let others = others.iter().map(|(name, value)| format!(" {name} {value}"));
@@ -685,7 +693,7 @@ mod tests {
         }
         let read = told.iter().filter_map(|said| match said {
             Said::Message(message) => match &**message {
-                FromTrainer::ProgramEpoch { metrics, read, .. } => Some((metrics.epoch, read.unwrap())),
+                FromProgram::Epoch { metrics, read, .. } => Some((metrics.epoch, read.unwrap())),
                 _ => None,
             },
             Said::Diverged(_) => None,

@@ -5,7 +5,9 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::agent::processes;
 use sweep_core::error::{Error, Exit, Result};
+use sweep_store::Holder;
 
 /// The environment in which the process was started.
 #[derive(Debug, Clone)]
@@ -74,9 +76,9 @@ impl Surroundings {
         String::from_utf8(told.stdout).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
-    /// A description of this process for the lock file, where other processes read it.
-    pub fn holder(&self) -> String {
-        format!("process {} on {}", std::process::id(), self.host())
+    /// This process, for the file that names who runs a sweep.
+    pub fn holder(&self) -> Holder {
+        Holder { host: self.host(), boot: processes::boot(), process: processes::own() }
     }
 
     /// The path as the user would type it here.
@@ -92,6 +94,12 @@ impl Surroundings {
     /// The HTTP proxy from the environment, in curl's format.
     pub fn proxy(&self) -> Option<ureq::Proxy> {
         ureq::Proxy::try_from_env()
+    }
+
+    /// The value of CUDA_VISIBLE_DEVICES, if it is set. An empty value hides all GPUs.
+    #[allow(clippy::disallowed_methods)]
+    pub fn visible_gpus(&self) -> Option<String> {
+        std::env::var_os("CUDA_VISIBLE_DEVICES").map(|value| value.to_string_lossy().into_owned())
     }
 
     /// The value of an environment variable, if it is set, not empty and valid Unicode.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::agent::{Job, Known};
+use crate::agent::{Device, Job, Known};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::TrialRecord;
 use sweep_core::program::{Program, SETTINGS_FILE, interpreter};
@@ -28,7 +28,7 @@ pub fn job(
     program: &Program,
     trial: Option<&TrialRecord>,
     (attempt, settings): (Attempt, &Settings),
-    (folder, slot): (&Path, &str),
+    (folder, slot, device): (&Path, &str, &Device),
     variable: Variable,
 ) -> Result<std::result::Result<Job, String>> {
     let start = spec.program_folder();
@@ -62,7 +62,7 @@ pub fn job(
         ("SWEEP_SEED", trial.and_then(|trial| trial.seed).unwrap_or(spec.seed).to_string()),
         ("SWEEP_REPEAT", trial.map_or(1, |trial| trial.repeat).to_string()),
         ("SWEEP_SLOT", slot.to_owned()),
-        ("SWEEP_DEVICE", if slot.starts_with("gpu") { "cuda" } else { "cpu" }.to_owned()),
+        ("SWEEP_DEVICE", device.torch().to_owned()),
     ]);
     let mode = variable("WANDB_MODE");
     if mode.is_none() {

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::agent::{Agent, Launcher, SlotDevice};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::probe::{Measured, Probe};
-use sweep_core::protocol::{self, FromTrainer, ToTrainer};
+use sweep_core::protocol::{self, FromTrainer};
 use sweep_scheduler::schedule::{Event, SlotId};
 
 /// Timeout for a trainer, in addition to the time limit of its probe. It may have to load its data and finish a step.
@@ -71,7 +71,7 @@ pub fn probe(
                     if protocol != protocol::VERSION {
                         return Err(gone(other(protocol)).hint("install both programs from the same build"));
                     }
-                    agent.tell(slot, &ToTrainer::Probe(Box::new(asked.clone())), None);
+                    agent.probe(slot, asked.clone());
                     continue;
                 }
                 Some(Event::Said { message: FromTrainer::Probed { attempt, measured }, .. })
@@ -90,7 +90,7 @@ pub fn probe(
                 None => return Err(gone(format!("produced no output for {} s", limit.as_secs()))),
             }
             if let Some(next) = probes.get(answers.len()) {
-                agent.tell(slot, &ToTrainer::Probe(Box::new(next.clone())), None);
+                agent.probe(slot, next.clone());
             }
         }
         Ok(answers)

@@ -19,6 +19,7 @@ mod network;
 mod optimizer;
 mod pictures;
 mod position;
+mod predict;
 mod probe;
 #[cfg(test)]
 mod pytorch;
@@ -49,12 +50,16 @@ struct Arguments {
     /// Draw the contact sheet of augmented images that stdin describes, then exit.
     #[arg(long)]
     sheet: bool,
+    /// Print what trained weights say about the images that stdin describes, then exit.
+    #[arg(long, conflicts_with = "sheet")]
+    predict: bool,
 }
 
 fn main() -> ExitCode {
-    let Arguments { device: kind, threads, sheet } = Arguments::parse();
-    if sheet {
-        return draw().map_or_else(
+    let Arguments { device: kind, threads, sheet, predict } = Arguments::parse();
+    if sheet || predict {
+        let done = if sheet { draw() } else { say() };
+        return done.map_or_else(
             |reason| {
                 eprintln!("{reason}");
                 ExitCode::from(Exit::BadData as u8)
@@ -71,6 +76,12 @@ fn main() -> ExitCode {
 fn draw() -> Result<(), String> {
     let asked = serde_json::from_reader(std::io::stdin().lock()).map_err(|error| error.to_string())?;
     sheet::draw(&asked).map_err(|fault| fault.to_string())
+}
+
+fn say() -> Result<(), String> {
+    let asked = serde_json::from_reader(std::io::stdin().lock()).map_err(|error| error.to_string())?;
+    let answer = predict::answer(&asked).map_err(|fault| fault.to_string())?;
+    serde_json::to_writer(std::io::stdout().lock(), &answer).map_err(|error| error.to_string())
 }
 
 fn run(kind: device::Kind, threads: u16) -> std::io::Result<ExitCode> {

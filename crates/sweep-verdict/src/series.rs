@@ -27,6 +27,8 @@ const TREND_POINTS: usize = 200;
 pub struct Series {
     /// Direction in which the metric is better.
     pub goal: Goal,
+    /// Name of the metric, if it is neither a loss nor an accuracy.
+    pub name: Option<String>,
     /// Epochs, strictly ascending.
     pub epochs: Vec<u32>,
     /// Values of the metric, one per epoch.
@@ -52,7 +54,8 @@ impl Series {
     /// Creates the series. `None` if there is no value. Epochs out of order and non-finite values (or values above
     /// [`LARGEST`]) are left out.
     pub fn new(goal: Goal, points: impl Iterator<Item = (u32, f64)>) -> Option<Series> {
-        let mut series = Series { goal, epochs: Vec::new(), values: Vec::new(), smooth: Vec::new(), noise: 0.0 };
+        let mut series =
+            Series { goal, name: None, epochs: Vec::new(), values: Vec::new(), smooth: Vec::new(), noise: 0.0 };
         for (epoch, value) in points {
             if value.abs() <= LARGEST && series.epochs.last().is_none_or(|last| *last < epoch) {
                 series.epochs.push(epoch);
@@ -69,6 +72,30 @@ impl Series {
             .collect();
         series.noise = series.measure_noise();
         (!series.values.is_empty()).then_some(series)
+    }
+
+    /// The same series of a metric that is neither a loss nor an accuracy.
+    pub fn named(self, name: &str) -> Series {
+        let name =
+            ["val_", "eval_", "validation_", "valid_"].iter().find_map(|part| name.strip_prefix(part)).unwrap_or(name);
+        Series { name: Some(name.to_owned()), ..self }
+    }
+
+    /// Returns the largest of the values.
+    pub fn most(&self) -> f64 {
+        self.values.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    /// Returns the share of steps, in the later half of the curve, in which the metric got worse.
+    pub fn steps_back(&self) -> f64 {
+        let later = &self.values[self.len() / 2..];
+        let back = later.windows(2).filter(|pair| self.gain(pair[1], pair[0]) < 0.0).count();
+        back as f64 / later.len().saturating_sub(1).max(1) as f64
+    }
+
+    /// Returns the noise, or `None` if it is assumed because there are too few values.
+    pub fn measured_noise(&self) -> Option<f64> {
+        (self.len() > NOISE_FROM).then_some(self.noise)
     }
 
     /// Returns the number of values.
