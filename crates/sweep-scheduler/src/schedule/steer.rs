@@ -199,7 +199,8 @@ impl Scheduler {
 
     /// Whether the trial has run for as long as it may, `more` included.
     fn is_over_time(&self, trial: &TrialRecord, more: Duration) -> bool {
-        self.rules.max_time.is_some_and(|most| trial.seconds + more.as_secs_f64() >= most.as_secs_f64())
+        let so_far = trial.seconds - trial.seconds_before + more.as_secs_f64();
+        self.rules.max_time.is_some_and(|most| so_far >= most.as_secs_f64())
     }
 
     fn retry(&mut self, id: TrialId, from_scratch: bool, actions: &mut Vec<Action>) {
