@@ -447,6 +447,7 @@ mod tests {
             assert_eq!(setting(&json!(text)), format!("'{text}"));
         }
         assert_eq!(["-1", "+1e-4", "adam", ""].map(|text| setting(&json!(text))), ["-1", "+1e-4", "adam", ""]);
+        assert_eq!(setting(&json!("\u{1b}[31mred")), " [31mred");
     }
 
     #[test]
