@@ -144,7 +144,7 @@ fn table(rows: &[Row], parameters: &[String]) -> String {
             words::count(row.failed),
             row.value(),
             best.map_or("–".to_owned(), |(trial, ..)| trial.to_string()),
-            row.per_hour.map_or("–".to_owned(), |rate| words::number(rate, 3)),
+            row.per_hour.map_or("–".to_owned(), |rate| format!("{rate:.1}")),
         ];
         let values = parameters.iter().map(|name| {
             let value = best.and_then(|(_, _, settings)| settings.get(name));

@@ -108,9 +108,6 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .map_err(|error| Error::new(Exit::Internal, "cannot start the event loop").source(error))
 }
 
-/// The signal of a file that grows beyond `ulimit -f`, on Linux.
-const SIGXFSZ: i32 = 25;
-
 /// The rules that end trials, with what the sweep file tells of each trial.
 fn stopping(terms: EarlyTerminate, spec: &Spec) -> Stopping {
     let (seed, spec) = (spec.seed, Rc::new(spec.clone()));
@@ -249,7 +246,7 @@ impl Engine {
         let mut first = listen(SignalKind::user_defined1())?;
         let mut second = listen(SignalKind::user_defined2())?;
         // A file beyond `ulimit -f` is an error of writing it, not the controller's end.
-        let _file_too_large = listen(SignalKind::from_raw(SIGXFSZ))?;
+        let _file_too_large = listen(SignalKind::from_raw(libc::SIGXFSZ))?;
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);

@@ -18,14 +18,8 @@ const QUANTILES: [f64; 3] = [0.11, 0.47, 0.87];
 const MOST_COMMANDS: usize = 40;
 
 /// Files that run at W&B and are refused here, since W&B runs something other than what they say.
-const REFUSED: [&str; 6] = [
-    "command-as-text",
-    "hyperband-without-bands",
-    "launch-job",
-    "probabilities-not-one",
-    "unknown-macro",
-    "zero-deviation",
-];
+const REFUSED: [&str; 5] =
+    ["command-as-text", "hyperband-without-bands", "probabilities-not-one", "unknown-macro", "zero-deviation"];
 
 /// W&B's answer about a file.
 #[derive(Deserialize)]

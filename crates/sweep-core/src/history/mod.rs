@@ -92,6 +92,8 @@ pub struct TrialRecord {
     pub spared: Option<(Stopper, u32)>,
     /// Wall time of all attempts whose end is known, in seconds.
     pub seconds: f64,
+    /// The part of `seconds` before the trial was last reopened. `max_time` does not count it.
+    pub seconds_before: f64,
     /// Number of trainable weights, once known.
     pub parameters: Option<u64>,
     /// Training images per epoch, once known.
@@ -509,6 +511,7 @@ impl State {
                 ended_at: None,
                 spared: None,
                 seconds: 0.0,
+                seconds_before: 0.0,
                 parameters: None,
                 train_examples: None,
                 validation_examples: None,
@@ -650,6 +653,7 @@ impl TrialRecord {
         (self.faults, self.postponed) = (0, 0);
         (self.crowded, self.wish) = (false, None);
         (self.ended_at, self.spared) = (None, None);
+        self.seconds_before = self.seconds;
         if !kept {
             self.cut(0);
             self.read = None;

@@ -89,7 +89,8 @@ impl Scheduler {
         let place = place.map(|place| place.0);
         self.record(actions, Entry::Started { at: now.unix, attempt, slot, settings: in_journal, seed, place });
         let slot = &mut self.slots[id.0];
-        (slot.state, slot.heard) = (State::Training { attempt, progress: Progress::default() }, now.since);
+        slot.state = State::Training { attempt, progress: Progress::default() };
+        (slot.heard, slot.assigned) = (now.since, now.since);
         let left = if slot.is_pure(&shape) { 0 } else { slot.used.memory };
         slot.used = Use { shape: Some(shape), left, memory: slot.used.memory, ..Use::default() };
         let place = slot.place;

@@ -62,6 +62,8 @@ pub struct Scheduler {
     pub(super) without_metric: u32,
     /// Why the sweep was stopped, unless the user stopped it.
     pub(super) hopeless: Option<String>,
+    /// Trials that have run for as long as they may, and were asked to leave.
+    pub(super) over_time: BTreeSet<TrialId>,
     /// Whether the time of this run is over.
     out_of_time: bool,
     /// The exit code of programs that ended at once, and how many did so in a row before any told an epoch.
@@ -111,6 +113,7 @@ impl Scheduler {
             failed: Some((0, String::new())),
             without_metric: 0,
             hopeless: None,
+            over_time: BTreeSet::new(),
             out_of_time: false,
             usage: None,
         };

@@ -1,8 +1,10 @@
 //! The part of the scheduler that carries out what the user asks for from another terminal.
 
+use std::time::Duration;
+
 use super::messages::{Action, Leftover, Now, SlotId};
 use super::scheduler::Scheduler;
-use super::slots::{Slot, State};
+use super::slots::State;
 use sweep_core::history::{Entry, Status, TrialRecord};
 use sweep_core::random::trial_seed;
 use sweep_core::steering::{Asked, Request, Wish};
@@ -99,7 +101,11 @@ impl Scheduler {
             Request::Pause if self.history.steering.paused => (None, vec!["the sweep is paused already".to_owned()]),
             Request::Pause => {
                 let count = self.slots.iter().filter(|slot| slot.attempt().is_some()).count();
-                let what = format!("{count} running trials are asked to save; none starts until `sweep continue`");
+                let what = match count {
+                    0 => "no trial starts until `sweep continue`".to_owned(),
+                    1 => "1 running trial is asked to save; none starts until `sweep continue`".to_owned(),
+                    _ => format!("{count} running trials are asked to save; none starts until `sweep continue`"),
+                };
                 (Some(Request::Pause), vec![what])
             }
             Request::Continue if !self.history.steering.paused => (None, vec!["the sweep is not paused".to_owned()]),
@@ -179,18 +185,22 @@ impl Scheduler {
         let outcome = match trial.wish {
             Some(Wish::Stop) => Outcome::Stopped { by: Stopper::User, epoch },
             Some(Wish::Skip) => Outcome::Skipped,
-            None if self.is_over_time(trial, 0.0) => Outcome::Stopped { by: Stopper::Time, epoch },
+            None if self.over_time.contains(&id) || self.is_over_time(trial, Duration::ZERO) => {
+                Outcome::Stopped { by: Stopper::Time, epoch }
+            }
             None => return false,
         };
         self.waiting.remove(&id);
         self.parked.remove(&id);
+        self.over_time.remove(&id);
         self.end(now, attempt, outcome, actions);
         true
     }
 
-    /// Whether the trial has run for as long as it may, `more` seconds included.
-    pub(super) fn is_over_time(&self, trial: &TrialRecord, more: f64) -> bool {
-        self.rules.max_time.is_some_and(|most| trial.seconds + more >= most.as_secs_f64())
+    /// Whether the trial has run for as long as it may, `more` included.
+    fn is_over_time(&self, trial: &TrialRecord, more: Duration) -> bool {
+        let so_far = trial.seconds - trial.seconds_before + more.as_secs_f64();
+        self.rules.max_time.is_some_and(|most| so_far >= most.as_secs_f64())
     }
 
     fn retry(&mut self, id: TrialId, from_scratch: bool, actions: &mut Vec<Action>) {
@@ -201,7 +211,7 @@ impl Scheduler {
             let leftover = if self.rules.saves { Leftover::Checkpoints } else { Leftover::Everything };
             actions.push(Action::Remove { trial: id, leftover });
         }
-        self.waiting.insert(id, std::time::Duration::ZERO);
+        self.waiting.insert(id, Duration::ZERO);
     }
 
     /// Returns whether the user wants the slot back: the sweep is paused, or enough slots before this one are used.
@@ -243,13 +253,16 @@ impl Scheduler {
         due
     }
 
-    /// Asks trials to leave that have run for as long as they may, and the whole sweep if its time is over.
+    /// Asks trials to leave that have run for as long as they may.
     pub(super) fn keep_time(&mut self, now: Now, actions: &mut Vec<Action>) {
         for id in (0..self.slots.len()).map(SlotId) {
-            if let Slot { state: State::Training { attempt, .. }, .. } = self.slots[id.0]
+            let slot = &self.slots[id.0];
+            if let State::Training { attempt, .. } = slot.state
                 && let Some(trial) = self.history.trial(attempt.trial)
-                && self.is_over_time(trial, (now.unix - trial.started_at).max(0.0))
+                && self.is_over_time(trial, now.since.saturating_sub(slot.assigned))
             {
+                // The journal's times follow the clock, which may have been set back.
+                self.over_time.insert(attempt.trial);
                 self.leave_slot(now, id, actions);
             }
         }

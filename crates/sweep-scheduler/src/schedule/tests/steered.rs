@@ -147,6 +147,10 @@ fn a_trial_and_a_run_end_when_their_time_is_over() {
         world.wait();
     }
     assert_eq!(world.outcome(1), Some(Outcome::Stopped { by: Stopper::Time, epoch: 1 }));
+    world.ask(Request::Retry { trials: ids(&[1]), from_scratch: false });
+    world.now.unix -= 1e6;
+    world.run_to_the_end();
+    assert_eq!(world.ends()[&TrialId(1)], 2, "it has its time again, and a clock that is set back changes nothing");
     let limits = Rules { run_for: Some(Duration::from_secs(25)), ..rules(Some(9)) };
     let mut world = super::World::on(slots_named(vec!["cpu:0".into()]), limits, begun().1, HashMap::new(), None);
     world.run_to_the_end();
