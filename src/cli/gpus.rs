@@ -6,6 +6,7 @@ use super::environment::Environment;
 use super::output;
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::{SlotDevice, cpu_slots};
+use sweep_core::describe::gibibytes;
 use sweep_core::error::{Exit, Result};
 
 /// Options of `sweep gpus`.
@@ -58,12 +59,11 @@ fn describe(gpus: &[Gpu], reason: Option<&str>, slots: &[String], variable: Opti
             let mut table = Table::new();
             table.load_style(NOTHING).set_header(["slot", "GPU", "UUID", "memory", "load", "processes"]);
             for gpu in gpus {
-                let gigabytes = |bytes: u64| bytes as f64 / f64::from(1 << 30);
                 table.add_row([
                     gpu.slot(),
                     gpu.name.clone(),
                     gpu.uuid.clone(),
-                    format!("{:.1} of {:.1} GiB used", gigabytes(gpu.memory_used), gigabytes(gpu.memory_total)),
+                    format!("{} of {} used", gibibytes(gpu.memory_used), gibibytes(gpu.memory_total)),
                     gpu.load.map_or("-".into(), |load| format!("{load}%")),
                     gpu.processes.iter().map(|process| process.pid.to_string()).collect::<Vec<_>>().join(" "),
                 ]);

@@ -19,6 +19,7 @@ use crate::agent::Device;
 use figures::Figures;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::trial::TrialId;
+use sweep_report::format;
 use sweep_scheduler::search::Search;
 use sweep_spec::{Spec, plain};
 
@@ -90,8 +91,8 @@ fn slots(spec: &Spec, each: u64, environment: &Environment) -> String {
             }
             let (memory, all) = (environment.memory(), each.saturating_mul(names.len() as u64));
             let short =
-                if all > memory { format!(", but all together may need {}", page::bytes(all)) } else { "".into() };
-            format!("{listed}, with {} of memory{short}", page::bytes(memory))
+                if all > memory { format!(", but all together may need {}", format::bytes(all)) } else { "".into() };
+            format!("{listed}, with {} of memory{short}", format::bytes(memory))
         }
         Err(error) => error.to_string().lines().next().unwrap_or_default().to_owned(),
     }

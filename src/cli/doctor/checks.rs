@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::libtorch::{self, Fit, Libtorch};
+use sweep_core::describe::gibibytes;
 use sweep_report::format;
 
 /// Free disk space in bytes below which a note is shown. A sweep of networks writes about a gigabyte.
@@ -125,12 +126,12 @@ fn c_library(facts: &Facts) -> Check {
 }
 
 fn cpu(facts: &Facts) -> Check {
-    Check::ok("CPU", format!("{} cores, {:.1} GiB of memory", facts.cores, gibibytes(facts.memory)))
+    Check::ok("CPU", format!("{} cores, {} of memory", facts.cores, gibibytes(facts.memory)))
 }
 
 fn folder(facts: &Facts) -> Check {
     let path = facts.folder.display();
-    let disk = format!("{:.1} GiB free in {path}", gibibytes(facts.free));
+    let disk = format!("{} free in {path}", gibibytes(facts.free));
     match (facts.writable, facts.free < LITTLE_DISK) {
         (false, _) => Check::problem("folder", format!("{path} cannot be written"), "change to another folder"),
         (true, true) => Check::note("folder", disk, "free some space, or choose another disk with --results"),
@@ -233,10 +234,6 @@ fn trainer(facts: &Facts) -> Vec<Check> {
         }
     };
     facts.starts.iter().map(check).collect()
-}
-
-fn gibibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 30)
 }
 
 #[cfg(test)]
