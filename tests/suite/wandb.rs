@@ -157,7 +157,7 @@ fn are_equal(ours: &[String], theirs: &[String]) -> bool {
 /// computed otherwise.
 fn is_near(ours: &str, theirs: &str) -> bool {
     let pieces = |text: &str| -> Vec<String> {
-        text.split(|char: char| "=,[]{}: '\"".contains(char)).map(str::to_owned).collect()
+        text.split(|char: char| "=,[]{}: '\"\n".contains(char)).map(str::to_owned).collect()
     };
     let is_near = |(ours, theirs): (&String, &String)| match (ours.parse::<f64>(), theirs.parse::<f64>()) {
         (Ok(ours), Ok(theirs)) => (ours - theirs).abs() <= 1e-8 * theirs.abs(),
