@@ -14,6 +14,7 @@ mod reading;
 mod slots;
 mod supervisor;
 mod tail;
+mod voice;
 
 use std::path::PathBuf;
 

@@ -12,6 +12,7 @@ use crate::agent::gpu::{self, Gpu};
 use crate::agent::libtorch::{self, Fit};
 use crate::agent::{self, Device, Launcher, SlotDevice, mps};
 use crate::engine::{self, Setup};
+use crate::log;
 use crate::progress::{self, Screen};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::History;
@@ -159,7 +160,9 @@ impl Options {
             if spec.network().is_some() { Some(trainer(self.trainer.as_deref(), surroundings)?) } else { None };
         std::fs::create_dir_all(layout.root())
             .map_err(|error| Error::storage(format!("{} cannot be created", layout.root().display()), error))?;
+        let level = log::level(surroundings.variable(log::VARIABLE).as_deref())?;
         let lock = Lock::take(&layout, &surroundings.holder())?;
+        log::open(&layout.log(), level);
         let (history, journal) = begin(&layout)?;
         if spec.program().is_some() {
             end_leftovers(&layout, &history)?;

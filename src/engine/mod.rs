@@ -4,6 +4,7 @@
 mod devices;
 mod job;
 mod probe;
+mod trace;
 mod views;
 
 use std::collections::HashSet;
@@ -39,6 +40,9 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Maximum number of events that the scheduler processes before their entries are written to the journal as one batch.
 const BATCH: usize = 256;
+
+/// Time between two accounts in the log of what every slot does.
+const ACCOUNT: Duration = Duration::from_secs(300);
 
 /// Maximum number of network shapes with a check of the initial weights.
 const LOOKS: usize = 20;
@@ -103,9 +107,6 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .build()
         .map_err(|error| Error::new(Exit::Internal, "cannot start the event loop").source(error))
 }
-
-/// The signal of a file that grows beyond `ulimit -f`, on Linux.
-const SIGXFSZ: i32 = 25;
 
 /// The rules that end trials, with what the sweep file tells of each trial.
 fn stopping(terms: EarlyTerminate, spec: &Spec) -> Stopping {
@@ -245,10 +246,12 @@ impl Engine {
         let mut first = listen(SignalKind::user_defined1())?;
         let mut second = listen(SignalKind::user_defined2())?;
         // A file beyond `ulimit -f` is an error of writing it, not the controller's end.
-        let _file_too_large = listen(SignalKind::from_raw(SIGXFSZ))?;
+        let _file_too_large = listen(SignalKind::from_raw(libc::SIGXFSZ))?;
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
+        // The first account comes early, to show slots that never become ready.
+        let mut account_due = ACCOUNT / 5;
         let (mut announced, mut is_time_told) = (false, false);
         // A request to a sweep that is complete can make it go on.
         batch.extend(requests::waiting(&self.layout).into_iter().map(Event::Asked));
@@ -281,6 +284,11 @@ impl Engine {
             // Only what a person or a scheduler means as an order ends everything at once when it comes again.
             if std::mem::take(&mut announced) && !self.scheduler.interrupted() {
                 batch.push(Event::Interrupt);
+            }
+            let now = self.now();
+            if now.since >= account_due {
+                trace::slots(&self.scheduler, now);
+                account_due = now.since + ACCOUNT;
             }
             self.handle(&mut batch)?;
             if self.scheduler.is_out_of_time() && !std::mem::replace(&mut is_time_told, true) {
@@ -320,6 +328,7 @@ impl Engine {
         let now = self.now();
         let (mut actions, mut asked) = (Vec::new(), Vec::new());
         for event in batch.drain(..) {
+            trace::event(&self.scheduler, &event);
             match &event {
                 Event::Interrupt => self.screen.interrupted(self.scheduler.interrupted()),
                 Event::Asked(request) => asked.push(request.id.clone()),
@@ -361,7 +370,9 @@ impl Engine {
                         | Entry::Learnt { .. }
                 )
             });
+            let began = Instant::now();
             self.journal.write(&entries, sync)?;
+            trace::journal(entries.len(), sync, began.elapsed());
             for entry in &entries {
                 self.views.entry(entry, self.scheduler.history())?;
                 self.screen.entry(entry, &self.scheduler, &self.spec);
@@ -369,6 +380,7 @@ impl Engine {
             self.views.flush();
         }
         for action in actions {
+            trace::action(self.scheduler.slots(), &action);
             match action {
                 Action::Record(_) => {}
                 Action::Start(slot) => self.agent.start(slot),

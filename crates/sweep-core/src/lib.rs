@@ -20,6 +20,7 @@ pub mod recipe;
 pub mod search_terms;
 pub mod shape;
 pub mod space;
+pub mod spelling;
 pub mod steering;
 pub mod stop;
 pub mod trial;

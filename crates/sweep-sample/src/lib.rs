@@ -1,4 +1,5 @@
-//! A small synthetic sweep for tests. The curve of each trial follows a formula.
+//! A small synthetic sweep for the tests of the other crates. The curve of each trial follows a formula (`curves`), and
+//! its journal entries are applied like real ones. Nothing in it is measured.
 
 pub mod curves;
 

@@ -57,6 +57,7 @@ mod tests {
             train,
             validation: 0,
             test: 100,
+            notes: Vec::new(),
         };
         let inspection = spec.inspect(|_| Ok::<_, Problems>(data), ("f", &text));
         let inspection = inspection.unwrap_or_else(|problems| panic!("{problems}")).expect("it trains a network");

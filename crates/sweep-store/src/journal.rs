@@ -195,6 +195,7 @@ mod tests {
                 slot: "cpu:0".into(),
                 settings: Some(sweep_core::trial::Settings::new()),
                 seed: None,
+                place: None,
             },
             Entry::Began {
                 attempt,

@@ -1,4 +1,9 @@
 //! A sweep's folder: its layout, its journal, and atomic replacement of whole files.
+//!
+//! This crate owns where each file is, how a line becomes durable, and that only one controller writes. What the
+//! journal's entries mean is in `sweep_core::history`.
+//!
+//! Start with `layout` and `journal`.
 
 mod atomic;
 mod holder;

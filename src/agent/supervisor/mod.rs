@@ -88,6 +88,11 @@ pub enum Report {
     },
     /// Lines of metrics were added to the file.
     Printed,
+    /// A line of metrics cannot be kept: the disk is full, for example.
+    Unwritable {
+        /// The file and the reason.
+        reason: String,
+    },
     /// The program has ended, with all that it started, and everything it printed is in the files.
     Ended {
         /// The status, as `wait` returns it.

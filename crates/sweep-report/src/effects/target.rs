@@ -205,8 +205,13 @@ impl Target {
     /// A function that formats a value with as many decimals as the margin, or else the value, has at two digits.
     fn decimals(&self, margin: Option<f64>, value: f64) -> impl Fn(f64) -> String + use<> {
         let scale = if self.in_points() { 100.0 } else { 1.0 };
-        let least = (margin.filter(|margin| *margin > 0.0).unwrap_or(value).abs() * scale).max(1e-12);
-        let decimals = (1.0 - least.log10().floor()).clamp(0.0, 9.0) as usize;
+        let decimals = |of: f64, digits: f64| digits - 1.0 - (of.abs() * scale).max(1e-12).log10().floor();
+        // Two digits of the margin, but no more than four of the value, for a margin may be next to nothing.
+        let shown = match margin.filter(|margin| *margin > 0.0) {
+            Some(margin) => decimals(margin, 2.0).min(decimals(value.abs().max(margin), 4.0)),
+            None => decimals(value, 2.0),
+        };
+        let decimals = shown.clamp(0.0, 9.0) as usize;
         move |value| words::number(value * scale, decimals).replace('-', "−")
     }
 }
@@ -273,6 +278,25 @@ mod tests {
                      (0.3 instead of 0.6 changes it by −";
         assert!(said.starts_with(start) && said.ends_with(" (95% interval))."), "{said}");
         assert!(!said.contains("40%"), "{said}");
+    }
+
+    #[test]
+    fn a_margin_next_to_nothing_shows_four_digits_of_the_difference() {
+        let target = Target {
+            name: "val_loss".into(),
+            words: "validation loss".to_owned(),
+            goal: Goal::Minimize,
+            values: Vec::new(),
+            capped: 0,
+            log: false,
+            trials: 6,
+            model: Additive::fit(&[], &[1.0, 2.0], &[1.0; 2], Repeats::default()),
+            importance: None,
+        };
+        let said = target.size(Estimate { value: 0.146_190_476_2, margin: Some(1e-13) });
+        assert_eq!(said, "0.1462 (95% interval 0.1462 to 0.1462)");
+        let said = target.size(Estimate { value: 0.42, margin: Some(0.051) });
+        assert_eq!(said, "0.420 (95% interval 0.369 to 0.471)");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::super::analysis::Analysis;
 use super::super::asked::Ask;
 use super::super::ties::SEEDS;
 use super::super::words;
-use super::{Change, values};
+use super::{Change, rate, values};
 use sweep_core::recipe::Source;
 use sweep_core::trial::TrialId;
 use sweep_spec::Network;
@@ -28,8 +28,10 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
         let training = of_training(network, analysis).into_iter();
         training.chain(of_regularization(network, file, analysis)).collect()
     });
+    let rate = rate::changes(file, analysis);
     // As long as something may improve all configurations, it is too early to tell the best of them apart.
-    let too_early = improving.iter().any(|change| change.path.last().is_some_and(|key| key != "early_stopping"));
+    let too_early = !rate.is_empty()
+        || improving.iter().any(|change| change.path.last().is_some_and(|key| key != "early_stopping"));
     let repeats = if too_early { Vec::new() } else { of_ties(analysis) };
     changes.extend(if repeats.is_empty() { of_best(analysis, &improving).into_iter().collect() } else { repeats });
     if file.contains_key("enqueue") && !changes.iter().any(|change| change.path == ["enqueue"]) {
@@ -43,6 +45,7 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
             "A new seed, so that the search draws other values.",
         ));
     }
+    changes.extend(rate);
     changes.extend(of_parameters(file, analysis));
     changes.extend(improving);
     changes
@@ -123,7 +126,7 @@ pub fn remarks(analysis: &Analysis) -> Vec<String> {
     remarks
 }
 
-fn change(path: &[&str], value: impl Into<Value>, reason: impl Into<String>) -> Change {
+pub fn change(path: &[&str], value: impl Into<Value>, reason: impl Into<String>) -> Change {
     let path = path.iter().map(|key| key.to_string()).collect();
     Change { path, value: Some(value.into()), reason: reason.into() }
 }

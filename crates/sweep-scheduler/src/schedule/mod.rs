@@ -20,6 +20,7 @@ mod steer;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod why;
 
 pub use messages::{Action, Condition, Event, FromProgram, Left, Leftover, Now, SlotId};
 pub use rules::{Points, Rules, Shapes};
