@@ -4,6 +4,7 @@ mod check;
 mod data;
 mod diagnose;
 mod doctor;
+mod evaluation;
 mod export;
 mod extend;
 mod gpus;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use super::evaluation;
 use super::output;
 use super::surroundings::{Surroundings, now, variable};
 use crate::agent::gpu::{self, Gpu};
@@ -164,6 +165,7 @@ impl Options {
             eprintln!("note: trials on the same GPU take turns, because CUDA MPS is not available: {reason}");
             None
         });
+        let evaluator = trainer.clone();
         let setup = Setup {
             layout: layout.clone(),
             spec: spec.clone(),
@@ -185,6 +187,14 @@ impl Options {
         };
         let history = engine::run(setup)?;
         drop(daemon); // all its trainers have ended
+        if let Some(trainer) = evaluator.filter(|_| history.complete) {
+            // The sweep is complete without it, so an error here is only reported.
+            match evaluation::measure(&layout, &spec, &history, &trainer) {
+                Ok(Some(_)) => sweep_report::pages(&layout, &spec, &history)?,
+                Ok(None) => {}
+                Err(error) => output::tell(&format!("note: the best trial was not evaluated: {error}")),
+            }
+        }
         if !matches!(self.progress, Progress::Json | Progress::None) {
             // Everything is written: that nobody is there to read of it is no failure.
             let _ = output::print(&summary(&history, &spec, &layout, surroundings));

@@ -3,11 +3,13 @@
 use super::asked::Ask;
 use super::charts::{self, Figure};
 use super::effects::Effects;
+use super::evaluated;
 use super::ranking::{Group, Place, Ranking, groups, setting_names};
 use super::steps::Steps;
 use super::ties::Ties;
 use super::time::Time;
 use super::verdicts::Verdicts;
+use sweep_core::evaluation::Evaluation;
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::{Outcome, TrialId};
 use sweep_spec::Spec;
@@ -41,6 +43,8 @@ pub struct Analysis<'a> {
     pub time: Time,
     /// The next steps.
     pub steps: Steps,
+    /// What the best configuration says about validation and test images, if that was measured.
+    pub evaluation: Option<Evaluation>,
 }
 
 /// A part of the report: sentences, then charts. Each chart has the name of its files.
@@ -80,7 +84,7 @@ impl<'a> Analysis<'a> {
         let effects = Effects::new(spec, &groups, &setting_names(history), trained);
         let time = Time::new(history, &ranking, &spec.metric);
         let steps = Steps::new(history, &groups, &verdicts, effects.as_ref());
-        Analysis { spec, history, ties, groups, ranking, verdicts, effects, time, steps }
+        Analysis { spec, history, ties, groups, ranking, verdicts, effects, time, steps, evaluation: None }
     }
 
     /// The first request for advice that `of` accepts, if it is an open step.
@@ -119,6 +123,10 @@ impl<'a> Analysis<'a> {
         let time = [("time", charts::slots(&self.time))];
         sections.push(Section::new("Time used", self.time.sentences(), time));
         sections.retain(|section| !section.charts.is_empty());
+        if let Some(evaluation) = &self.evaluation {
+            let lines = evaluated::sentences(evaluation);
+            sections.insert(0, Section { heading: "The best configuration's images", lines, charts: Vec::new() });
+        }
         sections
     }
 

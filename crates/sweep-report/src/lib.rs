@@ -8,6 +8,7 @@ pub mod charts;
 mod columns;
 pub mod curves;
 mod effects;
+mod evaluated;
 mod html;
 mod markdown;
 mod moves;
@@ -21,6 +22,7 @@ mod time;
 mod verdicts;
 pub mod words;
 
+pub use evaluated::{evaluation, write_evaluation};
 pub use tables::Tables;
 
 use std::path::Path;
@@ -53,7 +55,8 @@ pub fn write(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
 /// Returns an error if a file cannot be written.
 pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
     let history = &*bounded::history(history);
-    let analysis = Analysis::new(spec, history);
+    let mut analysis = Analysis::new(spec, history);
+    analysis.evaluation = evaluation(layout);
     let all = || history.trials.iter().collect();
     for trial in if history.trials.len() > CHARTS { analysis.shown() } else { all() } {
         picture(&layout.trial(trial.id), "curves", &analysis.chart(trial))?;
