@@ -31,7 +31,7 @@ pub use outbox::CAPACITY;
 pub use program::Job;
 pub use reading::Known;
 pub use slots::{Device, SlotDevice, cpu_slots, find, share_a_gpu};
-pub use supervisor::{WORD, end_leftovers, main as supervise};
+pub use supervisor::{WORD, end_leftovers, main as supervise, wait_for_leftovers};
 
 use child::{Child, Command};
 

@@ -40,7 +40,7 @@ enum Way {
 ///
 /// # Errors
 /// Returns an error if there is no sweep or its folder cannot be written.
-pub fn run(args: &Args, _surroundings: &Environment) -> Result<Exit> {
+pub fn run(args: &Args, _environment: &Environment) -> Result<Exit> {
     let Opened { layout, mut spec, mut history, .. } = Opened::new(&args.folder)?;
     if let Some(name) = &args.metric {
         is_reported(name, &spec, &history)?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::environment::{Environment, now, variable};
+use super::evaluation;
 use super::output;
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::libtorch::{self, Fit};
@@ -21,7 +22,7 @@ use sweep_report::{format, summary};
 use sweep_scheduler::schedule::Condition;
 use sweep_scheduler::search::{self, Search};
 use sweep_spec::{Busy, Devices, Gpus, Method, Spec, parse_time};
-use sweep_store::{Journal, Layout, Lock};
+use sweep_store::{Holder, Journal, Layout, Lock};
 
 /// Options of `run`, `resume` and `extend --run`.
 #[derive(Debug, clap::Args)]
@@ -152,6 +153,11 @@ impl Options {
         begin: impl FnOnce(&Layout) -> Result<(History, Journal)>,
         (retry_failed, from_scratch): (bool, bool),
     ) -> Result<Exit> {
+        // Their GPUs would seem to be in use.
+        if spec.program().is_some() && !sweep_store::held(&layout) {
+            let note = agent::wait_for_leftovers(layout.root());
+            note.iter().for_each(|note| output::tell(&format!("note: {note}")));
+        }
         let (mut slots, gpus) = self.slots(&spec, environment)?;
         if spec.devices.busy == Busy::Skip {
             slots = Options::skip_busy(slots, &gpus)?;
@@ -161,7 +167,11 @@ impl Options {
         std::fs::create_dir_all(layout.root())
             .map_err(|error| Error::storage(format!("{} cannot be created", layout.root().display()), error))?;
         let level = log::level(environment.variable(log::VARIABLE).as_deref())?;
-        let lock = Lock::take(&layout, &environment.holder())?;
+        let holder = environment.holder();
+        if let Some(other) = Holder::read(&layout).filter(|other| other.is_far_from(&holder)) {
+            output::tell(&format!("note: waiting up to 15 s for a sign of life from {other}, which ran this sweep"));
+        }
+        let lock = Lock::take(&layout, &holder)?;
         log::open(&layout.log(), level);
         let (history, journal) = begin(&layout)?;
         if spec.program().is_some() {
@@ -185,6 +195,7 @@ impl Options {
             ));
             None
         });
+        let evaluator = trainer.clone();
         let setup = Setup {
             layout: layout.clone(),
             spec: spec.clone(),
@@ -209,6 +220,14 @@ impl Options {
         };
         let history = engine::run(setup)?;
         drop(daemon); // all its trainers have ended
+        if let Some(trainer) = evaluator.filter(|_| history.complete) {
+            // The sweep is complete without it, so an error here is only reported.
+            match evaluation::measure(&layout, &spec, &history, &trainer) {
+                Ok(Some(_)) => sweep_report::pages(&layout, &spec, &history)?,
+                Ok(None) => {}
+                Err(error) => output::tell(&format!("note: the best trial was not evaluated: {error}")),
+            }
+        }
         if !matches!(self.progress, Progress::Json | Progress::None) {
             // Everything is written: that nobody is there to read of it is no failure.
             let _ = output::print(&summary(&history, &spec, &layout, environment));
@@ -227,7 +246,7 @@ impl Options {
 fn end_leftovers(layout: &Layout, history: &History) -> Result<()> {
     let recorded = history.trials.iter().filter_map(|trial| Some((trial.id, trial.group.clone()?)));
     match agent::end_leftovers(layout.root(), &recorded.collect::<Vec<_>>()) {
-        Ok(notes) => notes.iter().for_each(|note| output::tell(&format!("note: {note}"))),
+        Ok(note) => note.iter().for_each(|note| output::tell(&format!("note: {note}"))),
         Err(left) => {
             return Err(Error::new(Exit::NoTrainer, left).hint(
                 "two copies of a program would spoil each other's files: end the process, or restart the machine",

@@ -40,7 +40,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Returns an error if there is no sweep.
-pub fn run(args: &Args, _surroundings: &Environment) -> Result<Exit> {
+pub fn run(args: &Args, _environment: &Environment) -> Result<Exit> {
     let mut opened = Opened::new(&args.folder)?;
     let held = sweep_store::held(&opened.layout);
     if !held {

@@ -22,7 +22,7 @@ use std::process::ExitStatus;
 use serde::{Deserialize, Serialize};
 
 pub use handle::Supervisor;
-pub use leftovers::{end_leftovers, kill_marked};
+pub use leftovers::{end_leftovers, kill_marked, wait_for_leftovers};
 pub use main::main;
 
 /// The first argument of `sweep` that makes it a supervisor. Only the controller starts one.
