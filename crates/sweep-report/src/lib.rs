@@ -276,11 +276,12 @@ mod tests {
         use sweep_sample::curves::{Kind, curve};
         let folder = std::path::PathBuf::from(std::env::var("REPORT").expect("REPORT names a folder"));
         for trials in [100_usize, 1000] {
-            let mut history = sweep_sample::many(trials as u64);
-            for (at, trial) in history.trials.iter_mut().enumerate() {
-                let kind = [Kind::Good, Kind::Overfit, Kind::Underfit, Kind::Improving][at % 4];
-                trial.curve = curve(kind, (1_000_000 / trials) as u32, 0.02, at as u64, true);
-            }
+            let history = sweep_sample::many(trials as u64).altered(|history| {
+                for (at, trial) in history.trials.iter_mut().enumerate() {
+                    let kind = [Kind::Good, Kind::Overfit, Kind::Underfit, Kind::Improving][at % 4];
+                    trial.curve = curve(kind, (1_000_000 / trials) as u32, 0.02, at as u64, true);
+                }
+            });
             let layout = sweep_sample::write(&folder.join(format!("million-{trials}")), &sweep_sample::entries());
             let start = std::time::Instant::now();
             pages(&layout, &sweep_sample::spec(), &history).expect("written");
