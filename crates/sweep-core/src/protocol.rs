@@ -42,7 +42,6 @@ pub enum ToTrainer {
 /// One attempt at a trial, as sent to the trainer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {
-    /// The attempt.
     pub attempt: Attempt,
     /// Seed of the sweep. Together with the trial's number it keys every random draw.
     pub seed: u64,
@@ -56,7 +55,7 @@ pub struct Order {
     pub epochs_known: u32,
     /// Whether the network is checked before its first step.
     #[serde(default)]
-    pub look: bool,
+    pub check_weights: bool,
 }
 
 /// Request for a contact sheet of augmented images. `sweep-trainer --sheet` reads it from stdin and draws the sheet.
@@ -78,7 +77,6 @@ pub struct Sheet {
 pub struct Predict {
     /// Path of the weights, a `best.safetensors`. It contains the trial's recipe.
     pub weights: PathBuf,
-    /// The images.
     pub images: Subject,
 }
 
@@ -167,7 +165,6 @@ pub enum FromTrainer {
     Epoch {
         /// The attempt that trained the epoch.
         attempt: Attempt,
-        /// Metrics of the epoch.
         metrics: EpochMetrics,
         /// Metrics with other names.
         #[serde(default, skip_serializing_if = "Others::is_empty")]
@@ -188,10 +185,7 @@ pub enum FromTrainer {
         measured: Box<Measured>,
     },
     /// The attempt was asked to pause and has saved a checkpoint.
-    Paused {
-        /// The attempt that paused.
-        attempt: Attempt,
-    },
+    Paused { attempt: Attempt },
     /// The trial's folder cannot be written. The trial is not the cause, and the next trial would have the same
     /// problem.
     Unwritable {
@@ -202,7 +196,6 @@ pub enum FromTrainer {
     },
     /// The trial is over.
     Ended {
-        /// The attempt that ended.
         attempt: Attempt,
         /// How the trial ended.
         outcome: Outcome,

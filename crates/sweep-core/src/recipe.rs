@@ -501,7 +501,6 @@ pub enum Shape {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Warmup {
-    /// Number of steps.
     Steps(u64),
     /// Share of all steps, below 1.
     Share(f64),

@@ -6,7 +6,7 @@ use super::effects::Effects;
 use super::ranking::{Group, Place, Ranking, groups, setting_names};
 use super::steps::Steps;
 use super::ties::Ties;
-use super::time::Time;
+use super::time::{Time, Trainer};
 use super::verdicts::{Verdicts, is_meaningless};
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::{Outcome, Settings, TrialId};
@@ -46,7 +46,6 @@ pub struct Analysis<'a> {
 /// A part of the report: sentences, then charts. Each chart has the name of its files.
 #[derive(Debug)]
 pub struct Section {
-    /// The heading of the section.
     pub heading: &'static str,
     /// The text, one paragraph per entry.
     pub lines: Vec<String>,
@@ -119,7 +118,8 @@ impl<'a> Analysis<'a> {
         }
         sections.push(Section::new("Gap and accuracy", Vec::new(), [("gap", charts::gap(&self.ranking))]));
         let time = [("time", charts::slots(&self.time))];
-        sections.push(Section::new("Time used", self.time.sentences(), time));
+        let trainer = if self.spec.program().is_some() { Trainer::Program } else { Trainer::BuiltIn };
+        sections.push(Section::new("Time used", self.time.sentences(trainer), time));
         sections.retain(|section| !section.charts.is_empty());
         sections
     }

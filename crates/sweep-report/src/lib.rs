@@ -15,6 +15,7 @@ mod columns;
 mod common;
 pub mod curves;
 mod effects;
+pub mod format;
 mod html;
 mod markdown;
 mod moves;
@@ -27,7 +28,6 @@ mod tables;
 mod ties;
 mod time;
 mod verdicts;
-pub mod words;
 
 pub use tables::Tables;
 
@@ -276,8 +276,8 @@ mod tests {
         use sweep_sample::curves::{Kind, curve};
         let folder = std::path::PathBuf::from(std::env::var("REPORT").expect("REPORT names a folder"));
         for trials in [100_usize, 1000] {
-            let history = sweep_sample::many(trials as u64).altered(|history| {
-                for (at, trial) in history.trials.iter_mut().enumerate() {
+            let history = sweep_sample::many(trials as u64).altered(|state| {
+                for (at, trial) in state.trials.iter_mut().enumerate() {
                     let kind = [Kind::Good, Kind::Overfit, Kind::Underfit, Kind::Improving][at % 4];
                     trial.curve = curve(kind, (1_000_000 / trials) as u32, 0.02, at as u64, true);
                 }

@@ -56,9 +56,7 @@ pub enum Default {
     Flag(bool),
     /// An integer.
     Whole(u64),
-    /// A number.
     Number(f64),
-    /// A word.
     Word(&'static str),
 }
 

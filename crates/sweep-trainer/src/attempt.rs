@@ -50,7 +50,7 @@ pub fn train(
     device::choose(&recipe.training);
     let numbers = device::numbers(recipe.training.precision, device);
     // This runs before the network is created, because it needs the same amount of memory again.
-    let warnings = if order.look { look(order, device, loaded.info().shape, &split) } else { Vec::new() };
+    let warnings = if order.check_weights { look(order, device, loaded.info().shape, &split) } else { Vec::new() };
     let network = Network::new(loaded.info().shape, &recipe.layers, start, numbers, device)?;
     let network = network.normalized(split.normalization.as_ref(), device)?;
     let optimizer = Optimizer::new(&recipe.training, &network.parameters)?;
@@ -495,7 +495,7 @@ mod tests {
             recipe: Recipe { data, layers, training },
             folder: folder.to_owned(),
             epochs_known: 0,
-            look: true,
+            check_weights: true,
         }
     }
 
@@ -633,11 +633,11 @@ mod tests {
             .chain([dense(10)])
             .collect();
         assert_eq!(told(&wrong).0, ["vanishing_gradients"]);
-        wrong.look = false;
+        wrong.check_weights = false;
         wrong.folder = unseen.path().to_owned();
         assert!(told(&wrong).0.is_empty());
         let without = folder();
-        assert_eq!(told(&Order { look: false, ..order(1, without.path()) }).1, epochs);
+        assert_eq!(told(&Order { check_weights: false, ..order(1, without.path()) }).1, epochs);
     }
 
     #[test]

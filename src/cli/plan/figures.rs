@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::estimate::Estimate;
 use crate::cli;
-use crate::cli::surroundings::Surroundings;
+use crate::cli::environment::Environment;
 use crate::cli::sweep_file::SweepFile;
 use sweep_core::program::{Need, Program, SETTINGS_FILE};
 use sweep_core::trial::{Goal, TrialId};
@@ -41,16 +41,16 @@ pub struct First {
 }
 
 impl First {
-    fn new(file: &SweepFile, surroundings: &Surroundings) -> Option<First> {
+    fn new(file: &SweepFile, environment: &Environment) -> Option<First> {
         let (spec, start) = (&file.spec, file.start.as_ref()?);
-        let (program, interpreter) = (spec.program()?, cli::program::interpreter(spec, surroundings)?);
+        let (program, interpreter) = (spec.program()?, cli::program::interpreter(spec, environment)?);
         let settings = Search::new(spec.search_terms()).settings(TrialId(1))?;
-        let layout = Layout::new(surroundings.folder.join("results").join(&spec.name));
+        let layout = Layout::new(environment.folder.join("results").join(&spec.name));
         let settings_file = layout.trial(TrialId(1)).join(SETTINGS_FILE).display().to_string();
         let as_written = |name: &str| Some(format!("${{envvar:{name}}}"));
         let arguments = program.arguments(&settings, &interpreter.command, &settings_file, as_written).ok()?;
         let interpreter = if program.command.iter().any(|item| item == "${interpreter}") {
-            let path = cli::program::on_path(&interpreter.command, surroundings);
+            let path = cli::program::on_path(&interpreter.command, environment);
             let command = path.map_or(interpreter.command, |path| path.display().to_string());
             Some((command, interpreter.reason.to_owned()))
         } else {
@@ -61,7 +61,7 @@ impl First {
                     Need::Command(name) if !name.contains('/') => Some(name),
                     _ => None,
                 })
-                .and_then(|name| cli::program::on_path(name, surroundings))
+                .and_then(|name| cli::program::on_path(name, environment))
                 .map(|path| (path.display().to_string(), "on PATH".to_owned()))
         };
         let folder = (start.place.folder.display().to_string(), start.reason());
@@ -71,7 +71,7 @@ impl First {
 
 impl Figures {
     /// Computes the figures of a checked file.
-    pub fn new(file: &SweepFile, surroundings: &Surroundings) -> Figures {
+    pub fn new(file: &SweepFile, environment: &Environment) -> Figures {
         let trials = Search::new(file.spec.search_terms()).len();
         let epochs_each = file.spec.most("epochs").unwrap_or(0.0) as u64;
         Figures {
@@ -80,7 +80,7 @@ impl Figures {
             epochs_each,
             epochs: trials.map(|trials| trials.saturating_mul(epochs_each)),
             estimate: file.inspection.as_ref().map(|inspection| Estimate::new(&file.spec, inspection)),
-            first: First::new(file, surroundings),
+            first: First::new(file, environment),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::cli::sweep_file::SweepFile;
 use sweep_core::program::{Program, line};
 use sweep_core::recipe::Source;
 use sweep_data::datasets::Info;
-use sweep_report::words::count;
+use sweep_report::format::{bytes, count};
 use sweep_spec::{Inspection, Kind, Trains};
 
 /// Maximum number of kinds of networks that are shown layer by layer.
@@ -235,18 +235,6 @@ fn number(of: u64, what: &str) -> String {
     format!("{} {what}{}", count(of), if of == 1 { "" } else { "s" })
 }
 
-/// Formats a size: `11.7 MB`.
-pub fn bytes(bytes: u64) -> String {
-    let mut size = bytes as f64;
-    for unit in ["B", "kB", "MB", "GB"] {
-        if size < 1000.0 {
-            return if size < 10.0 && unit != "B" { format!("{size:.1} {unit}") } else { format!("{size:.0} {unit}") };
-        }
-        size /= 1000.0;
-    }
-    format!("{size:.1} TB")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,6 +243,5 @@ mod tests {
     fn figures_are_easy_to_read() {
         assert_eq!(number(1, "trial"), "1 trial");
         assert_eq!(number(1_234_567, "trial"), "1,234,567 trials");
-        assert_eq!([bytes(999), bytes(1_000), bytes(11_660_456)], ["999 B", "1.0 kB", "12 MB"]);
     }
 }

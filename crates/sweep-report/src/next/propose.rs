@@ -4,8 +4,8 @@ use serde_yaml::{Mapping, Value};
 
 use super::super::analysis::Analysis;
 use super::super::asked::Ask;
+use super::super::format;
 use super::super::ties::SEEDS;
-use super::super::words;
 use super::{Change, rate, values};
 use sweep_core::recipe::Source;
 use sweep_core::trial::TrialId;
@@ -158,7 +158,7 @@ fn of_training(network: &Network, analysis: &Analysis) -> Vec<Change> {
     let longer = analysis.asked(|advice| matches!(advice, Advice::MoreEpochs { .. }));
     if let Some(Ask { advice: Advice::MoreEpochs { until, .. }, trials, .. }) = longer.filter(|_| !varies("epochs")) {
         let were = if trials == 1 { "was" } else { "were" };
-        let reason = format!("{} {were} still improving at the last epoch.", words::trials(trials));
+        let reason = format!("{} {were} still improving at the last epoch.", format::trials(trials));
         found.push(change(&["training", "epochs"], u64::from(until), reason));
     }
     let wasted = time.after_best as f64 / time.epochs.max(1) as f64;
@@ -185,7 +185,7 @@ fn of_training(network: &Network, analysis: &Analysis) -> Vec<Change> {
         let table = Mapping::from_iter([("values".into(), Value::Sequence(values))]);
         let reason = format!(
             "{} diverged, were unstable or learned nothing. Try a tenth of the learning rate.",
-            words::trials(lost)
+            format::trials(lost)
         );
         found.push(change(&["parameters", "learning_rate"], table, reason));
     }
@@ -204,9 +204,9 @@ fn of_regularization(network: &Network, file: &Mapping, analysis: &Analysis) -> 
     let tally = analysis.verdicts.tally();
     let overfit = tally.iter().find(|one| one.name == Name::Overfit).map_or(0, |one| one.trials);
     let reason = |ask: Ask, what: &str| match overfit {
-        0 => format!("{} may benefit. Does {what} help?", words::trials(ask.trials)),
+        0 => format!("{} may benefit. Does {what} help?", format::trials(ask.trials)),
         1 => format!("1 trial overfits. Does {what} help?"),
-        many => format!("{} overfit. Does {what} help?", words::trials(many)),
+        many => format!("{} overfit. Does {what} help?", format::trials(many)),
     };
     let mut found = Vec::new();
     let fixed = file.get("data").and_then(|data| data.get("augment")).is_some();

@@ -3,8 +3,8 @@
 use serde_yaml::{Mapping, Value};
 
 use super::super::analysis::Analysis;
+use super::super::format;
 use super::super::moves::{Move, Way};
-use super::super::words;
 use super::values::rounded;
 use super::{Change, propose};
 use sweep_verdict::Advice;
@@ -24,7 +24,7 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let of = |(name, table): (&str, &Mapping)| {
         let own = best?.get(name)?.as_f64().filter(|own| *own > 0.0)?;
         let (table, what) = (beyond(table, own, step.way)?, if step.way == Way::More { "higher" } else { "lower" });
-        let reason = format!("The best configuration ({}) asks for a {what} rate.", words::setting(&own.into()));
+        let reason = format!("The best configuration ({}) asks for a {what} rate.", format::setting(&own.into()));
         Some(propose::change(&["parameters", name], table, reason))
     };
     tables.filter(|(name, _)| step.is_about(name)).filter_map(of).collect()

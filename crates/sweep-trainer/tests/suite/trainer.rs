@@ -115,7 +115,7 @@ fn order(number: u32, folder: &Path) -> Order {
         recipe: Recipe { data, layers, training },
         folder: folder.to_owned(),
         epochs_known: 0,
-        look: false,
+        check_weights: false,
     }
 }
 
