@@ -5,6 +5,7 @@ mod data;
 mod diagnose;
 mod doctor;
 pub mod environment;
+mod evaluation;
 mod export;
 mod extend;
 mod gpus;

@@ -55,7 +55,7 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
         return Err(no_weights(&opened, trial));
     }
     let paths = files.iter().map(|file| environment.folder.join(file)).collect();
-    let request = Predict { weights: environment.folder.join(weights), images: Subject::Files(paths) };
+    let request = Predict { weights: environment.folder.join(weights), images: Subject::Files(paths), worst: None };
     let Predicted { classes, images } = predicted(&request, &trainer(args.trainer.as_deref(), environment)?)?;
     let mut text = String::new();
     for (file, image) in files.iter().zip(&images) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::environment::{Environment, now, variable};
+use super::evaluation;
 use super::output;
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::libtorch::{self, Fit};
@@ -194,6 +195,7 @@ impl Options {
             ));
             None
         });
+        let evaluator = trainer.clone();
         let setup = Setup {
             layout: layout.clone(),
             spec: spec.clone(),
@@ -218,6 +220,14 @@ impl Options {
         };
         let history = engine::run(setup)?;
         drop(daemon); // all its trainers have ended
+        if let Some(trainer) = evaluator.filter(|_| history.complete) {
+            // The sweep is complete without it, so an error here is only reported.
+            match evaluation::measure(&layout, &spec, &history, &trainer) {
+                Ok(Some(_)) => sweep_report::pages(&layout, &spec, &history)?,
+                Ok(None) => {}
+                Err(error) => output::tell(&format!("note: the best trial was not evaluated: {error}")),
+            }
+        }
         if !matches!(self.progress, Progress::Json | Progress::None) {
             // Everything is written: that nobody is there to read of it is no failure.
             let _ = output::print(&summary(&history, &spec, &layout, environment));

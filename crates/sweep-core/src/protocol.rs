@@ -78,7 +78,13 @@ pub struct Predict {
     /// Path of the weights, a `best.safetensors`. It contains the trial's recipe.
     pub weights: PathBuf,
     pub images: Subject,
+    /// Path of a PNG file to draw the [`WORST`] images with the lowest probabilities of their own classes into, if there
+    /// are any that were classified wrongly: five in a row, the worst first.
+    pub worst: Option<PathBuf>,
 }
+
+/// Maximum number of images that [`Predict::worst`] shows.
+pub const WORST: usize = 25;
 
 /// Images to predict.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,6 +105,27 @@ pub struct Predicted {
     pub classes: Vec<String>,
     /// One per image, in their order.
     pub images: Vec<Prediction>,
+}
+
+impl Prediction {
+    /// Returns the likeliest class, or `None` if the image could not be read.
+    pub fn class(&self) -> Option<usize> {
+        let each = self.probabilities.iter().enumerate();
+        each.max_by(|one, other| one.1.total_cmp(other.1)).map(|(class, _)| class)
+    }
+}
+
+impl Predicted {
+    /// Returns the indices of wrongly classified images, at most [`WORST`]. The image whose own class has the lowest
+    /// probability comes first.
+    pub fn worst(&self) -> Vec<usize> {
+        let own = |at: &usize| self.images[*at].label.map_or(1.0, |label| self.images[*at].probabilities[label]);
+        let wrong = |at: &usize| self.images[*at].label.is_some() && self.images[*at].label != self.images[*at].class();
+        let mut worst: Vec<usize> = (0..self.images.len()).filter(wrong).collect();
+        worst.sort_by(|one, other| own(one).total_cmp(&own(other)));
+        worst.truncate(WORST);
+        worst
+    }
 }
 
 /// What a trained network says about one image.

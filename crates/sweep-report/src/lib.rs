@@ -15,6 +15,7 @@ mod columns;
 mod common;
 pub mod curves;
 mod effects;
+mod evaluated;
 pub mod format;
 mod html;
 mod markdown;
@@ -29,6 +30,7 @@ mod ties;
 mod time;
 mod verdicts;
 
+pub use evaluated::{evaluation, write_evaluation};
 pub use tables::Tables;
 
 use std::path::Path;
@@ -65,7 +67,8 @@ pub fn write(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
 /// Returns an error if a file cannot be written.
 pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
     let history = &*bounded::history(history);
-    let analysis = Analysis::new(spec, history);
+    let mut analysis = Analysis::new(spec, history);
+    analysis.evaluation = evaluation(layout);
     let all = || history.trials.iter().collect();
     for trial in if history.trials.len() > CHARTS { analysis.shown() } else { all() } {
         let leads = analysis.ranking.placed.iter().take(PIXELS).any(|place| place.trial.id == trial.id);

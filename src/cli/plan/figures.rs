@@ -8,8 +8,9 @@ use crate::cli::environment::Environment;
 use crate::cli::sweep_file::SweepFile;
 use sweep_core::program::{Need, Program, SETTINGS_FILE};
 use sweep_core::trial::{Goal, TrialId};
+use sweep_data::datasets::{self, Normalization};
 use sweep_scheduler::search::Search;
-use sweep_spec::{Kind, Method, Network, Trains, plain};
+use sweep_spec::{Kind, Method, Network, Spec, Trains, plain};
 use sweep_store::Layout;
 
 /// The figures of a plan.
@@ -27,6 +28,20 @@ pub struct Figures {
     pub estimate: Option<Estimate>,
     /// How the first trial is started, if trials are programs.
     pub first: Option<First>,
+    /// What the first trial does to the values of each channel, if it normalizes them.
+    pub normalization: Option<Normalization>,
+}
+
+/// Computes the normalization of the first trial. This reads the images. An error is reported by the trainer.
+fn normalization(spec: &Spec) -> Option<Normalization> {
+    let settings = Search::new(spec.search_terms()).settings(TrialId(1))?;
+    let data = spec.recipe(&settings).ok()?.data;
+    if data.normalize.is_none() {
+        return None;
+    }
+    let dataset = datasets::load(&data.source).ok()?;
+    let split = datasets::split(&dataset, &data, spec.seed).ok()?;
+    Normalization::of_rows(&data.normalize, &dataset.train, &split.train, dataset.info.shape, dataset.white)
 }
 
 /// How the first trial of a program is started.
@@ -81,6 +96,7 @@ impl Figures {
             epochs: trials.map(|trials| trials.saturating_mul(epochs_each)),
             estimate: file.inspection.as_ref().map(|inspection| Estimate::new(&file.spec, inspection)),
             first: First::new(file, environment),
+            normalization: normalization(&file.spec),
         }
     }
 
@@ -128,7 +144,9 @@ impl Figures {
             "classes": inspection.data.classes,
             "train": range(inspection.train),
             "validation": range(inspection.validation),
-            "test": inspection.data.test,
+            "test": inspection.tested,
+            "notes": inspection.data.notes,
+            "normalization": self.normalization.as_ref().map(|one| [&one.means, &one.deviations]),
         });
         plan["networks"] = inspection.networks.into();
         plan["parameters_of_networks"] = range(inspection.parameters);

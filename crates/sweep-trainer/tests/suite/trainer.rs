@@ -97,6 +97,7 @@ fn order(number: u32, folder: &Path) -> Order {
         deterministic: false,
         cuda_graph: true,
         gpu_kernels: true,
+        balance: Default::default(),
         early_stopping: None,
         metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
     };
