@@ -18,6 +18,7 @@ mod report;
 mod resume;
 mod run;
 mod running;
+mod serve;
 mod sheet;
 mod show;
 mod status;
@@ -58,6 +59,8 @@ enum Command {
     Report(report::Args),
     /// Show running, waiting, finished, and failed trials, the best trial so far, and the time left
     Status(status::Args),
+    /// Show sweeps in the browser, live
+    Serve(serve::Args),
     /// Show one trial: parameters, curve, outcome, error, and files
     Show(show::Args),
     /// Export the network of a trial, with its trained weights, as a PyTorch module
@@ -107,6 +110,7 @@ impl Cli {
             Command::Extend(args) => extend::run(&args, surroundings),
             Command::Report(args) => report::run(&args, surroundings),
             Command::Status(args) => status::run(&args, surroundings),
+            Command::Serve(args) => serve::run(&args, surroundings),
             Command::Show(args) => show::run(&args, surroundings),
             Command::Export(args) => export::run(&args, surroundings),
             Command::Gpus(args) => gpus::run(&args, surroundings),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::output;
+use super::serve::Page;
 use super::surroundings::{Surroundings, now, variable};
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::libtorch::{self, Fit};
@@ -41,6 +42,9 @@ pub struct Options {
     /// Skip the checks of the images and the networks
     #[arg(long)]
     pub no_check: bool,
+    /// Also show the sweep in the browser while it runs, like `sweep serve`; prints the address
+    #[arg(long)]
+    page: bool,
 }
 
 /// What starts the trainer: the given program, or else the one beside `sweep`.
@@ -148,6 +152,7 @@ impl Options {
             .map_err(|error| Error::storage(format!("{} cannot be created", layout.root().display()), error))?;
         let _lock = Lock::take(&layout, &surroundings.holder())?;
         let (history, journal) = begin(&layout)?;
+        let _page = if self.page { Some(Page::of(&layout, surroundings)?) } else { None };
         if spec.method == Method::Tpe {
             let lag = search::lag(spec.search_terms(), &history, slots.len());
             for note in notes_on_lag(lag, slots.len(), Search::resumed(spec.search_terms(), &history).len()) {

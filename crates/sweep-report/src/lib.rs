@@ -1,13 +1,14 @@
 //! The results of a sweep: tables, charts and the report. All derive from the journal and can be written again at any
 //! time.
 
-mod analysis;
+pub mod analysis;
 mod asked;
-mod bounded;
+pub mod bounded;
 pub mod charts;
 mod columns;
 pub mod curves;
 mod effects;
+mod estimate;
 mod html;
 mod markdown;
 mod moves;
@@ -18,9 +19,10 @@ pub mod summary;
 mod tables;
 mod ties;
 mod time;
-mod verdicts;
+pub mod verdicts;
 pub mod words;
 
+pub use estimate::seconds_left;
 pub use tables::Tables;
 
 use std::path::Path;

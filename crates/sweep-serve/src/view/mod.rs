@@ -1,0 +1,22 @@
+//! What the page shows, as JSON. Pure, except that the tail of a log and of `devices.csv` is read.
+
+mod curves;
+mod overview;
+mod rows;
+mod trial;
+
+pub use curves::curves;
+pub use overview::overview;
+pub use rows::Rows;
+pub use trial::trial;
+
+use sweep_core::history::{Status, TrialRecord};
+use sweep_report::words;
+
+/// A trial's status in words. Without a controller, a trial that was running waits for the next one.
+fn status(trial: &TrialRecord, held: bool) -> &'static str {
+    match trial.status {
+        Status::Running if !held => "waiting",
+        _ => words::status(trial),
+    }
+}
