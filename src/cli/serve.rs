@@ -119,8 +119,11 @@ fn token(path: &Path) -> Result<String> {
     let cannot = |error| Error::new(Exit::Usage, format!("--token-file {shown} cannot be read")).source(error);
     let mode = std::fs::metadata(path).map_err(cannot)?.permissions().mode();
     if mode & 0o077 != 0 {
-        return Err(Error::new(Exit::Usage, format!("--token-file {shown} can be read by other users (mode {:o})", mode & 0o777))
-            .hint(format!("chmod 600 {shown}")));
+        return Err(Error::new(
+            Exit::Usage,
+            format!("--token-file {shown} can be read by other users (mode {:o})", mode & 0o777),
+        )
+        .hint(format!("chmod 600 {shown}")));
     }
     let token = std::fs::read_to_string(path).map_err(cannot)?.trim().to_owned();
     if token.len() < TOKEN || !token.chars().all(|c| c.is_ascii_alphanumeric() || "-_.~".contains(c)) {

@@ -41,7 +41,11 @@ impl Page {
     /// The memory of the server, as Linux tells it.
     pub fn memory(&self) -> String {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        status.lines().filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM")).collect::<Vec<_>>().join(", ")
+        status
+            .lines()
+            .filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM"))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// The status of the answer to a request of a browser that has the cookie.
@@ -137,12 +141,14 @@ fn other_sites_and_other_names_are_refused() {
     let page = Page::open(&world, "made");
     let (cookie, port) = (page.cookie(), page.host.rsplit(':').next().expect("a port").to_owned());
     let known = ("Cookie", cookie.as_str());
-    for host in ["evil.example".to_owned(), format!("evil.example:{port}"), "127.0.0.1".into(), format!("10.0.0.1:{port}")] {
+    for host in
+        ["evil.example".to_owned(), format!("evil.example:{port}"), "127.0.0.1".into(), format!("10.0.0.1:{port}")]
+    {
         assert_eq!(page.status("GET /", &[("Host", &host), known]), 421, "{host}");
         // A name that leads here, and the token besides.
         assert_eq!(page.status(&format!("GET /?token={}", page.token), &[("Host", &host)]), 421, "{host}");
     }
-    assert_eq!(page.status("GET /", &[known]), 400, "no name at all");
+    assert_eq!(page.status("GET /", &[known]), 421, "no name at all");
     assert_eq!(page.status("GET /", &[("Host", &format!("localhost:{port}")), known]), 200);
     let own = ("Host", page.host.as_str());
     let evil = ("Origin", "http://evil.example");
@@ -150,7 +156,11 @@ fn other_sites_and_other_names_are_refused() {
     assert_eq!(page.status("POST /sweep/1/update", &[own, known, evil, ("Content-Length", "0")]), 403);
     assert_eq!(page.status("POST /sweep/1/update", &[own, known, ("Content-Length", "0")]), 403);
     let (origin, length) = (format!("http://{}", page.host), ("Content-Length", "0"));
-    assert_eq!(page.status("POST /sweep/1/update", &[own, known, ("Origin", &origin), length]), 405, "nothing is changed");
+    assert_eq!(
+        page.status("POST /sweep/1/update", &[own, known, ("Origin", &origin), length]),
+        405,
+        "nothing is changed"
+    );
 }
 
 #[test]

@@ -52,7 +52,9 @@ fn in_a_browser_a_sweep_is_filtered_sorted_and_looked_into() {
     assert!(kept > 3.0 && kept < 40.0, "{kept}");
     let cells = browser.run("[...document.querySelectorAll('#table tbody tr')].map(row => row.cells[2].textContent)");
     assert!(cells.as_array().expect("cells").iter().all(|cell| cell == "0.4"), "{cells}");
-    browser.wait(&format!("document.getElementById('drawn').textContent.includes('best of the trials that match, {kept} of 90')"));
+    browser.wait(&format!(
+        "document.getElementById('drawn').textContent.includes('best of the trials that match, {kept} of 90')"
+    ));
     browser.run("const filter = document.getElementById('filter'); filter.value = ''; filter.dispatchEvent(new Event('input')); return true");
 
     // A heading sorts. Rank 1 is the best.
@@ -81,8 +83,13 @@ fn in_a_browser_a_sweep_is_filtered_sorted_and_looked_into() {
     assert!(label.starts_with("Trial 00") && label.contains("epoch ") && label.contains("dropout "), "{label}");
 
     // A click opens the trial, and Escape closes it.
-    browser.wait("document.getElementById('trial').open && document.querySelectorAll('#trial .chart canvas').length === 4");
-    assert_eq!(label[6..10], browser.run("document.querySelector('#trial h2').textContent").as_str().expect("text")[6..10]);
+    browser.wait(
+        "document.getElementById('trial').open && document.querySelectorAll('#trial .chart canvas').length === 4",
+    );
+    assert_eq!(
+        label[6..10],
+        browser.run("document.querySelector('#trial h2').textContent").as_str().expect("text")[6..10]
+    );
     browser.keys("\u{e00c}");
     browser.wait("!document.getElementById('trial').open && location.hash === ''");
     browser.run("location.hash = 'trial-7'; return true");
@@ -111,7 +118,8 @@ fn in_a_browser_a_sweep_is_filtered_sorted_and_looked_into() {
     assert_eq!(browser.run("document.documentElement.dataset.theme"), "dark");
     browser.wait("document.querySelectorAll('#charts img').length > 1");
     browser.run("document.getElementById('effects').scrollIntoView({behavior: 'instant'}); return true");
-    browser.wait("[...document.querySelectorAll('#charts img')].some(image => image.complete && image.naturalWidth > 0)");
+    browser
+        .wait("[...document.querySelectorAll('#charts img')].some(image => image.complete && image.naturalWidth > 0)");
     browser.screenshot("effects-dark");
     is_clean(&browser);
 }
@@ -121,7 +129,9 @@ fn in_a_browser_a_running_sweep_moves_and_a_phone_shows_it_whole() {
     let world = scripted("* slow 400\n2 bad 2");
     let Some(browser) = Browser::open(&world.path("profile"), (390, 844), true) else { return };
     let mut run = world.sweep("run s.yaml --trainer trainer --progress none --gpus none").spawn().expect("it starts");
-    crate::world::wait_until("it has begun", std::time::Duration::from_secs(30), || world.path("results/s/journal.jsonl").exists());
+    crate::world::wait_until("it has begun", std::time::Duration::from_secs(30), || {
+        world.path("results/s/journal.jsonl").exists()
+    });
     let page = Page::open(&world, "results/s");
     enter(&browser, &page);
     browser.wait("document.querySelectorAll('#table tbody tr').length > 0");
@@ -153,7 +163,12 @@ fn in_a_browser_text_of_a_sweep_stays_text() {
         browser.wait(&format!("document.querySelector('#trial h2')?.textContent === 'Trial 000{}'", &hash[6..]));
     }
     let text = browser.run("document.body.textContent");
-    for said in ["<script>alert('sweep')</script>", "<script>alert('name')</script>", "<script>alert('error')</script>", "<img src=x onerror=alert(1)>"] {
+    for said in [
+        "<script>alert('sweep')</script>",
+        "<script>alert('name')</script>",
+        "<script>alert('error')</script>",
+        "<img src=x onerror=alert(1)>",
+    ] {
         assert!(text.as_str().expect("text").contains(said), "{said} is shown as text");
     }
     assert_eq!(browser.run("document.querySelectorAll('script').length"), 1, "only our own");
@@ -169,7 +184,9 @@ fn in_a_browser_several_sweeps_are_side_by_side() {
     made(&world.path("second"), 60);
     let page = Page::open(&world, "first second");
     browser.visit(&format!("http://{}/?token={}", page.host, page.token));
-    browser.wait("[...document.querySelectorAll('.best')].filter(best => best.textContent.startsWith('trial ')).length === 2");
+    browser.wait(
+        "[...document.querySelectorAll('.best')].filter(best => best.textContent.startsWith('trial ')).length === 2",
+    );
     browser.screenshot("several");
     browser.run("document.querySelectorAll('h2 a')[1].click(); return true");
     browser.wait("document.body.dataset.version > 0 && document.getElementById('ended').textContent.startsWith('60 ')");
@@ -199,8 +216,12 @@ fn ten_thousand_trials_on_the_page() {
     let (rest, last) = journal.trim_end().rsplit_once('\n').expect("it has lines");
     // One more entry at a time, as a controller appends them.
     for at in 0..5 {
-        let mut file = std::fs::OpenOptions::new().append(true).open(world.path("made/journal.jsonl")).expect("writable");
-        let lines = format!("{}\n{last}\n", json!({"is": "run", "at": f64::from(at), "version": "0.1.0", "host": "here", "pid": 1, "slots": ["cpu:0"]}));
+        let mut file =
+            std::fs::OpenOptions::new().append(true).open(world.path("made/journal.jsonl")).expect("writable");
+        let lines = format!(
+            "{}\n{last}\n",
+            json!({"is": "run", "at": f64::from(at), "version": "0.1.0", "host": "here", "pid": 1, "slots": ["cpu:0"]})
+        );
         std::io::Write::write_all(&mut file, lines.as_bytes()).expect("writable");
         let before = number(&browser.run("Number(document.body.dataset.version)"));
         browser.wait(&format!("Number(document.body.dataset.version) > {before}"));

@@ -40,7 +40,8 @@ impl Browser {
         let mut options = json!({"args": arguments, "binary": path(browser)});
         if width < 500 {
             // A window has a minimum width, and an emulated phone has none.
-            options["mobileEmulation"] = json!({"deviceMetrics": {"width": width, "height": height, "pixelRatio": 2.0}});
+            options["mobileEmulation"] =
+                json!({"deviceMetrics": {"width": width, "height": height, "pixelRatio": 2.0}});
         }
         let url = format!("http://127.0.0.1:{port}/session");
         let capabilities = json!({"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}});
@@ -91,7 +92,10 @@ impl Browser {
     pub fn keys(&self, text: &str) {
         let press = |key: char| [json!({"type": "keyDown", "value": key}), json!({"type": "keyUp", "value": key})];
         let keys: Vec<Value> = text.chars().flat_map(press).collect();
-        post(&format!("{}/actions", self.session), &json!({"actions": [{"type": "key", "id": "keys", "actions": keys}]}));
+        post(
+            &format!("{}/actions", self.session),
+            &json!({"actions": [{"type": "key", "id": "keys", "actions": keys}]}),
+        );
     }
 
     /// What the page and the browser complained about.
@@ -132,7 +136,8 @@ fn path(program: &str) -> String {
 
 fn post(url: &str, body: &Value) -> Value {
     let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().http_status_as_error(false).build());
-    let mut answer = agent.post(url).content_type("application/json").send(body.to_string()).expect("the driver answers");
+    let mut answer =
+        agent.post(url).content_type("application/json").send(body.to_string()).expect("the driver answers");
     value(&answer.body_mut().read_to_string().expect("it is text"), url, body)
 }
 

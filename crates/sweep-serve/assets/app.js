@@ -1,5 +1,5 @@
 // The page of one sweep. The server says when something changed; then only what changed is fetched.
-import { $, count, el, get, padded, said, turn } from "./common.js";
+import { $, count, el, get, padded, prose, said, significant, turn } from "./common.js";
 import { Chart } from "./chart.js";
 import { Parallel } from "./parallel.js";
 import { Table } from "./table.js";
@@ -21,7 +21,7 @@ const chart = new Chart($("curves").querySelector(".chart"), {
   pick: curve => open(curve.id),
   zoomed: is => { $("reset").hidden = !is; },
   describe: (curve, at) => {
-    const one = rows[curve.id - 1], settings = overview.names.map((name, index) => one.settings[index] === null ? null : `${name} ${one.settings[index]}`);
+    const one = rows[curve.id - 1], settings = overview.names.map((name, index) => one.settings[index] === null ? null : `${name} ${typeof one.settings[index] === "number" ? significant(one.settings[index]) : one.settings[index]}`);
     return [`Trial ${padded(curve.id)}${one.rank ? `, rank ${one.rank}` : ""} (${one.status})`, `epoch ${curve.xs[at]}: ${said(curve.ys[at], metric)}`, ...settings.filter(Boolean).slice(0, 8)];
   },
 });
@@ -43,11 +43,11 @@ const drawOverview = () => {
   $("ended").textContent = total === null ? `${count(ended)} ended` : `${count(ended)} of ${count(total)}`;
   $("progress").value = total ? ended / total : 0;
   $("counts").textContent = counts;
-  $("left").textContent = state === "complete" ? "done" : left ? `about ${left}` : "not known yet";
-  $("hourly").textContent = hourly === null ? "" : `${said(hourly, "")} trials an hour`;
+  $("left").textContent = state === "complete" ? "done" : left ? `${state === "running" ? "" : "would take "}about ${left}` : "not known yet";
+  $("hourly").textContent = hourly === null ? "" : `${significant(hourly, 3)} trials an hour`;
   $("best").replaceChildren(...(best ? [el("a", { href: `#trial-${best.trial}` }, `trial ${padded(best.trial)}`), `: ${overview.metric.words} ${best.value} at epoch ${best.epoch}`] : ["no trial has ended with a result yet"]));
   $("settings").textContent = [best?.settings, overview.target].filter(Boolean).join(". ");
-  $("ties").textContent = insight?.ties ?? "";
+  $("ties").replaceChildren(...prose(insight?.ties ?? ""));
   drawSlots();
   drawInsight(insight);
 };
@@ -65,18 +65,18 @@ const drawInsight = insight => {
   const now = JSON.stringify(insight);
   if (!insight || now === toldBefore) return;
   toldBefore = now;
-  const list = (kind, title, items) => items.length ? [el("h3", {}, title), el(kind, {}, ...items.map(item => el("li", {}, item)))] : [];
+  const list = (kind, title, items) => items.length ? [el("h3", {}, title), el(kind, {}, ...items.map(item => el("li", {}, ...prose(item))))] : [];
   const filter = name => { $("filter").value = name; $("filter").dispatchEvent(new Event("input")); $("trials").scrollIntoView(); };
   const tally = insight.tally.map(one => el("tr", {},
     el("td", {}, el("button", { class: "link", title: "Show these trials", on: { click: () => filter(one.name) } }, one.name)),
     el("td", { class: "n" }, `${count(one.trials)} of ${count(insight.judged)}`), el("td", { class: "n" }, one.grave ? `${count(one.grave)} clear` : ""),
-    el("td", { class: "text" }, one.meaning, one.onset ? ` Median onset: epoch ${one.onset}.` : "")));
-  $("told").replaceChildren(el("p", { class: "headline" }, insight.headline), ...insight.answer.map(([what, text]) => el("p", {}, el("b", {}, `${what}: `), text)),
+    el("td", { class: "text" }, one.onset ? `${one.meaning}; median onset: epoch ${one.onset}` : one.meaning)));
+  $("told").replaceChildren(el("p", { class: "headline" }, insight.headline), ...insight.answer.map(([what, text]) => el("p", {}, el("b", {}, `${what}: `), ...prose(text))),
     ...(tally.length ? [el("div", { class: "scroll" }, el("table", {}, el("tbody", {}, ...tally)))] : []), ...list("ol", "Next steps", insight.steps), ...list("ul", "Checks before training", insight.before));
   // The number makes the browser fetch a chart again.
   const image = name => el("a", { href: `${BASE}chart/${name}.svg?${overview.version}`, target: "_blank" }, el("img", { src: `${BASE}chart/${name}.svg?${overview.version}`, alt: `${name} chart`, loading: "lazy" }));
-  $("charts").replaceChildren(...(insight.drivers.length ? [el("ul", {}, ...insight.drivers.map(line => el("li", {}, line)))] : []),
-    ...insight.sections.flatMap(one => [el("h3", {}, one.heading), ...one.lines.map(line => el("p", {}, line)), ...one.charts.map(name => el("div", { class: "scroll" }, image(name)))]));
+  $("charts").replaceChildren(...(insight.drivers.length ? [el("ul", {}, ...insight.drivers.map(line => el("li", {}, ...prose(line))))] : []),
+    ...insight.sections.flatMap(one => [el("h3", {}, one.heading), ...one.lines.map(line => el("p", {}, ...prose(line))), ...one.charts.map(name => el("div", { class: "scroll" }, image(name)))]));
 };
 
 // The trials to draw: those that the filter leaves, or else those that the server chose; each with its number of epochs.

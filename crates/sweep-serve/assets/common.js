@@ -24,7 +24,11 @@ export const significant = (value, digits = 4) => {
   return size >= 1e5 || size < 1e-4 ? value.toExponential(digits - 1) : String(Number(value.toPrecision(digits)));
 };
 export const said = (value, metric) =>
-  value === null || value === undefined ? "–" : isShare(metric) ? `${(value * 100).toFixed(1)}%` : significant(value);
+  value === null || value === undefined ? "–" : isShare(metric) ? `${(value * 100).toFixed(1)}%` : measured(value);
+// Zeros at the end say how exact a number is: they are kept where numbers stand below each other.
+const measured = value => Math.abs(value) >= 1e5 || (value && Math.abs(value) < 1e-4) ? value.toExponential(3) : value.toPrecision(4);
+// A sentence of the report. Text between backticks is code.
+export const prose = text => text.split("`").map((part, at) => at % 2 ? el("code", {}, part) : part);
 
 // The color of a custom property, as a canvas needs it.
 const probe = el("i", { hidden: true });

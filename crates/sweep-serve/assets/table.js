@@ -13,7 +13,7 @@ const column = (heading, value, text = value, { number = false, hidden = false, 
 const gap = (at, value) => value === null ? "" : (value > 0 ? "+" : "") + (at === 4 ? (value * 100).toFixed(1) : value.toFixed(4));
 const metric = at => column(HEADINGS[at],
   row => row.usual[at] === null ? undefined : at === 1 || at === 2 || at === 4 ? row.usual[at] * 100 : row.usual[at],
-  row => row.usual[at] === null ? "" : at > 2 ? gap(at, row.usual[at]) : said(row.usual[at], METRICS[at]), { number: true });
+  row => row.usual[at] === null ? "" : at > 2 ? gap(at, row.usual[at]) : said(row.usual[at], METRICS[at]), { number: true, hidden: at === 2 || at === 3 });
 
 export class Table {
   constructor({ open, changed }) {

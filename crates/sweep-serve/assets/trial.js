@@ -1,5 +1,5 @@
 // The page of one trial: its curves, findings, parameters, log and files.
-import { $, count, el, get, padded, said } from "./common.js";
+import { $, count, el, get, padded, prose, said } from "./common.js";
 import { Chart } from "./chart.js";
 
 const LINES = [["train", "training, while training", "sky", 1.5], ["train_eval", "training, evaluation mode", "blue", 2], ["val", "validation", "vermilion", 2]];
@@ -15,7 +15,7 @@ const panels = curves => {
 
 const pairs = list => el("dl", {}, ...list.filter(([, value]) => value !== null && value !== undefined && value !== "")
   .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, String(value)))));
-const list = (kind, items) => el(kind, {}, ...items.map(item => el("li", {}, item)));
+const list = (kind, items) => el(kind, {}, ...items.map(item => el("li", {}, ...prose(item))));
 const size = bytes => bytes < 1024 ? `${bytes} B` : bytes < 1 << 20 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / (1 << 20)).toFixed(1)} MiB`;
 const section = (title, ...nodes) => [el("h3", {}, title), ...nodes];
 
@@ -30,7 +30,7 @@ const draw = (trial, log) => {
       ["time", trial.seconds], ["slot", trial.slot], ["attempts", trial.attempts], ["weights", trial.weights], ["repeat", trial.repeat > 1 ? trial.repeat : null]]),
     charts,
     trial.not_drawn > 0 && el("p", { class: "soft" }, `${count(trial.not_drawn)} more metrics are in epochs.csv.`),
-    ...(trial.findings.length ? section("Findings", ...trial.findings.map(finding => el("details", {}, el("summary", {}, el("b", {}, finding.label), ` – ${finding.headline}`), pairs(finding.evidence))), trial.advice.length ? list("ol", trial.advice) : null) : []),
+    ...(trial.findings.length ? section("Findings", ...trial.findings.map(finding => el("details", {}, el("summary", {}, el("b", {}, finding.label), ` – `, ...prose(finding.headline)), pairs(finding.evidence))), trial.advice.length ? list("ol", trial.advice) : null) : []),
     ...(trial.warnings.length ? section("Checks before training", list("ul", trial.warnings)) : []),
     ...section("Parameters", trial.settings.length ? pairs(trial.settings) : el("p", { class: "soft" }, "No parameter varies.")),
     ...(trial.log === null ? [] : section("Log", trial.log_is_cut && el("p", { class: "soft" }, "Only the end is shown. The whole log is trainer.log in the trial's folder."), log)),

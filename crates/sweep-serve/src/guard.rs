@@ -168,9 +168,15 @@ mod tests {
         for host in ["127.0.0.1:4321", "localhost:4321", "[::1]:4321"] {
             assert_eq!(judge(&LOCAL, Method::GET, "/", &[("host", host), cookie]), Verdict::Pass, "{host}");
         }
-        for host in
-            ["evil.example:4321", "127.0.0.1", "127.0.0.1:4322", "127.0.0.1:4321.evil.example", "10.0.0.1:4321", "", ":"]
-        {
+        for host in [
+            "evil.example:4321",
+            "127.0.0.1",
+            "127.0.0.1:4322",
+            "127.0.0.1:4321.evil.example",
+            "10.0.0.1:4321",
+            "",
+            ":",
+        ] {
             assert_eq!(refused(judge(&LOCAL, Method::GET, "/", &[("host", host), cookie])), 421, "{host}");
         }
         let twice = [("host", "127.0.0.1:4321"), ("host", "evil.example"), cookie];

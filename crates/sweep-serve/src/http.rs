@@ -144,7 +144,8 @@ async fn update(sweep: &Arc<Sweep>, query: &str, now: fn() -> f64) -> Response<B
 /// The curves of the trials whose numbers are in the query.
 async fn curves(sweep: &Arc<Sweep>, query: &str) -> Response<Body> {
     let metric = value(query, "metric").map(decoded).unwrap_or_default();
-    let ids: Vec<u64> = value(query, "trials").unwrap_or_default().split(',').filter_map(|id| id.parse().ok()).collect();
+    let ids: Vec<u64> =
+        value(query, "trials").unwrap_or_default().split(',').filter_map(|id| id.parse().ok()).collect();
     let sweep = sweep.clone();
     work(move || {
         let state = sweep.state();

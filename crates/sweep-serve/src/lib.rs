@@ -66,16 +66,24 @@ struct Shared {
 ///
 /// # Errors
 /// If a sweep cannot be read, or if the address cannot be used.
-pub async fn serve(options: Options, tell: impl FnOnce(&str) -> Result<()>, end: impl Future<Output = ()>) -> Result<()> {
+pub async fn serve(
+    options: Options,
+    tell: impl FnOnce(&str) -> Result<()>,
+    end: impl Future<Output = ()>,
+) -> Result<()> {
     if options.listen.is_public() && options.token.is_none() {
-        return Err(Error::new(Exit::Usage, "other machines can connect to this address, so a token of your own is needed")
-            .hint("write at least 32 random characters into a file that only you can read, and name it with --token-file"));
+        return Err(Error::new(
+            Exit::Usage,
+            "other machines can connect to this address, so a token of your own is needed",
+        )
+        .hint(
+            "write at least 32 random characters into a file that only you can read, and name it with --token-file",
+        ));
     }
     let sweeps = options.folders.iter().map(|folder| Sweep::open(folder).map(Arc::new)).collect::<Result<Vec<_>>>()?;
     let listener = Listener::open(&options.listen).await?;
-    let secret = || {
-        guard::secret().map_err(|error| Error::new(Exit::Internal, "no random number can be drawn").source(error))
-    };
+    let secret =
+        || guard::secret().map_err(|error| Error::new(Exit::Internal, "no random number can be drawn").source(error));
     let (token, cookie) = (options.token.map_or_else(secret, Ok)?, format!("sweep-{}", &secret()?[..12]));
     let mut names = options.names;
     if options.listen.is_public() {

@@ -49,7 +49,7 @@ pub fn sweep(sweep: &Sweep, number: usize, has_others: bool) -> String {
     let body = html! {
         header {
             @if has_others { a.home href="/" { "All sweeps" } }
-            h1 { (name) } span #state.pill {}
+            h1 { (name) } span #pill.pill {}
             nav {
                 @for (id, title) in [("curves", "Curves"), ("trials", "Trials"), ("parallel", "Parameters"),
                     ("findings", "Findings"), ("effects", "Effects"), ("slots", "Slots")] {
@@ -61,7 +61,7 @@ pub fn sweep(sweep: &Sweep, number: usize, has_others: bool) -> String {
         }
         main {
             p #problem.bad role="alert" hidden {}
-            p #lost.bad role="status" hidden { "The connection to `sweep serve` is lost. Trying again." }
+            p #lost.bad role="status" hidden { "The connection to sweep serve is lost. Trying again." }
             @if let Some(description) = description { p.soft { (description) } }
             section #cards aria-label="Overview" {
                 div.card { h2 { "Trials" } p #ended.big { "–" } progress #progress max="1" value="0" {} p #counts.soft { (counts) } }
@@ -127,7 +127,7 @@ fn table() -> Markup {
             span #count.soft aria-live="polite" {}
             details #columns { summary { "Columns" } div #choices {} }
         }
-        div.scroll { table #table { thead { tr {} } tbody {} } }
+        div.scroll.tall { table #table { thead { tr {} } tbody {} } }
         button #more hidden { "Show more" }
     }
 }

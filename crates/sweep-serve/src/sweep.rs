@@ -133,8 +133,7 @@ impl Sweep {
         let old = std::mem::replace(&mut state.insight, Arc::new(insight));
         let new = state.insight.clone();
         let differ = |at: &usize| old.labels.get(*at) != new.labels.get(*at);
-        let changed: Vec<TrialId> =
-            (0..new.labels.len()).filter(differ).map(|at| TrialId(at as u64 + 1)).collect();
+        let changed: Vec<TrialId> = (0..new.labels.len()).filter(differ).map(|at| TrialId(at as u64 + 1)).collect();
         state.changed(Some(&changed));
         self.news.send_replace(state.version);
     }

@@ -19,7 +19,11 @@ const CHOICES: usize = 100;
 /// The overview of a sweep.
 pub fn overview(layout: &Layout, state: &State, now: f64) -> Value {
     let State { version, spec, history, total, held, problem, insight, rows } = state;
-    let counts = Counts::new(history);
+    let mut counts = Counts::new(history);
+    if !held {
+        // They belonged to a controller that is gone.
+        counts.waiting += std::mem::take(&mut counts.running);
+    }
     let complete = total.map_or(history.complete, |total| counts.ended() >= total);
     let ranking = Ranking::new(history, &spec.metric);
     let best = ranking.best().map(|best| {
@@ -139,7 +143,8 @@ fn devices(layout: &Layout) -> HashMap<String, HashMap<String, f64>> {
         let cells: Vec<&str> = line.split(',').collect();
         // The columns that may contain a comma come last.
         if cells.len() >= names.len() {
-            let numbers = names.iter().zip(&cells).filter_map(|(name, cell)| Some((name.to_string(), cell.parse().ok()?)));
+            let numbers =
+                names.iter().zip(&cells).filter_map(|(name, cell)| Some((name.to_string(), cell.parse().ok()?)));
             devices.insert(cells[device].to_owned(), numbers.collect());
         }
     }

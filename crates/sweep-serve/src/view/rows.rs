@@ -54,7 +54,8 @@ impl Rows {
         let known = self.names.len();
         match trials {
             Some(trials) => {
-                let settings = trials.iter().filter_map(|id| history.trial(*id)).flat_map(|trial| trial.settings.keys());
+                let settings =
+                    trials.iter().filter_map(|id| history.trial(*id)).flat_map(|trial| trial.settings.keys());
                 for name in settings {
                     if !self.names.contains(name) {
                         self.names.push(name.clone());
