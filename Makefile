@@ -1,4 +1,4 @@
-.PHONY: setup demo wheel test-install test soak fuzz check bench bench-peers
+.PHONY: setup demo wheel test-install test soak fuzz check bench bench-peers bench-advice
 
 # Finds or installs libtorch, CIFAR-10 for the tests where an archive of it lies beside the project, and scikit-learn for
 # the example of a program.
@@ -26,10 +26,11 @@ test: setup check
 	cargo test --locked
 	SWEEP_FORCE_GPU_PATH=1 cargo test --locked --bin sweep-trainer
 
-# Kills at random moments, 2,000 rounds (a tenth of them in `make test`): a quarter of an hour, without libtorch.
+# Kills at random moments, 2,000 rounds with trainers and 500 with programs (a tenth of them in `make test`): a quarter of
+# an hour, without libtorch.
 soak:
 	cargo build --locked --profile test -p sweep --example scripted-trainer
-	SOAK_ROUNDS=2000 cargo test --locked -p sweep --test suite soak:: -- --nocapture
+	SOAK_ROUNDS=2000 PROGRAM_SOAK_ROUNDS=500 cargo test --locked -p sweep --test suite soak -- --nocapture
 
 # Damaged bytes for everything that reads foreign ones, a minute each. `make test` does it for seconds, by properties.
 fuzz:
@@ -45,6 +46,11 @@ PYTHON ?= python3
 bench: setup
 	cargo build --release --locked
 	$(PYTHON) scripts/bench/steps.py
+
+# Whether following next.yaml helps, on 24 sweeps that begin badly. The programs among them need scikit-learn.
+bench-advice: setup
+	cargo build --release --locked
+	$(PYTHON) scripts/bench/advice.py $(FLAGS)
 
 # The same sweeps with other tools. PEERS names the folder of their scripts, whose README says how to set them up; FLAGS
 # goes to its run_all.sh: make bench-peers WORKLOAD=train8 FLAGS='--repeat 5'

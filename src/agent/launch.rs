@@ -59,6 +59,8 @@ impl Launcher {
     /// process group, so that the terminal's Ctrl-C does not reach it. It dies with the thread that spawns it.
     pub fn command(&self, device: &Device) -> Command {
         let mut command = on(device, &self.program);
+        die_with_parent(command.as_std_mut(), Signal::KILL);
+        ignore(command.as_std_mut(), &TO_ALL);
         let (name, threads) = match device {
             Device::Cpu { threads } => ("cpu", *threads),
             Device::Gpu { .. } => ("cuda", 1),
@@ -80,7 +82,7 @@ impl Launcher {
 }
 
 /// The command that starts a program on a device. Its stdout and stderr are pipes, and its stdin is empty. It leads its
-/// own process group and dies with the thread that spawns it.
+/// own process group.
 pub fn on(device: &Device, program: &Path) -> Command {
     let mut command = Command::new(program);
     let threads = match device {
@@ -97,8 +99,36 @@ pub fn on(device: &Device, program: &Path) -> Command {
     command.env("OMP_NUM_THREADS", threads.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
-    die_with_parent(command.as_std_mut(), Signal::KILL);
     command
+}
+
+/// Signals that a scheduler or a user may send to all processes of a job.
+const TO_ALL: [i32; 5] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2];
+
+/// Signals by which a scheduler announces the end of a job's time. A process that does not know them dies of them.
+pub const NOTICES: [i32; 2] = [libc::SIGUSR1, libc::SIGUSR2];
+
+/// Makes the child ignore these signals, unless it handles them. The controller, which receives them, too, tells trainers
+/// and programs what to do.
+pub fn ignore(command: &mut std::process::Command, signals: &'static [i32]) {
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed, and `signal` is one. An ignored signal
+    // stays ignored by the program that `exec` starts.
+    unsafe {
+        command.pre_exec(move || {
+            for signal in signals {
+                libc::signal(*signal, libc::SIG_IGN);
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Whether SIGHUP was ignored when this process started, as `nohup` has it.
+pub fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // Signal 1 is the lowest bit.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Makes the kernel send the child this signal when the thread that spawns it ends.

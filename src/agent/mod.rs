@@ -5,11 +5,16 @@ mod child;
 pub mod gpu;
 mod launch;
 pub mod libtorch;
+mod log;
 mod memory;
 pub mod mps;
+pub mod processes;
 mod program;
 mod reading;
 mod slots;
+mod supervisor;
+mod tail;
+mod voice;
 
 use std::path::PathBuf;
 
@@ -20,10 +25,11 @@ use sweep_core::protocol::Order;
 use sweep_core::trial::Attempt;
 use sweep_scheduler::schedule::{Event, SlotId};
 
-pub use launch::Launcher;
+pub use launch::{Launcher, ignores_hangup};
 pub use program::Job;
 pub use reading::Known;
 pub use slots::{Device, SlotDevice, cpu_slots, find, share_a_gpu};
+pub use supervisor::{WORD, end_leftovers, main as supervise};
 
 use child::{Child, Command};
 

@@ -179,11 +179,7 @@ impl Reading {
     /// A line that was printed. Whether it was one with metrics: a JSON object with the metric, or another number of an
     /// epoch.
     pub fn line(&mut self, line: &[u8], told: &mut Vec<Said>) -> bool {
-        let Ok(text) = std::str::from_utf8(line) else { return false };
-        if !text.trim_start().starts_with('{') {
-            return false;
-        }
-        let Ok(Json::Object(object)) = serde_json::from_str(&without_nan(text)) else { return false };
+        let Some(object) = json_object(line) else { return false };
         let mut values = Values::new();
         for (name, json) in object {
             let number = match &json {
@@ -375,6 +371,18 @@ impl Reading {
             self.known.last = metrics.epoch;
             told.push(Said::Message(Box::new(FromProgram::Epoch { attempt, metrics, others, read })));
         }
+    }
+}
+
+/// The JSON object of a line, if it is one. Bare words for numbers that JSON cannot have are allowed.
+pub fn json_object(line: &[u8]) -> Option<serde_json::Map<String, Json>> {
+    let text = std::str::from_utf8(line).ok()?;
+    if !text.trim_start().starts_with('{') {
+        return None;
+    }
+    match serde_json::from_str(&without_nan(text)) {
+        Ok(Json::Object(object)) => Some(object),
+        _ => None,
     }
 }
 

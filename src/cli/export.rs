@@ -108,7 +108,11 @@ fn network(args: &Args) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn chosen(opened: &Opened, number: Option<u64>) -> Result<&TrialRecord> {
+/// Returns the trial with this number, or the best one.
+///
+/// # Errors
+/// Returns an error if there is no such trial.
+pub fn chosen(opened: &Opened, number: Option<u64>) -> Result<&TrialRecord> {
     if let Some(number) = number {
         return opened.trial(number);
     }
@@ -140,7 +144,8 @@ fn about(opened: &Opened, trial: &TrialRecord) -> String {
     about + "."
 }
 
-fn no_weights(opened: &Opened, trial: &TrialRecord) -> Error {
+/// Returns the error for a trial without weights.
+pub fn no_weights(opened: &Opened, trial: &TrialRecord) -> Error {
     let kept = |trial: &&TrialRecord| opened.layout.trial(trial.id).join(BEST_WEIGHTS).is_file();
     let kept: Vec<String> = opened.history.trials.iter().filter(kept).map(|trial| trial.id.to_string()).collect();
     let error = Error::new(Exit::Usage, format!("trial {} has no {BEST_WEIGHTS}", trial.id));

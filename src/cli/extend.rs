@@ -42,7 +42,7 @@ pub struct Args {
 
 /// Replaces the file of a sweep.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
-    let Opened { layout, spec: mut old, text: before, history, length } = Opened::new(&args.folder)?;
+    let Opened { layout, spec: mut old, text: before, history, length } = Opened::as_recorded(&args.folder)?;
     let (folder, file) = (args.folder.display(), args.file.display());
     if is_same(&args.file, &layout.sweep_file()) {
         return Err(Error::new(Exit::Usage, format!("{file} is the current file of the sweep, so nothing changes"))
@@ -59,6 +59,12 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         old.classes = new.classes;
     }
     let growth = Growth::new(&old, &new, &history).map_err(|refusal| refused(&refusal, args, &history))?;
+    if growth.changes.is_empty() && sweep_store::sweep_file(&layout, &history).is_err() {
+        let _lock = Lock::take(&layout, &surroundings.holder())?;
+        sweep_store::replace(&layout.sweep_file(), before.as_bytes())?;
+        output::print(&format!("{} is the file in the journal again", layout.sweep_file().display()))?;
+        return Ok(Exit::Success);
+    }
     if growth.changes.is_empty() {
         output::print(&format!("{folder} is unchanged: {file} means the same as its current file"))?;
         return Ok(Exit::Success);
@@ -74,6 +80,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         changes: growth.changes.clone(),
         trials: (trials, all),
         settings: growth.settings.clone(),
+        metric: (old.metric.name != new.metric.name).then(|| (old.metric.name.clone(), new.metric.name.clone())),
     };
     let grow = |entry: &Entry| -> Result<History> {
         let mut grown = history.clone();

@@ -11,8 +11,10 @@ mod help;
 mod lint;
 pub mod opened;
 pub mod output;
+mod overview;
 mod plan;
 mod plot;
+mod predict;
 mod program;
 mod report;
 mod resume;
@@ -22,6 +24,7 @@ mod serve;
 mod sheet;
 mod show;
 mod status;
+mod steer;
 pub mod surroundings;
 pub mod sweep_file;
 
@@ -61,10 +64,32 @@ enum Command {
     Status(status::Args),
     /// Show sweeps in the browser, live
     Serve(serve::Args),
-    /// Show one trial: parameters, curve, outcome, error, and files
+    /// List the sweeps in a folder
+    List(overview::List),
+    /// Compare sweeps: their best trials, and the parameters that differ
+    Compare(overview::Compare),
+    /// End running trials of a sweep; their best epochs count
+    Stop(steer::Trials),
+    /// Leave out trials of a sweep, also those that have not begun; they do not count
+    Skip(steer::Trials),
+    /// Run failed, stopped, or skipped trials of a sweep again
+    Retry(steer::Retry),
+    /// Save the running trials of a sweep, and start none until `sweep continue`
+    Pause(steer::Folder),
+    /// Go on with a paused sweep
+    Continue(steer::Folder),
+    /// Run some trials of a sweep before the others
+    First(steer::First),
+    /// Change the number of slots that a running sweep uses
+    Slots(steer::Slots),
+    /// Attach a text to a trial of a sweep
+    Tag(steer::Tag),
+    /// Show one trial, by default the best: parameters, curve, outcome, error, and files
     Show(show::Args),
     /// Export the network of a trial, with its trained weights, as a PyTorch module
     Export(export::Args),
+    /// Say which classes the network of a trial sees in images
+    Predict(predict::Args),
     /// List the GPUs of this machine, and the slots that a sweep would use
     Gpus(gpus::Args),
     /// Say what this machine has and lacks to train: trainer, libtorch, GPUs, disk
@@ -111,8 +136,19 @@ impl Cli {
             Command::Report(args) => report::run(&args, surroundings),
             Command::Status(args) => status::run(&args, surroundings),
             Command::Serve(args) => serve::run(&args, surroundings),
+            Command::List(args) => overview::list(&args, surroundings),
+            Command::Compare(args) => overview::compare(&args),
+            Command::Stop(args) => steer::stop(&args, surroundings),
+            Command::Skip(args) => steer::skip(&args, surroundings),
+            Command::Retry(args) => steer::retry(&args, surroundings),
+            Command::Pause(args) => steer::pause(&args, surroundings),
+            Command::Continue(args) => steer::go_on(&args, surroundings),
+            Command::First(args) => steer::first(&args, surroundings),
+            Command::Slots(args) => steer::slots(&args, surroundings),
+            Command::Tag(args) => steer::tag(&args, surroundings),
             Command::Show(args) => show::run(&args, surroundings),
             Command::Export(args) => export::run(&args, surroundings),
+            Command::Predict(args) => predict::run(&args, surroundings),
             Command::Gpus(args) => gpus::run(&args, surroundings),
             Command::Doctor(args) => doctor::run(&args, surroundings),
             Command::Data(args) => data::run(&args, surroundings),

@@ -24,7 +24,7 @@ const TOKEN: usize = 32;
   sweep serve results/quickstart --listen unix:/run/user/1000/sweep.sock
   sweep serve results/quickstart --listen 0.0.0.0:8080 --token-file ~/.sweep-token
 
-The page only reads. Ctrl-C closes it; the sweep goes on.")]
+Without --control, the page only reads. Ctrl-C closes it; the sweep goes on.")]
 pub struct Args {
     /// Folders of the sweeps, for example results/quickstart
     #[arg(value_name = "DIR", required = true)]
@@ -38,6 +38,9 @@ pub struct Args {
     /// Another name by which a browser may call the page, such as that of a proxy: NAME or NAME:PORT
     #[arg(long = "host", value_name = "NAME")]
     names: Vec<String>,
+    /// Let the page stop, retry, and tag trials, pause the sweep, and the like
+    #[arg(long)]
+    control: bool,
     /// End when stdin ends. Used by `run --page`
     #[arg(long, hide = true)]
     attached: bool,
@@ -60,6 +63,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         token: args.token_file.as_deref().map(token).transpose()?,
         names: args.names.clone(),
         host: surroundings.host(),
+        control: args.control,
         now,
     };
     let attached = args.attached;

@@ -63,6 +63,7 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
 #[serde(rename_all = "snake_case")]
 enum State {
     Running,
+    Paused,
     Interrupted,
     Complete,
 }
@@ -71,6 +72,7 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             State::Running => "running",
+            State::Paused => "paused",
             State::Interrupted => "interrupted",
             State::Complete => "complete",
         })
@@ -95,6 +97,7 @@ impl<'a> Standing<'a> {
         // A file that was extended has more trials than the last controller knew about.
         let complete = total.map_or(history.complete, |total| counts.ended() >= total);
         let state = match (held, complete) {
+            (true, _) if history.steering.paused => State::Paused,
             (true, _) => State::Running,
             (false, true) => State::Complete,
             (false, false) => State::Interrupted,
@@ -114,6 +117,12 @@ impl<'a> Standing<'a> {
 
     fn text(&self, Opened { layout, spec, history, .. }: &Opened) -> String {
         let mut text = format!("{} is {}", words::clean(&history.name), self.state);
+        if self.state == State::Paused {
+            let _ = write!(text, "; to go on: sweep continue {}", layout.root().display());
+        }
+        if let Some(most) = history.steering.most {
+            let _ = write!(text, "; it uses at most {most} slots");
+        }
         if self.state == State::Interrupted {
             let _ = write!(text, "; to continue: sweep resume {}", layout.root().display());
         }

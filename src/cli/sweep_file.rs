@@ -8,6 +8,7 @@ use sweep_core::error::{Error, Exit, Result};
 use sweep_core::program::{Origin, Place};
 use sweep_data::datasets;
 use sweep_spec::{Inspection, Note, Spec, place_of_data};
+use sweep_store::Layout;
 
 /// Maximum size of a sweep file in bytes. A larger file was probably named by mistake.
 const LARGEST: u64 = 16 << 20;
@@ -42,14 +43,33 @@ impl SweepFile {
             return Err(Error::new(Exit::Usage, format!("{name} is in a folder whose path is not UTF-8"))
                 .hint("the journal stores paths as text; rename the folder"));
         }
+        let recorded = recorded(&path);
+        let base = recorded.as_ref().map_or(base, |(base, _)| base);
         let (mut spec, mut notes) = Spec::read(&text, &name, base)?;
-        let start = program::start(&spec, folder, surroundings)?;
+        let start = recorded.as_ref().and_then(|(_, start)| start.clone()).filter(|_| spec.program().is_some());
+        let start = program::start(&spec, folder.or(start), surroundings)?;
+        if let Some(start) = start.as_ref().filter(|start| start.place.folder.to_str().is_none()) {
+            return Err(Error::new(Exit::Usage, format!("{} is not UTF-8", start.place.folder.display()))
+                .hint("the journal stores paths as text; let programs start in a folder with a UTF-8 path"));
+        }
         spec.start = start.as_ref().map(|start| start.place.folder.clone());
         program::look_up(&spec, &name, &text, surroundings)?;
         let inspection = inspect(&mut spec, &name, &text)?;
         notes.extend(inspection.iter().flat_map(|inspection| &inspection.notes).cloned());
         Ok(SweepFile { text, spec, inspection, start, notes })
     }
+}
+
+/// For the `sweep.yaml` in a sweep's folder: where the paths in it start from, and where its programs do. Both are the
+/// original file's.
+fn recorded(path: &Path) -> Option<(PathBuf, Option<Place>)> {
+    let layout = Layout::new(path.parent()?);
+    if path != layout.sweep_file() || !layout.journal().is_file() {
+        return None;
+    }
+    let (history, _) = sweep_store::read(&layout).ok()?;
+    let start = history.start.clone().map(|folder| Place { folder, origin: Origin::Sweep });
+    Some((history.base.clone(), start))
 }
 
 /// `--dir` of `run`, `plan` and `check`.

@@ -14,7 +14,7 @@ use sweep_core::trial::{Goal, Outcome, plain};
 use sweep_spec::Spec;
 
 const CREATE_STUDY: u8 = 0;
-const SET_STUDY_USER_ATTR: u8 = 2;
+const SET_STUDY_SYSTEM_ATTR: u8 = 3;
 const CREATE_TRIAL: u8 = 4;
 const COMPLETE: u8 = 1;
 const PRUNED: u8 = 2;
@@ -25,12 +25,12 @@ pub fn journal(spec: &Spec, history: &History) -> String {
     let direction = if spec.metric.goal == Goal::Minimize { 1 } else { 2 };
     let study =
         json!({"op_code": CREATE_STUDY, "worker_id": "sweep", "study_name": history.name, "directions": [direction]});
-    let about = json!({"metric": spec.metric.name, "made_by": "sweep"});
-    let about = json!({"op_code": SET_STUDY_USER_ATTR, "worker_id": "sweep", "study_id": 0, "user_attr": about});
+    let names = json!({"study:metric_names": [spec.metric.name]});
+    let names = json!({"op_code": SET_STUDY_SYSTEM_ATTR, "worker_id": "sweep", "study_id": 0, "system_attr": names});
     let mut ended: Vec<&TrialRecord> = history.trials.iter().filter(|trial| trial.outcome().is_some()).collect();
     ended.sort_by(|a, b| a.ended_at.unwrap_or(0.0).total_cmp(&b.ended_at.unwrap_or(0.0)));
     let trials = ended.into_iter().map(|trial| line(spec, trial));
-    [study, about].into_iter().chain(trials).map(|line| format!("{line}\n")).collect()
+    [study, names].into_iter().chain(trials).map(|line| format!("{line}\n")).collect()
 }
 
 fn line(spec: &Spec, trial: &TrialRecord) -> Value {

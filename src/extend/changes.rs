@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use sweep_core::program::Program;
 use sweep_core::space::{Distribution, Parameter};
 use sweep_core::trial::Goal;
+use sweep_report::words;
 use sweep_spec::{Network, SETTINGS, Spec, Trains, plain};
 
 /// All differences, one line each.
 pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     let mut lines = incomparable(old, new);
-    if is_reordered(old, new) {
-        let goal = |spec: &Spec| if spec.metric.goal == Goal::Minimize { "minimize" } else { "maximize" };
-        told(&mut lines, "metric: goal", goal(old), goal(new));
+    if are_programs(old, new) {
+        told(&mut lines, "metric", ranking(old), ranking(new));
     }
     lines.extend(parameters(old, new));
     let ((old_zip, old_exclude), (new_zip, new_exclude)) = (old.space.constraints(), new.space.constraints());
@@ -43,27 +44,33 @@ pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     told(&mut lines, "retries", old.retries, new.retries);
     let grace = |spec: &Spec| format!("{} s", spec.stop_grace.as_secs());
     told(&mut lines, "stop_grace", grace(old), grace(new));
+    let time = |time: Option<Duration>| time.map_or("no limit".to_owned(), |time| words::duration(time.as_secs_f64()));
+    told(&mut lines, "max_time: trial", time(old.max_time.trial), time(new.max_time.trial));
+    told(&mut lines, "max_time: sweep", time(old.max_time.sweep), time(new.max_time.sweep));
     changed(&mut lines, "devices", &old.devices, &new.devices);
     changed(&mut lines, "description", &old.description, &new.description);
     lines
 }
 
-/// Whether both rank programs by one metric, the one perhaps the other way round.
-fn is_reordered(old: &Spec, new: &Spec) -> bool {
-    old.program().is_some() && new.program().is_some() && old.metric.name == new.metric.name
+fn are_programs(old: &Spec, new: &Spec) -> bool {
+    old.program().is_some() && new.program().is_some()
+}
+
+/// What trials are ranked by.
+fn ranking(spec: &Spec) -> String {
+    match spec.metric.goal {
+        Goal::Minimize => format!("the lowest {}", spec.metric.name),
+        Goal::Maximize => format!("the highest {}", spec.metric.name),
+    }
 }
 
 /// What makes every trial another one.
 pub fn incomparable(old: &Spec, new: &Spec) -> Vec<String> {
     let mut lines = Vec::new();
     told(&mut lines, "seed", old.seed, new.seed);
-    let goal = |spec: &Spec| match spec.metric.goal {
-        Goal::Minimize => format!("the lowest {}", spec.metric.name),
-        Goal::Maximize => format!("the highest {}", spec.metric.name),
-    };
-    // Which way a program's metric is better changes no trial, only their order.
-    if !is_reordered(old, new) {
-        told(&mut lines, "metric", goal(old), goal(new));
+    // Programs report all of their metrics, so another metric changes no trial, only their order.
+    if !are_programs(old, new) {
+        told(&mut lines, "metric", ranking(old), ranking(new));
     }
     // Parameters that come or go change no trial so far; one that joins or leaves a group arrives in another form.
     let command = |spec: &Spec| {

@@ -19,6 +19,11 @@ pub struct Growth {
     pub settings: Vec<(TrialId, Settings)>,
 }
 
+/// Whether two files mean the same sweep.
+pub fn is_same(old: &Spec, new: &Spec) -> bool {
+    changes::all(old, new).is_empty() && changes::incomparable(old, new).is_empty()
+}
+
 /// The reason why old and new trials would not be comparable.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {

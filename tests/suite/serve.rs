@@ -156,11 +156,7 @@ fn other_sites_and_other_names_are_refused() {
     assert_eq!(page.status("POST /sweep/1/update", &[own, known, evil, ("Content-Length", "0")]), 403);
     assert_eq!(page.status("POST /sweep/1/update", &[own, known, ("Content-Length", "0")]), 403);
     let (origin, length) = (format!("http://{}", page.host), ("Content-Length", "0"));
-    assert_eq!(
-        page.status("POST /sweep/1/update", &[own, known, ("Origin", &origin), length]),
-        405,
-        "nothing is changed"
-    );
+    assert_eq!(page.status("POST /sweep/1/ask", &[own, known, ("Origin", &origin), length]), 403, "without --control");
 }
 
 #[test]
@@ -255,6 +251,44 @@ fn the_page_follows_a_sweep_that_runs() {
     let curves = page.json("/sweep/1/curves?metric=val_loss&trials=1,3,99");
     assert_eq!(curves["curves"]["3"][0], serde_json::json!([1, 2, 3]), "{curves}");
     assert!(curves["curves"]["99"].is_null());
+}
+
+#[test]
+fn with_control_the_page_asks_what_the_commands_ask() {
+    let world = scripted("* slow 60000");
+    let mut run = world.sweep("run s.yaml --trainer trainer --progress none --gpus none").spawn().expect("it starts");
+    wait_until("the sweep has begun", Duration::from_secs(30), || world.path("results/s/journal.jsonl").exists());
+    let page = Page::open(&world, "results/s --control");
+    wait_until("trial 1 runs", Duration::from_secs(30), || !page.json("/sweep/1/update")["rows"][0].is_null());
+    let (cookie, origin) = (page.cookie(), format!("http://{}", page.host));
+    let post = |body: &str, headers: &[(&str, &str)]| {
+        let length = body.len().to_string();
+        let own = [("Host", page.host.as_str()), ("Content-Length", &length)];
+        let mut stream = TcpStream::connect(&page.host).expect("it listens");
+        ask(&mut stream, "POST /sweep/1/ask", &[&own, headers].concat(), body)
+    };
+    let tag = r#"{"do":"tag","trial":1,"text":"<b>mine</b>"}"#;
+    let (known, json) = (("Cookie", cookie.as_str()), ("Content-Type", "application/json"));
+    let own = ("Origin", origin.as_str());
+    for (headers, expected) in [
+        (vec![json, own], 401),
+        (vec![known, json], 403),
+        (vec![known, json, ("Origin", "http://evil.example")], 403),
+        (vec![known, json, own, ("Sec-Fetch-Site", "cross-site")], 403),
+        (vec![known, ("Content-Type", "text/plain"), own], 415),
+    ] {
+        assert_eq!(status(&post(tag, &headers).0), expected, "{headers:?}");
+    }
+    assert_eq!(status(&post("{\"do\":\"format\"}", &[known, json, own]).0), 400);
+    assert!(page.json("/sweep/1/trial/1")["tag"].is_null(), "nothing was carried out");
+    let (head, said) = post(tag, &[known, json, own]);
+    assert!(status(&head) == 200 && said.starts_with("[\""), "{head} {said}");
+    wait_until("the tag is shown", Duration::from_secs(30), || page.json("/sweep/1/trial/1")["tag"] == "<b>mine</b>");
+    assert_eq!(status(&post(r#"{"do":"pause"}"#, &[known, json, own]).0), 200);
+    let state = || page.json("/sweep/1/update")["overview"]["state"].clone();
+    wait_until("the sweep is paused", Duration::from_secs(30), || state() == "paused");
+    run.kill().expect("it is our child");
+    run.wait().expect("it is our child");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The page of `sweep serve` in a real browser.
 
-use std::time::Instant;
+use std::io::Write;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -8,7 +9,7 @@ use crate::browser::made;
 use crate::faults::scripted;
 use crate::serve::Page;
 use crate::webdriver::Browser;
-use crate::world::World;
+use crate::world::{World, wait_until};
 
 const DESKTOP: (u32, u32) = (1280, 900);
 
@@ -129,9 +130,7 @@ fn in_a_browser_a_running_sweep_moves_and_a_phone_shows_it_whole() {
     let world = scripted("* slow 400\n2 bad 2");
     let Some(browser) = Browser::open(&world.path("profile"), (390, 844), true) else { return };
     let mut run = world.sweep("run s.yaml --trainer trainer --progress none --gpus none").spawn().expect("it starts");
-    crate::world::wait_until("it has begun", std::time::Duration::from_secs(30), || {
-        world.path("results/s/journal.jsonl").exists()
-    });
+    wait_until("it has begun", Duration::from_secs(30), || world.path("results/s/journal.jsonl").exists());
     let page = Page::open(&world, "results/s");
     enter(&browser, &page);
     browser.wait("document.querySelectorAll('#table tbody tr').length > 0");
@@ -193,6 +192,37 @@ fn in_a_browser_several_sweeps_are_side_by_side() {
     is_clean(&browser);
 }
 
+#[test]
+fn in_a_browser_a_trial_is_stopped_where_that_is_allowed() {
+    let world = scripted("* slow 60000");
+    let Some(browser) = Browser::open(&world.path("profile"), DESKTOP, false) else { return };
+    let mut run = world.sweep("run s.yaml --trainer trainer --progress none --gpus none").spawn().expect("it starts");
+    let journal = world.path("results/s/journal.jsonl");
+    wait_until("trial 1 runs", Duration::from_secs(30), || {
+        std::fs::read_to_string(&journal).is_ok_and(|text| text.contains("\"is\":\"began\""))
+    });
+    const STOP: &str = "[...document.querySelectorAll('#trial button')].find(one => one.textContent === 'Stop')";
+    let page = Page::open(&world, "results/s");
+    enter(&browser, &page);
+    browser.run("location.hash = 'trial-1'; return true");
+    browser.wait("document.getElementById('trial').open");
+    assert_eq!(browser.run(&format!("{STOP} === undefined && document.getElementById('steer') === null")), true);
+    drop(page);
+
+    let page = Page::open(&world, "results/s --control");
+    enter(&browser, &page);
+    browser.run("location.hash = 'trial-1'; return true");
+    browser.wait(&format!("{STOP} !== undefined"));
+    browser.run(&format!("window.confirm = () => true; {STOP}.click(); return true"));
+    browser.wait("!document.getElementById('answer').hidden");
+    browser.screenshot("control");
+    let said =
+        browser.run("[document.getElementById('answer').textContent, document.getElementById('answer').className]");
+    assert!(said[1] == "" && said[0].as_str().is_some_and(|text| text.contains("trial 0001 is asked to save")), "{said}");
+    run.kill().expect("it is our child");
+    run.wait().expect("it is our child");
+}
+
 /// To run it: `cargo test --release -p sweep --test suite -- --ignored ten_thousand_trials_on_the_page --nocapture`
 #[test]
 #[ignore = "takes a while; its bounds are those of a release build on an idle machine"]
@@ -210,23 +240,19 @@ fn ten_thousand_trials_on_the_page() {
     browser.screenshot("ten-thousand");
     println!("first paint after {paint} ms; first update {} ms", browser.run(measured));
     browser.wait("document.querySelectorAll('#told tr').length > 0");
-    let journal = world.read("made/journal.jsonl");
-    let attempt = json!({"trial": 10_000, "number": 1});
-    let _ = attempt;
-    let (rest, last) = journal.trim_end().rsplit_once('\n').expect("it has lines");
-    // One more entry at a time, as a controller appends them.
-    for at in 0..5 {
-        let mut file =
-            std::fs::OpenOptions::new().append(true).open(world.path("made/journal.jsonl")).expect("writable");
-        let lines = format!(
-            "{}\n{last}\n",
-            json!({"is": "run", "at": f64::from(at), "version": "0.1.0", "host": "here", "pid": 1, "slots": ["cpu:0"]})
-        );
-        std::io::Write::write_all(&mut file, lines.as_bytes()).expect("writable");
+    let attempt = json!({"trial": 10_001, "number": 1});
+    let path = world.path("made/journal.jsonl");
+    let mut journal = std::fs::OpenOptions::new().append(true).open(path).expect("writable");
+    let settings = json!({"dropout": 0.2, "learning_rate": 0.01, "batch_norm": true});
+    let mut append = |entry: Value| writeln!(journal, "{entry}").expect("writable");
+    append(json!({"is": "started", "at": 0.0, "attempt": attempt, "slot": "cpu:0", "settings": settings}));
+    for epoch in 1..=5 {
         let before = number(&browser.run("Number(document.body.dataset.version)"));
+        append(
+            json!({"is": "epoch", "attempt": attempt, "metrics": {"epoch": epoch, "val_loss": 2.0 / f64::from(epoch)}}),
+        );
         browser.wait(&format!("Number(document.body.dataset.version) > {before}"));
     }
-    assert!(rest.len() > 1000);
     browser.screenshot("ten-thousand-band");
     println!("updates {} ms", browser.run(measured));
     println!("server memory: {}", page.memory());

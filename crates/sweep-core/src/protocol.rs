@@ -72,6 +72,48 @@ pub struct Sheet {
     pub file: PathBuf,
 }
 
+/// Request for what a trained network says about images. `sweep-trainer --predict` reads it from stdin and writes
+/// [`Predicted`] to stdout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Predict {
+    /// Path of the weights, a `best.safetensors`. It contains the trial's recipe.
+    pub weights: PathBuf,
+    /// The images.
+    pub images: Subject,
+}
+
+/// Images to predict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// Image files of any size.
+    Files(Vec<PathBuf>),
+    /// The trial's own validation images.
+    Validation,
+    /// The test images of the trial's data set.
+    Test,
+}
+
+/// What a trained network says about images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Predicted {
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// One per image, in their order.
+    pub images: Vec<Prediction>,
+}
+
+/// What a trained network says about one image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// Index of the image's own class, if it is known.
+    pub label: Option<usize>,
+    /// Probability of each class. Empty if the image cannot be read.
+    pub probabilities: Vec<f32>,
+    /// Why the image cannot be read.
+    pub error: Option<String>,
+}
+
 /// A message from a trainer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "snake_case")]

@@ -28,6 +28,9 @@ pub struct Data {
     pub train_examples: Option<u64>,
     /// Random changes to every training image, drawn anew each epoch.
     pub augment: Augment,
+    /// Which training images are held out before all else, and tested once after the sweep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<HeldOut>,
     /// How the values of each channel are shifted and scaled before the first layer.
     #[serde(default, skip_serializing_if = "Normalize::is_none")]
     pub normalize: Normalize,
@@ -74,6 +77,29 @@ pub struct Augment {
     pub noise: f64,
     /// Side of a black square around a random pixel, in pixels (arXiv 1708.04552).
     pub cutout: u32,
+    /// Maximum relative change of brightness.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub brightness: f64,
+    /// Maximum relative change of contrast.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub contrast: f64,
+    /// Maximum relative change of saturation. Gray images have none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub saturation: f64,
+    /// Share of the images in which a random rectangle becomes black (arXiv 1708.04896).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub erase: f64,
+    /// Both parameters of the beta distribution from which mixup draws the share of another image (arXiv 1710.09412).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub mixup: f64,
+    /// The same for CutMix, which takes a rectangle of another image (arXiv 1905.04899).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cutmix: f64,
+}
+
+/// Whether a change is off. Recipes from before it existed are then equal to those of today.
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// A data set on disk, or the built-in one. A trainer loads equal sources once.
@@ -166,6 +192,16 @@ pub enum Validation {
     Own,
     /// The data set's own test images.
     Test,
+}
+
+/// Images that are held out in proportion from every class, drawn by the sweep's seed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldOut {
+    /// A share of the images, above 0 and below 1.
+    Share(f64),
+    /// A number of images.
+    Count(u64),
 }
 
 /// One layer of a network. Its input size follows from the previous layer.

@@ -1,6 +1,7 @@
 // The page of one sweep. The server says when something changed; then only what changed is fetched.
 import { $, count, el, get, padded, prose, said, significant, turn } from "./common.js";
 import { Chart } from "./chart.js";
+import { isAllowed, steer } from "./control.js";
 import { Parallel } from "./parallel.js";
 import { Table } from "./table.js";
 import { show } from "./trial.js";
@@ -11,8 +12,8 @@ const rows = [], curves = new Map();
 let overview = null, metric = null, band = null;
 
 // The order of a row's values is that of `Row` on the server.
-const row = ([id, status, kind, value, best, epochs, usual, seconds, slot, attempts, findings, error, onset, settings]) =>
-  ({ id, status, kind, value, best, epochs, usual, seconds, slot, attempts, findings, error, onset, settings });
+const row = ([id, status, kind, value, best, epochs, usual, seconds, slot, attempts, findings, error, onset, settings, tag]) =>
+  ({ id, status, kind, value, best, epochs, usual, seconds, slot, attempts, findings, error, onset, settings, tag });
 
 const open = id => { location.hash = `trial-${id}`; };
 const table = new Table({ open, changed: () => fetchCurves() });
@@ -170,6 +171,8 @@ const listen = () => {
 };
 document.addEventListener("visibilitychange", listen);
 listen();
+
+if (isAllowed) steer(BASE, $("steer"));
 
 const trialOptions = () => ({ logX: $("log-x").checked, logY: $("log-y").checked });
 const visit = () => {

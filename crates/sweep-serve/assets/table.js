@@ -37,6 +37,7 @@ export class Table {
       column("best epoch", row => row.best ?? undefined, row => row.best === null ? "–" : `${row.best} of ${row.epochs}`, { number: true }),
       column("findings", row => row.findings || undefined, row => row.findings),
       column("outcome", row => row.error ? `${row.status}: ${row.error}` : row.status, undefined),
+      ...(rows.some(row => row.tag) ? [column("tag", row => row.tag ?? undefined, row => row.tag ?? "")] : []),
       column("seconds", row => row.seconds, row => significant(row.seconds, 3), { number: true, hidden: true }),
       column("attempts", row => row.attempts, undefined, { number: true, hidden: true }),
       column("slot", row => row.slot, undefined, { hidden: true }),

@@ -1,6 +1,7 @@
 // The page of one trial: its curves, findings, parameters, log and files.
 import { $, count, el, get, padded, prose, said } from "./common.js";
 import { Chart } from "./chart.js";
+import { actions } from "./control.js";
 
 const LINES = [["train", "training, while training", "sky", 1.5], ["train_eval", "training, evaluation mode", "blue", 2], ["val", "validation", "vermilion", 2]];
 
@@ -19,15 +20,15 @@ const list = (kind, items) => el(kind, {}, ...items.map(item => el("li", {}, ...
 const size = bytes => bytes < 1024 ? `${bytes} B` : bytes < 1 << 20 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / (1 << 20)).toFixed(1)} MiB`;
 const section = (title, ...nodes) => [el("h3", {}, title), ...nodes];
 
-const draw = (trial, log) => {
+const draw = (base, trial, log) => {
   const head = el("div", { class: "head" }, el("h2", {}, `Trial ${padded(trial.trial)}`),
     el("span", { class: `pill ${trial.error ? "failed" : trial.status}` }, trial.status), el("button", { class: "close", on: { click: () => $("trial").close() } }, "Close"));
   const charts = el("div", { class: "panels" });
-  const body = [head,
+  const body = [head, actions(base, trial),
     trial.error && el("p", { class: "bad" }, trial.error),
     trial.fault && !trial.error && el("p", { class: "soft" }, `Its last attempt was lost: ${trial.fault}`),
     pairs([[trial.metric, trial.value], ["best epoch", trial.best], ["epochs", trial.epochs], ["overfits after epoch", trial.onset],
-      ["time", trial.seconds], ["slot", trial.slot], ["attempts", trial.attempts], ["weights", trial.weights], ["repeat", trial.repeat > 1 ? trial.repeat : null]]),
+      ["time", trial.seconds], ["slot", trial.slot], ["attempts", trial.attempts], ["weights", trial.weights], ["tag", trial.tag], ["repeat", trial.repeat > 1 ? trial.repeat : null]]),
     charts,
     trial.not_drawn > 0 && el("p", { class: "soft" }, `${count(trial.not_drawn)} more metrics are in epochs.csv.`),
     ...(trial.findings.length ? section("Findings", ...trial.findings.map(finding => el("details", {}, el("summary", {}, el("b", {}, finding.label), ` – `, ...prose(finding.headline)), pairs(finding.evidence))), trial.advice.length ? list("ol", trial.advice) : null) : []),
@@ -48,7 +49,7 @@ export const show = async (base, id, options) => {
   try { trial = await get(`${base}trial/${id}`); } catch (error) { return $("trial-body").replaceChildren(el("p", { class: "bad" }, error.message)); }
   const dialog = $("trial"), open = new Set([...dialog.querySelectorAll("details[open] b")].map(node => node.textContent)), top = dialog.scrollTop;
   const log = el("pre", { tabindex: "0", class: "log" }), again = dialog.open && dialog.dataset.trial === String(id);
-  const [nodes, charts] = draw(trial, log);
+  const [nodes, charts] = draw(base, trial, log);
   $("trial-body").replaceChildren(...nodes);
   dialog.dataset.trial = id;
   if (!dialog.open) dialog.showModal();

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http_body_util::channel::Channel;
-use http_body_util::{Either, Full};
+use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY, SET_COOKIE,
@@ -22,7 +22,7 @@ use tokio::task::spawn_blocking;
 use crate::address::Listener;
 use crate::guard::Verdict;
 use crate::sweep::Sweep;
-use crate::{Shared, page, view};
+use crate::{Shared, control, page, view};
 use sweep_core::trial::TrialId;
 
 /// Maximum number of open connections. A browser opens up to six for a page.
@@ -33,6 +33,9 @@ const VIEWERS: usize = 256;
 
 /// Time that a client has to send the head of a request.
 const HEAD: Duration = Duration::from_secs(10);
+
+/// Maximum size of a request to a controller, in bytes.
+const LARGEST: usize = 64 << 10;
 
 /// Interval of a sign of life to a waiting page. It also finds out that the page was closed.
 const SIGN: Duration = Duration::from_secs(15);
@@ -99,19 +102,28 @@ fn admit(shared: &Shared) -> Response<Body> {
 async fn route(request: Request<Incoming>, shared: &Arc<Shared>) -> Response<Body> {
     let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    if request.method() == Method::POST {
+        return match parts[..] {
+            ["sweep", number, "ask"] => match find(shared, number).map(|(sweep, _)| sweep.clone()) {
+                Some(sweep) => ask(&sweep, request, shared).await,
+                None => missing(),
+            },
+            _ => missing(),
+        };
+    }
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "This page only shows; it changes nothing.");
+        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "This page is read with GET.");
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
     match parts[..] {
-        [""] if shared.sweeps.len() == 1 => html(page::sweep(&shared.sweeps[0], 1, false)),
+        [""] if shared.sweeps.len() == 1 => html(page::sweep(&shared.sweeps[0], 1, false, shared.asker.is_some())),
         [""] => html(page::all(&shared.sweeps)),
         ["assets", name] => asset(name),
         ["sweep", number, ref rest @ ..] => {
             let Some((sweep, number)) = find(shared, number) else { return missing() };
             match *rest {
-                [] => html(page::sweep(sweep, number, shared.sweeps.len() > 1)),
+                [] => html(page::sweep(sweep, number, shared.sweeps.len() > 1, shared.asker.is_some())),
                 ["events"] => events(sweep, shared),
                 ["update"] => update(sweep, query, shared.now).await,
                 ["curves"] => curves(sweep, query).await,
@@ -127,6 +139,28 @@ async fn route(request: Request<Incoming>, shared: &Arc<Shared>) -> Response<Bod
 fn find<'a>(shared: &'a Shared, number: &str) -> Option<(&'a Arc<Sweep>, usize)> {
     let number: usize = number.parse().ok()?;
     Some((shared.sweeps.get(number.checked_sub(1)?)?, number))
+}
+
+/// Passes a request on to the controller of a sweep, and answers with what the controller says.
+async fn ask(sweep: &Arc<Sweep>, request: Request<Incoming>, shared: &Arc<Shared>) -> Response<Body> {
+    let Some(asker) = &shared.asker else {
+        return plain(StatusCode::FORBIDDEN, "This page only shows. `sweep serve --control` lets it change the sweep.");
+    };
+    // Forms of other sites can send text, but no JSON.
+    if request.headers().get(CONTENT_TYPE).is_none_or(|kind| kind != "application/json") {
+        return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "A request must be JSON.");
+    }
+    let body = Limited::new(request.into_body(), LARGEST).collect();
+    let Ok(Ok(body)) = tokio::time::timeout(HEAD, body).await else {
+        return plain(StatusCode::BAD_REQUEST, "The request is too large, or did not arrive.");
+    };
+    let Ok(wish) = serde_json::from_slice(&body.to_bytes()) else {
+        return plain(StatusCode::BAD_REQUEST, "The request is not one that a controller knows.");
+    };
+    match control::ask(sweep, &wish, asker, (shared.now)()).await {
+        Ok(said) => full(StatusCode::OK, "application/json", serde_json::json!(said).to_string()),
+        Err(error) => full(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", error.to_string()),
+    }
 }
 
 /// The overview, and the rows that changed since the version that the page knows.
@@ -210,6 +244,7 @@ fn asset(name: &str) -> Response<Body> {
         "style.css" => ("text/css", include_str!("../assets/style.css")),
         "app.js" => ("text/javascript", include_str!("../assets/app.js")),
         "all.js" => ("text/javascript", include_str!("../assets/all.js")),
+        "control.js" => ("text/javascript", include_str!("../assets/control.js")),
         "chart.js" => ("text/javascript", include_str!("../assets/chart.js")),
         "common.js" => ("text/javascript", include_str!("../assets/common.js")),
         "parallel.js" => ("text/javascript", include_str!("../assets/parallel.js")),

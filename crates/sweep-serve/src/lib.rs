@@ -5,6 +5,7 @@
 //! it, and `http` connects them to a browser. What runs in the browser is in `assets/`.
 
 mod address;
+mod control;
 mod files;
 mod guard;
 mod http;
@@ -48,6 +49,8 @@ pub struct Options {
     pub names: Vec<String>,
     /// The name of this machine.
     pub host: String,
+    /// Whether the page may ask controllers to stop trials, and the like.
+    pub control: bool,
     /// The clock, in Unix seconds.
     pub now: fn() -> f64,
 }
@@ -57,6 +60,8 @@ pub struct Options {
 struct Shared {
     sweeps: Vec<Arc<Sweep>>,
     guard: Guard,
+    /// The name under which this process may ask something of a controller. `None` if it may not.
+    asker: Option<String>,
     now: fn() -> f64,
     /// Number of pages that wait for news.
     viewers: AtomicUsize,
@@ -91,7 +96,9 @@ pub async fn serve(
     }
     let guard = Guard { token, cookie, session: secret()?, hosts: listener.hosts(&names) };
     tell(&listener.told(&guard.token, &options.host))?;
-    let shared = Arc::new(Shared { sweeps, guard, now: options.now, viewers: AtomicUsize::new(0) });
+    let host: String = options.host.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
+    let asker = options.control.then(|| format!("{host}-{}", std::process::id()));
+    let shared = Arc::new(Shared { sweeps, guard, asker, now: options.now, viewers: AtomicUsize::new(0) });
     let mut tasks = tokio::task::JoinSet::new();
     for sweep in &shared.sweeps {
         tasks.spawn(follow(sweep.clone()));

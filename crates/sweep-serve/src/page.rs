@@ -42,7 +42,7 @@ pub fn all(sweeps: &[Arc<Sweep>]) -> String {
 }
 
 /// The page of one sweep.
-pub fn sweep(sweep: &Sweep, number: usize, has_others: bool) -> String {
+pub fn sweep(sweep: &Sweep, number: usize, has_others: bool, control: bool) -> String {
     let name = words::clean(&sweep.state().history.name);
     let description = sweep.state().spec.description.as_deref().map(words::clean);
     let counts = Counts::new(&sweep.state().history).sentence();
@@ -77,15 +77,16 @@ pub fn sweep(sweep: &Sweep, number: usize, has_others: bool) -> String {
             }
             section #findings { h2 { "Findings" } div #told { p.soft { "Trials are judged when they end." } } }
             section #effects { h2 { "Effects and time" } div #charts { p.soft { "Charts follow when trials have ended." } } }
-            section #slots { h2 { "Slots" } div.scroll { table #slot-table { tbody {} } } }
+            section #slots { h2 { "Slots" } div.scroll { table #slot-table { tbody {} } } @if control { div #steer.tools {} } }
+            p #answer role="status" hidden {}
         }
         dialog #trial aria-label="Trial" { div #trial-body {} }
         dialog #keys aria-label="Keyboard shortcuts" { div { (keys()) } }
     };
-    frame(&name, "app.js", Some(number), &body)
+    frame(&name, "app.js", Some((number, control)), &body)
 }
 
-fn frame(title: &str, script: &str, number: Option<usize>, body: &Markup) -> String {
+fn frame(title: &str, script: &str, shown: Option<(usize, bool)>, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -98,7 +99,7 @@ fn frame(title: &str, script: &str, number: Option<usize>, body: &Markup) -> Str
                 link rel="stylesheet" href="/assets/style.css";
                 script type="module" src={ "/assets/" (script) } {}
             }
-            body data-sweep=[number] { (body) }
+            body data-sweep=[shown.map(|(number, _)| number)] data-control[shown.is_some_and(|(_, control)| control)] { (body) }
         }
     };
     page.into_string()

@@ -9,6 +9,7 @@ use crate::insight::{Insight, insight, occasion};
 use crate::view::{self, Rows};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, History};
+use sweep_core::steering::Request;
 use sweep_core::trial::TrialId;
 use sweep_scheduler::search::Search;
 use sweep_spec::Spec;
@@ -171,7 +172,9 @@ impl Touched {
             | Entry::Lost { attempt, .. }
             | Entry::Used { attempt, .. }
             | Entry::Ended { attempt, .. } => self.trials.push(attempt.trial),
-            Entry::Reopened { trial, .. } => self.trials.push(*trial),
+            Entry::Steered { request: Some(Request::Tag { trial, .. }), .. }
+            | Entry::Skipped { trial, .. }
+            | Entry::Reopened { trial, .. } => self.trials.push(*trial),
             Entry::Sweep { .. } | Entry::Extended { .. } | Entry::Run { .. } | Entry::Left { .. } => self.all = true,
             _ => {}
         }

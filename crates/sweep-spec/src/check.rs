@@ -11,8 +11,10 @@ use super::place::{Mark, Path};
 use super::plain;
 use super::sections::{check_choices, data, devices, section};
 use super::setting::{MODEL, Section};
+use super::time;
 use super::trains::{Network, Trains};
 use super::value::{number, show};
+use super::yaml;
 use super::{Method, Note, Order, Problem, Problems, Spec, constraints, early, enqueue, goal, parameters, program};
 use sweep_core::recipe::Source;
 use sweep_core::trial::{Goal, METRICS, Metric, Settings};
@@ -46,15 +48,22 @@ pub fn examine(text: &str, file: &str, base: &Folder) -> (Option<Spec>, Vec<Prob
     (spec, problems, notes)
 }
 
-/// Parses the file into a tree of values. Invalid YAML and duplicate keys are problems.
+/// Parses the file into a tree of values. Invalid YAML is a problem, and so is a duplicate key, except in a file that
+/// runs a program: W&B accepts it there.
 fn parse(text: &str, findings: &Findings) -> Option<Yaml> {
+    let parsed = yaml::parse(text);
+    let is_theirs = |value: &Yaml| value.get("program").is_some() || value.get("command").is_some();
+    let accepts = parsed.as_ref().is_ok_and(is_theirs);
     for twice in findings.places.twice() {
-        let rule = format!("appears twice in the same table, first on line {}", twice.first.line);
-        findings.problem(Some(twice.again), twice.path.clone(), rule, "keep one of them");
+        let what = format!("appears twice in the same table, first on line {}", twice.first.line);
+        if accepts {
+            findings.note_at(twice.again, &twice.path, format!("{what}; the last one counts, as in W&B"));
+        } else {
+            findings.problem(Some(twice.again), twice.path.clone(), what, "keep one of them");
+        }
     }
-    let parsed = serde_yaml::from_str::<Yaml>(text).and_then(|mut value| value.apply_merge().map(|()| value));
     match parsed {
-        Ok(value) => Some(value).filter(|_| findings.places.twice().is_empty()),
+        Ok(value) => Some(value).filter(|_| accepts || findings.places.twice().is_empty()),
         Err(_) if !findings.places.twice().is_empty() => None,
         Err(_) if findings.places.too_large().is_some() => {
             let (path, text) = findings.places.too_large()?;
@@ -203,6 +212,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
             "the number of retries of a trial that is lost to a failure of its process or GPU; for example, write 2",
         ),
         stop_grace: program::stop_grace(&table, is_program),
+        max_time: time::read(&table),
         devices: devices(&table),
         base: base.to_owned(),
         start: None,
@@ -270,6 +280,12 @@ fn lag(table: &Table, method: Option<Method>) -> Option<u32> {
 fn metric(table: &Table, any: bool) -> (Metric, Option<f64>) {
     let mut metric = Metric { name: "val_loss".to_owned(), goal: Goal::Minimize };
     let Some(node) = table.get("metric") else { return (metric, None) };
+    if let Some(name) = node.value.as_str().filter(|name| any && !name.trim().is_empty()) {
+        let goal = goal::of(name).unwrap_or(Goal::Minimize);
+        let way = if goal == Goal::Minimize { "minimized" } else { "maximized" };
+        node.note(format!("is a name alone: {name} is {way}. W&B warns; write `metric: {{name: ..., goal: ...}}`"));
+        return (Metric { name: name.to_owned(), goal }, None);
+    }
     let Some(table) = node.table("metric: {name: val_accuracy, goal: maximize}") else { return (metric, None) };
     match table.get("name") {
         None => node.wrong_key("has no `name`", format!("add `name:` with one of {}", METRICS.join(", "))),
@@ -348,12 +364,13 @@ fn usable(char: char) -> bool {
 
 /// Returns the sweep's name, which names a folder: the name in the file, or the file name without its extension.
 fn name(table: &Table, file: &str) -> String {
-    let Some(node) = table.get("name") else {
+    let of_file = || {
         let stem = Folder::new(file).file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
         let name: String = stem.chars().map(|char| if usable(char) { char } else { '-' }).take(LONGEST_NAME).collect();
         let name = name.trim_start_matches(['.', '-']);
-        return if name.is_empty() { "sweep".to_owned() } else { name.to_owned() };
+        if name.is_empty() { "sweep".to_owned() } else { name.to_owned() }
     };
+    let Some(node) = table.get("name") else { return of_file() };
     let name = node
         .take(Kind::Text, "the name of the sweep's folder; for example, write digits-dropout")
         .map(|name| plain(&name))
@@ -362,7 +379,10 @@ fn name(table: &Table, file: &str) -> String {
         return name;
     }
     // At W&B a name is a title, any text.
-    let folder = folder_of(&name);
+    let mut folder = folder_of(&name);
+    if folder.is_empty() && name.contains(char::is_alphanumeric) {
+        folder = of_file();
+    }
     if is_folder_name(&folder) {
         node.note_same(format!("is a title; the sweep's folder is named {folder}"));
     } else {

@@ -52,6 +52,9 @@ impl Spec {
                 ),
             );
         }
+        if let Some(text) = self.settling(inspection) {
+            note(Path::default().key("model"), text);
+        }
     }
 
     /// Returns the largest value of a setting, with its place. It also covers values in tables that a parameter gives

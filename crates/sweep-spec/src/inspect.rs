@@ -14,7 +14,7 @@ use super::problem::{Note, Problems};
 use super::setting::{MODEL, setting};
 use super::trains::{Network, Trains};
 use sweep_core::describe::thousands;
-use sweep_core::recipe::{Layer, Normalize, Source, Validation};
+use sweep_core::recipe::{HeldOut, Layer, Normalize, Source, Validation};
 use sweep_core::trial::Settings;
 use sweep_data::datasets::Info;
 use sweep_data::network::{Extent, Row, Summary, shapes};
@@ -150,6 +150,12 @@ impl Spec {
                 let remedy = "write one mean and one deviation per channel, or `dataset`".to_owned();
                 findings.problem(findings.places.value_at(&path), path, rule, remedy);
             }
+            let tested = match data.test {
+                Some(HeldOut::Share(share)) => (share * all as f64).round() as u64,
+                Some(HeldOut::Count(count)) => count.min(all),
+                None => 0,
+            };
+            let all = all - tested;
             let held_out = match data.validation {
                 Validation::Test => test,
                 Validation::Own => own,

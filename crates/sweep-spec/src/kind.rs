@@ -33,6 +33,8 @@ pub enum Kind {
     Text,
     /// A share above 0 and below 1, a number of images, `val`, or `test`.
     Validation,
+    /// A share above 0 and below 1, or a number of images.
+    HeldOut,
     /// `none`, `dataset`, or a list of means and a list of deviations.
     Normalize,
     /// A table of further settings, or `null` to turn the group off.
@@ -109,10 +111,11 @@ impl Kind {
             },
             Kind::Validation => match value.as_str() {
                 Some(word @ ("val" | "test")) => Some(json!(word)),
-                _ => match whole(value) {
-                    Some(count) => Some(count).filter(|count| *count > 0).map(Json::from),
-                    None => number(value).filter(|&x| x > 0.0 && x < 1.0).map(Json::from),
-                },
+                _ => return Kind::HeldOut.accept(value).map_err(|_| self.complaint(value)),
+            },
+            Kind::HeldOut => match whole(value) {
+                Some(count) => Some(count).filter(|count| *count > 0).map(Json::from),
+                None => number(value).filter(|&x| x > 0.0 && x < 1.0).map(Json::from),
             },
             Kind::Normalize => match (value, value.as_str()) {
                 (_, Some(word @ ("none" | "dataset"))) => Some(json!(word)),
@@ -161,6 +164,7 @@ impl Kind {
             }
             Kind::Text => "a string that is not empty".to_owned(),
             Kind::Validation => "a fraction above 0 and below 1, a number of images, `val`, or `test`".to_owned(),
+            Kind::HeldOut => "a fraction above 0 and below 1, or a number of images".to_owned(),
             Kind::Normalize => {
                 "none, dataset, or [means, deviations] with a number above 0 as each deviation".to_owned()
             }

@@ -1,4 +1,11 @@
 //! The sweep file: its text becomes either a [`Spec`], which is always valid, or a list of all its problems.
+//!
+//! This crate owns the keys of the file, the places in its text, and the messages about both, including the comparison
+//! with W&B (`lint`). It reads no file, not even the data: `Spec::inspect` gets a description of it. It does not decide
+//! which trials there are; `sweep-scheduler` does, from [`Spec::search_terms`].
+//!
+//! Start with this file, which has the result. `check` reads the file section by section, with the nodes of `node` and
+//! the table of settings in `setting`. `trains` and `recipe` then make what a trial trains.
 
 mod check;
 mod constraints;
@@ -22,11 +29,16 @@ mod range;
 mod recipe;
 mod sections;
 mod setting;
+mod settling;
+mod time;
 mod trains;
 mod value;
+mod yaml;
 mod yaml11;
 
 pub use check::is_folder_name;
+pub use constraints::condition_on as condition;
+pub use goal::of as goal_of;
 pub use inspect::{Inspection, Kind, MOST_KINDS, place_of_data};
 pub use lint::{Finding, Report, Verdict, lint};
 pub use model::Model;
@@ -36,7 +48,9 @@ pub use program::without_dots;
 pub use setting::{MODEL, SETS, SETTINGS, TYPE};
 pub use sweep_core::search_terms::{Method, Order};
 pub use sweep_core::trial::plain;
+pub use time::{MaxTime, parse as parse_time};
 pub use trains::{Network, Trains};
+pub use yaml::parse_typed as parse_yaml;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -85,6 +99,8 @@ pub struct Spec {
     pub retries: u32,
     /// Time between SIGTERM and SIGKILL for a program that is asked to stop.
     pub stop_grace: Duration,
+    /// How long a trial and a run may take.
+    pub max_time: MaxTime,
     /// Devices that trials run on.
     pub devices: Devices,
     /// Absolute path of the folder that relative paths of the file start from.
@@ -325,6 +341,19 @@ training: {epoch: 3}
         assert_eq!(found, ["seed: is 99999999999999999999999999, but must be an integer of at most 64 bits"]);
         let most = problems("data: {set: digits}\nmodel: linear\nseed: 18446744073709551615\nrun_cap: 0\n");
         assert!(most.len() == 1 && most[0].starts_with("run_cap"), "{most:?}");
+    }
+
+    #[test]
+    fn a_value_means_the_same_in_the_model_and_in_training() {
+        for (name, value, is_fine) in [("dropout", "' 0.2'", false), ("dropout", "'2e-1'", true)]
+            .into_iter()
+            .flat_map(|(name, value, is_fine)| [(name, value, is_fine), ("learning_rate", value, is_fine)])
+        {
+            let head = "data: {set: digits}\nmodel: question\n";
+            let text = format!("parameters: {{{name}: {{values: [{value}]}}}}\n{head}");
+            let found = Spec::read(&text, "f", Folder::new("/base"));
+            assert_eq!(found.is_ok(), is_fine, "{name}: {value}");
+        }
     }
 
     #[test]

@@ -98,7 +98,10 @@ impl<'a> Reading<'a> {
         for (key, node) in table.entries() {
             let steps = [around, &[key.to_owned()]].concat();
             let name = steps.join(".");
-            let starts = key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+            // W&B only warns of a digit.
+            let is_first =
+                |first: char| first.is_ascii_alphabetic() || first == '_' || self.free && first.is_ascii_digit();
+            let starts = key.starts_with(is_first);
             if !starts || !key.chars().all(|char| char.is_ascii_alphanumeric() || "_.-".contains(char)) {
                 let remedy = "use letters, digits, `_`, `.`, and `-`, and start with a letter or `_`";
                 node.wrong_key("is not a valid parameter name", remedy);

@@ -7,8 +7,8 @@ use super::networks::points;
 use super::setting::{MODEL, setting};
 use super::trains::Network;
 use sweep_core::recipe::{
-    Augment, Data, EarlyStopping, Init, Layer, Moments, Normalize, Optimizer, Precision, Recipe, Schedule, Shape,
-    Training, Validation, Warmup,
+    Augment, Data, EarlyStopping, HeldOut, Init, Layer, Moments, Normalize, Optimizer, Precision, Recipe, Schedule,
+    Shape, Training, Validation, Warmup,
 };
 use sweep_core::trial::{Metric, Settings};
 use sweep_data::network::{Fault, Template};
@@ -119,6 +119,11 @@ impl Chosen<'_> {
             Json::Number(count) if count.is_u64() => Validation::Count(count.as_u64().unwrap_or_default()),
             _ => Validation::Share(self.number("validation")?),
         };
+        let test = match self.get("test") {
+            Json::Null => None,
+            Json::Number(count) if count.is_u64() => Some(HeldOut::Count(count.as_u64().unwrap_or_default())),
+            _ => Some(HeldOut::Share(self.number("test")?)),
+        };
         let train_examples = self.optional("train_examples")?;
         let augment = self.augment()?;
         let normalize = match self.get("normalize") {
@@ -130,7 +135,7 @@ impl Chosen<'_> {
             }
             _ => Normalize::None,
         };
-        Ok(Data { source: self.network.source.clone(), validation, train_examples, augment, normalize })
+        Ok(Data { source: self.network.source.clone(), validation, train_examples, test, augment, normalize })
     }
 
     fn augment(&self) -> Result<Augment> {
@@ -141,6 +146,12 @@ impl Chosen<'_> {
             scale: self.number("augment.scale")?,
             noise: self.number("augment.noise")?,
             cutout: self.whole("augment.cutout")?,
+            brightness: self.number("augment.brightness")?,
+            contrast: self.number("augment.contrast")?,
+            saturation: self.number("augment.saturation")?,
+            erase: self.number("augment.erase")?,
+            mixup: self.number("augment.mixup")?,
+            cutmix: self.number("augment.cutmix")?,
         })
     }
 

@@ -8,6 +8,7 @@ use sweep_core::trial::Settings;
 
 /// What the trials of a sweep train.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "a process has one or two of them")]
 pub enum Trains {
     /// A network that the sections `data`, `model` and `training` define.
     Network(Network),

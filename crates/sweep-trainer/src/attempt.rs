@@ -9,7 +9,7 @@ use super::checkpoint::{Checkpoints, Tensors};
 use super::controller::Controller;
 use super::device::{self, takes_gpu_path};
 use super::draws::{Draws, shuffled};
-use super::evaluation::{Tally, cross_entropy, evaluate};
+use super::evaluation::{Tally, cross_entropy, evaluate, mixed_cross_entropy};
 use super::fault::{Fault, Result};
 use super::graph::{Inputs, Recorder, own};
 use super::libtorch::{self, Scalar};
@@ -230,7 +230,10 @@ impl Run<'_> {
             let (xs, labels) = set.gather(&inputs.rows)?;
             let xs = inputs.changes.apply(xs, draws)?;
             let logits = network.forward(&xs, Mode::Train(draws, inputs.keys.as_ref()))?;
-            let loss = cross_entropy(&logits, &labels, training.label_smoothing)?;
+            let loss = match inputs.changes.mix() {
+                Some(mix) => mixed_cross_entropy(&logits, &labels, mix, training.label_smoothing)?,
+                None => cross_entropy(&logits, &labels, training.label_smoothing)?,
+            };
             let gradients = network.gradients(&loss)?;
             optimizer.step(&mut network.parameters, gradients, &inputs.numbers)?;
             tally.add(&loss, &logits, &labels)
@@ -447,12 +450,25 @@ mod tests {
             Layer::Dropout { rate: 0.2 },
             Layer::Dense { units: 10, bias: true, max_norm: None },
         ];
-        let augment = recipe::Augment { crop: 1, rotate: 5.0, scale: 0.05, noise: 0.01, cutout: 1, flip: false };
+        let augment = recipe::Augment {
+            crop: 1,
+            rotate: 5.0,
+            scale: 0.05,
+            noise: 0.01,
+            cutout: 1,
+            brightness: 0.1,
+            contrast: 0.1,
+            erase: 0.1,
+            mixup: 0.1,
+            cutmix: 0.1,
+            ..recipe::Augment::default()
+        };
         let data = recipe::Data {
             source: Source::Digits,
             validation: Validation::Share(0.2),
             train_examples: None,
             augment,
+            test: None,
             normalize: Default::default(),
         };
         let schedule = Schedule { shape: Shape::Plateau { factor: 0.5, patience: 1 }, warmup: Warmup::Steps(5) };

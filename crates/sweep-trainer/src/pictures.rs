@@ -82,6 +82,7 @@ impl Loaded {
             train: &self.train,
             train_eval: self.train.part(&rows.train_eval)?,
             validation: held_out.part(&rows.validation)?,
+            test: if data.test.is_some() { &self.train } else { &self.test }.part(&rows.test)?,
         })
     }
 }
@@ -100,6 +101,8 @@ pub struct Split<'a> {
     pub train_eval: Part<'a>,
     /// The held-out images.
     pub validation: Part<'a>,
+    /// The images that are tested once, after the sweep.
+    pub test: Part<'a>,
 }
 
 /// Images and labels on the device.

@@ -292,6 +292,7 @@ mod tests {
             validation: Validation::Share(0.2),
             train_examples: None,
             augment: Augment::default(),
+            test: None,
             normalize: Default::default(),
         };
         let recipe = Recipe { data, layers: layers.to_vec(), training };

@@ -236,7 +236,7 @@ fn number(of: u64, what: &str) -> String {
 }
 
 /// Formats a size: `11.7 MB`.
-fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     let mut size = bytes as f64;
     for unit in ["B", "kB", "MB", "GB"] {
         if size < 1000.0 {

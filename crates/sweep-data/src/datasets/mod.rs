@@ -121,6 +121,19 @@ pub fn load(source: &Source) -> Result<Dataset, Error> {
     }
 }
 
+/// Reads an image file as the images of this dataset are read. Returns bytes `[c, h, w]`, where 255 is white. Where the
+/// dataset's images have one size by themselves, the image is cropped and scaled to it.
+///
+/// # Errors
+/// Returns [`Exit::BadData`] if the file is no image or cannot have the shape.
+pub fn picture(source: &Source, shape: Shape, file: &Path) -> Result<Vec<u8>, Error> {
+    let resize = match source {
+        Source::Folder { resize, .. } => *resize,
+        _ => None,
+    };
+    folder::picture(file, shape, resize)
+}
+
 /// Returns an error for unusable data: where it is, what is wrong, and what to do.
 fn fault(place: impl Display, rule: impl Display, remedy: impl Into<String>) -> Error {
     Error::new(Exit::BadData, format!("{place}: {rule}")).hint(remedy)

@@ -7,7 +7,7 @@ use super::{Dataset, fault};
 use sweep_core::describe::thousands;
 use sweep_core::error::Error;
 use sweep_core::random::{Purpose, stream};
-use sweep_core::recipe::{Data, Validation};
+use sweep_core::recipe::{Data, HeldOut, Validation};
 
 /// Row numbers into [`Dataset::train`]. The validation rows of [`Validation::Own`] and [`Validation::Test`] are those of
 /// [`Dataset::validation`] and [`Dataset::test`]. Each list is ascending.
@@ -19,6 +19,9 @@ pub struct Split {
     pub validation: Vec<u32>,
     /// A fixed subset of `train` that has the size of `validation`, or all of `train` if `validation` is larger.
     pub train_eval: Vec<u32>,
+    /// Rows of the images that are tested once, after the sweep. They are rows of [`Dataset::train`] if `data.test` holds
+    /// them out, otherwise of [`Dataset::test`]. Empty if there are none, or if validation uses them.
+    pub test: Vec<u32>,
 }
 
 /// Divides the images as `data` specifies. The result depends only on the arguments. `train_examples` does not change
@@ -30,9 +33,16 @@ pub struct Split {
 pub fn split(dataset: &Dataset, data: &Data, seed: u64) -> Result<Split, Error> {
     let names = &dataset.info.classes;
     let mut classes = drawn(&dataset.train.labels, names.len(), seed)?;
+    // This comes first, so that no other setting changes what is tested.
+    let test = match data.test {
+        Some(HeldOut::Share(share)) => hold_out(&mut classes, share, names, "test")?,
+        Some(HeldOut::Count(count)) => hold_out_count(&mut classes, count, names, "test")?,
+        None if data.validation == Validation::Test => Vec::new(),
+        None => rows(dataset.test.labels.len())?,
+    };
     let validation = match data.validation {
-        Validation::Share(share) => hold_out(&mut classes, share, names)?,
-        Validation::Count(count) => hold_out_count(&mut classes, count, names)?,
+        Validation::Share(share) => hold_out(&mut classes, share, names, "validation")?,
+        Validation::Count(count) => hold_out_count(&mut classes, count, names, "validation")?,
         Validation::Own if dataset.validation.labels.is_empty() => {
             return Err(fault(
                 "data.validation",
@@ -56,7 +66,7 @@ pub fn split(dataset: &Dataset, data: &Data, seed: u64) -> Result<Split, Error> 
     let sizes: Vec<usize> = classes.iter().map(Vec::len).collect();
     let compared = quotas(&sizes, validation.len().min(sizes.iter().sum()));
     let train_eval = classes.iter().zip(compared).map(|(rows, quota)| rows[..quota].to_vec()).collect();
-    Ok(Split { train: sorted(classes), validation, train_eval: sorted(train_eval) })
+    Ok(Split { train: sorted(classes), validation, train_eval: sorted(train_eval), test })
 }
 
 /// Returns the rows of each class, each list shuffled by the seed.
@@ -77,8 +87,8 @@ fn rows(count: usize) -> Result<Vec<u32>, Error> {
 }
 
 /// Removes this fraction of every class and returns the removed rows.
-fn hold_out(classes: &mut [Vec<u32>], share: f64, names: &[String]) -> Result<Vec<u32>, Error> {
-    let place = format!("data.validation: {share}");
+fn hold_out(classes: &mut [Vec<u32>], share: f64, names: &[String], what: &str) -> Result<Vec<u32>, Error> {
+    let place = format!("data.{what}: {share}");
     if !(share > 0.0 && share < 1.0) {
         return Err(fault(
             place,
@@ -87,15 +97,15 @@ fn hold_out(classes: &mut [Vec<u32>], share: f64, names: &[String]) -> Result<Ve
         ));
     }
     let all: usize = classes.iter().map(Vec::len).sum();
-    hold_out_of(classes, (share * all as f64).round() as usize, names, place, "write a fraction closer to 0.5")
+    hold_out_of(classes, (share * all as f64).round() as usize, names, what, place)
 }
 
 /// Removes this number of images, in proportion from every class, and returns the removed rows.
-fn hold_out_count(classes: &mut [Vec<u32>], count: u64, names: &[String]) -> Result<Vec<u32>, Error> {
-    let place = format!("data.validation: {count}");
+fn hold_out_count(classes: &mut [Vec<u32>], count: u64, names: &[String], what: &str) -> Result<Vec<u32>, Error> {
+    let place = format!("data.{what}: {count}");
     let all: usize = classes.iter().map(Vec::len).sum();
     match usize::try_from(count).ok().filter(|count| *count < all) {
-        Some(total) => hold_out_of(classes, total, names, place, "write a number closer to half of the images"),
+        Some(total) => hold_out_of(classes, total, names, what, place),
         None => {
             let rule = format!("leaves none of the {} images for training", thousands(all as u64));
             Err(fault(place, rule, "write a smaller number, or a fraction, for example 0.1"))
@@ -107,8 +117,8 @@ fn hold_out_of(
     classes: &mut [Vec<u32>],
     total: usize,
     names: &[String],
+    what: &str,
     place: String,
-    remedy: &str,
 ) -> Result<Vec<u32>, Error> {
     let sizes: Vec<usize> = classes.iter().map(Vec::len).collect();
     let mut held = Vec::new();
@@ -116,13 +126,13 @@ fn hold_out_of(
         let (size, left) = (rows.len(), rows.len() - quota);
         let none = match (quota, left) {
             _ if size == 0 => None,
-            (0, _) => Some("validation"),
+            (0, _) => Some(what),
             (_, 0) => Some("training"),
             _ => None,
         };
-        if let Some(what) = none {
-            let rule = format!("leaves none of the {size} images of class `{name}` for {what}");
-            return Err(fault(place, rule, format!("{remedy}, or add images of that class")));
+        if let Some(none) = none {
+            let rule = format!("leaves none of the {size} images of class `{name}` for {none}");
+            return Err(fault(place, rule, "hold out closer to half of the images, or add images of that class"));
         }
         held.push(rows.drain(..quota).collect());
     }
@@ -205,6 +215,7 @@ mod tests {
             source: Source::Digits,
             validation,
             train_examples,
+            test: None,
             augment: Default::default(),
             normalize: Default::default(),
         }
@@ -273,6 +284,23 @@ mod tests {
         assert_eq!(counts(&dataset, &twelve.train), [8, 4]);
         assert!(twelve.train.iter().all(|row| forty.train.contains(row)));
         assert!(forty.train.iter().all(|row| full.train.contains(row)));
+    }
+
+    #[test]
+    fn what_is_tested_is_held_out_first_and_nothing_else_changes_it() {
+        let dataset = dataset(&[60, 30], 6);
+        let part =
+            |test, validation, examples| split(&dataset, &Data { test, ..data(validation, examples) }, 1).unwrap();
+        let share = Validation::Share(0.1);
+        let held = part(Some(HeldOut::Count(30)), share, None);
+        assert_eq!((counts(&dataset, &held.test), held.train.len()), (vec![20, 10], 54));
+        assert_eq!(held.test, part(Some(HeldOut::Count(30)), Validation::Count(12), Some(10)).test);
+        assert_eq!(part(Some(HeldOut::Share(0.5)), share, None).test.len(), 45);
+        let all = [&held.train, &held.validation, &held.test].into_iter().flatten().collect::<BTreeSet<_>>();
+        assert_eq!(all.len(), 90);
+        // Without a part of its own, the test images are the data set's, unless they validate.
+        assert_eq!(part(None, share, None).test, [0, 1, 2, 3, 4, 5]);
+        assert_eq!(part(None, Validation::Test, None).test, [0_u32; 0]);
     }
 
     #[test]

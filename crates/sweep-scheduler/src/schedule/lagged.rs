@@ -87,6 +87,8 @@ fn run(spec: &Spec, history: History, chance: Chance) -> Left {
         yields: false,
         saves: true,
         silence: Some(Duration::MAX),
+        max_time: None,
+        run_for: None,
         stop_grace: Duration::ZERO,
     };
     let names: Vec<String> = (0..slots).map(|slot| format!("cpu:{slot}")).collect();

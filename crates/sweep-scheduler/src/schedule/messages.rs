@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use sweep_core::group::Group;
 use sweep_core::history::Entry;
 use sweep_core::protocol::FromTrainer;
+use sweep_core::steering::Asked;
 use sweep_core::trial::{Attempt, EpochMetrics, Others, Outcome, Settings, TrialId};
 
 /// Index of a slot in the list of slots that the run began with.
@@ -72,6 +74,8 @@ pub enum Event {
         /// The trial's share of the energy since the last measurement, in joules.
         joules: f64,
     },
+    /// The user asks for something from another terminal.
+    Asked(Asked),
     /// The user asks the sweep to save and exit. A second interrupt exits at once.
     Interrupt,
     /// Time has passed.
@@ -83,6 +87,8 @@ pub enum Event {
 pub enum FromProgram {
     /// The slot can run programs. The name of its device is for display.
     Ready { device: String },
+    /// The program runs, in these processes.
+    Started { attempt: Attempt, group: Group },
     /// The program is about to report its first epoch. Epochs up to `from_epoch` stay. Later ones come again, or belong
     /// to an attempt that was given up. `from_zero`: the program counts its epochs from 0.
     Began { attempt: Attempt, from_epoch: u32, from_zero: bool },

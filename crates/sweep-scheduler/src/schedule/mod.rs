@@ -16,9 +16,11 @@ mod silence;
 #[cfg(test)]
 mod simulation;
 mod slots;
+mod steer;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod why;
 
 pub use messages::{Action, Condition, Event, FromProgram, Left, Leftover, Now, SlotId};
 pub use rules::{Points, Rules, Shapes};

@@ -84,6 +84,9 @@ impl Scheduler {
             FromProgram::Ready { device } if self.slots[id.0].state == State::Starting => {
                 self.ready(now, id, device, "program".to_owned(), actions);
             }
+            FromProgram::Started { attempt, group } if is_current(&attempt) => {
+                self.record_said(now, id, Entry::Process { attempt, group }, actions);
+            }
             FromProgram::Began { attempt, from_epoch, from_zero } if is_current(&attempt) => {
                 let (parameters, train_examples, validation_examples, warnings) = (0, 0, 0, Vec::new());
                 let entry = Entry::Began {
@@ -119,9 +122,10 @@ impl Scheduler {
                 self.postponed(now, id, attempt, actions);
             }
             FromProgram::Failed { attempt, code, at_once, error } if is_current(&attempt) => {
-                let again = self.usage.take().filter(|(before, _)| *before == code).map_or(0, |(_, times)| times);
+                let again = self.usage.take().filter(|(before, _)| Some(*before) == code).map_or(0, |(_, times)| times);
                 let works = self.history.trials.iter().any(|trial| !trial.curve.is_empty() || trial.ended_well());
-                self.usage = (at_once && !works).then_some((code, again + 1));
+                // A program that was killed has no exit code, and says nothing about how it was started.
+                self.usage = code.filter(|_| at_once && !works).map(|code| (code, again + 1));
                 if self.usage.is_some_and(|(_, times)| times >= USAGE_ERRORS) && self.mode == Mode::Running {
                     self.hopeless = Some(error);
                     self.mode = Mode::Draining;
@@ -181,6 +185,8 @@ impl Scheduler {
             // Other trials may have held the memory that this one needed.
             Outcome::OutOfMemory { .. } => self.lose(now, id, outcome, actions),
             _ => {
+                let is_mute = !self.rules.saves && matches!(outcome, Outcome::Failed { .. });
+                self.without_metric = if is_mute { self.without_metric + 1 } else { 0 };
                 let place = self.slots[id.0].place;
                 self.slots.iter_mut().filter(|slot| slot.place == place).for_each(|slot| slot.lost.clear());
                 self.end(now, attempt, outcome, actions);

@@ -32,6 +32,10 @@ const LOST_IN_A_ROW: usize = 3;
 /// Number of trials that may fail before any trial ends without an error; then the sweep is stopped.
 const HOPELESS: u32 = 8;
 
+/// The same for programs that end of their own accord and have not reported the metric, or that cannot be started.
+/// Neither depends on the trial's parameters.
+const HOPELESS_PROGRAMS: u32 = 2;
+
 /// State of a running sweep.
 pub struct Scheduler {
     pub(super) rules: Rules,
@@ -54,10 +58,16 @@ pub struct Scheduler {
     ticked: Duration,
     /// Number of failed trials in this run, and the last error. `None` once a trial has ended without an error.
     failed: Option<(u32, String)>,
+    /// Number of programs in a row that failed without a crash.
+    pub(super) without_metric: u32,
     /// Why the sweep was stopped, unless the user stopped it.
     pub(super) hopeless: Option<String>,
+    /// Trials that have run for as long as they may, and were asked to leave.
+    pub(super) over_time: BTreeSet<TrialId>,
+    /// Whether the time of this run is over.
+    out_of_time: bool,
     /// The exit code of programs that ended at once, and how many did so in a row before any told an epoch.
-    pub(super) usage: Option<(Option<i32>, u32)>,
+    pub(super) usage: Option<(i32, u32)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +111,10 @@ impl Scheduler {
             mode: Mode::Running,
             ticked: now.since,
             failed: Some((0, String::new())),
+            without_metric: 0,
             hopeless: None,
+            over_time: BTreeSet::new(),
+            out_of_time: false,
             usage: None,
         };
         let mut actions = Vec::new();
@@ -178,6 +191,11 @@ impl Scheduler {
         self.hopeless.as_deref()
     }
 
+    /// Returns whether this run ends because its time is over.
+    pub fn is_out_of_time(&self) -> bool {
+        self.out_of_time
+    }
+
     /// Returns whether this run is over, because no trainer is left.
     pub fn is_done(&self) -> bool {
         self.slots.iter().all(Slot::is_still)
@@ -213,6 +231,7 @@ impl Scheduler {
             Event::Sight { slot, memory, room, joules } => {
                 self.on_sight(now, slot, (memory, room), joules, &mut actions)
             }
+            Event::Asked(asked) => self.on_asked(now, asked, &mut actions),
             Event::Interrupt => self.on_interrupt(now, &mut actions),
             Event::Tick => self.on_tick(now, &mut actions),
         }
@@ -346,6 +365,11 @@ impl Scheduler {
     }
 
     fn on_tick(&mut self, now: Now, actions: &mut Vec<Action>) {
+        self.keep_time(now, actions);
+        if self.mode == Mode::Running && self.rules.run_for.is_some_and(|most| now.since >= most) {
+            self.out_of_time = true;
+            self.on_interrupt(now, actions);
+        }
         let was_away = now.since > self.ticked + silence::AWAY;
         self.ticked = now.since;
         for id in (0..self.slots.len()).map(SlotId) {
@@ -375,8 +399,9 @@ impl Scheduler {
     pub(super) fn end(&mut self, now: Now, attempt: Attempt, outcome: Outcome, actions: &mut Vec<Action>) {
         self.failed = match (&outcome, self.failed.take()) {
             (Outcome::Failed { error }, Some((count, _))) => Some((count + 1, error.clone())),
-            // A network that is too large, or a configuration that cannot run, says nothing about the other trials.
-            (Outcome::OutOfMemory { .. } | Outcome::Impossible { .. }, failed) => failed,
+            // A network that is too large, a configuration that cannot run, or the user's word says nothing about the
+            // other trials.
+            (Outcome::OutOfMemory { .. } | Outcome::Impossible { .. } | Outcome::Skipped, failed) => failed,
             _ => None,
         };
         self.record(actions, Entry::Ended { at: now.unix, attempt, outcome });
@@ -385,11 +410,14 @@ impl Scheduler {
 
     /// Stops the sweep if every trial so far has failed and no running trial shows that others can succeed.
     fn give_up_hope(&mut self, now: Now, actions: &mut Vec<Action>) {
-        let Some((HOPELESS.., error)) = &self.failed else { return };
+        let Some((failed, error)) = &self.failed else { return };
+        if *failed < HOPELESS && self.without_metric < HOPELESS_PROGRAMS {
+            return;
+        }
         let learns = |slot: &Slot| {
             slot.attempt()
                 .and_then(|attempt| self.history.trial(attempt.trial))
-                .is_some_and(|trial| !trial.curve.is_empty())
+                .is_some_and(|trial| self.rules.metric.best(&trial.curve).is_some())
         };
         if self.mode == Mode::Running && self.has_work() && !self.slots.iter().any(learns) {
             self.hopeless = Some(error.clone());
@@ -401,7 +429,7 @@ impl Scheduler {
     /// Removes the files of an ended trial, except the best weights of the best trials. A stopped trial has its best
     /// weights only in its checkpoint.
     fn tidy(&mut self, actions: &mut Vec<Action>, trial: TrialId) {
-        let record = self.history.trial(trial);
+        let record = self.history.trial(trial).filter(|trial| trial.outcome() != Some(&Outcome::Skipped));
         let metric = &self.rules.metric;
         let value = record.and_then(|trial| metric.best(&trial.curve)?.get(&metric.name));
         let stopped = record.is_some_and(|trial| matches!(trial.outcome(), Some(Outcome::Stopped { .. })));

@@ -1,5 +1,7 @@
 //! Tests the scheduler with simulated trainers, in virtual time.
 
+mod steered;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
@@ -134,7 +136,8 @@ impl World {
                 }
                 Action::Train { slot, attempt, settings: given } => {
                     assert_eq!(self.trainers[&slot.0], Trainer::Idle, "slot {} is lent twice", slot.0);
-                    assert_eq!(given, settings(attempt.trial));
+                    let place = self.scheduler.history().trial(attempt.trial).expect("it has begun").place;
+                    assert_eq!(given, settings(TrialId(place)));
                     let from_epoch = self.checkpoints.get(&attempt.trial).copied().unwrap_or(0);
                     self.trainers.insert(slot.0, Trainer::At(attempt, from_epoch));
                     self.event(Event::Said { slot, message: began(attempt, from_epoch) });

@@ -20,3 +20,13 @@ fn status(trial: &TrialRecord, held: bool) -> &'static str {
         _ => words::status(trial),
     }
 }
+
+/// Whether a trial is ranked (`well`), ended with an error (`bad`), was skipped (`out`), or has not ended (`open`).
+fn kind(trial: &TrialRecord) -> &'static str {
+    match trial.outcome() {
+        None => "open",
+        Some(_) if trial.ended_well() => "well",
+        Some(outcome) if outcome.error().is_some() => "bad",
+        Some(_) => "out",
+    }
+}

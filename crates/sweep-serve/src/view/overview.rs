@@ -41,7 +41,7 @@ pub fn overview(layout: &Layout, state: &State, now: f64) -> Value {
         "name": words::clean(&history.name),
         "folder": layout.root().display().to_string(),
         "description": spec.description.as_deref().map(words::clean),
-        "state": match (held, complete) { (true, _) => "running", (_, true) => "complete", _ => "interrupted" },
+        "state": match (held, complete) { (true, _) if history.steering.paused => "paused", (true, _) => "running", (_, true) => "complete", _ => "interrupted" },
         "problem": problem,
         "ended": counts.ended(),
         "started": history.trials.len(),

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::status;
+use super::{kind, status};
 use crate::insight::Insight;
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::{EpochMetrics, TrialId};
@@ -20,12 +20,11 @@ pub struct Rows {
     pub names: Vec<String>,
 }
 
-/// One row. It is an array, in the order of `ROW` in `app.js`.
+/// One row. It is an array, in the order that `row` in `app.js` expects.
 #[derive(Serialize)]
 struct Row<'a>(
     u64,
     &'a str,
-    /// `well`, `bad` or `open`.
     &'a str,
     Option<f64>,
     Option<u32>,
@@ -38,6 +37,7 @@ struct Row<'a>(
     Option<String>,
     Option<u32>,
     Vec<Value>,
+    Option<String>,
 );
 
 impl Rows {
@@ -78,7 +78,8 @@ impl Rows {
         };
         for at in touched {
             if let Some(trial) = history.trials.get(at) {
-                let row = row(spec, trial, held, insight, &self.names);
+                let tag = history.steering.tags.get(&trial.id).map(|tag| words::clean(tag));
+                let row = row(spec, trial, held, insight, &self.names, tag);
                 self.rows[at] = (version, serde_json::to_string(&row).expect("it has no map").into());
             }
         }
@@ -92,19 +93,21 @@ impl Rows {
     }
 }
 
-fn row<'a>(spec: &Spec, trial: &'a TrialRecord, held: bool, insight: &'a Insight, names: &[String]) -> Row<'a> {
+fn row<'a>(
+    spec: &Spec,
+    trial: &'a TrialRecord,
+    held: bool,
+    insight: &'a Insight,
+    names: &[String],
+    tag: Option<String>,
+) -> Row<'a> {
     let best = spec.metric.best(&trial.curve);
     let of = |value: fn(&EpochMetrics) -> Option<f64>| best.and_then(value);
-    let class = match trial.outcome() {
-        Some(outcome) if outcome.error().is_some() => "bad",
-        Some(_) => "well",
-        None => "open",
-    };
     let at = trial.id.0 as usize - 1;
     Row(
         trial.id.0,
         status(trial, held),
-        class,
+        kind(trial),
         best.and_then(|best| best.get(&spec.metric.name)),
         best.map(|best| best.epoch),
         trial.epochs(),
@@ -122,6 +125,7 @@ fn row<'a>(spec: &Spec, trial: &'a TrialRecord, held: bool, insight: &'a Insight
         trial.outcome().and_then(|outcome| outcome.error()).map(|error| words::clean(&error)),
         insight.onsets.get(at).copied().flatten(),
         names.iter().map(|name| trial.settings.get(name).map_or(Value::Null, value)).collect(),
+        tag,
     )
 }
 

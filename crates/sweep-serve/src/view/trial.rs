@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{curves, status};
+use super::{curves, kind, status};
 use crate::files;
 use crate::sweep::State;
 use sweep_core::trial::{METRICS, TrialId};
@@ -25,6 +25,7 @@ pub fn trial(layout: &Layout, state: &State, id: TrialId) -> Option<Value> {
     names.dedup();
     let more = names.len().saturating_sub(METRICS.len() + DRAWN);
     names.truncate(METRICS.len() + DRAWN);
+    let task = sweep_report::verdicts::task(spec, history);
     let log = files::log(layout.root(), id);
     let value = |name: &str| words::value(name, best.and_then(|best| best.get(name)));
     let at_best = METRICS.iter().filter(|name| best.is_some_and(|best| best.get(name).is_some()));
@@ -32,6 +33,8 @@ pub fn trial(layout: &Layout, state: &State, id: TrialId) -> Option<Value> {
     Some(json!({
         "trial": id.0,
         "status": status(trial, *held),
+        "kind": kind(trial),
+        "tag": history.steering.tags.get(&id).map(|tag| words::clean(tag)),
         "error": trial.outcome().and_then(|outcome| outcome.error()).map(|error| words::clean(&error)),
         "fault": trial.last_fault.as_deref().map(words::clean),
         "settings": trial.settings.iter().map(|(name, value)| (words::clean(name), words::setting(value)))
@@ -54,7 +57,7 @@ pub fn trial(layout: &Layout, state: &State, id: TrialId) -> Option<Value> {
             "headline": finding.headline,
             "evidence": finding.evidence.iter().map(|one| (one.what.clone(), one.text())).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
-        "advice": merged_advice(&findings).iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "advice": merged_advice(&findings).iter().map(|advice| advice.text(task)).collect::<Vec<_>>(),
         "warnings": trial.warnings.iter().map(|warning| words::clean(&warning.text)).collect::<Vec<_>>(),
         "log": log.as_ref().map(|(text, _)| text),
         "log_is_cut": log.as_ref().is_some_and(|(_, more)| *more),

@@ -106,6 +106,7 @@ fn order(number: u32, folder: &Path) -> Order {
         validation: Validation::Share(0.2),
         train_examples: None,
         augment,
+        test: None,
         normalize: Default::default(),
     };
     Order {

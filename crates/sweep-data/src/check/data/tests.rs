@@ -24,8 +24,14 @@ fn sources() -> Vec<Source> {
 fn findings(dataset: &Dataset, source: &Source, examples: Option<u64>, seed: u64) -> Vec<Finding> {
     let augment = Augment::default();
     let validation = Validation::Share(0.1);
-    let data =
-        Data { source: source.clone(), validation, train_examples: examples, augment, normalize: Default::default() };
+    let data = Data {
+        source: source.clone(),
+        validation,
+        train_examples: examples,
+        augment,
+        test: None,
+        normalize: Default::default(),
+    };
     let split = split(dataset, &data, seed).expect("it is large enough");
     check(dataset, &split, &data)
 }
@@ -36,8 +42,14 @@ fn held_out_changed(source: &Source, mut change: impl FnMut(&mut [u8], &[u8])) -
     let mut dataset = load(source).expect("it is there");
     let size = pixels(dataset.info.shape);
     let (validation, augment) = (Validation::Share(0.1), Augment::default());
-    let data =
-        Data { source: source.clone(), validation, train_examples: Some(1500), augment, normalize: Default::default() };
+    let data = Data {
+        source: source.clone(),
+        validation,
+        train_examples: Some(1500),
+        augment,
+        test: None,
+        normalize: Default::default(),
+    };
     let split = split(&dataset, &data, 1).expect("it is large enough");
     for (at, row) in split.validation.iter().enumerate() {
         let other = split.train[at % split.train.len()] as usize;
@@ -213,6 +225,7 @@ fn validation_in_another_light_or_with_other_classes_is_found() {
             validation,
             train_examples: Some(1500),
             augment: Augment::default(),
+            test: None,
             normalize: Default::default(),
         };
         let split = split(&dataset, &data, 1).expect("it is large enough");

@@ -16,10 +16,11 @@ mod walk;
 use std::path::Path;
 
 use super::{Dataset, Info, Pictures, fault, room, unreadable};
+use crate::network::Shape;
 use cache::Cache;
 use listing::{Listing, Part};
 use sweep_core::error::Error;
-use sweep_core::recipe::Resize;
+use sweep_core::recipe::{Fit, Resize};
 
 /// A folder of images, as the sweep file describes it.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +62,35 @@ impl Folder<'_> {
     /// Returns whether the folder has the layout of such a dataset.
     pub(super) fn holds_classes(path: &Path) -> bool {
         path.is_dir() && Listing::of(&Folder { path, resize: None, labels: None }).is_ok()
+    }
+}
+
+/// Reads one image file in this shape.
+pub(super) fn picture(file: &Path, shape: Shape, resize: Option<Resize>) -> Result<Vec<u8>, Error> {
+    let bytes = std::fs::read(file).map_err(|error| unreadable(file.display(), error))?;
+    let square = (shape.height == shape.width).then_some(Resize { side: shape.height, fit: Fit::Crop });
+    let wrong = |rule: String| fault(file.display(), rule, "give an image like those that the network was trained on");
+    // An image that has the size already stays as it is.
+    let fits = decode::header(&bytes).is_ok_and(|facts| facts.size == (shape.width, shape.height));
+    let resize = if fits { None } else { resize.or(square) };
+    let (planes, facts) =
+        decode::decode(&bytes, resize).map_err(|(_, why)| wrong(format!("cannot be decoded: {why}")))?;
+    let plane = shape.height as usize * shape.width as usize;
+    if planes.len() != 3 * plane {
+        let rule =
+            format!("is {}x{}, but the network takes {}x{}", facts.size.0, facts.size.1, shape.width, shape.height);
+        return Err(wrong(rule));
+    }
+    match shape.channels {
+        3 => Ok(planes),
+        // The brightness that people see (ITU-R BT.601). It keeps gray values.
+        1 => Ok((0..plane)
+            .map(|at| {
+                let [red, green, blue] = [0, 1, 2].map(|channel| f32::from(planes[channel * plane + at]));
+                (0.299 * red + 0.587 * green + 0.114 * blue).round() as u8
+            })
+            .collect()),
+        channels => Err(wrong(format!("has color, but the network takes {channels} channels"))),
     }
 }
 
