@@ -218,7 +218,10 @@ fn in_a_browser_a_trial_is_stopped_where_that_is_allowed() {
     browser.screenshot("control");
     let said =
         browser.run("[document.getElementById('answer').textContent, document.getElementById('answer').className]");
-    assert!(said[1] == "" && said[0].as_str().is_some_and(|text| text.contains("trial 0001 is asked to save")), "{said}");
+    assert!(
+        said[1] == "" && said[0].as_str().is_some_and(|text| text.contains("trial 0001 is asked to save")),
+        "{said}"
+    );
     run.kill().expect("it is our child");
     run.wait().expect("it is our child");
 }

@@ -44,6 +44,7 @@ const drawOverview = () => {
   $("ended").textContent = total === null ? `${count(ended)} ended` : `${count(ended)} of ${count(total)}`;
   $("progress").value = total ? ended / total : 0;
   $("counts").textContent = counts;
+  $("failure").textContent = overview.failure ?? "";
   $("left").textContent = state === "complete" ? "done" : left ? `${state === "running" ? "" : "would take "}about ${left}` : "not known yet";
   $("hourly").textContent = hourly === null ? "" : `${significant(hourly, 3)} trials an hour`;
   $("best").replaceChildren(...(best ? [el("a", { href: `#trial-${best.trial}` }, `trial ${padded(best.trial)}`), `: ${overview.metric.words} ${best.value} at epoch ${best.epoch}`] : ["no trial has ended with a result yet"]));

@@ -71,7 +71,7 @@ export class Chart {
       const at = share => values[Math.round(share * (values.length - 1))], span = at(0.98) - at(0.02);
       [low, high] = [Math.max(low, at(0.02) - span / 2), Math.min(high, at(0.98) + span / 2)];
     }
-    const cut = high < values.at(-1) ? values.at(-1) : low > values[0] ? values[0] : null;
+    const far = (high - low) / 20, cut = high + far < values.at(-1) ? values.at(-1) : low - far > values[0] ? values[0] : null;
     if (low === high) [low, high] = logY ? [low / 1.5, high * 1.5] : [low - Math.abs(low || 1) / 10, high + Math.abs(high || 1) / 10];
     const room = (high - low) * 0.03;
     const y = logY ? [low / 1.03, high * 1.03] : [low >= 0 && low - room < 0 ? 0 : low - room, high + room];
@@ -126,6 +126,10 @@ export class Chart {
 
   axes(pen) {
     const { left, right, top, bottom } = this.frame, share = isShare(this.metric);
+    if (!this.curves.length && !this.band) {
+      [pen.textAlign, pen.fillStyle] = ["center", ink("soft")];
+      return pen.fillText("No epoch is completed yet", (left + right) / 2, (top + bottom) / 2);
+    }
     pen.textBaseline = "middle";
     for (const value of ticks(...this.ends.y, this.small ? 3 : 6, this.options.logY)) {
       const at = Math.round(this.y(value)) + 0.5;
@@ -138,10 +142,6 @@ export class Chart {
     for (const value of epochs) pen.fillText(String(value), this.x(value), bottom + 6);
     pen.textAlign = "right";
     if (!this.small) pen.fillText("epoch", right, bottom + 17);
-    if (!this.curves.length && !this.band) {
-      pen.textAlign = "center";
-      pen.fillText("No epoch is completed yet", (left + right) / 2, (top + bottom) / 2);
-    }
   }
 
   line(pen, { curve, xs, ys }, width = curve.width ?? 1, color = ink(curve.ink)) {

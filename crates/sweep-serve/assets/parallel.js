@@ -1,5 +1,5 @@
 // Parallel coordinates: a line for each trial through its parameters to its result. Dragging along an axis selects.
-import { el, ink, isShare, said, significant } from "./common.js";
+import { count, el, ink, isShare, said, significant } from "./common.js";
 
 const LINES = 1500, LEVELS = 24, TOP = 34, BOTTOM = 14, SIDE = 60;
 
@@ -92,7 +92,7 @@ export class Parallel {
     pen.globalAlpha = 1;
     this.axes.forEach((axis, at) => this.axis(pen, axis, this.x(at)));
     const left = this.left.length ? ` Not drawn, with one value or too many: ${this.left.join(", ")}.` : "";
-    const some = drawn.length < this.rows.length ? `${drawn.length} of ${this.rows.length} trials are drawn, the best ${best} among them.` : `${this.rows.length} trials.`;
+    const some = drawn.length < this.rows.length ? `${count(drawn.length)} of ${count(this.rows.length)} trials are drawn, the best ${best} among them.` : `${count(this.rows.length)} trials.`;
     this.note.textContent = `${some} The best is orange.${left}`;
   }
 

@@ -64,7 +64,7 @@ pub fn sweep(sweep: &Sweep, number: usize, has_others: bool, control: bool) -> S
             p #lost.bad role="status" hidden { "The connection to sweep serve is lost. Trying again." }
             @if let Some(description) = description { p.soft { (description) } }
             section #cards aria-label="Overview" {
-                div.card { h2 { "Trials" } p #ended.big { "–" } progress #progress max="1" value="0" {} p #counts.soft { (counts) } }
+                div.card { h2 { "Trials" } p #ended.big { "–" } progress #progress max="1" value="0" {} p #counts.soft { (counts) } p #failure.bad {} }
                 div.card { h2 { "Time left" } p #left.big { "–" } p #hourly.soft {} }
                 div.card.wide { h2 { "Best so far" } p #best.big { "–" } p #settings.soft {} p #ties.soft {} }
             }

@@ -47,6 +47,7 @@ pub fn overview(layout: &Layout, state: &State, now: f64) -> Value {
         "started": history.trials.len(),
         "total": total,
         "counts": counts.sentence(),
+        "failure": failure(history),
         "left": left.map(words::duration),
         "hourly": hourly(history, *held, now),
         "metric": {"name": spec.metric.name, "words": words::metric(&spec.metric),
@@ -60,6 +61,17 @@ pub fn overview(layout: &Layout, state: &State, now: f64) -> Value {
         "slots": slots(layout, history, *held),
         "insight": insight.told,
     })
+}
+
+/// The newest failure, in one line.
+fn failure(history: &History) -> Option<String> {
+    let failed = history
+        .trials
+        .iter()
+        .filter(|trial| trial.failed())
+        .max_by(|a, b| a.ended_at.unwrap_or(0.0).total_cmp(&b.ended_at.unwrap_or(0.0)))?;
+    let error = failed.outcome()?.error()?;
+    Some(format!("Trial {} {}: {}", failed.id, words::status(failed), words::clean(&error)))
 }
 
 /// Trials that ended since the newest controller took over, per hour. `None` before the first.
@@ -88,7 +100,7 @@ fn metrics(own: &str, history: &History) -> Vec<String> {
     names
 }
 
-/// The trials whose curves are drawn: those under way, and the best. Each with its number of epochs, which tells a viewer
+/// The trials whose curves are drawn: the best, and those under way. Each with its number of epochs, which tells a viewer
 /// whether its curve has grown.
 fn shown(goal: Goal, metric: &str, state: &State) -> Vec<(u64, u32)> {
     let value = |trial: &TrialRecord| {
@@ -104,6 +116,7 @@ fn shown(goal: Goal, metric: &str, state: &State) -> Vec<(u64, u32)> {
     let known: BTreeSet<TrialId> = chosen.iter().map(|trial| trial.id).collect();
     chosen.extend(others.into_iter().map(|(_, trial)| trial).filter(|trial| !known.contains(&trial.id)).take(MANY));
     chosen.truncate(MANY);
+    chosen.rotate_left(known.len());
     chosen.into_iter().map(|trial| (trial.id.0, trial.epochs())).collect()
 }
 
