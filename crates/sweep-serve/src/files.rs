@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(log(root.path(), TrialId(1)), Some(("100%\n[31mdone".to_owned(), false)));
 
         symlink(outside.path().join("trainer.log"), trial.join("link.log")).expect("writable");
-        assert_eq!(list(root.path(), TrialId(1)), [("trainer.log".to_owned(), 24)]);
+        assert_eq!(list(root.path(), TrialId(1)), [("trainer.log".to_owned(), 26)]);
         std::fs::remove_file(trial.join("trainer.log")).expect("writable");
         symlink(outside.path().join("trainer.log"), trial.join("trainer.log")).expect("writable");
         assert_eq!(log(root.path(), TrialId(1)), None, "the file is a link");

@@ -166,13 +166,7 @@ async fn ask(sweep: &Arc<Sweep>, request: Request<Incoming>, shared: &Arc<Shared
 /// The overview, and the rows that changed since the version that the page knows.
 async fn update(sweep: &Arc<Sweep>, query: &str, now: fn() -> f64) -> Response<Body> {
     let (sweep, since) = (sweep.clone(), value(query, "since").and_then(|text| text.parse().ok()).unwrap_or(0));
-    work(move || {
-        let overview = sweep.overview(now());
-        // The rows may be newer than the overview. Then they are sent once more with the next one.
-        let rows = sweep.state().rows.since(since);
-        Some(format!("{{\"overview\":{overview},\"rows\":{rows}}}"))
-    })
-    .await
+    work(move || Some(sweep.update(since, now()))).await
 }
 
 /// The curves of the trials whose numbers are in the query.
@@ -230,7 +224,7 @@ fn events(sweep: &Arc<Sweep>, shared: &Arc<Shared>) -> Response<Body> {
 }
 
 /// Computes JSON beside the loop that serves the connections.
-async fn work(compute: impl FnOnce() -> Option<String> + Send + 'static) -> Response<Body> {
+async fn work<T: Into<Bytes> + Send + 'static>(compute: impl FnOnce() -> Option<T> + Send + 'static) -> Response<Body> {
     match spawn_blocking(compute).await {
         Ok(Some(json)) => full(StatusCode::OK, "application/json", json),
         Ok(None) => missing(),

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 
+use hyper::body::Bytes;
 use tokio::sync::watch;
 
 use crate::insight::{Insight, insight, occasion};
@@ -15,6 +16,9 @@ use sweep_scheduler::search::Search;
 use sweep_spec::Spec;
 use sweep_store::{Follower, Layout};
 
+/// Number of updates that are kept for viewers who ask the same.
+const KEPT: usize = 8;
+
 /// A sweep that is watched. Views are computed from its [`State`].
 #[derive(Debug)]
 pub struct Sweep {
@@ -24,8 +28,7 @@ pub struct Sweep {
     state: RwLock<State>,
     /// The version of the state, for those who wait for a change.
     pub news: watch::Sender<u64>,
-    /// The overview of a version, which all viewers share.
-    overview: Mutex<(u64, Arc<str>)>,
+    answers: Mutex<Answers>,
 }
 
 /// What is known of a sweep.
@@ -47,6 +50,16 @@ pub struct State {
     pub rows: Rows,
     /// The newest analysis.
     pub insight: Arc<Insight>,
+}
+
+/// What viewers are told in a version. Many viewers ask the same, and share one copy.
+#[derive(Debug, Default)]
+struct Answers {
+    version: u64,
+    /// The overview as JSON.
+    overview: String,
+    /// The updates by the version that a viewer knew.
+    updates: Vec<(u64, Bytes)>,
 }
 
 /// The trials that entries concern.
@@ -77,7 +90,7 @@ impl Sweep {
             follower: Mutex::new(follower),
             state: RwLock::new(state),
             news: watch::Sender::new(1),
-            overview: Mutex::new((0, "".into())),
+            answers: Mutex::default(),
         })
     }
 
@@ -139,14 +152,23 @@ impl Sweep {
         self.news.send_replace(state.version);
     }
 
-    /// The overview as JSON. It is computed once for each version.
-    pub fn overview(&self, now: f64) -> Arc<str> {
-        let mut kept = self.overview.lock().expect("a view does not panic");
+    /// The overview as JSON, and the rows that changed since a version that a viewer knows.
+    pub fn update(&self, since: u64, now: f64) -> Bytes {
+        let mut answers = self.answers.lock().expect("a view does not panic");
         let state = self.state();
-        if kept.0 != state.version {
-            *kept = (state.version, view::overview(&self.layout, &state, now).to_string().into());
+        if answers.version != state.version {
+            let overview = view::overview(&self.layout, &state, now).to_string();
+            *answers = Answers { version: state.version, overview, updates: Vec::new() };
         }
-        kept.1.clone()
+        if let Some((_, answer)) = answers.updates.iter().find(|(version, _)| *version == since) {
+            return answer.clone();
+        }
+        let answer = format!("{{\"overview\":{},\"rows\":{}}}", answers.overview, state.rows.since(since));
+        let answer = Bytes::from(answer);
+        if answers.updates.len() < KEPT {
+            answers.updates.push((since, answer.clone()));
+        }
+        answer
     }
 }
 
