@@ -13,10 +13,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::child::{Child, Command, GRACE, Process, describe};
 use super::log::with_last_words;
 use super::memory;
-use super::reading::{Known, Reading};
+use super::outbox::Outbox;
+use super::reading::{Known, Reading, Said};
 use super::slots::SlotDevice;
 use super::supervisor::{self, Order, PRINTED, Report, Supervisor};
-use super::voice::{Voice, speak, without_metric};
+use super::voice::{Voice, without_metric};
 use sweep_core::program::{IMPOSSIBLE, LATER, line};
 use sweep_core::protocol::FromTrainer;
 use sweep_core::trial::{Attempt, Outcome};
@@ -66,7 +67,7 @@ impl From<String> for Lost {
 }
 
 /// Waits for jobs on the slot, and runs them one after another.
-pub fn supervise(slot: SlotId, device: SlotDevice, events: mpsc::UnboundedSender<Event>) -> Child {
+pub fn supervise(slot: SlotId, device: SlotDevice, events: mpsc::Sender<Event>) -> Child {
     let (commands, inbox) = mpsc::unbounded_channel();
     let process = Process::default();
     tokio::spawn(watch(slot, device, inbox, events, Process::clone(&process)));
@@ -77,15 +78,15 @@ async fn watch(
     slot: SlotId,
     device: SlotDevice,
     mut inbox: mpsc::UnboundedReceiver<Command>,
-    events: mpsc::UnboundedSender<Event>,
+    events: mpsc::Sender<Event>,
     pid: Process,
 ) {
-    let say = |message| drop(events.send(Event::Program { slot, message }));
-    say(FromProgram::Ready { device: device.name.clone() });
+    let mut teller = Teller { slot, outbox: Outbox::new(events) };
+    teller.tell(FromProgram::Ready { device: device.name.clone() }).await;
     let Lost { how, out_of_memory, unwritable } = loop {
         match inbox.recv().await {
             Some(Command::Run { job, log }) => {
-                let lost = run(&job, &log, (&device, &pid), &mut inbox, &say).await;
+                let lost = run(&job, &log, (&device, &pid), &mut inbox, &mut teller).await;
                 pid.store(0, Ordering::Relaxed);
                 if let Err(lost) = lost {
                     break lost;
@@ -97,9 +98,44 @@ async fn watch(
         }
     };
     if let Some((attempt, reason)) = unwritable {
-        let _ = events.send(Event::Said { slot, message: FromTrainer::Unwritable { attempt, reason } });
+        teller.outbox.put(Event::Said { slot, message: FromTrainer::Unwritable { attempt, reason } }).await;
     }
-    let _ = events.send(Event::Gone { slot, how, out_of_memory });
+    teller.outbox.put(Event::Gone { slot, how, out_of_memory }).await;
+}
+
+/// Tells the engine about the programs of a slot.
+struct Teller {
+    slot: SlotId,
+    outbox: Outbox,
+}
+
+impl Teller {
+    async fn tell(&mut self, message: FromProgram) {
+        self.outbox.put(Event::Program { slot: self.slot, message }).await;
+    }
+
+    /// Passes on what was read. Returns an outcome if the metric ceased to be a number.
+    async fn speak(&mut self, told: Vec<Said>) -> Option<Outcome> {
+        let mut diverged = None;
+        for said in told {
+            match said {
+                Said::Message(message) if diverged.is_none() => self.tell(*message).await,
+                Said::Message(_) => {}
+                Said::Diverged(outcome) => diverged = diverged.or(Some(outcome)),
+            }
+        }
+        diverged
+    }
+
+    /// Passes on all that can be read, a part at a time: a file may be larger than memory.
+    async fn speak_all(&mut self, voice: &mut Voice) -> Option<Outcome> {
+        let mut diverged = None;
+        while let Some(told) = voice.look() {
+            diverged = diverged.or(self.speak(told).await);
+            tokio::task::yield_now().await;
+        }
+        diverged
+    }
 }
 
 /// What the controller has done to a program by its end.
@@ -122,12 +158,13 @@ async fn run(
     log: &Path,
     (device, pid): (&SlotDevice, &Process),
     inbox: &mut mpsc::UnboundedReceiver<Command>,
-    say: &impl Fn(FromProgram),
+    teller: &mut Teller,
 ) -> Result<(), Lost> {
     let attempt = job.attempt;
-    let (mut voice, told) = Voice::new(job, log);
-    if let Some(outcome) = speak(told, say) {
-        say(FromProgram::Ended { attempt, outcome });
+    let mut voice = Voice::new(job, log);
+    let diverged = teller.speak_all(&mut voice).await;
+    if let Some(outcome) = diverged.or(teller.speak(voice.begin()).await) {
+        teller.tell(FromProgram::Ended { attempt, outcome }).await;
         return Ok(());
     }
     let before = (Instant::now(), memory::kills());
@@ -143,12 +180,12 @@ async fn run(
         .map_err(|error| format!("could not be started: {}: {error}", job.arguments[0]))?;
     pid.store(supervisor.id(), Ordering::Relaxed);
     let mut orders = Orders::default();
-    let (last, mut diverged) = attend(job, &mut supervisor, &mut voice, &mut orders, inbox, say).await;
+    let (last, mut diverged) = attend(job, &mut supervisor, &mut voice, &mut orders, inbox, teller).await;
     let (status, signaled, last_words) = match last {
         Some(Report::Ended { status, signaled, last_words }) => (supervisor::status(status), signaled, last_words),
         Some(Report::Refused { reason, is_final: true }) => {
             let error = format!("{} cannot be started: {}", job.arguments[0], without_name(&reason, job));
-            say(FromProgram::Ended { attempt, outcome: Outcome::Failed { error } });
+            teller.tell(FromProgram::Ended { attempt, outcome: Outcome::Failed { error } }).await;
             return Ok(());
         }
         Some(Report::Refused { reason, .. }) => return Err(format!("could not be started: {reason}").into()),
@@ -164,16 +201,19 @@ async fn run(
     };
     supervisor.end().await;
     orders.late(job, inbox, signaled.is_some()).await;
-    diverged = diverged.or(speak(voice.rest(), say));
+    diverged = diverged.or(teller.speak_all(&mut voice).await);
+    diverged = diverged.or(teller.speak(voice.finish()).await);
     match (orders.killed, diverged) {
         (Some(how), _) => return Err(how.to_owned().into()),
-        (None, Some(outcome)) => say(FromProgram::Ended { attempt, outcome }),
+        (None, Some(outcome)) => teller.tell(FromProgram::Ended { attempt, outcome }).await,
         // Exit code 0 need not mean that it was done: it may have saved, as it was asked to.
         (None, None) if orders.leaves.is_some() || (signaled.is_some() && status.code() != Some(LATER)) => {
-            say(FromProgram::Paused { attempt, left: left(&status, orders.was_late, job.stop_grace) });
+            teller.tell(FromProgram::Paused { attempt, left: left(&status, orders.was_late, job.stop_grace) }).await;
         }
-        (None, None) if status.code() == Some(LATER) => say(FromProgram::Paused { attempt, left: Left::Later }),
-        (None, None) => conclude(job, &voice.reading, (&status, last_words.as_deref()), before, say)?,
+        (None, None) if status.code() == Some(LATER) => {
+            teller.tell(FromProgram::Paused { attempt, left: Left::Later }).await
+        }
+        (None, None) => conclude(job, &voice.reading, (&status, last_words.as_deref()), before, teller).await?,
     }
     Ok(())
 }
@@ -186,7 +226,7 @@ async fn attend(
     voice: &mut Voice,
     orders: &mut Orders,
     inbox: &mut mpsc::UnboundedReceiver<Command>,
-    say: &impl Fn(FromProgram),
+    teller: &mut Teller,
 ) -> (Option<Report>, Option<Outcome>) {
     let mut diverged = None;
     loop {
@@ -195,13 +235,14 @@ async fn attend(
             report = supervisor.next() => match report {
                 Some(Report::Started { .. }) => {
                     if let Some(group) = supervisor.group() {
-                        say(FromProgram::Started { attempt: job.attempt, group });
+                        teller.tell(FromProgram::Started { attempt: job.attempt, group }).await;
                     }
                 }
-                Some(Report::Printed) => diverged = diverged.or(speak(voice.look(), say)),
+                Some(Report::Printed) => diverged = diverged.or(teller.speak(voice.look().unwrap_or_default()).await),
                 last => return (last, diverged),
             },
-            _ = voice.tick.tick() => diverged = diverged.or(speak(voice.look(), say)),
+            () = teller.outbox.flush(), if teller.outbox.is_waiting() => {}
+            _ = voice.tick.tick() => diverged = diverged.or(teller.speak(voice.look().unwrap_or_default()).await),
             command = inbox.recv() => orders.take(command, job, supervisor).await,
             () = sleep_until(patience), if orders.leaves.is_some() => {
                 if std::mem::replace(&mut orders.was_late, true) {
@@ -219,17 +260,17 @@ async fn attend(
 
 /// Reports how a program ended that did so of its own accord. `before` is when it began, and how many processes the kernel
 /// had killed by then.
-fn conclude(
+async fn conclude(
     job: &Job,
     reading: &Reading,
     (status, last_words): (&ExitStatus, Option<&str>),
     before: (Instant, u64),
-    say: &impl Fn(FromProgram),
+    teller: &mut Teller,
 ) -> Result<(), Lost> {
     let attempt = job.attempt;
     let mut how = match outcome(job, reading, status, last_words) {
         Ok(outcome) => {
-            say(FromProgram::Ended { attempt, outcome });
+            teller.tell(FromProgram::Ended { attempt, outcome }).await;
             return Ok(());
         }
         Err(how) => how,
@@ -240,7 +281,7 @@ fn conclude(
     }
     let at_once = before.0.elapsed() < AT_ONCE && !reading.measured();
     let error = format!("the program {how}; the command was: {}", shown(&job.arguments));
-    say(FromProgram::Failed { attempt, code: status.code(), at_once, error });
+    teller.tell(FromProgram::Failed { attempt, code: status.code(), at_once, error }).await;
     Err(Lost { how, out_of_memory, unwritable: None })
 }
 

@@ -11,8 +11,7 @@ use super::reading::{MOST_EPOCHS, Reading, Said};
 use super::supervisor::PRINTED;
 use super::tail::Tail;
 use sweep_core::nearest::nearest_metric;
-use sweep_core::trial::{MOST_OTHERS, Outcome};
-use sweep_scheduler::schedule::FromProgram;
+use sweep_core::trial::MOST_OTHERS;
 
 /// How often a file of metrics is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -27,29 +26,35 @@ pub struct Voice {
 }
 
 impl Voice {
-    /// Before the program is started. What an earlier attempt wrote and nothing read is returned.
-    pub fn new(job: &Job, log: &Path) -> (Voice, Vec<Said>) {
+    /// Creates the reader for a program that is about to start. What an earlier attempt wrote and nothing read comes
+    /// first.
+    pub fn new(job: &Job, log: &Path) -> Voice {
         let mut tick = interval(LOOK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let file = job.metrics_file.clone().unwrap_or_else(|| log.with_file_name(PRINTED));
         let mut tail = Tail::new(file, job.known.read);
         let mut reading = Reading::new(job.attempt, job.known, &job.metric, true);
-        let mut told = Vec::new();
-        tail.catch_up(&mut reading, &mut told);
-        (Voice { tail, tick, reading, log: log.to_owned() }, told)
+        tail.resume(&mut reading);
+        Voice { tail, tick, reading, log: log.to_owned() }
     }
 
-    /// What has come since the last look.
-    pub fn look(&mut self) -> Vec<Said> {
+    /// Ends what an earlier attempt wrote. If that was half a row, what comes next may be appended to it.
+    pub fn begin(&mut self) -> Vec<Said> {
         let mut told = Vec::new();
-        self.tail.look(&mut self.reading, &mut told);
+        self.reading.begin(&mut told);
         told
     }
 
-    /// What is left of a program that has ended. The log then says what was left out.
-    pub fn rest(&mut self) -> Vec<Said> {
+    /// What has come since the last look, up to a limit. `None` if nothing has.
+    pub fn look(&mut self) -> Option<Vec<Said>> {
         let mut told = Vec::new();
-        self.tail.rest(&mut self.reading, &mut told);
+        let has_bytes = self.tail.look(&mut self.reading, &mut told);
+        (has_bytes || !told.is_empty()).then_some(told)
+    }
+
+    /// The last row of a program that has ended, which may have no line end. The log then says what was left out.
+    pub fn finish(&mut self) -> Vec<Said> {
+        let mut told = Vec::new();
         self.tail.finish(&mut self.reading, &mut told);
         self.reading.finish(&mut told);
         let mut notes = Vec::new();
@@ -88,17 +93,4 @@ pub fn without_metric(job: &Job, reading: &Reading) -> String {
     };
     let near = nearest_metric(&job.metric, &names).map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
     format!("the program ended without a value of {}: {told}{near}; its log is trials/{trial}/trainer.log", job.metric)
-}
-
-/// Passes on what was read; that the metric ceased to be a number is returned.
-pub fn speak(told: Vec<Said>, say: &impl Fn(FromProgram)) -> Option<Outcome> {
-    let mut diverged = None;
-    for said in told {
-        match said {
-            Said::Message(message) if diverged.is_none() => say(*message),
-            Said::Message(_) => {}
-            Said::Diverged(outcome) => diverged = diverged.or(Some(outcome)),
-        }
-    }
-    diverged
 }

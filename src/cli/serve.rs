@@ -6,9 +6,9 @@ use std::process::{Child, Command, Stdio};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::environment::{Environment, now};
 use super::opened::Opened;
 use super::output;
-use super::surroundings::{Surroundings, now};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_serve::Listen;
 use sweep_store::Layout;
@@ -50,7 +50,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Returns an error if there is no sweep or the address cannot be used.
-pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     for folder in &args.folders {
         if !Layout::new(folder).journal().is_file() {
             // Its error names the sweeps nearby.
@@ -62,7 +62,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         listen: args.listen.clone(),
         token: args.token_file.as_deref().map(token).transpose()?,
         names: args.names.clone(),
-        host: surroundings.host(),
+        host: environment.host(),
         control: args.control,
         now,
     };
@@ -75,7 +75,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         false => output::print(text),
     };
     // A few threads are enough for the views. Each more would keep memory of its own.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).build();
     let runtime = runtime.map_err(|error| Error::new(Exit::Internal, "the event loop cannot start").source(error))?;
     let served = runtime.block_on(async { sweep_serve::serve(options, tell, end(attached)?).await });
     // An analysis that is under way is not waited for.
@@ -150,8 +150,8 @@ impl Page {
     ///
     /// # Errors
     /// Returns an error if `sweep` cannot be started once more.
-    pub fn of(layout: &Layout, surroundings: &Surroundings) -> Result<Page> {
-        let mut command = Command::new(&surroundings.program);
+    pub fn of(layout: &Layout, environment: &Environment) -> Result<Page> {
+        let mut command = Command::new(&environment.program);
         command.args(["serve", "--attached", "--"]).arg(layout.root()).stdin(Stdio::piped());
         // stdout belongs to the run.
         command.stdout(Stdio::null());

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::agent::gpu::Gpu;
-use crate::agent::{Agent, Launcher, SlotDevice, ignores_hangup};
+use crate::agent::{self, Agent, Launcher, SlotDevice, ignores_hangup};
 use crate::progress::Screen;
 use devices::Devices;
 pub use probe::{probe, try_to_start};
@@ -28,9 +28,9 @@ use sweep_core::protocol::{BEST_WEIGHTS, FromTrainer, LAST_CHECKPOINT, Order, PR
 use sweep_core::shape;
 use sweep_core::stop::{EarlyTerminate, Stopping};
 use sweep_core::trial::{Attempt, Settings};
-use sweep_scheduler::schedule::{Action, Event, Leftover, Now, Rules, Scheduler, Shapes, SlotId, State};
+use sweep_scheduler::schedule::{Action, Config, Event, Leftover, Now, Scheduler, Shapes, SlotId, State};
 use sweep_scheduler::search::{self, Search};
-use sweep_spec::{Courtesy, Method, PerGpu, Spec};
+use sweep_spec::{Method, OnContention, PerGpu, Spec};
 use sweep_store::{Journal, Layout, Lock, requests};
 use sweep_verdict::Context;
 use views::Views;
@@ -45,7 +45,7 @@ const BATCH: usize = 256;
 const ACCOUNT: Duration = Duration::from_secs(300);
 
 /// Maximum number of network shapes with a check of the initial weights.
-const LOOKS: usize = 20;
+const MOST_CHECKED: usize = 20;
 
 /// The inputs of a run.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ pub struct Setup {
     /// Time after which the run saves its trials and ends.
     pub run_for: Option<Duration>,
     /// Whether trainers look at first weights for what is wrong with them.
-    pub look: bool,
+    pub checks_weights: bool,
     /// The progress display.
     pub screen: Screen,
     /// The name of this machine.
@@ -138,7 +138,9 @@ fn shapes(spec: &Spec) -> Shapes {
 struct Engine {
     scheduler: Scheduler,
     agent: Agent,
-    events: mpsc::UnboundedReceiver<Event>,
+    events: mpsc::Receiver<Event>,
+    /// Events of the engine itself. It never waits for room in its own channel.
+    own: Vec<Event>,
     journal: Journal,
     views: Views,
     devices: Devices,
@@ -151,9 +153,9 @@ struct Engine {
     /// durations are right whatever happens to the machine's time.
     began: (f64, Instant),
     /// Maximum number of network shapes to check.
-    looks: usize,
+    most_checked: usize,
     /// The network shapes that were checked.
-    looked: HashSet<String>,
+    checked: HashSet<String>,
 }
 
 impl Engine {
@@ -173,9 +175,9 @@ impl Engine {
             host,
             ..
         } = setup;
-        let (variable, looks) = (setup.variable, if setup.look { LOOKS } else { 0 });
+        let (variable, most_checked) = (setup.variable, if setup.checks_weights { MOST_CHECKED } else { 0 });
         let began = ((setup.clock)(), Instant::now());
-        let (sender, events) = mpsc::unbounded_channel();
+        let (sender, events) = mpsc::channel(agent::CAPACITY);
         let names = slots.iter().map(|slot| slot.name.clone()).collect();
         if spec.method == Method::Tpe {
             spec.lag = Some(search::lag(spec.search_terms(), &history, slots.len()));
@@ -190,7 +192,7 @@ impl Engine {
             lag: spec.lag,
         };
         let search = Search::resumed(spec.search_terms(), &history);
-        let rules = Rules {
+        let config = Config {
             seed: spec.seed,
             from_scratch: setup.from_scratch,
             max_time: setup.max_time,
@@ -202,7 +204,7 @@ impl Engine {
             stop: spec.early_terminate.clone().map(|terms| stopping(terms, &spec)),
             // A program sends no heartbeats except its epochs, which may take any time.
             shape: shapes(&spec),
-            yields: spec.devices.courtesy == Courtesy::Yield,
+            yields: spec.devices.on_contention == OnContention::Yield,
             saves: spec.network().is_some(),
             stop_grace: spec.stop_grace,
             silence: silence.or(spec.program().is_some().then_some(Duration::MAX)),
@@ -212,12 +214,13 @@ impl Engine {
         let devices = Devices::open(&layout, spec.devices.busy, &slots, &gpus, began.0)?;
         let named = devices.slots(&slots, spec.devices.per_gpu == PerGpu::Auto, setup.memory);
         let views = Views::open(&layout, &spec, &history)?;
-        let (scheduler, actions) = Scheduler::new(now, rules, Box::new(search), history, named, run, retry_failed);
+        let (scheduler, actions) = Scheduler::new(now, config, Box::new(search), history, named, run, retry_failed);
         let agent = Agent::new(trainer.map(|launcher| launcher.with_mps(setup.mps.clone())), slots, sender);
         let mut engine = Engine {
             scheduler,
             agent,
             events,
+            own: Vec::new(),
             journal,
             views,
             devices,
@@ -227,8 +230,8 @@ impl Engine {
             lock,
             variable,
             began,
-            looks,
-            looked: HashSet::new(),
+            most_checked,
+            checked: HashSet::new(),
         };
         engine.perform(actions)?;
         Ok(engine)
@@ -259,6 +262,7 @@ impl Engine {
         while !self.scheduler.is_done() {
             tokio::select! {
                 _ = self.events.recv_many(&mut batch, BATCH) => {}
+                () = std::future::ready(()), if !self.own.is_empty() => batch.append(&mut self.own),
                 seen = self.devices.look() => {
                     self.devices.record(self.now().unix, &seen, self.scheduler.slots())?;
                     batch.extend(self.devices.judge(&seen, self.scheduler.slots()));
@@ -383,7 +387,11 @@ impl Engine {
             trace::action(self.scheduler.slots(), &action);
             match action {
                 Action::Record(_) => {}
-                Action::Start(slot) => self.agent.start(slot),
+                Action::Start(slot) => {
+                    if let Err(how) = self.agent.start(slot) {
+                        self.own.push(Event::Gone { slot, how, out_of_memory: false });
+                    }
+                }
                 Action::Train { slot, attempt, settings } => self.train(slot, attempt, &settings)?,
                 Action::Pause { slot, attempt } => self.agent.pause(slot, attempt),
                 Action::End(slot) => self.agent.end(slot),
@@ -433,10 +441,10 @@ impl Engine {
             match self.spec.recipe(settings) {
                 Ok(recipe) => {
                     let epochs_known = trial.map_or(0, |trial| trial.curve.len() as u32);
-                    let look = attempt.number == 1
-                        && self.looked.len() < self.looks
-                        && self.looked.insert(shape::of_recipe(&recipe));
-                    let order = Order { attempt, seed: self.spec.seed, recipe, folder, epochs_known, look };
+                    let check_weights = attempt.number == 1
+                        && self.checked.len() < self.most_checked
+                        && self.checked.insert(shape::of_recipe(&recipe));
+                    let order = Order { attempt, seed: self.spec.seed, recipe, folder, epochs_known, check_weights };
                     self.agent.train(slot, order, log);
                     return Ok(());
                 }

@@ -69,3 +69,33 @@ fn sweep_log_sets_how_much_is_told_and_a_typo_is_named() {
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("SWEEP_LOG is `inof`, but must be off, error, warn, info, debug, or trace"), "{text}");
 }
+
+/// Highest resident memory of a process so far, in bytes.
+fn peak(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).map_or(0, |kib| kib << 10)
+}
+
+#[test]
+fn a_program_that_prints_as_fast_as_it_can_does_not_fill_the_controllers_memory() {
+    const LIMIT: u64 = 160 << 20;
+    let world = World::new();
+    // The program ends by itself if it is not stopped, for the sake of the disk.
+    world.write("train.sh", "yes '{\"epoch\": 1, \"score\": 1, \"loss\": 2}' | head -n 3000000\n");
+    let file = "name: s\ncommand: [sh, train.sh]\ndevices: {gpus: none, cpu_threads: 1000}\n";
+    world.write("s.yaml", &format!("{file}metric: {{name: score, goal: maximize}}\n"));
+    let mut child = world.sweep("run s.yaml --progress none").env("SWEEP_LOG", "off").spawn().unwrap();
+    let (mut most, mut interrupted) = (0, false);
+    let began = std::time::Instant::now();
+    wait_until("the sweep has ended", Duration::from_secs(300), || {
+        most = peak(child.id()).max(most);
+        // The order to stop arrives although the program goes on printing.
+        if !interrupted && began.elapsed() > Duration::from_secs(8) {
+            interrupted = true;
+            send(&child, Signal::INT);
+        }
+        child.try_wait().unwrap().is_some()
+    });
+    assert!(most < LIMIT, "{} MiB", most >> 20);
+}

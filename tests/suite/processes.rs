@@ -269,6 +269,7 @@ fn a_file_system_without_locks_has_one_controller_too() {
     world.write("results/s/.holder", far);
     let (code, text) = resume();
     assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("note: waiting up to 15 s for a sign of life from process 1 on far"), "{text}");
 }
 
 /// The machine's time jumps by a day once a file is there. The monotonic clock does not.

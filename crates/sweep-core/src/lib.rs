@@ -8,6 +8,7 @@
 
 pub mod describe;
 pub mod error;
+pub mod evaluation;
 pub mod group;
 pub mod history;
 pub mod learning_rate;

@@ -1,5 +1,8 @@
 // Curves on a canvas: axes, a band, hover, zoom, logarithmic axes, smoothing. One canvas has the curves, another above it
 // has what the pointer is on, so that moving the pointer does not draw all curves again.
+//
+// Chart libraries want all curves at the same epochs, and know neither a band below them nor the nearest of 200. This is
+// less code than what would have to be added to one, and nothing to license or to update.
 import { el, ink, isShare, significant } from "./common.js";
 
 const LEFT = 58, RIGHT = 14, TOP = 10, BOTTOM = 28, NEAR = 28;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::sweep::Sweep;
 use sweep_core::error::Result;
 use sweep_core::steering::Request;
-use sweep_report::words;
+use sweep_report::format;
 use sweep_store::requests;
 
 /// Time to wait for the answer of a running controller.
@@ -27,7 +27,7 @@ pub async fn ask(sweep: &Sweep, request: &Request, asker: &str, now: f64) -> Res
     let began = Instant::now();
     while began.elapsed() < PATIENCE {
         if let Some(said) = requests::take_answer(&sweep.layout, &id) {
-            return Ok(said.iter().map(|line| words::clean(line)).collect());
+            return Ok(said.iter().map(|line| format::clean(line)).collect());
         }
         if !sweep_store::held(&sweep.layout) {
             return Ok(vec!["No process runs this sweep, so this is done when it is resumed.".into()]);

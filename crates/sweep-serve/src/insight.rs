@@ -8,7 +8,7 @@ use sweep_core::history::{History, Status};
 use sweep_core::trial::{EpochMetrics, METRICS};
 use sweep_report::analysis::Analysis;
 use sweep_report::summary::Summary;
-use sweep_report::{charts, words};
+use sweep_report::{charts, format};
 use sweep_spec::Spec;
 use sweep_verdict::Finding;
 
@@ -71,7 +71,7 @@ pub fn insight(spec: &Spec, history: &History) -> Insight {
         "sections": sections,
     });
     Insight {
-        labels: findings().map(words::findings).collect(),
+        labels: findings().map(format::findings).collect(),
         onsets: findings().map(|findings| findings.iter().find_map(Finding::onset)).collect(),
         tied: analysis.ties.trials.iter().map(|id| id.0).collect(),
         charts: drawn,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::sweep::Sweep;
+use sweep_report::format;
 use sweep_report::ranking::Counts;
-use sweep_report::words;
 
 /// The page that gives the cookie, and opens the next.
 pub fn enter() -> String {
@@ -24,11 +24,11 @@ pub fn enter() -> String {
 /// The page of several sweeps side by side.
 pub fn all(sweeps: &[Arc<Sweep>]) -> String {
     let body = html! {
-        header { h1 { (words::count(sweeps.len() as u64)) " sweeps" } (theme()) }
+        header { h1 { (format::count(sweeps.len() as u64)) " sweeps" } (theme()) }
         main #sweeps {
             @for (at, sweep) in sweeps.iter().enumerate() {
                 article.card.sweep data-sweep=(at + 1) {
-                    h2 { a href={ "/sweep/" (at + 1) "/" } { (words::clean(&sweep.state().history.name)) } " " span.pill {} }
+                    h2 { a href={ "/sweep/" (at + 1) "/" } { (format::clean(&sweep.state().history.name)) } " " span.pill {} }
                     p.counts { (Counts::new(&sweep.state().history).sentence()) }
                     progress max="1" value="0" {}
                     p.best {}
@@ -43,8 +43,8 @@ pub fn all(sweeps: &[Arc<Sweep>]) -> String {
 
 /// The page of one sweep.
 pub fn sweep(sweep: &Sweep, number: usize, has_others: bool, control: bool) -> String {
-    let name = words::clean(&sweep.state().history.name);
-    let description = sweep.state().spec.description.as_deref().map(words::clean);
+    let name = format::clean(&sweep.state().history.name);
+    let description = sweep.state().spec.description.as_deref().map(format::clean);
     let counts = Counts::new(&sweep.state().history).sentence();
     let body = html! {
         header {

@@ -143,7 +143,7 @@ pub struct Devices {
     /// What to do about a GPU that other processes already use.
     pub busy: Busy,
     /// What to do on contention: another process starts using one of the sweep's GPUs.
-    pub courtesy: Courtesy,
+    pub on_contention: OnContention,
     /// Whether the sweep starts its own CUDA MPS daemon if trials share a GPU and no daemon runs.
     pub mps: bool,
     /// Threads per CPU slot. There is one CPU slot for each such number of cores.
@@ -161,7 +161,7 @@ pub enum PerGpu {
 
 /// `devices: courtesy:` of the sweep file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Courtesy {
+pub enum OnContention {
     /// Contention is reported.
     #[default]
     Report,

@@ -7,8 +7,8 @@ use super::networks::points;
 use super::setting::{MODEL, setting};
 use super::trains::Network;
 use sweep_core::recipe::{
-    Augment, Data, EarlyStopping, HeldOut, Init, Layer, Moments, Normalize, Optimizer, Precision, Recipe, Schedule,
-    Shape, Training, Validation, Warmup,
+    Augment, Balance, Data, EarlyStopping, HeldOut, Init, Layer, Moments, Normalize, Optimizer, Precision, Recipe,
+    Schedule, Shape, Training, Validation, Warmup,
 };
 use sweep_core::trial::{Metric, Settings};
 use sweep_data::network::{Fault, Template};
@@ -177,6 +177,11 @@ impl Chosen<'_> {
             optimizer,
             weight_decay: self.number_or("weight_decay", weight_decay)?,
             label_smoothing: self.number("label_smoothing")?,
+            balance: match self.get("balance").as_str() {
+                Some("loss") => Balance::Loss,
+                Some("sampling") => Balance::Sampling,
+                _ => Balance::None,
+            },
             clip_norm: Some(self.get("clip_norm")).filter(|norm| !norm.is_null()).and_then(|norm| norm.as_f64()),
             init: if self.get("init") == "torch" { Init::Torch } else { Init::Keras },
             precision: match self.get("precision").as_str() {

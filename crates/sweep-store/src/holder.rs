@@ -33,7 +33,6 @@ pub struct Holder {
     pub host: String,
     /// The kernel's name for the time since the machine started.
     pub boot: String,
-    /// The process.
     pub process: Process,
 }
 
@@ -47,6 +46,11 @@ impl Holder {
     /// The holder in a sweep's folder, if there is one.
     pub fn read(layout: &Layout) -> Option<Holder> {
         Some(Beat::read(layout)?.holder)
+    }
+
+    /// Whether it is on another machine, so that only its beats show whether it lives.
+    pub fn is_far_from(&self, own: &Holder) -> bool {
+        self.boot != own.boot && self.host != own.host
     }
 
     /// Whether the process lives, as far as this machine can tell: `None` for one of another machine.
@@ -99,7 +103,7 @@ pub fn state(layout: &Layout, own: &Holder, is_locked: bool) -> State {
         Some(true) if is_locked || first.holder == *own => return State::Free,
         Some(true) => return State::Held(first.holder),
         // The same machine has been restarted.
-        None if first.holder.host == own.host => return State::Free,
+        None if !first.holder.is_far_from(own) => return State::Free,
         None => {}
     }
     let began = Instant::now();

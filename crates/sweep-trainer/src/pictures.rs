@@ -78,6 +78,7 @@ impl Loaded {
         Ok(Split {
             shape: self.info().shape,
             normalization,
+            train_labels: rows.train.iter().map(|row| self.dataset.train.labels[*row as usize]).collect(),
             train_rows: rows.train,
             train: &self.train,
             train_eval: self.train.part(&rows.train_eval)?,
@@ -95,6 +96,8 @@ pub struct Split<'a> {
     pub normalization: Option<Normalization>,
     /// Rows of the training images, which are shuffled every epoch.
     pub train_rows: Vec<u32>,
+    /// Their labels.
+    pub train_labels: Vec<u8>,
     /// The set that contains these rows.
     pub train: &'a Set,
     /// The fixed part of the training images on which the training metrics are computed in evaluation mode.
@@ -103,6 +106,45 @@ pub struct Split<'a> {
     pub validation: Part<'a>,
     /// The images that are tested once, after the sweep.
     pub test: Part<'a>,
+}
+
+impl Split<'_> {
+    /// Returns the number of training images of each class.
+    fn counts(&self, classes: usize) -> Vec<usize> {
+        let mut counts = vec![0; classes];
+        self.train_labels.iter().for_each(|label| counts[usize::from(*label)] += 1);
+        counts
+    }
+
+    /// Returns the weight of each class in the loss, `f32 [classes]`. The mean over all images is 1.
+    ///
+    /// # Errors
+    /// Returns libtorch's error if the device runs out of memory.
+    pub fn class_weights(&self, classes: usize, device: Device) -> Result<Tensor> {
+        let counts = self.counts(classes);
+        let present = counts.iter().filter(|count| **count > 0).count() as f32;
+        let all = self.train_labels.len() as f32;
+        let weights: Vec<f32> = counts.iter().map(|count| all / (present * (*count).max(1) as f32)).collect();
+        Ok(Tensor::f_from_slice(&weights)?.f_to_device(device)?)
+    }
+
+    /// Returns rows in a random order in which all classes are equally frequent: as many as there are training images.
+    /// `shuffled` shuffles rows. All images of a class are used before one is repeated.
+    pub fn balanced(&self, classes: usize, mut shuffled: impl FnMut(&[u32]) -> Vec<u32>) -> Vec<u32> {
+        let mut of_class = vec![Vec::new(); classes];
+        for (row, label) in self.train_rows.iter().zip(&self.train_labels) {
+            of_class[usize::from(*label)].push(*row);
+        }
+        of_class.retain(|rows| !rows.is_empty());
+        let (all, present) = (self.train_rows.len(), of_class.len());
+        let mut chosen = Vec::with_capacity(all);
+        for (at, rows) in of_class.iter().enumerate() {
+            // The first classes get the remainder of the division.
+            let share = all / present + usize::from(at < all % present);
+            chosen.extend(shuffled(rows).into_iter().cycle().take(share));
+        }
+        shuffled(&chosen)
+    }
 }
 
 /// Images and labels on the device.

@@ -5,6 +5,7 @@
 
 mod page;
 mod propose;
+mod rate;
 mod values;
 
 use std::path::{Component, Path, PathBuf};

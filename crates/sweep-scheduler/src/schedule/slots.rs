@@ -17,7 +17,6 @@ pub struct Slot {
     pub room: Option<u64>,
     /// Name of the device as reported by the trainer; empty before the report.
     pub device: String,
-    /// Current state of the slot.
     pub state: State,
     /// Why no trainer may be started on the slot, if that is so.
     pub held: Option<String>,

@@ -68,7 +68,7 @@ impl Scheduler {
             ),
             Request::Retry { trials, from_scratch } => {
                 // A built-in trial that has ended has no checkpoint to go on from.
-                let from_scratch = from_scratch || self.rules.saves;
+                let from_scratch = from_scratch || self.config.saves;
                 let whole = |trials| Request::Retry { trials, from_scratch };
                 self.each(trials, whole, |scheduler, id| match scheduler.standing(id)? {
                     None if scheduler.history.steering.skipped.contains(&id.0) => {
@@ -92,7 +92,7 @@ impl Scheduler {
                     Some(Status::Ended(outcome)) => Err(format!("trial {id} has ended: {}", outcome.name())),
                     Some(Status::Running) => Err(format!("trial {id} is running")),
                     Some(Status::Waiting) => Ok(format!("trial {id} goes on as soon as a slot is free")),
-                    None if scheduler.points.learns() => {
+                    None if scheduler.source.learns() => {
                         Err(format!("trial {id} has no parameters yet: the search chooses them from results"))
                     }
                     None => Ok(format!("the parameters of trial {id} are the next to run")),
@@ -157,7 +157,7 @@ impl Scheduler {
         if let Some(ahead) = self.history.trials.iter().find(|trial| trial.place == id.0) {
             return Err(format!("the parameters of trial {id} began earlier, as trial {}", ahead.id));
         }
-        match self.rules.total {
+        match self.config.total {
             Some(total) if id.0 > total || id.0 == 0 => Err(format!("trial {id} does not exist: there are {total}")),
             _ if id.0 == 0 => Err("trials are counted from 1".to_owned()),
             _ => Ok(None),
@@ -200,7 +200,7 @@ impl Scheduler {
     /// Whether the trial has run for as long as it may, `more` included.
     fn is_over_time(&self, trial: &TrialRecord, more: Duration) -> bool {
         let so_far = trial.seconds - trial.seconds_before + more.as_secs_f64();
-        self.rules.max_time.is_some_and(|most| so_far >= most.as_secs_f64())
+        self.config.max_time.is_some_and(|most| so_far >= most.as_secs_f64())
     }
 
     fn retry(&mut self, id: TrialId, from_scratch: bool, actions: &mut Vec<Action>) {
@@ -208,7 +208,7 @@ impl Scheduler {
             return;
         }
         if from_scratch {
-            let leftover = if self.rules.saves { Leftover::Checkpoints } else { Leftover::Everything };
+            let leftover = if self.config.saves { Leftover::Checkpoints } else { Leftover::Everything };
             actions.push(Action::Remove { trial: id, leftover });
         }
         self.waiting.insert(id, Duration::ZERO);
@@ -226,7 +226,7 @@ impl Scheduler {
         let places = &self.history.places;
         let wanted =
             self.history.steering.first.iter().find(|id| self.history.trial(**id).is_none() && !places.has_begun(id.0));
-        wanted.copied().filter(|_| !self.points.learns()).unwrap_or(TrialId(places.next()))
+        wanted.copied().filter(|_| !self.source.learns()).unwrap_or(TrialId(places.next()))
     }
 
     /// Ends the trials that the user skips and whose turn it is, without an attempt.
@@ -238,7 +238,7 @@ impl Scheduler {
             }
             let Some(settings) = self.drawn.take() else { return };
             let trial = TrialId(self.history.trials.len() as u64 + 1);
-            let seed = trial_seed(self.rules.seed, &settings, self.history.next_repeat(&settings));
+            let seed = trial_seed(self.config.seed, &settings, self.history.next_repeat(&settings));
             let place = (place != trial).then_some(place.0);
             self.record(actions, Entry::Skipped { at: now.unix, trial, settings, seed, place });
         }

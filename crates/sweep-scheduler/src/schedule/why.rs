@@ -54,7 +54,7 @@ impl Scheduler {
     /// Returns why no new trial begins.
     fn why_no_new_trial(&self) -> String {
         let next = TrialId(self.history.trials.len() as u64 + 1);
-        if self.rules.total.is_some_and(|total| next.0 > total) {
+        if self.config.total.is_some_and(|total| next.0 > total) {
             return match self.parked.len() {
                 0 => "every trial has begun".to_owned(),
                 parked => {
@@ -62,7 +62,7 @@ impl Scheduler {
                 }
             };
         }
-        let needs = self.points.needs(next);
+        let needs = self.source.needs(next);
         let open = |id: &TrialId| {
             self.history.trial(*id).is_none_or(|trial| trial.outcome().is_none()) && !self.parked.contains(id)
         };

@@ -11,13 +11,13 @@ pub use rows::Rows;
 pub use trial::trial;
 
 use sweep_core::history::{Status, TrialRecord};
-use sweep_report::words;
+use sweep_report::format;
 
 /// A trial's status in words. Without a controller, a trial that was running waits for the next one.
 fn status(trial: &TrialRecord, held: bool) -> &'static str {
     match trial.status {
         Status::Running if !held => "waiting",
-        _ => words::status(trial),
+        _ => format::status(trial),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::sweep::State;
 use sweep_core::history::{History, Status, TrialRecord};
 use sweep_core::trial::{Goal, METRICS, TrialId};
 use sweep_report::ranking::{Counts, Ranking};
-use sweep_report::{seconds_left, summary, words};
+use sweep_report::{format, seconds_left, summary};
 use sweep_store::Layout;
 
 /// Maximum number of metrics to choose from.
@@ -29,18 +29,18 @@ pub fn overview(layout: &Layout, state: &State, now: f64) -> Value {
     let best = ranking.best().map(|best| {
         json!({
             "trial": best.trial.id.0,
-            "value": words::value(&spec.metric.name, best.best.get(&spec.metric.name)),
+            "value": format::value(&spec.metric.name, best.best.get(&spec.metric.name)),
             "epoch": best.best.epoch,
-            "settings": words::settings(&best.trial.settings),
+            "settings": format::settings(&best.trial.settings),
         })
     });
     let planned = |trial: &TrialRecord| spec.recipe(&trial.settings).ok().map(|recipe| recipe.training.epochs);
     let left = seconds_left(history, *total, planned).filter(|_| !complete);
     json!({
         "version": version,
-        "name": words::clean(&history.name),
+        "name": format::clean(&history.name),
         "folder": layout.root().display().to_string(),
-        "description": spec.description.as_deref().map(words::clean),
+        "description": spec.description.as_deref().map(format::clean),
         "state": match (held, complete) { (true, _) if history.steering.paused => "paused", (true, _) => "running", (_, true) => "complete", _ => "interrupted" },
         "problem": problem,
         "ended": counts.ended(),
@@ -48,12 +48,12 @@ pub fn overview(layout: &Layout, state: &State, now: f64) -> Value {
         "total": total,
         "counts": counts.sentence(),
         "failure": failure(history),
-        "left": left.map(words::duration),
+        "left": left.map(format::duration),
         "hourly": hourly(history, *held, now),
-        "metric": {"name": spec.metric.name, "words": words::metric(&spec.metric),
+        "metric": {"name": spec.metric.name, "words": format::metric(&spec.metric),
             "minimize": spec.metric.goal == Goal::Minimize},
         "metrics": metrics(spec.metric.name.as_str(), history),
-        "names": rows.names.iter().map(|name| words::clean(name)).collect::<Vec<_>>(),
+        "names": rows.names.iter().map(|name| format::clean(name)).collect::<Vec<_>>(),
         "best": best,
         "target": summary::target(spec, history),
         "shown": shown(spec.metric.goal, &spec.metric.name, state),
@@ -71,7 +71,7 @@ fn failure(history: &History) -> Option<String> {
         .filter(|trial| trial.failed())
         .max_by(|a, b| a.ended_at.unwrap_or(0.0).total_cmp(&b.ended_at.unwrap_or(0.0)))?;
     let error = failed.outcome()?.error()?;
-    Some(format!("Trial {} {}: {}", failed.id, words::status(failed), words::clean(&error)))
+    Some(format!("Trial {} {}: {}", failed.id, format::status(failed), format::clean(&error)))
 }
 
 /// Trials that ended since the newest controller took over, per hour. `None` before the first.
@@ -132,10 +132,10 @@ fn slots(layout: &Layout, history: &History, held: bool) -> Vec<Value> {
     let slot = |name: &String| {
         let device = devices.get(name.split('.').next().unwrap_or_default());
         json!({
-            "name": words::clean(name),
+            "name": format::clean(name),
             "trial": running.get(name.as_str()).filter(|_| held).map(|trial| trial.id.0),
             "since": running.get(name.as_str()).filter(|_| held).map(|trial| trial.started_at),
-            "held": history.held.get(name).map(|why| words::clean(why)),
+            "held": history.held.get(name).map(|why| format::clean(why)),
             "load": device.and_then(|row| row.get("load")),
             "memory": device.and_then(|row| row.get("memory_used_mib")),
         })

@@ -8,8 +8,8 @@ use super::{kind, status};
 use crate::insight::Insight;
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::{EpochMetrics, TrialId};
+use sweep_report::format;
 use sweep_report::ranking::setting_names;
-use sweep_report::words;
 use sweep_spec::Spec;
 
 /// The rows, in the order of the trials.
@@ -78,7 +78,7 @@ impl Rows {
         };
         for at in touched {
             if let Some(trial) = history.trials.get(at) {
-                let tag = history.steering.tags.get(&trial.id).map(|tag| words::clean(tag));
+                let tag = history.steering.tags.get(&trial.id).map(|tag| format::clean(tag));
                 let row = row(spec, trial, held, insight, &self.names, tag);
                 self.rows[at] = (version, serde_json::to_string(&row).expect("it has no map").into());
             }
@@ -119,10 +119,10 @@ fn row<'a>(
             of(EpochMetrics::accuracy_gap),
         ],
         trial.seconds,
-        words::clean(&trial.slot),
+        format::clean(&trial.slot),
         trial.attempts,
         insight.labels.get(at).map_or("", String::as_str),
-        trial.outcome().and_then(|outcome| outcome.error()).map(|error| words::clean(&error)),
+        trial.outcome().and_then(|outcome| outcome.error()).map(|error| format::clean(&error)),
         insight.onsets.get(at).copied().flatten(),
         names.iter().map(|name| trial.settings.get(name).map_or(Value::Null, value)).collect(),
         tag,
@@ -131,7 +131,7 @@ fn row<'a>(
 
 /// A number as it is, and anything else as text.
 fn value(value: &Value) -> Value {
-    if value.is_number() { value.clone() } else { words::setting(value).into() }
+    if value.is_number() { value.clone() } else { format::setting(value).into() }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::{curves, kind, status};
 use crate::files;
 use crate::sweep::State;
 use sweep_core::trial::{METRICS, TrialId};
-use sweep_report::words;
+use sweep_report::format;
 use sweep_store::Layout;
 use sweep_verdict::{Finding, merged_advice};
 
@@ -27,29 +27,29 @@ pub fn trial(layout: &Layout, state: &State, id: TrialId) -> Option<Value> {
     names.truncate(METRICS.len() + DRAWN);
     let task = sweep_report::verdicts::task(spec, history);
     let log = files::log(layout.root(), id);
-    let value = |name: &str| words::value(name, best.and_then(|best| best.get(name)));
+    let value = |name: &str| format::value(name, best.and_then(|best| best.get(name)));
     let at_best = METRICS.iter().filter(|name| best.is_some_and(|best| best.get(name).is_some()));
     let at_best: Vec<(&str, String)> = at_best.map(|name| (*name, value(name))).collect();
     Some(json!({
         "trial": id.0,
         "status": status(trial, *held),
         "kind": kind(trial),
-        "tag": history.steering.tags.get(&id).map(|tag| words::clean(tag)),
-        "error": trial.outcome().and_then(|outcome| outcome.error()).map(|error| words::clean(&error)),
-        "fault": trial.last_fault.as_deref().map(words::clean),
-        "settings": trial.settings.iter().map(|(name, value)| (words::clean(name), words::setting(value)))
+        "tag": history.steering.tags.get(&id).map(|tag| format::clean(tag)),
+        "error": trial.outcome().and_then(|outcome| outcome.error()).map(|error| format::clean(&error)),
+        "fault": trial.last_fault.as_deref().map(format::clean),
+        "settings": trial.settings.iter().map(|(name, value)| (format::clean(name), format::setting(value)))
             .collect::<Vec<_>>(),
         "repeat": trial.repeat,
-        "metric": words::metric(&spec.metric),
+        "metric": format::metric(&spec.metric),
         "value": value(&spec.metric.name),
         "best": best.map(|best| best.epoch),
         "onset": findings.iter().find_map(Finding::onset),
         "epochs": trial.epochs(),
         "at_best": at_best,
-        "seconds": words::duration(trial.seconds),
-        "slot": words::clean(&trial.slot),
+        "seconds": format::duration(trial.seconds),
+        "slot": format::clean(&trial.slot),
         "attempts": trial.attempts,
-        "weights": trial.parameters.map(words::count),
+        "weights": trial.parameters.map(format::count),
         "curves": curves::all(trial, &names),
         "not_drawn": more,
         "findings": findings.iter().map(|finding| json!({
@@ -58,7 +58,7 @@ pub fn trial(layout: &Layout, state: &State, id: TrialId) -> Option<Value> {
             "evidence": finding.evidence.iter().map(|one| (one.what.clone(), one.text())).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
         "advice": merged_advice(&findings).iter().map(|advice| advice.text(task)).collect::<Vec<_>>(),
-        "warnings": trial.warnings.iter().map(|warning| words::clean(&warning.text)).collect::<Vec<_>>(),
+        "warnings": trial.warnings.iter().map(|warning| format::clean(&warning.text)).collect::<Vec<_>>(),
         "log": log.as_ref().map(|(text, _)| text),
         "log_is_cut": log.as_ref().is_some_and(|(_, more)| *more),
         "folder": layout.trial(id).display().to_string(),

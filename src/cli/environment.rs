@@ -11,7 +11,7 @@ use sweep_store::Holder;
 
 /// The environment in which the process was started.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
+pub struct Environment {
     /// The working directory, as an absolute path.
     pub folder: PathBuf,
     /// The running program, as an absolute path.
@@ -24,13 +24,13 @@ pub struct Surroundings {
     pub color: bool,
 }
 
-impl Surroundings {
+impl Environment {
     /// Reads the environment.
     ///
     /// # Errors
     /// Returns an error if the working directory no longer exists.
     #[allow(clippy::disallowed_methods)]
-    pub fn look() -> Result<Surroundings> {
+    pub fn read() -> Result<Environment> {
         let folder = std::env::current_dir().map_err(|error| {
             Error::new(Exit::Usage, "the working directory cannot be read")
                 .source(error)
@@ -44,7 +44,7 @@ impl Surroundings {
         let answers = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let program = std::env::current_exe().unwrap_or_else(|_| folder.join("sweep"));
-        Ok(Surroundings { folder, program, terminal, answers, color: terminal && !no_color })
+        Ok(Environment { folder, program, terminal, answers, color: terminal && !no_color })
     }
 
     /// Number of CPU cores that this process may use.
