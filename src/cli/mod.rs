@@ -22,6 +22,7 @@ mod report;
 mod resume;
 mod run;
 mod running;
+mod serve;
 mod sheet;
 mod show;
 mod status;
@@ -62,6 +63,8 @@ enum Command {
     Report(report::Args),
     /// Show running, waiting, finished, and failed trials, the best trial so far, and the time left
     Status(status::Args),
+    /// Show sweeps in the browser, live
+    Serve(serve::Args),
     /// List the sweeps in a folder
     List(overview::List),
     /// Compare sweeps: their best trials, and the parameters that differ
@@ -133,6 +136,7 @@ impl Cli {
             Command::Extend(args) => extend::run(&args, environment),
             Command::Report(args) => report::run(&args, environment),
             Command::Status(args) => status::run(&args, environment),
+            Command::Serve(args) => serve::run(&args, environment),
             Command::List(args) => overview::list(&args, environment),
             Command::Compare(args) => overview::compare(&args),
             Command::Stop(args) => steer::stop(&args, environment),

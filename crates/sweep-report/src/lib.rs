@@ -7,14 +7,15 @@
 //!
 //! Start with `write` below, which writes everything, and `analysis`, which computes all that the pages show.
 
-mod analysis;
+pub mod analysis;
 mod asked;
-mod bounded;
+pub mod bounded;
 pub mod charts;
 mod columns;
 mod common;
 pub mod curves;
 mod effects;
+mod estimate;
 mod evaluated;
 pub mod format;
 mod html;
@@ -28,8 +29,9 @@ pub mod summary;
 mod tables;
 mod ties;
 mod time;
-mod verdicts;
+pub mod verdicts;
 
+pub use estimate::seconds_left;
 pub use evaluated::{evaluation, write_evaluation};
 pub use tables::Tables;
 
