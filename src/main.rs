@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use sweep::cli::{Cli, surroundings::Surroundings};
+use sweep::cli::{Cli, environment::Environment};
 
 fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == sweep::agent::WORD) {
         return sweep::agent::supervise();
     }
     let cli = Cli::read();
-    let exit = Surroundings::look().and_then(|surroundings| cli.run(&surroundings)).unwrap_or_else(|error| {
+    let exit = Environment::read().and_then(|environment| cli.run(&environment)).unwrap_or_else(|error| {
         sweep::cli::output::tell(&format!("error: {error}"));
         error.exit
     });

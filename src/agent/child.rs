@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::log::Log;
+use super::outbox::Outbox;
 use super::program::Job;
 use super::{libtorch, memory};
 use sweep_core::probe::Probe;
@@ -71,7 +72,7 @@ impl Child {
     }
 
     /// Supervises a trainer that was just spawned with piped stdin, stdout and stderr.
-    pub fn supervise(slot: SlotId, process: tokio::process::Child, events: mpsc::UnboundedSender<Event>) -> Child {
+    pub fn supervise(slot: SlotId, process: tokio::process::Child, events: mpsc::Sender<Event>) -> Child {
         let (commands, inbox) = mpsc::unbounded_channel();
         let id = Process::new(process.id().unwrap_or(0).into());
         tokio::spawn(watch(slot, process, inbox, events));
@@ -88,8 +89,9 @@ async fn watch(
     slot: SlotId,
     mut process: tokio::process::Child,
     mut inbox: mpsc::UnboundedReceiver<Command>,
-    events: mpsc::UnboundedSender<Event>,
+    events: mpsc::Sender<Event>,
 ) {
+    let mut outbox = Outbox::new(events);
     let group = process.id().and_then(|id| Pid::from_raw(id as i32));
     let signal = |signal| {
         if let Some(group) = group {
@@ -110,12 +112,13 @@ async fn watch(
                     if let FromTrainer::Began { note: Some(note), .. } = &message {
                         log.write(note.as_bytes());
                     }
-                    let _ = events.send(Event::Said { slot, message });
+                    outbox.put(Event::Said { slot, message }).await;
                 }
                 // Other text is logged for the user.
                 Err(_) => log.write(&line),
             },
             Some(line) = stderr.next(), if stderr.open => log.write(&line),
+            () = outbox.flush(), if outbox.is_waiting() => {}
             command = inbox.recv() => match command {
                 Some(Command::Train { order, log: place }) => {
                     log = Log::open(&place);
@@ -136,30 +139,39 @@ async fn watch(
                 }
             },
             () = sleep_until(patience), if deadline.is_some() => {
+                tracing::warn!("process {}: SIGKILL, it did not exit in time", process.id().unwrap_or(0));
                 signal(Signal::KILL);
                 deadline = Some(Instant::now() + GRACE);
             }
             status = process.wait() => break status,
         }
     };
-    // The last output is still in the pipes. Processes left in the group are killed, because they could keep the pipes
-    // open.
+    // Processes left in the group could keep the pipes open.
     signal(Signal::KILL);
-    let _ = timeout(LAST_WORDS, async {
-        while let Some(line) = stdout.next().await {
-            match serde_json::from_slice(&line) {
-                Ok(message) => drop(events.send(Event::Said { slot, message })),
-                Err(_) => log.write(&line),
-            }
+    let mut patience = LAST_WORDS;
+    while let Some(line) = last_line(&mut stdout, &mut patience).await {
+        match serde_json::from_slice(&line) {
+            Ok(message) => outbox.put(Event::Said { slot, message }).await,
+            Err(_) => log.write(&line),
         }
-        while let Some(line) = stderr.next().await {
-            log.write(&line);
-        }
-    })
-    .await;
+    }
+    while let Some(line) = last_line(&mut stderr, &mut patience).await {
+        log.write(&line);
+    }
+    report_end(slot, status, log, kills_before, outbox).await;
+}
+
+/// Reports the end of a trainer. `kills_before` is how many processes the kernel had killed when its attempt began.
+async fn report_end(
+    slot: SlotId,
+    status: std::io::Result<ExitStatus>,
+    mut log: Log,
+    kills_before: u64,
+    mut outbox: Outbox,
+) {
     if status.as_ref().is_ok_and(|status| status.code() == Some(NOT_LOADED)) {
         let reason = libtorch::not_loaded(&log.last_words().unwrap_or_default());
-        let _ = events.send(Event::Said { slot, message: FromTrainer::Unusable { reason } });
+        outbox.put(Event::Said { slot, message: FromTrainer::Unusable { reason } }).await;
     }
     let killed = status.as_ref().is_ok_and(|status| status.signal() == Some(9));
     let out_of_memory = killed && memory::kills() > kills_before;
@@ -168,7 +180,16 @@ async fn watch(
         how += memory::WORDS;
     }
     how = log.with_last_words(how);
-    let _ = events.send(Event::Gone { slot, how, out_of_memory });
+    outbox.put(Event::Gone { slot, how, out_of_memory }).await;
+}
+
+/// Reads a line that a process left in a pipe. Only the time that this waits for the pipe counts as patience, so that a
+/// slow engine loses no line.
+async fn last_line<R: AsyncRead + Unpin>(pipe: &mut Lines<R>, patience: &mut Duration) -> Option<Vec<u8>> {
+    let began = Instant::now();
+    let line = timeout(*patience, pipe.next()).await.ok().flatten();
+    *patience = patience.saturating_sub(began.elapsed());
+    line
 }
 
 /// Writes a message to the trainer. A trainer that no longer reads is exiting or will be ended.

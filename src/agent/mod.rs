@@ -8,12 +8,14 @@ pub mod libtorch;
 mod log;
 mod memory;
 pub mod mps;
+mod outbox;
 pub mod processes;
 mod program;
 mod reading;
 mod slots;
 mod supervisor;
 mod tail;
+mod voice;
 
 use std::path::PathBuf;
 
@@ -25,10 +27,11 @@ use sweep_core::trial::Attempt;
 use sweep_scheduler::schedule::{Event, SlotId};
 
 pub use launch::{Launcher, ignores_hangup};
+pub use outbox::CAPACITY;
 pub use program::Job;
 pub use reading::Known;
 pub use slots::{Device, SlotDevice, cpu_slots, find, share_a_gpu};
-pub use supervisor::{WORD, end_leftovers, main as supervise};
+pub use supervisor::{WORD, end_leftovers, main as supervise, wait_for_leftovers};
 
 use child::{Child, Command};
 
@@ -39,32 +42,35 @@ pub struct Agent {
     launcher: Option<Launcher>,
     slots: Vec<SlotDevice>,
     children: Vec<Option<Child>>,
-    events: mpsc::UnboundedSender<Event>,
+    events: mpsc::Sender<Event>,
 }
 
 impl Agent {
     /// Creates an agent without trainers. Its events go to `events`.
-    pub fn new(launcher: Option<Launcher>, slots: Vec<SlotDevice>, events: mpsc::UnboundedSender<Event>) -> Agent {
+    pub fn new(launcher: Option<Launcher>, slots: Vec<SlotDevice>, events: mpsc::Sender<Event>) -> Agent {
         let children = slots.iter().map(|_| None).collect();
         Agent { launcher, slots, children, events }
     }
 
-    /// Starts a trainer on the slot. The outcome is reported as an event.
+    /// Starts a trainer on the slot.
     ///
     /// Call this from the thread that lives longest. Linux kills the trainer when the thread that started it ends.
-    pub fn start(&mut self, slot: SlotId) {
+    ///
+    /// # Errors
+    /// Returns why the trainer could not be started, to follow its name. It is not sent as an event, because the caller
+    /// would wait for itself if the channel were full.
+    pub fn start(&mut self, slot: SlotId) -> Result<(), String> {
         let Some(launcher) = &self.launcher else {
             let device = self.slots[slot.0].clone();
             self.children[slot.0] = Some(program::supervise(slot, device, self.events.clone()));
-            return;
+            return Ok(());
         };
-        match launcher.command(&self.slots[slot.0].device).spawn() {
-            Ok(process) => self.children[slot.0] = Some(Child::supervise(slot, process, self.events.clone())),
-            Err(error) => {
-                let how = format!("could not be started: {}: {error}", launcher.program().display());
-                let _ = self.events.send(Event::Gone { slot, how, out_of_memory: false });
-            }
-        }
+        let process = launcher
+            .command(&self.slots[slot.0].device)
+            .spawn()
+            .map_err(|error| format!("could not be started: {}: {error}", launcher.program().display()))?;
+        self.children[slot.0] = Some(Child::supervise(slot, process, self.events.clone()));
+        Ok(())
     }
 
     /// Trains an attempt on the slot's trainer, whose other output goes to the log from now on.

@@ -1,28 +1,27 @@
 //! A slot that runs programs: each trial is a process of its own, whose metrics become what a trainer would say.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::child::{Child, Command, GRACE, Process, describe};
-use super::log::{Log, with_last_words};
+use super::log::with_last_words;
 use super::memory;
-use super::reading::{Known, MOST_EPOCHS, Reading, Said};
+use super::outbox::Outbox;
+use super::reading::{Known, Reading, Said};
 use super::slots::SlotDevice;
 use super::supervisor::{self, Order, PRINTED, Report, Supervisor};
-use super::tail::Tail;
-use sweep_core::nearest::nearest_metric;
+use super::voice::{Voice, without_metric};
 use sweep_core::program::{IMPOSSIBLE, LATER, line};
-use sweep_core::trial::{Attempt, MOST_OTHERS, Outcome};
+use sweep_core::protocol::FromTrainer;
+use sweep_core::trial::{Attempt, Outcome};
 use sweep_scheduler::schedule::{Event, FromProgram, Left, SlotId};
-
-/// How often a file of metrics is looked at.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// A program that ends with a fault within this time may have been started in a wrong way.
 const AT_ONCE: Duration = Duration::from_secs(10);
@@ -57,16 +56,18 @@ pub struct Job {
 struct Lost {
     how: String,
     out_of_memory: bool,
+    /// Why nothing can be written. No further trial could be.
+    unwritable: Option<(Attempt, String)>,
 }
 
 impl From<String> for Lost {
     fn from(how: String) -> Lost {
-        Lost { how, out_of_memory: false }
+        Lost { how, out_of_memory: false, unwritable: None }
     }
 }
 
 /// Waits for jobs on the slot, and runs them one after another.
-pub fn supervise(slot: SlotId, device: SlotDevice, events: mpsc::UnboundedSender<Event>) -> Child {
+pub fn supervise(slot: SlotId, device: SlotDevice, events: mpsc::Sender<Event>) -> Child {
     let (commands, inbox) = mpsc::unbounded_channel();
     let process = Process::default();
     tokio::spawn(watch(slot, device, inbox, events, Process::clone(&process)));
@@ -77,15 +78,15 @@ async fn watch(
     slot: SlotId,
     device: SlotDevice,
     mut inbox: mpsc::UnboundedReceiver<Command>,
-    events: mpsc::UnboundedSender<Event>,
+    events: mpsc::Sender<Event>,
     pid: Process,
 ) {
-    let say = |message| drop(events.send(Event::Program { slot, message }));
-    say(FromProgram::Ready { device: device.name.clone() });
-    let Lost { how, out_of_memory } = loop {
+    let mut teller = Teller { slot, outbox: Outbox::new(events) };
+    teller.tell(FromProgram::Ready { device: device.name.clone() }).await;
+    let Lost { how, out_of_memory, unwritable } = loop {
         match inbox.recv().await {
             Some(Command::Run { job, log }) => {
-                let lost = run(&job, &log, (&device, &pid), &mut inbox, &say).await;
+                let lost = run(&job, &log, (&device, &pid), &mut inbox, &mut teller).await;
                 pid.store(0, Ordering::Relaxed);
                 if let Err(lost) = lost {
                     break lost;
@@ -96,7 +97,45 @@ async fn watch(
             Some(Command::End | Command::Kill) | None => break "ended".to_owned().into(),
         }
     };
-    let _ = events.send(Event::Gone { slot, how, out_of_memory });
+    if let Some((attempt, reason)) = unwritable {
+        teller.outbox.put(Event::Said { slot, message: FromTrainer::Unwritable { attempt, reason } }).await;
+    }
+    teller.outbox.put(Event::Gone { slot, how, out_of_memory }).await;
+}
+
+/// Tells the engine about the programs of a slot.
+struct Teller {
+    slot: SlotId,
+    outbox: Outbox,
+}
+
+impl Teller {
+    async fn tell(&mut self, message: FromProgram) {
+        self.outbox.put(Event::Program { slot: self.slot, message }).await;
+    }
+
+    /// Passes on what was read. Returns an outcome if the metric ceased to be a number.
+    async fn speak(&mut self, told: Vec<Said>) -> Option<Outcome> {
+        let mut diverged = None;
+        for said in told {
+            match said {
+                Said::Message(message) if diverged.is_none() => self.tell(*message).await,
+                Said::Message(_) => {}
+                Said::Diverged(outcome) => diverged = diverged.or(Some(outcome)),
+            }
+        }
+        diverged
+    }
+
+    /// Passes on all that can be read, a part at a time: a file may be larger than memory.
+    async fn speak_all(&mut self, voice: &mut Voice) -> Option<Outcome> {
+        let mut diverged = None;
+        while let Some(told) = voice.look() {
+            diverged = diverged.or(self.speak(told).await);
+            tokio::task::yield_now().await;
+        }
+        diverged
+    }
 }
 
 /// What the controller has done to a program by its end.
@@ -119,15 +158,16 @@ async fn run(
     log: &Path,
     (device, pid): (&SlotDevice, &Process),
     inbox: &mut mpsc::UnboundedReceiver<Command>,
-    say: &impl Fn(FromProgram),
+    teller: &mut Teller,
 ) -> Result<(), Lost> {
     let attempt = job.attempt;
-    let (mut voice, told) = Voice::new(job, log);
-    if let Some(outcome) = speak(told, say) {
-        say(FromProgram::Ended { attempt, outcome });
+    let mut voice = Voice::new(job, log);
+    let diverged = teller.speak_all(&mut voice).await;
+    if let Some(outcome) = diverged.or(teller.speak(voice.begin()).await) {
+        teller.tell(FromProgram::Ended { attempt, outcome }).await;
         return Ok(());
     }
-    let (began, kills_before) = (Instant::now(), memory::kills());
+    let before = (Instant::now(), memory::kills());
     let order = Order {
         arguments: job.arguments.clone(),
         log: log.to_owned(),
@@ -139,41 +179,20 @@ async fn run(
         .await
         .map_err(|error| format!("could not be started: {}: {error}", job.arguments[0]))?;
     pid.store(supervisor.id(), Ordering::Relaxed);
-    let (mut orders, mut diverged) = (Orders::default(), None);
-    let end = loop {
-        let patience = orders.leaves.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
-        tokio::select! {
-            report = supervisor.next() => match report {
-                Some(Report::Started { .. }) => {
-                    if let Some(group) = supervisor.group() {
-                        say(FromProgram::Started { attempt, group });
-                    }
-                }
-                Some(Report::Printed) => diverged = diverged.or(speak(voice.look(), say)),
-                end => break end,
-            },
-            _ = voice.look.tick() => diverged = diverged.or(speak(voice.look(), say)),
-            command = inbox.recv() => orders.take(command, job, &mut supervisor).await,
-            () = sleep_until(patience), if orders.leaves.is_some() => {
-                if std::mem::replace(&mut orders.was_late, true) {
-                    supervisor.kill();
-                }
-                supervisor.command(supervisor::Command::Kill).await;
-                orders.leaves = Some(Instant::now() + GRACE);
-            }
-        }
-        if diverged.is_some() && orders.leaves.is_none() {
-            orders.ask(job, &mut supervisor).await;
-        }
-    };
-    let (status, signaled, last_words) = match end {
+    let mut orders = Orders::default();
+    let (last, mut diverged) = attend(job, &mut supervisor, &mut voice, &mut orders, inbox, teller).await;
+    let (status, signaled, last_words) = match last {
         Some(Report::Ended { status, signaled, last_words }) => (supervisor::status(status), signaled, last_words),
         Some(Report::Refused { reason, is_final: true }) => {
             let error = format!("{} cannot be started: {}", job.arguments[0], without_name(&reason, job));
-            say(FromProgram::Ended { attempt, outcome: Outcome::Failed { error } });
+            teller.tell(FromProgram::Ended { attempt, outcome: Outcome::Failed { error } }).await;
             return Ok(());
         }
         Some(Report::Refused { reason, .. }) => return Err(format!("could not be started: {reason}").into()),
+        Some(Report::Unwritable { reason }) => {
+            let how = "could not keep what its program printed".to_owned();
+            return Err(Lost { how, out_of_memory: false, unwritable: Some((attempt, reason)) });
+        }
         _ => {
             supervisor.kill();
             supervisor::kill_marked(trial);
@@ -182,32 +201,89 @@ async fn run(
     };
     supervisor.end().await;
     orders.late(job, inbox, signaled.is_some()).await;
-    diverged = diverged.or(speak(voice.rest(), say));
-    let Orders { leaves, killed, was_late } = orders;
-    let code = status.code();
-    say(match (killed, diverged) {
+    diverged = diverged.or(teller.speak_all(&mut voice).await);
+    diverged = diverged.or(teller.speak(voice.finish()).await);
+    match (orders.killed, diverged) {
         (Some(how), _) => return Err(how.to_owned().into()),
-        (None, Some(outcome)) => FromProgram::Ended { attempt, outcome },
+        (None, Some(outcome)) => teller.tell(FromProgram::Ended { attempt, outcome }).await,
         // Exit code 0 need not mean that it was done: it may have saved, as it was asked to.
-        (None, None) if leaves.is_some() || (signaled.is_some() && code != Some(LATER)) => {
-            FromProgram::Paused { attempt, left: left(&status, was_late, job.stop_grace) }
+        (None, None) if orders.leaves.is_some() || (signaled.is_some() && status.code() != Some(LATER)) => {
+            teller.tell(FromProgram::Paused { attempt, left: left(&status, orders.was_late, job.stop_grace) }).await;
         }
-        (None, None) if code == Some(LATER) => FromProgram::Paused { attempt, left: Left::Later },
-        (None, None) => match outcome(job, &voice.reading, &status, last_words.as_deref()) {
-            Ok(outcome) => FromProgram::Ended { attempt, outcome },
-            Err(mut how) => {
-                let was_killed = code.is_none() && memory::kills() > kills_before;
-                if was_killed {
-                    how += memory::WORDS;
-                }
-                let at_once = began.elapsed() < AT_ONCE && !voice.reading.measured();
-                let error = format!("the program {how}; the command was: {}", shown(&job.arguments));
-                say(FromProgram::Failed { attempt, code, at_once, error });
-                return Err(Lost { how, out_of_memory: was_killed });
-            }
-        },
-    });
+        (None, None) if status.code() == Some(LATER) => {
+            teller.tell(FromProgram::Paused { attempt, left: Left::Later }).await
+        }
+        (None, None) => conclude(job, &voice.reading, (&status, last_words.as_deref()), before, teller).await?,
+    }
     Ok(())
+}
+
+/// Attends to a program and its controller until the program has ended, or is lost. Returns the supervisor's last report,
+/// and that the metric ceased to be a number.
+async fn attend(
+    job: &Job,
+    supervisor: &mut Supervisor,
+    voice: &mut Voice,
+    orders: &mut Orders,
+    inbox: &mut mpsc::UnboundedReceiver<Command>,
+    teller: &mut Teller,
+) -> (Option<Report>, Option<Outcome>) {
+    let mut diverged = None;
+    loop {
+        let patience = orders.leaves.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+        tokio::select! {
+            report = supervisor.next() => match report {
+                Some(Report::Started { .. }) => {
+                    if let Some(group) = supervisor.group() {
+                        teller.tell(FromProgram::Started { attempt: job.attempt, group }).await;
+                    }
+                }
+                Some(Report::Printed) => diverged = diverged.or(teller.speak(voice.look().unwrap_or_default()).await),
+                last => return (last, diverged),
+            },
+            () = teller.outbox.flush(), if teller.outbox.is_waiting() => {}
+            _ = voice.tick.tick() => diverged = diverged.or(teller.speak(voice.look().unwrap_or_default()).await),
+            command = inbox.recv() => orders.take(command, job, supervisor).await,
+            () = sleep_until(patience), if orders.leaves.is_some() => {
+                if std::mem::replace(&mut orders.was_late, true) {
+                    supervisor.kill();
+                }
+                tracing::warn!("{}: SIGKILL, it did not end in time", job.attempt);
+                supervisor.command(supervisor::Command::Kill).await;
+                orders.leaves = Some(Instant::now() + GRACE);
+            }
+        }
+        if diverged.is_some() && orders.leaves.is_none() {
+            orders.ask(job, supervisor).await;
+        }
+    }
+}
+
+/// Reports how a program ended that did so of its own accord. `before` is when it began, and how many processes the kernel
+/// had killed by then.
+async fn conclude(
+    job: &Job,
+    reading: &Reading,
+    (status, last_words): (&ExitStatus, Option<&str>),
+    before: (Instant, u64),
+    teller: &mut Teller,
+) -> Result<(), Lost> {
+    let attempt = job.attempt;
+    let mut how = match outcome(job, reading, status, last_words) {
+        Ok(outcome) => {
+            teller.tell(FromProgram::Ended { attempt, outcome }).await;
+            return Ok(());
+        }
+        Err(how) => how,
+    };
+    let out_of_memory = status.signal() == Some(9) && memory::kills() > before.1;
+    if out_of_memory {
+        how += memory::WORDS;
+    }
+    let at_once = before.0.elapsed() < AT_ONCE && !reading.measured();
+    let error = format!("the program {how}; the command was: {}", shown(&job.arguments));
+    teller.tell(FromProgram::Failed { attempt, code: status.code(), at_once, error }).await;
+    Err(Lost { how, out_of_memory, unwritable: None })
 }
 
 impl Orders {
@@ -229,6 +305,7 @@ impl Orders {
 
     /// Asks the program to save and end.
     async fn ask(&mut self, job: &Job, supervisor: &mut Supervisor) {
+        tracing::info!("{}: SIGTERM; SIGKILL follows in {} s", job.attempt, job.stop_grace.as_secs());
         supervisor.command(supervisor::Command::Stop).await;
         self.leaves.get_or_insert(Instant::now() + job.stop_grace);
     }
@@ -287,94 +364,9 @@ fn outcome(
     }
 }
 
-/// What a program says in its file of metrics, or in the file with what it printed.
-struct Voice {
-    tail: Tail,
-    look: Interval,
-    reading: Reading,
-    log: PathBuf,
-}
-
-impl Voice {
-    /// Before the program is started. What an earlier attempt wrote and nothing read is returned.
-    fn new(job: &Job, log: &Path) -> (Voice, Vec<Said>) {
-        let mut look = interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let file = job.metrics_file.clone().unwrap_or_else(|| log.with_file_name(PRINTED));
-        let mut tail = Tail::new(file, job.known.read);
-        let mut reading = Reading::new(job.attempt, job.known, &job.metric, true);
-        let mut told = Vec::new();
-        tail.catch_up(&mut reading, &mut told);
-        (Voice { tail, look, reading, log: log.to_owned() }, told)
-    }
-
-    /// What has come since the last look.
-    fn look(&mut self) -> Vec<Said> {
-        let mut told = Vec::new();
-        self.tail.look(&mut self.reading, &mut told);
-        told
-    }
-
-    /// What is left of a program that has ended. The log then says what was left out.
-    fn rest(&mut self) -> Vec<Said> {
-        let mut told = Vec::new();
-        self.tail.rest(&mut self.reading, &mut told);
-        self.tail.finish(&mut self.reading, &mut told);
-        self.reading.finish(&mut told);
-        let mut notes = Vec::new();
-        if self.reading.is_full() {
-            notes.push(format!("sweep: epochs after the first {MOST_EPOCHS} are left out"));
-        }
-        let names: Vec<&str> = self.reading.left_out().iter().map(String::as_str).collect();
-        if !names.is_empty() {
-            let names = names.join(", ");
-            notes.push(format!("sweep: metrics beyond {MOST_OTHERS} names are left out, {names} among them"));
-        }
-        if !notes.is_empty() {
-            let mut log = Log::open(&self.log);
-            notes.iter().for_each(|note| log.note(note));
-        }
-        told
-    }
-}
-
 /// The arguments as they could be typed, as far as they fit in a line.
 fn shown(arguments: &[String]) -> String {
     const LONGEST: usize = 400;
     let line = line(arguments);
     if line.chars().count() > LONGEST { format!("{}…", line.chars().take(LONGEST).collect::<String>()) } else { line }
-}
-
-/// The error of a program that ended well and told no value of the metric: what it told instead, and where its log is.
-fn without_metric(job: &Job, reading: &Reading) -> String {
-    let trial = job.attempt.trial;
-    if let Some(odd) = reading.odd() {
-        let metric = &job.metric;
-        return format!(
-            "the program ended without a value of {metric}: it told {odd} under that name, and only a number can be \
-             ranked; its log is trials/{trial}/trainer.log"
-        );
-    }
-    let names: Vec<&str> = reading.names().iter().map(String::as_str).collect();
-    let told = match (&names[..], &job.metrics_file) {
-        ([], Some(file)) if !file.exists() => format!("it wrote no {}", file.display()),
-        ([], Some(file)) => format!("there is no number under a name in {}", file.display()),
-        ([], None) => format!("it printed no line such as {{\"{}\": 0.5}}", job.metric),
-        (some, _) => format!("it told {}", some.join(", ")),
-    };
-    let near = nearest_metric(&job.metric, &names).map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
-    format!("the program ended without a value of {}: {told}{near}; its log is trials/{trial}/trainer.log", job.metric)
-}
-
-/// Passes on what was read; that the metric ceased to be a number is returned.
-fn speak(told: Vec<Said>, say: &impl Fn(FromProgram)) -> Option<Outcome> {
-    let mut diverged = None;
-    for said in told {
-        match said {
-            Said::Message(message) if diverged.is_none() => say(*message),
-            Said::Message(_) => {}
-            Said::Diverged(outcome) => diverged = diverged.or(Some(outcome)),
-        }
-    }
-    diverged
 }

@@ -11,10 +11,7 @@ const MOST_TOGETHER: u32 = 8;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Device {
     /// A number of CPU threads.
-    Cpu {
-        /// Number of threads.
-        threads: u32,
-    },
+    Cpu { threads: u32 },
     /// A GPU or a MIG instance.
     Gpu {
         /// NVML's UUID: `GPU-…`, `MIG-…`.
@@ -40,7 +37,6 @@ pub struct SlotDevice {
     pub name: String,
     /// The number of the device. Slots with the same number share a device, as all CPU slots do.
     pub place: usize,
-    /// The device.
     pub device: Device,
 }
 
@@ -126,7 +122,7 @@ fn missing(name: &str, gpus: &std::result::Result<Vec<Gpu>, String>, allowed: &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sweep_spec::{Busy, Courtesy};
+    use sweep_spec::{Busy, OnContention};
 
     fn gpu(index: u32) -> Gpu {
         Gpu { index, uuid: format!("GPU-{index}{index}"), ..Gpu::default() }
@@ -134,7 +130,7 @@ mod tests {
 
     fn devices(gpus: Gpus) -> Devices {
         let per_gpu = PerGpu::Most(1);
-        Devices { gpus, per_gpu, busy: Busy::Wait, courtesy: Courtesy::Report, mps: true, cpu_threads: 2 }
+        Devices { gpus, per_gpu, busy: Busy::Wait, on_contention: OnContention::Report, mps: true, cpu_threads: 2 }
     }
 
     #[test]

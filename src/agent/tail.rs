@@ -32,8 +32,8 @@ impl Tail {
         Tail { path, offset: read, before: Vec::new(), partial: Vec::new() }
     }
 
-    /// Takes what an earlier attempt wrote. The names of a CSV file's columns are read again.
-    pub fn catch_up(&mut self, reading: &mut Reading, told: &mut Vec<Said>) {
+    /// Goes to the place up to which the file was read before. The names of a CSV file's columns are read again.
+    pub fn resume(&mut self, reading: &mut Reading) {
         let length = std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
         if length < self.offset {
             self.offset = 0;
@@ -46,9 +46,6 @@ impl Tail {
             }
             self.before = self.bytes_before().unwrap_or_default();
         }
-        self.rest(reading, told);
-        // Half a row, of a program that was killed while it wrote it: what comes next may be appended to it.
-        reading.begin(told);
     }
 
     /// The bytes before what was read last, as they are in the file now.
@@ -59,11 +56,6 @@ impl Tail {
         let mut bytes = vec![0; count as usize];
         file.read_exact(&mut bytes).ok()?;
         Some(bytes)
-    }
-
-    /// Takes everything up to the end of the file.
-    pub fn rest(&mut self, reading: &mut Reading, told: &mut Vec<Said>) {
-        while self.look(reading, told) {}
     }
 
     /// Takes the lines that have come, up to a limit. Returns whether there were bytes to read.
@@ -133,7 +125,7 @@ mod tests {
         let attempt = Attempt { trial: TrialId(1), number: 1 };
         let mut reading = Reading::new(attempt, Known::default(), "score", true);
         let (mut tail, mut told) = (Tail::new(path, 0), Vec::new());
-        tail.rest(&mut reading, &mut told);
+        while tail.look(&mut reading, &mut told) {}
         tail.finish(&mut reading, &mut told);
         assert_eq!(told.len(), 80_002, "every epoch, and that the first began");
     }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
+use super::environment::Environment;
 use super::output;
 use super::running;
-use super::surroundings::Surroundings;
 use super::sweep_file::{Dir, SweepFile};
 use crate::engine;
 use subjects::{Subject, subjects};
@@ -21,7 +21,7 @@ use sweep_core::warning::Warning;
 use sweep_data::check::model::{self, Range};
 use sweep_data::check::{self, Finding};
 use sweep_data::datasets;
-use sweep_report::words;
+use sweep_report::format;
 use sweep_scheduler::search::Search;
 use sweep_spec::Spec;
 
@@ -67,8 +67,8 @@ pub struct Args {
 ///
 /// # Errors
 /// Returns the errors of `sweep plan`, and errors if the images cannot be read or the trainer exits.
-pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
-    let SweepFile { spec, .. } = SweepFile::open(&args.file, args.dir.place(), surroundings)?;
+pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
+    let SweepFile { spec, .. } = SweepFile::open(&args.file, args.dir.place(), environment)?;
     let findings = findings(&spec)?;
     let mut text: String = findings.iter().map(|finding| text(finding) + "\n").collect();
     if spec.program().is_some() {
@@ -80,7 +80,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     if !args.json {
         output::print(&text)?;
     }
-    let networks = if args.data_only { Vec::new() } else { networks(args, &spec, surroundings)? };
+    let networks = if args.data_only { Vec::new() } else { networks(args, &spec, environment)? };
     if args.json {
         output::print_json(&json!({"file": args.file, "findings": findings, "networks": networks}))?;
     } else {
@@ -107,10 +107,10 @@ struct Network {
 }
 
 /// Probes each kind of network in the plan. The result is empty if trials are programs or there is no trainer.
-fn networks(args: &Args, spec: &Spec, surroundings: &Surroundings) -> Result<Vec<Network>> {
+fn networks(args: &Args, spec: &Spec, environment: &Environment) -> Result<Vec<Network>> {
     let Some(own) = spec.network() else { return Ok(Vec::new()) };
     let mut subjects = subjects(spec);
-    let trainer = match running::trainer(args.trainer.as_deref(), surroundings) {
+    let trainer = match running::trainer(args.trainer.as_deref(), environment) {
         Ok(trainer) => trainer,
         Err(error) if args.trainer.is_none() => {
             output::tell(&format!("note: the networks are not tested: {error}"));
@@ -122,7 +122,7 @@ fn networks(args: &Args, spec: &Spec, surroundings: &Surroundings) -> Result<Vec
         output::tell(&format!("note: only the first {MOST} of {} distinct networks are tested", subjects.len()));
         subjects.truncate(MOST);
     }
-    let Some(slot) = running::slots(&spec.devices, surroundings)?.0.into_iter().next() else {
+    let Some(slot) = running::slots(&spec.devices, environment)?.0.into_iter().next() else {
         return Ok(Vec::new());
     };
     let seconds = (SECONDS / subjects.len().max(1) as f64).min(SECONDS_EACH);
@@ -148,7 +148,7 @@ fn networks(args: &Args, spec: &Spec, surroundings: &Surroundings) -> Result<Vec
 impl Network {
     /// The measurements, one line each, then the findings.
     fn text(&self) -> String {
-        let settings = words::settings(&self.settings);
+        let settings = format::settings(&self.settings);
         let with = if settings.is_empty() { String::new() } else { format!(": {settings}") };
         let trials = if self.trials == 1 { "trial" } else { "trials" };
         let mut text = format!("\nNetwork of {} {trials}, tested as in trial {}{with}\n", self.trials, self.trial);

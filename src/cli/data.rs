@@ -9,12 +9,12 @@ use comfy_table::{Table, presets::NOTHING};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::environment::Environment;
 use super::output;
-use super::surroundings::Surroundings;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_data::datasets;
 use sweep_data::fetch::{self, CATALOG, Origin, Published};
-use sweep_report::words::count;
+use sweep_report::format::count;
 
 /// The default folder for datasets.
 const FOLDER: &str = "data";
@@ -68,15 +68,15 @@ struct Fetch {
 }
 
 /// Lists or fetches datasets.
-pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     match &args.what {
-        What::List(list) => run_list(list, surroundings),
-        What::Fetch(fetch) => run_fetch(fetch, surroundings),
+        What::List(list) => run_list(list, environment),
+        What::Fetch(fetch) => run_fetch(fetch, environment),
     }
 }
 
-fn run_list(args: &List, surroundings: &Surroundings) -> Result<Exit> {
-    let here = |set: &Published| Some(args.to.join(set.folder)).filter(|path| surroundings.folder.join(path).is_dir());
+fn run_list(args: &List, environment: &Environment) -> Result<Exit> {
+    let here = |set: &Published| Some(args.to.join(set.folder)).filter(|path| environment.folder.join(path).is_dir());
     if args.json {
         let row = |set: &Published| {
             let (train, test) = set.pictures;
@@ -106,9 +106,9 @@ fn run_list(args: &List, surroundings: &Surroundings) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn run_fetch(args: &Fetch, surroundings: &Surroundings) -> Result<Exit> {
+fn run_fetch(args: &Fetch, environment: &Environment) -> Result<Exit> {
     let set = Published::named(&args.name).expect("clap lets no other name through");
-    let to = surroundings.folder.join(&args.to);
+    let to = environment.folder.join(&args.to);
     let folder = to.join(set.folder);
     let whole = |folder: &Path| {
         let info = datasets::probe(&(set.source)(folder.to_owned()))?;
@@ -119,17 +119,17 @@ fn run_fetch(args: &Fetch, surroundings: &Surroundings) -> Result<Exit> {
         Err(Error::new(Exit::BadData, format!("{}: {rule}", folder.display())))
     };
     if whole(&folder).is_ok() {
-        let path = surroundings.short(&folder);
+        let path = environment.short(&folder);
         output::tell(&format!("{} already exists; to download it again, delete it first", path.display()));
     } else {
         let from = match &args.from {
             None => Origin::Published,
             Some(url) if url.starts_with("http://") || url.starts_with("https://") => Origin::Url(url.clone()),
-            Some(path) => Origin::Disk(surroundings.folder.join(path)),
+            Some(path) => Origin::Disk(environment.folder.join(path)),
         };
         output::tell(&format!("{} from {}", set.name, args.from.as_deref().unwrap_or(set.places[0])));
         let bar = bar();
-        let fetched = fetch::fetch(set, &from, &to, &fetch::agent(surroundings.proxy()), &bar);
+        let fetched = fetch::fetch(set, &from, &to, &fetch::agent(environment.proxy()), &bar);
         bar.finish_and_clear();
         whole(&fetched?)?;
     }
@@ -141,7 +141,7 @@ fn run_fetch(args: &Fetch, surroundings: &Surroundings) -> Result<Exit> {
          \n\
          In a sweep file, with the path relative to that file:\n\
          data: {{set: {name}, path: {path}}}",
-        path = surroundings.short(&folder).display(),
+        path = environment.short(&folder).display(),
         train = count(train),
         test = count(test),
         about = set.about,

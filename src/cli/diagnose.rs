@@ -14,7 +14,7 @@ use sweep_core::nearest::nearest;
 use sweep_core::trial::{Goal, Metric};
 use sweep_report::charts;
 use sweep_report::curves::{Choice, ForeignCurve, Format, LARGEST_FILE, Reading, Source, read};
-use sweep_report::words;
+use sweep_report::format;
 use sweep_verdict::{Context, Finding, Severity, Task, judge, merged_advice};
 
 /// Maximum number of curves that are reported in full. More curves have one line each.
@@ -123,7 +123,7 @@ fn diagnosed<'a>(name: &'a str, reading: Reading, task: Task, args: &'a Args) ->
         };
         let findings = judge(&curve.epochs, &context);
         let title = if curve.name.is_empty() { name.to_owned() } else { format!("{name}, {}", curve.name) };
-        Diagnosis { title: words::clean(&title), format, curve, notes: notes.clone(), findings }
+        Diagnosis { title: format::clean(&title), format, curve, notes: notes.clone(), findings }
     })
 }
 
@@ -296,7 +296,7 @@ pub(super) fn tell(text: &mut String, findings: &[Finding]) {
 fn wrap(text: &mut String, paragraph: &str, indent: [&str; 2]) {
     let mut line = indent[0].to_owned();
     let mut empty = true;
-    for word in words::clean(paragraph).split(' ') {
+    for word in format::clean(paragraph).split(' ') {
         if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
             text.push_str(&line);
             text.push('\n');

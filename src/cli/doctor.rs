@@ -2,9 +2,9 @@
 
 mod checks;
 
+use super::environment::Environment;
 use super::output;
 use super::running;
-use super::surroundings::Surroundings;
 use crate::agent::cpu_slots;
 use crate::agent::gpu::{self, Driver};
 use crate::agent::{Device, Launcher, SlotDevice};
@@ -37,8 +37,8 @@ pub struct Args {
 ///
 /// # Errors
 /// Returns an error if the output cannot be written. What is missing is printed, and decides the exit code.
-pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
-    let checks = checks::all(&look(args, surroundings));
+pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
+    let checks = checks::all(&look(args, environment));
     let fails = |name: &str| checks.iter().any(|check| check.name == name && check.state == State::Problem);
     let exit = match (fails("folder"), fails("libtorch") || fails("trainer")) {
         (true, _) => Exit::Storage,
@@ -54,27 +54,27 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
 }
 
 /// Collects the facts. This starts a trainer on each device that a sweep would use, one after the other.
-fn look(args: &Args, surroundings: &Surroundings) -> Facts {
+fn look(args: &Args, environment: &Environment) -> Facts {
     let driver = Driver::open();
     let gpus = driver.as_ref().map_err(Clone::clone).and_then(Driver::look);
-    let visible = surroundings.variable("CUDA_VISIBLE_DEVICES");
+    let visible = environment.variable("CUDA_VISIBLE_DEVICES");
     let devices = match gpu::visible(gpus.as_deref().unwrap_or_default(), visible.as_deref()) {
         none if none.is_empty() => cpu_slots(1, 1),
         gpus => gpus.iter().enumerate().map(|(place, gpu)| slot(place, gpu)).collect(),
     };
-    let launcher = running::launcher(args.trainer.as_deref(), surroundings);
+    let launcher = running::launcher(args.trainer.as_deref(), environment);
     let starts = |launcher: &Launcher| {
         let start = |slot: SlotDevice| (slot.name.clone(), engine::try_to_start(launcher.clone(), slot));
         devices.into_iter().map(start).collect()
     };
-    let disk = rustix::fs::statvfs(&surroundings.folder);
+    let disk = rustix::fs::statvfs(&environment.folder);
     Facts {
-        program: surroundings.program.clone(),
-        c_library: surroundings.c_library(),
-        cores: surroundings.cores(),
-        memory: surroundings.memory(),
-        folder: surroundings.folder.clone(),
-        writable: rustix::fs::access(&surroundings.folder, rustix::fs::Access::WRITE_OK).is_ok(),
+        program: environment.program.clone(),
+        c_library: environment.c_library(),
+        cores: environment.cores(),
+        memory: environment.memory(),
+        folder: environment.folder.clone(),
+        writable: rustix::fs::access(&environment.folder, rustix::fs::Access::WRITE_OK).is_ok(),
         free: disk.map_or(0, |disk| disk.f_bavail * disk.f_frsize),
         driver: driver.as_ref().map(Driver::versions).map_err(Clone::clone),
         wrong: gpu::wrong_names(gpus.as_deref().unwrap_or_default(), visible.as_deref()),
@@ -85,7 +85,7 @@ fn look(args: &Args, surroundings: &Surroundings) -> Facts {
         starts: if launcher.program().is_file() { starts(&launcher) } else { Vec::new() },
         data: CATALOG
             .iter()
-            .filter(|set| surroundings.folder.join(DATA).join(set.folder).is_dir())
+            .filter(|set| environment.folder.join(DATA).join(set.folder).is_dir())
             .map(|set| set.name)
             .collect(),
     }

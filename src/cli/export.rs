@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde::Deserialize;
 
+use super::environment::Environment;
 use super::opened::Opened;
 use super::output;
-use super::surroundings::Surroundings;
 use crate::export;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::TrialRecord;
 use sweep_core::protocol::{BEST_WEIGHTS, WEIGHTS_FORMAT};
 use sweep_core::recipe::Recipe;
 use sweep_data::checkpoint;
+use sweep_report::format;
 use sweep_report::ranking::Ranking;
-use sweep_report::words;
 
 /// The file name of the module.
 const MODULE: &str = "network.py";
@@ -61,7 +61,7 @@ enum Tool {
 ///
 /// # Errors
 /// Returns an error if there is no such sweep or trial, or if the files cannot be written.
-pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     let whole = args.to != Tool::Pytorch;
     if args.follow && !whole {
         return Err(Error::new(Exit::Usage, "--follow exports a sweep, not a network")
@@ -71,7 +71,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         return Err(Error::new(Exit::Usage, format!("trial {trial}: only whole sweeps are exported to other tools"))
             .hint("leave out the number of the trial"));
     }
-    if whole { tools::run(args, surroundings) } else { network(args) }
+    if whole { tools::run(args, environment) } else { network(args) }
 }
 
 /// Writes the module and the weights beside it.
@@ -134,10 +134,10 @@ fn put(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn about(opened: &Opened, trial: &TrialRecord) -> String {
-    let mut about = format!("Trial {} of the sweep {}", trial.id, words::clean(&opened.history.name));
+    let mut about = format!("Trial {} of the sweep {}", trial.id, format::clean(&opened.history.name));
     if let Some(best) = opened.spec.metric.best(&trial.curve) {
         let said = ["val_loss", "val_accuracy"].into_iter().filter_map(|name| {
-            best.get(name).map(|value| format!(", {} {}", name.replace('_', " "), words::value(name, Some(value))))
+            best.get(name).map(|value| format!(", {} {}", name.replace('_', " "), format::value(name, Some(value))))
         });
         about += &format!(", epoch {}{}", best.epoch, said.collect::<String>());
     }

@@ -3,16 +3,16 @@
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 
+use super::environment::Environment;
 use super::opened::Opened;
 use super::output;
 use super::running::Options;
-use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
 use crate::extend::{Growth, Refusal};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, History};
 use sweep_core::program::{Origin, Place};
-use sweep_report::words;
+use sweep_report::format;
 use sweep_scheduler::search::Search;
 use sweep_spec::Trains;
 use sweep_store::{Journal, Layout, Lock};
@@ -41,7 +41,7 @@ pub struct Args {
 }
 
 /// Replaces the file of a sweep.
-pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     let Opened { layout, spec: mut old, text: before, history, length } = Opened::as_recorded(&args.folder)?;
     let (folder, file) = (args.folder.display(), args.file.display());
     if is_same(&args.file, &layout.sweep_file()) {
@@ -50,7 +50,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     }
     // Where `sweep extend` is called says nothing about the trials so far.
     let so_far = old.program().map(|_| Place { folder: old.program_folder(), origin: Origin::Sweep });
-    let SweepFile { text, spec: mut new, notes, .. } = SweepFile::open(&args.file, so_far, surroundings)?;
+    let SweepFile { text, spec: mut new, notes, .. } = SweepFile::open(&args.file, so_far, environment)?;
     notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
     new.name.clone_from(&history.name);
     if let (Trains::Network(old), Trains::Network(new)) = (&mut old.trains, &new.trains)
@@ -60,7 +60,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     }
     let growth = Growth::new(&old, &new, &history).map_err(|refusal| refused(&refusal, args, &history))?;
     if growth.changes.is_empty() && sweep_store::sweep_file(&layout, &history).is_err() {
-        let _lock = Lock::take(&layout, &surroundings.holder())?;
+        let _lock = Lock::take(&layout, &environment.holder())?;
         sweep_store::replace(&layout.sweep_file(), before.as_bytes())?;
         output::print(&format!("{} is the file in the journal again", layout.sweep_file().display()))?;
         return Ok(Exit::Success);
@@ -71,7 +71,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     }
     let trials = Search::resumed(old.search_terms(), &history).len();
     let extended = |all| Entry::Extended {
-        at: surroundings.now(),
+        at: environment.now(),
         version: env!("CARGO_PKG_VERSION").into(),
         base: new.base.clone(),
         start: new.start.clone(),
@@ -93,7 +93,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let grown = grow(&entry)?;
     output::print(&format!("{}\n\n{}", growth.changes.join("\n"), outlook(all, &grown)))?;
     if !args.yes {
-        ask(args, surroundings)?;
+        ask(args, environment)?;
     }
     let extend = |layout: &Layout| -> Result<(History, Journal)> {
         // With the lock held, the journal can no longer change.
@@ -106,11 +106,11 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         sweep_store::replace(&layout.sweep_file(), text.as_bytes())?;
         Ok((grown, journal))
     };
-    let layout = Layout::new(surroundings.folder.join(layout.root()));
+    let layout = Layout::new(environment.folder.join(layout.root()));
     if args.run {
-        return args.options.go(surroundings, layout, new, extend, (false, false));
+        return args.options.go(environment, layout, new, extend, (false, false));
     }
-    let _lock = Lock::take(&layout, &surroundings.holder())?;
+    let _lock = Lock::take(&layout, &environment.holder())?;
     let (grown, _) = extend(&layout)?;
     sweep_report::write(&layout, &new, &grown)?;
     output::print(&format!("To continue: sweep resume {folder}"))?;
@@ -128,12 +128,12 @@ fn outlook(all: Option<u64>, grown: &History) -> String {
         None => "new trials follow without end".to_owned(),
         Some(0) => "no new trials follow".to_owned(),
         Some(1) => "1 new trial follows".to_owned(),
-        Some(new) => format!("{} new trials follow", words::count(new)),
+        Some(new) => format!("{} new trials follow", format::count(new)),
     };
     let so_far = if begun == 1 {
         "1 existing trial is kept".to_owned()
     } else {
-        format!("{} existing trials are kept", words::count(begun))
+        format!("{} existing trials are kept", format::count(begun))
     };
     format!("{so_far}, {follow}")
 }
@@ -157,9 +157,9 @@ fn refused(refusal: &Refusal, args: &Args, history: &History) -> Error {
 }
 
 /// Asks the user for confirmation.
-fn ask(args: &Args, surroundings: &Surroundings) -> Result<()> {
+fn ask(args: &Args, environment: &Environment) -> Result<()> {
     let (folder, file) = (args.folder.display(), args.file.display());
-    if !surroundings.answers {
+    if !environment.answers {
         return Err(Error::new(Exit::Usage, "nothing was changed: confirmation requires a terminal")
             .hint(format!("to skip the confirmation: sweep extend {folder} {file} --yes")));
     }

@@ -2,10 +2,11 @@
 
 use comfy_table::{Table, presets::NOTHING};
 
+use super::environment::Environment;
 use super::output;
-use super::surroundings::Surroundings;
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::{SlotDevice, cpu_slots};
+use sweep_core::describe::gibibytes;
 use sweep_core::error::{Exit, Result};
 
 /// Options of `sweep gpus`.
@@ -29,13 +30,13 @@ struct Seen<'a> {
 }
 
 /// Prints the slots of this machine.
-pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     let found = gpu::look();
     let all = found.as_deref().unwrap_or_default();
-    let variable = surroundings.visible_gpus();
+    let variable = environment.visible_gpus();
     let visible = gpu::visible(all, variable.as_deref());
     let slots: Vec<String> = if visible.is_empty() {
-        cpu_slots(surroundings.cores(), 1).into_iter().map(|slot: SlotDevice| slot.name).collect()
+        cpu_slots(environment.cores(), 1).into_iter().map(|slot: SlotDevice| slot.name).collect()
     } else {
         visible.iter().map(|gpu| gpu.slot()).collect()
     };
@@ -43,7 +44,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let text = if args.json {
         serde_json::to_string_pretty(&Seen { reason, gpus: all, slots }).expect("its fields have text for keys")
     } else {
-        describe(all, reason, &slots, variable.as_deref(), surroundings.cores())
+        describe(all, reason, &slots, variable.as_deref(), environment.cores())
     };
     output::print(&text)?;
     Ok(Exit::Success)
@@ -58,12 +59,11 @@ fn describe(gpus: &[Gpu], reason: Option<&str>, slots: &[String], variable: Opti
             let mut table = Table::new();
             table.load_style(NOTHING).set_header(["slot", "GPU", "UUID", "memory", "load", "processes"]);
             for gpu in gpus {
-                let gigabytes = |bytes: u64| bytes as f64 / f64::from(1 << 30);
                 table.add_row([
                     gpu.slot(),
                     gpu.name.clone(),
                     gpu.uuid.clone(),
-                    format!("{:.1} of {:.1} GiB used", gigabytes(gpu.memory_used), gigabytes(gpu.memory_total)),
+                    format!("{} of {} used", gibibytes(gpu.memory_used), gibibytes(gpu.memory_total)),
                     gpu.load.map_or("-".into(), |load| format!("{load}%")),
                     gpu.processes.iter().map(|process| process.pid.to_string()).collect::<Vec<_>>().join(" "),
                 ]);

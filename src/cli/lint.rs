@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::environment::Environment;
 use super::output;
-use super::surroundings::Surroundings;
 use super::sweep_file;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_spec::{Report, Verdict, lint};
@@ -28,10 +28,10 @@ pub struct Args {
 }
 
 /// Checks a sweep file line by line.
-pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     let text = sweep_file::read(&args.file)?;
-    let path = surroundings.folder.join(&args.file);
-    let base = path.parent().unwrap_or(&surroundings.folder);
+    let path = environment.folder.join(&args.file);
+    let base = path.parent().unwrap_or(&environment.folder);
     let file = args.file.display().to_string();
     let report = lint(&text, &file, base);
     let mut out = output::Harmless::new(BufWriter::new(io::stdout().lock()));

@@ -4,6 +4,8 @@ mod check;
 mod data;
 mod diagnose;
 mod doctor;
+pub mod environment;
+mod evaluation;
 mod export;
 mod extend;
 mod gpus;
@@ -20,17 +22,17 @@ mod report;
 mod resume;
 mod run;
 mod running;
+mod serve;
 mod sheet;
 mod show;
 mod status;
 mod steer;
-pub mod surroundings;
 pub mod sweep_file;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use surroundings::Surroundings;
+use environment::Environment;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::nearest::nearest;
 use sweep_spec::SETTINGS;
@@ -61,6 +63,8 @@ enum Command {
     Report(report::Args),
     /// Show running, waiting, finished, and failed trials, the best trial so far, and the time left
     Status(status::Args),
+    /// Show sweeps in the browser, live
+    Serve(serve::Args),
     /// List the sweeps in a folder
     List(overview::List),
     /// Compare sweeps: their best trials, and the parameters that differ
@@ -122,32 +126,33 @@ impl Cli {
     ///
     /// # Errors
     /// Returns the error to print for the user, with its exit code.
-    pub fn run(self, surroundings: &Surroundings) -> Result<Exit> {
+    pub fn run(self, environment: &Environment) -> Result<Exit> {
         match self.command {
-            Command::Plan(args) => plan::run(&args, surroundings),
-            Command::Check(args) => check::run(&args, surroundings),
-            Command::Lint(args) => lint::run(&args, surroundings),
-            Command::Run(args) => run::run(&args, surroundings),
-            Command::Resume(args) => resume::run(&args, surroundings),
-            Command::Extend(args) => extend::run(&args, surroundings),
-            Command::Report(args) => report::run(&args, surroundings),
-            Command::Status(args) => status::run(&args, surroundings),
-            Command::List(args) => overview::list(&args, surroundings),
+            Command::Plan(args) => plan::run(&args, environment),
+            Command::Check(args) => check::run(&args, environment),
+            Command::Lint(args) => lint::run(&args, environment),
+            Command::Run(args) => run::run(&args, environment),
+            Command::Resume(args) => resume::run(&args, environment),
+            Command::Extend(args) => extend::run(&args, environment),
+            Command::Report(args) => report::run(&args, environment),
+            Command::Status(args) => status::run(&args, environment),
+            Command::Serve(args) => serve::run(&args, environment),
+            Command::List(args) => overview::list(&args, environment),
             Command::Compare(args) => overview::compare(&args),
-            Command::Stop(args) => steer::stop(&args, surroundings),
-            Command::Skip(args) => steer::skip(&args, surroundings),
-            Command::Retry(args) => steer::retry(&args, surroundings),
-            Command::Pause(args) => steer::pause(&args, surroundings),
-            Command::Continue(args) => steer::go_on(&args, surroundings),
-            Command::First(args) => steer::first(&args, surroundings),
-            Command::Slots(args) => steer::slots(&args, surroundings),
-            Command::Tag(args) => steer::tag(&args, surroundings),
-            Command::Show(args) => show::run(&args, surroundings),
-            Command::Export(args) => export::run(&args, surroundings),
-            Command::Predict(args) => predict::run(&args, surroundings),
-            Command::Gpus(args) => gpus::run(&args, surroundings),
-            Command::Doctor(args) => doctor::run(&args, surroundings),
-            Command::Data(args) => data::run(&args, surroundings),
+            Command::Stop(args) => steer::stop(&args, environment),
+            Command::Skip(args) => steer::skip(&args, environment),
+            Command::Retry(args) => steer::retry(&args, environment),
+            Command::Pause(args) => steer::pause(&args, environment),
+            Command::Continue(args) => steer::go_on(&args, environment),
+            Command::First(args) => steer::first(&args, environment),
+            Command::Slots(args) => steer::slots(&args, environment),
+            Command::Tag(args) => steer::tag(&args, environment),
+            Command::Show(args) => show::run(&args, environment),
+            Command::Export(args) => export::run(&args, environment),
+            Command::Predict(args) => predict::run(&args, environment),
+            Command::Gpus(args) => gpus::run(&args, environment),
+            Command::Doctor(args) => doctor::run(&args, environment),
+            Command::Data(args) => data::run(&args, environment),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "sweep", &mut std::io::stdout());
                 Ok(Exit::Success)

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
+use super::environment::Environment;
 use super::opened::Opened;
 use super::output;
-use super::surroundings::Surroundings;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::trial::{Metric, Settings};
+use sweep_report::format;
 use sweep_report::ranking::{Counts, Ranking};
-use sweep_report::words;
 use sweep_scheduler::search::Search;
 use sweep_store::Layout;
 
@@ -64,9 +64,9 @@ struct Row {
 }
 
 /// Lists the sweeps in a folder, the newest first.
-pub fn list(args: &List, surroundings: &Surroundings) -> Result<Exit> {
+pub fn list(args: &List, environment: &Environment) -> Result<Exit> {
     let mut folders = Vec::new();
-    find(&surroundings.folder.join(&args.folder), DEPTH, &mut folders);
+    find(&environment.folder.join(&args.folder), DEPTH, &mut folders);
     if folders.is_empty() {
         return Err(Error::new(Exit::Usage, format!("{} contains no sweep", args.folder.display()))
             .hint("give the folder that was named with `sweep run --results`"));
@@ -74,7 +74,7 @@ pub fn list(args: &List, surroundings: &Surroundings) -> Result<Exit> {
     let mut damaged = Vec::new();
     let mut rows: Vec<Row> = Vec::new();
     for folder in folders {
-        let shown = surroundings.short(&folder);
+        let shown = environment.short(&folder);
         match Row::read(&shown) {
             Ok(row) => rows.push(row),
             Err(error) => damaged.push(format!("{}: {}", shown.display(), first_line(&error.to_string()))),
@@ -130,27 +130,27 @@ fn table(rows: &[Row], parameters: &[String]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     let head = ["sweep", "state", "trials", "failed", "best", "trial", "trials/h"].map(str::to_owned);
-    table.set_header(head.iter().cloned().chain(parameters.iter().map(|name| words::clean(name))));
+    table.set_header(head.iter().cloned().chain(parameters.iter().map(|name| format::clean(name))));
     for row in rows {
         let trials = match row.total {
-            Some(total) => format!("{} of {}", words::count(row.ended), words::count(total)),
-            None => words::count(row.ended),
+            Some(total) => format!("{} of {}", format::count(row.ended), format::count(total)),
+            None => format::count(row.ended),
         };
         let best = row.best.as_ref();
         let fields = [
             row.folder.display().to_string(),
             row.state.to_owned(),
             trials,
-            words::count(row.failed),
+            format::count(row.failed),
             row.value(),
             best.map_or("–".to_owned(), |(trial, ..)| trial.to_string()),
-            row.per_hour.map_or("–".to_owned(), |rate| words::number(rate, 3)),
+            row.per_hour.map_or("–".to_owned(), |rate| format!("{rate:.1}")),
         ];
         let values = parameters.iter().map(|name| {
             let value = best.and_then(|(_, _, settings)| settings.get(name));
-            value.map_or("–".to_owned(), words::setting)
+            value.map_or("–".to_owned(), format::setting)
         });
-        table.add_row(fields.into_iter().map(|field| words::clean(&field)).chain(values));
+        table.add_row(fields.into_iter().map(|field| format::clean(&field)).chain(values));
     }
     let lines: Vec<String> = table.lines().map(|line| line.trim().to_owned()).collect();
     lines.join("\n")
@@ -194,7 +194,7 @@ impl Row {
 
     fn value(&self) -> String {
         let value = self.best.as_ref().map(|(_, value, _)| *value);
-        value.map_or("–".to_owned(), |value| format!("{} {}", self.metric.name, words::number(value, 4)))
+        value.map_or("–".to_owned(), |value| format!("{} {}", self.metric.name, format::number(value, 4)))
     }
 
     fn beats(&self, other: &Row) -> bool {

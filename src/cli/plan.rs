@@ -11,13 +11,15 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::environment::Environment;
 use super::output;
 use super::running;
-use super::surroundings::Surroundings;
 use super::sweep_file::{Dir, SweepFile};
+use crate::agent::Device;
 use figures::Figures;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::trial::TrialId;
+use sweep_report::format;
 use sweep_scheduler::search::Search;
 use sweep_spec::{Spec, plain};
 
@@ -45,8 +47,8 @@ pub struct Args {
 }
 
 /// Checks a sweep file and prints what it would run.
-pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
-    let file = SweepFile::open(&args.file, args.dir.place(), surroundings)?;
+pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
+    let file = SweepFile::open(&args.file, args.dir.place(), environment)?;
     if let Some(path) = &args.chart {
         chart::write(&file, path)?;
     }
@@ -61,11 +63,12 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         }
         list(&file.spec, args.json, &mut out)
     } else {
-        let figures = Figures::new(&file, surroundings);
+        let figures = Figures::new(&file, environment);
         if args.json {
             writeln!(out, "{:#}", figures.json(&file))
         } else {
-            page::write(&file, &figures, &slots(&file.spec, surroundings), &mut out)
+            let each = figures.estimate.as_ref().map_or(0, |estimate| estimate.memory());
+            page::write(&file, &figures, &slots(&file.spec, each, environment), &mut out)
         }
     };
     match written.and_then(|()| out.flush()) {
@@ -77,12 +80,19 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
 }
 
 /// The slots that the sweep would use on this machine. If the GPUs are on another machine, the text mentions that they
-/// are missing, which is not an error.
-fn slots(spec: &Spec, surroundings: &Surroundings) -> String {
-    match running::slots(&spec.devices, surroundings) {
+/// are missing, which is not an error. `each` is the memory that a trial needs at most, in bytes.
+fn slots(spec: &Spec, each: u64, environment: &Environment) -> String {
+    match running::slots(&spec.devices, environment) {
         Ok((slots, _)) => {
             let names: Vec<&str> = slots.iter().map(|slot| slot.name.as_str()).collect();
-            format!("{} on this machine: {}", names.len(), names.join(" "))
+            let listed = format!("{} on this machine: {}", names.len(), names.join(" "));
+            if !slots.iter().any(|slot| matches!(slot.device, Device::Cpu { .. })) {
+                return listed;
+            }
+            let (memory, all) = (environment.memory(), each.saturating_mul(names.len() as u64));
+            let short =
+                if all > memory { format!(", but all together may need {}", format::bytes(all)) } else { "".into() };
+            format!("{listed}, with {} of memory{short}", format::bytes(memory))
         }
         Err(error) => error.to_string().lines().next().unwrap_or_default().to_owned(),
     }

@@ -6,15 +6,15 @@ use std::process::Stdio;
 
 use serde_json::json;
 
+use super::environment::Environment;
 use super::export::{chosen, no_weights};
 use super::opened::Opened;
 use super::output;
 use super::running::trainer;
-use super::surroundings::Surroundings;
 use crate::agent::Launcher;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::protocol::{BEST_WEIGHTS, Predict, Predicted, Prediction, Subject};
-use sweep_report::words;
+use sweep_report::format;
 
 /// Number of classes shown per image.
 const SHOWN: usize = 3;
@@ -43,7 +43,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Returns an error if the trial kept no weights, or if no image can be read.
-pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     let opened = Opened::new(&args.folder)?;
     let (number, files) = split(&args.images);
     if files.is_empty() {
@@ -54,9 +54,9 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     if !weights.is_file() {
         return Err(no_weights(&opened, trial));
     }
-    let paths = files.iter().map(|file| surroundings.folder.join(file)).collect();
-    let request = Predict { weights: surroundings.folder.join(weights), images: Subject::Files(paths) };
-    let Predicted { classes, images } = predicted(&request, &trainer(args.trainer.as_deref(), surroundings)?)?;
+    let paths = files.iter().map(|file| environment.folder.join(file)).collect();
+    let request = Predict { weights: environment.folder.join(weights), images: Subject::Files(paths), worst: None };
+    let Predicted { classes, images } = predicted(&request, &trainer(args.trainer.as_deref(), environment)?)?;
     let mut text = String::new();
     for (file, image) in files.iter().zip(&images) {
         let line = if args.json { object(file, &classes, image) } else { line(file, &classes, image) };
@@ -86,7 +86,7 @@ pub fn predicted(request: &Predict, trainer: &Launcher) -> Result<Predicted> {
     let _ = serde_json::to_writer(stdin, request);
     let done = child.wait_with_output().map_err(|error| failed().source(error))?;
     if !done.status.success() {
-        return Err(Error::new(Exit::BadData, words::clean(String::from_utf8_lossy(&done.stderr).trim())));
+        return Err(Error::new(Exit::BadData, format::clean(String::from_utf8_lossy(&done.stderr).trim())));
     }
     serde_json::from_slice(&done.stdout).map_err(|error| failed().source(error))
 }
@@ -105,12 +105,12 @@ fn ranked(image: &Prediction) -> Vec<usize> {
 }
 
 fn line(file: &Path, classes: &[String], image: &Prediction) -> String {
-    let file = words::clean(&file.display().to_string());
+    let file = format::clean(&file.display().to_string());
     if let Some(error) = &image.error {
-        return format!("{file}  {}", words::clean(error));
+        return format!("{file}  {}", format::clean(error));
     }
     let likely = ranked(image).into_iter().take(SHOWN);
-    let likely = likely.map(|at| format!("{} {:.1}%", words::clean(&classes[at]), 100.0 * image.probabilities[at]));
+    let likely = likely.map(|at| format!("{} {:.1}%", format::clean(&classes[at]), 100.0 * image.probabilities[at]));
     format!("{file}  {}", likely.collect::<Vec<_>>().join(", "))
 }
 

@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::surroundings::Surroundings;
+use super::environment::Environment;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::nearest::nearest;
 use sweep_core::program::{self, Interpreter, Need, Origin, Place};
@@ -35,7 +35,7 @@ impl Start {
 ///
 /// # Errors
 /// Returns [`Exit::Usage`] if the named folder does not exist, or if no program is there to start in it.
-pub fn start(spec: &Spec, named: Option<Place>, surroundings: &Surroundings) -> Result<Option<Start>> {
+pub fn start(spec: &Spec, named: Option<Place>, environment: &Environment) -> Result<Option<Start>> {
     let Some(program) = spec.program() else {
         return match named {
             Some(Place { folder, origin: Origin::Option }) => {
@@ -47,18 +47,18 @@ pub fn start(spec: &Spec, named: Option<Place>, surroundings: &Surroundings) -> 
     };
     let only = |folder: PathBuf, origin| Some(Start { place: Place { folder, origin }, others: Vec::new() });
     match named {
-        Some(Place { folder, origin: Origin::Option }) if !surroundings.folder.join(&folder).is_dir() => {
+        Some(Place { folder, origin: Origin::Option }) if !environment.folder.join(&folder).is_dir() => {
             return Err(Error::new(Exit::Usage, format!("--dir {}: there is no such folder", folder.display()))
                 .hint("name the folder in which the program starts"));
         }
         Some(Place { folder, origin: Origin::Option }) => {
-            return Ok(only(without_dots(&surroundings.folder.join(folder)), Origin::Option));
+            return Ok(only(without_dots(&environment.folder.join(folder)), Origin::Option));
         }
         _ if program.folder.is_some() => return Ok(only(spec.program_folder(), Origin::Key)),
         Some(Place { folder, origin }) => return Ok(only(folder, origin)),
         None => {}
     }
-    let places = places(&spec.base, &surroundings.folder);
+    let places = places(&spec.base, &environment.folder);
     let found = program.place(&places, |path| path.exists());
     let of_found = |(place, others): (&Place, Vec<&Place>)| Start {
         place: place.clone(),
@@ -86,14 +86,14 @@ fn places(base: &Path, called: &Path) -> Vec<Place> {
 }
 
 /// Returns the Python that `${interpreter}` stands for in the file's command.
-pub fn interpreter(spec: &Spec, surroundings: &Surroundings) -> Option<Interpreter> {
+pub fn interpreter(spec: &Spec, environment: &Environment) -> Option<Interpreter> {
     let program = spec.program()?;
-    Some(program::interpreter(program, &spec.program_folder(), |name| surroundings.variable(name), Path::is_file))
+    Some(program::interpreter(program, &spec.program_folder(), |name| environment.variable(name), Path::is_file))
 }
 
 /// Returns the path of the program that a command without `${interpreter}` runs, if it is on PATH.
-pub fn on_path(name: &str, surroundings: &Surroundings) -> Option<PathBuf> {
-    let path = surroundings.variable("PATH")?;
+pub fn on_path(name: &str, environment: &Environment) -> Option<PathBuf> {
+    let path = environment.variable("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| is_program(path))
 }
 
@@ -101,13 +101,13 @@ pub fn on_path(name: &str, surroundings: &Surroundings) -> Option<PathBuf> {
 ///
 /// # Errors
 /// With all that is missing, and what is near it.
-pub fn look_up(spec: &Spec, file: &str, text: &str, surroundings: &Surroundings) -> std::result::Result<(), Problems> {
+pub fn look_up(spec: &Spec, file: &str, text: &str, environment: &Environment) -> std::result::Result<(), Problems> {
     let base = spec.program_folder();
-    let Some(interpreter) = interpreter(spec, surroundings) else { return Ok(()) };
+    let Some(interpreter) = interpreter(spec, environment) else { return Ok(()) };
     let is_named = spec.program().is_some_and(|program| program.folder.is_some());
-    let searched: Vec<Place> = if is_named { Vec::new() } else { places(&spec.base, &surroundings.folder) };
+    let searched: Vec<Place> = if is_named { Vec::new() } else { places(&spec.base, &environment.folder) };
     // Where it is not set the system looks in these.
-    let path = surroundings.variable("PATH").unwrap_or("/bin:/usr/bin".to_owned());
+    let path = environment.variable("PATH").unwrap_or("/bin:/usr/bin".to_owned());
     let folders: Vec<PathBuf> = std::env::split_paths(&path).map(|folder| base.join(folder)).collect();
     spec.look_up((file, text), &interpreter.command, |need| match need {
         Need::Command(name) if name.contains('/') => at_its_path(&base, name, &searched),

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::environment::Environment;
 use super::opened::Opened;
 use super::output;
-use super::surroundings::Surroundings;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::History;
 use sweep_core::nearest::nearest_metric;
@@ -40,7 +40,7 @@ enum Way {
 ///
 /// # Errors
 /// Returns an error if there is no sweep or its folder cannot be written.
-pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
+pub fn run(args: &Args, _environment: &Environment) -> Result<Exit> {
     let Opened { layout, mut spec, mut history, .. } = Opened::new(&args.folder)?;
     if let Some(name) = &args.metric {
         is_reported(name, &spec, &history)?;

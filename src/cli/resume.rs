@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::environment::Environment;
 use super::opened::Opened;
 use super::output;
 use super::program;
 use super::running::Options;
-use super::surroundings::Surroundings;
 use super::sweep_file;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_store::{Journal, Layout};
@@ -32,17 +32,17 @@ pub struct Args {
 }
 
 /// Resumes a sweep.
-pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
-    on(&args.options, &args.folder, (args.retry_failed, args.from_scratch), surroundings)
+pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
+    on(&args.options, &args.folder, (args.retry_failed, args.from_scratch), environment)
 }
 
 /// Goes on with the sweep in a folder; `retry` as in [`Options::go`].
-pub fn on(options: &Options, folder: &Path, retry: (bool, bool), surroundings: &Surroundings) -> Result<Exit> {
+pub fn on(options: &Options, folder: &Path, retry: (bool, bool), environment: &Environment) -> Result<Exit> {
     let Opened { layout, mut spec, text, history, length } = Opened::new(folder)?;
     let file = layout.sweep_file();
     let name = file.display().to_string();
     // Data and program may have been removed or changed since.
-    program::look_up(&spec, &name, &text, surroundings)?;
+    program::look_up(&spec, &name, &text, environment)?;
     sweep_file::inspect(&mut spec, &name, &text)?;
     // Only the lock guarantees that no other controller writes the journal. If one did meanwhile, the journal is read
     // again.
@@ -68,6 +68,6 @@ pub fn on(options: &Options, folder: &Path, retry: (bool, bool), surroundings: &
         }
         Ok((history, Journal::append(layout, length)?))
     };
-    let layout = Layout::new(surroundings.folder.join(layout.root()));
-    options.go(surroundings, layout, spec, begin, retry)
+    let layout = Layout::new(environment.folder.join(layout.root()));
+    options.go(environment, layout, spec, begin, retry)
 }

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use super::check;
+use super::environment::Environment;
 use super::output;
 use super::program::Start;
 use super::resume;
 use super::running::Options;
-use super::surroundings::Surroundings;
 use super::sweep_file::{Dir, SweepFile};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, FORMAT, History};
@@ -45,9 +45,9 @@ pub struct Args {
 }
 
 /// Runs a sweep from its beginning.
-pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     let SweepFile { mut text, mut spec, start, notes, .. } =
-        SweepFile::open(&args.file, args.dir.place(), surroundings)?;
+        SweepFile::open(&args.file, args.dir.place(), environment)?;
     for note in notes {
         output::tell(&format!("note: {note}"));
     }
@@ -62,22 +62,22 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         }
         spec.name.clone_from(name);
     }
-    let layout = Layout::new(surroundings.folder.join(&args.results).join(&spec.name));
+    let layout = Layout::new(environment.folder.join(&args.results).join(&spec.name));
     if layout.root().to_str().is_none() {
         return Err(Error::new(Exit::Usage, format!("--results {} is not UTF-8", args.results.display()))
             .hint("programs and reports get paths as text; name a folder with a UTF-8 path"));
     }
     if args.or_resume && layout.journal().exists() {
-        return resume::on(&args.options, layout.root(), (false, false), surroundings);
+        return resume::on(&args.options, layout.root(), (false, false), environment);
     }
     if let Some(count) = args.count {
         // Whoever resumes reads the sweep's own copy of the file.
         (text, spec.run_cap) = capped(&text, &spec, count)?;
     }
-    let untouched = |layout: &Layout| if layout.journal().exists() { Err(begun(layout, surroundings)) } else { Ok(()) };
+    let untouched = |layout: &Layout| if layout.journal().exists() { Err(begun(layout, environment)) } else { Ok(()) };
     untouched(&layout)?;
     if let Some(foreign) = foreign(&layout) {
-        let shown = surroundings.short(layout.root());
+        let shown = environment.short(layout.root());
         return Err(Error::new(
             Exit::Usage,
             format!("{} is not the folder of a sweep: it contains {foreign} and no journal.jsonl", shown.display()),
@@ -89,7 +89,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").into(),
         name: spec.name.clone(),
-        at: surroundings.now(),
+        at: environment.now(),
         base: spec.base.clone(),
         start: spec.start.clone(),
         file: Some(text.clone()),
@@ -103,7 +103,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         history.apply(&first).expect("the first entry has this version's format");
         Ok((history, Journal::create(layout, &first)?))
     };
-    args.options.go(surroundings, layout, spec, begin, (false, false))
+    args.options.go(environment, layout, spec, begin, (false, false))
 }
 
 /// The sweep file with at most so many trials, and how many they are then.
@@ -122,7 +122,7 @@ fn capped(text: &str, spec: &Spec, count: u64) -> Result<(String, Option<u64>)> 
 }
 
 /// Files of a sweep that has begun and has no journal yet, also half written ones.
-const BEGINNINGS: [&str; 5] = [".lock", ".holder", "sweep.yaml", ".sweep.yaml.new", ".journal.jsonl.new"];
+const BEGINNINGS: [&str; 6] = [".lock", ".holder", "sweep.log", "sweep.yaml", ".sweep.yaml.new", ".journal.jsonl.new"];
 
 /// A file in the sweep's folder that no sweep has written before its journal, if there is one.
 fn foreign(layout: &Layout) -> Option<String> {
@@ -132,8 +132,8 @@ fn foreign(layout: &Layout) -> Option<String> {
 }
 
 /// The error for a sweep that already exists.
-fn begun(layout: &Layout, surroundings: &Surroundings) -> Error {
-    let folder = surroundings.short(layout.root());
+fn begun(layout: &Layout, environment: &Environment) -> Error {
+    let folder = environment.short(layout.root());
     let shown = folder.display();
     let another =
         format!("start another sweep with `--name {}-2`", folder.file_name().unwrap_or_default().to_string_lossy());

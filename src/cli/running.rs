@@ -6,21 +6,24 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use super::environment::{Environment, now, variable};
+use super::evaluation;
 use super::output;
-use super::surroundings::{Surroundings, now, variable};
+use super::serve::Page;
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::libtorch::{self, Fit};
 use crate::agent::{self, Device, Launcher, SlotDevice, mps};
 use crate::engine::{self, Setup};
+use crate::log;
 use crate::progress::{self, Screen};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::History;
 use sweep_report::ranking::{Place, Ranking, groups};
-use sweep_report::{summary, words};
+use sweep_report::{format, summary};
 use sweep_scheduler::schedule::Condition;
 use sweep_scheduler::search::{self, Search};
 use sweep_spec::{Busy, Devices, Gpus, Method, Spec, parse_time};
-use sweep_store::{Journal, Layout, Lock};
+use sweep_store::{Holder, Journal, Layout, Lock};
 
 /// Options of `run`, `resume` and `extend --run`.
 #[derive(Debug, clap::Args)]
@@ -49,6 +52,9 @@ pub struct Options {
     /// Skip the checks of the images and the networks
     #[arg(long)]
     pub no_check: bool,
+    /// Also show the sweep in the browser while it runs, like `sweep serve`; prints the address
+    #[arg(long)]
+    page: bool,
 }
 
 /// The part of a run's time that is kept for saving its trials: as long as they may take, but at most a tenth.
@@ -57,18 +63,18 @@ fn time_to_save(spec: &Spec, time: Duration) -> Duration {
 }
 
 /// What starts the trainer: the given program, or else the one beside `sweep`.
-pub fn launcher(named: Option<&Path>, surroundings: &Surroundings) -> Launcher {
-    let beside = || surroundings.program.with_file_name("sweep-trainer");
-    let libtorch = surroundings.variable(libtorch::VARIABLE).map(|folder| surroundings.folder.join(folder));
-    Launcher::new(named.map_or_else(beside, |path| surroundings.folder.join(path)), libtorch)
+pub fn launcher(named: Option<&Path>, environment: &Environment) -> Launcher {
+    let beside = || environment.program.with_file_name("sweep-trainer");
+    let libtorch = environment.variable(libtorch::VARIABLE).map(|folder| environment.folder.join(folder));
+    Launcher::new(named.map_or_else(beside, |path| environment.folder.join(path)), libtorch)
 }
 
 /// What starts the trainer, if it can be started.
 ///
 /// # Errors
 /// Returns [`Exit::NoTrainer`] if there is no such program, or if the libtorch that it would load is too old.
-pub fn trainer(named: Option<&Path>, surroundings: &Surroundings) -> Result<Launcher> {
-    let launcher = launcher(named, surroundings);
+pub fn trainer(named: Option<&Path>, environment: &Environment) -> Result<Launcher> {
+    let launcher = launcher(named, environment);
     let trainer = launcher.program();
     if !trainer.is_file() {
         return Err(Error::new(Exit::NoTrainer, format!("the trainer {} does not exist", trainer.display())).hint(
@@ -94,7 +100,7 @@ enum Progress {
 
 impl Options {
     /// The slots that the file and the options request.
-    fn slots(&self, spec: &Spec, surroundings: &Surroundings) -> Result<(Vec<SlotDevice>, Vec<Gpu>)> {
+    fn slots(&self, spec: &Spec, environment: &Environment) -> Result<(Vec<SlotDevice>, Vec<Gpu>)> {
         let mut devices = spec.devices.clone();
         if let Some(gpus) = &self.gpus {
             devices.gpus = match gpus.as_str() {
@@ -103,7 +109,7 @@ impl Options {
                 names => Gpus::These(names.split(',').map(|name| name.trim().to_owned()).collect()),
             };
         }
-        slots(&devices, surroundings)
+        slots(&devices, environment)
     }
 
     /// Removes slots on GPUs that other processes use, and prints a note for each such GPU.
@@ -132,10 +138,10 @@ impl Options {
         Ok(free)
     }
 
-    fn screen(&self, surroundings: &Surroundings) -> Screen {
+    fn screen(&self, environment: &Environment) -> Screen {
         match self.progress {
             Progress::Bars => Screen::bars(),
-            Progress::Auto if surroundings.terminal => Screen::bars(),
+            Progress::Auto if environment.terminal => Screen::bars(),
             Progress::Auto | Progress::Plain => Screen::new(progress::Kind::Lines),
             Progress::Json => Screen::new(progress::Kind::Json),
             Progress::None => Screen::new(progress::Kind::Quiet),
@@ -145,22 +151,34 @@ impl Options {
     /// Runs the remaining trials of a sweep and prints a summary.
     pub fn go(
         &self,
-        surroundings: &Surroundings,
+        environment: &Environment,
         layout: Layout,
         spec: Spec,
         begin: impl FnOnce(&Layout) -> Result<(History, Journal)>,
         (retry_failed, from_scratch): (bool, bool),
     ) -> Result<Exit> {
-        let (mut slots, gpus) = self.slots(&spec, surroundings)?;
+        // Their GPUs would seem to be in use.
+        if spec.program().is_some() && !sweep_store::held(&layout) {
+            let note = agent::wait_for_leftovers(layout.root());
+            note.iter().for_each(|note| output::tell(&format!("note: {note}")));
+        }
+        let (mut slots, gpus) = self.slots(&spec, environment)?;
         if spec.devices.busy == Busy::Skip {
             slots = Options::skip_busy(slots, &gpus)?;
         }
         let trainer =
-            if spec.network().is_some() { Some(trainer(self.trainer.as_deref(), surroundings)?) } else { None };
+            if spec.network().is_some() { Some(trainer(self.trainer.as_deref(), environment)?) } else { None };
         std::fs::create_dir_all(layout.root())
             .map_err(|error| Error::storage(format!("{} cannot be created", layout.root().display()), error))?;
-        let lock = Lock::take(&layout, &surroundings.holder())?;
+        let level = log::level(environment.variable(log::VARIABLE).as_deref())?;
+        let holder = environment.holder();
+        if let Some(other) = Holder::read(&layout).filter(|other| other.is_far_from(&holder)) {
+            output::tell(&format!("note: waiting up to 15 s for a sign of life from {other}, which ran this sweep"));
+        }
+        let lock = Lock::take(&layout, &holder)?;
+        log::open(&layout.log(), level);
         let (history, journal) = begin(&layout)?;
+        let _page = if self.page { Some(Page::of(&layout, environment)?) } else { None };
         if spec.program().is_some() {
             end_leftovers(&layout, &history)?;
         }
@@ -170,8 +188,8 @@ impl Options {
                 output::tell(&format!("note: {note}"));
             }
         }
-        let screen = self.screen(surroundings);
-        let running = mps::find(surroundings.variable(mps::VARIABLE).as_deref());
+        let screen = self.screen(environment);
+        let running = mps::find(environment.variable(mps::VARIABLE).as_deref());
         let daemon = match running {
             None if spec.devices.mps && trainer.is_some() && agent::share_a_gpu(&slots) => mps::Daemon::start(),
             _ => Ok(None),
@@ -182,6 +200,7 @@ impl Options {
             ));
             None
         });
+        let evaluator = trainer.clone();
         let setup = Setup {
             layout: layout.clone(),
             spec: spec.clone(),
@@ -196,19 +215,27 @@ impl Options {
             from_scratch,
             max_time: self.max_time.or(spec.max_time.trial),
             run_for: self.run_for.or(spec.max_time.sweep).map(|time| time - time_to_save(&spec, time)),
-            look: !self.no_check,
+            checks_weights: !self.no_check,
             screen,
-            host: surroundings.host(),
+            host: environment.host(),
             mps: running.or_else(|| daemon.as_ref().map(|daemon| daemon.pipes().to_owned())),
-            memory: surroundings.memory(),
+            memory: environment.memory(),
             clock: now,
             variable,
         };
         let history = engine::run(setup)?;
         drop(daemon); // all its trainers have ended
+        if let Some(trainer) = evaluator.filter(|_| history.complete) {
+            // The sweep is complete without it, so an error here is only reported.
+            match evaluation::measure(&layout, &spec, &history, &trainer) {
+                Ok(Some(_)) => sweep_report::pages(&layout, &spec, &history)?,
+                Ok(None) => {}
+                Err(error) => output::tell(&format!("note: the best trial was not evaluated: {error}")),
+            }
+        }
         if !matches!(self.progress, Progress::Json | Progress::None) {
             // Everything is written: that nobody is there to read of it is no failure.
-            let _ = output::print(&summary(&history, &spec, &layout, surroundings));
+            let _ = output::print(&summary(&history, &spec, &layout, environment));
         }
         Ok(if !history.complete {
             Exit::Interrupted
@@ -224,7 +251,7 @@ impl Options {
 fn end_leftovers(layout: &Layout, history: &History) -> Result<()> {
     let recorded = history.trials.iter().filter_map(|trial| Some((trial.id, trial.group.clone()?)));
     match agent::end_leftovers(layout.root(), &recorded.collect::<Vec<_>>()) {
-        Ok(notes) => notes.iter().for_each(|note| output::tell(&format!("note: {note}"))),
+        Ok(note) => note.iter().for_each(|note| output::tell(&format!("note: {note}"))),
         Err(left) => {
             return Err(Error::new(Exit::NoTrainer, left).hint(
                 "two copies of a program would spoil each other's files: end the process, or restart the machine",
@@ -257,16 +284,16 @@ fn notes_on_lag(lag: u32, slots: usize, trials: Option<u64>) -> Vec<String> {
 ///
 /// # Errors
 /// Returns an error if `devices` names a GPU that does not exist.
-pub fn slots(devices: &Devices, surroundings: &Surroundings) -> Result<(Vec<SlotDevice>, Vec<Gpu>)> {
+pub fn slots(devices: &Devices, environment: &Environment) -> Result<(Vec<SlotDevice>, Vec<Gpu>)> {
     let gpus = if devices.gpus == Gpus::None { Err("they are not asked for".into()) } else { gpu::look() };
-    let visible = surroundings.visible_gpus();
-    let slots = agent::find(devices, &gpus, visible.as_deref(), surroundings.cores())?;
+    let visible = environment.visible_gpus();
+    let slots = agent::find(devices, &gpus, visible.as_deref(), environment.cores())?;
     Ok((slots, gpus.unwrap_or_default()))
 }
 
 /// The last lines of a run.
-fn summary(history: &History, spec: &Spec, layout: &Layout, surroundings: &Surroundings) -> String {
-    let folder = surroundings.short(layout.root());
+fn summary(history: &History, spec: &Spec, layout: &Layout, environment: &Environment) -> String {
+    let folder = environment.short(layout.root());
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for trial in &history.trials {
         match counts.iter_mut().find(|(name, _)| *name == trial.status.name()) {
@@ -283,11 +310,11 @@ fn summary(history: &History, spec: &Spec, layout: &Layout, surroundings: &Surro
         text += &format!("\n{}", summary::of_settings(spec, best));
     } else if let Some(Place { trial, best, .. }) = ranking.best() {
         let value = best.get(&spec.metric.name).unwrap_or(f64::NAN);
-        text += &format!("\nBest: trial {}, {} {}", trial.id, spec.metric.name, words::number(value, 4));
+        text += &format!("\nBest: trial {}, {} {}", trial.id, spec.metric.name, format::number(value, 4));
         if let Some(accuracy) = best.val_accuracy.filter(|_| spec.metric.name != "val_accuracy") {
-            text += &format!(", val_accuracy {}", words::number(accuracy, 4));
+            text += &format!(", val_accuracy {}", format::number(accuracy, 4));
         }
-        text += &format!(" at epoch {}: {}", best.epoch, words::settings(&trial.settings));
+        text += &format!(" at epoch {}: {}", best.epoch, format::settings(&trial.settings));
     }
     if let Some(target) = summary::target(spec, history) {
         text += &format!("\n{target}");

@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use super::environment::Environment;
 use super::output;
-use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
 use crate::agent::Launcher;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::protocol::Sheet;
 use sweep_core::recipe::Augment;
 use sweep_core::trial::TrialId;
-use sweep_report::words;
+use sweep_report::format;
 use sweep_scheduler::search::Search;
 
 /// Maximum number of trials searched for one with augmentation.
@@ -22,14 +22,8 @@ const LOOKED_AT: u64 = 10_000;
 /// # Errors
 /// Returns the errors of `sweep plan`. It also fails if the file or the trial has no augmentation, or if the trainer
 /// cannot draw the sheet.
-pub fn run(
-    file: &Path,
-    trial: Option<u64>,
-    out: &Path,
-    trainer: &Launcher,
-    surroundings: &Surroundings,
-) -> Result<Exit> {
-    let SweepFile { spec, .. } = SweepFile::open(file, None, surroundings)?;
+pub fn run(file: &Path, trial: Option<u64>, out: &Path, trainer: &Launcher, environment: &Environment) -> Result<Exit> {
+    let SweepFile { spec, .. } = SweepFile::open(file, None, environment)?;
     let mut search = Search::new(spec.search_terms());
     let (first, last) = trial.map_or((1, LOOKED_AT), |number| (number, number));
     let chosen = (first..=last).find_map(|number| {
@@ -42,7 +36,7 @@ pub fn run(
         return Err(error.hint("write `augment: {flip: true, crop: 4}` under `data:`, or give another trial"));
     };
     let sheet =
-        Sheet { seed: spec.seed, trial: TrialId(number), data: recipe.data, file: surroundings.folder.join(out) };
+        Sheet { seed: spec.seed, trial: TrialId(number), data: recipe.data, file: environment.folder.join(out) };
     let failed = || Error::new(Exit::NoTrainer, format!("{} could not draw the images", trainer.program().display()));
     let mut child = trainer
         .once()
@@ -56,7 +50,7 @@ pub fn run(
     let _ = serde_json::to_writer(stdin, &sheet);
     let done = child.wait_with_output().map_err(|error| failed().source(error))?;
     if !done.status.success() {
-        return Err(Error::new(Exit::BadData, words::clean(String::from_utf8_lossy(&done.stderr).trim())));
+        return Err(Error::new(Exit::BadData, format::clean(String::from_utf8_lossy(&done.stderr).trim())));
     }
     output::print(&format!(
         "{}: one row per image, first unchanged, then as augmented in trial {number}\n",

@@ -6,18 +6,18 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::diagnose;
+use super::environment::Environment;
 use super::opened::Opened;
 use super::output;
 use super::plot::{Series, plot};
 use super::running::trainer;
 use super::sheet;
-use super::surroundings::Surroundings;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Status, TrialRecord};
 use sweep_core::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT};
 use sweep_core::trial::{EpochMetrics, METRICS, Outcome, TrialId};
+use sweep_report::format;
 use sweep_report::ranking::Ranking;
-use sweep_report::words;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -47,10 +47,10 @@ pub struct Args {
 ///
 /// # Errors
 /// Returns an error if there is no sweep or the trial was never started.
-pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     if let Some(out) = &args.augment {
-        let trainer = trainer(args.trainer.as_deref(), surroundings)?;
-        return sheet::run(&args.folder, args.trial, out, &trainer, surroundings);
+        let trainer = trainer(args.trainer.as_deref(), environment)?;
+        return sheet::run(&args.folder, args.trial, out, &trainer, environment);
     }
     let opened = Opened::new(&args.folder)?;
     let number = args.trial.or_else(|| best(&opened)).ok_or_else(|| {
@@ -63,7 +63,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     }
     match args.json {
         true => output::print_json(&json(&opened, &trial))?,
-        false => output::print(&text(&opened, &trial, surroundings.color))?,
+        false => output::print(&text(&opened, &trial, environment.color))?,
     }
     Ok(Exit::Success)
 }
@@ -76,32 +76,32 @@ fn best(opened: &Opened) -> Option<u64> {
 
 fn text(opened: &Opened, trial: &TrialRecord, color: bool) -> String {
     let mut text =
-        format!("Trial {} of {}: {}\n\n", trial.id, words::clean(&opened.history.name), words::status(trial));
+        format!("Trial {} of {}: {}\n\n", trial.id, format::clean(&opened.history.name), format::status(trial));
     let mut say = |name: &str, value: String| {
         let _ = writeln!(text, "  {name:<10} {value}");
     };
     if let Some(error) = trial.outcome().and_then(|outcome| outcome.error()) {
-        say("error", words::clean(&error));
+        say("error", format::clean(&error));
     }
     if let Some(Outcome::Stopped { by, epoch }) = trial.outcome() {
         say("stopped", format!("after epoch {epoch} by {by}"));
     }
     if let Some(tag) = opened.history.steering.tags.get(&trial.id) {
-        say("tag", words::clean(tag));
+        say("tag", format::clean(tag));
     }
     for (number, (name, value)) in trial.settings.iter().enumerate() {
         let label = if number == 0 { "parameters" } else { "" };
-        say(label, format!("{} {}", words::clean(name), words::setting(value)));
+        say(label, format!("{} {}", format::clean(name), format::setting(value)));
     }
     say("attempts", attempts(trial));
     if let Some(parameters) = trial.parameters {
-        say("weights", words::count(parameters));
+        say("weights", format::count(parameters));
     }
     if let (Some(train), Some(validation)) = (trial.train_examples, trial.validation_examples) {
-        say("images", format!("{} training, {} validation", words::count(train), words::count(validation)));
+        say("images", format!("{} training, {} validation", format::count(train), format::count(validation)));
     }
-    let place = format!("on {}", words::clean(&trial.slot));
-    say("time", trial.ended_at.map_or(place.clone(), |_| format!("{} {place}", words::duration(trial.seconds))));
+    let place = format!("on {}", format::clean(&trial.slot));
+    say("time", trial.ended_at.map_or(place.clone(), |_| format!("{} {place}", format::duration(trial.seconds))));
     let curve = |name: &'static str, metric: &str, color| {
         let points = trial.curve.iter().filter_map(|epoch| Some((epoch.epoch, epoch.get(metric)?)));
         Series { name, color, points: points.collect() }
@@ -123,7 +123,7 @@ fn attempts(trial: &TrialRecord) -> String {
         let _ = write!(said, ", {} lost", trial.faults);
     }
     if let Some(fault) = &trial.last_fault {
-        let _ = write!(said, "; last failure: {}", words::clean(fault));
+        let _ = write!(said, "; last failure: {}", format::clean(fault));
     }
     said
 }
@@ -139,10 +139,10 @@ fn metrics(opened: &Opened, trial: &TrialRecord) -> String {
         let _ = writeln!(text, "  {name:<22}{best:>16}{:>18}", said(last));
     };
     for name in METRICS {
-        line(name, &|epoch| words::value(name, epoch.get(name)));
+        line(name, &|epoch| format::value(name, epoch.get(name)));
     }
-    line("loss_gap", &|epoch| words::loss_gap(epoch.loss_gap()));
-    line("accuracy_gap, points", &|epoch| words::accuracy_gap(epoch.accuracy_gap()));
+    line("loss_gap", &|epoch| format::loss_gap(epoch.loss_gap()));
+    line("accuracy_gap, points", &|epoch| format::accuracy_gap(epoch.accuracy_gap()));
     text
 }
 

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::environment::Environment;
 use super::opened::Opened;
 use super::output;
-use super::surroundings::Surroundings;
 use crate::progress::seconds_left;
 use sweep_core::error::{Exit, Result};
 use sweep_core::history::{History, Status, TrialRecord};
 use sweep_core::trial::TrialId;
 use sweep_report::ranking::{Counts, Place, Ranking, groups};
-use sweep_report::{summary, words};
+use sweep_report::{format, summary};
 use sweep_scheduler::search::Search;
 use sweep_spec::Spec;
 
@@ -40,7 +40,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Returns an error if there is no sweep.
-pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
+pub fn run(args: &Args, _environment: &Environment) -> Result<Exit> {
     let mut opened = Opened::new(&args.folder)?;
     let held = sweep_store::held(&opened.layout);
     if !held {
@@ -63,6 +63,7 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
 #[serde(rename_all = "snake_case")]
 enum State {
     Running,
+    Paused,
     Interrupted,
     Complete,
 }
@@ -71,6 +72,7 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             State::Running => "running",
+            State::Paused => "paused",
             State::Interrupted => "interrupted",
             State::Complete => "complete",
         })
@@ -95,6 +97,7 @@ impl<'a> Standing<'a> {
         // A file that was extended has more trials than the last controller knew about.
         let complete = total.map_or(history.complete, |total| counts.ended() >= total);
         let state = match (held, complete) {
+            (true, _) if history.steering.paused => State::Paused,
             (true, _) => State::Running,
             (false, true) => State::Complete,
             (false, false) => State::Interrupted,
@@ -113,31 +116,37 @@ impl<'a> Standing<'a> {
     }
 
     fn text(&self, Opened { layout, spec, history, .. }: &Opened) -> String {
-        let mut text = format!("{} is {}", words::clean(&history.name), self.state);
+        let mut text = format!("{} is {}", format::clean(&history.name), self.state);
+        if self.state == State::Paused {
+            let _ = write!(text, "; to go on: sweep continue {}", layout.root().display());
+        }
+        if let Some(most) = history.steering.most {
+            let _ = write!(text, "; it uses at most {most} slots");
+        }
         if self.state == State::Interrupted {
             let _ = write!(text, "; to continue: sweep resume {}", layout.root().display());
         }
-        let ended = words::count(self.counts.ended());
+        let ended = format::count(self.counts.ended());
         let _ = match self.total {
-            Some(total) => write!(text, "\n\n  trials     {ended} of {} ended: ", words::count(total)),
+            Some(total) => write!(text, "\n\n  trials     {ended} of {} ended: ", format::count(total)),
             None => write!(text, "\n\n  trials     {ended} ended, no limit: "),
         };
         text += &self.counts.sentence();
         if let Some(count) = self.not_started().filter(|&count| count > 0) {
-            let _ = write!(text, ", {} not yet started", words::count(count));
+            let _ = write!(text, ", {} not yet started", format::count(count));
         }
         if let Some(seconds) = self.seconds_left.filter(|_| self.state != State::Complete) {
             let when = if self.state == State::Running { "time left " } else { "would take" };
-            let _ = write!(text, "\n  {when} about {}", words::duration(seconds));
+            let _ = write!(text, "\n  {when} about {}", format::duration(seconds));
         }
         if let Some(best) = &self.repeated {
             let _ = write!(text, "\n  best       {best}");
         } else if let Some(best) = &self.best {
-            let value = words::value(&spec.metric.name, best.best.get(&spec.metric.name));
-            let metric = words::metric(&spec.metric);
+            let value = format::value(&spec.metric.name, best.best.get(&spec.metric.name));
+            let metric = format::metric(&spec.metric);
             let _ =
                 write!(text, "\n  best       trial {}: {metric} {value} at epoch {}", best.trial.id, best.best.epoch);
-            let _ = write!(text, "\n             {}", words::settings(&best.trial.settings));
+            let _ = write!(text, "\n             {}", format::settings(&best.trial.settings));
         }
         if let Some(target) = summary::target(spec, history) {
             let _ = write!(text, "\n  target     {target}");
@@ -216,11 +225,11 @@ fn table(title: &str, trials: &[&TrialRecord], spec: &Spec) -> String {
         table.add_row([
             trial.id.to_string(),
             format!("{}{planned}", trial.epochs()),
-            words::value("train_eval_loss", last.train_eval_loss),
-            words::value("val_loss", last.val_loss),
-            words::value("val_accuracy", last.val_accuracy),
-            words::clean(&trial.slot),
-            words::settings(&trial.settings),
+            format::value("train_eval_loss", last.train_eval_loss),
+            format::value("val_loss", last.val_loss),
+            format::value("val_accuracy", last.val_accuracy),
+            format::clean(&trial.slot),
+            format::settings(&trial.settings),
         ]);
     }
     table.lines().map(|line| format!("  {}", line.trim_end())).collect::<Vec<_>>().join("\n")
@@ -264,7 +273,7 @@ fn reasons(history: &History, search: &Search, standing: &Standing) -> String {
         // One line is enough for the idle slots of a GPU with the same reason.
         let device = slot.split('.').next().unwrap_or_default();
         if running.is_some() || told.insert((device, reason.clone())) {
-            let _ = writeln!(text, "  {}: {}", words::clean(slot), words::clean(&reason));
+            let _ = writeln!(text, "  {}: {}", format::clean(slot), format::clean(&reason));
         }
     }
     for trial in history.trials.iter().filter(|trial| trial.status == Status::Waiting) {
@@ -277,7 +286,7 @@ fn reasons(history: &History, search: &Search, standing: &Standing) -> String {
                 None => "saved, waits for a free slot".into(),
             },
         };
-        let _ = writeln!(text, "  trial {}: {}", trial.id, words::clean(&reason));
+        let _ = writeln!(text, "  trial {}: {}", trial.id, format::clean(&reason));
     }
     text
 }
@@ -290,7 +299,7 @@ fn failures(failed: Vec<(&TrialRecord, String)>) -> String {
     }
     let mut text = String::from("\n  failed or diverged\n");
     for (trial, error) in failed.iter().rev().take(SHOWN) {
-        let _ = writeln!(text, "  {}  {}", trial.id, words::clean(error));
+        let _ = writeln!(text, "  {}  {}", trial.id, format::clean(error));
     }
     if failed.len() > SHOWN {
         let _ = writeln!(text, "  … and {} earlier ones", failed.len() - SHOWN);

@@ -4,15 +4,15 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::environment::{Environment, now};
 use super::opened::Opened;
 use super::output;
-use super::surroundings::{Surroundings, now};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::Status;
 use sweep_core::space::Condition;
 use sweep_core::steering::Request;
 use sweep_core::trial::TrialId;
-use sweep_report::words;
+use sweep_report::format;
 use sweep_scheduler::search::Search;
 use sweep_spec::condition;
 use sweep_store::{Layout, requests};
@@ -99,33 +99,33 @@ pub struct Tag {
 }
 
 /// `sweep stop`
-pub fn stop(args: &Trials, surroundings: &Surroundings) -> Result<Exit> {
-    ask(&Opened::new(&args.folder)?, &Request::Stop { trials: args.ids() }, surroundings)
+pub fn stop(args: &Trials, environment: &Environment) -> Result<Exit> {
+    ask(&Opened::new(&args.folder)?, &Request::Stop { trials: args.ids() }, environment)
 }
 
 /// `sweep skip`
-pub fn skip(args: &Trials, surroundings: &Surroundings) -> Result<Exit> {
-    ask(&Opened::new(&args.folder)?, &Request::Skip { trials: args.ids() }, surroundings)
+pub fn skip(args: &Trials, environment: &Environment) -> Result<Exit> {
+    ask(&Opened::new(&args.folder)?, &Request::Skip { trials: args.ids() }, environment)
 }
 
 /// `sweep retry`
-pub fn retry(args: &Retry, surroundings: &Surroundings) -> Result<Exit> {
+pub fn retry(args: &Retry, environment: &Environment) -> Result<Exit> {
     let request = Request::Retry { trials: args.of.ids(), from_scratch: args.from_scratch };
-    ask(&Opened::new(&args.of.folder)?, &request, surroundings)
+    ask(&Opened::new(&args.of.folder)?, &request, environment)
 }
 
 /// `sweep pause`
-pub fn pause(args: &Folder, surroundings: &Surroundings) -> Result<Exit> {
-    ask(&Opened::new(&args.folder)?, &Request::Pause, surroundings)
+pub fn pause(args: &Folder, environment: &Environment) -> Result<Exit> {
+    ask(&Opened::new(&args.folder)?, &Request::Pause, environment)
 }
 
 /// `sweep continue`
-pub fn go_on(args: &Folder, surroundings: &Surroundings) -> Result<Exit> {
-    ask(&Opened::new(&args.folder)?, &Request::Continue, surroundings)
+pub fn go_on(args: &Folder, environment: &Environment) -> Result<Exit> {
+    ask(&Opened::new(&args.folder)?, &Request::Continue, environment)
 }
 
 /// `sweep first`
-pub fn first(args: &First, surroundings: &Surroundings) -> Result<Exit> {
+pub fn first(args: &First, environment: &Environment) -> Result<Exit> {
     let opened = Opened::new(&args.folder)?;
     let numbers: Option<Vec<u64>> =
         args.which.iter().map(|word| word.parse().ok().filter(|number| *number > 0)).collect();
@@ -143,11 +143,11 @@ pub fn first(args: &First, surroundings: &Surroundings) -> Result<Exit> {
         return Err(Error::new(Exit::Usage, format!("no trial that can still run meets `{}`", args.which.join(" ")))
             .hint("`sweep plan --list` shows all trials with their parameters"));
     }
-    ask(&opened, &Request::First { trials }, surroundings)
+    ask(&opened, &Request::First { trials }, environment)
 }
 
 /// `sweep slots`
-pub fn slots(args: &Slots, surroundings: &Surroundings) -> Result<Exit> {
+pub fn slots(args: &Slots, environment: &Environment) -> Result<Exit> {
     let most = match (args.most.as_str(), args.most.parse::<u32>()) {
         ("all", _) => None,
         (_, Ok(most)) if most > 0 => Some(most),
@@ -156,13 +156,13 @@ pub fn slots(args: &Slots, surroundings: &Surroundings) -> Result<Exit> {
                 .hint("write 1 or more, or `all`; `sweep pause` uses none"));
         }
     };
-    ask(&Opened::new(&args.folder)?, &Request::Slots { most }, surroundings)
+    ask(&Opened::new(&args.folder)?, &Request::Slots { most }, environment)
 }
 
 /// `sweep tag`
-pub fn tag(args: &Tag, surroundings: &Surroundings) -> Result<Exit> {
+pub fn tag(args: &Tag, environment: &Environment) -> Result<Exit> {
     let request = Request::Tag { trial: TrialId(args.trial), text: args.text.clone() };
-    ask(&Opened::new(&args.folder)?, &request, surroundings)
+    ask(&Opened::new(&args.folder)?, &request, environment)
 }
 
 impl Trials {
@@ -188,17 +188,17 @@ fn meeting(opened: &Opened, condition: &Condition) -> Vec<TrialId> {
 }
 
 /// Writes a request, and prints the controller's answer.
-fn ask(opened: &Opened, request: &Request, surroundings: &Surroundings) -> Result<Exit> {
-    let layout = Layout::new(surroundings.folder.join(opened.layout.root()));
-    let folder = surroundings.short(layout.root());
+fn ask(opened: &Opened, request: &Request, environment: &Environment) -> Result<Exit> {
+    let layout = Layout::new(environment.folder.join(opened.layout.root()));
+    let folder = environment.short(layout.root());
     // Requests are carried out in the order of their names. Two in the same microsecond differ by their processes.
-    let host: String = surroundings.host().chars().filter(char::is_ascii_alphanumeric).take(40).collect();
+    let host: String = environment.host().chars().filter(char::is_ascii_alphanumeric).take(40).collect();
     let id = format!("{:017.0}-{host}-{}", now() * 1e6, std::process::id());
     requests::ask(&layout, &id, request)?;
     let began = Instant::now();
     while began.elapsed() < PATIENCE {
         if let Some(said) = requests::take_answer(&layout, &id) {
-            let lines: Vec<String> = said.iter().map(|line| words::clean(line)).collect();
+            let lines: Vec<String> = said.iter().map(|line| format::clean(line)).collect();
             output::print(&lines.join("\n"))?;
             return Ok(Exit::Success);
         }

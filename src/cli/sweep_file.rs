@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::environment::Environment;
 use super::program::{self, Start};
-use super::surroundings::Surroundings;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::program::{Origin, Place};
 use sweep_data::datasets;
@@ -34,11 +34,11 @@ impl SweepFile {
     /// # Errors
     /// Returns [`Exit::Usage`] if the file cannot be read, [`Exit::BadFile`] with all its problems, or
     /// [`Exit::BadData`].
-    pub fn open(file: &Path, folder: Option<Place>, surroundings: &Surroundings) -> Result<SweepFile> {
+    pub fn open(file: &Path, folder: Option<Place>, environment: &Environment) -> Result<SweepFile> {
         let text = read(file)?;
         let name = file.display().to_string();
-        let path = surroundings.folder.join(file);
-        let base = path.parent().unwrap_or(&surroundings.folder);
+        let path = environment.folder.join(file);
+        let base = path.parent().unwrap_or(&environment.folder);
         if base.to_str().is_none() {
             return Err(Error::new(Exit::Usage, format!("{name} is in a folder whose path is not UTF-8"))
                 .hint("the journal stores paths as text; rename the folder"));
@@ -47,13 +47,13 @@ impl SweepFile {
         let base = recorded.as_ref().map_or(base, |(base, _)| base);
         let (mut spec, mut notes) = Spec::read(&text, &name, base)?;
         let start = recorded.as_ref().and_then(|(_, start)| start.clone()).filter(|_| spec.program().is_some());
-        let start = program::start(&spec, folder.or(start), surroundings)?;
+        let start = program::start(&spec, folder.or(start), environment)?;
         if let Some(start) = start.as_ref().filter(|start| start.place.folder.to_str().is_none()) {
             return Err(Error::new(Exit::Usage, format!("{} is not UTF-8", start.place.folder.display()))
                 .hint("the journal stores paths as text; let programs start in a folder with a UTF-8 path"));
         }
         spec.start = start.as_ref().map(|start| start.place.folder.clone());
-        program::look_up(&spec, &name, &text, surroundings)?;
+        program::look_up(&spec, &name, &text, environment)?;
         let inspection = inspect(&mut spec, &name, &text)?;
         notes.extend(inspection.iter().flat_map(|inspection| &inspection.notes).cloned());
         Ok(SweepFile { text, spec, inspection, start, notes })

@@ -4,6 +4,8 @@
 mod devices;
 mod job;
 mod probe;
+mod signals;
+mod trace;
 mod views;
 
 use std::collections::HashSet;
@@ -12,24 +14,24 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::agent::gpu::Gpu;
-use crate::agent::{Agent, Launcher, SlotDevice, ignores_hangup};
+use crate::agent::{self, Agent, Launcher, SlotDevice};
 use crate::progress::Screen;
 use devices::Devices;
 pub use probe::{probe, try_to_start};
+use signals::{Heard, Signals};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, History};
 use sweep_core::protocol::{BEST_WEIGHTS, FromTrainer, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT};
 use sweep_core::shape;
 use sweep_core::stop::{EarlyTerminate, Stopping};
 use sweep_core::trial::{Attempt, Settings};
-use sweep_scheduler::schedule::{Action, Event, Leftover, Now, Rules, Scheduler, Shapes, SlotId, State};
+use sweep_scheduler::schedule::{Action, Config, Event, Leftover, Now, Scheduler, Shapes, SlotId, State};
 use sweep_scheduler::search::{self, Search};
-use sweep_spec::{Courtesy, Method, PerGpu, Spec};
+use sweep_spec::{Method, OnContention, PerGpu, Spec};
 use sweep_store::{Journal, Layout, Lock, requests};
 use sweep_verdict::Context;
 use views::Views;
@@ -40,8 +42,11 @@ const TICK: Duration = Duration::from_millis(100);
 /// Maximum number of events that the scheduler processes before their entries are written to the journal as one batch.
 const BATCH: usize = 256;
 
+/// Time between two accounts in the log of what every slot does.
+const ACCOUNT: Duration = Duration::from_secs(300);
+
 /// Maximum number of network shapes with a check of the initial weights.
-const LOOKS: usize = 20;
+const MOST_CHECKED: usize = 20;
 
 /// The inputs of a run.
 #[derive(Debug)]
@@ -73,7 +78,7 @@ pub struct Setup {
     /// Time after which the run saves its trials and ends.
     pub run_for: Option<Duration>,
     /// Whether trainers look at first weights for what is wrong with them.
-    pub look: bool,
+    pub checks_weights: bool,
     /// The progress display.
     pub screen: Screen,
     /// The name of this machine.
@@ -103,9 +108,6 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .build()
         .map_err(|error| Error::new(Exit::Internal, "cannot start the event loop").source(error))
 }
-
-/// The signal of a file that grows beyond `ulimit -f`, on Linux.
-const SIGXFSZ: i32 = 25;
 
 /// The rules that end trials, with what the sweep file tells of each trial.
 fn stopping(terms: EarlyTerminate, spec: &Spec) -> Stopping {
@@ -137,7 +139,9 @@ fn shapes(spec: &Spec) -> Shapes {
 struct Engine {
     scheduler: Scheduler,
     agent: Agent,
-    events: mpsc::UnboundedReceiver<Event>,
+    events: mpsc::Receiver<Event>,
+    /// Events of the engine itself. It never waits for room in its own channel.
+    own: Vec<Event>,
     journal: Journal,
     views: Views,
     devices: Devices,
@@ -150,9 +154,9 @@ struct Engine {
     /// durations are right whatever happens to the machine's time.
     began: (f64, Instant),
     /// Maximum number of network shapes to check.
-    looks: usize,
+    most_checked: usize,
     /// The network shapes that were checked.
-    looked: HashSet<String>,
+    checked: HashSet<String>,
 }
 
 impl Engine {
@@ -172,9 +176,9 @@ impl Engine {
             host,
             ..
         } = setup;
-        let (variable, looks) = (setup.variable, if setup.look { LOOKS } else { 0 });
+        let (variable, most_checked) = (setup.variable, if setup.checks_weights { MOST_CHECKED } else { 0 });
         let began = ((setup.clock)(), Instant::now());
-        let (sender, events) = mpsc::unbounded_channel();
+        let (sender, events) = mpsc::channel(agent::CAPACITY);
         let names = slots.iter().map(|slot| slot.name.clone()).collect();
         if spec.method == Method::Tpe {
             spec.lag = Some(search::lag(spec.search_terms(), &history, slots.len()));
@@ -189,7 +193,7 @@ impl Engine {
             lag: spec.lag,
         };
         let search = Search::resumed(spec.search_terms(), &history);
-        let rules = Rules {
+        let config = Config {
             seed: spec.seed,
             from_scratch: setup.from_scratch,
             max_time: setup.max_time,
@@ -201,7 +205,7 @@ impl Engine {
             stop: spec.early_terminate.clone().map(|terms| stopping(terms, &spec)),
             // A program sends no heartbeats except its epochs, which may take any time.
             shape: shapes(&spec),
-            yields: spec.devices.courtesy == Courtesy::Yield,
+            yields: spec.devices.on_contention == OnContention::Yield,
             saves: spec.network().is_some(),
             stop_grace: spec.stop_grace,
             silence: silence.or(spec.program().is_some().then_some(Duration::MAX)),
@@ -211,12 +215,13 @@ impl Engine {
         let devices = Devices::open(&layout, spec.devices.busy, &slots, &gpus, began.0)?;
         let named = devices.slots(&slots, spec.devices.per_gpu == PerGpu::Auto, setup.memory);
         let views = Views::open(&layout, &spec, &history)?;
-        let (scheduler, actions) = Scheduler::new(now, rules, Box::new(search), history, named, run, retry_failed);
+        let (scheduler, actions) = Scheduler::new(now, config, Box::new(search), history, named, run, retry_failed);
         let agent = Agent::new(trainer.map(|launcher| launcher.with_mps(setup.mps.clone())), slots, sender);
         let mut engine = Engine {
             scheduler,
             agent,
             events,
+            own: Vec::new(),
             journal,
             views,
             devices,
@@ -226,47 +231,40 @@ impl Engine {
             lock,
             variable,
             began,
-            looks,
-            looked: HashSet::new(),
+            most_checked,
+            checked: HashSet::new(),
         };
         engine.perform(actions)?;
         Ok(engine)
     }
 
     async fn run(mut self) -> Result<History> {
-        let listen = |kind| -> Result<Signal> {
-            signal(kind).map_err(|error| Error::new(Exit::Internal, "cannot install signal handlers").source(error))
-        };
-        let mut interrupt = listen(SignalKind::interrupt())?;
-        let mut terminate = listen(SignalKind::terminate())?;
-        // What `nohup` has ignored stays ignored: a handler would undo that.
-        let mut hang_up = if ignores_hangup() { None } else { Some(listen(SignalKind::hangup())?) };
-        // Slurm announces the end of a job's time by one of these.
-        let mut first = listen(SignalKind::user_defined1())?;
-        let mut second = listen(SignalKind::user_defined2())?;
-        // A file beyond `ulimit -f` is an error of writing it, not the controller's end.
-        let _file_too_large = listen(SignalKind::from_raw(SIGXFSZ))?;
+        let mut signals = Signals::listen()?;
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
-        let (mut announced, mut is_time_told) = (false, false);
+        // The first account comes early, to show slots that never become ready.
+        let mut account_due = ACCOUNT / 5;
+        let mut is_time_told = false;
         // A request to a sweep that is complete can make it go on.
         batch.extend(requests::waiting(&self.layout).into_iter().map(Event::Asked));
         self.handle(&mut batch)?;
         while !self.scheduler.is_done() {
             tokio::select! {
                 _ = self.events.recv_many(&mut batch, BATCH) => {}
+                () = std::future::ready(()), if !self.own.is_empty() => batch.append(&mut self.own),
                 seen = self.devices.look() => {
                     self.devices.record(self.now().unix, &seen, self.scheduler.slots())?;
                     batch.extend(self.devices.judge(&seen, self.scheduler.slots()));
                     let pids = self.agent.processes();
                     batch.extend(self.devices.sights(self.now().unix, &seen, self.scheduler.slots(), &pids));
                 }
-                _ = interrupt.recv() => batch.push(Event::Interrupt),
-                _ = terminate.recv() => batch.push(Event::Interrupt),
-                Some(()) = async { hang_up.as_mut()?.recv().await }, if hang_up.is_some() => announced = true,
-                _ = first.recv() => announced = true,
-                _ = second.recv() => announced = true,
+                heard = signals.next() => match heard {
+                    Heard::Order => batch.push(Event::Interrupt),
+                    // It ends nothing at once, however often it comes.
+                    Heard::Notice if self.scheduler.interrupted() => {}
+                    Heard::Notice => batch.push(Event::Interrupt),
+                },
                 _ = tick.tick() => {
                     if !self.lock.is_kept() {
                         let what = format!("another controller has taken over {}", self.layout.root().display());
@@ -278,9 +276,10 @@ impl Engine {
                     self.screen.draw(&self.scheduler, &self.spec);
                 }
             }
-            // Only what a person or a scheduler means as an order ends everything at once when it comes again.
-            if std::mem::take(&mut announced) && !self.scheduler.interrupted() {
-                batch.push(Event::Interrupt);
+            let now = self.now();
+            if now.since >= account_due {
+                trace::slots(&self.scheduler, now);
+                account_due = now.since + ACCOUNT;
             }
             self.handle(&mut batch)?;
             if self.scheduler.is_out_of_time() && !std::mem::replace(&mut is_time_told, true) {
@@ -290,6 +289,12 @@ impl Engine {
         let last = self.scheduler.leave(self.now());
         self.perform(last)?;
         self.screen.finish();
+        self.conclude()
+    }
+
+    /// Writes what is left to write. Returns an error if the run ended for another reason than the sweep's end or an
+    /// interrupt.
+    fn conclude(self) -> Result<History> {
         let Engine { views, scheduler, layout, spec, .. } = self;
         views.close(&layout, &spec, scheduler.history())?;
         let given_up = scheduler.slots().iter().find_map(|slot| match &slot.state {
@@ -320,6 +325,7 @@ impl Engine {
         let now = self.now();
         let (mut actions, mut asked) = (Vec::new(), Vec::new());
         for event in batch.drain(..) {
+            trace::event(&self.scheduler, &event);
             match &event {
                 Event::Interrupt => self.screen.interrupted(self.scheduler.interrupted()),
                 Event::Asked(request) => asked.push(request.id.clone()),
@@ -361,7 +367,9 @@ impl Engine {
                         | Entry::Learnt { .. }
                 )
             });
+            let began = Instant::now();
             self.journal.write(&entries, sync)?;
+            trace::journal(entries.len(), sync, began.elapsed());
             for entry in &entries {
                 self.views.entry(entry, self.scheduler.history())?;
                 self.screen.entry(entry, &self.scheduler, &self.spec);
@@ -369,9 +377,14 @@ impl Engine {
             self.views.flush();
         }
         for action in actions {
+            trace::action(self.scheduler.slots(), &action);
             match action {
                 Action::Record(_) => {}
-                Action::Start(slot) => self.agent.start(slot),
+                Action::Start(slot) => {
+                    if let Err(how) = self.agent.start(slot) {
+                        self.own.push(Event::Gone { slot, how, out_of_memory: false });
+                    }
+                }
                 Action::Train { slot, attempt, settings } => self.train(slot, attempt, &settings)?,
                 Action::Pause { slot, attempt } => self.agent.pause(slot, attempt),
                 Action::End(slot) => self.agent.end(slot),
@@ -421,10 +434,10 @@ impl Engine {
             match self.spec.recipe(settings) {
                 Ok(recipe) => {
                     let epochs_known = trial.map_or(0, |trial| trial.curve.len() as u32);
-                    let look = attempt.number == 1
-                        && self.looked.len() < self.looks
-                        && self.looked.insert(shape::of_recipe(&recipe));
-                    let order = Order { attempt, seed: self.spec.seed, recipe, folder, epochs_known, look };
+                    let check_weights = attempt.number == 1
+                        && self.checked.len() < self.most_checked
+                        && self.checked.insert(shape::of_recipe(&recipe));
+                    let order = Order { attempt, seed: self.spec.seed, recipe, folder, epochs_known, check_weights };
                     self.agent.train(slot, order, log);
                     return Ok(());
                 }

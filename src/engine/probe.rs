@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::agent::{Agent, Launcher, SlotDevice};
+use crate::agent::{self, Agent, Launcher, SlotDevice};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::probe::{Measured, Probe};
 use sweep_core::protocol::{self, FromTrainer};
@@ -24,9 +24,9 @@ const LOADING: Duration = Duration::from_secs(120);
 pub fn try_to_start(trainer: Launcher, slot: SlotDevice) -> std::result::Result<(String, String), String> {
     let runtime = super::runtime().map_err(|error| error.to_string())?;
     runtime.block_on(async {
-        let (sender, mut events) = mpsc::unbounded_channel();
+        let (sender, mut events) = mpsc::channel(agent::CAPACITY);
         let mut agent = Agent::new(Some(trainer), vec![slot], sender);
-        agent.start(SlotId(0));
+        agent.start(SlotId(0)).map_err(|how| format!("it {how}"))?;
         loop {
             match timeout(LOADING, events.recv()).await.ok().flatten() {
                 Some(Event::Said { message: FromTrainer::Ready { protocol, device, backend }, .. }) => {
@@ -56,11 +56,11 @@ pub fn probe(
     probes: &[Probe],
 ) -> Result<Vec<std::result::Result<Measured, String>>> {
     super::runtime()?.block_on(async {
-        let (sender, mut events) = mpsc::unbounded_channel();
+        let (sender, mut events) = mpsc::channel(agent::CAPACITY);
         let mut agent = Agent::new(Some(trainer), vec![slot], sender);
         let slot = SlotId(0);
         let mut answers = Vec::new();
-        agent.start(slot);
+        agent.start(slot).map_err(|how| Error::new(Exit::NoTrainer, format!("the trainer {how}")))?;
         while answers.len() < probes.len() {
             let limit = SILENCE + Duration::from_secs_f64(probes[answers.len()].seconds);
             let event = timeout(limit, events.recv()).await.ok().flatten();

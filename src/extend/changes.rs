@@ -9,7 +9,7 @@ use serde_json::Value;
 use sweep_core::program::Program;
 use sweep_core::space::{Distribution, Parameter};
 use sweep_core::trial::Goal;
-use sweep_report::words;
+use sweep_report::format;
 use sweep_spec::{Network, SETTINGS, Spec, Trains, plain};
 
 /// All differences, one line each.
@@ -44,7 +44,7 @@ pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     told(&mut lines, "retries", old.retries, new.retries);
     let grace = |spec: &Spec| format!("{} s", spec.stop_grace.as_secs());
     told(&mut lines, "stop_grace", grace(old), grace(new));
-    let time = |time: Option<Duration>| time.map_or("no limit".to_owned(), |time| words::duration(time.as_secs_f64()));
+    let time = |time: Option<Duration>| time.map_or("no limit".to_owned(), |time| format::duration(time.as_secs_f64()));
     told(&mut lines, "max_time: trial", time(old.max_time.trial), time(new.max_time.trial));
     told(&mut lines, "max_time: sweep", time(old.max_time.sweep), time(new.max_time.sweep));
     changed(&mut lines, "devices", &old.devices, &new.devices);

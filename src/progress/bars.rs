@@ -4,7 +4,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::seconds_left;
 use sweep_core::history::{Status, TrialRecord};
-use sweep_report::words;
+use sweep_report::format;
 use sweep_scheduler::schedule::{Scheduler, Slot, State};
 use sweep_spec::Spec;
 
@@ -70,11 +70,11 @@ impl Bars {
         }
         if let Some((trial, epoch)) = history.ranking(&spec.metric).first() {
             let value = epoch.get(&spec.metric.name).unwrap_or(f64::NAN);
-            text += &format!(", best {} {} (trial {})", spec.metric.name, words::number(value, 4), trial.id);
+            text += &format!(", best {} {} (trial {})", spec.metric.name, format::number(value, 4), trial.id);
         }
         let planned = |trial: &TrialRecord| Some(epochs_of(spec, &trial.settings));
         if let Some(seconds) = seconds_left(history, scheduler.total(), planned) {
-            text += &format!(", {} left", words::duration(seconds));
+            text += &format!(", {} left", format::duration(seconds));
         }
         self.sweep.set_message(text);
         self.sweep.tick();
@@ -113,11 +113,11 @@ fn draw_slot(bar: &ProgressBar, slot: &Slot, scheduler: &Scheduler, spec: &Spec)
             if let Some(last) = trial.curve.last() {
                 for name in ["train_loss", "val_loss", "val_accuracy"] {
                     if let Some(value) = last.get(name) {
-                        text += &format!("  {name} {}", words::number(value, 4));
+                        text += &format!("  {name} {}", format::number(value, 4));
                     }
                 }
             }
-            text + "  " + &words::settings(&trial.settings)
+            text + "  " + &format::settings(&trial.settings)
         }
     };
     bar.set_message(text);

@@ -4,7 +4,7 @@ use sweep_core::history::{Entry, TrialRecord};
 use sweep_core::nearest::nearest_metric;
 use sweep_core::program::LATER;
 use sweep_core::trial::{Attempt, METRICS, Outcome, TrialId};
-use sweep_report::words;
+use sweep_report::format;
 use sweep_scheduler::schedule::{Scheduler, State};
 use sweep_spec::Spec;
 
@@ -37,7 +37,7 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
     };
     match entry {
         Entry::Started { attempt: Attempt { trial, number }, slot, .. } => {
-            let settings = words::settings(&history.trial(*trial)?.settings);
+            let settings = format::settings(&history.trial(*trial)?.settings);
             let again = if *number > 1 { format!(", attempt {number}") } else { String::new() };
             Some(format!("{}: started on {slot}{again}: {settings}", of_total(*trial)))
         }
@@ -50,7 +50,7 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
                 attempt.trial,
                 metrics.epoch,
                 spec.metric.name,
-                words::number(value, 4)
+                format::number(value, 4)
             ))
         }
         // A problem with one network usually affects the others as well, so only the first trial with it reports it.
@@ -90,7 +90,7 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
                 trial.id,
                 trial.epochs(),
                 spec.metric.name,
-                words::number(best.get(&spec.metric.name)?, 4),
+                format::number(best.get(&spec.metric.name)?, 4),
                 best.epoch
             ))
         }
@@ -106,7 +106,7 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
                  last bits"
             ))
         }
-        Entry::Steered { said, .. } => Some(format!("request: {}", words::clean(&said.join("; ")))),
+        Entry::Steered { said, .. } => Some(format!("request: {}", format::clean(&said.join("; ")))),
         Entry::Skipped { trial, .. } => Some(format!("{}: skipped", of_total(*trial))),
         Entry::Reopened { trial, .. } => Some(format!("trial {trial}: will be retried")),
         _ => None,

@@ -64,7 +64,7 @@ fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
     let done = fs::read_to_string(folder.join(LAST_CHECKPOINT)).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let from_epoch = done.min(*epochs_known);
     // With `dead`, the check of initial weights finds dead units.
-    let dead = order.look && commands.iter().any(|(command, _)| command == "dead");
+    let dead = order.check_weights && commands.iter().any(|(command, _)| command == "dead");
     let warning =
         || Warning { name: "dead_units".into(), serious: true, text: "units are dead before the first step.".into() };
     say(&FromTrainer::Began {

@@ -97,7 +97,7 @@ fn gpus_are_shown_also_by_a_driver_that_tells_little() {
     let world = driven("", &[with(gpu(0), "processes", json!([[17, 3 << 30]])), gpu(1)]);
     let text = expect(&world, "gpus", 0);
     assert!(text.contains("GPU-1") && text.contains("Slots: gpu:0 gpu:1"), "{text}");
-    assert!(text.contains("17") && text.contains("0.0 of 40.0 GiB used"), "{text}");
+    assert!(text.contains("17") && text.contains("0.0 GiB of 40.0 GiB used"), "{text}");
     let without = json!({"gpus": [gpu(0)], "without": ["name", "memory", "load", "processes", "temperature", "power",
         "ecc_errors", "energy", "throttle", "mig", "xids"]});
     world.write("gpus.json", &without.to_string());
@@ -231,7 +231,7 @@ fn mig_instances_are_devices_of_their_own() {
     let divided = with(gpu(0), "mig", json!([instance("MIG-a"), instance("MIG-b")]));
     let world = driven("MIG-a slow 100\nMIG-b slow 150\nGPU-1 slow 100", &[divided, gpu(1)]);
     let text = expect(&world, "gpus", 0);
-    assert!(text.contains("Slots: gpu:0:0 gpu:0:1 gpu:1") && text.contains("0.0 of 10.0 GiB used"), "{text}");
+    assert!(text.contains("Slots: gpu:0:0 gpu:0:1 gpu:1") && text.contains("0.0 GiB of 10.0 GiB used"), "{text}");
     let of = |visible: &str| {
         let mut command = sweep(&world, "gpus --json");
         let output = command.env("CUDA_VISIBLE_DEVICES", visible).output().expect("sweep can be started");

@@ -1,10 +1,12 @@
 //! The processes of programs: nothing of them outlives its controller, and no two copies run side by side.
 
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::faults::scripted;
 use crate::world::{World, processes_naming, processes_of, send, wait_until};
 
 const HEAD: &str = "metric: {name: score, goal: maximize}\ndevices: {gpus: none, cpu_threads: 1000}\n";
@@ -218,6 +220,18 @@ fn a_killed_controller_gives_its_program_a_moment_to_save() {
     assert!(began.elapsed() < Duration::from_secs(4));
 }
 
+/// A library that replaces functions of the C library where it is preloaded. `None` without a C compiler.
+fn library(world: &World, source: &str) -> Option<PathBuf> {
+    world.write("library.c", source);
+    let library = world.path("library.so");
+    let cc = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(world.path("library.c")).status();
+    if !cc.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: there is no C compiler");
+        return None;
+    }
+    Some(library)
+}
+
 /// The C library's `flock`, as on a file system without locks.
 const NO_FLOCK: &str =
     "#include <errno.h>\nint flock(int file, int how) { (void)file; (void)how; errno = ENOSYS; return -1; }\n";
@@ -226,13 +240,7 @@ const NO_FLOCK: &str =
 fn a_file_system_without_locks_has_one_controller_too() {
     let script = "echo '{\"score\": 1}'\nwhile [ ! -e go ]; do sleep 0.01; done\n";
     let world = world(script, "");
-    world.write("flock.c", NO_FLOCK);
-    let library = world.path("flock.so");
-    let cc = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(world.path("flock.c")).status();
-    if !cc.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: there is no C compiler");
-        return;
-    }
+    let Some(library) = library(&world, NO_FLOCK) else { return };
     let sweep = |words: &str| {
         let mut command = world.sweep(words);
         command.env("LD_PRELOAD", &library);
@@ -261,4 +269,50 @@ fn a_file_system_without_locks_has_one_controller_too() {
     world.write("results/s/.holder", far);
     let (code, text) = resume();
     assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("note: waiting up to 15 s for a sign of life from process 1 on far"), "{text}");
+}
+
+/// The machine's time jumps by a day once a file is there. The monotonic clock does not.
+const JUMP: &str = r#"
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int result = syscall(SYS_clock_gettime, clock, now);
+    const char *jump = getenv("JUMP");
+    if (clock == CLOCK_REALTIME && jump && access(jump, F_OK) == 0) now->tv_sec += 86400;
+    return result;
+}
+"#;
+
+#[test]
+fn durations_do_not_follow_the_machines_time() {
+    let world = world("echo '{\"score\": 1}'\nwhile [ ! -e go ]; do sleep 0.01; done\n", "");
+    let Some(library) = library(&world, JUMP) else { return };
+    let mut run = world.sweep("run s.yaml --progress none");
+    let mut run = run.env("LD_PRELOAD", &library).env("JUMP", world.path("jump")).spawn().unwrap();
+    wait_until("it has begun", Duration::from_secs(20), || journal(&world).contains("\"is\":\"row\""));
+    world.write("jump", "");
+    world.write("go", "");
+    assert!(run.wait().unwrap().success());
+    let seconds: f64 = world.column("results/s/trials.csv", "seconds")[0].parse().unwrap();
+    assert!(seconds < 3600.0, "{seconds} s");
+}
+
+#[test]
+fn trainers_do_not_die_of_signals_that_are_meant_for_the_whole_job() {
+    let world = scripted("* slow 100");
+    let mut run = world.sweep("run s.yaml --trainer trainer --progress none").spawn().unwrap();
+    wait_until("an epoch is over", Duration::from_secs(20), || journal(&world).contains("\"is\":\"epoch\""));
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::USR1, Signal::USR2] {
+        let trainers = processes_naming(&world.path("trainer"));
+        assert!(!trainers.is_empty());
+        for pid in trainers.into_iter().filter_map(|pid| Pid::from_raw(pid as i32)) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+    assert!(run.wait().unwrap().success(), "{}", journal(&world));
+    assert!(!journal(&world).contains("\"is\":\"lost\""), "{}", journal(&world));
 }

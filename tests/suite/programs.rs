@@ -518,7 +518,10 @@ const WAITING: &str =
 fn slurms_signals_save_and_end_as_sigterm_does_and_nohup_stays_in_force() {
     for signal in [Signal::USR1, Signal::USR2, Signal::HUP] {
         let world = program(WAITING, "metric: {name: score, goal: maximize}\n");
-        let mut run = world.sweep("run s.yaml --progress none").spawn().unwrap();
+        // The tests themselves may run under nohup.
+        let mut command = std::process::Command::new("env");
+        command.args(["--default-signal", env!("CARGO_BIN_EXE_sweep"), "run", "s.yaml", "--progress", "none"]);
+        let mut run = command.current_dir(world.path("")).spawn().unwrap();
         let journal = || std::fs::read_to_string(world.path("results/s/journal.jsonl")).unwrap_or_default();
         wait_until("it has begun", Duration::from_secs(20), || journal().contains("\"is\":\"row\""));
         // Twice, as a scheduler may: only Ctrl-C and SIGTERM mean more the second time.

@@ -87,7 +87,8 @@ fn every_command_is_answered_by_the_running_controller_and_is_in_its_journal() {
         ("skip results/s 8", "trial 0008 is skipped"),
         ("slots results/s 1", "1 of"),
         ("stop results/s 1 99", "trial 0099 does not exist"),
-        ("pause results/s", "are asked to save; none starts"),
+        ("pause results/s", "none starts until `sweep continue`"),
+        ("status results/s", "s is paused"),
         ("continue results/s", "the sweep goes on"),
         ("retry results/s 1 --from-scratch", "trial 0001 runs again, from the start"),
     ] {
@@ -162,4 +163,38 @@ fn check(world: &World, name: &str) {
     for (status, epochs) in status.iter().zip(&epochs).filter(|(status, _)| *status == "finished") {
         assert_eq!(epochs, "4", "{name}: {status}");
     }
+}
+
+#[test]
+fn a_run_ends_when_its_time_is_over_and_a_trial_when_its_own_is() {
+    let world = world();
+    world.write("train.sh", "while sleep 0.05; do echo \"{\\\"score\\\": ${1#--x=}}\"; done\n");
+    let said = world.expect("run s.yaml --for 2s --progress plain", 130);
+    assert!(said.contains("the time of this run is over"), "{said}");
+    assert!(world.column("results/s/trials.csv", "status").iter().all(|status| status == "waiting"));
+    world.write("s.yaml", &(world.read("s.yaml") + "max_time: {trial: 1s}\n"));
+    world.expect("run s.yaml --name limited --progress none", 0);
+    let status = world.column("results/limited/trials.csv", "status");
+    assert!(status.len() as u64 == TRIALS && status.iter().all(|status| status == "stopped"), "{status:?}");
+    assert!(world.expect("show results/limited 1", 0).contains("by max_time"));
+}
+
+#[test]
+fn sweeps_are_listed_and_compared_and_the_best_trial_is_shown() {
+    let world = world();
+    world.expect("run s.yaml --progress none", 0);
+    world.write("t.yaml", &world.read("s.yaml").replace("name: s\n", "name: t\n").replace("8, 9", "8, 10"));
+    world.expect("run t.yaml --progress none", 0);
+    let list = world.expect("list", 0);
+    assert!(list.contains("results/s") && list.contains("results/t") && list.contains("9 of 9"), "{list}");
+    let compared = world.expect("compare results/s results/t", 0);
+    assert!(compared.contains("Best: results/t, score 104"), "{compared}");
+    assert!(
+        compared.lines().next().is_some_and(|head| head.trim_end().ends_with('x')),
+        "the parameter differs: {compared}"
+    );
+    let json: Value = serde_json::from_str(&world.expect("compare results/s results/t --json", 0)).unwrap();
+    assert_eq!((&json[0]["best"]["value"], &json[1]["best"]["settings"]["x"]), (&94.0.into(), &10.into()));
+    assert!(world.expect("show results/t", 0).starts_with("Trial 0009 of t: finished"));
+    assert!(world.expect("list nothing", 2).contains("contains no sweep"));
 }

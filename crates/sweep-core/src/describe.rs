@@ -61,6 +61,11 @@ pub fn thousands(count: u64) -> String {
     groups.join(",")
 }
 
+/// Formats a size of memory or disk: `39.6 GiB`.
+pub fn gibibytes(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
 fn steps(f: &mut fmt::Formatter<'_>, stride: u32, padding: Padding) -> fmt::Result {
     if stride != 1 {
         write!(f, " stride {stride}")?;

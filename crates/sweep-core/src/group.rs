@@ -17,7 +17,6 @@ pub struct Group {
     /// The kernel's name for the time since the machine started: on another machine, or after a restart, the processes
     /// are gone.
     pub boot: String,
-    /// The supervisor.
     pub supervisor: Process,
     /// The program. It leads a process group.
     pub program: Process,

@@ -42,7 +42,6 @@ pub enum ToTrainer {
 /// One attempt at a trial, as sent to the trainer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {
-    /// The attempt.
     pub attempt: Attempt,
     /// Seed of the sweep. Together with the trial's number it keys every random draw.
     pub seed: u64,
@@ -56,7 +55,7 @@ pub struct Order {
     pub epochs_known: u32,
     /// Whether the network is checked before its first step.
     #[serde(default)]
-    pub look: bool,
+    pub check_weights: bool,
 }
 
 /// Request for a contact sheet of augmented images. `sweep-trainer --sheet` reads it from stdin and draws the sheet.
@@ -78,9 +77,14 @@ pub struct Sheet {
 pub struct Predict {
     /// Path of the weights, a `best.safetensors`. It contains the trial's recipe.
     pub weights: PathBuf,
-    /// The images.
     pub images: Subject,
+    /// Path of a PNG file to draw the [`WORST`] images with the lowest probabilities of their own classes into, if there
+    /// are any that were classified wrongly: five in a row, the worst first.
+    pub worst: Option<PathBuf>,
 }
+
+/// Maximum number of images that [`Predict::worst`] shows.
+pub const WORST: usize = 25;
 
 /// Images to predict.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,6 +105,27 @@ pub struct Predicted {
     pub classes: Vec<String>,
     /// One per image, in their order.
     pub images: Vec<Prediction>,
+}
+
+impl Prediction {
+    /// Returns the likeliest class, or `None` if the image could not be read.
+    pub fn class(&self) -> Option<usize> {
+        let each = self.probabilities.iter().enumerate();
+        each.max_by(|one, other| one.1.total_cmp(other.1)).map(|(class, _)| class)
+    }
+}
+
+impl Predicted {
+    /// Returns the indices of wrongly classified images, at most [`WORST`]. The image whose own class has the lowest
+    /// probability comes first.
+    pub fn worst(&self) -> Vec<usize> {
+        let own = |at: &usize| self.images[*at].label.map_or(1.0, |label| self.images[*at].probabilities[label]);
+        let wrong = |at: &usize| self.images[*at].label.is_some() && self.images[*at].label != self.images[*at].class();
+        let mut worst: Vec<usize> = (0..self.images.len()).filter(wrong).collect();
+        worst.sort_by(|one, other| own(one).total_cmp(&own(other)));
+        worst.truncate(WORST);
+        worst
+    }
 }
 
 /// What a trained network says about one image.
@@ -167,7 +192,6 @@ pub enum FromTrainer {
     Epoch {
         /// The attempt that trained the epoch.
         attempt: Attempt,
-        /// Metrics of the epoch.
         metrics: EpochMetrics,
         /// Metrics with other names.
         #[serde(default, skip_serializing_if = "Others::is_empty")]
@@ -188,10 +212,7 @@ pub enum FromTrainer {
         measured: Box<Measured>,
     },
     /// The attempt was asked to pause and has saved a checkpoint.
-    Paused {
-        /// The attempt that paused.
-        attempt: Attempt,
-    },
+    Paused { attempt: Attempt },
     /// The trial's folder cannot be written. The trial is not the cause, and the next trial would have the same
     /// problem.
     Unwritable {
@@ -202,7 +223,6 @@ pub enum FromTrainer {
     },
     /// The trial is over.
     Ended {
-        /// The attempt that ended.
         attempt: Attempt,
         /// How the trial ended.
         outcome: Outcome,

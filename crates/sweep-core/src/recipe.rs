@@ -378,6 +378,9 @@ pub struct Training {
     pub weight_decay: f64,
     /// Share of the label's probability that is spread over all classes, during training only (arXiv 1512.00567).
     pub label_smoothing: f64,
+    /// What is done about classes with few images.
+    #[serde(default, skip_serializing_if = "Balance::is_none")]
+    pub balance: Balance,
     /// Maximum norm of the gradient of all weights together. A longer gradient is scaled down.
     pub clip_norm: Option<f64>,
     /// Initialization of the weights.
@@ -397,6 +400,26 @@ pub struct Training {
     pub early_stopping: Option<EarlyStopping>,
     /// Metric that `early_stopping` monitors and that determines the best epoch.
     pub metric: crate::trial::Metric,
+}
+
+/// What is done about classes with few images.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Balance {
+    /// Nothing.
+    #[default]
+    None,
+    /// Each image's loss is multiplied by the mean number of images per class over the number in its own class.
+    Loss,
+    /// An epoch has as many images as before, but the same number of each class. Those of small classes are repeated.
+    Sampling,
+}
+
+impl Balance {
+    /// Returns whether nothing is done.
+    pub fn is_none(&self) -> bool {
+        *self == Balance::None
+    }
 }
 
 /// Update rule and its constants. Each rule follows Keras, whose constants are the defaults.
@@ -501,7 +524,6 @@ pub enum Shape {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Warmup {
-    /// Number of steps.
     Steps(u64),
     /// Share of all steps, below 1.
     Share(f64),

@@ -6,7 +6,6 @@ use crate::trial::{Metric, Settings};
 /// Everything that decides which configurations are tried. It borrows from the sweep file, which has the rest.
 #[derive(Debug, Clone, Copy)]
 pub struct SearchTerms<'a> {
-    /// The search space.
     pub space: &'a Space,
     /// How configurations are chosen.
     pub method: Method,

@@ -14,18 +14,11 @@ const MOST_ANSWERED: usize = 1_000;
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Request {
     /// End these trials. Their best epochs count.
-    Stop {
-        /// The trials.
-        trials: Vec<TrialId>,
-    },
+    Stop { trials: Vec<TrialId> },
     /// Do not run these trials, or not any further. They do not count.
-    Skip {
-        /// The trials.
-        trials: Vec<TrialId>,
-    },
+    Skip { trials: Vec<TrialId> },
     /// Try these trials again.
     Retry {
-        /// The trials.
         trials: Vec<TrialId>,
         /// Whether a program starts over, rather than from its own checkpoint.
         from_scratch: bool,
@@ -35,22 +28,14 @@ pub enum Request {
     /// Go on after a pause.
     Continue,
     /// Run these trials before all others, in this order.
-    First {
-        /// The trials.
-        trials: Vec<TrialId>,
-    },
+    First { trials: Vec<TrialId> },
     /// Use at most this many slots. `None` uses all.
     Slots {
         /// Number of slots.
         most: Option<u32>,
     },
     /// Attach a text to a trial. An empty text removes it.
-    Tag {
-        /// The trial.
-        trial: TrialId,
-        /// The text.
-        text: String,
-    },
+    Tag { trial: TrialId, text: String },
 }
 
 /// A request with the name of its file.

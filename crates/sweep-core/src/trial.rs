@@ -44,7 +44,6 @@ impl fmt::Display for TrialId {
 /// One try at a trial. Every message carries it, so that a late message from a dead attempt is recognized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Attempt {
-    /// The trial.
     pub trial: TrialId,
     /// Number of the attempt, counted from 1 for each trial.
     pub number: u32,

@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
 
+use super::format;
 use super::moves::{Move, Way};
 use super::ranking::Group;
 use super::verdicts::Verdicts;
-use super::words;
 use sweep_core::history::{History, TrialRecord};
 use sweep_verdict::{Advice, Finding, Name, OTHERS_REACH_MORE, merged_advice};
 
@@ -33,7 +33,6 @@ struct Best<'a> {
 /// A piece of advice and the number of trials that call for it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ask {
-    /// The advice.
     pub advice: Advice,
     /// Number of trials that call for it.
     pub trials: usize,
@@ -106,7 +105,7 @@ impl Best<'_> {
         let best = self.group.settings;
         let followed = |advice: &Advice| {
             let (name, value) = Move::of(*advice)?.made(&trial.settings, best)?;
-            Some(Answer::Followed(*advice, words::clean(name), words::brief(value)))
+            Some(Answer::Followed(*advice, format::clean(name), format::brief(value)))
         };
         let on = |advice: &Advice| Move::of(*advice).is_some_and(|one| one.is_on(best));
         for finding in findings {
@@ -143,7 +142,7 @@ fn same(a: &Advice, b: &Advice) -> bool {
 
 impl Answer {
     fn sentence(&self, trials: usize) -> String {
-        let trials = words::trials(trials);
+        let trials = format::trials(trials);
         match self {
             Answer::Followed(advice, name, value) => {
                 let way = match Move::of(*advice).map(|one| one.way) {

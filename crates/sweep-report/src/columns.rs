@@ -1,7 +1,7 @@
 //! The metric columns of the report's tables. Each shows the value at a trial's best epoch.
 
 use super::analysis::Analysis;
-use super::words;
+use super::format;
 use sweep_core::trial::{EpochMetrics, METRICS};
 
 /// A column: its heading, and a function from a trial's best epoch to the text of a cell.
@@ -11,11 +11,11 @@ pub type Column<'a> = (&'a str, Box<dyn Fn(Option<&EpochMetrics>) -> String + 'a
 type Usual = (&'static str, fn(&EpochMetrics) -> Option<f64>, fn(Option<f64>) -> String);
 
 const USUAL: [Usual; 5] = [
-    ("val. loss", |epoch| epoch.val_loss, |value| words::value("val_loss", value)),
-    ("val. accuracy", |epoch| epoch.val_accuracy, |value| words::value("val_accuracy", value)),
-    ("train. accuracy", |epoch| epoch.train_eval_accuracy, |value| words::value("train_eval_accuracy", value)),
-    ("loss gap", EpochMetrics::loss_gap, words::loss_gap),
-    ("accuracy gap", EpochMetrics::accuracy_gap, words::accuracy_gap),
+    ("val. loss", |epoch| epoch.val_loss, |value| format::value("val_loss", value)),
+    ("val. accuracy", |epoch| epoch.val_accuracy, |value| format::value("val_accuracy", value)),
+    ("train. accuracy", |epoch| epoch.train_eval_accuracy, |value| format::value("train_eval_accuracy", value)),
+    ("loss gap", EpochMetrics::loss_gap, format::loss_gap),
+    ("accuracy gap", EpochMetrics::accuracy_gap, format::accuracy_gap),
 ];
 
 /// The columns of a table: the ranking metric if it has a custom name, then the standard ones. For a sweep of a
@@ -23,7 +23,7 @@ const USUAL: [Usual; 5] = [
 pub fn columns<'a>(analysis: &Analysis<'a>) -> Vec<Column<'a>> {
     let name = analysis.spec.metric.name.as_str();
     let own = Some(name).filter(|name| !METRICS.contains(name)).map(|name| -> Column {
-        (name, Box::new(move |best| words::value(name, best.and_then(|best| best.get(name)))))
+        (name, Box::new(move |best| format::value(name, best.and_then(|best| best.get(name)))))
     });
     let is_measured = |(_, of, _): &Usual| {
         analysis.spec.network().is_some() || analysis.ranking.placed.iter().any(|place| of(&place.best).is_some())

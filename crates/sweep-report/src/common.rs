@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::words;
+use super::format;
 use sweep_core::trial::Settings;
 
 /// Minimum number of trials on either side.
@@ -39,11 +39,11 @@ pub fn separating(what: &str, names: &[String], lost: &[&Settings], others: &[&S
     let (name, side, bad, good) = clear.max_by(|a, b| apart(a.2, a.3).total_cmp(&apart(b.2, b.3)))?;
     Some(format!(
         "What {} that {what} have in common: {} in {}, and in {} of the {} others.",
-        words::trials(lost.len()),
+        format::trials(lost.len()),
         side.sentence(name),
-        if bad == lost.len() { "all".to_owned() } else { words::count(bad as u64) },
-        if good == 0 { "none".to_owned() } else { words::count(good as u64) },
-        words::count(others.len() as u64),
+        if bad == lost.len() { "all".to_owned() } else { format::count(bad as u64) },
+        if good == 0 { "none".to_owned() } else { format::count(good as u64) },
+        format::count(others.len() as u64),
     ))
 }
 
@@ -80,11 +80,11 @@ impl Side {
     }
 
     fn sentence(&self, name: &str) -> String {
-        let name = words::clean(name);
+        let name = format::clean(name);
         match self {
-            Side::Above(limit) => format!("{name} > {}", words::setting(&Value::from(*limit))),
-            Side::Below(limit) => format!("{name} < {}", words::setting(&Value::from(*limit))),
-            Side::Is(value) => format!("{name} = {}", words::brief(value)),
+            Side::Above(limit) => format!("{name} > {}", format::setting(&Value::from(*limit))),
+            Side::Below(limit) => format!("{name} < {}", format::setting(&Value::from(*limit))),
+            Side::Is(value) => format!("{name} = {}", format::brief(value)),
         }
     }
 }

@@ -1,14 +1,23 @@
 //! The results of a sweep: tables, charts and the report. All derive from the journal and can be written again at any
 //! time.
+//!
+//! This crate owns what is concluded from many trials (`analysis`: ranking, ties, effects, time, next steps), how it is
+//! drawn and written (`charts`, `html`, `markdown`, `tables`, `next`), and the curves that other tools recorded
+//! (`curves`). It does not judge a single learning curve; `sweep-verdict` does. It never changes a history.
+//!
+//! Start with `write` below, which writes everything, and `analysis`, which computes all that the pages show.
 
-mod analysis;
+pub mod analysis;
 mod asked;
-mod bounded;
+pub mod bounded;
 pub mod charts;
 mod columns;
 mod common;
 pub mod curves;
 mod effects;
+mod estimate;
+mod evaluated;
+pub mod format;
 mod html;
 mod markdown;
 mod moves;
@@ -20,9 +29,10 @@ pub mod summary;
 mod tables;
 mod ties;
 mod time;
-mod verdicts;
-pub mod words;
+pub mod verdicts;
 
+pub use estimate::seconds_left;
+pub use evaluated::{evaluation, write_evaluation};
 pub use tables::Tables;
 
 use std::path::Path;
@@ -59,7 +69,8 @@ pub fn write(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
 /// Returns an error if a file cannot be written.
 pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
     let history = &*bounded::history(history);
-    let analysis = Analysis::new(spec, history);
+    let mut analysis = Analysis::new(spec, history);
+    analysis.evaluation = evaluation(layout);
     let all = || history.trials.iter().collect();
     for trial in if history.trials.len() > CHARTS { analysis.shown() } else { all() } {
         let leads = analysis.ranking.placed.iter().take(PIXELS).any(|place| place.trial.id == trial.id);
@@ -270,11 +281,12 @@ mod tests {
         use sweep_sample::curves::{Kind, curve};
         let folder = std::path::PathBuf::from(std::env::var("REPORT").expect("REPORT names a folder"));
         for trials in [100_usize, 1000] {
-            let mut history = sweep_sample::many(trials as u64);
-            for (at, trial) in history.trials.iter_mut().enumerate() {
-                let kind = [Kind::Good, Kind::Overfit, Kind::Underfit, Kind::Improving][at % 4];
-                trial.curve = curve(kind, (1_000_000 / trials) as u32, 0.02, at as u64, true);
-            }
+            let history = sweep_sample::many(trials as u64).altered(|state| {
+                for (at, trial) in state.trials.iter_mut().enumerate() {
+                    let kind = [Kind::Good, Kind::Overfit, Kind::Underfit, Kind::Improving][at % 4];
+                    trial.curve = curve(kind, (1_000_000 / trials) as u32, 0.02, at as u64, true);
+                }
+            });
             let layout = sweep_sample::write(&folder.join(format!("million-{trials}")), &sweep_sample::entries());
             let start = std::time::Instant::now();
             pages(&layout, &sweep_sample::spec(), &history).expect("written");

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use super::analysis::{Analysis, Section};
 use super::columns::columns;
+use super::format;
 use super::ranking::setting_names;
 use super::summary::Summary;
-use super::words;
 use sweep_core::history::TrialRecord;
 use sweep_core::trial::{Settings, TrialId};
 
@@ -71,14 +71,14 @@ fn settings_table(Analysis { spec, history, groups, .. }: &Analysis) -> String {
     let names = setting_names(history);
     let mut header = vec!["trials".to_owned()];
     header.extend(names.iter().cloned());
-    header.push(words::metric(&spec.metric).into());
+    header.push(format::metric(&spec.metric).into());
     header.extend(["validation accuracy".into(), "accuracy gap".into()]);
     let rows = groups.iter().take(ROWS).map(|group| {
         let mut row = vec![group.trials.iter().map(|id| link(*id)).collect::<Vec<_>>().join(" ")];
         row.extend(names.iter().map(|name| setting(group.settings, name)));
-        row.push(words::spread(&spec.metric.name, Some(group.metric)));
-        row.push(words::spread("val_accuracy", group.accuracy));
-        row.push(words::spread("accuracy_gap", group.accuracy_gap));
+        row.push(format::spread(&spec.metric.name, Some(group.metric)));
+        row.push(format::spread("val_accuracy", group.accuracy));
+        row.push(format::spread("accuracy_gap", group.accuracy_gap));
         row
     });
     table(&header, rows)
@@ -95,13 +95,13 @@ fn trials_table(analysis: &Analysis) -> String {
     let row = |rank: String, trial: &TrialRecord| {
         let best = spec.metric.best(&trial.curve);
         let error = trial.outcome().and_then(|outcome| outcome.error());
-        let status = words::status(trial);
+        let status = format::status(trial);
         let mut row = vec![rank, link(trial.id)];
         row.extend(names.iter().map(|name| setting(&trial.settings, name)));
         row.push(best.map_or("–".into(), |best| format!("{} of {}", best.epoch, trial.epochs())));
         row.extend(columns.iter().map(|(_, said)| said(best)));
         row.extend([
-            escape(&words::findings(verdicts.of(trial.id))),
+            escape(&format::findings(verdicts.of(trial.id))),
             error.map_or(status.to_owned(), |error| escape(&format!("{status}: {error}"))),
         ]);
         row
@@ -114,14 +114,14 @@ fn trials_table(analysis: &Analysis) -> String {
         let _ = writeln!(
             page,
             "These are the best {ROWS} of {} trials. All are in [trials.csv](trials.csv).\n",
-            words::count(all as u64)
+            format::count(all as u64)
         );
     }
     page
 }
 
 fn setting(settings: &Settings, name: &str) -> String {
-    settings.get(name).map_or(String::new(), |value| escape(&words::brief(value)))
+    settings.get(name).map_or(String::new(), |value| escape(&format::brief(value)))
 }
 
 fn link(id: TrialId) -> String {

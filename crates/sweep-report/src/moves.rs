@@ -24,6 +24,8 @@ pub struct Move {
     pub way: Way,
 }
 
+/// Names of the learning rate. Programs have their own.
+const RATES: [&str; 4] = ["learning_rate", "lr", "eta", "eta0"];
 /// Parameters with several variants: `dropout_dense`, `augment.crop`.
 const MANY: [&str; 2] = ["dropout", "augment"];
 /// Minimum difference that counts as a change of a dropout rate.
@@ -41,8 +43,8 @@ impl Move {
             Advice::MoreRegularization => (&["dropout", "weight_decay"], Way::More),
             Advice::LessRegularization => (&["dropout", "weight_decay"], Way::Less),
             Advice::LargerBatch => (&["batch_size"], Way::More),
-            Advice::LowerLearningRate => (&["learning_rate"], Way::Less),
-            Advice::HigherLearningRate => (&["learning_rate"], Way::More),
+            Advice::LowerLearningRate => (&RATES, Way::Less),
+            Advice::HigherLearningRate => (&RATES, Way::More),
             _ => return None,
         };
         Some(Move { names, way })

@@ -21,9 +21,7 @@ pub struct Ranking<'a> {
 pub struct Place<'a> {
     /// The rank, from 1. Equal values share a rank.
     pub rank: usize,
-    /// The trial.
     pub trial: &'a TrialRecord,
-    /// The metrics of its best epoch.
     pub best: EpochMetrics,
 }
 
@@ -86,7 +84,6 @@ pub struct Counts {
     pub skipped: u64,
     /// Could not be trained.
     pub failed: u64,
-    /// Running.
     pub running: u64,
     /// Interrupted, to be resumed.
     pub waiting: u64,
@@ -136,7 +133,7 @@ impl Counts {
         let parts = parts
             .into_iter()
             .filter(|(count, _)| *count > 0)
-            .map(|(count, name)| format!("{} {name}", super::words::count(count)));
+            .map(|(count, name)| format!("{} {name}", super::format::count(count)));
         let sentence = parts.collect::<Vec<_>>().join(", ");
         if sentence.is_empty() { "none started".into() } else { sentence }
     }

@@ -5,10 +5,10 @@ use std::cmp::Reverse;
 
 use super::asked::{Ask, asked};
 use super::effects::{Effects, Estimate, Factor, Target};
+use super::format;
 use super::moves::{Move, Way, reads_off};
 use super::ranking::Group;
 use super::verdicts::Verdicts;
-use super::words;
 use sweep_core::history::History;
 use sweep_core::probe::LEARNT;
 use sweep_core::trial::{EpochMetrics, Settings, TrialId};
@@ -96,7 +96,7 @@ fn known(history: &History, groups: &[Group]) -> Vec<(&'static [Advice], String)
         known.push((&[Advice::CheckData], text.into()));
     }
     if let Some((id, accuracy)) = learnt(history, groups.first()) {
-        let right = words::value("train_eval_accuracy", Some(accuracy));
+        let right = format::value("train_eval_accuracy", Some(accuracy));
         let text = format!(
             "The network can fit the training set (trial {id}: {right}), so capacity and label noise are not the limit."
         );
@@ -163,7 +163,7 @@ fn seen(at: usize, factor: &Factor, way: Way, effects: &Effects, best: &Settings
     let (count, goal) = (all.len(), effects.metric.goal);
     let (level, estimate) = all.into_iter().reduce(|a, b| if goal.better(b.1.value, a.1.value) { b } else { a })?;
     let estimate = model.best_of(count, estimate);
-    let [to, from] = [level, from].map(|level| words::cut(&factor.levels[level]));
+    let [to, from] = [level, from].map(|level| format::cut(&factor.levels[level]));
     let (name, to, from) = (&factor.name, &to, &from);
     let Target { words, .. } = &effects.metric;
     let text = match estimate.is_clear() {

@@ -2,11 +2,11 @@
 
 use super::analysis::Analysis;
 use super::common;
+use super::format;
 use super::ranking::{Counts, Group, Place, setting_names};
 use super::steps::{Step, Steps};
 use super::ties::settling;
 use super::verdicts::{Tally, is_meaningless};
-use super::words;
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::{EpochMetrics, Goal, Outcome};
 use sweep_scheduler::search::{Reached, Search};
@@ -46,7 +46,7 @@ impl Summary {
     /// Summarizes a sweep.
     pub fn new(analysis: &Analysis) -> Summary {
         let Analysis { spec, history, ranking, verdicts, .. } = analysis;
-        let metric = words::metric(&spec.metric);
+        let metric = format::metric(&spec.metric);
         let mut details = Vec::new();
         let repeated = leader(spec, &analysis.groups);
         // With repeats, the best trial may be a lucky seed of another configuration. Then the best trial of the best
@@ -64,7 +64,7 @@ impl Summary {
                     .extend(verdicts.of(best.trial.id).iter().filter(|one| one.severity > Severity::Note).map(of_best));
                 let settings = best.trial.settings.iter();
                 let headline = repeated.map_or_else(|| leading(analysis, best), |group| of_settings(spec, group) + ".");
-                (headline, settings.map(|(name, value)| (name.clone(), words::brief(value))).collect())
+                (headline, settings.map(|(name, value)| (name.clone(), format::brief(value))).collect())
             }
             None if !spec.ranks => ("Trials were not ranked: the sweep file names no metric.".to_owned(), Vec::new()),
             None => (format!("No trial has ended with a {metric} yet."), Vec::new()),
@@ -77,7 +77,7 @@ impl Summary {
         let counts = Counts::new(history);
         let trials = history.trials.len() as u64;
         let plural = if trials == 1 { "trial was" } else { "trials were" };
-        details.push(format!("{} {plural} started: {}.", words::count(trials), counts.sentence()));
+        details.push(format!("{} {plural} started: {}.", format::count(trials), counts.sentence()));
         details.extend(target(spec, history));
         details.extend(early_terminate(spec, history));
         details.extend(extensions(history));
@@ -136,7 +136,7 @@ fn told(Step { ask, tried }: &Step, judged: usize, repeated: bool, task: Task) -
                 true => ", including the best",
                 false => "",
             };
-            format!("{advice} ({}{best})", words::of_trials(ask.trials, judged))
+            format!("{advice} ({}{best})", format::of_trials(ask.trials, judged))
         }
     }
 }
@@ -164,7 +164,7 @@ fn wrong(tally: &[Tally], judged: usize) -> Option<String> {
         .iter()
         .filter(|one| one.grave > 0 && 4 * one.trials >= judged)
         .take(2)
-        .map(|one| format!("{} in {}: {}", one.name, words::of_trials(one.trials, judged), one.name.meaning()))
+        .map(|one| format!("{} in {}: {}", one.name, format::of_trials(one.trials, judged), one.name.meaning()))
         .collect();
     (!most.is_empty()).then(|| most.join("; ") + ".")
 }
@@ -210,10 +210,10 @@ fn ailment(tally: &Tally, judged: usize) -> String {
         0 => String::new(),
         1 if tally.trials == 1 => " (clear or severe)".into(),
         all if all == tally.trials => " (all clear or severe)".into(),
-        some => format!(" ({} clear or severe)", words::count(some as u64)),
+        some => format!(" ({} clear or severe)", format::count(some as u64)),
     };
     let onset = tally.onset.map_or(String::new(), |onset| format!(", from epoch {onset} in the median trial"));
-    format!("{}: {}{grave}{onset}.", tally.name, words::of_trials(tally.trials, judged))
+    format!("{}: {}{grave}{onset}.", tally.name, format::of_trials(tally.trials, judged))
 }
 
 /// A trial's result in one sentence: `Trial 0003 is the best: …`. `rank` is what it is.
@@ -222,14 +222,14 @@ fn headline(spec: &Spec, best: &Place, rank: &str) -> String {
     let mut line = format!(
         "Trial {} is {rank}: {} {} at epoch {} of {}",
         best.trial.id,
-        words::metric(metric),
-        words::value(&metric.name, best.best.get(&metric.name)),
+        format::metric(metric),
+        format::value(&metric.name, best.best.get(&metric.name)),
         best.best.epoch,
         best.trial.epochs(),
     );
     for (name, said) in [("val_loss", "validation loss"), ("val_accuracy", "validation accuracy")] {
         if metric.name != name && best.best.get(name).is_some() {
-            line += &format!(", {said} {}", words::value(name, best.best.get(name)));
+            line += &format!(", {said} {}", format::value(name, best.best.get(name)));
         }
     }
     line + "."
@@ -243,7 +243,7 @@ fn leading(analysis: &Analysis, best: &Place) -> String {
         tied => headline(
             analysis.spec,
             best,
-            &format!("ahead, but {} others may be as good", words::count(tied as u64 - 1)),
+            &format!("ahead, but {} others may be as good", format::count(tied as u64 - 1)),
         ),
     }
 }
@@ -254,12 +254,12 @@ fn gap(best: &Place) -> Option<String> {
     let mut line = format!(
         "At its best epoch, the best trial classifies {} of the training data and {} of the validation data \
          correctly: a gap of {} points",
-        words::value("train_eval_accuracy", Some(training)),
-        words::value("val_accuracy", Some(validation)),
-        words::number(gap * 100.0, 1),
+        format::value("train_eval_accuracy", Some(training)),
+        format::value("val_accuracy", Some(validation)),
+        format::number(gap * 100.0, 1),
     );
     if let Some(gap) = best.best.loss_gap() {
-        line += &format!(" (in loss, {})", words::significant(gap, 4));
+        line += &format!(" (in loss, {})", format::significant(gap, 4));
     }
     Some(line + ".")
 }
@@ -275,16 +275,16 @@ pub fn of_settings(spec: &Spec, best: &Group) -> String {
     let metric = &spec.metric;
     let which = match best.settings.is_empty() {
         true => "No parameter varies".into(),
-        false => format!("The best configuration is {}", words::settings(best.settings)),
+        false => format!("The best configuration is {}", format::settings(best.settings)),
     };
     let mut line = format!(
         "{which}: {} {} (mean ± standard deviation over {} trials)",
-        words::metric(metric),
-        words::spread(&metric.name, Some(best.metric)),
+        format::metric(metric),
+        format::spread(&metric.name, Some(best.metric)),
         best.trials.len(),
     );
     if let Some(accuracy) = best.accuracy.filter(|_| metric.name != "val_accuracy") {
-        line += &format!(", validation accuracy {}", words::spread("val_accuracy", Some(accuracy)));
+        line += &format!(", validation accuracy {}", format::spread("val_accuracy", Some(accuracy)));
     }
     line
 }
@@ -300,8 +300,8 @@ fn lucky(spec: &Spec, luckiest: &Place, best: &Place) -> Option<String> {
             "Trial {} is better ({}), but probably because of a lucky seed: its configuration ({}) is worse on average over \
              its repeats.",
             luckiest.trial.id,
-            words::value(&spec.metric.name, luckiest.best.get(&spec.metric.name)),
-            words::settings(&luckiest.trial.settings)
+            format::value(&spec.metric.name, luckiest.best.get(&spec.metric.name)),
+            format::settings(&luckiest.trial.settings)
         )
     })
 }
@@ -313,13 +313,13 @@ pub fn target(spec: &Spec, history: &History) -> Option<String> {
     let left = match left {
         None => "no other trial was started".to_owned(),
         Some(1) => "1 trial was not started".to_owned(),
-        Some(left) => format!("{} trials were not started", words::count(left)),
+        Some(left) => format!("{} trials were not started", format::count(left)),
     };
     Some(format!(
         "Trial {trial} reached the target of {}, with {} {}: {left}.",
-        words::value(name, Some(target)),
-        words::metric(&spec.metric),
-        words::value(name, Some(value))
+        format::value(name, Some(target)),
+        format::metric(&spec.metric),
+        format::value(name, Some(value))
     ))
 }
 
@@ -329,15 +329,15 @@ pub fn extensions(history: &History) -> impl Iterator<Item = String> {
         let trials = match extension.trials {
             (None, None) => String::new(),
             (from, to) => {
-                let [from, to] = [from, to].map(|trials| trials.map_or("any number of".to_owned(), words::count));
+                let [from, to] = [from, to].map(|trials| trials.map_or("any number of".to_owned(), format::count));
                 format!(" from {from} to {to} trials,")
             }
         };
-        let changes = extension.changes.iter().map(|change| words::clean(change)).collect::<Vec<_>>().join("; ");
+        let changes = extension.changes.iter().map(|change| format::clean(change)).collect::<Vec<_>>().join("; ");
         format!(
             "The sweep was extended{trials} {} after its start, when {} had been started{}{changes}.",
-            words::duration(extension.at - history.began_at),
-            words::trials(extension.begun),
+            format::duration(extension.at - history.began_at),
+            format::trials(extension.begun),
             if changes.is_empty() { "" } else { ": " },
         )
     })
@@ -359,10 +359,10 @@ fn early_terminate(spec: &Spec, history: &History) -> Option<String> {
     }
     let mut line = format!(
         "`early_terminate` stopped {} of {} trials. They trained {} epochs instead of {}.",
-        words::count(count),
-        words::count(history.trials.len() as u64),
-        words::count(trained),
-        words::count(all)
+        format::count(count),
+        format::count(history.trials.len() as u64),
+        format::count(trained),
+        format::count(all)
     );
     let ranking = history.ranking(&spec.metric);
     let value = |spared: bool| {
@@ -376,8 +376,8 @@ fn early_terminate(spec: &Spec, history: &History) -> Option<String> {
         line += &format!(
             " To measure its error rate, {} that it would have stopped ran on: {} ended better than all trials that it let \
              pass.",
-            words::trials(spared.len()),
-            words::count(wrong.count() as u64)
+            format::trials(spared.len()),
+            format::count(wrong.count() as u64)
         );
     }
     Some(line)

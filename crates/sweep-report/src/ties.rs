@@ -64,15 +64,15 @@ fn by_repeats(spec: &Spec, groups: &[Group]) -> Option<Ties> {
         (group.metric.mean - best.metric.mean).abs() <= students_t(freedom, 1) * deviation * share.sqrt()
     };
     let tied: Vec<&Group> = groups[1..].iter().filter(tied).collect();
-    let seeds = super::words::deviation(&spec.metric.name, deviation);
+    let seeds = super::format::deviation(&spec.metric.name, deviation);
     let sentence = match tied.len() {
         0 => format!(
             "No other configuration is tied with the best: all are farther away than the spread between seeds (standard deviation {seeds}) explains (95%)."
         ),
         count => format!(
             "Tied with the best: {} ({}). The spread between seeds (standard deviation {seeds}) could explain the differences (95%).",
-            super::words::of_others(count, groups.len() - 1, ["configuration", "configurations"]),
-            list(tied.iter().map(|group| super::words::settings(group.settings)), "; "),
+            super::format::of_others(count, groups.len() - 1, ["configuration", "configurations"]),
+            list(tied.iter().map(|group| super::format::settings(group.settings)), "; "),
         ),
     };
     let trials = best.trials.iter().chain(tied.iter().flat_map(|group| &group.trials)).copied().collect();
@@ -89,8 +89,8 @@ pub fn settling(history: &History, tied: &[TrialId], slots: usize) -> Option<Str
     let seconds = tied.iter().map(|trial| trial.seconds).sum::<f64>() * SEEDS as f64 / slots.max(1) as f64;
     Some(format!(
         "To settle it, repeat these {} with {SEEDS} seeds: {}.",
-        super::words::count(tied.len() as u64),
-        super::words::duration(seconds)
+        super::format::count(tied.len() as u64),
+        super::format::duration(seconds)
     ))
 }
 
@@ -102,12 +102,12 @@ fn by_noise(spec: &Spec, ranking: &Ranking) -> Option<Ties> {
     let own = value(best)?;
     let tied = |place: &&Place| value(place).is_some_and(|other| (other - own).abs() <= 1.96 * SQRT_2 * noise);
     let tied: Vec<TrialId> = ranking.placed[1..].iter().filter(tied).map(|place| place.trial.id).collect();
-    let (name, moves) = (super::words::metric(metric), super::words::deviation(&metric.name, noise));
+    let (name, moves) = (super::format::metric(metric), super::format::deviation(&metric.name, noise));
     let sentence = match tied.len() {
         0 => return None,
         count => format!(
             "Tied with the best: {} ({}). From epoch to epoch, {name} moves by about {moves} (standard deviation), which could explain the differences (95%).",
-            super::words::of_others(count, ranking.placed.len() - 1, ["trial", "trials"]),
+            super::format::of_others(count, ranking.placed.len() - 1, ["trial", "trials"]),
             list(tied.iter().map(TrialId::to_string), ", "),
         ),
     };
@@ -126,14 +126,14 @@ fn by_accuracy(ranking: &Ranking) -> Option<Ties> {
         behind.zip(variance(place)).is_some_and(|(behind, other)| behind <= 1.96 * (own + other).sqrt())
     };
     let tied: Vec<TrialId> = ranking.placed[1..].iter().filter(tied).map(|place| place.trial.id).collect();
-    let pictures = super::words::count(best.trial.validation_examples?);
+    let pictures = super::format::count(best.trial.validation_examples?);
     let sentence = match tied.len() {
         0 => format!(
             "No other trial is tied with the best: all differ from it in accuracy by more than chance explains on {pictures} validation images (95%)."
         ),
         count => format!(
             "Tied with the best: {} ({}). Chance could explain the differences in accuracy on {pictures} validation images (95%).",
-            super::words::of_others(count, ranking.placed.len() - 1, ["trial", "trials"]),
+            super::format::of_others(count, ranking.placed.len() - 1, ["trial", "trials"]),
             list(tied.iter().map(TrialId::to_string), ", "),
         ),
     };
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn trials_ranked_by_a_loss_are_compared_by_that_loss() {
         let loss = |trial: u64, epoch: u32| {
-            let wobble = 0.02 * f64::from((epoch * 7919) % 11) / 11.0;
+            let wobble = 0.02 * f64::from((epoch * epoch * 7919) % 11) / 11.0;
             1.0 / f64::from(epoch) + wobble + [0.0, 0.001, 0.5][trial as usize - 1]
         };
         let mut entries = sweep_sample::beginning("ties");

@@ -1,8 +1,8 @@
 //! How the sweep used its time. Pure.
 
+use super::format;
 use super::patience::{Cost, Patience, Saving};
 use super::ranking::Ranking;
-use super::words;
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::{Metric, TrialId};
 
@@ -29,6 +29,15 @@ pub struct Time {
     /// Time from the start of the first trial to the end of the last, in seconds.
     pub wall: f64,
     trials: usize,
+}
+
+/// What trains the trials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trainer {
+    /// The networks of the sweep file, by the built-in trainer.
+    BuiltIn,
+    /// A program of the user, which has no settings of the built-in trainer.
+    Program,
 }
 
 /// A busy interval of a slot. Times are in seconds since the start of the sweep.
@@ -101,20 +110,21 @@ impl Time {
         }
     }
 
-    /// Describes the time in one or two sentences, or in none if no trial is over.
-    pub fn sentences(&self) -> Vec<String> {
+    /// Describes the time in one or two sentences, or in none if no trial is over. Names the setting for early stopping
+    /// if `trainer` has it.
+    pub fn sentences(&self, trainer: Trainer) -> Vec<String> {
         if self.trials == 0 {
             return Vec::new();
         }
-        let each = words::duration(self.seconds / self.trials as f64);
+        let each = format::duration(self.seconds / self.trials as f64);
         let slots = self.slots.len();
         let plural = if slots == 1 { "slot" } else { "slots" };
         let mut said = vec![format!(
             "{} took {} of slot time on {slots} {plural}, {each} per trial. The last trial ended {} after the sweep \
              started.",
-            words::trials(self.trials),
-            words::duration(self.seconds),
-            words::duration(self.wall),
+            format::trials(self.trials),
+            format::duration(self.seconds),
+            format::duration(self.wall),
         )];
         if let (joules, trials @ 1..) = self.energy {
             said.push(format!(
@@ -127,8 +137,8 @@ impl Time {
             said.push(format!(
                 "{:.0}% of the {} epochs came after the best epoch of their trial. {}",
                 self.after_best as f64 / self.epochs as f64 * 100.0,
-                words::count(self.epochs),
-                stopping(&self.patience),
+                format::count(self.epochs),
+                stopping(&self.patience, trainer),
             ));
         }
         said
@@ -136,7 +146,7 @@ impl Time {
 }
 
 /// What early stopping could have saved, and what a shorter patience would have cost.
-fn stopping(Patience { found, costly }: &Patience) -> String {
+fn stopping(Patience { found, costly }: &Patience, trainer: Trainer) -> String {
     let costs = costly.map(|Cost { patience, trial, rank, epoch, warm_up }| {
         let place = if rank == 1 { "the best trial".to_owned() } else { format!("trial {trial} (rank {rank})") };
         let why = if warm_up { ", on a plateau at its start" } else { "" };
@@ -145,11 +155,15 @@ fn stopping(Patience { found, costly }: &Patience) -> String {
     let costs = costs.unwrap_or_default();
     match found {
         Some(Saving { patience, epochs, seconds }) => {
-            let many = if *epochs == 1 { "1 epoch".to_owned() } else { format!("{} epochs", words::count(*epochs)) };
+            let many = if *epochs == 1 { "1 epoch".to_owned() } else { format!("{} epochs", format::count(*epochs)) };
+            let how = match trainer {
+                Trainer::BuiltIn => format!(" (`early_stopping: {{patience: {patience}}}`)"),
+                Trainer::Program => " in the script".to_owned(),
+            };
             format!(
-                "Early stopping with a patience of {patience} (`early_stopping: {{patience: {patience}}}`) would have saved \
-                 {many}, about {}, and cost no leading trial its best epoch.{costs}",
-                words::duration(*seconds)
+                "Early stopping with a patience of {patience}{how} would have saved {many}, about {}, and cost no leading \
+                 trial its best epoch.{costs}",
+                format::duration(*seconds)
             )
         }
         None if costs.is_empty() => "Early stopping would have saved no epochs.".to_owned(),
@@ -183,6 +197,14 @@ mod tests {
     }
 
     #[test]
+    fn only_the_built_in_trainers_setting_is_named() {
+        let found = Some(Saving { patience: 3, epochs: 16, seconds: 40.0 });
+        let said = |trainer| stopping(&Patience { found, costly: None }, trainer);
+        assert!(said(Trainer::BuiltIn).contains("a patience of 3 (`early_stopping: {patience: 3}`) would have"));
+        assert!(said(Trainer::Program).contains("a patience of 3 in the script would have"));
+    }
+
+    #[test]
     fn a_clock_that_jumps_moves_no_stretch_before_the_sweeps_beginning() {
         let history = sweep_sample::history().altered(|history| {
             history.trials[0].started_at = -1.7e9;
@@ -194,10 +216,10 @@ mod tests {
 
     #[test]
     fn energy_is_told_where_it_is_known() {
-        assert!(!time(&sweep_sample::history()).sentences().concat().contains("kWh"));
+        assert!(!time(&sweep_sample::history()).sentences(Trainer::BuiltIn).concat().contains("kWh"));
         let history = sweep_sample::history()
             .altered(|history| history.trials[..2].iter_mut().for_each(|trial| trial.joules = Some(1.8e6)));
-        let said = time(&history).sentences().concat();
+        let said = time(&history).sentences(Trainer::BuiltIn).concat();
         assert!(said.contains("The GPUs used 1.000 kWh, 1800.0 kJ per trial."), "{said}");
     }
 

@@ -34,6 +34,8 @@ pub struct Inspection {
     pub train: (u64, u64),
     /// Minimum and maximum number of validation images of any trial.
     pub validation: (u64, u64),
+    /// Maximum number of images that are tested once after the sweep.
+    pub tested: u64,
     /// The first kinds of network, at most [`MOST_KINDS`]. Networks that differ only in dropout are of one kind.
     pub kinds: Vec<Kind>,
     /// Number of networks. Networks that differ only in dropout count once.
@@ -108,15 +110,13 @@ impl Spec {
         let data = probe(&network.source)?;
         // A data set has at most 256 classes, because a label is a byte.
         network.classes = u32::try_from(data.classes.len()).ok();
-        // If the data has validation images of its own, they are the default.
-        if data.validation > 0 && !self.space.parameters.iter().any(|parameter| parameter.name == "validation") {
-            network.fixed.entry("validation".to_owned()).or_insert_with(|| "val".into());
-        }
+        network.own_validation = data.validation > 0;
         let findings = Findings::read(text);
         let mut inspection = Inspection {
             data,
             train: (u64::MAX, 0),
             validation: (u64::MAX, 0),
+            tested: 0,
             kinds: Vec::new(),
             networks: 0,
             parameters: (u64::MAX, 0),
@@ -156,6 +156,8 @@ impl Spec {
                 None => 0,
             };
             let all = all - tested;
+            let unseen = if data.test.is_some() || data.validation == Validation::Test { tested } else { test };
+            inspection.tested = inspection.tested.max(unseen);
             let held_out = match data.validation {
                 Validation::Test => test,
                 Validation::Own => own,

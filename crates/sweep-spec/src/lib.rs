@@ -1,4 +1,11 @@
 //! The sweep file: its text becomes either a [`Spec`], which is always valid, or a list of all its problems.
+//!
+//! This crate owns the keys of the file, the places in its text, and the messages about both, including the comparison
+//! with W&B (`lint`). It reads no file, not even the data: `Spec::inspect` gets a description of it. It does not decide
+//! which trials there are; `sweep-scheduler` does, from [`Spec::search_terms`].
+//!
+//! Start with this file, which has the result. `check` reads the file section by section, with the nodes of `node` and
+//! the table of settings in `setting`. `trains` and `recipe` then make what a trial trains.
 
 mod check;
 mod constraints;
@@ -136,7 +143,7 @@ pub struct Devices {
     /// What to do about a GPU that other processes already use.
     pub busy: Busy,
     /// What to do on contention: another process starts using one of the sweep's GPUs.
-    pub courtesy: Courtesy,
+    pub on_contention: OnContention,
     /// Whether the sweep starts its own CUDA MPS daemon if trials share a GPU and no daemon runs.
     pub mps: bool,
     /// Threads per CPU slot. There is one CPU slot for each such number of cores.
@@ -154,7 +161,7 @@ pub enum PerGpu {
 
 /// `devices: courtesy:` of the sweep file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Courtesy {
+pub enum OnContention {
     /// Contention is reported.
     #[default]
     Report,
@@ -334,6 +341,19 @@ training: {epoch: 3}
         assert_eq!(found, ["seed: is 99999999999999999999999999, but must be an integer of at most 64 bits"]);
         let most = problems("data: {set: digits}\nmodel: linear\nseed: 18446744073709551615\nrun_cap: 0\n");
         assert!(most.len() == 1 && most[0].starts_with("run_cap"), "{most:?}");
+    }
+
+    #[test]
+    fn a_value_means_the_same_in_the_model_and_in_training() {
+        for (name, value, is_fine) in [("dropout", "' 0.2'", false), ("dropout", "'2e-1'", true)]
+            .into_iter()
+            .flat_map(|(name, value, is_fine)| [(name, value, is_fine), ("learning_rate", value, is_fine)])
+        {
+            let head = "data: {set: digits}\nmodel: question\n";
+            let text = format!("parameters: {{{name}: {{values: [{value}]}}}}\n{head}");
+            let found = Spec::read(&text, "f", Folder::new("/base"));
+            assert_eq!(found.is_ok(), is_fine, "{name}: {value}");
+        }
     }
 
     #[test]

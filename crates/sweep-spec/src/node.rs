@@ -193,7 +193,6 @@ impl<'a> Node<'a> {
 /// A table of the file, whose keys are looked up by name.
 #[derive(Debug)]
 pub struct Table<'a> {
-    /// The node of the table.
     pub node: Node<'a>,
     map: &'a Mapping,
     asked: RefCell<Vec<&'static str>>,

@@ -31,7 +31,6 @@ pub struct Note {
     pub mark: Option<Mark>,
     /// Path of the key.
     pub path: Path,
-    /// Text of the note.
     pub text: String,
     /// What the key means here, compared with W&B.
     pub effect: Effect,

@@ -77,14 +77,16 @@ pub fn read(top: &Table) -> Option<Program> {
 
 /// Reads an item of a command: what Python's `str` makes of what YAML gives, as in W&B.
 fn argument(item: &Node) -> Option<String> {
-    let value = item.given().ok().filter(|value| !value.is_null() && !value.is_array() && !value.is_object());
+    let value = item.given().ok().filter(|value| !value.is_array() && !value.is_object());
     let Some(value) = value else {
         let rule = format!("is {}, but must be an argument", show(item.value));
         item.wrong(rule, "write it in quotes");
         return None;
     };
     let passed = word(&value);
-    if value.is_boolean() {
+    if value.is_null() {
+        item.note_same("is empty, and passed as None");
+    } else if value.is_boolean() {
         item.note_same(format!("is the truth value {passed}, and passed as that; put it in quotes to pass the word"));
     }
     Some(passed)

@@ -7,8 +7,8 @@ use super::networks::points;
 use super::setting::{MODEL, setting};
 use super::trains::Network;
 use sweep_core::recipe::{
-    Augment, Data, EarlyStopping, HeldOut, Init, Layer, Moments, Normalize, Optimizer, Precision, Recipe, Schedule,
-    Shape, Training, Validation, Warmup,
+    Augment, Balance, Data, EarlyStopping, HeldOut, Init, Layer, Moments, Normalize, Optimizer, Precision, Recipe,
+    Schedule, Shape, Training, Validation, Warmup,
 };
 use sweep_core::trial::{Metric, Settings};
 use sweep_data::network::{Fault, Template};
@@ -113,7 +113,9 @@ struct Chosen<'a> {
 
 impl Chosen<'_> {
     fn data(&self) -> Result<Data> {
+        let given = [self.settings, &self.network.fixed].iter().any(|settings| settings.contains_key("validation"));
         let validation = match self.get("validation") {
+            _ if !given && self.network.own_validation => Validation::Own,
             Json::String(word) if word == "test" => Validation::Test,
             Json::String(word) if word == "val" => Validation::Own,
             Json::Number(count) if count.is_u64() => Validation::Count(count.as_u64().unwrap_or_default()),
@@ -177,6 +179,11 @@ impl Chosen<'_> {
             optimizer,
             weight_decay: self.number_or("weight_decay", weight_decay)?,
             label_smoothing: self.number("label_smoothing")?,
+            balance: match self.get("balance").as_str() {
+                Some("loss") => Balance::Loss,
+                Some("sampling") => Balance::Sampling,
+                _ => Balance::None,
+            },
             clip_norm: Some(self.get("clip_norm")).filter(|norm| !norm.is_null()).and_then(|norm| norm.as_f64()),
             init: if self.get("init") == "torch" { Init::Torch } else { Init::Keras },
             precision: match self.get("precision").as_str() {

@@ -10,7 +10,7 @@ use super::node::{Node, Table};
 use super::parameters::Read;
 use super::setting::{SETS, SETTINGS, Section, Setting, TYPE, setting};
 use super::value::{number, show, whole};
-use super::{Busy, Courtesy, Devices, Gpus, PerGpu};
+use super::{Busy, Devices, Gpus, OnContention, PerGpu};
 use sweep_core::recipe::{Fit, Order, Resize, Source};
 use sweep_core::space::Distribution;
 use sweep_core::trial::Settings;
@@ -174,7 +174,7 @@ pub fn devices(top: &Table) -> Devices {
         gpus: Gpus::All,
         per_gpu: PerGpu::Most(1),
         busy: Busy::Wait,
-        courtesy: Courtesy::Report,
+        on_contention: OnContention::Report,
         mps: true,
         cpu_threads: 1,
     };
@@ -212,7 +212,7 @@ pub fn devices(top: &Table) -> Devices {
                     "is yield, which has no effect with `busy: share`: the sweep then shares GPUs with other processes";
                 node.wrong(rule, "remove one of the two keys");
             }
-            Some("yield") => devices.courtesy = Courtesy::Yield,
+            Some("yield") => devices.on_contention = OnContention::Yield,
             _ => {
                 let rule = format!("is {}, but must be report or yield", show(node.value));
                 node.wrong(rule, "write yield to leave a GPU while another process uses it");

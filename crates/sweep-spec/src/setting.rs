@@ -56,9 +56,7 @@ pub enum Default {
     Flag(bool),
     /// An integer.
     Whole(u64),
-    /// A number.
     Number(f64),
-    /// A word.
     Word(&'static str),
 }
 
@@ -93,7 +91,7 @@ const SHAPES: &[&str] = &["constant", "step", "cosine", "one_cycle", "plateau"];
 pub const SETS: [&str; 7] = ["digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "folder", "arrays"];
 
 /// All settings.
-pub static SETTINGS: [Setting; 53] = [
+pub static SETTINGS: [Setting; 54] = [
     row(Data, "set", Choice(&SETS), Absent("digits"), "the data set"),
     row(Data, "path", Text, Absent("data/images"), "the data set's file or folder, relative to the sweep file"),
     row(Data, "order", Choice(&["nchw", "nhwc"]), Absent("nhwc"), "the axis order of the image array"),
@@ -248,6 +246,13 @@ pub static SETTINGS: [Setting; 53] = [
     .of("schedule")
     .only(&["plateau"]),
     row(Training, "label_smoothing", Share, Number(0.0), "the amount of label smoothing"),
+    row(
+        Training,
+        "balance",
+        Choice(&["none", "loss", "sampling"]),
+        Word("none"),
+        "what is done about classes with few images: weigh their losses, or repeat their images",
+    ),
     row(Training, "clip_norm", Optional(&Positive), Absent("1.0"), "the maximum norm of the gradient"),
     row(Training, "init", Choice(&["keras", "torch"]), Word("keras"), "the initialization of the weights"),
     row(

@@ -101,6 +101,10 @@ impl<'de> Visitor<'de> for Reader {
         Ok(Value::Null)
     }
 
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
         while let Some(Lenient(item)) = items.next_element()? {
@@ -140,6 +144,7 @@ mod tests {
         let typed = parse_typed("program: a\nparameters: {p: {values: [yes, '010', 010, 1e-4]}}\nname: off\n").unwrap();
         let text = "program: a\nparameters: {p: {values: [true, '010', 8, 0.0001]}}\nname: off\n";
         assert_eq!(typed, serde_yaml::from_str::<Value>(text).unwrap());
+        assert_eq!((parse("").unwrap(), parse("# nothing\n").unwrap()), (Value::Null, Value::Null));
         assert!(parse("a: 1\n---\nb: 2\n").is_err() && parse("a: [").is_err());
     }
 }

@@ -8,7 +8,6 @@ pub enum Read {
     Null,
     /// `yes`, `on`, `true`, and their opposites.
     Bool(bool),
-    /// A number.
     Number(f64),
     /// A date: `2026-01-31`.
     Date,

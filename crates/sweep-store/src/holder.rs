@@ -23,6 +23,9 @@ const DEAD: Duration = Duration::from_secs(15);
 
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
+/// Time after which nobody else who found the last holder dead puts a file in place of this process's.
+const SETTLED: Duration = Duration::from_millis(500);
+
 /// A process that runs a sweep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
@@ -30,7 +33,6 @@ pub struct Holder {
     pub host: String,
     /// The kernel's name for the time since the machine started.
     pub boot: String,
-    /// The process.
     pub process: Process,
 }
 
@@ -44,6 +46,11 @@ impl Holder {
     /// The holder in a sweep's folder, if there is one.
     pub fn read(layout: &Layout) -> Option<Holder> {
         Some(Beat::read(layout)?.holder)
+    }
+
+    /// Whether it is on another machine, so that only its beats show whether it lives.
+    pub fn is_far_from(&self, own: &Holder) -> bool {
+        self.boot != own.boot && self.host != own.host
     }
 
     /// Whether the process lives, as far as this machine can tell: `None` for one of another machine.
@@ -96,7 +103,7 @@ pub fn state(layout: &Layout, own: &Holder, is_locked: bool) -> State {
         Some(true) if is_locked || first.holder == *own => return State::Free,
         Some(true) => return State::Held(first.holder),
         // The same machine has been restarted.
-        None if first.holder.host == own.host => return State::Free,
+        None if !first.holder.is_far_from(own) => return State::Free,
         None => {}
     }
     let began = Instant::now();
@@ -128,6 +135,8 @@ pub fn seems_held(layout: &Layout, is_lock_free: bool) -> bool {
 #[derive(Debug)]
 pub struct Claim {
     layout: Layout,
+    /// Device and number of the file.
+    file: (u64, u64),
     is_kept: Arc<AtomicBool>,
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -150,14 +159,22 @@ impl Claim {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(None),
             Err(error) => return Err(error),
         };
+        let metadata = file.metadata()?;
+        let own = (metadata.dev(), metadata.ino());
         let (stop, stopped) = mpsc::channel();
         let is_kept = Arc::new(AtomicBool::new(true));
         let (layout, kept, holder) = (layout.clone(), Arc::clone(&is_kept), holder.clone());
         let place = layout.clone();
         let thread = std::thread::Builder::new()
             .name("holder".into())
-            .spawn(move || renew(&place, &file, &holder, &kept, &stopped))?;
-        Ok(Some(Claim { layout, is_kept, stop: Some(stop), thread: Some(thread) }))
+            .spawn(move || renew((&place, own), &file, &holder, &kept, &stopped))?;
+        Ok(Some(Claim { layout, file: own, is_kept, stop: Some(stop), thread: Some(thread) }))
+    }
+
+    /// Waits for others who may put their file in its place. Returns whether none has.
+    pub fn is_settled(&self) -> bool {
+        std::thread::park_timeout(SETTLED);
+        is_there(&self.layout, self.file).unwrap_or(false)
     }
 
     /// Whether the file is still this process's.
@@ -166,14 +183,24 @@ impl Claim {
     }
 }
 
-fn renew(layout: &Layout, file: &File, holder: &Holder, is_kept: &AtomicBool, stopped: &mpsc::Receiver<()>) {
+/// Whether the holder's file is this one. An error is one of reading its name.
+fn is_there(layout: &Layout, own: (u64, u64)) -> Result<bool, ErrorKind> {
+    let there = std::fs::metadata(layout.holder()).map_err(|error| error.kind())?;
+    Ok((there.dev(), there.ino()) == own)
+}
+
+fn renew(
+    (layout, own): (&Layout, (u64, u64)),
+    file: &File,
+    holder: &Holder,
+    is_kept: &AtomicBool,
+    stopped: &mpsc::Receiver<()>,
+) {
     let mut beats = 0;
     while stopped.recv_timeout(BEAT) == Err(mpsc::RecvTimeoutError::Timeout) {
         beats += 1;
         // A file that cannot be read for a moment, on a network, says nothing.
-        if let (Ok(own), Ok(there)) = (file.metadata(), std::fs::metadata(layout.holder()))
-            && (own.dev(), own.ino()) != (there.dev(), there.ino())
-        {
+        if is_there(layout, own) == Ok(false) {
             is_kept.store(false, Ordering::Relaxed);
             return;
         }
@@ -185,7 +212,7 @@ impl Drop for Claim {
     fn drop(&mut self) {
         drop(self.stop.take());
         let _ = self.thread.take().map(JoinHandle::join);
-        if self.is_kept() {
+        if is_there(&self.layout, self.file) == Ok(true) {
             let _ = std::fs::remove_file(self.layout.holder());
         }
     }
@@ -223,7 +250,6 @@ mod tests {
         let before = Holder { boot: "before the restart".into(), ..own.clone() };
         write(&layout, &before, 1);
         assert_eq!(state(&layout, &own, true), State::Free);
-        assert!(!seems_held(&layout, true) || before.host != own.host || layout.holder().exists());
     }
 
     #[test]
@@ -245,6 +271,17 @@ mod tests {
         assert!(seems_held(&layout, true));
         // It is dead: its file stays as it is.
         assert_eq!(state(&layout, &own, true), State::Free);
+    }
+
+    #[test]
+    fn of_two_who_found_the_last_holder_dead_one_remains() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let first = Claim::stake(&layout, &own()).unwrap().expect("nobody is there");
+        let second = Claim::stake(&layout, &own()).unwrap().expect("it took the first one for dead");
+        assert!(!first.is_settled() && second.is_settled());
+        drop(first);
+        assert!(second.is_settled(), "the one that lost leaves the other's file alone");
     }
 
     #[test]

@@ -61,6 +61,11 @@ impl Layout {
         self.root.join("devices.csv")
     }
 
+    /// Path of the log of the controller. When it is full, it is renamed to `sweep.log.1`.
+    pub fn log(&self) -> PathBuf {
+        self.root.join("sweep.log")
+    }
+
     /// Path of the report for a browser.
     pub fn report_html(&self) -> PathBuf {
         self.root.join("report.html")

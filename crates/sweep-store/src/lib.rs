@@ -1,4 +1,9 @@
 //! A sweep's folder: its layout, its journal, and atomic replacement of whole files.
+//!
+//! This crate owns where each file is, how a line becomes durable, and that only one controller writes. What the
+//! journal's entries mean is in `sweep_core::history`.
+//!
+//! Start with `layout` and `journal`.
 
 mod atomic;
 mod holder;
@@ -10,7 +15,7 @@ mod sweep_file;
 
 pub use atomic::replace;
 pub use holder::Holder;
-pub use journal::{Journal, is_as_read, read};
+pub use journal::{Follower, Journal, is_as_read, read};
 pub use layout::Layout;
 pub use lock::{Lock, held};
 pub use sweep_file::sweep_file;

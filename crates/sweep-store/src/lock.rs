@@ -66,8 +66,9 @@ impl Lock {
             }
         }
         match Claim::stake(layout, holder).map_err(cannot)? {
-            Some(claim) => Ok(Lock { claim, _file: file }),
-            None => Err(taken(layout, "which has just started", None)),
+            // Without locks, two processes may both have found the last holder dead. The later one's file is there.
+            Some(claim) if is_locked || claim.is_settled() => Ok(Lock { claim, _file: file }),
+            _ => Err(taken(layout, "which has just started", None)),
         }
     }
 

@@ -9,7 +9,7 @@ use super::checkpoint::{Checkpoints, Tensors};
 use super::controller::Controller;
 use super::device::{self, takes_gpu_path};
 use super::draws::{Draws, shuffled};
-use super::evaluation::{Tally, cross_entropy, evaluate, mixed_cross_entropy};
+use super::evaluation::{Tally, cross_entropy, evaluate, weighted_cross_entropy};
 use super::fault::{Fault, Result};
 use super::graph::{Inputs, Recorder, own};
 use super::libtorch::{self, Scalar};
@@ -21,6 +21,7 @@ use super::probe;
 use sweep_core::learning_rate::Steps;
 use sweep_core::probe::Probe;
 use sweep_core::protocol::{FromTrainer, Order};
+use sweep_core::recipe::Balance;
 use sweep_core::trial::{Attempt, EpochMetrics, Outcome};
 use sweep_core::warning::Warning;
 use sweep_data::check::model;
@@ -50,17 +51,22 @@ pub fn train(
     device::choose(&recipe.training);
     let numbers = device::numbers(recipe.training.precision, device);
     // This runs before the network is created, because it needs the same amount of memory again.
-    let warnings = if order.look { look(order, device, loaded.info().shape, &split) } else { Vec::new() };
+    let warnings = if order.check_weights { look(order, device, loaded.info().shape, &split) } else { Vec::new() };
     let network = Network::new(loaded.info().shape, &recipe.layers, start, numbers, device)?;
     let network = network.normalized(split.normalization.as_ref(), device)?;
     let optimizer = Optimizer::new(&recipe.training, &network.parameters)?;
     let files = Checkpoints::new(order);
+    let classes = loaded.info().classes.len();
+    let weighs = recipe.training.balance == Balance::Loss;
+    let weights = weighs.then(|| split.class_weights(classes, device)).transpose()?;
     let wanted = recipe.training.cuda_graph && takes_gpu_path(device);
     let mut run = Run {
         order,
         device,
         network,
         optimizer,
+        classes,
+        weights,
         tally: Tally::new(Sums::default(), device)?,
         recorder: Recorder::new(wanted, recipe.training.batch_size.into()),
         position: Position::default(),
@@ -106,6 +112,9 @@ struct Run<'a> {
     device: Device,
     network: Network,
     optimizer: Optimizer,
+    classes: usize,
+    /// Weights of the classes in the loss, if they differ.
+    weights: Option<Tensor>,
     /// Sums over the steps of the current epoch.
     tally: Tally,
     recorder: Recorder,
@@ -160,7 +169,12 @@ impl Run<'_> {
         let Order { seed, recipe, .. } = self.order;
         let (training, batch) = (&recipe.training, u64::from(recipe.training.batch_size));
         let trial = self.order.attempt.trial.0;
-        let images = split.train.part(&shuffled(&split.train_rows, *seed, trial, number))?;
+        let shuffle = |rows: &[u32]| shuffled(rows, *seed, trial, number);
+        let rows = match training.balance {
+            Balance::Sampling => split.balanced(self.classes, shuffle),
+            Balance::None | Balance::Loss => shuffle(&split.train_rows),
+        };
+        let images = split.train.part(&rows)?;
         let steps = Steps::new(training, images.count());
         let sizes = (0..steps.epoch).map(|step| batch.min(images.count() - step * batch));
         let draws = (0..).map(|step| Draws::new(*seed, trial, number, step));
@@ -225,14 +239,14 @@ impl Run<'_> {
         let full = inputs.rows.size()[0] as u64 == batch;
         libtorch::benchmark(!training.deterministic && full && epoch.steps.all >= STEPS_WORTH_A_BENCHMARK);
         let numbers_there = epoch.numbers_there.as_ref().map(|table| table.f_select(0, step as i64)).transpose()?;
-        let Run { network, optimizer, tally, .. } = self;
+        let Run { network, optimizer, tally, weights, .. } = self;
         let mut work = |inputs: &Inputs| {
             let (xs, labels) = set.gather(&inputs.rows)?;
             let xs = inputs.changes.apply(xs, draws)?;
             let logits = network.forward(&xs, Mode::Train(draws, inputs.keys.as_ref()))?;
-            let loss = match inputs.changes.mix() {
-                Some(mix) => mixed_cross_entropy(&logits, &labels, mix, training.label_smoothing)?,
-                None => cross_entropy(&logits, &labels, training.label_smoothing)?,
+            let loss = match (inputs.changes.mix(), weights.as_ref()) {
+                (None, None) => cross_entropy(&logits, &labels, training.label_smoothing)?,
+                (mix, weights) => weighted_cross_entropy(&logits, &labels, mix, weights, training.label_smoothing)?,
             };
             let gradients = network.gradients(&loss)?;
             optimizer.step(&mut network.parameters, gradients, &inputs.numbers)?;
@@ -486,6 +500,7 @@ mod tests {
             deterministic: false,
             cuda_graph: true,
             gpu_kernels: false,
+            balance: Default::default(),
             early_stopping: None,
             metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
         };
@@ -495,7 +510,7 @@ mod tests {
             recipe: Recipe { data, layers, training },
             folder: folder.to_owned(),
             epochs_known: 0,
-            look: true,
+            check_weights: true,
         }
     }
 
@@ -633,11 +648,11 @@ mod tests {
             .chain([dense(10)])
             .collect();
         assert_eq!(told(&wrong).0, ["vanishing_gradients"]);
-        wrong.look = false;
+        wrong.check_weights = false;
         wrong.folder = unseen.path().to_owned();
         assert!(told(&wrong).0.is_empty());
         let without = folder();
-        assert_eq!(told(&Order { look: false, ..order(1, without.path()) }).1, epochs);
+        assert_eq!(told(&Order { check_weights: false, ..order(1, without.path()) }).1, epochs);
     }
 
     #[test]

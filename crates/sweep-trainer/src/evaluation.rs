@@ -23,14 +23,25 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor, smoothing: f64) -> Result
     logits.f_cross_entropy_loss(labels, None::<&Tensor>, Reduction::Mean, -100, smoothing)
 }
 
-/// Returns the mean cross-entropy of images that were mixed with others of their batch: each label counts with its share.
+/// Returns the mean cross-entropy of a batch whose labels do not all count alike. If images were mixed with others of the
+/// batch, each label counts with its share. `weights` are those of the classes, `f32 [classes]`.
 ///
 /// # Errors
 /// Returns libtorch's error if the device runs out of memory.
-pub fn mixed_cross_entropy(logits: &Tensor, labels: &Tensor, mix: &Mix, smoothing: f64) -> Result<Tensor, TchError> {
-    let each = |labels: &Tensor| logits.f_cross_entropy_loss(labels, None::<&Tensor>, Reduction::None, -100, smoothing);
-    let (own, other) = (each(labels)?, each(&labels.f_index_select(0, &mix.partners)?)?);
-    own.f_lerp_tensor(&other, &mix.shares()?)?.f_mean(Kind::Float)
+pub fn weighted_cross_entropy(
+    logits: &Tensor,
+    labels: &Tensor,
+    mix: Option<&Mix>,
+    weights: Option<&Tensor>,
+    smoothing: f64,
+) -> Result<Tensor, TchError> {
+    let each = |labels: &Tensor| logits.f_cross_entropy_loss(labels, weights, Reduction::None, -100, smoothing);
+    let own = each(labels)?;
+    let losses = match mix {
+        Some(mix) => own.f_lerp_tensor(&each(&labels.f_index_select(0, &mix.partners)?)?, &mix.shares()?)?,
+        None => own,
+    };
+    losses.f_mean(losses.kind())
 }
 
 /// Running sums in float64 on the device. Adding to them does not wait for the device.
@@ -119,6 +130,14 @@ mod tests {
         let loss = |smoothing| cross_entropy(&logits, &labels, smoothing).unwrap().double_value(&[]);
         assert!((loss(0.0) - (4.0_f64 / 3.0).ln()).abs() < 1e-12);
         assert!((loss(0.2) - (0.9 * (4.0_f64 / 3.0).ln() + 0.1 * 4.0_f64.ln())).abs() < 1e-12);
+    }
+
+    #[test]
+    fn weights_multiply_the_losses_of_their_class() {
+        let logits = Tensor::from_slice(&[0.0, 3.0_f64.ln(), 0.0, 3.0_f64.ln()]).view([2, 2]);
+        let (labels, weights) = (Tensor::from_slice(&[1i64, 0]), Tensor::from_slice(&[3.0_f64, 0.5]));
+        let loss = weighted_cross_entropy(&logits, &labels, None, Some(&weights), 0.0).unwrap().double_value(&[]);
+        assert!((loss - (3.0 * 4.0_f64.ln() + 0.5 * (4.0_f64 / 3.0).ln()) / 2.0).abs() < 1e-12);
     }
 
     /// 0.1 in float32 times 3 has no exact float32.

@@ -19,7 +19,7 @@ pub enum Fault {
     Unwritable(String),
     /// The data or the settings cannot be used.
     #[error("{0}")]
-    Surroundings(String),
+    Environment(String),
     /// A bug in the trainer: a panic that was caught.
     #[error("defect of the trainer: {0}")]
     Defect(String),
@@ -74,7 +74,7 @@ impl From<TchError> for Fault {
 impl From<Error> for Fault {
     fn from(error: Error) -> Fault {
         let text = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join("; ");
-        if error.exit == Exit::Storage { Fault::Unwritable(text) } else { Fault::Surroundings(text) }
+        if error.exit == Exit::Storage { Fault::Unwritable(text) } else { Fault::Environment(text) }
     }
 }
 

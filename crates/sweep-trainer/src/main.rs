@@ -1,4 +1,9 @@
 //! `sweep-trainer` trains trials on one device, as ordered by an agent. `sweep` starts it, so users do not have to.
+//!
+//! This crate owns the training loop, networks as tensors, optimizers and augmentation. It decides nothing about trials,
+//! and what it needs to know arrives in an order (`sweep_core::protocol`).
+//!
+//! Start with `session`, which takes orders, then `attempt`, the training loop, and `network`.
 
 mod attempt;
 mod augment;

@@ -78,6 +78,7 @@ impl Loaded {
         Ok(Split {
             shape: self.info().shape,
             normalization,
+            train_labels: rows.train.iter().map(|row| self.dataset.train.labels[*row as usize]).collect(),
             train_rows: rows.train,
             train: &self.train,
             train_eval: self.train.part(&rows.train_eval)?,
@@ -95,6 +96,8 @@ pub struct Split<'a> {
     pub normalization: Option<Normalization>,
     /// Rows of the training images, which are shuffled every epoch.
     pub train_rows: Vec<u32>,
+    /// Their labels.
+    pub train_labels: Vec<u8>,
     /// The set that contains these rows.
     pub train: &'a Set,
     /// The fixed part of the training images on which the training metrics are computed in evaluation mode.
@@ -103,6 +106,45 @@ pub struct Split<'a> {
     pub validation: Part<'a>,
     /// The images that are tested once, after the sweep.
     pub test: Part<'a>,
+}
+
+impl Split<'_> {
+    /// Returns the number of training images of each class.
+    fn counts(&self, classes: usize) -> Vec<usize> {
+        let mut counts = vec![0; classes];
+        self.train_labels.iter().for_each(|label| counts[usize::from(*label)] += 1);
+        counts
+    }
+
+    /// Returns the weight of each class in the loss, `f32 [classes]`. The mean over all images is 1.
+    ///
+    /// # Errors
+    /// Returns libtorch's error if the device runs out of memory.
+    pub fn class_weights(&self, classes: usize, device: Device) -> Result<Tensor> {
+        let counts = self.counts(classes);
+        let present = counts.iter().filter(|count| **count > 0).count() as f32;
+        let all = self.train_labels.len() as f32;
+        let weights: Vec<f32> = counts.iter().map(|count| all / (present * (*count).max(1) as f32)).collect();
+        Ok(Tensor::f_from_slice(&weights)?.f_to_device(device)?)
+    }
+
+    /// Returns rows in a random order in which all classes are equally frequent: as many as there are training images.
+    /// `shuffled` shuffles rows. All images of a class are used before one is repeated.
+    pub fn balanced(&self, classes: usize, mut shuffled: impl FnMut(&[u32]) -> Vec<u32>) -> Vec<u32> {
+        let mut of_class = vec![Vec::new(); classes];
+        for (row, label) in self.train_rows.iter().zip(&self.train_labels) {
+            of_class[usize::from(*label)].push(*row);
+        }
+        of_class.retain(|rows| !rows.is_empty());
+        let (all, present) = (self.train_rows.len(), of_class.len());
+        let mut chosen = Vec::with_capacity(all);
+        for (at, rows) in of_class.iter().enumerate() {
+            // The first classes get the remainder of the division.
+            let share = all / present + usize::from(at < all % present);
+            chosen.extend(shuffled(rows).into_iter().cycle().take(share));
+        }
+        shuffled(&chosen)
+    }
 }
 
 /// Images and labels on the device.
@@ -209,5 +251,63 @@ impl Part<'_> {
     /// Returns an error if the batch does not exist or memory runs out.
     pub fn batch(&self, number: u64, size: u64) -> Result<(Tensor, Tensor)> {
         Ok(self.set.gather(&self.rows(number, size)?)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sweep_core::recipe::{Augment, HeldOut, Normalize};
+
+    fn data() -> Data {
+        Data {
+            source: Source::Digits,
+            validation: Validation::Count(300),
+            train_examples: None,
+            augment: Augment::default(),
+            test: Some(HeldOut::Count(97)),
+            normalize: Normalize::Dataset,
+        }
+    }
+
+    #[test]
+    fn the_device_finds_the_same_means_as_the_host_and_tests_on_its_own_images() {
+        let mut shelf = Shelf::new(Device::Cpu);
+        let split = shelf.get(&Source::Digits).unwrap().split(&data(), 7).unwrap();
+        let dataset = datasets::load(&Source::Digits).unwrap();
+        let rows = datasets::split(&dataset, &data(), 7).unwrap();
+        let host = Normalization::of_rows(&Normalize::Dataset, &dataset.train, &rows.train, split.shape, dataset.white);
+        assert_eq!(split.normalization, host);
+        assert!(host.is_some_and(|found| (0.2..0.4).contains(&found.means[0])));
+        assert_eq!((split.train_rows.len(), split.validation.count(), split.test.count()), (1400, 300, 97));
+    }
+
+    #[test]
+    fn balance_makes_all_classes_count_alike() {
+        let mut shelf = Shelf::new(Device::Cpu);
+        let mut split = shelf.get(&Source::Digits).unwrap().split(&data(), 7).unwrap();
+        // All images of nine classes, and seven of the last one.
+        let few = split.train_labels.iter().position(|label| *label == 9).unwrap();
+        let kept = |at: &usize| split.train_labels[*at] != 9 || *at < few + 60;
+        let kept: Vec<usize> = (0..split.train_rows.len()).filter(kept).collect();
+        split.train_rows = kept.iter().map(|at| split.train_rows[*at]).collect();
+        split.train_labels = kept.iter().map(|at| split.train_labels[*at]).collect();
+        let counts = split.counts(10);
+        assert!(counts[9] * 5 < counts[8], "{counts:?}");
+
+        let weights = Vec::<f32>::try_from(split.class_weights(10, Device::Cpu).unwrap()).unwrap();
+        let mean: f32 = split.train_labels.iter().map(|label| weights[usize::from(*label)]).sum();
+        assert!((mean / split.train_labels.len() as f32 - 1.0).abs() < 1e-4);
+        assert!(weights[9] > 5.0 * weights[8]);
+
+        let rows = split.balanced(10, |rows| super::super::draws::shuffled(rows, 7, 1, 1));
+        assert_eq!(rows.len(), split.train_rows.len());
+        let label = |row: &u32| {
+            let at = split.train_rows.binary_search(row).expect("only training images are used");
+            usize::from(split.train_labels[at])
+        };
+        let mut drawn = [0; 10];
+        rows.iter().for_each(|row| drawn[label(row)] += 1);
+        assert!(drawn.iter().max().unwrap() - drawn.iter().min().unwrap() <= 1, "{drawn:?}");
     }
 }

@@ -133,6 +133,7 @@ mod tests {
             deterministic: false,
             cuda_graph: false,
             gpu_kernels: false,
+            balance: Default::default(),
             early_stopping: None,
             metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
         }

@@ -9,6 +9,7 @@ use tch::{Device, Kind, Tensor};
 use super::fault::{Fault, Result};
 use super::network::{Mode, Network, Start};
 use super::pictures::{Part, Shelf};
+use super::sheet;
 use sweep_core::protocol::{Predict, Predicted, Prediction, Subject, WEIGHTS_FORMAT};
 use sweep_core::recipe::Recipe;
 use sweep_data::checkpoint;
@@ -35,15 +36,20 @@ pub fn answer(request: &Predict) -> Result<Predicted> {
     let seed = settings["seed"].as_u64().unwrap_or_default();
     let info = datasets::probe(&recipe.data.source)?;
     let network = network(&recipe, &info, &weights).map_err(unreadable)?;
-    let images = match &request.images {
-        Subject::Files(files) => of_files(&network, &recipe, &info, files)?,
-        subject => {
-            let mut shelf = Shelf::new(Device::Cpu);
-            let split = shelf.get(&recipe.data.source)?.split(&recipe.data, seed)?;
-            of_part(&network, if *subject == Subject::Test { &split.test } else { &split.validation })?
-        }
-    };
-    Ok(Predicted { classes: info.classes, images })
+    if let Subject::Files(files) = &request.images {
+        let images = of_files(&network, &recipe, &info, files)?;
+        return Ok(Predicted { classes: info.classes, images });
+    }
+    let mut shelf = Shelf::new(Device::Cpu);
+    let split = shelf.get(&recipe.data.source)?.split(&recipe.data, seed)?;
+    let part = if request.images == Subject::Test { &split.test } else { &split.validation };
+    let predicted = Predicted { classes: info.classes, images: of_part(&network, part)? };
+    let worst = predicted.worst();
+    if let Some(file) = request.worst.as_ref().filter(|_| !worst.is_empty()) {
+        let pictures = worst.iter().map(|at| Ok(part.batch(*at as u64, 1)?.0)).collect::<Result<Vec<_>>>()?;
+        sheet::grid(&Tensor::f_cat(&pictures, 0)?, file)?;
+    }
+    Ok(predicted)
 }
 
 /// Builds the recipe's network with these weights.

@@ -1,6 +1,8 @@
 //! A contact sheet of augmented images for visual inspection. Each row shows one image: first unchanged, then as
 //! training sees it in successive epochs.
 
+use std::path::Path;
+
 use image::{RgbImage, imageops};
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -58,6 +60,31 @@ pub fn draw(sheet: &Sheet) -> Result<()> {
     }
     let canvas = canvas.expect("there is a first column");
     canvas.save(&sheet.file).map_err(|error| Fault::Unwritable(format!("{}: {error}", sheet.file.display())))
+}
+
+/// Number of images in a row of a grid.
+const ACROSS: u32 = 5;
+
+/// Draws images `f32 [b, c, h, w]` from 0 to 1 row by row.
+///
+/// # Errors
+/// Returns an error if the file cannot be written.
+pub fn grid(xs: &Tensor, file: &Path) -> Result<()> {
+    let bytes = bytes(xs)?;
+    let [count, height, width, _] = bytes.size()[..].try_into().expect("pictures have four axes");
+    let (count, height, width) = (count as u32, height as u32, width as u32);
+    let times = SIDE.div_ceil(height.max(width)).max(1);
+    let (down, across) = (height * times + GAP, width * times + GAP);
+    let size = (ACROSS * across + GAP, count.div_ceil(ACROSS) * down + GAP);
+    let mut canvas = RgbImage::from_pixel(size.0, size.1, image::Rgb([255; 3]));
+    for at in 0..count {
+        let pixels = Vec::<u8>::try_from(bytes.get(at.into()).contiguous().view(-1))?;
+        let picture = RgbImage::from_raw(width, height, pixels).expect("three bytes a pixel");
+        let picture = imageops::resize(&picture, width * times, height * times, imageops::FilterType::Nearest);
+        let (x, y) = (GAP + at % ACROSS * across, GAP + at / ACROSS * down);
+        imageops::replace(&mut canvas, &picture, x.into(), y.into());
+    }
+    canvas.save(file).map_err(|error| Fault::Unwritable(format!("{}: {error}", file.display())))
 }
 
 /// Converts images `f32 [b, c, h, w]` from 0 to 1 to bytes `u8 [b, h, w, 3]`. Images with one channel become gray.

@@ -223,7 +223,7 @@ fn stuck() -> Vec<Case> {
         case(
             "the same four digits in every epoch",
             of(Task::Unknown),
-            course(10, |t| [Some(0.6931 + 0.0004 * chance(t, 7.0)), Some(0.5), Some(0.6932), Some(0.5)]),
+            course(10, |t| [Some(0.6934 + 0.0004 * chance(t, 7.0)), Some(0.5), Some(0.6932), Some(0.5)]),
             &[Stuck],
             never,
         ),
@@ -743,11 +743,119 @@ fn published() -> Vec<Case> {
     ]
 }
 
+/// Curves as they stand in the notebooks of courses and books.
+fn notebooks() -> Vec<Case> {
+    let reviews = [
+        [0.4965, 0.7648, 0.3593, 0.857],
+        [0.3105, 0.881, 0.3329, 0.8648],
+        [0.2566, 0.9057, 0.3863, 0.877],
+        [0.2231, 0.9195, 0.3471, 0.8556],
+        [0.1912, 0.9314, 0.3346, 0.8694],
+        [0.1721, 0.9379, 0.3621, 0.852],
+        [0.1613, 0.9427, 0.3438, 0.8694],
+        [0.1502, 0.9503, 0.389, 0.8588],
+        [0.1249, 0.9579, 0.4639, 0.8566],
+    ];
+    let articles = [
+        [0.5994, 0.6865, 0.4722, 0.809],
+        [0.3673, 0.8543, 0.3769, 0.8448],
+        [0.2743, 0.8972, 0.3196, 0.8688],
+        [0.231, 0.915, 0.2972, 0.8856],
+        [0.2009, 0.9261, 0.4461, 0.8514],
+        [0.1912, 0.9339, 0.3636, 0.864],
+        [0.167, 0.9423, 0.3476, 0.858],
+        [0.1523, 0.9469, 0.3887, 0.883],
+        [0.1366, 0.9521, 0.3713, 0.8792],
+    ];
+    let clothes = [
+        [1.6314, 0.5054, 0.8886, 0.716],
+        [0.8416, 0.7247, 0.713, 0.7656],
+        [0.7053, 0.7637, 0.6427, 0.7898],
+        [0.6325, 0.7908, 0.59, 0.8066],
+        [0.5992, 0.8021, 0.5582, 0.82],
+        [0.5624, 0.8142, 0.535, 0.8238],
+        [0.5379, 0.8217, 0.5157, 0.8304],
+        [0.5152, 0.8295, 0.5078, 0.8284],
+        [0.4918, 0.834, 0.4817, 0.8396],
+    ];
+    let tweets = [
+        [0.6532, 0.6443, 0.5365, 0.7572],
+        [0.4611, 0.8198, 0.47, 0.7848],
+        [0.3517, 0.8628, 0.4556, 0.7953],
+        [0.2908, 0.8885, 0.4646, 0.7927],
+        [0.2293, 0.9155, 0.4799, 0.7861],
+    ];
+    let numbers = [3.64, 3.55, 3.44, 3.32, 3.21, 3.12, 3.05, 3.00, 2.95];
+    let counted = [3.71, 3.57, 3.43, 3.31, 3.22, 3.15, 3.11, 3.08, 3.07];
+    let poses = [0.0037, 0.0022, 0.0111, 0.0023, 0.0028];
+    let forecast = [0.286, 0.0553, 0.0435, 0.0352, 0.0322, 0.0300, 0.0278, 0.0267, 0.0252];
+    let ahead = [0.0734, 0.0509, 0.0418, 0.0337, 0.0311, 0.0291, 0.0273, 0.0259, 0.0250];
+    let rows = |rows: &[[f64; 4]]| (1..).zip(rows).map(|(epoch, row)| at(epoch, row.map(Some))).collect::<Vec<_>>();
+    let tokens = |train: &[f64], val: &[f64], accuracy: [f64; 2]| {
+        let mut curve = losses(train, val);
+        let last = (curve.len() - 1) as f64;
+        for (at, epoch) in curve.iter_mut().enumerate() {
+            epoch.val_accuracy = Some(accuracy[0] + (accuracy[1] - accuracy[0]) * (at as f64 / last).sqrt());
+        }
+        curve
+    };
+    vec![
+        case(
+            "a recurrent network whose validation is noisy",
+            of(Task::Unknown),
+            rows(&reviews),
+            &[Overfit],
+            &[GoodFit],
+        ),
+        case("one whose validation never comes back", of(Task::Unknown), rows(&articles), &[Overfit], &[GoodFit]),
+        case(
+            "clothes, ended early",
+            of(Task::Unknown),
+            rows(&clothes),
+            &[StillImproving],
+            &[Overfit, Underfit, Unstable],
+        ),
+        case("five epochs of short texts", of(Task::Unknown), rows(&tweets), &[Overfit], &[GoodFit, Underfit]),
+        case(
+            "numbers in words, a loss of tokens",
+            of(Task::Unknown),
+            tokens(&numbers, &counted, [0.06, 0.35]),
+            &[GoodFit, StillImproving],
+            &[Underfit, LowCeiling, Overfit],
+        ),
+        case(
+            "five noisy values near zero",
+            of(Task::Unknown),
+            losses(&[0.0521, 0.0185, 0.009, 0.0054, 0.004], &poses),
+            &[TooShort],
+            &[Overfit, GoodFit],
+        ),
+        case(
+            "a series that is forecast better and better",
+            of(Task::Unknown),
+            losses(&forecast, &ahead),
+            &[StillImproving],
+            &[Overfit, Underfit, Unstable],
+        ),
+    ]
+}
+
 fn all() -> Vec<Case> {
-    [tutorials(), published(), worse(), losses_alone(), contradictions(), stuck(), at_chance(), short(), tasks()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        tutorials(),
+        published(),
+        notebooks(),
+        worse(),
+        losses_alone(),
+        contradictions(),
+        stuck(),
+        at_chance(),
+        short(),
+        tasks(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 #[test]

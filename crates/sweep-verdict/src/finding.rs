@@ -138,7 +138,6 @@ pub struct Evidence {
     pub what: String,
     /// The number itself.
     pub value: f64,
-    /// Unit of the number.
     pub unit: Unit,
 }
 
@@ -148,7 +147,6 @@ pub struct Evidence {
 pub enum Unit {
     /// An epoch's number, or a number of epochs.
     Epoch,
-    /// A loss.
     Loss,
     /// An accuracy or a difference of two accuracies, 0 to 1.
     Accuracy,
@@ -225,7 +223,6 @@ impl Unit {
 /// One verdict on a curve.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
-    /// Name of the finding.
     pub name: Name,
     /// How much the finding matters.
     pub severity: Severity,

@@ -2,6 +2,9 @@
 //!
 //! The crate is pure: a curve and its context go in, findings come out. Each rule has its own file, which first says
 //! what it detects and then names its thresholds. Thresholds scale with the curve's own noise, which `series` measures.
+//!
+//! It judges one trial at a time; what many trials show together is in `sweep-report`. Start with `view`, which has the
+//! questions that rules ask, then `plateau`, a short rule, and `finding`.
 
 mod accuracy_unusable;
 mod advice;

@@ -15,7 +15,17 @@ const TURN: f64 = 0.015;
 /// Minimum number of epochs after the best one. A curve that is lowest at the end has not risen since.
 const SINCE: usize = 3;
 /// Two epochs are enough if the loss rose in both, and by this share of its lowest level.
-const SINCE_STEEP: (usize, f64) = (2, 0.10);
+const STEEP: (usize, f64) = (2, 0.10);
+/// Numbers of epochs that are enough if the loss rose in each of them, with the share of its lowest level by which it
+/// rose, …
+const STEADY: [(usize, f64); 2] = [(2, 0.05), (3, 0.03)];
+/// … while the training loss fell by this share.
+const LEARNED: f64 = 0.10;
+/// Minimum rise as a share of the first validation loss, for rises that are told from noise only by their course.
+const MATTERS: f64 = 0.02;
+/// Number of epochs after the best one that must all be above it by this share, and share by which the level has risen at
+/// the end, for a rise that noise hides.
+const LASTING: (usize, f64, f64) = (4, 0.08, 0.12);
 /// A slow rise in noise: Kendall's rank correlation of epoch and loss after the best epoch, in standard deviations, …
 const SLOW_SIGMAS: f64 = 3.0;
 /// … over at least this many epochs, …
@@ -28,8 +38,10 @@ const COMPARED: usize = 200;
 const TURN_SCALE: [f64; 2] = [0.05, 0.5];
 /// Minimum gap of training above validation accuracy at the end. Networks that generalize well show a few percent.
 const GAP: f64 = 0.10;
-/// A smaller gap counts if validation has this many times the errors of training.
-const SMALL_GAP: (f64, f64) = (0.06, 3.0);
+/// Smaller gaps count if validation has this many times the errors of training.
+const SMALL_GAPS: [(f64, f64, f64); 3] = [(0.06, 2.5, GAP_SIGMAS), (0.08, 2.0, GAP_SIGMAS), (0.09, 2.0, 0.0)];
+/// Standard errors by which it must exceed them.
+const GAP_SIGMAS: f64 = 2.0;
 /// Gaps from which on the finding is clear, and severe.
 const GAP_SCALE: [f64; 2] = [0.15, 0.3];
 /// Minimum ratio of validation to training loss if there are no accuracies, …
@@ -57,7 +69,9 @@ pub fn find(view: &View) -> Option<Finding> {
         .filter(|gap| *gap >= 3.0 * gap_error(view));
     let by_turn = turn.as_ref().map(|turn| Severity::scale(turn.rise, TURN_SCALE));
     let by_gap = gap.map(|gap| Severity::scale(gap, GAP_SCALE)).or_else(|| loss_gap(view).map(|_| Severity::Mild));
-    let severity = by_turn.max(by_gap)?;
+    // Where both show it, it is clear.
+    let both = by_turn.and(by_gap).map(|_| Severity::Clear);
+    let severity = by_turn.max(by_gap).max(both)?;
 
     let mut says = Vec::new();
     if let (Some(turn), Some(val)) = (&turn, &view.val_loss) {
@@ -150,16 +164,25 @@ impl Turn {
         // A loss close to 0 cannot fall further. If the training loss rises too, it is not overfitting.
         let train_goes_on = train.is_none_or(|train| {
             let (then, now) = (train.at(onset), train.end());
-            then - now >= train.level_error() || (now <= then && now < 0.1 * end)
+            then - now >= train.level_error() || (now - then <= 0.01 * end && now < 0.1 * end)
         });
         let turn = Turn { onset, rise: rise / lowest.abs().max(f64::MIN_POSITIVE) };
         let after = &val.values[best..];
         let since = after.len() - 1;
-        let steep =
-            since >= SINCE_STEEP.0 && turn.rise >= SINCE_STEEP.1 && after.windows(2).all(|pair| pair[1] > pair[0]);
-        let fast = (since >= SINCE || steep) && beyond_noise && turn.rise >= TURN;
+        let learned = train.map_or(0.0, |train| 1.0 - train.end() / train.at(onset).abs().max(f64::MIN_POSITIVE));
+        let each = after.windows(2).all(|pair| pair[1] > pair[0]);
+        let steep = each && since >= STEEP.0 && turn.rise >= STEEP.1;
+        // The noise of a few values is only assumed, so their rise must be steady.
+        let fast =
+            (since >= SINCE && (each || val.measured_noise().is_some()) || steep) && beyond_noise && turn.rise >= TURN;
+        let matters = rise >= MATTERS * val.values[0].abs();
+        let steady =
+            each && STEADY.iter().any(|(epochs, rise)| since >= *epochs && turn.rise >= *rise) && learned >= LEARNED;
+        let lowest_later = after[1..].iter().copied().fold(f64::INFINITY, f64::min);
+        let lasting =
+            since >= LASTING.0 && turn.rise >= LASTING.2 && lowest_later - after[0] >= LASTING.1 * after[0].abs();
         let slow = || since >= SLOW_SINCE && turn.rise >= SLOW && rises(&after[1..]) >= SLOW_SIGMAS;
-        (train_goes_on && (fast || slow())).then_some(turn)
+        (train_goes_on && (fast || matters && (steady || lasting) || slow())).then_some(turn)
     }
 }
 
@@ -188,8 +211,10 @@ fn left_behind(train: &Series, val: &Series) -> bool {
 /// Returns whether validation makes many times the errors of training, although the gap is small.
 fn more_errors(view: &View, gap: f64) -> bool {
     let error = view.train_accuracy.as_ref().map(|train| 1.0 - train.end());
-    let (least, times) = SMALL_GAP;
-    gap >= least + 2.0 * gap_error(view) && error.is_some_and(|error| error + gap >= times * error)
+    let clear = |(least, times, sigmas): &(f64, f64, f64)| {
+        gap >= least + sigmas * gap_error(view) && error.is_some_and(|error| error + gap >= times * error)
+    };
+    SMALL_GAPS.iter().any(clear)
 }
 
 /// Returns the last epoch before which the accuracies were close together.

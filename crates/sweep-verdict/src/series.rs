@@ -6,6 +6,9 @@ use sweep_core::trial::Goal;
 const NOISE_FROM: usize = 7;
 /// Noise is measured over the later half of the values, or over this many if that is more.
 const NOISE_OVER: usize = 14;
+/// Curves of at least this many values, with at most this share of steps back, are measured over their later half only.
+const LEAST_HALVED: usize = 9;
+const SMOOTH: f64 = 0.15;
 /// Noise assumed for fewer values, as a share of the value. Validation losses of published curves move by 1% to 3% from
 /// epoch to epoch.
 const ASSUMED_NOISE: f64 = 0.03;
@@ -88,7 +91,12 @@ impl Series {
 
     /// Returns the share of steps, in the later half of the curve, in which the metric got worse.
     pub fn steps_back(&self) -> f64 {
-        let later = &self.values[self.len() / 2..];
+        self.back(self.len() / 2)
+    }
+
+    /// Returns the share of steps, from this value on, in which the metric got worse.
+    fn back(&self, from: usize) -> f64 {
+        let later = &self.values[from..];
         let back = later.windows(2).filter(|pair| self.gain(pair[1], pair[0]) < 0.0).count();
         back as f64 / later.len().saturating_sub(1).max(1) as f64
     }
@@ -174,7 +182,9 @@ impl Series {
         if self.len() < NOISE_FROM {
             return ASSUMED_NOISE * last.abs();
         }
-        let from = (self.len() / 2).min(self.len().saturating_sub(NOISE_OVER));
+        // The bends at the start of a short curve that hardly ever steps back are no noise.
+        let over = if self.len() >= LEAST_HALVED && self.back(0) <= SMOOTH { 0 } else { NOISE_OVER };
+        let from = (self.len() / 2).min(self.len().saturating_sub(over));
         let mut deviations: Vec<f64> = (from + 1..self.len() - 1)
             .map(|at| {
                 let [a, b, c] = [at - 1, at, at + 1].map(|at| f64::from(self.epochs[at]));

@@ -10,6 +10,10 @@ use super::{Advice, Finding, Name, Severity};
 const WORTH_ACCURACY: f64 = 0.01;
 /// and for loss, as a share of the loss.
 const WORTH_LOSS: f64 = 0.02;
+/// For loss, if accuracy does not improve enough, or is not watched.
+const WORTH_LOSS_ALONE: f64 = 0.05;
+/// Accuracy from which on only accuracy counts: a loss can fall for long without one more correct answer.
+const RIGHT: f64 = 0.93;
 /// For loss while training is still poor, so that any progress is worth waiting for.
 const WORTH_POOR: f64 = 0.005;
 /// A falling training loss is slow if it has fallen by less than this share of its first value.
@@ -81,7 +85,11 @@ fn forecast<'v>(view: &'v View) -> Option<(&'v Series, Outlook, f64)> {
         return Some((watched, outlook, worth));
     }
     let (loss, outlook) = (view.val_loss.as_ref()?, view.loss_outlook?);
-    let worth = WORTH_POOR * loss.end().abs();
+    if view.val_accuracy.as_ref().is_some_and(|accuracy| accuracy.end() >= RIGHT) {
+        return None;
+    }
+    let poor = view.poor_training(view.last).is_some();
+    let worth = if poor { WORTH_POOR } else { WORTH_LOSS_ALONE } * loss.end().abs();
     let sure = loss.gain(outlook.between[0], loss.end()) >= 0.0;
     (sure && outlook.gain >= worth).then_some((loss, outlook, worth))
 }

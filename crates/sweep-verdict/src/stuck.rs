@@ -15,6 +15,8 @@ const LEARNT_ACCURACY: f64 = 0.03;
 /// Tolerance if the number of classes is unknown. A uniform answer among n classes has the loss ln(n) and the accuracy
 /// 1/n, so accuracy times exp(loss) is 1.
 const EVEN_ANSWER: f64 = 0.12;
+/// Minimum number of epochs to see that two classes are guessed.
+const GUESSED: usize = 20;
 /// Number of epochs in which a loss must fall without a break to go on, and minimum share by which it falls.
 const FALLING: (usize, f64) = (8, 0.01);
 /// The best of a few noisy levels is good by luck, by up to this many standard errors.
@@ -144,6 +146,7 @@ fn at_chance(view: &View) -> Option<Finding> {
     let classes = match (view.context.classes.filter(|classes| *classes > 1), best_loss, best_accuracy) {
         (Some(classes), _, _) => f64::from(classes),
         (None, Some(loss), Some(accuracy)) if (accuracy * loss.exp() - 1.0).abs() <= EVEN_ANSWER => loss.exp().round(),
+        (None, Some(_), Some(_)) if accuracy.is_some_and(two_guessed) => 2.0,
         _ => return None,
     };
     let learnt_loss = |loss: f64| loss < LEARNT_LOSS * classes.ln();
@@ -174,6 +177,13 @@ fn at_chance(view: &View) -> Option<Finding> {
             .evidence("accuracy of guessing", Unit::Accuracy, 1.0 / classes)
             .advice(REMEDIES),
     )
+}
+
+/// Whether an accuracy is that of guessing between two classes in every part of the curve.
+fn two_guessed(accuracy: &Series) -> bool {
+    accuracy.len() > GUESSED
+        && range(&accuracy.smooth[1..]) <= 2.0 * LEARNT_ACCURACY
+        && (accuracy.end() - 0.5).abs() <= 2.0 * LEARNT_ACCURACY
 }
 
 /// Whether the loss falls without a break, so that training goes on, however slowly.

@@ -22,6 +22,8 @@ const FLOOR: f64 = 0.25;
 
 /// Minimum share of steps back in the later half of the epochs. The bends of a short, steep curve are not noise.
 const STEPS_BACK: f64 = 0.25;
+/// A training loss below this share of the validation loss is measured against that share.
+const BESIDE_VALIDATION: f64 = 0.25;
 
 /// Judges by the noise of each series.
 pub fn find(view: &View) -> Option<Finding> {
@@ -30,7 +32,9 @@ pub fn find(view: &View) -> Option<Finding> {
         Some(series.noise / (bound * series.end().abs().max(FLOOR * series.values[0].abs()).max(f64::MIN_POSITIVE)))
     };
     let accuracy = view.val_accuracy.as_ref().filter(|series| swings(series));
-    let training = over(&view.trained_loss, TRAINING_LOSS).filter(|times| *times >= 1.0);
+    let beside = view.val_loss.as_ref().map_or(0.0, |val| BESIDE_VALIDATION * val.end().abs());
+    let matters = view.trained_loss.as_ref().is_some_and(|series| series.noise >= TRAINING_LOSS * beside);
+    let training = over(&view.trained_loss, TRAINING_LOSS).filter(|times| *times >= 1.0 && matters);
     let validation = accuracy.map(|series| series.noise / VALIDATION_ACCURACY);
     let validation = validation.or_else(|| over(&view.val_loss, VALIDATION_LOSS)).filter(|times| *times >= 1.0);
     let severity = Severity::scale(training.into_iter().chain(validation).reduce(f64::max)?, SCALE);

@@ -37,10 +37,11 @@ pub fn find(view: &View) -> Option<Finding> {
     if val.best_level() > first + NEVER_ROSE || learned {
         return None;
     }
+    let among = view.context.classes.map_or(String::new(), |classes| format!(" among {classes} classes"));
     let text = |value| Unit::Accuracy.text(value);
     let headline = format!(
-        "Validation is no better than guessing among {classes} classes ({}), although training accuracy is {}. The two \
-         sets are not treated alike, or their labels do not belong together; regularization cannot help.",
+        "Validation is no better than guessing{among} ({}), although training accuracy is {}. The two sets are not \
+         treated alike, or their labels do not belong together; regularization cannot help.",
         text(level),
         text(train.end())
     );

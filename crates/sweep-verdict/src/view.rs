@@ -16,6 +16,8 @@ pub const POOR_LOSS: f64 = 0.65;
 /// The same limit if the number of classes is unknown too: the probability of the correct class, exp(-loss).
 pub const POOR_SHARE: f64 = 0.5;
 
+/// A first loss from which on the classes are too many for images, and may be tokens: that of guessing among 18.
+const TOKENS: f64 = 2.9;
 /// The loss of guessing among 50 classes.
 const MANY_CLASSES: f64 = 3.9;
 
@@ -56,7 +58,7 @@ pub struct View<'a> {
     pub last: u32,
     /// Forecast of the watched metric.
     pub outlook: Option<Outlook>,
-    /// Forecast of the validation loss, if training is poor at the end. A loss moves long before accuracy does.
+    /// Forecast of the validation loss. A loss moves long before accuracy does.
     pub loss_outlook: Option<Outlook>,
 }
 
@@ -92,8 +94,7 @@ impl<'a> View<'a> {
             view.objective = series(metric.goal, &metric.name).map(|series| series.named(&metric.name));
         }
         view.outlook = view.watched().and_then(Outlook::new);
-        let poor = view.poor_training(view.last).is_some();
-        view.loss_outlook = view.val_loss.as_ref().filter(|_| poor).and_then(Outlook::new);
+        view.loss_outlook = view.val_loss.as_ref().and_then(Outlook::new);
         view
     }
 
@@ -148,8 +149,14 @@ impl<'a> View<'a> {
         let value = known(self.train_loss.as_ref()?, self.val_loss.as_ref());
         let poor = match classes {
             Some(classes) => 1.0 - value / classes.ln() < POOR_LOSS,
-            // An accuracy implies that the loss is a cross-entropy.
-            None => self.val_accuracy.is_some() && (-value).exp() < POOR_SHARE,
+            // An accuracy implies that the loss is a cross-entropy. Training is at least as good as validation, and of
+            // tokens, few can be predicted.
+            None => {
+                let poor = |val: &Series| val.at(epoch) < POOR_ACCURACY;
+                self.val_accuracy.as_ref().is_some_and(poor)
+                    && (-value).exp() < POOR_SHARE
+                    && self.train_loss.as_ref().is_some_and(|loss| loss.values[0] < TOKENS)
+            }
         };
         poor.then(|| Evidence { what: "training loss".into(), value, unit: Unit::Loss })
     }

@@ -23,7 +23,7 @@ const EXPLODED: f64 = 100.0;
 pub fn find(view: &View) -> Option<Finding> {
     let loss = view.trained_loss.as_ref().filter(|loss| loss.len() >= LEAST_VALUES)?;
     let finding = spike(loss).or_else(|| rise(loss))?;
-    Some(finding.advice([Advice::LowerLearningRate, Advice::ClipGradients, Advice::CheckTask]))
+    Some(finding.advice([Advice::LowerLearningRate, Advice::ClipGradients]))
 }
 
 fn rise(loss: &Series) -> Option<Finding> {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Gpu, Process};
 use crate::agent::mps::is_server;
+use sweep_core::describe::gibibytes;
 use sweep_scheduler::schedule::Condition;
 
 /// Maximum share of memory in use on a GPU that counts as free. The driver and a desktop use some.
@@ -92,10 +93,6 @@ pub fn condition(then: &Gpu, now: Option<&Gpu>, before: Option<u64>, owner: impl
         return Condition::Busy(format!("{used} of {total} are in use, but not by any visible process"));
     }
     Condition::Free
-}
-
-fn gibibytes(bytes: u64) -> String {
-    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
 }
 
 /// Whether a process descends from `ancestor`, according to /proc.

@@ -1,7 +1,7 @@
 //! Processes that a killed controller has left. A sweep does not resume beside them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::MARK;
@@ -10,40 +10,47 @@ use sweep_core::group::Group;
 use sweep_core::trial::TrialId;
 
 /// Time for supervisors to end their programs, which they do within two seconds of the controller's death.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Time for killed processes to disappear.
 const LONGEST_END: Duration = Duration::from_secs(5);
 
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Waits until all programs of the sweep in `root` have ended, and kills those that do not. `recorded` are the processes
-/// in the journal whose end is not. Returns what to tell the user. Call this with the sweep's lock held: its controller
-/// is dead, then.
+/// Waits for programs of the sweep in `root` that end because their controller was killed. Returns what to tell the user.
+pub fn wait_for_leftovers(root: &Path) -> Option<String> {
+    let root = absolute(root);
+    let found = find(&root, &[]);
+    wait(PATIENCE, || find(&root, &[]).is_empty());
+    (!found.is_empty()).then(|| format!("waited for {}, which a killed controller had left", words(&found)))
+}
+
+/// Ends all programs of the sweep in `root` that are still there. `recorded` are the processes in the journal whose end is
+/// not. Returns what to tell the user. Call this with the sweep's lock held: its controller is dead, then.
 ///
 /// # Errors
 /// Returns which processes cannot be ended.
-pub fn end_leftovers(root: &Path, recorded: &[(TrialId, Group)]) -> Result<Vec<String>, String> {
-    let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+pub fn end_leftovers(root: &Path, recorded: &[(TrialId, Group)]) -> Result<Option<String>, String> {
+    let root = absolute(root);
     let find = || find(&root, recorded);
+    if wait(PATIENCE, || find().is_empty()) {
+        return Ok(None);
+    }
     let found = find();
-    if found.is_empty() {
-        return Ok(Vec::new());
+    let is_gone = wait(LONGEST_END, || {
+        let left = find();
+        left.values().flatten().for_each(|pid| kill(*pid));
+        left.is_empty()
+    });
+    if is_gone {
+        Ok(Some(format!("ended {}, which a killed controller had left", words(&found))))
+    } else {
+        Err(format!("{} is left of a killed controller and does not end", words(&find())))
     }
-    let mut notes = vec![format!("waited for {}, which a killed controller had left", words(&found))];
-    if !wait(PATIENCE, || find().is_empty()) {
-        let stubborn = find();
-        notes = vec![format!("ended {}, which a killed controller had left", words(&stubborn))];
-        let is_gone = wait(LONGEST_END, || {
-            let left = find();
-            left.values().flatten().for_each(|pid| kill(*pid));
-            left.is_empty()
-        });
-        if !is_gone {
-            return Err(format!("{} is left of a killed controller and does not end", words(&find())));
-        }
-    }
-    Ok(notes)
+}
+
+fn absolute(root: &Path) -> PathBuf {
+    root.canonicalize().unwrap_or_else(|_| root.to_owned())
 }
 
 /// Kills all that was started for the trial in a folder, whose supervisor was killed.

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, ErrorKind, Read, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::printed::Printed;
-use super::{Command, Order, Report, family};
+use super::{Command, Order, PRINTED, Report, family};
 use crate::agent::child::{LAST_WORDS, Lines};
 use crate::agent::launch::{NOTICES, die_with_parent, ignore, ignores_hangup};
 use crate::agent::log::Log;
@@ -34,45 +35,40 @@ pub fn main() -> ExitCode {
     // Whoever ends all processes named `sweep` does not end this one, which then ends the program properly.
     let _ = rustix::thread::set_name(c"supervisor");
     family::adopt();
-    let mut line = String::new();
-    let order = std::io::stdin().lock().read_line(&mut line).ok().and_then(|_| serde_json::from_str(&line).ok());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let (Some(order), Ok(runtime)) = (order, runtime) else {
-        // A controller that died before it gave an order.
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return ExitCode::FAILURE;
     };
-    runtime.block_on(supervise(order));
-    ExitCode::SUCCESS
+    let signals = {
+        let _runtime = runtime.enter();
+        signals()
+    };
+    let mut line = String::new();
+    let order = std::io::stdin().lock().read_line(&mut line).ok().and_then(|_| serde_json::from_str(&line).ok());
+    // A controller that died before it gave an order needs nothing.
+    let Some(order) = order else { return ExitCode::FAILURE };
+    match runtime.block_on(supervise(order, signals)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refusal) => {
+            report(&refusal);
+            ExitCode::FAILURE
+        }
+    }
 }
 
-async fn supervise(order: Order) {
-    let mut log = Log::open(&order.log);
-    let (mut signals, commands) = match signals() {
-        Ok(signals) => (signals, commands()),
-        Err(error) => return report(&Report::Refused { reason: error.to_string(), is_final: false }),
+async fn supervise(order: Order, signals: std::io::Result<Signals>) -> Result<(), Report> {
+    let refused = |what: String, error: &std::io::Error| {
+        // Another attempt would not find the program either.
+        let is_final = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied);
+        Report::Refused { reason: format!("{what}: {error}"), is_final }
     };
-    let mut printed = None;
-    if let Some(path) = &order.printed {
-        match Printed::open(path, &order.metric) {
-            Ok(file) => printed = Some(file),
-            Err(error) => {
-                let reason = format!("{}: {error}", path.display());
-                return report(&Report::Refused { reason, is_final: false });
-            }
-        }
-    }
-    match start(&order) {
-        Ok(process) => {
-            let pid = process.id().unwrap_or(0);
-            report(&Report::Started { pid });
-            Watch { pid, process, printed }.run(&mut log, &mut signals, commands).await;
-        }
-        Err(error) => {
-            // Another attempt would not find it either.
-            let is_final = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied);
-            report(&Report::Refused { reason: format!("{}: {error}", order.arguments[0]), is_final });
-        }
-    }
+    let signals = signals.map_err(|error| refused("signals".into(), &error))?;
+    let open = |path: &PathBuf| Printed::open(path, &order.metric);
+    let printed = order.printed.as_ref().map(open).transpose().map_err(|error| refused(PRINTED.into(), &error))?;
+    let process = start(&order).map_err(|error| refused(order.arguments[0].clone(), &error))?;
+    let pid = process.id().unwrap_or(0);
+    report(&Report::Started { pid });
+    Watch { pid, process, printed, log: Log::open(&order.log) }.run(signals, commands()).await;
+    Ok(())
 }
 
 /// Starts the program as the leader of a group of its own. It dies with this process.
@@ -85,9 +81,14 @@ fn start(order: &Order) -> std::io::Result<Child> {
     command.spawn()
 }
 
+/// The numbers of signals.
+type Signals = mpsc::UnboundedReceiver<i32>;
+
 /// The signals that are sent to a whole job or group. None of them ends this process: the controller decides.
-fn signals() -> std::io::Result<mpsc::UnboundedReceiver<i32>> {
+fn signals() -> std::io::Result<Signals> {
     let (sender, receiver) = mpsc::unbounded_channel();
+    // A file beyond `ulimit -f` is an error of writing it. The handler stays.
+    drop(listen(SignalKind::from_raw(libc::SIGXFSZ))?);
     let mut kinds = vec![
         SignalKind::terminate(),
         SignalKind::interrupt(),
@@ -132,15 +133,11 @@ struct Watch {
     pid: u32,
     process: Child,
     printed: Option<Printed>,
+    log: Log,
 }
 
 impl Watch {
-    async fn run(
-        mut self,
-        log: &mut Log,
-        signals: &mut mpsc::UnboundedReceiver<i32>,
-        mut commands: mpsc::UnboundedReceiver<Command>,
-    ) {
+    async fn run(mut self, mut signals: Signals, mut commands: mpsc::UnboundedReceiver<Command>) {
         let mut stdout = Lines::new(self.process.stdout.take());
         let mut stderr = Lines::new(self.process.stderr.take());
         let mut children = listen(SignalKind::child()).ok();
@@ -148,8 +145,8 @@ impl Watch {
         let (mut untold, mut told) = (false, Instant::now());
         let status = loop {
             tokio::select! {
-                Some(line) = stdout.next(), if stdout.open => untold |= self.take(&line, log),
-                Some(line) = stderr.next(), if stderr.open => log.write(&line),
+                Some(line) = stdout.next(), if stdout.open => untold |= self.take(&line),
+                Some(line) = stderr.next(), if stderr.open => self.log.write(&line),
                 command = commands.recv(), if !is_orphan => match command {
                     Some(Command::Stop) => family::signal(self.pid, Signal::TERM),
                     Some(Command::Kill) => family::kill_all(self.pid),
@@ -175,26 +172,29 @@ impl Watch {
         family::kill_all(self.pid);
         let _ = timeout(if is_orphan { SHORT_WORDS } else { LAST_WORDS }, async {
             while let Some(line) = stdout.next().await {
-                self.take(&line, log);
+                self.take(&line);
             }
             while let Some(line) = stderr.next().await {
-                log.write(&line);
+                self.log.write(&line);
             }
         })
         .await;
-        let last_words = log.last_words();
-        drop(std::mem::take(log));
+        let last_words = self.log.last_words();
+        drop(self.log);
         let signaled = signaled.filter(|(_, at)| at.elapsed() < RECENT).map(|(number, _)| number);
         let status = status.map_or(-1, |status| status.into_raw());
         report(&Report::Ended { status, signaled, last_words });
     }
 
     /// Takes a line from stdout. Returns whether it was one of metrics.
-    fn take(&mut self, line: &[u8], log: &mut Log) -> bool {
+    fn take(&mut self, line: &[u8]) -> bool {
         match &mut self.printed {
-            Some(printed) => printed.take(line, log),
+            Some(printed) => printed.take(line, &mut self.log).unwrap_or_else(|error| {
+                report(&Report::Unwritable { reason: format!("{PRINTED}: {error}") });
+                false
+            }),
             None => {
-                log.write(line);
+                self.log.write(line);
                 false
             }
         }

@@ -22,7 +22,7 @@ use std::process::ExitStatus;
 use serde::{Deserialize, Serialize};
 
 pub use handle::Supervisor;
-pub use leftovers::{end_leftovers, kill_marked};
+pub use leftovers::{end_leftovers, kill_marked, wait_for_leftovers};
 pub use main::main;
 
 /// The first argument of `sweep` that makes it a supervisor. Only the controller starts one.
@@ -40,7 +40,6 @@ const MARK: &str = "SWEEP_SUPERVISED";
 pub struct Order {
     /// The program and its arguments.
     pub arguments: Vec<String>,
-    /// Path of the log.
     pub log: PathBuf,
     /// File for lines of metrics. `None` if the program writes a metrics file of its own.
     pub printed: Option<PathBuf>,
@@ -81,13 +80,17 @@ pub enum Report {
     },
     /// The program cannot be started.
     Refused {
-        /// The reason.
         reason: String,
         /// Whether another attempt would fail, too: there is no such program, or it is not executable.
         is_final: bool,
     },
     /// Lines of metrics were added to the file.
     Printed,
+    /// A line of metrics cannot be kept: the disk is full, for example.
+    Unwritable {
+        /// The file and the reason.
+        reason: String,
+    },
     /// The program has ended, with all that it started, and everything it printed is in the files.
     Ended {
         /// The status, as `wait` returns it.

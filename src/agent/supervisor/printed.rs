@@ -51,31 +51,29 @@ impl Printed {
     }
 
     /// Takes a line. Returns whether the file has grown.
-    pub fn take(&mut self, line: &[u8], log: &mut Log) -> bool {
+    ///
+    /// # Errors
+    /// If a line of metrics cannot be written.
+    pub fn take(&mut self, line: &[u8], log: &mut Log) -> std::io::Result<bool> {
         let kind = kind(line, &self.metric);
         if kind != Kind::Metrics {
             log.write(line);
         }
-        kind != Kind::Text && self.append(line, log)
+        if kind == Kind::Text { Ok(false) } else { self.append(line, log) }
     }
 
-    fn append(&mut self, line: &[u8], log: &mut Log) -> bool {
+    fn append(&mut self, line: &[u8], log: &mut Log) -> std::io::Result<bool> {
         if self.length + line.len() as u64 >= MOST_PRINTED {
             if !std::mem::replace(&mut self.is_full, true) {
                 log.note(&format!("sweep: lines of metrics after the first {} MiB are left out", MOST_PRINTED >> 20));
             }
-            return false;
+            return Ok(false);
         }
         // In one piece, so that a kill does not cut it.
         let whole = [line, b"\n"].concat();
         self.length += whole.len() as u64;
-        match self.file.write_all(&whole) {
-            Ok(()) => true,
-            Err(error) => {
-                log.note(&format!("sweep: a line of metrics was not kept: {error}"));
-                false
-            }
-        }
+        self.file.write_all(&whole)?;
+        Ok(true)
     }
 }
 
@@ -118,8 +116,8 @@ mod tests {
         let path = folder.path().join("printed.jsonl");
         std::fs::write(&path, "{\"score\": 1}\n{\"sco").unwrap();
         let mut printed = Printed::open(&path, "score").unwrap();
-        assert!(printed.take(b"{\"score\": 2}", &mut Log::default()));
-        assert!(!printed.take(b"hello", &mut Log::default()));
+        assert!(printed.take(b"{\"score\": 2}", &mut Log::default()).unwrap());
+        assert!(!printed.take(b"hello", &mut Log::default()).unwrap());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"score\": 1}\n{\"sco\n{\"score\": 2}\n");
     }
 }

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::libtorch::{self, Fit, Libtorch};
-use sweep_report::words;
+use sweep_core::describe::gibibytes;
+use sweep_report::format;
 
 /// Free disk space in bytes below which a note is shown. A sweep of networks writes about a gigabyte.
 const LITTLE_DISK: u64 = 1 << 30;
@@ -125,12 +126,12 @@ fn c_library(facts: &Facts) -> Check {
 }
 
 fn cpu(facts: &Facts) -> Check {
-    Check::ok("CPU", format!("{} cores, {:.1} GiB of memory", facts.cores, gibibytes(facts.memory)))
+    Check::ok("CPU", format!("{} cores, {} of memory", facts.cores, gibibytes(facts.memory)))
 }
 
 fn folder(facts: &Facts) -> Check {
     let path = facts.folder.display();
-    let disk = format!("{:.1} GiB free in {path}", gibibytes(facts.free));
+    let disk = format!("{} free in {path}", gibibytes(facts.free));
     match (facts.writable, facts.free < LITTLE_DISK) {
         (false, _) => Check::problem("folder", format!("{path} cannot be written"), "change to another folder"),
         (true, true) => Check::note("folder", disk, "free some space, or choose another disk with --results"),
@@ -142,7 +143,7 @@ fn driver(facts: &Facts) -> Check {
     match &facts.driver {
         Err(reason) => Check::note("GPU driver", reason, NO_GPU),
         Ok((version, cuda)) => {
-            let version = version.as_deref().map_or("of unknown version".to_owned(), words::clean);
+            let version = version.as_deref().map_or("of unknown version".to_owned(), format::clean);
             let cuda = cuda.map_or("an unknown CUDA".to_owned(), |(major, minor)| format!("CUDA {major}.{minor}"));
             Check::ok("GPU driver", format!("{version}, supports {cuda}; NVML answers"))
         }
@@ -163,7 +164,7 @@ fn gpus(facts: &Facts) -> Check {
         (Ok(gpus), None) => gpus,
     };
     let visible = gpu::visible(gpus, facts.visible.as_deref());
-    let names: Vec<String> = visible.iter().map(|gpu| format!("{} {}", gpu.slot(), words::clean(&gpu.name))).collect();
+    let names: Vec<String> = visible.iter().map(|gpu| format!("{} {}", gpu.slot(), format::clean(&gpu.name))).collect();
     match gpus.len() - visible.len() {
         0 => Check::ok("GPUs", names.join(", ")),
         hidden if names.is_empty() => {
@@ -228,15 +229,11 @@ fn trainer(facts: &Facts) -> Vec<Check> {
     let check = |(slot, start): &(String, Result<(String, String), String>)| match start {
         Ok((device, backend)) => Check::ok(NAME, format!("starts on {slot} ({device}) with {backend}")),
         Err(reason) => {
-            let found = format!("does not start on {slot}: {}", words::clean(reason));
+            let found = format!("does not start on {slot}: {}", format::clean(reason));
             Check::problem(NAME, found, "fix the problems above first; if there are none, install PyTorch again")
         }
     };
     facts.starts.iter().map(check).collect()
-}
-
-fn gibibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 30)
 }
 
 #[cfg(test)]

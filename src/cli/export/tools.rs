@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Args, Tool};
+use crate::cli::environment::Environment;
 use crate::cli::opened::Opened;
 use crate::cli::output;
-use crate::cli::surroundings::Surroundings;
 use crate::export::{optuna, tensorboard};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_store::Layout;
@@ -20,14 +20,14 @@ const PAUSE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Returns an error if there is no sweep, or if the files cannot be written.
-pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     loop {
         // Asked before the journal is read, so that the last entries are not missed.
         let goes_on = args.follow && sweep_store::held(&Layout::new(&args.folder));
         let opened = Opened::new(&args.folder)?;
         let written = write(args, &opened)?;
         if !goes_on {
-            let out = surroundings.short(&written);
+            let out = environment.short(&written);
             return output::print(&told(args.to, &opened, &out)).map(|()| Exit::Success);
         }
         std::thread::sleep(PAUSE);

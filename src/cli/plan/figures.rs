@@ -4,12 +4,13 @@ use serde_json::{Value as Json, json};
 
 use super::estimate::Estimate;
 use crate::cli;
-use crate::cli::surroundings::Surroundings;
+use crate::cli::environment::Environment;
 use crate::cli::sweep_file::SweepFile;
 use sweep_core::program::{Need, Program, SETTINGS_FILE};
 use sweep_core::trial::{Goal, TrialId};
+use sweep_data::datasets::{self, Normalization};
 use sweep_scheduler::search::Search;
-use sweep_spec::{Kind, Method, Network, Trains, plain};
+use sweep_spec::{Kind, Method, Network, Spec, Trains, plain};
 use sweep_store::Layout;
 
 /// The figures of a plan.
@@ -27,6 +28,20 @@ pub struct Figures {
     pub estimate: Option<Estimate>,
     /// How the first trial is started, if trials are programs.
     pub first: Option<First>,
+    /// What the first trial does to the values of each channel, if it normalizes them.
+    pub normalization: Option<Normalization>,
+}
+
+/// Computes the normalization of the first trial. This reads the images. An error is reported by the trainer.
+fn normalization(spec: &Spec) -> Option<Normalization> {
+    let settings = Search::new(spec.search_terms()).settings(TrialId(1))?;
+    let data = spec.recipe(&settings).ok()?.data;
+    if data.normalize.is_none() {
+        return None;
+    }
+    let dataset = datasets::load(&data.source).ok()?;
+    let split = datasets::split(&dataset, &data, spec.seed).ok()?;
+    Normalization::of_rows(&data.normalize, &dataset.train, &split.train, dataset.info.shape, dataset.white)
 }
 
 /// How the first trial of a program is started.
@@ -41,16 +56,16 @@ pub struct First {
 }
 
 impl First {
-    fn new(file: &SweepFile, surroundings: &Surroundings) -> Option<First> {
+    fn new(file: &SweepFile, environment: &Environment) -> Option<First> {
         let (spec, start) = (&file.spec, file.start.as_ref()?);
-        let (program, interpreter) = (spec.program()?, cli::program::interpreter(spec, surroundings)?);
+        let (program, interpreter) = (spec.program()?, cli::program::interpreter(spec, environment)?);
         let settings = Search::new(spec.search_terms()).settings(TrialId(1))?;
-        let layout = Layout::new(surroundings.folder.join("results").join(&spec.name));
+        let layout = Layout::new(environment.folder.join("results").join(&spec.name));
         let settings_file = layout.trial(TrialId(1)).join(SETTINGS_FILE).display().to_string();
         let as_written = |name: &str| Some(format!("${{envvar:{name}}}"));
         let arguments = program.arguments(&settings, &interpreter.command, &settings_file, as_written).ok()?;
         let interpreter = if program.command.iter().any(|item| item == "${interpreter}") {
-            let path = cli::program::on_path(&interpreter.command, surroundings);
+            let path = cli::program::on_path(&interpreter.command, environment);
             let command = path.map_or(interpreter.command, |path| path.display().to_string());
             Some((command, interpreter.reason.to_owned()))
         } else {
@@ -61,7 +76,7 @@ impl First {
                     Need::Command(name) if !name.contains('/') => Some(name),
                     _ => None,
                 })
-                .and_then(|name| cli::program::on_path(name, surroundings))
+                .and_then(|name| cli::program::on_path(name, environment))
                 .map(|path| (path.display().to_string(), "on PATH".to_owned()))
         };
         let folder = (start.place.folder.display().to_string(), start.reason());
@@ -71,7 +86,7 @@ impl First {
 
 impl Figures {
     /// Computes the figures of a checked file.
-    pub fn new(file: &SweepFile, surroundings: &Surroundings) -> Figures {
+    pub fn new(file: &SweepFile, environment: &Environment) -> Figures {
         let trials = Search::new(file.spec.search_terms()).len();
         let epochs_each = file.spec.most("epochs").unwrap_or(0.0) as u64;
         Figures {
@@ -80,7 +95,8 @@ impl Figures {
             epochs_each,
             epochs: trials.map(|trials| trials.saturating_mul(epochs_each)),
             estimate: file.inspection.as_ref().map(|inspection| Estimate::new(&file.spec, inspection)),
-            first: First::new(file, surroundings),
+            first: First::new(file, environment),
+            normalization: normalization(&file.spec),
         }
     }
 
@@ -128,7 +144,9 @@ impl Figures {
             "classes": inspection.data.classes,
             "train": range(inspection.train),
             "validation": range(inspection.validation),
-            "test": inspection.data.test,
+            "test": inspection.tested,
+            "notes": inspection.data.notes,
+            "normalization": self.normalization.as_ref().map(|one| [&one.means, &one.deviations]),
         });
         plan["networks"] = inspection.networks.into();
         plan["parameters_of_networks"] = range(inspection.parameters);

@@ -10,7 +10,8 @@ use crate::cli::sweep_file::SweepFile;
 use sweep_core::program::{Program, line};
 use sweep_core::recipe::Source;
 use sweep_data::datasets::Info;
-use sweep_report::words::count;
+use sweep_data::datasets::Normalization;
+use sweep_report::format::{bytes, count};
 use sweep_spec::{Inspection, Kind, Trains};
 
 /// Maximum number of kinds of networks that are shown layer by layer.
@@ -44,6 +45,9 @@ pub fn write(file: &SweepFile, figures: &Figures, slots: &str, out: &mut impl Wr
             if let Some(inspection) = &file.inspection {
                 head.add_row(vec!["data".to_owned(), data(&network.source, &inspection.data)]);
                 head.add_row(vec!["".to_owned(), split(inspection)]);
+                if let Some(normalization) = &figures.normalization {
+                    head.add_row(vec!["".to_owned(), normalized(normalization)]);
+                }
             }
             if let Some(estimate) = &figures.estimate {
                 head.add_row(vec!["memory".to_owned(), memory(estimate)]);
@@ -144,7 +148,17 @@ fn data(source: &Source, info: &Info) -> String {
 fn split(inspection: &Inspection) -> String {
     let range =
         |(least, most)| if least == most { count(most) } else { format!("{} to {}", count(least), count(most)) };
-    format!("{} for training, {} for validation", range(inspection.train), range(inspection.validation))
+    let tested = match inspection.tested {
+        0 => String::new(),
+        tested => format!(", {} for one test of the best configuration", count(tested)),
+    };
+    format!("{} for training, {} for validation{tested}", range(inspection.train), range(inspection.validation))
+}
+
+fn normalized(normalization: &Normalization) -> String {
+    let list = |values: &[f64]| values.iter().map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(", ");
+    let (means, deviations) = (list(&normalization.means), list(&normalization.deviations));
+    format!("normalized in trial 1 with means {means} and standard deviations {deviations}")
 }
 
 fn memory(estimate: &Estimate) -> String {
@@ -235,18 +249,6 @@ fn number(of: u64, what: &str) -> String {
     format!("{} {what}{}", count(of), if of == 1 { "" } else { "s" })
 }
 
-/// Formats a size: `11.7 MB`.
-fn bytes(bytes: u64) -> String {
-    let mut size = bytes as f64;
-    for unit in ["B", "kB", "MB", "GB"] {
-        if size < 1000.0 {
-            return if size < 10.0 && unit != "B" { format!("{size:.1} {unit}") } else { format!("{size:.0} {unit}") };
-        }
-        size /= 1000.0;
-    }
-    format!("{size:.1} TB")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,6 +257,5 @@ mod tests {
     fn figures_are_easy_to_read() {
         assert_eq!(number(1, "trial"), "1 trial");
         assert_eq!(number(1_234_567, "trial"), "1,234,567 trials");
-        assert_eq!([bytes(999), bytes(1_000), bytes(11_660_456)], ["999 B", "1.0 kB", "12 MB"]);
     }
 }

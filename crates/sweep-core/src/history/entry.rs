@@ -23,7 +23,6 @@ pub enum Entry {
         format: u32,
         /// Version of `sweep` that started the sweep.
         version: String,
-        /// Name of the sweep.
         name: String,
         /// When the sweep started, in Unix seconds.
         at: f64,
@@ -132,7 +131,6 @@ pub enum Entry {
     Skipped {
         /// When it was its turn, in Unix seconds.
         at: f64,
-        /// Number of the trial.
         trial: TrialId,
         /// Parameters of the trial.
         settings: Settings,
@@ -144,14 +142,12 @@ pub enum Entry {
     },
     /// An attempt's program runs.
     Process {
-        /// The attempt.
         attempt: Attempt,
         /// Its processes, which a later controller looks for.
         group: Group,
     },
     /// The trainer reached the first epoch of the attempt.
     Began {
-        /// The attempt that began.
         attempt: Attempt,
         /// Epochs restored from a checkpoint. Later epochs are trained again.
         from_epoch: u32,
@@ -171,7 +167,6 @@ pub enum Entry {
     /// A program reported an epoch under its own number, which may leave a gap, or more of one: what was reported of it
     /// before stays where this says nothing.
     Row {
-        /// Which.
         attempt: Attempt,
         /// What it showed.
         metrics: EpochMetrics,
@@ -186,7 +181,6 @@ pub enum Entry {
     Epoch {
         /// The attempt that trained the epoch.
         attempt: Attempt,
-        /// Metrics of the epoch.
         metrics: EpochMetrics,
         /// Metrics with other names.
         #[serde(default, skip_serializing_if = "Others::is_empty")]
@@ -208,7 +202,6 @@ pub enum Entry {
     Paused {
         /// When the attempt paused, in Unix seconds.
         at: f64,
-        /// The attempt that paused.
         attempt: Attempt,
         /// Why nothing shows that the attempt saved a checkpoint: `the program was ended by signal 15 (SIGTERM)`. `None`
         /// if it ended by itself after it was asked to.
@@ -222,7 +215,6 @@ pub enum Entry {
     Lost {
         /// When the attempt was lost, in Unix seconds.
         at: f64,
-        /// The attempt that was lost.
         attempt: Attempt,
         /// What happened: `the trainer was ended by signal 9 (SIGKILL)`.
         fault: String,
@@ -232,7 +224,6 @@ pub enum Entry {
     },
     /// Resources used by an attempt that is about to end or to leave its slot.
     Used {
-        /// The attempt.
         attempt: Attempt,
         /// The attempt's share of its device's energy, in joules.
         joules: f64,
@@ -261,7 +252,6 @@ pub enum Entry {
     Reopened {
         /// When the trial was reopened, in Unix seconds.
         at: f64,
-        /// The trial that was reopened.
         trial: TrialId,
         /// Whether its epochs stay: a program goes on from its own checkpoint.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -8,7 +8,6 @@ use serde_json::Value;
 /// A statement about a configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Condition {
-    /// One comparison.
     Compare(Operand, Comparison, Operand),
     /// Negation of a condition.
     Not(Box<Condition>),

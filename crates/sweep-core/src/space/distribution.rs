@@ -15,7 +15,6 @@ const MOST_SHOWN: usize = 12;
 /// Distribution of a parameter. `distribution.rs` of `sweep-spec` reads the names in the sweep file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Distribution {
-    /// A constant value.
     Constant(Value),
     /// One of these values, each equally likely. There is at least one. The values are distinct unless other parameters
     /// move with this one.

@@ -152,7 +152,7 @@ impl Axis {
     /// A tick's number.
     pub fn label(&self, tick: f64) -> String {
         if self.log {
-            return crate::words::significant(tick, 1);
+            return crate::format::significant(tick, 1);
         }
         self.number(tick, 1.0, self.decimals)
     }

@@ -4,7 +4,7 @@ use super::axis::Axis;
 use super::figure::{Figure, SMALL, Side, fit, width_of};
 use super::ink::Ink;
 use crate::effects::{Effects, Estimate, Target};
-use crate::words;
+use crate::format;
 
 /// Maximum number of parameters shown, most important first.
 const SETTINGS: usize = 10;
@@ -63,7 +63,7 @@ fn panel(
         figure.line(vec![(x(tick), TOP - 8.0), (x(tick), bottom)], Ink::Grid, 1.0);
         let number = match percent {
             true => axis.percent(tick),
-            false if target.log => words::significant(target.natural(tick), 2),
+            false if target.log => format::significant(target.natural(tick), 2),
             false => axis.label(tick),
         };
         for y in [TOP - 16.0, bottom + 12.0] {
@@ -95,7 +95,7 @@ fn panel(
     } else if let Some(value) = axis.beyond {
         figure.text(
             (right, bottom + 28.0),
-            format!("axis cut: up to {}", words::value("loss", Some(value))),
+            format!("axis cut: up to {}", format::value("loss", Some(value))),
             SMALL,
             Ink::Soft,
             Side::End,

@@ -3,7 +3,7 @@
 use plotters::style::{FontStyle, IntoFont};
 
 use super::ink::Ink;
-use crate::words::clean;
+use crate::format::clean;
 
 /// A position on the page, in pixels.
 pub type Point = (f32, f32);

@@ -3,7 +3,7 @@
 use super::figure::{Figure, SMALL, Side, fit, width_of};
 use super::ink::Ink;
 use crate::effects::{Effects, Pair};
-use crate::words;
+use crate::format;
 use sweep_core::trial::Goal;
 
 /// Height of a cell in pixels.
@@ -18,7 +18,7 @@ pub fn interactions(effects: &Effects) -> Option<Figure> {
     figure.bold((24.0, 25.0), "Interactions", 15.0, Ink::Text, Side::Start);
     let mean = if effects.metric.log { "geometric mean" } else { "mean" };
     let capped = match effects.metric.cap() {
-        Some(cap) => format!("; values capped at {}", words::value(&effects.metric.name, Some(cap))),
+        Some(cap) => format!("; values capped at {}", format::value(&effects.metric.name, Some(cap))),
         None => String::new(),
     };
     let note = format!("{mean} {} (number of trials); a stronger color is better{capped}", effects.metric.words);
@@ -57,7 +57,7 @@ fn map(figure: &mut Figure, effects: &Effects, pair: &Pair, left: f32) {
             let good = if effects.metric.goal == Goal::Minimize { 1.0 - good } else { good };
             let ink = Ink::Heat((good * f64::from(Ink::HOTTEST)).round() as u8);
             figure.area((x + 1.0, y + 1.0), (x + wide - 1.0, y + ROW - 1.0), ink);
-            let said = words::value(&effects.metric.name, Some(mean));
+            let said = format::value(&effects.metric.name, Some(mean));
             let whole = format!("{said} ({count})");
             let fits = super::figure::width(&whole, SMALL) <= wide - 6.0;
             figure.text(

@@ -6,7 +6,7 @@ use super::axis::Axis;
 use super::figure::{Figure, Point, SMALL, Side, fit};
 use super::ink::Ink;
 use super::validation::thinned;
-use crate::words::{percent, significant};
+use crate::format::{percent, significant};
 use sweep_core::trial::EpochMetrics;
 
 /// Maximum number of points of a curve. A chart is less than a thousand pixels wide.

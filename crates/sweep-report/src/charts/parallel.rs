@@ -5,7 +5,7 @@ use super::figure::{Figure, SMALL, Side, fit, width, width_of};
 use super::ink::Ink;
 use super::validation::{HIGHLIGHTS, thinned};
 use crate::effects::Effects;
-use crate::words;
+use crate::format;
 use sweep_core::trial::Goal;
 
 /// Maximum number of parameters shown, most important first.
@@ -27,7 +27,7 @@ pub fn parallel(effects: &Effects) -> Figure {
         1 => "1 configuration".to_owned(),
         _ => format!(
             "one line for each of {} configurations; the best {best} in color, the first five as in the other charts",
-            words::count(count as u64)
+            format::count(count as u64)
         ),
     };
     figure.text((38.0 + width_of("Parameters and results", 15.0, true), 26.0), note, 12.0, Ink::Soft, Side::Start);
@@ -99,10 +99,10 @@ pub fn parallel(effects: &Effects) -> Figure {
         figure.text((right + 6.0, result(tick)), number, SMALL, Ink::Soft, Side::Start);
     }
     if let Some(cap) = effects.metric.cap() {
-        let note = format!("capped at {}", words::value(&effects.metric.name, Some(cap)));
+        let note = format!("capped at {}", format::value(&effects.metric.name, Some(cap)));
         figure.text((936.0, bottom + 16.0), note, SMALL, Ink::Soft, Side::End);
     } else if let Some(most) = values.beyond {
-        let note = format!("axis cut: up to {}", words::value(&effects.metric.name, Some(most)));
+        let note = format!("axis cut: up to {}", format::value(&effects.metric.name, Some(most)));
         figure.text((936.0, bottom + 16.0), note, SMALL, Ink::Soft, Side::End);
     }
     figure

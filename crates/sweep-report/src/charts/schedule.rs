@@ -88,7 +88,7 @@ data: {{set: digits}}\nmodel: linear\ntraining: {{epochs: 8}}\n"
         );
         let spec = Spec::read(&text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}")).0;
         let each = spec.schedules().into_iter();
-        each.map(|(settings, training)| Course::new(&crate::words::settings(&settings), &training, 1000)).collect()
+        each.map(|(settings, training)| Course::new(&crate::format::settings(&settings), &training, 1000)).collect()
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::figure::{Figure, Side, fit, width, width_of};
 use super::ink::Ink;
 use super::panel::{Panel, Quantity};
-use crate::words;
+use crate::format;
 use sweep_core::history::TrialRecord;
 use sweep_core::trial::{EpochMetrics, METRICS, Metric};
 
@@ -26,10 +26,10 @@ const CURVES: [(&str, &str, Ink, f32); 3] = [
 
 /// Draws the chart of a trial in any state. `onset` is the epoch at which it began to overfit.
 pub fn trial(trial: &TrialRecord, metric: &Metric, onset: Option<u32>) -> Figure {
-    let state = trial.outcome().and_then(|outcome| outcome.error()).unwrap_or_else(|| words::status(trial).into());
+    let state = trial.outcome().and_then(|outcome| outcome.error()).unwrap_or_else(|| format::status(trial).into());
     let alarm = trial.failed();
     let title = format!("Trial {}", trial.id);
-    let settings = words::settings(&trial.settings);
+    let settings = format::settings(&trial.settings);
     let heading = Heading { title: &title, state: &state, alarm, line: &settings, onset };
     let named = named(trial, metric);
     if named.is_empty() { curve(&heading, &trial.curve, metric) } else { program(&heading, trial, metric, &named) }

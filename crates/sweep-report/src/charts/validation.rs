@@ -4,8 +4,8 @@ use super::axis::Axis;
 use super::figure::{Figure, Point, SMALL, Side, fit, width_of};
 use super::ink::Ink;
 use super::panel::{Panel, Quantity};
+use crate::format;
 use crate::ranking::Ranking;
-use crate::words;
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::{METRICS, Metric};
 
@@ -28,15 +28,15 @@ pub fn validation(history: &History, metric: &Metric) -> Figure {
     let mut figure = Figure::new((960, height as u32), format!("Validation curves of {}", history.name));
     figure.bold((24.0, 25.0), "Validation", 15.0, Ink::Text, Side::Start);
     let count = best.len() + rest.len();
-    let trials = words::trials(count);
-    let by = words::metric(metric);
+    let trials = format::trials(count);
+    let by = format::metric(metric);
     let mut note = match best.len() {
         0 => trials,
         1 => format!("{trials}, the best by {by} in color"),
         colored => format!("{trials}, the best {colored} by {by} in color"),
     };
     if drawn.len() < rest.len() {
-        note += &format!("; {} of the other {} are drawn", drawn.len(), words::count(rest.len() as u64));
+        note += &format!("; {} of the other {} are drawn", drawn.len(), format::count(rest.len() as u64));
     }
     let indent = 24.0 + width_of("Validation", 15.0, true) + 14.0;
     figure.text((indent, 26.0), note, 12.0, Ink::Soft, Side::Start);
@@ -66,8 +66,8 @@ pub fn validation(history: &History, metric: &Metric) -> Figure {
         let y = 394.0 + 19.0 * number as f32;
         figure.line(vec![(24.0, y), (46.0, y)], HIGHLIGHTS[number], 2.0);
         figure.bold((54.0, y), place.trial.id.to_string(), 12.0, Ink::Text, Side::Start);
-        let value = words::value(&metric.name, place.best.get(&metric.name));
-        let line = format!("{value} at epoch {}: {}", place.best.epoch, words::settings(&place.trial.settings));
+        let value = format::value(&metric.name, place.best.get(&metric.name));
+        let line = format!("{value} at epoch {}: {}", place.best.epoch, format::settings(&place.trial.settings));
         figure.text((98.0, y), fit(&line, 12.0, 838.0), 12.0, Ink::Text, Side::Start);
     }
     figure

@@ -40,7 +40,6 @@ pub enum Target {
     Metric(usize),
     /// The optimizer's learning rate.
     LearningRate,
-    /// The epoch number.
     Epoch,
     /// A counter of optimizer steps or log calls.
     Step,

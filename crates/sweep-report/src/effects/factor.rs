@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::words;
+use crate::format;
 use sweep_core::trial::Settings;
 
 /// Numbers with more distinct values than this are binned, as are all numbers drawn from a range.
@@ -57,7 +57,7 @@ impl Factor {
             if ordered {
                 distinct.sort_by(|a, b| number(a).total_cmp(&number(b)));
             }
-            levels = distinct.iter().map(|value| words::setting(value)).collect();
+            levels = distinct.iter().map(|value| format::setting(value)).collect();
             let find = |value: &Value| distinct.iter().position(|one| *one == value).unwrap_or(distinct.len());
             of = values.iter().map(|value| value.map_or(distinct.len(), find)).collect();
         } else {
@@ -105,7 +105,7 @@ impl Factor {
 
     /// The level of a value, if levels are exact.
     pub fn level(&self, value: &Value) -> Option<usize> {
-        let text = words::setting(value);
+        let text = format::setting(value);
         self.levels.iter().position(|level| *level == text).filter(|_| self.exact)
     }
 }

@@ -16,8 +16,8 @@ pub use target::Target;
 use serde_json::Value;
 
 use super::charts::HIGHLIGHTS;
+use super::format;
 use super::ranking::{Group, Ranking, Spread};
-use super::words;
 use sweep_core::trial::{Goal, Settings};
 use sweep_spec::Spec;
 
@@ -96,7 +96,7 @@ impl Effects {
             Target::new((name, words, goal), &factors, &spreads, &trials)
         };
         let metric = &spec.metric;
-        let of_metric = target(&metric.name, words::metric(metric), metric.goal, &all, &|group| Some(group.metric))?;
+        let of_metric = target(&metric.name, format::metric(metric), metric.goal, &all, &|group| Some(group.metric))?;
         let loss_gap = || target("loss_gap", "loss gap", Goal::Minimize, &kept, &|group| group.loss_gap);
         let gap = target("accuracy_gap", "accuracy gap", Goal::Minimize, &kept, &|group| group.accuracy_gap);
         let gap = if metric.name.ends_with("_accuracy") { gap } else { loss_gap().or(gap) };
@@ -154,15 +154,15 @@ impl Effects {
             remarks.push(format!(
                 "{} {many} whose results mean nothing (diverged, stuck, evaluated wrongly, or cut while validation was \
                  still flat) are left out of all effects.",
-                words::count(self.broken as u64)
+                format::count(self.broken as u64)
             ));
         }
         if self.metric.capped > 0 {
             let plural = if self.metric.capped == 1 { "value was" } else { "values were" };
             remarks.push(format!(
                 "{} {plural} so far out that they are capped at {}. Effects and charts show them at the cap.",
-                words::count(self.metric.capped as u64),
-                words::value(&self.metric.name, self.metric.cap())
+                format::count(self.metric.capped as u64),
+                format::value(&self.metric.name, self.metric.cap())
             ));
         }
         if self.metric.log {
@@ -170,11 +170,11 @@ impl Effects {
                 .push(format!("{} spans decades, so effects are factors, and means are geometric.", self.metric.words));
         }
         if !self.too_many.is_empty() {
-            let names = self.too_many.iter().map(|name| words::clean(name)).collect::<Vec<_>>().join(", ");
+            let names = self.too_many.iter().map(|name| format::clean(name)).collect::<Vec<_>>().join(", ");
             remarks.push(format!("Too many different values to compare: {names}."));
         }
         if self.left_out > 0 {
-            let count = words::count(self.left_out as u64);
+            let count = format::count(self.left_out as u64);
             let were = if self.left_out == 1 { "configuration was" } else { "configurations were" };
             remarks.push(format!(
                 "{count} {were} stopped early. The effects on the gap leave out such configurations; the effects on {} \
@@ -200,7 +200,7 @@ impl Edge {
     fn sentence(&self) -> String {
         let Edge { setting, value, upper } = self;
         let (end, way) = if *upper { ("largest", "larger") } else { ("smallest", "smaller") };
-        let value = words::setting(&Value::from(*value));
+        let value = format::setting(&Value::from(*value));
         format!("Try a {way} {setting}: the best value ({value}) is the {end} that was tried.")
     }
 }
@@ -249,7 +249,7 @@ fn untried(spec: &Spec, factors: &[Factor], tried: &[&Settings], (values, trials
                 let wanted: Settings = [wanted.0, wanted.1].into_iter().collect();
                 let was = |one: &&Settings| wanted.iter().all(|(name, value)| one.get(name) == Some(value));
                 if !tried.iter().any(was) && spec.space.pinned(&wanted).is_ok() {
-                    found.push(words::settings(&wanted));
+                    found.push(format::settings(&wanted));
                 }
             }
         }

@@ -1,8 +1,8 @@
 //! One quantity and the effects of the parameters on it. Pure.
 
 use super::{Additive, Estimate, Factor, Importance, Repeats};
+use crate::format;
 use crate::ranking::Spread;
-use crate::words;
 use sweep_core::trial::Goal;
 
 /// Values are clipped at this many interquartile ranges beyond the quartile on the bad side. Otherwise a loss that
@@ -113,7 +113,7 @@ impl Target {
     fn driver(&self, factors: &[Factor], driver: &Driver) -> String {
         let Driver { factor, best, worst, difference } = *driver;
         let Factor { name, levels, .. } = &factors[factor];
-        let (best, worst, words) = (&words::cut(&levels[best]), &words::cut(&levels[worst]), &self.words);
+        let (best, worst, words) = (&format::cut(&levels[best]), &format::cut(&levels[worst]), &self.words);
         let share = self.importance.as_ref().map(|known| known.alone[factor]);
         if !difference.is_clear() {
             let range = self.range([best, worst], "it", difference);
@@ -127,14 +127,14 @@ impl Target {
 
     /// The sentence if no parameter has a clear effect. It names the one whose interval comes closest to excluding 0.
     fn nothing_proven(&self, factors: &[Factor], drivers: &[Driver]) -> String {
-        let trials = words::trials(self.trials);
+        let trials = format::trials(self.trials);
         let nothing = format!("No parameter makes a difference to {} that {trials} can prove.", self.words);
         let ratio = |driver: &&Driver| driver.difference.margin.map(|margin| margin / driver.difference.value.abs());
         let closest = drivers.iter().filter(|driver| driver.difference.margin.is_some());
         let closest = closest.min_by(|a, b| ratio(a).unwrap_or(f64::MAX).total_cmp(&ratio(b).unwrap_or(f64::MAX)));
         let Some(Driver { factor, best, worst, difference }) = closest else { return nothing };
         let Factor { name, levels, .. } = &factors[*factor];
-        let range = self.range([&words::cut(&levels[*best]), &words::cut(&levels[*worst])], "it", *difference);
+        let range = self.range([&format::cut(&levels[*best]), &format::cut(&levels[*worst])], "it", *difference);
         format!("{nothing} {name} comes closest ({range}).")
     }
 
@@ -158,7 +158,7 @@ impl Target {
     /// of accuracies are in points.
     pub fn size(&self, Estimate { value, margin }: Estimate) -> String {
         if self.log {
-            let factor = |exponent: f64| words::significant(10_f64.powf(exponent), 2);
+            let factor = |exponent: f64| format::significant(10_f64.powf(exponent), 2);
             let value = value.abs();
             return match margin {
                 Some(margin) => {
@@ -186,7 +186,7 @@ impl Target {
         };
         if self.log {
             let [low, high] =
-                [value - margin, value + margin].map(|exponent| words::significant(10_f64.powf(exponent), 2));
+                [value - margin, value + margin].map(|exponent| format::significant(10_f64.powf(exponent), 2));
             return format!("{to} instead of {from} multiplies {it} by {low} to {high} (95% interval)");
         }
         let number = self.decimals(Some(margin), value);
@@ -205,9 +205,14 @@ impl Target {
     /// A function that formats a value with as many decimals as the margin, or else the value, has at two digits.
     fn decimals(&self, margin: Option<f64>, value: f64) -> impl Fn(f64) -> String + use<> {
         let scale = if self.in_points() { 100.0 } else { 1.0 };
-        let least = (margin.filter(|margin| *margin > 0.0).unwrap_or(value).abs() * scale).max(1e-12);
-        let decimals = (1.0 - least.log10().floor()).clamp(0.0, 9.0) as usize;
-        move |value| words::number(value * scale, decimals).replace('-', "−")
+        let decimals = |of: f64, digits: f64| digits - 1.0 - (of.abs() * scale).max(1e-12).log10().floor();
+        // Two digits of the margin, but no more than four of the value, for a margin may be next to nothing.
+        let shown = match margin.filter(|margin| *margin > 0.0) {
+            Some(margin) => decimals(margin, 2.0).min(decimals(value.abs().max(margin), 4.0)),
+            None => decimals(value, 2.0),
+        };
+        let decimals = shown.clamp(0.0, 9.0) as usize;
+        move |value| format::number(value * scale, decimals).replace('-', "−")
     }
 }
 
@@ -273,6 +278,25 @@ mod tests {
                      (0.3 instead of 0.6 changes it by −";
         assert!(said.starts_with(start) && said.ends_with(" (95% interval))."), "{said}");
         assert!(!said.contains("40%"), "{said}");
+    }
+
+    #[test]
+    fn a_margin_next_to_nothing_shows_four_digits_of_the_difference() {
+        let target = Target {
+            name: "val_loss".into(),
+            words: "validation loss".to_owned(),
+            goal: Goal::Minimize,
+            values: Vec::new(),
+            capped: 0,
+            log: false,
+            trials: 6,
+            model: Additive::fit(&[], &[1.0, 2.0], &[1.0; 2], Repeats::default()),
+            importance: None,
+        };
+        let said = target.size(Estimate { value: 0.146_190_476_2, margin: Some(1e-13) });
+        assert_eq!(said, "0.1462 (95% interval 0.1462 to 0.1462)");
+        let said = target.size(Estimate { value: 0.42, margin: Some(0.051) });
+        assert_eq!(said, "0.420 (95% interval 0.369 to 0.471)");
     }
 
     #[test]

@@ -7,9 +7,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::analysis::{Analysis, LISTED};
 use super::charts;
+use super::format;
 use super::ranking::setting_names;
 use super::summary::Summary;
-use super::words;
 use sweep_core::history::TrialRecord;
 use sweep_verdict::merged_advice;
 
@@ -49,7 +49,7 @@ pub fn page(analysis: &Analysis) -> String {
                     h2 { "Trials" }
                     p { "Metrics are from the best epoch. Accuracy gaps are in percentage points." }
                     (trials::table(analysis, &names))
-                    @if history.trials.len() > LISTED { p.soft { "The best " (words::count(LISTED as u64)) " are listed. All are in trials.csv." } }
+                    @if history.trials.len() > LISTED { p.soft { "The best " (format::count(LISTED as u64)) " are listed. All are in trials.csv." } }
                 }
                 h2 { "Curves" }
                 @if shown.len() < history.trials.len() {
@@ -122,9 +122,9 @@ fn curves(analysis: &Analysis, trial: &TrialRecord) -> Markup {
             }
             p.soft {
                 a href={ (folder) "/curves.svg" } { "SVG" } " · "
-                (words::status(trial))
-                @if let Some(parameters) = trial.parameters { " · " (words::count(parameters)) " weights" }
-                " · " (words::duration(trial.seconds)) " on " (trial.slot)
+                (format::status(trial))
+                @if let Some(parameters) = trial.parameters { " · " (format::count(parameters)) " weights" }
+                " · " (format::duration(trial.seconds)) " on " (trial.slot)
                 @if trial.attempts > 1 { " · " (trial.attempts) " attempts" }
             }
         }
@@ -143,22 +143,22 @@ fn settings(Analysis { spec, groups, .. }: &Analysis, names: &[String]) -> Marku
                 thead { tr {
                     th { "Trials" }
                     @for name in names { th { (breakable(name)) } }
-                    th.number { (words::metric(&spec.metric)) }
+                    th.number { (format::metric(&spec.metric)) }
                     th.number { "validation accuracy" }
                     th.number { "accuracy gap" }
                 } }
                 tbody { @for group in groups.iter().take(trials::ROWS) { tr {
                     td { @for id in &group.trials { (trials::link(*id)) " " } }
                     @for value in names.iter().map(|name| group.settings.get(name)) {
-                        td { @if let Some(value) = value { (words::brief(value)) } }
+                        td { @if let Some(value) = value { (format::brief(value)) } }
                     }
-                    td.number { (words::spread(&spec.metric.name, Some(group.metric))) }
-                    td.number { (words::spread("val_accuracy", group.accuracy)) }
-                    td.number { (words::spread("accuracy_gap", group.accuracy_gap)) }
+                    td.number { (format::spread(&spec.metric.name, Some(group.metric))) }
+                    td.number { (format::spread("val_accuracy", group.accuracy)) }
+                    td.number { (format::spread("accuracy_gap", group.accuracy_gap)) }
                 } } }
             }
         }
-        @if groups.len() > trials::ROWS { p.soft { "These are the best " (trials::ROWS) " of " (words::count(groups.len() as u64)) " configurations." } }
+        @if groups.len() > trials::ROWS { p.soft { "These are the best " (trials::ROWS) " of " (format::count(groups.len() as u64)) " configurations." } }
     }
 }
 

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::super::analysis::Analysis;
 use super::super::columns::{Column, columns};
+use super::super::format;
 use super::super::ranking::Place;
-use super::super::words;
 use super::breakable;
 use sweep_core::history::TrialRecord;
 use sweep_core::trial::TrialId;
@@ -57,13 +57,13 @@ fn row(
             td { (link(trial.id)) }
             @for name in names {
                 @let value = trial.settings.get(name);
-                td.n[value.is_some_and(Value::is_number)] { @if let Some(value) = value { (words::brief(value)) } }
+                td.n[value.is_some_and(Value::is_number)] { @if let Some(value) = value { (format::brief(value)) } }
             }
             td.n { @if let Some(best) = best { (best.epoch) " of " (trial.epochs()) } @else { "–" } }
             @for (_, said) in columns { td.n { (said(best)) } }
-            td.findings { (words::findings(analysis.verdicts.of(trial.id))) }
+            td.findings { (format::findings(analysis.verdicts.of(trial.id))) }
             td.error[error.is_some()] {
-                @let status = words::status(trial);
+                @let status = format::status(trial);
                 @if let Some(error) = error { div { (status) ": " (error) } } @else { (status) }
             }
         }

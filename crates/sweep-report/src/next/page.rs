@@ -71,7 +71,7 @@ fn is_word(text: &str) -> bool {
 /// Appends text as comment lines.
 fn comment(text: &mut String, indent: &str, said: &str) {
     let mut line = format!("{indent}#");
-    for word in super::super::words::clean(said).split_whitespace() {
+    for word in super::super::format::clean(said).split_whitespace() {
         if line.len() + 1 + word.len() > WIDTH && line.len() > indent.len() + 1 {
             text.push_str(&line);
             text.push('\n');

@@ -4,9 +4,9 @@ use serde_yaml::{Mapping, Value};
 
 use super::super::analysis::Analysis;
 use super::super::asked::Ask;
+use super::super::format;
 use super::super::ties::SEEDS;
-use super::super::words;
-use super::{Change, values};
+use super::{Change, rate, values};
 use sweep_core::recipe::Source;
 use sweep_core::trial::TrialId;
 use sweep_spec::Network;
@@ -28,10 +28,14 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
         let training = of_training(network, analysis).into_iter();
         training.chain(of_regularization(network, file, analysis)).collect()
     });
+    let rate = rate::changes(file, analysis);
     // As long as something may improve all configurations, it is too early to tell the best of them apart.
-    let too_early = improving.iter().any(|change| change.path.last().is_some_and(|key| key != "early_stopping"));
+    let too_early = !rate.is_empty()
+        || improving.iter().any(|change| change.path.last().is_some_and(|key| key != "early_stopping"));
     let repeats = if too_early { Vec::new() } else { of_ties(analysis) };
-    changes.extend(if repeats.is_empty() { of_best(analysis, &improving).into_iter().collect() } else { repeats });
+    // With new parameters, the best configuration can only run once they are there.
+    let best = repeats.is_empty().then(|| of_best(analysis, &improving)).flatten();
+    changes.extend(repeats);
     if file.contains_key("enqueue") && !changes.iter().any(|change| change.path == ["enqueue"]) {
         let reason = "`enqueue` is removed, because its configurations were tried.".into();
         changes.push(Change { path: vec!["enqueue".into()], value: None, reason });
@@ -43,8 +47,10 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
             "A new seed, so that the search draws other values.",
         ));
     }
+    changes.extend(rate);
     changes.extend(of_parameters(file, analysis));
     changes.extend(improving);
+    changes.extend(best);
     changes
 }
 
@@ -123,7 +129,7 @@ pub fn remarks(analysis: &Analysis) -> Vec<String> {
     remarks
 }
 
-fn change(path: &[&str], value: impl Into<Value>, reason: impl Into<String>) -> Change {
+pub fn change(path: &[&str], value: impl Into<Value>, reason: impl Into<String>) -> Change {
     let path = path.iter().map(|key| key.to_string()).collect();
     Change { path, value: Some(value.into()), reason: reason.into() }
 }
@@ -152,7 +158,7 @@ fn of_training(network: &Network, analysis: &Analysis) -> Vec<Change> {
     let longer = analysis.asked(|advice| matches!(advice, Advice::MoreEpochs { .. }));
     if let Some(Ask { advice: Advice::MoreEpochs { until, .. }, trials, .. }) = longer.filter(|_| !varies("epochs")) {
         let were = if trials == 1 { "was" } else { "were" };
-        let reason = format!("{} {were} still improving at the last epoch.", words::trials(trials));
+        let reason = format!("{} {were} still improving at the last epoch.", format::trials(trials));
         found.push(change(&["training", "epochs"], u64::from(until), reason));
     }
     let wasted = time.after_best as f64 / time.epochs.max(1) as f64;
@@ -179,7 +185,7 @@ fn of_training(network: &Network, analysis: &Analysis) -> Vec<Change> {
         let table = Mapping::from_iter([("values".into(), Value::Sequence(values))]);
         let reason = format!(
             "{} diverged, were unstable or learned nothing. Try a tenth of the learning rate.",
-            words::trials(lost)
+            format::trials(lost)
         );
         found.push(change(&["parameters", "learning_rate"], table, reason));
     }
@@ -198,9 +204,9 @@ fn of_regularization(network: &Network, file: &Mapping, analysis: &Analysis) -> 
     let tally = analysis.verdicts.tally();
     let overfit = tally.iter().find(|one| one.name == Name::Overfit).map_or(0, |one| one.trials);
     let reason = |ask: Ask, what: &str| match overfit {
-        0 => format!("{} may benefit. Does {what} help?", words::trials(ask.trials)),
+        0 => format!("{} may benefit. Does {what} help?", format::trials(ask.trials)),
         1 => format!("1 trial overfits. Does {what} help?"),
-        many => format!("{} overfit. Does {what} help?", words::trials(many)),
+        many => format!("{} overfit. Does {what} help?", format::trials(many)),
     };
     let mut found = Vec::new();
     let fixed = file.get("data").and_then(|data| data.get("augment")).is_some();
@@ -220,6 +226,12 @@ fn of_regularization(network: &Network, file: &Mapping, analysis: &Analysis) -> 
     if let Some(ask) = wanted(Advice::MoreRegularization).filter(|_| takes("dropout")) {
         let rates = [0.0, 0.2, 0.35, 0.5].map(Value::from).to_vec();
         found.push(parameter("dropout", rates, reason(ask, "dropout") + " How little is enough?"));
+    }
+    let decay = network.fixed.get("weight_decay").and_then(serde_json::Value::as_f64).filter(|decay| *decay > 0.0);
+    if let Some(decay) = decay.filter(|_| wanted(Advice::LessRegularization).is_some() && !varies("weight_decay")) {
+        let values = [decay, decay / 10.0, decay / 100.0, 0.0].map(|value| Value::from(values::rounded(value)));
+        let reason = "Training is held down. Is less weight decay enough?".to_owned();
+        found.push(parameter("weight_decay", values.to_vec(), reason));
     }
     found
 }

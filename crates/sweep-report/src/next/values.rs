@@ -5,7 +5,7 @@ use serde_yaml::{Mapping, Value};
 
 use super::super::analysis::Analysis;
 use super::super::effects::{Edge, Effects};
-use super::super::words;
+use super::super::format;
 
 /// Margin on both sides of a narrowed range, as a share of the span of the best trials.
 const AIR: f64 = 0.25;
@@ -41,7 +41,7 @@ pub fn changes(name: &str, table: &Mapping, analysis: &Analysis) -> Vec<(Value, 
             values.insert(if first { 0 } else { values.len() }, value.clone());
             Some((
                 values,
-                format!("The best value, {}, is at the edge of what was tried.", words::setting(&edge.value.into())),
+                format!("The best value, {}, is at the edge of what was tried.", format::setting(&edge.value.into())),
             ))
         };
         let mut found = Vec::new();
@@ -155,7 +155,7 @@ fn range(name: &str, table: &Mapping, analysis: &Analysis, edge: Option<&Edge>) 
     };
     let said = format!(
         "The best {} trials are between {} and {}. The range was {} to {}.{end}",
-        words::count(best.len() as u64),
+        format::count(best.len() as u64),
         rounded(unscale(least)),
         rounded(unscale(most)),
         rounded(min),

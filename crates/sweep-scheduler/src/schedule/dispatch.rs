@@ -1,7 +1,7 @@
 //! The part of the scheduler that assigns trials to slots.
 
 use super::messages::{Action, Now, SlotId};
-use super::packing::{Company, Member};
+use super::packing::{DeviceLoad, Occupant};
 use super::scheduler::{Mode, PAUSE_LIMIT, Scheduler};
 use super::slots::{Progress, Slot, State, Use};
 use sweep_core::history::Entry;
@@ -82,14 +82,15 @@ impl Scheduler {
         self.kept = self.kept.filter(|(trial, _)| *trial != attempt.trial);
         let in_journal = if self.waiting.remove(&attempt.trial).is_some() { None } else { self.drawn.take() };
         let slot = self.slots[id.0].name.clone();
-        let own_seed = |settings: &Settings| trial_seed(self.rules.seed, settings, self.history.next_repeat(settings));
+        let own_seed = |settings: &Settings| trial_seed(self.config.seed, settings, self.history.next_repeat(settings));
         let seed = in_journal.as_ref().map(own_seed);
         // Its parameters may be those of a later number, which the user wanted first.
         let place = in_journal.as_ref().map(|_| self.next_place()).filter(|place| *place != attempt.trial);
         let place = place.map(|place| place.0);
         self.record(actions, Entry::Started { at: now.unix, attempt, slot, settings: in_journal, seed, place });
         let slot = &mut self.slots[id.0];
-        (slot.state, slot.heard) = (State::Training { attempt, progress: Progress::default() }, now.since);
+        slot.state = State::Training { attempt, progress: Progress::default() };
+        (slot.heard, slot.assigned) = (now.since, now.since);
         let left = if slot.is_pure(&shape) { 0 } else { slot.used.memory };
         slot.used = Use { shape: Some(shape), left, memory: slot.used.memory, ..Use::default() };
         let place = slot.place;
@@ -109,7 +110,7 @@ impl Scheduler {
             let fresh = if trial.crowded { slot.used.shape.is_none() } else { slot.is_pure(&trial.shape) };
             return fresh && others.into_iter().all(|other| self.slots[other.0].is_still());
         }
-        self.company(slot.place, id).takes(self.member(&trial.shape, slot.used.memory, trial.crowded))
+        self.load(slot.place, id).takes(self.occupant(&trial.shape, slot.used.memory, trial.crowded))
     }
 
     /// Returns the slots of a device.
@@ -118,23 +119,23 @@ impl Scheduler {
     }
 
     /// Returns the state of a device as seen by a trial that joins it on slot `except`.
-    fn company(&self, place: usize, except: SlotId) -> Company<'_> {
-        let mut company = Company::default();
+    fn load(&self, place: usize, except: SlotId) -> DeviceLoad<'_> {
+        let mut load = DeviceLoad::default();
         for slot in self.on(place).map(|id| &self.slots[id.0]) {
-            (company.auto, company.room) = (slot.auto, slot.room);
+            (load.auto, load.room) = (slot.auto, slot.room);
             if let Some(attempt) = slot.attempt() {
                 let crowded = self.history.trial(attempt.trial).is_some_and(|trial| trial.crowded);
                 let shape = slot.used.shape.as_deref().unwrap_or_default();
-                company.trials.push(self.member(shape, slot.used.memory, crowded));
+                load.trials.push(self.occupant(shape, slot.used.memory, crowded));
             } else if !std::ptr::eq(slot, &self.slots[except.0]) {
-                company.idle += slot.used.memory;
+                load.idle += slot.used.memory;
             }
         }
-        company
+        load
     }
 
-    fn member(&self, shape: &str, held: u64, crowded: bool) -> Member<'_> {
-        Member { shape: self.history.shapes.get(shape), held, crowded }
+    fn occupant(&self, shape: &str, held: u64, crowded: bool) -> Occupant<'_> {
+        Occupant { shape: self.history.shapes.get(shape), held, crowded }
     }
 
     /// Returns the usable device with the fewest trials.
@@ -159,7 +160,7 @@ impl Scheduler {
     fn clear_kept(&mut self, now: Now, actions: &mut Vec<Action>) {
         let Some((_, place)) = self.kept else { return };
         let taken = self.together(place) > 0;
-        let gives_way = self.rules.saves && self.company(place, SlotId(0)).gives_way();
+        let gives_way = self.config.saves && self.load(place, SlotId(0)).gives_way();
         let mut fit = 0;
         for id in self.on(place).collect::<Vec<_>>() {
             let slot = &self.slots[id.0];
@@ -180,7 +181,7 @@ impl Scheduler {
     /// Makes a slot's trainer save its trial, or ends the trainer if it has no trial.
     pub(super) fn leave_slot(&mut self, now: Now, id: SlotId, actions: &mut Vec<Action>) {
         // A program is killed by the agent first, after its own time.
-        let deadline = now.since + PAUSE_LIMIT.max(self.rules.stop_grace + PAUSE_LIMIT / 2);
+        let deadline = now.since + PAUSE_LIMIT.max(self.config.stop_grace + PAUSE_LIMIT / 2);
         let slot = &mut self.slots[id.0];
         match slot.state {
             State::Training { attempt, .. } => {
@@ -197,7 +198,7 @@ impl Scheduler {
 
     /// Returns whether other processes use the slot's device and the sweep gives way to them, or the user wants it back.
     fn must_leave(&self, id: SlotId) -> bool {
-        self.rules.yields && self.slots[id.0].held.is_some() || self.is_given_back(id)
+        self.config.yields && self.slots[id.0].held.is_some() || self.is_given_back(id)
     }
 
     /// Returns whether a ready trainer holds memory that others need. That is so if another trainer is on its device,
@@ -240,15 +241,15 @@ impl Scheduler {
             return false;
         }
         let shape = next.as_ref().map_or("", |next| &next.shape);
-        let mut company = self.company(place, id);
+        let mut load = self.load(place, id);
         // Ready and starting trainers will get trials like the next one.
         for slot in self.on(place).map(|id| &self.slots[id.0]) {
             if matches!(slot.state, State::Starting | State::Ready) {
-                company.trials.push(self.member(shape, slot.used.memory, false));
-                company.idle -= slot.used.memory;
+                load.trials.push(self.occupant(shape, slot.used.memory, false));
+                load.idle -= slot.used.memory;
             }
         }
-        company.takes(self.member(shape, 0, next.as_ref().is_some_and(|next| next.crowded)))
+        load.takes(self.occupant(shape, 0, next.as_ref().is_some_and(|next| next.crowded)))
     }
 
     /// Returns the trial with that number as a candidate, if it is waiting or is the next new trial.
@@ -258,7 +259,7 @@ impl Scheduler {
             Some(trial) => (trial.settings.clone(), trial.attempts + 1, trial.crowded),
             None => (self.drawn.clone().filter(|_| self.drawn_id() == Some(id))?, 1, false),
         };
-        let shape = (self.rules.shape.0)(&settings);
+        let shape = (self.config.shape.0)(&settings);
         let auto = || self.slots.iter().any(|slot| slot.auto);
         let alone = crowded || (auto() && self.history.shapes.get(&shape).is_none_or(|shape| shape.memory.is_none()));
         Some(Candidate { attempt: Attempt { trial: id, number }, settings, shape, crowded, alone })
@@ -272,27 +273,27 @@ impl Scheduler {
     /// Draws the next new trial, if there is one and everything that determines its parameters is known.
     pub(super) fn draw(&mut self) -> Option<TrialId> {
         let id = TrialId(self.history.trials.len() as u64 + 1);
-        if self.rules.total.is_some_and(|total| id.0 > total) {
+        if self.config.total.is_some_and(|total| id.0 > total) {
             return None;
         }
         if self.drawn.is_none() {
             // A parked trial counts as ended, because the trials that it waits for might not begin before this one has.
             let at_rest = |id| self.history.trial(id).is_some_and(|trial| trial.outcome().is_some());
-            if !(1..=self.points.needs(id)).rev().map(TrialId).all(|id| at_rest(id) || self.parked.contains(&id)) {
+            if !(1..=self.source.needs(id)).rev().map(TrialId).all(|id| at_rest(id) || self.parked.contains(&id)) {
                 return None;
             }
-            self.drawn = self.points.next(self.next_place(), &self.history);
+            self.drawn = self.source.next(self.next_place(), &self.history);
         }
         if self.drawn.is_none() {
             // The search had no known end, and has reached it now.
-            self.rules.total = Some(id.0 - 1);
+            self.config.total = Some(id.0 - 1);
         }
         self.drawn_id()
     }
 
     /// Returns the number of trials that can be assigned now or after their delay. `None` if there is no end of them.
     pub(super) fn work(&self) -> Option<u64> {
-        let new = self.rules.total?.saturating_sub(self.history.trials.len() as u64);
+        let new = self.config.total?.saturating_sub(self.history.trials.len() as u64);
         Some(new + self.waiting.len() as u64)
     }
 

@@ -17,7 +17,7 @@ impl Scheduler {
         let State::Training { attempt, .. } = self.slots[id.0].state else { return };
         let verdict = self.verdict(attempt.trial, Moment::Epoch);
         if let Verdict::Pause(by) | Verdict::Stop(by) = verdict {
-            if self.rules.stop.as_ref().is_some_and(|stop| stop.spares(attempt.trial)) {
+            if self.config.stop.as_ref().is_some_and(|stop| stop.spares(attempt.trial)) {
                 let epoch = self.history.trial(attempt.trial).map_or(0, |trial| trial.curve.len() as u32);
                 self.record(actions, Entry::Spared { at: now.unix, attempt, by, epoch });
             } else {
@@ -76,13 +76,13 @@ impl Scheduler {
         if let (Some(standings), Entry::Row { attempt, metrics, .. }) = (&mut self.standings, entry)
             && let Some(trial) = self.history.trial(attempt.trial)
         {
-            return standings.revise(trial, &self.rules.metric, metrics.epoch);
+            return standings.revise(trial, &self.config.metric, metrics.epoch);
         }
         if let (Some(standings), Entry::Steered { request: Some(Request::Retry { trials, .. }), .. }) =
             (&mut self.standings, entry)
         {
             let again = trials.iter().filter_map(|id| self.history.trial(*id));
-            return again.for_each(|trial| standings.update(trial, &self.rules.metric));
+            return again.for_each(|trial| standings.update(trial, &self.config.metric));
         }
         let (Entry::Started { attempt: Attempt { trial, .. }, .. }
         | Entry::Began { attempt: Attempt { trial, .. }, .. }
@@ -95,7 +95,7 @@ impl Scheduler {
             return;
         };
         if let (Some(standings), Some(trial)) = (&mut self.standings, self.history.trial(*trial)) {
-            standings.update(trial, &self.rules.metric);
+            standings.update(trial, &self.config.metric);
         }
     }
 
@@ -107,7 +107,7 @@ impl Scheduler {
     }
 
     fn verdict(&self, trial: TrialId, moment: Moment) -> Verdict {
-        let (Some(stop), Some(trial)) = (&self.rules.stop, self.history.trial(trial)) else { return Verdict::GoOn };
-        stop.verdict(trial, self.standings.as_ref(), &self.rules.metric, moment)
+        let (Some(stop), Some(trial)) = (&self.config.stop, self.history.trial(trial)) else { return Verdict::GoOn };
+        stop.verdict(trial, self.standings.as_ref(), &self.config.metric, moment)
     }
 }

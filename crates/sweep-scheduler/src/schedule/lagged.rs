@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use rand::RngExt;
 use rand_distr::{Distribution, LogNormal};
 
-use super::{Action, Event, Now, Points, Rules, Scheduler, Shapes, Slot, SlotId};
+use super::{Action, Config, Event, Now, Scheduler, Shapes, Slot, SlotId, TrialSource};
 use crate::search::{self, Search};
 use sweep_core::history::{Entry, History};
 use sweep_core::protocol::{self, FromTrainer};
@@ -75,7 +75,7 @@ fn run(spec: &Spec, history: History, chance: Chance) -> Left {
     let mut spec = spec.clone();
     spec.lag = Some(search::lag(spec.search_terms(), &history, slots));
     let search = Search::resumed(spec.search_terms(), &history);
-    let rules = Rules {
+    let config = Config {
         seed: spec.seed,
         from_scratch: false,
         total: search.len(),
@@ -97,7 +97,7 @@ fn run(spec: &Spec, history: History, chance: Chance) -> Left {
     let at = |now: Millis| Now { unix: now as f64 / 1e3, since: Duration::from_millis(now) };
     let named = names.into_iter().zip(0..).map(|(name, place)| Slot::new(name, place)).collect();
     let (mut scheduler, mut actions) =
-        Scheduler::new(at(0), rules, Box::new(search) as Box<dyn Points>, history, named, entry, false);
+        Scheduler::new(at(0), config, Box::new(search) as Box<dyn TrialSource>, history, named, entry, false);
     let mut random = stream(seed, 0, 0, Purpose::Point);
     let duration = LogNormal::new(MEDIAN.ln(), sigma).expect("the deviation is none below 0");
     let mut agenda = BinaryHeap::from([Reverse((1000, 0, Due::Tick))]);

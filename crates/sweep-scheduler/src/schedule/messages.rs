@@ -28,12 +28,10 @@ pub enum Event {
     Said {
         /// The slot of the trainer.
         slot: SlotId,
-        /// The message.
         message: FromTrainer,
     },
     /// A program on a slot did something, by what it wrote or by how it ended.
     Program {
-        /// The slot of the program.
         slot: SlotId,
         /// What it did.
         message: FromProgram,
@@ -42,7 +40,6 @@ pub enum Event {
     Unstartable {
         /// The slot of the trainer.
         slot: SlotId,
-        /// The attempt.
         attempt: Attempt,
         /// The reason.
         error: String,
@@ -57,12 +54,7 @@ pub enum Event {
         out_of_memory: bool,
     },
     /// The condition of a slot's device has changed.
-    Device {
-        /// The slot on the device.
-        slot: SlotId,
-        /// New condition of the device.
-        condition: Condition,
-    },
+    Device { slot: SlotId, condition: Condition },
     /// A measurement of a slot's GPU.
     Sight {
         /// The slot on the GPU.
@@ -138,7 +130,6 @@ pub enum Action {
     Train {
         /// The slot of the trainer.
         slot: SlotId,
-        /// The attempt to train.
         attempt: Attempt,
         /// Parameters of the trial.
         settings: Settings,
@@ -147,7 +138,6 @@ pub enum Action {
     Pause {
         /// The slot of the trainer.
         slot: SlotId,
-        /// The attempt to pause.
         attempt: Attempt,
     },
     /// End the slot's trainer: ask it first, then send signals.

@@ -1,5 +1,6 @@
 //! Decides what to do next: events in, actions out. The module is pure: no clock, no file, no process.
 
+mod config;
 mod dispatch;
 mod early;
 mod keep;
@@ -8,7 +9,6 @@ mod lagged;
 mod messages;
 pub mod packing;
 mod reports;
-mod rules;
 mod scheduler;
 #[cfg(test)]
 mod scripted;
@@ -20,8 +20,9 @@ mod steer;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod why;
 
+pub use config::{Config, Shapes, TrialSource};
 pub use messages::{Action, Condition, Event, FromProgram, Left, Leftover, Now, SlotId};
-pub use rules::{Points, Rules, Shapes};
 pub use scheduler::Scheduler;
 pub use slots::{Progress, Slot, State, Use};

@@ -13,7 +13,7 @@ const WORTH: f64 = 1.05;
 
 /// A trial on a device, or one that might join.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Member<'a> {
+pub struct Occupant<'a> {
     /// Measurements of the trial's shape, if there are any.
     pub shape: Option<&'a Shape>,
     /// GPU memory that the trial's process holds, in bytes, including memory left by earlier trials.
@@ -24,18 +24,17 @@ pub struct Member<'a> {
 
 /// A device and the trials on it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Company<'a> {
+pub struct DeviceLoad<'a> {
     /// Whether `per_gpu: auto` applies. If so, measurements decide, in addition to the number of slots.
     pub auto: bool,
     /// GPU memory available to all trials together, in bytes. `None` if the driver does not report it.
     pub room: Option<u64>,
     /// GPU memory held by ready trainers, in bytes.
     pub idle: u64,
-    /// The trials on the device.
-    pub trials: Vec<Member<'a>>,
+    pub trials: Vec<Occupant<'a>>,
 }
 
-impl Member<'_> {
+impl Occupant<'_> {
     /// Returns the memory in bytes that the trial needs or already holds. `None` while its shape is unknown.
     pub fn need(&self) -> Option<u64> {
         Some(self.shape?.memory?.max(self.held))
@@ -53,24 +52,24 @@ impl Member<'_> {
     }
 }
 
-impl Company<'_> {
+impl DeviceLoad<'_> {
     /// Returns whether a trial may join. It always may if there is no other trial.
-    pub fn takes(&self, candidate: Member) -> bool {
+    pub fn takes(&self, candidate: Occupant) -> bool {
         if self.trials.is_empty() {
             return true;
         }
         let all = || self.trials.iter().chain([&candidate]);
         let together = self.trials.len() as u32 + 1;
-        let most = |member: &Member| member.shape.and_then(|shape| shape.most).unwrap_or(u32::MAX);
-        if all().any(|member| member.crowded || together > most(member)) {
+        let most = |occupant: &Occupant| occupant.shape.and_then(|shape| shape.most).unwrap_or(u32::MAX);
+        if all().any(|occupant| occupant.crowded || together > most(occupant)) {
             return false;
         }
         if !self.auto {
             return true;
         }
-        let need: Option<u64> = all().map(Member::need).sum();
+        let need: Option<u64> = all().map(Occupant::need).sum();
         let (Some(need), Some(room)) = (need, self.room) else { return false };
-        (need + self.idle) as f64 <= LENT * room as f64 && all().all(|member| member.gains(together))
+        (need + self.idle) as f64 <= LENT * room as f64 && all().all(|occupant| occupant.gains(together))
     }
 
     /// Returns whether the trials on the device can be paused for a trial that needs the device to itself. They cannot
@@ -98,17 +97,17 @@ mod tests {
         shape
     }
 
-    fn member(shape: &Shape) -> Member<'_> {
-        Member { shape: Some(shape), held: 0, crowded: false }
+    fn occupant(shape: &Shape) -> Occupant<'_> {
+        Occupant { shape: Some(shape), held: 0, crowded: false }
     }
 
-    fn company<'a>(shape: &'a Shape, trials: usize) -> Company<'a> {
-        Company { auto: true, room: Some(40 * GIB), idle: 0, trials: vec![member(shape); trials] }
+    fn load<'a>(shape: &'a Shape, trials: usize) -> DeviceLoad<'a> {
+        DeviceLoad { auto: true, room: Some(40 * GIB), idle: 0, trials: vec![occupant(shape); trials] }
     }
 
     /// Returns how many trials of a shape fit on an empty GPU.
     fn together(shape: &Shape) -> usize {
-        (0..100).find(|trials| !company(shape, *trials).takes(member(shape))).unwrap_or(100)
+        (0..100).find(|trials| !load(shape, *trials).takes(occupant(shape))).unwrap_or(100)
     }
 
     #[test]
@@ -128,7 +127,7 @@ mod tests {
     #[test]
     fn a_number_in_the_file_counts_but_for_shapes_that_lacked_memory() {
         let mut known = shape(30, &[1.0, 9.0]);
-        let fixed = |shape: &Shape| Company { auto: false, ..company(shape, 2) }.takes(member(shape));
+        let fixed = |shape: &Shape| DeviceLoad { auto: false, ..load(shape, 2) }.takes(occupant(shape));
         assert!(fixed(&known) && fixed(&Shape::default()));
         known.learn(Fact::Most(2));
         assert!(!fixed(&known));
@@ -137,11 +136,11 @@ mod tests {
     #[test]
     fn a_trial_that_lacked_memory_is_alone_to_its_end() {
         let known = shape(1, &[1.0; 9]);
-        let crowded = Member { crowded: true, ..member(&known) };
-        assert!(!company(&known, 1).takes(crowded) && company(&known, 0).takes(crowded));
-        let alone = Company { trials: vec![crowded], ..company(&known, 0) };
-        assert!(!alone.takes(member(&known)) && !alone.gives_way() && company(&known, 1).gives_way());
-        assert!(!company(&Shape::default(), 1).gives_way(), "it has not shown yet what it needs");
+        let crowded = Occupant { crowded: true, ..occupant(&known) };
+        assert!(!load(&known, 1).takes(crowded) && load(&known, 0).takes(crowded));
+        let alone = DeviceLoad { trials: vec![crowded], ..load(&known, 0) };
+        assert!(!alone.takes(occupant(&known)) && !alone.gives_way() && load(&known, 1).gives_way());
+        assert!(!load(&Shape::default(), 1).gives_way(), "it has not shown yet what it needs");
     }
 
     proptest! {
@@ -163,22 +162,22 @@ mod tests {
             };
             let shapes: Vec<Shape> = shapes.iter().map(known).collect();
             let room = Some(40 * GIB);
-            let mut gpu = Company { auto: true, room, idle: idle * GIB, trials: Vec::new() };
+            let mut gpu = DeviceLoad { auto: true, room, idle: idle * GIB, trials: Vec::new() };
             for (which, held, crowded, leaves) in comings {
                 if leaves {
                     gpu.trials.pop();
                 }
                 let shape = Some(&shapes[which % shapes.len()]);
-                let candidate = Member { shape, held: held * GIB, crowded };
+                let candidate = Occupant { shape, held: held * GIB, crowded };
                 if gpu.takes(candidate) {
                     gpu.trials.push(candidate);
                 }
                 let count = gpu.trials.len();
                 prop_assert!(count > 0, "an empty GPU takes any");
                 if count > 1 {
-                    let needs: Option<u64> = gpu.trials.iter().map(Member::need).sum();
+                    let needs: Option<u64> = gpu.trials.iter().map(Occupant::need).sum();
                     prop_assert!(needs.is_some_and(|needs| needs + gpu.idle <= 40 * GIB), "{gpu:?}");
-                    let most = |trial: &Member| trial.shape.and_then(|shape| shape.most);
+                    let most = |trial: &Occupant| trial.shape.and_then(|shape| shape.most);
                     prop_assert!(gpu.trials.iter().filter_map(most).all(|most| count <= most as usize), "{gpu:?}");
                     prop_assert!(!gpu.trials.iter().any(|trial| trial.crowded), "{gpu:?}");
                 }

@@ -185,7 +185,7 @@ impl Scheduler {
             // Other trials may have held the memory that this one needed.
             Outcome::OutOfMemory { .. } => self.lose(now, id, outcome, actions),
             _ => {
-                let is_mute = !self.rules.saves && matches!(outcome, Outcome::Failed { .. });
+                let is_mute = !self.config.saves && matches!(outcome, Outcome::Failed { .. });
                 self.without_metric = if is_mute { self.without_metric + 1 } else { 0 };
                 let place = self.slots[id.0].place;
                 self.slots.iter_mut().filter(|slot| slot.place == place).for_each(|slot| slot.lost.clear());

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+use super::config::{Config, TrialSource};
 use super::keep::Keep;
 use super::messages::{Action, Condition, Event, Leftover, Now, SlotId};
-use super::rules::{Points, Rules};
 use super::silence;
 use super::slots::{Slot, State};
 use sweep_core::history::{Entry, History, Status};
@@ -38,8 +38,8 @@ const HOPELESS_PROGRAMS: u32 = 2;
 
 /// State of a running sweep.
 pub struct Scheduler {
-    pub(super) rules: Rules,
-    pub(super) points: Box<dyn Points>,
+    pub(super) config: Config,
+    pub(super) source: Box<dyn TrialSource>,
     pub(super) history: History,
     pub(super) slots: Vec<Slot>,
     /// Begun trials that will continue, each with the earliest time for it.
@@ -62,6 +62,8 @@ pub struct Scheduler {
     pub(super) without_metric: u32,
     /// Why the sweep was stopped, unless the user stopped it.
     pub(super) hopeless: Option<String>,
+    /// Trials that have run for as long as they may, and were asked to leave.
+    pub(super) over_time: BTreeSet<TrialId>,
     /// Whether the time of this run is over.
     out_of_time: bool,
     /// The exit code of programs that ended at once, and how many did so in a row before any told an epoch.
@@ -83,21 +85,21 @@ impl Scheduler {
     /// killed controller and starting trainers. `retry` retries the trials that failed or diverged.
     pub fn new(
         now: Now,
-        rules: Rules,
-        points: Box<dyn Points>,
+        config: Config,
+        source: Box<dyn TrialSource>,
         history: History,
         slots: Vec<Slot>,
         run: Entry,
         retry: bool,
     ) -> (Scheduler, Vec<Action>) {
-        let keep = Keep::new(rules.keep_best as usize, rules.metric.goal);
-        let mut standings = rules.stop.as_ref().and_then(|stop| stop.terms.rule.clone()).map(Standings::new);
+        let keep = Keep::new(config.keep_best as usize, config.metric.goal);
+        let mut standings = config.stop.as_ref().and_then(|stop| stop.terms.rule.clone()).map(Standings::new);
         if let Some(standings) = &mut standings {
-            history.trials.iter().for_each(|trial| standings.update(trial, &rules.metric));
+            history.trials.iter().for_each(|trial| standings.update(trial, &config.metric));
         }
         let mut scheduler = Scheduler {
-            rules,
-            points,
+            config,
+            source,
             history,
             slots,
             waiting: BTreeMap::new(),
@@ -111,6 +113,7 @@ impl Scheduler {
             failed: Some((0, String::new())),
             without_metric: 0,
             hopeless: None,
+            over_time: BTreeSet::new(),
             out_of_time: false,
             usage: None,
         };
@@ -127,9 +130,9 @@ impl Scheduler {
             match &scheduler.history.trials[id.0 as usize - 1].status {
                 Status::Ended(Outcome::Failed { .. } | Outcome::Diverged { .. }) if retry => {
                     // A program goes on from its own checkpoint, and what it has told stays.
-                    let kept = !scheduler.rules.saves && !scheduler.rules.from_scratch;
+                    let kept = !scheduler.config.saves && !scheduler.config.from_scratch;
                     scheduler.record(&mut actions, Entry::Reopened { at: now.unix, trial: id, kept });
-                    let leftover = if scheduler.rules.saves { Leftover::Checkpoints } else { Leftover::Everything };
+                    let leftover = if scheduler.config.saves { Leftover::Checkpoints } else { Leftover::Everything };
                     if !kept {
                         actions.push(Action::Remove { trial: id, leftover });
                     }
@@ -143,7 +146,7 @@ impl Scheduler {
                     // The trial must not resume from them.
                     if scheduler.history.untidied.contains_key(&id) {
                         let is_anew = scheduler.history.trial(id).is_some_and(|trial| trial.curve.is_empty());
-                        let program = !scheduler.rules.saves && is_anew;
+                        let program = !scheduler.config.saves && is_anew;
                         let leftover = if program { Leftover::Everything } else { Leftover::Checkpoints };
                         actions.push(Action::Remove { trial: id, leftover });
                     }
@@ -175,7 +178,7 @@ impl Scheduler {
 
     /// Returns the total number of trials. `None` if there is no end.
     pub fn total(&self) -> Option<u64> {
-        self.rules.total
+        self.config.total
     }
 
     /// Returns whether the user interrupted the sweep, or the sweep was stopped because every trial failed.
@@ -299,7 +302,7 @@ impl Scheduler {
         for slot in self.slots.iter_mut().filter(|slot| slot.place == place && !slot.lost.contains(&attempt.trial)) {
             slot.lost.push(attempt.trial);
         }
-        if faults >= self.rules.retries {
+        if faults >= self.config.retries {
             if let Outcome::Failed { error } = &mut outcome
                 && faults > 0
             {
@@ -317,7 +320,7 @@ impl Scheduler {
         let held = match condition {
             Condition::Free => None,
             Condition::Busy(reason) => {
-                if self.rules.yields {
+                if self.config.yields {
                     self.leave_slot(now, id, actions);
                 }
                 Some(reason)
@@ -363,7 +366,7 @@ impl Scheduler {
 
     fn on_tick(&mut self, now: Now, actions: &mut Vec<Action>) {
         self.keep_time(now, actions);
-        if self.mode == Mode::Running && self.rules.run_for.is_some_and(|most| now.since >= most) {
+        if self.mode == Mode::Running && self.config.run_for.is_some_and(|most| now.since >= most) {
             self.out_of_time = true;
             self.on_interrupt(now, actions);
         }
@@ -390,7 +393,7 @@ impl Scheduler {
 
     fn longest_silence(&self, trial: Option<TrialId>) -> Duration {
         let curve = trial.and_then(|id| self.history.trial(id)).map_or(&[][..], |trial| &trial.curve);
-        self.rules.silence.unwrap_or_else(|| silence::limit(curve))
+        self.config.silence.unwrap_or_else(|| silence::limit(curve))
     }
 
     pub(super) fn end(&mut self, now: Now, attempt: Attempt, outcome: Outcome, actions: &mut Vec<Action>) {
@@ -414,7 +417,7 @@ impl Scheduler {
         let learns = |slot: &Slot| {
             slot.attempt()
                 .and_then(|attempt| self.history.trial(attempt.trial))
-                .is_some_and(|trial| self.rules.metric.best(&trial.curve).is_some())
+                .is_some_and(|trial| self.config.metric.best(&trial.curve).is_some())
         };
         if self.mode == Mode::Running && self.has_work() && !self.slots.iter().any(learns) {
             self.hopeless = Some(error.clone());
@@ -427,7 +430,7 @@ impl Scheduler {
     /// weights only in its checkpoint.
     fn tidy(&mut self, actions: &mut Vec<Action>, trial: TrialId) {
         let record = self.history.trial(trial).filter(|trial| trial.outcome() != Some(&Outcome::Skipped));
-        let metric = &self.rules.metric;
+        let metric = &self.config.metric;
         let value = record.and_then(|trial| metric.best(&trial.curve)?.get(&metric.name));
         let stopped = record.is_some_and(|trial| matches!(trial.outcome(), Some(Outcome::Stopped { .. })));
         if !stopped {

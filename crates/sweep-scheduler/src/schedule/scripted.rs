@@ -1,13 +1,13 @@
 //! A new sweep and the messages of its trainers, for the tests of the scheduler and for its simulation.
 
-use super::{Rules, Shapes, Slot};
+use super::{Config, Shapes, Slot};
 use sweep_core::history::{Entry, FORMAT, History};
 use sweep_core::protocol::{self, FromTrainer};
 use sweep_core::trial::{Attempt, EpochMetrics, Goal, Metric};
 
-pub(super) fn rules(total: Option<u64>) -> Rules {
+pub(super) fn config(total: Option<u64>) -> Config {
     let metric = Metric { name: "val_loss".into(), goal: Goal::Minimize };
-    Rules {
+    Config {
         seed: 0,
         from_scratch: false,
         total,

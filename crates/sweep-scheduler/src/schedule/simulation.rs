@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::scripted::{began, begun, epoch as said, ready, rules, run, slots_named};
-use super::{Action, Event, Now, Rules, Scheduler, SlotId, State};
+use super::scripted::{began, begun, config, epoch as said, ready, run, slots_named};
+use super::{Action, Config, Event, Now, Scheduler, SlotId, State};
 use sweep_core::history::{Entry, History, Status};
 use sweep_core::protocol::FromTrainer;
 use sweep_core::random::{Purpose, stream};
@@ -67,12 +67,12 @@ struct Simulation {
 
 impl Simulation {
     fn new(slots: usize, trials: u64) -> Simulation {
-        let rules = Rules { retries: 3, keep_best: 10, ..rules(Some(trials)) };
+        let config = Config { retries: 3, keep_best: 10, ..config(Some(trials)) };
         let slots = slots_named((0..slots).map(|slot| format!("gpu:{slot}")).collect());
         let (history, run, count) = (begun().0, run(&slots), slots.len());
         let now = Now { unix: 0.0, since: Duration::ZERO };
-        let points = Box::new(|_: TrialId, _: &History| Some(Settings::new()));
-        let (scheduler, actions) = Scheduler::new(now, rules, points, history, slots, run, false);
+        let source = Box::new(|_: TrialId, _: &History| Some(Settings::new()));
+        let (scheduler, actions) = Scheduler::new(now, config, source, history, slots, run, false);
         let mut simulation = Simulation {
             scheduler,
             random: stream(1, 0, 0, Purpose::Point),

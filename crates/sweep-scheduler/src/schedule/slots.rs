@@ -17,7 +17,6 @@ pub struct Slot {
     pub room: Option<u64>,
     /// Name of the device as reported by the trainer; empty before the report.
     pub device: String,
-    /// Current state of the slot.
     pub state: State,
     /// Why no trainer may be started on the slot, if that is so.
     pub held: Option<String>,
@@ -25,6 +24,8 @@ pub struct Slot {
     pub lost: Vec<TrialId>,
     /// When the trainer started or last sent a message, since the run began.
     pub heard: Duration,
+    /// When the slot's trial was assigned, since the run began.
+    pub assigned: Duration,
     /// Consecutive trainers that exited before they were ready.
     pub false_starts: u32,
     /// Measured usage of the trainer.
@@ -105,6 +106,7 @@ impl Slot {
             held: None,
             lost: Vec::new(),
             heard: Duration::ZERO,
+            assigned: Duration::ZERO,
             false_starts: 0,
             used: Use::default(),
         }

@@ -1,8 +1,10 @@
 //! The part of the scheduler that carries out what the user asks for from another terminal.
 
+use std::time::Duration;
+
 use super::messages::{Action, Leftover, Now, SlotId};
 use super::scheduler::Scheduler;
-use super::slots::{Slot, State};
+use super::slots::State;
 use sweep_core::history::{Entry, Status, TrialRecord};
 use sweep_core::random::trial_seed;
 use sweep_core::steering::{Asked, Request, Wish};
@@ -66,7 +68,7 @@ impl Scheduler {
             ),
             Request::Retry { trials, from_scratch } => {
                 // A built-in trial that has ended has no checkpoint to go on from.
-                let from_scratch = from_scratch || self.rules.saves;
+                let from_scratch = from_scratch || self.config.saves;
                 let whole = |trials| Request::Retry { trials, from_scratch };
                 self.each(trials, whole, |scheduler, id| match scheduler.standing(id)? {
                     None if scheduler.history.steering.skipped.contains(&id.0) => {
@@ -90,7 +92,7 @@ impl Scheduler {
                     Some(Status::Ended(outcome)) => Err(format!("trial {id} has ended: {}", outcome.name())),
                     Some(Status::Running) => Err(format!("trial {id} is running")),
                     Some(Status::Waiting) => Ok(format!("trial {id} goes on as soon as a slot is free")),
-                    None if scheduler.points.learns() => {
+                    None if scheduler.source.learns() => {
                         Err(format!("trial {id} has no parameters yet: the search chooses them from results"))
                     }
                     None => Ok(format!("the parameters of trial {id} are the next to run")),
@@ -99,7 +101,11 @@ impl Scheduler {
             Request::Pause if self.history.steering.paused => (None, vec!["the sweep is paused already".to_owned()]),
             Request::Pause => {
                 let count = self.slots.iter().filter(|slot| slot.attempt().is_some()).count();
-                let what = format!("{count} running trials are asked to save; none starts until `sweep continue`");
+                let what = match count {
+                    0 => "no trial starts until `sweep continue`".to_owned(),
+                    1 => "1 running trial is asked to save; none starts until `sweep continue`".to_owned(),
+                    _ => format!("{count} running trials are asked to save; none starts until `sweep continue`"),
+                };
                 (Some(Request::Pause), vec![what])
             }
             Request::Continue if !self.history.steering.paused => (None, vec!["the sweep is not paused".to_owned()]),
@@ -151,7 +157,7 @@ impl Scheduler {
         if let Some(ahead) = self.history.trials.iter().find(|trial| trial.place == id.0) {
             return Err(format!("the parameters of trial {id} began earlier, as trial {}", ahead.id));
         }
-        match self.rules.total {
+        match self.config.total {
             Some(total) if id.0 > total || id.0 == 0 => Err(format!("trial {id} does not exist: there are {total}")),
             _ if id.0 == 0 => Err("trials are counted from 1".to_owned()),
             _ => Ok(None),
@@ -179,18 +185,22 @@ impl Scheduler {
         let outcome = match trial.wish {
             Some(Wish::Stop) => Outcome::Stopped { by: Stopper::User, epoch },
             Some(Wish::Skip) => Outcome::Skipped,
-            None if self.is_over_time(trial, 0.0) => Outcome::Stopped { by: Stopper::Time, epoch },
+            None if self.over_time.contains(&id) || self.is_over_time(trial, Duration::ZERO) => {
+                Outcome::Stopped { by: Stopper::Time, epoch }
+            }
             None => return false,
         };
         self.waiting.remove(&id);
         self.parked.remove(&id);
+        self.over_time.remove(&id);
         self.end(now, attempt, outcome, actions);
         true
     }
 
-    /// Whether the trial has run for as long as it may, `more` seconds included.
-    pub(super) fn is_over_time(&self, trial: &TrialRecord, more: f64) -> bool {
-        self.rules.max_time.is_some_and(|most| trial.seconds + more >= most.as_secs_f64())
+    /// Whether the trial has run for as long as it may, `more` included.
+    fn is_over_time(&self, trial: &TrialRecord, more: Duration) -> bool {
+        let so_far = trial.seconds - trial.seconds_before + more.as_secs_f64();
+        self.config.max_time.is_some_and(|most| so_far >= most.as_secs_f64())
     }
 
     fn retry(&mut self, id: TrialId, from_scratch: bool, actions: &mut Vec<Action>) {
@@ -198,10 +208,10 @@ impl Scheduler {
             return;
         }
         if from_scratch {
-            let leftover = if self.rules.saves { Leftover::Checkpoints } else { Leftover::Everything };
+            let leftover = if self.config.saves { Leftover::Checkpoints } else { Leftover::Everything };
             actions.push(Action::Remove { trial: id, leftover });
         }
-        self.waiting.insert(id, std::time::Duration::ZERO);
+        self.waiting.insert(id, Duration::ZERO);
     }
 
     /// Returns whether the user wants the slot back: the sweep is paused, or enough slots before this one are used.
@@ -216,7 +226,7 @@ impl Scheduler {
         let places = &self.history.places;
         let wanted =
             self.history.steering.first.iter().find(|id| self.history.trial(**id).is_none() && !places.has_begun(id.0));
-        wanted.copied().filter(|_| !self.points.learns()).unwrap_or(TrialId(places.next()))
+        wanted.copied().filter(|_| !self.source.learns()).unwrap_or(TrialId(places.next()))
     }
 
     /// Ends the trials that the user skips and whose turn it is, without an attempt.
@@ -228,7 +238,7 @@ impl Scheduler {
             }
             let Some(settings) = self.drawn.take() else { return };
             let trial = TrialId(self.history.trials.len() as u64 + 1);
-            let seed = trial_seed(self.rules.seed, &settings, self.history.next_repeat(&settings));
+            let seed = trial_seed(self.config.seed, &settings, self.history.next_repeat(&settings));
             let place = (place != trial).then_some(place.0);
             self.record(actions, Entry::Skipped { at: now.unix, trial, settings, seed, place });
         }
@@ -243,13 +253,16 @@ impl Scheduler {
         due
     }
 
-    /// Asks trials to leave that have run for as long as they may, and the whole sweep if its time is over.
+    /// Asks trials to leave that have run for as long as they may.
     pub(super) fn keep_time(&mut self, now: Now, actions: &mut Vec<Action>) {
         for id in (0..self.slots.len()).map(SlotId) {
-            if let Slot { state: State::Training { attempt, .. }, .. } = self.slots[id.0]
+            let slot = &self.slots[id.0];
+            if let State::Training { attempt, .. } = slot.state
                 && let Some(trial) = self.history.trial(attempt.trial)
-                && self.is_over_time(trial, (now.unix - trial.started_at).max(0.0))
+                && self.is_over_time(trial, now.since.saturating_sub(slot.assigned))
             {
+                // The journal's times follow the clock, which may have been set back.
+                self.over_time.insert(attempt.trial);
                 self.leave_slot(now, id, actions);
             }
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::scripted::{began, begun, epoch as said, ready, rules, run, slots_named};
+use super::scripted::{began, begun, config, epoch as said, ready, run, slots_named};
 use super::*;
 use sweep_core::history::{Entry, History, Status, TrialRecord};
 use sweep_core::protocol::FromTrainer;
@@ -89,24 +89,24 @@ impl World {
         stop: Option<Stopping>,
     ) -> World {
         let names: Vec<String> = (0..slots).map(|slot| format!("cpu:{slot}")).collect();
-        World::on(slots_named(names), Rules { stop, ..rules(total) }, journal, checkpoints, None)
+        World::on(slots_named(names), Config { stop, ..config(total) }, journal, checkpoints, None)
     }
 
     fn on(
         slots: Vec<Slot>,
-        rules: Rules,
+        config: Config,
         journal: Vec<Entry>,
         checkpoints: HashMap<TrialId, u32>,
         needs: Option<fn(TrialId) -> u64>,
     ) -> World {
-        let points = Box::new(move |trial: TrialId, _: &History| Some(settings(trial)));
-        World::of(points, slots, rules, journal, checkpoints, needs)
+        let source = Box::new(move |trial: TrialId, _: &History| Some(settings(trial)));
+        World::of(source, slots, config, journal, checkpoints, needs)
     }
 
     fn of(
-        points: Box<dyn Points>,
+        source: Box<dyn TrialSource>,
         slots: Vec<Slot>,
-        rules: Rules,
+        config: Config,
         journal: Vec<Entry>,
         checkpoints: HashMap<TrialId, u32>,
         needs: Option<fn(TrialId) -> u64>,
@@ -117,7 +117,7 @@ impl World {
         }
         let now = Now { unix: 100.0, since: Duration::ZERO };
         let run = run(&slots);
-        let (scheduler, actions) = Scheduler::new(now, rules, points, history, slots, run, false);
+        let (scheduler, actions) = Scheduler::new(now, config, source, history, slots, run, false);
         let (trainers, held, best) = (BTreeMap::new(), BTreeMap::new(), HashMap::new());
         let (inbox, performs) = (VecDeque::new(), false);
         let mut world = World { needs, held, inbox, performs, scheduler, now, trainers, journal, checkpoints, best };
@@ -327,8 +327,8 @@ fn a_lost_trial_waits_before_it_is_tried_again() {
 
 #[test]
 fn the_wait_before_another_attempt_doubles() {
-    let rules = Rules { retries: 5, ..rules(Some(1)) };
-    let mut world = World::on(slots_named(vec!["cpu:0".into()]), rules, begun().1, HashMap::new(), None);
+    let config = Config { retries: 5, ..config(Some(1)) };
+    let mut world = World::on(slots_named(vec!["cpu:0".into()]), config, begun().1, HashMap::new(), None);
     world.step(0);
     let waits = [(); 4].map(|()| {
         world.crash(0);
@@ -345,8 +345,8 @@ fn the_wait_before_another_attempt_doubles() {
 
 #[test]
 fn a_program_that_asks_for_it_is_started_again_later_without_a_fault_and_not_for_ever() {
-    let rules = Rules { retries: 0, saves: false, ..rules(Some(1)) };
-    let mut world = World::on(slots_named(vec!["cpu:0".into()]), rules, begun().1, HashMap::new(), None);
+    let config = Config { retries: 0, saves: false, ..config(Some(1)) };
+    let mut world = World::on(slots_named(vec!["cpu:0".into()]), config, begun().1, HashMap::new(), None);
     world.step(0);
     let mut waits = Vec::new();
     while world.scheduler.history().trials[0].outcome().is_none() {
@@ -595,10 +595,10 @@ fn failed_trials_are_run_again_only_on_request() {
     assert!(again.scheduler.is_done() && again.trainers.is_empty());
 
     let run = run(&[]);
-    let points = Box::new(|trial: TrialId, _: &History| Some(settings(trial)));
+    let source = Box::new(|trial: TrialId, _: &History| Some(settings(trial)));
     let history = world.scheduler.into_history();
     let (retried, actions) =
-        Scheduler::new(world.now, rules(Some(2)), points, history, slots_named(vec!["cpu:0".into()]), run, true);
+        Scheduler::new(world.now, config(Some(2)), source, history, slots_named(vec!["cpu:0".into()]), run, true);
     assert_eq!(retried.history().trials[0].status, Status::Waiting);
     assert!(actions.contains(&Action::Start(SlotId(0))));
 }
@@ -615,9 +615,9 @@ fn a_trial_that_is_asked_for_again_never_goes_on_from_what_it_left() {
     let mut history = world.scheduler.into_history();
     for retry in [true, false, false] {
         let slots = slots_named(vec!["cpu:0".into()]);
-        let points = Box::new(|trial: TrialId, _: &History| Some(settings(trial)));
+        let source = Box::new(|trial: TrialId, _: &History| Some(settings(trial)));
         let run = run(&slots);
-        let (again, actions) = Scheduler::new(world.now, rules(Some(1)), points, history, slots, run, retry);
+        let (again, actions) = Scheduler::new(world.now, config(Some(1)), source, history, slots, run, retry);
         let removed = Action::Remove { trial: TrialId(1), leftover: Leftover::Checkpoints };
         assert!(actions.contains(&removed), "{actions:?}");
         history = again.into_history();
@@ -626,11 +626,11 @@ fn a_trial_that_is_asked_for_again_never_goes_on_from_what_it_left() {
 
 #[test]
 fn a_search_that_turns_out_to_be_finite_ends() {
-    let points = Box::new(|trial: TrialId, _: &History| (trial.0 <= 2).then(|| settings(trial)));
+    let source = Box::new(|trial: TrialId, _: &History| (trial.0 <= 2).then(|| settings(trial)));
     let run = run(&[]);
     let now = Now { unix: 0.0, since: Duration::ZERO };
     let (scheduler, actions) =
-        Scheduler::new(now, rules(None), points, begun().0, slots_named(vec!["cpu:0".into()]), run, false);
+        Scheduler::new(now, config(None), source, begun().0, slots_named(vec!["cpu:0".into()]), run, false);
     let (_, mut journal) = begun();
     journal.extend(actions.iter().filter_map(|a| if let Action::Record(e) = a { Some(e.clone()) } else { None }));
     let mut world = World {
@@ -674,7 +674,7 @@ fn asha_pauses_by_checkpoint_and_who_turns_out_better_comes_back() {
 /// A trial source whose parameters follow from the results of all earlier trials.
 struct Learnt;
 
-impl Points for Learnt {
+impl TrialSource for Learnt {
     fn next(&mut self, trial: TrialId, _: &History) -> Option<Settings> {
         Some(settings(trial))
     }
@@ -687,8 +687,9 @@ impl Points for Learnt {
 #[test]
 fn a_trial_that_waits_for_others_is_not_waited_for_and_one_that_trains_is() {
     let slots = || slots_named(vec!["cpu:0".into(), "cpu:1".into()]);
-    let world =
-        |stop| World::of(Box::new(Learnt), slots(), Rules { stop, ..rules(Some(9)) }, begun().1, HashMap::new(), None);
+    let world = |stop| {
+        World::of(Box::new(Learnt), slots(), Config { stop, ..config(Some(9)) }, begun().1, HashMap::new(), None)
+    };
     let mut asha = world(Some(stopping(Rule::Asha(Asha::new(1, 2.0)), 0.0)));
     asha.run_to_the_end();
     assert!(asha.scheduler.is_complete() && asha.ends().len() == 9);
@@ -739,7 +740,7 @@ fn a_trainer_that_does_not_leave_a_stopped_trial_is_killed_and_the_trial_is_no_f
 
 /// Returns a world of shared GPUs, with trials of one shape that take 9 GiB.
 fn sharing(gpus: usize, total: u64, needs: fn(TrialId) -> u64) -> World {
-    World::on(shared(gpus), rules(Some(total)), begun().1, HashMap::new(), Some(needs))
+    World::on(shared(gpus), config(Some(total)), begun().1, HashMap::new(), Some(needs))
 }
 
 /// Every trainer performs its next step, and then time passes.
@@ -768,7 +769,7 @@ fn the_first_trial_of_a_shape_has_a_gpu_for_itself_and_further_ones_join_as_they
     // A new controller knows the measurements, so two trials join at once.
     let mut journal = world.journal;
     journal.retain(|entry| matches!(entry, Entry::Sweep { .. } | Entry::Learnt { .. }));
-    let mut again = World::on(shared(1), rules(Some(20)), journal, HashMap::new(), Some(|_| 12));
+    let mut again = World::on(shared(1), config(Some(20)), journal, HashMap::new(), Some(|_| 12));
     (0..3).for_each(|_| round(&mut again));
     assert_eq!(again.together()[&0], 3, "{:?}", again.scheduler);
 }
@@ -776,7 +777,7 @@ fn the_first_trial_of_a_shape_has_a_gpu_for_itself_and_further_ones_join_as_they
 #[test]
 fn a_trial_that_lacks_memory_is_tried_again_alone_and_fewer_of_its_shape_come_together() {
     let slots = || (0..2).map(|n| Slot::new(format!("gpu:0.{n}"), 0)).collect::<Vec<_>>();
-    let mut world = World::on(slots(), rules(Some(4)), begun().1, HashMap::new(), Some(|_| 25));
+    let mut world = World::on(slots(), config(Some(4)), begun().1, HashMap::new(), Some(|_| 25));
     world.run_to_the_end();
     world.assert_replay_equals_live();
     let history = world.scheduler.history();
@@ -806,7 +807,7 @@ fn only_a_trial_that_does_not_fit_alone_fails_and_says_so() {
 
 #[test]
 fn by_courtesy_a_trial_leaves_a_gpu_that_others_come_to_and_comes_back() {
-    let yields = Rules { yields: true, ..rules(Some(1)) };
+    let yields = Config { yields: true, ..config(Some(1)) };
     let slots = slots_named(vec!["gpu:0".into()]);
     let mut world = World::on(slots, yields, begun().1, HashMap::new(), None);
     (0..2).for_each(|_| world.step(0));
@@ -837,9 +838,9 @@ proptest! {
     ) {
         let needs = |trial: TrialId| [5, 12, 25, 50, 9][trial.0 as usize % 5];
         let shape = Shapes(Rc::new(|settings| (settings["dropout"].as_f64().map_or(0, |value| (value * 10.0).round() as u64) % 5).to_string()));
-        let rules = || Rules { yields, saves, shape: shape.clone(), retries: 1000, ..rules(Some(total)) };
+        let config = || Config { yields, saves, shape: shape.clone(), retries: 1000, ..config(Some(total)) };
         let slots = || shared(gpus).into_iter().map(|slot| Slot { auto, ..slot }).collect::<Vec<_>>();
-        let mut world = World::on(slots(), rules(), begun().1, HashMap::new(), Some(needs));
+        let mut world = World::on(slots(), config(), begun().1, HashMap::new(), Some(needs));
         for (slot, what) in steps {
             let slot = slot % (4 * gpus);
             let device = |condition| Event::Device { slot: SlotId(slot), condition };
@@ -849,7 +850,7 @@ proptest! {
                 2 if slot == 0 => world.event(Event::Interrupt),
                 3 if slot == 0 => {
                     world.assert_replay_equals_live();
-                    world = World::on(slots(), rules(), world.journal, world.checkpoints, Some(needs));
+                    world = World::on(slots(), config(), world.journal, world.checkpoints, Some(needs));
                 }
                 4 => world.event(device(Condition::Busy("taken".into()))),
                 5..=6 => world.event(device(Condition::Free)),
@@ -858,7 +859,7 @@ proptest! {
             }
         }
         world.assert_replay_equals_live();
-        let mut world = World::on(slots(), rules(), world.journal, world.checkpoints, Some(needs));
+        let mut world = World::on(slots(), config(), world.journal, world.checkpoints, Some(needs));
         world.run_to_the_end();
         world.assert_replay_equals_live();
         prop_assert!(world.scheduler.is_complete());

@@ -4,6 +4,7 @@
 use super::messages::{Action, Now, SlotId};
 use super::scheduler::{FIRST_DELAY, Scheduler};
 use super::slots::{Slot, Use};
+use sweep_core::describe::gibibytes;
 use sweep_core::history::Entry;
 use sweep_core::shape::{Fact, MEASUREMENTS};
 use sweep_core::trial::{Attempt, EpochMetrics, Outcome};
@@ -14,7 +15,6 @@ impl Scheduler {
     pub(super) fn lack(&mut self, now: Now, id: SlotId, attempt: Attempt, error: String, actions: &mut Vec<Action>) {
         let slot = &self.slots[id.0];
         if self.history.trial(attempt.trial).is_some_and(|trial| trial.crowded) {
-            let gibibytes = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
             let had = Some(slot.used.memory).filter(|bytes| *bytes > 0).map(gibibytes);
             let had = had.map_or(String::new(), |had| format!("; it used {had}"));
             let room = slot.room.map_or("all of the memory".into(), gibibytes);

@@ -263,6 +263,7 @@ mod tests {
             deterministic: false,
             cuda_graph: false,
             gpu_kernels: false,
+            balance: Default::default(),
             early_stopping: None,
             metric: sweep_core::trial::Metric { name: "val_loss".into(), goal: sweep_core::trial::Goal::Minimize },
         }

@@ -97,6 +97,7 @@ fn order(number: u32, folder: &Path) -> Order {
         deterministic: false,
         cuda_graph: true,
         gpu_kernels: true,
+        balance: Default::default(),
         early_stopping: None,
         metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
     };
@@ -115,7 +116,7 @@ fn order(number: u32, folder: &Path) -> Order {
         recipe: Recipe { data, layers, training },
         folder: folder.to_owned(),
         epochs_known: 0,
-        look: false,
+        check_weights: false,
     }
 }
 

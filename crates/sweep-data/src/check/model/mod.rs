@@ -17,7 +17,6 @@ use sweep_core::recipe::{Layer, Recipe};
 /// A network with its measurements.
 struct Probed<'a> {
     recipe: &'a Recipe,
-    /// Number of classes.
     classes: f64,
     measured: &'a Measured,
 }

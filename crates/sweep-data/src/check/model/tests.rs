@@ -29,6 +29,7 @@ fn recipe(learning_rate: f64) -> Recipe {
             deterministic: false,
             cuda_graph: false,
             gpu_kernels: false,
+            balance: Default::default(),
             early_stopping: None,
             metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
         },

@@ -156,7 +156,11 @@ fn classes(folder: &Folder<'_>, labeled: &[Labeled]) -> Result<Vec<String>, Erro
     if folder.labels.is_some() && names.iter().all(|name| name.parse::<i64>().is_ok()) {
         names.sort_by_key(|name| name.parse::<i64>().expect("it was parsed just now"));
     }
-    if (2..=MOST_CLASSES).contains(&names.len()) {
+    // Fractions are numbers to predict, however few of them there are.
+    let measures = folder.labels.is_some()
+        && names.iter().all(|name| name.parse::<f64>().is_ok())
+        && names.iter().any(|name| name.parse::<i64>().is_err());
+    if (2..=MOST_CLASSES).contains(&names.len()) && !measures {
         return Ok(names);
     }
     let place = folder.path.display();

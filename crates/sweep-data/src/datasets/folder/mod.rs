@@ -25,7 +25,6 @@ use sweep_core::recipe::{Fit, Resize};
 /// A folder of images, as the sweep file describes it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Folder<'a> {
-    /// The folder.
     pub path: &'a Path,
     /// How images are brought to one size.
     pub resize: Option<Resize>,

@@ -45,7 +45,7 @@ fn a_stopped_trial_counts_and_a_skipped_one_does_not_also_one_that_has_not_begun
     let history = world.scheduler.history();
     let names: Vec<&str> = history.trials.iter().map(|trial| trial.status.name()).collect();
     assert_eq!(names, ["stopped", "skipped", "finished", "skipped", "finished"]);
-    let ranked: Vec<u64> = history.ranking(&rules(None).metric).iter().map(|(trial, _)| trial.id.0).collect();
+    let ranked: Vec<u64> = history.ranking(&config(None).metric).iter().map(|(trial, _)| trial.id.0).collect();
     assert_eq!(ranked, [1, 3, 5]);
     assert!(world.scheduler.is_complete());
     world.assert_replay_equals_live();
@@ -138,7 +138,7 @@ fn a_waiting_trial_can_go_before_older_ones() {
 
 #[test]
 fn a_trial_and_a_run_end_when_their_time_is_over() {
-    let limits = Rules { max_time: Some(Duration::from_secs(25)), ..rules(Some(2)) };
+    let limits = Config { max_time: Some(Duration::from_secs(25)), ..config(Some(2)) };
     let mut world = super::World::on(slots_named(vec!["cpu:0".into()]), limits, begun().1, HashMap::new(), None);
     for _ in 0..2 {
         world.step(0);
@@ -147,7 +147,11 @@ fn a_trial_and_a_run_end_when_their_time_is_over() {
         world.wait();
     }
     assert_eq!(world.outcome(1), Some(Outcome::Stopped { by: Stopper::Time, epoch: 1 }));
-    let limits = Rules { run_for: Some(Duration::from_secs(25)), ..rules(Some(9)) };
+    world.ask(Request::Retry { trials: ids(&[1]), from_scratch: false });
+    world.now.unix -= 1e6;
+    world.run_to_the_end();
+    assert_eq!(world.ends()[&TrialId(1)], 2, "it has its time again, and a clock that is set back changes nothing");
+    let limits = Config { run_for: Some(Duration::from_secs(25)), ..config(Some(9)) };
     let mut world = super::World::on(slots_named(vec!["cpu:0".into()]), limits, begun().1, HashMap::new(), None);
     world.run_to_the_end();
     let history = world.scheduler.history();

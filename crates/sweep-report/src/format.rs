@@ -177,6 +177,18 @@ pub fn of_others(some: usize, all: usize, [one, many]: [&str; 2]) -> String {
     }
 }
 
+/// Formats a size: `999 B`, `1.0 kB`, `12 MB`.
+pub fn bytes(bytes: u64) -> String {
+    let mut size = bytes as f64;
+    for unit in ["B", "kB", "MB", "GB"] {
+        if size < 1000.0 {
+            return if size < 10.0 && unit != "B" { format!("{size:.1} {unit}") } else { format!("{size:.0} {unit}") };
+        }
+        size /= 1000.0;
+    }
+    format!("{size:.1} TB")
+}
+
 /// Formats a duration: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`.
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;
@@ -193,6 +205,11 @@ pub fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_two_digits_or_whole_units() {
+        assert_eq!([999, 1_000, 11_660_456].map(bytes), ["999 B", "1.0 kB", "12 MB"]);
+    }
 
     #[test]
     fn counts_have_their_thousands_set_apart() {

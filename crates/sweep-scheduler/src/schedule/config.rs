@@ -10,7 +10,7 @@ use sweep_core::stop::Stopping;
 use sweep_core::trial::{Metric, Settings, TrialId};
 
 /// Source of trials: produces the parameters of each trial.
-pub trait Points {
+pub trait TrialSource {
     /// Returns the parameters of the next trial, from its number and the history. `None` past the last trial.
     fn next(&mut self, trial: TrialId, history: &History) -> Option<Settings>;
 
@@ -25,7 +25,7 @@ pub trait Points {
     }
 }
 
-impl Points for Search {
+impl TrialSource for Search {
     fn next(&mut self, trial: TrialId, history: &History) -> Option<Settings> {
         Search::next(self, trial, history)
     }
@@ -39,7 +39,7 @@ impl Points for Search {
     }
 }
 
-impl<F: FnMut(TrialId, &History) -> Option<Settings>> Points for F {
+impl<F: FnMut(TrialId, &History) -> Option<Settings>> TrialSource for F {
     fn next(&mut self, trial: TrialId, history: &History) -> Option<Settings> {
         self(trial, history)
     }
@@ -64,7 +64,7 @@ impl Default for Shapes {
 
 /// The parts of the sweep file that the scheduler uses.
 #[derive(Debug, Clone)]
-pub struct Rules {
+pub struct Config {
     /// The sweep's seed, from which each trial's follows.
     pub seed: u64,
     /// Trials in all; `None`: no end.

@@ -1,0 +1,96 @@
+//! What a program says of its epochs, in its file of metrics or in what it printed.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::log::Log;
+use super::program::Job;
+use super::reading::{MOST_EPOCHS, Reading, Said};
+use super::supervisor::PRINTED;
+use super::tail::Tail;
+use sweep_core::nearest::nearest_metric;
+use sweep_core::trial::MOST_OTHERS;
+
+/// How often a file of metrics is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What a program says in its file of metrics, or in the file with what it printed.
+pub struct Voice {
+    tail: Tail,
+    /// When the file is looked at next.
+    pub tick: Interval,
+    pub reading: Reading,
+    log: PathBuf,
+}
+
+impl Voice {
+    /// Creates the reader for a program that is about to start. What an earlier attempt wrote and nothing read comes
+    /// first.
+    pub fn new(job: &Job, log: &Path) -> Voice {
+        let mut tick = interval(LOOK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let file = job.metrics_file.clone().unwrap_or_else(|| log.with_file_name(PRINTED));
+        let mut tail = Tail::new(file, job.known.read);
+        let mut reading = Reading::new(job.attempt, job.known, &job.metric, true);
+        tail.resume(&mut reading);
+        Voice { tail, tick, reading, log: log.to_owned() }
+    }
+
+    /// Ends what an earlier attempt wrote. If that was half a row, what comes next may be appended to it.
+    pub fn begin(&mut self) -> Vec<Said> {
+        let mut told = Vec::new();
+        self.reading.begin(&mut told);
+        told
+    }
+
+    /// What has come since the last look, up to a limit. `None` if nothing has.
+    pub fn look(&mut self) -> Option<Vec<Said>> {
+        let mut told = Vec::new();
+        let has_bytes = self.tail.look(&mut self.reading, &mut told);
+        (has_bytes || !told.is_empty()).then_some(told)
+    }
+
+    /// The last row of a program that has ended, which may have no line end. The log then says what was left out.
+    pub fn finish(&mut self) -> Vec<Said> {
+        let mut told = Vec::new();
+        self.tail.finish(&mut self.reading, &mut told);
+        self.reading.finish(&mut told);
+        let mut notes = Vec::new();
+        if self.reading.is_full() {
+            notes.push(format!("sweep: epochs after the first {MOST_EPOCHS} are left out"));
+        }
+        let names: Vec<&str> = self.reading.left_out().iter().map(String::as_str).collect();
+        if !names.is_empty() {
+            let names = names.join(", ");
+            notes.push(format!("sweep: metrics beyond {MOST_OTHERS} names are left out, {names} among them"));
+        }
+        if !notes.is_empty() {
+            let mut log = Log::open(&self.log);
+            notes.iter().for_each(|note| log.note(note));
+        }
+        told
+    }
+}
+
+/// The error of a program that ended well and told no value of the metric: what it told instead, and where its log is.
+pub fn without_metric(job: &Job, reading: &Reading) -> String {
+    let trial = job.attempt.trial;
+    if let Some(odd) = reading.odd() {
+        let metric = &job.metric;
+        return format!(
+            "the program ended without a value of {metric}: it told {odd} under that name, and only a number can be \
+             ranked; its log is trials/{trial}/trainer.log"
+        );
+    }
+    let names: Vec<&str> = reading.names().iter().map(String::as_str).collect();
+    let told = match (&names[..], &job.metrics_file) {
+        ([], Some(file)) if !file.exists() => format!("it wrote no {}", file.display()),
+        ([], Some(file)) => format!("there is no number under a name in {}", file.display()),
+        ([], None) => format!("it printed no line such as {{\"{}\": 0.5}}", job.metric),
+        (some, _) => format!("it told {}", some.join(", ")),
+    };
+    let near = nearest_metric(&job.metric, &names).map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
+    format!("the program ended without a value of {}: {told}{near}; its log is trials/{trial}/trainer.log", job.metric)
+}
