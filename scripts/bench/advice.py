@@ -45,7 +45,7 @@ def digits(rate=(1e-4, 1e-2), dropout="0.0", model=None, epochs=20, data="", tra
 
 def convolutions(filters, norm=False, momentum=0.99):
     normed = f"batch_norm: {{momentum: {momentum}}}, " if norm else ""
-    return f"[conv: {filters}, {normed}relu, pool, flatten, dense: '${{classes}}']"
+    return f"[conv: {filters}, {normed}relu, max_pool: 2, flatten, dense: '${{classes}}']"
 
 
 FEW = ", train_examples: 200"

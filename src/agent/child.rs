@@ -139,14 +139,14 @@ async fn watch(
                 }
             },
             () = sleep_until(patience), if deadline.is_some() => {
+                tracing::warn!("process {}: SIGKILL, it did not exit in time", process.id().unwrap_or(0));
                 signal(Signal::KILL);
                 deadline = Some(Instant::now() + GRACE);
             }
             status = process.wait() => break status,
         }
     };
-    // The last output is still in the pipes. Processes left in the group are killed, because they could keep the pipes
-    // open.
+    // Processes left in the group could keep the pipes open.
     signal(Signal::KILL);
     let mut patience = LAST_WORDS;
     while let Some(line) = last_line(&mut stdout, &mut patience).await {
@@ -158,6 +158,17 @@ async fn watch(
     while let Some(line) = last_line(&mut stderr, &mut patience).await {
         log.write(&line);
     }
+    report_end(slot, status, log, kills_before, outbox).await;
+}
+
+/// Reports the end of a trainer. `kills_before` is how many processes the kernel had killed when its attempt began.
+async fn report_end(
+    slot: SlotId,
+    status: std::io::Result<ExitStatus>,
+    mut log: Log,
+    kills_before: u64,
+    mut outbox: Outbox,
+) {
     if status.as_ref().is_ok_and(|status| status.code() == Some(NOT_LOADED)) {
         let reason = libtorch::not_loaded(&log.last_words().unwrap_or_default());
         outbox.put(Event::Said { slot, message: FromTrainer::Unusable { reason } }).await;

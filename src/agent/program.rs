@@ -248,6 +248,7 @@ async fn attend(
                 if std::mem::replace(&mut orders.was_late, true) {
                     supervisor.kill();
                 }
+                tracing::warn!("{}: SIGKILL, it did not end in time", job.attempt);
                 supervisor.command(supervisor::Command::Kill).await;
                 orders.leaves = Some(Instant::now() + GRACE);
             }
@@ -304,6 +305,7 @@ impl Orders {
 
     /// Asks the program to save and end.
     async fn ask(&mut self, job: &Job, supervisor: &mut Supervisor) {
+        tracing::info!("{}: SIGTERM; SIGKILL follows in {} s", job.attempt, job.stop_grace.as_secs());
         supervisor.command(supervisor::Command::Stop).await;
         self.leaves.get_or_insert(Instant::now() + job.stop_grace);
     }

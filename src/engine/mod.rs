@@ -4,6 +4,7 @@
 mod devices;
 mod job;
 mod probe;
+mod signals;
 mod trace;
 mod views;
 
@@ -13,15 +14,15 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::agent::gpu::Gpu;
-use crate::agent::{self, Agent, Launcher, SlotDevice, ignores_hangup};
+use crate::agent::{self, Agent, Launcher, SlotDevice};
 use crate::progress::Screen;
 use devices::Devices;
 pub use probe::{probe, try_to_start};
+use signals::{Heard, Signals};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, History};
 use sweep_core::protocol::{BEST_WEIGHTS, FromTrainer, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT};
@@ -238,24 +239,13 @@ impl Engine {
     }
 
     async fn run(mut self) -> Result<History> {
-        let listen = |kind| -> Result<Signal> {
-            signal(kind).map_err(|error| Error::new(Exit::Internal, "cannot install signal handlers").source(error))
-        };
-        let mut interrupt = listen(SignalKind::interrupt())?;
-        let mut terminate = listen(SignalKind::terminate())?;
-        // What `nohup` has ignored stays ignored: a handler would undo that.
-        let mut hang_up = if ignores_hangup() { None } else { Some(listen(SignalKind::hangup())?) };
-        // Slurm announces the end of a job's time by one of these.
-        let mut first = listen(SignalKind::user_defined1())?;
-        let mut second = listen(SignalKind::user_defined2())?;
-        // A file beyond `ulimit -f` is an error of writing it, not the controller's end.
-        let _file_too_large = listen(SignalKind::from_raw(libc::SIGXFSZ))?;
+        let mut signals = Signals::listen()?;
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
         // The first account comes early, to show slots that never become ready.
         let mut account_due = ACCOUNT / 5;
-        let (mut announced, mut is_time_told) = (false, false);
+        let mut is_time_told = false;
         // A request to a sweep that is complete can make it go on.
         batch.extend(requests::waiting(&self.layout).into_iter().map(Event::Asked));
         self.handle(&mut batch)?;
@@ -269,11 +259,12 @@ impl Engine {
                     let pids = self.agent.processes();
                     batch.extend(self.devices.sights(self.now().unix, &seen, self.scheduler.slots(), &pids));
                 }
-                _ = interrupt.recv() => batch.push(Event::Interrupt),
-                _ = terminate.recv() => batch.push(Event::Interrupt),
-                Some(()) = async { hang_up.as_mut()?.recv().await }, if hang_up.is_some() => announced = true,
-                _ = first.recv() => announced = true,
-                _ = second.recv() => announced = true,
+                heard = signals.next() => match heard {
+                    Heard::Order => batch.push(Event::Interrupt),
+                    // It ends nothing at once, however often it comes.
+                    Heard::Notice if self.scheduler.interrupted() => {}
+                    Heard::Notice => batch.push(Event::Interrupt),
+                },
                 _ = tick.tick() => {
                     if !self.lock.is_kept() {
                         let what = format!("another controller has taken over {}", self.layout.root().display());
@@ -284,10 +275,6 @@ impl Engine {
                     batch.push(Event::Tick);
                     self.screen.draw(&self.scheduler, &self.spec);
                 }
-            }
-            // Only what a person or a scheduler means as an order ends everything at once when it comes again.
-            if std::mem::take(&mut announced) && !self.scheduler.interrupted() {
-                batch.push(Event::Interrupt);
             }
             let now = self.now();
             if now.since >= account_due {
@@ -302,6 +289,12 @@ impl Engine {
         let last = self.scheduler.leave(self.now());
         self.perform(last)?;
         self.screen.finish();
+        self.conclude()
+    }
+
+    /// Writes what is left to write. Returns an error if the run ended for another reason than the sweep's end or an
+    /// interrupt.
+    fn conclude(self) -> Result<History> {
         let Engine { views, scheduler, layout, spec, .. } = self;
         views.close(&layout, &spec, scheduler.history())?;
         let given_up = scheduler.slots().iter().find_map(|slot| match &slot.state {

@@ -209,7 +209,7 @@ pub fn module(recipe: &Recipe, shapes: &HashMap<String, Vec<usize>>, about: &str
         true => format!("        values = {values}\n{BRANCHED}"),
         false => format!("        return self.model({values})\n"),
     };
-    let key = if channels.is_some() { "layer.replace(\"model.input\", \"input\")" } else { "layer" };
+    let key = if channels.is_some() { "layer.replace('model.input', 'input')" } else { "layer" };
     let white = if recipe.data.source == Source::Digits { 16 } else { 255 };
     // Escaped so that nothing can close the docstring.
     let about = about.replace('\\', "/").replace('"', "'");
@@ -249,6 +249,16 @@ def load(weights=WEIGHTS):
     parts = [(name.rsplit(".", 1), value) for name, value in load_file(weights).items()]
     network.load_state_dict({{f"{{{key}}}.{{NAMES.get(part, part)}}": value for (layer, part), value in parts}})
     return network.eval()
+
+
+def to_onnx(path, channels, height, width):
+    """Writes the network as one ONNX file for any number of images of this size. Needs the packages onnx and onnxscript."""
+    from torch import export, onnx, zeros
+
+    dynamic = ({{0: export.Dim("count")}},)
+    pictures = (zeros(2, channels, height, width),)
+    names = {{"input_names": ["pictures"], "output_names": ["logits"]}}
+    onnx.export(load(), pictures, path, dynamic_shapes=dynamic, dynamo=True, external_data=False, **names)
 "#
     ))
 }

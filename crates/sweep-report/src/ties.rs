@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn trials_ranked_by_a_loss_are_compared_by_that_loss() {
         let loss = |trial: u64, epoch: u32| {
-            let wobble = 0.02 * f64::from((epoch * 7919) % 11) / 11.0;
+            let wobble = 0.02 * f64::from((epoch * epoch * 7919) % 11) / 11.0;
             1.0 / f64::from(epoch) + wobble + [0.0, 0.001, 0.5][trial as usize - 1]
         };
         let mut entries = sweep_sample::beginning("ties");

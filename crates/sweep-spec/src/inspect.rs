@@ -110,10 +110,7 @@ impl Spec {
         let data = probe(&network.source)?;
         // A data set has at most 256 classes, because a label is a byte.
         network.classes = u32::try_from(data.classes.len()).ok();
-        // If the data has validation images of its own, they are the default.
-        if data.validation > 0 && !self.space.parameters.iter().any(|parameter| parameter.name == "validation") {
-            network.fixed.entry("validation".to_owned()).or_insert_with(|| "val".into());
-        }
+        network.own_validation = data.validation > 0;
         let findings = Findings::read(text);
         let mut inspection = Inspection {
             data,

@@ -113,7 +113,9 @@ struct Chosen<'a> {
 
 impl Chosen<'_> {
     fn data(&self) -> Result<Data> {
+        let given = [self.settings, &self.network.fixed].iter().any(|settings| settings.contains_key("validation"));
         let validation = match self.get("validation") {
+            _ if !given && self.network.own_validation => Validation::Own,
             Json::String(word) if word == "test" => Validation::Test,
             Json::String(word) if word == "val" => Validation::Own,
             Json::Number(count) if count.is_u64() => Validation::Count(count.as_u64().unwrap_or_default()),

@@ -30,8 +30,8 @@ impl Spec {
             let faster = (needs(FASTER) / each).ceil();
             let plural = if faster == 1.0 { "epoch" } else { "epochs" };
             format!(
-                "batch normalization with a momentum of {momentum} takes about {} steps to follow, here {settled} of {epochs} \
-                 epochs. Until then, validation looks worse than the network is. With a momentum of {FASTER}, it takes \
+                "batch normalization with a momentum of {momentum} takes about {} steps to follow, here {settled} epochs; \
+                 trials train for at most {epochs}. Until then, validation looks worse than the network is. With a momentum of {FASTER}, it takes \
                  {faster} {plural}",
                 needs(momentum)
             )
@@ -68,9 +68,7 @@ mod tests {
     fn few_steps_with_the_default_momentum_are_said_and_many_or_a_lower_one_are_not() {
         let norm = "[conv: 8, batch_norm, relu, flatten, dense: 10]";
         let faster = "[conv: 8, batch_norm: {momentum: 0.9}, relu, flatten, dense: 10]";
-        assert!(
-            said(norm, 1500).is_some_and(|said| said.contains("about 299 steps") && said.contains(" of 30 epochs"))
-        );
+        assert!(said(norm, 1500).is_some_and(|said| said.contains("about 299 steps") && said.contains("at most 30.")));
         assert_eq!(said(norm, 50_000), None);
         assert_eq!(said(faster, 1500), None);
         assert_eq!(said("[conv: 8, relu, flatten, dense: 10]", 1500), None);

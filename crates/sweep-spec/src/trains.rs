@@ -23,6 +23,8 @@ pub struct Network {
     pub source: Source,
     /// Number of classes. For the user's own data it is unknown until the data was inspected ([`Spec::inspect`]).
     pub classes: Option<u32>,
+    /// Whether the data has validation images of its own, which are then the default. Known once the data was inspected.
+    pub own_validation: bool,
     /// Values that `data` and `training` fix, each under the setting's name as a parameter.
     pub fixed: Settings,
     /// The networks that trials can train.
@@ -37,7 +39,7 @@ impl Network {
             Source::Cifar100 { .. } => Some(100),
             Source::Folder { .. } | Source::Arrays { .. } => None,
         };
-        Network { source, classes, fixed, model }
+        Network { source, classes, own_validation: false, fixed, model }
     }
 }
 

@@ -253,3 +253,61 @@ impl Part<'_> {
         Ok(self.set.gather(&self.rows(number, size)?)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sweep_core::recipe::{Augment, HeldOut, Normalize};
+
+    fn data() -> Data {
+        Data {
+            source: Source::Digits,
+            validation: Validation::Count(300),
+            train_examples: None,
+            augment: Augment::default(),
+            test: Some(HeldOut::Count(97)),
+            normalize: Normalize::Dataset,
+        }
+    }
+
+    #[test]
+    fn the_device_finds_the_same_means_as_the_host_and_tests_on_its_own_images() {
+        let mut shelf = Shelf::new(Device::Cpu);
+        let split = shelf.get(&Source::Digits).unwrap().split(&data(), 7).unwrap();
+        let dataset = datasets::load(&Source::Digits).unwrap();
+        let rows = datasets::split(&dataset, &data(), 7).unwrap();
+        let host = Normalization::of_rows(&Normalize::Dataset, &dataset.train, &rows.train, split.shape, dataset.white);
+        assert_eq!(split.normalization, host);
+        assert!(host.is_some_and(|found| (0.2..0.4).contains(&found.means[0])));
+        assert_eq!((split.train_rows.len(), split.validation.count(), split.test.count()), (1400, 300, 97));
+    }
+
+    #[test]
+    fn balance_makes_all_classes_count_alike() {
+        let mut shelf = Shelf::new(Device::Cpu);
+        let mut split = shelf.get(&Source::Digits).unwrap().split(&data(), 7).unwrap();
+        // All images of nine classes, and seven of the last one.
+        let few = split.train_labels.iter().position(|label| *label == 9).unwrap();
+        let kept = |at: &usize| split.train_labels[*at] != 9 || *at < few + 60;
+        let kept: Vec<usize> = (0..split.train_rows.len()).filter(kept).collect();
+        split.train_rows = kept.iter().map(|at| split.train_rows[*at]).collect();
+        split.train_labels = kept.iter().map(|at| split.train_labels[*at]).collect();
+        let counts = split.counts(10);
+        assert!(counts[9] * 5 < counts[8], "{counts:?}");
+
+        let weights = Vec::<f32>::try_from(split.class_weights(10, Device::Cpu).unwrap()).unwrap();
+        let mean: f32 = split.train_labels.iter().map(|label| weights[usize::from(*label)]).sum();
+        assert!((mean / split.train_labels.len() as f32 - 1.0).abs() < 1e-4);
+        assert!(weights[9] > 5.0 * weights[8]);
+
+        let rows = split.balanced(10, |rows| super::super::draws::shuffled(rows, 7, 1, 1));
+        assert_eq!(rows.len(), split.train_rows.len());
+        let label = |row: &u32| {
+            let at = split.train_rows.binary_search(row).expect("only training images are used");
+            usize::from(split.train_labels[at])
+        };
+        let mut drawn = [0; 10];
+        rows.iter().for_each(|row| drawn[label(row)] += 1);
+        assert!(drawn.iter().max().unwrap() - drawn.iter().min().unwrap() <= 1, "{drawn:?}");
+    }
+}

@@ -223,7 +223,7 @@ fn stuck() -> Vec<Case> {
         case(
             "the same four digits in every epoch",
             of(Task::Unknown),
-            course(10, |t| [Some(0.6931 + 0.0004 * chance(t, 7.0)), Some(0.5), Some(0.6932), Some(0.5)]),
+            course(10, |t| [Some(0.6934 + 0.0004 * chance(t, 7.0)), Some(0.5), Some(0.6932), Some(0.5)]),
             &[Stuck],
             never,
         ),

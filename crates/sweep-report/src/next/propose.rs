@@ -33,7 +33,9 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let too_early = !rate.is_empty()
         || improving.iter().any(|change| change.path.last().is_some_and(|key| key != "early_stopping"));
     let repeats = if too_early { Vec::new() } else { of_ties(analysis) };
-    changes.extend(if repeats.is_empty() { of_best(analysis, &improving).into_iter().collect() } else { repeats });
+    // With new parameters, the best configuration can only run once they are there.
+    let best = repeats.is_empty().then(|| of_best(analysis, &improving)).flatten();
+    changes.extend(repeats);
     if file.contains_key("enqueue") && !changes.iter().any(|change| change.path == ["enqueue"]) {
         let reason = "`enqueue` is removed, because its configurations were tried.".into();
         changes.push(Change { path: vec!["enqueue".into()], value: None, reason });
@@ -48,6 +50,7 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     changes.extend(rate);
     changes.extend(of_parameters(file, analysis));
     changes.extend(improving);
+    changes.extend(best);
     changes
 }
 
@@ -223,6 +226,12 @@ fn of_regularization(network: &Network, file: &Mapping, analysis: &Analysis) -> 
     if let Some(ask) = wanted(Advice::MoreRegularization).filter(|_| takes("dropout")) {
         let rates = [0.0, 0.2, 0.35, 0.5].map(Value::from).to_vec();
         found.push(parameter("dropout", rates, reason(ask, "dropout") + " How little is enough?"));
+    }
+    let decay = network.fixed.get("weight_decay").and_then(serde_json::Value::as_f64).filter(|decay| *decay > 0.0);
+    if let Some(decay) = decay.filter(|_| wanted(Advice::LessRegularization).is_some() && !varies("weight_decay")) {
+        let values = [decay, decay / 10.0, decay / 100.0, 0.0].map(|value| Value::from(values::rounded(value)));
+        let reason = "Training is held down. Is less weight decay enough?".to_owned();
+        found.push(parameter("weight_decay", values.to_vec(), reason));
     }
     found
 }

@@ -72,6 +72,15 @@ pictures = torch.from_numpy(numpy.load('../arrays/x_test.npy')).float() / 255
 labels = torch.from_numpy(numpy.load('../arrays/y_test.npy')).long()
 with torch.no_grad():
     logits = load()(pictures)
+try:
+    import onnxruntime, onnxscript
+except ModuleNotFoundError:
+    pass
+else:
+    from network import to_onnx
+    to_onnx('network.onnx', *pictures.shape[1:])
+    found = onnxruntime.InferenceSession('network.onnx').run(None, {'pictures': pictures.numpy()})[0]
+    assert abs(found - logits.numpy()).max() < 1e-3, abs(found - logits.numpy()).max()
 print(torch.nn.functional.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).float().mean().item())
 ";
 
@@ -142,7 +151,13 @@ fn judge(world: &World) {
     };
     assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stderr));
     let said = String::from_utf8_lossy(&judged.stdout);
-    let found: Vec<f64> = said.split_whitespace().map(|number| number.parse().expect("a number")).collect();
+    let found: Vec<f64> = said
+        .lines()
+        .last()
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(|number| number.parse().expect("a number"))
+        .collect();
     let rows = world.column("results/s/trials.csv", "best_val_loss");
     let losses: Vec<f64> = rows.iter().map(|loss| loss.parse().expect("a number")).collect();
     let accuracy: f64 = world.column("results/s/trials.csv", "best_val_accuracy")[best - 1].parse().expect("a number");
