@@ -23,14 +23,14 @@ export const ask = async (base, request) => {
 };
 
 // The buttons of a trial. What discards work is confirmed.
-export const actions = (base, { trial, kind, tag }) => {
+export const actions = (base, { trial, kind, status, tag }) => {
   if (!isAllowed) return null;
   const button = (text, request, question) => el("button", { on: { click: () => { if (!question || confirm(question)) ask(base, request); } } }, text);
   const trials = [trial], name = `trial ${padded(trial)}`;
   const text = el("input", { type: "text", value: tag ?? "", placeholder: "tag", "aria-label": "Tag", maxlength: 200 });
   return el("div", { class: "tools actions" },
     ...(kind === "open" ? [button("Stop", { do: "stop", trials }, `End ${name}? Its best epoch counts.`), button("Skip", { do: "skip", trials }, `End ${name}? It does not count.`),
-      button("Run first", { do: "first", trials })] : [button("Retry", { do: "retry", trials, from_scratch: false })]),
+      ...(status === "waiting" ? [button("Run first", { do: "first", trials })] : [])] : [button("Retry", { do: "retry", trials, from_scratch: false })]),
     text, el("button", { on: { click: () => ask(base, { do: "tag", trial, text: text.value }) } }, "Set tag"));
 };
 

@@ -14,7 +14,8 @@ pub fn enter() -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
-            head { meta charset="utf-8"; meta http-equiv="refresh" content="0;url=/"; title { "sweep" } }
+            head { meta charset="utf-8"; meta http-equiv="refresh" content="0;url=/"; title { "sweep" }
+                link rel="icon" href="/assets/icon.svg"; }
             body { a href="/" { "Open the page" } }
         }
     };
