@@ -234,7 +234,7 @@ fn a_program_gets_text_as_text_and_groups_as_tables() {
          [0.9, 'x']}}}}}\n",
     );
     let text = world.expect("run s.yaml --progress none", 0);
-    let optimizer = "--optimizer={'name': 'adam', 'lr': 2e-05, 'nested': {'betas': [0.9, 'x']}}";
+    let optimizer = "--optimizer={'lr': 2e-05, 'name': 'adam', 'nested': {'betas': [0.9, 'x']}}";
     for (at, version) in ["1.10", "1.1", "007", "yes", "True"].into_iter().enumerate() {
         let arguments = world.read(&format!("results/s/trials/{:04}/arguments", at + 1));
         assert_eq!(arguments, format!("{optimizer}\n--version={version}\n"), "{text}");
@@ -404,7 +404,7 @@ fn a_metric_without_a_goal_goes_the_way_that_its_name_says() {
     assert!(world.read("results/s/report.md").contains("Trial 0001 is the best"));
     world.write("s.yaml", &world.read("s.yaml").replace("{name: acc}", "{name: acc, goal: minimize}"));
     let text = world.expect("extend results/s s.yaml --yes", 0);
-    assert!(text.contains("metric: goal: maximize → minimize"), "{text}");
+    assert!(text.contains("metric: the highest acc → the lowest acc"), "{text}");
     world.expect("report results/s", 0);
     assert!(world.read("results/s/report.md").contains("Trial 0001 is the best"));
     assert_eq!(world.column("results/s/trials.csv", "attempts"), ["1", "1", "1"]);

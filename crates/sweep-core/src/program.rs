@@ -429,7 +429,7 @@ mod tests {
         assert_eq!(one("${args_no_equals}")[..4], ["--amp", "True", "--bias", "False"]);
         assert_eq!(one("${args_no_hyphens}")[..2], ["amp=True", "bias=False"]);
         assert_eq!(one("${args_no_boolean_flags}"), ["--amp", "--kind=a b", "--lr=0.001", "--sizes=[1, 2]"]);
-        assert_eq!(one("${args_json}"), [r#"{"lr":0.001,"amp":true,"bias":false,"kind":"a b","sizes":[1,2]}"#]);
+        assert_eq!(one("${args_json}"), [r#"{"amp":true,"bias":false,"kind":"a b","lr":0.001,"sizes":[1,2]}"#]);
         assert_eq!(one("${args_json_file}"), ["/r/0001/settings.json"]);
         assert_eq!(one("${args_append_hydra}")[0], "+amp=True");
         assert_eq!(one("${args_override_hydra}")[0], "++amp=True");
