@@ -137,10 +137,10 @@ mod tests {
             tested_before: 0,
         };
         let expected = [
-            "Trial 0007 classifies 91.0% of 100 test images correctly (95% interval 83.8% to 95.2%).",
+            "Trial 0007 classifies 91% of 100 test images correctly (95% interval 83.8% to 95.2%).",
             "No other configuration was tested, and nothing was chosen by these images.",
-            "Trial 0007 classifies 91.0% of 100 validation images correctly. The mean over the classes (balanced \
-             accuracy) is 55.0%. Lowest: dog 10.0%.",
+            "Trial 0007 classifies 91% of 100 validation images correctly. The mean over the classes (balanced \
+             accuracy) is 55%. Lowest: dog 10%.",
             "Most often confused: dog as cat (9 of 10). All counts are in `confusion.csv`.",
             "`worst.png` shows the 1 validation images that the network is most wrong about. Look for wrong labels \
              there. The first row: dog as cat (99.9%).",
