@@ -3,6 +3,7 @@
 
 mod child;
 pub mod gpu;
+mod hook;
 mod launch;
 mod memory;
 pub mod mps;
@@ -17,6 +18,7 @@ use tokio::sync::mpsc;
 use sweep_core::protocol::ToTrainer;
 use sweep_scheduler::schedule::{Event, SlotId};
 
+pub use hook::Hook;
 pub use launch::Launcher;
 pub use program::Job;
 pub use reading::Known;

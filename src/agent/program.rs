@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{ChildStderr, ChildStdout};
@@ -19,13 +19,16 @@ use super::launch::on;
 use super::reading::{Known, MOST_EPOCHS, Reading, Said};
 use super::slots::SlotDevice;
 use sweep_core::nearest::nearest_metric;
-use sweep_core::program::{IMPOSSIBLE, LATER, line};
+use sweep_core::program::{IMPOSSIBLE, LATER, Metrics, line};
 use sweep_core::protocol::{self, FromTrainer, ToTrainer};
 use sweep_core::trial::{Attempt, MOST_OTHERS, Outcome};
 use sweep_scheduler::schedule::{Event, SlotId};
 
 /// How often a file of metrics is looked at.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How often a file is searched for by its pattern.
+const SEARCH: Duration = Duration::from_millis(500);
 
 /// At most so many bytes of it are taken at a time.
 const MOST_READ: u64 = 1 << 20;
@@ -49,6 +52,12 @@ pub struct Job {
     pub folder: PathBuf,
     /// Where the program writes its metrics, if it does not print them.
     pub metrics_file: Option<PathBuf>,
+    /// Where the hook writes what Python libraries log.
+    pub logged: PathBuf,
+    /// Where else metrics are looked for.
+    pub metrics: Metrics,
+    /// The trial's folder.
+    pub trial_folder: PathBuf,
     /// The metric that trials are ranked by.
     pub metric: String,
     /// What is in the journal of its trial.
@@ -224,7 +233,9 @@ struct Voice {
     stderr: Lines<ChildStderr>,
     /// Whether what a metrics file says cannot be trusted to be all: set once some of it was dropped.
     full: bool,
-    tail: Option<Tail>,
+    /// Whether metrics are read from what is printed, too.
+    prints: bool,
+    tail: Tail,
     look: Interval,
     reading: Reading,
     log: Log,
@@ -235,14 +246,20 @@ impl Voice {
     fn new(job: &Job, log: Log) -> (Voice, Vec<Said>) {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut tail = job.metrics_file.as_ref().map(|path| Tail::new(path.clone(), job.known.read));
-        let mut reading = Reading::new(job.attempt, job.known, &job.metric, tail.is_some());
-        let mut told = Vec::new();
-        if let Some(tail) = &mut tail {
-            tail.catch_up(&mut reading, &mut told);
+        let path = job.metrics_file.as_ref().unwrap_or(&job.logged);
+        let mut tail = Tail::new(path.clone(), job.known.read);
+        let mut reading = Reading::new(job.attempt, job.known, &job.metric, true);
+        if let Metrics::Expression(expression) = &job.metrics {
+            reading = reading.matching(expression);
         }
+        if let Metrics::Files(pattern) = &job.metrics {
+            tail.wanted = Some(Wanted::new(pattern, [&job.trial_folder, &job.folder]));
+        }
+        let mut told = Vec::new();
+        tail.catch_up(&mut reading, &mut told);
         let (stdout, stderr) = (Lines::new(None), Lines::new(None));
-        (Voice { stdout, stderr, full: false, tail, look, reading, log }, told)
+        let prints = job.metrics_file.is_none() && !matches!(job.metrics, Metrics::Files(_));
+        (Voice { stdout, stderr, prints, full: false, tail, look, reading, log }, told)
     }
 
     fn listen(&mut self, process: &mut tokio::process::Child) {
@@ -267,21 +284,38 @@ impl Voice {
         let mut told = Vec::new();
         tokio::select! {
             Some(line) = self.stdout.next(), if self.stdout.open => self.printed(&line, &mut told),
-            Some(line) = self.stderr.next(), if self.stderr.open => self.log.write(&line),
-            _ = self.look.tick(), if self.tail.is_some() => {
-                if let Some(tail) = &mut self.tail {
-                    tail.look(&mut self.reading, &mut told);
-                }
-            }
+            Some(line) = self.stderr.next(), if self.stderr.open => self.wrote(&line, &mut told),
+            _ = self.look.tick() => self.tail.look(&mut self.reading, &mut told),
             else => pending().await,
         }
+        self.note_sources();
         told
     }
 
-    /// A line is a metric, or goes to the log.
+    /// A line of stdout is JSON with metrics, or goes to the log.
     fn printed(&mut self, line: &[u8], told: &mut Vec<Said>) {
-        if self.tail.is_some() || !self.reading.line(line, told) {
-            self.log.write(line);
+        self.reading.printing();
+        if !self.prints || !self.reading.line(line, told) {
+            self.wrote(line, told);
+        }
+    }
+
+    /// A line of the log may have metrics, too.
+    fn wrote(&mut self, line: &[u8], told: &mut Vec<Said>) {
+        self.log.write(line);
+        if !self.prints {
+            return;
+        }
+        if self.reading.waits_for_libraries(line) {
+            self.tail.look(&mut self.reading, told);
+        }
+        self.reading.printing();
+        self.reading.text(line, told);
+    }
+
+    fn note_sources(&mut self) {
+        for note in self.reading.notes() {
+            self.log.note(&format!("sweep: {note}"));
         }
     }
 
@@ -293,15 +327,17 @@ impl Voice {
                 self.printed(&line, &mut told);
             }
             while let Some(line) = self.stderr.next().await {
-                self.log.write(&line);
+                self.wrote(&line, &mut told);
             }
         })
         .await;
-        if let Some(tail) = &mut self.tail {
-            tail.look(&mut self.reading, &mut told);
-            tail.finish(&mut self.reading, &mut told);
+        if let Some(wanted) = &mut self.tail.wanted {
+            wanted.looked -= SEARCH;
         }
+        self.tail.look(&mut self.reading, &mut told);
+        self.tail.finish(&mut self.reading, &mut told);
         self.reading.finish(&mut told);
+        self.note_sources();
         self.note_what_is_left_out();
         told
     }
@@ -315,7 +351,14 @@ impl Voice {
                 let how = format!("the program says that this configuration cannot run: {}", describe(status));
                 Ok(Outcome::Impossible { error: self.log.with_last_words(how) })
             }
-            Ok(status) => Err(self.log.with_last_words(describe(status))),
+            Ok(status) => {
+                let how = self
+                    .reading
+                    .problems()
+                    .last()
+                    .map_or_else(|| describe(status), |problem| format!("{}: {problem}", describe(status)));
+                Err(self.log.with_last_words(how))
+            }
             Err(error) => Err(self.log.with_last_words(format!("is lost: {error}"))),
         }
     }
@@ -342,6 +385,7 @@ fn without_metric(job: &Job, reading: &Reading) -> String {
     let told = match (&names[..], &job.metrics_file) {
         ([], Some(file)) if !file.exists() => format!("it wrote no {}", file.display()),
         ([], Some(file)) => format!("there is no number under a name in {}", file.display()),
+        ([], None) if matches!(job.metrics, Metrics::Files(_)) => format!("it wrote no {}", job.metrics.describe()),
         ([], None) => format!("it printed no line such as {{\"{}\": 0.5}}", job.metric),
         (some, _) => format!("it told {}", some.join(", ")),
     };
@@ -362,9 +406,46 @@ fn speak(told: Vec<Said>, say: &impl Fn(FromTrainer)) -> Option<Outcome> {
     diverged
 }
 
+/// The files among which the one with the metrics is, until it is found.
+struct Wanted {
+    patterns: Vec<String>,
+    /// Files that were there before the program.
+    before: BTreeMap<PathBuf, Option<SystemTime>>,
+    looked: Instant,
+}
+
+impl Wanted {
+    fn new(pattern: &str, folders: [&PathBuf; 2]) -> Wanted {
+        let patterns = folders.map(|folder| format!("{}/{pattern}", glob::Pattern::escape(&folder.to_string_lossy())));
+        let mut wanted = Wanted { patterns: patterns.into(), before: BTreeMap::new(), looked: Instant::now() };
+        wanted.before = wanted.files().collect();
+        wanted
+    }
+
+    fn files(&self) -> impl Iterator<Item = (PathBuf, Option<SystemTime>)> {
+        let found = self.patterns.iter().flat_map(|pattern| glob::glob(pattern).into_iter().flatten().flatten());
+        found.filter(|path| path.is_file()).map(|path| {
+            let changed = path.metadata().and_then(|metadata| metadata.modified()).ok();
+            (path, changed)
+        })
+    }
+
+    /// The file that was written last since the program began.
+    fn find(&mut self) -> Option<PathBuf> {
+        if self.looked.elapsed() < SEARCH {
+            return None;
+        }
+        self.looked = Instant::now();
+        let new = self.files().filter(|(path, changed)| self.before.get(path) != Some(changed));
+        new.max_by_key(|(_, changed)| *changed).map(|(path, _)| path)
+    }
+}
+
 /// A file that grows.
 struct Tail {
     path: PathBuf,
+    /// The files among which it is, if a pattern names them.
+    wanted: Option<Wanted>,
     /// What was read of it.
     offset: u64,
     /// The last bytes before that.
@@ -375,7 +456,7 @@ struct Tail {
 impl Tail {
     /// Of a file of which so many bytes were read before.
     fn new(path: PathBuf, read: u64) -> Tail {
-        Tail { path, offset: read, before: Vec::new(), partial: Vec::new() }
+        Tail { path, wanted: None, offset: read, before: Vec::new(), partial: Vec::new() }
     }
 
     /// Takes what an earlier attempt wrote. The names of a CSV file's columns are read again.
@@ -415,6 +496,9 @@ impl Tail {
 
     /// Takes the lines that have come.
     fn look(&mut self, reading: &mut Reading, told: &mut Vec<Said>) {
+        if let Some(path) = self.wanted.as_mut().and_then(Wanted::find) {
+            (self.path, self.wanted) = (path, None);
+        }
         let Ok(mut file) = File::open(&self.path) else { return };
         let length = file.metadata().map_or(0, |metadata| metadata.len());
         let is_same = length >= self.offset

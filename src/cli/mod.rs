@@ -7,6 +7,7 @@ mod export;
 mod extend;
 mod gpus;
 mod help;
+mod init;
 mod lint;
 pub mod opened;
 pub mod output;
@@ -47,6 +48,8 @@ enum Command {
     Check(check::Args),
     /// Compare, line by line, what a sweep file means here and in W&B
     Lint(lint::Args),
+    /// Write the sweep file of a Python script that calls wandb.sweep and wandb.agent
+    Init(init::Args),
     /// Run a sweep in a new folder
     Run(run::Args),
     /// Continue an interrupted sweep
@@ -92,6 +95,7 @@ impl Cli {
             Command::Plan(args) => plan::run(&args, surroundings),
             Command::Check(args) => check::run(&args, surroundings),
             Command::Lint(args) => lint::run(&args, surroundings),
+            Command::Init(args) => init::run(&args, surroundings),
             Command::Run(args) => run::run(&args, surroundings),
             Command::Resume(args) => resume::run(&args, surroundings),
             Command::Extend(args) => extend::run(&args, surroundings),

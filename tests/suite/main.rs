@@ -12,6 +12,7 @@ mod faults;
 mod gpus;
 mod grammar;
 mod lag;
+mod libraries;
 mod plan;
 mod programs;
 mod scale;

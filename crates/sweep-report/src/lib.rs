@@ -6,7 +6,6 @@ mod asked;
 mod bounded;
 pub mod charts;
 mod columns;
-pub mod curves;
 mod effects;
 mod html;
 mod markdown;
