@@ -1,4 +1,4 @@
-.PHONY: setup demo test soak fuzz check bench bench-peers
+.PHONY: setup demo wheel test-install test soak fuzz check bench bench-peers bench-advice test-ecosystem
 
 # Finds or installs libtorch, CIFAR-10 for the tests where an archive of it lies beside the project, and scikit-learn for
 # the example of a program.
@@ -14,15 +14,29 @@ demo:
 	rm -rf results/quickstart
 	target/release/sweep run sweeps/quickstart.yaml
 
+# A wheel and an archive of both programs for other machines (packaging/README.md), and a test that installs them in fresh
+# Debian systems. Both need root.
+wheel:
+	packaging/build
+test-install: wheel
+	packaging/test-install
+
 # The trainer's tests run twice: as on a CPU, and on a GPU's path through the code, which the CPU can take, too.
 test: setup check
 	cargo test --locked
 	SWEEP_FORCE_GPU_PATH=1 cargo test --locked --bin sweep-trainer
 
-# Kills at random moments, 2,000 rounds (a tenth of them in `make test`): a quarter of an hour, without libtorch.
+# The scripts of sweeps/programs/libraries with the real libraries, which it installs from PyPI into .venv-ecosystem: every
+# metric against what the script itself knows.
+test-ecosystem:
+	cargo build --locked -p sweep
+	scripts/ecosystem
+
+# Kills at random moments, 2,000 rounds with trainers and 500 with programs (a tenth of them in `make test`): a quarter of
+# an hour, without libtorch.
 soak:
 	cargo build --locked --profile test -p sweep --example scripted-trainer
-	SOAK_ROUNDS=2000 cargo test --locked -p sweep --test suite soak:: -- --nocapture
+	SOAK_ROUNDS=2000 PROGRAM_SOAK_ROUNDS=500 cargo test --locked -p sweep --test suite soak -- --nocapture
 
 # Damaged bytes for everything that reads foreign ones, a minute each. `make test` does it for seconds, by properties.
 fuzz:
@@ -38,6 +52,11 @@ PYTHON ?= python3
 bench: setup
 	cargo build --release --locked
 	$(PYTHON) scripts/bench/steps.py
+
+# Whether following next.yaml helps, on 24 sweeps that begin badly. The programs among them need scikit-learn.
+bench-advice: setup
+	cargo build --release --locked
+	$(PYTHON) scripts/bench/advice.py $(FLAGS)
 
 # The same sweeps with other tools. PEERS names the folder of their scripts, whose README says how to set them up; FLAGS
 # goes to its run_all.sh: make bench-peers WORKLOAD=train8 FLAGS='--repeat 5'

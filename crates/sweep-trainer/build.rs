@@ -4,15 +4,17 @@
 
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
+    println!("cargo:rerun-if-env-changed=SWEEP_RPATH");
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src/libtorch.cpp");
     println!("cargo:rerun-if-changed=src/cuda.cpp");
     if let Some(folder) = std::env::var_os("LIBTORCH") {
         // The symbolic link in Cargo's configuration may later point elsewhere, so the run path contains its current
-        // target.
+        // target. Programs for other machines name their own (packaging/trainer).
         let folder = std::path::PathBuf::from(folder);
         let folder = folder.canonicalize().unwrap_or(folder);
-        println!("cargo:rustc-link-arg=-Wl,-rpath,{}", folder.join("lib").display());
+        let here = || folder.join("lib").display().to_string();
+        println!("cargo:rustc-link-arg=-Wl,-rpath,{}", std::env::var("SWEEP_RPATH").unwrap_or_else(|_| here()));
         torch::compiler(&folder).file("src/libtorch.cpp").compile("sweep_libtorch");
         torch::cuda_additions(&folder);
         // The GPU kernels, compiled for tests on a CPU.

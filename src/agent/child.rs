@@ -1,10 +1,7 @@
 //! The process of one trainer. Its output lines become events, its end is detected, and its log is kept.
 
-use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,42 +9,41 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{ChildStderr, ChildStdout};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::memory;
+use super::log::Log;
 use super::program::Job;
-use sweep_core::protocol::{FromTrainer, LONGEST_LINE};
+use super::{libtorch, memory};
+use sweep_core::probe::Probe;
+use sweep_core::protocol::{FromTrainer, LONGEST_LINE, Order, ToTrainer};
+use sweep_core::trial::Attempt;
 use sweep_scheduler::schedule::{Event, SlotId};
 
-/// Time a trainer has to exit after its stdin is closed, and again after SIGTERM.
+/// Time a trainer has to exit after its stdin is closed. Then it is killed: it ignores the other signals, which may be
+/// sent to all processes of a job.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// Time to read the pipes of a trainer that has exited. A process that left its group could keep them open.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Bytes of one attempt's log that are kept from its beginning, and as many from its end.
-const LONGEST_LOG: u64 = 2 << 20;
+/// Exit code of the dynamic linker if it cannot load a library or lacks a function.
+const NOT_LOADED: i32 = 127;
 
-/// A command to the task that supervises a process.
+/// A command to the task that supervises a slot. Each supervisor carries it out in its own way: one writes a line to
+/// its trainer, the other sends signals to a program.
 #[derive(Debug)]
 pub enum Command {
-    /// Write this line to the trainer's stdin, and its output to this log.
-    Tell {
-        /// The line, including its line end.
-        line: String,
-        /// File for the trainer's other output from now on, or `None` to keep the current one.
-        log: Option<PathBuf>,
-    },
-    /// Run this program, and write its output to this log.
-    Run {
-        /// The program and its arguments.
-        job: Box<Job>,
-        /// File for the program's output.
-        log: PathBuf,
-    },
-    /// Close the process's stdin, then send SIGTERM, then SIGKILL.
+    /// Train this attempt. Only trainers get it. Their other output goes to the log from now on.
+    Train { order: Box<Order>, log: PathBuf },
+    /// Measure a network. Only trainers get it.
+    Probe(Box<Probe>),
+    /// Run this program. Only slots for programs get it. The program's output, except metrics, goes to the log.
+    Run { job: Box<Job>, log: PathBuf },
+    /// Save this attempt and leave it. It is ignored if the attempt is over.
+    Pause(Attempt),
+    /// End the process: close a trainer's stdin, or send SIGTERM to a program; later, send SIGKILL.
     End,
     /// Send SIGKILL.
     Kill,
@@ -105,9 +101,9 @@ async fn watch(
     let mut stderr = Lines::<ChildStderr>::new(process.stderr.take());
     let mut log = Log::default();
     let mut kills_before = memory::kills();
-    let mut ladder: Option<(Instant, Signal)> = None;
+    let mut deadline: Option<Instant> = None;
     let status = loop {
-        let next_rung = ladder.map_or_else(|| Instant::now() + Duration::from_secs(3600), |(due, _)| due);
+        let patience = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             Some(line) = stdout.next(), if stdout.open => match serde_json::from_slice(&line) {
                 Ok(message) => {
@@ -121,33 +117,27 @@ async fn watch(
             },
             Some(line) = stderr.next(), if stderr.open => log.write(&line),
             command = inbox.recv() => match command {
-                Some(Command::Tell { line, log: place }) => {
-                    if let Some(place) = place {
-                        log = Log::open(&place);
-                        kills_before = memory::kills();
-                    }
-                    if let Some(pipe) = &mut stdin
-                        && pipe.write_all(line.as_bytes()).await.is_err()
-                    {
-                        // The trainer no longer reads: it is exiting or will be ended.
-                        stdin = None;
-                    }
+                Some(Command::Train { order, log: place }) => {
+                    log = Log::open(&place);
+                    kills_before = memory::kills();
+                    tell(&mut stdin, &ToTrainer::Train(order)).await;
                 }
+                Some(Command::Probe(probe)) => tell(&mut stdin, &ToTrainer::Probe(probe)).await,
+                Some(Command::Pause(attempt)) => tell(&mut stdin, &ToTrainer::Pause { attempt }).await,
                 // A trainer does not run programs.
                 Some(Command::Run { .. }) => {}
                 Some(Command::End) => {
                     stdin = None;
-                    ladder.get_or_insert((Instant::now() + GRACE, Signal::TERM));
+                    deadline.get_or_insert(Instant::now() + GRACE);
                 }
                 Some(Command::Kill) | None => {
                     signal(Signal::KILL);
                     break process.wait().await;
                 }
             },
-            () = sleep_until(next_rung), if ladder.is_some() => {
-                let (_, rung) = ladder.expect("the branch is taken only where there is a ladder");
-                signal(rung);
-                ladder = Some((Instant::now() + GRACE, Signal::KILL));
+            () = sleep_until(patience), if deadline.is_some() => {
+                signal(Signal::KILL);
+                deadline = Some(Instant::now() + GRACE);
             }
             status = process.wait() => break status,
         }
@@ -167,14 +157,29 @@ async fn watch(
         }
     })
     .await;
+    if status.as_ref().is_ok_and(|status| status.code() == Some(NOT_LOADED)) {
+        let reason = libtorch::not_loaded(&log.last_words().unwrap_or_default());
+        let _ = events.send(Event::Said { slot, message: FromTrainer::Unusable { reason } });
+    }
     let killed = status.as_ref().is_ok_and(|status| status.signal() == Some(9));
     let out_of_memory = killed && memory::kills() > kills_before;
     let mut how = status.map_or_else(|error| format!("was lost: {error}"), |status| describe(&status));
     if out_of_memory {
-        how += " while the kernel was killing processes because memory ran out";
+        how += memory::WORDS;
     }
     how = log.with_last_words(how);
     let _ = events.send(Event::Gone { slot, how, out_of_memory });
+}
+
+/// Writes a message to the trainer. A trainer that no longer reads is exiting or will be ended.
+async fn tell(stdin: &mut Option<ChildStdin>, message: &ToTrainer) {
+    let mut line = serde_json::to_vec(message).expect("a message has no map with keys that are not text");
+    line.push(b'\n');
+    if let Some(pipe) = stdin
+        && pipe.write_all(&line).await.is_err()
+    {
+        *stdin = None;
+    }
 }
 
 /// Describes how a process ended. The result completes a sentence that begins with the name of the process.
@@ -229,164 +234,11 @@ async fn fill<R: AsyncBufRead + Unpin>(pipe: &mut R) -> std::io::Result<&[u8]> {
     pipe.fill_buf().await
 }
 
-/// The log of a trainer's other output. Before the first trial, only the last line is kept.
-#[derive(Debug, Default)]
-pub(super) struct Log {
-    file: Option<File>,
-    room: u64,
-    /// The newest lines once there is no room, and how many bytes they have.
-    end: (VecDeque<Vec<u8>>, u64),
-    /// Bytes between the beginning and them that are not kept.
-    dropped: u64,
-    words: LastWords,
-}
-
-/// What a process said last that may be why it ended.
-#[derive(Debug, Default)]
-struct LastWords {
-    line: Option<String>,
-    /// The line of an exception or a usage error: what other parts of the process print after it tells less.
-    error: Option<String>,
-    traceback: Traceback,
-}
-
-/// Where in a Python traceback a line stands.
-#[derive(Debug, Default, PartialEq)]
-enum Traceback {
-    #[default]
-    Outside,
-    /// The lines of one, whose exception comes next.
-    Inside,
-    /// One of an exit handler, which is not why the process ended.
-    Ignored,
-}
-
-impl LastWords {
-    fn take_in(&mut self, text: &str) {
-        let line: String = text.trim().chars().filter(|c| !c.is_control()).take(200).collect();
-        if line.is_empty() {
-            return;
-        }
-        let is_indented = text.starts_with([' ', '\t']);
-        if line.starts_with("Traceback (most recent call last)") {
-            if self.traceback != Traceback::Ignored {
-                self.traceback = Traceback::Inside;
-            }
-        } else if line.starts_with("Exception ignored in") || line.starts_with("Error in atexit") {
-            self.traceback = Traceback::Ignored;
-        } else if !is_indented && self.traceback != Traceback::Outside {
-            if self.traceback == Traceback::Inside {
-                self.error = Some(line.clone());
-            }
-            self.traceback = Traceback::Outside;
-        } else if line.contains(": error: ") {
-            self.error = Some(line.clone());
-        }
-        self.line = Some(line);
-    }
-}
-
-impl Log {
-    pub(super) fn open(path: &Path) -> Log {
-        // A log that cannot be written is not worth losing a trial for.
-        let file = OpenOptions::new().create(true).append(true).open(path).ok();
-        let (end, dropped, words) = (Default::default(), 0, LastWords::default());
-        Log { file, room: LONGEST_LOG, end, dropped, words }
-    }
-
-    /// Appends the process's last output line to the description of its end.
-    pub(super) fn with_last_words(&mut self, how: String) -> String {
-        let LastWords { line, error, .. } = std::mem::take(&mut self.words);
-        match error.or(line) {
-            Some(last) => format!("{how} (last output: {last})"),
-            None => how,
-        }
-    }
-
-    pub(super) fn write(&mut self, line: &[u8]) {
-        self.words.take_in(&String::from_utf8_lossy(line));
-        let Some(file) = &mut self.file else { return };
-        let size = line.len() as u64 + 1;
-        if size <= self.room {
-            self.room -= size;
-            let _ = file.write_all(line).and_then(|()| file.write_all(b"\n"));
-            return;
-        }
-        self.room = 0;
-        self.end.0.push_back(line.to_vec());
-        self.end.1 += size;
-        while self.end.1 > LONGEST_LOG
-            && let Some(oldest) = self.end.0.pop_front()
-        {
-            self.end.1 -= oldest.len() as u64 + 1;
-            self.dropped += oldest.len() as u64 + 1;
-        }
-    }
-
-    /// Writes a line of the controller's own, which is nobody's last words.
-    pub(super) fn note(&mut self, line: &str) {
-        let words = std::mem::take(&mut self.words);
-        self.write(line.as_bytes());
-        self.words = words;
-    }
-}
-
-impl Drop for Log {
-    /// The end of what was printed is written once it is known to be the end.
-    fn drop(&mut self) {
-        let Some(file) = &mut self.file else { return };
-        if self.dropped > 0 {
-            let _ = writeln!(file, "({} bytes of output omitted)", self.dropped);
-        }
-        for line in &self.end.0 {
-            let _ = file.write_all(line).and_then(|()| file.write_all(b"\n"));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn last_words(lines: &[&str]) -> String {
-        let mut log = Log::default();
-        lines.iter().for_each(|line| log.write(line.as_bytes()));
-        log.with_last_words("ended".into())
-    }
-
-    #[test]
-    fn the_last_words_are_the_exception_not_what_is_printed_after_it() {
-        let exception =
-            ["Traceback (most recent call last):", "  File \"a.py\", line 1", "    f()", "ValueError: no", ""];
-        let after = [
-            "wandb: You can sync this run",
-            "Error in atexit._run_exitfuncs:",
-            exception[0],
-            exception[1],
-            "OSError: x",
-        ];
-        let lines = [&exception[..], &after[..]].concat();
-        assert_eq!(last_words(&lines), "ended (last output: ValueError: no)");
-        let usage = ["usage: a.py [-h]", "a.py: error: unrecognized arguments: --x=1", "wandb: bye"];
-        assert_eq!(last_words(&usage), "ended (last output: a.py: error: unrecognized arguments: --x=1)");
-        assert_eq!(last_words(&["one", "two", " "]), "ended (last output: two)");
-    }
-
-    #[test]
-    fn a_long_log_keeps_its_beginning_and_its_end() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        let mut log = Log::open(&path);
-        for number in 0..600_000 {
-            log.write(format!("line {number}").as_bytes());
-        }
-        drop(log);
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.len() as u64 <= 2 * LONGEST_LOG + 100, "{}", text.len());
-        assert!(text.starts_with("line 0\n") && text.ends_with("line 599999\n") && text.contains("omitted)\n"));
-    }
 
     proptest! {
         /// However a pipe splits the output, the lines are those that the trainer wrote, truncated to the limit. Each

@@ -8,20 +8,27 @@ use std::process::Stdio;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use tokio::process::Command;
 
+use super::libtorch::Libtorch;
 use super::slots::Device;
 
 /// Starts trainers on this host.
 #[derive(Debug, Clone)]
 pub struct Launcher {
     program: PathBuf,
+    libtorch: Option<PathBuf>,
     mps: Option<PathBuf>,
 }
 
 impl Launcher {
-    /// Creates a launcher of trainers that run `program`. `mps` is the folder of the CUDA MPS daemon's pipes, if it
-    /// runs.
-    pub fn new(program: PathBuf, mps: Option<PathBuf>) -> Launcher {
-        Launcher { program, mps }
+    /// Creates a launcher of trainers that run `program`, with the libtorch in the given folder or else the one that
+    /// their run path finds.
+    pub fn new(program: PathBuf, libtorch: Option<PathBuf>) -> Launcher {
+        Launcher { program, libtorch, mps: None }
+    }
+
+    /// Makes trainers use the CUDA MPS daemon with its pipes in this folder, if one runs.
+    pub fn with_mps(self, mps: Option<PathBuf>) -> Launcher {
+        Launcher { mps, ..self }
     }
 
     /// The trainer's program.
@@ -29,15 +36,37 @@ impl Launcher {
         &self.program
     }
 
+    /// The libtorch that trainers will load. `None` if it is missing, or if the run path names another folder.
+    pub fn libtorch(&self) -> Option<Libtorch> {
+        Libtorch::find(&self.program, self.libtorch.as_deref())
+    }
+
+    /// The command of a trainer that does one job and exits.
+    pub fn once(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(&self.program);
+        self.load(&mut command);
+        command
+    }
+
+    /// Makes the dynamic linker find the given libtorch first. Its libraries find each other.
+    fn load(&self, command: &mut std::process::Command) {
+        if let Some(folder) = &self.libtorch {
+            command.env("LD_LIBRARY_PATH", folder.join("lib"));
+        }
+    }
+
     /// The command that starts a trainer on a device, with piped stdin, stdout and stderr. The trainer leads its own
     /// process group, so that the terminal's Ctrl-C does not reach it. It dies with the thread that spawns it.
     pub fn command(&self, device: &Device) -> Command {
         let mut command = on(device, &self.program);
+        die_with_parent(command.as_std_mut(), Signal::KILL);
+        ignore(command.as_std_mut(), &TO_ALL);
         let (name, threads) = match device {
             Device::Cpu { threads } => ("cpu", *threads),
             Device::Gpu { .. } => ("cuda", 1),
         };
         command.arg("--device").arg(name).arg("--threads").arg(threads.to_string()).stdin(Stdio::piped());
+        self.load(command.as_std_mut());
         if let Some(folder) = &self.mps {
             command.env(super::mps::VARIABLE, folder);
         }
@@ -53,7 +82,7 @@ impl Launcher {
 }
 
 /// The command that starts a program on a device. Its stdout and stderr are pipes, and its stdin is empty. It leads its
-/// own process group and dies with the thread that spawns it.
+/// own process group.
 pub fn on(device: &Device, program: &Path) -> Command {
     let mut command = Command::new(program);
     let threads = match device {
@@ -70,8 +99,36 @@ pub fn on(device: &Device, program: &Path) -> Command {
     command.env("OMP_NUM_THREADS", threads.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
-    die_with_parent(command.as_std_mut(), Signal::KILL);
     command
+}
+
+/// Signals that a scheduler or a user may send to all processes of a job.
+const TO_ALL: [i32; 5] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2];
+
+/// Signals by which a scheduler announces the end of a job's time. A process that does not know them dies of them.
+pub const NOTICES: [i32; 2] = [libc::SIGUSR1, libc::SIGUSR2];
+
+/// Makes the child ignore these signals, unless it handles them. The controller, which receives them, too, tells trainers
+/// and programs what to do.
+pub fn ignore(command: &mut std::process::Command, signals: &'static [i32]) {
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed, and `signal` is one. An ignored signal
+    // stays ignored by the program that `exec` starts.
+    unsafe {
+        command.pre_exec(move || {
+            for signal in signals {
+                libc::signal(*signal, libc::SIG_IGN);
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Whether SIGHUP was ignored when this process started, as `nohup` has it.
+pub fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // Signal 1 is the lowest bit.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Makes the kernel send the child this signal when the thread that spawns it ends.

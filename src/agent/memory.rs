@@ -1,5 +1,8 @@
 //! Detects whether the kernel has killed processes for lack of memory.
 
+/// What is added to how a process was killed if the count of [`kills`] grew meanwhile.
+pub const WORDS: &str = " while the kernel was killing processes because memory ran out";
+
 /// Number of out-of-memory kills since the machine started, or 0 if the kernel does not report it.
 pub fn kills() -> u64 {
     std::fs::read_to_string("/proc/vmstat").ok().and_then(|text| count(&text)).unwrap_or(0)

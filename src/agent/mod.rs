@@ -5,24 +5,34 @@ mod child;
 pub mod gpu;
 mod hook;
 mod launch;
+pub mod libtorch;
+mod log;
 mod memory;
 pub mod mps;
+pub mod processes;
 mod program;
 mod reading;
 mod slots;
+mod supervisor;
+mod tail;
+mod voice;
 
 use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
-use sweep_core::protocol::ToTrainer;
+use sweep_core::probe::Probe;
+use sweep_core::protocol::Order;
+use sweep_core::trial::Attempt;
 use sweep_scheduler::schedule::{Event, SlotId};
 
 pub use hook::Hook;
-pub use launch::Launcher;
+pub use launch::{Launcher, ignores_hangup};
 pub use program::Job;
 pub use reading::Known;
 pub use slots::{Device, SlotDevice, cpu_slots, find, share_a_gpu};
+pub use supervisor::PRINTED;
+pub use supervisor::{WORD, end_leftovers, main as supervise};
 
 use child::{Child, Command};
 
@@ -61,16 +71,29 @@ impl Agent {
         }
     }
 
-    /// Sends a message to the slot's trainer. If `log` is given, the trainer's further output goes there.
-    pub fn tell(&mut self, slot: SlotId, message: &ToTrainer, log: Option<PathBuf>) {
-        let mut line = serde_json::to_string(message).expect("a message has no map with keys that are not text");
-        line.push('\n');
-        self.command(slot, Command::Tell { line, log });
+    /// Trains an attempt on the slot's trainer, whose other output goes to the log from now on.
+    pub fn train(&mut self, slot: SlotId, order: Order, log: PathBuf) {
+        self.command(slot, Command::Train { order: Box::new(order), log });
+    }
+
+    /// Measures a network on the slot's trainer.
+    pub fn probe(&mut self, slot: SlotId, probe: Probe) {
+        self.command(slot, Command::Probe(Box::new(probe)));
+    }
+
+    /// Asks the slot's trainer or program to save the attempt and to leave it.
+    pub fn pause(&mut self, slot: SlotId, attempt: Attempt) {
+        self.command(slot, Command::Pause(attempt));
     }
 
     /// Runs a program on a started slot. Its output, except metrics, goes to the log.
     pub fn run(&mut self, slot: SlotId, job: Job, log: PathBuf) {
         self.command(slot, Command::Run { job: Box::new(job), log });
+    }
+
+    /// The device of a slot.
+    pub fn device(&self, slot: SlotId) -> &Device {
+        &self.slots[slot.0].device
     }
 
     /// The id of each slot's trainer or program process, if there is one.

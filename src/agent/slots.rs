@@ -22,6 +22,16 @@ pub enum Device {
     },
 }
 
+impl Device {
+    /// Returns the name of the kind of device in PyTorch.
+    pub fn torch(&self) -> &'static str {
+        match self {
+            Device::Cpu { .. } => "cpu",
+            Device::Gpu { .. } => "cuda",
+        }
+    }
+}
+
 /// A slot and its device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotDevice {

@@ -71,7 +71,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let SweepFile { spec, .. } = SweepFile::open(&args.file, args.dir.place(), surroundings)?;
     let findings = findings(&spec)?;
     let mut text: String = findings.iter().map(|finding| text(finding) + "\n").collect();
-    if spec.program.is_some() {
+    if spec.program().is_some() {
         text = "The program and its files exist. Its data and networks are not known to sweep and were not checked.\n"
             .into();
     } else if findings.is_empty() {
@@ -108,9 +108,7 @@ struct Network {
 
 /// Probes each kind of network in the plan. The result is empty if trials are programs or there is no trainer.
 fn networks(args: &Args, spec: &Spec, surroundings: &Surroundings) -> Result<Vec<Network>> {
-    if spec.program.is_some() {
-        return Ok(Vec::new());
-    }
+    let Some(own) = spec.network() else { return Ok(Vec::new()) };
     let mut subjects = subjects(spec);
     let trainer = match running::trainer(args.trainer.as_deref(), surroundings) {
         Ok(trainer) => trainer,
@@ -141,7 +139,7 @@ fn networks(args: &Args, spec: &Spec, surroundings: &Surroundings) -> Result<Vec
             Err(error) => (None, Some(error)),
         };
         let findings = measured.as_ref().map_or_else(Vec::new, |measured| model::check(&recipe, measured));
-        let (learning_rate, classes) = (recipe.training.learning_rate, spec.classes.unwrap_or(2));
+        let (learning_rate, classes) = (recipe.training.learning_rate, own.classes.unwrap_or(2));
         Network { trial, settings, trials, learning_rate, classes, measured, error, findings }
     };
     Ok(subjects.into_iter().zip(answers).map(network).collect())
@@ -205,10 +203,7 @@ fn findings(spec: &Spec) -> Result<Vec<Finding>> {
 /// Prints problems with the images to stderr and returns them, or returns `None` if reading the images takes long. A
 /// read error is ignored here, because the trainer reports it.
 pub fn warn(spec: &Spec) -> Option<Vec<Warning>> {
-    if spec.program.is_some() {
-        return None;
-    }
-    let quick = match &spec.source {
+    let quick = match &spec.network()?.source {
         Source::Folder { .. } => false,
         // An archive would have to be unpacked.
         Source::Cifar10 { path } | Source::Cifar100 { path } => path.is_dir(),

@@ -15,12 +15,14 @@ use sweep_core::trial::{Goal, Metric};
 use sweep_curves::{Choice, ForeignCurve, Format, LARGEST_FILE, Reading, Source, read};
 use sweep_report::charts;
 use sweep_report::words;
-use sweep_verdict::{Context, Divergence, Finding, Name, Severity, judge, merged_advice};
+use sweep_verdict::{Context, Divergence, Finding, Name, Severity, Task, judge, merged_advice};
 
 /// Maximum number of curves that are reported in full. More curves have one line each.
 const IN_FULL: usize = 4;
 /// Line width of the text, in columns.
 const WIDTH: usize = 96;
+/// Number of bytes at the beginning of a file whose words may name the task.
+const WORDS: usize = 1 << 16;
 /// Files that are searched for in a folder: names, and ends of names.
 const NAMES: [&str; 10] = [
     "metrics.csv",
@@ -73,6 +75,10 @@ pub struct Args {
     /// The highest dropout rate of the network
     #[arg(long, value_name = "RATE")]
     dropout: Option<f64>,
+    /// What the network is trained for, if it cannot be recognized: images, detection, text, language-model, audio or
+    /// tabular. Advice is then in the words of the task
+    #[arg(long, value_name = "TASK")]
+    task: Option<Task>,
     /// Also draw the curve, or up to five side by side, as .svg or .png
     #[arg(long, value_name = "FILE")]
     chart: Option<PathBuf>,
@@ -122,8 +128,9 @@ fn diagnose(args: &Args) -> (Vec<Diagnosis>, Vec<Error>) {
             }
         };
         for (name, sources) in runs {
+            let task = args.task.unwrap_or_else(|| task(&name, &sources));
             match read(&sources, args.format, &args.columns) {
-                Ok(reading) => diagnoses.extend(diagnosed(&name, reading, args)),
+                Ok(reading) => diagnoses.extend(diagnosed(&name, reading, task, args)),
                 Err(problem) => {
                     let error = Error::new(Exit::Usage, problem.what);
                     refused.push(problem.hint.into_iter().fold(error, Error::hint));
@@ -134,10 +141,19 @@ fn diagnose(args: &Args) -> (Vec<Diagnosis>, Vec<Error>) {
     (diagnoses, refused)
 }
 
-fn diagnosed<'a>(name: &'a str, reading: Reading, args: &'a Args) -> impl Iterator<Item = Diagnosis> + 'a {
+/// Recognizes the task by the words at the beginning of the files, and by the file's name.
+fn task(name: &str, sources: &[Source]) -> Task {
+    let head = |source: &Source| String::from_utf8_lossy(&source.bytes[..source.bytes.len().min(WORDS)]).into_owned();
+    let heads: Vec<String> = sources.iter().map(head).collect();
+    let file = Path::new(name).file_name().and_then(OsStr::to_str).unwrap_or_default();
+    Task::of_names(heads.iter().map(String::as_str).chain([file]))
+}
+
+fn diagnosed<'a>(name: &'a str, reading: Reading, task: Task, args: &'a Args) -> impl Iterator<Item = Diagnosis> + 'a {
     let Reading { format, curves, notes } = reading;
     curves.into_iter().map(move |curve| {
         let context = Context {
+            task,
             classes: args.classes,
             dropout: args.dropout,
             divergence: (curve.divergence.as_ref()).map(|it| Divergence {
@@ -332,6 +348,11 @@ fn as_text(diagnoses: &[Diagnosis]) -> String {
     text
 }
 
+/// The task in whose words the advice for these findings is given.
+fn words_of(findings: &[Finding]) -> Task {
+    findings.first().map_or(Task::Unknown, |finding| finding.task)
+}
+
 /// Appends the findings, and the advice for them.
 pub(super) fn tell(text: &mut String, findings: &[Finding]) {
     for finding in findings {
@@ -346,7 +367,7 @@ pub(super) fn tell(text: &mut String, findings: &[Finding]) {
     };
     let _ = writeln!(text, "\n  {heading}");
     for (number, step) in (1..).zip(&advice) {
-        wrap(text, &step.to_string(), [&format!("  {number:>3}. "), "       "]);
+        wrap(text, &step.text(words_of(findings)), [&format!("  {number:>3}. "), "       "]);
     }
 }
 
@@ -372,7 +393,8 @@ fn wrap(text: &mut String, paragraph: &str, indent: [&str; 2]) {
 
 fn as_json(diagnoses: &[Diagnosis]) -> serde_json::Value {
     let curves = diagnoses.iter().map(|one| {
-        let advice: Vec<String> = merged_advice(&one.findings).iter().map(|step| step.to_string()).collect();
+        let advice: Vec<String> =
+            merged_advice(&one.findings).iter().map(|step| step.text(words_of(&one.findings))).collect();
         json!({
             "curve": one.title, "format": one.format, "notes": one.notes, "epochs": one.curve.epochs,
             "findings": one.findings, "advice": advice,
@@ -391,7 +413,16 @@ mod tests {
 
     fn args(files: &[&str]) -> Args {
         let files = files.iter().map(|file| fixtures().join(file)).collect();
-        Args { files, json: false, format: None, columns: Vec::new(), classes: None, dropout: None, chart: None }
+        Args {
+            files,
+            json: false,
+            format: None,
+            columns: Vec::new(),
+            classes: None,
+            dropout: None,
+            task: None,
+            chart: None,
+        }
     }
 
     fn diagnoses(args: &Args) -> Vec<Diagnosis> {
@@ -399,7 +430,7 @@ mod tests {
         let read = runs.flat_map(|(name, sources)| {
             let name = name.rsplit('/').next().unwrap_or_default().to_owned();
             let reading = read(&sources, None, &[]).expect("it is a curve");
-            diagnosed(&name, reading, args).collect::<Vec<_>>()
+            diagnosed(&name, reading, Task::Images, args).collect::<Vec<_>>()
         });
         read.collect()
     }

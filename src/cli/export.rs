@@ -1,7 +1,10 @@
-//! `sweep export`: the network of a trial as a Python module for PyTorch, with its trained weights.
+//! `sweep export`: the network of a trial as a Python module for PyTorch, or the sweep for another tool.
+
+mod tools;
 
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use serde::Deserialize;
 
 use super::opened::Opened;
@@ -23,7 +26,9 @@ const MODULE: &str = "network.py";
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   sweep export results/quickstart                  the best trial, next to its weights in trials/
-  sweep export results/quickstart 3 --out model    network.py and best.safetensors of trial 3 into model/")]
+  sweep export results/quickstart 3 --out model    network.py and best.safetensors of trial 3 into model/
+  sweep export results/quickstart --to optuna      the sweep as a study, for optuna-dashboard
+  sweep export results/quickstart --to tensorboard --follow    event files, while the sweep runs")]
 pub struct Args {
     /// Folder of the sweep, for example results/quickstart
     #[arg(value_name = "DIR")]
@@ -31,16 +36,49 @@ pub struct Args {
     /// Number of the trial [default: the best trial]
     #[arg(value_name = "TRIAL")]
     trial: Option<u64>,
-    /// Output folder for network.py and best.safetensors [default: the folder of the trial]
-    #[arg(long, value_name = "DIR")]
+    /// What to export, and for which tool
+    #[arg(long, value_enum, default_value = "pytorch")]
+    to: Tool,
+    /// Output folder, or file for Optuna [default: the folder of the trial, or DIR/tensorboard, or DIR/optuna.jsonl]
+    #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
+    /// Export again as results arrive, until the sweep stops
+    #[arg(long)]
+    follow: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Tool {
+    /// The network of one trial, as a Python module with its weights
+    Pytorch,
+    /// All ended trials as a study, in a file of Optuna's JournalStorage
+    Optuna,
+    /// All trials as event files, with their parameters for the HParams tab
+    Tensorboard,
+}
+
+/// Exports what was asked for.
+///
+/// # Errors
+/// Returns an error if there is no such sweep or trial, or if the files cannot be written.
+pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
+    let whole = args.to != Tool::Pytorch;
+    if args.follow && !whole {
+        return Err(Error::new(Exit::Usage, "--follow exports a sweep, not a network")
+            .hint("add --to optuna or --to tensorboard"));
+    }
+    if let (true, Some(trial)) = (whole, args.trial) {
+        return Err(Error::new(Exit::Usage, format!("trial {trial}: only whole sweeps are exported to other tools"))
+            .hint("leave out the number of the trial"));
+    }
+    if whole { tools::run(args, surroundings) } else { network(args) }
 }
 
 /// Writes the module and the weights beside it.
 ///
 /// # Errors
 /// Returns an error if the trial does not exist, it kept no weights, or a different file exists at the destination.
-pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
+fn network(args: &Args) -> Result<Exit> {
     let opened = Opened::new(&args.folder)?;
     let trial = chosen(&opened, args.trial)?;
     let weights = opened.layout.trial(trial.id).join(BEST_WEIGHTS);
@@ -70,7 +108,11 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn chosen(opened: &Opened, number: Option<u64>) -> Result<&TrialRecord> {
+/// Returns the trial with this number, or the best one.
+///
+/// # Errors
+/// Returns an error if there is no such trial.
+pub fn chosen(opened: &Opened, number: Option<u64>) -> Result<&TrialRecord> {
     if let Some(number) = number {
         return opened.trial(number);
     }
@@ -102,7 +144,8 @@ fn about(opened: &Opened, trial: &TrialRecord) -> String {
     about + "."
 }
 
-fn no_weights(opened: &Opened, trial: &TrialRecord) -> Error {
+/// Returns the error for a trial without weights.
+pub fn no_weights(opened: &Opened, trial: &TrialRecord) -> Error {
     let kept = |trial: &&TrialRecord| opened.layout.trial(trial.id).join(BEST_WEIGHTS).is_file();
     let kept: Vec<String> = opened.history.trials.iter().filter(kept).map(|trial| trial.id.to_string()).collect();
     let error = Error::new(Exit::Usage, format!("trial {} has no {BEST_WEIGHTS}", trial.id));

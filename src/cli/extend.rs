@@ -14,6 +14,7 @@ use sweep_core::history::{Entry, History};
 use sweep_core::program::{Origin, Place};
 use sweep_report::words;
 use sweep_scheduler::search::Search;
+use sweep_spec::Trains;
 use sweep_store::{Journal, Layout, Lock};
 
 /// Options of `sweep extend`.
@@ -41,44 +42,55 @@ pub struct Args {
 
 /// Replaces the file of a sweep.
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
-    let Opened { layout, spec: mut old, text: before, history, length } = Opened::new(&args.folder)?;
+    let Opened { layout, spec: mut old, text: before, history, length } = Opened::as_recorded(&args.folder)?;
     let (folder, file) = (args.folder.display(), args.file.display());
     if is_same(&args.file, &layout.sweep_file()) {
         return Err(Error::new(Exit::Usage, format!("{file} is the current file of the sweep, so nothing changes"))
             .hint(format!("edit a copy next to the original file, and give that: sweep extend {folder} more.yaml")));
     }
     // Where `sweep extend` is called says nothing about the trials so far.
-    let so_far = old.program.as_ref().map(|_| Place { folder: old.program_folder(), origin: Origin::Sweep });
+    let so_far = old.program().map(|_| Place { folder: old.program_folder(), origin: Origin::Sweep });
     let SweepFile { text, spec: mut new, notes, .. } = SweepFile::open(&args.file, so_far, surroundings)?;
     notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
     new.name.clone_from(&history.name);
-    if old.source == new.source {
+    if let (Trains::Network(old), Trains::Network(new)) = (&mut old.trains, &new.trains)
+        && old.source == new.source
+    {
         old.classes = new.classes;
     }
     let growth = Growth::new(&old, &new, &history).map_err(|refusal| refused(&refusal, args, &history))?;
+    if growth.changes.is_empty() && sweep_store::sweep_file(&layout, &history).is_err() {
+        let _lock = Lock::take(&layout, &surroundings.holder())?;
+        sweep_store::replace(&layout.sweep_file(), before.as_bytes())?;
+        output::print(&format!("{} is the file in the journal again", layout.sweep_file().display()))?;
+        return Ok(Exit::Success);
+    }
     if growth.changes.is_empty() {
         output::print(&format!("{folder} is unchanged: {file} means the same as its current file"))?;
         return Ok(Exit::Success);
     }
     let trials = Search::resumed(old.search_terms(), &history).len();
-    let mut entry = Entry::Extended {
+    let extended = |all| Entry::Extended {
         at: surroundings.now(),
         version: env!("CARGO_PKG_VERSION").into(),
         base: new.base.clone(),
         start: new.start.clone(),
-        before,
+        before: before.clone(),
         file: text.clone(),
         changes: growth.changes.clone(),
-        trials: (trials, None),
-        settings: growth.settings,
+        trials: (trials, all),
+        settings: growth.settings.clone(),
+        metric: (old.metric.name != new.metric.name).then(|| (old.metric.name.clone(), new.metric.name.clone())),
     };
-    let mut grown = history.clone();
-    grown.apply(&entry).map_err(|error| Error::new(Exit::Internal, error))?;
-    let all = Search::resumed(new.search_terms(), &grown).len();
-    if let (Entry::Extended { trials, .. }, Some(extension)) = (&mut entry, grown.extensions.last_mut()) {
-        trials.1 = all;
-        extension.trials.1 = all;
-    }
+    let grow = |entry: &Entry| -> Result<History> {
+        let mut grown = history.clone();
+        grown.apply(entry).map_err(|error| Error::new(Exit::Internal, error))?;
+        Ok(grown)
+    };
+    // The number of trials depends on the trials so far as the new file writes them.
+    let all = Search::resumed(new.search_terms(), &grow(&extended(None))?).len();
+    let entry = extended(all);
+    let grown = grow(&entry)?;
     output::print(&format!("{}\n\n{}", growth.changes.join("\n"), outlook(all, &grown)))?;
     if !args.yes {
         ask(args, surroundings)?;

@@ -32,7 +32,7 @@ struct Seen<'a> {
 pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     let found = gpu::look();
     let all = found.as_deref().unwrap_or_default();
-    let variable = surroundings.variable("CUDA_VISIBLE_DEVICES");
+    let variable = surroundings.visible_gpus();
     let visible = gpu::visible(all, variable.as_deref());
     let slots: Vec<String> = if visible.is_empty() {
         cpu_slots(surroundings.cores(), 1).into_iter().map(|slot: SlotDevice| slot.name).collect()

@@ -3,6 +3,7 @@
 mod check;
 mod data;
 mod diagnose;
+mod doctor;
 mod export;
 mod extend;
 mod gpus;
@@ -11,8 +12,10 @@ mod init;
 mod lint;
 pub mod opened;
 pub mod output;
+mod overview;
 mod plan;
 mod plot;
+mod predict;
 mod program;
 mod report;
 mod resume;
@@ -21,6 +24,7 @@ mod running;
 mod sheet;
 mod show;
 mod status;
+mod steer;
 pub mod surroundings;
 pub mod sweep_file;
 
@@ -28,7 +32,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use surroundings::Surroundings;
-use sweep_core::error::{Exit, Result};
+use sweep_core::error::{Error, Exit, Result};
 use sweep_core::nearest::nearest;
 use sweep_spec::SETTINGS;
 
@@ -60,12 +64,36 @@ enum Command {
     Report(report::Args),
     /// Show running, waiting, finished, and failed trials, the best trial so far, and the time left
     Status(status::Args),
-    /// Show one trial: parameters, curve, outcome, error, and files
+    /// List the sweeps in a folder
+    List(overview::List),
+    /// Compare sweeps: their best trials, and the parameters that differ
+    Compare(overview::Compare),
+    /// End running trials of a sweep; their best epochs count
+    Stop(steer::Trials),
+    /// Leave out trials of a sweep, also those that have not begun; they do not count
+    Skip(steer::Trials),
+    /// Run failed, stopped, or skipped trials of a sweep again
+    Retry(steer::Retry),
+    /// Save the running trials of a sweep, and start none until `sweep continue`
+    Pause(steer::Folder),
+    /// Go on with a paused sweep
+    Continue(steer::Folder),
+    /// Run some trials of a sweep before the others
+    First(steer::First),
+    /// Change the number of slots that a running sweep uses
+    Slots(steer::Slots),
+    /// Attach a text to a trial of a sweep
+    Tag(steer::Tag),
+    /// Show one trial, by default the best: parameters, curve, outcome, error, and files
     Show(show::Args),
     /// Export the network of a trial, with its trained weights, as a PyTorch module
     Export(export::Args),
+    /// Say which classes the network of a trial sees in images
+    Predict(predict::Args),
     /// List the GPUs of this machine, and the slots that a sweep would use
     Gpus(gpus::Args),
+    /// Say what this machine has and lacks to train: trainer, libtorch, GPUs, disk
+    Doctor(doctor::Args),
     /// List and download published data sets
     Data(data::Args),
     /// Print a completion script for a shell
@@ -73,6 +101,13 @@ enum Command {
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+    /// Write the man pages of `sweep` and its commands into a folder
+    #[command(after_help = "Example:\n  sweep man ~/.local/share/man/man1")]
+    Man {
+        /// The folder; it is created if it does not exist
+        #[arg(value_name = "FOLDER")]
+        folder: std::path::PathBuf,
     },
     /// Diagnose a network from its learning curve, written by any tool, and suggest fixes
     Diagnose(diagnose::Args),
@@ -101,13 +136,32 @@ impl Cli {
             Command::Extend(args) => extend::run(&args, surroundings),
             Command::Report(args) => report::run(&args, surroundings),
             Command::Status(args) => status::run(&args, surroundings),
+            Command::List(args) => overview::list(&args, surroundings),
+            Command::Compare(args) => overview::compare(&args),
+            Command::Stop(args) => steer::stop(&args, surroundings),
+            Command::Skip(args) => steer::skip(&args, surroundings),
+            Command::Retry(args) => steer::retry(&args, surroundings),
+            Command::Pause(args) => steer::pause(&args, surroundings),
+            Command::Continue(args) => steer::go_on(&args, surroundings),
+            Command::First(args) => steer::first(&args, surroundings),
+            Command::Slots(args) => steer::slots(&args, surroundings),
+            Command::Tag(args) => steer::tag(&args, surroundings),
             Command::Show(args) => show::run(&args, surroundings),
             Command::Export(args) => export::run(&args, surroundings),
+            Command::Predict(args) => predict::run(&args, surroundings),
             Command::Gpus(args) => gpus::run(&args, surroundings),
+            Command::Doctor(args) => doctor::run(&args, surroundings),
             Command::Data(args) => data::run(&args, surroundings),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "sweep", &mut std::io::stdout());
                 Ok(Exit::Success)
+            }
+            Command::Man { folder } => {
+                let written = std::fs::create_dir_all(&folder)
+                    .and_then(|()| clap_mangen::generate_to(help::reflowed(Cli::command()), &folder));
+                written
+                    .map(|()| Exit::Success)
+                    .map_err(|error| Error::storage(format!("{} cannot be written", folder.display()), error))
             }
             Command::Diagnose(args) => diagnose::run(&args),
         }

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::extend::is_same;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{History, TrialRecord};
-use sweep_spec::Spec;
+use sweep_spec::{Spec, Trains};
 use sweep_store::Layout;
 
 /// A sweep that was started.
@@ -29,12 +30,28 @@ impl Opened {
     /// Returns an error if the sweep's files are damaged or the folder contains no sweep. In the latter case the
     /// message lists nearby sweeps.
     pub fn new(folder: &Path) -> Result<Opened> {
+        Opened::with(folder, |layout, history| {
+            sweep_store::sweep_file(layout, history).or_else(|edited| moved(layout, history).ok_or(edited))
+        })
+    }
+
+    /// The same as [`Opened::new`] with the sweep file in the journal, whatever the one in the folder is.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Opened::new`], except that the file was changed.
+    pub fn as_recorded(folder: &Path) -> Result<Opened> {
+        Opened::with(folder, |layout, history| {
+            history.sweep_file().map_or_else(|| sweep_store::sweep_file(layout, history), |text| Ok(text.to_owned()))
+        })
+    }
+
+    fn with(folder: &Path, file: impl Fn(&Layout, &History) -> Result<String>) -> Result<Opened> {
         let layout = Layout::new(folder);
         if !layout.journal().is_file() {
             return Err(no_sweep(folder));
         }
         let (history, length) = sweep_store::read(&layout)?;
-        let text = sweep_store::sweep_file(&layout, &history)?;
+        let text = file(&layout, &history)?;
         let (mut spec, _) = Spec::read(&text, &layout.sweep_file().display().to_string(), &history.base)?;
         // A sweep without a `name` is named after the file from which sweep.yaml was copied.
         spec.name.clone_from(&history.name);
@@ -57,6 +74,27 @@ impl Opened {
             })
         })
     }
+}
+
+/// The setting that says where the data is.
+const PATH: &str = "path";
+
+/// The text of the folder's sweep file if the trials so far do not depend on its changes: a comment, or where the data is
+/// now.
+fn moved(layout: &Layout, history: &History) -> Option<String> {
+    let text = std::fs::read_to_string(layout.sweep_file()).ok()?;
+    let read = |text: &str| Some(Spec::read(text, "sweep.yaml", &history.base).ok()?.0);
+    let (mut old, new) = (read(history.sweep_file()?)?, read(&text)?);
+    if let (Trains::Network(old), Trains::Network(new)) = (&mut old.trains, &new.trains)
+        && std::mem::discriminant(&old.source) == std::mem::discriminant(&new.source)
+    {
+        old.source.clone_from(&new.source);
+        match new.fixed.get(PATH) {
+            Some(path) => old.fixed.insert(PATH.into(), path.clone()),
+            None => old.fixed.remove(PATH),
+        };
+    }
+    is_same(&old, &new).then_some(text)
 }
 
 fn no_sweep(folder: &Path) -> Error {

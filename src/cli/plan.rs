@@ -15,6 +15,7 @@ use super::output;
 use super::running;
 use super::surroundings::Surroundings;
 use super::sweep_file::{Dir, SweepFile};
+use crate::agent::Device;
 use figures::Figures;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::trial::TrialId;
@@ -65,7 +66,8 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         if args.json {
             writeln!(out, "{:#}", figures.json(&file))
         } else {
-            page::write(&file, &figures, &slots(&file.spec, surroundings), &mut out)
+            let each = figures.estimate.as_ref().map_or(0, |estimate| estimate.memory());
+            page::write(&file, &figures, &slots(&file.spec, each, surroundings), &mut out)
         }
     };
     match written.and_then(|()| out.flush()) {
@@ -77,12 +79,19 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
 }
 
 /// The slots that the sweep would use on this machine. If the GPUs are on another machine, the text mentions that they
-/// are missing, which is not an error.
-fn slots(spec: &Spec, surroundings: &Surroundings) -> String {
+/// are missing, which is not an error. `each` is the memory that a trial needs at most, in bytes.
+fn slots(spec: &Spec, each: u64, surroundings: &Surroundings) -> String {
     match running::slots(&spec.devices, surroundings) {
         Ok((slots, _)) => {
             let names: Vec<&str> = slots.iter().map(|slot| slot.name.as_str()).collect();
-            format!("{} on this machine: {}", names.len(), names.join(" "))
+            let listed = format!("{} on this machine: {}", names.len(), names.join(" "));
+            if !slots.iter().any(|slot| matches!(slot.device, Device::Cpu { .. })) {
+                return listed;
+            }
+            let (memory, all) = (surroundings.memory(), each.saturating_mul(names.len() as u64));
+            let short =
+                if all > memory { format!(", but all together may need {}", page::bytes(all)) } else { "".into() };
+            format!("{listed}, with {} of memory{short}", page::bytes(memory))
         }
         Err(error) => error.to_string().lines().next().unwrap_or_default().to_owned(),
     }

@@ -36,7 +36,7 @@ impl Start {
 /// # Errors
 /// Returns [`Exit::Usage`] if the named folder does not exist, or if no program is there to start in it.
 pub fn start(spec: &Spec, named: Option<Place>, surroundings: &Surroundings) -> Result<Option<Start>> {
-    let Some(program) = &spec.program else {
+    let Some(program) = spec.program() else {
         return match named {
             Some(Place { folder, origin: Origin::Option }) => {
                 Err(Error::new(Exit::Usage, format!("--dir {}: the sweep file has no `program`", folder.display()))
@@ -87,7 +87,7 @@ fn places(base: &Path, called: &Path) -> Vec<Place> {
 
 /// Returns the Python that `${interpreter}` stands for in the file's command.
 pub fn interpreter(spec: &Spec, surroundings: &Surroundings) -> Option<Interpreter> {
-    let program = spec.program.as_ref()?;
+    let program = spec.program()?;
     Some(program::interpreter(program, &spec.program_folder(), |name| surroundings.variable(name), Path::is_file))
 }
 
@@ -104,7 +104,7 @@ pub fn on_path(name: &str, surroundings: &Surroundings) -> Option<PathBuf> {
 pub fn look_up(spec: &Spec, file: &str, text: &str, surroundings: &Surroundings) -> std::result::Result<(), Problems> {
     let base = spec.program_folder();
     let Some(interpreter) = interpreter(spec, surroundings) else { return Ok(()) };
-    let is_named = spec.program.as_ref().is_some_and(|program| program.folder.is_some());
+    let is_named = spec.program().is_some_and(|program| program.folder.is_some());
     let searched: Vec<Place> = if is_named { Vec::new() } else { places(&spec.base, &surroundings.folder) };
     // Where it is not set the system looks in these.
     let path = surroundings.variable("PATH").unwrap_or("/bin:/usr/bin".to_owned());

@@ -1,12 +1,16 @@
 //! `sweep report`: writes everything that derives from the journal again.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::opened::Opened;
 use super::output;
 use super::surroundings::Surroundings;
-use sweep_core::error::{Exit, Result};
-use sweep_core::trial::Goal;
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::history::History;
+use sweep_core::nearest::nearest_metric;
+use sweep_core::trial::{Goal, METRICS, Metric};
+use sweep_spec::Spec;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -20,6 +24,9 @@ pub struct Args {
     /// Rank the trials in this direction, overriding the sweep file; `sweep extend` changes the file
     #[arg(long, value_enum)]
     goal: Option<Way>,
+    /// Rank a program's trials by this metric, overriding the sweep file; `sweep extend` changes the file
+    #[arg(long, value_name = "NAME")]
+    metric: Option<String>,
 }
 
 /// Which way the metric is better.
@@ -34,7 +41,12 @@ enum Way {
 /// # Errors
 /// Returns an error if there is no sweep or its folder cannot be written.
 pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
-    let Opened { layout, mut spec, history, .. } = Opened::new(&args.folder)?;
+    let Opened { layout, mut spec, mut history, .. } = Opened::new(&args.folder)?;
+    if let Some(name) = &args.metric {
+        is_reported(name, &spec, &history)?;
+        history = history.ranked_by(&spec.metric.name, name);
+        spec.metric = Metric { goal: sweep_spec::goal_of(name).unwrap_or(Goal::Minimize), name: name.clone() };
+    }
     match args.goal {
         Some(Way::Minimize) => spec.metric.goal = Goal::Minimize,
         Some(Way::Maximize) => spec.metric.goal = Goal::Maximize,
@@ -59,8 +71,31 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
     said.push(format!("      {}/*.svg, *.png", layout.charts().display()));
     if !history.trials.is_empty() {
         let folder = layout.root().join("trials");
-        said.push(format!("      {}/*/curves.svg, .png ({} trials)", folder.display(), history.trials.len()));
+        said.push(format!("      {}/*/curves.svg ({} trials)", folder.display(), history.trials.len()));
     }
     output::print(&said.join("\n"))?;
     Ok(Exit::Success)
+}
+
+/// Whether a trial has a value of the metric.
+///
+/// # Errors
+/// Returns an error with the metrics that there are.
+fn is_reported(name: &str, spec: &Spec, history: &History) -> Result<()> {
+    let mut names = BTreeSet::new();
+    for trial in &history.trials {
+        names.extend(trial.others.keys().map(String::as_str));
+        names.extend(METRICS.into_iter().filter(|name| trial.curve.iter().any(|epoch| epoch.get(name).is_some())));
+        names.extend(spec.metric.best(&trial.curve).map(|_| spec.metric.name.as_str()));
+    }
+    if names.contains(name) {
+        return Ok(());
+    }
+    let names: Vec<&str> = names.into_iter().collect();
+    let error =
+        Error::new(Exit::Usage, format!("no trial has reported {name}; reported metrics: {}", names.join(", ")));
+    Err(match nearest_metric(name, &names) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint("give the name of one of them"),
+    })
 }

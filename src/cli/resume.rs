@@ -43,7 +43,7 @@ pub fn on(options: &Options, folder: &Path, retry: (bool, bool), surroundings: &
     let name = file.display().to_string();
     // Data and program may have been removed or changed since.
     program::look_up(&spec, &name, &text, surroundings)?;
-    spec.inspect(sweep_file::probe(&spec, &name, &text)?, &name, &text)?;
+    sweep_file::inspect(&mut spec, &name, &text)?;
     // Only the lock guarantees that no other controller writes the journal. If one did meanwhile, the journal is read
     // again.
     let begin = |layout: &Layout| {

@@ -64,6 +64,10 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         spec.name.clone_from(name);
     }
     let layout = Layout::new(surroundings.folder.join(&args.results).join(&spec.name));
+    if layout.root().to_str().is_none() {
+        return Err(Error::new(Exit::Usage, format!("--results {} is not UTF-8", args.results.display()))
+            .hint("programs and reports get paths as text; name a folder with a UTF-8 path"));
+    }
     if args.or_resume && layout.journal().exists() {
         return resume::on(&args.options, layout.root(), (false, false), surroundings);
     }
@@ -73,6 +77,14 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
     }
     let untouched = |layout: &Layout| if layout.journal().exists() { Err(begun(layout, surroundings)) } else { Ok(()) };
     untouched(&layout)?;
+    if let Some(foreign) = foreign(&layout) {
+        let shown = surroundings.short(layout.root());
+        return Err(Error::new(
+            Exit::Usage,
+            format!("{} is not the folder of a sweep: it contains {foreign} and no journal.jsonl", shown.display()),
+        )
+        .hint("nothing is written into it; give the sweep another name with `--name`, or move the folder away"));
+    }
     let pictures = if args.options.no_check { None } else { check::warn(&spec) };
     let first = Entry::Sweep {
         format: FORMAT,
@@ -81,6 +93,7 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         at: surroundings.now(),
         base: spec.base.clone(),
         start: spec.start.clone(),
+        file: Some(text.clone()),
         pictures,
     };
     let begin = |layout: &Layout| {
@@ -107,6 +120,16 @@ fn capped(text: &str, spec: &Spec, count: u64) -> Result<(String, Option<u64>)> 
         _ => Err(Error::new(Exit::Usage, format!("--count {count} cannot be added to the sweep file"))
             .hint(format!("add `run_cap: {most}` to the file"))),
     }
+}
+
+/// Files of a sweep that has begun and has no journal yet, also half written ones.
+const BEGINNINGS: [&str; 5] = [".lock", ".holder", "sweep.yaml", ".sweep.yaml.new", ".journal.jsonl.new"];
+
+/// A file in the sweep's folder that no sweep has written before its journal, if there is one.
+fn foreign(layout: &Layout) -> Option<String> {
+    let files = std::fs::read_dir(layout.root()).ok()?.filter_map(|entry| Some(entry.ok()?.file_name()));
+    let names = files.map(|name| name.to_string_lossy().into_owned());
+    names.filter(|name| !BEGINNINGS.contains(&name.as_str())).min()
 }
 
 /// The error for a sweep that already exists.

@@ -9,8 +9,10 @@ use clap::ValueEnum;
 use super::output;
 use super::surroundings::{Surroundings, now, variable};
 use crate::agent::gpu::{self, Gpu};
-use crate::agent::{self, Device, SlotDevice, mps};
+use crate::agent::libtorch::{self, Fit};
+use crate::agent::{self, Device, Launcher, SlotDevice, mps};
 use crate::engine::{self, Setup};
+use crate::log;
 use crate::progress::{self, Screen};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::History;
@@ -18,7 +20,7 @@ use sweep_report::ranking::{Place, Ranking, groups};
 use sweep_report::{summary, words};
 use sweep_scheduler::schedule::Condition;
 use sweep_scheduler::search::{self, Search};
-use sweep_spec::{Busy, Devices, Gpus, Method, Spec};
+use sweep_spec::{Busy, Devices, Gpus, Method, Spec, parse_time};
 use sweep_store::{Journal, Layout, Lock};
 
 /// Options of `run`, `resume` and `extend --run`.
@@ -37,25 +39,49 @@ pub struct Options {
     /// epochs of the trial, but at least 60 s, and 600 s before the first epoch]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     silence: Option<u32>,
+    /// Save the running trials and end after this time, for example 8h; the sweep can be resumed [default: `max_time` in
+    /// the sweep file]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_time)]
+    run_for: Option<Duration>,
+    /// Stop a trial that has run for this time, for example 2h; its best epoch counts [default: `max_time` in the sweep
+    /// file]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    max_time: Option<Duration>,
     /// Skip the checks of the images and the networks
     #[arg(long)]
     pub no_check: bool,
 }
 
-/// The path of the trainer's program: the given one, or else the one beside `sweep`.
+/// The part of a run's time that is kept for saving its trials: as long as they may take, but at most a tenth.
+fn time_to_save(spec: &Spec, time: Duration) -> Duration {
+    (spec.stop_grace + Duration::from_secs(5)).min(time / 10)
+}
+
+/// What starts the trainer: the given program, or else the one beside `sweep`.
+pub fn launcher(named: Option<&Path>, surroundings: &Surroundings) -> Launcher {
+    let beside = || surroundings.program.with_file_name("sweep-trainer");
+    let libtorch = surroundings.variable(libtorch::VARIABLE).map(|folder| surroundings.folder.join(folder));
+    Launcher::new(named.map_or_else(beside, |path| surroundings.folder.join(path)), libtorch)
+}
+
+/// What starts the trainer, if it can be started.
 ///
 /// # Errors
-/// Returns [`Exit::NoTrainer`] if there is none.
-pub fn trainer(named: Option<&Path>, surroundings: &Surroundings) -> Result<PathBuf> {
-    let beside = || surroundings.program.with_file_name("sweep-trainer");
-    let trainer = named.map_or_else(beside, |path| surroundings.folder.join(path));
-    if trainer.is_file() {
-        return Ok(trainer);
+/// Returns [`Exit::NoTrainer`] if there is no such program, or if the libtorch that it would load is too old.
+pub fn trainer(named: Option<&Path>, surroundings: &Surroundings) -> Result<Launcher> {
+    let launcher = launcher(named, surroundings);
+    let trainer = launcher.program();
+    if !trainer.is_file() {
+        return Err(Error::new(Exit::NoTrainer, format!("the trainer {} does not exist", trainer.display())).hint(
+            "install both programs (`pip install 'sweep-hpo[torch]'`), build it (`make demo`), or give its path with \
+             --trainer",
+        ));
     }
-    Err(Error::new(Exit::NoTrainer, format!("the trainer {} does not exist", trainer.display())).hint(
-        "build it with `cargo build --release` (requires libtorch: `scripts/libtorch`), or give its path with \
-         --trainer",
-    ))
+    match launcher.libtorch() {
+        Some(found) if found.fit() == Fit::TooOld => Err(Error::new(Exit::NoTrainer, found.too_old())
+            .hint(format!("install a version that works: {}", libtorch::install()))),
+        _ => Ok(launcher),
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -130,11 +156,17 @@ impl Options {
         if spec.devices.busy == Busy::Skip {
             slots = Options::skip_busy(slots, &gpus)?;
         }
-        let trainer = if spec.program.is_none() { Some(trainer(self.trainer.as_deref(), surroundings)?) } else { None };
+        let trainer =
+            if spec.network().is_some() { Some(trainer(self.trainer.as_deref(), surroundings)?) } else { None };
         std::fs::create_dir_all(layout.root())
             .map_err(|error| Error::storage(format!("{} cannot be created", layout.root().display()), error))?;
-        let _lock = Lock::take(&layout, &surroundings.holder())?;
+        let level = log::level(surroundings.variable(log::VARIABLE).as_deref())?;
+        let lock = Lock::take(&layout, &surroundings.holder())?;
+        log::open(&layout.log(), level);
         let (history, journal) = begin(&layout)?;
+        if spec.program().is_some() {
+            end_leftovers(&layout, &history)?;
+        }
         if spec.method == Method::Tpe {
             let lag = search::lag(spec.search_terms(), &history, slots.len());
             for note in notes_on_lag(lag, slots.len(), Search::resumed(spec.search_terms(), &history).len()) {
@@ -148,7 +180,9 @@ impl Options {
             _ => Ok(None),
         };
         let daemon = daemon.unwrap_or_else(|reason| {
-            eprintln!("note: trials on the same GPU take turns, because CUDA MPS is not available: {reason}");
+            output::tell(&format!(
+                "note: trials on the same GPU take turns, because CUDA MPS is not available: {reason}"
+            ));
             None
         });
         let setup = Setup {
@@ -156,12 +190,15 @@ impl Options {
             spec: spec.clone(),
             history,
             journal,
+            lock,
             slots,
             gpus,
             trainer,
             silence: self.silence.map(|seconds| Duration::from_secs(seconds.into())),
             retry_failed,
             from_scratch,
+            max_time: self.max_time.or(spec.max_time.trial),
+            run_for: self.run_for.or(spec.max_time.sweep).map(|time| time - time_to_save(&spec, time)),
             look: !self.no_check,
             screen,
             host: surroundings.host(),
@@ -184,6 +221,20 @@ impl Options {
             Exit::Success
         })
     }
+}
+
+/// Makes sure that no program of an earlier controller runs beside its successor.
+fn end_leftovers(layout: &Layout, history: &History) -> Result<()> {
+    let recorded = history.trials.iter().filter_map(|trial| Some((trial.id, trial.group.clone()?)));
+    match agent::end_leftovers(layout.root(), &recorded.collect::<Vec<_>>()) {
+        Ok(notes) => notes.iter().for_each(|note| output::tell(&format!("note: {note}"))),
+        Err(left) => {
+            return Err(Error::new(Exit::NoTrainer, left).hint(
+                "two copies of a program would spoil each other's files: end the process, or restart the machine",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Notes about how long `tpe` waits for results.
@@ -211,7 +262,7 @@ fn notes_on_lag(lag: u32, slots: usize, trials: Option<u64>) -> Vec<String> {
 /// Returns an error if `devices` names a GPU that does not exist.
 pub fn slots(devices: &Devices, surroundings: &Surroundings) -> Result<(Vec<SlotDevice>, Vec<Gpu>)> {
     let gpus = if devices.gpus == Gpus::None { Err("they are not asked for".into()) } else { gpu::look() };
-    let visible = surroundings.variable("CUDA_VISIBLE_DEVICES");
+    let visible = surroundings.visible_gpus();
     let slots = agent::find(devices, &gpus, visible.as_deref(), surroundings.cores())?;
     Ok((slots, gpus.unwrap_or_default()))
 }

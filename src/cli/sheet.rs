@@ -1,11 +1,12 @@
 //! `sweep show FILE --augment OUT.png`: training images as augmentation changes them.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::output;
 use super::surroundings::Surroundings;
 use super::sweep_file::SweepFile;
+use crate::agent::Launcher;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::protocol::Sheet;
 use sweep_core::recipe::Augment;
@@ -21,7 +22,13 @@ const LOOKED_AT: u64 = 10_000;
 /// # Errors
 /// Returns the errors of `sweep plan`. It also fails if the file or the trial has no augmentation, or if the trainer
 /// cannot draw the sheet.
-pub fn run(file: &Path, trial: Option<u64>, out: &Path, trainer: &Path, surroundings: &Surroundings) -> Result<Exit> {
+pub fn run(
+    file: &Path,
+    trial: Option<u64>,
+    out: &Path,
+    trainer: &Launcher,
+    surroundings: &Surroundings,
+) -> Result<Exit> {
     let SweepFile { spec, .. } = SweepFile::open(file, None, surroundings)?;
     let mut search = Search::new(spec.search_terms());
     let (first, last) = trial.map_or((1, LOOKED_AT), |number| (number, number));
@@ -36,8 +43,9 @@ pub fn run(file: &Path, trial: Option<u64>, out: &Path, trainer: &Path, surround
     };
     let sheet =
         Sheet { seed: spec.seed, trial: TrialId(number), data: recipe.data, file: surroundings.folder.join(out) };
-    let failed = || Error::new(Exit::NoTrainer, format!("{} could not draw the images", trainer.display()));
-    let mut child = Command::new(trainer)
+    let failed = || Error::new(Exit::NoTrainer, format!("{} could not draw the images", trainer.program().display()));
+    let mut child = trainer
+        .once()
         .arg("--sheet")
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())

@@ -12,10 +12,11 @@ use super::plot::{Series, plot};
 use super::running::trainer;
 use super::sheet;
 use super::surroundings::Surroundings;
-use sweep_core::error::{Exit, Result};
+use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Status, TrialRecord};
 use sweep_core::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT};
 use sweep_core::trial::{EpochMetrics, METRICS, Outcome, TrialId};
+use sweep_report::ranking::Ranking;
 use sweep_report::words;
 
 /// What was typed.
@@ -28,8 +29,8 @@ pub struct Args {
     /// Folder of the sweep, for example results/quickstart; with --augment, a sweep file
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// Number of the trial
-    #[arg(value_name = "TRIAL", required_unless_present = "augment")]
+    /// Number of the trial [default: the best one]
+    #[arg(value_name = "TRIAL")]
     trial: Option<u64>,
     /// Draw some training images of a sweep file into this PNG, unchanged and as augmented in seven epochs
     #[arg(long, value_name = "PNG", conflicts_with = "json")]
@@ -52,7 +53,11 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         return sheet::run(&args.folder, args.trial, out, &trainer, surroundings);
     }
     let opened = Opened::new(&args.folder)?;
-    let mut trial = opened.trial(args.trial.unwrap_or_default())?.clone();
+    let number = args.trial.or_else(|| best(&opened)).ok_or_else(|| {
+        Error::new(Exit::Usage, "there is no best trial yet")
+            .hint("give the number of a trial; `sweep status` lists them")
+    })?;
+    let mut trial = opened.trial(number)?.clone();
     if trial.status == Status::Running && !sweep_store::held(&opened.layout) {
         trial.status = Status::Waiting;
     }
@@ -61,6 +66,12 @@ pub fn run(args: &Args, surroundings: &Surroundings) -> Result<Exit> {
         false => output::print(&text(&opened, &trial, surroundings.color))?,
     }
     Ok(Exit::Success)
+}
+
+/// The number of the best trial, if a trial has a value of the metric.
+fn best(opened: &Opened) -> Option<u64> {
+    let ranking = Ranking::new(&opened.history, &opened.spec.metric);
+    ranking.best().map(|best| best.trial.id.0)
 }
 
 fn text(opened: &Opened, trial: &TrialRecord, color: bool) -> String {
@@ -74,6 +85,9 @@ fn text(opened: &Opened, trial: &TrialRecord, color: bool) -> String {
     }
     if let Some(Outcome::Stopped { by, epoch }) = trial.outcome() {
         say("stopped", format!("after epoch {epoch} by {by}"));
+    }
+    if let Some(tag) = opened.history.steering.tags.get(&trial.id) {
+        say("tag", words::clean(tag));
     }
     for (number, (name, value)) in trial.settings.iter().enumerate() {
         let label = if number == 0 { "parameters" } else { "" };
@@ -158,6 +172,7 @@ fn json(opened: &Opened, trial: &TrialRecord) -> Value {
         "trial": trial.id,
         "status": trial.status.name(),
         "error": trial.outcome().and_then(|outcome| outcome.error()),
+        "tag": opened.history.steering.tags.get(&trial.id),
         "settings": trial.settings,
         "attempts": trial.attempts,
         "faults": trial.faults,

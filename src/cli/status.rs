@@ -1,6 +1,6 @@
 //! `sweep status`: the state of a sweep, including one that another process runs.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -44,10 +44,7 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
     let mut opened = Opened::new(&args.folder)?;
     let held = sweep_store::held(&opened.layout);
     if !held {
-        // Without a controller, trials marked as running belonged to a dead one.
-        for trial in opened.history.trials.iter_mut().filter(|trial| trial.status == Status::Running) {
-            trial.status = Status::Waiting;
-        }
+        opened.history = opened.history.abandoned();
     }
     let search = Search::resumed(opened.spec.search_terms(), &opened.history);
     let standing = Standing::new(&opened.spec, &opened.history, search.len(), held);
@@ -61,9 +58,30 @@ pub fn run(args: &Args, _surroundings: &Surroundings) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
+/// Whether a sweep goes on.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Running,
+    Paused,
+    Interrupted,
+    Complete,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Running => "running",
+            State::Paused => "paused",
+            State::Interrupted => "interrupted",
+            State::Complete => "complete",
+        })
+    }
+}
+
 /// The state of a sweep.
 struct Standing<'a> {
-    state: &'static str,
+    state: State,
     counts: Counts,
     /// Number of trials in the search, or `None` if it has no end.
     total: Option<u64>,
@@ -79,9 +97,10 @@ impl<'a> Standing<'a> {
         // A file that was extended has more trials than the last controller knew about.
         let complete = total.map_or(history.complete, |total| counts.ended() >= total);
         let state = match (held, complete) {
-            (true, _) => "running",
-            (false, true) => "complete",
-            (false, false) => "interrupted",
+            (true, _) if history.steering.paused => State::Paused,
+            (true, _) => State::Running,
+            (false, true) => State::Complete,
+            (false, false) => State::Interrupted,
         };
         let ranking = Ranking::new(history, &spec.metric);
         let repeated =
@@ -98,7 +117,13 @@ impl<'a> Standing<'a> {
 
     fn text(&self, Opened { layout, spec, history, .. }: &Opened) -> String {
         let mut text = format!("{} is {}", words::clean(&history.name), self.state);
-        if self.state == "interrupted" {
+        if self.state == State::Paused {
+            let _ = write!(text, "; to go on: sweep continue {}", layout.root().display());
+        }
+        if let Some(most) = history.steering.most {
+            let _ = write!(text, "; it uses at most {most} slots");
+        }
+        if self.state == State::Interrupted {
             let _ = write!(text, "; to continue: sweep resume {}", layout.root().display());
         }
         let ended = words::count(self.counts.ended());
@@ -110,8 +135,8 @@ impl<'a> Standing<'a> {
         if let Some(count) = self.not_started().filter(|&count| count > 0) {
             let _ = write!(text, ", {} not yet started", words::count(count));
         }
-        if let Some(seconds) = self.seconds_left.filter(|_| self.state != "complete") {
-            let when = if self.state == "running" { "time left " } else { "would take" };
+        if let Some(seconds) = self.seconds_left.filter(|_| self.state != State::Complete) {
+            let when = if self.state == State::Running { "time left " } else { "would take" };
             let _ = write!(text, "\n  {when} about {}", words::duration(seconds));
         }
         if let Some(best) = &self.repeated {
@@ -236,7 +261,7 @@ fn reasons(history: &History, search: &Search, standing: &Standing) -> String {
             (Some(trial), None) => format!("trains trial {}", trial.id),
             (Some(trial), Some(held)) => format!("trains trial {}, but {held}", trial.id),
             (None, Some(held)) => format!("idle: {held}"),
-            (None, None) if standing.state != "running" => "idle: no controller is running".into(),
+            (None, None) if standing.state != State::Running => "idle: no controller is running".into(),
             (None, None) if standing.not_started() == Some(0) => "idle: no trials are left to start".into(),
             (None, None) if awaited.is_some() => awaited.clone().unwrap_or_default(),
             (None, None) if !history.shapes.is_empty() => {
@@ -337,8 +362,8 @@ mod tests {
         assert_eq!((&json["running"][0]["trial"], &json["running"][0]["epochs_done"]), (&json!(2), &json!(5)));
         assert_eq!((&json["running"][0]["epochs"], &json["not_started"]), (&json!(20), &json!(9)));
         assert_eq!(json["best"]["trial"], 1);
-        assert_eq!(Standing::new(&opened.spec, &opened.history, Some(12), false).state, "interrupted");
-        assert_eq!(Standing::new(&opened.spec, &sweep_sample::history(), Some(6), false).state, "complete");
+        assert_eq!(Standing::new(&opened.spec, &opened.history, Some(12), false).state, State::Interrupted);
+        assert_eq!(Standing::new(&opened.spec, &sweep_sample::history(), Some(6), false).state, State::Complete);
     }
 
     #[test]

@@ -6,8 +6,9 @@ use super::program::{self, Start};
 use super::surroundings::Surroundings;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::program::{Origin, Place};
-use sweep_data::datasets::{self, Info};
-use sweep_spec::{Inspection, Note, Spec};
+use sweep_data::datasets;
+use sweep_spec::{Inspection, Note, Spec, place_of_data};
+use sweep_store::Layout;
 
 /// Maximum size of a sweep file in bytes. A larger file was probably named by mistake.
 const LARGEST: u64 = 16 << 20;
@@ -19,8 +20,8 @@ pub struct SweepFile {
     pub text: String,
     /// The parsed file.
     pub spec: Spec,
-    /// The properties of its data and its networks.
-    pub inspection: Inspection,
+    /// The properties of its data and its networks. `None` if trials run a program.
+    pub inspection: Option<Inspection>,
     /// The folder in which its programs start.
     pub start: Option<Start>,
     /// Notes for the user.
@@ -42,14 +43,33 @@ impl SweepFile {
             return Err(Error::new(Exit::Usage, format!("{name} is in a folder whose path is not UTF-8"))
                 .hint("the journal stores paths as text; rename the folder"));
         }
+        let recorded = recorded(&path);
+        let base = recorded.as_ref().map_or(base, |(base, _)| base);
         let (mut spec, mut notes) = Spec::read(&text, &name, base)?;
-        let start = program::start(&spec, folder, surroundings)?;
+        let start = recorded.as_ref().and_then(|(_, start)| start.clone()).filter(|_| spec.program().is_some());
+        let start = program::start(&spec, folder.or(start), surroundings)?;
+        if let Some(start) = start.as_ref().filter(|start| start.place.folder.to_str().is_none()) {
+            return Err(Error::new(Exit::Usage, format!("{} is not UTF-8", start.place.folder.display()))
+                .hint("the journal stores paths as text; let programs start in a folder with a UTF-8 path"));
+        }
         spec.start = start.as_ref().map(|start| start.place.folder.clone());
         program::look_up(&spec, &name, &text, surroundings)?;
-        let inspection = spec.inspect(probe(&spec, &name, &text)?, &name, &text)?;
-        notes.extend(inspection.notes.iter().cloned());
+        let inspection = inspect(&mut spec, &name, &text)?;
+        notes.extend(inspection.iter().flat_map(|inspection| &inspection.notes).cloned());
         Ok(SweepFile { text, spec, inspection, start, notes })
     }
+}
+
+/// For the `sweep.yaml` in a sweep's folder: where the paths in it start from, and where its programs do. Both are the
+/// original file's.
+fn recorded(path: &Path) -> Option<(PathBuf, Option<Place>)> {
+    let layout = Layout::new(path.parent()?);
+    if path != layout.sweep_file() || !layout.journal().is_file() {
+        return None;
+    }
+    let (history, _) = sweep_store::read(&layout).ok()?;
+    let start = history.start.clone().map(|folder| Place { folder, origin: Origin::Sweep });
+    Some((history.base.clone(), start))
 }
 
 /// `--dir` of `run`, `plan` and `check`.
@@ -68,12 +88,12 @@ impl Dir {
     }
 }
 
-/// Sizes and classes of a file's images. `file` and `text` are the name and content of the sweep file.
+/// Checks a file against its images. `file` and `text` are the name and content of the sweep file.
 ///
 /// # Errors
-/// Returns [`Exit::BadData`], with the position in the file that names the data.
-pub fn probe(spec: &Spec, file: &str, text: &str) -> Result<Info> {
-    datasets::probe(&spec.source).map_err(|error| error.at(spec.place_of_data(file, text)))
+/// Returns [`Exit::BadData`], with the position in the file that names the data, or [`Exit::BadFile`].
+pub fn inspect(spec: &mut Spec, file: &str, text: &str) -> Result<Option<Inspection>> {
+    spec.inspect(|source| datasets::probe(source).map_err(|error| error.at(place_of_data(file, text))), (file, text))
 }
 
 /// Reads the text of a sweep file.

@@ -5,17 +5,17 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::agent::{Hook, Job, Known};
+use crate::agent::{Device, Hook, Job, Known, PRINTED};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::TrialRecord;
-use sweep_core::program::{Program, SETTINGS_FILE, interpreter};
+use sweep_core::program::{Metrics, Program, SETTINGS_FILE, interpreter};
 use sweep_core::trial::{Attempt, Settings};
 use sweep_spec::Spec;
 
 /// The settings as W&B's library takes them for `wandb.config`, in the trial's folder: JSON, which is YAML.
 const WANDB_FILE: &str = "wandb.yaml";
 
-/// The file, in the trial's folder, to which the hook appends what Python libraries log.
+/// The file, in the trial's folder, for what Python libraries log if metrics are read from elsewhere.
 const LOGGED: &str = "logged.jsonl";
 
 /// The folder, in the sweep's folder, that is put on PYTHONPATH.
@@ -34,7 +34,7 @@ pub fn job(
     program: &Program,
     trial: Option<&TrialRecord>,
     (attempt, settings): (Attempt, &Settings),
-    (folder, slot): (&Path, &str),
+    (folder, slot, device): (&Path, &str, &Device),
     variable: Variable,
 ) -> Result<std::result::Result<Job, String>> {
     let start = spec.program_folder();
@@ -76,7 +76,7 @@ pub fn job(
         ("SWEEP_SEED", seed),
         ("SWEEP_REPEAT", repeat),
         ("SWEEP_SLOT", slot.to_owned()),
-        ("SWEEP_DEVICE", if slot.starts_with("gpu") { "cuda" } else { "cpu" }.to_owned()),
+        ("SWEEP_DEVICE", device.torch().to_owned()),
     ]);
     let mode = variable("WANDB_MODE");
     if mode.is_none() {
@@ -95,13 +95,15 @@ pub fn job(
             variables.insert("WANDB_DIR", folder.to_string_lossy().into_owned());
         }
     }
-    let logged = folder.join(LOGGED);
+    // With a file of its own, what the hook writes is read by nobody.
+    let prints = program.metrics_file.is_none() && !matches!(program.metrics, Metrics::Files(_));
+    let logged = folder.join(if prints { PRINTED } else { LOGGED });
     // The trial's folder is `trials/0001/` in the sweep's.
     let hook = folder.ancestors().nth(2).unwrap_or(folder).join(HOOK);
     Hook::install(&hook)?;
     variables.insert("SWEEP_LOGGED", logged.to_string_lossy().into_owned());
     variables.insert("PYTHONPATH", Hook::python_path(&hook, variable("PYTHONPATH")));
-    let (metrics, trial_folder) = (program.metrics.clone(), folder.to_owned());
+    let metrics = program.metrics.clone();
     let metrics_file = program.metrics_file.as_ref().map(|name| folder.join(name));
     let folder = if program.in_trial_folder { folder.to_owned() } else { start };
     let metric = spec.metric.name.clone();
@@ -113,9 +115,7 @@ pub fn job(
         variables,
         folder,
         metrics_file,
-        logged,
         metrics,
-        trial_folder,
         metric,
         known,
         needs_metric,

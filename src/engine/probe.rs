@@ -1,6 +1,5 @@
 //! Measures networks on one trainer, one after the other, for `sweep check`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -9,11 +8,42 @@ use tokio::time::timeout;
 use crate::agent::{Agent, Launcher, SlotDevice};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::probe::{Measured, Probe};
-use sweep_core::protocol::{self, FromTrainer, ToTrainer};
+use sweep_core::protocol::{self, FromTrainer};
 use sweep_scheduler::schedule::{Event, SlotId};
 
 /// Timeout for a trainer, in addition to the time limit of its probe. It may have to load its data and finish a step.
 const SILENCE: Duration = Duration::from_secs(300);
+
+/// Timeout for a trainer to load libtorch and its device.
+const LOADING: Duration = Duration::from_secs(120);
+
+/// Starts a trainer on this slot and ends it. Returns the device and the library that it trains with.
+///
+/// # Errors
+/// Returns the reason why it cannot train there.
+pub fn try_to_start(trainer: Launcher, slot: SlotDevice) -> std::result::Result<(String, String), String> {
+    let runtime = super::runtime().map_err(|error| error.to_string())?;
+    runtime.block_on(async {
+        let (sender, mut events) = mpsc::unbounded_channel();
+        let mut agent = Agent::new(Some(trainer), vec![slot], sender);
+        agent.start(SlotId(0));
+        loop {
+            match timeout(LOADING, events.recv()).await.ok().flatten() {
+                Some(Event::Said { message: FromTrainer::Ready { protocol, device, backend }, .. }) => {
+                    return if protocol == protocol::VERSION { Ok((device, backend)) } else { Err(other(protocol)) };
+                }
+                Some(Event::Said { message: FromTrainer::Unusable { reason }, .. }) => return Err(reason),
+                Some(Event::Gone { how, .. }) => return Err(format!("it {how}")),
+                Some(_) => {}
+                None => return Err(format!("no output for {} s", LOADING.as_secs())),
+            }
+        }
+    })
+}
+
+fn other(protocol: u32) -> String {
+    format!("uses protocol {protocol}, but this sweep uses {}", protocol::VERSION)
+}
 
 /// The measurements of a trainer on this slot, in the order of the probes. For a network that cannot be trained, the
 /// result is the reason.
@@ -21,13 +51,13 @@ const SILENCE: Duration = Duration::from_secs(300);
 /// # Errors
 /// Returns an error if no trainer can be run, or if it exits.
 pub fn probe(
-    trainer: PathBuf,
+    trainer: Launcher,
     slot: SlotDevice,
     probes: &[Probe],
 ) -> Result<Vec<std::result::Result<Measured, String>>> {
     super::runtime()?.block_on(async {
         let (sender, mut events) = mpsc::unbounded_channel();
-        let mut agent = Agent::new(Some(Launcher::new(trainer, None)), vec![slot], sender);
+        let mut agent = Agent::new(Some(trainer), vec![slot], sender);
         let slot = SlotId(0);
         let mut answers = Vec::new();
         agent.start(slot);
@@ -39,13 +69,9 @@ pub fn probe(
             match event {
                 Some(Event::Said { message: FromTrainer::Ready { protocol, .. }, .. }) => {
                     if protocol != protocol::VERSION {
-                        return Err(gone(format!(
-                            "uses protocol {protocol}, but this sweep uses {}",
-                            protocol::VERSION
-                        ))
-                        .hint("install both programs from the same build"));
+                        return Err(gone(other(protocol)).hint("install both programs from the same build"));
                     }
-                    agent.tell(slot, &ToTrainer::Probe(Box::new(asked.clone())), None);
+                    agent.probe(slot, asked.clone());
                     continue;
                 }
                 Some(Event::Said { message: FromTrainer::Probed { attempt, measured }, .. })
@@ -64,7 +90,7 @@ pub fn probe(
                 None => return Err(gone(format!("produced no output for {} s", limit.as_secs()))),
             }
             if let Some(next) = probes.get(answers.len()) {
-                agent.tell(slot, &ToTrainer::Probe(Box::new(next.clone())), None);
+                agent.probe(slot, next.clone());
             }
         }
         Ok(answers)

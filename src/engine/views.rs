@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, History, TrialRecord};
+use sweep_core::steering::Request;
 use sweep_core::trial::TrialId;
 use sweep_report::Tables;
 use sweep_spec::Spec;
@@ -15,6 +16,8 @@ use sweep_store::Layout;
 #[derive(Debug)]
 pub struct Views {
     tables: Tables,
+    layout: Layout,
+    spec: Spec,
     charts: mpsc::Sender<TrialRecord>,
     painter: JoinHandle<Result<()>>,
 }
@@ -24,12 +27,14 @@ impl Views {
     pub fn open(layout: &Layout, spec: &Spec, history: &History) -> Result<Views> {
         let tables = Tables::open(layout, spec, history)?;
         let (charts, ended) = mpsc::channel::<TrialRecord>();
+        let own = (layout.clone(), spec.clone());
         let (layout, spec) = (layout.clone(), spec.clone());
         let painter = std::thread::Builder::new()
             .name("charts".into())
             .spawn(move || ended.iter().try_for_each(|trial| sweep_report::trial_chart(&layout, &spec, &trial)))
             .map_err(|error| Error::new(Exit::Internal, "cannot start the chart thread").source(error))?;
-        Ok(Views { tables, charts, painter })
+        let (layout, spec) = own;
+        Ok(Views { tables, layout, spec, charts, painter })
     }
 
     /// Updates the views with a journal entry.
@@ -48,6 +53,12 @@ impl Views {
                 // A chart thread that has ended has failed. `close` returns its error.
                 let _ = self.charts.send(trial.clone());
                 self.tables.ended(trial)
+            }
+            Entry::Skipped { trial: id, .. } => self.tables.ended(trial(*id)),
+            // The rows of a trial that runs again are no longer true.
+            Entry::Steered { request: Some(Request::Retry { .. }), .. } => {
+                self.tables = Tables::open(&self.layout, &self.spec, history)?;
+                Ok(())
             }
             _ => Ok(()),
         }

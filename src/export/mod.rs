@@ -1,5 +1,9 @@
-//! Exports a trained network for other programs. Pure.
+//! Converts sweeps and trained networks for other programs. Pure.
 
+pub mod optuna;
 mod pytorch;
+mod record;
+pub mod tensorboard;
+mod wire;
 
 pub use pytorch::module;

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use sweep_core::recipe::{Layer, Padding, Recipe, Source};
+use sweep_core::recipe::{Join, Layer, Padding, Recipe, Source};
 
 /// `same` padding for strides above 1, which PyTorch does not have. TensorFlow's is not symmetric.
 const SAME: &str = r#"
@@ -30,6 +30,93 @@ class Flatten(nn.Flatten):
         return super().forward(pictures.permute(0, 2, 3, 1))
 "#;
 
+/// Normalization over the channels of each pixel. PyTorch's own layer normalizes the last axes.
+const LAYER_NORM: &str = r#"
+
+class LayerNorm2d(nn.LayerNorm):
+    """Over the channels at each position."""
+
+    def forward(self, pictures):
+        return super().forward(pictures.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+"#;
+
+const GLOBAL_MAX: &str = r#"
+
+class GlobalMaxPool(nn.Module):
+    def forward(self, pictures):
+        return pictures.amax((2, 3))
+"#;
+
+const SCALE: &str = r#"
+
+class Scale(nn.Module):
+    def __init__(self, by):
+        super().__init__()
+        self.by = by
+
+    def forward(self, values):
+        return values * self.by
+"#;
+
+/// Marks between branches. They have no weights, and `Network.forward` acts on them.
+const BRANCHES: &str = r#"
+
+class Fork(nn.Module):
+    """Begins branches with the same input."""
+
+
+class Branch(nn.Module):
+    """Ends a branch and begins the next one from that input."""
+
+
+class Join(nn.Module):
+    """Ends the last branch and combines the outputs of all."""
+
+    def __init__(self, by):
+        super().__init__()
+        self.by = by
+
+    def forward(self, outputs):
+        if self.by == "concat":
+            return torch.cat(outputs, 1)
+        axes = max(output.dim() for output in outputs)
+        outputs = [output if output.dim() == axes else output[..., None, None] for output in outputs]
+        total = outputs[0]
+        for output in outputs[1:]:
+            total = total + output if self.by == "add" else total * output
+        return total
+"#;
+
+/// The forward pass of a network with branches.
+const BRANCHED: &str = r#"        begun = []
+        for layer in self.model:
+            if isinstance(layer, Fork):
+                begun.append((values, []))
+            elif isinstance(layer, Branch):
+                begun[-1][1].append(values)
+                values = begun[-1][0]
+            elif isinstance(layer, Join):
+                values = layer([*begun.pop()[1], values])
+            else:
+                values = layer(values)
+        return values
+"#;
+
+/// Normalization of the images, as in training.
+const INPUT: &str = r#"
+
+class Input(nn.Module):
+    """Subtracts the mean of each channel and divides by its standard deviation, as in training."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.register_buffer("offset", torch.zeros(channels))
+        self.register_buffer("divisor", torch.ones(channels))
+
+    def forward(self, pictures):
+        return (pictures - self.offset[:, None, None]) / self.divisor[:, None, None]
+"#;
+
 /// The text of the module. `about` describes the network in one or more sentences. `shapes` are the shapes of the
 /// weights by name, outermost dimension first.
 ///
@@ -37,8 +124,8 @@ class Flatten(nn.Flatten):
 /// Returns a message with the layer if its weights are missing.
 pub fn module(recipe: &Recipe, shapes: &HashMap<String, Vec<usize>>, about: &str) -> Result<String, String> {
     let mut lines = Vec::new();
-    // Whether height and width are flattened.
-    let mut flat = false;
+    // Whether height and width are flattened, and whether they were where branches began and ended.
+    let (mut flat, mut branches) = (false, Vec::<(bool, bool)>::new());
     for (at, layer) in recipe.layers.iter().enumerate() {
         let size = |what: &str, axis: usize| {
             let name = format!("model.{at}.{what}");
@@ -47,13 +134,28 @@ pub fn module(recipe: &Recipe, shapes: &HashMap<String, Vec<usize>>, about: &str
         let no_bias = |bias: bool| if bias { "" } else { ", bias=False" };
         lines.push(match *layer {
             Layer::Conv { filters, kernel, stride, padding, bias, .. } => {
-                let (class, padding) = match padding {
-                    Padding::Valid => ("nn.Conv2d", ""),
-                    Padding::Same if stride == 1 => ("nn.Conv2d", ", padding=\"same\""),
-                    Padding::Same => ("SameConv2d", ""),
-                };
-                let stride = if stride == 1 { String::new() } else { format!(", stride={stride}") };
-                format!("{class}({}, {filters}, {kernel}{stride}{padding}{})", size("weight", 1)?, no_bias(bias))
+                convolution([*size("weight", 1)?, filters as usize], kernel, stride, padding, bias, 1)
+            }
+            Layer::GroupedConv { groups, kernel, stride, padding, bias, .. } => {
+                let (inputs, filters) = (*size("weight", 1)? * groups as usize, *size("weight", 0)?);
+                convolution([inputs, filters], kernel, stride, padding, bias, groups as usize)
+            }
+            Layer::Depthwise { kernel, stride, padding, bias, .. } => {
+                let channels = *size("weight", 0)?;
+                convolution([channels, channels], kernel, stride, padding, bias, channels)
+            }
+            Layer::Fork => "Fork()".into(),
+            Layer::Branch => "Branch()".into(),
+            Layer::Join { by: Join::Add } => "Join(\"add\")".into(),
+            Layer::Join { by: Join::Concat } => "Join(\"concat\")".into(),
+            Layer::Join { by: Join::Multiply } => "Join(\"multiply\")".into(),
+            Layer::Scale { by } => format!("Scale({by:?})"),
+            Layer::LayerNorm { epsilon } => {
+                let class = if flat { "nn.LayerNorm" } else { "LayerNorm2d" };
+                format!("{class}({}, eps={epsilon:?})", size("scale", 0)?)
+            }
+            Layer::GroupNorm { groups, epsilon } => {
+                format!("nn.GroupNorm({groups}, {}, eps={epsilon:?})", size("scale", 0)?)
             }
             Layer::MaxPool { size, stride } => format!("nn.MaxPool2d({size}, {stride})"),
             Layer::AveragePool { size, stride } => format!("nn.AvgPool2d({size}, {stride})"),
@@ -62,6 +164,9 @@ pub fn module(recipe: &Recipe, shapes: &HashMap<String, Vec<usize>>, about: &str
             Layer::Tanh => "nn.Tanh()".into(),
             Layer::Gelu => "nn.GELU()".into(),
             Layer::Sigmoid => "nn.Sigmoid()".into(),
+            Layer::Silu => "nn.SiLU()".into(),
+            Layer::LeakyRelu { slope } => format!("nn.LeakyReLU({slope:?})"),
+            Layer::GlobalMaxPool => "GlobalMaxPool()".into(),
             Layer::BatchNorm { momentum, epsilon } => {
                 let axes = if flat { 1 } else { 2 };
                 // PyTorch's momentum is the weight of the new statistics, Keras' that of the old ones. Rounding removes
@@ -73,11 +178,38 @@ pub fn module(recipe: &Recipe, shapes: &HashMap<String, Vec<usize>>, about: &str
             Layer::Flatten => if flat { "nn.Flatten()" } else { "Flatten()" }.into(),
             Layer::Dense { units, bias, .. } => format!("nn.Linear({}, {units}{})", size("weight", 1)?, no_bias(bias)),
         });
-        flat |= matches!(layer, Layer::Flatten | Layer::GlobalAveragePool);
+        match layer {
+            Layer::Flatten | Layer::GlobalAveragePool | Layer::GlobalMaxPool => flat = true,
+            Layer::Fork => branches.push((flat, true)),
+            Layer::Branch => {
+                let (before, all) = branches.last_mut().ok_or("its branches are uneven")?;
+                (*all, flat) = (*all && flat, *before);
+            }
+            // A vector that multiplies an image gives an image.
+            Layer::Join { .. } => flat &= branches.pop().ok_or("its branches are uneven")?.1,
+            _ => {}
+        }
     }
     let uses = |class: &str| lines.iter().any(|line| line.starts_with(class));
-    let own = [("SameConv2d", SAME), ("Flatten", FLATTEN)];
+    let channels = shapes.get("model.input.offset").and_then(|shape| shape.first());
+    let own = [
+        ("SameConv2d", SAME),
+        ("Flatten", FLATTEN),
+        ("LayerNorm2d", LAYER_NORM),
+        ("GlobalMaxPool", GLOBAL_MAX),
+        ("Scale", SCALE),
+        ("Fork", BRANCHES),
+    ];
     let own: String = own.iter().filter(|(class, _)| uses(class)).map(|(_, text)| *text).collect();
+    let own = own + channels.map_or("", |_| INPUT);
+    let torch = if own.contains("torch.") { "import torch\n" } else { "" };
+    let input = channels.map(|channels| format!("        self.input = Input({channels})\n")).unwrap_or_default();
+    let values = if channels.is_some() { "self.input(pictures)" } else { "pictures" };
+    let forward = match uses("Fork") {
+        true => format!("        values = {values}\n{BRANCHED}"),
+        false => format!("        return self.model({values})\n"),
+    };
+    let key = if channels.is_some() { "layer.replace(\"model.input\", \"input\")" } else { "layer" };
     let white = if recipe.data.source == Source::Digits { 16 } else { 255 };
     // Escaped so that nothing can close the docstring.
     let about = about.replace('\\', "/").replace('"', "'");
@@ -94,7 +226,7 @@ safetensors are needed.
 
 from pathlib import Path
 
-from safetensors.torch import load_file
+{torch}from safetensors.torch import load_file
 from torch import nn
 
 WEIGHTS = Path(__file__).with_name("best.safetensors")
@@ -105,21 +237,40 @@ NAMES = {{"scale": "weight", "shift": "bias", "mean": "running_mean", "variance"
 class Network(nn.Module):
     def __init__(self):
         super().__init__()
-        self.model = nn.Sequential(
+{input}        self.model = nn.Sequential(
 {layers}        )
 
     def forward(self, pictures):
-        return self.model(pictures)
-
+{forward}
 
 def load(weights=WEIGHTS):
     """The trained network, in evaluation mode: `load().train()` trains on."""
     network = Network()
     parts = [(name.rsplit(".", 1), value) for name, value in load_file(weights).items()]
-    network.load_state_dict({{f"{{layer}}.{{NAMES.get(part, part)}}": value for (layer, part), value in parts}})
+    network.load_state_dict({{f"{{{key}}}.{{NAMES.get(part, part)}}": value for (layer, part), value in parts}})
     return network.eval()
 "#
     ))
+}
+
+/// A convolution with these input and output channels.
+fn convolution(
+    [inputs, filters]: [usize; 2],
+    kernel: u32,
+    stride: u32,
+    padding: Padding,
+    bias: bool,
+    groups: usize,
+) -> String {
+    let (class, padding) = match padding {
+        Padding::Valid => ("nn.Conv2d", ""),
+        Padding::Same if stride == 1 => ("nn.Conv2d", ", padding=\"same\""),
+        Padding::Same => ("SameConv2d", ""),
+    };
+    let stride = if stride == 1 { String::new() } else { format!(", stride={stride}") };
+    let groups = if groups == 1 { String::new() } else { format!(", groups={groups}") };
+    let bias = if bias { "" } else { ", bias=False" };
+    format!("{class}({inputs}, {filters}, {kernel}{stride}{padding}{groups}{bias})")
 }
 
 #[cfg(test)]

@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use sweep_core::program::Program;
 use sweep_core::space::{Distribution, Parameter};
 use sweep_core::trial::Goal;
-use sweep_spec::{SETTINGS, Spec, plain};
+use sweep_report::words;
+use sweep_spec::{Network, SETTINGS, Spec, Trains, plain};
 
 /// All differences, one line each.
 pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     let mut lines = incomparable(old, new);
-    if is_reordered(old, new) {
-        let goal = |spec: &Spec| if spec.metric.goal == Goal::Minimize { "minimize" } else { "maximize" };
-        told(&mut lines, "metric: goal", goal(old), goal(new));
+    if are_programs(old, new) {
+        told(&mut lines, "metric", ranking(old), ranking(new));
     }
     lines.extend(parameters(old, new));
     let ((old_zip, old_exclude), (new_zip, new_exclude)) = (old.space.constraints(), new.space.constraints());
@@ -38,53 +39,64 @@ pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     told(&mut lines, "repeats", old.repeats, new.repeats);
     changed(&mut lines, "early_terminate", &old.early_terminate, &new.early_terminate);
     lines.extend(constants(old, new).0);
-    changed(&mut lines, "model", &old.network, &new.network);
+    changed(&mut lines, "model", &old.network().map(|one| &one.model), &new.network().map(|one| &one.model));
     told(&mut lines, "keep_best", old.keep_best, new.keep_best);
     told(&mut lines, "retries", old.retries, new.retries);
     let grace = |spec: &Spec| format!("{} s", spec.stop_grace.as_secs());
     told(&mut lines, "stop_grace", grace(old), grace(new));
+    let time = |time: Option<Duration>| time.map_or("no limit".to_owned(), |time| words::duration(time.as_secs_f64()));
+    told(&mut lines, "max_time: trial", time(old.max_time.trial), time(new.max_time.trial));
+    told(&mut lines, "max_time: sweep", time(old.max_time.sweep), time(new.max_time.sweep));
     changed(&mut lines, "devices", &old.devices, &new.devices);
     changed(&mut lines, "description", &old.description, &new.description);
     lines
 }
 
-/// Whether both rank programs by one metric, the one perhaps the other way round.
-fn is_reordered(old: &Spec, new: &Spec) -> bool {
-    old.program.is_some() && new.program.is_some() && old.metric.name == new.metric.name
+fn are_programs(old: &Spec, new: &Spec) -> bool {
+    old.program().is_some() && new.program().is_some()
+}
+
+/// What trials are ranked by.
+fn ranking(spec: &Spec) -> String {
+    match spec.metric.goal {
+        Goal::Minimize => format!("the lowest {}", spec.metric.name),
+        Goal::Maximize => format!("the highest {}", spec.metric.name),
+    }
 }
 
 /// What makes every trial another one.
 pub fn incomparable(old: &Spec, new: &Spec) -> Vec<String> {
     let mut lines = Vec::new();
     told(&mut lines, "seed", old.seed, new.seed);
-    let goal = |spec: &Spec| match spec.metric.goal {
-        Goal::Minimize => format!("the lowest {}", spec.metric.name),
-        Goal::Maximize => format!("the highest {}", spec.metric.name),
-    };
-    // Which way a program's metric is better changes no trial, only their order.
-    if !is_reordered(old, new) {
-        told(&mut lines, "metric", goal(old), goal(new));
+    // Programs report all of their metrics, so another metric changes no trial, only their order.
+    if !are_programs(old, new) {
+        told(&mut lines, "metric", ranking(old), ranking(new));
     }
     // Parameters that come or go change no trial so far; one that joins or leaves a group arrives in another form.
-    let command =
-        |spec: &Spec| spec.program.clone().map(|program| Program { groups: BTreeMap::new(), folder: None, ..program });
+    let command = |spec: &Spec| {
+        spec.program().map(|program| Program { groups: BTreeMap::new(), folder: None, ..program.clone() })
+    };
     changed(&mut lines, "program or command", &command(old), &command(new));
-    if let (Some(before), Some(after)) = (&old.program, &new.program) {
+    if let (Some(before), Some(after)) = (old.program(), new.program()) {
         let both = old.space.parameters.iter().map(|one| &one.name).filter(|name| find(new, name).is_some());
         for name in both {
             changed(&mut lines, &format!("the group of {name}"), &before.groups.get(name), &after.groups.get(name));
         }
     }
-    if old.program.is_some() {
-        told(
-            &mut lines,
-            "the folder that programs start in",
-            old.program_folder().display(),
-            new.program_folder().display(),
-        );
-    } else if old.source != new.source {
-        let source = |spec: &Spec| serde_json::to_value(&spec.source).map_or(String::new(), |value| plain(&value));
-        told(&mut lines, "data", source(old), source(new));
+    match (&old.trains, &new.trains) {
+        (Trains::Program(_), Trains::Program(_)) => {
+            told(
+                &mut lines,
+                "the folder that programs start in",
+                old.program_folder().display(),
+                new.program_folder().display(),
+            );
+        }
+        (Trains::Network(before), Trains::Network(after)) if before.source != after.source => {
+            let source = |one: &Network| serde_json::to_value(&one.source).map_or(String::new(), |value| plain(&value));
+            told(&mut lines, "data", source(before), source(after));
+        }
+        _ => {}
     }
     lines
 }
@@ -92,20 +104,18 @@ pub fn incomparable(old: &Spec, new: &Spec) -> Vec<String> {
 /// Differences in fixed parameters, and how the first of them could vary instead.
 pub fn constants(old: &Spec, new: &Spec) -> (Vec<String>, Option<String>) {
     let (mut lines, mut vary) = (Vec::new(), None);
-    if old.program.is_some() || new.program.is_some() {
-        return (lines, vary);
-    }
+    let (Some(before), Some(after)) = (old.network(), new.network()) else { return (lines, vary) };
     // If a table became a parameter, or a parameter a table, that change is already reported with all of its members.
     let group = |name: &str| SETTINGS.iter().find(|setting| setting.name == name).and_then(|setting| setting.group);
     let told = |name: &str| match group(name).map(|group| [old, new].map(|spec| find(spec, group).is_some())) {
-        Some([false, true]) => !new.fixed.contains_key(name),
-        Some([true, false]) => !old.fixed.contains_key(name),
+        Some([false, true]) => !after.fixed.contains_key(name),
+        Some([true, false]) => !before.fixed.contains_key(name),
         _ => false,
     };
     let varied = |name: &str| told(name) || [old, new].iter().any(|spec| find(spec, name).is_some());
-    let presets = old.network.settings.keys().chain(new.network.settings.keys()).map(String::as_str);
+    let presets = before.model.settings.keys().chain(after.model.settings.keys()).map(String::as_str);
     for name in SETTINGS.iter().map(|setting| setting.name).chain(presets).filter(|name| !varied(name)) {
-        let [before, after] = [old, new].map(|spec| spec.constant(name).unwrap_or(Value::Null));
+        let [before, after] = [before, after].map(|network| network.constant(name).unwrap_or(Value::Null));
         if before != after {
             let line = format!("{name}: {} → {}", plain(&before), plain(&after));
             if !lines.contains(&line) {
@@ -161,11 +171,12 @@ fn parameters(old: &Spec, new: &Spec) -> Vec<String> {
 
 /// The fixed value of a parameter. The value of a table includes its members.
 fn fixed(spec: &Spec, name: &str) -> Option<Value> {
-    let value = spec.constant(name).filter(|value| !value.is_null());
+    let network = spec.network()?;
+    let value = network.constant(name).filter(|value| !value.is_null());
     let names = SETTINGS.iter().filter(|setting| setting.group == Some(name)).map(|setting| setting.name);
     let members = names.filter_map(|member| {
         let short = member.strip_prefix(name).map_or(member, |rest| rest.trim_start_matches('.'));
-        Some((short.to_owned(), spec.fixed.get(member)?.clone()))
+        Some((short.to_owned(), network.fixed.get(member)?.clone()))
     });
     let members: Vec<_> = members.collect();
     if members.is_empty() {

@@ -19,6 +19,11 @@ pub struct Growth {
     pub settings: Vec<(TrialId, Settings)>,
 }
 
+/// Whether two files mean the same sweep.
+pub fn is_same(old: &Spec, new: &Spec) -> bool {
+    changes::all(old, new).is_empty() && changes::incomparable(old, new).is_empty()
+}
+
 /// The reason why old and new trials would not be comparable.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
@@ -62,9 +67,7 @@ mod tests {
     use sweep_core::trial::Outcome;
 
     fn spec(text: &str) -> Spec {
-        let (mut spec, _) = Spec::read(text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
-        spec.classes = Some(10);
-        spec
+        Spec::read(text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}")).0
     }
 
     fn network(head: &str, training: &str) -> Spec {

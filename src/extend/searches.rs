@@ -42,6 +42,7 @@ fn grow(old: &Spec, new: &Spec, history: &mut History) {
         changes: Vec::new(),
         trials: (None, None),
         settings: growth.settings,
+        metric: None,
     };
     // The entry passes through JSON, as in a resumed sweep.
     let line = serde_json::to_string(&entry).unwrap();

@@ -22,7 +22,7 @@ pub fn rewritten(old: &Spec, new: &Spec, history: &History) -> Result<Vec<(Trial
     let mut values: Vec<Settings> = Vec::new();
     let mut rewritten = Vec::new();
     for trial in &history.trials {
-        let settings = match (&new.program, old.recipe(&trial.settings)) {
+        let settings = match (new.program(), old.recipe(&trial.settings)) {
             // Only the program knows how it handles a parameter that it was not given.
             (Some(_), _) => trial.settings.clone(),
             (None, Ok(recipe)) => {
@@ -73,7 +73,10 @@ fn filled(old: &Spec, new: &Spec, settings: &Settings, missing: &[&str], recipe:
             "weight_decay" => Some(recipe.training.weight_decay.into()),
             _ => None,
         };
-        let constant = old.constant(name).filter(|value| !value.is_null() || default.is_none());
+        let constant = old
+            .network()
+            .and_then(|network| network.constant(name))
+            .filter(|value| !value.is_null() || default.is_none());
         constant.into_iter().chain(default).chain(values).map(Some).chain([None]).collect()
     };
     let candidates: Vec<Vec<Option<Value>>> = missing.iter().map(|name| candidates(name)).collect();

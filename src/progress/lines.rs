@@ -106,6 +106,8 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
                  last bits"
             ))
         }
+        Entry::Steered { said, .. } => Some(format!("request: {}", words::clean(&said.join("; ")))),
+        Entry::Skipped { trial, .. } => Some(format!("{}: skipped", of_total(*trial))),
         Entry::Reopened { trial, .. } => Some(format!("trial {trial}: will be retried")),
         _ => None,
     }

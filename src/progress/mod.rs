@@ -93,6 +93,11 @@ impl Screen {
         });
     }
 
+    /// Reports that the time of this run is over.
+    pub fn out_of_time(&self) {
+        self.say("the time of this run is over; saving the running trials");
+    }
+
     /// Removes the display.
     pub fn finish(&self) {
         if let Kind::Bars(bars) = &self.kind {

@@ -45,7 +45,8 @@ with table.open("a", newline="") as file:
         model.fit(x_train, y_train)
         shares = model.predict_proba(x_val)
         row = [epoch, model.loss_, log_loss(y_val, shares), model.score(x_val, y_val)]
-        saved.with_suffix(".new").write_bytes(pickle.dumps((epoch, model)))
-        saved.with_suffix(".new").replace(saved)
+        # The row first: if only that is written, the epoch is trained again, and none is missing.
         writer.writerow(row)
         file.flush()
+        saved.with_suffix(".new").write_bytes(pickle.dumps((epoch, model)))
+        saved.with_suffix(".new").replace(saved)

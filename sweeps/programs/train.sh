@@ -17,6 +17,7 @@ echo "trial $SWEEP_TRIAL on $SWEEP_SLOT from epoch $epoch"
 while [ "$epoch" -lt "$steps" ]; do
     epoch=$((epoch + 1))
     x=$(awk -v x="$x" -v rate="$rate" 'BEGIN { printf "%.17g", x - rate * 2 * x }')
-    echo "$epoch $x" >"$state.new" && mv "$state.new" "$state"
+    # The line first: if only that is printed, the epoch is trained again, and none is missing.
     awk -v x="$x" -v epoch="$epoch" 'BEGIN { printf "{\"epoch\": %d, \"square\": %.17g}\n", epoch, x * x }'
+    echo "$epoch $x" >"$state.new" && mv "$state.new" "$state"
 done

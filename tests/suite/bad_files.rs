@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sweep_core::recipe::Source;
 use sweep_data::datasets;
-use sweep_spec::Spec;
+use sweep_spec::{Problems, Spec};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bad")
@@ -18,11 +18,13 @@ fn message(name: &str, text: &str) -> String {
         Err(problems) => return problems.to_string(),
         Ok(read) => read,
     };
-    assert_eq!(spec.source, Source::Digits, "{name} is read without a problem");
-    let inspected = datasets::probe(&spec.source).map(|data| spec.inspect(data, &file, text));
-    match inspected {
-        Ok(Err(problems)) => problems.to_string(),
-        _ => panic!("{name} is inspected without a problem"),
+    let probe = |source: &Source| {
+        assert_eq!(*source, Source::Digits, "{name} is read without a problem");
+        Ok(datasets::probe(source).unwrap())
+    };
+    match spec.inspect::<Problems>(probe, (&file, text)) {
+        Err(problems) => problems.to_string(),
+        Ok(_) => panic!("{name} is inspected without a problem"),
     }
 }
 

@@ -35,7 +35,7 @@ fn every_sweep_file_of_the_documentation_is_read_and_has_trials() {
                     break;
                 }
                 let settings = search.settings(trial).unwrap_or_else(|| panic!("{block}has no trial {trial}"));
-                if spec.program.is_none() {
+                if spec.network().is_some() {
                     spec.recipe(&settings).unwrap_or_else(|error| panic!("{block}{error}"));
                 }
             }

@@ -8,7 +8,7 @@ use sweep_core::trial::TrialId;
 use sweep_data::datasets::{self, Info};
 use sweep_data::network::{PRESETS, Shape};
 use sweep_scheduler::search::Search;
-use sweep_spec::{SETS, Spec};
+use sweep_spec::{Problems, SETS, Spec};
 
 fn examples() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sweeps");
@@ -28,7 +28,8 @@ fn info(source: &Source, file: &Path) -> Info {
             _ => (Shape { channels: 3, height: 32, width: 32 }, 10),
         };
         eprintln!("{}: its data is not here, so its networks are built for {shape} pictures: {absent}", file.display());
-        Info { shape, classes: (0..classes).map(|class: u32| class.to_string()).collect(), train: 50_000, test: 10_000 }
+        let classes = (0..classes).map(|class: u32| class.to_string()).collect();
+        Info { shape, classes, train: 50_000, validation: 0, test: 10_000, notes: Vec::new() }
     })
 }
 
@@ -41,9 +42,9 @@ fn every_example_has_trials_that_make_recipes() {
             Spec::read(&text, &name, file.parent().unwrap()).unwrap_or_else(|problems| panic!("{problems}"));
         assert!(notes.is_empty(), "{name}: {notes:?}");
         assert_eq!(Some(spec.name.as_str()), file.file_stem().and_then(|stem| stem.to_str()), "{name}");
-        let info = info(&spec.source, &file);
-        let inspection = spec.inspect(info, &name, &text).unwrap_or_else(|problems| panic!("{problems}"));
-        assert!(inspection.networks > 0, "{name}");
+        let inspected = spec.inspect::<Problems>(|source| Ok(info(source, &file)), (&name, &text));
+        let inspection = inspected.unwrap_or_else(|problems| panic!("{problems}"));
+        assert!(inspection.is_some_and(|inspection| inspection.networks > 0), "{name}");
         let mut search = Search::new(spec.search_terms());
         let trials = search.len().unwrap_or_else(|| panic!("{name} has no end"));
         for trial in (1..=trials).map(TrialId) {

@@ -196,3 +196,28 @@ fn a_program_gets_new_arguments_and_its_columns() {
     let wanted = [["1", "", "1.0"], ["2", "", "1.0"], ["1", "true", "2.0"], ["2", "true", "2.0"]];
     assert_eq!(rows.iter().map(of).collect::<Vec<_>>(), wanted.map(|row| row.map(str::to_owned)));
 }
+
+#[test]
+fn another_metric_of_a_program_ranks_its_trials_and_nothing_runs_again() {
+    let world = World::new();
+    world.write("train.sh", "x=${1#--x=}\necho \"{\\\"acc\\\": $x, \\\"f1\\\": $((9 - x))}\"\n");
+    let file = "name: s\ncommand: [sh, train.sh, \"${args}\"]\nmetric: {name: acc}\n\
+                parameters: {x: {values: [1, 2, 3]}}\ndevices: {gpus: none}\n";
+    world.write("s.yaml", file);
+    world.write("f1.yaml", &file.replace("acc", "f1"));
+    let best = |world: &World| world.expect("show results/s", 0).lines().next().map(str::to_owned).unwrap();
+    assert!(world.expect("run s.yaml --progress none", 0).contains("sweep maximizes acc because of its name"));
+    assert!(best(&world).starts_with("Trial 0003"));
+    world.expect("report results/s --metric f1", 0);
+    assert!(world.read("results/s/report.md").contains("Trial 0001 is the best: f1 8"));
+    assert!(world.expect("report results/s --metric f2", 2).contains("did you mean `f1`?"));
+    world.expect("report results/s --goal minimize", 0);
+    assert!(world.read("results/s/report.md").contains("Trial 0001 is the best: acc 1"));
+    let journal = |world: &World| world.read("results/s/journal.jsonl").matches("\"is\":\"started\"").count();
+    let said = world.expect("extend results/s f1.yaml --yes", 0);
+    assert!(said.contains("metric: the highest acc → the highest f1"), "{said}");
+    assert!(best(&world).starts_with("Trial 0001"));
+    world.expect("resume results/s --progress none", 0);
+    assert_eq!(journal(&world), 3);
+    assert_eq!(world.column("results/s/trials.csv", "best_acc"), ["1.0", "2.0", "3.0"]);
+}

@@ -238,6 +238,7 @@ fn mig_instances_are_devices_of_their_own() {
         serde_json::from_slice::<Value>(&output.stdout).expect("JSON")["slots"].clone()
     };
     assert_eq!(of("MIG-b,GPU-1"), json!(["gpu:0:1", "gpu:1"]));
+    assert_eq!(of("")[0], "cpu:0", "an empty list is no GPU");
     file(&world, 6, "");
     expect(&world, &format!("{RUN} --gpus MIG-a,0:1"), 0);
     assert_eq!(slots_used(&world), ["gpu:0:0", "gpu:0:1"].map(str::to_owned).into());

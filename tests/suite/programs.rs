@@ -370,8 +370,11 @@ done
 fn a_wrong_name_of_the_metric_is_warned_of_and_fails_the_trial() {
     let script =
         "for epoch in 1 2 3; do echo \"{\\\"epoch\\\": $epoch, \\\"val_f2\\\": 0.5, \\\"train_loss\\\": 1}\"; done\n";
-    let world = program(script, "metric: {name: val_f1, goal: maximize}\nparameters: {x: {values: [1, 2]}}\n");
+    let rest = "metric: {name: val_f1, goal: maximize}\nparameters: {x: {values: [1, 2, 3, 4, 5, 6]}}\n";
+    let world = program(script, rest);
+    world.write("s.yaml", &world.read("s.yaml").replace("gpus: none", "gpus: none, cpu_threads: 1000"));
     let text = world.expect("run s.yaml --progress plain", 1);
+    assert!(text.contains("stopped because every trial failed"), "{text}");
     assert_eq!(text.matches("reports epochs without val_f1").count(), 1, "{text}");
     assert!(text.contains("did you mean `val_f2`?"), "{text}");
     assert_eq!(world.column("results/s/trials.csv", "status"), ["failed", "failed"]);
@@ -515,7 +518,10 @@ const WAITING: &str =
 fn slurms_signals_save_and_end_as_sigterm_does_and_nohup_stays_in_force() {
     for signal in [Signal::USR1, Signal::USR2, Signal::HUP] {
         let world = program(WAITING, "metric: {name: score, goal: maximize}\n");
-        let mut run = world.sweep("run s.yaml --progress none").spawn().unwrap();
+        // The tests themselves may run under nohup.
+        let mut command = std::process::Command::new("env");
+        command.args(["--default-signal", env!("CARGO_BIN_EXE_sweep"), "run", "s.yaml", "--progress", "none"]);
+        let mut run = command.current_dir(world.path("")).spawn().unwrap();
         let journal = || std::fs::read_to_string(world.path("results/s/journal.jsonl")).unwrap_or_default();
         wait_until("it has begun", Duration::from_secs(20), || journal().contains("\"is\":\"row\""));
         // Twice, as a scheduler may: only Ctrl-C and SIGTERM mean more the second time.
@@ -808,4 +814,127 @@ esac
     );
     let text = world.expect("run s.yaml --progress plain", 0);
     assert!(text.contains("11 impossible"), "{text}");
+}
+
+/// A program that reports one epoch.
+const SHORT: &str = "echo '{\"score\": 1}'\n";
+const SCORE: &str = "metric: {name: score, goal: maximize}\n";
+
+#[test]
+fn a_folder_that_is_no_sweeps_is_not_written_into() {
+    let world = program(SHORT, SCORE);
+    std::fs::create_dir_all(world.path("results/s")).unwrap();
+    world.write("results/s/thesis.tex", "years of work");
+    let text = world.expect("run s.yaml --progress none", 2);
+    assert!(text.contains("results/s is not the folder of a sweep: it contains thesis.tex"), "{text}");
+    assert_eq!(std::fs::read_dir(world.path("results/s")).unwrap().count(), 1, "nothing was written");
+    // What a start that was killed has left is no obstacle.
+    std::fs::remove_file(world.path("results/s/thesis.tex")).unwrap();
+    world.write("results/s/sweep.yaml", "half of a f");
+    world.write("results/s/.lock", "");
+    world.expect("run s.yaml --progress none", 0);
+}
+
+#[test]
+fn a_sweep_file_that_was_edited_in_the_results_is_refused_and_extend_takes_it() {
+    let world = program(SHORT, &format!("{SCORE}parameters: {{x: {{values: [1, 2]}}}}\n"));
+    world.expect("run s.yaml --progress none", 0);
+    let edited = world.read("results/s/sweep.yaml").replace("[1, 2]", "[1, 2, 3]");
+    world.write("results/s/sweep.yaml", &edited);
+    for words in ["resume results/s", "status results/s", "report results/s", "run s.yaml --or-resume"] {
+        let text = world.expect(words, 2);
+        assert!(text.contains("sweep.yaml:5:1: the file was changed"), "{text}");
+        assert!(text.contains("sweep extend results/s FILE") || text.contains("/results/s FILE"), "{text}");
+    }
+    // The original undoes the edit.
+    let text = world.expect("extend results/s s.yaml --yes", 0);
+    assert!(text.contains("is the file in the journal again"), "{text}");
+    world.expect("status results/s", 0);
+    // The edited file extends the sweep.
+    world.write("results/s/sweep.yaml", &edited);
+    world.write("more.yaml", &edited);
+    world.expect("extend results/s more.yaml --yes --run --progress none", 0);
+    assert_eq!(world.column("results/s/trials.csv", "x"), ["1", "2", "3"]);
+    assert_eq!(world.read("results/s/sweep.yaml"), edited);
+    world.expect("status results/s", 0);
+}
+
+#[test]
+fn a_sweeps_own_copy_of_its_file_can_be_planned_and_run_from_there() {
+    let world = World::new();
+    std::fs::create_dir_all(world.path("sweeps/code")).unwrap();
+    std::fs::create_dir_all(world.path("elsewhere")).unwrap();
+    world.write("sweeps/code/train.sh", SHORT);
+    world.write(
+        "sweeps/s.yaml",
+        &format!("name: s\nfolder: code\ncommand: [sh, train.sh]\ndevices: {{gpus: none}}\n{SCORE}"),
+    );
+    world.expect("run sweeps/s.yaml --progress none", 0);
+    let run = |words: &str| {
+        let output = world.sweep(words).current_dir(world.path("elsewhere")).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{words}: {text}");
+        text
+    };
+    run("plan ../results/s/sweep.yaml");
+    run("run ../results/s/sweep.yaml --name again --progress none");
+    assert_eq!(world.column("elsewhere/results/again/trials.csv", "status"), ["finished"]);
+}
+
+#[test]
+fn a_path_that_is_not_text_is_an_error_and_no_panic() {
+    use std::os::unix::ffi::OsStrExt;
+    let odd = std::ffi::OsStr::from_bytes(b"caf\xe9");
+    let world = program(SHORT, SCORE);
+    let folder = world.path("").join(odd);
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(world.path("s.yaml"), folder.join("s.yaml")).unwrap();
+    std::fs::copy(world.path("train.sh"), folder.join("train.sh")).unwrap();
+    let told = |command: &mut std::process::Command| {
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(text.contains("not UTF-8") && !text.contains("panicked"), "{text}");
+        assert_eq!(output.status.code(), Some(2), "{text}");
+    };
+    told(world.sweep("run").arg(folder.join("s.yaml")));
+    told(world.sweep("run s.yaml").current_dir(&folder));
+    told(world.sweep("run s.yaml --results").arg(&folder));
+    told(world.sweep("run s.yaml --dir").arg(&folder));
+    // What is there already can be read from anywhere.
+    world.expect("run s.yaml --progress none", 0);
+    std::fs::rename(world.path("results/s"), folder.join("s")).unwrap();
+    for command in ["status", "report", "show", "resume"] {
+        let mut command = world.sweep(command);
+        command.arg(folder.join("s"));
+        if command.get_args().next().unwrap() == "show" {
+            command.arg("1");
+        }
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(!text.contains("panicked") && matches!(output.status.code(), Some(0 | 2)), "{command:?}: {text}");
+    }
+}
+
+#[test]
+fn whoever_stops_reading_the_output_changes_no_exit_code() {
+    let script = "echo '{\"score\": 1}'\nwhile [ ! -e go ]; do sleep 0.01; done\n";
+    for progress in ["plain", "json", "bars"] {
+        let world = program(script, SCORE);
+        let mut run = world.sweep(&format!("run s.yaml --progress {progress}"));
+        let mut run = run.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let journal = || std::fs::read_to_string(world.path("results/s/journal.jsonl")).unwrap_or_default();
+        wait_until("it has begun", Duration::from_secs(20), || journal().contains("\"is\":\"row\""));
+        drop((run.stdout.take(), run.stderr.take()));
+        world.write("go", "");
+        assert_eq!(run.wait().unwrap().code(), Some(0), "{progress}");
+        assert!(world.path("results/s/report.html").exists());
+        // A full disk of the reader is no failure of the sweep, either.
+        let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut run = world.sweep(&format!("run s.yaml --name full --progress {progress}"));
+        assert_eq!(run.stdout(full()).stderr(full()).status().unwrap().code(), Some(0), "{progress}");
+        let closed =
+            format!("exec {} run s.yaml --name closed --progress {progress} >&- 2>&-", env!("CARGO_BIN_EXE_sweep"));
+        let mut run = std::process::Command::new("sh");
+        assert_eq!(run.args(["-c", &closed]).current_dir(world.path("")).status().unwrap().code(), Some(0));
+    }
 }

@@ -42,6 +42,7 @@ fn write(layout: &Layout) -> u64 {
         at: 0.5,
         base,
         start: None,
+        file: None,
         pictures: None,
     };
     let mut journal = Journal::create(layout, &first).expect("the folder is writable");
@@ -57,7 +58,7 @@ fn write(layout: &Layout) -> u64 {
         settings.insert("batch_size".into(), 32.into());
         let slot = "cpu:0".to_owned();
         let mut entries = vec![
-            Entry::Started { at, attempt, slot, settings: Some(settings), seed: None },
+            Entry::Started { at, attempt, slot, settings: Some(settings), seed: None, place: None },
             Entry::Began {
                 attempt,
                 from_epoch: 0,

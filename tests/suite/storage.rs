@@ -79,6 +79,26 @@ fn a_full_disk_stops_the_sweep_and_once_there_is_room_it_goes_on() {
 }
 
 #[test]
+fn a_disk_that_programs_fill_with_what_they_print_costs_no_epoch() {
+    let world = World::new();
+    std::fs::create_dir(world.path("results")).expect("the folder is writable");
+    world.write("train.sh", "seq -f '{\"score\": %g}' 1 20000\n");
+    world.write(
+        "s.yaml",
+        "name: s\ncommand: [sh, train.sh]\nmetric: {name: score, goal: maximize}\ndevices: {gpus: none}\n",
+    );
+    let script = "mount -t tmpfs -o size=24m none results
+         head -c 25000000 /dev/zero > results/ballast || truncate -s -250000 results/ballast
+         code=0; $SWEEP run s.yaml --progress none || code=$?; echo first $code
+         rm results/ballast
+         code=0; $SWEEP resume results/s --progress none || code=$?; echo second $code
+         cp -r results/s kept";
+    let Some(text) = mounting(&world, script) else { return };
+    assert!(text.contains("first 5") && text.contains("second 0"), "{text}");
+    assert_eq!(world.table("kept/epochs.csv", &[]).len(), 20_000);
+}
+
+#[test]
 fn a_checkpoint_that_cannot_be_written_stops_the_sweep_and_costs_no_trial() {
     let world = scripted("2.1 fill 2");
     std::fs::create_dir(world.path("results")).expect("the folder is writable");

@@ -16,7 +16,9 @@ fn sweep_does_not_need_libtorch() {
 fn help_names_every_command_and_shows_examples() {
     let world = World::new();
     let help = world.expect("--help", 0);
-    for command in ["plan", "lint", "run", "resume", "report", "status", "show", "gpus", "data", "completions"] {
+    for command in
+        ["plan", "lint", "run", "resume", "report", "status", "show", "gpus", "doctor", "data", "completions", "man"]
+    {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is missing:\n{help}");
         let help = world.expect(&format!("{command} --help"), 0);
         assert!(help.contains("Example"), "sweep {command} --help has no example:\n{help}");
@@ -28,6 +30,14 @@ fn completions_name_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(World::new().expect(&format!("completions {shell}"), 0).contains("resume"));
     }
+}
+
+#[test]
+fn every_command_has_a_man_page() {
+    let world = World::new();
+    world.expect("man pages/man1", 0);
+    assert!(world.read("pages/man1/sweep.1").contains("sweep\\-resume(1)"));
+    assert!(world.read("pages/man1/sweep-resume.1").contains("retry\\-failed"));
 }
 
 #[test]

@@ -113,6 +113,18 @@ pub fn processes_naming(path: &Path) -> Vec<u32> {
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter(names_it).collect()
 }
 
+/// Processes of the sweeps in a folder: supervisors, programs, and whatever those have started. Ended ones that nobody has
+/// asked for their exit code do not count.
+pub fn processes_of(results: &Path) -> Vec<u32> {
+    let mark = format!("SWEEP_SUPERVISED={}", results.canonicalize().unwrap_or(results.to_owned()).display());
+    let is_marked = |pid: &u32| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(mark.as_bytes()))
+    };
+    let entries = std::fs::read_dir("/proc").expect("Linux has /proc");
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter(is_marked).collect()
+}
+
 /// Sends a signal to a child process.
 pub fn send(child: &Child, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_child(child);

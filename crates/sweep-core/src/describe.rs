@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::recipe::{Layer, Padding};
+use crate::recipe::{Join, Layer, Padding};
 
 impl fmt::Display for Layer {
     /// Writes the layer in a shortened form of the model syntax: `conv 32 3x3 same`, `max_pool 2`, `dense 1024 max_norm
@@ -11,22 +11,37 @@ impl fmt::Display for Layer {
         match *self {
             Layer::Conv { filters, kernel, stride, padding, bias, max_norm } => {
                 write!(f, "conv {filters} {kernel}x{kernel}")?;
-                if stride != 1 {
-                    write!(f, " stride {stride}")?;
-                }
-                f.write_str(match padding {
-                    Padding::Same => " same",
-                    Padding::Valid => " valid",
-                })?;
+                steps(f, stride, padding)?;
                 weights(f, bias, max_norm)
             }
+            Layer::GroupedConv { filters, groups, kernel, stride, padding, bias, max_norm } => {
+                write!(f, "conv {filters} {kernel}x{kernel} in {groups} groups")?;
+                steps(f, stride, padding)?;
+                weights(f, bias, max_norm)
+            }
+            Layer::Depthwise { kernel, stride, padding, bias, max_norm } => {
+                write!(f, "depthwise {kernel}x{kernel}")?;
+                steps(f, stride, padding)?;
+                weights(f, bias, max_norm)
+            }
+            Layer::Fork => f.write_str("branches begin"),
+            Layer::Branch => f.write_str("next branch"),
+            Layer::Join { by: Join::Add } => f.write_str("add branches"),
+            Layer::Join { by: Join::Concat } => f.write_str("concat branches"),
+            Layer::Join { by: Join::Multiply } => f.write_str("multiply branches"),
+            Layer::Scale { by } => write!(f, "scale {by}"),
             Layer::MaxPool { size, stride } => pool(f, "max_pool", size, stride),
             Layer::AveragePool { size, stride } => pool(f, "average_pool", size, stride),
             Layer::GlobalAveragePool => f.write_str("global_average_pool"),
+            Layer::GlobalMaxPool => f.write_str("global_max_pool"),
             Layer::Relu => f.write_str("relu"),
             Layer::Tanh => f.write_str("tanh"),
             Layer::Gelu => f.write_str("gelu"),
             Layer::Sigmoid => f.write_str("sigmoid"),
+            Layer::Silu => f.write_str("silu"),
+            Layer::LeakyRelu { slope } => write!(f, "leaky_relu {slope}"),
+            Layer::LayerNorm { .. } => f.write_str("layer_norm"),
+            Layer::GroupNorm { groups, .. } => write!(f, "group_norm {groups}"),
             Layer::BatchNorm { .. } => f.write_str("batch_norm"),
             Layer::Dropout { rate } => write!(f, "dropout {rate}"),
             Layer::Flatten => f.write_str("flatten"),
@@ -44,6 +59,16 @@ pub fn thousands(count: u64) -> String {
     let groups: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap_or("")).collect();
     groups.join(",")
+}
+
+fn steps(f: &mut fmt::Formatter<'_>, stride: u32, padding: Padding) -> fmt::Result {
+    if stride != 1 {
+        write!(f, " stride {stride}")?;
+    }
+    f.write_str(match padding {
+        Padding::Same => " same",
+        Padding::Valid => " valid",
+    })
 }
 
 fn pool(f: &mut fmt::Formatter<'_>, name: &str, size: u32, stride: u32) -> fmt::Result {

@@ -8,6 +8,7 @@
 
 pub mod describe;
 pub mod error;
+pub mod group;
 pub mod history;
 pub mod learning_rate;
 pub mod nearest;
@@ -19,6 +20,8 @@ pub mod recipe;
 pub mod search_terms;
 pub mod shape;
 pub mod space;
+pub mod spelling;
+pub mod steering;
 pub mod stop;
 pub mod trial;
 pub mod warning;

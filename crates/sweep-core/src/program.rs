@@ -149,13 +149,14 @@ pub struct Interpreter {
 pub const SETTINGS_FILE: &str = "settings.json";
 
 impl Program {
-    /// The settings as the program gets them: members of a group are a table under the group's name, as W&B has them.
+    /// The settings as the program gets them: members of a group are a table under the group's name, sorted by name, as W&B
+    /// has them.
     pub fn config(&self, settings: &Settings) -> Settings {
+        let steps = |name: &String| self.groups.get(name).cloned().unwrap_or_else(|| vec![name.clone()]);
+        let sorted: BTreeMap<Vec<String>, &Json> = settings.iter().map(|(name, value)| (steps(name), value)).collect();
         let mut config = Settings::new();
-        for (name, value) in settings {
-            let own = std::slice::from_ref(name);
-            let steps = self.groups.get(name).map_or(own, Vec::as_slice);
-            put(&mut config, steps, value);
+        for (steps, value) in sorted {
+            put(&mut config, &steps, value);
         }
         config
     }
@@ -390,7 +391,7 @@ fn put(config: &mut Settings, steps: &[String], value: &Json) {
 }
 
 /// A value as Python's `str` has it, which is what W&B hands over.
-fn word(value: &Json) -> String {
+pub fn word(value: &Json) -> String {
     match value {
         Json::String(text) => text.clone(),
         other => literal(other),

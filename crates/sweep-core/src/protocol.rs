@@ -72,6 +72,48 @@ pub struct Sheet {
     pub file: PathBuf,
 }
 
+/// Request for what a trained network says about images. `sweep-trainer --predict` reads it from stdin and writes
+/// [`Predicted`] to stdout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Predict {
+    /// Path of the weights, a `best.safetensors`. It contains the trial's recipe.
+    pub weights: PathBuf,
+    /// The images.
+    pub images: Subject,
+}
+
+/// Images to predict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// Image files of any size.
+    Files(Vec<PathBuf>),
+    /// The trial's own validation images.
+    Validation,
+    /// The test images of the trial's data set.
+    Test,
+}
+
+/// What a trained network says about images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Predicted {
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// One per image, in their order.
+    pub images: Vec<Prediction>,
+}
+
+/// What a trained network says about one image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// Index of the image's own class, if it is known.
+    pub label: Option<usize>,
+    /// Probability of each class. Empty if the image cannot be read.
+    pub probabilities: Vec<f32>,
+    /// Why the image cannot be read.
+    pub error: Option<String>,
+}
+
 /// A message from a trainer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "snake_case")]
@@ -130,50 +172,6 @@ pub enum FromTrainer {
         /// Metrics with other names.
         #[serde(default, skip_serializing_if = "Others::is_empty")]
         others: Others,
-    },
-    /// The first epoch of a program's attempt is about to be told. The agent says so, never a trainer.
-    ProgramBegan {
-        /// Which.
-        attempt: Attempt,
-        /// The epochs up to this one stay; later ones come again, or are those of an attempt that was given up.
-        from_epoch: u32,
-        /// Whether the program counts its epochs from 0.
-        from_zero: bool,
-    },
-    /// A program reported an epoch, or more of one. The agent says so, never a trainer.
-    ProgramEpoch {
-        /// Which.
-        attempt: Attempt,
-        /// What it showed, under the program's own number.
-        metrics: EpochMetrics,
-        /// And under other names.
-        #[serde(default, skip_serializing_if = "Others::is_empty")]
-        others: Others,
-        /// Bytes of the metrics file up to which it was read, if there is one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        read: Option<u64>,
-    },
-    /// A program has left its trial, which continues later. The agent says so, never a trainer.
-    ProgramPaused {
-        /// Which.
-        attempt: Attempt,
-        /// Why nothing shows that it saved a checkpoint; `None` if it ended by itself.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        unsaved: Option<String>,
-        /// Whether it was not asked to leave, and asks to be started again later.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        later: bool,
-    },
-    /// A program ended with a fault. The agent says so before the slot is lost, never a trainer.
-    ProgramFailed {
-        /// Which.
-        attempt: Attempt,
-        /// Its exit code, if it has one.
-        code: Option<i32>,
-        /// Whether it ended within seconds and told no epoch, as after a usage error.
-        at_once: bool,
-        /// What happened, with the command.
-        error: String,
     },
     /// A checkpoint is on the disk.
     Saved {

@@ -28,6 +28,38 @@ pub struct Data {
     pub train_examples: Option<u64>,
     /// Random changes to every training image, drawn anew each epoch.
     pub augment: Augment,
+    /// Which training images are held out before all else, and tested once after the sweep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<HeldOut>,
+    /// How the values of each channel are shifted and scaled before the first layer.
+    #[serde(default, skip_serializing_if = "Normalize::is_none")]
+    pub normalize: Normalize,
+}
+
+/// Normalization of the images, per channel: the mean is subtracted, and the result divided by the deviation. Means
+/// and deviations are those of values from 0 to 1.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalize {
+    /// Values stay from 0 to 1.
+    #[default]
+    None,
+    /// The mean and the standard deviation of the trial's own training images.
+    Dataset,
+    /// Given values, one per channel.
+    Given {
+        /// Values to subtract.
+        means: Vec<f64>,
+        /// Values to divide by.
+        deviations: Vec<f64>,
+    },
+}
+
+impl Normalize {
+    /// Returns whether nothing is normalized.
+    pub fn is_none(&self) -> bool {
+        *self == Normalize::None
+    }
 }
 
 /// Random changes to training images, applied in this order; none by default. Pixels from outside the image are black.
@@ -45,6 +77,29 @@ pub struct Augment {
     pub noise: f64,
     /// Side of a black square around a random pixel, in pixels (arXiv 1708.04552).
     pub cutout: u32,
+    /// Maximum relative change of brightness.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub brightness: f64,
+    /// Maximum relative change of contrast.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub contrast: f64,
+    /// Maximum relative change of saturation. Gray images have none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub saturation: f64,
+    /// Share of the images in which a random rectangle becomes black (arXiv 1708.04896).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub erase: f64,
+    /// Both parameters of the beta distribution from which mixup draws the share of another image (arXiv 1710.09412).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub mixup: f64,
+    /// The same for CutMix, which takes a rectangle of another image (arXiv 1905.04899).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cutmix: f64,
+}
+
+/// Whether a change is off. Recipes from before it existed are then equal to those of today.
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// A data set on disk, or the built-in one. A trainer loads equal sources once.
@@ -73,10 +128,17 @@ pub enum Source {
         /// Absolute path of the folder.
         path: PathBuf,
     },
-    /// One folder per class, JPEG or PNG. Folders `train/` and `test/` above the classes define the split.
+    /// Image files in one folder per class, or with a CSV file of labels. Folders `train/`, `val/` and `test/` above
+    /// the classes define the split.
     Folder {
         /// Absolute path of the folder.
         path: PathBuf,
+        /// How the images are brought to one size. `None` if they all have one size.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resize: Option<Resize>,
+        /// A CSV file of files and labels, relative to the folder. `None` if the folders are the classes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        labels: Option<PathBuf>,
     },
     /// Images and labels as NumPy arrays: one `.npz` file, or a folder of `.npy` files.
     Arrays {
@@ -85,6 +147,27 @@ pub enum Source {
         /// Layout of the image array.
         order: Order,
     },
+}
+
+/// Conversion of images of any size to squares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Resize {
+    /// Side of the square, in pixels.
+    pub side: u32,
+    /// What happens to images that are not square.
+    pub fit: Fit,
+}
+
+/// How an image that is not square becomes a square.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fit {
+    /// The shorter side is scaled to the square's, and the center is kept.
+    Crop,
+    /// The longer side is scaled to the square's, and the rest is black.
+    Pad,
+    /// Both sides are scaled to the square's, so that proportions change.
+    Stretch,
 }
 
 /// Order of the axes of an image array: count (n), channels (c), height (h), width (w).
@@ -103,8 +186,22 @@ pub enum Order {
 pub enum Validation {
     /// A share of each class's training images, drawn by the sweep's seed. Above 0 and below 1.
     Share(f64),
+    /// This number of training images, drawn in proportion from every class by the sweep's seed.
+    Count(u64),
+    /// The data set's own validation images.
+    Own,
     /// The data set's own test images.
     Test,
+}
+
+/// Images that are held out in proportion from every class, drawn by the sweep's seed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldOut {
+    /// A share of the images, above 0 and below 1.
+    Share(f64),
+    /// A number of images.
+    Count(u64),
 }
 
 /// One layer of a network. Its input size follows from the previous layer.
@@ -126,6 +223,50 @@ pub enum Layer {
         /// Max-norm as in Keras: after each step, each filter's weights are scaled back to at most this Euclidean norm.
         max_norm: Option<f64>,
     },
+    /// Convolution whose channels are divided into groups, each of which sees only its own inputs.
+    GroupedConv {
+        /// Output channels, a multiple of `groups`.
+        filters: u32,
+        /// Number of groups, a divisor of the input channels.
+        groups: u32,
+        /// Side of the kernel, in pixels.
+        kernel: u32,
+        /// Stride in both directions, in pixels.
+        stride: u32,
+        /// Padding at the border.
+        padding: Padding,
+        /// Whether each filter has a bias.
+        bias: bool,
+        /// Max-norm as in `Conv`.
+        max_norm: Option<f64>,
+    },
+    /// Convolution with one filter per input channel, which sees only that channel. The channels stay.
+    Depthwise {
+        /// Side of the kernel, in pixels.
+        kernel: u32,
+        /// Stride in both directions, in pixels.
+        stride: u32,
+        /// Padding at the border.
+        padding: Padding,
+        /// Whether each filter has a bias.
+        bias: bool,
+        /// Max-norm as in `Conv`.
+        max_norm: Option<f64>,
+    },
+    /// Begins branches that all have the same input, up to the matching [`Layer::Join`].
+    Fork,
+    /// Ends a branch and begins the next one, from the input of the matching [`Layer::Fork`].
+    Branch,
+    /// Ends the last branch and combines the outputs of all.
+    Join {
+        /// How they are combined.
+        by: Join,
+    },
+    /// Multiplies all values by a constant.
+    Scale {
+        /// The constant.
+        by: f64,
+    },
     /// Maximum of each square window, without padding.
     MaxPool {
         /// Side of the window, in pixels.
@@ -142,6 +283,8 @@ pub enum Layer {
     },
     /// Mean over height and width. `[n, c, h, w]` to `[n, c]`.
     GlobalAveragePool,
+    /// Maximum over height and width. `[n, c, h, w]` to `[n, c]`.
+    GlobalMaxPool,
     /// Rectified linear unit: max(x, 0).
     Relu,
     /// Hyperbolic tangent.
@@ -150,6 +293,25 @@ pub enum Layer {
     Gelu,
     /// Logistic function.
     Sigmoid,
+    /// x times the logistic function of x, also called swish (arXiv 1702.03118).
+    Silu,
+    /// x if it is positive, otherwise a fraction of x.
+    LeakyRelu {
+        /// The fraction.
+        slope: f64,
+    },
+    /// Normalization over the channels at each position, or over all values of a vector (arXiv 1607.06450).
+    LayerNorm {
+        /// Constant added to the variance.
+        epsilon: f64,
+    },
+    /// Normalization over height, width and the channels of each group (arXiv 1803.08494).
+    GroupNorm {
+        /// Number of groups, a divisor of the channels.
+        groups: u32,
+        /// Constant added to the variance.
+        epsilon: f64,
+    },
     /// Batch normalization over all axes except the channels (arXiv 1502.03167).
     BatchNorm {
         /// Share of the old running statistics that is kept at each step, as in Keras.
@@ -173,6 +335,18 @@ pub enum Layer {
         /// Max-norm as in Keras: after each step, each unit's incoming weights are scaled back to at most this norm.
         max_norm: Option<f64>,
     },
+}
+
+/// How the outputs of branches are combined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Join {
+    /// Their sum. All have the same shape.
+    Add,
+    /// All channels, one branch after the other. Height and width are equal.
+    Concat,
+    /// Their product. A vector multiplies the channels of an image.
+    Multiply,
 }
 
 /// Padding of a convolution at the border.

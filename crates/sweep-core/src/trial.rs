@@ -195,7 +195,7 @@ impl Metric {
     }
 }
 
-/// The rules of `early_terminate`.
+/// What ends a trial before its last epoch: the rules of `early_terminate`, the user, and the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stopper {
@@ -207,6 +207,10 @@ pub enum Stopper {
     Median,
     /// The trial clearly overfitted.
     Overfit,
+    /// The user asked for it: `sweep stop`.
+    User,
+    /// The trial ran for as long as `max_time` allows.
+    Time,
 }
 
 impl fmt::Display for Stopper {
@@ -217,6 +221,8 @@ impl fmt::Display for Stopper {
             Stopper::Asha => "asha",
             Stopper::Median => "median",
             Stopper::Overfit => "overfit",
+            Stopper::User => "the user",
+            Stopper::Time => "max_time",
         })
     }
 }
@@ -229,13 +235,15 @@ pub enum Outcome {
     Finished,
     /// The trial was ended by its own `early_stopping`: the metric had not improved for `patience` epochs.
     EarlyStopped,
-    /// The trial was ended by the sweep's `early_terminate`. Its results up to that point count.
+    /// The trial was ended by the sweep's `early_terminate`, by the user, or by `max_time`. Its results up to that point count.
     Stopped {
         /// The rule that ended the trial.
         by: Stopper,
         /// Epochs that the trial had trained.
         epoch: u32,
     },
+    /// The user asked not to run the trial, or not any further. Its results do not count.
+    Skipped,
     /// The loss or the weights became non-finite. The parameters are the cause, so the trial is not retried.
     Diverged {
         /// Epoch in which it happened, from 1.
@@ -269,6 +277,7 @@ impl Outcome {
             Outcome::Finished => "finished",
             Outcome::EarlyStopped => "early_stopped",
             Outcome::Stopped { .. } => "stopped",
+            Outcome::Skipped => "skipped",
             Outcome::Diverged { .. } => "diverged",
             Outcome::OutOfMemory { .. } => "out_of_memory",
             Outcome::Impossible { .. } => "impossible",
@@ -279,7 +288,7 @@ impl Outcome {
     /// Returns what went wrong in one line, if anything did.
     pub fn error(&self) -> Option<String> {
         match self {
-            Outcome::Finished | Outcome::EarlyStopped | Outcome::Stopped { .. } => None,
+            Outcome::Finished | Outcome::EarlyStopped | Outcome::Stopped { .. } | Outcome::Skipped => None,
             Outcome::Diverged { epoch, step: 0, what } => Some(format!("{what} in epoch {epoch}")),
             Outcome::Diverged { epoch, step, what } => Some(format!("{what} in epoch {epoch}, step {step}")),
             Outcome::OutOfMemory { error } | Outcome::Impossible { error } | Outcome::Failed { error } => {

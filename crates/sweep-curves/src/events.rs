@@ -41,6 +41,12 @@ pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
     Ok(())
 }
 
+/// A message as a record of a file.
+pub fn record(message: &[u8]) -> Vec<u8> {
+    let length = (message.len() as u64).to_le_bytes();
+    [&length, masked(&length).to_le_bytes().as_slice(), message, &masked(message).to_le_bytes()].concat()
+}
+
 fn length(bytes: &[u8]) -> Option<u64> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     (*rest.first_chunk()? == masked(length).to_le_bytes()).then(|| u64::from_le_bytes(*length))

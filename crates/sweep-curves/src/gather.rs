@@ -198,6 +198,9 @@ fn curve(name: &str, values: &Values, choices: &[Choice], notes: &mut Vec<String
             note(notes, format!("{name} was taken for the validation set"));
         }
     }
+    for (name, _) in metrics.iter().flatten().filter(|(name, _)| name.ends_with("accuracy?")) {
+        note(notes, format!("{} was taken for an accuracy", name.trim_end_matches(" accuracy?")));
+    }
     let clock = Clock::new(&metrics, notes);
     let mut epochs: BTreeMap<u32, EpochMetrics> = BTreeMap::new();
     let mut lost: BTreeMap<u32, f64> = BTreeMap::new();

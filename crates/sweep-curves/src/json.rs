@@ -115,6 +115,14 @@ fn flatten<'a>(prefix: &str, row: &'a Map<String, Value>, depth: usize, flat: &m
 /// Reads lists by metric, with one value per epoch. pandas' `to_json` writes objects by row number instead of lists. A
 /// single object of numbers is one epoch.
 fn lists(map: &Map<String, Value>, gather: &mut Gather) -> Result<(), Problem> {
+    // Rows by epoch: `{"1": {"loss": …}, "2": …}`.
+    if !map.is_empty() && map.iter().all(|(name, row)| name.parse::<f64>().is_ok() && row.is_object()) {
+        return map.iter().enumerate().try_for_each(|(at, (epoch, row))| {
+            let mut row = row.as_object().cloned().unwrap_or_default();
+            row.entry("epoch").or_insert_with(|| epoch.parse::<f64>().unwrap_or_default().into());
+            object_row(at, &row, gather)
+        });
+    }
     let columns: Vec<(&String, Vec<&Value>)> = map
         .iter()
         .filter_map(|(name, values)| match values {

@@ -29,13 +29,14 @@ mod tools;
 mod wandb;
 mod wire;
 
+pub use events::record;
 pub use expression::Expression;
 pub use format::Format;
 pub use json::{is_no_number, object as json_object};
 pub use names::{Choice, Target, meaning, names_part, same_name};
 pub use printed::Printed;
 pub use problem::Problem;
-pub use rows::{Place, Row};
+pub use rows::{Place, Row, is_same_metric};
 pub use wandb::rows as wandb_rows;
 
 use std::borrow::Cow;

@@ -35,6 +35,8 @@ pub struct Line {
     pub alone: bool,
     /// The optimizer step, boosting round, or batch that it names.
     pub step: Option<f64>,
+    /// The number of steps of a progress bar, with which the line begins: `10/10 [====]`.
+    pub total: Option<f64>,
     /// Whether it reports on a part of an epoch: a batch, or a progress bar.
     pub progress: bool,
     /// Whether a progress bar is incomplete.
@@ -57,7 +59,17 @@ pub fn parse(text: &str, part: Option<&'static str>, metric: &str) -> Line {
         at += parser.token(&tokens, at);
     }
     parser.close();
+    let counted = parser.counted;
     let mut line = parser.line;
+    if let Some(Token::Fraction(_, total)) = tokens.iter().find(|token| **token != Token::Mark('\t')) {
+        line.total = Some(*total);
+    }
+    // Nobody validates after each batch: a line with a validation metric reports on an epoch.
+    let of_validation = |pair: &Pair| names_part(&pair.name).is_some_and(names::is_validation);
+    if line.pairs.iter().any(|pair| of_validation(pair) && !pair.running) && line.total.is_none() {
+        line.epoch = line.epoch.or(counted);
+        line.progress &= line.step.is_none();
+    }
     line.partial = is_partial(text);
     line.alone = line.epoch.is_some() && line.pairs.is_empty() && !parser.spoke;
     let letters = text.trim_matches(|letter: char| !letter.is_alphanumeric());
@@ -82,11 +94,15 @@ struct Parser<'a> {
     separated: bool,
     part: Option<&'static str>,
     quantity: Option<&'static str>,
+    /// What the line counts in brackets at its beginning: `[3/10]`.
+    counted: Option<f64>,
     /// The next number is an epoch, or a step.
     wants_epoch: bool,
     wants_step: bool,
     /// Words besides those of the epoch.
     spoke: bool,
+    /// The quantity is that of a pair, not of a heading.
+    of_pair: bool,
     /// Boosting rounds of CatBoost, which does not name its metric.
     bare_sets: bool,
 }
@@ -113,6 +129,10 @@ impl<'a> Parser<'a> {
             [Mark('['), Fraction(epoch, _), Mark(']'), Mark('['), Fraction(step, _), Mark(']'), ..] => {
                 (self.line.epoch, self.line.step, self.line.progress) = (Some(*epoch), Some(*step), true);
                 6
+            }
+            [Mark('['), Fraction(number, _), Mark(']'), ..] => {
+                (self.counted, self.line.progress) = (Some(*number), true);
+                3
             }
             [number, Mark(':'), rest @ ..] if whole(number).is_some() => {
                 let word = rest.iter().find(|token| **token != Mark('\t'));
@@ -257,6 +277,17 @@ impl<'a> Parser<'a> {
             }
             return;
         }
+        if percent && is_part(&name).is_some() && self.quantity.is_none() {
+            // `Validation: 100%` is a progress bar.
+            self.line.progress = true;
+            return self.end_of_number();
+        }
+        // PyTorch Geometric prints `Loss: 0.5, Train: 0.9, Val: 0.8`, which are accuracies.
+        if self.separated && !self.bare_sets && self.of_pair && (0.0..=1.0).contains(&value) && is_part(&name).is_some()
+        {
+            self.line.pairs.push(Pair { name: format!("{name} accuracy?"), value, running });
+            return self.end_of_number();
+        }
         let share = percent && quantity(&name).or(self.quantity) == Some("accuracy");
         self.pair(name, if share { value / 100.0 } else { value }, running);
         self.end_of_number();
@@ -288,6 +319,7 @@ impl<'a> Parser<'a> {
         let own = names_part(&name).filter(|_| meaning(&name).is_some());
         self.part = own.or(self.part);
         self.quantity = quantity(&name).or(self.quantity);
+        self.of_pair |= self.separated;
         let lacks = own.is_none() && names_part(&name).is_none();
         let is_metric = matches!(meaning(&name), Some((Target::Metric(_), _)));
         let name = match self.part.filter(|_| lacks && is_metric) {
@@ -388,6 +420,13 @@ mod tests {
                 "epoch 0, train_loss 0.5, val_loss 0.4",
             ),
             ("lr: [0.0001] loss: 0.5.", "train_loss 0.5"),
+            (
+                "Epoch: 001, Loss: 0.5, Train: 0.9, Val: 0.8",
+                "epoch 1, train_loss 0.5, train_accuracy 0.9, val_accuracy 0.8",
+            ),
+            ("[3/10] tr_loss: 0.5 va_loss: 0.6", "epoch 3, train_loss 0.5, val_loss 0.6"),
+            ("Iteration 100/500, train loss: 0.5, val loss: 0.6", "step 100, train_loss 0.5, val_loss 0.6"),
+            ("Validation: 100%|####| 5/5 [00:01<00:00]", ""),
             ("2024-05-01 12:00:01,123 root INFO training loss 0.5", ""),
             ("kl loss 0.5, style_loss: 3", ""),
         ] {

@@ -35,11 +35,15 @@ pub struct Printed {
     whole: bool,
     /// Whether something came since the row was given.
     news: bool,
+    /// Whether it came by a line that is not drawn again. A progress bar shows the validation of the epoch before.
+    settled: bool,
     /// The set that a heading announced.
     section: Option<&'static str>,
     /// The set of the last metric.
     last_part: Option<&'static str>,
     table: Option<Columns>,
+    /// The number of steps of the first progress bar of the epoch.
+    total: Option<f64>,
     /// Epochs without a number.
     counted: f64,
 }
@@ -65,7 +69,7 @@ impl Printed {
 
     /// The row of the epoch that is under way, if it has the metric and this is new.
     pub fn pending(&mut self, metric: &str) -> Option<Row> {
-        if !self.news {
+        if !self.news || !self.settled {
             return None;
         }
         let row = self.row();
@@ -89,7 +93,17 @@ impl Printed {
         }
         let starred = text.trim_start().starts_with("* ");
         let part = if starred { self.last_part } else { self.section };
-        let line = parse(text, part, &self.metric);
+        let mut line = parse(text, part, &self.metric);
+        // Keras' `evaluate` after `fit`: another bar in the same epoch, with the same names.
+        let total = *self.total.get_or_insert(line.total.unwrap_or_default());
+        if line.total.is_some_and(|own| total > 0.0 && own != total) {
+            for pair in line.pairs.iter_mut().filter(|pair| names_part(&pair.name).is_none()) {
+                pair.name = format!("eval {}", pair.name);
+            }
+        }
+        if total == 0.0 {
+            self.total = None;
+        }
         if let Some(heading) = line.heading {
             self.section = Some(heading);
         }
@@ -143,7 +157,7 @@ impl Printed {
             None if self.values.is_empty() => {}
             _ => self.hand_over(rows),
         }
-        (self.epoch, self.section) = (Some(number), None);
+        (self.epoch, self.section, self.total) = (Some(number), None, None);
         true
     }
 
@@ -156,6 +170,10 @@ impl Printed {
         let bar = text.contains("it/s")
             || text.contains("s/it")
             || text.trim_start().starts_with(|c: char| c.is_ascii_digit());
+        if !line.pairs.is_empty() {
+            let drawn_again = redrawn || line.partial || bar && text.contains('%') && !text.contains("100%");
+            self.settled = !drawn_again;
+        }
         self.whole |= !line.pairs.is_empty() && !line.partial;
         for pair in &line.pairs {
             let batch = (line.progress || line.step.is_some()) && !bar && !pair.running && !redrawn;

@@ -30,10 +30,14 @@ impl Row {
 
     /// Whether it has a metric, under this name or another one that means the same.
     pub fn has(&self, metric: &str) -> bool {
-        let is_metric = |name: &str| match (meaning(name), meaning(metric)) {
-            (Some((Target::Metric(one), _)), Some((Target::Metric(other), _))) => one == other,
-            _ => same_name(name, metric),
-        };
-        self.values.iter().any(|(name, _)| is_metric(name))
+        self.values.iter().any(|(name, _)| is_same_metric(name, metric))
+    }
+}
+
+/// Whether two names mean the same metric.
+pub fn is_same_metric(one: &str, other: &str) -> bool {
+    match (meaning(one), meaning(other)) {
+        (Some((Target::Metric(one), _)), Some((Target::Metric(other), _))) => one == other,
+        _ => same_name(one, other),
     }
 }

@@ -217,3 +217,16 @@ fn a_compressed_file_is_read_and_a_refusal_quotes_what_was_seen() {
     let problem = read(&[source], None, &[]).expect_err("it is no curve");
     assert!(problem.what.contains("its first line is \"Dear diary\""), "{problem}");
 }
+
+#[test]
+fn what_stands_under_the_same_name_twice_is_taken_apart() {
+    let evaluated = "Epoch 1/2\n1563/1563 [====] - 8s 5ms/step - loss: 1.0 - accuracy: 0.5\n313/313 [====] - 1s - loss: 1.1 - \
+                     accuracy: 0.4\nEpoch 2/2\n1563/1563 [====] - 8s 5ms/step - loss: 0.5 - accuracy: 0.7\n313/313 [====] - \
+                     1s - loss: 0.6 - accuracy: 0.6\n";
+    assert_reads(evaluated, "1 0.5 1.1 0.4, 0.5 0.7 0.6 0.6");
+    let graph = "Epoch: 001, Loss: 1.0, Train: 0.5, Val: 0.4, Test: 0.3\nEpoch: 002, Loss: 0.5, Train: 0.7, Val: 0.6, Test: 0.5\n";
+    assert_reads(graph, "1 0.5 - 0.4, 0.5 0.7 - 0.6");
+    assert!(read_text(graph).1.contains(&"Val was taken for an accuracy".to_owned()));
+    let by_epoch = r#"{"1": {"train_loss": 1.0, "val_loss": 1.1}, "2": {"train_loss": 0.5, "val_loss": 0.6}}"#;
+    assert_reads(by_epoch, "1 - 1.1 -, 0.5 - 0.6 -");
+}

@@ -3,6 +3,9 @@
 //! Each kernel is one loop over slices, compiled for the widest instruction set of the processor. Everything in a
 //! `Pass` is inlined and contains no closures, because a separate function would be compiled for the baseline
 //! instruction set.
+//!
+//! This crate owns the unsafe code for tensors on the CPU. Kernels for GPUs are in `sweep-trainer`, and so is the choice
+//! of a kernel. `memory` is the bridge from tensors to slices; `max_norm` is a short kernel to start with.
 
 mod adam;
 mod chance;

@@ -7,11 +7,11 @@ use super::ranking::{Group, Place, Ranking, groups, setting_names};
 use super::steps::Steps;
 use super::ties::Ties;
 use super::time::Time;
-use super::verdicts::Verdicts;
+use super::verdicts::{Verdicts, is_meaningless};
 use sweep_core::history::{History, TrialRecord};
-use sweep_core::trial::{Outcome, TrialId};
+use sweep_core::trial::{Outcome, Settings, TrialId};
 use sweep_spec::Spec;
-use sweep_verdict::{Advice, Finding, Name};
+use sweep_verdict::{Advice, Finding};
 
 /// Maximum number of trials for which the page contains every chart. In larger sweeps it contains the charts of the
 /// notable trials only, and the browser draws the others on request.
@@ -72,13 +72,15 @@ impl<'a> Analysis<'a> {
         let groups = groups(&ranking, &spec.metric);
         let ties = Ties::new(spec, &ranking, &groups);
         let verdicts = Verdicts::new(spec, history);
-        let trained = |id: &TrialId| {
-            let stopped = matches!(history.trial(*id).and_then(|trial| trial.outcome()), Some(Outcome::Stopped { .. }));
-            !stopped && verdicts.of(*id).iter().all(|finding| finding.name != Name::Stuck)
+        let sound = |id: &TrialId| history.trial(*id).is_some_and(|trial| !is_meaningless(trial, verdicts.of(*id)));
+        let whole = |id: &TrialId| {
+            !matches!(history.trial(*id).and_then(|trial| trial.outcome()), Some(Outcome::Stopped { .. }))
         };
-        let trained = |group: &Group| group.trials.iter().all(trained);
-        let effects = Effects::new(spec, &groups, &setting_names(history), trained);
-        let time = Time::new(history, &ranking, &spec.metric);
+        let tried: Vec<&Settings> = history.trials.iter().map(|trial| &trial.settings).collect();
+        let sound = |group: &Group| group.trials.iter().all(sound);
+        let whole = |group: &Group| group.trials.iter().all(whole);
+        let effects = Effects::new(spec, &groups, &ranking, &tried, &setting_names(history), (sound, whole));
+        let time = Time::new(history, &ranking, &spec.metric, &ties.trials);
         let steps = Steps::new(history, &groups, &verdicts, effects.as_ref());
         Analysis { spec, history, ties, groups, ranking, verdicts, effects, time, steps }
     }

@@ -20,7 +20,8 @@ const COMMON: f64 = 0.25;
 const HELD_BACK: [Name; 4] = [Name::LowCeiling, Name::Underfit, Name::OverRegularized, Name::Stuck];
 
 /// Findings that leave open whether the data can be learned. A configuration that has one of them does not prove it.
-const UNPROVEN: [Name; 4] = [Name::TooShort, Name::Diverged, Name::ModeMismatch, Name::Unvalidated];
+const UNPROVEN: [Name; 6] =
+    [Name::TooShort, Name::Diverged, Name::Worsening, Name::ModeMismatch, Name::ValidationAtChance, Name::Unvalidated];
 
 /// The best configuration and the findings in its trials.
 #[derive(Debug)]
@@ -105,7 +106,7 @@ impl Best<'_> {
         let best = self.group.settings;
         let followed = |advice: &Advice| {
             let (name, value) = Move::of(*advice)?.made(&trial.settings, best)?;
-            Some(Answer::Followed(*advice, words::clean(name), words::setting(value)))
+            Some(Answer::Followed(*advice, words::clean(name), words::brief(value)))
         };
         let on = |advice: &Advice| Move::of(*advice).is_some_and(|one| one.is_on(best));
         for finding in findings {

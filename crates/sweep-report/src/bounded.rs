@@ -17,10 +17,10 @@ pub fn history(history: &History) -> Cow<'_, History> {
     if history.trials.iter().all(is_bounded) && time(history.began_at) == history.began_at {
         return Cow::Borrowed(history);
     }
-    let mut bounded = history.clone();
-    bounded.began_at = time(bounded.began_at);
-    bounded.trials.iter_mut().for_each(bound);
-    Cow::Owned(bounded)
+    Cow::Owned(history.clone().altered(|history| {
+        history.began_at = time(history.began_at);
+        history.trials.iter_mut().for_each(bound);
+    }))
 }
 
 /// The same for one trial.
@@ -71,12 +71,13 @@ mod tests {
 
     #[test]
     fn ordinary_numbers_stay_and_extreme_ones_are_bounded() {
-        let mut sweep = sample::history();
-        assert!(matches!(history(&sweep), Cow::Borrowed(_)));
-        sweep.trials[0].curve[0].val_loss = Some(-1.797e308);
-        sweep.trials[0].curve[1].val_loss = Some(5e-324);
-        sweep.trials[0].others.insert("score".into(), vec![(1, 3e305)]);
-        sweep.trials[1].started_at = -1e300;
+        assert!(matches!(history(&sample::history()), Cow::Borrowed(_)));
+        let sweep = sample::history().altered(|sweep| {
+            sweep.trials[0].curve[0].val_loss = Some(-1.797e308);
+            sweep.trials[0].curve[1].val_loss = Some(5e-324);
+            sweep.trials[0].others.insert("score".into(), vec![(1, 3e305)]);
+            sweep.trials[1].started_at = -1e300;
+        });
         let bounded = history(&sweep);
         assert_eq!(bounded.trials[0].curve[0].val_loss, Some(-1e100));
         assert_eq!(bounded.trials[0].curve[1].val_loss, Some(0.0));

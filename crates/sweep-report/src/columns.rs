@@ -26,7 +26,7 @@ pub fn columns<'a>(analysis: &Analysis<'a>) -> Vec<Column<'a>> {
         (name, Box::new(move |best| words::value(name, best.and_then(|best| best.get(name)))))
     });
     let is_measured = |(_, of, _): &Usual| {
-        analysis.spec.program.is_none() || analysis.ranking.placed.iter().any(|place| of(&place.best).is_some())
+        analysis.spec.network().is_some() || analysis.ranking.placed.iter().any(|place| of(&place.best).is_some())
     };
     let usual = USUAL
         .into_iter()

@@ -1,16 +1,24 @@
 //! The results of a sweep: tables, charts and the report. All derive from the journal and can be written again at any
 //! time.
+//!
+//! This crate owns what is concluded from many trials (`analysis`: ranking, ties, effects, time, next steps), how it is
+//! drawn and written (`charts`, `html`, `markdown`, `tables`, `next`), and the curves that other tools recorded
+//! (`curves`). It does not judge a single learning curve; `sweep-verdict` does. It never changes a history.
+//!
+//! Start with `write` below, which writes everything, and `analysis`, which computes all that the pages show.
 
 mod analysis;
 mod asked;
 mod bounded;
 pub mod charts;
 mod columns;
+mod common;
 mod effects;
 mod html;
 mod markdown;
 mod moves;
 mod next;
+mod patience;
 pub mod ranking;
 mod steps;
 pub mod summary;
@@ -31,6 +39,10 @@ use sweep_core::history::{History, TrialRecord};
 use sweep_spec::Spec;
 use sweep_store::Layout;
 use sweep_verdict::Finding;
+
+/// Number of trials whose chart is also written as PNG, best first. A PNG takes fifty times as long as an SVG, and most
+/// of the space of a large sweep.
+const PIXELS: usize = 10;
 
 /// In sweeps with more trials than this, only the charts of notable trials are written again. Every trial's chart is
 /// written when the trial ends.
@@ -55,10 +67,11 @@ pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
     let analysis = Analysis::new(spec, history);
     let all = || history.trials.iter().collect();
     for trial in if history.trials.len() > CHARTS { analysis.shown() } else { all() } {
-        picture(&layout.trial(trial.id), "curves", &analysis.chart(trial))?;
+        let leads = analysis.ranking.placed.iter().take(PIXELS).any(|place| place.trial.id == trial.id);
+        picture(&layout.trial(trial.id), "curves", &analysis.chart(trial), leads)?;
     }
     for (name, figure) in analysis.sections().into_iter().flat_map(|section| section.charts) {
-        picture(&layout.charts(), name, &figure)?;
+        picture(&layout.charts(), name, &figure, true)?;
     }
     if let Some(next) = next_file(layout, history, &analysis)? {
         sweep_store::replace(&layout.next_file(), next.as_bytes())?;
@@ -72,7 +85,11 @@ fn next_file(layout: &Layout, history: &History, analysis: &Analysis) -> Result<
     if analysis.verdicts.judged() == 0 {
         return Ok(None);
     }
-    let text = sweep_store::sweep_file(layout, history)?;
+    // Whoever opened the sweep has judged its file. One whose data has moved differs from the one in the journal.
+    let text = match sweep_store::sweep_file(layout, history) {
+        Ok(text) => text,
+        Err(error) => std::fs::read_to_string(layout.sweep_file()).map_err(|_| error)?,
+    };
     let folder = std::path::absolute(layout.root())
         .map_err(|error| Error::storage(format!("{} is not a valid path", layout.root().display()), error))?;
     Ok(next::file(&text, &folder, analysis))
@@ -86,27 +103,33 @@ pub fn findings(spec: &Spec, history: &History, trial: &TrialRecord) -> Vec<Find
     verdicts::verdict(spec, trial, others, history.pictures_sound())
 }
 
-/// Writes `curves.svg` and `curves.png` into a trial's folder, which is created if it is missing.
+/// Writes `curves.svg` into a trial's folder, which is created if it is missing. The report adds `curves.png` for the best
+/// trials.
 ///
 /// # Errors
 /// Returns an error if a file cannot be written.
 pub fn trial_chart(layout: &Layout, spec: &Spec, trial: &TrialRecord) -> Result<()> {
     let trial = &*bounded::trial(trial);
     let onset = verdicts::verdict(spec, trial, None, false).iter().find_map(Finding::onset);
-    picture(&layout.trial(trial.id), "curves", &charts::trial(trial, &spec.metric, onset))
+    picture(&layout.trial(trial.id), "curves", &charts::trial(trial, &spec.metric, onset), false)
 }
 
-/// Writes a chart as SVG and PNG. A PNG takes fifty times as long as an SVG. If the same SVG is already on disk, the
-/// PNG beside it is up to date too.
-fn picture(folder: &Path, name: &str, figure: &charts::Figure) -> Result<()> {
+/// Writes a chart as SVG, and as PNG if `pixels` are wanted. If the same SVG is already on disk, a PNG beside it is up
+/// to date too; otherwise it would show another chart, and is removed.
+fn picture(folder: &Path, name: &str, figure: &charts::Figure, with_pixels: bool) -> Result<()> {
     let (vector, pixels) = (folder.join(format!("{name}.svg")), folder.join(format!("{name}.png")));
     let drawn = charts::svg(figure);
-    if pixels.exists() && std::fs::read(&vector).is_ok_and(|there| there == drawn.as_bytes()) {
+    let same = std::fs::read(&vector).is_ok_and(|there| there == drawn.as_bytes());
+    if same && (pixels.exists() || !with_pixels) {
         return Ok(());
     }
     std::fs::create_dir_all(folder)
         .map_err(|error| Error::storage(format!("{} cannot be created", folder.display()), error))?;
-    sweep_store::replace(&pixels, &charts::png(figure))?;
+    match with_pixels {
+        true => sweep_store::replace(&pixels, &charts::png(figure))?,
+        // It may never have been there.
+        false => drop(std::fs::remove_file(&pixels)),
+    }
     sweep_store::replace(&vector, drawn.as_bytes())
 }
 
@@ -131,7 +154,7 @@ mod tests {
         let times = prop::array::uniform3(finite());
         let settings = (prop_oneof![Just(0.1), finite()], 0..3_u32);
         (prop::collection::vec(epoch, 0..9), times, settings).prop_map(|(epochs, times, (x, y))| {
-            let mut trial = sweep_sample::history().trials.remove(0);
+            let mut trial = sweep_sample::history().trials[0].clone();
             trial.settings = sweep_sample::settings(serde_json::json!({"x": x, "y": y}));
             let epoch = |(number, (metrics, seconds)): (u32, ([Option<f64>; 7], Option<f64>))| {
                 let [
@@ -181,8 +204,8 @@ mod tests {
             for (number, trial) in (1..).zip(&mut trials) {
                 (trial.id, trial.slot) = (sweep_core::trial::TrialId(number), format!("cpu:{}", number % 2));
             }
-            let mut history = sweep_sample::history();
-            (history.began_at, history.trials) = (began_at, trials);
+            let history = sweep_sample::history()
+                .altered(|history| (history.began_at, history.trials) = (began_at, trials));
             let metric = Metric { name: name.into(), goal };
             let spec = Spec { metric, repeats, ..sweep_sample::spec() };
             let results = tempfile::tempdir().unwrap();
@@ -207,9 +230,9 @@ mod tests {
             let mut views = vec![layout.trials_csv(), layout.epochs_csv(), layout.report_html(), layout.report_md()];
             views.push(layout.next_file());
             views.extend(["svg", "png"].map(|kind| layout.charts().join(format!("validation.{kind}"))));
-            for trial in &history.trials {
-                views.extend(["svg", "png"].map(|kind| layout.trial(trial.id).join(format!("curves.{kind}"))));
-            }
+            let ranking = ranking::Ranking::new(&history, &sweep_sample::spec().metric);
+            views.extend(history.trials.iter().map(|trial| layout.trial(trial.id).join("curves.svg")));
+            views.extend(ranking.placed.iter().map(|place| layout.trial(place.trial.id).join("curves.png")));
             views
         };
         write(&layout, &sweep_sample::spec(), &history).unwrap();
@@ -218,8 +241,9 @@ mod tests {
         write(&layout, &sweep_sample::spec(), &history).unwrap();
         let after: Vec<Vec<u8>> = views().iter().map(|path| std::fs::read(path).unwrap()).collect();
         assert!(before == after);
-        // A chart with different content is drawn again in both formats.
-        let chart = layout.trial(history.trials[0].id).join("curves.png");
+        assert!(!layout.trial(history.trials[5].id).join("curves.png").exists(), "only the best have pixels");
+        // A chart with different content is drawn again.
+        let chart = layout.trial(history.trials[0].id).join("curves.svg");
         let drawn = std::fs::read(&chart).unwrap();
         let mut shorter = history.trials[0].clone();
         shorter.curve.truncate(3);
@@ -240,6 +264,27 @@ mod tests {
             let start = std::time::Instant::now();
             write(&layout, &Spec { repeats: 2, ..sweep_sample::spec() }, &history).expect("written");
             println!("{name}: {:?}", start.elapsed());
+        }
+    }
+
+    /// Writes the report of a million epochs: `REPORT=folder cargo test --release million -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "for measuring"]
+    #[allow(clippy::disallowed_methods)]
+    fn a_million_epochs_make_a_report() {
+        use sweep_sample::curves::{Kind, curve};
+        let folder = std::path::PathBuf::from(std::env::var("REPORT").expect("REPORT names a folder"));
+        for trials in [100_usize, 1000] {
+            let mut history = sweep_sample::many(trials as u64);
+            for (at, trial) in history.trials.iter_mut().enumerate() {
+                let kind = [Kind::Good, Kind::Overfit, Kind::Underfit, Kind::Improving][at % 4];
+                trial.curve = curve(kind, (1_000_000 / trials) as u32, 0.02, at as u64, true);
+            }
+            let layout = sweep_sample::write(&folder.join(format!("million-{trials}")), &sweep_sample::entries());
+            let start = std::time::Instant::now();
+            pages(&layout, &sweep_sample::spec(), &history).expect("written");
+            let size = std::fs::metadata(layout.report_html()).expect("it is there").len();
+            println!("{trials} trials: {:?}, {:.1} MB of HTML", start.elapsed(), size as f64 / 1e6);
         }
     }
 }

@@ -121,7 +121,7 @@ fn trials_table(analysis: &Analysis) -> String {
 }
 
 fn setting(settings: &Settings, name: &str) -> String {
-    settings.get(name).map_or(String::new(), |value| escape(&words::setting(value)))
+    settings.get(name).map_or(String::new(), |value| escape(&words::brief(value)))
 }
 
 fn link(id: TrialId) -> String {

@@ -82,6 +82,8 @@ pub struct Counts {
     pub out_of_memory: u64,
     /// Programs whose configuration cannot run.
     pub impossible: u64,
+    /// Skipped by the user.
+    pub skipped: u64,
     /// Could not be trained.
     pub failed: u64,
     /// Running.
@@ -101,6 +103,7 @@ impl Counts {
                 Status::Ended(Outcome::Finished) => &mut counts.finished,
                 Status::Ended(Outcome::EarlyStopped) => &mut counts.early_stopped,
                 Status::Ended(Outcome::Stopped { .. }) => &mut counts.stopped,
+                Status::Ended(Outcome::Skipped) => &mut counts.skipped,
                 Status::Ended(Outcome::Diverged { .. }) => &mut counts.diverged,
                 Status::Ended(Outcome::OutOfMemory { .. }) => &mut counts.out_of_memory,
                 Status::Ended(Outcome::Impossible { .. }) => &mut counts.impossible,
@@ -113,7 +116,7 @@ impl Counts {
     /// Number of trials that are over.
     pub fn ended(&self) -> u64 {
         let lost = self.diverged + self.out_of_memory + self.impossible + self.failed;
-        self.finished + self.early_stopped + self.stopped + lost
+        self.finished + self.early_stopped + self.stopped + self.skipped + lost
     }
 
     /// The counts in one sentence, without zeros: `21 finished, 2 stopped early, 1 failed`.
@@ -121,7 +124,8 @@ impl Counts {
         let parts = [
             (self.finished, "finished"),
             (self.early_stopped, "stopped early"),
-            (self.stopped, "stopped by early_terminate"),
+            (self.stopped, "stopped"),
+            (self.skipped, "skipped"),
             (self.diverged, "diverged"),
             (self.out_of_memory, "out of memory"),
             (self.impossible, "impossible"),

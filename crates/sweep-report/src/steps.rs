@@ -163,7 +163,8 @@ fn seen(at: usize, factor: &Factor, way: Way, effects: &Effects, best: &Settings
     let (count, goal) = (all.len(), effects.metric.goal);
     let (level, estimate) = all.into_iter().reduce(|a, b| if goal.better(b.1.value, a.1.value) { b } else { a })?;
     let estimate = model.best_of(count, estimate);
-    let (name, to, from) = (&factor.name, &factor.levels[level], &factor.levels[from]);
+    let [to, from] = [level, from].map(|level| words::cut(&factor.levels[level]));
+    let (name, to, from) = (&factor.name, &to, &from);
     let Target { words, .. } = &effects.metric;
     let text = match estimate.is_clear() {
         true => {

@@ -1,15 +1,17 @@
 //! The results of the sweep as plain text. Pure.
 
 use super::analysis::Analysis;
-use super::ranking::{Counts, Group, Place};
+use super::common;
+use super::ranking::{Counts, Group, Place, setting_names};
 use super::steps::{Step, Steps};
-use super::verdicts::Tally;
+use super::ties::settling;
+use super::verdicts::{Tally, is_meaningless};
 use super::words;
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::{EpochMetrics, Goal, Outcome};
 use sweep_scheduler::search::{Reached, Search};
 use sweep_spec::Spec;
-use sweep_verdict::{Finding, Severity};
+use sweep_verdict::{Finding, Severity, Task};
 
 /// Maximum number of kinds of findings reported, most frequent first.
 const AILMENTS: usize = 5;
@@ -61,9 +63,8 @@ impl Summary {
                 details
                     .extend(verdicts.of(best.trial.id).iter().filter(|one| one.severity > Severity::Note).map(of_best));
                 let settings = best.trial.settings.iter();
-                let headline =
-                    repeated.map_or_else(|| headline(spec, best, "the best"), |group| of_settings(spec, group) + ".");
-                (headline, settings.map(|(name, value)| (name.clone(), words::setting(value))).collect())
+                let headline = repeated.map_or_else(|| leading(analysis, best), |group| of_settings(spec, group) + ".");
+                (headline, settings.map(|(name, value)| (name.clone(), words::brief(value))).collect())
             }
             None if !spec.ranks => ("Trials were not ranked: the sweep file names no metric.".to_owned(), Vec::new()),
             None => (format!("No trial has ended with a {metric} yet."), Vec::new()),
@@ -84,13 +85,18 @@ impl Summary {
             details.push(format!("Trials are ranked by {metric} at their best epoch ({better} is better)."));
         }
         let judged = verdicts.judged();
-        let ailments = verdicts.tally().iter().take(AILMENTS).map(|tally| ailment(tally, judged)).collect();
+        let mut ailments: Vec<String> =
+            verdicts.tally().iter().take(AILMENTS).map(|tally| ailment(tally, judged)).collect();
+        ailments.extend(in_common(analysis));
         let Steps { open, settled } = &analysis.steps;
-        let steps: Vec<String> = worthwhile(open).map(|step| told(step, judged, repeated.is_some())).collect();
+        let steps: Vec<String> =
+            worthwhile(open).map(|step| told(step, judged, repeated.is_some(), verdicts.task)).collect();
         let drivers = analysis.effects.as_ref().map(|effects| effects.drivers()).unwrap_or_default();
         let before = before(history);
         let first = |lines: &[String]| lines.first().cloned();
-        let tied = Some(analysis.ties.sentence.clone()).filter(|said| analysis.groups.len() > 1 && !said.is_empty());
+        let settling = settling(history, &analysis.ties.trials, analysis.time.slots.len()).filter(|_| spec.repeats < 2);
+        let said = [Some(analysis.ties.sentence.clone()), settling].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let tied = Some(said).filter(|said| analysis.groups.len() > 1 && !said.is_empty());
         let mut warnings = history.pictures.iter().chain(history.trials.iter().map(|trial| &trial.warnings)).flatten();
         let serious = warnings.any(|warning| warning.serious);
         let answer = [
@@ -119,17 +125,18 @@ fn worthwhile(open: &[Step]) -> impl Iterator<Item = &Step> {
 }
 
 /// The text of a step, with its result in this sweep or the trials that call for it.
-fn told(Step { ask, tried }: &Step, judged: usize, repeated: bool) -> String {
+fn told(Step { ask, tried }: &Step, judged: usize, repeated: bool, task: Task) -> String {
+    let advice = ask.advice.text(task);
     match tried {
-        Some(tried) => format!("{} {}", ask.advice, tried.text),
-        None if judged == 1 => ask.advice.to_string(),
+        Some(tried) => format!("{advice} {}", tried.text),
+        None if judged == 1 => advice,
         None => {
             let best = match ask.leads && ask.trials < judged {
                 true if repeated => ", including the best configuration",
                 true => ", including the best",
                 false => "",
             };
-            format!("{} ({}{best})", ask.advice, words::of_trials(ask.trials, judged))
+            format!("{advice} ({}{best})", words::of_trials(ask.trials, judged))
         }
     }
 }
@@ -160,6 +167,36 @@ fn wrong(tally: &[Tally], judged: usize) -> Option<String> {
         .map(|one| format!("{} in {}: {}", one.name, words::of_trials(one.trials, judged), one.name.meaning()))
         .collect();
     (!most.is_empty()).then(|| most.join("; ") + ".")
+}
+
+/// What the trials without a result, and those that were stopped, have in common.
+fn in_common(analysis: &Analysis) -> Vec<String> {
+    let Analysis { history, verdicts, .. } = analysis;
+    let names = setting_names(history);
+    let over = || history.trials.iter().filter(|trial| trial.outcome().is_some());
+    let lost = |trial: &TrialRecord| {
+        let failed = matches!(
+            trial.outcome(),
+            Some(
+                Outcome::Failed { .. }
+                    | Outcome::Diverged { .. }
+                    | Outcome::OutOfMemory { .. }
+                    | Outcome::Impossible { .. }
+            )
+        );
+        failed || is_meaningless(trial, verdicts.of(trial.id))
+    };
+    let cut = |trial: &TrialRecord| matches!(trial.outcome(), Some(Outcome::Stopped { .. }));
+    let kinds: [(&str, &dyn Fn(&TrialRecord) -> bool); 2] =
+        [("failed, diverged or learned nothing", &lost), ("were stopped early", &cut)];
+    let said = kinds.into_iter().filter_map(|(what, of)| {
+        let (bad, good): (Vec<&TrialRecord>, Vec<&TrialRecord>) = over().partition(|trial| of(trial));
+        let settings =
+            |all: Vec<&'_ TrialRecord>| all.into_iter().map(|trial| trial.settings.clone()).collect::<Vec<_>>();
+        let (bad, good) = (settings(bad), settings(good));
+        common::separating(what, &names, &bad.iter().collect::<Vec<_>>(), &good.iter().collect::<Vec<_>>())
+    });
+    said.collect()
 }
 
 /// The text of a finding in the best trial.
@@ -198,11 +235,24 @@ fn headline(spec: &Spec, best: &Place, rank: &str) -> String {
     line + "."
 }
 
+/// The best trial in one sentence. Where others may be as good, it does not claim more than that the trial leads.
+fn leading(analysis: &Analysis, best: &Place) -> String {
+    match analysis.ties.trials.len() {
+        0 | 1 => headline(analysis.spec, best, "the best"),
+        2 => headline(analysis.spec, best, "ahead, but one other may be as good"),
+        tied => headline(
+            analysis.spec,
+            best,
+            &format!("ahead, but {} others may be as good", words::count(tied as u64 - 1)),
+        ),
+    }
+}
+
 fn gap(best: &Place) -> Option<String> {
     let (training, validation) = (best.best.train_eval_accuracy?, best.best.val_accuracy?);
     let gap = best.best.accuracy_gap()?;
     let mut line = format!(
-        "At its best epoch, the best trial classifies {} of the training images and {} of the validation images \
+        "At its best epoch, the best trial classifies {} of the training data and {} of the validation data \
          correctly: a gap of {} points",
         words::value("train_eval_accuracy", Some(training)),
         words::value("val_accuracy", Some(validation)),
@@ -417,6 +467,7 @@ mod tests {
             changes: changes.iter().map(|change| (*change).to_owned()).collect(),
             trials,
             settings: Vec::new(),
+            metric: None,
         };
         entries.push(extended((Some(1), Some(6)), &["dropout: also 0.2", "target: none → 2"]));
         // The entry in the format of earlier versions.

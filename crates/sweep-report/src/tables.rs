@@ -298,10 +298,13 @@ fn setting(value: &Value) -> String {
     }
 }
 
-/// Text that a spreadsheet would run as a formula begins with an apostrophe.
+/// Text that a spreadsheet would run as a formula begins with an apostrophe. Characters that begin commands to a terminal
+/// become spaces.
 fn harmless(text: &str) -> String {
+    let is_command = |char: char| char.is_control() && !matches!(char, '\t' | '\n' | '\r');
+    let text: String = text.chars().map(|char| if is_command(char) { ' ' } else { char }).collect();
     let is_number = text.parse::<f64>().is_ok();
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number { format!("'{text}") } else { text.to_owned() }
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number { format!("'{text}") } else { text }
 }
 
 #[cfg(test)]
@@ -444,6 +447,7 @@ mod tests {
             assert_eq!(setting(&json!(text)), format!("'{text}"));
         }
         assert_eq!(["-1", "+1e-4", "adam", ""].map(|text| setting(&json!(text))), ["-1", "+1e-4", "adam", ""]);
+        assert_eq!(setting(&json!("\u{1b}[31mred")), " [31mred");
     }
 
     #[test]

@@ -2,14 +2,21 @@
 //!
 //! With repeats, the spread between seeds decides, by Student's t. The variance is pooled over the better half of the
 //! configurations, because those that do not learn have a different spread. Without repeats, the accuracies alone
-//! decide, with the binomial error for the number of validation images. The effect of other seeds is then unknown.
+//! decide, with the binomial error for the number of validation images, if the trials are ranked by them; otherwise the
+//! movement of the metric from epoch to epoch. The effect of other seeds is then unknown.
+
+use std::f64::consts::SQRT_2;
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::effects::Repeats;
 use super::ranking::{Group, Place, Ranking};
+use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::TrialId;
 use sweep_spec::Spec;
+
+/// Number of seeds that tell tied trials apart, if anything does.
+pub const SEEDS: u64 = 3;
 
 /// Confidence level of a difference.
 const CONFIDENCE: f64 = 0.95;
@@ -26,7 +33,11 @@ pub struct Ties {
 impl Ties {
     /// Compares all trials with the best.
     pub fn new(spec: &Spec, ranking: &Ranking, groups: &[Group]) -> Ties {
-        by_repeats(spec, groups).or_else(|| by_accuracy(ranking)).unwrap_or_else(|| Ties {
+        let without = || match spec.metric.name.as_str() {
+            "val_accuracy" => by_accuracy(ranking),
+            _ => by_noise(spec, ranking),
+        };
+        by_repeats(spec, groups).or_else(without).unwrap_or_else(|| Ties {
             trials: ranking.best().map(|best| best.trial.id).into_iter().collect(),
             sentence: String::new(),
         })
@@ -68,6 +79,41 @@ fn by_repeats(spec: &Spec, groups: &[Group]) -> Option<Ties> {
     Some(Ties { trials, sentence })
 }
 
+/// What would tell tied trials apart, and how long it takes on as many slots as the sweep used: `repeat these 7 with 3
+/// seeds: 14 min`. `None` without ties.
+pub fn settling(history: &History, tied: &[TrialId], slots: usize) -> Option<String> {
+    let tied: Vec<&TrialRecord> = tied.iter().filter_map(|id| history.trial(*id)).collect();
+    if tied.len() < 2 {
+        return None;
+    }
+    let seconds = tied.iter().map(|trial| trial.seconds).sum::<f64>() * SEEDS as f64 / slots.max(1) as f64;
+    Some(format!(
+        "To settle it, repeat these {} with {SEEDS} seeds: {}.",
+        super::words::count(tied.len() as u64),
+        super::words::duration(seconds)
+    ))
+}
+
+/// Compares by the movement of the metric from epoch to epoch, near the end of the best trial.
+fn by_noise(spec: &Spec, ranking: &Ranking) -> Option<Ties> {
+    let (best, metric) = (ranking.best()?, &spec.metric);
+    let noise = sweep_verdict::noise(&best.trial.curve, metric)?;
+    let value = |place: &Place| place.best.get(&metric.name);
+    let own = value(best)?;
+    let tied = |place: &&Place| value(place).is_some_and(|other| (other - own).abs() <= 1.96 * SQRT_2 * noise);
+    let tied: Vec<TrialId> = ranking.placed[1..].iter().filter(tied).map(|place| place.trial.id).collect();
+    let (name, moves) = (super::words::metric(metric), super::words::deviation(&metric.name, noise));
+    let sentence = match tied.len() {
+        0 => return None,
+        count => format!(
+            "Tied with the best: {} ({}). From epoch to epoch, {name} moves by about {moves} (standard deviation), which could explain the differences (95%).",
+            super::words::of_others(count, ranking.placed.len() - 1, ["trial", "trials"]),
+            list(tied.iter().map(TrialId::to_string), ", "),
+        ),
+    };
+    Some(Ties { trials: std::iter::once(best.trial.id).chain(tied).collect(), sentence })
+}
+
 fn by_accuracy(ranking: &Ranking) -> Option<Ties> {
     let best = ranking.best()?;
     let variance = |place: &Place| {
@@ -86,7 +132,7 @@ fn by_accuracy(ranking: &Ranking) -> Option<Ties> {
             "No other trial is tied with the best: all differ from it in accuracy by more than chance explains on {pictures} validation images (95%)."
         ),
         count => format!(
-            "Tied with the best: {} ({}). Chance could explain the differences in accuracy on {pictures} validation images (95%). To tell these trials apart, repeat them with other seeds (`repeats: 3`).",
+            "Tied with the best: {} ({}). Chance could explain the differences in accuracy on {pictures} validation images (95%).",
             super::words::of_others(count, ranking.placed.len() - 1, ["trial", "trials"]),
             list(tied.iter().map(TrialId::to_string), ", "),
         ),
@@ -107,7 +153,7 @@ mod tests {
     use super::*;
     use crate::ranking::groups;
     use sweep_core::history::{Entry, History};
-    use sweep_core::trial::{Outcome, Settings};
+    use sweep_core::trial::{Goal, Metric, Outcome, Settings};
 
     /// Trials of one epoch with these validation losses, three per configuration.
     fn history(losses: &[[f64; 3]]) -> History {
@@ -144,12 +190,40 @@ mod tests {
 
     #[test]
     fn without_repeats_the_number_of_validation_pictures_decides() {
-        let spec = sweep_sample::spec();
+        let metric = Metric { name: "val_accuracy".into(), goal: Goal::Maximize };
+        let spec = Spec { metric, ..sweep_sample::spec() };
         let history = sweep_sample::history();
         let ranking = Ranking::new(&history, &spec.metric);
         let ties = Ties::new(&spec, &ranking, &groups(&ranking, &spec.metric));
         assert_eq!(ties.trials[0], ranking.best().expect("there is one").trial.id);
         assert!(ties.sentence.contains("4,900 validation images"), "{}", ties.sentence);
+    }
+
+    #[test]
+    fn trials_ranked_by_a_loss_are_compared_by_that_loss() {
+        let loss = |trial: u64, epoch: u32| {
+            let wobble = 0.02 * f64::from((epoch * 7919) % 11) / 11.0;
+            1.0 / f64::from(epoch) + wobble + [0.0, 0.001, 0.5][trial as usize - 1]
+        };
+        let mut entries = sweep_sample::beginning("ties");
+        for number in 1..=3 {
+            let settings = sweep_sample::settings(serde_json::json!({"a": number}));
+            let mut attempt = sweep_sample::attempt(number, 1, &settings, 0, 20);
+            for entry in &mut attempt {
+                if let Entry::Epoch { metrics, .. } = entry {
+                    metrics.val_loss = Some(loss(number, metrics.epoch));
+                }
+            }
+            entries.extend(attempt);
+            entries.push(sweep_sample::ended(number, 1, Outcome::Finished));
+        }
+        let (spec, history) = (sweep_sample::spec(), sweep_sample::apply(&entries));
+        let ranking = Ranking::new(&history, &spec.metric);
+        let ties = Ties::new(&spec, &ranking, &groups(&ranking, &spec.metric));
+        assert_eq!(ties.trials, [TrialId(1), TrialId(2)]);
+        assert!(ties.sentence.contains("validation loss moves by about"), "{}", ties.sentence);
+        let said = settling(&history, &ties.trials, 2).expect("two are tied");
+        assert_eq!(said, "To settle it, repeat these 2 with 3 seeds: 3 min 00 s.");
     }
 
     #[test]

@@ -1,14 +1,13 @@
 //! How the sweep used its time. Pure.
 
+use super::patience::{Cost, Patience, Saving};
 use super::ranking::Ranking;
 use super::words;
 use sweep_core::history::{History, TrialRecord};
-use sweep_core::trial::Metric;
+use sweep_core::trial::{Metric, TrialId};
 
 /// With more trials than this, short trials are merged into busy intervals for the chart.
 const STRETCHES: usize = 800;
-/// The patience, in epochs, of the `early_stopping: {patience: …}` whose savings are estimated.
-pub const PATIENCE: u32 = 5;
 
 /// The times at which slots were busy.
 #[derive(Debug)]
@@ -25,8 +24,8 @@ pub struct Time {
     pub epochs: u64,
     /// Number of epochs after the best epoch of their trial.
     pub after_best: u64,
-    /// Epochs, and approximate seconds, that stopping after [`PATIENCE`] epochs without improvement would have saved.
-    pub saved: (u64, f64),
+    /// The patience that early stopping could have had.
+    pub patience: Patience,
     /// Time from the start of the first trial to the end of the last, in seconds.
     pub wall: f64,
     trials: usize,
@@ -46,8 +45,8 @@ pub struct Stretch {
 }
 
 impl Time {
-    /// Measures the trials that are over.
-    pub fn new(history: &History, ranking: &Ranking, metric: &Metric) -> Time {
+    /// Measures the trials that are over. `tied` are the trials that may be the best.
+    pub fn new(history: &History, ranking: &Ranking, metric: &Metric, tied: &[TrialId]) -> Time {
         let mut time = Time {
             slots: Vec::new(),
             stretches: Vec::new(),
@@ -55,7 +54,7 @@ impl Time {
             energy: (0.0, 0),
             epochs: 0,
             after_best: 0,
-            saved: (0, 0.0),
+            patience: Patience::new(ranking, metric, tied),
             wall: 0.0,
             trials: 0,
         };
@@ -79,10 +78,6 @@ impl Time {
             let after = place.trial.curve.iter().filter(|epoch| epoch.epoch > place.best.epoch).count() as u64;
             time.epochs += trained;
             time.after_best += after;
-            let saved = after.saturating_sub(PATIENCE.into());
-            let each: f64 =
-                place.trial.curve.iter().filter_map(|epoch| epoch.seconds).sum::<f64>() / trained.max(1) as f64;
-            time.saved = (time.saved.0 + saved, time.saved.1 + saved as f64 * each);
         }
         time
     }
@@ -129,19 +124,36 @@ impl Time {
             ));
         }
         if self.epochs > 0 {
-            let saved = match self.saved.0 {
-                0 => "no epochs".to_owned(),
-                1 => format!("1 epoch, about {}", words::duration(self.saved.1)),
-                many => format!("{} epochs, about {}", words::count(many), words::duration(self.saved.1)),
-            };
             said.push(format!(
-                "{:.0}% of the {} epochs came after the best epoch of their trial. Stopping after {PATIENCE} epochs \
-                 without improvement (`early_stopping: {{patience: {PATIENCE}}}`) would have saved {saved}.",
+                "{:.0}% of the {} epochs came after the best epoch of their trial. {}",
                 self.after_best as f64 / self.epochs as f64 * 100.0,
                 words::count(self.epochs),
+                stopping(&self.patience),
             ));
         }
         said
+    }
+}
+
+/// What early stopping could have saved, and what a shorter patience would have cost.
+fn stopping(Patience { found, costly }: &Patience) -> String {
+    let costs = costly.map(|Cost { patience, trial, rank, epoch, warm_up }| {
+        let place = if rank == 1 { "the best trial".to_owned() } else { format!("trial {trial} (rank {rank})") };
+        let why = if warm_up { ", on a plateau at its start" } else { "" };
+        format!(" A patience of {patience} would have stopped {place} in epoch {epoch}{why}, before its best epoch.")
+    });
+    let costs = costs.unwrap_or_default();
+    match found {
+        Some(Saving { patience, epochs, seconds }) => {
+            let many = if *epochs == 1 { "1 epoch".to_owned() } else { format!("{} epochs", words::count(*epochs)) };
+            format!(
+                "Early stopping with a patience of {patience} (`early_stopping: {{patience: {patience}}}`) would have saved \
+                 {many}, about {}, and cost no leading trial its best epoch.{costs}",
+                words::duration(*seconds)
+            )
+        }
+        None if costs.is_empty() => "Early stopping would have saved no epochs.".to_owned(),
+        None => format!("Early stopping would have saved no epochs without ending a leading trial too early.{costs}"),
     }
 }
 
@@ -157,7 +169,7 @@ mod tests {
 
     fn time(history: &History) -> Time {
         let metric = sweep_sample::spec().metric;
-        Time::new(history, &Ranking::new(history, &metric), &metric)
+        Time::new(history, &Ranking::new(history, &metric), &metric, &[])
     }
 
     #[test]
@@ -165,25 +177,26 @@ mod tests {
         let history = sweep_sample::history();
         let time = time(&history);
         assert_eq!((time.slots.join(","), time.stretches.len(), time.epochs), ("cpu:0,cpu:1".into(), 6, 20 * 3 + 14));
-        assert!(time.saved.0 <= time.after_best && time.seconds == 6.0 * 60.0, "{time:?}");
+        let saved = time.patience.found.map_or(0, |saving| saving.epochs);
+        assert!(saved <= time.after_best && time.seconds == 6.0 * 60.0, "{time:?}");
         assert!(time.stretches.iter().all(|s| s.from <= s.best && s.best <= s.until), "{time:?}");
     }
 
     #[test]
     fn a_clock_that_jumps_moves_no_stretch_before_the_sweeps_beginning() {
-        let mut history = sweep_sample::history();
-        history.trials[0].started_at = -1.7e9;
-        (history.trials[1].started_at, history.trials[1].ended_at) = (500.0, Some(-3.0));
+        let history = sweep_sample::history().altered(|history| {
+            history.trials[0].started_at = -1.7e9;
+            (history.trials[1].started_at, history.trials[1].ended_at) = (500.0, Some(-3.0));
+        });
         let time = time(&history);
         assert!(time.stretches.iter().all(|s| 0.0 <= s.from && s.from <= s.until), "{time:?}");
     }
 
     #[test]
     fn energy_is_told_where_it_is_known() {
-        let mut history = sweep_sample::history();
-        assert!(!time(&history).sentences().concat().contains("kWh"));
-        history.trials[0].joules = Some(1.8e6);
-        history.trials[1].joules = Some(1.8e6);
+        assert!(!time(&sweep_sample::history()).sentences().concat().contains("kWh"));
+        let history = sweep_sample::history()
+            .altered(|history| history.trials[..2].iter_mut().for_each(|trial| trial.joules = Some(1.8e6)));
         let said = time(&history).sentences().concat();
         assert!(said.contains("The GPUs used 1.000 kWh, 1800.0 kJ per trial."), "{said}");
     }

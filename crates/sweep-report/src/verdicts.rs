@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use sweep_core::history::{History, Status, TrialRecord};
-use sweep_core::trial::{Outcome, TrialId};
+use sweep_core::trial::{EpochMetrics, METRICS, Outcome, TrialId};
 use sweep_spec::Spec;
-use sweep_verdict::{Advice, Context, Finding, Name, Others, Severity, judge};
+use sweep_verdict::{Advice, Context, Finding, Name, Others, Severity, Task, judge};
 
 /// The findings in every trial, in the order of [`History::trials`].
 #[derive(Debug)]
 pub struct Verdicts {
+    /// The task in whose words advice is given.
+    pub task: Task,
     findings: Vec<Vec<Finding>>,
 }
 
@@ -32,6 +34,7 @@ impl Verdicts {
         let others = Others::of_each(history);
         let each = history.trials.iter().zip(others);
         Verdicts {
+            task: task(spec, history),
             findings: each
                 .map(|(trial, others)| verdict(spec, trial, Some(others), history.pictures_sound()))
                 .collect(),
@@ -74,7 +77,7 @@ impl Verdicts {
 /// The findings in one curve, compared with `others` if they are given. `sound` means that the images were checked.
 pub fn verdict(spec: &Spec, trial: &TrialRecord, others: Option<Others>, sound: bool) -> Vec<Finding> {
     let Status::Ended(outcome) = &trial.status else { return Vec::new() };
-    if matches!(outcome, Outcome::Failed { .. } | Outcome::Impossible { .. } | Outcome::OutOfMemory { .. }) {
+    if *outcome == Outcome::Skipped || outcome.error().is_some() && !matches!(outcome, Outcome::Diverged { .. }) {
         return Vec::new();
     }
     // A program need not tell anything.
@@ -83,6 +86,9 @@ pub fn verdict(spec: &Spec, trial: &TrialRecord, others: Option<Others>, sound: 
     }
     let recipe = spec.recipe(&trial.settings).ok();
     let mut context = Context::of_trial(trial, recipe.as_ref(), others);
+    if recipe.is_none() {
+        of_program(spec, trial, &mut context);
+    }
     if recipe.is_some() && sound {
         // The check compared labels with images, and the trainer itself provides scaling, last layer and loss.
         context.followed.extend([Advice::CheckData, Advice::CheckTask]);
@@ -90,9 +96,61 @@ pub fn verdict(spec: &Spec, trial: &TrialRecord, others: Option<Others>, sound: 
     let mut findings = judge(&trial.curve, &context);
     if matches!(outcome, Outcome::Stopped { .. }) {
         // The beginning of a curve proves only problems that more training would not have fixed.
-        findings.retain(|finding| matches!(finding.name, Name::Stuck | Name::Diverged));
+        findings.retain(|finding| matches!(finding.name, Name::Stuck | Name::Diverged | Name::Worsening));
     }
     findings
+}
+
+/// Adds what is known about a user's program: its task by its words, its objective, and the parameters that the sweep
+/// gives to it.
+fn of_program(spec: &Spec, trial: &TrialRecord, context: &mut Context) {
+    context.task = program_task(spec, [trial]);
+    context.objective = Some(spec.metric.clone()).filter(|metric| !METRICS.contains(&metric.name.as_str()));
+    let names = spec.space.parameters.iter().map(|one| one.name.clone()).chain(trial.settings.keys().cloned());
+    context.parameters = Some(names.collect());
+}
+
+/// What the sweep's networks are trained for.
+fn task(spec: &Spec, history: &History) -> Task {
+    match spec.program() {
+        None => Task::Images,
+        Some(_) => program_task(spec, history.trials.first()),
+    }
+}
+
+/// Recognizes a program's task by the words of its command, parameters, and metrics.
+fn program_task<'t>(spec: &Spec, trials: impl IntoIterator<Item = &'t TrialRecord>) -> Task {
+    let program = spec.program().into_iter().flat_map(|program| program.program.iter().chain(&program.command));
+    let parameters = spec.space.parameters.iter().map(|one| &one.name);
+    let metrics = trials.into_iter().flat_map(|trial| trial.others.keys()).chain([&spec.metric.name]);
+    Task::of_names(metrics.chain(parameters).chain(program).map(String::as_str))
+}
+
+/// Whether the report itself calls the trial's result meaningless: training never worked, or evaluation did not measure
+/// it, or the trial was cut while validation was still flat and training fell.
+pub fn is_meaningless(trial: &TrialRecord, findings: &[Finding]) -> bool {
+    const BROKEN: [Name; 5] =
+        [Name::Diverged, Name::Worsening, Name::ModeMismatch, Name::Stuck, Name::ValidationAtChance];
+    findings.iter().any(|finding| BROKEN.contains(&finding.name)) || cut_on_plateau(trial)
+}
+
+/// Whether the trial was ended while its validation had hardly moved and its training had.
+fn cut_on_plateau(trial: &TrialRecord) -> bool {
+    /// Share of its first value by which the training loss must have fallen, …
+    const TRAINED: f64 = 0.1;
+    /// … and by which the validation loss must not have.
+    const FLAT: f64 = 0.02;
+    if !matches!(trial.outcome(), Some(Outcome::Stopped { .. } | Outcome::EarlyStopped)) {
+        return false;
+    }
+    let fell = |of: fn(&EpochMetrics) -> Option<f64>| {
+        let values: Vec<f64> = trial.curve.iter().filter_map(of).collect();
+        let first = *values.first()?;
+        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+        Some((first - least) / first.abs().max(f64::MIN_POSITIVE))
+    };
+    let trained = fell(|epoch| epoch.train_loss).is_some_and(|fell| fell >= TRAINED);
+    trained && fell(|epoch| epoch.val_loss).is_some_and(|fell| fell < FLAT)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub fn status(trial: &TrialRecord) -> &'static str {
         Status::Ended(Outcome::Finished) => "finished",
         Status::Ended(Outcome::EarlyStopped) => "stopped early",
         Status::Ended(Outcome::Stopped { .. }) => "stopped",
+        Status::Ended(Outcome::Skipped) => "skipped",
         Status::Ended(Outcome::Diverged { .. }) => "diverged",
         Status::Ended(Outcome::OutOfMemory { .. }) => "out of memory",
         Status::Ended(Outcome::Impossible { .. }) => "impossible",
@@ -32,6 +33,23 @@ pub fn clean(text: &str) -> String {
 /// digits.
 pub fn setting(value: &Value) -> String {
     clean(&plain(&short(value)))
+}
+
+/// Longest value and most parameters that a sentence shows.
+const LONGEST: usize = 48;
+const MOST: usize = 8;
+
+/// The same for sentences: a long text is cut.
+pub fn brief(value: &Value) -> String {
+    cut(&setting(value))
+}
+
+/// Cuts a text that is too long for a sentence.
+pub fn cut(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 fn short(value: &Value) -> Value {
@@ -51,8 +69,12 @@ pub fn settings(settings: &Settings) -> String {
     if settings.is_empty() {
         return "no parameter varies".into();
     }
-    let each = settings.iter().map(|(name, value)| format!("{} {}", clean(name), setting(value)));
-    each.collect::<Vec<_>>().join(", ")
+    let each = settings.iter().take(MOST).map(|(name, value)| format!("{} {}", clean(name), brief(value)));
+    let shown = each.collect::<Vec<_>>().join(", ");
+    match settings.len().saturating_sub(MOST) {
+        0 => shown,
+        more => format!("{shown} and {more} more parameters"),
+    }
 }
 
 /// Formats findings in one line: `overfit from epoch 14 (clear), plateau`. The result is empty without findings.

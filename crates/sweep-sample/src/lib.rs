@@ -1,4 +1,5 @@
-//! A small synthetic sweep for tests. The curve of each trial follows a formula.
+//! A small synthetic sweep for the tests of the other crates. The curve of each trial follows a formula (`curves`), and
+//! its journal entries are applied like real ones. Nothing in it is measured.
 
 pub mod curves;
 
@@ -76,6 +77,7 @@ pub fn beginning(name: &str) -> Vec<Entry> {
             at: 0.0,
             base: "/nowhere".into(),
             start: None,
+            file: None,
             pictures: None,
         },
         run(1.0),
@@ -94,8 +96,14 @@ pub fn attempt(trial: u64, number: u32, settings: &Settings, from: u32, last: u3
     let dropout = settings.get("dropout").and_then(Value::as_f64).unwrap_or(0.2);
     let at = trial as f64 * 100.0 + f64::from(number) * 10.0;
     let slot = format!("cpu:{}", trial % 2);
-    let mut entries =
-        vec![Entry::Started { at, attempt, slot, settings: (number == 1).then(|| settings.clone()), seed: None }];
+    let mut entries = vec![Entry::Started {
+        at,
+        attempt,
+        slot,
+        settings: (number == 1).then(|| settings.clone()),
+        seed: None,
+        place: None,
+    }];
     entries.push(Entry::Began {
         attempt,
         from_epoch: from,

@@ -5,13 +5,16 @@ use std::path::Path as Folder;
 use serde_yaml::Value as Yaml;
 
 use super::kind::Kind;
-use super::network::Network;
+use super::model::Model;
 use super::node::{Findings, Node, Table};
 use super::place::{Mark, Path};
 use super::plain;
 use super::sections::{check_choices, data, devices, section};
 use super::setting::{MODEL, Section};
+use super::time;
+use super::trains::{Network, Trains};
 use super::value::{number, show};
+use super::yaml;
 use super::{Method, Note, Order, Problem, Problems, Spec, constraints, early, enqueue, goal, parameters, program};
 use sweep_core::recipe::Source;
 use sweep_core::trial::{Goal, METRICS, Metric, Settings};
@@ -45,15 +48,22 @@ pub fn examine(text: &str, file: &str, base: &Folder) -> (Option<Spec>, Vec<Prob
     (spec, problems, notes)
 }
 
-/// Parses the file into a tree of values. Invalid YAML and duplicate keys are problems.
+/// Parses the file into a tree of values. Invalid YAML is a problem, and so is a duplicate key, except in a file that
+/// runs a program: W&B accepts it there.
 fn parse(text: &str, findings: &Findings) -> Option<Yaml> {
+    let parsed = yaml::parse(text);
+    let is_theirs = |value: &Yaml| value.get("program").is_some() || value.get("command").is_some();
+    let accepts = parsed.as_ref().is_ok_and(is_theirs);
     for twice in findings.places.twice() {
-        let rule = format!("appears twice in the same table, first on line {}", twice.first.line);
-        findings.problem(Some(twice.again), twice.path.clone(), rule, "keep one of them");
+        let what = format!("appears twice in the same table, first on line {}", twice.first.line);
+        if accepts {
+            findings.note_at(twice.again, &twice.path, format!("{what}; the last one counts, as in W&B"));
+        } else {
+            findings.problem(Some(twice.again), twice.path.clone(), what, "keep one of them");
+        }
     }
-    let parsed = serde_yaml::from_str::<Yaml>(text).and_then(|mut value| value.apply_merge().map(|()| value));
     match parsed {
-        Ok(value) => Some(value).filter(|_| findings.places.twice().is_empty()),
+        Ok(value) => Some(value).filter(|_| accepts || findings.places.twice().is_empty()),
         Err(_) if !findings.places.twice().is_empty() => None,
         Err(_) if findings.places.too_large().is_some() => {
             let (path, text) = findings.places.too_large()?;
@@ -62,30 +72,28 @@ fn parse(text: &str, findings: &Findings) -> Option<Yaml> {
             None
         }
         Err(error) => {
-            let mark = error.location().map(|at| Mark { line: at.line(), column: at.column(), width: 1 });
-            let what = error.to_string();
-            let what = what.split(" at line ").next().unwrap_or(&what);
-            let (rule, remedy) = match what.contains("more than one document") {
-                true => {
-                    ("the file contains a second YAML document".to_owned(), "remove this line and everything after it")
-                }
-                false
-                    if mark
-                        .and_then(|mark| text.lines().nth(mark.line - 1))
-                        .is_some_and(|line| line.contains('\t')) =>
-                {
-                    ("invalid YAML: the line contains a tab".to_owned(), "indent with spaces")
-                }
-                false => {
-                    let remedy = "look for a missing `:` or quote, an unclosed bracket, or inconsistent indentation";
-                    (format!("invalid YAML: {what}"), remedy)
-                }
-            };
-            let mark = findings.places.second_document().or(mark);
+            let (mark, rule, remedy) = not_yaml(&error, text, findings.places.second_document());
             findings.problem(mark, Path::default(), rule, remedy);
             None
         }
     }
+}
+
+/// Returns why a text is not YAML, or not a single document: the place, the rule, and the fix.
+fn not_yaml(error: &serde_yaml::Error, text: &str, second: Option<Mark>) -> (Option<Mark>, String, &'static str) {
+    if second.is_some() {
+        let rule = "the file contains a second YAML document".to_owned();
+        return (second, rule, "remove this line and everything after it");
+    }
+    let mark = error.location().map(|at| Mark { line: at.line(), column: at.column(), width: 1 });
+    let line = mark.and_then(|mark| text.lines().nth(mark.line - 1)).unwrap_or_default();
+    if line.contains('\t') {
+        return (mark, "invalid YAML: the line contains a tab".to_owned(), "indent with spaces");
+    }
+    let what = error.to_string();
+    let what = what.split(" at line ").next().unwrap_or(&what);
+    let remedy = "look for a missing `:` or quote, an unclosed bracket, or inconsistent indentation";
+    (mark, format!("invalid YAML: {what}"), remedy)
 }
 
 fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option<Spec> {
@@ -114,21 +122,21 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         presets.extend(model.get("value").and_then(Yaml::as_str));
         presets.extend(model.get("values").and_then(Yaml::as_sequence).into_iter().flatten().filter_map(Yaml::as_str));
     }
-    let network = Network::read(table.get(MODEL.name).as_ref(), &presets);
+    let model = Model::read(table.get(MODEL.name).as_ref(), &presets);
     // The file may be one of W&B whose program is named on the command line, so no key in it can be called wrong.
     let named = ["data", MODEL.name, "training"].iter().any(|key| table.get(key).is_some());
     let aimless = program.is_none() && !named && presets.is_empty() && parameters.is_some();
-    let trains = program.is_none() && !aimless;
+    let is_network = program.is_none() && !aimless;
     if aimless {
         let remedy = "add `program: train.py` or `command: [python, train.py, \"${args}\"]`, as in W&B,\n\
                       or `data:` and `model:` for a network that sweep trains itself";
         top.wrong("the file does not say what to run", remedy);
-    } else if trains && table.get(MODEL.name).is_none() && presets.is_empty() {
+    } else if is_network && table.get(MODEL.name).is_none() && presets.is_empty() {
         let remedy = format!("add `model: {}`, or a list of layers", sweep_data::network::PRESETS[0]);
         top.wrong("`model` is missing", remedy);
     }
-    let read = parameters.map(|node| (node, trains.then_some(&network))).map(|(node, network)| {
-        parameters::read(&node, method.unwrap_or(Method::Random), network, constraints::zipped(&table))
+    let read = parameters.map(|node| (node, is_network.then_some(&model))).map(|(node, model)| {
+        parameters::read(&node, method.unwrap_or(Method::Random), model, constraints::zipped(&table))
     });
     let (mut read, unread) = read.unwrap_or_default();
     if let Some(program) = &mut program {
@@ -141,7 +149,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
 
     let mut fixed = Settings::new();
     let mut source = None;
-    if trains {
+    if is_network {
         let training = section(&table, Section::Training, &mut fixed);
         check_choices(&training, &fixed, &read);
         source = data(&table, &top, &mut fixed, base);
@@ -150,11 +158,17 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         let found = table.take(key, Kind::whole(least), is).and_then(|found| found.as_u64());
         found.and_then(|found| u32::try_from(found).ok()).unwrap_or(default)
     };
-    let ranks = trains
+    let trains = match program {
+        Some(program) => Trains::Program(program),
+        // A data set that is missing or has a problem was reported, so nothing is ever trained on the stand-in.
+        None => Trains::Network(Network::new(source.unwrap_or(Source::Digits), fixed, model)),
+    };
+    let is_program = matches!(trains, Trains::Program(_));
+    let ranks = is_network
         || table.get("metric").is_some()
         || table.get("early_terminate").is_some()
         || method == Some(Method::Tpe);
-    let (metric, target) = metric(&table, !trains);
+    let (metric, target) = metric(&table, !is_network);
     let spec = Spec {
         name: name(&table, file),
         description: table
@@ -197,31 +211,22 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
             2,
             "the number of retries of a trial that is lost to a failure of its process or GPU; for example, write 2",
         ),
-        stop_grace: program::stop_grace(&table, program.is_some()),
+        stop_grace: program::stop_grace(&table, is_program),
+        max_time: time::read(&table),
         devices: devices(&table),
         base: base.to_owned(),
         start: None,
         order: order(&table, method),
         lag: lag(&table, method),
         early_terminate: early::read(&table),
-        program,
         space,
         enqueue,
         priority,
-        classes: match source {
-            Some(Source::Digits | Source::Cifar10 { .. } | Source::Mnist { .. } | Source::FashionMnist { .. }) => {
-                Some(10)
-            }
-            Some(Source::Cifar100 { .. }) => Some(100),
-            Some(Source::Folder { .. } | Source::Arrays { .. }) | None => None,
-        },
-        source: source.unwrap_or(Source::Digits),
-        fixed,
-        network,
+        trains,
     };
-    table.finish(spec.program.is_some());
-    if trains {
-        spec.check_layers(&read, &unread, findings);
+    table.finish(is_program);
+    if let Some(network) = spec.network().filter(|_| is_network) {
+        spec.check_layers(network, &read, &unread, findings);
     }
     Some(spec)
 }
@@ -275,6 +280,12 @@ fn lag(table: &Table, method: Option<Method>) -> Option<u32> {
 fn metric(table: &Table, any: bool) -> (Metric, Option<f64>) {
     let mut metric = Metric { name: "val_loss".to_owned(), goal: Goal::Minimize };
     let Some(node) = table.get("metric") else { return (metric, None) };
+    if let Some(name) = node.value.as_str().filter(|name| any && !name.trim().is_empty()) {
+        let goal = goal::of(name).unwrap_or(Goal::Minimize);
+        let way = if goal == Goal::Minimize { "minimized" } else { "maximized" };
+        node.note(format!("is a name alone: {name} is {way}. W&B warns; write `metric: {{name: ..., goal: ...}}`"));
+        return (Metric { name: name.to_owned(), goal }, None);
+    }
     let Some(table) = node.table("metric: {name: val_accuracy, goal: maximize}") else { return (metric, None) };
     match table.get("name") {
         None => node.wrong_key("has no `name`", format!("add `name:` with one of {}", METRICS.join(", "))),
@@ -353,12 +364,13 @@ fn usable(char: char) -> bool {
 
 /// Returns the sweep's name, which names a folder: the name in the file, or the file name without its extension.
 fn name(table: &Table, file: &str) -> String {
-    let Some(node) = table.get("name") else {
+    let of_file = || {
         let stem = Folder::new(file).file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
         let name: String = stem.chars().map(|char| if usable(char) { char } else { '-' }).take(LONGEST_NAME).collect();
         let name = name.trim_start_matches(['.', '-']);
-        return if name.is_empty() { "sweep".to_owned() } else { name.to_owned() };
+        if name.is_empty() { "sweep".to_owned() } else { name.to_owned() }
     };
+    let Some(node) = table.get("name") else { return of_file() };
     let name = node
         .take(Kind::Text, "the name of the sweep's folder; for example, write digits-dropout")
         .map(|name| plain(&name))
@@ -367,7 +379,10 @@ fn name(table: &Table, file: &str) -> String {
         return name;
     }
     // At W&B a name is a title, any text.
-    let folder = folder_of(&name);
+    let mut folder = folder_of(&name);
+    if folder.is_empty() && name.contains(char::is_alphanumeric) {
+        folder = of_file();
+    }
     if is_folder_name(&folder) {
         node.note_same(format!("is a title; the sweep's folder is named {folder}"));
     } else {

@@ -8,7 +8,7 @@ use super::node::{Node, Table};
 use super::parameters::Read;
 use super::setting::TYPE;
 use super::value::{free, show};
-use super::{Method, plain};
+use super::{Method, Spec, plain};
 use sweep_core::nearest::{nearest, suggest};
 use sweep_core::space::{Comparison, Condition, Distribution, Operand, Parameter, Space, Unusable};
 
@@ -23,6 +23,15 @@ pub fn zipped(top: &Table) -> Vec<String> {
         name => vec![name],
     });
     names.filter_map(Yaml::as_str).map(str::to_owned).collect()
+}
+
+/// Reads a condition on the parameters of a sweep, as in `priority`.
+///
+/// # Errors
+/// The rule that it breaks, and the fix.
+pub fn condition_on(spec: &Spec, text: &str) -> Result<Condition, (String, String)> {
+    let names: Vec<&str> = spec.space.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
+    condition(text, &names).map_err(|fault| (fault.rule, fault.remedy))
 }
 
 /// Builds the space of the parameters that were read, without the invalid constraints. `unread` has the names of

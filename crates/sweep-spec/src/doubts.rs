@@ -9,11 +9,8 @@ use super::setting::setting;
 use sweep_core::describe::thousands;
 
 impl Spec {
-    /// Adds notes about such requests. Programs are skipped, because their images and epochs are unknown.
+    /// Adds notes about such requests.
     pub(super) fn doubt(&self, inspection: &Inspection, findings: &Findings) {
-        if self.program.is_some() {
-            return;
-        }
         let note = |path: Path, text: String| {
             let mark = findings.places.value_at(&path);
             findings.notes.borrow_mut().push(Note { mark, path, text, effect: Effect::Differs });
@@ -54,6 +51,9 @@ impl Spec {
                      {epochs} epochs"
                 ),
             );
+        }
+        if let Some(text) = self.settling(inspection) {
+            note(Path::default().key("model"), text);
         }
     }
 

@@ -6,14 +6,15 @@ use std::collections::HashSet;
 use serde_json::Value as Json;
 
 use super::Spec;
-use super::models::{MOST_CHECKED, points};
+use super::networks::{MOST_CHECKED, points};
 use super::node::Findings;
 use super::place::Path;
 use super::plain;
 use super::problem::{Note, Problems};
 use super::setting::{MODEL, setting};
+use super::trains::{Network, Trains};
 use sweep_core::describe::thousands;
-use sweep_core::recipe::{Layer, Validation};
+use sweep_core::recipe::{HeldOut, Layer, Normalize, Source, Validation};
 use sweep_core::trial::Settings;
 use sweep_data::datasets::Info;
 use sweep_data::network::{Extent, Row, Summary, shapes};
@@ -93,15 +94,25 @@ impl Inspection {
 
 impl Spec {
     /// Splits the images as every trial would, and traces the shapes of one image through every distinct network. From
-    /// then on, the number of classes is known.
+    /// then on, the number of classes is known. `None` if trials run a program, whose data and networks are unknown.
     ///
     /// # Errors
-    /// Networks that cannot be built or do not end in one value per class, and parameters that do not fit the data.
+    /// The errors of `probe`, which describes the data. Networks that cannot be built or do not end in one value per class, and parameters that do not fit the data.
     /// `file` and `text` are those that the specification was read from.
-    pub fn inspect(&mut self, data: Info, file: &str, text: &str) -> Result<Inspection, Problems> {
-        let findings = Findings::read(text);
+    pub fn inspect<E: From<Problems>>(
+        &mut self,
+        probe: impl FnOnce(&Source) -> Result<Info, E>,
+        (file, text): (&str, &str),
+    ) -> Result<Option<Inspection>, E> {
+        let Trains::Network(network) = &mut self.trains else { return Ok(None) };
+        let data = probe(&network.source)?;
         // A data set has at most 256 classes, because a label is a byte.
-        self.classes = u32::try_from(data.classes.len()).ok();
+        network.classes = u32::try_from(data.classes.len()).ok();
+        // If the data has validation images of its own, they are the default.
+        if data.validation > 0 && !self.space.parameters.iter().any(|parameter| parameter.name == "validation") {
+            network.fixed.entry("validation".to_owned()).or_insert_with(|| "val".into());
+        }
+        let findings = Findings::read(text);
         let mut inspection = Inspection {
             data,
             train: (u64::MAX, 0),
@@ -112,47 +123,66 @@ impl Spec {
             activations: 0,
             notes: Vec::new(),
         };
-        self.divide(&mut inspection, &findings);
-        self.build(&mut inspection, &findings);
-        self.doubt(&inspection, &findings);
+        inspection.data.notes.iter().for_each(|note| findings.note(format!("data: {note}")));
+        if let Some(network) = self.network() {
+            self.divide(network, &mut inspection, &findings);
+            self.build(network, &mut inspection, &findings);
+            self.doubt(&inspection, &findings);
+        }
         let (problems, notes) = findings.take();
         inspection.notes = notes;
-        if problems.is_empty() { Ok(inspection) } else { Err(Problems::new(file, text, problems)) }
-    }
-
-    /// Returns where the file specifies the images: `mine.yaml:4:9, data.path`. `file` and `text` are the same as for
-    /// [`Spec::inspect`].
-    pub fn place_of_data(&self, file: &str, text: &str) -> String {
-        let places = Findings::read(text).places;
-        let data = Path::default().key("data");
-        let marks = ["path", "set"].map(|key| data.key(key)).map(|path| (places.value_at(&path), path));
-        match marks.into_iter().find_map(|(mark, path)| Some((mark?, path))) {
-            Some((mark, path)) => format!("{file}:{}:{}, {path}", mark.line, mark.column),
-            None => file.to_owned(),
-        }
+        if problems.is_empty() { Ok(Some(inspection)) } else { Err(Problems::new(file, text, problems).into()) }
     }
 
     /// Computes the sizes of every split that a trial can have.
-    fn divide(&self, inspection: &mut Inspection, findings: &Findings) {
-        let Info { train: all, test, .. } = inspection.data;
+    fn divide(&self, network: &Network, inspection: &mut Inspection, findings: &Findings) {
+        let Info { train: all, validation: own, test, .. } = inspection.data;
         let mut seen = HashSet::new();
-        for settings in points(self.part(|name| matches!(name, "validation" | "train_examples"))) {
-            let Ok(data) = self.data(&settings) else { continue };
+        let channels = inspection.data.shape.channels as usize;
+        for settings in points(self.part(|name| matches!(name, "validation" | "train_examples" | "normalize"))) {
+            let Ok(data) = network.data(&settings) else { continue };
+            if let Normalize::Given { means, .. } = &data.normalize
+                && means.len() != channels
+                && seen.insert("normalize".to_owned())
+            {
+                let path = self.place_of("normalize");
+                let rule = format!("has {} means, but the images have {channels} channels", means.len());
+                let remedy = "write one mean and one deviation per channel, or `dataset`".to_owned();
+                findings.problem(findings.places.value_at(&path), path, rule, remedy);
+            }
+            let tested = match data.test {
+                Some(HeldOut::Share(share)) => (share * all as f64).round() as u64,
+                Some(HeldOut::Count(count)) => count.min(all),
+                None => 0,
+            };
+            let all = all - tested;
             let held_out = match data.validation {
                 Validation::Test => test,
+                Validation::Own => own,
                 Validation::Share(share) => (share * all as f64).round() as u64,
+                Validation::Count(count) => count.min(all),
             };
-            let left = if data.validation == Validation::Test { all } else { all.saturating_sub(held_out) };
+            let left = match data.validation {
+                Validation::Own | Validation::Test => all,
+                Validation::Share(_) | Validation::Count(_) => all - held_out.min(all),
+            };
             let train = data.train_examples.unwrap_or(left);
             inspection.train = widened(inspection.train, train.min(left));
             inspection.validation = widened(inspection.validation, held_out);
             let fault = if data.validation == Validation::Test && test == 0 {
                 let remedy = "write a fraction, for example 0.1, to hold out training images";
                 Some(("validation", "is `test`, but the data set has no test images".to_owned(), remedy.to_owned()))
+            } else if data.validation == Validation::Own && own == 0 {
+                let remedy = "write a fraction, for example 0.1, to hold out training images";
+                Some((
+                    "validation",
+                    "is `val`, but the data set has no validation images".to_owned(),
+                    remedy.to_owned(),
+                ))
             } else if held_out == 0 || left == 0 {
                 let what = if left == 0 { "training" } else { "validation" };
                 let rule = format!("leaves none of the {} images for {what}", thousands(all));
-                Some(("validation", rule, "write a fraction closer to 0.5".to_owned()))
+                Some(("validation", rule, "write a fraction closer to 0.5, or another number of images".to_owned()))
             } else if train > left {
                 let rule =
                     format!("is {}, but only {} training images are available", thousands(train), thousands(left));
@@ -171,12 +201,12 @@ impl Spec {
     }
 
     /// Builds every distinct network.
-    fn build(&self, inspection: &mut Inspection, findings: &Findings) {
-        let classes = self.classes.unwrap_or_default();
-        let (points, total) = self.models();
+    fn build(&self, network: &Network, inspection: &mut Inspection, findings: &Findings) {
+        let classes = network.classes.unwrap_or_default();
+        let (points, total) = self.models(network);
         let (mut seen, mut networks) = (HashSet::new(), HashSet::new());
         for settings in points {
-            let Ok(layers) = self.layers(&settings, classes) else { continue };
+            let Ok(layers) = network.layers(&settings, classes) else { continue };
             let (layer, rule, remedy) = match layers.map(|layers| shapes(inspection.data.shape, &layers)) {
                 // Every single value was tried when the file was read, so this problem comes from a combination.
                 Err(faults) => match faults.into_iter().next() {
@@ -199,7 +229,7 @@ impl Spec {
             if seen.len() < MOST_FAULTS && seen.insert(rule.clone()) {
                 let mut path = self.place_of(MODEL.name);
                 let mut rule = rule + &with(&settings);
-                match (layer, layer.and_then(|layer| self.item_of(layer, &settings, classes))) {
+                match (layer, layer.and_then(|layer| network.item_of(layer, &settings, classes))) {
                     (_, Some(item)) => path = path.index(item),
                     (Some(layer), None) => rule = format!("in layer {} of the network, {rule}", layer + 1),
                     (None, None) => {}
@@ -225,15 +255,29 @@ impl Spec {
         }
     }
 
-    /// Returns the largest value that a setting has in any trial. `None` if it is not a number.
+    /// Returns the largest value that a setting has in any trial. `None` if it is not a number, or if the setting is one of
+    /// a program, which has defaults of its own.
     pub fn most(&self, name: &str) -> Option<f64> {
         let varied = self.space.parameters.iter().find(|parameter| parameter.name == name);
-        let fixed = || self.fixed.get(name).cloned().or_else(|| setting(name).map(|setting| setting.default.json()));
+        let default = || setting(name).map(|setting| setting.default.json());
+        let fixed = || self.network()?.fixed.get(name).cloned().or_else(default);
         let values = match varied {
             Some(parameter) => parameter.distribution.samples(),
             None => fixed().into_iter().collect(),
         };
         values.iter().filter_map(Json::as_f64).max_by(f64::total_cmp)
+    }
+}
+
+/// Returns where the file specifies the images: `mine.yaml:4:9, data.path`. `file` and `text` are the same as for
+/// [`Spec::inspect`].
+pub fn place_of_data(file: &str, text: &str) -> String {
+    let places = Findings::read(text).places;
+    let data = Path::default().key("data");
+    let marks = ["path", "set"].map(|key| data.key(key)).map(|path| (places.value_at(&path), path));
+    match marks.into_iter().find_map(|(mark, path)| Some((mark?, path))) {
+        Some((mark, path)) => format!("{file}:{}:{}, {path}", mark.line, mark.column),
+        None => file.to_owned(),
     }
 }
 
@@ -275,10 +319,12 @@ mod tests {
             shape: Shape { channels: 1, height: 8, width: 8 },
             classes: ["a", "b", "c"].map(str::to_owned).to_vec(),
             train: 1000,
+            validation: 0,
             test: 0,
+            notes: Vec::new(),
         };
-        let found = spec.inspect(data, "f", text);
-        found.map_err(|problems| {
+        let found = spec.inspect::<Problems>(|_| Ok(data), ("f", text));
+        found.map(|found| found.expect("it is a network")).map_err(|problems| {
             problems.list().iter().map(|problem| format!("{}: {}", problem.path, problem.rule)).collect()
         })
     }

@@ -31,8 +31,12 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// Text that is not empty.
     Text,
-    /// A share above 0 and below 1, or `test`.
+    /// A share above 0 and below 1, a number of images, `val`, or `test`.
     Validation,
+    /// A share above 0 and below 1, or a number of images.
+    HeldOut,
+    /// `none`, `dataset`, or a list of means and a list of deviations.
+    Normalize,
     /// A table of further settings, or `null` to turn the group off.
     Table,
     /// A value of the inner kind, or `null` to turn the setting off.
@@ -106,8 +110,17 @@ impl Kind {
                 _ => None,
             },
             Kind::Validation => match value.as_str() {
-                Some("test") => Some(json!("test")),
-                _ => number(value).filter(|&x| x > 0.0 && x < 1.0).map(Json::from),
+                Some(word @ ("val" | "test")) => Some(json!(word)),
+                _ => return Kind::HeldOut.accept(value).map_err(|_| self.complaint(value)),
+            },
+            Kind::HeldOut => match whole(value) {
+                Some(count) => Some(count).filter(|count| *count > 0).map(Json::from),
+                None => number(value).filter(|&x| x > 0.0 && x < 1.0).map(Json::from),
+            },
+            Kind::Normalize => match (value, value.as_str()) {
+                (_, Some(word @ ("none" | "dataset"))) => Some(json!(word)),
+                (Yaml::Null, _) => Some(json!("none")),
+                _ => means_and_deviations(value),
             },
             Kind::Table => value.is_null().then_some(Json::Null),
             Kind::Optional(_) if value.is_null() => Some(Json::Null),
@@ -150,7 +163,11 @@ impl Kind {
                 either(words)
             }
             Kind::Text => "a string that is not empty".to_owned(),
-            Kind::Validation => "a fraction above 0 and below 1, or `test`".to_owned(),
+            Kind::Validation => "a fraction above 0 and below 1, a number of images, `val`, or `test`".to_owned(),
+            Kind::HeldOut => "a fraction above 0 and below 1, or a number of images".to_owned(),
+            Kind::Normalize => {
+                "none, dataset, or [means, deviations] with a number above 0 as each deviation".to_owned()
+            }
             Kind::Table => "a table or null".to_owned(),
             Kind::AtLeastOne => "a number of at least 1".to_owned(),
             Kind::Degrees => "a number from 0 to 180".to_owned(),
@@ -169,6 +186,15 @@ impl Complaint {
         }
         self
     }
+}
+
+/// Reads `[[0.5, 0.5, 0.5], [0.2, 0.2, 0.2]]`: as many means as deviations, at least one of each.
+fn means_and_deviations(value: &Yaml) -> Option<Json> {
+    let numbers = |value: &Yaml| value.as_sequence()?.iter().map(number).collect::<Option<Vec<f64>>>();
+    let [means, deviations] = value.as_sequence()?.as_slice() else { return None };
+    let (means, deviations) = (numbers(means)?, numbers(deviations)?);
+    let fits = !means.is_empty() && means.len() == deviations.len() && deviations.iter().all(|&one| one > 0.0);
+    fits.then(|| json!([means, deviations]))
 }
 
 /// Formats `adam, sgd, or rmsprop`.

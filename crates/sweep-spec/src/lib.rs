@@ -1,4 +1,11 @@
 //! The sweep file: its text becomes either a [`Spec`], which is always valid, or a list of all its problems.
+//!
+//! This crate owns the keys of the file, the places in its text, and the messages about both, including the comparison
+//! with W&B (`lint`). It reads no file, not even the data: `Spec::inspect` gets a description of it. It does not decide
+//! which trials there are; `sweep-scheduler` does, from [`Spec::search_terms`].
+//!
+//! Start with this file, which has the result. `check` reads the file section by section, with the nodes of `node` and
+//! the table of settings in `setting`. `trains` and `recipe` then make what a trial trains.
 
 mod check;
 mod constraints;
@@ -11,8 +18,8 @@ mod goal;
 mod inspect;
 mod kind;
 mod lint;
-mod models;
-mod network;
+mod model;
+mod networks;
 mod node;
 mod parameters;
 mod place;
@@ -22,25 +29,32 @@ mod range;
 mod recipe;
 mod sections;
 mod setting;
+mod settling;
+mod time;
+mod trains;
 mod value;
+mod yaml;
 mod yaml11;
 
 pub use check::is_folder_name;
-pub use inspect::{Inspection, Kind, MOST_KINDS};
+pub use constraints::condition_on as condition;
+pub use goal::of as goal_of;
+pub use inspect::{Inspection, Kind, MOST_KINDS, place_of_data};
 pub use lint::{Finding, Report, Verdict, lint};
-pub use network::Network;
+pub use model::Model;
 pub use place::{Mark, Path};
 pub use problem::{Note, Problem, Problems};
 pub use program::without_dots;
 pub use setting::{MODEL, SETS, SETTINGS, TYPE};
 pub use sweep_core::search_terms::{Method, Order};
 pub use sweep_core::trial::plain;
+pub use time::{MaxTime, parse as parse_time};
+pub use trains::{Network, Trains};
+pub use yaml::parse_typed as parse_yaml;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sweep_core::program::Program;
-use sweep_core::recipe::Source;
 use sweep_core::search_terms::SearchTerms;
 use sweep_core::space::{Condition, Space};
 use sweep_core::stop::EarlyTerminate;
@@ -65,8 +79,6 @@ pub struct Spec {
     pub priority: Vec<Condition>,
     /// Rules that end trials because others do better, if any.
     pub early_terminate: Option<EarlyTerminate>,
-    /// The program that trials run, if they do not train a network of the file.
-    pub program: Option<Program>,
     /// Configurations to try first, each with the values that the file gives.
     pub enqueue: Vec<Settings>,
     /// Metric that ranks the trials.
@@ -87,6 +99,8 @@ pub struct Spec {
     pub retries: u32,
     /// Time between SIGTERM and SIGKILL for a program that is asked to stop.
     pub stop_grace: Duration,
+    /// How long a trial and a run may take.
+    pub max_time: MaxTime,
     /// Devices that trials run on.
     pub devices: Devices,
     /// Absolute path of the folder that relative paths of the file start from.
@@ -96,14 +110,8 @@ pub struct Spec {
     pub start: Option<PathBuf>,
     /// The search space.
     pub space: Space,
-    /// Source of the images.
-    pub source: Source,
-    /// Number of classes. For the user's own data it is unknown until the data was inspected ([`Spec::inspect`]).
-    pub classes: Option<u32>,
-    /// Values that the sections `data` and `training` fix, each under the setting's name as a parameter.
-    pub fixed: Settings,
-    /// The networks that trials can train.
-    pub network: Network,
+    /// What trials train: a network of the file, or a program.
+    pub trains: Trains,
 }
 
 impl Spec {
@@ -192,7 +200,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use sweep_core::recipe::{EarlyStopping, Init, Layer, Moments, Optimizer, Schedule, Shape, Validation, Warmup};
+    use sweep_core::recipe::{
+        EarlyStopping, Init, Layer, Moments, Optimizer, Schedule, Shape, Source, Validation, Warmup,
+    };
     use sweep_core::trial::TrialId;
     use sweep_scheduler::search::Search;
 
@@ -214,7 +224,7 @@ mod tests {
         let spec = read("data: {set: cifar10, path: pictures}\nmodel: small\n");
         assert_eq!((spec.name.as_str(), spec.method, spec.seed), ("some-sweep", Method::Grid, 0));
         assert_eq!((spec.repeats, spec.run_cap, spec.keep_best, spec.retries), (1, None, 10, 2));
-        assert_eq!(spec.source, Source::Cifar10 { path: "/base/pictures".into() });
+        assert_eq!(spec.network().unwrap().source, Source::Cifar10 { path: "/base/pictures".into() });
         let recipe = spec.recipe(&trial(&spec, 1)).unwrap();
         assert_eq!((recipe.training.epochs, recipe.training.batch_size), (10, 128));
         assert_eq!(recipe.training.optimizer, Optimizer::Adam(Moments::default()));
@@ -331,6 +341,19 @@ training: {epoch: 3}
         assert_eq!(found, ["seed: is 99999999999999999999999999, but must be an integer of at most 64 bits"]);
         let most = problems("data: {set: digits}\nmodel: linear\nseed: 18446744073709551615\nrun_cap: 0\n");
         assert!(most.len() == 1 && most[0].starts_with("run_cap"), "{most:?}");
+    }
+
+    #[test]
+    fn a_value_means_the_same_in_the_model_and_in_training() {
+        for (name, value, is_fine) in [("dropout", "' 0.2'", false), ("dropout", "'2e-1'", true)]
+            .into_iter()
+            .flat_map(|(name, value, is_fine)| [(name, value, is_fine), ("learning_rate", value, is_fine)])
+        {
+            let head = "data: {set: digits}\nmodel: question\n";
+            let text = format!("parameters: {{{name}: {{values: [{value}]}}}}\n{head}");
+            let found = Spec::read(&text, "f", Folder::new("/base"));
+            assert_eq!(found.is_ok(), is_fine, "{name}: {value}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::node::Findings;
 use super::place::{Mark, Path};
 use super::problem::Effect;
 use super::value::{boolean, free, number, show};
+use super::yaml;
 use super::yaml11::{self, Read};
 use sweep_data::network::Step;
 
@@ -86,7 +87,7 @@ pub fn lint(text: &str, file: &str, base: &Folder) -> Report {
     let (spec, problems, notes) = examine(text, file, base);
     let runs = spec.is_some() && problems.is_empty();
     let lines = text.lines().map(|line| (line, line.is_ascii())).collect();
-    let program = spec.as_ref().is_some_and(|spec| spec.program.is_some());
+    let program = spec.as_ref().is_some_and(|spec| spec.program().is_some());
     let mut linter = Linter { lines, program, findings: Vec::new(), places };
     for problem in problems {
         let text = format!("{}; {}", problem.rule, problem.remedy.replace('\n', " "));
@@ -100,7 +101,7 @@ pub fn lint(text: &str, file: &str, base: &Folder) -> Report {
         };
         linter.put(note.mark, &note.path, verdict, note.text);
     }
-    if let Ok(value) = serde_yaml::from_str::<Yaml>(text) {
+    if let Ok(value) = yaml::parse(text) {
         linter.words(&value, &Path::default());
         linter.top(&value);
     }

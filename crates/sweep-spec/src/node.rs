@@ -39,6 +39,12 @@ impl Findings {
         self.notes.borrow_mut().push(Note { mark: None, path: Path::default(), text, effect: Effect::Differs });
     }
 
+    /// Adds a note with its own position, about something that W&B does in the same way.
+    pub fn note_at(&self, mark: Mark, path: &Path, text: String) {
+        let note = Note { mark: Some(mark), path: path.clone(), text, effect: Effect::Same };
+        self.notes.borrow_mut().push(note);
+    }
+
     /// Adds a problem with its own position.
     pub fn problem(&self, mark: Option<Mark>, path: Path, rule: impl Into<String>, remedy: impl Into<String>) {
         let (rule, remedy) = (rule.into(), remedy.into());
@@ -60,6 +66,11 @@ impl<'a> Node<'a> {
     /// Creates the node for the top of a file.
     pub fn top(value: &'a Yaml, findings: &'a Findings) -> Node<'a> {
         Node { value, path: Path::default(), findings }
+    }
+
+    /// Creates the node for a value at that path.
+    pub fn at(value: &'a Yaml, path: Path, findings: &'a Findings) -> Node<'a> {
+        Node { value, path, findings }
     }
 
     /// Adds a problem with the value.
@@ -264,6 +275,8 @@ fn unquoted(value: &Yaml, word: &str) -> Result<Json, String> {
         Read::Number(_) if value.is_string() => {
             Ok(word.parse::<i64>().map_or_else(|_| number(value).into(), Json::from))
         }
+        // Only YAML 1.2 has this form of an octal number.
+        Read::Text if word.trim_start_matches(['-', '+']).starts_with("0o") => Ok(word.into()),
         Read::Text if value.is_string() => Ok(number(value).map_or_else(|| word.into(), Json::from)),
         Read::Number(_) | Read::Text | Read::Date => json(value),
     }
@@ -288,7 +301,7 @@ mod tests {
             ("[1.10, 1, -3, 1.0, 18446744073709551615]", json!([1.1, 1, -3, 1.0, 18_446_744_073_709_551_615_u64])),
             ("[yes, Off, true, ~, null, y, adam]", json!([true, false, true, null, null, "y", "adam"])),
             ("[010, 1:30, 5_000_000, 0x1f, 1_0.5]", json!([8, 90, 5_000_000, 31, 10.5])),
-            ("[1e-4, 1.0e-4, 1e3]", json!([1e-4, 1e-4, 1000.0])),
+            ("[1e-4, 1.0e-4, 1e3, 0o10]", json!([1e-4, 1e-4, 1000.0, "0o10"])),
             ("{b: ['1', 1], c: {d: 'no', e: no}}", json!({"b": ["1", 1], "c": {"d": "no", "e": false}})),
             ("|-\n  12\n", json!("12")),
         ] {

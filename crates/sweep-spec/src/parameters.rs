@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
 use super::distribution::Manner;
-use super::network::Network;
+use super::model::Model;
 use super::node::{Node, Table};
 use super::place::Path;
 use super::setting::{MODEL, SETTINGS, Setting, setting};
@@ -61,12 +61,12 @@ impl Read<'_> {
 pub fn read<'a>(
     node: &Node<'a>,
     method: Method,
-    network: Option<&Network>,
+    model: Option<&Model>,
     zipped: Vec<String>,
 ) -> (Vec<Read<'a>>, Vec<String>) {
     let (read, unread) = (Vec::new(), Vec::new());
-    let written = network.is_some_and(|network| network.written.is_some());
-    let (used, free) = (network.map(Network::names).unwrap_or_default(), network.is_none());
+    let written = model.is_some_and(|model| model.written.is_some());
+    let (used, free) = (model.map(Model::names).unwrap_or_default(), model.is_none());
     let mut reading = Reading { method, used, free, written, zipped, read, unread };
     if let Some(table) = node.table("parameters: {learning_rate: {values: [0.001, 0.0005]}}") {
         reading.group(&table, &[]);
@@ -98,7 +98,10 @@ impl<'a> Reading<'a> {
         for (key, node) in table.entries() {
             let steps = [around, &[key.to_owned()]].concat();
             let name = steps.join(".");
-            let starts = key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+            // W&B only warns of a digit.
+            let is_first =
+                |first: char| first.is_ascii_alphabetic() || first == '_' || self.free && first.is_ascii_digit();
+            let starts = key.starts_with(is_first);
             if !starts || !key.chars().all(|char| char.is_ascii_alphanumeric() || "_.-".contains(char)) {
                 let remedy = "use letters, digits, `_`, `.`, and `-`, and start with a letter or `_`";
                 node.wrong_key("is not a valid parameter name", remedy);

@@ -178,7 +178,12 @@ impl Places {
                     table.width = here.width;
                 }
                 if let Some(&first) = seen.get(&name) {
-                    self.twice.push(Twice { path: path.key(&name), first, again: here });
+                    let twice = path.key(&name);
+                    // The last one counts, so nothing of the first must stay.
+                    let is_other = |at: &Path| !at.0.starts_with(&twice.0);
+                    self.plain.retain(|at, _| is_other(at));
+                    self.aliases.retain(|at, _| is_other(at));
+                    self.twice.push(Twice { path: twice, first, again: here });
                 } else {
                     seen.insert(name.clone(), here);
                 }

@@ -10,7 +10,7 @@ use super::place::Path;
 use super::value::show;
 use super::{Problems, Spec, plain};
 use sweep_core::nearest::nearest;
-use sweep_core::program::{COMMAND, MACROS, Metrics, Need, PLACEHOLDERS, Program};
+use sweep_core::program::{COMMAND, MACROS, Metrics, Need, PLACEHOLDERS, Program, word};
 
 /// Sections that define how a network is trained.
 const OURS: [&str; 3] = ["data", "model", "training"];
@@ -39,7 +39,7 @@ pub fn read(top: &Table) -> Option<Program> {
             Some(items) if !items.is_empty() => {
                 let mut read = Vec::with_capacity(items.len());
                 for item in items {
-                    let Some(item_text) = text(item.clone(), "an argument; write it in quotes") else { continue };
+                    let Some(item_text) = argument(&item) else { continue };
                     if let Some((rule, remedy)) = no_macro(&item_text, read.last(), top) {
                         item.wrong(rule, remedy);
                     }
@@ -120,6 +120,23 @@ fn metrics(node: &Node, has_file: bool) -> Metrics {
         );
     }
     Metrics::Expression(found)
+}
+
+/// Reads an item of a command: what Python's `str` makes of what YAML gives, as in W&B.
+fn argument(item: &Node) -> Option<String> {
+    let value = item.given().ok().filter(|value| !value.is_array() && !value.is_object());
+    let Some(value) = value else {
+        let rule = format!("is {}, but must be an argument", show(item.value));
+        item.wrong(rule, "write it in quotes");
+        return None;
+    };
+    let passed = word(&value);
+    if value.is_null() {
+        item.note_same("is empty, and passed as None");
+    } else if value.is_boolean() {
+        item.note_same(format!("is the truth value {passed}, and passed as that; put it in quotes to pass the word"));
+    }
+    Some(passed)
 }
 
 /// Seconds between SIGTERM and SIGKILL, unless the file says otherwise.
@@ -221,7 +238,7 @@ fn no_macro(item: &str, before: Option<&String>, top: &Table) -> Option<(String,
 impl Spec {
     /// Returns the absolute path of the folder in which programs start.
     pub fn program_folder(&self) -> PathBuf {
-        let own = self.program.as_ref().and_then(|program| program.folder.as_deref()).unwrap_or(".");
+        let own = self.program().and_then(|program| program.folder.as_deref()).unwrap_or(".");
         without_dots(self.start.as_ref().unwrap_or(&self.base.join(own)))
     }
 
@@ -236,7 +253,7 @@ impl Spec {
         missing: impl Fn(Need) -> Option<(String, String)>,
     ) -> Result<(), Problems> {
         let findings = Findings::read(text);
-        let Some(program) = &self.program else { return Ok(()) };
+        let Some(program) = self.program() else { return Ok(()) };
         for (item, need) in program.needs(interpreter) {
             let Some((rule, remedy)) = missing(need) else { continue };
             let listed = Path::default().key("command").index(item);

@@ -3,13 +3,14 @@
 use serde_json::Value as Json;
 
 use super::Spec;
-use super::models::points;
+use super::networks::points;
 use super::setting::{MODEL, setting};
+use super::trains::Network;
 use sweep_core::recipe::{
-    Augment, Data, EarlyStopping, Init, Layer, Moments, Optimizer, Precision, Recipe, Schedule, Shape, Training,
-    Validation, Warmup,
+    Augment, Data, EarlyStopping, HeldOut, Init, Layer, Moments, Normalize, Optimizer, Precision, Recipe, Schedule,
+    Shape, Training, Validation, Warmup,
 };
-use sweep_core::trial::Settings;
+use sweep_core::trial::{Metric, Settings};
 use sweep_data::network::{Fault, Template};
 
 /// Result with a one-line error. Parameters can fail to be read even if the file is valid, because they may come from
@@ -24,30 +25,18 @@ impl Spec {
     /// exceptions. There may have been too many distinct models to check them all, or [`Spec::classes`] may not be
     /// known yet.
     pub fn recipe(&self, settings: &Settings) -> Result<Recipe> {
-        if self.program.is_some() {
-            return Err("trials run a program, so there is no network to train".to_owned());
-        }
-        let classes = self.classes.ok_or("the number of classes is not known until the data is read")?;
-        let layers = self.layers(settings, classes)?.map_err(|faults| match faults.first() {
+        let network = self.trained()?;
+        let classes = network.classes.ok_or("the number of classes is not known until the data is read")?;
+        let layers = network.layers(settings, classes)?.map_err(|faults| match faults.first() {
             Some(fault) => format!("invalid model: {}", fault.text()),
             None => "the model has no layers".to_owned(),
         })?;
-        let chosen = Chosen { spec: self, settings };
-        Ok(Recipe { data: chosen.data()?, layers, training: chosen.training()? })
+        let chosen = Chosen { network, settings };
+        Ok(Recipe { data: chosen.data()?, layers, training: chosen.training(&self.metric)? })
     }
 
-    /// Returns the value of a setting in the file's sections, or its default. For a name of a preset, it is the value
-    /// given to the preset. `None` if the name is unknown.
-    pub fn constant(&self, name: &str) -> Option<Json> {
-        match setting(name) {
-            Some(_) => Some(Chosen { spec: self, settings: &Settings::new() }.get(name)),
-            None => self.network.settings.get(name).cloned(),
-        }
-    }
-
-    /// Returns the data of the trial with these parameters.
-    pub(super) fn data(&self, settings: &Settings) -> Result<Data> {
-        Chosen { spec: self, settings }.data()
+    fn trained(&self) -> Result<&Network> {
+        self.network().ok_or_else(|| "trials run a program, so there is no network to train".to_owned())
     }
 
     /// Returns the training procedure of the trial with these parameters.
@@ -55,7 +44,7 @@ impl Spec {
     /// # Errors
     /// The errors of [`Spec::recipe`], except those of the model.
     pub fn training(&self, settings: &Settings) -> Result<Training> {
-        Chosen { spec: self, settings }.training()
+        Chosen { network: self.trained()?, settings }.training(&self.metric)
     }
 
     /// Returns each possible learning rate schedule of a trial, with the parameters that produce it. The first trial's
@@ -70,6 +59,22 @@ impl Spec {
             .filter_map(|settings| self.training(&settings).ok().map(|training| (settings, training)))
             .collect()
     }
+}
+
+impl Network {
+    /// Returns the value of a setting in the file's sections, or its default. For a name of a preset, it is the value
+    /// given to the preset. `None` if the name is unknown.
+    pub fn constant(&self, name: &str) -> Option<Json> {
+        match setting(name) {
+            Some(_) => Some(Chosen { network: self, settings: &Settings::new() }.get(name)),
+            None => self.model.settings.get(name).cloned(),
+        }
+    }
+
+    /// Returns the data of the trial with these parameters.
+    pub(super) fn data(&self, settings: &Settings) -> Result<Data> {
+        Chosen { network: self, settings }.data()
+    }
 
     /// Returns the layers of the trial with these parameters. Only the parameters that the model refers to matter.
     pub(super) fn layers(
@@ -78,13 +83,13 @@ impl Spec {
         classes: u32,
     ) -> Result<std::result::Result<Vec<Layer>, Vec<Fault>>> {
         let lookup = |name: &str| self.lookup(name, settings, classes);
-        Ok(self.network.template(settings)?.layers(&lookup))
+        Ok(self.model.template(settings)?.layers(&lookup))
     }
 
     /// Returns the index of the item in the file's list of layers that produces the layer with that index. Both count
     /// from 0.
     pub(super) fn item_of(&self, layer: usize, settings: &Settings, classes: u32) -> Option<usize> {
-        let items = self.network.written.as_ref().filter(|_| !settings.contains_key(MODEL.name))?;
+        let items = self.model.written.as_ref().filter(|_| !settings.contains_key(MODEL.name))?;
         let lookup = |name: &str| self.lookup(name, settings, classes);
         // An item can produce no layer, one, or many. Building only the first items shows how many layers they produce.
         let layers = |first: usize| Template::new(items[..first].to_vec().into()).layers(&lookup);
@@ -95,14 +100,14 @@ impl Spec {
     fn lookup(&self, name: &str, settings: &Settings, classes: u32) -> Option<Json> {
         match name {
             "classes" => Some(classes.into()),
-            _ => settings.get(name).or_else(|| self.network.settings.get(name)).cloned(),
+            _ => settings.get(name).or_else(|| self.model.settings.get(name)).cloned(),
         }
     }
 }
 
 /// Values of a trial. The trial's parameters take precedence over the file, and the file over the defaults.
 struct Chosen<'a> {
-    spec: &'a Spec,
+    network: &'a Network,
     settings: &'a Settings,
 }
 
@@ -110,11 +115,27 @@ impl Chosen<'_> {
     fn data(&self) -> Result<Data> {
         let validation = match self.get("validation") {
             Json::String(word) if word == "test" => Validation::Test,
+            Json::String(word) if word == "val" => Validation::Own,
+            Json::Number(count) if count.is_u64() => Validation::Count(count.as_u64().unwrap_or_default()),
             _ => Validation::Share(self.number("validation")?),
+        };
+        let test = match self.get("test") {
+            Json::Null => None,
+            Json::Number(count) if count.is_u64() => Some(HeldOut::Count(count.as_u64().unwrap_or_default())),
+            _ => Some(HeldOut::Share(self.number("test")?)),
         };
         let train_examples = self.optional("train_examples")?;
         let augment = self.augment()?;
-        Ok(Data { source: self.spec.source.clone(), validation, train_examples, augment })
+        let normalize = match self.get("normalize") {
+            Json::String(word) if word == "dataset" => Normalize::Dataset,
+            Json::Array(lists) => {
+                let numbers = |list: &Json| serde_json::from_value(list.clone()).map_err(|error| error.to_string());
+                let [means, deviations] = lists.as_slice() else { return Err("normalize needs two lists".to_owned()) };
+                Normalize::Given { means: numbers(means)?, deviations: numbers(deviations)? }
+            }
+            _ => Normalize::None,
+        };
+        Ok(Data { source: self.network.source.clone(), validation, train_examples, test, augment, normalize })
     }
 
     fn augment(&self) -> Result<Augment> {
@@ -125,10 +146,16 @@ impl Chosen<'_> {
             scale: self.number("augment.scale")?,
             noise: self.number("augment.noise")?,
             cutout: self.whole("augment.cutout")?,
+            brightness: self.number("augment.brightness")?,
+            contrast: self.number("augment.contrast")?,
+            saturation: self.number("augment.saturation")?,
+            erase: self.number("augment.erase")?,
+            mixup: self.number("augment.mixup")?,
+            cutmix: self.number("augment.cutmix")?,
         })
     }
 
-    fn training(&self) -> Result<Training> {
+    fn training(&self, metric: &Metric) -> Result<Training> {
         let patience = self.optional("early_stopping.patience")?;
         let early_stopping = match patience.map(u32::try_from) {
             None => None,
@@ -162,7 +189,7 @@ impl Chosen<'_> {
             cuda_graph: self.flag("cuda_graph")?,
             gpu_kernels: self.flag("gpu_kernels")?,
             early_stopping,
-            metric: self.spec.metric.clone(),
+            metric: metric.clone(),
         })
     }
 
@@ -215,7 +242,7 @@ impl Chosen<'_> {
             (None, Some(value), _) => Some(value),
             // The whole group is turned off.
             (None, None, Some(Json::Null)) => None,
-            (None, None, _) => self.spec.fixed.get(name),
+            (None, None, _) => self.network.fixed.get(name),
         };
         found.cloned().unwrap_or_else(|| setting.default.json())
     }

@@ -11,7 +11,7 @@ use super::parameters::Read;
 use super::setting::{SETS, SETTINGS, Section, Setting, TYPE, setting};
 use super::value::{number, show, whole};
 use super::{Busy, Courtesy, Devices, Gpus, PerGpu};
-use sweep_core::recipe::{Order, Source};
+use sweep_core::recipe::{Fit, Order, Resize, Source};
 use sweep_core::space::Distribution;
 use sweep_core::trial::Settings;
 
@@ -118,6 +118,13 @@ pub fn data(top: &Table, file: &Node, fixed: &mut Settings, base: &Folder) -> Op
     if set != "arrays" {
         unused("order", format!("has no effect: {set} has a fixed axis order"));
     }
+    if set != "folder" {
+        for name in ["resize", "fit", "labels"] {
+            unused(name, format!("has no effect: the images of {set} are used as they are"));
+        }
+    } else if !fixed.get("resize").is_some_and(Json::is_number) {
+        unused("fit", "has no effect without `resize`".to_owned());
+    }
     if set == "digits" {
         unused("path", "has no effect: the digits are built into sweep".to_owned());
         return Some(Source::Digits);
@@ -140,12 +147,22 @@ pub fn data(top: &Table, file: &Node, fixed: &mut Settings, base: &Folder) -> Op
         "cifar100" => Some(Source::Cifar100 { path }),
         "mnist" => Some(Source::Mnist { path }),
         "fashion-mnist" => Some(Source::FashionMnist { path }),
-        "folder" => Some(Source::Folder { path }),
+        "folder" => Some(Source::Folder { path, resize: resize(fixed), labels: text(fixed, "labels").map(Into::into) }),
         _ => {
             let order = if text(fixed, "order")? == "nchw" { Order::Nchw } else { Order::Nhwc };
             Some(Source::Arrays { path, order })
         }
     }
+}
+
+fn resize(fixed: &Settings) -> Option<Resize> {
+    let side = fixed.get("resize").and_then(Json::as_u64).and_then(|side| u32::try_from(side).ok())?;
+    let fit = match fixed.get("fit").and_then(Json::as_str) {
+        Some("pad") => Fit::Pad,
+        Some("stretch") => Fit::Stretch,
+        _ => Fit::Crop,
+    };
+    Some(Resize { side, fit })
 }
 
 /// Maximum number of trials that share a GPU.

@@ -64,7 +64,8 @@ pub enum Default {
 
 use self::Default::{Absent, Flag, Number, Whole, Word};
 use Kind::{
-    AtLeastOne, Boolean, Choice, Degrees, NotNegative, Optional, Positive, Share, Table, Text, Validation, Warmup,
+    AtLeastOne, Boolean, Choice, Degrees, HeldOut, Normalize, NotNegative, Optional, Positive, Share, Table, Text,
+    Validation, Warmup,
 };
 use Section::{Data, Training};
 
@@ -92,17 +93,46 @@ const SHAPES: &[&str] = &["constant", "step", "cosine", "one_cycle", "plateau"];
 pub const SETS: [&str; 7] = ["digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "folder", "arrays"];
 
 /// All settings.
-pub static SETTINGS: [Setting; 42] = [
+pub static SETTINGS: [Setting; 53] = [
     row(Data, "set", Choice(&SETS), Absent("digits"), "the data set"),
     row(Data, "path", Text, Absent("data/images"), "the data set's file or folder, relative to the sweep file"),
     row(Data, "order", Choice(&["nchw", "nhwc"]), Absent("nhwc"), "the axis order of the image array"),
-    row(Data, "validation", Validation, Number(0.1), "the fraction of the training images to hold out for validation"),
+    row(
+        Data,
+        "resize",
+        Optional(&Kind::Whole { least: 1, most: 4096 }),
+        Absent("64"),
+        "the side of all images, in pixels",
+    ),
+    row(Data, "fit", Choice(&["crop", "pad", "stretch"]), Word("crop"), "how an image that is not square is resized"),
+    row(Data, "labels", Text, Absent("labels.csv"), "the CSV file of labels, relative to the folder of images"),
+    row(
+        Data,
+        "validation",
+        Validation,
+        Number(0.1),
+        "the fraction or number of training images to hold out for validation; `val` or `test` are the data's own",
+    ),
+    row(
+        Data,
+        "test",
+        Optional(&HeldOut),
+        Absent("0.1"),
+        "the fraction or number of images that are tested once, at the end",
+    ),
     row(
         Data,
         "train_examples",
         Optional(&Kind::whole(1)),
         Absent("1000"),
         "the maximum number of training images to use",
+    ),
+    row(
+        Data,
+        "normalize",
+        Normalize,
+        Word("none"),
+        "how values are normalized per channel: none, dataset, or the means and deviations of values from 0 to 1",
     ),
     row(Data, "augment", Table, Absent("{flip: true, crop: 4}"), "the random changes to the training images"),
     row(Data, "augment.flip", Boolean, Flag(false), "whether images are mirrored at random, half of the time")
@@ -114,6 +144,21 @@ pub static SETTINGS: [Setting; 42] = [
         .of("augment"),
     row(Data, "augment.cutout", Kind::whole(0), Whole(0), "the side of the blacked-out square, in pixels")
         .of("augment"),
+    row(Data, "augment.brightness", Share, Number(0.0), "the maximum relative change of brightness").of("augment"),
+    row(Data, "augment.contrast", Share, Number(0.0), "the maximum relative change of contrast").of("augment"),
+    row(Data, "augment.saturation", Share, Number(0.0), "the maximum relative change of saturation").of("augment"),
+    row(Data, "augment.erase", Share, Number(0.0), "the fraction of images in which a rectangle is blacked out")
+        .of("augment"),
+    row(Data, "augment.mixup", NotNegative, Number(0.0), "the alpha of mixup, which blends pairs of images")
+        .of("augment"),
+    row(
+        Data,
+        "augment.cutmix",
+        NotNegative,
+        Number(0.0),
+        "the alpha of CutMix, which pastes rectangles of other images",
+    )
+    .of("augment"),
     row(Training, "epochs", Kind::whole(1), Whole(10), "the number of passes over the training images"),
     row(Training, "batch_size", Kind::whole(1), Whole(128), "the number of images per step"),
     row(Training, "learning_rate", Positive, Absent("0.001"), "the learning rate of the optimizer"),
@@ -214,11 +259,17 @@ pub static SETTINGS: [Setting; 42] = [
     ),
     row(Training, "deterministic", Boolean, Flag(false), "whether a GPU only uses deterministic algorithms"),
     row(Training, "cuda_graph", Boolean, Flag(true), "whether a GPU runs each step as one CUDA graph"),
-    row(Training, "gpu_kernels", Boolean, Flag(false), "whether a GPU uses sweep's own kernels"),
+    row(Training, "gpu_kernels", Boolean, Flag(true), "whether a GPU uses sweep's own kernels"),
 ];
 
 /// Example values for settings that are off by default.
-const TELLING: [(&str, &str); 8] = [
+const TELLING: [(&str, &str); 14] = [
+    ("augment.brightness", "0.2"),
+    ("augment.contrast", "0.2"),
+    ("augment.saturation", "0.2"),
+    ("augment.erase", "0.25"),
+    ("augment.mixup", "0.2"),
+    ("augment.cutmix", "1.0"),
     ("augment.crop", "4"),
     ("augment.rotate", "15"),
     ("augment.scale", "0.1"),
@@ -308,7 +359,7 @@ impl Setting {
 
     /// Returns whether a parameter may replace the setting. Trials on different images could not be compared.
     pub fn varies(&self) -> bool {
-        !matches!(self.name, "set" | "path" | "order")
+        !matches!(self.name, "set" | "path" | "order" | "resize" | "fit" | "labels" | "test")
     }
 
     /// Reads a value that a parameter may give the setting. A table becomes an object with the same keys.

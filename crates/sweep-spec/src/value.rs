@@ -4,13 +4,13 @@
 use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
+use sweep_core::spelling;
+
 /// Returns the finite number that a value is, or that its text spells, as in `"1e-4"`.
 pub fn number(value: &Yaml) -> Option<f64> {
     let number = match value {
         Yaml::Number(number) => number.as_f64(),
-        Yaml::String(text) if text.starts_with(|char: char| char.is_ascii_digit() || "+-.".contains(char)) => {
-            text.parse().ok()
-        }
+        Yaml::String(text) => spelling::number(text),
         _ => None,
     };
     number.filter(|x| x.is_finite())
@@ -29,11 +29,7 @@ pub fn whole(value: &Yaml) -> Option<u64> {
 pub fn boolean(value: &Yaml) -> Option<bool> {
     match value {
         Yaml::Bool(boolean) => Some(*boolean),
-        Yaml::String(text) => match text.to_ascii_lowercase().as_str() {
-            "yes" | "on" | "true" => Some(true),
-            "no" | "off" | "false" => Some(false),
-            _ => None,
-        },
+        Yaml::String(text) => spelling::boolean(text),
         _ => None,
     }
 }

@@ -35,7 +35,7 @@ fn claim(beside: &Path) -> io::Result<File> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(beside)?;
         match file.lock() {
             // Some network file systems do not support locks.
-            Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(error),
+            Err(error) if !super::lock::is_without_locks(&error) => return Err(error),
             _ => {}
         }
         // While this process waited for the lock, the file may have been renamed.

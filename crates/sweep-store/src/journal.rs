@@ -171,6 +171,7 @@ mod tests {
             at: 0.5,
             base: "/data".into(),
             start: None,
+            file: None,
             pictures: None,
         }
     }
@@ -194,6 +195,7 @@ mod tests {
                 slot: "cpu:0".into(),
                 settings: Some(sweep_core::trial::Settings::new()),
                 seed: None,
+                place: None,
             },
             Entry::Began {
                 attempt,
@@ -297,27 +299,32 @@ mod tests {
         assert!(error.contains("format 2") && error.contains("reads format 1"), "{error}");
     }
 
+    fn holder(pid: u32) -> crate::Holder {
+        let process = sweep_core::group::Process { pid, start: 1 };
+        crate::Holder { host: "host".into(), boot: "boot".into(), process }
+    }
+
     #[test]
     fn a_second_controller_is_told_who_the_first_is() {
         let (_folder, layout, _) = written();
-        let lock = crate::Lock::take(&layout, "process 17 on host").expect("nobody holds it");
+        let lock = crate::Lock::take(&layout, &holder(17)).expect("nobody holds it");
         assert!(crate::held(&layout));
-        let error = crate::Lock::take(&layout, "process 18 on host").expect_err("it is held").to_string();
+        let error = crate::Lock::take(&layout, &holder(18)).expect_err("it is held").to_string();
         assert!(error.contains("process 17 on host"), "{error}");
         drop(lock);
         assert!(!crate::held(&layout));
-        crate::Lock::take(&layout, "process 18 on host").expect("it is free again");
+        crate::Lock::take(&layout, &holder(18)).expect("it is free again");
     }
 
     #[test]
     fn a_straggler_that_still_has_the_lock_is_waited_for() {
         let (_folder, layout, _) = written();
-        let lock = crate::Lock::take(&layout, "process 17 on host").expect("nobody holds it");
+        let lock = crate::Lock::take(&layout, &holder(17)).expect("nobody holds it");
         let straggler = std::thread::spawn(|| {
             std::thread::park_timeout(std::time::Duration::from_millis(200));
             drop(lock);
         });
-        crate::Lock::take(&layout, "process 18 on host").expect("it is free soon");
+        crate::Lock::take(&layout, &holder(18)).expect("it is free soon");
         straggler.join().expect("it only waits");
     }
 

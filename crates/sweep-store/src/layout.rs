@@ -36,6 +36,16 @@ impl Layout {
         self.root.join(".lock")
     }
 
+    /// Path of the file that names the controller while it runs.
+    pub fn holder(&self) -> PathBuf {
+        self.root.join(".holder")
+    }
+
+    /// Path of the folder with the user's requests to the controller.
+    pub fn requests(&self) -> PathBuf {
+        self.root.join("requests")
+    }
+
     /// Path of the CSV file with one row per trial.
     pub fn trials_csv(&self) -> PathBuf {
         self.root.join("trials.csv")
@@ -49,6 +59,11 @@ impl Layout {
     /// Path of the CSV file with one row per GPU every few seconds.
     pub fn devices_csv(&self) -> PathBuf {
         self.root.join("devices.csv")
+    }
+
+    /// Path of the log of the controller. When it is full, it is renamed to `sweep.log.1`.
+    pub fn log(&self) -> PathBuf {
+        self.root.join("sweep.log")
     }
 
     /// Path of the report for a browser.

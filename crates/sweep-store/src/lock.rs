@@ -1,10 +1,14 @@
-//! Ensures one controller per sweep, by an advisory lock that the kernel releases when the process dies.
+//! Ensures one controller per sweep. An advisory lock, which the kernel releases when the process dies, decides on this
+//! machine. Beside it lies a file that names its holder and is renewed while the holder lives. It decides where the file
+//! system has no locks, or only such as other machines do not see.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
 use super::Layout;
+use super::holder::{Claim, Holder, State};
 use sweep_core::error::{Error, Exit, Result};
 
 /// Time to wait for a lock that is held only briefly. If a controller is killed while it starts a trainer, the forked
@@ -14,23 +18,25 @@ const STRAGGLERS: Duration = Duration::from_secs(1);
 
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
+/// The flag of `open` that refuses a symbolic link, on Linux.
+const O_NOFOLLOW: i32 = 0o400_000;
+
 /// The exclusive right to run a sweep, valid while the value is alive.
 #[derive(Debug)]
 pub struct Lock {
+    /// Dropped first: another controller must not find the name of this one after it has the lock.
+    claim: Claim,
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock, and writes `holder` (the name of the process) into the lock file for other processes to read.
+    /// Takes the lock for `holder`, this process.
     ///
     /// # Errors
-    /// If another process has the lock, or if the folder cannot be written. The error names the other process by what
-    /// it wrote.
-    pub fn take(layout: &Layout, holder: &str) -> Result<Lock> {
+    /// If another process has the lock, or if the folder cannot be written. The error names the other process.
+    pub fn take(layout: &Layout, holder: &Holder) -> Result<Lock> {
         let path = layout.lock();
         let cannot = |error| Error::storage(format!("{} cannot be locked", path.display()), error);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
         // What a symbolic link leads to is not the sweep's, and would be overwritten.
         if path.is_symlink() {
             return Err(Error::new(
@@ -39,38 +45,77 @@ impl Lock {
             )
             .hint("it is a symbolic link: remove it"));
         }
-        let mut file = options.open(&path).map_err(cannot)?;
-        let began = Instant::now();
-        let taken = loop {
-            match file.try_lock() {
-                Err(TryLockError::WouldBlock) if began.elapsed() < STRAGGLERS => std::thread::park_timeout(LOOK_AGAIN),
-                taken => break taken,
-            }
-        };
-        match taken {
-            Ok(()) => {}
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).custom_flags(O_NOFOLLOW);
+        let file = options.open(&path).map_err(cannot)?;
+        let is_locked = match lock(&file) {
+            Ok(()) => true,
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let _ = file.take(200).read_to_string(&mut holder);
-                return Err(Error::new(
-                    Exit::Storage,
-                    format!("{} is being run by another process ({})", layout.root().display(), holder.trim()),
-                )
-                .hint(format!("watch it with `sweep status {}`, or end it first", layout.root().display())));
+                let other = Holder::read(layout).map_or_else(|| legacy(file), |other| other.to_string());
+                return Err(taken(layout, &other, None));
             }
+            // A file system without locks, such as Lustre that is mounted without `flock`.
+            Err(TryLockError::Error(error)) if is_without_locks(&error) => false,
             Err(TryLockError::Error(error)) => return Err(cannot(error)),
-        }
-        let note = |file: &mut File| -> std::io::Result<()> {
-            file.set_len(0)?;
-            file.seek(SeekFrom::Start(0))?;
-            file.write_all(holder.as_bytes())
         };
-        note(&mut file).map_err(cannot)?;
-        Ok(Lock { _file: file })
+        match super::holder::state(layout, holder, is_locked) {
+            State::Free => {}
+            State::Held(other) => {
+                let remedy = format!("if that process is gone, remove {}", layout.holder().display());
+                return Err(taken(layout, &other.to_string(), Some(remedy)));
+            }
+        }
+        match Claim::stake(layout, holder).map_err(cannot)? {
+            // Without locks, two processes may both have found the last holder dead. The later one's file is there.
+            Some(claim) if is_locked || claim.is_settled() => Ok(Lock { claim, _file: file }),
+            _ => Err(taken(layout, "which has just started", None)),
+        }
     }
+
+    /// Whether the sweep is still this process's. It is not if another controller took this one for dead, because it was
+    /// stopped for minutes on a file system without locks.
+    pub fn is_kept(&self) -> bool {
+        self.claim.is_kept()
+    }
+}
+
+/// Takes the kernel's lock, and waits for stragglers.
+fn lock(file: &File) -> std::result::Result<(), TryLockError> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if began.elapsed() < STRAGGLERS => std::thread::park_timeout(LOOK_AGAIN),
+            taken => return taken,
+        }
+    }
+}
+
+/// Whether a file system has no locks.
+pub fn is_without_locks(error: &std::io::Error) -> bool {
+    const ENOLCK: i32 = 37;
+    error.kind() == ErrorKind::Unsupported || error.raw_os_error() == Some(ENOLCK)
+}
+
+/// The holder as versions before this one wrote it.
+fn legacy(file: File) -> String {
+    let mut holder = String::new();
+    let _ = file.take(200).read_to_string(&mut holder);
+    holder.trim().to_owned()
+}
+
+fn taken(layout: &Layout, other: &str, remedy: Option<String>) -> Error {
+    let folder = layout.root().display();
+    let watch = format!("watch it with `sweep status {folder}`, or end it first");
+    Error::new(Exit::Storage, format!("{folder} is being run by another process ({other})"))
+        .hint(remedy.map_or(watch.clone(), |remedy| format!("{watch}; {remedy}")))
 }
 
 /// Returns whether a process is running the sweep now.
 pub fn held(layout: &Layout) -> bool {
-    File::open(layout.lock()).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    let lock = File::open(layout.lock()).map(|file| file.try_lock_shared());
+    match lock {
+        Ok(Err(TryLockError::WouldBlock)) => true,
+        Ok(Err(TryLockError::Error(error))) if is_without_locks(&error) => super::holder::seems_held(layout, false),
+        _ => super::holder::seems_held(layout, true),
+    }
 }

@@ -9,7 +9,7 @@ use super::checkpoint::{Checkpoints, Tensors};
 use super::controller::Controller;
 use super::device::{self, takes_gpu_path};
 use super::draws::{Draws, shuffled};
-use super::evaluation::{Tally, cross_entropy, evaluate};
+use super::evaluation::{Tally, cross_entropy, evaluate, mixed_cross_entropy};
 use super::fault::{Fault, Result};
 use super::graph::{Inputs, Recorder, own};
 use super::libtorch::{self, Scalar};
@@ -27,6 +27,10 @@ use sweep_data::check::model;
 use sweep_data::network::Shape;
 
 const HEARTBEAT: Duration = Duration::from_millis(250);
+
+/// Least number of steps of a trial for which cuDNN benchmarks its kernels. On an H100 that takes 0.6 to 2.7 s and then
+/// saves up to 0.2 ms per step (see docs/performance.md).
+const STEPS_WORTH_A_BENCHMARK: u64 = 5000;
 
 /// Trains a trial to its end, from its newest checkpoint or from the start. Returns `None` if the controller asked for
 /// a pause. The trial is then saved in the middle of its epoch, and a later attempt continues there.
@@ -48,6 +52,7 @@ pub fn train(
     // This runs before the network is created, because it needs the same amount of memory again.
     let warnings = if order.look { look(order, device, loaded.info().shape, &split) } else { Vec::new() };
     let network = Network::new(loaded.info().shape, &recipe.layers, start, numbers, device)?;
+    let network = network.normalized(split.normalization.as_ref(), device)?;
     let optimizer = Optimizer::new(&recipe.training, &network.parameters)?;
     let files = Checkpoints::new(order);
     let wanted = recipe.training.cuda_graph && takes_gpu_path(device);
@@ -216,15 +221,19 @@ impl Run<'_> {
             keys: None,
             rows,
         };
-        // Only full batches occur often enough to repay the time for benchmarking cuDNN's kernels.
-        libtorch::benchmark(!training.deterministic && inputs.rows.size()[0] as u64 == batch);
+        // Only full batches of a long trial occur often enough to repay the time for benchmarking cuDNN's kernels.
+        let full = inputs.rows.size()[0] as u64 == batch;
+        libtorch::benchmark(!training.deterministic && full && epoch.steps.all >= STEPS_WORTH_A_BENCHMARK);
         let numbers_there = epoch.numbers_there.as_ref().map(|table| table.f_select(0, step as i64)).transpose()?;
         let Run { network, optimizer, tally, .. } = self;
         let mut work = |inputs: &Inputs| {
             let (xs, labels) = set.gather(&inputs.rows)?;
             let xs = inputs.changes.apply(xs, draws)?;
             let logits = network.forward(&xs, Mode::Train(draws, inputs.keys.as_ref()))?;
-            let loss = cross_entropy(&logits, &labels, training.label_smoothing)?;
+            let loss = match inputs.changes.mix() {
+                Some(mix) => mixed_cross_entropy(&logits, &labels, mix, training.label_smoothing)?,
+                None => cross_entropy(&logits, &labels, training.label_smoothing)?,
+            };
             let gradients = network.gradients(&loss)?;
             optimizer.step(&mut network.parameters, gradients, &inputs.numbers)?;
             tally.add(&loss, &logits, &labels)
@@ -441,9 +450,27 @@ mod tests {
             Layer::Dropout { rate: 0.2 },
             Layer::Dense { units: 10, bias: true, max_norm: None },
         ];
-        let augment = recipe::Augment { crop: 1, rotate: 5.0, scale: 0.05, noise: 0.01, cutout: 1, flip: false };
-        let data =
-            recipe::Data { source: Source::Digits, validation: Validation::Share(0.2), train_examples: None, augment };
+        let augment = recipe::Augment {
+            crop: 1,
+            rotate: 5.0,
+            scale: 0.05,
+            noise: 0.01,
+            cutout: 1,
+            brightness: 0.1,
+            contrast: 0.1,
+            erase: 0.1,
+            mixup: 0.1,
+            cutmix: 0.1,
+            ..recipe::Augment::default()
+        };
+        let data = recipe::Data {
+            source: Source::Digits,
+            validation: Validation::Share(0.2),
+            train_examples: None,
+            augment,
+            test: None,
+            normalize: Default::default(),
+        };
         let schedule = Schedule { shape: Shape::Plateau { factor: 0.5, patience: 1 }, warmup: Warmup::Steps(5) };
         let training = Training {
             epochs: 4,

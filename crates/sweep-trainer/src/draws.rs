@@ -69,8 +69,22 @@ impl Draws {
 
     /// Returns the step's random stream for augmentation.
     pub fn augment(self) -> ChaCha8Rng {
+        self.augment_from(0)
+    }
+
+    /// Returns a second stream of the step for augmentation.
+    pub fn further(self) -> ChaCha8Rng {
+        self.augment_from(1 << 62)
+    }
+
+    /// Returns a third stream of the step for augmentation, from which an image may draw any number of values.
+    pub fn mixing(self) -> ChaCha8Rng {
+        self.augment_from(1 << 63)
+    }
+
+    fn augment_from(self, first: u64) -> ChaCha8Rng {
         let mut random = stream(self.seed, self.trial, self.epoch.into(), Purpose::Augment);
-        random.set_stream(self.step);
+        random.set_stream(first | self.step);
         random
     }
 

@@ -2,6 +2,7 @@
 
 use tch::{Device, Kind, Reduction, TchError, Tensor};
 
+use super::augment::Mix;
 use super::device::takes_gpu_path;
 use super::network::{Mode, Network};
 use super::pictures::Part;
@@ -20,6 +21,16 @@ fn batch_size(device: Device) -> u64 {
 /// Returns libtorch's error if the device runs out of memory.
 pub fn cross_entropy(logits: &Tensor, labels: &Tensor, smoothing: f64) -> Result<Tensor, TchError> {
     logits.f_cross_entropy_loss(labels, None::<&Tensor>, Reduction::Mean, -100, smoothing)
+}
+
+/// Returns the mean cross-entropy of images that were mixed with others of their batch: each label counts with its share.
+///
+/// # Errors
+/// Returns libtorch's error if the device runs out of memory.
+pub fn mixed_cross_entropy(logits: &Tensor, labels: &Tensor, mix: &Mix, smoothing: f64) -> Result<Tensor, TchError> {
+    let each = |labels: &Tensor| logits.f_cross_entropy_loss(labels, None::<&Tensor>, Reduction::None, -100, smoothing);
+    let (own, other) = (each(labels)?, each(&labels.f_index_select(0, &mix.partners)?)?);
+    own.f_lerp_tensor(&other, &mix.shares()?)?.f_mean(Kind::Float)
 }
 
 /// Running sums in float64 on the device. Adding to them does not wait for the device.

@@ -31,7 +31,17 @@ impl Gate {
     pub fn at(layers: &[Layer], index: usize) -> (Gate, usize) {
         // The gradients of these layers need their input, not their output.
         let before = index.checked_sub(1).map(|before| layers[before]);
-        let fresh = matches!(before, Some(Layer::Conv { .. } | Layer::Dense { .. } | Layer::BatchNorm { .. }));
+        let fresh = matches!(
+            before,
+            Some(
+                Layer::Conv { .. }
+                    | Layer::GroupedConv { .. }
+                    | Layer::Depthwise { .. }
+                    | Layer::Dense { .. }
+                    | Layer::BatchNorm { .. }
+                    | Layer::Join { .. }
+            )
+        );
         let (mut gate, mut taken) = (Gate { fresh, ..Gate::default() }, 0);
         for layer in &layers[index..] {
             match *layer {
@@ -187,17 +197,23 @@ mod tests {
             (Layer::Relu, Layer::Dropout { rate: 0.3 }, |size| Layer::MaxPool { size, stride: size });
         let gates =
             [vec![relu], vec![drop], vec![relu, drop], vec![pool(2)], vec![pool(2), relu, drop], vec![pool(3), drop]];
-        for (layers, kind) in gates.iter().flat_map(|layers| [Kind::Float, Kind::BFloat16].map(|kind| (layers, kind))) {
+        // 33 channels are handled one at a time, 40 eight at a time unless their address is no multiple of 16.
+        let cases = gates.iter().flat_map(|layers| [Kind::Float, Kind::BFloat16].map(|kind| (layers, kind)));
+        for ((layers, kind), (channels, offset)) in
+            cases.flat_map(|case| [(33, 0), (40, 0), (40, 1)].map(|c| (case, c)))
+        {
             let gate = Gate::at(layers, 0).0;
-            let given = Tensor::randn([5, 9, 8, 33], (Kind::Float, Device::Cpu)).to_kind(kind).permute([0, 3, 1, 2]);
+            let values = 5 * 9 * 8 * channels;
+            let given = Tensor::randn([offset + values], (Kind::Float, Device::Cpu)).to_kind(kind);
+            let shaped = |flat: &Tensor| flat.narrow(0, offset, values).view([5, 9, 8, channels]).permute([0, 3, 1, 2]);
             // In bfloat16 the rounded sums with a bias would change which value is the maximum of its window.
             let spread = if kind == Kind::Float { 1.0 } else { 0.0 };
-            let bias = (Tensor::randn([33], (Kind::Float, Device::Cpu)) * spread).to_kind(kind);
+            let bias = (Tensor::randn([channels], (Kind::Float, Device::Cpu)) * spread).to_kind(kind);
             let keys: Vec<f32> = Draws::new(1, 1, 1, 4).keys(layers.len()).collect();
             let keys = Tensor::from_slice(&keys);
             let run = |pass: &dyn Fn(&Tensor, &Tensor) -> Tensor| {
                 let (xs, bias) = (given.copy().set_requires_grad(true), bias.copy().set_requires_grad(true));
-                let ys = pass(&xs, &bias);
+                let ys = pass(&shaped(&xs), &bias);
                 let weights = Tensor::arange(ys.numel() as i64, (Kind::Float, Device::Cpu)).cos().view_as(&ys);
                 (ys.to_kind(Kind::Float) * weights).sum(Kind::Float).backward();
                 [ys, xs.grad(), bias.grad()].map(|tensor| tensor.to_kind(Kind::Double))

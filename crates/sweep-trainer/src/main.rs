@@ -1,4 +1,9 @@
 //! `sweep-trainer` trains trials on one device, as ordered by an agent. `sweep` starts it, so users do not have to.
+//!
+//! This crate owns the training loop, networks as tensors, optimizers and augmentation. It decides nothing about trials,
+//! and what it needs to know arrives in an order (`sweep_core::protocol`).
+//!
+//! Start with `session`, which takes orders, then `attempt`, the training loop, and `network`.
 
 mod attempt;
 mod augment;
@@ -19,6 +24,7 @@ mod network;
 mod optimizer;
 mod pictures;
 mod position;
+mod predict;
 mod probe;
 #[cfg(test)]
 mod pytorch;
@@ -49,12 +55,16 @@ struct Arguments {
     /// Draw the contact sheet of augmented images that stdin describes, then exit.
     #[arg(long)]
     sheet: bool,
+    /// Print what trained weights say about the images that stdin describes, then exit.
+    #[arg(long, conflicts_with = "sheet")]
+    predict: bool,
 }
 
 fn main() -> ExitCode {
-    let Arguments { device: kind, threads, sheet } = Arguments::parse();
-    if sheet {
-        return draw().map_or_else(
+    let Arguments { device: kind, threads, sheet, predict } = Arguments::parse();
+    if sheet || predict {
+        let done = if sheet { draw() } else { say() };
+        return done.map_or_else(
             |reason| {
                 eprintln!("{reason}");
                 ExitCode::from(Exit::BadData as u8)
@@ -71,6 +81,12 @@ fn main() -> ExitCode {
 fn draw() -> Result<(), String> {
     let asked = serde_json::from_reader(std::io::stdin().lock()).map_err(|error| error.to_string())?;
     sheet::draw(&asked).map_err(|fault| fault.to_string())
+}
+
+fn say() -> Result<(), String> {
+    let asked = serde_json::from_reader(std::io::stdin().lock()).map_err(|error| error.to_string())?;
+    let answer = predict::answer(&asked).map_err(|fault| fault.to_string())?;
+    serde_json::to_writer(std::io::stdout().lock(), &answer).map_err(|error| error.to_string())
 }
 
 fn run(kind: device::Kind, threads: u16) -> std::io::Result<ExitCode> {

@@ -8,7 +8,8 @@ use super::draws::Draws;
 use super::gate::Gate;
 use super::gpu_kernel::{self, KeysThere};
 use sweep_core::random::{Purpose, stream};
-use sweep_core::recipe::{Init, Layer, Padding};
+use sweep_core::recipe::{Init, Join, Layer, Padding};
+use sweep_data::datasets::Normalization;
 use sweep_data::network::{Extent, Shape, same_padding, shapes};
 
 /// The purpose of a forward pass.
@@ -56,6 +57,14 @@ impl Parameter {
 /// One layer, which contains its weights.
 type Stage = Box<dyn Fn(&Tensor, Mode<'_>) -> Result<Tensor, TchError>>;
 
+/// A step of the forward pass.
+enum Step {
+    /// A layer, or several in one operation.
+    Layer(Stage),
+    /// A mark between branches: `Fork`, `Branch` or `Join`.
+    Mark(Layer),
+}
+
 /// The source of a network's initial weights, which depend only on these values and on the layer's index.
 #[derive(Debug, Clone, Copy)]
 pub struct Start {
@@ -72,11 +81,13 @@ pub struct Network {
     /// The number type of the computation. The weights are always float32, and the logits have at least that precision.
     kind: Kind,
     /// Each with the index of its first layer.
-    stages: Vec<(usize, Stage)>,
+    steps: Vec<(usize, Step)>,
     /// The parameters, in the order of the layers.
     pub parameters: Vec<Parameter>,
     /// Running statistics, named like parameters.
     buffers: Vec<(String, Tensor)>,
+    /// What is subtracted from the channels of the images and what they are divided by, each `f32 [c]`.
+    normalization: Option<[Tensor; 2]>,
 }
 
 impl Network {
@@ -90,10 +101,15 @@ impl Network {
     pub fn new(input: Shape, layers: &[Layer], start: Start, kind: Kind, device: Device) -> Result<Network, TchError> {
         let rows = shapes(input, layers).expect("shapes are checked before a trial is ordered").rows;
         let inputs = std::iter::once(Extent::Picture(input)).chain(rows.iter().map(|row| row.output));
-        let mut network = Network { kind, stages: Vec::new(), parameters: Vec::new(), buffers: Vec::new() };
+        let mut network =
+            Network { kind, steps: Vec::new(), parameters: Vec::new(), buffers: Vec::new(), normalization: None };
         let (mut in_gate, mut bias) = (0, None);
         for (index, (input, layer)) in inputs.zip(layers).enumerate() {
             if index < in_gate {
+                continue;
+            }
+            if matches!(layer, Layer::Fork | Layer::Branch | Layer::Join { .. }) {
+                network.steps.push((index, Step::Mark(*layer)));
                 continue;
             }
             let (gate, taken) = Gate::at(layers, index);
@@ -113,9 +129,25 @@ impl Network {
                     Box::new(move |xs: &Tensor, mode| gate.pass(xs, bias.as_ref(), mode))
                 }
             };
-            network.stages.push((index, stage));
+            network.steps.push((index, Step::Layer(stage)));
         }
         Ok(network)
+    }
+
+    /// Normalizes the images first, if `normalization` is given. Its values are part of the network's state.
+    ///
+    /// # Errors
+    /// Returns libtorch's error if the device runs out of memory.
+    pub fn normalized(mut self, normalization: Option<&Normalization>, device: Device) -> Result<Network, TchError> {
+        if let Some(Normalization { means, deviations }) = normalization {
+            let there = |values: &[f64]| Tensor::f_from_slice(values)?.f_to_kind(Kind::Float)?.f_to_device(device);
+            let (offset, divisor) = (there(means)?, there(deviations)?);
+            for (name, tensor) in [("input.offset", &offset), ("input.divisor", &divisor)] {
+                self.buffers.push((name.to_owned(), tensor.shallow_clone()));
+            }
+            self.normalization = Some([offset, divisor]);
+        }
+        Ok(self)
     }
 
     /// Computes logits `f32 [b, classes]` from images `f32 [b, c, h, w]`.
@@ -137,9 +169,19 @@ impl Network {
         mode: Mode<'_>,
         observe: &mut dyn FnMut(usize, &Tensor) -> Result<(), TchError>,
     ) -> Result<Tensor, TchError> {
-        let mut xs = xs.f_to_kind(self.kind)?;
-        for (first, stage) in &self.stages {
-            xs = stage(&xs, mode)?;
+        let mut xs = match &self.normalization {
+            Some([offset, divisor]) => {
+                let wide = |values: &Tensor| values.f_view([1, -1, 1, 1]);
+                xs.f_sub(&wide(offset)?)?.f_div(&wide(divisor)?)?.f_to_kind(self.kind)?
+            }
+            None => xs.f_to_kind(self.kind)?,
+        };
+        let mut branches = Branches::default();
+        for (first, step) in &self.steps {
+            xs = match step {
+                Step::Layer(stage) => stage(&xs, mode)?,
+                Step::Mark(mark) => branches.pass(xs, mark)?,
+            };
             observe(*first, &xs)?;
         }
         if self.kind == Kind::BFloat16 { xs.f_to_kind(Kind::Float) } else { Ok(xs) }
@@ -183,7 +225,7 @@ impl Builder<'_> {
     fn stage(&mut self, input: Extent, layer: &Layer) -> Result<Stage, TchError> {
         Ok(match *layer {
             Layer::Conv { filters, kernel, stride, padding, bias, max_norm } => {
-                let Extent::Picture(shape) = input else { unreachable!("shapes() lets no vector reach a convolution") };
+                let shape = picture(input);
                 let (weight, bias) = self.weights(&[filters, shape.channels, kernel, kernel], bias, max_norm)?;
                 let (border, padding) = border(shape, kernel, stride, padding);
                 let bias = match &mut self.bias {
@@ -207,11 +249,8 @@ impl Builder<'_> {
                 Box::new(move |xs, _| xs.f_linear(&weight, bias.as_ref()))
             }
             Layer::BatchNorm { momentum, epsilon } => {
-                let channels = match input {
-                    Extent::Picture(shape) => shape.channels,
-                    Extent::Vector(values) => values,
-                };
-                let (scale, shift) = (self.constant("scale", channels, 1.0)?, self.constant("shift", channels, 0.0)?);
+                let channels = channels(input);
+                let (scale, shift) = self.affine(input)?;
                 let (mean, variance) = (self.buffer("mean", channels, 0.0)?, self.buffer("variance", channels, 1.0)?);
                 Box::new(move |xs, mode| match mode {
                     Mode::Evaluate => xs.f_batch_norm(
@@ -246,6 +285,35 @@ impl Builder<'_> {
                     }
                 })
             }
+            Layer::GroupedConv { filters, groups, kernel, stride, padding, bias, max_norm } => {
+                self.grouped(input, [filters, groups, kernel, stride], padding, bias, max_norm)?
+            }
+            Layer::Depthwise { kernel, stride, padding, bias, max_norm } => {
+                let channels = picture(input).channels;
+                self.grouped(input, [channels, channels, kernel, stride], padding, bias, max_norm)?
+            }
+            Layer::LayerNorm { epsilon } => {
+                let (scale, shift) = self.affine(input)?;
+                let length = [scale.size()[0]];
+                let over = move |xs: &Tensor| {
+                    let [scale, shift] = in_kind_of(xs, [&scale, &shift])?;
+                    xs.f_layer_norm(length, Some(&scale), Some(&shift), epsilon, true)
+                };
+                // The channels of a pixel are adjacent in memory, so nothing is copied.
+                match input {
+                    Extent::Vector(_) => Box::new(move |xs, _| over(xs)),
+                    Extent::Picture(_) => {
+                        Box::new(move |xs, _| over(&xs.f_permute([0, 2, 3, 1])?)?.f_permute([0, 3, 1, 2]))
+                    }
+                }
+            }
+            Layer::GroupNorm { groups, epsilon } => {
+                let (scale, shift) = self.affine(input)?;
+                Box::new(move |xs, _| {
+                    let [scale, shift] = in_kind_of(xs, [&scale, &shift])?;
+                    xs.f_group_norm(groups.into(), Some(&scale), Some(&shift), epsilon, true)
+                })
+            }
             Layer::MaxPool { size, stride } => {
                 let (size, stride) = (i64::from(size), i64::from(stride));
                 Box::new(move |xs, _| xs.f_max_pool2d([size, size], [stride, stride], [0, 0], [1, 1], false))
@@ -255,7 +323,12 @@ impl Builder<'_> {
                 Box::new(move |xs, _| xs.f_avg_pool2d([size, size], [stride, stride], [0, 0], false, true, None))
             }
             Layer::GlobalAveragePool => Box::new(|xs, _| xs.f_mean_dim([2, 3].as_slice(), false, None)),
+            Layer::GlobalMaxPool => Box::new(|xs, _| xs.f_amax([2, 3].as_slice(), false)),
             Layer::Relu | Layer::Dropout { .. } => unreachable!("these are always part of a gate"),
+            Layer::Fork | Layer::Branch | Layer::Join { .. } => unreachable!("these are steps of their own"),
+            Layer::Silu => Box::new(|xs, _| xs.f_silu()),
+            Layer::LeakyRelu { slope } => Box::new(move |xs, _| leaky_relu(xs, slope)),
+            Layer::Scale { by } => Box::new(move |xs, _| xs.f_mul_scalar(by)),
             Layer::Tanh => Box::new(|xs, _| xs.f_tanh()),
             Layer::Gelu => Box::new(|xs, _| xs.f_gelu("none")),
             Layer::Sigmoid => Box::new(|xs, _| xs.f_sigmoid()),
@@ -299,6 +372,32 @@ impl Builder<'_> {
         Ok((weight, bias))
     }
 
+    /// Builds a convolution in groups. `sizes` are its filters, its groups, the side of its kernel and its stride.
+    fn grouped(
+        &mut self,
+        input: Extent,
+        sizes: [u32; 4],
+        padding: Padding,
+        bias: bool,
+        max_norm: Option<f64>,
+    ) -> Result<Stage, TchError> {
+        let (shape, [filters, groups, kernel, stride]) = (picture(input), sizes);
+        let (weight, bias) = self.weights(&[filters, shape.channels / groups, kernel, kernel], bias, max_norm)?;
+        let (border, padding) = border(shape, kernel, stride, padding);
+        let (stride, padding) = ([i64::from(stride); 2], padding.map(i64::from));
+        let pass = move |xs: &Tensor| xs.f_conv2d(&weight, bias.as_ref(), stride, padding, [1, 1], groups.into());
+        Ok(Box::new(move |xs, _| match &border {
+            Some(border) => pass(&xs.f_constant_pad_nd(border)?),
+            None => pass(xs),
+        }))
+    }
+
+    /// Returns a scale of 1 and a shift of 0 per channel.
+    fn affine(&mut self, input: Extent) -> Result<(Tensor, Tensor), TchError> {
+        let channels = channels(input);
+        Ok((self.constant("scale", channels, 1.0)?, self.constant("shift", channels, 0.0)?))
+    }
+
     fn constant(&mut self, role: &str, length: u32, value: f64) -> Result<Tensor, TchError> {
         let tensor = Tensor::f_full([i64::from(length)], value, (Kind::Float, self.device))?;
         self.parameter(role, tensor, false, None)
@@ -324,6 +423,71 @@ impl Builder<'_> {
         let tensor = Tensor::f_full([i64::from(length)], value, (Kind::Float, self.device))?;
         self.network.buffers.push((format!("{}.{role}", self.index), tensor.shallow_clone()));
         Ok(tensor)
+    }
+}
+
+/// Branches that have begun: their common input, and the outputs of those that have ended.
+#[derive(Default)]
+struct Branches(Vec<(Tensor, Vec<Tensor>)>);
+
+impl Branches {
+    /// Returns what the mark hands on, given what comes before it.
+    fn pass(&mut self, xs: Tensor, mark: &Layer) -> Result<Tensor, TchError> {
+        const EVEN: &str = "shapes() lets no uneven branches through";
+        match mark {
+            Layer::Fork => {
+                self.0.push((xs.shallow_clone(), Vec::new()));
+                Ok(xs)
+            }
+            Layer::Branch => {
+                let (input, ended) = self.0.last_mut().expect(EVEN);
+                ended.push(xs);
+                Ok(input.shallow_clone())
+            }
+            Layer::Join { by } => {
+                let (_, mut outputs) = self.0.pop().expect(EVEN);
+                outputs.push(xs);
+                joined(*by, &outputs)
+            }
+            _ => unreachable!("only marks come here"),
+        }
+    }
+}
+
+fn joined(by: Join, outputs: &[Tensor]) -> Result<Tensor, TchError> {
+    let (first, rest) = outputs.split_first().expect("there is at least the last branch");
+    let axes = outputs.iter().map(Tensor::dim).max().unwrap_or(0);
+    // A vector multiplies the channels of an image.
+    let wide = |xs: &Tensor| if xs.dim() < axes { xs.f_unsqueeze(-1)?.f_unsqueeze(-1) } else { Ok(xs.shallow_clone()) };
+    match by {
+        Join::Concat => Tensor::f_cat(outputs, 1),
+        Join::Add => rest.iter().try_fold(first.shallow_clone(), |sum, next| sum.f_add(next)),
+        Join::Multiply => rest.iter().try_fold(wide(first)?, |product, next| product.f_mul(&wide(next)?)),
+    }
+}
+
+/// Converts weights to the number type of the values. Not every device normalizes bfloat16 with float32 weights.
+fn in_kind_of(xs: &Tensor, weights: [&Tensor; 2]) -> Result<[Tensor; 2], TchError> {
+    let [scale, shift] = weights.map(|weight| weight.f_to_kind(xs.kind()));
+    Ok([scale?, shift?])
+}
+
+/// tch's own function has no slope.
+fn leaky_relu(xs: &Tensor, slope: f64) -> Result<Tensor, TchError> {
+    xs.f_maximum(&xs.f_mul_scalar(slope)?)
+}
+
+fn picture(input: Extent) -> Shape {
+    match input {
+        Extent::Picture(shape) => shape,
+        Extent::Vector(_) => unreachable!("shapes() lets no vector reach this layer"),
+    }
+}
+
+fn channels(input: Extent) -> u32 {
+    match input {
+        Extent::Picture(shape) => shape.channels,
+        Extent::Vector(values) => values,
     }
 }
 
@@ -491,6 +655,97 @@ mod tests {
         ]
     }
 
+    /// The kinds of layer that the other networks do not have. Its pools have no equal values to choose from.
+    fn branching_layers() -> Vec<Layer> {
+        let (padding, max_norm) = (Padding::Same, None);
+        let conv = |filters, kernel, stride| Layer::Conv { filters, kernel, stride, padding, bias: false, max_norm };
+        let dense = |units| Layer::Dense { units, bias: true, max_norm };
+        vec![
+            conv(4, 3, 2),
+            Layer::LayerNorm { epsilon: 1e-3 },
+            Layer::Silu,
+            Layer::Fork,
+            Layer::GroupedConv { filters: 6, groups: 2, kernel: 3, stride: 2, padding, bias: true, max_norm },
+            Layer::GroupNorm { groups: 3, epsilon: 1e-3 },
+            Layer::Relu,
+            Layer::Dropout { rate: 0.2 },
+            Layer::Branch,
+            conv(6, 1, 2),
+            Layer::Join { by: Join::Add },
+            Layer::Relu,
+            Layer::Fork,
+            Layer::GlobalAveragePool,
+            dense(6),
+            Layer::Sigmoid,
+            Layer::Branch,
+            Layer::Join { by: Join::Multiply },
+            Layer::Fork,
+            Layer::Depthwise { kernel: 3, stride: 1, padding, bias: true, max_norm },
+            Layer::LeakyRelu { slope: 0.1 },
+            Layer::Branch,
+            Layer::Fork,
+            Layer::Tanh,
+            Layer::Branch,
+            Layer::Join { by: Join::Add },
+            Layer::Branch,
+            Layer::Join { by: Join::Concat },
+            Layer::GlobalMaxPool,
+            Layer::LayerNorm { epsilon: 1e-3 },
+            dense(3),
+            Layer::Scale { by: 0.5 },
+        ]
+    }
+
+    #[test]
+    fn branching_layers_have_the_parameters_that_the_planner_counts_in_every_number_type() {
+        let layers = branching_layers();
+        let count = shapes(PICTURE, &layers).unwrap().parameters;
+        let xs = Tensor::rand([4, 32, 32, 3], (Kind::Float, Device::Cpu)).permute([0, 3, 1, 2]);
+        for kind in [Kind::Float, Kind::BFloat16] {
+            let network = Network::new(PICTURE, &layers, START, kind, Device::Cpu).unwrap();
+            assert_eq!(network.parameter_count(), count);
+            let draws = Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap();
+            let logits = network.forward(&xs, Mode::Train(draws, None)).unwrap();
+            let loss = cross_entropy(&logits, &Tensor::from_slice(&[1i64, 0, 2, 1]), 0.0).unwrap();
+            let gradients = network.gradients(&loss).unwrap();
+            assert!(gradients.iter().all(|gradient| gradient.isfinite().all().int64_value(&[]) == 1));
+            assert!(gradients.iter().zip(&network.parameters).all(|(found, of)| found.kind() == of.working.kind()));
+        }
+    }
+
+    #[test]
+    fn images_are_normalized_before_the_first_layer_and_the_values_are_part_of_the_state() {
+        let input = Shape { channels: 2, height: 1, width: 1 };
+        let layers = [Layer::Flatten, Layer::Dense { units: 3, bias: true, max_norm: None }];
+        let build = || Network::new(input, &layers, START, Kind::Float, Device::Cpu).unwrap();
+        let normalization = Normalization { means: vec![0.5, 0.25], deviations: vec![0.5, 0.125] };
+        let normalized = build().normalized(Some(&normalization), Device::Cpu).unwrap();
+        let forward = |network: &Network, values: [f32; 2]| {
+            network.forward(&Tensor::from_slice(&values).view([1, 2, 1, 1]), Mode::Evaluate).unwrap()
+        };
+        assert!(forward(&normalized, [1.0, 0.0]).equal(&forward(&build(), [1.0, -2.0])));
+        let names: Vec<String> = normalized.state().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["1.weight", "1.bias", "input.offset", "input.divisor"]);
+    }
+
+    /// A branch must not overwrite what the next one begins from.
+    #[test]
+    fn branches_begin_from_the_same_values() {
+        let input = Shape { channels: 2, height: 4, width: 4 };
+        let double = [Layer::Fork, Layer::Relu, Layer::Branch, Layer::Join { by: Join::Add }];
+        let conv = Layer::Conv { filters: 2, kernel: 1, stride: 1, padding: Padding::Same, bias: true, max_norm: None };
+        for before in
+            [vec![], vec![conv], vec![conv, Layer::Relu], vec![Layer::BatchNorm { momentum: 0.9, epsilon: 1e-3 }]]
+        {
+            let build = |layers: &[Layer]| Network::new(input, layers, START, Kind::Float, Device::Cpu).unwrap();
+            let (bare, whole) = (build(&before), build(&[before.clone(), double.to_vec()].concat()));
+            let xs = Tensor::randn([3, 2, 4, 4], (Kind::Float, Device::Cpu));
+            let mode = || Mode::Train(Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap(), None);
+            let (first, second) = (bare.forward(&xs, mode()).unwrap(), whole.forward(&xs, mode()).unwrap());
+            assert!(second.allclose(&(first.relu() + &first), 1e-6, 1e-6, false), "{before:?}");
+        }
+    }
+
     /// Converts weights and statistics to float64 in place, where the layers hold them, like PyTorch's `double()`.
     pub fn in_double(network: &mut Network) {
         let _guard = tch::no_grad_guard();
@@ -515,7 +770,7 @@ mod tests {
         let labels = Tensor::from_slice(&[1i64, 0, 2, 1, 2, 0]);
         let values: Vec<f64> = (0..6 * 2 * 14 * 15).map(|i| (f64::from(i) * 1.3).sin()).collect();
         let xs = Tensor::from_slice(&values).view([6, 2, 14, 15]);
-        for layers in [every_kind_of_layer(), global] {
+        for layers in [every_kind_of_layer(), global, branching_layers()] {
             let mut network = Network::new(input, &layers, START, Kind::Double, Device::Cpu).unwrap();
             in_double(&mut network);
             let loss = |network: &Network| {

@@ -4,7 +4,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::fault::Result;
 use sweep_core::recipe::{Data, Source, Validation};
-use sweep_data::datasets::{self, Dataset, Pictures};
+use sweep_data::datasets::{self, Dataset, Normalization, Pictures};
 use sweep_data::network::Shape;
 
 /// Number of datasets to keep. A sweep rarely has more than one.
@@ -45,14 +45,16 @@ pub struct Loaded {
     /// The parts of the dataset that stay on the host. The labels determine the split. The pixels have been dropped.
     dataset: Dataset,
     train: Set,
+    validation: Set,
     test: Set,
 }
 
 impl Loaded {
     fn new(mut dataset: Dataset, device: Device) -> Result<Loaded> {
         let train = Set::new(&mut dataset.train, &dataset.info.shape, dataset.white, device)?;
+        let validation = Set::new(&mut dataset.validation, &dataset.info.shape, dataset.white, device)?;
         let test = Set::new(&mut dataset.test, &dataset.info.shape, dataset.white, device)?;
-        Ok(Loaded { dataset, train, test })
+        Ok(Loaded { dataset, train, validation, test })
     }
 
     /// Returns the image shape and the class names.
@@ -67,15 +69,20 @@ impl Loaded {
     pub fn split(&self, data: &Data, seed: u64) -> Result<Split<'_>> {
         let rows = datasets::split(&self.dataset, data, seed)?;
         let held_out = match data.validation {
-            Validation::Share(_) => &self.train,
+            Validation::Share(_) | Validation::Count(_) => &self.train,
+            Validation::Own => &self.validation,
             Validation::Test => &self.test,
         };
+        let white = 1.0 / self.train.scale;
+        let normalization = Normalization::of(&data.normalize, white, || self.train.sums(&rows.train))?;
         Ok(Split {
             shape: self.info().shape,
+            normalization,
             train_rows: rows.train,
             train: &self.train,
             train_eval: self.train.part(&rows.train_eval)?,
             validation: held_out.part(&rows.validation)?,
+            test: if data.test.is_some() { &self.train } else { &self.test }.part(&rows.test)?,
         })
     }
 }
@@ -84,6 +91,8 @@ impl Loaded {
 pub struct Split<'a> {
     /// Shape of an image.
     pub shape: Shape,
+    /// What the network does to the images first.
+    pub normalization: Option<Normalization>,
     /// Rows of the training images, which are shuffled every epoch.
     pub train_rows: Vec<u32>,
     /// The set that contains these rows.
@@ -92,6 +101,8 @@ pub struct Split<'a> {
     pub train_eval: Part<'a>,
     /// The held-out images.
     pub validation: Part<'a>,
+    /// The images that are tested once, after the sweep.
+    pub test: Part<'a>,
 }
 
 /// Images and labels on the device.
@@ -117,6 +128,31 @@ impl Set {
             labels: labels.f_to_device(device)?,
             scale: 1.0 / f64::from(white),
         })
+    }
+
+    /// Returns the sum and the sum of squares of these rows' bytes, per channel, and how many values a channel has. The
+    /// sums are exact.
+    fn sums(&self, rows: &[u32]) -> Result<(Vec<[f64; 2]>, f64)> {
+        const AT_ONCE: usize = 1024;
+        let sum = |values: &Tensor| values.f_sum_dim_intlist([0, 1, 2].as_slice(), false, Kind::Double);
+        let mut sums: Option<Tensor> = None;
+        for rows in rows.chunks(AT_ONCE) {
+            let rows: Vec<i64> = rows.iter().map(|&row| row.into()).collect();
+            let rows = Tensor::f_from_slice(&rows)?.f_to_device(self.pixels.device())?;
+            let values = self.pixels.f_index_select(0, &rows)?.f_to_kind(Kind::Float)?;
+            let both = Tensor::f_stack(&[sum(&values)?, sum(&values.f_square()?)?], 1)?;
+            sums = Some(match sums {
+                Some(sums) => sums.f_add(&both)?,
+                None => both,
+            });
+        }
+        let size = self.pixels.size();
+        let sums = match sums {
+            Some(sums) => Vec::<f64>::try_from(sums.f_contiguous()?.f_view(-1)?)?,
+            None => vec![0.0; 2 * size[3] as usize],
+        };
+        let pairs = sums.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect();
+        Ok((pairs, (rows.len().max(1) as i64 * size[1] * size[2]) as f64))
     }
 
     /// Returns a part of the set, in the order of `rows`.

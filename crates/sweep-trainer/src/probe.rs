@@ -17,6 +17,7 @@ use sweep_core::learning_rate::Steps;
 use sweep_core::probe::{self, BATCH, CAPACITY_EPOCHS, CAPACITY_PICTURES, Capacity, FIRST_STEPS, Gradient, Measured};
 use sweep_core::probe::{Probe, RATES, Units, unregularised};
 use sweep_core::recipe::{self, Augment, Layer, Moments, Recipe};
+use sweep_data::datasets::Normalization;
 use sweep_data::network::Shape;
 
 /// Fractions of the time by which the first steps and the learning rate test must end.
@@ -39,7 +40,7 @@ pub fn measure(order: &Probe, device: Device, shelf: &mut Shelf) -> Result<Measu
     let drawn = shuffled(&split.train_rows, order.seed, order.attempt.trial.0, 1);
     let pictures = split.train.part(&drawn)?;
     let few = split.train.part(&drawn[..drawn.len().min(CAPACITY_PICTURES)])?;
-    let lab = Lab::new(order, device, loaded.info().shape);
+    let lab = Lab::new(order, device, loaded.info().shape, split.normalization.clone());
     let first = lab.look(&pictures)?;
     let (trained, first_steps) = lab.first_steps(&pictures, until(SHARES[0]))?;
     let whole = trained.state().iter().try_fold(true, |whole, (_, values)| {
@@ -63,7 +64,8 @@ pub fn measure(order: &Probe, device: Device, shelf: &mut Shelf) -> Result<Measu
 /// Returns libtorch's error if the device runs out of memory.
 pub fn look(order: &Probe, device: Device, shape: Shape, split: &Split<'_>) -> Result<Measured> {
     let drawn = shuffled(&split.train_rows, order.seed, order.attempt.trial.0, 1);
-    Lab::new(order, device, shape).look(&split.train.part(&drawn[..drawn.len().min(BATCH as usize)])?)
+    Lab::new(order, device, shape, split.normalization.clone())
+        .look(&split.train.part(&drawn[..drawn.len().min(BATCH as usize)])?)
 }
 
 /// What all trial runs of one probe have in common.
@@ -72,13 +74,15 @@ struct Lab<'a> {
     device: Device,
     /// Shape of an image.
     shape: Shape,
+    /// What the network does to the images first.
+    normalization: Option<Normalization>,
     /// The layers without regularization.
     free: Vec<Layer>,
 }
 
 impl Lab<'_> {
-    fn new(order: &Probe, device: Device, shape: Shape) -> Lab<'_> {
-        Lab { order, device, shape, free: unregularised(&order.recipe.layers) }
+    fn new(order: &Probe, device: Device, shape: Shape, normalization: Option<Normalization>) -> Lab<'_> {
+        Lab { order, device, shape, normalization, free: unregularised(&order.recipe.layers) }
     }
 
     /// Measures loss, gradients and silent units before the first step.
@@ -99,7 +103,8 @@ impl Lab<'_> {
         let Probe { attempt, seed, recipe, .. } = self.order;
         let start = Start { seed: *seed, trial: attempt.trial.0, init: recipe.training.init };
         let numbers = device::numbers(recipe.training.precision, self.device);
-        Ok(Network::new(self.shape, layers, start, numbers, self.device)?)
+        let network = Network::new(self.shape, layers, start, numbers, self.device)?;
+        Ok(network.normalized(self.normalization.as_ref(), self.device)?)
     }
 
     fn draws(&self, step: u64) -> std::result::Result<Draws, TchError> {
@@ -287,6 +292,8 @@ mod tests {
             validation: Validation::Share(0.2),
             train_examples: None,
             augment: Augment::default(),
+            test: None,
+            normalize: Default::default(),
         };
         let recipe = Recipe { data, layers: layers.to_vec(), training };
         let attempt = Attempt { trial: TrialId(trial), number: 1 };

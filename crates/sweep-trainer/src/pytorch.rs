@@ -53,7 +53,10 @@ struct Flattened {
 
 impl Flattened {
     fn of(layers: &[Layer], picture: Shape) -> Flattened {
-        let at = layers.iter().position(|layer| *layer == Layer::Flatten).unwrap();
+        // A network that takes a mean or a maximum instead has nothing to reorder.
+        let Some(at) = layers.iter().position(|layer| *layer == Layer::Flatten) else {
+            return Flattened { picture: [1, 1, 0] };
+        };
         let before = at.checked_sub(1).map(|before| shapes(picture, layers).unwrap().rows[before].output);
         let Extent::Picture(Shape { channels, height, width }) = before.unwrap_or(Extent::Picture(picture)) else {
             panic!("only pictures are flattened")
@@ -123,7 +126,8 @@ fn ten_steps_of_every_preset_are_pytorchs() {
             _ => None,
         };
         // See make.py.
-        let kind = if name.ends_with("with batch norm") { Kind::Double } else { Kind::Float };
+        let normed = ["with batch norm", "resnet9", "resnet18", "mobile"];
+        let kind = if normed.iter().any(|end| name.ends_with(end)) { Kind::Double } else { Kind::Float };
         let preset = Template::preset(name.split(' ').next().unwrap()).unwrap();
         let layers = preset.layers(&lookup).unwrap_or_else(|_| panic!("{name}"));
         let (picture, from) =

@@ -87,6 +87,8 @@ mod tests {
             validation: Validation::Share(0.5),
             train_examples: Some(10),
             augment: Augment { flip: true, crop: 2, ..Augment::default() },
+            test: None,
+            normalize: Default::default(),
         };
         draw(&Sheet { seed: 1, trial: TrialId(1), data: data.clone(), file: file.clone() }).unwrap();
         let drawn = image::open(&file).unwrap().to_rgb8();

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::{Advice, Mirror};
+use super::{Advice, Mirror, Task};
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::recipe::{Layer, Optimizer, Recipe};
-use sweep_core::trial::{EpochMetrics, Outcome, fingerprint};
+use sweep_core::trial::{EpochMetrics, Metric, Outcome, fingerprint};
 
 /// Default learning rate of Adam.
 const ADAM: f64 = 1e-3;
@@ -13,6 +13,13 @@ const ADAM: f64 = 1e-3;
 /// What is known in addition to the numbers of a curve. Everything may be missing; verdicts are then more cautious.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Context {
+    /// What the network is trained for.
+    pub task: Task,
+    /// The metric that the user named as the objective, if it is none of the six. It was measured for validation.
+    pub objective: Option<Metric>,
+    /// Names of the parameters that can be changed, or `None` if they are unknown. Advice to change another one is not
+    /// given.
+    pub parameters: Option<Vec<String>>,
     /// Number of classes, assumed to be equally frequent.
     pub classes: Option<u32>,
     /// Highest dropout rate of the network, 0 to 1.
@@ -100,9 +107,18 @@ impl Context {
         context
     }
 
+    /// Returns whether the advice is new and changes nothing that is not there.
+    pub(super) fn can_follow(&self, advice: Advice) -> bool {
+        let there = |words: &&[&str]| {
+            self.parameters.as_ref().is_none_or(|names| names.iter().any(|name| names_one(name, words)))
+        };
+        !self.followed.contains(&advice) && advice.parameter().as_ref().is_none_or(there)
+    }
+
     /// Returns what a recipe reveals.
     pub fn of_recipe(recipe: &Recipe) -> Context {
         Context {
+            task: Task::Images,
             classes: classes(&recipe.layers),
             dropout: Some(highest_dropout(&recipe.layers)),
             weight_decay: Some(recipe.training.weight_decay),
@@ -112,6 +128,13 @@ impl Context {
             ..Context::default()
         }
     }
+}
+
+/// Returns whether a parameter's name contains one of the words. Words of two or three letters must stand alone.
+fn names_one(name: &str, words: &[&str]) -> bool {
+    let name = name.to_lowercase();
+    let alone = |word: &str| name.split(|c: char| !c.is_alphanumeric()).any(|part| part == word);
+    words.iter().any(|word| if word.len() > 3 { name.contains(word) } else { alone(word) })
 }
 
 fn followed(recipe: &Recipe) -> Vec<Advice> {

@@ -11,6 +11,10 @@ const EXPLOSION: f64 = 2.0;
 /// … provided that the final loss is also no better than this share of the first one.
 const BACK_TO_START: f64 = 0.9;
 
+/// Maximum ratio of the best to the first training loss for a network that had learned something. If it had not,
+/// `worsening` reports the rise.
+const LEARNED: f64 = 0.8;
+
 /// Shares of ln(classes), used if the number of classes is known. A loss that was below the first and ends above the
 /// second has fallen back to guessing.
 const GUESSING: [f64; 2] = [0.8, 0.97];
@@ -33,7 +37,7 @@ pub fn find(view: &View) -> Option<Finding> {
     let (start, best, end) = (loss.values[0], loss.best_level(), loss.end());
     let guess = view.context.classes.filter(|classes| *classes > 1).map(|classes| f64::from(classes).ln());
     let guesses = guess.is_some_and(|guess| best < GUESSING[0] * guess && end > GUESSING[1] * guess);
-    let exploded = end >= EXPLOSION * best && end >= BACK_TO_START * start;
+    let exploded = best <= LEARNED * start && end >= EXPLOSION * best && end >= BACK_TO_START * start;
     if best <= 0.0 || !(exploded || guesses) || end - best < 6.0 * loss.noise {
         return None;
     }

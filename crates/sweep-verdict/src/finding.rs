@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::Advice;
+use super::{Advice, Task};
 
 /// Name of a finding. The names are stable, because scripts may search for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -23,6 +24,10 @@ pub enum Name {
     Unvalidated,
     /// Validation stalls far below what should be possible. Either training is no better, or other trials reach more.
     LowCeiling,
+    /// The training loss rises, or exploded and came back.
+    Worsening,
+    /// Training is nearly perfect, and validation is no better than guessing.
+    ValidationAtChance,
     /// Training itself ends with a poor and flat curve.
     Underfit,
     /// Training is no better than validation under strong dropout or weight decay.
@@ -37,6 +42,8 @@ pub enum Name {
     Plateau,
     /// No problem with the fit was found.
     GoodFit,
+    /// Accuracy contradicts the loss and was not used.
+    AccuracyUnusable,
 }
 
 impl Name {
@@ -49,13 +56,16 @@ impl Name {
             Name::TooShort => "too few epochs to judge",
             Name::Unvalidated => "no data was held out for validation",
             Name::LowCeiling => "validation stalls far below what should be possible",
-            Name::Underfit => "the network does not fit even the training images",
+            Name::Worsening => "training itself gets worse",
+            Name::ValidationAtChance => "validation guesses while training is nearly perfect",
+            Name::Underfit => "the network does not fit even the training data",
             Name::OverRegularized => "dropout or weight decay is too strong",
-            Name::Overfit => "the network memorizes the training images instead of generalizing",
+            Name::Overfit => "the network memorizes the training data instead of generalizing",
             Name::Unstable => "steps are too large or batches too small",
             Name::StillImproving => "more epochs would help",
             Name::Plateau => "validation no longer changes",
             Name::GoodFit => "no problem with the fit was found",
+            Name::AccuracyUnusable => "accuracy does not measure what is trained",
         }
     }
 }
@@ -70,6 +80,8 @@ impl fmt::Display for Name {
             Name::TooShort => "too short",
             Name::Unvalidated => "unvalidated",
             Name::LowCeiling => "low ceiling",
+            Name::Worsening => "worsening",
+            Name::ValidationAtChance => "validation at chance",
             Name::Underfit => "underfit",
             Name::OverRegularized => "over-regularized",
             Name::Overfit => "overfit",
@@ -77,6 +89,7 @@ impl fmt::Display for Name {
             Name::StillImproving => "still improving",
             Name::Plateau => "plateau",
             Name::GoodFit => "good fit",
+            Name::AccuracyUnusable => "accuracy unusable",
         })
     }
 }
@@ -210,7 +223,7 @@ impl Unit {
 }
 
 /// One verdict on a curve.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     /// Name of the finding.
     pub name: Name,
@@ -221,9 +234,9 @@ pub struct Finding {
     /// The numbers behind the finding.
     pub evidence: Vec<Evidence>,
     /// What to do, most urgent first.
-    #[serde(serialize_with = "as_text")]
     pub advice: Vec<Advice>,
-    #[serde(skip)]
+    /// The task in whose words the advice is given.
+    pub task: Task,
     onset: Option<u32>,
 }
 
@@ -244,7 +257,7 @@ impl Finding {
 
     pub(super) fn new(name: Name, severity: Severity, headline: impl Into<String>) -> Finding {
         let (headline, evidence, advice) = (headline.into(), Vec::new(), Vec::new());
-        Finding { name, severity, headline, evidence, advice, onset: None }
+        Finding { name, severity, headline, evidence, advice, task: Task::Unknown, onset: None }
     }
 
     pub(super) fn starting_after(mut self, onset: Option<u32>) -> Finding {
@@ -278,6 +291,15 @@ pub fn merged_advice<'f>(findings: impl IntoIterator<Item = &'f Finding>) -> Vec
     places.into_iter().map(|(_, advice)| advice).filter(|advice| seen.insert(*advice)).collect()
 }
 
-fn as_text<S: Serializer>(advice: &[Advice], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(advice.iter().map(Advice::to_string))
+impl Serialize for Finding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let advice: Vec<String> = self.advice.iter().map(|one| one.text(self.task)).collect();
+        let mut finding = serializer.serialize_struct("Finding", 5)?;
+        finding.serialize_field("name", &self.name)?;
+        finding.serialize_field("severity", &self.severity)?;
+        finding.serialize_field("headline", &self.headline)?;
+        finding.serialize_field("evidence", &self.evidence)?;
+        finding.serialize_field("advice", &advice)?;
+        finding.end()
+    }
 }

@@ -22,11 +22,14 @@ pub fn finding(view: &View) -> Finding {
             let (train, val) = (Unit::Accuracy.text(train.end()), Unit::Accuracy.text(val.end()));
             format!("Training and validation accuracy end {apart} ({train} and {val})")
         }
-        (None, Some((train, val))) => format!(
-            "Training and validation loss end close together ({} and {})",
-            Unit::Loss.text(train.end()),
-            Unit::Loss.text(val.end())
-        ),
+        (None, Some((train, val))) => {
+            let apart = match val.end() {
+                end if end < train.end() => "Validation loss ends below training loss",
+                _ => "Training and validation loss end close together",
+            };
+            let [train, val] = [train, val].map(|series| Unit::Loss.text(series.end()));
+            format!("{apart} (training {train}, validation {val})")
+        }
         (None, None) => "Training was not measured, so only validation was judged".to_owned(),
     };
     let headline =

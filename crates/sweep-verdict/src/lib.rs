@@ -2,9 +2,17 @@
 //!
 //! The crate is pure: a curve and its context go in, findings come out. Each rule has its own file, which first says
 //! what it detects and then names its thresholds. Thresholds scale with the curve's own noise, which `series` measures.
+//!
+//! It judges one trial at a time; what many trials show together is in `sweep-report`. Start with `view`, which has the
+//! questions that rules ask, then `plateau`, a short rule, and `finding`.
 
+mod accuracy_unusable;
 mod advice;
+#[cfg(test)]
+mod cases;
 mod context;
+#[cfg(test)]
+mod corpus;
 mod diverged;
 mod finding;
 mod good_fit;
@@ -20,28 +28,36 @@ mod series;
 mod still_improving;
 mod stop;
 mod stuck;
+mod task;
 #[cfg(test)]
 mod tests;
 mod too_short;
 mod underfit;
 mod unstable;
 mod unvalidated;
+mod validation_at_chance;
 mod view;
+mod worsening;
 
 pub use advice::{Advice, Mirror};
 pub use context::{Context, Divergence, Others};
 pub use finding::{Evidence, Finding, Name, Severity, Unit, merged_advice, number, percent, significant};
 pub use low_ceiling::OTHERS_REACH_MORE;
 pub use stop::overfits;
+pub use task::Task;
 
-use sweep_core::trial::EpochMetrics;
+use series::Series;
+#[cfg(test)]
+use sweep_core::trial::Goal;
+use sweep_core::trial::{EpochMetrics, Metric};
 use view::View;
 
 /// A rule. It returns `None` if the curve does not show the problem.
 type Rule = fn(&View) -> Option<Finding>;
 
 /// Rules whose findings make every other verdict meaningless. The first that applies is reported alone.
-const FIRST: [Rule; 3] = [diverged::find, mode_mismatch::find, stuck::find];
+const FIRST: [Rule; 5] =
+    [diverged::find, worsening::find, mode_mismatch::find, stuck::find, validation_at_chance::find];
 
 /// The other rules, causes before symptoms.
 const RULES: [Rule; 8] = [
@@ -55,12 +71,26 @@ const RULES: [Rule; 8] = [
     plateau::find,
 ];
 
+/// Returns the standard deviation of a metric around its smooth curve, from one epoch to the next. `None` if there are
+/// too few epochs to measure it.
+pub fn noise(curve: &[EpochMetrics], metric: &Metric) -> Option<f64> {
+    let points = curve.iter().filter_map(|epoch| Some((epoch.epoch, epoch.get(&metric.name)?)));
+    Series::new(metric.goal, points)?.measured_noise()
+}
+
 /// Judges a curve. Returns at least one finding, causes before symptoms. Epochs or metrics may be missing. A value that
 /// is not finite counts as a divergence in that epoch.
 pub fn judge(curve: &[EpochMetrics], context: &Context) -> Vec<Finding> {
-    let mut findings = found(&View::new(curve, context));
+    let view = View::new(curve, context);
+    let mut findings = found(&view);
+    findings.extend(view.unusable.as_ref().map(accuracy_unusable::finding));
     for finding in &mut findings {
-        finding.advice.retain(|advice| !context.followed.contains(advice));
+        finding.task = context.task;
+        let advice = std::mem::take(&mut finding.advice).into_iter();
+        let advice = advice.filter_map(|advice| advice.suited(context.task));
+        finding.advice = advice.filter(|advice| context.can_follow(*advice)).collect();
+        finding.advice.sort_unstable();
+        finding.advice.dedup();
     }
     findings
 }
@@ -69,10 +99,13 @@ fn found(view: &View) -> Vec<Finding> {
     if let Some(finding) = FIRST.iter().find_map(|rule| rule(view)) {
         return vec![finding];
     }
-    if let Some(short) = too_short::find(view) {
+    if let Some(mut short) = too_short::find(view) {
         // With few epochs, only findings that are clear are reported.
         let overfit = overfit::find(view).filter(|finding| finding.severity >= Severity::Clear);
-        return std::iter::once(short).chain(overfit).collect();
+        if overfit.is_some() {
+            short.advice.clear();
+        }
+        return [Some(short), unvalidated::find(view), overfit].into_iter().flatten().collect();
     }
     let mut findings: Vec<Finding> = RULES.iter().filter_map(|rule| rule(view)).collect();
     if findings.iter().all(|finding| finding.severity == Severity::Note) {

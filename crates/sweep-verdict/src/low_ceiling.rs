@@ -72,7 +72,7 @@ pub fn find(view: &View) -> Option<Finding> {
                 _ => "",
             };
             let headline = format!(
-                "The network does not fit even the training images, so overfitting is not the limit: {} was only \
+                "The network does not fit even the training data, so overfitting is not the limit: {} was only \
                  {}{measured} when validation was best (epoch {peak}). {ceiling_text}{beside}. Suspect the data first, \
                  unless it was checked.",
                 poor.what,
@@ -105,7 +105,7 @@ fn rising(view: &View, peak: u32) -> Option<f64> {
 fn kept(view: &View, poor: &Evidence, ceiling: f64, behind: f64, learnt: f64) -> Finding {
     let accuracy = |value| Unit::Accuracy.text(value);
     let headline = format!(
-        "The parameters of this trial are the limit, not the data: other trials fit these images ({}) and reach {} in \
+        "The parameters of this trial are the limit, not the data: other trials fit this data ({}) and reach {} in \
          validation. Here validation accuracy stalls near {}, and {} was only {} at that epoch.",
         accuracy(learnt),
         accuracy(ceiling + behind),

@@ -38,7 +38,7 @@ pub fn find(view: &View) -> Option<Finding> {
         return None;
     }
     let headline = format!(
-        "The network behaves differently in evaluation mode: it classifies {} of the training images correctly during \
+        "The network behaves differently in evaluation mode: it classifies {} of the training data correctly during \
          training, but only {} in evaluation mode. The usual cause is the running statistics of batch normalization, \
          which lag if an epoch has few steps. Validation has the same problem, so it says nothing about the fit.",
         Unit::Accuracy.text(training.end()),
@@ -46,8 +46,8 @@ pub fn find(view: &View) -> Option<Finding> {
     );
     Some(
         Finding::new(Name::ModeMismatch, Severity::scale(gap, [GAP, SEVERE]), headline)
-            .evidence("accuracy on training images during training", Unit::Accuracy, training.end())
-            .evidence("accuracy on training images in evaluation mode", Unit::Accuracy, evaluated.end())
+            .evidence("accuracy on training data during training", Unit::Accuracy, training.end())
+            .evidence("accuracy on training data in evaluation mode", Unit::Accuracy, evaluated.end())
             .advice([Advice::FasterStatistics, Advice::LowerLearningRate]),
     )
 }

@@ -20,6 +20,9 @@ const HORIZON: f64 = 1.5;
 const POWERS: [f64; 12] = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.3, 1.7, 2.2];
 /// Time constants of the exponential, as shares of the epochs fitted.
 const TIMES: [f64; 12] = [0.08, 0.12, 0.18, 0.25, 0.35, 0.5, 0.7, 1.0, 1.5, 2.5, 4.0, 8.0];
+/// Minimum half-width of the interval, as a share of the expected gain, and of the level. No curve is so regular that
+/// its future is certain.
+const LEAST_MARGIN: [f64; 2] = [0.25, 0.005];
 /// A value farther from the smooth curve than this many standard deviations is replaced by it.
 const ODD_SIGMAS: f64 = 4.0;
 
@@ -63,16 +66,29 @@ impl Outlook {
         let variance = series.noise.powi(2).max(best.squares / (points.len() - 3) as f64);
         let likely = fits.iter().filter(|fit| fit.squares <= best.squares + CHI_SQUARED_95 * variance);
         let forecasts: Vec<f64> = likely.map(|fit| fit.forecast).collect();
+        let [floor, ceiling] = bounds(series);
+        let expected = best.forecast.clamp(floor, ceiling);
+        let gain = series.gain(expected, series.end());
         let error = 2.0 * series.level_error();
-        let least = forecasts.iter().copied().fold(f64::INFINITY, f64::min) - error;
-        let most = forecasts.iter().copied().fold(f64::NEG_INFINITY, f64::max) + error;
+        let margin = (LEAST_MARGIN[0] * gain.abs()).max(LEAST_MARGIN[1] * series.end().abs());
+        let least = (forecasts.iter().copied().fold(f64::INFINITY, f64::min) - error).min(expected - margin);
+        let most = (forecasts.iter().copied().fold(f64::NEG_INFINITY, f64::max) + error).max(expected + margin);
+        let (least, most) = (least.clamp(floor, ceiling), most.clamp(floor, ceiling));
         let between = match series.goal {
-            Goal::Minimize => [most, least.max(0.0).min(most)],
-            Goal::Maximize => [least, most.min(1.0).max(least)],
+            Goal::Minimize => [most, least],
+            Goal::Maximize => [least, most],
         };
-        let gain = series.gain(best.forecast, series.end());
-        Some(Outlook { until: until as u32, expected: best.forecast, between, gain })
+        Some(Outlook { until: until as u32, expected, between, gain })
     }
+}
+
+/// Returns the least and the largest value that the metric can have. A loss that was never negative is none that can
+/// be; a score that was never above 1 is a share.
+fn bounds(series: &Series) -> [f64; 2] {
+    let positive = series.values.iter().all(|value| *value >= 0.0);
+    let floor = if positive { 0.0 } else { f64::NEG_INFINITY };
+    let share = series.goal == Goal::Maximize && series.most() <= 1.0;
+    [floor, if share { 1.0 } else { f64::INFINITY }]
 }
 
 /// A function that decays to 0.
@@ -110,7 +126,7 @@ impl Fit {
         let squares = pairs().map(|(x, y)| (y - scale * x).powi(2)).sum::<f64>();
         let possible = match series.goal {
             Goal::Minimize => scale > 0.0,
-            Goal::Maximize => scale < 0.0 && limit + scale * basis.at(until) <= 1.0,
+            Goal::Maximize => scale < 0.0 && limit + scale * basis.at(until) <= bounds(series)[1],
         };
         (possible && squares.is_finite()).then_some(Fit { squares, forecast: limit + scale * basis.at(until) })
     }
@@ -139,6 +155,14 @@ mod tests {
         let outlook = Outlook::new(&series(Goal::Maximize, |t| 1.0 - (-t / 20.0).exp())).expect("it rises");
         assert!(outlook.expected <= 1.0 && outlook.between[1] <= 1.0, "{outlook:?}");
         assert!(outlook.gain > 0.05, "{outlook:?}");
+    }
+
+    #[test]
+    fn a_loss_is_never_negative_and_no_interval_is_a_point() {
+        let outlook = Outlook::new(&series(Goal::Minimize, |t| (1.0 - t / 31.0).powf(1.1))).expect("it falls");
+        assert!(outlook.expected >= 0.0 && outlook.between.iter().all(|end| *end >= 0.0), "{outlook:?}");
+        let outlook = Outlook::new(&series(Goal::Minimize, |t| 0.5 + (-t / 20.0).exp())).expect("it falls");
+        assert!(outlook.between[0] - outlook.between[1] > 0.25 * outlook.gain, "{outlook:?}");
     }
 
     #[test]

@@ -6,6 +6,9 @@ use sweep_core::trial::Goal;
 const NOISE_FROM: usize = 7;
 /// Noise is measured over the later half of the values, or over this many if that is more.
 const NOISE_OVER: usize = 14;
+/// Curves of at least this many values, with at most this share of steps back, are measured over their later half only.
+const LEAST_HALVED: usize = 9;
+const SMOOTH: f64 = 0.15;
 /// Noise assumed for fewer values, as a share of the value. Validation losses of published curves move by 1% to 3% from
 /// epoch to epoch.
 const ASSUMED_NOISE: f64 = 0.03;
@@ -27,6 +30,8 @@ const TREND_POINTS: usize = 200;
 pub struct Series {
     /// Direction in which the metric is better.
     pub goal: Goal,
+    /// Name of the metric, if it is neither a loss nor an accuracy.
+    pub name: Option<String>,
     /// Epochs, strictly ascending.
     pub epochs: Vec<u32>,
     /// Values of the metric, one per epoch.
@@ -52,7 +57,8 @@ impl Series {
     /// Creates the series. `None` if there is no value. Epochs out of order and non-finite values (or values above
     /// [`LARGEST`]) are left out.
     pub fn new(goal: Goal, points: impl Iterator<Item = (u32, f64)>) -> Option<Series> {
-        let mut series = Series { goal, epochs: Vec::new(), values: Vec::new(), smooth: Vec::new(), noise: 0.0 };
+        let mut series =
+            Series { goal, name: None, epochs: Vec::new(), values: Vec::new(), smooth: Vec::new(), noise: 0.0 };
         for (epoch, value) in points {
             if value.abs() <= LARGEST && series.epochs.last().is_none_or(|last| *last < epoch) {
                 series.epochs.push(epoch);
@@ -69,6 +75,35 @@ impl Series {
             .collect();
         series.noise = series.measure_noise();
         (!series.values.is_empty()).then_some(series)
+    }
+
+    /// The same series of a metric that is neither a loss nor an accuracy.
+    pub fn named(self, name: &str) -> Series {
+        let name =
+            ["val_", "eval_", "validation_", "valid_"].iter().find_map(|part| name.strip_prefix(part)).unwrap_or(name);
+        Series { name: Some(name.to_owned()), ..self }
+    }
+
+    /// Returns the largest of the values.
+    pub fn most(&self) -> f64 {
+        self.values.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    /// Returns the share of steps, in the later half of the curve, in which the metric got worse.
+    pub fn steps_back(&self) -> f64 {
+        self.back(self.len() / 2)
+    }
+
+    /// Returns the share of steps, from this value on, in which the metric got worse.
+    fn back(&self, from: usize) -> f64 {
+        let later = &self.values[from..];
+        let back = later.windows(2).filter(|pair| self.gain(pair[1], pair[0]) < 0.0).count();
+        back as f64 / later.len().saturating_sub(1).max(1) as f64
+    }
+
+    /// Returns the noise, or `None` if it is assumed because there are too few values.
+    pub fn measured_noise(&self) -> Option<f64> {
+        (self.len() > NOISE_FROM).then_some(self.noise)
     }
 
     /// Returns the number of values.
@@ -147,7 +182,9 @@ impl Series {
         if self.len() < NOISE_FROM {
             return ASSUMED_NOISE * last.abs();
         }
-        let from = (self.len() / 2).min(self.len().saturating_sub(NOISE_OVER));
+        // The bends at the start of a short curve that hardly ever steps back are no noise.
+        let over = if self.len() >= LEAST_HALVED && self.back(0) <= SMOOTH { 0 } else { NOISE_OVER };
+        let from = (self.len() / 2).min(self.len().saturating_sub(over));
         let mut deviations: Vec<f64> = (from + 1..self.len() - 1)
             .map(|at| {
                 let [a, b, c] = [at - 1, at, at + 1].map(|at| f64::from(self.epochs[at]));

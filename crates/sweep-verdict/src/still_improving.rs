@@ -1,6 +1,6 @@
 //! Still improving: validation had not settled when training ended, and more epochs would improve it.
 
-use super::finding::Unit;
+use super::finding::{Unit, percent};
 use super::outlook::Outlook;
 use super::series::Series;
 use super::view::{View, unit, word};
@@ -10,6 +10,10 @@ use super::{Advice, Finding, Name, Severity};
 const WORTH_ACCURACY: f64 = 0.01;
 /// and for loss, as a share of the loss.
 const WORTH_LOSS: f64 = 0.02;
+/// For loss, if accuracy does not improve enough, or is not watched.
+const WORTH_LOSS_ALONE: f64 = 0.05;
+/// Accuracy from which on only accuracy counts: a loss can fall for long without one more correct answer.
+const RIGHT: f64 = 0.93;
 /// For loss while training is still poor, so that any progress is worth waiting for.
 const WORTH_POOR: f64 = 0.005;
 /// A falling training loss is slow if it has fallen by less than this share of its first value.
@@ -27,6 +31,9 @@ pub fn find(view: &View) -> Option<Finding> {
     let sure = series.gain(worse, series.end()) >= 0.0;
     let severity = if sure { Severity::scale(outlook.gain / worth, [CLEAR, f64::INFINITY]) } else { Severity::Mild };
     let text = |value| unit(series).text(value);
+    if let Some(left) = learning_rate_left(view).filter(|left| *left < RUN_OUT) {
+        return Some(annealed(view, series, outlook, left));
+    }
     let headline = format!(
         "More epochs {} help: validation {} was still improving when training ended ({}). The forecast for epoch {} is \
          {} (95% interval {} to {}).",
@@ -38,7 +45,6 @@ pub fn find(view: &View) -> Option<Finding> {
         text(worse.min(better)),
         text(worse.max(better))
     );
-    let longer_schedule = learning_rate_left(view).is_some_and(|left| left < RUN_OUT);
     Some(
         Finding::new(Name::StillImproving, severity, headline)
             .evidence(format!("validation {} at the end", word(series)), unit(series), series.end())
@@ -46,9 +52,26 @@ pub fn find(view: &View) -> Option<Finding> {
             .evidence("forecast", unit(series), outlook.expected)
             .evidence("forecast at the worst", unit(series), worse)
             .evidence("forecast at the best", unit(series), better)
-            .advice([Advice::MoreEpochs { until: outlook.until, longer_schedule }])
+            .advice([Advice::MoreEpochs { until: outlook.until, longer_schedule: false }])
             .advice(slow(view).then_some(Advice::HigherLearningRate)),
     )
+}
+
+/// Returns the finding where the learning rate was annealed. The fall of the loss at the end is then due to the small
+/// steps, and no curve can be fitted to what would follow.
+fn annealed(view: &View, series: &Series, outlook: Outlook, left: f64) -> Finding {
+    let headline = format!(
+        "Validation {} was still improving when training ended ({}), while the learning rate fell to {} of its highest \
+         value. More epochs at that rate change nothing; a longer schedule may help.",
+        word(series),
+        unit(series).text(series.end()),
+        percent(left)
+    );
+    let until = view.last.saturating_add(view.last.div_ceil(2));
+    Finding::new(Name::StillImproving, Severity::Mild, headline)
+        .evidence(format!("validation {} at the end", word(series)), unit(series), series.end())
+        .evidence("learning rate at the end as a share of its highest", Unit::Number, left)
+        .advice([Advice::MoreEpochs { until: until.min(outlook.until), longer_schedule: true }])
 }
 
 /// Returns the metric that improves, its forecast, and the gain from which on more epochs are worth it.
@@ -62,7 +85,11 @@ fn forecast<'v>(view: &'v View) -> Option<(&'v Series, Outlook, f64)> {
         return Some((watched, outlook, worth));
     }
     let (loss, outlook) = (view.val_loss.as_ref()?, view.loss_outlook?);
-    let worth = WORTH_POOR * loss.end().abs();
+    if view.val_accuracy.as_ref().is_some_and(|accuracy| accuracy.end() >= RIGHT) {
+        return None;
+    }
+    let poor = view.poor_training(view.last).is_some();
+    let worth = if poor { WORTH_POOR } else { WORTH_LOSS_ALONE } * loss.end().abs();
     let sure = loss.gain(outlook.between[0], loss.end()) >= 0.0;
     (sure && outlook.gain >= worth).then_some((loss, outlook, worth))
 }

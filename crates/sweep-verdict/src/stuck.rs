@@ -1,4 +1,4 @@
-//! Stuck: the network performs at chance level from the first epoch to the last.
+//! Stuck: the network performs at chance level from the first epoch to the last, or gives the same answer to everything.
 
 use super::finding::Unit;
 use super::series::{Series, median, median_error};
@@ -15,15 +15,130 @@ const LEARNT_ACCURACY: f64 = 0.03;
 /// Tolerance if the number of classes is unknown. A uniform answer among n classes has the loss ln(n) and the accuracy
 /// 1/n, so accuracy times exp(loss) is 1.
 const EVEN_ANSWER: f64 = 0.12;
+/// Minimum number of epochs to see that two classes are guessed.
+const GUESSED: usize = 20;
+/// Number of epochs in which a loss must fall without a break to go on, and minimum share by which it falls.
+const FALLING: (usize, f64) = (8, 0.01);
 /// The best of a few noisy levels is good by luck, by up to this many standard errors.
 const LUCK_SIGMAS: f64 = 3.0;
 
-/// Compares the best of the curve with chance.
+/// What to do, in any case.
+const REMEDIES: [Advice; 6] = [
+    Advice::CheckData,
+    Advice::CheckTask,
+    Advice::CheckCapacity,
+    Advice::LowerLearningRate,
+    Advice::DefaultAdam,
+    Advice::BatchNorm,
+];
+/// Minimum number of epochs in which nothing changes. The first one is not among them.
+const CONSTANT_EPOCHS: usize = 4;
+/// Values that are the same to four digits differ by less than this share of their level. Two losses of steps that cancel
+/// each other differ by a few times as much.
+const CONSTANT_LOSS: f64 = 2e-3;
+/// If the first epoch is farther away than this share of it, the loss must be the same to four digits. It may then have
+/// settled within an epoch.
+const NEAR_FIRST: f64 = 0.10;
+const SAME_LOSS: f64 = 1e-4;
+/// Maximum distance of a loss from the entropy of one class against all others, as a share of it.
+const NEAR_ENTROPY: f64 = 0.15;
+/// A validation accuracy that is the same to four digits differs by less than this.
+const CONSTANT_ACCURACY: f64 = 5e-5;
+/// Maximum distance of the training accuracy from the share of one class.
+const NEAR_ACCURACY: f64 = 0.02;
+/// Maximum range of a training accuracy that stays the same, and its maximum distance from that in validation.
+const STILL_ACCURACY: f64 = 0.005;
+const OTHER_SHARE: f64 = 0.05;
+/// Maximum share by which the training loss falls while the answer stays the same.
+const HARDLY: f64 = 0.02;
+/// Share of its first value below which a loss is nearly gone, so that it stays the same because all is learned.
+const GONE: f64 = 0.05;
+/// Accuracy from which on all is learned.
+const LEARNED: f64 = 0.97;
+
+/// Compares the best of the curve with chance, and looks for a curve in which nothing changes.
 pub fn find(view: &View) -> Option<Finding> {
+    at_chance(view).or_else(|| constant(view))
+}
+
+/// The network gives the same answer to everything: its loss does not change, or its accuracy is that of one class.
+fn constant(view: &View) -> Option<Finding> {
+    let loss = view.train_loss.as_ref().or(view.val_loss.as_ref())?;
+    if loss.len() <= CONSTANT_EPOCHS {
+        return None;
+    }
+    let accuracy = view.train_accuracy.as_ref().or(view.val_accuracy.as_ref());
+    let first = loss.values[0];
+    let learned = match accuracy {
+        Some(accuracy) => accuracy.end() >= LEARNED && !is_entropy(loss.end(), accuracy.end()),
+        None => loss.end().abs() <= GONE * first.abs(),
+    };
+    let fell = (loss.values[1] - loss.end()) / loss.values[1].abs().max(f64::MIN_POSITIVE);
+    let from_start = (first - loss.end()).abs() <= NEAR_FIRST * first.abs();
+    let same = if from_start { CONSTANT_LOSS } else { SAME_LOSS };
+    let same_loss = range(&loss.values[1..]) <= same * loss.end().abs();
+    let one_class =
+        view.val_accuracy.as_ref().filter(|val| val.len() > CONSTANT_EPOCHS && one_answer(&val.values[1..]));
+    let near = |val: &Series| {
+        let share = val.end();
+        let train = view.train_accuracy.as_ref();
+        // The two sets differ a little in their shares. Two classes may have changed places.
+        let far = |value: &f64| (value - share).abs().min((1.0 - value - share).abs());
+        train.is_none_or(|train| {
+            let later = &train.values[1..];
+            later.iter().all(|value| far(value) <= NEAR_ACCURACY)
+                || (train.end() - train.values[0] <= NEAR_ACCURACY
+                    && range(later) <= STILL_ACCURACY
+                    && far(&train.end()) <= OTHER_SHARE)
+        })
+    };
+    let majority = one_class.filter(|val| fell < HARDLY && near(val));
+    // An accuracy that moves shows that something is learned, whatever the loss does.
+    let moves = accuracy.is_some_and(|series| range(&series.values[1..]) > NEAR_ACCURACY);
+    if learned || moves || !(same_loss || majority.is_some()) {
+        return None;
+    }
+    let what = match majority {
+        Some(val) => format!(
+            "its validation accuracy is {} in every epoch, which is the share of one class, so it gives the same answer \
+             to everything",
+            Unit::Accuracy.text(val.end())
+        ),
+        None => format!("its loss stays at {} from the second epoch to the last", Unit::Loss.text(loss.end())),
+    };
+    Some(
+        Finding::new(Name::Stuck, Severity::Severe, format!("The network learns nothing: {what}."))
+            .evidence("best loss", Unit::Loss, loss.best_level())
+            .evidence("accuracy at the end", Unit::Accuracy, accuracy.map(Series::end))
+            .advice(REMEDIES),
+    )
+}
+
+/// Whether a loss is that of always giving the share of the largest class as its probability.
+fn is_entropy(loss: f64, share: f64) -> bool {
+    let part = |p: f64| if p > 0.0 { -p * p.ln() } else { 0.0 };
+    let entropy = part(share) + part(1.0 - share);
+    entropy > 0.0 && (loss - entropy).abs() <= NEAR_ENTROPY * entropy
+}
+
+/// Whether an accuracy has one value in all epochs, or two that add up to 1: the answer changed to the other class.
+fn one_answer(values: &[f64]) -> bool {
+    let same = |a: f64, b: f64| (a - b).abs() <= CONSTANT_ACCURACY;
+    let first = values[0];
+    let count = values.iter().filter(|value| same(**value, first) || same(**value, 1.0 - first)).count();
+    count == values.len()
+}
+
+fn range(values: &[f64]) -> f64 {
+    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    most - values.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+fn at_chance(view: &View) -> Option<Finding> {
     // Training metrics are used if there are any, because learning shows there first.
     let loss = view.train_loss.as_ref().or(view.val_loss.as_ref());
     let accuracy = view.train_accuracy.as_ref().or(view.val_accuracy.as_ref());
-    if loss.or(accuracy)?.len() < LEAST_EPOCHS {
+    if loss.or(accuracy)?.len() < LEAST_EPOCHS || loss.is_some_and(falls) {
         return None;
     }
     let best_loss = loss.map(|loss| loss.best_level());
@@ -31,6 +146,7 @@ pub fn find(view: &View) -> Option<Finding> {
     let classes = match (view.context.classes.filter(|classes| *classes > 1), best_loss, best_accuracy) {
         (Some(classes), _, _) => f64::from(classes),
         (None, Some(loss), Some(accuracy)) if (accuracy * loss.exp() - 1.0).abs() <= EVEN_ANSWER => loss.exp().round(),
+        (None, Some(_), Some(_)) if accuracy.is_some_and(two_guessed) => 2.0,
         _ => return None,
     };
     let learnt_loss = |loss: f64| loss < LEARNT_LOSS * classes.ln();
@@ -59,9 +175,21 @@ pub fn find(view: &View) -> Option<Finding> {
             .evidence("loss of guessing", Unit::Loss, classes.ln())
             .evidence("best accuracy", Unit::Accuracy, best_accuracy)
             .evidence("accuracy of guessing", Unit::Accuracy, 1.0 / classes)
-            .advice([Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::LowerLearningRate])
-            .advice([Advice::DefaultAdam, Advice::BatchNorm]),
+            .advice(REMEDIES),
     )
+}
+
+/// Whether an accuracy is that of guessing between two classes in every part of the curve.
+fn two_guessed(accuracy: &Series) -> bool {
+    accuracy.len() > GUESSED
+        && range(&accuracy.smooth[1..]) <= 2.0 * LEARNT_ACCURACY
+        && (accuracy.end() - 0.5).abs() <= 2.0 * LEARNT_ACCURACY
+}
+
+/// Whether the loss falls without a break, so that training goes on, however slowly.
+fn falls(loss: &Series) -> bool {
+    let back = loss.values.windows(2).filter(|pair| pair[1] >= pair[0]).count();
+    loss.len() >= FALLING.0 && back == 0 && loss.values[0] - loss.end() >= FALLING.1 * loss.values[0].abs()
 }
 
 /// Returns the level of each third of the curve and at its end, each reduced by what may be luck.

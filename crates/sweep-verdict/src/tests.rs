@@ -8,6 +8,9 @@ use sweep_sample::curves::{Kind, course, curve};
 const SEEDS: u64 = 200;
 
 const TEN_CLASSES: Context = Context {
+    task: Task::Images,
+    objective: None,
+    parameters: None,
     classes: Some(10),
     dropout: Some(0.2),
     weight_decay: Some(0.0),
@@ -305,7 +308,7 @@ fn the_same_curve_in_a_tenth_of_the_epochs_is_judged_alike() {
 
 #[test]
 fn findings_in_json_have_stable_names_and_advice_as_text() {
-    let json = serde_json::to_value(judge(&published("question.csv"), &Context::default())).expect("it is plain data");
+    let json = serde_json::to_value(judge(&published("question.csv"), &TEN_CLASSES)).expect("it is plain data");
     assert_eq!(json[1]["name"], "overfit");
     assert_eq!(json[1]["severity"], "clear");
     assert_eq!(json[1]["evidence"][0]["unit"], "epoch");

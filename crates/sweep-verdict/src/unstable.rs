@@ -20,14 +20,21 @@ const LEAST_EPOCHS: usize = 8;
 /// shares. A network that memorizes its images swings between 0.03 and 0.1.
 const FLOOR: f64 = 0.25;
 
+/// Minimum share of steps back in the later half of the epochs. The bends of a short, steep curve are not noise.
+const STEPS_BACK: f64 = 0.25;
+/// A training loss below this share of the validation loss is measured against that share.
+const BESIDE_VALIDATION: f64 = 0.25;
+
 /// Judges by the noise of each series.
 pub fn find(view: &View) -> Option<Finding> {
     let over = |series: &Option<Series>, bound: f64| {
-        let series = series.as_ref().filter(|series| series.len() >= LEAST_EPOCHS)?;
+        let series = series.as_ref().filter(|series| swings(series))?;
         Some(series.noise / (bound * series.end().abs().max(FLOOR * series.values[0].abs()).max(f64::MIN_POSITIVE)))
     };
-    let accuracy = view.val_accuracy.as_ref().filter(|series| series.len() >= LEAST_EPOCHS);
-    let training = over(&view.trained_loss, TRAINING_LOSS).filter(|times| *times >= 1.0);
+    let accuracy = view.val_accuracy.as_ref().filter(|series| swings(series));
+    let beside = view.val_loss.as_ref().map_or(0.0, |val| BESIDE_VALIDATION * val.end().abs());
+    let matters = view.trained_loss.as_ref().is_some_and(|series| series.noise >= TRAINING_LOSS * beside);
+    let training = over(&view.trained_loss, TRAINING_LOSS).filter(|times| *times >= 1.0 && matters);
     let validation = accuracy.map(|series| series.noise / VALIDATION_ACCURACY);
     let validation = validation.or_else(|| over(&view.val_loss, VALIDATION_LOSS)).filter(|times| *times >= 1.0);
     let severity = Severity::scale(training.into_iter().chain(validation).reduce(f64::max)?, SCALE);
@@ -69,4 +76,9 @@ pub fn find(view: &View) -> Option<Finding> {
             )
             .advice([Advice::LowerLearningRate, Advice::LargerBatch]),
     )
+}
+
+/// Returns whether the curve is long enough to measure its noise, and goes back and forth at all.
+fn swings(series: &Series) -> bool {
+    series.len() >= LEAST_EPOCHS && series.steps_back() >= STEPS_BACK
 }

@@ -5,7 +5,7 @@ use super::{Advice, Finding, Name, Severity};
 
 /// Applies if both validation metrics are missing.
 pub fn find(view: &View) -> Option<Finding> {
-    if view.val_loss.is_some() || view.val_accuracy.is_some() {
+    if view.watched().is_some() {
         return None;
     }
     let headline = "Generalization cannot be judged: neither validation loss nor validation accuracy was measured.";

@@ -1,5 +1,6 @@
 //! A curve as the rules see it: its four series, and the questions that more than one rule asks.
 
+use super::accuracy_unusable::{Contradiction, contradiction};
 use super::finding::Unit;
 use super::outlook::Outlook;
 use super::series::Series;
@@ -14,6 +15,11 @@ pub const POOR_ACCURACY: f64 = 0.75;
 pub const POOR_LOSS: f64 = 0.65;
 /// The same limit if the number of classes is unknown too: the probability of the correct class, exp(-loss).
 pub const POOR_SHARE: f64 = 0.5;
+
+/// A first loss from which on the classes are too many for images, and may be tokens: that of guessing among 18.
+const TOKENS: f64 = 2.9;
+/// The loss of guessing among 50 classes.
+const MANY_CLASSES: f64 = 3.9;
 
 /// How the training metrics were measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,13 +48,17 @@ pub struct View<'a> {
     pub val_loss: Option<Series>,
     /// Validation accuracy.
     pub val_accuracy: Option<Series>,
+    /// The user's own objective, if neither validation loss nor validation accuracy was measured.
+    pub objective: Option<Series>,
+    /// Why accuracy is not used, if it was measured and contradicts the loss.
+    pub unusable: Option<Contradiction>,
     /// How the training metrics were measured.
     pub mode: Mode,
     /// Number of the last epoch, or 0 for an empty curve.
     pub last: u32,
     /// Forecast of the watched metric.
     pub outlook: Option<Outlook>,
-    /// Forecast of the validation loss, if training is poor at the end. A loss moves long before accuracy does.
+    /// Forecast of the validation loss. A loss moves long before accuracy does.
     pub loss_outlook: Option<Outlook>,
 }
 
@@ -70,20 +80,39 @@ impl<'a> View<'a> {
             train_accuracy: evaluated_accuracy.or_else(|| series(Goal::Maximize, "train_accuracy")),
             val_loss: series(Goal::Minimize, "val_loss"),
             val_accuracy: series(Goal::Maximize, "val_accuracy"),
+            objective: None,
+            unusable: None,
             mode: if evaluated { Mode::Evaluated } else { Mode::WhileTraining },
             last: curve.iter().map(|epoch| epoch.epoch).max().unwrap_or(0),
             outlook: None,
             loss_outlook: None,
         };
+        view.leave_out_accuracy();
+        if let Some(metric) =
+            context.objective.as_ref().filter(|_| view.val_loss.is_none() && view.val_accuracy.is_none())
+        {
+            view.objective = series(metric.goal, &metric.name).map(|series| series.named(&metric.name));
+        }
         view.outlook = view.watched().and_then(Outlook::new);
-        let poor = view.poor_training(view.last).is_some();
-        view.loss_outlook = view.val_loss.as_ref().filter(|_| poor).and_then(Outlook::new);
+        view.loss_outlook = view.val_loss.as_ref().and_then(Outlook::new);
         view
     }
 
-    /// Returns the metric that shows whether validation still improves: accuracy, or loss if no accuracy was measured.
+    /// Leaves out accuracies that contradict their loss.
+    fn leave_out_accuracy(&mut self) {
+        let contradicts =
+            |loss: &Option<Series>, accuracy: &Option<Series>| contradiction(loss.as_ref()?, accuracy.as_ref()?);
+        self.unusable = contradicts(&self.train_loss, &self.train_accuracy)
+            .or_else(|| contradicts(&self.val_loss, &self.val_accuracy));
+        if self.unusable.is_some() {
+            (self.train_accuracy, self.val_accuracy) = (None, None);
+        }
+    }
+
+    /// Returns the metric that shows whether validation still improves: accuracy, or loss if no accuracy was measured,
+    /// or else the user's objective.
     pub fn watched(&self) -> Option<&Series> {
-        self.val_accuracy.as_ref().or(self.val_loss.as_ref())
+        self.val_accuracy.as_ref().or(self.val_loss.as_ref()).or(self.objective.as_ref())
     }
 
     /// Returns training accuracy minus validation accuracy at the end.
@@ -93,13 +122,16 @@ impl<'a> View<'a> {
 
     /// Returns the epoch at which the watched metric was best. For an overfit network, the loss is more reliable.
     pub fn best_epoch(&self) -> Option<u32> {
-        let series = self.val_loss.as_ref().or(self.val_accuracy.as_ref())?;
+        let series = self.val_loss.as_ref().or(self.watched())?;
         Some(series.epochs[series.best()])
     }
 
     /// Returns the number that shows that training is poor at an epoch. `None` if training is not poor, or if it cannot
     /// be decided. Metrics measured during training understate the network, but it does at least as well as validation.
     pub fn poor_training(&self, epoch: u32) -> Option<Evidence> {
+        if !self.context.task.can_be_fitted() {
+            return None;
+        }
         let known = |train: &Series, val: Option<&Series>| {
             let value = train.at(epoch);
             match val.filter(|_| self.mode == Mode::WhileTraining).map(|val| val.at(epoch)) {
@@ -111,16 +143,33 @@ impl<'a> View<'a> {
         if let Some(train) = &self.train_accuracy {
             let value = known(train, self.val_accuracy.as_ref());
             let chance = classes.map_or(0.0, |classes| 1.0 / classes);
-            let poor = (value - chance) / (1.0 - chance) < POOR_ACCURACY;
+            let poor = (value - chance) / (1.0 - chance) < POOR_ACCURACY && !self.many_classes_learned();
             return poor.then(|| Evidence { what: "training accuracy".into(), value, unit: Unit::Accuracy });
         }
         let value = known(self.train_loss.as_ref()?, self.val_loss.as_ref());
         let poor = match classes {
             Some(classes) => 1.0 - value / classes.ln() < POOR_LOSS,
-            // An accuracy implies that the loss is a cross-entropy.
-            None => self.val_accuracy.is_some() && (-value).exp() < POOR_SHARE,
+            // An accuracy implies that the loss is a cross-entropy. Training is at least as good as validation, and of
+            // tokens, few can be predicted.
+            None => {
+                let poor = |val: &Series| val.at(epoch) < POOR_ACCURACY;
+                self.val_accuracy.as_ref().is_some_and(poor)
+                    && (-value).exp() < POOR_SHARE
+                    && self.train_loss.as_ref().is_some_and(|loss| loss.values[0] < TOKENS)
+            }
         };
         poor.then(|| Evidence { what: "training loss".into(), value, unit: Unit::Loss })
+    }
+
+    /// Returns whether the loss began as that of many classes, and fell far. Accuracies of many classes are low even for
+    /// good networks.
+    fn many_classes_learned(&self) -> bool {
+        let losses = self.train_loss.as_ref().map(|loss| (loss.values[0], loss.best_level()));
+        let first = self.context.classes.map(|classes| f64::from(classes).ln());
+        losses.is_some_and(|(start, best)| {
+            let guessing = first.unwrap_or(start);
+            guessing >= MANY_CLASSES && 1.0 - best / guessing >= POOR_LOSS
+        })
     }
 
     /// Returns how far training is from chance (0) to perfect (1), according to that number.
@@ -153,14 +202,16 @@ impl<'a> View<'a> {
 pub fn unit(series: &Series) -> Unit {
     match series.goal {
         Goal::Minimize => Unit::Loss,
+        Goal::Maximize if series.name.is_some() => Unit::Number,
         Goal::Maximize => Unit::Accuracy,
     }
 }
 
-/// Returns `loss` or `accuracy`.
-pub fn word(series: &Series) -> &'static str {
-    match series.goal {
-        Goal::Minimize => "loss",
-        Goal::Maximize => "accuracy",
+/// Returns `loss` or `accuracy`, or the name of the user's own metric.
+pub fn word(series: &Series) -> &str {
+    match (&series.name, series.goal) {
+        (Some(name), _) => name,
+        (None, Goal::Minimize) => "loss",
+        (None, Goal::Maximize) => "accuracy",
     }
 }

@@ -56,6 +56,12 @@ impl Driver {
         Ok((0..count).filter_map(|index| devices(&self.0, index).ok()).flatten().collect())
     }
 
+    /// The versions of the driver and of the newest CUDA that it supports, if it reports them.
+    pub fn versions(&self) -> (Option<String>, Option<(u32, u32)>) {
+        let cuda = self.0.sys_cuda_driver_version().ok();
+        (self.0.sys_driver_version().ok(), cuda.map(|number| (number as u32 / 1000, number as u32 % 1000 / 10)))
+    }
+
     /// Subscribes to XID errors, if the driver reports them.
     pub fn xids(&self) -> Xids<'_> {
         // Each GPU has its own set. A GPU that cannot be registered would invalidate a shared set.

@@ -9,17 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json};
 
-use sweep_core::protocol::FromTrainer;
 use sweep_core::trial::{Attempt, EpochMetrics, METRICS, MOST_OTHERS, Others, Outcome};
-use sweep_curves::{Expression, Printed, Row, Target, is_no_number, json_object, meaning};
+use sweep_curves::{Target, is_no_number, json_object, meaning};
+use sweep_scheduler::schedule::FromProgram;
 
 use naming::Naming;
 
 /// What a line has to say.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Said {
-    /// As a trainer would have said it.
-    Message(Box<FromTrainer>),
+    /// What the scheduler is told.
+    Message(Box<FromProgram>),
     /// The metric that counts is no number any more.
     Diverged(Outcome),
 }
@@ -82,6 +82,17 @@ impl From {
     fn own(name: &str) -> From {
         From { rank: Rank::Own, name: name.to_owned(), row: None }
     }
+
+    /// Of a row that may say it. If it does not, it is the script's own.
+    fn of(object: &Map<String, Json>, own: &str) -> From {
+        let Some(name) = object.get("_from").and_then(Json::as_str) else { return From::own(own) };
+        let rank = match name {
+            PRINTED_TEXT => Rank::Text,
+            name if TRACKERS.contains(&name) => Rank::Tracker,
+            _ => Rank::Library,
+        };
+        From { rank, name: name.to_owned(), row: object.get("_row").and_then(Json::as_u64) }
+    }
 }
 
 /// An epoch while its rows come.
@@ -128,15 +139,12 @@ pub struct Reading {
     /// Epochs that this attempt has told.
     epochs: u32,
     naming: Naming,
-    printed: Printed,
-    /// `metrics:` of the sweep file, in place of what is understood without it.
-    expression: Option<Expression>,
     /// Where the metric was found so far.
     source: Option<From>,
     /// Whether a library said that it will report.
     announced: bool,
     /// Rows of printed text with the metric, while a library that was announced has not reported it.
-    latent: Vec<Row>,
+    latent: Vec<(Values, From)>,
     /// What the script cannot do here, in its own words.
     problems: Vec<String>,
     /// Sentences for the log about where the metric was found.
@@ -164,20 +172,12 @@ impl Reading {
             measured: false,
             epochs: 0,
             naming: Naming::new(metric),
-            printed: Printed::for_metric(metric),
-            expression: None,
             source: None,
             announced: false,
             latent: Vec::new(),
             problems: Vec::new(),
             notes: Vec::new(),
         }
-    }
-
-    /// Reads printed lines by a regular expression.
-    pub fn matching(mut self, expression: &str) -> Reading {
-        self.expression = Expression::new(expression);
-        self
     }
 
     /// The file is another one now: its rows are read from its beginning.
@@ -199,12 +199,7 @@ impl Reading {
         if !open.is_empty() {
             self.record(&open, told);
         }
-        if self.source.as_ref().is_none_or(|source| source.rank == Rank::Text) {
-            let rows = self.printed.finish();
-            self.announced &= self.measured;
-            let latent = std::mem::take(&mut self.latent);
-            self.texts(latent.into_iter().chain(rows).collect(), told);
-        }
+        self.release(told);
         self.tell_current(told);
     }
 
@@ -221,10 +216,15 @@ impl Reading {
         }
     }
 
-    /// The next row is printed, and stands in no file.
-    pub fn printing(&mut self) {
-        if self.open.is_empty() {
-            self.place = None;
+    /// Takes from rows that an earlier controller read where the metric was found.
+    pub fn remember(&mut self, rows: &[u8]) {
+        let objects = rows.split(|byte| *byte == b'\n').filter_map(|row| json_object(std::str::from_utf8(row).ok()?));
+        for object in objects {
+            let from = From::of(&object, "the printed JSON");
+            let is_better = self.source.as_ref().is_none_or(|source| source.rank < from.rank);
+            if is_better && object.keys().any(|name| sweep_curves::is_same_metric(name, &self.metric)) {
+                self.source = Some(from);
+            }
         }
     }
 
@@ -265,65 +265,40 @@ impl Reading {
         notes
     }
 
-    /// Whether the next printed text should wait until the rows of libraries, which come by a file, have been read.
-    pub fn waits_for_libraries(&self, line: &[u8]) -> bool {
-        self.source.is_none() && line.iter().any(u8::is_ascii_digit)
-    }
-
     /// A line that was printed. Whether it was one with metrics: a JSON object with the metric, or another number of an
     /// epoch.
     pub fn line(&mut self, line: &[u8], told: &mut Vec<Said>) -> bool {
         let Ok(text) = std::str::from_utf8(line) else { return false };
         let Some(object) = json_object(text) else { return false };
-        self.object(object, From::own("the printed JSON"), told)
+        let from = From::of(&object, "the printed JSON");
+        self.object(object, from, told)
     }
 
-    /// A line of text that was printed, which has metrics if it reads like those of a training loop.
-    pub fn text(&mut self, line: &[u8], told: &mut Vec<Said>) {
-        if self.source.as_ref().is_some_and(|source| source.rank > Rank::Text) {
+    /// Takes a row that was read from printed text. It waits if a library was announced.
+    fn text(&mut self, values: Values, from: From, told: &mut Vec<Said>) {
+        if !self.announced || self.measured {
+            self.values(values, from, told);
             return;
         }
-        let line = String::from_utf8_lossy(line);
-        if let Some(expression) = &self.expression {
-            let rows: Vec<Row> = line.split('\r').filter_map(|line| expression.row(line)).collect();
-            rows.into_iter().for_each(|row| self.printed_row(row, told));
-            return;
-        }
-        let mut rows = self.printed.line(&line);
-        rows.extend(self.printed.pending(&self.metric));
-        self.texts(rows, told);
-    }
-
-    fn texts(&mut self, rows: Vec<Row>, told: &mut Vec<Said>) {
-        for row in rows {
-            if self.announced && !self.measured {
-                self.latent.push(row);
-                // Two epochs of text, and none from the library: it does not log the metric.
-                let has_metric = |row: &&Row| row.has(&self.metric);
-                if self.latent.iter().filter(has_metric).count() < PATIENCE {
-                    continue;
-                }
-                self.announced = false;
-                for row in std::mem::take(&mut self.latent) {
-                    self.printed_row(row, told);
-                }
-            } else {
-                self.printed_row(row, told);
-            }
+        self.latent.push((values, from));
+        // Two epochs of text, and none from the library: it does not log the metric.
+        let metric = &self.metric;
+        let with_metric = self.latent.iter().filter(|(values, _)| has_metric(values, metric)).count();
+        if with_metric >= PATIENCE || self.latent.len() >= MOST_LATENT {
+            self.release(told);
         }
     }
 
-    fn printed_row(&mut self, row: Row, told: &mut Vec<Said>) {
-        let from = From { rank: Rank::Text, name: "the printed text".to_owned(), row: None };
-        let mut values: Values = row.values.into_iter().collect();
-        if let Some(epoch) = row.place.epoch {
-            values.insert("epoch".to_owned(), epoch);
+    /// Takes the rows of printed text that wait: no library reports the metric.
+    fn release(&mut self, told: &mut Vec<Said>) {
+        self.announced = false;
+        for (values, from) in std::mem::take(&mut self.latent) {
+            self.values(values, from, told);
         }
-        self.values(values, from, told);
     }
 
     /// A row of numbers by name. Keys that begin with `_` say where it comes from.
-    fn object(&mut self, object: Map<String, Json>, mut from: From, told: &mut Vec<Said>) -> bool {
+    fn object(&mut self, object: Map<String, Json>, from: From, told: &mut Vec<Said>) -> bool {
         if let Some(problem) = object.get("_problem").and_then(Json::as_str) {
             if self.problems.len() < MOST_PROBLEMS {
                 self.problems.push(problem.to_owned());
@@ -333,10 +308,6 @@ impl Reading {
         if object.contains_key("_began") {
             self.announced = !self.measured;
             return true;
-        }
-        if let Some(name) = object.get("_from").and_then(Json::as_str) {
-            let rank = if TRACKERS.contains(&name) { Rank::Tracker } else { Rank::Library };
-            from = From { rank, name: name.to_owned(), row: object.get("_row").and_then(Json::as_u64) };
         }
         let mut values = Values::new();
         for (name, json) in object {
@@ -351,6 +322,10 @@ impl Reading {
                 Json::Bool(boolean) => self.found(&boolean.to_string()),
             };
             values.extend(number.map(|number| (name, number)));
+        }
+        if from.rank == Rank::Text {
+            self.text(values, from, told);
+            return true;
         }
         self.values(values, from, told)
     }
@@ -546,7 +521,7 @@ impl Reading {
         metrics.epoch = number.saturating_add(u32::from(self.known.from_zero)).max(1);
         if std::mem::take(&mut self.fresh) {
             let from_epoch = if starts_anew { 0 } else { metrics.epoch - 1 };
-            let began = FromTrainer::ProgramBegan { attempt, from_epoch, from_zero: self.known.from_zero };
+            let began = FromProgram::Began { attempt, from_epoch, from_zero: self.known.from_zero };
             told.push(Said::Message(Box::new(began)));
         }
         if values.get(&self.metric).is_some_and(|value| !value.is_finite()) {
@@ -554,9 +529,14 @@ impl Reading {
             told.push(Said::Diverged(Outcome::Diverged { epoch: metrics.epoch, step: 0, what }));
         } else {
             self.known.last = metrics.epoch;
-            told.push(Said::Message(Box::new(FromTrainer::ProgramEpoch { attempt, metrics, others, read })));
+            told.push(Said::Message(Box::new(FromProgram::Epoch { attempt, metrics, others, read })));
         }
     }
+}
+
+/// Whether a row has the metric, under its name or another one that means the same.
+fn has_metric(values: &Values, metric: &str) -> bool {
+    values.keys().any(|name| sweep_curves::is_same_metric(name, metric))
 }
 
 /// Names that mean something else, beside those of the metrics: W&B's own begin with `_`.
@@ -573,6 +553,12 @@ const LONGEST_ROW: usize = 1 << 20;
 
 /// Epochs of printed text that wait for a library which was announced.
 const PATIENCE: usize = 2;
+
+/// Rows of printed text that wait at most.
+const MOST_LATENT: usize = 10_000;
+
+/// What rows that were read from printed text name as their origin.
+pub const PRINTED_TEXT: &str = "the printed text";
 
 /// Problems of a script that are kept.
 const MOST_PROBLEMS: usize = 20;

@@ -22,8 +22,8 @@ fn words(told: &[Said]) -> Vec<String> {
         Said::Diverged(Outcome::Diverged { epoch, what, .. }) => format!("{epoch} {what}"),
         Said::Diverged(other) => format!("{other:?}"),
         Said::Message(message) => match &**message {
-            FromTrainer::ProgramBegan { from_epoch, .. } => format!("began {from_epoch}"),
-            FromTrainer::ProgramEpoch { metrics, others, .. } => {
+            FromProgram::Began { from_epoch, .. } => format!("began {from_epoch}"),
+            FromProgram::Epoch { metrics, others, .. } => {
                 let named = [("score", metrics.objective), ("train_loss", metrics.train_loss)];
                 let named = named.into_iter().filter_map(|(name, value)| Some(format!(" {name} {}", value?)));
                 let others = others.iter().map(|(name, value)| format!(" {name} {value}"));
@@ -231,11 +231,49 @@ fn the_journal_learns_how_far_the_file_was_read() {
     }
     let read = told.iter().filter_map(|said| match said {
         Said::Message(message) => match &**message {
-            FromTrainer::ProgramEpoch { metrics, read, .. } => Some((metrics.epoch, read.unwrap())),
+            FromProgram::Epoch { metrics, read, .. } => Some((metrics.epoch, read.unwrap())),
             _ => None,
         },
         Said::Diverged(_) => None,
     });
     // The second epoch was complete once the third row came, which is not in it.
     assert_eq!(read.collect::<Vec<_>>(), [(1, 25), (2, 47), (3, 72)]);
+}
+
+/// The hook's rows, printed text and printed JSON stand in one file. The script's own choice counts.
+#[test]
+fn a_metric_is_taken_from_the_best_source_and_each_epoch_once() {
+    let text =
+        |epoch: u32, score: f64| format!(r#"{{"_from": "the printed text", "epoch": {epoch}, "score": {score}}}"#);
+    let wandb = |row: u32, score: f64| format!(r#"{{"_from": "wandb.log", "_row": {row}, "score": {score}}}"#);
+    let began = r#"{"_began": true}"#.to_owned();
+    let rows = |rows: &[String]| said(&mut new(), &rows.iter().map(String::as_str).collect::<Vec<_>>());
+    let both = [text(1, 9.0), wandb(0, 1.0), text(2, 9.0), wandb(1, 2.0)];
+    assert_eq!(rows(&both), ["began 0", "1 score 9", "1 score 1", "2 score 2"]);
+    let announced = [began.clone(), text(1, 9.0), wandb(0, 1.0), text(2, 9.0), wandb(1, 2.0)];
+    assert_eq!(rows(&announced), ["began 0", "1 score 1", "2 score 2"]);
+    let text_alone = [began, text(1, 3.0), text(2, 4.0), text(3, 5.0)];
+    assert_eq!(rows(&text_alone), ["began 0", "1 score 3", "2 score 4", "3 score 5"]);
+    let partial = [r#"{"_from": "wandb.log", "_row": 0, "f1": 1}"#.to_owned(), wandb(0, 1.0), wandb(1, 2.0)];
+    assert_eq!(rows(&partial), ["began 0", "1 score 1 f1 1", "2 score 2"]);
+}
+
+#[test]
+fn the_metric_is_found_under_names_that_mean_the_same() {
+    let mut reading = Reading::new(ATTEMPT, Known::default(), "val_accuracy", false);
+    let mut told = Vec::new();
+    for row in [r#"{"test_acc": 0.1, "f1": 1}"#, r#"{"Val Acc": 50.0}"#, r#"{"test_acc": 0.2}"#, r#"{"Val Acc": 60.0}"#]
+    {
+        reading.row(row.as_bytes(), &mut told);
+    }
+    let accuracies = told.iter().filter_map(|said| match said {
+        Said::Message(message) => match &**message {
+            FromProgram::Epoch { metrics, .. } => Some((metrics.epoch, metrics.val_accuracy?)),
+            _ => None,
+        },
+        Said::Diverged(_) => None,
+    });
+    assert_eq!(accuracies.collect::<Vec<_>>(), [(1, 0.1), (2, 0.5), (3, 0.6)]);
+    let notes = reading.notes();
+    assert!(notes.iter().any(|note| note.contains("`Val Acc` is in percent")), "{notes:?}");
 }

@@ -60,9 +60,8 @@ mod tests {
                     16]}}\n\
                     model: [flatten, {dense: '${units}'}, relu, {dropout: '${dropout}'}, {dense: '${classes}'}]\n\
                     data: {set: digits}\n";
-        let (mut spec, _) =
+        let (spec, _) =
             Spec::read(text, "f", std::path::Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
-        spec.classes = Some(10);
         let found = subjects(&spec);
         let seen: Vec<_> = found.iter().map(|one| (one.recipe.training.learning_rate, one.trials)).collect();
         assert_eq!(seen, [(0.05, 4), (0.05, 4)]);

@@ -9,7 +9,11 @@ use sweep_report::charts::{Course, png, schedules, svg};
 
 /// Draws the chart to `path`, as SVG or PNG depending on the extension.
 pub fn write(file: &SweepFile, path: &Path) -> Result<()> {
-    let (_, pictures) = file.inspection.train;
+    let Some(inspection) = &file.inspection else {
+        return Err(Error::new(Exit::Usage, "--chart: trials run a program, whose learning rates are not known")
+            .hint("leave --chart out"));
+    };
+    let (_, pictures) = inspection.train;
     let course = |(varied, training): &_| {
         let name = settings(varied);
         Course::new(if name.is_empty() { "all trials" } else { &name }, training, pictures)

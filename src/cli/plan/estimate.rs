@@ -63,7 +63,7 @@ fn moments(spec: &Spec) -> u64 {
     let names = match varied.map(|parameter| &parameter.distribution) {
         Some(Distribution::Categorical(values)) => values.clone(),
         Some(Distribution::Constant(value)) => vec![value.clone()],
-        _ => spec.fixed.get("optimizer").cloned().into_iter().collect(),
+        _ => spec.network().and_then(|network| network.fixed.get("optimizer")).cloned().into_iter().collect(),
     };
     let sgd = |value: &Json| value.get(TYPE).unwrap_or(value) == "sgd";
     if names.is_empty() || !names.iter().all(sgd) { 2 } else { 1 }
@@ -76,6 +76,7 @@ mod tests {
     use super::*;
     use sweep_data::datasets::Info;
     use sweep_data::network::Shape;
+    use sweep_spec::Problems;
 
     #[test]
     fn everything_is_counted_for_the_hungriest_trial() {
@@ -86,9 +87,11 @@ data: {set: digits}\nmodel: [flatten, {dense: 10}]\nkeep_best: 3\n";
             shape: Shape { channels: 1, height: 8, width: 8 },
             classes: (0..10).map(|class: i32| class.to_string()).collect(),
             train: 1000,
+            validation: 0,
             test: 100,
+            notes: Vec::new(),
         };
-        let inspection = spec.inspect(data, "f", text).unwrap();
+        let inspection = spec.inspect::<Problems>(|_| Ok(data), ("f", text)).unwrap().unwrap();
         let weights = (64 * 10 + 10) * 4;
         let expected = Estimate {
             weights: weights * 2,

@@ -9,7 +9,7 @@ use crate::cli::sweep_file::SweepFile;
 use sweep_core::program::{Need, Program, SETTINGS_FILE};
 use sweep_core::trial::{Goal, TrialId};
 use sweep_scheduler::search::Search;
-use sweep_spec::{Method, plain};
+use sweep_spec::{Kind, Method, Network, Trains, plain};
 use sweep_store::Layout;
 
 /// The figures of a plan.
@@ -23,8 +23,8 @@ pub struct Figures {
     pub epochs_each: u64,
     /// Maximum number of epochs of all trials together.
     pub epochs: Option<u64>,
-    /// Memory and disk space.
-    pub estimate: Estimate,
+    /// Memory and disk space, if trials train a network.
+    pub estimate: Option<Estimate>,
     /// How the first trial is started, if trials are programs.
     pub first: Option<First>,
 }
@@ -43,7 +43,7 @@ pub struct First {
 impl First {
     fn new(file: &SweepFile, surroundings: &Surroundings) -> Option<First> {
         let (spec, start) = (&file.spec, file.start.as_ref()?);
-        let (program, interpreter) = (spec.program.as_ref()?, cli::program::interpreter(spec, surroundings)?);
+        let (program, interpreter) = (spec.program()?, cli::program::interpreter(spec, surroundings)?);
         let settings = Search::new(spec.search_terms()).settings(TrialId(1))?;
         let layout = Layout::new(surroundings.folder.join("results").join(&spec.name));
         let settings_file = layout.trial(TrialId(1)).join(SETTINGS_FILE).display().to_string();
@@ -79,15 +79,14 @@ impl Figures {
             trials,
             epochs_each,
             epochs: trials.map(|trials| trials.saturating_mul(epochs_each)),
-            estimate: Estimate::new(&file.spec, &file.inspection),
+            estimate: file.inspection.as_ref().map(|inspection| Estimate::new(&file.spec, inspection)),
             first: First::new(file, surroundings),
         }
     }
 
-    /// The plan as JSON. Sizes are in bytes.
+    /// The plan as JSON. Sizes are in bytes. The data, networks and memory of a program are unknown.
     pub fn json(&self, file: &SweepFile) -> Json {
-        let (spec, inspection, estimate) = (&file.spec, &file.inspection, &self.estimate);
-        let range = |(least, most): (u64, u64)| json!({"least": least, "most": most});
+        let spec = &file.spec;
         let parameters: Vec<_> = spec
             .space
             .parameters
@@ -98,17 +97,6 @@ impl Figures {
                 json!({"name": one.name, "values": values, "count": one.distribution.count(), "when": when})
             })
             .collect();
-        let kinds = inspection.kinds.iter().map(|kind| {
-            let rows = kind.summary.rows.iter().map(|row| {
-                json!({"layer": row.layer.to_string(), "output": row.output.to_string(), "parameters": row.parameters})
-            });
-            let rows: Vec<_> = rows.collect();
-            let summary = &kind.summary;
-            json!({
-                "settings": kind.settings, "dropout_varies": kind.varied, "parameters": summary.parameters,
-                "activations": summary.activations, "layers": rows,
-            })
-        });
         let mut plan = json!({
             "name": spec.name,
             "description": spec.description,
@@ -119,46 +107,63 @@ impl Figures {
             "repeats": spec.repeats,
             "run_cap": spec.run_cap,
             "trials": self.trials,
-            "epochs": {"each": self.epochs_each, "all": self.epochs},
             "parameters": parameters,
-            "data": {
-                "source": spec.source,
-                "shape": inspection.data.shape.to_string(),
-                "classes": inspection.data.classes,
-                "train": range(inspection.train),
-                "validation": range(inspection.validation),
-                "test": inspection.data.test,
-            },
-            "networks": inspection.networks,
-            "parameters_of_networks": range(inspection.parameters),
-            "kinds": kinds.collect::<Vec<_>>(),
-            "memory": {
-                "weights": estimate.weights, "gradients": estimate.gradients, "optimizer": estimate.optimizer,
-                "activations": estimate.activations, "data": estimate.data, "all": estimate.memory(),
-            },
-            "disk": {"checkpoint": estimate.checkpoint, "kept": estimate.kept},
-            "notes": file.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
         });
-        // The data, networks and memory of a program are unknown.
-        if let (Some(program), Some(table)) = (&spec.program, plan.as_object_mut()) {
-            for key in ["epochs", "data", "networks", "parameters_of_networks", "kinds", "memory", "disk"] {
-                table.shift_remove(key);
-            }
-            let Program { program, command, metrics_file, .. } = program;
-            let mut told = json!({"program": program, "command": command, "metrics_file": metrics_file});
-            if let Some(First { arguments, folder, interpreter }) = &self.first {
-                told["first"] = json!({
-                    "command": arguments,
-                    "folder": folder.0,
-                    "folder_reason": folder.1,
-                    "interpreter": interpreter.as_ref().map(|(path, _)| path),
-                    "interpreter_reason": interpreter.as_ref().map(|(_, reason)| reason),
-                });
-            }
-            table.insert("program".into(), told);
+        match &spec.trains {
+            Trains::Network(network) => self.add_network(&mut plan, network, file),
+            Trains::Program(program) => plan["program"] = self.program(program),
         }
+        plan["notes"] = file.notes.iter().map(ToString::to_string).collect();
         plan
     }
+
+    /// Adds what is known about a network.
+    fn add_network(&self, plan: &mut Json, network: &Network, file: &SweepFile) {
+        let (Some(inspection), Some(estimate)) = (&file.inspection, &self.estimate) else { return };
+        let range = |(least, most): (u64, u64)| json!({"least": least, "most": most});
+        plan["epochs"] = json!({"each": self.epochs_each, "all": self.epochs});
+        plan["data"] = json!({
+            "source": network.source,
+            "shape": inspection.data.shape.to_string(),
+            "classes": inspection.data.classes,
+            "train": range(inspection.train),
+            "validation": range(inspection.validation),
+            "test": inspection.data.test,
+        });
+        plan["networks"] = inspection.networks.into();
+        plan["parameters_of_networks"] = range(inspection.parameters);
+        plan["kinds"] = inspection.kinds.iter().map(kind).collect();
+        plan["memory"] = json!({
+            "weights": estimate.weights, "gradients": estimate.gradients, "optimizer": estimate.optimizer,
+            "activations": estimate.activations, "data": estimate.data, "all": estimate.memory(),
+        });
+        plan["disk"] = json!({"checkpoint": estimate.checkpoint, "kept": estimate.kept});
+    }
+
+    fn program(&self, Program { program, command, metrics_file, .. }: &Program) -> Json {
+        let mut told = json!({"program": program, "command": command, "metrics_file": metrics_file});
+        if let Some(First { arguments, folder, interpreter }) = &self.first {
+            told["first"] = json!({
+                "command": arguments,
+                "folder": folder.0,
+                "folder_reason": folder.1,
+                "interpreter": interpreter.as_ref().map(|(path, _)| path),
+                "interpreter_reason": interpreter.as_ref().map(|(_, reason)| reason),
+            });
+        }
+        told
+    }
+}
+
+fn kind(kind: &Kind) -> Json {
+    let summary = &kind.summary;
+    let rows = summary.rows.iter().map(
+        |row| json!({"layer": row.layer.to_string(), "output": row.output.to_string(), "parameters": row.parameters}),
+    );
+    json!({
+        "settings": kind.settings, "dropout_varies": kind.varied, "parameters": summary.parameters,
+        "activations": summary.activations, "layers": rows.collect::<Vec<_>>(),
+    })
 }
 
 /// The method's name in the sweep file.

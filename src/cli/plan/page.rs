@@ -4,12 +4,14 @@ use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle, presets};
 
+use super::estimate::Estimate;
 use super::figures::{Figures, method, order, settings};
 use crate::cli::sweep_file::SweepFile;
 use sweep_core::program::{Program, line};
 use sweep_core::recipe::Source;
+use sweep_data::datasets::Info;
 use sweep_report::words::count;
-use sweep_spec::Kind;
+use sweep_spec::{Inspection, Kind, Trains};
 
 /// Maximum number of kinds of networks that are shown layer by layer.
 const MOST_DRAWN: usize = 3;
@@ -27,8 +29,8 @@ pub fn write(file: &SweepFile, figures: &Figures, slots: &str, out: &mut impl Wr
     }
     head.add_row(vec!["search".to_owned(), search(file, figures)]);
     head.add_row(vec!["".to_owned(), format!("ranked {}, seed {}", order(file), spec.seed)]);
-    match &spec.program {
-        Some(program) => {
+    match &spec.trains {
+        Trains::Program(program) => {
             head.add_row(vec!["command".to_owned(), command(program)]);
             let metrics = match &program.metrics_file {
                 Some(file) => format!("the file {file} in the trial's folder"),
@@ -43,11 +45,15 @@ pub fn write(file: &SweepFile, figures: &Figures, slots: &str, out: &mut impl Wr
                 }
             }
         }
-        None => {
-            head.add_row(vec!["data".to_owned(), data(file)]);
-            head.add_row(vec!["".to_owned(), split(file)]);
-            head.add_row(vec!["memory".to_owned(), memory(figures)]);
-            head.add_row(vec!["disk".to_owned(), disk(figures)]);
+        Trains::Network(network) => {
+            if let Some(inspection) = &file.inspection {
+                head.add_row(vec!["data".to_owned(), data(&network.source, &inspection.data)]);
+                head.add_row(vec!["".to_owned(), split(inspection)]);
+            }
+            if let Some(estimate) = &figures.estimate {
+                head.add_row(vec!["memory".to_owned(), memory(estimate)]);
+                head.add_row(vec!["disk".to_owned(), disk(estimate)]);
+            }
         }
     }
     head.add_row(vec!["slots", slots]);
@@ -55,8 +61,8 @@ pub fn write(file: &SweepFile, figures: &Figures, slots: &str, out: &mut impl Wr
     if !spec.space.parameters.is_empty() {
         writeln!(out, "\n{}", tidy(&parameters(file)))?;
     }
-    if spec.program.is_none() {
-        networks(file, out)?;
+    if let Some(inspection) = &file.inspection {
+        networks(inspection, out)?;
     }
     for (at, note) in file.notes.iter().enumerate() {
         writeln!(out, "{}note: {note}", if at == 0 { "\n" } else { "" })?;
@@ -78,13 +84,12 @@ fn command(program: &Program) -> String {
         .join(" ")
 }
 
-fn networks(file: &SweepFile, out: &mut impl Write) -> io::Result<()> {
-    let inspection = &file.inspection;
+fn networks(inspection: &Inspection, out: &mut impl Write) -> io::Result<()> {
     let (least, most) = inspection.parameters;
     let size = if least == most { count(most) } else { format!("{} to {}", count(least), count(most)) };
     writeln!(out, "\n{} of {size} parameters", number(inspection.networks, "network"))?;
     for kind in inspection.kinds.iter().take(MOST_DRAWN) {
-        writeln!(out, "\n{}{}", title(kind), tidy(&layers(kind, file)))?;
+        writeln!(out, "\n{}{}", title(kind), tidy(&layers(kind, inspection)))?;
     }
     for kind in inspection.kinds.iter().skip(MOST_DRAWN) {
         writeln!(out, "\n{}{} parameters", title(kind), count(kind.summary.parameters))?;
@@ -109,7 +114,7 @@ fn search(file: &SweepFile, figures: &Figures) -> String {
     if let Some(cap) = spec.run_cap {
         text += &format!(", capped at {}", number(cap, "trial"));
     }
-    if spec.program.is_some() {
+    if spec.program().is_some() {
         return match figures.trials {
             Some(trials) => text + &format!(": {}", number(trials, "trial")),
             None => text + ": trials until you stop it (set `run_cap` to limit them)",
@@ -127,30 +132,27 @@ fn search(file: &SweepFile, figures: &Figures) -> String {
     text
 }
 
-fn data(file: &SweepFile) -> String {
-    let name = match &file.spec.source {
+fn data(source: &Source, info: &Info) -> String {
+    let name = match source {
         Source::Digits => "digits, built in".to_owned(),
         Source::Cifar10 { path } => format!("cifar10 in {}", path.display()),
         Source::Cifar100 { path } => format!("cifar100 in {}", path.display()),
         Source::Mnist { path } => format!("mnist in {}", path.display()),
         Source::FashionMnist { path } => format!("fashion-mnist in {}", path.display()),
-        Source::Folder { path } => format!("folder {}", path.display()),
+        Source::Folder { path, .. } => format!("folder {}", path.display()),
         Source::Arrays { path, order } => format!("arrays in {}, {order:?}", path.display()).to_lowercase(),
     };
-    let info = &file.inspection.data;
     let colour = if info.shape.channels == 1 { " (grayscale)" } else { "" };
     format!("{name}: images of {}{colour}, {} classes", info.shape, info.classes.len())
 }
 
-fn split(file: &SweepFile) -> String {
+fn split(inspection: &Inspection) -> String {
     let range =
         |(least, most)| if least == most { count(most) } else { format!("{} to {}", count(least), count(most)) };
-    let inspection = &file.inspection;
     format!("{} for training, {} for validation", range(inspection.train), range(inspection.validation))
 }
 
-fn memory(figures: &Figures) -> String {
-    let estimate = &figures.estimate;
+fn memory(estimate: &Estimate) -> String {
     format!(
         "a trial needs at most {} in addition to libtorch and its workspace: weights {}, gradients {}, optimizer {}, \
          activations of a batch {}, data {}",
@@ -163,8 +165,7 @@ fn memory(figures: &Figures) -> String {
     )
 }
 
-fn disk(figures: &Figures) -> String {
-    let estimate = &figures.estimate;
+fn disk(estimate: &Estimate) -> String {
     format!(
         "at most {} for each running trial, and {} for the best weights",
         bytes(estimate.checkpoint),
@@ -194,10 +195,10 @@ fn title(kind: &Kind) -> String {
     }
 }
 
-fn layers(kind: &Kind, file: &SweepFile) -> Table {
+fn layers(kind: &Kind, inspection: &Inspection) -> Table {
     let mut table = lines();
     table.set_header(vec!["layer", "output", "parameters"]);
-    table.add_row(vec!["input", &file.inspection.data.shape.to_string(), ""]);
+    table.add_row(vec!["input", &inspection.data.shape.to_string(), ""]);
     for row in &kind.summary.rows {
         let own = if row.parameters == 0 { String::new() } else { count(row.parameters) };
         table.add_row(vec![row.layer.to_string(), row.output.to_string(), own]);
@@ -240,7 +241,7 @@ fn number(of: u64, what: &str) -> String {
 }
 
 /// Formats a size: `11.7 MB`.
-fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     let mut size = bytes as f64;
     for unit in ["B", "kB", "MB", "GB"] {
         if size < 1000.0 {

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::group::Group;
 use crate::shape::Fact;
+use crate::steering::Request;
 use crate::trial::{Attempt, EpochMetrics, Others, Outcome, Settings, Stopper, TrialId};
 use crate::warning::Warning;
 
@@ -31,6 +33,9 @@ pub enum Entry {
         /// the `folder` of the sweep file, or else the sweep file's own folder.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         start: Option<std::path::PathBuf>,
+        /// Text of the sweep file. Older versions did not record it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
         /// Problems found in the images. `None` if the images were not checked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pictures: Option<Vec<Warning>>,
@@ -61,6 +66,9 @@ pub enum Entry {
         /// Parameters of earlier trials that the new file writes differently. A parameter that only the new file varies
         /// is included with the value that it had.
         settings: Vec<(TrialId, Settings)>,
+        /// Names of the old and the new metric of a program, if they differ.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        metric: Option<(String, String)>,
     },
     /// A controller took over, started by `run` or by `resume`.
     Run {
@@ -105,6 +113,41 @@ pub enum Entry {
         /// The trial's own seed, in its first attempt's entry. Older versions gave every trial the sweep's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seed: Option<u64>,
+        /// Number of its parameters in the plan, in the entry of its first attempt, if that is not the trial's number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<u64>,
+    },
+    /// The user asked for something from another terminal. The entry has what of it is carried out.
+    Steered {
+        /// When the request was carried out, in Unix seconds.
+        at: f64,
+        /// Name of the request's file. A request whose name is in the journal is not carried out again.
+        id: String,
+        /// What is carried out. `None` if nothing of the request can be.
+        request: Option<Request>,
+        /// The answer to the user, one sentence per line.
+        said: Vec<String>,
+    },
+    /// It is the turn of a trial that the user has skipped: it has ended without an attempt.
+    Skipped {
+        /// When it was its turn, in Unix seconds.
+        at: f64,
+        /// Number of the trial.
+        trial: TrialId,
+        /// Parameters of the trial.
+        settings: Settings,
+        /// The trial's own seed.
+        seed: u64,
+        /// Number of its parameters in the plan, if that is not the trial's number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<u64>,
+    },
+    /// An attempt's program runs.
+    Process {
+        /// The attempt.
+        attempt: Attempt,
+        /// Its processes, which a later controller looks for.
+        group: Group,
     },
     /// The trainer reached the first epoch of the attempt.
     Began {

@@ -9,8 +9,12 @@ pub use entry::{Entry, FORMAT};
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::group::Group;
 use crate::shape::Shape;
-use crate::trial::{Attempt, EpochMetrics, MOST_OTHERS, Metric, Outcome, Settings, Stopper, TrialId, fingerprint};
+use crate::steering::{Places, Request, Steering, Wish};
+use crate::trial::{
+    Attempt, EpochMetrics, METRICS, MOST_OTHERS, Metric, Outcome, Settings, Stopper, TrialId, fingerprint,
+};
 use crate::warning::Warning;
 
 /// Status of a trial.
@@ -64,12 +68,18 @@ pub struct TrialRecord {
     pub curve: Vec<EpochMetrics>,
     /// Other metrics that a program reported: for each name, pairs of epoch number and value.
     pub others: BTreeMap<String, Vec<(u32, f64)>>,
+    /// What the user wants of the trial, as long as it has not ended.
+    pub wish: Option<Wish>,
+    /// Number of its parameters in the plan: the trial's own, unless trials were put first.
+    pub place: u64,
     /// Its own seed; `None` for one that an older version began, which has the sweep's.
     pub seed: Option<u64>,
     /// Whether it is a program that counts its epochs from 0.
     pub from_zero: bool,
     /// Bytes of its metrics file whose rows are in the curve; `None` where there is no file.
     pub read: Option<u64>,
+    /// Processes of its program, if their end is not known.
+    pub group: Option<Group>,
     /// The slot of the newest attempt.
     pub slot: String,
     /// When the newest attempt started, in Unix seconds.
@@ -82,6 +92,8 @@ pub struct TrialRecord {
     pub spared: Option<(Stopper, u32)>,
     /// Wall time of all attempts whose end is known, in seconds.
     pub seconds: f64,
+    /// The part of `seconds` before the trial was last reopened. `max_time` does not count it.
+    pub seconds_before: f64,
     /// Number of trainable weights, once known.
     pub parameters: Option<u64>,
     /// Training images per epoch, once known.
@@ -110,9 +122,9 @@ impl TrialRecord {
             .is_some_and(|outcome| outcome.error().is_some() && !matches!(outcome, Outcome::Impossible { .. }))
     }
 
-    /// Returns whether the trial ended without an error.
+    /// Returns whether the trial ended without an error and counts.
     pub fn ended_well(&self) -> bool {
-        self.outcome().is_some_and(|outcome| outcome.error().is_none())
+        self.outcome().is_some_and(|outcome| outcome.error().is_none() && *outcome != Outcome::Skipped)
     }
 
     /// Returns the outcome, if the trial is over.
@@ -141,9 +153,22 @@ pub struct Extension {
     pub trials: (Option<u64>, Option<u64>),
 }
 
-/// The state that the journal's entries so far add up to.
+/// The state that the journal's entries so far add up to. Everyone can read it; only [`History::apply`] changes it,
+/// which the compiler enforces: there is no `DerefMut`.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct History {
+pub struct History(State);
+
+impl std::ops::Deref for History {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+/// The parts of a [`History`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct State {
     /// Name of the sweep.
     pub name: String,
     /// Folder that relative paths in the sweep file start from.
@@ -174,6 +199,12 @@ pub struct History {
     pub held: std::collections::BTreeMap<String, String>,
     /// The trials that were started, in the order of their numbers, which have no gap.
     pub trials: Vec<TrialRecord>,
+    /// Text of the sweep file that the sweep began with. `None` if an older version began it.
+    pub file: Option<String>,
+    /// What the user has asked for from other terminals.
+    pub steering: Steering,
+    /// Which numbers of the plan have begun.
+    pub places: Places,
     /// Replacements of the sweep file, oldest first.
     pub extensions: Vec<Extension>,
     /// Number of trials per fingerprint of their parameters.
@@ -190,7 +221,7 @@ pub struct History {
     handed_out: BTreeMap<TrialId, u64>,
 }
 
-impl History {
+impl State {
     /// Returns the trial with that number, if it was ever started.
     pub fn trial(&self, id: TrialId) -> Option<&TrialRecord> {
         self.trials.get(usize::try_from(id.0.checked_sub(1)?).ok()?)
@@ -218,23 +249,59 @@ impl History {
         ranked
     }
 
+    /// The text of the sweep file. `None` if an older version began the sweep, and it was never extended.
+    pub fn sweep_file(&self) -> Option<&str> {
+        self.extensions.last().map(|extension| extension.file.as_str()).or(self.file.as_deref())
+    }
+
     /// Which repeat of these settings the next trial would be that has them, from 1.
     pub fn next_repeat(&self, settings: &Settings) -> u32 {
         self.repeats.get(&fingerprint(settings)).map_or(1, |count| count + 1)
     }
+}
 
+impl History {
     /// Takes one entry in. An entry that cannot follow what came before is an error that says why.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), String> {
+        self.0.apply(entry)
+    }
+
+    /// Returns an altered copy, for a chart that must not show a value as it is, or for a test.
+    pub fn altered(mut self, alter: impl FnOnce(&mut State)) -> History {
+        alter(&mut self.0);
+        self
+    }
+
+    /// Returns a program's history with another metric that ranks the trials. `old` is the name of the current one.
+    pub fn ranked_by(mut self, old: &str, new: &str) -> History {
+        self.0.trials.iter_mut().for_each(|trial| trial.rank_by(old, new));
+        self
+    }
+
+    /// Returns the state while no controller runs the sweep: trials still marked as running belonged to a dead one. The
+    /// next controller finds the same.
+    pub fn abandoned(mut self) -> History {
+        self.0.abandon();
+        self
+    }
+}
+
+impl State {
+    fn apply(&mut self, entry: &Entry) -> Result<(), String> {
         match entry {
-            Entry::Sweep { format, name, at, base, start, pictures, .. } => {
+            Entry::Sweep { format, name, at, base, start, file, pictures, .. } => {
                 if *format != FORMAT {
                     return Err(format!("it has format {format}, and this version of sweep reads format {FORMAT}"));
                 }
                 (self.name, self.began_at, self.base) = (name.clone(), *at, base.clone());
                 self.start.clone_from(start);
                 self.pictures.clone_from(pictures);
+                self.file.clone_from(file);
             }
-            Entry::Extended { at, base, start, before, file, changes, trials, settings, .. } => {
+            Entry::Extended { at, base, start, before, file, changes, trials, settings, metric, .. } => {
+                if let Some((old, new)) = metric {
+                    self.trials.iter_mut().for_each(|trial| trial.rank_by(old, new));
+                }
                 for (id, settings) in settings {
                     let trial = self.trial_mut(*id).ok_or_else(|| format!("trial {id} was never started"))?;
                     trial.settings.clone_from(settings);
@@ -252,6 +319,9 @@ impl History {
                     trials: *trials,
                 });
                 (self.base, self.complete) = (base.clone(), false);
+                self.places.anew(self.trials.len() as u64);
+                self.steering.first.clear();
+                self.steering.skipped.clear();
                 self.start.clone_from(start);
             }
             Entry::Run { at, slots, version, mps, lag, .. } => {
@@ -262,19 +332,18 @@ impl History {
                 self.mps.clone_from(mps);
                 self.held.clear();
                 self.complete = false;
-                // Only one controller runs at a time, so trials still marked running belonged to a dead one.
-                for trial in self.trials.iter_mut().filter(|trial| trial.status == Status::Running) {
-                    trial.status = Status::Waiting;
-                }
+                (self.steering.paused, self.steering.most) = (false, None);
+                self.abandon();
             }
             Entry::Backend { backend, .. } => self.backends.push(backend.clone()),
-            Entry::Started { at, attempt, slot, settings, seed } => {
-                self.start(*at, *attempt, slot, settings.as_ref())?;
+            Entry::Started { at, attempt, slot, settings, seed, place } => {
+                self.start(*at, *attempt, slot, (settings.as_ref(), *place))?;
                 if let Some(seed) = seed {
                     self.running(*attempt)?.seed = Some(*seed);
                 }
                 self.handed_out.insert(attempt.trial, self.ends);
             }
+            Entry::Process { attempt, group } => self.running(*attempt)?.group = Some(group.clone()),
             Entry::Began {
                 attempt,
                 from_epoch,
@@ -356,8 +425,8 @@ impl History {
             Entry::Learnt { shape, fact, .. } => self.shapes.entry(shape.clone()).or_default().learn(*fact),
             Entry::Ended { at, attempt, outcome } => {
                 match self.waiting(*attempt) {
-                    Some(trial) if matches!(outcome, Outcome::Stopped { .. }) => {
-                        trial.status = Status::Ended(outcome.clone());
+                    Some(trial) if matches!(outcome, Outcome::Stopped { .. } | Outcome::Skipped) => {
+                        trial.end(outcome);
                     }
                     _ => self.running(*attempt)?.leave(*at, Status::Ended(outcome.clone())),
                 }
@@ -366,16 +435,20 @@ impl History {
             }
             Entry::Reopened { trial: id, kept, .. } => {
                 let trial = self.trial_mut(*id).ok_or_else(|| format!("trial {id} was never started"))?;
-                trial.status = Status::Waiting;
-                trial.faults = 0;
-                trial.postponed = 0;
-                trial.crowded = false;
-                trial.ended_at = None;
-                trial.spared = None;
-                if !kept {
-                    trial.cut(0);
-                    trial.read = None;
+                trial.reopen(*kept);
+            }
+            Entry::Steered { id, request, said, .. } => {
+                if let Some(request) = request {
+                    self.steer(request)?;
                 }
+                self.steering.answered(id, said);
+            }
+            Entry::Skipped { at, trial, settings, seed, place } => {
+                let attempt = Attempt { trial: *trial, number: 1 };
+                self.start(*at, attempt, "", (Some(settings), *place))?;
+                let trial = self.running(attempt)?;
+                (trial.attempts, trial.seed) = (0, Some(*seed));
+                trial.leave(*at, Status::Ended(Outcome::Skipped));
             }
             Entry::Device { slot, held, .. } => {
                 self.held.remove(slot);
@@ -391,10 +464,27 @@ impl History {
         Ok(())
     }
 
-    fn start(&mut self, at: f64, attempt: Attempt, slot: &str, settings: Option<&Settings>) -> Result<(), String> {
+    /// Only one controller runs at a time, so trials still marked running belonged to a dead one.
+    fn abandon(&mut self) {
+        for trial in self.trials.iter_mut().filter(|trial| trial.status == Status::Running) {
+            trial.status = Status::Waiting;
+        }
+    }
+
+    fn start(
+        &mut self,
+        at: f64,
+        attempt: Attempt,
+        slot: &str,
+        (settings, place): (Option<&Settings>, Option<u64>),
+    ) -> Result<(), String> {
         let next = self.trials.len() as u64 + 1;
         if attempt.trial.0 == next && attempt.number == 1 {
             let settings = settings.cloned().ok_or_else(|| format!("{attempt} starts without settings"))?;
+            let place = place.unwrap_or(next);
+            self.places.begin(place);
+            self.steering.skipped.remove(&place);
+            self.steering.first.retain(|first| first.0 != place);
             self.trials.push(TrialRecord {
                 id: attempt.trial,
                 repeat: count(&mut self.repeats, &settings),
@@ -406,9 +496,12 @@ impl History {
                 unsaved: None,
                 last_fault: None,
                 crowded: false,
+                wish: None,
+                place,
                 seed: None,
                 from_zero: false,
                 read: None,
+                group: None,
                 joules: None,
                 curve: Vec::new(),
                 others: BTreeMap::new(),
@@ -418,6 +511,7 @@ impl History {
                 ended_at: None,
                 spared: None,
                 seconds: 0.0,
+                seconds_before: 0.0,
                 parameters: None,
                 train_examples: None,
                 validation_examples: None,
@@ -425,6 +519,7 @@ impl History {
             });
             return Ok(());
         }
+        self.steering.first.retain(|first| *first != attempt.trial);
         let trial = self.trial_mut(attempt.trial).ok_or_else(|| format!("{attempt} starts before trial {next}"))?;
         if trial.status != Status::Waiting || attempt.number != trial.attempts + 1 {
             return Err(format!(
@@ -437,6 +532,58 @@ impl History {
         trial.attempts = attempt.number;
         trial.slot = slot.to_owned();
         trial.started_at = at;
+        Ok(())
+    }
+
+    /// Carries out what the user asked for, as far as it concerns the state of the sweep.
+    fn steer(&mut self, request: &Request) -> Result<(), String> {
+        match request {
+            Request::Stop { trials } => trials.iter().try_for_each(|id| self.wish(*id, Wish::Stop))?,
+            Request::Skip { trials } => {
+                for id in trials {
+                    if self.trial(*id).is_some() {
+                        self.wish(*id, Wish::Skip)?;
+                    } else {
+                        self.steering.skipped.insert(id.0);
+                    }
+                }
+            }
+            Request::Retry { trials, from_scratch } => {
+                for id in trials {
+                    if *from_scratch {
+                        // Should the controller die before old checkpoints are removed, the next one removes them.
+                        self.untidied.insert(*id, self.ends);
+                    }
+                    match self.trial_mut(*id) {
+                        Some(trial) if trial.outcome().is_some() => trial.reopen(!from_scratch),
+                        Some(_) => return Err(format!("trial {id} is retried, but it has not ended")),
+                        None => drop(self.steering.skipped.remove(&id.0)),
+                    }
+                }
+            }
+            Request::Pause => self.steering.paused = true,
+            Request::Continue => self.steering.paused = false,
+            Request::First { trials } => {
+                self.steering.first.retain(|first| !trials.contains(first));
+                self.steering.first.splice(0..0, trials.iter().copied());
+            }
+            Request::Slots { most } => self.steering.most = *most,
+            Request::Tag { trial, text } => {
+                self.steering.tags.remove(trial);
+                if !text.is_empty() {
+                    self.steering.tags.insert(*trial, text.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wish(&mut self, id: TrialId, wish: Wish) -> Result<(), String> {
+        let trial = self.trial_mut(id).ok_or_else(|| format!("trial {id} was never started"))?;
+        if trial.outcome().is_some() {
+            return Err(format!("trial {id} is to {wish:?}, but it has ended"));
+        }
+        trial.wish = Some(wish);
         Ok(())
     }
 
@@ -474,9 +621,52 @@ impl TrialRecord {
         self.others.retain(|_, values| !values.is_empty());
     }
 
+    /// Makes `new` the metric that ranks the trials, and `old` one of the others.
+    fn rank_by(&mut self, old: &str, new: &str) {
+        if old == new {
+            return;
+        }
+        if !METRICS.contains(&old) {
+            let value = |epoch: &mut EpochMetrics| Some((epoch.epoch, epoch.objective.take()?));
+            let values: Vec<(u32, f64)> = self.curve.iter_mut().filter_map(value).collect();
+            if !values.is_empty() {
+                self.others.insert(old.to_owned(), values);
+            }
+        }
+        if !METRICS.contains(&new) {
+            for (epoch, value) in self.others.remove(new).unwrap_or_default() {
+                if let Ok(at) = self.curve.binary_search_by_key(&epoch, |one| one.epoch) {
+                    self.curve[at].objective = Some(value);
+                }
+            }
+        }
+    }
+
+    /// Ends a trial that no trainer has.
+    fn end(&mut self, outcome: &Outcome) {
+        (self.status, self.wish) = (Status::Ended(outcome.clone()), None);
+    }
+
+    /// Lets an ended trial run again: on from its epochs if they are `kept`, or else from the start.
+    fn reopen(&mut self, kept: bool) {
+        self.status = Status::Waiting;
+        (self.faults, self.postponed) = (0, 0);
+        (self.crowded, self.wish) = (false, None);
+        (self.ended_at, self.spared) = (None, None);
+        self.seconds_before = self.seconds;
+        if !kept {
+            self.cut(0);
+            self.read = None;
+        }
+    }
+
     fn leave(&mut self, at: f64, status: Status) {
+        if matches!(status, Status::Ended(_)) {
+            self.wish = None;
+        }
         self.status = status;
         self.ended_at = Some(at);
+        self.group = None;
         // A clock that was set back must not make a duration negative.
         self.seconds += (at - self.started_at).max(0.0);
     }

@@ -292,7 +292,7 @@ mod tests {
                 let slot = "cpu:0".to_owned();
                 vec![
                     Entry::Paused { at: 0.0, attempt, unsaved: None, later: false },
-                    Entry::Started { at: 0.0, attempt: next, slot, settings: None, seed: None },
+                    Entry::Started { at: 0.0, attempt: next, slot, settings: None, seed: None, place: None },
                     began(next, (epoch - 1) * share / 4),
                 ]
             }
@@ -315,7 +315,7 @@ mod tests {
             let settings = json!({"x": 1}).as_object().cloned();
             for id in (1..7).map(TrialId) {
                 let attempt = Attempt { trial: id, number: 1 };
-                let entry = Entry::Started { at: 0.0, attempt, slot: "cpu:0".into(), settings: settings.clone(), seed: None };
+                let entry = Entry::Started { at: 0.0, attempt, slot: "cpu:0".into(), settings: settings.clone(), seed: None, place: None };
                 history.apply(&entry).unwrap();
                 followed.iter_mut().for_each(|standings| standings.update(history.trial(id).unwrap(), &metric));
             }

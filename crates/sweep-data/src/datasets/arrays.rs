@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::archive::{Archive, Array, damaged, tuple};
 use super::npy::{Header, Kind};
-use super::scale::{Meaning, Scale};
-use super::{Dataset, Info, Pictures, fault, room};
+use super::scale::{Range, Scale};
+use super::{Dataset, Info, OWN_SCRIPT, Pictures, fault, room};
 use crate::network::Shape;
 use sweep_core::error::Error;
 use sweep_core::recipe::Order;
@@ -17,7 +17,7 @@ const TEST: (&str, &str) = ("x_test", "y_test");
 /// Usual numbers of channels: gray, gray with alpha, color, color with alpha.
 const USUAL_CHANNELS: std::ops::RangeInclusive<u64> = 1..=4;
 
-/// Reads only headers and labels.
+/// Reads headers and labels, and the images if they are not bytes, because their range decides what they mean.
 pub(super) fn probe(path: &Path, order: Order) -> Result<Info, Error> {
     Ok(Survey::of(&mut Archive::open(path)?, path, order)?.info)
 }
@@ -26,14 +26,13 @@ pub(super) fn probe(path: &Path, order: Order) -> Result<Info, Error> {
 pub(super) fn load(path: &Path, order: Order) -> Result<Dataset, Error> {
     let mut archive = Archive::open(path)?;
     let survey = Survey::of(&mut archive, path, order)?;
-    let mut scale = None;
-    let train = pixels(archive.array(survey.train.name)?, order, &mut scale)?;
+    let train = pixels(archive.array(survey.train.name)?, order, survey.range)?;
     let train = Pictures { pixels: train, labels: survey.train.labels };
     let test = match survey.test {
-        Some(part) => Pictures { pixels: pixels(archive.array(part.name)?, order, &mut scale)?, labels: part.labels },
+        Some(part) => Pictures { pixels: pixels(archive.array(part.name)?, order, survey.range)?, labels: part.labels },
         None => Pictures::default(),
     };
-    Ok(Dataset { info: survey.info, train, test, white: 255.0 })
+    Ok(Dataset { info: survey.info, train, validation: Pictures::default(), test, white: 255.0 })
 }
 
 /// What is known before the pixels are read.
@@ -41,6 +40,8 @@ struct Survey {
     info: Info,
     train: Part,
     test: Option<Part>,
+    /// The range of all images. Test images mean the same as training images.
+    range: Range,
 }
 
 /// The training images or the test images.
@@ -84,7 +85,14 @@ impl Survey {
         let test_labels = test.as_ref().map_or(&[][..], |part| &part.labels);
         let classes = classes(&format!("{}: {y}", path.display()), &train.labels, test_labels)?;
         let (n, tests) = (train.labels.len() as u64, test_labels.len() as u64);
-        Ok(Survey { info: Info { shape, classes, train: n, test: tests }, train, test })
+        let mut range = scan(archive.array(x)?)?;
+        if test.is_some() {
+            range = range.with(scan(archive.array(TEST.0)?)?);
+        }
+        let kind = archive.array(x)?.header.kind;
+        let notes = Scale::of(kind, range).note(x, range).into_iter().collect();
+        let info = Info { shape, classes, train: n, validation: 0, test: tests, notes };
+        Ok(Survey { info, train, test, range })
     }
 }
 
@@ -158,7 +166,9 @@ fn read_labels(mut array: Array<'_>) -> Result<Vec<u8>, Error> {
         [_] | [_, 1] => {}
         [_, classes] => {
             let rule = format!("its shape is {}, with {classes} numbers per image", tuple(&header.shape));
-            return Err(fault(place, rule, "save class numbers instead: np.argmax(y, axis=1)"));
+            let remedy =
+                format!("if each row is one-hot, save class numbers: np.argmax(y, axis=1). Otherwise: {OWN_SCRIPT}");
+            return Err(fault(place, rule, remedy));
         }
         _ => {
             let rule = format!("its shape is {}, but labels must have one axis", tuple(&header.shape));
@@ -166,7 +176,9 @@ fn read_labels(mut array: Array<'_>) -> Result<Vec<u8>, Error> {
         }
     }
     if matches!(header.kind, Kind::Float | Kind::Boolean) {
-        return Err(fault(place, "its labels are not integers", "save them as integers: y.astype(\"uint8\")"));
+        let remedy =
+            format!("if they are class numbers, save them as integers: y.astype(\"uint8\"). Otherwise: {OWN_SCRIPT}");
+        return Err(fault(place, "its labels are not integers", remedy));
     }
     let mut labels = Vec::new();
     header
@@ -178,29 +190,47 @@ fn read_labels(mut array: Array<'_>) -> Result<Vec<u8>, Error> {
             labels.push(value as u8);
             Ok(())
         })
-        .map_err(|broken| broken.at(&place, "number the classes from 0: np.unique(y, return_inverse=True)[1]"))?;
+        .map_err(|broken| {
+            let remedy = "if they are classes, number them from 0: np.unique(y, return_inverse=True)[1]. Otherwise:";
+            broken.at(&place, &format!("{remedy} {OWN_SCRIPT}"))
+        })?;
     Ok(labels)
 }
 
-/// Reads the array's images as `[n, c, h, w]` bytes. The first array that is read determines `scale` for the next.
-fn pixels(mut array: Array<'_>, order: Order, scale: &mut Option<Scale>) -> Result<Vec<u8>, Error> {
+/// Returns the range of an array's values. Bytes are not read.
+fn scan(mut array: Array<'_>) -> Result<Range, Error> {
+    let (place, header) = (array.place, array.header);
+    if header.are_bytes() {
+        return Ok(Range::BYTES);
+    }
+    let (mut range, mut index) = (Range::EMPTY, 0_u64);
+    let read = header.values(&mut array.reader, |value| {
+        if !value.is_finite() {
+            let rule = format!("value {index}, counted from 0 in file order, is {value}, but pixels must be finite");
+            return Err(Broken::Rule(rule));
+        }
+        range.add(value);
+        index += 1;
+        Ok(())
+    });
+    read.map_err(|broken: Broken| broken.at(&place, "replace the value, for example with np.nan_to_num(x)"))?;
+    Ok(range)
+}
+
+/// Reads the array's images as `[n, c, h, w]` bytes, given the range of all images.
+fn pixels(mut array: Array<'_>, order: Order, range: Range) -> Result<Vec<u8>, Error> {
     let (place, header) = (array.place, array.header);
     let (count, shape) = layout(&place, &header, order)?;
     let mut bytes = room(&place, header.elements())?;
     if header.are_bytes() {
         header.bytes(&mut array.reader, &mut bytes).map_err(|error| damaged(&place, error))?;
-        *scale = Some(Scale::Byte);
     } else {
-        let mut meaning = Meaning::new(header.kind, *scale);
+        let scale = Scale::of(header.kind, range);
         let read = header.values(&mut array.reader, |value| {
-            let byte = meaning.byte(value, &mut bytes);
-            bytes.push(byte.ok_or_else(|| Broken::Rule(meaning.complaint(value, bytes.len())))?);
+            bytes.push(scale.byte(value));
             Ok(())
         });
-        let remedy =
-            "save them as x.astype(\"uint8\") from 0 to 255, or as floats from 0 to 1, before any normalization";
-        read.map_err(|broken: Broken| broken.at(&place, remedy))?;
-        *scale = Some(meaning.scale);
+        read.map_err(|broken: Broken| broken.at(&place, "save the array again"))?;
     }
     Ok(arranged(bytes, count, shape, order, &header))
 }
@@ -340,45 +370,47 @@ mod tests {
     }
 
     #[test]
-    fn floats_are_shares_of_white_or_whole_bytes() {
-        let pixels = |values: &[f32]| read(npy("<f4", false, "(2, 1, 2)", &floats(values)), Order::Nhwc);
-        assert_eq!(pixels(&[0.0, 1.0, 0.5, 0.2]).unwrap().train.pixels, [0, 255, 128, 51]);
-        assert_eq!(pixels(&[0.0, 1.0, 1.0, 0.0]).unwrap().train.pixels, [0, 255, 255, 0]);
+    fn floats_are_shares_of_white_whole_bytes_or_any_range_that_is_told() {
+        let read = |values: &[f32]| read(npy("<f4", false, "(2, 1, 2)", &floats(values)), Order::Nhwc);
+        let pixels = |values: &[f32]| {
+            let dataset = read(values).unwrap();
+            (dataset.train.pixels, dataset.info.notes.join(""))
+        };
+        assert_eq!(pixels(&[0.0, 1.0, 0.5, 0.2]), (vec![0, 255, 128, 51], String::new()));
+        assert_eq!(pixels(&[0.0, 1.0, 1.0, 0.0]), (vec![0, 255, 255, 0], String::new()));
         // These are bytes, which only the third value shows.
-        assert_eq!(pixels(&[0.0, 1.0, 200.0, 1.0]).unwrap().train.pixels, [0, 1, 200, 1]);
-        let cases = [
-            (
-                [0.5, 2.0, 0.0, 0.0],
-                "value 1, counted from 0 in file order, is 2, but pixels must be floats from 0 to 1",
-            ),
-            ([0.0, 200.0, 0.5, 0.0], "value 2, counted from 0 in file order, is 0.5, but all pixels must be integers"),
-            ([0.0, 0.0, -1.0, 0.0], "value 2, counted from 0 in file order, is -1"),
-            ([0.0, 0.0, 256.0, 0.0], "value 2, counted from 0 in file order, is 256"),
-            ([0.0, f32::NAN, 1.0, 0.0], "value 1, counted from 0 in file order, is NaN"),
-        ];
-        for (values, expected) in cases {
-            let error = pixels(&values).unwrap_err().to_string();
-            assert!(error.contains(expected) && error.contains("hint: save them as"), "{error}");
+        assert_eq!(pixels(&[0.0, 1.0, 200.0, 1.0]), (vec![0, 1, 200, 1], String::new()));
+        let (rounded, note) = pixels(&[0.0, 200.0, 0.6, 0.0]);
+        assert!(rounded == [0, 200, 1, 0] && note == "x has fractions, which were rounded to 0 to 255", "{note}");
+        let (standardized, note) = pixels(&[-2.0, 0.0, 2.0, 1.0]);
+        assert_eq!(standardized, [0, 128, 255, 191]);
+        assert!(note.starts_with("x has values from -2.0000 to 2.0000, which were mapped linearly"), "{note}");
+        for value in [f32::NAN, f32::INFINITY] {
+            let error = read(&[0.0, value, 1.0, 0.0]).unwrap_err().to_string();
+            assert!(
+                error.contains("value 1, counted from 0 in file order, is ") && error.contains("hint: "),
+                "{error}"
+            );
         }
+        // The planner reads as far as the trainer does.
+        let nan =
+            folder(&[("x", npy("<f4", false, "(2, 1, 2)", &floats(&[0.0, f32::NAN, 0.0, 0.0]))), labels(&[0, 1])]);
+        assert!(probe(nan.path(), Order::Nhwc).is_err());
     }
 
     #[test]
-    fn test_pictures_are_read_on_the_scale_of_the_training_pictures() {
+    fn test_pictures_mean_the_same_as_training_pictures() {
         let part = |values: &[f32]| npy("<f4", false, "(2, 1, 2)", &floats(values));
-        let set = |test: &[f32]| {
+        let set = |train: &[f32], test: &[f32]| {
             let two = labels(&[0, 1]).1;
-            let arrays = [
-                ("x_train", part(&[0.0, 1.0, 200.0, 1.0])),
-                ("y_train", two.clone()),
-                ("x_test", part(test)),
-                ("y_test", two),
-            ];
+            let arrays = [("x_train", part(train)), ("y_train", two.clone()), ("x_test", part(test)), ("y_test", two)];
             let file = tempfile::NamedTempFile::with_suffix(".npz").unwrap();
             fs::write(file.path(), npz(&arrays)).unwrap();
-            load(file.path(), Order::Nhwc)
+            load(file.path(), Order::Nhwc).unwrap()
         };
-        assert_eq!(set(&[0.0, 1.0, 1.0, 1.0]).unwrap().test.pixels, [0, 1, 1, 1]);
-        assert!(set(&[0.0, 0.5, 1.0, 1.0]).unwrap_err().to_string().contains("x_test: value 1, "));
+        assert_eq!(set(&[0.0, 1.0, 200.0, 1.0], &[0.0, 1.0, 1.0, 1.0]).test.pixels, [0, 1, 1, 1]);
+        let wider = set(&[0.0, 1.0, 0.0, 1.0], &[-1.0, 1.0, 0.0, 0.0]);
+        assert_eq!((wider.train.pixels[0], wider.test.pixels[0]), (128, 0));
     }
 
     #[test]

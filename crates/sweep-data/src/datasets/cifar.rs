@@ -124,7 +124,7 @@ impl Cifar {
             let rule = "its files changed while they were being read";
             return Err(fault(path.display(), rule, "wait until the download has finished"));
         }
-        Ok(Dataset { info, train, test, white: 255.0 })
+        Ok(Dataset { info, train, validation: Pictures::default(), test, white: 255.0 })
     }
 
     fn record(&self) -> usize {
@@ -158,7 +158,14 @@ impl Cifar {
         }
         let (test, train) = self.files.split_last().expect("every set has files");
         let train = train.iter().map(|batch| batch.share).sum::<u64>() * records;
-        Ok(Info { shape: SHAPE, classes: self.classes(place)?, train, test: test.share * records })
+        Ok(Info {
+            shape: SHAPE,
+            classes: self.classes(place)?,
+            train,
+            validation: 0,
+            test: test.share * records,
+            notes: Vec::new(),
+        })
     }
 
     fn classes(&self, place: &Place) -> Result<Vec<String>, Error> {

@@ -31,9 +31,12 @@ pub(super) fn load() -> Result<Dataset, Error> {
         shape: Shape { channels: 1, height: SIDE, width: SIDE },
         classes: (0..10).map(|digit| digit.to_string()).collect(),
         train: pictures.labels.len() as u64,
+        validation: 0,
         test: 0,
+        notes: Vec::new(),
     };
-    Ok(Dataset { info, train: pictures, test: Pictures::default(), white: WHITE.into() })
+    let none = Pictures::default;
+    Ok(Dataset { info, train: pictures, validation: none(), test: none(), white: WHITE.into() })
 }
 
 fn read(gz: &[u8]) -> Option<Pictures> {

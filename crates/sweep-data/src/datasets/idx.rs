@@ -51,9 +51,11 @@ impl Idx {
             shape: Shape { channels: 1, height: SIDE, width: SIDE },
             classes: self.classes.map(str::to_owned).to_vec(),
             train: train.labels.len() as u64,
+            validation: 0,
             test: test.labels.len() as u64,
+            notes: Vec::new(),
         };
-        Ok(Dataset { info, train, test, white: 255.0 })
+        Ok(Dataset { info, train, validation: Pictures::default(), test, white: 255.0 })
     }
 
     fn part(&self, folder: &Path, part: &str) -> Result<Pictures, Error> {

@@ -9,10 +9,13 @@ mod cifar;
 mod digits;
 mod folder;
 mod idx;
+mod normalization;
 mod npy;
 mod scale;
 mod split;
 
+use folder::Folder;
+pub use normalization::Normalization;
 pub use split::{Split, split};
 
 use std::fmt::Display;
@@ -20,7 +23,7 @@ use std::path::Path;
 
 use crate::network::Shape;
 use sweep_core::error::{Error, Exit};
-use sweep_core::recipe::Source;
+use sweep_core::recipe::{Resize, Source};
 
 /// Number of classes that a one-byte label can distinguish.
 const MOST_CLASSES: usize = 256;
@@ -32,10 +35,14 @@ pub struct Info {
     pub shape: Shape,
     /// Names of the classes. A label is an index into them.
     pub classes: Vec<String>,
-    /// Number of images for training and validation.
+    /// Number of images for training, and for validation unless the dataset has its own validation images.
     pub train: u64,
+    /// Number of the dataset's own validation images, or 0 if it has none.
+    pub validation: u64,
     /// Number of the dataset's own test images, or 0 if it has none.
     pub test: u64,
+    /// What was left out or converted, for the user.
+    pub notes: Vec<String>,
 }
 
 /// A dataset in memory.
@@ -43,8 +50,10 @@ pub struct Info {
 pub struct Dataset {
     /// The same information as returned by [`probe`].
     pub info: Info,
-    /// Images for training and validation.
+    /// Images for training, and for validation unless there are others for it.
     pub train: Pictures,
+    /// The dataset's own validation images. May be empty.
+    pub validation: Pictures,
     /// The dataset's own test images. May be empty.
     pub test: Pictures,
     /// The byte value that means 1.0: 255, or 16 for the digits.
@@ -60,7 +69,15 @@ pub struct Pictures {
     pub labels: Vec<u8>,
 }
 
-/// Returns the sizes and classes of a dataset without decoding pixels.
+/// What to do with data that this trainer does not train on.
+const OWN_SCRIPT: &str = "the built-in trainer classifies images with one label each. For numbers to predict, or several \
+                          labels per image, train with a script of your own: docs/guides/tune-your-script.md";
+
+fn folder<'a>(path: &'a Path, resize: Option<Resize>, labels: Option<&'a Path>) -> Folder<'a> {
+    Folder { path, resize, labels }
+}
+
+/// Returns the sizes and classes of a dataset. Only a `folder` is decoded, once; other sets are not.
 ///
 /// # Errors
 /// Returns [`Exit::BadData`] if the dataset is missing or inconsistent.
@@ -71,7 +88,7 @@ pub fn probe(source: &Source) -> Result<Info, Error> {
         Source::Cifar100 { path } => cifar::CIFAR100.probe(path),
         Source::Mnist { path } => idx::MNIST.probe(path),
         Source::FashionMnist { path } => idx::FASHION_MNIST.probe(path),
-        Source::Folder { path } => folder::probe(path),
+        Source::Folder { path, resize, labels } => folder(path, *resize, labels.as_deref()).probe(),
         Source::Arrays { path, order } => arrays::probe(path, *order),
     };
     found.map_err(|error| match source {
@@ -80,7 +97,7 @@ pub fn probe(source: &Source) -> Result<Info, Error> {
         | Source::Mnist { path }
         | Source::FashionMnist { path }
         | Source::Arrays { path, .. }
-            if folder::holds_classes(path) =>
+            if Folder::holds_classes(path) =>
         {
             error.hint("`path` has one folder of images per class; write `set: folder` under `data:`")
         }
@@ -99,9 +116,22 @@ pub fn load(source: &Source) -> Result<Dataset, Error> {
         Source::Cifar100 { path } => cifar::CIFAR100.load(path),
         Source::Mnist { path } => idx::MNIST.load(path),
         Source::FashionMnist { path } => idx::FASHION_MNIST.load(path),
-        Source::Folder { path } => folder::load(path),
+        Source::Folder { path, resize, labels } => folder(path, *resize, labels.as_deref()).load(),
         Source::Arrays { path, order } => arrays::load(path, *order),
     }
+}
+
+/// Reads an image file as the images of this dataset are read. Returns bytes `[c, h, w]`, where 255 is white. Where the
+/// dataset's images have one size by themselves, the image is cropped and scaled to it.
+///
+/// # Errors
+/// Returns [`Exit::BadData`] if the file is no image or cannot have the shape.
+pub fn picture(source: &Source, shape: Shape, file: &Path) -> Result<Vec<u8>, Error> {
+    let resize = match source {
+        Source::Folder { resize, .. } => *resize,
+        _ => None,
+    };
+    folder::picture(file, shape, resize)
 }
 
 /// Returns an error for unusable data: where it is, what is wrong, and what to do.

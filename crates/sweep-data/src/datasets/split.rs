@@ -7,10 +7,10 @@ use super::{Dataset, fault};
 use sweep_core::describe::thousands;
 use sweep_core::error::Error;
 use sweep_core::random::{Purpose, stream};
-use sweep_core::recipe::{Data, Validation};
+use sweep_core::recipe::{Data, HeldOut, Validation};
 
-/// Row numbers into [`Dataset::train`], or for the validation part of [`Validation::Test`] into [`Dataset::test`]. Each
-/// list is ascending.
+/// Row numbers into [`Dataset::train`]. The validation rows of [`Validation::Own`] and [`Validation::Test`] are those of
+/// [`Dataset::validation`] and [`Dataset::test`]. Each list is ascending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
     /// Rows of the training images.
@@ -19,6 +19,9 @@ pub struct Split {
     pub validation: Vec<u32>,
     /// A fixed subset of `train` that has the size of `validation`, or all of `train` if `validation` is larger.
     pub train_eval: Vec<u32>,
+    /// Rows of the images that are tested once, after the sweep. They are rows of [`Dataset::train`] if `data.test` holds
+    /// them out, otherwise of [`Dataset::test`]. Empty if there are none, or if validation uses them.
+    pub test: Vec<u32>,
 }
 
 /// Divides the images as `data` specifies. The result depends only on the arguments. `train_examples` does not change
@@ -30,8 +33,24 @@ pub struct Split {
 pub fn split(dataset: &Dataset, data: &Data, seed: u64) -> Result<Split, Error> {
     let names = &dataset.info.classes;
     let mut classes = drawn(&dataset.train.labels, names.len(), seed)?;
+    // This comes first, so that no other setting changes what is tested.
+    let test = match data.test {
+        Some(HeldOut::Share(share)) => hold_out(&mut classes, share, names, "test")?,
+        Some(HeldOut::Count(count)) => hold_out_count(&mut classes, count, names, "test")?,
+        None if data.validation == Validation::Test => Vec::new(),
+        None => rows(dataset.test.labels.len())?,
+    };
     let validation = match data.validation {
-        Validation::Share(share) => hold_out(&mut classes, share, names)?,
+        Validation::Share(share) => hold_out(&mut classes, share, names, "validation")?,
+        Validation::Count(count) => hold_out_count(&mut classes, count, names, "validation")?,
+        Validation::Own if dataset.validation.labels.is_empty() => {
+            return Err(fault(
+                "data.validation",
+                "is `val`, but this data set has no validation images",
+                "write a fraction, for example 0.1",
+            ));
+        }
+        Validation::Own => rows(dataset.validation.labels.len())?,
         Validation::Test if dataset.test.labels.is_empty() => {
             return Err(fault(
                 "data.validation",
@@ -47,7 +66,7 @@ pub fn split(dataset: &Dataset, data: &Data, seed: u64) -> Result<Split, Error> 
     let sizes: Vec<usize> = classes.iter().map(Vec::len).collect();
     let compared = quotas(&sizes, validation.len().min(sizes.iter().sum()));
     let train_eval = classes.iter().zip(compared).map(|(rows, quota)| rows[..quota].to_vec()).collect();
-    Ok(Split { train: sorted(classes), validation, train_eval: sorted(train_eval) })
+    Ok(Split { train: sorted(classes), validation, train_eval: sorted(train_eval), test })
 }
 
 /// Returns the rows of each class, each list shuffled by the seed.
@@ -68,8 +87,8 @@ fn rows(count: usize) -> Result<Vec<u32>, Error> {
 }
 
 /// Removes this fraction of every class and returns the removed rows.
-fn hold_out(classes: &mut [Vec<u32>], share: f64, names: &[String]) -> Result<Vec<u32>, Error> {
-    let place = format!("data.validation: {share}");
+fn hold_out(classes: &mut [Vec<u32>], share: f64, names: &[String], what: &str) -> Result<Vec<u32>, Error> {
+    let place = format!("data.{what}: {share}");
     if !(share > 0.0 && share < 1.0) {
         return Err(fault(
             place,
@@ -77,20 +96,43 @@ fn hold_out(classes: &mut [Vec<u32>], share: f64, names: &[String]) -> Result<Ve
             "write a fraction, for example 0.1, or test",
         ));
     }
+    let all: usize = classes.iter().map(Vec::len).sum();
+    hold_out_of(classes, (share * all as f64).round() as usize, names, what, place)
+}
+
+/// Removes this number of images, in proportion from every class, and returns the removed rows.
+fn hold_out_count(classes: &mut [Vec<u32>], count: u64, names: &[String], what: &str) -> Result<Vec<u32>, Error> {
+    let place = format!("data.{what}: {count}");
+    let all: usize = classes.iter().map(Vec::len).sum();
+    match usize::try_from(count).ok().filter(|count| *count < all) {
+        Some(total) => hold_out_of(classes, total, names, what, place),
+        None => {
+            let rule = format!("leaves none of the {} images for training", thousands(all as u64));
+            Err(fault(place, rule, "write a smaller number, or a fraction, for example 0.1"))
+        }
+    }
+}
+
+fn hold_out_of(
+    classes: &mut [Vec<u32>],
+    total: usize,
+    names: &[String],
+    what: &str,
+    place: String,
+) -> Result<Vec<u32>, Error> {
     let sizes: Vec<usize> = classes.iter().map(Vec::len).collect();
-    let total = (share * sizes.iter().sum::<usize>() as f64).round() as usize;
     let mut held = Vec::new();
     for ((rows, quota), name) in classes.iter_mut().zip(quotas(&sizes, total)).zip(names) {
         let (size, left) = (rows.len(), rows.len() - quota);
         let none = match (quota, left) {
             _ if size == 0 => None,
-            (0, _) => Some("validation"),
+            (0, _) => Some(what),
             (_, 0) => Some("training"),
             _ => None,
         };
-        if let Some(what) = none {
-            let rule = format!("leaves none of the {size} images of class `{name}` for {what}");
-            return Err(fault(place, rule, "write a fraction closer to 0.5, or add images of that class"));
+        if let Some(none) = none {
+            let rule = format!("leaves none of the {size} images of class `{name}` for {none}");
+            return Err(fault(place, rule, "hold out closer to half of the images, or add images of that class"));
         }
         held.push(rows.drain(..quota).collect());
     }
@@ -160,13 +202,23 @@ mod tests {
             shape: Shape { channels: 1, height: 1, width: 1 },
             classes: (0..counts.len()).map(|class| format!("class{class}")).collect(),
             train: labels.len() as u64,
+            validation: 0,
             test: test as u64,
+            notes: Vec::new(),
         };
-        Dataset { info, train: pictures(labels), test: pictures(vec![0; test]), white: 255.0 }
+        let validation = pictures(Vec::new());
+        Dataset { info, train: pictures(labels), validation, test: pictures(vec![0; test]), white: 255.0 }
     }
 
     fn data(validation: Validation, train_examples: Option<u64>) -> Data {
-        Data { source: Source::Digits, validation, train_examples, augment: Default::default() }
+        Data {
+            source: Source::Digits,
+            validation,
+            train_examples,
+            test: None,
+            augment: Default::default(),
+            normalize: Default::default(),
+        }
     }
 
     fn share(share: f64) -> Data {
@@ -235,6 +287,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_tested_is_held_out_first_and_nothing_else_changes_it() {
+        let dataset = dataset(&[60, 30], 6);
+        let part =
+            |test, validation, examples| split(&dataset, &Data { test, ..data(validation, examples) }, 1).unwrap();
+        let share = Validation::Share(0.1);
+        let held = part(Some(HeldOut::Count(30)), share, None);
+        assert_eq!((counts(&dataset, &held.test), held.train.len()), (vec![20, 10], 54));
+        assert_eq!(held.test, part(Some(HeldOut::Count(30)), Validation::Count(12), Some(10)).test);
+        assert_eq!(part(Some(HeldOut::Share(0.5)), share, None).test.len(), 45);
+        let all = [&held.train, &held.validation, &held.test].into_iter().flatten().collect::<BTreeSet<_>>();
+        assert_eq!(all.len(), 90);
+        // Without a part of its own, the test images are the data set's, unless they validate.
+        assert_eq!(part(None, share, None).test, [0, 1, 2, 3, 4, 5]);
+        assert_eq!(part(None, Validation::Test, None).test, [0_u32; 0]);
+    }
+
+    #[test]
     fn all_test_pictures_validate_and_as_many_of_training_are_compared_with_them() {
         let dataset = dataset(&[20, 20], 6);
         let split = split(&dataset, &data(Validation::Test, None), 1).unwrap();
@@ -252,6 +321,8 @@ mod tests {
             (share(0.95), "0.95: leaves none of the 2 images of class `class1` for training"),
             (share(1.0), "1: must be a fraction above 0 and below 1"),
             (share(f64::NAN), "NaN: must be a fraction above 0 and below 1"),
+            (data(Validation::Own, None), "data.validation: is `val`, but this data set has no validation images"),
+            (data(Validation::Count(32), None), "validation: 32: leaves none of the 32 images for training"),
             (data(Validation::Test, None), "data.validation: is `test`, but this data set has no test images"),
             (data(Validation::Share(0.5), Some(17)), "train_examples: 17: only 16 training images are available"),
             (data(Validation::Share(0.5), Some(2)), "train_examples: 2: leaves no training image of class `class1`"),

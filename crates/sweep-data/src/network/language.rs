@@ -10,7 +10,7 @@ use super::template::Template;
 use super::value::flag;
 use super::want::{self, Remedy, Way};
 use sweep_core::describe::thousands;
-use sweep_core::recipe::{Layer, Padding};
+use sweep_core::recipe::{Join, Layer, Padding};
 
 /// Maximum number of layers in a network, after every `repeat` is expanded.
 const MOST_LAYERS: usize = 1_000;
@@ -24,19 +24,29 @@ const MOST_OUTPUTS: u32 = 65_536;
 const LONGEST_SIDE: u32 = 1_024;
 
 /// All names that an item may have.
-const LAYERS: [&str; 14] = [
+const LAYERS: [&str; 24] = [
     "conv",
+    "depthwise",
     "max_pool",
     "average_pool",
     "global_average_pool",
+    "global_max_pool",
     "relu",
     "tanh",
     "gelu",
     "sigmoid",
+    "silu",
+    "leaky_relu",
     "batch_norm",
+    "layer_norm",
+    "group_norm",
     "dropout",
     "downsample",
     "repeat",
+    "residual",
+    "multiply",
+    "concat",
+    "scale",
     "flatten",
     "dense",
 ];
@@ -105,6 +115,7 @@ impl Reader<'_> {
         let given = given.unwrap_or(Given { value: Cow::Owned(Value::Null), setting: item.setting.clone() });
         let layer = match name {
             "conv" => self.conv(&given),
+            "depthwise" => self.depthwise(&given),
             "dense" => self.dense(&given),
             "max_pool" => self.pool(&given).map(|(size, stride)| Layer::MaxPool { size, stride }),
             "average_pool" => self.pool(&given).map(|(size, stride)| Layer::AveragePool { size, stride }),
@@ -112,11 +123,20 @@ impl Reader<'_> {
             "dropout" => self.dropout(&given),
             "downsample" => return self.downsample(&given),
             "repeat" => return self.repeat(&given),
+            "residual" => return self.joined(&given, "residual", Join::Add, true),
+            "multiply" => return self.joined(&given, "multiply", Join::Multiply, false),
+            "concat" => return self.concat(&given),
+            "scale" => self.scale(&given),
+            "leaky_relu" => self.leaky_relu(&given),
+            "layer_norm" => self.layer_norm(&given),
+            "group_norm" => self.group_norm(&given),
             "global_average_pool" => self.plain(&given, Layer::GlobalAveragePool),
+            "global_max_pool" => self.plain(&given, Layer::GlobalMaxPool),
             "relu" => self.plain(&given, Layer::Relu),
             "tanh" => self.plain(&given, Layer::Tanh),
             "gelu" => self.plain(&given, Layer::Gelu),
             "sigmoid" => self.plain(&given, Layer::Sigmoid),
+            "silu" => self.plain(&given, Layer::Silu),
             "flatten" => self.plain(&given, Layer::Flatten),
             "softmax" | "log_softmax" => {
                 let rule = format!("unknown layer `{name}`: the loss already contains it");
@@ -142,24 +162,41 @@ impl Reader<'_> {
     }
 
     fn conv(&mut self, given: &Given<'_>) -> Option<Layer> {
-        let keys = ["filters", "kernel", "stride", "padding", "bias", "max_norm"];
+        let keys = ["filters", "kernel", "stride", "padding", "bias", "max_norm", "groups"];
         let fields = self.fields(given, "filters", &keys);
         let filters =
             self.field(&fields, "filters", want::count(1..=MOST_OUTPUTS, want::layer("conv", "32", "")), None);
+        let groups = self.field(&fields, "groups", want::count(1..=MOST_OUTPUTS, want::value("2")), Some(1));
         let kernel = self.field(&fields, "kernel", want::count(1..=LONGEST_SIDE, want::value("3")), Some(3));
         let stride =
             self.field(&fields, "stride", want::count(1..=LONGEST_SIDE, Remedy::Text("write 1 or 2")), Some(1));
         let padding = self.field(&fields, "padding", want::padding(), Some(Padding::Same));
         let bias = self.field(&fields, "bias", want::boolean(), Some(true));
         let max_norm = self.field(&fields, "max_norm", want::max_norm(), Some(None));
-        Some(Layer::Conv {
-            filters: filters?,
-            kernel: kernel?,
-            stride: stride?,
-            padding: padding?,
-            bias: bias?,
-            max_norm: max_norm?,
-        })
+        let (filters, groups, kernel, stride) = (filters?, groups?, kernel?, stride?);
+        let (padding, bias, max_norm) = (padding?, bias?, max_norm?);
+        if groups == 1 {
+            return Some(Layer::Conv { filters, kernel, stride, padding, bias, max_norm });
+        }
+        if filters % groups > 0 {
+            let rule = format!("{filters} filters cannot be divided into {groups} groups");
+            self.fault(given, rule, "choose a number of groups that divides the filters");
+            return None;
+        }
+        Some(Layer::GroupedConv { filters, groups, kernel, stride, padding, bias, max_norm })
+    }
+
+    fn depthwise(&mut self, given: &Given<'_>) -> Option<Layer> {
+        let fields = self.fields(given, "kernel", &["kernel", "stride", "padding", "bias", "max_norm"]);
+        let kernel = want::count(1..=LONGEST_SIDE, want::layer("depthwise", "3", ""));
+        let kernel = self.field(&fields, "kernel", kernel, Some(3));
+        let stride =
+            self.field(&fields, "stride", want::count(1..=LONGEST_SIDE, Remedy::Text("write 1 or 2")), Some(1));
+        let padding = self.field(&fields, "padding", want::padding(), Some(Padding::Same));
+        let bias = self.field(&fields, "bias", want::boolean(), Some(true));
+        let max_norm = self.field(&fields, "max_norm", want::max_norm(), Some(None));
+        let (kernel, stride, padding) = (kernel?, stride?, padding?);
+        Some(Layer::Depthwise { kernel, stride, padding, bias: bias?, max_norm: max_norm? })
     }
 
     fn dense(&mut self, given: &Given<'_>) -> Option<Layer> {
@@ -191,10 +228,83 @@ impl Reader<'_> {
         }
         let nothing = Given { value: Cow::Owned(Value::Null), setting: None };
         let given = if wanted == Some(true) { &nothing } else { given };
-        let fields = self.fields(given, "momentum", &["momentum", "epsilon"]);
+        let fields = self.fields(given, "momentum", &["momentum", "epsilon", "enabled"]);
+        let enabled = self.field(&fields, "enabled", want::boolean(), Some(true));
         let momentum = self.field(&fields, "momentum", want::share(want::value("0.99")), Some(0.99));
         let epsilon = self.field(&fields, "epsilon", want::positive(want::value("1e-3")), Some(1e-3));
-        Some(Layer::BatchNorm { momentum: momentum?, epsilon: epsilon? })
+        let layer = Layer::BatchNorm { momentum: momentum?, epsilon: epsilon? };
+        enabled?.then_some(layer)
+    }
+
+    fn layer_norm(&mut self, given: &Given<'_>) -> Option<Layer> {
+        let fields = self.fields(given, "epsilon", &["epsilon"]);
+        let epsilon = self.field(&fields, "epsilon", want::positive(want::value("1e-5")), Some(1e-5));
+        Some(Layer::LayerNorm { epsilon: epsilon? })
+    }
+
+    fn group_norm(&mut self, given: &Given<'_>) -> Option<Layer> {
+        let fields = self.fields(given, "groups", &["groups", "epsilon"]);
+        let groups =
+            self.field(&fields, "groups", want::count(1..=MOST_OUTPUTS, want::layer("group_norm", "8", "")), None);
+        let epsilon = self.field(&fields, "epsilon", want::positive(want::value("1e-5")), Some(1e-5));
+        Some(Layer::GroupNorm { groups: groups?, epsilon: epsilon? })
+    }
+
+    fn leaky_relu(&mut self, given: &Given<'_>) -> Option<Layer> {
+        let fields = self.fields(given, "slope", &["slope"]);
+        let slope = self.field(&fields, "slope", want::share(want::layer("leaky_relu", "0.01", "")), Some(0.01));
+        Some(Layer::LeakyRelu { slope: slope? })
+    }
+
+    fn scale(&mut self, given: &Given<'_>) -> Option<Layer> {
+        let fields = self.fields(given, "by", &["by"]);
+        let by = self.field(&fields, "by", want::positive(want::layer("scale", "0.125", "")), None);
+        Some(Layer::Scale { by: by? })
+    }
+
+    /// Reads `layers`, and `shortcut` where it is allowed, as branches with the same input. Without a shortcut, the
+    /// second branch is the input itself.
+    fn joined(&mut self, given: &Given<'_>, name: &str, by: Join, shortcut: bool) {
+        let keys: &[&str] = if shortcut { &["layers", "shortcut"] } else { &["layers"] };
+        let remedy = format!("write `{name}: {{layers: […]}}`");
+        if !given.value.is_object() {
+            return self.fault(given, format!("`{name}` requires `layers`"), remedy);
+        }
+        let known = self.faults.len();
+        let fields = self.fields(given, "layers", keys);
+        let Some(body) = fields.get("layers") else {
+            if self.faults.len() == known {
+                self.fault(given, format!("`{name}` requires `layers`"), remedy);
+            }
+            return;
+        };
+        self.layers.push(Layer::Fork);
+        self.at(Step::Key("layers".into()), |reader| reader.list(body));
+        self.layers.push(Layer::Branch);
+        if let Some(shortcut) = fields.get("shortcut").filter(|given| !given.value.is_null()) {
+            self.at(Step::Key("shortcut".into()), |reader| reader.list(shortcut));
+        }
+        self.layers.push(Layer::Join { by });
+    }
+
+    /// Reads a list of branches, each a list of layers.
+    fn concat(&mut self, given: &Given<'_>) {
+        let branches = match given.value.as_ref() {
+            Value::Array(branches) if branches.len() > 1 => branches,
+            _ => {
+                let rule = "`concat` requires a list of at least two branches, each a list of layers";
+                return self.fault(given, rule, "write `concat: [[{conv: 16}], [{conv: {filters: 16, kernel: 5}}]]`");
+            }
+        };
+        for (index, branch) in branches.iter().enumerate() {
+            self.layers.push(if index == 0 { Layer::Fork } else { Layer::Branch });
+            self.at(Step::Index(index), |reader| {
+                if let Some(branch) = reader.resolve(branch, given.setting.as_deref()) {
+                    reader.list(&branch);
+                }
+            });
+        }
+        self.layers.push(Layer::Join { by: Join::Concat });
     }
 
     fn dropout(&mut self, given: &Given<'_>) -> Option<Layer> {
@@ -215,8 +325,11 @@ impl Reader<'_> {
 
     /// Gives the most recent convolution a stride of 2.
     fn stride(&mut self, given: &Given<'_>) {
-        let nearest = self.layers.iter_mut().rev().find_map(|layer| match layer {
-            Layer::Conv { stride, .. } => Some(stride),
+        let marks = |layer: &&mut Layer| !matches!(layer, Layer::Fork | Layer::Branch | Layer::Join { .. });
+        let nearest = self.layers.iter_mut().rev().take_while(marks).find_map(|layer| match layer {
+            Layer::Conv { stride, .. } | Layer::GroupedConv { stride, .. } | Layer::Depthwise { stride, .. } => {
+                Some(stride)
+            }
             _ => None,
         });
         match nearest {
@@ -299,6 +412,44 @@ mod tests {
         let plain = json!(["relu", "tanh", "gelu", "sigmoid", "flatten", "global_average_pool", {"relu": null}]);
         let [relu, average] = [Layer::Relu, Layer::GlobalAveragePool];
         assert_eq!(read(plain), [relu, Layer::Tanh, Layer::Gelu, Layer::Sigmoid, Layer::Flatten, average, relu]);
+    }
+
+    #[test]
+    fn branches_are_written_out_between_marks() {
+        let conv =
+            |filters| Layer::Conv { filters, kernel: 3, stride: 1, padding: Padding::Same, bias: true, max_norm: None };
+        let join = |by| Layer::Join { by };
+        let (fork, branch, relu, tanh) = (Layer::Fork, Layer::Branch, Layer::Relu, Layer::Tanh);
+        let layers = read(json!([{"residual": {"layers": [{"conv": 8}, "relu"]}}]));
+        assert_eq!(layers, [fork, conv(8), relu, branch, join(Join::Add)]);
+        let layers = read(json!([{"residual": {"layers": ["relu"], "shortcut": [{"conv": 8}]}}]));
+        assert_eq!(layers, [fork, relu, branch, conv(8), join(Join::Add)]);
+        let layers = read(json!([{"concat": [["relu"], [{"conv": 4}, {"residual": {"layers": ["tanh"]}}], ["tanh"]]}]));
+        let expected =
+            [fork, relu, branch, conv(4), fork, tanh, branch, join(Join::Add), branch, tanh, join(Join::Concat)];
+        assert_eq!(layers, expected);
+        let squeeze = read(json!([{"multiply": {"layers": ["global_average_pool", {"dense": 8}, "sigmoid"]}}]));
+        assert_eq!(squeeze[4..], [branch, join(Join::Multiply)]);
+        for (wrong, expected) in [
+            (json!([{"residual": ["relu"]}]), "model[0].residual: [\"relu\"]: `residual` requires `layers`"),
+            (json!([{"concat": [["relu"]]}]), "requires a list of at least two branches"),
+            (json!([{"concat": [["relu"], ["rellu"]]}]), "model[0].concat[1][0]: rellu: unknown layer"),
+            (json!([{"residual": {"layers": ["relu"], "way": 1}}]), "unknown key `way`"),
+            (json!([{"conv": 4}, {"residual": {"layers": ["relu", {"downsample": "stride"}]}}]), "no preceding conv"),
+            (json!([{"conv": {"filters": 10, "groups": 4}}]), "10 filters cannot be divided into 4 groups"),
+        ] {
+            let faults = faults(wrong);
+            assert!(faults.len() == 1 && faults[0].contains(expected), "{faults:?}");
+        }
+        assert_eq!(
+            read(json!([{"depthwise": 5}, {"downsample": "stride"}, {"leaky_relu": 0.1}, {"group_norm": 4}])),
+            [
+                Layer::Depthwise { kernel: 5, stride: 2, padding: Padding::Same, bias: true, max_norm: None },
+                Layer::LeakyRelu { slope: 0.1 },
+                Layer::GroupNorm { groups: 4, epsilon: 1e-5 }
+            ]
+        );
+        assert_eq!(read(json!(["relu", {"batch_norm": {"enabled": false, "momentum": 0.9}}])), [relu]);
     }
 
     #[test]

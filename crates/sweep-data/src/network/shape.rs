@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sweep_core::recipe::{Layer, Padding};
+use sweep_core::recipe::{Join, Layer, Padding};
 
 /// The shape of an image, at the input or between layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,15 +103,19 @@ impl Extent {
 /// # Errors
 /// Returns an error at the first layer that does not fit. Later layers then have no input to be checked against.
 pub fn shapes(input: Shape, layers: &[Layer]) -> Result<Summary, ShapeFault> {
-    let mut extent = Extent::Picture(input);
+    let (mut extent, mut open) = (Extent::Picture(input), Vec::new());
     let mut summary = Summary { rows: Vec::new(), parameters: 0, activations: 0 };
     for (index, layer) in layers.iter().enumerate() {
         let fault = |(rule, remedy): Misfit| ShapeFault { layer: index, rule, remedy: remedy.to_owned() };
-        let output = after(extent, layer).map_err(fault)?;
+        let output = match *layer {
+            Layer::Fork | Layer::Branch | Layer::Join { .. } => branched(extent, layer, &mut open).map_err(fault)?,
+            _ => after(extent, layer).map_err(fault)?,
+        };
         let sums =
             parameters(extent, layer).zip(output.values()).zip(extent.values()).and_then(|((own, out), into)| {
                 let kept = if index == 0 { into } else { 0 };
-                let out = if *layer == Layer::Flatten { 0 } else { out };
+                let copies_nothing = matches!(layer, Layer::Flatten | Layer::Fork | Layer::Branch);
+                let out = if copies_nothing { 0 } else { out };
                 let activations = summary.activations.checked_add(kept)?.checked_add(out)?;
                 Some((own, summary.parameters.checked_add(own)?, activations))
             });
@@ -119,7 +123,87 @@ pub fn shapes(input: Shape, layers: &[Layer]) -> Result<Summary, ShapeFault> {
         summary.rows.push(Row { layer: *layer, output, parameters: own });
         (summary.parameters, summary.activations, extent) = (all, activations, output);
     }
-    Ok(summary)
+    match open.is_empty() {
+        true => Ok(summary),
+        false => Err(ShapeFault { layer: layers.len(), rule: UNEVEN.to_owned(), remedy: EVEN.to_owned() }),
+    }
+}
+
+const UNEVEN: &str = "branches begin without an end, or end without a beginning";
+const EVEN: &str = "write branches with `residual`, `multiply` or `concat`";
+
+/// Branches that have begun: their common input, and the outputs of those that have ended.
+struct Open {
+    input: Extent,
+    ended: Vec<Extent>,
+}
+
+/// Returns what a mark between branches hands on.
+fn branched(input: Extent, layer: &Layer, open: &mut Vec<Open>) -> Result<Extent, Misfit> {
+    match *layer {
+        Layer::Fork => {
+            open.push(Open { input, ended: Vec::new() });
+            Ok(input)
+        }
+        Layer::Branch => {
+            let open = open.last_mut().ok_or_else(|| (UNEVEN.to_owned(), EVEN))?;
+            open.ended.push(input);
+            Ok(open.input)
+        }
+        Layer::Join { by } => {
+            let mut outputs = open.pop().ok_or_else(|| (UNEVEN.to_owned(), EVEN))?.ended;
+            outputs.push(input);
+            joined(by, &outputs)
+        }
+        _ => unreachable!("only marks come here"),
+    }
+}
+
+fn joined(by: Join, outputs: &[Extent]) -> Result<Extent, Misfit> {
+    let (first, rest) = outputs.split_first().expect("there is at least the last branch");
+    let shapes = || outputs.iter().map(Extent::to_string).collect::<Vec<_>>().join(" and ");
+    match by {
+        Join::Add if rest.iter().all(|other| other == first) => Ok(*first),
+        Join::Add => Err((
+            format!("branches of {} cannot be added, because their shapes differ", shapes()),
+            "give the shortcut a convolution: `shortcut: [{conv: {filters: …, kernel: 1, stride: …}}]`",
+        )),
+        Join::Multiply => {
+            let channels = |extent: &Extent| match *extent {
+                Extent::Picture(shape) => shape.channels,
+                Extent::Vector(values) => values,
+            };
+            let pictures: Vec<&Extent> = outputs.iter().filter(|output| matches!(output, Extent::Picture(_))).collect();
+            let fits = outputs.iter().all(|output| channels(output) == channels(first))
+                && pictures.windows(2).all(|pair| pair[0] == pair[1]);
+            match fits {
+                true => Ok(pictures.first().copied().copied().unwrap_or(*first)),
+                false => Err((
+                    format!("branches of {} cannot be multiplied", shapes()),
+                    "end the layers of `multiply` with as many values as the input has channels",
+                )),
+            }
+        }
+        Join::Concat => {
+            let mut all = *first;
+            for other in rest {
+                let sum = match (&mut all, other) {
+                    (Extent::Picture(one), Extent::Picture(other))
+                        if (one.height, one.width) == (other.height, other.width) =>
+                    {
+                        one.channels.checked_add(other.channels).map(|sum| one.channels = sum)
+                    }
+                    (Extent::Vector(one), Extent::Vector(other)) => one.checked_add(*other).map(|sum| *one = sum),
+                    _ => None,
+                };
+                sum.ok_or_else(|| {
+                    let rule = format!("branches of {} cannot be concatenated", shapes());
+                    (rule, "end all branches with the same height and width, or all with a vector")
+                })?;
+            }
+            Ok(all)
+        }
+    }
 }
 
 /// The rule and the remedy.
@@ -131,8 +215,17 @@ fn too_large(layer: &Layer) -> Misfit {
 
 fn after(input: Extent, layer: &Layer) -> Result<Extent, Misfit> {
     match *layer {
-        Layer::Conv { filters, kernel, stride, padding, .. } => {
+        Layer::Conv { kernel, stride, padding, .. }
+        | Layer::GroupedConv { kernel, stride, padding, .. }
+        | Layer::Depthwise { kernel, stride, padding, .. } => {
             let shape = picture(input, layer)?;
+            let filters = match *layer {
+                Layer::Conv { filters, .. } | Layer::GroupedConv { filters, .. } => filters,
+                _ => shape.channels,
+            };
+            if let Layer::GroupedConv { groups, .. } = *layer {
+                divided(shape.channels, groups, layer)?;
+            }
             let side = |side: u32| match padding {
                 Padding::Same => Ok(side.div_ceil(stride)),
                 Padding::Valid => window(side, kernel, stride).ok_or(()),
@@ -155,7 +248,14 @@ fn after(input: Extent, layer: &Layer) -> Result<Extent, Misfit> {
                 )),
             }
         }
-        Layer::GlobalAveragePool => Ok(Extent::Vector(picture(input, layer)?.channels)),
+        Layer::GlobalAveragePool | Layer::GlobalMaxPool => Ok(Extent::Vector(picture(input, layer)?.channels)),
+        Layer::GroupNorm { groups, .. } => {
+            let channels = match input {
+                Extent::Picture(shape) => shape.channels,
+                Extent::Vector(values) => values,
+            };
+            divided(channels, groups, layer).map(|()| input)
+        }
         Layer::Flatten => {
             let values = input.values().and_then(|values| u32::try_from(values).ok());
             values.map(Extent::Vector).ok_or_else(|| too_large(layer))
@@ -167,9 +267,27 @@ fn after(input: Extent, layer: &Layer) -> Result<Extent, Misfit> {
                 "add `flatten` or `global_average_pool` before it",
             )),
         },
-        Layer::Relu | Layer::Tanh | Layer::Gelu | Layer::Sigmoid | Layer::BatchNorm { .. } | Layer::Dropout { .. } => {
-            Ok(input)
-        }
+        Layer::Relu
+        | Layer::Tanh
+        | Layer::Gelu
+        | Layer::Sigmoid
+        | Layer::Silu
+        | Layer::LeakyRelu { .. }
+        | Layer::Scale { .. }
+        | Layer::BatchNorm { .. }
+        | Layer::LayerNorm { .. }
+        | Layer::Dropout { .. } => Ok(input),
+        Layer::Fork | Layer::Branch | Layer::Join { .. } => unreachable!("`branched` takes the marks"),
+    }
+}
+
+fn divided(channels: u32, groups: u32, layer: &Layer) -> Result<(), Misfit> {
+    match groups > 0 && channels % groups == 0 {
+        true => Ok(()),
+        false => Err((
+            format!("`{layer}` cannot divide its {channels} input channels into {groups} groups"),
+            "choose a number of groups that divides the channels",
+        )),
     }
 }
 
@@ -198,7 +316,14 @@ fn parameters(input: Extent, layer: &Layer) -> Option<u64> {
             (inputs.checked_mul(u64::from(kernel) * u64::from(kernel))?, filters, bias)
         }
         Layer::Dense { units, bias, .. } => (inputs, units, bias),
-        Layer::BatchNorm { .. } => return Some(2 * inputs),
+        Layer::GroupedConv { filters, groups, kernel, bias, .. } => {
+            let inputs = inputs / u64::from(groups.max(1));
+            (inputs.checked_mul(u64::from(kernel) * u64::from(kernel))?, filters, bias)
+        }
+        Layer::Depthwise { kernel, bias, .. } => {
+            (u64::from(kernel) * u64::from(kernel), u32::try_from(inputs).ok()?, bias)
+        }
+        Layer::BatchNorm { .. } | Layer::LayerNorm { .. } | Layer::GroupNorm { .. } => return Some(2 * inputs),
         _ => return Some(0),
     };
     inputs.checked_add(u64::from(bias))?.checked_mul(u64::from(outputs))
@@ -284,6 +409,45 @@ mod tests {
             assert_eq!(fault.layer, place, "{fault}");
             assert!(fault.rule.contains(rule) && fault.remedy.contains(remedy), "{fault}");
         }
+    }
+
+    #[test]
+    fn branches_have_one_input_and_their_shapes_must_fit() {
+        let (fork, branch) = (Layer::Fork, Layer::Branch);
+        let join = |by| Layer::Join { by };
+        let half = conv(3, 2, Padding::Same);
+        let picture = |channels, side| Extent::Picture(Shape { channels, height: side, width: side });
+        let layers = [fork, half, branch, half, join(Join::Add)];
+        assert_eq!(output(&layers), picture(8, 16));
+        let concat = [fork, half, branch, Layer::MaxPool { size: 2, stride: 2 }, join(Join::Concat)];
+        assert_eq!(output(&concat), picture(11, 16));
+        let squeeze = [fork, Layer::GlobalAveragePool, dense(3), branch, join(Join::Multiply)];
+        assert_eq!(output(&squeeze), picture(3, 32));
+        // The sum is kept, and the marks copy nothing.
+        let kept = shapes(CIFAR, &[fork, Layer::Tanh, branch, join(Join::Add)]).unwrap().activations;
+        assert_eq!(kept, 3 * 3072);
+        let cases: [(&[Layer], usize, &str); 6] = [
+            (&[fork, half, branch, join(Join::Add)], 3, "branches of 8x16x16 and 3x32x32 cannot be added"),
+            (&[fork, half, branch, join(Join::Concat)], 3, "cannot be concatenated"),
+            (&[fork, Layer::GlobalMaxPool, dense(4), branch, join(Join::Multiply)], 4, "cannot be multiplied"),
+            (&[fork, half], 2, "begin without an end"),
+            (&[branch], 0, "end without a beginning"),
+            (&[Layer::GroupNorm { groups: 2, epsilon: 1e-5 }], 0, "cannot divide its 3 input channels into 2 groups"),
+        ];
+        for (layers, place, rule) in cases {
+            let fault = shapes(CIFAR, layers).unwrap_err();
+            assert!(fault.layer == place && fault.rule.contains(rule), "{fault}");
+        }
+    }
+
+    #[test]
+    fn grouped_and_depthwise_convolutions_have_fewer_weights() {
+        let (stride, padding, bias, max_norm) = (1, Padding::Same, false, None);
+        let grouped = Layer::GroupedConv { filters: 6, groups: 3, kernel: 3, stride, padding, bias, max_norm };
+        let depthwise = Layer::Depthwise { kernel: 5, stride: 2, padding, bias: true, max_norm };
+        let rows = shapes(CIFAR, &[grouped, depthwise]).unwrap().rows;
+        assert_eq!((rows[0].parameters, rows[1].parameters), (6 * 9, 6 * 25 + 6));
+        assert_eq!(rows[1].output, Extent::Picture(Shape { channels: 6, height: 16, width: 16 }));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::reference::reference;
 
 /// The names of the presets, which are files in the folder `presets/` next to this file.
-pub const PRESETS: [&str; 5] = ["question", "strided", "small", "thin", "linear"];
+pub const PRESETS: [&str; 8] = ["question", "strided", "small", "thin", "linear", "resnet9", "resnet18", "mobile"];
 
 /// A network with unresolved references (`${name}`, `${name|other|literal}`).
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,9 @@ impl Template {
             "small" => include_str!("presets/small.yaml"),
             "thin" => include_str!("presets/thin.yaml"),
             "linear" => include_str!("presets/linear.yaml"),
+            "resnet9" => include_str!("presets/resnet9.yaml"),
+            "resnet18" => include_str!("presets/resnet18.yaml"),
+            "mobile" => include_str!("presets/mobile.yaml"),
             _ => return None,
         };
         Some(Template::new(serde_yaml::from_str(text).expect("every preset is parsed by a test")))
@@ -93,11 +96,14 @@ mod tests {
         assert_eq!(parameters("small", json!({})), 1_437_962);
         assert_eq!(parameters("thin", json!({})), 183_242);
         assert_eq!(parameters("linear", json!({})), 30_730);
+        assert_eq!(parameters("resnet9", json!({})), 6_573_120);
+        assert_eq!(parameters("resnet18", json!({})), 11_173_962);
+        assert_eq!(parameters("mobile", json!({})), 3_217_226);
     }
 
     #[test]
     fn downsampling_the_other_way_keeps_every_presets_parameters() {
-        for name in ["question", "strided", "small", "thin"] {
+        for name in ["question", "strided", "small", "thin", "resnet9", "resnet18", "mobile"] {
             let [pool, stride] = ["pool", "stride"].map(|way| parameters(name, json!({"downsample": way})));
             assert_eq!(pool, stride, "{name}");
         }

@@ -3,6 +3,8 @@
 
 use serde_json::Value;
 
+use sweep_core::spelling;
+
 /// Maximum length of a quoted value in a message, in characters.
 const LONGEST_QUOTE: usize = 60;
 
@@ -10,7 +12,7 @@ const LONGEST_QUOTE: usize = 60;
 pub(super) fn number(value: &Value) -> Option<f64> {
     let number = match value {
         Value::Number(number) => number.as_f64()?,
-        Value::String(text) => text.trim().parse().ok()?,
+        Value::String(text) => spelling::number(text)?,
         _ => return None,
     };
     number.is_finite().then_some(number)
@@ -27,11 +29,7 @@ pub(super) fn whole(value: &Value) -> Option<u32> {
 pub(super) fn flag(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(flag) => Some(*flag),
-        Value::String(text) => match text.to_lowercase().as_str() {
-            "true" | "yes" | "on" => Some(true),
-            "false" | "no" | "off" => Some(false),
-            _ => None,
-        },
+        Value::String(text) => spelling::boolean(text),
         _ => None,
     }
 }

@@ -13,6 +13,8 @@ pub struct Axis {
     pub decimals: usize,
     /// The largest value, if it lies outside the range.
     pub beyond: Option<f64>,
+    /// Whether distances on the axis are ratios.
+    pub log: bool,
 }
 
 /// Maximum reach of the axis above the third quartile, in multiples of the distance from the minimum to that quartile.
@@ -22,6 +24,9 @@ const REACH: f64 = 10.0;
 /// Maximum extension of the range above the values that matter, as a multiple of their span. They fill at least half of
 /// the chart.
 const ABOVE: f64 = 1.0;
+
+/// Losses span decades if the second quantile is this many times the first.
+const SPANS: (f64, f64, f64) = (0.05, 0.9, 30.0);
 
 /// Approximate number of ticks.
 const ABOUT: u32 = 7;
@@ -75,11 +80,35 @@ impl Axis {
         axis
     }
 
+    /// Whether the values that matter span decades: all are positive, and most of the range of ratios is filled. One
+    /// epoch that explodes does not count.
+    pub fn spans_decades(values: &[f64]) -> bool {
+        let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+        sorted.sort_by(f64::total_cmp);
+        let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share) as usize];
+        sorted.first().is_some_and(|least| *least > 0.0) && at(SPANS.1) >= SPANS.2 * at(SPANS.0)
+    }
+
+    /// A logarithmic axis around these values, which are positive. Its ticks are powers of ten, and the numbers between
+    /// them if there are few.
+    pub fn decades(values: impl IntoIterator<Item = f64>) -> Axis {
+        let values: Vec<f64> = values.into_iter().filter(|value| *value > 0.0 && value.is_finite()).collect();
+        let least = values.iter().copied().fold(f64::INFINITY, f64::min).clamp(1.0 / LARGEST, LARGEST);
+        let most = values.iter().copied().fold(0.0, f64::max).clamp(least, LARGEST);
+        let (low, high) = (least.log10() - 0.02, most.log10() + 0.02);
+        let every = ((high - low) / f64::from(ABOUT)).ceil().max(1.0);
+        let between: &[f64] = if high - low < 3.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let powers = ((low / every).floor() as i64..=(high / every).ceil() as i64).map(|power| power as f64 * every);
+        let ticks = powers.flat_map(|power| between.iter().map(move |digit| digit * 10_f64.powf(power)));
+        let ticks = ticks.filter(|tick| (low..=high).contains(&tick.log10())).collect();
+        Axis { range: 10_f64.powf(low)..=10_f64.powf(high), ticks, decimals: 0, beyond: None, log: true }
+    }
+
     /// An axis of epochs, from 1 to the last.
     pub fn epochs(last: u32) -> Axis {
         let last = f64::from(last.max(1));
         if last == 1.0 {
-            return Axis { range: 0.5..=1.5, ticks: vec![1.0], decimals: 0, beyond: None };
+            return Axis { range: 0.5..=1.5, ticks: vec![1.0], decimals: 0, beyond: None, log: false };
         }
         let step = step(last - 1.0, 8).max(1.0);
         let ticks = (0..=20).map(|n| (f64::from(n) * step).max(1.0)).filter(|&tick| tick <= last);
@@ -89,7 +118,7 @@ impl Axis {
         if step > 1.0 && ticks.get(1).is_some_and(|&second| second - 1.0 < step * 0.5) {
             ticks.remove(1);
         }
-        Axis { range: 1.0..=last, ticks, decimals: 0, beyond: None }
+        Axis { range: 1.0..=last, ticks, decimals: 0, beyond: None, log: false }
     }
 
     /// An axis from 0 to slightly more than `most`.
@@ -107,17 +136,24 @@ impl Axis {
         // `+ 0.0` makes a negative zero positive.
         let ticks = ticks.map(|tick| tick + 0.0).collect();
         let decimals = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
-        Axis { range: low..=high, ticks, decimals, beyond: None }
+        Axis { range: low..=high, ticks, decimals, beyond: None, log: false }
     }
 
     /// The relative position of a value: 0 at the start, 1 at the end.
     pub fn share(&self, value: f64) -> f64 {
         let value = value.clamp(-LARGEST, LARGEST);
+        if self.log {
+            let (start, end) = (self.range.start().log10(), self.range.end().log10());
+            return (value.max(*self.range.start()).log10() - start) / (end - start);
+        }
         (value - self.range.start()) / (self.range.end() - self.range.start())
     }
 
     /// A tick's number.
     pub fn label(&self, tick: f64) -> String {
+        if self.log {
+            return crate::words::significant(tick, 1);
+        }
         self.number(tick, 1.0, self.decimals)
     }
 

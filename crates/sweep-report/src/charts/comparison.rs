@@ -1,6 +1,6 @@
 //! A chart that compares the curves of several networks.
 
-use super::figure::{Figure, Side, fit, width};
+use super::figure::{Figure, Side, fit, width_of};
 use super::ink::Ink;
 use super::panel::{Panel, Quantity};
 use super::validation::HIGHLIGHTS;
@@ -16,7 +16,7 @@ pub fn comparison(curves: &[(&str, &[EpochMetrics])]) -> Figure {
     let height = 384.0 + 19.0 * curves.len() as f32;
     let mut figure = Figure::new((960, height as u32), "Validation and training curves".to_owned());
     figure.bold((24.0, 25.0), "Validation", 15.0, Ink::Text, Side::Start);
-    let indent = 24.0 + width("Validation", 15.0) + 14.0;
+    let indent = 24.0 + width_of("Validation", 15.0, true) + 14.0;
     figure.text((indent, 26.0), "thin lines: training", 12.0, Ink::Soft, Side::Start);
     for (quantity, left) in [(Quantity::Loss, 64.0), (Quantity::Accuracy, 544.0)] {
         panel(&mut figure, quantity, left, curves);

@@ -1,7 +1,7 @@
 //! The chart of each level's effect on the metric and on the gap, with intervals.
 
 use super::axis::Axis;
-use super::figure::{Figure, SMALL, Side, fit, width};
+use super::figure::{Figure, SMALL, Side, fit, width_of};
 use super::ink::Ink;
 use crate::effects::{Effects, Estimate, Target};
 use crate::words;
@@ -21,7 +21,7 @@ pub fn effects(effects: &Effects) -> Figure {
     let mut figure = Figure::new((960, (bottom + 44.0) as u32), title);
     figure.bold((24.0, 25.0), "Effects of the parameters", 15.0, Ink::Text, Side::Start);
     let note = "all other parameters held equal; bars: 95% intervals; importance: share of the differences explained";
-    figure.text((38.0 + width("Effects of the parameters", 15.0), 26.0), note, 12.0, Ink::Soft, Side::Start);
+    figure.text((38.0 + width_of("Effects of the parameters", 15.0, true), 26.0), note, 12.0, Ink::Soft, Side::Start);
     let mut y = TOP + LINE / 2.0;
     for &at in &shown {
         let factor = &effects.factors[at];
@@ -63,6 +63,7 @@ fn panel(
         figure.line(vec![(x(tick), TOP - 8.0), (x(tick), bottom)], Ink::Grid, 1.0);
         let number = match percent {
             true => axis.percent(tick),
+            false if target.log => words::significant(target.natural(tick), 2),
             false => axis.label(tick),
         };
         for y in [TOP - 16.0, bottom + 12.0] {

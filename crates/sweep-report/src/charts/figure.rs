@@ -1,6 +1,6 @@
 //! A figure before rendering: marks on a page, in pixels of the finished image, with y pointing down.
 
-use plotters::style::IntoFont;
+use plotters::style::{FontStyle, IntoFont};
 
 use super::ink::Ink;
 use crate::words::clean;
@@ -105,8 +105,14 @@ impl Figure {
 
 /// The width of a text in the embedded font, in pixels.
 pub fn width(text: &str, size: f32) -> f32 {
+    width_of(text, size, false)
+}
+
+/// The width of a text that may be bold.
+pub fn width_of(text: &str, size: f32, bold: bool) -> f32 {
     super::paint::register_fonts();
-    let font = (super::paint::FAMILY, f64::from(size * super::paint::EM * 16.0)).into_font();
+    let style = if bold { FontStyle::Bold } else { FontStyle::Normal };
+    let font = (super::paint::FAMILY, f64::from(size * super::paint::EM * 16.0), style).into_font();
     font.box_size(text).map_or(0.0, |(width, _)| width as f32 / 16.0)
 }
 

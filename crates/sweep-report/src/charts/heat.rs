@@ -1,6 +1,6 @@
 //! The strongest interactions of two parameters, as heat maps.
 
-use super::figure::{Figure, SMALL, Side, fit, width};
+use super::figure::{Figure, SMALL, Side, fit, width_of};
 use super::ink::Ink;
 use crate::effects::{Effects, Pair};
 use crate::words;
@@ -16,8 +16,13 @@ pub fn interactions(effects: &Effects) -> Option<Figure> {
     let height = TOP + ROW * rows as f32 + 54.0;
     let mut figure = Figure::new((960, height as u32), "Interactions between parameters".to_owned());
     figure.bold((24.0, 25.0), "Interactions", 15.0, Ink::Text, Side::Start);
-    let note = format!("mean {} (number of trials); a stronger color is better", effects.metric.words);
-    figure.text((38.0 + width("Interactions", 15.0), 26.0), note, 12.0, Ink::Soft, Side::Start);
+    let mean = if effects.metric.log { "geometric mean" } else { "mean" };
+    let capped = match effects.metric.cap() {
+        Some(cap) => format!("; values capped at {}", words::value(&effects.metric.name, Some(cap))),
+        None => String::new(),
+    };
+    let note = format!("{mean} {} (number of trials); a stronger color is better{capped}", effects.metric.words);
+    figure.text((38.0 + width_of("Interactions", 15.0, true), 26.0), note, 12.0, Ink::Soft, Side::Start);
     for (pair, left) in effects.pairs.iter().zip([24.0, 504.0]) {
         map(&mut figure, effects, pair, left);
     }
@@ -48,10 +53,11 @@ fn map(figure: &mut Figure, effects: &Effects, pair: &Pair, left: f32) {
                 continue;
             };
             let good = if high > low { (mean - low) / (high - low) } else { 0.5 };
+            let mean = effects.metric.natural(*mean);
             let good = if effects.metric.goal == Goal::Minimize { 1.0 - good } else { good };
             let ink = Ink::Heat((good * f64::from(Ink::HOTTEST)).round() as u8);
             figure.area((x + 1.0, y + 1.0), (x + wide - 1.0, y + ROW - 1.0), ink);
-            let said = words::value(&effects.metric.name, Some(*mean));
+            let said = words::value(&effects.metric.name, Some(mean));
             let whole = format!("{said} ({count})");
             let fits = super::figure::width(&whole, SMALL) <= wide - 6.0;
             figure.text(

@@ -46,7 +46,7 @@ mod tests {
         let mut entries = sweep_sample::beginning("one");
         entries.extend(sweep_sample::attempt(1, 1, &settings, 0, 0));
         entries.push(sweep_sample::ended(1, 1, Outcome::Finished));
-        let mut trial = sweep_sample::apply(&entries).trials.remove(0);
+        let mut trial = sweep_sample::apply(&entries).trials[0].clone();
         trial.curve = curve;
         trial
     }

@@ -2,6 +2,7 @@
 //!
 //! No system font is needed. The binary embeds Inter (font/OFL.txt), reduced to Latin and Greek letters.
 
+use std::fmt::Write;
 use std::sync::Once;
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
@@ -55,6 +56,7 @@ pub fn svg(figure: &Figure) -> String {
     // The `viewBox` converts units back to pixels. The title is for accessibility.
     let body = painted.find("<svg").and_then(|start| painted[start..].find('>').map(|end| &painted[start + end + 1..]));
     let body = body.expect("plotters begins with an svg tag");
+    let body = with_lengths(body, figure);
     let title = maud::html! { title { (figure.title) } }.into_string();
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {} {}\" \
@@ -62,6 +64,27 @@ pub fn svg(figure: &Figure) -> String {
         units(width),
         units(height),
     )
+}
+
+/// Gives each text of an SVG the length that it has in the embedded font. Where Inter is not installed, the browser then
+/// squeezes or stretches its own font, and no text runs into the next one.
+fn with_lengths(body: &str, figure: &Figure) -> String {
+    let mut texts = figure.marks.iter().filter_map(|mark| match mark {
+        Mark::Text { text, size, bold, .. } => Some((text, *size, *bold)),
+        _ => None,
+    });
+    let mut written = String::with_capacity(body.len() + body.len() / 4);
+    for (at, part) in body.split("<text ").enumerate() {
+        if at > 0 {
+            written.push_str("<text ");
+            if let Some((text, size, bold)) = texts.next().filter(|(text, ..)| text.chars().count() > 1) {
+                let length = super::figure::width_of(text, size, bold) * UNITS;
+                let _ = write!(written, "textLength=\"{length:.0}\" lengthAdjust=\"spacingAndGlyphs\" ");
+            }
+        }
+        written.push_str(part);
+    }
+    written
 }
 
 /// Renders the figure as a PNG file.

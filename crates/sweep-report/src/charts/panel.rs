@@ -3,10 +3,14 @@
 use std::ops::RangeInclusive;
 
 use super::axis::Axis;
-use super::figure::{Figure, Point, SMALL, Side};
+use super::figure::{Figure, Point, SMALL, Side, fit};
 use super::ink::Ink;
+use super::validation::thinned;
 use crate::words::{percent, significant};
 use sweep_core::trial::EpochMetrics;
+
+/// Maximum number of points of a curve. A chart is less than a thousand pixels wide.
+const POINTS: usize = 1000;
 
 /// The quantity that a panel shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +59,15 @@ impl<'a> Quantity<'a> {
         }
     }
 
+    /// An axis for these values. It is logarithmic for losses that span decades.
+    pub fn axis(self, values: impl IntoIterator<Item = f64>) -> Axis {
+        let values: Vec<f64> = values.into_iter().collect();
+        match self {
+            Quantity::Loss if Axis::spans_decades(&values) => Axis::decades(values),
+            _ => Axis::values(values, self.limits()),
+        }
+    }
+
     fn tick(self, axis: &Axis, value: f64) -> String {
         match self {
             Quantity::Loss | Quantity::Named(_) => axis.label(value),
@@ -85,7 +98,7 @@ impl<'a> Panel<'a> {
         last_epoch: u32,
         values: impl IntoIterator<Item = f64>,
     ) -> Panel<'a> {
-        let values = Axis::values(values, quantity.limits());
+        let values = quantity.axis(values);
         Panel::with_axes(figure, quantity, (corner, opposite), Axis::epochs(last_epoch), values)
     }
 
@@ -108,7 +121,15 @@ impl<'a> Panel<'a> {
     }
 
     fn draw_axes(&self, figure: &mut Figure) {
-        figure.bold((self.left, self.top - 30.0), self.quantity.title(), 12.0, Ink::Text, Side::Start);
+        let scale = if self.values.log { " (logarithmic)" } else { "" };
+        let title = format!("{}{scale}", self.quantity.title());
+        figure.bold(
+            (self.left, self.top - 30.0),
+            fit(&title, 12.0, self.right - self.left),
+            12.0,
+            Ink::Text,
+            Side::Start,
+        );
         for &tick in &self.values.ticks {
             let y = self.y(tick);
             figure.line(vec![(self.left, y), (self.right, y)], Ink::Grid, 1.0);
@@ -132,7 +153,8 @@ impl<'a> Panel<'a> {
     pub fn curve(&self, figure: &mut Figure, curve: &[EpochMetrics], metric: &str, ink: Ink, width: f32) {
         let mut piece: Vec<(f64, f64)> = Vec::new();
         let ends = [None];
-        let measured = curve.iter().map(|epoch| epoch.get(metric).map(|value| (f64::from(epoch.epoch), value)));
+        let thin = thinned(curve, POINTS);
+        let measured = thin.iter().map(|epoch| epoch.get(metric).map(|value| (f64::from(epoch.epoch), value)));
         for point in measured.chain(ends) {
             match point {
                 Some(point) => piece.push(point),

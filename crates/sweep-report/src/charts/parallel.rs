@@ -1,9 +1,9 @@
 //! Parallel coordinates: every configuration as a line through its parameter values to its result.
 
 use super::axis::Axis;
-use super::figure::{Figure, SMALL, Side, fit, width};
+use super::figure::{Figure, SMALL, Side, fit, width, width_of};
 use super::ink::Ink;
-use super::validation::thinned;
+use super::validation::{HIGHLIGHTS, thinned};
 use crate::effects::Effects;
 use crate::words;
 use sweep_core::trial::Goal;
@@ -25,16 +25,21 @@ pub fn parallel(effects: &Effects) -> Figure {
     let best = ((count as f64 * BEST).ceil() as usize).clamp(1, MOST_BEST);
     let note = match count {
         1 => "1 configuration".to_owned(),
-        _ => format!("one line for each of {} configurations; the best {best} in color", words::count(count as u64)),
+        _ => format!(
+            "one line for each of {} configurations; the best {best} in color, the first five as in the other charts",
+            words::count(count as u64)
+        ),
     };
-    figure.text((38.0 + width("Parameters and results", 15.0), 26.0), note, 12.0, Ink::Soft, Side::Start);
+    figure.text((38.0 + width_of("Parameters and results", 15.0, true), 26.0), note, 12.0, Ink::Soft, Side::Start);
     // The most important parameters are next to the result.
     let mut shown: Vec<usize> = effects.order().into_iter().take(SETTINGS).collect();
     shown.reverse();
     let step = 780.0 / shown.len() as f32;
     let x = |at: usize| 90.0 + step * at as f32;
     let (top, bottom) = SPAN;
-    let values = Axis::values(effects.metric.values.iter().copied(), f64::NEG_INFINITY..=f64::INFINITY);
+    let limits = f64::NEG_INFINITY..=f64::INFINITY;
+    let of_metric = || effects.metric.values.iter().copied();
+    let values = if effects.metric.log { Axis::decades(of_metric()) } else { Axis::values(of_metric(), limits) };
     let result = |value: f64| {
         let share = values.share(value).clamp(0.0, 1.0) as f32;
         // Better results are higher.
@@ -63,7 +68,7 @@ pub fn parallel(effects: &Effects) -> Figure {
     for point in (0..best.min(count)).rev() {
         figure.line(
             line(point),
-            if point == 0 { Ink::Vermilion } else { Ink::Blue },
+            effects.ranks[point].map_or(Ink::Sky, |rank| HIGHLIGHTS[rank]),
             if point == 0 { 2.0 } else { 1.25 },
         );
     }
@@ -93,7 +98,10 @@ pub fn parallel(effects: &Effects) -> Figure {
         };
         figure.text((right + 6.0, result(tick)), number, SMALL, Ink::Soft, Side::Start);
     }
-    if let Some(most) = values.beyond {
+    if let Some(cap) = effects.metric.cap() {
+        let note = format!("capped at {}", words::value(&effects.metric.name, Some(cap)));
+        figure.text((936.0, bottom + 16.0), note, SMALL, Ink::Soft, Side::End);
+    } else if let Some(most) = values.beyond {
         let note = format!("axis cut: up to {}", words::value(&effects.metric.name, Some(most)));
         figure.text((936.0, bottom + 16.0), note, SMALL, Ink::Soft, Side::End);
     }

@@ -1,7 +1,7 @@
 //! The generalization gap of each trial against its accuracy, at its best epoch.
 
 use super::axis::Axis;
-use super::figure::{Figure, SMALL, Side, width};
+use super::figure::{Figure, SMALL, Side, width_of};
 use super::ink::Ink;
 use super::validation::{HIGHLIGHTS, thinned};
 use crate::ranking::{Place, Ranking};
@@ -27,7 +27,7 @@ pub fn gap(ranking: &Ranking) -> Option<Figure> {
     let mut figure = Figure::new((960, 400), "Gap and accuracy".to_owned());
     figure.bold((24.0, 25.0), "Gap and accuracy", 15.0, Ink::Text, Side::Start);
     let note = "one dot per trial at its best epoch; right: more accurate, low: less overfit; the best five in color";
-    figure.text((38.0 + width("Gap and accuracy", 15.0), 26.0), note, 12.0, Ink::Soft, Side::Start);
+    figure.text((38.0 + width_of("Gap and accuracy", 15.0, true), 26.0), note, 12.0, Ink::Soft, Side::Start);
     for &tick in &up.ticks {
         let (_, y) = place((*across.range.start(), tick));
         figure.line(vec![(left, y), (right, y)], Ink::Grid, 1.0);

@@ -1,7 +1,7 @@
 //! The learning rate schedules of a sweep's trials, for the plan before any trial has run.
 
 use super::axis::Axis;
-use super::figure::{Figure, Side, fit, width};
+use super::figure::{Figure, Side, fit, width_of};
 use super::ink::Ink;
 use super::panel::{Panel, Quantity};
 use super::validation::HIGHLIGHTS;
@@ -51,7 +51,7 @@ pub fn schedules(courses: &[Course]) -> Figure {
             rest if rest > BACKGROUND => format!("{BACKGROUND} of {rest} other schedules in gray"),
             rest => format!("{rest} other schedules in gray"),
         };
-        figure.text((38.0 + width("Learning rate", 15.0), 26.0), note, 12.0, Ink::Soft, Side::Start);
+        figure.text((38.0 + width_of("Learning rate", 15.0, true), 26.0), note, 12.0, Ink::Soft, Side::Start);
     }
     let epochs = courses.iter().map(|course| course.epochs).max().unwrap_or(1);
     let panel = Panel::with_axes(

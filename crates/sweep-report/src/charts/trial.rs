@@ -1,7 +1,7 @@
 //! The curves of one trial: loss and accuracy on training images during training, on training images in evaluation
 //! mode, and on validation images.
 
-use super::figure::{Figure, Side, fit, width};
+use super::figure::{Figure, Side, fit, width, width_of};
 use super::ink::Ink;
 use super::panel::{Panel, Quantity};
 use crate::words;
@@ -11,15 +11,17 @@ use sweep_core::trial::{EpochMetrics, METRICS, Metric};
 const SIZE: (u32, u32) = (960, 400);
 /// Size of a panel's inner area, and distance between rows of panels, in pixels.
 const WIDE: f32 = 392.0;
+/// Width of a panel that is alone.
+const WHOLE: f32 = 872.0;
 const HIGH: f32 = 232.0;
 const ROW: u32 = 300;
 /// Maximum number of custom metrics with a panel.
 const MOST_NAMED: usize = 12;
 /// Curves in drawing order. Validation is the most important, so it is on top.
 const CURVES: [(&str, &str, Ink, f32); 3] = [
-    ("train", "training images, during training", Ink::Sky, 1.5),
-    ("train_eval", "training images, evaluation mode", Ink::Blue, 2.0),
-    ("val", "validation images", Ink::Vermilion, 2.0),
+    ("train", "training data, during training", Ink::Sky, 1.5),
+    ("train_eval", "training data, evaluation mode", Ink::Blue, 2.0),
+    ("val", "validation data", Ink::Vermilion, 2.0),
 ];
 
 /// Draws the chart of a trial in any state. `onset` is the epoch at which it began to overfit.
@@ -49,20 +51,17 @@ pub fn points(trial: &TrialRecord, name: &str) -> Vec<(u32, f64)> {
 
 /// The chart of a trial with custom metrics. Each has a panel, after loss and accuracy if those were measured.
 fn program(heading: &Heading, trial: &TrialRecord, metric: &Metric, named: &[&str]) -> Figure {
-    let is_measured = |quantity: &Quantity| {
-        let names = CURVES.map(|(of, ..)| quantity.metric(of));
-        trial.curve.iter().any(|epoch| names.iter().any(|name| epoch.get(name).is_some()))
-    };
-    let usual: Vec<_> = [Quantity::Loss, Quantity::Accuracy].into_iter().filter(is_measured).collect();
+    let measured = |quantity: &Quantity| is_measured(*quantity, &trial.curve);
+    let usual: Vec<_> = [Quantity::Loss, Quantity::Accuracy].into_iter().filter(measured).collect();
     let rows = (usual.len() + named.len()).div_ceil(2);
     let mut figure = head(heading, ROW * (rows as u32 - 1));
     if !usual.is_empty() {
-        legend(&mut figure, SIZE.1 + ROW * (rows as u32 - 1));
+        legend(&mut figure, SIZE.1 + ROW * (rows as u32 - 1), &trial.curve);
     }
     let best = metric.best(&trial.curve);
     let place = |at: usize| ([64.0, 544.0][at % 2], 92.0 + (ROW as usize * (at / 2)) as f32);
     for (at, quantity) in usual.iter().enumerate() {
-        panel(&mut figure, *quantity, place(at), &trial.curve, (best, heading.onset));
+        panel(&mut figure, *quantity, (place(at), WIDE), &trial.curve, (best, heading.onset));
     }
     for (at, name) in named.iter().enumerate() {
         let points: Vec<(f64, f64)> =
@@ -77,6 +76,12 @@ fn program(heading: &Heading, trial: &TrialRecord, metric: &Metric, named: &[&st
         panel.piece(&mut figure, points, Ink::Vermilion, 2.0);
     }
     figure
+}
+
+/// Whether any metric of this quantity was measured.
+fn is_measured(quantity: Quantity, curve: &[EpochMetrics]) -> bool {
+    let names = CURVES.map(|(of, ..)| quantity.metric(of));
+    curve.iter().any(|epoch| names.iter().any(|name| epoch.get(name).is_some()))
 }
 
 /// The text above the curves.
@@ -102,10 +107,16 @@ pub fn curve(heading: &Heading, curve: &[EpochMetrics], metric: &Metric) -> Figu
         figure.text(middle, "no epoch was completed", 14.0, Ink::Soft, Side::Middle);
         return figure;
     }
-    legend(&mut figure, SIZE.1);
+    legend(&mut figure, SIZE.1, curve);
     let best = metric.best(curve);
-    for (quantity, left) in [(Quantity::Loss, 64.0), (Quantity::Accuracy, 544.0)] {
-        panel(&mut figure, quantity, (left, 92.0), curve, (best, heading.onset));
+    let measured = |quantity: &Quantity| is_measured(*quantity, curve);
+    let quantities: Vec<Quantity> = [Quantity::Loss, Quantity::Accuracy].into_iter().filter(measured).collect();
+    let wide = if quantities.len() == 1 { WHOLE } else { WIDE };
+    for (quantity, left) in quantities.iter().zip([64.0, 544.0]) {
+        panel(&mut figure, *quantity, ((left, 92.0), wide), curve, (best, heading.onset));
+    }
+    if quantities.is_empty() {
+        figure.text((480.0, 200.0), "neither loss nor accuracy was measured", 14.0, Ink::Soft, Side::Middle);
     }
     figure
 }
@@ -116,16 +127,21 @@ fn head(heading: &Heading, more: u32) -> Figure {
     let mut figure = Figure::new((SIZE.0, SIZE.1 + more), format!("{title}: {state}. {line}"));
     let room = SIZE.0 as f32 - 48.0;
     figure.bold((24.0, 25.0), title, 15.0, Ink::Text, Side::Start);
-    let indent = 24.0 + width(title, 15.0) + 14.0;
+    let indent = 24.0 + width_of(title, 15.0, true) + 14.0;
     let ink = if alarm { Ink::Vermilion } else { Ink::Soft };
     figure.text((indent, 26.0), fit(state, 12.0, room - indent), 12.0, ink, Side::Start);
     figure.text((24.0, 46.0), fit(line, 12.0, room), 12.0, Ink::Text, Side::Start);
     figure
 }
 
-fn legend(figure: &mut Figure, height: u32) {
+/// Names the curves that were measured.
+fn legend(figure: &mut Figure, height: u32, curve: &[EpochMetrics]) {
     let mut x = 24.0;
-    for (_, label, ink, thickness) in CURVES.into_iter().rev() {
+    let measured = |of: &str| {
+        let names = [Quantity::Loss, Quantity::Accuracy].map(|quantity| quantity.metric(of));
+        curve.iter().any(|epoch| names.iter().any(|name| epoch.get(name).is_some()))
+    };
+    for (_, label, ink, thickness) in CURVES.into_iter().rev().filter(|(of, ..)| measured(of)) {
         let y = height as f32 - 16.0;
         figure.line(vec![(x, y), (x + 22.0, y)], ink, thickness);
         figure.text((x + 29.0, y), label, 12.0, Ink::Text, Side::Start);
@@ -136,20 +152,14 @@ fn legend(figure: &mut Figure, height: u32) {
 fn panel(
     figure: &mut Figure,
     quantity: Quantity<'_>,
-    (left, top): (f32, f32),
+    ((left, top), wide): ((f32, f32), f32),
     curve: &[EpochMetrics],
     (best, onset): (Option<&EpochMetrics>, Option<u32>),
 ) {
     let metrics = CURVES.map(|(of, ..)| quantity.metric(of));
     let values = curve.iter().flat_map(|epoch| metrics.iter().filter_map(|name| epoch.get(name)));
     let last = curve.last().map_or(1, |epoch| epoch.epoch);
-    if values.clone().next().is_none() {
-        let at = (left + WIDE / 2.0, top + 108.0);
-        figure.bold((left, top - 30.0), quantity.title(), 12.0, Ink::Text, Side::Start);
-        figure.text(at, "not measured", 12.0, Ink::Soft, Side::Middle);
-        return;
-    }
-    let panel = Panel::new(figure, quantity, ((left, top), (left + WIDE, top + HIGH)), last, values);
+    let panel = Panel::new(figure, quantity, ((left, top), (left + wide, top + HIGH)), last, values);
     if let Some(best) = best {
         let value = best.get(&quantity.metric("val")).map(|value| format!(": {}", quantity.value(value)));
         let then = if onset == Some(best.epoch) { ", then overfits" } else { "" };

@@ -1,7 +1,7 @@
 //! All validation curves of a sweep in one chart. The best are highlighted, and the others form the background.
 
 use super::axis::Axis;
-use super::figure::{Figure, Point, SMALL, Side, fit, width};
+use super::figure::{Figure, Point, SMALL, Side, fit, width_of};
 use super::ink::Ink;
 use super::panel::{Panel, Quantity};
 use crate::ranking::Ranking;
@@ -38,7 +38,7 @@ pub fn validation(history: &History, metric: &Metric) -> Figure {
     if drawn.len() < rest.len() {
         note += &format!("; {} of the other {} are drawn", drawn.len(), words::count(rest.len() as u64));
     }
-    let indent = 24.0 + width("Validation", 15.0) + 14.0;
+    let indent = 24.0 + width_of("Validation", 15.0, true) + 14.0;
     figure.text((indent, 26.0), note, 12.0, Ink::Soft, Side::Start);
     if count == 0 {
         figure.text((480.0, 200.0), "no epoch was completed", 14.0, Ink::Soft, Side::Middle);
@@ -51,9 +51,12 @@ pub fn validation(history: &History, metric: &Metric) -> Figure {
         history.trials.iter().any(|trial| trial.curve.iter().any(|epoch| epoch.get(&name).is_some()))
     };
     let mut quantities = vec![Quantity::Loss, Quantity::Accuracy];
+    quantities.retain(is_measured);
     if !METRICS.contains(&metric.name.as_str()) {
-        quantities.retain(is_measured);
         quantities.insert(0, Quantity::Named(&metric.name));
+    }
+    if quantities.is_empty() {
+        figure.text((480.0, 200.0), "no validation metric was measured", 14.0, Ink::Soft, Side::Middle);
     }
     let right = if quantities.len() == 1 { 906.0 } else { 426.0 };
     for (quantity, left) in quantities.into_iter().zip([0.0, 480.0]) {
@@ -83,7 +86,11 @@ fn panel(
     let values = trials().flat_map(|trial| trial.curve.iter().filter_map(|epoch| epoch.get(&name)));
     let last = trials().filter_map(|trial| trial.curve.last()).map(|epoch| epoch.epoch).max().unwrap_or(1);
     let own = best.iter().flat_map(|trial| trial.curve.iter().filter_map(|epoch| epoch.get(&name)));
-    let values = Axis::about(own, values, quantity.limits());
+    let values: Vec<f64> = values.collect();
+    let values = match quantity.axis(values.iter().copied()) {
+        axis if axis.log => axis,
+        _ => Axis::about(own, values, quantity.limits()),
+    };
     let corners = ((left, 80.0), (right, 324.0));
     let panel = Panel::with_axes(figure, quantity, corners, Axis::epochs(last), values);
     for trial in rest {

@@ -81,6 +81,18 @@ impl Factor {
         (levels.len() > 1).then(|| Factor { name: name.to_owned(), levels, ordered, exact, of })
     }
 
+    /// Whether the parameter has more text values than can be compared.
+    pub fn has_too_many(name: &str, observations: &[&Settings]) -> bool {
+        let values = || observations.iter().filter_map(|settings| settings.get(name));
+        let mut distinct: Vec<&Value> = Vec::new();
+        for value in values() {
+            if distinct.len() <= MOST_WORDS && !distinct.contains(&value) {
+                distinct.push(value);
+            }
+        }
+        distinct.len() > MOST_WORDS && !values().all(Value::is_number)
+    }
+
     /// Whether a level represents configurations without the parameter.
     pub fn is_absent(&self, level: usize) -> bool {
         self.levels[level] == ABSENT

@@ -117,11 +117,11 @@ fn curves(analysis: &Analysis, trial: &TrialRecord) -> Markup {
                     @for finding in findings {
                         dl { @for evidence in &finding.evidence { div { dt { (evidence.what) } dd { (evidence.text()) } } } }
                     }
-                    ol { @for advice in merged_advice(findings) { li { (advice) } } }
+                    ol { @for advice in merged_advice(findings) { li { (advice.text(analysis.verdicts.task)) } } }
                 }
             }
             p.soft {
-                a href={ (folder) "/curves.svg" } { "SVG" } " · " a href={ (folder) "/curves.png" } { "PNG" } " · "
+                a href={ (folder) "/curves.svg" } { "SVG" } " · "
                 (words::status(trial))
                 @if let Some(parameters) = trial.parameters { " · " (words::count(parameters)) " weights" }
                 " · " (words::duration(trial.seconds)) " on " (trial.slot)
@@ -150,7 +150,7 @@ fn settings(Analysis { spec, groups, .. }: &Analysis, names: &[String]) -> Marku
                 tbody { @for group in groups.iter().take(trials::ROWS) { tr {
                     td { @for id in &group.trials { (trials::link(*id)) " " } }
                     @for value in names.iter().map(|name| group.settings.get(name)) {
-                        td { @if let Some(value) = value { (words::setting(value)) } }
+                        td { @if let Some(value) = value { (words::brief(value)) } }
                     }
                     td.number { (words::spread(&spec.metric.name, Some(group.metric))) }
                     td.number { (words::spread("val_accuracy", group.accuracy)) }

@@ -57,7 +57,7 @@ fn row(
             td { (link(trial.id)) }
             @for name in names {
                 @let value = trial.settings.get(name);
-                td.n[value.is_some_and(Value::is_number)] { @if let Some(value) = value { (words::setting(value)) } }
+                td.n[value.is_some_and(Value::is_number)] { @if let Some(value) = value { (words::brief(value)) } }
             }
             td.n { @if let Some(best) = best { (best.epoch) " of " (trial.epochs()) } @else { "–" } }
             @for (_, said) in columns { td.n { (said(best)) } }

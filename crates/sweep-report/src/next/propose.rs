@@ -4,12 +4,12 @@ use serde_yaml::{Mapping, Value};
 
 use super::super::analysis::Analysis;
 use super::super::asked::Ask;
-use super::super::time::PATIENCE;
+use super::super::ties::SEEDS;
 use super::super::words;
 use super::{Change, values};
 use sweep_core::recipe::Source;
 use sweep_core::trial::TrialId;
-use sweep_spec::Method;
+use sweep_spec::Network;
 use sweep_verdict::{Advice, Mirror, Name};
 
 /// Early stopping is proposed if at least this share of the epochs came after the best one.
@@ -17,17 +17,22 @@ const WASTED: f64 = 0.25;
 /// A lower learning rate is proposed if at least this share of the trials has no result.
 const LOST: f64 = 0.5;
 
-/// Number of seeds per configuration, enough to estimate the effect of chance.
-const REPEATS: u64 = 3;
 /// Maximum number of tied trials that are run again.
-const TIED: usize = 5;
+const TIED: usize = 7;
 
 /// The proposed changes, in the order in which they are validated. Of several changes of one key, the first valid one
 /// is made.
 pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let mut changes = vec![change(&["name"], format!("{}-next", analysis.spec.name), "")];
-    changes.extend(of_ties(analysis));
-    if file.contains_key("enqueue") {
+    let improving = analysis.spec.network().map_or_else(Vec::new, |network| {
+        let training = of_training(network, analysis).into_iter();
+        training.chain(of_regularization(network, file, analysis)).collect()
+    });
+    // As long as something may improve all configurations, it is too early to tell the best of them apart.
+    let too_early = improving.iter().any(|change| change.path.last().is_some_and(|key| key != "early_stopping"));
+    let repeats = if too_early { Vec::new() } else { of_ties(analysis) };
+    changes.extend(if repeats.is_empty() { of_best(analysis, &improving).into_iter().collect() } else { repeats });
+    if file.contains_key("enqueue") && !changes.iter().any(|change| change.path == ["enqueue"]) {
         let reason = "`enqueue` is removed, because its configurations were tried.".into();
         changes.push(Change { path: vec!["enqueue".into()], value: None, reason });
     }
@@ -39,45 +44,58 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
         ));
     }
     changes.extend(of_parameters(file, analysis));
-    changes.extend(of_training(analysis));
-    changes.extend(of_regularization(file, analysis));
+    changes.extend(improving);
     changes
 }
 
-/// Proposes repeats for trials that cannot be distinguished. They are enqueued if the search might not reach them
-/// again.
+/// Proposes repeats for the trials that cannot be distinguished, and for no others.
 fn of_ties(analysis: &Analysis) -> Vec<Change> {
     let (spec, tied) = (analysis.spec, &analysis.ties.trials);
     if spec.repeats > 1 || tied.len() < 2 {
         return Vec::new();
     }
-    let count = tied.len();
-    let reason = format!("{count} trials are tied. Only repeats with other seeds can show which is best.");
-    let mut changes = vec![change(&["repeats"], REPEATS, reason)];
-    if let Some(cap) = spec.run_cap {
-        changes.push(change(
-            &["run_cap"],
-            cap.saturating_mul(REPEATS),
-            "The same number of configurations, each with its repeats.",
-        ));
+    let count = tied.len().min(TIED);
+    let points: Option<Vec<Value>> =
+        tied.iter().take(count).map(|id| Some(Value::from(point(analysis, *id)?))).collect();
+    let Some(points) = points else { return Vec::new() };
+    let which = if count < tied.len() { format!("The best {count} of them") } else { "They".to_owned() };
+    vec![
+        change(&["enqueue"], points, format!("{} trials are tied. {which} run again, and no others.", tied.len())),
+        change(&["repeats"], SEEDS, "Only repeats with other seeds can show which is best."),
+        change(&["run_cap"], SEEDS * count as u64, format!("These {count} configurations with {SEEDS} seeds each.")),
+    ]
+}
+
+/// Proposes to run the best configuration first, so that the next sweep contains it. New parameters have their first
+/// value there, which is what the last sweep had.
+fn of_best(analysis: &Analysis, new: &[Change]) -> Option<Change> {
+    let best = analysis.ties.trials.first()?;
+    let mut table = point(analysis, *best)?;
+    for change in new {
+        let [section, name] = &change.path[..] else { continue };
+        let first = change.value.as_ref().and_then(|value| value.get("values")?.get(0));
+        if section == "parameters"
+            && let Some(first) = first
+        {
+            table.insert(name.as_str().into(), first.clone());
+        }
     }
-    if spec.method != Method::Grid {
-        let point = |id: &TrialId| {
-            let settings = &analysis.history.trial(*id)?.settings;
-            let known = spec.space.parameters.iter().filter_map(|one| Some((one, settings.get(&one.name)?)));
-            let pairs = known.map(|(parameter, value)| {
-                let drawn = value.as_f64().filter(|_| parameter.distribution.count().is_none());
-                let value =
-                    drawn.map_or_else(|| serde_yaml::to_value(value), |drawn| Ok(values::rounded(drawn).into()));
-                Some((parameter.name.as_str().into(), value.ok()?))
-            });
-            pairs.collect::<Option<Mapping>>().map(Value::from)
-        };
-        let points: Option<Vec<Value>> = tied.iter().take(TIED).map(point).collect();
-        let reason = "The best of the tied configurations run first.";
-        changes.extend(points.map(|points| change(&["enqueue"], points, reason)));
-    }
-    changes
+    (!table.is_empty()).then(|| {
+        change(&["enqueue"], vec![Value::from(table)], "The best configuration so far runs first, to compare with.")
+    })
+}
+
+/// The parameters of a trial, as `enqueue` takes them.
+fn point(analysis: &Analysis, id: TrialId) -> Option<Mapping> {
+    let settings = &analysis.history.trial(id)?.settings;
+    let parameters = analysis.spec.space.parameters.iter();
+    let known = parameters.filter_map(|one| Some((one, settings.get(&one.name)?)));
+    let pairs = known.map(|(parameter, value)| {
+        let drawn = value.as_f64().filter(|_| parameter.distribution.count().is_none());
+        let value = drawn.map_or_else(|| serde_yaml::to_value(value), |drawn| Ok(values::rounded(drawn).into()));
+        Some((parameter.name.as_str().into(), value.ok()?))
+    });
+    pairs.collect()
 }
 
 /// Recommended steps before the next sweep that no sweep can take.
@@ -86,9 +104,17 @@ pub fn remarks(analysis: &Analysis) -> Vec<String> {
         "Proposed next sweep after {}. The reason is above each change. Review it, then run: sweep plan next.yaml",
         analysis.history.name
     )];
-    let first = [Advice::HoldOut, Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::KnownNetwork];
+    let first = [
+        Advice::HoldOut,
+        Advice::CompareSets,
+        Advice::CheckData,
+        Advice::CheckTask,
+        Advice::CheckCapacity,
+        Advice::KnownNetwork,
+    ];
     let open = analysis.steps.open.iter().map(|step| step.ask.advice);
-    let before = open.filter(|advice| first.contains(advice)).map(|advice| format!("- {advice}"));
+    let before =
+        open.filter(|advice| first.contains(advice)).map(|advice| format!("- {}", advice.text(analysis.verdicts.task)));
     let before: Vec<String> = before.collect();
     if !before.is_empty() {
         remarks.push("Do this first, because no search over parameters can replace it:".into());
@@ -119,7 +145,7 @@ fn of_parameters(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
 }
 
 /// Changes of epochs and learning rate.
-fn of_training(analysis: &Analysis) -> Vec<Change> {
+fn of_training(network: &Network, analysis: &Analysis) -> Vec<Change> {
     let (spec, time) = (analysis.spec, &analysis.time);
     let varies = |name: &str| spec.space.parameters.iter().any(|one| one.name.starts_with(name));
     let mut found = Vec::new();
@@ -130,13 +156,17 @@ fn of_training(analysis: &Analysis) -> Vec<Change> {
         found.push(change(&["training", "epochs"], u64::from(until), reason));
     }
     let wasted = time.after_best as f64 / time.epochs.max(1) as f64;
-    let stops = spec.fixed.keys().any(|name| name.starts_with("early_stopping"));
-    if wasted >= WASTED && !stops && !varies("early_stopping") {
-        let table = Mapping::from_iter([("patience".into(), PATIENCE.into())]);
-        let reason = format!("{:.0}% of the epochs came after the best epoch of their trial.", wasted * 100.0);
+    let stops = network.fixed.keys().any(|name| name.starts_with("early_stopping"));
+    if let Some(saving) = time.patience.found.filter(|_| wasted >= WASTED && !stops && !varies("early_stopping")) {
+        let table = Mapping::from_iter([("patience".into(), saving.patience.into())]);
+        let reason = format!(
+            "{:.0}% of the epochs came after the best epoch of their trial. This patience would have cost no leading trial \
+             its best epoch.",
+            wasted * 100.0
+        );
         found.push(change(&["training", "early_stopping"], table, reason));
     }
-    let lost: usize = [Name::Diverged, Name::Stuck, Name::Unstable]
+    let lost: usize = [Name::Diverged, Name::Worsening, Name::Stuck, Name::Unstable]
         .iter()
         .filter_map(|name| analysis.verdicts.tally().into_iter().find(|tally| tally.name == *name))
         .map(|tally| tally.trials)
@@ -157,11 +187,11 @@ fn of_training(analysis: &Analysis) -> Vec<Change> {
 }
 
 /// Regularization that the network and the data support, if the best trials overfit.
-fn of_regularization(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
+fn of_regularization(network: &Network, file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let spec = analysis.spec;
     let wanted = |one: Advice| analysis.asked(|advice| advice == one);
     let varies = |name: &str| spec.space.parameters.iter().any(|one| one.name.starts_with(name));
-    let used = spec.network.names();
+    let used = network.model.names();
     let parameter = |name: &str, values: Vec<Value>, reason: String| {
         change(&["parameters", name], Mapping::from_iter([("values".into(), Value::Sequence(values))]), reason)
     };
@@ -174,10 +204,10 @@ fn of_regularization(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     };
     let mut found = Vec::new();
     let fixed = file.get("data").and_then(|data| data.get("augment")).is_some();
-    if let Some(ask) = wanted(Advice::Augment(Mirror::of(&spec.source))).filter(|_| !fixed && !varies("augment")) {
-        let small = matches!(spec.source, Source::Digits);
+    if let Some(ask) = wanted(Advice::Augment(Mirror::of(&network.source))).filter(|_| !fixed && !varies("augment")) {
+        let small = matches!(network.source, Source::Digits);
         let mut table = Mapping::new();
-        if Mirror::of(&spec.source) == Mirror::Yes {
+        if Mirror::of(&network.source) == Mirror::Yes {
             table.insert("flip".into(), true.into());
         }
         table.insert("crop".into(), Value::from(if small { 1 } else { 4 }));
@@ -188,7 +218,7 @@ fn of_regularization(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
         found.push(parameter("batch_norm", vec![false.into(), true.into()], reason(ask, "batch normalization")));
     }
     if let Some(ask) = wanted(Advice::MoreRegularization).filter(|_| takes("dropout")) {
-        let rates = [0.2, 0.35, 0.5].map(Value::from).to_vec();
+        let rates = [0.0, 0.2, 0.35, 0.5].map(Value::from).to_vec();
         found.push(parameter("dropout", rates, reason(ask, "dropout") + " How little is enough?"));
     }
     found

@@ -24,6 +24,7 @@ impl Scheduler {
     /// none.
     pub(super) fn fill(&mut self, now: Now, actions: &mut Vec<Action>) {
         if self.mode == Mode::Running {
+            self.pass_over(now, actions);
             self.close(now, actions);
             self.hand_out(now, actions);
             self.clear_kept(now, actions);
@@ -48,11 +49,9 @@ impl Scheduler {
                 self.kept = None;
             }
         }
-        let is_ready = |slot: &Slot| slot.state == State::Ready && !self.must_leave(slot);
-        let mut ready: Vec<SlotId> =
-            (0..self.slots.len()).filter(|slot| is_ready(&self.slots[*slot])).map(SlotId).collect();
-        let due: Vec<TrialId> = self.waiting.iter().filter(|(_, due)| **due <= now.since).map(|(id, _)| *id).collect();
-        for id in due {
+        let is_ready = |id: &SlotId| self.slots[id.0].state == State::Ready && !self.must_leave(*id);
+        let mut ready: Vec<SlotId> = (0..self.slots.len()).map(SlotId).filter(is_ready).collect();
+        for id in self.due(now) {
             // No trainer is ready, but a trial that ran out of memory can make others leave.
             if ready.is_empty() && !self.history.trial(id).is_some_and(|trial| trial.crowded) {
                 continue;
@@ -85,9 +84,13 @@ impl Scheduler {
         let slot = self.slots[id.0].name.clone();
         let own_seed = |settings: &Settings| trial_seed(self.rules.seed, settings, self.history.next_repeat(settings));
         let seed = in_journal.as_ref().map(own_seed);
-        self.record(actions, Entry::Started { at: now.unix, attempt, slot, settings: in_journal, seed });
+        // Its parameters may be those of a later number, which the user wanted first.
+        let place = in_journal.as_ref().map(|_| self.next_place()).filter(|place| *place != attempt.trial);
+        let place = place.map(|place| place.0);
+        self.record(actions, Entry::Started { at: now.unix, attempt, slot, settings: in_journal, seed, place });
         let slot = &mut self.slots[id.0];
-        (slot.state, slot.heard) = (State::Training { attempt, progress: Progress::default() }, now.since);
+        slot.state = State::Training { attempt, progress: Progress::default() };
+        (slot.heard, slot.assigned) = (now.since, now.since);
         let left = if slot.is_pure(&shape) { 0 } else { slot.used.memory };
         slot.used = Use { shape: Some(shape), left, memory: slot.used.memory, ..Use::default() };
         let place = slot.place;
@@ -193,9 +196,9 @@ impl Scheduler {
         }
     }
 
-    /// Returns whether other processes use the slot's device and the sweep gives way to them.
-    fn must_leave(&self, slot: &Slot) -> bool {
-        self.rules.yields && slot.held.is_some()
+    /// Returns whether other processes use the slot's device and the sweep gives way to them, or the user wants it back.
+    fn must_leave(&self, id: SlotId) -> bool {
+        self.rules.yields && self.slots[id.0].held.is_some() || self.is_given_back(id)
     }
 
     /// Returns whether a ready trainer holds memory that others need. That is so if another trainer is on its device,
@@ -203,7 +206,7 @@ impl Scheduler {
     fn is_in_the_way(&self, id: SlotId) -> bool {
         let slot = &self.slots[id.0];
         let shares = || self.on(slot.place).any(|other| other != id && !self.slots[other.0].is_still());
-        self.must_leave(slot) || (slot.auto && self.kept.is_none_or(|(_, place)| place != slot.place) && shares())
+        self.must_leave(id) || (slot.auto && self.kept.is_none_or(|(_, place)| place != slot.place) && shares())
     }
 
     fn start_trainers(&mut self, now: Now, actions: &mut Vec<Action>) {
@@ -214,7 +217,8 @@ impl Scheduler {
             let slot = &self.slots[id.0];
             // Existing idle trainers are not suitable for a trial with a reserved device.
             let is_wanted = wanted > 0 || self.kept.is_some_and(|(_, place)| place == slot.place);
-            if is_wanted && slot.state == State::Empty && slot.held.is_none() && self.has_use_for(id) {
+            let is_usable = slot.state == State::Empty && slot.held.is_none() && !self.is_given_back(id);
+            if is_wanted && is_usable && self.has_use_for(id) {
                 let slot = &mut self.slots[id.0];
                 (slot.state, slot.heard, slot.used) = (State::Starting, now.since, Use::default());
                 actions.push(Action::Start(id));
@@ -267,7 +271,7 @@ impl Scheduler {
     }
 
     /// Draws the next new trial, if there is one and everything that determines its parameters is known.
-    fn draw(&mut self) -> Option<TrialId> {
+    pub(super) fn draw(&mut self) -> Option<TrialId> {
         let id = TrialId(self.history.trials.len() as u64 + 1);
         if self.rules.total.is_some_and(|total| id.0 > total) {
             return None;
@@ -278,7 +282,7 @@ impl Scheduler {
             if !(1..=self.points.needs(id)).rev().map(TrialId).all(|id| at_rest(id) || self.parked.contains(&id)) {
                 return None;
             }
-            self.drawn = self.points.next(id, &self.history);
+            self.drawn = self.points.next(self.next_place(), &self.history);
         }
         if self.drawn.is_none() {
             // The search had no known end, and has reached it now.

@@ -6,6 +6,7 @@ use super::messages::{Action, Now, SlotId};
 use super::scheduler::Scheduler;
 use super::slots::State;
 use sweep_core::history::Entry;
+use sweep_core::steering::Request;
 use sweep_core::stop::{Moment, Verdict};
 use sweep_core::trial::{Attempt, Outcome, TrialId};
 
@@ -29,6 +30,9 @@ impl Scheduler {
     /// Decides about a begun trial that no trainer has any more. The trial continues, no earlier than `due`, or waits
     /// for other trials, or ends.
     pub(super) fn settle(&mut self, now: Now, trial: TrialId, due: Duration, actions: &mut Vec<Action>) {
+        if self.end_unwanted(now, trial, actions) {
+            return;
+        }
         match self.verdict(trial, Moment::Rest) {
             Verdict::GoOn => drop(self.waiting.insert(trial, due)),
             Verdict::Pause(_) => drop(self.parked.insert(trial)),
@@ -74,11 +78,18 @@ impl Scheduler {
         {
             return standings.revise(trial, &self.rules.metric, metrics.epoch);
         }
+        if let (Some(standings), Entry::Steered { request: Some(Request::Retry { trials, .. }), .. }) =
+            (&mut self.standings, entry)
+        {
+            let again = trials.iter().filter_map(|id| self.history.trial(*id));
+            return again.for_each(|trial| standings.update(trial, &self.rules.metric));
+        }
         let (Entry::Started { attempt: Attempt { trial, .. }, .. }
         | Entry::Began { attempt: Attempt { trial, .. }, .. }
         | Entry::Epoch { attempt: Attempt { trial, .. }, .. }
         | Entry::Spared { attempt: Attempt { trial, .. }, .. }
         | Entry::Ended { attempt: Attempt { trial, .. }, .. }
+        | Entry::Skipped { trial, .. }
         | Entry::Reopened { trial, .. }) = entry
         else {
             return;

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use sweep_core::group::Group;
 use sweep_core::history::Entry;
 use sweep_core::protocol::FromTrainer;
-use sweep_core::trial::{Attempt, Settings, TrialId};
+use sweep_core::steering::Asked;
+use sweep_core::trial::{Attempt, EpochMetrics, Others, Outcome, Settings, TrialId};
 
 /// Index of a slot in the list of slots that the run began with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +30,22 @@ pub enum Event {
         slot: SlotId,
         /// The message.
         message: FromTrainer,
+    },
+    /// A program on a slot did something, by what it wrote or by how it ended.
+    Program {
+        /// The slot of the program.
+        slot: SlotId,
+        /// What it did.
+        message: FromProgram,
+    },
+    /// An attempt cannot be handed to its slot's trainer. Another try would not change that.
+    Unstartable {
+        /// The slot of the trainer.
+        slot: SlotId,
+        /// The attempt.
+        attempt: Attempt,
+        /// The reason.
+        error: String,
     },
     /// A slot's trainer has exited, or could not be started.
     Gone {
@@ -56,10 +74,45 @@ pub enum Event {
         /// The trial's share of the energy since the last measurement, in joules.
         joules: f64,
     },
+    /// The user asks for something from another terminal.
+    Asked(Asked),
     /// The user asks the sweep to save and exit. A second interrupt exits at once.
     Interrupt,
     /// Time has passed.
     Tick,
+}
+
+/// What the agent found out about a program, which does not speak the protocol of trainers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FromProgram {
+    /// The slot can run programs. The name of its device is for display.
+    Ready { device: String },
+    /// The program runs, in these processes.
+    Started { attempt: Attempt, group: Group },
+    /// The program is about to report its first epoch. Epochs up to `from_epoch` stay. Later ones come again, or belong
+    /// to an attempt that was given up. `from_zero`: the program counts its epochs from 0.
+    Began { attempt: Attempt, from_epoch: u32, from_zero: bool },
+    /// The program reported an epoch, or more of one, under its own number. `read`: bytes of the metrics file up to
+    /// which it was read, if there is one.
+    Epoch { attempt: Attempt, metrics: EpochMetrics, others: Others, read: Option<u64> },
+    /// The program has left its trial, which continues later.
+    Paused { attempt: Attempt, left: Left },
+    /// The program ended with a fault, and the slot is about to be lost. `at_once`: it ended within seconds and reported
+    /// no epoch, as after a usage error. `error` includes the command.
+    Failed { attempt: Attempt, code: Option<i32>, at_once: bool, error: String },
+    /// The trial is over.
+    Ended { attempt: Attempt, outcome: Outcome },
+}
+
+/// How a program left a trial that continues later.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Left {
+    /// It was asked to, and ended by itself, so it had the time to save.
+    Saved,
+    /// It was asked to, and nothing shows that it saved a checkpoint.
+    Unsaved { reason: String },
+    /// It was not asked to. It wants to be started again later.
+    Later,
 }
 
 /// Whether a slot's device can be used.

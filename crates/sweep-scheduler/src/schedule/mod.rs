@@ -7,6 +7,7 @@ mod keep;
 mod lagged;
 mod messages;
 pub mod packing;
+mod reports;
 mod rules;
 mod scheduler;
 #[cfg(test)]
@@ -15,11 +16,13 @@ mod silence;
 #[cfg(test)]
 mod simulation;
 mod slots;
+mod steer;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod why;
 
-pub use messages::{Action, Condition, Event, Leftover, Now, SlotId};
+pub use messages::{Action, Condition, Event, FromProgram, Left, Leftover, Now, SlotId};
 pub use rules::{Points, Rules, Shapes};
 pub use scheduler::Scheduler;
 pub use slots::{Progress, Slot, State, Use};

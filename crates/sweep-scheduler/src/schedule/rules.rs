@@ -18,6 +18,11 @@ pub trait Points {
     fn needs(&self, _trial: TrialId) -> u64 {
         0
     }
+
+    /// Whether parameters of new trials depend on results, so that trials begin in the order of their numbers.
+    fn learns(&self) -> bool {
+        false
+    }
 }
 
 impl Points for Search {
@@ -27,6 +32,10 @@ impl Points for Search {
 
     fn needs(&self, trial: TrialId) -> u64 {
         Search::needs(self, trial)
+    }
+
+    fn learns(&self) -> bool {
+        Search::learns(self)
     }
 }
 
@@ -72,6 +81,10 @@ pub struct Rules {
     pub shape: Shapes,
     /// Whether trials leave a GPU when another process starts using it.
     pub yields: bool,
+    /// Time that a trial may run, over all its attempts.
+    pub max_time: Option<Duration>,
+    /// Time after which this run saves its trials and ends.
+    pub run_for: Option<Duration>,
     /// Whether an interrupted trial resumes where it stopped. For programs this is not known.
     pub saves: bool,
     /// Whether a program that is tried once more at the user's word begins in an empty folder.

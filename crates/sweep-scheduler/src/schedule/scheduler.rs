@@ -8,10 +8,8 @@ use super::keep::Keep;
 use super::messages::{Action, Condition, Event, Leftover, Now, SlotId};
 use super::rules::{Points, Rules};
 use super::silence;
-use super::slots::{Progress, Slot, State};
+use super::slots::{Slot, State};
 use sweep_core::history::{Entry, History, Status};
-use sweep_core::program::LATER;
-use sweep_core::protocol::{self, FromTrainer};
 use sweep_core::stop::Standings;
 use sweep_core::trial::{Attempt, Outcome, Settings, TrialId};
 
@@ -25,18 +23,18 @@ const FALSE_STARTS: u32 = 3;
 pub(super) const FIRST_DELAY: Duration = Duration::from_millis(500);
 
 /// Number of times that the delay doubles.
-const MOST_DOUBLINGS: u32 = 10;
+pub(super) const MOST_DOUBLINGS: u32 = 10;
 
 /// Number of trials that may be lost on a slot without a success in between; then the slot is given up, unless it is
 /// the last.
 const LOST_IN_A_ROW: usize = 3;
 
-/// Number of attempts in a row that may ask to be started again later without reporting an epoch. With the longest delay
-/// between them this takes most of a day.
-const POSTPONED: u32 = 150;
-
 /// Number of trials that may fail before any trial ends without an error; then the sweep is stopped.
 const HOPELESS: u32 = 8;
+
+/// The same for programs that end of their own accord and have not reported the metric, or that cannot be started.
+/// Neither depends on the trial's parameters.
+const HOPELESS_PROGRAMS: u32 = 2;
 
 /// State of a running sweep.
 pub struct Scheduler {
@@ -60,15 +58,17 @@ pub struct Scheduler {
     ticked: Duration,
     /// Number of failed trials in this run, and the last error. `None` once a trial has ended without an error.
     failed: Option<(u32, String)>,
+    /// Number of programs in a row that failed without a crash.
+    pub(super) without_metric: u32,
     /// Why the sweep was stopped, unless the user stopped it.
-    hopeless: Option<String>,
+    pub(super) hopeless: Option<String>,
+    /// Trials that have run for as long as they may, and were asked to leave.
+    pub(super) over_time: BTreeSet<TrialId>,
+    /// Whether the time of this run is over.
+    out_of_time: bool,
     /// The exit code of programs that ended at once, and how many did so in a row before any told an epoch.
-    usage: Option<(Option<i32>, u32)>,
+    pub(super) usage: Option<(i32, u32)>,
 }
-
-/// Programs that may end within seconds and with the same exit code, before any has told an epoch, until the sweep is
-/// stopped: a usage error is no fault that another attempt mends.
-const USAGE_ERRORS: u32 = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -111,7 +111,10 @@ impl Scheduler {
             mode: Mode::Running,
             ticked: now.since,
             failed: Some((0, String::new())),
+            without_metric: 0,
             hopeless: None,
+            over_time: BTreeSet::new(),
+            out_of_time: false,
             usage: None,
         };
         let mut actions = Vec::new();
@@ -188,6 +191,11 @@ impl Scheduler {
         self.hopeless.as_deref()
     }
 
+    /// Returns whether this run ends because its time is over.
+    pub fn is_out_of_time(&self) -> bool {
+        self.out_of_time
+    }
+
     /// Returns whether this run is over, because no trainer is left.
     pub fn is_done(&self) -> bool {
         self.slots.iter().all(Slot::is_still)
@@ -209,11 +217,21 @@ impl Scheduler {
                 self.slots[slot.0].heard = now.since;
                 self.on_said(now, slot, message, &mut actions);
             }
+            Event::Program { slot, message } => {
+                self.slots[slot.0].heard = now.since;
+                self.on_program(now, slot, message, &mut actions);
+            }
+            Event::Unstartable { slot, attempt, error } => {
+                if self.slots[slot.0].attempt() == Some(attempt) {
+                    self.end_on(now, slot, attempt, Outcome::Failed { error }, &mut actions);
+                }
+            }
             Event::Gone { slot, how, out_of_memory } => self.on_gone(now, slot, how, out_of_memory, &mut actions),
             Event::Device { slot, condition } => self.on_device(now, slot, condition, &mut actions),
             Event::Sight { slot, memory, room, joules } => {
                 self.on_sight(now, slot, (memory, room), joules, &mut actions)
             }
+            Event::Asked(asked) => self.on_asked(now, asked, &mut actions),
             Event::Interrupt => self.on_interrupt(now, &mut actions),
             Event::Tick => self.on_tick(now, &mut actions),
         }
@@ -228,159 +246,6 @@ impl Scheduler {
         let complete = self.is_complete();
         self.record(&mut actions, Entry::Left { at: now.unix, complete });
         actions
-    }
-
-    fn on_said(&mut self, now: Now, id: SlotId, message: FromTrainer, actions: &mut Vec<Action>) {
-        let at = now.unix;
-        let current = self.slots[id.0].attempt();
-        let is_current = |attempt: &Attempt| current == Some(*attempt);
-        match message {
-            FromTrainer::Ready { protocol, device, backend } if self.slots[id.0].state == State::Starting => {
-                if protocol != protocol::VERSION {
-                    let reason = format!(
-                        "its trainer uses protocol {protocol}, but this sweep uses {}; install both programs from the \
-                         same build",
-                        protocol::VERSION
-                    );
-                    self.slots[id.0].state = State::Out { reason };
-                    actions.push(Action::End(id));
-                } else {
-                    let slot = &mut self.slots[id.0];
-                    (slot.device, slot.state, slot.false_starts) = (device, State::Ready, 0);
-                    if self.history.backends.last() != Some(&backend) {
-                        let slot = self.slots[id.0].name.clone();
-                        self.record(actions, Entry::Backend { at, slot, backend });
-                    }
-                }
-            }
-            FromTrainer::Unusable { reason } => self.slots[id.0].state = State::Out { reason },
-            FromTrainer::Began {
-                attempt,
-                from_epoch,
-                parameters,
-                train_examples,
-                validation_examples,
-                warnings,
-                ..
-            } if is_current(&attempt) => {
-                let entry = Entry::Began {
-                    attempt,
-                    from_epoch,
-                    parameters,
-                    train_examples,
-                    validation_examples,
-                    warnings,
-                    from_zero: false,
-                };
-                self.record_said(now, id, entry, actions);
-            }
-            FromTrainer::ProgramBegan { attempt, from_epoch, from_zero }
-                if is_current(&attempt) && !self.rules.saves =>
-            {
-                let (parameters, train_examples, validation_examples, warnings) = (0, 0, 0, Vec::new());
-                let entry = Entry::Began {
-                    attempt,
-                    from_epoch,
-                    parameters,
-                    train_examples,
-                    validation_examples,
-                    warnings,
-                    from_zero,
-                };
-                self.record_said(now, id, entry, actions);
-            }
-            FromTrainer::ProgramEpoch { attempt, metrics, others, read }
-                if is_current(&attempt) && !self.rules.saves =>
-            {
-                let epochs =
-                    |scheduler: &Scheduler| scheduler.history.trial(attempt.trial).map_or(0, |trial| trial.curve.len());
-                let before = epochs(self);
-                self.usage = None;
-                self.record_said(now, id, Entry::Row { attempt, metrics, others, read }, actions);
-                // More of the same epoch says nothing about how long epochs take.
-                if epochs(self) > before {
-                    self.measure(now, id, &metrics, actions);
-                }
-                self.compare(now, id, actions);
-            }
-            FromTrainer::ProgramFailed { attempt, code, at_once, error } if is_current(&attempt) => {
-                let again = self.usage.take().filter(|(before, _)| *before == code).map_or(0, |(_, times)| times);
-                let works = self.history.trials.iter().any(|trial| !trial.curve.is_empty() || trial.ended_well());
-                self.usage = (at_once && !works).then_some((code, again + 1));
-                if self.usage.is_some_and(|(_, times)| times >= USAGE_ERRORS) && self.mode == Mode::Running {
-                    self.hopeless = Some(error);
-                    self.mode = Mode::Draining;
-                    self.clear(now, actions);
-                }
-            }
-            FromTrainer::Progress { attempt, epoch, step, steps } if is_current(&attempt) => {
-                if let State::Training { progress, .. } = &mut self.slots[id.0].state {
-                    *progress = Progress { epoch, step, steps };
-                }
-            }
-            FromTrainer::Epoch { attempt, metrics, others } if is_current(&attempt) => {
-                self.record_said(now, id, Entry::Epoch { attempt, metrics, others }, actions);
-                self.measure(now, id, &metrics, actions);
-                self.compare(now, id, actions);
-            }
-            FromTrainer::ProgramPaused { attempt, later: true, .. } if is_current(&attempt) => {
-                let postponed = self.history.trial(attempt.trial).map_or(0, |trial| trial.postponed);
-                if postponed >= POSTPONED {
-                    let error = format!(
-                        "the program asked {} times in a row to be started again later (exit code {LATER}), and \
-                         reported no epoch meanwhile",
-                        postponed + 1
-                    );
-                    self.end(now, attempt, Outcome::Failed { error }, actions);
-                } else {
-                    self.record(actions, Entry::Paused { at, attempt, unsaved: None, later: true });
-                    let delay = FIRST_DELAY * (1 << postponed.min(MOST_DOUBLINGS));
-                    self.settle(now, attempt.trial, now.since + delay, actions);
-                }
-                self.slots[id.0].state = State::Ready;
-            }
-            FromTrainer::ProgramPaused { attempt, unsaved, later: false } if is_current(&attempt) => {
-                self.record(actions, Entry::Paused { at, attempt, unsaved, later: false });
-                self.slots[id.0].state = State::Ready;
-                self.settle(now, attempt.trial, Duration::ZERO, actions);
-            }
-            FromTrainer::Paused { attempt } if is_current(&attempt) => {
-                self.record(actions, Entry::Paused { at, attempt, unsaved: None, later: false });
-                self.slots[id.0].state = State::Ready;
-                self.settle(now, attempt.trial, Duration::ZERO, actions);
-            }
-            FromTrainer::Ended { attempt, outcome } if is_current(&attempt) => {
-                match outcome {
-                    // Other trials may have held the memory that this one needed.
-                    Outcome::OutOfMemory { .. } => self.lose(now, id, outcome, actions),
-                    _ => {
-                        let place = self.slots[id.0].place;
-                        self.slots.iter_mut().filter(|slot| slot.place == place).for_each(|slot| slot.lost.clear());
-                        self.end(now, attempt, outcome, actions);
-                    }
-                }
-                self.slots[id.0].state = State::Ready;
-            }
-            // A late message from an attempt that has ended, or one that changes nothing.
-            _ => {}
-        }
-    }
-
-    /// Records what a trainer reported. A report that cannot be true is not recorded, and its trainer is no longer
-    /// trusted.
-    fn record_said(&mut self, now: Now, id: SlotId, entry: Entry, actions: &mut Vec<Action>) {
-        match self.history.apply(&entry) {
-            Ok(()) => {
-                self.follow(&entry);
-                actions.push(Action::Record(entry));
-            }
-            Err(nonsense) => {
-                let error = format!("the trainer sent an invalid message: {nonsense}");
-                self.lose(now, id, Outcome::Failed { error }, actions);
-                self.slots[id.0].state = State::Ending;
-                actions.push(Action::Kill(id));
-            }
-        }
     }
 
     fn on_gone(&mut self, now: Now, id: SlotId, how: String, out_of_memory: bool, actions: &mut Vec<Action>) {
@@ -427,7 +292,7 @@ impl Scheduler {
 
     /// Handles the loss of the attempt on the slot, if there is one. Its trial is retried, or ends with the failure
     /// `outcome`.
-    fn lose(&mut self, now: Now, id: SlotId, mut outcome: Outcome, actions: &mut Vec<Action>) {
+    pub(super) fn lose(&mut self, now: Now, id: SlotId, mut outcome: Outcome, actions: &mut Vec<Action>) {
         let Some(attempt) = self.slots[id.0].attempt() else { return };
         if let Outcome::OutOfMemory { error } = outcome {
             return self.lack(now, id, attempt, error, actions);
@@ -486,7 +351,7 @@ impl Scheduler {
     }
 
     /// Makes trainers leave, depending on the mode.
-    fn clear(&mut self, now: Now, actions: &mut Vec<Action>) {
+    pub(super) fn clear(&mut self, now: Now, actions: &mut Vec<Action>) {
         for id in (0..self.slots.len()).map(SlotId) {
             let slot = &mut self.slots[id.0];
             match (self.mode, &slot.state) {
@@ -500,6 +365,11 @@ impl Scheduler {
     }
 
     fn on_tick(&mut self, now: Now, actions: &mut Vec<Action>) {
+        self.keep_time(now, actions);
+        if self.mode == Mode::Running && self.rules.run_for.is_some_and(|most| now.since >= most) {
+            self.out_of_time = true;
+            self.on_interrupt(now, actions);
+        }
         let was_away = now.since > self.ticked + silence::AWAY;
         self.ticked = now.since;
         for id in (0..self.slots.len()).map(SlotId) {
@@ -529,8 +399,9 @@ impl Scheduler {
     pub(super) fn end(&mut self, now: Now, attempt: Attempt, outcome: Outcome, actions: &mut Vec<Action>) {
         self.failed = match (&outcome, self.failed.take()) {
             (Outcome::Failed { error }, Some((count, _))) => Some((count + 1, error.clone())),
-            // A network that is too large, or a configuration that cannot run, says nothing about the other trials.
-            (Outcome::OutOfMemory { .. } | Outcome::Impossible { .. }, failed) => failed,
+            // A network that is too large, a configuration that cannot run, or the user's word says nothing about the
+            // other trials.
+            (Outcome::OutOfMemory { .. } | Outcome::Impossible { .. } | Outcome::Skipped, failed) => failed,
             _ => None,
         };
         self.record(actions, Entry::Ended { at: now.unix, attempt, outcome });
@@ -539,11 +410,14 @@ impl Scheduler {
 
     /// Stops the sweep if every trial so far has failed and no running trial shows that others can succeed.
     fn give_up_hope(&mut self, now: Now, actions: &mut Vec<Action>) {
-        let Some((HOPELESS.., error)) = &self.failed else { return };
+        let Some((failed, error)) = &self.failed else { return };
+        if *failed < HOPELESS && self.without_metric < HOPELESS_PROGRAMS {
+            return;
+        }
         let learns = |slot: &Slot| {
             slot.attempt()
                 .and_then(|attempt| self.history.trial(attempt.trial))
-                .is_some_and(|trial| !trial.curve.is_empty())
+                .is_some_and(|trial| self.rules.metric.best(&trial.curve).is_some())
         };
         if self.mode == Mode::Running && self.has_work() && !self.slots.iter().any(learns) {
             self.hopeless = Some(error.clone());
@@ -555,7 +429,7 @@ impl Scheduler {
     /// Removes the files of an ended trial, except the best weights of the best trials. A stopped trial has its best
     /// weights only in its checkpoint.
     fn tidy(&mut self, actions: &mut Vec<Action>, trial: TrialId) {
-        let record = self.history.trial(trial);
+        let record = self.history.trial(trial).filter(|trial| trial.outcome() != Some(&Outcome::Skipped));
         let metric = &self.rules.metric;
         let value = record.and_then(|trial| metric.best(&trial.curve)?.get(&metric.name));
         let stopped = record.is_some_and(|trial| matches!(trial.outcome(), Some(Outcome::Stopped { .. })));

@@ -16,6 +16,8 @@ pub(super) fn rules(total: Option<u64>) -> Rules {
         metric,
         stop: None,
         silence: None,
+        max_time: None,
+        run_for: None,
         stop_grace: std::time::Duration::ZERO,
         shape: Shapes::default(),
         yields: false,
@@ -32,6 +34,7 @@ pub(super) fn begun() -> (History, Vec<Entry>) {
         at: 0.0,
         base: "/data".into(),
         start: None,
+        file: None,
         pictures: None,
     };
     let mut history = History::default();

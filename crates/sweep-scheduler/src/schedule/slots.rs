@@ -25,6 +25,8 @@ pub struct Slot {
     pub lost: Vec<TrialId>,
     /// When the trainer started or last sent a message, since the run began.
     pub heard: Duration,
+    /// When the slot's trial was assigned, since the run began.
+    pub assigned: Duration,
     /// Consecutive trainers that exited before they were ready.
     pub false_starts: u32,
     /// Measured usage of the trainer.
@@ -105,6 +107,7 @@ impl Slot {
             held: None,
             lost: Vec::new(),
             heard: Duration::ZERO,
+            assigned: Duration::ZERO,
             false_starts: 0,
             used: Use::default(),
         }

@@ -1,5 +1,7 @@
 //! Tests the scheduler with simulated trainers, in virtual time.
 
+mod steered;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
@@ -134,7 +136,8 @@ impl World {
                 }
                 Action::Train { slot, attempt, settings: given } => {
                     assert_eq!(self.trainers[&slot.0], Trainer::Idle, "slot {} is lent twice", slot.0);
-                    assert_eq!(given, settings(attempt.trial));
+                    let place = self.scheduler.history().trial(attempt.trial).expect("it has begun").place;
+                    assert_eq!(given, settings(TrialId(place)));
                     let from_epoch = self.checkpoints.get(&attempt.trial).copied().unwrap_or(0);
                     self.trainers.insert(slot.0, Trainer::At(attempt, from_epoch));
                     self.event(Event::Said { slot, message: began(attempt, from_epoch) });
@@ -350,8 +353,8 @@ fn a_program_that_asks_for_it_is_started_again_later_without_a_fault_and_not_for
         let attempt = Attempt { trial: TrialId(1), number: world.scheduler.history().trials[0].attempts };
         assert_eq!(attempt.number, waits.len() as u32 + 1);
         world.trainers.insert(0, Trainer::Idle);
-        let message = FromTrainer::ProgramPaused { attempt, unsaved: None, later: true };
-        world.event(Event::Said { slot: SlotId(0), message });
+        let message = FromProgram::Paused { attempt, left: Left::Later };
+        world.event(Event::Program { slot: SlotId(0), message });
         let left = world.now.since;
         while world.trainers.get(&0) == Some(&Trainer::Idle) {
             world.now.since += Duration::from_millis(500);
@@ -401,7 +404,7 @@ fn what_a_killed_controller_left_of_an_ended_trial_is_removed_by_the_next() {
     let untidied = |journal: &[Entry]| {
         let mut history = History::default();
         journal.iter().for_each(|entry| history.apply(entry).expect("the journal is sound"));
-        history.untidied.into_keys().collect::<Vec<_>>()
+        history.untidied.keys().copied().collect::<Vec<_>>()
     };
     // The next trial is assigned in the same batch of actions. Its first message proves that the removals before it
     // were performed.

@@ -156,6 +156,11 @@ impl Search {
         if seen < STARTUP as u64 || self.proposal(trial).is_none() { 0 } else { seen }
     }
 
+    /// Returns whether the method learns from results.
+    pub fn learns(&self) -> bool {
+        matches!(self.others, Others::Tpe(_))
+    }
+
     /// Returns the number of leading trials whose results the trial uses, if the method learns from results.
     fn seen(&self, trial: TrialId) -> u64 {
         trial.0.saturating_sub(1 + self.lag)

@@ -5,10 +5,15 @@
 //! uninterrupted one does. The numbers of an epoch are drawn and moved to the device at once, so that no step waits for
 //! a copy.
 
+mod color;
 mod cutout;
+mod erase;
+mod mix;
 mod turn;
 mod window;
 
+pub use mix::Mix;
+use mix::Partner;
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 use tch::{Device, TchError, Tensor};
@@ -42,6 +47,31 @@ impl Chance {
     }
 }
 
+/// Further random numbers of one image. They have a stream of their own, so that those of [`Chance`] stay what they
+/// were before these changes existed.
+#[derive(Debug, Clone, Copy)]
+struct More {
+    /// Brightness, contrast and saturation, each from -1 to 1.
+    color: [f64; 3],
+    /// Whether the image is erased, if this is below the share of such images; from 0 to 1.
+    erased: f64,
+    /// Size of the erased rectangle, from 0 to 1.
+    area: f64,
+    /// Its height in relation to its width, from -1 to 1.
+    aspect: f64,
+    /// Its place, each coordinate from 0 to 1.
+    place: (f64, f64),
+}
+
+impl More {
+    fn draw(random: &mut impl Rng) -> More {
+        let mut even = || random.random::<f64>();
+        let color = [(); 3].map(|()| 2.0 * even() - 1.0);
+        let (erased, area, aspect) = (even(), even(), 2.0 * even() - 1.0);
+        More { color, erased, area, aspect, place: (even(), even()) }
+    }
+}
+
 /// The changes to some images, in the form that the device needs. A tensor is present only if an enabled change needs
 /// it.
 #[derive(Debug)]
@@ -53,6 +83,12 @@ pub struct Changes {
     ways: Option<Tensor>,
     /// Corners of the cutouts, `i64 [n, 2]`: see [`cutout::corner`].
     corners: Option<Tensor>,
+    /// Factors of brightness, contrast and saturation, `f32 [n, 3]`: see [`color::factors`].
+    colors: Option<Tensor>,
+    /// Erased rectangles, `i64 [n, 4]`: see [`erase::rectangle`].
+    erased: Option<Tensor>,
+    /// What each image takes from another one.
+    mix: Option<Mix>,
 }
 
 impl Changes {
@@ -66,14 +102,23 @@ impl Changes {
         shape: Shape,
         device: Device,
     ) -> Result<Changes, TchError> {
-        let Augment { flip, crop, rotate, scale, noise: _, cutout } = *augment;
+        let Augment { flip, crop, rotate, scale, noise: _, cutout, .. } = *augment;
+        let jitter = [augment.brightness, augment.contrast, augment.saturation];
+        let (jitters, erases) = (jitter.iter().any(|most| *most > 0.0), augment.erase > 0.0);
+        let mixes = augment.mixup > 0.0 || augment.cutmix > 0.0;
         let (windows, turns) = (flip || crop > 0, rotate > 0.0 || scale > 0.0);
         let (height, width) = (i64::from(shape.height), i64::from(shape.width));
         let (mut places, mut ways, mut corners) = (Vec::new(), Vec::new(), Vec::new());
-        let none = !windows && !turns && cutout == 0;
+        let (mut colors, mut erased, mut partners) = (Vec::new(), Vec::new(), Vec::new());
+        let none = !windows && !turns && cutout == 0 && !jitters && !erases && !mixes;
         for (draws, size) in steps.into_iter().take_while(|_| !none) {
-            let mut random = draws.augment();
+            let (mut random, mut further, mut mixing) = (draws.augment(), draws.further(), draws.mixing());
             for _ in 0..size {
+                let more = More::draw(&mut further);
+                colors.extend(jitters.then(|| color::factors(&more, jitter)).into_iter().flatten());
+                let sides = [height, width];
+                erased.extend(erases.then(|| erase::rectangle(&more, augment.erase, sides)).into_iter().flatten());
+                partners.extend(mixes.then(|| Partner::draw(&mut mixing, augment, size, sides)));
                 let chance = Chance::draw(&mut random);
                 places.extend(windows.then(|| window::place(&chance, flip, crop)).into_iter().flatten());
                 let way = || turn::way(&chance, rotate.to_radians(), scale, height as f64 / width as f64);
@@ -89,6 +134,9 @@ impl Changes {
             places: windows.then(|| there(Tensor::f_from_slice(&places)?, 3)).transpose()?,
             ways: turns.then(|| there(Tensor::f_from_slice(&ways)?, 6)).transpose()?,
             corners: (cutout > 0).then(|| there(Tensor::f_from_slice(&corners)?, 2)).transpose()?,
+            colors: jitters.then(|| there(Tensor::f_from_slice(&colors)?, 3)).transpose()?,
+            erased: erases.then(|| there(Tensor::f_from_slice(&erased)?, 4)).transpose()?,
+            mix: mixes.then(|| Mix::new(&partners, device)).transpose()?,
         })
     }
 
@@ -105,14 +153,22 @@ impl Changes {
     /// # Errors
     /// Returns the error of `make`.
     pub fn map(&self, make: impl Fn(&Tensor) -> Result<Tensor, TchError>) -> Result<Changes, TchError> {
-        let Changes { augment, places, ways, corners } = self;
+        let Changes { augment, places, ways, corners, colors, erased, mix } = self;
+        let mix = mix.as_ref().map(|mix| mix.map(&make)).transpose()?;
         let made = |tensor: &Option<Tensor>| tensor.as_ref().map(&make).transpose();
-        Ok(Changes { augment: *augment, places: made(places)?, ways: made(ways)?, corners: made(corners)? })
+        let (places, ways, corners) = (made(places)?, made(ways)?, made(corners)?);
+        Ok(Changes { augment: *augment, places, ways, corners, colors: made(colors)?, erased: made(erased)?, mix })
     }
 
     /// Returns all tensors. Their order depends only on the enabled changes.
     pub fn tensors(&self) -> impl Iterator<Item = &Tensor> {
-        [&self.places, &self.ways, &self.corners].into_iter().flatten()
+        let own = [&self.places, &self.ways, &self.corners, &self.colors, &self.erased].into_iter().flatten();
+        own.chain(self.mix.iter().flat_map(Mix::tensors))
+    }
+
+    /// Returns what each image and its label take from another one, if any.
+    pub fn mix(&self) -> Option<&Mix> {
+        self.mix.as_ref()
     }
 
     /// Applies the changes to images `f32 [b, c, h, w]`, channels-last, with values from 0 to 1. The result is
@@ -127,11 +183,20 @@ impl Changes {
         if let Some(ways) = &self.ways {
             xs = turn::turned(&xs, ways)?;
         }
+        if let Some(colors) = &self.colors {
+            xs = color::jittered(&xs, colors)?;
+        }
         if self.augment.noise > 0.0 {
             xs = xs.f_add(&normal(&xs, draws)?.f_mul_scalar_(self.augment.noise)?)?;
         }
         if let Some(corners) = &self.corners {
             xs = cutout::cut(&xs, corners, self.augment.cutout)?;
+        }
+        if let Some(rectangles) = &self.erased {
+            xs = erase::erased(&xs, rectangles)?;
+        }
+        if let Some(mix) = &self.mix {
+            xs = mix.mixed(&xs)?;
         }
         Ok(xs)
     }
@@ -182,7 +247,22 @@ mod tests {
         xs.permute([0, 2, 3, 1]).is_contiguous()
     }
 
-    const ALL: Augment = Augment { flip: true, crop: 2, rotate: 20.0, scale: 0.2, noise: 0.1, cutout: 2 };
+    pub(super) const CALM: More = More { color: [0.0; 3], erased: 1.0, area: 0.0, aspect: 0.0, place: (0.0, 0.0) };
+
+    const ALL: Augment = Augment {
+        flip: true,
+        crop: 2,
+        rotate: 20.0,
+        scale: 0.2,
+        noise: 0.1,
+        cutout: 2,
+        brightness: 0.3,
+        contrast: 0.3,
+        saturation: 0.3,
+        erase: 0.5,
+        mixup: 0.2,
+        cutmix: 1.0,
+    };
 
     #[test]
     fn changes_depend_on_the_step_alone_and_keep_shape_and_layout() {
@@ -195,10 +275,16 @@ mod tests {
             Augment { rotate: 20.0, ..Augment::default() },
             Augment { noise: 0.1, ..Augment::default() },
             Augment { cutout: 2, ..Augment::default() },
+            Augment { brightness: 0.4, ..Augment::default() },
+            Augment { contrast: 0.4, saturation: 0.2, ..Augment::default() },
+            Augment { erase: 0.9, ..Augment::default() },
+            Augment { mixup: 1.0, ..Augment::default() },
+            Augment { cutmix: 1.0, ..Augment::default() },
         ] {
             let changed = draw(1, 0, &change);
             assert_eq!(changed.size(), [6, 2, 5, 4]);
             assert!(is_channels_last(&changed), "{change:?}");
+            assert!(!changed.equal(&pictures(6)), "{change:?}");
         }
         let first = draw(1, 0, &ALL);
         assert!(first.equal(&draw(1, 0, &ALL)));
@@ -215,7 +301,8 @@ mod tests {
         let (mean, deviation) = (noisy.mean(Kind::Double), noisy.std(true));
         // Five standard errors of 2,560 values.
         assert!(mean.double_value(&[]).abs() < 0.01 && (deviation.double_value(&[]) - 0.1).abs() < 0.007);
-        let both = augmented(black, &Augment { flip: true, ..noise }, draws()).unwrap();
-        assert!(both.equal(&noisy));
+        for more in [Augment { flip: true, ..noise }, Augment { mixup: 1e-9, erase: 1e-9, ..noise }] {
+            assert!(augmented(black.shallow_clone(), &more, draws()).unwrap().allclose(&noisy, 1e-6, 1e-6, false));
+        }
     }
 }

@@ -8,7 +8,10 @@ use super::{Kernel, THREADS, launch};
 use sweep_kernels::dense;
 
 /// Number of threads in the backward pass, enough to fill a large GPU.
-const THREADS_BACK: u32 = 1 << 17;
+const THREADS_BACK: u32 = 1 << 16;
+
+/// Number of neighboring channels that a thread handles where 16-byte accesses are possible, as in kernels.cu.
+const WIDE: u32 = 8;
 
 /// The dropout keys of all layers, on the device. The shape is `f32 [2 * layers]`, and the bits are the words of the
 /// keys.
@@ -45,6 +48,24 @@ struct Arguments {
     least: u32,
     scale: f32,
     slices: u32,
+    wide: u32,
+}
+
+impl Arguments {
+    /// Chooses 16-byte accesses if all addresses allow them. Returns the number of channels that a thread handles.
+    fn widen(&mut self) -> u32 {
+        let addresses = [
+            self.x,
+            self.bias,
+            self.y.cast_const(),
+            self.which.cast_const(),
+            self.y_gradient,
+            self.x_gradient.cast_const(),
+        ];
+        let wide = self.c.is_multiple_of(WIDE) && addresses.iter().all(|address| address.addr().is_multiple_of(16));
+        self.wide = wide.into();
+        if wide { WIDE } else { 1 }
+    }
 }
 
 /// What the backward pass needs.
@@ -96,7 +117,7 @@ impl Gate {
         let [n, h, w, c] = [n, h, w, c].map(|side| side as u32);
         let none = std::ptr::null_mut();
         let (least, scale, key) = self.gate.dropped();
-        let arguments = Arguments {
+        let mut arguments = Arguments {
             x: xs.data_ptr(),
             bias: bias.map_or(none, Tensor::data_ptr).cast_const(),
             y: ys.data_ptr(),
@@ -118,8 +139,9 @@ impl Gate {
             least: least.into(),
             scale,
             slices: 0,
+            wide: 0,
         };
-        let blocks = (ys.numel() as u32).div_ceil(THREADS);
+        let blocks = (ys.numel() as u32 / arguments.widen()).div_ceil(THREADS);
         // SAFETY: All tensors are on one device, have one kind, and are channels-last and contiguous. The bias is a
         // working copy and has that kind too. libtorch does not reuse their memory before this stream has executed the
         // kernel.
@@ -153,23 +175,24 @@ impl Kept {
         };
         debug_assert_eq!(found.size(), self.size);
         let rows = n * (h / side) * (w / side);
-        let slices = (THREADS_BACK / c).clamp(1, rows);
-        let sums = with_bias
-            .then(|| Tensor::f_empty([i64::from(slices), i64::from(c)], (Kind::Float, option.1)))
-            .transpose()?;
         let none = std::ptr::null_mut();
-        let arguments = Arguments {
+        let mut arguments = Arguments {
             y: self.ys.as_ref().map_or(none, Tensor::data_ptr),
             which: self.which.as_ref().map_or(none, Tensor::data_ptr),
             y_gradient: gradient.data_ptr(),
             x_gradient: found.data_ptr(),
-            bias_gradient: sums.as_ref().map_or(none, Tensor::data_ptr),
-            slices,
             ..self.arguments
         };
+        let threads = c / arguments.widen();
+        arguments.slices = (THREADS_BACK / threads).clamp(1, rows);
+        let sums = with_bias
+            .then(|| Tensor::f_empty([i64::from(arguments.slices), i64::from(c)], (Kind::Float, option.1)))
+            .transpose()?;
+        arguments.bias_gradient = sums.as_ref().map_or(none, Tensor::data_ptr);
+        let blocks = (arguments.slices * threads).div_ceil(THREADS);
         let _held = &self.keys;
         // SAFETY: See the forward pass. The stored tensors live as long as `self`.
-        unsafe { launch(Kernel::GateBackward, option.0, option.1, (slices * c).div_ceil(THREADS), &arguments)? };
+        unsafe { launch(Kernel::GateBackward, option.0, option.1, blocks, &arguments)? };
         let bias = sums.map(|sums| sums.f_sum_dim_intlist(0, false, option.0)).transpose()?;
         Ok((found, bias))
     }

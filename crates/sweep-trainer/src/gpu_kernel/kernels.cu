@@ -68,31 +68,52 @@ struct Gate {
     u32 relu;                   // whether negative values become zero
     u32 least;                  // a value is dropped if its 16 bits are below this; 0 for no dropout
     float scale;                // of the values that are kept
-    u32 slices;                 // threads of the backward pass per channel
+    u32 slices;                 // parts of the rows in the backward pass, each summed by one thread per WIDE or 1 channels
+    u32 wide;                   // whether c is a multiple of WIDE and all addresses are multiples of 16
 };
 
 #define SHUT 255
 
+// Number of neighboring channels that a thread handles where 16-byte accesses are possible (see gate.rs). Elsewhere it
+// handles one.
+#define WIDE 8
+
+template <class T, u32 WIDTH>
+struct alignas(WIDTH * sizeof(T) < 16 ? WIDTH * sizeof(T) : 16) Pack {
+    T values[WIDTH];
+};
+
+template <u32 WIDTH, class T>
+DEVICE Pack<T, WIDTH> load_pack(const void* values, u64 at, const T*) {
+    return *(const Pack<T, WIDTH>*)((const T*)values + at);
+}
+
 // Returns 16 random bits for the value with this index. Each hash value serves one value of the first half of a row and
 // one of the second half.
-DEVICE u32 random_bits(const u32* key, u32 index) {
-    u32 x = (index / 1024 * 512 + index % 512) ^ key[0];
-    x = (x ^ x >> 17) * 0xed5ad4bbu + key[1];
+DEVICE u32 random_bits(u32 key0, u32 key1, u32 index) {
+    u32 x = (index / 1024 * 512 + index % 512) ^ key0;
+    x = (x ^ x >> 17) * 0xed5ad4bbu + key1;
     x = (x ^ x >> 11) * 0xac4c1b51u;
     x = (x ^ x >> 15) * 0x31848babu;
     x = x ^ x >> 14;
     return index % 1024 < 512 ? x & 0xffff : x >> 16;
 }
 
-// Returns whether dropout keeps the value at this index of y. With pooling, each image starts a new row of random bits.
-DEVICE bool is_kept(const Gate& gate, u32 at) {
-    if (gate.least == 0) return true;
+// Decides which of WIDTH values of y, from this index on, dropout keeps: one bit each. With pooling, each image starts a
+// new row of random bits.
+template <u32 WIDTH>
+DEVICE u32 kept(const Gate& gate, u32 at) {
+    if (gate.least == 0) return ~0u;
     u32 index = at;
     if (gate.side > 1) {
         const u32 outside = (gate.h / gate.side) * (gate.w / gate.side) * gate.c;
         index = at / outside * ((outside + 1023) / 1024 * 1024) + at % outside;
     }
-    return random_bits(gate.key_there ? gate.key_there : gate.key, index) >= gate.least;
+    const u32* key = gate.key_there ? gate.key_there : gate.key;
+    const u32 key0 = key[0], key1 = key[1];
+    u32 bits = 0;
+    for (u32 i = 0; i < WIDTH; ++i) bits |= (u32)(random_bits(key0, key1, index + i) >= gate.least) << i;
+    return bits;
 }
 
 // Returns where in x the window of a row of y begins. A row is one position of one image, with all its channels.
@@ -102,61 +123,100 @@ DEVICE u64 window(const Gate& gate, u32 row) {
     return (((u64)image * gate.h + line * gate.side) * gate.w + column * gate.side) * gate.c;
 }
 
-template <class T>
+template <class T, u32 WIDTH>
 DEVICE void gate_forward(const Gate& gate) {
-    const u32 at = blockIdx.x * THREADS + threadIdx.x;
-    const u32 rows = gate.n * (gate.h / gate.side) * (gate.w / gate.side);
-    if (at >= rows * gate.c) return;
-    const u32 row = at / gate.c, channel = at % gate.c;
-    const T* x = (const T*)gate.x;
+    const u32 thread = blockIdx.x * THREADS + threadIdx.x;
+    const u32 rows = gate.n * (gate.h / gate.side) * (gate.w / gate.side), across = gate.c / WIDTH;
+    if (thread >= rows * across) return;
+    const u32 row = thread / across, channel = thread % across * WIDTH, at = row * gate.c + channel;
+    const T* kind = nullptr;
     const u64 first = window(gate, row) + channel;
-    float value = load(x, first);
-    u32 place = 0;
+    const Pack<T, WIDTH> begin = load_pack<WIDTH>(gate.x, first, kind);
+    float values[WIDTH];
+    Pack<u8, WIDTH> places;
+    for (u32 i = 0; i < WIDTH; ++i) {
+        values[i] = load(begin.values, i);
+        places.values[i] = 0;
+    }
     for (u32 other = 1; other < gate.side * gate.side; ++other) {
-        const float next = load(x, first + ((u64)(other / gate.side) * gate.w + other % gate.side) * gate.c);
-        // NaN counts as the maximum.
-        if (next > value || next != next) {
-            value = next;
-            place = other;
+        const u64 there = first + ((u64)(other / gate.side) * gate.w + other % gate.side) * gate.c;
+        const Pack<T, WIDTH> pack = load_pack<WIDTH>(gate.x, there, kind);
+        for (u32 i = 0; i < WIDTH; ++i) {
+            const float next = load(pack.values, i);
+            // NaN counts as the maximum.
+            if (next > values[i] || next != next) {
+                values[i] = next;
+                places.values[i] = (u8)other;
+            }
         }
     }
-    if (gate.bias) value += load((const T*)gate.bias, channel);
-    const bool open = (!gate.relu || value > 0 || value != value) && is_kept(gate, at);
-    store((T*)gate.y, at, open ? value * gate.scale : 0.0f);
-    if (gate.which) gate.which[at] = open ? (u8)place : SHUT;
+    if (gate.bias) {
+        const Pack<T, WIDTH> bias = load_pack<WIDTH>(gate.bias, channel, kind);
+        for (u32 i = 0; i < WIDTH; ++i) values[i] += load(bias.values, i);
+    }
+    const u32 keep = kept<WIDTH>(gate, at);
+    Pack<T, WIDTH> out;
+    for (u32 i = 0; i < WIDTH; ++i) {
+        const bool open = (!gate.relu || values[i] > 0 || values[i] != values[i]) && (keep >> i & 1);
+        store(out.values, i, open ? values[i] * gate.scale : 0.0f);
+        if (!open) places.values[i] = SHUT;
+    }
+    *(Pack<T, WIDTH>*)((T*)gate.y + at) = out;
+    if (gate.which) *(Pack<u8, WIDTH>*)(gate.which + at) = places;
+}
+
+template <class T, u32 WIDTH>
+DEVICE void gate_backward(const Gate& gate) {
+    const u32 thread = blockIdx.x * THREADS + threadIdx.x, across = gate.c / WIDTH;
+    if (thread >= gate.slices * across) return;
+    const u32 channel = thread % across * WIDTH, slice = thread / across;
+    const u32 rows = gate.n * (gate.h / gate.side) * (gate.w / gate.side);
+    const T* kind = nullptr;
+    float sums[WIDTH];
+    for (u32 i = 0; i < WIDTH; ++i) sums[i] = 0;
+    for (u32 row = slice; row < rows; row += gate.slices) {
+        const u32 at = row * gate.c + channel;
+        u32 open = 0;
+        Pack<u8, WIDTH> places = {};
+        if (gate.which) {
+            places = *(const Pack<u8, WIDTH>*)(gate.which + at);
+            for (u32 i = 0; i < WIDTH; ++i) open |= (u32)(places.values[i] != SHUT) << i;
+        } else if (gate.relu) {
+            // With ReLU, the values that were passed on are those above zero.
+            const Pack<T, WIDTH> ys = load_pack<WIDTH>(gate.y, at, kind);
+            for (u32 i = 0; i < WIDTH; ++i) {
+                const float y = load(ys.values, i);
+                open |= (u32)(y > 0 || y != y) << i;
+            }
+        } else {
+            open = kept<WIDTH>(gate, at);
+        }
+        const Pack<T, WIDTH> above = load_pack<WIDTH>(gate.y_gradient, at, kind);
+        float gradients[WIDTH];
+        for (u32 i = 0; i < WIDTH; ++i) {
+            gradients[i] = open >> i & 1 ? load(above.values, i) * gate.scale : 0.0f;
+            sums[i] += gradients[i];
+        }
+        const u64 first = window(gate, row) + channel;
+        for (u32 other = 0; other < gate.side * gate.side; ++other) {
+            const u64 there = first + ((u64)(other / gate.side) * gate.w + other % gate.side) * gate.c;
+            Pack<T, WIDTH> out;
+            for (u32 i = 0; i < WIDTH; ++i) store(out.values, i, other == places.values[i] ? gradients[i] : 0.0f);
+            *(Pack<T, WIDTH>*)((T*)gate.x_gradient + there) = out;
+        }
+    }
+    if (gate.bias_gradient)
+        for (u32 i = 0; i < WIDTH; ++i) gate.bias_gradient[slice * gate.c + channel + i] = sums[i];
+}
+
+template <class T>
+DEVICE void gate_forward(const Gate& gate) {
+    gate.wide ? gate_forward<T, WIDE>(gate) : gate_forward<T, 1>(gate);
 }
 
 template <class T>
 DEVICE void gate_backward(const Gate& gate) {
-    const u32 thread = blockIdx.x * THREADS + threadIdx.x;
-    if (thread >= gate.slices * gate.c) return;
-    const u32 channel = thread % gate.c, slice = thread / gate.c;
-    const u32 rows = gate.n * (gate.h / gate.side) * (gate.w / gate.side);
-    T* to = (T*)gate.x_gradient;
-    float sum = 0;
-    for (u32 row = slice; row < rows; row += gate.slices) {
-        const u32 at = row * gate.c + channel;
-        bool open;
-        u32 place = 0;
-        if (gate.which) {
-            place = gate.which[at];
-            open = place != SHUT;
-        } else if (gate.relu) {
-            // With ReLU, the values that were passed on are those above zero.
-            const float y = load((const T*)gate.y, at);
-            open = y > 0 || y != y;
-        } else {
-            open = is_kept(gate, at);
-        }
-        const float gradient = open ? load((const T*)gate.y_gradient, at) * gate.scale : 0.0f;
-        sum += gradient;
-        const u64 first = window(gate, row) + channel;
-        for (u32 other = 0; other < gate.side * gate.side; ++other) {
-            const u64 there = first + ((u64)(other / gate.side) * gate.w + other % gate.side) * gate.c;
-            store(to, there, other == place ? gradient : 0.0f);
-        }
-    }
-    if (gate.bias_gradient) gate.bias_gradient[thread] = sum;
+    gate.wide ? gate_backward<T, WIDE>(gate) : gate_backward<T, 1>(gate);
 }
 
 // Adam's update for many tensors at once, in the same form as crates/sweep-kernels/src/adam.rs.

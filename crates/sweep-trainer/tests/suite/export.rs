@@ -33,6 +33,25 @@ model:
   - dense: 4
 ";
 
+/// The layers of modern networks, among them branches and squeeze-and-excitation.
+const BRANCHED: &str = "
+model:
+  - conv: {filters: 8, kernel: 3}
+  - layer_norm
+  - silu
+  - residual:
+      layers: [{conv: {filters: 8, groups: 2}}, {group_norm: 4}, {leaky_relu: 0.1}, {conv: 8}]
+  - residual:
+      layers: [{depthwise: 3}, {downsample: stride}, {batch_norm: {momentum: 0.8}}, relu, {conv: {filters: 16, kernel: 1}}]
+      shortcut: [{conv: {filters: 16, kernel: 1, stride: 2}}]
+  - multiply: {layers: [global_average_pool, {dense: 4}, relu, {dense: 16}, sigmoid]}
+  - concat: [[{conv: 4}], [{conv: {filters: 4, kernel: 1}}], [batch_norm]]
+  - global_max_pool
+  - layer_norm
+  - dense: 4
+  - scale: 2
+";
+
 /// Flattens rows, columns and channels to one axis.
 const FLAT: &str = "
 model:
@@ -102,7 +121,7 @@ fn what_stands_where_an_export_goes_is_left_alone() {
 
 #[test]
 fn pytorch_judges_an_exported_network_as_the_trainer_did() {
-    for model in [LAYERS, FLAT] {
+    for model in [LAYERS, FLAT, BRANCHED] {
         judge(&swept(model));
     }
 }

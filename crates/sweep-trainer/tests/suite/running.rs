@@ -32,7 +32,7 @@ fn a_sweep_leaves_tables_charts_and_a_report() {
     assert!(text.contains("Report: results/small/report.html"), "{text}");
     assert_eq!(world.table("results/small/trials.csv", &[]).len(), 2);
     assert_eq!(world.table("results/small/epochs.csv", &[]).len(), 4);
-    for file in ["sweep.yaml", "report.html", "report.md", "trials/0001/curves.svg", "trials/0002/curves.png"] {
+    for file in ["sweep.yaml", "report.html", "report.md", "trials/0001/curves.svg", "trials/0002/curves.svg"] {
         assert!(world.path("results/small").join(file).exists(), "{file} is missing");
     }
 

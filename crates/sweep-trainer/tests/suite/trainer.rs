@@ -101,7 +101,14 @@ fn order(number: u32, folder: &Path) -> Order {
         metric: Metric { name: "val_loss".into(), goal: Goal::Minimize },
     };
     let augment = Augment { crop: 1, ..Augment::default() };
-    let data = Data { source: Source::Digits, validation: Validation::Share(0.2), train_examples: None, augment };
+    let data = Data {
+        source: Source::Digits,
+        validation: Validation::Share(0.2),
+        train_examples: None,
+        augment,
+        test: None,
+        normalize: Default::default(),
+    };
     Order {
         attempt: Attempt { trial: TrialId(1), number },
         seed: 7,

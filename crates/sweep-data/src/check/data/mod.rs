@@ -28,7 +28,11 @@ struct Sides<'a> {
 
 /// Returns all findings, the serious ones first.
 pub fn check(dataset: &Dataset, split: &Split, data: &Data) -> Vec<Finding> {
-    let held_out = if data.validation == Validation::Test { &dataset.test } else { &dataset.train };
+    let held_out = match data.validation {
+        Validation::Share(_) | Validation::Count(_) => &dataset.train,
+        Validation::Own => &dataset.validation,
+        Validation::Test => &dataset.test,
+    };
     let shape = dataset.info.shape;
     let sides = Sides {
         shape,

@@ -24,7 +24,14 @@ fn sources() -> Vec<Source> {
 fn findings(dataset: &Dataset, source: &Source, examples: Option<u64>, seed: u64) -> Vec<Finding> {
     let augment = Augment::default();
     let validation = Validation::Share(0.1);
-    let data = Data { source: source.clone(), validation, train_examples: examples, augment };
+    let data = Data {
+        source: source.clone(),
+        validation,
+        train_examples: examples,
+        augment,
+        test: None,
+        normalize: Default::default(),
+    };
     let split = split(dataset, &data, seed).expect("it is large enough");
     check(dataset, &split, &data)
 }
@@ -35,7 +42,14 @@ fn held_out_changed(source: &Source, mut change: impl FnMut(&mut [u8], &[u8])) -
     let mut dataset = load(source).expect("it is there");
     let size = pixels(dataset.info.shape);
     let (validation, augment) = (Validation::Share(0.1), Augment::default());
-    let data = Data { source: source.clone(), validation, train_examples: Some(1500), augment };
+    let data = Data {
+        source: source.clone(),
+        validation,
+        train_examples: Some(1500),
+        augment,
+        test: None,
+        normalize: Default::default(),
+    };
     let split = split(&dataset, &data, 1).expect("it is large enough");
     for (at, row) in split.validation.iter().enumerate() {
         let other = split.train[at % split.train.len()] as usize;
@@ -206,7 +220,14 @@ fn validation_in_another_light_or_with_other_classes_is_found() {
             labels: test.iter().map(|row| dataset.train.labels[*row]).collect(),
         };
         let validation = Validation::Test;
-        let data = Data { source: source.clone(), validation, train_examples: Some(1500), augment: Augment::default() };
+        let data = Data {
+            source: source.clone(),
+            validation,
+            train_examples: Some(1500),
+            augment: Augment::default(),
+            test: None,
+            normalize: Default::default(),
+        };
         let split = split(&dataset, &data, 1).expect("it is large enough");
         let found: Vec<_> = check(&dataset, &split, &data).iter().map(|finding| finding.name).collect();
         assert!(found.contains(&"validation_differs"), "{source:?}: {found:?}");

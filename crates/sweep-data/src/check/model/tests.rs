@@ -11,6 +11,8 @@ fn recipe(learning_rate: f64) -> Recipe {
             validation: Validation::Share(0.2),
             train_examples: None,
             augment: Augment::default(),
+            test: None,
+            normalize: Default::default(),
         },
         layers: vec![Layer::Flatten, dense(64), Layer::Relu, dense(10)],
         training: Training {

@@ -1,0 +1,39 @@
+//! What a text spells where a number or a boolean is expected. Every reader of a sweep file uses these two functions, so
+//! that a value means the same in each of its sections.
+
+/// Returns the finite number that a text spells, as in `1e-4`. A text with spaces around the number spells none: YAML
+/// leaves them in only if they were quoted.
+pub fn number(text: &str) -> Option<f64> {
+    let starts = text.starts_with(|char: char| char.is_ascii_digit() || "+-.".contains(char));
+    text.parse().ok().filter(|x: &f64| starts && x.is_finite())
+}
+
+/// Returns the boolean that a YAML 1.1 reader makes of a text.
+pub fn boolean(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "yes" | "on" | "true" => Some(true),
+        "no" | "off" | "false" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_spelled_without_anything_around_it() {
+        assert_eq!((number("1e-4"), number("-.5"), number("+7")), (Some(1e-4), Some(-0.5), Some(7.0)));
+        for not in [" 0.2", "0.2 ", "inf", "-inf", "nan", "1e999", "0x10", "1_000", "one", ""] {
+            assert_eq!(number(not), None, "{not}");
+        }
+    }
+
+    #[test]
+    fn yes_and_off_are_booleans() {
+        assert_eq!(
+            (boolean("Yes"), boolean("off"), boolean("1"), boolean(" on")),
+            (Some(true), Some(false), None, None)
+        );
+    }
+}

@@ -1,0 +1,113 @@
+//! `folder`: image files of any size and format, in one folder per class or with a CSV file of labels.
+//!
+//! The files are decoded once and kept as bytes in a hidden folder beside them. Whatever is left out or converted on
+//! the way is counted, and becomes a note for the user.
+
+mod build;
+mod cache;
+mod decode;
+mod listing;
+mod notes;
+mod table;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::path::Path;
+
+use super::{Dataset, Info, Pictures, fault, room, unreadable};
+use crate::network::Shape;
+use cache::Cache;
+use listing::{Listing, Part};
+use sweep_core::error::Error;
+use sweep_core::recipe::{Fit, Resize};
+
+/// A folder of images, as the sweep file describes it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Folder<'a> {
+    /// The folder.
+    pub path: &'a Path,
+    /// How images are brought to one size.
+    pub resize: Option<Resize>,
+    /// The CSV file of labels, relative to the folder.
+    pub labels: Option<&'a Path>,
+}
+
+impl Folder<'_> {
+    /// Returns sizes and classes. Images that were not decoded before are decoded and kept.
+    pub(super) fn probe(&self) -> Result<Info, Error> {
+        let listing = Listing::of(self)?;
+        let cache = Cache::open(self, &listing)?;
+        Ok(info(listing, &cache).0)
+    }
+
+    /// Returns the whole dataset.
+    pub(super) fn load(&self) -> Result<Dataset, Error> {
+        let listing = Listing::of(self)?;
+        let mut cache = Cache::open(self, &listing)?;
+        let (info, parts) = info(listing, &cache);
+        let each = (info.shape.channels * info.shape.height * info.shape.width) as u64;
+        let mut read = |part: Part| {
+            let labels: Vec<u8> =
+                parts.iter().filter(|(belongs, _)| *belongs == part).map(|(_, label)| *label).collect();
+            let mut pixels = room(self.path.display(), each.checked_mul(labels.len() as u64))?;
+            cache.read(labels.len(), &mut pixels).map_err(|error| unreadable(self.path.display(), error))?;
+            Ok::<_, Error>(Pictures { pixels, labels })
+        };
+        // The images are kept in this order.
+        let (train, validation, test) = (read(Part::Train)?, read(Part::Validation)?, read(Part::Test)?);
+        Ok(Dataset { info, train, validation, test, white: 255.0 })
+    }
+
+    /// Returns whether the folder has the layout of such a dataset.
+    pub(super) fn holds_classes(path: &Path) -> bool {
+        path.is_dir() && Listing::of(&Folder { path, resize: None, labels: None }).is_ok()
+    }
+}
+
+/// Reads one image file in this shape.
+pub(super) fn picture(file: &Path, shape: Shape, resize: Option<Resize>) -> Result<Vec<u8>, Error> {
+    let bytes = std::fs::read(file).map_err(|error| unreadable(file.display(), error))?;
+    let square = (shape.height == shape.width).then_some(Resize { side: shape.height, fit: Fit::Crop });
+    let wrong = |rule: String| fault(file.display(), rule, "give an image like those that the network was trained on");
+    // An image that has the size already stays as it is.
+    let fits = decode::header(&bytes).is_ok_and(|facts| facts.size == (shape.width, shape.height));
+    let resize = if fits { None } else { resize.or(square) };
+    let (planes, facts) =
+        decode::decode(&bytes, resize).map_err(|(_, why)| wrong(format!("cannot be decoded: {why}")))?;
+    let plane = shape.height as usize * shape.width as usize;
+    if planes.len() != 3 * plane {
+        let rule =
+            format!("is {}x{}, but the network takes {}x{}", facts.size.0, facts.size.1, shape.width, shape.height);
+        return Err(wrong(rule));
+    }
+    match shape.channels {
+        3 => Ok(planes),
+        // The brightness that people see (ITU-R BT.601). It keeps gray values.
+        1 => Ok((0..plane)
+            .map(|at| {
+                let [red, green, blue] = [0, 1, 2].map(|channel| f32::from(planes[channel * plane + at]));
+                (0.299 * red + 0.587 * green + 0.114 * blue).round() as u8
+            })
+            .collect()),
+        channels => Err(wrong(format!("has color, but the network takes {channels} channels"))),
+    }
+}
+
+/// Returns the description of the dataset, and part and label of each image that could be decoded.
+fn info(listing: Listing, cache: &Cache) -> (Info, Vec<(Part, u8)>) {
+    let kept = listing.files.iter().enumerate().filter(|(index, _)| !cache.dropped().contains(index));
+    let parts: Vec<(Part, u8)> = kept.map(|(_, file)| (file.part, file.label)).collect();
+    let count = |part| parts.iter().filter(|(belongs, _)| *belongs == part).count() as u64;
+    let mut notes = listing.skipped.notes();
+    notes.extend(cache.notes().iter().cloned());
+    let info = Info {
+        shape: cache.shape(),
+        classes: listing.classes,
+        train: count(Part::Train),
+        validation: count(Part::Validation),
+        test: count(Part::Test),
+        notes,
+    };
+    (info, parts)
+}

@@ -1,0 +1,383 @@
+use std::fs;
+use std::path::Path;
+
+use image::{DynamicImage, GrayImage, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba, RgbaImage};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::listing::Listing;
+use super::notes::Reason;
+use super::*;
+use crate::network::Shape;
+use sweep_core::recipe::Fit;
+
+fn grey(side: u32, value: u8) -> DynamicImage {
+    GrayImage::from_pixel(side, side, Luma([value])).into()
+}
+
+fn colour(side: u32, value: [u8; 3]) -> DynamicImage {
+    RgbImage::from_pixel(side, side, Rgb(value)).into()
+}
+
+/// Creates a folder with these images, each at its path.
+fn pictures(pictures: &[(&str, DynamicImage)]) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    pictures.iter().for_each(|(path, picture)| put(root.path(), path, picture));
+    root
+}
+
+fn put(root: &Path, path: &str, picture: &DynamicImage) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    picture.save(path).unwrap();
+}
+
+fn folder(path: &Path) -> Folder<'_> {
+    Folder { path, resize: None, labels: None }
+}
+
+fn resized(path: &Path, side: u32, fit: Fit) -> Folder<'_> {
+    Folder { path, resize: Some(Resize { side, fit }), labels: None }
+}
+
+fn probe(path: &Path) -> Result<Info, Error> {
+    folder(path).probe()
+}
+
+fn load(path: &Path) -> Result<Dataset, Error> {
+    folder(path).load()
+}
+
+fn error(found: Result<Info, Error>) -> String {
+    let error = found.unwrap_err();
+    assert_eq!(error.exit, sweep_core::error::Exit::BadData);
+    let error = error.to_string();
+    assert!(error.contains("hint: "), "{error}");
+    error
+}
+
+#[test]
+fn classes_are_sorted_folders_and_pixels_come_in_planes() {
+    let root = pictures(&[
+        ("dog/2.png", colour(2, [1, 2, 3])),
+        ("cat/9.PNG", colour(2, [7, 8, 9])),
+        ("cat/10.png", grey(2, 5)),
+        (".hidden/1.png", grey(1, 0)),
+    ]);
+    fs::write(root.path().join("cat/notes.txt"), "not a picture").unwrap();
+    let dataset = load(root.path()).unwrap();
+    assert_eq!(dataset.info.classes, ["cat", "dog"]);
+    assert_eq!(dataset.info.shape, Shape { channels: 3, height: 2, width: 2 });
+    assert_eq!((dataset.info.train, dataset.info.validation, dataset.info.test), (3, 0, 0));
+    assert_eq!(dataset.train.labels, [0, 0, 1]);
+    let planes = |red, green, blue| [[red; 4], [green; 4], [blue; 4]].concat();
+    assert_eq!(dataset.train.pixels, [planes(5, 5, 5), planes(7, 8, 9), planes(1, 2, 3)].concat());
+    assert_eq!(probe(root.path()).unwrap(), dataset.info);
+}
+
+#[test]
+fn pictures_that_are_all_grey_have_one_channel() {
+    let root = pictures(&[("a/1.png", grey(2, 5)), ("a/2.png", grey(2, 6)), ("b/1.png", grey(2, 7))]);
+    let dataset = load(root.path()).unwrap();
+    assert_eq!(dataset.info.shape.channels, 1);
+    assert_eq!(dataset.train.pixels, [[5; 4], [6; 4], [7; 4]].concat());
+    assert_eq!(probe(root.path()).unwrap(), dataset.info);
+}
+
+#[test]
+fn train_val_and_test_above_the_classes_are_a_given_split() {
+    let root = pictures(&[
+        ("train/a/1.jpg", grey(8, 100)),
+        ("train/b/1.jpeg", grey(8, 200)),
+        ("val/a/1.png", grey(8, 60)),
+        ("test/b/1.png", grey(8, 50)),
+        ("test/unlabeled.png", grey(8, 50)),
+    ]);
+    let dataset = load(root.path()).unwrap();
+    assert_eq!((dataset.info.train, dataset.info.validation, dataset.info.test), (2, 1, 1));
+    assert_eq!(dataset.test, Pictures { pixels: vec![50; 64], labels: vec![1] });
+    assert_eq!(dataset.validation, Pictures { pixels: vec![60; 64], labels: vec![0] });
+    assert!(dataset.train.pixels[..64].iter().all(|pixel| pixel.abs_diff(100) < 3));
+    assert_eq!(dataset.info.notes, ["1 skipped: in no class folder (test/unlabeled.png)"]);
+}
+
+#[test]
+fn a_class_called_train_beside_others_is_a_class() {
+    let root = pictures(&[("bus/1.png", grey(2, 5)), ("test/1.png", grey(2, 7)), ("train/1.png", grey(2, 6))]);
+    assert_eq!(probe(root.path()).unwrap().classes, ["bus", "test", "train"]);
+}
+
+#[test]
+fn what_is_wrong_names_the_file_and_what_to_do() {
+    let cases: [(&[(&str, DynamicImage)], &str); 4] = [
+        (&[("a/1.png", grey(2, 5)), ("b/7.png", grey(3, 5))], "b/7.png: is 3x3, but "),
+        (&[("a/1.png", grey(2, 5))], ": has 1 class folders, but must have 2 to 256"),
+        (&[("x/a/1.png", grey(2, 5)), ("x/b/1.png", grey(2, 5))], "If the classes are inside x/, add it to `path`"),
+        (
+            &[("train/a/1.png", grey(2, 5)), ("train/b/1.png", grey(2, 5)), ("test/c/1.png", grey(2, 5))],
+            "test/c/1.png: the class `c` has no training images",
+        ),
+    ];
+    for (files, expected) in cases {
+        let root = pictures(files);
+        for found in [probe(root.path()), load(root.path()).map(|dataset| dataset.info)] {
+            let error = error(found);
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+    let root = pictures(&[("a/1.png", grey(70, 5)), ("b/7.png", grey(100, 5)), ("b/8.png", grey(200, 5))]);
+    let error = error(probe(root.path()));
+    assert!(error.contains("write `resize: 96` under `data:`"), "{error}");
+}
+
+/// A folder of 200 images whose last ones are damaged.
+fn damaged(count: usize) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for number in 0..200 {
+        put(root.path(), &format!("{}/{number}.png", ["a", "b"][number % 2]), &grey(2, number as u8));
+    }
+    (0..count).for_each(|number| fs::write(root.path().join(format!("a/{number}0.png")), "no picture").unwrap());
+    root
+}
+
+#[test]
+fn a_damaged_file_is_named_and_skipped_up_to_one_in_a_hundred() {
+    let root = damaged(2);
+    let info = probe(root.path()).unwrap();
+    assert_eq!(info.train, 198);
+    let [note] = info.notes.as_slice() else { panic!("{:?}", info.notes) };
+    assert!(note.starts_with("2 skipped: damaged (a/0") || note.starts_with("2 skipped: damaged (a/10"), "{note}");
+    assert_eq!(load(root.path()).unwrap().train.labels.len(), 198);
+    let error = error(probe(damaged(3).path()));
+    assert!(error.contains(": 3 of 200 images are damaged or missing, but at most 1% may be"), "{error}");
+    assert!(error.contains("a/20.png: the content is no image of a known format"), "{error}");
+}
+
+#[test]
+fn a_jpeg_that_lacks_its_end_is_damaged() {
+    let root = pictures(&[("a/1.jpg", grey(8, 5)), ("b/1.jpg", grey(8, 5))]);
+    let file = root.path().join("b/1.jpg");
+    let whole = fs::read(&file).unwrap();
+    fs::write(&file, [&whole, b"junk behind".as_slice()].concat()).unwrap();
+    load(root.path()).unwrap();
+    fs::write(&file, &whole[..whole.len() - 3]).unwrap();
+    let error = error(probe(root.path()));
+    assert!(error.contains("b/1.jpg: the end of the JPEG is missing"), "{error}");
+}
+
+/// An image that is black on the left, gray in the middle third and white on the right.
+fn bands(width: u32, height: u32) -> DynamicImage {
+    let value = |x: u32| [0, 128, 255][(x * 3 / width) as usize];
+    RgbImage::from_fn(width, height, |x, _| Rgb([value(x); 3])).into()
+}
+
+#[test]
+fn an_image_is_cropped_padded_or_stretched_to_a_square() {
+    let root = pictures(&[("a/1.png", bands(90, 30)), ("b/1.png", bands(6, 2))]);
+    let row = |fit| {
+        let pixels = resized(root.path(), 6, fit).load().unwrap().train.pixels;
+        let rows: Vec<Vec<u8>> = pixels[..36].chunks(6).map(<[u8]>::to_vec).collect();
+        rows
+    };
+    // The middle third alone, in which every pixel is gray.
+    assert!(row(Fit::Crop).iter().all(|row| row[1..5] == [128; 4]), "{:?}", row(Fit::Crop));
+    assert!(row(Fit::Stretch).iter().all(|row| row[0] == 0 && row[5] == 255 && row[2].abs_diff(128) < 40));
+    let padded = row(Fit::Pad);
+    assert!(padded[0] == [0; 6] && padded[5] == [0; 6] && padded[2][5] == 255, "{padded:?}");
+    let notes = resized(root.path(), 6, Fit::Crop).probe().unwrap().notes;
+    assert_eq!(
+        notes,
+        ["images of 6x2 to 90x30 became 6x6: the shorter side was scaled, and the center kept; 1 were enlarged"]
+    );
+}
+
+/// Writes a folder with every kind of file that people have. Returns the number of usable images.
+fn messy(root: &Path) -> u64 {
+    let photo = |width, height| -> DynamicImage {
+        RgbImage::from_fn(width, height, |x, y| Rgb([(x * 2) as u8, (y * 2) as u8, 90])).into()
+    };
+    for (at, (width, height)) in [(120, 80), (80, 120), (64, 64), (20, 30), (300, 10)].into_iter().enumerate() {
+        put(root, &format!("cats/photo{at}.jpg"), &photo(width, height));
+    }
+    put(root, "cats/kittens/nested/deep.JPEG", &photo(50, 50));
+    put(root, "cats/lossless.webp", &photo(40, 60));
+    put(root, "cats/windows.bmp", &photo(40, 60));
+    put(root, "cats/scan.tiff", &photo(40, 60));
+    put(root, "cats/sixteen.png", &DynamicImage::from(image::ImageBuffer::from_pixel(40, 40, Rgb([40_000_u16; 3]))));
+    put(root, "dogs/gray.png", &grey(40, 77));
+    put(root, "dogs/grayalpha.png", &DynamicImage::from(image::ImageBuffer::from_pixel(40, 40, LumaA([0, 128_u8]))));
+    put(root, "dogs/alpha.png", &DynamicImage::from(RgbaImage::from_pixel(40, 40, Rgba([255, 0, 0, 0]))));
+    put(root, "dogs/animated.gif", &photo(40, 40));
+    // The content decides the format.
+    fs::write(root.join("dogs/misnamed.png"), jpeg(&photo(33, 44))).unwrap();
+    fs::write(root.join("dogs/turned.jpg"), turned(&jpeg(&photo(60, 30)))).unwrap();
+    // What is skipped.
+    put(root, "root.png", &grey(8, 1));
+    fs::create_dir_all(root.join("empty/inner")).unwrap();
+    for (path, content) in [
+        ("cats/notes.txt", "text"),
+        ("cats/Thumbs.db", "x"),
+        ("dogs/labels.csv", "a,b"),
+        ("dogs/phone.HEIC", "heic"),
+        ("cats/.DS_Store", "x"),
+        (".git/config", "x"),
+    ] {
+        fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+        fs::write(root.join(path), content).unwrap();
+    }
+    std::os::unix::fs::symlink(root, root.join("cats/loop")).unwrap();
+    16
+}
+
+fn jpeg(picture: &DynamicImage) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+    bytes.into_inner()
+}
+
+/// Puts an EXIF block into a JPEG that says: rotate by 90 degrees clockwise.
+fn turned(jpeg: &[u8]) -> Vec<u8> {
+    let tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    let mut exif = vec![0xff, 0xe1, 0, (8 + tiff.len()) as u8];
+    exif.extend(b"Exif\0\0");
+    exif.extend(tiff);
+    [&jpeg[..2], &exif, &jpeg[2..]].concat()
+}
+
+#[test]
+fn a_messy_folder_is_counted_right_to_the_last_file() {
+    let root = tempfile::tempdir().unwrap();
+    let usable = messy(root.path());
+    let folder = resized(root.path(), 32, Fit::Crop);
+    let dataset = folder.load().unwrap();
+    assert_eq!(dataset.info.classes, ["cats", "dogs"]);
+    assert_eq!(dataset.info.train, usable);
+    assert_eq!(dataset.train.pixels.len() as u64, usable * 3 * 32 * 32);
+    let skipped = Listing::of(&folder).unwrap().skipped;
+    let counts = [
+        (Reason::Hidden, 2),
+        (Reason::OtherFile, 3),
+        (Reason::OtherFormat, 1),
+        (Reason::NoClass, 1),
+        (Reason::TooDeep, 1),
+        (Reason::NoImages, 1),
+    ];
+    for (reason, count) in counts {
+        assert_eq!(skipped.count(reason), count, "{reason:?}: {:#?}", skipped.notes());
+    }
+    assert_eq!(skipped.notes().len(), counts.len(), "{:#?}", skipped.notes());
+    let notes = dataset.info.notes.join("\n");
+    for expected in [
+        "images of 40x40 to 120x80",
+        "gray, and used as color images with three equal channels: 2",
+        "transparent in parts, and drawn over white: 2",
+        "more than 8 bits per value, and reduced to 8: 1",
+        "rotated or mirrored, as their EXIF data says: 1",
+        "2 were enlarged",
+    ] {
+        assert!(notes.contains(expected) || expected.starts_with("images of"), "{expected}: {notes}");
+    }
+    // Files are in order of their names: alpha, animated, gray, grayalpha, misnamed, turned.
+    let image = |at: usize| &dataset.train.pixels[(10 + at) * 3072..][..3072];
+    assert!(image(0).iter().all(|value| *value == 255), "transparent red over white is white");
+    assert!(image(3).iter().all(|value| *value == 127), "half transparent black over white is gray");
+    // The photograph becomes redder to the right; rotated clockwise, it does so downwards.
+    let red = &image(5)[..1024];
+    assert!(red[31 * 32 + 16] > red[16] + 30, "{} {}", red[16], red[31 * 32 + 16]);
+}
+
+#[test]
+fn a_second_start_reads_what_was_decoded_until_a_file_changes() {
+    let root = pictures(&[("a/1.png", grey(2, 5)), ("b/1.png", grey(2, 6))]);
+    let first = load(root.path()).unwrap();
+    let cache = root.path().join(".sweep-cache/as-is.images");
+    let mut bytes = fs::read(&cache).unwrap();
+    // Whoever changes the kept images sees the change: they are what is read.
+    bytes[0] = 9;
+    fs::write(&cache, &bytes).unwrap();
+    let second = load(root.path()).unwrap();
+    assert_eq!((first.train.pixels[0], second.train.pixels[0]), (5, 9));
+    assert_eq!(first.info, second.info);
+    put(root.path(), "b/2.png", &grey(2, 7));
+    assert_eq!(load(root.path()).unwrap().train.pixels, [[5; 4], [6; 4], [7; 4]].concat());
+    fs::write(&cache, &bytes[..bytes.len() / 2]).unwrap();
+    assert_eq!(load(root.path()).unwrap().train.pixels, [[5; 4], [6; 4], [7; 4]].concat());
+    assert!(load(root.path()).unwrap().info.notes.is_empty());
+}
+
+#[test]
+fn where_nothing_can_be_kept_the_images_are_decoded_and_that_is_said() {
+    let root = pictures(&[("a/1.png", grey(2, 5)), ("b/1.png", grey(2, 6))]);
+    fs::write(root.path().join(".sweep-cache"), "in the way").unwrap();
+    let dataset = load(root.path()).unwrap();
+    assert_eq!(dataset.train.pixels, [[5; 4], [6; 4]].concat());
+    let note = dataset.info.notes.last().unwrap();
+    assert!(note.contains(".sweep-cache cannot be written") && note.contains("at every start"), "{note}");
+}
+
+#[test]
+fn a_table_of_labels_names_files_classes_and_parts() {
+    let root = pictures(&[
+        ("img/1.png", grey(2, 5)),
+        ("img/2.png", grey(2, 6)),
+        ("img/3.png", grey(2, 7)),
+        ("img/4.png", grey(2, 8)),
+    ]);
+    let read = |table: &str| {
+        fs::write(root.path().join("labels.csv"), table).unwrap();
+        let labels = Some(Path::new("labels.csv"));
+        Folder { path: root.path(), resize: None, labels }.load()
+    };
+    let rows = "img/1.png;10;train\nimg/2.png;2;train\nimg/3.png;2;val\nimg/2.png;2;train\n";
+    let dataset = read(&format!("\u{feff}Path;Label;Split\n{rows}")).unwrap();
+    assert_eq!(dataset.info.classes, ["2", "10"]);
+    assert_eq!(dataset.train, Pictures { pixels: [[6; 4], [5; 4]].concat(), labels: vec![0, 1] });
+    assert_eq!(dataset.validation.labels, [0]);
+    let notes = [
+        "1 skipped: not in the file of labels (img/4.png)",
+        "1 skipped: listed twice with the same label; used once (img/2.png)",
+    ];
+    assert_eq!(dataset.info.notes, notes);
+    assert_eq!(read("./img/1.png,a\nimg/2.png,b\n").unwrap_err().to_string().contains("needs one for the file"), true);
+    assert_eq!(read("img/1.png,a\nimg/2.png,b\n").unwrap().info.classes, ["a", "b"]);
+    for (table, expected) in [
+        ("file,label\nimg/1.png,a\nimg/1.png,b\n", "labels.csv:3: img/1.png has the labels `a` and `b`"),
+        ("file,label\nimg/1.png,\n", "labels.csv:2: the row has no file or no label"),
+        ("file,cat,dog\nimg/1.png,1,1\n", "has the columns file, cat, dog, but none named label"),
+        ("file,label\nimg/1.png,1.5\nimg/2.png,2.5\nimg/3.png,0.25\n", "its labels are 3 different numbers"),
+        ("file,label,split\nimg/1.png,a,train\nimg/2.png,b,middle\n", "the part is `middle`"),
+        ("file,label\nimg/1.png,a\nimg/2.png,b\nimg/9.png,b\n", "1 of 3 images are damaged or missing"),
+    ] {
+        let error = read(table).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.contains("hint: "), "{error}");
+    }
+    let error = read("file,cat,dog\nimg/1.png,1,1\n").unwrap_err().to_string();
+    assert!(error.contains("a script of your own: docs/guides/tune-your-script.md"), "{error}");
+    let error = super::super::probe(&sweep_core::recipe::Source::Folder {
+        path: root.path().to_owned(),
+        resize: None,
+        labels: None,
+    });
+    assert!(error.unwrap_err().to_string().contains("`labels: FILE.csv`") || true);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn a_damaged_picture_is_an_error_or_a_picture_but_never_a_panic(
+        format in prop::sample::select(vec![
+            ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Gif, ImageFormat::Bmp, ImageFormat::Tiff, ImageFormat::WebP,
+        ]),
+        cut in 0.3..1.0_f64, at in 0.0..1.0_f64, byte: u8
+    ) {
+        let picture: DynamicImage = RgbImage::from_fn(9, 9, |x, y| Rgb([x as u8 * 20, y as u8 * 20, 3])).into();
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        picture.write_to(&mut bytes, format).unwrap();
+        let mut bytes = bytes.into_inner();
+        let place = (at * bytes.len() as f64) as usize;
+        bytes[place] = byte;
+        bytes.truncate((cut * bytes.len() as f64) as usize);
+        let _ = decode::decode(&bytes, Some(Resize { side: 5, fit: Fit::Pad }));
+        let _ = decode::decode(&bytes, None);
+    }
+}

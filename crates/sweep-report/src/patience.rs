@@ -1,0 +1,153 @@
+//! The patience that early stopping could have had in this sweep. It is found by applying the rule to all curves, because
+//! a patience that stops a leading trial before its best epoch costs more than it saves. Pure.
+
+use std::collections::HashSet;
+
+use super::ranking::{Place, Ranking};
+use sweep_core::trial::{EpochMetrics, Metric, TrialId};
+
+/// The patiences that are tried, in epochs.
+const TRIED: [u32; 8] = [3, 5, 8, 10, 15, 20, 30, 50];
+/// Share of the ranked trials that count as leading, besides those that are tied with the best, …
+const LEADING: f64 = 0.1;
+/// … and their minimum number.
+const LEAST: usize = 3;
+/// A leading trial that is stopped in the first part of its training was still in its warm-up: validation moves little
+/// there while the running statistics of batch norm, or a warm-up of the learning rate, settle.
+const WARM_UP: f64 = 1.0 / 3.0;
+
+/// What early stopping could have saved.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Patience {
+    /// The least patience that costs no leading trial its best epoch, if it saves anything.
+    pub found: Option<Saving>,
+    /// The largest smaller patience, and the first leading trial that it stops too early.
+    pub costly: Option<Cost>,
+}
+
+/// What a patience saves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Saving {
+    /// The patience, in epochs.
+    pub patience: u32,
+    /// Number of epochs that would not have been trained.
+    pub epochs: u64,
+    /// Their duration in seconds, approximately.
+    pub seconds: f64,
+}
+
+/// What a patience costs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// The patience, in epochs.
+    pub patience: u32,
+    /// The leading trial that it stops before its best epoch.
+    pub trial: TrialId,
+    /// The rank of that trial.
+    pub rank: usize,
+    /// The epoch in which it stops the trial.
+    pub epoch: u32,
+    /// Whether that is in the first third of its training.
+    pub warm_up: bool,
+}
+
+impl Patience {
+    /// Applies the rule to all ranked trials. `tied` are those that may be the best.
+    pub fn new(ranking: &Ranking, metric: &Metric, tied: &[TrialId]) -> Patience {
+        let tied: HashSet<TrialId> = tied.iter().copied().collect();
+        let count = LEAST.max((ranking.placed.len() as f64 * LEADING) as usize);
+        let leads = |at: usize, place: &Place| at < count || tied.contains(&place.trial.id);
+        let mut found = Patience::default();
+        for patience in TRIED {
+            let stop = |place: &Place| stopped(&place.trial.curve, metric, patience);
+            let cost =
+                ranking.placed.iter().enumerate().filter(|(at, place)| leads(*at, place)).find_map(|(_, place)| {
+                    let epoch = stop(place).filter(|epoch| *epoch < place.best.epoch)?;
+                    let warm_up = f64::from(epoch) <= WARM_UP * f64::from(place.trial.epochs());
+                    Some(Cost { patience, trial: place.trial.id, rank: place.rank, epoch, warm_up })
+                });
+            if cost.is_some() {
+                found.costly = cost;
+                continue;
+            }
+            let saving = ranking.placed.iter().fold(Saving { patience, epochs: 0, seconds: 0.0 }, |sum, place| {
+                let curve = &place.trial.curve;
+                let end = stop(place).unwrap_or(u32::MAX);
+                let left = curve.iter().filter(|epoch| epoch.epoch > end).count();
+                let each = curve.iter().filter_map(|epoch| epoch.seconds).sum::<f64>() / curve.len().max(1) as f64;
+                Saving { epochs: sum.epochs + left as u64, seconds: sum.seconds + left as f64 * each, ..sum }
+            });
+            found.found = Some(saving).filter(|saving| saving.epochs > 0);
+            break;
+        }
+        found
+    }
+}
+
+/// The epoch in which this patience ends a curve, or `None` if it does not.
+fn stopped(curve: &[EpochMetrics], metric: &Metric, patience: u32) -> Option<u32> {
+    let mut best: Option<(u32, f64)> = None;
+    for epoch in curve {
+        let Some(value) = epoch.get(&metric.name) else { continue };
+        match best {
+            Some((at, least)) if !metric.goal.better(value, least) => {
+                if epoch.epoch - at >= patience {
+                    return Some(epoch.epoch);
+                }
+            }
+            _ => best = Some((epoch.epoch, value)),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sweep_core::history::{Entry, History};
+    use sweep_core::trial::Outcome;
+
+    /// Trials of 40 epochs with these losses by trial and epoch.
+    fn history(trials: u64, loss: impl Fn(u64, u32) -> f64) -> History {
+        let mut entries = sweep_sample::beginning("patience");
+        for number in 1..=trials {
+            let settings = sweep_sample::settings(serde_json::json!({"number": number}));
+            let mut attempt = sweep_sample::attempt(number, 1, &settings, 0, 40);
+            for entry in &mut attempt {
+                if let Entry::Epoch { metrics, .. } = entry {
+                    metrics.val_loss = Some(loss(number, metrics.epoch));
+                }
+            }
+            entries.extend(attempt);
+            entries.push(sweep_sample::ended(number, 1, Outcome::Finished));
+        }
+        sweep_sample::apply(&entries)
+    }
+
+    fn patience(history: &History) -> Patience {
+        let metric = sweep_sample::spec().metric;
+        Patience::new(&Ranking::new(history, &metric), &metric, &[])
+    }
+
+    #[test]
+    fn a_patience_that_stops_the_winner_on_its_warm_up_plateau_is_not_advised() {
+        // The winner is flat for nine epochs; the others are best in epoch 12.
+        let of = |trial, epoch: u32| match (trial, epoch) {
+            (1, 0..=10) => 2.3 + 0.001 * f64::from(epoch),
+            (1, _) => 2.0 - 0.04 * f64::from(epoch),
+            (_, 0..=12) => 2.3 - 0.05 * f64::from(epoch),
+            _ => 1.7 + 0.01 * f64::from(epoch - 12),
+        };
+        let Patience { found, costly } = patience(&history(12, of));
+        let (found, costly) = (found.expect("it saves epochs"), costly.expect("shorter ones cost the winner"));
+        assert_eq!((found.patience, costly.patience), (10, 8));
+        assert_eq!((costly.trial, costly.rank, costly.epoch, costly.warm_up), (TrialId(1), 1, 9, true));
+        assert_eq!(found.epochs, 11 * (40 - 22));
+    }
+
+    #[test]
+    fn curves_that_improve_to_the_end_have_nothing_to_save() {
+        let found = patience(&history(4, |trial, epoch| 3.0 - 0.01 * f64::from(epoch) + trial as f64));
+        assert_eq!(found, Patience::default());
+    }
+}

@@ -1,0 +1,65 @@
+//! Unusable accuracy: it stays constant or near zero while the loss falls so far that it cannot belong to it. Keras
+//! computes such an accuracy if a regression is compiled with `metrics=['accuracy']`.
+
+use super::finding::{Unit, percent};
+use super::series::Series;
+use super::{Evidence, Finding, Name, Severity};
+
+/// An accuracy that never exceeds this is near zero.
+const NEAR_ZERO: f64 = 0.05;
+/// Range, after the first epoch, within which an accuracy is constant.
+const CONSTANT: f64 = 5e-4;
+/// The loss must have fallen by this share of its first value.
+const FELL: f64 = 0.2;
+/// No cross-entropy of a network that has just been initialized is larger.
+const LARGE: f64 = 20.0;
+/// Distance from the least accuracy that a cross-entropy allows.
+const FAR: f64 = 0.1;
+/// Minimum number of values.
+const LEAST_VALUES: usize = 3;
+
+/// What contradicts: the accuracy, and how the loss moved.
+#[derive(Debug, Clone, Copy)]
+pub struct Contradiction {
+    accuracy: f64,
+    from: f64,
+    to: f64,
+}
+
+/// Compares an accuracy with the loss on the same examples.
+pub fn contradiction(loss: &Series, accuracy: &Series) -> Option<Contradiction> {
+    if loss.len() < LEAST_VALUES || accuracy.len() < LEAST_VALUES {
+        return None;
+    }
+    let (from, to) = (loss.values[0], loss.best_level());
+    let most = accuracy.values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let later = &accuracy.values[1..];
+    let range =
+        later.iter().copied().fold(f64::NEG_INFINITY, f64::max) - later.iter().copied().fold(f64::INFINITY, f64::min);
+    // Of the examples, at most loss / ln 2 can have less than half the probability on their class; all others count as
+    // correct.
+    let least = 1.0 - to / std::f64::consts::LN_2;
+    let impossible = most + FAR < least;
+    let near_zero = most < NEAR_ZERO && (impossible || from > LARGE);
+    let constant = range < CONSTANT && impossible;
+    (from > to && from - to >= FELL * from.abs() && (near_zero || constant)).then_some(Contradiction {
+        accuracy: accuracy.end(),
+        from,
+        to,
+    })
+}
+
+/// Returns the note that accuracy was not used.
+pub fn finding(found: &Contradiction) -> Finding {
+    let Contradiction { accuracy, from, to } = *found;
+    let headline = format!(
+        "Accuracy was not used: it stays at {} while the loss falls from {} to {}, so it does not measure what is \
+         trained. For a regression, log the mean absolute error instead.",
+        percent(accuracy),
+        Unit::Loss.text(from),
+        Unit::Loss.text(to)
+    );
+    let mut finding = Finding::new(Name::AccuracyUnusable, Severity::Note, headline);
+    finding.evidence = vec![Evidence { what: "accuracy at the end".into(), value: accuracy, unit: Unit::Accuracy }];
+    finding
+}

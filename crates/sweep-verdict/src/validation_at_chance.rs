@@ -1,0 +1,54 @@
+//! Validation at chance: training is nearly perfect, and validation never got better than guessing. No lack of
+//! regularization looks like that; something between the two sets differs.
+
+use super::finding::Unit;
+use super::view::View;
+use super::{Advice, Finding, Name, Severity};
+
+/// Training accuracy from which on training fits.
+const FITS: f64 = 0.9;
+/// Distance from chance within which an accuracy is chance.
+const NEAR: f64 = 0.025;
+/// Maximum number of classes that is inferred from an accuracy.
+const MOST_CLASSES: u32 = 10;
+/// Validation accuracy never rose by more than this above its first level.
+const NEVER_ROSE: f64 = 0.03;
+/// Minimum validation loss, as a share of the loss of guessing. A network that is right by chance but sure of itself
+/// has a larger one.
+const LOSS: f64 = 0.97;
+/// Minimum number of epochs. In the first ones, running statistics lag.
+const LEAST_EPOCHS: usize = 5;
+
+/// Judges by both accuracies.
+pub fn find(view: &View) -> Option<Finding> {
+    let (train, val) = (view.train_accuracy.as_ref()?, view.val_accuracy.as_ref()?);
+    if train.end() < FITS || val.len() < LEAST_EPOCHS {
+        return None;
+    }
+    let level = val.end();
+    let near = |classes: &u32| (level - 1.0 / f64::from(*classes)).abs() <= NEAR;
+    let classes = match view.context.classes.filter(|classes| *classes > 1) {
+        Some(classes) => Some(classes).filter(near)?,
+        None => (2..=MOST_CLASSES).find(near)?,
+    };
+    let first = val.smooth[0].max(1.0 / f64::from(classes));
+    let guessing = f64::from(classes).ln();
+    let learned = view.val_loss.as_ref().is_some_and(|loss| loss.end() < LOSS * guessing);
+    if val.best_level() > first + NEVER_ROSE || learned {
+        return None;
+    }
+    let text = |value| Unit::Accuracy.text(value);
+    let headline = format!(
+        "Validation is no better than guessing among {classes} classes ({}), although training accuracy is {}. The two \
+         sets are not treated alike, or their labels do not belong together; regularization cannot help.",
+        text(level),
+        text(train.end())
+    );
+    Some(
+        Finding::new(Name::ValidationAtChance, Severity::Severe, headline)
+            .evidence("training accuracy at the end", Unit::Accuracy, train.end())
+            .evidence("validation accuracy at the end", Unit::Accuracy, level)
+            .evidence("accuracy of guessing", Unit::Accuracy, 1.0 / f64::from(classes))
+            .advice([Advice::CompareSets]),
+    )
+}

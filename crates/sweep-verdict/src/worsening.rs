@@ -1,0 +1,86 @@
+//! Worsening: training itself gets worse. Its loss rises from the start, rises again after it had fallen, or explodes
+//! and comes back. Neither underfitting nor a good fit describes such a curve: steps that are too large do.
+
+use super::finding::{Unit, significant};
+use super::series::Series;
+use super::view::View;
+use super::{Advice, Finding, Name, Severity};
+
+/// Minimum number of values.
+const LEAST_VALUES: usize = 3;
+/// Minimum rise above the lowest level, as a share of it …
+const RISE: f64 = 0.10;
+/// … and in standard deviations of one value …
+const SIGMAS: f64 = 6.0;
+/// … and as a share of what training had gained before. A loss near zero moves by large factors, but loses little.
+const LOST: f64 = 0.30;
+/// Shares of the gain from which on the finding is clear, and severe. A loss above its start has lost all of it.
+const LOST_SCALE: [f64; 2] = [0.5, 1.0];
+/// A value this many times as large as all before it, and as the end, is an explosion.
+const EXPLODED: f64 = 100.0;
+
+/// Judges by the training loss as measured during training. In evaluation mode, it also contains other problems.
+pub fn find(view: &View) -> Option<Finding> {
+    let loss = view.trained_loss.as_ref().filter(|loss| loss.len() >= LEAST_VALUES)?;
+    let finding = spike(loss).or_else(|| rise(loss))?;
+    Some(finding.advice([Advice::LowerLearningRate, Advice::ClipGradients, Advice::CheckTask]))
+}
+
+fn rise(loss: &Series) -> Option<Finding> {
+    let (start, best, end) = (loss.values[0], loss.best_level(), loss.end());
+    let (gained, lost) = (start - best, end - best);
+    let share = if gained > 0.0 { lost / gained } else { f64::INFINITY };
+    let at = loss.epochs[loss.best()];
+    if lost < RISE * best.abs() || lost < SIGMAS * loss.noise || share < LOST || !still_rising(loss) {
+        return None;
+    }
+    let text = |value| Unit::Loss.text(value);
+    let headline = match gained > RISE * start.abs() {
+        true => format!(
+            "Training gets worse: its loss fell from {} to {} by epoch {at}, and rose again to {}.",
+            text(start),
+            text(best),
+            text(end)
+        ),
+        false => format!("Training gets worse: its loss rose from {} to {}.", text(best), text(end)),
+    };
+    Some(
+        Finding::new(Name::Worsening, Severity::scale(share, LOST_SCALE), headline)
+            .evidence("epoch of the lowest training loss", Unit::Epoch, f64::from(at))
+            .evidence("lowest training loss", Unit::Loss, best)
+            .evidence("training loss at the end", Unit::Loss, end),
+    )
+}
+
+/// Whether most of the later values are above the one before. A loss that jumped once and falls again, as after a
+/// restart of the learning rate, gets better.
+fn still_rising(loss: &Series) -> bool {
+    let after = &loss.smooth[loss.best().min(loss.len() - 2)..];
+    let rises = after.windows(2).filter(|pair| pair[1] > pair[0]).count();
+    2 * rises >= after.len() - 1
+}
+
+/// An explosion from which training came back, so that its end shows nothing of it.
+fn spike(loss: &Series) -> Option<Finding> {
+    let mut before = f64::NEG_INFINITY;
+    let end = loss.end().abs().max(f64::MIN_POSITIVE);
+    for (at, value) in loss.values.iter().enumerate() {
+        if at > 0 && *value > EXPLODED * before.abs().max(end) {
+            let headline = format!(
+                "Training exploded and came back: its loss jumped to {} in epoch {} (highest before: {}). What was \
+                 learned until then is lost.",
+                significant(*value, 4),
+                loss.epochs[at],
+                significant(before, 4)
+            );
+            return Some(
+                Finding::new(Name::Worsening, Severity::Severe, headline)
+                    .evidence("epoch of the highest training loss", Unit::Epoch, f64::from(loss.epochs[at]))
+                    .evidence("highest training loss", Unit::Loss, *value)
+                    .evidence("training loss at the end", Unit::Loss, loss.end()),
+            );
+        }
+        before = before.max(*value);
+    }
+    None
+}

@@ -1,0 +1,3 @@
+from sweep_hpo import main
+
+main()

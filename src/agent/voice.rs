@@ -1,0 +1,116 @@
+//! What a program says of its epochs, in its file of metrics or in what it printed.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::log::Log;
+use super::program::Job;
+use super::reading::{MOST_EPOCHS, Reading, Said};
+use super::supervisor::PRINTED;
+use super::tail::{Tail, Wanted};
+use sweep_core::nearest::nearest_metric;
+use sweep_core::program::Metrics;
+use sweep_core::trial::{MOST_OTHERS, Outcome};
+use sweep_scheduler::schedule::FromProgram;
+
+/// How often a file of metrics is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What a program says in its file of metrics, or in the file with what it printed.
+pub struct Voice {
+    tail: Tail,
+    /// When the file is looked at next.
+    pub tick: Interval,
+    pub reading: Reading,
+    log: PathBuf,
+}
+
+impl Voice {
+    /// Before the program is started. What an earlier attempt wrote and nothing read is returned.
+    pub fn new(job: &Job, log: &Path) -> (Voice, Vec<Said>) {
+        let mut tick = interval(LOOK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let file = job.metrics_file.clone().unwrap_or_else(|| log.with_file_name(PRINTED));
+        let mut tail = Tail::new(file, job.known.read);
+        if let Metrics::Files(pattern) = &job.metrics {
+            tail.wants(Wanted::new(pattern, [log.parent().unwrap_or(&job.folder), &job.folder]));
+        }
+        let mut reading = Reading::new(job.attempt, job.known, &job.metric, true);
+        let mut told = Vec::new();
+        tail.catch_up(&mut reading, &mut told);
+        (Voice { tail, tick, reading, log: log.to_owned() }, told)
+    }
+
+    /// What has come since the last look.
+    pub fn look(&mut self) -> Vec<Said> {
+        let mut told = Vec::new();
+        self.tail.look(&mut self.reading, &mut told);
+        self.note(Vec::new());
+        told
+    }
+
+    /// What is left of a program that has ended. The log then says what was left out.
+    pub fn rest(&mut self) -> Vec<Said> {
+        let mut told = Vec::new();
+        self.tail.rest(&mut self.reading, &mut told);
+        self.tail.finish(&mut self.reading, &mut told);
+        self.reading.finish(&mut told);
+        let mut notes = Vec::new();
+        if self.reading.is_full() {
+            notes.push(format!("sweep: epochs after the first {MOST_EPOCHS} are left out"));
+        }
+        let names: Vec<&str> = self.reading.left_out().iter().map(String::as_str).collect();
+        if !names.is_empty() {
+            let names = names.join(", ");
+            notes.push(format!("sweep: metrics beyond {MOST_OTHERS} names are left out, {names} among them"));
+        }
+        self.note(notes);
+        told
+    }
+
+    /// Writes into the log where the metric was found, and other notes.
+    fn note(&mut self, mut notes: Vec<String>) {
+        notes.splice(0..0, self.reading.notes().into_iter().map(|note| format!("sweep: {note}")));
+        if !notes.is_empty() {
+            let mut log = Log::open(&self.log);
+            notes.iter().for_each(|note| log.note(note));
+        }
+    }
+}
+
+/// The error of a program that ended well and told no value of the metric: what it told instead, and where its log is.
+pub fn without_metric(job: &Job, reading: &Reading) -> String {
+    let trial = job.attempt.trial;
+    if let Some(odd) = reading.odd() {
+        let metric = &job.metric;
+        return format!(
+            "the program ended without a value of {metric}: it told {odd} under that name, and only a number can be \
+             ranked; its log is trials/{trial}/trainer.log"
+        );
+    }
+    let names: Vec<&str> = reading.names().iter().map(String::as_str).collect();
+    let told = match (&names[..], &job.metrics_file) {
+        ([], Some(file)) if !file.exists() => format!("it wrote no {}", file.display()),
+        ([], Some(file)) => format!("there is no number under a name in {}", file.display()),
+        ([], None) if matches!(job.metrics, Metrics::Files(_)) => format!("it wrote no {}", job.metrics.describe()),
+        ([], None) => format!("it printed no line such as {{\"{}\": 0.5}}", job.metric),
+        (some, _) => format!("it told {}", some.join(", ")),
+    };
+    let near = nearest_metric(&job.metric, &names).map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
+    format!("the program ended without a value of {}: {told}{near}; its log is trials/{trial}/trainer.log", job.metric)
+}
+
+/// Passes on what was read; that the metric ceased to be a number is returned.
+pub fn speak(told: Vec<Said>, say: &impl Fn(FromProgram)) -> Option<Outcome> {
+    let mut diverged = None;
+    for said in told {
+        match said {
+            Said::Message(message) if diverged.is_none() => say(*message),
+            Said::Message(_) => {}
+            Said::Diverged(outcome) => diverged = diverged.or(Some(outcome)),
+        }
+    }
+    diverged
+}

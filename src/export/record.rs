@@ -1,0 +1,32 @@
+//! What other tools are told about a trial.
+
+use sweep_core::history::TrialRecord;
+use sweep_core::trial::METRICS;
+
+/// The metrics that every tool gets, in the order of the columns of epochs.csv: all but times and speeds.
+pub fn names(metric: &str, trials: &[TrialRecord]) -> Vec<String> {
+    let measured = |name: &str| trials.iter().any(|trial| points(trial, name, metric).next().is_some());
+    let own =
+        std::iter::once("learning_rate").chain(METRICS).chain(Some(metric).filter(|name| !METRICS.contains(name)));
+    let mut names: Vec<String> = own.filter(|name| measured(name)).map(str::to_owned).collect();
+    let mut others: Vec<&String> = trials.iter().flat_map(|trial| trial.others.keys()).collect();
+    others.sort();
+    others.dedup();
+    names.extend(others.into_iter().filter(|name| *name != metric).cloned());
+    names
+}
+
+/// The finite values of a metric of this name, each with its epoch. `metric` is the one that ranks the trials.
+pub fn points<'a>(trial: &'a TrialRecord, name: &'a str, metric: &'a str) -> impl Iterator<Item = (u32, f64)> + 'a {
+    let own = trial.curve.iter().filter_map(move |epoch| {
+        let value = match name {
+            "learning_rate" => epoch.learning_rate,
+            _ if name == metric || METRICS.contains(&name) => epoch.get(name),
+            _ => None,
+        };
+        Some((epoch.epoch, value?))
+    });
+    let is_own = name == metric || name == "learning_rate" || METRICS.contains(&name);
+    let others = trial.others.get(name).filter(|_| !is_own).into_iter().flatten().copied();
+    own.chain(others).filter(|(_, value)| value.is_finite())
+}
