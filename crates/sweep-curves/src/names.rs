@@ -325,8 +325,8 @@ pub(super) fn words(name: &str) -> Vec<String> {
 /// `valloss` is `val loss`.
 fn unglued(word: String) -> Vec<String> {
     let parts = VALIDATION.iter().chain(&TRAINING).filter(|part| part.len() > 2);
-    let split = parts.filter_map(|part| word.strip_prefix(part).map(|rest| (*part, rest)));
-    let split = split.filter(|(_, rest)| ["loss", "acc", "accuracy"].contains(rest)).next();
+    let mut split = parts.filter_map(|part| word.strip_prefix(part).map(|rest| (*part, rest)));
+    let split = split.find(|(_, rest)| ["loss", "acc", "accuracy"].contains(rest));
     match split {
         Some((part, rest)) => vec![part.to_owned(), rest.to_owned()],
         None => vec![word],
