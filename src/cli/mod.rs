@@ -10,6 +10,7 @@ mod export;
 mod extend;
 mod gpus;
 mod help;
+mod init;
 mod lint;
 pub mod opened;
 pub mod output;
@@ -53,6 +54,8 @@ enum Command {
     Check(check::Args),
     /// Compare, line by line, what a sweep file means here and in W&B
     Lint(lint::Args),
+    /// Write the sweep file of a Python script that calls wandb.sweep and wandb.agent
+    Init(init::Args),
     /// Run a sweep in a new folder
     Run(run::Args),
     /// Continue an interrupted sweep
@@ -131,6 +134,7 @@ impl Cli {
             Command::Plan(args) => plan::run(&args, environment),
             Command::Check(args) => check::run(&args, environment),
             Command::Lint(args) => lint::run(&args, environment),
+            Command::Init(args) => init::run(&args, environment),
             Command::Run(args) => run::run(&args, environment),
             Command::Resume(args) => resume::run(&args, environment),
             Command::Extend(args) => extend::run(&args, environment),

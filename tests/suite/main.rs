@@ -13,6 +13,7 @@ mod faults;
 mod gpus;
 mod grammar;
 mod lag;
+mod libraries;
 mod log;
 mod plan;
 mod processes;

@@ -2,8 +2,8 @@
 //! time.
 //!
 //! This crate owns what is concluded from many trials (`analysis`: ranking, ties, effects, time, next steps), how it is
-//! drawn and written (`charts`, `html`, `markdown`, `tables`, `next`), and the curves that other tools recorded
-//! (`curves`). It does not judge a single learning curve; `sweep-verdict` does. It never changes a history.
+//! drawn and written (`charts`, `html`, `markdown`, `tables`, `next`). It does not judge a single learning curve;
+//! `sweep-verdict` does. It never changes a history.
 //!
 //! Start with `write` below, which writes everything, and `analysis`, which computes all that the pages show.
 
@@ -13,7 +13,6 @@ pub mod bounded;
 pub mod charts;
 mod columns;
 mod common;
-pub mod curves;
 mod effects;
 mod estimate;
 mod evaluated;

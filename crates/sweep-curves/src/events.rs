@@ -6,7 +6,8 @@
 
 use super::Problem;
 use super::crc::masked;
-use super::gather::{Gather, Place};
+use super::gather::Gather;
+use super::rows::{Place, Row};
 use super::wire::{Fields, Wire};
 
 /// Bytes before a message: its length and the checksum of the length.
@@ -67,7 +68,8 @@ fn event(message: &[u8], gather: &mut Gather) -> Result<(), Problem> {
             _ => None,
         });
         if let Some(scalar) = scalar {
-            gather.value("", place, &String::from_utf8_lossy(tag), scalar)?;
+            let values = vec![(String::from_utf8_lossy(tag).into_owned(), scalar)];
+            gather.row(&Row { curve: String::new(), place, values })?;
         }
     }
     Ok(())

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{events, log};
+use super::printed::Printed;
+use super::{events, table, wandb};
 
 /// Number of bytes that detection reads.
 const LOOKED_AT: usize = 1 << 20;
@@ -15,14 +16,18 @@ const LOOKED_AT: usize = 1 << 20;
 pub enum Format {
     /// A table with a header: CSV, semicolons or tabs
     Table,
-    /// What a training script prints: Keras, or lines with an epoch and name: value
+    /// What a training script prints: Keras, fastai, XGBoost, or lines with an epoch and name: value; also tables in text
     Log,
     /// JSON: lists by metric (Keras' History), or one object an epoch, also as JSON lines
     Json,
+    /// A Jupyter notebook, whose outputs are read like a log
+    Notebook,
     /// TensorBoard's event files
     #[value(name = "tensorboard")]
     #[serde(rename = "tensorboard")]
     TensorBoard,
+    /// W&B's file of an offline run, run-*.wandb
+    Wandb,
 }
 
 impl Format {
@@ -31,24 +36,35 @@ impl Format {
         if events::recognised(bytes) {
             return Some(Format::TensorBoard);
         }
+        if wandb::recognised(bytes) {
+            return Some(Format::Wandb);
+        }
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(LOOKED_AT)]);
         let text = start.trim_start_matches('\u{feff}').trim_start();
+        if text.contains('\0') {
+            return None;
+        }
         // A log line may also begin with a bracket: `[INFO] …`.
         let mut marks = text.chars().filter(|letter| !letter.is_whitespace());
         if matches!(
             (marks.next(), marks.next()),
             (Some('{'), Some('"' | '}') | None) | (Some('['), Some('{' | '[' | ']'))
         ) {
-            return Some(Format::Json);
+            let is_notebook = text.starts_with('{') && text.contains("\"cells\"") && text.contains("\"cell_type\"");
+            return Some(if is_notebook { Format::Notebook } else { Format::Json });
         }
-        if log::recognised(text) {
-            return Some(Format::Log);
+        if table::recognised(text) {
+            return Some(Format::Table);
         }
-        let header = text.lines().next()?;
-        let fields: Vec<&str> = header.split([',', ';', '\t']).map(|field| field.trim().trim_matches('"')).collect();
-        let names = fields.iter().filter(|field| !field.is_empty() && field.parse::<f64>().is_err()).count();
-        (fields.len() > 1 && names > 1 && !header.contains('\0')).then_some(Format::Table)
+        prints_metrics(text).then_some(Format::Log)
     }
+}
+
+/// Whether a text has lines with metrics.
+fn prints_metrics(text: &str) -> bool {
+    let mut printed = Printed::default();
+    let has_metric = |rows: Vec<super::Row>| rows.iter().any(super::Row::has_any);
+    text.split('\n').any(|line| has_metric(printed.line(line))) || has_metric(printed.finish())
 }
 
 impl fmt::Display for Format {
@@ -57,7 +73,9 @@ impl fmt::Display for Format {
             Format::Table => "table",
             Format::Log => "printed log",
             Format::Json => "JSON",
+            Format::Notebook => "notebook",
             Format::TensorBoard => "TensorBoard events",
+            Format::Wandb => "W&B run",
         })
     }
 }

@@ -5,7 +5,18 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
-use sweep_verdict::{Context, Name, judge};
+
+fn judge(epochs: &[EpochMetrics], context: &Context) -> Vec<Finding> {
+    sweep_verdict::judge(epochs, context)
+}
+
+fn context(curve: &ForeignCurve) -> Context {
+    let divergence = curve.divergence.as_ref();
+    let divergence =
+        divergence.map(|it| sweep_verdict::Divergence { epoch: it.epoch, step: None, what: it.what.clone() });
+    Context { divergence, ..Context::default() }
+}
+use sweep_verdict::{Context, Finding, Name};
 
 fn fixture(file: &str) -> Source {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("tests/fixtures/curves").join(file);
@@ -126,7 +137,7 @@ fn keras_history_is_read_with_its_nan_as_a_divergence() {
     assert_eq!(reading.format, Format::Json);
     let divergence = reading.curves[0].divergence.clone().expect("it blew up");
     assert_eq!((divergence.epoch, divergence.what.as_str()), (3, "training loss is NaN"));
-    let context = Context { divergence: Some(divergence), ..Context::default() };
+    let context = context(&reading.curves[0]);
     assert_eq!(judge(&reading.curves[0].epochs, &context)[0].name, Name::Diverged);
 }
 
@@ -239,7 +250,7 @@ proptest! {
         for format in [None, Some(Format::Table), Some(Format::Log), Some(Format::Json)] {
             if let Ok(reading) = read(std::slice::from_ref(&source), format, &[]) {
                 for curve in &reading.curves {
-                    let context = Context { divergence: curve.divergence.clone(), ..Context::default() };
+                    let context = context(curve);
                     prop_assert!(!judge(&curve.epochs, &context).is_empty());
                     prop_assert!(curve.epochs.windows(2).all(|pair| pair[0].epoch < pair[1].epoch));
                 }

@@ -3,12 +3,17 @@
 //! Rows that give the same `epoch` are one epoch, under the program's own number. Rows without one belong to the next row
 //! that has the metric, which is the next epoch where the program gives no numbers at all.
 
+mod naming;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use sweep_core::trial::{Attempt, EpochMetrics, METRICS, MOST_OTHERS, Others, Outcome};
+use sweep_curves::{Target, is_no_number, json_object, meaning};
 use sweep_scheduler::schedule::FromProgram;
+
+use naming::Naming;
 
 /// What a line has to say.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +55,46 @@ impl Means {
     }
 }
 
+/// Where a row comes from. If several report the metric, the greatest one counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Text that the script prints for people.
+    Text,
+    /// A library that writes metrics for people or for checkpoints.
+    Library,
+    /// A library for tracking experiments: the script chose what to log.
+    Tracker,
+    /// JSON that the script prints, or the file that `metrics_file` names.
+    Own,
+}
+
+/// What a row says beside its numbers.
+#[derive(Debug, Clone)]
+struct From {
+    rank: Rank,
+    /// In words, for the user: `wandb.log`, `the printed text`.
+    name: String,
+    /// Rows of one number belong together.
+    row: Option<u64>,
+}
+
+impl From {
+    fn own(name: &str) -> From {
+        From { rank: Rank::Own, name: name.to_owned(), row: None }
+    }
+
+    /// Of a row that may say it. If it does not, it is the script's own.
+    fn of(object: &Map<String, Json>, own: &str) -> From {
+        let Some(name) = object.get("_from").and_then(Json::as_str) else { return From::own(own) };
+        let rank = match name {
+            PRINTED_TEXT => Rank::Text,
+            name if TRACKERS.contains(&name) => Rank::Tracker,
+            _ => Rank::Library,
+        };
+        From { rank, name: name.to_owned(), row: object.get("_row").and_then(Json::as_u64) }
+    }
+}
+
 /// An epoch while its rows come.
 #[derive(Debug, Default)]
 struct Current {
@@ -61,6 +106,8 @@ struct Current {
     firm: Values,
     /// Whether there is more than was told.
     untold: bool,
+    /// The last row of a library that numbers its rows.
+    row: Option<(Rank, u64)>,
 }
 
 /// The lines of one attempt so far.
@@ -91,6 +138,17 @@ pub struct Reading {
     measured: bool,
     /// Epochs that this attempt has told.
     epochs: u32,
+    naming: Naming,
+    /// Where the metric was found so far.
+    source: Option<From>,
+    /// Whether a library said that it will report.
+    announced: bool,
+    /// Rows of printed text with the metric, while a library that was announced has not reported it.
+    latent: Vec<(Values, From)>,
+    /// What the script cannot do here, in its own words.
+    problems: Vec<String>,
+    /// Sentences for the log about where the metric was found.
+    notes: Vec<String>,
 }
 
 impl Reading {
@@ -113,6 +171,12 @@ impl Reading {
             odd: None,
             measured: false,
             epochs: 0,
+            naming: Naming::new(metric),
+            source: None,
+            announced: false,
+            latent: Vec::new(),
+            problems: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -135,6 +199,7 @@ impl Reading {
         if !open.is_empty() {
             self.record(&open, told);
         }
+        self.release(told);
         self.tell_current(told);
     }
 
@@ -148,6 +213,18 @@ impl Reading {
     pub fn names_of_columns(&mut self, line: &[u8]) {
         if !line.trim_ascii_start().starts_with(b"{") {
             self.record(line, &mut Vec::new());
+        }
+    }
+
+    /// Takes from rows that an earlier controller read where the metric was found.
+    pub fn remember(&mut self, rows: &[u8]) {
+        let objects = rows.split(|byte| *byte == b'\n').filter_map(|row| json_object(std::str::from_utf8(row).ok()?));
+        for object in objects {
+            let from = From::of(&object, "the printed JSON");
+            let is_better = self.source.as_ref().is_none_or(|source| source.rank < from.rank);
+            if is_better && object.keys().any(|name| sweep_curves::is_same_metric(name, &self.metric)) {
+                self.source = Some(from);
+            }
         }
     }
 
@@ -176,18 +253,69 @@ impl Reading {
         self.odd.as_deref()
     }
 
+    /// What went wrong in the script because trials run offline: each has the line and what to do.
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    /// Sentences about where the metric was found and what names were taken for, since they were last asked for.
+    pub fn notes(&mut self) -> Vec<String> {
+        let mut notes = std::mem::take(&mut self.notes);
+        notes.extend(self.naming.notes());
+        notes
+    }
+
     /// A line that was printed. Whether it was one with metrics: a JSON object with the metric, or another number of an
     /// epoch.
     pub fn line(&mut self, line: &[u8], told: &mut Vec<Said>) -> bool {
-        let Some(object) = json_object(line) else { return false };
+        let Ok(text) = std::str::from_utf8(line) else { return false };
+        let Some(object) = json_object(text) else { return false };
+        let from = From::of(&object, "the printed JSON");
+        self.object(object, from, told)
+    }
+
+    /// Takes a row that was read from printed text. It waits if a library was announced.
+    fn text(&mut self, values: Values, from: From, told: &mut Vec<Said>) {
+        if !self.announced || self.measured {
+            self.values(values, from, told);
+            return;
+        }
+        self.latent.push((values, from));
+        // Two epochs of text, and none from the library: it does not log the metric.
+        let metric = &self.metric;
+        let with_metric = self.latent.iter().filter(|(values, _)| has_metric(values, metric)).count();
+        if with_metric >= PATIENCE || self.latent.len() >= MOST_LATENT {
+            self.release(told);
+        }
+    }
+
+    /// Takes the rows of printed text that wait: no library reports the metric.
+    fn release(&mut self, told: &mut Vec<Said>) {
+        self.announced = false;
+        for (values, from) in std::mem::take(&mut self.latent) {
+            self.values(values, from, told);
+        }
+    }
+
+    /// A row of numbers by name. Keys that begin with `_` say where it comes from.
+    fn object(&mut self, object: Map<String, Json>, from: From, told: &mut Vec<Said>) -> bool {
+        if let Some(problem) = object.get("_problem").and_then(Json::as_str) {
+            if self.problems.len() < MOST_PROBLEMS {
+                self.problems.push(problem.to_owned());
+            }
+            return true;
+        }
+        if object.contains_key("_began") {
+            self.announced = !self.measured;
+            return true;
+        }
         let mut values = Values::new();
         for (name, json) in object {
             let number = match &json {
                 Json::Number(number) => number.as_f64(),
-                Json::String(text) if text == NAN => Some(f64::NAN),
+                Json::String(text) if is_no_number(text) => Some(f64::NAN),
                 _ if name != self.metric => None,
                 Json::Null => Some(f64::NAN),
-                Json::String(text) if is_no_number(text) => Some(f64::NAN),
                 Json::String(text) => self.found(&format!("the text {}", short(text))),
                 Json::Array(_) => self.found("a list"),
                 Json::Object(_) => self.found("a table"),
@@ -195,7 +323,11 @@ impl Reading {
             };
             values.extend(number.map(|number| (name, number)));
         }
-        self.values(&values, told)
+        if from.rank == Rank::Text {
+            self.text(values, from, told);
+            return true;
+        }
+        self.values(values, from, told)
     }
 
     fn found(&mut self, odd: &str) -> Option<f64> {
@@ -241,12 +373,18 @@ impl Reading {
             };
             values.extend(number.map(|number| (name.to_owned(), number)));
         }
-        self.values(&values, told);
+        self.values(values, From::own("the metrics file"), told);
     }
 
     /// Takes a row's numbers. Whether any of them is the metric or an epoch's.
-    fn values(&mut self, values: &Values, told: &mut Vec<Said>) -> bool {
-        let number = values.get("epoch").copied().filter(|epoch| (0.0..1e9).contains(epoch));
+    fn values(&mut self, mut values: Values, from: From, told: &mut Vec<Said>) -> bool {
+        self.naming.translate(&mut values);
+        let values = &values;
+        let epoch = values.get("epoch").or_else(|| {
+            let is_epoch = |name: &str| matches!(meaning(name), Some((Target::Epoch, _)));
+            values.iter().find(|(name, _)| is_epoch(name)).map(|(_, epoch)| epoch)
+        });
+        let number = epoch.copied().filter(|epoch| (0.0..1e9).contains(epoch));
         // Hugging Face counts in fractions: 0.32 is within the first epoch.
         let number = number.map(|epoch| epoch.ceil() as u32);
         let has_metric = values.contains_key(&self.metric);
@@ -255,6 +393,12 @@ impl Reading {
         if own.is_empty() {
             return false;
         }
+        let Some(follows) = self.follows(&from, has_metric) else { return is_epochs };
+        let same_row = self.current.as_ref().filter(|current| {
+            let row = from.row.map(|row| (from.rank, row));
+            follows || row.is_some() && current.row == row
+        });
+        let number = number.or_else(|| same_row.map(|current| current.number));
         let Some(number) = number.or_else(|| has_metric.then(|| self.next_number())) else {
             self.steps.add(&own);
             return is_epochs;
@@ -273,6 +417,7 @@ impl Reading {
         let steps = if has_metric { std::mem::take(&mut self.steps) } else { Means::default() };
         let current = self.current.as_mut().expect("it was just made");
         current.untold = true;
+        current.row = from.row.map(|row| (from.rank, row));
         if has_metric {
             current.firm.extend(steps.values().filter(|(name, _)| !own.contains_key(name)));
             current.firm.extend(own.iter().map(|(name, value)| (name.clone(), *value)));
@@ -283,6 +428,21 @@ impl Reading {
             current.steps.add(&own);
         }
         true
+    }
+
+    /// Whether a row counts: `None` if the metric comes from a source that is preferred. If the row comes from a source
+    /// that is preferred to the one so far, it repeats the current epoch.
+    fn follows(&mut self, from: &From, has_metric: bool) -> Option<bool> {
+        let before = self.source.as_ref().map(|source| source.rank);
+        if before.is_some_and(|before| from.rank < before) {
+            return None;
+        }
+        if !has_metric || before == Some(from.rank) {
+            return Some(false);
+        }
+        self.notes.push(format!("{} is read from {}", self.metric, from.name));
+        self.source = Some(from.clone());
+        Some(before.is_some())
     }
 
     /// The number of a row with the metric and without an epoch: that of the epoch whose metric has not come, or the next.
@@ -374,16 +534,9 @@ impl Reading {
     }
 }
 
-/// The JSON object of a line, if it is one. Bare words for numbers that JSON cannot have are allowed.
-pub fn json_object(line: &[u8]) -> Option<serde_json::Map<String, Json>> {
-    let text = std::str::from_utf8(line).ok()?;
-    if !text.trim_start().starts_with('{') {
-        return None;
-    }
-    match serde_json::from_str(&without_nan(text)) {
-        Ok(Json::Object(object)) => Some(object),
-        _ => None,
-    }
+/// Whether a row has the metric, under its name or another one that means the same.
+fn has_metric(values: &Values, metric: &str) -> bool {
+    values.keys().any(|name| sweep_curves::is_same_metric(name, metric))
 }
 
 /// Names that mean something else, beside those of the metrics: W&B's own begin with `_`.
@@ -398,20 +551,23 @@ const LONGEST_NAME: usize = 100;
 /// Bytes of a CSV row of several lines.
 const LONGEST_ROW: usize = 1 << 20;
 
+/// Epochs of printed text that wait for a library which was announced.
+const PATIENCE: usize = 2;
+
+/// Rows of printed text that wait at most.
+const MOST_LATENT: usize = 10_000;
+
+/// What rows that were read from printed text name as their origin.
+pub const PRINTED_TEXT: &str = "the printed text";
+
+/// Problems of a script that are kept.
+const MOST_PROBLEMS: usize = 20;
+
+/// Libraries in which the script itself chooses what to log, as the hook names them.
+const TRACKERS: [&str; 3] = ["wandb.log", "wandb summary", "mlflow"];
+
 /// Names that are told of those left out.
 const MOST_LEFT_OUT: usize = 5;
-
-/// What stands for a number that JSON cannot have.
-const NAN: &str = "\u{0}";
-
-/// How Python's `json` writes such numbers, longer words first.
-const NOT_NUMBERS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
-
-/// Whether a text is how some write what is no number.
-fn is_no_number(text: &str) -> bool {
-    let text = text.trim().to_ascii_lowercase();
-    matches!(text.trim_start_matches(['+', '-']), "nan" | "inf" | "infinity")
-}
 
 /// The beginning of a text, in quotes.
 fn short(text: &str) -> String {
@@ -419,286 +575,5 @@ fn short(text: &str) -> String {
     format!("{start:?}")
 }
 
-/// Bare words for numbers that JSON cannot have become text, and so do numbers that are too large to be any; what stands
-/// in quotes stays as it is.
-fn without_nan(text: &str) -> String {
-    let mut whole = String::with_capacity(text.len());
-    for (at, part) in text.split('"').enumerate() {
-        if at > 0 {
-            whole.push('"');
-        }
-        // A quote within a text is rare, and at worst leaves the line to the log.
-        match at % 2 {
-            0 => {
-                whole +=
-                    &without_infinite(&NOT_NUMBERS.iter().fold(part.to_owned(), |part, word| part.replace(word, MARK)));
-            }
-            _ => whole += part,
-        }
-    }
-    whole
-}
-
-/// [`NAN`] as JSON has it.
-const MARK: &str = "\"\\u0000\"";
-
-/// Numbers such as 1e400, which no float can hold, become [`MARK`].
-fn without_infinite(part: &str) -> String {
-    let is_of_number = |char: char| char.is_ascii_digit() || "+-.eE".contains(char);
-    let mut whole = String::with_capacity(part.len());
-    let mut rest = part;
-    while let Some(start) = rest.find(is_of_number) {
-        let length = rest[start..].find(|char| !is_of_number(char)).unwrap_or(rest.len() - start);
-        let word = &rest[start..start + length];
-        whole += &rest[..start];
-        whole += if word.parse::<f64>().is_ok_and(f64::is_infinite) { MARK } else { word };
-        rest = &rest[start + length..];
-    }
-    whole + rest
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use sweep_core::trial::TrialId;
-
-    const ATTEMPT: Attempt = Attempt { trial: TrialId(1), number: 1 };
-
-    fn new() -> Reading {
-        Reading::new(ATTEMPT, Known::default(), "score", false)
-    }
-
-    /// Reads lines; what was said as short words: `began 0`, `1 score 0.5`.
-    fn said(reading: &mut Reading, lines: &[&str]) -> Vec<String> {
-        let mut told = Vec::new();
-        for line in lines {
-            reading.row(line.as_bytes(), &mut told);
-        }
-        reading.finish(&mut told);
-        words(&told)
-    }
-
-    fn words(told: &[Said]) -> Vec<String> {
-        let word = |said: &Said| match said {
-            Said::Diverged(Outcome::Diverged { epoch, what, .. }) => format!("{epoch} {what}"),
-            Said::Diverged(other) => format!("{other:?}"),
-            Said::Message(message) => match &**message {
-                FromProgram::Began { from_epoch, .. } => format!("began {from_epoch}"),
-                FromProgram::Epoch { metrics, others, .. } => {
-                    let named = [("score", metrics.objective), ("train_loss", metrics.train_loss)];
-                    let named = named.into_iter().filter_map(|(name, value)| Some(format!(" {name} {}", value?)));
-                    let others = others.iter().map(|(name, value)| format!(" {name} {value}"));
-                    named.chain(others).fold(metrics.epoch.to_string(), |words, word| words + &word)
-                }
-                other => format!("{other:?}"),
-            },
-        };
-        told.iter().map(word).collect()
-    }
-
-    #[test]
-    fn lines_with_the_metric_are_epochs_and_all_else_is_the_logs() {
-        let (mut reading, mut told) = (new(), Vec::new());
-        for (line, is_epoch) in [
-            ("loading", false),
-            (r#"{"epoch": 0, "score": 0.5}"#, true),
-            (r#"{"status": "ok"}"#, false),
-            (r#"{"score": 1}"#, true),
-            (r#"{"val_loss": 1.5}"#, true),
-            (r#"{"score": "#, false),
-            (r#"{"score": 2}"#, true),
-        ] {
-            assert_eq!(reading.line(line.as_bytes(), &mut told), is_epoch, "{line}");
-        }
-        assert_eq!(words(&told), ["began 0", "1 score 0.5", "2 score 1", "3 score 2"]);
-    }
-
-    #[test]
-    fn epochs_have_the_programs_own_numbers() {
-        let rows = [r#"{"epoch": 5, "score": 1}"#, r#"{"epoch": 10, "score": 2}"#, r#"{"epoch": 15, "score": 3}"#];
-        assert_eq!(said(&mut new(), &rows), ["began 4", "5 score 1", "10 score 2", "15 score 3"]);
-        let rows = [r#"{"epoch": 0, "score": 1}"#, r#"{"epoch": 1, "score": 2}"#, r#"{"epoch": 3, "score": 3}"#];
-        assert_eq!(said(&mut new(), &rows), ["began 0", "1 score 1", "2 score 2", "4 score 3"]);
-    }
-
-    #[test]
-    fn rows_of_one_epoch_are_one_whichever_comes_first() {
-        let rows = [
-            r#"{"epoch": 1, "train_loss": 3, "lr": 1}"#,
-            r#"{"epoch": 1, "score": 1}"#,
-            r#"{"epoch": 2, "score": 2}"#,
-            r#"{"epoch": 2, "train_loss": 2}"#,
-            r#"{"epoch": 3, "train_loss": 1}"#,
-        ];
-        let expected =
-            ["began 0", "1 score 1 train_loss 3 lr 1", "2 score 2", "2 score 2 train_loss 2", "3 train_loss 1"];
-        assert_eq!(said(&mut new(), &rows), expected);
-    }
-
-    #[test]
-    fn steps_are_averaged_into_their_epoch() {
-        let mut rows = Vec::new();
-        for epoch in 1..=2 {
-            rows.extend((1..=20).map(|step| format!("{{\"epoch\": {epoch}, \"train_loss\": {step}}}")));
-            rows.push(format!("{{\"epoch\": {epoch}, \"score\": {epoch}}}"));
-        }
-        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-        let expected = ["began 0", "1 score 1 train_loss 10.5", "2 score 2 train_loss 10.5"];
-        assert_eq!(said(&mut new(), &rows), expected);
-        // The same without numbers, and with a mean of the program's own.
-        let rows = [
-            r#"{"train_loss": 1}"#,
-            r#"{"train_loss": 3}"#,
-            r#"{"score": 1}"#,
-            r#"{"train_loss": 8}"#,
-            r#"{"score": 2, "train_loss": 9}"#,
-        ];
-        assert_eq!(said(&mut new(), &rows), ["began 0", "1 score 1 train_loss 2", "2 score 2 train_loss 9"]);
-    }
-
-    #[test]
-    fn lightnings_metrics_file_has_one_row_an_epoch_here() {
-        let rows = ["epoch,score,step,train_loss", "0,,49,2.0", "0,0.5,49,", "1,,99,1.5", "1,0.75,99,"];
-        let expected = ["began 0", "1 score 0.5 train_loss 2 step 49", "2 score 0.75 train_loss 1.5 step 99"];
-        assert_eq!(said(&mut new(), &rows), expected);
-        let hugging_face = [r#"{"train_loss": 1, "epoch": 0.5}"#, r#"{"score": 2, "epoch": 1.0}"#];
-        assert_eq!(said(&mut new(), &hugging_face), ["began 0", "1 score 2 train_loss 1"]);
-    }
-
-    #[test]
-    fn numbers_under_any_name_go_with_the_next_epoch_and_are_bounded() {
-        let rows = [
-            r#"{"train/loss": 3, "_step": 1}"#,
-            r#"{"train/loss": 2, "f1": NaN, "note": "x"}"#,
-            r#"{"score": 1, "f1": 0.5}"#,
-            r#"{"score": 2}"#,
-        ];
-        let mut reading = new();
-        assert_eq!(said(&mut reading, &rows), ["began 0", "1 score 1 f1 0.5 train/loss 2.5", "2 score 2"]);
-        let many: Vec<String> = (0..2 * MOST_OTHERS).map(|n| format!("\"m{n:04}\": 1")).collect();
-        said(&mut reading, &[&format!("{{\"score\": 3, {}}}", many.join(","))]);
-        assert_eq!((reading.names().len(), reading.left_out().len()), (MOST_OTHERS, MOST_LEFT_OUT));
-    }
-
-    #[test]
-    fn the_first_line_of_a_resumed_attempt_tells_where_it_goes_on() {
-        for (line, from_zero, expected) in [
-            (r#"{"epoch": 4, "score": 1}"#, false, ["began 3", "4 score 1"]),
-            (r#"{"epoch": 3, "score": 1}"#, true, ["began 3", "4 score 1"]),
-            (r#"{"score": 1}"#, false, ["began 0", "1 score 1"]),
-            (r#"{"epoch": 0, "score": 1}"#, true, ["began 0", "1 score 1"]),
-            (r#"{"epoch": 1, "score": 1}"#, false, ["began 0", "1 score 1"]),
-            (r#"{"epoch": 99, "score": 1}"#, false, ["began 98", "99 score 1"]),
-        ] {
-            let known = Known { last: 3, from_zero, read: 0 };
-            assert_eq!(said(&mut Reading::new(ATTEMPT, known, "score", false), &[line]), expected, "{line}");
-        }
-    }
-
-    /// The controller died before it read the fourth row; the program goes on with its fifth, or anew.
-    #[test]
-    fn rows_that_were_never_read_come_before_those_of_the_attempt() {
-        let known = Known { last: 3, from_zero: false, read: 0 };
-        for (row, next, expected) in [
-            (
-                r#"{"epoch": 4, "score": 4}"#,
-                r#"{"epoch": 5, "score": 5}"#,
-                ["began 3", "4 score 4", "began 4", "5 score 5"],
-            ),
-            (
-                r#"{"epoch": 4, "score": 4}"#,
-                r#"{"epoch": 1, "score": 1}"#,
-                ["began 3", "4 score 4", "began 0", "1 score 1"],
-            ),
-            (r#"{"score": 4}"#, r#"{"score": 1}"#, ["began 3", "4 score 4", "began 0", "1 score 1"]),
-        ] {
-            let (mut reading, mut told) = (Reading::new(ATTEMPT, known, "score", true), Vec::new());
-            reading.row(row.as_bytes(), &mut told);
-            reading.begin(&mut told);
-            reading.row(next.as_bytes(), &mut told);
-            assert_eq!(words(&told), expected);
-        }
-    }
-
-    #[test]
-    fn a_program_that_begins_anew_replaces_its_epochs() {
-        let rows = ["1", "2", "3", "1", "2"].map(|epoch| format!("{{\"epoch\": {epoch}, \"score\": {epoch}}}"));
-        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-        let expected = ["began 0", "1 score 1", "2 score 2", "3 score 3", "began 0", "1 score 1", "2 score 2"];
-        assert_eq!(said(&mut new(), &rows), expected);
-        // A row of an epoch that is told late adds to it.
-        let rows = [r#"{"epoch": 4, "score": 1}"#, r#"{"epoch": 5, "f1": 2}"#, r#"{"epoch": 4, "f1": 3}"#];
-        assert_eq!(said(&mut new(), &rows), ["began 3", "4 score 1", "5 f1 2", "4 f1 3"]);
-    }
-
-    #[test]
-    fn a_metric_that_is_no_number_is_a_divergence() {
-        for line in [
-            r#"{"score": NaN, "note": "NaN"}"#,
-            r#"{"score": -Infinity}"#,
-            r#"{"score": null}"#,
-            r#"{"score": "nan"}"#,
-            r#"{"score": "-inf"}"#,
-            r#"{"score": 1e400, "note": "1e400"}"#,
-            r#"{"score": -1e999}"#,
-        ] {
-            let (mut reading, mut told) = (new(), Vec::new());
-            assert!(reading.line(line.as_bytes(), &mut told), "{line}");
-            assert_eq!(words(&told), ["began 0", "1 score is NaN or infinite"], "{line}");
-        }
-        for field in ["nan", "inf", "null", "None", "1e400"] {
-            let told = said(&mut new(), &["epoch,score", &format!("1,{field}")]);
-            assert_eq!(told, ["began 0", "1 score is NaN or infinite"], "{field}");
-        }
-        assert_eq!(said(&mut new(), &["epoch,score,f1", "1,,2"]), ["began 0", "1 f1 2"], "an empty field is no value");
-    }
-
-    #[test]
-    fn what_stands_in_place_of_a_number_is_named() {
-        for (line, odd) in [
-            (r#"{"score": "high"}"#, "the text \"high\""),
-            (r#"{"score": [1]}"#, "a list"),
-            (r#"{"score": {"mean": 1}}"#, "a table"),
-            (r#"{"score": true}"#, "true"),
-        ] {
-            let mut reading = new();
-            assert_eq!((said(&mut reading, &[line]), reading.odd()), (Vec::<String>::new(), Some(odd)));
-        }
-        let mut reading = new();
-        said(&mut reading, &["epoch,score", "1,high"]);
-        assert_eq!((reading.odd(), reading.measured()), (Some("the text \"high\""), false));
-    }
-
-    #[test]
-    fn a_csv_file_has_its_names_in_the_first_line() {
-        let rows = ["epoch, score,val_loss", "1, 0.25, 2.0", "2,0.5,", "epoch,score", "3,0.75"];
-        assert_eq!(said(&mut new(), &rows), ["began 0", "1 score 0.25", "2 score 0.5", "3 score 0.75"]);
-    }
-
-    #[test]
-    fn a_line_end_in_quotes_costs_no_row() {
-        let rows = ["epoch,score,note", "1,1,\"two", "lines\"", "2,2,one"];
-        assert_eq!(said(&mut new(), &rows), ["began 0", "1 score 1", "2 score 2"]);
-    }
-
-    #[test]
-    fn the_journal_learns_how_far_the_file_was_read() {
-        let (mut reading, mut told) = (new(), Vec::new());
-        let mut offset = 0;
-        for row in [r#"{"epoch": 1, "score": 1}"#, r#"{"epoch": 2, "f1": 1}"#, r#"{"epoch": 3, "score": 1}"#] {
-            let end = offset + row.len() as u64 + 1;
-            reading.at(offset, end);
-            reading.row(row.as_bytes(), &mut told);
-            offset = end;
-        }
-        let read = told.iter().filter_map(|said| match said {
-            Said::Message(message) => match &**message {
-                FromProgram::Epoch { metrics, read, .. } => Some((metrics.epoch, read.unwrap())),
-                _ => None,
-            },
-            Said::Diverged(_) => None,
-        });
-        // The second epoch was complete once the third row came, which is not in it.
-        assert_eq!(read.collect::<Vec<_>>(), [(1, 25), (2, 47), (3, 72)]);
-    }
-}
+mod tests;

@@ -23,11 +23,21 @@ impl Problem {
         self
     }
 
-    pub(super) fn unrecognized(name: &str) -> Problem {
-        Problem::new(format!("{name}: not a learning curve in a known format")).hint(
-            "known formats: the output of Keras and of most training loops, Keras' CSVLogger and History (as JSON), \
-             Lightning's metrics.csv, TensorBoard event files, W&B's CSV export, and tables with a header and one row \
-             per epoch; use --format if the format was not recognized",
+    pub(super) fn unrecognized(name: &str, bytes: &[u8]) -> Problem {
+        const LONGEST: usize = 80;
+        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]);
+        let line = start.lines().map(str::trim).find(|line| !line.is_empty());
+        let seen = match line {
+            None => "it is empty".to_owned(),
+            Some(_) if start.contains('\0') => "it is not text".to_owned(),
+            Some(line) => {
+                let cut: String = line.chars().take(LONGEST).collect();
+                format!("its first line is {cut:?}")
+            }
+        };
+        Problem::new(format!("{name}: no learning curve was found; {seen}")).hint(
+            "a line such as `epoch 3: train_loss 0.53, val_loss 0.61` for each epoch can be read, as can a table whose \
+             first line is `epoch,train_loss,val_loss`; `sweep diagnose --help` lists the formats",
         )
     }
 
