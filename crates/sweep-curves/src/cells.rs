@@ -37,7 +37,7 @@ impl Separator {
 
 /// Reads a header. Its cells are names, and at least two of them mean something, a metric among them.
 pub fn header(line: &str) -> Option<Columns> {
-    if line.contains(|letter: char| letter == ':' || letter == '=' || letter == ',') {
+    if line.contains([':', '=', ',']) {
         return None;
     }
     SEPARATORS.into_iter().find_map(|separator| {
