@@ -1,4 +1,4 @@
-.PHONY: setup demo wheel test-install test soak fuzz check bench bench-peers bench-advice
+.PHONY: setup demo wheel test-install test soak fuzz check bench bench-peers bench-advice test-ecosystem
 
 # Finds or installs libtorch, CIFAR-10 for the tests where an archive of it lies beside the project, and scikit-learn for
 # the example of a program.
@@ -25,6 +25,12 @@ test-install: wheel
 test: setup check
 	cargo test --locked
 	SWEEP_FORCE_GPU_PATH=1 cargo test --locked --bin sweep-trainer
+
+# The scripts of sweeps/programs/libraries with the real libraries, which it installs from PyPI into .venv-ecosystem: every
+# metric against what the script itself knows.
+test-ecosystem:
+	cargo build --locked -p sweep
+	scripts/ecosystem
 
 # Kills at random moments, 2,000 rounds with trainers and 500 with programs (a tenth of them in `make test`): a quarter of
 # an hour, without libtorch.

@@ -44,13 +44,14 @@ ABOUT = [
 
 def contents(version, summary, tag):
     """The files of the wheel: name, bytes, and whether it is a program."""
-    info, data = f"sweep_hpo-{version}.dist-info", f"sweep_hpo-{version}.data/data/share"
+    info = f"sweep_hpo-{version}.dist-info"
     for source in sorted((ROOT / "packaging/sweep_hpo").glob("*.py")):
         yield f"sweep_hpo/{source.name}", source.read_bytes(), False
     for program in ("sweep", "sweep-trainer"):
         yield f"sweep_hpo/bin/{program}", (BUILT / "bin" / program).read_bytes(), True
     for shared in sorted(path for path in (BUILT / "share").rglob("*") if path.is_file()):
-        yield f"{data}/{shared.relative_to(BUILT / 'share')}", shared.read_bytes(), False
+        # In the package, since pip would leave empty folders behind elsewhere.
+        yield f"sweep_hpo/{shared.relative_to(BUILT)}", shared.read_bytes(), False
     for name in ("LICENSE-APACHE", "LICENSE-MIT"):
         yield f"{info}/licenses/{name}", (ROOT / name).read_bytes(), False
     yield f"{info}/licenses/THIRD-PARTY", (BUILT / "THIRD-PARTY").read_bytes(), False

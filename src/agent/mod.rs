@@ -3,6 +3,7 @@
 
 mod child;
 pub mod gpu;
+mod hook;
 mod launch;
 pub mod libtorch;
 mod log;
@@ -26,11 +27,13 @@ use sweep_core::protocol::Order;
 use sweep_core::trial::Attempt;
 use sweep_scheduler::schedule::{Event, SlotId};
 
+pub use hook::Hook;
 pub use launch::{Launcher, ignores_hangup};
 pub use outbox::CAPACITY;
 pub use program::Job;
 pub use reading::Known;
 pub use slots::{Device, SlotDevice, cpu_slots, find, share_a_gpu};
+pub use supervisor::PRINTED;
 pub use supervisor::{WORD, end_leftovers, main as supervise, wait_for_leftovers};
 
 use child::{Child, Command};

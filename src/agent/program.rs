@@ -18,7 +18,7 @@ use super::reading::{Known, Reading, Said};
 use super::slots::SlotDevice;
 use super::supervisor::{self, Order, PRINTED, Report, Supervisor};
 use super::voice::{Voice, without_metric};
-use sweep_core::program::{IMPOSSIBLE, LATER, line};
+use sweep_core::program::{IMPOSSIBLE, LATER, Metrics, line};
 use sweep_core::protocol::FromTrainer;
 use sweep_core::trial::{Attempt, Outcome};
 use sweep_scheduler::schedule::{Event, FromProgram, Left, SlotId};
@@ -42,6 +42,8 @@ pub struct Job {
     pub folder: PathBuf,
     /// Where the program writes its metrics, if it does not print them.
     pub metrics_file: Option<PathBuf>,
+    /// Where metrics are looked for, if no file is named.
+    pub metrics: Metrics,
     /// The metric that trials are ranked by.
     pub metric: String,
     /// What is in the journal of its trial.
@@ -50,6 +52,13 @@ pub struct Job {
     pub needs_metric: bool,
     /// Time between SIGTERM and SIGKILL.
     pub stop_grace: Duration,
+}
+
+impl Job {
+    /// Whether its metrics are in what it prints or logs, and in no file of its own.
+    pub fn prints(&self) -> bool {
+        self.metrics_file.is_none() && !matches!(self.metrics, Metrics::Files(_))
+    }
 }
 
 /// How the task of a slot loses its program.
@@ -171,8 +180,12 @@ async fn run(
     let order = Order {
         arguments: job.arguments.clone(),
         log: log.to_owned(),
-        printed: job.metrics_file.is_none().then(|| log.with_file_name(PRINTED)),
+        printed: job.prints().then(|| log.with_file_name(PRINTED)),
         metric: job.metric.clone(),
+        expression: match &job.metrics {
+            Metrics::Expression(expression) => Some(expression.clone()),
+            Metrics::Auto | Metrics::Files(_) => None,
+        },
     };
     let trial = log.parent().unwrap_or(Path::new("."));
     let mut supervisor = Supervisor::start(&device.device, job, &order, trial)
@@ -201,6 +214,7 @@ async fn run(
     };
     supervisor.end().await;
     orders.late(job, inbox, signaled.is_some()).await;
+    voice.search();
     diverged = diverged.or(teller.speak_all(&mut voice).await);
     diverged = diverged.or(teller.speak(voice.finish()).await);
     match (orders.killed, diverged) {
@@ -360,7 +374,9 @@ fn outcome(
         let how = format!("the program says that this configuration cannot run: {}", describe(status));
         Ok(Outcome::Impossible { error: with_last_words(how, last_words) })
     } else {
-        Err(with_last_words(describe(status), last_words))
+        let how = describe(status);
+        let how = reading.problems().last().map_or_else(|| how.clone(), |problem| format!("{how}: {problem}"));
+        Err(with_last_words(how, last_words))
     }
 }
 

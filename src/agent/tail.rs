@@ -1,8 +1,10 @@
 //! A file of metrics that grows: what was added to it since it was read last.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::reading::{Reading, Said};
 
@@ -15,10 +17,52 @@ const MOST_PARTIAL: usize = 4 << 20;
 /// Bytes before the end of the last read that are compared, to tell a file that grew from one that was written anew.
 const COMPARED: usize = 64;
 
+/// How often a file is searched for by its pattern.
+const SEARCH: Duration = Duration::from_millis(500);
+
+/// The files among which the one with the metrics is, until it is found.
+#[derive(Debug)]
+pub struct Wanted {
+    patterns: Vec<String>,
+    /// Files that were there before the program.
+    before: BTreeMap<PathBuf, Option<SystemTime>>,
+    looked: Instant,
+}
+
+impl Wanted {
+    /// Files that match a pattern in one of these folders.
+    pub fn new(pattern: &str, folders: [&Path; 2]) -> Wanted {
+        let patterns = folders.map(|folder| format!("{}/{pattern}", glob::Pattern::escape(&folder.to_string_lossy())));
+        let mut wanted = Wanted { patterns: patterns.into(), before: BTreeMap::new(), looked: Instant::now() };
+        wanted.before = wanted.files().collect();
+        wanted
+    }
+
+    fn files(&self) -> impl Iterator<Item = (PathBuf, Option<SystemTime>)> {
+        let found = self.patterns.iter().flat_map(|pattern| glob::glob(pattern).into_iter().flatten().flatten());
+        found.filter(|path| path.is_file()).map(|path| {
+            let changed = path.metadata().and_then(|metadata| metadata.modified()).ok();
+            (path, changed)
+        })
+    }
+
+    /// The file that was written last since the program began. Searches at intervals, unless it is the last time.
+    fn find(&mut self, is_last: bool) -> Option<PathBuf> {
+        if !is_last && self.looked.elapsed() < SEARCH {
+            return None;
+        }
+        self.looked = Instant::now();
+        let new = self.files().filter(|(path, changed)| self.before.get(path) != Some(changed));
+        new.max_by_key(|(_, changed)| *changed).map(|(path, _)| path)
+    }
+}
+
 /// A file that grows.
 #[derive(Debug)]
 pub struct Tail {
     path: PathBuf,
+    /// The files among which it is, if a pattern names them.
+    wanted: Option<Wanted>,
     /// What was read of it.
     offset: u64,
     /// The last bytes before that.
@@ -29,7 +73,19 @@ pub struct Tail {
 impl Tail {
     /// Creates the reader of a file of which this many bytes were read before.
     pub fn new(path: PathBuf, read: u64) -> Tail {
-        Tail { path, offset: read, before: Vec::new(), partial: Vec::new() }
+        Tail { path, wanted: None, offset: read, before: Vec::new(), partial: Vec::new() }
+    }
+
+    /// Reads one of these files instead, once it is there.
+    pub fn wants(&mut self, wanted: Wanted) {
+        self.wanted = Some(wanted);
+    }
+
+    /// Looks for the file that a pattern names, for the last time if the program has ended.
+    pub fn search(&mut self, is_last: bool) {
+        if let Some(path) = self.wanted.as_mut().and_then(|wanted| wanted.find(is_last)) {
+            (self.path, self.wanted) = (path, None);
+        }
     }
 
     /// Goes to the place up to which the file was read before. The names of a CSV file's columns are read again.
@@ -43,6 +99,7 @@ impl Tail {
             let first = File::open(&self.path).and_then(|file| file.take(MOST_READ).read_to_end(&mut start));
             if first.is_ok() {
                 reading.names_of_columns(start.split(|byte| *byte == b'\n').next().unwrap_or_default());
+                reading.remember(&start[..start.len().min(self.offset as usize)]);
             }
             self.before = self.bytes_before().unwrap_or_default();
         }
@@ -60,6 +117,7 @@ impl Tail {
 
     /// Takes the lines that have come, up to a limit. Returns whether there were bytes to read.
     pub fn look(&mut self, reading: &mut Reading, told: &mut Vec<Said>) -> bool {
+        self.search(false);
         let Ok(mut file) = File::open(&self.path) else { return false };
         let length = file.metadata().map_or(0, |metadata| metadata.len());
         let is_same = length >= self.offset

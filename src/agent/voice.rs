@@ -9,8 +9,9 @@ use super::log::Log;
 use super::program::Job;
 use super::reading::{MOST_EPOCHS, Reading, Said};
 use super::supervisor::PRINTED;
-use super::tail::Tail;
+use super::tail::{Tail, Wanted};
 use sweep_core::nearest::nearest_metric;
+use sweep_core::program::Metrics;
 use sweep_core::trial::MOST_OTHERS;
 
 /// How often a file of metrics is looked at.
@@ -33,6 +34,9 @@ impl Voice {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let file = job.metrics_file.clone().unwrap_or_else(|| log.with_file_name(PRINTED));
         let mut tail = Tail::new(file, job.known.read);
+        if let Metrics::Files(pattern) = &job.metrics {
+            tail.wants(Wanted::new(pattern, [log.parent().unwrap_or(&job.folder), &job.folder]));
+        }
         let mut reading = Reading::new(job.attempt, job.known, &job.metric, true);
         tail.resume(&mut reading);
         Voice { tail, tick, reading, log: log.to_owned() }
@@ -49,7 +53,13 @@ impl Voice {
     pub fn look(&mut self) -> Option<Vec<Said>> {
         let mut told = Vec::new();
         let has_bytes = self.tail.look(&mut self.reading, &mut told);
+        self.note(Vec::new());
         (has_bytes || !told.is_empty()).then_some(told)
+    }
+
+    /// Looks for a file of metrics for the last time: the program has ended.
+    pub fn search(&mut self) {
+        self.tail.search(true);
     }
 
     /// The last row of a program that has ended, which may have no line end. The log then says what was left out.
@@ -66,11 +76,17 @@ impl Voice {
             let names = names.join(", ");
             notes.push(format!("sweep: metrics beyond {MOST_OTHERS} names are left out, {names} among them"));
         }
+        self.note(notes);
+        told
+    }
+
+    /// Writes into the log where the metric was found, and other notes.
+    fn note(&mut self, mut notes: Vec<String>) {
+        notes.splice(0..0, self.reading.notes().into_iter().map(|note| format!("sweep: {note}")));
         if !notes.is_empty() {
             let mut log = Log::open(&self.log);
             notes.iter().for_each(|note| log.note(note));
         }
-        told
     }
 }
 
@@ -88,6 +104,7 @@ pub fn without_metric(job: &Job, reading: &Reading) -> String {
     let told = match (&names[..], &job.metrics_file) {
         ([], Some(file)) if !file.exists() => format!("it wrote no {}", file.display()),
         ([], Some(file)) => format!("there is no number under a name in {}", file.display()),
+        ([], None) if matches!(job.metrics, Metrics::Files(_)) => format!("it wrote no {}", job.metrics.describe()),
         ([], None) => format!("it printed no line such as {{\"{}\": 0.5}}", job.metric),
         (some, _) => format!("it told {}", some.join(", ")),
     };

@@ -12,10 +12,10 @@ use super::output;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::nearest::nearest;
 use sweep_core::trial::{Goal, Metric};
+use sweep_curves::{Choice, ForeignCurve, Format, LARGEST_FILE, Reading, Source, read};
 use sweep_report::charts;
-use sweep_report::curves::{Choice, ForeignCurve, Format, LARGEST_FILE, Reading, Source, read};
 use sweep_report::format;
-use sweep_verdict::{Context, Finding, Severity, Task, judge, merged_advice};
+use sweep_verdict::{Context, Divergence, Finding, Name, Severity, Task, judge, merged_advice};
 
 /// Maximum number of curves that are reported in full. More curves have one line each.
 const IN_FULL: usize = 4;
@@ -23,11 +23,27 @@ const IN_FULL: usize = 4;
 const WIDTH: usize = 96;
 /// Number of bytes at the beginning of a file whose words may name the task.
 const WORDS: usize = 1 << 16;
-/// File names that are searched for in a folder without event files.
-const TABLES: [&str; 2] = ["metrics.csv", "epochs.csv"];
+/// Files that are searched for in a folder: names, and ends of names.
+const NAMES: [&str; 10] = [
+    "metrics.csv",
+    "epochs.csv",
+    "results.csv",
+    "history.csv",
+    "log.csv",
+    "training.log",
+    "train.log",
+    "trainer_state.json",
+    "history.json",
+    "progress.csv",
+];
+const ENDS: [&str; 2] = [".wandb", ".log.json"];
 /// Maximum depth of folders that are searched, and maximum number of files that are read.
 const DEEPEST: usize = 6;
 const MOST_FILES: usize = 1000;
+/// What the names of TensorBoard's files contain.
+const EVENTS: &str = ".tfevents.";
+/// Names of unused columns that are listed.
+const MOST_UNUSED: usize = 8;
 /// Names of folders that identify a set rather than a run.
 const PARTS: [&str; 6] = ["train", "training", "validation", "val", "valid", "test"];
 
@@ -38,9 +54,10 @@ const PARTS: [&str; 6] = ["train", "training", "validation", "val", "valid", "te
   sweep diagnose lightning_logs/version_0
   sweep diagnose history.csv --columns val_loss=held_out_nll --chart curve.svg")]
 pub struct Args {
-    /// Learning curves: the output of Keras or of your own training loop, a file of Keras's CSVLogger or History,
-    /// Lightning's metrics.csv, TensorBoard event files or their folder, a W&B export, or any table with one row per
-    /// epoch
+    /// Learning curves: the output of a training loop, a table with one row per epoch (CSV, Markdown, text), JSON, a
+    /// notebook, TensorBoard event files, a W&B run or export, also compressed by gzip; a folder of such files; or - for
+    /// stdin. Read are Keras, Lightning, Hugging Face, fastai, Ultralytics, PyTorch's examples, XGBoost, LightGBM,
+    /// CatBoost, scikit-learn, fairseq, mmcv, and loops that print names and numbers
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Print one JSON object, with the evidence for every finding
@@ -82,16 +99,12 @@ struct Diagnosis {
 /// # Errors
 /// Returns an error if a file cannot be read or is not a learning curve.
 pub fn run(args: &Args) -> Result<Exit> {
-    let mut diagnoses = Vec::new();
-    for file in &args.files {
-        for (name, sources) in runs(file)? {
-            let task = args.task.unwrap_or_else(|| task(&name, &sources));
-            let reading = read(&sources, args.format, &args.columns).map_err(|problem| {
-                let error = Error::new(Exit::Usage, problem.what);
-                problem.hint.into_iter().fold(error, Error::hint)
-            })?;
-            diagnoses.extend(diagnosed(&name, reading, task, args));
-        }
+    let (diagnoses, mut refused) = diagnose(args);
+    if diagnoses.is_empty() {
+        return Err(refused.swap_remove(0));
+    }
+    for error in &refused {
+        super::output::tell(&format!("not read: {error}"));
     }
     if let Some(path) = &args.chart {
         draw(path, &diagnoses)?;
@@ -101,6 +114,31 @@ pub fn run(args: &Args) -> Result<Exit> {
         false => output::print(&as_text(&diagnoses))?,
     }
     Ok(Exit::Success)
+}
+
+/// The diagnoses of all files that could be read, and the problems of the others.
+fn diagnose(args: &Args) -> (Vec<Diagnosis>, Vec<Error>) {
+    let (mut diagnoses, mut refused) = (Vec::new(), Vec::new());
+    for file in &args.files {
+        let runs = match runs(file) {
+            Ok(runs) => runs,
+            Err(error) => {
+                refused.push(error);
+                continue;
+            }
+        };
+        for (name, sources) in runs {
+            let task = args.task.unwrap_or_else(|| task(&name, &sources));
+            match read(&sources, args.format, &args.columns) {
+                Ok(reading) => diagnoses.extend(diagnosed(&name, reading, task, args)),
+                Err(problem) => {
+                    let error = Error::new(Exit::Usage, problem.what);
+                    refused.push(problem.hint.into_iter().fold(error, Error::hint));
+                }
+            }
+        }
+    }
+    (diagnoses, refused)
 }
 
 /// Recognizes the task by the words at the beginning of the files, and by the file's name.
@@ -118,34 +156,70 @@ fn diagnosed<'a>(name: &'a str, reading: Reading, task: Task, args: &'a Args) ->
             task,
             classes: args.classes,
             dropout: args.dropout,
-            divergence: curve.divergence.clone(),
+            divergence: (curve.divergence.as_ref()).map(|it| Divergence {
+                epoch: it.epoch,
+                step: None,
+                what: it.what.clone(),
+            }),
             ..Context::default()
         };
-        let findings = judge(&curve.epochs, &context);
+        let mut findings = judge(&curve.epochs, &context);
+        let mut notes = notes.clone();
+        if !curve.unused.is_empty() {
+            let names = curve.unused[..curve.unused.len().min(MOST_UNUSED)].join(", ");
+            let more = curve.unused.len().saturating_sub(MOST_UNUSED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            notes.push(format!("not used: {names}{more}"));
+            // One of them may be the validation metric.
+            let unvalidated = findings.iter().any(|finding| finding.name == Name::Unvalidated);
+            if unvalidated {
+                findings.retain(|finding| finding.name != Name::Unvalidated);
+                notes.push(format!(
+                    "no validation metric was recognized; if one of those is it, name it, for example with --columns \
+                     val_loss={}",
+                    curve.unused[0]
+                ));
+            }
+        }
         let title = if curve.name.is_empty() { name.to_owned() } else { format!("{name}, {}", curve.name) };
-        Diagnosis { title: format::clean(&title), format, curve, notes: notes.clone(), findings }
+        Diagnosis { title: format::clean(&title), format, curve, notes, findings }
     })
 }
 
 /// The files of each run below a path, with the run's name.
 fn runs(path: &Path) -> Result<Vec<(String, Vec<Source>)>> {
     let name = path.display().to_string();
+    if name == "-" {
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().lock().take(LARGEST_FILE + 1).read_to_end(&mut bytes);
+        read.map_err(|error| Error::storage("stdin cannot be read", error))?;
+        return Ok(vec![("stdin".to_owned(), vec![Source { name: "stdin".to_owned(), prefix: None, bytes }])]);
+    }
     if !path.is_dir() {
         return Ok(vec![(name, vec![source(path, None)?])]);
     }
     let mut files = Vec::new();
-    event_files(path, DEEPEST, &mut files)?;
+    curve_files(path, DEEPEST, &mut files)?;
     files.sort();
     if files.is_empty() {
-        let table = TABLES.iter().map(|table| path.join(table)).find(|table| table.is_file());
-        let table = table.ok_or_else(|| {
-            Error::new(Exit::Usage, format!("{name} contains neither event files nor {}", TABLES.join(" nor ")))
-                .hint("give the file that contains the curve")
-        })?;
-        return Ok(vec![(table.display().to_string(), vec![source(&table, None)?])]);
+        let searched = NAMES.into_iter().chain(ENDS).collect::<Vec<_>>().join(", ");
+        return Err(Error::new(
+            Exit::Usage,
+            format!("{name} contains no learning curves: neither event files nor files named {searched}"),
+        )
+        .hint("give the file that contains the curve"));
     }
+    // The same numbers may have been written twice, as tables and as events.
+    let is_event = |file: &Path| file.file_name().is_some_and(|name| name.to_string_lossy().contains(EVENTS));
+    let tabled: Vec<PathBuf> =
+        files.iter().filter(|file| !is_event(file)).filter_map(|file| file.parent().map(Path::to_owned)).collect();
+    files.retain(|file| !is_event(file) || !tabled.iter().any(|folder| file.parent() == Some(folder)));
     let mut runs: Vec<(String, Vec<Source>)> = Vec::new();
     for file in files {
+        if !is_event(&file) {
+            runs.push((file.display().to_string(), vec![source(&file, None)?]));
+            continue;
+        }
         let folder = file.parent().unwrap_or(path);
         let part = folder.file_name().and_then(OsStr::to_str).filter(|part| PARTS.contains(part) && folder != path);
         let run = part.and_then(|_| folder.parent()).unwrap_or(folder).display().to_string();
@@ -158,15 +232,15 @@ fn runs(path: &Path) -> Result<Vec<(String, Vec<Source>)>> {
     Ok(runs)
 }
 
-/// Collects TensorBoard's files in and below a folder.
-fn event_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
+/// Collects the files in and below a folder that hold curves.
+fn curve_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
     let unreadable = |error| Error::storage(format!("{} cannot be read", folder.display()), error);
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let kind = entry.file_type().map_err(unreadable)?;
         if kind.is_dir() && depth > 0 {
-            event_files(&entry.path(), depth - 1, files)?;
-        } else if entry.file_name().to_string_lossy().contains(".tfevents.") {
+            curve_files(&entry.path(), depth - 1, files)?;
+        } else if holds_curves(&entry.file_name().to_string_lossy()) {
             files.push(entry.path());
         }
         if files.len() > MOST_FILES {
@@ -175,6 +249,11 @@ fn event_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<
         }
     }
     Ok(())
+}
+
+fn holds_curves(name: &str) -> bool {
+    let name = name.strip_suffix(".gz").unwrap_or(name);
+    name.contains(EVENTS) || NAMES.contains(&name) || ENDS.iter().any(|end| name.ends_with(end))
 }
 
 fn source(path: &Path, part: Option<&str>) -> Result<Source> {
@@ -409,7 +488,7 @@ mod tests {
     fn a_folder_without_curves_says_what_was_looked_for() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let error = runs(folder.path()).expect_err("it is empty").to_string();
-        assert!(error.contains("neither event files nor metrics.csv nor epochs.csv"), "{error}");
+        assert!(error.contains("neither event files nor files named metrics.csv, epochs.csv"), "{error}");
         std::fs::write(folder.path().join("metrics.csv"), "epoch,val_loss\n1,2\n").expect("writable");
         assert_eq!(runs(folder.path()).expect("it holds a table").len(), 1);
     }

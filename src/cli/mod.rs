@@ -10,6 +10,7 @@ mod export;
 mod extend;
 mod gpus;
 mod help;
+mod init;
 mod lint;
 pub mod opened;
 pub mod output;
@@ -22,6 +23,7 @@ mod report;
 mod resume;
 mod run;
 mod running;
+mod serve;
 mod sheet;
 mod show;
 mod status;
@@ -52,6 +54,8 @@ enum Command {
     Check(check::Args),
     /// Compare, line by line, what a sweep file means here and in W&B
     Lint(lint::Args),
+    /// Write the sweep file of a Python script that calls wandb.sweep and wandb.agent
+    Init(init::Args),
     /// Run a sweep in a new folder
     Run(run::Args),
     /// Continue an interrupted sweep
@@ -62,6 +66,8 @@ enum Command {
     Report(report::Args),
     /// Show running, waiting, finished, and failed trials, the best trial so far, and the time left
     Status(status::Args),
+    /// Show sweeps in the browser, live
+    Serve(serve::Args),
     /// List the sweeps in a folder
     List(overview::List),
     /// Compare sweeps: their best trials, and the parameters that differ
@@ -128,11 +134,13 @@ impl Cli {
             Command::Plan(args) => plan::run(&args, environment),
             Command::Check(args) => check::run(&args, environment),
             Command::Lint(args) => lint::run(&args, environment),
+            Command::Init(args) => init::run(&args, environment),
             Command::Run(args) => run::run(&args, environment),
             Command::Resume(args) => resume::run(&args, environment),
             Command::Extend(args) => extend::run(&args, environment),
             Command::Report(args) => report::run(&args, environment),
             Command::Status(args) => status::run(&args, environment),
+            Command::Serve(args) => serve::run(&args, environment),
             Command::List(args) => overview::list(&args, environment),
             Command::Compare(args) => overview::compare(&args),
             Command::Stop(args) => steer::stop(&args, environment),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::check;
 use super::environment::Environment;
+use super::init;
 use super::output;
 use super::program::Start;
 use super::resume;
@@ -24,7 +25,7 @@ use sweep_store::{Journal, Layout};
 
 Ctrl-C saves the running trials and exits; `sweep resume` continues from there.")]
 pub struct Args {
-    /// The sweep file
+    /// The sweep file, or a Python script that calls wandb.sweep and wandb.agent
     file: PathBuf,
     #[command(flatten)]
     dir: Dir,
@@ -47,7 +48,7 @@ pub struct Args {
 /// Runs a sweep from its beginning.
 pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     let SweepFile { mut text, mut spec, start, notes, .. } =
-        SweepFile::open(&args.file, args.dir.place(), environment)?;
+        SweepFile::open(&init::sweep_file_of(&args.file, environment)?, args.dir.place(), environment)?;
     for note in notes {
         output::tell(&format!("note: {note}"));
     }

@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use super::environment::{Environment, now, variable};
 use super::evaluation;
 use super::output;
+use super::serve::Page;
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::libtorch::{self, Fit};
 use crate::agent::{self, Device, Launcher, SlotDevice, mps};
@@ -51,6 +52,9 @@ pub struct Options {
     /// Skip the checks of the images and the networks
     #[arg(long)]
     pub no_check: bool,
+    /// Also show the sweep in the browser while it runs, like `sweep serve`; prints the address
+    #[arg(long)]
+    page: bool,
 }
 
 /// The part of a run's time that is kept for saving its trials: as long as they may take, but at most a tenth.
@@ -174,6 +178,7 @@ impl Options {
         let lock = Lock::take(&layout, &holder)?;
         log::open(&layout.log(), level);
         let (history, journal) = begin(&layout)?;
+        let _page = if self.page { Some(Page::of(&layout, environment)?) } else { None };
         if spec.program().is_some() {
             end_leftovers(&layout, &history)?;
         }

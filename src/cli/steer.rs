@@ -209,6 +209,7 @@ fn ask(opened: &Opened, request: &Request, environment: &Environment) -> Result<
             ))?;
             return Ok(Exit::Success);
         }
+        #[allow(clippy::disallowed_methods, reason = "the answer is a file, and file systems do not tell")]
         std::thread::sleep(LOOK);
     }
     output::print("the process that runs this sweep has not answered yet; it does this as soon as it can")?;

@@ -5,15 +5,21 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::agent::{Device, Job, Known};
+use crate::agent::{Device, Hook, Job, Known, PRINTED};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::TrialRecord;
-use sweep_core::program::{Program, SETTINGS_FILE, interpreter};
+use sweep_core::program::{Metrics, Program, SETTINGS_FILE, interpreter};
 use sweep_core::trial::{Attempt, Settings};
 use sweep_spec::Spec;
 
 /// The settings as W&B's library takes them for `wandb.config`, in the trial's folder: JSON, which is YAML.
 const WANDB_FILE: &str = "wandb.yaml";
+
+/// The file, in the trial's folder, for what Python libraries log if metrics are read from elsewhere.
+const LOGGED: &str = "logged.jsonl";
+
+/// The folder, in the sweep's folder, that is put on PYTHONPATH.
+const HOOK: &str = ".python";
 
 /// Looks a name up in the environment.
 pub type Variable = fn(&str) -> Option<String>;
@@ -36,12 +42,20 @@ pub fn job(
         return Err(Error::new(Exit::Storage, format!("{} is not there, and programs start in it", start.display()))
             .hint("no trial is lost: put it back, and then `sweep resume` the sweep"));
     }
+    let resumes = u8::from(attempt.number > 1 && trial.is_some_and(|trial| trial.epochs() > 0)).to_string();
+    let seed = trial.and_then(|trial| trial.seed).unwrap_or(spec.seed).to_string();
+    let repeat = trial.map_or(1, |trial| trial.repeat).to_string();
+    let interpreter = interpreter(program, &start, variable, Path::is_file);
+    let program = if program.in_trial_folder { &program.below(&start, &interpreter.command) } else { program };
+    let trial_dir = folder.to_string_lossy().into_owned();
+    let (number, gpus) = (attempt.trial.0.to_string(), "1".to_owned());
+    let values = [trial_dir, number, seed.clone(), repeat.clone(), gpus, resumes.clone()];
+    let (program, settings) = &program.filled(settings, &values);
     let settings_file = folder.join(SETTINGS_FILE);
     let config = program.config(settings);
     let json = serde_json::to_vec_pretty(&config)
         .map_err(|error| Error::storage("settings cannot be written", error.into()))?;
     sweep_store::replace(&settings_file, &json)?;
-    let interpreter = interpreter(program, &start, variable, Path::is_file);
     let arguments = match program.arguments(settings, &interpreter.command, &settings_file.to_string_lossy(), variable)
     {
         Ok(arguments) if !arguments.is_empty() => arguments,
@@ -58,9 +72,9 @@ pub fn job(
         ("SWEEP_NAME", spec.name.clone()),
         ("SWEEP_TRIAL", attempt.trial.0.to_string()),
         ("SWEEP_TRIAL_DIR", folder.to_string_lossy().into_owned()),
-        ("SWEEP_RESUME", u8::from(attempt.number > 1 && known.last > 0).to_string()),
-        ("SWEEP_SEED", trial.and_then(|trial| trial.seed).unwrap_or(spec.seed).to_string()),
-        ("SWEEP_REPEAT", trial.map_or(1, |trial| trial.repeat).to_string()),
+        ("SWEEP_RESUME", resumes),
+        ("SWEEP_SEED", seed),
+        ("SWEEP_REPEAT", repeat),
         ("SWEEP_SLOT", slot.to_owned()),
         ("SWEEP_DEVICE", device.torch().to_owned()),
     ]);
@@ -81,9 +95,30 @@ pub fn job(
             variables.insert("WANDB_DIR", folder.to_string_lossy().into_owned());
         }
     }
+    // With a file of its own, what the hook writes is read by nobody.
+    let prints = program.metrics_file.is_none() && !matches!(program.metrics, Metrics::Files(_));
+    let logged = folder.join(if prints { PRINTED } else { LOGGED });
+    // The trial's folder is `trials/0001/` in the sweep's.
+    let hook = folder.ancestors().nth(2).unwrap_or(folder).join(HOOK);
+    Hook::install(&hook)?;
+    variables.insert("SWEEP_LOGGED", logged.to_string_lossy().into_owned());
+    variables.insert("PYTHONPATH", Hook::python_path(&hook, variable("PYTHONPATH")));
+    let metrics = program.metrics.clone();
     let metrics_file = program.metrics_file.as_ref().map(|name| folder.join(name));
-    let (metric, folder) = (spec.metric.name.clone(), start);
+    let folder = if program.in_trial_folder { folder.to_owned() } else { start };
+    let metric = spec.metric.name.clone();
     let needs_metric = spec.ranks && !measured;
     let stop_grace = spec.stop_grace;
-    Ok(Ok(Job { attempt, arguments, variables, folder, metrics_file, metric, known, needs_metric, stop_grace }))
+    Ok(Ok(Job {
+        attempt,
+        arguments,
+        variables,
+        folder,
+        metrics_file,
+        metrics,
+        metric,
+        known,
+        needs_metric,
+        stop_grace,
+    }))
 }

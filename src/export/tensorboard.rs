@@ -13,7 +13,7 @@ use super::wire::Message;
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::space::Distribution;
 use sweep_core::trial::{EpochMetrics, Outcome, plain};
-use sweep_report::curves::record as framed;
+use sweep_curves::record as framed;
 use sweep_spec::Spec;
 
 /// The files of all trials that have started: paths below the folder of the export, and contents.

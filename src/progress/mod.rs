@@ -1,7 +1,6 @@
 //! The progress display of a running sweep: bars for a terminal, plain lines for a log, JSON for a program.
 
 mod bars;
-mod estimate;
 mod lines;
 
 use std::io::Write;
@@ -12,7 +11,7 @@ use sweep_spec::Spec;
 
 use bars::Bars;
 
-pub use estimate::seconds_left;
+pub use sweep_report::seconds_left;
 
 /// The style of the display.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ run_cap: 10000
 ";
 
 /// A finished sweep with this number of trials of 50 epochs, created without training.
-fn made(folder: &Path, trials: u64) {
+pub fn made(folder: &Path, trials: u64) {
     std::fs::create_dir_all(folder).expect("the folder can be made");
     std::fs::write(folder.join("sweep.yaml"), FILE).expect("it is writable");
     let mut lines = vec![
@@ -72,7 +72,7 @@ const PHONE: &str = r#"<!DOCTYPE html><body><iframe src="visited.html" style="wi
 });</script></body>"#;
 
 /// The browser, if one is installed.
-fn chromium() -> Option<&'static str> {
+pub fn chromium() -> Option<&'static str> {
     let found = ["chromium", "chromium-browser", "google-chrome"]
         .into_iter()
         .find(|name| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()));

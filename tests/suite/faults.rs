@@ -275,7 +275,7 @@ fn a_trainer_that_cannot_use_its_device_says_why_and_nothing_is_lost() {
 #[test]
 fn trainers_that_never_start_end_the_sweep_with_their_last_words() {
     let text = run(&scripted("start exit"), "run s.yaml", 6);
-    assert!(text.contains("exit code 127") && text.contains("cannot open shared object file"), "{text}");
+    assert!(text.contains("libtorch cannot be loaded") && text.contains("cannot open shared object file"), "{text}");
     let text = run(&scripted("start old-protocol"), "run s.yaml", 6);
     assert!(text.contains("its trainer uses protocol 0") && text.contains("from the same build"), "{text}");
     run(&scripted("start mute"), "run s.yaml --silence 1", 6);

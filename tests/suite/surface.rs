@@ -16,9 +16,21 @@ fn sweep_does_not_need_libtorch() {
 fn help_names_every_command_and_shows_examples() {
     let world = World::new();
     let help = world.expect("--help", 0);
-    for command in
-        ["plan", "lint", "run", "resume", "report", "status", "show", "gpus", "doctor", "data", "completions", "man"]
-    {
+    for command in [
+        "plan",
+        "lint",
+        "run",
+        "resume",
+        "report",
+        "status",
+        "serve",
+        "show",
+        "gpus",
+        "doctor",
+        "data",
+        "completions",
+        "man",
+    ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is missing:\n{help}");
         let help = world.expect(&format!("{command} --help"), 0);
         assert!(help.contains("Example"), "sweep {command} --help has no example:\n{help}");

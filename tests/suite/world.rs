@@ -19,7 +19,9 @@ impl World {
     }
 
     pub fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).expect("the folder is writable");
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("it is in the folder")).expect("the folder is writable");
+        std::fs::write(path, text).expect("the folder is writable");
     }
 
     pub fn read(&self, name: &str) -> String {

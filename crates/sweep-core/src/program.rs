@@ -16,10 +16,41 @@ pub struct Program {
     pub command: Vec<String>,
     /// File that the program writes its metrics to, relative to the trial's folder.
     pub metrics_file: Option<String>,
+    /// Where metrics are looked for, if `metrics_file` does not say it.
+    pub metrics: Metrics,
     /// Where it is started, relative to the sweep file's folder; `None`: where its file is found.
     pub folder: Option<String>,
+    /// Whether it is started in the trial's folder instead.
+    pub in_trial_folder: bool,
     /// Parameters that stand in groups: by name, the names of the groups around one and its own.
     pub groups: BTreeMap<String, Vec<String>>,
+}
+
+/// Where the metrics of a program are looked for: `metrics:` of the sweep file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Metrics {
+    /// What Python libraries log, and what the program prints.
+    #[default]
+    Auto,
+    /// A file that matches this pattern, in the trial's folder or in the one where the program starts.
+    Files(String),
+    /// Printed lines that match this regular expression; its named groups are the metrics.
+    Expression(String),
+}
+
+impl Metrics {
+    /// Where metrics are expected, in words.
+    pub fn describe(&self) -> String {
+        match self {
+            Metrics::Auto => {
+                "what the script logs (wandb, mlflow, TensorBoard, Lightning, Hugging Face, Keras, Ultralytics) \
+                              or prints"
+                    .to_owned()
+            }
+            Metrics::Files(pattern) => format!("the file {pattern} in the trial's folder or in that of the program"),
+            Metrics::Expression(expression) => format!("printed lines that match {expression}"),
+        }
+    }
 }
 
 /// Default command of a sweep file that names only its program, as in W&B.
@@ -32,7 +63,7 @@ pub const LATER: i32 = 75;
 pub const IMPOSSIBLE: i32 = 78;
 
 /// Macros that replace a whole item of the command.
-pub const MACROS: [&str; 11] = [
+pub const MACROS: [&str; 12] = [
     "${env}",
     "${interpreter}",
     "${program}",
@@ -40,11 +71,15 @@ pub const MACROS: [&str; 11] = [
     "${args_no_equals}",
     "${args_no_hyphens}",
     "${args_no_boolean_flags}",
+    "${args_no_nulls}",
     "${args_json}",
     "${args_json_file}",
     "${args_append_hydra}",
     "${args_override_hydra}",
 ];
+
+/// Placeholders for what is known about a trial, anywhere in the command and in values that are text.
+pub const PLACEHOLDERS: [&str; 6] = ["${trial_dir}", "${trial}", "${seed}", "${repeat}", "${gpus}", "${resume}"];
 
 /// Programs that run the file in the next item. A version may follow the name.
 const INTERPRETERS: [&str; 7] = ["python", "sh", "bash", "perl", "ruby", "Rscript", "julia"];
@@ -126,6 +161,33 @@ impl Program {
         config
     }
 
+    /// The program and the settings of a trial, with the values of [`PLACEHOLDERS`] in their place.
+    pub fn filled(&self, settings: &Settings, values: &[String; PLACEHOLDERS.len()]) -> (Program, Settings) {
+        let fill = |text: &str| {
+            PLACEHOLDERS.iter().zip(values).fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+        };
+        let mut program = self.clone();
+        program.command.iter_mut().for_each(|item| *item = fill(item));
+        let settings = settings.iter().map(|(name, value)| (name.clone(), fill_in(value, &fill)));
+        (program, settings.collect())
+    }
+
+    /// The program with the paths of its files below `folder`, so that it can be started elsewhere.
+    pub fn below(&self, folder: &Path, interpreter: &str) -> Program {
+        let absolute = |file: &str| folder.join(file).to_string_lossy().into_owned();
+        let files = self.needs(interpreter).into_iter().filter_map(|(at, need)| match need {
+            Need::File(file) => Some((at, absolute(file))),
+            Need::Command(command) if command.contains('/') => Some((at, absolute(command))),
+            Need::Command(_) => None,
+        });
+        let mut program = self.clone();
+        for (at, file) in files.filter(|(at, _)| !self.command[*at].starts_with("${")) {
+            program.command[at] = file;
+        }
+        program.program = self.program.as_deref().map(absolute);
+        program
+    }
+
     /// The argument list of a trial. `interpreter` stands for `${interpreter}`, `settings_file` is the place of a file
     /// with the settings, and `variable` looks a name up in the environment.
     ///
@@ -151,6 +213,10 @@ impl Program {
                 "${interpreter}" => arguments.push(interpreter.to_owned()),
                 "${program}" => arguments.extend(self.program.clone()),
                 "${args}" => arguments.extend(each(&|name, value| format!("--{name}={value}"))),
+                "${args_no_nulls}" => {
+                    let present = sorted.iter().filter(|(name, _)| !config[**name].is_null());
+                    arguments.extend(present.map(|(name, value)| format!("--{name}={value}")));
+                }
                 "${args_no_hyphens}" => arguments.extend(each(&|name, value| format!("{name}={value}"))),
                 "${args_append_hydra}" => arguments.extend(each(&|name, value| format!("+{name}={value}"))),
                 "${args_override_hydra}" => arguments.extend(each(&|name, value| format!("++{name}={value}"))),
@@ -381,6 +447,16 @@ fn quoted(text: &str) -> String {
     whole
 }
 
+/// A value whose texts are filled in.
+fn fill_in(value: &Json, fill: &impl Fn(&str) -> String) -> Json {
+    match value {
+        Json::String(text) => Json::String(fill(text)),
+        Json::Array(items) => items.iter().map(|item| fill_in(item, fill)).collect(),
+        Json::Object(map) => map.iter().map(|(name, value)| (name.clone(), fill_in(value, fill))).collect(),
+        other => other.clone(),
+    }
+}
+
 /// `${envvar:NAME}` anywhere in an item is what the environment has under that name.
 fn with_variables(item: &str, variable: impl Fn(&str) -> Option<String>) -> Result<String, String> {
     const OPEN: &str = "${envvar:";
@@ -429,10 +505,31 @@ mod tests {
         assert_eq!(one("${args_no_equals}")[..4], ["--amp", "True", "--bias", "False"]);
         assert_eq!(one("${args_no_hyphens}")[..2], ["amp=True", "bias=False"]);
         assert_eq!(one("${args_no_boolean_flags}"), ["--amp", "--kind=a b", "--lr=0.001", "--sizes=[1, 2]"]);
-        assert_eq!(one("${args_json}"), [r#"{"lr":0.001,"amp":true,"bias":false,"kind":"a b","sizes":[1,2]}"#]);
+        assert_eq!(one("${args_json}"), [r#"{"amp":true,"bias":false,"kind":"a b","lr":0.001,"sizes":[1,2]}"#]);
         assert_eq!(one("${args_json_file}"), ["/r/0001/settings.json"]);
         assert_eq!(one("${args_append_hydra}")[0], "+amp=True");
         assert_eq!(one("${args_override_hydra}")[0], "++amp=True");
+    }
+
+    #[test]
+    fn placeholders_are_filled_in_and_nulls_can_be_left_out() {
+        let command =
+            ["torchrun", "--nproc_per_node=${gpus}", "train.py", "--out=${trial_dir}/${trial}", "${args_no_nulls}"];
+        let command = command.iter().map(|item| (*item).to_owned()).collect();
+        let program = Program { command, ..Program::default() };
+        let settings = json!({"a": null, "path": ["${trial_dir}/x"], "seed": "${seed}"});
+        let values = ["/r/0007", "7", "42", "1", "2", "0"].map(str::to_owned);
+        let (program, settings) = program.filled(settings.as_object().unwrap(), &values);
+        let arguments = program.arguments(&settings, "python3", "", |_| None).unwrap();
+        let expected =
+            ["torchrun", "--nproc_per_node=2", "train.py", "--out=/r/0007/7", "--path=['/r/0007/x']", "--seed=42"];
+        assert_eq!(arguments, expected);
+        let program = Program {
+            program: Some("a/train.py".into()),
+            command: COMMAND.map(str::to_owned).into(),
+            ..Program::default()
+        };
+        assert_eq!(program.below(Path::new("/w"), "python3").program.as_deref(), Some("/w/a/train.py"));
     }
 
     #[test]

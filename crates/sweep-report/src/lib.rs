@@ -2,19 +2,19 @@
 //! time.
 //!
 //! This crate owns what is concluded from many trials (`analysis`: ranking, ties, effects, time, next steps), how it is
-//! drawn and written (`charts`, `html`, `markdown`, `tables`, `next`), and the curves that other tools recorded
-//! (`curves`). It does not judge a single learning curve; `sweep-verdict` does. It never changes a history.
+//! drawn and written (`charts`, `html`, `markdown`, `tables`, `next`). It does not judge a single learning curve;
+//! `sweep-verdict` does. It never changes a history.
 //!
 //! Start with `write` below, which writes everything, and `analysis`, which computes all that the pages show.
 
-mod analysis;
+pub mod analysis;
 mod asked;
-mod bounded;
+pub mod bounded;
 pub mod charts;
 mod columns;
 mod common;
-pub mod curves;
 mod effects;
+mod estimate;
 mod evaluated;
 pub mod format;
 mod html;
@@ -28,8 +28,9 @@ pub mod summary;
 mod tables;
 mod ties;
 mod time;
-mod verdicts;
+pub mod verdicts;
 
+pub use estimate::seconds_left;
 pub use evaluated::{evaluation, write_evaluation};
 pub use tables::Tables;
 

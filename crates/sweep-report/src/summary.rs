@@ -187,8 +187,8 @@ fn in_common(analysis: &Analysis) -> Vec<String> {
         failed || is_meaningless(trial, verdicts.of(trial.id))
     };
     let cut = |trial: &TrialRecord| matches!(trial.outcome(), Some(Outcome::Stopped { .. }));
-    let kinds: [(&str, &dyn Fn(&TrialRecord) -> bool); 2] =
-        [("failed, diverged or learned nothing", &lost), ("were stopped early", &cut)];
+    type Is<'a> = &'a dyn Fn(&TrialRecord) -> bool;
+    let kinds: [(&str, Is<'_>); 2] = [("failed, diverged or learned nothing", &lost), ("were stopped early", &cut)];
     let said = kinds.into_iter().filter_map(|(what, of)| {
         let (bad, good): (Vec<&TrialRecord>, Vec<&TrialRecord>) = over().partition(|trial| of(trial));
         let settings =

@@ -111,7 +111,7 @@ fn of_program(spec: &Spec, trial: &TrialRecord, context: &mut Context) {
 }
 
 /// What the sweep's networks are trained for.
-fn task(spec: &Spec, history: &History) -> Task {
+pub fn task(spec: &Spec, history: &History) -> Task {
     match spec.program() {
         None => Task::Images,
         Some(_) => program_task(spec, history.trials.first()),

@@ -177,6 +177,11 @@ pub fn many(count: u64) -> History {
 
 /// The history of a sweep that contains markup in all of its texts.
 pub fn hostile() -> History {
+    apply(&hostile_entries())
+}
+
+/// The journal entries of [`hostile`].
+pub fn hostile_entries() -> Vec<Entry> {
     let settings = settings(json!({
         "<script>alert('name')</script>": "</td><script>alert('value')</script>", "a|b": "x|y\n| z |",
         "list": ["<img src=x onerror=alert(1)>", "\"'&"], "\u{1b}[31mred": "![x](https://example.com/x.png)",
@@ -186,7 +191,7 @@ pub fn hostile() -> History {
     entries.push(ended(1, 1, Outcome::Finished));
     entries.extend(attempt(2, 1, &settings, 0, 1));
     entries.push(ended(2, 1, Outcome::Failed { error: "<script>alert('error')</script>\n\u{1b}[2J".into() }));
-    apply(&entries)
+    entries
 }
 
 /// Writes a sweep's folder: journal and sweep file.

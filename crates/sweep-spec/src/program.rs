@@ -10,7 +10,7 @@ use super::place::Path;
 use super::value::show;
 use super::{Problems, Spec, plain};
 use sweep_core::nearest::nearest;
-use sweep_core::program::{COMMAND, MACROS, Need, Program, word};
+use sweep_core::program::{COMMAND, MACROS, Metrics, Need, PLACEHOLDERS, Program, word};
 
 /// Sections that define how a network is trained.
 const OURS: [&str; 3] = ["data", "model", "training"];
@@ -20,7 +20,7 @@ pub fn read(top: &Table) -> Option<Program> {
     let (program, command) = (top.get("program"), top.get("command"));
     let (metrics_file, folder) = (top.get("metrics_file"), top.get("folder"));
     if program.is_none() && command.is_none() {
-        for node in [metrics_file, folder].into_iter().flatten() {
+        for node in [metrics_file, folder, top.get("metrics"), top.get("cwd")].into_iter().flatten() {
             node.wrong_key("has no effect without `program`", "remove it");
         }
         return None;
@@ -72,7 +72,54 @@ pub fn read(top: &Table) -> Option<Program> {
         }
         Some(found)
     });
-    Some(Program { program: name, command: items, metrics_file, folder, groups: BTreeMap::new() })
+    let in_trial_folder = top.get("cwd").is_some_and(|node| {
+        let is = "`file` (the usual folder) or `trial` (the trial's own folder)";
+        let found = node.clone().take(Kind::Text, is).map(|found| plain(&found));
+        if found.as_deref().is_some_and(|found| found != "file" && found != "trial") {
+            node.wrong(format!("is {}, but must be {is}", show(node.value)), "for example, write cwd: trial");
+        }
+        found.as_deref() == Some("trial")
+    });
+    let metrics = top.get("metrics").map_or(Metrics::Auto, |node| metrics(&node, metrics_file.is_some()));
+    Some(Program {
+        program: name,
+        command: items,
+        metrics_file,
+        metrics,
+        in_trial_folder,
+        folder,
+        groups: BTreeMap::new(),
+    })
+}
+
+/// Reads `metrics`: `auto`, a pattern of files, or a regular expression, which has named groups.
+fn metrics(node: &Node, has_file: bool) -> Metrics {
+    if has_file {
+        node.wrong_key("has no effect beside `metrics_file`", "remove one of them");
+    }
+    let is = "`auto`, a file pattern such as lightning_logs/**/metrics.csv, or a regular expression with named groups";
+    let Some(found) = node.clone().take(Kind::Text, is).map(|found| plain(&found)) else { return Metrics::Auto };
+    if found == "auto" {
+        return Metrics::Auto;
+    }
+    if !found.contains("(?P<") && !found.contains("(?<") {
+        if found.split('/').any(|part| part == "..") || found.starts_with('/') {
+            node.wrong(
+                format!("is `{found}`, but must be a pattern within the trial's folder or that of the program"),
+                "for example, write lightning_logs/**/metrics.csv",
+            );
+        }
+        return Metrics::Files(found);
+    }
+    if let Err(error) = regex::Regex::new(&found) {
+        let error = error.to_string();
+        let cause = error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        node.wrong(
+            format!("is not a regular expression: {cause}"),
+            r"for example, write 'epoch (?P<epoch>\d+): loss (?P<val_loss>\S+)' in single quotes",
+        );
+    }
+    Metrics::Expression(found)
 }
 
 /// Reads an item of a command: what Python's `str` makes of what YAML gives, as in W&B.
@@ -150,6 +197,10 @@ fn no_macro(item: &str, before: Option<&String>, top: &Table) -> Option<(String,
             };
             return Some((format!("contains {whole} and other text, but {whole} must be a whole item"), remedy));
         }
+        let is_varied = top.get("parameters").is_some_and(|node| node.value.get(name).is_some());
+        if PLACEHOLDERS.contains(&whole) && !is_varied {
+            continue;
+        }
         let (kind, is_other) = name.split_once(':').map_or((name, false), |(kind, _)| (kind, true));
         if of_shell || kind == "envvar" && is_other {
             continue;
@@ -166,7 +217,7 @@ fn no_macro(item: &str, before: Option<&String>, top: &Table) -> Option<(String,
         }
         let parameter = name.split('.').next().unwrap_or(name);
         let is_parameter = top.get("parameters").is_some_and(|node| node.value.get(parameter).is_some());
-        return Some(match nearest(whole, MACROS) {
+        return Some(match nearest(whole, MACROS.into_iter().chain(PLACEHOLDERS)) {
             _ if is_parameter => (
                 format!("contains {whole}, but there are no macros for single parameters"),
                 format!(
@@ -177,7 +228,7 @@ fn no_macro(item: &str, before: Option<&String>, top: &Table) -> Option<(String,
             Some(near) => (format!("contains {whole}, which is not a macro"), format!("did you mean `{near}`?")),
             None => (
                 format!("contains {whole}, which is not a macro"),
-                format!("the macros are {}, ${{envvar:NAME}}", MACROS.join(", ")),
+                format!("the macros are {}, {}, ${{envvar:NAME}}", MACROS.join(", "), PLACEHOLDERS.join(", ")),
             ),
         });
     }

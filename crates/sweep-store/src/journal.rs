@@ -1,8 +1,9 @@
 //! The journal: append-only, one JSON object per line. It is the only source of truth.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use super::Layout;
 use super::atomic::is_same;
@@ -101,41 +102,96 @@ pub fn is_as_read(layout: &Layout, length: u64) -> bool {
 /// # Errors
 /// If there is no journal, or if any other line is damaged. The message names the line.
 pub fn read(layout: &Layout) -> Result<(History, u64)> {
-    let path = layout.journal();
-    let bytes = std::fs::read(&path).map_err(|error| {
-        let error_text = Error::storage(format!("{} cannot be read", path.display()), error);
-        error_text.hint("name the folder of a sweep, such as results/quickstart")
-    })?;
-    let mut history = History::default();
-    let mut length = 0;
-    for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        if !line.ends_with(b"\n") {
-            break;
-        }
-        let damaged = |why: String| {
-            Error::new(Exit::Storage, format!("{}:{}: the journal is damaged: {why}", path.display(), number + 1)).hint(
-                format!(
-                    "restore the file from a backup, or keep what comes before: head -n {number} {} > repaired",
-                    path.display()
-                ),
-            )
-        };
-        let entry = parse(line).map_err(|error| {
-            let other = Some(&history.version).filter(|version| !["", OURS].contains(&version.as_str()));
-            let other = other.map_or(String::new(), |theirs| format!("; sweep {theirs} wrote it, and this is {OURS}"));
-            damaged(format!("{error}{other}"))
-        })?;
-        if (number == 0) != matches!(entry, Entry::Sweep { .. }) {
-            return Err(damaged("the first line, and only the first, names the sweep".into()));
-        }
-        history.apply(&entry).map_err(damaged)?;
-        length += line.len() as u64;
-    }
-    if length == 0 {
+    let (mut history, mut follower) = (History::default(), Follower::new(layout));
+    follower.advance(&mut history, |_| {})?;
+    if follower.length == 0 {
+        let path = layout.journal();
         return Err(Error::new(Exit::Storage, format!("{} is empty: the sweep never began", path.display()))
             .hint("remove the folder and start it with `sweep run`"));
     }
-    Ok((history, length))
+    Ok((history, follower.length))
+}
+
+/// A reader of a journal that another process may be writing. It keeps its place between calls.
+#[derive(Debug)]
+pub struct Follower {
+    path: PathBuf,
+    /// The file that was read so far: its device and inode.
+    file: Option<(u64, u64)>,
+    /// Bytes of the whole lines read so far.
+    length: u64,
+    /// Number of lines read so far.
+    lines: usize,
+}
+
+impl Follower {
+    /// Creates a reader at the start of the journal. Reads nothing yet.
+    pub fn new(layout: &Layout) -> Follower {
+        Follower { path: layout.journal(), file: None, length: 0, lines: 0 }
+    }
+
+    /// Returns whether there is something to read that was not read yet. The part of a line counts too.
+    pub fn has_news(&self) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|now| now.len() != self.length || Some(identity(&now)) != self.file)
+    }
+
+    /// Reads the entries that were added since the last call, and applies each to `history`. If another journal has
+    /// taken the file's place, `history` begins anew. `seen` is called after each entry.
+    ///
+    /// # Errors
+    /// If the journal cannot be read, or if a line other than a torn last one is damaged.
+    pub fn advance(&mut self, history: &mut History, mut seen: impl FnMut(&Entry)) -> Result<()> {
+        let path = self.path.clone();
+        let unreadable = |error| {
+            Error::storage(format!("{} cannot be read", path.display()), error)
+                .hint("name the folder of a sweep, such as results/quickstart")
+        };
+        let (mut file, now) = open(&path).map_err(unreadable)?;
+        if self.file.is_some() && (self.file != Some(identity(&now)) || now.len() < self.length) {
+            (*history, self.length, self.lines) = (History::default(), 0, 0);
+        }
+        self.file = Some(identity(&now));
+        file.seek(SeekFrom::Start(self.length)).map_err(unreadable)?;
+        let (mut reader, mut line) = (BufReader::with_capacity(1 << 20, file), Vec::new());
+        while reader.read_until(b'\n', &mut line).map_err(unreadable)? > 0 && line.ends_with(b"\n") {
+            seen(&self.take(&line, history)?);
+            line.clear();
+        }
+        Ok(())
+    }
+
+    /// Applies one line.
+    fn take(&mut self, line: &[u8], history: &mut History) -> Result<Entry> {
+        let entry = parse(line).map_err(|error| {
+            let other = Some(&history.version).filter(|version| !["", OURS].contains(&version.as_str()));
+            let other = other.map_or(String::new(), |theirs| format!("; sweep {theirs} wrote it, and this is {OURS}"));
+            self.damaged(&format!("{error}{other}"))
+        })?;
+        if (self.lines == 0) != matches!(entry, Entry::Sweep { .. }) {
+            return Err(self.damaged("the first line, and only the first, names the sweep"));
+        }
+        history.apply(&entry).map_err(|why| self.damaged(&why))?;
+        self.length += line.len() as u64;
+        self.lines += 1;
+        Ok(entry)
+    }
+
+    fn damaged(&self, why: &str) -> Error {
+        let (path, number) = (self.path.display(), self.lines);
+        Error::new(Exit::Storage, format!("{path}:{}: the journal is damaged: {why}", number + 1)).hint(format!(
+            "restore the file from a backup, or keep what comes before: head -n {number} {path} > repaired"
+        ))
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<(File, Metadata)> {
+    let file = File::open(path)?;
+    let now = file.metadata()?;
+    Ok((file, now))
+}
+
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
 }
 
 /// Parses one line. Most lines are epochs. Trying their type first saves serde from buffering every field until it has
@@ -262,6 +318,27 @@ mod tests {
         assert!(!with(b"{\"is\":\"x\"}\n") && !with(b"a\nb"));
         std::fs::write(layout.journal(), &whole[..whole.len() - 1]).expect("writable");
         assert!(!is_as_read(&layout, length), "it was cut");
+    }
+
+    #[test]
+    fn a_journal_that_grows_is_read_piece_by_piece() {
+        let (_folder, layout, whole) = written();
+        let bytes = std::fs::read(layout.journal()).expect("it is there");
+        let first_line = bytes.iter().position(|byte| *byte == b'\n').expect("it has lines") + 1;
+        std::fs::write(layout.journal(), &bytes[..first_line]).expect("writable");
+        let (mut history, mut follower, mut seen) = (History::default(), Follower::new(&layout), 0);
+        for length in first_line..=bytes.len() {
+            let mut file = OpenOptions::new().append(true).open(layout.journal()).expect("writable");
+            file.set_len(0).and_then(|()| file.write_all(&bytes[..length])).expect("writable");
+            follower.advance(&mut history, |_| seen += 1).expect("a part of a line is left for later");
+        }
+        assert_eq!((history.clone(), seen), (whole, 1 + entries().len()));
+        assert!(!follower.has_news());
+        // The folder was removed, and the sweep was started again.
+        super::super::replace(&layout.journal(), &bytes[..first_line]).expect("writable");
+        assert!(follower.has_news());
+        follower.advance(&mut history, |_| {}).expect("it is whole");
+        assert!(history.trials.is_empty());
     }
 
     #[test]

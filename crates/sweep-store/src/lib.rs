@@ -15,7 +15,7 @@ mod sweep_file;
 
 pub use atomic::replace;
 pub use holder::Holder;
-pub use journal::{Journal, is_as_read, read};
+pub use journal::{Follower, Journal, is_as_read, read};
 pub use layout::Layout;
 pub use lock::{Lock, held};
 pub use sweep_file::sweep_file;

@@ -24,6 +24,7 @@ pub struct Inputs {
 const WARM_UP: u32 = 4;
 
 /// The state of recording a trial's step.
+#[allow(clippy::large_enum_variant, reason = "there is one per trial")]
 pub enum Recorder {
     /// Steps of `batch` images are counted down, and the step after the last of them is recorded.
     Waiting { batch: u64, left: u32 },

@@ -62,7 +62,7 @@ async fn supervise(order: Order, signals: std::io::Result<Signals>) -> Result<()
         Report::Refused { reason: format!("{what}: {error}"), is_final }
     };
     let signals = signals.map_err(|error| refused("signals".into(), &error))?;
-    let open = |path: &PathBuf| Printed::open(path, &order.metric);
+    let open = |path: &PathBuf| Printed::open(path, &order);
     let printed = order.printed.as_ref().map(open).transpose().map_err(|error| refused(PRINTED.into(), &error))?;
     let process = start(&order).map_err(|error| refused(order.arguments[0].clone(), &error))?;
     let pid = process.id().unwrap_or(0);
@@ -146,7 +146,7 @@ impl Watch {
         let status = loop {
             tokio::select! {
                 Some(line) = stdout.next(), if stdout.open => untold |= self.take(&line),
-                Some(line) = stderr.next(), if stderr.open => self.log.write(&line),
+                Some(line) = stderr.next(), if stderr.open => untold |= self.take_text(&line),
                 command = commands.recv(), if !is_orphan => match command {
                     Some(Command::Stop) => family::signal(self.pid, Signal::TERM),
                     Some(Command::Kill) => family::kill_all(self.pid),
@@ -175,10 +175,13 @@ impl Watch {
                 self.take(&line);
             }
             while let Some(line) = stderr.next().await {
-                self.log.write(&line);
+                self.take_text(&line);
             }
         })
         .await;
+        if let Some(printed) = &mut self.printed {
+            let _ = printed.finish(&mut self.log);
+        }
         let last_words = self.log.last_words();
         drop(self.log);
         let signaled = signaled.filter(|(_, at)| at.elapsed() < RECENT).map(|(number, _)| number);
@@ -188,8 +191,17 @@ impl Watch {
 
     /// Takes a line from stdout. Returns whether it was one of metrics.
     fn take(&mut self, line: &[u8]) -> bool {
+        self.hand(line, Printed::take)
+    }
+
+    /// Takes a line from stderr. Returns whether it had metrics.
+    fn take_text(&mut self, line: &[u8]) -> bool {
+        self.hand(line, Printed::take_text)
+    }
+
+    fn hand(&mut self, line: &[u8], take: fn(&mut Printed, &[u8], &mut Log) -> std::io::Result<bool>) -> bool {
         match &mut self.printed {
-            Some(printed) => printed.take(line, &mut self.log).unwrap_or_else(|error| {
+            Some(printed) => take(printed, line, &mut self.log).unwrap_or_else(|error| {
                 report(&Report::Unwritable { reason: format!("{PRINTED}: {error}") });
                 false
             }),

@@ -8,6 +8,7 @@
 //! It adopts all processes that the program leaves behind, so that none of them outlives the attempt. If the controller
 //! dies, it asks the program to save and ends it. It alone reads what the program prints, so no line is lost with a
 //! controller: lines of metrics go to [`PRINTED`], which is read like any metrics file, and all others to the log.
+//! Metrics in printed text go to both.
 
 mod family;
 mod handle;
@@ -45,6 +46,8 @@ pub struct Order {
     pub printed: Option<PathBuf>,
     /// Metric by which trials are ranked.
     pub metric: String,
+    /// Regular expression for lines of metrics, if the sweep file has one.
+    pub expression: Option<String>,
 }
 
 /// A command that follows the order, as one byte.

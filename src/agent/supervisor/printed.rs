@@ -4,11 +4,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json, json};
 
+use super::Order;
 use crate::agent::log::Log;
-use crate::agent::reading::json_object;
+use crate::agent::reading::PRINTED_TEXT;
 use sweep_core::trial::METRICS;
+use sweep_curves::{Expression, Printed as Text, Row, json_object};
 
 /// Maximum size of the file in bytes. A program that prints as fast as it can would fill the disk.
 const MOST_PRINTED: u64 = 256 << 20;
@@ -30,11 +32,15 @@ pub struct Printed {
     length: u64,
     is_full: bool,
     metric: String,
+    /// What reads metrics in printed text.
+    text: Text,
+    /// Reads it in place of `text`.
+    expression: Option<Expression>,
 }
 
 impl Printed {
     /// Opens the file to append to it.
-    pub fn open(path: &Path, metric: &str) -> std::io::Result<Printed> {
+    pub fn open(path: &Path, order: &Order) -> std::io::Result<Printed> {
         let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
         let mut length = file.metadata()?.len();
         let mut last = [b'\n'];
@@ -47,19 +53,60 @@ impl Printed {
             file.write_all(b"\n")?;
             length += 1;
         }
-        Ok(Printed { file, length, is_full: false, metric: metric.to_owned() })
+        let metric = order.metric.clone();
+        let expression = order.expression.as_deref().and_then(Expression::new);
+        let text = Text::for_metric(&metric);
+        Ok(Printed { file, length, is_full: false, metric, text, expression })
     }
 
-    /// Takes a line. Returns whether the file has grown.
+    /// Takes a line of stdout. Returns whether the file has grown.
     ///
     /// # Errors
     /// If a line of metrics cannot be written.
     pub fn take(&mut self, line: &[u8], log: &mut Log) -> std::io::Result<bool> {
-        let kind = kind(line, &self.metric);
-        if kind != Kind::Metrics {
-            log.write(line);
+        match kind(line, &self.metric) {
+            Kind::Metrics => self.append(line, log),
+            Kind::Object => {
+                log.write(line);
+                self.append(line, log)
+            }
+            Kind::Text => self.take_text(line, log),
         }
-        if kind == Kind::Text { Ok(false) } else { self.append(line, log) }
+    }
+
+    /// Takes a line of text, which goes to the log. Metrics in it go to the file. Returns whether it has grown.
+    ///
+    /// # Errors
+    /// If a row of metrics cannot be written.
+    pub fn take_text(&mut self, line: &[u8], log: &mut Log) -> std::io::Result<bool> {
+        log.write(line);
+        let line = String::from_utf8_lossy(line);
+        let rows = match &self.expression {
+            Some(expression) => line.split('\r').filter_map(|line| expression.row(line)).collect(),
+            None => {
+                let mut rows = self.text.line(&line);
+                rows.extend(self.text.pending(&self.metric));
+                rows
+            }
+        };
+        self.append_rows(&rows, log)
+    }
+
+    /// No line comes any more.
+    ///
+    /// # Errors
+    /// If a row of metrics cannot be written.
+    pub fn finish(&mut self, log: &mut Log) -> std::io::Result<bool> {
+        let rows = self.text.finish();
+        self.append_rows(&rows, log)
+    }
+
+    fn append_rows(&mut self, rows: &[Row], log: &mut Log) -> std::io::Result<bool> {
+        let mut has_grown = false;
+        for row in rows {
+            has_grown |= self.append(as_json(row).to_string().as_bytes(), log)?;
+        }
+        Ok(has_grown)
     }
 
     fn append(&mut self, line: &[u8], log: &mut Log) -> std::io::Result<bool> {
@@ -77,8 +124,17 @@ impl Printed {
     }
 }
 
+/// A row as a line of the file. JSON has no NaN, so that is text.
+fn as_json(row: &Row) -> Json {
+    let number = |value: f64| if value.is_finite() { json!(value) } else { json!(value.to_string()) };
+    let mut object = Map::from_iter([("_from".to_owned(), json!(PRINTED_TEXT))]);
+    object.extend(row.place.epoch.map(|epoch| ("epoch".to_owned(), json!(epoch))));
+    object.extend(row.values.iter().map(|(name, value)| (name.clone(), number(*value))));
+    Json::Object(object)
+}
+
 fn kind(line: &[u8], metric: &str) -> Kind {
-    match json_object(line) {
+    match std::str::from_utf8(line).ok().and_then(json_object) {
         None => Kind::Text,
         Some(object) => {
             let is_epoch = |name: &str, value: &Json| {
@@ -115,7 +171,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("printed.jsonl");
         std::fs::write(&path, "{\"score\": 1}\n{\"sco").unwrap();
-        let mut printed = Printed::open(&path, "score").unwrap();
+        let order =
+            Order { arguments: Vec::new(), log: path.clone(), printed: None, metric: "score".into(), expression: None };
+        let mut printed = Printed::open(&path, &order).unwrap();
         assert!(printed.take(b"{\"score\": 2}", &mut Log::default()).unwrap());
         assert!(!printed.take(b"hello", &mut Log::default()).unwrap());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"score\": 1}\n{\"sco\n{\"score\": 2}\n");

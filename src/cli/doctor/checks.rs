@@ -15,6 +15,12 @@ const LITTLE_DISK: u64 = 1 << 30;
 /// What is done without a GPU.
 const NO_GPU: &str = "if there is an NVIDIA GPU, install its driver; sweeps on the CPU need none";
 
+/// The versions of a driver and of the newest CUDA that it supports, as far as it tells them.
+pub type Driver = (Option<String>, Option<(u32, u32)>);
+
+/// What a trainer answered: device and library, or the reason why it does not start.
+pub type Start = Result<(String, String), String>;
+
 /// What was seen on the machine.
 #[derive(Debug)]
 pub struct Facts {
@@ -32,8 +38,8 @@ pub struct Facts {
     pub writable: bool,
     /// Free space there in bytes.
     pub free: u64,
-    /// The versions of the driver and of the newest CUDA that it supports, or the reason why there is no driver.
-    pub driver: Result<(Option<String>, Option<(u32, u32)>), String>,
+    /// The driver, or the reason why there is none.
+    pub driver: Result<Driver, String>,
     /// The GPUs, or the reason why there is none.
     pub gpus: Result<Vec<Gpu>, String>,
     /// The value of CUDA_VISIBLE_DEVICES.
@@ -44,9 +50,8 @@ pub struct Facts {
     pub trainer: PathBuf,
     /// The libtorch that the trainer will load, if its folder is known.
     pub libtorch: Option<Libtorch>,
-    /// What the trainer answered on each slot: device and library, or the reason why it does not start. Empty if there
-    /// is no trainer.
-    pub starts: Vec<(String, Result<(String, String), String>)>,
+    /// What the trainer answered on each slot. Empty if there is no trainer.
+    pub starts: Vec<(String, Start)>,
     /// The published data sets on this machine.
     pub data: Vec<&'static str>,
 }

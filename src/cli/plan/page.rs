@@ -33,6 +33,11 @@ pub fn write(file: &SweepFile, figures: &Figures, slots: &str, out: &mut impl Wr
     match &spec.trains {
         Trains::Program(program) => {
             head.add_row(vec!["command".to_owned(), command(program)]);
+            let metrics = match &program.metrics_file {
+                Some(file) => format!("the file {file} in the trial's folder"),
+                None => program.metrics.describe(),
+            };
+            head.add_row(vec!["metrics".to_owned(), metrics]);
             if let Some(first) = &figures.first {
                 head.add_row(vec!["trial 1", &line(&first.arguments)]);
                 head.add_row(vec!["folder".to_owned(), reason(&first.folder.0, &first.folder.1)]);

@@ -282,7 +282,7 @@ fn after(input: Extent, layer: &Layer) -> Result<Extent, Misfit> {
 }
 
 fn divided(channels: u32, groups: u32, layer: &Layer) -> Result<(), Misfit> {
-    match groups > 0 && channels % groups == 0 {
+    match groups > 0 && channels.is_multiple_of(groups) {
         true => Ok(()),
         false => Err((
             format!("`{layer}` cannot divide its {channels} input channels into {groups} groups"),

@@ -1,0 +1,150 @@
+//! Tables in text: the columns of a header, and rows below it. Cells are separated by `|`, tabs, or spaces.
+
+use super::names::{Target, meaning, quantity};
+use super::rows::Place;
+use super::scan::{Token, scan};
+
+/// The columns of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Columns {
+    names: Vec<String>,
+    separator: Separator,
+}
+
+/// What separates the cells of a line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Separator {
+    Bar,
+    Tab,
+    /// Two spaces or more, so that names may have one.
+    Wide,
+    Space,
+}
+
+const SEPARATORS: [Separator; 4] = [Separator::Bar, Separator::Tab, Separator::Wide, Separator::Space];
+
+impl Separator {
+    fn cells(self, line: &str) -> Vec<&str> {
+        let line = line.trim().trim_start_matches('#').trim();
+        match self {
+            Separator::Bar => line.trim_matches('|').split('|').map(str::trim).collect(),
+            Separator::Tab => line.split('\t').map(str::trim).collect(),
+            Separator::Wide => line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect(),
+            Separator::Space => line.split_whitespace().collect(),
+        }
+    }
+}
+
+/// Reads a header. Its cells are names, and at least two of them mean something, a metric among them.
+pub fn header(line: &str) -> Option<Columns> {
+    if line.contains([':', '=', ',']) {
+        return None;
+    }
+    SEPARATORS.into_iter().find_map(|separator| {
+        let cells = separator.cells(line);
+        let meanings: Vec<_> = cells.iter().map(|cell| meaning(cell).map(|(target, _)| target)).collect();
+        let metrics = meanings.iter().filter(|target| matches!(target, Some(Target::Metric(_)))).count();
+        let known = meanings.iter().flatten().count();
+        let begins = matches!(meanings.first(), Some(Some(Target::Epoch | Target::Step)));
+        // A sentence may have the words, too: `train loss and accuracy`.
+        let is_header = cells.len() > 1
+            && metrics > 0
+            && known > 1
+            && (begins || separator != Separator::Space && known > cells.len() / 2)
+            && cells.iter().all(|cell| number(cell, false).is_none());
+        is_header.then(|| Columns { names: cells.into_iter().map(str::to_owned).collect(), separator })
+    })
+}
+
+/// Whether a line only rules a table off: `|---|:--:|`.
+pub fn is_rule(line: &str) -> bool {
+    let line = line.trim();
+    !line.is_empty() && line.chars().all(|letter| "|-=+:_ ".contains(letter))
+}
+
+impl Columns {
+    /// Reads a row: where it belongs, and its numbers. Its first cell, its epoch, or its step is a number.
+    pub fn row(&self, line: &str) -> Option<(Place, Vec<(String, f64)>)> {
+        // Columns that are apart may be filled tightly.
+        let separators = [self.separator, Separator::Wide, Separator::Space];
+        let cells = separators.into_iter().map(|separator| separator.cells(line));
+        let cells = cells.into_iter().find(|cells| cells.len() == self.names.len())?;
+        let (mut place, mut values) = (Place::default(), Vec::new());
+        for (name, cell) in self.names.iter().zip(&cells) {
+            let Some(value) = number(cell, quantity(name) == Some("accuracy")) else { continue };
+            match meaning(name) {
+                Some((Target::Epoch, _)) => place.epoch = Some(value),
+                Some((Target::Step, _)) => place.step = Some(value),
+                _ => values.push((name.clone(), value)),
+            }
+        }
+        let begins = number(cells.first()?, false).is_some();
+        let has_place = place.epoch.is_some() || place.step.is_some();
+        ((begins || has_place) && !values.is_empty()).then_some((place, values))
+    }
+}
+
+/// The number in a cell: `0.5`, `80.3%`, `1,234.5`, `[0.5]`, `3/10` (its first part), `nan`. `None` if there is none, or
+/// several. A percentage of an accuracy is a share.
+pub fn number(cell: &str, of_accuracy: bool) -> Option<f64> {
+    let cell = cell.trim().trim_matches(|letter| "*_`[]()'\" ".contains(letter)).trim_end_matches('.');
+    if let Ok(value) = cell.parse::<f64>() {
+        return Some(value);
+    }
+    let tokens = scan(cell);
+    match tokens[..] {
+        [Token::Number { value, percent, unit: false, .. }] => {
+            Some(if percent && of_accuracy { value / 100.0 } else { value })
+        }
+        [Token::Fraction(value, _)] => Some(value),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_of_several_tools_are_read() {
+        for (head, line, expected) in [
+            (
+                "epoch     train_loss  valid_loss  accuracy  time    ",
+                "0         0.812000    0.713000    0.750000  00:12",
+                3,
+            ),
+            (
+                "| Training Loss | Epoch | Step | Validation Loss | Accuracy |",
+                "| No log        | 1.0   | 100  | 0.5122          | 0.81     |",
+                2,
+            ),
+            ("Step\tTraining Loss\tValidation Loss", "500\t0.612000\t0.583312", 2),
+            ("# epoch train_loss val_loss", "1 0.5 0.6", 2),
+        ] {
+            let columns = header(head).unwrap_or_else(|| panic!("{head} is a header"));
+            let (place, values) = columns.row(line).unwrap_or_else(|| panic!("{line} is a row"));
+            assert!(place.epoch.is_some() || place.step.is_some());
+            assert_eq!(values.len(), expected, "{line}: {values:?}");
+        }
+        for sentence in ["The train loss and accuracy are fine", "loss", "epoch 1 loss 0.5", "1  2  3"] {
+            assert_eq!(header(sentence), None, "{sentence}");
+        }
+    }
+
+    #[test]
+    fn cells_are_read_as_people_write_them() {
+        for (cell, expected) in [
+            ("80.3%", Some(0.803)),
+            ("1,234.5", Some(1234.5)),
+            ("[0.0001]", Some(0.0001)),
+            ("0.5.", Some(0.5)),
+            ("00:12", None),
+            ("", None),
+            ("high", None),
+            ("**0.9**", Some(0.9)),
+        ] {
+            let found = number(cell, true);
+            assert!(found.zip(expected).map_or(found == expected, |(a, b)| (a - b).abs() < 1e-9), "{cell}: {found:?}");
+        }
+    }
+}

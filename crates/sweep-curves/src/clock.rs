@@ -1,0 +1,117 @@
+//! Maps places in a file to epochs.
+
+use super::gather::{Found, note};
+use super::rows::Place;
+
+/// If training alone was recorded, an epoch with more values than this is divided into points.
+const POINTS: usize = 10;
+
+/// Maps a place in the file to an epoch number.
+#[derive(Debug)]
+pub enum Clock {
+    /// The file counts epochs. `plus` is 0 if it counts from 1, and 1 if it counts from 0.
+    Epochs {
+        /// What is added to the file's count.
+        plus: f64,
+        /// Rows without an epoch count epochs as their steps.
+        steps_are_epochs: bool,
+    },
+    /// The curve is divided where validation was measured.
+    Points {
+        /// The ends of the points, in order.
+        ends: Vec<f64>,
+        /// Whether the ends are (fractional) epochs. Otherwise they are steps.
+        by_epoch: bool,
+    },
+}
+
+impl Clock {
+    /// Finds out how the file counts.
+    pub fn new(metrics: &[Found], notes: &mut Vec<String>) -> Clock {
+        // Rows outside any epoch may have NaN for metrics that were not measured.
+        let measured = |at: usize| -> Vec<Place> {
+            let points = metrics[at].iter().flat_map(|(_, points)| points.iter());
+            points.filter(|(_, value)| value.is_finite()).map(|(place, _)| *place).collect()
+        };
+        let all: Vec<Vec<Place>> = (0..metrics.len()).map(measured).collect();
+        let places = || all.iter().flatten();
+        let epochs = distinct(places().filter_map(|place| place.epoch));
+        let most = all.iter().map(Vec::len).max().unwrap_or(0);
+        let with_epoch = places().filter(|place| place.epoch.is_some()).count();
+        let constant = epochs.len() == 1 && most > 1;
+        if with_epoch > 0 && !constant {
+            let validation = all[4..].iter().filter(|places| !places.is_empty()).min_by_key(|places| places.len());
+            let training = || all.iter().filter(|places| !places.is_empty()).min_by_key(|places| places.len());
+            let whole = distinct(epochs.iter().map(|epoch| epoch.ceil())).len();
+            let fractional = epochs.iter().any(|epoch| epoch.fract() != 0.0);
+            // Evaluations by step: several in an epoch are points of the curve.
+            let divided = match validation {
+                Some(places) => Some(places).filter(|places| 2 * places.len() > 3 * whole && whole < 100),
+                None => training().filter(|places| places.len() >= POINTS && whole < 5),
+            };
+            if let Some(places) = divided {
+                let by_epoch =
+                    fractional && distinct(places.iter().filter_map(|place| place.epoch)).len() == places.len();
+                let ends = distinct(places.iter().filter_map(|place| if by_epoch { place.epoch } else { place.step }));
+                if 2 * ends.len() > 3 * whole {
+                    let of = if validation.is_some() { "validation was measured" } else { "training was recorded" };
+                    let last = epochs.last().copied().unwrap_or_default();
+                    note(
+                        notes,
+                        format!("{of} {} times in {last} epochs; each time is a point, called epoch here", ends.len()),
+                    );
+                    return Clock::Points { ends, by_epoch };
+                }
+                note(notes, "several values of an epoch: the last one of validation and the mean of training count");
+            }
+            let from_zero = !fractional && epochs.contains(&0.0);
+            if from_zero {
+                note(notes, "the file counts epochs from 0; here they are counted from 1");
+            }
+            let bare: Vec<f64> =
+                places().filter(|place| place.epoch.is_none()).filter_map(|place| place.step).collect();
+            let last = epochs.last().copied().unwrap_or_default();
+            let steps_are_epochs = bare.iter().all(|step| step.fract() == 0.0 && *step <= last + 1.0);
+            if !bare.is_empty() && !steps_are_epochs {
+                note(notes, format!("{} values without an epoch were left out", bare.len()));
+            }
+            return Clock::Epochs { plus: if from_zero { 1.0 } else { 0.0 }, steps_are_epochs };
+        }
+        if constant && most > 1 {
+            note(notes, format!("the epoch is always {}, so steps or rows count", epochs[0]));
+        }
+        // Validation is assumed to run once per epoch. Without it, the metric that was logged least often marks the
+        // epochs.
+        let steps = |places: &Vec<Place>| distinct(places.iter().filter_map(|place| place.step));
+        let validation = all[4..].iter().map(steps).filter(|steps| !steps.is_empty());
+        let any = all.iter().map(steps).filter(|steps| !steps.is_empty());
+        let ends = validation.min_by_key(Vec::len).or(any.min_by_key(Vec::len)).unwrap_or_default();
+        if ends.windows(2).any(|pair| pair[1] - pair[0] != 1.0) {
+            note(notes, "the file counts steps; each validation was read as the end of an epoch");
+        }
+        Clock::Points { ends, by_epoch: false }
+    }
+
+    /// The epoch of a place, from 1. `None` if the place is in none.
+    pub fn epoch(&self, place: Place) -> Option<u32> {
+        match self {
+            Clock::Epochs { plus, steps_are_epochs } => {
+                let epoch = place.epoch.or(place.step.filter(|_| *steps_are_epochs))?;
+                // Hugging Face's trainer counts in fractions: 0.5 is in the first epoch.
+                Some((epoch.ceil() + plus).max(1.0) as u32)
+            }
+            Clock::Points { ends, by_epoch } => {
+                let at = if *by_epoch { place.epoch } else { place.step }.unwrap_or(0.0);
+                // Values after the last end belong to an unfinished epoch.
+                Some(ends.partition_point(|end| *end < at) as u32 + 1)
+            }
+        }
+    }
+}
+
+fn distinct(numbers: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut numbers: Vec<f64> = numbers.collect();
+    numbers.sort_by(f64::total_cmp);
+    numbers.dedup();
+    numbers
+}

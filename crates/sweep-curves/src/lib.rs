@@ -1,0 +1,159 @@
+//! Metrics as training scripts and other tools write them.
+//!
+//! The content of a file determines its format. Every reader turns it into rows: numbers by name, with an epoch or a step.
+//! `sweep run` takes the rows while they come; for `sweep diagnose`, `gather` makes curves of them: it interprets the names
+//! and assigns values to epochs. This crate opens no files. It treats their text as untrusted, and everything that can grow
+//! has a limit.
+
+mod cells;
+mod clock;
+mod crc;
+mod events;
+mod expression;
+mod format;
+mod gather;
+mod json;
+mod line;
+mod names;
+mod notebook;
+mod printed;
+mod problem;
+mod rows;
+mod scan;
+mod special;
+mod table;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tools;
+mod wandb;
+mod wire;
+
+pub use events::record;
+pub use expression::Expression;
+pub use format::Format;
+pub use json::{is_no_number, object as json_object};
+pub use names::{Choice, Target, meaning, names_part, same_name};
+pub use printed::Printed;
+pub use problem::Problem;
+pub use rows::{Place, Row, is_same_metric};
+pub use wandb::rows as wandb_rows;
+
+use std::borrow::Cow;
+use std::io::Read;
+
+use gather::Gather;
+use sweep_core::trial::EpochMetrics;
+
+/// Maximum file size in bytes. Curves are small, and the whole file is kept in memory.
+pub const LARGEST_FILE: u64 = 256 << 20;
+
+/// One file of a training run, in memory.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The file's name, for messages.
+    pub name: String,
+    /// Prefix for the names of its metrics, separated by a slash. In Keras' TensorBoard logs, only the folder's name
+    /// contains `train` or `validation`.
+    pub prefix: Option<String>,
+    /// The file's content.
+    pub bytes: Vec<u8>,
+}
+
+/// The result of reading a run's files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// The format of the files, given or detected.
+    pub format: Format,
+    /// At least one curve. Each has at least one epoch.
+    pub curves: Vec<ForeignCurve>,
+    /// Notes on how the numbers were interpreted, each a sentence without a final period.
+    pub notes: Vec<String>,
+}
+
+/// A loss that stopped being finite for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Divergence {
+    /// The epoch, from 1.
+    pub epoch: u32,
+    /// What became non-finite: `training loss is NaN`.
+    pub what: String,
+}
+
+/// One curve of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForeignCurve {
+    /// The name that distinguishes the curves of one file. It is empty if there is only one.
+    pub name: String,
+    /// Epochs by number, from 1.
+    pub epochs: Vec<EpochMetrics>,
+    /// The epoch at which the training loss stopped being finite for good.
+    pub divergence: Option<Divergence>,
+    /// Names of numbers that were not understood.
+    pub unused: Vec<String>,
+}
+
+/// Reads the files of one run. If `format` is `None`, each file determines its own. `choices` names columns that cannot be
+/// recognized automatically.
+///
+/// # Errors
+/// Returns an error if the files contain no curve. It states what was expected and what was found.
+pub fn read(sources: &[Source], format: Option<Format>, choices: &[Choice]) -> Result<Reading, Problem> {
+    let first = sources.first().ok_or_else(|| Problem::new("no file was given"))?;
+    let mut gather = Gather::default();
+    let mut found = format;
+    for source in sources {
+        let within = |problem: Problem| problem.within(&source.name);
+        let bytes = plain(&source.bytes).map_err(within)?;
+        let format = match format {
+            Some(format) => format,
+            None => Format::of(&bytes).ok_or_else(|| Problem::unrecognized(&source.name, &bytes))?,
+        };
+        found.get_or_insert(format);
+        gather.prefix = source.prefix.clone();
+        let parsed = match format {
+            Format::Table => table::read(&bytes, choices, &mut gather),
+            Format::Log => read_log(&bytes, &mut gather),
+            Format::Json => json::read(&bytes, &mut gather),
+            Format::Notebook => notebook::read(&bytes, &mut gather),
+            Format::TensorBoard => events::read(&bytes, &mut gather),
+            Format::Wandb => wandb::read(&bytes, &mut gather),
+        };
+        parsed.map_err(within)?;
+    }
+    let format = found.expect("there is a file");
+    let (curves, notes) = gather.finish(choices).map_err(|problem| problem.within(&first.name))?;
+    Ok(Reading { format, curves, notes })
+}
+
+/// The content of a file that may be compressed by gzip.
+fn plain(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    let mut plain = Vec::new();
+    let read = flate2::read::MultiGzDecoder::new(bytes).take(LARGEST_FILE + 1).read_to_end(&mut plain);
+    if plain.len() as u64 > LARGEST_FILE {
+        return Err(Problem::new(format!("it is larger than {} MiB when unpacked", LARGEST_FILE >> 20)));
+    }
+    // A file that is still being written has no end.
+    match read {
+        Err(error) if plain.is_empty() => Err(Problem::new(format!("it cannot be unpacked: {error}"))),
+        _ => Ok(Cow::Owned(plain)),
+    }
+}
+
+fn read_log(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut printed = Printed::default();
+    for line in text.split('\n') {
+        printed.line(line).iter().try_for_each(|row| gather.row(row))?;
+    }
+    printed.finish().iter().try_for_each(|row| gather.row(row))
+}
+
+/// The number in a JSON text, also one that JSON does not have.
+fn json_number(json: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(json).ok()?.trim();
+    text.trim_matches('"').parse().ok()
+}

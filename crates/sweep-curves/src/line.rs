@@ -1,0 +1,436 @@
+//! One printed line: the epoch or step that it names, and its metrics by name.
+//!
+//! A metric is a name and a number. `name: number` and `name=number` are pairs whatever the name; `name number` is one if
+//! the name means a metric. A set that is named once (`val Loss: 0.8 Acc: 0.6`) applies to what follows it in the line,
+//! and so does a quantity (`LOSS train 0.5 valid 0.4`).
+
+use super::names::{is_part, is_small, meaning, names_both, names_part, quantity, same_name};
+use super::scan::{Token, scan};
+use super::{Target, names};
+
+/// Words before the number of an epoch, and words that make it another number: `best epoch: 7`.
+const EPOCH: [&str; 2] = ["epoch", "ep"];
+const NO_EPOCH: [&str; 8] = ["best", "last", "per", "total", "max", "num", "each", "every"];
+const STEP: [&str; 8] = ["step", "iter", "iteration", "global_step", "batch", "batches", "it", "update"];
+/// Words of a name that are kept.
+const LONGEST_NAME: usize = 8;
+
+/// A number under a name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pair {
+    /// The name, with the set that the line gives it.
+    pub name: String,
+    /// The number. Accuracies with a percent sign are shares.
+    pub value: f64,
+    /// Whether it is a mean over the epoch so far, so that the last one counts.
+    pub running: bool,
+}
+
+/// What a line says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Line {
+    /// The epoch that it names, as the program counts.
+    pub epoch: Option<f64>,
+    /// Whether the line names the epoch and says nothing else.
+    pub alone: bool,
+    /// The optimizer step, boosting round, or batch that it names.
+    pub step: Option<f64>,
+    /// The number of steps of a progress bar, with which the line begins: `10/10 [====]`.
+    pub total: Option<f64>,
+    /// Whether it reports on a part of an epoch: a batch, or a progress bar.
+    pub progress: bool,
+    /// Whether a progress bar is incomplete.
+    pub partial: bool,
+    /// Its metrics, in order.
+    pub pairs: Vec<Pair>,
+    /// The set that it announces for the next lines.
+    pub heading: Option<&'static str>,
+    /// Whether it continues the previous one: ` * Acc@1 76.1`.
+    pub starred: bool,
+}
+
+/// Reads a line. `part` is the set that earlier lines announced, and `metric` is a name that is also known.
+pub fn parse(text: &str, part: Option<&'static str>, metric: &str) -> Line {
+    let tokens = scan(text);
+    let mut parser = Parser { metric, part, ..Parser::default() };
+    parser.line.starred = text.trim_start().starts_with("* ");
+    let mut at = parser.leading(&tokens);
+    while at < tokens.len() {
+        at += parser.token(&tokens, at);
+    }
+    parser.close();
+    let counted = parser.counted;
+    let mut line = parser.line;
+    if let Some(Token::Fraction(_, total)) = tokens.iter().find(|token| **token != Token::Mark('\t')) {
+        line.total = Some(*total);
+    }
+    // Nobody validates after each batch: a line with a validation metric reports on an epoch.
+    let of_validation = |pair: &Pair| names_part(&pair.name).is_some_and(names::is_validation);
+    if line.pairs.iter().any(|pair| of_validation(pair) && !pair.running) && line.total.is_none() {
+        line.epoch = line.epoch.or(counted);
+        line.progress &= line.step.is_none();
+    }
+    line.partial = is_partial(text);
+    line.alone = line.epoch.is_some() && line.pairs.is_empty() && !parser.spoke;
+    let letters = text.trim_matches(|letter: char| !letter.is_alphanumeric());
+    line.heading = line.pairs.is_empty().then(|| is_part(letters)).flatten();
+    line
+}
+
+/// Whether a progress bar is incomplete: `128/44100 [>....]`, or with an estimate of the remaining time.
+fn is_partial(text: &str) -> bool {
+    let counts = text.split_whitespace().next().and_then(|first| first.split_once('/'));
+    let counts = counts.and_then(|(done, of)| Some((done.parse::<u64>().ok()?, of.parse::<u64>().ok()?)));
+    counts.is_some_and(|(done, of)| done < of) || text.contains("ETA:")
+}
+
+#[derive(Debug, Default)]
+struct Parser<'a> {
+    metric: &'a str,
+    line: Line,
+    /// Words since the last separator.
+    phrase: Vec<&'a str>,
+    /// Whether `:` or `=` followed the phrase.
+    separated: bool,
+    part: Option<&'static str>,
+    quantity: Option<&'static str>,
+    /// What the line counts in brackets at its beginning: `[3/10]`.
+    counted: Option<f64>,
+    /// The next number is an epoch, or a step.
+    wants_epoch: bool,
+    wants_step: bool,
+    /// Words besides those of the epoch.
+    spoke: bool,
+    /// The quantity is that of a pair, not of a heading.
+    of_pair: bool,
+    /// Boosting rounds of CatBoost, which does not name its metric.
+    bare_sets: bool,
+}
+
+impl<'a> Parser<'a> {
+    /// Reads what a line may begin with: `[12]`, `[1, 2000]`, `[0/25][3/782]`, `12:`. Returns the pieces it took.
+    fn leading(&mut self, tokens: &[Token<'a>]) -> usize {
+        use Token::{Fraction, Mark, Number, Word};
+        let whole = |token: &Token| match token {
+            Number { value, unit: false, decimal: false, .. } if *value >= 0.0 => Some(*value),
+            _ => None,
+        };
+        match tokens {
+            [Mark('['), number, Mark(']'), ..] if whole(number).is_some() => {
+                self.line.epoch = whole(number);
+                3
+            }
+            [Mark('['), epoch, Mark(','), rest @ ..] if whole(epoch).is_some() => {
+                let blank = usize::from(rest.first() == Some(&Mark('\t')));
+                let Some(step) = rest.get(blank).and_then(whole) else { return 0 };
+                (self.line.epoch, self.line.step, self.line.progress) = (whole(epoch), Some(step), true);
+                5 + blank
+            }
+            [Mark('['), Fraction(epoch, _), Mark(']'), Mark('['), Fraction(step, _), Mark(']'), ..] => {
+                (self.line.epoch, self.line.step, self.line.progress) = (Some(*epoch), Some(*step), true);
+                6
+            }
+            [Mark('['), Fraction(number, _), Mark(']'), ..] => {
+                (self.counted, self.line.progress) = (Some(*number), true);
+                3
+            }
+            [number, Mark(':'), rest @ ..] if whole(number).is_some() => {
+                let word = rest.iter().find(|token| **token != Mark('\t'));
+                if !matches!(word, Some(Word("learn" | "test"))) {
+                    return 0;
+                }
+                (self.line.epoch, self.bare_sets) = (whole(number), true);
+                2
+            }
+            _ => 0,
+        }
+    }
+
+    /// Takes the piece at a place, and returns how many it took.
+    fn token(&mut self, tokens: &[Token<'a>], at: usize) -> usize {
+        let next = tokens.get(at + 1);
+        match tokens[at] {
+            Token::Word(word) => self.word(word),
+            Token::Mark(mark) => self.mark(mark, next),
+            Token::Fraction(a, b) => self.fraction(a, b),
+            Token::Number { value, percent, unit, decimal } => {
+                // `Loss 6.9 (7.0)`: the mean so far is in brackets.
+                let blank = usize::from(next == Some(&Token::Mark('\t')));
+                let mean = match tokens.get(at + 1 + blank..) {
+                    Some([Token::Mark('('), Token::Mark('\t'), mean @ Token::Number { .. }, Token::Mark(')'), ..]) => {
+                        Some((mean, 4))
+                    }
+                    Some([Token::Mark('('), mean @ Token::Number { .. }, Token::Mark(')'), ..]) => Some((mean, 3)),
+                    _ => None,
+                };
+                if let Some((Token::Number { value: mean, percent: of_share, unit: false, .. }, length)) = mean {
+                    // `acc 98% (0.02)` has a deviation; `acc 0.98 (98%)` has the same number twice.
+                    let running = !percent && !of_share;
+                    self.number(if running { *mean } else { value }, percent, unit, decimal, running);
+                    return 1 + blank + length;
+                }
+                self.number(value, percent, unit, decimal, false);
+            }
+        }
+        1
+    }
+
+    fn word(&mut self, word: &'a str) {
+        let lower = word.to_ascii_lowercase();
+        let before = self.phrase.last().map(|word| word.to_ascii_lowercase());
+        if EPOCH.contains(&lower.as_str()) && !before.is_some_and(|word| NO_EPOCH.contains(&word.as_str())) {
+            self.heading();
+            (self.wants_epoch, self.separated) = (true, false);
+            self.phrase.push(word);
+            return;
+        }
+        if self.wants_epoch && is_part(word).is_none() {
+            self.wants_epoch = false;
+        }
+        self.wants_step = STEP.contains(&lower.as_str());
+        self.spoke = true;
+        // `Test set: Average loss`: what stood before the colon was a heading.
+        if self.separated {
+            self.heading();
+        }
+        self.phrase.push(word);
+        if self.phrase.len() > LONGEST_NAME {
+            self.phrase.remove(0);
+        }
+    }
+
+    fn mark(&mut self, mark: char, next: Option<&Token>) {
+        let number_follows = matches!(next, Some(Token::Number { .. } | Token::Fraction(..)));
+        match mark {
+            ':' | '=' => self.separated = !self.phrase.is_empty(),
+            '[' | '(' if self.wants_epoch || self.wants_step || self.separated => {}
+            '\t' if number_follows || self.separated || self.wants_epoch || self.wants_step => {}
+            // A minus or a hash between words is no separator by itself: `Epoch #3`.
+            '#' if self.wants_epoch => {}
+            ']' | ')' if self.wants_epoch => {
+                self.part = self.phrase.last().and_then(|word| is_part(word)).or(self.part)
+            }
+            '>' if self.separated => self.close(),
+            _ => self.close(),
+        }
+    }
+
+    /// Ends a phrase. If it names only a set, this is the set of what follows.
+    fn close(&mut self) {
+        self.heading();
+        (self.wants_epoch, self.wants_step) = (false, false);
+    }
+
+    fn heading(&mut self) {
+        let phrase = self.phrase.join(" ");
+        if let Some(part) = is_part(&phrase) {
+            self.part = Some(part);
+        } else if !phrase.is_empty() && self.separated {
+            self.quantity = quantity(&phrase).filter(|_| meaning(&phrase).is_some()).or(self.quantity);
+            self.part = names_part(&phrase).filter(|_| meaning(&phrase).is_some()).or(self.part);
+        }
+        self.phrase.clear();
+        self.separated = false;
+    }
+
+    fn fraction(&mut self, a: f64, b: f64) {
+        if self.wants_epoch {
+            self.line.epoch = Some(a);
+        } else {
+            let name = self.phrase.join(" ");
+            let is_metric = self.names_metric(&name);
+            if is_metric && names_both(&name) {
+                let quantity = quantity(&name).unwrap_or_default();
+                self.pair(format!("train {quantity}"), a, false);
+                self.pair(format!("val {quantity}"), b, false);
+            } else if is_metric && quantity(&name) == Some("accuracy") && b > 0.0 && a <= b {
+                self.pair(name, a / b, false);
+            } else if self.wants_step {
+                (self.line.step, self.line.progress) = (Some(a), true);
+            } else {
+                self.line.progress = true;
+                return;
+            }
+        }
+        self.end_of_number();
+    }
+
+    fn number(&mut self, value: f64, percent: bool, unit: bool, decimal: bool, running: bool) {
+        if self.wants_epoch && !unit && value >= 0.0 && !percent {
+            self.line.epoch = Some(value);
+            return self.end_of_number();
+        }
+        let name = self.phrase.join(" ");
+        if self.wants_step && !decimal && !unit && quantity(&name).is_none() {
+            self.line.step = Some(value);
+            return self.end_of_number();
+        }
+        if unit {
+            self.line.progress |= percent;
+            return self.end_of_number();
+        }
+        if !(self.separated && name.contains(char::is_alphabetic) || self.names_metric(&name)) {
+            // A number within a name: `on the 10000 test images`.
+            if self.phrase.is_empty() || decimal {
+                self.line.progress |= percent;
+                self.end_of_number();
+            }
+            return;
+        }
+        if percent && is_part(&name).is_some() && self.quantity.is_none() {
+            // `Validation: 100%` is a progress bar.
+            self.line.progress = true;
+            return self.end_of_number();
+        }
+        // PyTorch Geometric prints `Loss: 0.5, Train: 0.9, Val: 0.8`, which are accuracies.
+        if self.separated && !self.bare_sets && self.of_pair && (0.0..=1.0).contains(&value) && is_part(&name).is_some()
+        {
+            self.line.pairs.push(Pair { name: format!("{name} accuracy?"), value, running });
+            return self.end_of_number();
+        }
+        let share = percent && quantity(&name).or(self.quantity) == Some("accuracy");
+        self.pair(name, if share { value / 100.0 } else { value }, running);
+        self.end_of_number();
+    }
+
+    fn end_of_number(&mut self) {
+        self.phrase.clear();
+        (self.separated, self.wants_epoch, self.wants_step) = (false, false, false);
+    }
+
+    /// Whether a phrase before a number is the name of a metric, even without `:` or `=`.
+    fn names_metric(&self, name: &str) -> bool {
+        // In `accuracy on the 10000 test images`, the number belongs to the name.
+        let ends = self.separated || !self.phrase.last().is_some_and(|word| is_small(word));
+        let metric = || ends && matches!(meaning(name), Some((Target::Metric(_) | Target::LearningRate, _)));
+        !name.is_empty()
+            && (metric() || same_name(name, self.metric) || self.quantity.is_some() && is_part(name).is_some())
+    }
+
+    fn pair(&mut self, name: String, value: f64, running: bool) {
+        if let Some(part) = is_part(&name) {
+            self.part = Some(part);
+            let quantity = if self.bare_sets { Some("loss") } else { self.quantity };
+            if let Some(quantity) = quantity {
+                self.line.pairs.push(Pair { name: format!("{part} {quantity}"), value, running });
+                return;
+            }
+        }
+        let own = names_part(&name).filter(|_| meaning(&name).is_some());
+        self.part = own.or(self.part);
+        self.quantity = quantity(&name).or(self.quantity);
+        self.of_pair |= self.separated;
+        let lacks = own.is_none() && names_part(&name).is_none();
+        let is_metric = matches!(meaning(&name), Some((Target::Metric(_), _)));
+        let name = match self.part.filter(|_| lacks && is_metric) {
+            Some(part) if names::is_validation(part) => format!("{part} {name}"),
+            Some(_) => format!("train {name}"),
+            None => name,
+        };
+        self.line.pairs.push(Pair { name, value, running });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> String {
+        let line = parse(text, None, "");
+        let mut shown: Vec<String> = Vec::new();
+        shown.extend(line.epoch.map(|epoch| format!("epoch {epoch}")));
+        shown.extend(line.step.map(|step| format!("step {step}")));
+        let metric = |pair: &Pair| matches!(meaning(&pair.name), Some((Target::Metric(_), _)));
+        shown.extend(line.pairs.iter().filter(|pair| metric(pair)).map(|pair| {
+            let Some((Target::Metric(at), _)) = meaning(&pair.name) else { unreachable!() };
+            format!("{} {}", sweep_core::trial::METRICS[at], pair.value)
+        }));
+        shown.join(", ")
+    }
+
+    #[test]
+    fn lines_of_many_kinds_of_loops_are_read() {
+        for (text, expected) in [
+            ("Epoch 3/10 loss 0.53 val_acc 0.81", "epoch 3, train_loss 0.53, val_accuracy 0.81"),
+            ("step 250: train loss 4.28, val loss 4.30", "step 250, train_loss 4.28, val_loss 4.3"),
+            ("iter 250: loss 2.4521, time 93.21ms, mfu 1.23%", "step 250, train_loss 2.4521"),
+            ("Epoch: 1/20... Loss: 3.07... Val Loss: 3.08", "epoch 1, train_loss 3.07, val_loss 3.08"),
+            ("Test set: Average loss: 0.0512, Accuracy: 9844/10000 (98%)", "val_loss 0.0512, val_accuracy 0.9844"),
+            ("Train Epoch: 1 [640/60000 (1%)]\tLoss: 2.205", "epoch 1, train_loss 2.205"),
+            (
+                "Epoch: [0][  10/5005]\tTime  0.5 ( 1.2)\tData  0.0 ( 0.3)\tLoss 6.9e+00 (7.0e+00)\tAcc@1   0.00 (  0.14)\tAcc@5   0.78 (  0.64)",
+                "epoch 0, train_loss 7, train_accuracy 0.14",
+            ),
+            (
+                "Test: [ 0/196]\tTime  4.9 ( 4.9)\tLoss 6.1e-01 (6.2e-01)\tAcc@1  84.0 ( 83.0)",
+                "val_loss 0.62, val_accuracy 83",
+            ),
+            (
+                "Epoch: [0]  [   0/1251]  eta: 0:49:42  lr: 0.1  img/s: 108.35  loss: 7.1 (7.2)  acc1: 0.0 (0.5)  acc5: 0.7 (0.7)  time: 2.38",
+                "epoch 0, train_loss 7.2, train_accuracy 0.5",
+            ),
+            ("LOSS train 0.5 valid 0.4", "train_loss 0.5, val_loss 0.4"),
+            ("Loss: train 0.5, val 0.4", "train_loss 0.5, val_loss 0.4"),
+            ("train/val loss: 0.5/0.4", "train_loss 0.5, val_loss 0.4"),
+            ("[1,  2000] loss: 2.173", "epoch 1, step 2000, train_loss 2.173"),
+            ("Accuracy of the network on the 10000 test images: 55 %", "val_accuracy 0.55"),
+            ("Epoch [1/5], Step [100/600], Loss: 0.24", "epoch 1, step 100, train_loss 0.24"),
+            ("[10]\tvalidation_0-logloss:0.65310", "epoch 10, val_loss 0.6531"),
+            ("[10]\ttrain-rmse:0.5\teval-rmse:0.6", "epoch 10, train_loss 0.5, val_loss 0.6"),
+            (
+                "[20]\ttraining's binary_logloss: 0.31\tvalid_1's binary_logloss: 0.35",
+                "epoch 20, train_loss 0.31, val_loss 0.35",
+            ),
+            (
+                "7:\tlearn: 0.6931\ttest: 0.6930\tbest: 0.6930 (0)\ttotal: 50ms\tremaining: 1m 2s",
+                "epoch 7, train_loss 0.6931, val_loss 0.693",
+            ),
+            (
+                "2021-01-01 10:00:00 | INFO | valid | epoch 001 | valid on 'valid' subset | loss 11.9 | nll_loss 11.7 | ppl 3300 | best_loss 11.9",
+                "epoch 1, val_loss 11.9, val_loss 11.7",
+            ),
+            (
+                "| epoch   1 |   200/ 2983 batches | lr 20.00 | ms/batch 10.51 | loss  7.63 | ppl  2064.46",
+                "epoch 1, train_loss 7.63",
+            ),
+            ("| end of epoch   1 | time: 35.2s | valid loss  5.80 | valid ppl   330.23", "epoch 1, val_loss 5.8"),
+            (
+                "mmdet - INFO - Epoch [1][50/1000]\tlr: 2.000e-02, eta: 1:02:03, loss_cls: 0.6, loss: 0.9",
+                "epoch 1, train_loss 0.9",
+            ),
+            ("Epoch(val)  [3][79/79]    accuracy/top1: 45.6000  data_time: 0.0131", "epoch 3, val_accuracy 45.6"),
+            ("Iteration 2, loss = 0.35", "step 2, train_loss 0.35"),
+            ("Validation score: 0.93", "val_accuracy 0.93"),
+            (
+                "Epoch 1 | Train Loss: 0.5 | Train Acc: 80.1% | Val Loss: 0.6 | Val Acc: 79.5%",
+                "epoch 1, train_loss 0.5, train_accuracy 0.8009999999999999, val_loss 0.6, val_accuracy 0.795",
+            ),
+            (
+                "Epoch 2, train: loss 0.5 acc 0.8, val: loss 0.6 acc 0.7",
+                "epoch 2, train_loss 0.5, train_accuracy 0.8, val_loss 0.6, val_accuracy 0.7",
+            ),
+            ("[Train] Loss: 0.5 [Val] Loss: 0.6", "train_loss 0.5, val_loss 0.6"),
+            ("epoch=4 | training loss = 0.5 (±0.1)", "epoch 4, train_loss 0.5"),
+            ("Validation loss decreased (0.333 --> 0.222).  Saving model ...", ""),
+            ("Best val Acc: 0.94", ""),
+            ("Best epoch: 36, time per epoch: 12", ""),
+            ("{'loss': 0.5, 'grad_norm': 1.2, 'learning_rate': 2e-05, 'epoch': 1.5}", "epoch 1.5, train_loss 0.5"),
+            (
+                "Epoch 0: 100%|██████| 100/100 [00:01<00:00, 99.1it/s, loss=0.5, v_num=0, val_loss=0.4]",
+                "epoch 0, train_loss 0.5, val_loss 0.4",
+            ),
+            ("lr: [0.0001] loss: 0.5.", "train_loss 0.5"),
+            (
+                "Epoch: 001, Loss: 0.5, Train: 0.9, Val: 0.8",
+                "epoch 1, train_loss 0.5, train_accuracy 0.9, val_accuracy 0.8",
+            ),
+            ("[3/10] tr_loss: 0.5 va_loss: 0.6", "epoch 3, train_loss 0.5, val_loss 0.6"),
+            ("Iteration 100/500, train loss: 0.5, val loss: 0.6", "step 100, train_loss 0.5, val_loss 0.6"),
+            ("Validation: 100%|####| 5/5 [00:01<00:00]", ""),
+            ("2024-05-01 12:00:01,123 root INFO training loss 0.5", ""),
+            ("kl loss 0.5, style_loss: 3", ""),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+}

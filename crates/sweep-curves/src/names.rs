@@ -1,0 +1,411 @@
+//! The meaning of metric names in logs that other tools wrote.
+
+use std::str::FromStr;
+
+use sweep_core::nearest::nearest;
+use sweep_core::trial::METRICS;
+
+/// Names that `--columns` accepts for targets other than metrics.
+const OTHERS: [(&str, Target); 4] = [
+    ("learning_rate", Target::LearningRate),
+    ("epoch", Target::Epoch),
+    ("step", Target::Step),
+    ("trial", Target::Curve),
+];
+/// Words for the validation set. The most certain come first; the last ones may mean a third set.
+const VALIDATION: [&str; 12] =
+    ["val", "valid", "validation", "va", "vl", "dev", "eval", "evaluation", "evaluating", "holdout", "test", "testing"];
+const TRAINING: [&str; 5] = ["train", "training", "tr", "trn", "learn"];
+/// Words for a loss. The first ones are losses whatever the task; the others name the quantity.
+const LOSS: [&str; 16] = [
+    "loss",
+    "losses",
+    "cost",
+    "nll",
+    "crossentropy",
+    "xent",
+    "logloss",
+    "mlogloss",
+    "bce",
+    "ce",
+    "mse",
+    "rmse",
+    "mae",
+    "rmsle",
+    "l2",
+    "l1",
+];
+const ACCURACY: [&str; 6] = ["accuracy", "acc", "accu", "top1", "acc1", "prec1"];
+/// Words that describe how a value was computed, not what it measures.
+const FILLERS: [&str; 18] = [
+    "epoch",
+    "step",
+    "mean",
+    "avg",
+    "average",
+    "total",
+    "overall",
+    "categorical",
+    "sparse",
+    "binary",
+    "multi",
+    "multiclass",
+    "metrics",
+    "metric",
+    "running",
+    "batch",
+    "current",
+    "s",
+];
+/// Words of a sentence around a name: `accuracy of the network on the 10000 test images`.
+const SMALL: [&str; 18] = [
+    "of", "the", "on", "set", "data", "dataset", "images", "network", "model", "for", "in", "at", "over", "is", "was",
+    "samples", "this", "per",
+];
+
+/// The quantity in a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The metric with this index in [`METRICS`].
+    Metric(usize),
+    /// The optimizer's learning rate.
+    LearningRate,
+    /// The epoch number.
+    Epoch,
+    /// A counter of optimizer steps or log calls.
+    Step,
+    /// The name of the curve that a row belongs to.
+    Curve,
+    /// The set that a row was measured on: `train`, `val`.
+    Split,
+}
+
+/// The meaning that the user gave to a column: `val_loss=my_column`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The quantity in the column.
+    pub target: Target,
+    /// The column's name in the file.
+    pub column: String,
+}
+
+impl Target {
+    /// The target's name in `--columns`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Target::Metric(at) => METRICS[at],
+            other => OTHERS.iter().find(|(_, target)| *target == other).map_or("", |(name, _)| name),
+        }
+    }
+}
+
+impl FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Choice, String> {
+        let (name, column) = text.split_once('=').ok_or("the form is METRIC=COLUMN, for example val_loss=my_loss")?;
+        let names: Vec<&str> = METRICS.iter().copied().chain(OTHERS.map(|(name, _)| name)).collect();
+        let (name, column) = (name.trim(), column.trim());
+        let metric = METRICS.iter().position(|metric| *metric == name).map(Target::Metric);
+        let target = metric.or(OTHERS.iter().find(|(other, _)| *other == name).map(|(_, target)| *target));
+        match target {
+            Some(_) if column.is_empty() => Err(format!("{name}= needs a column name")),
+            Some(target) => Ok(Choice { target, column: column.to_owned() }),
+            None => {
+                let nearest = nearest(name, names.iter().copied())
+                    .map_or(String::new(), |near| format!("; did you mean {near}?"));
+                Err(format!("{name} is not one of {}{nearest}", names.join(", ")))
+            }
+        }
+    }
+}
+
+/// The target that a name means, and the distance of the name from the plainest one for that target. If several columns
+/// mean the same target, the smallest distance wins. Returns `None` if a word of the name is unknown, because a wrong
+/// curve is worse than none.
+pub fn meaning(name: &str) -> Option<(Target, u32)> {
+    if let Some(at) = METRICS.iter().position(|metric| *metric == name) {
+        return Some((Target::Metric(at), 0));
+    }
+    let words = words(name);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if let Some(target) = place(&words) {
+        return Some(target);
+    }
+    // A name that contains its set is more certain than a name without one.
+    let mut far = if part_of(&words).is_some() { 0 } else { 2 };
+    let (mut validation, mut quantity) = (None, None);
+    for (at, word) in words.iter().enumerate() {
+        if let Some(rank) = VALIDATION.iter().position(|known| known == word) {
+            validation = Some(validation.unwrap_or(0).max(rank as u32));
+        } else if let Some(rank) = LOSS.iter().position(|known| known == word) {
+            quantity = Some("loss");
+            // A regression's `mae` stands beside its `loss`.
+            far += rank as u32;
+        } else if ACCURACY.contains(word) || (*word == "prec" && words.get(at + 1) == Some(&"1")) {
+            quantity = Some("accuracy");
+        } else if SMALL.contains(word) {
+            far += 1;
+        } else if *word == "score" && validation.is_some() {
+            // scikit-learn prints `Validation score`.
+            (quantity, far) = (Some("accuracy"), far + 8);
+        } else if FILLERS.contains(word) || is_suffix(&words, at) {
+            // A mean over the epoch is preferred to the value of one step.
+            far += if *word == "epoch" { 1 } else { 4 };
+        } else if !TRAINING.contains(word) {
+            return None;
+        }
+    }
+    let of = if validation.is_some() { "val" } else { "train" };
+    let metric = format!("{of}_{}", quantity?);
+    let at = METRICS.iter().position(|known| *known == metric)?;
+    Some((Target::Metric(at), 1 + far + 16 * validation.unwrap_or(0)))
+}
+
+/// The meaning of a name that says where a row belongs, not what was measured.
+fn place(words: &[&str]) -> Option<(Target, u32)> {
+    Some(match words {
+        ["epoch" | "epochs" | "ep"] => (Target::Epoch, 0),
+        ["train" | "trainer" | "training" | "current" | "cur" | "epoch" | "n", "epoch"]
+        | ["epoch", "idx" | "index" | "num" | "number" | "no" | "id"] => (Target::Epoch, 1),
+        ["step"] => (Target::Step, 0),
+        ["global", "step"] | ["iteration" | "iterations" | "iter" | "steps" | "it" | "update"] => (Target::Step, 1),
+        ["train" | "trainer", "global", "step"] | ["num", "updates"] | ["n", "iter"] => (Target::Step, 2),
+        ["trial"] => (Target::Curve, 0),
+        ["run" | "fold" | "seed" | "version" | "model" | "experiment"] | ["run", "name" | "id"] => (Target::Curve, 1),
+        ["mode" | "phase" | "split" | "subset" | "stage" | "partition"] => (Target::Split, 0),
+        ["lr", ..] | ["learning", "rate"] | ["epoch", "lr"] | ["epoch", "learning", "rate"] => {
+            (Target::LearningRate, words.len() as u32)
+        }
+        ["train" | "training", "lr"] | ["train", "learning", "rate"] => (Target::LearningRate, 3),
+        _ => return None,
+    })
+}
+
+/// Whether the word is a number that only tells names apart: `val_accuracy_1`. In `acc@5` and `top 5` it is another
+/// metric.
+fn is_suffix(words: &[&str], at: usize) -> bool {
+    let after_top = at > 0 && matches!(words[at - 1], "acc" | "top" | "prec");
+    words[at].parse::<u32>().is_ok_and(|number| !after_top || number == 1)
+        || words[at] == "top" && words.get(at + 1) == Some(&"1")
+}
+
+/// The word of a name that identifies its set: `val` in `val_loss`, `train` in `Train Acc`.
+pub fn names_part(name: &str) -> Option<&'static str> {
+    part_of(&words(name).iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn part_of(words: &[&str]) -> Option<&'static str> {
+    VALIDATION.iter().chain(&TRAINING).find(|part| words.contains(*part)).copied()
+}
+
+/// Whether this word means the validation set.
+pub fn is_validation(part: &str) -> bool {
+    VALIDATION.contains(&part)
+}
+
+/// Whether a text is only the name of a set, as a heading is: `Test Error`, `val`, `=== Validation results`. Returns the
+/// set.
+pub fn is_part(text: &str) -> Option<&'static str> {
+    const BESIDE: [&str; 8] = ["error", "errors", "results", "result", "phase", "mode", "metrics", "loop"];
+    let words = words(text);
+    let known = |word: &str| BESIDE.contains(&word) || SMALL.contains(&word) || part_of(&[word]).is_some();
+    if words.is_empty() || words.len() > 4 || !words.iter().all(|word| known(word)) {
+        return None;
+    }
+    part_of(&words.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Whether a word is one of a sentence around a name.
+pub fn is_small(word: &str) -> bool {
+    SMALL.contains(&word.to_ascii_lowercase().as_str())
+}
+
+/// The quantity in a name: `loss` or `accuracy`.
+pub fn quantity(name: &str) -> Option<&'static str> {
+    let words = words(name);
+    words.iter().find_map(|word| match word.as_str() {
+        word if LOSS.contains(&word) => Some("loss"),
+        word if ACCURACY.contains(&word) => Some("accuracy"),
+        _ => None,
+    })
+}
+
+/// Whether a name has both sets: `train/val loss`.
+pub fn names_both(name: &str) -> bool {
+    let words = words(name);
+    words.iter().any(|word| TRAINING.contains(&word.as_str())) && words.iter().any(|word| is_validation(word))
+}
+
+/// Whether numbers under a name are no metric: times, speeds, memory, counts.
+pub fn is_ignorable(name: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "time",
+        "seconds",
+        "second",
+        "secs",
+        "sec",
+        "eta",
+        "runtime",
+        "memory",
+        "mem",
+        "gpu",
+        "cpu",
+        "speed",
+        "throughput",
+        "samples",
+        "tokens",
+        "grad",
+        "norm",
+        "timestamp",
+        "duration",
+        "elapsed",
+        "date",
+        "flos",
+        "mfu",
+        "size",
+        "index",
+        "step",
+        "steps",
+        "epochs",
+        "iter",
+        "iterations",
+        "batch",
+        "progress",
+        "wall",
+        "lr",
+        "img",
+        "it",
+        "momentum",
+        "ms",
+        "updates",
+        "remaining",
+        "best",
+        "patience",
+        "clip",
+        "seed",
+        "instances",
+    ];
+    let words = words(name);
+    name.starts_with('_') || words.is_empty() || words.iter().any(|word| WORDS.contains(&word.as_str()))
+}
+
+/// Whether two names differ only in how they are written: `Val Loss`, `val/loss`, `validation_loss`.
+pub fn same_name(one: &str, other: &str) -> bool {
+    let plain = |name: &str| -> Vec<String> {
+        let plain = |word: String| match word.as_str() {
+            "acc" => "accuracy".to_owned(),
+            "valid" | "validation" => "val".to_owned(),
+            "training" => "train".to_owned(),
+            _ => word,
+        };
+        words(name).into_iter().map(plain).collect()
+    };
+    let one = plain(one);
+    !one.is_empty() && one == plain(other)
+}
+
+/// Splits a name such as `valLoss`, `val_loss`, `valloss`, or `Loss/val` into words, in lower case.
+pub(super) fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut before = ' ';
+    for letter in name.chars() {
+        if !letter.is_alphanumeric() || (letter.is_uppercase() && before.is_lowercase()) {
+            words.push(String::new());
+        }
+        if letter.is_alphanumeric() {
+            words.last_mut().expect("there is always a last word").extend(letter.to_lowercase());
+        }
+        before = letter;
+    }
+    words.retain(|word| !word.is_empty());
+    words.into_iter().flat_map(unglued).collect()
+}
+
+/// `valloss` is `val loss`.
+fn unglued(word: String) -> Vec<String> {
+    let parts = VALIDATION.iter().chain(&TRAINING).filter(|part| part.len() > 2);
+    let mut split = parts.filter_map(|part| word.strip_prefix(part).map(|rest| (*part, rest)));
+    let split = split.find(|(_, rest)| ["loss", "acc", "accuracy"].contains(rest));
+    match split {
+        Some((part, rest)) => vec![part.to_owned(), rest.to_owned()],
+        None => vec![word],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metric(name: &str) -> Option<&'static str> {
+        match meaning(name)?.0 {
+            Target::Metric(at) => Some(METRICS[at]),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn names_of_other_tools_are_understood() {
+        let known = [
+            ("loss", "train_loss"),
+            ("acc", "train_accuracy"),
+            ("sparse_categorical_accuracy", "train_accuracy"),
+            ("val_sparse_categorical_accuracy", "val_accuracy"),
+            ("val_acc", "val_accuracy"),
+            ("train_loss_epoch", "train_loss"),
+            ("Loss/val", "val_loss"),
+            ("Accuracy/train", "train_accuracy"),
+            ("eval/loss", "val_loss"),
+            ("test_accuracy", "val_accuracy"),
+            ("validation/epoch_loss", "val_loss"),
+            ("trainLoss", "train_loss"),
+            ("val_accuracy_1", "val_accuracy"),
+            ("train_eval_loss", "train_eval_loss"),
+            ("valloss", "val_loss"),
+            ("Accuracy of the network on the test images", "val_accuracy"),
+            ("valid_0's binary_logloss", "val_loss"),
+            ("Acc@1", "train_accuracy"),
+            ("metrics/accuracy_top1", "train_accuracy"),
+            ("accuracy_top-1", "train_accuracy"),
+        ];
+        for (name, meant) in known {
+            assert_eq!(metric(name), Some(meant), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_with_an_unknown_word_is_not_guessed() {
+        for name in [
+            "generator_loss",
+            "evaluation_loss_vs_iterations",
+            "val_f1",
+            "time",
+            "loss_ratio",
+            "val",
+            "",
+            "acc@5",
+            "top5",
+            "accuracy_top-5",
+            "kl loss",
+        ] {
+            assert_eq!(metric(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn of_several_the_plainest_is_nearest() {
+        let far = |name| meaning(name).expect("it is known").1;
+        assert!(far("train_loss") < far("train_loss_epoch"));
+        assert!(far("train_loss_epoch") < far("train_loss_step"));
+        assert!(far("val_loss_epoch") < far("test_loss"));
+    }
+
+    #[test]
+    fn a_choice_that_is_none_names_the_nearest() {
+        let choice: Choice = "val_loss=my loss".parse().expect("it is one");
+        assert_eq!(choice, Choice { target: Target::Metric(4), column: "my loss".into() });
+        let error = "val_los=x".parse::<Choice>().expect_err("it is none");
+        assert!(error.contains("did you mean val_loss?"), "{error}");
+        assert!("val_loss".parse::<Choice>().is_err() && "val_loss=".parse::<Choice>().is_err());
+    }
+}

@@ -1,0 +1,67 @@
+//! Reader for Jupyter notebooks: the outputs of cells are read as what a script prints. A cell is a training of its own.
+
+use serde_json::Value;
+
+use super::Problem;
+use super::gather::Gather;
+use super::json;
+use super::printed::Printed;
+
+/// Passes the metrics of every cell that printed some.
+pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
+    let notebook = json::parse(bytes)?;
+    let cells = notebook.get("cells").or_else(|| notebook.pointer("/worksheets/0/cells"));
+    let cells = cells.and_then(Value::as_array).ok_or_else(|| Problem::new("it has no cells"))?;
+    for (at, cell) in cells.iter().enumerate() {
+        let mut printed = Printed::default();
+        let mut rows = Vec::new();
+        for text in cell.get("outputs").and_then(Value::as_array).into_iter().flatten().filter_map(output) {
+            for line in text.split('\n') {
+                rows.extend(printed.line(line));
+            }
+        }
+        rows.extend(printed.finish());
+        for mut row in rows {
+            row.curve = match row.curve.as_str() {
+                "fit 1" => format!("cell {}", at + 1),
+                fit => format!("cell {}, {fit}", at + 1),
+            };
+            gather.row(&row)?;
+        }
+    }
+    Ok(())
+}
+
+/// The text of an output. Tables are taken from their HTML, in which Hugging Face and fastai show their metrics.
+fn output(output: &Value) -> Option<String> {
+    let joined = |text: &Value| -> Option<String> {
+        match text {
+            Value::String(text) => Some(text.clone()),
+            Value::Array(lines) => Some(lines.iter().filter_map(Value::as_str).collect()),
+            _ => None,
+        }
+    };
+    let html = output.pointer("/data/text~1html").and_then(joined).filter(|html| html.contains("<tr"));
+    if let Some(html) = html {
+        return Some(without_tags(&html));
+    }
+    output.get("text").or_else(|| output.pointer("/data/text~1plain")).and_then(joined)
+}
+
+/// Rows of an HTML table as lines, its cells separated by bars.
+fn without_tags(html: &str) -> String {
+    let mut text = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some(start) = rest.find('<') {
+        text.push_str(rest[..start].trim());
+        let Some(end) = rest[start..].find('>') else { break };
+        let tag = rest[start + 1..start + end].to_ascii_lowercase();
+        match tag.split_whitespace().next().unwrap_or_default() {
+            "/tr" | "table" | "/table" | "p" | "/p" | "br" => text.push('\n'),
+            "/td" | "/th" => text.push('|'),
+            _ => {}
+        }
+        rest = &rest[start + end + 1..];
+    }
+    text + rest.trim()
+}

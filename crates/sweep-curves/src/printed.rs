@@ -1,0 +1,341 @@
+//! Reader for the output of training scripts, line by line while it comes. It reads Keras logs in all forms, old and new,
+//! with or without progress bars and color, tables as fastai prints them, boosting rounds, and handwritten loops.
+
+use super::cells::{self, Columns};
+use super::line::{Line, parse};
+use super::names::{Target, is_validation, meaning, names_part};
+use super::rows::{Place, Row};
+
+/// Maximum line length in bytes; a longer line is not a log line. Progress bars that redraw in place are split at
+/// carriage returns first.
+const LONGEST_LINE: usize = 1 << 16;
+/// Maximum number of names in an epoch.
+const MOST_NAMES: usize = 2000;
+
+/// A metric of the epoch that the reader is in.
+#[derive(Debug)]
+struct Value {
+    name: String,
+    sum: f64,
+    count: f64,
+    /// Whether the value is of the whole epoch, so that no batch counts any more.
+    final_value: bool,
+}
+
+/// The lines so far.
+#[derive(Debug, Default)]
+pub struct Printed {
+    metric: String,
+    /// Number of the training run, from 0. A second one in the same log becomes another curve.
+    fit: u32,
+    epoch: Option<f64>,
+    step: Option<f64>,
+    values: Vec<Value>,
+    /// Whether the end of the epoch was seen.
+    whole: bool,
+    /// Whether something came since the row was given.
+    news: bool,
+    /// Whether it came by a line that is not drawn again. A progress bar shows the validation of the epoch before.
+    settled: bool,
+    /// The set that a heading announced.
+    section: Option<&'static str>,
+    /// The set of the last metric.
+    last_part: Option<&'static str>,
+    table: Option<Columns>,
+    /// The number of steps of the first progress bar of the epoch.
+    total: Option<f64>,
+    /// Epochs without a number.
+    counted: f64,
+}
+
+impl Printed {
+    /// A reader that also knows `metric` by its name alone: `f1 0.8`.
+    pub fn for_metric(metric: &str) -> Printed {
+        Printed { metric: metric.to_owned(), ..Printed::default() }
+    }
+
+    /// Takes a line, and returns the rows that are complete.
+    pub fn line(&mut self, text: &str) -> Vec<Row> {
+        let mut rows = Vec::new();
+        let pieces: Vec<&str> = text.trim_end_matches(['\n', '\r']).split(['\r', '\u{8}']).collect();
+        let count = pieces.len();
+        for (at, piece) in pieces.into_iter().enumerate().filter(|(_, piece)| !piece.trim().is_empty()) {
+            if piece.len() <= LONGEST_LINE {
+                self.piece(&without_escapes(piece), at + 1 < count, &mut rows);
+            }
+        }
+        rows
+    }
+
+    /// The row of the epoch that is under way, if it has the metric and this is new.
+    pub fn pending(&mut self, metric: &str) -> Option<Row> {
+        if !self.news || !self.settled {
+            return None;
+        }
+        let row = self.row();
+        if !row.has(metric) {
+            return None;
+        }
+        self.news = false;
+        Some(row)
+    }
+
+    /// No line comes any more.
+    pub fn finish(&mut self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        self.hand_over(&mut rows);
+        rows
+    }
+
+    fn piece(&mut self, text: &str, redrawn: bool, rows: &mut Vec<Row>) {
+        if self.tabular(text, rows) {
+            return;
+        }
+        let starred = text.trim_start().starts_with("* ");
+        let part = if starred { self.last_part } else { self.section };
+        let mut line = parse(text, part, &self.metric);
+        // Keras' `evaluate` after `fit`: another bar in the same epoch, with the same names.
+        let total = *self.total.get_or_insert(line.total.unwrap_or_default());
+        if line.total.is_some_and(|own| total > 0.0 && own != total) {
+            for pair in line.pairs.iter_mut().filter(|pair| names_part(&pair.name).is_none()) {
+                pair.name = format!("eval {}", pair.name);
+            }
+        }
+        if total == 0.0 {
+            self.total = None;
+        }
+        if let Some(heading) = line.heading {
+            self.section = Some(heading);
+        }
+        let is_metric = |name: &str| matches!(meaning(name), Some((Target::Metric(_), _)));
+        let measures = line.pairs.iter().any(|pair| is_metric(&pair.name));
+        if let Some(last) = line.pairs.iter().rfind(|pair| is_metric(&pair.name)) {
+            self.last_part = names_part(&last.name);
+        }
+        // `{'loss': 0.5, 'epoch': 1.5}`: a row of its own.
+        if line.epoch.is_some() && text.trim_end().ends_with('}') && text.contains('{') {
+            if measures {
+                self.own_row(&line, rows);
+            }
+            return;
+        }
+        if let Some(number) = line.epoch
+            && (line.alone || measures || !line.pairs.is_empty())
+            && !self.enters(number, &line, rows)
+        {
+            return;
+        }
+        if self.epoch.is_none() && !line.progress && measures && line.step.is_some() {
+            if line.step < self.step {
+                self.fit += 1;
+            }
+            self.step = line.step;
+            self.own_row(&line, rows);
+            return;
+        }
+        if self.epoch.is_none() && self.step.is_none() && !line.progress && !redrawn && self.repeats(&line) {
+            self.hand_over(rows);
+        }
+        if self.step.is_some() && self.epoch.is_none() && measures {
+            self.own_row(&line, rows);
+            return;
+        }
+        self.take(&line, text, redrawn);
+    }
+
+    /// Handles a line that names an epoch. Returns whether the line's values belong to the training: a line that refers to
+    /// an earlier epoch does not.
+    fn enters(&mut self, number: f64, line: &Line, rows: &mut Vec<Row>) -> bool {
+        match self.epoch {
+            Some(before) if number == before && !line.alone => return true,
+            Some(before) if number <= before && number > 1.0 && !line.alone => return false,
+            // A line about an epoch whose values came before, in lines without a number.
+            Some(before) if number <= before => {
+                self.hand_over(rows);
+                self.fit += 1;
+            }
+            None if self.values.is_empty() => {}
+            _ => self.hand_over(rows),
+        }
+        (self.epoch, self.section, self.total) = (Some(number), None, None);
+        true
+    }
+
+    /// Whether a line has a metric that the epoch already has, so that it begins another one.
+    fn repeats(&self, line: &Line) -> bool {
+        line.pairs.iter().any(|pair| self.values.iter().any(|value| value.name == pair.name && value.final_value))
+    }
+
+    fn take(&mut self, line: &Line, text: &str, redrawn: bool) {
+        let bar = text.contains("it/s")
+            || text.contains("s/it")
+            || text.trim_start().starts_with(|c: char| c.is_ascii_digit());
+        if !line.pairs.is_empty() {
+            let drawn_again = redrawn || line.partial || bar && text.contains('%') && !text.contains("100%");
+            self.settled = !drawn_again;
+        }
+        self.whole |= !line.pairs.is_empty() && !line.partial;
+        for pair in &line.pairs {
+            let batch = (line.progress || line.step.is_some()) && !bar && !pair.running && !redrawn;
+            let of_validation = names_part(&pair.name).is_some_and(is_validation);
+            self.news = true;
+            let Some(known) = self.values.iter_mut().find(|value| value.name == pair.name) else {
+                if self.values.len() < MOST_NAMES {
+                    let (name, sum) = (pair.name.clone(), pair.value);
+                    self.values.push(Value { name, sum, count: 1.0, final_value: !batch && !bar && !redrawn });
+                }
+                continue;
+            };
+            if batch && !of_validation && known.final_value {
+                continue;
+            }
+            if batch && !of_validation {
+                (known.sum, known.count) = (known.sum + pair.value, known.count + 1.0);
+            } else {
+                // The last redrawn line, the mean so far, and the line of the whole epoch have the final value.
+                (known.sum, known.count) = (pair.value, 1.0);
+                known.final_value |= !batch && !bar && !redrawn;
+            }
+        }
+    }
+
+    /// Gives a line's metrics as a row.
+    fn own_row(&mut self, line: &Line, rows: &mut Vec<Row>) {
+        let place = Place { epoch: line.epoch, step: line.step.or(self.step) };
+        let values = line.pairs.iter().map(|pair| (pair.name.clone(), pair.value)).collect();
+        rows.push(Row { curve: self.curve(), place, values });
+    }
+
+    /// Reads the header or a row of a table. Returns whether the line is one.
+    fn tabular(&mut self, text: &str, rows: &mut Vec<Row>) -> bool {
+        if let Some(columns) = cells::header(text) {
+            self.table = Some(columns);
+            return true;
+        }
+        let Some(columns) = &self.table else { return false };
+        let Some((mut place, values)) = columns.row(text) else { return cells::is_rule(text) };
+        let again = matches!((place.epoch, self.epoch), (Some(now), Some(before)) if now < before);
+        if again {
+            self.fit += 1;
+        }
+        self.epoch = place.epoch;
+        if place.epoch.is_none() && place.step.is_none() {
+            self.counted += 1.0;
+            place.step = Some(self.counted);
+        }
+        rows.push(Row { curve: self.curve(), place, values });
+        true
+    }
+
+    fn curve(&self) -> String {
+        format!("fit {}", self.fit + 1)
+    }
+
+    fn row(&self) -> Row {
+        let step = if self.epoch.is_none() { Some(self.counted + 1.0) } else { None };
+        let values = self.values.iter().map(|value| (value.name.clone(), value.sum / value.count)).collect();
+        Row { curve: self.curve(), place: Place { epoch: self.epoch, step }, values }
+    }
+
+    fn hand_over(&mut self, rows: &mut Vec<Row>) {
+        // The means of an interrupted epoch cover only a part of it, and it has no validation.
+        if self.whole && !self.values.is_empty() {
+            if self.news {
+                rows.push(self.row());
+            }
+            self.counted += 1.0;
+        }
+        self.values.clear();
+        (self.whole, self.news) = (false, false);
+    }
+}
+
+/// Removes ECMA-48 control sequences: `ESC [` up to a letter.
+fn without_escapes(line: &str) -> String {
+    let mut parts = line.split('\u{1b}');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let after =
+            part.strip_prefix('[').and_then(|rest| rest.split_once(|letter: char| letter.is_ascii_alphabetic()));
+        plain.push_str(after.map_or(part, |(_, rest)| rest));
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Format, Source, read};
+    use sweep_core::trial::EpochMetrics;
+
+    fn curves(text: &str) -> Vec<Vec<EpochMetrics>> {
+        let source = Source { name: "log".into(), prefix: None, bytes: text.into() };
+        let reading = read(&[source], None, &[]).expect("it is a log");
+        assert_eq!(reading.format, Format::Log);
+        reading.curves.into_iter().map(|curve| curve.epochs).collect()
+    }
+
+    #[test]
+    fn keras_3_in_colour_is_read() {
+        let text = "Epoch 1/2\n\u{1b}[1m  1/313\u{1b}[0m \u{1b}[37m━━━━\u{1b}[0m \u{1b}[1m2:11\u{1b}[0m 420ms/step - \
+                    accuracy: 0.1250 - loss: 2.3012\r\u{1b}[1m313/313\u{1b}[0m \u{1b}[32m━━━━\u{1b}[0m\u{1b}[37m\
+                    \u{1b}[0m \u{1b}[1m2s\u{1b}[0m 5ms/step - accuracy: 0.4000 - loss: 1.6000 - val_accuracy: 0.5000 - \
+                    val_loss: 1.4000 - learning_rate: 0.0010\nEpoch 2/2\n\u{1b}[1m313/313\u{1b}[0m ━━ 2s 5ms/step - \
+                    accuracy: 0.5 - loss: 1.3 - val_accuracy: 0.55 - val_loss: 1.2e+00\n";
+        let curves = curves(text);
+        assert_eq!(curves.len(), 1);
+        assert_eq!(curves[0][0].train_accuracy, Some(0.4));
+        assert_eq!(curves[0][0].learning_rate, Some(0.001));
+        assert_eq!(curves[0][1].val_loss, Some(1.2));
+    }
+
+    #[test]
+    fn a_bar_redrawn_by_backspaces_counts_once() {
+        let text = "Epoch 1/1\n  128/44100 [....] - ETA: 32s - loss: 2.4 - acc: 0.09\u{8}\u{8}\u{8}\u{8}\n44100/44100 \
+                    [====] - 22s - loss: 2.1453 - acc: 0.2010 - val_loss: 1.9812 - val_acc: 0.2959";
+        let curves = curves(text);
+        assert_eq!((curves[0].len(), curves[0][0].train_loss), (1, Some(2.1453)));
+    }
+
+    #[test]
+    fn one_line_an_epoch_and_what_callbacks_say_between_is_read() {
+        let text = "Train on 100 samples\nEpoch 1/3\n - 3s - loss: 2.1 - acc: 0.2 - val_loss: 1.9 - val_acc: 0.3\n\
+                    Epoch 00001: val_loss improved from inf to 1.90000, saving model to best.h5\nEpoch 2/3\n\
+                    313/313 - 2s - loss: 1.8 - acc: 0.3 - val_loss: nan - val_acc: 0.1 - 2s/epoch - 6ms/step\n\
+                    Epoch 3/3\n 12/313 [>...] - ETA: 5s - loss: 1.7 - acc: 0.4\nTraceback: KeyboardInterrupt\n";
+        let curves = curves(text);
+        assert_eq!(curves[0].len(), 2, "the third epoch was broken off");
+        assert_eq!(curves[0][0].val_accuracy, Some(0.3));
+        assert_eq!(curves[0][1].val_loss, None);
+    }
+
+    #[test]
+    fn a_second_fit_is_a_second_curve() {
+        let epoch = |n| format!("Epoch {n}/2\n10/10 - 1s - loss: {n}.5 - val_loss: 1.0\n");
+        let curves = curves(&[epoch(1), epoch(2), epoch(1), epoch(2)].concat());
+        assert_eq!(curves.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2]);
+    }
+
+    #[test]
+    fn what_hand_written_loops_print_is_read() {
+        let tutorial = "Epoch 1/2\n----------\ntrain Loss: 0.9 Acc: 0.5\nval Loss: 0.8 Acc: 0.6\n\nEpoch 2/2\n-----\n\
+                        train Loss: 0.7 Acc: 0.7\nval Loss: 0.6 Acc: 0.8\n\nBest val Acc: 0.8\n";
+        let lines = "INFO Epoch [1/2], Train Loss: 0.9, Train Acc: 50.0%, Val Loss: 0.8, Val Acc: 60.0%\n\
+                     INFO Epoch [2/2], Train Loss: 0.7, Train Acc: 70.0%, Val Loss: 0.6, Val Acc: 80.0%\n";
+        let bars = "Epoch 1/2 [Train]: 100%|###| 68/68 [00:32<00:00,  2.06it/s, loss=0.1489]\n\
+                    Epoch 1: Train Loss=0.9, Train Acc=0.5 | Val Loss=0.8, Val Acc=0.6\n\
+                    Epoch 2/2 [Train]: 100%|###| 68/68 [00:33<00:00,  2.04it/s, loss=0.0805]\n\
+                    Epoch 2: Train Loss=0.7, Train Acc=0.7 | Val Loss=0.6, Val Acc=0.8\n";
+        let asides = "[data: x.csv]\nEpoch 1/2 - Train Loss: 0.9 (Acc: 50.0%)\nVal - Loss: 0.8, Acc: 60.0%\n\
+                      Saved at epoch 1\nEpoch 2/2 - Train Loss: 0.7 (Acc: 70.0%)\nVal - Loss: 0.6, Acc: 80.0%\n\
+                      Restoring model weights from the end of the best epoch: 1.\nTest Acc: 12.0%\n";
+        let comments = "# Epoch 1/2\n# 390/390 [===] - 20s - loss: 0.9 - acc: 0.5 - val_loss: 0.8 - val_acc: 0.6\n\
+                        # Epoch 2/2\n# 390/390 [===] - 20s - loss: 0.7 - acc: 0.7 - val_loss: 0.6 - val_acc: 0.8\n";
+        for text in [tutorial, lines, bars, asides, comments] {
+            let curve = &curves(text)[0];
+            let numbers = |m: &EpochMetrics| [m.train_loss, m.train_accuracy, m.val_loss, m.val_accuracy];
+            assert_eq!(curve.len(), 2, "{text}");
+            assert_eq!(numbers(&curve[0]), [0.9, 0.5, 0.8, 0.6].map(Some), "{text}");
+            assert_eq!(numbers(&curve[1]), [0.7, 0.7, 0.6, 0.8].map(Some), "{text}");
+        }
+    }
+}

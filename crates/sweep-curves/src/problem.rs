@@ -1,0 +1,56 @@
+//! The reason why a file cannot be read as a curve.
+
+use std::fmt;
+
+/// The place and cause of a problem in one line, and the fix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The problem, one line without a final period.
+    pub what: String,
+    /// The fix.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// Creates a problem without a fix.
+    pub fn new(what: impl Into<String>) -> Problem {
+        Problem { what: what.into(), hint: None }
+    }
+
+    /// Adds a fix.
+    pub fn hint(mut self, hint: impl Into<String>) -> Problem {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(super) fn unrecognized(name: &str, bytes: &[u8]) -> Problem {
+        const LONGEST: usize = 80;
+        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]);
+        let line = start.lines().map(str::trim).find(|line| !line.is_empty());
+        let seen = match line {
+            None => "it is empty".to_owned(),
+            Some(_) if start.contains('\0') => "it is not text".to_owned(),
+            Some(line) => {
+                let cut: String = line.chars().take(LONGEST).collect();
+                format!("its first line is {cut:?}")
+            }
+        };
+        Problem::new(format!("{name}: no learning curve was found; {seen}")).hint(
+            "a line such as `epoch 3: train_loss 0.53, val_loss 0.61` for each epoch can be read, as can a table whose \
+             first line is `epoch,train_loss,val_loss`; `sweep diagnose --help` lists the formats",
+        )
+    }
+
+    pub(super) fn within(mut self, name: &str) -> Problem {
+        self.what = format!("{name}: {}", self.what);
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Problem {}

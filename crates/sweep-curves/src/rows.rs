@@ -1,0 +1,43 @@
+//! A row: numbers by name, with the place in the training run that they belong to. All readers give rows.
+
+use super::names::{Target, meaning, same_name};
+
+/// The position of a value in its training run, as far as the file records it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Place {
+    /// The epoch in the file's own numbering.
+    pub epoch: Option<f64>,
+    /// The step in the file's own numbering.
+    pub step: Option<f64>,
+}
+
+/// Numbers that were recorded together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Row {
+    /// The name of their curve. It is empty if the file does not tell curves apart.
+    pub curve: String,
+    /// Where in the training run they belong.
+    pub place: Place,
+    /// The numbers by name, in order.
+    pub values: Vec<(String, f64)>,
+}
+
+impl Row {
+    /// Whether it has any metric.
+    pub fn has_any(&self) -> bool {
+        self.values.iter().any(|(name, _)| matches!(meaning(name), Some((Target::Metric(_), _))))
+    }
+
+    /// Whether it has a metric, under this name or another one that means the same.
+    pub fn has(&self, metric: &str) -> bool {
+        self.values.iter().any(|(name, _)| is_same_metric(name, metric))
+    }
+}
+
+/// Whether two names mean the same metric.
+pub fn is_same_metric(one: &str, other: &str) -> bool {
+    match (meaning(one), meaning(other)) {
+        (Some((Target::Metric(one), _)), Some((Target::Metric(other), _))) => one == other,
+        _ => same_name(one, other),
+    }
+}

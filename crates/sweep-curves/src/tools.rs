@@ -1,0 +1,232 @@
+//! What real tools write, as short as it can be while it still has what makes it hard to read. The numbers are made up.
+
+use super::*;
+
+/// Reads a file as `train_loss train_accuracy val_loss val_accuracy` of each epoch, curves separated by `;`.
+fn read_text(text: &str) -> (String, Vec<String>, Vec<String>) {
+    let source = Source { name: "file".into(), prefix: None, bytes: text.into() };
+    let reading = read(&[source], None, &[]).unwrap_or_else(|problem| panic!("{problem}: {text}"));
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{}", (value * 1e4).round() / 1e4));
+    let epoch = |epoch: &EpochMetrics| {
+        [epoch.train_loss, epoch.train_accuracy, epoch.val_loss, epoch.val_accuracy].map(number).join(" ")
+    };
+    let curve = |curve: &ForeignCurve| curve.epochs.iter().map(epoch).collect::<Vec<_>>().join(", ");
+    let shown = reading.curves.iter().map(curve).collect::<Vec<_>>().join("; ");
+    (shown, reading.notes, reading.curves.into_iter().flat_map(|curve| curve.unused).collect())
+}
+
+#[track_caller]
+fn assert_reads(text: &str, expected: &str) {
+    let (found, notes, unused) = read_text(text);
+    assert_eq!(found, expected, "notes {notes:?}, unused {unused:?} of\n{text}");
+}
+
+#[test]
+fn pytorchs_examples_are_read() {
+    let mnist = |epoch: u32, loss: f64, test: f64, right: u32| {
+        format!(
+            "Train Epoch: {epoch} [0/60000 (0%)]\tLoss: {}\nTrain Epoch: {epoch} [640/60000 (1%)]\tLoss: {}\n\nTest set: \
+             Average loss: {test}, Accuracy: {right}/10000 ({}%)\n\n",
+            loss + 0.1,
+            loss - 0.1,
+            right / 100
+        )
+    };
+    assert_reads(&(mnist(1, 0.5, 0.05, 9844) + &mnist(2, 0.3, 0.04, 9870)), "0.5 - 0.05 0.9844, 0.3 - 0.04 0.987");
+    let imagenet = |epoch: u32, loss: f64, acc: f64, val: f64| {
+        format!(
+            "Epoch: [{epoch}][   1/5005]\tTime  6.1 (  6.1)\tData  5.0 (  5.0)\tLoss 7.0e+00 (7.0e+00)\tAcc@1   0.00 (  \
+             0.00)\tAcc@5   0.39 (  0.39)\nEpoch: [{epoch}][5001/5005]\tTime  0.4 (  0.5)\tData  0.0 (  0.1)\tLoss \
+             9.0e+00 ({loss})\tAcc@1  15.00 ( {acc})\tAcc@5  36.00 ( 30.00)\nTest: [  1/196]\tTime  4.0 ( 4.0)\tLoss \
+             2.0e+00 (2.0e+00)\tAcc@1  30.0 ( 30.0)\tAcc@5  60.0 ( 60.0)\n *   Acc@1 {val} Acc@5 55.0\n"
+        )
+    };
+    let log = imagenet(0, 5.5, 12.5, 20.5) + &imagenet(1, 4.5, 22.5, 30.5);
+    assert_reads(&log, "5.5 0.125 2 0.205, 4.5 0.225 2 0.305");
+    let basics = "Epoch 1\n-------------------------------\nloss: 2.300000  [   64/60000]\nloss: 2.100000  [ 6464/60000]\n\
+                  Test Error: \n Accuracy: 50.2%, Avg loss: 1.900000 \n\nEpoch 2\n-------------------------------\n\
+                  loss: 1.900000  [   64/60000]\nTest Error: \n Accuracy: 60.2%, Avg loss: 1.500000 \n\nDone!\n";
+    assert_reads(basics, "2.2 - 1.9 0.502, 1.9 - 1.5 0.602");
+    let cifar = "[1,  2000] loss: 2.173\n[1,  4000] loss: 1.827\n[2,  2000] loss: 1.4\nFinished Training\n\
+                 Accuracy of the network on the 10000 test images: 55 %\n";
+    assert_reads(cifar, "2 - - -, 1.4 - - 0.55");
+    let video = "EPOCH 1:\n  batch 1000 loss: 1.6\n  batch 2000 loss: 0.8\nLOSS train 0.8 valid 0.6\nEPOCH 2:\n  batch 1000 \
+                 loss: 0.5\nLOSS train 0.5 valid 0.55\n";
+    assert_reads(video, "0.8 - 0.6 -, 0.5 - 0.55 -");
+    let words = "| epoch   1 |   200/ 2983 batches | lr 20.00 | ms/batch 10.51 | loss  7.63 | ppl  2064.46\n| end of epoch   \
+                 1 | time: 35.2s | valid loss  5.80 | valid ppl   330.23\n| epoch   2 |   200/ 2983 batches | lr 20.00 | \
+                 ms/batch 10.51 | loss  6.63 | ppl  764.46\n| end of epoch   2 | time: 35.2s | valid loss  5.50 | valid \
+                 ppl   230.23\n";
+    assert_reads(words, "7.63 - 5.8 -, 6.63 - 5.5 -");
+}
+
+#[test]
+fn torchvisions_references_are_read() {
+    let epoch = |epoch: u32, loss: f64, val: f64, acc: f64| {
+        format!(
+            "Epoch: [{epoch}]  [   0/1251]  eta: 0:49:42  lr: 0.1  img/s: 108.3  loss: 7.1 (7.1)  acc1: 0.0 (0.0)  acc5: 0.7 \
+             (0.7)  time: 2.3\nEpoch: [{epoch}]  [1250/1251]  eta: 0:00:00  lr: 0.1  img/s: 800.3  loss: 6.0 ({loss})  acc1: \
+             6.0 (4.0)  acc5: 9.7 (9.7)  time: 0.3\nEpoch: [{epoch}] Total time: 0:10:01\nTest:   [ 0/50]  eta: 0:01:40  \
+             loss: 5.0 (5.0)  acc1: 8.0 (8.0)  acc5: 25.0 (25.0)\nTest:   [49/50]  eta: 0:00:00  loss: 5.0 ({val})  acc1: 8.0 \
+             ({acc})  acc5: 25.0 (25.0)\nTest:  Total time: 0:00:10\nTest:  Acc@1 {acc} Acc@5 26.0\n"
+        )
+    };
+    assert_reads(&(epoch(0, 6.5, 5.5, 9.5) + &epoch(1, 5.5, 4.5, 19.5)), "6.5 0.04 5.5 0.095, 5.5 0.04 4.5 0.195");
+}
+
+#[test]
+fn language_model_logs_are_read() {
+    let nano = "step 0: train loss 4.2874, val loss 4.2823\niter 0: loss 4.2698, time 11.2ms, mfu -100.00%\niter 10: loss \
+                3.2, time 11.2ms, mfu 1.20%\nstep 250: train loss 1.9, val loss 2.0\n";
+    assert_reads(nano, "4.2874 - 4.2823 -, 1.9 - 2 -");
+    let fairseq = "2021-01-01 00:00:00 | INFO | train_inner | epoch 001:    100 / 1102 loss=12.5, nll_loss=12.2, ppl=4700, \
+                   wps=30000, lr=1e-05\n2021-01-01 00:00:00 | INFO | valid | epoch 001 | valid on 'valid' subset | loss 9.9 | \
+                   nll_loss 9.1 | ppl 560 | best_loss 9.9\n2021-01-01 00:00:00 | INFO | train | epoch 001 | loss 10.8 | \
+                   nll_loss 10.2 | ppl 1200 | train_wall 35\n2021-01-01 00:00:00 | INFO | valid | epoch 002 | valid on 'valid' \
+                   subset | loss 8.9 | nll_loss 8.1 | ppl 300 | best_loss 8.9\n2021-01-01 00:00:00 | INFO | train | epoch 002 | \
+                   loss 9.1 | nll_loss 8.2 | ppl 290\n";
+    assert_reads(fairseq, "10.8 - 9.9 -, 9.1 - 8.9 -");
+}
+
+#[test]
+fn hugging_faces_logs_and_tables_are_read() {
+    let console = "{'loss': 0.6, 'grad_norm': 1.1, 'learning_rate': 4e-05, 'epoch': 0.5}\n{'loss': 0.4, 'grad_norm': 1.1, \
+                   'learning_rate': 3e-05, 'epoch': 1.0}\n{'eval_loss': 0.45, 'eval_accuracy': 0.8, 'eval_runtime': 3.1, \
+                   'epoch': 1.0}\n{'loss': 0.3, 'learning_rate': 1e-05, 'epoch': 2.0}\n{'eval_loss': 0.42, 'eval_accuracy': \
+                   0.82, 'epoch': 2.0}\n{'train_runtime': 30.1, 'train_loss': 0.43, 'epoch': 2.0}\n";
+    assert_reads(console, "0.5 - 0.45 0.8, 0.3 - 0.42 0.82");
+    let card = "| Training Loss | Epoch | Step | Validation Loss | Accuracy |\n|:---:|:---:|:---:|:---:|:---:|\n| No log | 1.0 \
+                | 100 | 0.51 | 0.81 |\n| 0.4 | 2.0 | 200 | 0.48 | 0.83 |\n";
+    assert_reads(card, "- - 0.51 0.81, 0.4 - 0.48 0.83");
+    assert!(read_text(card).1.iter().any(|note| note.contains("Accuracy was taken for the validation set")));
+    let rows: String = (1..=7).map(|n| format!("| 0.{n} | {} | {} | 0.{n}5 |\n", f64::from(n) / 3.0, n * 10)).collect();
+    let by_step = "| Training Loss | Epoch | Step | Validation Loss |\n|---|---|---|---|\n".to_owned() + &rows;
+    let (found, notes, _) = read_text(&by_step);
+    assert_eq!(found.matches(", ").count() + 1, 7, "{found}");
+    assert!(notes.iter().any(|note| note.contains("7 times")), "{notes:?}");
+}
+
+#[test]
+fn tables_in_text_are_read() {
+    let fastai = "epoch     train_loss  valid_loss  accuracy  time    \n0         0.8     0.7    0.75   00:12     \n1         0.6     \
+                  0.65    0.78   00:12     \n";
+    assert_reads(fastai, "0.8 - 0.7 0.75, 0.6 - 0.65 0.78");
+    assert_reads("# epoch train_loss val_loss\n1 0.5 0.6\n2 0.4 0.5\n", "0.5 - 0.6 -, 0.4 - 0.5 -");
+    assert_reads("# my run\n# epoch,train_loss,val_loss\n1,0.5,0.6\n2,0.4,0.5\n", "0.5 - 0.6 -, 0.4 - 0.5 -");
+    assert_reads("epoch\ttrain_loss\tval_loss\n1\t0.5\t0.6\n2\t0.4\t0.5\n", "0.5 - 0.6 -, 0.4 - 0.5 -");
+    assert_reads(
+        "epoch,loss,val_loss,acc\n1,\"1,234.5\",0.6,80.3%\n2,0.4,0.5,81%\n",
+        "1234.5 0.803 0.6 -, 0.4 0.81 0.5 -",
+    );
+}
+
+#[test]
+fn boosting_rounds_are_read() {
+    let xgboost = "[0]\tvalidation_0-logloss:0.65\tvalidation_1-logloss:0.66\n[1]\tvalidation_0-logloss:0.55\t\
+                   validation_1-logloss:0.60\n";
+    assert_reads(xgboost, "0.65 - 0.66 -, 0.55 - 0.6 -");
+    assert_reads(
+        "[0]\ttrain-rmse:0.5\teval-rmse:0.6\n[1]\ttrain-rmse:0.4\teval-rmse:0.5\n",
+        "0.5 - 0.6 -, 0.4 - 0.5 -",
+    );
+    let lightgbm = "[LightGBM] [Info] Total Bins 255\nTraining until validation scores don't improve for 10 rounds\n[10]\t\
+                    training's binary_logloss: 0.31\tvalid_1's binary_logloss: 0.35\n[20]\ttraining's binary_logloss: 0.21\t\
+                    valid_1's binary_logloss: 0.30\n";
+    assert_reads(lightgbm, "0.31 - 0.35 -, 0.21 - 0.3 -");
+    let catboost = "Learning rate set to 0.03\n0:\tlearn: 0.69\ttest: 0.68\tbest: 0.68 (0)\ttotal: 50ms\tremaining: 1m 2s\n1:\t\
+                    learn: 0.59\ttest: 0.60\tbest: 0.60 (1)\ttotal: 50ms\tremaining: 1m 2s\n";
+    assert_reads(catboost, "0.69 - 0.68 -, 0.59 - 0.6 -");
+    let mlp = "Iteration 1, loss = 0.9\nValidation score: 0.8\nIteration 2, loss = 0.7\nValidation score: 0.85\n";
+    assert_reads(mlp, "0.9 - - 0.8, 0.7 - - 0.85");
+}
+
+#[test]
+fn rows_that_name_their_set_are_taken_apart() {
+    let table = "epoch,phase,loss,accuracy\n1,train,0.9,0.5\n1,val,0.8,0.6\n2,train,0.7,0.7\n2,val,0.75,0.65\n";
+    assert_reads(table, "0.9 0.5 0.8 0.6, 0.7 0.7 0.75 0.65");
+    let mmcv = "{\"env_info\": \"sys.platform: linux\"}\n{\"mode\": \"train\", \"epoch\": 1, \"iter\": 50, \"lr\": 0.01, \"loss\": \
+                0.9}\n{\"mode\": \"train\", \"epoch\": 1, \"iter\": 100, \"lr\": 0.01, \"loss\": 0.7}\n{\"mode\": \"val\", \
+                \"epoch\": 1, \"iter\": 20, \"accuracy_top-1\": 70.5}\n{\"mode\": \"train\", \"epoch\": 2, \"iter\": 50, \"loss\": \
+                0.6}\n{\"mode\": \"val\", \"epoch\": 2, \"iter\": 20, \"accuracy_top-1\": 75.5}\n";
+    assert_reads(mmcv, "0.8 - - 0.705, 0.6 - - 0.755");
+    let nested = "{\"epoch\": 1, \"train\": {\"loss\": 0.9, \"acc\": 0.5}, \"val\": {\"loss\": 0.8}}\n{\"epoch\": 2, \"train\": \
+                  {\"loss\": 0.7, \"acc\": 0.6}, \"val\": {\"loss\": 0.75}}\n";
+    assert_reads(nested, "0.9 0.5 0.8 -, 0.7 0.6 0.75 -");
+}
+
+#[test]
+fn several_runs_in_a_file_are_split_and_never_spliced() {
+    let appended = "epoch,loss,val_loss\n1,0.9,0.8\n2,0.7,0.75\n1,0.5,0.6\n2,0.4,0.5\n";
+    assert_reads(appended, "0.9 - 0.8 -, 0.7 - 0.75 -; 0.5 - 0.6 -, 0.4 - 0.5 -");
+    for column in ["fold", "seed", "model", "run", "version"] {
+        let text = format!("{column},epoch,loss,val_loss\na,1,0.9,0.8\na,2,0.7,0.75\nb,1,0.5,0.6\nb,2,0.4,0.5\n");
+        assert_reads(&text, "0.9 - 0.8 -, 0.7 - 0.75 -; 0.5 - 0.6 -, 0.4 - 0.5 -");
+        let mixed = format!("{column},epoch,loss,val_loss\na,1,0.9,0.8\nb,1,0.5,0.6\na,2,0.7,0.75\nb,2,0.4,0.5\n");
+        assert_reads(&mixed, "0.9 - 0.8 -, 0.7 - 0.75 -; 0.5 - 0.6 -, 0.4 - 0.5 -");
+    }
+    let lines = "{\"epoch\": 1, \"loss\": 0.9}\n{\"epoch\": 2, \"loss\": 0.7}\n{\"epoch\": 1, \"loss\": 0.5}\n";
+    assert_reads(lines, "0.9 - - -, 0.7 - - -; 0.5 - - -");
+    let constant = "epoch,loss,val_loss\n0,0.9,0.8\n0,0.7,0.75\n0,0.5,0.6\n";
+    assert_reads(constant, "0.9 - 0.8 -, 0.7 - 0.75 -, 0.5 - 0.6 -");
+}
+
+#[test]
+fn what_was_guessed_or_not_understood_is_said() {
+    let (found, notes, unused) = read_text("epoch,train_loss,test_loss,f1,time\n1,0.9,0.8,0.5,3\n2,0.7,0.75,0.6,3\n");
+    assert_eq!(found, "0.9 - 0.8 -, 0.7 - 0.75 -");
+    assert!(notes.iter().any(|note| note == "test_loss was taken for the validation set"), "{notes:?}");
+    assert_eq!(unused, ["f1"]);
+    let yolo = "                  epoch,         train/box_loss,         train/cls_loss,  metrics/mAP50-95(B),           \
+                val/box_loss,           val/cls_loss\n                      1,                    1.0,                    0.5, \
+                0.25,  1.5,  0.5\n                      2,                    0.9,                    0.4, 0.35, 1.4,  0.4\n";
+    let (found, notes, _) = read_text(yolo);
+    assert_eq!(found, "1.5 - 2 0.25, 1.3 - 1.8 0.35");
+    assert!(notes.iter().any(|note| note.contains("sums of their parts")), "{notes:?}");
+}
+
+#[test]
+fn a_gans_losses_have_no_verdict_and_it_is_said_why() {
+    for line in [
+        "[0/25][0/782] Loss_D: 1.5 Loss_G: 4.6 D(x): 0.5 D(G(z)): 0.6 / 0.01",
+        "[Epoch 0/200] [Batch 0/938] [D loss: 0.69] [G loss: 0.68]",
+        "Epoch 1, generator_loss: 0.5, discriminator_loss: 0.7",
+    ] {
+        let source = Source { name: "file".into(), prefix: None, bytes: line.repeat(2).into() };
+        let problem = read(&[source], Some(Format::Log), &[]).expect_err("it is a GAN's");
+        assert!(problem.what.contains("a generator and a discriminator"), "{problem}");
+    }
+}
+
+#[test]
+fn a_notebooks_outputs_are_read() {
+    let notebook = r#"{"nbformat": 4, "cells": [{"cell_type": "code", "source": ["x"], "outputs": [{"output_type": "stream", "text":
+        ["Epoch 1/2\n", "10/10 - 1s - loss: 0.9 - val_loss: 0.8\n", "Epoch 2/2\n", "10/10 - 1s - loss: 0.7 - val_loss: 0.75\n"]}]},
+        {"cell_type": "code", "outputs": [{"data": {"text/html": ["<table><thead><tr><th>epoch</th><th>train_loss</th>",
+        "<th>valid_loss</th></tr></thead><tbody><tr><td>0</td><td>0.5</td><td>0.6</td></tr></tbody></table>"]}}]}]}"#;
+    assert_reads(notebook, "0.9 - 0.8 -, 0.7 - 0.75 -; 0.5 - 0.6 -");
+}
+
+#[test]
+fn a_compressed_file_is_read_and_a_refusal_quotes_what_was_seen() {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, b"epoch,loss\n1,0.5\n2,0.4\n").expect("memory");
+    let bytes = packed.finish().expect("memory");
+    let source = Source { name: "file".into(), prefix: None, bytes };
+    assert_eq!(read(&[source], None, &[]).expect("it is a curve").curves[0].epochs.len(), 2);
+    let source = Source { name: "file".into(), prefix: None, bytes: "\n  Dear diary\n".into() };
+    let problem = read(&[source], None, &[]).expect_err("it is no curve");
+    assert!(problem.what.contains("its first line is \"Dear diary\""), "{problem}");
+}
+
+#[test]
+fn what_stands_under_the_same_name_twice_is_taken_apart() {
+    let evaluated = "Epoch 1/2\n1563/1563 [====] - 8s 5ms/step - loss: 1.0 - accuracy: 0.5\n313/313 [====] - 1s - loss: 1.1 - \
+                     accuracy: 0.4\nEpoch 2/2\n1563/1563 [====] - 8s 5ms/step - loss: 0.5 - accuracy: 0.7\n313/313 [====] - \
+                     1s - loss: 0.6 - accuracy: 0.6\n";
+    assert_reads(evaluated, "1 0.5 1.1 0.4, 0.5 0.7 0.6 0.6");
+    let graph = "Epoch: 001, Loss: 1.0, Train: 0.5, Val: 0.4, Test: 0.3\nEpoch: 002, Loss: 0.5, Train: 0.7, Val: 0.6, Test: 0.5\n";
+    assert_reads(graph, "1 0.5 - 0.4, 0.5 0.7 - 0.6");
+    assert!(read_text(graph).1.contains(&"Val was taken for an accuracy".to_owned()));
+    let by_epoch = r#"{"1": {"train_loss": 1.0, "val_loss": 1.1}, "2": {"train_loss": 0.5, "val_loss": 0.6}}"#;
+    assert_reads(by_epoch, "1 - 1.1 -, 0.5 - 0.6 -");
+}

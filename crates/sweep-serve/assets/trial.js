@@ -1,0 +1,69 @@
+// The page of one trial: its curves, findings, parameters, log and files.
+import { $, count, el, get, padded, prose, said } from "./common.js";
+import { Chart } from "./chart.js";
+import { actions } from "./control.js";
+
+const LINES = [["train", "training, while training", "sky", 1.5], ["train_eval", "training, evaluation mode", "blue", 2], ["val", "validation", "vermilion", 2]];
+
+// Loss and accuracy with their three curves, and every other metric by itself.
+const panels = curves => {
+  const usual = ["loss", "accuracy"].map(quantity => ({ title: quantity === "loss" ? "Loss" : "Accuracy", metric: `val_${quantity}`,
+    curves: LINES.map(([of, label, ink, width]) => ({ name: `${of}_${quantity}`, label, ink, width })).filter(({ name }) => curves[name]) }));
+  const known = new Set(usual.flatMap(panel => panel.curves.map(curve => curve.name)));
+  const others = Object.keys(curves).filter(name => !known.has(name)).map(name => ({ title: name, metric: name, curves: [{ name, label: name, ink: "vermilion", width: 2 }] }));
+  return [...usual.filter(panel => panel.curves.length), ...others];
+};
+
+const pairs = list => el("dl", {}, ...list.filter(([, value]) => value !== null && value !== undefined && value !== "")
+  .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, String(value)))));
+const list = (kind, items) => el(kind, {}, ...items.map(item => el("li", {}, ...prose(item))));
+const size = bytes => bytes < 1024 ? `${bytes} B` : bytes < 1 << 20 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / (1 << 20)).toFixed(1)} MiB`;
+const section = (title, ...nodes) => [el("h3", {}, title), ...nodes];
+
+const draw = (base, trial, log) => {
+  const head = el("div", { class: "head" }, el("h2", {}, `Trial ${padded(trial.trial)}`),
+    el("span", { class: `pill ${trial.error ? "failed" : trial.status}` }, trial.status), el("button", { class: "close", on: { click: () => $("trial").close() } }, "Close"));
+  const charts = el("div", { class: "panels" });
+  const body = [head, actions(base, trial),
+    trial.error && el("p", { class: "bad" }, trial.error),
+    trial.fault && !trial.error && el("p", { class: "soft" }, `Its last attempt was lost: ${trial.fault}`),
+    pairs([[trial.metric, trial.value], ["best epoch", trial.best], ["epochs", trial.epochs], ["overfits after epoch", trial.onset],
+      ["time", trial.seconds], ["slot", trial.slot], ["attempts", trial.attempts], ["weights", trial.weights], ["tag", trial.tag], ["repeat", trial.repeat > 1 ? trial.repeat : null]]),
+    charts,
+    trial.not_drawn > 0 && el("p", { class: "soft" }, `${count(trial.not_drawn)} more metrics are in epochs.csv.`),
+    ...(trial.findings.length ? section("Findings", ...trial.findings.map(finding => el("details", {}, el("summary", {}, el("b", {}, finding.label), ` – `, ...prose(finding.headline)), pairs(finding.evidence))), trial.advice.length ? list("ol", trial.advice) : null) : []),
+    ...(trial.warnings.length ? section("Checks before training", list("ul", trial.warnings)) : []),
+    ...section("Parameters", trial.settings.length ? pairs(trial.settings) : el("p", { class: "soft" }, "No parameter varies.")),
+    ...(trial.log === null ? [] : section("Log", trial.log_is_cut && el("p", { class: "soft" }, "Only the end is shown. The whole log is trainer.log in the trial's folder."), log)),
+    ...section("Files", el("p", {}, el("code", {}, trial.folder)), list("ul", trial.files.map(([name, bytes]) => `${name}, ${size(bytes)}`)))];
+  if (trial.log !== null) log.textContent = trial.log || "(empty)";
+  return [body.filter(node => node && typeof node === "object"), charts];
+};
+
+const marks = trial => [trial.best && { x: trial.best, text: `best epoch ${trial.best}`, ink: "soft" },
+  trial.onset && { x: trial.onset, text: `overfits after epoch ${trial.onset}`, ink: "vermilion" }].filter(Boolean);
+
+// Shows a trial, or refreshes it if it is shown already: what was opened stays open.
+export const show = async (base, id, options) => {
+  let trial;
+  try { trial = await get(`${base}trial/${id}`); } catch (error) { return $("trial-body").replaceChildren(el("p", { class: "bad" }, error.message)); }
+  const dialog = $("trial"), open = new Set([...dialog.querySelectorAll("details[open] b")].map(node => node.textContent)), top = dialog.scrollTop;
+  const log = el("pre", { tabindex: "0", class: "log" }), again = dialog.open && dialog.dataset.trial === String(id);
+  const [nodes, charts] = draw(base, trial, log);
+  $("trial-body").replaceChildren(...nodes);
+  dialog.dataset.trial = id;
+  if (!dialog.open) dialog.showModal();
+  for (const panel of panels(trial.curves)) {
+    const box = el("div", { class: "chart", tabindex: "0" });
+    const legend = panel.curves.length > 1 ? el("p", { class: "legend" }, ...panel.curves.map(({ label, ink }) => el("span", { class: ink }, label))) : null;
+    charts.append(el("figure", {}, el("figcaption", {}, panel.title), box, ...(legend ? [legend] : [])));
+    const chart = new Chart(box, { describe: (curve, at) => [curve.label, `epoch ${curve.xs[at]}: ${said(curve.ys[at], curve.id)}`] });
+    Object.assign(chart.options, options);
+    chart.set({ metric: panel.metric, whole: true, marks: marks(trial), curves: panel.curves.map(({ name, label, ink, width }) =>
+      ({ id: name, label, ink, width, xs: trial.curves[name][0], ys: trial.curves[name][1] })).reverse() });
+  }
+  if (!again) { log.scrollTop = log.scrollHeight; dialog.scrollTop = 0; return; }
+  for (const node of dialog.querySelectorAll("details")) node.open = open.has(node.querySelector("b").textContent);
+  dialog.scrollTop = top;
+  log.scrollTop = log.scrollHeight;
+};
