@@ -5,6 +5,7 @@ use tch::{Kind, TchError, Tensor};
 use super::device::takes_gpu_path;
 use super::draws::with_generator;
 use super::gpu_kernel;
+use super::graph::own;
 use super::libtorch::operation;
 use super::network::Mode;
 use sweep_core::recipe::Layer;
@@ -23,6 +24,9 @@ pub struct Gate {
     dropout: Option<(f64, usize)>,
     /// Whether nothing else needs the input, so that its memory may be overwritten.
     fresh: bool,
+    /// Whether the gradient can be that of another branch too, so that it must not be overwritten. A sum hands the same
+    /// memory to all of its branches.
+    shares: bool,
 }
 
 impl Gate {
@@ -42,6 +46,14 @@ impl Gate {
                     | Layer::Join { .. }
             )
         );
+        let (mut gate, taken) = Gate::gathered(layers, index, fresh);
+        // Flattening copies nothing.
+        let after = layers[index + taken..].iter().find(|layer| **layer != Layer::Flatten);
+        gate.shares = matches!(after, Some(Layer::Branch | Layer::Join { .. }));
+        (gate, taken)
+    }
+
+    fn gathered(layers: &[Layer], index: usize, fresh: bool) -> (Gate, usize) {
         let (mut gate, mut taken) = (Gate { fresh, ..Gate::default() }, 0);
         for layer in &layers[index..] {
             match *layer {
@@ -106,12 +118,15 @@ impl Gate {
         let gate = gpu_kernel::Gate { side, gate: self.for_kernels(mode), layer };
         let inside = bias.map(Tensor::detach);
         let Some((ys, kept)) = gate.forward(xs, inside.as_ref(), keys, self.fresh)? else { return Ok(None) };
+        let shares = self.shares;
+        // The kernels overwrite the gradient if there is no pool.
+        let given = move |gradient: Tensor| if shares { own(&dense(&gradient)?) } else { Ok(gradient) };
         let ys = match bias {
             Some(bias) => operation([xs, bias], ys, move |gradient| {
-                let (xs, bias) = kept.backward(&gradient, true)?;
+                let (xs, bias) = kept.backward(&given(gradient)?, true)?;
                 Ok([xs, bias.expect("it was asked for")])
             }),
-            None => operation([xs], ys, move |gradient| Ok([kept.backward(&gradient, false)?.0])),
+            None => operation([xs], ys, move |gradient| Ok([kept.backward(&given(gradient)?, false)?.0])),
         };
         ys.map(Some)
     }
@@ -150,9 +165,9 @@ impl Gate {
         }
         gate.pass(&mut ys);
         // This is another tensor on the same memory. A tensor that keeps its own operation alive would never be freed.
-        let came_out = ys.detach();
+        let (came_out, shares) = (ys.detach(), self.shares);
         operation([xs], ys, move |gradient| {
-            let mut gradient = dense(&gradient)?;
+            let mut gradient = if shares { own(&dense(&gradient)?)? } else { dense(&gradient)? };
             gate.gradient(&mut gradient, &came_out);
             Ok([gradient])
         })

@@ -770,7 +770,14 @@ mod tests {
         let labels = Tensor::from_slice(&[1i64, 0, 2, 1, 2, 0]);
         let values: Vec<f64> = (0..6 * 2 * 14 * 15).map(|i| (f64::from(i) * 1.3).sin()).collect();
         let xs = Tensor::from_slice(&values).view([6, 2, 14, 15]);
-        for layers in [every_kind_of_layer(), global, branching_layers()] {
+        // What a branch that ends in a ReLU does with its gradient must not reach the other branches.
+        let (padding, max_norm) = (Padding::Same, None);
+        let conv = Layer::Conv { filters: 3, kernel: 3, stride: 1, padding, bias: true, max_norm };
+        let (fork, relu, branch, add) = (Layer::Fork, Layer::Relu, Layer::Branch, Layer::Join { by: Join::Add });
+        let shared = vec![conv, fork, conv, relu, branch, add, Layer::Tanh, fork, conv, relu, Layer::Flatten, branch];
+        let end = [Layer::Flatten, add, Layer::Dense { units: 3, bias: true, max_norm }];
+        let shared = [shared, end.to_vec()].concat();
+        for layers in [every_kind_of_layer(), global, branching_layers(), shared] {
             let mut network = Network::new(input, &layers, START, Kind::Double, Device::Cpu).unwrap();
             in_double(&mut network);
             let loss = |network: &Network| {

@@ -74,7 +74,7 @@ pub(super) fn build(folder: &Folder<'_>, listing: &Listing, out: &mut impl Write
         }
     }
     bar.finish_and_clear();
-    bounded(folder, listing, &damaged, named)?;
+    bounded(folder, listing, &damaged, 0, named)?;
     let mut notes = tally.notes(folder.resize);
     notes.extend(damaged.notes().into_iter().filter(|note| !listing.skipped.notes().contains(note)));
     Ok(Summary { width, height, color: tally.color, dropped, notes })
@@ -89,22 +89,27 @@ fn unwritable(folder: &Path, error: std::io::Error) -> Error {
 
 const DELETE: &str = "replace the damaged files, or delete them";
 
-/// Checks that few images are damaged and that no class lost all of them.
-fn bounded(folder: &Folder<'_>, listing: &Listing, damaged: &Skipped, named: Vec<Error>) -> Result<(), Error> {
+/// Checks that few images are damaged. `known` counts damaged images that `damaged` does not have, because they were
+/// found when the images were decoded earlier.
+pub(super) fn bounded(
+    folder: &Folder<'_>,
+    listing: &Listing,
+    damaged: &Skipped,
+    known: u64,
+    named: Vec<Error>,
+) -> Result<(), Error> {
     let meant = listing.files.len() as u64 + listing.skipped.damage();
-    if damaged.damage() as f64 > MOST_DAMAGED * meant as f64 {
-        let rule = format!(
-            "{} of {} images are damaged or missing, but at most 1% may be",
-            thousands(damaged.damage()),
-            thousands(meant)
-        );
-        let first = fault(folder.path.display(), rule, DELETE);
-        let others = damaged.notes().into_iter().filter(|_| named.is_empty());
-        let others = others.map(|note| fault(folder.path.display(), note, DELETE)).collect::<Vec<_>>();
-        let all = std::iter::once(first).chain(named).chain(others).collect();
-        return Err(Error::together(all, MOST_NAMED + 1));
+    let count = damaged.damage() + known;
+    if count as f64 <= MOST_DAMAGED * meant as f64 {
+        return Ok(());
     }
-    Ok(())
+    let (count, meant) = (thousands(count), thousands(meant));
+    let rule = format!("{count} of {meant} images are damaged or missing, but at most 1% may be");
+    let first = fault(folder.path.display(), rule, DELETE);
+    let notes = damaged.notes().into_iter().filter(|_| named.is_empty());
+    let notes: Vec<Error> = notes.map(|note| fault(folder.path.display(), note, DELETE)).collect();
+    let all = std::iter::once(first).chain(named).chain(notes).collect();
+    Err(Error::together(all, MOST_NAMED + 1))
 }
 
 /// Returns the size that all images have.

@@ -35,15 +35,13 @@ pub(super) struct Folder<'a> {
 impl Folder<'_> {
     /// Returns sizes and classes. Images that were not decoded before are decoded and kept.
     pub(super) fn probe(&self) -> Result<Info, Error> {
-        let listing = Listing::of(self)?;
-        let cache = Cache::open(self, &listing)?;
+        let (listing, cache) = self.open()?;
         Ok(info(listing, &cache).0)
     }
 
     /// Returns the whole dataset.
     pub(super) fn load(&self) -> Result<Dataset, Error> {
-        let listing = Listing::of(self)?;
-        let mut cache = Cache::open(self, &listing)?;
+        let (listing, mut cache) = self.open()?;
         let (info, parts) = info(listing, &cache);
         let each = (info.shape.channels * info.shape.height * info.shape.width) as u64;
         let mut read = |part: Part| {
@@ -56,6 +54,13 @@ impl Folder<'_> {
         // The images are kept in this order.
         let (train, validation, test) = (read(Part::Train)?, read(Part::Validation)?, read(Part::Test)?);
         Ok(Dataset { info, train, validation, test, white: 255.0 })
+    }
+
+    fn open(&self) -> Result<(Listing, Cache), Error> {
+        let listing = Listing::of(self)?;
+        let cache = Cache::open(self, &listing)?;
+        build::bounded(self, &listing, &listing.skipped, cache.dropped().len() as u64, Vec::new())?;
+        Ok((listing, cache))
     }
 
     /// Returns whether the folder has the layout of such a dataset.
