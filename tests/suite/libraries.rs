@@ -58,7 +58,7 @@ run.summary['best'] = 7
     assert_eq!(losses, [expected(0.5), expected(0.25)].concat());
     assert_eq!(column(&world, "epochs", "train_loss")[..3], ["6.5", "6.5", "6.5"]);
     assert_eq!(column(&world, "epochs", "val_accuracy")[..3], ["0.5", "0.51", "0.52"]);
-    assert_eq!(column(&world, "epochs", "best")[2], "7");
+    assert_eq!(column(&world, "epochs", "best")[2], "7.0");
     let log = world.read("results/s/trials/0001/trainer.log");
     assert!(log.contains("sweep: val/loss is read from wandb.log"), "{log}");
 }
@@ -159,7 +159,7 @@ with open(folder + '/metrics.csv', 'w') as file:
         print(f'@@ {epoch} {lr * 10}', flush=True)
 ";
     for (key, best) in
-        [("'logs/**/metrics.csv'", ["0.16666666666666666"]), (r"'@@ (?P<epoch>\d+) (?P<val_loss>\S+)'", ["5"])]
+        [("'logs/**/metrics.csv'", ["0.16666666666666666"]), (r"'@@ (?P<epoch>\d+) (?P<val_loss>\S+)'", ["5.0"])]
     {
         let rest =
             format!("metric: {{name: val_loss, goal: minimize}}\nmetrics: {key}\nparameters: {{lr: {{value: 0.5}}}}\n");

@@ -167,7 +167,8 @@ impl Printed {
     }
 
     fn take(&mut self, line: &Line, text: &str, redrawn: bool) {
-        let bar = text.contains("it/s")
+        let bar = text.contains("%|")
+            || text.contains("it/s")
             || text.contains("s/it")
             || text.trim_start().starts_with(|c: char| c.is_ascii_digit());
         if !line.pairs.is_empty() {

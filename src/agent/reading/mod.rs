@@ -60,7 +60,9 @@ impl Means {
 enum Rank {
     /// Text that the script prints for people.
     Text,
-    /// A library that writes metrics for people or for checkpoints.
+    /// TensorBoard's writer, which other libraries use, too.
+    Writer,
+    /// A library that trains, and knows its epochs.
     Library,
     /// A library for tracking experiments: the script chose what to log.
     Tracker,
@@ -88,6 +90,7 @@ impl From {
         let Some(name) = object.get("_from").and_then(Json::as_str) else { return From::own(own) };
         let rank = match name {
             PRINTED_TEXT => Rank::Text,
+            "TensorBoard" => Rank::Writer,
             name if TRACKERS.contains(&name) => Rank::Tracker,
             _ => Rank::Library,
         };

@@ -112,7 +112,7 @@ fn numbers_under_any_name_go_with_the_next_epoch_and_are_bounded() {
         r#"{"score": 2}"#,
     ];
     let mut reading = new();
-    assert_eq!(said(&mut reading, &rows), ["began 0", "1 score 1 f1 0.5 train/loss 2.5", "2 score 2"]);
+    assert_eq!(said(&mut reading, &rows), ["began 0", "1 score 1 train_loss 2.5 f1 0.5 train/loss 2.5", "2 score 2"]);
     let many: Vec<String> = (0..2 * MOST_OTHERS).map(|n| format!("\"m{n:04}\": 1")).collect();
     said(&mut reading, &[&format!("{{\"score\": 3, {}}}", many.join(","))]);
     assert_eq!((reading.names().len(), reading.left_out().len()), (MOST_OTHERS, MOST_LEFT_OUT));
