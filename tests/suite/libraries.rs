@@ -85,7 +85,7 @@ fn a_call_that_needs_the_server_names_its_line_and_what_to_do() {
     ] {
         let world = world(&format!("import wandb\n\n{call}\n"), &format!("retries: 0\n{METRIC}"));
         world.expect("run s.yaml --progress none", 1);
-        let error = &column(&world, "trials", "error")[0];
+        let error = column(&world, "trials", "error").concat();
         assert!(error.contains(&format!("train.py:3: {told}")) && error.contains("WANDB_MODE=online"), "{error}");
     }
 }

@@ -21,7 +21,8 @@ pub fn read(top: &Table) -> Option<Program> {
     let (metrics_file, folder) = (top.get("metrics_file"), top.get("folder"));
     if program.is_none() && command.is_none() {
         for node in [metrics_file, folder, top.get("metrics"), top.get("cwd")].into_iter().flatten() {
-            node.wrong_key("has no effect without `program`", "remove it");
+            let remedy = if is_metric(&node) { "did you mean `metric`?" } else { "remove it" };
+            node.wrong_key("has no effect without `program`", remedy);
         }
         return None;
     }
@@ -92,8 +93,20 @@ pub fn read(top: &Table) -> Option<Program> {
     })
 }
 
+/// Whether a value is one of `metric`, which names the metric.
+fn is_metric(node: &Node) -> bool {
+    node.value.get("name").is_some()
+}
+
 /// Reads `metrics`: `auto`, a pattern of files, or a regular expression, which has named groups.
 fn metrics(node: &Node, has_file: bool) -> Metrics {
+    if is_metric(node) {
+        node.wrong_key(
+            "says where metrics are read from, and not which one ranks the trials",
+            "did you mean `metric`?",
+        );
+        return Metrics::Auto;
+    }
     if has_file {
         node.wrong_key("has no effect beside `metrics_file`", "remove one of them");
     }
