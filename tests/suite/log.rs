@@ -6,12 +6,12 @@ use rustix::process::Signal;
 
 use crate::world::{World, send, wait_until};
 
-/// A sweep whose first program fails once, and whose second one runs until it is asked to leave.
+/// A sweep whose first program fails once and then runs until it is asked to leave. The second one ends in between.
 fn sweep() -> World {
     let world = World::new();
     let script = "[ $SWEEP_TRIAL = 1 ] && [ ! -e again ] && touch again && exit 3\n\
                   echo '{\"score\": 1}'\n\
-                  [ $SWEEP_TRIAL = 2 ] && while :; do sleep 0.05; done\ntrue\n";
+                  [ $SWEEP_TRIAL = 1 ] && while :; do sleep 0.05; done\ntrue\n";
     world.write("train.sh", script);
     let devices = "devices: {gpus: none, cpu_threads: 1000}";
     let file = format!("name: s\ncommand: [sh, train.sh]\n{devices}\nparameters: {{x: {{values: [1, 2]}}}}\n");
@@ -19,7 +19,7 @@ fn sweep() -> World {
     world
 }
 
-/// Runs the sweep until its second trial has reported an epoch, then interrupts it. Returns the log.
+/// Runs the sweep until both trials have reported an epoch, then interrupts it. Returns the log.
 fn interrupted(world: &World, level: Option<&str>) -> String {
     let mut command = world.sweep("run s.yaml --progress none");
     command.env_remove("SWEEP_LOG").envs(level.map(|level| ("SWEEP_LOG", level)));
@@ -42,12 +42,12 @@ fn the_log_tells_orders_losses_waits_and_signals_in_order() {
         "INFO cpu:0: starts trial 0001 (attempt 1) with x 1",
         "exit code 3",
         "WARN trial 0001 (attempt 1): was lost and is retried: ",
-        "INFO cpu:0: starts trial 0001 (attempt 2)",
-        "INFO trial 0001 (attempt 2): finished",
         "INFO cpu:0: starts trial 0002 (attempt 1) with x 2",
+        "INFO trial 0002 (attempt 1): finished",
+        "INFO cpu:0: starts trial 0001 (attempt 2)",
         "INFO sweep: interrupted, asks all trials to save",
-        "INFO cpu:0: asks trial 0002 (attempt 1) to save and leave",
-        "trial 0002 (attempt 1): ",
+        "INFO cpu:0: asks trial 0001 (attempt 2) to save and leave",
+        "trial 0001 (attempt 2): ",
         "INFO sweep: stops before it is complete",
     ] {
         let at = rest.find(expected).unwrap_or_else(|| panic!("no `{expected}` in order in\n{log}"));
