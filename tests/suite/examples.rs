@@ -50,7 +50,7 @@ fn every_example_has_trials_that_make_recipes() {
         for trial in (1..=trials).map(TrialId) {
             let settings = search.settings(trial).unwrap();
             let recipe = spec.recipe(&settings).unwrap_or_else(|error| panic!("{name}, trial {trial}: {error}"));
-            assert!(matches!(recipe.layers.last(), Some(Layer::Dense { .. })), "{name}");
+            assert!(matches!(recipe.layers.last(), Some(Layer::Dense { .. } | Layer::Scale { .. })), "{name}");
         }
         assert_eq!(search.settings(TrialId(trials + 1)), None, "{name}");
     }
