@@ -68,7 +68,7 @@ fn pictures_in_folders_of_their_classes_are_not_taken_for_a_damaged_set() {
     let world = World::new();
     for class in ["cats", "dogs"] {
         std::fs::create_dir_all(world.path("mine").join(class)).unwrap();
-        world.write(&format!("mine/{class}/1.png"), "");
+        world.write(&format!("mine/{class}/1.png"), "an image, as far as its name tells");
     }
     for set in ["cifar10", "mnist", "arrays, order: nhwc"] {
         world.write("a.yaml", &format!("data: {{path: mine, set: {set}}}\nmodel: linear\n"));
