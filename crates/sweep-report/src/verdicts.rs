@@ -7,7 +7,7 @@ use sweep_core::trial::{EpochMetrics, METRICS, Outcome, TrialId};
 use sweep_spec::Spec;
 use sweep_verdict::{Advice, Context, Finding, Name, Others, Severity, Task, judge};
 
-/// The findings in every trial, in the order of [`History::trials`].
+/// The findings in every trial, in the order of the trials of the history.
 #[derive(Debug)]
 pub struct Verdicts {
     /// The task in whose words advice is given.

@@ -22,7 +22,7 @@ impl Spec {
     ///
     /// # Errors
     /// One line, if the parameters do not make a recipe. Parameters from a checked file's own space always do, with two
-    /// exceptions. There may have been too many distinct models to check them all, or [`Spec::classes`] may not be
+    /// exceptions. There may have been too many distinct models to check them all, or the number of classes may not be
     /// known yet.
     pub fn recipe(&self, settings: &Settings) -> Result<Recipe> {
         let network = self.trained()?;
