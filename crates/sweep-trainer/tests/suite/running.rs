@@ -99,7 +99,7 @@ fn a_sweep_without_a_trainer_says_what_to_build() {
     let world = World::new();
     world.write("small.yaml", &sweep(1));
     let text = world.expect("run small.yaml --trainer nowhere", 6);
-    assert!(text.contains("nowhere") && text.contains("cargo build"), "{text}");
+    assert!(text.contains("nowhere") && text.contains("make demo"), "{text}");
     assert!(!world.path("results").exists(), "nothing was begun");
 }
 
