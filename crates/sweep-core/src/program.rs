@@ -230,7 +230,7 @@ impl Program {
                         _ => Some(format!("--{name}={value}")),
                     }));
                 }
-                "${args_json}" => arguments.push(Json::Object(config.clone()).to_string()),
+                "${args_json}" => arguments.push(dumped(&Json::Object(config.clone()))),
                 "${args_json_file}" => arguments.push(settings_file.to_owned()),
                 _ => arguments.push(with_variables(item, &variable)?),
             }
@@ -415,6 +415,19 @@ fn literal(value: &Json) -> String {
     }
 }
 
+/// A value as Python's `json.dumps` has it, except that letters beyond ASCII stay as they are: `{"lr": 2e-05, "ok": true}`.
+fn dumped(value: &Json) -> String {
+    match value {
+        Json::Number(number) if number.is_f64() => float(number.as_f64().unwrap_or_default()),
+        Json::Array(items) => format!("[{}]", items.iter().map(dumped).collect::<Vec<_>>().join(", ")),
+        Json::Object(table) => {
+            let members = table.iter().map(|(name, value)| format!("{}: {}", Json::from(name.as_str()), dumped(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
 /// A float in the shortest digits that read back the same; from 1e16 and below 1e-4 with an exponent of two digits or more.
 fn float(value: f64) -> String {
     let text = format!("{value:e}");
@@ -505,7 +518,10 @@ mod tests {
         assert_eq!(one("${args_no_equals}")[..4], ["--amp", "True", "--bias", "False"]);
         assert_eq!(one("${args_no_hyphens}")[..2], ["amp=True", "bias=False"]);
         assert_eq!(one("${args_no_boolean_flags}"), ["--amp", "--kind=a b", "--lr=0.001", "--sizes=[1, 2]"]);
-        assert_eq!(one("${args_json}"), [r#"{"amp":true,"bias":false,"kind":"a b","lr":0.001,"sizes":[1,2]}"#]);
+        assert_eq!(
+            one("${args_json}"),
+            [r#"{"amp": true, "bias": false, "kind": "a b", "lr": 0.001, "sizes": [1, 2]}"#]
+        );
         assert_eq!(one("${args_json_file}"), ["/r/0001/settings.json"]);
         assert_eq!(one("${args_append_hydra}")[0], "+amp=True");
         assert_eq!(one("${args_override_hydra}")[0], "++amp=True");
@@ -565,7 +581,7 @@ mod tests {
             [
                 "--optimizer={'lr': 0.1, 'of': {'beta': 'b'}}",
                 "--seed.x=1",
-                r#"{"optimizer":{"lr":0.1,"of":{"beta":"b"}},"seed.x":1}"#,
+                r#"{"optimizer": {"lr": 0.1, "of": {"beta": "b"}}, "seed.x": 1}"#,
             ]
         );
     }
