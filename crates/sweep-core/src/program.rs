@@ -400,31 +400,34 @@ pub fn word(value: &Json) -> String {
 
 /// A value as Python's `repr` has it: `2e-05`, `True`, `None`, `[1, 'x']`, `{'lr': 0.1}`.
 fn literal(value: &Json) -> String {
-    match value {
+    nested(value, &|scalar| match scalar {
         Json::String(text) => quoted(text),
         Json::Bool(true) => "True".to_owned(),
         Json::Bool(false) => "False".to_owned(),
         Json::Null => "None".to_owned(),
-        Json::Number(number) if number.is_f64() => float(number.as_f64().unwrap_or_default()),
-        Json::Number(number) => number.to_string(),
-        Json::Array(items) => format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
-        Json::Object(table) => {
-            let members = table.iter().map(|(name, value)| format!("{}: {}", quoted(name), literal(value)));
-            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
-        }
-    }
+        other => other.to_string(),
+    })
 }
 
 /// A value as Python's `json.dumps` has it, except that letters beyond ASCII stay as they are: `{"lr": 2e-05, "ok": true}`.
 fn dumped(value: &Json) -> String {
+    nested(value, &Json::to_string)
+}
+
+/// Lists, tables and floats as Python writes them everywhere. `scalar` writes all other values, and the names in tables.
+fn nested(value: &Json, scalar: &dyn Fn(&Json) -> String) -> String {
     match value {
         Json::Number(number) if number.is_f64() => float(number.as_f64().unwrap_or_default()),
-        Json::Array(items) => format!("[{}]", items.iter().map(dumped).collect::<Vec<_>>().join(", ")),
-        Json::Object(table) => {
-            let members = table.iter().map(|(name, value)| format!("{}: {}", Json::from(name.as_str()), dumped(value)));
-            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+        Json::Array(items) => {
+            format!("[{}]", items.iter().map(|item| nested(item, scalar)).collect::<Vec<_>>().join(", "))
         }
-        other => other.to_string(),
+        Json::Object(table) => {
+            let member = |(name, value): (&String, &Json)| {
+                format!("{}: {}", scalar(&Json::from(name.as_str())), nested(value, scalar))
+            };
+            format!("{{{}}}", table.iter().map(member).collect::<Vec<_>>().join(", "))
+        }
+        other => scalar(other),
     }
 }
 

@@ -29,7 +29,7 @@ use sweep_data::network::Shape;
 
 const HEARTBEAT: Duration = Duration::from_millis(250);
 
-/// Least number of steps of a trial for which cuDNN benchmarks its kernels. On an H100 that takes 0.6 to 2.7 s and then
+/// Least number of steps of a trial for which cuDNN benchmarks its kernels. On an H100 that takes 0.5 to 2.8 s and then
 /// saves up to 0.2 ms per step (see docs/performance.md).
 const STEPS_WORTH_A_BENCHMARK: u64 = 5000;
 
