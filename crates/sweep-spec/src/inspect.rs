@@ -290,7 +290,7 @@ fn widened((least, most): (u64, u64), by: u64) -> (u64, u64) {
 fn wrong_end(end: Option<Extent>, classes: u32) -> (String, String) {
     let end = match end {
         None => "has no layers".to_owned(),
-        Some(Extent::Picture(shape)) => format!("ends in an image of {shape}"),
+        Some(Extent::Image(shape)) => format!("ends in an image of {shape}"),
         Some(Extent::Vector(1)) => "ends in 1 value".to_owned(),
         Some(Extent::Vector(values)) => format!("ends in {values} values"),
     };

@@ -7,17 +7,17 @@ use tch::{Device, TchError, Tensor};
 use super::augment::Changes;
 use super::checkpoint::{Checkpoints, Tensors};
 use super::controller::Controller;
+use super::dataset::{DatasetCache, Part, Set, Split};
 use super::device::{self, takes_gpu_path};
-use super::draws::{Draws, shuffled};
 use super::evaluation::{Tally, cross_entropy, evaluate, weighted_cross_entropy};
 use super::fault::{Fault, Result};
 use super::graph::{Inputs, Recorder, own};
 use super::libtorch::{self, Scalar};
 use super::network::{Mode, Network, Start};
 use super::optimizer::Optimizer;
-use super::pictures::{Part, Set, Shelf, Split};
 use super::position::{Position, Sums};
 use super::probe;
+use super::step_rng::{StepRng, shuffled};
 use sweep_core::learning_rate::Steps;
 use sweep_core::probe::Probe;
 use sweep_core::protocol::{FromTrainer, Order};
@@ -41,11 +41,11 @@ const STEPS_WORTH_A_BENCHMARK: u64 = 5000;
 pub fn train(
     order: &Order,
     device: Device,
-    shelf: &mut Shelf,
+    cache: &mut DatasetCache,
     controller: &mut dyn Controller,
 ) -> Result<Option<Outcome>> {
     let recipe = &order.recipe;
-    let loaded = shelf.get(&recipe.data.source)?;
+    let loaded = cache.get(&recipe.data.source)?;
     let split = loaded.split(&recipe.data, order.seed)?;
     let start = Start { seed: order.seed, trial: order.attempt.trial.0, init: recipe.training.init };
     device::choose(&recipe.training);
@@ -177,8 +177,8 @@ impl Run<'_> {
         let images = split.train.part(&rows)?;
         let steps = Steps::new(training, images.count());
         let sizes = (0..steps.epoch).map(|step| batch.min(images.count() - step * batch));
-        let draws = (0..).map(|step| Draws::new(*seed, trial, number, step));
-        let changes = Changes::draw(&recipe.data.augment, draws.zip(sizes), split.shape, self.device)?;
+        let rng = (0..).map(|step| StepRng::new(*seed, trial, number, step));
+        let changes = Changes::draw(&recipe.data.augment, rng.zip(sizes), split.shape, self.device)?;
         let numbers_of = |step| self.optimizer.numbers(self.learning_rate(step, steps), step);
         let first = u64::from(number - 1) * steps.epoch + 1;
         let numbers: Vec<Vec<f64>> = (first..first + steps.epoch).map(numbers_of).collect();
@@ -186,7 +186,7 @@ impl Run<'_> {
             let mut flat = Vec::new();
             for (step, numbers) in (0..).zip(&numbers) {
                 flat.extend(numbers.iter().map(|&number| number as f32));
-                flat.extend(Draws::new(*seed, trial, number, step).keys(recipe.layers.len()));
+                flat.extend(StepRng::new(*seed, trial, number, step).keys(recipe.layers.len()));
             }
             Tensor::f_from_slice(&flat)?.f_view([steps.epoch as i64, -1])?.f_to_device(self.device)
         };
@@ -227,7 +227,7 @@ impl Run<'_> {
         let Order { attempt, seed, recipe, .. } = self.order;
         let (training, step) = (&recipe.training, self.position.step);
         let batch = u64::from(training.batch_size);
-        let draws = Draws::new(*seed, attempt.trial.0, epoch.number, step).seeded(self.device)?;
+        let rng = StepRng::new(*seed, attempt.trial.0, epoch.number, step).seeded(self.device)?;
         let rows = epoch.images.rows(step, batch)?;
         let inputs = Inputs {
             changes: epoch.changes.part(step * batch, rows.size()[0] as u64)?,
@@ -242,8 +242,8 @@ impl Run<'_> {
         let Run { network, optimizer, tally, weights, .. } = self;
         let mut work = |inputs: &Inputs| {
             let (xs, labels) = set.gather(&inputs.rows)?;
-            let xs = inputs.changes.apply(xs, draws)?;
-            let logits = network.forward(&xs, Mode::Train(draws, inputs.keys.as_ref()))?;
+            let xs = inputs.changes.apply(xs, rng)?;
+            let logits = network.forward(&xs, Mode::Train(rng, inputs.keys.as_ref()))?;
             let loss = match (inputs.changes.mix(), weights.as_ref()) {
                 (None, None) => cross_entropy(&logits, &labels, training.label_smoothing)?,
                 (mix, weights) => weighted_cross_entropy(&logits, &labels, mix, weights, training.label_smoothing)?,
@@ -269,7 +269,7 @@ impl Run<'_> {
         };
         let Some(seen) = evaluated(&split.train_eval)? else { return Ok(None) };
         let Some(unseen) = evaluated(&split.validation)? else { return Ok(None) };
-        self.finite("loss on training pictures", seen.loss, epoch)?;
+        self.finite("loss on training images", seen.loss, epoch)?;
         self.finite("validation loss", unseen.loss, epoch)?;
 
         let trained = Measured::new(self.position.sums, epoch.images.count());
@@ -364,8 +364,8 @@ struct Measured {
 }
 
 impl Measured {
-    fn new(sums: Sums, pictures: u64) -> Measured {
-        Measured { loss: sums.loss / pictures as f64, accuracy: sums.hits / pictures as f64 }
+    fn new(sums: Sums, images: u64) -> Measured {
+        Measured { loss: sums.loss / images as f64, accuracy: sums.hits / images as f64 }
     }
 }
 
@@ -516,7 +516,7 @@ mod tests {
 
     fn run(order: &Order, script: &mut Script) -> Result<Option<Outcome>> {
         tch::set_num_threads(1);
-        train(order, Device::Cpu, &mut Shelf::new(Device::Cpu), script)
+        train(order, Device::Cpu, &mut DatasetCache::new(Device::Cpu), script)
     }
 
     fn folder() -> tempfile::TempDir {
@@ -659,11 +659,11 @@ mod tests {
     fn a_trials_numbers_do_not_depend_on_what_was_trained_before() {
         let (first, second, alone) = (folder(), folder(), folder());
         tch::set_num_threads(1);
-        let mut shelf = Shelf::new(Device::Cpu);
+        let mut cache = DatasetCache::new(Device::Cpu);
         let mut script = Script::default();
-        train(&order(1, first.path()), Device::Cpu, &mut shelf, &mut script).unwrap();
+        train(&order(1, first.path()), Device::Cpu, &mut cache, &mut script).unwrap();
         let before = std::mem::take(&mut script.heard).len();
-        train(&order(2, second.path()), Device::Cpu, &mut shelf, &mut script).unwrap();
+        train(&order(2, second.path()), Device::Cpu, &mut cache, &mut script).unwrap();
         assert_eq!((before, script.epochs()), (before, undisturbed(&order(2, alone.path()))));
         assert_ne!(script.epochs(), undisturbed(&order(1, folder().path())));
     }

@@ -3,9 +3,9 @@
 use tch::{Device, Kind, Reduction, TchError, Tensor};
 
 use super::augment::Mix;
+use super::dataset::Part;
 use super::device::takes_gpu_path;
 use super::network::{Mode, Network};
-use super::pictures::Part;
 use super::position::Sums;
 
 /// Returns the number of images per batch. A batch is large enough to fill a GPU, or small enough that a layer's output
@@ -108,8 +108,8 @@ pub fn evaluate(
         let mut tally = Tally::new(Sums::default(), device)?;
         let size = batch_size(device);
         for number in 0..part.batches(size) {
-            let (pictures, labels) = part.batch(number, size)?;
-            let logits = network.forward(&pictures, Mode::Evaluate)?;
+            let (images, labels) = part.batch(number, size)?;
+            let logits = network.forward(&images, Mode::Evaluate)?;
             tally.add(&cross_entropy(&logits, &labels, 0.0)?, &logits, &labels)?;
             if interrupted() {
                 return Ok(None);

@@ -4,9 +4,9 @@ use rand::RngExt;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::convolution::Convolution;
-use super::draws::Draws;
-use super::gate::Gate;
+use super::fused_activation::FusedActivation;
 use super::gpu_kernel::{self, KeysThere};
+use super::step_rng::StepRng;
 use sweep_core::random::{Purpose, stream};
 use sweep_core::recipe::{Init, Join, Layer, Padding};
 use sweep_data::datasets::Normalization;
@@ -17,7 +17,7 @@ use sweep_data::network::{Extent, Shape, same_padding, shapes};
 pub enum Mode<'a> {
     /// Training: dropout is on, and batch norm uses the batch's statistics and updates the running ones. If the dropout
     /// keys are also on the device, they are read from there.
-    Train(Draws, KeysThere<'a>),
+    Train(StepRng, KeysThere<'a>),
     /// Evaluation: dropout is off, and batch norm uses the running statistics.
     Evaluate,
 }
@@ -100,24 +100,26 @@ impl Network {
     /// Panics if the layers do not fit `input`. This is checked before a trial is ordered.
     pub fn new(input: Shape, layers: &[Layer], start: Start, kind: Kind, device: Device) -> Result<Network, TchError> {
         let rows = shapes(input, layers).expect("shapes are checked before a trial is ordered").rows;
-        let inputs = std::iter::once(Extent::Picture(input)).chain(rows.iter().map(|row| row.output));
+        let inputs = std::iter::once(Extent::Image(input)).chain(rows.iter().map(|row| row.output));
         let mut network =
             Network { kind, steps: Vec::new(), parameters: Vec::new(), buffers: Vec::new(), normalization: None };
-        let (mut in_gate, mut bias) = (0, None);
+        let (mut in_activation, mut bias) = (0, None);
         for (index, (input, layer)) in inputs.zip(layers).enumerate() {
-            if index < in_gate {
+            if index < in_activation {
                 continue;
             }
             if matches!(layer, Layer::Fork | Layer::Branch | Layer::Join { .. }) {
                 network.steps.push((index, Step::Mark(*layer)));
                 continue;
             }
-            let (gate, taken) = Gate::at(layers, index);
-            in_gate = index + taken;
+            let (activation, taken) = FusedActivation::at(layers, index);
+            in_activation = index + taken;
             let stage: Stage = match taken {
                 0 => {
                     // If a fused activation follows a convolution, its kernel adds the bias.
-                    let apart = gpu_kernel::serve(device) && kind != Kind::Double && Gate::at(layers, index + 1).1 > 0;
+                    let apart = gpu_kernel::serve(device)
+                        && kind != Kind::Double
+                        && FusedActivation::at(layers, index + 1).1 > 0;
                     let mut builder =
                         Builder { network: &mut network, index, start, device, bias: apart.then_some(None) };
                     let stage = builder.stage(input, layer)?;
@@ -126,7 +128,7 @@ impl Network {
                 }
                 _ => {
                     let bias = bias.take();
-                    Box::new(move |xs: &Tensor, mode| gate.pass(xs, bias.as_ref(), mode))
+                    Box::new(move |xs: &Tensor, mode| activation.pass(xs, bias.as_ref(), mode))
                 }
             };
             network.steps.push((index, Step::Layer(stage)));
@@ -225,7 +227,7 @@ impl Builder<'_> {
     fn stage(&mut self, input: Extent, layer: &Layer) -> Result<Stage, TchError> {
         Ok(match *layer {
             Layer::Conv { filters, kernel, stride, padding, bias, max_norm } => {
-                let shape = picture(input);
+                let shape = image(input);
                 let (weight, bias) = self.weights(&[filters, shape.channels, kernel, kernel], bias, max_norm)?;
                 let (border, padding) = border(shape, kernel, stride, padding);
                 let bias = match &mut self.bias {
@@ -242,9 +244,7 @@ impl Builder<'_> {
                 })
             }
             Layer::Dense { units, bias, max_norm } => {
-                let Extent::Vector(inputs) = input else {
-                    unreachable!("shapes() lets no picture reach a dense layer")
-                };
+                let Extent::Vector(inputs) = input else { unreachable!("shapes() lets no image reach a dense layer") };
                 let (weight, bias) = self.weights(&[units, inputs], bias, max_norm)?;
                 Box::new(move |xs, _| xs.f_linear(&weight, bias.as_ref()))
             }
@@ -289,7 +289,7 @@ impl Builder<'_> {
                 self.grouped(input, [filters, groups, kernel, stride], padding, bias, max_norm)?
             }
             Layer::Depthwise { kernel, stride, padding, bias, max_norm } => {
-                let channels = picture(input).channels;
+                let channels = image(input).channels;
                 self.grouped(input, [channels, channels, kernel, stride], padding, bias, max_norm)?
             }
             Layer::LayerNorm { epsilon } => {
@@ -302,7 +302,7 @@ impl Builder<'_> {
                 // The channels of a pixel are adjacent in memory, so nothing is copied.
                 match input {
                     Extent::Vector(_) => Box::new(move |xs, _| over(xs)),
-                    Extent::Picture(_) => {
+                    Extent::Image(_) => {
                         Box::new(move |xs, _| over(&xs.f_permute([0, 2, 3, 1])?)?.f_permute([0, 3, 1, 2]))
                     }
                 }
@@ -324,7 +324,7 @@ impl Builder<'_> {
             }
             Layer::GlobalAveragePool => Box::new(|xs, _| xs.f_mean_dim([2, 3].as_slice(), false, None)),
             Layer::GlobalMaxPool => Box::new(|xs, _| xs.f_amax([2, 3].as_slice(), false)),
-            Layer::Relu | Layer::Dropout { .. } => unreachable!("these are always part of a gate"),
+            Layer::Relu | Layer::Dropout { .. } => unreachable!("these are always part of a activation"),
             Layer::Fork | Layer::Branch | Layer::Join { .. } => unreachable!("these are steps of their own"),
             Layer::Silu => Box::new(|xs, _| xs.f_silu()),
             Layer::LeakyRelu { slope } => Box::new(move |xs, _| leaky_relu(xs, slope)),
@@ -337,7 +337,7 @@ impl Builder<'_> {
         })
     }
 
-    /// Draws weights `[outputs, inputs, kernel…]` and biases `[outputs]` from uniform distributions. A fan is the
+    /// StepRng weights `[outputs, inputs, kernel…]` and biases `[outputs]` from uniform distributions. A fan is the
     /// number of channels times the kernel area. The weights of a convolution are channels-last, like the images, so
     /// that a step does not have to reorder them.
     fn weights(
@@ -381,7 +381,7 @@ impl Builder<'_> {
         bias: bool,
         max_norm: Option<f64>,
     ) -> Result<Stage, TchError> {
-        let (shape, [filters, groups, kernel, stride]) = (picture(input), sizes);
+        let (shape, [filters, groups, kernel, stride]) = (image(input), sizes);
         let (weight, bias) = self.weights(&[filters, shape.channels / groups, kernel, kernel], bias, max_norm)?;
         let (border, padding) = border(shape, kernel, stride, padding);
         let (stride, padding) = ([i64::from(stride); 2], padding.map(i64::from));
@@ -477,16 +477,16 @@ fn leaky_relu(xs: &Tensor, slope: f64) -> Result<Tensor, TchError> {
     xs.f_maximum(&xs.f_mul_scalar(slope)?)
 }
 
-fn picture(input: Extent) -> Shape {
+fn image(input: Extent) -> Shape {
     match input {
-        Extent::Picture(shape) => shape,
+        Extent::Image(shape) => shape,
         Extent::Vector(_) => unreachable!("shapes() lets no vector reach this layer"),
     }
 }
 
 fn channels(input: Extent) -> u32 {
     match input {
-        Extent::Picture(shape) => shape.channels,
+        Extent::Image(shape) => shape.channels,
         Extent::Vector(values) => values,
     }
 }
@@ -516,15 +516,15 @@ mod tests {
     use sweep_data::network::{PRESETS, Template};
 
     const START: Start = Start { seed: 7, trial: 1, init: Init::Keras };
-    const PICTURE: Shape = Shape { channels: 3, height: 32, width: 32 };
+    const IMAGE: Shape = Shape { channels: 3, height: 32, width: 32 };
 
     #[test]
     fn every_preset_has_the_parameters_that_the_planner_counts() {
         for name in PRESETS {
             let lookup = |name: &str| (name == "classes").then(|| 10.into());
             let layers = Template::preset(name).unwrap().layers(&lookup).unwrap_or_else(|_| panic!("{name}"));
-            let network = Network::new(PICTURE, &layers, START, Kind::Float, Device::Cpu).unwrap();
-            assert_eq!(network.parameter_count(), shapes(PICTURE, &layers).unwrap().parameters, "{name}");
+            let network = Network::new(IMAGE, &layers, START, Kind::Float, Device::Cpu).unwrap();
+            assert_eq!(network.parameter_count(), shapes(IMAGE, &layers).unwrap().parameters, "{name}");
             let logits = network.forward(&Tensor::zeros([2, 3, 32, 32], (Kind::Float, Device::Cpu)), Mode::Evaluate);
             assert_eq!(logits.unwrap().size(), [2, 10], "{name}");
         }
@@ -562,18 +562,18 @@ mod tests {
     }
 
     #[test]
-    fn batch_norm_remembers_as_keras_does_even_from_a_single_picture() {
+    fn batch_norm_remembers_as_keras_does_even_from_a_single_image() {
         let input = Shape { channels: 1, height: 1, width: 2 };
         let layers = [Layer::BatchNorm { momentum: 0.9, epsilon: 1e-3 }];
         let network = Network::new(input, &layers, START, Kind::Float, Device::Cpu).unwrap();
-        let draws = Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap();
+        let rng = StepRng::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap();
         // The mean is 2 and the variance over n is 1.
         let xs = Tensor::from_slice(&[1.0f32, 3.0]).view([1, 1, 1, 2]);
-        let _ = network.forward(&xs, Mode::Train(draws, None)).unwrap();
+        let _ = network.forward(&xs, Mode::Train(rng, None)).unwrap();
         let near = |index: usize, value: f64| (network.buffers[index].1.double_value(&[0]) - value).abs() < 1e-5;
         assert!(near(0, 0.2) && near(1, 1.0));
         let network = Network::new(input, &[Layer::Flatten, layers[0]], START, Kind::Float, Device::Cpu).unwrap();
-        let _ = network.forward(&xs, Mode::Train(draws, None)).unwrap();
+        let _ = network.forward(&xs, Mode::Train(rng, None)).unwrap();
         assert!((network.buffers[1].1.double_value(&[0]) - 0.9).abs() < 1e-5);
     }
 
@@ -614,12 +614,12 @@ mod tests {
     #[test]
     fn bfloat16_is_near_float32_and_leaves_weights_and_logits_in_it() {
         let layers = every_kind_of_layer();
-        let build = |kind| Network::new(PICTURE, &layers, START, kind, Device::Cpu).unwrap();
+        let build = |kind| Network::new(IMAGE, &layers, START, kind, Device::Cpu).unwrap();
         let xs = Tensor::rand([4, 3, 32, 32], (Kind::Float, Device::Cpu));
         let labels = Tensor::from_slice(&[1i64, 0, 2, 1]);
         let run = |network: &Network| {
             let logits =
-                network.forward(&xs, Mode::Train(Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap(), None)).unwrap();
+                network.forward(&xs, Mode::Train(StepRng::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap(), None)).unwrap();
             let loss = logits.cross_entropy_for_logits(&labels);
             (network.gradients(&loss).unwrap(), logits)
         };
@@ -699,13 +699,13 @@ mod tests {
     #[test]
     fn branching_layers_have_the_parameters_that_the_planner_counts_in_every_number_type() {
         let layers = branching_layers();
-        let count = shapes(PICTURE, &layers).unwrap().parameters;
+        let count = shapes(IMAGE, &layers).unwrap().parameters;
         let xs = Tensor::rand([4, 32, 32, 3], (Kind::Float, Device::Cpu)).permute([0, 3, 1, 2]);
         for kind in [Kind::Float, Kind::BFloat16] {
-            let network = Network::new(PICTURE, &layers, START, kind, Device::Cpu).unwrap();
+            let network = Network::new(IMAGE, &layers, START, kind, Device::Cpu).unwrap();
             assert_eq!(network.parameter_count(), count);
-            let draws = Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap();
-            let logits = network.forward(&xs, Mode::Train(draws, None)).unwrap();
+            let rng = StepRng::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap();
+            let logits = network.forward(&xs, Mode::Train(rng, None)).unwrap();
             let loss = cross_entropy(&logits, &Tensor::from_slice(&[1i64, 0, 2, 1]), 0.0).unwrap();
             let gradients = network.gradients(&loss).unwrap();
             assert!(gradients.iter().all(|gradient| gradient.isfinite().all().int64_value(&[]) == 1));
@@ -740,7 +740,7 @@ mod tests {
             let build = |layers: &[Layer]| Network::new(input, layers, START, Kind::Float, Device::Cpu).unwrap();
             let (bare, whole) = (build(&before), build(&[before.clone(), double.to_vec()].concat()));
             let xs = Tensor::randn([3, 2, 4, 4], (Kind::Float, Device::Cpu));
-            let mode = || Mode::Train(Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap(), None);
+            let mode = || Mode::Train(StepRng::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap(), None);
             let (first, second) = (bare.forward(&xs, mode()).unwrap(), whole.forward(&xs, mode()).unwrap());
             assert!(second.allclose(&(first.relu() + &first), 1e-6, 1e-6, false), "{before:?}");
         }
@@ -782,7 +782,7 @@ mod tests {
             in_double(&mut network);
             let loss = |network: &Network| {
                 let logits = network
-                    .forward(&xs, Mode::Train(Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap(), None))
+                    .forward(&xs, Mode::Train(StepRng::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap(), None))
                     .unwrap();
                 cross_entropy(&logits, &labels, 0.0).unwrap()
             };

@@ -21,7 +21,7 @@ pub(super) struct Partner {
 }
 
 impl Partner {
-    /// Draws a partner from a batch of this size. An image keeps at least half of itself and of its label. If both ways
+    /// StepRng a partner from a batch of this size. An image keeps at least half of itself and of its label. If both ways
     /// of mixing are on, each has the same chance.
     pub fn draw(random: &mut impl Rng, augment: &Augment, size: u64, [height, width]: [i64; 2]) -> Partner {
         let index = random.random_range(0..size) as i64;
@@ -98,7 +98,7 @@ impl Mix {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::pictures;
+    use super::super::tests::images;
     use super::*;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_rectangle_comes_from_the_partner() {
-        let xs = pictures(2);
+        let xs = images(2);
         let none = Partner { index: 0, rectangle: [0, 5, 0, 4], weight: 0.25, share: 0.25 };
         let half = Partner { index: 0, rectangle: [0, 5, 1, 3], weight: 1.0, share: 0.5 };
         let ys = Mix::new(&[none, half], tch::Device::Cpu).unwrap().mixed(&xs).unwrap();
