@@ -131,7 +131,7 @@ impl Open {
         Open { relu: activation.relu, least: dropped as u16, scale, chance }
     }
 
-    /// StepRng the random bits of a row of values. `before` is the number of values in front of the row.
+    /// Draws the random bits of a row of values. `before` is the number of values in front of the row.
     #[inline(always)]
     fn draw(self, before: usize, bits: &mut [u16; ROW]) {
         if self.least > 0 {

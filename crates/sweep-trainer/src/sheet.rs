@@ -21,7 +21,7 @@ const SIDE: u32 = 96;
 /// Gap between images, in pixels.
 const GAP: u32 = 4;
 
-/// StepRng the sheet.
+/// Draws the sheet.
 ///
 /// # Errors
 /// Returns an error if the images cannot be read or the file cannot be written.
@@ -65,7 +65,7 @@ pub fn draw(sheet: &Sheet) -> Result<()> {
 /// Number of images in a row of a grid.
 const ACROSS: u32 = 5;
 
-/// StepRng images `f32 [b, c, h, w]` from 0 to 1 row by row.
+/// Draws images `f32 [b, c, h, w]` from 0 to 1 row by row.
 ///
 /// # Errors
 /// Returns an error if the file cannot be written.

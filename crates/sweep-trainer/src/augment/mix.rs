@@ -21,7 +21,7 @@ pub(super) struct Partner {
 }
 
 impl Partner {
-    /// StepRng a partner from a batch of this size. An image keeps at least half of itself and of its label. If both ways
+    /// Draws a partner from a batch of this size. An image keeps at least half of itself and of its label. If both ways
     /// of mixing are on, each has the same chance.
     pub fn draw(random: &mut impl Rng, augment: &Augment, size: u64, [height, width]: [i64; 2]) -> Partner {
         let index = random.random_range(0..size) as i64;

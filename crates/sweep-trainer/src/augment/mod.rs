@@ -92,7 +92,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// StepRng the changes for steps with these batch sizes and images of this shape, and moves them to the device.
+    /// Draws the changes for steps with these batch sizes and images of this shape, and moves them to the device.
     ///
     /// # Errors
     /// Returns libtorch's error if the device runs out of memory.
@@ -202,7 +202,7 @@ impl Changes {
     }
 }
 
-/// StepRng and applies the changes of one step to a batch `f32 [b, c, h, w]`: see [`Changes::apply`].
+/// Draws and applies the changes of one step to a batch `f32 [b, c, h, w]`: see [`Changes::apply`].
 ///
 /// # Errors
 /// Returns libtorch's error if the device runs out of memory.
