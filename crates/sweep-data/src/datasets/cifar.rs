@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_and_pickles_are_recognised() {
+    fn what_is_missing_is_named_and_pickles_are_recognized() {
         let remove = |cifar, name| complaint(cifar, |folder| fs::remove_file(folder.join(name)).unwrap());
         let error = remove(&CIFAR10, "data_batch_5.bin");
         assert!(error.contains("data_batch_5.bin: missing"), "{error}");
