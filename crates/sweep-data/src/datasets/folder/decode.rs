@@ -130,7 +130,7 @@ fn is_cut_short(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\xff\xd8") && last(b"\xff\xd9") < last(b"\xff\xda")
 }
 
-/// StepRng the image over white. Returns whether that changed anything.
+/// Draws the image over white. Returns whether that changed anything.
 fn over_white(image: DynamicImage) -> (RgbImage, bool) {
     let image = image.into_rgba8();
     let mut transparent = false;

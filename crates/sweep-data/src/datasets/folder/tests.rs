@@ -64,7 +64,7 @@ fn classes_are_sorted_folders_and_pixels_come_in_planes() {
         ("cat/10.png", gray(2, 5)),
         (".hidden/1.png", gray(1, 0)),
     ]);
-    fs::write(root.path().join("cat/notes.txt"), "not a image").unwrap();
+    fs::write(root.path().join("cat/notes.txt"), "not an image").unwrap();
     let dataset = load(root.path()).unwrap();
     assert_eq!(dataset.info.classes, ["cat", "dog"]);
     assert_eq!(dataset.info.shape, Shape { channels: 3, height: 2, width: 2 });
@@ -391,7 +391,7 @@ fn two_thousand_photographs() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
-    fn a_damaged_image_is_an_error_or_a_image_but_never_a_panic(
+    fn a_damaged_image_is_an_error_or_an_image_but_never_a_panic(
         format in prop::sample::select(vec![
             ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Gif, ImageFormat::Bmp, ImageFormat::Tiff, ImageFormat::WebP,
         ]),
