@@ -17,11 +17,17 @@ use super::value::{number, show};
 use super::yaml;
 use super::{Method, Note, Order, Problem, Problems, Spec, constraints, early, enqueue, goal, parameters, program};
 use sweep_core::recipe::Source;
-use sweep_core::trial::{Goal, METRICS, Metric, Settings};
+use sweep_core::trial::{ACCURACY_OF_CLASS, BALANCED_ACCURACY, Goal, METRICS, Metric, Settings};
 
 /// Keys of W&B that have no meaning without its servers.
 const WITHOUT_EFFECT: [&str; 8] =
     ["project", "entity", "controller", "job", "image_uri", "scheduler", "apiVersion", "kind"];
+
+/// Metrics that can rank the trials of the built-in trainer, beside the accuracy of a class.
+const RANKING: [&str; 7] = {
+    let [a, b, c, d, e, f] = METRICS;
+    [a, b, c, d, e, f, BALANCED_ACCURACY]
+};
 
 /// Maximum length of a sweep's name, in characters.
 const LONGEST_NAME: usize = 100;
@@ -302,8 +308,9 @@ fn metric(table: &Table, any: bool) -> (Metric, Option<f64>) {
     match table.get("name") {
         None => node.wrong_key("has no `name`", format!("add `name:` with one of {}", METRICS.join(", "))),
         Some(name) => {
-            let is = format!("the metric that ranks trials; choose one of {}", METRICS.join(", "));
-            if let Some(found) = name.take(if any { Kind::Text } else { Kind::Choice(&METRICS) }, &is) {
+            let any = any || name.value.as_str().is_some_and(|name| name.starts_with(ACCURACY_OF_CLASS));
+            let is = format!("the metric that ranks trials; choose one of {}", RANKING.join(", "));
+            if let Some(found) = name.take(if any { Kind::Text } else { Kind::Choice(&RANKING) }, &is) {
                 metric.name = plain(&found);
             }
         }
