@@ -75,8 +75,10 @@ fn header_of(line: &str) -> Option<Columns> {
         let is_header = cells.len() > 1
             && metrics > 0
             && known > 1
-            && (begins || separator != Separator::Space && known > cells.len() / 2)
-            && cells.iter().all(|cell| number(cell, false).is_none());
+            && (begins
+                || separator != Separator::Space
+                    && (known > cells.len() / 2 || metrics > 1 && 2 * known >= cells.len()))
+            && cells.iter().all(|cell| number(cell, false).is_none() && !has_decimal(cell));
         is_header.then(|| Columns { names: cells.into_iter().map(str::to_owned).collect(), separator })
     })
 }
@@ -91,6 +93,10 @@ fn spacy(line: &str) -> Option<Vec<String>> {
     };
     let is_spacy = (*first, *second) == ("E", "#") && rest.iter().any(|cell| cell.starts_with("LOSS "));
     is_spacy.then(|| ["epoch", "step"].map(str::to_owned).into_iter().chain(rest.iter().map(name)).collect())
+}
+
+fn has_decimal(cell: &str) -> bool {
+    scan(cell).iter().any(|token| matches!(token, Token::Number { decimal: true, .. }))
 }
 
 /// Whether a line only rules a table off: `|---|:--:|`.

@@ -87,8 +87,9 @@ pub fn rows(value: &Value) -> Result<Vec<Row>, Problem> {
             if let Some(rows) = catboost(map) {
                 return Ok(rows);
             }
-            let within =
-                WITHIN.iter().find_map(|key| map.get(*key)).filter(|within| within.is_object() || within.is_array());
+            let within = WITHIN.iter().find_map(|key| map.get(*key)).filter(|within| {
+                within.is_object() || within.as_array().is_some_and(|rows| rows.iter().any(Value::is_object))
+            });
             match within {
                 Some(within) => rows(within),
                 None => Ok(lists(map)),

@@ -154,6 +154,8 @@ struct Parser<'a> {
     of_pair: bool,
     /// Boosting rounds of CatBoost, which does not name its metric.
     bare_sets: bool,
+    /// Within round brackets, where the loss of another set may stand: `loss: 0.5 (val: 0.6)`.
+    in_brackets: bool,
     /// The name before a place: `Cost after epoch 5: 0.5`.
     placed: Vec<&'a str>,
     /// Whether a word named the epoch.
@@ -185,7 +187,7 @@ impl<'a> Parser<'a> {
                 (self.line.epoch, self.line.step, self.line.progress) = (Some(*epoch), Some(*step), true);
                 6
             }
-            [Mark('['), Fraction(number, _), Mark(']'), ..] => {
+            [Mark('['), Fraction(number, _), Mark(']'), ..] | [Mark('('), Fraction(number, _), Mark(')'), ..] => {
                 (self.counted, self.line.progress) = (Some(*number), true);
                 3
             }
@@ -305,6 +307,7 @@ impl<'a> Parser<'a> {
 
     fn mark(&mut self, mark: char, next: Option<&Token>) {
         let number_follows = matches!(next, Some(Token::Number { .. } | Token::Fraction(..)));
+        self.in_brackets = mark == '(' || self.in_brackets && mark != ')';
         match mark {
             ':' | '=' => self.separated = !self.phrase.is_empty(),
             '[' | '(' if self.wants_epoch || self.wants_step || self.separated => {}
@@ -402,6 +405,7 @@ impl<'a> Parser<'a> {
         let percent_of_bar = percent && self.line.bar;
         if unit || percent_of_bar && self.wants_epoch {
             self.line.progress |= percent_of_bar;
+            self.heading();
             return self.end_of_number();
         }
         if !(self.separated && name.contains(char::is_alphabetic) || self.names_metric(&name)) {
@@ -422,7 +426,7 @@ impl<'a> Parser<'a> {
         }
         // PyTorch Geometric prints `Loss: 0.5, Train: 0.9, Val: 0.8`, which are accuracies.
         let is_share = percent || (0.0..=1.0).contains(&value);
-        if self.separated && !self.bare_sets && self.of_pair && is_share && is_bare_part(&name) {
+        if self.separated && !self.bare_sets && !self.in_brackets && self.of_pair && is_share && is_bare_part(&name) {
             let value = if percent { value / 100.0 } else { value };
             self.line.pairs.push(Pair { name: format!("{name} accuracy?"), value, running });
             return self.end_of_number();
@@ -443,8 +447,12 @@ impl<'a> Parser<'a> {
         let ends = self.separated || !self.phrase.last().is_some_and(|word| is_small(word));
         let meaning = meaning(name).or_else(|| stands_for(name));
         let metric = || ends && matches!(meaning, Some((Target::Metric(_) | Target::LearningRate, _)));
+        let ends_in_loss = || self.phrase.last().is_some_and(|word| word.eq_ignore_ascii_case("loss"));
         !name.is_empty()
-            && (metric() || same_name(name, self.metric) || self.quantity.is_some() && is_part(name).is_some())
+            && (metric()
+                || ends_in_loss()
+                || same_name(name, self.metric)
+                || self.quantity.is_some() && is_part(name).is_some())
     }
 
     fn pair(&mut self, name: String, value: f64, running: bool) {

@@ -51,7 +51,7 @@ const ABBREVIATIONS: [(&[&str], &str); 9] = [
     (&["smooth", "l1"], "l1"),
 ];
 /// Words that describe how a value was computed, not what it measures.
-const FILLERS: [&str; 22] = [
+const FILLERS: [&str; 24] = [
     "epoch",
     "step",
     "mean",
@@ -74,6 +74,8 @@ const FILLERS: [&str; 22] = [
     "words",
     "main",
     "mini",
+    "cv",
+    "agg",
 ];
 /// Words of a sentence around a name: `accuracy of the network on the 10000 test images`.
 const SMALL: [&str; 18] = [
@@ -227,8 +229,8 @@ pub fn is_validation(part: &str) -> bool {
 /// Whether a text is only the name of a set, as a heading is: `Test Error`, `val`, `=== Validation results`. Returns the
 /// set.
 pub fn is_part(text: &str) -> Option<&'static str> {
-    const BESIDE: [&str; 15] = [
-        "error", "errors", "results", "result", "phase", "mode", "metrics", "loop", "running", "begin", "start",
+    const BESIDE: [&str; 16] = [
+        "end", "error", "errors", "results", "result", "phase", "mode", "metrics", "loop", "running", "begin", "start",
         "started", "starting", "net", "output",
     ];
     let words = words(text);

@@ -21,6 +21,12 @@ const MOST_NAMES: usize = 2000;
 /// Maximum number of processes whose lines are told apart, and of bytes of a literal over several lines.
 const MOST_PROCESSES: usize = 100;
 const LONGEST_LITERAL: usize = 1 << 20;
+/// The beginning of a list under a name: `train_losses = [0.9, 0.7`.
+static LIST: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^\s*['\x22]?([A-Za-z]\w*)['\x22]?\s*[:=]\s*(\[[^,\]]+,[^,\]]+[,\]].*)").expect("it is an expression")
+});
+/// The beginning of an epoch of Keras', several of which stand in one line where line breaks were lost.
+static EPOCH: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"Epoch \d+/\d+\b").expect("it is an expression"));
 /// The beginning of a dictionary of lists.
 static LISTS: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"\{\s*['"][^'"]+['"]\s*:\s*\["#).expect("it is an expression"));
@@ -65,6 +71,8 @@ pub struct Printed {
     yolo: Yolo,
     /// A dictionary of lists whose end has not come yet.
     literal: Option<String>,
+    /// Lists under names of their own, which are columns of one curve.
+    lists: serde_json::Map<String, serde_json::Value>,
     /// Sets whose values follow side by side: `accuracy | 0.9 | 0.8`.
     beside: Option<[&'static str; 2]>,
     /// The processes whose lines are mixed.
@@ -96,8 +104,16 @@ impl Printed {
         let pieces: Vec<&str> = text.trim_end_matches(['\n', '\r']).split(['\r', '\u{8}']).collect();
         let count = pieces.len();
         for (at, piece) in pieces.into_iter().enumerate().filter(|(_, piece)| !piece.trim().is_empty()) {
-            if piece.len() <= LONGEST_LINE {
-                self.piece(&without_escapes(piece), at + 1 < count, &mut rows);
+            let piece = without_escapes(piece);
+            let mut starts: Vec<usize> = EPOCH.find_iter(&piece).map(|found| found.start()).collect();
+            starts.push(piece.len());
+            starts[0] = 0;
+            for part in starts.windows(2).map(|ends| &piece[ends[0]..ends[1]]).filter(|part| part.len() <= LONGEST_LINE)
+            {
+                self.piece(part, at + 1 < count, &mut rows);
+            }
+            if starts.len() == 1 && piece.len() <= LONGEST_LINE {
+                self.piece(&piece, at + 1 < count, &mut rows);
             }
         }
         rows
@@ -121,6 +137,10 @@ impl Printed {
         let mut rows = Vec::new();
         self.hand_over(&mut rows);
         rows.extend(self.yolo.finish());
+        if !self.lists.is_empty() {
+            let lists = serde_json::Value::Object(std::mem::take(&mut self.lists));
+            rows.extend(json::rows(&lists).unwrap_or_default());
+        }
         for (process, printed) in &mut self.processes {
             rows.extend(printed.finish().into_iter().map(|row| of_process(process, row)));
         }
@@ -445,9 +465,10 @@ impl Printed {
                 before.push('\n');
                 before.clone()
             }
-            None => match LISTS.find(text) {
-                Some(found) => text[found.start()..].to_owned(),
-                None => return false,
+            None => match (LISTS.find(text), LIST.captures(text)) {
+                (Some(found), _) => text[found.start()..].to_owned(),
+                (None, Some(found)) if is_metric(&found[1]) => format!("{}={}", &found[1], &found[2]),
+                _ => return false,
             },
         };
         if !python::is_closed(&text) {
@@ -455,6 +476,11 @@ impl Printed {
             return true;
         }
         self.literal = None;
+        if let Some((name, list)) = text.split_once('=').filter(|_| !text.starts_with('{')) {
+            let end = list.rfind(']').map_or(list.len(), |at| at + 1);
+            let list = json::parse(python::json(&list[..end]).as_bytes());
+            return list.is_ok_and(|list| self.lists.insert(name.to_owned(), list).is_none());
+        }
         let end = text.rfind('}').map_or(text.len(), |at| at + 1);
         let Ok(value) = json::parse(python::json(&text[..end]).as_bytes()) else { return false };
         let found = json::rows(&value).unwrap_or_default();

@@ -28,7 +28,7 @@ const PARTS: [&str; 14] = [
 ];
 /// Scores of a validation set by their names in lower case, the most telling first.
 const SCORES: [&[&str]; 8] = [
-    &["map", "map50_95", "map5095"],
+    &["map", "map50_95", "map5095", "ap"],
     &["miou", "iou"],
     &["dice"],
     &["f1", "f1score"],
@@ -201,7 +201,7 @@ fn score(name: &str) -> Option<usize> {
     let at = words.iter().rposition(|word| SCORES.iter().any(|known| known.contains(word)))?;
     // `mAP_50` and `mAP_s` are other scores.
     let apart = |word: &&str| word.parse::<u32>().is_ok_and(|number| number != 95) || ["s", "m", "l"].contains(word);
-    if words[at] == "map" && words[at + 1..].iter().any(apart) {
+    if ["map", "ap"].contains(&words[at]) && words[at + 1..].iter().any(apart) {
         return None;
     }
     SCORES.iter().position(|known| known.contains(&words[at]))

@@ -9,7 +9,7 @@ use regex::Regex;
 use super::Problem;
 use super::cells::number;
 use super::gather::{Gather, no_column, with_part};
-use super::names::{Choice, Target, meaning, names_part, quantity};
+use super::names::{Choice, Target, is_part, meaning, names_part, quantity};
 use super::rows::{Place, Row};
 
 /// Maximum number of columns.
@@ -20,6 +20,23 @@ const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 const WANDB_SEPARATOR: &str = " - ";
 /// Columns with the names of metrics, in tables with one value a row.
 const NAMES: [&str; 6] = ["metric", "name", "tag", "key", "variable", "measure"];
+/// Columns that differ between trainings, and not between the epochs of one.
+const SETTINGS: [&str; 14] = [
+    "batch_size",
+    "optimizer",
+    "dropout",
+    "weight_decay",
+    "hidden_size",
+    "num_layers",
+    "n_layers",
+    "max_depth",
+    "n_estimators",
+    "n_samples",
+    "num_samples",
+    "train_size",
+    "dataset_size",
+    "n_train",
+];
 const WANDB_BESIDE: [&str; 2] = ["__MIN", "__MAX"];
 
 /// Whether a text begins with a header, and with a row that has as many fields and a number.
@@ -83,9 +100,18 @@ pub fn read(bytes: &[u8], file: &str, choices: &[Choice], gather: &mut Gather) -
     {
         gather.note(format!("Value was read as {name}, which is in the file's name"));
         header[2] = name;
+        header[0].clear();
     }
     let records = records.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
     let table = Table::new(&header, &records, choices)?;
+    if choices.is_empty()
+        && let Some(problem) = table.comparison(&records)
+    {
+        return Err(problem);
+    }
+    if table.epoch.is_none() && table.step.is_none() {
+        gather.note("no column counts epochs or steps, so rows were counted");
+    }
     if table.decimal_commas {
         gather.note("commas were read as decimal marks");
     }
@@ -195,7 +221,16 @@ impl<'a> Table<'a> {
         curves.retain(|at| {
             choices.iter().any(|choice| choice.column == names[*at]) || records.len() < 3 || values(*at) < records.len()
         });
-        let (epoch, step, split) = (column(Target::Epoch)?, column(Target::Step)?, column(Target::Split)?);
+        let (epoch, step, mut split) = (column(Target::Epoch)?, column(Target::Step)?, column(Target::Split)?);
+        // TensorBoard calls the sets runs.
+        let names_sets = |at: &usize| {
+            let mut texts = records.iter().filter_map(|record| std::str::from_utf8(record.get(*at)?).ok());
+            texts.all(|text| is_part(text).is_some())
+        };
+        if let Some(at) = curves.iter().copied().find(names_sets).filter(|_| split.is_none() && !records.is_empty()) {
+            split = Some(at);
+            curves.retain(|other| *other != at);
+        }
         let is_name = |name: &str| NAMES.contains(&name.to_lowercase().as_str());
         let with_text = |at: &usize| {
             is_name(&names[*at]) && records.iter().take(3).all(|row| row.get(*at).is_some_and(|text| text_only(text)))
@@ -209,6 +244,30 @@ impl<'a> Table<'a> {
         };
         let runs = names.iter().map(|name| of_wandb(name).or_else(|| run_of(name))).collect();
         Ok(Table { names, epoch, step, split, curves, long, decimal_commas, runs })
+    }
+
+    /// The problem of a table whose rows are trainings of their own: each has another name, or other settings. Or they are
+    /// sizes of the training set.
+    fn comparison(&self, records: &[csv::ByteRecord]) -> Option<Problem> {
+        let values = |at: usize| -> HashSet<&[u8]> { records.iter().filter_map(|record| record.get(at)).collect() };
+        let counts = |at: Option<usize>| at.is_some_and(|at| values(at).len() > 1);
+        if records.len() < 2 || counts(self.epoch) || counts(self.step) {
+            return None;
+        }
+        let is_set = |name: &String| SETTINGS.contains(&name.to_lowercase().replace([' ', '-'], "_").as_str());
+        let named = |at: usize| matches!(meaning(&self.names[at]), Some((Target::Curve, _)));
+        let differs = |at: &usize| {
+            let many = values(*at).len();
+            is_set(&self.names[*at]) && many > 1 || named(*at) && many == records.len()
+        };
+        let at = (0..self.names.len()).find(differs)?;
+        let problem = Problem::new(format!(
+            "its rows are not epochs of one training: each has another {}, and no column counts epochs",
+            self.names[at]
+        ));
+        Some(problem.hint(
+            "give the curve of one training; if the rows are epochs, name their count with --columns epoch=COLUMN",
+        ))
     }
 
     fn text<'r>(&self, record: &'r csv::ByteRecord, at: usize) -> &'r str {
@@ -237,7 +296,11 @@ impl<'a> Table<'a> {
             return gather.row(&Row { curve, place, values });
         }
         let mut rows: Vec<Row> = Vec::new();
-        let is_place = |at: usize| [self.epoch, self.step, self.split].contains(&Some(at)) || self.curves.contains(&at);
+        let is_place = |at: usize| {
+            self.names[at].is_empty()
+                || [self.epoch, self.step, self.split].contains(&Some(at))
+                || self.curves.contains(&at)
+        };
         for (at, name) in self.names.iter().enumerate().filter(|(at, _)| !is_place(*at)) {
             let Some(value) = self.value(record, at, quantity(name) == Some("accuracy")) else { continue };
             let (run, metric) = match &self.runs[at] {

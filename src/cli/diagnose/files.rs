@@ -107,6 +107,13 @@ fn part_of_run(file: &Path, top: &Path) -> Result<Option<(String, Source)>> {
     if name.starts_with("metrics_epoch_") {
         return of_folder(None);
     }
+    // TensorBoard's downloads of a metric each, whose runs are named by their set.
+    if let Some((run, _)) = name.strip_prefix("run-").and_then(|rest| rest.split_once("-tag-")) {
+        let of_set = |word: &str| PARTS.contains(&word);
+        let run: Vec<&str> = run.split(['_', '-', '.']).filter(|word| !of_set(word) && !word.is_empty()).collect();
+        let run = folder.join(run.join("_")).display().to_string();
+        return Ok(Some((run.trim_end_matches('/').to_owned(), source(file, None)?)));
+    }
     if let Some(set) = name.strip_suffix("_error.tsv") {
         return of_folder(Some(set));
     }
