@@ -10,6 +10,7 @@ mod export;
 mod extend;
 mod gpus;
 mod help;
+mod import;
 mod init;
 mod lint;
 pub mod opened;
@@ -92,6 +93,8 @@ enum Command {
     Show(show::Args),
     /// Export the network of a trial, with its trained weights, as a PyTorch module
     Export(export::Args),
+    /// Make finished trials of an older study known to a sweep, for `tpe` and the report
+    Import(import::Args),
     /// Say which classes the network of a trial sees in images
     Predict(predict::Args),
     /// List the GPUs of this machine, and the slots that a sweep would use
@@ -153,6 +156,7 @@ impl Cli {
             Command::Tag(args) => steer::tag(&args, environment),
             Command::Show(args) => show::run(&args, environment),
             Command::Export(args) => export::run(&args, environment),
+            Command::Import(args) => import::run(&args, environment),
             Command::Predict(args) => predict::run(&args, environment),
             Command::Gpus(args) => gpus::run(&args, environment),
             Command::Doctor(args) => doctor::run(&args, environment),

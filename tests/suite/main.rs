@@ -15,6 +15,7 @@ mod grammar;
 mod lag;
 mod libraries;
 mod log;
+mod machine;
 mod plan;
 mod processes;
 mod programs;
