@@ -89,7 +89,7 @@ fn own(distribution: &Distribution, value: &Value) -> Option<Value> {
         let is = |choice: &&Value| match choice {
             Value::Bool(truth) => text.eq_ignore_ascii_case(if *truth { "true" } else { "false" }),
             Value::Number(own) => own.as_f64() == number(),
-            other => plain(other) == text || other.to_string() == text,
+            other => plain(other) == text || other.to_string().as_str() == text,
         };
         if !choices.is_empty() {
             return choices.iter().find(is).cloned();

@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::analysis::Analysis;
+use super::bounded;
 use super::effects::Effects;
+use super::evaluated::Evaluated;
 use super::ranking::Counts;
 use super::summary::Summary;
-use super::{bounded, evaluation};
 use sweep_core::history::{History, TrialRecord};
 use sweep_spec::Spec;
 use sweep_store::Layout;
@@ -18,7 +19,7 @@ const SCHEMA: u32 = 1;
 pub fn json(layout: &Layout, spec: &Spec, history: &History) -> Value {
     let history = &*bounded::history(history);
     let mut analysis = Analysis::new(spec, history);
-    analysis.evaluation = evaluation(layout);
+    analysis.evaluated = Evaluated::read(layout);
     let summary = Summary::new(&analysis);
     let names = |trial: &TrialRecord| -> Vec<_> { analysis.verdicts.of(trial.id).iter().map(|one| one.name).collect() };
     let ranking = analysis.ranking.placed.iter().map(|place| {

@@ -1,6 +1,7 @@
 //! `report.html`: one file that loads nothing from a network. maud escapes all data from files.
 
 mod curves;
+mod evaluation;
 mod trials;
 
 use base64::Engine;
@@ -9,7 +10,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use sha2::{Digest, Sha256};
 
-use super::analysis::{Analysis, LISTED};
+use super::analysis::{Analysis, IMAGES, LISTED};
 use super::assets;
 use super::charts;
 use super::format;
@@ -25,7 +26,8 @@ pub fn page(analysis: &Analysis) -> String {
     let (style, curves_style) = (include_str!("style.css"), assets::STYLE);
     let script = script();
     // Text of the sweep that became a script by mistake would not run.
-    let policy = format!("default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{}'", digest(&script));
+    let digest = digest(&script);
+    let policy = format!("default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:");
     let dark = format!("@media screen and (prefers-color-scheme: dark) {{{}}}", charts::dark_style("svg"));
     let names = setting_names(history);
     let page = html! {
@@ -45,6 +47,7 @@ pub fn page(analysis: &Analysis) -> String {
                 @for section in analysis.sections() {
                     h2 { (section.heading) }
                     @for line in &section.lines { p { (prose(line)) } }
+                    @if section.heading == IMAGES { (evaluation::images(analysis.evaluated.as_ref())) }
                     @for (_, chart) in &section.charts { (figure(chart)) }
                 }
                 section.tables {
