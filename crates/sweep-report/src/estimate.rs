@@ -17,9 +17,12 @@ pub fn seconds_left(
     let seconds = |trials: &[&TrialRecord]| {
         mean(trials.iter().flat_map(|trial| trial.curve.iter().filter_map(|epoch| epoch.seconds)))
     };
-    let epoch = seconds(&ended).or_else(|| seconds(&history.trials.iter().collect::<Vec<_>>()))?;
-    let length = mean(ended.iter().map(|trial| trial.curve.len() as f64))
-        .or_else(|| history.trials.iter().find_map(&planned).map(f64::from))?;
+    let epochs = |trial: &&TrialRecord| trial.curve.len().max(1) as f64;
+    // Most programs do not say how long an epoch took. The time of their trials is known.
+    let epoch = seconds(&ended)
+        .or_else(|| seconds(&history.trials.iter().collect::<Vec<_>>()))
+        .or_else(|| mean(ended.iter().map(|trial| trial.seconds / epochs(trial))))?;
+    let length = mean(ended.iter().map(epochs)).or_else(|| history.trials.iter().find_map(&planned).map(f64::from))?;
     let started = history.trials.len() as u64;
     let begun = history.trials.iter().filter(|trial| trial.outcome().is_none());
     let lengths = begun.map(|trial| (length - trial.curve.len() as f64).max(0.0));
@@ -35,4 +38,24 @@ pub fn seconds_left(
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (count, sum) = values.fold((0_u32, 0.0), |(count, sum), value| (count + 1, sum + value));
     (count > 0).then(|| sum / f64::from(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sweep_core::history::Entry;
+
+    #[test]
+    fn the_time_left_is_known_for_programs_that_do_not_time_their_epochs() {
+        let mut entries = sweep_sample::entries();
+        for entry in &mut entries {
+            if let Entry::Epoch { metrics, .. } = entry {
+                metrics.seconds = None;
+            }
+        }
+        let history = sweep_sample::apply(&entries);
+        // Four trials ended well, after 60 s each; ten more take that on two slots.
+        assert_eq!(seconds_left(&history, Some(16), |_| None).map(f64::round), Some(307.0));
+        assert_eq!(seconds_left(&sweep_sample::apply(&sweep_sample::beginning("new")), Some(16), |_| None), None);
+    }
 }
