@@ -18,6 +18,7 @@ mod log;
 mod plan;
 mod processes;
 mod programs;
+mod records;
 mod scale;
 mod serve;
 mod soak;

@@ -46,6 +46,8 @@ pub struct Printed {
     total: Option<f64>,
     /// Epochs without a number.
     counted: f64,
+    /// The number of epochs that lines name: `Epoch 3/10`.
+    planned: Option<f64>,
 }
 
 impl Printed {
@@ -80,6 +82,11 @@ impl Printed {
         Some(row)
     }
 
+    /// The number of epochs of the training, if lines have named it.
+    pub fn planned(&self) -> Option<u32> {
+        self.planned.filter(|planned| (1.0..1e9).contains(planned)).map(|planned| planned as u32)
+    }
+
     /// No line comes any more.
     pub fn finish(&mut self) -> Vec<Row> {
         let mut rows = Vec::new();
@@ -94,6 +101,7 @@ impl Printed {
         let starred = text.trim_start().starts_with("* ");
         let part = if starred { self.last_part } else { self.section };
         let mut line = parse(text, part, &self.metric);
+        self.planned = line.epochs.or(self.planned);
         // Keras' `evaluate` after `fit`: another bar in the same epoch, with the same names.
         let total = *self.total.get_or_insert(line.total.unwrap_or_default());
         if line.total.is_some_and(|own| total > 0.0 && own != total) {
