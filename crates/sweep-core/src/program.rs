@@ -555,7 +555,11 @@ mod tests {
             [r#"{"amp": true, "bias": false, "kind": "a b", "lr": 0.001, "sizes": [1, 2]}"#]
         );
         assert_eq!(one("${args_json_file}"), ["/r/0001/settings.json"]);
-        assert_eq!(dumped(&json!({"é": "\u{1f600}\u{7f}\n"})), r#"{"\u00e9": "\ud83d\ude00\u007f\n"}"#, "as json.dumps");
+        assert_eq!(
+            dumped(&json!({"é": "\u{1f600}\u{7f}\n"})),
+            r#"{"\u00e9": "\ud83d\ude00\u007f\n"}"#,
+            "as json.dumps"
+        );
         assert_eq!(one("${args_append_hydra}")[0], "+amp=True");
         assert_eq!(one("${args_override_hydra}")[0], "++amp=True");
     }

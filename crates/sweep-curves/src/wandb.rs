@@ -22,13 +22,13 @@ const LARGEST_RECORD: usize = 64 << 20;
 const DEEPEST: usize = 16;
 
 /// Whether a file begins like one of W&B's.
-pub fn recognised(bytes: &[u8]) -> bool {
+pub fn recognized(bytes: &[u8]) -> bool {
     bytes.starts_with(&MAGIC[..4]) && bytes.len() >= MAGIC.len()
 }
 
 /// Passes every row of the history. A truncated end, which a killed program may leave, is skipped.
 pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
-    if !recognised(bytes) {
+    if !recognized(bytes) {
         return Err(Problem::new("it does not begin like a file of W&B's"));
     }
     let mut record = Vec::new();
