@@ -19,6 +19,7 @@ mod machine;
 mod plan;
 mod processes;
 mod programs;
+mod records;
 mod scale;
 mod serve;
 mod soak;
