@@ -126,7 +126,8 @@ fn capped(text: &str, spec: &Spec, count: u64) -> Result<(String, Option<u64>)> 
 }
 
 /// Files of a sweep that has begun and has no journal yet, also half written ones.
-const BEGINNINGS: [&str; 6] = [".lock", ".holder", "sweep.log", "sweep.yaml", ".sweep.yaml.new", ".journal.jsonl.new"];
+const BEGINNINGS: [&str; 7] =
+    [".lock", ".holder", "sweep.log", "sweep.log.1", "sweep.yaml", ".sweep.yaml.new", ".journal.jsonl.new"];
 
 /// A file in the sweep's folder that no sweep has written before its journal, if there is one.
 fn foreign(layout: &Layout) -> Option<String> {

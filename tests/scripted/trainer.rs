@@ -121,7 +121,7 @@ fn probe(order: &Probe) {
     }
     let accuracies = if is("flat") { vec![0.1; 150] } else { vec![0.4, 0.9, 1.0] };
     let rates = vec![(1e-4, Some(2.3)), (1e-3, Some(1.5)), (1e-2, Some(1.0)), (1e-1, Some(90.0))];
-    let capacity = Capacity { pictures: 256, steps: 8, accuracies, cut_short: false };
+    let capacity = Capacity { images: 256, steps: 8, accuracies, cut_short: false };
     let measured = Measured { first_loss: Some(10_f64.ln()), rates, capacity, ..Measured::default() };
     say(&FromTrainer::Probed { attempt, measured: Box::new(measured) });
 }

@@ -7,7 +7,6 @@
 
 mod cells;
 mod clock;
-mod crc;
 mod events;
 mod expression;
 mod format;

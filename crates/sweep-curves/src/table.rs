@@ -18,7 +18,7 @@ const WANDB_SEPARATOR: &str = " - ";
 const WANDB_BESIDE: [&str; 2] = ["__MIN", "__MAX"];
 
 /// Whether a text begins with a header, and with a row that has as many fields and a number.
-pub fn recognised(text: &str) -> bool {
+pub fn recognized(text: &str) -> bool {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let Some(header) = lines.find(|line| !line.starts_with('#') || fields(line).len() > 2) else { return false };
     let (header, row) = (fields(header), fields(lines.next().unwrap_or_default()));

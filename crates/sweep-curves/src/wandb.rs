@@ -18,7 +18,7 @@ const HEAD: usize = 7;
 const LARGEST_RECORD: usize = 64 << 20;
 
 /// Whether a file begins like one of W&B's.
-pub fn recognised(bytes: &[u8]) -> bool {
+pub fn recognized(bytes: &[u8]) -> bool {
     bytes.starts_with(&MAGIC[..4]) && bytes.len() >= MAGIC.len()
 }
 
@@ -32,7 +32,7 @@ pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
 /// # Errors
 /// Returns an error if the file is none of W&B's.
 pub fn rows(bytes: &[u8]) -> Result<Vec<Row>, Problem> {
-    if !recognised(bytes) {
+    if !recognized(bytes) {
         return Err(Problem::new("it does not begin like a file of W&B's"));
     }
     let mut rows = Vec::new();

@@ -69,7 +69,7 @@ pub fn write(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
 pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
     let history = &*bounded::history(history);
     let mut analysis = Analysis::new(spec, history);
-    analysis.evaluation = evaluation(layout);
+    analysis.evaluated = evaluated::Evaluated::read(layout);
     let all = || history.trials.iter().collect();
     for trial in if history.trials.len() > CHARTS { analysis.shown() } else { all() } {
         let leads = analysis.ranking.placed.iter().take(PIXELS).any(|place| place.trial.id == trial.id);

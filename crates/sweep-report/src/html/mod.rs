@@ -1,11 +1,12 @@
 //! `report.html`: one file that loads nothing from a network. maud escapes all data from files.
 
 mod curves;
+mod evaluation;
 mod trials;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::analysis::{Analysis, LISTED};
+use super::analysis::{Analysis, IMAGES, LISTED};
 use super::charts;
 use super::format;
 use super::ranking::setting_names;
@@ -27,7 +28,7 @@ pub fn page(analysis: &Analysis) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="Content-Security-Policy"
-                    content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+                    content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
                 title { (history.name) }
                 style { (PreEscaped(style)) (PreEscaped(dark)) }
             }
@@ -38,6 +39,7 @@ pub fn page(analysis: &Analysis) -> String {
                 @for section in analysis.sections() {
                     h2 { (section.heading) }
                     @for line in &section.lines { p { (prose(line)) } }
+                    @if section.heading == IMAGES { (evaluation::images(analysis.evaluated.as_ref())) }
                     @for (_, chart) in &section.charts { (figure(chart)) }
                 }
                 section.tables {

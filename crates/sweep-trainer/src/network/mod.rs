@@ -1,23 +1,25 @@
 //! A network on the device: its weights, its running statistics, and its forward pass.
 
-use rand::RngExt;
+mod branches;
+mod builder;
+
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::convolution::Convolution;
-use super::draws::Draws;
-use super::gate::Gate;
+use super::fused_activation::FusedActivation;
 use super::gpu_kernel::{self, KeysThere};
-use sweep_core::random::{Purpose, stream};
-use sweep_core::recipe::{Init, Join, Layer, Padding};
+use super::step_rng::StepRng;
+use branches::Branches;
+use builder::Builder;
+use sweep_core::recipe::{Init, Layer};
 use sweep_data::datasets::Normalization;
-use sweep_data::network::{Extent, Shape, same_padding, shapes};
+use sweep_data::network::{Extent, Shape, shapes};
 
 /// The purpose of a forward pass.
 #[derive(Clone, Copy)]
 pub enum Mode<'a> {
     /// Training: dropout is on, and batch norm uses the batch's statistics and updates the running ones. If the dropout
     /// keys are also on the device, they are read from there.
-    Train(Draws, KeysThere<'a>),
+    Train(StepRng, KeysThere<'a>),
     /// Evaluation: dropout is off, and batch norm uses the running statistics.
     Evaluate,
 }
@@ -100,24 +102,26 @@ impl Network {
     /// Panics if the layers do not fit `input`. This is checked before a trial is ordered.
     pub fn new(input: Shape, layers: &[Layer], start: Start, kind: Kind, device: Device) -> Result<Network, TchError> {
         let rows = shapes(input, layers).expect("shapes are checked before a trial is ordered").rows;
-        let inputs = std::iter::once(Extent::Picture(input)).chain(rows.iter().map(|row| row.output));
+        let inputs = std::iter::once(Extent::Image(input)).chain(rows.iter().map(|row| row.output));
         let mut network =
             Network { kind, steps: Vec::new(), parameters: Vec::new(), buffers: Vec::new(), normalization: None };
-        let (mut in_gate, mut bias) = (0, None);
+        let (mut in_activation, mut bias) = (0, None);
         for (index, (input, layer)) in inputs.zip(layers).enumerate() {
-            if index < in_gate {
+            if index < in_activation {
                 continue;
             }
             if matches!(layer, Layer::Fork | Layer::Branch | Layer::Join { .. }) {
                 network.steps.push((index, Step::Mark(*layer)));
                 continue;
             }
-            let (gate, taken) = Gate::at(layers, index);
-            in_gate = index + taken;
+            let (activation, taken) = FusedActivation::at(layers, index);
+            in_activation = index + taken;
             let stage: Stage = match taken {
                 0 => {
                     // If a fused activation follows a convolution, its kernel adds the bias.
-                    let apart = gpu_kernel::serve(device) && kind != Kind::Double && Gate::at(layers, index + 1).1 > 0;
+                    let apart = gpu_kernel::serve(device)
+                        && kind != Kind::Double
+                        && FusedActivation::at(layers, index + 1).1 > 0;
                     let mut builder =
                         Builder { network: &mut network, index, start, device, bias: apart.then_some(None) };
                     let stage = builder.stage(input, layer)?;
@@ -126,7 +130,7 @@ impl Network {
                 }
                 _ => {
                     let bias = bias.take();
-                    Box::new(move |xs: &Tensor, mode| gate.pass(xs, bias.as_ref(), mode))
+                    Box::new(move |xs: &Tensor, mode| activation.pass(xs, bias.as_ref(), mode))
                 }
             };
             network.steps.push((index, Step::Layer(stage)));
@@ -211,301 +215,6 @@ impl Network {
     }
 }
 
-/// Adds one layer to a network.
-struct Builder<'a> {
-    network: &'a mut Network,
-    index: usize,
-    start: Start,
-    device: Device,
-    /// Receives the bias of a convolution if the fused activation after it adds the bias.
-    bias: Option<Option<Tensor>>,
-}
-
-impl Builder<'_> {
-    fn stage(&mut self, input: Extent, layer: &Layer) -> Result<Stage, TchError> {
-        Ok(match *layer {
-            Layer::Conv { filters, kernel, stride, padding, bias, max_norm } => {
-                let shape = picture(input);
-                let (weight, bias) = self.weights(&[filters, shape.channels, kernel, kernel], bias, max_norm)?;
-                let (border, padding) = border(shape, kernel, stride, padding);
-                let bias = match &mut self.bias {
-                    Some(apart) => {
-                        *apart = bias;
-                        None
-                    }
-                    None => bias,
-                };
-                let convolution = Convolution { weight, bias, kernel, stride, padding };
-                Box::new(move |xs, mode| match &border {
-                    Some(border) => convolution.pass(&xs.f_constant_pad_nd(border)?, mode),
-                    None => convolution.pass(xs, mode),
-                })
-            }
-            Layer::Dense { units, bias, max_norm } => {
-                let Extent::Vector(inputs) = input else {
-                    unreachable!("shapes() lets no picture reach a dense layer")
-                };
-                let (weight, bias) = self.weights(&[units, inputs], bias, max_norm)?;
-                Box::new(move |xs, _| xs.f_linear(&weight, bias.as_ref()))
-            }
-            Layer::BatchNorm { momentum, epsilon } => {
-                let channels = channels(input);
-                let (scale, shift) = self.affine(input)?;
-                let (mean, variance) = (self.buffer("mean", channels, 0.0)?, self.buffer("variance", channels, 1.0)?);
-                Box::new(move |xs, mode| match mode {
-                    Mode::Evaluate => xs.f_batch_norm(
-                        Some(&scale),
-                        Some(&shift),
-                        Some(&mean),
-                        Some(&variance),
-                        false,
-                        0.0,
-                        epsilon,
-                        true,
-                    ),
-                    Mode::Train(..) => {
-                        let (ys, batch_mean, batch_deviation) = xs.f_native_batch_norm(
-                            Some(&scale),
-                            Some(&shift),
-                            None::<&Tensor>,
-                            None,
-                            true,
-                            0.0,
-                            epsilon,
-                        )?;
-                        // Keras tracks the variance over n. libtorch would track the one over n - 1, which is infinite
-                        // if the last batch of an epoch is a single image.
-                        tch::no_grad(|| {
-                            let batch_variance = batch_deviation.f_pow_tensor_scalar(-2)?.f_add_scalar_(-epsilon)?;
-                            let _ = mean.shallow_clone().f_lerp_(&batch_mean, 1.0 - momentum)?;
-                            let _ = variance.shallow_clone().f_lerp_(&batch_variance, 1.0 - momentum)?;
-                            Ok::<(), TchError>(())
-                        })?;
-                        Ok(ys)
-                    }
-                })
-            }
-            Layer::GroupedConv { filters, groups, kernel, stride, padding, bias, max_norm } => {
-                self.grouped(input, [filters, groups, kernel, stride], padding, bias, max_norm)?
-            }
-            Layer::Depthwise { kernel, stride, padding, bias, max_norm } => {
-                let channels = picture(input).channels;
-                self.grouped(input, [channels, channels, kernel, stride], padding, bias, max_norm)?
-            }
-            Layer::LayerNorm { epsilon } => {
-                let (scale, shift) = self.affine(input)?;
-                let length = [scale.size()[0]];
-                let over = move |xs: &Tensor| {
-                    let [scale, shift] = in_kind_of(xs, [&scale, &shift])?;
-                    xs.f_layer_norm(length, Some(&scale), Some(&shift), epsilon, true)
-                };
-                // The channels of a pixel are adjacent in memory, so nothing is copied.
-                match input {
-                    Extent::Vector(_) => Box::new(move |xs, _| over(xs)),
-                    Extent::Picture(_) => {
-                        Box::new(move |xs, _| over(&xs.f_permute([0, 2, 3, 1])?)?.f_permute([0, 3, 1, 2]))
-                    }
-                }
-            }
-            Layer::GroupNorm { groups, epsilon } => {
-                let (scale, shift) = self.affine(input)?;
-                Box::new(move |xs, _| {
-                    let [scale, shift] = in_kind_of(xs, [&scale, &shift])?;
-                    xs.f_group_norm(groups.into(), Some(&scale), Some(&shift), epsilon, true)
-                })
-            }
-            Layer::MaxPool { size, stride } => {
-                let (size, stride) = (i64::from(size), i64::from(stride));
-                Box::new(move |xs, _| xs.f_max_pool2d([size, size], [stride, stride], [0, 0], [1, 1], false))
-            }
-            Layer::AveragePool { size, stride } => {
-                let (size, stride) = (i64::from(size), i64::from(stride));
-                Box::new(move |xs, _| xs.f_avg_pool2d([size, size], [stride, stride], [0, 0], false, true, None))
-            }
-            Layer::GlobalAveragePool => Box::new(|xs, _| xs.f_mean_dim([2, 3].as_slice(), false, None)),
-            Layer::GlobalMaxPool => Box::new(|xs, _| xs.f_amax([2, 3].as_slice(), false)),
-            Layer::Relu | Layer::Dropout { .. } => unreachable!("these are always part of a gate"),
-            Layer::Fork | Layer::Branch | Layer::Join { .. } => unreachable!("these are steps of their own"),
-            Layer::Silu => Box::new(|xs, _| xs.f_silu()),
-            Layer::LeakyRelu { slope } => Box::new(move |xs, _| leaky_relu(xs, slope)),
-            Layer::Scale { by } => Box::new(move |xs, _| xs.f_mul_scalar(by)),
-            Layer::Tanh => Box::new(|xs, _| xs.f_tanh()),
-            Layer::Gelu => Box::new(|xs, _| xs.f_gelu("none")),
-            Layer::Sigmoid => Box::new(|xs, _| xs.f_sigmoid()),
-            // The order is that in memory and in Keras: row by row, with the channels of a pixel together.
-            Layer::Flatten => Box::new(|xs, _| xs.f_permute([0, 2, 3, 1])?.f_flatten(1, -1)),
-        })
-    }
-
-    /// Draws weights `[outputs, inputs, kernel…]` and biases `[outputs]` from uniform distributions. A fan is the
-    /// number of channels times the kernel area. The weights of a convolution are channels-last, like the images, so
-    /// that a step does not have to reorder them.
-    fn weights(
-        &mut self,
-        size: &[u32],
-        bias: bool,
-        max_norm: Option<f64>,
-    ) -> Result<(Tensor, Option<Tensor>), TchError> {
-        let size: Vec<i64> = size.iter().map(|&side| side.into()).collect();
-        let area: i64 = size[2..].iter().product();
-        let (fan_out, fan_in) = ((size[0] * area) as f64, (size[1] * area) as f64);
-        let (limit, bias_limit) = match self.start.init {
-            Init::Keras => ((6.0 / (fan_in + fan_out)).sqrt(), 0.0),
-            Init::Torch => (1.0 / fan_in.sqrt(), 1.0 / fan_in.sqrt()),
-        };
-        let mut random = stream(self.start.seed, self.start.trial, 0, Purpose::Weights);
-        random.set_stream(self.index as u64);
-        let mut draw = |many: i64, limit: f64| {
-            let value = |_| ((2.0 * random.random::<f64>() - 1.0) * limit) as f32;
-            Tensor::f_from_slice(&(0..many).map(value).collect::<Vec<_>>())
-        };
-        let mut tensor = draw(size.iter().product(), limit)?.f_view(size.as_slice())?;
-        if size.len() == 4 {
-            tensor = tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?;
-        }
-        let biases = bias.then(|| draw(size[0], bias_limit)).transpose()?;
-        let weight = self.parameter("weight", tensor.f_to_device(self.device)?, true, max_norm)?;
-        let bias = match biases {
-            Some(biases) => Some(self.parameter("bias", biases.f_to_device(self.device)?, false, None)?),
-            None => None,
-        };
-        Ok((weight, bias))
-    }
-
-    /// Builds a convolution in groups. `sizes` are its filters, its groups, the side of its kernel and its stride.
-    fn grouped(
-        &mut self,
-        input: Extent,
-        sizes: [u32; 4],
-        padding: Padding,
-        bias: bool,
-        max_norm: Option<f64>,
-    ) -> Result<Stage, TchError> {
-        let (shape, [filters, groups, kernel, stride]) = (picture(input), sizes);
-        let (weight, bias) = self.weights(&[filters, shape.channels / groups, kernel, kernel], bias, max_norm)?;
-        let (border, padding) = border(shape, kernel, stride, padding);
-        let (stride, padding) = ([i64::from(stride); 2], padding.map(i64::from));
-        let pass = move |xs: &Tensor| xs.f_conv2d(&weight, bias.as_ref(), stride, padding, [1, 1], groups.into());
-        Ok(Box::new(move |xs, _| match &border {
-            Some(border) => pass(&xs.f_constant_pad_nd(border)?),
-            None => pass(xs),
-        }))
-    }
-
-    /// Returns a scale of 1 and a shift of 0 per channel.
-    fn affine(&mut self, input: Extent) -> Result<(Tensor, Tensor), TchError> {
-        let channels = channels(input);
-        Ok((self.constant("scale", channels, 1.0)?, self.constant("shift", channels, 0.0)?))
-    }
-
-    fn constant(&mut self, role: &str, length: u32, value: f64) -> Result<Tensor, TchError> {
-        let tensor = Tensor::f_full([i64::from(length)], value, (Kind::Float, self.device))?;
-        self.parameter(role, tensor, false, None)
-    }
-
-    fn parameter(
-        &mut self,
-        role: &str,
-        tensor: Tensor,
-        decays: bool,
-        max_norm: Option<f64>,
-    ) -> Result<Tensor, TchError> {
-        // Batch norm uses its scale and shift in float32. The other layers need parameters of their input's type.
-        let fewer = self.network.kind == Kind::BFloat16 && matches!(role, "weight" | "bias");
-        let working = if fewer { tensor.f_to_kind(Kind::BFloat16)? } else { tensor.shallow_clone() };
-        let working = working.f_set_requires_grad(true)?;
-        let name = format!("{}.{role}", self.index);
-        self.network.parameters.push(Parameter { name, tensor, working: working.shallow_clone(), decays, max_norm });
-        Ok(working)
-    }
-
-    fn buffer(&mut self, role: &str, length: u32, value: f64) -> Result<Tensor, TchError> {
-        let tensor = Tensor::f_full([i64::from(length)], value, (Kind::Float, self.device))?;
-        self.network.buffers.push((format!("{}.{role}", self.index), tensor.shallow_clone()));
-        Ok(tensor)
-    }
-}
-
-/// Branches that have begun: their common input, and the outputs of those that have ended.
-#[derive(Default)]
-struct Branches(Vec<(Tensor, Vec<Tensor>)>);
-
-impl Branches {
-    /// Returns what the mark hands on, given what comes before it.
-    fn pass(&mut self, xs: Tensor, mark: &Layer) -> Result<Tensor, TchError> {
-        const EVEN: &str = "shapes() lets no uneven branches through";
-        match mark {
-            Layer::Fork => {
-                self.0.push((xs.shallow_clone(), Vec::new()));
-                Ok(xs)
-            }
-            Layer::Branch => {
-                let (input, ended) = self.0.last_mut().expect(EVEN);
-                ended.push(xs);
-                Ok(input.shallow_clone())
-            }
-            Layer::Join { by } => {
-                let (_, mut outputs) = self.0.pop().expect(EVEN);
-                outputs.push(xs);
-                joined(*by, &outputs)
-            }
-            _ => unreachable!("only marks come here"),
-        }
-    }
-}
-
-fn joined(by: Join, outputs: &[Tensor]) -> Result<Tensor, TchError> {
-    let (first, rest) = outputs.split_first().expect("there is at least the last branch");
-    let axes = outputs.iter().map(Tensor::dim).max().unwrap_or(0);
-    // A vector multiplies the channels of an image.
-    let wide = |xs: &Tensor| if xs.dim() < axes { xs.f_unsqueeze(-1)?.f_unsqueeze(-1) } else { Ok(xs.shallow_clone()) };
-    match by {
-        Join::Concat => Tensor::f_cat(outputs, 1),
-        Join::Add => rest.iter().try_fold(first.shallow_clone(), |sum, next| sum.f_add(next)),
-        Join::Multiply => rest.iter().try_fold(wide(first)?, |product, next| product.f_mul(&wide(next)?)),
-    }
-}
-
-/// Converts weights to the number type of the values. Not every device normalizes bfloat16 with float32 weights.
-fn in_kind_of(xs: &Tensor, weights: [&Tensor; 2]) -> Result<[Tensor; 2], TchError> {
-    let [scale, shift] = weights.map(|weight| weight.f_to_kind(xs.kind()));
-    Ok([scale?, shift?])
-}
-
-/// tch's own function has no slope.
-fn leaky_relu(xs: &Tensor, slope: f64) -> Result<Tensor, TchError> {
-    xs.f_maximum(&xs.f_mul_scalar(slope)?)
-}
-
-fn picture(input: Extent) -> Shape {
-    match input {
-        Extent::Picture(shape) => shape,
-        Extent::Vector(_) => unreachable!("shapes() lets no vector reach this layer"),
-    }
-}
-
-fn channels(input: Extent) -> u32 {
-    match input {
-        Extent::Picture(shape) => shape.channels,
-        Extent::Vector(values) => values,
-    }
-}
-
-/// Returns the padding of a convolution. If the two ends of a side differ, it is the zeros to add first, as left,
-/// right, top, bottom. Otherwise it is the padding of height and width, which the convolution applies itself.
-fn border(shape: Shape, kernel: u32, stride: u32, padding: Padding) -> (Option<[i64; 4]>, [u32; 2]) {
-    if padding == Padding::Valid {
-        return (None, [0, 0]);
-    }
-    let (top, bottom) = same_padding(shape.height, kernel, stride);
-    let (left, right) = same_padding(shape.width, kernel, stride);
-    if (top, left) == (bottom, right) {
-        (None, [top, left])
-    } else {
-        (Some([left, right, top, bottom].map(i64::from)), [0, 0])
-    }
-}
-
 #[cfg(test)]
 pub use tests::in_double;
 
@@ -513,18 +222,19 @@ pub use tests::in_double;
 mod tests {
     use super::super::evaluation::cross_entropy;
     use super::*;
-    use sweep_data::network::{PRESETS, Template};
+    use sweep_core::recipe::{Join, Padding};
+    use sweep_data::network::{PRESETS, Template, same_padding};
 
     const START: Start = Start { seed: 7, trial: 1, init: Init::Keras };
-    const PICTURE: Shape = Shape { channels: 3, height: 32, width: 32 };
+    const IMAGE: Shape = Shape { channels: 3, height: 32, width: 32 };
 
     #[test]
     fn every_preset_has_the_parameters_that_the_planner_counts() {
         for name in PRESETS {
             let lookup = |name: &str| (name == "classes").then(|| 10.into());
             let layers = Template::preset(name).unwrap().layers(&lookup).unwrap_or_else(|_| panic!("{name}"));
-            let network = Network::new(PICTURE, &layers, START, Kind::Float, Device::Cpu).unwrap();
-            assert_eq!(network.parameter_count(), shapes(PICTURE, &layers).unwrap().parameters, "{name}");
+            let network = Network::new(IMAGE, &layers, START, Kind::Float, Device::Cpu).unwrap();
+            assert_eq!(network.parameter_count(), shapes(IMAGE, &layers).unwrap().parameters, "{name}");
             let logits = network.forward(&Tensor::zeros([2, 3, 32, 32], (Kind::Float, Device::Cpu)), Mode::Evaluate);
             assert_eq!(logits.unwrap().size(), [2, 10], "{name}");
         }
@@ -562,18 +272,18 @@ mod tests {
     }
 
     #[test]
-    fn batch_norm_remembers_as_keras_does_even_from_a_single_picture() {
+    fn batch_norm_remembers_as_keras_does_even_from_a_single_image() {
         let input = Shape { channels: 1, height: 1, width: 2 };
         let layers = [Layer::BatchNorm { momentum: 0.9, epsilon: 1e-3 }];
         let network = Network::new(input, &layers, START, Kind::Float, Device::Cpu).unwrap();
-        let draws = Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap();
+        let rng = StepRng::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap();
         // The mean is 2 and the variance over n is 1.
         let xs = Tensor::from_slice(&[1.0f32, 3.0]).view([1, 1, 1, 2]);
-        let _ = network.forward(&xs, Mode::Train(draws, None)).unwrap();
+        let _ = network.forward(&xs, Mode::Train(rng, None)).unwrap();
         let near = |index: usize, value: f64| (network.buffers[index].1.double_value(&[0]) - value).abs() < 1e-5;
         assert!(near(0, 0.2) && near(1, 1.0));
         let network = Network::new(input, &[Layer::Flatten, layers[0]], START, Kind::Float, Device::Cpu).unwrap();
-        let _ = network.forward(&xs, Mode::Train(draws, None)).unwrap();
+        let _ = network.forward(&xs, Mode::Train(rng, None)).unwrap();
         assert!((network.buffers[1].1.double_value(&[0]) - 0.9).abs() < 1e-5);
     }
 
@@ -614,12 +324,12 @@ mod tests {
     #[test]
     fn bfloat16_is_near_float32_and_leaves_weights_and_logits_in_it() {
         let layers = every_kind_of_layer();
-        let build = |kind| Network::new(PICTURE, &layers, START, kind, Device::Cpu).unwrap();
+        let build = |kind| Network::new(IMAGE, &layers, START, kind, Device::Cpu).unwrap();
         let xs = Tensor::rand([4, 3, 32, 32], (Kind::Float, Device::Cpu));
         let labels = Tensor::from_slice(&[1i64, 0, 2, 1]);
         let run = |network: &Network| {
             let logits =
-                network.forward(&xs, Mode::Train(Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap(), None)).unwrap();
+                network.forward(&xs, Mode::Train(StepRng::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap(), None)).unwrap();
             let loss = logits.cross_entropy_for_logits(&labels);
             (network.gradients(&loss).unwrap(), logits)
         };
@@ -699,13 +409,13 @@ mod tests {
     #[test]
     fn branching_layers_have_the_parameters_that_the_planner_counts_in_every_number_type() {
         let layers = branching_layers();
-        let count = shapes(PICTURE, &layers).unwrap().parameters;
+        let count = shapes(IMAGE, &layers).unwrap().parameters;
         let xs = Tensor::rand([4, 32, 32, 3], (Kind::Float, Device::Cpu)).permute([0, 3, 1, 2]);
         for kind in [Kind::Float, Kind::BFloat16] {
-            let network = Network::new(PICTURE, &layers, START, kind, Device::Cpu).unwrap();
+            let network = Network::new(IMAGE, &layers, START, kind, Device::Cpu).unwrap();
             assert_eq!(network.parameter_count(), count);
-            let draws = Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap();
-            let logits = network.forward(&xs, Mode::Train(draws, None)).unwrap();
+            let rng = StepRng::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap();
+            let logits = network.forward(&xs, Mode::Train(rng, None)).unwrap();
             let loss = cross_entropy(&logits, &Tensor::from_slice(&[1i64, 0, 2, 1]), 0.0).unwrap();
             let gradients = network.gradients(&loss).unwrap();
             assert!(gradients.iter().all(|gradient| gradient.isfinite().all().int64_value(&[]) == 1));
@@ -740,7 +450,7 @@ mod tests {
             let build = |layers: &[Layer]| Network::new(input, layers, START, Kind::Float, Device::Cpu).unwrap();
             let (bare, whole) = (build(&before), build(&[before.clone(), double.to_vec()].concat()));
             let xs = Tensor::randn([3, 2, 4, 4], (Kind::Float, Device::Cpu));
-            let mode = || Mode::Train(Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap(), None);
+            let mode = || Mode::Train(StepRng::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap(), None);
             let (first, second) = (bare.forward(&xs, mode()).unwrap(), whole.forward(&xs, mode()).unwrap());
             assert!(second.allclose(&(first.relu() + &first), 1e-6, 1e-6, false), "{before:?}");
         }
@@ -782,7 +492,7 @@ mod tests {
             in_double(&mut network);
             let loss = |network: &Network| {
                 let logits = network
-                    .forward(&xs, Mode::Train(Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap(), None))
+                    .forward(&xs, Mode::Train(StepRng::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap(), None))
                     .unwrap();
                 cross_entropy(&logits, &labels, 0.0).unwrap()
             };

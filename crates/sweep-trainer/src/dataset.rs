@@ -4,23 +4,23 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::fault::Result;
 use sweep_core::recipe::{Data, Source, Validation};
-use sweep_data::datasets::{self, Dataset, Normalization, Pictures};
+use sweep_data::datasets::{self, Dataset, Images, Normalization};
 use sweep_data::network::Shape;
 
 /// Number of datasets to keep. A sweep rarely has more than one.
 const KEPT: usize = 2;
 
 /// A cache of the most recently used datasets.
-pub struct Shelf {
+pub struct DatasetCache {
     device: Device,
     /// The datasets, with the most recently used one last.
     sets: Vec<(Source, Loaded)>,
 }
 
-impl Shelf {
+impl DatasetCache {
     /// Creates an empty cache.
-    pub fn new(device: Device) -> Shelf {
-        Shelf { device, sets: Vec::new() }
+    pub fn new(device: Device) -> DatasetCache {
+        DatasetCache { device, sets: Vec::new() }
     }
 
     /// Returns the dataset from this source, and loads it if it is not cached.
@@ -159,12 +159,12 @@ pub struct Set {
 }
 
 impl Set {
-    /// Moves the pixels out of `pictures`, so that they are not stored twice.
-    fn new(pictures: &mut Pictures, shape: &Shape, white: f32, device: Device) -> Result<Set> {
-        let bytes = std::mem::take(&mut pictures.pixels);
-        let size = [pictures.labels.len() as i64, shape.channels.into(), shape.height.into(), shape.width.into()];
+    /// Moves the pixels out of `images`, so that they are not stored twice.
+    fn new(images: &mut Images, shape: &Shape, white: f32, device: Device) -> Result<Set> {
+        let bytes = std::mem::take(&mut images.pixels);
+        let size = [images.labels.len() as i64, shape.channels.into(), shape.height.into(), shape.width.into()];
         let pixels = Tensor::f_from_data_size(&bytes, &size, Kind::Uint8)?.f_permute([0, 2, 3, 1])?.f_contiguous()?;
-        let labels = Tensor::f_from_slice(&pictures.labels)?.f_to_kind(Kind::Int64)?;
+        let labels = Tensor::f_from_slice(&images.labels)?.f_to_kind(Kind::Int64)?;
         Ok(Set {
             pixels: pixels.f_to_device(device)?,
             labels: labels.f_to_device(device)?,
@@ -272,8 +272,8 @@ mod tests {
 
     #[test]
     fn the_device_finds_the_same_means_as_the_host_and_tests_on_its_own_images() {
-        let mut shelf = Shelf::new(Device::Cpu);
-        let split = shelf.get(&Source::Digits).unwrap().split(&data(), 7).unwrap();
+        let mut cache = DatasetCache::new(Device::Cpu);
+        let split = cache.get(&Source::Digits).unwrap().split(&data(), 7).unwrap();
         let dataset = datasets::load(&Source::Digits).unwrap();
         let rows = datasets::split(&dataset, &data(), 7).unwrap();
         let host = Normalization::of_rows(&Normalize::Dataset, &dataset.train, &rows.train, split.shape, dataset.white);
@@ -284,8 +284,8 @@ mod tests {
 
     #[test]
     fn balance_makes_all_classes_count_alike() {
-        let mut shelf = Shelf::new(Device::Cpu);
-        let mut split = shelf.get(&Source::Digits).unwrap().split(&data(), 7).unwrap();
+        let mut cache = DatasetCache::new(Device::Cpu);
+        let mut split = cache.get(&Source::Digits).unwrap().split(&data(), 7).unwrap();
         // All images of nine classes, and seven of the last one.
         let few = split.train_labels.iter().position(|label| *label == 9).unwrap();
         let kept = |at: &usize| split.train_labels[*at] != 9 || *at < few + 60;
@@ -300,7 +300,7 @@ mod tests {
         assert!((mean / split.train_labels.len() as f32 - 1.0).abs() < 1e-4);
         assert!(weights[9] > 5.0 * weights[8]);
 
-        let rows = split.balanced(10, |rows| super::super::draws::shuffled(rows, 7, 1, 1));
+        let rows = split.balanced(10, |rows| super::super::step_rng::shuffled(rows, 7, 1, 1));
         assert_eq!(rows.len(), split.train_rows.len());
         let label = |row: &u32| {
             let at = split.train_rows.binary_search(row).expect("only training images are used");

@@ -13,7 +13,7 @@ pub(super) const SHUT: u8 = u8::MAX;
 
 /// A fused activation: ReLU, dropout, or both.
 #[derive(Debug, Clone, Copy)]
-pub struct Gate {
+pub struct FusedActivation {
     /// Whether negative values are set to zero.
     pub relu: bool,
     /// Dropout probability, at least 0 and less than 1, with the source of its bits. The probability is rounded to a
@@ -21,7 +21,7 @@ pub struct Gate {
     pub dropout: Option<(f64, Chance)>,
 }
 
-impl Gate {
+impl FusedActivation {
     /// Returns the parameters of dropout: the threshold below which 16 random bits drop a value, the scale of kept
     /// values, and the key of the bits.
     pub fn dropped(self) -> (u16, f32, [u32; 2]) {
@@ -124,11 +124,11 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub fn new(gate: Gate) -> Open {
-        let (rate, chance) = gate.dropout.unwrap_or((0.0, Chance::new([0, 0])));
+    pub fn new(activation: FusedActivation) -> Open {
+        let (rate, chance) = activation.dropout.unwrap_or((0.0, Chance::new([0, 0])));
         let dropped = (rate * 65536.0).round().min(65535.0);
         let scale = (65536.0 / (65536.0 - dropped)) as f32;
-        Open { relu: gate.relu, least: dropped as u16, scale, chance }
+        Open { relu: activation.relu, least: dropped as u16, scale, chance }
     }
 
     /// Draws the random bits of a row of values. `before` is the number of values in front of the row.
@@ -173,14 +173,14 @@ mod tests {
         for kind in [Kind::Float, Kind::BFloat16, Kind::Double] {
             let xs = Tensor::randn([3, 7, 9, 5], (Kind::Float, Device::Cpu)).to_kind(kind).permute([0, 3, 1, 2]);
             let theirs = xs.copy().set_requires_grad(true);
-            let gate = Gate { relu: true, dropout: None };
+            let activation = FusedActivation { relu: true, dropout: None };
             let mut ys = xs.copy();
-            gate.pass(&mut ys);
+            activation.pass(&mut ys);
             let expected = theirs.relu();
             assert!(ys.equal(&expected), "{kind:?}");
             let mut gradient = ys.randn_like();
             (&expected * &gradient).sum(kind).backward();
-            gate.gradient(&mut gradient, &ys);
+            activation.gradient(&mut gradient, &ys);
             assert!(gradient.equal(&theirs.grad()), "{kind:?}");
         }
     }
@@ -191,11 +191,11 @@ mod tests {
             [(Kind::Float, true), (Kind::BFloat16, true), (Kind::BFloat16, false), (Kind::Double, false)]
         {
             let xs = Tensor::randn([3, 7, 9, 50], (Kind::Float, Device::Cpu)).to_kind(kind);
-            let gate = Gate { relu, dropout: Some((0.3, CHANCE)) };
+            let activation = FusedActivation { relu, dropout: Some((0.3, CHANCE)) };
             let mut ys = xs.copy();
-            gate.pass(&mut ys);
+            activation.pass(&mut ys);
             let mut gradient = xs.ones_like();
-            gate.gradient(&mut gradient, &ys);
+            activation.gradient(&mut gradient, &ys);
             assert!(gradient.ne(0.0).equal(&ys.ne(0.0)), "{kind:?} {relu}");
             assert!((gradient.max().double_value(&[]) * 0.7 - 1.0).abs() < 4e-3, "{kind:?} {relu}");
         }
@@ -205,7 +205,7 @@ mod tests {
     fn a_gate_drops_its_share_and_keeps_the_mean() {
         let pass = |key| {
             let mut xs = Tensor::ones([64, 16, 16, 32], (Kind::Float, Device::Cpu)).permute([0, 3, 1, 2]);
-            Gate { relu: true, dropout: Some((0.2, Chance::new(key))) }.pass(&mut xs);
+            FusedActivation { relu: true, dropout: Some((0.2, Chance::new(key))) }.pass(&mut xs);
             xs
         };
         let first = pass([3, 5]);
@@ -222,7 +222,7 @@ mod tests {
     fn what_is_no_number_is_not_hidden() {
         for kind in [Kind::Float, Kind::BFloat16] {
             let mut xs = Tensor::from_slice(&[1.0_f32, f32::NAN, -1.0, 2.0]).to_kind(kind);
-            Gate { relu: true, dropout: None }.pass(&mut xs);
+            FusedActivation { relu: true, dropout: None }.pass(&mut xs);
             assert!(!xs.sum(Kind::Float).double_value(&[]).is_finite());
         }
     }

@@ -3,11 +3,11 @@
 use tch::{Kind, TchError, Tensor};
 
 use super::device::takes_gpu_path;
-use super::draws::with_generator;
 use super::gpu_kernel;
 use super::graph::own;
 use super::libtorch::operation;
 use super::network::Mode;
+use super::step_rng::with_generator;
 use sweep_core::recipe::Layer;
 use sweep_kernels::dense;
 
@@ -16,7 +16,7 @@ use sweep_kernels::dense;
 /// ReLU and max-pooling may come in either order, because both orders give the same values and gradients. After a 2 x 2
 /// pool, ReLU has only a quarter of the values to process.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Gate {
+pub struct FusedActivation {
     relu: bool,
     /// Side of the pooling windows, which are adjacent.
     pool: Option<u32>,
@@ -29,10 +29,10 @@ pub struct Gate {
     shares: bool,
 }
 
-impl Gate {
+impl FusedActivation {
     /// Returns the fused activation that starts at layer `index`, and the number of layers in it, or 0 if there is
     /// none.
-    pub fn at(layers: &[Layer], index: usize) -> (Gate, usize) {
+    pub fn at(layers: &[Layer], index: usize) -> (FusedActivation, usize) {
         // The gradients of these layers need their input, not their output.
         let before = index.checked_sub(1).map(|before| layers[before]);
         let fresh = matches!(
@@ -46,28 +46,30 @@ impl Gate {
                     | Layer::Join { .. }
             )
         );
-        let (mut gate, taken) = Gate::gathered(layers, index, fresh);
+        let (mut activation, taken) = FusedActivation::gathered(layers, index, fresh);
         // Flattening copies nothing.
         let after = layers[index + taken..].iter().find(|layer| **layer != Layer::Flatten);
-        gate.shares = matches!(after, Some(Layer::Branch | Layer::Join { .. }));
-        (gate, taken)
+        activation.shares = matches!(after, Some(Layer::Branch | Layer::Join { .. }));
+        (activation, taken)
     }
 
-    fn gathered(layers: &[Layer], index: usize, fresh: bool) -> (Gate, usize) {
-        let (mut gate, mut taken) = (Gate { fresh, ..Gate::default() }, 0);
+    fn gathered(layers: &[Layer], index: usize, fresh: bool) -> (FusedActivation, usize) {
+        let (mut activation, mut taken) = (FusedActivation { fresh, ..FusedActivation::default() }, 0);
         for layer in &layers[index..] {
             match *layer {
-                Layer::Relu if !gate.relu => gate.relu = true,
-                Layer::MaxPool { size, stride } if size == stride && gate.pool.is_none() => gate.pool = Some(size),
+                Layer::Relu if !activation.relu => activation.relu = true,
+                Layer::MaxPool { size, stride } if size == stride && activation.pool.is_none() => {
+                    activation.pool = Some(size)
+                }
                 Layer::Dropout { rate } => {
-                    gate.dropout = (rate > 0.0).then_some((rate, index + taken));
-                    return (gate, taken + 1);
+                    activation.dropout = (rate > 0.0).then_some((rate, index + taken));
+                    return (activation, taken + 1);
                 }
                 _ => break,
             }
             taken += 1;
         }
-        (gate, taken)
+        (activation, taken)
     }
 
     /// Computes `[n, c, h / side, w / side]` from values `[n, c, h, w]`, or `[n, c]` from `[n, c]`. A bias `[c]` is
@@ -92,12 +94,12 @@ impl Gate {
     }
 
     /// Returns the activation in the form that the CPU kernels need.
-    fn for_kernels(self, mode: Mode<'_>) -> sweep_kernels::Gate {
+    fn for_kernels(self, mode: Mode<'_>) -> sweep_kernels::FusedActivation {
         let dropout = match mode {
-            Mode::Train(draws, _) => self.dropout.map(|(rate, layer)| (rate, draws.chance(layer))),
+            Mode::Train(rng, _) => self.dropout.map(|(rate, layer)| (rate, rng.chance(layer))),
             Mode::Evaluate => None,
         };
-        sweep_kernels::Gate { relu: self.relu, dropout }
+        sweep_kernels::FusedActivation { relu: self.relu, dropout }
     }
 
     fn pass_by_gpu_kernels(
@@ -115,9 +117,9 @@ impl Gate {
         if side > 15 {
             return Ok(None); // the index of a value in its window is stored in a byte
         }
-        let gate = gpu_kernel::Gate { side, gate: self.for_kernels(mode), layer };
+        let activation = gpu_kernel::FusedActivation { side, activation: self.for_kernels(mode), layer };
         let inside = bias.map(Tensor::detach);
-        let Some((ys, kept)) = gate.forward(xs, inside.as_ref(), keys, self.fresh)? else { return Ok(None) };
+        let Some((ys, kept)) = activation.forward(xs, inside.as_ref(), keys, self.fresh)? else { return Ok(None) };
         let shares = self.shares;
         // The kernels overwrite the gradient if there is no pool.
         let given = move |gradient: Tensor| if shares { own(&dense(&gradient)?) } else { Ok(gradient) };
@@ -150,10 +152,10 @@ impl Gate {
     }
 
     fn pass_by_kernels(self, xs: &Tensor, mode: Mode<'_>) -> Result<Tensor, TchError> {
-        let gate = self.for_kernels(mode);
+        let activation = self.for_kernels(mode);
         let inside = dense(&xs.detach())?;
         if let Some(side) = self.pool {
-            let pool = sweep_kernels::Pool { side: side as usize, gate };
+            let pool = sweep_kernels::Pool { side: side as usize, activation };
             let (ys, which) = pool.pass(&inside)?;
             let size = xs.size();
             return operation([xs], ys, move |gradient| Ok([pool.gradient(&dense(&gradient)?, &which, &size)?]));
@@ -163,12 +165,12 @@ impl Gate {
             ys = ys.f_empty_like()?;
             ys.f_copy_(xs)?;
         }
-        gate.pass(&mut ys);
+        activation.pass(&mut ys);
         // This is another tensor on the same memory. A tensor that keeps its own operation alive would never be freed.
         let (came_out, shares) = (ys.detach(), self.shares);
         operation([xs], ys, move |gradient| {
             let mut gradient = if shares { own(&dense(&gradient)?)? } else { dense(&gradient)? };
-            gate.gradient(&mut gradient, &came_out);
+            activation.gradient(&mut gradient, &came_out);
             Ok([gradient])
         })
     }
@@ -176,7 +178,7 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use super::super::draws::Draws;
+    use super::super::step_rng::StepRng;
     use super::*;
     use tch::Device;
 
@@ -185,14 +187,14 @@ mod tests {
     #[test]
     fn nothing_is_kept_from_step_to_step() {
         let layers = [Layer::Relu, Layer::Dropout { rate: 0.5 }, Layer::Relu, Layer::MaxPool { size: 2, stride: 2 }];
-        let (first, second) = (Gate::at(&layers, 0).0, Gate::at(&layers, 2).0);
+        let (first, second) = (FusedActivation::at(&layers, 0).0, FusedActivation::at(&layers, 2).0);
         let resident = || {
             let status = std::fs::read_to_string("/proc/self/statm").unwrap();
             status.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
         };
         let step = |number| {
             let xs = Tensor::ones([16, 16, 32, 32], (Kind::Float, Device::Cpu)).set_requires_grad(true);
-            let mode = Mode::Train(Draws::new(1, 1, 1, number).seeded(Device::Cpu).unwrap(), None);
+            let mode = Mode::Train(StepRng::new(1, 1, 1, number).seeded(Device::Cpu).unwrap(), None);
             let ys = second.pass(&first.pass(&xs, None, mode).unwrap(), None, mode).unwrap();
             ys.sum(Kind::Float).backward();
             assert!(xs.grad().sum(Kind::Float).double_value(&[]) > 0.0);
@@ -210,21 +212,21 @@ mod tests {
     fn the_gpus_kernels_let_through_what_the_cpus_do() {
         let (relu, drop, pool) =
             (Layer::Relu, Layer::Dropout { rate: 0.3 }, |size| Layer::MaxPool { size, stride: size });
-        let gates =
+        let activations =
             [vec![relu], vec![drop], vec![relu, drop], vec![pool(2)], vec![pool(2), relu, drop], vec![pool(3), drop]];
         // 33 channels are handled one at a time, 40 eight at a time unless their address is no multiple of 16.
-        let cases = gates.iter().flat_map(|layers| [Kind::Float, Kind::BFloat16].map(|kind| (layers, kind)));
+        let cases = activations.iter().flat_map(|layers| [Kind::Float, Kind::BFloat16].map(|kind| (layers, kind)));
         for ((layers, kind), (channels, offset)) in
             cases.flat_map(|case| [(33, 0), (40, 0), (40, 1)].map(|c| (case, c)))
         {
-            let gate = Gate::at(layers, 0).0;
+            let activation = FusedActivation::at(layers, 0).0;
             let values = 5 * 9 * 8 * channels;
             let given = Tensor::randn([offset + values], (Kind::Float, Device::Cpu)).to_kind(kind);
             let shaped = |flat: &Tensor| flat.narrow(0, offset, values).view([5, 9, 8, channels]).permute([0, 3, 1, 2]);
             // In bfloat16 the rounded sums with a bias would change which value is the maximum of its window.
             let spread = if kind == Kind::Float { 1.0 } else { 0.0 };
             let bias = (Tensor::randn([channels], (Kind::Float, Device::Cpu)) * spread).to_kind(kind);
-            let keys: Vec<f32> = Draws::new(1, 1, 1, 4).keys(layers.len()).collect();
+            let keys: Vec<f32> = StepRng::new(1, 1, 1, 4).keys(layers.len()).collect();
             let keys = Tensor::from_slice(&keys);
             let run = |pass: &dyn Fn(&Tensor, &Tensor) -> Tensor| {
                 let (xs, bias) = (given.copy().set_requires_grad(true), bias.copy().set_requires_grad(true));
@@ -235,14 +237,14 @@ mod tests {
             };
             let with_bias = |xs: &Tensor, bias: &Tensor| xs + bias.view([1, -1, 1, 1]);
             let theirs = run(&|xs, bias| {
-                let mode = Mode::Train(Draws::new(1, 1, 1, 4), None);
-                gate.pass_by_kernels(&with_bias(xs, bias), mode).unwrap()
+                let mode = Mode::Train(StepRng::new(1, 1, 1, 4), None);
+                activation.pass_by_kernels(&with_bias(xs, bias), mode).unwrap()
             });
             for keys in [None, Some(&keys)] {
                 let ours = run(&|xs, bias| {
-                    // If the keys are on the device, the keys in `draws` are not used.
-                    let draws = Draws::new(1, 1, 1, if keys.is_some() { 9 } else { 4 });
-                    gate.pass_by_gpu_kernels(xs, Some(bias), Mode::Train(draws, keys)).unwrap().unwrap()
+                    // If the keys are on the device, the keys in `rng` are not used.
+                    let rng = StepRng::new(1, 1, 1, if keys.is_some() { 9 } else { 4 });
+                    activation.pass_by_gpu_kernels(xs, Some(bias), Mode::Train(rng, keys)).unwrap().unwrap()
                 });
                 for (at, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
                     let scale = theirs.abs().max().double_value(&[]);

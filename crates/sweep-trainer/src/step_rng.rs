@@ -39,17 +39,17 @@ pub fn shuffled(rows: &[u32], seed: u64, trial: u64, epoch: u32) -> Vec<u32> {
 
 /// The random numbers of one training step.
 #[derive(Debug, Clone, Copy)]
-pub struct Draws {
+pub struct StepRng {
     seed: u64,
     trial: u64,
     epoch: u32,
     step: u64,
 }
 
-impl Draws {
+impl StepRng {
     /// Creates the random numbers of a step, which counts from 0 in its epoch.
-    pub fn new(seed: u64, trial: u64, epoch: u32, step: u64) -> Draws {
-        Draws { seed, trial, epoch, step }
+    pub fn new(seed: u64, trial: u64, epoch: u32, step: u64) -> StepRng {
+        StepRng { seed, trial, epoch, step }
     }
 
     /// Seeds this thread's generator on the device for the step and returns the same numbers. A GPU draws with that
@@ -57,7 +57,7 @@ impl Draws {
     ///
     /// # Errors
     /// Returns libtorch's error.
-    pub fn seeded(self, device: Device) -> Result<Draws, TchError> {
+    pub fn seeded(self, device: Device) -> Result<StepRng, TchError> {
         if takes_gpu_path(device) {
             let mut random = stream(self.seed, self.trial, self.epoch.into(), Purpose::Dropout);
             random.set_stream(self.step);
@@ -95,7 +95,7 @@ impl Draws {
         Chance::new([random.next_u32(), random.next_u32()])
     }
 
-    /// Returns the keys of [`Draws::chance`] for this many layers. Each key is two 32-bit words, returned as `f32` with
+    /// Returns the keys of [`StepRng::chance`] for this many layers. Each key is two 32-bit words, returned as `f32` with
     /// the same bits.
     pub fn keys(self, layers: usize) -> impl Iterator<Item = f32> {
         (0..layers).flat_map(move |layer| self.chance(layer).key()).map(f32::from_bits)

@@ -18,15 +18,15 @@ const WIDE: u32 = 8;
 pub type KeysThere<'a> = Option<&'a Tensor>;
 
 /// A fused activation: what is between two layers with weights.
-pub struct Gate {
+pub struct FusedActivation {
     /// Side of the pooling windows, or 1 without pooling.
     pub side: u32,
-    pub gate: sweep_kernels::Gate,
+    pub activation: sweep_kernels::FusedActivation,
     /// Index of the dropout layer, which selects its key.
     pub layer: usize,
 }
 
-/// Mirrors `struct Gate` in kernels.cu.
+/// Mirrors `struct FusedActivation` in kernels.cu.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Arguments {
@@ -80,7 +80,7 @@ pub struct Kept {
     size: Vec<i64>,
 }
 
-impl Gate {
+impl FusedActivation {
     /// Adds `bias` `[c]` to values `[n, c, h, w]` or `[n, c]` and computes the output `[n, c, h / side, w / side]`.
     /// Overwrites `xs` if there is no pooling and `xs` is `fresh`. Returns `None` if there are more values than the
     /// kernels can index.
@@ -116,7 +116,7 @@ impl Gate {
         let which = (self.side > 1).then(|| Tensor::f_empty(lying, (Kind::Uint8, xs.device()))).transpose()?;
         let [n, h, w, c] = [n, h, w, c].map(|side| side as u32);
         let none = std::ptr::null_mut();
-        let (least, scale, key) = self.gate.dropped();
+        let (least, scale, key) = self.activation.dropped();
         let mut arguments = Arguments {
             x: xs.data_ptr(),
             bias: bias.map_or(none, Tensor::data_ptr).cast_const(),
@@ -135,7 +135,7 @@ impl Gate {
             w,
             c,
             side: self.side,
-            relu: self.gate.relu.into(),
+            relu: self.activation.relu.into(),
             least: least.into(),
             scale,
             slices: 0,
@@ -146,7 +146,7 @@ impl Gate {
         // working copy and has that kind too. libtorch does not reuse their memory before this stream has executed the
         // kernel.
         unsafe { launch(Kernel::GateForward, option.0, option.1, blocks, &arguments)? };
-        let told_by_ys = self.side == 1 && self.gate.relu;
+        let told_by_ys = self.side == 1 && self.activation.relu;
         let kept =
             Kept { arguments, ys: told_by_ys.then(|| ys.detach()), which, keys: keys.map(Tensor::shallow_clone), size };
         Ok(Some((ys, kept)))
