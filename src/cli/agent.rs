@@ -139,11 +139,7 @@ fn checked(args: &Args, greeting: &Greeting, environment: &Environment) -> Facts
 }
 
 /// Looks for all that the sweep needs: its data, its program, a trainer, and slots.
-fn prepare(
-    terms: &Terms,
-    trainer: Option<&Path>,
-    environment: &Environment,
-) -> std::result::Result<Prepared, String> {
+fn prepare(terms: &Terms, trainer: Option<&Path>, environment: &Environment) -> std::result::Result<Prepared, String> {
     let problems = |problems: sweep_spec::Problems| sweep_core::error::Error::from(problems).to_string();
     let (mut spec, _) = Spec::read(&terms.text, &terms.file, &terms.base).map_err(problems)?;
     spec.name.clone_from(&terms.name);

@@ -14,10 +14,12 @@ use super::output;
 use super::serve::Page;
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::libtorch::{self, Fit};
-use crate::agent::{Device, Launcher, SlotDevice, end_leftovers as end_left, find, mps, share_a_gpu, wait_for_leftovers};
+use crate::agent::{
+    Device, Launcher, SlotDevice, end_leftovers as end_left, find, mps, share_a_gpu, wait_for_leftovers,
+};
 use crate::engine::{self, Cluster, Setup};
 use crate::log;
-use crate::progress::{self, Screen};
+use crate::progress::{self, Screen, events};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::History;
 use sweep_report::ranking::{Place, Ranking, groups};
@@ -36,6 +38,9 @@ pub struct Options {
     /// Progress display; `auto` draws bars on a terminal and prints lines elsewhere
     #[arg(long, value_enum, default_value = "auto")]
     progress: Progress,
+    /// Print an event per line as JSON, for scripts (docs/reference/events.md)
+    #[arg(long, conflicts_with = "progress")]
+    pub json: bool,
     /// Path of the trainer [default: sweep-trainer next to sweep]
     #[arg(long, value_name = "PROGRAM")]
     trainer: Option<PathBuf>,
@@ -161,6 +166,7 @@ impl Options {
 
     fn screen(&self, environment: &Environment) -> Screen {
         match self.progress {
+            _ if self.json => Screen::new(progress::Kind::Events(now)),
             Progress::Bars => Screen::bars(),
             Progress::Auto if environment.terminal => Screen::bars(),
             Progress::Auto | Progress::Plain => Screen::new(progress::Kind::Lines),
@@ -241,6 +247,9 @@ impl Options {
             }
         }
         let screen = self.screen(environment);
+        let names: Vec<String> = slots.iter().map(|slot| slot.name.clone()).collect();
+        let total = Search::resumed(spec.search_terms(), &history).len();
+        screen.event(events::begin(&history, &spec, &layout, &names, total));
         let running = mps::find(environment.variable(mps::VARIABLE).as_deref());
         let daemon = match running {
             None if spec.devices.mps && trainer.is_some() && share_a_gpu(&slots) => mps::Daemon::start(),
@@ -286,17 +295,20 @@ impl Options {
                 Err(error) => output::tell(&format!("note: the best trial was not evaluated: {error}")),
             }
         }
-        if !matches!(self.progress, Progress::Json | Progress::None) {
-            // Everything is written: that nobody is there to read of it is no failure.
-            let _ = output::print(&summary(&history, &spec, &layout, environment));
-        }
-        Ok(if !history.complete {
+        let exit = if !history.complete {
             Exit::Interrupted
         } else if history.trials.iter().any(|trial| trial.failed()) {
             Exit::TrialsFailed
         } else {
             Exit::Success
-        })
+        };
+        if self.json {
+            Screen::new(progress::Kind::Events(now)).event(events::end(&history, &spec, &layout, exit));
+        } else if !matches!(self.progress, Progress::Json | Progress::None) {
+            // Everything is written: that nobody is there to read of it is no failure.
+            let _ = output::print(&summary(&history, &spec, &layout, environment));
+        }
+        Ok(exit)
     }
 }
 

@@ -17,6 +17,7 @@ mod hosts_ssh;
 mod lag;
 mod libraries;
 mod log;
+mod machine;
 mod plan;
 mod processes;
 mod programs;

@@ -15,8 +15,12 @@ mod json;
 mod line;
 mod names;
 mod notebook;
+mod prefix;
 mod printed;
 mod problem;
+#[cfg(test)]
+mod published;
+mod python;
 mod rows;
 mod scan;
 mod special;
@@ -27,6 +31,7 @@ mod tests;
 mod tools;
 mod wandb;
 mod wire;
+mod yolo;
 
 pub use events::record;
 pub use expression::Expression;
@@ -36,6 +41,7 @@ pub use names::{Choice, Target, meaning, names_part, same_name};
 pub use printed::Printed;
 pub use problem::Problem;
 pub use rows::{Place, Row, is_same_metric};
+pub use special::{may_be_validation, mlflow};
 pub use wandb::rows as wandb_rows;
 
 use std::borrow::Cow;
@@ -111,7 +117,7 @@ pub fn read(sources: &[Source], format: Option<Format>, choices: &[Choice]) -> R
         found.get_or_insert(format);
         gather.prefix = source.prefix.clone();
         let parsed = match format {
-            Format::Table => table::read(&bytes, choices, &mut gather),
+            Format::Table => table::read(&bytes, &source.name, choices, &mut gather),
             Format::Log => read_log(&bytes, &mut gather),
             Format::Json => json::read(&bytes, &mut gather),
             Format::Notebook => notebook::read(&bytes, &mut gather),
@@ -144,11 +150,10 @@ fn plain(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
 
 fn read_log(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
     let text = String::from_utf8_lossy(bytes);
-    let mut printed = Printed::default();
-    for line in text.split('\n') {
-        printed.line(line).iter().try_for_each(|row| gather.row(row))?;
+    if special::lists_trials(&text) {
+        return Err(special::trials());
     }
-    printed.finish().iter().try_for_each(|row| gather.row(row))
+    gather.printed(&text)
 }
 
 /// The number in a JSON text, also one that JSON does not have.

@@ -190,7 +190,8 @@ impl Service {
     async fn run(mut self) -> Result<()> {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let listen = |kind| signal(kind).map_err(|error| Error::new(Exit::Internal, "cannot listen for signals").source(error));
+        let listen =
+            |kind| signal(kind).map_err(|error| Error::new(Exit::Internal, "cannot listen for signals").source(error));
         let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
         let (mut first, mut second) = (listen(SignalKind::user_defined1())?, listen(SignalKind::user_defined2())?);
         let began = Instant::now();

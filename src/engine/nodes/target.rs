@@ -76,7 +76,10 @@ impl Target {
     pub fn shown(&self, start: &Start) -> String {
         let (program, arguments) = self.command(start);
         let words = [program.to_string_lossy().into_owned()].into_iter().chain(arguments);
-        words.map(|word| shlex::try_quote(&word).map_or(word.clone(), |word| word.into_owned())).collect::<Vec<_>>().join(" ")
+        words
+            .map(|word| shlex::try_quote(&word).map_or(word.clone(), |word| word.into_owned()))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// Asks the host about itself, without starting anything there. `greeting` has the sweep to check.
@@ -97,7 +100,8 @@ impl Target {
                 let _ = answer.send(ask(stdout, &mut stdin, &greeting));
             }
         });
-        let answer = answered.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(format!("no answer for {} s", PATIENCE.as_secs())));
+        let answer =
+            answered.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(format!("no answer for {} s", PATIENCE.as_secs())));
         let _ = child.kill();
         let _ = child.wait();
         answer.map_err(|reason| match stderr.map(last_line).filter(|line| !line.is_empty()) {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Import;
 use crate::group::Group;
 use crate::shape::Fact;
 use crate::steering::Request;
@@ -183,6 +184,14 @@ pub enum Entry {
         /// Number of its parameters in the plan, if that is not the trial's number.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         place: Option<u64>,
+    },
+    /// Finished trials of an older study became known. They are no trials of this sweep: they have no number, no epochs,
+    /// and no rank.
+    Imported {
+        /// When they were imported, in Unix seconds.
+        at: f64,
+        #[serde(flatten)]
+        import: Import,
     },
     /// An attempt's program runs.
     Process {

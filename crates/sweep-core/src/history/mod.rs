@@ -5,9 +5,11 @@
 
 mod apply;
 mod entry;
+mod import;
 mod record;
 
 pub use entry::{Entry, FORMAT, NodeChange};
+pub use import::{Import, Known};
 pub use record::{NodeRecord, Status, TrialRecord};
 
 use std::collections::{BTreeMap, HashMap};
@@ -94,6 +96,8 @@ pub struct State {
     pub places: Places,
     /// Replacements of the sweep file, oldest first.
     pub extensions: Vec<Extension>,
+    /// What is known of older studies, oldest first.
+    pub imports: Vec<Import>,
     /// Number of trials per fingerprint of their parameters.
     repeats: HashMap<u64, u32>,
     /// Whether the newest controller exited in an orderly way with the sweep complete.
@@ -144,6 +148,11 @@ impl State {
     /// The text of the sweep file. `None` if an older version began the sweep, and it was never extended.
     pub fn sweep_file(&self) -> Option<&str> {
         self.extensions.last().map(|extension| extension.file.as_str()).or(self.file.as_deref())
+    }
+
+    /// The trials of older studies whose value is of this metric.
+    pub fn imported(&self, metric: &str) -> impl Iterator<Item = &Known> {
+        self.imports.iter().filter(move |import| import.metric == metric).flat_map(|import| &import.trials)
     }
 
     /// Which repeat of these settings the next trial would be that has them, from 1.
