@@ -183,8 +183,8 @@ fn first_line(program: &Path) -> Option<String> {
 }
 
 /// What is known about programs of this machine: it does not change from trial to trial.
-static VERSIONS: LazyLock<Mutex<HashMap<(PathBuf, Option<SystemTime>), Option<String>>>> =
-    LazyLock::new(Mutex::default);
+type Versions = HashMap<(PathBuf, Option<SystemTime>), Option<String>>;
+static VERSIONS: LazyLock<Mutex<Versions>> = LazyLock::new(Mutex::default);
 
 async fn version(path: &Path) -> Option<String> {
     let key = (path.to_owned(), path.metadata().and_then(|file| file.modified()).ok());
@@ -198,7 +198,9 @@ async fn version(path: &Path) -> Option<String> {
     version
 }
 
-static REPOSITORIES: LazyLock<Mutex<HashMap<PathBuf, (Instant, Option<Git>)>>> = LazyLock::new(Mutex::default);
+/// When a repository was asked, and its answer.
+type Repositories = HashMap<PathBuf, (Instant, Option<Git>)>;
+static REPOSITORIES: LazyLock<Mutex<Repositories>> = LazyLock::new(Mutex::default);
 
 async fn git(folder: &Path) -> Option<Git> {
     if let Some((at, known)) = REPOSITORIES.lock().unwrap_or_else(PoisonError::into_inner).get(folder)

@@ -1,5 +1,7 @@
 //! `sweep status`: the state of a sweep, including one that another process runs.
 
+mod follow;
+
 use std::fmt::{self, Write};
 use std::path::PathBuf;
 
@@ -23,7 +25,8 @@ use sweep_spec::Spec;
   sweep status results/quickstart
   watch sweep status results/quickstart
   sweep status results/quickstart --why
-  sweep status results/quickstart --json | jq .best.settings")]
+  sweep status results/quickstart --json | jq .best.settings
+  sweep status results/quickstart --json --follow    a line whenever something changes")]
 pub struct Args {
     /// Folder of the sweep, for example results/quickstart
     #[arg(value_name = "DIR")]
@@ -34,6 +37,9 @@ pub struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Print an object per line whenever the state changes, until the sweep stops
+    #[arg(long, requires = "json")]
+    follow: bool,
 }
 
 /// Prints the state of the sweep.
@@ -42,12 +48,14 @@ pub struct Args {
 /// Returns an error if there is no sweep.
 pub fn run(args: &Args, _environment: &Environment) -> Result<Exit> {
     let mut opened = Opened::new(&args.folder)?;
+    if args.follow {
+        return follow::follow(opened);
+    }
     let held = sweep_store::held(&opened.layout);
     if !held {
         opened.history = opened.history.abandoned();
     }
-    let search = Search::resumed(opened.spec.search_terms(), &opened.history);
-    let standing = Standing::new(&opened.spec, &opened.history, search.len(), held);
+    let (standing, search) = standing(&opened, held);
     match args.json {
         true => output::print_json(&standing.json(&opened))?,
         false => {
@@ -56,6 +64,12 @@ pub fn run(args: &Args, _environment: &Environment) -> Result<Exit> {
         }
     }
     Ok(Exit::Success)
+}
+
+/// The state of a sweep, and its search.
+fn standing(opened: &Opened, held: bool) -> (Standing<'_>, Search) {
+    let search = Search::resumed(opened.spec.search_terms(), &opened.history);
+    (Standing::new(&opened.spec, &opened.history, search.len(), held), search)
 }
 
 /// Whether a sweep goes on.

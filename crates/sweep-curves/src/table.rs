@@ -232,9 +232,8 @@ impl<'a> Table<'a> {
             curves.retain(|other| *other != at);
         }
         let is_name = |name: &str| NAMES.contains(&name.to_lowercase().as_str());
-        let with_text = |at: &usize| {
-            is_name(&names[*at]) && records.iter().take(3).all(|row| row.get(*at).is_some_and(|text| text_only(text)))
-        };
+        let with_text =
+            |at: &usize| is_name(&names[*at]) && records.iter().take(3).all(|row| row.get(*at).is_some_and(text_only));
         let value = names.iter().position(|name| name.eq_ignore_ascii_case("value"));
         let long = (0..names.len()).find(with_text).zip(value);
         let decimal_commas = records.iter().flat_map(csv::ByteRecord::iter).any(has_decimal_comma);

@@ -51,3 +51,23 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (count, sum) = values.fold((0_u32, 0.0), |(count, sum), value| (count + 1, sum + value));
     (count > 0).then(|| sum / f64::from(count))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sweep_core::history::Entry;
+
+    #[test]
+    fn the_time_left_is_known_for_programs_that_do_not_time_their_epochs() {
+        let mut entries = sweep_sample::entries();
+        for entry in &mut entries {
+            if let Entry::Epoch { metrics, .. } = entry {
+                metrics.seconds = None;
+            }
+        }
+        let history = sweep_sample::apply(&entries);
+        // Four trials ended well, after 60 s each; ten more take that on two slots.
+        assert_eq!(seconds_left(&history, Some(16), |_| None).map(f64::round), Some(307.0));
+        assert_eq!(seconds_left(&sweep_sample::apply(&sweep_sample::beginning("new")), Some(16), |_| None), None);
+    }
+}

@@ -7,7 +7,7 @@ use super::ranking::{Counts, Group, Place, setting_names};
 use super::steps::{Step, Steps};
 use super::ties::settling;
 use super::verdicts::{Tally, is_meaningless};
-use sweep_core::history::{History, TrialRecord};
+use sweep_core::history::{History, Import, TrialRecord};
 use sweep_core::trial::{EpochMetrics, Goal, Outcome, TrialId};
 use sweep_scheduler::search::{Reached, Search};
 use sweep_spec::Spec;
@@ -81,6 +81,7 @@ impl Summary {
         details.extend(target(spec, history));
         details.extend(early_terminate(spec, history));
         details.extend(extensions(history));
+        details.extend(imports(spec, history, ranking.best()));
         details.extend(scripts(history));
         details.extend(tags(history));
         if spec.ranks || !ranking.placed.is_empty() {
@@ -345,6 +346,37 @@ pub fn extensions(history: &History) -> impl Iterator<Item = String> {
             if changes.is_empty() { "" } else { ": " },
         )
     })
+}
+
+/// What is known of older studies, one sentence each. `best` is the best trial of the sweep itself.
+fn imports(spec: &Spec, history: &History, best: Option<&Place>) -> Vec<String> {
+    let (name, goal) = (&spec.metric.name, spec.metric.goal);
+    let own = best.and_then(|best| best.best.get(name));
+    let told = |import: &Import| {
+        let (source, trials) = (format::clean(&import.source), format::trials(import.trials.len()));
+        if import.metric != *name {
+            return format!(
+                "{trials} of {source} were imported by their {}, and are not used for {name}.",
+                format::clean(&import.metric)
+            );
+        }
+        let mut values: Vec<(f64, &str)> =
+            import.trials.iter().map(|known| (known.value, known.name.as_str())).collect();
+        values.sort_by(|(a, _), (b, _)| if goal == Goal::Minimize { a.total_cmp(b) } else { b.total_cmp(a) });
+        let mut line = format!("{trials} of {source} were imported. They are not among the trials of this sweep");
+        if let Some((value, which)) = values.first() {
+            let ahead = own.is_some_and(|own| goal.better(*value, own));
+            let than = if ahead { ", better than every trial of this sweep" } else { "" };
+            line += &format!(
+                "; the best of them, {}, has {} {}{than}",
+                format::clean(which),
+                format::metric(&spec.metric),
+                format::value(name, Some(*value))
+            );
+        }
+        line + "."
+    };
+    history.imports.iter().map(told).collect()
 }
 
 /// That the script of a program changed while the sweep ran, and which trials ran which version.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Import;
 use crate::group::Group;
 use crate::shape::Fact;
 use crate::steering::Request;
@@ -12,6 +13,31 @@ use crate::warning::Warning;
 /// existing kinds of entry are read. A version that meets an unknown kind of entry reports an error that names the
 /// version.
 pub const FORMAT: u32 = 1;
+
+/// What happened to the agent of another host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "node_is", rename_all = "snake_case")]
+pub enum NodeChange {
+    /// It joined.
+    Joined {
+        /// Names of its slots.
+        slots: Vec<String>,
+        /// What it said of its machine, in one line.
+        about: String,
+    },
+    /// There is no word from it. What runs there goes on until its lease runs out.
+    Silent {
+        /// What is known about the reason.
+        why: String,
+    },
+    /// It was heard again.
+    Back,
+    /// Nothing of the sweep runs there any more.
+    Left {
+        /// The reason.
+        why: String,
+    },
+}
 
 /// One line of the journal. Times are Unix seconds. They are for display and for sums; no decision depends on them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,6 +113,25 @@ pub enum Entry {
         /// For `method: tpe`: a trial's parameters do not depend on the results of this many trials just before it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lag: Option<u32>,
+        /// Where agents were started, besides this machine: `ssh:gpu1`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        on: Vec<String>,
+    },
+    /// The agent of another host joined, fell silent, was heard again, or left.
+    Node {
+        /// When this happened, in Unix seconds.
+        at: f64,
+        /// Name of the host.
+        node: String,
+        /// What happened.
+        #[serde(flatten)]
+        what: NodeChange,
+    },
+    /// The agent of another host still runs an attempt that a killed controller gave to it.
+    Kept {
+        /// When the agent said so, in Unix seconds.
+        at: f64,
+        attempt: Attempt,
     },
     /// A trainer uses a different library than the trainers before it, or it is the sweep's first trainer. Its numbers
     /// may differ in the last bits.
@@ -139,6 +184,14 @@ pub enum Entry {
         /// Number of its parameters in the plan, if that is not the trial's number.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         place: Option<u64>,
+    },
+    /// Finished trials of an older study became known. They are no trials of this sweep: they have no number, no epochs,
+    /// and no rank.
+    Imported {
+        /// When they were imported, in Unix seconds.
+        at: f64,
+        #[serde(flatten)]
+        import: Import,
     },
     /// An attempt's program runs.
     Process {
@@ -301,9 +354,15 @@ impl Entry {
             | Entry::Learnt { at, .. }
             | Entry::Ended { at, .. }
             | Entry::Device { at, .. }
+            | Entry::Node { at, .. }
+            | Entry::Kept { at, .. }
             | Entry::Left { at, .. } => Some(*at),
             // A run begins with an entry of its own, and what else comes before it is no part of it.
-            Entry::Run { .. } | Entry::Sweep { .. } | Entry::Extended { .. } | Entry::Reopened { .. } => None,
+            Entry::Run { .. }
+            | Entry::Sweep { .. }
+            | Entry::Extended { .. }
+            | Entry::Reopened { .. }
+            | Entry::Imported { .. } => None,
             Entry::Process { .. }
             | Entry::Began { .. }
             | Entry::Warned { .. }

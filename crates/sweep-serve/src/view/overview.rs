@@ -5,11 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Value, json};
 
 use crate::files;
-use crate::insight::MANY;
 use crate::sweep::State;
 use sweep_core::history::{History, Status, TrialRecord};
 use sweep_core::trial::{Goal, METRICS, TrialId};
 use sweep_report::ranking::{Counts, Ranking};
+use sweep_report::spread::MANY;
 use sweep_report::{format, seconds_left, summary};
 use sweep_store::Layout;
 
