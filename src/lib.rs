@@ -11,5 +11,6 @@ pub mod cli;
 pub mod engine;
 pub mod export;
 pub mod extend;
+pub mod import;
 pub mod log;
 pub mod progress;

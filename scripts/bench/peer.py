@@ -2,7 +2,7 @@
 
     python scripts/bench/peer.py PEERS WORKLOAD OUT      with CIFAR10_DIR set
 
-For `run_all.sh --also`: the last line on stdout is JSON with the keys that its report reads. The pictures are written
+For `run_all.sh --also`: the last line on stdout is JSON with the keys that its report reads. The images are written
 to OUT/data once, as arrays; the sweep is run anew each time.
 """
 

@@ -1,9 +1,9 @@
-"""Pictures a second of the trainer's step against PyTorch's, tuned by hand, in alternating pairs: a table in Markdown.
+"""Images a second of the trainer's step against PyTorch's, tuned by hand, in alternating pairs: a table in Markdown.
 
     python scripts/bench/steps.py [--pairs 5] [--presets question,strided,small,thin] [--precisions bfloat16,float32]
 
 Wants an interpreter with PyTorch 2.13.0 and NumPy. Both sides train the same preset on the same number of
-CIFAR-10 pictures, one process at a time; ours is a sweep of one trial, and its figure the one in epochs.csv. The floor
+CIFAR-10 images, one process at a time; ours is a sweep of one trial, and its figure the one in epochs.csv. The floor
 is what would be left if PyTorch's step were convolutions and matrix products alone, by its own profiler.
 """
 
@@ -61,7 +61,7 @@ def main():
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--data", default=str(ROOT / "data/cifar-10-batches-bin"))
     args = parser.parse_args()
-    print("| preset | precision | threads | sweep, pictures/s | PyTorch, pictures/s | ratio (least, most) | floor | of it |")
+    print("| preset | precision | threads | sweep, images/s | PyTorch, images/s | ratio (least, most) | floor | of it |")
     print("|---|---|---|---|---|---|---|---|")
     for preset in args.presets.split(","):
         for precision in args.precisions.split(","):

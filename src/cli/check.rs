@@ -163,12 +163,12 @@ impl Network {
         let capacity = &measured.capacity;
         let last = capacity.accuracies.last();
         text += &match (model::learnt(capacity), last) {
-            (Some(steps), _) => format!("  memorizes {} images in {steps} steps\n", capacity.pictures),
+            (Some(steps), _) => format!("  memorizes {} images in {steps} steps\n", capacity.images),
             (None, Some(right)) if capacity.cut_short => {
                 format!(
                     "  classifies {:.1}% of {} images correctly when time runs out\n",
                     right * 100.0,
-                    capacity.pictures
+                    capacity.images
                 )
             }
             _ => String::new(),

@@ -79,7 +79,7 @@ fn run_list(args: &List, environment: &Environment) -> Result<Exit> {
     let here = |set: &Published| Some(args.to.join(set.folder)).filter(|path| environment.folder.join(path).is_dir());
     if args.json {
         let row = |set: &Published| {
-            let (train, test) = set.pictures;
+            let (train, test) = set.images;
             json!({
                 "name": set.name, "about": set.about, "train": train, "test": test, "bytes": set.size(),
                 "path": here(set), "licence": set.licence, "citation": set.citation,
@@ -94,8 +94,8 @@ fn run_list(args: &List, environment: &Environment) -> Result<Exit> {
         table.add_row([
             set.name.to_owned(),
             set.about.to_owned(),
-            count(set.pictures.0),
-            count(set.pictures.1),
+            count(set.images.0),
+            count(set.images.1),
             megabytes(set.size()),
             set.licence.to_owned(),
             here(set).map_or("-".to_owned(), |path| path.display().to_string()),
@@ -112,7 +112,7 @@ fn run_fetch(args: &Fetch, environment: &Environment) -> Result<Exit> {
     let folder = to.join(set.folder);
     let whole = |folder: &Path| {
         let info = datasets::probe(&(set.source)(folder.to_owned()))?;
-        if (info.train, info.test) == set.pictures {
+        if (info.train, info.test) == set.images {
             return Ok(());
         }
         let rule = format!("it has {} training images and {} test images", count(info.train), count(info.test));
@@ -133,7 +133,7 @@ fn run_fetch(args: &Fetch, environment: &Environment) -> Result<Exit> {
         bar.finish_and_clear();
         whole(&fetched?)?;
     }
-    let (train, test) = set.pictures;
+    let (train, test) = set.images;
     output::print(&format!(
         "{path}: {train} training images and {test} test images, {about}\n\
          license: {licence}\n\

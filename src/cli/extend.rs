@@ -91,10 +91,17 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     let all = Search::resumed(new.search_terms(), &grow(&extended(None))?).len();
     let entry = extended(all);
     let grown = grow(&entry)?;
-    output::print(&format!("{}\n\n{}", growth.changes.join("\n"), outlook(all, &grown)))?;
+    let said = format!("{}\n\n{}", growth.changes.join("\n"), outlook(all, &grown));
+    // stdout has events alone.
+    if args.options.json {
+        output::tell(&said)
+    } else {
+        output::print(&said)?
+    }
     if !args.yes {
         ask(args, environment)?;
     }
+    let on = grown.on.clone();
     let extend = |layout: &Layout| -> Result<(History, Journal)> {
         // With the lock held, the journal can no longer change.
         if sweep_store::read(layout)?.1 != length {
@@ -108,7 +115,7 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     };
     let layout = Layout::new(environment.folder.join(layout.root()));
     if args.run {
-        return args.options.go(environment, layout, new, extend, (false, false));
+        return args.options.go(environment, layout, new, (&text, Some(&on)), extend, (false, false));
     }
     let _lock = Lock::take(&layout, &environment.holder())?;
     let (grown, _) = extend(&layout)?;

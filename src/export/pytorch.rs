@@ -11,13 +11,13 @@ const SAME: &str = r#"
 class SameConv2d(nn.Conv2d):
     """Pads so that the output's side is ceil(side / stride); an odd zero goes right and below, as in TensorFlow."""
 
-    def forward(self, pictures):
+    def forward(self, images):
         pads = []
         for axis in (1, 0):
-            side, kernel, stride = pictures.shape[2 + axis], self.kernel_size[axis], self.stride[axis]
+            side, kernel, stride = images.shape[2 + axis], self.kernel_size[axis], self.stride[axis]
             pad = max((-(-side // stride) - 1) * stride + kernel - side, 0)
             pads += [pad // 2, pad - pad // 2]
-        return super().forward(nn.functional.pad(pictures, pads))
+        return super().forward(nn.functional.pad(images, pads))
 "#;
 
 /// Flattens in Keras' order. PyTorch's own layer flattens channel by channel.
@@ -26,8 +26,8 @@ const FLATTEN: &str = r#"
 class Flatten(nn.Flatten):
     """By row, column and channel, as Keras has it."""
 
-    def forward(self, pictures):
-        return super().forward(pictures.permute(0, 2, 3, 1))
+    def forward(self, images):
+        return super().forward(images.permute(0, 2, 3, 1))
 "#;
 
 /// Normalization over the channels of each pixel. PyTorch's own layer normalizes the last axes.
@@ -36,15 +36,15 @@ const LAYER_NORM: &str = r#"
 class LayerNorm2d(nn.LayerNorm):
     """Over the channels at each position."""
 
-    def forward(self, pictures):
-        return super().forward(pictures.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    def forward(self, images):
+        return super().forward(images.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 "#;
 
 const GLOBAL_MAX: &str = r#"
 
 class GlobalMaxPool(nn.Module):
-    def forward(self, pictures):
-        return pictures.amax((2, 3))
+    def forward(self, images):
+        return images.amax((2, 3))
 "#;
 
 const SCALE: &str = r#"
@@ -113,8 +113,8 @@ class Input(nn.Module):
         self.register_buffer("offset", torch.zeros(channels))
         self.register_buffer("divisor", torch.ones(channels))
 
-    def forward(self, pictures):
-        return (pictures - self.offset[:, None, None]) / self.divisor[:, None, None]
+    def forward(self, images):
+        return (images - self.offset[:, None, None]) / self.divisor[:, None, None]
 "#;
 
 /// The text of the module. `about` describes the network in one or more sentences. `shapes` are the shapes of the
@@ -123,73 +123,7 @@ class Input(nn.Module):
 /// # Errors
 /// Returns a message with the layer if its weights are missing.
 pub fn module(recipe: &Recipe, shapes: &HashMap<String, Vec<usize>>, about: &str) -> Result<String, String> {
-    let mut lines = Vec::new();
-    // Whether height and width are flattened, and whether they were where branches began and ended.
-    let (mut flat, mut branches) = (false, Vec::<(bool, bool)>::new());
-    for (at, layer) in recipe.layers.iter().enumerate() {
-        let size = |what: &str, axis: usize| {
-            let name = format!("model.{at}.{what}");
-            shapes.get(&name).and_then(|shape| shape.get(axis)).ok_or_else(|| format!("it holds no `{name}`"))
-        };
-        let no_bias = |bias: bool| if bias { "" } else { ", bias=False" };
-        lines.push(match *layer {
-            Layer::Conv { filters, kernel, stride, padding, bias, .. } => {
-                convolution([*size("weight", 1)?, filters as usize], kernel, stride, padding, bias, 1)
-            }
-            Layer::GroupedConv { groups, kernel, stride, padding, bias, .. } => {
-                let (inputs, filters) = (*size("weight", 1)? * groups as usize, *size("weight", 0)?);
-                convolution([inputs, filters], kernel, stride, padding, bias, groups as usize)
-            }
-            Layer::Depthwise { kernel, stride, padding, bias, .. } => {
-                let channels = *size("weight", 0)?;
-                convolution([channels, channels], kernel, stride, padding, bias, channels)
-            }
-            Layer::Fork => "Fork()".into(),
-            Layer::Branch => "Branch()".into(),
-            Layer::Join { by: Join::Add } => "Join(\"add\")".into(),
-            Layer::Join { by: Join::Concat } => "Join(\"concat\")".into(),
-            Layer::Join { by: Join::Multiply } => "Join(\"multiply\")".into(),
-            Layer::Scale { by } => format!("Scale({by:?})"),
-            Layer::LayerNorm { epsilon } => {
-                let class = if flat { "nn.LayerNorm" } else { "LayerNorm2d" };
-                format!("{class}({}, eps={epsilon:?})", size("scale", 0)?)
-            }
-            Layer::GroupNorm { groups, epsilon } => {
-                format!("nn.GroupNorm({groups}, {}, eps={epsilon:?})", size("scale", 0)?)
-            }
-            Layer::MaxPool { size, stride } => format!("nn.MaxPool2d({size}, {stride})"),
-            Layer::AveragePool { size, stride } => format!("nn.AvgPool2d({size}, {stride})"),
-            Layer::GlobalAveragePool => "nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())".into(),
-            Layer::Relu => "nn.ReLU()".into(),
-            Layer::Tanh => "nn.Tanh()".into(),
-            Layer::Gelu => "nn.GELU()".into(),
-            Layer::Sigmoid => "nn.Sigmoid()".into(),
-            Layer::Silu => "nn.SiLU()".into(),
-            Layer::LeakyRelu { slope } => format!("nn.LeakyReLU({slope:?})"),
-            Layer::GlobalMaxPool => "GlobalMaxPool()".into(),
-            Layer::BatchNorm { momentum, epsilon } => {
-                let axes = if flat { 1 } else { 2 };
-                // PyTorch's momentum is the weight of the new statistics, Keras' that of the old ones. Rounding removes
-                // the error of 1 - 0.99.
-                let momentum = ((1.0 - momentum) * 1e12).round() / 1e12;
-                format!("nn.BatchNorm{axes}d({}, eps={epsilon:?}, momentum={momentum:?})", size("scale", 0)?)
-            }
-            Layer::Dropout { rate } => format!("nn.Dropout({rate:?})"),
-            Layer::Flatten => if flat { "nn.Flatten()" } else { "Flatten()" }.into(),
-            Layer::Dense { units, bias, .. } => format!("nn.Linear({}, {units}{})", size("weight", 1)?, no_bias(bias)),
-        });
-        match layer {
-            Layer::Flatten | Layer::GlobalAveragePool | Layer::GlobalMaxPool => flat = true,
-            Layer::Fork => branches.push((flat, true)),
-            Layer::Branch => {
-                let (before, all) = branches.last_mut().ok_or("its branches are uneven")?;
-                (*all, flat) = (*all && flat, *before);
-            }
-            // A vector that multiplies an image gives an image.
-            Layer::Join { .. } => flat &= branches.pop().ok_or("its branches are uneven")?.1,
-            _ => {}
-        }
-    }
+    let lines = layers(recipe, shapes)?;
     let uses = |class: &str| lines.iter().any(|line| line.starts_with(class));
     let channels = shapes.get("model.input.offset").and_then(|shape| shape.first());
     let own = [
@@ -204,7 +138,7 @@ pub fn module(recipe: &Recipe, shapes: &HashMap<String, Vec<usize>>, about: &str
     let own = own + channels.map_or("", |_| INPUT);
     let torch = if own.contains("torch.") { "import torch\n" } else { "" };
     let input = channels.map(|channels| format!("        self.input = Input({channels})\n")).unwrap_or_default();
-    let values = if channels.is_some() { "self.input(pictures)" } else { "pictures" };
+    let values = if channels.is_some() { "self.input(images)" } else { "images" };
     let forward = match uses("Fork") {
         true => format!("        values = {values}\n{BRANCHED}"),
         false => format!("        return self.model({values})\n"),
@@ -218,9 +152,9 @@ pub fn module(recipe: &Recipe, shapes: &HashMap<String, Vec<usize>>, about: &str
         r#""""{about}
 
     from network import load
-    logits = load()(pictures)
+    logits = load()(images)
 
-`pictures` are float32, [count, channels, height, width], pixels divided by {white}. There is a logit a class. PyTorch and
+`images` are float32, [count, channels, height, width], pixels divided by {white}. There is a logit a class. PyTorch and
 safetensors are needed.
 """
 
@@ -230,7 +164,7 @@ from pathlib import Path
 from torch import nn
 
 WEIGHTS = Path(__file__).with_name("best.safetensors")
-# What PyTorch calls the parts of a batch normalisation.
+# What PyTorch calls the parts of a batch normalization.
 NAMES = {{"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var"}}
 {own}
 
@@ -240,7 +174,7 @@ class Network(nn.Module):
 {input}        self.model = nn.Sequential(
 {layers}        )
 
-    def forward(self, pictures):
+    def forward(self, images):
 {forward}
 
 def load(weights=WEIGHTS):
@@ -256,11 +190,95 @@ def to_onnx(path, channels, height, width):
     from torch import export, onnx, zeros
 
     dynamic = ({{0: export.Dim("count")}},)
-    pictures = (zeros(2, channels, height, width),)
-    names = {{"input_names": ["pictures"], "output_names": ["logits"]}}
-    onnx.export(load(), pictures, path, dynamic_shapes=dynamic, dynamo=True, external_data=False, **names)
+    images = (zeros(2, channels, height, width),)
+    names = {{"input_names": ["images"], "output_names": ["logits"]}}
+    onnx.export(load(), images, path, dynamic_shapes=dynamic, dynamo=True, external_data=False, **names)
 "#
     ))
+}
+
+/// Returns the expression of each layer.
+fn layers(recipe: &Recipe, shapes: &HashMap<String, Vec<usize>>) -> Result<Vec<String>, String> {
+    let mut lines = Vec::new();
+    // Whether height and width are flattened, and whether they were where branches began and ended.
+    let (mut flat, mut branches) = (false, Vec::<(bool, bool)>::new());
+    for (at, layer) in recipe.layers.iter().enumerate() {
+        let size = |what: &str, axis: usize| {
+            let name = format!("model.{at}.{what}");
+            let size = shapes.get(&name).and_then(|shape| shape.get(axis)).copied();
+            size.ok_or_else(|| format!("it holds no `{name}`"))
+        };
+        lines.push(expression(layer, flat, &size)?);
+        match layer {
+            Layer::Flatten | Layer::GlobalAveragePool | Layer::GlobalMaxPool => flat = true,
+            Layer::Fork => branches.push((flat, true)),
+            Layer::Branch => {
+                let (before, all) = branches.last_mut().ok_or("its branches are uneven")?;
+                (*all, flat) = (*all && flat, *before);
+            }
+            // A vector that multiplies an image gives an image.
+            Layer::Join { .. } => flat &= branches.pop().ok_or("its branches are uneven")?.1,
+            _ => {}
+        }
+    }
+    Ok(lines)
+}
+
+/// Returns the Python expression of a layer. `flat` says whether its input is a vector. `size` returns the length of an
+/// axis of one of its tensors.
+fn expression(
+    layer: &Layer,
+    flat: bool,
+    size: &dyn Fn(&str, usize) -> Result<usize, String>,
+) -> Result<String, String> {
+    Ok(match *layer {
+        Layer::Conv { filters, kernel, stride, padding, bias, .. } => {
+            convolution([size("weight", 1)?, filters as usize], kernel, stride, padding, bias, 1)
+        }
+        Layer::GroupedConv { groups, kernel, stride, padding, bias, .. } => {
+            let (inputs, filters) = (size("weight", 1)? * groups as usize, size("weight", 0)?);
+            convolution([inputs, filters], kernel, stride, padding, bias, groups as usize)
+        }
+        Layer::Depthwise { kernel, stride, padding, bias, .. } => {
+            let channels = size("weight", 0)?;
+            convolution([channels, channels], kernel, stride, padding, bias, channels)
+        }
+        Layer::Fork => "Fork()".into(),
+        Layer::Branch => "Branch()".into(),
+        Layer::Join { by: Join::Add } => "Join(\"add\")".into(),
+        Layer::Join { by: Join::Concat } => "Join(\"concat\")".into(),
+        Layer::Join { by: Join::Multiply } => "Join(\"multiply\")".into(),
+        Layer::Scale { by } => format!("Scale({by:?})"),
+        Layer::LayerNorm { epsilon } => {
+            let class = if flat { "nn.LayerNorm" } else { "LayerNorm2d" };
+            format!("{class}({}, eps={epsilon:?})", size("scale", 0)?)
+        }
+        Layer::GroupNorm { groups, epsilon } => {
+            format!("nn.GroupNorm({groups}, {}, eps={epsilon:?})", size("scale", 0)?)
+        }
+        Layer::MaxPool { size, stride } => format!("nn.MaxPool2d({size}, {stride})"),
+        Layer::AveragePool { size, stride } => format!("nn.AvgPool2d({size}, {stride})"),
+        Layer::GlobalAveragePool => "nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())".into(),
+        Layer::Relu => "nn.ReLU()".into(),
+        Layer::Tanh => "nn.Tanh()".into(),
+        Layer::Gelu => "nn.GELU()".into(),
+        Layer::Sigmoid => "nn.Sigmoid()".into(),
+        Layer::Silu => "nn.SiLU()".into(),
+        Layer::LeakyRelu { slope } => format!("nn.LeakyReLU({slope:?})"),
+        Layer::GlobalMaxPool => "GlobalMaxPool()".into(),
+        Layer::BatchNorm { momentum, epsilon } => {
+            let axes = if flat { 1 } else { 2 };
+            // PyTorch's momentum is the weight of the new statistics, Keras' that of the old ones. Rounding removes
+            // the error of 1 - 0.99.
+            let momentum = ((1.0 - momentum) * 1e12).round() / 1e12;
+            format!("nn.BatchNorm{axes}d({}, eps={epsilon:?}, momentum={momentum:?})", size("scale", 0)?)
+        }
+        Layer::Dropout { rate } => format!("nn.Dropout({rate:?})"),
+        Layer::Flatten => if flat { "nn.Flatten()" } else { "Flatten()" }.into(),
+        Layer::Dense { units, bias, .. } => {
+            format!("nn.Linear({}, {units}{})", size("weight", 1)?, if bias { "" } else { ", bias=False" })
+        }
+    })
 }
 
 /// A convolution with these input and output channels.

@@ -8,7 +8,7 @@ use crate::trial::Attempt;
 
 /// Number of images in the capacity check. It is large enough that guessing and a linear rule mostly fail, and small
 /// enough for a network to memorize the images in seconds.
-pub const CAPACITY_PICTURES: usize = 256;
+pub const CAPACITY_IMAGES: usize = 256;
 /// Images per step, unless the trial's own batches are smaller.
 pub const BATCH: u32 = 64;
 /// Number of steps with the trial's own hyperparameters.
@@ -78,7 +78,7 @@ pub struct Gradient {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Capacity {
     /// Number of images.
-    pub pictures: u64,
+    pub images: u64,
     /// Steps per pass over the images.
     pub steps: u64,
     /// Accuracy of each pass, 0 to 1.
@@ -89,7 +89,7 @@ pub struct Capacity {
 
 /// Returns the layers without dropout and max-norm, which keep a network from memorizing. The layers keep their
 /// positions and their initial weights.
-pub fn unregularised(layers: &[Layer]) -> Vec<Layer> {
+pub fn unregularized(layers: &[Layer]) -> Vec<Layer> {
     let free = |layer: &Layer| match *layer {
         Layer::Dropout { .. } => Layer::Dropout { rate: 0.0 },
         Layer::Conv { filters, kernel, stride, padding, bias, .. } => {

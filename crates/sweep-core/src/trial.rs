@@ -103,6 +103,12 @@ pub const MOST_OTHERS: usize = 1000;
 pub const METRICS: [&str; 6] =
     ["train_loss", "train_accuracy", "train_eval_loss", "train_eval_accuracy", "val_loss", "val_accuracy"];
 
+/// Mean of the validation accuracies of the classes, 0 to 1. Measured if it ranks the trials or classes are balanced.
+pub const BALANCED_ACCURACY: &str = "val_balanced_accuracy";
+
+/// Beginning of the metric's name that is the accuracy on the validation images of one class, which follows.
+pub const ACCURACY_OF_CLASS: &str = "val_accuracy_";
+
 impl EpochMetrics {
     /// Returns the metric with that name, if it was measured. Any name outside [`METRICS`] means the metric that ranks
     /// the trials.

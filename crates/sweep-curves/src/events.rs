@@ -5,7 +5,6 @@
 //! framework/tensor.proto.
 
 use super::Problem;
-use super::crc::masked;
 use super::gather::Gather;
 use super::rows::{Place, Row};
 use super::wire::{Fields, Wire};
@@ -15,8 +14,14 @@ const HEAD: usize = 12;
 /// Bytes after a message: its checksum.
 const TAIL: usize = 4;
 
+/// The CRC-32C as TFRecord files store it, rotated and offset. The mask keeps the checksum of data that contains
+/// checksums meaningful.
+pub fn masked(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
 /// Whether a file begins with the length of a record and a valid checksum of that length.
-pub fn recognised(bytes: &[u8]) -> bool {
+pub fn recognized(bytes: &[u8]) -> bool {
     length(bytes).is_some()
 }
 

@@ -33,10 +33,10 @@ pub enum Format {
 impl Format {
     /// Detects the format, or returns `None` if the content matches none.
     pub fn of(bytes: &[u8]) -> Option<Format> {
-        if events::recognised(bytes) {
+        if events::recognized(bytes) {
             return Some(Format::TensorBoard);
         }
-        if wandb::recognised(bytes) {
+        if wandb::recognized(bytes) {
             return Some(Format::Wandb);
         }
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(LOOKED_AT)]);
@@ -53,7 +53,7 @@ impl Format {
             let is_notebook = text.starts_with('{') && text.contains("\"cells\"") && text.contains("\"cell_type\"");
             return Some(if is_notebook { Format::Notebook } else { Format::Json });
         }
-        if table::recognised(text) {
+        if table::recognized(text) {
             return Some(Format::Table);
         }
         prints_metrics(text).then_some(Format::Log)

@@ -41,7 +41,7 @@ const SETTINGS: [&str; 14] = [
 const WANDB_BESIDE: [&str; 2] = ["__MIN", "__MAX"];
 
 /// Whether a text begins with a header, and with a row that has as many fields and a number.
-pub fn recognised(text: &str) -> bool {
+pub fn recognized(text: &str) -> bool {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let Some(header) = lines.find(|line| !line.starts_with('#') || fields(line).len() > 2) else { return false };
     let (header, row) = (fields(header), fields(lines.next().unwrap_or_default()));
@@ -233,9 +233,8 @@ impl<'a> Table<'a> {
             curves.retain(|other| *other != at);
         }
         let is_name = |name: &str| NAMES.contains(&name.to_lowercase().as_str());
-        let with_text = |at: &usize| {
-            is_name(&names[*at]) && records.iter().take(3).all(|row| row.get(*at).is_some_and(|text| text_only(text)))
-        };
+        let with_text =
+            |at: &usize| is_name(&names[*at]) && records.iter().take(3).all(|row| row.get(*at).is_some_and(text_only));
         let value = names.iter().position(|name| VALUES.contains(&name.to_lowercase().as_str()));
         let long = (0..names.len()).find(with_text).zip(value);
         let decimal_commas = records.iter().flat_map(csv::ByteRecord::iter).any(has_decimal_comma);

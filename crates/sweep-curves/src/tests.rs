@@ -270,9 +270,9 @@ proptest! {
     #[test]
     fn no_event_panics(message in proptest::collection::vec(any::<u8>(), 0..100)) {
         let length = (message.len() as u64).to_le_bytes();
-        let mut bytes = [&length[..], &crc::masked(&length).to_le_bytes()].concat();
+        let mut bytes = [&length[..], &events::masked(&length).to_le_bytes()].concat();
         bytes.extend_from_slice(&message);
-        bytes.extend(crc::masked(&message).to_le_bytes());
+        bytes.extend(events::masked(&message).to_le_bytes());
         prop_assert_eq!(Format::of(&bytes), Some(Format::TensorBoard));
         let _ = read(&[Source { name: "bytes".into(), prefix: None, bytes }], None, &[]);
     }

@@ -39,14 +39,14 @@ impl Convolution {
     pub fn weights_gradient(self, xs: &Tensor, gradient: &Tensor) -> Result<[Tensor; 2], TchError> {
         assert!(has_products());
         let (xs, gradient) = (dense(xs)?, dense(gradient)?);
-        let [[pictures, channels, height, width], [_, filters, down, across]] =
+        let [[images, channels, height, width], [_, filters, down, across]] =
             [&xs, &gradient].map(|tensor| [0, 1, 2, 3].map(|axis| tensor.size()[axis] as usize));
         let lanes = filters.next_multiple_of(LANES);
         let layout = Layout {
             of: self,
             input: [height, width],
             output: [down, across],
-            pictures,
+            images,
             channels,
             filters,
             lanes,
@@ -85,7 +85,7 @@ pub struct Layout {
     /// Rows and columns of the input.
     pub input: [usize; 2],
     pub output: [usize; 2],
-    pub pictures: usize,
+    pub images: usize,
     pub channels: usize,
     pub filters: usize,
     /// Number of filters, padded with zeros to whole registers.
@@ -108,7 +108,7 @@ pub struct Tile {
 
 /// Some output rows of some images. A part with fewer than all rows covers only one image.
 pub struct Part {
-    pub pictures: Range<usize>,
+    pub images: Range<usize>,
     pub rows: Range<usize>,
 }
 
@@ -122,7 +122,7 @@ impl Part {
         all: &'a [Bfloat16],
     ) -> impl Iterator<Item = &'a [Bfloat16]> {
         let rows = rows.clone();
-        let lines = self.pictures.clone().flat_map(move |picture| rows.clone().map(move |row| picture * height + row));
+        let lines = self.images.clone().flat_map(move |image| rows.clone().map(move |row| image * height + row));
         lines.map(move |line| &all[line * length..][..length])
     }
 }
@@ -149,12 +149,12 @@ impl Layout {
         let down = self.output[0];
         if rows < down {
             let cuts = (0..down).step_by(rows).map(|from| from..(from + rows).min(down));
-            let each = |picture| cuts.clone().map(move |rows| Part { pictures: picture..picture + 1, rows });
-            (0..self.pictures).flat_map(each).collect()
+            let each = |image| cuts.clone().map(move |rows| Part { images: image..image + 1, rows });
+            (0..self.images).flat_map(each).collect()
         } else {
             let many = rows / down;
-            let cut = |from| Part { pictures: from..(from + many).min(self.pictures), rows: 0..down };
-            (0..self.pictures).step_by(many).map(cut).collect()
+            let cut = |from| Part { images: from..(from + many).min(self.images), rows: 0..down };
+            (0..self.images).step_by(many).map(cut).collect()
         }
     }
 

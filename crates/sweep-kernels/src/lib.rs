@@ -11,7 +11,7 @@ mod adam;
 mod chance;
 #[cfg(target_arch = "x86_64")]
 mod convolution;
-mod gate;
+mod fused_activation;
 mod max_norm;
 mod memory;
 mod pool;
@@ -22,7 +22,7 @@ pub use adam::adam;
 pub use chance::Chance;
 #[cfg(target_arch = "x86_64")]
 pub use convolution::Convolution;
-pub use gate::Gate;
+pub use fused_activation::FusedActivation;
 pub use max_norm::max_norm;
 pub use memory::dense;
 pub use pool::Pool;
@@ -84,15 +84,15 @@ mod tests {
     fn threads_change_no_number() {
         let _guard = tch::no_grad_guard();
         let xs = Tensor::randn([70, 32, 32, 17], (Kind::Float, Device::Cpu)).permute([0, 3, 1, 2]);
-        let gate = Gate { relu: false, dropout: Some((0.3, Chance::new([1, 2]))) };
-        let pool = Pool { side: 2, gate: Gate { relu: true, ..gate } };
+        let activation = FusedActivation { relu: false, dropout: Some((0.3, Chance::new([1, 2]))) };
+        let pool = Pool { side: 2, activation: FusedActivation { relu: true, ..activation } };
         let all = || {
             let (pooled, which) = pool.pass(&xs).unwrap();
             let spread = pool.gradient(&pooled, &which, &xs.size()).unwrap();
             let mut dropped = xs.copy();
-            gate.pass(&mut dropped);
+            activation.pass(&mut dropped);
             let mut back = xs.copy();
-            Gate { relu: true, dropout: None }.gradient(&mut back, &dropped);
+            FusedActivation { relu: true, dropout: None }.gradient(&mut back, &dropped);
             let mut weight = xs.permute([0, 2, 3, 1]).reshape([70, -1]).copy();
             max_norm(&mut weight, 1.0);
             let (mut m, mut v) = (weight.zeros_like(), weight.zeros_like());

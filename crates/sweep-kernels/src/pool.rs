@@ -3,7 +3,7 @@
 
 use tch::{TchError, Tensor};
 
-use super::gate::{Gate, Open, ROW};
+use super::fused_activation::{FusedActivation, Open, ROW};
 use super::memory::{Element, values, values_mut, with_element};
 use super::{Pass, run};
 
@@ -13,13 +13,13 @@ pub struct Pool {
     /// Side of a window, at most 15.
     pub side: usize,
     /// The activation after the pooling.
-    pub gate: Gate,
+    pub activation: FusedActivation,
 }
 
 /// The shape of the input: images, rows, columns and channels, in memory order.
 #[derive(Clone, Copy)]
 struct Extent {
-    pictures: usize,
+    images: usize,
     height: usize,
     width: usize,
     channels: usize,
@@ -36,10 +36,10 @@ impl Pool {
     /// Panics if the values have another layout.
     pub fn pass(self, xs: &Tensor) -> Result<(Tensor, Vec<u8>), TchError> {
         let extent = Extent::of(xs);
-        let size = [extent.pictures, extent.height / self.side, extent.width / self.side, extent.channels];
+        let size = [extent.images, extent.height / self.side, extent.width / self.side, extent.channels];
         let mut ys = Tensor::f_empty(size.map(|side| side as i64), (xs.f_kind()?, xs.device()))?;
         let mut which = vec![0; ys.numel()];
-        let (windows, open) = (Windows { side: self.side, extent }, Open::new(self.gate));
+        let (windows, open) = (Windows { side: self.side, extent }, Open::new(self.activation));
         with_element!(xs.kind(), T => {
             let (xs, ys) = (values::<T>(xs), values_mut::<T>(&mut ys));
             run(Forward { windows, before: 0, open, xs, ys, which: &mut which });
@@ -56,14 +56,14 @@ impl Pool {
     /// # Panics
     /// Panics if the gradient has another layout.
     pub fn gradient(self, gradient: &Tensor, which: &[u8], size: &[i64]) -> Result<Tensor, TchError> {
-        let [pictures, channels, height, width] = size.try_into().expect("pictures have four axes");
-        let lying = [pictures, height, width, channels];
+        let [images, channels, height, width] = size.try_into().expect("images have four axes");
+        let lying = [images, height, width, channels];
         let option = (gradient.f_kind()?, gradient.device());
         // Inputs at the far edges that belong to no window have zero gradient.
         let whole = height % self.side as i64 == 0 && width % self.side as i64 == 0;
         let mut found = if whole { Tensor::f_empty(lying, option)? } else { Tensor::f_zeros(lying, option)? };
         let extent = Extent::of(&found.f_permute([0, 3, 1, 2])?);
-        let (windows, scale) = (Windows { side: self.side, extent }, Open::new(self.gate).scale);
+        let (windows, scale) = (Windows { side: self.side, extent }, Open::new(self.activation).scale);
         with_element!(option.0, T => {
             let (gradient, found) = (values::<T>(gradient), values_mut::<T>(&mut found));
             run(Backward { windows, scale, gradient, which, found });
@@ -75,13 +75,13 @@ impl Pool {
 impl Extent {
     fn of(xs: &Tensor) -> Extent {
         let (size, stride) = (xs.size(), xs.stride());
-        let [pictures, channels, height, width] = size[..].try_into().expect("pictures have four axes");
+        let [images, channels, height, width] = size[..].try_into().expect("images have four axes");
         let lying = [(height, width * channels), (width, channels), (channels, 1)];
         for ((side, expected), found) in lying.into_iter().zip([stride[2], stride[3], stride[1]]) {
             assert!(side == 1 || found == expected, "{size:?} with strides {stride:?} is not channels-last");
         }
-        let [pictures, channels, height, width] = [pictures, channels, height, width].map(|side: i64| side as usize);
-        Extent { pictures, height, width, channels }
+        let [images, channels, height, width] = [images, channels, height, width].map(|side: i64| side as usize);
+        Extent { images, height, width, channels }
     }
 }
 
@@ -95,16 +95,16 @@ struct Windows {
 impl Windows {
     /// Splits the windows into those of the first half of the images and those of the second half.
     fn halves(self) -> (Windows, Windows) {
-        let of = |pictures| Windows { extent: Extent { pictures, ..self.extent }, ..self };
-        let first = self.extent.pictures / 2;
-        (of(first), of(self.extent.pictures - first))
+        let of = |images| Windows { extent: Extent { images, ..self.extent }, ..self };
+        let first = self.extent.images / 2;
+        (of(first), of(self.extent.images - first))
     }
 
     /// Number of input values and number of output values.
     fn sizes(self) -> (usize, usize) {
-        let Extent { pictures, height, width, channels } = self.extent;
+        let Extent { images, height, width, channels } = self.extent;
         let [rows, columns] = self.count();
-        (pictures * height * width * channels, pictures * rows * columns * channels)
+        (images * height * width * channels, images * rows * columns * channels)
     }
 
     /// Number of windows down and across each image.
@@ -116,10 +116,10 @@ impl Windows {
     /// Returns the memory offset of the first channel of one element of a window. `place` is the index of the element
     /// within its window.
     #[inline(always)]
-    fn place(self, [picture, row, column]: [usize; 3], place: usize) -> usize {
+    fn place(self, [image, row, column]: [usize; 3], place: usize) -> usize {
         let Windows { side, extent: Extent { height, width, channels, .. } } = self;
         let (down, across) = (row * side + place / side, column * side + place % side);
-        ((picture * height + down) * width + across) * channels
+        ((image * height + down) * width + across) * channels
     }
 }
 
@@ -143,7 +143,7 @@ impl<T: Element> Pass for Forward<'_, T> {
         let halves = windows.halves();
         let (inside, outside) = halves.0.sizes();
         let (xs, ys, which) = (xs.split_at(inside), ys.split_at_mut(outside), which.split_at_mut(outside));
-        let then = before + halves.0.extent.pictures;
+        let then = before + halves.0.extent.images;
         (
             Forward { windows: halves.0, before, open, xs: xs.0, ys: ys.0, which: which.0 },
             Forward { windows: halves.1, before: then, open, xs: xs.1, ys: ys.1, which: which.1 },
@@ -155,14 +155,14 @@ impl<T: Element> Pass for Forward<'_, T> {
         let Forward { windows, before, open, xs, ys, which } = self;
         let ([rows, columns], channels) = (windows.count(), windows.extent.channels);
         let outside = rows * columns * channels;
-        for picture in 0..windows.extent.pictures {
-            let (begin, end) = (picture * outside, (picture + 1) * outside);
+        for image in 0..windows.extent.images {
+            let (begin, end) = (image * outside, (image + 1) * outside);
             for row in 0..rows {
                 for column in 0..columns {
                     let to = begin + (row * columns + column) * channels;
                     let (ys, which) = (&mut ys[to..to + channels], &mut which[to..to + channels]);
                     let at = |place| {
-                        let from = windows.place([picture, row, column], place);
+                        let from = windows.place([image, row, column], place);
                         &xs[from..from + channels]
                     };
                     if windows.side == 2 {
@@ -178,7 +178,7 @@ impl<T: Element> Pass for Forward<'_, T> {
             }
             // Each image starts a new row of random bits, so that no two images share any.
             open.pass_noting(
-                (before + picture) * outside.next_multiple_of(ROW),
+                (before + image) * outside.next_multiple_of(ROW),
                 &mut ys[begin..end],
                 &mut which[begin..end],
             );
@@ -240,13 +240,13 @@ impl<T: Element> Pass for Backward<'_, T> {
     fn run(self) {
         let Backward { windows, scale, gradient, which, found } = self;
         let ([rows, columns], channels) = (windows.count(), windows.extent.channels);
-        for picture in 0..windows.extent.pictures {
+        for image in 0..windows.extent.images {
             for row in 0..rows {
                 for column in 0..columns {
-                    let from = ((picture * rows + row) * columns + column) * channels;
+                    let from = ((image * rows + row) * columns + column) * channels;
                     let (gradient, which) = (&gradient[from..from + channels], &which[from..from + channels]);
                     for place in 0..windows.side * windows.side {
-                        let to = windows.place([picture, row, column], place);
+                        let to = windows.place([image, row, column], place);
                         spread(gradient, which, &mut found[to..to + channels], place as u8, scale);
                     }
                 }
@@ -269,7 +269,7 @@ mod tests {
     use tch::{Device, Kind};
 
     /// Returns integer values, so that windows contain ties.
-    fn pictures(kind: Kind, [n, c, h, w]: [i64; 4]) -> Tensor {
+    fn images(kind: Kind, [n, c, h, w]: [i64; 4]) -> Tensor {
         let lying = Tensor::randint_low(-4, 5, [n, h, w, c], (Kind::Float, Device::Cpu)).to_kind(kind);
         lying.permute([0, 3, 1, 2])
     }
@@ -284,12 +284,12 @@ mod tests {
             (Kind::Float, [2, 4, 7, 8], 2),
         ] {
             for relu in [false, true] {
-                let xs = pictures(kind, size);
+                let xs = images(kind, size);
                 let theirs = xs.copy().set_requires_grad(true);
                 let sides = [side as i64; 2];
                 let expected = theirs.max_pool2d(sides, sides, [0, 0], [1, 1], false);
                 let expected = if relu { expected.relu() } else { expected };
-                let pool = Pool { side, gate: Gate { relu, dropout: None } };
+                let pool = Pool { side, activation: FusedActivation { relu, dropout: None } };
                 let (ys, which) = pool.pass(&xs).unwrap();
                 assert!(ys.equal(&expected), "{kind:?} {size:?}");
                 let gradient = ys.randn_like();
@@ -302,16 +302,17 @@ mod tests {
 
     #[test]
     fn what_is_dropped_behind_a_pool_has_no_gradient() {
-        let xs = pictures(Kind::BFloat16, [4, 32, 8, 8]) + 9.0;
-        let pool = Pool { side: 2, gate: Gate { relu: true, dropout: Some((0.5, Chance::new([1, 2]))) } };
+        let xs = images(Kind::BFloat16, [4, 32, 8, 8]) + 9.0;
+        let pool =
+            Pool { side: 2, activation: FusedActivation { relu: true, dropout: Some((0.5, Chance::new([1, 2]))) } };
         let (ys, which) = pool.pass(&xs).unwrap();
         let dropped = ys.eq(0.0).sum(Kind::Double).double_value(&[]) / ys.numel() as f64;
         assert!((dropped - 0.5).abs() < 0.04, "{dropped}");
         let found = pool.gradient(&ys.ones_like(), &which, &xs.size()).unwrap();
         let passed = found.sum(Kind::Double).double_value(&[]);
         assert_eq!(passed, 2.0 * ys.ne(0.0).sum(Kind::Double).double_value(&[]));
-        let pictures: Vec<Tensor> = ys.ne(0.0).unbind(0);
-        let alike = pictures[0].narrow(2, 2, 2).eq_tensor(&pictures[1].narrow(2, 0, 2)).sum(Kind::Double);
+        let images: Vec<Tensor> = ys.ne(0.0).unbind(0);
+        let alike = images[0].narrow(2, 2, 2).eq_tensor(&images[1].narrow(2, 0, 2)).sum(Kind::Double);
         assert!((alike.double_value(&[]) / 256.0 - 0.5).abs() < 0.16, "{alike}");
     }
 }

@@ -71,8 +71,8 @@ impl Products<'_> {
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         for part in layout.parts() {
             let rows = layout.inputs(&part);
-            inputs.resize(part.pictures.len() * rows.len() * in_row, 0);
-            outputs.resize(part.pictures.len() * part.rows.len() * out_row, 0);
+            inputs.resize(part.images.len() * rows.len() * in_row, 0);
+            outputs.resize(part.images.len() * part.rows.len() * out_row, 0);
             for (pairs, row) in
                 inputs.chunks_exact_mut(in_row).zip(part.lines(&rows, [height, width * layout.channels], self.xs))
             {
@@ -97,7 +97,7 @@ impl Products<'_> {
                     these,
                     layout.lanes,
                     &Places {
-                        counts: [part.pictures.len(), met.len(), layout.pairs],
+                        counts: [part.images.len(), met.len(), layout.pairs],
                         inputs: &inputs[row * in_row + tile.shift * in_shift + tile.places.start..],
                         input_steps: [rows.len() * in_row, layout.of.stride * in_row, layout.channels],
                         outputs: &outputs[(met.start - part.rows.start) * out_row..],
@@ -106,7 +106,7 @@ impl Products<'_> {
                 );
             }
             if let Some(biases) = &mut self.biases {
-                let counts = [part.pictures.len(), part.rows.len(), layout.pairs];
+                let counts = [part.images.len(), part.rows.len(), layout.pairs];
                 add(
                     biases,
                     layout.lanes,
@@ -218,10 +218,10 @@ fn add_tile<const ROWS: usize, const REGISTERS: usize>(sums: &mut [f32], lanes: 
     assert!(sums.len() == ROWS * lanes && from + REGISTERS * LANES <= lanes);
     assert!(last(input_steps) + ROWS <= inputs.len() && last(output_steps) + lanes <= outputs.len());
     let mut registers = [[_mm512_set1_ps(0.0); REGISTERS]; ROWS];
-    for picture in 0..counts[0] {
+    for image in 0..counts[0] {
         for row in 0..counts[1] {
-            let mut input = picture * input_steps[0] + row * input_steps[1];
-            let mut output = picture * output_steps[0] + row * output_steps[1] + from;
+            let mut input = image * input_steps[0] + row * input_steps[1];
+            let mut output = image * output_steps[0] + row * output_steps[1] + from;
             for _ in 0..counts[2] {
                 // SAFETY: No position is beyond the last one, and the assertions above show that the last one is within
                 // both slices.

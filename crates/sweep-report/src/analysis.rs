@@ -3,13 +3,12 @@
 use super::asked::Ask;
 use super::charts::{self, Figure};
 use super::effects::Effects;
-use super::evaluated;
+use super::evaluated::{self, Evaluated};
 use super::ranking::{Group, Place, Ranking, groups, setting_names};
 use super::steps::Steps;
 use super::ties::Ties;
 use super::time::{Time, Trainer};
 use super::verdicts::{Verdicts, is_meaningless};
-use sweep_core::evaluation::Evaluation;
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::{Outcome, Settings, TrialId};
 use sweep_spec::Spec;
@@ -44,8 +43,11 @@ pub struct Analysis<'a> {
     /// The next steps.
     pub steps: Steps,
     /// What the best configuration says about validation and test images, if that was measured.
-    pub evaluation: Option<Evaluation>,
+    pub evaluated: Option<Evaluated>,
 }
+
+/// Heading of the section about the images of the best configuration.
+pub const IMAGES: &str = "The best configuration's images";
 
 /// A part of the report: sentences, then charts. Each chart has the name of its files.
 #[derive(Debug)]
@@ -85,7 +87,7 @@ impl<'a> Analysis<'a> {
         let effects = Effects::new(spec, &groups, &ranking, &tried, &setting_names(history), (sound, whole));
         let time = Time::new(history, &ranking, &spec.metric, &ties.trials);
         let steps = Steps::new(history, &groups, &verdicts, effects.as_ref());
-        Analysis { spec, history, ties, groups, ranking, verdicts, effects, time, steps, evaluation: None }
+        Analysis { spec, history, ties, groups, ranking, verdicts, effects, time, steps, evaluated: None }
     }
 
     /// The first request for advice that `of` accepts, if it is an open step.
@@ -125,9 +127,9 @@ impl<'a> Analysis<'a> {
         let trainer = if self.spec.program().is_some() { Trainer::Program } else { Trainer::BuiltIn };
         sections.push(Section::new("Time used", self.time.sentences(trainer), time));
         sections.retain(|section| !section.charts.is_empty());
-        if let Some(evaluation) = &self.evaluation {
-            let lines = evaluated::sentences(evaluation);
-            sections.insert(0, Section { heading: "The best configuration's images", lines, charts: Vec::new() });
+        if let Some(evaluated) = &self.evaluated {
+            let lines = evaluated::sentences(&evaluated.evaluation);
+            sections.insert(0, Section { heading: IMAGES, lines, charts: Vec::new() });
         }
         sections
     }

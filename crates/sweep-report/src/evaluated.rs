@@ -10,6 +10,22 @@ use sweep_store::Layout;
 /// Maximum number of confused pairs, classes and images that are named.
 const NAMED: usize = 5;
 
+/// What the report shows of the best configuration's images.
+#[derive(Debug)]
+pub struct Evaluated {
+    pub evaluation: Evaluation,
+    /// The PNG of the worst validation images, if it was drawn.
+    pub worst: Option<Vec<u8>>,
+}
+
+impl Evaluated {
+    /// Reads the files of a sweep. `None` if nothing was evaluated.
+    pub fn read(layout: &Layout) -> Option<Evaluated> {
+        let worst = std::fs::read(layout.root().join("worst.png")).ok();
+        Some(Evaluated { evaluation: evaluation(layout)?, worst })
+    }
+}
+
 fn file(layout: &Layout) -> PathBuf {
     layout.root().join("evaluation.json")
 }

@@ -15,13 +15,21 @@ use super::time;
 use super::trains::{Network, Trains};
 use super::value::{number, show};
 use super::yaml;
-use super::{Method, Note, Order, Problem, Problems, Spec, constraints, early, enqueue, goal, parameters, program};
+use super::{
+    Method, Note, Order, Problem, Problems, Spec, cluster, constraints, early, enqueue, goal, parameters, program,
+};
 use sweep_core::recipe::Source;
-use sweep_core::trial::{Goal, METRICS, Metric, Settings};
+use sweep_core::trial::{ACCURACY_OF_CLASS, BALANCED_ACCURACY, Goal, METRICS, Metric, Settings};
 
 /// Keys of W&B that have no meaning without its servers.
 const WITHOUT_EFFECT: [&str; 8] =
     ["project", "entity", "controller", "job", "image_uri", "scheduler", "apiVersion", "kind"];
+
+/// Metrics that can rank the trials of the built-in trainer, beside the accuracy of a class.
+const RANKING: [&str; 7] = {
+    let [a, b, c, d, e, f] = METRICS;
+    [a, b, c, d, e, f, BALANCED_ACCURACY]
+};
 
 /// Maximum length of a sweep's name, in characters.
 const LONGEST_NAME: usize = 100;
@@ -98,44 +106,16 @@ fn not_yaml(error: &serde_yaml::Error, text: &str, second: Option<Mark>) -> (Opt
 
 fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option<Spec> {
     let top = Node::top(value, findings);
-    if value.is_null() {
-        top.wrong("the file is empty", "start with `parameters:`, `data:`, and `model:`");
-        return None;
-    }
-    let Some(table) = value.as_mapping().and_then(|_| top.table("")) else {
-        top.wrong(
-            format!("the file is {}, but must be a table", show(value)),
-            "start with `parameters:`, `data:`, and `model:`",
-        );
-        return None;
-    };
-    for key in WITHOUT_EFFECT {
-        if let Some(node) = table.tolerate(key) {
-            node.note_no_effect("has no effect: sweep sends nothing to other machines");
-        }
-    }
+    let table = top_table(&top)?;
     let mut program = program::read(&table);
     let method = method(&table);
-    let mut presets = Vec::new();
     let parameters = table.get("parameters");
-    if let Some(model) = parameters.as_ref().and_then(|node| node.value.get(MODEL.name)) {
-        presets.extend(model.get("value").and_then(Yaml::as_str));
-        presets.extend(model.get("values").and_then(Yaml::as_sequence).into_iter().flatten().filter_map(Yaml::as_str));
-    }
+    let presets = parameters.as_ref().map(presets).unwrap_or_default();
     let model = Model::read(table.get(MODEL.name).as_ref(), &presets);
-    // The file may be one of W&B whose program is named on the command line, so no key in it can be called wrong.
-    let named = ["data", MODEL.name, "training"].iter().any(|key| table.get(key).is_some());
-    let aimless = program.is_none() && !named && presets.is_empty() && parameters.is_some();
-    let is_network = program.is_none() && !aimless;
-    if aimless {
-        let remedy = "add `program: train.py` or `command: [python, train.py, \"${args}\"]`, as in W&B,\n\
-                      or `data:` and `model:` for a network that sweep trains itself";
-        top.wrong("the file does not say what to run", remedy);
-    } else if is_network && table.get(MODEL.name).is_none() && presets.is_empty() {
-        let remedy = format!("add `model: {}`, or a list of layers", sweep_data::network::PRESETS[0]);
-        top.wrong("`model` is missing", remedy);
-    }
-    let read = parameters.map(|node| (node, is_network.then_some(&model))).map(|(node, model)| {
+    let is_network = program.is_none() && says_what_to_run(&top, &table, &presets);
+
+    let read = parameters.map(|node| {
+        let model = is_network.then_some(&model);
         parameters::read(&node, method.unwrap_or(Method::Random), model, constraints::zipped(&table))
     });
     let (mut read, unread) = read.unwrap_or_default();
@@ -154,66 +134,32 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         check_choices(&training, &fixed, &read);
         source = data(&table, &top, &mut fixed, base);
     }
-    let count = |key, least, default: u32, is: &str| {
-        let found = table.take(key, Kind::whole(least), is).and_then(|found| found.as_u64());
-        found.and_then(|found| u32::try_from(found).ok()).unwrap_or(default)
-    };
     let trains = match program {
         Some(program) => Trains::Program(program),
         // A data set that is missing or has a problem was reported, so nothing is ever trained on the stand-in.
         None => Trains::Network(Network::new(source.unwrap_or(Source::Digits), fixed, model)),
     };
     let is_program = matches!(trains, Trains::Program(_));
-    let ranks = is_network
-        || table.get("metric").is_some()
-        || table.get("early_terminate").is_some()
-        || method == Some(Method::Tpe);
+    let needs_metric = ["metric", "early_terminate"].iter().any(|key| table.get(key).is_some());
     let (metric, target) = metric(&table, !is_network);
+    let description = table.take("description", Kind::Text, "a description of the sweep in your own words");
+    let numbers = Numbers::read(&table);
     let spec = Spec {
         name: name(&table, file),
-        description: table
-            .take("description", Kind::Text, "a description of the sweep in your own words")
-            .map(|text| plain(&text)),
+        description: description.map(|text| plain(&text)),
         method: method.unwrap_or(Method::Grid),
         metric,
-        ranks,
+        ranks: is_network || needs_metric || method == Some(Method::Tpe),
         target,
-        seed: table
-            .take(
-                "seed",
-                Kind::Whole { least: 0, most: u64::MAX },
-                "the seed of all random numbers; for example, write 0",
-            )
-            .and_then(|seed| seed.as_u64())
-            .unwrap_or(0),
-        repeats: count(
-            "repeats",
-            1,
-            1,
-            "the number of trials per configuration, each with its own seed; for example, write 3",
-        ),
-        run_cap: table
-            .take(
-                "run_cap",
-                Kind::Whole { least: 1, most: u64::MAX },
-                "the maximum number of trials; for example, write 20, or remove the key to run all",
-            )
-            .and_then(|cap| cap.as_u64()),
-        keep_best: count(
-            "keep_best",
-            0,
-            10,
-            "the number of trials that keep the weights of their best epoch; for example, write 10",
-        ),
-        retries: count(
-            "retries",
-            0,
-            2,
-            "the number of retries of a trial that is lost to a failure of its process or GPU; for example, write 2",
-        ),
+        seed: numbers.seed,
+        repeats: numbers.repeats,
+        run_cap: numbers.run_cap,
+        keep_best: numbers.keep_best,
+        retries: numbers.retries,
         stop_grace: program::stop_grace(&table, is_program),
         max_time: time::read(&table),
         devices: devices(&table),
+        cluster: cluster::read(&table),
         base: base.to_owned(),
         start: None,
         order: order(&table, method),
@@ -229,6 +175,81 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         spec.check_layers(network, &read, &unread, findings);
     }
     Some(spec)
+}
+
+/// Returns the table of the file's top level, if the file is one.
+fn top_table<'a>(top: &Node<'a>) -> Option<Table<'a>> {
+    let remedy = "start with `parameters:`, `data:`, and `model:`";
+    if top.value.is_null() {
+        top.wrong("the file is empty", remedy);
+        return None;
+    }
+    let Some(table) = top.value.as_mapping().and_then(|_| top.table("")) else {
+        top.wrong(format!("the file is {}, but must be a table", show(top.value)), remedy);
+        return None;
+    };
+    for key in WITHOUT_EFFECT {
+        if let Some(node) = table.tolerate(key) {
+            node.note_no_effect("has no effect: sweep sends nothing to other machines");
+        }
+    }
+    Some(table)
+}
+
+/// Returns the names of presets that `model` takes as a parameter.
+fn presets<'a>(parameters: &Node<'a>) -> Vec<&'a str> {
+    let Some(model) = parameters.value.get(MODEL.name) else { return Vec::new() };
+    let one = model.get("value").and_then(Yaml::as_str);
+    let several = model.get("values").and_then(Yaml::as_sequence).into_iter().flatten().filter_map(Yaml::as_str);
+    one.into_iter().chain(several).collect()
+}
+
+/// Returns whether a file without a program describes a network. Reports what is missing.
+fn says_what_to_run(top: &Node, table: &Table, presets: &[&str]) -> bool {
+    // The file may be one of W&B whose program is named on the command line, so no key in it can be called wrong.
+    let named = ["data", MODEL.name, "training"].iter().any(|key| table.get(key).is_some());
+    if !named && presets.is_empty() && table.get("parameters").is_some() {
+        let remedy = "add `program: train.py` or `command: [python, train.py, \"${args}\"]`, as in W&B,\n\
+                      or `data:` and `model:` for a network that sweep trains itself";
+        top.wrong("the file does not say what to run", remedy);
+        return false;
+    }
+    if table.get(MODEL.name).is_none() && presets.is_empty() {
+        let remedy = format!("add `model: {}`, or a list of layers", sweep_data::network::PRESETS[0]);
+        top.wrong("`model` is missing", remedy);
+    }
+    true
+}
+
+/// Whole numbers at the top level of the file.
+struct Numbers {
+    seed: u64,
+    repeats: u32,
+    run_cap: Option<u64>,
+    keep_best: u32,
+    retries: u32,
+}
+
+impl Numbers {
+    fn read(table: &Table) -> Numbers {
+        let whole = |key, least, most, is: &str| table.take(key, Kind::Whole { least, most }, is)?.as_u64();
+        let count = |key, least, default, is: &str| {
+            whole(key, least, u32::MAX.into(), is).and_then(|found| u32::try_from(found).ok()).unwrap_or(default)
+        };
+        let seed = "the seed of all random numbers; for example, write 0";
+        let repeats = "the number of trials per configuration, each with its own seed; for example, write 3";
+        let run_cap = "the maximum number of trials; for example, write 20, or remove the key to run all";
+        let keep_best = "the number of trials that keep the weights of their best epoch; for example, write 10";
+        let retries =
+            "the number of retries of a trial that is lost to a failure of its process or GPU; for example, write 2";
+        Numbers {
+            seed: whole("seed", 0, u64::MAX, seed).unwrap_or(0),
+            repeats: count("repeats", 1, 1, repeats),
+            run_cap: whole("run_cap", 1, u64::MAX, run_cap),
+            keep_best: count("keep_best", 0, 10, keep_best),
+            retries: count("retries", 0, 2, retries),
+        }
+    }
 }
 
 fn method(table: &Table) -> Option<Method> {
@@ -290,8 +311,9 @@ fn metric(table: &Table, any: bool) -> (Metric, Option<f64>) {
     match table.get("name") {
         None => node.wrong_key("has no `name`", format!("add `name:` with one of {}", METRICS.join(", "))),
         Some(name) => {
-            let is = format!("the metric that ranks trials; choose one of {}", METRICS.join(", "));
-            if let Some(found) = name.take(if any { Kind::Text } else { Kind::Choice(&METRICS) }, &is) {
+            let any = any || name.value.as_str().is_some_and(|name| name.starts_with(ACCURACY_OF_CLASS));
+            let is = format!("the metric that ranks trials; choose one of {}", RANKING.join(", "));
+            if let Some(found) = name.take(if any { Kind::Text } else { Kind::Choice(&RANKING) }, &is) {
                 metric.name = plain(&found);
             }
         }

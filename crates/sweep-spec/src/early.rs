@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::kind::Kind;
-use super::node::Table;
+use super::node::{Node, Table};
 use super::value::show;
 use sweep_core::stop::{Asha, EarlyTerminate, Hyperband, Median, Rule};
 
@@ -42,86 +42,112 @@ pub fn read(top: &Table) -> Option<EarlyTerminate> {
             "for example, write `type: hyperband` with `min_iter: 3`",
         );
     }
-    let iterations = |key, is: &str| {
-        let found = table.take(key, Kind::whole(1), is).and_then(|found| found.as_u64());
-        found.and_then(|found| u32::try_from(found).ok())
-    };
-    let min_iter = iterations("min_iter", "the number of epochs that every trial trains for; for example, write 3");
-    let max_iter =
-        iterations("max_iter", "the number of epochs from which the bands are computed; for example, write 27");
-    let s = iterations("s", "the number of bands below `max_iter`; for example, write 2");
-    let min_trials =
-        iterations("min_trials", "the number of trials that must finish before any is stopped; for example, write 5");
-    let eta = table.take(
-        "eta",
-        Kind::Positive,
-        "the reduction factor: about one trial in `eta` passes each band; for example, write 3",
-    );
-    let eta = eta.and_then(|eta| eta.as_f64()).unwrap_or(3.0);
-    let strict = table.take(
-        "strict",
-        Kind::Boolean,
-        "whether trials are compared by the value at the band, not by the best value so far",
-    );
-    let strict = strict.and_then(|strict| strict.as_bool()).unwrap_or(true);
-    if let Some(node) = table.get("eta").filter(|_| eta <= 1.0) {
-        node.wrong(
-            format!("is {}, but must be above 1", show(node.value)),
-            "write 3, so that about one trial in three passes each band",
-        );
-    }
-    let rule = kind.as_ref().and_then(Json::as_str);
-    for (key, of) in KEYS {
-        if let Some(node) =
-            table.get(key).filter(|_| table.get("type").is_none() || rule.is_some_and(|r| !of.contains(&r)))
-        {
-            node.wrong_key(format!("has no effect: it applies only to `type: {}`", of.join("` or `")), "remove it");
-        }
-    }
-    if rule == Some("hyperband") {
-        let has = |key| table.get(key).is_some();
-        let rule = match (has("min_iter"), has("max_iter"), has("s")) {
-            (_, true, true) | (true, false, _) => None,
-            (_, true, false) => Some("has no `s`, which `max_iter` requires"),
-            (false, false, _) => Some("has no `min_iter`"),
-        };
-        // As in W&B's code, which real files rely on.
-        let unused = match (has("min_iter"), has("max_iter"), has("s")) {
-            (true, true, true) => Some(("min_iter", "is not used: `max_iter` and `s` define the bands, as in W&B")),
-            (true, false, true) => Some(("s", "is not used: `min_iter` defines the bands, as in W&B")),
-            _ => None,
-        };
-        if let Some((key, why)) = unused
-            && let Some(node) = table.get(key)
-        {
-            node.note_same(why);
-        }
-        if let Some(rule) = rule {
-            let remedy = "write `min_iter: 3` for bands at 3, 9, 27, …, or `max_iter: 27` and `s: 2` for 9 and 3";
-            node.wrong_key(rule, remedy);
-        }
-        if let Some(node) = table.get("max_iter").filter(|_| max_iter.is_some_and(|max| f64::from(max) < eta)) {
-            node.wrong(
-                format!("is below `eta` ({eta}), but must be at least `eta`: otherwise there is no band"),
-                "write a larger `max_iter`",
-            );
-        }
+    let name = kind.as_ref().and_then(Json::as_str);
+    let terms = Terms::read(&table);
+    check_keys(&table, name);
+    if name == Some("hyperband") {
+        check_bands(&node, &table, &terms);
     }
     table.close();
-    if eta <= 1.0 {
+    if terms.eta <= 1.0 {
         return None;
     }
-    let rule = match rule {
-        Some("hyperband") => Some(Rule::Hyperband(match (min_iter, max_iter, s) {
-            (_, Some(max), Some(s)) => Hyperband::downwards(max, s, eta, strict),
-            (Some(min), ..) => Hyperband::upwards(min, eta, strict),
-            _ => return None,
-        })),
-        Some("asha") => Some(Rule::Asha(Asha::new(min_iter.unwrap_or(1), eta))),
-        Some("median") => Some(Rule::Median(Median::new(min_iter.unwrap_or(1), min_trials.unwrap_or(5)))),
-        _ => None,
+    let rule = match name {
+        Some(name) => Some(terms.rule(name)?),
+        None => None,
     };
     Some(EarlyTerminate { rule, overfit, audit: audit.unwrap_or(0.0) })
+}
+
+/// The numbers of all rules.
+struct Terms {
+    min_iter: Option<u32>,
+    max_iter: Option<u32>,
+    s: Option<u32>,
+    min_trials: Option<u32>,
+    eta: f64,
+    strict: bool,
+}
+
+impl Terms {
+    fn read(table: &Table) -> Terms {
+        let iterations = |key, is: &str| {
+            let found = table.take(key, Kind::whole(1), is).and_then(|found| found.as_u64());
+            found.and_then(|found| u32::try_from(found).ok())
+        };
+        let eta = "the reduction factor: about one trial in `eta` passes each band; for example, write 3";
+        let eta = table.take("eta", Kind::Positive, eta).and_then(|eta| eta.as_f64()).unwrap_or(3.0);
+        if let Some(node) = table.get("eta").filter(|_| eta <= 1.0) {
+            let rule = format!("is {}, but must be above 1", show(node.value));
+            node.wrong(rule, "write 3, so that about one trial in three passes each band");
+        }
+        let strict = "whether trials are compared by the value at the band, not by the best value so far";
+        Terms {
+            min_iter: iterations("min_iter", "the number of epochs that every trial trains for; for example, write 3"),
+            max_iter: iterations(
+                "max_iter",
+                "the number of epochs from which the bands are computed; for example, write 27",
+            ),
+            s: iterations("s", "the number of bands below `max_iter`; for example, write 2"),
+            min_trials: iterations(
+                "min_trials",
+                "the number of trials that must finish before any is stopped; for example, write 5",
+            ),
+            eta,
+            strict: table.take("strict", Kind::Boolean, strict).and_then(|strict| strict.as_bool()).unwrap_or(true),
+        }
+    }
+
+    /// Returns the rule of this name, or `None` if a number that it needs is missing.
+    fn rule(&self, name: &str) -> Option<Rule> {
+        let Terms { min_iter, max_iter, s, min_trials, eta, strict } = *self;
+        Some(match (name, min_iter, max_iter, s) {
+            ("hyperband", _, Some(max), Some(s)) => Rule::Hyperband(Hyperband::downwards(max, s, eta, strict)),
+            ("hyperband", Some(min), ..) => Rule::Hyperband(Hyperband::upwards(min, eta, strict)),
+            ("hyperband", None, ..) => return None,
+            ("asha", ..) => Rule::Asha(Asha::new(min_iter.unwrap_or(1), eta)),
+            _ => Rule::Median(Median::new(min_iter.unwrap_or(1), min_trials.unwrap_or(5))),
+        })
+    }
+}
+
+/// Reports keys that belong to other rules.
+fn check_keys(table: &Table, name: Option<&str>) {
+    for (key, rules) in KEYS {
+        let belongs = table.get("type").is_some() && name.is_none_or(|name| rules.contains(&name));
+        if let Some(node) = table.get(key).filter(|_| !belongs) {
+            node.wrong_key(format!("has no effect: it applies only to `type: {}`", rules.join("` or `")), "remove it");
+        }
+    }
+}
+
+/// Reports what is missing or unused among the keys that define hyperband's bands.
+fn check_bands(node: &Node, table: &Table, terms: &Terms) {
+    let has = |key| table.get(key).is_some();
+    // As in W&B's code, which real files rely on.
+    let (missing, unused) = match (has("min_iter"), has("max_iter"), has("s")) {
+        (true, true, true) => (None, Some(("min_iter", "`max_iter` and `s` define the bands"))),
+        (true, false, true) => (None, Some(("s", "`min_iter` defines the bands"))),
+        (false, true, true) | (true, false, false) => (None, None),
+        (_, true, false) => (Some("has no `s`, which `max_iter` requires"), None),
+        (false, false, _) => (Some("has no `min_iter`"), None),
+    };
+    if let Some((key, why)) = unused
+        && let Some(node) = table.get(key)
+    {
+        node.note_same(format!("is not used: {why}, as in W&B"));
+    }
+    if let Some(rule) = missing {
+        let remedy = "write `min_iter: 3` for bands at 3, 9, 27, …, or `max_iter: 27` and `s: 2` for 9 and 3";
+        node.wrong_key(rule, remedy);
+    }
+    let eta = terms.eta;
+    if let Some(node) = table.get("max_iter").filter(|_| terms.max_iter.is_some_and(|max| f64::from(max) < eta)) {
+        node.wrong(
+            format!("is below `eta` ({eta}), but must be at least `eta`: otherwise there is no band"),
+            "write a larger `max_iter`",
+        );
+    }
 }
 
 #[cfg(test)]

@@ -14,8 +14,9 @@ use super::problem::{Note, Problems};
 use super::setting::{MODEL, setting};
 use super::trains::{Network, Trains};
 use sweep_core::describe::thousands;
+use sweep_core::nearest::suggest;
 use sweep_core::recipe::{HeldOut, Layer, Normalize, Source, Validation};
-use sweep_core::trial::Settings;
+use sweep_core::trial::{ACCURACY_OF_CLASS, Settings};
 use sweep_data::datasets::Info;
 use sweep_data::network::{Extent, Row, Summary, shapes};
 
@@ -128,6 +129,7 @@ impl Spec {
             self.divide(network, &mut inspection, &findings);
             self.build(network, &mut inspection, &findings);
             self.doubt(&inspection, &findings);
+            self.check_class(&inspection.data.classes, &findings);
         }
         let (problems, notes) = findings.take();
         inspection.notes = notes;
@@ -245,6 +247,18 @@ impl Spec {
         }
     }
 
+    /// Checks that the class whose accuracy ranks the trials exists.
+    fn check_class(&self, classes: &[String], findings: &Findings) {
+        let Some(class) = self.metric.name.strip_prefix(ACCURACY_OF_CLASS) else { return };
+        if classes.iter().any(|known| known == class) {
+            return;
+        }
+        let names: Vec<&str> = classes.iter().map(String::as_str).collect();
+        let path = Path::default().key("metric").key("name");
+        let rule = format!("is {}, but the data has no class {class}", self.metric.name);
+        findings.problem(findings.places.value_at(&path), path, rule, suggest(class, &names));
+    }
+
     /// Returns where the file defines a setting: as a parameter, or in its section.
     pub(super) fn place_of(&self, name: &str) -> Path {
         let varied = self.space.parameters.iter().any(|parameter| parameter.name == name);
@@ -290,7 +304,7 @@ fn widened((least, most): (u64, u64), by: u64) -> (u64, u64) {
 fn wrong_end(end: Option<Extent>, classes: u32) -> (String, String) {
     let end = match end {
         None => "has no layers".to_owned(),
-        Some(Extent::Picture(shape)) => format!("ends in an image of {shape}"),
+        Some(Extent::Image(shape)) => format!("ends in an image of {shape}"),
         Some(Extent::Vector(1)) => "ends in 1 value".to_owned(),
         Some(Extent::Vector(values)) => format!("ends in {values} values"),
     };
@@ -377,7 +391,15 @@ early_terminate: {type: hyperband, min_iter: 5}
     }
 
     #[test]
-    fn a_network_that_does_not_fit_the_pictures_is_named_with_its_settings() {
+    fn the_class_whose_accuracy_ranks_must_exist() {
+        let of = |class| inspect(&format!("metric: {{name: val_accuracy_{class}}}\nmodel: linear\n{DATA}"));
+        assert!(of("b").is_ok());
+        let found = of("z").unwrap_err();
+        assert_eq!(found, ["metric.name: is val_accuracy_z, but the data has no class z"]);
+    }
+
+    #[test]
+    fn a_network_that_does_not_fit_the_images_is_named_with_its_settings() {
         let model = "model: [{conv: {filters: 4, kernel: \"${kernel}\"}}, flatten, {dense: \"${classes}\"}]\n";
         let text = format!("parameters: {{kernel: {{values: [3, 9]}}}}\n{model}{DATA}");
         let found = inspect(&text.replace("kernel: \"", "padding: valid, kernel: \"")).unwrap_err();

@@ -7,22 +7,22 @@ use tch::{Device, TchError, Tensor};
 use super::augment::Changes;
 use super::checkpoint::{Checkpoints, Tensors};
 use super::controller::Controller;
+use super::dataset::{DatasetCache, Part, Set, Split};
 use super::device::{self, takes_gpu_path};
-use super::draws::{Draws, shuffled};
-use super::evaluation::{Tally, cross_entropy, evaluate, weighted_cross_entropy};
+use super::evaluation::{ClassTally, Tally, cross_entropy, evaluate, weighted_cross_entropy};
 use super::fault::{Fault, Result};
 use super::graph::{Inputs, Recorder, own};
 use super::libtorch::{self, Scalar};
 use super::network::{Mode, Network, Start};
 use super::optimizer::Optimizer;
-use super::pictures::{Part, Set, Shelf, Split};
 use super::position::{Position, Sums};
 use super::probe;
+use super::step_rng::{StepRng, shuffled};
 use sweep_core::learning_rate::Steps;
 use sweep_core::probe::Probe;
 use sweep_core::protocol::{FromTrainer, Order};
-use sweep_core::recipe::Balance;
-use sweep_core::trial::{Attempt, EpochMetrics, Outcome};
+use sweep_core::recipe::{Balance, Training};
+use sweep_core::trial::{ACCURACY_OF_CLASS, Attempt, BALANCED_ACCURACY, EpochMetrics, METRICS, Others, Outcome};
 use sweep_core::warning::Warning;
 use sweep_data::check::model;
 use sweep_data::network::Shape;
@@ -41,11 +41,11 @@ const STEPS_WORTH_A_BENCHMARK: u64 = 5000;
 pub fn train(
     order: &Order,
     device: Device,
-    shelf: &mut Shelf,
+    cache: &mut DatasetCache,
     controller: &mut dyn Controller,
 ) -> Result<Option<Outcome>> {
     let recipe = &order.recipe;
-    let loaded = shelf.get(&recipe.data.source)?;
+    let loaded = cache.get(&recipe.data.source)?;
     let split = loaded.split(&recipe.data, order.seed)?;
     let start = Start { seed: order.seed, trial: order.attempt.trial.0, init: recipe.training.init };
     device::choose(&recipe.training);
@@ -56,9 +56,9 @@ pub fn train(
     let network = network.normalized(split.normalization.as_ref(), device)?;
     let optimizer = Optimizer::new(&recipe.training, &network.parameters)?;
     let files = Checkpoints::new(order);
-    let classes = loaded.info().classes.len();
+    let classes = &loaded.info().classes;
     let weighs = recipe.training.balance == Balance::Loss;
-    let weights = weighs.then(|| split.class_weights(classes, device)).transpose()?;
+    let weights = weighs.then(|| split.class_weights(classes.len(), device)).transpose()?;
     let wanted = recipe.training.cuda_graph && takes_gpu_path(device);
     let mut run = Run {
         order,
@@ -87,8 +87,9 @@ pub fn train(
         note,
         warnings,
     });
-    for &metrics in &run.position.curve[from_epoch as usize..] {
-        run.controller.say(FromTrainer::Epoch { attempt, metrics, others: Default::default() });
+    for (at, &metrics) in run.position.curve.iter().enumerate().skip(from_epoch as usize) {
+        let others = run.position.others.get(at).cloned().unwrap_or_default();
+        run.controller.say(FromTrainer::Epoch { attempt, metrics, others });
     }
     let ended = run.train(&split);
     if matches!(ended, Ok(Some(_)) | Err(Fault::Diverged { .. })) && !run.best.is_empty() {
@@ -106,13 +107,28 @@ fn look(order: &Order, device: Device, shape: Shape, split: &Split<'_>) -> Vec<W
     model::check(recipe, &measured).iter().map(Warning::from).collect()
 }
 
+/// Returns whether the accuracy of each class is measured.
+fn by_class(training: &Training) -> bool {
+    training.balance != Balance::None || !METRICS.contains(&training.metric.name.as_str())
+}
+
+/// Returns the accuracy of each class that has images, and their mean.
+fn accuracies(classes: &[String], each: &[Option<f64>]) -> Others {
+    let present: Vec<f64> = each.iter().copied().flatten().collect();
+    let mean = present.iter().sum::<f64>() / present.len() as f64;
+    let of_class =
+        |(class, accuracy): (&String, &Option<f64>)| Some((format!("{ACCURACY_OF_CLASS}{class}"), (*accuracy)?));
+    let all = classes.iter().zip(each).filter_map(of_class);
+    all.chain([(BALANCED_ACCURACY.to_owned(), mean)]).collect()
+}
+
 /// A trial that is being trained.
 struct Run<'a> {
     order: &'a Order,
     device: Device,
     network: Network,
     optimizer: Optimizer,
-    classes: usize,
+    classes: &'a [String],
     /// Weights of the classes in the loss, if they differ.
     weights: Option<Tensor>,
     /// Sums over the steps of the current epoch.
@@ -147,15 +163,15 @@ impl Run<'_> {
             let mut heartbeat = Heartbeat::new(self.order.attempt, number, epoch.steps.epoch);
             let finished = self.train_epoch(split.train, &epoch, &mut heartbeat)?;
             let metrics = if finished { self.evaluate_epoch(split, &epoch, &mut heartbeat)? } else { None };
-            let Some(metrics) = metrics else {
+            let Some((metrics, others)) = metrics else {
                 self.save()?;
                 return Ok(None);
             };
-            if self.position.finish_epoch(&metrics, training) {
+            if self.position.finish_epoch(&metrics, others.clone(), training) {
                 self.best = copies(self.network.state())?;
             }
             let attempt = self.order.attempt;
-            self.controller.say(FromTrainer::Epoch { attempt, metrics, others: Default::default() });
+            self.controller.say(FromTrainer::Epoch { attempt, metrics, others });
             if self.position.next_epoch(training).is_some() && self.files.due() {
                 self.save()?;
             }
@@ -171,14 +187,14 @@ impl Run<'_> {
         let trial = self.order.attempt.trial.0;
         let shuffle = |rows: &[u32]| shuffled(rows, *seed, trial, number);
         let rows = match training.balance {
-            Balance::Sampling => split.balanced(self.classes, shuffle),
+            Balance::Sampling => split.balanced(self.classes.len(), shuffle),
             Balance::None | Balance::Loss => shuffle(&split.train_rows),
         };
         let images = split.train.part(&rows)?;
         let steps = Steps::new(training, images.count());
         let sizes = (0..steps.epoch).map(|step| batch.min(images.count() - step * batch));
-        let draws = (0..).map(|step| Draws::new(*seed, trial, number, step));
-        let changes = Changes::draw(&recipe.data.augment, draws.zip(sizes), split.shape, self.device)?;
+        let rng = (0..).map(|step| StepRng::new(*seed, trial, number, step));
+        let changes = Changes::draw(&recipe.data.augment, rng.zip(sizes), split.shape, self.device)?;
         let numbers_of = |step| self.optimizer.numbers(self.learning_rate(step, steps), step);
         let first = u64::from(number - 1) * steps.epoch + 1;
         let numbers: Vec<Vec<f64>> = (first..first + steps.epoch).map(numbers_of).collect();
@@ -186,7 +202,7 @@ impl Run<'_> {
             let mut flat = Vec::new();
             for (step, numbers) in (0..).zip(&numbers) {
                 flat.extend(numbers.iter().map(|&number| number as f32));
-                flat.extend(Draws::new(*seed, trial, number, step).keys(recipe.layers.len()));
+                flat.extend(StepRng::new(*seed, trial, number, step).keys(recipe.layers.len()));
             }
             Tensor::f_from_slice(&flat)?.f_view([steps.epoch as i64, -1])?.f_to_device(self.device)
         };
@@ -227,7 +243,7 @@ impl Run<'_> {
         let Order { attempt, seed, recipe, .. } = self.order;
         let (training, step) = (&recipe.training, self.position.step);
         let batch = u64::from(training.batch_size);
-        let draws = Draws::new(*seed, attempt.trial.0, epoch.number, step).seeded(self.device)?;
+        let rng = StepRng::new(*seed, attempt.trial.0, epoch.number, step).seeded(self.device)?;
         let rows = epoch.images.rows(step, batch)?;
         let inputs = Inputs {
             changes: epoch.changes.part(step * batch, rows.size()[0] as u64)?,
@@ -242,8 +258,8 @@ impl Run<'_> {
         let Run { network, optimizer, tally, weights, .. } = self;
         let mut work = |inputs: &Inputs| {
             let (xs, labels) = set.gather(&inputs.rows)?;
-            let xs = inputs.changes.apply(xs, draws)?;
-            let logits = network.forward(&xs, Mode::Train(draws, inputs.keys.as_ref()))?;
+            let xs = inputs.changes.apply(xs, rng)?;
+            let logits = network.forward(&xs, Mode::Train(rng, inputs.keys.as_ref()))?;
             let loss = match (inputs.changes.mix(), weights.as_ref()) {
                 (None, None) => cross_entropy(&logits, &labels, training.label_smoothing)?,
                 (mix, weights) => weighted_cross_entropy(&logits, &labels, mix, weights, training.label_smoothing)?,
@@ -261,21 +277,28 @@ impl Run<'_> {
         split: &Split<'_>,
         epoch: &Epoch<'_>,
         heartbeat: &mut Heartbeat,
-    ) -> Result<Option<EpochMetrics>> {
+    ) -> Result<Option<(EpochMetrics, Others)>> {
         let started = Instant::now();
         libtorch::benchmark(false);
-        let mut evaluated = |part| {
-            evaluate(&self.network, part, self.device, || heartbeat.after_step(self.controller, epoch.steps.epoch))
+        let counts = by_class(&self.order.recipe.training);
+        let mut by_class = counts.then(|| ClassTally::new(self.classes.len(), self.device)).transpose()?;
+        let mut evaluated = |part, by_class| {
+            let interrupted = || heartbeat.after_step(self.controller, epoch.steps.epoch);
+            evaluate(&self.network, part, self.device, by_class, interrupted)
         };
-        let Some(seen) = evaluated(&split.train_eval)? else { return Ok(None) };
-        let Some(unseen) = evaluated(&split.validation)? else { return Ok(None) };
-        self.finite("loss on training pictures", seen.loss, epoch)?;
+        let Some(seen) = evaluated(&split.train_eval, None)? else { return Ok(None) };
+        let Some(unseen) = evaluated(&split.validation, by_class.as_mut())? else { return Ok(None) };
+        self.finite("loss on training images", seen.loss, epoch)?;
         self.finite("validation loss", unseen.loss, epoch)?;
 
         let trained = Measured::new(self.position.sums, epoch.images.count());
         let seen = Measured::new(seen, split.train_eval.count());
         let unseen = Measured::new(unseen, split.validation.count());
-        Ok(Some(EpochMetrics {
+        let mut others = match by_class {
+            Some(by_class) => accuracies(self.classes, &by_class.accuracies()?),
+            None => Others::new(),
+        };
+        let metrics = EpochMetrics {
             epoch: epoch.number,
             learning_rate: Some(self.learning_rate(self.steps_done(epoch), epoch.steps)),
             train_loss: Some(trained.loss),
@@ -286,8 +309,9 @@ impl Run<'_> {
             val_accuracy: Some(unseen.accuracy),
             seconds: Some(self.position.seconds + started.elapsed().as_secs_f64()),
             pictures_per_second: Some(epoch.images.count() as f64 / self.position.seconds),
-            objective: None,
-        }))
+            objective: others.remove(&self.order.recipe.training.metric.name),
+        };
+        Ok(Some((metrics, others)))
     }
 
     /// Returns the number of completed steps in the whole trial.
@@ -364,8 +388,8 @@ struct Measured {
 }
 
 impl Measured {
-    fn new(sums: Sums, pictures: u64) -> Measured {
-        Measured { loss: sums.loss / pictures as f64, accuracy: sums.hits / pictures as f64 }
+    fn new(sums: Sums, images: u64) -> Measured {
+        Measured { loss: sums.loss / images as f64, accuracy: sums.hits / images as f64 }
     }
 }
 
@@ -516,7 +540,7 @@ mod tests {
 
     fn run(order: &Order, script: &mut Script) -> Result<Option<Outcome>> {
         tch::set_num_threads(1);
-        train(order, Device::Cpu, &mut Shelf::new(Device::Cpu), script)
+        train(order, Device::Cpu, &mut DatasetCache::new(Device::Cpu), script)
     }
 
     fn folder() -> tempfile::TempDir {
@@ -541,6 +565,43 @@ mod tests {
         assert!(last.val_accuracy > Some(0.9) && last.train_accuracy > Some(0.9), "{last:?}");
         assert!(last.val_loss < Some(0.35) && last.train_eval_loss < last.train_loss, "{last:?}");
         assert!(folder.path().join(BEST_WEIGHTS).exists());
+    }
+
+    #[test]
+    fn balanced_accuracy_is_the_mean_of_the_classes_accuracies_and_survives_a_pause() {
+        let of = |folder: &Path| {
+            let mut order = order(1, folder);
+            order.recipe.training.metric = Metric { name: BALANCED_ACCURACY.into(), goal: Goal::Maximize };
+            order.recipe.training.epochs = 2;
+            order
+        };
+        let metrics = |script: Script| -> Vec<(EpochMetrics, Others)> {
+            let epochs = script.heard.into_iter().filter_map(|message| match message {
+                FromTrainer::Epoch { metrics, others, .. } => Some((metrics, others)),
+                _ => None,
+            });
+            epochs.collect()
+        };
+        let mut script = Script::default();
+        run(&of(folder().path()), &mut script).unwrap();
+        let expected = metrics(script);
+        for (metrics, others) in &expected {
+            assert_eq!(others.len(), 10);
+            let mean = others.values().sum::<f64>() / 10.0;
+            assert!((metrics.objective.unwrap() - mean).abs() < 1e-12, "{metrics:?} {others:?}");
+            // The digits are almost balanced.
+            assert!((mean - metrics.val_accuracy.unwrap()).abs() < 0.05);
+        }
+        // The first epoch ends in the first attempt, which nobody hears of.
+        let folder = folder();
+        assert_eq!(run(&of(folder.path()), &mut Script::pausing_after(30)).unwrap(), None);
+        let mut script = Script::default();
+        run(&of(folder.path()), &mut script).unwrap();
+        let without_times = |all: Vec<(EpochMetrics, Others)>| -> Vec<(EpochMetrics, Others)> {
+            let timeless = |metrics| EpochMetrics { seconds: None, pictures_per_second: None, ..metrics };
+            all.into_iter().map(|(metrics, others)| (timeless(metrics), others)).collect()
+        };
+        assert_eq!(without_times(metrics(script)), without_times(expected));
     }
 
     #[test]
@@ -659,11 +720,11 @@ mod tests {
     fn a_trials_numbers_do_not_depend_on_what_was_trained_before() {
         let (first, second, alone) = (folder(), folder(), folder());
         tch::set_num_threads(1);
-        let mut shelf = Shelf::new(Device::Cpu);
+        let mut cache = DatasetCache::new(Device::Cpu);
         let mut script = Script::default();
-        train(&order(1, first.path()), Device::Cpu, &mut shelf, &mut script).unwrap();
+        train(&order(1, first.path()), Device::Cpu, &mut cache, &mut script).unwrap();
         let before = std::mem::take(&mut script.heard).len();
-        train(&order(2, second.path()), Device::Cpu, &mut shelf, &mut script).unwrap();
+        train(&order(2, second.path()), Device::Cpu, &mut cache, &mut script).unwrap();
         assert_eq!((before, script.epochs()), (before, undisturbed(&order(2, alone.path()))));
         assert_ne!(script.epochs(), undisturbed(&order(1, folder().path())));
     }

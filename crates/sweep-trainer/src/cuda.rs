@@ -14,8 +14,8 @@ use std::sync::OnceLock;
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 use tch::{Device, TchError};
 
-use super::draws::with_generator;
 use super::libtorch::checked;
+use super::step_rng::with_generator;
 
 /// The compiled cuda.cpp. Empty if the CUDA headers were missing at build time.
 static ADDITIONS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libsweep_cuda.so"));

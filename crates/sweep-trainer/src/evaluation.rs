@@ -3,9 +3,9 @@
 use tch::{Device, Kind, Reduction, TchError, Tensor};
 
 use super::augment::Mix;
+use super::dataset::Part;
 use super::device::takes_gpu_path;
 use super::network::{Mode, Network};
-use super::pictures::Part;
 use super::position::Sums;
 
 /// Returns the number of images per batch. A batch is large enough to fill a GPU, or small enough that a layer's output
@@ -93,7 +93,41 @@ impl Tally {
     }
 }
 
-/// Evaluates a network on some images, in evaluation mode. `interrupted` is called after every batch. Returns `None` if
+/// Correct classifications per class, in float64 on the device.
+pub struct ClassTally {
+    hits: Tensor,
+    images: Tensor,
+}
+
+impl ClassTally {
+    /// Creates empty counts.
+    ///
+    /// # Errors
+    /// Returns libtorch's error if the device runs out of memory.
+    pub fn new(classes: usize, device: Device) -> Result<ClassTally, TchError> {
+        let zeros = || Tensor::f_zeros([classes as i64], (Kind::Double, device));
+        Ok(ClassTally { hits: zeros()?, images: zeros()? })
+    }
+
+    fn add(&mut self, logits: &Tensor, labels: &Tensor) -> Result<(), TchError> {
+        let hits = logits.f_argmax(1, false)?.f_eq_tensor(labels)?.f_to_kind(Kind::Double)?;
+        let _ = self.images.f_index_add_(0, labels, &hits.f_ones_like()?)?;
+        let _ = self.hits.f_index_add_(0, labels, &hits)?;
+        Ok(())
+    }
+
+    /// Waits for the device and returns the accuracy of each class, or `None` for a class without images.
+    ///
+    /// # Errors
+    /// Returns libtorch's error.
+    pub fn accuracies(&self) -> Result<Vec<Option<f64>>, TchError> {
+        let hits = Vec::<f64>::try_from(&self.hits)?;
+        let images = Vec::<f64>::try_from(&self.images)?;
+        Ok(hits.iter().zip(images).map(|(hits, images)| (images > 0.0).then(|| hits / images)).collect())
+    }
+}
+
+/// Evaluates a network on some images, in evaluation mode, and counts by class if asked to. `interrupted` is called after every batch. Returns `None` if
 /// it returned true.
 ///
 /// # Errors
@@ -102,15 +136,19 @@ pub fn evaluate(
     network: &Network,
     part: &Part<'_>,
     device: Device,
+    mut by_class: Option<&mut ClassTally>,
     mut interrupted: impl FnMut() -> bool,
 ) -> super::fault::Result<Option<Sums>> {
     tch::no_grad(|| {
         let mut tally = Tally::new(Sums::default(), device)?;
         let size = batch_size(device);
         for number in 0..part.batches(size) {
-            let (pictures, labels) = part.batch(number, size)?;
-            let logits = network.forward(&pictures, Mode::Evaluate)?;
+            let (images, labels) = part.batch(number, size)?;
+            let logits = network.forward(&images, Mode::Evaluate)?;
             tally.add(&cross_entropy(&logits, &labels, 0.0)?, &logits, &labels)?;
+            if let Some(by_class) = &mut by_class {
+                by_class.add(&logits, &labels)?;
+            }
             if interrupted() {
                 return Ok(None);
             }

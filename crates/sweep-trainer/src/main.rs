@@ -11,18 +11,17 @@ mod checkpoint;
 mod controller;
 mod convolution;
 mod cuda;
+mod dataset;
 mod device;
-mod draws;
 mod evaluation;
 mod exit;
 mod fault;
-mod gate;
+mod fused_activation;
 mod gpu_kernel;
 mod graph;
 mod libtorch;
 mod network;
 mod optimizer;
-mod pictures;
 mod position;
 mod predict;
 mod probe;
@@ -30,6 +29,7 @@ mod probe;
 mod pytorch;
 mod session;
 mod sheet;
+mod step_rng;
 
 use std::process::ExitCode;
 

@@ -3,13 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use sweep_core::recipe::{Shape, Training};
-use sweep_core::trial::{EpochMetrics, Goal};
+use sweep_core::trial::{EpochMetrics, Goal, Others};
 
 /// The position of a trial between two batches.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// Metrics of the finished epochs.
     pub curve: Vec<EpochMetrics>,
+    /// Other metrics of the finished epochs. Shorter than `curve` or empty if none were measured.
+    #[serde(default)]
+    pub others: Vec<Others>,
     /// Number of completed steps in the current epoch.
     pub step: u64,
     /// Sums over the images of these steps.
@@ -70,8 +73,11 @@ impl Patience {
 impl Position {
     /// Ends the current epoch with its metrics. Returns whether it is the best so far. Of epochs with equal values, the
     /// first is the best.
-    pub fn finish_epoch(&mut self, metrics: &EpochMetrics, training: &Training) -> bool {
+    pub fn finish_epoch(&mut self, metrics: &EpochMetrics, others: Others, training: &Training) -> bool {
         self.curve.push(*metrics);
+        if !others.is_empty() {
+            self.others.push(others);
+        }
         (self.step, self.sums, self.seconds) = (0, Sums::default(), 0.0);
         let Some(value) = metrics.get(&training.metric.name) else { return false };
         let goal = training.metric.goal;
@@ -145,7 +151,11 @@ mod tests {
         let mut position = Position::default();
         while let Some(epoch) = position.next_epoch(&training) {
             let val_loss = Some(losses[epoch as usize - 1]);
-            position.finish_epoch(&EpochMetrics { epoch, val_loss, ..EpochMetrics::default() }, &training);
+            position.finish_epoch(
+                &EpochMetrics { epoch, val_loss, ..EpochMetrics::default() },
+                Others::new(),
+                &training,
+            );
         }
         (position.epochs(), position.best.unwrap())
     }
@@ -172,7 +182,7 @@ mod tests {
         let mut position = Position::default();
         let mut after = |(epoch, loss)| {
             let metrics = EpochMetrics { epoch, val_loss: Some(loss), ..EpochMetrics::default() };
-            position.finish_epoch(&metrics, &training);
+            position.finish_epoch(&metrics, Others::new(), &training);
             position.reductions
         };
         let reductions: Vec<u32> = (1..).zip(losses).map(&mut after).collect();

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 
+use super::dataset::{DatasetCache, Part};
 use super::fault::{Fault, Result};
 use super::network::{Mode, Network, Start};
-use super::pictures::{Part, Shelf};
 use super::sheet;
 use sweep_core::protocol::{Predict, Predicted, Prediction, Subject, WEIGHTS_FORMAT};
 use sweep_core::recipe::Recipe;
@@ -40,14 +40,14 @@ pub fn answer(request: &Predict) -> Result<Predicted> {
         let images = of_files(&network, &recipe, &info, files)?;
         return Ok(Predicted { classes: info.classes, images });
     }
-    let mut shelf = Shelf::new(Device::Cpu);
-    let split = shelf.get(&recipe.data.source)?.split(&recipe.data, seed)?;
+    let mut cache = DatasetCache::new(Device::Cpu);
+    let split = cache.get(&recipe.data.source)?.split(&recipe.data, seed)?;
     let part = if request.images == Subject::Test { &split.test } else { &split.validation };
     let predicted = Predicted { classes: info.classes, images: of_part(&network, part)? };
     let worst = predicted.worst();
     if let Some(file) = request.worst.as_ref().filter(|_| !worst.is_empty()) {
-        let pictures = worst.iter().map(|at| Ok(part.batch(*at as u64, 1)?.0)).collect::<Result<Vec<_>>>()?;
-        sheet::grid(&Tensor::f_cat(&pictures, 0)?, file)?;
+        let images = worst.iter().map(|at| Ok(part.batch(*at as u64, 1)?.0)).collect::<Result<Vec<_>>>()?;
+        sheet::grid(&Tensor::f_cat(&images, 0)?, file)?;
     }
     Ok(predicted)
 }
@@ -78,7 +78,7 @@ fn network(recipe: &Recipe, info: &Info, weights: &HashMap<String, Tensor>) -> s
 fn of_files(network: &Network, recipe: &Recipe, info: &Info, files: &[PathBuf]) -> Result<Vec<Prediction>> {
     let size = [info.shape.channels, info.shape.height, info.shape.width].map(i64::from);
     let predict = |file: &Path| {
-        let pixels = match datasets::picture(&recipe.data.source, info.shape, file) {
+        let pixels = match datasets::image(&recipe.data.source, info.shape, file) {
             Ok(pixels) => pixels,
             Err(error) => {
                 let error = Some(error.to_string());

@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::augment::augmented;
+use super::dataset::{DatasetCache, Part, Split};
 use super::device;
-use super::draws::{Draws, shuffled};
 use super::evaluation::cross_entropy;
 use super::fault::Result;
-use super::gate::Gate;
+use super::fused_activation::FusedActivation;
 use super::network::{Mode, Network, Parameter, Start};
 use super::optimizer::Optimizer;
-use super::pictures::{Part, Shelf, Split};
+use super::step_rng::{StepRng, shuffled};
 use sweep_core::learning_rate::Steps;
-use sweep_core::probe::{self, BATCH, CAPACITY_EPOCHS, CAPACITY_PICTURES, Capacity, FIRST_STEPS, Gradient, Measured};
-use sweep_core::probe::{Probe, RATES, Units, unregularised};
+use sweep_core::probe::{self, BATCH, CAPACITY_EPOCHS, CAPACITY_IMAGES, Capacity, FIRST_STEPS, Gradient, Measured};
+use sweep_core::probe::{Probe, RATES, Units, unregularized};
 use sweep_core::recipe::{self, Augment, Layer, Moments, Recipe};
 use sweep_data::datasets::Normalization;
 use sweep_data::network::Shape;
@@ -30,29 +30,29 @@ const ADAMS: Moments = Moments { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 };
 ///
 /// # Errors
 /// Returns an error that would also prevent the trial from being trained.
-pub fn measure(order: &Probe, device: Device, shelf: &mut Shelf) -> Result<Measured> {
+pub fn measure(order: &Probe, device: Device, cache: &mut DatasetCache) -> Result<Measured> {
     let began = Instant::now();
     let until = |share: f64| began + Duration::from_secs_f64((order.seconds * share).clamp(0.0, 3600.0));
     let recipe = &order.recipe;
     device::choose(&recipe.training);
-    let loaded = shelf.get(&recipe.data.source)?;
+    let loaded = cache.get(&recipe.data.source)?;
     let split = loaded.split(&recipe.data, order.seed)?;
     let drawn = shuffled(&split.train_rows, order.seed, order.attempt.trial.0, 1);
-    let pictures = split.train.part(&drawn)?;
-    let few = split.train.part(&drawn[..drawn.len().min(CAPACITY_PICTURES)])?;
+    let images = split.train.part(&drawn)?;
+    let few = split.train.part(&drawn[..drawn.len().min(CAPACITY_IMAGES)])?;
     let lab = Lab::new(order, device, loaded.info().shape, split.normalization.clone());
-    let first = lab.look(&pictures)?;
-    let (trained, first_steps) = lab.first_steps(&pictures, until(SHARES[0]))?;
+    let first = lab.look(&images)?;
+    let (trained, first_steps) = lab.first_steps(&images, until(SHARES[0]))?;
     let whole = trained.state().iter().try_fold(true, |whole, (_, values)| {
         Ok::<bool, TchError>(whole && values.f_isfinite()?.f_all()?.f_int64_value(&[])? != 0)
     })?;
-    let later = if whole { Some(lab.silent(&trained, &pictures.batch(0, BATCH.into())?.0)?) } else { None };
+    let later = if whole { Some(lab.silent(&trained, &images.batch(0, BATCH.into())?.0)?) } else { None };
     let units = first.units.iter().enumerate().map(|(at, units)| {
         let silent_later = later.as_ref().map(|later| later[at].1);
         Units { silent_later, ..*units }
     });
     let units = units.collect();
-    let rates = lab.rates(&pictures, until(SHARES[1]))?;
+    let rates = lab.rates(&images, until(SHARES[1]))?;
     let capacity = lab.capacity(&few, until(1.0))?;
     Ok(Measured { units, first_steps, rates, capacity, ..first })
 }
@@ -82,13 +82,13 @@ struct Lab<'a> {
 
 impl Lab<'_> {
     fn new(order: &Probe, device: Device, shape: Shape, normalization: Option<Normalization>) -> Lab<'_> {
-        Lab { order, device, shape, normalization, free: unregularised(&order.recipe.layers) }
+        Lab { order, device, shape, normalization, free: unregularized(&order.recipe.layers) }
     }
 
     /// Measures loss, gradients and silent units before the first step.
-    fn look(&self, pictures: &Part<'_>) -> Result<Measured> {
+    fn look(&self, images: &Part<'_>) -> Result<Measured> {
         let network = self.network(&self.free)?;
-        let (xs, labels) = pictures.batch(0, BATCH.into())?;
+        let (xs, labels) = images.batch(0, BATCH.into())?;
         let loss = cross_entropy(&network.forward(&xs, self.mode(0)?)?, &labels, 0.0)?;
         let first_loss = finite(&loss)?;
         let gradients = slopes(&network, &network.gradients(&loss)?)?;
@@ -107,13 +107,13 @@ impl Lab<'_> {
         Ok(network.normalized(self.normalization.as_ref(), self.device)?)
     }
 
-    fn draws(&self, step: u64) -> std::result::Result<Draws, TchError> {
-        Draws::new(self.order.seed, self.order.attempt.trial.0, 1, step).seeded(self.device)
+    fn rng(&self, step: u64) -> std::result::Result<StepRng, TchError> {
+        StepRng::new(self.order.seed, self.order.attempt.trial.0, 1, step).seeded(self.device)
     }
 
     /// Batch normalization uses the batch's statistics, because the running ones are not meaningful yet.
     fn mode(&self, step: u64) -> std::result::Result<Mode<'static>, TchError> {
-        Ok(Mode::Train(self.draws(step)?, None))
+        Ok(Mode::Train(self.rng(step)?, None))
     }
 
     /// Returns, for each ReLU, the fraction of units that no image activates, with the weights of a network that has the
@@ -128,7 +128,7 @@ impl Lab<'_> {
             let mut silent = Vec::new();
             let _logits = free.forward_observed(xs, self.mode(0)?, &mut |first, ys| {
                 // A pool beside the ReLU is part of its stage, and leaves the largest value of a unit as it is.
-                let stage = first..first + Gate::at(&self.free, first).1;
+                let stage = first..first + FusedActivation::at(&self.free, first).1;
                 let relu = stage.into_iter().find(|layer| self.free[*layer] == Layer::Relu);
                 let Some(relu) = relu else { return Ok(()) };
                 let units = ys.f_transpose(0, 1)?.f_flatten(1, -1)?;
@@ -141,16 +141,16 @@ impl Lab<'_> {
     }
 
     /// Runs the trial's own first steps. The batch size is limited to `BATCH`.
-    fn first_steps(&self, pictures: &Part<'_>, until: Instant) -> Result<(Network, Vec<Option<f64>>)> {
+    fn first_steps(&self, images: &Part<'_>, until: Instant) -> Result<(Network, Vec<Option<f64>>)> {
         let Recipe { training, layers, data } = &self.order.recipe;
         let mut network = self.network(layers)?;
         let mut optimizer = Optimizer::new(training, &network.parameters)?;
-        let all = Steps::new(training, pictures.count());
+        let all = Steps::new(training, images.count());
         let mut losses = Vec::new();
         while losses.len() < FIRST_STEPS && Instant::now() < until {
             let step = losses.len() as u64 + 1;
             let rate = training.learning_rate * training.schedule.share(step, all, 0);
-            let loss = self.step(&mut network, &mut optimizer, pictures, step, rate, (training, data.augment))?;
+            let loss = self.step(&mut network, &mut optimizer, images, step, rate, (training, data.augment))?;
             losses.push(loss);
             if loss.is_none() {
                 break;
@@ -160,7 +160,7 @@ impl Lab<'_> {
     }
 
     /// Raises the learning rate from step to step until the loss explodes (Smith 2017, arXiv 1506.01186).
-    fn rates(&self, pictures: &Part<'_>, until: Instant) -> Result<Vec<(f64, Option<f64>)>> {
+    fn rates(&self, images: &Part<'_>, until: Instant) -> Result<Vec<(f64, Option<f64>)>> {
         let Recipe { training, layers, data } = &self.order.recipe;
         let mut network = self.network(layers)?;
         let mut optimizer = Optimizer::new(training, &network.parameters)?;
@@ -169,7 +169,7 @@ impl Lab<'_> {
         for at in 0..count {
             let rate = least * (most / least).powf(at as f64 / (count - 1) as f64);
             let step = at as u64 + 1;
-            let loss = self.step(&mut network, &mut optimizer, pictures, step, rate, (training, data.augment))?;
+            let loss = self.step(&mut network, &mut optimizer, images, step, rate, (training, data.augment))?;
             seen.push((rate, loss));
             let first = seen[0].1.unwrap_or(f64::INFINITY);
             if Instant::now() >= until || loss.is_none_or(|loss| loss > probe::EXPLODED * first) {
@@ -187,8 +187,8 @@ impl Lab<'_> {
         let size = u64::from(training.batch_size.min(BATCH / 2));
         let mut network = self.network(&self.free)?;
         let mut optimizer = Optimizer::new(&training, &network.parameters)?;
-        let (pictures, steps) = (few.count(), few.batches(size));
-        let mut capacity = Capacity { pictures, steps, ..Capacity::default() };
+        let (images, steps) = (few.count(), few.batches(size));
+        let mut capacity = Capacity { images, steps, ..Capacity::default() };
         while capacity.accuracies.len() < CAPACITY_EPOCHS && !capacity.accuracies.last().is_some_and(|all| *all >= 1.0)
         {
             if Instant::now() >= until {
@@ -204,7 +204,7 @@ impl Lab<'_> {
                 optimizer.step_at(&mut network.parameters, gradients, ADAM.1, step)?;
                 right += logits.f_argmax(1, false)?.f_eq_tensor(&labels)?.f_sum(Kind::Int64)?.f_int64_value(&[])?;
             }
-            capacity.accuracies.push(right as f64 / pictures as f64);
+            capacity.accuracies.push(right as f64 / images as f64);
         }
         Ok(capacity)
     }
@@ -214,14 +214,14 @@ impl Lab<'_> {
         &self,
         network: &mut Network,
         optimizer: &mut Optimizer,
-        pictures: &Part<'_>,
+        images: &Part<'_>,
         step: u64,
         rate: f64,
         (training, augment): (&recipe::Training, Augment),
     ) -> Result<Option<f64>> {
         let size = u64::from(training.batch_size.min(BATCH));
-        let (xs, labels) = pictures.batch((step - 1) % pictures.batches(size), size)?;
-        let xs = augmented(xs, &augment, self.draws(step)?)?;
+        let (xs, labels) = images.batch((step - 1) % images.batches(size), size)?;
+        let xs = augmented(xs, &augment, self.rng(step)?)?;
         let logits = network.forward(&xs, self.mode(step)?)?;
         let loss = cross_entropy(&logits, &labels, training.label_smoothing)?;
         let gradients = network.gradients(&loss)?;
@@ -298,7 +298,7 @@ mod tests {
         let recipe = Recipe { data, layers: layers.to_vec(), training };
         let attempt = Attempt { trial: TrialId(trial), number: 1 };
         let order = Probe { attempt, seed: 7, recipe: recipe.clone(), seconds: 60.0 };
-        let measured = measure(&order, Device::Cpu, &mut Shelf::new(Device::Cpu)).unwrap();
+        let measured = measure(&order, Device::Cpu, &mut DatasetCache::new(Device::Cpu)).unwrap();
         let found = model::check(&recipe, &measured);
         found.iter().map(|finding| finding.name).collect()
     }
@@ -315,16 +315,16 @@ mod tests {
         };
         let norm = Layer::BatchNorm { momentum: 0.99, epsilon: 1e-3 };
         let pool = Layer::MaxPool { size: 2, stride: 2 };
-        let picture = vec![conv(16), Layer::Relu, pool, norm, conv(32), Layer::Relu, pool, Layer::Flatten, dense(10)];
+        let image = vec![conv(16), Layer::Relu, pool, norm, conv(32), Layer::Relu, pool, Layer::Flatten, dense(10)];
         for trial in 1..=5 {
             assert_eq!(found(&Source::Digits, &mlp(), ADAM, 1e-3, trial), [""; 0]);
             assert_eq!(found(&Source::Digits, &mlp(), SGD, 1e-2, trial), [""; 0]);
-            assert_eq!(found(&Source::Digits, &picture, ADAM, 1e-3, trial), [""; 0]);
+            assert_eq!(found(&Source::Digits, &image, ADAM, 1e-3, trial), [""; 0]);
         }
     }
 
     #[test]
-    fn the_presets_are_left_alone_on_the_pictures_that_they_are_made_for() {
+    fn the_presets_are_left_alone_on_the_images_that_they_are_made_for() {
         let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("data/cifar-10-batches-bin");
         if !path.join("test_batch.bin").exists() {
             return eprintln!("{} is not there: nothing is checked", path.display());

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 
-use super::draws::Draws;
 use super::evaluation::cross_entropy;
 use super::network::{Mode, Network, Parameter, Start, in_double};
 use super::optimizer::{Optimizer, training};
+use super::step_rng::StepRng;
 use sweep_core::recipe::{self, Init, Layer};
 use sweep_data::network::{Extent, Shape, Template, shapes};
 
@@ -48,20 +48,20 @@ fn tensor_of(values: &[f64], size: &[i64], kind: Kind) -> Tensor {
 /// and in PyTorch by channel, row, column. The last axis is reordered, and other weights are unchanged.
 struct Flattened {
     /// Shape of the flattened image, `[channels, height, width]`.
-    picture: [i64; 3],
+    image: [i64; 3],
 }
 
 impl Flattened {
-    fn of(layers: &[Layer], picture: Shape) -> Flattened {
+    fn of(layers: &[Layer], image: Shape) -> Flattened {
         // A network that takes a mean or a maximum instead has nothing to reorder.
         let Some(at) = layers.iter().position(|layer| *layer == Layer::Flatten) else {
-            return Flattened { picture: [1, 1, 0] };
+            return Flattened { image: [1, 1, 0] };
         };
-        let before = at.checked_sub(1).map(|before| shapes(picture, layers).unwrap().rows[before].output);
-        let Extent::Picture(Shape { channels, height, width }) = before.unwrap_or(Extent::Picture(picture)) else {
-            panic!("only pictures are flattened")
+        let before = at.checked_sub(1).map(|before| shapes(image, layers).unwrap().rows[before].output);
+        let Extent::Image(Shape { channels, height, width }) = before.unwrap_or(Extent::Image(image)) else {
+            panic!("only images are flattened")
         };
-        Flattened { picture: [channels, height, width].map(i64::from) }
+        Flattened { image: [channels, height, width].map(i64::from) }
     }
 
     fn turned(&self, tensor: &Tensor, [sides, order]: [[i64; 3]; 2]) -> Tensor {
@@ -74,11 +74,11 @@ impl Flattened {
     }
 
     fn ours(&self, tensor: &Tensor) -> Tensor {
-        self.turned(tensor, [self.picture, [1, 2, 0]])
+        self.turned(tensor, [self.image, [1, 2, 0]])
     }
 
     fn pytorchs(&self, tensor: &Tensor) -> Tensor {
-        let [channels, height, width] = self.picture;
+        let [channels, height, width] = self.image;
         self.turned(tensor, [[height, width, channels], [2, 0, 1]])
     }
 }
@@ -134,13 +134,13 @@ fn ten_steps_of_every_preset_are_pytorchs() {
         };
         let preset = Template::preset(name.split(' ').next().unwrap()).unwrap();
         let layers = preset.layers(&lookup).unwrap_or_else(|_| panic!("{name}"));
-        let (picture, from) =
+        let (image, from) =
             (Shape { channels: 3, height: 32, width: 32 }, Start { seed: 1, trial: 1, init: Init::Keras });
-        let mut network = Network::new(picture, &layers, from, kind, Device::Cpu).unwrap();
+        let mut network = Network::new(image, &layers, from, kind, Device::Cpu).unwrap();
         if kind == Kind::Double {
             in_double(&mut network);
         }
-        let flattened = Flattened::of(&layers, picture);
+        let flattened = Flattened::of(&layers, image);
         start(&mut network, &flattened);
         let values: Vec<f64> = hashed(244, BATCH as usize * 3072).iter().map(|value| value / 2.0 + 0.5).collect();
         let xs = tensor_of(&values, &[BATCH, 3, 32, 32], kind).permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
@@ -149,8 +149,8 @@ fn ten_steps_of_every_preset_are_pytorchs() {
         let sgd = recipe::Optimizer::Sgd { momentum: 0.9, nesterov: false };
         let mut optimizer = Optimizer::new(&training(sgd, DECAY), &network.parameters).unwrap();
         for (step, (loss, sums)) in (1..).zip(losses.iter().zip(sums)) {
-            let draws = Draws::new(1, 1, 1, step).seeded(Device::Cpu).unwrap();
-            let logits = network.forward(&xs, Mode::Train(draws, None)).unwrap();
+            let rng = StepRng::new(1, 1, 1, step).seeded(Device::Cpu).unwrap();
+            let logits = network.forward(&xs, Mode::Train(rng, None)).unwrap();
             let ours = cross_entropy(&logits, &labels, 0.0).unwrap();
             let gradients = network.gradients(&ours).unwrap();
             optimizer.step_at(&mut network.parameters, gradients, RATE, step).unwrap();

@@ -6,20 +6,20 @@ use tch::Device;
 
 use super::attempt;
 use super::controller::{Agent, Controller};
+use super::dataset::DatasetCache;
 use super::device;
 use super::fault::{Fault, Result};
-use super::pictures::Shelf;
 use super::probe;
 use sweep_core::protocol::{FromTrainer, Order, ToTrainer};
 use sweep_core::trial::Outcome;
 
 /// Executes orders until the device fails, and returns that failure. The process ends when stdin closes.
 pub fn serve(agent: &mut Agent, device: Device) -> Fault {
-    let mut shelf = Shelf::new(device);
+    let mut cache = DatasetCache::new(device);
     loop {
         match agent.listen() {
             ToTrainer::Train(order) => {
-                let answer = answer(&order, device, &mut shelf, agent);
+                let answer = answer(&order, device, &mut cache, agent);
                 let failed = matches!(
                     &answer,
                     FromTrainer::Ended { outcome: Outcome::Failed { .. } | Outcome::OutOfMemory { .. }, .. }
@@ -31,7 +31,7 @@ pub fn serve(agent: &mut Agent, device: Device) -> Fault {
             }
             ToTrainer::Probe(order) => {
                 let attempt = order.attempt;
-                let answer = match caught(|| probe::measure(&order, device, &mut shelf)) {
+                let answer = match caught(|| probe::measure(&order, device, &mut cache)) {
                     Ok(measured) => FromTrainer::Probed { attempt, measured: Box::new(measured) },
                     Err(fault) => FromTrainer::Ended { attempt, outcome: fault.into() },
                 };
@@ -44,9 +44,9 @@ pub fn serve(agent: &mut Agent, device: Device) -> Fault {
 }
 
 /// Trains one trial. An error ends the trial, not the process.
-fn answer(order: &Order, device: Device, shelf: &mut Shelf, controller: &mut dyn Controller) -> FromTrainer {
+fn answer(order: &Order, device: Device, cache: &mut DatasetCache, controller: &mut dyn Controller) -> FromTrainer {
     let attempt = order.attempt;
-    match caught(|| attempt::train(order, device, shelf, controller)) {
+    match caught(|| attempt::train(order, device, cache, controller)) {
         Ok(Some(outcome)) => FromTrainer::Ended { attempt, outcome },
         Ok(None) => FromTrainer::Paused { attempt },
         Err(Fault::Unwritable(reason)) => FromTrainer::Unwritable { attempt, reason },

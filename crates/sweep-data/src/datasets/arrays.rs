@@ -5,7 +5,7 @@ use std::path::Path;
 use super::archive::{Archive, Array, damaged, tuple};
 use super::npy::{Header, Kind};
 use super::scale::{Range, Scale};
-use super::{Dataset, Info, OWN_SCRIPT, Pictures, fault, room};
+use super::{Dataset, Images, Info, OWN_SCRIPT, fault, room};
 use crate::network::Shape;
 use sweep_core::error::Error;
 use sweep_core::recipe::Order;
@@ -27,12 +27,12 @@ pub(super) fn load(path: &Path, order: Order) -> Result<Dataset, Error> {
     let mut archive = Archive::open(path)?;
     let survey = Survey::of(&mut archive, path, order)?;
     let train = pixels(archive.array(survey.train.name)?, order, survey.range)?;
-    let train = Pictures { pixels: train, labels: survey.train.labels };
+    let train = Images { pixels: train, labels: survey.train.labels };
     let test = match survey.test {
-        Some(part) => Pictures { pixels: pixels(archive.array(part.name)?, order, survey.range)?, labels: part.labels },
-        None => Pictures::default(),
+        Some(part) => Images { pixels: pixels(archive.array(part.name)?, order, survey.range)?, labels: part.labels },
+        None => Images::default(),
     };
-    Ok(Dataset { info: survey.info, train, validation: Pictures::default(), test, white: 255.0 })
+    Ok(Dataset { info: survey.info, train, validation: Images::default(), test, white: 255.0 })
 }
 
 /// What is known before the pixels are read.
@@ -113,9 +113,9 @@ fn classes(place: &str, train: &[u8], test: &[u8]) -> Result<Vec<String>, Error>
 }
 
 fn part(archive: &mut Archive, x: &'static str, y: &'static str, order: Order) -> Result<(Shape, Part), Error> {
-    let pictures = archive.array(x)?;
-    let (count, shape) = layout(&pictures.place, &pictures.header, order)?;
-    drop(pictures);
+    let images = archive.array(x)?;
+    let (count, shape) = layout(&images.place, &images.header, order)?;
+    drop(images);
     let labels = archive.array(y)?;
     let place = labels.place.clone();
     let labels = read_labels(labels)?;
@@ -237,15 +237,15 @@ fn pixels(mut array: Array<'_>, order: Order, range: Range) -> Result<Vec<u8>, E
 
 /// Reorders the bytes from the file's axes and memory order to `[n, c, h, w]`.
 fn arranged(bytes: Vec<u8>, count: u64, shape: Shape, order: Order, header: &Header) -> Vec<u8> {
-    let count = usize::try_from(count).expect("so many pictures are in memory");
+    let count = usize::try_from(count).expect("so many images are in memory");
     let [channels, height, width] = [shape.channels, shape.height, shape.width].map(|side| side as usize);
-    let grey = header.shape.len() == 3;
-    if !header.fortran && (grey || order == Order::Nchw || channels == 1) {
+    let gray = header.shape.len() == 3;
+    if !header.fortran && (gray || order == Order::Nchw || channels == 1) {
         return bytes;
     }
     // The file's axes, as indices into [n, c, h, w].
     let axes: &[usize] = match order {
-        _ if grey => &[0, 2, 3],
+        _ if gray => &[0, 2, 3],
         Order::Nchw => &[0, 1, 2, 3],
         Order::Nhwc => &[0, 2, 3, 1],
     };
@@ -326,7 +326,7 @@ mod tests {
     }
 
     /// Two images with 2 channels, 1 high and 2 wide, as [n, c, h, w].
-    const PICTURES: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
+    const IMAGES: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 
     fn labels(labels: &[u8]) -> (&'static str, Vec<u8>) {
         ("y", npy("|u1", false, &format!("({},)", labels.len()), labels))
@@ -344,8 +344,8 @@ mod tests {
     }
 
     #[test]
-    fn every_order_of_axes_and_memory_comes_to_the_same_pictures() {
-        let nchw = npy("|u1", false, "(2, 2, 1, 2)", &PICTURES);
+    fn every_order_of_axes_and_memory_comes_to_the_same_images() {
+        let nchw = npy("|u1", false, "(2, 2, 1, 2)", &IMAGES);
         let nhwc = npy("|u1", false, "(2, 1, 2, 2)", &[1, 3, 2, 4, 5, 7, 6, 8]);
         let nchw_fortran = npy("|u1", true, "(2, 2, 1, 2)", &[1, 5, 3, 7, 2, 6, 4, 8]);
         let nhwc_fortran = npy("|u1", true, "(2, 1, 2, 2)", &[1, 5, 2, 6, 3, 7, 4, 8]);
@@ -354,17 +354,17 @@ mod tests {
         {
             let dataset = read(x, order).unwrap();
             assert_eq!(dataset.info.shape, Shape { channels: 2, height: 1, width: 2 });
-            assert_eq!(dataset.train, Pictures { pixels: PICTURES.to_vec(), labels: vec![0, 1] });
+            assert_eq!(dataset.train, Images { pixels: IMAGES.to_vec(), labels: vec![0, 1] });
         }
     }
 
     #[test]
-    fn three_axes_are_grey_pictures_in_either_order() {
+    fn three_axes_are_grey_images_in_either_order() {
         for order in [Order::Nchw, Order::Nhwc] {
-            let c = read(npy("|u1", false, "(2, 2, 2)", &PICTURES), order).unwrap();
+            let c = read(npy("|u1", false, "(2, 2, 2)", &IMAGES), order).unwrap();
             let fortran = read(npy("|u1", true, "(2, 2, 2)", &[1, 5, 3, 7, 2, 6, 4, 8]), order).unwrap();
             assert_eq!(c.info.shape, Shape { channels: 1, height: 2, width: 2 });
-            assert_eq!(c.train.pixels, PICTURES);
+            assert_eq!(c.train.pixels, IMAGES);
             assert_eq!(fortran, c);
         }
     }
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn test_pictures_mean_the_same_as_training_pictures() {
+    fn test_images_mean_the_same_as_training_images() {
         let part = |values: &[f32]| npy("<f4", false, "(2, 1, 2)", &floats(values));
         let set = |train: &[f32], test: &[f32]| {
             let two = labels(&[0, 1]).1;
@@ -415,7 +415,7 @@ mod tests {
 
     #[test]
     fn labels_may_be_wide_and_in_a_column() {
-        let x = ("images", npy("|u1", false, "(2, 2, 2)", &PICTURES));
+        let x = ("images", npy("|u1", false, "(2, 2, 2)", &IMAGES));
         let y = ("labels", npy("<i8", false, "(2, 1)", &[[0; 8], 1_i64.to_le_bytes()].concat()));
         let dataset = load(folder(&[x, y]).path(), Order::Nhwc).unwrap();
         assert_eq!(dataset.train.labels, [0, 1]);
@@ -436,7 +436,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_names_the_array_and_what_to_do() {
-        let x = || ("x", npy("|u1", false, "(2, 2, 2)", &PICTURES));
+        let x = || ("x", npy("|u1", false, "(2, 2, 2)", &IMAGES));
         let y = |file| ("y", file);
         let cases = [
             (vec![x()], "has the arrays x, but no pair of images and labels"),
@@ -449,9 +449,9 @@ mod tests {
             (vec![x(), y(npy("|i1", false, "(2,)", &[0, 0xff]))], "the label of image 1 is -1"),
             (vec![x(), y(npy("<f4", false, "(2,)", &[0; 8]))], "its labels are not integers"),
             (vec![x(), y(npy("|u1", false, "(2, 10)", &[0; 20]))], "(2, 10), with 10 numbers per image"),
-            (vec![("x", npy("|u1", false, "(2, 4)", &PICTURES)), labels(&[0, 1])], "images must have 3 axes"),
+            (vec![("x", npy("|u1", false, "(2, 4)", &IMAGES)), labels(&[0, 1])], "images must have 3 axes"),
             (vec![("x", npy("|u1", false, "(0, 2, 2)", &[])), labels(&[0, 1])], "so it is empty"),
-            (vec![("x", npy("|u1", false, "(2, 2, 2)", &PICTURES[..7])), labels(&[0, 1])], "x.npy: truncated"),
+            (vec![("x", npy("|u1", false, "(2, 2, 2)", &IMAGES[..7])), labels(&[0, 1])], "x.npy: truncated"),
             (
                 vec![("x", npy("|u1", false, "(9999999999, 9999999999, 2)", &[])), labels(&[0, 1])],
                 "too few for an array of shape (9999999999, 9999999999, 2)",
@@ -473,7 +473,7 @@ mod tests {
         fn a_damaged_npz_is_an_error_or_whole_but_never_a_panic(
             cut in 0.0..1.0_f64, places in prop::collection::vec((0.0..1.0_f64, any::<u8>()), 1..4)
         ) {
-            let mut bytes = npz(&[("x", npy("|u1", false, "(2, 2, 2)", &PICTURES)), labels(&[0, 1])]);
+            let mut bytes = npz(&[("x", npy("|u1", false, "(2, 2, 2)", &IMAGES)), labels(&[0, 1])]);
             let file = tempfile::NamedTempFile::with_suffix(".npz").unwrap();
             fs::write(file.path(), &bytes[..(cut * bytes.len() as f64) as usize]).unwrap();
             prop_assert!(load(file.path(), Order::Nhwc).is_err());

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 
-use super::{Dataset, Info, Pictures, absent, fault, room, unreadable};
+use super::{Dataset, Images, Info, absent, fault, room, unreadable};
 use crate::network::Shape;
 use sweep_core::error::Error;
 
@@ -112,9 +112,9 @@ impl Cifar {
     pub(super) fn load(&self, path: &Path) -> Result<Dataset, Error> {
         let place = Place::open(self, path)?;
         let info = self.info(&place)?;
-        let pixels = |pictures: u64| room(path.display(), pictures.checked_mul(PIXELS as u64));
-        let mut train = Pictures { pixels: pixels(info.train)?, labels: Vec::new() };
-        let mut test = Pictures { pixels: pixels(info.test)?, labels: Vec::new() };
+        let pixels = |images: u64| room(path.display(), images.checked_mul(PIXELS as u64));
+        let mut train = Images { pixels: pixels(info.train)?, labels: Vec::new() };
+        let mut test = Images { pixels: pixels(info.test)?, labels: Vec::new() };
         let (for_test, for_train) = self.files.split_last().expect("every set has files");
         for batch in for_train {
             self.records(&place, batch, info.classes.len(), &mut train)?;
@@ -124,7 +124,7 @@ impl Cifar {
             let rule = "its files changed while they were being read";
             return Err(fault(path.display(), rule, "wait until the download has finished"));
         }
-        Ok(Dataset { info, train, validation: Pictures::default(), test, white: 255.0 })
+        Ok(Dataset { info, train, validation: Images::default(), test, white: 255.0 })
     }
 
     fn record(&self) -> usize {
@@ -185,7 +185,7 @@ impl Cifar {
     }
 
     /// Appends the records of a file, whose size is a whole number of records.
-    fn records(&self, place: &Place, batch: &Batch, classes: usize, into: &mut Pictures) -> Result<(), Error> {
+    fn records(&self, place: &Place, batch: &Batch, classes: usize, into: &mut Images) -> Result<(), Error> {
         let bytes = place.read(self, batch.name, self.longest(batch))?;
         for (index, record) in bytes.chunks_exact(self.record()).enumerate() {
             let (labels, pixels) = record.split_at(self.labels);
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_and_pickles_are_recognised() {
+    fn what_is_missing_is_named_and_pickles_are_recognized() {
         let remove = |cifar, name| complaint(cifar, |folder| fs::remove_file(folder.join(name)).unwrap());
         let error = remove(&CIFAR10, "data_batch_5.bin");
         assert!(error.contains("data_batch_5.bin: missing"), "{error}");
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn the_published_files_hold_equally_many_pictures_of_each_class() {
+    fn the_published_files_hold_equally_many_images_of_each_class() {
         for cifar in [&CIFAR10, &CIFAR100] {
             let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("data").join(cifar.folder);
             if !folder.is_dir() {
@@ -484,10 +484,10 @@ mod tests {
             }
             let dataset = cifar.load(&folder).unwrap();
             let classes = dataset.info.classes.len();
-            for (pictures, all) in [(&dataset.train, 50_000), (&dataset.test, 10_000)] {
-                let count = |class: usize| pictures.labels.iter().filter(|label| usize::from(**label) == class).count();
+            for (images, all) in [(&dataset.train, 50_000), (&dataset.test, 10_000)] {
+                let count = |class: usize| images.labels.iter().filter(|label| usize::from(**label) == class).count();
                 assert!((0..classes).all(|class| count(class) == all / classes));
-                assert_eq!(pictures.pixels.len(), all * PIXELS);
+                assert_eq!(images.pixels.len(), all * PIXELS);
             }
         }
     }

@@ -9,7 +9,7 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 
-use super::{Dataset, Info, Pictures, fault};
+use super::{Dataset, Images, Info, fault};
 use crate::network::Shape;
 use sweep_core::error::Error;
 
@@ -25,24 +25,24 @@ const WHITE: u8 = 16;
 /// # Errors
 /// Returns an error only if the binary is damaged.
 pub(super) fn load() -> Result<Dataset, Error> {
-    let pictures = read(CSV_GZ)
+    let images = read(CSV_GZ)
         .ok_or_else(|| fault("digits", "the built-in images are damaged", "reinstall sweep: its file was modified"))?;
     let info = Info {
         shape: Shape { channels: 1, height: SIDE, width: SIDE },
         classes: (0..10).map(|digit| digit.to_string()).collect(),
-        train: pictures.labels.len() as u64,
+        train: images.labels.len() as u64,
         validation: 0,
         test: 0,
         notes: Vec::new(),
     };
-    let none = Pictures::default;
-    Ok(Dataset { info, train: pictures, validation: none(), test: none(), white: WHITE.into() })
+    let none = Images::default;
+    Ok(Dataset { info, train: images, validation: none(), test: none(), white: WHITE.into() })
 }
 
-fn read(gz: &[u8]) -> Option<Pictures> {
+fn read(gz: &[u8]) -> Option<Images> {
     let mut text = String::new();
     GzDecoder::new(gz).read_to_string(&mut text).ok()?;
-    let mut pictures = Pictures::default();
+    let mut images = Images::default();
     for line in text.lines() {
         let values: Vec<u8> = line.split(',').map(|value| value.parse().ok()).collect::<Option<_>>()?;
         let (label, pixels) = values.split_last()?;
@@ -50,10 +50,10 @@ fn read(gz: &[u8]) -> Option<Pictures> {
         if !whole {
             return None;
         }
-        pictures.pixels.extend(pixels);
-        pictures.labels.push(*label);
+        images.pixels.extend(pixels);
+        images.labels.push(*label);
     }
-    Some(pictures)
+    Some(images)
 }
 
 #[cfg(test)]

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::{Dataset, Info, Pictures, absent, fault, room, unreadable};
+use super::{Dataset, Images, Info, absent, fault, room, unreadable};
 use crate::network::Shape;
 use sweep_core::error::Error;
 
 const SIDE: u32 = 28;
 /// Maximum number of images in a file, ten times the published number. Larger files are not read into memory.
-const MOST_PICTURES: u32 = 600_000;
+const MOST_IMAGES: u32 = 600_000;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// A dataset in MNIST's format.
@@ -55,12 +55,12 @@ impl Idx {
             test: test.labels.len() as u64,
             notes: Vec::new(),
         };
-        Ok(Dataset { info, train, validation: Pictures::default(), test, white: 255.0 })
+        Ok(Dataset { info, train, validation: Images::default(), test, white: 255.0 })
     }
 
-    fn part(&self, folder: &Path, part: &str) -> Result<Pictures, Error> {
-        let pictures = self.open(folder, format!("{part}-images-idx3-ubyte"))?;
-        let pixels = pictures.values(&[SIDE, SIDE])?;
+    fn part(&self, folder: &Path, part: &str) -> Result<Images, Error> {
+        let images = self.open(folder, format!("{part}-images-idx3-ubyte"))?;
+        let pixels = images.values(&[SIDE, SIDE])?;
         let labels = self.open(folder, format!("{part}-labels-idx1-ubyte"))?;
         let place = labels.path.clone();
         let labels = labels.values(&[])?;
@@ -70,7 +70,7 @@ impl Idx {
             return Err(fault(place.display(), rule, self.remedy()));
         }
         match labels.iter().position(|label| usize::from(*label) >= self.classes.len()) {
-            None => Ok(Pictures { pixels, labels }),
+            None => Ok(Images { pixels, labels }),
             Some(at) => {
                 let (label, byte) = (labels[at], 8 + at);
                 let rule = format!("label {at} (byte {byte}) is {label}, but labels must be 0 to 9");
@@ -123,10 +123,8 @@ impl Values<'_> {
             return Err(self.fault(rule));
         }
         let count = self.word()?;
-        if count == 0 || count > MOST_PICTURES {
-            return Err(
-                self.fault(format!("its header declares {count} images, but must declare 1 to {MOST_PICTURES}"))
-            );
+        if count == 0 || count > MOST_IMAGES {
+            return Err(self.fault(format!("its header declares {count} images, but must declare 1 to {MOST_IMAGES}")));
         }
         for (axis, side) in ["high", "wide"].iter().zip(sides) {
             let found = self.word()?;
@@ -193,7 +191,7 @@ mod tests {
     /// Returns `count` images and their labels. The labels start at `start` and count up to 9. Each image contains only
     /// its label's value.
     fn part(count: u32, start: u8) -> [Vec<u8>; 2] {
-        let labels: Vec<u8> = (0..count).map(|picture| (start + picture as u8) % 10).collect();
+        let labels: Vec<u8> = (0..count).map(|image| (start + image as u8) % 10).collect();
         let pixels = labels.iter().flat_map(|label| [*label; PIXELS]);
         [file(&[count, 28, 28], pixels), file(&[count], labels.iter().copied())]
     }
@@ -239,24 +237,16 @@ mod tests {
 
     #[test]
     fn what_is_wrong_names_the_file_and_what_to_do() {
-        let pictures = |axes: &[u32], count: usize| file(axes, vec![0; count * PIXELS]);
+        let images = |axes: &[u32], count: usize| file(axes, vec![0; count * PIXELS]);
         let cases = [
             (0, part(3, 0)[1].clone(), "train-images-idx3-ubyte: starts with the bytes 00 00 08 01, but an IDX file"),
             (1, part(3, 0)[0].clone(), "train-labels-idx1-ubyte: starts with the bytes 00 00 08 03, but an IDX file"),
             (0, vec![3, 8, 0, 0, 3, 0, 0, 0], "starts with the bytes 03 08 00 00"),
-            (
-                2,
-                pictures(&[2, 27, 28], 2),
-                "t10k-images-idx3-ubyte: its header declares images 27 pixels high, but they",
-            ),
-            (2, pictures(&[2, 28, 32], 2), "declares images 32 pixels wide, but they must be 28"),
-            (0, pictures(&[3, 28, 28], 2), "truncated: its header declares 2352 bytes, but only 1568 follow"),
-            (0, pictures(&[3, 28, 28], 4), "too long: its header declares 2352 bytes, but more follow"),
-            (
-                0,
-                pictures(&[u32::MAX, 28, 28], 3),
-                "its header declares 4294967295 images, but must declare 1 to 600000",
-            ),
+            (2, images(&[2, 27, 28], 2), "t10k-images-idx3-ubyte: its header declares images 27 pixels high, but they"),
+            (2, images(&[2, 28, 32], 2), "declares images 32 pixels wide, but they must be 28"),
+            (0, images(&[3, 28, 28], 2), "truncated: its header declares 2352 bytes, but only 1568 follow"),
+            (0, images(&[3, 28, 28], 4), "too long: its header declares 2352 bytes, but more follow"),
+            (0, images(&[u32::MAX, 28, 28], 3), "its header declares 4294967295 images, but must declare 1 to 600000"),
             (3, file(&[0], []), "t10k-labels-idx1-ubyte: its header declares 0 images"),
             (1, part(2, 0)[1].clone(), "train-labels-idx1-ubyte: has 2 labels, but there are 3 images"),
             (3, file(&[2], [4, 10]), "t10k-labels-idx1-ubyte: label 1 (byte 9) is 10, but labels must be 0 to 9"),

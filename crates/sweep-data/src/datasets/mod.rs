@@ -51,18 +51,18 @@ pub struct Dataset {
     /// The same information as returned by [`probe`].
     pub info: Info,
     /// Images for training, and for validation unless there are others for it.
-    pub train: Pictures,
+    pub train: Images,
     /// The dataset's own validation images. May be empty.
-    pub validation: Pictures,
+    pub validation: Images,
     /// The dataset's own test images. May be empty.
-    pub test: Pictures,
+    pub test: Images,
     /// The byte value that means 1.0: 255, or 16 for the digits.
     pub white: f32,
 }
 
 /// Images with their labels.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Pictures {
+pub struct Images {
     /// `[n, channels, height, width]`, with the pixels of a row adjacent.
     pub pixels: Vec<u8>,
     /// `[n]`, each an index into [`Info::classes`].
@@ -126,12 +126,12 @@ pub fn load(source: &Source) -> Result<Dataset, Error> {
 ///
 /// # Errors
 /// Returns [`Exit::BadData`] if the file is no image or cannot have the shape.
-pub fn picture(source: &Source, shape: Shape, file: &Path) -> Result<Vec<u8>, Error> {
+pub fn image(source: &Source, shape: Shape, file: &Path) -> Result<Vec<u8>, Error> {
     let resize = match source {
         Source::Folder { resize, .. } => *resize,
         _ => None,
     };
-    folder::picture(file, shape, resize)
+    folder::image(file, shape, resize)
 }
 
 /// Returns an error for unusable data: where it is, what is wrong, and what to do.

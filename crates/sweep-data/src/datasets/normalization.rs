@@ -1,6 +1,6 @@
 //! Means and standard deviations of images, per channel.
 
-use super::Pictures;
+use super::Images;
 use crate::network::Shape;
 use sweep_core::recipe::Normalize;
 
@@ -49,7 +49,7 @@ impl Normalization {
     /// Returns the normalization of these rows of images in memory.
     pub fn of_rows(
         wanted: &Normalize,
-        pictures: &Pictures,
+        images: &Images,
         rows: &[u32],
         shape: Shape,
         white: f32,
@@ -58,8 +58,8 @@ impl Normalization {
         let sums = || {
             let mut sums = vec![[0_u64; 2]; channels];
             for row in rows {
-                let picture = &pictures.pixels[*row as usize * channels * plane..][..channels * plane];
-                for ([sum, squares], values) in sums.iter_mut().zip(picture.chunks_exact(plane)) {
+                let image = &images.pixels[*row as usize * channels * plane..][..channels * plane];
+                for ([sum, squares], values) in sums.iter_mut().zip(image.chunks_exact(plane)) {
                     *sum += values.iter().map(|value| u64::from(*value)).sum::<u64>();
                     *squares += values.iter().map(|value| u64::from(*value).pow(2)).sum::<u64>();
                 }
@@ -79,8 +79,8 @@ mod tests {
     fn means_and_deviations_are_those_of_the_rows_alone() {
         let shape = Shape { channels: 2, height: 1, width: 2 };
         let pixels = vec![0, 10, 5, 5, 99, 99, 99, 99, 20, 30, 5, 5];
-        let pictures = Pictures { pixels, labels: vec![0; 3] };
-        let of = |wanted: &Normalize| Normalization::of_rows(wanted, &pictures, &[0, 2], shape, 10.0);
+        let images = Images { pixels, labels: vec![0; 3] };
+        let of = |wanted: &Normalize| Normalization::of_rows(wanted, &images, &[0, 2], shape, 10.0);
         let found = of(&Normalize::Dataset).unwrap();
         assert_eq!(found.means, [1.5, 0.5]);
         assert!((found.deviations[0] - 1.25_f64.sqrt()).abs() < 1e-12 && found.deviations[1] == 1.0);

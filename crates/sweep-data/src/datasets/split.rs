@@ -187,7 +187,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::{Info, Pictures};
+    use super::super::{Images, Info};
     use super::*;
     use crate::network::Shape;
     use sweep_core::recipe::Source;
@@ -197,7 +197,7 @@ mod tests {
         let most = counts.iter().max().copied().unwrap_or(0);
         let labels: Vec<u8> =
             (0..most).flat_map(|i| (0..counts.len()).filter(move |c| i < counts[*c]).map(|c| c as u8)).collect();
-        let pictures = |labels: Vec<u8>| Pictures { pixels: vec![0; labels.len()], labels };
+        let images = |labels: Vec<u8>| Images { pixels: vec![0; labels.len()], labels };
         let info = Info {
             shape: Shape { channels: 1, height: 1, width: 1 },
             classes: (0..counts.len()).map(|class| format!("class{class}")).collect(),
@@ -206,8 +206,8 @@ mod tests {
             test: test as u64,
             notes: Vec::new(),
         };
-        let validation = pictures(Vec::new());
-        Dataset { info, train: pictures(labels), validation, test: pictures(vec![0; test]), white: 255.0 }
+        let validation = images(Vec::new());
+        Dataset { info, train: images(labels), validation, test: images(vec![0; test]), white: 255.0 }
     }
 
     fn data(validation: Validation, train_examples: Option<u64>) -> Data {
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_training_pictures_are_a_part_of_more_and_leave_what_is_held_out_alone() {
+    fn fewer_training_images_are_a_part_of_more_and_leave_what_is_held_out_alone() {
         let dataset = dataset(&[60, 30], 0);
         let [full, forty, twelve] =
             [None, Some(40), Some(12)].map(|wanted| split(&dataset, &data(Validation::Share(0.1), wanted), 1).unwrap());
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn all_test_pictures_validate_and_as_many_of_training_are_compared_with_them() {
+    fn all_test_images_validate_and_as_many_of_training_are_compared_with_them() {
         let dataset = dataset(&[20, 20], 6);
         let split = split(&dataset, &data(Validation::Test, None), 1).unwrap();
         assert_eq!(split.validation, [0, 1, 2, 3, 4, 5]);

@@ -14,7 +14,7 @@ pub struct Published {
     /// A short description of the contents.
     pub about: &'static str,
     /// Number of training images and of test images.
-    pub pictures: (u64, u64),
+    pub images: (u64, u64),
     /// Name of the folder that the dataset is stored in.
     pub folder: &'static str,
     /// Base URLs of the downloads, in order of preference. Each ends in a slash.
@@ -51,7 +51,7 @@ pub static CATALOG: [Published; 4] = [
         name: "cifar10",
         source: |path| Source::Cifar10 { path },
         about: "photos of 10 classes of objects, 3x32x32",
-        pictures: (50_000, 10_000),
+        images: (50_000, 10_000),
         folder: "cifar-10-batches-bin",
         places: &["https://www.cs.toronto.edu/~kriz/"],
         downloads: &[
@@ -77,7 +77,7 @@ pub static CATALOG: [Published; 4] = [
         name: "cifar100",
         source: |path| Source::Cifar100 { path },
         about: "photos of 100 classes of objects, 3x32x32",
-        pictures: (50_000, 10_000),
+        images: (50_000, 10_000),
         folder: "cifar-100-binary",
         places: &["https://www.cs.toronto.edu/~kriz/"],
         downloads: &[
@@ -96,7 +96,7 @@ pub static CATALOG: [Published; 4] = [
         name: "mnist",
         source: |path| Source::Mnist { path },
         about: "handwritten digits, 1x28x28",
-        pictures: (60_000, 10_000),
+        images: (60_000, 10_000),
         folder: "mnist",
         places: &[
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -133,7 +133,7 @@ pub static CATALOG: [Published; 4] = [
         name: "fashion-mnist",
         source: |path| Source::FashionMnist { path },
         about: "10 classes of clothes, 1x28x28",
-        pictures: (60_000, 10_000),
+        images: (60_000, 10_000),
         folder: "fashion-mnist",
         // The first URL is not encrypted, which is how the dataset is published. The checksum protects the files.
         places: &[

@@ -112,7 +112,7 @@ fn sum(bytes: &[u8]) -> &'static str {
 fn row(downloads: &[(&'static str, &[u8])], members: &'static [&'static str]) -> Published {
     let downloads = downloads.iter().map(|(name, file)| Download { name, size: file.len() as u64, sha256: sum(file) });
     Published {
-        folder: "pictures",
+        folder: "images",
         places: &[],
         downloads: downloads.collect::<Vec<_>>().leak(),
         members,
@@ -145,10 +145,10 @@ fn names(folder: &Path) -> Vec<String> {
 
 /// Asserts that `to` contains the complete dataset and nothing else.
 fn assert_whole(to: &Path) {
-    assert_eq!(names(to), ["pictures"]);
-    assert_eq!(names(&to.join("pictures")), ["a.bin", "b.txt"]);
-    assert_eq!(fs::read(to.join("pictures/a.bin")).unwrap(), noise(20_000));
-    assert_eq!(fs::read(to.join("pictures/b.txt")).unwrap(), b"names\n");
+    assert_eq!(names(to), ["images"]);
+    assert_eq!(names(&to.join("images")), ["a.bin", "b.txt"]);
+    assert_eq!(fs::read(to.join("images/a.bin")).unwrap(), noise(20_000));
+    assert_eq!(fs::read(to.join("images/b.txt")).unwrap(), b"names\n");
 }
 
 fn empty() -> TempDir {
@@ -161,7 +161,7 @@ fn a_set_is_downloaded_checked_unpacked_and_put_in_its_place() {
     let server = Server::start(&[("set.tar.gz", &archive)], GOOD);
     for url in [server.address.clone(), format!("{}set.tar.gz", server.address)] {
         let to = empty();
-        assert_eq!(fetch(&set, &url, to.path()).unwrap(), to.path().join("pictures"));
+        assert_eq!(fetch(&set, &url, to.path()).unwrap(), to.path().join("images"));
         assert_whole(to.path());
     }
     assert_eq!(server.asked(), [None, None]);
@@ -188,7 +188,7 @@ fn a_fetch_that_was_given_up_goes_on_in_the_next() {
     assert_eq!(error.exit, Exit::BadData);
     let text = error.to_string();
     assert!(text.contains("set.tar.gz could not be downloaded\n") && text.contains("after the 5000 bytes"), "{text}");
-    assert_eq!(names(to.path()), ["pictures.part"]);
+    assert_eq!(names(to.path()), ["images.part"]);
     fetch(&set, &server.address, to.path()).unwrap();
     assert_whole(to.path());
     assert_eq!(server.asked(), [None, Some(5000), Some(5000), Some(5000), Some(5000)]);
@@ -260,7 +260,7 @@ fn a_place_that_cannot_be_written_is_named() {
     let error = fetch(&set, &server.address, &file.path().join("data")).unwrap_err();
     assert_eq!(error.exit, Exit::Storage);
     let error = error.to_string();
-    assert!(error.contains("data/pictures.part cannot be written: ") && error.contains("--to"), "{error}");
+    assert!(error.contains("data/images.part cannot be written: ") && error.contains("--to"), "{error}");
     assert!(server.asked().is_empty(), "nothing is downloaded that cannot be kept");
 }
 
@@ -284,17 +284,17 @@ fn files_on_the_disk_are_checked_as_well_and_left_there() {
 
 #[test]
 fn a_set_of_several_files_is_kept_as_it_comes() {
-    let files: [(&str, &[u8]); 2] = [("x.gz", b"pictures"), ("y.gz", b"labels")];
+    let files: [(&str, &[u8]); 2] = [("x.gz", b"images"), ("y.gz", b"labels")];
     let set = row(&files, &[]);
     let server = Server::start(&files, GOOD);
     let to = empty();
     let folder = fetch(&set, &server.address, to.path()).unwrap();
-    assert_eq!((names(to.path()), names(&folder)), (vec!["pictures".to_owned()], vec!["x.gz".into(), "y.gz".into()]));
+    assert_eq!((names(to.path()), names(&folder)), (vec!["images".to_owned()], vec!["x.gz".into(), "y.gz".into()]));
     assert_eq!(fs::read(folder.join("y.gz")).unwrap(), b"labels");
 
     let again = empty();
     fetch(&set, folder.to_str().unwrap(), again.path()).unwrap();
-    assert_eq!(fs::read(again.path().join("pictures/x.gz")).unwrap(), b"pictures");
+    assert_eq!(fs::read(again.path().join("images/x.gz")).unwrap(), b"images");
     for one in [format!("{}x.gz", server.address), folder.join("x.gz").display().to_string()] {
         let error = fetch(&set, &one, again.path()).unwrap_err();
         assert_eq!(error.exit, Exit::Usage);
@@ -304,21 +304,21 @@ fn a_set_of_several_files_is_kept_as_it_comes() {
 
 #[test]
 fn downloads_that_came_are_not_fetched_again() {
-    let files: [(&str, &[u8]); 2] = [("x.gz", b"pictures"), ("y.gz", b"labels")];
+    let files: [(&str, &[u8]); 2] = [("x.gz", b"images"), ("y.gz", b"labels")];
     let set = row(&files, &[]);
     let to = empty();
     let half = Server::start(&files, Manners { ranges: true, breaks: vec![8, 3, 0, 0, 0] });
     assert!(fetch(&set, &half.address, to.path()).is_err());
     let server = Server::start(&files, GOOD);
     fetch(&set, &server.address, to.path()).unwrap();
-    assert_eq!(server.asked(), [Some(3)], "of the labels only the rest is fetched, of the pictures nothing");
+    assert_eq!(server.asked(), [Some(3)], "of the labels only the rest is fetched, of the images nothing");
 }
 
 #[test]
 fn files_of_other_names_are_left_alone_and_damaged_ones_replaced() {
     let (archive, set) = set();
     let to = empty();
-    let folder = to.path().join("pictures");
+    let folder = to.path().join("images");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("mine.txt"), "mine").unwrap();
     fs::write(folder.join("a.bin"), "damaged").unwrap();
@@ -333,7 +333,7 @@ fn files_of_other_names_are_left_alone_and_damaged_ones_replaced() {
 fn two_fetches_of_a_set_do_not_mix() {
     let (archive, set) = set();
     let to = empty();
-    let part = to.path().join("pictures.part");
+    let part = to.path().join("images.part");
     fs::create_dir(&part).unwrap();
     let first = Lock::take(&part).unwrap();
     let server = Server::start(&[("set.tar.gz", &archive)], GOOD);

@@ -19,7 +19,7 @@ pub struct Shape {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     /// Values with spatial positions.
-    Picture(Shape),
+    Image(Shape),
     /// A number of values without positions, after `flatten` or `global_average_pool`.
     Vector(u32),
 }
@@ -69,7 +69,7 @@ impl fmt::Display for Extent {
     /// Formats as `3x32x32`, or as the number of values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Extent::Picture(shape) => shape.fmt(f),
+            Extent::Image(shape) => shape.fmt(f),
             Extent::Vector(values) => values.fmt(f),
         }
     }
@@ -92,7 +92,7 @@ impl Shape {
 impl Extent {
     fn values(self) -> Option<u64> {
         match self {
-            Extent::Picture(shape) => shape.values(),
+            Extent::Image(shape) => shape.values(),
             Extent::Vector(values) => Some(values.into()),
         }
     }
@@ -103,7 +103,7 @@ impl Extent {
 /// # Errors
 /// Returns an error at the first layer that does not fit. Later layers then have no input to be checked against.
 pub fn shapes(input: Shape, layers: &[Layer]) -> Result<Summary, ShapeFault> {
-    let (mut extent, mut open) = (Extent::Picture(input), Vec::new());
+    let (mut extent, mut open) = (Extent::Image(input), Vec::new());
     let mut summary = Summary { rows: Vec::new(), parameters: 0, activations: 0 };
     for (index, layer) in layers.iter().enumerate() {
         let fault = |(rule, remedy): Misfit| ShapeFault { layer: index, rule, remedy: remedy.to_owned() };
@@ -170,14 +170,14 @@ fn joined(by: Join, outputs: &[Extent]) -> Result<Extent, Misfit> {
         )),
         Join::Multiply => {
             let channels = |extent: &Extent| match *extent {
-                Extent::Picture(shape) => shape.channels,
+                Extent::Image(shape) => shape.channels,
                 Extent::Vector(values) => values,
             };
-            let pictures: Vec<&Extent> = outputs.iter().filter(|output| matches!(output, Extent::Picture(_))).collect();
+            let images: Vec<&Extent> = outputs.iter().filter(|output| matches!(output, Extent::Image(_))).collect();
             let fits = outputs.iter().all(|output| channels(output) == channels(first))
-                && pictures.windows(2).all(|pair| pair[0] == pair[1]);
+                && images.windows(2).all(|pair| pair[0] == pair[1]);
             match fits {
-                true => Ok(pictures.first().copied().copied().unwrap_or(*first)),
+                true => Ok(images.first().copied().copied().unwrap_or(*first)),
                 false => Err((
                     format!("branches of {} cannot be multiplied", shapes()),
                     "end the layers of `multiply` with as many values as the input has channels",
@@ -188,7 +188,7 @@ fn joined(by: Join, outputs: &[Extent]) -> Result<Extent, Misfit> {
             let mut all = *first;
             for other in rest {
                 let sum = match (&mut all, other) {
-                    (Extent::Picture(one), Extent::Picture(other))
+                    (Extent::Image(one), Extent::Image(other))
                         if (one.height, one.width) == (other.height, other.width) =>
                     {
                         one.channels.checked_add(other.channels).map(|sum| one.channels = sum)
@@ -218,7 +218,7 @@ fn after(input: Extent, layer: &Layer) -> Result<Extent, Misfit> {
         Layer::Conv { kernel, stride, padding, .. }
         | Layer::GroupedConv { kernel, stride, padding, .. }
         | Layer::Depthwise { kernel, stride, padding, .. } => {
-            let shape = picture(input, layer)?;
+            let shape = image(input, layer)?;
             let filters = match *layer {
                 Layer::Conv { filters, .. } | Layer::GroupedConv { filters, .. } => filters,
                 _ => shape.channels,
@@ -231,7 +231,7 @@ fn after(input: Extent, layer: &Layer) -> Result<Extent, Misfit> {
                 Padding::Valid => window(side, kernel, stride).ok_or(()),
             };
             match (side(shape.height), side(shape.width)) {
-                (Ok(height), Ok(width)) => Ok(Extent::Picture(Shape { channels: filters, height, width })),
+                (Ok(height), Ok(width)) => Ok(Extent::Image(Shape { channels: filters, height, width })),
                 _ => Err((
                     format!("`{layer}` has a kernel of {kernel}x{kernel}, larger than its input of {shape}"),
                     "use `padding: same`, a smaller kernel, or less downsampling before this layer",
@@ -239,19 +239,19 @@ fn after(input: Extent, layer: &Layer) -> Result<Extent, Misfit> {
             }
         }
         Layer::MaxPool { size, stride } | Layer::AveragePool { size, stride } => {
-            let shape = picture(input, layer)?;
+            let shape = image(input, layer)?;
             match (window(shape.height, size, stride), window(shape.width, size, stride)) {
-                (Some(height), Some(width)) => Ok(Extent::Picture(Shape { height, width, ..shape })),
+                (Some(height), Some(width)) => Ok(Extent::Image(Shape { height, width, ..shape })),
                 _ => Err((
                     format!("`{layer}` has a window of {size}x{size}, larger than its input of {shape}"),
                     "remove the layer, or use a smaller window or less downsampling before it",
                 )),
             }
         }
-        Layer::GlobalAveragePool | Layer::GlobalMaxPool => Ok(Extent::Vector(picture(input, layer)?.channels)),
+        Layer::GlobalAveragePool | Layer::GlobalMaxPool => Ok(Extent::Vector(image(input, layer)?.channels)),
         Layer::GroupNorm { groups, .. } => {
             let channels = match input {
-                Extent::Picture(shape) => shape.channels,
+                Extent::Image(shape) => shape.channels,
                 Extent::Vector(values) => values,
             };
             divided(channels, groups, layer).map(|()| input)
@@ -262,7 +262,7 @@ fn after(input: Extent, layer: &Layer) -> Result<Extent, Misfit> {
         }
         Layer::Dense { units, .. } => match input {
             Extent::Vector(_) => Ok(Extent::Vector(units)),
-            Extent::Picture(shape) => Err((
+            Extent::Image(shape) => Err((
                 format!("`{layer}` requires a vector, but its input is an image of {shape}"),
                 "add `flatten` or `global_average_pool` before it",
             )),
@@ -291,9 +291,9 @@ fn divided(channels: u32, groups: u32, layer: &Layer) -> Result<(), Misfit> {
     }
 }
 
-fn picture(input: Extent, layer: &Layer) -> Result<Shape, Misfit> {
+fn image(input: Extent, layer: &Layer) -> Result<Shape, Misfit> {
     match input {
-        Extent::Picture(shape) => Ok(shape),
+        Extent::Image(shape) => Ok(shape),
         Extent::Vector(values) => Err((
             format!("`{layer}` requires an image, but its input is a vector of {values} values"),
             "move it before `flatten` or `global_average_pool`",
@@ -308,7 +308,7 @@ fn window(side: u32, size: u32, stride: u32) -> Option<u32> {
 
 fn parameters(input: Extent, layer: &Layer) -> Option<u64> {
     let inputs = match input {
-        Extent::Picture(shape) => u64::from(shape.channels),
+        Extent::Image(shape) => u64::from(shape.channels),
         Extent::Vector(values) => u64::from(values),
     };
     let (inputs, outputs, bias) = match *layer {
@@ -363,19 +363,19 @@ mod tests {
 
     #[test]
     fn valid_loses_the_border_and_same_rounds_up() {
-        let picture = |side| Extent::Picture(Shape { channels: 8, height: side, width: side });
-        assert_eq!(output(&[conv(3, 1, Padding::Valid)]), picture(30));
-        assert_eq!(output(&[conv(3, 2, Padding::Valid)]), picture(15));
-        assert_eq!(output(&[conv(4, 1, Padding::Same)]), picture(32));
-        assert_eq!(output(&[conv(3, 5, Padding::Same)]), picture(7));
-        assert_eq!(output(&[conv(64, 1, Padding::Same)]), picture(32));
+        let image = |side| Extent::Image(Shape { channels: 8, height: side, width: side });
+        assert_eq!(output(&[conv(3, 1, Padding::Valid)]), image(30));
+        assert_eq!(output(&[conv(3, 2, Padding::Valid)]), image(15));
+        assert_eq!(output(&[conv(4, 1, Padding::Same)]), image(32));
+        assert_eq!(output(&[conv(3, 5, Padding::Same)]), image(7));
+        assert_eq!(output(&[conv(64, 1, Padding::Same)]), image(32));
     }
 
     #[test]
     fn height_and_width_are_kept_apart() {
         let input = Shape { channels: 1, height: 9, width: 4 };
         let summary = shapes(input, &[Layer::MaxPool { size: 2, stride: 2 }]).unwrap();
-        assert_eq!(summary.rows[0].output, Extent::Picture(Shape { channels: 1, height: 4, width: 2 }));
+        assert_eq!(summary.rows[0].output, Extent::Image(Shape { channels: 1, height: 4, width: 2 }));
     }
 
     #[test]
@@ -416,13 +416,13 @@ mod tests {
         let (fork, branch) = (Layer::Fork, Layer::Branch);
         let join = |by| Layer::Join { by };
         let half = conv(3, 2, Padding::Same);
-        let picture = |channels, side| Extent::Picture(Shape { channels, height: side, width: side });
+        let image = |channels, side| Extent::Image(Shape { channels, height: side, width: side });
         let layers = [fork, half, branch, half, join(Join::Add)];
-        assert_eq!(output(&layers), picture(8, 16));
+        assert_eq!(output(&layers), image(8, 16));
         let concat = [fork, half, branch, Layer::MaxPool { size: 2, stride: 2 }, join(Join::Concat)];
-        assert_eq!(output(&concat), picture(11, 16));
+        assert_eq!(output(&concat), image(11, 16));
         let squeeze = [fork, Layer::GlobalAveragePool, dense(3), branch, join(Join::Multiply)];
-        assert_eq!(output(&squeeze), picture(3, 32));
+        assert_eq!(output(&squeeze), image(3, 32));
         // The sum is kept, and the marks copy nothing.
         let kept = shapes(CIFAR, &[fork, Layer::Tanh, branch, join(Join::Add)]).unwrap().activations;
         assert_eq!(kept, 3 * 3072);
@@ -447,7 +447,7 @@ mod tests {
         let depthwise = Layer::Depthwise { kernel: 5, stride: 2, padding, bias: true, max_norm };
         let rows = shapes(CIFAR, &[grouped, depthwise]).unwrap().rows;
         assert_eq!((rows[0].parameters, rows[1].parameters), (6 * 9, 6 * 25 + 6));
-        assert_eq!(rows[1].output, Extent::Picture(Shape { channels: 6, height: 16, width: 16 }));
+        assert_eq!(rows[1].output, Extent::Image(Shape { channels: 6, height: 16, width: 16 }));
     }
 
     #[test]

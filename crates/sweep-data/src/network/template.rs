@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn without_regularisation_none_is_left() {
+    fn without_regularization_none_is_left() {
         let bare = json!({"batch_norm": false, "dropout": 0, "max_norm": null});
         for name in PRESETS {
             for line in drawn(name, bare.clone()) {

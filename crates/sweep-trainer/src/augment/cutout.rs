@@ -27,18 +27,18 @@ pub(super) fn cut(xs: &Tensor, corners: &Tensor, side: u32) -> Result<Tensor, Tc
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{STILL, pictures};
+    use super::super::tests::{STILL, images};
     use super::*;
 
     #[test]
     fn a_square_is_blackened_and_cut_at_the_border() {
-        let xs = pictures(2);
+        let xs = images(2);
         let chances = [STILL, Chance { cutout: (0.0, 0.99), ..STILL }];
         let corners: Vec<i64> = chances.iter().flat_map(|chance| corner(chance, 2, [5, 4])).collect();
         let ys = cut(&xs, &Tensor::from_slice(&corners).view([-1, 2]), 2).unwrap();
-        let black = |picture: i64, channel: i64| -> Vec<(i64, i64)> {
+        let black = |image: i64, channel: i64| -> Vec<(i64, i64)> {
             let places = (0..5).flat_map(|row| (0..4).map(move |column| (row, column)));
-            places.filter(|&(row, column)| ys.double_value(&[picture, channel, row, column]) == 0.0).collect()
+            places.filter(|&(row, column)| ys.double_value(&[image, channel, row, column]) == 0.0).collect()
         };
         for channel in 0..2 {
             assert_eq!(black(0, channel), [(1, 1), (1, 2), (2, 1), (2, 2)]);

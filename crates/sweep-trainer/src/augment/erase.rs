@@ -43,7 +43,7 @@ pub(super) fn erased(xs: &Tensor, rectangles: &Tensor) -> Result<Tensor, TchErro
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{CALM, pictures};
+    use super::super::tests::{CALM, images};
     use super::*;
 
     #[test]
@@ -53,8 +53,8 @@ mod tests {
         // The largest area of 6.6 pixels, twice as high as wide, in the last corner.
         let drawn = More { erased: 0.0, area: 1.0, aspect: 2.0_f64.ln() / LONGEST.ln(), place: (0.999, 0.999), ..CALM };
         assert_eq!(rectangle(&drawn, 0.5, [5, 4]), [1, 5, 2, 4]);
-        let ys = erased(&pictures(2), &Tensor::from_slice(&[0_i64, 0, 0, 0, 1, 5, 2, 4]).view([2, 4])).unwrap();
-        assert!(ys.get(0).equal(&pictures(2).get(0)));
+        let ys = erased(&images(2), &Tensor::from_slice(&[0_i64, 0, 0, 0, 1, 5, 2, 4]).view([2, 4])).unwrap();
+        assert!(ys.get(0).equal(&images(2).get(0)));
         let black = ys.get(1).eq(0.0).sum(Kind::Int64).int64_value(&[]);
         assert_eq!(black, 2 * 4 * 2);
         assert_eq!(ys.double_value(&[1, 0, 4, 3]), 0.0);

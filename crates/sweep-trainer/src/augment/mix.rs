@@ -98,7 +98,7 @@ impl Mix {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::pictures;
+    use super::super::tests::images;
     use super::*;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_rectangle_comes_from_the_partner() {
-        let xs = pictures(2);
+        let xs = images(2);
         let none = Partner { index: 0, rectangle: [0, 5, 0, 4], weight: 0.25, share: 0.25 };
         let half = Partner { index: 0, rectangle: [0, 5, 1, 3], weight: 1.0, share: 0.5 };
         let ys = Mix::new(&[none, half], tch::Device::Cpu).unwrap().mixed(&xs).unwrap();

@@ -19,7 +19,7 @@ use rand_distr::{Distribution, StandardNormal};
 use tch::{Device, TchError, Tensor};
 
 use super::device::takes_gpu_path;
-use super::draws::{Draws, with_generator};
+use super::step_rng::{StepRng, with_generator};
 use sweep_core::recipe::Augment;
 use sweep_data::network::Shape;
 
@@ -98,7 +98,7 @@ impl Changes {
     /// Returns libtorch's error if the device runs out of memory.
     pub fn draw(
         augment: &Augment,
-        steps: impl IntoIterator<Item = (Draws, u64)>,
+        steps: impl IntoIterator<Item = (StepRng, u64)>,
         shape: Shape,
         device: Device,
     ) -> Result<Changes, TchError> {
@@ -111,8 +111,8 @@ impl Changes {
         let (mut places, mut ways, mut corners) = (Vec::new(), Vec::new(), Vec::new());
         let (mut colors, mut erased, mut partners) = (Vec::new(), Vec::new(), Vec::new());
         let none = !windows && !turns && cutout == 0 && !jitters && !erases && !mixes;
-        for (draws, size) in steps.into_iter().take_while(|_| !none) {
-            let (mut random, mut further, mut mixing) = (draws.augment(), draws.further(), draws.mixing());
+        for (rng, size) in steps.into_iter().take_while(|_| !none) {
+            let (mut random, mut further, mut mixing) = (rng.augment(), rng.further(), rng.mixing());
             for _ in 0..size {
                 let more = More::draw(&mut further);
                 colors.extend(jitters.then(|| color::factors(&more, jitter)).into_iter().flatten());
@@ -172,11 +172,11 @@ impl Changes {
     }
 
     /// Applies the changes to images `f32 [b, c, h, w]`, channels-last, with values from 0 to 1. The result is
-    /// channels-last too. `draws` is the random stream of the step, used for noise.
+    /// channels-last too. `rng` is the random stream of the step, used for noise.
     ///
     /// # Errors
     /// Returns libtorch's error if the device runs out of memory.
-    pub fn apply(&self, mut xs: Tensor, draws: Draws) -> Result<Tensor, TchError> {
+    pub fn apply(&self, mut xs: Tensor, rng: StepRng) -> Result<Tensor, TchError> {
         if let Some(places) = &self.places {
             xs = window::shifted(&xs, places, self.augment.crop)?;
         }
@@ -187,7 +187,7 @@ impl Changes {
             xs = color::jittered(&xs, colors)?;
         }
         if self.augment.noise > 0.0 {
-            xs = xs.f_add(&normal(&xs, draws)?.f_mul_scalar_(self.augment.noise)?)?;
+            xs = xs.f_add(&normal(&xs, rng)?.f_mul_scalar_(self.augment.noise)?)?;
         }
         if let Some(corners) = &self.corners {
             xs = cutout::cut(&xs, corners, self.augment.cutout)?;
@@ -206,20 +206,20 @@ impl Changes {
 ///
 /// # Errors
 /// Returns libtorch's error if the device runs out of memory.
-pub fn augmented(xs: Tensor, augment: &Augment, draws: Draws) -> Result<Tensor, TchError> {
+pub fn augmented(xs: Tensor, augment: &Augment, rng: StepRng) -> Result<Tensor, TchError> {
     let (n, channels, height, width) = xs.size4()?;
     let [channels, height, width] = [channels, height, width].map(|side| side as u32);
-    Changes::draw(augment, [(draws, n as u64)], Shape { channels, height, width }, xs.device())?.apply(xs, draws)
+    Changes::draw(augment, [(rng, n as u64)], Shape { channels, height, width }, xs.device())?.apply(xs, rng)
 }
 
 /// Returns standard normal numbers with the shape and layout of `like`. On a GPU they come from the thread's generator,
 /// which was seeded for the step.
-fn normal(like: &Tensor, draws: Draws) -> Result<Tensor, TchError> {
+fn normal(like: &Tensor, rng: StepRng) -> Result<Tensor, TchError> {
     if takes_gpu_path(like.device()) {
         return with_generator(like.device(), |generator| generator.normal(like));
     }
     let (n, c, h, w) = like.size4()?;
-    let mut random = draws.augment();
+    let mut random = rng.augment();
     // The step's stream begins with the numbers of its images, so skip those.
     (0..n).for_each(|_| {
         Chance::draw(&mut random);
@@ -235,7 +235,7 @@ mod tests {
 
     /// Returns images with two channels, 5 rows and 4 columns, in which every value differs. They are channels-last,
     /// like a batch.
-    pub(super) fn pictures(count: i64) -> Tensor {
+    pub(super) fn images(count: i64) -> Tensor {
         let values = Tensor::arange(count * 5 * 4 * 2, (Kind::Float, Device::Cpu)) + 1.0;
         (values / (count * 40) as f64).view([count, 5, 4, 2]).permute([0, 3, 1, 2])
     }
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn changes_depend_on_the_step_alone_and_keep_shape_and_layout() {
         let draw = |epoch, step, augment: &Augment| {
-            augmented(pictures(6), augment, Draws::new(7, 1, epoch, step).seeded(Device::Cpu).unwrap()).unwrap()
+            augmented(images(6), augment, StepRng::new(7, 1, epoch, step).seeded(Device::Cpu).unwrap()).unwrap()
         };
         for change in [
             Augment { flip: true, ..Augment::default() },
@@ -284,25 +284,25 @@ mod tests {
             let changed = draw(1, 0, &change);
             assert_eq!(changed.size(), [6, 2, 5, 4]);
             assert!(is_channels_last(&changed), "{change:?}");
-            assert!(!changed.equal(&pictures(6)), "{change:?}");
+            assert!(!changed.equal(&images(6)), "{change:?}");
         }
         let first = draw(1, 0, &ALL);
         assert!(first.equal(&draw(1, 0, &ALL)));
         assert!(!first.equal(&draw(1, 1, &ALL)) && !first.equal(&draw(2, 0, &ALL)));
-        assert!(draw(1, 0, &Augment::default()).equal(&pictures(6)));
+        assert!(draw(1, 0, &Augment::default()).equal(&images(6)));
     }
 
     #[test]
     fn noise_has_its_deviation_and_one_change_does_not_draw_another_anew() {
         let black = Tensor::zeros([64, 5, 4, 2], (Kind::Float, Device::Cpu)).permute([0, 3, 1, 2]);
-        let draws = || Draws::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap();
+        let rng = || StepRng::new(7, 1, 1, 0).seeded(Device::Cpu).unwrap();
         let noise = Augment { noise: 0.1, ..Augment::default() };
-        let noisy = augmented(black.shallow_clone(), &noise, draws()).unwrap();
+        let noisy = augmented(black.shallow_clone(), &noise, rng()).unwrap();
         let (mean, deviation) = (noisy.mean(Kind::Double), noisy.std(true));
         // Five standard errors of 2,560 values.
         assert!(mean.double_value(&[]).abs() < 0.01 && (deviation.double_value(&[]) - 0.1).abs() < 0.007);
         for more in [Augment { flip: true, ..noise }, Augment { mixup: 1e-9, erase: 1e-9, ..noise }] {
-            assert!(augmented(black.shallow_clone(), &more, draws()).unwrap().allclose(&noisy, 1e-6, 1e-6, false));
+            assert!(augmented(black.shallow_clone(), &more, rng()).unwrap().allclose(&noisy, 1e-6, 1e-6, false));
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn turned(xs: &Tensor, ways: &Tensor) -> Result<Tensor, TchError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{STILL, pictures};
+    use super::super::tests::{STILL, images};
     use super::*;
     use std::f64::consts::PI;
 
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn nothing_moves_by_no_angle_and_half_a_turn_is_both_mirrors() {
-        let xs = pictures(2);
+        let xs = images(2);
         let ys = moved(&xs, &[STILL, Chance { turn: 1.0, ..STILL }], PI, 0.0);
         assert!(near(&ys.get(0), &xs.get(0)));
         assert!(near(&ys.get(1), &xs.get(1).flip([1, 2])));
@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn a_quarter_turn_is_clockwise_and_does_not_stretch() {
         // The central 4 x 4 of 5 rows and 4 columns would be off by half a pixel. A square image rotates exactly.
-        let square = pictures(1).slice(2, 0, 4, 1);
+        let square = images(1).slice(2, 0, 4, 1);
         let ys = moved(&square, &[Chance { turn: 1.0, ..STILL }], PI / 2.0, 0.0);
         assert!(near(&ys.get(0), &square.get(0).rot90(-1, [1, 2])));
         let bar = Tensor::zeros([1, 1, 3, 5], (tch::Kind::Float, tch::Device::Cpu));

@@ -37,7 +37,7 @@ pub(super) fn shifted(xs: &Tensor, places: &Tensor, crop: u32) -> Result<Tensor,
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{STILL, pictures};
+    use super::super::tests::{STILL, images};
     use super::*;
 
     fn moved(xs: &Tensor, chances: &[Chance], flip: bool, crop: u32) -> Tensor {
@@ -46,8 +46,8 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_mirrored_and_shifted_each_as_chance_says() {
-        let xs = pictures(3);
+    fn images_are_mirrored_and_shifted_each_as_chance_says() {
+        let xs = images(3);
         let chances = [STILL, Chance { flip: true, ..STILL }, Chance { shift: (1.0, -1.0), ..STILL }];
         let ys = moved(&xs, &chances, true, 2);
         assert!(ys.get(0).equal(&xs.get(0)));
@@ -60,8 +60,8 @@ mod tests {
     }
 
     #[test]
-    fn no_picture_is_mirrored_where_only_shifting_is_asked_for() {
-        let xs = pictures(1);
+    fn no_image_is_mirrored_where_only_shifting_is_asked_for() {
+        let xs = images(1);
         assert!(moved(&xs, &[Chance { flip: true, ..STILL }], false, 3).equal(&xs));
     }
 }

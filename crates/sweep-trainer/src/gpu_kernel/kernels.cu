@@ -2,7 +2,7 @@
 // SWEEP_HOST, a C++ compiler compiles it and the threads run one after the other, so that tests on a CPU run the same
 // source.
 //
-// Dropout masks equal those on a CPU: see crates/sweep-kernels/src/chance.rs and gate.rs. Threads do not wait for each
+// Dropout masks equal those on a CPU: see crates/sweep-kernels/src/chance.rs and fused_activation.rs. Threads do not wait for each
 // other, and no sum depends on the order of execution.
 
 typedef unsigned char u8;
@@ -54,7 +54,7 @@ DEVICE void store(Bfloat16* values, u64 at, float value) {
 }
 
 // A fused activation between two layers with weights: bias, max-pooling, ReLU and dropout. Values are channels-last.
-struct Gate {
+struct FusedActivation {
     const void* x;              // [n, h, w, c]
     const void* bias;           // [c], or null
     void* y;                    // [n, h / side, w / side, c]; may be x if side is 1
@@ -74,7 +74,7 @@ struct Gate {
 
 #define SHUT 255
 
-// Number of neighboring channels that a thread handles where 16-byte accesses are possible (see gate.rs). Elsewhere it
+// Number of neighboring channels that a thread handles where 16-byte accesses are possible (see fused_activation.rs). Elsewhere it
 // handles one.
 #define WIDE 8
 
@@ -102,45 +102,45 @@ DEVICE u32 random_bits(u32 key0, u32 key1, u32 index) {
 // Decides which of WIDTH values of y, from this index on, dropout keeps: one bit each. With pooling, each image starts a
 // new row of random bits.
 template <u32 WIDTH>
-DEVICE u32 kept(const Gate& gate, u32 at) {
-    if (gate.least == 0) return ~0u;
+DEVICE u32 kept(const FusedActivation& activation, u32 at) {
+    if (activation.least == 0) return ~0u;
     u32 index = at;
-    if (gate.side > 1) {
-        const u32 outside = (gate.h / gate.side) * (gate.w / gate.side) * gate.c;
+    if (activation.side > 1) {
+        const u32 outside = (activation.h / activation.side) * (activation.w / activation.side) * activation.c;
         index = at / outside * ((outside + 1023) / 1024 * 1024) + at % outside;
     }
-    const u32* key = gate.key_there ? gate.key_there : gate.key;
+    const u32* key = activation.key_there ? activation.key_there : activation.key;
     const u32 key0 = key[0], key1 = key[1];
     u32 bits = 0;
-    for (u32 i = 0; i < WIDTH; ++i) bits |= (u32)(random_bits(key0, key1, index + i) >= gate.least) << i;
+    for (u32 i = 0; i < WIDTH; ++i) bits |= (u32)(random_bits(key0, key1, index + i) >= activation.least) << i;
     return bits;
 }
 
 // Returns where in x the window of a row of y begins. A row is one position of one image, with all its channels.
-DEVICE u64 window(const Gate& gate, u32 row) {
-    const u32 down = gate.h / gate.side, across = gate.w / gate.side;
+DEVICE u64 window(const FusedActivation& activation, u32 row) {
+    const u32 down = activation.h / activation.side, across = activation.w / activation.side;
     const u32 column = row % across, line = row / across % down, image = row / across / down;
-    return (((u64)image * gate.h + line * gate.side) * gate.w + column * gate.side) * gate.c;
+    return (((u64)image * activation.h + line * activation.side) * activation.w + column * activation.side) * activation.c;
 }
 
 template <class T, u32 WIDTH>
-DEVICE void gate_forward(const Gate& gate) {
+DEVICE void activation_forward(const FusedActivation& activation) {
     const u32 thread = blockIdx.x * THREADS + threadIdx.x;
-    const u32 rows = gate.n * (gate.h / gate.side) * (gate.w / gate.side), across = gate.c / WIDTH;
+    const u32 rows = activation.n * (activation.h / activation.side) * (activation.w / activation.side), across = activation.c / WIDTH;
     if (thread >= rows * across) return;
-    const u32 row = thread / across, channel = thread % across * WIDTH, at = row * gate.c + channel;
+    const u32 row = thread / across, channel = thread % across * WIDTH, at = row * activation.c + channel;
     const T* kind = nullptr;
-    const u64 first = window(gate, row) + channel;
-    const Pack<T, WIDTH> begin = load_pack<WIDTH>(gate.x, first, kind);
+    const u64 first = window(activation, row) + channel;
+    const Pack<T, WIDTH> begin = load_pack<WIDTH>(activation.x, first, kind);
     float values[WIDTH];
     Pack<u8, WIDTH> places;
     for (u32 i = 0; i < WIDTH; ++i) {
         values[i] = load(begin.values, i);
         places.values[i] = 0;
     }
-    for (u32 other = 1; other < gate.side * gate.side; ++other) {
-        const u64 there = first + ((u64)(other / gate.side) * gate.w + other % gate.side) * gate.c;
-        const Pack<T, WIDTH> pack = load_pack<WIDTH>(gate.x, there, kind);
+    for (u32 other = 1; other < activation.side * activation.side; ++other) {
+        const u64 there = first + ((u64)(other / activation.side) * activation.w + other % activation.side) * activation.c;
+        const Pack<T, WIDTH> pack = load_pack<WIDTH>(activation.x, there, kind);
         for (u32 i = 0; i < WIDTH; ++i) {
             const float next = load(pack.values, i);
             // NaN counts as the maximum.
@@ -150,73 +150,73 @@ DEVICE void gate_forward(const Gate& gate) {
             }
         }
     }
-    if (gate.bias) {
-        const Pack<T, WIDTH> bias = load_pack<WIDTH>(gate.bias, channel, kind);
+    if (activation.bias) {
+        const Pack<T, WIDTH> bias = load_pack<WIDTH>(activation.bias, channel, kind);
         for (u32 i = 0; i < WIDTH; ++i) values[i] += load(bias.values, i);
     }
-    const u32 keep = kept<WIDTH>(gate, at);
+    const u32 keep = kept<WIDTH>(activation, at);
     Pack<T, WIDTH> out;
     for (u32 i = 0; i < WIDTH; ++i) {
-        const bool open = (!gate.relu || values[i] > 0 || values[i] != values[i]) && (keep >> i & 1);
-        store(out.values, i, open ? values[i] * gate.scale : 0.0f);
+        const bool open = (!activation.relu || values[i] > 0 || values[i] != values[i]) && (keep >> i & 1);
+        store(out.values, i, open ? values[i] * activation.scale : 0.0f);
         if (!open) places.values[i] = SHUT;
     }
-    *(Pack<T, WIDTH>*)((T*)gate.y + at) = out;
-    if (gate.which) *(Pack<u8, WIDTH>*)(gate.which + at) = places;
+    *(Pack<T, WIDTH>*)((T*)activation.y + at) = out;
+    if (activation.which) *(Pack<u8, WIDTH>*)(activation.which + at) = places;
 }
 
 template <class T, u32 WIDTH>
-DEVICE void gate_backward(const Gate& gate) {
-    const u32 thread = blockIdx.x * THREADS + threadIdx.x, across = gate.c / WIDTH;
-    if (thread >= gate.slices * across) return;
+DEVICE void activation_backward(const FusedActivation& activation) {
+    const u32 thread = blockIdx.x * THREADS + threadIdx.x, across = activation.c / WIDTH;
+    if (thread >= activation.slices * across) return;
     const u32 channel = thread % across * WIDTH, slice = thread / across;
-    const u32 rows = gate.n * (gate.h / gate.side) * (gate.w / gate.side);
+    const u32 rows = activation.n * (activation.h / activation.side) * (activation.w / activation.side);
     const T* kind = nullptr;
     float sums[WIDTH];
     for (u32 i = 0; i < WIDTH; ++i) sums[i] = 0;
-    for (u32 row = slice; row < rows; row += gate.slices) {
-        const u32 at = row * gate.c + channel;
+    for (u32 row = slice; row < rows; row += activation.slices) {
+        const u32 at = row * activation.c + channel;
         u32 open = 0;
         Pack<u8, WIDTH> places = {};
-        if (gate.which) {
-            places = *(const Pack<u8, WIDTH>*)(gate.which + at);
+        if (activation.which) {
+            places = *(const Pack<u8, WIDTH>*)(activation.which + at);
             for (u32 i = 0; i < WIDTH; ++i) open |= (u32)(places.values[i] != SHUT) << i;
-        } else if (gate.relu) {
+        } else if (activation.relu) {
             // With ReLU, the values that were passed on are those above zero.
-            const Pack<T, WIDTH> ys = load_pack<WIDTH>(gate.y, at, kind);
+            const Pack<T, WIDTH> ys = load_pack<WIDTH>(activation.y, at, kind);
             for (u32 i = 0; i < WIDTH; ++i) {
                 const float y = load(ys.values, i);
                 open |= (u32)(y > 0 || y != y) << i;
             }
         } else {
-            open = kept<WIDTH>(gate, at);
+            open = kept<WIDTH>(activation, at);
         }
-        const Pack<T, WIDTH> above = load_pack<WIDTH>(gate.y_gradient, at, kind);
+        const Pack<T, WIDTH> above = load_pack<WIDTH>(activation.y_gradient, at, kind);
         float gradients[WIDTH];
         for (u32 i = 0; i < WIDTH; ++i) {
-            gradients[i] = open >> i & 1 ? load(above.values, i) * gate.scale : 0.0f;
+            gradients[i] = open >> i & 1 ? load(above.values, i) * activation.scale : 0.0f;
             sums[i] += gradients[i];
         }
-        const u64 first = window(gate, row) + channel;
-        for (u32 other = 0; other < gate.side * gate.side; ++other) {
-            const u64 there = first + ((u64)(other / gate.side) * gate.w + other % gate.side) * gate.c;
+        const u64 first = window(activation, row) + channel;
+        for (u32 other = 0; other < activation.side * activation.side; ++other) {
+            const u64 there = first + ((u64)(other / activation.side) * activation.w + other % activation.side) * activation.c;
             Pack<T, WIDTH> out;
             for (u32 i = 0; i < WIDTH; ++i) store(out.values, i, other == places.values[i] ? gradients[i] : 0.0f);
-            *(Pack<T, WIDTH>*)((T*)gate.x_gradient + there) = out;
+            *(Pack<T, WIDTH>*)((T*)activation.x_gradient + there) = out;
         }
     }
-    if (gate.bias_gradient)
-        for (u32 i = 0; i < WIDTH; ++i) gate.bias_gradient[slice * gate.c + channel + i] = sums[i];
+    if (activation.bias_gradient)
+        for (u32 i = 0; i < WIDTH; ++i) activation.bias_gradient[slice * activation.c + channel + i] = sums[i];
 }
 
 template <class T>
-DEVICE void gate_forward(const Gate& gate) {
-    gate.wide ? gate_forward<T, WIDE>(gate) : gate_forward<T, 1>(gate);
+DEVICE void activation_forward(const FusedActivation& activation) {
+    activation.wide ? activation_forward<T, WIDE>(activation) : activation_forward<T, 1>(activation);
 }
 
 template <class T>
-DEVICE void gate_backward(const Gate& gate) {
-    gate.wide ? gate_backward<T, WIDE>(gate) : gate_backward<T, 1>(gate);
+DEVICE void activation_backward(const FusedActivation& activation) {
+    activation.wide ? activation_backward<T, WIDE>(activation) : activation_backward<T, 1>(activation);
 }
 
 // Adam's update for many tensors at once, in the same form as crates/sweep-kernels/src/adam.rs.
@@ -263,10 +263,10 @@ DEVICE void adam(const Adam& adam) {
     }
 }
 
-KERNEL gate_forward_float(Gate gate) { gate_forward<float>(gate); }
-KERNEL gate_forward_bfloat16(Gate gate) { gate_forward<Bfloat16>(gate); }
-KERNEL gate_backward_float(Gate gate) { gate_backward<float>(gate); }
-KERNEL gate_backward_bfloat16(Gate gate) { gate_backward<Bfloat16>(gate); }
+KERNEL activation_forward_float(FusedActivation activation) { activation_forward<float>(activation); }
+KERNEL activation_forward_bfloat16(FusedActivation activation) { activation_forward<Bfloat16>(activation); }
+KERNEL activation_backward_float(FusedActivation activation) { activation_backward<float>(activation); }
+KERNEL activation_backward_bfloat16(FusedActivation activation) { activation_backward<Bfloat16>(activation); }
 KERNEL adam_float(Adam arguments) { adam<float>(arguments); }
 KERNEL adam_bfloat16(Adam arguments) { adam<Bfloat16>(arguments); }
 
@@ -281,10 +281,10 @@ void run(void (*kernel)(Arguments), u32 blocks, const void* arguments) {
 // Runs the kernel with this number on the CPU. Returns false if there is none.
 extern "C" bool sweep_kernel_on_host(u32 kernel, u32 blocks, const void* arguments) {
     switch (kernel) {
-        case 0: return run<Gate>(gate_forward_float, blocks, arguments), true;
-        case 1: return run<Gate>(gate_forward_bfloat16, blocks, arguments), true;
-        case 2: return run<Gate>(gate_backward_float, blocks, arguments), true;
-        case 3: return run<Gate>(gate_backward_bfloat16, blocks, arguments), true;
+        case 0: return run<FusedActivation>(activation_forward_float, blocks, arguments), true;
+        case 1: return run<FusedActivation>(activation_forward_bfloat16, blocks, arguments), true;
+        case 2: return run<FusedActivation>(activation_backward_float, blocks, arguments), true;
+        case 3: return run<FusedActivation>(activation_backward_bfloat16, blocks, arguments), true;
         case 4: return run<Adam>(adam_float, blocks, arguments), true;
         case 5: return run<Adam>(adam_bfloat16, blocks, arguments), true;
         default: return false;

@@ -3,11 +3,11 @@
 #![allow(unsafe_code, reason = "kernels are given addresses, and CUDA's interface is C")]
 
 mod adam;
-mod gate;
+mod fused_activation;
 mod nvrtc;
 
 pub use adam::Adam;
-pub use gate::{Gate, KeysThere};
+pub use fused_activation::{FusedActivation, KeysThere};
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -30,10 +30,10 @@ enum Kernel {
 impl Kernel {
     fn name(self, kind: Kind) -> &'static str {
         match (self, kind) {
-            (Kernel::GateForward, Kind::BFloat16) => "gate_forward_bfloat16",
-            (Kernel::GateForward, _) => "gate_forward_float",
-            (Kernel::GateBackward, Kind::BFloat16) => "gate_backward_bfloat16",
-            (Kernel::GateBackward, _) => "gate_backward_float",
+            (Kernel::GateForward, Kind::BFloat16) => "activation_forward_bfloat16",
+            (Kernel::GateForward, _) => "activation_forward_float",
+            (Kernel::GateBackward, Kind::BFloat16) => "activation_backward_bfloat16",
+            (Kernel::GateBackward, _) => "activation_backward_float",
             (Kernel::Adam, Kind::BFloat16) => "adam_bfloat16",
             (Kernel::Adam, _) => "adam_float",
         }

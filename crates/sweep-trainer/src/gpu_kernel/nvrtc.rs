@@ -13,10 +13,10 @@ use crate::cuda;
 const SOURCE: &CStr = c"kernels.cu";
 static KERNELS: &str = include_str!("kernels.cu");
 const NAMES: [&CStr; 6] = [
-    c"gate_forward_float",
-    c"gate_forward_bfloat16",
-    c"gate_backward_float",
-    c"gate_backward_bfloat16",
+    c"activation_forward_float",
+    c"activation_forward_bfloat16",
+    c"activation_backward_float",
+    c"activation_backward_bfloat16",
     c"adam_float",
     c"adam_bfloat16",
 ];

@@ -68,18 +68,18 @@ model:
 const JUDGE: &str = "
 import numpy, torch
 from network import load
-pictures = torch.from_numpy(numpy.load('../arrays/x_test.npy')).float() / 255
+images = torch.from_numpy(numpy.load('../arrays/x_test.npy')).float() / 255
 labels = torch.from_numpy(numpy.load('../arrays/y_test.npy')).long()
 with torch.no_grad():
-    logits = load()(pictures)
+    logits = load()(images)
 try:
     import onnxruntime, onnxscript
 except ModuleNotFoundError:
     pass
 else:
     from network import to_onnx
-    to_onnx('network.onnx', *pictures.shape[1:])
-    found = onnxruntime.InferenceSession('network.onnx').run(None, {'pictures': pictures.numpy()})[0]
+    to_onnx('network.onnx', *images.shape[1:])
+    found = onnxruntime.InferenceSession('network.onnx').run(None, {'images': images.numpy()})[0]
     assert abs(found - logits.numpy()).max() < 1e-3, abs(found - logits.numpy()).max()
 print(torch.nn.functional.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).float().mean().item())
 ";
@@ -91,12 +91,12 @@ fn arrays(world: &World, part: &str, count: usize) {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
     };
-    let labels: Vec<u8> = (0..count).map(|picture| (picture % 4) as u8).collect();
+    let labels: Vec<u8> = (0..count).map(|image| (image % 4) as u8).collect();
     let pixel =
         |label: u8, at: usize, noise: u8| if at / (11 * 14) == usize::from(label) { noise / 2 + 100 } else { noise };
-    let picture = |label: &u8| (0..3 * 11 * 14).map(|at| pixel(*label, at, noise())).collect::<Vec<u8>>();
-    let pictures: Vec<u8> = labels.iter().flat_map(picture).collect();
-    npy(&world.path(&format!("arrays/x_{part}.npy")), &format!("({count}, 3, 11, 14)"), &pictures);
+    let image = |label: &u8| (0..3 * 11 * 14).map(|at| pixel(*label, at, noise())).collect::<Vec<u8>>();
+    let images: Vec<u8> = labels.iter().flat_map(image).collect();
+    npy(&world.path(&format!("arrays/x_{part}.npy")), &format!("({count}, 3, 11, 14)"), &images);
     npy(&world.path(&format!("arrays/y_{part}.npy")), &format!("({count},)"), &labels);
 }
 

@@ -120,7 +120,7 @@ fn a_trial_that_diverges_says_where_and_the_sweep_goes_on() {
 }
 
 #[test]
-fn augmented_pictures_can_be_looked_at() {
+fn augmented_images_can_be_looked_at() {
     let world = World::new();
     world.write("plain.yaml", &sweep(2));
     let text = world.expect("show plain.yaml --augment sheet.png", 2);

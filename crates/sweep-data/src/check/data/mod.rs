@@ -9,7 +9,7 @@ mod range;
 mod sequence;
 
 use super::Finding;
-use crate::datasets::{Dataset, Pictures, Split};
+use crate::datasets::{Dataset, Images, Split};
 use crate::network::Shape;
 use sweep_core::recipe::{Data, Validation};
 
@@ -52,11 +52,11 @@ pub fn check(dataset: &Dataset, split: &Split, data: &Data) -> Vec<Finding> {
     findings
 }
 
-fn rows<'a>(pictures: &'a Pictures, rows: &[u32], shape: Shape) -> Vec<Row<'a>> {
+fn rows<'a>(images: &'a Images, rows: &[u32], shape: Shape) -> Vec<Row<'a>> {
     let size = pixels(shape);
     let row = |row: &u32| {
         let row = *row as usize;
-        (&pictures.pixels[row * size..][..size], pictures.labels[row])
+        (&images.pixels[row * size..][..size], images.labels[row])
     };
     rows.iter().map(row).collect()
 }

@@ -25,11 +25,11 @@ struct Reading {
 }
 
 pub(super) fn check(sides: &Sides<'_>) -> Option<Finding> {
-    let pictures: Vec<&Row<'_>> = sample(&sides.train, SAMPLE).collect();
-    if pictures.len() < FEWEST {
+    let images: Vec<&Row<'_>> = sample(&sides.train, SAMPLE).collect();
+    if images.len() < FEWEST {
         return None;
     }
-    let rough = |shape, place| -> Vec<f64> { pictures.iter().map(|(row, _)| roughness(row, shape, place)).collect() };
+    let rough = |shape, place| -> Vec<f64> { images.iter().map(|(row, _)| roughness(row, shape, place)).collect() };
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let read = rough(sides.shape, as_is);
     let candidates = readings(sides.shape).into_iter().map(|reading| {
@@ -50,7 +50,7 @@ pub(super) fn check(sides: &Sides<'_>) -> Option<Finding> {
             shown(mean(&read)),
             shown(smooth),
             100.0 * agreeing,
-            thousands(pictures.len() as u64)
+            thousands(images.len() as u64)
         ),
         remedy: reading.remedy.into(),
     })

@@ -63,22 +63,22 @@ fn held_out_changed(source: &Source, mut change: impl FnMut(&mut [u8], &[u8])) -
 fn planted(source: &Source, mut change: impl FnMut(&mut [u8], Shape)) -> Vec<&'static str> {
     let mut dataset = load(source).expect("it is there");
     let shape = dataset.info.shape;
-    dataset.train.pixels.chunks_exact_mut(pixels(shape)).for_each(|picture| change(picture, shape));
+    dataset.train.pixels.chunks_exact_mut(pixels(shape)).for_each(|image| change(image, shape));
     findings(&dataset, source, Some(1500), 1).iter().map(|finding| finding.name).collect()
 }
 
 /// Rearranges the image so that value (channel, y, x) comes from index `from(channel, y, x)`.
-fn taken(picture: &mut [u8], shape: Shape, from: impl Fn(usize, usize, usize) -> usize) {
-    let before = picture.to_vec();
+fn taken(image: &mut [u8], shape: Shape, from: impl Fn(usize, usize, usize) -> usize) {
+    let before = image.to_vec();
     let (height, width) = (shape.height as usize, shape.width as usize);
-    for (at, value) in picture.iter_mut().enumerate() {
+    for (at, value) in image.iter_mut().enumerate() {
         let (channel, rest) = (at / (height * width), at % (height * width));
         *value = before[from(channel, rest / width, rest % width)];
     }
 }
 
 #[test]
-fn pictures_as_they_are_give_no_alarm() {
+fn images_as_they_are_give_no_alarm() {
     let mut alarms = Vec::new();
     let mut looked = 0;
     for source in sources() {
@@ -94,27 +94,27 @@ fn pictures_as_they_are_give_no_alarm() {
 }
 
 #[test]
-fn colour_pictures_in_a_wrong_order_are_found_and_named() {
+fn color_images_in_a_wrong_order_are_found_and_named() {
     for source in sources().iter().filter(|source| matches!(source, Source::Cifar10 { .. })) {
         // Channels-last bytes, as in most files, that were declared channels-first.
-        let interleaved = |picture: &mut [u8], shape: Shape| {
-            let before = picture.to_vec();
+        let interleaved = |image: &mut [u8], shape: Shape| {
+            let before = image.to_vec();
             let (area, channels) = ((shape.height * shape.width) as usize, shape.channels as usize);
-            for (at, value) in picture.iter_mut().enumerate() {
+            for (at, value) in image.iter_mut().enumerate() {
                 *value = before[at % channels * area + at / channels];
             }
         };
         assert_eq!(planted(source, interleaved), ["pixel_order"]);
         // Planes that were declared channels-last and then transposed correctly.
-        let planes = |picture: &mut [u8], shape: Shape| {
+        let planes = |image: &mut [u8], shape: Shape| {
             let channels = shape.channels as usize;
-            taken(picture, shape, |channel, y, x| (y * shape.width as usize + x) * channels + channel);
+            taken(image, shape, |channel, y, x| (y * shape.width as usize + x) * channels + channel);
         };
         assert_eq!(planted(source, planes), ["pixel_order"]);
         let dataset = {
             let mut dataset = load(source).expect("it is there");
             let shape = dataset.info.shape;
-            dataset.train.pixels.chunks_exact_mut(pixels(shape)).for_each(|picture| interleaved(picture, shape));
+            dataset.train.pixels.chunks_exact_mut(pixels(shape)).for_each(|image| interleaved(image, shape));
             dataset
         };
         let found = &findings(&dataset, source, Some(1500), 1)[0];
@@ -144,14 +144,14 @@ fn labels_that_were_shuffled_or_lost_are_found() {
 }
 
 #[test]
-fn pictures_on_both_sides_dark_pictures_and_empty_ones_are_found() {
+fn images_on_both_sides_dark_images_and_empty_ones_are_found() {
     for source in sources() {
-        let dark = planted(&source, |picture, _| picture.iter_mut().for_each(|pixel| *pixel /= 100));
+        let dark = planted(&source, |image, _| image.iter_mut().for_each(|pixel| *pixel /= 100));
         assert!(dark.contains(&"unscaled"), "{dark:?}");
         let mut random = stream(3, 0, 0, Purpose::Split);
-        let empty = planted(&source, |picture, _| {
+        let empty = planted(&source, |image, _| {
             if random.random_bool(0.05) {
-                picture.fill(7);
+                image.fill(7);
             }
         });
         assert!(empty.contains(&"constant"), "{empty:?}");
@@ -171,7 +171,7 @@ fn pictures_on_both_sides_dark_pictures_and_empty_ones_are_found() {
 fn height_and_width_that_are_swapped_by_reshape_are_found() {
     let mut dataset = load(&Source::Digits).expect("it is in the binary");
     // The upper six rows of every digit, declared as six wide and eight high.
-    dataset.train.pixels = dataset.train.pixels.chunks_exact(64).flat_map(|picture| picture[..48].to_vec()).collect();
+    dataset.train.pixels = dataset.train.pixels.chunks_exact(64).flat_map(|image| image[..48].to_vec()).collect();
     dataset.info.shape = Shape { channels: 1, height: 6, width: 8 };
     assert_eq!(findings(&dataset, &Source::Digits, None, 1), []);
     dataset.info.shape = Shape { channels: 1, height: 8, width: 6 };
@@ -184,11 +184,11 @@ fn copies_with_a_little_noise_on_the_other_side_are_found() {
     for source in sources() {
         let mut random = stream(4, 0, 0, Purpose::Split);
         let most = if source == Source::Digits { 16 } else { 255 };
-        let found = held_out_changed(&source, |picture, trained| {
+        let found = held_out_changed(&source, |image, trained| {
             if random.random_bool(0.2) {
-                picture.copy_from_slice(trained);
+                image.copy_from_slice(trained);
                 // Digits have steps of 1/16 of white. Some pixels move by one step.
-                for pixel in picture {
+                for pixel in image {
                     if random.random_bool(0.1) {
                         *pixel = pixel.saturating_add_signed(random.random_range(-1..=1)).min(most);
                     }
@@ -202,11 +202,11 @@ fn copies_with_a_little_noise_on_the_other_side_are_found() {
 #[test]
 fn validation_in_another_light_or_with_other_classes_is_found() {
     for source in sources() {
-        let darker = held_out_changed(&source, |picture, _| picture.iter_mut().for_each(|pixel| *pixel -= *pixel / 3));
+        let darker = held_out_changed(&source, |image, _| image.iter_mut().for_each(|pixel| *pixel -= *pixel / 3));
         assert_eq!(darker, ["validation_differs"], "{source:?}");
-        let flat = held_out_changed(&source, |picture, _| {
-            let mean = picture.iter().map(|pixel| u32::from(*pixel)).sum::<u32>() / picture.len() as u32;
-            picture.iter_mut().for_each(|pixel| *pixel = ((u32::from(*pixel) + mean) / 2) as u8);
+        let flat = held_out_changed(&source, |image, _| {
+            let mean = image.iter().map(|pixel| u32::from(*pixel)).sum::<u32>() / image.len() as u32;
+            image.iter_mut().for_each(|pixel| *pixel = ((u32::from(*pixel) + mean) / 2) as u8);
         });
         assert!(flat.contains(&"validation_differs"), "{source:?}: {flat:?}");
 
@@ -215,7 +215,7 @@ fn validation_in_another_light_or_with_other_classes_is_found() {
         let size = pixels(dataset.info.shape);
         let rows = (0..dataset.train.labels.len()).filter(|row| dataset.train.labels[*row] < 5).take(400);
         let test: Vec<usize> = rows.collect();
-        dataset.test = Pictures {
+        dataset.test = Images {
             pixels: test.iter().flat_map(|row| dataset.train.pixels[row * size..][..size].to_vec()).collect(),
             labels: test.iter().map(|row| dataset.train.labels[*row]).collect(),
         };
@@ -239,8 +239,8 @@ fn pixels_that_are_cut_off_are_found() {
     for source in sources() {
         let most = if source == Source::Digits { 16 } else { 255 };
         // 16 times the contrast around the middle. Values beyond black and white are lost.
-        let stretched = planted(&source, |picture, _| {
-            for pixel in picture {
+        let stretched = planted(&source, |image, _| {
+            for pixel in image {
                 let value = i32::from(*pixel) * 2 - most;
                 *pixel = (value * 8 + most / 2).clamp(0, most) as u8;
             }
@@ -256,7 +256,7 @@ fn arrays_that_lie_class_after_class_are_noted_and_shuffled_ones_are_not() {
     assert_eq!(findings(&dataset, &arrays, None, 1), []);
     let mut rows: Vec<usize> = (0..dataset.train.labels.len()).collect();
     rows.sort_by_key(|row| dataset.train.labels[*row]);
-    dataset.train = Pictures {
+    dataset.train = Images {
         pixels: rows.iter().flat_map(|row| dataset.train.pixels[row * 64..][..64].to_vec()).collect(),
         labels: rows.iter().map(|row| dataset.train.labels[*row]).collect(),
     };

@@ -28,7 +28,7 @@ pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
             "without regularization, it classifies {:.1}% of {} training images correctly after {} steps of Adam with \
              learning rate 0.001",
             best * 100.0,
-            capacity.pictures,
+            capacity.images,
             capacity.accuracies.len() as u64 * capacity.steps
         ),
         remedy: "add filters, units, or layers, replace sigmoid with relu, and inspect the images and labels; until \

@@ -50,7 +50,7 @@ fn sound() -> Measured {
         gradients: vec![Gradient { layer: 1, share: Some(0.02) }, Gradient { layer: 3, share: Some(0.3) }],
         first_steps: (0..40).map(|step| Some(2.3 - 0.03 * f64::from(step))).collect(),
         rates: (0..=60).map(falling).collect(),
-        capacity: Capacity { pictures: 256, steps: 8, accuracies: vec![0.3, 0.8, 0.99, 1.0], cut_short: false },
+        capacity: Capacity { images: 256, steps: 8, accuracies: vec![0.3, 0.8, 0.99, 1.0], cut_short: false },
     }
 }
 

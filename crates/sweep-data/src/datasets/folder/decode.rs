@@ -4,6 +4,8 @@ use std::io::Cursor;
 use std::sync::{Mutex, PoisonError};
 
 use fast_image_resize as fir;
+use fir::images::{TypedImage, TypedImageRef};
+use fir::pixels::U8x3;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage, metadata::Orientation};
 
 use super::notes::Reason;
@@ -62,20 +64,20 @@ pub(super) fn decode(bytes: &[u8], resize: Option<Resize>) -> Result<(Vec<u8>, F
     }
     let mut decoder = decoder(bytes)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(undecodable)?;
-    picture.apply_orientation(orientation);
-    let picture = if picture.color().has_alpha() {
-        let (picture, transparent) = over_white(picture);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(undecodable)?;
+    image.apply_orientation(orientation);
+    let image = if image.color().has_alpha() {
+        let (image, transparent) = over_white(image);
         facts.transparent = transparent;
-        picture
+        image
     } else {
-        picture.into_rgb8()
+        image.into_rgb8()
     };
-    let picture = match resize {
-        Some(resize) => resized(picture, resize),
-        None => picture,
+    let image = match resize {
+        Some(resize) => resized(image, resize),
+        None => image,
     };
-    let raw = picture.as_raw();
+    let raw = image.as_raw();
     let planes = (0..3).flat_map(|channel| raw.iter().skip(channel).step_by(3).copied()).collect();
     Ok((planes, facts))
 }
@@ -131,11 +133,11 @@ fn is_cut_short(bytes: &[u8]) -> bool {
 }
 
 /// Draws the image over white. Returns whether that changed anything.
-fn over_white(picture: DynamicImage) -> (RgbImage, bool) {
-    let picture = picture.into_rgba8();
+fn over_white(image: DynamicImage) -> (RgbImage, bool) {
+    let image = image.into_rgba8();
     let mut transparent = false;
-    let mut drawn = RgbImage::new(picture.width(), picture.height());
-    for (to, from) in drawn.pixels_mut().zip(picture.pixels()) {
+    let mut drawn = RgbImage::new(image.width(), image.height());
+    for (to, from) in drawn.pixels_mut().zip(image.pixels()) {
         let [.., alpha] = from.0;
         transparent |= alpha < 255;
         let over = |value: u8| (u16::from(value) * u16::from(alpha) + 255 * (255 - u16::from(alpha)) + 127) / 255;
@@ -145,8 +147,8 @@ fn over_white(picture: DynamicImage) -> (RgbImage, bool) {
 }
 
 /// Resizes with the same antialiased linear interpolation as Pillow and torchvision.
-fn resized(picture: RgbImage, resize: Resize) -> RgbImage {
-    let (width, height) = picture.dimensions();
+fn resized(image: RgbImage, resize: Resize) -> RgbImage {
+    let (width, height) = image.dimensions();
     let side = resize.side;
     let (to_width, to_height) = match resize.fit {
         Fit::Crop | Fit::Stretch => (side, side),
@@ -161,11 +163,12 @@ fn resized(picture: RgbImage, resize: Resize) -> RgbImage {
     if resize.fit == Fit::Crop {
         options = options.fit_into_destination(Some((0.5, 0.5)));
     }
-    let from = fir::images::Image::from_vec_u8(width, height, picture.into_raw(), fir::PixelType::U8x3)
-        .expect("three bytes a pixel");
-    let mut to = fir::images::Image::new(to_width, to_height, fir::PixelType::U8x3);
-    fir::Resizer::new().resize(&from, &mut to, &options).expect("both have the same type of pixel");
-    let scaled = RgbImage::from_raw(to_width, to_height, to.into_vec()).expect("three bytes a pixel");
+    // One type of pixel alone: the untyped images would compile the resizing of all types.
+    let from = TypedImageRef::<U8x3>::from_buffer(width, height, image.as_raw()).expect("three bytes a pixel");
+    let mut bytes = vec![0; 3 * to_width as usize * to_height as usize];
+    let mut to = TypedImage::<U8x3>::from_buffer(to_width, to_height, &mut bytes).expect("three bytes a pixel");
+    fir::Resizer::new().resize_typed(&from, &mut to, &options).expect("both images have pixels");
+    let scaled = RgbImage::from_raw(to_width, to_height, bytes).expect("three bytes a pixel");
     if (to_width, to_height) == (side, side) {
         return scaled;
     }

@@ -15,7 +15,7 @@ mod walk;
 
 use std::path::Path;
 
-use super::{Dataset, Info, Pictures, fault, room, unreadable};
+use super::{Dataset, Images, Info, fault, room, unreadable};
 use crate::network::Shape;
 use cache::Cache;
 use listing::{Listing, Part};
@@ -49,7 +49,7 @@ impl Folder<'_> {
                 parts.iter().filter(|(belongs, _)| *belongs == part).map(|(_, label)| *label).collect();
             let mut pixels = room(self.path.display(), each.checked_mul(labels.len() as u64))?;
             cache.read(labels.len(), &mut pixels).map_err(|error| unreadable(self.path.display(), error))?;
-            Ok::<_, Error>(Pictures { pixels, labels })
+            Ok::<_, Error>(Images { pixels, labels })
         };
         // The images are kept in this order.
         let (train, validation, test) = (read(Part::Train)?, read(Part::Validation)?, read(Part::Test)?);
@@ -70,7 +70,7 @@ impl Folder<'_> {
 }
 
 /// Reads one image file in this shape.
-pub(super) fn picture(file: &Path, shape: Shape, resize: Option<Resize>) -> Result<Vec<u8>, Error> {
+pub(super) fn image(file: &Path, shape: Shape, resize: Option<Resize>) -> Result<Vec<u8>, Error> {
     let bytes = std::fs::read(file).map_err(|error| unreadable(file.display(), error))?;
     let square = (shape.height == shape.width).then_some(Resize { side: shape.height, fit: Fit::Crop });
     let wrong = |rule: String| fault(file.display(), rule, "give an image like those that the network was trained on");

@@ -11,25 +11,25 @@ use super::*;
 use crate::network::Shape;
 use sweep_core::recipe::Fit;
 
-fn grey(side: u32, value: u8) -> DynamicImage {
+fn gray(side: u32, value: u8) -> DynamicImage {
     GrayImage::from_pixel(side, side, Luma([value])).into()
 }
 
-fn colour(side: u32, value: [u8; 3]) -> DynamicImage {
+fn color(side: u32, value: [u8; 3]) -> DynamicImage {
     RgbImage::from_pixel(side, side, Rgb(value)).into()
 }
 
 /// Creates a folder with these images, each at its path.
-fn pictures(pictures: &[(&str, DynamicImage)]) -> TempDir {
+fn images(images: &[(&str, DynamicImage)]) -> TempDir {
     let root = tempfile::tempdir().unwrap();
-    pictures.iter().for_each(|(path, picture)| put(root.path(), path, picture));
+    images.iter().for_each(|(path, image)| put(root.path(), path, image));
     root
 }
 
-fn put(root: &Path, path: &str, picture: &DynamicImage) {
+fn put(root: &Path, path: &str, image: &DynamicImage) {
     let path = root.join(path);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    picture.save(path).unwrap();
+    image.save(path).unwrap();
 }
 
 fn folder(path: &Path) -> Folder<'_> {
@@ -58,13 +58,13 @@ fn error(found: Result<Info, Error>) -> String {
 
 #[test]
 fn classes_are_sorted_folders_and_pixels_come_in_planes() {
-    let root = pictures(&[
-        ("dog/2.png", colour(2, [1, 2, 3])),
-        ("cat/9.PNG", colour(2, [7, 8, 9])),
-        ("cat/10.png", grey(2, 5)),
-        (".hidden/1.png", grey(1, 0)),
+    let root = images(&[
+        ("dog/2.png", color(2, [1, 2, 3])),
+        ("cat/9.PNG", color(2, [7, 8, 9])),
+        ("cat/10.png", gray(2, 5)),
+        (".hidden/1.png", gray(1, 0)),
     ]);
-    fs::write(root.path().join("cat/notes.txt"), "not a picture").unwrap();
+    fs::write(root.path().join("cat/notes.txt"), "not an image").unwrap();
     let dataset = load(root.path()).unwrap();
     assert_eq!(dataset.info.classes, ["cat", "dog"]);
     assert_eq!(dataset.info.shape, Shape { channels: 3, height: 2, width: 2 });
@@ -76,8 +76,8 @@ fn classes_are_sorted_folders_and_pixels_come_in_planes() {
 }
 
 #[test]
-fn pictures_that_are_all_grey_have_one_channel() {
-    let root = pictures(&[("a/1.png", grey(2, 5)), ("a/2.png", grey(2, 6)), ("b/1.png", grey(2, 7))]);
+fn images_that_are_all_grey_have_one_channel() {
+    let root = images(&[("a/1.png", gray(2, 5)), ("a/2.png", gray(2, 6)), ("b/1.png", gray(2, 7))]);
     let dataset = load(root.path()).unwrap();
     assert_eq!(dataset.info.shape.channels, 1);
     assert_eq!(dataset.train.pixels, [[5; 4], [6; 4], [7; 4]].concat());
@@ -86,46 +86,46 @@ fn pictures_that_are_all_grey_have_one_channel() {
 
 #[test]
 fn train_val_and_test_above_the_classes_are_a_given_split() {
-    let root = pictures(&[
-        ("train/a/1.jpg", grey(8, 100)),
-        ("train/b/1.jpeg", grey(8, 200)),
-        ("val/a/1.png", grey(8, 60)),
-        ("test/b/1.png", grey(8, 50)),
-        ("test/unlabeled.png", grey(8, 50)),
+    let root = images(&[
+        ("train/a/1.jpg", gray(8, 100)),
+        ("train/b/1.jpeg", gray(8, 200)),
+        ("val/a/1.png", gray(8, 60)),
+        ("test/b/1.png", gray(8, 50)),
+        ("test/unlabeled.png", gray(8, 50)),
     ]);
     let dataset = load(root.path()).unwrap();
     assert_eq!((dataset.info.train, dataset.info.validation, dataset.info.test), (2, 1, 1));
-    assert_eq!(dataset.test, Pictures { pixels: vec![50; 64], labels: vec![1] });
-    assert_eq!(dataset.validation, Pictures { pixels: vec![60; 64], labels: vec![0] });
+    assert_eq!(dataset.test, Images { pixels: vec![50; 64], labels: vec![1] });
+    assert_eq!(dataset.validation, Images { pixels: vec![60; 64], labels: vec![0] });
     assert!(dataset.train.pixels[..64].iter().all(|pixel| pixel.abs_diff(100) < 3));
     assert_eq!(dataset.info.notes, ["1 skipped: in no class folder (test/unlabeled.png)"]);
 }
 
 #[test]
 fn a_class_called_train_beside_others_is_a_class() {
-    let root = pictures(&[("bus/1.png", grey(2, 5)), ("test/1.png", grey(2, 7)), ("train/1.png", grey(2, 6))]);
+    let root = images(&[("bus/1.png", gray(2, 5)), ("test/1.png", gray(2, 7)), ("train/1.png", gray(2, 6))]);
     assert_eq!(probe(root.path()).unwrap().classes, ["bus", "test", "train"]);
 }
 
 #[test]
 fn what_is_wrong_names_the_file_and_what_to_do() {
     let cases: [(&[(&str, DynamicImage)], &str); 4] = [
-        (&[("a/1.png", grey(2, 5)), ("b/7.png", grey(3, 5))], "b/7.png: is 3x3, but "),
-        (&[("a/1.png", grey(2, 5))], ": has 1 class folders, but must have 2 to 256"),
-        (&[("x/a/1.png", grey(2, 5)), ("x/b/1.png", grey(2, 5))], "If the classes are inside x/, add it to `path`"),
+        (&[("a/1.png", gray(2, 5)), ("b/7.png", gray(3, 5))], "b/7.png: is 3x3, but "),
+        (&[("a/1.png", gray(2, 5))], ": has 1 class folders, but must have 2 to 256"),
+        (&[("x/a/1.png", gray(2, 5)), ("x/b/1.png", gray(2, 5))], "If the classes are inside x/, add it to `path`"),
         (
-            &[("train/a/1.png", grey(2, 5)), ("train/b/1.png", grey(2, 5)), ("test/c/1.png", grey(2, 5))],
+            &[("train/a/1.png", gray(2, 5)), ("train/b/1.png", gray(2, 5)), ("test/c/1.png", gray(2, 5))],
             "test/c/1.png: the class `c` has no training images",
         ),
     ];
     for (files, expected) in cases {
-        let root = pictures(files);
+        let root = images(files);
         for found in [probe(root.path()), load(root.path()).map(|dataset| dataset.info)] {
             let error = error(found);
             assert!(error.contains(expected), "{error}");
         }
     }
-    let root = pictures(&[("a/1.png", grey(70, 5)), ("b/7.png", grey(100, 5)), ("b/8.png", grey(200, 5))]);
+    let root = images(&[("a/1.png", gray(70, 5)), ("b/7.png", gray(100, 5)), ("b/8.png", gray(200, 5))]);
     let error = error(probe(root.path()));
     assert!(error.contains("write `resize: 96` under `data:`"), "{error}");
 }
@@ -134,9 +134,9 @@ fn what_is_wrong_names_the_file_and_what_to_do() {
 fn damaged(count: usize) -> TempDir {
     let root = tempfile::tempdir().unwrap();
     for number in 0..200 {
-        put(root.path(), &format!("{}/{number}.png", ["a", "b"][number % 2]), &grey(2, number as u8));
+        put(root.path(), &format!("{}/{number}.png", ["a", "b"][number % 2]), &gray(2, number as u8));
     }
-    (1..=count).for_each(|number| fs::write(root.path().join(format!("a/{number}0.png")), "no picture").unwrap());
+    (1..=count).for_each(|number| fs::write(root.path().join(format!("a/{number}0.png")), "no image").unwrap());
     root
 }
 
@@ -158,7 +158,7 @@ fn a_damaged_file_is_named_and_skipped_up_to_one_in_a_hundred() {
 
 #[test]
 fn a_jpeg_that_lacks_its_end_is_damaged() {
-    let root = pictures(&[("a/1.jpg", grey(8, 5)), ("b/1.jpg", grey(8, 5))]);
+    let root = images(&[("a/1.jpg", gray(8, 5)), ("b/1.jpg", gray(8, 5))]);
     let file = root.path().join("b/1.jpg");
     let whole = fs::read(&file).unwrap();
     fs::write(&file, [&whole, b"junk behind".as_slice()].concat()).unwrap();
@@ -176,7 +176,7 @@ fn bands(width: u32, height: u32) -> DynamicImage {
 
 #[test]
 fn an_image_is_cropped_padded_or_stretched_to_a_square() {
-    let root = pictures(&[("a/1.png", bands(90, 30)), ("b/1.png", bands(6, 2))]);
+    let root = images(&[("a/1.png", bands(90, 30)), ("b/1.png", bands(6, 2))]);
     let row = |fit| {
         let pixels = resized(root.path(), 6, fit).load().unwrap().train.pixels;
         let rows: Vec<Vec<u8>> = pixels[..36].chunks(6).map(<[u8]>::to_vec).collect();
@@ -207,7 +207,7 @@ fn messy(root: &Path) -> u64 {
     put(root, "cats/windows.bmp", &photo(40, 60));
     put(root, "cats/scan.tiff", &photo(40, 60));
     put(root, "cats/sixteen.png", &DynamicImage::from(image::ImageBuffer::from_pixel(40, 40, Rgb([40_000_u16; 3]))));
-    put(root, "dogs/gray.png", &grey(40, 77));
+    put(root, "dogs/gray.png", &gray(40, 77));
     put(root, "dogs/grayalpha.png", &DynamicImage::from(image::ImageBuffer::from_pixel(40, 40, LumaA([0, 128_u8]))));
     put(root, "dogs/alpha.png", &DynamicImage::from(RgbaImage::from_pixel(40, 40, Rgba([255, 0, 0, 0]))));
     put(root, "dogs/animated.gif", &photo(40, 40));
@@ -215,7 +215,7 @@ fn messy(root: &Path) -> u64 {
     fs::write(root.join("dogs/misnamed.png"), jpeg(&photo(33, 44))).unwrap();
     fs::write(root.join("dogs/turned.jpg"), turned(&jpeg(&photo(60, 30)))).unwrap();
     // What is skipped.
-    put(root, "root.png", &grey(8, 1));
+    put(root, "root.png", &gray(8, 1));
     fs::create_dir_all(root.join("empty/inner")).unwrap();
     for (path, content) in [
         ("cats/notes.txt", "text"),
@@ -232,9 +232,9 @@ fn messy(root: &Path) -> u64 {
     16
 }
 
-fn jpeg(picture: &DynamicImage) -> Vec<u8> {
+fn jpeg(image: &DynamicImage) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+    image.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
     bytes.into_inner()
 }
 
@@ -290,7 +290,7 @@ fn a_messy_folder_is_counted_right_to_the_last_file() {
 
 #[test]
 fn a_second_start_reads_what_was_decoded_until_a_file_changes() {
-    let root = pictures(&[("a/1.png", grey(2, 5)), ("b/1.png", grey(2, 6))]);
+    let root = images(&[("a/1.png", gray(2, 5)), ("b/1.png", gray(2, 6))]);
     let first = load(root.path()).unwrap();
     let cache = root.path().join(".sweep-cache/as-is.images");
     let mut bytes = fs::read(&cache).unwrap();
@@ -300,7 +300,7 @@ fn a_second_start_reads_what_was_decoded_until_a_file_changes() {
     let second = load(root.path()).unwrap();
     assert_eq!((first.train.pixels[0], second.train.pixels[0]), (5, 9));
     assert_eq!(first.info, second.info);
-    put(root.path(), "b/2.png", &grey(2, 7));
+    put(root.path(), "b/2.png", &gray(2, 7));
     assert_eq!(load(root.path()).unwrap().train.pixels, [[5; 4], [6; 4], [7; 4]].concat());
     fs::write(&cache, &bytes[..bytes.len() / 2]).unwrap();
     assert_eq!(load(root.path()).unwrap().train.pixels, [[5; 4], [6; 4], [7; 4]].concat());
@@ -309,7 +309,7 @@ fn a_second_start_reads_what_was_decoded_until_a_file_changes() {
 
 #[test]
 fn where_nothing_can_be_kept_the_images_are_decoded_and_that_is_said() {
-    let root = pictures(&[("a/1.png", grey(2, 5)), ("b/1.png", grey(2, 6))]);
+    let root = images(&[("a/1.png", gray(2, 5)), ("b/1.png", gray(2, 6))]);
     fs::write(root.path().join(".sweep-cache"), "in the way").unwrap();
     let dataset = load(root.path()).unwrap();
     assert_eq!(dataset.train.pixels, [[5; 4], [6; 4]].concat());
@@ -319,11 +319,11 @@ fn where_nothing_can_be_kept_the_images_are_decoded_and_that_is_said() {
 
 #[test]
 fn a_table_of_labels_names_files_classes_and_parts() {
-    let root = pictures(&[
-        ("img/1.png", grey(2, 5)),
-        ("img/2.png", grey(2, 6)),
-        ("img/3.png", grey(2, 7)),
-        ("img/4.png", grey(2, 8)),
+    let root = images(&[
+        ("img/1.png", gray(2, 5)),
+        ("img/2.png", gray(2, 6)),
+        ("img/3.png", gray(2, 7)),
+        ("img/4.png", gray(2, 8)),
     ]);
     let read = |table: &str| {
         fs::write(root.path().join("labels.csv"), table).unwrap();
@@ -333,7 +333,7 @@ fn a_table_of_labels_names_files_classes_and_parts() {
     let rows = "img/1.png;10;train\nimg/2.png;2;train\nimg/3.png;2;val\nimg/2.png;2;train\n";
     let dataset = read(&format!("\u{feff}Path;Label;Split\n{rows}")).unwrap();
     assert_eq!(dataset.info.classes, ["2", "10"]);
-    assert_eq!(dataset.train, Pictures { pixels: [[6; 4], [5; 4]].concat(), labels: vec![0, 1] });
+    assert_eq!(dataset.train, Images { pixels: [[6; 4], [5; 4]].concat(), labels: vec![0, 1] });
     assert_eq!(dataset.validation.labels, [0]);
     let notes = [
         "1 skipped: not in the file of labels (img/4.png)",
@@ -373,11 +373,11 @@ fn two_thousand_photographs() {
         (state >> 27) as u8
     };
     for number in 0..2000_u32 {
-        let picture = RgbImage::from_fn(500, 375, |x, y| {
+        let image = RgbImage::from_fn(500, 375, |x, y| {
             let mut value = |scale: u32| ((x * scale / 3 + y + number) % 200) as u8 + noise();
             Rgb([value(1), value(2), value(3)])
         });
-        put(root.path(), &format!("{}/{number}.jpg", ["a", "b"][number as usize % 2]), &picture.into());
+        put(root.path(), &format!("{}/{number}.jpg", ["a", "b"][number as usize % 2]), &image.into());
     }
     let bytes = fs::read(root.path().join("a/0.jpg")).unwrap().len();
     let started = std::time::Instant::now();
@@ -391,15 +391,15 @@ fn two_thousand_photographs() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
-    fn a_damaged_picture_is_an_error_or_a_picture_but_never_a_panic(
+    fn a_damaged_image_is_an_error_or_an_image_but_never_a_panic(
         format in prop::sample::select(vec![
             ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Gif, ImageFormat::Bmp, ImageFormat::Tiff, ImageFormat::WebP,
         ]),
         cut in 0.3..1.0_f64, at in 0.0..1.0_f64, byte: u8
     ) {
-        let picture: DynamicImage = RgbImage::from_fn(9, 9, |x, y| Rgb([x as u8 * 20, y as u8 * 20, 3])).into();
+        let image: DynamicImage = RgbImage::from_fn(9, 9, |x, y| Rgb([x as u8 * 20, y as u8 * 20, 3])).into();
         let mut bytes = std::io::Cursor::new(Vec::new());
-        picture.write_to(&mut bytes, format).unwrap();
+        image.write_to(&mut bytes, format).unwrap();
         let mut bytes = bytes.into_inner();
         let place = (at * bytes.len() as f64) as usize;
         bytes[place] = byte;
