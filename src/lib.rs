@@ -13,3 +13,4 @@ pub mod export;
 pub mod extend;
 pub mod log;
 pub mod progress;
+pub mod slurm;
