@@ -4,7 +4,9 @@
 mod child;
 pub mod gpu;
 mod hook;
-mod launch;
+mod host;
+mod job;
+pub(crate) mod launch;
 pub mod libtorch;
 mod log;
 mod memory;
@@ -13,6 +15,7 @@ mod outbox;
 pub mod processes;
 mod program;
 mod reading;
+pub mod service;
 mod slots;
 mod supervisor;
 mod tail;
@@ -28,6 +31,8 @@ use sweep_core::trial::Attempt;
 use sweep_scheduler::schedule::{Event, SlotId};
 
 pub use hook::Hook;
+pub use host::{Assignment, Host, ToHost};
+pub use job::Variable;
 pub use launch::{Launcher, ignores_hangup};
 pub use outbox::CAPACITY;
 pub use program::Job;
@@ -94,11 +99,6 @@ impl Agent {
     /// Runs a program on a started slot. Its output, except metrics, goes to the log.
     pub fn run(&mut self, slot: SlotId, job: Job, log: PathBuf) {
         self.command(slot, Command::Run { job: Box::new(job), log });
-    }
-
-    /// The device of a slot.
-    pub fn device(&self, slot: SlotId) -> &Device {
-        &self.slots[slot.0].device
     }
 
     /// The id of each slot's trainer or program process, if there is one.

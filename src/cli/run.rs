@@ -68,6 +68,9 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
         return Err(Error::new(Exit::Usage, format!("--results {} is not UTF-8", args.results.display()))
             .hint("programs and reports get paths as text; name a folder with a UTF-8 path"));
     }
+    if let Some(exit) = args.options.join(&layout, environment)? {
+        return Ok(exit);
+    }
     if args.or_resume && layout.journal().exists() {
         return resume::on(&args.options, layout.root(), (false, false), environment);
     }
@@ -104,7 +107,7 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
         history.apply(&first).expect("the first entry has this version's format");
         Ok((history, Journal::create(layout, &first)?))
     };
-    args.options.go(environment, layout, spec, begin, (false, false))
+    args.options.go(environment, layout, spec, (&text, None), begin, (false, false))
 }
 
 /// The sweep file with at most so many trials, and how many they are then.

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use super::agent;
+use super::cluster::{self, Missing, On, Role};
 use super::environment::{Environment, now, variable};
 use super::evaluation;
 use super::output;
 use super::serve::Page;
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::libtorch::{self, Fit};
-use crate::agent::{self, Device, Launcher, SlotDevice, mps};
-use crate::engine::{self, Setup};
+use crate::agent::{Device, Launcher, SlotDevice, end_leftovers as end_left, find, mps, share_a_gpu, wait_for_leftovers};
+use crate::engine::{self, Cluster, Setup};
 use crate::log;
 use crate::progress::{self, Screen};
 use sweep_core::error::{Error, Exit, Result};
@@ -52,6 +54,11 @@ pub struct Options {
     /// Skip the checks of the images and the networks
     #[arg(long)]
     pub no_check: bool,
+    #[command(flatten)]
+    pub on: On,
+    /// Under srun: train on all nodes of the allocation. One task a node; the first one controls the sweep
+    #[arg(long)]
+    here: bool,
     /// Also show the sweep in the browser while it runs, like `sweep serve`; prints the address
     #[arg(long)]
     page: bool,
@@ -101,15 +108,29 @@ enum Progress {
 impl Options {
     /// The slots that the file and the options request.
     fn slots(&self, spec: &Spec, environment: &Environment) -> Result<(Vec<SlotDevice>, Vec<Gpu>)> {
-        let mut devices = spec.devices.clone();
-        if let Some(gpus) = &self.gpus {
-            devices.gpus = match gpus.as_str() {
-                "all" => Gpus::All,
-                "none" => Gpus::None,
-                names => Gpus::These(names.split(',').map(|name| name.trim().to_owned()).collect()),
-            };
+        slots(&devices(spec, self.gpus.as_deref()), environment)
+    }
+
+    /// The other hosts, if the sweep runs on any. Then it does not run on this machine.
+    fn cluster(
+        &self,
+        (layout, text): (&Layout, &str),
+        spec: &Spec,
+        so_far: Option<&[String]>,
+        environment: &Environment,
+    ) -> Result<Option<Cluster>> {
+        let targets = self.on.targets(spec, so_far.unwrap_or_default())?;
+        if targets.is_empty() && !self.here {
+            return Ok(None);
         }
-        slots(&devices, environment)
+        let (file, trainer) = (layout.sweep_file(), self.trainer.as_deref());
+        let terms = cluster::terms(spec, (&file, text), self.gpus.as_deref(), trainer, environment);
+        if self.here {
+            return Ok(Some(cluster::listening(spec, terms, layout)));
+        }
+        // A sweep that has begun goes on with the hosts that are left.
+        let missing = if so_far.is_some() { Missing::Note } else { Missing::Refuse };
+        cluster::check(targets, spec, terms, missing).map(Some)
     }
 
     /// Removes slots on GPUs that other processes use, and prints a note for each such GPU.
@@ -148,26 +169,53 @@ impl Options {
         }
     }
 
+    /// Trains for the controller of the sweep in this folder, if that is this process's part under srun.
+    ///
+    /// # Errors
+    /// Returns an error of the agent, or that this is not an allocation.
+    pub fn join(&self, layout: &Layout, environment: &Environment) -> Result<Option<Exit>> {
+        if !self.here {
+            return Ok(None);
+        }
+        match cluster::role(environment)? {
+            Role::Controls => Ok(None),
+            Role::Idle => Ok(Some(Exit::Success)),
+            Role::Joins(name) => {
+                let args = agent::Args::named(name, self.trainer.clone());
+                agent::dial(&args, &cluster::address(layout), environment)?;
+                Ok(Some(Exit::Success))
+            }
+        }
+    }
+
     /// Runs the remaining trials of a sweep and prints a summary.
     pub fn go(
         &self,
         environment: &Environment,
         layout: Layout,
         spec: Spec,
+        (text, so_far): (&str, Option<&[String]>),
         begin: impl FnOnce(&Layout) -> Result<(History, Journal)>,
         (retry_failed, from_scratch): (bool, bool),
     ) -> Result<Exit> {
+        let mut cluster = self.cluster((&layout, text), &spec, so_far, environment)?;
         // Their GPUs would seem to be in use.
         if spec.program().is_some() && !sweep_store::held(&layout) {
-            let note = agent::wait_for_leftovers(layout.root());
+            let note = wait_for_leftovers(layout.root());
             note.iter().for_each(|note| output::tell(&format!("note: {note}")));
         }
-        let (mut slots, gpus) = self.slots(&spec, environment)?;
-        if spec.devices.busy == Busy::Skip {
+        let (mut slots, gpus) =
+            if cluster.is_some() && !self.here { (Vec::new(), Vec::new()) } else { self.slots(&spec, environment)? };
+        if spec.devices.busy == Busy::Skip && !slots.is_empty() {
             slots = Options::skip_busy(slots, &gpus)?;
         }
-        let trainer =
-            if spec.network().is_some() { Some(trainer(self.trainer.as_deref(), environment)?) } else { None };
+        let own = || trainer(self.trainer.as_deref(), environment);
+        let trainer = match (cluster.as_ref().filter(|_| !self.here), spec.network()) {
+            (_, None) => None,
+            (None, Some(_)) => Some(own()?),
+            // Only the evaluation of the best trial needs one here.
+            (Some(_), Some(_)) => own().ok(),
+        };
         std::fs::create_dir_all(layout.root())
             .map_err(|error| Error::storage(format!("{} cannot be created", layout.root().display()), error))?;
         let level = log::level(environment.variable(log::VARIABLE).as_deref())?;
@@ -178,20 +226,24 @@ impl Options {
         let lock = Lock::take(&layout, &holder)?;
         log::open(&layout.log(), level);
         let (history, journal) = begin(&layout)?;
+        if let Some(cluster) = &mut cluster {
+            cluster.id = cluster::id(&layout, &history);
+        }
+        let count = slots.len().max(cluster.as_ref().map_or(0, |cluster| cluster.slots));
         let _page = if self.page { Some(Page::of(&layout, environment)?) } else { None };
         if spec.program().is_some() {
             end_leftovers(&layout, &history)?;
         }
         if spec.method == Method::Tpe {
-            let lag = search::lag(spec.search_terms(), &history, slots.len());
-            for note in notes_on_lag(lag, slots.len(), Search::resumed(spec.search_terms(), &history).len()) {
+            let lag = search::lag(spec.search_terms(), &history, count.max(1));
+            for note in notes_on_lag(lag, count, Search::resumed(spec.search_terms(), &history).len()) {
                 output::tell(&format!("note: {note}"));
             }
         }
         let screen = self.screen(environment);
         let running = mps::find(environment.variable(mps::VARIABLE).as_deref());
         let daemon = match running {
-            None if spec.devices.mps && trainer.is_some() && agent::share_a_gpu(&slots) => mps::Daemon::start(),
+            None if spec.devices.mps && trainer.is_some() && share_a_gpu(&slots) => mps::Daemon::start(),
             _ => Ok(None),
         };
         let daemon = daemon.unwrap_or_else(|reason| {
@@ -222,6 +274,7 @@ impl Options {
             memory: environment.memory(),
             clock: now,
             variable,
+            cluster,
         };
         let history = engine::run(setup)?;
         drop(daemon); // all its trainers have ended
@@ -249,8 +302,10 @@ impl Options {
 
 /// Makes sure that no program of an earlier controller runs beside its successor.
 fn end_leftovers(layout: &Layout, history: &History) -> Result<()> {
-    let recorded = history.trials.iter().filter_map(|trial| Some((trial.id, trial.group.clone()?)));
-    match agent::end_leftovers(layout.root(), &recorded.collect::<Vec<_>>()) {
+    // What runs on another host is its agent's, also if that host is this machine.
+    let own = history.trials.iter().filter(|trial| history.node_of(&trial.slot).is_none());
+    let recorded = own.filter_map(|trial| Some((trial.id, trial.group.clone()?)));
+    match end_left(layout.root(), &recorded.collect::<Vec<_>>()) {
         Ok(note) => note.iter().for_each(|note| output::tell(&format!("note: {note}"))),
         Err(left) => {
             return Err(Error::new(Exit::NoTrainer, left).hint(
@@ -280,6 +335,19 @@ fn notes_on_lag(lag: u32, slots: usize, trials: Option<u64>) -> Vec<String> {
     notes
 }
 
+/// The devices that the file requests, with the GPUs of `--gpus` instead of its own.
+pub fn devices(spec: &Spec, gpus: Option<&str>) -> Devices {
+    let mut devices = spec.devices.clone();
+    if let Some(gpus) = gpus {
+        devices.gpus = match gpus {
+            "all" => Gpus::All,
+            "none" => Gpus::None,
+            names => Gpus::These(names.split(',').map(|name| name.trim().to_owned()).collect()),
+        };
+    }
+    devices
+}
+
 /// The slots of this machine that `devices` requests, and the GPUs.
 ///
 /// # Errors
@@ -287,7 +355,7 @@ fn notes_on_lag(lag: u32, slots: usize, trials: Option<u64>) -> Vec<String> {
 pub fn slots(devices: &Devices, environment: &Environment) -> Result<(Vec<SlotDevice>, Vec<Gpu>)> {
     let gpus = if devices.gpus == Gpus::None { Err("they are not asked for".into()) } else { gpu::look() };
     let visible = environment.visible_gpus();
-    let slots = agent::find(devices, &gpus, visible.as_deref(), environment.cores())?;
+    let slots = find(devices, &gpus, visible.as_deref(), environment.cores())?;
     Ok((slots, gpus.unwrap_or_default()))
 }
 

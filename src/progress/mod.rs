@@ -92,6 +92,11 @@ impl Screen {
         });
     }
 
+    /// Tells the user something that is in no journal entry.
+    pub fn note(&self, note: &str) {
+        self.say(&format!("note: {note}"));
+    }
+
     /// Reports that the time of this run is over.
     pub fn out_of_time(&self) {
         self.say("the time of this run is over; saving the running trials");

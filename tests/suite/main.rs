@@ -12,6 +12,8 @@ mod extend;
 mod faults;
 mod gpus;
 mod grammar;
+mod hosts;
+mod hosts_ssh;
 mod lag;
 mod libraries;
 mod log;

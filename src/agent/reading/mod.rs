@@ -25,7 +25,7 @@ pub enum Said {
 }
 
 /// What the journal has of a trial when an attempt begins.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Known {
     /// The last epoch; 0 where there is none.
     pub last: u32,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Entry, Extension, FORMAT, State, Status, TrialRecord};
+use super::{Entry, Extension, FORMAT, NodeChange, NodeRecord, State, Status, TrialRecord};
 use crate::steering::{Request, Wish};
 use crate::trial::{Attempt, MOST_OTHERS, Outcome, Settings, TrialId, fingerprint};
 
@@ -44,16 +44,24 @@ impl State {
                 self.steering.skipped.clear();
                 self.start.clone_from(start);
             }
-            Entry::Run { at, slots, version, mps, lag, .. } => {
+            Entry::Run { at, slots, version, mps, lag, on, .. } => {
                 self.run_at = *at;
+                self.runs += 1;
                 self.lag = lag.or(self.lag);
                 self.version.clone_from(version);
                 self.slots = slots.clone();
                 self.mps.clone_from(mps);
                 self.held.clear();
+                self.nodes.clear();
+                self.on.clone_from(on);
                 self.complete = false;
                 (self.steering.paused, self.steering.most) = (false, None);
                 self.abandon();
+            }
+            Entry::Node { at, node, what } => self.node(*at, node, what)?,
+            Entry::Kept { attempt, .. } => {
+                let trial = self.waiting(*attempt).ok_or_else(|| format!("{attempt} is kept, but was not left"))?;
+                trial.status = Status::Running;
             }
             Entry::Backend { backend, .. } => self.backends.push(backend.clone()),
             Entry::Started { at, attempt, slot, settings, seed, place } => {
@@ -176,7 +184,9 @@ impl State {
                     self.held.insert(slot.clone(), reason.clone());
                 }
             }
-            Entry::Left { complete, .. } => {
+            Entry::Left { at, complete } => {
+                let gone = Some((*at, "the controller has ended".to_owned()));
+                self.nodes.values_mut().for_each(|node| node.left = node.left.take().or_else(|| gone.clone()));
                 self.complete = *complete;
                 self.untidied.clear();
             }
@@ -255,6 +265,33 @@ impl State {
         Ok(())
     }
 
+    /// Takes in what happened to another host.
+    fn node(&mut self, at: f64, name: &str, what: &NodeChange) -> Result<(), String> {
+        if let NodeChange::Joined { slots, about } = what {
+            self.slots.extend(slots.iter().filter(|slot| !self.slots.contains(slot)).cloned().collect::<Vec<_>>());
+            let (slots, about) = (slots.clone(), about.clone());
+            let record = NodeRecord { joined_at: at, slots, about, silent: None, left: None };
+            self.nodes.insert(name.to_owned(), record);
+            return Ok(());
+        }
+        let node = self.nodes.get_mut(name).ok_or_else(|| format!("{name} changes, but has not joined"))?;
+        match what {
+            NodeChange::Joined { .. } => {}
+            NodeChange::Silent { why } => node.silent = Some((at, why.clone())),
+            NodeChange::Back => node.silent = None,
+            NodeChange::Left { why } => {
+                (node.silent, node.left) = (None, Some((at, why.clone())));
+                let gone = std::mem::take(&mut node.slots);
+                self.slots.retain(|slot| !gone.contains(slot));
+                self.held.retain(|slot, _| !gone.contains(slot));
+                if let Some(node) = self.nodes.get_mut(name) {
+                    node.slots = gone;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Carries out what the user asked for, as far as it concerns the state of the sweep.
     fn steer(&mut self, request: &Request) -> Result<(), String> {
         match request {
@@ -288,6 +325,11 @@ impl State {
                 self.steering.first.splice(0..0, trials.iter().copied());
             }
             Request::Slots { most } => self.steering.most = *most,
+            Request::Join { on } => {
+                let new: Vec<String> = on.iter().filter(|one| !self.on.contains(one)).cloned().collect();
+                self.on.extend(new);
+            }
+            Request::Leave { node } => self.on.retain(|one| one.rsplit(':').next() != Some(node.as_str())),
             Request::Tag { trial, text } => {
                 self.steering.tags.remove(trial);
                 if !text.is_empty() {

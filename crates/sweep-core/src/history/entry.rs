@@ -13,6 +13,31 @@ use crate::warning::Warning;
 /// version.
 pub const FORMAT: u32 = 1;
 
+/// What happened to the agent of another host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "node_is", rename_all = "snake_case")]
+pub enum NodeChange {
+    /// It joined.
+    Joined {
+        /// Names of its slots.
+        slots: Vec<String>,
+        /// What it said of its machine, in one line.
+        about: String,
+    },
+    /// There is no word from it. What runs there goes on until its lease runs out.
+    Silent {
+        /// What is known about the reason.
+        why: String,
+    },
+    /// It was heard again.
+    Back,
+    /// Nothing of the sweep runs there any more.
+    Left {
+        /// The reason.
+        why: String,
+    },
+}
+
 /// One line of the journal. Times are Unix seconds. They are for display and for sums; no decision depends on them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
@@ -87,6 +112,25 @@ pub enum Entry {
         /// For `method: tpe`: a trial's parameters do not depend on the results of this many trials just before it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lag: Option<u32>,
+        /// Where agents were started, besides this machine: `ssh:gpu1`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        on: Vec<String>,
+    },
+    /// The agent of another host joined, fell silent, was heard again, or left.
+    Node {
+        /// When this happened, in Unix seconds.
+        at: f64,
+        /// Name of the host.
+        node: String,
+        /// What happened.
+        #[serde(flatten)]
+        what: NodeChange,
+    },
+    /// The agent of another host still runs an attempt that a killed controller gave to it.
+    Kept {
+        /// When the agent said so, in Unix seconds.
+        at: f64,
+        attempt: Attempt,
     },
     /// A trainer uses a different library than the trainers before it, or it is the sweep's first trainer. Its numbers
     /// may differ in the last bits.

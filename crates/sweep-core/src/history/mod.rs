@@ -7,8 +7,8 @@ mod apply;
 mod entry;
 mod record;
 
-pub use entry::{Entry, FORMAT};
-pub use record::{Status, TrialRecord};
+pub use entry::{Entry, FORMAT, NodeChange};
+pub use record::{NodeRecord, Status, TrialRecord};
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -66,6 +66,12 @@ pub struct State {
     pub version: String,
     /// Names of the slots that the newest controller found.
     pub slots: Vec<String>,
+    /// Number of controllers so far.
+    pub runs: u64,
+    /// Where the newest controller started agents, besides its own machine.
+    pub on: Vec<String>,
+    /// The other hosts of the newest controller, by name.
+    pub nodes: BTreeMap<String, NodeRecord>,
     /// Folder through which trainers of the newest controller connect to the CUDA MPS daemon, if one runs.
     pub mps: Option<std::path::PathBuf>,
     /// For `method: tpe`: a trial's parameters do not depend on the results of this many trials just before it. `None`
@@ -106,6 +112,11 @@ impl State {
     /// Returns the trial with that number, if it was ever started.
     pub fn trial(&self, id: TrialId) -> Option<&TrialRecord> {
         self.trials.get(usize::try_from(id.0.checked_sub(1)?).ok()?)
+    }
+
+    /// Returns the host of a slot, if it is not the controller's own: the part of the slot's name before the `/`.
+    pub fn node_of<'a>(&self, slot: &'a str) -> Option<&'a str> {
+        slot.split_once('/').map(|(node, _)| node)
     }
 
     /// Returns whether the images were checked before training and nothing serious was found.

@@ -7,6 +7,21 @@ use crate::steering::Wish;
 use crate::trial::{EpochMetrics, METRICS, Outcome, Settings, Stopper, TrialId};
 use crate::warning::Warning;
 
+/// What is known about another host that trains for the sweep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeRecord {
+    /// When its agent joined, in Unix seconds.
+    pub joined_at: f64,
+    /// Names of its slots.
+    pub slots: Vec<String>,
+    /// What its agent said of the machine, in one line.
+    pub about: String,
+    /// Since when there is no word from it, and why. `None` if it was heard last.
+    pub silent: Option<(f64, String)>,
+    /// When it left, and why. `None` while it belongs to the sweep.
+    pub left: Option<(f64, String)>,
+}
+
 /// Status of a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Status {

@@ -91,6 +91,9 @@ pub struct Config {
     pub from_scratch: bool,
     /// Time between SIGTERM and SIGKILL for a program that is asked to leave. Zero for trainers, which are not signaled.
     pub stop_grace: Duration,
+    /// Time for which the agent of another host may go on without a word from the controller, and some more to be sure.
+    /// What a killed controller gave to another host is not given to a third before that.
+    pub lease: Duration,
     /// The longest silence of a trainer; `None`: as follows from the epochs seen.
     pub silence: Option<Duration>,
 }

@@ -63,6 +63,9 @@ impl Scheduler {
                 }
             }
             FromTrainer::Epoch { attempt, metrics, others } if is_current(&attempt) => {
+                if self.is_known(id, attempt, metrics.epoch) {
+                    return;
+                }
                 self.record_said(now, id, Entry::Epoch { attempt, metrics, others }, actions);
                 self.measure(now, id, &metrics, actions);
                 self.compare(now, id, actions);
@@ -139,7 +142,7 @@ impl Scheduler {
         }
     }
 
-    fn ready(&mut self, now: Now, id: SlotId, device: String, backend: String, actions: &mut Vec<Action>) {
+    pub(super) fn ready(&mut self, now: Now, id: SlotId, device: String, backend: String, actions: &mut Vec<Action>) {
         let slot = &mut self.slots[id.0];
         (slot.device, slot.state, slot.false_starts) = (device, State::Ready, 0);
         if self.history.backends.last() != Some(&backend) {
