@@ -6,16 +6,11 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 
-use super::pool::{Change, Pool};
 use super::queue::{self, Job};
 use super::submission::{Submission, array_id, fewer, is_kept, is_too_many};
 use sweep_core::error::{Error, Exit, Result};
-
-/// Time between two looks at the queue. Sites ask their users for no less.
-const LOOK: Duration = Duration::from_secs(30);
 
 /// Time for one of Slurm's programs. A busy slurmctld takes a minute.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -97,7 +92,9 @@ impl Slurm {
         let called = async {
             let mut command = Command::new(program);
             command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            self.variables.iter().for_each(|name| drop(command.env_remove(name)));
+            for name in &self.variables {
+                command.env_remove(name);
+            }
             let mut child = command.kill_on_drop(true).spawn()?;
             if let Some(mut stdin) = child.stdin.take() {
                 // A program that takes no input may have ended.
@@ -117,35 +114,4 @@ fn last_line(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
     last.chars().filter(|c| !c.is_control()).take(300).collect()
-}
-
-/// Looks at the queue every half a minute and reports what changed, until nobody listens. `needed` is how many nodes are
-/// enough for what is left to do; waiting jobs beyond it are canceled.
-pub async fn watch(slurm: Slurm, mut pool: Pool, needed: impl Fn() -> Option<u32>, changes: mpsc::Sender<Change>) {
-    let mut looks = interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first tick is now, and the queue was just looked at.
-    looks.tick().await;
-    let mut problem = String::new();
-    loop {
-        looks.tick().await;
-        let looked = match slurm.queue().await {
-            Ok(jobs) => pool.look(jobs),
-            Err(error) if error.to_string() != problem => {
-                problem = error.to_string();
-                vec![Change::Note(format!("Slurm's queue is unknown for now: {problem}"))]
-            }
-            Err(_) => Vec::new(),
-        };
-        for change in looked {
-            if changes.send(change).await.is_err() {
-                return;
-            }
-        }
-        let surplus = needed().map_or_else(Vec::new, |needed| pool.surplus(needed));
-        if !surplus.is_empty() && slurm.cancel(&surplus).await.is_ok() {
-            let note = format!("{} waiting jobs were canceled: fewer trials are left than nodes", surplus.len());
-            let _ = changes.send(Change::Note(note)).await;
-        }
-    }
 }

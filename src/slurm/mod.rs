@@ -7,14 +7,15 @@
 //!            ─► scancel: what is not needed any more
 //! ```
 //!
-//! `submission` and `pool` decide and are pure. `commands` calls Slurm's programs.
+//! `submission`, `queue` and `pool` decide and are pure. `commands` calls Slurm's programs, and `jobs` says when.
 
 mod commands;
+mod jobs;
 mod pool;
 mod queue;
 mod submission;
 
-pub use commands::{Slurm, watch};
-pub use pool::{Change, Pool};
-pub use queue::{Job, State};
+pub use commands::Slurm;
+pub use jobs::Jobs;
+pub use pool::Change;
 pub use submission::{Submission, Wanted};

@@ -68,18 +68,21 @@ impl Pool {
         (!each.is_empty()).then(|| format!("Slurm: jobs that wait: {}", each.join(", ")))
     }
 
+    /// Number of jobs that wait or run.
+    pub fn alive(&self) -> u32 {
+        self.jobs.values().filter(|job| job.state.is_alive()).count() as u32
+    }
+
     /// The tasks to submit, so that this number of jobs is there. Their numbers were never used in a job that may be alive.
     pub fn missing(&self, nodes: u32) -> Vec<u32> {
-        let alive = self.jobs.values().filter(|job| job.state.is_alive()).count() as u32;
         let first = self.jobs.values().filter(|job| job.state.is_alive()).map(|job| job.task).max().unwrap_or(0) + 1;
-        (first..first + nodes.saturating_sub(alive)).collect()
+        (first..first + nodes.saturating_sub(self.alive())).collect()
     }
 
     /// The waiting jobs that are not needed if this number of nodes is enough, the last ones first.
     pub fn surplus(&self, needed: u32) -> Vec<(u64, u32)> {
-        let alive = self.jobs.values().filter(|job| job.state.is_alive()).count();
         let waiting = self.jobs.iter().rev().filter(|(_, job)| job.state == State::Pending);
-        waiting.map(|(id, _)| *id).take(alive.saturating_sub(needed as usize)).collect()
+        waiting.map(|(id, _)| *id).take(self.alive().saturating_sub(needed) as usize).collect()
     }
 }
 

@@ -114,7 +114,7 @@ impl Submission {
         ];
         lines.extend(self.setup.iter().map(|line| format!("{line} || exit 1")));
         let (program, address) = (path(&self.program), path(&self.address));
-        let agent = format!("agent --dial {address} --name \"$SLURMD_NODENAME.$SLURM_ARRAY_TASK_ID\" --idle {IDLE}");
+        let agent = format!("agent --dial {address} --name \"$SLURMD_NODENAME.$SLURM_ARRAY_TASK_ID\" --idle {IDLE} --linger");
         lines.push(format!("exec {program} {agent}"));
         lines.push(String::new());
         lines.join("\n")

@@ -23,6 +23,7 @@ mod programs;
 mod scale;
 mod serve;
 mod soak;
+mod slurm;
 mod soak_programs;
 mod steering;
 mod storage;
