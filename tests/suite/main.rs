@@ -23,6 +23,7 @@ mod processes;
 mod programs;
 mod scale;
 mod serve;
+mod slurm;
 mod soak;
 mod soak_programs;
 mod steering;
