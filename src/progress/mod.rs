@@ -62,7 +62,8 @@ impl Screen {
         }
         match &self.kind {
             // What goes on is in the bars already.
-            Kind::Bars(_) if matches!(entry, Entry::Started { .. } | Entry::Epoch { .. } | Entry::Row { .. }) => {}
+            Kind::Bars(_)
+                if matches!(entry, Entry::Started { .. } | Entry::Epoch { .. } | Entry::Row { source: None, .. }) => {}
             Kind::Bars(_) | Kind::Lines => {
                 if let Some(line) = lines::line(entry, scheduler, spec) {
                     self.say(&line);

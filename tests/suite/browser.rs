@@ -164,6 +164,7 @@ fn in_a_browser_the_report_sorts_filters_and_shows_any_trial() {
         for chart in ["drawn", "overview"] {
             assert!(said[chart].as_u64().is_some_and(|pixels| pixels > 1000), "{chart}: {said}");
         }
+        assert!(said["hover"].as_str().is_some_and(|label| label.starts_with("Trial 00") && label.contains("epoch ")));
         assert!(said["told"].as_str().is_some_and(|told| told.starts_with("90 trials.")), "{said}");
         assert!(
             said["width"].as_u64().is_some_and(|seen| (u64::from(width) - 20..=u64::from(width)).contains(&seen)),

@@ -17,7 +17,7 @@ name: s
 command: [sh, -c, 'for e in 1 2 3; do echo "{\"epoch\": $e, \"val_loss\": 0.$((9 - e))${rate}, \"f1\": 0.5}"; done; test ${rate} != 3']
 metric: {name: val_loss, goal: minimize}
 parameters: {rate: {values: [1, 2, 3]}}
-devices: {gpus: none, cpu_slots: 1}
+devices: {gpus: none}
 "#;
 
 /// The names in backticks in a cell of a table.
@@ -141,7 +141,7 @@ fn a_coding_agent_that_follows_its_page_runs_and_reads_a_sweep() {
 /// The code blocks of the page after a comment `<!-- MARK… -->`, with the rest of the comment.
 fn blocks(mark: &str) -> Vec<(String, String)> {
     let mark = format!("<!-- {mark}");
-    let parts = AGENTS.split(mark.as_str()).skip(1);
+    let parts = AGENTS.split(&mark).skip(1);
     parts
         .map(|part| {
             let (rest, text) = part.split_once("-->\n```").expect("a block follows");

@@ -21,6 +21,7 @@ mod machine;
 mod plan;
 mod processes;
 mod programs;
+mod records;
 mod scale;
 mod serve;
 mod slurm;

@@ -10,6 +10,10 @@ type("dropout=0.4 learning_rate<0.001"); said.filtered = rowsShown().map(row => 
 type("overfit"); said.overfit = rowsShown().length;
 type("nothing-has-this"); said.none = rowsShown().length;
 type("");
+// The pointer on the curves of all trials.
+const canvas = document.querySelectorAll("#overview canvas")[1], box = canvas.getBoundingClientRect();
+for (let y = 0; y < box.height && !canvas.classList.contains("on"); y += 5)
+  canvas.dispatchEvent(new PointerEvent("pointermove", { clientX: box.left + box.width * 0.7, clientY: box.top + y }));
 const missing = [...document.querySelectorAll("#trials tbody a")].find(a => !document.querySelector(a.getAttribute("href")));
 said.before = document.querySelectorAll("article").length;
 missing.click();
@@ -24,6 +28,7 @@ setTimeout(() => {
   });
   said.drawn = Math.min(...pixels(article));
   said.overview = Math.min(...pixels(document.getElementById("overview")));
+  said.hover = document.querySelector("#overview .label").textContent;
   said.told = document.getElementById("drawn").textContent;
   said.width = document.documentElement.clientWidth;
   said.wide = document.documentElement.scrollWidth - said.width;

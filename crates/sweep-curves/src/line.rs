@@ -40,6 +40,8 @@ pub struct Pair {
 pub struct Line {
     /// The epoch that it names, as the program counts.
     pub epoch: Option<f64>,
+    /// The number of epochs that it names: `Epoch 3/10`.
+    pub epochs: Option<f64>,
     /// Whether the line names the epoch and says nothing else.
     pub alone: bool,
     /// The optimizer step, boosting round, or batch that it names.
@@ -363,6 +365,7 @@ impl<'a> Parser<'a> {
 
     fn fraction(&mut self, a: f64, b: f64) {
         if self.wants_epoch {
+            self.line.epochs = Some(b);
             self.epoch(a);
             return self.end_of_place();
         } else {

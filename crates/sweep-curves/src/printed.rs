@@ -67,6 +67,8 @@ pub struct Printed {
     total: Option<f64>,
     /// Epochs without a number.
     counted: f64,
+    /// The number of epochs that lines name: `Epoch 3/10`.
+    planned: Option<f64>,
     /// Lines of Ultralytics.
     yolo: Yolo,
     /// A dictionary of lists whose end has not come yet.
@@ -132,6 +134,11 @@ impl Printed {
         Some(row)
     }
 
+    /// The number of epochs of the training, if lines have named it.
+    pub fn planned(&self) -> Option<u32> {
+        self.planned.filter(|planned| (1.0..1e9).contains(planned)).map(|planned| planned as u32)
+    }
+
     /// No line comes any more.
     pub fn finish(&mut self) -> Vec<Row> {
         let mut rows = Vec::new();
@@ -181,6 +188,7 @@ impl Printed {
         let starred = text.trim_start().starts_with("* ");
         let part = if starred { self.last_part } else { self.section };
         let mut line = parse(text, part, &self.metric);
+        self.planned = line.epochs.or(self.planned);
         self.tell_apart(&mut line);
         if line.decimal_commas {
             self.note("commas were read as decimal marks");

@@ -107,10 +107,13 @@ overview.hidden = data.metrics.length === 0;
 // A chart that is printed or saved stays a picture; on the screen, curves to hover over take its place.
 const enliven = article => {
   const id = article.id.slice("trial-".length), row = ranked.get(id)?.row, of = curves(id);
-  if (!row || !Object.keys(of).length) return;
-  const box = el("div", { class: "panels live" });
+  if (!row) return;
+  const pairs = headings.map((heading, column) => [heading.textContent, row.cells[column].textContent]).filter(([name, text]) => text && name !== "trial" && !(name === "findings" && article.querySelector(".findings")));
+  const head = [el("h3", {}, `Trial ${id}`), el("dl", {}, ...pairs.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text))))];
+  if (!Object.keys(of).length) return article.querySelector(".wide") ? undefined : article.append(...head);
+  const box = el("div", { class: "panels" });
   article.querySelector(".wide")?.classList.add("printed");
-  article.querySelector("h3, .wide")?.after(box);
+  article.prepend(el("div", { class: "live" }, ...head, box));
   drawPanels(box, of, marks(Number(row.dataset.best), Number(row.dataset.onset)));
 };
 const seen = new IntersectionObserver(entries => {
@@ -120,11 +123,8 @@ document.querySelectorAll("article").forEach(article => seen.observe(article));
 
 // A trial that is linked to and is not in the page yet gets a place.
 const draw = id => {
-  const row = ranked.get(id)?.row;
-  if (!row) return;
-  const pairs = headings.map((heading, column) => [heading.textContent, row.cells[column].textContent]).filter(([, text]) => text);
-  const article = el("article", { id: `trial-${id}` }, el("h3", {}, `Trial ${id}`),
-    el("dl", {}, ...pairs.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)))));
+  if (!ranked.has(id)) return;
+  const article = el("article", { id: `trial-${id}` });
   $("curves").prepend(article);
   enliven(article);
 };

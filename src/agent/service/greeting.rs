@@ -101,6 +101,7 @@ pub fn answer(to: &mut impl Write, facts: &Facts) -> std::io::Result<()> {
 }
 
 /// Reads a line byte by byte, since what follows belongs to the first frame.
+#[expect(clippy::unbuffered_bytes, reason = "a buffer would take bytes of the first frame")]
 fn line(from: &mut impl Read) -> std::io::Result<String> {
     let mut line = Vec::new();
     for byte in from.by_ref().take(LONGEST).bytes() {

@@ -64,6 +64,10 @@ pub struct State {
     pub began_at: f64,
     /// When the newest controller took over, in Unix seconds.
     pub run_at: f64,
+    /// Time of the newest controller's last entry that has one, in Unix seconds.
+    seen_at: f64,
+    /// For how long earlier controllers ran, as far as their entries show, in seconds.
+    spent: f64,
     /// Version of `sweep` that took over last.
     pub version: String,
     /// Names of the slots that the newest controller found.
@@ -113,6 +117,11 @@ pub struct State {
 }
 
 impl State {
+    /// For how long controllers have run the sweep so far, as far as their entries show, in seconds.
+    pub fn seconds_run(&self) -> f64 {
+        self.spent + (self.seen_at - self.run_at).max(0.0)
+    }
+
     /// Returns the trial with that number, if it was ever started.
     pub fn trial(&self, id: TrialId) -> Option<&TrialRecord> {
         self.trials.get(usize::try_from(id.0.checked_sub(1)?).ok()?)

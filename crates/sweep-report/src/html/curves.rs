@@ -14,7 +14,7 @@ use sweep_core::trial::{EpochMetrics, METRICS, Metric};
 /// Maximum number of points kept per curve, and of all of them in a small sweep. The page for 10,000 trials stays below
 /// 15 MB.
 const POINTS: usize = 17;
-const ALL_POINTS: usize = 20_000;
+const ALL_POINTS: usize = 60_000;
 /// A chart shows no more points of a curve.
 const MOST_POINTS: usize = 400;
 

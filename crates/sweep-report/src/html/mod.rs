@@ -104,7 +104,7 @@ fn overview() -> Markup {
             }
             div.chart tabindex="0" {}
             p #drawn.soft {}
-            p.soft { "Move over a curve to see its values, click it to see the trial, drag to enlarge." }
+            p.soft { "Move over a curve to see its values, click it to see the trial. Drag to enlarge, and double-click to see all." }
         }
     }
 }
