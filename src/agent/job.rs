@@ -47,16 +47,18 @@ pub fn job(
     let interpreter = interpreter(program, &start, variable, Path::is_file);
     let program = if program.in_trial_folder { &program.below(&start, &interpreter.command) } else { program };
     let trial_dir = folder.to_string_lossy().into_owned();
-    let (number, gpus) = (attempt.trial.0.to_string(), "1".to_owned());
-    let values = [trial_dir, number, seed.clone(), repeat.clone(), gpus, resumes.clone()];
+    let (number, gpus) = (attempt.trial.0.to_string(), spec.devices.gpus_per_trial.to_string());
+    let values = [trial_dir, number, seed.clone(), repeat.clone(), gpus.clone(), resumes.clone()];
     let (program, settings) = &program.filled(settings, &values);
     let settings_file = folder.join(SETTINGS_FILE);
     let config = program.config(settings);
     let json = serde_json::to_vec_pretty(&config)
         .map_err(|error| Error::storage("settings cannot be written", error.into()))?;
     sweep_store::replace(&settings_file, &json)?;
-    let arguments = match program.arguments(settings, &interpreter.command, &settings_file.to_string_lossy(), variable)
-    {
+    let settings_path = settings_file.to_string_lossy();
+    let as_written = |name: &str| Some(format!("${{envvar:{name}}}"));
+    let typed = program.arguments(settings, &interpreter.command, &settings_path, as_written).unwrap_or_default();
+    let arguments = match program.arguments(settings, &interpreter.command, &settings_path, variable) {
         Ok(arguments) if !arguments.is_empty() => arguments,
         Ok(_) => return Ok(Err("the command has no program".to_owned())),
         Err(error) => return Ok(Err(error)),
@@ -68,6 +70,7 @@ pub fn job(
         ("SWEEP_RESUME", resumes),
         ("SWEEP_SEED", seed),
         ("SWEEP_REPEAT", repeat),
+        ("SWEEP_GPUS", gpus),
         ("SWEEP_SLOT", slot.to_owned()),
         ("SWEEP_DEVICE", device.torch().to_owned()),
     ]);
@@ -104,6 +107,7 @@ pub fn job(
     Ok(Ok(Job {
         attempt,
         arguments,
+        typed,
         variables,
         folder,
         metrics_file,

@@ -104,8 +104,8 @@ pub fn on(device: &Device, program: &Path) -> Command {
             command.env("CUDA_VISIBLE_DEVICES", "");
             *threads
         }
-        Device::Gpu { uuid } => {
-            command.env("CUDA_VISIBLE_DEVICES", uuid).env("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
+        Device::Gpu { uuids } => {
+            command.env("CUDA_VISIBLE_DEVICES", uuids.join(",")).env("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
             1
         }
     };

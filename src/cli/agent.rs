@@ -80,7 +80,17 @@ fn be(args: &Args, sweep: &str, way: Way, environment: &Environment) -> Result<(
     // Slurm says when a job ends, in Unix seconds.
     let end = environment.variable("SLURM_JOB_END_TIME").and_then(|end| end.parse::<f64>().ok());
     let time = end.map(|end| Duration::from_secs_f64((end - environment.now()).max(0.0)));
-    serve(Station { way, idle: args.idle, lingers: args.linger, time, place, facts, memory: environment.memory(), prepare, variable })
+    serve(Station {
+        way,
+        idle: args.idle,
+        lingers: args.linger,
+        time,
+        place,
+        facts,
+        memory: environment.memory(),
+        prepare,
+        variable,
+    })
 }
 
 /// The name that this side gives, or else the controller.
@@ -142,11 +152,7 @@ fn checked(args: &Args, greeting: &Greeting, environment: &Environment) -> Facts
 }
 
 /// Looks for all that the sweep needs: its data, its program, a trainer, and slots.
-fn prepare(
-    terms: &Terms,
-    trainer: Option<&Path>,
-    environment: &Environment,
-) -> std::result::Result<Prepared, String> {
+fn prepare(terms: &Terms, trainer: Option<&Path>, environment: &Environment) -> std::result::Result<Prepared, String> {
     let problems = |problems: sweep_spec::Problems| sweep_core::error::Error::from(problems).to_string();
     let (mut spec, _) = Spec::read(&terms.text, &terms.file, &terms.base).map_err(problems)?;
     spec.name.clone_from(&terms.name);

@@ -34,15 +34,17 @@ pub fn run(args: &Args) -> Result<Exit> {
 
 /// The trials that run on a host, each with its slot.
 fn running<'a>(history: &'a History, node: &'a str) -> impl Iterator<Item = (&'a str, u64)> {
-    let trials = history.trials.iter().filter(move |trial| {
-        trial.status == Status::Running && history.node_of(&trial.slot) == Some(node)
-    });
+    let trials = history
+        .trials
+        .iter()
+        .filter(move |trial| trial.status == Status::Running && history.node_of(&trial.slot) == Some(node));
     trials.map(|trial| (trial.slot.as_str(), trial.id.0))
 }
 
 fn json(history: &History) -> String {
     let node = |(name, node): (&String, &NodeRecord)| {
-        let running: Vec<_> = running(history, name).map(|(slot, trial)| json!({"slot": slot, "trial": trial})).collect();
+        let running: Vec<_> =
+            running(history, name).map(|(slot, trial)| json!({"slot": slot, "trial": trial})).collect();
         let since = |what: &Option<(f64, String)>| what.as_ref().map(|(at, why)| json!({"at": at, "why": why}));
         json!({
             "node": name,

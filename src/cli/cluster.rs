@@ -71,7 +71,9 @@ impl On {
     fn check(&self) -> Result<()> {
         let given = if self.nodes.is_some() { Some("--nodes") } else { self.sbatch.first().map(String::as_str) };
         match given.filter(|_| !self.on.iter().any(|on| on == "slurm")) {
-            Some(option) => Err(Error::new(Exit::Usage, format!("{option} is for jobs of Slurm")).hint("add --on slurm")),
+            Some(option) => {
+                Err(Error::new(Exit::Usage, format!("{option} is for jobs of Slurm")).hint("add --on slurm"))
+            }
             None => Ok(()),
         }
     }
@@ -132,9 +134,12 @@ pub fn check(targets: Vec<Target>, spec: &Spec, terms: Terms, missing: Missing) 
         }
     }
     let mut names = BTreeSet::new();
-    problems.extend(facts.iter().filter(|facts| !names.insert(facts.node.clone())).map(|facts| {
-        format!("two agents are called {}; give each a name: sweep agent --name NAME", facts.node)
-    }));
+    problems.extend(
+        facts
+            .iter()
+            .filter(|facts| !names.insert(facts.node.clone()))
+            .map(|facts| format!("two agents are called {}; give each a name: sweep agent --name NAME", facts.node)),
+    );
     if !problems.is_empty() && (missing == Missing::Refuse || fine.is_empty() && jobs.is_empty()) {
         let error = Error::new(Exit::NoTrainer, format!("nothing was started:\n  {}", problems.join("\n  ")));
         return Err(error.hint("fix this, or leave the host out of --on"));
@@ -159,7 +164,10 @@ fn differences(facts: &[Facts]) -> Vec<String> {
         if other.libtorch != first.libtorch {
             let name = |facts: &Facts| facts.libtorch.clone().unwrap_or("an unknown libtorch".into());
             let (here, there) = (name(first), name(other));
-            told.push(format!("{} has {here} and {} has {there}: the same trial may differ in its last bits", first.node, other.node));
+            told.push(format!(
+                "{} has {here} and {} has {there}: the same trial may differ in its last bits",
+                first.node, other.node
+            ));
         }
         if (&other.architecture, &other.instructions) != (&first.architecture, &first.instructions) {
             let list = |facts: &Facts| facts.instructions.iter().cloned().collect::<Vec<_>>().join(" ");

@@ -1,51 +1,27 @@
 //! `sweep diagnose`: finds problems in a learning curve from any tool.
 
+mod files;
+mod judged;
+
 use std::ffi::OsStr;
 use std::fmt::Write;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::output;
+use judged::{Diagnosis, diagnose};
 use sweep_core::error::{Error, Exit, Result};
-use sweep_core::nearest::nearest;
 use sweep_core::trial::{Goal, Metric};
-use sweep_curves::{Choice, ForeignCurve, Format, LARGEST_FILE, Reading, Source, read};
+use sweep_curves::{Choice, Format};
 use sweep_report::charts;
 use sweep_report::format;
-use sweep_verdict::{Context, Divergence, Finding, Name, Severity, Task, judge, merged_advice};
+use sweep_verdict::{Finding, Severity, Task, merged_advice};
 
 /// Maximum number of curves that are reported in full. More curves have one line each.
 const IN_FULL: usize = 4;
 /// Line width of the text, in columns.
 const WIDTH: usize = 96;
-/// Number of bytes at the beginning of a file whose words may name the task.
-const WORDS: usize = 1 << 16;
-/// Files that are searched for in a folder: names, and ends of names.
-const NAMES: [&str; 10] = [
-    "metrics.csv",
-    "epochs.csv",
-    "results.csv",
-    "history.csv",
-    "log.csv",
-    "training.log",
-    "train.log",
-    "trainer_state.json",
-    "history.json",
-    "progress.csv",
-];
-const ENDS: [&str; 2] = [".wandb", ".log.json"];
-/// Maximum depth of folders that are searched, and maximum number of files that are read.
-const DEEPEST: usize = 6;
-const MOST_FILES: usize = 1000;
-/// What the names of TensorBoard's files contain.
-const EVENTS: &str = ".tfevents.";
-/// Names of unused columns that are listed.
-const MOST_UNUSED: usize = 8;
-/// Names of folders that identify a set rather than a run.
-const PARTS: [&str; 6] = ["train", "training", "validation", "val", "valid", "test"];
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -84,16 +60,6 @@ pub struct Args {
     chart: Option<PathBuf>,
 }
 
-/// A curve with its findings.
-struct Diagnosis {
-    /// The file, and the curve's name if the file has several.
-    title: String,
-    format: Format,
-    curve: ForeignCurve,
-    notes: Vec<String>,
-    findings: Vec<Finding>,
-}
-
 /// Prints the findings.
 ///
 /// # Errors
@@ -114,168 +80,6 @@ pub fn run(args: &Args) -> Result<Exit> {
         false => output::print(&as_text(&diagnoses))?,
     }
     Ok(Exit::Success)
-}
-
-/// The diagnoses of all files that could be read, and the problems of the others.
-fn diagnose(args: &Args) -> (Vec<Diagnosis>, Vec<Error>) {
-    let (mut diagnoses, mut refused) = (Vec::new(), Vec::new());
-    for file in &args.files {
-        let runs = match runs(file) {
-            Ok(runs) => runs,
-            Err(error) => {
-                refused.push(error);
-                continue;
-            }
-        };
-        for (name, sources) in runs {
-            let task = args.task.unwrap_or_else(|| task(&name, &sources));
-            match read(&sources, args.format, &args.columns) {
-                Ok(reading) => diagnoses.extend(diagnosed(&name, reading, task, args)),
-                Err(problem) => {
-                    let error = Error::new(Exit::Usage, problem.what);
-                    refused.push(problem.hint.into_iter().fold(error, Error::hint));
-                }
-            }
-        }
-    }
-    (diagnoses, refused)
-}
-
-/// Recognizes the task by the words at the beginning of the files, and by the file's name.
-fn task(name: &str, sources: &[Source]) -> Task {
-    let head = |source: &Source| String::from_utf8_lossy(&source.bytes[..source.bytes.len().min(WORDS)]).into_owned();
-    let heads: Vec<String> = sources.iter().map(head).collect();
-    let file = Path::new(name).file_name().and_then(OsStr::to_str).unwrap_or_default();
-    Task::of_names(heads.iter().map(String::as_str).chain([file]))
-}
-
-fn diagnosed<'a>(name: &'a str, reading: Reading, task: Task, args: &'a Args) -> impl Iterator<Item = Diagnosis> + 'a {
-    let Reading { format, curves, notes } = reading;
-    curves.into_iter().map(move |curve| {
-        let context = Context {
-            task,
-            classes: args.classes,
-            dropout: args.dropout,
-            divergence: (curve.divergence.as_ref()).map(|it| Divergence {
-                epoch: it.epoch,
-                step: None,
-                what: it.what.clone(),
-            }),
-            ..Context::default()
-        };
-        let mut findings = judge(&curve.epochs, &context);
-        let mut notes = notes.clone();
-        if !curve.unused.is_empty() {
-            let names = curve.unused[..curve.unused.len().min(MOST_UNUSED)].join(", ");
-            let more = curve.unused.len().saturating_sub(MOST_UNUSED);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            notes.push(format!("not used: {names}{more}"));
-            // One of them may be the validation metric.
-            let unvalidated = findings.iter().any(|finding| finding.name == Name::Unvalidated);
-            if unvalidated {
-                findings.retain(|finding| finding.name != Name::Unvalidated);
-                notes.push(format!(
-                    "no validation metric was recognized; if one of those is it, name it, for example with --columns \
-                     val_loss={}",
-                    curve.unused[0]
-                ));
-            }
-        }
-        let title = if curve.name.is_empty() { name.to_owned() } else { format!("{name}, {}", curve.name) };
-        Diagnosis { title: format::clean(&title), format, curve, notes, findings }
-    })
-}
-
-/// The files of each run below a path, with the run's name.
-fn runs(path: &Path) -> Result<Vec<(String, Vec<Source>)>> {
-    let name = path.display().to_string();
-    if name == "-" {
-        let mut bytes = Vec::new();
-        let read = std::io::stdin().lock().take(LARGEST_FILE + 1).read_to_end(&mut bytes);
-        read.map_err(|error| Error::storage("stdin cannot be read", error))?;
-        return Ok(vec![("stdin".to_owned(), vec![Source { name: "stdin".to_owned(), prefix: None, bytes }])]);
-    }
-    if !path.is_dir() {
-        return Ok(vec![(name, vec![source(path, None)?])]);
-    }
-    let mut files = Vec::new();
-    curve_files(path, DEEPEST, &mut files)?;
-    files.sort();
-    if files.is_empty() {
-        let searched = NAMES.into_iter().chain(ENDS).collect::<Vec<_>>().join(", ");
-        return Err(Error::new(
-            Exit::Usage,
-            format!("{name} contains no learning curves: neither event files nor files named {searched}"),
-        )
-        .hint("give the file that contains the curve"));
-    }
-    // The same numbers may have been written twice, as tables and as events.
-    let is_event = |file: &Path| file.file_name().is_some_and(|name| name.to_string_lossy().contains(EVENTS));
-    let tabled: Vec<PathBuf> =
-        files.iter().filter(|file| !is_event(file)).filter_map(|file| file.parent().map(Path::to_owned)).collect();
-    files.retain(|file| !is_event(file) || !tabled.iter().any(|folder| file.parent() == Some(folder)));
-    let mut runs: Vec<(String, Vec<Source>)> = Vec::new();
-    for file in files {
-        if !is_event(&file) {
-            runs.push((file.display().to_string(), vec![source(&file, None)?]));
-            continue;
-        }
-        let folder = file.parent().unwrap_or(path);
-        let part = folder.file_name().and_then(OsStr::to_str).filter(|part| PARTS.contains(part) && folder != path);
-        let run = part.and_then(|_| folder.parent()).unwrap_or(folder).display().to_string();
-        let source = source(&file, part)?;
-        match runs.iter_mut().find(|(known, _)| *known == run) {
-            Some((_, sources)) => sources.push(source),
-            None => runs.push((run, vec![source])),
-        }
-    }
-    Ok(runs)
-}
-
-/// Collects the files in and below a folder that hold curves.
-fn curve_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
-    let unreadable = |error| Error::storage(format!("{} cannot be read", folder.display()), error);
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let kind = entry.file_type().map_err(unreadable)?;
-        if kind.is_dir() && depth > 0 {
-            curve_files(&entry.path(), depth - 1, files)?;
-        } else if holds_curves(&entry.file_name().to_string_lossy()) {
-            files.push(entry.path());
-        }
-        if files.len() > MOST_FILES {
-            return Err(Error::new(Exit::Usage, format!("{} contains more than {MOST_FILES} files", folder.display()))
-                .hint("give the folder of a single run"));
-        }
-    }
-    Ok(())
-}
-
-fn holds_curves(name: &str) -> bool {
-    let name = name.strip_suffix(".gz").unwrap_or(name);
-    name.contains(EVENTS) || NAMES.contains(&name) || ENDS.iter().any(|end| name.ends_with(end))
-}
-
-fn source(path: &Path, part: Option<&str>) -> Result<Source> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes));
-    let name = path.display().to_string();
-    read.map_err(|error| {
-        let folder = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let files = folder.read_dir().into_iter().flatten().flatten().map(|file| file.file_name());
-        let files: Vec<String> = files.filter_map(|file| file.into_string().ok()).collect();
-        let typed = path.file_name().unwrap_or_default().to_string_lossy();
-        let hint = match nearest(&typed, files.iter().map(String::as_str)) {
-            Some(near) if near != typed => format!("did you mean {}?", path.with_file_name(near).display()),
-            _ => "give a file with one row per epoch (CSV, JSON lines, or a log), or the folder of a run".to_owned(),
-        };
-        Error::new(Exit::Usage, format!("{name} cannot be read")).source(error).hint(hint)
-    })?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(Error::new(Exit::Usage, format!("{name} is larger than {} MiB", LARGEST_FILE >> 20))
-            .hint("learning curves are small; give the file with one row per epoch"));
-    }
-    Ok(Source { name, prefix: part.map(str::to_owned), bytes })
 }
 
 fn draw(path: &Path, diagnoses: &[Diagnosis]) -> Result<()> {
@@ -405,7 +209,10 @@ fn as_json(diagnoses: &[Diagnosis]) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
+    use super::files::runs;
+    use super::judged::diagnosed;
     use super::*;
+    use sweep_curves::read;
 
     fn fixtures() -> PathBuf {
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/curves")
@@ -427,10 +234,10 @@ mod tests {
 
     fn diagnoses(args: &Args) -> Vec<Diagnosis> {
         let runs = args.files.iter().flat_map(|file| runs(file).expect("the fixture is there"));
-        let read = runs.flat_map(|(name, sources)| {
-            let name = name.rsplit('/').next().unwrap_or_default().to_owned();
-            let reading = read(&sources, None, &[]).expect("it is a curve");
-            diagnosed(&name, reading, Task::Images, args).collect::<Vec<_>>()
+        let read = runs.flat_map(|run| {
+            let name = run.name.rsplit('/').next().unwrap_or_default().to_owned();
+            let reading = read(&run.sources, None, &[]).expect("it is a curve");
+            diagnosed(&name, reading, Task::Images, args)
         });
         read.collect()
     }
@@ -487,9 +294,52 @@ mod tests {
     #[test]
     fn a_folder_without_curves_says_what_was_looked_for() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let error = runs(folder.path()).expect_err("it is empty").to_string();
-        assert!(error.contains("neither event files nor files named metrics.csv, epochs.csv"), "{error}");
-        std::fs::write(folder.path().join("metrics.csv"), "epoch,val_loss\n1,2\n").expect("writable");
-        assert_eq!(runs(folder.path()).expect("it holds a table").len(), 1);
+        let refusal = |folder: &Path| {
+            let (diagnoses, refused) = diagnose(&Args { files: vec![folder.to_owned()], ..args(&[]) });
+            assert!(diagnoses.is_empty());
+            refused[0].to_string()
+        };
+        assert!(refusal(folder.path()).contains("no event files, no files named metrics.csv, epochs.csv"));
+        std::fs::write(folder.path().join("notes.txt"), "nothing here\n").expect("writable");
+        assert!(refusal(folder.path()).contains("contains no learning curves"));
+        std::fs::write(folder.path().join("mine.txt"), "epoch 1: loss 0.5\nepoch 2: loss 0.4\n").expect("writable");
+        let (diagnoses, refused) = diagnose(&Args { files: vec![folder.path().to_owned()], ..args(&[]) });
+        assert_eq!((diagnoses.len(), refused.len()), (1, 0), "what holds no curve is passed over");
+    }
+
+    /// Writes files below a folder and returns the curves of each run that are found there.
+    fn found(files: &[(&str, String)]) -> Vec<Diagnosis> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("it is in the folder")).expect("writable");
+            std::fs::write(path, text).expect("writable");
+        }
+        diagnose(&Args { files: vec![folder.path().to_owned()], ..args(&[]) }).0
+    }
+
+    #[test]
+    fn a_run_that_a_tool_writes_into_several_files_is_one_curve() {
+        let of_epoch = |epoch: u32| {
+            let text = json!({"epoch": epoch, "training_loss": 0.9, "validation_loss": f64::from(epoch)}).to_string();
+            (format!("metrics_epoch_{epoch}.json"), text)
+        };
+        let files: Vec<_> = (0..12).map(of_epoch).collect();
+        let files: Vec<(&str, String)> = files.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
+        let allennlp = found(&files);
+        assert_eq!((allennlp.len(), allennlp[0].curve.epochs[10].val_loss), (1, Some(10.0)), "10 comes after 9");
+        let lines = |value: f64| (0..5).map(|step| format!("1612345678000 {value} {step}\n")).collect::<String>();
+        let mlflow = found(&[("0/abc/metrics/train_loss", lines(0.5)), ("0/abc/metrics/val_loss", lines(0.6))]);
+        assert_eq!((mlflow.len(), mlflow[0].curve.epochs[4].val_loss), (1, Some(0.6)));
+        let table = |value: f64| format!("iter\tLogloss\n0\t{value}\n1\t{value}\n");
+        let catboost = found(&[("learn_error.tsv", table(0.5)), ("test_error.tsv", table(0.6))]);
+        assert_eq!((catboost.len(), catboost[0].curve.epochs[1].train_loss), (1, Some(0.5)));
+        let state = |epochs: u32| {
+            let rows: Vec<_> = (1..=epochs).map(|epoch| json!({"epoch": epoch, "loss": 0.5, "step": epoch})).collect();
+            json!({ "log_history": rows }).to_string()
+        };
+        let trainer = [("checkpoint-9/trainer_state.json", state(9)), ("checkpoint-10/trainer_state.json", state(10))];
+        let trainer = found(&trainer);
+        assert_eq!((trainer.len(), trainer[0].curve.epochs.len()), (1, 10), "the last checkpoint has all");
     }
 }

@@ -1,5 +1,6 @@
 //! `sweep export`: the network of a trial as a Python module for PyTorch, or the sweep for another tool.
 
+mod mlflow;
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -28,7 +29,9 @@ const MODULE: &str = "network.py";
   sweep export results/quickstart                  the best trial, next to its weights in trials/
   sweep export results/quickstart 3 --out model    network.py and best.safetensors of trial 3 into model/
   sweep export results/quickstart --to optuna      the sweep as a study, for optuna-dashboard
-  sweep export results/quickstart --to tensorboard --follow    event files, while the sweep runs")]
+  sweep export results/quickstart --to tensorboard --follow    event files, while the sweep runs
+  sweep export results/quickstart --to mlflow --url http://127.0.0.1:5000
+  sweep export results/quickstart --to parquet     two tables for pandas, polars, or DuckDB")]
 pub struct Args {
     /// Folder of the sweep, for example results/quickstart
     #[arg(value_name = "DIR")]
@@ -39,9 +42,13 @@ pub struct Args {
     /// What to export, and for which tool
     #[arg(long, value_enum, default_value = "pytorch")]
     to: Tool,
-    /// Output folder, or file for Optuna [default: the folder of the trial, or DIR/tensorboard, or DIR/optuna.jsonl]
+    /// Output folder, or file for Optuna and SQLite [default: the folder of the trial, or a name in DIR: tensorboard,
+    /// wandb, parquet, optuna.jsonl, sweep.sqlite]
     #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
+    /// Address of the MLflow server; user and token are read from MLflow's own environment variables
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
     /// Export again as results arrive, until the sweep stops
     #[arg(long)]
     follow: bool,
@@ -55,6 +62,14 @@ enum Tool {
     Optuna,
     /// All trials as event files, with their parameters for the HParams tab
     Tensorboard,
+    /// All ended trials as runs of an MLflow server
+    Mlflow,
+    /// All ended trials as folders of offline runs, for `wandb sync`
+    Wandb,
+    /// All trials and their epochs as two Parquet files
+    Parquet,
+    /// All trials and their epochs as two tables in one SQLite file
+    Sqlite,
 }
 
 /// Exports what was asked for.
@@ -65,7 +80,20 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     let whole = args.to != Tool::Pytorch;
     if args.follow && !whole {
         return Err(Error::new(Exit::Usage, "--follow exports a sweep, not a network")
-            .hint("add --to optuna or --to tensorboard"));
+            .hint("name another tool, for example --to tensorboard"));
+    }
+    match (args.to, &args.url, &args.out) {
+        (Tool::Mlflow, None, _) => {
+            return Err(Error::new(Exit::Usage, "--to mlflow needs the address of the server")
+                .hint("start one with `mlflow server`, and add its address: --url http://127.0.0.1:5000"));
+        }
+        (Tool::Mlflow, Some(_), Some(_)) => {
+            return Err(Error::new(Exit::Usage, "--to mlflow writes no file").hint("leave out --out"));
+        }
+        (to, Some(_), _) if to != Tool::Mlflow => {
+            return Err(Error::new(Exit::Usage, "--url is the address of an MLflow server").hint("add --to mlflow"));
+        }
+        _ => {}
     }
     if let (true, Some(trial)) = (whole, args.trial) {
         return Err(Error::new(Exit::Usage, format!("trial {trial}: only whole sweeps are exported to other tools"))

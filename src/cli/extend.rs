@@ -91,7 +91,13 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     let all = Search::resumed(new.search_terms(), &grow(&extended(None))?).len();
     let entry = extended(all);
     let grown = grow(&entry)?;
-    output::print(&format!("{}\n\n{}", growth.changes.join("\n"), outlook(all, &grown)))?;
+    let said = format!("{}\n\n{}", growth.changes.join("\n"), outlook(all, &grown));
+    // stdout has events alone.
+    if args.options.json {
+        output::tell(&said)
+    } else {
+        output::print(&said)?
+    }
     if !args.yes {
         ask(args, environment)?;
     }

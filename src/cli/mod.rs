@@ -13,6 +13,7 @@ mod export;
 mod extend;
 mod gpus;
 mod help;
+mod import;
 mod init;
 mod lint;
 pub mod opened;
@@ -103,6 +104,8 @@ enum Command {
     Show(show::Args),
     /// Export the network of a trial, with its trained weights, as a PyTorch module
     Export(export::Args),
+    /// Make finished trials of an older study known to a sweep, for `tpe` and the report
+    Import(import::Args),
     /// Say which classes the network of a trial sees in images
     Predict(predict::Args),
     /// List the GPUs of this machine, and the slots that a sweep would use
@@ -168,6 +171,7 @@ impl Cli {
             Command::Tag(args) => steer::tag(&args, environment),
             Command::Show(args) => show::run(&args, environment),
             Command::Export(args) => export::run(&args, environment),
+            Command::Import(args) => import::run(&args, environment),
             Command::Predict(args) => predict::run(&args, environment),
             Command::Gpus(args) => gpus::run(&args, environment),
             Command::Doctor(args) => doctor::run(&args, environment),

@@ -12,6 +12,19 @@ pub fn print(text: &str) -> Result<()> {
     write(&mut std::io::stdout().lock(), text)
 }
 
+/// Prints a line to stdout. Returns whether there is still a reader.
+///
+/// # Errors
+/// Returns the errors of [`print()`].
+pub fn print_or_leave(text: &str) -> Result<bool> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Error::storage("cannot write the output", error)),
+    }
+}
+
 /// Prints indented JSON.
 ///
 /// # Errors

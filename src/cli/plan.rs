@@ -74,7 +74,10 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
             let targets = args.on.targets(&file.spec, &[])?;
             let slots = match targets.is_empty() {
                 true => slots(&file.spec, each, environment),
-                false => format!("on other hosts; nothing is started now\n  {}", cluster::planned(&targets, &file.spec, environment).join("\n  ")),
+                false => format!(
+                    "on other hosts; nothing is started now\n  {}",
+                    cluster::planned(&targets, &file.spec, environment).join("\n  ")
+                ),
             };
             page::write(&file, &figures, &slots, &mut out)
         }

@@ -11,12 +11,14 @@ use sweep_core::history::History;
 use sweep_core::nearest::nearest_metric;
 use sweep_core::trial::{Goal, METRICS, Metric};
 use sweep_spec::Spec;
+use sweep_store::Layout;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   sweep report results/quickstart            rebuild report.html, report.md, charts, and CSV files
-  xdg-open results/quickstart/report.html    read the report")]
+  xdg-open results/quickstart/report.html    read the report
+  sweep report results/quickstart --json | jq .headline")]
 pub struct Args {
     /// Folder of the sweep, for example results/quickstart
     #[arg(value_name = "DIR")]
@@ -27,6 +29,9 @@ pub struct Args {
     /// Rank a program's trials by this metric, overriding the sweep file; `sweep extend` changes the file
     #[arg(long, value_name = "NAME")]
     metric: Option<String>,
+    /// Print the report as one JSON object instead of the names of its files
+    #[arg(long)]
+    json: bool,
 }
 
 /// Which way the metric is better.
@@ -40,7 +45,7 @@ enum Way {
 ///
 /// # Errors
 /// Returns an error if there is no sweep or its folder cannot be written.
-pub fn run(args: &Args, _environment: &Environment) -> Result<Exit> {
+pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     let Opened { layout, mut spec, mut history, .. } = Opened::new(&args.folder)?;
     if let Some(name) = &args.metric {
         is_reported(name, &spec, &history)?;
@@ -57,6 +62,10 @@ pub fn run(args: &Args, _environment: &Environment) -> Result<Exit> {
         // The process that runs the sweep appends to the tables.
         true => sweep_report::pages(&layout, &spec, &history)?,
         false => sweep_report::write(&layout, &spec, &history)?,
+    }
+    if args.json {
+        let layout = Layout::new(environment.folder.join(layout.root()));
+        return output::print_json(&sweep_report::json(&layout, &spec, &history)).map(|()| Exit::Success);
     }
     let mut said = vec![format!("wrote {}", layout.report_html().display())];
     said.push(format!("      {}", layout.report_md().display()));

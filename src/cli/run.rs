@@ -78,9 +78,21 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
         // Whoever resumes reads the sweep's own copy of the file.
         (text, spec.run_cap) = capped(&text, &spec, count)?;
     }
-    let untouched = |layout: &Layout| if layout.journal().exists() { Err(begun(layout, environment)) } else { Ok(()) };
-    untouched(&layout)?;
-    if let Some(foreign) = foreign(&layout) {
+    is_new(&layout, environment)?;
+    let first = first(&spec, &text, args.options.no_check, environment);
+    let begin = |layout: &Layout| create(layout, &text, &first, environment);
+    args.options.go(environment, layout, spec, (&text, None), begin, (false, false))
+}
+
+/// Refuses a folder with a sweep, or with files that no sweep has written.
+///
+/// # Errors
+/// Says what is in the folder.
+pub fn is_new(layout: &Layout, environment: &Environment) -> Result<()> {
+    if layout.journal().exists() {
+        return Err(begun(layout, environment));
+    }
+    if let Some(foreign) = foreign(layout) {
         let shown = environment.short(layout.root());
         return Err(Error::new(
             Exit::Usage,
@@ -88,26 +100,35 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
         )
         .hint("nothing is written into it; give the sweep another name with `--name`, or move the folder away"));
     }
-    let pictures = if args.options.no_check { None } else { check::warn(&spec) };
-    let first = Entry::Sweep {
+    Ok(())
+}
+
+/// The first entry of a new sweep's journal. The images are checked for it, unless `no_check` is set.
+pub fn first(spec: &Spec, text: &str, no_check: bool, environment: &Environment) -> Entry {
+    Entry::Sweep {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").into(),
         name: spec.name.clone(),
         at: environment.now(),
         base: spec.base.clone(),
         start: spec.start.clone(),
-        file: Some(text.clone()),
-        pictures,
-    };
-    let begin = |layout: &Layout| {
-        // Another controller may have started the sweep meanwhile. With the lock held, none can.
-        untouched(layout)?;
-        sweep_store::replace(&layout.sweep_file(), text.as_bytes())?;
-        let mut history = History::default();
-        history.apply(&first).expect("the first entry has this version's format");
-        Ok((history, Journal::create(layout, &first)?))
-    };
-    args.options.go(environment, layout, spec, (&text, None), begin, (false, false))
+        file: Some(text.to_owned()),
+        pictures: if no_check { None } else { check::warn(spec) },
+    }
+}
+
+/// Creates the files of a new sweep, whose lock is held.
+///
+/// # Errors
+/// If another controller has started the sweep meanwhile, or if a file cannot be written.
+pub fn create(layout: &Layout, text: &str, first: &Entry, environment: &Environment) -> Result<(History, Journal)> {
+    if layout.journal().exists() {
+        return Err(begun(layout, environment));
+    }
+    sweep_store::replace(&layout.sweep_file(), text.as_bytes())?;
+    let mut history = History::default();
+    history.apply(first).expect("the first entry has this version's format");
+    Ok((history, Journal::create(layout, first)?))
 }
 
 /// The sweep file with at most so many trials, and how many they are then.

@@ -14,10 +14,12 @@ use super::output;
 use super::serve::Page;
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::libtorch::{self, Fit};
-use crate::agent::{Device, Launcher, SlotDevice, end_leftovers as end_left, find, mps, share_a_gpu, wait_for_leftovers};
+use crate::agent::{
+    Device, Launcher, SlotDevice, end_leftovers as end_left, find, left_over, mps, share_a_gpu, wait_for_leftovers,
+};
 use crate::engine::{self, Cluster, Setup};
 use crate::log;
-use crate::progress::{self, Screen};
+use crate::progress::{self, Screen, events};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::History;
 use sweep_report::ranking::{Place, Ranking, groups};
@@ -36,6 +38,9 @@ pub struct Options {
     /// Progress display; `auto` draws bars on a terminal and prints lines elsewhere
     #[arg(long, value_enum, default_value = "auto")]
     progress: Progress,
+    /// Print an event per line as JSON, for scripts (docs/reference/events.md)
+    #[arg(long, conflicts_with = "progress")]
+    pub json: bool,
     /// Path of the trainer [default: sweep-trainer next to sweep]
     #[arg(long, value_name = "PROGRAM")]
     trainer: Option<PathBuf>,
@@ -67,6 +72,26 @@ pub struct Options {
 /// The part of a run's time that is kept for saving its trials: as long as they may take, but at most a tenth.
 fn time_to_save(spec: &Spec, time: Duration) -> Duration {
     (spec.stop_grace + Duration::from_secs(5)).min(time / 10)
+}
+
+/// The part of `max_time: sweep:` that earlier runs have left.
+fn time_left(most: Duration, history: &History, folder: &Path) -> Result<Duration> {
+    let spent = Duration::from_secs_f64(history.seconds_run().clamp(0.0, 1e9));
+    // Trials are saved before the time is over, so the last moments are left.
+    match most.checked_sub(spent).filter(|left| *left > most / 10) {
+        Some(left) => Ok(left),
+        None => {
+            let what = format!(
+                "the sweep has run for {} of its `max_time` of {}",
+                format::duration(spent.as_secs_f64()),
+                format::duration(most.as_secs_f64())
+            );
+            let folder = folder.display();
+            Err(Error::new(Exit::Usage, what).hint(format!(
+                "give this run more time with `sweep resume {folder} --for 1h`, or raise `max_time` with `sweep extend`"
+            )))
+        }
+    }
 }
 
 /// What starts the trainer: the given program, or else the one beside `sweep`.
@@ -108,7 +133,14 @@ enum Progress {
 impl Options {
     /// The slots that the file and the options request.
     fn slots(&self, spec: &Spec, environment: &Environment) -> Result<(Vec<SlotDevice>, Vec<Gpu>)> {
-        slots(&devices(spec, self.gpus.as_deref()), environment)
+        let devices = devices(spec, self.gpus.as_deref());
+        let (slots, gpus) = slots(&devices, environment)?;
+        let idle = left_over(&devices, &gpus, environment.visible_gpus().as_deref());
+        if !idle.is_empty() {
+            let count = devices.gpus_per_trial;
+            output::tell(&format!("note: not used: {}, because each trial has {count} GPUs", idle.join(", ")));
+        }
+        Ok((slots, gpus))
     }
 
     /// The other hosts, if the sweep runs on any. Then it does not run on this machine.
@@ -138,18 +170,16 @@ impl Options {
     fn skip_busy(slots: Vec<SlotDevice>, gpus: &[Gpu]) -> Result<Vec<SlotDevice>> {
         let mut reasons = Vec::new();
         let is_free = |slot: &SlotDevice| {
-            let Device::Gpu { uuid } = &slot.device else { return true };
-            let gpu = gpus.iter().find(|gpu| gpu.uuid == *uuid);
-            let condition =
-                gpu.map(|gpu| gpu::condition(gpu, Some(gpu), None, |pid| gpu::owner(pid, std::process::id())));
-            if let Some(Condition::Busy(reason)) = condition {
-                let reason = format!("{}: {reason}", gpu.map_or(slot.name.clone(), Gpu::slot));
-                if !reasons.contains(&reason) {
-                    reasons.push(reason);
+            let Device::Gpu { uuids } = &slot.device else { return true };
+            let busy = gpus.iter().filter(|gpu| uuids.contains(&gpu.uuid)).find_map(|gpu| {
+                match gpu::condition(gpu, Some(gpu), None, |pid| gpu::owner(pid, std::process::id())) {
+                    Condition::Busy(reason) => Some(format!("{}: {reason}", gpu.slot())),
+                    _ => None,
                 }
-                return false;
-            }
-            true
+            });
+            let is_free = busy.is_none();
+            reasons.extend(busy.filter(|reason| !reasons.contains(reason)));
+            is_free
         };
         let free: Vec<_> = slots.into_iter().filter(is_free).collect();
         if free.is_empty() {
@@ -162,8 +192,9 @@ impl Options {
 
     fn screen(&self, environment: &Environment) -> Screen {
         match self.progress {
+            _ if self.json => Screen::new(progress::Kind::Events(now)),
             Progress::Bars => Screen::bars(),
-            Progress::Auto if environment.terminal => Screen::bars(),
+            Progress::Auto if environment.draws => Screen::bars(),
             Progress::Auto | Progress::Plain => Screen::new(progress::Kind::Lines),
             Progress::Json => Screen::new(progress::Kind::Json),
             Progress::None => Screen::new(progress::Kind::Quiet),
@@ -227,6 +258,10 @@ impl Options {
         let lock = Lock::take(&layout, &holder)?;
         log::open(&layout.log(), level);
         let (history, journal) = begin(&layout)?;
+        let run_for = match (self.run_for, spec.max_time.sweep) {
+            (None, Some(most)) => Some(time_left(most, &history, &environment.short(layout.root()))?),
+            (named, _) => named,
+        };
         if let Some(cluster) = &mut cluster {
             cluster.id = cluster::id(&layout, &history);
         }
@@ -242,6 +277,9 @@ impl Options {
             }
         }
         let screen = self.screen(environment);
+        let names: Vec<String> = slots.iter().map(|slot| slot.name.clone()).collect();
+        let total = Search::resumed(spec.search_terms(), &history).len();
+        screen.event(events::begin(&history, &spec, &layout, &names, total));
         let running = mps::find(environment.variable(mps::VARIABLE).as_deref());
         let daemon = match running {
             None if spec.devices.mps && trainer.is_some() && share_a_gpu(&slots) => mps::Daemon::start(),
@@ -267,7 +305,7 @@ impl Options {
             retry_failed,
             from_scratch,
             max_time: self.max_time.or(spec.max_time.trial),
-            run_for: self.run_for.or(spec.max_time.sweep).map(|time| time - time_to_save(&spec, time)),
+            run_for: run_for.map(|time| time - time_to_save(&spec, time)),
             checks_weights: !self.no_check,
             screen,
             host: environment.host(),
@@ -287,17 +325,20 @@ impl Options {
                 Err(error) => output::tell(&format!("note: the best trial was not evaluated: {error}")),
             }
         }
-        if !matches!(self.progress, Progress::Json | Progress::None) {
-            // Everything is written: that nobody is there to read of it is no failure.
-            let _ = output::print(&summary(&history, &spec, &layout, environment));
-        }
-        Ok(if !history.complete {
+        let exit = if !history.complete {
             Exit::Interrupted
         } else if history.trials.iter().any(|trial| trial.failed()) {
             Exit::TrialsFailed
         } else {
             Exit::Success
-        })
+        };
+        if self.json {
+            Screen::new(progress::Kind::Events(now)).event(events::end(&history, &spec, &layout, exit));
+        } else if !matches!(self.progress, Progress::Json | Progress::None) {
+            // Everything is written: that nobody is there to read of it is no failure.
+            let _ = output::print(&summary(&history, &spec, &layout, environment));
+        }
+        Ok(exit)
     }
 }
 
@@ -388,8 +429,8 @@ fn summary(history: &History, spec: &Spec, layout: &Layout, environment: &Enviro
     if let Some(target) = summary::target(spec, history) {
         text += &format!("\n{target}");
     }
-    for extension in summary::extensions(history) {
-        text += &format!("\n{extension}");
+    for line in summary::extensions(history).chain(summary::scripts(history)) {
+        text += &format!("\n{line}");
     }
     text += &format!("\nReport: {}", folder.join("report.html").display());
     if !history.complete {

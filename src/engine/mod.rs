@@ -17,20 +17,20 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::agent::gpu::Gpu;
-use crate::agent::{self, Assignment, Host, Known, Launcher, SlotDevice, ToHost};
 use crate::agent::service::FromAgent;
+use crate::agent::{self, Assignment, Host, Known, Launcher, SlotDevice, ToHost};
 use crate::progress::Screen;
 use devices::Devices;
-use nodes::{News, Nodes};
 pub use nodes::{Cluster, Start, Target, submission, targets};
+use nodes::{News, Nodes};
 pub use probe::{probe, try_to_start};
 use signals::{Heard, Signals};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, History, Status};
 use sweep_core::protocol::FromTrainer;
 use sweep_core::shape;
-use sweep_core::stop::{EarlyTerminate, Stopping};
 use sweep_core::steering::Request;
+use sweep_core::stop::{EarlyTerminate, Stopping};
 use sweep_core::trial::{Attempt, Settings, TrialId};
 use sweep_scheduler::schedule::{Action, Config, Event, Now, Scheduler, Shapes, SlotId, State};
 use sweep_scheduler::search::{self, Search};
@@ -419,7 +419,9 @@ impl Engine {
     /// Starts agents that the user has asked for meanwhile.
     fn join(&mut self, on: &[String]) {
         let Some(nodes) = &mut self.nodes else {
-            return self.screen.note("hosts can join only a sweep that runs with --on; interrupt it, and resume it with --on");
+            return self
+                .screen
+                .note("hosts can join only a sweep that runs with --on; interrupt it, and resume it with --on");
         };
         match targets(on) {
             Ok(targets) => {

@@ -1,7 +1,9 @@
 //! What other tools are told about a trial.
 
-use sweep_core::history::TrialRecord;
-use sweep_core::trial::METRICS;
+use std::collections::BTreeMap;
+
+use sweep_core::history::{History, TrialRecord};
+use sweep_core::trial::{EpochMetrics, METRICS};
 
 /// The metrics that every tool gets, in the order of the columns of epochs.csv: all but times and speeds.
 pub fn names(metric: &str, trials: &[TrialRecord]) -> Vec<String> {
@@ -29,4 +31,25 @@ pub fn points<'a>(trial: &'a TrialRecord, name: &'a str, metric: &'a str) -> imp
     let is_own = name == metric || name == "learning_rate" || METRICS.contains(&name);
     let others = trial.others.get(name).filter(|_| !is_own).into_iter().flatten().copied();
     own.chain(others).filter(|(_, value)| value.is_finite())
+}
+
+/// When each epoch ended, in Unix seconds. The journal has how long epochs took; pauses between attempts are left out.
+pub fn times(trial: &TrialRecord) -> BTreeMap<u32, f64> {
+    let mut at = trial.first_started_at;
+    let mut ended = |epoch: &EpochMetrics| {
+        at += epoch.seconds.unwrap_or(0.0);
+        (epoch.epoch, at)
+    };
+    trial.curve.iter().map(&mut ended).collect()
+}
+
+/// A name of the sweep for other tools' databases: the same in every export, and different for a sweep that replaced
+/// another of the same name. It has 16 hexadecimal digits.
+pub fn identity(history: &History) -> String {
+    // FNV-1a, which no later version of Rust changes.
+    let text = format!("{}@{}", history.name, history.began_at);
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{hash:016x}")
 }

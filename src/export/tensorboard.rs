@@ -4,15 +4,13 @@
 //! The content of a file only grows while a sweep runs, so that TensorBoard can follow it. The field numbers come from
 //! tensorflow/core/util/event.proto, framework/summary.proto, and tensorboard/plugins/hparams/{api,plugin_data}.proto.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::record;
 use super::wire::Message;
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::space::Distribution;
-use sweep_core::trial::{EpochMetrics, Outcome, plain};
+use sweep_core::trial::{Outcome, plain};
 use sweep_curves::record as framed;
 use sweep_spec::Spec;
 
@@ -43,7 +41,7 @@ fn one(spec: &Spec, trial: &TrialRecord, names: &[String]) -> Vec<u8> {
         points.extend(record::points(trial, name, &spec.metric.name).map(|(epoch, value)| (epoch, name, value)));
     }
     points.sort_by_key(|(epoch, ..)| *epoch); // stable: metrics stay in order
-    let times = times(trial);
+    let times = record::times(trial);
     for (epoch, name, value) in points {
         let at = times.range(..=epoch).next_back().map_or(began, |(_, at)| *at);
         let value = Message::default().bytes(1, name.as_bytes()).float(2, value as f32);
@@ -57,16 +55,6 @@ fn one(spec: &Spec, trial: &TrialRecord, names: &[String]) -> Vec<u8> {
         events.push((ended, trial.epochs(), plugin("_hparams_/session_end_info", 4, &session)));
     }
     written(began, events)
-}
-
-/// When each epoch ended, in Unix seconds. The journal has how long epochs took; pauses between attempts are left out.
-fn times(trial: &TrialRecord) -> BTreeMap<u32, f64> {
-    let mut at = trial.first_started_at;
-    let mut ended = |epoch: &EpochMetrics| {
-        at += epoch.seconds.unwrap_or(0.0);
-        (epoch.epoch, at)
-    };
-    trial.curve.iter().map(&mut ended).collect()
 }
 
 /// The parameters and metrics of the sweep.

@@ -43,6 +43,12 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             let again = if *number > 1 { format!(", attempt {number}") } else { String::new() };
             Some(format!("{}: started on {slot}{again}: {settings}", of_total(*trial)))
         }
+        // Trials of one script find it in the same place.
+        Entry::Row { attempt, source: Some(source), .. }
+            if !history.trials.iter().any(|one| one.id != attempt.trial && one.source.as_ref() == Some(source)) =>
+        {
+            Some(format!("trial {}: {} is read from {source}", attempt.trial, spec.metric.name))
+        }
         Entry::Epoch { attempt, metrics, .. } | Entry::Row { attempt, metrics, .. }
             if metrics.seconds.is_some_and(|seconds| seconds > LONG_EPOCH) =>
         {
@@ -65,6 +71,7 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             let new: Vec<&str> = warnings.iter().filter(|one| !told(&one.name)).map(|one| one.text.as_str()).collect();
             (!new.is_empty()).then(|| format!("trial {}: warning: {}", attempt.trial, new.join(" ")))
         }
+        Entry::Warned { attempt, warning } => Some(format!("trial {}: warning: {}", attempt.trial, warning.text)),
         Entry::Paused { attempt, later: true, .. } => {
             Some(format!("trial {}: the program asks to be started again later (exit code {LATER})", attempt.trial))
         }

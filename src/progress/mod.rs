@@ -1,9 +1,12 @@
 //! The progress display of a running sweep: bars for a terminal, plain lines for a log, JSON for a program.
 
 mod bars;
+pub mod events;
 mod lines;
 
 use std::io::Write;
+
+use serde_json::Value;
 
 use sweep_core::history::Entry;
 use sweep_scheduler::schedule::Scheduler;
@@ -22,6 +25,8 @@ pub enum Kind {
     Lines,
     /// The journal's entries, as they are written.
     Json,
+    /// The events of `--json`, each with the time of this clock.
+    Events(fn() -> f64),
     /// No output.
     Quiet,
 }
@@ -57,7 +62,8 @@ impl Screen {
         }
         match &self.kind {
             // What goes on is in the bars already.
-            Kind::Bars(_) if matches!(entry, Entry::Started { .. } | Entry::Epoch { .. } | Entry::Row { .. }) => {}
+            Kind::Bars(_)
+                if matches!(entry, Entry::Started { .. } | Entry::Epoch { .. } | Entry::Row { source: None, .. }) => {}
             Kind::Bars(_) | Kind::Lines => {
                 if let Some(line) = lines::line(entry, scheduler, spec) {
                     self.say(&line);
@@ -66,7 +72,20 @@ impl Screen {
             Kind::Json => {
                 print(&serde_json::to_string(entry).expect("an entry has no map with keys that are not text"));
             }
+            Kind::Events(_) => {
+                if let Some(event) = events::event(entry, scheduler.history(), spec) {
+                    self.event(event);
+                }
+            }
             Kind::Quiet => {}
+        }
+    }
+
+    /// Prints an event, if events are asked for.
+    pub fn event(&self, mut event: Value) {
+        if let Kind::Events(now) = self.kind {
+            event["at"] = now().into();
+            print(&event.to_string());
         }
     }
 
@@ -113,6 +132,7 @@ impl Screen {
         match &self.kind {
             Kind::Bars(bars) => bars.say(line),
             Kind::Lines => print(line),
+            Kind::Events(_) => self.event(events::warning(line)),
             Kind::Json | Kind::Quiet => {}
         }
     }

@@ -38,7 +38,8 @@ impl Slurm {
         std::fs::create_dir_all(self.submission.logs()).map_err(cannot)?;
         let (mut number, mut refusal) = (tasks.len(), None);
         loop {
-            let output = self.call("sbatch", &self.submission.arguments(&tasks[..number]), &self.submission.script()).await?;
+            let output =
+                self.call("sbatch", &self.submission.arguments(&tasks[..number]), &self.submission.script()).await?;
             let said = last_line(&output.stderr);
             if output.status.success() {
                 let array = array_id(&String::from_utf8_lossy(&output.stdout));
@@ -50,7 +51,9 @@ impl Slurm {
                 Some(fewer) => (number, refusal) = (fewer, Some(said)),
                 None => {
                     let error = Error::new(Exit::Usage, format!("Slurm refuses the jobs: {said}"));
-                    return Err(error.hint("what is after -- goes to sbatch as it is; `sweep plan` shows the whole call"));
+                    return Err(
+                        error.hint("what is after -- goes to sbatch as it is; `sweep plan` shows the whole call")
+                    );
                 }
             }
         }

@@ -108,7 +108,10 @@ async fn watch(slurm: Slurm, mut pool: Pool, counts: Arc<Counts>, changes: mpsc:
         };
         let surplus = pool.surplus(counts.needed.load(Ordering::Relaxed));
         if !surplus.is_empty() && slurm.cancel(&surplus).await.is_ok() {
-            told.push(Change::Note(format!("Slurm: {} jobs that wait are canceled, since few trials are left", surplus.len())));
+            told.push(Change::Note(format!(
+                "Slurm: {} jobs that wait are canceled, since few trials are left",
+                surplus.len()
+            )));
         }
         for change in told {
             if changes.send(change).await.is_err() {

@@ -127,7 +127,10 @@ mod tests {
     fn only_missing_jobs_are_submitted_and_only_waiting_ones_canceled() {
         let mut pool = Pool::default();
         assert_eq!(pool.missing(3), [1, 2, 3]);
-        look(&mut pool, "7|1|RUNNING|None|node1\n7|2|PENDING|Resources|\n7|3|PENDING|Resources|\n7|4|TIMEOUT|x|node4\n");
+        look(
+            &mut pool,
+            "7|1|RUNNING|None|node1\n7|2|PENDING|Resources|\n7|3|PENDING|Resources|\n7|4|TIMEOUT|x|node4\n",
+        );
         assert_eq!(pool.missing(5), [4, 5]);
         assert!(pool.missing(2).is_empty());
         assert_eq!(pool.surplus(2), [(7, 3)]);

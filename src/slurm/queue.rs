@@ -31,7 +31,9 @@ pub enum State {
 impl State {
     fn of(word: &str) -> State {
         match word {
-            "PENDING" | "REQUEUED" | "REQUEUE_HOLD" | "REQUEUE_FED" | "SPECIAL_EXIT" | "RESV_DEL_HOLD" => State::Pending,
+            "PENDING" | "REQUEUED" | "REQUEUE_HOLD" | "REQUEUE_FED" | "SPECIAL_EXIT" | "RESV_DEL_HOLD" => {
+                State::Pending
+            }
             "RUNNING" | "CONFIGURING" | "SUSPENDED" | "STOPPED" | "RESIZING" | "SIGNALING" => State::Running,
             "COMPLETING" | "STAGE_OUT" => State::Ending,
             "NODE_FAIL" | "BOOT_FAIL" | "REVOKED" => State::Lost(word.to_owned()),

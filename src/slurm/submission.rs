@@ -114,7 +114,8 @@ impl Submission {
         ];
         lines.extend(self.setup.iter().map(|line| format!("{line} || exit 1")));
         let (program, address) = (path(&self.program), path(&self.address));
-        let agent = format!("agent --dial {address} --name \"$SLURMD_NODENAME.$SLURM_ARRAY_TASK_ID\" --idle {IDLE} --linger");
+        let agent =
+            format!("agent --dial {address} --name \"$SLURMD_NODENAME.$SLURM_ARRAY_TASK_ID\" --idle {IDLE} --linger");
         lines.push(format!("exec {program} {agent}"));
         lines.push(String::new());
         lines.join("\n")
@@ -130,7 +131,8 @@ impl Submission {
 
 /// Returns whether a variable is kept for Slurm's programs. Inside a job, the others would make the new jobs like it.
 pub fn is_kept(variable: &str) -> bool {
-    variable == "SLURM_CONF" || !["SLURM_", "SLURMD_", "SBATCH_", "SRUN_"].iter().any(|prefix| variable.starts_with(prefix))
+    variable == "SLURM_CONF"
+        || !["SLURM_", "SLURMD_", "SBATCH_", "SRUN_"].iter().any(|prefix| variable.starts_with(prefix))
 }
 
 /// Returns the id of the array from what `sbatch --parsable` prints: the id, and the cluster if there are several.
@@ -215,7 +217,8 @@ END";
             assert!(rule.starts_with(option), "{rule}");
         }
         assert!(Wanted::new(0, Vec::new()).is_err());
-        let wanted = Wanted::new(16, vec!["--partition".into(), "gpu".into(), "--comment=a b".into()]).expect("it is right");
+        let wanted =
+            Wanted::new(16, vec!["--partition".into(), "gpu".into(), "--comment=a b".into()]).expect("it is right");
         assert_eq!(Wanted::parse(&wanted.to_string()), Some(wanted));
         assert_eq!(Wanted::parse("3"), Wanted::new(3, Vec::new()).ok());
     }

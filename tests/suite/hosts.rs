@@ -105,9 +105,8 @@ impl Hosts {
     }
 
     pub fn assert_equals_whole(&self, name: &str) {
-        let table = |name: &str, file: &str, without: &[&str]| {
-            self.world.table(&format!("results/{name}/{file}"), without)
-        };
+        let table =
+            |name: &str, file: &str, without: &[&str]| self.world.table(&format!("results/{name}/{file}"), without);
         let times = &["seconds", "device", "attempts"];
         assert_eq!(table(name, "trials.csv", times), table("whole", "trials.csv", times), "trials.csv of {name}");
         assert_eq!(table(name, "epochs.csv", &[]), table("whole", "epochs.csv", &[]), "epochs.csv of {name}");
@@ -150,7 +149,10 @@ fn a_sweep_on_two_hosts_equals_one_on_this_machine() {
     hosts.assert_equals_whole("hosts");
     hosts.assert_all_gone();
     let devices = hosts.world.column("results/hosts/trials.csv", "device");
-    assert!(devices.iter().any(|name| name.starts_with("one/")) && devices.iter().any(|name| name.starts_with("two/")), "{devices:?}");
+    assert!(
+        devices.iter().any(|name| name.starts_with("one/")) && devices.iter().any(|name| name.starts_with("two/")),
+        "{devices:?}"
+    );
     let folder = hosts.world.path("results/hosts/trials/0001");
     assert!(folder.join("trainer.log").exists(), "the log comes back");
     let left = std::fs::read_dir(hosts.world.path("scratch/one")).expect("it was made").count();
@@ -166,7 +168,9 @@ fn an_agent_that_is_killed_takes_its_trainers_with_it_and_its_trials_go_on_witho
     let mut controller = hosts.start("run hosts.yaml");
     wait_until("both hosts train", LIMIT, || {
         let journal = hosts.journal("hosts");
-        journal.contains("\"slot\":\"one/cpu:0\"") && journal.contains("\"slot\":\"two/cpu:0\"") && journal.contains("\"is\":\"epoch\"")
+        journal.contains("\"slot\":\"one/cpu:0\"")
+            && journal.contains("\"slot\":\"two/cpu:0\"")
+            && journal.contains("\"is\":\"epoch\"")
     });
     let before = hosts.trainers();
     hosts.processes("one", true).into_iter().for_each(kill);
@@ -202,7 +206,9 @@ fn a_controller_that_was_killed_finds_its_trials_where_they_run() {
     let mut controller = hosts.start("run hosts.yaml");
     wait_until("both hosts train", LIMIT, || {
         let journal = hosts.journal("hosts");
-        journal.contains("\"slot\":\"one/cpu:0\"") && journal.contains("\"slot\":\"two/cpu:0\"") && journal.contains("\"is\":\"epoch\"")
+        journal.contains("\"slot\":\"one/cpu:0\"")
+            && journal.contains("\"slot\":\"two/cpu:0\"")
+            && journal.contains("\"is\":\"epoch\"")
     });
     let before = hosts.trainers();
     controller.kill().expect("it is our child");
@@ -255,7 +261,8 @@ fn hosts_join_and_leave_while_the_sweep_runs() {
     hosts.whole();
     let mut controller = hosts.start("run hosts.yaml");
     wait_until("it trains", LIMIT, || hosts.journal("hosts").contains("\"is\":\"epoch\""));
-    let joined = hosts.world.sweep("join results/hosts --on").arg(hosts.on("two")).output().expect("sweep can be started");
+    let joined =
+        hosts.world.sweep("join results/hosts --on").arg(hosts.on("two")).output().expect("sweep can be started");
     assert!(joined.status.success());
     wait_until("the other one trains", LIMIT, || hosts.journal("hosts").contains("\"slot\":\"two/cpu:0\""));
     let text = hosts.world.expect("agents results/hosts", 0);
@@ -305,7 +312,12 @@ fn a_host_that_cannot_run_the_sweep_is_named_before_anything_starts() {
     let output = output.expect("sweep can be started");
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(6), "{text}");
-    for told in ["sweep 0.0.1 is installed there", "/data/images does not exist", "no agent started", "install the same version"] {
+    for told in [
+        "sweep 0.0.1 is installed there",
+        "/data/images does not exist",
+        "no agent started",
+        "install the same version",
+    ] {
         assert!(text.contains(told), "no {told} in {text}");
     }
     assert!(!hosts.world.path("results").exists(), "nothing is written");
@@ -389,7 +401,8 @@ fn has_ended(controller: &mut Child, life: Duration, hosts: &Hosts) -> bool {
 }
 
 fn assert_soaked(hosts: &Hosts, name: &str) {
-    let table = |name: &str, file: &str, without: &[&str]| hosts.world.table(&format!("results/{name}/{file}"), without);
+    let table =
+        |name: &str, file: &str, without: &[&str]| hosts.world.table(&format!("results/{name}/{file}"), without);
     let times = &["seconds", "device", "attempts"];
     assert_eq!(table(name, "trials.csv", times), table("whole", "trials.csv", times), "trials.csv of {name}");
     assert_eq!(table(name, "epochs.csv", &[]), table("whole", "epochs.csv", &[]), "epochs.csv of {name}");

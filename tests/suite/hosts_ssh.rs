@@ -31,7 +31,11 @@ impl Network {
         }
         for file in ["host_key", "key"] {
             let path = world.path(file);
-            let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&path).stdin(Stdio::null()).status();
+            let made = Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(&path)
+                .stdin(Stdio::null())
+                .status();
             if !made.is_ok_and(|made| made.success()) {
                 return Err("no key can be made");
             }
@@ -44,7 +48,10 @@ impl Network {
                 return Err("network namespaces cannot be made here");
             }
         }
-        world.write("bin/ssh", &format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", world.path("ssh_config").display()));
+        world.write(
+            "bin/ssh",
+            &format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", world.path("ssh_config").display()),
+        );
         std::fs::set_permissions(world.path("bin/ssh"), std::fs::Permissions::from_mode(0o755)).expect("it is ours");
         let of_host = |host: u32| format!("Host h{host}\n HostName 10.99.{number}.{}\n", host * 4 + 2);
         let common = format!(
@@ -169,7 +176,10 @@ fn two_hosts_by_ssh_train_what_one_machine_would() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
     let devices = world.column("results/ssh/trials.csv", "device");
-    assert!(devices.iter().any(|name| name.starts_with("h1/")) && devices.iter().any(|name| name.starts_with("h2/")), "{devices:?}");
+    assert!(
+        devices.iter().any(|name| name.starts_with("h1/")) && devices.iter().any(|name| name.starts_with("h2/")),
+        "{devices:?}"
+    );
     equals_whole(&world);
     let output = command(&world, "run ssh.yaml --name none --on ssh:h1,h3").output().expect("sweep can be started");
     let text = String::from_utf8_lossy(&output.stderr);

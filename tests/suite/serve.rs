@@ -380,3 +380,79 @@ fn a_run_shows_its_own_page_until_it_ends() {
     assert!(run.wait().expect("it is our child").success());
     assert!(connect().is_err(), "the page has ended with the run");
 }
+
+/// Follows a sweep as a page does, until so many trials have ended. Returns the number of updates.
+fn view(host: &str, cookie: &str, ended: u64) -> usize {
+    let mut stream = TcpStream::connect(host).expect("it listens");
+    let request = format!("GET /sweep/1/events HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("it reads");
+    stream.set_read_timeout(Some(Duration::from_secs(120))).expect("a socket has one");
+    let (mut known, mut updates) = (0, 0);
+    for _ in BufReader::new(stream).lines().map_while(Result::ok).filter(|line| line.starts_with("data: ")) {
+        let mut stream = TcpStream::connect(host).expect("it listens");
+        let headers = [("Host", host), ("Cookie", cookie)];
+        let (head, body) = ask(&mut stream, &format!("GET /sweep/1/update?since={known}"), &headers, "");
+        assert_eq!(status(&head), 200, "{head}");
+        let update: Value = serde_json::from_str(&body).expect("it is JSON");
+        (known, updates) = (update["overview"]["version"].as_u64().expect("a number"), updates + 1);
+        if update["overview"]["ended"].as_u64() >= Some(ended) {
+            return updates;
+        }
+    }
+    panic!("the news ended before the sweep");
+}
+
+/// As many epochs as eight slots report in an hour with two seconds per epoch, in some seconds.
+#[test]
+fn fifty_pages_follow_an_hour_of_epochs_and_the_server_does_not_grow() {
+    const EPOCHS: u32 = 1800;
+    let world = World::new();
+    made(&world.path("made"), 200);
+    let page = Page::open(&world, "made");
+    let (host, cookie) = (page.host.as_str(), page.cookie());
+    let memory = || -> u64 {
+        let text = page.memory();
+        let line = text.split(", ").find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux tells it");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    };
+    let mut journal =
+        std::fs::OpenOptions::new().append(true).open(world.path("made/journal.jsonl")).expect("it is there");
+    let attempt = |trial: u64| serde_json::json!({"trial": 200 + trial, "number": 1});
+    let settings = serde_json::json!({"dropout": 0.2, "learning_rate": 0.01, "batch_norm": true});
+    let updates = std::thread::scope(|scope| {
+        let viewers: Vec<_> = (0..50).map(|_| scope.spawn(|| view(host, &cookie, 208))).collect();
+        let mut early = 0;
+        for epoch in 0..=EPOCHS {
+            let mut lines = String::new();
+            for trial in 1..=8 {
+                let attempt = attempt(trial);
+                let entry = match epoch {
+                    0 => {
+                        serde_json::json!({"is": "started", "at": 0.0, "attempt": attempt, "slot": "cpu:0", "settings": settings})
+                    }
+                    _ => serde_json::json!({"is": "epoch", "attempt": attempt,
+                        "metrics": {"epoch": epoch, "val_loss": 1.0 / f64::from(epoch)}}),
+                };
+                lines += &format!("{entry}\n");
+                if epoch == EPOCHS {
+                    let end = serde_json::json!({"is": "ended", "at": 9.0, "attempt": attempt, "outcome": "finished"});
+                    lines += &format!("{end}\n");
+                }
+            }
+            journal.write_all(lines.as_bytes()).expect("it is writable");
+            if epoch % 60 == 59 {
+                wait_until("the page has seen it", Duration::from_secs(60), || {
+                    page.json("/sweep/1/update")["rows"][200][5].as_u64() >= Some(u64::from(epoch))
+                });
+                early = if epoch < EPOCHS / 3 { memory() } else { early };
+            }
+        }
+        let updates: Vec<usize> = viewers.into_iter().map(|viewer| viewer.join().expect("it sees the end")).collect();
+        println!("{early} kB after a third of the hour, {} kB at its end", memory());
+        // What is known of 14,400 epochs takes 2 MB.
+        assert!(memory() < early + 32_000, "{early} kB, then {} kB", memory());
+        assert!(memory() < 300_000);
+        updates
+    });
+    assert!(updates.iter().all(|updates| *updates > 3), "{updates:?}");
+}

@@ -30,7 +30,9 @@ struct Slurm {
 impl Slurm {
     /// Starts a cluster, or tells why the test is skipped.
     fn start(script: &str, nodes: u32) -> Option<Slurm> {
-        let is_there = |program: &&str| ["/usr/sbin", "/usr/bin"].iter().any(|folder| PathBuf::from(folder).join(program).exists());
+        let is_there = |program: &&str| {
+            ["/usr/sbin", "/usr/bin"].iter().any(|folder| PathBuf::from(folder).join(program).exists())
+        };
         let programs = ["slurmctld", "slurmd", "sbatch", "munged", "mungekey"];
         if !rustix::process::geteuid().is_root() || !programs.iter().all(|program| is_there(&program)) {
             eprintln!("skipped: this needs root and `apt install slurmctld slurmd slurm-client munge`");
@@ -86,7 +88,8 @@ impl Slurm {
     /// The jobs of the sweep: what squeue says, and what they printed.
     fn jobs(&self) -> String {
         let text = |output: Output| String::from_utf8_lossy(&output.stdout).into_owned();
-        let queue = self.tool("squeue").args(["--array", "--states=all", "--noheader", "--format=%K %T %r %N"]).output();
+        let queue =
+            self.tool("squeue").args(["--array", "--states=all", "--noheader", "--format=%K %T %r %N"]).output();
         let mut all = text(queue.expect("squeue can be started"));
         for file in std::fs::read_dir(self.hosts.world.path("results/hosts/slurm")).into_iter().flatten().flatten() {
             all += &std::fs::read_to_string(file.path()).unwrap_or_default();
@@ -123,7 +126,8 @@ fn a_sweep_on_slurm_equals_one_on_this_machine_and_tells_nobody_its_key() {
     let controller = slurm.spawn("run hosts.yaml --on slurm --nodes 3", "--time 10 --comment=x");
     slurm.waits_for_epochs(&["node1", "node2", "node3"]);
     let address = slurm.hosts.world.path("results/hosts/.address");
-    let written: serde_json::Value = serde_json::from_str(&slurm.hosts.world.read("results/hosts/.address")).expect("JSON");
+    let written: serde_json::Value =
+        serde_json::from_str(&slurm.hosts.world.read("results/hosts/.address")).expect("JSON");
     let key = written["key"].as_str().expect("a key").to_owned();
     assert!(processes_naming(&address).len() >= 3, "the agents");
     assert!(processes_naming(key.as_ref()).is_empty(), "a process list shows it");
@@ -131,7 +135,8 @@ fn a_sweep_on_slurm_equals_one_on_this_machine_and_tells_nobody_its_key() {
     assert!(text.contains("Slurm: 3 jobs are submitted"), "{text}");
     slurm.hosts.assert_equals_whole("hosts");
     slurm.assert_nothing_is_left();
-    let files = Command::new("grep").args(["-rlF", &key]).arg(slurm.hosts.world.path("results")).output().expect("grep");
+    let files =
+        Command::new("grep").args(["-rlF", &key]).arg(slurm.hosts.world.path("results")).output().expect("grep");
     let named: Vec<_> = String::from_utf8_lossy(&files.stdout).lines().map(PathBuf::from).collect();
     assert!(named.iter().all(|file| *file == address), "{named:?}");
     let agents = slurm.hosts.world.expect("agents results/hosts", 0);
@@ -162,7 +167,9 @@ fn jobs_that_slurm_ends_and_agents_that_die_cost_no_trial_a_retry() {
     let controller = slurm.spawn("run hosts.yaml --on slurm --nodes 3", "--time 10");
     slurm.waits_for_epochs(&["node1", "node2", "node3"]);
     let journal = slurm.hosts.journal("hosts");
-    let node = |task: &str| journal.split('"').find_map(|word| word.strip_suffix(&format!(".{task}/cpu:0"))).map(str::to_owned);
+    let node = |task: &str| {
+        journal.split('"').find_map(|word| word.strip_suffix(&format!(".{task}/cpu:0"))).map(str::to_owned)
+    };
     // One job is canceled: its agent gets SIGTERM, and saves.
     let queue = slurm.tool("squeue").args(["--noheader", "--array", "--format=%F_%K"]).output().expect("squeue");
     let queue = String::from_utf8_lossy(&queue.stdout).into_owned();

@@ -104,7 +104,7 @@ fn in_a_browser_a_sweep_is_filtered_sorted_and_looked_into() {
 
     // Dragging along the axis of a parameter leaves the trials within.
     let frame = browser.run("document.getElementById('parallel').scrollIntoView({block: 'center', behavior: 'instant'}); const box = document.getElementById('coordinates').getBoundingClientRect(); return [box.left, box.top, box.height]");
-    let (x, y, high) = (number(&frame[0]) + 60.0, number(&frame[1]), number(&frame[2]));
+    let (x, y, high) = (number(&frame[0]) + 72.0, number(&frame[1]), number(&frame[2]));
     browser.drag((x, y + 40.0), (x, y + 0.35 * high));
     assert!(number(&browser.run(ROWS)) < 60.0, "a part of the trials");
     browser.screenshot("parallel");

@@ -11,22 +11,29 @@ pub struct Columns {
     separator: Separator,
 }
 
+/// Cells of a line that may be the first of a heading of two: `Mini-batch` above `Loss`.
+pub type Above = Vec<String>;
+
 /// What separates the cells of a line.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Separator {
     Bar,
+    /// LaTeX.
+    Ampersand,
     Tab,
     /// Two spaces or more, so that names may have one.
     Wide,
     Space,
 }
 
-const SEPARATORS: [Separator; 4] = [Separator::Bar, Separator::Tab, Separator::Wide, Separator::Space];
+const SEPARATORS: [Separator; 5] =
+    [Separator::Bar, Separator::Ampersand, Separator::Tab, Separator::Wide, Separator::Space];
 
 impl Separator {
     fn cells(self, line: &str) -> Vec<&str> {
         let line = line.trim().trim_start_matches('#').trim();
         match self {
+            Separator::Ampersand => line.trim_end_matches('\\').split('&').map(str::trim).collect(),
             Separator::Bar => line.trim_matches('|').split('|').map(str::trim).collect(),
             Separator::Tab => line.split('\t').map(str::trim).collect(),
             Separator::Wide => line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect(),
@@ -35,9 +42,27 @@ impl Separator {
     }
 }
 
-/// Reads a header. Its cells are names, and at least two of them mean something, a metric among them.
-pub fn header(line: &str) -> Option<Columns> {
-    if line.contains([':', '=', ',']) {
+/// Reads a header. Its cells are names, and at least two of them mean something, a metric among them. `above` is the line
+/// before, and becomes this one.
+pub fn header(line: &str, above: &mut Above) -> Option<Columns> {
+    let upper = std::mem::take(above);
+    let bars: Vec<&str> = if line.contains('|') { Separator::Bar.cells(line) } else { Vec::new() };
+    let has_names = bars.len() > 2 && bars.iter().all(|cell| number(cell, false).is_none()) && !is_rule(line);
+    if has_names && upper.len() == bars.len() {
+        let joined: Vec<String> = upper.iter().zip(&bars).map(|(one, other)| format!("{one} {other}")).collect();
+        return header_of(&joined.join("|"));
+    }
+    if has_names {
+        *above = bars.into_iter().map(str::to_owned).collect();
+    }
+    header_of(line)
+}
+
+fn header_of(line: &str) -> Option<Columns> {
+    if let Some(names) = spacy(line) {
+        return Some(Columns { names, separator: Separator::Wide });
+    }
+    if line.contains(['=', ',']) || line.contains(':') && !line.contains("(hh:mm:ss)") {
         return None;
     }
     SEPARATORS.into_iter().find_map(|separator| {
@@ -50,10 +75,28 @@ pub fn header(line: &str) -> Option<Columns> {
         let is_header = cells.len() > 1
             && metrics > 0
             && known > 1
-            && (begins || separator != Separator::Space && known > cells.len() / 2)
-            && cells.iter().all(|cell| number(cell, false).is_none());
+            && (begins
+                || separator != Separator::Space
+                    && (known > cells.len() / 2 || metrics > 1 && 2 * known >= cells.len()))
+            && cells.iter().all(|cell| number(cell, false).is_none() && !has_decimal(cell));
         is_header.then(|| Columns { names: cells.into_iter().map(str::to_owned).collect(), separator })
     })
+}
+
+/// The columns of spaCy's training, `E    #       LOSS TOK2VEC  LOSS NER  ENTS_F  SCORE`, by names that say what they are.
+fn spacy(line: &str) -> Option<Vec<String>> {
+    let cells = Separator::Wide.cells(line);
+    let [first, second, rest @ ..] = &cells[..] else { return None };
+    let name = |cell: &&str| match cell.strip_prefix("LOSS ") {
+        Some(part) => format!("train/{}_loss", part.to_lowercase()),
+        None => (*cell).to_owned(),
+    };
+    let is_spacy = (*first, *second) == ("E", "#") && rest.iter().any(|cell| cell.starts_with("LOSS "));
+    is_spacy.then(|| ["epoch", "step"].map(str::to_owned).into_iter().chain(rest.iter().map(name)).collect())
+}
+
+fn has_decimal(cell: &str) -> bool {
+    scan(cell).iter().any(|token| matches!(token, Token::Number { decimal: true, .. }))
 }
 
 /// Whether a line only rules a table off: `|---|:--:|`.
@@ -68,7 +111,11 @@ impl Columns {
         // Columns that are apart may be filled tightly.
         let separators = [self.separator, Separator::Wide, Separator::Space];
         let cells = separators.into_iter().map(|separator| separator.cells(line));
-        let cells = cells.into_iter().find(|cells| cells.len() == self.names.len())?;
+        let mut cells = cells.into_iter().find(|cells| [0, 1].contains(&cells.len().wrapping_sub(self.names.len())))?;
+        // pandas prints the number of the row before it.
+        if cells.len() > self.names.len() {
+            cells.remove(0).parse::<u64>().ok()?;
+        }
         let (mut place, mut values) = (Place::default(), Vec::new());
         for (name, cell) in self.names.iter().zip(&cells) {
             let Some(value) = number(cell, quantity(name) == Some("accuracy")) else { continue };
@@ -97,6 +144,10 @@ pub fn number(cell: &str, of_accuracy: bool) -> Option<f64> {
             Some(if percent && of_accuracy { value / 100.0 } else { value })
         }
         [Token::Fraction(value, _)] => Some(value),
+        // `93.1 ± 0.2`, `93.1 (0.2)`.
+        [Token::Number { value, percent, unit: false, .. }, Token::Mark('±' | '('), ..] => {
+            Some(if percent && of_accuracy { value / 100.0 } else { value })
+        }
         _ => None,
     }
 }
@@ -121,13 +172,13 @@ mod tests {
             ("Step\tTraining Loss\tValidation Loss", "500\t0.612000\t0.583312", 2),
             ("# epoch train_loss val_loss", "1 0.5 0.6", 2),
         ] {
-            let columns = header(head).unwrap_or_else(|| panic!("{head} is a header"));
+            let columns = header(head, &mut Above::default()).unwrap_or_else(|| panic!("{head} is a header"));
             let (place, values) = columns.row(line).unwrap_or_else(|| panic!("{line} is a row"));
             assert!(place.epoch.is_some() || place.step.is_some());
             assert_eq!(values.len(), expected, "{line}: {values:?}");
         }
         for sentence in ["The train loss and accuracy are fine", "loss", "epoch 1 loss 0.5", "1  2  3"] {
-            assert_eq!(header(sentence), None, "{sentence}");
+            assert_eq!(header(sentence, &mut Above::default()), None, "{sentence}");
         }
     }
 

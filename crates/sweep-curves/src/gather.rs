@@ -1,10 +1,11 @@
 //! Builds curves from rows: maps each name to a metric, each value to an epoch, and says what was guessed or left over.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::clock::Clock;
 use super::names::{Choice, Target, is_ignorable, is_validation, meaning, names_part};
+use super::printed::Printed;
 use super::rows::{Place, Row};
 use super::special;
 use super::{Divergence, ForeignCurve, Problem};
@@ -15,6 +16,8 @@ use sweep_core::trial::{EpochMetrics, METRICS};
 const MOST_VALUES: usize = 5_000_000;
 /// Maximum number of names. Names of different curves count separately.
 const MOST_NAMES: usize = 100_000;
+/// Number of values from which on a metric is a curve, beside which a single value is none.
+const CURVE: usize = 4;
 /// Maximum number of names that a message lists.
 const LISTED: usize = 12;
 
@@ -39,13 +42,39 @@ pub struct Gather {
     values: usize,
     names: usize,
     rows: usize,
+    /// The rows as they are, where no curves are wanted.
+    raw: Option<Vec<Row>>,
+    /// How something was understood, said by a reader.
+    notes: Vec<String>,
 }
 
 impl Gather {
+    /// A gatherer that keeps rows as they are. Names have the prefix.
+    pub fn raw(prefix: Option<String>) -> Gather {
+        Gather { prefix, raw: Some(Vec::new()), ..Gather::default() }
+    }
+
+    /// The rows that were kept.
+    pub fn into_rows(self) -> Vec<Row> {
+        self.raw.unwrap_or_default()
+    }
+
     /// Adds a row. Values that are not finite are kept, because they may show a divergence. If the epoch goes back, the
     /// row begins another run.
     pub fn row(&mut self, row: &Row) -> Result<(), Problem> {
         self.rows += 1;
+        if let Some(raw) = &mut self.raw {
+            self.values += row.values.len();
+            if self.values > MOST_VALUES {
+                return Err(Problem::new(format!("it has more than {MOST_VALUES} values")));
+            }
+            let mut row = row.clone();
+            if let Some(prefix) = &self.prefix {
+                row.values.iter_mut().for_each(|(name, _)| *name = format!("{prefix}/{name}"));
+            }
+            raw.push(row);
+            return Ok(());
+        }
         let prefix = self.prefix.as_deref().unwrap_or_default();
         let course = match &row.values[..] {
             [(name, _)] => format!("{prefix}\0{}\0{name}", row.curve),
@@ -68,6 +97,22 @@ impl Gather {
             run => Cow::Owned(format!("{}, run {run}", row.curve)),
         };
         row.values.iter().try_for_each(|(name, value)| self.value(&curve, place, name, *value))
+    }
+
+    /// Adds what a script printed.
+    pub fn printed(&mut self, text: &str) -> Result<(), Problem> {
+        let mut printed = Printed::default();
+        for line in text.split('\n') {
+            printed.line(line).iter().try_for_each(|row| self.row(row))?;
+        }
+        printed.finish().iter().try_for_each(|row| self.row(row))?;
+        printed.notes().into_iter().for_each(|said| note(&mut self.notes, said));
+        Ok(())
+    }
+
+    /// Adds a sentence on how something was understood.
+    pub fn note(&mut self, text: impl Into<String>) {
+        note(&mut self.notes, text);
     }
 
     fn value(&mut self, curve: &str, place: Place, name: &str, value: f64) -> Result<(), Problem> {
@@ -114,10 +159,12 @@ impl Gather {
                 return Err(no_column(choice, &names));
             }
         }
-        if choices.is_empty() && special::is_adversarial(&names) {
-            return Err(special::adversarial());
+        if choices.is_empty()
+            && let Some(problem) = special::unjudgeable(&names)
+        {
+            return Err(problem);
         }
-        let mut notes = Vec::new();
+        let mut notes = self.notes.clone();
         let alone = self.curves.len() == 1;
         let mut curves = Vec::new();
         let has_runs = self.curves.iter().any(|(name, _)| name.starts_with("run "));
@@ -127,7 +174,7 @@ impl Gather {
                 "" if has_runs => "run 1",
                 name => name,
             };
-            let values = special::rewrite(values, &mut notes);
+            let values = special::rewrite(values, choices, &mut notes);
             curves.extend(curve(name, &values, choices, &mut notes));
         }
         if has_runs && curves.len() > 1 {
@@ -182,9 +229,12 @@ fn find<'a>(target: Target, values: &'a Values, choices: &[Choice]) -> Found<'a>
             Some((meaning(name).filter(|(meant, _)| *meant == target)?.1, (name.as_str(), points)))
         })
         .collect();
-    // A single value next to a series is a summary (Hugging Face's `train_loss` at the end).
+    // A single value next to a series is a summary (Hugging Face's `train_loss` at the end), or a test after training.
     let longest = values.values().map(Vec::len).max()?.min(meant.iter().map(|(_, (_, points))| points.len()).max()?);
-    let courses = meant.into_iter().filter(|(_, (_, points))| points.len() > 1 || longest == 1);
+    let is_metric = matches!(target, Target::Metric(_));
+    let courses = meant
+        .into_iter()
+        .filter(|(_, (name, points))| points.len() > 1 || longest == 1 && !(is_metric && is_single(name, values)));
     courses.min_by_key(|(far, _)| *far).map(|(_, found)| found)
 }
 
@@ -193,6 +243,7 @@ fn curve(name: &str, values: &Values, choices: &[Choice], notes: &mut Vec<String
     let mut metrics: [Found; METRICS.len()] = std::array::from_fn(|at| find(Target::Metric(at), values, choices));
     metrics.iter().flatten().next()?;
     unsplit_accuracy(&mut metrics, choices, notes);
+    singles(values, &metrics, notes);
     for (name, _) in metrics[4..].iter().flatten() {
         if names_part(name).is_some_and(|part| part.starts_with("test")) && !METRICS.contains(name) {
             note(notes, format!("{name} was taken for the validation set"));
@@ -248,9 +299,41 @@ fn curve(name: &str, values: &Values, choices: &[Choice], notes: &mut Vec<String
     })
 }
 
-/// An accuracy without a set belongs to validation, if the losses name their sets and no accuracy does.
+/// Whether a metric has a single value beside a curve, such as that of a test after training.
+fn is_single(name: &str, values: &Values) -> bool {
+    let is_metric = |name: &str| matches!(meaning(name), Some((Target::Metric(_), _)));
+    let is_curve = || values.iter().any(|(name, points)| points.len() >= CURVE && is_metric(name));
+    is_metric(name) && values.get(name).is_some_and(|points| points.len() == 1) && is_curve()
+}
+
+/// Says which metrics have a single value and were left out.
+fn singles(values: &Values, metrics: &[Found; METRICS.len()], notes: &mut Vec<String>) {
+    let used = |name: &str| metrics.iter().flatten().any(|(used, _)| *used == name);
+    let single = values.keys().filter(|name| is_single(name, values) && !used(name));
+    let single: Vec<&str> = single.map(String::as_str).collect();
+    if !single.is_empty() {
+        note(notes, format!("a single value is no curve, so these were left out: {}", listed(&single)));
+    }
+}
+
+/// An accuracy without a set belongs to validation, if the losses name their sets and no accuracy does, or if it was
+/// recorded apart from the loss.
 fn unsplit_accuracy(metrics: &mut [Found; METRICS.len()], choices: &[Choice], notes: &mut Vec<String>) {
     let chosen = |at: usize| choices.iter().any(|choice| choice.target == Target::Metric(at));
+    if let (Some((accuracy, points)), Some((_, losses)), None, None) = (metrics[1], metrics[0], metrics[4], metrics[5])
+    {
+        let place = |place: &Place| [place.epoch, place.step].map(|at| at.map(f64::to_bits));
+        let with_loss: HashSet<_> = losses.iter().map(|(at, _)| place(at)).collect();
+        let apart = points.len() < losses.len() && points.iter().all(|(at, _)| !with_loss.contains(&place(at)));
+        if apart && names_part(accuracy).is_none() && !chosen(1) {
+            metrics[5] = metrics[1].take();
+            note(
+                notes,
+                format!("{accuracy} was taken for the validation set, because it was recorded apart from the loss"),
+            );
+            return;
+        }
+    }
     let (Some((accuracy, _)), Some(_), None) = (metrics[1], metrics[4], metrics[5]) else { return };
     let training_is_split = metrics[0].is_none_or(|(name, _)| names_part(name).is_some());
     if training_is_split && names_part(accuracy).is_none() && !chosen(1) && !chosen(5) {
@@ -262,13 +345,17 @@ fn unsplit_accuracy(metrics: &mut [Found; METRICS.len()], choices: &[Choice], no
 /// The names that were not used and are neither places nor times.
 fn unused(values: &Values, metrics: &[Found; METRICS.len()], choices: &[Choice]) -> Vec<String> {
     let used = |name: &str| metrics.iter().flatten().any(|(used, _)| *used == name);
-    // Another name for a metric that was found is no loss: `train_loss_step` beside `train_loss_epoch`.
-    let is_double = |name: &str| match meaning(name) {
-        Some((Target::Metric(at), _)) => metrics[at].is_some(),
+    // Another name for a metric that was found is no loss: `train_loss_step` beside `train_loss_epoch`. A number, or
+    // another set, may make it another curve.
+    let numbered = |name: &str| name.ends_with(|letter: char| letter.is_ascii_digit()) && !name.ends_with("@1");
+    let same = |one: &str, other: &str| numbered(one) == numbered(other) && names_part(one) == names_part(other);
+    let is_double = |name: &str| match meaning(name).or_else(|| special::stands_for(name)) {
+        Some((Target::Metric(at), _)) => metrics[at].is_some_and(|(used, _)| same(used, name) || !numbered(name)),
         Some(_) => true,
         None => false,
     };
-    let left = values.keys().filter(|name| !used(name) && !is_double(name) && !is_ignorable(name));
+    let is_told = |name: &str| is_double(name) || is_ignorable(name) || is_single(name, values);
+    let left = values.keys().filter(|name| !used(name) && !is_told(name));
     left.filter(|name| !choices.iter().any(|choice| choice.column == **name)).cloned().collect()
 }
 

@@ -4,15 +4,15 @@
 
 use serde_json::{Map, Value};
 
-use super::Problem;
 use super::gather::{Gather, with_part};
-use super::names::{Target, meaning};
+use super::names::{Target, meaning, names_part};
 use super::rows::{Place, Row};
+use super::{Problem, python};
 
 /// Maximum file size in bytes. Parsed JSON takes about ten times its length in memory.
 const MOST_BYTES: usize = 64 << 20;
 /// Keys that may contain a curve.
-const WITHIN: [&str; 5] = ["history", "log_history", "epochs", "metrics", "results"];
+const WITHIN: [&str; 6] = ["history", "log_history", "epochs", "metrics", "results", "iterations"];
 /// Objects within a row are read to this depth.
 const DEEPEST: usize = 4;
 
@@ -35,16 +35,26 @@ pub fn is_no_number(text: &str) -> bool {
 
 /// Passes every number to `gather`.
 pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
-    curve(&parse(bytes)?, gather)
+    let value = parse(bytes)?;
+    if let Some(text) = output(&value) {
+        return gather.printed(&text);
+    }
+    rows(&value)?.iter().try_for_each(|row| gather.row(row))
 }
 
 /// Parses a file: one document, or several as a list. A damaged last line, which a killed program may leave, is dropped.
+/// What Python prints is read, too.
 pub fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     if bytes.len() > MOST_BYTES {
         return Err(Problem::new(format!("it is larger than {} MiB", MOST_BYTES >> 20)).hint("write it as CSV"));
     }
     let text = String::from_utf8_lossy(bytes);
-    let text = quoted(text.trim_start_matches('\u{feff}'));
+    let text = text.trim_start_matches('\u{feff}');
+    documents(text).or_else(|problem| documents(&python::json(text)).map_err(|_| problem))
+}
+
+fn documents(text: &str) -> Result<Value, Problem> {
+    let text = quoted(text);
     let mut documents = Vec::new();
     for document in serde_json::Deserializer::from_str(&text).into_iter::<Value>() {
         match document {
@@ -59,26 +69,58 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     })
 }
 
-fn curve(value: &Value, gather: &mut Gather) -> Result<(), Problem> {
+/// What a script printed, as Kaggle keeps it: a list of pieces with the stream that they were written to.
+fn output(value: &Value) -> Option<String> {
+    let pieces = value.as_array()?.iter();
+    let pieces = pieces.map(|piece| piece.get("stream_name").and_then(|_| piece.get("data")?.as_str()));
+    pieces.collect::<Option<String>>().filter(|text| !text.is_empty())
+}
+
+/// The rows of a document.
+pub fn rows(value: &Value) -> Result<Vec<Row>, Problem> {
     match value {
-        Value::Array(rows) => rows.iter().enumerate().try_for_each(|(at, row)| match row {
-            Value::Object(row) => object_row(at, row, gather),
-            _ => Ok(()),
-        }),
+        Value::Array(rows) => {
+            let objects = rows.iter().enumerate().filter_map(|(at, row)| Some((at, row.as_object()?)));
+            Ok(objects.filter_map(|(at, row)| object_row(at, row)).collect())
+        }
         Value::Object(map) => {
-            let within =
-                WITHIN.iter().find_map(|key| map.get(*key)).filter(|within| within.is_object() || within.is_array());
+            if let Some(rows) = catboost(map) {
+                return Ok(rows);
+            }
+            let within = WITHIN.iter().find_map(|key| map.get(*key)).filter(|within| {
+                within.is_object() || within.as_array().is_some_and(|rows| rows.iter().any(Value::is_object))
+            });
             match within {
-                Some(within) => curve(within, gather),
-                None => lists(map, gather),
+                Some(within) => rows(within),
+                None => Ok(lists(map)),
             }
         }
         _ => Err(Problem::new("it is neither an object nor a list")),
     }
 }
 
-/// Reads a row that is one object per epoch. Objects in it have names such as `val.loss`.
-fn object_row(at: usize, row: &Map<String, Value>, gather: &mut Gather) -> Result<(), Problem> {
+/// The rows of `catboost_training.json`, whose metrics are named apart from their values.
+fn catboost(map: &Map<String, Value>) -> Option<Vec<Row>> {
+    let (meta, iterations) = (map.get("meta")?, map.get("iterations")?.as_array()?);
+    let named = |set: &str, row: &Value| -> Vec<(String, f64)> {
+        let names = meta.get(format!("{set}_metrics")).and_then(Value::as_array).into_iter().flatten();
+        let values = row.get(set).and_then(Value::as_array).into_iter().flatten();
+        let pairs = names.zip(values);
+        let pairs = pairs.filter_map(|(name, value)| {
+            let name = name.get("name")?.as_str()?;
+            Some((format!("{set} {name}"), number(value)?))
+        });
+        pairs.collect()
+    };
+    let row = |(at, row): (usize, &Value)| {
+        let place = Place { epoch: row.get("iteration").and_then(number), step: Some(at as f64 + 1.0) };
+        Row { curve: String::new(), place, values: ["learn", "test"].iter().flat_map(|set| named(set, row)).collect() }
+    };
+    Some(iterations.iter().enumerate().map(row).collect())
+}
+
+/// Reads a row that is one object per epoch. Objects in it have names such as `val.loss`. `None` if it has no number.
+fn object_row(at: usize, row: &Map<String, Value>) -> Option<Row> {
     let mut flat = Vec::new();
     flatten("", row, 0, &mut flat);
     let of = |target: Target| flat.iter().find(|(name, _)| meaning(name).is_some_and(|(meant, _)| meant == target));
@@ -96,10 +138,7 @@ fn object_row(at: usize, row: &Map<String, Value>, gather: &mut Gather) -> Resul
     let values: Vec<_> = values.collect();
     // Hugging Face's last row: `train_loss` is the mean of the whole training.
     let is_summary = values.iter().any(|(name, _)| name == "train_runtime");
-    if values.is_empty() || is_summary {
-        return Ok(());
-    }
-    gather.row(&Row { curve: text(Target::Curve).unwrap_or_default(), place, values })
+    (!values.is_empty() && !is_summary).then(|| Row { curve: text(Target::Curve).unwrap_or_default(), place, values })
 }
 
 fn flatten<'a>(prefix: &str, row: &'a Map<String, Value>, depth: usize, flat: &mut Vec<(String, &'a Value)>) {
@@ -107,22 +146,53 @@ fn flatten<'a>(prefix: &str, row: &'a Map<String, Value>, depth: usize, flat: &m
         let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         match value {
             Value::Object(inner) if depth < DEEPEST => flatten(&name, inner, depth + 1, flat),
+            Value::Array(values) if values.len() == 1 => flat.push((name, &values[0])),
+            // Several numbers, such as COCO's twelve scores, are no metric by themselves. They are named as left over.
+            Value::Array(values) if !values.is_empty() => flat.push((format!("{name}[0]"), &values[0])),
             value => flat.push((name, value)),
         }
     }
 }
 
 /// Reads lists by metric, with one value per epoch. pandas' `to_json` writes objects by row number instead of lists. A
-/// single object of numbers is one epoch.
-fn lists(map: &Map<String, Value>, gather: &mut Gather) -> Result<(), Problem> {
+/// single object of numbers is one epoch. Lists may be within sets (`{"train": {"loss": […]}}`) or runs.
+fn lists(map: &Map<String, Value>) -> Vec<Row> {
     // Rows by epoch: `{"1": {"loss": …}, "2": …}`.
-    if !map.is_empty() && map.iter().all(|(name, row)| name.parse::<f64>().is_ok() && row.is_object()) {
-        return map.iter().enumerate().try_for_each(|(at, (epoch, row))| {
+    let is_number = |name: &String| name.parse::<f64>().is_ok();
+    if !map.is_empty() && map.iter().all(|(name, row)| is_number(name) && row.is_object()) {
+        let row = |(at, (epoch, row)): (usize, (&String, &Value))| {
             let mut row = row.as_object().cloned().unwrap_or_default();
             row.entry("epoch").or_insert_with(|| epoch.parse::<f64>().unwrap_or_default().into());
-            object_row(at, &row, gather)
-        });
+            object_row(at, &row)
+        };
+        return map.iter().enumerate().filter_map(row).collect();
     }
+    let has_lists = |inner: &Value| inner.as_object().is_some_and(|inner| inner.values().any(Value::is_array));
+    if map.values().any(has_lists) {
+        return within(map);
+    }
+    columns(map, "")
+}
+
+/// Reads objects with lists, each of a set or of a run.
+fn within(map: &Map<String, Value>) -> Vec<Row> {
+    let of_set = |name: &str| names_part(name).is_some() || name.starts_with("validation_");
+    let mut merged = Map::new();
+    let mut found = Vec::new();
+    for (name, inner) in map.iter().filter_map(|(name, inner)| Some((name, inner.as_object()?))) {
+        if of_set(name) {
+            let joint = if name.starts_with("validation_") { "-" } else { " " };
+            merged.extend(inner.iter().map(|(metric, values)| (format!("{name}{joint}{metric}"), values.clone())));
+        } else {
+            let inner = inner.get("history").and_then(Value::as_object).unwrap_or(inner);
+            found.extend(columns(inner, name));
+        }
+    }
+    found.extend(columns(&merged, ""));
+    found
+}
+
+fn columns(map: &Map<String, Value>, curve: &str) -> Vec<Row> {
     let columns: Vec<(&String, Vec<&Value>)> = map
         .iter()
         .filter_map(|(name, values)| match values {
@@ -132,20 +202,20 @@ fn lists(map: &Map<String, Value>, gather: &mut Gather) -> Result<(), Problem> {
         })
         .collect();
     if columns.is_empty() && map.values().any(|value| number(value).is_some()) {
-        return object_row(0, map, gather);
+        return object_row(0, map).into_iter().collect();
     }
     let of = |target: Target| columns.iter().find(|(name, _)| meaning(name).is_some_and(|(meant, _)| meant == target));
     let rows = columns.iter().map(|(_, values)| values.len()).max().unwrap_or(0);
-    for at in 0..rows {
+    let row = |at: usize| {
         let number_of = |target| of(target).and_then(|(_, values)| number(values.get(at)?));
         let epoch = number_of(Target::Epoch).or_else(|| number_of(Target::Step)).unwrap_or(at as f64 + 1.0);
         let place = Place { epoch: Some(epoch), step: Some(at as f64 + 1.0) };
         let values =
             columns.iter().filter(|(name, _)| !matches!(meaning(name), Some((Target::Epoch | Target::Step, _))));
         let values = values.filter_map(|(name, values)| Some(((*name).clone(), number(values.get(at)?)?))).collect();
-        gather.row(&Row { curve: String::new(), place, values })?;
-    }
-    Ok(())
+        Row { curve: curve.to_owned(), place, values }
+    };
+    (0..rows).map(row).collect()
 }
 
 /// Parses a number, also in quotes.

@@ -15,8 +15,12 @@ mod json;
 mod line;
 mod names;
 mod notebook;
+mod prefix;
 mod printed;
 mod problem;
+#[cfg(test)]
+mod published;
+mod python;
 mod rows;
 mod scan;
 mod special;
@@ -27,6 +31,7 @@ mod tests;
 mod tools;
 mod wandb;
 mod wire;
+mod yolo;
 
 pub use events::record;
 pub use expression::Expression;
@@ -36,7 +41,7 @@ pub use names::{Choice, Target, meaning, names_part, same_name};
 pub use printed::Printed;
 pub use problem::Problem;
 pub use rows::{Place, Row, is_same_metric};
-pub use wandb::rows as wandb_rows;
+pub use special::{may_be_validation, mlflow};
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -110,19 +115,34 @@ pub fn read(sources: &[Source], format: Option<Format>, choices: &[Choice]) -> R
         };
         found.get_or_insert(format);
         gather.prefix = source.prefix.clone();
-        let parsed = match format {
-            Format::Table => table::read(&bytes, choices, &mut gather),
-            Format::Log => read_log(&bytes, &mut gather),
-            Format::Json => json::read(&bytes, &mut gather),
-            Format::Notebook => notebook::read(&bytes, &mut gather),
-            Format::TensorBoard => events::read(&bytes, &mut gather),
-            Format::Wandb => wandb::read(&bytes, &mut gather),
-        };
-        parsed.map_err(within)?;
+        parse((format, &source.name), &bytes, choices, &mut gather).map_err(within)?;
     }
     let format = found.expect("there is a file");
     let (curves, notes) = gather.finish(choices).map_err(|problem| problem.within(&first.name))?;
     Ok(Reading { format, curves, notes })
+}
+
+fn parse((format, name): (Format, &str), bytes: &[u8], choices: &[Choice], gather: &mut Gather) -> Result<(), Problem> {
+    match format {
+        Format::Table => table::read(bytes, name, choices, gather),
+        Format::Log => read_log(bytes, gather),
+        Format::Json => json::read(bytes, gather),
+        Format::Notebook => notebook::read(bytes, gather),
+        Format::TensorBoard => events::read(bytes, gather),
+        Format::Wandb => wandb::read(bytes, gather),
+    }
+}
+
+/// The rows of a file, and its format.
+///
+/// # Errors
+/// Returns an error if the format is not recognized or the file is damaged.
+pub fn rows(source: &Source) -> Result<(Format, Vec<Row>), Problem> {
+    let bytes = plain(&source.bytes)?;
+    let format = Format::of(&bytes).ok_or_else(|| Problem::unrecognized(&source.name, &bytes))?;
+    let mut gather = Gather::raw(source.prefix.clone());
+    parse((format, &source.name), &bytes, &[], &mut gather)?;
+    Ok((format, gather.into_rows()))
 }
 
 /// The content of a file that may be compressed by gzip.
@@ -144,11 +164,10 @@ fn plain(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
 
 fn read_log(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
     let text = String::from_utf8_lossy(bytes);
-    let mut printed = Printed::default();
-    for line in text.split('\n') {
-        printed.line(line).iter().try_for_each(|row| gather.row(row))?;
+    if special::lists_trials(&text) {
+        return Err(special::trials());
     }
-    printed.finish().iter().try_for_each(|row| gather.row(row))
+    gather.printed(&text)
 }
 
 /// The number in a JSON text, also one that JSON does not have.

@@ -4,14 +4,23 @@
 //! the name means a metric. A set that is named once (`val Loss: 0.8 Acc: 0.6`) applies to what follows it in the line,
 //! and so does a quantity (`LOSS train 0.5 valid 0.4`).
 
-use super::names::{is_part, is_small, meaning, names_both, names_part, quantity, same_name};
+use super::names::{is_bare_part, is_part, is_small, meaning, names_both, names_part, quantity, same_name};
 use super::scan::{Token, scan};
+use super::special::{is_metric, stands_for};
 use super::{Target, names};
 
 /// Words before the number of an epoch, and words that make it another number: `best epoch: 7`.
-const EPOCH: [&str; 2] = ["epoch", "ep"];
-const NO_EPOCH: [&str; 8] = ["best", "last", "per", "total", "max", "num", "each", "every"];
-const STEP: [&str; 8] = ["step", "iter", "iteration", "global_step", "batch", "batches", "it", "update"];
+const EPOCH: [&str; 3] = ["epoch", "ep", "epoche"];
+const NO_EPOCH: [&str; 9] = ["over", "best", "last", "per", "total", "max", "num", "each", "every"];
+const STEP: [&str; 9] = ["step", "iter", "iteration", "global_step", "batch", "batches", "it", "update", "up"];
+/// Words before the number of an epoch that begins: `Start of epoch 3`.
+const OPENING: [&str; 8] = ["start", "starting", "begin", "beginning", "of", "the", "training", "running"];
+/// What draws a progress bar.
+const BARS: [&str; 6] = ["%|", "it/s", "s/it", "[==", "[>..", "[.."];
+/// Longest remark in brackets, in pieces: `(for one batch)`.
+const REMARK: usize = 8;
+/// Most words of an unknown name without `:` or `=`.
+const LOOSE: usize = 3;
 /// Words of a name that are kept.
 const LONGEST_NAME: usize = 8;
 
@@ -31,6 +40,8 @@ pub struct Pair {
 pub struct Line {
     /// The epoch that it names, as the program counts.
     pub epoch: Option<f64>,
+    /// The number of epochs that it names: `Epoch 3/10`.
+    pub epochs: Option<f64>,
     /// Whether the line names the epoch and says nothing else.
     pub alone: bool,
     /// The optimizer step, boosting round, or batch that it names.
@@ -39,6 +50,12 @@ pub struct Line {
     pub total: Option<f64>,
     /// Whether it reports on a part of an epoch: a batch, or a progress bar.
     pub progress: bool,
+    /// Whether it draws a progress bar.
+    pub bar: bool,
+    /// Whether a comma was read as the decimal mark.
+    pub decimal_commas: bool,
+    /// Whether it is CatBoost's, which names the sets and not the metric.
+    pub bare_sets: bool,
     /// Whether a progress bar is incomplete.
     pub partial: bool,
     /// Its metrics, in order.
@@ -51,8 +68,14 @@ pub struct Line {
 
 /// Reads a line. `part` is the set that earlier lines announced, and `metric` is a name that is also known.
 pub fn parse(text: &str, part: Option<&'static str>, metric: &str) -> Line {
+    if let Some(precision) = average_precision(text) {
+        let pair = Pair { name: "val bbox_mAP".to_owned(), value: precision, running: false };
+        return Line { pairs: vec![pair], ..Line::default() };
+    }
     let tokens = scan(text);
     let mut parser = Parser { metric, part, ..Parser::default() };
+    parser.line.bar = BARS.iter().any(|bar| text.contains(bar));
+    parser.line.decimal_commas = tokens.iter().any(|token| matches!(token, Token::Number { comma: true, .. }));
     parser.line.starred = text.trim_start().starts_with("* ");
     let mut at = parser.leading(&tokens);
     while at < tokens.len() {
@@ -60,10 +83,15 @@ pub fn parse(text: &str, part: Option<&'static str>, metric: &str) -> Line {
     }
     parser.close();
     let counted = parser.counted;
-    let mut line = parser.line;
-    if let Some(Token::Fraction(_, total)) = tokens.iter().find(|token| **token != Token::Mark('\t')) {
-        line.total = Some(*total);
+    let loose = std::mem::take(&mut parser.loose);
+    let bare_sets = parser.bare_sets;
+    let mut line = Line { bare_sets, ..parser.line };
+    if (text.contains('|') || text.contains(" - "))
+        && line.pairs.iter().any(|pair| matches!(meaning(&pair.name), Some((Target::Metric(_), _))))
+    {
+        line.pairs.extend(loose);
     }
+    line.total = total(&tokens, line.bar);
     // Nobody validates after each batch: a line with a validation metric reports on an epoch.
     let of_validation = |pair: &Pair| names_part(&pair.name).is_some_and(names::is_validation);
     if line.pairs.iter().any(|pair| of_validation(pair) && !pair.running) && line.total.is_none() {
@@ -77,9 +105,32 @@ pub fn parse(text: &str, part: Option<&'static str>, metric: &str) -> Line {
     line
 }
 
+/// The number of steps of a progress bar, which is at either end of the line: `10/10 [===]`, `step 10/10 [===]`, `[===>] …
+/// 10/10`.
+fn total(tokens: &[Token], bar: bool) -> Option<f64> {
+    let mut solid = tokens.iter().filter(|token| **token != Token::Mark('\t'));
+    let fraction = |token: Option<&Token>| match token {
+        Some(Token::Fraction(_, total)) => Some(*total),
+        _ => None,
+    };
+    match solid.next() {
+        first @ Some(Token::Fraction(..)) => fraction(first),
+        Some(Token::Word("step")) if bar => fraction(solid.next()),
+        Some(Token::Mark('[')) if bar => fraction(solid.next_back()),
+        _ => None,
+    }
+}
+
+/// The mean average precision over all sizes, in the words of COCO's evaluation.
+fn average_precision(text: &str) -> Option<f64> {
+    let of_all = ["Average Precision", "IoU=0.50:0.95", "area=   all"].iter().all(|words| text.contains(words));
+    text.rsplit_once('=').filter(|_| of_all)?.1.trim().parse().ok().filter(|value| *value >= 0.0)
+}
+
 /// Whether a progress bar is incomplete: `128/44100 [>....]`, or with an estimate of the remaining time.
 fn is_partial(text: &str) -> bool {
     let counts = text.split_whitespace().next().and_then(|first| first.split_once('/'));
+    let counts = counts.filter(|_| !text.contains(" * "));
     let counts = counts.and_then(|(done, of)| Some((done.parse::<u64>().ok()?, of.parse::<u64>().ok()?)));
     counts.is_some_and(|(done, of)| done < of) || text.contains("ETA:")
 }
@@ -105,6 +156,14 @@ struct Parser<'a> {
     of_pair: bool,
     /// Boosting rounds of CatBoost, which does not name its metric.
     bare_sets: bool,
+    /// Within round brackets, where the loss of another set may stand: `loss: 0.5 (val: 0.6)`.
+    in_brackets: bool,
+    /// The name before a place: `Cost after epoch 5: 0.5`.
+    placed: Vec<&'a str>,
+    /// Whether a word named the epoch.
+    named: bool,
+    /// Decimal numbers under unknown names without a separator.
+    loose: Vec<Pair>,
 }
 
 impl<'a> Parser<'a> {
@@ -130,8 +189,20 @@ impl<'a> Parser<'a> {
                 (self.line.epoch, self.line.step, self.line.progress) = (Some(*epoch), Some(*step), true);
                 6
             }
-            [Mark('['), Fraction(number, _), Mark(']'), ..] => {
+            [Mark('['), Fraction(number, _), Mark(']'), ..] | [Mark('('), Fraction(number, _), Mark(')'), ..] => {
                 (self.counted, self.line.progress) = (Some(*number), true);
+                3
+            }
+            // Catalyst: `1/12 * Epoch 1 (train): …`.
+            [Fraction(epoch, _), Mark('*'), Word(word), ..] if EPOCH.contains(&word.to_ascii_lowercase().as_str()) => {
+                (self.line.epoch, self.named) = (Some(*epoch), true);
+                2
+            }
+            // timm: `Train: 0 [ 389/390 (100%)]  Loss: …`.
+            [Word(part), Mark(':'), number, Mark('['), Fraction(..) | Mark('\t'), ..]
+                if is_part(part).is_some() && whole(number).is_some() =>
+            {
+                (self.line.epoch, self.named, self.part) = (whole(number), true, is_part(part));
                 3
             }
             [number, Mark(':'), rest @ ..] if whole(number).is_some() => {
@@ -151,9 +222,10 @@ impl<'a> Parser<'a> {
         let next = tokens.get(at + 1);
         match tokens[at] {
             Token::Word(word) => self.word(word),
+            Token::Mark('(') if let Some(length) = self.remark(&tokens[at + 1..]) => return length + 2,
             Token::Mark(mark) => self.mark(mark, next),
             Token::Fraction(a, b) => self.fraction(a, b),
-            Token::Number { value, percent, unit, decimal } => {
+            Token::Number { value, percent, unit, decimal, .. } => {
                 // `Loss 6.9 (7.0)`: the mean so far is in brackets.
                 let blank = usize::from(next == Some(&Token::Mark('\t')));
                 let mean = match tokens.get(at + 1 + blank..) {
@@ -175,10 +247,32 @@ impl<'a> Parser<'a> {
         1
     }
 
+    /// Takes words in brackets, which belong to the name before them: `Loss (val)`, `f1 (micro avg)`. Returns how many
+    /// pieces they are. `None` for anything else, such as numbers.
+    fn remark(&mut self, inside: &[Token<'a>]) -> Option<usize> {
+        if self.phrase.is_empty() {
+            return None;
+        }
+        let length = inside.iter().take(REMARK).position(|token| *token == Token::Mark(')'))?;
+        let words = inside[..length].iter().map(|token| match token {
+            Token::Word(word) => Some(*word),
+            _ => None,
+        });
+        let words: Vec<&str> = words.collect::<Option<_>>()?;
+        let part = is_part(&words.join(" "));
+        if self.wants_epoch || self.wants_step {
+            self.part = part.or(self.part);
+        } else if part.is_some() {
+            self.phrase.extend(words);
+        }
+        Some(length)
+    }
+
     fn word(&mut self, word: &'a str) {
         let lower = word.to_ascii_lowercase();
         let before = self.phrase.last().map(|word| word.to_ascii_lowercase());
-        if EPOCH.contains(&lower.as_str()) && !before.is_some_and(|word| NO_EPOCH.contains(&word.as_str())) {
+        if EPOCH.contains(&lower.as_str()) && !before.as_ref().is_some_and(|word| NO_EPOCH.contains(&word.as_str())) {
+            self.hold_name();
             self.heading();
             (self.wants_epoch, self.separated) = (true, false);
             self.phrase.push(word);
@@ -187,11 +281,25 @@ impl<'a> Parser<'a> {
         if self.wants_epoch && is_part(word).is_none() {
             self.wants_epoch = false;
         }
+        let was_step = self.wants_step && is_part(word).is_some();
         self.wants_step = STEP.contains(&lower.as_str());
-        self.spoke = true;
+        if self.wants_step {
+            self.hold_name();
+        }
+        self.wants_step |= was_step;
+        self.spoke |= !OPENING.contains(&lower.as_str());
+        if lower == "dict" && before.as_deref() == Some("saving") {
+            // TensorFlow's estimators: `Saving dict for global step 1000: accuracy = 0.4, loss = 1.7`.
+            self.part = Some("eval");
+        }
         // `Test set: Average loss`: what stood before the colon was a heading.
         if self.separated {
             self.heading();
+        }
+        // `Loss at epoch 1 was 0.3`.
+        if matches!(lower.as_str(), "is" | "was") && quantity(&self.phrase.join(" ")).is_some() {
+            self.separated = true;
+            return;
         }
         self.phrase.push(word);
         if self.phrase.len() > LONGEST_NAME {
@@ -201,12 +309,17 @@ impl<'a> Parser<'a> {
 
     fn mark(&mut self, mark: char, next: Option<&Token>) {
         let number_follows = matches!(next, Some(Token::Number { .. } | Token::Fraction(..)));
+        self.in_brackets = mark == '(' || self.in_brackets && mark != ')';
         match mark {
             ':' | '=' => self.separated = !self.phrase.is_empty(),
             '[' | '(' if self.wants_epoch || self.wants_step || self.separated => {}
             '\t' if number_follows || self.separated || self.wants_epoch || self.wants_step => {}
-            // A minus or a hash between words is no separator by itself: `Epoch #3`.
-            '#' if self.wants_epoch => {}
+            // A minus or a hash between words is no separator by itself: `Epoch #3`, `Epoch... (3/10`.
+            '#' | '.' if self.wants_epoch || self.wants_step => {}
+            '-' if self.line.bar && number_follows && !self.phrase.is_empty() => self.separated = true,
+            '[' if !self.phrase.is_empty() && matches!(next, Some(Token::Number { decimal: true, .. })) => {
+                self.separated = true;
+            }
             ']' | ')' if self.wants_epoch => {
                 self.part = self.phrase.last().and_then(|word| is_part(word)).or(self.part)
             }
@@ -219,6 +332,23 @@ impl<'a> Parser<'a> {
     fn close(&mut self) {
         self.heading();
         (self.wants_epoch, self.wants_step) = (false, false);
+    }
+
+    /// Keeps the name of a metric that stands before its place: `loss at step`, `Cost after epoch`.
+    fn hold_name(&mut self) {
+        let before = |word: &&&str| !matches!(word.to_ascii_lowercase().as_str(), "at" | "after" | "in" | "for");
+        let name: Vec<&str> = self.phrase.iter().take_while(before).copied().collect();
+        if !self.separated && name.len() < self.phrase.len() && quantity(&name.join(" ")).is_some() {
+            self.placed = name;
+            self.phrase.clear();
+        }
+    }
+
+    /// Ends a place. The name that stood before it is the name of what follows, or of its set.
+    fn end_of_place(&mut self) {
+        self.end_of_number();
+        self.phrase = std::mem::take(&mut self.placed);
+        self.part = names_part(&self.phrase.join(" ")).or(self.part);
     }
 
     fn heading(&mut self) {
@@ -235,7 +365,9 @@ impl<'a> Parser<'a> {
 
     fn fraction(&mut self, a: f64, b: f64) {
         if self.wants_epoch {
-            self.line.epoch = Some(a);
+            self.line.epochs = Some(b);
+            self.epoch(a);
+            return self.end_of_place();
         } else {
             let name = self.phrase.join(" ");
             let is_metric = self.names_metric(&name);
@@ -245,8 +377,9 @@ impl<'a> Parser<'a> {
                 self.pair(format!("val {quantity}"), b, false);
             } else if is_metric && quantity(&name) == Some("accuracy") && b > 0.0 && a <= b {
                 self.pair(name, a / b, false);
-            } else if self.wants_step {
+            } else if self.wants_step && !self.part.is_some_and(names::is_validation) {
                 (self.line.step, self.line.progress) = (Some(a), true);
+                return self.end_of_place();
             } else {
                 self.line.progress = true;
                 return;
@@ -255,36 +388,49 @@ impl<'a> Parser<'a> {
         self.end_of_number();
     }
 
+    /// Takes the epoch. The first one that a word names counts: `epoch: 3 best dice: 0.4 at epoch: 1`.
+    fn epoch(&mut self, number: f64) {
+        if !self.named {
+            (self.line.epoch, self.named) = (Some(number), true);
+        }
+    }
+
     fn number(&mut self, value: f64, percent: bool, unit: bool, decimal: bool, running: bool) {
         if self.wants_epoch && !unit && value >= 0.0 && !percent {
-            self.line.epoch = Some(value);
-            return self.end_of_number();
+            self.epoch(value);
+            return self.end_of_place();
         }
         let name = self.phrase.join(" ");
         if self.wants_step && !decimal && !unit && quantity(&name).is_none() {
             self.line.step = Some(value);
-            return self.end_of_number();
+            return self.end_of_place();
         }
-        if unit {
-            self.line.progress |= percent;
+        let percent_of_bar = percent && self.line.bar;
+        if unit || percent_of_bar && self.wants_epoch {
+            self.line.progress |= percent_of_bar;
+            self.heading();
             return self.end_of_number();
         }
         if !(self.separated && name.contains(char::is_alphabetic) || self.names_metric(&name)) {
             // A number within a name: `on the 10000 test images`.
             if self.phrase.is_empty() || decimal {
-                self.line.progress |= percent;
+                self.line.progress |= percent_of_bar;
+                if decimal && (1..=LOOSE).contains(&self.phrase.len()) {
+                    self.loose.push(Pair { name, value, running });
+                }
                 self.end_of_number();
             }
             return;
         }
         if percent && is_part(&name).is_some() && self.quantity.is_none() {
             // `Validation: 100%` is a progress bar.
-            self.line.progress = true;
+            (self.line.progress, self.part) = (true, is_part(&name));
             return self.end_of_number();
         }
         // PyTorch Geometric prints `Loss: 0.5, Train: 0.9, Val: 0.8`, which are accuracies.
-        if self.separated && !self.bare_sets && self.of_pair && (0.0..=1.0).contains(&value) && is_part(&name).is_some()
-        {
+        let is_share = percent || (0.0..=1.0).contains(&value);
+        if self.separated && !self.bare_sets && !self.in_brackets && self.of_pair && is_share && is_bare_part(&name) {
+            let value = if percent { value / 100.0 } else { value };
             self.line.pairs.push(Pair { name: format!("{name} accuracy?"), value, running });
             return self.end_of_number();
         }
@@ -302,13 +448,22 @@ impl<'a> Parser<'a> {
     fn names_metric(&self, name: &str) -> bool {
         // In `accuracy on the 10000 test images`, the number belongs to the name.
         let ends = self.separated || !self.phrase.last().is_some_and(|word| is_small(word));
-        let metric = || ends && matches!(meaning(name), Some((Target::Metric(_) | Target::LearningRate, _)));
+        let meaning = meaning(name).or_else(|| stands_for(name));
+        let metric = || ends && matches!(meaning, Some((Target::Metric(_) | Target::LearningRate, _)));
+        let ends_in_loss = || self.phrase.last().is_some_and(|word| word.eq_ignore_ascii_case("loss"));
         !name.is_empty()
-            && (metric() || same_name(name, self.metric) || self.quantity.is_some() && is_part(name).is_some())
+            && (metric()
+                || ends_in_loss()
+                || same_name(name, self.metric)
+                || self.quantity.is_some() && is_part(name).is_some())
     }
 
     fn pair(&mut self, name: String, value: f64, running: bool) {
-        if let Some(part) = is_part(&name) {
+        // A place in a source file: `trainer.py:332`.
+        if [".py", ".cpp", ".cc", ".c", ".rs"].iter().any(|end| name.ends_with(end)) {
+            return;
+        }
+        if let Some(part) = is_part(&name).filter(|_| is_bare_part(&name)) {
             self.part = Some(part);
             let quantity = if self.bare_sets { Some("loss") } else { self.quantity };
             if let Some(quantity) = quantity {
@@ -316,12 +471,16 @@ impl<'a> Parser<'a> {
                 return;
             }
         }
+        // llm.c prints the loss twice: `train loss 4.36 (acc 4.36)`.
+        if self.line.pairs.last().is_some_and(|before| before.value == value && value > 1.0 && name == "acc") {
+            return;
+        }
         let own = names_part(&name).filter(|_| meaning(&name).is_some());
         self.part = own.or(self.part);
         self.quantity = quantity(&name).or(self.quantity);
         self.of_pair |= self.separated;
         let lacks = own.is_none() && names_part(&name).is_none();
-        let is_metric = matches!(meaning(&name), Some((Target::Metric(_), _)));
+        let is_metric = is_metric(&name) || name.contains("loss");
         let name = match self.part.filter(|_| lacks && is_metric) {
             Some(part) if names::is_validation(part) => format!("{part} {name}"),
             Some(_) => format!("train {name}"),

@@ -17,7 +17,7 @@ const VALIDATION: [&str; 12] =
     ["val", "valid", "validation", "va", "vl", "dev", "eval", "evaluation", "evaluating", "holdout", "test", "testing"];
 const TRAINING: [&str; 5] = ["train", "training", "tr", "trn", "learn"];
 /// Words for a loss. The first ones are losses whatever the task; the others name the quantity.
-const LOSS: [&str; 16] = [
+const LOSS: [&str; 18] = [
     "loss",
     "losses",
     "cost",
@@ -34,10 +34,24 @@ const LOSS: [&str; 16] = [
     "rmsle",
     "l2",
     "l1",
+    "deviance",
+    "mape",
 ];
-const ACCURACY: [&str; 6] = ["accuracy", "acc", "accu", "top1", "acc1", "prec1"];
+const ACCURACY: [&str; 8] = ["accuracy", "acc", "accu", "top1", "acc1", "prec1", "accuracy01", "accuracies"];
+/// Losses of several words, the longest first.
+const ABBREVIATIONS: [(&[&str], &str); 9] = [
+    (&["root", "mean", "squared", "error"], "rmse"),
+    (&["mean", "squared", "error"], "mse"),
+    (&["mean", "absolute", "error"], "mae"),
+    (&["mean", "absolute", "percentage", "error"], "mape"),
+    (&["negative", "log", "likelihood"], "nll"),
+    (&["cross", "entropy"], "crossentropy"),
+    (&["log", "loss"], "logloss"),
+    (&["mlog", "loss"], "mlogloss"),
+    (&["smooth", "l1"], "l1"),
+];
 /// Words that describe how a value was computed, not what it measures.
-const FILLERS: [&str; 18] = [
+const FILLERS: [&str; 24] = [
     "epoch",
     "step",
     "mean",
@@ -56,6 +70,12 @@ const FILLERS: [&str; 18] = [
     "batch",
     "current",
     "s",
+    "lm",
+    "words",
+    "main",
+    "mini",
+    "cv",
+    "agg",
 ];
 /// Words of a sentence around a name: `accuracy of the network on the 10000 test images`.
 const SMALL: [&str; 18] = [
@@ -149,7 +169,7 @@ pub fn meaning(name: &str) -> Option<(Target, u32)> {
         } else if *word == "score" && validation.is_some() {
             // scikit-learn prints `Validation score`.
             (quantity, far) = (Some("accuracy"), far + 8);
-        } else if FILLERS.contains(word) || is_suffix(&words, at) {
+        } else if FILLERS.contains(word) || is_suffix(&words, at) || *word == "value" && at + 1 == words.len() {
             // A mean over the epoch is preferred to the value of one step.
             far += if *word == "epoch" { 1 } else { 4 };
         } else if !TRAINING.contains(word) {
@@ -165,7 +185,7 @@ pub fn meaning(name: &str) -> Option<(Target, u32)> {
 /// The meaning of a name that says where a row belongs, not what was measured.
 fn place(words: &[&str]) -> Option<(Target, u32)> {
     Some(match words {
-        ["epoch" | "epochs" | "ep"] => (Target::Epoch, 0),
+        ["epoch" | "epochs" | "ep" | "epoche"] => (Target::Epoch, 0),
         ["train" | "trainer" | "training" | "current" | "cur" | "epoch" | "n", "epoch"]
         | ["epoch", "idx" | "index" | "num" | "number" | "no" | "id"] => (Target::Epoch, 1),
         ["step"] => (Target::Step, 0),
@@ -177,7 +197,9 @@ fn place(words: &[&str]) -> Option<(Target, u32)> {
         ["lr", ..] | ["learning", "rate"] | ["epoch", "lr"] | ["epoch", "learning", "rate"] => {
             (Target::LearningRate, words.len() as u32)
         }
-        ["train" | "training", "lr"] | ["train", "learning", "rate"] => (Target::LearningRate, 3),
+        ["train" | "training" | "base", "lr"] | ["train" | "base" | "current", "learning", "rate"] => {
+            (Target::LearningRate, 3)
+        }
         _ => return None,
     })
 }
@@ -207,13 +229,21 @@ pub fn is_validation(part: &str) -> bool {
 /// Whether a text is only the name of a set, as a heading is: `Test Error`, `val`, `=== Validation results`. Returns the
 /// set.
 pub fn is_part(text: &str) -> Option<&'static str> {
-    const BESIDE: [&str; 8] = ["error", "errors", "results", "result", "phase", "mode", "metrics", "loop"];
+    const BESIDE: [&str; 16] = [
+        "end", "error", "errors", "results", "result", "phase", "mode", "metrics", "loop", "running", "begin", "start",
+        "started", "starting", "net", "output",
+    ];
     let words = words(text);
     let known = |word: &str| BESIDE.contains(&word) || SMALL.contains(&word) || part_of(&[word]).is_some();
     if words.is_empty() || words.len() > 4 || !words.iter().all(|word| known(word)) {
         return None;
     }
     part_of(&words.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Whether a text is only the name of a set, and of no error: `train`, but not `train-error`.
+pub fn is_bare_part(text: &str) -> bool {
+    is_part(text).is_some() && !words(text).iter().any(|word| word.starts_with("error"))
 }
 
 /// Whether a word is one of a sentence around a name.
@@ -285,6 +315,14 @@ pub fn is_ignorable(name: &str) -> bool {
         "clip",
         "seed",
         "instances",
+        "tps",
+        "tflops",
+        "wps",
+        "ups",
+        "wpb",
+        "bsz",
+        "gnorm",
+        "params",
     ];
     let words = words(name);
     name.starts_with('_') || words.is_empty() || words.iter().any(|word| WORDS.contains(&word.as_str()))
@@ -319,7 +357,13 @@ pub(super) fn words(name: &str) -> Vec<String> {
         before = letter;
     }
     words.retain(|word| !word.is_empty());
-    words.into_iter().flat_map(unglued).collect()
+    let mut words: Vec<String> = words.into_iter().flat_map(unglued).collect();
+    for (of, short) in ABBREVIATIONS {
+        while let Some(at) = words.windows(of.len()).position(|part| part.iter().eq(of)) {
+            words.splice(at..at + of.len(), [short.to_owned()]);
+        }
+    }
+    words
 }
 
 /// `valloss` is `val loss`.

@@ -1,16 +1,35 @@
 //! Reader for the output of training scripts, line by line while it comes. It reads Keras logs in all forms, old and new,
 //! with or without progress bars and color, tables as fastai prints them, boosting rounds, and handwritten loops.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::cells::{self, Columns};
 use super::line::{Line, parse};
 use super::names::{Target, is_validation, meaning, names_part};
 use super::rows::{Place, Row};
+use super::special::is_metric;
+use super::yolo::Yolo;
+use super::{json, names, prefix, python};
 
 /// Maximum line length in bytes; a longer line is not a log line. Progress bars that redraw in place are split at
 /// carriage returns first.
 const LONGEST_LINE: usize = 1 << 16;
 /// Maximum number of names in an epoch.
 const MOST_NAMES: usize = 2000;
+/// Maximum number of processes whose lines are told apart, and of bytes of a literal over several lines.
+const MOST_PROCESSES: usize = 100;
+const LONGEST_LITERAL: usize = 1 << 20;
+/// The beginning of a list under a name: `train_losses = [0.9, 0.7`.
+static LIST: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^\s*['\x22]?([A-Za-z]\w*)['\x22]?\s*[:=]\s*(\[[^,\]]+,[^,\]]+[,\]].*)").expect("it is an expression")
+});
+/// The beginning of an epoch of Keras', several of which stand in one line where line breaks were lost.
+static EPOCH: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"Epoch \d+/\d+\b").expect("it is an expression"));
+/// The beginning of a dictionary of lists.
+static LISTS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"\{\s*['"][^'"]+['"]\s*:\s*\["#).expect("it is an expression"));
 
 /// A metric of the epoch that the reader is in.
 #[derive(Debug)]
@@ -42,10 +61,34 @@ pub struct Printed {
     /// The set of the last metric.
     last_part: Option<&'static str>,
     table: Option<Columns>,
+    /// The line above, if it may be the first of a heading of two.
+    above: cells::Above,
     /// The number of steps of the first progress bar of the epoch.
     total: Option<f64>,
     /// Epochs without a number.
     counted: f64,
+    /// The number of epochs that lines name: `Epoch 3/10`.
+    planned: Option<f64>,
+    /// Lines of Ultralytics.
+    yolo: Yolo,
+    /// A dictionary of lists whose end has not come yet.
+    literal: Option<String>,
+    /// Lists under names of their own, which are columns of one curve.
+    lists: serde_json::Map<String, serde_json::Value>,
+    /// Sets whose values follow side by side: `accuracy | 0.9 | 0.8`.
+    beside: Option<[&'static str; 2]>,
+    /// The processes whose lines are mixed.
+    processes: Vec<(String, Printed)>,
+    /// Whether a table came, so that numbers around it are no part of the curve.
+    had_table: bool,
+    /// Whether the next line repeats an earlier one.
+    repeats_next: bool,
+    /// Whether lines name the epoch and the step, validation among them.
+    is_by_step: bool,
+    /// Whether lines about an epoch come at its end, after lines that name only steps.
+    closes: bool,
+    /// How something was understood, for people.
+    notes: Vec<String>,
 }
 
 impl Printed {
@@ -57,11 +100,22 @@ impl Printed {
     /// Takes a line, and returns the rows that are complete.
     pub fn line(&mut self, text: &str) -> Vec<Row> {
         let mut rows = Vec::new();
+        if self.literal(text, &mut rows) {
+            return rows;
+        }
         let pieces: Vec<&str> = text.trim_end_matches(['\n', '\r']).split(['\r', '\u{8}']).collect();
         let count = pieces.len();
         for (at, piece) in pieces.into_iter().enumerate().filter(|(_, piece)| !piece.trim().is_empty()) {
-            if piece.len() <= LONGEST_LINE {
-                self.piece(&without_escapes(piece), at + 1 < count, &mut rows);
+            let piece = without_escapes(piece);
+            let mut starts: Vec<usize> = EPOCH.find_iter(&piece).map(|found| found.start()).collect();
+            starts.push(piece.len());
+            starts[0] = 0;
+            for part in starts.windows(2).map(|ends| &piece[ends[0]..ends[1]]).filter(|part| part.len() <= LONGEST_LINE)
+            {
+                self.piece(part, at + 1 < count, &mut rows);
+            }
+            if starts.len() == 1 && piece.len() <= LONGEST_LINE {
+                self.piece(&piece, at + 1 < count, &mut rows);
             }
         }
         rows
@@ -80,37 +134,83 @@ impl Printed {
         Some(row)
     }
 
+    /// The number of epochs of the training, if lines have named it.
+    pub fn planned(&self) -> Option<u32> {
+        self.planned.filter(|planned| (1.0..1e9).contains(planned)).map(|planned| planned as u32)
+    }
+
     /// No line comes any more.
     pub fn finish(&mut self) -> Vec<Row> {
         let mut rows = Vec::new();
         self.hand_over(&mut rows);
+        rows.extend(self.yolo.finish());
+        if !self.lists.is_empty() {
+            let lists = serde_json::Value::Object(std::mem::take(&mut self.lists));
+            rows.extend(json::rows(&lists).unwrap_or_default());
+        }
+        for (process, printed) in &mut self.processes {
+            rows.extend(printed.finish().into_iter().map(|row| of_process(process, row)));
+        }
         rows
     }
 
+    /// How something was understood, each a sentence without a final period.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.notes.clone();
+        if self.yolo.adds {
+            notes.push("the training loss is the sum of the parts that are printed".to_owned());
+        }
+        if self.yolo.finds {
+            notes.push("mAP50-95 is shown as the accuracy".to_owned());
+        }
+        notes.extend(self.processes.iter().flat_map(|(_, printed)| printed.notes()));
+        notes
+    }
+
+    fn note(&mut self, note: &str) {
+        if !self.notes.iter().any(|known| known == note) {
+            self.notes.push(note.to_owned());
+        }
+    }
+
     fn piece(&mut self, text: &str, redrawn: bool, rows: &mut Vec<Row>) {
-        if self.tabular(text, rows) {
+        let Some((process, text)) = prefix::strip(text) else { return };
+        if let Some(process) = process {
+            return self.of_process(process, text, redrawn, rows);
+        }
+        if let Some(ended) = self.yolo.line(text) {
+            rows.extend(ended);
+            return;
+        }
+        if self.side_by_side(text) || self.tabular(text, rows) {
             return;
         }
         let starred = text.trim_start().starts_with("* ");
         let part = if starred { self.last_part } else { self.section };
         let mut line = parse(text, part, &self.metric);
-        // Keras' `evaluate` after `fit`: another bar in the same epoch, with the same names.
-        let total = *self.total.get_or_insert(line.total.unwrap_or_default());
-        if line.total.is_some_and(|own| total > 0.0 && own != total) {
-            for pair in line.pairs.iter_mut().filter(|pair| names_part(&pair.name).is_none()) {
-                pair.name = format!("eval {}", pair.name);
-            }
-        }
-        if total == 0.0 {
-            self.total = None;
+        self.planned = line.epochs.or(self.planned);
+        self.tell_apart(&mut line);
+        if line.decimal_commas {
+            self.note("commas were read as decimal marks");
         }
         if let Some(heading) = line.heading {
             self.section = Some(heading);
         }
-        let is_metric = |name: &str| matches!(meaning(name), Some((Target::Metric(_), _)));
+        if self.had_table && !self.leaves_table(&line) {
+            return;
+        }
+        if line.bare_sets {
+            self.note("CatBoost names no metric here; learn and test were taken for the losses");
+        }
         let measures = line.pairs.iter().any(|pair| is_metric(&pair.name));
         if let Some(last) = line.pairs.iter().rfind(|pair| is_metric(&pair.name)) {
             self.last_part = names_part(&last.name);
+        }
+        // LightGBM repeats the best round below this.
+        let is_repeated =
+            std::mem::replace(&mut self.repeats_next, text.to_lowercase().ends_with("best iteration is:"));
+        if is_repeated {
+            return;
         }
         // `{'loss': 0.5, 'epoch': 1.5}`: a row of its own.
         if line.epoch.is_some() && text.trim_end().ends_with('}') && text.contains('{') {
@@ -119,24 +219,33 @@ impl Printed {
             }
             return;
         }
+        if self.by_step(&line, measures, rows) || self.closes_epoch(&line, text, measures, rows) {
+            return;
+        }
         if let Some(number) = line.epoch
             && (line.alone || measures || !line.pairs.is_empty())
             && !self.enters(number, &line, rows)
         {
             return;
         }
-        if self.epoch.is_none() && !line.progress && measures && line.step.is_some() {
+        // `Iteration 500, Testing net`: what follows was measured there.
+        if !measures && self.epoch.is_none() && line.step > self.step && self.step.is_some() {
+            self.step = line.step;
+        }
+        if self.epoch.is_none() && !line.bar && measures && line.step.is_some() && !self.closes {
             if line.step < self.step {
                 self.fit += 1;
             }
+            self.before_first_step(&line, rows);
             self.step = line.step;
             self.own_row(&line, rows);
             return;
         }
-        if self.epoch.is_none() && self.step.is_none() && !line.progress && !redrawn && self.repeats(&line) {
+        let is_placed = self.epoch.is_some() || self.step.is_some() || self.closes;
+        if !is_placed && !line.progress && !redrawn && self.repeats(&line) {
             self.hand_over(rows);
         }
-        if self.step.is_some() && self.epoch.is_none() && measures {
+        if self.step.is_some() && self.epoch.is_none() && measures && !self.closes {
             self.own_row(&line, rows);
             return;
         }
@@ -148,6 +257,12 @@ impl Printed {
     fn enters(&mut self, number: f64, line: &Line, rows: &mut Vec<Row>) -> bool {
         match self.epoch {
             Some(before) if number == before && !line.alone => return true,
+            // A run that was resumed prints the same again. A remark on an earlier epoch does not.
+            Some(before) if number < before && !line.alone && self.says_as_much(line) => {
+                self.hand_over(rows);
+                self.fit += 1;
+                self.note("the epoch goes back, so the file has several runs; each is a curve of its own");
+            }
             Some(before) if number <= before && number > 1.0 && !line.alone => return false,
             // A line about an epoch whose values came before, in lines without a number.
             Some(before) if number <= before => {
@@ -161,16 +276,69 @@ impl Printed {
         true
     }
 
+    /// Takes lines that name the epoch and the step, validation among them, as rows of their own. Returns whether the line is
+    /// one.
+    fn by_step(&mut self, line: &Line, measures: bool, rows: &mut Vec<Row>) -> bool {
+        if line.epoch.is_none() || line.step.is_none() || line.bar || line.progress || !measures {
+            return false;
+        }
+        let of_validation = |name: &str| names_part(name).is_some_and(is_validation);
+        let metrics = || line.pairs.iter().filter(|pair| is_metric(&pair.name));
+        if !self.is_by_step && metrics().all(|pair| of_validation(&pair.name) && !pair.running) {
+            self.is_by_step = true;
+            if self.news {
+                let mut row = self.row();
+                row.place.step = line.step;
+                rows.push(row);
+            }
+            self.values.clear();
+            self.news = false;
+        }
+        if self.is_by_step {
+            self.own_row(line, rows);
+        }
+        self.is_by_step
+    }
+
+    /// Takes a line that ends an epoch, after lines that name only steps: `(Epoch 1 / 10) train acc: 0.4`. Returns whether it
+    /// is one.
+    fn closes_epoch(&mut self, line: &Line, text: &str, measures: bool, rows: &mut Vec<Row>) -> bool {
+        let is_end = line.epoch.is_some() && line.step.is_none() && measures && !line.bar;
+        self.closes |= is_end && self.epoch.is_none() && self.step.is_some();
+        if is_end && self.closes {
+            self.epoch = line.epoch;
+            self.take(line, text, false);
+            self.hand_over(rows);
+            self.epoch = None;
+        }
+        is_end && self.closes
+    }
+
+    /// Gives what was measured before the first step, such as the loss of the network as it was initialized.
+    fn before_first_step(&mut self, line: &Line, rows: &mut Vec<Row>) {
+        if self.step.is_none() && !self.values.is_empty() && self.whole {
+            let mut row = self.row();
+            row.place.step = line.step.map(|step| (step - 1.0).max(0.0));
+            rows.push(row);
+            self.values.clear();
+            self.news = false;
+        }
+    }
+
+    /// Whether a line has all metrics of the epoch under way.
+    fn says_as_much(&self, line: &Line) -> bool {
+        let is_metric = |name: &str| matches!(meaning(name), Some((Target::Metric(_), _)));
+        let mut known = self.values.iter().filter(|value| is_metric(&value.name)).peekable();
+        known.peek().is_some() && known.all(|value| line.pairs.iter().any(|pair| pair.name == value.name))
+    }
+
     /// Whether a line has a metric that the epoch already has, so that it begins another one.
     fn repeats(&self, line: &Line) -> bool {
         line.pairs.iter().any(|pair| self.values.iter().any(|value| value.name == pair.name && value.final_value))
     }
 
     fn take(&mut self, line: &Line, text: &str, redrawn: bool) {
-        let bar = text.contains("%|")
-            || text.contains("it/s")
-            || text.contains("s/it")
-            || text.trim_start().starts_with(|c: char| c.is_ascii_digit());
+        let bar = line.bar || text.trim_start().starts_with(|c: char| c.is_ascii_digit());
         if !line.pairs.is_empty() {
             let drawn_again = redrawn || line.partial || bar && text.contains('%') && !text.contains("100%");
             self.settled = !drawn_again;
@@ -209,12 +377,20 @@ impl Printed {
 
     /// Reads the header or a row of a table. Returns whether the line is one.
     fn tabular(&mut self, text: &str, rows: &mut Vec<Row>) -> bool {
-        if let Some(columns) = cells::header(text) {
+        if let Some(columns) = cells::header(text, &mut self.above) {
+            // Numbers before it are a summary: a model card's `Loss: 0.22`.
+            if self.epoch.is_none() && !self.values.is_empty() {
+                self.values.clear();
+                self.note("numbers around the table were left out");
+            }
             self.table = Some(columns);
             return true;
         }
         let Some(columns) = &self.table else { return false };
-        let Some((mut place, values)) = columns.row(text) else { return cells::is_rule(text) };
+        let Some((mut place, values)) = columns.row(text) else {
+            return cells::is_rule(text);
+        };
+        self.had_table = true;
         let again = matches!((place.epoch, self.epoch), (Some(now), Some(before)) if now < before);
         if again {
             self.fit += 1;
@@ -234,8 +410,120 @@ impl Printed {
 
     fn row(&self) -> Row {
         let step = if self.epoch.is_none() { Some(self.counted + 1.0) } else { None };
-        let values = self.values.iter().map(|value| (value.name.clone(), value.sum / value.count)).collect();
+        // The mean of the whole epoch makes that of its batches obsolete: `Epoch: 1 Average loss: 0.5`.
+        let target = |value: &Value| meaning(&value.name).map(|(target, _)| target);
+        let obsolete = |value: &&Value| {
+            if names_part(&value.name).is_some_and(is_validation) {
+                return false;
+            }
+            let whole = |other: &Value| other.final_value && other.name != value.name && target(other) == target(value);
+            !value.final_value && target(value).is_some() && self.values.iter().any(whole)
+        };
+        let values = self.values.iter().filter(|value| !obsolete(value));
+        let values = values.map(|value| (value.name.clone(), value.sum / value.count)).collect();
         Row { curve: self.curve(), place: Place { epoch: self.epoch, step }, values }
+    }
+
+    /// Whether a line below a table goes on with other epochs. Other numbers are a summary, or a remark of a callback.
+    fn leaves_table(&mut self, line: &Line) -> bool {
+        let metrics =
+            line.pairs.iter().filter(|pair| matches!(meaning(&pair.name), Some((Target::Metric(_), _)))).count();
+        let leaves = line.alone || line.epoch.is_some() && metrics > 1;
+        if leaves {
+            (self.table, self.had_table, self.epoch) = (None, false, None);
+        } else if metrics > 0 {
+            self.note("numbers around the table were left out");
+        }
+        leaves
+    }
+
+    /// Keras' `evaluate` after `fit`: another bar in the same epoch, with the same names.
+    fn tell_apart(&mut self, line: &mut Line) {
+        let total = *self.total.get_or_insert(line.total.unwrap_or_default());
+        if line.total.is_some_and(|own| total > 0.0 && own != total) {
+            for pair in line.pairs.iter_mut().filter(|pair| names_part(&pair.name).is_none()) {
+                pair.name = format!("eval {}", pair.name);
+            }
+            self.note("the second progress bar of an epoch was taken for the validation set");
+        }
+        if total == 0.0 {
+            self.total = None;
+        }
+    }
+
+    /// Takes a line of one of several processes that print at the same time.
+    fn of_process(&mut self, process: &str, text: &str, redrawn: bool, rows: &mut Vec<Row>) {
+        let at = self.processes.iter().position(|(known, _)| known == process).unwrap_or_else(|| {
+            if self.processes.len() < MOST_PROCESSES {
+                self.processes.push((process.to_owned(), Printed::for_metric(&self.metric)));
+            }
+            self.processes.len() - 1
+        });
+        let (process, printed) = &mut self.processes[at];
+        let mut own = Vec::new();
+        printed.piece(text, redrawn, &mut own);
+        rows.extend(own.into_iter().map(|row| of_process(process, row)));
+    }
+
+    /// Reads a dictionary of lists: `{'loss': [0.9, 0.7], 'val_loss': [0.8, 0.75]}`. Returns whether the line is a part of one.
+    fn literal(&mut self, text: &str, rows: &mut Vec<Row>) -> bool {
+        let text = match &mut self.literal {
+            Some(before) => {
+                before.push_str(text);
+                before.push('\n');
+                before.clone()
+            }
+            None => match (LISTS.find(text), LIST.captures(text)) {
+                (Some(found), _) => text[found.start()..].to_owned(),
+                (None, Some(found)) if is_metric(&found[1]) => format!("{}={}", &found[1], &found[2]),
+                _ => return false,
+            },
+        };
+        if !python::is_closed(&text) {
+            self.literal = (text.len() < LONGEST_LITERAL).then_some(text);
+            return true;
+        }
+        self.literal = None;
+        if let Some((name, list)) = text.split_once('=').filter(|_| !text.starts_with('{')) {
+            let end = list.rfind(']').map_or(list.len(), |at| at + 1);
+            let list = json::parse(python::json(&list[..end]).as_bytes());
+            return list.is_ok_and(|list| self.lists.insert(name.to_owned(), list).is_none());
+        }
+        let end = text.rfind('}').map_or(text.len(), |at| at + 1);
+        let Ok(value) = json::parse(python::json(&text[..end]).as_bytes()) else { return false };
+        let found = json::rows(&value).unwrap_or_default();
+        let has_curve = found.iter().any(Row::has_any);
+        if has_curve {
+            self.hand_over(rows);
+            self.fit += u32::from(self.counted > 0.0);
+            rows.extend(found.into_iter().map(|row| Row { curve: self.curve(), ..row }));
+            self.counted += 1.0;
+        }
+        has_curve
+    }
+
+    /// Reads a table of two sets, whose rows are metrics: `accuracy | 0.9 | 0.8` below `Training | Validation`. Returns
+    /// whether the line is a part of one.
+    fn side_by_side(&mut self, text: &str) -> bool {
+        let cells: Vec<&str> = text.rsplit(" - ").next().unwrap_or_default().split('|').map(str::trim).collect();
+        if let [.., one, other] = cells[..]
+            && let (Some(one), Some(other)) = (names::is_part(one), names::is_part(other))
+        {
+            self.beside = Some([one, other]);
+            return true;
+        }
+        let (Some(sets), [name, values @ ..]) = (self.beside, &cells[..]) else { return false };
+        if values.len() != sets.len() || name.is_empty() {
+            return false;
+        }
+        for (set, value) in sets.iter().zip(values) {
+            if let Some(value) = cells::number(value, false) {
+                let name = format!("{set} {name}");
+                self.values.push(Value { name, sum: value, count: 1.0, final_value: true });
+                (self.whole, self.news, self.settled) = (true, true, true);
+            }
+        }
+        true
     }
 
     fn hand_over(&mut self, rows: &mut Vec<Row>) {
@@ -249,6 +537,15 @@ impl Printed {
         self.values.clear();
         (self.whole, self.news) = (false, false);
     }
+}
+
+/// The row of a process. Its curve is named by it.
+fn of_process(process: &str, row: Row) -> Row {
+    let curve = match row.curve.as_str() {
+        "fit 1" => format!("process {process}"),
+        fit => format!("process {process}, {fit}"),
+    };
+    Row { curve, ..row }
 }
 
 /// Removes ECMA-48 control sequences: `ESC [` up to a letter.

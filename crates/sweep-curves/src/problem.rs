@@ -35,6 +35,10 @@ impl Problem {
                 format!("its first line is {cut:?}")
             }
         };
+        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(1 << 20)]);
+        if let Some(problem) = super::special::unjudgeable_text(&text) {
+            return problem.within(name);
+        }
         Problem::new(format!("{name}: no learning curve was found; {seen}")).hint(
             "a line such as `epoch 3: train_loss 0.53, val_loss 0.61` for each epoch can be read, as can a table whose \
              first line is `epoch,train_loss,val_loss`; `sweep diagnose --help` lists the formats",

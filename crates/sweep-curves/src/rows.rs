@@ -1,6 +1,7 @@
 //! A row: numbers by name, with the place in the training run that they belong to. All readers give rows.
 
 use super::names::{Target, meaning, same_name};
+use super::special::is_metric;
 
 /// The position of a value in its training run, as far as the file records it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -23,9 +24,9 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether it has any metric.
+    /// Whether it has any metric, or a loss by a name of its own.
     pub fn has_any(&self) -> bool {
-        self.values.iter().any(|(name, _)| matches!(meaning(name), Some((Target::Metric(_), _))))
+        self.values.iter().any(|(name, _)| is_metric(name) || name.to_lowercase().contains("loss"))
     }
 
     /// Whether it has a metric, under this name or another one that means the same.

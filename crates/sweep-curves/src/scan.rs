@@ -16,6 +16,8 @@ pub enum Token<'a> {
         unit: bool,
         /// Whether it is written with a decimal point or an exponent.
         decimal: bool,
+        /// Whether the decimal mark is a comma.
+        comma: bool,
     },
     /// Two numbers with a slash: `3/10`, `9844/10000`.
     Fraction(f64, f64),
@@ -40,13 +42,13 @@ pub fn scan(line: &str) -> Vec<Token<'_>> {
                 tokens.push(Token::Mark('\t'));
             }
             rest = after;
-        } else if let Some((token, length)) = number(rest) {
+        } else if let Some((token, length)) = decimal_comma(rest, &tokens).or_else(|| number(rest)) {
             tokens.push(token);
             rest = &rest[length..];
         } else if first.is_alphabetic() || first == '_' {
             let word = word(rest);
             tokens.push(match not_finite(word) {
-                Some(value) => Token::Number { value, percent: false, unit: false, decimal: true },
+                Some(value) => Token::Number { value, percent: false, unit: false, decimal: true, comma: false },
                 None => Token::Word(word.trim_end_matches(['.', '-', '\'', '/', '@'])),
             });
             rest = &rest[word.len()..];
@@ -94,22 +96,48 @@ fn word(text: &str) -> &str {
     &text[..end]
 }
 
+/// A number with a decimal comma after a name: `loss: 0,5312`. Three digits after the comma may be thousands, unless zero
+/// stands before it.
+fn decimal_comma<'a>(text: &'a str, before: &[Token]) -> Option<(Token<'a>, usize)> {
+    if !matches!(before, [.., Token::Mark(':' | '=')] | [.., Token::Mark(':' | '='), Token::Mark('\t')]) {
+        return None;
+    }
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let sign = usize::from(text.starts_with('-'));
+    let whole = sign + digits(&text[sign..]);
+    let after = text[whole..].strip_prefix(',')?;
+    let fraction = digits(after);
+    let is_zero = text[sign..whole].bytes().all(|digit| digit == b'0');
+    let end = whole + 1 + fraction;
+    let goes_on = text[end..].starts_with(|letter: char| letter.is_alphanumeric())
+        || text[end..].strip_prefix([',', '.']).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    if whole == sign || fraction == 0 || fraction == 3 && !is_zero || goes_on {
+        return None;
+    }
+    let value = text[..end].replace(',', ".").parse().ok()?;
+    let percent = text[end..].starts_with('%');
+    Some((Token::Number { value, percent, unit: false, decimal: true, comma: true }, end + usize::from(percent)))
+}
+
 /// A number or a fraction at the start of a text, and its length.
 fn number(text: &str) -> Option<(Token<'_>, usize)> {
     let (value, length, decimal) = float(text)?;
     let rest = &text[length..];
-    // `44100/44100`, `[  10/ 5005]`.
-    if let Some(after) = rest.strip_prefix('/') {
+    // `44100/44100`, `[  10/ 5005]`, `950 / 1000`.
+    let slash = rest.trim_start_matches(' ');
+    if let Some(after) = slash.strip_prefix('/') {
         let spaces = after.len() - after.trim_start_matches(' ').len();
         if let Some((of, of_length, _)) = float(&after[spaces..])
             && !after[spaces + of_length..].starts_with(is_unit)
         {
-            return Some((Token::Fraction(value, of), length + 1 + spaces + of_length));
+            let until = rest.len() - slash.len() + 1 + spaces + of_length;
+            return Some((Token::Fraction(value, of), length + until));
         }
     }
     let percent_at = rest.strip_prefix('%').map(|_| 1).or_else(|| rest.starts_with(" %").then_some(2));
     let unit = rest.starts_with(is_unit) || rest.starts_with('/') || is_time(rest);
-    Some((Token::Number { value, percent: percent_at.is_some(), unit, decimal }, length + percent_at.unwrap_or(0)))
+    let number = Token::Number { value, percent: percent_at.is_some(), unit, decimal, comma: false };
+    Some((number, length + percent_at.unwrap_or(0)))
 }
 
 fn is_unit(letter: char) -> bool {

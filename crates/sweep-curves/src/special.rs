@@ -2,54 +2,286 @@
 
 use std::borrow::Cow;
 
-use super::Problem;
 use super::gather::{Points, Values, note};
-use super::names::{self, meaning, names_part};
+use super::names::{self, Choice, Target, meaning, names_part};
+use super::{Problem, Source};
+use sweep_core::trial::METRICS;
 
-/// Rewrites names that mean something only together. XGBoost numbers the sets that it was given, and the first one is
-/// usually the training set. Ultralytics records parts of a loss, and mAP as the score.
-pub fn rewrite<'a>(values: &'a Values, notes: &mut Vec<String>) -> Cow<'a, Values> {
-    let numbered = |number: u32| values.keys().filter(move |name| name.starts_with(&format!("validation_{number}-")));
-    if numbered(0).next().is_some() && numbered(1).next().is_some() {
-        note(notes, "validation_0 was taken for the training set and validation_1 for the validation set");
-        let renamed = values.iter().map(|(name, points)| {
-            let name =
-                name.strip_prefix("validation_0-").map_or_else(|| name.clone(), |metric| format!("train-{metric}"));
-            (name, points.clone())
-        });
-        return Cow::Owned(renamed.collect());
+/// Words in the names of rewards.
+const REWARDS: [&str; 5] = ["reward", "rewards", "rew", "episode_return", "ep_rew_mean"];
+/// Words of losses that are a part of another one, or a rival's.
+const PARTS: [&str; 14] = [
+    "aux",
+    "kl",
+    "kld",
+    "reg",
+    "regularization",
+    "commit",
+    "adv",
+    "gen",
+    "generator",
+    "disc",
+    "discriminator",
+    "style",
+    "content",
+    "perceptual",
+];
+/// Scores of a validation set by their names in lower case, the most telling first.
+const SCORES: [&[&str]; 8] = [
+    &["map", "map50_95", "map5095", "ap"],
+    &["miou", "iou"],
+    &["dice"],
+    &["f1", "f1score"],
+    &["auc", "auroc", "rocauc"],
+    &["bleu", "sacrebleu"],
+    &["rouge1", "rougel"],
+    &["r2"],
+];
+/// spaCy's score, the weighted mean of the others.
+const SPACY: &str = "SCORE";
+
+/// Rewrites names that mean something only together, or by a conversion. XGBoost numbers the sets that it was given, and
+/// the first one is usually the training set. Ultralytics records parts of a loss. Columns that the user named stay.
+pub fn rewrite<'a>(values: &'a Values, choices: &[Choice], notes: &mut Vec<String>) -> Cow<'a, Values> {
+    let mut values = Cow::Borrowed(values);
+    let is_free = |name: &str| !choices.iter().any(|choice| choice.column == name);
+    numbered_sets(&mut values, notes);
+    sums(&mut values, &is_free, notes);
+    conversions(&mut values, &is_free, notes);
+    only_losses(&mut values, &is_free, notes);
+    score_for_accuracy(&mut values, &is_free, notes);
+    values
+}
+
+fn has(values: &Values, metric: &str) -> bool {
+    let at = METRICS.iter().position(|known| *known == metric);
+    values.keys().any(|name| matches!(meaning(name), Some((Target::Metric(found), _)) if Some(found) == at))
+}
+
+fn numbered_sets(values: &mut Cow<Values>, notes: &mut Vec<String>) {
+    let numbered = |number: u32| {
+        let start = format!("validation_{number}-");
+        values.keys().any(|name| name.starts_with(&start))
+    };
+    if !numbered(0) || !numbered(1) {
+        return;
     }
-    let parts = |of: &str| -> Vec<&String> {
-        values.keys().filter(|name| name.starts_with(&format!("{of}/")) && name.ends_with("_loss")).collect()
+    note(notes, "validation_0 was taken for the training set and validation_1 for the validation set");
+    let renamed = std::mem::take(values.to_mut()).into_iter().map(|(name, points)| {
+        let train = name.strip_prefix("validation_0-").map(|metric| format!("train-{metric}"));
+        (train.unwrap_or(name), points)
+    });
+    *values = Cow::Owned(renamed.collect());
+}
+
+fn sums(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
+    let parts = |of: &str| -> Vec<String> {
+        let of = format!("{of}/");
+        let part = values.keys().filter(|name| name.starts_with(&of) && name.ends_with("_loss") && is_free(name));
+        part.cloned().collect()
     };
     let (train, val) = (parts("train"), parts("val"));
-    let unknown = |names: &[&String]| names.len() > 1 && names.iter().all(|name| meaning(name).is_none());
-    if !unknown(&train) {
-        return Cow::Borrowed(values);
+    if train.len() < 2 || train.iter().any(|name| meaning(name).is_some()) {
+        return;
     }
-    let mut rewritten = values.clone();
-    let mut add = |name: &str, parts: &[&String]| {
-        let sum = parts.iter().filter_map(|part| rewritten.remove(*part)).reduce(sum);
-        rewritten.extend(sum.map(|sum| (name.to_owned(), sum)));
-    };
-    add("train_loss", &train);
-    add("val_loss", &val);
-    let score = ["metrics/mAP50-95(B)", "metrics/mAP50-95(M)", "metrics/mAP_0.5:0.95"];
-    let score = score.into_iter().find_map(|name| rewritten.remove(name).map(|points| (name, points)));
-    note(notes, "the losses are sums of their parts (such as train/box_loss)");
-    if let Some((name, points)) = score {
-        note(notes, format!("{name} is shown as the accuracy"));
-        rewritten.insert("val_accuracy".to_owned(), points);
+    for (name, parts) in [("train_loss", &train), ("val_loss", &val)] {
+        let sum = parts.iter().filter_map(|part| values.to_mut().remove(part)).reduce(sum);
+        values.to_mut().extend(sum.map(|sum| (name.to_owned(), sum)));
     }
-    Cow::Owned(rewritten)
+    note(notes, format!("the losses are sums of their parts (such as {})", train[0]));
+    let score = values.keys().filter(|name| is_free(name)).filter_map(|name| Some((score(name)?, name.clone()))).min();
+    if let Some((_, name)) = score {
+        use_score(values, &name, notes);
+    }
 }
 
 fn sum(one: Points, other: Points) -> Points {
     one.into_iter().zip(other).map(|((place, a), (_, b))| (place, a + b)).collect()
 }
 
+/// A quantity that is computed from another one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Conversion {
+    /// The loss is the logarithm of the perplexity.
+    Logarithm,
+    /// The accuracy is what an error rate lacks to one.
+    Complement,
+}
+
+/// The metric that a name stands for after a conversion.
+pub fn stands_for(name: &str) -> Option<(Target, u32)> {
+    converted(name).map(|(_, target)| target)
+}
+
+fn converted(name: &str) -> Option<(Conversion, (Target, u32))> {
+    let words = names::words(name);
+    let is = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
+    let (conversion, from, to): (_, &[&str], _) = match () {
+        () if is(&["ppl", "perplexity"]) => (Conversion::Logarithm, &["ppl", "perplexity"], "loss"),
+        () if is(&["error", "merror"]) => (Conversion::Complement, &["error", "merror"], "accuracy"),
+        () => return None,
+    };
+    let words = words.iter().filter(|word| *word != "rate" && *word != "classification");
+    let words = words.map(|word| if from.contains(&word.as_str()) { to } else { word.as_str() });
+    Some((conversion, meaning(&words.collect::<Vec<_>>().join(" "))?))
+}
+
+fn conversions(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
+    let found: Vec<_> = values
+        .keys()
+        .filter(|name| is_free(name))
+        .filter_map(|name| match converted(name)? {
+            (conversion, (Target::Metric(at), _)) => Some((name.clone(), conversion, METRICS[at])),
+            _ => None,
+        })
+        .collect();
+    for (name, conversion, metric) in found.into_iter().filter(|(.., metric)| !has(values, metric)).collect::<Vec<_>>()
+    {
+        let points = &values[&name];
+        let finite = || points.iter().map(|(_, value)| *value).filter(|value| value.is_finite());
+        let (least, most) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+        let is_rate = names::words(&name).iter().any(|word| word == "rate" || word == "merror");
+        let convert: &dyn Fn(f64) -> f64 = match conversion {
+            Conversion::Logarithm if least >= 1.0 => &f64::ln,
+            Conversion::Complement if least >= 0.0 && most <= 1.0 => &|error| 1.0 - error,
+            Conversion::Complement if is_rate && least >= 0.0 && most <= 100.0 => &|error| 1.0 - error / 100.0,
+            _ => continue,
+        };
+        let points: Points = points.iter().map(|(place, value)| (*place, convert(*value))).collect();
+        let part = if names_part(&name).is_some() { metric } else { metric.split('_').next_back().unwrap_or(metric) };
+        note(
+            notes,
+            match conversion {
+                Conversion::Logarithm => format!("{name} is shown as its logarithm, the loss"),
+                Conversion::Complement => format!("{name} is an error, shown as accuracy (1 − error)"),
+            },
+        );
+        values.to_mut().remove(&name);
+        values.to_mut().insert(part.to_owned(), points);
+    }
+}
+
+/// If a set has no loss by a known name, but one with unknown words, it is that one: `dice_loss`.
+fn only_losses(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
+    for (metric, of, validation) in [("train_loss", "training", false), ("val_loss", "validation", true)] {
+        let fits = |name: &&String| {
+            let words = names::words(name);
+            words.iter().any(|word| word == "loss")
+                && !words.iter().any(|word| PARTS.contains(&word.as_str()))
+                && names_part(name).is_some_and(names::is_validation) == validation
+                && meaning(name).is_none()
+                && is_free(name)
+                && values[*name].len() > 1
+        };
+        let found: Vec<&String> = values.keys().filter(fits).collect();
+        if let [name] = found[..]
+            && !has(values, metric)
+        {
+            let name = name.clone();
+            note(notes, format!("{name} was taken for the {of} loss"));
+            let points = values.to_mut().remove(&name).unwrap_or_default();
+            values.to_mut().insert(metric.to_owned(), points);
+        }
+    }
+}
+
+/// The rank of a name among the scores of a validation set, the most telling first. `None` if it is none.
+fn score(name: &str) -> Option<usize> {
+    if name == SPACY {
+        return Some(SCORES.len());
+    }
+    let words = names::words(name);
+    let is_other = |word: &String| word == "loss" || word == "best" || word == "max";
+    if names_part(name).is_some_and(|part| !names::is_validation(part)) || words.iter().any(is_other) {
+        return None;
+    }
+    let name =
+        name.to_lowercase().replace("map50-95", "map50_95").replace("map@.5:.95", "map").replace("0.5:0.95", "95");
+    let words: Vec<&str> = name.split(|c: char| !c.is_alphanumeric() && c != '_').flat_map(halves).collect();
+    let at = words.iter().rposition(|word| SCORES.iter().any(|known| known.contains(word)))?;
+    // `mAP_50` and `mAP_s` are other scores.
+    let apart = |word: &&str| word.parse::<u32>().is_ok_and(|number| number != 95) || ["s", "m", "l"].contains(word);
+    if ["map", "ap"].contains(&words[at]) && words[at + 1..].iter().any(apart) {
+        return None;
+    }
+    SCORES.iter().position(|known| known.contains(&words[at]))
+}
+
+fn halves(word: &str) -> Vec<&str> {
+    if word.contains("map50_95") { vec!["map50_95"] } else { word.split('_').collect() }
+}
+
+/// Whether a name is that of a metric, or of something that stands for one.
+pub fn is_metric(name: &str) -> bool {
+    matches!(meaning(name).or_else(|| stands_for(name)), Some((Target::Metric(_), _))) || score(name).is_some()
+}
+
+/// Shows a score as the accuracy if validation has nothing else.
+fn score_for_accuracy(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
+    let has_accuracy = ["val_loss", "val_accuracy", "train_accuracy"].iter().any(|metric| has(values, metric));
+    let found = values.iter().filter(|(name, points)| points.len() > 1 && is_free(name));
+    let found = found.filter_map(|(name, _)| Some((score(name)?, name.clone()))).min();
+    if let Some((_, name)) = found.filter(|_| !has_accuracy) {
+        use_score(values, &name, notes);
+    }
+}
+
+fn use_score(values: &mut Cow<Values>, name: &str, notes: &mut Vec<String>) {
+    note(notes, format!("{name} is shown as the accuracy"));
+    let points = values.to_mut().remove(name).unwrap_or_default();
+    values.to_mut().insert("val_accuracy".to_owned(), points);
+}
+
+/// Why curves under these names cannot be judged, if they cannot.
+pub fn unjudgeable(names: &[&str]) -> Option<Problem> {
+    if is_adversarial(names) {
+        return Some(adversarial());
+    }
+    let is_reward = |name: &&str| names::words(name).iter().any(|word| REWARDS.contains(&word.as_str()));
+    let validated = names.iter().any(|name| matches!(meaning(name), Some((Target::Metric(4 | 5), _))));
+    (names.iter().any(is_reward) && !validated).then(rewarded)
+}
+
+/// Why a text without any curve cannot be judged, if its words tell.
+pub fn unjudgeable_text(text: &str) -> Option<Problem> {
+    const RIVALS: [&str; 2] = [
+        r"(?i)\b(loss[ _]?d|d[ _]?loss|d_a|loss_disc\w*|disc\w*[ _]loss|critic[ _]loss)\b",
+        r"(?i)\b(loss[ _]?g|g[ _]?loss|g_a|loss_gen\w*|gen\w*[ _]loss)\b",
+    ];
+    let finds = |expression: &str| regex::Regex::new(expression).is_ok_and(|expression| expression.is_match(text));
+    match () {
+        () if RIVALS.iter().all(|expression| finds(expression)) => Some(adversarial()),
+        () if finds(r"(?i)\b(ep_rew_mean|rewards?|episode_return)\b") => Some(rewarded()),
+        () if lists_trials(text) => Some(trials()),
+        () => None,
+    }
+}
+
+/// Whether a text lists the results of trials, as tuners print them.
+pub fn lists_trials(text: &str) -> bool {
+    let ends = |line: &str| {
+        let line = line.to_lowercase();
+        line.contains("trial ") && (line.contains(" complete [") || line.contains("finished with value"))
+    };
+    text.lines().filter(|line| ends(line)).count() > 1
+}
+
+/// The problem with a list of trials.
+pub fn trials() -> Problem {
+    Problem::new("it lists the results of trials, one number each. That is no curve, and there is no verdict")
+        .hint("give the log of one training, with one line an epoch")
+}
+
+fn rewarded() -> Problem {
+    Problem::new(
+        "it records rewards, so an agent is trained (reinforcement learning). Its losses do not show whether it gets better, \
+         and there is no verdict",
+    )
+    .hint("judge by the reward; to judge one of the losses anyway, use --columns")
+}
+
 /// Whether the losses are those of a generator and a discriminator.
-pub fn is_adversarial(names: &[&str]) -> bool {
+fn is_adversarial(names: &[&str]) -> bool {
     let has = |short: &str, long: [&str; 2]| {
         names.iter().any(|name| {
             let words: Vec<String> = names::words(name);
@@ -61,7 +293,7 @@ pub fn is_adversarial(names: &[&str]) -> bool {
 }
 
 /// The problem with a GAN's losses.
-pub fn adversarial() -> Problem {
+fn adversarial() -> Problem {
     Problem::new(
         "the losses are those of a generator and a discriminator. Each depends on the other, so neither shows whether \
          the training improves, and there is no verdict",
@@ -69,6 +301,39 @@ pub fn adversarial() -> Problem {
     .hint(
         "record a score of the samples, such as FID, and judge by it; to judge one of the losses anyway, use --columns",
     )
+}
+
+/// What to write for `--columns` if one of these names may be the validation metric. Parts of the training loss are none.
+pub fn may_be_validation(names: &[String], has_train_loss: bool) -> Option<String> {
+    let of_training = |name: &str| {
+        let part = names_part(name);
+        let has_loss = has_train_loss && name.to_lowercase().contains("loss") && part.is_none();
+        part.is_some_and(|part| !names::is_validation(part)) || has_loss
+    };
+    let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| !of_training(name)).collect();
+    let best = names.iter().filter_map(|name| Some((score(name)?, *name))).min();
+    let named = |name: &&str| names_part(name).is_some_and(names::is_validation);
+    if let Some((_, name)) = best.filter(|_| !names.iter().any(named)) {
+        return Some(quoted(format!("val_accuracy={name}")));
+    }
+    (!names.is_empty()).then(|| example(&names))
+}
+
+fn quoted(choice: String) -> String {
+    if choice.contains(' ') { format!("\"{choice}\"") } else { choice }
+}
+
+/// A file of MLflow's with the values of one metric, `TIMESTAMP VALUE STEP` in each line, as a table. `None` if it is none.
+pub fn mlflow(metric: &str, source: &Source) -> Option<Source> {
+    let text = std::str::from_utf8(&source.bytes).ok()?;
+    let mut table = format!("{metric},step\n");
+    for line in text.lines() {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let [time, value, step] = fields[..] else { return None };
+        time.parse::<u64>().ok()?;
+        table += &format!("{value},{step}\n");
+    }
+    Some(Source { bytes: table.into_bytes(), ..source.clone() })
 }
 
 /// An example for `--columns` with names that the file has.
@@ -84,6 +349,5 @@ pub fn example(names: &[&str]) -> String {
         let of = if names_part(name).is_some_and(names::is_validation) { "val" } else { "train" };
         Some(format!("{of}_accuracy={name}"))
     });
-    let example = found.unwrap_or_else(|| format!("val_loss={}", names[0]));
-    if example.contains(' ') { format!("\"{example}\"") } else { example }
+    quoted(found.unwrap_or_else(|| format!("val_loss={}", names[0])))
 }

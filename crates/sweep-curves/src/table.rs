@@ -2,11 +2,14 @@
 //! project's `epochs.csv`, and other files with a header and one row per epoch.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use super::Problem;
 use super::cells::number;
 use super::gather::{Gather, no_column, with_part};
-use super::names::{Choice, Target, meaning, quantity};
+use super::names::{Choice, Target, is_part, meaning, names_part, quantity};
 use super::rows::{Place, Row};
 
 /// Maximum number of columns.
@@ -15,6 +18,25 @@ const MOST_COLUMNS: usize = 10_000;
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 /// Separator in W&B's chart exports. The columns are `run - metric`, with the unsmoothed values beside each.
 const WANDB_SEPARATOR: &str = " - ";
+/// Columns with the names of metrics, in tables with one value a row.
+const NAMES: [&str; 6] = ["metric", "name", "tag", "key", "variable", "measure"];
+/// Columns that differ between trainings, and not between the epochs of one.
+const SETTINGS: [&str; 14] = [
+    "batch_size",
+    "optimizer",
+    "dropout",
+    "weight_decay",
+    "hidden_size",
+    "num_layers",
+    "n_layers",
+    "max_depth",
+    "n_estimators",
+    "n_samples",
+    "num_samples",
+    "train_size",
+    "dataset_size",
+    "n_train",
+];
 const WANDB_BESIDE: [&str; 2] = ["__MIN", "__MAX"];
 
 /// Whether a text begins with a header, and with a row that has as many fields and a number.
@@ -54,7 +76,7 @@ fn delimiter(line: &[u8]) -> u8 {
 }
 
 /// Passes every number to `gather`. An empty field is a value that was not measured.
-pub fn read(bytes: &[u8], choices: &[Choice], gather: &mut Gather) -> Result<(), Problem> {
+pub fn read(bytes: &[u8], file: &str, choices: &[Choice], gather: &mut Gather) -> Result<(), Problem> {
     let bytes = without_comments(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
     let line = bytes.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
     let mut reader = csv::ReaderBuilder::new()
@@ -72,9 +94,27 @@ pub fn read(bytes: &[u8], choices: &[Choice], gather: &mut Gather) -> Result<(),
     if header.len() > MOST_COLUMNS {
         return Err(Problem::new(format!("it has more than {MOST_COLUMNS} columns")));
     }
-    let header: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    let mut header: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    if header == ["Wall time", "Step", "Value"]
+        && let Some(name) = tag(file)
+    {
+        gather.note(format!("Value was read as {name}, which is in the file's name"));
+        header[2] = name;
+        header[0].clear();
+    }
     let records = records.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
     let table = Table::new(&header, &records, choices)?;
+    if choices.is_empty()
+        && let Some(problem) = table.comparison(&records)
+    {
+        return Err(problem);
+    }
+    if table.epoch.is_none() && table.step.is_none() {
+        gather.note("no column counts epochs or steps, so rows were counted");
+    }
+    if table.decimal_commas {
+        gather.note("commas were read as decimal marks");
+    }
     let mut last_epoch = None;
     for (row, record) in records.iter().enumerate() {
         // A second header, of a run that was appended.
@@ -88,6 +128,40 @@ pub fn read(bytes: &[u8], choices: &[Choice], gather: &mut Gather) -> Result<(),
         table.row(record, Place { epoch: last_epoch, step }, gather)?;
     }
     Ok(())
+}
+
+/// The metric of a table that TensorBoard saves, by its name: `run-validation-tag-epoch_loss.csv`.
+fn tag(file: &str) -> Option<String> {
+    let stem = file.rsplit(['/', '\\']).next()?.trim_end_matches(".gz").trim_end_matches(".csv");
+    let (run, tag) = stem.strip_prefix("run-").and_then(|rest| rest.split_once("-tag-")).unwrap_or(("", stem));
+    let name = match names_part(run).filter(|_| names_part(tag).is_none()) {
+        Some(part) => format!("{part} {tag}"),
+        None => tag.to_owned(),
+    };
+    matches!(meaning(&name), Some((Target::Metric(_) | Target::LearningRate, _))).then_some(name)
+}
+
+/// Whether a field is a number with a decimal comma. Three digits after the comma may be thousands, unless zero stands
+/// before it.
+fn has_decimal_comma(field: &[u8]) -> bool {
+    let field = field.strip_prefix(b"-").unwrap_or(field);
+    let Some(at) = field.iter().position(|byte| *byte == b',') else { return false };
+    let (whole, fraction) = (&field[..at], &field[at + 1..]);
+    let digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    digits(whole) && digits(fraction) && (fraction.len() != 3 || whole == b"0")
+}
+
+/// A column of one fold, seed or run among others, as the run and the metric: `val_loss_fold0`, `fold1/val_loss`.
+fn run_of(name: &str) -> Option<(String, &str)> {
+    static ENDS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)^(?:(.+?)[_ .:/-]*(fold|seed|run)[_ -]?(\d+)|(fold|seed|run)[_ -]?(\d+)[_ .:/-]+(.+))$")
+            .expect("it is an expression")
+    });
+    let found = ENDS.captures(name)?;
+    let text = |one: usize, other: usize| found.get(one).or_else(|| found.get(other)).map(|part| part.as_str());
+    let (metric, word, number) = (text(1, 6)?, text(2, 4)?, text(3, 5)?);
+    let is_metric = matches!(meaning(metric), Some((Target::Metric(_) | Target::LearningRate, _)));
+    is_metric.then(|| (format!("{} {number}", word.to_lowercase()), metric))
 }
 
 /// Skips lines that begin with `#` before the header, or the `#` before the header itself.
@@ -104,6 +178,11 @@ fn without_comments(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
+/// Whether a field is text, and no number.
+fn text_only(field: &[u8]) -> bool {
+    std::str::from_utf8(field).is_ok_and(|text| !text.is_empty() && number(text, false).is_none())
+}
+
 /// The columns of a table by what they mean.
 struct Table<'a> {
     names: &'a [String],
@@ -112,6 +191,11 @@ struct Table<'a> {
     split: Option<usize>,
     /// Columns whose texts together are the name of a curve.
     curves: Vec<usize>,
+    /// A column with the names of metrics, and the one with their values.
+    long: Option<(usize, usize)>,
+    decimal_commas: bool,
+    /// The run and the metric of columns that name both.
+    runs: Vec<Option<(String, &'a str)>>,
 }
 
 impl<'a> Table<'a> {
@@ -137,8 +221,52 @@ impl<'a> Table<'a> {
         curves.retain(|at| {
             choices.iter().any(|choice| choice.column == names[*at]) || records.len() < 3 || values(*at) < records.len()
         });
-        let (epoch, step, split) = (column(Target::Epoch)?, column(Target::Step)?, column(Target::Split)?);
-        Ok(Table { names, epoch, step, split, curves })
+        let (epoch, step, mut split) = (column(Target::Epoch)?, column(Target::Step)?, column(Target::Split)?);
+        // TensorBoard calls the sets runs.
+        let names_sets = |at: &usize| {
+            let mut texts = records.iter().filter_map(|record| std::str::from_utf8(record.get(*at)?).ok());
+            texts.all(|text| is_part(text).is_some())
+        };
+        if let Some(at) = curves.iter().copied().find(names_sets).filter(|_| split.is_none() && !records.is_empty()) {
+            split = Some(at);
+            curves.retain(|other| *other != at);
+        }
+        let is_name = |name: &str| NAMES.contains(&name.to_lowercase().as_str());
+        let with_text =
+            |at: &usize| is_name(&names[*at]) && records.iter().take(3).all(|row| row.get(*at).is_some_and(text_only));
+        let value = names.iter().position(|name| name.eq_ignore_ascii_case("value"));
+        let long = (0..names.len()).find(with_text).zip(value);
+        let decimal_commas = records.iter().flat_map(csv::ByteRecord::iter).any(has_decimal_comma);
+        let of_wandb = |name: &'a str| {
+            let (run, metric) = name.rsplit_once(WANDB_SEPARATOR).filter(|_| meaning(name).is_none())?;
+            Some((run.to_owned(), metric))
+        };
+        let runs = names.iter().map(|name| of_wandb(name).or_else(|| run_of(name))).collect();
+        Ok(Table { names, epoch, step, split, curves, long, decimal_commas, runs })
+    }
+
+    /// The problem of a table whose rows are trainings of their own: each has another name, or other settings. Or they are
+    /// sizes of the training set.
+    fn comparison(&self, records: &[csv::ByteRecord]) -> Option<Problem> {
+        let values = |at: usize| -> HashSet<&[u8]> { records.iter().filter_map(|record| record.get(at)).collect() };
+        let counts = |at: Option<usize>| at.is_some_and(|at| values(at).len() > 1);
+        if records.len() < 2 || counts(self.epoch) || counts(self.step) {
+            return None;
+        }
+        let is_set = |name: &String| SETTINGS.contains(&name.to_lowercase().replace([' ', '-'], "_").as_str());
+        let named = |at: usize| matches!(meaning(&self.names[at]), Some((Target::Curve, _)));
+        let differs = |at: &usize| {
+            let many = values(*at).len();
+            is_set(&self.names[*at]) && many > 1 || named(*at) && many == records.len()
+        };
+        let at = (0..self.names.len()).find(differs)?;
+        let problem = Problem::new(format!(
+            "its rows are not epochs of one training: each has another {}, and no column counts epochs",
+            self.names[at]
+        ));
+        Some(problem.hint(
+            "give the curve of one training; if the rows are epochs, name their count with --columns epoch=COLUMN",
+        ))
     }
 
     fn text<'r>(&self, record: &'r csv::ByteRecord, at: usize) -> &'r str {
@@ -146,20 +274,37 @@ impl<'a> Table<'a> {
     }
 
     fn number(&self, record: &csv::ByteRecord, at: Option<usize>) -> Option<f64> {
-        number(self.text(record, at?), false)
+        self.value(record, at?, false)
+    }
+
+    fn value(&self, record: &csv::ByteRecord, at: usize, of_accuracy: bool) -> Option<f64> {
+        match self.decimal_commas {
+            true => number(&self.text(record, at).replace('.', "").replace(',', "."), of_accuracy),
+            false => number(self.text(record, at), of_accuracy),
+        }
     }
 
     fn row(&self, record: &csv::ByteRecord, place: Place, gather: &mut Gather) -> Result<(), Problem> {
         let curve: Vec<&str> = self.curves.iter().map(|at| self.text(record, *at)).collect();
         let curve = curve.join(" ");
         let part = self.split.map(|at| self.text(record, at));
+        if let Some((name, value)) = self.long {
+            let name = with_part(part, self.text(record, name)).into_owned();
+            let value = self.value(record, value, quantity(&name) == Some("accuracy"));
+            let values: Vec<_> = value.map(|value| (name, value)).into_iter().collect();
+            return gather.row(&Row { curve, place, values });
+        }
         let mut rows: Vec<Row> = Vec::new();
-        let is_place = |at: usize| [self.epoch, self.step, self.split].contains(&Some(at)) || self.curves.contains(&at);
+        let is_place = |at: usize| {
+            self.names[at].is_empty()
+                || [self.epoch, self.step, self.split].contains(&Some(at))
+                || self.curves.contains(&at)
+        };
         for (at, name) in self.names.iter().enumerate().filter(|(at, _)| !is_place(*at)) {
-            let Some(value) = number(self.text(record, at), quantity(name) == Some("accuracy")) else { continue };
-            let (run, metric) = match name.rsplit_once(WANDB_SEPARATOR) {
-                Some((run, metric)) if meaning(name).is_none() => (run, metric),
-                _ => (curve.as_str(), name.as_str()),
+            let Some(value) = self.value(record, at, quantity(name) == Some("accuracy")) else { continue };
+            let (run, metric) = match &self.runs[at] {
+                Some((run, metric)) => (run.as_str(), *metric),
+                None => (curve.as_str(), name.as_str()),
             };
             if WANDB_BESIDE.iter().any(|beside| metric.ends_with(beside)) {
                 continue;

@@ -18,11 +18,13 @@ mod estimate;
 mod evaluated;
 pub mod format;
 mod html;
+mod json;
 mod markdown;
 mod moves;
 mod next;
 mod patience;
 pub mod ranking;
+pub mod spread;
 mod steps;
 pub mod summary;
 mod tables;
@@ -30,8 +32,9 @@ mod ties;
 mod time;
 pub mod verdicts;
 
-pub use estimate::seconds_left;
+pub use estimate::{planned_epochs, seconds_left};
 pub use evaluated::{evaluation, write_evaluation};
+pub use json::json;
 pub use tables::Tables;
 
 use std::path::Path;
@@ -43,6 +46,14 @@ use sweep_core::history::{History, TrialRecord};
 use sweep_spec::Spec;
 use sweep_store::Layout;
 use sweep_verdict::Finding;
+
+/// What the page of `sweep serve` has in common with `report.html`: scripts as modules, and a style sheet.
+pub mod assets {
+    pub const COMMON: &str = include_str!("../assets/common.js");
+    pub const CHART: &str = include_str!("../assets/chart.js");
+    pub const PANELS: &str = include_str!("../assets/panels.js");
+    pub const STYLE: &str = include_str!("../assets/chart.css");
+}
 
 /// Number of trials whose chart is also written as PNG, best first. A PNG takes fifty times as long as an SVG, and most
 /// of the space of a large sweep.

@@ -38,7 +38,7 @@ const rank = () => {
 const drawOverview = () => {
   const { state, ended, total, counts, left, hourly, best, problem, insight } = overview;
   $("pill").textContent = state;
-  $("pill").className = `pill ${state}`;
+  $("pill").className = `pill ${state === "complete" && !best ? "failed" : state}`;
   document.title = `${total ? `${Math.floor(100 * ended / total)}% ` : ""}${overview.name}`;
   [$("problem").hidden, $("problem").textContent] = [!problem, problem ?? ""];
   $("ended").textContent = total === null ? `${count(ended)} ended` : `${count(ended)} of ${count(total)}`;
@@ -47,7 +47,7 @@ const drawOverview = () => {
   $("failure").textContent = overview.failure ?? "";
   $("left").textContent = state === "complete" ? "done" : left ? `${state === "running" ? "" : "would take "}about ${left}` : "not known yet";
   $("hourly").textContent = hourly === null ? "" : `${significant(hourly, 3)} trials an hour`;
-  $("best").replaceChildren(...(best ? [el("a", { href: `#trial-${best.trial}` }, `trial ${padded(best.trial)}`), `: ${overview.metric.words} ${best.value} at epoch ${best.epoch}`] : ["no trial has ended with a result yet"]));
+  $("best").replaceChildren(...(best ? [el("a", { href: `#trial-${best.trial}` }, `trial ${padded(best.trial)}`), `: ${overview.metric.words} ${best.value} at epoch ${best.epoch}`] : [state === "complete" ? "no trial has a result" : "no trial has ended with a result yet"]));
   $("settings").textContent = [best?.settings, overview.target].filter(Boolean).join(". ");
   $("ties").replaceChildren(...prose(insight?.ties ?? ""));
   drawSlots();

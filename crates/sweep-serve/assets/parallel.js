@@ -1,7 +1,7 @@
 // Parallel coordinates: a line for each trial through its parameters to its result. Dragging along an axis selects.
 import { count, el, ink, isShare, said, significant } from "./common.js";
 
-const LINES = 1500, LEVELS = 24, TOP = 34, BOTTOM = 14, SIDE = 60;
+const LINES = 1500, LEVELS = 24, TOP = 34, BOTTOM = 14, SIDE = 72;
 
 // An axis: `place(value)` is 0 at the bottom and 1 at the top.
 const axis = (name, values, text) => {
@@ -93,7 +93,7 @@ export class Parallel {
     this.axes.forEach((axis, at) => this.axis(pen, axis, this.x(at)));
     const left = this.left.length ? ` Not drawn, with one value or too many: ${this.left.join(", ")}.` : "";
     const some = drawn.length < this.rows.length ? `${count(drawn.length)} of ${count(this.rows.length)} trials are drawn, the best ${best} among them.` : `${count(this.rows.length)} trials.`;
-    this.note.textContent = `${some} The best is orange.${left}`;
+    this.note.textContent = `${some} ${chosen ? "The best of those selected" : "The best"} is orange.${left}`;
   }
 
   axis(pen, { name, ticks, result }, x) {

@@ -1,18 +1,7 @@
 // The page of one trial: its curves, findings, parameters, log and files.
-import { $, count, el, get, padded, prose, said } from "./common.js";
-import { Chart } from "./chart.js";
+import { $, count, el, get, padded, prose } from "./common.js";
+import { drawPanels, marks } from "./panels.js";
 import { actions } from "./control.js";
-
-const LINES = [["train", "training, while training", "sky", 1.5], ["train_eval", "training, evaluation mode", "blue", 2], ["val", "validation", "vermilion", 2]];
-
-// Loss and accuracy with their three curves, and every other metric by itself.
-const panels = curves => {
-  const usual = ["loss", "accuracy"].map(quantity => ({ title: quantity === "loss" ? "Loss" : "Accuracy", metric: `val_${quantity}`,
-    curves: LINES.map(([of, label, ink, width]) => ({ name: `${of}_${quantity}`, label, ink, width })).filter(({ name }) => curves[name]) }));
-  const known = new Set(usual.flatMap(panel => panel.curves.map(curve => curve.name)));
-  const others = Object.keys(curves).filter(name => !known.has(name)).map(name => ({ title: name, metric: name, curves: [{ name, label: name, ink: "vermilion", width: 2 }] }));
-  return [...usual.filter(panel => panel.curves.length), ...others];
-};
 
 const pairs = list => el("dl", {}, ...list.filter(([, value]) => value !== null && value !== undefined && value !== "")
   .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, String(value)))));
@@ -40,9 +29,6 @@ const draw = (base, trial, log) => {
   return [body.filter(node => node && typeof node === "object"), charts];
 };
 
-const marks = trial => [trial.best && { x: trial.best, text: `best epoch ${trial.best}`, ink: "soft" },
-  trial.onset && { x: trial.onset, text: `overfits after epoch ${trial.onset}`, ink: "vermilion" }].filter(Boolean);
-
 // Shows a trial, or refreshes it if it is shown already: what was opened stays open.
 export const show = async (base, id, options) => {
   let trial;
@@ -53,15 +39,7 @@ export const show = async (base, id, options) => {
   $("trial-body").replaceChildren(...nodes);
   dialog.dataset.trial = id;
   if (!dialog.open) dialog.showModal();
-  for (const panel of panels(trial.curves)) {
-    const box = el("div", { class: "chart", tabindex: "0" });
-    const legend = panel.curves.length > 1 ? el("p", { class: "legend" }, ...panel.curves.map(({ label, ink }) => el("span", { class: ink }, label))) : null;
-    charts.append(el("figure", {}, el("figcaption", {}, panel.title), box, ...(legend ? [legend] : [])));
-    const chart = new Chart(box, { describe: (curve, at) => [curve.label, `epoch ${curve.xs[at]}: ${said(curve.ys[at], curve.id)}`] });
-    Object.assign(chart.options, options);
-    chart.set({ metric: panel.metric, whole: true, marks: marks(trial), curves: panel.curves.map(({ name, label, ink, width }) =>
-      ({ id: name, label, ink, width, xs: trial.curves[name][0], ys: trial.curves[name][1] })).reverse() });
-  }
+  drawPanels(charts, trial.curves, marks(trial.best, trial.onset), options);
   if (!again) { log.scrollTop = log.scrollHeight; dialog.scrollTop = 0; return; }
   for (const node of dialog.querySelectorAll("details")) node.open = open.has(node.querySelector("b").textContent);
   dialog.scrollTop = top;

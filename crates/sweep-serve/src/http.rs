@@ -24,6 +24,7 @@ use crate::guard::Verdict;
 use crate::sweep::Sweep;
 use crate::{Shared, control, page, view};
 use sweep_core::trial::TrialId;
+use sweep_report::assets;
 
 /// Maximum number of open connections. A browser opens up to six for a page.
 const CONNECTIONS: usize = 1024;
@@ -239,8 +240,10 @@ fn asset(name: &str) -> Response<Body> {
         "app.js" => ("text/javascript", include_str!("../assets/app.js")),
         "all.js" => ("text/javascript", include_str!("../assets/all.js")),
         "control.js" => ("text/javascript", include_str!("../assets/control.js")),
-        "chart.js" => ("text/javascript", include_str!("../assets/chart.js")),
-        "common.js" => ("text/javascript", include_str!("../assets/common.js")),
+        "chart.js" => ("text/javascript", assets::CHART),
+        "common.js" => ("text/javascript", assets::COMMON),
+        "panels.js" => ("text/javascript", assets::PANELS),
+        "chart.css" => ("text/css", assets::STYLE),
         "parallel.js" => ("text/javascript", include_str!("../assets/parallel.js")),
         "table.js" => ("text/javascript", include_str!("../assets/table.js")),
         "trial.js" => ("text/javascript", include_str!("../assets/trial.js")),

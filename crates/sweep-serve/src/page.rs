@@ -97,6 +97,7 @@ fn frame(title: &str, script: &str, shown: Option<(usize, bool)>, body: &Markup)
                 meta name="color-scheme" content="light dark";
                 title { (title) }
                 link rel="icon" href="/assets/icon.svg";
+                link rel="stylesheet" href="/assets/chart.css";
                 link rel="stylesheet" href="/assets/style.css";
                 script type="module" src={ "/assets/" (script) } {}
             }

@@ -15,7 +15,9 @@ use super::time;
 use super::trains::{Network, Trains};
 use super::value::{number, show};
 use super::yaml;
-use super::{Method, Note, Order, Problem, Problems, Spec, cluster, constraints, early, enqueue, goal, parameters, program};
+use super::{
+    Method, Note, Order, Problem, Problems, Spec, cluster, constraints, early, enqueue, goal, parameters, program,
+};
 use sweep_core::recipe::Source;
 use sweep_core::trial::{ACCURACY_OF_CLASS, BALANCED_ACCURACY, Goal, METRICS, Metric, Settings};
 

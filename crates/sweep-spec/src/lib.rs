@@ -142,6 +142,8 @@ impl Spec {
 pub struct Devices {
     /// GPUs to use.
     pub gpus: Gpus,
+    /// Number of GPUs that each trial has for itself, 1 or more. Only programs use several.
+    pub gpus_per_trial: u32,
     /// Number of trials that share a GPU.
     pub per_gpu: PerGpu,
     /// What to do about a GPU that other processes already use.

@@ -17,10 +17,12 @@ const OURS: [&str; 3] = ["data", "model", "training"];
 
 /// Reads the three keys. `None` if trials train a network of the file.
 pub fn read(top: &Table) -> Option<Program> {
-    let (program, command) = (top.get("program"), top.get("command"));
-    let (metrics_file, folder) = (top.get("metrics_file"), top.get("folder"));
+    // A key without a value is as good as none.
+    let [program, command, metrics_file, folder, metrics_key, cwd] =
+        ["program", "command", "metrics_file", "folder", "metrics", "cwd"]
+            .map(|name| top.get(name).filter(|node| !node.value.is_null()));
     if program.is_none() && command.is_none() {
-        for node in [metrics_file, folder, top.get("metrics"), top.get("cwd")].into_iter().flatten() {
+        for node in [metrics_file, folder, metrics_key, cwd].into_iter().flatten() {
             let remedy = if is_metric(&node) { "did you mean `metric`?" } else { "remove it" };
             node.wrong_key("has no effect without `program`", remedy);
         }
@@ -73,7 +75,7 @@ pub fn read(top: &Table) -> Option<Program> {
         }
         Some(found)
     });
-    let in_trial_folder = top.get("cwd").is_some_and(|node| {
+    let in_trial_folder = cwd.is_some_and(|node| {
         let is = "`file` (the usual folder) or `trial` (the trial's own folder)";
         let found = node.clone().take(Kind::Text, is).map(|found| plain(&found));
         if found.as_deref().is_some_and(|found| found != "file" && found != "trial") {
@@ -81,7 +83,7 @@ pub fn read(top: &Table) -> Option<Program> {
         }
         found.as_deref() == Some("trial")
     });
-    let metrics = top.get("metrics").map_or(Metrics::Auto, |node| metrics(&node, metrics_file.is_some()));
+    let metrics = metrics_key.map_or(Metrics::Auto, |node| metrics(&node, metrics_file.is_some()));
     Some(Program {
         program: name,
         command: items,
@@ -160,7 +162,9 @@ const LONGEST_STOP_GRACE: u64 = 3600;
 
 /// Reads `stop_grace`, which only programs have.
 pub fn stop_grace(top: &Table, is_program: bool) -> Duration {
-    let Some(node) = top.get("stop_grace") else { return Duration::from_secs(STOP_GRACE) };
+    let Some(node) = top.get("stop_grace").filter(|node| !node.value.is_null()) else {
+        return Duration::from_secs(STOP_GRACE);
+    };
     let is = "the seconds that a program has to save and end after SIGTERM: write 30, say";
     let found = node.take(Kind::Whole { least: 0, most: LONGEST_STOP_GRACE }, is).and_then(|found| found.as_u64());
     if !is_program {

@@ -10,7 +10,7 @@ use super::value::{number, show};
 pub struct MaxTime {
     /// For a trial, over all its attempts.
     pub trial: Option<Duration>,
-    /// For one call of `sweep run` or `sweep resume`, which then saves its trials and ends.
+    /// For all runs of the sweep together. The last of them saves its trials and ends.
     pub sweep: Option<Duration>,
 }
 

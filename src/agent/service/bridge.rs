@@ -35,7 +35,11 @@ impl Place {
     /// # Errors
     /// If the folder of the socket is not this user's alone.
     pub fn of(sweep: &str, name: &str, machine: &str, cache: &Path) -> Result<Place> {
-        let clean = |text: &str| text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect::<String>();
+        let clean = |text: &str| {
+            text.chars()
+                .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' })
+                .collect::<String>()
+        };
         let user = rustix::process::geteuid().as_raw();
         let folder = PathBuf::from(format!("/tmp/sweep-agents-{user}"));
         private(&folder, user)?;
@@ -79,9 +83,11 @@ pub fn bridge(
     serve: impl FnOnce(&Greeting) -> Vec<String>,
 ) -> Result<()> {
     let (mut stdin, mut stdout) = (std::io::stdin(), std::io::stdout());
-    let lost = |error| Error::new(Exit::Usage, "no controller speaks on stdin").source(error).hint(
-        "`sweep run FILE --on ssh:HOST` starts agents by itself",
-    );
+    let lost = |error| {
+        Error::new(Exit::Usage, "no controller speaks on stdin")
+            .source(error)
+            .hint("`sweep run FILE --on ssh:HOST` starts agents by itself")
+    };
     let greeting = greeting::receive(&mut stdin, &mut stdout).map_err(lost)?;
     if greeting.check.is_some() || greeting.version != env!("CARGO_PKG_VERSION") {
         return greeting::answer(&mut stdout, &facts(&greeting)).map_err(lost);

@@ -94,9 +94,9 @@ impl Desk {
 fn identity(slot: &SlotDevice) -> String {
     match &slot.device {
         Device::Cpu { .. } => slot.name.clone(),
-        Device::Gpu { uuid } => match slot.name.split_once('.') {
-            Some((_, share)) => format!("{uuid}.{share}"),
-            None => uuid.clone(),
+        Device::Gpu { uuids } => match slot.name.split_once('.') {
+            Some((_, share)) => format!("{}.{share}", uuids.join("+")),
+            None => uuids.join("+"),
         },
     }
 }
@@ -107,7 +107,8 @@ mod tests {
 
     #[test]
     fn a_gpu_is_the_same_slot_by_whatever_number_it_is_called() {
-        let gpu = |name: &str| SlotDevice { name: name.into(), place: 0, device: Device::Gpu { uuid: "GPU-1".into() } };
+        let device = Device::Gpu { uuids: vec!["GPU-1".into()] };
+        let gpu = |name: &str| SlotDevice { name: name.into(), place: 0, device: device.clone() };
         assert_eq!(identity(&gpu("gpu:0.1")), identity(&gpu("gpu:3.1")));
         assert_ne!(identity(&gpu("gpu:0.1")), identity(&gpu("gpu:0.2")));
         assert_eq!(identity(&gpu("gpu:0")), "GPU-1");

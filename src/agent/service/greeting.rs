@@ -59,13 +59,16 @@ impl Facts {
     pub fn instructions() -> BTreeSet<String> {
         let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let flags = text.lines().find(|line| line.starts_with("flags") || line.starts_with("Features"));
-        let flags: BTreeSet<&str> = flags.and_then(|line| line.split_once(':')).map_or_else(BTreeSet::new, |(_, flags)| flags.split_whitespace().collect());
+        let flags: BTreeSet<&str> = flags
+            .and_then(|line| line.split_once(':'))
+            .map_or_else(BTreeSet::new, |(_, flags)| flags.split_whitespace().collect());
         INSTRUCTIONS.into_iter().filter(|name| flags.contains(name)).map(str::to_owned).collect()
     }
 
     /// The machine in one line.
     pub fn about(&self) -> String {
-        let mut about = format!("{}, {} cores, {} GiB, {}", self.machine, self.cores, self.memory >> 30, self.architecture);
+        let mut about =
+            format!("{}, {} cores, {} GiB, {}", self.machine, self.cores, self.memory >> 30, self.architecture);
         if !self.instructions.is_empty() {
             about += &format!(" with {}", self.instructions.iter().cloned().collect::<Vec<_>>().join(" "));
         }
@@ -98,6 +101,7 @@ pub fn answer(to: &mut impl Write, facts: &Facts) -> std::io::Result<()> {
 }
 
 /// Reads a line byte by byte, since what follows belongs to the first frame.
+#[expect(clippy::unbuffered_bytes, reason = "a buffer would take bytes of the first frame")]
 fn line(from: &mut impl Read) -> std::io::Result<String> {
     let mut line = Vec::new();
     for byte in from.by_ref().take(LONGEST).bytes() {
@@ -136,5 +140,6 @@ pub fn ask(from: impl Read, to: &mut impl Write, greeting: &Greeting) -> Result<
     to.write_all(&line).and_then(|()| to.flush()).map_err(|error| error.to_string())?;
     let mut answer = String::new();
     from.take(LONGEST).read_line(&mut answer).map_err(|error| error.to_string())?;
-    serde_json::from_str(&answer).map_err(|error| format!("its answer cannot be read: {error}; use the same `sweep` on both"))
+    serde_json::from_str(&answer)
+        .map_err(|error| format!("its answer cannot be read: {error}; use the same `sweep` on both"))
 }

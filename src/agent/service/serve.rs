@@ -73,9 +73,12 @@ pub struct Station {
     /// The machine's memory in bytes.
     pub memory: u64,
     /// Finds out what the sweep needs here. An error says why it cannot run here.
-    pub prepare: Box<dyn Fn(&Terms) -> std::result::Result<Prepared, String>>,
+    pub prepare: Prepare,
     pub variable: Variable,
 }
+
+/// Prepares a sweep on this machine, or says why it cannot run here.
+pub type Prepare = Box<dyn Fn(&Terms) -> std::result::Result<Prepared, String>>;
 
 /// A sweep that can run on this machine.
 pub struct Prepared {
@@ -147,7 +150,7 @@ struct Service {
 enum Ask {
     /// The slots, as they are once all events before have been passed on.
     Offer,
-    Say(FromAgent),
+    Say(Box<FromAgent>),
 }
 
 /// An agent that is about to end.
@@ -201,7 +204,8 @@ impl Service {
     async fn run(mut self) -> Result<()> {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let listen = |kind| signal(kind).map_err(|error| Error::new(Exit::Internal, "cannot listen for signals").source(error));
+        let listen =
+            |kind| signal(kind).map_err(|error| Error::new(Exit::Internal, "cannot listen for signals").source(error));
         let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
         let (mut first, mut second) = (listen(SignalKind::user_defined1())?, listen(SignalKind::user_defined2())?);
         let began = Instant::now();
@@ -297,7 +301,7 @@ impl Service {
     fn meet(&mut self, terms: &Terms) {
         *self.carries.lock().expect("no panic while it is held") = terms.carry;
         let answer = match (self.station.prepare)(terms) {
-            Err(reason) => Ask::Say(FromAgent::Cannot { reason }),
+            Err(reason) => Ask::Say(FromAgent::Cannot { reason }.into()),
             Ok(prepared) => {
                 match &mut self.host {
                     Some(host) => host.follow(prepared.spec),
@@ -387,7 +391,7 @@ impl Service {
             return;
         }
         tracing::info!("leaves: {why}");
-        let _ = self.asks.send(Ask::Say(FromAgent::Leaving { why: why.to_owned() }));
+        let _ = self.asks.send(Ask::Say(FromAgent::Leaving { why: why.to_owned() }.into()));
         self.leaving = Some(Leaving { why: why.to_owned(), until: Instant::now() + LONGEST_SAVE, done });
     }
 }
@@ -409,7 +413,7 @@ impl Forward {
                 Some(event) = events.recv() => FromAgent::of(event),
                 Some(ask) = asks.recv() => Some(match ask {
                     Ask::Offer => self.offer(),
-                    Ask::Say(word) => word,
+                    Ask::Say(word) => *word,
                 }),
                 else => return,
             };

@@ -169,6 +169,7 @@ impl FromAgent {
             },
             FromAgent::Program { message, .. } => match message {
                 FromProgram::Started { attempt, .. }
+                | FromProgram::Warned { attempt, .. }
                 | FromProgram::Began { attempt, .. }
                 | FromProgram::Epoch { attempt, .. }
                 | FromProgram::Paused { attempt, .. }

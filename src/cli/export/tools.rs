@@ -5,12 +5,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::mlflow::Server;
 use super::{Args, Tool};
 use crate::cli::environment::Environment;
 use crate::cli::opened::Opened;
 use crate::cli::output;
-use crate::export::{optuna, tensorboard};
+use crate::export::{optuna, parquet, sqlite, table, tensorboard, wandb};
 use sweep_core::error::{Error, Exit, Result};
+use sweep_report::format::trials;
 use sweep_store::Layout;
 
 /// Time between two exports with `--follow`.
@@ -21,14 +23,18 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// # Errors
 /// Returns an error if there is no sweep, or if the files cannot be written.
 pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
+    let mut exported = None;
     loop {
         // Asked before the journal is read, so that the last entries are not missed.
         let goes_on = args.follow && sweep_store::held(&Layout::new(&args.folder));
-        let opened = Opened::new(&args.folder)?;
-        let written = write(args, &opened)?;
-        if !goes_on {
-            let out = environment.short(&written);
-            return output::print(&told(args.to, &opened, &out)).map(|()| Exit::Success);
+        let length = Layout::new(&args.folder).journal().metadata().map(|file| file.len()).ok();
+        if !goes_on || length != exported {
+            let opened = Opened::new(&args.folder)?;
+            let told = export(args, &opened, environment)?;
+            if !goes_on {
+                return output::print(&told).map(|()| Exit::Success);
+            }
+            exported = length;
         }
         #[allow(
             clippy::disallowed_methods,
@@ -38,53 +44,96 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     }
 }
 
-/// Writes the files. Returns the path that the other tool opens.
-fn write(args: &Args, opened: &Opened) -> Result<PathBuf> {
+/// Exports what is known. Returns what was exported, and how to open it.
+fn export(args: &Args, opened: &Opened, environment: &Environment) -> Result<String> {
     let (spec, history) = (&opened.spec, &opened.history);
     let out = |name: &str| args.out.clone().unwrap_or_else(|| opened.layout.root().join(name));
-    let (out, files) = match args.to {
+    let short = |out: &Path| environment.short(out).display().to_string();
+    let below = |out: &Path, files: Vec<(String, Vec<u8>)>| {
+        files.into_iter().try_for_each(|(name, bytes)| bring_up_to_date(&out.join(name), &bytes))
+    };
+    let all = trials(history.trials.len());
+    let open = history.trials.iter().filter(|trial| trial.outcome().is_none()).count();
+    let ended = match open {
+        0 => all.clone(),
+        open => format!("{}; {open} that have not ended are left out", trials(history.trials.len() - open)),
+    };
+    Ok(match args.to {
         Tool::Optuna => {
             let out = out("optuna.jsonl");
-            (out.clone(), vec![(out, optuna::journal(spec, history).into_bytes())])
+            bring_up_to_date(&out, optuna::journal(spec, history).as_bytes())?;
+            format!("wrote {0}: {ended}\nto open it: optuna-dashboard {0}", short(&out))
         }
-        _ => {
+        Tool::Wandb => {
+            let out = out("wandb");
+            below(&out, wandb::files(spec, history))?;
+            format!("wrote {0}/: {ended}\nto upload it: wandb sync {0}/offline-run-*", short(&out))
+        }
+        Tool::Mlflow => {
+            let sent = Server::new(args.url.as_deref().unwrap_or_default(), environment).send(opened)?;
+            let known = if sent.known == 0 { String::new() } else { format!("; {} were there already", sent.known) };
+            let left = if open == 0 { String::new() } else { format!("; {open} have not ended and are left out") };
+            format!("sent {}{known}{left}\nto open it: {}", trials(sent.new), sent.page)
+        }
+        Tool::Parquet => {
+            let out = out("parquet");
+            for table in table::tables(spec, history) {
+                let bytes = parquet::file(&table)
+                    .map_err(|error| Error::new(Exit::Internal, "a Parquet file cannot be made").source(error))?;
+                replace(&out.join(format!("{}.parquet", table.name)), |new| std::fs::write(new, bytes))?;
+            }
+            let out = short(&out);
+            format!("wrote {out}/trials.parquet, {out}/epochs.parquet: {all}")
+        }
+        Tool::Sqlite => {
+            let out = out("sweep.sqlite");
+            let tables = table::tables(spec, history);
+            replace(&out, |new| sqlite::write(new, &tables).map_err(std::io::Error::other))?;
+            format!("wrote {0}: {all}\nto open it: sqlite3 {0} 'SELECT * FROM trials'", short(&out))
+        }
+        Tool::Tensorboard | Tool::Pytorch => {
             let out = out("tensorboard");
-            let files = tensorboard::files(spec, history).into_iter();
-            (out.clone(), files.map(|(name, bytes)| (out.join(name), bytes)).collect())
+            below(&out, tensorboard::files(spec, history))?;
+            format!("wrote {0}/: {all}\nto open it: tensorboard --logdir {0}", short(&out))
         }
-    };
-    for (path, bytes) in files {
-        bring_up_to_date(&path, &bytes)
-            .map_err(|error| Error::storage(format!("{} cannot be written", path.display()), error))?;
-    }
-    Ok(out)
+    })
 }
 
 /// Makes a file contain these bytes. A file that begins with the same bytes is extended, because the other tool may have
 /// read it so far.
-fn bring_up_to_date(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    if let Ok(there) = std::fs::read(path)
-        && bytes.starts_with(&there)
-    {
-        return OpenOptions::new().append(true).open(path)?.write_all(&bytes[there.len()..]);
-    }
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    std::fs::write(path, bytes)
+fn bring_up_to_date(path: &Path, bytes: &[u8]) -> Result<()> {
+    let bring = || {
+        if let Ok(there) = std::fs::read(path)
+            && bytes.starts_with(&there)
+        {
+            let rest = &bytes[there.len()..];
+            return if rest.is_empty() { Ok(()) } else { OpenOptions::new().append(true).open(path)?.write_all(rest) };
+        }
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(path, bytes)
+    };
+    bring().map_err(|error| cannot_write(path, error))
 }
 
-/// What was exported, and how to open it.
-fn told(tool: Tool, opened: &Opened, out: &Path) -> String {
-    let trials = &opened.history.trials;
-    let open = trials.iter().filter(|trial| trial.outcome().is_none()).count();
-    let out = out.display();
-    match (tool, open) {
-        (Tool::Optuna, 0) => format!("wrote {out}: {} trials\nto open it: optuna-dashboard {out}", trials.len()),
-        (Tool::Optuna, open) => format!(
-            "wrote {out}: {} trials; {open} that have not ended are left out\nto open it: optuna-dashboard {out}",
-            trials.len() - open
-        ),
-        _ => format!("wrote {out}/: {} trials\nto open it: tensorboard --logdir {out}", trials.len()),
-    }
+/// Replaces a file whole, so that a reader never sees a part of it.
+fn replace(path: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new: PathBuf = path.with_file_name(name);
+    let replace = || {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        // One that was left by a killed export.
+        let _ = std::fs::remove_file(&new);
+        write(&new)?;
+        std::fs::rename(&new, path)
+    };
+    replace().map_err(|error| cannot_write(path, error))
+}
+
+fn cannot_write(path: &Path, error: std::io::Error) -> Error {
+    Error::storage(format!("{} cannot be written", path.display()), error)
 }

@@ -85,7 +85,8 @@ mod tests {
         entries.truncate(1);
         let mut history = sweep_sample::apply(&entries);
         let settings = Some(Default::default());
-        let started = Entry::Started { at: 1.0, attempt: FIRST, slot: "one/cpu:0".into(), settings, seed: None, place: None };
+        let started =
+            Entry::Started { at: 1.0, attempt: FIRST, slot: "one/cpu:0".into(), settings, seed: None, place: None };
         history.apply(&started).unwrap();
         if ended {
             history.apply(&Entry::Ended { at: 2.0, attempt: FIRST, outcome: Outcome::Finished }).unwrap();

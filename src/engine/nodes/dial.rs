@@ -56,12 +56,17 @@ impl Dialer {
 
     async fn once(&self) -> Result<Why, String> {
         let (program, arguments) = self.target.command(&self.start);
-        let mut started = start(&program, arguments).map_err(|error| format!("{}: {error}", program.to_string_lossy()))?;
+        let mut started =
+            start(&program, arguments).map_err(|error| format!("{}: {error}", program.to_string_lossy()))?;
         let said = started.stderr.take().map(|stderr| tokio::spawn(last_line(stderr, self.target.to_string())));
         let greeted = async {
             started.wait().await.map_err(|error| error.to_string())?;
-            let greeting =
-                Greeting { version: env!("CARGO_PKG_VERSION").into(), sweep: self.sweep.clone(), name: None, check: None };
+            let greeting = Greeting {
+                version: env!("CARGO_PKG_VERSION").into(),
+                sweep: self.sweep.clone(),
+                name: None,
+                check: None,
+            };
             let mut line = serde_json::to_vec(&greeting).map_err(|error| error.to_string())?;
             line.push(b'\n');
             let written = async {

@@ -13,11 +13,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::agent::ToHost;
-use crate::slurm::{Change, Jobs};
 use crate::agent::service::{FromAgent, Part, Receiver, Terms, ToAgent, Which, parts};
+use crate::slurm::{Change, Jobs};
 use adopt::adopt;
 pub use jobs::submission;
-pub use target::{Start, Target};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::History;
 use sweep_core::protocol::FromTrainer;
@@ -26,6 +25,7 @@ use sweep_link::transport::{Key, Listener};
 use sweep_link::{Clock, Controller, Event as Heard, Link, SessionId};
 use sweep_scheduler::schedule::{Event, Slot, SlotId};
 use sweep_store::Layout;
+pub use target::{Start, Target};
 
 /// Maximum number of messages from agents that wait for the engine.
 const CAPACITY: usize = 1024;
@@ -162,7 +162,8 @@ impl Nodes {
     /// Starts agents there, too.
     pub fn start(&mut self, targets: Vec<Target>) {
         for target in targets {
-            let is_there = |(other, task): &(Target, tokio::task::JoinHandle<()>)| *other == target && !task.is_finished();
+            let is_there =
+                |(other, task): &(Target, tokio::task::JoinHandle<()>)| *other == target && !task.is_finished();
             if matches!(target, Target::Slurm(_)) || self.dialers.iter().any(is_there) {
                 continue;
             }
@@ -392,7 +393,8 @@ impl Nodes {
     pub fn dismiss(&mut self, slots: &[Slot]) {
         for (node, id) in &self.joined {
             let mut own = slots.iter().filter(|slot| slot.is_on(node)).peekable();
-            let leaves = own.peek().is_some() && own.all(|slot| slot.leaving && slot.is_still() && slot.absent.is_none());
+            let leaves =
+                own.peek().is_some() && own.all(|slot| slot.leaving && slot.is_still() && slot.absent.is_none());
             if let Some(session) = self.sessions.get_mut(id).filter(|session| leaves && !session.is_leaving) {
                 session.is_leaving = true;
                 let _ = session.orders.send(Dispatch::Message(ToAgent::Leave { done: false }));
@@ -428,25 +430,23 @@ impl Nodes {
         }
     }
 
-    /// Ends all agents, once all that they said is acknowledged.
+    /// Ends all agents, once all that they said is acknowledged. A host whose connection was just cut has some time to be
+    /// reached again. One that is not ends what it has when its lease is over.
     pub async fn close(mut self, is_complete: bool) {
         self.acknowledge();
-        // A silent host learns nothing, and ends what it has when its lease is over.
-        self.sessions.retain(|_, session| !session.is_silent);
         for session in self.sessions.values() {
             let _ = session.orders.send(Dispatch::Message(ToAgent::Leave { done: is_complete }));
         }
         let all_over = async {
-            while !self.sessions.is_empty() {
-                match self.events.recv().await {
-                    Some((id, Heard::Over(_) | Heard::Disconnected(_))) => drop(self.sessions.remove(&id)),
-                    Some((id, Heard::Message { number, .. })) => {
-                        if let Some(session) = self.sessions.get(&id) {
-                            session.link.acknowledge(number);
-                        }
-                    }
-                    Some(_) => {}
-                    None => return,
+            while !self.sessions.is_empty()
+                && let Some((id, heard)) = self.events.recv().await
+            {
+                match (heard, self.sessions.get(&id)) {
+                    (Heard::Over(_), _) => drop(self.sessions.remove(&id)),
+                    (Heard::Message { number, .. }, Some(session)) => session.link.acknowledge(number),
+                    // An agent that was started just now is not needed.
+                    (Heard::Connected { .. }, None) => self.controller.end(id, "the sweep has ended"),
+                    _ => {}
                 }
             }
         };

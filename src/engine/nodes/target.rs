@@ -84,7 +84,10 @@ impl Target {
     pub fn shown(&self, start: &Start) -> String {
         let (program, arguments) = self.command(start);
         let words = [program.to_string_lossy().into_owned()].into_iter().chain(arguments);
-        words.map(|word| shlex::try_quote(&word).map_or(word.clone(), |word| word.into_owned())).collect::<Vec<_>>().join(" ")
+        words
+            .map(|word| shlex::try_quote(&word).map_or(word.clone(), |word| word.into_owned()))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// Asks the host about itself, without starting anything there. `greeting` has the sweep to check.
@@ -105,7 +108,8 @@ impl Target {
                 let _ = answer.send(ask(stdout, &mut stdin, &greeting));
             }
         });
-        let answer = answered.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(format!("no answer for {} s", PATIENCE.as_secs())));
+        let answer =
+            answered.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(format!("no answer for {} s", PATIENCE.as_secs())));
         let _ = child.kill();
         let _ = child.wait();
         answer.map_err(|reason| match stderr.map(last_line).filter(|line| !line.is_empty()) {
@@ -149,13 +153,29 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_is_read() {
-        for text in ["ssh:gpu1,me@gpu2.example", "command:kubectl exec -i pod -- sweep agent", "command:sh -c 'a b'", "slurm:4 --time 10 '--comment=a b'"] {
+        for text in [
+            "ssh:gpu1,me@gpu2.example",
+            "command:kubectl exec -i pod -- sweep agent",
+            "command:sh -c 'a b'",
+            "slurm:4 --time 10 '--comment=a b'",
+        ] {
             let targets = Target::parse(text).expect("it is right");
             for target in &targets {
                 assert_eq!(Target::parse(&target.to_string()), Ok(vec![target.clone()]), "{text}");
             }
         }
-        for text in ["gpu1", "ssh:", "ssh:-oProxyCommand=x", "ssh:a b", "ssh:a;b", "command:", "command:'", "slurm:", "slurm:0", "slurm:2 --array=1-9"] {
+        for text in [
+            "gpu1",
+            "ssh:",
+            "ssh:-oProxyCommand=x",
+            "ssh:a b",
+            "ssh:a;b",
+            "command:",
+            "command:'",
+            "slurm:",
+            "slurm:0",
+            "slurm:2 --array=1-9",
+        ] {
             assert!(Target::parse(text).is_err(), "{text}");
         }
     }

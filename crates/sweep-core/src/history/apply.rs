@@ -8,6 +8,9 @@ use crate::trial::{Attempt, MOST_OTHERS, Outcome, Settings, TrialId, fingerprint
 
 impl State {
     pub(super) fn apply(&mut self, entry: &Entry) -> Result<(), String> {
+        if let Some(at) = entry.at_of_run() {
+            self.seen_at = self.seen_at.max(at);
+        }
         match entry {
             Entry::Sweep { format, name, at, base, start, file, pictures, .. } => {
                 if *format != FORMAT {
@@ -45,7 +48,8 @@ impl State {
                 self.start.clone_from(start);
             }
             Entry::Run { at, slots, version, mps, lag, on, .. } => {
-                self.run_at = *at;
+                self.spent += (self.seen_at - self.run_at).max(0.0);
+                (self.run_at, self.seen_at) = (*at, *at);
                 self.runs += 1;
                 self.lag = lag.or(self.lag);
                 self.version.clone_from(version);
@@ -71,7 +75,13 @@ impl State {
                 }
                 self.handed_out.insert(attempt.trial, self.ends);
             }
-            Entry::Process { attempt, group } => self.running(*attempt)?.group = Some(group.clone()),
+            Entry::Process { attempt, group, script } => {
+                let trial = self.running(*attempt)?;
+                trial.group.clone_from(group);
+                let is_new = |script: &&String| trial.scripts.last() != Some(script);
+                let script = script.iter().find(is_new).cloned();
+                trial.scripts.extend(script);
+            }
             Entry::Began {
                 attempt,
                 from_epoch,
@@ -97,6 +107,7 @@ impl State {
                     self.untidied.retain(|_, end| *end > before);
                 }
             }
+            Entry::Warned { attempt, warning } => self.running(*attempt)?.warnings.push(warning.clone()),
             Entry::Epoch { attempt, metrics, others } => {
                 let trial = self.running(*attempt)?;
                 let next = trial.curve.len() as u32 + 1;
@@ -110,12 +121,14 @@ impl State {
                     }
                 }
             }
-            Entry::Row { attempt, metrics, others, read } => {
+            Entry::Row { attempt, metrics, others, read, planned, source } => {
                 let trial = self.running(*attempt)?;
                 if metrics.epoch == 0 {
                     return Err(format!("{attempt} reports epoch 0, and epochs are counted from 1"));
                 }
                 trial.read = read.or(trial.read);
+                trial.planned = planned.or(trial.planned);
+                trial.source = source.clone().or(trial.source.take());
                 trial.postponed = 0;
                 match trial.curve.binary_search_by_key(&metrics.epoch, |epoch| epoch.epoch) {
                     Ok(at) => trial.curve[at].update(metrics),
@@ -132,6 +145,7 @@ impl State {
                     }
                 }
             }
+            Entry::Imported { import, .. } => self.imports.push(import.clone()),
             Entry::Spared { attempt, by, epoch, .. } => self.running(*attempt)?.spared = Some((*by, *epoch)),
             Entry::Paused { at, attempt, unsaved, later } => {
                 let trial = self.running(*attempt)?;
@@ -231,6 +245,9 @@ impl State {
                 seed: None,
                 from_zero: false,
                 read: None,
+                planned: None,
+                source: None,
+                scripts: Vec::new(),
                 group: None,
                 joules: None,
                 curve: Vec::new(),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Import;
 use crate::group::Group;
 use crate::shape::Fact;
 use crate::steering::Request;
@@ -184,11 +185,23 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         place: Option<u64>,
     },
+    /// Finished trials of an older study became known. They are no trials of this sweep: they have no number, no epochs,
+    /// and no rank.
+    Imported {
+        /// When they were imported, in Unix seconds.
+        at: f64,
+        #[serde(flatten)]
+        import: Import,
+    },
     /// An attempt's program runs.
     Process {
         attempt: Attempt,
-        /// Its processes, which a later controller looks for.
-        group: Group,
+        /// Its processes, which a later controller looks for. `None` if they were gone before they could be seen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<Group>,
+        /// Beginning of the SHA-256 of its script, if it is a file that was found.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        script: Option<String>,
     },
     /// The trainer reached the first epoch of the attempt.
     Began {
@@ -208,6 +221,8 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         from_zero: bool,
     },
+    /// Something about what an attempt's program does is worth knowing.
+    Warned { attempt: Attempt, warning: Warning },
     /// A program reported an epoch under its own number, which may leave a gap, or more of one: what was reported of it
     /// before stays where this says nothing.
     Row {
@@ -220,6 +235,12 @@ pub enum Entry {
         /// Bytes of the metrics file up to which it was read, if there is one: another attempt reads on from there.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         read: Option<u64>,
+        /// Number of epochs that the program means to train, in the first row that says it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        planned: Option<u32>,
+        /// Where the metric is read from, in the first row of an attempt that says it: `wandb.log`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<String>,
     },
     /// An epoch was reported.
     Epoch {
@@ -317,4 +338,37 @@ pub enum Entry {
         /// Whether the sweep was complete.
         complete: bool,
     },
+}
+
+impl Entry {
+    /// When it was written, in Unix seconds, if a controller wrote it while it ran. Entries that come often have no time.
+    pub(super) fn at_of_run(&self) -> Option<f64> {
+        match self {
+            Entry::Backend { at, .. }
+            | Entry::Started { at, .. }
+            | Entry::Steered { at, .. }
+            | Entry::Skipped { at, .. }
+            | Entry::Spared { at, .. }
+            | Entry::Paused { at, .. }
+            | Entry::Lost { at, .. }
+            | Entry::Learnt { at, .. }
+            | Entry::Ended { at, .. }
+            | Entry::Device { at, .. }
+            | Entry::Node { at, .. }
+            | Entry::Kept { at, .. }
+            | Entry::Left { at, .. } => Some(*at),
+            // A run begins with an entry of its own, and what else comes before it is no part of it.
+            Entry::Run { .. }
+            | Entry::Sweep { .. }
+            | Entry::Extended { .. }
+            | Entry::Reopened { .. }
+            | Entry::Imported { .. } => None,
+            Entry::Process { .. }
+            | Entry::Began { .. }
+            | Entry::Warned { .. }
+            | Entry::Row { .. }
+            | Entry::Epoch { .. }
+            | Entry::Used { .. } => None,
+        }
+    }
 }

@@ -5,9 +5,11 @@
 
 mod apply;
 mod entry;
+mod import;
 mod record;
 
 pub use entry::{Entry, FORMAT, NodeChange};
+pub use import::{Import, Known};
 pub use record::{NodeRecord, Status, TrialRecord};
 
 use std::collections::{BTreeMap, HashMap};
@@ -62,6 +64,10 @@ pub struct State {
     pub began_at: f64,
     /// When the newest controller took over, in Unix seconds.
     pub run_at: f64,
+    /// Time of the newest controller's last entry that has one, in Unix seconds.
+    seen_at: f64,
+    /// For how long earlier controllers ran, as far as their entries show, in seconds.
+    spent: f64,
     /// Version of `sweep` that took over last.
     pub version: String,
     /// Names of the slots that the newest controller found.
@@ -94,6 +100,8 @@ pub struct State {
     pub places: Places,
     /// Replacements of the sweep file, oldest first.
     pub extensions: Vec<Extension>,
+    /// What is known of older studies, oldest first.
+    pub imports: Vec<Import>,
     /// Number of trials per fingerprint of their parameters.
     repeats: HashMap<u64, u32>,
     /// Whether the newest controller exited in an orderly way with the sweep complete.
@@ -109,6 +117,11 @@ pub struct State {
 }
 
 impl State {
+    /// For how long controllers have run the sweep so far, as far as their entries show, in seconds.
+    pub fn seconds_run(&self) -> f64 {
+        self.spent + (self.seen_at - self.run_at).max(0.0)
+    }
+
     /// Returns the trial with that number, if it was ever started.
     pub fn trial(&self, id: TrialId) -> Option<&TrialRecord> {
         self.trials.get(usize::try_from(id.0.checked_sub(1)?).ok()?)
@@ -144,6 +157,11 @@ impl State {
     /// The text of the sweep file. `None` if an older version began the sweep, and it was never extended.
     pub fn sweep_file(&self) -> Option<&str> {
         self.extensions.last().map(|extension| extension.file.as_str()).or(self.file.as_deref())
+    }
+
+    /// The trials of older studies whose value is of this metric.
+    pub fn imported(&self, metric: &str) -> impl Iterator<Item = &Known> {
+        self.imports.iter().filter(move |import| import.metric == metric).flat_map(|import| &import.trials)
     }
 
     /// Which repeat of these settings the next trial would be that has them, from 1.

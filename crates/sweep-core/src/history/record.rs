@@ -81,6 +81,12 @@ pub struct TrialRecord {
     pub from_zero: bool,
     /// Bytes of its metrics file whose rows are in the curve; `None` where there is no file.
     pub read: Option<u64>,
+    /// Number of epochs that its program means to train, if it has said so.
+    pub planned: Option<u32>,
+    /// Where the metric of a program is read from.
+    pub source: Option<String>,
+    /// Beginnings of the SHA-256 of its program's script: one for each change from attempt to attempt.
+    pub scripts: Vec<String>,
     /// Processes of its program, if their end is not known.
     pub group: Option<Group>,
     /// The slot of the newest attempt.

@@ -4,9 +4,14 @@ mod curves;
 mod evaluation;
 mod trials;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use sha2::{Digest, Sha256};
+
 use super::analysis::{Analysis, IMAGES, LISTED};
+use super::assets;
 use super::charts;
 use super::format;
 use super::ranking::setting_names;
@@ -18,7 +23,11 @@ use sweep_verdict::merged_advice;
 pub fn page(analysis: &Analysis) -> String {
     let Analysis { spec, history, .. } = analysis;
     let shown = analysis.shown();
-    let style = include_str!("style.css");
+    let (style, curves_style) = (include_str!("style.css"), assets::STYLE);
+    let script = script();
+    // Text of the sweep that became a script by mistake would not run.
+    let digest = digest(&script);
+    let policy = format!("default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:");
     let dark = format!("@media screen and (prefers-color-scheme: dark) {{{}}}", charts::dark_style("svg"));
     let names = setting_names(history);
     let page = html! {
@@ -27,10 +36,9 @@ pub fn page(analysis: &Analysis) -> String {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy"
-                    content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+                meta http-equiv="Content-Security-Policy" content=(policy);
                 title { (history.name) }
-                style { (PreEscaped(style)) (PreEscaped(dark)) }
+                style { (PreEscaped(curves_style)) (PreEscaped(style)) (PreEscaped(dark)) }
             }
             body {
                 h1 { (history.name) }
@@ -54,6 +62,7 @@ pub fn page(analysis: &Analysis) -> String {
                     @if history.trials.len() > LISTED { p.soft { "The best " (format::count(LISTED as u64)) " are listed. All are in trials.csv." } }
                 }
                 h2 { "Curves" }
+                (overview())
                 @if shown.len() < history.trials.len() {
                     p {
                         "Shown here: the best and the worst trials, those with the largest gaps, and failed ones. "
@@ -61,13 +70,43 @@ pub fn page(analysis: &Analysis) -> String {
                     }
                 }
                 div #curves { @for trial in &shown { (curves(analysis, trial)) } }
-                (curves::data(analysis, &shown))
-                script { (PreEscaped(include_str!("page.js"))) }
+                (curves::data(analysis, names.len()))
+                script type="module" { (PreEscaped(script)) }
             }
         }
     };
     // Text from files may contain control characters, which are invalid in a page.
     page.into_string().replace(|letter: char| letter.is_control() && letter != '\n', " ")
+}
+
+/// The scripts of the page as one module. The modules import nothing but each other.
+fn script() -> String {
+    let modules = [assets::COMMON, assets::CHART, assets::PANELS, include_str!("../../assets/report.js")];
+    let lines = modules.iter().flat_map(|module| module.lines()).filter(|line| !line.starts_with("import "));
+    lines.map(|line| format!("{}\n", line.strip_prefix("export ").unwrap_or(line))).collect()
+}
+
+/// The SHA-256 of a script in base 64, as a policy names it.
+fn digest(script: &str) -> String {
+    BASE64_STANDARD.encode(Sha256::digest(script.as_bytes()))
+}
+
+/// The chart of all trials. The script fills it in.
+fn overview() -> Markup {
+    html! {
+        div #overview hidden {
+            div.tools {
+                label { "Metric " select #metric {} }
+                label { input #log-y type="checkbox"; " log values" }
+                label { input #log-x type="checkbox"; " log epochs" }
+                label { "Smoothing " input #smooth type="range" min="0" max="0.95" step="0.05" value="0"; }
+                button #reset hidden { "Whole chart" }
+            }
+            div.chart tabindex="0" {}
+            p #drawn.soft {}
+            p.soft { "Move over a curve to see its values, click it to see the trial. Drag to enlarge, and double-click to see all." }
+        }
+    }
 }
 
 fn head(summary: &Summary) -> Markup {
@@ -193,16 +232,16 @@ mod tests {
     }
 
     #[test]
-    fn many_trials_show_the_notable_ones_and_carry_the_curves_of_the_rest() {
+    fn many_trials_show_the_notable_ones_and_carry_the_curves_of_all() {
         let history = sweep_sample::many(80);
         let page = page(&Analysis::new(&sweep_sample::spec(), &history));
         let inline = page.matches("<article").count();
         assert!((12..=26).contains(&inline), "{inline}");
         let data = page.split("<script type=\"application/json\" id=\"data\">").nth(1).expect("there is data");
         let data: serde_json::Value = serde_json::from_str(data.split("</script>").next().expect("closed")).unwrap();
-        for trial in history.trials.iter().filter(|trial| !trial.curve.is_empty()) {
-            let inside = page.contains(&format!("id=\"trial-{}\"", trial.id));
-            assert!(inside != data[trial.id.to_string()].is_object(), "{}", trial.id);
+        for trial in &history.trials {
+            assert!(data["trials"][trial.id.to_string()].is_object() != trial.curve.is_empty(), "{}", trial.id);
         }
+        assert_eq!(data["metrics"][0], "val_loss");
     }
 }

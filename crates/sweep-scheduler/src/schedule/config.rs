@@ -97,3 +97,10 @@ pub struct Config {
     /// The longest silence of a trainer; `None`: as follows from the epochs seen.
     pub silence: Option<Duration>,
 }
+
+impl Config {
+    /// What a slot runs, as the subject of a sentence about how it ended.
+    pub(super) fn subject(&self) -> &'static str {
+        if self.saves { "the trainer" } else { "the program" }
+    }
+}

@@ -44,9 +44,8 @@ impl Scheduler {
 
     fn hand_out(&mut self, now: Now, actions: &mut Vec<Action>) {
         if let Some((id, place)) = self.kept {
-            let usable = |slot: &Slot| {
-                slot.place == place && slot.held.is_none() && slot.absent.is_none() && !slot.is_out()
-            };
+            let usable =
+                |slot: &Slot| slot.place == place && slot.held.is_none() && slot.absent.is_none() && !slot.is_out();
             if !self.candidate(id).is_some_and(|candidate| candidate.alone) || !self.slots.iter().any(usable) {
                 self.kept = None;
             }

@@ -10,6 +10,7 @@ use sweep_core::history::Entry;
 use sweep_core::protocol::FromTrainer;
 use sweep_core::steering::Asked;
 use sweep_core::trial::{Attempt, EpochMetrics, Others, Outcome, Settings, TrialId};
+use sweep_core::warning::Warning;
 
 /// Index of a slot in the list of slots. A slot that has left keeps its place in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -132,14 +133,24 @@ pub struct Joining {
 pub enum FromProgram {
     /// The slot can run programs. The name of its device is for display.
     Ready { device: String },
-    /// The program runs, in these processes.
-    Started { attempt: Attempt, group: Group },
+    /// The program runs, in these processes, if it has not ended yet. `script`: beginning of the SHA-256 of its script.
+    Started { attempt: Attempt, group: Option<Group>, script: Option<String> },
     /// The program is about to report its first epoch. Epochs up to `from_epoch` stay. Later ones come again, or belong
     /// to an attempt that was given up. `from_zero`: the program counts its epochs from 0.
     Began { attempt: Attempt, from_epoch: u32, from_zero: bool },
     /// The program reported an epoch, or more of one, under its own number. `read`: bytes of the metrics file up to
-    /// which it was read, if there is one.
-    Epoch { attempt: Attempt, metrics: EpochMetrics, others: Others, read: Option<u64> },
+    /// which it was read, if there is one. `planned` and `source`: the number of epochs that it means to train, and
+    /// where the metric is read from, where this is news.
+    Epoch {
+        attempt: Attempt,
+        metrics: EpochMetrics,
+        others: Others,
+        read: Option<u64>,
+        planned: Option<u32>,
+        source: Option<String>,
+    },
+    /// Something about what the program does is worth knowing.
+    Warned { attempt: Attempt, warning: Warning },
     /// The program has left its trial, which continues later.
     Paused { attempt: Attempt, left: Left },
     /// The program ended with a fault, and the slot is about to be lost. `at_once`: it ended within seconds and reported

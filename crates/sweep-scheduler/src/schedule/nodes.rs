@@ -52,8 +52,7 @@ impl Scheduler {
             }
         }
         // What the host does not have runs nowhere.
-        let gone: Vec<TrialId> =
-            self.elsewhere.iter().filter(|(_, at)| *at == node).map(|(trial, _)| *trial).collect();
+        let gone: Vec<TrialId> = self.elsewhere.iter().filter(|(_, at)| *at == node).map(|(trial, _)| *trial).collect();
         for trial in gone {
             self.elsewhere.remove(&trial);
             if let Some(due) = self.waiting.get_mut(&trial) {
@@ -116,7 +115,10 @@ impl Scheduler {
         for slot in self.slots.iter_mut().filter(|slot| slot.is_on(&node) && !slot.is_out()) {
             slot.absent = Some(Absence { until, why: why.clone() });
         }
-        self.record(actions, Entry::Node { at: now.unix, node: node.clone(), what: NodeChange::Silent { why: why.clone() } });
+        self.record(
+            actions,
+            Entry::Node { at: now.unix, node: node.clone(), what: NodeChange::Silent { why: why.clone() } },
+        );
         if self.mode != Mode::Running {
             // Whoever resumes finds the trials there, or waits for the lease.
             self.forget(now, &node, &why, Gone::Perhaps, actions);

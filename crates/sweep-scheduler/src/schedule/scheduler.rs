@@ -268,11 +268,11 @@ impl Scheduler {
         if self.mode == Mode::Running
             && let State::Pausing { attempt, .. } = self.slots[id.0].state
         {
-            let unsaved = Some(format!("the trainer {how}"));
+            let unsaved = Some(format!("{} {how}", self.config.subject()));
             self.record(actions, Entry::Paused { at: now.unix, attempt, unsaved, later: false });
             self.settle(now, attempt.trial, Duration::ZERO, actions);
         } else if self.mode == Mode::Running {
-            let error = format!("the trainer {how}");
+            let error = format!("{} {how}", self.config.subject());
             let outcome = if out_of_memory { Outcome::OutOfMemory { error } } else { Outcome::Failed { error } };
             self.lose(now, id, outcome, actions);
         } else if let Some(attempt) = self.slots[id.0].attempt() {
@@ -404,7 +404,11 @@ impl Scheduler {
                 State::Pausing { deadline, .. } if deadline <= now.since => actions.push(Action::Kill(id)),
                 State::Starting if silent > self.longest_silence(None) => actions.push(Action::Kill(id)),
                 State::Training { attempt, .. } if silent > self.longest_silence(Some(attempt.trial)) => {
-                    let error = format!("the trainer produced no output for {} s and was ended", silent.as_secs());
+                    let error = format!(
+                        "{} produced no output for {} s and was ended",
+                        self.config.subject(),
+                        silent.as_secs()
+                    );
                     self.lose(now, id, Outcome::Failed { error }, actions);
                     self.slots[id.0].state = State::Ending;
                     actions.push(Action::Kill(id));

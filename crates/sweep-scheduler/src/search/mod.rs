@@ -37,6 +37,8 @@ pub struct Search {
     metric: Metric,
     target: Option<f64>,
     repeats: u64,
+    /// Number of trials of older studies that the method learns from.
+    imported: u64,
     /// What was tried before the file was extended.
     grown: Grown,
     /// Total number of trials.
@@ -113,7 +115,8 @@ impl Search {
         };
         let (metric, target) = (terms.metric.clone(), terms.target);
         let lag = terms.lag.or(history.lag).unwrap_or(0).into();
-        let mut search = Search { enqueued, others, lag, metric, target, repeats, grown, len };
+        let imported = history.imported(&metric.name).count() as u64;
+        let mut search = Search { enqueued, others, lag, metric, target, repeats, imported, grown, len };
         if search.has_reached(history) {
             search.len = Some(history.trials.len() as u64);
         }
@@ -153,7 +156,7 @@ impl Search {
     pub fn needs(&self, trial: TrialId) -> u64 {
         // The first configurations do not depend on earlier results.
         let seen = self.seen(trial);
-        if seen < STARTUP as u64 || self.proposal(trial).is_none() { 0 } else { seen }
+        if seen + self.imported < STARTUP as u64 || self.proposal(trial).is_none() { 0 } else { seen }
     }
 
     /// Returns whether the method learns from results.
@@ -223,8 +226,8 @@ fn reached(metric: &Metric, target: f64, history: &History) -> Option<(TrialId, 
     history.trials.iter().filter_map(best).find(enough)
 }
 
-/// Returns the begun configurations in order. Each has the mean value of its trials among the first `seen`, where those
-/// have a value.
+/// Returns the imported configurations, then those begun, in order. Each of the latter has the mean value of its trials among
+/// the first `seen`, where those have a value.
 fn known(history: &History, seen: u64, metric: &Metric) -> Vec<Known> {
     let sign = if metric.goal == Goal::Minimize { 1.0 } else { -1.0 };
     let value = |trial: &TrialRecord| match &trial.status {
@@ -247,7 +250,10 @@ fn known(history: &History, seen: u64, metric: &Metric) -> Vec<Known> {
         let mean = (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
         Known { settings: settings.clone(), value: mean }
     };
-    points.into_iter().map(point).collect()
+    let imported = history.imported(&metric.name);
+    let imported = imported.map(|known| Known { settings: known.settings.clone(), value: Some(sign * known.value) });
+    // The newest come last.
+    imported.chain(points.into_iter().map(point)).collect()
 }
 
 /// Returns the configurations of `enqueue`, completed and without duplicates. A parameter that a configuration leaves

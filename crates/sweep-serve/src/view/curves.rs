@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::insight::short;
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::TrialId;
 use sweep_report::charts;
+use sweep_report::spread::short;
 
 /// Maximum number of points of a curve among others. A screen shows no more.
 const POINTS: usize = 150;

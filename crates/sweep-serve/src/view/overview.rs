@@ -5,11 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Value, json};
 
 use crate::files;
-use crate::insight::MANY;
 use crate::sweep::State;
 use sweep_core::history::{History, Status, TrialRecord};
 use sweep_core::trial::{Goal, METRICS, TrialId};
 use sweep_report::ranking::{Counts, Ranking};
+use sweep_report::spread::MANY;
 use sweep_report::{format, seconds_left, summary};
 use sweep_store::Layout;
 
@@ -34,7 +34,7 @@ pub fn overview(layout: &Layout, state: &State, now: f64) -> Value {
             "settings": format::settings(&best.trial.settings),
         })
     });
-    let planned = |trial: &TrialRecord| spec.recipe(&trial.settings).ok().map(|recipe| recipe.training.epochs);
+    let planned = |trial: &TrialRecord| sweep_report::planned_epochs(spec, trial);
     let left = seconds_left(history, *total, planned).filter(|_| !complete);
     json!({
         "version": version,

@@ -4,6 +4,8 @@ use std::io::Cursor;
 use std::sync::{Mutex, PoisonError};
 
 use fast_image_resize as fir;
+use fir::images::{TypedImage, TypedImageRef};
+use fir::pixels::U8x3;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage, metadata::Orientation};
 
 use super::notes::Reason;
@@ -161,11 +163,12 @@ fn resized(image: RgbImage, resize: Resize) -> RgbImage {
     if resize.fit == Fit::Crop {
         options = options.fit_into_destination(Some((0.5, 0.5)));
     }
-    let from = fir::images::Image::from_vec_u8(width, height, image.into_raw(), fir::PixelType::U8x3)
-        .expect("three bytes a pixel");
-    let mut to = fir::images::Image::new(to_width, to_height, fir::PixelType::U8x3);
-    fir::Resizer::new().resize(&from, &mut to, &options).expect("both have the same type of pixel");
-    let scaled = RgbImage::from_raw(to_width, to_height, to.into_vec()).expect("three bytes a pixel");
+    // One type of pixel alone: the untyped images would compile the resizing of all types.
+    let from = TypedImageRef::<U8x3>::from_buffer(width, height, image.as_raw()).expect("three bytes a pixel");
+    let mut bytes = vec![0; 3 * to_width as usize * to_height as usize];
+    let mut to = TypedImage::<U8x3>::from_buffer(to_width, to_height, &mut bytes).expect("three bytes a pixel");
+    fir::Resizer::new().resize_typed(&from, &mut to, &options).expect("both images have pixels");
+    let scaled = RgbImage::from_raw(to_width, to_height, bytes).expect("three bytes a pixel");
     if (to_width, to_height) == (side, side) {
         return scaled;
     }

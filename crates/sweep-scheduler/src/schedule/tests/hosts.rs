@@ -93,7 +93,10 @@ fn a_trial_of_a_host_that_is_gone_goes_on_elsewhere_from_its_checkpoint_and_cost
     assert_eq!((world.trial(1).faults, world.trial(1).slot.as_str()), (0, "two/cpu:0"));
     assert!(world.trial(1).unsaved.as_ref().is_some_and(|why| why.contains("switched off")));
     world.run_to_the_end();
-    assert_eq!(world.scheduler.history().nodes["one"].left.as_ref().map(|left| left.1.as_str()), Some("its machine was switched off"));
+    assert_eq!(
+        world.scheduler.history().nodes["one"].left.as_ref().map(|left| left.1.as_str()),
+        Some("its machine was switched off")
+    );
     world.assert_replay_equals_live();
 }
 
@@ -118,7 +121,10 @@ fn a_trial_of_a_silent_host_is_given_to_no_other_before_the_lease_has_run_out() 
     // Words of the first attempt that come late change nothing.
     let before = world.journal.len();
     world.event(Event::Said { slot: SlotId(0), message: said(first, 1, 0.5, None) });
-    world.event(Event::Said { slot: SlotId(0), message: FromTrainer::Ended { attempt: first, outcome: Outcome::Finished } });
+    world.event(Event::Said {
+        slot: SlotId(0),
+        message: FromTrainer::Ended { attempt: first, outcome: Outcome::Finished },
+    });
     assert_eq!(world.journal.len(), before);
     world.burn("one");
     world.run_to_the_end();

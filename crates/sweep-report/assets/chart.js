@@ -131,7 +131,7 @@ export class Chart {
     const { left, right, top, bottom } = this.frame, share = isShare(this.metric);
     if (!this.curves.length && !this.band) {
       [pen.textAlign, pen.fillStyle] = ["center", ink("soft")];
-      return pen.fillText("No epoch is completed yet", (left + right) / 2, (top + bottom) / 2);
+      return pen.fillText("No epoch was completed so far", (left + right) / 2, (top + bottom) / 2);
     }
     pen.textBaseline = "middle";
     for (const value of ticks(...this.ends.y, this.small ? 3 : 6, this.options.logY)) {
@@ -190,7 +190,12 @@ export class Chart {
       pen.setLineDash([]);
       const beyond = at + 6 + pen.measureText(text).width > right;
       [pen.textAlign, pen.textBaseline] = [beyond ? "right" : "left", "top"];
-      pen.fillText(text, beyond ? Math.max(at - 5, left) : at + 5, top + 14 * row++);
+      const place = [text, beyond ? Math.max(at - 5, left) : at + 5, top + 14 * row++];
+      // Curves below the label do not cross its letters.
+      [pen.strokeStyle, pen.lineWidth] = [ink("paper"), 4];
+      pen.strokeText(...place);
+      pen.fillText(...place);
+      pen.lineWidth = 1;
     }
   }
 

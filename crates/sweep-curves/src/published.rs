@@ -1,0 +1,248 @@
+//! What published logs look like, one short example of each kind. The numbers are made up.
+
+use super::*;
+
+/// Reads a file as `train_loss train_accuracy val_loss val_accuracy` of each epoch, curves separated by `;`. The second part
+/// are all notes and unused names.
+fn read_file(name: &str, text: &str) -> (String, String) {
+    let source = Source { name: name.into(), prefix: None, bytes: text.into() };
+    let reading = read(&[source], None, &[]).unwrap_or_else(|problem| panic!("{problem}: {text}"));
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{}", (value * 1e4).round() / 1e4));
+    let epoch = |epoch: &EpochMetrics| {
+        [epoch.train_loss, epoch.train_accuracy, epoch.val_loss, epoch.val_accuracy].map(number).join(" ")
+    };
+    let curve = |curve: &ForeignCurve| curve.epochs.iter().map(epoch).collect::<Vec<_>>().join(", ");
+    let shown = reading.curves.iter().map(curve).collect::<Vec<_>>().join("; ");
+    let unused = reading.curves.iter().flat_map(|curve| curve.unused.clone());
+    (shown, reading.notes.into_iter().chain(unused).collect::<Vec<_>>().join(" | "))
+}
+
+#[track_caller]
+fn assert_reads(text: &str, expected: &str) {
+    let (found, notes) = read_file("file", text);
+    assert_eq!(found, expected, "{notes}\n{text}");
+}
+
+#[track_caller]
+fn assert_says(text: &str, expected: &str, note: &str) {
+    let (found, notes) = read_file("file", text);
+    assert_eq!(found, expected, "{notes}\n{text}");
+    assert!(notes.contains(note), "{note} is not in {notes}");
+}
+
+fn refusal(text: &str) -> String {
+    let source = Source { name: "file".into(), prefix: None, bytes: text.into() };
+    read(&[source], None, &[]).expect_err("it is no curve").what
+}
+
+#[test]
+fn what_python_prints_of_a_history_is_read() {
+    let history = "{'loss': [0.9, np.float32(0.7)], 'accuracy': [0.5, 0.6], 'val_loss': [0.8, 0.75], 'val_accuracy': [0.55, 0.6]}";
+    assert_reads(history, "0.9 0.5 0.8 0.55, 0.7 0.6 0.75 0.6");
+    assert_reads(&format!("Training is over\n>>> history.history\n{history}\n"), "0.9 0.5 0.8 0.55, 0.7 0.6 0.75 0.6");
+    assert_reads("done\n{'loss': [0.9,\n  0.7],\n 'val_loss': [0.8, 0.75]}\n", "0.9 - 0.8 -, 0.7 - 0.75 -");
+}
+
+#[test]
+fn nested_lists_belong_to_sets_or_runs() {
+    let sets = r#"{"learn": {"Logloss": [0.6, 0.5]}, "validation": {"Logloss": [0.65, 0.6]}}"#;
+    assert_reads(sets, "0.6 - 0.65 -, 0.5 - 0.6 -");
+    let numbered = r#"{"validation_0": {"logloss": [0.6, 0.5]}, "validation_1": {"logloss": [0.65, 0.6]}}"#;
+    assert_says(numbered, "0.6 - 0.65 -, 0.5 - 0.6 -", "validation_0 was taken for the training set");
+    let runs = r#"{"small": {"loss": [0.9, 0.8], "val_loss": [1, 0.9]}, "large": {"loss": [0.5, 0.4], "val_loss": [0.7, 0.8]}}"#;
+    assert_reads(runs, "0.9 - 1 -, 0.8 - 0.9 -; 0.5 - 0.7 -, 0.4 - 0.8 -");
+    let catboost = r#"{"meta": {"learn_metrics": [{"name": "Logloss"}], "test_metrics": [{"name": "Logloss"}]}, "iterations":
+        [{"learn": [0.6], "iteration": 0, "test": [0.65]}, {"learn": [0.5], "iteration": 1, "test": [0.6]}]}"#;
+    assert_reads(catboost, "0.6 - 0.65 -, 0.5 - 0.6 -");
+    let kaggle = r#"[{"stream_name": "stdout", "time": 1.0, "data": "Epoch 1/2\n - 3s - loss: 0.9 - val_loss: 0.8\n"},
+        {"stream_name": "stdout", "time": 2.0, "data": "Epoch 2/2\n - 3s - loss: 0.7 - val_loss: 0.75\n"}]"#;
+    assert_reads(kaggle, "0.9 - 0.8 -, 0.7 - 0.75 -");
+}
+
+#[test]
+fn tables_of_papers_and_tools_are_read() {
+    let latex = "\\begin{tabular}{lcc}\nEpoch & Train loss & Val. loss \\\\\n\\midrule\n1 & 0.9 & 0.8 \\\\\n2 & 0.7 & 0.75 \\\\\n";
+    assert_reads(latex, "0.9 - 0.8 -, 0.7 - 0.75 -");
+    let pandas = "   epoch  train_loss  val_loss\n0      1         0.9       0.8\n1      2         0.7      0.75\n";
+    assert_reads(pandas, "0.9 - 0.8 -, 0.7 - 0.75 -");
+    let matlab = "|  Epoch  |  Iteration  |  Time Elapsed  |  Mini-batch  |  Validation  |\n|         |             |   (hh:mm:ss)   |     \
+                  Loss     |     Loss     |\n|====|\n|       1 |          30 |       00:00:01 |       0.9 |       0.8 |\n|       2 |  \
+                  60 |       00:00:02 |       0.7 |       0.75 |\n";
+    assert_reads(matlab, "0.9 - 0.8 -, 0.7 - 0.75 -");
+    let spacy = "E    #       LOSS TOK2VEC  LOSS NER  ENTS_F  SCORE \n---  ------  ------------  --------  ------  ------\n  0       0   \
+                 0.50     48.50    0.00    0.10\n  1     200         1.00     38.00   20.00    0.40\n";
+    assert_says(spacy, "49 - - 0.1, 39 - - 0.4", "SCORE is shown as the accuracy");
+    let card = "It achieves:\n- Loss: 0.3\n- Accuracy: 0.9\n\n| Training Loss | Epoch | Validation Loss |\n|---|---|---|\n| 0.9 | 1.0 | \
+                0.8 |\n| 0.7 | 2.0 | 0.75 |\n";
+    assert_says(card, "0.9 - 0.8 -, 0.7 - 0.75 -", "numbers around the table were left out");
+    let german = "Epoche;loss;val_loss\n1;0,9;0,8\n2;0,7;0,75\n";
+    assert_says(german, "0.9 - 0.8 -, 0.7 - 0.75 -", "commas were read as decimal marks");
+    assert_says("Epoche 1/2 - loss: 0,9512\nEpoche 2/2 - loss: 0,75\n", "0.9512 - - -, 0.75 - - -", "decimal marks");
+    let long = "epoch,metric,value\n1,train_loss,0.9\n1,val_loss,0.8\n2,train_loss,0.7\n2,val_loss,0.75\n";
+    assert_reads(long, "0.9 - 0.8 -, 0.7 - 0.75 -");
+    let folds = "epoch,val_loss_fold0,val_loss_fold1\n1,0.9,0.8\n2,0.7,0.75\n";
+    assert_reads(folds, "- - 0.9 -, - - 0.7 -; - - 0.8 -, - - 0.75 -");
+    let board = "Wall time,Step,Value\n1.6e9,0,0.9\n1.6e9,1,0.7\n";
+    let (found, notes) = read_file("logs/run-validation-tag-epoch_loss.csv", board);
+    assert_eq!(found, "- - 0.9 -, - - 0.7 -");
+    assert!(notes.contains("validation epoch_loss"), "{notes}");
+}
+
+#[test]
+fn ultralytics_console_is_read_with_and_without_its_headings() {
+    let epoch = |number: u32, loss: f64, map: f64| {
+        format!(
+            "      Epoch    GPU_mem   box_loss   cls_loss  Instances       Size\n      {number}/2      2.27G      {loss}      0.5    13  \
+             640: 100%|████| 8/8\n                 Class     Images  Instances      Box(P          R      mAP50  mAP50-95): 100%|██| \
+             4/4\n                   all        128        929      0.669      0.561      0.642      {map}\n"
+        )
+    };
+    let log = epoch(1, 1.5, 0.4) + &epoch(2, 1.0, 0.5);
+    assert_says(&log, "2 - - 0.4, 1.5 - - 0.5", "sum of the parts");
+    let bare: String = log
+        .lines()
+        .filter(|line| !line.contains("Epoch") && !line.contains("Class"))
+        .fold(String::new(), |text, line| text + line + "\n");
+    assert_says(&bare, "2 - - 0.4, 1.5 - - 0.5", "mAP50-95 is shown as the accuracy");
+}
+
+#[test]
+fn what_stands_for_a_metric_is_converted_and_said() {
+    let perplexity = "Epoch 1: train ppl 2.7183, valid ppl 7.3891\nEpoch 2: train ppl 1.6487, valid ppl 4.4817\n";
+    assert_says(perplexity, "1 - 2 -, 0.5 - 1.5 -", "is shown as its logarithm");
+    let errors = "[0]\ttrain-merror:0.5\ttest-merror:0.6\n[1]\ttrain-merror:0.25\ttest-merror:0.5\n";
+    assert_says(errors, "- 0.5 - 0.4, - 0.75 - 0.5", "is an error");
+    let map = "{\"mode\": \"train\", \"epoch\": 1, \"loss\": 0.9}\n{\"mode\": \"val\", \"epoch\": 1, \"bbox_mAP\": 0.3, \"bbox_mAP_50\": \
+               0.5}\n{\"mode\": \"train\", \"epoch\": 2, \"loss\": 0.7}\n{\"mode\": \"val\", \"epoch\": 2, \"bbox_mAP\": 0.4, \
+               \"bbox_mAP_50\": 0.6}\n";
+    assert_says(map, "0.9 - - 0.3, 0.7 - - 0.4", "bbox_mAP is shown as the accuracy");
+    let dice = |n: u32, loss: f64| {
+        format!(
+            "Epoch: {n}\ntrain: 100%|██| 4/4 [00:12<00:00, 3.7it/s, dice_loss - {loss}, iou_score - 0.4]\nvalid: 100%|██| 2/2 \
+             [00:01<00:00, 9.1it/s, dice_loss - 0.8, iou_score - 0.5]\n"
+        )
+    };
+    let log = dice(0, 0.9) + &dice(1, 0.7);
+    assert_says(&log, "0.9 - 0.8 -, 0.7 - 0.8 -", "dice_loss was taken for the training loss");
+    let engine = "{\"loss\": 0.9, \"epoch\": 1, \"iter\": 50, \"step\": 50}\n{\"loss\": 0.9, \"epoch\": 1, \"iter\": 100, \"step\": 100}\n\
+                  {\"accuracy/top1\": 60, \"step\": 1}\n{\"loss\": 0.7, \"epoch\": 2, \"iter\": 150, \"step\": 150}\n{\"accuracy/top1\": 70, \
+                  \"step\": 2}\n";
+    assert_says(engine, "0.9 - - 0.6, 0.7 - - 0.7", "recorded apart from the loss");
+}
+
+#[test]
+fn rewards_and_lists_of_trials_are_told_why_there_is_no_verdict() {
+    let rows: String = (1..5).map(|n| format!("{},{},{}\n", n * 10, n * 20, 1.5 / f64::from(n))).collect();
+    assert!(refusal(&format!("rollout/ep_rew_mean,time/total_timesteps,train/loss\n{rows}")).contains("rewards"));
+    assert!(refusal("|    ep_rew_mean | 20 |\n").contains("rewards"));
+    let trial = |n: u32| format!("Trial {n} Complete [00h 00m 10s]\nval_accuracy: 0.8{n}\n");
+    assert!(refusal(&(trial(1) + &trial(2))).contains("results of trials"));
+    assert!(refusal("[0/25][0/782]\tLoss_D: 1.1\tLoss_G: 2.3\n").contains("a generator and a discriminator"));
+}
+
+#[test]
+fn lines_with_what_loggers_write_before_them_are_read() {
+    let segmentation = "2023/06/01 10:00:00 - mmengine - INFO - Iter(train) [  500/1000]  lr: 1.0e-02  loss: 0.9\n2023/06/01 10:00:00 - \
+                        mmengine - INFO - Iter(val) [50/50]    aAcc: 93.0  mIoU: 40.0\n2023/06/01 10:00:00 - mmengine - INFO - \
+                        Iter(train) [ 1000/1000]  lr: 1.0e-02  loss: 0.7\n2023/06/01 10:00:00 - mmengine - INFO - Iter(val) \
+                        [50/50]    aAcc: 93.0  mIoU: 50.0\n";
+    assert_says(segmentation, "0.9 - - 0.4, 0.7 - - 0.5", "mIoU is shown as the accuracy");
+    let allennlp = |n: u32, loss: f64| {
+        format!(
+            "2021-01-01 10:00:00,123 - INFO - allennlp.training.trainer - Epoch {n}/1\n2021-01-01 10:00:00,123 - INFO - \
+             allennlp.training.callbacks.console_logger -                        Training |  Validation\n2021-01-01 10:00:00,123 - \
+             INFO - allennlp.training.callbacks.console_logger - loss               |     {loss}  |     0.8\n"
+        )
+    };
+    assert_reads(&(allennlp(0, 0.9) + &allennlp(1, 0.7)), "0.9 - 0.8 -, 0.7 - 0.8 -");
+    let caffe = |n: u32, loss: f64| {
+        format!(
+            "I0101 10:00:00.123456  1234 solver.cpp:330] Iteration {n}, Testing net (#0)\nI0101 10:00:01.123456  1234 solver.cpp:397]    \
+              Test net output #0: accuracy = 0.5\nI0101 10:00:01.123456  1234 solver.cpp:397]     Test net output #1: loss = 0.8 (* 1 = \
+              0.8 loss)\nI0101 10:00:02.123456  1234 solver.cpp:218] Iteration {n} (120 iter/s, 4.1s/500 iters), loss = {loss}\n"
+        )
+    };
+    assert_reads(&(caffe(0, 0.9) + &caffe(500, 0.7)), "0.9 - 0.8 0.5, 0.7 - 0.8 0.5");
+    let ray = "(train pid=101) Epoch 1: train_loss 0.9\n(train pid=102) Epoch 1: train_loss 0.5\n(train pid=101) Epoch 2: train_loss \
+               0.7\n(train pid=102) Epoch 2: train_loss 0.4\n";
+    assert_reads(ray, "0.9 - - -, 0.7 - - -; 0.5 - - -, 0.4 - - -");
+}
+
+#[test]
+fn lines_of_more_kinds_of_loops_are_read() {
+    for (text, expected) in [
+        ("Cost after iteration 0: 0.9\nCost after iteration 100: 0.7\n", "0.9 - - -, 0.7 - - -"),
+        (
+            "Train: 0 [   0/390 (  0%)]  Loss: 0.9 (0.9)\nTest: [  78/78]  Loss: 0.8 (0.8)\nTrain: 1 [   0/390 (  0%)]  Loss: 0.7 (0.7)\nTest: [  \
+          78/78]  Loss: 0.75 (0.75)\n",
+            "0.9 - 0.8 -, 0.7 - 0.75 -",
+        ),
+        (
+            "1/2 * Epoch 1 (train): accuracy01=0.5 | loss=0.9\n1/2 * Epoch 1 (valid): accuracy01=0.6 | loss=0.8\n2/2 * Epoch 2 (train): \
+          accuracy01=0.7 | loss=0.7\n2/2 * Epoch 2 (valid): accuracy01=0.65 | loss=0.75\n",
+            "0.9 0.5 0.8 0.6, 0.7 0.7 0.75 0.65",
+        ),
+        (
+            " iteration      100/  500 | lm loss: 9.0E-01 | grad norm: 1.2 |\n validation loss at iteration 100 | lm loss value: 8.0E-01 | \
+          lm loss PPL: 2.2E+00 |\n iteration      200/  500 | lm loss: 7.0E-01 | grad norm: 1.2 |\n validation loss at iteration 200 | \
+          lm loss value: 7.5E-01 | lm loss PPL: 2.1E+00 |\n",
+            "0.9 - 0.8 -, 0.7 - 0.75 -",
+        ),
+        (
+            "step:125/250 train_loss:0.9 train_time:3ms\nstep:125/250 val_loss:0.8\nstep:250/250 train_loss:0.7\nstep:250/250 \
+          val_loss:0.75\n",
+            "0.9 - 0.8 -, 0.7 - 0.75 -",
+        ),
+        (
+            "INFO:tensorflow:loss = 0.9, step = 500\nINFO:tensorflow:Saving dict for global step 1000: accuracy = 0.5, loss = 0.8\n\
+          INFO:tensorflow:loss = 0.7, step = 1500\nINFO:tensorflow:Saving dict for global step 2000: accuracy = 0.6, loss = 0.75\n",
+            "0.9 - 0.8 0.5, 0.7 - 0.75 0.6",
+        ),
+        (
+            "Start of epoch 0\nTraining loss (for one batch) at step 0: 0.9\nTraining acc over epoch: 0.5\nValidation acc: 0.6\nStart of \
+          epoch 1\nTraining loss (for one batch) at step 0: 0.7\nTraining acc over epoch: 0.7\nValidation acc: 0.65\n",
+            "0.9 0.5 - 0.6, 0.7 0.7 - 0.65",
+        ),
+        (
+            "Epoch... (1/2 | Loss: 0.9)\nEpoch... (1/2 | Eval Loss: 0.8)\nEpoch... (2/2 | Loss: 0.7)\nEpoch... (2/2 | Eval Loss: 0.75)\n",
+            "0.9 - 0.8 -, 0.7 - 0.75 -",
+        ),
+        (
+            "Train Epoch: 1 [0/60 (0%)]\tLoss: 1.5\n====> Epoch: 1 Average loss: 0.9\n====> Test set loss: 0.8\n",
+            "0.9 - 0.8 -",
+        ),
+        (
+            "Epoch 1 training complete\nCost on training data: 0.9\nAccuracy on training data: 950 / 1000\n",
+            "0.9 0.95 - -",
+        ),
+        (
+            "======== Epoch 1 / 2 ========\n  Average training loss: 0.9\nRunning Validation...\n  Accuracy: 0.8\n  Validation Loss: 0.7\n",
+            "0.9 - 0.7 0.8",
+        ),
+        (
+            "Epoch 1: train_loss 0.9 val_loss 0.8\nEpoch 2: train_loss 0.7 val_loss 0.75\nEpoch 1: train_loss 0.6 val_loss 0.7\n",
+            "0.9 - 0.8 -, 0.7 - 0.75 -; 0.6 - 0.7 -",
+        ),
+        ("Epoch 1: train_loss 0.9\nwandb: Run summary:\nwandb: train_loss 0.1\n", "0.9 - - -"),
+    ] {
+        assert_reads(text, expected);
+    }
+}
+
+#[test]
+fn a_second_bar_is_the_validation_sets_wherever_its_count_stands() {
+    let epoch = |n: u32, loss: f64| {
+        format!(
+            "\nEpoch: {n}\n [==>...]  Step: 31ms | Loss: {loss} | Acc: 50.0% (25000/50000) 391/391 \n [==>...]  Step: 11ms | Loss: 0.8 | Acc: \
+             60.0% (6000/10000) 100/100 \n"
+        )
+    };
+    assert_says(&(epoch(0, 0.9) + &epoch(1, 0.7)), "0.9 0.5 0.8 0.6, 0.7 0.5 0.8 0.6", "the second progress bar");
+}
+
+#[test]
+fn a_test_after_training_is_no_point_of_the_curve() {
+    let epochs: String = (1..=5).map(|n| format!("Epoch {n}/5: loss {}\n", 1.0 / f64::from(n))).collect();
+    let (found, notes) = read_file("file", &(epochs + "Test accuracy: 0.7\n"));
+    assert!(!found.contains("0.7") && notes.contains("left out: Test accuracy"), "{found} {notes}");
+}

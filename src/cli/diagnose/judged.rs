@@ -1,0 +1,115 @@
+//! The curves of the files that were given, with their findings.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use super::Args;
+use super::files::{Run, nothing_in, runs};
+use sweep_core::error::{Error, Exit};
+use sweep_core::trial::EpochMetrics;
+use sweep_curves::{ForeignCurve, Format, Reading, Source, may_be_validation, read};
+use sweep_verdict::{Context, Divergence, Finding, Name, Task, judge};
+
+/// Number of bytes at the beginning of a file whose words may name the task.
+const WORDS: usize = 1 << 16;
+/// Names of unused columns that are listed.
+const MOST_UNUSED: usize = 8;
+
+/// A curve with its findings.
+pub struct Diagnosis {
+    /// The file, and the curve's name if the file has several.
+    pub title: String,
+    pub format: Format,
+    pub curve: ForeignCurve,
+    pub notes: Vec<String>,
+    pub findings: Vec<Finding>,
+}
+
+/// The diagnoses of all files that could be read, and the problems of the others.
+pub fn diagnose(args: &Args) -> (Vec<Diagnosis>, Vec<Error>) {
+    let (mut diagnoses, mut refused) = (Vec::new(), Vec::new());
+    for file in &args.files {
+        let runs = match runs(file) {
+            Ok(runs) => runs,
+            Err(error) => {
+                refused.push(error);
+                continue;
+            }
+        };
+        let before = (diagnoses.len(), refused.len());
+        for run in runs {
+            match of_run(&run, args) {
+                Ok(found) => diagnoses.extend(found),
+                Err(error) => refused.extend(Some(error).filter(|_| run.sure)),
+            }
+        }
+        if before == (diagnoses.len(), refused.len()) {
+            refused.push(nothing_in(file));
+        }
+    }
+    (diagnoses, refused)
+}
+
+fn of_run(run: &Run, args: &Args) -> Result<Vec<Diagnosis>, Error> {
+    let task = args.task.unwrap_or_else(|| task(&run.name, &run.sources));
+    match read(&run.sources, args.format, &args.columns) {
+        Ok(reading) => Ok(diagnosed(&run.name, reading, task, args)),
+        Err(problem) => {
+            let error = Error::new(Exit::Usage, problem.what);
+            Err(problem.hint.into_iter().fold(error, Error::hint))
+        }
+    }
+}
+
+/// Recognizes the task by the words at the beginning of the files, and by the file's name.
+fn task(name: &str, sources: &[Source]) -> Task {
+    let head = |source: &Source| String::from_utf8_lossy(&source.bytes[..source.bytes.len().min(WORDS)]).into_owned();
+    let heads: Vec<String> = sources.iter().map(head).collect();
+    let file = Path::new(name).file_name().and_then(OsStr::to_str).unwrap_or_default();
+    Task::of_names(heads.iter().map(String::as_str).chain([file]))
+}
+
+/// Judges the curves of a run.
+pub fn diagnosed(name: &str, reading: Reading, task: Task, args: &Args) -> Vec<Diagnosis> {
+    let Reading { format, curves, notes } = reading;
+    let of_curve = |curve: ForeignCurve| {
+        let context = Context {
+            task,
+            classes: args.classes,
+            dropout: args.dropout,
+            divergence: (curve.divergence.as_ref()).map(|it| Divergence {
+                epoch: it.epoch,
+                step: None,
+                what: it.what.clone(),
+            }),
+            ..Context::default()
+        };
+        let mut findings = judge(&curve.epochs, &context);
+        let mut notes = notes.clone();
+        notes.extend(left_over(&curve, &mut findings));
+        let title = if curve.name.is_empty() { name.to_owned() } else { format!("{name}, {}", curve.name) };
+        Diagnosis { title: sweep_report::format::clean(&title), format, curve, notes, findings }
+    };
+    curves.into_iter().map(of_curve).collect()
+}
+
+/// Names the numbers that were not understood. One of them may be the validation metric; then it is not said that there is
+/// none.
+fn left_over(curve: &ForeignCurve, findings: &mut Vec<Finding>) -> Vec<String> {
+    if curve.unused.is_empty() {
+        return Vec::new();
+    }
+    let names = curve.unused[..curve.unused.len().min(MOST_UNUSED)].join(", ");
+    let more = curve.unused.len().saturating_sub(MOST_UNUSED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let mut notes = vec![format!("not used: {names}{more}")];
+    let is_unvalidated = findings.iter().any(|finding| finding.name == Name::Unvalidated);
+    let has_loss = curve.epochs.iter().any(|epoch: &EpochMetrics| epoch.train_loss.is_some());
+    if let Some(choice) = may_be_validation(&curve.unused, has_loss).filter(|_| is_unvalidated) {
+        findings.retain(|finding| finding.name != Name::Unvalidated);
+        notes.push(format!(
+            "no validation metric was recognized; if one of those is it, name it, for example with --columns {choice}"
+        ));
+    }
+    notes
+}
