@@ -193,7 +193,21 @@ mod tests {
 
     #[test]
     fn what_is_submitted_is_shown_word_for_word() {
-        insta::assert_snapshot!(submission().shown(4));
+        let shown = "\
+sbatch --parsable '--job-name=sweep-my_sweep-0123' '--array=1-4' '--nodes=1' '--ntasks=1' --requeue '--signal=B:USR1@120' \
+'--open-mode=append' '--output=/home/me/results/my sweep/slurm/%A_%a.log' --partition gpu '--comment=a b' <<'END'
+#!/bin/bash -l
+# One agent of a sweep. `sweep` wrote this.
+# Slurm before 23.02 does not tell a job its end.
+if [ -z \"$SLURM_JOB_END_TIME\" ]; then
+    end=$(SLURM_TIME_FORMAT=%s squeue --noheader --jobs=\"$SLURM_JOB_ID\" --format=%e)
+    case $end in \"\" | *[!0-9]*) ;; *) export SLURM_JOB_END_TIME=\"$end\" ;; esac
+fi
+module load cuda || exit 1
+exec /opt/sweep/bin/sweep agent --dial '/home/me/results/my sweep/.address' \
+--name \"$SLURMD_NODENAME.$SLURM_ARRAY_TASK_ID\" --idle 5m --linger
+END";
+        assert_eq!(submission().shown(4), shown);
     }
 
     #[test]
