@@ -34,7 +34,7 @@ impl Slurm {
             ["/usr/sbin", "/usr/bin"].iter().any(|folder| PathBuf::from(folder).join(program).exists())
         };
         let programs = ["slurmctld", "slurmd", "sbatch", "munged", "mungekey"];
-        if !rustix::process::geteuid().is_root() || !programs.iter().all(|program| is_there(program)) {
+        if !rustix::process::geteuid().is_root() || !programs.iter().all(is_there) {
             eprintln!("skipped: this needs root and `apt install slurmctld slurmd slurm-client munge`");
             return None;
         }
