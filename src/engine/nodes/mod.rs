@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::agent::ToHost;
 use crate::agent::service::{FromAgent, Part, Receiver, Terms, ToAgent, Which, parts};
-use crate::slurm::{Change, Jobs};
+use crate::slurm::{BY_ITSELF, Change, Jobs};
 use adopt::adopt;
 pub use jobs::submission;
 use sweep_core::error::{Error, Exit, Result};
@@ -193,14 +193,15 @@ impl Nodes {
             _ = self.events.recv_many(batch, most) => None,
             Some(change) = jobs::next_of(&mut self.jobs) => match change {
                 Change::Note(note) => Some(note),
-                Change::Ended { agent, why } => match self.joined.get(&agent) {
+                Change::Ended { agent, word } => match self.joined.get(&agent) {
                     // Slurm has killed its processes, so its trials can go on elsewhere at once.
                     Some(id) => {
+                        let why = format!("Slurm ended its job: {word}");
                         self.controller.end(*id, why.clone());
                         batch.push((*id, Heard::Over(why)));
                         None
                     }
-                    None => Some(format!("{agent}: {why}")),
+                    None => (word != BY_ITSELF).then(|| format!("{agent}: Slurm ended its job: {word}")),
                 },
             },
             Some((target, problem)) = self.problems.recv() => {
