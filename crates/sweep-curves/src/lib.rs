@@ -13,6 +13,7 @@ mod format;
 mod gather;
 mod json;
 mod line;
+mod literals;
 #[cfg(test)]
 mod logs;
 mod names;

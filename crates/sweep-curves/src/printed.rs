@@ -1,35 +1,30 @@
 //! Reader for the output of training scripts, line by line while it comes. It reads Keras logs in all forms, old and new,
 //! with or without progress bars and color, tables as fastai prints them, boosting rounds, and handwritten loops.
 
+mod steps;
+
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::cells::{self, Columns};
 use super::line::{Line, parse};
+use super::literals::Literals;
 use super::names::{Target, is_validation, meaning, names_part};
 use super::rows::{Place, Row};
 use super::special::is_metric;
 use super::yolo::Yolo;
-use super::{json, names, prefix, python};
+use super::{names, prefix};
 
 /// Maximum line length in bytes; a longer line is not a log line. Progress bars that redraw in place are split at
 /// carriage returns first.
 const LONGEST_LINE: usize = 1 << 16;
 /// Maximum number of names in an epoch.
 const MOST_NAMES: usize = 2000;
-/// Maximum number of processes whose lines are told apart, and of bytes of a literal over several lines.
+/// Maximum number of processes whose lines are told apart.
 const MOST_PROCESSES: usize = 100;
-const LONGEST_LITERAL: usize = 1 << 20;
-/// The beginning of a list under a name: `train_losses = [0.9, 0.7`.
-static LIST: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^\s*['\x22]?([A-Za-z]\w*)['\x22]?\s*[:=]\s*(\[[^,\]]+,[^,\]]+[,\]].*)").expect("it is an expression")
-});
 /// The beginning of an epoch of Keras', several of which stand in one line where line breaks were lost.
 static EPOCH: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"Epoch \d+/\d+\b").expect("it is an expression"));
-/// The beginning of a dictionary of lists.
-static LISTS: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r#"\{\s*['"][^'"]+['"]\s*:\s*\["#).expect("it is an expression"));
 
 /// A metric of the epoch that the reader is in.
 #[derive(Debug)]
@@ -71,10 +66,8 @@ pub struct Printed {
     planned: Option<f64>,
     /// Lines of Ultralytics.
     yolo: Yolo,
-    /// A dictionary of lists whose end has not come yet.
-    literal: Option<String>,
-    /// Lists under names of their own, which are columns of one curve.
-    lists: serde_json::Map<String, serde_json::Value>,
+    /// Histories that are printed.
+    literals: Literals,
     /// Sets whose values follow side by side: `accuracy | 0.9 | 0.8`.
     beside: Option<[&'static str; 2]>,
     /// The processes whose lines are mixed.
@@ -102,7 +95,8 @@ impl Printed {
     /// Takes a line, and returns the rows that are complete.
     pub fn line(&mut self, text: &str) -> Vec<Row> {
         let mut rows = Vec::new();
-        if self.literal(text, &mut rows) {
+        if let Some(found) = self.literals.line(text) {
+            self.history(found, &mut rows);
             return rows;
         }
         let pieces: Vec<&str> = text.trim_end_matches(['\n', '\r']).split(['\r', '\u{8}']).collect();
@@ -146,10 +140,7 @@ impl Printed {
         let mut rows = Vec::new();
         self.hand_over(&mut rows);
         rows.extend(self.yolo.finish());
-        if !self.lists.is_empty() {
-            let lists = serde_json::Value::Object(std::mem::take(&mut self.lists));
-            rows.extend(json::rows(&lists).unwrap_or_default());
-        }
+        rows.extend(self.literals.finish());
         for (process, printed) in &mut self.processes {
             rows.extend(printed.finish().into_iter().map(|row| of_process(process, row)));
         }
@@ -221,6 +212,11 @@ impl Printed {
             }
             return;
         }
+        self.place((line, text, redrawn), measures, rows);
+    }
+
+    /// Takes a line to the epoch or step that it belongs to.
+    fn place(&mut self, (line, text, redrawn): (Line, &str, bool), measures: bool, rows: &mut Vec<Row>) {
         if self.by_step(&line, measures, rows) || self.closes_epoch(&line, text, measures, rows) {
             return;
         }
@@ -276,55 +272,6 @@ impl Printed {
         }
         (self.epoch, self.section, self.total) = (Some(number), None, None);
         true
-    }
-
-    /// Takes lines that name the epoch and the step, validation among them, as rows of their own. Returns whether the line is
-    /// one.
-    fn by_step(&mut self, line: &Line, measures: bool, rows: &mut Vec<Row>) -> bool {
-        if line.epoch.is_none() || line.step.is_none() || line.bar || line.progress || !measures {
-            return false;
-        }
-        let of_validation = |name: &str| names_part(name).is_some_and(is_validation);
-        let metrics = || line.pairs.iter().filter(|pair| is_metric(&pair.name));
-        if !self.is_by_step && metrics().all(|pair| of_validation(&pair.name) && !pair.running) {
-            self.is_by_step = true;
-            if self.news {
-                let mut row = self.row();
-                row.place.step = line.step;
-                rows.push(row);
-            }
-            self.values.clear();
-            self.news = false;
-        }
-        if self.is_by_step {
-            self.own_row(line, rows);
-        }
-        self.is_by_step
-    }
-
-    /// Takes a line that ends an epoch, after lines that name only steps: `(Epoch 1 / 10) train acc: 0.4`. Returns whether it
-    /// is one.
-    fn closes_epoch(&mut self, line: &Line, text: &str, measures: bool, rows: &mut Vec<Row>) -> bool {
-        let is_end = line.epoch.is_some() && line.step.is_none() && measures && !line.bar;
-        self.closes |= is_end && self.epoch.is_none() && self.step.is_some();
-        if is_end && self.closes {
-            self.epoch = line.epoch;
-            self.take(line, text, false);
-            self.hand_over(rows);
-            self.epoch = None;
-        }
-        is_end && self.closes
-    }
-
-    /// Gives what was measured before the first step, such as the loss of the network as it was initialized.
-    fn before_first_step(&mut self, line: &Line, rows: &mut Vec<Row>) {
-        if self.step.is_none() && !self.values.is_empty() && self.whole {
-            let mut row = self.row();
-            row.place.step = line.step.map(|step| (step - 1.0).max(0.0));
-            rows.push(row);
-            self.values.clear();
-            self.news = false;
-        }
     }
 
     /// Whether a line has all metrics of the epoch under way.
@@ -472,41 +419,14 @@ impl Printed {
         rows.extend(own.into_iter().map(|row| of_process(process, row)));
     }
 
-    /// Reads a dictionary of lists: `{'loss': [0.9, 0.7], 'val_loss': [0.8, 0.75]}`. Returns whether the line is a part of one.
-    fn literal(&mut self, text: &str, rows: &mut Vec<Row>) -> bool {
-        let text = match &mut self.literal {
-            Some(before) => {
-                before.push_str(text);
-                before.push('\n');
-                before.clone()
-            }
-            None => match (LISTS.find(text), LIST.captures(text)) {
-                (Some(found), _) => text[found.start()..].to_owned(),
-                (None, Some(found)) if is_metric(&found[1]) => format!("{}={}", &found[1], &found[2]),
-                _ => return false,
-            },
-        };
-        if !python::is_closed(&text) {
-            self.literal = (text.len() < LONGEST_LITERAL).then_some(text);
-            return true;
-        }
-        self.literal = None;
-        if let Some((name, list)) = text.split_once('=').filter(|_| !text.starts_with('{')) {
-            let end = list.rfind(']').map_or(list.len(), |at| at + 1);
-            let list = json::parse(python::json(&list[..end]).as_bytes());
-            return list.is_ok_and(|list| self.lists.insert(name.to_owned(), list).is_none());
-        }
-        let end = text.rfind('}').map_or(text.len(), |at| at + 1);
-        let Ok(value) = json::parse(python::json(&text[..end]).as_bytes()) else { return false };
-        let found = json::rows(&value).unwrap_or_default();
-        let has_curve = found.iter().any(Row::has_any);
-        if has_curve {
+    /// Takes the rows of a history, which is a run of its own.
+    fn history(&mut self, found: Vec<Row>, rows: &mut Vec<Row>) {
+        if !found.is_empty() {
             self.hand_over(rows);
             self.fit += u32::from(self.counted > 0.0);
             rows.extend(found.into_iter().map(|row| Row { curve: self.curve(), ..row }));
             self.counted += 1.0;
         }
-        has_curve
     }
 
     /// Reads a table of two sets, whose rows are metrics: `accuracy | 0.9 | 0.8` below `Training | Validation`. Returns

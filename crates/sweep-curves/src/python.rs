@@ -72,10 +72,14 @@ fn quoted(text: &str, quote: char) -> (String, usize) {
     (string, text.len())
 }
 
-/// Whether the brackets in a text are balanced, as far as it goes. Strings count, too: names with brackets are rare.
-pub fn is_closed(text: &str) -> bool {
-    let count = |letters: [char; 2]| text.chars().filter(|letter| letters.contains(letter)).count();
-    count(['{', '[']) <= count(['}', ']'])
+/// The number of brackets that a text opens, less those that it closes. Strings count, too: names with brackets are rare.
+pub fn open(text: &str) -> i64 {
+    let side = |letter: char| match letter {
+        '{' | '[' => 1,
+        '}' | ']' => -1,
+        _ => 0,
+    };
+    text.chars().map(side).sum()
 }
 
 #[cfg(test)]
@@ -91,6 +95,6 @@ mod tests {
         ] {
             assert_eq!(json(python), expected);
         }
-        assert!(is_closed("{'a': [1]}") && !is_closed("{'a': [1,"));
+        assert_eq!(["{'a': [1]}", "{'a': [1,", "]"].map(open), [0, 2, -1]);
     }
 }

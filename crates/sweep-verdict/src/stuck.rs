@@ -17,8 +17,9 @@ const LEARNT_ACCURACY: f64 = 0.03;
 const EVEN_ANSWER: f64 = 0.12;
 /// Minimum number of epochs to see that two classes are guessed.
 const GUESSED: usize = 20;
-/// Number of epochs in which a loss must fall without a break to go on, and minimum share by which it falls after the first.
-const FALLING: (usize, f64) = (8, 0.002);
+/// Number of epochs in which a loss must fall without a break to go on, and minimum share by which it falls in an epoch after
+/// the first.
+const FALLING: (usize, f64) = (8, 3e-4);
 /// The best of a few noisy levels is good by luck, by up to this many standard errors.
 const LUCK_SIGMAS: f64 = 3.0;
 
@@ -225,7 +226,8 @@ fn two_guessed(accuracy: &Series) -> bool {
 /// Whether the loss falls without a break, so that training goes on, however slowly.
 fn falls(loss: &Series) -> bool {
     let back = loss.values.windows(2).filter(|pair| pair[1] >= pair[0]).count();
-    loss.len() >= FALLING.0 && back == 0 && loss.values[1] - loss.end() >= FALLING.1 * loss.values[1].abs()
+    let fell = (loss.values[1.min(loss.len() - 1)] - loss.end()) / loss.len() as f64;
+    loss.len() >= FALLING.0 && back == 0 && fell >= FALLING.1 * loss.values[0].abs()
 }
 
 /// Returns the level of each third of the curve and at its end, each reduced by what may be luck.

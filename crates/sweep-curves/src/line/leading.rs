@@ -1,0 +1,74 @@
+//! What a line begins with: the epoch, the step, or both, in brackets or without a name.
+
+use super::{EPOCH, Parser, Token, is_part};
+
+impl<'a> Parser<'a> {
+    /// Reads what a line may begin with: `[12]`, `[1, 2000]`, `[0/25][3/782]`, `12:`. Returns the pieces it took.
+    pub(super) fn leading(&mut self, tokens: &[Token<'a>]) -> usize {
+        use Token::{Fraction, Mark, Number, Word};
+        let whole = |token: &Token| match token {
+            Number { value, unit: false, decimal: false, .. } if *value >= 0.0 => Some(*value),
+            _ => None,
+        };
+        match tokens {
+            [Mark('['), number, Mark(']'), ..] if whole(number).is_some() => {
+                self.line.epoch = whole(number);
+                3
+            }
+            [Mark('['), epoch, Mark(','), rest @ ..] if whole(epoch).is_some() => {
+                let blank = usize::from(rest.first() == Some(&Mark('\t')));
+                let Some(step) = rest.get(blank).and_then(whole) else { return 0 };
+                (self.line.epoch, self.line.step, self.line.progress) = (whole(epoch), Some(step), true);
+                5 + blank
+            }
+            [Mark('['), Fraction(epoch, _), Mark(']'), Mark('['), Fraction(step, _), Mark(']'), ..] => {
+                (self.line.epoch, self.line.step, self.line.progress) = (Some(*epoch), Some(*step), true);
+                6
+            }
+            [Mark('['), Fraction(number, _), Mark(']'), ..] | [Mark('('), Fraction(number, _), Mark(')'), ..] => {
+                (self.counted, self.line.progress) = (Some(*number), true);
+                3
+            }
+            // Catalyst: `1/12 * Epoch 1 (train): …`.
+            [Fraction(epoch, _), Mark('*'), Word(word), ..] if EPOCH.contains(&word.to_ascii_lowercase().as_str()) => {
+                (self.line.epoch, self.named) = (Some(*epoch), true);
+                2
+            }
+            [number, Word(word), Mark(':' | ',' | '-' | '|'), ..]
+                if EPOCH.contains(&word.to_ascii_lowercase().as_str()) && whole(number).is_some() =>
+            {
+                (self.line.epoch, self.named) = (whole(number), true);
+                3
+            }
+            // `E001 train_loss=0.5`.
+            [Word(word), ..] if let Some(number) = glued_epoch(word) => {
+                (self.line.epoch, self.named) = (Some(number), true);
+                1
+            }
+            // timm: `Train: 0 [ 389/390 (100%)]  Loss: …`.
+            [Word(part), Mark(':'), number, Mark('['), Fraction(..) | Mark('\t'), ..]
+                if is_part(part).is_some() && whole(number).is_some() =>
+            {
+                (self.line.epoch, self.named, self.part) = (whole(number), true, is_part(part));
+                3
+            }
+            [number, Mark(':'), rest @ ..] if whole(number).is_some() => {
+                let word = rest.iter().find(|token| **token != Mark('\t'));
+                if !matches!(word, Some(Word("learn" | "test"))) {
+                    return 0;
+                }
+                (self.line.epoch, self.bare_sets) = (whole(number), true);
+                2
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// The number of an epoch that is written together with the word: `Epoch1`, `E001`, `epoch_3`.
+fn glued_epoch(word: &str) -> Option<f64> {
+    let number = word.to_ascii_lowercase();
+    let number =
+        number.strip_prefix("epoch").or_else(|| number.strip_prefix("ep")).or_else(|| word.strip_prefix('E'))?;
+    number.trim_start_matches('_').parse::<u32>().ok().map(f64::from)
+}
