@@ -17,18 +17,25 @@ pub struct Launcher {
     program: PathBuf,
     libtorch: Option<PathBuf>,
     mps: Option<PathBuf>,
+    /// The command that starts the trainer, if it is not started itself.
+    wrap: Vec<String>,
 }
 
 impl Launcher {
     /// Creates a launcher of trainers that run `program`, with the libtorch in the given folder or else the one that
     /// their run path finds.
     pub fn new(program: PathBuf, libtorch: Option<PathBuf>) -> Launcher {
-        Launcher { program, libtorch, mps: None }
+        Launcher { program, libtorch, mps: None, wrap: Vec::new() }
     }
 
     /// Makes trainers use the CUDA MPS daemon with its pipes in this folder, if one runs.
     pub fn with_mps(self, mps: Option<PathBuf>) -> Launcher {
         Launcher { mps, ..self }
+    }
+
+    /// Makes another command start the trainers, such as that of a container.
+    pub fn wrapped(self, wrap: Vec<String>) -> Launcher {
+        Launcher { wrap, ..self }
     }
 
     /// The trainer's program.
@@ -58,7 +65,14 @@ impl Launcher {
     /// The command that starts a trainer on a device, with piped stdin, stdout and stderr. The trainer leads its own
     /// process group, so that the terminal's Ctrl-C does not reach it. It dies with the thread that spawns it.
     pub fn command(&self, device: &Device) -> Command {
-        let mut command = on(device, &self.program);
+        let mut command = match self.wrap.split_first() {
+            None => on(device, &self.program),
+            Some((first, others)) => {
+                let mut command = on(device, Path::new(first));
+                command.args(others).arg(&self.program);
+                command
+            }
+        };
         die_with_parent(command.as_std_mut(), Signal::KILL);
         ignore(command.as_std_mut(), &TO_ALL);
         let (name, threads) = match device {
@@ -90,8 +104,8 @@ pub fn on(device: &Device, program: &Path) -> Command {
             command.env("CUDA_VISIBLE_DEVICES", "");
             *threads
         }
-        Device::Gpu { uuid } => {
-            command.env("CUDA_VISIBLE_DEVICES", uuid).env("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
+        Device::Gpu { uuids } => {
+            command.env("CUDA_VISIBLE_DEVICES", uuids.join(",")).env("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
             1
         }
     };
@@ -129,6 +143,15 @@ pub fn ignores_hangup() -> bool {
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     // Signal 1 is the lowest bit.
     ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
+/// Makes the child lead a session of its own, so that it lives on when the terminal or the connection of this process is
+/// closed.
+pub(super) fn leave_session(command: &mut std::process::Command) {
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed, and `setsid` is one.
+    unsafe {
+        command.pre_exec(|| rustix::process::setsid().map(drop).map_err(Into::into));
+    }
 }
 
 /// Makes the kernel send the child this signal when the thread that spawns it ends.

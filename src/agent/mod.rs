@@ -2,9 +2,12 @@
 //! nothing about trials.
 
 mod child;
+mod clashes;
 pub mod gpu;
 mod hook;
-mod launch;
+mod host;
+mod job;
+pub(crate) mod launch;
 pub mod libtorch;
 mod log;
 mod memory;
@@ -12,11 +15,14 @@ pub mod mps;
 mod outbox;
 pub mod processes;
 mod program;
+mod provenance;
 mod reading;
+pub mod service;
 mod slots;
 mod supervisor;
 mod tail;
 mod voice;
+mod whole;
 
 use std::path::PathBuf;
 
@@ -28,11 +34,13 @@ use sweep_core::trial::Attempt;
 use sweep_scheduler::schedule::{Event, SlotId};
 
 pub use hook::Hook;
+pub use host::{Assignment, Host, ToHost};
+pub use job::Variable;
 pub use launch::{Launcher, ignores_hangup};
 pub use outbox::CAPACITY;
 pub use program::Job;
 pub use reading::Known;
-pub use slots::{Device, SlotDevice, cpu_slots, find, share_a_gpu};
+pub use slots::{Device, SlotDevice, cpu_slots, find, left_over, share_a_gpu};
 pub use supervisor::PRINTED;
 pub use supervisor::{WORD, end_leftovers, main as supervise, wait_for_leftovers};
 
@@ -46,13 +54,15 @@ pub struct Agent {
     slots: Vec<SlotDevice>,
     children: Vec<Option<Child>>,
     events: mpsc::Sender<Event>,
+    /// What programs have written in the folder where they start.
+    clashes: program::Shared,
 }
 
 impl Agent {
     /// Creates an agent without trainers. Its events go to `events`.
     pub fn new(launcher: Option<Launcher>, slots: Vec<SlotDevice>, events: mpsc::Sender<Event>) -> Agent {
         let children = slots.iter().map(|_| None).collect();
-        Agent { launcher, slots, children, events }
+        Agent { launcher, slots, children, events, clashes: program::Shared::default() }
     }
 
     /// Starts a trainer on the slot.
@@ -65,7 +75,8 @@ impl Agent {
     pub fn start(&mut self, slot: SlotId) -> Result<(), String> {
         let Some(launcher) = &self.launcher else {
             let device = self.slots[slot.0].clone();
-            self.children[slot.0] = Some(program::supervise(slot, device, self.events.clone()));
+            self.children[slot.0] =
+                Some(program::supervise(slot, device, self.events.clone(), program::Shared::clone(&self.clashes)));
             return Ok(());
         };
         let process = launcher
@@ -94,11 +105,6 @@ impl Agent {
     /// Runs a program on a started slot. Its output, except metrics, goes to the log.
     pub fn run(&mut self, slot: SlotId, job: Job, log: PathBuf) {
         self.command(slot, Command::Run { job: Box::new(job), log });
-    }
-
-    /// The device of a slot.
-    pub fn device(&self, slot: SlotId) -> &Device {
-        &self.slots[slot.0].device
     }
 
     /// The id of each slot's trainer or program process, if there is one.

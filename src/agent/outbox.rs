@@ -79,7 +79,14 @@ mod tests {
     fn epoch(epoch: u32, loss: f64) -> Event {
         let attempt = Attempt { trial: TrialId(1), number: 1 };
         let metrics = EpochMetrics { epoch, val_loss: Some(loss), ..EpochMetrics::default() };
-        let message = FromProgram::Epoch { attempt, metrics, others: Default::default(), read: None };
+        let message = FromProgram::Epoch {
+            attempt,
+            metrics,
+            others: Default::default(),
+            read: None,
+            planned: None,
+            source: None,
+        };
         Event::Program { slot: SlotId(0), message }
     }
 

@@ -5,15 +5,19 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::child::{Child, Command, GRACE, Process, describe};
+use super::clashes::{self, Clashes};
 use super::log::with_last_words;
 use super::memory;
 use super::outbox::Outbox;
+use super::processes;
+use super::provenance;
 use super::reading::{Known, Reading, Said};
 use super::slots::SlotDevice;
 use super::supervisor::{self, Order, PRINTED, Report, Supervisor};
@@ -36,6 +40,8 @@ pub struct Job {
     pub attempt: Attempt,
     /// The argument list; the first is the program.
     pub arguments: Vec<String>,
+    /// The same for people: values of environment variables, which can be secret, are left out.
+    pub typed: Vec<String>,
     /// Set beside what the environment has.
     pub variables: BTreeMap<&'static str, String>,
     /// Where it is started.
@@ -59,6 +65,20 @@ impl Job {
     pub fn prints(&self) -> bool {
         self.metrics_file.is_none() && !matches!(self.metrics, Metrics::Files(_))
     }
+
+    /// What its supervisor is told.
+    fn order(&self, log: &Path) -> Order {
+        Order {
+            arguments: self.arguments.clone(),
+            log: log.to_owned(),
+            printed: self.prints().then(|| log.with_file_name(PRINTED)),
+            metric: self.metric.clone(),
+            expression: match &self.metrics {
+                Metrics::Expression(expression) => Some(expression.clone()),
+                Metrics::Auto | Metrics::Files(_) => None,
+            },
+        }
+    }
 }
 
 /// How the task of a slot loses its program.
@@ -76,10 +96,11 @@ impl From<String> for Lost {
 }
 
 /// Waits for jobs on the slot, and runs them one after another.
-pub fn supervise(slot: SlotId, device: SlotDevice, events: mpsc::Sender<Event>) -> Child {
+pub fn supervise(slot: SlotId, device: SlotDevice, events: mpsc::Sender<Event>, clashes: Shared) -> Child {
     let (commands, inbox) = mpsc::unbounded_channel();
     let process = Process::default();
-    tokio::spawn(watch(slot, device, inbox, events, Process::clone(&process)));
+    let teller = Teller { slot, outbox: Outbox::new(events), clashes };
+    tokio::spawn(watch(slot, device, inbox, teller, Process::clone(&process)));
     Child::new(commands, process)
 }
 
@@ -87,10 +108,9 @@ async fn watch(
     slot: SlotId,
     device: SlotDevice,
     mut inbox: mpsc::UnboundedReceiver<Command>,
-    events: mpsc::Sender<Event>,
+    mut teller: Teller,
     pid: Process,
 ) {
-    let mut teller = Teller { slot, outbox: Outbox::new(events) };
     teller.tell(FromProgram::Ready { device: device.name.clone() }).await;
     let Lost { how, out_of_memory, unwritable } = loop {
         match inbox.recv().await {
@@ -116,7 +136,12 @@ async fn watch(
 struct Teller {
     slot: SlotId,
     outbox: Outbox,
+    /// What the programs of all slots write.
+    clashes: Shared,
 }
+
+/// When trials ran and what they wrote, of all slots.
+pub type Shared = Arc<Mutex<Clashes>>;
 
 impl Teller {
     async fn tell(&mut self, message: FromProgram) {
@@ -134,6 +159,35 @@ impl Teller {
             }
         }
         diverged
+    }
+
+    /// Warns if the trial that has just ended wrote files that another one had written.
+    async fn look_for_clashes(&mut self, job: &Job, trial: &Path) {
+        let lock = || self.clashes.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(at) = provenance::changed(trial) else { return };
+        if !lock().ended(job.attempt.trial, at) || job.folder == trial {
+            return;
+        }
+        let folder = job.folder.clone();
+        let Ok(files) = tokio::task::spawn_blocking(move || clashes::files(&folder)).await else { return };
+        let warning = lock().look(&job.folder, files, |path| processes::have_open(path, supervisor::MARK));
+        if let Some(warning) = warning {
+            self.tell(FromProgram::Warned { attempt: job.attempt, warning }).await;
+        }
+    }
+
+    /// Passes on what a program that has ended has left to read.
+    async fn speak_last(&mut self, voice: &mut Voice, job: &Job, trial: &Path) -> Option<Outcome> {
+        voice.search();
+        let diverged = self.speak_all(voice).await;
+        let diverged = diverged.or(self.speak(voice.finish()).await);
+        if diverged.is_some() || voice.reading.measured() || !job.prints() {
+            return diverged;
+        }
+        match voice.catch(trial) {
+            true => self.speak_all(voice).await.or(self.speak(voice.finish()).await),
+            false => None,
+        }
     }
 
     /// Passes on all that can be read, a part at a time: a file may be larger than memory.
@@ -177,23 +231,19 @@ async fn run(
         return Ok(());
     }
     let before = (Instant::now(), memory::kills());
-    let order = Order {
-        arguments: job.arguments.clone(),
-        log: log.to_owned(),
-        printed: job.prints().then(|| log.with_file_name(PRINTED)),
-        metric: job.metric.clone(),
-        expression: match &job.metrics {
-            Metrics::Expression(expression) => Some(expression.clone()),
-            Metrics::Auto | Metrics::Files(_) => None,
-        },
-    };
+    let order = job.order(log);
     let trial = log.parent().unwrap_or(Path::new("."));
+    let script = provenance::record(job, trial).await;
+    voice.began = provenance::changed(trial);
+    if let Some(at) = voice.began {
+        teller.clashes.lock().unwrap_or_else(PoisonError::into_inner).began(attempt.trial, at);
+    }
     let mut supervisor = Supervisor::start(&device.device, job, &order, trial)
         .await
         .map_err(|error| format!("could not be started: {}: {error}", job.arguments[0]))?;
     pid.store(supervisor.id(), Ordering::Relaxed);
     let mut orders = Orders::default();
-    let (last, mut diverged) = attend(job, &mut supervisor, &mut voice, &mut orders, inbox, teller).await;
+    let (last, mut diverged) = attend((job, script), &mut supervisor, &mut voice, &mut orders, inbox, teller).await;
     let (status, signaled, last_words) = match last {
         Some(Report::Ended { status, signaled, last_words }) => (supervisor::status(status), signaled, last_words),
         Some(Report::Refused { reason, is_final: true }) => {
@@ -214,9 +264,9 @@ async fn run(
     };
     supervisor.end().await;
     orders.late(job, inbox, signaled.is_some()).await;
-    voice.search();
-    diverged = diverged.or(teller.speak_all(&mut voice).await);
-    diverged = diverged.or(teller.speak(voice.finish()).await);
+    diverged = diverged.or(teller.speak_last(&mut voice, job, trial).await);
+    provenance::ended(job, trial, describe(&status));
+    teller.look_for_clashes(job, trial).await;
     match (orders.killed, diverged) {
         (Some(how), _) => return Err(how.to_owned().into()),
         (None, Some(outcome)) => teller.tell(FromProgram::Ended { attempt, outcome }).await,
@@ -235,7 +285,7 @@ async fn run(
 /// Attends to a program and its controller until the program has ended, or is lost. Returns the supervisor's last report,
 /// and that the metric ceased to be a number.
 async fn attend(
-    job: &Job,
+    (job, script): (&Job, Option<String>),
     supervisor: &mut Supervisor,
     voice: &mut Voice,
     orders: &mut Orders,
@@ -248,9 +298,8 @@ async fn attend(
         tokio::select! {
             report = supervisor.next() => match report {
                 Some(Report::Started { .. }) => {
-                    if let Some(group) = supervisor.group() {
-                        teller.tell(FromProgram::Started { attempt: job.attempt, group }).await;
-                    }
+                    let (group, script) = (supervisor.group(), script.clone());
+                    teller.tell(FromProgram::Started { attempt: job.attempt, group, script }).await;
                 }
                 Some(Report::Printed) => diverged = diverged.or(teller.speak(voice.look().unwrap_or_default()).await),
                 last => return (last, diverged),
@@ -295,7 +344,7 @@ async fn conclude(
         how += memory::WORDS;
     }
     let at_once = before.0.elapsed() < AT_ONCE && !reading.measured();
-    let error = format!("the program {how}; the command was: {}", shown(&job.arguments));
+    let error = format!("the program {how}; the command was: {}", shown(&job.typed));
     teller.tell(FromProgram::Failed { attempt, code: status.code(), at_once, error }).await;
     Err(Lost { how, out_of_memory, unwritable: None })
 }

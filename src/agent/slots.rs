@@ -12,10 +12,10 @@ const MOST_TOGETHER: u32 = 8;
 pub enum Device {
     /// A number of CPU threads.
     Cpu { threads: u32 },
-    /// A GPU or a MIG instance.
+    /// A GPU or a MIG instance, or several GPUs of one trial.
     Gpu {
-        /// NVML's UUID: `GPU-…`, `MIG-…`.
-        uuid: String,
+        /// NVML's UUIDs: `GPU-…`, `MIG-…`. There is at least one.
+        uuids: Vec<String>,
     },
 }
 
@@ -33,7 +33,7 @@ impl Device {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotDevice {
     /// The name: `cpu:0` or `gpu:1`, where the number is NVML's index, in PCI bus order. `gpu:1:0` is a MIG instance,
-    /// and `gpu:1.0` is the first of several slots on a GPU.
+    /// `gpu:1.0` is the first of several slots on a GPU, and `gpu:0+1` is one slot of two GPUs.
     pub name: String,
     /// The number of the device. Slots with the same number share a device, as all CPU slots do.
     pub place: usize,
@@ -44,22 +44,85 @@ pub struct SlotDevice {
 /// visible. `visible` is the value of CUDA_VISIBLE_DEVICES.
 ///
 /// # Errors
-/// Returns an error if `devices` names a GPU that does not exist.
+/// Returns an error if `devices` names a GPU that does not exist, or if there are fewer GPUs than a trial needs.
 pub fn find(
     devices: &Devices,
     gpus: &std::result::Result<Vec<Gpu>, String>,
     visible: Option<&str>,
     cores: u32,
 ) -> Result<Vec<SlotDevice>> {
+    let chosen = choose(devices, gpus, visible)?;
+    if chosen.is_empty() {
+        return Ok(cpu_slots(cores, devices.cpu_threads));
+    }
+    if devices.gpus_per_trial > 1 {
+        return several(&chosen, devices.gpus_per_trial as usize);
+    }
+    let count = match devices.per_gpu {
+        PerGpu::Most(count) => count,
+        PerGpu::Auto => MOST_TOGETHER,
+    };
+    let slots = |(place, gpu): (usize, &Gpu)| {
+        let (uuid, name) = (gpu.uuid.clone(), gpu.slot());
+        (0..count).map(move |share| SlotDevice {
+            name: if count == 1 { name.clone() } else { format!("{name}.{share}") },
+            place,
+            device: Device::Gpu { uuids: vec![uuid.clone()] },
+        })
+    };
+    Ok(chosen.into_iter().enumerate().flat_map(slots).collect())
+}
+
+/// Slots of this number of GPUs each. GPUs that are left over have none.
+fn several(gpus: &[&Gpu], count: usize) -> Result<Vec<SlotDevice>> {
+    let problem = |what: String, remedy: &str| Err(Error::new(Exit::NoTrainer, what).hint(remedy));
+    if gpus.len() < count {
+        let found = gpus.len();
+        return problem(
+            format!(
+                "devices.gpus_per_trial is {count}, but the sweep has {found} GPU{}",
+                if found == 1 { "" } else { "s" }
+            ),
+            "write a smaller number; `sweep gpus` lists the GPUs",
+        );
+    }
+    if let Some(instance) = gpus.iter().find(|gpu| gpu.instance.is_some()) {
+        return problem(
+            format!("devices.gpus_per_trial is {count}, but {} is a MIG instance", instance.slot()),
+            "a program can use only one MIG instance: remove `gpus_per_trial`, or list whole GPUs under `gpus`",
+        );
+    }
+    let slot = |(place, gpus): (usize, &[&Gpu])| {
+        let numbers: Vec<String> = gpus.iter().map(|gpu| gpu.index.to_string()).collect();
+        let uuids = gpus.iter().map(|gpu| gpu.uuid.clone()).collect();
+        SlotDevice { name: format!("gpu:{}", numbers.join("+")), place, device: Device::Gpu { uuids } }
+    };
+    Ok(gpus.chunks_exact(count).enumerate().map(slot).collect())
+}
+
+/// The names of GPUs that `devices` requests and that are too few for another slot.
+pub fn left_over(devices: &Devices, gpus: &[Gpu], visible: Option<&str>) -> Vec<String> {
+    let chosen = choose(devices, &Ok(gpus.to_owned()), visible)
+        .map_or(Vec::new(), |chosen| chosen.iter().map(|gpu| gpu.slot()).collect());
+    let used = chosen.len() - chosen.len() % devices.gpus_per_trial.max(1) as usize;
+    chosen[used..].to_vec()
+}
+
+/// The GPUs that `devices` requests.
+fn choose<'a>(
+    devices: &Devices,
+    gpus: &'a std::result::Result<Vec<Gpu>, String>,
+    visible: Option<&str>,
+) -> Result<Vec<&'a Gpu>> {
     let seen = gpus.as_deref().unwrap_or_default();
     if let Some(wrong) = gpu::wrong_names(seen, visible) {
         return Err(Error::new(Exit::NoTrainer, format!("CUDA_VISIBLE_DEVICES: {wrong}"))
             .hint("list each GPU once, by its index or its full UUID; `sweep gpus` lists them"));
     }
     let allowed = gpu::visible(seen, visible);
-    let chosen: Vec<&Gpu> = match &devices.gpus {
-        Gpus::None => Vec::new(),
-        Gpus::All => allowed,
+    match &devices.gpus {
+        Gpus::None => Ok(Vec::new()),
+        Gpus::All => Ok(allowed),
         Gpus::These(names) => {
             let mut chosen = Vec::new();
             for name in names {
@@ -72,25 +135,9 @@ pub fn find(
             }
             let mut seen = std::collections::HashSet::new();
             chosen.retain(|gpu: &&Gpu| seen.insert(&gpu.uuid));
-            chosen
+            Ok(chosen)
         }
-    };
-    if chosen.is_empty() {
-        return Ok(cpu_slots(cores, devices.cpu_threads));
     }
-    let count = match devices.per_gpu {
-        PerGpu::Most(count) => count,
-        PerGpu::Auto => MOST_TOGETHER,
-    };
-    let slots = |(place, gpu): (usize, &Gpu)| {
-        let (uuid, name) = (gpu.uuid.clone(), gpu.slot());
-        (0..count).map(move |share| SlotDevice {
-            name: if count == 1 { name.clone() } else { format!("{name}.{share}") },
-            place,
-            device: Device::Gpu { uuid: uuid.clone() },
-        })
-    };
-    Ok(chosen.into_iter().enumerate().flat_map(slots).collect())
 }
 
 /// Whether two slots are on the same GPU.
@@ -129,8 +176,8 @@ mod tests {
     }
 
     fn devices(gpus: Gpus) -> Devices {
-        let per_gpu = PerGpu::Most(1);
-        Devices { gpus, per_gpu, busy: Busy::Wait, on_contention: OnContention::Report, mps: true, cpu_threads: 2 }
+        let (per_gpu, busy, on_contention) = (PerGpu::Most(1), Busy::Wait, OnContention::Report);
+        Devices { gpus, gpus_per_trial: 1, per_gpu, busy, on_contention, mps: true, cpu_threads: 2 }
     }
 
     #[test]
@@ -138,7 +185,24 @@ mod tests {
         let gpus = Ok(vec![gpu(0), gpu(1), gpu(2)]);
         let slots = find(&devices(Gpus::All), &gpus, Some("2,0"), 8).expect("they are there");
         assert_eq!(slots.iter().map(|slot| slot.name.as_str()).collect::<Vec<_>>(), ["gpu:2", "gpu:0"]);
-        assert_eq!(slots[0].device, Device::Gpu { uuid: "GPU-22".into() });
+        assert_eq!(slots[0].device, Device::Gpu { uuids: vec!["GPU-22".into()] });
+    }
+
+    #[test]
+    fn a_trial_may_have_several_gpus_and_what_is_left_over_has_no_slot() {
+        let two = Devices { gpus_per_trial: 2, ..devices(Gpus::All) };
+        let five: Vec<Gpu> = (0..5).map(gpu).collect();
+        let slots = find(&two, &Ok(five.clone()), None, 8).expect("they are there");
+        assert_eq!(slots.iter().map(|slot| slot.name.as_str()).collect::<Vec<_>>(), ["gpu:0+1", "gpu:2+3"]);
+        assert_eq!(slots[1].device, Device::Gpu { uuids: vec!["GPU-22".into(), "GPU-33".into()] });
+        assert!(!share_a_gpu(&slots));
+        assert_eq!(left_over(&two, &five, None), ["gpu:4"]);
+        let few = find(&two, &Ok(five), Some("3"), 8).expect_err("there is one").to_string();
+        assert!(few.contains("gpus_per_trial is 2, but the sweep has 1 GPU"), "{few}");
+        let instance = Gpu { instance: Some(0), ..gpu(1) };
+        let none = find(&two, &Ok(vec![gpu(0), instance]), None, 8).expect_err("one is an instance").to_string();
+        assert!(none.contains("gpu:1:0 is a MIG instance"), "{none}");
+        assert_eq!(find(&two, &Err("no driver".into()), None, 4).expect("there are cores").len(), 2);
     }
 
     #[test]
@@ -167,7 +231,7 @@ mod tests {
         assert_eq!(named(&["1:1", "0"]), "gpu:1:1 gpu:0");
         assert_eq!(named(&["MIG-10", "MIG-11", "1:0"]), "gpu:1:0 gpu:1:1");
         let slots = find(&devices(Gpus::All), &gpus, Some("MIG-11"), 8).expect("it is there");
-        assert_eq!(slots[0].device, Device::Gpu { uuid: "MIG-11".into() });
+        assert_eq!(slots[0].device, Device::Gpu { uuids: vec!["MIG-11".into()] });
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::reading::{Reading, Said};
+use super::whole::{Wholes, is_whole};
 
 /// Maximum number of bytes that are read at a time.
 const MOST_READ: u64 = 1 << 20;
@@ -46,14 +47,16 @@ impl Wanted {
         })
     }
 
-    /// The file that was written last since the program began. Searches at intervals, unless it is the last time.
-    fn find(&mut self, is_last: bool) -> Option<PathBuf> {
+    /// The files that were written since the program began, the newest last. Searches at intervals, unless it is the last
+    /// time.
+    fn find(&mut self, is_last: bool) -> Vec<PathBuf> {
         if !is_last && self.looked.elapsed() < SEARCH {
-            return None;
+            return Vec::new();
         }
         self.looked = Instant::now();
-        let new = self.files().filter(|(path, changed)| self.before.get(path) != Some(changed));
-        new.max_by_key(|(_, changed)| *changed).map(|(path, _)| path)
+        let mut new: Vec<_> = self.files().filter(|(path, changed)| self.before.get(path) != Some(changed)).collect();
+        new.sort_by_key(|(_, changed)| *changed);
+        new.into_iter().map(|(path, _)| path).collect()
     }
 }
 
@@ -63,6 +66,10 @@ pub struct Tail {
     path: PathBuf,
     /// The files among which it is, if a pattern names them.
     wanted: Option<Wanted>,
+    /// Those of them that are read as a whole.
+    wholes: Wholes,
+    /// Those to look at next.
+    due: Vec<PathBuf>,
     /// What was read of it.
     offset: u64,
     /// The last bytes before that.
@@ -73,7 +80,8 @@ pub struct Tail {
 impl Tail {
     /// Creates the reader of a file of which this many bytes were read before.
     pub fn new(path: PathBuf, read: u64) -> Tail {
-        Tail { path, wanted: None, offset: read, before: Vec::new(), partial: Vec::new() }
+        let (wholes, due) = (Wholes::new(read), Vec::new());
+        Tail { path, wanted: None, wholes, due, offset: read, before: Vec::new(), partial: Vec::new() }
     }
 
     /// Reads one of these files instead, once it is there.
@@ -83,9 +91,15 @@ impl Tail {
 
     /// Looks for the file that a pattern names, for the last time if the program has ended.
     pub fn search(&mut self, is_last: bool) {
-        if let Some(path) = self.wanted.as_mut().and_then(|wanted| wanted.find(is_last)) {
-            (self.path, self.wanted) = (path, None);
+        let mut found = self.wanted.as_mut().map_or(Vec::new(), |wanted| wanted.find(is_last));
+        let Some(newest) = found.pop() else { return };
+        if !is_whole(&newest) {
+            (self.path, self.wanted) = (newest, None);
+            return;
         }
+        // Each JSON file has all that the one before it had. Event files follow each other, and lie side by side.
+        self.due = if newest.extension().is_some_and(|one| one == "json") { Vec::new() } else { found };
+        self.due.push(newest);
     }
 
     /// Goes to the place up to which the file was read before. The names of a CSV file's columns are read again.
@@ -118,6 +132,9 @@ impl Tail {
     /// Takes the lines that have come, up to a limit. Returns whether there were bytes to read.
     pub fn look(&mut self, reading: &mut Reading, told: &mut Vec<Said>) -> bool {
         self.search(false);
+        if !self.due.is_empty() {
+            return self.wholes.look(&std::mem::take(&mut self.due), reading, told);
+        }
         let Ok(mut file) = File::open(&self.path) else { return false };
         let length = file.metadata().map_or(0, |metadata| metadata.len());
         let is_same = length >= self.offset

@@ -1,7 +1,9 @@
 //! What a program says of its epochs, in its file of metrics or in what it printed.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -10,6 +12,7 @@ use super::program::Job;
 use super::reading::{MOST_EPOCHS, Reading, Said};
 use super::supervisor::PRINTED;
 use super::tail::{Tail, Wanted};
+use super::whole::wandb_lines;
 use sweep_core::nearest::nearest_metric;
 use sweep_core::program::Metrics;
 use sweep_core::trial::MOST_OTHERS;
@@ -23,6 +26,8 @@ pub struct Voice {
     /// When the file is looked at next.
     pub tick: Interval,
     pub reading: Reading,
+    /// When the program began, by the clock of the file system.
+    pub began: Option<SystemTime>,
     log: PathBuf,
 }
 
@@ -39,7 +44,7 @@ impl Voice {
         }
         let mut reading = Reading::new(job.attempt, job.known, &job.metric, true);
         tail.resume(&mut reading);
-        Voice { tail, tick, reading, log: log.to_owned() }
+        Voice { tail, tick, reading, began: None, log: log.to_owned() }
     }
 
     /// Ends what an earlier attempt wrote. If that was half a row, what comes next may be appended to it.
@@ -60,6 +65,24 @@ impl Voice {
     /// Looks for a file of metrics for the last time: the program has ended.
     pub fn search(&mut self) {
         self.tail.search(true);
+    }
+
+    /// Takes what W&B's library has written of a program that has ended, if nothing else has reported the metric: `python -I`
+    /// runs without the hook. Returns whether there was anything.
+    pub fn catch(&mut self, trial: &Path) -> bool {
+        let mut lines = wandb_lines(trial, self.began).join(&b'\n');
+        if lines.is_empty() {
+            return false;
+        }
+        lines.push(b'\n');
+        let file = OpenOptions::new().create(true).append(true).open(self.log.with_file_name(PRINTED));
+        match file.and_then(|mut file| file.write_all(&lines)) {
+            Ok(()) => true,
+            Err(error) => {
+                self.note(vec![format!("sweep: the offline file of wandb cannot be kept: {error}")]);
+                false
+            }
+        }
     }
 
     /// The last row of a program that has ended, which may have no line end. The log then says what was left out.

@@ -92,7 +92,7 @@ fn look(args: &Args, environment: &Environment) -> Facts {
 }
 
 fn slot(place: usize, gpu: &gpu::Gpu) -> SlotDevice {
-    SlotDevice { name: gpu.slot(), place, device: Device::Gpu { uuid: gpu.uuid.clone() } }
+    SlotDevice { name: gpu.slot(), place, device: Device::Gpu { uuids: vec![gpu.uuid.clone()] } }
 }
 
 /// One line per check, and below it what to do.

@@ -16,8 +16,8 @@ pub struct Environment {
     pub folder: PathBuf,
     /// The running program, as an absolute path.
     pub program: PathBuf,
-    /// Whether stdout is a terminal.
-    pub terminal: bool,
+    /// Whether progress can be drawn: stdout and stderr are terminals that can move the cursor.
+    pub draws: bool,
     /// Whether a user can answer questions.
     pub answers: bool,
     /// Whether output on stdout may be colored (<https://no-color.org>).
@@ -40,11 +40,18 @@ impl Environment {
             return Err(Error::new(Exit::Usage, format!("{} is not UTF-8", folder.display()))
                 .hint("the journal stores paths as text; work in a folder with a UTF-8 path"));
         }
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let terminal = std::io::stdout().is_terminal();
+        let draws = terminal && std::io::stderr().is_terminal() && !is_dumb;
         let answers = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let program = std::env::current_exe().unwrap_or_else(|_| folder.join("sweep"));
-        Ok(Environment { folder, program, terminal, answers, color: terminal && !no_color })
+        Ok(Environment { folder, program, draws, answers, color: terminal && !no_color && !is_dumb })
+    }
+
+    /// Names of all environment variables that are UTF-8.
+    pub fn variables(&self) -> Vec<String> {
+        std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
     }
 
     /// Number of CPU cores that this process may use.

@@ -101,6 +101,7 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     if !args.yes {
         ask(args, environment)?;
     }
+    let on = grown.on.clone();
     let extend = |layout: &Layout| -> Result<(History, Journal)> {
         // With the lock held, the journal can no longer change.
         if sweep_store::read(layout)?.1 != length {
@@ -114,7 +115,7 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     };
     let layout = Layout::new(environment.folder.join(layout.root()));
     if args.run {
-        return args.options.go(environment, layout, new, extend, (false, false));
+        return args.options.go(environment, layout, new, (&text, Some(&on)), extend, (false, false));
     }
     let _lock = Lock::take(&layout, &environment.holder())?;
     let (grown, _) = extend(&layout)?;

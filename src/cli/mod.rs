@@ -1,6 +1,9 @@
 //! The command line, with one file per subcommand.
 
+mod agent;
+mod agents;
 mod check;
+mod cluster;
 mod data;
 mod diagnose;
 mod doctor;
@@ -87,6 +90,14 @@ enum Command {
     First(steer::First),
     /// Change the number of slots that a running sweep uses
     Slots(steer::Slots),
+    /// Show the other hosts of a sweep: their slots, what runs there, and why one left
+    Agents(agents::Args),
+    /// Train on more hosts while a sweep runs
+    Join(steer::Join),
+    /// Save the trials on another host, and use it no longer
+    Leave(steer::Leave),
+    /// Train on this host for a sweep that another host controls
+    Agent(agent::Args),
     /// Attach a text to a trial of a sweep
     Tag(steer::Tag),
     /// Show one trial, by default the best: parameters, curve, outcome, error, and files
@@ -153,6 +164,10 @@ impl Cli {
             Command::Continue(args) => steer::go_on(&args, environment),
             Command::First(args) => steer::first(&args, environment),
             Command::Slots(args) => steer::slots(&args, environment),
+            Command::Agents(args) => agents::run(&args),
+            Command::Join(args) => steer::join(&args, environment),
+            Command::Leave(args) => steer::leave(&args, environment),
+            Command::Agent(args) => agent::run(&args, environment),
             Command::Tag(args) => steer::tag(&args, environment),
             Command::Show(args) => show::run(&args, environment),
             Command::Export(args) => export::run(&args, environment),

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::cluster::{self, On};
 use super::environment::Environment;
 use super::output;
 use super::running;
@@ -35,6 +36,8 @@ pub struct Args {
     file: PathBuf,
     #[command(flatten)]
     dir: Dir,
+    #[command(flatten)]
+    on: On,
     /// Print every trial with its parameters, one line each
     #[arg(long)]
     list: bool,
@@ -68,7 +71,15 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
             writeln!(out, "{:#}", figures.json(&file))
         } else {
             let each = figures.estimate.as_ref().map_or(0, |estimate| estimate.memory());
-            page::write(&file, &figures, &slots(&file.spec, each, environment), &mut out)
+            let targets = args.on.targets(&file.spec, &[])?;
+            let slots = match targets.is_empty() {
+                true => slots(&file.spec, each, environment),
+                false => format!(
+                    "on other hosts; nothing is started now\n  {}",
+                    cluster::planned(&targets, &file.spec, environment).join("\n  ")
+                ),
+            };
+            page::write(&file, &figures, &slots, &mut out)
         }
     };
     match written.and_then(|()| out.flush()) {

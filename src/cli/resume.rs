@@ -39,11 +39,15 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
 /// Goes on with the sweep in a folder; `retry` as in [`Options::go`].
 pub fn on(options: &Options, folder: &Path, retry: (bool, bool), environment: &Environment) -> Result<Exit> {
     let Opened { layout, mut spec, text, history, length } = Opened::new(folder)?;
+    if let Some(exit) = options.join(&Layout::new(environment.folder.join(layout.root())), environment)? {
+        return Ok(exit);
+    }
     let file = layout.sweep_file();
     let name = file.display().to_string();
     // Data and program may have been removed or changed since.
     program::look_up(&spec, &name, &text, environment)?;
     sweep_file::inspect(&mut spec, &name, &text)?;
+    let (on, sweep) = (history.on.clone(), text.clone());
     // Only the lock guarantees that no other controller writes the journal. If one did meanwhile, the journal is read
     // again.
     let begin = |layout: &Layout| {
@@ -69,5 +73,5 @@ pub fn on(options: &Options, folder: &Path, retry: (bool, bool), environment: &E
         Ok((history, Journal::append(layout, length)?))
     };
     let layout = Layout::new(environment.folder.join(layout.root()));
-    options.go(environment, layout, spec, begin, retry)
+    options.go(environment, layout, spec, (&sweep, Some(&on)), begin, retry)
 }

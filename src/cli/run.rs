@@ -68,6 +68,9 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
         return Err(Error::new(Exit::Usage, format!("--results {} is not UTF-8", args.results.display()))
             .hint("programs and reports get paths as text; name a folder with a UTF-8 path"));
     }
+    if let Some(exit) = args.options.join(&layout, environment)? {
+        return Ok(exit);
+    }
     if args.or_resume && layout.journal().exists() {
         return resume::on(&args.options, layout.root(), (false, false), environment);
     }
@@ -78,7 +81,7 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     is_new(&layout, environment)?;
     let first = first(&spec, &text, args.options.no_check, environment);
     let begin = |layout: &Layout| create(layout, &text, &first, environment);
-    args.options.go(environment, layout, spec, begin, (false, false))
+    args.options.go(environment, layout, spec, (&text, None), begin, (false, false))
 }
 
 /// Refuses a folder with a sweep, or with files that no sweep has written.

@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use super::agent;
+use super::cluster::{self, Missing, On, Role};
 use super::environment::{Environment, now, variable};
 use super::evaluation;
 use super::output;
 use super::serve::Page;
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::libtorch::{self, Fit};
-use crate::agent::{self, Device, Launcher, SlotDevice, mps};
-use crate::engine::{self, Setup};
+use crate::agent::{
+    Device, Launcher, SlotDevice, end_leftovers as end_left, find, left_over, mps, share_a_gpu, wait_for_leftovers,
+};
+use crate::engine::{self, Cluster, Setup};
 use crate::log;
 use crate::progress::{self, Screen, events};
 use sweep_core::error::{Error, Exit, Result};
@@ -55,6 +59,11 @@ pub struct Options {
     /// Skip the checks of the images and the networks
     #[arg(long)]
     pub no_check: bool,
+    #[command(flatten)]
+    pub on: On,
+    /// Under srun: train on all nodes of the allocation. One task a node; the first one controls the sweep
+    #[arg(long)]
+    here: bool,
     /// Also show the sweep in the browser while it runs, like `sweep serve`; prints the address
     #[arg(long)]
     page: bool,
@@ -63,6 +72,26 @@ pub struct Options {
 /// The part of a run's time that is kept for saving its trials: as long as they may take, but at most a tenth.
 fn time_to_save(spec: &Spec, time: Duration) -> Duration {
     (spec.stop_grace + Duration::from_secs(5)).min(time / 10)
+}
+
+/// The part of `max_time: sweep:` that earlier runs have left.
+fn time_left(most: Duration, history: &History, folder: &Path) -> Result<Duration> {
+    let spent = Duration::from_secs_f64(history.seconds_run().clamp(0.0, 1e9));
+    // Trials are saved before the time is over, so the last moments are left.
+    match most.checked_sub(spent).filter(|left| *left > most / 10) {
+        Some(left) => Ok(left),
+        None => {
+            let what = format!(
+                "the sweep has run for {} of its `max_time` of {}",
+                format::duration(spent.as_secs_f64()),
+                format::duration(most.as_secs_f64())
+            );
+            let folder = folder.display();
+            Err(Error::new(Exit::Usage, what).hint(format!(
+                "give this run more time with `sweep resume {folder} --for 1h`, or raise `max_time` with `sweep extend`"
+            )))
+        }
+    }
 }
 
 /// What starts the trainer: the given program, or else the one beside `sweep`.
@@ -104,33 +133,53 @@ enum Progress {
 impl Options {
     /// The slots that the file and the options request.
     fn slots(&self, spec: &Spec, environment: &Environment) -> Result<(Vec<SlotDevice>, Vec<Gpu>)> {
-        let mut devices = spec.devices.clone();
-        if let Some(gpus) = &self.gpus {
-            devices.gpus = match gpus.as_str() {
-                "all" => Gpus::All,
-                "none" => Gpus::None,
-                names => Gpus::These(names.split(',').map(|name| name.trim().to_owned()).collect()),
-            };
+        let devices = devices(spec, self.gpus.as_deref());
+        let (slots, gpus) = slots(&devices, environment)?;
+        let idle = left_over(&devices, &gpus, environment.visible_gpus().as_deref());
+        if !idle.is_empty() {
+            let count = devices.gpus_per_trial;
+            output::tell(&format!("note: not used: {}, because each trial has {count} GPUs", idle.join(", ")));
         }
-        slots(&devices, environment)
+        Ok((slots, gpus))
+    }
+
+    /// The other hosts, if the sweep runs on any. Then it does not run on this machine.
+    fn cluster(
+        &self,
+        (layout, text): (&Layout, &str),
+        spec: &Spec,
+        so_far: Option<&[String]>,
+        environment: &Environment,
+    ) -> Result<Option<Cluster>> {
+        let targets = self.on.targets(spec, so_far.unwrap_or_default())?;
+        if targets.is_empty() && !self.here {
+            return Ok(None);
+        }
+        let (file, trainer) = (layout.sweep_file(), self.trainer.as_deref());
+        let terms = cluster::terms(spec, (&file, text), self.gpus.as_deref(), trainer, environment);
+        if self.here {
+            return Ok(Some(cluster::listening(spec, terms, layout)));
+        }
+        // A sweep that has begun goes on with the hosts that are left.
+        let missing = if so_far.is_some() { Missing::Note } else { Missing::Refuse };
+        let cluster = cluster::check(targets, spec, terms, missing)?;
+        Ok(Some(cluster::with_jobs(cluster, layout, environment)))
     }
 
     /// Removes slots on GPUs that other processes use, and prints a note for each such GPU.
     fn skip_busy(slots: Vec<SlotDevice>, gpus: &[Gpu]) -> Result<Vec<SlotDevice>> {
         let mut reasons = Vec::new();
         let is_free = |slot: &SlotDevice| {
-            let Device::Gpu { uuid } = &slot.device else { return true };
-            let gpu = gpus.iter().find(|gpu| gpu.uuid == *uuid);
-            let condition =
-                gpu.map(|gpu| gpu::condition(gpu, Some(gpu), None, |pid| gpu::owner(pid, std::process::id())));
-            if let Some(Condition::Busy(reason)) = condition {
-                let reason = format!("{}: {reason}", gpu.map_or(slot.name.clone(), Gpu::slot));
-                if !reasons.contains(&reason) {
-                    reasons.push(reason);
+            let Device::Gpu { uuids } = &slot.device else { return true };
+            let busy = gpus.iter().filter(|gpu| uuids.contains(&gpu.uuid)).find_map(|gpu| {
+                match gpu::condition(gpu, Some(gpu), None, |pid| gpu::owner(pid, std::process::id())) {
+                    Condition::Busy(reason) => Some(format!("{}: {reason}", gpu.slot())),
+                    _ => None,
                 }
-                return false;
-            }
-            true
+            });
+            let is_free = busy.is_none();
+            reasons.extend(busy.filter(|reason| !reasons.contains(reason)));
+            is_free
         };
         let free: Vec<_> = slots.into_iter().filter(is_free).collect();
         if free.is_empty() {
@@ -145,10 +194,29 @@ impl Options {
         match self.progress {
             _ if self.json => Screen::new(progress::Kind::Events(now)),
             Progress::Bars => Screen::bars(),
-            Progress::Auto if environment.terminal => Screen::bars(),
+            Progress::Auto if environment.draws => Screen::bars(),
             Progress::Auto | Progress::Plain => Screen::new(progress::Kind::Lines),
             Progress::Json => Screen::new(progress::Kind::Json),
             Progress::None => Screen::new(progress::Kind::Quiet),
+        }
+    }
+
+    /// Trains for the controller of the sweep in this folder, if that is this process's part under srun.
+    ///
+    /// # Errors
+    /// Returns an error of the agent, or that this is not an allocation.
+    pub fn join(&self, layout: &Layout, environment: &Environment) -> Result<Option<Exit>> {
+        if !self.here {
+            return Ok(None);
+        }
+        match cluster::role(environment)? {
+            Role::Controls => Ok(None),
+            Role::Idle => Ok(Some(Exit::Success)),
+            Role::Joins(name) => {
+                let args = agent::Args::named(name, self.trainer.clone());
+                agent::dial(&args, &cluster::address(layout), environment)?;
+                Ok(Some(Exit::Success))
+            }
         }
     }
 
@@ -158,20 +226,28 @@ impl Options {
         environment: &Environment,
         layout: Layout,
         spec: Spec,
+        (text, so_far): (&str, Option<&[String]>),
         begin: impl FnOnce(&Layout) -> Result<(History, Journal)>,
         (retry_failed, from_scratch): (bool, bool),
     ) -> Result<Exit> {
+        let mut cluster = self.cluster((&layout, text), &spec, so_far, environment)?;
         // Their GPUs would seem to be in use.
         if spec.program().is_some() && !sweep_store::held(&layout) {
-            let note = agent::wait_for_leftovers(layout.root());
+            let note = wait_for_leftovers(layout.root());
             note.iter().for_each(|note| output::tell(&format!("note: {note}")));
         }
-        let (mut slots, gpus) = self.slots(&spec, environment)?;
-        if spec.devices.busy == Busy::Skip {
+        let (mut slots, gpus) =
+            if cluster.is_some() && !self.here { (Vec::new(), Vec::new()) } else { self.slots(&spec, environment)? };
+        if spec.devices.busy == Busy::Skip && !slots.is_empty() {
             slots = Options::skip_busy(slots, &gpus)?;
         }
-        let trainer =
-            if spec.network().is_some() { Some(trainer(self.trainer.as_deref(), environment)?) } else { None };
+        let own = || trainer(self.trainer.as_deref(), environment);
+        let trainer = match (cluster.as_ref().filter(|_| !self.here), spec.network()) {
+            (_, None) => None,
+            (None, Some(_)) => Some(own()?),
+            // Only the evaluation of the best trial needs one here.
+            (Some(_), Some(_)) => own().ok(),
+        };
         std::fs::create_dir_all(layout.root())
             .map_err(|error| Error::storage(format!("{} cannot be created", layout.root().display()), error))?;
         let level = log::level(environment.variable(log::VARIABLE).as_deref())?;
@@ -182,13 +258,21 @@ impl Options {
         let lock = Lock::take(&layout, &holder)?;
         log::open(&layout.log(), level);
         let (history, journal) = begin(&layout)?;
+        let run_for = match (self.run_for, spec.max_time.sweep) {
+            (None, Some(most)) => Some(time_left(most, &history, &environment.short(layout.root()))?),
+            (named, _) => named,
+        };
+        if let Some(cluster) = &mut cluster {
+            cluster.id = cluster::id(&layout, &history);
+        }
+        let count = slots.len().max(cluster.as_ref().map_or(0, |cluster| cluster.slots));
         let _page = if self.page { Some(Page::of(&layout, environment)?) } else { None };
         if spec.program().is_some() {
             end_leftovers(&layout, &history)?;
         }
         if spec.method == Method::Tpe {
-            let lag = search::lag(spec.search_terms(), &history, slots.len());
-            for note in notes_on_lag(lag, slots.len(), Search::resumed(spec.search_terms(), &history).len()) {
+            let lag = search::lag(spec.search_terms(), &history, count.max(1));
+            for note in notes_on_lag(lag, count, Search::resumed(spec.search_terms(), &history).len()) {
                 output::tell(&format!("note: {note}"));
             }
         }
@@ -198,7 +282,7 @@ impl Options {
         screen.event(events::begin(&history, &spec, &layout, &names, total));
         let running = mps::find(environment.variable(mps::VARIABLE).as_deref());
         let daemon = match running {
-            None if spec.devices.mps && trainer.is_some() && agent::share_a_gpu(&slots) => mps::Daemon::start(),
+            None if spec.devices.mps && trainer.is_some() && share_a_gpu(&slots) => mps::Daemon::start(),
             _ => Ok(None),
         };
         let daemon = daemon.unwrap_or_else(|reason| {
@@ -221,7 +305,7 @@ impl Options {
             retry_failed,
             from_scratch,
             max_time: self.max_time.or(spec.max_time.trial),
-            run_for: self.run_for.or(spec.max_time.sweep).map(|time| time - time_to_save(&spec, time)),
+            run_for: run_for.map(|time| time - time_to_save(&spec, time)),
             checks_weights: !self.no_check,
             screen,
             host: environment.host(),
@@ -229,6 +313,7 @@ impl Options {
             memory: environment.memory(),
             clock: now,
             variable,
+            cluster,
         };
         let history = engine::run(setup)?;
         drop(daemon); // all its trainers have ended
@@ -259,8 +344,10 @@ impl Options {
 
 /// Makes sure that no program of an earlier controller runs beside its successor.
 fn end_leftovers(layout: &Layout, history: &History) -> Result<()> {
-    let recorded = history.trials.iter().filter_map(|trial| Some((trial.id, trial.group.clone()?)));
-    match agent::end_leftovers(layout.root(), &recorded.collect::<Vec<_>>()) {
+    // What runs on another host is its agent's, also if that host is this machine.
+    let own = history.trials.iter().filter(|trial| history.node_of(&trial.slot).is_none());
+    let recorded = own.filter_map(|trial| Some((trial.id, trial.group.clone()?)));
+    match end_left(layout.root(), &recorded.collect::<Vec<_>>()) {
         Ok(note) => note.iter().for_each(|note| output::tell(&format!("note: {note}"))),
         Err(left) => {
             return Err(Error::new(Exit::NoTrainer, left).hint(
@@ -290,6 +377,19 @@ fn notes_on_lag(lag: u32, slots: usize, trials: Option<u64>) -> Vec<String> {
     notes
 }
 
+/// The devices that the file requests, with the GPUs of `--gpus` instead of its own.
+pub fn devices(spec: &Spec, gpus: Option<&str>) -> Devices {
+    let mut devices = spec.devices.clone();
+    if let Some(gpus) = gpus {
+        devices.gpus = match gpus {
+            "all" => Gpus::All,
+            "none" => Gpus::None,
+            names => Gpus::These(names.split(',').map(|name| name.trim().to_owned()).collect()),
+        };
+    }
+    devices
+}
+
 /// The slots of this machine that `devices` requests, and the GPUs.
 ///
 /// # Errors
@@ -297,7 +397,7 @@ fn notes_on_lag(lag: u32, slots: usize, trials: Option<u64>) -> Vec<String> {
 pub fn slots(devices: &Devices, environment: &Environment) -> Result<(Vec<SlotDevice>, Vec<Gpu>)> {
     let gpus = if devices.gpus == Gpus::None { Err("they are not asked for".into()) } else { gpu::look() };
     let visible = environment.visible_gpus();
-    let slots = agent::find(devices, &gpus, visible.as_deref(), environment.cores())?;
+    let slots = find(devices, &gpus, visible.as_deref(), environment.cores())?;
     Ok((slots, gpus.unwrap_or_default()))
 }
 
@@ -329,8 +429,8 @@ fn summary(history: &History, spec: &Spec, layout: &Layout, environment: &Enviro
     if let Some(target) = summary::target(spec, history) {
         text += &format!("\n{target}");
     }
-    for extension in summary::extensions(history) {
-        text += &format!("\n{extension}");
+    for line in summary::extensions(history).chain(summary::scripts(history)) {
+        text += &format!("\n{line}");
     }
     text += &format!("\nReport: {}", folder.join("report.html").display());
     if !history.complete {

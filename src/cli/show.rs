@@ -94,6 +94,9 @@ fn text(opened: &Opened, trial: &TrialRecord, color: bool) -> String {
         say(label, format!("{} {}", format::clean(name), format::setting(value)));
     }
     say("attempts", attempts(trial));
+    if let Some(source) = &trial.source {
+        say("metrics", format!("{} is read from {}", format::clean(&opened.spec.metric.name), format::clean(source)));
+    }
     if let Some(parameters) = trial.parameters {
         say("weights", format::count(parameters));
     }
@@ -177,6 +180,7 @@ fn json(opened: &Opened, trial: &TrialRecord) -> Value {
         "attempts": trial.attempts,
         "faults": trial.faults,
         "last_fault": trial.last_fault,
+        "source": trial.source,
         "slot": trial.slot,
         "seconds": trial.ended_at.map(|_| trial.seconds),
         "parameters": trial.parameters,

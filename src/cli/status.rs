@@ -15,7 +15,7 @@ use sweep_core::error::{Exit, Result};
 use sweep_core::history::{History, Status, TrialRecord};
 use sweep_core::trial::TrialId;
 use sweep_report::ranking::{Counts, Place, Ranking, groups};
-use sweep_report::{format, summary};
+use sweep_report::{format, planned_epochs, summary};
 use sweep_scheduler::search::Search;
 use sweep_spec::Spec;
 
@@ -120,8 +120,8 @@ impl<'a> Standing<'a> {
         let repeated =
             summary::leader(spec, &groups(&ranking, &spec.metric)).map(|best| summary::of_settings(spec, best));
         let best = ranking.placed.into_iter().next();
-        let planned = |trial: &TrialRecord| spec.recipe(&trial.settings).ok().map(|recipe| recipe.training.epochs);
-        Standing { state, counts, total, best, repeated, seconds_left: seconds_left(history, total, planned) }
+        let seconds_left = seconds_left(history, total, |trial| planned_epochs(spec, trial));
+        Standing { state, counts, total, best, repeated, seconds_left }
     }
 
     fn not_started(&self) -> Option<u64> {
@@ -168,6 +168,12 @@ impl<'a> Standing<'a> {
         for extension in summary::extensions(history) {
             let _ = write!(text, "\n  extended   {extension}");
         }
+        if let Some(changed) = summary::scripts(history) {
+            let _ = write!(text, "\n  script     {changed}");
+        }
+        for (id, tag) in &history.steering.tags {
+            let _ = write!(text, "\n  tag        trial {id}: {}", format::clean(tag));
+        }
         text.push('\n');
         for (status, title) in [(Status::Running, "running"), (Status::Waiting, "waiting")] {
             let trials: Vec<_> = history.trials.iter().filter(|trial| trial.status == status).collect();
@@ -181,7 +187,12 @@ impl<'a> Standing<'a> {
 
     fn json(&self, Opened { layout, spec, history, .. }: &Opened) -> Value {
         let of = |status: Status| -> Vec<Value> {
-            history.trials.iter().filter(|trial| trial.status == status).map(|trial| under_way(trial, spec)).collect()
+            history
+                .trials
+                .iter()
+                .filter(|trial| trial.status == status)
+                .map(|trial| under_way(trial, spec, history))
+                .collect()
         };
         json!({
             "name": history.name,
@@ -208,13 +219,15 @@ impl<'a> Standing<'a> {
                 "trials": one.trials,
                 "changes": one.changes,
             })).collect::<Vec<_>>(),
+            "tags": history.steering.tags,
+            "script": summary::scripts(history),
             "held": history.held,
             "mps": history.mps,
         })
     }
 }
 
-fn under_way(trial: &TrialRecord, spec: &Spec) -> Value {
+fn under_way(trial: &TrialRecord, spec: &Spec, history: &History) -> Value {
     json!({
         "trial": trial.id,
         "settings": trial.settings,
@@ -222,7 +235,8 @@ fn under_way(trial: &TrialRecord, spec: &Spec) -> Value {
         "attempts": trial.attempts,
         "last_fault": trial.last_fault,
         "epochs_done": trial.epochs(),
-        "epochs": spec.recipe(&trial.settings).ok().map(|recipe| recipe.training.epochs),
+        "epochs": planned_epochs(spec, trial),
+        "tag": history.steering.tags.get(&trial.id),
         "metrics": trial.curve.last(),
     })
 }
@@ -234,8 +248,7 @@ fn table(title: &str, trials: &[&TrialRecord], spec: &Spec) -> String {
     table.set_header([title, "epoch", "train loss", "val loss", "val accuracy", "slot", "parameters"]);
     for trial in trials {
         let last = trial.curve.last().copied().unwrap_or_default();
-        let planned =
-            spec.recipe(&trial.settings).map_or(String::new(), |recipe| format!(" of {}", recipe.training.epochs));
+        let planned = planned_epochs(spec, trial).map_or(String::new(), |planned| format!(" of {planned}"));
         table.add_row([
             trial.id.to_string(),
             format!("{}{planned}", trial.epochs()),

@@ -1,4 +1,4 @@
-//! `sweep stop`, `skip`, `retry`, `pause`, `continue`, `first`, `slots`, and `tag`: requests to the controller of a sweep
+//! `sweep stop`, `skip`, `retry`, `pause`, `continue`, `first`, `slots`, `join`, `leave`, and `tag`: requests to the controller of a sweep
 //! that may run in another terminal, or on another host that shares the folder.
 
 use std::path::PathBuf;
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::environment::{Environment, now};
 use super::opened::Opened;
 use super::output;
+use crate::engine::targets;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::Status;
 use sweep_core::space::Condition;
@@ -56,6 +57,30 @@ pub struct Folder {
     /// Folder of the sweep, for example results/quickstart
     #[arg(value_name = "DIR")]
     folder: PathBuf,
+}
+
+/// Options of `sweep join`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  sweep join results/quickstart --on ssh:gpu4")]
+pub struct Join {
+    /// Folder of the sweep, for example results/quickstart
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// The hosts, as `sweep run --on` takes them
+    #[arg(long = "on", value_name = "HOSTS", required = true)]
+    on: Vec<String>,
+}
+
+/// Options of `sweep leave`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  sweep leave results/quickstart gpu4")]
+pub struct Leave {
+    /// Folder of the sweep, for example results/quickstart
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Name of the host, as `sweep agents` shows it
+    #[arg(value_name = "HOST")]
+    host: String,
 }
 
 /// Options of `sweep first`.
@@ -157,6 +182,17 @@ pub fn slots(args: &Slots, environment: &Environment) -> Result<Exit> {
         }
     };
     ask(&Opened::new(&args.folder)?, &Request::Slots { most }, environment)
+}
+
+/// `sweep join`
+pub fn join(args: &Join, environment: &Environment) -> Result<Exit> {
+    let on = targets(&args.on)?.iter().map(ToString::to_string).collect();
+    ask(&Opened::new(&args.folder)?, &Request::Join { on }, environment)
+}
+
+/// `sweep leave`
+pub fn leave(args: &Leave, environment: &Environment) -> Result<Exit> {
+    ask(&Opened::new(&args.folder)?, &Request::Leave { node: args.host.clone() }, environment)
 }
 
 /// `sweep tag`

@@ -1,5 +1,6 @@
 //! The GPUs of a running sweep. Readings of their state become events and rows of `devices.csv`.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 
 use tokio::sync::mpsc;
@@ -54,7 +55,32 @@ struct Watched {
     steady: u32,
 }
 
+/// What a slot uses of all its GPUs. The outer `None` is that of no GPU; the inner one is what a driver does not tell.
+#[derive(Debug, Default)]
+struct Usage {
+    memory: Option<Option<u64>>,
+    room: Option<Option<u64>>,
+    joules: f64,
+}
+
+impl Usage {
+    fn add(&mut self, memory: Option<u64>, room: Option<u64>, joules: f64) {
+        let sum = |sum: Option<Option<u64>>, more: Option<u64>| match sum {
+            Some(sum) => Some(sum.zip(more).map(|(sum, more)| sum + more)),
+            None => Some(more),
+        };
+        (self.memory, self.room) = (sum(self.memory, memory), sum(self.room, room));
+        self.joules += joules;
+    }
+}
+
 impl Watched {
+    fn new(first: Gpu, slot: SlotId, at: f64) -> Watched {
+        let (last, before) = ((at, first.clone()), first.memory_used);
+        let (condition, slots, trainers) = (Condition::Free, vec![slot], Vec::new());
+        Watched { first, condition, slots, last, before, trainers, steady: LOOKS_UNTIL_BELIEVED }
+    }
+
     /// Takes in which trainers of the sweep live on the GPU as it looks now.
     fn count(&mut self, now: &Gpu, slots: &[Slot]) {
         let trainers: Vec<_> = self.slots.iter().copied().filter(|slot| !slots[slot.0].is_still()).collect();
@@ -78,15 +104,14 @@ impl Devices {
     pub fn open(layout: &Layout, busy: Busy, slots: &[SlotDevice], seen: &[Gpu], at: f64) -> Result<Devices> {
         let mut gpus: Vec<Watched> = Vec::new();
         for (id, slot) in slots.iter().enumerate() {
-            let Device::Gpu { uuid } = &slot.device else { continue };
-            match gpus.iter_mut().find(|gpu| gpu.first.uuid == *uuid) {
-                Some(gpu) => gpu.slots.push(SlotId(id)),
-                None => {
-                    let Some(first) = seen.iter().find(|gpu| gpu.uuid == *uuid).cloned() else { continue };
-                    let (last, before) = ((at, first.clone()), first.memory_used);
-                    let (condition, slots, trainers) = (Condition::Free, vec![SlotId(id)], Vec::new());
-                    let steady = LOOKS_UNTIL_BELIEVED;
-                    gpus.push(Watched { first, condition, slots, last, before, trainers, steady });
+            let Device::Gpu { uuids } = &slot.device else { continue };
+            for uuid in uuids {
+                match gpus.iter_mut().find(|gpu| gpu.first.uuid == *uuid) {
+                    Some(gpu) => gpu.slots.push(SlotId(id)),
+                    None => {
+                        let Some(first) = seen.iter().find(|gpu| gpu.uuid == *uuid).cloned() else { continue };
+                        gpus.push(Watched::new(first, SlotId(id), at));
+                    }
                 }
             }
         }
@@ -110,16 +135,32 @@ impl Devices {
     /// The initial slots for the scheduler. `memory` is the machine's memory in bytes.
     pub fn slots(&self, slots: &[SlotDevice], auto: bool, memory: u64) -> Vec<Slot> {
         let slot = |(id, slot): (usize, &SlotDevice)| {
-            let gpu = self.gpus.iter().find(|gpu| gpu.slots.contains(&SlotId(id)));
-            let held = gpu.and_then(|gpu| match &gpu.condition {
-                Condition::Busy(reason) => Some(reason.clone()),
+            let held = match self.condition(SlotId(id)) {
+                Condition::Busy(reason) => Some(reason),
                 _ => None,
-            });
-            let room = gpu.map_or(memory, |gpu| gpu.first.memory_total);
-            let (auto, room) = (auto && gpu.is_some(), Some(room).filter(|room| *room > 0));
+            };
+            let gpus = || self.of(SlotId(id));
+            let is_gpu = gpus().next().is_some();
+            let room = if is_gpu { gpus().map(|gpu| gpu.first.memory_total).sum() } else { memory };
+            let (auto, room) = (auto && is_gpu, Some(room).filter(|room| *room > 0));
             Slot { held, auto, room, ..Slot::new(slot.name.clone(), slot.place) }
         };
         slots.iter().enumerate().map(slot).collect()
+    }
+
+    /// The GPUs of a slot.
+    fn of(&self, slot: SlotId) -> impl Iterator<Item = &Watched> {
+        self.gpus.iter().filter(move |gpu| gpu.slots.contains(&slot))
+    }
+
+    /// Whether a slot can be used: all of its GPUs must be usable.
+    fn condition(&self, slot: SlotId) -> Condition {
+        let rank = |condition: &&Condition| match condition {
+            Condition::Free => 0,
+            Condition::Busy(_) => 1,
+            Condition::Broken(_) => 2,
+        };
+        self.of(slot).map(|gpu| &gpu.condition).max_by_key(rank).cloned().unwrap_or(Condition::Free)
     }
 
     /// Waits for the next reading of the GPUs.
@@ -130,7 +171,7 @@ impl Devices {
     /// What has changed by this look. `slots` say where trainers of the sweep live.
     pub fn judge(&mut self, seen: &[Gpu], slots: &[Slot]) -> Vec<Event> {
         let ours = std::process::id();
-        let mut events = Vec::new();
+        let before: Vec<Condition> = (0..slots.len()).map(|slot| self.condition(SlotId(slot))).collect();
         for gpu in &mut self.gpus {
             let now = seen.iter().find(|now| now.uuid == gpu.first.uuid);
             if let Some(now) = now {
@@ -141,17 +182,18 @@ impl Devices {
                 Condition::Busy(_) if self.busy == Busy::Share => Condition::Free,
                 condition => condition,
             };
-            if condition != gpu.condition && !matches!(gpu.condition, Condition::Broken(_)) {
-                gpu.condition.clone_from(&condition);
-                events.extend(gpu.slots.iter().map(|slot| Event::Device { slot: *slot, condition: condition.clone() }));
+            if !matches!(gpu.condition, Condition::Broken(_)) {
+                gpu.condition = condition;
             }
         }
-        events
+        let now = (0..slots.len()).map(SlotId).map(|slot| (slot, self.condition(slot))).zip(before);
+        let changed = now.filter(|((_, now), before)| now != before);
+        changed.map(|((slot, condition), _)| Event::Device { slot, condition }).collect()
     }
 
     /// The GPU usage of each slot in this reading. `processes` are the slots' trainers.
     pub fn sights(&mut self, at: f64, seen: &[Gpu], slots: &[Slot], processes: &[Option<u32>]) -> Vec<Event> {
-        let mut events = Vec::new();
+        let mut usage: BTreeMap<usize, Usage> = BTreeMap::new();
         for gpu in &mut self.gpus {
             let Some(now) = seen.iter().find(|now| now.uuid == gpu.first.uuid) else { continue };
             let (before, then) = std::mem::replace(&mut gpu.last, (at, now.clone()));
@@ -164,10 +206,15 @@ impl Devices {
             let room = Some(now.memory_total.saturating_sub(foreign)).filter(|_| now.memory_total > 0);
             let trials = gpu.slots.iter().filter(|slot| slots[slot.0].attempt().is_some()).count().max(1);
             let joules = energy(&then, now, (at - before).clamp(0.0, LONGEST_PAUSE)) / trials as f64;
-            let sight = |((slot, _), memory): (&(SlotId, u32), _)| Event::Sight { slot: *slot, memory, room, joules };
-            events.extend(trainers.iter().zip(used).map(sight));
+            for ((slot, _), memory) in trainers.iter().zip(used) {
+                usage.entry(slot.0).or_default().add(memory, room, joules);
+            }
         }
-        events
+        let sight = |(slot, Usage { memory, room, joules })| {
+            let [memory, room] = [memory, room].map(Option::unwrap_or_default);
+            Event::Sight { slot: SlotId(slot), memory, room, joules }
+        };
+        usage.into_iter().map(sight).collect()
     }
 
     /// Writes a row for every GPU, if enough time has passed.

@@ -2,14 +2,13 @@
 //! its actions.
 
 mod devices;
-mod job;
+mod nodes;
 mod probe;
 mod signals;
 mod trace;
 mod views;
 
 use std::collections::HashSet;
-use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -18,18 +17,22 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::agent::gpu::Gpu;
-use crate::agent::{self, Agent, Launcher, SlotDevice};
+use crate::agent::service::FromAgent;
+use crate::agent::{self, Assignment, Host, Known, Launcher, SlotDevice, ToHost};
 use crate::progress::Screen;
 use devices::Devices;
+pub use nodes::{Cluster, Start, Target, submission, targets};
+use nodes::{News, Nodes};
 pub use probe::{probe, try_to_start};
 use signals::{Heard, Signals};
 use sweep_core::error::{Error, Exit, Result};
-use sweep_core::history::{Entry, History};
-use sweep_core::protocol::{BEST_WEIGHTS, FromTrainer, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT};
+use sweep_core::history::{Entry, History, Status};
+use sweep_core::protocol::FromTrainer;
 use sweep_core::shape;
+use sweep_core::steering::Request;
 use sweep_core::stop::{EarlyTerminate, Stopping};
-use sweep_core::trial::{Attempt, Settings};
-use sweep_scheduler::schedule::{Action, Config, Event, Leftover, Now, Scheduler, Shapes, SlotId, State};
+use sweep_core::trial::{Attempt, Settings, TrialId};
+use sweep_scheduler::schedule::{Action, Config, Event, Now, Scheduler, Shapes, SlotId, State};
 use sweep_scheduler::search::{self, Search};
 use sweep_spec::{Method, OnContention, PerGpu, Spec};
 use sweep_store::{Journal, Layout, Lock, requests};
@@ -44,6 +47,9 @@ const BATCH: usize = 256;
 
 /// Time between two accounts in the log of what every slot does.
 const ACCOUNT: Duration = Duration::from_secs(300);
+
+/// Time after which what other hosts said is synced, and they are told so.
+const SYNC: Duration = Duration::from_secs(1);
 
 /// Maximum number of network shapes with a check of the initial weights.
 const MOST_CHECKED: usize = 20;
@@ -91,6 +97,8 @@ pub struct Setup {
     pub memory: u64,
     /// Reads an environment variable.
     pub variable: fn(&str) -> Option<String>,
+    /// The other hosts, if there are any.
+    pub cluster: Option<Cluster>,
 }
 
 /// Runs the sweep until all its trials have ended or the user interrupts it. Returns the history.
@@ -99,7 +107,7 @@ pub struct Setup {
 /// Returns an error if no trainer can be run or the results cannot be written. In the latter case all trainers are
 /// ended at once, and nothing that was written is lost.
 pub fn run(setup: Setup) -> Result<History> {
-    runtime()?.block_on(async { Engine::start(setup)?.run().await })
+    runtime()?.block_on(async { Engine::start(setup).await?.run().await })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
@@ -136,9 +144,23 @@ fn shapes(spec: &Spec) -> Shapes {
     }))
 }
 
+/// Waits for agents, if there can be any. Returns something to tell the user.
+async fn next_of(
+    nodes: &mut Option<Nodes>,
+    heard: &mut Vec<(sweep_link::SessionId, sweep_link::Event<FromAgent>)>,
+) -> Option<String> {
+    match nodes {
+        Some(nodes) => nodes.next(heard, BATCH).await,
+        None => std::future::pending().await,
+    }
+}
+
 struct Engine {
     scheduler: Scheduler,
-    agent: Agent,
+    host: Host,
+    nodes: Option<Nodes>,
+    /// When what other hosts said is synced next, since the run began.
+    sync_due: Duration,
     events: mpsc::Receiver<Event>,
     /// Events of the engine itself. It never waits for room in its own channel.
     own: Vec<Event>,
@@ -149,7 +171,6 @@ struct Engine {
     spec: Spec,
     screen: Screen,
     lock: Lock,
-    variable: fn(&str) -> Option<String>,
     /// When the run began, in Unix seconds and by a clock that nobody sets. Times in the journal are sums of both, so that
     /// durations are right whatever happens to the machine's time.
     began: (f64, Instant),
@@ -157,10 +178,12 @@ struct Engine {
     most_checked: usize,
     /// The network shapes that were checked.
     checked: HashSet<String>,
+    /// What names them.
+    shapes: Shapes,
 }
 
 impl Engine {
-    fn start(setup: Setup) -> Result<Engine> {
+    async fn start(setup: Setup) -> Result<Engine> {
         let Setup {
             layout,
             mut spec,
@@ -180,9 +203,14 @@ impl Engine {
         let began = ((setup.clock)(), Instant::now());
         let (sender, events) = mpsc::channel(agent::CAPACITY);
         let names = slots.iter().map(|slot| slot.name.clone()).collect();
+        let cluster = setup.cluster;
+        let on = cluster.iter().flat_map(|cluster| &cluster.targets).map(ToString::to_string).collect();
+        let (runs, lease) = (history.runs, cluster.as_ref().map(|cluster| cluster.lease().handover()));
         if spec.method == Method::Tpe {
-            spec.lag = Some(search::lag(spec.search_terms(), &history, slots.len()));
+            let count = slots.len().max(cluster.as_ref().map_or(0, |cluster| cluster.slots));
+            spec.lag = Some(search::lag(spec.search_terms(), &history, count.max(1)));
         }
+        let machine = host.clone();
         let run = Entry::Run {
             at: began.0,
             version: env!("CARGO_PKG_VERSION").into(),
@@ -191,8 +219,10 @@ impl Engine {
             slots: names,
             mps: setup.mps.clone(),
             lag: spec.lag,
+            on,
         };
         let search = Search::resumed(spec.search_terms(), &history);
+        let shapes = shapes(&spec);
         let config = Config {
             seed: spec.seed,
             from_scratch: setup.from_scratch,
@@ -204,7 +234,8 @@ impl Engine {
             metric: spec.metric.clone(),
             stop: spec.early_terminate.clone().map(|terms| stopping(terms, &spec)),
             // A program sends no heartbeats except its epochs, which may take any time.
-            shape: shapes(&spec),
+            shape: shapes.clone(),
+            lease: lease.unwrap_or_else(|| sweep_link::Terms::default().handover()),
             yields: spec.devices.on_contention == OnContention::Yield,
             saves: spec.network().is_some(),
             stop_grace: spec.stop_grace,
@@ -216,10 +247,13 @@ impl Engine {
         let named = devices.slots(&slots, spec.devices.per_gpu == PerGpu::Auto, setup.memory);
         let views = Views::open(&layout, &spec, &history)?;
         let (scheduler, actions) = Scheduler::new(now, config, Box::new(search), history, named, run, retry_failed);
-        let agent = Agent::new(trainer.map(|launcher| launcher.with_mps(setup.mps.clone())), slots, sender);
+        let trainer = trainer.map(|launcher| launcher.with_mps(setup.mps.clone()));
+        let host = Host::new(trainer, slots, sender, (spec.clone(), layout.clone()), variable);
         let mut engine = Engine {
             scheduler,
-            agent,
+            host,
+            nodes: None,
+            sync_due: SYNC,
             events,
             own: Vec::new(),
             journal,
@@ -229,12 +263,17 @@ impl Engine {
             spec,
             screen,
             lock,
-            variable,
             began,
             most_checked,
             checked: HashSet::new(),
+            shapes,
         };
         engine.perform(actions)?;
+        // The journal has this controller now, so that no later one counts as the same.
+        if let Some(cluster) = cluster {
+            engine.nodes = Some(Nodes::open(cluster, &engine.layout, runs + 1, &machine).await?);
+            engine.own.push(Event::Expects(true));
+        }
         Ok(engine)
     }
 
@@ -242,21 +281,23 @@ impl Engine {
         let mut signals = Signals::listen()?;
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut batch = Vec::with_capacity(BATCH);
+        let (mut batch, mut heard) = (Vec::with_capacity(BATCH), Vec::new());
         // The first account comes early, to show slots that never become ready.
         let mut account_due = ACCOUNT / 5;
         let mut is_time_told = false;
         // A request to a sweep that is complete can make it go on.
+        batch.append(&mut self.own);
         batch.extend(requests::waiting(&self.layout).into_iter().map(Event::Asked));
         self.handle(&mut batch)?;
         while !self.scheduler.is_done() {
             tokio::select! {
                 _ = self.events.recv_many(&mut batch, BATCH) => {}
                 () = std::future::ready(()), if !self.own.is_empty() => batch.append(&mut self.own),
+                note = next_of(&mut self.nodes, &mut heard) => note.iter().for_each(|note| self.screen.note(note)),
                 seen = self.devices.look() => {
                     self.devices.record(self.now().unix, &seen, self.scheduler.slots())?;
                     batch.extend(self.devices.judge(&seen, self.scheduler.slots()));
-                    let pids = self.agent.processes();
+                    let pids = self.host.processes();
                     batch.extend(self.devices.sights(self.now().unix, &seen, self.scheduler.slots(), &pids));
                 }
                 heard = signals.next() => match heard {
@@ -273,6 +314,7 @@ impl Engine {
                     }
                     batch.extend(requests::waiting(&self.layout).into_iter().map(Event::Asked));
                     batch.push(Event::Tick);
+                    self.sync()?;
                     self.screen.draw(&self.scheduler, &self.spec);
                 }
             }
@@ -281,6 +323,7 @@ impl Engine {
                 trace::slots(&self.scheduler, now);
                 account_due = now.since + ACCOUNT;
             }
+            self.hear(&mut heard, &mut batch)?;
             self.handle(&mut batch)?;
             if self.scheduler.is_out_of_time() && !std::mem::replace(&mut is_time_told, true) {
                 self.screen.out_of_time();
@@ -289,6 +332,9 @@ impl Engine {
         let last = self.scheduler.leave(self.now());
         self.perform(last)?;
         self.screen.finish();
+        if let Some(nodes) = self.nodes.take() {
+            nodes.close(self.scheduler.is_complete()).await;
+        }
         self.conclude()
     }
 
@@ -320,15 +366,86 @@ impl Engine {
         }
     }
 
+    /// Takes in what other hosts have said. The events go to the end of the batch.
+    fn hear(
+        &mut self,
+        heard: &mut Vec<(sweep_link::SessionId, sweep_link::Event<FromAgent>)>,
+        batch: &mut Vec<Event>,
+    ) -> Result<()> {
+        for (session, word) in heard.drain(..) {
+            let now = self.began.1.elapsed();
+            let Some(nodes) = &mut self.nodes else { return Ok(()) };
+            for news in nodes.take(session, word, now, self.scheduler.history())? {
+                match news {
+                    News::Event(event) => batch.push(event),
+                    News::Note(note) => self.screen.note(&note),
+                    News::Joined(session, event) => {
+                        let Event::Joined { slots, .. } = &event else { continue };
+                        let offered: Vec<String> = slots.iter().map(|joining| joining.slot.identity.clone()).collect();
+                        // What follows is about slots whose numbers the scheduler gives now.
+                        self.handle(batch)?;
+                        let actions = self.scheduler.on_event(self.now(), event);
+                        if let Some(nodes) = &mut self.nodes {
+                            batch.extend(nodes.seat(session, self.scheduler.slots(), &offered));
+                        }
+                        self.perform(actions)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Syncs what other hosts have said, from time to time, and tells them. What they are told is safe, they forget.
+    fn sync(&mut self) -> Result<()> {
+        let now = self.began.1.elapsed();
+        let Some(nodes) = &mut self.nodes else { return Ok(()) };
+        if nodes.owes() && (now >= self.sync_due || nodes.hurries()) {
+            self.journal.write(&[], true)?;
+            nodes.acknowledge();
+            self.sync_due = now + SYNC;
+        }
+        nodes.dismiss(self.scheduler.slots());
+        if let Some(total) = self.scheduler.total() {
+            let ended = self.scheduler.history().trials.iter().filter(|trial| matches!(trial.status, Status::Ended(_)));
+            nodes.need(total.saturating_sub(ended.count() as u64));
+        }
+        if !nodes.expects() {
+            self.own.push(Event::Expects(false));
+        }
+        Ok(())
+    }
+
+    /// Starts agents that the user has asked for meanwhile.
+    fn join(&mut self, on: &[String]) {
+        let Some(nodes) = &mut self.nodes else {
+            return self
+                .screen
+                .note("hosts can join only a sweep that runs with --on; interrupt it, and resume it with --on");
+        };
+        match targets(on) {
+            Ok(targets) => {
+                nodes.start(targets);
+                self.own.push(Event::Expects(true));
+            }
+            Err(error) => self.screen.note(&error.to_string()),
+        }
+    }
+
     /// Lets the scheduler decide about events, performs its actions, and answers requests.
     fn handle(&mut self, batch: &mut Vec<Event>) -> Result<()> {
         let now = self.now();
-        let (mut actions, mut asked) = (Vec::new(), Vec::new());
+        let (mut actions, mut asked, mut joins) = (Vec::new(), Vec::new(), Vec::new());
         for event in batch.drain(..) {
             trace::event(&self.scheduler, &event);
             match &event {
                 Event::Interrupt => self.screen.interrupted(self.scheduler.interrupted()),
-                Event::Asked(request) => asked.push(request.id.clone()),
+                Event::Asked(request) => {
+                    asked.push(request.id.clone());
+                    if let Ok(Request::Join { on }) = &request.request {
+                        joins.push(on.clone());
+                    }
+                }
                 // No further results can be saved. The journal and complete checkpoints remain.
                 Event::Said { message: FromTrainer::Unwritable { attempt, reason }, .. } => {
                     self.journal.in_place()?;
@@ -342,6 +459,9 @@ impl Engine {
         }
         self.perform(actions)?;
         // The journal has what is answered here. After a crash in between, the next controller answers from there.
+        for request in joins {
+            self.join(&request);
+        }
         for id in asked {
             let said = self.scheduler.history().steering.answer(&id).unwrap_or_default().to_vec();
             // If the answer cannot be written, the request stays and is answered at the next look.
@@ -380,82 +500,60 @@ impl Engine {
             trace::action(self.scheduler.slots(), &action);
             match action {
                 Action::Record(_) => {}
-                Action::Start(slot) => {
-                    if let Err(how) = self.agent.start(slot) {
-                        self.own.push(Event::Gone { slot, how, out_of_memory: false });
-                    }
-                }
-                Action::Train { slot, attempt, settings } => self.train(slot, attempt, &settings)?,
-                Action::Pause { slot, attempt } => self.agent.pause(slot, attempt),
-                Action::End(slot) => self.agent.end(slot),
-                Action::Kill(slot) => self.agent.kill(slot),
+                Action::Start(slot) => self.order(slot, |slot| ToHost::Start { slot }, None)?,
+                Action::Train { slot, attempt, settings } => self.train(slot, attempt, settings)?,
+                Action::Pause { slot, attempt } => self.order(slot, |slot| ToHost::Pause { slot, attempt }, None)?,
+                Action::End(slot) => self.order(slot, |slot| ToHost::End { slot }, None)?,
+                Action::Kill(slot) => self.order(slot, |slot| ToHost::Kill { slot }, None)?,
                 Action::Remove { trial, leftover } => {
-                    if leftover == Leftover::Everything {
-                        self.empty(trial)?;
-                    }
-                    let names: &[&str] = match leftover {
-                        Leftover::Everything => &[],
-                        Leftover::Checkpoints => &[LAST_CHECKPOINT, PREVIOUS_CHECKPOINT],
-                        Leftover::BestWeights => &[BEST_WEIGHTS],
-                    };
-                    for name in names {
-                        let path = self.layout.trial(trial).join(name);
-                        match std::fs::remove_file(&path) {
-                            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                                return Err(Error::storage(format!("cannot remove {}", path.display()), error));
-                            }
-                            _ => {}
-                        }
-                    }
+                    self.own.extend(self.host.perform(ToHost::Remove { trial, leftover })?);
                 }
             }
         }
         Ok(())
     }
 
-    fn train(&mut self, slot: SlotId, attempt: Attempt, settings: &Settings) -> Result<()> {
+    /// Hands an attempt to the host of its slot.
+    fn train(&mut self, id: SlotId, attempt: Attempt, settings: Settings) -> Result<()> {
+        let history = self.scheduler.history();
+        let trial = history.trial(attempt.trial).expect("what is handed out is in the journal");
+        let is_network = self.spec.network().is_some();
+        let check_weights = is_network
+            && attempt.number == 1
+            && self.checked.len() < self.most_checked
+            && self.checked.insert((self.shapes.0)(&settings));
+        let assignment = Box::new(Assignment {
+            attempt,
+            settings,
+            seed: trial.seed.unwrap_or(self.spec.seed),
+            repeat: trial.repeat,
+            epochs: trial.curve.len() as u32,
+            known: Known { last: trial.epochs(), from_zero: trial.from_zero, read: trial.read.unwrap_or(0) },
+            resumes: attempt.number > 1 && trial.epochs() > 0,
+            needs_metric: self.spec.ranks && self.spec.metric.best(&trial.curve).is_none(),
+            check_weights,
+            fresh: trial.curve.is_empty() && trial.seconds_before > 0.0,
+        });
+        // Charts go there, too.
         let folder = self.layout.trial(attempt.trial);
         std::fs::create_dir_all(&folder)
             .map_err(|error| Error::storage(format!("cannot create {}", folder.display()), error))?;
-        let trial = self.scheduler.history().trial(attempt.trial);
-        let log = self.layout.trainer_log(attempt.trial);
-        let error = if let Some(program) = self.spec.program() {
-            let slot_name = &self.scheduler.slots()[slot.0].name;
-            let device = self.agent.device(slot);
-            let place = (folder.as_path(), slot_name.as_str(), device);
-            match job::job(&self.spec, program, trial, (attempt, settings), place, self.variable)? {
-                Ok(job) => {
-                    self.agent.run(slot, job, log);
-                    return Ok(());
-                }
-                Err(error) => error,
-            }
-        } else {
-            match self.spec.recipe(settings) {
-                Ok(recipe) => {
-                    let epochs_known = trial.map_or(0, |trial| trial.curve.len() as u32);
-                    let check_weights = attempt.number == 1
-                        && self.checked.len() < self.most_checked
-                        && self.checked.insert(shape::of_recipe(&recipe));
-                    let order = Order { attempt, seed: self.spec.seed, recipe, folder, epochs_known, check_weights };
-                    self.agent.train(slot, order, log);
-                    return Ok(());
-                }
-                Err(error) => error,
-            }
-        };
-        let actions = self.scheduler.on_event(self.now(), Event::Unstartable { slot, attempt, error });
-        self.perform(actions)
+        let carried = (!assignment.fresh).then_some(attempt.trial);
+        self.order(id, |slot| ToHost::Train { slot, assignment }, carried)
     }
 
-    /// Removes all that is in a trial's folder.
-    fn empty(&self, trial: sweep_core::trial::TrialId) -> Result<()> {
-        let folder = self.layout.trial(trial);
-        let cannot = |error| Error::storage(format!("cannot empty {}", folder.display()), error);
-        match std::fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot(error)),
-            _ => Ok(()),
+    /// Passes an order on to the host of a slot.
+    fn order(&mut self, id: SlotId, order: impl FnOnce(SlotId) -> ToHost, carried: Option<TrialId>) -> Result<()> {
+        let slot = &self.scheduler.slots()[id.0];
+        if slot.node.is_some() {
+            if let Some(nodes) = &mut self.nodes {
+                nodes.order(slot, order, carried);
+            }
+            return Ok(());
         }
+        // This machine's slots come first in the list.
+        self.own.extend(self.host.perform(order(id))?);
+        Ok(())
     }
 
     fn now(&self) -> Now {

@@ -37,7 +37,12 @@ pub fn event(scheduler: &Scheduler, event: &Event) {
         Event::Interrupt if scheduler.interrupted() => info!("sweep: interrupted again, kills all trials"),
         Event::Interrupt => info!("sweep: interrupted, asks all trials to save"),
         Event::Asked(request) => info!("sweep: is asked: {request:?}"),
-        Event::Sight { .. } | Event::Tick => {}
+        Event::Joined { node, about, slots } => info!("{node}: joins with {} slots: {about}", slots.len()),
+        Event::Silent { node, why, .. } => warn!("{node}: is silent: {why}"),
+        Event::Back { node } => info!("{node}: is heard again"),
+        Event::Leaving { node } => info!("{node}: is about to leave"),
+        Event::Departed { node, why } => warn!("{node}: has left: {why}"),
+        Event::Sight { .. } | Event::Tick | Event::Expects(_) => {}
     }
 }
 

@@ -55,8 +55,8 @@ impl Views {
                 self.tables.ended(trial)
             }
             Entry::Skipped { trial: id, .. } => self.tables.ended(trial(*id)),
-            // The rows of a trial that runs again are no longer true.
-            Entry::Steered { request: Some(Request::Retry { .. }), .. } => {
+            // The rows of a trial that runs again are no longer true, and a tag may be that of an ended trial.
+            Entry::Steered { request: Some(Request::Retry { .. } | Request::Tag { .. }), .. } => {
                 self.tables = Tables::open(&self.layout, &self.spec, history)?;
                 Ok(())
             }

@@ -147,7 +147,8 @@ mod tests {
         assert_eq!(files.len(), 40);
         for ((path, bytes), trial) in files.iter().zip(&history.trials) {
             assert!(path.ends_with(&format!("-{:04}.wandb", trial.id.0)), "{path}");
-            let rows = sweep_curves::wandb_rows(bytes).unwrap_or_else(|_| panic!("{path} is not read"));
+            let source = sweep_curves::Source { name: path.clone(), prefix: None, bytes: bytes.clone() };
+            let (_, rows) = sweep_curves::rows(&source).unwrap_or_else(|_| panic!("{path} is not read"));
             let read: Vec<f64> = rows
                 .iter()
                 .flat_map(|row| row.values.iter().filter(|(name, _)| name == "val_loss").map(|(_, value)| *value))

@@ -4,7 +4,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::seconds_left;
 use sweep_core::history::{Status, TrialRecord};
-use sweep_report::format;
+use sweep_core::trial::METRICS;
+use sweep_report::{format, planned_epochs};
 use sweep_scheduler::schedule::{Scheduler, Slot, State};
 use sweep_spec::Spec;
 
@@ -72,8 +73,7 @@ impl Bars {
             let value = epoch.get(&spec.metric.name).unwrap_or(f64::NAN);
             text += &format!(", best {} {} (trial {})", spec.metric.name, format::number(value, 4), trial.id);
         }
-        let planned = |trial: &TrialRecord| Some(epochs_of(spec, &trial.settings));
-        if let Some(seconds) = seconds_left(history, scheduler.total(), planned) {
+        if let Some(seconds) = seconds_left(history, scheduler.total(), |trial| planned_epochs(spec, trial)) {
             text += &format!(", {} left", format::duration(seconds));
         }
         self.sweep.set_message(text);
@@ -88,13 +88,21 @@ impl Bars {
     }
 }
 
-fn epochs_of(spec: &Spec, settings: &sweep_core::trial::Settings) -> u32 {
-    spec.recipe(settings).map_or(1, |recipe| recipe.training.epochs)
+/// The epoch in words. A program's number is that of the last epoch that it reported.
+fn epoch(spec: &Spec, trial: &TrialRecord) -> String {
+    let (known, planned) = (trial.epochs(), planned_epochs(spec, trial));
+    match (spec.program().is_some(), planned) {
+        (false, planned) => format!("epoch {}/{}", (known + 1).min(planned.unwrap_or(1)), planned.unwrap_or(1)),
+        (true, _) if known == 0 => "no epoch yet".to_owned(),
+        (true, Some(planned)) => format!("epoch {known} of {planned}"),
+        (true, None) => format!("epoch {known}"),
+    }
 }
 
 fn draw_slot(bar: &ProgressBar, slot: &Slot, scheduler: &Scheduler, spec: &Spec) {
     let text = match &slot.state {
         State::Empty => "idle".into(),
+        State::Starting if spec.program().is_some() => "starting".into(),
         State::Starting => "loading libtorch".into(),
         State::Ready => "idle".into(),
         State::Ending => "ending".into(),
@@ -103,15 +111,17 @@ fn draw_slot(bar: &ProgressBar, slot: &Slot, scheduler: &Scheduler, spec: &Spec)
         State::Training { attempt, progress } => {
             let Some(trial) = scheduler.history().trial(attempt.trial) else { return };
             debug_assert_eq!(trial.status, Status::Running);
-            let epochs = epochs_of(spec, &trial.settings);
             // Signs of life come a few a second: short epochs are reported before the first.
             let known = trial.epochs();
             let part = if progress.epoch > known { progress.step as f64 / progress.steps.max(1) as f64 } else { 0.0 };
-            bar.set_length(u64::from(epochs) * 100);
-            bar.set_position(((f64::from(known) + part) * 100.0) as u64);
-            let mut text = format!("trial {}: epoch {}/{epochs}", attempt.trial, (known + 1).min(epochs));
+            let planned = planned_epochs(spec, trial);
+            bar.set_length(u64::from(planned.unwrap_or(1)) * 100);
+            bar.set_position(planned.map_or(0, |_| ((f64::from(known) + part) * 100.0) as u64));
+            let mut text = format!("trial {}: {}", attempt.trial, epoch(spec, trial));
             if let Some(last) = trial.curve.last() {
-                for name in ["train_loss", "val_loss", "val_accuracy"] {
+                let metric = spec.metric.name.as_str();
+                let own = Some(metric).filter(|name| !METRICS.contains(name));
+                for name in ["train_loss", "val_loss", "val_accuracy"].into_iter().chain(own) {
                     if let Some(value) = last.get(name) {
                         text += &format!("  {name} {}", format::number(value, 4));
                     }

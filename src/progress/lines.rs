@@ -1,6 +1,6 @@
 //! Log lines for journal entries.
 
-use sweep_core::history::{Entry, TrialRecord};
+use sweep_core::history::{Entry, NodeChange, TrialRecord};
 use sweep_core::nearest::nearest_metric;
 use sweep_core::program::LATER;
 use sweep_core::trial::{Attempt, METRICS, Outcome, TrialId};
@@ -14,6 +14,8 @@ const LONG_EPOCH: f64 = 10.0;
 /// One line for each slot that has been given up.
 pub fn given_up(scheduler: &Scheduler) -> impl Iterator<Item = String> {
     scheduler.slots().iter().filter_map(|slot| match &slot.state {
+        // That a host has left was told.
+        State::Out { .. } if slot.node.is_some() => None,
         State::Out { reason } => Some(format!("{}: given up: {reason}", of_device(&slot.name)?)),
         _ => None,
     })
@@ -41,6 +43,12 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             let again = if *number > 1 { format!(", attempt {number}") } else { String::new() };
             Some(format!("{}: started on {slot}{again}: {settings}", of_total(*trial)))
         }
+        // Trials of one script find it in the same place.
+        Entry::Row { attempt, source: Some(source), .. }
+            if !history.trials.iter().any(|one| one.id != attempt.trial && one.source.as_ref() == Some(source)) =>
+        {
+            Some(format!("trial {}: {} is read from {source}", attempt.trial, spec.metric.name))
+        }
         Entry::Epoch { attempt, metrics, .. } | Entry::Row { attempt, metrics, .. }
             if metrics.seconds.is_some_and(|seconds| seconds > LONG_EPOCH) =>
         {
@@ -63,6 +71,7 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             let new: Vec<&str> = warnings.iter().filter(|one| !told(&one.name)).map(|one| one.text.as_str()).collect();
             (!new.is_empty()).then(|| format!("trial {}: warning: {}", attempt.trial, new.join(" ")))
         }
+        Entry::Warned { attempt, warning } => Some(format!("trial {}: warning: {}", attempt.trial, warning.text)),
         Entry::Paused { attempt, later: true, .. } => {
             Some(format!("trial {}: the program asks to be started again later (exit code {LATER})", attempt.trial))
         }
@@ -108,6 +117,15 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
         }
         Entry::Steered { said, .. } => Some(format!("request: {}", format::clean(&said.join("; ")))),
         Entry::Skipped { trial, .. } => Some(format!("{}: skipped", of_total(*trial))),
+        Entry::Node { node, what, .. } => Some(match what {
+            NodeChange::Joined { slots, about } => format!("{node}: joined with {} slots: {about}", slots.len()),
+            NodeChange::Silent { why } => format!("{node}: silent: {why}"),
+            NodeChange::Back => format!("{node}: heard again"),
+            NodeChange::Left { why } => format!("{node}: left: {why}"),
+        }),
+        Entry::Kept { attempt, .. } => {
+            Some(format!("trial {}: goes on on {}", attempt.trial, history.trial(attempt.trial)?.slot))
+        }
         Entry::Reopened { trial, .. } => Some(format!("trial {trial}: will be retried")),
         _ => None,
     }

@@ -62,7 +62,8 @@ impl Screen {
         }
         match &self.kind {
             // What goes on is in the bars already.
-            Kind::Bars(_) if matches!(entry, Entry::Started { .. } | Entry::Epoch { .. } | Entry::Row { .. }) => {}
+            Kind::Bars(_)
+                if matches!(entry, Entry::Started { .. } | Entry::Epoch { .. } | Entry::Row { source: None, .. }) => {}
             Kind::Bars(_) | Kind::Lines => {
                 if let Some(line) = lines::line(entry, scheduler, spec) {
                     self.say(&line);
@@ -108,6 +109,11 @@ impl Screen {
         } else {
             "saving the running trials before exiting; press Ctrl-C again to exit immediately without saving"
         });
+    }
+
+    /// Tells the user something that is in no journal entry.
+    pub fn note(&self, note: &str) {
+        self.say(&format!("note: {note}"));
     }
 
     /// Reports that the time of this run is over.

@@ -83,11 +83,13 @@ fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
     }
     let _busy = commands.iter().any(|(command, _)| command == "room-for").then(Busy::new);
     for epoch in from_epoch + 1..=recipe.training.epochs {
-        let mut milliseconds = 0;
+        let (mut milliseconds, mut held) = (0, false);
         for (fault, number) in &commands {
             match fault.as_str() {
                 "memory" | "dead" => {}
                 "slow" => milliseconds = number.unwrap_or(100),
+                // The epoch lasts until a file `go` lies beside the script.
+                "held" => held |= number.unwrap_or(1) == u64::from(epoch),
                 // This number of trainers run at full speed together. More slow each other down.
                 "room-for" => {
                     let crowd = busy() as f64 / number.unwrap_or(1) as f64;
@@ -97,7 +99,7 @@ fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
                 _ => {}
             }
         }
-        if epoch > done && paused(inbox, attempt, epoch, milliseconds) {
+        if epoch > done && paused(inbox, attempt, epoch, (milliseconds, held)) {
             return say(&FromTrainer::Paused { attempt });
         }
         say(&FromTrainer::Epoch { attempt, metrics: metrics(attempt.trial, epoch), others: Default::default() });
@@ -269,14 +271,20 @@ fn take(bytes: u64) -> Result<(), String> {
 }
 
 /// Waits for the duration of an epoch. Returns whether a pause was requested.
-fn paused(inbox: &Receiver<ToTrainer>, attempt: Attempt, epoch: u32, milliseconds: u64) -> bool {
+fn paused(inbox: &Receiver<ToTrainer>, attempt: Attempt, epoch: u32, (milliseconds, held): (u64, bool)) -> bool {
     let steps = milliseconds / PULSE.as_millis() as u64;
-    for step in 0..=steps {
-        let wait = if step == steps { Duration::ZERO } else { PULSE };
+    let go = std::env::var_os("SCRIPT").map(|script| PathBuf::from(script).with_file_name("go"));
+    let is_held = || held && !go.as_ref().is_some_and(|go| go.exists());
+    for step in 0.. {
+        let (is_over, step) = (step >= steps && !is_held(), step.min(steps));
+        let wait = if is_over { Duration::ZERO } else { PULSE };
         match inbox.recv_timeout(wait) {
             Ok(ToTrainer::Pause { attempt: whose }) if whose == attempt => return true,
             Err(RecvTimeoutError::Disconnected) => exit(0),
             _ => say(&FromTrainer::Progress { attempt, epoch, step, steps }),
+        }
+        if is_over {
+            break;
         }
     }
     false

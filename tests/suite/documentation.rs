@@ -10,12 +10,13 @@ use sweep_spec::Spec;
 use crate::world::World;
 
 /// The pages with sweep files, and the minimum number of sweep files on each.
-const PAGES: [(&str, &str, usize); 6] = [
+const PAGES: [(&str, &str, usize); 7] = [
     ("README.md", include_str!("../../README.md"), 2),
     ("docs/reference/sweep-file.md", include_str!("../../docs/reference/sweep-file.md"), 6),
     ("docs/reference/data-sets.md", include_str!("../../docs/reference/data-sets.md"), 1),
     ("docs/guides/tune-your-script.md", include_str!("../../docs/guides/tune-your-script.md"), 1),
     ("docs/guides/built-in-trainer.md", include_str!("../../docs/guides/built-in-trainer.md"), 1),
+    ("docs/guides/cluster.md", include_str!("../../docs/guides/cluster.md"), 1),
     ("docs/guides/shared-gpus.md", include_str!("../../docs/guides/shared-gpus.md"), 1),
 ];
 

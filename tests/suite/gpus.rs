@@ -210,13 +210,13 @@ fn a_number_of_trials_share_a_gpu_and_lack_of_memory_lowers_it() {
 
 #[test]
 fn by_courtesy_trials_leave_a_gpu_that_others_come_to_and_come_back() {
-    let world = driven("* slow 300", &[gpu(0)]);
+    let world = driven("1.1 held 2", &[gpu(0)]);
     file(&world, 3, ", courtesy: yield");
     let controller = start(&world);
     wait_for(&world, "\"is\":\"epoch\"");
     show(&world, &[with(gpu(0), "processes", json!([[1, null]]))]);
     wait_for(&world, "\"is\":\"paused\"");
-    wait_until("the trainer is gone", Duration::from_secs(10), || processes_naming(&world.path("trainer")).is_empty());
+    wait_until("the trainer is gone", Duration::from_secs(60), || processes_naming(&world.path("trainer")).is_empty());
     let why = expect(&world, "status results/s --why", 0);
     assert!(why.contains("gpu:0: idle: used by process 1") && why.contains("saved, waits for a free slot"), "{why}");
     show(&world, &[gpu(0)]);
@@ -390,13 +390,14 @@ fn a_busy_gpu_is_shared_or_skipped_where_the_file_says_so() {
 
 #[test]
 fn somebody_who_comes_to_our_gpu_is_reported_and_the_trial_goes_on() {
-    let world = driven("* slow 300", &[gpu(0)]);
+    let world = driven("1.1 held 2", &[gpu(0)]);
     file(&world, 3, "");
     let controller = start(&world);
     wait_for(&world, "\"is\":\"epoch\"");
     show(&world, &[with(gpu(0), "processes", json!([[1, null]]))]);
     wait_for(&world, "\"is\":\"device\"");
     show(&world, &[gpu(0)]);
+    world.write("go", "");
     let text = ending(controller, 0);
     assert!(text.contains("gpu:0: used by process 1\n"), "{text}");
     assert!(!journal(&world).contains("\"is\":\"lost\""));
@@ -470,4 +471,56 @@ fn two_hundred_trials_on_eight_gpus_survive_all_of_it_at_once() {
     let most: Vec<usize> = [0, 3, 4, 5].iter().map(|index| most_together(&world, &format!("gpu:{index}."))).collect();
     assert!(most.iter().all(|most| (2..=3).contains(most)), "{most:?}");
     assert!((1..=1).contains(&most_together(&world, "gpu:6:0.")), "12 of 20 GiB");
+}
+
+/// A program that writes down which GPUs it has.
+fn program(world: &World, rest: &str) {
+    world.write(
+        "train.sh",
+        "echo $CUDA_VISIBLE_DEVICES $SWEEP_GPUS $1 >>$SWEEP_TRIAL_DIR/seen\nsleep 0.2\necho '{\"score\": 1}'\n",
+    );
+    world.write(
+        "s.yaml",
+        &format!(
+            "command: [sh, train.sh, \"--nproc=${{gpus}}\"]\nmetric: {{name: score, goal: maximize}}\n\
+             parameters: {{x: {{values: [1, 2, 3, 4]}}}}\ndevices: {{gpus: all, gpus_per_trial: 2{rest}}}\n"
+        ),
+    );
+}
+
+#[test]
+fn a_program_can_have_several_gpus_for_itself() {
+    let world = driven("", &[gpu(0), gpu(1), gpu(2), gpu(3), gpu(4)]);
+    program(&world, "");
+    let text = expect(&world, "run s.yaml --progress plain", 0);
+    assert!(text.contains("note: not used: gpu:4, because each trial has 2 GPUs"), "{text}");
+    assert_eq!(slots_used(&world), ["gpu:0+1", "gpu:2+3"].map(str::to_owned).into());
+    for trial in 1..=4 {
+        let seen = world.read(&format!("results/s/trials/{trial:04}/seen"));
+        assert!(["GPU-0,GPU-1 2 --nproc=2\n", "GPU-2,GPU-3 2 --nproc=2\n"].contains(&seen.as_str()), "{seen}");
+    }
+    assert!(expect(&world, "plan s.yaml", 0).contains("gpu:0+1"));
+    world.write("s.yaml", &world.read("s.yaml").replace("gpus: all", "gpus: [3]"));
+    let text = expect(&world, "run s.yaml --name few", 6);
+    assert!(text.contains("gpus_per_trial is 2, but the sweep has 1 GPU"), "{text}");
+}
+
+#[test]
+fn a_slot_of_several_gpus_waits_until_all_of_them_are_free() {
+    let busy = || with(gpu(1), "processes", json!([[1, null]]));
+    let world = driven("", &[gpu(0), busy()]);
+    program(&world, "");
+    let controller = sweep(&world, "run s.yaml --progress plain")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    wait_for(&world, "\"is\":\"device\"");
+    let why = expect(&world, "status results/s --why", 0);
+    assert!(
+        !journal(&world).contains("\"is\":\"started\"") && why.contains("gpu:0+1: idle: used by process 1"),
+        "{why}"
+    );
+    show(&world, &[gpu(0), gpu(1)]);
+    ending(controller, 0);
 }

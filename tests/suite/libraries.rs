@@ -192,3 +192,84 @@ fn placeholders_and_the_trials_folder_keep_parallel_trials_apart() {
     world.write("s.yaml", &world.read("s.yaml").replace("cwd: trial", "cwd: home"));
     assert!(world.expect("plan s.yaml", 3).contains("cwd: trial"));
 }
+
+/// The offline file of wandb is read where its library ran without the hook.
+#[test]
+fn wandbs_offline_file_is_read_where_nothing_else_reports_the_metric() {
+    let script = r#"import os, sys
+def field(number, data):
+    return bytes([number << 3 & 127 | 2 | (128 if number > 15 else 0)]) + (bytes([number >> 4]) if number > 15 else b'') + bytes([len(data)]) + data
+folder = os.environ['WANDB_DIR'] + '/wandb/offline-run-1-abc'
+os.makedirs(folder)
+lr = float(sys.argv[1].split('=')[1])
+with open(folder + '/run-abc.wandb', 'wb') as file:
+    file.write(b':W&B' + bytes([0xe1, 0xbe, 0]))
+    for epoch in range(3):
+        row = b''.join(field(1, field(1, k) + field(16, str(v).encode())) for k, v in ((b'val/loss', lr / (epoch + 1)), (b'epoch', epoch)))
+        record = field(2, row)
+        file.write(bytes(4) + len(record).to_bytes(2, 'little') + bytes([1]) + record)
+"#;
+    let world = world(script, &format!("command: [python3, -I, train.py, \"${{args}}\"]\n{METRIC}"));
+    world.expect("run s.yaml --progress none", 0);
+    assert_eq!(column(&world, "trials", "epochs"), ["3", "3"]);
+    assert_eq!(column(&world, "trials", "best_val_loss"), ["0.16666666666666666", "0.08333333333333333"]);
+    let log = world.read("results/s/trials/0001/trainer.log");
+    assert!(log.contains("val/loss is read from W&B's offline file"), "{log}");
+}
+
+#[test]
+fn an_axis_of_its_own_numbers_the_epochs_of_a_metric() {
+    let script = "import wandb
+run = wandb.init()
+run.define_metric('val/*', step_metric='round')
+run.define_metric('train/*', step_metric='train/step')
+for round in (10, 20):
+    for step in range(3):
+        run.log({'train/loss': step, 'train/step': round + step})
+    run.log({'round': round})
+    run.log({'val/loss': 1 / round})
+";
+    let world = world(script, METRIC);
+    let library = world.read("wandb/sdk/wandb_run.py");
+    let method = "    def use_artifact";
+    let defined = "    def define_metric(self, name, step_metric=None, **more):\n        pass\n\n    def use_artifact";
+    world.write("wandb/sdk/wandb_run.py", &library.replace(method, defined));
+    world.expect("run s.yaml --progress none", 0);
+    assert_eq!(column(&world, "epochs", "epoch"), ["10", "20", "10", "20"]);
+    assert_eq!(column(&world, "epochs", "train_loss")[..2], ["1.0", "1.0"]);
+}
+
+/// Files that are no lines are read again whenever they change, also those of which each holds all of the training.
+#[test]
+fn the_state_of_a_trainer_is_read_from_its_newest_checkpoint() {
+    let script = "import json, os, sys
+history = []
+for epoch in range(1, 4):
+    history += [{'epoch': float(epoch), 'loss': 4 / epoch, 'step': epoch * 5}]
+    history += [{'epoch': float(epoch), 'eval_loss': 2 / epoch, 'step': epoch * 5}]
+    os.makedirs(f'out/checkpoint-{epoch * 5}')
+    with open(f'out/checkpoint-{epoch * 5}/trainer_state.json', 'w') as file:
+        json.dump({'best_metric': None, 'log_history': history}, file)
+";
+    let rest = "cwd: trial\nmetrics: out/**/trainer_state.json\nmetric: {name: eval_loss, goal: minimize}\n\
+                parameters: {lr: {values: [0.5, 0.25]}}\n";
+    let world = world(script, rest);
+    world.expect("run s.yaml --progress none", 0);
+    assert_eq!(column(&world, "epochs", "val_loss")[..3], ["2.0", "1.0", "0.6666666666666666"]);
+    assert_eq!(column(&world, "epochs", "train_loss")[..3], ["4.0", "2.0", "1.3333333333333333"]);
+}
+
+#[test]
+fn epochs_are_shown_with_the_number_that_the_script_means_to_train() {
+    let script = "import time\nfor e in range(1, 4):\n    print(f'Epoch {e}/7: val_loss {1 / e:.3f}', flush=True)\ntime.sleep(1000)\n";
+    let world = world(script, &METRIC.replace("val/loss", "val_loss").replace("[0.5, 0.25]", "[0.5]"));
+    let mut controller = world.sweep("run s.yaml --progress none").spawn().unwrap();
+    let journal = world.path("results/s/journal.jsonl");
+    crate::world::wait_until("three epochs are reported", std::time::Duration::from_secs(60), || {
+        std::fs::read_to_string(&journal).is_ok_and(|journal| journal.matches("\"is\":\"row\"").count() >= 3)
+    });
+    let status = world.expect("status results/s", 0);
+    assert!(status.contains("3 of 7"), "{status}");
+    crate::world::send(&controller, rustix::process::Signal::TERM);
+    controller.wait().unwrap();
+}

@@ -47,7 +47,7 @@ fn write(layout: &Layout) -> u64 {
     };
     let mut journal = Journal::create(layout, &first).expect("the folder is writable");
     let slots = vec!["cpu:0".into()];
-    let run = Entry::Run { at: 1.0, version, host: "h".into(), pid: 1, mps: None, lag: None, slots };
+    let run = Entry::Run { at: 1.0, version, host: "h".into(), pid: 1, mps: None, lag: None, on: Vec::new(), slots };
     journal.write(&[run], true).expect("the folder is writable");
     let mut written = 2;
     for trial in 1..=TRIALS {

@@ -87,12 +87,12 @@ impl Case {
         let ours: Vec<_> = all.iter().map(|settings| Self::without(&Self::command(spec, settings), &named)).collect();
         let theirs: Vec<_> = self.theirs.commands.iter().map(|line| Self::without(line, &named)).collect();
         for line in &theirs {
-            if !ours.iter().any(|other| are_equal(other, line)) {
+            if !ours.contains(line) {
                 return Err(format!("W&B runs {line:?}, here it is {:?}", ours[0]));
             }
         }
         // Were there more trials here than there, the count would differ.
-        let extra = ours.iter().find(|line| !theirs.iter().any(|other| are_equal(line, other)));
+        let extra = ours.iter().find(|line| !theirs.contains(line));
         match extra {
             Some(line) if all.len() <= MOST_COMMANDS => Err(format!("W&B does not run {line:?}")),
             _ => Ok(()),
@@ -143,14 +143,6 @@ fn first(key: &str) -> &str {
     let ends = [".values", ".value", ".min", ".max", ".parameters", ".probabilities", ".distribution", "["];
     let end = ends.iter().filter_map(|end| key.find(end)).min().unwrap_or(key.len());
     &key[..end]
-}
-
-/// Whether two command lines are the same. The text of JSON may differ in its spaces and in the order of its keys.
-fn are_equal(ours: &[String], theirs: &[String]) -> bool {
-    let json = |text: &str| serde_json::from_str::<Json>(text).ok().filter(Json::is_object);
-    let is_equal =
-        |ours: &String, theirs: &String| ours == theirs || json(ours).is_some_and(|ours| json(theirs) == Some(ours));
-    ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| is_equal(ours, theirs))
 }
 
 /// Whether two texts are the same but for the last digits of numbers in them, and for 11.0 instead of 11: quantiles are

@@ -238,6 +238,22 @@ impl Program {
         Ok(arguments)
     }
 
+    /// The names in `${envvar:NAME}`, each once.
+    pub fn variables(&self) -> Vec<String> {
+        let names = std::cell::RefCell::new(Vec::new());
+        for item in &self.command {
+            let note = |name: &str| {
+                let mut names = names.borrow_mut();
+                if !names.iter().any(|known| known == name) {
+                    names.push(name.to_owned());
+                }
+                Some(String::new())
+            };
+            let _ = with_variables(item, note);
+        }
+        names.into_inner()
+    }
+
     /// Returns the requirements that must be met before any trial. Each has the index of the command item that names
     /// it. `interpreter` replaces `${interpreter}`. Requirements that depend on the trial are left out.
     pub fn needs<'a>(&'a self, interpreter: &'a str) -> Vec<(usize, Need<'a>)> {
@@ -319,8 +335,13 @@ impl Program {
     }
 }
 
+/// Returns whether the next word of a command names a module of Python.
+pub fn is_module_flag(word: &str) -> bool {
+    word == "-m" || word == "--module"
+}
+
 /// Returns whether a word of a command looks like the name of a file with a program.
-fn is_source(word: &str) -> bool {
+pub fn is_source(word: &str) -> bool {
     const SUFFIXES: [&str; 6] = [".py", ".sh", ".R", ".jl", ".pl", ".rb"];
     !word.starts_with('-') && !word.contains("${") && SUFFIXES.iter().any(|suffix| word.ends_with(suffix))
 }
@@ -409,9 +430,17 @@ fn literal(value: &Json) -> String {
     })
 }
 
-/// A value as Python's `json.dumps` has it, except that letters beyond ASCII stay as they are: `{"lr": 2e-05, "ok": true}`.
+/// A value as Python's `json.dumps` has it, all in ASCII: `{"lr": 2e-05, "name": "\u00e9"}`.
 fn dumped(value: &Json) -> String {
-    nested(value, &Json::to_string)
+    let text = nested(value, &Json::to_string);
+    let mut ascii = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            char if char.is_ascii() && char != '\u{7f}' => ascii.push(char),
+            char => ascii.extend(char.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
+        }
+    }
+    ascii
 }
 
 /// Lists, tables and floats as Python writes them everywhere. `scalar` writes all other values, and the names in tables.
@@ -526,6 +555,11 @@ mod tests {
             [r#"{"amp": true, "bias": false, "kind": "a b", "lr": 0.001, "sizes": [1, 2]}"#]
         );
         assert_eq!(one("${args_json_file}"), ["/r/0001/settings.json"]);
+        assert_eq!(
+            dumped(&json!({"é": "\u{1f600}\u{7f}\n"})),
+            r#"{"\u00e9": "\ud83d\ude00\u007f\n"}"#,
+            "as json.dumps"
+        );
         assert_eq!(one("${args_append_hydra}")[0], "+amp=True");
         assert_eq!(one("${args_override_hydra}")[0], "++amp=True");
     }

@@ -19,7 +19,7 @@ use crate::trial::{Attempt, EpochMetrics, Others, Outcome, TrialId};
 use crate::warning::Warning;
 
 /// Protocol version. Both sides must use the same one.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Maximum length of a line from a trainer, in bytes. A longer line is treated as foreign text.
 pub const LONGEST_LINE: usize = 1 << 20;

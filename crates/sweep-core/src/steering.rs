@@ -34,6 +34,16 @@ pub enum Request {
         /// Number of slots.
         most: Option<u32>,
     },
+    /// Start agents there, and train on them too.
+    Join {
+        /// Where: `ssh:gpu1`, or `command:` and a command line.
+        on: Vec<String>,
+    },
+    /// Save the trials on another host, end its agent, and use it no longer.
+    Leave {
+        /// Name of the host.
+        node: String,
+    },
     /// Attach a text to a trial. An empty text removes it.
     Tag { trial: TrialId, text: String },
 }

@@ -42,15 +42,39 @@ pub struct Gather {
     values: usize,
     names: usize,
     rows: usize,
+    /// The rows as they are, where no curves are wanted.
+    raw: Option<Vec<Row>>,
     /// How something was understood, said by a reader.
     notes: Vec<String>,
 }
 
 impl Gather {
+    /// A gatherer that keeps rows as they are. Names have the prefix.
+    pub fn raw(prefix: Option<String>) -> Gather {
+        Gather { prefix, raw: Some(Vec::new()), ..Gather::default() }
+    }
+
+    /// The rows that were kept.
+    pub fn into_rows(self) -> Vec<Row> {
+        self.raw.unwrap_or_default()
+    }
+
     /// Adds a row. Values that are not finite are kept, because they may show a divergence. If the epoch goes back, the
     /// row begins another run.
     pub fn row(&mut self, row: &Row) -> Result<(), Problem> {
         self.rows += 1;
+        if let Some(raw) = &mut self.raw {
+            self.values += row.values.len();
+            if self.values > MOST_VALUES {
+                return Err(Problem::new(format!("it has more than {MOST_VALUES} values")));
+            }
+            let mut row = row.clone();
+            if let Some(prefix) = &self.prefix {
+                row.values.iter_mut().for_each(|(name, _)| *name = format!("{prefix}/{name}"));
+            }
+            raw.push(row);
+            return Ok(());
+        }
         let prefix = self.prefix.as_deref().unwrap_or_default();
         let course = match &row.values[..] {
             [(name, _)] => format!("{prefix}\0{}\0{name}", row.curve),
@@ -158,6 +182,17 @@ impl Gather {
         }
         if curves.is_empty() {
             return Err(nothing_known(&names));
+        }
+        // Another cell of a notebook, or the end of a log: a test after training.
+        let is_test = |curve: &ForeignCurve| curve.epochs.len() == 1 && curve.epochs[0].train_loss.is_none();
+        if curves.iter().any(|curve| curve.epochs.len() >= CURVE) && curves.iter().any(is_test) {
+            let left: Vec<&str> =
+                curves.iter().filter(|curve| is_test(curve)).map(|curve| curve.name.as_str()).collect();
+            notes.push(format!("a single value is no curve, so these were left out: {}", listed(&left)));
+            curves.retain(|curve| !is_test(curve));
+            if let [only] = &mut curves[..] {
+                only.name.clear();
+            }
         }
         Ok((curves, notes))
     }

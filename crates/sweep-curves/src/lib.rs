@@ -13,6 +13,8 @@ mod format;
 mod gather;
 mod json;
 mod line;
+#[cfg(test)]
+mod logs;
 mod names;
 mod notebook;
 mod prefix;
@@ -42,7 +44,6 @@ pub use printed::Printed;
 pub use problem::Problem;
 pub use rows::{Place, Row, is_same_metric};
 pub use special::{may_be_validation, mlflow};
-pub use wandb::rows as wandb_rows;
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -116,23 +117,44 @@ pub fn read(sources: &[Source], format: Option<Format>, choices: &[Choice]) -> R
         };
         found.get_or_insert(format);
         gather.prefix = source.prefix.clone();
-        let parsed = match format {
-            Format::Table => table::read(&bytes, &source.name, choices, &mut gather),
-            Format::Log => read_log(&bytes, &mut gather),
-            Format::Json => json::read(&bytes, &mut gather),
-            Format::Notebook => notebook::read(&bytes, &mut gather),
-            Format::TensorBoard => events::read(&bytes, &mut gather),
-            Format::Wandb => wandb::read(&bytes, &mut gather),
-        };
-        parsed.map_err(within)?;
+        parse((format, &source.name), &bytes, choices, &mut gather).map_err(within)?;
     }
     let format = found.expect("there is a file");
     let (curves, notes) = gather.finish(choices).map_err(|problem| problem.within(&first.name))?;
     Ok(Reading { format, curves, notes })
 }
 
+fn parse((format, name): (Format, &str), bytes: &[u8], choices: &[Choice], gather: &mut Gather) -> Result<(), Problem> {
+    match format {
+        Format::Table => table::read(bytes, name, choices, gather),
+        Format::Log => read_log(bytes, gather),
+        Format::Json => json::read(bytes, gather),
+        Format::Notebook => notebook::read(bytes, gather),
+        Format::TensorBoard => events::read(bytes, gather),
+        Format::Wandb => wandb::read(bytes, gather),
+    }
+}
+
+/// The rows of a file, and its format.
+///
+/// # Errors
+/// Returns an error if the format is not recognized or the file is damaged.
+pub fn rows(source: &Source) -> Result<(Format, Vec<Row>), Problem> {
+    let bytes = plain(&source.bytes)?;
+    let format = Format::of(&bytes).ok_or_else(|| Problem::unrecognized(&source.name, &bytes))?;
+    let mut gather = Gather::raw(source.prefix.clone());
+    parse((format, &source.name), &bytes, &[], &mut gather)?;
+    Ok((format, gather.into_rows()))
+}
+
 /// The content of a file that may be compressed by gzip.
 fn plain(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
+    if let [0xff, 0xfe, text @ ..] | [0xfe, 0xff, text @ ..] = bytes {
+        // PowerShell writes UTF-16.
+        let number = if bytes[0] == 0xff { u16::from_le_bytes } else { u16::from_be_bytes };
+        let letters: Vec<u16> = text.chunks_exact(2).map(|pair| number([pair[0], pair[1]])).collect();
+        return Ok(Cow::Owned(String::from_utf16_lossy(&letters).into_bytes()));
+    }
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return Ok(Cow::Borrowed(bytes));
     }

@@ -67,6 +67,8 @@ pub struct Printed {
     total: Option<f64>,
     /// Epochs without a number.
     counted: f64,
+    /// The number of epochs that lines name: `Epoch 3/10`.
+    planned: Option<f64>,
     /// Lines of Ultralytics.
     yolo: Yolo,
     /// A dictionary of lists whose end has not come yet.
@@ -79,6 +81,8 @@ pub struct Printed {
     processes: Vec<(String, Printed)>,
     /// Whether a table came, so that numbers around it are no part of the curve.
     had_table: bool,
+    /// Whether the last row of a table was its header.
+    is_below_header: bool,
     /// Whether the next line repeats an earlier one.
     repeats_next: bool,
     /// Whether lines name the epoch and the step, validation among them.
@@ -132,6 +136,11 @@ impl Printed {
         Some(row)
     }
 
+    /// The number of epochs of the training, if lines have named it.
+    pub fn planned(&self) -> Option<u32> {
+        self.planned.filter(|planned| (1.0..1e9).contains(planned)).map(|planned| planned as u32)
+    }
+
     /// No line comes any more.
     pub fn finish(&mut self) -> Vec<Row> {
         let mut rows = Vec::new();
@@ -181,6 +190,7 @@ impl Printed {
         let starred = text.trim_start().starts_with("* ");
         let part = if starred { self.last_part } else { self.section };
         let mut line = parse(text, part, &self.metric);
+        self.planned = line.epochs.or(self.planned);
         self.tell_apart(&mut line);
         if line.decimal_commas {
             self.note("commas were read as decimal marks");
@@ -376,6 +386,7 @@ impl Printed {
                 self.note("numbers around the table were left out");
             }
             self.table = Some(columns);
+            self.is_below_header = true;
             return true;
         }
         let Some(columns) = &self.table else { return false };
@@ -383,7 +394,11 @@ impl Printed {
             return cells::is_rule(text);
         };
         self.had_table = true;
-        let again = matches!((place.epoch, self.epoch), (Some(now), Some(before)) if now < before);
+        let is_first = std::mem::take(&mut self.is_below_header);
+        let again = matches!(
+            (place.epoch, self.epoch),
+            (Some(now), Some(before)) if now < before || is_first && now == before
+        );
         if again {
             self.fit += 1;
         }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use sweep_core::history::{History, TrialRecord};
+use sweep_spec::Spec;
 
 /// The remaining time in seconds: the epochs still to be trained, times the mean duration of an epoch, divided by the
 /// number of slots. It is `None` before any measurement, or if the search has no end. `planned` is the planned number
@@ -17,12 +18,11 @@ pub fn seconds_left(
     let seconds = |trials: &[&TrialRecord]| {
         mean(trials.iter().flat_map(|trial| trial.curve.iter().filter_map(|epoch| epoch.seconds)))
     };
-    let epochs = |trial: &&TrialRecord| trial.curve.len().max(1) as f64;
-    // Most programs do not say how long an epoch took. The time of their trials is known.
-    let epoch = seconds(&ended)
-        .or_else(|| seconds(&history.trials.iter().collect::<Vec<_>>()))
-        .or_else(|| mean(ended.iter().map(|trial| trial.seconds / epochs(trial))))?;
-    let length = mean(ended.iter().map(epochs)).or_else(|| history.trials.iter().find_map(&planned).map(f64::from))?;
+    // Programs rarely say how long an epoch took, so all of a trial's time is shared out.
+    let shared = || mean(ended.iter().map(|trial| trial.seconds / trial.curve.len().max(1) as f64));
+    let epoch = seconds(&ended).or_else(shared).or_else(|| seconds(&history.trials.iter().collect::<Vec<_>>()))?;
+    let length = mean(ended.iter().map(|trial| trial.curve.len().max(1) as f64))
+        .or_else(|| history.trials.iter().find_map(&planned).map(f64::from))?;
     let started = history.trials.len() as u64;
     let begun = history.trials.iter().filter(|trial| trial.outcome().is_none());
     let lengths = begun.map(|trial| (length - trial.curve.len() as f64).max(0.0));
@@ -33,6 +33,18 @@ pub fn seconds_left(
     let slots = if history.shapes.is_empty() { history.slots.len() } else { used() };
     let slots = (slots as u64).clamp(1, count.max(1));
     Some(epochs * epoch / slots as f64)
+}
+
+/// Parameters of programs that say how many epochs a trial has.
+const EPOCHS: [&str; 6] = ["epochs", "num_epochs", "n_epochs", "max_epochs", "num_train_epochs", "nepochs"];
+
+/// The planned number of epochs of a trial: from the sweep file, or what a program has said. `None` if nothing says it.
+pub fn planned_epochs(spec: &Spec, trial: &TrialRecord) -> Option<u32> {
+    if spec.program().is_none() {
+        return spec.recipe(&trial.settings).ok().map(|recipe| recipe.training.epochs);
+    }
+    let whole = |name: &&str| u32::try_from(trial.settings.get(*name)?.as_u64()?).ok();
+    trial.planned.or_else(|| EPOCHS.iter().find_map(whole)).filter(|planned| *planned >= trial.epochs())
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {

@@ -32,7 +32,7 @@ mod ties;
 mod time;
 pub mod verdicts;
 
-pub use estimate::seconds_left;
+pub use estimate::{planned_epochs, seconds_left};
 pub use evaluated::{evaluation, write_evaluation};
 pub use json::json;
 pub use tables::Tables;

@@ -8,7 +8,7 @@ use super::steps::{Step, Steps};
 use super::ties::settling;
 use super::verdicts::{Tally, is_meaningless};
 use sweep_core::history::{History, Import, TrialRecord};
-use sweep_core::trial::{EpochMetrics, Goal, Outcome};
+use sweep_core::trial::{EpochMetrics, Goal, Outcome, TrialId};
 use sweep_scheduler::search::{Reached, Search};
 use sweep_spec::Spec;
 use sweep_verdict::{Finding, Severity, Task};
@@ -82,6 +82,8 @@ impl Summary {
         details.extend(early_terminate(spec, history));
         details.extend(extensions(history));
         details.extend(imports(spec, history, ranking.best()));
+        details.extend(scripts(history));
+        details.extend(tags(history));
         if spec.ranks || !ranking.placed.is_empty() {
             details.push(format!("Trials are ranked by {metric} at their best epoch ({better} is better)."));
         }
@@ -150,7 +152,9 @@ fn before(history: &History) -> Vec<String> {
     for (trial, warning) in history.trials.iter().flat_map(|trial| trial.warnings.iter().map(move |one| (trial, one))) {
         if !names.contains(&warning.name.as_str()) {
             names.push(&warning.name);
-            lines.push(format!("Network of trial {}: {}", trial.id, warning.text));
+            // A program's network is not known.
+            let of = if trial.parameters.is_some() { "Network of trial" } else { "Trial" };
+            lines.push(format!("{of} {}: {}", trial.id, warning.text));
         }
     }
     if lines.is_empty() && history.pictures.is_some() {
@@ -373,6 +377,61 @@ fn imports(spec: &Spec, history: &History, best: Option<&Place>) -> Vec<String> 
         line + "."
     };
     history.imports.iter().map(told).collect()
+}
+
+/// That the script of a program changed while the sweep ran, and which trials ran which version.
+pub fn scripts(history: &History) -> Option<String> {
+    let mut versions: Vec<(&String, Vec<u64>)> = Vec::new();
+    for trial in &history.trials {
+        for script in &trial.scripts {
+            match versions.iter_mut().find(|(known, _)| *known == script) {
+                Some((_, trials)) if trials.last() == Some(&trial.id.0) => {}
+                Some((_, trials)) => trials.push(trial.id.0),
+                None => versions.push((script, vec![trial.id.0])),
+            }
+        }
+    }
+    if versions.len() < 2 {
+        return None;
+    }
+    let count = format::count(versions.len() as u64);
+    let version = |(_, trials): &(&String, Vec<u64>)| {
+        format!("{} {}", if trials.len() == 1 { "trial" } else { "trials" }, ranges(trials))
+    };
+    let listed = versions.iter().map(version).collect::<Vec<_>>().join("; ");
+    let mixed: Vec<u64> =
+        history.trials.iter().filter(|trial| trial.scripts.len() > 1).map(|trial| trial.id.0).collect();
+    let mixed = match mixed[..] {
+        [] => String::new(),
+        _ => format!(" It changed between attempts of trial {}.", ranges(&mixed)),
+    };
+    Some(format!(
+        "The script changed while the sweep ran, so results may not be comparable. Its {count} versions ran in {listed}.{mixed}"
+    ))
+}
+
+/// Numbers in ascending order, in short: `1 to 5, 8`.
+fn ranges(numbers: &[u64]) -> String {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for number in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == *number => *last = *number,
+            _ => runs.push((*number, *number)),
+        }
+    }
+    let run = |(first, last): &(u64, u64)| match last - first {
+        0 => first.to_string(),
+        1 => format!("{first}, {last}"),
+        _ => format!("{first} to {last}"),
+    };
+    runs.iter().map(run).collect::<Vec<_>>().join(", ")
+}
+
+/// The tags that the user gave to trials.
+pub fn tags(history: &History) -> Option<String> {
+    let tag = |(id, text): (&TrialId, &String)| format!("trial {id} “{}”", format::clean(text));
+    let tags: Vec<String> = history.steering.tags.iter().map(tag).collect();
+    (!tags.is_empty()).then(|| format!("Tags: {}.", tags.join(", ")))
 }
 
 /// What `early_terminate` saved, and its error rate among trials where it was overruled.

@@ -2,7 +2,7 @@
 //!
 //! A field with an unknown value is empty. Numbers are in the shortest form that parses to the same number.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -12,13 +12,13 @@ use serde_json::Value;
 use super::ranking::setting_names;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{History, Status, TrialRecord};
-use sweep_core::trial::{EpochMetrics, METRICS, MOST_OTHERS, Metric, Settings};
+use sweep_core::trial::{EpochMetrics, METRICS, MOST_OTHERS, Metric, Settings, TrialId};
 use sweep_spec::Spec;
 use sweep_store::Layout;
 
 /// The columns of `trials.csv` after `trial` and the parameters, except those of the best and the last epoch.
 const BEFORE: [&str; 5] = ["seed", "repeat", "status", "epochs", "best_epoch"];
-const AFTER: [&str; 6] = ["parameters", "seconds", "energy_kj", "device", "attempts", "error"];
+const AFTER: [&str; 7] = ["parameters", "seconds", "energy_kj", "device", "attempts", "tag", "error"];
 const GAPS: [&str; 2] = ["loss_gap", "accuracy_gap"];
 
 /// Both tables of a running sweep.
@@ -145,6 +145,8 @@ struct Columns {
     settings: Vec<String>,
     /// Names of custom metrics, in order of appearance, at most [`MOST_OTHERS`].
     others: Vec<String>,
+    /// Tags that the user gave to trials.
+    tags: BTreeMap<TrialId, String>,
     seed: u64,
     metric: Metric,
 }
@@ -152,7 +154,8 @@ struct Columns {
 impl Columns {
     fn new(spec: &Spec, history: &History) -> Columns {
         let (settings, others) = (setting_names(history), Vec::new());
-        let mut columns = Columns { settings, others, seed: spec.seed, metric: spec.metric.clone() };
+        let tags = history.steering.tags.clone();
+        let mut columns = Columns { settings, others, tags, seed: spec.seed, metric: spec.metric.clone() };
         for trial in &history.trials {
             columns.measure(trial);
         }
@@ -230,6 +233,7 @@ impl Columns {
             number(trial.joules.map(|joules| joules.round() / 1e3)),
             trial.slot.clone(),
             trial.attempts.to_string(),
+            self.tags.get(&trial.id).map_or(String::new(), |tag| harmless(tag)),
             harmless(&trial.outcome().and_then(|outcome| outcome.error()).unwrap_or_default()),
         ]);
         row.extend(own(&self.metric).map(|name| number(best.and_then(|epoch| epoch.get(name)))));

@@ -87,7 +87,7 @@ pub fn beginning(name: &str) -> Vec<Entry> {
 /// The entry of a controller that takes over the sweep at this time.
 pub fn run(at: f64) -> Entry {
     let slots = vec!["cpu:0".to_owned(), "cpu:1".to_owned()];
-    Entry::Run { at, version: "0.1.0".into(), host: "here".into(), pid: 1, mps: None, lag: None, slots }
+    Entry::Run { at, version: "0.1.0".into(), host: "here".into(), pid: 1, mps: None, lag: None, on: Vec::new(), slots }
 }
 
 /// The entries of an attempt, from its start to the epoch `last`. Its first `from` epochs come from the attempt before.

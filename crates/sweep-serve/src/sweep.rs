@@ -189,6 +189,7 @@ impl Touched {
             | Entry::Began { attempt, .. }
             | Entry::Epoch { attempt, .. }
             | Entry::Row { attempt, .. }
+            | Entry::Warned { attempt, .. }
             | Entry::Spared { attempt, .. }
             | Entry::Paused { attempt, .. }
             | Entry::Lost { attempt, .. }

@@ -15,7 +15,9 @@ use super::time;
 use super::trains::{Network, Trains};
 use super::value::{number, show};
 use super::yaml;
-use super::{Method, Note, Order, Problem, Problems, Spec, constraints, early, enqueue, goal, parameters, program};
+use super::{
+    Method, Note, Order, Problem, Problems, Spec, cluster, constraints, early, enqueue, goal, parameters, program,
+};
 use sweep_core::recipe::Source;
 use sweep_core::trial::{ACCURACY_OF_CLASS, BALANCED_ACCURACY, Goal, METRICS, Metric, Settings};
 
@@ -157,6 +159,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         stop_grace: program::stop_grace(&table, is_program),
         max_time: time::read(&table),
         devices: devices(&table),
+        cluster: cluster::read(&table),
         base: base.to_owned(),
         start: None,
         order: order(&table, method),

@@ -8,6 +8,7 @@
 //! the table of settings in `setting`. `trains` and `recipe` then make what a trial trains.
 
 mod check;
+mod cluster;
 mod constraints;
 mod distribution;
 mod doubts;
@@ -37,6 +38,7 @@ mod yaml;
 mod yaml11;
 
 pub use check::is_folder_name;
+pub use cluster::Cluster;
 pub use constraints::condition_on as condition;
 pub use goal::of as goal_of;
 pub use inspect::{Inspection, Kind, MOST_KINDS, place_of_data};
@@ -103,6 +105,8 @@ pub struct Spec {
     pub max_time: MaxTime,
     /// Devices that trials run on.
     pub devices: Devices,
+    /// Other hosts that trials run on.
+    pub cluster: Cluster,
     /// Absolute path of the folder that relative paths of the file start from.
     pub base: PathBuf,
     /// Absolute path of the folder in which programs start. `None` derives it from the file alone, which does not say
@@ -138,6 +142,8 @@ impl Spec {
 pub struct Devices {
     /// GPUs to use.
     pub gpus: Gpus,
+    /// Number of GPUs that each trial has for itself, 1 or more. Only programs use several.
+    pub gpus_per_trial: u32,
     /// Number of trials that share a GPU.
     pub per_gpu: PerGpu,
     /// What to do about a GPU that other processes already use.

@@ -17,10 +17,12 @@ const OURS: [&str; 3] = ["data", "model", "training"];
 
 /// Reads the three keys. `None` if trials train a network of the file.
 pub fn read(top: &Table) -> Option<Program> {
-    let (program, command) = (top.get("program"), top.get("command"));
-    let (metrics_file, folder) = (top.get("metrics_file"), top.get("folder"));
+    // A key without a value is as good as none.
+    let [program, command, metrics_file, folder, metrics_key, cwd] =
+        ["program", "command", "metrics_file", "folder", "metrics", "cwd"]
+            .map(|name| top.get(name).filter(|node| !node.value.is_null()));
     if program.is_none() && command.is_none() {
-        for node in [metrics_file, folder, top.get("metrics"), top.get("cwd")].into_iter().flatten() {
+        for node in [metrics_file, folder, metrics_key, cwd].into_iter().flatten() {
             let remedy = if is_metric(&node) { "did you mean `metric`?" } else { "remove it" };
             node.wrong_key("has no effect without `program`", remedy);
         }
@@ -43,6 +45,8 @@ pub fn read(top: &Table) -> Option<Program> {
                     let Some(item_text) = argument(&item) else { continue };
                     if let Some((rule, remedy)) = no_macro(&item_text, read.last(), top) {
                         item.wrong(rule, remedy);
+                    } else if let Some(note) = left_to_shell(&item_text, top) {
+                        item.note_same(note);
                     }
                     read.push(item_text);
                 }
@@ -73,7 +77,7 @@ pub fn read(top: &Table) -> Option<Program> {
         }
         Some(found)
     });
-    let in_trial_folder = top.get("cwd").is_some_and(|node| {
+    let in_trial_folder = cwd.is_some_and(|node| {
         let is = "`file` (the usual folder) or `trial` (the trial's own folder)";
         let found = node.clone().take(Kind::Text, is).map(|found| plain(&found));
         if found.as_deref().is_some_and(|found| found != "file" && found != "trial") {
@@ -81,7 +85,7 @@ pub fn read(top: &Table) -> Option<Program> {
         }
         found.as_deref() == Some("trial")
     });
-    let metrics = top.get("metrics").map_or(Metrics::Auto, |node| metrics(&node, metrics_file.is_some()));
+    let metrics = metrics_key.map_or(Metrics::Auto, |node| metrics(&node, metrics_file.is_some()));
     Some(Program {
         program: name,
         command: items,
@@ -160,7 +164,9 @@ const LONGEST_STOP_GRACE: u64 = 3600;
 
 /// Reads `stop_grace`, which only programs have.
 pub fn stop_grace(top: &Table, is_program: bool) -> Duration {
-    let Some(node) = top.get("stop_grace") else { return Duration::from_secs(STOP_GRACE) };
+    let Some(node) = top.get("stop_grace").filter(|node| !node.value.is_null()) else {
+        return Duration::from_secs(STOP_GRACE);
+    };
     let is = "the seconds that a program has to save and end after SIGTERM: write 30, say";
     let found = node.take(Kind::Whole { least: 0, most: LONGEST_STOP_GRACE }, is).and_then(|found| found.as_u64());
     if !is_program {
@@ -191,6 +197,17 @@ fn listed(text: Option<&str>) -> String {
         items = COMMAND.map(str::to_owned).to_vec();
     }
     format!("write {}", serde_json::json!(items).to_string().replace("\",\"", "\", \""))
+}
+
+/// Returns a note if an item of a command names a parameter as `${name}`, where the shell reads a variable of its own.
+fn left_to_shell(item: &str, top: &Table) -> Option<String> {
+    let names = item.match_indices("${").filter_map(|(at, _)| item[at + 2..].split('}').next());
+    let is_parameter = |name: &&str| top.get("parameters").is_some_and(|node| node.value.get(*name).is_some());
+    let name = names.into_iter().find(is_parameter).filter(|name| !item.contains(&format!("{name}=")))?;
+    Some(format!(
+        "contains ${{{name}}}, which the shell replaces by its own variable and not by the parameter, as in W&B. Add the \
+         items sh and \"${{args}}\" after this one, and read \"$@\""
+    ))
 }
 
 /// Returns the problem with a `${...}` in an item of a command, and the fix. `before` is the previous item.

@@ -168,10 +168,14 @@ fn resize(fixed: &Settings) -> Option<Resize> {
 /// Maximum number of trials that share a GPU.
 const MOST_PER_GPU: u32 = 64;
 
+/// Maximum number of GPUs of a trial.
+const MOST_PER_TRIAL: u64 = 64;
+
 /// Reads `devices:`.
 pub fn devices(top: &Table) -> Devices {
     let mut devices = Devices {
         gpus: Gpus::All,
+        gpus_per_trial: 1,
         per_gpu: PerGpu::Most(1),
         busy: Busy::Wait,
         on_contention: OnContention::Report,
@@ -192,6 +196,9 @@ pub fn devices(top: &Table) -> Devices {
                 node.wrong(rule, "write auto to measure with the first trials how many fit");
             }
         }
+    }
+    if let Some(node) = table.get("gpus_per_trial") {
+        devices.gpus_per_trial = gpus_per_trial(&node, top, devices.per_gpu);
     }
     if let Some(node) = table.get("busy") {
         match node.value.as_str() {
@@ -240,6 +247,22 @@ pub fn devices(top: &Table) -> Devices {
     }
     table.close();
     devices
+}
+
+/// Reads `gpus_per_trial`, which only programs have.
+fn gpus_per_trial(node: &Node, top: &Table, per_gpu: PerGpu) -> u32 {
+    let is = "the number of GPUs of each trial; for example, write 2";
+    let found = node.clone().take(Kind::Whole { least: 1, most: MOST_PER_TRIAL }, is);
+    let count = found.and_then(|found| found.as_u64()).and_then(|count| u32::try_from(count).ok()).unwrap_or(1);
+    if count > 1 && top.get("program").is_none() && top.get("command").is_none() {
+        node.wrong_key("has no effect: the built-in trainer uses one GPU per trial", "remove it");
+    } else if count > 1 && per_gpu != PerGpu::Most(1) {
+        node.wrong_key(
+            "has no effect beside `per_gpu`: a trial has several GPUs, or shares one",
+            "remove one of the two",
+        );
+    }
+    count
 }
 
 /// Returns whether the name is a UUID, or the numbers of a MIG instance: `0:1`.

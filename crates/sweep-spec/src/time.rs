@@ -10,7 +10,7 @@ use super::value::{number, show};
 pub struct MaxTime {
     /// For a trial, over all its attempts.
     pub trial: Option<Duration>,
-    /// For one call of `sweep run` or `sweep resume`, which then saves its trials and ends.
+    /// For all runs of the sweep together. The last of them saves its trials and ends.
     pub sweep: Option<Duration>,
 }
 
@@ -29,7 +29,8 @@ pub fn read(top: &Table) -> MaxTime {
     times
 }
 
-fn time(node: &Node) -> Option<Duration> {
+/// Reads a time above 0.
+pub fn time(node: &Node) -> Option<Duration> {
     let seconds = number(node.value).filter(|seconds| *seconds > 0.0 && *seconds < 1e9).map(Duration::from_secs_f64);
     let found = seconds.or_else(|| parse(node.value.as_str()?).ok());
     if found.is_none() {

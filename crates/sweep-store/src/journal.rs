@@ -243,6 +243,7 @@ mod tests {
                 pid: 1,
                 mps: None,
                 lag: None,
+                on: Vec::new(),
                 slots: vec!["cpu:0".into()],
             },
             Entry::Started {

@@ -30,6 +30,9 @@ pub fn finding(view: &View) -> Finding {
             let [train, val] = [train, val].map(|series| Unit::Loss.text(series.end()));
             format!("{apart} (training {train}, validation {val})")
         }
+        (None, None) if view.train_loss.is_some() || view.train_accuracy.is_some() => {
+            "Training and validation were not measured by the same metric, so their gap is unknown".to_owned()
+        }
         (None, None) => "Training was not measured, so only validation was judged".to_owned(),
     };
     let headline =

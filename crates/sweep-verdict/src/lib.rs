@@ -13,6 +13,7 @@ mod cases;
 mod context;
 #[cfg(test)]
 mod corpus;
+mod decline;
 mod diverged;
 mod finding;
 mod good_fit;

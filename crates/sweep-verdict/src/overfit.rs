@@ -1,6 +1,7 @@
 //! Overfit: validation loss rises beyond its own noise while training continues to improve, or training accuracy ends
-//! far above validation accuracy.
+//! far above validation accuracy. Where no validation loss was measured, another validation metric falls.
 
+use super::decline::Decline;
 use super::finding::Unit;
 use super::finding::number;
 use super::series::Series;
@@ -36,6 +37,8 @@ const SLOW: f64 = 0.03;
 const COMPARED: usize = 200;
 /// Rise, as a share of the lowest loss, from which on the finding is clear, and severe.
 const TURN_SCALE: [f64; 2] = [0.05, 0.5];
+/// Fall of another validation metric, as a share of its best level, from which on the finding is clear, and severe.
+const DECLINE_SCALE: [f64; 2] = [0.10, 0.30];
 /// Minimum gap of training above validation accuracy at the end. Networks that generalize well show a few percent.
 const GAP: f64 = 0.10;
 /// Smaller gaps count if validation has this many times the errors of training.
@@ -63,11 +66,13 @@ const RIGHT: f64 = 0.95;
 /// Judges by the rise of the validation loss and by the gap at the end.
 pub fn find(view: &View) -> Option<Finding> {
     let turn = view.val_loss.as_ref().and_then(|val| Turn::new(val, view.train_loss.as_ref()));
+    let decline = Decline::new(view);
     let gap = view
         .accuracy_gap()
         .filter(|gap| *gap >= GAP || more_errors(view, *gap))
         .filter(|gap| *gap >= 3.0 * gap_error(view));
     let by_turn = turn.as_ref().map(|turn| Severity::scale(turn.rise, TURN_SCALE));
+    let by_turn = by_turn.or_else(|| decline.as_ref().map(|decline| Severity::scale(decline.share, DECLINE_SCALE)));
     let by_gap = gap.map(|gap| Severity::scale(gap, GAP_SCALE)).or_else(|| loss_gap(view).map(|_| Severity::Mild));
     // Where both show it, it is clear.
     let both = by_turn.and(by_gap).map(|_| Severity::Clear);
@@ -89,6 +94,7 @@ pub fn find(view: &View) -> Option<Finding> {
             about(val.end())
         ));
     }
+    says.extend(decline.as_ref().map(Decline::sentence));
     if let (Some(gap), Some(train), Some(val)) = (gap, &view.train_accuracy, &view.val_accuracy) {
         let gap_text = if says.is_empty() {
             "The network fits the training data far better than new data: training accuracy"
@@ -113,7 +119,7 @@ pub fn find(view: &View) -> Option<Finding> {
         ));
     }
 
-    let onset = turn.as_ref().map(|turn| turn.onset);
+    let onset = turn.as_ref().map(|turn| turn.onset).or(decline.as_ref().map(|decline| decline.onset));
     let wasted = onset.map(|onset| f64::from(view.last - onset));
     let opening = gap.and_then(|_| opening(view));
     let mut finding = Finding::new(Name::Overfit, severity, says.join(" "))
@@ -126,6 +132,12 @@ pub fn find(view: &View) -> Option<Finding> {
             .evidence("validation loss at the end", Unit::Loss, val.end())
             .evidence("rise relative to the lowest", Unit::Number, turn.rise)
             .evidence("noise of the validation loss (standard deviation)", Unit::Loss, val.noise);
+    }
+    if let Some(Decline { val, share, .. }) = &decline {
+        finding = finding
+            .evidence(format!("best validation {}", word(val)), unit(val), val.values[val.best()])
+            .evidence(format!("validation {} at the end", word(val)), unit(val), val.end())
+            .evidence("fall relative to the best", Unit::Number, *share);
     }
     finding = finding.evidence("training minus validation accuracy at the end", Unit::Accuracy, view.accuracy_gap());
     if let (Some(train), Some(onset)) = (view.train_loss.as_ref().or(view.train_accuracy.as_ref()), onset) {
@@ -140,7 +152,7 @@ pub fn find(view: &View) -> Option<Finding> {
             true => &[Advice::NoMoreDropout, augment],
             false => &[augment, Advice::BatchNorm, Advice::MoreRegularization],
         };
-    let stop = turn.is_some().then_some(Advice::StopEarly);
+    let stop = onset.is_some().then_some(Advice::StopEarly);
     let more = view.context.fewer_pictures.then_some(Advice::MorePictures);
     Some(finding.advice(stop).advice(more).advice(remedies.iter().copied()))
 }

@@ -90,8 +90,8 @@ def caller():
     return "the script"
 
 
-def around(owner, name, before=None, after=None, failed=None):
-    """Wraps a function or method. Does nothing if it is missing or already wrapped."""
+def around(owner, name, before=None, after=None, failed=None, made=None):
+    """Wraps a function or method. Does nothing if it is missing or already wrapped. `made` also gets the result."""
     original = getattr(owner, name, None)
     if original is None or getattr(original, "_sweep", False):
         return
@@ -107,6 +107,8 @@ def around(owner, name, before=None, after=None, failed=None):
             raise
         if after:
             after(*arguments, **named)
+        if made:
+            made(result, *arguments, **named)
         return result
 
     for attribute in ("__name__", "__qualname__", "__doc__", "__module__", "__wrapped__"):
@@ -128,6 +130,31 @@ class Rows:
     last = 0
     names = set()
     announced = False
+    axes = {}
+    places = {}
+
+
+STEPS = ("step", "iter", "batch", "sample", "example", "token", "time", "second", "frame", "episode")
+
+
+def wandb_define_metric(run, name=None, step_metric=None, *others, **named):
+    """An axis of its own is what the script counts by: the epochs of its metrics, unless its name says that it counts steps."""
+    axis = getattr(step_metric, "name", step_metric)
+    if isinstance(name, str) and isinstance(axis, str) and not any(word in axis.lower() for word in STEPS):
+        Rows.axes[name] = axis
+
+
+def axis_place(found):
+    """The place of a row on the axis that was defined for one of its metrics. W&B fills in the last one of an axis."""
+    from fnmatch import fnmatchcase
+
+    Rows.places.update({axis: found[axis] for axis in Rows.axes.values() if axis in found})
+    for pattern, axis in Rows.axes.items():
+        place = Rows.places.get(axis)
+        if place is not None and place >= 0 and place == int(place):
+            if any(name != axis and fnmatchcase(name, pattern) for name in found):
+                return {"epoch": place}
+    return {}
 
 
 def wandb_log(run, data=None, step=None, commit=None, *others, **named):
@@ -135,8 +162,9 @@ def wandb_log(run, data=None, step=None, commit=None, *others, **named):
         return
     if step is not None:
         Rows.number = max(Rows.number, int(step))
-    Rows.names.update(numbers(data))
-    log("wandb.log", data, _row=Rows.number)
+    found = numbers(data)
+    Rows.names.update(found)
+    log("wandb.log", data, **dict(axis_place(found), _row=Rows.number))
     Rows.last = Rows.number
     if commit or (commit is None and step is None):
         Rows.number += 1
@@ -158,6 +186,7 @@ def offline(what, remedy):
 
 def patch_run(module):
     around(module.Run, "log", before=wandb_log)
+    around(module.Run, "define_metric", before=wandb_define_metric)
     remedy = "read the data from a local path, or set WANDB_MODE=online for `sweep run`"
     around(module.Run, "use_artifact", failed=offline("use_artifact", remedy))
 
@@ -228,9 +257,46 @@ def patch_tensorboard(module):
     around(module.SummaryWriter, "add_scalars", before=scalars)
 
 
+WRITERS = {}
+PARTS = ("train", "training", "val", "valid", "validation", "eval", "evaluation", "test")
+
+
+def patch_tensorflow(module):
+    """TensorFlow names no set: training and validation have writers into folders of their own."""
+
+    def writer(result, logdir=None, *others, **named):
+        announce()
+        if isinstance(logdir, (str, os.PathLike)):
+            WRITERS[id(result)] = (result, os.path.basename(os.path.normpath(logdir)))
+
+    around(module, "create_file_writer_v2", made=writer)
+
+
+def patch_tensorflow_scalar(module):
+    def scalar(name=None, data=None, step=None, *others, **named):
+        summary = sys.modules.get("tensorflow.python.ops.summary_ops_v2")
+        writer = summary._summary_state.writer if summary else None
+        if writer is None:
+            return
+        step = summary.get_step() if step is None else step
+        part = WRITERS.get(id(writer), (None, ""))[1]
+        name = "%s/%s" % (part, name) if part.lower() in PARTS else name
+        try:
+            data, step = float(data), int(step)
+        except Exception:
+            report(
+                "%s: tf.summary.scalar inside tf.function is not read; "
+                "write `metrics: '**/events.out.tfevents.*'` into the sweep file" % caller()
+            )
+            return
+        log("TensorBoard", {name: data}, _row=step)
+
+    around(module, "scalar", before=scalar)
+
+
 def patch_keras(module):
     def epoch_end(history, epoch, logs=None):
-        log("Keras", logs or {}, epoch=epoch + 1)
+        log("Keras", logs or {}, epoch=epoch + 1, _epochs=(history.params or {}).get("epochs"))
 
     if hasattr(module, "History"):
         around(module.History, "on_epoch_end", before=epoch_end)
@@ -239,14 +305,16 @@ def patch_keras(module):
 def patch_lightning(module):
     def log_metrics(connector, metrics=None, step=None, *others, **named):
         trainer = connector.trainer
-        log("Lightning", metrics or {}, epoch=trainer.current_epoch, _step=trainer.global_step)
+        planned = trainer.max_epochs
+        log("Lightning", metrics or {}, epoch=trainer.current_epoch, _step=trainer.global_step, _epochs=planned)
 
     around(module._LoggerConnector, "log_metrics", before=log_metrics)
 
 
 def patch_transformers(module):
     def trainer_log(trainer, logs=None, *others, **named):
-        log("Hugging Face", logs or {}, epoch=trainer.state.epoch or 0, _step=trainer.state.global_step)
+        state = trainer.state
+        log("Hugging Face", logs or {}, epoch=state.epoch or 0, _step=state.global_step, _epochs=state.num_train_epochs)
 
     around(module.Trainer, "log", before=trainer_log)
 
@@ -254,7 +322,7 @@ def patch_transformers(module):
 def patch_ultralytics(module):
     def save_metrics(trainer, metrics=None, *others, **named):
         losses = trainer.label_loss_items(trainer.tloss, prefix="train")
-        log("Ultralytics", dict(losses, **(metrics or {})), epoch=trainer.epoch + 1)
+        log("Ultralytics", dict(losses, **(metrics or {})), epoch=trainer.epoch + 1, _epochs=trainer.epochs)
 
     around(module.BaseTrainer, "save_metrics", before=save_metrics)
 
@@ -267,6 +335,8 @@ PATCHES = {
     "mlflow.tracking.client": patch_mlflow,
     "torch.utils.tensorboard.writer": patch_tensorboard,
     "tensorboardX.writer": patch_tensorboard,
+    "tensorflow.python.ops.summary_ops_v2": patch_tensorflow,
+    "tensorboard.plugins.scalar.summary_v2": patch_tensorflow_scalar,
     "keras.callbacks": patch_keras,
     "keras.src.callbacks": patch_keras,
     "keras.src.callbacks.history": patch_keras,

@@ -25,7 +25,7 @@ pub enum Said {
 }
 
 /// What the journal has of a trial when an attempt begins.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Known {
     /// The last epoch; 0 where there is none.
     pub last: u32,
@@ -142,8 +142,12 @@ pub struct Reading {
     /// Epochs that this attempt has told.
     epochs: u32,
     naming: Naming,
+    /// Number of epochs that the program means to train, and whether that was told.
+    planned: Option<(u32, bool)>,
     /// Where the metric was found so far.
     source: Option<From>,
+    /// That, until it is told.
+    new_source: Option<String>,
     /// Whether a library said that it will report.
     announced: bool,
     /// Rows of printed text with the metric, while a library that was announced has not reported it.
@@ -175,7 +179,9 @@ impl Reading {
             measured: false,
             epochs: 0,
             naming: Naming::new(metric),
+            planned: None,
             source: None,
+            new_source: None,
             announced: false,
             latent: Vec::new(),
             problems: Vec::new(),
@@ -312,6 +318,10 @@ impl Reading {
             self.announced = !self.measured;
             return true;
         }
+        if let Some(planned) = object.get("_epochs").and_then(Json::as_f64).filter(|count| (1.0..1e9).contains(count)) {
+            let planned = planned.ceil() as u32;
+            self.planned = self.planned.filter(|(known, _)| *known == planned).or(Some((planned, false)));
+        }
         let mut values = Values::new();
         for (name, json) in object {
             let number = match &json {
@@ -444,6 +454,7 @@ impl Reading {
             return Some(false);
         }
         self.notes.push(format!("{} is read from {}", self.metric, from.name));
+        self.new_source = Some(from.name.clone());
         self.source = Some(from.clone());
         Some(before.is_some())
     }
@@ -532,7 +543,14 @@ impl Reading {
             told.push(Said::Diverged(Outcome::Diverged { epoch: metrics.epoch, step: 0, what }));
         } else {
             self.known.last = metrics.epoch;
-            told.push(Said::Message(Box::new(FromProgram::Epoch { attempt, metrics, others, read })));
+            let news = self.planned.as_mut().filter(|(_, is_told)| !*is_told);
+            let planned = news.map(|(planned, is_told)| {
+                *is_told = true;
+                *planned
+            });
+            let source = self.new_source.take();
+            let epoch = FromProgram::Epoch { attempt, metrics, others, read, planned, source };
+            told.push(Said::Message(Box::new(epoch)));
         }
     }
 }
@@ -567,7 +585,7 @@ pub const PRINTED_TEXT: &str = "the printed text";
 const MOST_PROBLEMS: usize = 20;
 
 /// Libraries in which the script itself chooses what to log, as the hook names them.
-const TRACKERS: [&str; 3] = ["wandb.log", "wandb summary", "mlflow"];
+const TRACKERS: [&str; 4] = ["wandb.log", "wandb summary", "W&B's offline file", "mlflow"];
 
 /// Names that are told of those left out.
 const MOST_LEFT_OUT: usize = 5;

@@ -34,7 +34,7 @@ pub const PRINTED: &str = "printed.jsonl";
 
 /// Environment variable of the supervisor and all that it starts, with the path of the trial's folder. A controller that
 /// resumes a sweep recognizes by it what is left of a killed one.
-const MARK: &str = "SWEEP_SUPERVISED";
+pub const MARK: &str = "SWEEP_SUPERVISED";
 
 /// What the controller wants, as the first line on the supervisor's stdin.
 #[derive(Debug, Serialize, Deserialize)]

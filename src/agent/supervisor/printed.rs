@@ -4,11 +4,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::Value as Json;
 
 use super::Order;
 use crate::agent::log::Log;
 use crate::agent::reading::PRINTED_TEXT;
+use crate::agent::whole::as_json;
 use sweep_core::trial::METRICS;
 use sweep_curves::{Expression, Printed as Text, Row, json_object};
 
@@ -104,7 +105,13 @@ impl Printed {
     fn append_rows(&mut self, rows: &[Row], log: &mut Log) -> std::io::Result<bool> {
         let mut has_grown = false;
         for row in rows {
-            has_grown |= self.append(as_json(row).to_string().as_bytes(), log)?;
+            let mut line = as_json(row, PRINTED_TEXT);
+            // What is printed counts steps in many ways.
+            line.as_object_mut().and_then(|line| line.remove("_row"));
+            if let Some(planned) = self.text.planned() {
+                line["_epochs"] = planned.into();
+            }
+            has_grown |= self.append(line.to_string().as_bytes(), log)?;
         }
         Ok(has_grown)
     }
@@ -122,15 +129,6 @@ impl Printed {
         self.file.write_all(&whole)?;
         Ok(true)
     }
-}
-
-/// A row as a line of the file. JSON has no NaN, so that is text.
-fn as_json(row: &Row) -> Json {
-    let number = |value: f64| if value.is_finite() { json!(value) } else { json!(value.to_string()) };
-    let mut object = Map::from_iter([("_from".to_owned(), json!(PRINTED_TEXT))]);
-    object.extend(row.place.epoch.map(|epoch| ("epoch".to_owned(), json!(epoch))));
-    object.extend(row.values.iter().map(|(name, value)| (name.clone(), number(*value))));
-    Json::Object(object)
 }
 
 fn kind(line: &[u8], metric: &str) -> Kind {

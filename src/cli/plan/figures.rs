@@ -7,6 +7,7 @@ use crate::cli;
 use crate::cli::environment::Environment;
 use crate::cli::sweep_file::SweepFile;
 use sweep_core::program::{Need, Program, SETTINGS_FILE};
+use sweep_core::random::trial_seed;
 use sweep_core::trial::{Goal, TrialId};
 use sweep_data::datasets::{self, Normalization};
 use sweep_scheduler::search::Search;
@@ -49,6 +50,8 @@ fn normalization(spec: &Spec) -> Option<Normalization> {
 pub struct First {
     /// Its command. Values of environment variables are left out, because they can be secret.
     pub arguments: Vec<String>,
+    /// Those variables, each with whether it is in the environment.
+    pub variables: Vec<(String, bool)>,
     /// The folder that it starts in, and why.
     pub folder: (String, String),
     /// The program that runs the script, and why.
@@ -63,6 +66,14 @@ impl First {
         let layout = Layout::new(environment.folder.join("results").join(&spec.name));
         let settings_file = layout.trial(TrialId(1)).join(SETTINGS_FILE).display().to_string();
         let as_written = |name: &str| Some(format!("${{envvar:{name}}}"));
+        let names = program.variables().into_iter();
+        let variables = names.map(|name| (name.clone(), environment.variable(&name).is_some())).collect();
+        let trial = layout.trial(TrialId(1)).display().to_string();
+        let seed = trial_seed(spec.seed, &settings, 1).to_string();
+        let [one, gpus] = [1, spec.devices.gpus_per_trial].map(|number| number.to_string());
+        let values = [trial.clone(), one.clone(), seed, one, gpus, "0".to_owned()];
+        let own = program.in_trial_folder.then(|| program.below(&start.place.folder, &interpreter.command));
+        let (program, settings) = own.as_ref().unwrap_or(program).filled(&settings, &values);
         let arguments = program.arguments(&settings, &interpreter.command, &settings_file, as_written).ok()?;
         let interpreter = if program.command.iter().any(|item| item == "${interpreter}") {
             let path = cli::program::on_path(&interpreter.command, environment);
@@ -79,8 +90,11 @@ impl First {
                 .and_then(|name| cli::program::on_path(name, environment))
                 .map(|path| (path.display().to_string(), "on PATH".to_owned()))
         };
-        let folder = (start.place.folder.display().to_string(), start.reason());
-        Some(First { arguments, folder, interpreter })
+        let folder = match program.in_trial_folder {
+            true => (trial, "the trial's folder, from `cwd: trial`".to_owned()),
+            false => (start.place.folder.display().to_string(), start.reason()),
+        };
+        Some(First { arguments, variables, folder, interpreter })
     }
 }
 
@@ -160,9 +174,10 @@ impl Figures {
 
     fn program(&self, Program { program, command, metrics_file, .. }: &Program) -> Json {
         let mut told = json!({"program": program, "command": command, "metrics_file": metrics_file});
-        if let Some(First { arguments, folder, interpreter }) = &self.first {
+        if let Some(First { arguments, variables, folder, interpreter }) = &self.first {
             told["first"] = json!({
                 "command": arguments,
+                "variables": variables.iter().map(|(name, is_set)| json!({"name": name, "is_set": is_set})).collect::<Vec<_>>(),
                 "folder": folder.0,
                 "folder_reason": folder.1,
                 "interpreter": interpreter.as_ref().map(|(path, _)| path),

@@ -40,6 +40,9 @@ pub fn write(file: &SweepFile, figures: &Figures, slots: &str, out: &mut impl Wr
             head.add_row(vec!["metrics".to_owned(), metrics]);
             if let Some(first) = &figures.first {
                 head.add_row(vec!["trial 1", &line(&first.arguments)]);
+                if !first.variables.is_empty() {
+                    head.add_row(vec!["".to_owned(), variables(&first.variables)]);
+                }
                 head.add_row(vec!["folder".to_owned(), reason(&first.folder.0, &first.folder.1)]);
                 if let Some((path, why)) = &first.interpreter {
                     head.add_row(vec!["interpreter".to_owned(), reason(path, why)]);
@@ -72,6 +75,20 @@ pub fn write(file: &SweepFile, figures: &Figures, slots: &str, out: &mut impl Wr
         writeln!(out, "{}note: {note}", if at == 0 { "\n" } else { "" })?;
     }
     Ok(())
+}
+
+/// What is said about variables whose values the plan does not show.
+fn variables(variables: &[(String, bool)]) -> String {
+    let (set, missing): (Vec<_>, Vec<_>) = variables.iter().partition(|(_, is_set)| *is_set);
+    let names = |of: Vec<&(String, bool)>| of.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+    let mut said = Vec::new();
+    if !set.is_empty() {
+        said.push(format!("{}: from the environment, its value is not shown", names(set)));
+    }
+    if !missing.is_empty() {
+        said.push(format!("{}: not in the environment, so trials would fail", names(missing)));
+    }
+    said.join("; ")
 }
 
 fn reason(what: &str, why: &str) -> String {

@@ -10,6 +10,7 @@ from transformers import BertConfig, BertForSequenceClassification, Trainer, Tra
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--learning_rate", type=float, default=1e-3)
+parser.add_argument("--save", action="store_true")
 args = parser.parse_args()
 
 torch.manual_seed(0)
@@ -21,7 +22,7 @@ trainer = Trainer(
     model=BertForSequenceClassification(config),
     args=TrainingArguments(
         output_dir="out", num_train_epochs=3, per_device_train_batch_size=20, learning_rate=args.learning_rate,
-        eval_strategy="epoch", logging_strategy="epoch", save_strategy="no", report_to="none", use_cpu=True, disable_tqdm=True,
+        eval_strategy="epoch", logging_strategy="epoch", save_strategy="epoch" if args.save else "no", report_to="none", use_cpu=True, disable_tqdm=True,
     ),
     train_dataset=rows[:90],
     eval_dataset=rows[90:],

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Entry, Extension, FORMAT, State, Status, TrialRecord};
+use super::{Entry, Extension, FORMAT, NodeChange, NodeRecord, State, Status, TrialRecord};
 use crate::steering::{Request, Wish};
 use crate::trial::{Attempt, MOST_OTHERS, Outcome, Settings, TrialId, fingerprint};
 
 impl State {
     pub(super) fn apply(&mut self, entry: &Entry) -> Result<(), String> {
+        if let Some(at) = entry.at_of_run() {
+            self.seen_at = self.seen_at.max(at);
+        }
         match entry {
             Entry::Sweep { format, name, at, base, start, file, pictures, .. } => {
                 if *format != FORMAT {
@@ -44,16 +47,25 @@ impl State {
                 self.steering.skipped.clear();
                 self.start.clone_from(start);
             }
-            Entry::Run { at, slots, version, mps, lag, .. } => {
-                self.run_at = *at;
+            Entry::Run { at, slots, version, mps, lag, on, .. } => {
+                self.spent += (self.seen_at - self.run_at).max(0.0);
+                (self.run_at, self.seen_at) = (*at, *at);
+                self.runs += 1;
                 self.lag = lag.or(self.lag);
                 self.version.clone_from(version);
                 self.slots = slots.clone();
                 self.mps.clone_from(mps);
                 self.held.clear();
+                self.nodes.clear();
+                self.on.clone_from(on);
                 self.complete = false;
                 (self.steering.paused, self.steering.most) = (false, None);
                 self.abandon();
+            }
+            Entry::Node { at, node, what } => self.node(*at, node, what)?,
+            Entry::Kept { attempt, .. } => {
+                let trial = self.waiting(*attempt).ok_or_else(|| format!("{attempt} is kept, but was not left"))?;
+                trial.status = Status::Running;
             }
             Entry::Backend { backend, .. } => self.backends.push(backend.clone()),
             Entry::Started { at, attempt, slot, settings, seed, place } => {
@@ -63,7 +75,13 @@ impl State {
                 }
                 self.handed_out.insert(attempt.trial, self.ends);
             }
-            Entry::Process { attempt, group } => self.running(*attempt)?.group = Some(group.clone()),
+            Entry::Process { attempt, group, script } => {
+                let trial = self.running(*attempt)?;
+                trial.group.clone_from(group);
+                let is_new = |script: &&String| trial.scripts.last() != Some(script);
+                let script = script.iter().find(is_new).cloned();
+                trial.scripts.extend(script);
+            }
             Entry::Began {
                 attempt,
                 from_epoch,
@@ -89,6 +107,7 @@ impl State {
                     self.untidied.retain(|_, end| *end > before);
                 }
             }
+            Entry::Warned { attempt, warning } => self.running(*attempt)?.warnings.push(warning.clone()),
             Entry::Epoch { attempt, metrics, others } => {
                 let trial = self.running(*attempt)?;
                 let next = trial.curve.len() as u32 + 1;
@@ -102,12 +121,14 @@ impl State {
                     }
                 }
             }
-            Entry::Row { attempt, metrics, others, read } => {
+            Entry::Row { attempt, metrics, others, read, planned, source } => {
                 let trial = self.running(*attempt)?;
                 if metrics.epoch == 0 {
                     return Err(format!("{attempt} reports epoch 0, and epochs are counted from 1"));
                 }
                 trial.read = read.or(trial.read);
+                trial.planned = planned.or(trial.planned);
+                trial.source = source.clone().or(trial.source.take());
                 trial.postponed = 0;
                 match trial.curve.binary_search_by_key(&metrics.epoch, |epoch| epoch.epoch) {
                     Ok(at) => trial.curve[at].update(metrics),
@@ -177,7 +198,9 @@ impl State {
                     self.held.insert(slot.clone(), reason.clone());
                 }
             }
-            Entry::Left { complete, .. } => {
+            Entry::Left { at, complete } => {
+                let gone = Some((*at, "the controller has ended".to_owned()));
+                self.nodes.values_mut().for_each(|node| node.left = node.left.take().or_else(|| gone.clone()));
                 self.complete = *complete;
                 self.untidied.clear();
             }
@@ -222,6 +245,9 @@ impl State {
                 seed: None,
                 from_zero: false,
                 read: None,
+                planned: None,
+                source: None,
+                scripts: Vec::new(),
                 group: None,
                 joules: None,
                 curve: Vec::new(),
@@ -253,6 +279,33 @@ impl State {
         trial.attempts = attempt.number;
         trial.slot = slot.to_owned();
         trial.started_at = at;
+        Ok(())
+    }
+
+    /// Takes in what happened to another host.
+    fn node(&mut self, at: f64, name: &str, what: &NodeChange) -> Result<(), String> {
+        if let NodeChange::Joined { slots, about } = what {
+            self.slots.extend(slots.iter().filter(|slot| !self.slots.contains(slot)).cloned().collect::<Vec<_>>());
+            let (slots, about) = (slots.clone(), about.clone());
+            let record = NodeRecord { joined_at: at, slots, about, silent: None, left: None };
+            self.nodes.insert(name.to_owned(), record);
+            return Ok(());
+        }
+        let node = self.nodes.get_mut(name).ok_or_else(|| format!("{name} changes, but has not joined"))?;
+        match what {
+            NodeChange::Joined { .. } => {}
+            NodeChange::Silent { why } => node.silent = Some((at, why.clone())),
+            NodeChange::Back => node.silent = None,
+            NodeChange::Left { why } => {
+                (node.silent, node.left) = (None, Some((at, why.clone())));
+                let gone = std::mem::take(&mut node.slots);
+                self.slots.retain(|slot| !gone.contains(slot));
+                self.held.retain(|slot, _| !gone.contains(slot));
+                if let Some(node) = self.nodes.get_mut(name) {
+                    node.slots = gone;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -289,6 +342,11 @@ impl State {
                 self.steering.first.splice(0..0, trials.iter().copied());
             }
             Request::Slots { most } => self.steering.most = *most,
+            Request::Join { on } => {
+                let new: Vec<String> = on.iter().filter(|one| !self.on.contains(one)).cloned().collect();
+                self.on.extend(new);
+            }
+            Request::Leave { node } => self.on.retain(|one| one.rsplit(':').next() != Some(node.as_str())),
             Request::Tag { trial, text } => {
                 self.steering.tags.remove(trial);
                 if !text.is_empty() {

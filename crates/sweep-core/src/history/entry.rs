@@ -14,6 +14,31 @@ use crate::warning::Warning;
 /// version.
 pub const FORMAT: u32 = 1;
 
+/// What happened to the agent of another host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "node_is", rename_all = "snake_case")]
+pub enum NodeChange {
+    /// It joined.
+    Joined {
+        /// Names of its slots.
+        slots: Vec<String>,
+        /// What it said of its machine, in one line.
+        about: String,
+    },
+    /// There is no word from it. What runs there goes on until its lease runs out.
+    Silent {
+        /// What is known about the reason.
+        why: String,
+    },
+    /// It was heard again.
+    Back,
+    /// Nothing of the sweep runs there any more.
+    Left {
+        /// The reason.
+        why: String,
+    },
+}
+
 /// One line of the journal. Times are Unix seconds. They are for display and for sums; no decision depends on them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
@@ -88,6 +113,25 @@ pub enum Entry {
         /// For `method: tpe`: a trial's parameters do not depend on the results of this many trials just before it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lag: Option<u32>,
+        /// Where agents were started, besides this machine: `ssh:gpu1`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        on: Vec<String>,
+    },
+    /// The agent of another host joined, fell silent, was heard again, or left.
+    Node {
+        /// When this happened, in Unix seconds.
+        at: f64,
+        /// Name of the host.
+        node: String,
+        /// What happened.
+        #[serde(flatten)]
+        what: NodeChange,
+    },
+    /// The agent of another host still runs an attempt that a killed controller gave to it.
+    Kept {
+        /// When the agent said so, in Unix seconds.
+        at: f64,
+        attempt: Attempt,
     },
     /// A trainer uses a different library than the trainers before it, or it is the sweep's first trainer. Its numbers
     /// may differ in the last bits.
@@ -152,8 +196,12 @@ pub enum Entry {
     /// An attempt's program runs.
     Process {
         attempt: Attempt,
-        /// Its processes, which a later controller looks for.
-        group: Group,
+        /// Its processes, which a later controller looks for. `None` if they were gone before they could be seen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<Group>,
+        /// Beginning of the SHA-256 of its script, if it is a file that was found.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        script: Option<String>,
     },
     /// The trainer reached the first epoch of the attempt.
     Began {
@@ -173,6 +221,8 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         from_zero: bool,
     },
+    /// Something about what an attempt's program does is worth knowing.
+    Warned { attempt: Attempt, warning: Warning },
     /// A program reported an epoch under its own number, which may leave a gap, or more of one: what was reported of it
     /// before stays where this says nothing.
     Row {
@@ -185,6 +235,12 @@ pub enum Entry {
         /// Bytes of the metrics file up to which it was read, if there is one: another attempt reads on from there.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         read: Option<u64>,
+        /// Number of epochs that the program means to train, in the first row that says it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        planned: Option<u32>,
+        /// Where the metric is read from, in the first row of an attempt that says it: `wandb.log`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<String>,
     },
     /// An epoch was reported.
     Epoch {
@@ -282,4 +338,37 @@ pub enum Entry {
         /// Whether the sweep was complete.
         complete: bool,
     },
+}
+
+impl Entry {
+    /// When it was written, in Unix seconds, if a controller wrote it while it ran. Entries that come often have no time.
+    pub(super) fn at_of_run(&self) -> Option<f64> {
+        match self {
+            Entry::Backend { at, .. }
+            | Entry::Started { at, .. }
+            | Entry::Steered { at, .. }
+            | Entry::Skipped { at, .. }
+            | Entry::Spared { at, .. }
+            | Entry::Paused { at, .. }
+            | Entry::Lost { at, .. }
+            | Entry::Learnt { at, .. }
+            | Entry::Ended { at, .. }
+            | Entry::Device { at, .. }
+            | Entry::Node { at, .. }
+            | Entry::Kept { at, .. }
+            | Entry::Left { at, .. } => Some(*at),
+            // A run begins with an entry of its own, and what else comes before it is no part of it.
+            Entry::Run { .. }
+            | Entry::Sweep { .. }
+            | Entry::Extended { .. }
+            | Entry::Reopened { .. }
+            | Entry::Imported { .. } => None,
+            Entry::Process { .. }
+            | Entry::Began { .. }
+            | Entry::Warned { .. }
+            | Entry::Row { .. }
+            | Entry::Epoch { .. }
+            | Entry::Used { .. } => None,
+        }
+    }
 }

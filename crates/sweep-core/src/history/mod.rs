@@ -8,9 +8,9 @@ mod entry;
 mod import;
 mod record;
 
-pub use entry::{Entry, FORMAT};
+pub use entry::{Entry, FORMAT, NodeChange};
 pub use import::{Import, Known};
-pub use record::{Status, TrialRecord};
+pub use record::{NodeRecord, Status, TrialRecord};
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -64,10 +64,20 @@ pub struct State {
     pub began_at: f64,
     /// When the newest controller took over, in Unix seconds.
     pub run_at: f64,
+    /// Time of the newest controller's last entry that has one, in Unix seconds.
+    seen_at: f64,
+    /// For how long earlier controllers ran, as far as their entries show, in seconds.
+    spent: f64,
     /// Version of `sweep` that took over last.
     pub version: String,
     /// Names of the slots that the newest controller found.
     pub slots: Vec<String>,
+    /// Number of controllers so far.
+    pub runs: u64,
+    /// Where the newest controller started agents, besides its own machine.
+    pub on: Vec<String>,
+    /// The other hosts of the newest controller, by name.
+    pub nodes: BTreeMap<String, NodeRecord>,
     /// Folder through which trainers of the newest controller connect to the CUDA MPS daemon, if one runs.
     pub mps: Option<std::path::PathBuf>,
     /// For `method: tpe`: a trial's parameters do not depend on the results of this many trials just before it. `None`
@@ -107,9 +117,19 @@ pub struct State {
 }
 
 impl State {
+    /// For how long controllers have run the sweep so far, as far as their entries show, in seconds.
+    pub fn seconds_run(&self) -> f64 {
+        self.spent + (self.seen_at - self.run_at).max(0.0)
+    }
+
     /// Returns the trial with that number, if it was ever started.
     pub fn trial(&self, id: TrialId) -> Option<&TrialRecord> {
         self.trials.get(usize::try_from(id.0.checked_sub(1)?).ok()?)
+    }
+
+    /// Returns the host of a slot, if it is not the controller's own: the part of the slot's name before the `/`.
+    pub fn node_of<'a>(&self, slot: &'a str) -> Option<&'a str> {
+        slot.split_once('/').map(|(node, _)| node)
     }
 
     /// Returns whether the images were checked before training and nothing serious was found.

@@ -7,6 +7,21 @@ use crate::steering::Wish;
 use crate::trial::{EpochMetrics, METRICS, Outcome, Settings, Stopper, TrialId};
 use crate::warning::Warning;
 
+/// What is known about another host that trains for the sweep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeRecord {
+    /// When its agent joined, in Unix seconds.
+    pub joined_at: f64,
+    /// Names of its slots.
+    pub slots: Vec<String>,
+    /// What its agent said of the machine, in one line.
+    pub about: String,
+    /// Since when there is no word from it, and why. `None` if it was heard last.
+    pub silent: Option<(f64, String)>,
+    /// When it left, and why. `None` while it belongs to the sweep.
+    pub left: Option<(f64, String)>,
+}
+
 /// Status of a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Status {
@@ -66,6 +81,12 @@ pub struct TrialRecord {
     pub from_zero: bool,
     /// Bytes of its metrics file whose rows are in the curve; `None` where there is no file.
     pub read: Option<u64>,
+    /// Number of epochs that its program means to train, if it has said so.
+    pub planned: Option<u32>,
+    /// Where the metric of a program is read from.
+    pub source: Option<String>,
+    /// Beginnings of the SHA-256 of its program's script: one for each change from attempt to attempt.
+    pub scripts: Vec<String>,
     /// Processes of its program, if their end is not known.
     pub group: Option<Group>,
     /// The slot of the newest attempt.

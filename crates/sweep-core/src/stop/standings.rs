@@ -283,7 +283,14 @@ mod tests {
             Happening::Unmeasured => epoch_of(None),
             Happening::Row(epoch, val_loss) => {
                 let metrics = EpochMetrics { epoch: *epoch, val_loss: *val_loss, ..EpochMetrics::default() };
-                vec![Entry::Row { attempt, metrics, others: Default::default(), read: None }]
+                vec![Entry::Row {
+                    attempt,
+                    metrics,
+                    others: Default::default(),
+                    read: None,
+                    planned: None,
+                    source: None,
+                }]
             }
             Happening::Spared if trial.spared.is_some() => Vec::new(),
             Happening::Spared => vec![Entry::Spared { at: 0.0, attempt, by: Stopper::Median, epoch: epoch - 1 }],

@@ -91,6 +91,16 @@ pub struct Config {
     pub from_scratch: bool,
     /// Time between SIGTERM and SIGKILL for a program that is asked to leave. Zero for trainers, which are not signaled.
     pub stop_grace: Duration,
+    /// Time for which the agent of another host may go on without a word from the controller, and some more to be sure.
+    /// What a killed controller gave to another host is not given to a third before that.
+    pub lease: Duration,
     /// The longest silence of a trainer; `None`: as follows from the epochs seen.
     pub silence: Option<Duration>,
+}
+
+impl Config {
+    /// What a slot runs, as the subject of a sentence about how it ended.
+    pub(super) fn subject(&self) -> &'static str {
+        if self.saves { "the trainer" } else { "the program" }
+    }
 }

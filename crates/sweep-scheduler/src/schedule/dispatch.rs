@@ -44,12 +44,16 @@ impl Scheduler {
 
     fn hand_out(&mut self, now: Now, actions: &mut Vec<Action>) {
         if let Some((id, place)) = self.kept {
-            let usable = |slot: &Slot| slot.place == place && slot.held.is_none() && !slot.is_out();
+            let usable =
+                |slot: &Slot| slot.place == place && slot.held.is_none() && slot.absent.is_none() && !slot.is_out();
             if !self.candidate(id).is_some_and(|candidate| candidate.alone) || !self.slots.iter().any(usable) {
                 self.kept = None;
             }
         }
-        let is_ready = |id: &SlotId| self.slots[id.0].state == State::Ready && !self.must_leave(*id);
+        let is_ready = |id: &SlotId| {
+            let slot = &self.slots[id.0];
+            slot.state == State::Ready && slot.absent.is_none() && !self.must_leave(*id)
+        };
         let mut ready: Vec<SlotId> = (0..self.slots.len()).map(SlotId).filter(is_ready).collect();
         for id in self.due(now) {
             // No trainer is ready, but a trial that ran out of memory can make others leave.
@@ -89,7 +93,7 @@ impl Scheduler {
         let place = place.map(|place| place.0);
         self.record(actions, Entry::Started { at: now.unix, attempt, slot, settings: in_journal, seed, place });
         let slot = &mut self.slots[id.0];
-        slot.state = State::Training { attempt, progress: Progress::default() };
+        (slot.state, slot.taken_over) = (State::Training { attempt, progress: Progress::default() }, false);
         (slot.heard, slot.assigned) = (now.since, now.since);
         let left = if slot.is_pure(&shape) { 0 } else { slot.used.memory };
         slot.used = Use { shape: Some(shape), left, memory: slot.used.memory, ..Use::default() };
@@ -140,7 +144,8 @@ impl Scheduler {
 
     /// Returns the usable device with the fewest trials.
     fn emptiest(&self) -> Option<usize> {
-        let usable = self.slots.iter().filter(|slot| slot.held.is_none() && !slot.is_out());
+        let is_usable = |slot: &&Slot| slot.held.is_none() && slot.absent.is_none() && !slot.is_out();
+        let usable = self.slots.iter().filter(is_usable);
         usable.map(|slot| slot.place).min_by_key(|place| (self.together(*place), *place))
     }
 
@@ -217,7 +222,8 @@ impl Scheduler {
             let slot = &self.slots[id.0];
             // Existing idle trainers are not suitable for a trial with a reserved device.
             let is_wanted = wanted > 0 || self.kept.is_some_and(|(_, place)| place == slot.place);
-            let is_usable = slot.state == State::Empty && slot.held.is_none() && !self.is_given_back(id);
+            let is_free = slot.state == State::Empty && slot.held.is_none() && slot.absent.is_none();
+            let is_usable = is_free && !self.is_given_back(id);
             if is_wanted && is_usable && self.has_use_for(id) {
                 let slot = &mut self.slots[id.0];
                 (slot.state, slot.heard, slot.used) = (State::Starting, now.since, Use::default());

@@ -87,13 +87,15 @@ fn run(spec: &Spec, history: History, chance: Chance) -> Left {
         yields: false,
         saves: true,
         silence: Some(Duration::MAX),
+        lease: Duration::ZERO,
         max_time: None,
         run_for: None,
         stop_grace: Duration::ZERO,
     };
     let names: Vec<String> = (0..slots).map(|slot| format!("cpu:{slot}")).collect();
     let (version, host) = ("1".to_owned(), "h".to_owned());
-    let entry = Entry::Run { at: 0.0, version, host, pid: 1, mps: None, lag: spec.lag, slots: names.clone() };
+    let entry =
+        Entry::Run { at: 0.0, version, host, pid: 1, mps: None, lag: spec.lag, on: Vec::new(), slots: names.clone() };
     let at = |now: Millis| Now { unix: now as f64 / 1e3, since: Duration::from_millis(now) };
     let named = names.into_iter().zip(0..).map(|(name, place)| Slot::new(name, place)).collect();
     let (mut scheduler, mut actions) =

@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::slots::Slot;
 use sweep_core::group::Group;
 use sweep_core::history::Entry;
 use sweep_core::protocol::FromTrainer;
 use sweep_core::steering::Asked;
 use sweep_core::trial::{Attempt, EpochMetrics, Others, Outcome, Settings, TrialId};
+use sweep_core::warning::Warning;
 
-/// Index of a slot in the list of slots that the run began with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Index of a slot in the list of slots. A slot that has left keeps its place in the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct SlotId(pub usize);
 
 /// Time of an event, for the journal and for delays.
@@ -55,6 +60,43 @@ pub enum Event {
     },
     /// The condition of a slot's device has changed.
     Device { slot: SlotId, condition: Condition },
+    /// The agent of another host is there, for the first time or anew.
+    Joined {
+        /// Name of the host.
+        node: String,
+        /// What it said of its machine, in one line.
+        about: String,
+        /// Its slots.
+        slots: Vec<Joining>,
+    },
+    /// There is no word from another host. Its trials may go on there until its lease runs out.
+    Silent {
+        /// Name of the host.
+        node: String,
+        /// When its lease has surely run out, since the run began.
+        until: Duration,
+        /// What is known about the reason.
+        why: String,
+    },
+    /// A host that was silent was heard again, and nothing that it said was lost.
+    Back {
+        /// Name of the host.
+        node: String,
+    },
+    /// A host has to leave soon: its trials save, and it gets no more.
+    Leaving {
+        /// Name of the host.
+        node: String,
+    },
+    /// Nothing of the sweep runs on a host any more.
+    Departed {
+        /// Name of the host.
+        node: String,
+        /// The reason.
+        why: String,
+    },
+    /// Whether slots may still join.
+    Expects(bool),
     /// A measurement of a slot's GPU.
     Sight {
         /// The slot on the GPU.
@@ -74,19 +116,41 @@ pub enum Event {
     Tick,
 }
 
-/// What the agent found out about a program, which does not speak the protocol of trainers.
+/// A slot of another host that joins.
 #[derive(Debug, Clone, PartialEq)]
+pub struct Joining {
+    /// The slot, as a new one. Its host and its identity tell whether it was there before.
+    pub slot: Slot,
+    /// Whether it has a trainer, which a controller before this one started.
+    pub has_trainer: bool,
+    /// The attempt that the trainer has. Everything that was said of it and was not acknowledged is said again.
+    pub attempt: Option<Attempt>,
+}
+
+/// What the agent found out about a program, which does not speak the protocol of trainers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "did", rename_all = "snake_case")]
 pub enum FromProgram {
     /// The slot can run programs. The name of its device is for display.
     Ready { device: String },
-    /// The program runs, in these processes.
-    Started { attempt: Attempt, group: Group },
+    /// The program runs, in these processes, if it has not ended yet. `script`: beginning of the SHA-256 of its script.
+    Started { attempt: Attempt, group: Option<Group>, script: Option<String> },
     /// The program is about to report its first epoch. Epochs up to `from_epoch` stay. Later ones come again, or belong
     /// to an attempt that was given up. `from_zero`: the program counts its epochs from 0.
     Began { attempt: Attempt, from_epoch: u32, from_zero: bool },
     /// The program reported an epoch, or more of one, under its own number. `read`: bytes of the metrics file up to
-    /// which it was read, if there is one.
-    Epoch { attempt: Attempt, metrics: EpochMetrics, others: Others, read: Option<u64> },
+    /// which it was read, if there is one. `planned` and `source`: the number of epochs that it means to train, and
+    /// where the metric is read from, where this is news.
+    Epoch {
+        attempt: Attempt,
+        metrics: EpochMetrics,
+        others: Others,
+        read: Option<u64>,
+        planned: Option<u32>,
+        source: Option<String>,
+    },
+    /// Something about what the program does is worth knowing.
+    Warned { attempt: Attempt, warning: Warning },
     /// The program has left its trial, which continues later.
     Paused { attempt: Attempt, left: Left },
     /// The program ended with a fault, and the slot is about to be lost. `at_once`: it ended within seconds and reported
@@ -97,7 +161,8 @@ pub enum FromProgram {
 }
 
 /// How a program left a trial that continues later.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Left {
     /// It was asked to, and ended by itself, so it had the time to save.
     Saved,
@@ -108,7 +173,8 @@ pub enum Left {
 }
 
 /// Whether a slot's device can be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// The device can be used.
     Free,
@@ -154,7 +220,8 @@ pub enum Action {
 }
 
 /// A file that a trial leaves behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Leftover {
     /// The checkpoints to resume from.
     Checkpoints,

@@ -7,6 +7,7 @@ mod keep;
 #[cfg(test)]
 mod lagged;
 mod messages;
+mod nodes;
 pub mod packing;
 mod reports;
 mod scheduler;
@@ -23,6 +24,6 @@ mod usage;
 mod why;
 
 pub use config::{Config, Shapes, TrialSource};
-pub use messages::{Action, Condition, Event, FromProgram, Left, Leftover, Now, SlotId};
+pub use messages::{Action, Condition, Event, FromProgram, Joining, Left, Leftover, Now, SlotId};
 pub use scheduler::Scheduler;
-pub use slots::{Progress, Slot, State, Use};
+pub use slots::{Absence, Progress, Slot, State, Use};

@@ -63,6 +63,9 @@ impl Scheduler {
                 }
             }
             FromTrainer::Epoch { attempt, metrics, others } if is_current(&attempt) => {
+                if self.is_known(id, attempt, metrics.epoch) {
+                    return;
+                }
                 self.record_said(now, id, Entry::Epoch { attempt, metrics, others }, actions);
                 self.measure(now, id, &metrics, actions);
                 self.compare(now, id, actions);
@@ -84,8 +87,8 @@ impl Scheduler {
             FromProgram::Ready { device } if self.slots[id.0].state == State::Starting => {
                 self.ready(now, id, device, "program".to_owned(), actions);
             }
-            FromProgram::Started { attempt, group } if is_current(&attempt) => {
-                self.record_said(now, id, Entry::Process { attempt, group }, actions);
+            FromProgram::Started { attempt, group, script } if is_current(&attempt) => {
+                self.record_said(now, id, Entry::Process { attempt, group, script }, actions);
             }
             FromProgram::Began { attempt, from_epoch, from_zero } if is_current(&attempt) => {
                 let (parameters, train_examples, validation_examples, warnings) = (0, 0, 0, Vec::new());
@@ -100,17 +103,20 @@ impl Scheduler {
                 };
                 self.record_said(now, id, entry, actions);
             }
-            FromProgram::Epoch { attempt, metrics, others, read } if is_current(&attempt) => {
+            FromProgram::Epoch { attempt, metrics, others, read, planned, source } if is_current(&attempt) => {
                 let epochs =
                     |scheduler: &Scheduler| scheduler.history.trial(attempt.trial).map_or(0, |trial| trial.curve.len());
                 let before = epochs(self);
                 self.usage = None;
-                self.record_said(now, id, Entry::Row { attempt, metrics, others, read }, actions);
+                self.record_said(now, id, Entry::Row { attempt, metrics, others, read, planned, source }, actions);
                 // More of the same epoch says nothing about how long epochs take.
                 if epochs(self) > before {
                     self.measure(now, id, &metrics, actions);
                 }
                 self.compare(now, id, actions);
+            }
+            FromProgram::Warned { attempt, warning } if is_current(&attempt) => {
+                self.record_said(now, id, Entry::Warned { attempt, warning }, actions);
             }
             FromProgram::Paused { attempt, left: Left::Saved } if is_current(&attempt) => {
                 self.paused(now, id, attempt, None, actions);
@@ -139,7 +145,7 @@ impl Scheduler {
         }
     }
 
-    fn ready(&mut self, now: Now, id: SlotId, device: String, backend: String, actions: &mut Vec<Action>) {
+    pub(super) fn ready(&mut self, now: Now, id: SlotId, device: String, backend: String, actions: &mut Vec<Action>) {
         let slot = &mut self.slots[id.0];
         (slot.device, slot.state, slot.false_starts) = (device, State::Ready, 0);
         if self.history.backends.last() != Some(&backend) {

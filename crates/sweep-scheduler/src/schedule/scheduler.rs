@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::config::{Config, TrialSource};
 use super::keep::Keep;
 use super::messages::{Action, Condition, Event, Leftover, Now, SlotId};
+use super::nodes;
 use super::silence;
 use super::slots::{Slot, State};
 use sweep_core::history::{Entry, History, Status};
@@ -66,6 +67,10 @@ pub struct Scheduler {
     pub(super) over_time: BTreeSet<TrialId>,
     /// Whether the time of this run is over.
     out_of_time: bool,
+    /// Trials that a killed controller gave to other hosts, where they may still run, each with the host's name.
+    pub(super) elsewhere: BTreeMap<TrialId, String>,
+    /// Whether slots may still join.
+    pub(super) expects: bool,
     /// The exit code of programs that ended at once, and how many did so in a row before any told an epoch.
     pub(super) usage: Option<(i32, u32)>,
 }
@@ -116,8 +121,11 @@ impl Scheduler {
             over_time: BTreeSet::new(),
             out_of_time: false,
             usage: None,
+            elsewhere: BTreeMap::new(),
+            expects: false,
         };
         let mut actions = Vec::new();
+        scheduler.elsewhere = nodes::elsewhere(&scheduler.history);
         scheduler.record(&mut actions, run);
         for index in 0..scheduler.slots.len() {
             let Slot { name: slot, held, .. } = scheduler.slots[index].clone();
@@ -150,7 +158,8 @@ impl Scheduler {
                         let leftover = if program { Leftover::Everything } else { Leftover::Checkpoints };
                         actions.push(Action::Remove { trial: id, leftover });
                     }
-                    scheduler.settle(now, id, Duration::ZERO, &mut actions);
+                    let lease = scheduler.elsewhere.contains_key(&id).then_some(now.since + scheduler.config.lease);
+                    scheduler.settle(now, id, lease.unwrap_or_default(), &mut actions);
                 }
             }
         }
@@ -201,7 +210,7 @@ impl Scheduler {
         self.slots.iter().all(Slot::is_still)
             && (self.mode != Mode::Running
                 || !self.has_work()
-                || self.slots.iter().all(|slot| matches!(slot.state, State::Out { .. })))
+                || (!self.expects && self.slots.iter().all(Slot::is_out)))
     }
 
     /// Returns whether every trial of the sweep has ended.
@@ -231,6 +240,12 @@ impl Scheduler {
             Event::Sight { slot, memory, room, joules } => {
                 self.on_sight(now, slot, (memory, room), joules, &mut actions)
             }
+            Event::Joined { node, about, slots } => self.on_joined(now, &node, about, slots, &mut actions),
+            Event::Silent { node, until, why } => self.on_silent(now, node, until, why, &mut actions),
+            Event::Back { node } => self.on_back(now, node, &mut actions),
+            Event::Leaving { node } => self.give_back(now, &node, &mut actions),
+            Event::Departed { node, why } => self.on_departed(now, node, why, &mut actions),
+            Event::Expects(expects) => self.expects = expects,
             Event::Asked(asked) => self.on_asked(now, asked, &mut actions),
             Event::Interrupt => self.on_interrupt(now, &mut actions),
             Event::Tick => self.on_tick(now, &mut actions),
@@ -253,11 +268,11 @@ impl Scheduler {
         if self.mode == Mode::Running
             && let State::Pausing { attempt, .. } = self.slots[id.0].state
         {
-            let unsaved = Some(format!("the trainer {how}"));
+            let unsaved = Some(format!("{} {how}", self.config.subject()));
             self.record(actions, Entry::Paused { at: now.unix, attempt, unsaved, later: false });
             self.settle(now, attempt.trial, Duration::ZERO, actions);
         } else if self.mode == Mode::Running {
-            let error = format!("the trainer {how}");
+            let error = format!("{} {how}", self.config.subject());
             let outcome = if out_of_memory { Outcome::OutOfMemory { error } } else { Outcome::Failed { error } };
             self.lose(now, id, outcome, actions);
         } else if let Some(attempt) = self.slots[id.0].attempt() {
@@ -352,6 +367,7 @@ impl Scheduler {
 
     /// Makes trainers leave, depending on the mode.
     pub(super) fn clear(&mut self, now: Now, actions: &mut Vec<Action>) {
+        self.forget_silent(now, actions);
         for id in (0..self.slots.len()).map(SlotId) {
             let slot = &mut self.slots[id.0];
             match (self.mode, &slot.state) {
@@ -376,12 +392,23 @@ impl Scheduler {
             if was_away {
                 self.slots[id.0].heard = now.since;
             }
+            if let Some(absence) = &self.slots[id.0].absent {
+                if absence.until <= now.since {
+                    let why = absence.why.clone();
+                    self.depart(now, id, &why, actions);
+                }
+                continue;
+            }
             let silent = now.since.saturating_sub(self.slots[id.0].heard);
             match self.slots[id.0].state {
                 State::Pausing { deadline, .. } if deadline <= now.since => actions.push(Action::Kill(id)),
                 State::Starting if silent > self.longest_silence(None) => actions.push(Action::Kill(id)),
                 State::Training { attempt, .. } if silent > self.longest_silence(Some(attempt.trial)) => {
-                    let error = format!("the trainer produced no output for {} s and was ended", silent.as_secs());
+                    let error = format!(
+                        "{} produced no output for {} s and was ended",
+                        self.config.subject(),
+                        silent.as_secs()
+                    );
                     self.lose(now, id, Outcome::Failed { error }, actions);
                     self.slots[id.0].state = State::Ending;
                     actions.push(Action::Kill(id));

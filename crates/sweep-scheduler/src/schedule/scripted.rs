@@ -16,6 +16,7 @@ pub(super) fn config(total: Option<u64>) -> Config {
         metric,
         stop: None,
         silence: None,
+        lease: std::time::Duration::from_secs(600),
         max_time: None,
         run_for: None,
         stop_grace: std::time::Duration::ZERO,
@@ -49,7 +50,7 @@ pub(super) fn slots_named(names: Vec<String>) -> Vec<Slot> {
 /// Returns the entry of a controller that takes over.
 pub(super) fn run(slots: &[Slot]) -> Entry {
     let slots = slots.iter().map(|slot| slot.name.clone()).collect();
-    Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, lag: None, slots }
+    Entry::Run { at: 1.0, version: "1".into(), host: "h".into(), pid: 1, mps: None, lag: None, on: Vec::new(), slots }
 }
 
 pub(super) fn ready() -> FromTrainer {

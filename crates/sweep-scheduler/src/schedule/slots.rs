@@ -9,6 +9,11 @@ use sweep_core::trial::{Attempt, TrialId};
 pub struct Slot {
     /// Name for display and for the journal: `cpu:0`, `gpu:1`.
     pub name: String,
+    /// Name of the host, or `None` for the controller's own.
+    pub node: Option<String>,
+    /// What tells the slot from all others of its host, whatever joins or leaves: the UUID of its GPU and its share, or
+    /// the number of a CPU slot.
+    pub identity: String,
     /// Number of the device. Slots with the same number share a device.
     pub place: usize,
     /// Whether `per_gpu: auto` applies. If so, the slot is used only if the measurements of the trials allow it.
@@ -20,6 +25,12 @@ pub struct Slot {
     pub state: State,
     /// Why no trainer may be started on the slot, if that is so.
     pub held: Option<String>,
+    /// Since when its host is silent, if it is.
+    pub absent: Option<Absence>,
+    /// Whether the user wants its host back.
+    pub leaving: bool,
+    /// Whether its attempt was taken over from an earlier controller, which may have recorded what is said again.
+    pub taken_over: bool,
     /// Trials lost on the slot since one last ended without an error, each listed once.
     pub lost: Vec<TrialId>,
     /// When the trainer started or last sent a message, since the run began.
@@ -30,6 +41,15 @@ pub struct Slot {
     pub false_starts: u32,
     /// Measured usage of the trainer.
     pub used: Use,
+}
+
+/// The silence of a host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Absence {
+    /// When its lease has surely run out, since the run began.
+    pub until: Duration,
+    /// What is known about the reason.
+    pub why: String,
 }
 
 /// How a slot's trainer uses its device.
@@ -97,6 +117,8 @@ impl Slot {
     /// Creates an unused slot.
     pub fn new(name: String, place: usize) -> Slot {
         Slot {
+            node: None,
+            identity: name.clone(),
             name,
             place,
             auto: false,
@@ -104,6 +126,9 @@ impl Slot {
             device: String::new(),
             state: State::Empty,
             held: None,
+            absent: None,
+            leaving: false,
+            taken_over: false,
             lost: Vec::new(),
             heard: Duration::ZERO,
             assigned: Duration::ZERO,
@@ -120,6 +145,11 @@ impl Slot {
         }
     }
 
+    /// Returns whether the slot is on that other host.
+    pub fn is_on(&self, node: &str) -> bool {
+        self.node.as_deref() == Some(node)
+    }
+
     /// Returns whether the trainer has trained only trials of this shape.
     pub fn is_pure(&self, shape: &str) -> bool {
         self.used.shape.as_deref().is_none_or(|trained| trained == shape && self.used.left == 0)
@@ -130,8 +160,8 @@ impl Slot {
         matches!(self.state, State::Out { .. })
     }
 
-    /// Returns whether the slot has no trainer.
+    /// Returns whether the slot has no trainer, or nothing is lost with the one that a silent host may have.
     pub fn is_still(&self) -> bool {
-        matches!(self.state, State::Empty | State::Out { .. })
+        matches!(self.state, State::Empty | State::Out { .. }) || (self.absent.is_some() && self.attempt().is_none())
     }
 }

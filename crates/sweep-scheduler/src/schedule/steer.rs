@@ -34,6 +34,7 @@ impl Scheduler {
             }
             // What was drawn may not be the next any more.
             Some(Request::First { .. }) => self.drawn = None,
+            Some(Request::Leave { node }) => self.give_back(now, &node, actions),
             Some(Request::Pause | Request::Slots { .. }) => {
                 for id in (0..self.slots.len()).map(SlotId) {
                     if self.is_given_back(id) && matches!(self.slots[id.0].state, State::Training { .. }) {
@@ -41,7 +42,7 @@ impl Scheduler {
                     }
                 }
             }
-            Some(Request::Continue | Request::Tag { .. }) | None => {}
+            Some(Request::Continue | Request::Tag { .. } | Request::Join { .. }) | None => {}
         }
     }
 
@@ -118,6 +119,11 @@ impl Scheduler {
                     vec![format!("{used} of {all} slots are used; trials on others save first")],
                 )
             }
+            Request::Join { on } => {
+                let said = on.iter().map(|one| format!("an agent is started: {one}")).collect();
+                (Some(Request::Join { on }), said)
+            }
+            Request::Leave { node } => self.decide_leave(node),
             Request::Tag { trial, text } => match self.standing(trial) {
                 Err(error) => (None, vec![error]),
                 Ok(_) if text.is_empty() => {
@@ -218,7 +224,7 @@ impl Scheduler {
     pub(super) fn is_given_back(&self, id: SlotId) -> bool {
         let steering = &self.history.steering;
         let before = || self.slots[..id.0].iter().filter(|slot| !slot.is_out()).count();
-        steering.paused || steering.most.is_some_and(|most| before() >= most as usize)
+        self.slots[id.0].leaving || steering.paused || steering.most.is_some_and(|most| before() >= most as usize)
     }
 
     /// Returns the number in the plan of the next new trial.

@@ -1,5 +1,6 @@
 //! Tests the scheduler with simulated trainers, in virtual time.
 
+mod hosts;
 mod steered;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};

@@ -34,7 +34,7 @@ pub fn overview(layout: &Layout, state: &State, now: f64) -> Value {
             "settings": format::settings(&best.trial.settings),
         })
     });
-    let planned = |trial: &TrialRecord| spec.recipe(&trial.settings).ok().map(|recipe| recipe.training.epochs);
+    let planned = |trial: &TrialRecord| sweep_report::planned_epochs(spec, trial);
     let left = seconds_left(history, *total, planned).filter(|_| !complete);
     json!({
         "version": version,

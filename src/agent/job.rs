@@ -5,11 +5,10 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::agent::{Device, Hook, Job, Known, PRINTED};
+use super::host::Assignment;
+use super::{Device, Hook, Job, PRINTED};
 use sweep_core::error::{Error, Exit, Result};
-use sweep_core::history::TrialRecord;
 use sweep_core::program::{Metrics, Program, SETTINGS_FILE, interpreter};
-use sweep_core::trial::{Attempt, Settings};
 use sweep_spec::Spec;
 
 /// The settings as W&B's library takes them for `wandb.config`, in the trial's folder: JSON, which is YAML.
@@ -32,8 +31,7 @@ pub type Variable = fn(&str) -> Option<String>;
 pub fn job(
     spec: &Spec,
     program: &Program,
-    trial: Option<&TrialRecord>,
-    (attempt, settings): (Attempt, &Settings),
+    assignment: &Assignment,
     (folder, slot, device): (&Path, &str, &Device),
     variable: Variable,
 ) -> Result<std::result::Result<Job, String>> {
@@ -42,32 +40,29 @@ pub fn job(
         return Err(Error::new(Exit::Storage, format!("{} is not there, and programs start in it", start.display()))
             .hint("no trial is lost: put it back, and then `sweep resume` the sweep"));
     }
-    let resumes = u8::from(attempt.number > 1 && trial.is_some_and(|trial| trial.epochs() > 0)).to_string();
-    let seed = trial.and_then(|trial| trial.seed).unwrap_or(spec.seed).to_string();
-    let repeat = trial.map_or(1, |trial| trial.repeat).to_string();
+    let Assignment { attempt, settings, known, needs_metric, .. } = assignment;
+    let (attempt, known, needs_metric) = (*attempt, *known, *needs_metric);
+    let resumes = u8::from(assignment.resumes).to_string();
+    let (seed, repeat) = (assignment.seed.to_string(), assignment.repeat.to_string());
     let interpreter = interpreter(program, &start, variable, Path::is_file);
     let program = if program.in_trial_folder { &program.below(&start, &interpreter.command) } else { program };
     let trial_dir = folder.to_string_lossy().into_owned();
-    let (number, gpus) = (attempt.trial.0.to_string(), "1".to_owned());
-    let values = [trial_dir, number, seed.clone(), repeat.clone(), gpus, resumes.clone()];
+    let (number, gpus) = (attempt.trial.0.to_string(), spec.devices.gpus_per_trial.to_string());
+    let values = [trial_dir, number, seed.clone(), repeat.clone(), gpus.clone(), resumes.clone()];
     let (program, settings) = &program.filled(settings, &values);
     let settings_file = folder.join(SETTINGS_FILE);
     let config = program.config(settings);
     let json = serde_json::to_vec_pretty(&config)
         .map_err(|error| Error::storage("settings cannot be written", error.into()))?;
     sweep_store::replace(&settings_file, &json)?;
-    let arguments = match program.arguments(settings, &interpreter.command, &settings_file.to_string_lossy(), variable)
-    {
+    let settings_path = settings_file.to_string_lossy();
+    let as_written = |name: &str| Some(format!("${{envvar:{name}}}"));
+    let typed = program.arguments(settings, &interpreter.command, &settings_path, as_written).unwrap_or_default();
+    let arguments = match program.arguments(settings, &interpreter.command, &settings_path, variable) {
         Ok(arguments) if !arguments.is_empty() => arguments,
         Ok(_) => return Ok(Err("the command has no program".to_owned())),
         Err(error) => return Ok(Err(error)),
     };
-    let known = trial.map_or(Known::default(), |trial| Known {
-        last: trial.epochs(),
-        from_zero: trial.from_zero,
-        read: trial.read.unwrap_or(0),
-    });
-    let measured = trial.is_some_and(|trial| spec.metric.best(&trial.curve).is_some());
     let mut variables = BTreeMap::from([
         ("SWEEP_NAME", spec.name.clone()),
         ("SWEEP_TRIAL", attempt.trial.0.to_string()),
@@ -75,6 +70,7 @@ pub fn job(
         ("SWEEP_RESUME", resumes),
         ("SWEEP_SEED", seed),
         ("SWEEP_REPEAT", repeat),
+        ("SWEEP_GPUS", gpus),
         ("SWEEP_SLOT", slot.to_owned()),
         ("SWEEP_DEVICE", device.torch().to_owned()),
     ]);
@@ -107,11 +103,11 @@ pub fn job(
     let metrics_file = program.metrics_file.as_ref().map(|name| folder.join(name));
     let folder = if program.in_trial_folder { folder.to_owned() } else { start };
     let metric = spec.metric.name.clone();
-    let needs_metric = spec.ranks && !measured;
     let stop_grace = spec.stop_grace;
     Ok(Ok(Job {
         attempt,
         arguments,
+        typed,
         variables,
         folder,
         metrics_file,

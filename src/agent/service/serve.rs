@@ -1,0 +1,472 @@
+//! The agent itself: it does what its controller says, whichever connection and whichever controller that is.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use super::bridge::Place;
+use super::desk::Desk;
+use super::files::{Receiver, Which, parts};
+use super::greeting::Facts;
+use super::wire::{FromAgent, Offer, Terms, ToAgent};
+use crate::agent::{self, Host, Launcher, SlotDevice, ToHost, Variable};
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::protocol::FromTrainer;
+use sweep_core::trial::{Attempt, TrialId};
+use sweep_link::transport::keep_dialing;
+use sweep_link::{Clock, Event as Heard, Link};
+use sweep_scheduler::schedule::Event;
+use sweep_spec::Spec;
+use sweep_store::Layout;
+
+/// Time for which an agent waits for its first controller.
+const FIRST: Duration = Duration::from_secs(60);
+
+/// Time for trainers to save when the agent has to leave.
+const LONGEST_SAVE: Duration = Duration::from_secs(60);
+
+/// Time for the controller to take the last messages.
+const LAST_WORDS: Duration = Duration::from_secs(30);
+
+/// Time for which an agent that has to find its controller looks for it.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
+/// Time before the end of a job at which its trials are saved.
+const BEFORE_THE_END: Duration = Duration::from_secs(60);
+
+/// A signal that comes so long before the end of a job announces something else.
+const LONG_BEFORE: Duration = Duration::from_secs(240);
+
+/// Time for Slurm to end a preempted job. Sites give an hour at most, and most of them a minute.
+const LONGEST_LINGER: Duration = Duration::from_secs(3600);
+
+const TICK: Duration = Duration::from_millis(100);
+
+/// How an agent and its controllers come together.
+#[derive(Debug, Clone)]
+pub enum Way {
+    /// Controllers come to the agent's socket, over bridges.
+    Socket,
+    /// The agent goes to its controller, whose address and key are in this file.
+    Dial(PathBuf),
+}
+
+/// What an agent is started with.
+pub struct Station {
+    pub way: Way,
+    /// Time after which it leaves if nothing runs here. `None`: it stays.
+    pub idle: Option<Duration>,
+    /// Whether it waits to be killed after it was told to leave by a signal long before its job ends: Slurm queues a job
+    /// again only if it had to end it.
+    pub lingers: bool,
+    /// Time until its job ends. `None`: it has no end.
+    pub time: Option<Duration>,
+    pub place: Place,
+    /// The machine.
+    pub facts: Facts,
+    /// The machine's memory in bytes.
+    pub memory: u64,
+    /// Finds out what the sweep needs here. An error says why it cannot run here.
+    pub prepare: Prepare,
+    pub variable: Variable,
+}
+
+/// Prepares a sweep on this machine, or says why it cannot run here.
+pub type Prepare = Box<dyn Fn(&Terms) -> std::result::Result<Prepared, String>>;
+
+/// A sweep that can run on this machine.
+pub struct Prepared {
+    pub spec: Spec,
+    /// What starts trainers, or `None` if trials are programs.
+    pub launcher: Option<Launcher>,
+    pub slots: Vec<SlotDevice>,
+}
+
+/// Serves the controllers of one sweep, until the sweep needs this machine no more, or no controller is heard until the
+/// lease ends.
+///
+/// # Errors
+/// If another agent serves the sweep here, or the socket cannot be used.
+pub fn serve(station: Station) -> Result<()> {
+    let internal = |error| Error::new(Exit::Internal, "cannot start the event loop").source(error);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(internal)?;
+    std::fs::create_dir_all(&station.place.scratch)
+        .map_err(|error| Error::storage(format!("{} cannot be created", station.place.scratch.display()), error))?;
+    let Some(_lock) = lock(&station.place.socket.with_extension("lock"))? else { return Ok(()) };
+    let socket = station.place.socket.clone();
+    let served = runtime.block_on(async { Service::open(station)?.run().await });
+    let _ = std::fs::remove_file(socket);
+    served
+}
+
+/// Makes sure that there is one agent of the sweep. `None`: there is another one.
+fn lock(path: &Path) -> Result<Option<File>> {
+    let cannot = |error| Error::storage(format!("{} cannot be locked", path.display()), error);
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(cannot)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(cannot(error)),
+    }
+}
+
+/// Serves whoever comes to the socket. A newer connection replaces an older one.
+async fn accept(listener: UnixListener, agent: Arc<sweep_link::Agent<ToAgent>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let agent = agent.clone();
+        tokio::spawn(async move {
+            let why = agent.serve(stream).await;
+            tracing::info!("a connection ended: {why}");
+        });
+    }
+}
+
+/// The agent while it runs.
+struct Service {
+    station: Station,
+    layout: Layout,
+    words: mpsc::Receiver<(sweep_link::SessionId, Heard<ToAgent>)>,
+    link: Link<FromAgent>,
+    /// What happens on the host, on its way to the controller.
+    events: mpsc::Sender<Event>,
+    /// What the slots do, shared with the task that forwards events.
+    desk: Arc<Mutex<Desk>>,
+    carries: Arc<Mutex<bool>>,
+    asks: mpsc::UnboundedSender<Ask>,
+    host: Option<Host>,
+    files: Receiver,
+    leaving: Option<Leaving>,
+    /// Whether a signal told it to leave.
+    is_preempted: bool,
+}
+
+/// What the controller is told besides events.
+enum Ask {
+    /// The slots, as they are once all events before have been passed on.
+    Offer,
+    Say(Box<FromAgent>),
+}
+
+/// An agent that is about to end.
+struct Leaving {
+    why: String,
+    /// When trainers are killed that have not saved.
+    until: Instant,
+    /// Whether the files of the trials are removed.
+    done: bool,
+}
+
+impl Service {
+    fn open(station: Station) -> Result<Service> {
+        let place = &station.place;
+        let cannot = |error| Error::storage(format!("{} cannot be listened at", place.socket.display()), error);
+        let (sender, words) = mpsc::channel(64);
+        let program = format!("sweep {}", env!("CARGO_PKG_VERSION"));
+        let agent = sweep_link::Agent::new(program, Clock::default(), sender).map_err(cannot)?;
+        let agent = Arc::new(agent);
+        let link: Link<FromAgent> = agent.link();
+        let watched = agent.clone();
+        tokio::spawn(async move { watched.watch().await });
+        match station.way.clone() {
+            Way::Dial(address) => {
+                tokio::spawn(async move { keep_dialing(&agent, &address).await });
+            }
+            Way::Socket => {
+                // With the lock held, nobody answers there.
+                let _ = std::fs::remove_file(&place.socket);
+                let listener = UnixListener::bind(&place.socket).map_err(cannot)?;
+                tokio::spawn(accept(listener, agent));
+            }
+        }
+        let layout = Layout::new(&place.scratch);
+        let (events, happened) = mpsc::channel(agent::CAPACITY);
+        let (desk, carries) = (Arc::new(Mutex::new(Desk::default())), Arc::new(Mutex::new(false)));
+        let (asks, asked) = mpsc::unbounded_channel();
+        let forward = Forward {
+            layout: layout.clone(),
+            link: link.clone(),
+            desk: desk.clone(),
+            carries: carries.clone(),
+            facts: station.facts.clone(),
+        };
+        tokio::spawn(forward.run(happened, asked));
+        let files = Receiver::new(layout.clone());
+        let (host, leaving, is_preempted) = (None, None, false);
+        Ok(Service { station, layout, words, link, events, desk, carries, asks, host, files, leaving, is_preempted })
+    }
+
+    async fn run(mut self) -> Result<()> {
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let listen =
+            |kind| signal(kind).map_err(|error| Error::new(Exit::Internal, "cannot listen for signals").source(error));
+        let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+        let (mut first, mut second) = (listen(SignalKind::user_defined1())?, listen(SignalKind::user_defined2())?);
+        let began = Instant::now();
+        let (mut was_connected, mut busy) = (false, Instant::now());
+        // Trainers need some of the time to save.
+        let end = self.station.time.map(|time| began + time.saturating_sub(BEFORE_THE_END));
+        loop {
+            tokio::select! {
+                word = self.words.recv() => match word.map(|(_, word)| word) {
+                    Some(Heard::Message { number, message }) => {
+                        self.obey(message);
+                        self.link.acknowledge(number);
+                    }
+                    Some(Heard::Connected { generation, .. }) => {
+                        was_connected = true;
+                        tracing::info!("connected with controller {generation} of the sweep");
+                    }
+                    Some(Heard::Disconnected(why)) => tracing::warn!("disconnected: {why}"),
+                    Some(Heard::Save) => {
+                        tracing::warn!("no word from the controller: saves all trials");
+                        self.save();
+                    }
+                    Some(Heard::Latest(_)) => {}
+                    Some(Heard::Over(why)) => {
+                        tracing::info!("the session is over: {why}");
+                        return Ok(());
+                    }
+                    None => return Ok(()),
+                },
+                _ = terminate.recv() => self.leave_by("SIGTERM"),
+                _ = interrupt.recv() => self.leave_by("SIGINT"),
+                _ = first.recv() => self.leave_by("SIGUSR1"),
+                _ = second.recv() => self.leave_by("SIGUSR2"),
+                _ = tick.tick() => {
+                    let waits = if matches!(self.station.way, Way::Socket) { FIRST } else { LONGEST_WAIT };
+                    if !was_connected && began.elapsed() > waits {
+                        return Err(Error::new(Exit::Usage, "no controller was found"));
+                    }
+                    if !self.desk().attempts().is_empty() {
+                        busy = Instant::now();
+                    }
+                    if end.is_some_and(|end| end <= Instant::now()) {
+                        self.leave("the time of its job ends", false);
+                    } else if self.station.idle.is_some_and(|idle| busy.elapsed() > idle) {
+                        self.leave("there was nothing to do", false);
+                    }
+                }
+            }
+            if self.leaving.is_some() {
+                self.clear();
+            }
+            if let Some(Leaving { why, until, done }) = &self.leaving
+                && (self.desk().is_still() || *until < Instant::now())
+            {
+                let (why, done) = (why.clone(), *done);
+                if timeout(LAST_WORDS, self.link.drained()).await.is_err() {
+                    tracing::warn!("the controller did not take the last messages");
+                }
+                if done {
+                    let _ = std::fs::remove_dir_all(&self.station.place.scratch);
+                }
+                self.link.end(why);
+                // The connection says so before it is closed.
+                tokio::time::sleep(TICK * 5).await;
+                let is_early = end.is_none_or(|end| Instant::now() + LONG_BEFORE < end);
+                if self.station.lingers && self.is_preempted && is_early {
+                    tokio::time::sleep(LONGEST_LINGER).await;
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    fn desk(&self) -> std::sync::MutexGuard<'_, Desk> {
+        self.desk.lock().expect("no panic while it is held")
+    }
+
+    fn obey(&mut self, message: ToAgent) {
+        match message {
+            ToAgent::Sweep(terms) => self.meet(&terms),
+            ToAgent::Host { order } => self.perform(order),
+            ToAgent::File(part) => {
+                if let Err(error) = self.files.take(&part) {
+                    // Without its checkpoint, the trial begins anew.
+                    tracing::warn!("{error}");
+                }
+            }
+            ToAgent::Leave { done } => self.leave("the controller needs it no more", done),
+        }
+    }
+
+    /// Answers a controller that has come.
+    fn meet(&mut self, terms: &Terms) {
+        *self.carries.lock().expect("no panic while it is held") = terms.carry;
+        let answer = match (self.station.prepare)(terms) {
+            Err(reason) => Ask::Say(FromAgent::Cannot { reason }.into()),
+            Ok(prepared) => {
+                match &mut self.host {
+                    Some(host) => host.follow(prepared.spec),
+                    None => self.begin(prepared),
+                }
+                Ask::Offer
+            }
+        };
+        let _ = self.asks.send(answer);
+    }
+
+    fn begin(&mut self, Prepared { spec, launcher, slots }: Prepared) {
+        match agent::end_leftovers(self.layout.root(), &[]) {
+            Ok(note) => note.iter().for_each(|note| tracing::info!("{note}")),
+            Err(left) => tracing::warn!("{left}"),
+        }
+        *self.desk() = Desk::new(&slots, self.station.memory);
+        let place = (spec, self.layout.clone());
+        let wrap = place.0.cluster.wrap.clone();
+        let launcher = launcher.map(|launcher| launcher.wrapped(wrap.clone()));
+        let host = Host::new(launcher, slots, self.events.clone(), place, self.station.variable);
+        self.host = Some(host.wrapped(wrap));
+    }
+
+    fn perform(&mut self, order: ToHost) {
+        let order = self.here(order);
+        if !self.desk().has(&order) {
+            return tracing::warn!("there is no such slot: {order:?}");
+        }
+        self.desk().ordered(&order);
+        let (slot, attempt) = match &order {
+            ToHost::Train { slot, assignment } => (Some(*slot), Some(assignment.attempt)),
+            _ => (None, None),
+        };
+        let Some(host) = &mut self.host else { return };
+        let event = match host.perform(order) {
+            Ok(event) => event,
+            Err(error) => {
+                tracing::warn!("{error}");
+                let reason = format!("{}: {error}", self.station.facts.node).replace('\n', "; ");
+                let lost = |(slot, attempt)| Event::Unstartable { slot, attempt, error: reason.clone() };
+                slot.zip(attempt).map(lost)
+            }
+        };
+        if let Some(event) = event {
+            let events = self.events.clone();
+            tokio::spawn(async move { events.send(event).await });
+        }
+    }
+
+    /// A trial whose files are not here begins anew, whatever the controller knows of it.
+    fn here(&self, order: ToHost) -> ToHost {
+        let ToHost::Train { slot, mut assignment } = order else { return order };
+        if assignment.fresh {
+            let _ = std::fs::remove_dir_all(self.layout.trial(assignment.attempt.trial));
+        }
+        if !self.layout.trial(assignment.attempt.trial).is_dir() {
+            (assignment.resumes, assignment.known.read) = (false, 0);
+        }
+        ToHost::Train { slot, assignment }
+    }
+
+    /// Asks all trainers to save.
+    fn save(&mut self) {
+        let attempts = self.desk().attempts();
+        for (slot, attempt) in attempts {
+            self.perform(ToHost::Pause { slot, attempt });
+        }
+    }
+
+    /// Asks trials to save, and ends the trainers that have none. The controller may not have known when it sent more.
+    fn clear(&mut self) {
+        self.save();
+        let idle = self.desk().idle();
+        for slot in idle {
+            self.perform(ToHost::End { slot });
+        }
+    }
+
+    fn leave_by(&mut self, signal: &str) {
+        self.is_preempted |= self.leaving.is_none();
+        self.leave(&format!("it was sent {signal}"), false);
+    }
+
+    fn leave(&mut self, why: &str, done: bool) {
+        if self.leaving.is_some() {
+            return;
+        }
+        tracing::info!("leaves: {why}");
+        let _ = self.asks.send(Ask::Say(FromAgent::Leaving { why: why.to_owned() }.into()));
+        self.leaving = Some(Leaving { why: why.to_owned(), until: Instant::now() + LONGEST_SAVE, done });
+    }
+}
+
+/// The way of events to the controller, with the files of trials that have left their slots before the news of it.
+struct Forward {
+    layout: Layout,
+    link: Link<FromAgent>,
+    desk: Arc<Mutex<Desk>>,
+    carries: Arc<Mutex<bool>>,
+    facts: Facts,
+}
+
+impl Forward {
+    async fn run(self, mut events: mpsc::Receiver<Event>, mut asks: mpsc::UnboundedReceiver<Ask>) {
+        // Without room for messages, nothing more is taken from trainers, and they wait.
+        loop {
+            let word = tokio::select! {
+                Some(event) = events.recv() => FromAgent::of(event),
+                Some(ask) = asks.recv() => Some(match ask {
+                    Ask::Offer => self.offer(),
+                    Ask::Say(word) => *word,
+                }),
+                else => return,
+            };
+            let Some(word) = word else { continue };
+            self.desk().happened(&word);
+            if self.pass_on(word).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn desk(&self) -> std::sync::MutexGuard<'_, Desk> {
+        self.desk.lock().expect("no panic while it is held")
+    }
+
+    fn offer(&self) -> FromAgent {
+        let slots = self.desk().slots();
+        FromAgent::Offer(Box::new(Offer { node: self.facts.node.clone(), about: self.facts.about(), slots }))
+    }
+
+    async fn pass_on(&self, word: FromAgent) -> std::result::Result<(), sweep_link::NotSent> {
+        if word.is_progress() {
+            let slot = word.slot().map_or(0, |slot| slot.0 as u64);
+            return self.link.send_latest(slot, &word);
+        }
+        let carries = *self.carries.lock().expect("no panic while it is held");
+        let which = match &word {
+            word if word.is_end() => Some(Which::Results),
+            // It may go on elsewhere, or be over: a rule has its best weights from its checkpoint.
+            word if word.is_last() => Some(Which::All),
+            FromAgent::Said { message: FromTrainer::Saved { .. }, .. } if carries => Some(Which::Checkpoint),
+            _ => None,
+        };
+        if let (Some(which), Some(Attempt { trial, .. })) = (which, word.attempt()) {
+            self.send_files(trial, which).await?;
+        }
+        self.link.send(&word).await?;
+        if let (true, Some(attempt)) = (word.is_end(), word.attempt()) {
+            // What is needed of it is on its way, and kept until it has arrived.
+            let _ = std::fs::remove_dir_all(self.layout.trial(attempt.trial));
+        }
+        Ok(())
+    }
+
+    async fn send_files(&self, trial: TrialId, which: Which) -> std::result::Result<(), sweep_link::NotSent> {
+        let folder = self.layout.trial(trial);
+        let (parts, left_out) = parts(&folder, trial, which);
+        if !left_out.is_empty() {
+            tracing::warn!("trial {trial}: too large to be sent: {}", left_out.join(", "));
+        }
+        for part in parts {
+            self.link.send(&FromAgent::File(part)).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,277 @@
+//! The other hosts of a sweep, before it runs: what `--on` and `cluster:` name, and whether they can run it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::environment::Environment;
+use super::output;
+use crate::agent::service::{Facts, Greeting, Terms};
+use crate::engine::{Cluster, Start, Target, submission, targets};
+use crate::slurm::Wanted;
+use sweep_core::error::{Error, Exit, Result};
+use sweep_core::history::History;
+use sweep_spec::Spec;
+use sweep_store::Layout;
+
+/// `--on` of `run`, `resume`, `extend` and `plan`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct On {
+    /// Train on other hosts: `ssh:HOST,HOST`, `slurm`, or `command:` and a command that starts `sweep agent` there; `none`
+    /// trains on this machine [default: as before, or `cluster` in the sweep file]
+    #[arg(long = "on", value_name = "HOSTS")]
+    on: Vec<String>,
+    /// With --on slurm: number of jobs, each with one node
+    #[arg(long, value_name = "N")]
+    nodes: Option<u32>,
+    /// With --on slurm: options of sbatch, as you would type them there
+    #[arg(last = true, value_name = "SBATCH OPTIONS")]
+    sbatch: Vec<String>,
+}
+
+/// What is done about a host that cannot run the sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// The sweep does not begin.
+    Refuse,
+    /// It goes on with the others.
+    Note,
+}
+
+impl On {
+    /// The targets of the command line, or else those of the sweep so far, or of the sweep file.
+    ///
+    /// # Errors
+    /// If one is not understood.
+    pub fn targets(&self, spec: &Spec, so_far: &[String]) -> Result<Vec<Target>> {
+        self.check()?;
+        match (&self.on[..], so_far) {
+            ([none], _) if none == "none" => Ok(Vec::new()),
+            ([], []) => targets(&spec.cluster.hosts.iter().map(|host| format!("ssh:{host}")).collect::<Vec<_>>()),
+            ([], so_far) => targets(so_far),
+            (on, _) => targets(&on.iter().map(|text| self.with_jobs(text)).collect::<Result<Vec<_>>>()?),
+        }
+    }
+
+    /// `slurm` with the number of jobs and their options. Everything else is as it is.
+    fn with_jobs(&self, text: &str) -> Result<String> {
+        if text != "slurm" {
+            return Ok(text.to_owned());
+        }
+        let usage = |rule: String| {
+            let example = "for example: sweep run sweep.yaml --on slurm --nodes 4 -- --gpus-per-node 2 --time 8:00:00";
+            Error::new(Exit::Usage, rule).hint(example)
+        };
+        let nodes = self.nodes.ok_or_else(|| usage("--on slurm needs --nodes N, the number of jobs".into()))?;
+        let jobs = Wanted::new(nodes, self.sbatch.clone()).map_err(usage)?;
+        Ok(Target::Slurm(jobs).to_string())
+    }
+
+    /// # Errors
+    /// If there are options for jobs and no jobs.
+    fn check(&self) -> Result<()> {
+        let given = if self.nodes.is_some() { Some("--nodes") } else { self.sbatch.first().map(String::as_str) };
+        match given.filter(|_| !self.on.iter().any(|on| on == "slurm")) {
+            Some(option) => {
+                Err(Error::new(Exit::Usage, format!("{option} is for jobs of Slurm")).hint("add --on slurm"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// How agents of the sweep are started.
+pub fn start(spec: &Spec) -> Start {
+    Start { setup: spec.cluster.setup.clone(), program: spec.cluster.program.clone() }
+}
+
+/// The sweep, for its agents.
+pub fn terms(
+    spec: &Spec,
+    (file, text): (&Path, &str),
+    gpus: Option<&str>,
+    trainer: Option<&Path>,
+    environment: &Environment,
+) -> Terms {
+    Terms {
+        name: spec.name.clone(),
+        file: file.display().to_string(),
+        text: text.to_owned(),
+        base: spec.base.clone(),
+        start: spec.start.clone(),
+        gpus: gpus.map(str::to_owned),
+        trainer: trainer.map(|trainer| environment.folder.join(trainer)),
+        carry: spec.cluster.carry,
+    }
+}
+
+/// Asks all hosts about themselves, at the same time.
+///
+/// # Errors
+/// If a host cannot run the sweep and none may be missing, or if no host can.
+pub fn check(targets: Vec<Target>, spec: &Spec, terms: Terms, missing: Missing) -> Result<Cluster> {
+    // Jobs wait until there is room, so nobody can be asked now.
+    let (jobs, targets): (Vec<_>, Vec<_>) = targets.into_iter().partition(|target| matches!(target, Target::Slurm(_)));
+    let start = start(spec);
+    let version = env!("CARGO_PKG_VERSION");
+    let check = Some(Box::new(terms.clone()));
+    let greeting = Greeting { version: version.into(), sweep: String::new(), name: None, check };
+    let answers: Vec<std::result::Result<Facts, String>> = std::thread::scope(|scope| {
+        let asked: Vec<_> = targets.iter().map(|target| scope.spawn(|| target.check(&start, &greeting))).collect();
+        asked.into_iter().map(|asked| asked.join().unwrap_or_else(|_| Err("it could not be asked".into()))).collect()
+    });
+    let (mut fine, mut problems, mut facts) = (Vec::new(), Vec::new(), Vec::new());
+    for (target, answer) in targets.into_iter().zip(answers) {
+        match answer {
+            Err(problem) => problems.push(format!("{target}: {problem}")),
+            Ok(Facts { version: theirs, .. }) if theirs != version => problems.push(format!(
+                "{target}: sweep {theirs} is installed there, and this is sweep {version}; install the same version on both"
+            )),
+            Ok(Facts { problem: Some(problem), .. }) => problems.push(format!("{target}: {problem}")),
+            Ok(of_host) => {
+                facts.push(of_host);
+                fine.push(target);
+            }
+        }
+    }
+    let mut names = BTreeSet::new();
+    problems.extend(
+        facts
+            .iter()
+            .filter(|facts| !names.insert(facts.node.clone()))
+            .map(|facts| format!("two agents are called {}; give each a name: sweep agent --name NAME", facts.node)),
+    );
+    if !problems.is_empty() && (missing == Missing::Refuse || fine.is_empty() && jobs.is_empty()) {
+        let error = Error::new(Exit::NoTrainer, format!("nothing was started:\n  {}", problems.join("\n  ")));
+        return Err(error.hint("fix this, or leave the host out of --on"));
+    }
+    problems.iter().for_each(|problem| output::tell(&format!("note: {problem}")));
+    for facts in &facts {
+        output::tell(&format!("note: {}: {} slots; {}", facts.node, facts.slots.len(), facts.about()));
+    }
+    differences(&facts).iter().for_each(|difference| output::tell(&format!("note: {difference}")));
+    let slots = facts.iter().map(|facts| facts.slots.len()).sum();
+    // The trials of a job whose time ends go on in another one.
+    let terms = Terms { carry: terms.carry || !jobs.is_empty(), ..terms };
+    fine.extend(jobs);
+    Ok(Cluster { targets: fine, slots, ..listening_nowhere(spec, start, terms) })
+}
+
+/// What differs between hosts and may change the last bits of a trial.
+fn differences(facts: &[Facts]) -> Vec<String> {
+    let Some((first, others)) = facts.split_first() else { return Vec::new() };
+    let mut told = Vec::new();
+    for other in others {
+        if other.libtorch != first.libtorch {
+            let name = |facts: &Facts| facts.libtorch.clone().unwrap_or("an unknown libtorch".into());
+            let (here, there) = (name(first), name(other));
+            told.push(format!(
+                "{} has {here} and {} has {there}: the same trial may differ in its last bits",
+                first.node, other.node
+            ));
+        }
+        if (&other.architecture, &other.instructions) != (&first.architecture, &first.instructions) {
+            let list = |facts: &Facts| facts.instructions.iter().cloned().collect::<Vec<_>>().join(" ");
+            told.push(format!(
+                "{} has {} ({}) and {} has {} ({}): the same trial may differ in its last bits",
+                first.node,
+                first.architecture,
+                list(first),
+                other.node,
+                other.architecture,
+                list(other)
+            ));
+        }
+    }
+    told
+}
+
+/// The part of a task in an allocation of Slurm, by `srun sweep run --here`.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It controls the sweep, and trains, too.
+    Controls,
+    /// It trains, under this name.
+    Joins(String),
+    /// Another task of its node does so.
+    Idle,
+}
+
+/// Finds out which part this process has.
+///
+/// # Errors
+/// If it is not in an allocation.
+pub fn role(environment: &Environment) -> Result<Role> {
+    let number = |name: &str| environment.variable(name).and_then(|value| value.parse::<u32>().ok());
+    match (number("SLURM_PROCID"), number("SLURM_LOCALID")) {
+        (Some(0), _) => Ok(Role::Controls),
+        (Some(_), Some(1..)) => Ok(Role::Idle),
+        (Some(_), _) => Ok(Role::Joins(environment.variable("SLURMD_NODENAME").unwrap_or_else(|| environment.host()))),
+        (None, _) => Err(Error::new(Exit::Usage, "--here works only under srun, with one task a node")
+            .hint("for example: srun --nodes 4 sweep run sweep.yaml --here")),
+    }
+}
+
+/// The file that tells agents where the controller of a sweep listens.
+pub fn address(layout: &Layout) -> PathBuf {
+    layout.root().join(".address")
+}
+
+/// The cluster of a sweep whose agents come by themselves.
+pub fn listening(spec: &Spec, terms: Terms, layout: &Layout) -> Cluster {
+    Cluster { listen: Some(address(layout)), ..listening_nowhere(spec, start(spec), terms) }
+}
+
+fn listening_nowhere(spec: &Spec, start: Start, terms: Terms) -> Cluster {
+    let (orphan, targets, variables) = (spec.cluster.orphan, Vec::new(), Vec::new());
+    Cluster { targets, start, terms, orphan, id: String::new(), slots: 0, listen: None, own: PathBuf::new(), variables }
+}
+
+/// Lets agents that jobs start find this controller.
+pub fn with_jobs(cluster: Cluster, layout: &Layout, environment: &Environment) -> Cluster {
+    if !cluster.targets.iter().any(|target| matches!(target, Target::Slurm(_))) {
+        return cluster;
+    }
+    let (listen, own) = (Some(address(layout)), environment.program.clone());
+    Cluster { listen, own, variables: environment.variables(), ..cluster }
+}
+
+/// Identifies the sweep among all sweeps of its user.
+pub fn id(layout: &Layout, history: &History) -> String {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    (layout.root(), history.began_at.to_bits()).hash(&mut hasher);
+    format!("{}-{:016x}", history.name, hasher.finish())
+}
+
+/// What would be started, for `plan`.
+pub fn planned(targets: &[Target], spec: &Spec, environment: &Environment) -> Vec<String> {
+    let folder = environment.folder.join("results").join(&spec.name);
+    let shown = |target: &Target| match target {
+        Target::Slurm(jobs) => {
+            let (sweep, layout) = (format!("{}-ID", spec.name), Layout::new(&folder));
+            submission(sweep, &layout, &address(&layout), &environment.program, &start(spec), jobs).shown(jobs.nodes)
+        }
+        target => target.shown(&start(spec)),
+    };
+    targets.iter().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_that_differ_are_named() {
+        let facts = |node: &str, libtorch: &str, instructions: &[&str]| Facts {
+            node: node.into(),
+            libtorch: Some(libtorch.into()),
+            instructions: instructions.iter().map(|name| (*name).to_owned()).collect(),
+            ..Facts::default()
+        };
+        let same = [facts("a", "libtorch 2.13.0", &["avx2"]), facts("b", "libtorch 2.13.0", &["avx2"])];
+        assert!(differences(&same).is_empty());
+        let told = differences(&[facts("a", "libtorch 2.13.0", &["avx2"]), facts("b", "libtorch 2.11.0", &[])]);
+        assert_eq!(told.len(), 2);
+        assert!(told[0].contains("a has libtorch 2.13.0 and b has libtorch 2.11.0"), "{told:?}");
+    }
+}

@@ -1,0 +1,211 @@
+//! Hosts by ssh: each is a network namespace with an sshd of its own. Needs root, `ip` and sshd, and is skipped without.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::faults::scripted;
+use crate::world::{World, sweep, wait_until};
+
+const SSHD: &str = "/usr/sbin/sshd";
+
+/// Hosts `h1`, `h2`, … of a test, by a number that tells its names from those of other tests.
+struct Network {
+    number: u32,
+    hosts: u32,
+    servers: Vec<Child>,
+}
+
+fn run(words: &str) -> bool {
+    let mut words = words.split_whitespace();
+    let mut command = Command::new(words.next().expect("a program"));
+    command.args(words).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+impl Network {
+    /// Starts hosts, or says why there can be none.
+    fn start(world: &World, number: u32, hosts: u32) -> Result<Network, &'static str> {
+        if !rustix::process::geteuid().is_root() || !Path::new(SSHD).exists() {
+            return Err("this needs root and openssh-server");
+        }
+        for file in ["host_key", "key"] {
+            let path = world.path(file);
+            let made = Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(&path)
+                .stdin(Stdio::null())
+                .status();
+            if !made.is_ok_and(|made| made.success()) {
+                return Err("no key can be made");
+            }
+        }
+        // sshd wants it.
+        let _ = std::fs::create_dir_all("/run/sshd");
+        let mut network = Network { number, hosts, servers: Vec::new() };
+        for host in 1..=hosts {
+            if !network.add(world, host) {
+                return Err("network namespaces cannot be made here");
+            }
+        }
+        world.write(
+            "bin/ssh",
+            &format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", world.path("ssh_config").display()),
+        );
+        std::fs::set_permissions(world.path("bin/ssh"), std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+        let of_host = |host: u32| format!("Host h{host}\n HostName 10.99.{number}.{}\n", host * 4 + 2);
+        let common = format!(
+            "Host *\n User root\n IdentityFile {}\n StrictHostKeyChecking no\n UserKnownHostsFile /dev/null\n LogLevel ERROR\n",
+            world.path("key").display()
+        );
+        world.write("ssh_config", &((1..=hosts).map(of_host).collect::<String>() + &common));
+        let answers = |host: u32| {
+            let mut ssh = Command::new(world.path("bin/ssh"));
+            ssh.args(["-oBatchMode=yes", "-oConnectTimeout=2", &format!("h{host}"), "true"]);
+            ssh.stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+        };
+        wait_until("the hosts answer", Duration::from_secs(30), || (1..=hosts).all(answers));
+        Ok(network)
+    }
+
+    fn add(&mut self, world: &World, host: u32) -> bool {
+        let (number, space, link) = (self.number, self.space(host), self.link(host));
+        let (near, far) = (host * 4 + 1, host * 4 + 2);
+        run(&format!("ip netns del {space}"));
+        let made = run(&format!("ip netns add {space}"))
+            && run(&format!("ip link add {link} type veth peer name eth0 netns {space}"))
+            && run(&format!("ip addr add 10.99.{number}.{near}/30 dev {link}"))
+            && run(&format!("ip link set {link} up"))
+            && run(&format!("ip -n {space} addr add 10.99.{number}.{far}/30 dev eth0"))
+            && run(&format!("ip -n {space} link set eth0 up"))
+            && run(&format!("ip -n {space} link set lo up"));
+        if !made {
+            return false;
+        }
+        world.write("authorized", &std::fs::read_to_string(world.path("key.pub")).expect("it was made"));
+        let config = format!(
+            "HostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nPidFile none\nUsePAM no\nPermitRootLogin yes\n",
+            world.path("host_key").display(),
+            world.path("authorized").display()
+        );
+        world.write("sshd_config", &config);
+        let mut server = Command::new("ip");
+        server.args(["netns", "exec", &space, SSHD, "-D", "-f"]).arg(world.path("sshd_config"));
+        self.servers.extend(server.stderr(Stdio::null()).spawn());
+        true
+    }
+
+    fn space(&self, host: u32) -> String {
+        format!("sweep-{}-{host}", self.number)
+    }
+
+    fn link(&self, host: u32) -> String {
+        format!("swp{}h{host}", self.number)
+    }
+
+    /// Cuts the cable of a host, or puts it back.
+    fn cable(&self, host: u32, state: &str) {
+        assert!(run(&format!("ip link set {} {state}", self.link(host))));
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for host in 1..=self.hosts {
+            // What still runs there ends with the host.
+            if let Ok(pids) = Command::new("ip").args(["netns", "pids", &self.space(host)]).output() {
+                for pid in String::from_utf8_lossy(&pids.stdout).split_whitespace() {
+                    run(&format!("kill -9 {pid}"));
+                }
+            }
+            run(&format!("ip link del {}", self.link(host)));
+            run(&format!("ip netns del {}", self.space(host)));
+        }
+        for server in &mut self.servers {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
+}
+
+const SWEEP: &str = "
+name: ssh
+parameters: {learning_rate: {values: [1e-1, 1e-2, 1e-3, 1e-4]}, batch_size: {values: [16, 32]}}
+data: {set: digits, validation: 0.2, train_examples: 100}
+model: linear
+training: {epochs: 4}
+devices: {gpus: none}
+";
+
+/// A folder with a sweep file for these hosts.
+fn world(script: &str) -> World {
+    let world = scripted(script);
+    let cluster = format!(
+        "cluster: {{hosts: [h1, h2], program: {}, orphan: 2m, setup: ['export SCRIPT={} XDG_CACHE_HOME={}']}}\n",
+        sweep().display(),
+        world.path("script").display(),
+        world.path("cache").display()
+    );
+    world.write("ssh.yaml", &(SWEEP.to_owned() + &cluster));
+    world
+}
+
+/// `sweep` with these arguments, and with an ssh that finds the hosts.
+fn command(world: &World, words: &str) -> Command {
+    let mut command = world.sweep(&format!("{words} --progress plain --trainer trainer"));
+    command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/bin", world.path("bin").display()));
+    command
+}
+
+fn equals_whole(world: &World) {
+    world.expect("run ssh.yaml --name whole --progress none --trainer trainer --on none", 0);
+    let table = |name: &str, file: &str, without: &[&str]| world.table(&format!("results/{name}/{file}"), without);
+    let times = &["seconds", "device", "attempts"];
+    assert_eq!(table("ssh", "trials.csv", times), table("whole", "trials.csv", times));
+    assert_eq!(table("ssh", "epochs.csv", &[]), table("whole", "epochs.csv", &[]));
+}
+
+#[test]
+fn two_hosts_by_ssh_train_what_one_machine_would() {
+    let world = world("* slow 40");
+    let _network = match Network::start(&world, 1, 2) {
+        Ok(network) => network,
+        Err(why) => return eprintln!("skipped: {why}"),
+    };
+    let output = command(&world, "run ssh.yaml").output().expect("sweep can be started");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    let devices = world.column("results/ssh/trials.csv", "device");
+    assert!(
+        devices.iter().any(|name| name.starts_with("h1/")) && devices.iter().any(|name| name.starts_with("h2/")),
+        "{devices:?}"
+    );
+    equals_whole(&world);
+    let output = command(&world, "run ssh.yaml --name none --on ssh:h1,h3").output().expect("sweep can be started");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{text}");
+    assert!(text.contains("ssh:h3: ") && text.contains("nothing was started"), "{text}");
+}
+
+#[test]
+#[ignore = "takes a minute: a connection without its cable is given up after 20 s"]
+fn a_cable_that_is_pulled_and_put_back_costs_nothing() {
+    let world = world("* slow 4000");
+    let network = match Network::start(&world, 2, 2) {
+        Ok(network) => network,
+        Err(why) => return eprintln!("skipped: {why}"),
+    };
+    let journal = || std::fs::read_to_string(world.path("results/ssh/journal.jsonl")).unwrap_or_default();
+    let mut controller = command(&world, "run ssh.yaml").spawn().expect("sweep can be started");
+    wait_until("both hosts train", Duration::from_secs(60), || {
+        journal().contains("\"slot\":\"h1/") && journal().contains("\"slot\":\"h2/")
+    });
+    network.cable(1, "down");
+    wait_until("it is silent", Duration::from_secs(60), || journal().contains("\"node_is\":\"silent\""));
+    network.cable(1, "up");
+    wait_until("it is heard again", Duration::from_secs(90), || journal().contains("\"node_is\":\"back\""));
+    assert!(controller.wait().expect("it is our child").success());
+    world.write("script", "");
+    equals_whole(&world);
+    assert!(world.column("results/ssh/trials.csv", "attempts").iter().all(|attempts| attempts == "1"));
+}
