@@ -24,6 +24,7 @@ mod programs;
 mod records;
 mod scale;
 mod serve;
+mod slurm;
 mod soak;
 mod soak_programs;
 mod steering;
