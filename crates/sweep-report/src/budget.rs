@@ -64,7 +64,7 @@ mod tests {
     fn limits_and_what_they_buy_are_said_with_their_units() {
         let time = |hours: u64| Some(Duration::from_secs(3600 * hours));
         let budget = Budget { time: time(2), gpu_time: time(8), joules: Some(1.5 * KWH), epochs: Some(500) };
-        assert_eq!(limits(&budget), "2 h 00 min or 8.00 GPU-hours or 1.50 kWh or 500 epochs");
+        assert_eq!(limits(&budget), "2 h 00 min or 8 GPU-hours or 1.50 kWh or 500 epochs");
         assert_eq!(bought(&purchase(50.0, 20, 30, None)), "50 whole trials of 20 epochs");
         let small = bought(&purchase(10.0, 20, 30, None));
         assert_eq!(small, "10 whole trials of 20 epochs, or about 38 if they are compared from epoch 2 on");
@@ -79,7 +79,7 @@ mod tests {
         let said = sentence(&spec, &history).unwrap();
         assert!(said.starts_with("Budget: 500 epochs. Used: "), "{said}");
         assert!(
-            said.contains("An epoch took 2.00 s in the first trials. The budget pays for 10 whole trials"),
+            said.contains("An epoch took 2 s in the first trials. The budget pays for 10 whole trials"),
             "{said}"
         );
         assert_eq!(sentence(&sweep_sample::spec(), &sweep_sample::history()), None);
