@@ -14,3 +14,4 @@ pub mod extend;
 pub mod import;
 pub mod log;
 pub mod progress;
+pub mod slurm;

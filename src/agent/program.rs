@@ -65,6 +65,20 @@ impl Job {
     pub fn prints(&self) -> bool {
         self.metrics_file.is_none() && !matches!(self.metrics, Metrics::Files(_))
     }
+
+    /// What its supervisor is told.
+    fn order(&self, log: &Path) -> Order {
+        Order {
+            arguments: self.arguments.clone(),
+            log: log.to_owned(),
+            printed: self.prints().then(|| log.with_file_name(PRINTED)),
+            metric: self.metric.clone(),
+            expression: match &self.metrics {
+                Metrics::Expression(expression) => Some(expression.clone()),
+                Metrics::Auto | Metrics::Files(_) => None,
+            },
+        }
+    }
 }
 
 /// How the task of a slot loses its program.
@@ -162,6 +176,20 @@ impl Teller {
         }
     }
 
+    /// Passes on what a program that has ended has left to read.
+    async fn speak_last(&mut self, voice: &mut Voice, job: &Job, trial: &Path) -> Option<Outcome> {
+        voice.search();
+        let diverged = self.speak_all(voice).await;
+        let diverged = diverged.or(self.speak(voice.finish()).await);
+        if diverged.is_some() || voice.reading.measured() || !job.prints() {
+            return diverged;
+        }
+        match voice.catch(trial) {
+            true => self.speak_all(voice).await.or(self.speak(voice.finish()).await),
+            false => None,
+        }
+    }
+
     /// Passes on all that can be read, a part at a time: a file may be larger than memory.
     async fn speak_all(&mut self, voice: &mut Voice) -> Option<Outcome> {
         let mut diverged = None;
@@ -203,16 +231,7 @@ async fn run(
         return Ok(());
     }
     let before = (Instant::now(), memory::kills());
-    let order = Order {
-        arguments: job.arguments.clone(),
-        log: log.to_owned(),
-        printed: job.prints().then(|| log.with_file_name(PRINTED)),
-        metric: job.metric.clone(),
-        expression: match &job.metrics {
-            Metrics::Expression(expression) => Some(expression.clone()),
-            Metrics::Auto | Metrics::Files(_) => None,
-        },
-    };
+    let order = job.order(log);
     let trial = log.parent().unwrap_or(Path::new("."));
     let script = provenance::record(job, trial).await;
     voice.began = provenance::changed(trial);
@@ -245,12 +264,7 @@ async fn run(
     };
     supervisor.end().await;
     orders.late(job, inbox, signaled.is_some()).await;
-    voice.search();
-    diverged = diverged.or(teller.speak_all(&mut voice).await);
-    diverged = diverged.or(teller.speak(voice.finish()).await);
-    if job.prints() && diverged.is_none() && !voice.reading.measured() && voice.catch(&wandb_folders(job, trial)) {
-        diverged = teller.speak_all(&mut voice).await.or(teller.speak(voice.finish()).await);
-    }
+    diverged = diverged.or(teller.speak_last(&mut voice, job, trial).await);
     provenance::ended(job, trial, describe(&status));
     teller.look_for_clashes(job, trial).await;
     match (orders.killed, diverged) {
@@ -266,11 +280,6 @@ async fn run(
         (None, None) => conclude(job, &voice.reading, (&status, last_words.as_deref()), before, teller).await?,
     }
     Ok(())
-}
-
-/// Where W&B's library may write.
-fn wandb_folders<'a>(job: &'a Job, trial: &'a Path) -> [&'a Path; 3] {
-    [trial, &job.folder, job.variables.get("WANDB_DIR").map_or(trial, Path::new)]
 }
 
 /// Attends to a program and its controller until the program has ended, or is lost. Returns the supervisor's last report,

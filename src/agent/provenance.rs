@@ -22,10 +22,13 @@ const FILE: &str = "run.json";
 const MOST_ATTEMPTS: usize = 100;
 
 /// Time that Git or an interpreter has to answer. A record without the answer is better than a trial that waits.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// For how long the state of a Git repository is believed. Many short trials would otherwise ask again and again.
 const FRESH: Duration = Duration::from_secs(5);
+
+/// The same if there is no repository, or if Git did not answer in time.
+const FRESH_NONE: Duration = Duration::from_secs(600);
 
 /// Maximum size of a script in bytes.
 const LARGEST_SCRIPT: u64 = 64 << 20;
@@ -50,7 +53,7 @@ struct Ran {
     script: Option<Script>,
     /// Names, because values can be secret.
     environment: Vec<String>,
-    /// How the program ended: `exited with code 1`. `None` while it runs, or if its controller was killed.
+    /// How the program ended: `ended with exit code 1`. `None` while it runs, or if its controller was killed.
     ended: Option<String>,
 }
 
@@ -161,9 +164,11 @@ async fn interpreter(job: &Job) -> Option<Interpreter> {
         false => std::env::split_paths(&search).map(|folder| folder.join(name)).find(|path| path.is_file()),
     };
     let program = found(name)?;
-    let path = first_line(&program).and_then(|name| found(&name)).unwrap_or(program);
-    let is_python = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python"));
-    let version = if is_python { version(&path).await } else { None };
+    let is_python = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python"));
+    // A script that is called `python` chooses among several.
+    let named = if is_python(&program) { None } else { first_line(&program) };
+    let path = named.and_then(|name| found(&name)).unwrap_or(program);
+    let version = if is_python(&path) { version(&path).await } else { None };
     Some(Interpreter { path, version })
 }
 
@@ -199,7 +204,7 @@ static REPOSITORIES: LazyLock<Mutex<Repositories>> = LazyLock::new(Mutex::defaul
 
 async fn git(folder: &Path) -> Option<Git> {
     if let Some((at, known)) = REPOSITORIES.lock().unwrap_or_else(PoisonError::into_inner).get(folder)
-        && at.elapsed() < FRESH
+        && at.elapsed() < if known.is_some() { FRESH } else { FRESH_NONE }
     {
         return known.clone();
     }

@@ -69,12 +69,20 @@ impl Voice {
 
     /// Takes what W&B's library has written of a program that has ended, if nothing else has reported the metric: `python -I`
     /// runs without the hook. Returns whether there was anything.
-    pub fn catch(&mut self, folders: &[&Path]) -> bool {
-        let file = self.log.with_file_name(PRINTED);
-        let lines = wandb_lines(folders, self.began);
-        let append = OpenOptions::new().create(true).append(true).open(&file);
-        let written = append.and_then(|mut file| file.write_all(&[lines.join(&b'\n'), b"\n".to_vec()].concat()));
-        !lines.is_empty() && written.is_ok()
+    pub fn catch(&mut self, trial: &Path) -> bool {
+        let mut lines = wandb_lines(trial, self.began).join(&b'\n');
+        if lines.is_empty() {
+            return false;
+        }
+        lines.push(b'\n');
+        let file = OpenOptions::new().create(true).append(true).open(self.log.with_file_name(PRINTED));
+        match file.and_then(|mut file| file.write_all(&lines)) {
+            Ok(()) => true,
+            Err(error) => {
+                self.note(vec![format!("sweep: the offline file of wandb cannot be kept: {error}")]);
+                false
+            }
+        }
     }
 
     /// The last row of a program that has ended, which may have no line end. The log then says what was left out.

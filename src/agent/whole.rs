@@ -82,13 +82,11 @@ fn read(path: &Path) -> Option<(&'static str, Vec<Row>)> {
     Some((from, rows))
 }
 
-/// The lines of a run that W&B's library wrote below one of these folders, and that nothing had passed on: of its newest
-/// offline file that has changed since then.
-pub fn wandb_lines(folders: &[&Path], since: Option<SystemTime>) -> Vec<Vec<u8>> {
-    let pattern = |folder: &&Path| {
-        format!("{}/wandb/offline-run-*/run-*.wandb", glob::Pattern::escape(&folder.to_string_lossy()))
-    };
-    let found = folders.iter().map(pattern).flat_map(|pattern| glob::glob(&pattern).into_iter().flatten().flatten());
+/// The lines of a run that W&B's library wrote into a trial's folder, and that nothing had passed on: of its newest offline
+/// file that has changed since then. Elsewhere, another trial's file could be taken for it.
+pub fn wandb_lines(trial: &Path, since: Option<SystemTime>) -> Vec<Vec<u8>> {
+    let pattern = format!("{}/wandb/offline-run-*/run-*.wandb", glob::Pattern::escape(&trial.to_string_lossy()));
+    let found = glob::glob(&pattern).into_iter().flatten().flatten();
     let changed = |path: PathBuf| Some((path.metadata().ok()?.modified().ok()?, path));
     let newest = found.filter_map(changed).filter(|(at, _)| since.is_none_or(|since| *at >= since)).max();
     let rows = newest.and_then(|(_, path)| read(&path)).map_or(Vec::new(), |(_, rows)| rows);

@@ -38,6 +38,9 @@ pub struct Args {
     /// Leave if nothing was to do for this time, for example 5m
     #[arg(long, value_name = "TIME", value_parser = sweep_spec::parse_time, requires = "dial")]
     idle: Option<Duration>,
+    /// After SIGTERM or SIGUSR1, and everything is saved, wait to be killed: Slurm queues the job of a process that it kills
+    #[arg(long, hide = true, requires = "dial")]
+    linger: bool,
 }
 
 impl Args {
@@ -77,7 +80,17 @@ fn be(args: &Args, sweep: &str, way: Way, environment: &Environment) -> Result<(
     // Slurm says when a job ends, in Unix seconds.
     let end = environment.variable("SLURM_JOB_END_TIME").and_then(|end| end.parse::<f64>().ok());
     let time = end.map(|end| Duration::from_secs_f64((end - environment.now()).max(0.0)));
-    serve(Station { way, idle: args.idle, time, place, facts, memory: environment.memory(), prepare, variable })
+    serve(Station {
+        way,
+        idle: args.idle,
+        lingers: args.linger,
+        time,
+        place,
+        facts,
+        memory: environment.memory(),
+        prepare,
+        variable,
+    })
 }
 
 /// The name that this side gives, or else the controller.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::environment::Environment;
 use super::output;
 use crate::agent::service::{Facts, Greeting, Terms};
-use crate::engine::{Cluster, Start, Target, targets};
+use crate::engine::{Cluster, Start, Target, submission, targets};
+use crate::slurm::Wanted;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::History;
 use sweep_spec::Spec;
@@ -15,10 +16,16 @@ use sweep_store::Layout;
 /// `--on` of `run`, `resume`, `extend` and `plan`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct On {
-    /// Train on other hosts: `ssh:HOST,HOST`, or `command:` and a command that starts `sweep agent` there; `none` trains
-    /// on this machine [default: as before, or `cluster` in the sweep file]
+    /// Train on other hosts: `ssh:HOST,HOST`, `slurm`, or `command:` and a command that starts `sweep agent` there; `none`
+    /// trains on this machine [default: as before, or `cluster` in the sweep file]
     #[arg(long = "on", value_name = "HOSTS")]
     on: Vec<String>,
+    /// With --on slurm: number of jobs, each with one node
+    #[arg(long, value_name = "N")]
+    nodes: Option<u32>,
+    /// With --on slurm: options of sbatch, as you would type them there
+    #[arg(last = true, value_name = "SBATCH OPTIONS")]
+    sbatch: Vec<String>,
 }
 
 /// What is done about a host that cannot run the sweep.
@@ -36,11 +43,38 @@ impl On {
     /// # Errors
     /// If one is not understood.
     pub fn targets(&self, spec: &Spec, so_far: &[String]) -> Result<Vec<Target>> {
+        self.check()?;
         match (&self.on[..], so_far) {
             ([none], _) if none == "none" => Ok(Vec::new()),
             ([], []) => targets(&spec.cluster.hosts.iter().map(|host| format!("ssh:{host}")).collect::<Vec<_>>()),
             ([], so_far) => targets(so_far),
-            (on, _) => targets(on),
+            (on, _) => targets(&on.iter().map(|text| self.with_jobs(text)).collect::<Result<Vec<_>>>()?),
+        }
+    }
+
+    /// `slurm` with the number of jobs and their options. Everything else is as it is.
+    fn with_jobs(&self, text: &str) -> Result<String> {
+        if text != "slurm" {
+            return Ok(text.to_owned());
+        }
+        let usage = |rule: String| {
+            let example = "for example: sweep run sweep.yaml --on slurm --nodes 4 -- --gpus-per-node 2 --time 8:00:00";
+            Error::new(Exit::Usage, rule).hint(example)
+        };
+        let nodes = self.nodes.ok_or_else(|| usage("--on slurm needs --nodes N, the number of jobs".into()))?;
+        let jobs = Wanted::new(nodes, self.sbatch.clone()).map_err(usage)?;
+        Ok(Target::Slurm(jobs).to_string())
+    }
+
+    /// # Errors
+    /// If there are options for jobs and no jobs.
+    fn check(&self) -> Result<()> {
+        let given = if self.nodes.is_some() { Some("--nodes") } else { self.sbatch.first().map(String::as_str) };
+        match given.filter(|_| !self.on.iter().any(|on| on == "slurm")) {
+            Some(option) => {
+                Err(Error::new(Exit::Usage, format!("{option} is for jobs of Slurm")).hint("add --on slurm"))
+            }
+            None => Ok(()),
         }
     }
 }
@@ -75,6 +109,8 @@ pub fn terms(
 /// # Errors
 /// If a host cannot run the sweep and none may be missing, or if no host can.
 pub fn check(targets: Vec<Target>, spec: &Spec, terms: Terms, missing: Missing) -> Result<Cluster> {
+    // Jobs wait until there is room, so nobody can be asked now.
+    let (jobs, targets): (Vec<_>, Vec<_>) = targets.into_iter().partition(|target| matches!(target, Target::Slurm(_)));
     let start = start(spec);
     let version = env!("CARGO_PKG_VERSION");
     let check = Some(Box::new(terms.clone()));
@@ -104,7 +140,7 @@ pub fn check(targets: Vec<Target>, spec: &Spec, terms: Terms, missing: Missing) 
             .filter(|facts| !names.insert(facts.node.clone()))
             .map(|facts| format!("two agents are called {}; give each a name: sweep agent --name NAME", facts.node)),
     );
-    if !problems.is_empty() && (missing == Missing::Refuse || fine.is_empty()) {
+    if !problems.is_empty() && (missing == Missing::Refuse || fine.is_empty() && jobs.is_empty()) {
         let error = Error::new(Exit::NoTrainer, format!("nothing was started:\n  {}", problems.join("\n  ")));
         return Err(error.hint("fix this, or leave the host out of --on"));
     }
@@ -114,7 +150,10 @@ pub fn check(targets: Vec<Target>, spec: &Spec, terms: Terms, missing: Missing) 
     }
     differences(&facts).iter().for_each(|difference| output::tell(&format!("note: {difference}")));
     let slots = facts.iter().map(|facts| facts.slots.len()).sum();
-    Ok(Cluster { targets: fine, start, terms, orphan: spec.cluster.orphan, id: String::new(), slots, listen: None })
+    // The trials of a job whose time ends go on in another one.
+    let terms = Terms { carry: terms.carry || !jobs.is_empty(), ..terms };
+    fine.extend(jobs);
+    Ok(Cluster { targets: fine, slots, ..listening_nowhere(spec, start, terms) })
 }
 
 /// What differs between hosts and may change the last bits of a trial.
@@ -179,8 +218,21 @@ pub fn address(layout: &Layout) -> PathBuf {
 
 /// The cluster of a sweep whose agents come by themselves.
 pub fn listening(spec: &Spec, terms: Terms, layout: &Layout) -> Cluster {
-    let (orphan, listen) = (spec.cluster.orphan, Some(address(layout)));
-    Cluster { targets: Vec::new(), start: start(spec), terms, orphan, id: String::new(), slots: 0, listen }
+    Cluster { listen: Some(address(layout)), ..listening_nowhere(spec, start(spec), terms) }
+}
+
+fn listening_nowhere(spec: &Spec, start: Start, terms: Terms) -> Cluster {
+    let (orphan, targets, variables) = (spec.cluster.orphan, Vec::new(), Vec::new());
+    Cluster { targets, start, terms, orphan, id: String::new(), slots: 0, listen: None, own: PathBuf::new(), variables }
+}
+
+/// Lets agents that jobs start find this controller.
+pub fn with_jobs(cluster: Cluster, layout: &Layout, environment: &Environment) -> Cluster {
+    if !cluster.targets.iter().any(|target| matches!(target, Target::Slurm(_))) {
+        return cluster;
+    }
+    let (listen, own) = (Some(address(layout)), environment.program.clone());
+    Cluster { listen, own, variables: environment.variables(), ..cluster }
 }
 
 /// Identifies the sweep among all sweeps of its user.
@@ -192,8 +244,16 @@ pub fn id(layout: &Layout, history: &History) -> String {
 }
 
 /// What would be started, for `plan`.
-pub fn planned(targets: &[Target], spec: &Spec) -> Vec<String> {
-    targets.iter().map(|target| target.shown(&start(spec))).collect()
+pub fn planned(targets: &[Target], spec: &Spec, environment: &Environment) -> Vec<String> {
+    let folder = environment.folder.join("results").join(&spec.name);
+    let shown = |target: &Target| match target {
+        Target::Slurm(jobs) => {
+            let (sweep, layout) = (format!("{}-ID", spec.name), Layout::new(&folder));
+            submission(sweep, &layout, &address(&layout), &environment.program, &start(spec), jobs).shown(jobs.nodes)
+        }
+        target => target.shown(&start(spec)),
+    };
+    targets.iter().map(shown).collect()
 }
 
 #[cfg(test)]

@@ -49,6 +49,11 @@ impl Environment {
         Ok(Environment { folder, program, draws, answers, color: terminal && !no_color && !is_dumb })
     }
 
+    /// Names of all environment variables that are UTF-8.
+    pub fn variables(&self) -> Vec<String> {
+        std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
+    }
+
     /// Number of CPU cores that this process may use.
     pub fn cores(&self) -> u32 {
         std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32)

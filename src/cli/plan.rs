@@ -76,7 +76,7 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
                 true => slots(&file.spec, each, environment),
                 false => format!(
                     "on other hosts; nothing is started now\n  {}",
-                    cluster::planned(&targets, &file.spec).join("\n  ")
+                    cluster::planned(&targets, &file.spec, environment).join("\n  ")
                 ),
             };
             page::write(&file, &figures, &slots, &mut out)

@@ -162,7 +162,8 @@ impl Options {
         }
         // A sweep that has begun goes on with the hosts that are left.
         let missing = if so_far.is_some() { Missing::Note } else { Missing::Refuse };
-        cluster::check(targets, spec, terms, missing).map(Some)
+        let cluster = cluster::check(targets, spec, terms, missing)?;
+        Ok(Some(cluster::with_jobs(cluster, layout, environment)))
     }
 
     /// Removes slots on GPUs that other processes use, and prints a note for each such GPU.

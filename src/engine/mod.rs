@@ -21,12 +21,12 @@ use crate::agent::service::FromAgent;
 use crate::agent::{self, Assignment, Host, Known, Launcher, SlotDevice, ToHost};
 use crate::progress::Screen;
 use devices::Devices;
-pub use nodes::{Cluster, Start, Target, targets};
+pub use nodes::{Cluster, Start, Target, submission, targets};
 use nodes::{News, Nodes};
 pub use probe::{probe, try_to_start};
 use signals::{Heard, Signals};
 use sweep_core::error::{Error, Exit, Result};
-use sweep_core::history::{Entry, History};
+use sweep_core::history::{Entry, History, Status};
 use sweep_core::protocol::FromTrainer;
 use sweep_core::shape;
 use sweep_core::steering::Request;
@@ -410,6 +410,10 @@ impl Engine {
             self.sync_due = now + SYNC;
         }
         nodes.dismiss(self.scheduler.slots());
+        if let Some(total) = self.scheduler.total() {
+            let ended = self.scheduler.history().trials.iter().filter(|trial| matches!(trial.status, Status::Ended(_)));
+            nodes.need(total.saturating_sub(ended.count() as u64));
+        }
         if !nodes.expects() {
             self.own.push(Event::Expects(false));
         }

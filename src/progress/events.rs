@@ -22,7 +22,7 @@ pub fn begin(history: &History, spec: &Spec, layout: &Layout, slots: &[String], 
         "schema": SCHEMA,
         "version": env!("CARGO_PKG_VERSION"),
         "name": history.name,
-        "folder": layout.root(),
+        "folder": layout.root().to_string_lossy(),
         "metric": spec.metric,
         "trials": total,
         "ended": Counts::new(history).ended(),
@@ -90,7 +90,7 @@ pub fn end(history: &History, spec: &Spec, layout: &Layout, exit: Exit) -> Value
         "exit_code": exit as u8,
         "counts": Counts::new(history),
         "best": best,
-        "report": layout.report_html(),
+        "report": layout.report_html().to_string_lossy(),
         "resume": (!history.complete).then(|| ["sweep".into(), "resume".into(), layout.root().display().to_string()]),
     })
 }

@@ -105,7 +105,8 @@ fn said(browser: &str, world: &World, width: u32) -> Value {
     // The policy of the page allows its own script alone.
     let (before, after) = page.split_once("script-src 'sha256-").expect("the policy names the script");
     let page = format!("{before}script-src 'unsafe-inline'{}", after.split_once('\'').expect("it is quoted").1);
-    world.write("visited.html", &page.replace("</body>", &format!("<script>{VISITOR}</script></body>")));
+    world
+        .write("visited.html", &page.replace("</body>", &format!("<script type=\"module\">{VISITOR}</script></body>")));
     // A window has a minimum width and a frame has none, so the frame has the width of a phone.
     world.write("phone.html", PHONE);
     let page = world.path(if width == 390 { "phone.html" } else { "visited.html" });

@@ -501,7 +501,7 @@ fn a_program_can_have_several_gpus_for_itself() {
     }
     assert!(expect(&world, "plan s.yaml", 0).contains("gpu:0+1"));
     world.write("s.yaml", &world.read("s.yaml").replace("gpus: all", "gpus: [3]"));
-    let text = expect(&world, "run s.yaml --name few", 4);
+    let text = expect(&world, "run s.yaml --name few", 6);
     assert!(text.contains("gpus_per_trial is 2, but the sweep has 1 GPU"), "{text}");
 }
 
@@ -515,7 +515,7 @@ fn a_slot_of_several_gpus_waits_until_all_of_them_are_free() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("it starts");
-    wait_for(&world, "\"is\":\"run\"");
+    wait_for(&world, "\"is\":\"device\"");
     let why = expect(&world, "status results/s --why", 0);
     assert!(
         !journal(&world).contains("\"is\":\"started\"") && why.contains("gpu:0+1: idle: used by process 1"),

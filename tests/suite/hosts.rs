@@ -29,13 +29,13 @@ retries: 0
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A folder with the scripted trainer and a sweep file. Agents that are left are killed with it.
-struct Hosts {
-    world: World,
+pub struct Hosts {
+    pub world: World,
     names: Vec<String>,
 }
 
 impl Hosts {
-    fn new(script: &str, names: &[&str]) -> Hosts {
+    pub fn new(script: &str, names: &[&str]) -> Hosts {
         let world = scripted(script);
         world.write("hosts.yaml", SWEEP);
         Hosts { world, names: names.iter().map(|name| (*name).to_owned()).collect() }
@@ -48,7 +48,7 @@ impl Hosts {
     }
 
     /// `sweep` with these arguments, on all hosts.
-    fn command(&self, words: &str) -> Command {
+    pub fn command(&self, words: &str) -> Command {
         let mut command = self.world.sweep(&format!("{words} --progress plain --trainer trainer"));
         for name in &self.names {
             command.arg("--on").arg(self.on(name));
@@ -69,7 +69,7 @@ impl Hosts {
         self.command(words).stdout(out).spawn().expect("sweep can be started")
     }
 
-    fn journal(&self, name: &str) -> String {
+    pub fn journal(&self, name: &str) -> String {
         std::fs::read_to_string(self.world.path(&format!("results/{name}/journal.jsonl"))).unwrap_or_default()
     }
 
@@ -85,7 +85,7 @@ impl Hosts {
         all.into_iter().filter(serves).collect()
     }
 
-    fn trainers(&self) -> Vec<u32> {
+    pub fn trainers(&self) -> Vec<u32> {
         let mut trainers = processes_naming(&self.world.path("trainer"));
         let is_one = |pid: &u32| {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -97,14 +97,14 @@ impl Hosts {
     }
 
     /// Runs the sweep on this machine, to compare with.
-    fn whole(&self) {
+    pub fn whole(&self) {
         let script = self.world.read("script");
         self.world.write("script", "");
         self.world.expect("run hosts.yaml --name whole --progress none --trainer trainer --on none", 0);
         self.world.write("script", &script);
     }
 
-    fn assert_equals_whole(&self, name: &str) {
+    pub fn assert_equals_whole(&self, name: &str) {
         let table =
             |name: &str, file: &str, without: &[&str]| self.world.table(&format!("results/{name}/{file}"), without);
         let times = &["seconds", "device", "attempts"];
@@ -330,7 +330,7 @@ fn plan_shows_what_would_be_started_and_starts_nothing() {
     let text = hosts.world.expect("plan hosts.yaml --on ssh:gpu1,gpu2", 0);
     assert!(text.contains("ssh ") && text.contains("exec sweep agent --name gpu2"), "{text}");
     let text = hosts.world.expect("plan hosts.yaml --on gpu1", 2);
-    assert!(text.contains("neither ssh: nor command:"), "{text}");
+    assert!(text.contains("neither ssh:, command: nor slurm"), "{text}");
 }
 
 /// `HOSTS_ROUNDS` sets the number of kills, 50 by default.

@@ -14,7 +14,12 @@ const AGENTS: &str = include_str!("../../docs/agents.md");
 
 const FILE: &str = r#"
 name: s
-command: [sh, -c, 'for e in 1 2 3; do echo "{\"epoch\": $e, \"val_loss\": 0.$((9 - e))${rate}, \"f1\": 0.5}"; done; test ${rate} != 3']
+command:
+  - sh
+  - -c
+  - 'r=${1#*=}; for e in 1 2 3; do echo "{\"epoch\": $e, \"val_loss\": 0.$((9 - e))$r, \"f1\": 0.5}"; done; test $r != 3'
+  - sh
+  - ${args}
 metric: {name: val_loss, goal: minimize}
 parameters: {rate: {values: [1, 2, 3]}}
 devices: {gpus: none}
@@ -79,7 +84,7 @@ fn every_event_has_the_keys_that_are_documented() {
     // Again: the failed trial alone, which a request and a retry touch.
     let output = world.output("resume results/s --retry-failed --json");
     let events = lines(&output.stdout);
-    assert_eq!(events[0]["ended"], 2, "{events:?}");
+    assert_eq!(events[0]["ended"], 3, "{events:?}");
     assert!(events.iter().any(|event| event["event"] == "trial_reopened" && event["trial"] == 3), "{events:?}");
 }
 

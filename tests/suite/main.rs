@@ -25,6 +25,7 @@ mod race;
 mod records;
 mod scale;
 mod serve;
+mod slurm;
 mod soak;
 mod soak_programs;
 mod steering;

@@ -49,7 +49,7 @@ fn what_ran_is_recorded_with_the_names_of_variables_and_no_value() {
     assert_eq!(ran["git"]["commit"].as_str(), Some(git("rev-parse HEAD").as_str()), "{ran}");
     assert_eq!(
         (&ran["git"]["dirty"], &ran["attempt"], &ran["ended"]),
-        (&false.into(), &1.into(), &"exited with code 0".into())
+        (&false.into(), &1.into(), &"ended with exit code 0".into())
     );
     assert_eq!(ran["script"]["sha256"].as_str().map(str::len), Some(64), "{ran}");
     assert!(ran["interpreter"]["path"].as_str().is_some_and(|path| path.ends_with("/sh")), "{ran}");
@@ -120,7 +120,7 @@ fn the_time_of_a_sweep_is_that_of_all_its_runs_together() {
     let told = world.expect("run s.yaml --progress plain", 130);
     assert!(told.contains("the time of this run is over"), "{told}");
     let told = world.expect("resume results/s", 2);
-    assert!(told.contains("of its `max_time` of 3.0 s") && told.contains("--for 1h"), "{told}");
+    assert!(told.contains("of its `max_time` of 3 s") && told.contains("--for 1h"), "{told}");
     let before = world.column("results/s/trials.csv", "trial").len();
     world.expect("resume results/s --for 3s", 130);
     assert!(world.column("results/s/trials.csv", "trial").len() > before);

@@ -18,6 +18,8 @@ pub type Above = Vec<String>;
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Separator {
     Bar,
+    /// Lines that are drawn.
+    Box,
     /// LaTeX.
     Ampersand,
     Tab,
@@ -26,13 +28,16 @@ enum Separator {
     Space,
 }
 
-const SEPARATORS: [Separator; 5] =
-    [Separator::Bar, Separator::Ampersand, Separator::Tab, Separator::Wide, Separator::Space];
+const SEPARATORS: [Separator; 6] =
+    [Separator::Bar, Separator::Box, Separator::Ampersand, Separator::Tab, Separator::Wide, Separator::Space];
+/// Drawn lines between cells.
+const BARS: [char; 3] = ['│', '┃', '║'];
 
 impl Separator {
     fn cells(self, line: &str) -> Vec<&str> {
         let line = line.trim().trim_start_matches('#').trim();
         match self {
+            Separator::Box => line.trim_matches(BARS).split(BARS).map(str::trim).collect(),
             Separator::Ampersand => line.trim_end_matches('\\').split('&').map(str::trim).collect(),
             Separator::Bar => line.trim_matches('|').split('|').map(str::trim).collect(),
             Separator::Tab => line.split('\t').map(str::trim).collect(),
@@ -95,6 +100,13 @@ fn spacy(line: &str) -> Option<Vec<String>> {
     is_spacy.then(|| ["epoch", "step"].map(str::to_owned).into_iter().chain(rest.iter().map(name)).collect())
 }
 
+/// The cells of a list, as fastai prints a row without a progress bar: `(#5) [0, 0.53, 0.61, 0.8, '00:12']`.
+fn list(line: &str) -> Option<Vec<&str>> {
+    let line = line.trim();
+    let line = line.split_once("(#").and_then(|(_, rest)| rest.split_once(") ")).map_or(line, |(_, rest)| rest);
+    Some(line.strip_prefix('[')?.strip_suffix(']')?.split(',').map(str::trim).collect())
+}
+
 fn has_decimal(cell: &str) -> bool {
     scan(cell).iter().any(|token| matches!(token, Token::Number { decimal: true, .. }))
 }
@@ -102,7 +114,7 @@ fn has_decimal(cell: &str) -> bool {
 /// Whether a line only rules a table off: `|---|:--:|`.
 pub fn is_rule(line: &str) -> bool {
     let line = line.trim();
-    !line.is_empty() && line.chars().all(|letter| "|-=+:_ ".contains(letter))
+    !line.is_empty() && line.chars().all(|letter| "|-=+:_ ".contains(letter) || ('─'..='╿').contains(&letter))
 }
 
 impl Columns {
@@ -110,7 +122,7 @@ impl Columns {
     pub fn row(&self, line: &str) -> Option<(Place, Vec<(String, f64)>)> {
         // Columns that are apart may be filled tightly.
         let separators = [self.separator, Separator::Wide, Separator::Space];
-        let cells = separators.into_iter().map(|separator| separator.cells(line));
+        let cells = list(line).into_iter().chain(separators.into_iter().map(|separator| separator.cells(line)));
         let mut cells = cells.into_iter().find(|cells| [0, 1].contains(&cells.len().wrapping_sub(self.names.len())))?;
         // pandas prints the number of the row before it.
         if cells.len() > self.names.len() {

@@ -183,6 +183,17 @@ impl Gather {
         if curves.is_empty() {
             return Err(nothing_known(&names));
         }
+        // Another cell of a notebook, or the end of a log: a test after training.
+        let is_test = |curve: &ForeignCurve| curve.epochs.len() == 1 && curve.epochs[0].train_loss.is_none();
+        if curves.iter().any(|curve| curve.epochs.len() >= CURVE) && curves.iter().any(is_test) {
+            let left: Vec<&str> =
+                curves.iter().filter(|curve| is_test(curve)).map(|curve| curve.name.as_str()).collect();
+            notes.push(format!("a single value is no curve, so these were left out: {}", listed(&left)));
+            curves.retain(|curve| !is_test(curve));
+            if let [only] = &mut curves[..] {
+                only.name.clear();
+            }
+        }
         Ok((curves, notes))
     }
 }

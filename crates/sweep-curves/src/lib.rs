@@ -13,6 +13,8 @@ mod format;
 mod gather;
 mod json;
 mod line;
+#[cfg(test)]
+mod logs;
 mod names;
 mod notebook;
 mod prefix;
@@ -147,6 +149,12 @@ pub fn rows(source: &Source) -> Result<(Format, Vec<Row>), Problem> {
 
 /// The content of a file that may be compressed by gzip.
 fn plain(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
+    if let [0xff, 0xfe, text @ ..] | [0xfe, 0xff, text @ ..] = bytes {
+        // PowerShell writes UTF-16.
+        let number = if bytes[0] == 0xff { u16::from_le_bytes } else { u16::from_be_bytes };
+        let letters: Vec<u16> = text.chunks_exact(2).map(|pair| number([pair[0], pair[1]])).collect();
+        return Ok(Cow::Owned(String::from_utf16_lossy(&letters).into_bytes()));
+    }
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return Ok(Cow::Borrowed(bytes));
     }

@@ -127,6 +127,14 @@ fn average_precision(text: &str) -> Option<f64> {
     text.rsplit_once('=').filter(|_| of_all)?.1.trim().parse().ok().filter(|value| *value >= 0.0)
 }
 
+/// The number of an epoch that is written together with the word: `Epoch1`, `E001`, `epoch_3`.
+fn glued_epoch(word: &str) -> Option<f64> {
+    let number = word.to_ascii_lowercase();
+    let number =
+        number.strip_prefix("epoch").or_else(|| number.strip_prefix("ep")).or_else(|| word.strip_prefix('E'))?;
+    number.trim_start_matches('_').parse::<u32>().ok().map(f64::from)
+}
+
 /// Whether a progress bar is incomplete: `128/44100 [>....]`, or with an estimate of the remaining time.
 fn is_partial(text: &str) -> bool {
     let counts = text.split_whitespace().next().and_then(|first| first.split_once('/'));
@@ -197,6 +205,17 @@ impl<'a> Parser<'a> {
             [Fraction(epoch, _), Mark('*'), Word(word), ..] if EPOCH.contains(&word.to_ascii_lowercase().as_str()) => {
                 (self.line.epoch, self.named) = (Some(*epoch), true);
                 2
+            }
+            [number, Word(word), Mark(':' | ',' | '-' | '|'), ..]
+                if EPOCH.contains(&word.to_ascii_lowercase().as_str()) && whole(number).is_some() =>
+            {
+                (self.line.epoch, self.named) = (whole(number), true);
+                3
+            }
+            // `E001 train_loss=0.5`.
+            [Word(word), ..] if let Some(number) = glued_epoch(word) => {
+                (self.line.epoch, self.named) = (Some(number), true);
+                1
             }
             // timm: `Train: 0 [ 389/390 (100%)]  Loss: …`.
             [Word(part), Mark(':'), number, Mark('['), Fraction(..) | Mark('\t'), ..]
@@ -316,7 +335,12 @@ impl<'a> Parser<'a> {
             '\t' if number_follows || self.separated || self.wants_epoch || self.wants_step => {}
             // A minus or a hash between words is no separator by itself: `Epoch #3`, `Epoch... (3/10`.
             '#' | '.' if self.wants_epoch || self.wants_step => {}
-            '-' if self.line.bar && number_follows && !self.phrase.is_empty() => self.separated = true,
+            '-' if number_follows && !self.phrase.is_empty() && (self.line.bar || self.has_metric()) => {
+                self.separated = true;
+            }
+            // `val loss -> 0.5`.
+            '-' if next == Some(&Token::Mark('>')) && self.has_metric() => {}
+            '>' if number_follows && !self.separated && self.has_metric() => self.separated = true,
             '[' if !self.phrase.is_empty() && matches!(next, Some(Token::Number { decimal: true, .. })) => {
                 self.separated = true;
             }
@@ -332,6 +356,11 @@ impl<'a> Parser<'a> {
     fn close(&mut self) {
         self.heading();
         (self.wants_epoch, self.wants_step) = (false, false);
+    }
+
+    /// Whether the phrase is the name of a metric.
+    fn has_metric(&self) -> bool {
+        matches!(meaning(&self.phrase.join(" ")), Some((Target::Metric(_), _)))
     }
 
     /// Keeps the name of a metric that stands before its place: `loss at step`, `Cost after epoch`.

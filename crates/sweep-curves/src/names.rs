@@ -51,7 +51,7 @@ const ABBREVIATIONS: [(&[&str], &str); 9] = [
     (&["smooth", "l1"], "l1"),
 ];
 /// Words that describe how a value was computed, not what it measures.
-const FILLERS: [&str; 24] = [
+const FILLERS: [&str; 25] = [
     "epoch",
     "step",
     "mean",
@@ -76,6 +76,7 @@ const FILLERS: [&str; 24] = [
     "mini",
     "cv",
     "agg",
+    "token",
 ];
 /// Words of a sentence around a name: `accuracy of the network on the 10000 test images`.
 const SMALL: [&str; 18] = [

@@ -15,7 +15,7 @@ pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
     for (at, cell) in cells.iter().enumerate() {
         let mut printed = Printed::default();
         let mut rows = Vec::new();
-        for text in cell.get("outputs").and_then(Value::as_array).into_iter().flatten().filter_map(output) {
+        for text in texts(cell.get("outputs").and_then(Value::as_array).map_or(&[], Vec::as_slice)) {
             for line in text.split('\n') {
                 rows.extend(printed.line(line));
             }
@@ -30,6 +30,19 @@ pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// The texts of outputs. What a script prints may be cut anywhere into several outputs of the same stream.
+fn texts(outputs: &[Value]) -> Vec<String> {
+    let stream = |output: &Value| output.get("name").or_else(|| output.get("stream")).cloned();
+    let mut texts: Vec<(Option<Value>, String)> = Vec::new();
+    for (one, text) in outputs.iter().filter_map(|one| Some((stream(one), output(one)?))) {
+        match texts.last_mut() {
+            Some((before, known)) if one.is_some() && *before == one => known.push_str(&text),
+            _ => texts.push((one, text)),
+        }
+    }
+    texts.into_iter().map(|(_, text)| text).collect()
 }
 
 /// The text of an output. Tables are taken from their HTML, in which Hugging Face and fastai show their metrics.

@@ -81,6 +81,8 @@ pub struct Printed {
     processes: Vec<(String, Printed)>,
     /// Whether a table came, so that numbers around it are no part of the curve.
     had_table: bool,
+    /// Whether the last row of a table was its header.
+    is_below_header: bool,
     /// Whether the next line repeats an earlier one.
     repeats_next: bool,
     /// Whether lines name the epoch and the step, validation among them.
@@ -384,6 +386,7 @@ impl Printed {
                 self.note("numbers around the table were left out");
             }
             self.table = Some(columns);
+            self.is_below_header = true;
             return true;
         }
         let Some(columns) = &self.table else { return false };
@@ -391,7 +394,11 @@ impl Printed {
             return cells::is_rule(text);
         };
         self.had_table = true;
-        let again = matches!((place.epoch, self.epoch), (Some(now), Some(before)) if now < before);
+        let is_first = std::mem::take(&mut self.is_below_header);
+        let again = matches!(
+            (place.epoch, self.epoch),
+            (Some(now), Some(before)) if now < before || is_first && now == before
+        );
         if again {
             self.fit += 1;
         }

@@ -78,6 +78,8 @@ fn tables_of_papers_and_tools_are_read() {
     let german = "Epoche;loss;val_loss\n1;0,9;0,8\n2;0,7;0,75\n";
     assert_says(german, "0.9 - 0.8 -, 0.7 - 0.75 -", "commas were read as decimal marks");
     assert_says("Epoche 1/2 - loss: 0,9512\nEpoche 2/2 - loss: 0,75\n", "0.9512 - - -, 0.75 - - -", "decimal marks");
+    let fastai = "epoch     train_loss  valid_loss  time\n[0, 0.9, 0.8, '00:12']\n(#4) [1,0.7,0.75,'00:12']\n";
+    assert_reads(fastai, "0.9 - 0.8 -, 0.7 - 0.75 -");
     let long = "epoch,metric,value\n1,train_loss,0.9\n1,val_loss,0.8\n2,train_loss,0.7\n2,val_loss,0.75\n";
     assert_reads(long, "0.9 - 0.8 -, 0.7 - 0.75 -");
     let folds = "epoch,val_loss_fold0,val_loss_fold1\n1,0.9,0.8\n2,0.7,0.75\n";
@@ -223,6 +225,19 @@ fn lines_of_more_kinds_of_loops_are_read() {
             "Epoch 1: train_loss 0.9 val_loss 0.8\nEpoch 2: train_loss 0.7 val_loss 0.75\nEpoch 1: train_loss 0.6 val_loss 0.7\n",
             "0.9 - 0.8 -, 0.7 - 0.75 -; 0.6 - 0.7 -",
         ),
+        ("1 epoch: train_loss: 0.9\n2 epoch: train_loss: 0.7\n", "0.9 - - -, 0.7 - - -"),
+        ("E001 train_loss=0.9 val_loss=0.8\nE002 train_loss=0.7 val_loss=0.75\n", "0.9 - 0.8 -, 0.7 - 0.75 -"),
+        ("Epoch 1 - Train loss - 0.9 - Val loss -> 0.8\n", "0.9 - 0.8 -"),
+        (
+            "┃ Epoch ┃ Train Loss ┃ Val Loss ┃\n┡━━━╇━━━┩\n│ 1 │ 0.9 │ 0.8 │\n│ 2 │ 0.7 │ 0.75 │\n",
+            "0.9 - 0.8 -, 0.7 - 0.75 -",
+        ),
+        (
+            "Epoch 1/2 10/10 [==] - loss: 0.9 - acc: 0.5 Epoch 2/2 10/10 [==] - loss: 0.7 - acc: 0.6\n",
+            "0.9 0.5 - -, 0.7 0.6 - -",
+        ),
+        ("train_losses = [0.9, 0.7]\nval_losses = [0.8, 0.75]\n", "0.9 - 0.8 -, 0.7 - 0.75 -"),
+        ("Loss after epoch 1: 0.9 (validation: 0.8)\n", "0.9 - 0.8 -"),
         ("Epoch 1: train_loss 0.9\nwandb: Run summary:\nwandb: train_loss 0.1\n", "0.9 - - -"),
     ] {
         assert_reads(text, expected);
@@ -245,4 +260,33 @@ fn a_test_after_training_is_no_point_of_the_curve() {
     let epochs: String = (1..=5).map(|n| format!("Epoch {n}/5: loss {}\n", 1.0 / f64::from(n))).collect();
     let (found, notes) = read_file("file", &(epochs + "Test accuracy: 0.7\n"));
     assert!(!found.contains("0.7") && notes.contains("left out: Test accuracy"), "{found} {notes}");
+}
+
+#[test]
+fn utf_16_is_read_and_a_table_of_trainings_is_refused() {
+    let letters = "epoch,loss\r\n1,0.9\r\n2,0.7\r\n".encode_utf16().flat_map(u16::to_le_bytes);
+    let bytes = [0xff, 0xfe].into_iter().chain(letters).collect();
+    let source = Source { name: "file".into(), prefix: None, bytes };
+    assert_eq!(read(&[source], None, &[]).expect("it is a curve").curves[0].epochs.len(), 2);
+    let models = "model,train_loss,val_acc\nsmall,0.3,0.8\nlarge,0.2,0.9\n";
+    assert!(refusal(models).contains("not epochs of one training: each has another model"), "{}", refusal(models));
+    let settings = "lr,batch_size,epochs,val_accuracy\n0.1,32,10,0.9\n0.01,64,10,0.93\n";
+    assert!(refusal(settings).contains("another batch_size"), "{}", refusal(settings));
+}
+
+#[test]
+fn tables_in_cells_of_a_notebook_and_outputs_cut_in_two_are_read() {
+    let table = |epochs: [u32; 2]| {
+        let rows: String = epochs.iter().map(|n| format!("<tr><td>{n}</td><td>0.9</td><td>0.8</td></tr>")).collect();
+        format!("<table><tr><th>epoch</th><th>train_loss</th><th>valid_loss</th></tr>{rows}</table>")
+    };
+    let html = |text: String| serde_json::json!({"data": {"text/html": [text]}});
+    let stream = |text: &str| serde_json::json!({"output_type": "stream", "name": "stdout", "text": [text]});
+    let notebook = |outputs: serde_json::Value| {
+        serde_json::json!({"nbformat": 4, "cells": [{"cell_type": "code", "outputs": outputs}]}).to_string()
+    };
+    let twice = notebook(serde_json::json!([html(table([0, 1])), html(table([0, 1]))]));
+    assert_reads(&twice, "0.9 - 0.8 -, 0.9 - 0.8 -; 0.9 - 0.8 -, 0.9 - 0.8 -");
+    let cut = notebook(serde_json::json!([stream("Epoch 1: train_lo"), stream("ss 0.9 val_loss 0.8\n")]));
+    assert_reads(&cut, "0.9 - 0.8 -");
 }

@@ -19,7 +19,8 @@ const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 /// Separator in W&B's chart exports. The columns are `run - metric`, with the unsmoothed values beside each.
 const WANDB_SEPARATOR: &str = " - ";
 /// Columns with the names of metrics, in tables with one value a row.
-const NAMES: [&str; 6] = ["metric", "name", "tag", "key", "variable", "measure"];
+const NAMES: [&str; 8] = ["metric", "name", "tag", "key", "variable", "measure", "metricname", "metric_name"];
+const VALUES: [&str; 3] = ["value", "metricvalue", "metric_value"];
 /// Columns that differ between trainings, and not between the epochs of one.
 const SETTINGS: [&str; 14] = [
     "batch_size",
@@ -234,7 +235,7 @@ impl<'a> Table<'a> {
         let is_name = |name: &str| NAMES.contains(&name.to_lowercase().as_str());
         let with_text =
             |at: &usize| is_name(&names[*at]) && records.iter().take(3).all(|row| row.get(*at).is_some_and(text_only));
-        let value = names.iter().position(|name| name.eq_ignore_ascii_case("value"));
+        let value = names.iter().position(|name| VALUES.contains(&name.to_lowercase().as_str()));
         let long = (0..names.len()).find(with_text).zip(value);
         let decimal_commas = records.iter().flat_map(csv::ByteRecord::iter).any(has_decimal_comma);
         let of_wandb = |name: &'a str| {

@@ -45,6 +45,8 @@ pub fn read(top: &Table) -> Option<Program> {
                     let Some(item_text) = argument(&item) else { continue };
                     if let Some((rule, remedy)) = no_macro(&item_text, read.last(), top) {
                         item.wrong(rule, remedy);
+                    } else if let Some(note) = left_to_shell(&item_text, top) {
+                        item.note_same(note);
                     }
                     read.push(item_text);
                 }
@@ -195,6 +197,17 @@ fn listed(text: Option<&str>) -> String {
         items = COMMAND.map(str::to_owned).to_vec();
     }
     format!("write {}", serde_json::json!(items).to_string().replace("\",\"", "\", \""))
+}
+
+/// Returns a note if an item of a command names a parameter as `${name}`, where the shell reads a variable of its own.
+fn left_to_shell(item: &str, top: &Table) -> Option<String> {
+    let names = item.match_indices("${").filter_map(|(at, _)| item[at + 2..].split('}').next());
+    let is_parameter = |name: &&str| top.get("parameters").is_some_and(|node| node.value.get(*name).is_some());
+    let name = names.into_iter().find(is_parameter).filter(|name| !item.contains(&format!("{name}=")))?;
+    Some(format!(
+        "contains ${{{name}}}, which the shell replaces by its own variable and not by the parameter, as in W&B. Add the \
+         items sh and \"${{args}}\" after this one, and read \"$@\""
+    ))
 }
 
 /// Returns the problem with a `${...}` in an item of a command, and the fix. `before` is the previous item.

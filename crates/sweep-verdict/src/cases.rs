@@ -840,8 +840,87 @@ fn notebooks() -> Vec<Case> {
     ]
 }
 
+/// A training whose learning rate falls to a tenth twice, and which is flat after that.
+fn stepped() -> Vec<Case> {
+    let level = |t: f64, levels: [f64; 3]| match t {
+        t if t < 30.0 => levels[0] * (1.0 - (-(t + 2.0) / 6.0).exp()),
+        t if t < 60.0 => levels[1],
+        _ => levels[2] - 0.01 * (-(t - 60.0) / 6.0).exp(),
+    };
+    let mut curve = course(90, |t| {
+        let (train, val) = (level(t, [0.57, 0.68, 0.778]), level(t, [0.53, 0.71, 0.761]));
+        let val = val + if t < 60.0 { 0.01 } else { 0.001 } * chance(t, 41.0);
+        [Some(4.2 * (1.0 - train)), Some(train), Some(4.0 * (1.0 - val)), Some(val)]
+    });
+    for epoch in &mut curve {
+        epoch.learning_rate = Some([0.1, 0.01, 0.001][(epoch.epoch as usize - 1) / 30]);
+    }
+    let wrong: &[Name] = &[StillImproving, Overfit, Stuck, Worsening];
+    vec![case(
+        "a learning rate that falls in steps, and a flat end",
+        of(Task::Images),
+        curve,
+        &[GoodFit, Plateau],
+        wrong,
+    )]
+}
+
+/// What logs of other frameworks showed first.
+fn seen_in_logs() -> Vec<Case> {
+    let guess = |t: f64, seed: f64| 0.1 + 0.015 * chance(t, seed);
+    vec![
+        case(
+            "guesses of a network that large steps made sure of itself",
+            of(Task::Images),
+            course(15, |t| {
+                let loss = if t == 1.0 { 7e4 } else { 27.0 + 4.0 * chance(t, 51.0) };
+                [Some(loss), Some(guess(t, 52.0)), Some(26.0 + 7.0 * chance(t, 53.0)), Some(guess(t, 54.0))]
+            }),
+            &[Stuck, Worsening, Diverged],
+            &[Overfit, GoodFit, Plateau, Underfit],
+        ),
+        case(
+            "a loss that falls in every epoch, though by little",
+            of(Task::Images),
+            course(15, |t| {
+                let val = if t < 11.0 { 0.116 } else { 0.114 };
+                [Some(2.3027 - 0.0009 * t), Some(0.091), Some(2.297 - 0.0007 * t), Some(val)]
+            }),
+            &[StillImproving, Underfit, LowCeiling],
+            &[Stuck, GoodFit, Overfit],
+        ),
+        case(
+            "three epochs, each better than the one before",
+            of(Task::Text),
+            losses(&[0.6905, 0.6631, 0.6443], &[0.686, 0.6833, 0.6794]),
+            &[TooShort],
+            &[Stuck, GoodFit],
+        ),
+        case(
+            "validation at chance, without a training accuracy",
+            of(Task::Images),
+            course(15, |t| [Some(2.4 * (-t / 2.0).exp() + 0.03), NO, Some(3.0 + 0.7 * t), Some(guess(t, 55.0))]),
+            &[ValidationAtChance],
+            &[Overfit, GoodFit],
+        ),
+        case(
+            "training losses of a few batches each, and a calm validation",
+            of(Task::Images),
+            course(15, |t| {
+                let level = 2.3 * (-t / 4.0).exp();
+                let train = (level + 0.12) * (1.0 + 0.35 * chance(t, 56.0));
+                [Some(train), NO, Some(level + 0.14 + 0.004 * chance(t, 57.0)), Some(0.96 - 0.2 * level)]
+            }),
+            &[GoodFit, StillImproving],
+            &[Unstable, Overfit],
+        ),
+    ]
+}
+
 fn all() -> Vec<Case> {
     [
+        stepped(),
+        seen_in_logs(),
         tutorials(),
         published(),
         notebooks(),

@@ -32,7 +32,7 @@ pub fn find(view: &View) -> Option<Finding> {
     let severity = if sure { Severity::scale(outlook.gain / worth, [CLEAR, f64::INFINITY]) } else { Severity::Mild };
     let text = |value| unit(series).text(value);
     if let Some(left) = learning_rate_left(view).filter(|left| *left < RUN_OUT) {
-        return Some(annealed(view, series, outlook, left));
+        return goes_on(series, worth).then(|| annealed(view, series, outlook, left));
     }
     let headline = format!(
         "More epochs {} help: validation {} was still improving when training ended ({}). The forecast for epoch {} is \
@@ -72,6 +72,15 @@ fn annealed(view: &View, series: &Series, outlook: Outlook, left: f64) -> Findin
         .evidence(format!("validation {} at the end", word(series)), unit(series), series.end())
         .evidence("learning rate at the end as a share of its highest", Unit::Number, left)
         .advice([Advice::MoreEpochs { until: until.min(outlook.until), longer_schedule: true }])
+}
+
+/// Returns whether the metric moved in the last tenth of the epochs so much that half as many epochs again would be worth it.
+/// Where the learning rate falls in steps, earlier epochs say nothing about the last step.
+fn goes_on(series: &Series, worth: f64) -> bool {
+    let tenth = (series.len() / 10).max(2).min(series.len() - 1);
+    let before = series.smooth[series.len() - 1 - tenth];
+    let times = series.len() as f64 / 2.0 / tenth as f64;
+    series.gain(series.end(), before) * times >= worth
 }
 
 /// Returns the metric that improves, its forecast, and the gain from which on more epochs are worth it.

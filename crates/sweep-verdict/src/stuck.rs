@@ -17,8 +17,8 @@ const LEARNT_ACCURACY: f64 = 0.03;
 const EVEN_ANSWER: f64 = 0.12;
 /// Minimum number of epochs to see that two classes are guessed.
 const GUESSED: usize = 20;
-/// Number of epochs in which a loss must fall without a break to go on, and minimum share by which it falls.
-const FALLING: (usize, f64) = (8, 0.01);
+/// Number of epochs in which a loss must fall without a break to go on, and minimum share by which it falls after the first.
+const FALLING: (usize, f64) = (8, 0.002);
 /// The best of a few noisy levels is good by luck, by up to this many standard errors.
 const LUCK_SIGMAS: f64 = 3.0;
 
@@ -53,12 +53,45 @@ const OTHER_SHARE: f64 = 0.05;
 const HARDLY: f64 = 0.02;
 /// Share of its first value below which a loss is nearly gone, so that it stays the same because all is learned.
 const GONE: f64 = 0.05;
+/// Multiple of the loss of guessing from which on a network is sure of wrong answers, …
+const FAR_ABOVE: f64 = 2.0;
+/// … while the loss is not below this share of that of the second epoch, …
+const STILL_AS_HIGH: f64 = 0.5;
+/// … and the accuracy is between these.
+const LEAST_SHARE: f64 = 0.005;
+const MOST_SHARE: f64 = 0.6;
 /// Accuracy from which on all is learned.
 const LEARNED: f64 = 0.97;
 
 /// Compares the best of the curve with chance, and looks for a curve in which nothing changes.
 pub fn find(view: &View) -> Option<Finding> {
-    at_chance(view).or_else(|| constant(view))
+    at_chance(view).or_else(|| constant(view)).or_else(|| sure_and_wrong(view))
+}
+
+/// The network guesses, and is sure of it: its training loss is far above that of guessing. Large steps leave it like that.
+fn sure_and_wrong(view: &View) -> Option<Finding> {
+    let loss = view.train_loss.as_ref().filter(|loss| loss.len() > CONSTANT_EPOCHS)?;
+    let accuracy = view.train_accuracy.as_ref().or(view.val_accuracy.as_ref())?;
+    let share = median(&mut accuracy.values.clone());
+    let guessing = -share.ln();
+    let is_flat = accuracy.len() > CONSTANT_EPOCHS && range(&accuracy.values[1..]) <= 2.0 * LEARNT_ACCURACY;
+    let goes_on = loss.end() < STILL_AS_HIGH * loss.values[1];
+    if !is_flat || !(LEAST_SHARE..=MOST_SHARE).contains(&share) || loss.end() < FAR_ABOVE * guessing || goes_on {
+        return None;
+    }
+    let headline = format!(
+        "The network learns nothing: its accuracy stays at {}, and its training loss ({}) is far above that of guessing ({}).",
+        Unit::Accuracy.text(share),
+        Unit::Loss.text(loss.end()),
+        Unit::Loss.text(guessing)
+    );
+    Some(
+        Finding::new(Name::Stuck, Severity::Severe, headline)
+            .evidence("training loss at the end", Unit::Loss, loss.end())
+            .evidence("loss of guessing", Unit::Loss, guessing)
+            .evidence("accuracy", Unit::Accuracy, share)
+            .advice([Advice::CheckTask, Advice::LowerLearningRate, Advice::DefaultAdam, Advice::ClipGradients]),
+    )
 }
 
 /// The network gives the same answer to everything: its loss does not change, or its accuracy is that of one class.
@@ -150,8 +183,11 @@ fn at_chance(view: &View) -> Option<Finding> {
         _ => return None,
     };
     let learnt_loss = |loss: f64| loss < LEARNT_LOSS * classes.ln();
+    // A few epochs are no luck if each is better than the one before.
+    let each_better = |loss: &Series| loss.values.windows(2).all(|pair| pair[1] < pair[0]) && learnt_loss(loss.end());
     let learnt_accuracy = |accuracy: f64| accuracy > 1.0 / classes + LEARNT_ACCURACY;
     if classes < 2.0
+        || loss.is_some_and(each_better)
         || loss.is_some_and(|loss| levels(loss).into_iter().any(learnt_loss))
         || accuracy.is_some_and(|accuracy| levels(accuracy).into_iter().any(learnt_accuracy))
     {
@@ -189,7 +225,7 @@ fn two_guessed(accuracy: &Series) -> bool {
 /// Whether the loss falls without a break, so that training goes on, however slowly.
 fn falls(loss: &Series) -> bool {
     let back = loss.values.windows(2).filter(|pair| pair[1] >= pair[0]).count();
-    loss.len() >= FALLING.0 && back == 0 && loss.values[0] - loss.end() >= FALLING.1 * loss.values[0].abs()
+    loss.len() >= FALLING.0 && back == 0 && loss.values[1] - loss.end() >= FALLING.1 * loss.values[1].abs()
 }
 
 /// Returns the level of each third of the curve and at its end, each reduced by what may be luck.

@@ -20,6 +20,8 @@ const LEAST_EPOCHS: usize = 8;
 /// shares. A network that memorizes its images swings between 0.03 and 0.1.
 const FLOOR: f64 = 0.25;
 
+/// Share of the limit for validation below which it is calm.
+const CALM: f64 = 0.5;
 /// Minimum share of steps back in the later half of the epochs. The bends of a short, steep curve are not noise.
 const STEPS_BACK: f64 = 0.25;
 /// A training loss below this share of the validation loss is measured against that share.
@@ -34,7 +36,9 @@ pub fn find(view: &View) -> Option<Finding> {
     let accuracy = view.val_accuracy.as_ref().filter(|series| swings(series));
     let beside = view.val_loss.as_ref().map_or(0.0, |val| BESIDE_VALIDATION * val.end().abs());
     let matters = view.trained_loss.as_ref().is_some_and(|series| series.noise >= TRAINING_LOSS * beside);
-    let training = over(&view.trained_loss, TRAINING_LOSS).filter(|times| *times >= 1.0 && matters);
+    // Some scripts print the loss of a few batches of an epoch. If validation is calm, training is.
+    let is_calm = view.val_loss.as_ref().is_some_and(calm);
+    let training = over(&view.trained_loss, TRAINING_LOSS).filter(|times| *times >= 1.0 && matters && !is_calm);
     let validation = accuracy.map(|series| series.noise / VALIDATION_ACCURACY);
     let validation = validation.or_else(|| over(&view.val_loss, VALIDATION_LOSS)).filter(|times| *times >= 1.0);
     let severity = Severity::scale(training.into_iter().chain(validation).reduce(f64::max)?, SCALE);
@@ -76,6 +80,12 @@ pub fn find(view: &View) -> Option<Finding> {
             )
             .advice([Advice::LowerLearningRate, Advice::LargerBatch]),
     )
+}
+
+/// Whether a validation loss is long enough to tell, and moves little from epoch to epoch.
+fn calm(loss: &Series) -> bool {
+    let level = loss.end().abs().max(FLOOR * loss.values[0].abs());
+    loss.len() >= LEAST_EPOCHS && loss.noise <= CALM * VALIDATION_LOSS * level
 }
 
 /// Returns whether the curve is long enough to measure its noise, and goes back and forth at all.

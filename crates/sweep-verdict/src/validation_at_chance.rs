@@ -16,13 +16,21 @@ const NEVER_ROSE: f64 = 0.03;
 /// Minimum validation loss, as a share of the loss of guessing. A network that is right by chance but sure of itself
 /// has a larger one.
 const LOSS: f64 = 0.97;
+/// Minimum first training loss of a cross-entropy. A loss that is small from the start may be of any kind.
+const LEAST_START: f64 = 0.3;
 /// Minimum number of epochs. In the first ones, running statistics lag.
 const LEAST_EPOCHS: usize = 5;
 
-/// Judges by both accuracies.
+/// Judges by both accuracies. If the training accuracy was not measured, the probability of the right answer stands for it,
+/// which the training loss tells.
 pub fn find(view: &View) -> Option<Finding> {
-    let (train, val) = (view.train_accuracy.as_ref()?, view.val_accuracy.as_ref()?);
-    if train.end() < FITS || val.len() < LEAST_EPOCHS {
+    let val = view.val_accuracy.as_ref()?;
+    let fit = match (&view.train_accuracy, &view.train_loss) {
+        (Some(train), _) => train.end(),
+        (None, Some(loss)) if loss.end() >= 0.0 && loss.values[0] > LEAST_START => (-loss.end()).exp(),
+        _ => return None,
+    };
+    if fit < FITS || val.len() < LEAST_EPOCHS {
         return None;
     }
     let level = val.end();
@@ -39,15 +47,22 @@ pub fn find(view: &View) -> Option<Finding> {
     }
     let among = view.context.classes.map_or(String::new(), |classes| format!(" among {classes} classes"));
     let text = |value| Unit::Accuracy.text(value);
+    let trained = match (&view.train_accuracy, &view.train_loss) {
+        (None, Some(loss)) => format!("training loss is {}", Unit::Loss.text(loss.end())),
+        _ => format!("training accuracy is {}", text(fit)),
+    };
     let headline = format!(
-        "Validation is no better than guessing{among} ({}), although training accuracy is {}. The two sets are not \
+        "Validation is no better than guessing{among} ({}), although {trained}. The two sets are not \
          treated alike, or their labels do not belong together; regularization cannot help.",
-        text(level),
-        text(train.end())
+        text(level)
     );
     Some(
         Finding::new(Name::ValidationAtChance, Severity::Severe, headline)
-            .evidence("training accuracy at the end", Unit::Accuracy, train.end())
+            .evidence(
+                "training accuracy at the end",
+                Unit::Accuracy,
+                view.train_accuracy.as_ref().map(|train| train.end()),
+            )
             .evidence("validation accuracy at the end", Unit::Accuracy, level)
             .evidence("accuracy of guessing", Unit::Accuracy, 1.0 / f64::from(classes))
             .advice([Advice::CompareSets]),

@@ -40,6 +40,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// Time before the end of a job at which its trials are saved.
 const BEFORE_THE_END: Duration = Duration::from_secs(60);
 
+/// A signal that comes so long before the end of a job announces something else.
+const LONG_BEFORE: Duration = Duration::from_secs(240);
+
+/// Time for Slurm to end a preempted job. Sites give an hour at most, and most of them a minute.
+const LONGEST_LINGER: Duration = Duration::from_secs(3600);
+
 const TICK: Duration = Duration::from_millis(100);
 
 /// How an agent and its controllers come together.
@@ -56,6 +62,9 @@ pub struct Station {
     pub way: Way,
     /// Time after which it leaves if nothing runs here. `None`: it stays.
     pub idle: Option<Duration>,
+    /// Whether it waits to be killed after it was told to leave by a signal long before its job ends: Slurm queues a job
+    /// again only if it had to end it.
+    pub lingers: bool,
     /// Time until its job ends. `None`: it has no end.
     pub time: Option<Duration>,
     pub place: Place,
@@ -133,6 +142,8 @@ struct Service {
     host: Option<Host>,
     files: Receiver,
     leaving: Option<Leaving>,
+    /// Whether a signal told it to leave.
+    is_preempted: bool,
 }
 
 /// What the controller is told besides events.
@@ -186,8 +197,8 @@ impl Service {
         };
         tokio::spawn(forward.run(happened, asked));
         let files = Receiver::new(layout.clone());
-        let (host, leaving) = (None, None);
-        Ok(Service { station, layout, words, link, events, desk, carries, asks, host, files, leaving })
+        let (host, leaving, is_preempted) = (None, None, false);
+        Ok(Service { station, layout, words, link, events, desk, carries, asks, host, files, leaving, is_preempted })
     }
 
     async fn run(mut self) -> Result<()> {
@@ -224,10 +235,10 @@ impl Service {
                     }
                     None => return Ok(()),
                 },
-                _ = terminate.recv() => self.leave("it was sent SIGTERM", false),
-                _ = interrupt.recv() => self.leave("it was sent SIGINT", false),
-                _ = first.recv() => self.leave("it was sent SIGUSR1", false),
-                _ = second.recv() => self.leave("it was sent SIGUSR2", false),
+                _ = terminate.recv() => self.leave_by("SIGTERM"),
+                _ = interrupt.recv() => self.leave_by("SIGINT"),
+                _ = first.recv() => self.leave_by("SIGUSR1"),
+                _ = second.recv() => self.leave_by("SIGUSR2"),
                 _ = tick.tick() => {
                     let waits = if matches!(self.station.way, Way::Socket) { FIRST } else { LONGEST_WAIT };
                     if !was_connected && began.elapsed() > waits {
@@ -259,6 +270,10 @@ impl Service {
                 self.link.end(why);
                 // The connection says so before it is closed.
                 tokio::time::sleep(TICK * 5).await;
+                let is_early = end.is_none_or(|end| Instant::now() + LONG_BEFORE < end);
+                if self.station.lingers && self.is_preempted && is_early {
+                    tokio::time::sleep(LONGEST_LINGER).await;
+                }
                 return Ok(());
             }
         }
@@ -364,6 +379,11 @@ impl Service {
         for slot in idle {
             self.perform(ToHost::End { slot });
         }
+    }
+
+    fn leave_by(&mut self, signal: &str) {
+        self.is_preempted |= self.leaving.is_none();
+        self.leave(&format!("it was sent {signal}"), false);
     }
 
     fn leave(&mut self, why: &str, done: bool) {

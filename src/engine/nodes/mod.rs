@@ -2,6 +2,7 @@
 
 mod adopt;
 mod dial;
+mod jobs;
 mod target;
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,7 +14,9 @@ use tokio::sync::mpsc;
 
 use crate::agent::ToHost;
 use crate::agent::service::{FromAgent, Part, Receiver, Terms, ToAgent, Which, parts};
+use crate::slurm::{Change, Jobs};
 use adopt::adopt;
+pub use jobs::submission;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::History;
 use sweep_core::protocol::FromTrainer;
@@ -45,6 +48,10 @@ pub struct Cluster {
     pub slots: usize,
     /// The file that tells agents where this controller listens, if it does.
     pub listen: Option<PathBuf>,
+    /// This program, which jobs start at the same path.
+    pub own: PathBuf,
+    /// Names of this process's environment variables.
+    pub variables: Vec<String>,
 }
 
 impl Cluster {
@@ -74,6 +81,8 @@ pub struct Nodes {
     /// The session of each host that has joined.
     joined: BTreeMap<String, SessionId>,
     dialers: Vec<(Target, tokio::task::JoinHandle<()>)>,
+    /// Jobs of Slurm, if there are any.
+    jobs: Option<Jobs>,
     /// What goes wrong with the commands.
     problems: mpsc::UnboundedReceiver<(String, String)>,
     problem: mpsc::UnboundedSender<(String, String)>,
@@ -129,6 +138,7 @@ impl Nodes {
         }
         let (problem, problems) = mpsc::unbounded_channel();
         let targets = cluster.targets.clone();
+        let jobs = jobs::start(&cluster, layout).await?;
         let mut nodes = Nodes {
             cluster,
             controller,
@@ -136,6 +146,7 @@ impl Nodes {
             sessions: HashMap::new(),
             joined: BTreeMap::new(),
             dialers: Vec::new(),
+            jobs,
             problems,
             problem,
             told: HashMap::new(),
@@ -151,7 +162,9 @@ impl Nodes {
     /// Starts agents there, too.
     pub fn start(&mut self, targets: Vec<Target>) {
         for target in targets {
-            if self.dialers.iter().any(|(other, task)| *other == target && !task.is_finished()) {
+            let is_there =
+                |(other, task): &(Target, tokio::task::JoinHandle<()>)| *other == target && !task.is_finished();
+            if matches!(target, Target::Slurm(_)) || self.dialers.iter().any(is_there) {
                 continue;
             }
             let dialer = dial::Dialer {
@@ -167,13 +180,25 @@ impl Nodes {
 
     /// Whether agents may still join.
     pub fn expects(&self) -> bool {
-        self.dialers.iter().any(|(_, task)| !task.is_finished())
+        self.dialers.iter().any(|(_, task)| !task.is_finished()) || self.jobs.as_ref().is_some_and(Jobs::expects)
     }
 
     /// Waits for something to happen, and puts what it comes to into `news`. Cancellation loses nothing.
     pub async fn next(&mut self, batch: &mut Vec<(SessionId, Heard<FromAgent>)>, most: usize) -> Option<String> {
         tokio::select! {
             _ = self.events.recv_many(batch, most) => None,
+            Some(change) = jobs::next_of(&mut self.jobs) => match change {
+                Change::Note(note) => Some(note),
+                Change::Ended { agent, why } => match self.joined.get(&agent) {
+                    // Slurm has killed its processes, so its trials can go on elsewhere at once.
+                    Some(id) => {
+                        self.controller.end(*id, why.clone());
+                        batch.push((*id, Heard::Over(why)));
+                        None
+                    }
+                    None => Some(format!("{agent}: {why}")),
+                },
+            },
             Some((target, problem)) = self.problems.recv() => {
                 if self.told.insert(target.clone(), problem.clone()).as_ref() == Some(&problem) {
                     return None;
@@ -377,6 +402,14 @@ impl Nodes {
         }
     }
 
+    /// Says how many trials are left, so that no more jobs wait than are needed.
+    pub fn need(&self, trials: u64) {
+        // Every node has a slot, and perhaps more.
+        if let Some(jobs) = &self.jobs {
+            jobs.need(u32::try_from(trials).unwrap_or(u32::MAX));
+        }
+    }
+
     /// Whether something is recorded that agents do not know of yet.
     pub fn owes(&self) -> bool {
         self.sessions.values().any(|session| session.recorded.is_some())
@@ -418,6 +451,9 @@ impl Nodes {
             }
         };
         let _ = tokio::time::timeout(GOODBYE, all_over).await;
+        if let Some(jobs) = self.jobs {
+            jobs.end().await;
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::agent::service::{Facts, Greeting, ask};
+use crate::slurm::Wanted;
 
 /// Time for a host to answer before a run begins.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,6 +22,8 @@ pub enum Target {
     Ssh(String),
     /// A command whose pipes lead to an agent.
     Command(Vec<String>),
+    /// Jobs of Slurm, whose agents come by themselves.
+    Slurm(Wanted),
 }
 
 /// How agents are started on hosts.
@@ -53,12 +56,17 @@ impl Target {
                 None => Err((format!("{line:?} has a quote without its end"), "quote as in a shell".into())),
             };
         }
-        Err((format!("{text:?} is neither ssh: nor command:"), example))
+        if let Some(jobs) = text.strip_prefix("slurm:") {
+            let jobs = Wanted::parse(jobs).ok_or((format!("{jobs:?} is not a number of nodes with options"), example));
+            return jobs.map(|jobs| vec![Target::Slurm(jobs)]);
+        }
+        Err((format!("{text:?} is neither ssh:, command: nor slurm"), example))
     }
 
-    /// The command that leads to the agent.
+    /// The command that leads to the agent. Nothing leads to agents that come by themselves.
     pub fn command(&self, start: &Start) -> (OsString, Vec<String>) {
         match self {
+            Target::Slurm(_) => ("false".into(), Vec::new()),
             Target::Command(words) => (words[0].clone().into(), words[1..].to_vec()),
             Target::Ssh(host) => {
                 let program = start.program.as_deref().unwrap_or("sweep");
@@ -130,6 +138,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Target::Ssh(host) => write!(f, "ssh:{host}"),
+            Target::Slurm(jobs) => write!(f, "slurm:{jobs}"),
             Target::Command(words) => {
                 let words = words.iter().map(String::as_str);
                 write!(f, "command:{}", shlex::try_join(words).unwrap_or_default())
@@ -144,13 +153,29 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_is_read() {
-        for text in ["ssh:gpu1,me@gpu2.example", "command:kubectl exec -i pod -- sweep agent", "command:sh -c 'a b'"] {
+        for text in [
+            "ssh:gpu1,me@gpu2.example",
+            "command:kubectl exec -i pod -- sweep agent",
+            "command:sh -c 'a b'",
+            "slurm:4 --time 10 '--comment=a b'",
+        ] {
             let targets = Target::parse(text).expect("it is right");
             for target in &targets {
                 assert_eq!(Target::parse(&target.to_string()), Ok(vec![target.clone()]), "{text}");
             }
         }
-        for text in ["gpu1", "ssh:", "ssh:-oProxyCommand=x", "ssh:a b", "ssh:a;b", "command:", "command:'"] {
+        for text in [
+            "gpu1",
+            "ssh:",
+            "ssh:-oProxyCommand=x",
+            "ssh:a b",
+            "ssh:a;b",
+            "command:",
+            "command:'",
+            "slurm:",
+            "slurm:0",
+            "slurm:2 --array=1-9",
+        ] {
             assert!(Target::parse(text).is_err(), "{text}");
         }
     }

@@ -1,0 +1,49 @@
+//! The jobs of a sweep that runs on Slurm.
+
+use std::path::{Path, PathBuf};
+
+use super::{Cluster, Start, Target};
+use crate::slurm::{Change, Jobs, Slurm, Submission, Wanted};
+use sweep_core::error::Result;
+use sweep_store::Layout;
+
+/// The jobs of a sweep. `own` is this program, which the nodes find at the same path, unless the sweep file names another
+/// one. `address` is the file by which agents find the controller.
+pub fn submission(
+    id: String,
+    layout: &Layout,
+    address: &Path,
+    own: &Path,
+    start: &Start,
+    wanted: &Wanted,
+) -> Submission {
+    Submission {
+        sweep: id,
+        folder: layout.root().to_owned(),
+        address: address.to_owned(),
+        program: start.program.as_ref().map_or(own.to_owned(), PathBuf::from),
+        setup: start.setup.clone(),
+        options: wanted.options.clone(),
+    }
+}
+
+/// Submits the jobs, if the sweep runs on Slurm.
+///
+/// # Errors
+/// If Slurm accepts none.
+pub async fn start(cluster: &Cluster, layout: &Layout) -> Result<Option<Jobs>> {
+    let wanted = |target: &Target| if let Target::Slurm(jobs) = target { Some(jobs.clone()) } else { None };
+    let (Some(wanted), Some(address)) = (cluster.targets.iter().find_map(wanted), &cluster.listen) else {
+        return Ok(None);
+    };
+    let submission = submission(cluster.id.clone(), layout, address, &cluster.own, &cluster.start, &wanted);
+    Jobs::start(Slurm::new(submission, cluster.variables.clone()), wanted.nodes).await.map(Some)
+}
+
+/// The next change of the jobs, if there are any.
+pub async fn next_of(jobs: &mut Option<Jobs>) -> Option<Change> {
+    match jobs {
+        Some(jobs) => jobs.next().await,
+        None => None,
+    }
+}

@@ -1,0 +1,122 @@
+//! The jobs of a running sweep: submitted once, watched, and canceled at the end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::commands::Slurm;
+use super::pool::{Change, Pool};
+use sweep_core::error::Result;
+
+/// Time between two looks at the queue. Sites ask their users for no less.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Maximum number of changes that wait to be told.
+const CAPACITY: usize = 256;
+
+/// The jobs of a sweep.
+#[derive(Debug)]
+pub struct Jobs {
+    slurm: Slurm,
+    changes: mpsc::Receiver<Change>,
+    counts: Arc<Counts>,
+}
+
+/// What the engine and the task that looks at the queue tell each other.
+#[derive(Debug)]
+struct Counts {
+    /// Number of jobs that wait or run.
+    alive: AtomicU32,
+    /// Number of nodes that are enough for the trials that are left.
+    needed: AtomicU32,
+}
+
+impl Jobs {
+    /// Submits the jobs that are missing to this number, and begins to watch all of the sweep's.
+    ///
+    /// # Errors
+    /// If Slurm does not answer, or accepts no job and there is none.
+    pub async fn start(slurm: Slurm, nodes: u32) -> Result<Jobs> {
+        let mut pool = Pool::default();
+        pool.look(slurm.queue().await?);
+        let (before, missing) = (pool.alive(), pool.missing(nodes));
+        let (mut submitted, mut told) = (0, format!("Slurm: {before} jobs of this sweep are there already"));
+        if !missing.is_empty() {
+            let (accepted, refusal) = slurm.submit(&missing).await?;
+            submitted = accepted as u32;
+            told = format!("Slurm: {accepted} jobs are submitted, and {before} are there already");
+            if let Some(refusal) = refusal {
+                told += &format!("; {} were refused: {refusal}", missing.len());
+            }
+        }
+        let counts = Counts { alive: AtomicU32::new(before + submitted), needed: AtomicU32::new(u32::MAX) };
+        let (counts, (sender, changes)) = (Arc::new(counts), mpsc::channel(CAPACITY));
+        let _ = sender.try_send(Change::Note(told));
+        tokio::spawn(watch(slurm.clone(), pool, counts.clone(), sender));
+        Ok(Jobs { slurm, changes, counts })
+    }
+
+    /// Waits for the next change. Cancellation loses nothing.
+    pub async fn next(&mut self) -> Option<Change> {
+        self.changes.recv().await
+    }
+
+    /// Whether agents may still come.
+    pub fn expects(&self) -> bool {
+        self.counts.alive.load(Ordering::Relaxed) > 0
+    }
+
+    /// Says how many nodes are enough. Jobs that wait beyond it are canceled at the next look.
+    pub fn need(&self, nodes: u32) {
+        self.counts.needed.store(nodes, Ordering::Relaxed);
+    }
+
+    /// Cancels all jobs that are left. Agents that have left end by themselves.
+    pub async fn end(self) {
+        if let Err(error) = self.slurm.cancel_all().await {
+            tracing::warn!("jobs may be left: {error}");
+        }
+    }
+}
+
+/// Looks at the queue every half a minute, until nobody takes the changes.
+async fn watch(slurm: Slurm, mut pool: Pool, counts: Arc<Counts>, changes: mpsc::Sender<Change>) {
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first tick is now, and the queue was just looked at.
+    looks.tick().await;
+    let mut problem = String::new();
+    loop {
+        tokio::select! {
+            _ = looks.tick() => {}
+            () = changes.closed() => return,
+        }
+        let mut told = match slurm.queue().await {
+            Ok(jobs) => {
+                let told = pool.look(jobs);
+                counts.alive.store(pool.alive(), Ordering::Relaxed);
+                told
+            }
+            Err(error) if error.to_string() != problem => {
+                problem = error.to_string();
+                vec![Change::Note(format!("Slurm's queue is unknown for now: {problem}"))]
+            }
+            Err(_) => Vec::new(),
+        };
+        let surplus = pool.surplus(counts.needed.load(Ordering::Relaxed));
+        if !surplus.is_empty() && slurm.cancel(&surplus).await.is_ok() {
+            told.push(Change::Note(format!(
+                "Slurm: {} jobs that wait are canceled, since few trials are left",
+                surplus.len()
+            )));
+        }
+        for change in told {
+            if changes.send(change).await.is_err() {
+                return;
+            }
+        }
+    }
+}
