@@ -70,10 +70,10 @@ pub fn wanted(parameters: usize, trials: Option<u64>) -> u64 {
 /// is the number of trials that the search has.
 pub fn purchase(whole: f64, epochs: u32, wanted: u64, most: Option<u64>) -> Purchase {
     let epochs = epochs.max(1);
-    let possible = (0..=MOST_RUNGS).filter(|rungs| ETA.pow(*rungs) <= epochs);
+    let mut possible = (0..=MOST_RUNGS).filter(|rungs| ETA.pow(*rungs) <= epochs);
     let trials = |rungs: u32| whole / share(rungs);
     let enough = |rungs: &u32| trials(*rungs) >= wanted as f64;
-    let rungs = possible.clone().find(enough).or_else(|| possible.last()).unwrap_or(0);
+    let rungs = possible.clone().find(enough).or_else(|| possible.next_back()).unwrap_or(0);
     let min_iter = (rungs > 0).then(|| (epochs / ETA.pow(rungs)).max(1));
     let trials = (trials(rungs) as u64).max(1);
     let trials = most.map_or(trials, |most| trials.min(most));

@@ -69,7 +69,7 @@ mod tests {
                 format!("method: tpe\n{TWO}\nmodel: small\ntraining: {{batch_size: 64, learning_rate: 0.01}}"),
                 json!([{"learning_rate": 0.01, "batch_size": 64}]),
             ),
-            (format!("method: grid\nparameters: {{batch_size: {{values: [64, 128]}}}}\nmodel: small"), json!([])),
+            ("method: grid\nparameters: {batch_size: {values: [64, 128]}}\nmodel: small".to_owned(), json!([])),
             (
                 "method: random\nparameters: {optimizer: {values: [adadelta, sgd]}, batch_norm: {values: [true, false]}, \
                  learning_rate: {values: [1.0, 0.001]}}\nmodel: small\ntraining: {optimizer: adadelta}"

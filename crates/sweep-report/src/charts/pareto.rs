@@ -43,8 +43,8 @@ pub fn pareto(tradeoff: &Tradeoff) -> Option<Figure> {
         figure.text((x, bottom + 13.0), tick(at), SMALL, Ink::Soft, Side::Middle);
     }
     figure.line(vec![(left, bottom), (right, bottom)], Ink::Soft, 1.0);
-    figure.text((left, top - 16.0), format::metric(first).to_owned(), SMALL, Ink::Soft, Side::Start);
-    figure.text((right, bottom + 30.0), format::metric(second).to_owned(), SMALL, Ink::Soft, Side::End);
+    figure.text((left, top - 16.0), format::metric(first), SMALL, Ink::Soft, Side::Start);
+    figure.text((right, bottom + 30.0), format::metric(second), SMALL, Ink::Soft, Side::End);
     for &point in thinned(&points, DOTS).iter().rev() {
         figure.dot(place(point), 3.0, Ink::Faint);
     }
