@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(of("/usr/bin/env A=1 python train.py --lr=1"), Some("train.py".into()));
         assert_eq!(of("torchrun --nproc_per_node=2 train.py"), Some("train.py".into()));
         assert_eq!(of("python -m pkg data.csv"), Some("pkg/__main__.py".into()));
-        assert_eq!(of("./run data.csv"), Some("./run".into()));
+        assert_eq!(of("./run data.csv"), Some("run".into()));
         assert_eq!(of("sh -c true"), None);
     }
 }

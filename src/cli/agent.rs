@@ -38,9 +38,9 @@ pub struct Args {
     /// Leave if nothing was to do for this time, for example 5m
     #[arg(long, value_name = "TIME", value_parser = sweep_spec::parse_time, requires = "dial")]
     idle: Option<Duration>,
-    /// After SIGTERM or SIGUSR1, and everything is saved, wait to be killed: Slurm queues the job of a process that it kills
+    /// Queue this job of Slurm again if it ends before the sweep does
     #[arg(long, hide = true, requires = "dial")]
-    linger: bool,
+    requeue: bool,
 }
 
 impl Args {
@@ -83,7 +83,7 @@ fn be(args: &Args, sweep: &str, way: Way, environment: &Environment) -> Result<(
     serve(Station {
         way,
         idle: args.idle,
-        lingers: args.linger,
+        job: environment.variable("SLURM_JOB_ID").filter(|_| args.requeue),
         time,
         place,
         facts,

@@ -241,6 +241,11 @@ impl Options {
         if spec.devices.busy == Busy::Skip && !slots.is_empty() {
             slots = Options::skip_busy(slots, &gpus)?;
         }
+        let has_gpu = slots.iter().any(|slot| matches!(slot.device, Device::Gpu { .. }));
+        if (spec.budget.gpu_time.is_some() || spec.budget.joules.is_some()) && !has_gpu && cluster.is_none() {
+            let what = "the budget is one of GPU-hours or kWh, and the sweep uses no GPU";
+            return Err(Error::new(Exit::BadFile, what).hint("write `budget: {time: 2h}` or `{epochs: 500}` instead"));
+        }
         let own = || trainer(self.trainer.as_deref(), environment);
         let trainer = match (cluster.as_ref().filter(|_| !self.here), spec.network()) {
             (_, None) => None,

@@ -222,6 +222,8 @@ impl Engine {
             on,
         };
         let search = Search::resumed(spec.search_terms(), &history);
+        // The rule follows once the first trials have shown what an epoch costs.
+        let chosen = spec.chooses_rule.then_some(EarlyTerminate { rule: None, overfit: false, audit: 0.0 });
         let shapes = shapes(&spec);
         let config = Config {
             seed: spec.seed,
@@ -232,7 +234,9 @@ impl Engine {
             retries: spec.retries,
             keep_best: spec.keep_best,
             metric: spec.metric.clone(),
-            stop: spec.early_terminate.clone().map(|terms| stopping(terms, &spec)),
+            stop: spec.early_terminate.clone().or(chosen).map(|terms| stopping(terms, &spec)),
+            budget: spec.budget,
+            chooses_rule: spec.chooses_rule,
             // A program sends no heartbeats except its epochs, which may take any time.
             shape: shapes.clone(),
             lease: lease.unwrap_or_else(|| sweep_link::Terms::default().handover()),

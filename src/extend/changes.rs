@@ -9,6 +9,7 @@ use serde_json::Value;
 use sweep_core::program::Program;
 use sweep_core::space::{Distribution, Parameter};
 use sweep_core::trial::Goal;
+use sweep_report::budget::limits;
 use sweep_report::format;
 use sweep_spec::{Network, SETTINGS, Spec, Trains, plain};
 
@@ -27,7 +28,9 @@ pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     };
     told(&mut lines, "exclude", listed(old_exclude), listed(new_exclude));
     told(&mut lines, "priority", listed(&old.priority), listed(&new.priority));
-    changed(&mut lines, "enqueue", &old.enqueue, &new.enqueue);
+    // That the defaults go first is no change of the file.
+    let given = |spec: &Spec| (spec.defaults != Some(0) || spec.enqueue.len() > 1).then(|| spec.enqueue.clone());
+    changed(&mut lines, "enqueue", &given(old).unwrap_or_default(), &given(new).unwrap_or_default());
     told(&mut lines, "method", format!("{:?}", old.method).to_lowercase(), format!("{:?}", new.method).to_lowercase());
     told(&mut lines, "order", format!("{:?}", old.order).to_lowercase(), format!("{:?}", new.order).to_lowercase());
     let lag = |spec: &Spec| spec.lag.map_or("as it was".to_owned(), |lag| lag.to_string());
@@ -36,7 +39,12 @@ pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     told(&mut lines, "run_cap", cap(old), cap(new));
     let target = |spec: &Spec| spec.target.map_or("none".to_owned(), |target| target.to_string());
     told(&mut lines, "target", target(old), target(new));
-    told(&mut lines, "repeats", old.repeats, new.repeats);
+    let repeats = |spec: &Spec| match spec.most_repeats {
+        most if most > spec.repeats => format!("{} to {most}", spec.repeats),
+        _ => spec.repeats.to_string(),
+    };
+    told(&mut lines, "repeats", repeats(old), repeats(new));
+    changed(&mut lines, "metrics to trade off", &old.tradeoffs, &new.tradeoffs);
     changed(&mut lines, "early_terminate", &old.early_terminate, &new.early_terminate);
     lines.extend(constants(old, new).0);
     changed(&mut lines, "model", &old.network().map(|one| &one.model), &new.network().map(|one| &one.model));
@@ -47,6 +55,11 @@ pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
     let time = |time: Option<Duration>| time.map_or("no limit".to_owned(), |time| format::duration(time.as_secs_f64()));
     told(&mut lines, "max_time: trial", time(old.max_time.trial), time(new.max_time.trial));
     told(&mut lines, "max_time: sweep", time(old.max_time.sweep), time(new.max_time.sweep));
+    let budget = |spec: &Spec| match spec.budget.is_none() {
+        true => "none".to_owned(),
+        false => limits(&spec.budget),
+    };
+    told(&mut lines, "budget", budget(old), budget(new));
     changed(&mut lines, "devices", &old.devices, &new.devices);
     changed(&mut lines, "description", &old.description, &new.description);
     lines

@@ -4,12 +4,15 @@ use sweep_core::history::{Entry, NodeChange, TrialRecord};
 use sweep_core::nearest::nearest_metric;
 use sweep_core::program::LATER;
 use sweep_core::trial::{Attempt, METRICS, Outcome, TrialId};
-use sweep_report::format;
+use sweep_report::{budget, format};
 use sweep_scheduler::schedule::{Scheduler, State};
 use sweep_spec::Spec;
 
 /// An epoch that takes longer than this number of seconds has a line.
 const LONG_EPOCH: f64 = 10.0;
+
+/// Maximum number of trials that a line about a round of the race lists.
+const MOST_RACED: usize = 10;
 
 /// One line for each slot that has been given up.
 pub fn given_up(scheduler: &Scheduler) -> impl Iterator<Item = String> {
@@ -83,6 +86,17 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             "trial {}: {by} would stop it after {epoch} epochs; it keeps running as an audit of the rule",
             attempt.trial
         )),
+        Entry::Bought { purchase, .. } => Some(format!("budget: it pays for {}", budget::bought(purchase))),
+        Entry::Raced { round, .. } => {
+            let trials: Vec<String> = round.again.iter().take(MOST_RACED).map(ToString::to_string).collect();
+            let more = round.again.len().saturating_sub(MOST_RACED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let which = if round.again.len() == 1 { "trial" } else { "trials" };
+            Some(format!(
+                "race: the best is not separated yet; the configurations of {which} {}{more} run once more",
+                trials.join(", ")
+            ))
+        }
         Entry::Lost { attempt, fault, .. } => Some(format!("trial {}: will be retried: {fault}", attempt.trial)),
         Entry::Ended { attempt, outcome, .. } => {
             let trial = history.trial(attempt.trial)?;

@@ -14,6 +14,9 @@ use sweep_core::error::Result;
 /// Time between two looks at the queue. Sites ask their users for no less.
 const LOOK: Duration = Duration::from_secs(30);
 
+/// Time for agents that have said goodbye to end by themselves.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// Maximum number of changes that wait to be told.
 const CAPACITY: usize = 256;
 
@@ -43,18 +46,19 @@ impl Jobs {
         let mut pool = Pool::default();
         pool.look(slurm.queue().await?);
         let (before, missing) = (pool.alive(), pool.missing(nodes));
-        let (mut submitted, mut told) = (0, format!("Slurm: {before} jobs of this sweep are there already"));
+        let (mut submitted, mut told) = (0, Vec::new());
+        if before > 0 {
+            told.push(format!("Slurm: jobs of this sweep that are there already: {before}"));
+        }
         if !missing.is_empty() {
             let (accepted, refusal) = slurm.submit(&missing).await?;
             submitted = accepted as u32;
-            told = format!("Slurm: {accepted} jobs are submitted, and {before} are there already");
-            if let Some(refusal) = refusal {
-                told += &format!("; {} were refused: {refusal}", missing.len());
-            }
+            let refused = refusal.map(|refusal| format!(" of {}, since it said: {refusal}", missing.len()));
+            told.push(format!("Slurm: jobs submitted: {accepted}{}", refused.unwrap_or_default()));
         }
         let counts = Counts { alive: AtomicU32::new(before + submitted), needed: AtomicU32::new(u32::MAX) };
         let (counts, (sender, changes)) = (Arc::new(counts), mpsc::channel(CAPACITY));
-        let _ = sender.try_send(Change::Note(told));
+        told.into_iter().for_each(|note| drop(sender.try_send(Change::Note(note))));
         tokio::spawn(watch(slurm.clone(), pool, counts.clone(), sender));
         Ok(Jobs { slurm, changes, counts })
     }
@@ -74,8 +78,9 @@ impl Jobs {
         self.counts.needed.store(nodes, Ordering::Relaxed);
     }
 
-    /// Cancels all jobs that are left. Agents that have left end by themselves.
+    /// Cancels all jobs that are left.
     pub async fn end(self) {
+        tokio::time::sleep(GOODBYE).await;
         if let Err(error) = self.slurm.cancel_all().await {
             tracing::warn!("jobs may be left: {error}");
         }

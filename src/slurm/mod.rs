@@ -17,5 +17,5 @@ mod submission;
 
 pub use commands::Slurm;
 pub use jobs::Jobs;
-pub use pool::Change;
+pub use pool::{BY_ITSELF, Change};
 pub use submission::{Submission, Wanted};

@@ -11,11 +11,15 @@ pub struct Pool {
     waiting: Option<String>,
 }
 
+/// Slurm's word for a job whose agent left by itself.
+pub const BY_ITSELF: &str = "COMPLETED";
+
 /// What the queue shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// The agent of that name has ended with all its trainers, for this reason.
-    Ended { agent: String, why: String },
+    /// The agent of that name has ended with all its trainers. The word is Slurm's for the reason: `TIMEOUT`, or
+    /// [`BY_ITSELF`].
+    Ended { agent: String, word: String },
     /// Something to tell the user.
     Note(String),
 }
@@ -37,7 +41,7 @@ impl Pool {
                 // A job of an earlier controller, which ended before this one began.
                 State::Ended(_) | State::Lost(_) if before.is_none() => {}
                 State::Ended(word) if !node.is_empty() => {
-                    changes.push(Change::Ended { agent, why: format!("Slurm ended its job: {word}") });
+                    changes.push(Change::Ended { agent, word: word.clone() });
                 }
                 State::Ended(word) => {
                     changes.push(Change::Note(format!("Slurm: job {}_{} ended without a node: {word}", id.0, id.1)));
@@ -96,7 +100,7 @@ mod tests {
     }
 
     fn ended(agent: &str, word: &str) -> Change {
-        Change::Ended { agent: agent.into(), why: format!("Slurm ended its job: {word}") }
+        Change::Ended { agent: agent.into(), word: word.into() }
     }
 
     fn note(text: &str) -> Change {

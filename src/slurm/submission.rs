@@ -115,7 +115,7 @@ impl Submission {
         lines.extend(self.setup.iter().map(|line| format!("{line} || exit 1")));
         let (program, address) = (path(&self.program), path(&self.address));
         let agent =
-            format!("agent --dial {address} --name \"$SLURMD_NODENAME.$SLURM_ARRAY_TASK_ID\" --idle {IDLE} --linger");
+            format!("agent --dial {address} --name \"$SLURMD_NODENAME.$SLURM_ARRAY_TASK_ID\" --idle {IDLE} --requeue");
         lines.push(format!("exec {program} {agent}"));
         lines.push(String::new());
         lines.join("\n")
@@ -205,7 +205,7 @@ if [ -z \"$SLURM_JOB_END_TIME\" ]; then
 fi
 module load cuda || exit 1
 exec /opt/sweep/bin/sweep agent --dial '/home/me/results/my sweep/.address' \
---name \"$SLURMD_NODENAME.$SLURM_ARRAY_TASK_ID\" --idle 5m --linger
+--name \"$SLURMD_NODENAME.$SLURM_ARRAY_TASK_ID\" --idle 5m --requeue
 END";
         assert_eq!(submission().shown(4), shown);
     }

@@ -29,7 +29,8 @@ fn every_sweep_file_of_the_documentation_is_read_and_has_trials() {
             let (spec, notes) = Spec::read(block, page, Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
             assert!(notes.is_empty(), "{notes:?}");
             let mut search = Search::new(spec.search_terms());
-            let trials = search.len().expect("every example has an end");
+            // A budget ends what has no end of its own.
+            let trials = search.len().or((!spec.budget.is_none()).then_some(10)).expect("every example has an end");
             for trial in (1..=trials).map(TrialId) {
                 // The parameters that `tpe` chooses depend on results, which do not exist here.
                 if search.needs(trial) > 0 {

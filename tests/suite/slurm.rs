@@ -34,7 +34,7 @@ impl Slurm {
             ["/usr/sbin", "/usr/bin"].iter().any(|folder| PathBuf::from(folder).join(program).exists())
         };
         let programs = ["slurmctld", "slurmd", "sbatch", "munged", "mungekey"];
-        if !rustix::process::geteuid().is_root() || !programs.iter().all(|program| is_there(program)) {
+        if !rustix::process::geteuid().is_root() || !programs.iter().all(is_there) {
             eprintln!("skipped: this needs root and `apt install slurmctld slurmd slurm-client munge`");
             return None;
         }
@@ -123,7 +123,7 @@ impl Drop for Slurm {
 #[test]
 fn a_sweep_on_slurm_equals_one_on_this_machine_and_tells_nobody_its_key() {
     let Some(slurm) = Slurm::start("* slow 150", 3) else { return };
-    let controller = slurm.spawn("run hosts.yaml --on slurm --nodes 3", "--time 10 --comment=x");
+    let controller = slurm.spawn("run hosts.yaml --on slurm --nodes 3", "--time 10 --exclusive --comment=x");
     slurm.waits_for_epochs(&["node1", "node2", "node3"]);
     let address = slurm.hosts.world.path("results/hosts/.address");
     let written: serde_json::Value =
@@ -132,7 +132,7 @@ fn a_sweep_on_slurm_equals_one_on_this_machine_and_tells_nobody_its_key() {
     assert!(processes_naming(&address).len() >= 3, "the agents");
     assert!(processes_naming(key.as_ref()).is_empty(), "a process list shows it");
     let text = slurm.finish(controller, 0);
-    assert!(text.contains("Slurm: 3 jobs are submitted"), "{text}");
+    assert!(text.contains("Slurm: jobs submitted: 3\n"), "{text}");
     slurm.hosts.assert_equals_whole("hosts");
     slurm.assert_nothing_is_left();
     let files =
@@ -146,7 +146,7 @@ fn a_sweep_on_slurm_equals_one_on_this_machine_and_tells_nobody_its_key() {
 #[test]
 fn a_killed_controller_takes_its_jobs_over_with_the_same_trainers() {
     let Some(slurm) = Slurm::start("* slow 400", 2) else { return };
-    let mut controller = slurm.spawn("run hosts.yaml --on slurm --nodes 2", "--time 10");
+    let mut controller = slurm.spawn("run hosts.yaml --on slurm --nodes 2", "--time 10 --exclusive");
     slurm.waits_for_epochs(&["node1", "node2"]);
     let before = slurm.hosts.trainers();
     controller.kill().expect("it is our child");
@@ -155,7 +155,7 @@ fn a_killed_controller_takes_its_jobs_over_with_the_same_trainers() {
     wait_until("trials are taken over", LIMIT, || slurm.hosts.journal("hosts").contains("\"is\":\"kept\""));
     assert_eq!(slurm.hosts.trainers(), before, "the same trainers");
     let text = slurm.finish(controller, 0);
-    assert!(text.contains("Slurm: 2 jobs of this sweep are there already"), "{text}");
+    assert!(text.contains("that are there already: 2"), "{text}");
     slurm.hosts.assert_equals_whole("hosts");
     assert!(slurm.hosts.world.column("results/hosts/trials.csv", "attempts").iter().all(|attempts| attempts == "1"));
     slurm.assert_nothing_is_left();
@@ -164,7 +164,7 @@ fn a_killed_controller_takes_its_jobs_over_with_the_same_trainers() {
 #[test]
 fn jobs_that_slurm_ends_and_agents_that_die_cost_no_trial_a_retry() {
     let Some(slurm) = Slurm::start("* slow 700", 3) else { return };
-    let controller = slurm.spawn("run hosts.yaml --on slurm --nodes 3", "--time 10");
+    let controller = slurm.spawn("run hosts.yaml --on slurm --nodes 3", "--time 10 --exclusive");
     slurm.waits_for_epochs(&["node1", "node2", "node3"]);
     let journal = slurm.hosts.journal("hosts");
     let node = |task: &str| {
@@ -204,11 +204,15 @@ impl Slurm {
 #[test]
 fn trials_of_a_job_whose_time_ends_lose_no_epoch_and_go_on_in_the_next() {
     let Some(slurm) = Slurm::start("* slow 7000", 1) else { return };
-    slurm.hosts.world.write("script", "* slow 7000");
     // Slurm's own notice would come at once, since it is longer than the job.
     let controller = slurm.spawn("run hosts.yaml --on slurm --nodes 1", "--time 2 --signal=B:USR1@10");
-    let text = slurm.finish(controller, 130);
-    assert!(text.contains("the time of its job ends"), "{text}");
+    wait_until("its agent has left, and it is queued again", 2 * LIMIT, || {
+        let queue = slurm.tool("squeue").args(["--noheader", "--format=%T"]).output().expect("squeue can be started");
+        queue.stdout.starts_with(b"PENDING") && slurm.hosts.journal("hosts").contains("the time of its job ends")
+    });
+    // Slurm lets it wait for two minutes, and a new one begins at once.
+    send(&controller, Signal::INT);
+    slurm.finish(controller, 130);
     for line in slurm.hosts.journal("hosts").lines() {
         let entry: serde_json::Value = serde_json::from_str(line).expect("every line is whole");
         assert!(entry["is"] != "paused" || entry["unsaved"].is_null(), "{line}");
@@ -242,7 +246,7 @@ fn jobs_that_slurm_refuses_are_told_and_fewer_are_tried_if_there_were_too_many()
     let output = slurm.sweep("resume results/hosts --on slurm --nodes 1500", "--time 10").output().expect("sweep");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.contains("750 jobs are submitted") && text.contains("Invalid job array specification"), "{text}");
+    assert!(text.contains("jobs submitted: 750 of 1500") && text.contains("Invalid job array specification"), "{text}");
     slurm.hosts.assert_equals_whole("hosts");
     slurm.assert_nothing_is_left();
 }

@@ -6,6 +6,7 @@
 //!
 //! Start with `trial`, `recipe`, and `history`; everything else builds on them.
 
+pub mod budget;
 pub mod describe;
 pub mod error;
 pub mod evaluation;
@@ -13,6 +14,7 @@ pub mod group;
 pub mod history;
 pub mod learning_rate;
 pub mod nearest;
+pub mod pareto;
 pub mod probe;
 pub mod program;
 pub mod protocol;

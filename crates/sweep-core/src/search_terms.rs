@@ -16,8 +16,10 @@ pub struct SearchTerms<'a> {
     pub priority: &'a [Condition],
     /// Configurations to try first, each with the values that the file gives.
     pub enqueue: &'a [Settings],
-    /// Number of trials per configuration.
+    /// Number of trials per configuration, before any race.
     pub repeats: u32,
+    /// Number of trials that a race may give a configuration. There is no race if it equals `repeats`.
+    pub most_repeats: u32,
     /// Maximum number of trials.
     pub run_cap: Option<u64>,
     /// For `tpe`: a trial's parameters do not depend on the results of this many trials just before it. `None` means
@@ -25,6 +27,8 @@ pub struct SearchTerms<'a> {
     pub lag: Option<u32>,
     /// Metric that ranks the trials.
     pub metric: &'a Metric,
+    /// Metrics that `tpe` trades off against it.
+    pub tradeoffs: &'a [Metric],
     /// Value of the metric that ends the search: once a trial reaches it, no other trial starts.
     pub target: Option<f64>,
     /// Seed of the sweep.

@@ -216,6 +216,8 @@ pub enum Stopper {
     User,
     /// The trial ran for as long as `max_time` allows.
     Time,
+    /// The budget of the sweep was used up.
+    Budget,
 }
 
 impl fmt::Display for Stopper {
@@ -228,6 +230,7 @@ impl fmt::Display for Stopper {
             Stopper::Overfit => "overfit",
             Stopper::User => "the user",
             Stopper::Time => "max_time",
+            Stopper::Budget => "the budget",
         })
     }
 }

@@ -17,8 +17,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 /// Slots per agent.
 const SLOTS: usize = 8;
-/// Time between two messages of an agent. One in 21 ends a trial, so that 1,000 agents send 10,000 rows a second.
-const ROW: Duration = Duration::from_millis(94);
+/// Time between two messages of an agent. One in 21 ends a trial, and the others are rows.
+const ROW: Duration = Duration::from_millis(100);
 /// Epochs of a trial. A slot then has none until its next order comes.
 const EPOCHS: u32 = 20;
 /// Time between two syncs of the journal.

@@ -8,6 +8,7 @@ use super::ranking::{Group, Place, Ranking, groups, setting_names};
 use super::steps::Steps;
 use super::ties::Ties;
 use super::time::{Time, Trainer};
+use super::tradeoff::Tradeoff;
 use super::verdicts::{Verdicts, is_meaningless};
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::{Outcome, Settings, TrialId};
@@ -75,7 +76,7 @@ impl<'a> Analysis<'a> {
     pub fn new(spec: &'a Spec, history: &'a History) -> Analysis<'a> {
         let ranking = Ranking::new(history, &spec.metric);
         let groups = groups(&ranking, &spec.metric);
-        let ties = Ties::new(spec, &ranking, &groups);
+        let ties = Ties::new(spec, history, &ranking, &groups);
         let verdicts = Verdicts::new(spec, history);
         let sound = |id: &TrialId| history.trial(*id).is_some_and(|trial| !is_meaningless(trial, verdicts.of(*id)));
         let whole = |id: &TrialId| {
@@ -121,6 +122,10 @@ impl<'a> Analysis<'a> {
                 ("parallel", Some(charts::parallel(effects))),
             ];
             sections.push(Section::new("Effects of the parameters", effects.remarks(), charts));
+        }
+        if let Some(tradeoff) = Tradeoff::new(self.spec, self.history) {
+            sections
+                .insert(0, Section::new("Trade-offs", tradeoff.sentences(), [("pareto", charts::pareto(&tradeoff))]));
         }
         sections.push(Section::new("Gap and accuracy", Vec::new(), [("gap", charts::gap(&self.ranking))]));
         let time = [("time", charts::slots(&self.time))];

@@ -10,6 +10,7 @@
 pub mod analysis;
 mod asked;
 pub mod bounded;
+pub mod budget;
 pub mod charts;
 mod columns;
 mod common;
@@ -23,6 +24,7 @@ mod markdown;
 mod moves;
 mod next;
 mod patience;
+mod raced;
 pub mod ranking;
 pub mod spread;
 mod steps;
@@ -30,6 +32,7 @@ pub mod summary;
 mod tables;
 mod ties;
 mod time;
+mod tradeoff;
 pub mod verdicts;
 
 pub use estimate::{planned_epochs, seconds_left};
@@ -223,7 +226,7 @@ mod tests {
             let history = sweep_sample::history()
                 .altered(|history| (history.began_at, history.trials) = (began_at, trials));
             let metric = Metric { name: name.into(), goal };
-            let spec = Spec { metric, repeats, ..sweep_sample::spec() };
+            let spec = Spec { metric, repeats, most_repeats: repeats, ..sweep_sample::spec() };
             let results = tempfile::tempdir().unwrap();
             let layout = sweep_sample::write(&results.path().join("sample"), &sweep_sample::entries());
             let started = std::time::Instant::now();
@@ -278,7 +281,7 @@ mod tests {
         {
             let layout = sweep_sample::write(&folder.join(name), &sweep_sample::entries());
             let start = std::time::Instant::now();
-            write(&layout, &Spec { repeats: 2, ..sweep_sample::spec() }, &history).expect("written");
+            write(&layout, &Spec { repeats: 2, most_repeats: 2, ..sweep_sample::spec() }, &history).expect("written");
             println!("{name}: {:?}", start.elapsed());
         }
     }

@@ -48,7 +48,7 @@ pub fn page(analysis: &Analysis) -> String {
         lines.iter().for_each(|line| page += &format!("{}\n\n", prose(line)));
         charts.iter().for_each(|(name, chart)| page += &format!("![{}](charts/{name}.svg)\n\n", escape(&chart.title)));
     }
-    if spec.repeats > 1 {
+    if spec.most_repeats > 1 {
         let _ = writeln!(page, "## Configurations\n\nMean ± standard deviation over repeats with different seeds.\n");
         page += &settings_table(analysis);
     }
@@ -185,7 +185,7 @@ mod tests {
             entries.extend(sweep_sample::attempt(number, 1, &settings, 0, 5));
             entries.push(sweep_sample::ended(number, 1, sweep_core::trial::Outcome::Finished));
         }
-        let spec = Spec { repeats: 2, ..sweep_sample::spec() };
+        let spec = Spec { repeats: 2, most_repeats: 2, ..sweep_sample::spec() };
         insta::assert_snapshot!(page(&Analysis::new(&spec, &sweep_sample::apply(&entries))));
     }
 

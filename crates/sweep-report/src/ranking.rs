@@ -14,6 +14,8 @@ pub struct Ranking<'a> {
     pub placed: Vec<Place<'a>>,
     /// The other trials, by number: failed, diverged, not yet over, or never measured.
     pub others: Vec<&'a TrialRecord>,
+    /// Whether a race decided which configurations were repeated.
+    pub is_raced: bool,
 }
 
 /// The place of one trial in the ranking.
@@ -36,7 +38,7 @@ impl<'a> Ranking<'a> {
         }
         let ids: HashSet<TrialId> = placed.iter().map(|place| place.trial.id).collect();
         let others = history.trials.iter().filter(|trial| !ids.contains(&trial.id));
-        Ranking { others: others.collect(), placed }
+        Ranking { others: others.collect(), placed, is_raced: !history.rounds.is_empty() }
     }
 
     /// The best trial.
@@ -225,15 +227,24 @@ pub fn groups<'a>(ranking: &Ranking<'a>, metric: &Metric) -> Vec<Group<'a>> {
         });
     }
     let most = groups.iter().map(|group| group.trials.len()).max().unwrap_or(0);
-    let few = |group: &Group| 2 * group.trials.len() <= most && most > 1;
-    groups.sort_by(|a, b| {
+    let lost = |group: &Group| {
+        let failed = ranking.others.iter().filter(|trial| trial.failed() && trial.settings == *group.settings);
+        failed.count()
+    };
+    // A race gives most configurations fewer repeats than the best, which says nothing about them.
+    let few = |group: &Group| match ranking.is_raced {
+        true => lost(group) >= group.trials.len(),
+        false => 2 * group.trials.len() <= most && most > 1,
+    };
+    let mut groups: Vec<(bool, Group)> = groups.into_iter().map(|group| (few(&group), group)).collect();
+    groups.sort_by(|(a_few, a), (b_few, b)| {
         let better = match metric.goal {
             Goal::Minimize => a.metric.mean.total_cmp(&b.metric.mean),
             Goal::Maximize => b.metric.mean.total_cmp(&a.metric.mean),
         };
-        few(a).cmp(&few(b)).then(better)
+        a_few.cmp(b_few).then(better)
     });
-    groups
+    groups.into_iter().map(|(_, group)| group).collect()
 }
 
 #[cfg(test)]

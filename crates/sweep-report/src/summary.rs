@@ -1,6 +1,7 @@
 //! The results of the sweep as plain text. Pure.
 
 use super::analysis::Analysis;
+use super::budget;
 use super::common;
 use super::format;
 use super::ranking::{Counts, Group, Place, setting_names};
@@ -79,6 +80,7 @@ impl Summary {
         let plural = if trials == 1 { "trial was" } else { "trials were" };
         details.push(format!("{} {plural} started: {}.", format::count(trials), counts.sentence()));
         details.extend(target(spec, history));
+        details.extend(budget::sentence(spec, history));
         details.extend(early_terminate(spec, history));
         details.extend(extensions(history));
         details.extend(imports(spec, history, ranking.best()));
@@ -97,7 +99,8 @@ impl Summary {
         let drivers = analysis.effects.as_ref().map(|effects| effects.drivers()).unwrap_or_default();
         let before = before(history);
         let first = |lines: &[String]| lines.first().cloned();
-        let settling = settling(history, &analysis.ties.trials, analysis.time.slots.len()).filter(|_| spec.repeats < 2);
+        let settling =
+            settling(history, &analysis.ties.trials, analysis.time.slots.len()).filter(|_| spec.most_repeats < 2);
         let said = [Some(analysis.ties.sentence.clone()), settling].into_iter().flatten().collect::<Vec<_>>().join(" ");
         let tied = Some(said).filter(|said| analysis.groups.len() > 1 && !said.is_empty());
         let mut warnings = history.pictures.iter().chain(history.trials.iter().map(|trial| &trial.warnings)).flatten();
@@ -271,7 +274,7 @@ fn gap(best: &Place) -> Option<String> {
 
 /// The best configuration, if the sweep repeats each and more than one of its repeats has a result.
 pub fn leader<'g, 'h>(spec: &Spec, groups: &'g [Group<'h>]) -> Option<&'g Group<'h>> {
-    groups.first().filter(|best| spec.repeats > 1 && best.trials.len() > 1)
+    groups.first().filter(|best| spec.most_repeats > 1 && best.trials.len() > 1)
 }
 
 /// The best configuration by its mean: `The best configuration is dropout 0.2: validation loss 1.402 ± 0.011 (mean ±
@@ -436,7 +439,10 @@ pub fn tags(history: &History) -> Option<String> {
 
 /// What `early_terminate` saved, and its error rate among trials where it was overruled.
 fn early_terminate(spec: &Spec, history: &History) -> Option<String> {
-    spec.early_terminate.as_ref()?;
+    let chosen = history.purchase.is_some_and(|purchase| purchase.min_iter.is_some());
+    if spec.early_terminate.is_none() && !chosen {
+        return None;
+    }
     // A program does not announce its number of epochs, so the longest trial's number is assumed.
     let longest = history.trials.iter().map(|trial| trial.curve.len() as u64).max().unwrap_or(0);
     let planned =
@@ -449,7 +455,8 @@ fn early_terminate(spec: &Spec, history: &History) -> Option<String> {
         all += u64::max(planned(trial), trial.curve.len() as u64);
     }
     let mut line = format!(
-        "`early_terminate` stopped {} of {} trials. They trained {} epochs instead of {}.",
+        "{} stopped {} of {} trials. They trained {} epochs instead of {}.",
+        if spec.early_terminate.is_none() { "The rule that the budget chose" } else { "`early_terminate`" },
         format::count(count),
         format::count(history.trials.len() as u64),
         format::count(trained),
@@ -509,7 +516,8 @@ mod tests {
                 entries.push(sweep_sample::ended(number + lost, 1, Outcome::Diverged { epoch: 1, step: 1, what }));
             }
         }
-        let (spec, history) = (Spec { repeats: 2, ..sweep_sample::spec() }, sweep_sample::apply(&entries));
+        let (spec, history) =
+            (Spec { repeats: 2, most_repeats: 2, ..sweep_sample::spec() }, sweep_sample::apply(&entries));
         let summary = Summary::new(&Analysis::new(&spec, &history));
         let start = "The best configuration is dropout 0.4: validation loss 1.250 ± 0.071 (mean ± standard deviation over 2 trials)";
         assert!(summary.headline.starts_with(start), "{}", summary.headline);

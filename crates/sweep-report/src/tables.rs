@@ -2,7 +2,7 @@
 //!
 //! A field with an unknown value is empty. Numbers are in the shortest form that parses to the same number.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::ranking::setting_names;
+use super::tradeoff::Tradeoff;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{History, Status, TrialRecord};
 use sweep_core::trial::{EpochMetrics, METRICS, MOST_OTHERS, Metric, Settings, TrialId};
@@ -19,6 +20,8 @@ use sweep_store::Layout;
 /// The columns of `trials.csv` after `trial` and the parameters, except those of the best and the last epoch.
 const BEFORE: [&str; 5] = ["seed", "repeat", "status", "epochs", "best_epoch"];
 const AFTER: [&str; 7] = ["parameters", "seconds", "energy_kj", "device", "attempts", "tag", "error"];
+/// The column that says whether a trial is on the Pareto front. While the sweep runs, it is empty for new trials.
+const PARETO: &str = "pareto";
 const GAPS: [&str; 2] = ["loss_gap", "accuracy_gap"];
 
 /// Both tables of a running sweep.
@@ -149,13 +152,19 @@ struct Columns {
     tags: BTreeMap<TrialId, String>,
     seed: u64,
     metric: Metric,
+    /// For each compared trial, whether it is on the Pareto front. `None` for a sweep with one metric.
+    pareto: Option<HashMap<TrialId, bool>>,
 }
 
 impl Columns {
     fn new(spec: &Spec, history: &History) -> Columns {
         let (settings, others) = (setting_names(history), Vec::new());
+        let pareto = Tradeoff::new(spec, history).map(|tradeoff| {
+            let trials = tradeoff.trials.iter().map(|(trial, _)| trial.id);
+            trials.zip(tradeoff.on_front.iter().copied()).collect()
+        });
         let tags = history.steering.tags.clone();
-        let mut columns = Columns { settings, others, tags, seed: spec.seed, metric: spec.metric.clone() };
+        let mut columns = Columns { settings, others, tags, seed: spec.seed, metric: spec.metric.clone(), pareto };
         for trial in &history.trials {
             columns.measure(trial);
         }
@@ -192,6 +201,7 @@ impl Columns {
             .chain(epoch("last"))
             .chain(AFTER.iter().map(|name| name.to_string()))
             .chain(own(&self.metric).map(|name| format!("best_{name}")))
+            .chain(self.pareto.is_some().then(|| PARETO.to_owned()))
             .chain(self.others.iter().flat_map(|name| ["best", "last"].map(|when| format!("{when}_{name}"))))
             .collect();
         let mut taken: HashSet<String> = own_names.iter().chain(&self.settings).cloned().collect();
@@ -237,6 +247,8 @@ impl Columns {
             harmless(&trial.outcome().and_then(|outcome| outcome.error()).unwrap_or_default()),
         ]);
         row.extend(own(&self.metric).map(|name| number(best.and_then(|epoch| epoch.get(name)))));
+        let on_front = |fronts: &HashMap<TrialId, bool>| fronts.get(&trial.id).map_or(String::new(), bool::to_string);
+        row.extend(self.pareto.as_ref().map(on_front));
         row.extend(
             self.others.iter().flat_map(|name| {
                 [best, last].map(|epoch| number(epoch.and_then(|epoch| trial.other(name, epoch.epoch))))
@@ -319,7 +331,7 @@ mod tests {
 
     use super::*;
     use sweep_core::history::Entry;
-    use sweep_core::trial::{Attempt, Outcome, TrialId};
+    use sweep_core::trial::{Attempt, Outcome};
 
     fn rows(path: &Path) -> Vec<csv::StringRecord> {
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(path).unwrap();

@@ -10,6 +10,7 @@ use std::f64::consts::SQRT_2;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::effects::Repeats;
+use super::raced;
 use super::ranking::{Group, Place, Ranking};
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::TrialId;
@@ -32,12 +33,12 @@ pub struct Ties {
 
 impl Ties {
     /// Compares all trials with the best.
-    pub fn new(spec: &Spec, ranking: &Ranking, groups: &[Group]) -> Ties {
+    pub fn new(spec: &Spec, history: &History, ranking: &Ranking, groups: &[Group]) -> Ties {
         let without = || match spec.metric.name.as_str() {
             "val_accuracy" => by_accuracy(ranking),
             _ => by_noise(spec, ranking),
         };
-        by_repeats(spec, groups).or_else(without).unwrap_or_else(|| Ties {
+        raced::ties(spec, history).or_else(|| by_repeats(spec, groups)).or_else(without).unwrap_or_else(|| Ties {
             trials: ranking.best().map(|best| best.trial.id).into_iter().collect(),
             sentence: String::new(),
         })
@@ -141,7 +142,7 @@ fn by_accuracy(ranking: &Ranking) -> Option<Ties> {
 }
 
 /// Lists the first few items, and the number of the others.
-fn list(items: impl ExactSizeIterator<Item = String>, between: &str) -> String {
+pub fn list(items: impl ExactSizeIterator<Item = String>, between: &str) -> String {
     const SHOWN: usize = 5;
     let more = items.len().saturating_sub(SHOWN);
     let shown = items.take(SHOWN).collect::<Vec<_>>().join(between);
@@ -179,7 +180,7 @@ mod tests {
         let history = history(&[[0.50, 0.52, 0.54], [0.51, 0.53, 0.55], [0.9, 0.92, 0.94], [2.3, 2.3, 2.3]]);
         let spec = sweep_sample::spec();
         let ranking = Ranking::new(&history, &spec.metric);
-        let ties = Ties::new(&spec, &ranking, &groups(&ranking, &spec.metric));
+        let ties = Ties::new(&spec, &history, &ranking, &groups(&ranking, &spec.metric));
         assert_eq!(ties.trials, (1..=6).map(TrialId).collect::<Vec<_>>());
         assert!(
             ties.sentence.contains("Tied with the best: 1 of the 3 other configurations (a 1)"),
@@ -194,7 +195,7 @@ mod tests {
         let spec = Spec { metric, ..sweep_sample::spec() };
         let history = sweep_sample::history();
         let ranking = Ranking::new(&history, &spec.metric);
-        let ties = Ties::new(&spec, &ranking, &groups(&ranking, &spec.metric));
+        let ties = Ties::new(&spec, &history, &ranking, &groups(&ranking, &spec.metric));
         assert_eq!(ties.trials[0], ranking.best().expect("there is one").trial.id);
         assert!(ties.sentence.contains("4,900 validation images"), "{}", ties.sentence);
     }
@@ -219,7 +220,7 @@ mod tests {
         }
         let (spec, history) = (sweep_sample::spec(), sweep_sample::apply(&entries));
         let ranking = Ranking::new(&history, &spec.metric);
-        let ties = Ties::new(&spec, &ranking, &groups(&ranking, &spec.metric));
+        let ties = Ties::new(&spec, &history, &ranking, &groups(&ranking, &spec.metric));
         assert_eq!(ties.trials, [TrialId(1), TrialId(2)]);
         assert!(ties.sentence.contains("validation loss moves by about"), "{}", ties.sentence);
         let said = settling(&history, &ties.trials, 2).expect("two are tied");

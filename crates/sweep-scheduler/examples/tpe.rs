@@ -5,6 +5,8 @@
 //! cargo run --release -p sweep-scheduler --example tpe -- branin 7
 //! ```
 //!
+//! Instead of a name, the space can be a JSON list of axes, each with `name`, `min`, `max` and `whole`.
+//!
 //! A third argument is the `lag`: a configuration does not depend on the values of this many configurations just before
 //! it.
 
@@ -42,7 +44,24 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
+/// Reads a space of axes.
+fn axes(text: &str) -> Option<Space> {
+    let axes: Vec<serde_json::Value> = serde_json::from_str(text).ok()?;
+    let axis = |axis: &serde_json::Value| {
+        let (min, max) = (axis["min"].as_f64()?, axis["max"].as_f64()?);
+        let distribution = match axis["whole"].as_bool()? {
+            true => Distribution::IntUniform { min: min as i64, max: max as i64 },
+            false => Distribution::Number { curve: Curve::Uniform { min, max }, step: None },
+        };
+        Some(parameter(axis["name"].as_str()?, distribution))
+    };
+    Space::new(axes.iter().map(axis).collect::<Option<_>>()?, Vec::new(), Vec::new()).ok()
+}
+
 fn space(name: &str) -> Option<Space> {
+    if name.starts_with('[') {
+        return axes(name);
+    }
     let number =
         |name: &str, min, max| parameter(name, Distribution::Number { curve: Curve::Uniform { min, max }, step: None });
     let decades = |name: &str, min, max| {

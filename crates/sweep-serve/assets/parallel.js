@@ -26,7 +26,7 @@ export class Parallel {
     box.replaceChildren(this.canvas);
     new ResizeObserver(() => this.draw()).observe(box);
     // Nothing is drawn while nobody sees it.
-    new IntersectionObserver(([entry]) => { this.isSeen = entry.isIntersecting; if (this.isSeen && this.isStale) this.draw(); }).observe(box);
+    new IntersectionObserver(([entry]) => { this.isSeen = entry.isIntersecting; if (this.isSeen && this.isStale) this.set(...this.given); }).observe(box);
     addEventListener("repaint", () => this.draw());
     this.canvas.addEventListener("pointerdown", event => this.press(event));
     this.canvas.addEventListener("pointermove", event => this.move(event));
@@ -34,7 +34,11 @@ export class Parallel {
     this.canvas.addEventListener("pointercancel", () => { this.from = null; });
   }
 
-  set(rows, { metric, names }) {
+  set(rows, overview) {
+    const { metric, names } = overview;
+    this.given = [rows, overview];
+    // Thousands of rows are not sorted for nobody.
+    if (!this.isSeen && this.axes.length > 1) { this.isStale = true; return; }
     const ranked = rows.filter(row => row.value !== null);
     const axes = names.map((name, at) => {
       const one = axis(name, ranked.map(row => row.settings[at]), significant);

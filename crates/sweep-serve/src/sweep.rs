@@ -198,7 +198,12 @@ impl Touched {
             Entry::Steered { request: Some(Request::Tag { trial, .. }), .. }
             | Entry::Skipped { trial, .. }
             | Entry::Reopened { trial, .. } => self.trials.push(*trial),
-            Entry::Sweep { .. } | Entry::Extended { .. } | Entry::Run { .. } | Entry::Left { .. } => self.all = true,
+            Entry::Sweep { .. }
+            | Entry::Extended { .. }
+            | Entry::Raced { .. }
+            | Entry::Bought { .. }
+            | Entry::Run { .. }
+            | Entry::Left { .. } => self.all = true,
             _ => {}
         }
     }

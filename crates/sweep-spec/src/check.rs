@@ -16,8 +16,10 @@ use super::trains::{Network, Trains};
 use super::value::{number, show};
 use super::yaml;
 use super::{
-    Method, Note, Order, Problem, Problems, Spec, cluster, constraints, early, enqueue, goal, parameters, program,
+    Method, Note, Order, Problem, Problems, Spec, budget, cluster, constraints, early, enqueue, goal, parameters,
+    program, repeats,
 };
+use sweep_core::pareto::{COSTS, MOST_METRICS};
 use sweep_core::recipe::Source;
 use sweep_core::trial::{ACCURACY_OF_CLASS, BALANCED_ACCURACY, Goal, METRICS, Metric, Settings};
 
@@ -141,23 +143,28 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
     };
     let is_program = matches!(trains, Trains::Program(_));
     let needs_metric = ["metric", "early_terminate"].iter().any(|key| table.get(key).is_some());
-    let (metric, target) = metric(&table, !is_network);
+    let (metric, target, tradeoffs) = metrics(&table, !is_network);
+    let (repeats, most_repeats) = repeats::read(&table, space.count());
     let description = table.take("description", Kind::Text, "a description of the sweep in your own words");
     let numbers = Numbers::read(&table);
-    let spec = Spec {
+    let mut spec = Spec {
         name: name(&table, file),
         description: description.map(|text| plain(&text)),
         method: method.unwrap_or(Method::Grid),
         metric,
+        tradeoffs,
         ranks: is_network || needs_metric || method == Some(Method::Tpe),
         target,
         seed: numbers.seed,
-        repeats: numbers.repeats,
+        repeats,
+        most_repeats,
         run_cap: numbers.run_cap,
         keep_best: numbers.keep_best,
         retries: numbers.retries,
         stop_grace: program::stop_grace(&table, is_program),
         max_time: time::read(&table),
+        budget: budget::read(&table),
+        chooses_rule: table.get("budget").is_some() && table.get("early_terminate").is_none(),
         devices: devices(&table),
         cluster: cluster::read(&table),
         base: base.to_owned(),
@@ -166,10 +173,22 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         lag: lag(&table, method),
         early_terminate: early::read(&table),
         space,
-        enqueue,
+        enqueue: Vec::new(),
+        defaults: None,
         priority,
         trains,
     };
+    for item in enqueue {
+        let point = match item {
+            enqueue::Item::Given(point) => Some(point),
+            enqueue::Item::Default => {
+                let point = spec.default_configuration();
+                spec.defaults = point.as_ref().map(|_| spec.enqueue.len());
+                point
+            }
+        };
+        spec.enqueue.extend(point);
+    }
     table.finish(is_program);
     if let Some(network) = spec.network().filter(|_| is_network) {
         spec.check_layers(network, &read, &unread, findings);
@@ -224,7 +243,6 @@ fn says_what_to_run(top: &Node, table: &Table, presets: &[&str]) -> bool {
 /// Whole numbers at the top level of the file.
 struct Numbers {
     seed: u64,
-    repeats: u32,
     run_cap: Option<u64>,
     keep_best: u32,
     retries: u32,
@@ -237,14 +255,12 @@ impl Numbers {
             whole(key, least, u32::MAX.into(), is).and_then(|found| u32::try_from(found).ok()).unwrap_or(default)
         };
         let seed = "the seed of all random numbers; for example, write 0";
-        let repeats = "the number of trials per configuration, each with its own seed; for example, write 3";
         let run_cap = "the maximum number of trials; for example, write 20, or remove the key to run all";
         let keep_best = "the number of trials that keep the weights of their best epoch; for example, write 10";
         let retries =
             "the number of retries of a trial that is lost to a failure of its process or GPU; for example, write 2";
         Numbers {
             seed: whole("seed", 0, u64::MAX, seed).unwrap_or(0),
-            repeats: count("repeats", 1, 1, repeats),
             run_cap: whole("run_cap", 1, u64::MAX, run_cap),
             keep_best: count("keep_best", 0, 10, keep_best),
             retries: count("retries", 0, 2, retries),
@@ -297,10 +313,53 @@ fn lag(table: &Table, method: Option<Method>) -> Option<u32> {
     found?.as_u64()?.try_into().ok()
 }
 
-/// Returns the metric that ranks the trials, and the target value that ends the search.
-fn metric(table: &Table, any: bool) -> (Metric, Option<f64>) {
+/// Metrics of a network that can be traded off against the one that ranks.
+const TRADED: [&str; 10] = {
+    let [a, b, c, d, e, f, g] = RANKING;
+    let [x, y, z] = COSTS;
+    [a, b, c, d, e, f, g, x, y, z]
+};
+
+/// Returns the metric that ranks the trials, the target value that ends the search, and the metrics that are traded off
+/// against the first.
+fn metrics(table: &Table, any: bool) -> (Metric, Option<f64>, Vec<Metric>) {
+    let default = Metric { name: "val_loss".to_owned(), goal: Goal::Minimize };
+    let Some(node) = table.get("metric") else { return (default, None, Vec::new()) };
+    let Some(items) = node.items() else {
+        let (metric, target) = metric(&node, any, &RANKING);
+        return (metric, target, Vec::new());
+    };
+    let Some((first, others)) = items.split_first() else {
+        node.wrong("is an empty list", "write `metric: {name: val_loss, goal: minimize}`");
+        return (default, None, Vec::new());
+    };
+    if any {
+        node.note(
+            "has several metrics, where W&B takes one: trials are ranked by the first, the others are traded off",
+        );
+    }
+    let (first, target) = metric(first, any, &RANKING);
+    if items.len() > MOST_METRICS {
+        let rule = format!("has {} metrics, but at most {MOST_METRICS} can be traded off", items.len());
+        node.wrong(rule, "keep those that matter most");
+    }
+    let mut tradeoffs: Vec<Metric> = Vec::new();
+    for item in others {
+        let (other, target) = metric(item, any, &TRADED);
+        if target.is_some() {
+            item.wrong_key("has a `target`, which only the first metric can have", "remove it");
+        }
+        if other.name == first.name || tradeoffs.iter().any(|one| one.name == other.name) {
+            item.wrong_key(format!("names {} a second time", other.name), "remove it");
+        }
+        tradeoffs.push(other);
+    }
+    (first, target, tradeoffs)
+}
+
+/// Reads one metric, and its target value.
+fn metric(node: &Node, any: bool, choices: &'static [&'static str]) -> (Metric, Option<f64>) {
     let mut metric = Metric { name: "val_loss".to_owned(), goal: Goal::Minimize };
-    let Some(node) = table.get("metric") else { return (metric, None) };
     if let Some(name) = node.value.as_str().filter(|name| any && !name.trim().is_empty()) {
         let goal = goal::of(name).unwrap_or(Goal::Minimize);
         let way = if goal == Goal::Minimize { "minimized" } else { "maximized" };
@@ -309,11 +368,11 @@ fn metric(table: &Table, any: bool) -> (Metric, Option<f64>) {
     }
     let Some(table) = node.table("metric: {name: val_accuracy, goal: maximize}") else { return (metric, None) };
     match table.get("name") {
-        None => node.wrong_key("has no `name`", format!("add `name:` with one of {}", METRICS.join(", "))),
+        None => node.wrong_key("has no `name`", format!("add `name:` with one of {}", choices.join(", "))),
         Some(name) => {
             let any = any || name.value.as_str().is_some_and(|name| name.starts_with(ACCURACY_OF_CLASS));
-            let is = format!("the metric that ranks trials; choose one of {}", RANKING.join(", "));
-            if let Some(found) = name.take(if any { Kind::Text } else { Kind::Choice(&RANKING) }, &is) {
+            let is = format!("the metric that ranks trials; choose one of {}", choices.join(", "));
+            if let Some(found) = name.take(if any { Kind::Text } else { Kind::Choice(choices) }, &is) {
                 metric.name = plain(&found);
             }
         }

@@ -7,15 +7,30 @@ use sweep_core::nearest::suggest;
 use sweep_core::space::Space;
 use sweep_core::trial::Settings;
 
-/// Reads the configurations, each with the parameters that it gives.
-pub fn read(top: &Table, parameters: &[Read], unread: &[String], space: &Space) -> Vec<Settings> {
-    let Some(node) = top.get("enqueue") else { return Vec::new() };
+/// A configuration to try first.
+pub enum Item {
+    /// The defaults of the network.
+    Default,
+    /// The parameters that the file gives.
+    Given(Settings),
+}
+
+/// The item that stands for the defaults.
+const DEFAULT: &str = "default";
+
+/// Reads the configurations, each with the parameters that it gives. Without the key, the defaults are tried first.
+pub fn read(top: &Table, parameters: &[Read], unread: &[String], space: &Space) -> Vec<Item> {
+    let Some(node) = top.get("enqueue") else { return vec![Item::Default] };
     let Some(items) = node.items() else {
         let remedy = "for example, write enqueue: [{learning_rate: 0.001, batch_size: 128}]";
         node.wrong(format!("is {}, but must be a list of configurations", show(node.value)), remedy);
         return Vec::new();
     };
-    items.iter().filter_map(|item| point(item, parameters, unread, space)).collect()
+    let item = |node: &Node| match node.value.as_str() {
+        Some(DEFAULT) => Some(Item::Default),
+        _ => point(node, parameters, unread, space).map(Item::Given),
+    };
+    items.iter().filter_map(item).collect()
 }
 
 fn point(node: &Node, parameters: &[Read], unread: &[String], space: &Space) -> Option<Settings> {

@@ -7,9 +7,11 @@
 //! Start with this file, which has the result. `check` reads the file section by section, with the nodes of `node` and
 //! the table of settings in `setting`. `trains` and `recipe` then make what a trial trains.
 
+mod budget;
 mod check;
 mod cluster;
 mod constraints;
+mod defaults;
 mod distribution;
 mod doubts;
 mod early;
@@ -28,6 +30,7 @@ mod problem;
 mod program;
 mod range;
 mod recipe;
+mod repeats;
 mod sections;
 mod setting;
 mod settling;
@@ -57,6 +60,7 @@ pub use yaml::parse_typed as parse_yaml;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sweep_core::budget::Budget;
 use sweep_core::search_terms::SearchTerms;
 use sweep_core::space::{Condition, Space};
 use sweep_core::stop::EarlyTerminate;
@@ -83,8 +87,12 @@ pub struct Spec {
     pub early_terminate: Option<EarlyTerminate>,
     /// Configurations to try first, each with the values that the file gives.
     pub enqueue: Vec<Settings>,
+    /// Index in `enqueue` of the defaults of the network, as far as they are values of the parameters.
+    pub defaults: Option<usize>,
     /// Metric that ranks the trials.
     pub metric: Metric,
+    /// Metrics that are traded off against it.
+    pub tradeoffs: Vec<Metric>,
     /// Whether a trial needs a value of it. W&B's grid and random search of a program may do without a metric.
     pub ranks: bool,
     /// Once a trial has this value of it, or a better one, no other begins.
@@ -93,6 +101,9 @@ pub struct Spec {
     pub seed: u64,
     /// Number of trials per configuration, each with another seed.
     pub repeats: u32,
+    /// Number of trials that a race may give the configurations that compete for the first place. There is no race if
+    /// it equals `repeats`.
+    pub most_repeats: u32,
     /// Maximum number of trials.
     pub run_cap: Option<u64>,
     /// Number of trials that keep the weights of their best epoch.
@@ -103,6 +114,10 @@ pub struct Spec {
     pub stop_grace: Duration,
     /// How long a trial and a run may take.
     pub max_time: MaxTime,
+    /// What all runs may cost together.
+    pub budget: Budget,
+    /// Whether the budget decides about early stopping, because the file does not.
+    pub chooses_rule: bool,
     /// Devices that trials run on.
     pub devices: Devices,
     /// Other hosts that trials run on.
@@ -128,9 +143,11 @@ impl Spec {
             priority: &self.priority,
             enqueue: &self.enqueue,
             repeats: self.repeats,
+            most_repeats: self.most_repeats,
             run_cap: self.run_cap,
             lag: self.lag,
             metric: &self.metric,
+            tradeoffs: &self.tradeoffs,
             target: self.target,
             seed: self.seed,
         }

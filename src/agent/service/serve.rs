@@ -40,10 +40,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// Time before the end of a job at which its trials are saved.
 const BEFORE_THE_END: Duration = Duration::from_secs(60);
 
-/// A signal that comes so long before the end of a job announces something else.
-const LONG_BEFORE: Duration = Duration::from_secs(240);
-
-/// Time for Slurm to end a preempted job. Sites give an hour at most, and most of them a minute.
+/// Time for Slurm to end a job that waits for its end. Sites give an hour at most, and most of them a minute.
 const LONGEST_LINGER: Duration = Duration::from_secs(3600);
 
 const TICK: Duration = Duration::from_millis(100);
@@ -62,9 +59,8 @@ pub struct Station {
     pub way: Way,
     /// Time after which it leaves if nothing runs here. `None`: it stays.
     pub idle: Option<Duration>,
-    /// Whether it waits to be killed after it was told to leave by a signal long before its job ends: Slurm queues a job
-    /// again only if it had to end it.
-    pub lingers: bool,
+    /// The job of Slurm that is queued again if it ends before the sweep does.
+    pub job: Option<String>,
     /// Time until its job ends. `None`: it has no end.
     pub time: Option<Duration>,
     pub place: Place,
@@ -142,8 +138,6 @@ struct Service {
     host: Option<Host>,
     files: Receiver,
     leaving: Option<Leaving>,
-    /// Whether a signal told it to leave.
-    is_preempted: bool,
 }
 
 /// What the controller is told besides events.
@@ -160,6 +154,38 @@ struct Leaving {
     until: Instant,
     /// Whether the files of the trials are removed.
     done: bool,
+    job: Job,
+}
+
+/// What comes of a job of Slurm whose agent leaves.
+#[derive(Debug, Clone, Copy)]
+enum Job {
+    /// Its node is given back.
+    Needless,
+    /// Its time ends, or it is about to be preempted.
+    Ends,
+    /// It is about to be preempted, or a user has canceled it. Only Slurm knows.
+    MayEnd,
+}
+
+/// Ends a job of Slurm.
+async fn give_up(id: &str, job: Job) {
+    match job {
+        Job::Needless => {}
+        Job::Ends => {
+            let requeued = tokio::process::Command::new("scontrol").args(["requeue", id]).output().await;
+            match requeued {
+                Ok(output) if output.status.success() => tokio::time::sleep(LONGEST_LINGER).await,
+                Ok(output) => {
+                    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+                    tracing::warn!("the job is not queued again: {said}");
+                }
+                Err(error) => tracing::warn!("the job is not queued again: scontrol: {error}"),
+            }
+        }
+        // Slurm queues a preempted job again only if it had to end it.
+        Job::MayEnd => tokio::time::sleep(LONGEST_LINGER).await,
+    }
 }
 
 impl Service {
@@ -197,8 +223,8 @@ impl Service {
         };
         tokio::spawn(forward.run(happened, asked));
         let files = Receiver::new(layout.clone());
-        let (host, leaving, is_preempted) = (None, None, false);
-        Ok(Service { station, layout, words, link, events, desk, carries, asks, host, files, leaving, is_preempted })
+        let (host, leaving) = (None, None);
+        Ok(Service { station, layout, words, link, events, desk, carries, asks, host, files, leaving })
     }
 
     async fn run(mut self) -> Result<()> {
@@ -235,10 +261,10 @@ impl Service {
                     }
                     None => return Ok(()),
                 },
-                _ = terminate.recv() => self.leave_by("SIGTERM"),
-                _ = interrupt.recv() => self.leave_by("SIGINT"),
-                _ = first.recv() => self.leave_by("SIGUSR1"),
-                _ = second.recv() => self.leave_by("SIGUSR2"),
+                _ = terminate.recv() => self.leave("it was sent SIGTERM", false, Job::MayEnd),
+                _ = interrupt.recv() => self.leave("it was sent SIGINT", false, Job::MayEnd),
+                _ = first.recv() => self.leave("it was sent SIGUSR1", false, Job::Ends),
+                _ = second.recv() => self.leave("it was sent SIGUSR2", false, Job::Ends),
                 _ = tick.tick() => {
                     let waits = if matches!(self.station.way, Way::Socket) { FIRST } else { LONGEST_WAIT };
                     if !was_connected && began.elapsed() > waits {
@@ -248,19 +274,19 @@ impl Service {
                         busy = Instant::now();
                     }
                     if end.is_some_and(|end| end <= Instant::now()) {
-                        self.leave("the time of its job ends", false);
+                        self.leave("the time of its job ends", false, Job::Ends);
                     } else if self.station.idle.is_some_and(|idle| busy.elapsed() > idle) {
-                        self.leave("there was nothing to do", false);
+                        self.leave("there was nothing to do", false, Job::Needless);
                     }
                 }
             }
             if self.leaving.is_some() {
                 self.clear();
             }
-            if let Some(Leaving { why, until, done }) = &self.leaving
+            if let Some(Leaving { why, until, done, job: came }) = &self.leaving
                 && (self.desk().is_still() || *until < Instant::now())
             {
-                let (why, done) = (why.clone(), *done);
+                let (why, done, came) = (why.clone(), *done, *came);
                 if timeout(LAST_WORDS, self.link.drained()).await.is_err() {
                     tracing::warn!("the controller did not take the last messages");
                 }
@@ -270,9 +296,8 @@ impl Service {
                 self.link.end(why);
                 // The connection says so before it is closed.
                 tokio::time::sleep(TICK * 5).await;
-                let is_early = end.is_none_or(|end| Instant::now() + LONG_BEFORE < end);
-                if self.station.lingers && self.is_preempted && is_early {
-                    tokio::time::sleep(LONGEST_LINGER).await;
+                if let Some(job) = &self.station.job {
+                    give_up(job, came).await;
                 }
                 return Ok(());
             }
@@ -293,7 +318,7 @@ impl Service {
                     tracing::warn!("{error}");
                 }
             }
-            ToAgent::Leave { done } => self.leave("the controller needs it no more", done),
+            ToAgent::Leave { done } => self.leave("the controller needs it no more", done, Job::Needless),
         }
     }
 
@@ -381,18 +406,13 @@ impl Service {
         }
     }
 
-    fn leave_by(&mut self, signal: &str) {
-        self.is_preempted |= self.leaving.is_none();
-        self.leave(&format!("it was sent {signal}"), false);
-    }
-
-    fn leave(&mut self, why: &str, done: bool) {
+    fn leave(&mut self, why: &str, done: bool, job: Job) {
         if self.leaving.is_some() {
             return;
         }
         tracing::info!("leaves: {why}");
         let _ = self.asks.send(Ask::Say(FromAgent::Leaving { why: why.to_owned() }.into()));
-        self.leaving = Some(Leaving { why: why.to_owned(), until: Instant::now() + LONGEST_SAVE, done });
+        self.leaving = Some(Leaving { why: why.to_owned(), until: Instant::now() + LONGEST_SAVE, done, job });
     }
 }
 

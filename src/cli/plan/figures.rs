@@ -21,6 +21,8 @@ pub struct Figures {
     pub points: Option<u64>,
     /// Number of trials, or `None` if there is no end.
     pub trials: Option<u64>,
+    /// Maximum number of trials that a race adds, or `None` without a race.
+    pub raced: Option<u64>,
     /// Maximum number of epochs of a trial.
     pub epochs_each: u64,
     /// Maximum number of epochs of all trials together.
@@ -101,11 +103,13 @@ impl First {
 impl Figures {
     /// Computes the figures of a checked file.
     pub fn new(file: &SweepFile, environment: &Environment) -> Figures {
-        let trials = Search::new(file.spec.search_terms()).len();
+        let search = Search::new(file.spec.search_terms());
+        let trials = search.len();
         let epochs_each = file.spec.most("epochs").unwrap_or(0.0) as u64;
         Figures {
             points: file.spec.space.count(),
             trials,
+            raced: search.most_raced(),
             epochs_each,
             epochs: trials.map(|trials| trials.saturating_mul(epochs_each)),
             estimate: file.inspection.as_ref().map(|inspection| Estimate::new(&file.spec, inspection)),
@@ -135,6 +139,8 @@ impl Figures {
             "seed": spec.seed,
             "points": self.points,
             "repeats": spec.repeats,
+            "most_repeats": spec.most_repeats,
+            "raced": self.raced,
             "run_cap": spec.run_cap,
             "trials": self.trials,
             "parameters": parameters,

@@ -7,12 +7,14 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyl
 use super::estimate::Estimate;
 use super::figures::{Figures, method, order, settings};
 use crate::cli::sweep_file::SweepFile;
+use sweep_core::budget::{Purchase, purchase, wanted};
 use sweep_core::program::{Program, line};
 use sweep_core::recipe::Source;
 use sweep_data::datasets::Info;
 use sweep_data::datasets::Normalization;
+use sweep_report::budget::{bought, limits};
 use sweep_report::format::{bytes, count};
-use sweep_spec::{Inspection, Kind, Trains};
+use sweep_spec::{Inspection, Kind, Spec, Trains};
 
 /// Maximum number of kinds of networks that are shown layer by layer.
 const MOST_DRAWN: usize = 3;
@@ -30,6 +32,12 @@ pub fn write(file: &SweepFile, figures: &Figures, slots: &str, out: &mut impl Wr
     }
     head.add_row(vec!["search".to_owned(), search(file, figures)]);
     head.add_row(vec!["".to_owned(), format!("ranked {}, seed {}", order(file), spec.seed)]);
+    for line in budget(file, figures) {
+        head.add_row(vec!["budget".to_owned(), line]);
+    }
+    if let Some(defaults) = defaults(file) {
+        head.add_row(vec!["".to_owned(), defaults]);
+    }
     match &spec.trains {
         Trains::Program(program) => {
             head.add_row(vec!["command".to_owned(), command(program)]);
@@ -129,6 +137,8 @@ fn search(file: &SweepFile, figures: &Figures) -> String {
         Some(points) => text += &format!(" over {}", number(points, "point")),
         None => text += " over a continuous space",
     }
+    let raced =
+        figures.raced.map_or(String::new(), |most| format!(", and at most {} of a race", number(most, "repeat")));
     if spec.repeats > 1 {
         text += &format!(", each {} times", spec.repeats);
     }
@@ -137,8 +147,8 @@ fn search(file: &SweepFile, figures: &Figures) -> String {
     }
     if spec.program().is_some() {
         return match figures.trials {
-            Some(trials) => text + &format!(": {}", number(trials, "trial")),
-            None => text + ": trials until you stop it (set `run_cap` to limit them)",
+            Some(trials) => text + &format!(": {}", number(trials, "trial")) + &raced,
+            None => text + &endless(spec),
         };
     }
     let each = number(figures.epochs_each, "epoch");
@@ -148,9 +158,56 @@ fn search(file: &SweepFile, figures: &Figures) -> String {
         (Some(trials), Some(all)) => {
             text += &format!(": {} of {most}{each}, {most}{} in all", number(trials, "trial"), number(all, "epoch"));
         }
-        _ => text += &format!(": trials of {most}{each} until you stop it (set `run_cap` to limit them)"),
+        _ => text += &format!(": trials of {most}{each}{}", endless(spec).trim_start_matches(": trials")),
     }
-    text
+    text + &raced
+}
+
+/// How a search ends that has no end of its own.
+fn endless(spec: &Spec) -> String {
+    match spec.budget.is_none() {
+        true => ": trials until you stop it (set `run_cap` or `budget` to limit them)".to_owned(),
+        false => ": trials until the budget is used".to_owned(),
+    }
+}
+
+/// What the budget buys. A limit of time or energy depends on what an epoch costs, which only the first trials show.
+fn budget(file: &SweepFile, figures: &Figures) -> Vec<String> {
+    let (spec, epochs) = (&file.spec, figures.epochs_each.min(u32::MAX.into()) as u32);
+    if spec.budget.is_none() {
+        return Vec::new();
+    }
+    let mut lines = vec![format!("{} for all runs together", limits(&spec.budget))];
+    let wanted = wanted(spec.space.parameters.len(), figures.trials);
+    let buys = |whole: f64| {
+        let purchase = purchase(whole, epochs, wanted, figures.trials);
+        bought(&Purchase { min_iter: purchase.min_iter.filter(|_| spec.chooses_rule), ..purchase })
+    };
+    if epochs == 0 {
+        lines.push("what it buys is known once the first trial has ended".to_owned());
+    } else if let Some(all) = spec.budget.epochs {
+        lines.push(buys(all as f64 / f64::from(epochs)));
+    } else if let Some(time) = spec.budget.time {
+        let of = |seconds: f64| format!("{seconds} s buy {}", buys(time.as_secs_f64() / seconds / f64::from(epochs)));
+        lines.push(format!("on each slot, epochs of {}", [1.0, 10.0, 60.0].map(of).join("; of ")));
+        lines.push("what an epoch costs is measured in the first trials".to_owned());
+    }
+    lines
+}
+
+/// The trial that has the defaults of the network.
+fn defaults(file: &SweepFile) -> Option<String> {
+    let spec = &file.spec;
+    let at = spec.defaults?;
+    let point = &spec.enqueue[at];
+    let open: Vec<&str> = spec.space.parameters.iter().map(|one| one.name.as_str()).collect();
+    let open: Vec<&str> = open.into_iter().filter(|name| !point.contains_key(*name)).collect();
+    let drawn = match open.is_empty() {
+        true => String::new(),
+        false => format!("; drawn, because the default is not one of its values or not known: {}", open.join(", ")),
+    };
+    let trial = at as u64 * u64::from(spec.repeats) + 1;
+    Some(format!("trial {trial} has the defaults: {}{drawn}", sweep_report::format::settings(point)))
 }
 
 fn data(source: &Source, info: &Info) -> String {

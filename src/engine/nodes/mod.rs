@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::agent::ToHost;
 use crate::agent::service::{FromAgent, Part, Receiver, Terms, ToAgent, Which, parts};
-use crate::slurm::{Change, Jobs};
+use crate::slurm::{BY_ITSELF, Change, Jobs};
 use adopt::adopt;
 pub use jobs::submission;
 use sweep_core::error::{Error, Exit, Result};
@@ -110,6 +110,8 @@ struct Session {
     identities: HashMap<String, SlotId>,
     /// The last message that the journal has, once it is synced.
     recorded: Option<u64>,
+    /// Messages up to this number may be repeated, since an earlier controller did not acknowledge them.
+    repeats: u64,
     is_silent: bool,
     is_leaving: bool,
 }
@@ -180,7 +182,9 @@ impl Nodes {
 
     /// Whether agents may still join.
     pub fn expects(&self) -> bool {
-        self.dialers.iter().any(|(_, task)| !task.is_finished()) || self.jobs.as_ref().is_some_and(Jobs::expects)
+        // A host that is there and of no use is not waited for.
+        let dialing = self.dialers.iter().filter(|(_, task)| !task.is_finished()).count();
+        dialing > self.joined.len() || self.jobs.as_ref().is_some_and(Jobs::expects)
     }
 
     /// Waits for something to happen, and puts what it comes to into `news`. Cancellation loses nothing.
@@ -189,14 +193,15 @@ impl Nodes {
             _ = self.events.recv_many(batch, most) => None,
             Some(change) = jobs::next_of(&mut self.jobs) => match change {
                 Change::Note(note) => Some(note),
-                Change::Ended { agent, why } => match self.joined.get(&agent) {
+                Change::Ended { agent, word } => match self.joined.get(&agent) {
                     // Slurm has killed its processes, so its trials can go on elsewhere at once.
                     Some(id) => {
+                        let why = format!("Slurm ended its job: {word}");
                         self.controller.end(*id, why.clone());
                         batch.push((*id, Heard::Over(why)));
                         None
                     }
-                    None => Some(format!("{agent}: {why}")),
+                    None => (word != BY_ITSELF).then(|| format!("{agent}: Slurm ended its job: {word}")),
                 },
             },
             Some((target, problem)) = self.problems.recv() => {
@@ -220,10 +225,16 @@ impl Nodes {
         history: &History,
     ) -> Result<Vec<News>> {
         let news = match heard {
-            Heard::Connected { program, .. } => self.connected(id, &program),
+            Heard::Connected { program, repeats, .. } => self.connected(id, &program, repeats),
             Heard::Message { number, message } => {
-                let news = self.message(id, message, history)?;
-                if let Some(session) = self.sessions.get_mut(&id) {
+                let repeats = self.sessions.get(&id).map_or(0, |session| session.repeats);
+                let news = match message {
+                    // It answered an earlier controller.
+                    FromAgent::Offer(_) | FromAgent::Cannot { .. } if number <= repeats => Vec::new(),
+                    message => self.message(id, message, history)?,
+                };
+                // What comes before the offer is recorded with it. Until then, no journal has it.
+                if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.node.is_some()) {
                     session.recorded = Some(number);
                 }
                 news
@@ -242,7 +253,7 @@ impl Nodes {
         Ok(news)
     }
 
-    fn connected(&mut self, id: SessionId, program: &str) -> Vec<News> {
+    fn connected(&mut self, id: SessionId, program: &str, repeats: u64) -> Vec<News> {
         if let Some(session) = self.sessions.get_mut(&id) {
             let was_silent = std::mem::replace(&mut session.is_silent, false);
             let back = |node| News::Event(Event::Back { node });
@@ -267,6 +278,7 @@ impl Nodes {
             slots: Vec::new(),
             identities: HashMap::new(),
             recorded: None,
+            repeats,
             is_silent: false,
             is_leaving: false,
         };

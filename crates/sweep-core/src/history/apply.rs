@@ -29,6 +29,8 @@ impl State {
                     let trial = self.trial_mut(*id).ok_or_else(|| format!("trial {id} was never started"))?;
                     trial.settings.clone_from(settings);
                 }
+                self.rounds.clear();
+                self.purchase = None;
                 self.repeats.clear();
                 for trial in &mut self.trials {
                     trial.repeat = count(&mut self.repeats, &trial.settings);
@@ -184,6 +186,17 @@ impl State {
                     self.steer(request)?;
                 }
                 self.steering.answered(id, said);
+            }
+            Entry::Bought { purchase, .. } => self.purchase = Some(*purchase),
+            Entry::Raced { round, .. } => {
+                if round.after != self.trials.len() as u64 {
+                    let begun = self.trials.len();
+                    return Err(format!("a round follows trial {}, but {begun} trials have begun", round.after));
+                }
+                if let Some(unknown) = round.again.iter().find(|id| self.trial(**id).is_none()) {
+                    return Err(format!("a round repeats trial {unknown}, which was never started"));
+                }
+                self.rounds.push(round.clone());
             }
             Entry::Skipped { at, trial, settings, seed, place } => {
                 let attempt = Attempt { trial: *trial, number: 1 };

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Import;
+use super::{Import, Round};
+use crate::budget::Purchase;
 use crate::group::Group;
 use crate::shape::Fact;
 use crate::steering::Request;
@@ -171,6 +172,20 @@ pub enum Entry {
         request: Option<Request>,
         /// The answer to the user, one sentence per line.
         said: Vec<String>,
+    },
+    /// The race goes on: these configurations are repeated once more. Their trials have the next numbers, in this order.
+    Raced {
+        /// When that was decided, in Unix seconds.
+        at: f64,
+        #[serde(flatten)]
+        round: Round,
+    },
+    /// The first trials have shown what an epoch costs, and so what the budget buys.
+    Bought {
+        /// When that was known, in Unix seconds.
+        at: f64,
+        #[serde(flatten)]
+        purchase: Purchase,
     },
     /// It is the turn of a trial that the user has skipped: it has ended without an attempt.
     Skipped {
@@ -347,6 +362,8 @@ impl Entry {
             Entry::Backend { at, .. }
             | Entry::Started { at, .. }
             | Entry::Steered { at, .. }
+            | Entry::Raced { at, .. }
+            | Entry::Bought { at, .. }
             | Entry::Skipped { at, .. }
             | Entry::Spared { at, .. }
             | Entry::Paused { at, .. }

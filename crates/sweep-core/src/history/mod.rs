@@ -7,13 +7,16 @@ mod apply;
 mod entry;
 mod import;
 mod record;
+mod round;
 
 pub use entry::{Entry, FORMAT, NodeChange};
 pub use import::{Import, Known};
 pub use record::{NodeRecord, Status, TrialRecord};
+pub use round::Round;
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::budget::Purchase;
 use crate::shape::Shape;
 use crate::steering::{Places, Steering};
 use crate::trial::{EpochMetrics, Metric, Settings, TrialId, fingerprint};
@@ -100,6 +103,10 @@ pub struct State {
     pub places: Places,
     /// Replacements of the sweep file, oldest first.
     pub extensions: Vec<Extension>,
+    /// What the budget of the current sweep file buys, once that is known.
+    pub purchase: Option<Purchase>,
+    /// Rounds of the race among the configurations of the current sweep file, oldest first.
+    pub rounds: Vec<Round>,
     /// What is known of older studies, oldest first.
     pub imports: Vec<Import>,
     /// Number of trials per fingerprint of their parameters.
@@ -152,6 +159,16 @@ impl State {
             crate::trial::Goal::Maximize => value(b).total_cmp(&value(a)),
         });
         ranked
+    }
+
+    /// Returns how long controllers have run the sweep, in seconds. That of a killed one counts up to its last entry.
+    pub fn ran(&self) -> f64 {
+        self.spent + (self.seen_at - self.run_at).max(0.0)
+    }
+
+    /// Returns whether the trial is a repeat that a race asked for.
+    pub fn is_raced(&self, id: TrialId) -> bool {
+        self.rounds.first().is_some_and(|round| id.0 > round.after)
     }
 
     /// The text of the sweep file. `None` if an older version began the sweep, and it was never extended.

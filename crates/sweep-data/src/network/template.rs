@@ -43,6 +43,32 @@ impl Template {
         collect(&self.layers, &mut names);
         names
     }
+
+    /// Returns the value that takes the place of a name that is not set. `None` if there is none, or if it differs from
+    /// place to place.
+    pub fn literal(&self, name: &str) -> Option<Value> {
+        let mut found = Vec::new();
+        literals(&self.layers, name, &mut found);
+        found.pop().filter(|_| found.is_empty())
+    }
+}
+
+/// Gathers what stands for a name where it is not set: the literals of the references that it leads.
+fn literals(value: &Value, name: &str, found: &mut Vec<Value>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| literals(item, name, found)),
+        Value::Object(entries) => entries.values().for_each(|entry| literals(entry, name, found)),
+        Value::String(text) => {
+            if let Some(Ok(reference)) = reference(text)
+                && reference.names.contains(&name)
+                && let Some(literal) = reference.literal
+                && !found.contains(&literal)
+            {
+                found.push(literal);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn collect(value: &Value, names: &mut Vec<String>) {

@@ -51,7 +51,7 @@ pub fn page(analysis: &Analysis) -> String {
                     @for (_, chart) in &section.charts { (figure(chart)) }
                 }
                 section.tables {
-                    @if spec.repeats > 1 {
+                    @if spec.most_repeats > 1 {
                         h2 { "Configurations" }
                         p { "Mean ± standard deviation over repeats with different seeds." }
                         (settings(analysis, &names))
@@ -211,7 +211,7 @@ mod tests {
     fn nothing_in_a_sweep_becomes_markup() {
         let mut spec = sweep_sample::spec();
         spec.description = Some("</p><script>alert('description')</script>".into());
-        spec.repeats = 2;
+        (spec.repeats, spec.most_repeats) = (2, 2);
         let page = page(&Analysis::new(&spec, &sweep_sample::hostile()));
         assert_eq!(page.matches("<script").count(), 2, "only our own");
         for hostile in ["<img", "\u{1b}", "\u{0}", "</td></td>"] {

@@ -57,7 +57,7 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
 /// Proposes repeats for the trials that cannot be distinguished, and for no others.
 fn of_ties(analysis: &Analysis) -> Vec<Change> {
     let (spec, tied) = (analysis.spec, &analysis.ties.trials);
-    if spec.repeats > 1 || tied.len() < 2 {
+    if spec.most_repeats > 1 || tied.len() < 2 {
         return Vec::new();
     }
     let count = tied.len().min(TIED);

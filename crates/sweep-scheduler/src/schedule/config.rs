@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::search::Search;
-use sweep_core::history::History;
+use sweep_core::budget::Budget;
+use sweep_core::history::{History, Round};
 use sweep_core::stop::Stopping;
 use sweep_core::trial::{Metric, Settings, TrialId};
 
@@ -17,6 +18,16 @@ pub trait TrialSource {
     /// Number of leading trials that must have ended or paused before this trial's parameters can be computed.
     fn needs(&self, _trial: TrialId) -> u64 {
         0
+    }
+
+    /// Returns the next round of a race, once every trial so far has ended. `None` if there is no race, or if it is over.
+    fn round(&self, _history: &History) -> Option<Round> {
+        None
+    }
+
+    /// Whether a race follows the search.
+    fn races(&self) -> bool {
+        false
     }
 
     /// Whether parameters of new trials depend on results, so that trials begin in the order of their numbers.
@@ -32,6 +43,14 @@ impl TrialSource for Search {
 
     fn needs(&self, trial: TrialId) -> u64 {
         Search::needs(self, trial)
+    }
+
+    fn round(&self, history: &History) -> Option<Round> {
+        Search::round(self, history)
+    }
+
+    fn races(&self) -> bool {
+        Search::races(self)
     }
 
     fn learns(&self) -> bool {
@@ -83,6 +102,10 @@ pub struct Config {
     pub yields: bool,
     /// Time that a trial may run, over all its attempts.
     pub max_time: Option<Duration>,
+    /// What all runs may cost together.
+    pub budget: Budget,
+    /// Whether the budget decides about early stopping, because the sweep file does not.
+    pub chooses_rule: bool,
     /// Time after which this run saves its trials and ends.
     pub run_for: Option<Duration>,
     /// Whether an interrupted trial resumes where it stopped. For programs this is not known.

@@ -24,8 +24,10 @@ impl Scheduler {
     /// none.
     pub(super) fn fill(&mut self, now: Now, actions: &mut Vec<Action>) {
         if self.mode == Mode::Running {
+            self.keep_budget(now, actions);
             self.pass_over(now, actions);
             self.close(now, actions);
+            self.race(now, actions);
             self.hand_out(now, actions);
             self.clear_kept(now, actions);
         }
@@ -65,6 +67,7 @@ impl Scheduler {
             }
         }
         while !ready.is_empty() {
+            self.keep_budget(now, actions);
             let next = self.draw().and_then(|id| self.candidate(id));
             if !next.is_some_and(|candidate| self.offer(now, candidate, &mut ready, actions)) {
                 return;

@@ -108,6 +108,8 @@ impl Scheduler {
 
     fn verdict(&self, trial: TrialId, moment: Moment) -> Verdict {
         let (Some(stop), Some(trial)) = (&self.config.stop, self.history.trial(trial)) else { return Verdict::GoOn };
-        stop.verdict(trial, self.standings.as_ref(), &self.config.metric, moment)
+        // The repeats of a race run as far as the trials that they are compared with.
+        let standings = self.standings.as_ref().filter(|_| !self.history.is_raced(trial.id));
+        stop.verdict(trial, standings, &self.config.metric, moment)
     }
 }

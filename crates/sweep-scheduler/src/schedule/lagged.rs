@@ -69,6 +69,11 @@ fn value(settings: &Settings) -> f64 {
     (number("x") - 3.0).powi(2) + (number("y") - 2.0).powi(2) + kind as f64
 }
 
+/// What a repeat adds to the value of its configuration.
+fn luck(repeat: u32) -> f64 {
+    f64::from((repeat - 1) * 37 % 11) / 5.0
+}
+
 /// Runs or resumes a sweep as the engine does.
 fn run(spec: &Spec, history: History, chance: Chance) -> Left {
     let Chance { slots, seed, sigma, crashes, killed } = chance;
@@ -90,6 +95,8 @@ fn run(spec: &Spec, history: History, chance: Chance) -> Left {
         lease: Duration::ZERO,
         max_time: None,
         run_for: None,
+        budget: spec.budget,
+        chooses_rule: false,
         stop_grace: Duration::ZERO,
     };
     let names: Vec<String> = (0..slots).map(|slot| format!("cpu:{slot}")).collect();
@@ -142,8 +149,8 @@ fn run(spec: &Spec, history: History, chance: Chance) -> Left {
             }
             Due::Ends(attempt) => {
                 let trial = scheduler.history().trial(attempt.trial).expect("it was begun");
-                let metrics =
-                    EpochMetrics { epoch: 1, val_loss: Some(value(&trial.settings)), ..EpochMetrics::default() };
+                let loss = value(&trial.settings) + luck(trial.repeat);
+                let metrics = EpochMetrics { epoch: 1, val_loss: Some(loss), ..EpochMetrics::default() };
                 // One trial in seven fails, whenever it runs.
                 let outcome = match attempt.trial.0 % 7 {
                     3 => Outcome::Diverged { epoch: 1, step: 1, what: "training loss is NaN".into() },
@@ -194,14 +201,16 @@ proptest! {
         other in chances(),
         slots in 1..9_usize,
         head in prop_oneof![
-            Just(""), Just("repeats: 2"), Just("lag: 1"), Just("enqueue: [{x: 3.0}, {kind: b}, {}]")
+            Just(""), Just("repeats: 2"), Just("lag: 1"), Just("enqueue: [{x: 3.0}, {kind: b}, {}]"),
+            Just("repeats: {min: 1, max: 4}"), Just("repeats: {min: 2, max: 4}")
         ],
     ) {
         let spec = spec(&format!("run_cap: 40\n{head}"));
         let whole = run(&spec, beginning(), Chance { killed: u64::MAX, ..one });
         let killed = run(&spec, beginning(), other);
         let resumed = run(&spec, killed.history, Chance { slots, killed: u64::MAX, ..other });
-        prop_assert_eq!(whole.history.trials.len(), 40);
+        prop_assert!(whole.history.trials.len() == 40 || !whole.history.rounds.is_empty());
+        prop_assert_eq!(&whole.history.rounds, &resumed.history.rounds);
         prop_assert!(resumed.history.trials.iter().all(|trial| trial.outcome().is_some()), "it ends");
         prop_assert_eq!(points(&whole.history), points(&resumed.history));
     }
@@ -240,4 +249,33 @@ fn what_each_lag_costs() {
     for slots in [4, 8] {
         println!("{slots} slots: {:.4?}", [1, 2, 3, 4].map(|times| idle(slots, times * (slots - 1), 10)));
     }
+}
+
+#[test]
+fn a_budget_of_epochs_is_kept_and_leaves_a_third_to_the_race() {
+    let chance = Chance { slots: 4, seed: 1, sigma: 0.5, crashes: None, killed: u64::MAX };
+    let budgeted = spec("budget: {epochs: 60}\nrepeats: {min: 1, max: 4}");
+    let history = run(&budgeted, beginning(), chance).history;
+    let epochs: usize = history.trials.iter().map(|trial| trial.curve.len()).sum();
+    assert!((55..=60).contains(&epochs), "{epochs} epochs");
+    assert!(history.trials.iter().all(|trial| trial.outcome().is_some()));
+    let search = history.rounds.first().expect("a race follows").after;
+    assert!((37..=40).contains(&search), "the search has {search} trials");
+    // A sweep whose budget is used does not go on.
+    let again = run(&budgeted, history.clone(), chance).history;
+    assert_eq!(again.trials.len(), history.trials.len());
+}
+
+#[test]
+fn a_budget_of_time_counts_all_runs_together() {
+    let chance = |killed| Chance { slots: 4, seed: 1, sigma: 0.5, crashes: None, killed };
+    let budgeted = spec("budget: 10m");
+    let whole = run(&budgeted, beginning(), chance(u64::MAX)).history;
+    assert!((450.0..=660.0).contains(&whole.ran()), "it ran for {} s", whole.ran());
+    let killed = run(&budgeted, beginning(), chance(300)).history;
+    let (before, begun) = (killed.ran(), killed.trials.len());
+    assert!(before > 60.0 && before < 400.0, "it ran for {before} s");
+    let resumed = run(&budgeted, killed, chance(u64::MAX)).history;
+    assert!(resumed.trials.len() > begun);
+    assert!((450.0..=660.0).contains(&resumed.ran()), "{before} s, then in all {} s", resumed.ran());
 }

@@ -1,5 +1,6 @@
 //! Decides what to do next: events in, actions out. The module is pure: no clock, no file, no process.
 
+mod budget;
 mod config;
 mod dispatch;
 mod early;
@@ -9,6 +10,7 @@ mod lagged;
 mod messages;
 mod nodes;
 pub mod packing;
+mod race;
 mod reports;
 mod scheduler;
 #[cfg(test)]

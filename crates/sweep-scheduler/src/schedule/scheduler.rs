@@ -67,6 +67,12 @@ pub struct Scheduler {
     pub(super) over_time: BTreeSet<TrialId>,
     /// Whether the time of this run is over.
     out_of_time: bool,
+    /// Running time of earlier controllers.
+    pub(super) before: Duration,
+    /// Whether no trial begins any more, because it would not fit into the budget.
+    pub(super) is_closed: bool,
+    /// Whether the budget is used up.
+    pub(super) is_spent: bool,
     /// Trials that a killed controller gave to other hosts, where they may still run, each with the host's name.
     pub(super) elsewhere: BTreeMap<TrialId, String>,
     /// Whether slots may still join.
@@ -102,6 +108,7 @@ impl Scheduler {
         if let Some(standings) = &mut standings {
             history.trials.iter().for_each(|trial| standings.update(trial, &config.metric));
         }
+        let before = Duration::from_secs_f64(history.ran());
         let mut scheduler = Scheduler {
             config,
             source,
@@ -120,10 +127,14 @@ impl Scheduler {
             hopeless: None,
             over_time: BTreeSet::new(),
             out_of_time: false,
+            before,
+            is_closed: false,
+            is_spent: false,
             usage: None,
             elsewhere: BTreeMap::new(),
             expects: false,
         };
+        scheduler.follow_purchase();
         let mut actions = Vec::new();
         scheduler.elsewhere = nodes::elsewhere(&scheduler.history);
         scheduler.record(&mut actions, run);
@@ -215,7 +226,7 @@ impl Scheduler {
 
     /// Returns whether every trial of the sweep has ended.
     pub fn is_complete(&self) -> bool {
-        !self.has_work() && self.parked.is_empty() && self.slots.iter().all(|slot| slot.attempt().is_none())
+        self.is_at_rest() && (self.is_closed || self.source.round(&self.history).is_none())
     }
 
     /// Handles an event and returns the actions that follow.

@@ -19,6 +19,8 @@ pub(super) fn config(total: Option<u64>) -> Config {
         lease: std::time::Duration::from_secs(600),
         max_time: None,
         run_for: None,
+        budget: Default::default(),
+        chooses_rule: false,
         stop_grace: std::time::Duration::ZERO,
         shape: Shapes::default(),
         yields: false,

@@ -194,6 +194,7 @@ impl Scheduler {
             None if self.over_time.contains(&id) || self.is_over_time(trial, Duration::ZERO) => {
                 Outcome::Stopped { by: Stopper::Time, epoch }
             }
+            None if self.is_spent => Outcome::Stopped { by: Stopper::Budget, epoch },
             None => return false,
         };
         self.waiting.remove(&id);

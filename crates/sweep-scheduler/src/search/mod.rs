@@ -4,6 +4,7 @@
 
 mod grown;
 mod numbered;
+pub mod race;
 mod random;
 mod sobol;
 mod tpe;
@@ -12,18 +13,23 @@ use std::collections::HashMap;
 
 use grown::Grown;
 use numbered::Numbered;
+use race::Race;
 use random::{Random, Source};
-use sweep_core::history::{History, Status, TrialRecord};
+use sweep_core::history::{History, Round, Status, TrialRecord};
+use sweep_core::pareto;
 use sweep_core::random::{Purpose, stream};
 use sweep_core::search_terms::{Method, Order, SearchTerms};
 use sweep_core::space::Space;
-use sweep_core::trial::{Goal, Metric, Settings, TrialId, fingerprint};
+use sweep_core::trial::{Metric, Settings, TrialId, fingerprint};
 pub use tpe::STARTUP;
 pub use tpe::{Known, Tpe};
 
 /// Number of draws for a configuration with open parameters before it is left out. By then, all its draws were excluded
 /// or already known.
 const MOST_DRAWN: u32 = 10_000;
+
+/// If a search would use up `run_cap`, one trial in this many is left to the race.
+const RACE_SHARE: u64 = 3;
 
 /// The trials of a sweep in order: each configuration `repeats` times, one configuration after another. If the file was
 /// extended, the earlier trials come first, then their missing repeats, then the untried configurations of the file.
@@ -35,14 +41,22 @@ pub struct Search {
     /// Number of trials just before a trial whose results it does not use, if the method learns from results.
     lag: u64,
     metric: Metric,
+    /// Metrics that the method trades off against it, if it learns from results.
+    tradeoffs: Vec<Metric>,
     target: Option<f64>,
     repeats: u64,
+    /// Number of trials that a race may give a configuration.
+    most_repeats: u64,
+    /// Maximum number of trials.
+    cap: Option<u64>,
     /// Number of trials of older studies that the method learns from.
     imported: u64,
     /// What was tried before the file was extended.
     grown: Grown,
-    /// Total number of trials.
+    /// Number of trials, without those of a race.
     len: Option<u64>,
+    /// Number of trials of the rounds of the race so far.
+    raced: u64,
 }
 
 /// The target that ended a search.
@@ -83,7 +97,7 @@ impl Search {
     pub fn resumed(terms: SearchTerms<'_>, history: &History) -> Search {
         let (space, seed) = (terms.space, terms.seed);
         let points = space.count();
-        let enqueued = enqueued(terms);
+        let enqueued = enqueued(terms, history);
         // Configurations that are too many to be numbered are drawn.
         let numbered = points.is_some_and(|points| points < u64::MAX);
         let shuffle = match (terms.method, terms.order) {
@@ -109,16 +123,35 @@ impl Search {
         let repeats = u64::from(terms.repeats.max(1));
         let grown = Grown::new(space, repeats, history);
         let trials = points.map(|points| grown.trials(points, repeats));
-        let len = match terms.run_cap.map(|cap| cap.max(grown.begun)) {
-            Some(cap) => Some(trials.map_or(cap, |trials| trials.min(cap))),
+        let most_repeats = u64::from(terms.most_repeats).max(repeats);
+        let cap = terms.run_cap.map(|cap| cap.max(grown.begun));
+        let len = match cap {
+            Some(cap) if trials.is_some_and(|trials| trials <= cap) => trials,
+            Some(cap) if most_repeats > repeats => Some(cap - (cap - grown.begun) / RACE_SHARE),
+            Some(cap) => Some(cap),
             None => trials,
         };
-        let (metric, target) = (terms.metric.clone(), terms.target);
+        let raced = history.rounds.iter().map(|round| round.again.len() as u64).sum();
+        let (metric, tradeoffs, target) = (terms.metric.clone(), terms.tradeoffs.to_vec(), terms.target);
         let lag = terms.lag.or(history.lag).unwrap_or(0).into();
         let imported = history.imported(&metric.name).count() as u64;
-        let mut search = Search { enqueued, others, lag, metric, target, repeats, imported, grown, len };
+        let mut search = Search {
+            enqueued,
+            others,
+            lag,
+            metric,
+            tradeoffs,
+            target,
+            repeats,
+            most_repeats,
+            cap,
+            imported,
+            grown,
+            len,
+            raced,
+        };
         if search.has_reached(history) {
-            search.len = Some(history.trials.len() as u64);
+            (search.len, search.raced) = (Some(history.trials.len() as u64), 0);
         }
         search
     }
@@ -137,9 +170,34 @@ impl Search {
         (left != Some(0)).then_some(Reached { trial, value, target, left })
     }
 
-    /// Returns the total number of trials. `None` for a search without an end.
+    /// Returns the total number of trials, with the rounds of a race that have begun. `None` for a search without an
+    /// end.
     pub fn len(&self) -> Option<u64> {
-        self.len
+        Some(self.len? + self.raced)
+    }
+
+    /// Returns how many trials a race may add at most to a search of `len` trials. `None` without a race, or if that is
+    /// not known.
+    pub fn most_raced(&self) -> Option<u64> {
+        let (rounds, len) = (self.most_repeats - self.repeats, self.len?);
+        let points = usize::try_from(len.div_ceil(self.repeats)).unwrap_or(usize::MAX);
+        let all: u64 = (0..rounds).map(|round| race::room(points, round, rounds) as u64).fold(0, u64::saturating_add);
+        (rounds > 0 && points > 1).then(|| self.cap.map_or(all, |cap| all.min(cap.saturating_sub(len))))
+    }
+
+    /// Returns the next round of the race, once every trial so far has ended. `None` if there is no race, or if it is
+    /// over. It follows from the results, whatever order they came in.
+    pub fn round(&self, history: &History) -> Option<Round> {
+        let rounds = self.most_repeats - self.repeats;
+        if history.rounds.len() as u64 >= rounds || self.has_reached(history) {
+            return None;
+        }
+        let after = history.trials.len() as u64;
+        let left = self.cap.map_or(u64::MAX, |cap| cap.saturating_sub(after));
+        let race = Race::new(history, &self.metric, (self.repeats, self.most_repeats));
+        let mut again = race.contenders();
+        again.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        (!again.is_empty()).then_some(Round { after, again })
     }
 
     /// Returns whether there is no trial at all.
@@ -164,6 +222,11 @@ impl Search {
         matches!(self.others, Others::Tpe(_))
     }
 
+    /// Returns whether a race follows the search.
+    pub fn races(&self) -> bool {
+        self.most_repeats > self.repeats
+    }
+
     /// Returns the number of leading trials whose results the trial uses, if the method learns from results.
     fn seen(&self, trial: TrialId) -> u64 {
         trial.0.saturating_sub(1 + self.lag)
@@ -186,10 +249,14 @@ impl Search {
     /// Returns the parameters of the next trial, given the history. `None` past the end.
     pub fn next(&mut self, trial: TrialId, history: &History) -> Option<Settings> {
         let at = trial.0.checked_sub(1)?;
-        if self.len.is_some_and(|len| at >= len) {
+        if self.has_reached(history) {
             return None;
         }
-        if self.has_reached(history) {
+        if !history.rounds.is_empty() {
+            let origin = history.rounds.iter().find_map(|round| round.origin(trial));
+            return history.trial(origin.unwrap_or(trial)).map(|trial| trial.settings.clone());
+        }
+        if self.len.is_some_and(|len| at >= len) {
             return None;
         }
         let Some(at) = at.checked_sub(self.grown.begun) else {
@@ -204,7 +271,9 @@ impl Search {
             return match (self.proposal(first), history.trial(first)) {
                 (None, _) => self.untried().nth(usize::try_from(point).ok()?).cloned(),
                 (Some(_), Some(first)) => Some(first.settings.clone()),
-                (Some(number), None) => tpe.propose(number, &known(history, self.seen(trial), &self.metric)),
+                (Some(number), None) => {
+                    tpe.propose(number, &known(history, self.seen(trial), &self.metric, &self.tradeoffs))
+                }
             };
         }
         let (enqueued, others) = (&self.enqueued, &mut self.others);
@@ -226,39 +295,60 @@ fn reached(metric: &Metric, target: f64, history: &History) -> Option<(TrialId, 
     history.trials.iter().filter_map(best).find(enough)
 }
 
-/// Returns the imported configurations, then those begun, in order. Each of the latter has the mean value of its trials among
-/// the first `seen`, where those have a value.
-fn known(history: &History, seen: u64, metric: &Metric) -> Vec<Known> {
-    let sign = if metric.goal == Goal::Minimize { 1.0 } else { -1.0 };
-    let value = |trial: &TrialRecord| match &trial.status {
+/// Returns the imported configurations, then those begun, in order. Each of the latter has the mean value of its trials
+/// among the first `seen`, where those have a value. With several metrics, the value is its place in the order of the Pareto fronts.
+fn known(history: &History, seen: u64, metric: &Metric, tradeoffs: &[Metric]) -> Vec<Known> {
+    let metrics: Vec<&Metric> = std::iter::once(metric).chain(tradeoffs).collect();
+    let values = |trial: &TrialRecord| match &trial.status {
         Status::Ended(outcome) if outcome.error().is_some() => None,
         Status::Running => None,
         _ if trial.id.0 > seen => None,
         // A waiting trial has a value too.
-        Status::Ended(_) | Status::Waiting => metric.best(&trial.curve)?.get(&metric.name).map(|value| sign * value),
+        Status::Ended(_) | Status::Waiting => {
+            let best = metric.best(&trial.curve)?;
+            let value = |one: &&Metric| Some(pareto::loss(pareto::value(trial, one, best, metric)?, one.goal));
+            Some(metrics.iter().map(value).collect::<Vec<Option<f64>>>())
+        }
     };
-    let mut points: Vec<(&Settings, Vec<f64>)> = Vec::new();
+    let mut points: Vec<(&Settings, Vec<Vec<Option<f64>>>)> = Vec::new();
     let mut found: HashMap<u64, usize> = HashMap::new();
     for trial in &history.trials {
         let at = *found.entry(fingerprint(&trial.settings)).or_insert(points.len());
         if at == points.len() {
             points.push((&trial.settings, Vec::new()));
         }
-        points[at].1.extend(value(trial));
+        points[at].1.extend(values(trial));
     }
-    let point = |(settings, values): (&Settings, Vec<f64>)| {
-        let mean = (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
-        Known { settings: settings.clone(), value: mean }
+    let mean = |of: usize, rows: &[Vec<Option<f64>>]| {
+        let values: Vec<f64> = rows.iter().filter_map(|row| row[of]).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
     };
-    let imported = history.imported(&metric.name);
-    let imported = imported.map(|known| Known { settings: known.settings.clone(), value: Some(sign * known.value) });
-    // The newest come last.
-    imported.chain(points.into_iter().map(point)).collect()
+    // What no trial reports cannot be traded off.
+    let measured: Vec<usize> =
+        (0..metrics.len()).filter(|of| points.iter().any(|(_, rows)| mean(*of, rows).is_some())).collect();
+    let means = |rows: &[Vec<Option<f64>>]| measured.iter().map(|of| mean(*of, rows)).collect::<Option<Vec<f64>>>();
+    let mut all: Vec<Known> = Vec::with_capacity(points.len());
+    let mut valued = Vec::new();
+    for (settings, rows) in &points {
+        let own = means(rows).filter(|own| !own.is_empty());
+        all.push(Known { settings: (*settings).clone(), value: own.as_ref().map(|own| own[0]) });
+        valued.extend(own.map(|own| (all.len() - 1, own)));
+    }
+    if measured.len() > 1 {
+        let losses: Vec<Vec<f64>> = valued.iter().map(|(_, own)| own.clone()).collect();
+        for (place, at) in pareto::order(&losses).into_iter().enumerate() {
+            all[valued[at].0].value = Some(place as f64);
+        }
+    }
+    // An import has values of one metric only, so it is no part of a trade-off. The newest come last.
+    let imported = history.imported(&metric.name).filter(|_| measured.len() < 2);
+    let value = |known: &sweep_core::history::Known| Some(pareto::loss(known.value, metric.goal));
+    imported.map(|known| Known { settings: known.settings.clone(), value: value(known) }).chain(all).collect()
 }
 
 /// Returns the configurations of `enqueue`, completed and without duplicates. A parameter that a configuration leaves
 /// open takes the first value in a grid. Otherwise it is drawn.
-fn enqueued(terms: SearchTerms<'_>) -> Vec<Settings> {
+fn enqueued(terms: SearchTerms<'_>, history: &History) -> Vec<Settings> {
     let mut points: Vec<Settings> = Vec::with_capacity(terms.enqueue.len());
     for (at, given) in terms.enqueue.iter().enumerate() {
         let Ok(space) = terms.space.pinned(given) else { continue };
@@ -267,6 +357,13 @@ fn enqueued(terms: SearchTerms<'_>) -> Vec<Settings> {
             _ => drawn(&space, terms.seed, at as u64, &points),
         };
         points.extend(found);
+    }
+    // Older versions did not try the defaults first, and a search goes on as it began.
+    let begun = history.trials.iter().find(|trial| trial.place == 1);
+    if history.extensions.is_empty()
+        && begun.is_some_and(|trial| points.first().is_some_and(|own| *own != trial.settings))
+    {
+        points.clear();
     }
     points
 }
