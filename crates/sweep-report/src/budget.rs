@@ -78,10 +78,7 @@ mod tests {
         let history = history.altered(|state| state.purchase = Some(Purchase { seconds: Some(2.0), ..bought }));
         let said = sentence(&spec, &history).unwrap();
         assert!(said.starts_with("Budget: 500 epochs. Used: "), "{said}");
-        assert!(
-            said.contains("An epoch took 2 s in the first trials. The budget pays for 10 whole trials"),
-            "{said}"
-        );
+        assert!(said.contains("An epoch took 2 s in the first trials. The budget pays for 10 whole trials"), "{said}");
         assert_eq!(sentence(&sweep_sample::spec(), &sweep_sample::history()), None);
     }
 }
