@@ -1,6 +1,7 @@
 //! The only asynchronous loop. Everything that happens becomes an event, the scheduler decides, and the loop performs
 //! its actions.
 
+mod config;
 mod devices;
 mod nodes;
 mod probe;
@@ -10,7 +11,6 @@ mod views;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
@@ -28,15 +28,12 @@ use signals::{Heard, Signals};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, History, Status};
 use sweep_core::protocol::FromTrainer;
-use sweep_core::shape;
 use sweep_core::steering::Request;
-use sweep_core::stop::{EarlyTerminate, Stopping};
 use sweep_core::trial::{Attempt, Settings, TrialId};
-use sweep_scheduler::schedule::{Action, Config, Event, Now, Scheduler, Shapes, SlotId, State};
+use sweep_scheduler::schedule::{Action, Event, Now, Scheduler, Shapes, SlotId, State};
 use sweep_scheduler::search::{self, Search};
-use sweep_spec::{Method, OnContention, PerGpu, Spec};
+use sweep_spec::{Method, PerGpu, Spec};
 use sweep_store::{Journal, Layout, Lock, requests};
-use sweep_verdict::Context;
 use views::Views;
 
 /// Interval for drawing the terminal and checking waiting trials.
@@ -117,33 +114,6 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .map_err(|error| Error::new(Exit::Internal, "cannot start the event loop").source(error))
 }
 
-/// The rules that end trials, with what the sweep file tells of each trial.
-fn stopping(terms: EarlyTerminate, spec: &Spec) -> Stopping {
-    let (seed, spec) = (spec.seed, Rc::new(spec.clone()));
-    let context = move |settings: &Settings| match spec.recipe(settings) {
-        Ok(recipe) => Context::of_recipe(&recipe),
-        Err(_) => Context::default(),
-    };
-    let planned = context.clone();
-    Stopping {
-        terms,
-        seed,
-        planned: Rc::new(move |settings| planned(settings).epochs_planned),
-        overfits: Rc::new(move |trial, metric| {
-            sweep_verdict::overfits(&trial.curve, &context(&trial.settings), metric)
-        }),
-    }
-}
-
-/// The naming of trial shapes.
-fn shapes(spec: &Spec) -> Shapes {
-    let spec = spec.clone();
-    Shapes(Rc::new(move |settings| match spec.recipe(settings) {
-        Ok(recipe) => shape::of_recipe(&recipe),
-        _ => shape::of_settings(settings),
-    }))
-}
-
 /// Waits for agents, if there can be any. Returns something to tell the user.
 async fn next_of(
     nodes: &mut Option<Nodes>,
@@ -185,19 +155,7 @@ struct Engine {
 impl Engine {
     async fn start(setup: Setup) -> Result<Engine> {
         let Setup {
-            layout,
-            mut spec,
-            history,
-            journal,
-            lock,
-            slots,
-            gpus,
-            trainer,
-            silence,
-            retry_failed,
-            screen,
-            host,
-            ..
+            layout, mut spec, history, journal, lock, slots, gpus, trainer, retry_failed, screen, host, ..
         } = setup;
         let (variable, most_checked) = (setup.variable, if setup.checks_weights { MOST_CHECKED } else { 0 });
         let began = ((setup.clock)(), Instant::now());
@@ -222,29 +180,15 @@ impl Engine {
             on,
         };
         let search = Search::resumed(spec.search_terms(), &history);
-        // The rule follows once the first trials have shown what an epoch costs.
-        let chosen = spec.chooses_rule.then_some(EarlyTerminate { rule: None, overfit: false, audit: 0.0 });
-        let shapes = shapes(&spec);
-        let config = Config {
-            seed: spec.seed,
+        let shapes = config::shapes(&spec);
+        let limits = config::Limits {
             from_scratch: setup.from_scratch,
             max_time: setup.max_time,
             run_for: setup.run_for,
-            total: search.len(),
-            retries: spec.retries,
-            keep_best: spec.keep_best,
-            metric: spec.metric.clone(),
-            stop: spec.early_terminate.clone().or(chosen).map(|terms| stopping(terms, &spec)),
-            budget: spec.budget,
-            chooses_rule: spec.chooses_rule,
-            // A program sends no heartbeats except its epochs, which may take any time.
-            shape: shapes.clone(),
+            silence: setup.silence,
             lease: lease.unwrap_or_else(|| sweep_link::Terms::default().handover()),
-            yields: spec.devices.on_contention == OnContention::Yield,
-            saves: spec.network().is_some(),
-            stop_grace: spec.stop_grace,
-            silence: silence.or(spec.program().is_some().then_some(Duration::MAX)),
         };
+        let config = config::config(&spec, &limits, search.len(), shapes.clone());
         let now = Now { unix: began.0, since: Duration::ZERO };
         requests::tidy(&layout, UNIX_EPOCH + Duration::from_secs_f64(began.0.max(0.0)));
         let devices = Devices::open(&layout, spec.devices.busy, &slots, &gpus, began.0)?;
