@@ -72,16 +72,38 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
         return Ok(exit);
     }
     if args.or_resume && layout.journal().exists() {
+        if args.count.is_none() && has_changed(&layout, &text) {
+            output::tell(&format!(
+                "note: {} has changed since the sweep began, and the sweep goes on with its own copy; `sweep extend {} {}` \
+                 adds values or trials",
+                args.file.display(),
+                environment.short(layout.root()).display(),
+                args.file.display()
+            ));
+        }
         return resume::on(&args.options, layout.root(), (false, false), environment);
     }
     if let Some(count) = args.count {
         // Whoever resumes reads the sweep's own copy of the file.
         (text, spec.run_cap) = capped(&text, &spec, count)?;
     }
-    is_new(&layout, environment)?;
+    if let Err(error) = is_new(&layout, environment) {
+        let root = environment.short(layout.root());
+        let extend = format!(
+            "the file has changed since: `sweep extend {} {}` adds its values or trials",
+            root.display(),
+            args.file.display()
+        );
+        return Err(if has_changed(&layout, &text) { error.hint(extend) } else { error });
+    }
     let first = first(&spec, &text, args.options.no_check, environment);
     let begin = |layout: &Layout| create(layout, &text, &first, environment);
     args.options.go(environment, layout, spec, (&text, None), begin, (false, false))
+}
+
+/// Whether the text is another one than that of the sweep in the folder.
+fn has_changed(layout: &Layout, text: &str) -> bool {
+    std::fs::read_to_string(layout.sweep_file()).is_ok_and(|own| own != text)
 }
 
 /// Refuses a folder with a sweep, or with files that no sweep has written.

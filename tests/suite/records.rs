@@ -156,3 +156,45 @@ fn a_key_without_a_value_is_as_good_as_none() {
     let world = world("", "metrics:\nmetrics_file: null\nfolder:\ncwd:\nstop_grace:\nparameters: {x: {value: 1}}\n");
     world.expect("run s.yaml --progress none", 0);
 }
+
+#[test]
+fn a_script_that_ignores_its_seed_or_a_parameter_is_told_from_its_equal_curves() {
+    let of = |print: &str, file: &str| {
+        let world = World::new();
+        world.write(
+            "train.sh",
+            &format!("for e in 1 2 3; do echo \"{{\\\"epoch\\\": $e, \\\"score\\\": {print}}}\"; done\n"),
+        );
+        let head = "name: s\ncommand: [sh, train.sh, \"${args}\", \"${seed}\"]\ndevices: {gpus: none}\n\
+                    metric: {name: score, goal: maximize}\n";
+        world.write("s.yaml", &format!("{head}{file}"));
+        world.expect("run s.yaml --progress none", 0);
+        world.read("results/s/report.md")
+    };
+    let repeated = "parameters: {x: {values: [1, 2]}}\nrepeats: 2\n";
+    let seed = "Repeats of the same configuration measured exactly the same values";
+    let parameter = "Trials that differ only in x measured exactly the same values";
+    let all = "All trials measured exactly the same values";
+    let report = of("0.$e${1#*=}", repeated);
+    assert!(report.contains(seed) && !report.contains(parameter) && !report.contains("Certainty"), "{report}");
+    let report = of("0.$e${1#*=}$2", repeated);
+    assert!(!report.contains("measured exactly the same"), "{report}");
+    let report = of("0.$e", "parameters: {x: {values: [1, 2]}}\n");
+    assert!(report.contains(parameter), "{report}");
+    let report = of("0.$e", "parameters: {x: {values: [1, 2]}, y: {values: [1, 2]}}\n");
+    assert!(report.contains(all), "{report}");
+    let report = of("0.$e${2#*=}", "parameters: {x: {values: [1, 2]}, y: {values: [1, 2]}}\n");
+    assert!(report.contains(parameter), "{report}");
+}
+
+#[test]
+fn a_file_that_changed_after_its_sweep_began_is_told_with_the_way_to_extend() {
+    let world = world("", "parameters: {x: {values: [1]}}\n");
+    world.expect("run s.yaml --progress none", 0);
+    world.write("s.yaml", &world.read("s.yaml").replace("[1]", "[1, 2]"));
+    assert!(world.expect("run s.yaml", 2).contains("`sweep extend results/s s.yaml`"));
+    assert!(world.expect("run s.yaml --or-resume", 0).contains("has changed since the sweep began"));
+    let wrong = world.read("s.yaml").replace("goal: maximize", "goal: minimize");
+    world.write("wrong.yaml", &wrong);
+    assert!(world.expect("plan wrong.yaml", 0).contains("ranks the trials with the worst score first"));
+}

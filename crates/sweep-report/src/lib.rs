@@ -19,6 +19,7 @@ mod estimate;
 mod evaluated;
 pub mod format;
 mod html;
+mod identical;
 mod json;
 mod markdown;
 mod moves;

@@ -4,6 +4,7 @@ use super::analysis::Analysis;
 use super::budget;
 use super::common;
 use super::format;
+use super::identical::Identical;
 use super::ranking::{Counts, Group, Place, setting_names};
 use super::steps::{Step, Steps};
 use super::ties::settling;
@@ -102,10 +103,13 @@ impl Summary {
         let settling =
             settling(history, &analysis.ties.trials, analysis.time.slots.len()).filter(|_| spec.most_repeats < 2);
         let said = [Some(analysis.ties.sentence.clone()), settling].into_iter().flatten().collect::<Vec<_>>().join(" ");
-        let tied = Some(said).filter(|said| analysis.groups.len() > 1 && !said.is_empty());
+        let identical = if spec.program().is_some() { Identical::new(history) } else { Identical::default() };
+        let tied =
+            Some(said).filter(|_| !identical.repeats).filter(|said| analysis.groups.len() > 1 && !said.is_empty());
         let mut warnings = history.pictures.iter().chain(history.trials.iter().map(|trial| &trial.warnings)).flatten();
         let serious = warnings.any(|warning| warning.serious);
         let answer = [
+            ("Look at this first", identical.sentence()),
             ("Certainty", tied),
             ("Fix first", first(&before).filter(|_| serious)),
             ("Most common problem", wrong(&verdicts.tally(), judged)),

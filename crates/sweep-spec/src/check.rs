@@ -407,6 +407,12 @@ fn metric(node: &Node, any: bool, choices: &'static [&'static str]) -> (Metric, 
         && let Some(goal) = table.get("goal")
     {
         goal.note(format!("ranks the trials with the worst {} first", metric.name));
+    } else if let (Some(known), Some(goal)) = (known.filter(|known| any && *known != metric.goal), table.get("goal")) {
+        let better = if known == Goal::Maximize { "higher" } else { "lower" };
+        goal.note(format!(
+            "ranks the trials with the worst {} first, if {better} values of it are better",
+            metric.name
+        ));
     }
     let target = table.get("target").and_then(|node| {
         let found = number(node.value);
