@@ -51,6 +51,12 @@ impl Naming {
         if values.contains_key("train_runtime") {
             values.remove("train_loss");
         }
+        // A name of the report's own is the nearest: a closing `Test loss` is no epoch of `val_loss`.
+        for (nearest, name) in self.nearest.iter_mut().zip(METRICS) {
+            if values.contains_key(name) {
+                *nearest = 0;
+            }
+        }
         let mut found: [Option<(u32, String, f64)>; METRICS.len()] = Default::default();
         for (name, value) in values.iter().filter(|(name, _)| !METRICS.contains(&name.as_str())) {
             let Some((at, far)) = self.meaning(name) else { continue };

@@ -53,6 +53,22 @@ fn lines_with_the_metric_are_epochs_and_all_else_is_the_logs() {
 }
 
 #[test]
+fn a_closing_test_value_is_no_epoch_of_a_metric_that_has_its_own_name() {
+    let told = |lines: &[&str]| {
+        let mut reading = Reading::new(ATTEMPT, Known::default(), "val_loss", false);
+        let mut told = Vec::new();
+        lines.iter().for_each(|line| reading.row(line.as_bytes(), &mut told));
+        reading.finish(&mut told);
+        told.iter()
+            .filter(|said| matches!(said, Said::Message(one) if matches!(**one, FromProgram::Epoch { .. })))
+            .count()
+    };
+    let rows = [r#"{"epoch": 1, "val_loss": 0.9}"#, r#"{"epoch": 2, "val_loss": 0.8}"#, r#"{"Test loss": 0.1}"#];
+    assert_eq!(told(&rows), 2);
+    assert_eq!(told(&rows[2..]), 1, "where nothing else is told, it is taken, and a note says so");
+}
+
+#[test]
 fn epochs_have_the_programs_own_numbers() {
     let rows = [r#"{"epoch": 5, "score": 1}"#, r#"{"epoch": 10, "score": 2}"#, r#"{"epoch": 15, "score": 3}"#];
     assert_eq!(said(&mut new(), &rows), ["began 4", "5 score 1", "10 score 2", "15 score 3"]);
