@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use sweep_core::describe::runs;
+
 /// What a user asks Slurm for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
@@ -154,13 +156,7 @@ pub fn fewer(refused: usize) -> Option<usize> {
 
 /// Writes numbers as Slurm does: `1-4,7`.
 fn ranges(tasks: &[u32]) -> String {
-    let mut ranges: Vec<(u32, u32)> = Vec::new();
-    for task in tasks {
-        match ranges.last_mut() {
-            Some((_, last)) if *last + 1 == *task => *last = *task,
-            _ => ranges.push((*task, *task)),
-        }
-    }
+    let ranges = runs(tasks.iter().map(|task| u64::from(*task)));
     let text = ranges.iter().map(|(first, last)| match first == last {
         true => first.to_string(),
         false => format!("{first}-{last}"),

@@ -64,6 +64,18 @@ impl Hosts {
         text
     }
 
+    /// Starts the sweep, and waits until the hosts `one` and `two` train.
+    fn start_both(&self) -> Child {
+        let controller = self.start("run hosts.yaml");
+        wait_until("both hosts train", LIMIT, || {
+            let journal = self.journal("hosts");
+            journal.contains("\"slot\":\"one/cpu:0\"")
+                && journal.contains("\"slot\":\"two/cpu:0\"")
+                && journal.contains("\"is\":\"epoch\"")
+        });
+        controller
+    }
+
     fn start(&self, words: &str) -> Child {
         let out = std::fs::File::create(self.world.path("out")).expect("the folder is writable");
         self.command(words).stdout(out).spawn().expect("sweep can be started")
@@ -165,13 +177,7 @@ fn a_sweep_on_two_hosts_equals_one_on_this_machine() {
 fn an_agent_that_is_killed_takes_its_trainers_with_it_and_its_trials_go_on_without_a_retry() {
     let hosts = Hosts::new("* slow 150", &["one", "two"]);
     hosts.whole();
-    let mut controller = hosts.start("run hosts.yaml");
-    wait_until("both hosts train", LIMIT, || {
-        let journal = hosts.journal("hosts");
-        journal.contains("\"slot\":\"one/cpu:0\"")
-            && journal.contains("\"slot\":\"two/cpu:0\"")
-            && journal.contains("\"is\":\"epoch\"")
-    });
+    let mut controller = hosts.start_both();
     let before = hosts.trainers();
     hosts.processes("one", true).into_iter().for_each(kill);
     wait_until("its trainers are gone", Duration::from_secs(5), || {
@@ -203,13 +209,7 @@ fn a_connection_that_is_cut_costs_nothing() {
 fn a_controller_that_was_killed_finds_its_trials_where_they_run() {
     let hosts = Hosts::new("* slow 300", &["one", "two"]);
     hosts.whole();
-    let mut controller = hosts.start("run hosts.yaml");
-    wait_until("both hosts train", LIMIT, || {
-        let journal = hosts.journal("hosts");
-        journal.contains("\"slot\":\"one/cpu:0\"")
-            && journal.contains("\"slot\":\"two/cpu:0\"")
-            && journal.contains("\"is\":\"epoch\"")
-    });
+    let mut controller = hosts.start_both();
     let before = hosts.trainers();
     controller.kill().expect("it is our child");
     controller.wait().expect("it is our child");

@@ -94,6 +94,18 @@ fn weights(f: &mut fmt::Formatter<'_>, bias: bool, max_norm: Option<f64>) -> fmt
     }
 }
 
+/// The first and the last number of each run of consecutive numbers. The numbers ascend.
+pub fn runs(numbers: impl IntoIterator<Item = u64>) -> Vec<(u64, u64)> {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for number in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => runs.push((number, number)),
+        }
+    }
+    runs
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

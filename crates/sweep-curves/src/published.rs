@@ -2,19 +2,10 @@
 
 use super::*;
 
-/// Reads a file as `train_loss train_accuracy val_loss val_accuracy` of each epoch, curves separated by `;`. The second part
-/// are all notes and unused names.
+/// Reads a file as [`super::tools::read_text`] does. The second part are all notes and unused names.
 fn read_file(name: &str, text: &str) -> (String, String) {
-    let source = Source { name: name.into(), prefix: None, bytes: text.into() };
-    let reading = read(&[source], None, &[]).unwrap_or_else(|problem| panic!("{problem}: {text}"));
-    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{}", (value * 1e4).round() / 1e4));
-    let epoch = |epoch: &EpochMetrics| {
-        [epoch.train_loss, epoch.train_accuracy, epoch.val_loss, epoch.val_accuracy].map(number).join(" ")
-    };
-    let curve = |curve: &ForeignCurve| curve.epochs.iter().map(epoch).collect::<Vec<_>>().join(", ");
-    let shown = reading.curves.iter().map(curve).collect::<Vec<_>>().join("; ");
-    let unused = reading.curves.iter().flat_map(|curve| curve.unused.clone());
-    (shown, reading.notes.into_iter().chain(unused).collect::<Vec<_>>().join(" | "))
+    let (shown, notes, unused) = tools::read_text(name, text);
+    (shown, notes.into_iter().chain(unused).collect::<Vec<_>>().join(" | "))
 }
 
 #[track_caller]

@@ -9,6 +9,7 @@ use super::ranking::{Counts, Group, Place, setting_names};
 use super::steps::{Step, Steps};
 use super::ties::settling;
 use super::verdicts::{Tally, is_meaningless};
+use sweep_core::describe::runs;
 use sweep_core::history::{History, Import, TrialRecord};
 use sweep_core::trial::{EpochMetrics, Goal, Outcome, TrialId};
 use sweep_scheduler::search::{Reached, Search};
@@ -419,19 +420,12 @@ pub fn scripts(history: &History) -> Option<String> {
 
 /// Numbers in ascending order, in short: `1 to 5, 8`.
 fn ranges(numbers: &[u64]) -> String {
-    let mut runs: Vec<(u64, u64)> = Vec::new();
-    for number in numbers {
-        match runs.last_mut() {
-            Some((_, last)) if *last + 1 == *number => *last = *number,
-            _ => runs.push((*number, *number)),
-        }
-    }
     let run = |(first, last): &(u64, u64)| match last - first {
         0 => first.to_string(),
         1 => format!("{first}, {last}"),
         _ => format!("{first} to {last}"),
     };
-    runs.iter().map(run).collect::<Vec<_>>().join(", ")
+    runs(numbers.iter().copied()).iter().map(run).collect::<Vec<_>>().join(", ")
 }
 
 /// The tags that the user gave to trials.

@@ -378,7 +378,6 @@ fn metric(node: &Node, any: bool, choices: &'static [&'static str]) -> (Metric, 
         }
     }
     let known = goal::of(&metric.name);
-    let upwards = known == Some(Goal::Maximize);
     match table.take(
         "goal",
         Kind::Choice(&["minimize", "maximize"]),
@@ -402,17 +401,14 @@ fn metric(node: &Node, any: bool, choices: &'static [&'static str]) -> (Metric, 
             }
         }
     }
-    if METRICS.contains(&metric.name.as_str())
-        && (metric.goal == Goal::Maximize) != upwards
-        && let Some(goal) = table.get("goal")
-    {
-        goal.note(format!("ranks the trials with the worst {} first", metric.name));
-    } else if let (Some(known), Some(goal)) = (known.filter(|known| any && *known != metric.goal), table.get("goal")) {
-        let better = if known == Goal::Maximize { "higher" } else { "lower" };
-        goal.note(format!(
-            "ranks the trials with the worst {} first, if {better} values of it are better",
-            metric.name
-        ));
+    if let (Some(known), Some(goal)) = (known.filter(|known| *known != metric.goal), table.get("goal")) {
+        // The name of a program's own metric may mislead.
+        let doubt = match known {
+            _ if METRICS.contains(&metric.name.as_str()) => "",
+            Goal::Maximize => ", if higher values of it are better",
+            Goal::Minimize => ", if lower values of it are better",
+        };
+        goal.note(format!("ranks the trials with the worst {} first{doubt}", metric.name));
     }
     let target = table.get("target").and_then(|node| {
         let found = number(node.value);
