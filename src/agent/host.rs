@@ -47,7 +47,7 @@ pub struct Assignment {
     pub epochs: u32,
     /// What a program has reported before.
     pub known: Known,
-    /// Whether an earlier attempt has reported an epoch.
+    /// Whether an earlier attempt may have left a checkpoint. It need not have reported an epoch, or nobody has read that.
     pub resumes: bool,
     /// Whether the program fails without a value of the metric.
     pub needs_metric: bool,

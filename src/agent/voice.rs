@@ -43,6 +43,9 @@ impl Voice {
             tail.wants(Wanted::new(pattern, [log.parent().unwrap_or(&job.folder), &job.folder]));
         }
         let mut reading = Reading::new(job.attempt, job.known, &job.metric, true);
+        if !job.prints() {
+            reading.is_of_file();
+        }
         tail.resume(&mut reading);
         Voice { tail, tick, reading, began: None, log: log.to_owned() }
     }

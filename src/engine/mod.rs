@@ -477,7 +477,7 @@ impl Engine {
             repeat: trial.repeat,
             epochs: trial.curve.len() as u32,
             known: Known { last: trial.epochs(), from_zero: trial.from_zero, read: trial.read.unwrap_or(0) },
-            resumes: attempt.number > 1 && trial.epochs() > 0,
+            resumes: attempt.number > trial.discarded + 1,
             needs_metric: self.spec.ranks && self.spec.metric.best(&trial.curve).is_none(),
             check_weights,
             fresh: trial.curve.is_empty() && trial.seconds_before > 0.0,

@@ -169,6 +169,28 @@ exit 0
 }
 
 #[test]
+fn a_checkpoint_that_was_saved_before_any_epoch_was_reported_is_not_trained_again() {
+    let script = "[ $SWEEP_RESUME = 1 ] && [ -e $SWEEP_TRIAL_DIR/state ] && echo '{\"score\": 1}' && exit 0
+echo half an epoch >$SWEEP_TRIAL_DIR/state
+exit 3
+";
+    let world = program(script, "metric: {name: score, goal: maximize}\nretries: 1\n");
+    world.expect("run s.yaml --progress none", 0);
+    assert_eq!(world.column("results/s/trials.csv", "attempts"), ["2"]);
+    let script = "echo resumes $SWEEP_RESUME
+[ -e $SWEEP_TRIAL_DIR/again ] && echo '{\"score\": 1}' && exit 0
+touch $SWEEP_TRIAL_DIR/again
+exit 3
+";
+    let world = program(script, "metric: {name: score, goal: maximize}\nretries: 0\n");
+    world.expect("run s.yaml --progress none", 1);
+    world.expect("resume results/s --retry-failed --from-scratch --progress none", 1);
+    world.expect("resume results/s --retry-failed --progress none", 0);
+    let log = world.read("results/s/trials/0001/trainer.log");
+    assert!(log.starts_with("resumes 0\n") && log.contains("resumes 1"), "{log}");
+}
+
+#[test]
 fn a_program_that_crashes_is_tried_again_and_its_last_words_are_told() {
     let script = "[ -e $SWEEP_TRIAL_DIR/seen ] && echo '{\"val_loss\": 1}' && exit 0
 touch $SWEEP_TRIAL_DIR/seen

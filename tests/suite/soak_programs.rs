@@ -211,7 +211,13 @@ fn live(controller: &mut Child, life: Duration) -> bool {
 
 fn assert_equals_whole(world: &World, name: &str, kind: Kind) {
     let table = |name: &str, file: &str, without: &[&str]| world.table(&format!("results/{name}/{file}"), without);
-    let journal = || world.read(&format!("results/{name}/journal.jsonl"));
+    let journal = || {
+        let files = ["metrics.jsonl", "state", "trainer.log"];
+        let trials = (1..=2).flat_map(|trial| files.map(|file| format!("results/{name}/trials/000{trial}/{file}")));
+        let trials =
+            trials.filter(|file| world.path(file).exists()).map(|file| format!("{file}:\n{}", world.read(&file)));
+        world.read(&format!("results/{name}/journal.jsonl")) + &trials.collect::<Vec<_>>().join("\n")
+    };
     assert_eq!(table(name, "epochs.csv", &[]), table("whole", "epochs.csv", &[]), "{name}, {kind:?}:\n{}", journal());
     let times = &["seconds", "device", "attempts"];
     assert_eq!(

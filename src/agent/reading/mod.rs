@@ -154,6 +154,8 @@ pub struct Reading {
     latent: Vec<(Values, From)>,
     /// What the script cannot do here, in its own words.
     problems: Vec<String>,
+    /// What the script's own rows name as their origin.
+    own: &'static str,
     /// Sentences for the log about where the metric was found.
     notes: Vec<String>,
 }
@@ -185,8 +187,14 @@ impl Reading {
             announced: false,
             latent: Vec::new(),
             problems: Vec::new(),
+            own: "the printed JSON",
             notes: Vec::new(),
         }
+    }
+
+    /// The rows come from a file that the script writes.
+    pub fn is_of_file(&mut self) {
+        self.own = METRICS_FILE;
     }
 
     /// The file is another one now: its rows are read from its beginning.
@@ -229,7 +237,7 @@ impl Reading {
     pub fn remember(&mut self, rows: &[u8]) {
         let objects = rows.split(|byte| *byte == b'\n').filter_map(|row| json_object(std::str::from_utf8(row).ok()?));
         for object in objects {
-            let from = From::of(&object, "the printed JSON");
+            let from = From::of(&object, self.own);
             let is_better = self.source.as_ref().is_none_or(|source| source.rank < from.rank);
             if is_better && object.keys().any(|name| sweep_curves::is_same_metric(name, &self.metric)) {
                 self.source = Some(from);
@@ -279,7 +287,7 @@ impl Reading {
     pub fn line(&mut self, line: &[u8], told: &mut Vec<Said>) -> bool {
         let Ok(text) = std::str::from_utf8(line) else { return false };
         let Some(object) = json_object(text) else { return false };
-        let from = From::of(&object, "the printed JSON");
+        let from = From::of(&object, self.own);
         self.object(object, from, told)
     }
 
@@ -386,7 +394,7 @@ impl Reading {
             };
             values.extend(number.map(|number| (name.to_owned(), number)));
         }
-        self.values(values, From::own("the metrics file"), told);
+        self.values(values, From::own(METRICS_FILE), told);
     }
 
     /// Takes a row's numbers. Whether any of them is the metric or an epoch's.
@@ -580,6 +588,9 @@ const MOST_LATENT: usize = 10_000;
 
 /// What rows that were read from printed text name as their origin.
 pub const PRINTED_TEXT: &str = "the printed text";
+
+/// What rows of a file that the script writes name as their origin.
+const METRICS_FILE: &str = "the metrics file";
 
 /// Problems of a script that are kept.
 const MOST_PROBLEMS: usize = 20;

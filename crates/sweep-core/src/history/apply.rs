@@ -271,6 +271,7 @@ impl State {
                 ended_at: None,
                 spared: None,
                 seconds: 0.0,
+                discarded: 0,
                 seconds_before: 0.0,
                 parameters: None,
                 train_examples: None,

@@ -55,6 +55,8 @@ pub struct TrialRecord {
     pub status: Status,
     /// Attempts so far, including those that were lost or paused.
     pub attempts: u32,
+    /// How many of the attempts came before the trial was last begun anew, in an empty folder.
+    pub discarded: u32,
     /// Attempts lost since the trial began or was reopened.
     pub faults: u32,
     /// Number of attempts in a row that asked to be started again later and reported no epoch.
@@ -189,6 +191,7 @@ impl TrialRecord {
         if !kept {
             self.cut(0);
             self.read = None;
+            self.discarded = self.attempts;
         }
     }
 
