@@ -3,6 +3,7 @@
 use super::analysis::Analysis;
 use super::budget;
 use super::common;
+use super::effects::Edge;
 use super::format;
 use super::identical::Identical;
 use super::ranking::{Counts, Group, Place, setting_names};
@@ -18,6 +19,8 @@ use sweep_verdict::{Finding, Severity, Task};
 
 /// Maximum number of kinds of findings reported, most frequent first.
 const AILMENTS: usize = 5;
+/// Number of the first trials to repeat if nothing is known about chance.
+const UNKNOWN: usize = 3;
 /// Maximum number of next steps reported.
 const STEPS: usize = 7;
 
@@ -96,13 +99,18 @@ impl Summary {
             verdicts.tally().iter().take(AILMENTS).map(|tally| ailment(tally, judged)).collect();
         ailments.extend(in_common(analysis));
         let Steps { open, settled } = &analysis.steps;
-        let steps: Vec<String> =
+        let mut steps: Vec<String> =
             worthwhile(open).map(|step| told(step, judged, repeated.is_some(), verdicts.task)).collect();
+        // What was measured comes before what curves suggest, unless the best trial itself makes its data suspect.
+        let checks = worthwhile(open).take_while(|step| step.ask.leads && step.ask.advice.is_check()).count();
+        let edges = analysis.effects.iter().flat_map(|effects| &effects.edges).filter(|edge| edge.proven);
+        steps.splice(checks..checks, edges.map(Edge::sentence));
         let drivers = analysis.effects.as_ref().map(|effects| effects.drivers()).unwrap_or_default();
         let before = before(history);
         let first = |lines: &[String]| lines.first().cloned();
-        let settling =
-            settling(history, &analysis.ties.trials, analysis.time.slots.len()).filter(|_| spec.most_repeats < 2);
+        let first_ones: Vec<TrialId> = ranking.placed.iter().take(UNKNOWN).map(|place| place.trial.id).collect();
+        let open = if analysis.ties.unknown { &first_ones } else { &analysis.ties.trials };
+        let settling = settling(history, open, analysis.time.slots.len()).filter(|_| spec.most_repeats < 2);
         let said = [Some(analysis.ties.sentence.clone()), settling].into_iter().flatten().collect::<Vec<_>>().join(" ");
         let identical = if spec.program().is_some() { Identical::new(history) } else { Identical::default() };
         let tied =
@@ -251,6 +259,7 @@ fn headline(spec: &Spec, best: &Place, rank: &str) -> String {
 /// The best trial in one sentence. Where others may be as good, it does not claim more than that the trial leads.
 fn leading(analysis: &Analysis, best: &Place) -> String {
     match analysis.ties.trials.len() {
+        _ if analysis.ties.unknown => headline(analysis.spec, best, "ahead"),
         0 | 1 => headline(analysis.spec, best, "the best"),
         2 => headline(analysis.spec, best, "ahead, but one other may be as good"),
         tied => headline(
