@@ -113,8 +113,9 @@ impl Summary {
         let settling = settling(history, open, analysis.time.slots.len()).filter(|_| spec.most_repeats < 2);
         let said = [Some(analysis.ties.sentence.clone()), settling].into_iter().flatten().collect::<Vec<_>>().join(" ");
         let identical = if spec.program().is_some() { Identical::new(history) } else { Identical::default() };
-        let tied =
-            Some(said).filter(|_| !identical.repeats).filter(|said| analysis.groups.len() > 1 && !said.is_empty());
+        let tied = Some(said)
+            .filter(|_| identical == Identical::default())
+            .filter(|said| analysis.groups.len() > 1 && !said.is_empty());
         let mut warnings = history.pictures.iter().chain(history.trials.iter().map(|trial| &trial.warnings)).flatten();
         let serious = warnings.any(|warning| warning.serious);
         let answer = [

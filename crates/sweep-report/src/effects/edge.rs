@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::format;
-use crate::ties::students_t;
+use crate::ties::{list, students_t};
 use sweep_core::trial::{Goal, Settings};
 
 /// Share of the tried span next to its end that counts as the edge. A search that learns piles its values up there, so
@@ -57,22 +57,29 @@ impl Edge {
         Some(Edge { setting: name.to_owned(), value, end: if upper { last } else { first }, upper, proven })
     }
 
-    /// What to try, if it is proven, or else what is seen.
+    /// What to try.
     pub fn sentence(&self) -> String {
         let Edge { setting, upper, .. } = self;
         let (end, way) = if *upper { ("largest", "larger") } else { ("smallest", "smaller") };
         let [value, last] = [self.value, self.end].map(|value| format::setting(&Value::from(value)));
-        let place = if value == last {
-            format!("the best value ({value}) is the {end} that was tried")
+        if value == last {
+            format!("Try a {way} {setting}: the best value ({value}) is the {end} that was tried.")
         } else {
-            format!("the best value ({value}) is next to the {end} that was tried ({last})")
-        };
-        if self.proven {
-            format!("Try a {way} {setting}: {place}.")
-        } else {
-            format!("{setting}: {place}, but nothing proves that a {way} one helps.")
+            format!("Try a {way} {setting}: the best value ({value}) is next to the {end} that was tried ({last}).")
         }
     }
+}
+
+/// One sentence on the edges toward which nothing gets better for certain.
+pub fn unproven(edges: &[Edge]) -> Option<String> {
+    let edges: Vec<&Edge> = edges.iter().filter(|edge| !edge.proven).collect();
+    let value = |edge: &&Edge| format!("{} ({})", edge.setting, format::setting(&Value::from(edge.value)));
+    (!edges.is_empty()).then(|| {
+        format!(
+            "Best at the edge of what was tried, though no trend toward it is proven: {}.",
+            list(edges.iter().map(value), ", ")
+        )
+    })
 }
 
 /// Whether a rank correlation of this many configurations is more than chance. Two or three of them can prove nothing, so
@@ -148,6 +155,7 @@ mod tests {
     fn without_a_trend_an_edge_is_no_advice() {
         let trials = [(1.0, 0.7), (2.0, 0.6), (3.0, 0.8), (4.0, 0.65), (5.0, 0.75), (6.0, 0.5)];
         let found = edge(&trials).expect("6 is the best");
-        assert!(!found.proven && found.sentence().ends_with("nothing proves that a larger one helps."), "{found:?}");
+        let said = "Best at the edge of what was tried, though no trend toward it is proven: a (6.0).";
+        assert!(!found.proven && unproven(&[found]).as_deref() == Some(said));
     }
 }

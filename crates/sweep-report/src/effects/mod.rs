@@ -12,7 +12,7 @@ pub use additive::{Additive, Estimate, Repeats};
 pub use edge::Edge;
 pub use factor::Factor;
 pub use importance::Importance;
-pub use pair::Pair;
+pub use pair::{Cell, Pair};
 pub use target::Target;
 
 use super::charts::HIGHLIGHTS;
@@ -91,9 +91,10 @@ impl Effects {
         let gap = if metric.name.ends_with("_accuracy") { gap } else { loss_gap().or(gap) };
         let found = of_metric.importance.as_ref().map_or(&[][..], |importance| &importance.pairs);
         let scaled = of_metric.scaled();
-        let pair = |((a, b), share): &((usize, usize), f64)| Pair::new(&factors, (*a, *b), *share, &scaled, &trials);
+        let observed = (&scaled[..], &trials[..], &of_metric.capped[..]);
+        let pair = |((a, b), share): &((usize, usize), f64)| Pair::new(&factors, (*a, *b), *share, observed);
         let pairs = found.iter().take(PAIRS).map(pair).collect();
-        let untried = untried(spec, &factors, tried, (&of_metric.values, &trials));
+        let untried = untried(spec, &factors, tried, observed);
         let results: Vec<(&Settings, f64)> = groups.iter().map(|group| (group.settings, group.metric.mean)).collect();
         let edges = names.iter().filter_map(|name| Edge::of(name, tried, &results, metric.goal)).collect();
         let too_many = names.iter().filter(|name| Factor::has_too_many(name, &points)).cloned().collect();
@@ -117,14 +118,15 @@ impl Effects {
     /// Remarks that complement the charts: best values at the edge that prove nothing, and what the analysis left out.
     /// Proven edges are among the next steps.
     pub fn remarks(&self) -> Vec<String> {
-        let mut remarks: Vec<String> = self.edges.iter().filter(|edge| !edge.proven).map(Edge::sentence).collect();
+        let mut remarks: Vec<String> = edge::unproven(&self.edges).into_iter().collect();
         if !self.untried.is_empty() {
             let more = if self.untried.len() == UNTRIED { ", and more" } else { "" };
             remarks.push(format!("Never tried together: {}{more}.", self.untried.join("; ")));
         }
         let mixed = self.factors.iter().enumerate().filter(|(at, factor)| {
             let model = self.metric.model.as_ref();
-            model.is_some_and(|model| (0..factor.levels.len()).all(|level| model.level(*at, level).is_none()))
+            let levels = || 0..factor.levels.len();
+            model.is_some_and(|model| model.has(*at) && levels().all(|level| model.level(*at, level).is_none()))
         });
         let mixed: Vec<&str> = mixed.map(|(_, factor)| factor.name.as_str()).collect();
         let levels = 1 + self.factors.iter().map(|factor| factor.levels.len() - 1).sum::<usize>();
@@ -139,6 +141,15 @@ impl Effects {
                 mixed.join(", ")
             ));
         }
+        let all = self.factors.len();
+        let told = self.metric.model.as_ref().map_or(all, |model| (0..all).filter(|at| model.has(*at)).count());
+        if told < all {
+            remarks.push(format!(
+                "{} configurations are too few to tell the effects of {all} parameters apart: those of the {told} most \
+                 important ones are shown.",
+                format::count(self.metric.values.len() as u64)
+            ));
+        }
         if self.broken > 0 {
             let many = if self.broken == 1 { "configuration" } else { "configurations" };
             remarks.push(format!(
@@ -147,11 +158,12 @@ impl Effects {
                 format::count(self.broken as u64)
             ));
         }
-        if self.metric.capped > 0 {
-            let plural = if self.metric.capped == 1 { "value was" } else { "values were" };
+        let capped = self.metric.capped.iter().filter(|capped| **capped).count();
+        if capped > 0 {
+            let plural = if capped == 1 { "value was" } else { "values were" };
             remarks.push(format!(
                 "{} {plural} so far out that they are capped at {}. Effects and charts show them at the cap.",
-                format::count(self.metric.capped as u64),
+                format::count(capped as u64),
                 format::value(&self.metric.name, self.metric.cap())
             ));
         }
@@ -187,11 +199,11 @@ impl Effects {
 }
 
 /// Pairs of values that the file allows and that no trial had.
-fn untried(spec: &Spec, factors: &[Factor], tried: &[&Settings], (values, trials): (&[f64], &[usize])) -> Vec<String> {
+fn untried(spec: &Spec, factors: &[Factor], tried: &[&Settings], observed: (&[f64], &[usize], &[bool])) -> Vec<String> {
     let mut found = Vec::new();
     for (a, first) in factors.iter().enumerate().filter(|(_, factor)| factor.exact) {
         for (b, second) in factors.iter().enumerate().skip(a + 1).filter(|(_, factor)| factor.exact) {
-            let pair = Pair::new(factors, (a, b), 0.0, values, trials);
+            let pair = Pair::new(factors, (a, b), 0.0, observed);
             for (i, j) in pair.untried() {
                 if found.len() == UNTRIED {
                     return found;

@@ -52,13 +52,13 @@ pub fn file(text: &str, folder: &Path, analysis: &Analysis) -> Option<String> {
     }
     let mut made = Made { file, kept: Vec::new(), left_out: Vec::new() };
     let room = room(analysis.spec);
+    let mut remarks = propose::remarks(&made.file, analysis);
     for change in propose::changes(&made.file, analysis) {
         made.make(change, folder, room);
     }
     for change in propose::of_best(analysis, &made.kept) {
         made.make(change, folder, room);
     }
-    let mut remarks = propose::remarks(analysis);
     if !made.left_out.is_empty() {
         remarks.push(format!("Not added, because a grid multiplies: {}.", made.left_out.join(", ")));
     }
@@ -222,6 +222,47 @@ mod tests {
         let tried = history.trials.iter().map(|trial| (rate(&trial.settings) - rate(&first)).abs());
         assert!(tried.reduce(f64::min).is_some_and(|nearest| nearest < 1e-3), "{first:?}\n{next}");
         assert_eq!(search.settings(TrialId(3)), Some(first), "each point has its repeats");
+    }
+
+    #[test]
+    fn a_program_that_still_improves_trains_longer_or_is_told_to() {
+        let after = |epochs: &str| {
+            let text = format!(
+                "name: f\nprogram: train.py\nmetric: {{name: val_loss}}\nparameters:\n  x: {{values: [1, 2, 3]}}\n{epochs}"
+            );
+            let history = trained(&text, 3, 12).altered(|history| {
+                for trial in &mut history.trials {
+                    for epoch in &mut trial.curve {
+                        epoch.val_loss = Some(3.0 - 0.1 * f64::from(epoch.epoch) + 0.3 * trial.id.0 as f64);
+                        epoch.train_loss = epoch.val_loss.map(|loss| loss - 0.1);
+                        (epoch.train_eval_loss, epoch.train_eval_accuracy) = (None, None);
+                        (epoch.train_accuracy, epoch.val_accuracy) = (None, None);
+                    }
+                }
+            });
+            next(&text, &history)
+        };
+        let fixed = after("  epochs: {value: 12}\n");
+        let file: Value = serde_yaml::from_str(&fixed).expect("YAML");
+        let [now, first] = [&file["parameters"]["epochs"]["value"], &file["enqueue"][0]["epochs"]];
+        assert!(now.as_u64().is_some_and(|epochs| epochs > 12) && now == first, "{fixed}");
+        assert!(after("").contains("Train longer, to about epoch"), "{}", after(""));
+    }
+
+    #[test]
+    fn a_grid_grows_little_and_says_what_it_left_out() {
+        let text = "name: f\nparameters:\n  learning_rate: {values: [1e-4, 3e-4, 1e-3]}\n  batch_size: {values: [16, 32, 64, \
+            128]}\ndata: {set: digits}\nmodel: question\ntraining: {epochs: 30}\n";
+        use sweep_sample::curves::{Kind, curve};
+        let history = trained(text, 12, 30).altered(|history| {
+            for trial in &mut history.trials {
+                trial.curve = curve(Kind::Overfit, 40, 0.02, trial.id.0, true);
+            }
+        });
+        let next = next(text, &history);
+        let spec = Spec::read(&next, "next.yaml", Path::new("/nowhere/results/f")).expect("it is valid").0;
+        let trials = Search::new(spec.search_terms()).len().expect("a grid has an end");
+        assert!((13..=48).contains(&trials) && next.contains("because a grid multiplies: dropout"), "{trials}\n{next}");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use serde_yaml::{Mapping, Value};
 
 use super::super::analysis::Analysis;
-use super::super::asked::Ask;
 use super::super::format;
+use super::super::identical::Identical;
 use super::super::ties::SEEDS;
 use super::{Change, rate, regularization, values};
 use sweep_core::trial::TrialId;
@@ -27,10 +27,13 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
         let reason = "A new seed, so that the search draws other values.";
         changes.push(change(&["seed"], analysis.spec.seed.wrapping_add(1), reason));
     }
-    let improving = analysis.spec.network().map_or_else(Vec::new, |network| {
-        let training = of_training(network, analysis).into_iter();
-        training.chain(regularization::changes(network, file, analysis)).collect()
-    });
+    let improving: Vec<Change> = match analysis.spec.network() {
+        Some(network) => {
+            let training = of_training(network, analysis).into_iter();
+            training.chain(regularization::changes(network, file, analysis)).collect()
+        }
+        None => epochs_of_program(analysis, file).into_iter().collect(),
+    };
     let rate = rate::changes(file, analysis);
     // As long as something may improve all configurations, it is too early to tell the best of them apart.
     let too_early = !rate.is_empty()
@@ -51,10 +54,37 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     changes
 }
 
+/// Names that programs give to their number of epochs.
+const EPOCHS: [&str; 5] = ["epochs", "num_epochs", "max_epochs", "n_epochs", "num_train_epochs"];
+
+/// More epochs for a program, if the file gives it a fixed number of them.
+fn epochs_of_program(analysis: &Analysis, file: &Mapping) -> Option<Change> {
+    let (until, reason) = longer(analysis)?;
+    let parameters = file.get("parameters")?.as_mapping()?;
+    let fixed = |name: &&&str| {
+        parameters.get(**name).and_then(Value::as_mapping).is_some_and(|table| {
+            table.len() == 1
+                && table.get("value").and_then(Value::as_u64).is_some_and(|epochs| epochs < u64::from(until))
+        })
+    };
+    let name = EPOCHS.iter().find(fixed)?;
+    Some(change(&["parameters", name], Mapping::from_iter([("value".into(), until.into())]), reason))
+}
+
+/// The number of epochs that the trials ask for, and the reason.
+fn longer(analysis: &Analysis) -> Option<(u32, String)> {
+    let ask = analysis.asked(|advice| matches!(advice, Advice::MoreEpochs { .. }))?;
+    let Advice::MoreEpochs { until, .. } = ask.advice else { return None };
+    let were = if ask.trials == 1 { "was" } else { "were" };
+    Some((until, format!("{} {were} still improving at the last epoch.", format::trials(ask.trials))))
+}
+
 /// Proposes repeats for the trials that cannot be distinguished, and for no others.
 fn of_ties(analysis: &Analysis) -> Vec<Change> {
     let (spec, tied) = (analysis.spec, &analysis.ties.trials);
-    if spec.most_repeats > 1 || tied.len() < 2 {
+    // What is equal to the last digit would be so again.
+    let identical = || spec.program().is_some() && Identical::new(analysis.history) != Identical::default();
+    if spec.most_repeats > 1 || tied.len() < 2 || identical() {
         return Vec::new();
     }
     let count = tied.len().min(TIED);
@@ -85,6 +115,10 @@ pub fn of_best(analysis: &Analysis, kept: &[Change]) -> Vec<Change> {
         for change in kept {
             let [section, name] = &change.path[..] else { continue };
             let first = change.value.as_ref().and_then(|value| value.get("values")?.get(0));
+            let fixed = change.value.as_ref().and_then(|value| value.get("value"));
+            if let Some(fixed) = fixed.filter(|_| section == "parameters") {
+                table.insert(name.as_str().into(), fixed.clone());
+            }
             if let Some(first) = first.filter(|_| section == "parameters" && !table.contains_key(name.as_str())) {
                 table.insert(name.as_str().into(), first.clone());
             }
@@ -122,11 +156,17 @@ fn point(analysis: &Analysis, id: TrialId, drawn: Drawn) -> Option<Mapping> {
 }
 
 /// Recommended steps before the next sweep that no sweep can take.
-pub fn remarks(analysis: &Analysis) -> Vec<String> {
+pub fn remarks(file: &Mapping, analysis: &Analysis) -> Vec<String> {
     let mut remarks = vec![format!(
         "Proposed next sweep after {}. The reason is above each change. Review it, then run: sweep plan next.yaml",
         analysis.history.name
     )];
+    let identical = analysis.spec.program().and_then(|_| Identical::new(analysis.history).sentence());
+    remarks.extend(identical.map(|said| format!("Look at this first: {said}")));
+    let longer = longer(analysis).filter(|_| analysis.spec.program().is_some());
+    if let Some((until, reason)) = longer.filter(|_| epochs_of_program(analysis, file).is_none()) {
+        remarks.push(format!("{reason} Train longer, to about epoch {until}: the script decides, not this file."));
+    }
     let first = [
         Advice::HoldOut,
         Advice::CompareSets,
@@ -172,10 +212,7 @@ fn of_training(network: &Network, analysis: &Analysis) -> Vec<Change> {
     let (spec, time) = (analysis.spec, &analysis.time);
     let varies = |name: &str| spec.space.parameters.iter().any(|one| one.name.starts_with(name));
     let mut found = Vec::new();
-    let longer = analysis.asked(|advice| matches!(advice, Advice::MoreEpochs { .. }));
-    if let Some(Ask { advice: Advice::MoreEpochs { until, .. }, trials, .. }) = longer.filter(|_| !varies("epochs")) {
-        let were = if trials == 1 { "was" } else { "were" };
-        let reason = format!("{} {were} still improving at the last epoch.", format::trials(trials));
+    if let Some((until, reason)) = longer(analysis).filter(|_| !varies("epochs")) {
         found.push(change(&["training", "epochs"], u64::from(until), reason));
     }
     let wasted = time.after_best as f64 / time.epochs.max(1) as f64;
