@@ -101,11 +101,17 @@ impl Gather {
 
     /// Adds what a script printed.
     pub fn printed(&mut self, text: &str) -> Result<(), Problem> {
-        let mut printed = Printed::default();
-        for line in text.split('\n') {
-            printed.line(line).iter().try_for_each(|row| self.row(row))?;
+        let read = |mut printed: Printed| {
+            let mut rows: Vec<Row> = text.split('\n').flat_map(|line| printed.line(line)).collect();
+            let again = printed.second_thought();
+            rows.extend(printed.finish());
+            (printed, rows, again)
+        };
+        let (mut printed, mut rows, again) = read(Printed::default());
+        if let Some(again) = again {
+            (printed, rows, _) = read(again);
         }
-        printed.finish().iter().try_for_each(|row| self.row(row))?;
+        rows.iter().try_for_each(|row| self.row(row))?;
         printed.notes().into_iter().for_each(|said| note(&mut self.notes, said));
         Ok(())
     }

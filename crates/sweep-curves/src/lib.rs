@@ -40,7 +40,7 @@ pub use events::record;
 pub use expression::Expression;
 pub use format::Format;
 pub use json::{is_no_number, object as json_object};
-pub use names::{Choice, Target, meaning, names_part, same_name};
+pub use names::{Choice, Target, is_validation, meaning, names_part, same_name};
 pub use printed::Printed;
 pub use problem::Problem;
 pub use rows::{Place, Row, is_same_metric};

@@ -1,7 +1,9 @@
 //! Reader for the output of training scripts, line by line while it comes. It reads Keras logs in all forms, old and new,
 //! with or without progress bars and color, tables as fastai prints them, boosting rounds, and handwritten loops.
 
+mod results;
 mod steps;
+mod trailing;
 
 use std::sync::LazyLock;
 
@@ -82,6 +84,10 @@ pub struct Printed {
     is_by_step: bool,
     /// Whether lines about an epoch come at its end, after lines that name only steps.
     closes: bool,
+    /// Whether values stand before the line that names their epoch.
+    trailing: trailing::Order,
+    /// What the heading above says of the sets of its lines.
+    results: results::Block,
     /// How something was understood, for people.
     notes: Vec<String>,
 }
@@ -181,6 +187,7 @@ impl Printed {
         let starred = text.trim_start().starts_with("* ");
         let part = if starred { self.last_part } else { self.section };
         let mut line = parse(text, part, &self.metric);
+        self.below_heading(&mut line, text, part.filter(|_| !starred));
         self.planned = line.epochs.or(self.planned);
         self.tell_apart(&mut line);
         if line.decimal_commas {
@@ -217,7 +224,10 @@ impl Printed {
 
     /// Takes a line to the epoch or step that it belongs to.
     fn place(&mut self, (line, text, redrawn): (Line, &str, bool), measures: bool, rows: &mut Vec<Row>) {
-        if self.by_step(&line, measures, rows) || self.closes_epoch(&line, text, measures, rows) {
+        if self.by_step(&line, measures, rows)
+            || self.closes_epoch(&line, text, measures, rows)
+            || self.trails(&line, text, measures, rows)
+        {
             return;
         }
         if let Some(number) = line.epoch
@@ -239,7 +249,7 @@ impl Printed {
             self.own_row(&line, rows);
             return;
         }
-        let is_placed = self.epoch.is_some() || self.step.is_some() || self.closes;
+        let is_placed = self.epoch.is_some() || self.step.is_some() || self.closes || self.trailing.is_certain();
         if !is_placed && !line.progress && !redrawn && self.repeats(&line) {
             self.hand_over(rows);
         }

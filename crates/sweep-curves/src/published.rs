@@ -281,3 +281,53 @@ fn tables_in_cells_of_a_notebook_and_outputs_cut_in_two_are_read() {
     let cut = notebook(serde_json::json!([stream("Epoch 1: train_lo"), stream("ss 0.9 val_loss 0.8\n")]));
     assert_reads(&cut, "0.9 - 0.8 -");
 }
+
+#[test]
+fn values_that_stand_before_the_line_of_their_epoch_belong_to_it() {
+    let log = |of_epoch: &dyn Fn(u32, f64, f64) -> String| of_epoch(1, 0.9, 0.8) + &of_epoch(2, 0.7, 0.75);
+    let both = "0.9 - 0.8 -, 0.7 - 0.75 -";
+    let footer = |n: u32, train: f64, val: f64| {
+        format!("Train loss: {train}\nValidation loss: {val}\nEpoch {n} done in 3.5 s\n")
+    };
+    assert_reads(&log(&footer), both);
+    let footer =
+        |n: u32, train: f64, val: f64| format!("Train loss: {train}\nVal loss: {val}\n=== Epoch {n} finished ===\n");
+    assert_reads(&log(&footer), both);
+    let bare =
+        |n: u32, train: f64, val: f64| format!("Train loss: {train}, val loss: {val}\n----- epoch {n}/2 -----\n");
+    assert_reads(&log(&bare), both);
+    let before = |n: u32, train: f64, val: f64| format!("Validation loss: {val}\nEpoch {n}: train loss {train}\n");
+    assert_says(&log(&before), both, "stands before the line of each epoch");
+    // The network as it was initialized is no epoch.
+    let after = |n: u32, train: f64, val: f64| format!("Epoch {n}: train loss {train}\nValidation loss: {val}\n");
+    assert_reads(&("Validation loss: 2.3\n".to_owned() + &log(&after)), both);
+    let header = |n: u32, train: f64, val: f64| {
+        format!("Epoch {n}/2\nTrain loss: {train}\nVal loss: {val}\nEpoch {n} done in 3.5 s\n")
+    };
+    assert_reads(&log(&header), both);
+    assert_reads(&("Initial train loss: 2.3, val loss: 2.3\n".to_owned() + &log(&header)), both);
+}
+
+#[test]
+fn a_loss_among_evaluation_results_is_not_silently_the_validation_sets() {
+    let block = |step: u32, accuracy: f64, eval: &str, loss: f64| {
+        format!(
+            "***** Eval results *****\n  eval_accuracy = {accuracy}\n{eval}  global_step = {step}\n  loss = {loss}\n"
+        )
+    };
+    let bert = block(100, 0.8, "  eval_loss = 0.45\n", 0.5) + &block(200, 0.85, "  eval_loss = 0.4\n", 0.3);
+    assert_says(&bert, "0.5 - 0.45 0.8, 0.3 - 0.4 0.85", "taken for the training loss");
+    let estimator = block(100, 0.8, "  eval_loss = 0.45\n", 0.45) + &block(200, 0.85, "  eval_loss = 0.4\n", 0.4);
+    assert_reads(&estimator, "- - 0.45 0.8, - - 0.4 0.85");
+    let alone = "***** Eval results *****\nacc = 0.8\nloss = 0.5\n***** Eval results *****\nacc = 0.85\nloss = 0.4\n";
+    assert_says(alone, "- - 0.5 0.8, - - 0.4 0.85", "stands below a heading about eval");
+}
+
+#[test]
+fn the_example_for_columns_names_no_score_as_a_loss() {
+    let rows: String = (1..5).map(|n| format!("{n},0.{n},0.{n}\n")).collect();
+    let source = Source { name: "file".into(), prefix: None, bytes: format!("epoch,mAP_50,recall_s\n{rows}").into() };
+    let problem = read(&[source], None, &[]).expect_err("nothing is known");
+    let hint = problem.hint.unwrap_or_default();
+    assert!(hint.contains("val_accuracy=mAP_50"), "{hint}");
+}

@@ -349,5 +349,18 @@ pub fn example(names: &[&str]) -> String {
         let of = if names_part(name).is_some_and(names::is_validation) { "val" } else { "train" };
         Some(format!("{of}_accuracy={name}"))
     });
+    let found = found.or_else(|| {
+        let score = names.iter().filter_map(|name| Some((score(name)?, *name))).min().map(|(_, name)| name);
+        let name = score.or_else(|| names.iter().copied().find(|name| is_better_high(name)))?;
+        Some(format!("val_accuracy={name}"))
+    });
     quoted(found.unwrap_or_else(|| format!("val_loss={}", names[0])))
+}
+
+/// Whether more of what a name says is better, so that it can stand for an accuracy and never for a loss.
+fn is_better_high(name: &str) -> bool {
+    const WORDS: [&str; 12] =
+        ["map", "ap", "ar", "iou", "miou", "dice", "f", "auc", "auroc", "precision", "recall", "score"];
+    let bare = |word: String| word.trim_end_matches(|letter: char| letter.is_ascii_digit()).to_owned();
+    names::words(name).into_iter().map(bare).any(|word| WORDS.contains(&word.as_str()))
 }

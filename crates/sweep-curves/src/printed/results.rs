@@ -1,0 +1,42 @@
+//! Lines below a heading such as `***** Eval results *****`. The scripts that came with BERT print the loss of training there,
+//! as `loss`, beside `eval_loss`.
+
+use super::{Line, Printed, is_validation, names_part, parse};
+
+/// What came below the heading so far.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    /// Whether names of their own set stand below it: `eval_loss`.
+    names_sets: bool,
+    /// Their losses.
+    losses: Vec<f64>,
+}
+
+impl Printed {
+    /// Looks at a line whose set an earlier line announced. A loss without a set, among names that have one, is of training.
+    pub(super) fn below_heading(&mut self, line: &mut Line, text: &str, announced: Option<&'static str>) {
+        if line.heading.is_some() {
+            self.results = Block::default();
+        }
+        let Some(part) = announced.filter(|part| is_validation(part) && !line.pairs.is_empty()) else { return };
+        let own = parse(text, None, &self.metric);
+        let is_own = |name: &str| own.pairs.iter().any(|pair| pair.name == name);
+        for pair in &mut line.pairs {
+            if is_own(&pair.name) && names_part(&pair.name).is_some_and(is_validation) {
+                self.results.names_sets = true;
+                self.results.losses.extend(pair.name.to_lowercase().contains("loss").then_some(pair.value));
+            }
+        }
+        let inherited = format!("{part} loss");
+        let Some(at) = line.pairs.iter().position(|pair| pair.name == inherited && !is_own(&pair.name)) else { return };
+        let is_assigned = text.contains(" = ");
+        if self.results.losses.contains(&line.pairs[at].value) {
+            line.pairs.remove(at);
+        } else if self.results.names_sets && is_assigned {
+            line.pairs[at].name = "train loss".to_owned();
+            self.note("`loss` stands beside names of the evaluation, so it was taken for the training loss");
+        } else if is_assigned {
+            self.note(&format!("`loss` stands below a heading about {part}, so it was taken for the validation loss"));
+        }
+    }
+}

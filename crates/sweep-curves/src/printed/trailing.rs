@@ -1,0 +1,92 @@
+//! Logs whose values stand before the line that names their epoch: `Validation loss: 0.5`, then `Epoch 3 done`.
+
+use super::{Line, Printed, Row, Value, is_metric, is_validation, names_part};
+
+/// Words of a line about an epoch that has ended.
+const ENDED: [&str; 9] =
+    ["done", "finished", "complete", "completed", "ended", "took", "summary", "end of epoch", "results for epoch"];
+/// Words about a network that is not trained yet.
+const UNTRAINED: [&str; 6] = ["initial", "before training", "untrained", "sanity", "baseline", "pretrained"];
+
+/// Where values stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Below the line that names their epoch, as far as is known.
+    #[default]
+    Below,
+    /// Below it, although some came before the first such line.
+    LikelyBelow,
+    /// Certainly below it.
+    SurelyBelow,
+    /// Above it. The values of the validation set alone came first, which may also be those of the untrained network.
+    LikelyAbove,
+    /// Certainly above it.
+    Above,
+}
+
+impl Order {
+    pub(super) fn is_certain(self) -> bool {
+        matches!(self, Order::LikelyAbove | Order::Above)
+    }
+}
+
+impl Printed {
+    /// A reader that takes the log in the other order, if its end shows that the order was not the one it seemed to be. To be
+    /// asked before the end.
+    pub fn second_thought(&self) -> Option<Printed> {
+        let metrics = || self.values.iter().filter(|value| is_metric(&value.name));
+        let trailing = match self.trailing {
+            // The validation set was measured once more than there are epochs, so the network was not trained at first.
+            Order::LikelyAbove if metrics().next().is_some() && metrics().all(of_validation) => Order::SurelyBelow,
+            // Nothing stands below the last epoch.
+            Order::LikelyBelow if self.epoch.is_some() && self.values.is_empty() => Order::Above,
+            _ => return None,
+        };
+        Some(Printed { trailing, ..Printed::for_metric(&self.metric) })
+    }
+
+    /// Takes a line that names an epoch whose values came before it. Returns whether it is one.
+    pub(super) fn trails(&mut self, line: &Line, text: &str, measures: bool, rows: &mut Vec<Row>) -> bool {
+        let lower = || text.to_lowercase();
+        if self.trailing == Order::Below && measures && UNTRAINED.iter().any(|word| lower().contains(word)) {
+            self.trailing = Order::SurelyBelow;
+        }
+        let is_place = line.epoch.is_some() && line.step.is_none() && !line.progress && !line.bar && !line.partial;
+        if is_place && self.trailing == Order::Below {
+            self.trailing = self.order(measures, || ENDED.iter().any(|word| lower().contains(word)));
+            if self.trailing == Order::LikelyAbove {
+                self.note("validation stands before the line of each epoch, and was taken for the epoch of that line");
+            }
+        }
+        if !is_place || !self.trailing.is_certain() {
+            return false;
+        }
+        self.take(line, text, false);
+        self.epoch = line.epoch;
+        self.hand_over(rows);
+        self.epoch = None;
+        true
+    }
+
+    /// The order of the log, at a line that names an epoch.
+    fn order(&self, measures: bool, ends: impl Fn() -> bool) -> Order {
+        let mut metrics = self.values.iter().filter(|value| is_metric(&value.name)).peekable();
+        if self.epoch.is_some() || self.step.is_some() || self.closes || self.had_table {
+            return Order::SurelyBelow;
+        }
+        if metrics.peek().is_none() || !self.whole || self.counted > 0.0 {
+            return Order::Below;
+        }
+        let validation_alone = metrics.all(of_validation);
+        match (measures, validation_alone) {
+            (false, _) if ends() => Order::Above,
+            (true, true) => Order::LikelyAbove,
+            (false, false) => Order::LikelyBelow,
+            _ => Order::SurelyBelow,
+        }
+    }
+}
+
+fn of_validation(value: &Value) -> bool {
+    names_part(&value.name).is_some_and(is_validation)
+}
