@@ -1,10 +1,13 @@
 """Does following `next.yaml` help? Small sweeps that begin badly in known ways, against more random trials.
 
-    python3 scripts/bench/advice.py [--sweep target/release/sweep] [--only NAME,NAME] [--list]
+    python3 scripts/bench/advice.py [--sweep target/release/sweep] [--only NAME,NAME] [--folder FOLDER] [--list]
 
 For each sweep: it runs once, and its `next.yaml` once, and the `next.yaml` of that. Beside it, the same file runs on as a
 random search with other seeds until it has trained as many epochs. Advice wins if its best result is better by more than
 TIE, and ties within it. It must never be worse than the first sweep's own best. The result is a table in Markdown.
+
+With --folder, results are kept there, and a sweep whose file is the same is not run again. So an interrupted benchmark goes on
+where it was, parts of it (--only) add up, and after a change of the rules only the sweeps that follow from them are run.
 
 The digits are built into `sweep`; CIFAR-10 is taken from data/ where it is there. The programs need scikit-learn.
 """
@@ -13,6 +16,7 @@ import argparse
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -125,19 +129,29 @@ class Bench:
 
     def __init__(self, sweep, folder):
         self.sweep, self.folder = sweep, folder
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "tabular.py").write_text(TABULAR)
         (folder / "text.py").write_text(TEXT)
 
     def run(self, file):
-        """Runs a file and returns the folder of its results."""
-        name = re.search(r"^name: (.+)$", file.read_text(), re.M)[1].strip()
-        done = subprocess.run(
-            [self.sweep, "run", "--no-check", file], cwd=self.folder, capture_output=True, text=True, check=False
-        )
-        results = self.folder / "results" / name
+        """Runs a file and returns the folder of its results. What is there already of the same file is used."""
+        text = file.read_text()
+        results = self.folder / "results" / re.search(r"^name: (.+)$", text, re.M)[1].strip()
+        ran = results / "ran.yaml"
+        if ran.exists() and ran.read_text() == text:
+            # The rules may have changed since, and `next.yaml` with them.
+            self.call("report", results)
+            return results
+        shutil.rmtree(results, ignore_errors=True)
+        said = self.call("run", "--no-check", file)
         if not (results / "epochs.csv").exists():
-            sys.exit(f"{file}: {done.stdout}\n{done.stderr}")
+            sys.exit(f"{file}: {said}")
+        ran.write_text(text)
         return results
+
+    def call(self, *words):
+        done = subprocess.run([self.sweep, *words], cwd=self.folder, capture_output=True, text=True, check=False)
+        return f"{done.stdout}\n{done.stderr}"
 
     def begin(self, name, text):
         file = self.folder / f"{name}.yaml"
@@ -181,6 +195,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sweep", type=Path, default=ROOT / "target/release/sweep")
     parser.add_argument("--only", help="names, separated by commas")
+    parser.add_argument("--folder", type=Path, help="keep results here, and use those that are there")
     parser.add_argument("--list", action="store_true", help="print the names and end")
     args = parser.parse_args()
     names = args.only.split(",") if args.only else list(SWEEPS)
@@ -191,7 +206,7 @@ def main():
     rows = []
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
-            row = measure(Bench(args.sweep.resolve(), Path(folder)), name, SWEEPS[name])
+            row = measure(Bench(args.sweep.resolve(), (args.folder or Path(folder)).resolve() / name), name, SWEEPS[name])
         rows.append(row)
         once, twice = ([f"{loss:.4g}" for loss in row["advice"]] + ["–", "–"])[:2]
         print(

@@ -35,7 +35,7 @@ pub struct Context {
     /// Whether a mirrored image still belongs to its class.
     pub mirror: Mirror,
     /// Whether images were left out of training to save time.
-    pub fewer_pictures: bool,
+    pub leaves_images_out: bool,
     /// Advice that the trial's parameters already follow. It is not given again.
     pub followed: Vec<Advice>,
 }
@@ -103,7 +103,7 @@ impl Context {
         }
         context.others = others;
         let asked_for = recipe.and_then(|recipe| recipe.data.train_examples);
-        context.fewer_pictures = asked_for.is_some() && asked_for == trial.train_examples;
+        context.leaves_images_out = asked_for.is_some() && asked_for == trial.train_examples;
         context
     }
 

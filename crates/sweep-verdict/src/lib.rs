@@ -13,7 +13,6 @@ mod cases;
 mod context;
 #[cfg(test)]
 mod corpus;
-mod decline;
 mod diverged;
 mod finding;
 mod good_fit;

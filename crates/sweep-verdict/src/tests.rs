@@ -18,7 +18,7 @@ const TEN_CLASSES: Context = Context {
     others: None,
     divergence: None,
     mirror: Mirror::Unknown,
-    fewer_pictures: false,
+    leaves_images_out: false,
     followed: Vec::new(),
 };
 

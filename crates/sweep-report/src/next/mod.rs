@@ -3,6 +3,8 @@
 //! Every change is validated separately. A change that would make the file invalid is left out, for example if a
 //! condition names a value that it removes. The resulting file can therefore always be planned.
 
+#[cfg(test)]
+mod followed;
 mod page;
 mod propose;
 mod rate;

@@ -1,7 +1,8 @@
 //! Decline: where no validation loss was measured, validation accuracy or the user's own metric falls again.
 
-use super::series::Series;
-use super::view::{View, unit, word};
+use super::super::finding::{Finding, Severity, Unit};
+use super::super::series::Series;
+use super::super::view::{View, unit, word};
 
 /// Minimum fall from the best level to the end, in standard errors of the difference. It is above two, because the best
 /// of many levels is high by chance.
@@ -10,6 +11,8 @@ const SIGMAS: f64 = 3.5;
 const LEAST: f64 = 0.05;
 /// Minimum number of epochs after the best one.
 const SINCE: usize = 3;
+/// Fall, as a share of the best level, from which on the finding is clear, and severe.
+const SCALE: [f64; 2] = [0.10, 0.30];
 
 /// A validation metric that was better before.
 #[derive(Debug)]
@@ -17,9 +20,9 @@ pub struct Decline<'a> {
     /// Last epoch before the fall.
     pub onset: u32,
     /// Fall from the best level to the end, as a share of the best level.
-    pub share: f64,
+    share: f64,
     /// The metric.
-    pub val: &'a Series,
+    val: &'a Series,
     /// What training did meanwhile, if it was measured. It did not get worse.
     train: Option<&'a Series>,
 }
@@ -37,6 +40,10 @@ impl<'a> Decline<'a> {
         let share = fall / best_level.abs().max(f64::MIN_POSITIVE);
         let lasts = val.len() - 1 - best >= SINCE;
         (goes_on && beyond_noise && share >= LEAST && lasts).then_some(Decline { onset, share, val, train })
+    }
+
+    pub fn severity(&self) -> Severity {
+        Severity::scale(self.share, SCALE)
     }
 
     /// Says what happened, with numbers.
@@ -60,11 +67,19 @@ impl<'a> Decline<'a> {
             about(val, val.end())
         )
     }
+
+    pub fn evidence(&self, finding: Finding) -> Finding {
+        let val = self.val;
+        finding
+            .evidence(format!("best validation {}", word(val)), unit(val), val.values[val.best()])
+            .evidence(format!("validation {} at the end", word(val)), unit(val), val.end())
+            .evidence("fall relative to the best", Unit::Number, self.share)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Context, Name, judge};
+    use crate::{Context, Name, judge};
     use sweep_core::trial::EpochMetrics;
 
     fn names(course: impl Fn(f64) -> (f64, f64)) -> Vec<Name> {

@@ -1,0 +1,128 @@
+//! Gap: training ends far better than validation.
+
+use super::super::finding::{Severity, Unit, number};
+use super::super::series::Series;
+use super::super::view::View;
+
+/// Minimum gap of training above validation accuracy at the end. Networks that generalize well show a few percent.
+const GAP: f64 = 0.10;
+/// Smaller gaps count if validation has this many times the errors of training.
+const SMALL_GAPS: [(f64, f64, f64); 3] = [(0.06, 2.5, GAP_SIGMAS), (0.08, 2.0, GAP_SIGMAS), (0.09, 2.0, 0.0)];
+/// Standard errors by which it must exceed them.
+const GAP_SIGMAS: f64 = 2.0;
+/// Gaps from which on the finding is clear, and severe.
+const SCALE: [f64; 2] = [0.15, 0.3];
+/// Minimum ratio of validation to training loss if there are no accuracies, …
+const LOSS_RATIO: f64 = 1.3;
+/// … and minimum difference between them, as a share of the first validation loss. Below that, both are nearly gone.
+const LOSS_DIFFERENCE: f64 = 0.09;
+/// A ratio and a difference that are enough, whatever the first loss was.
+const LOSS_APART: (f64, f64) = (2.0, 0.2);
+/// Validation has not followed training if it ends at this share of its first value or above, while training ends at the
+/// second share of its own second value or below, with the third ratio between them, …
+const LEFT_BEHIND: [f64; 3] = [0.95, 0.9, 1.15];
+/// … after this many epochs.
+const LEFT_BEHIND_AFTER: usize = 8;
+/// A first loss counts up to this many times the last one, because a regression may begin anywhere.
+const LARGEST_START: f64 = 100.0;
+/// Validation accuracy from which on a gap of the losses alone means little.
+const RIGHT: f64 = 0.95;
+
+/// How far training ends from validation.
+#[derive(Debug, Clone, Copy)]
+pub enum Gap {
+    /// Training accuracy minus validation accuracy.
+    Accuracy(f64),
+    /// The final losses, if there are no accuracies.
+    Losses { train: f64, val: f64 },
+}
+
+impl Gap {
+    pub fn new(view: &View) -> Option<Gap> {
+        let is_large = |gap: &f64| (*gap >= GAP || more_errors(view, *gap)) && *gap >= 3.0 * gap_error(view);
+        let of_accuracy = view.accuracy_gap().filter(is_large).map(Gap::Accuracy);
+        of_accuracy.or_else(|| of_losses(view))
+    }
+
+    pub fn severity(self) -> Severity {
+        match self {
+            Gap::Accuracy(gap) => Severity::scale(gap, SCALE),
+            Gap::Losses { .. } => Severity::Mild,
+        }
+    }
+
+    /// Says how far apart they are. `alone` is whether nothing else was said about the fit: the losses are only named then.
+    pub fn sentence(self, view: &View, alone: bool) -> Option<String> {
+        let caveat = view.caveat();
+        match self {
+            Gap::Accuracy(gap) => {
+                let (train, val) = (view.train_accuracy.as_ref()?, view.val_accuracy.as_ref()?);
+                let subject = if alone {
+                    "The network fits the training data far better than new data: training accuracy"
+                } else {
+                    "Training accuracy"
+                };
+                Some(format!(
+                    "{subject} ends about {} points above validation accuracy ({} and {}).{caveat}",
+                    number(gap * 100.0, 0),
+                    Unit::Accuracy.about(train.end()),
+                    Unit::Accuracy.about(val.end()),
+                ))
+            }
+            Gap::Losses { train, val } => alone.then(|| {
+                format!(
+                    "The network fits the training data far better than new data: validation loss ends at about {}, \
+                     training loss at about {}.{caveat}",
+                    Unit::Loss.about(val),
+                    Unit::Loss.about(train),
+                )
+            }),
+        }
+    }
+
+    /// Returns the last epoch before which the accuracies were close together.
+    pub fn opening(self, view: &View) -> Option<u32> {
+        let Gap::Accuracy(_) = self else { return None };
+        let (train, val) = (view.train_accuracy.as_ref()?, view.val_accuracy.as_ref()?);
+        let close = |epoch: &&u32| train.at(**epoch) - val.at(**epoch) < GAP;
+        val.epochs.iter().rev().find(close).copied()
+    }
+}
+
+/// Returns whether validation makes many times the errors of training, although the gap is small.
+fn more_errors(view: &View, gap: f64) -> bool {
+    let error = view.train_accuracy.as_ref().map(|train| 1.0 - train.end());
+    let clear = |(least, times, sigmas): &(f64, f64, f64)| {
+        gap >= least + sigmas * gap_error(view) && error.is_some_and(|error| error + gap >= times * error)
+    };
+    SMALL_GAPS.iter().any(clear)
+}
+
+/// Returns the final losses if they are far apart and there are no accuracies.
+fn of_losses(view: &View) -> Option<Gap> {
+    let (train, val) = (view.train_loss.as_ref()?, view.val_loss.as_ref()?);
+    let (low, high) = (train.end(), val.end());
+    let by_start = LOSS_DIFFERENCE * val.values[0].abs().min(LARGEST_START * high.abs());
+    let least = if high >= LOSS_APART.0 * low { by_start.min(LOSS_APART.1) } else { by_start };
+    let apart = low > 0.0 && high >= LOSS_RATIO * low && high - low >= least.max(4.0 * val.level_error());
+    let apart = apart || left_behind(train, val);
+    let right = view.val_accuracy.as_ref().is_some_and(|val| val.end() >= RIGHT);
+    (view.accuracy_gap().is_none() && apart && !right).then_some(Gap::Losses { train: low, val: high })
+}
+
+/// Returns whether validation has not followed while training went on.
+fn left_behind(train: &Series, val: &Series) -> bool {
+    let [stays, goes_on, above] = LEFT_BEHIND;
+    let (Some(second), high) = (train.values.get(1), val.end()) else { return false };
+    let (low, first) = (train.end(), val.values[0]);
+    val.len() >= LEFT_BEHIND_AFTER
+        && low > 0.0
+        && high >= stays * first
+        && low <= goes_on * second
+        && high >= above * low
+}
+
+fn gap_error(view: &View) -> f64 {
+    let error = |series: &Option<Series>| series.as_ref().map_or(0.0, Series::level_error);
+    error(&view.train_accuracy).hypot(error(&view.val_accuracy))
+}

@@ -1,0 +1,94 @@
+//! Overfit: validation loss rises beyond its own noise while training continues to improve, or training accuracy ends
+//! far above validation accuracy. Where no validation loss was measured, another validation metric falls.
+
+mod decline;
+mod gap;
+mod turn;
+
+use super::finding::Unit;
+use super::view::{View, word};
+use super::{Advice, Finding, Name, Severity, low_ceiling, view::unit};
+
+use decline::Decline;
+use gap::Gap;
+use turn::Turn;
+
+/// Judges by the rise of the validation loss and by the gap at the end.
+pub fn find(view: &View) -> Option<Finding> {
+    let signs = Signs { view, turn: Turn::new(view), decline: Decline::new(view), gap: Gap::new(view) };
+    let finding = Finding::new(Name::Overfit, signs.severity()?, signs.sentences());
+    Some(signs.advice(signs.evidence(finding)))
+}
+
+/// What shows that the network overfits. There is a decline only where there can be no turn.
+struct Signs<'a> {
+    view: &'a View<'a>,
+    turn: Option<Turn<'a>>,
+    decline: Option<Decline<'a>>,
+    gap: Option<Gap>,
+}
+
+impl Signs<'_> {
+    /// Returns the severity of the worst sign. `None` if there is no sign.
+    fn severity(&self) -> Option<Severity> {
+        let by_turn = self.turn.as_ref().map(Turn::severity).or_else(|| self.decline.as_ref().map(Decline::severity));
+        let by_gap = self.gap.map(Gap::severity);
+        // Where both show it, it is clear.
+        let both = by_turn.and(by_gap).map(|_| Severity::Clear);
+        by_turn.max(by_gap).max(both)
+    }
+
+    fn sentences(&self) -> String {
+        let turn = self.turn.as_ref().map(Turn::sentence);
+        let decline = self.decline.as_ref().map(Decline::sentence);
+        let alone = turn.is_none() && decline.is_none();
+        let gap = self.gap.and_then(|gap| gap.sentence(self.view, alone));
+        [turn, decline, gap].into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Returns the last epoch before it got worse.
+    fn onset(&self) -> Option<u32> {
+        self.turn.as_ref().map(|turn| turn.onset).or(self.decline.as_ref().map(|decline| decline.onset))
+    }
+
+    fn evidence(&self, finding: Finding) -> Finding {
+        let (view, onset) = (self.view, self.onset());
+        let wasted = onset.map(|onset| f64::from(view.last - onset));
+        let opening = self.gap.and_then(|gap| gap.opening(view));
+        let mut finding = finding.starting_after(onset).evidence("epochs trained since", Unit::Epoch, wasted).evidence(
+            "last epoch with a gap below 10 points",
+            Unit::Epoch,
+            opening.map(f64::from),
+        );
+        if let Some(turn) = &self.turn {
+            finding = turn.evidence(finding);
+        }
+        if let Some(decline) = &self.decline {
+            finding = decline.evidence(finding);
+        }
+        finding =
+            finding.evidence("training minus validation accuracy at the end", Unit::Accuracy, view.accuracy_gap());
+        if let (Some(train), Some(onset)) = (view.train_loss.as_ref().or(view.train_accuracy.as_ref()), onset) {
+            finding = finding
+                .evidence(format!("training {} at the onset", word(train)), unit(train), train.at(onset))
+                .evidence(format!("training {} at the end", word(train)), unit(train), train.end());
+        }
+        finding
+    }
+
+    fn advice(&self, finding: Finding) -> Finding {
+        let context = self.view.context;
+        let stop = self.onset().map(|_| Advice::StopEarly);
+        let more = context.leaves_images_out.then_some(Advice::MoreImages);
+        let augment = Advice::Augment(context.mirror);
+        // Where training is poor and stays so, more regularization would lower what is already low.
+        let training_is_poor =
+            low_ceiling::find(self.view).is_some_and(|one| one.advice.contains(&Advice::NoMoreDropout));
+        let finding = finding.advice(stop).advice(more);
+        if training_is_poor {
+            finding.advice([Advice::NoMoreDropout, augment])
+        } else {
+            finding.advice([augment, Advice::BatchNorm, Advice::MoreRegularization])
+        }
+    }
+}
