@@ -81,32 +81,40 @@ impl Target {
     /// Sentences on the most important parameters, most important first. Without importances, they cover the parameters
     /// with a clear effect. If no effect is clear, there is one sentence that says so.
     pub fn drivers(&self, factors: &[Factor]) -> Vec<String> {
-        let Some(model) = &self.model else { return Vec::new() };
-        let extremes = |at: usize| {
-            // Where a condition leaves a parameter out, only its values are compared with each other.
-            let set = (0..factors[at].levels.len()).filter(|level| !factors[at].is_absent(*level));
-            let levels = set.filter_map(|level| Some((level, model.level(at, level)?.value)));
-            let low = levels.clone().min_by(|a, b| a.1.total_cmp(&b.1))?.0;
-            let high = levels.max_by(|a, b| a.1.total_cmp(&b.1))?.0;
-            let (best, worst) = if self.goal == Goal::Minimize { (low, high) } else { (high, low) };
-            if best == worst {
-                return None;
-            }
-            let pairs = factors[at].levels.len() * (factors[at].levels.len() - 1) / 2;
-            let difference = model.best_of(pairs, model.difference(at, best, worst)?);
-            Some(Driver { factor: at, best, worst, difference })
-        };
         let mut order: Vec<usize> = (0..factors.len()).collect();
         if let Some(importance) = &self.importance {
             order.retain(|at| importance.alone[*at] >= DRIVES);
             order.sort_by(|&a, &b| importance.alone[b].total_cmp(&importance.alone[a]));
         }
         let proven = |driver: &Driver| self.importance.is_some() || driver.difference.is_clear();
+        let extremes = |at| self.extremes(factors, at);
         let drivers: Vec<Driver> = order.into_iter().filter_map(extremes).filter(proven).take(3).collect();
         if !drivers.is_empty() && drivers.iter().all(|driver| !driver.difference.is_clear()) {
             return vec![self.nothing_proven(factors, &drivers)];
         }
         drivers.iter().map(|driver| self.driver(factors, driver)).collect()
+    }
+
+    /// Whether the difference between the best and the worst level of a parameter is more than chance.
+    pub fn is_proven(&self, factors: &[Factor], at: usize) -> bool {
+        self.extremes(factors, at).is_some_and(|driver| driver.difference.is_clear())
+    }
+
+    /// The best and the worst level of a parameter.
+    fn extremes(&self, factors: &[Factor], at: usize) -> Option<Driver> {
+        let model = self.model.as_ref()?;
+        // Where a condition leaves a parameter out, only its values are compared with each other.
+        let set = (0..factors[at].levels.len()).filter(|level| !factors[at].is_absent(*level));
+        let levels = set.filter_map(|level| Some((level, model.level(at, level)?.value)));
+        let low = levels.clone().min_by(|a, b| a.1.total_cmp(&b.1))?.0;
+        let high = levels.max_by(|a, b| a.1.total_cmp(&b.1))?.0;
+        let (best, worst) = if self.goal == Goal::Minimize { (low, high) } else { (high, low) };
+        if best == worst {
+            return None;
+        }
+        let pairs = factors[at].levels.len() * (factors[at].levels.len() - 1) / 2;
+        let difference = model.best_of(pairs, model.difference(at, best, worst)?);
+        Some(Driver { factor: at, best, worst, difference })
     }
 
     /// The sentence on one parameter. It says first whether an effect is proven.

@@ -8,6 +8,7 @@ mod followed;
 mod page;
 mod propose;
 mod rate;
+mod regularization;
 mod values;
 
 use std::path::{Component, Path, PathBuf};
@@ -15,6 +16,7 @@ use std::path::{Component, Path, PathBuf};
 use serde_yaml::{Mapping, Value};
 
 use super::analysis::Analysis;
+use sweep_scheduler::search::Search;
 use sweep_spec::{Spec, parse_yaml};
 
 /// A change of one value in the sweep file.
@@ -48,20 +50,60 @@ pub fn file(text: &str, folder: &Path, analysis: &Analysis) -> Option<String> {
         moved(&mut start);
         file.insert("folder".into(), start);
     }
-    let mut kept: Vec<Change> = Vec::new();
-    for change in propose::changes(&file, analysis) {
-        if kept.iter().any(|one| one.path == change.path && one.value.is_some()) {
-            continue;
-        }
-        let mut changed = file.clone();
-        put(&mut changed, &change.path, change.value.clone());
-        if Spec::read(&page::text(&changed, &[], &[]), "next.yaml", folder).is_ok() {
-            file = changed;
-            kept.retain(|one| one.path != change.path);
-            kept.push(change);
-        }
+    let mut made = Made { file, kept: Vec::new(), left_out: Vec::new() };
+    let room = room(analysis.spec);
+    for change in propose::changes(&made.file, analysis) {
+        made.make(change, folder, room);
     }
-    Some(page::text(&file, &kept, &propose::remarks(analysis)))
+    for change in propose::of_best(analysis, &made.kept) {
+        made.make(change, folder, room);
+    }
+    let mut remarks = propose::remarks(analysis);
+    if !made.left_out.is_empty() {
+        remarks.push(format!("Not added, because a grid multiplies: {}.", made.left_out.join(", ")));
+    }
+    Some(page::text(&made.file, &made.kept, &remarks))
+}
+
+/// A grid may grow by this factor, because each new parameter multiplies it.
+const GROWTH: u64 = 4;
+/// Number of trials to which any grid may grow.
+const SMALL: u64 = 24;
+
+/// Maximum number of trials of the next grid. `None` if `run_cap` or the method limits them.
+fn room(spec: &Spec) -> Option<u64> {
+    let trials = Search::new(spec.search_terms()).len().filter(|_| spec.run_cap.is_none())?;
+    Some(trials.saturating_mul(GROWTH).max(SMALL))
+}
+
+/// The file with the changes made so far.
+struct Made {
+    file: Mapping,
+    kept: Vec<Change>,
+    /// Names of the parameters that would have made the grid too large.
+    left_out: Vec<String>,
+}
+
+impl Made {
+    /// Makes a change if the file stays valid, and a grid below `room` trials.
+    fn make(&mut self, change: Change, folder: &Path, room: Option<u64>) {
+        if self.kept.iter().any(|one| one.path == change.path && one.value.is_some()) {
+            return;
+        }
+        let mut changed = self.file.clone();
+        put(&mut changed, &change.path, change.value.clone());
+        let Ok((spec, _)) = Spec::read(&page::text(&changed, &[], &[]), "next.yaml", folder) else { return };
+        let trials = || Search::new(spec.search_terms()).len();
+        let known = || self.file.get("parameters").is_some_and(|all| all.get(&change.path[1]).is_some());
+        let is_new = change.path[0] == "parameters" && !known();
+        if is_new && room.is_some_and(|room| trials().is_some_and(|trials| trials > room)) {
+            self.left_out.push(change.path[1].clone());
+            return;
+        }
+        self.file = changed;
+        self.kept.retain(|one| one.path != change.path);
+        self.kept.push(change);
+    }
 }
 
 /// Sets a value at a path. Missing tables are created.
@@ -98,6 +140,9 @@ fn relative(folder: &Path, file: &Path) -> PathBuf {
     let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
     if shared < 2 {
         return to.iter().collect();
+    }
+    if from == to {
+        return ".".into();
     }
     from[shared..].iter().map(|_| Path::new("..")).chain(to[shared..].iter().map(PathBuf::as_path)).collect()
 }
