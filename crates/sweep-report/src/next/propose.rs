@@ -24,8 +24,7 @@ const TIED: usize = 7;
 pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let mut changes = vec![change(&["name"], format!("{}-next", analysis.spec.name), "")];
     if !analysis.ranking.placed.is_empty() {
-        let reason = "A new seed, so that the search draws other values.";
-        changes.push(change(&["seed"], analysis.spec.seed.wrapping_add(1), reason));
+        changes.push(change(&["seed"], analysis.spec.seed.wrapping_add(1), of_seed(analysis)));
     }
     let improving: Vec<Change> = match analysis.spec.network() {
         Some(network) => {
@@ -58,6 +57,18 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     }
     changes.extend(improving);
     changes
+}
+
+/// Why the seed changes, and what else changes with it.
+fn of_seed(analysis: &Analysis) -> String {
+    let drawn = |network: &Network| {
+        !network.own_validation && !network.fixed.get("validation").is_some_and(serde_json::Value::is_string)
+    };
+    let also = match analysis.spec.network().is_some_and(drawn) {
+        true => " Other images are held out with it: compare within the next sweep, not with the last.",
+        false => "",
+    };
+    format!("A new seed, so that the search draws other values.{also}")
 }
 
 /// Names that programs give to their number of epochs.
