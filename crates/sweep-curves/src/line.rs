@@ -470,6 +470,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table of cases")]
     fn lines_of_many_kinds_of_loops_are_read() {
         for (text, expected) in [
             ("Epoch 3/10 loss 0.53 val_acc 0.81", "epoch 3, train_loss 0.53, val_accuracy 0.81"),

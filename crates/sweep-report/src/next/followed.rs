@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::analysis::Analysis;
-use sweep_core::history::{Entry, History};
+use sweep_core::history::Entry;
 use sweep_core::trial::{Outcome, Settings, TrialId};
 use sweep_scheduler::search::Search;
 use sweep_spec::Spec;
