@@ -65,9 +65,10 @@ pub struct Options {
 
 /// What starts the trainer: the given program, or else the one beside `sweep`.
 pub fn launcher(named: Option<&Path>, environment: &Environment) -> Launcher {
-    let beside = || environment.program.with_file_name("sweep-trainer");
     let libtorch = environment.variable(libtorch::VARIABLE).map(|folder| environment.folder.join(folder));
-    Launcher::new(named.map_or_else(beside, |path| environment.folder.join(path)), libtorch)
+    let beside = || libtorch::trainer_for(environment.program.with_file_name("sweep-trainer"), libtorch.as_deref());
+    let program = named.map_or_else(beside, |path| environment.folder.join(path));
+    Launcher::new(program, libtorch)
 }
 
 /// What starts the trainer, if it can be started.
@@ -84,7 +85,7 @@ pub fn trainer(named: Option<&Path>, environment: &Environment) -> Result<Launch
         ));
     }
     match launcher.libtorch() {
-        Some(found) if found.fit() == Fit::TooOld => Err(Error::new(Exit::NoTrainer, found.too_old())
+        Some(found) if found.fit(trainer) == Fit::TooOld => Err(Error::new(Exit::NoTrainer, found.too_old(trainer))
             .hint(format!("install a version that works: {}", libtorch::install()))),
         _ => Ok(launcher),
     }

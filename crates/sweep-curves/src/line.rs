@@ -74,6 +74,10 @@ pub fn parse(text: &str, part: Option<&'static str>, metric: &str) -> Line {
         let pair = Pair { name: "val bbox_mAP".to_owned(), value: precision, running: false };
         return Line { pairs: vec![pair], ..Line::default() };
     }
+    if let Some((step, score)) = score_at(text) {
+        let pair = Pair { name: "train loss".to_owned(), value: score, running: false };
+        return Line { step: Some(step), pairs: vec![pair], ..Line::default() };
+    }
     let tokens = scan(text);
     let mut parser = Parser { metric, part, ..Parser::default() };
     parser.line.bar = BARS.iter().any(|bar| text.contains(bar));
@@ -127,6 +131,12 @@ fn total(tokens: &[Token], bar: bool) -> Option<f64> {
 fn average_precision(text: &str) -> Option<f64> {
     let of_all = ["Average Precision", "IoU=0.50:0.95", "area=   all"].iter().all(|words| text.contains(words));
     text.rsplit_once('=').filter(|_| of_all)?.1.trim().parse().ok().filter(|value| *value >= 0.0)
+}
+
+/// The loss in the words of Deeplearning4j: `Score at iteration 100 is 1.39`.
+fn score_at(text: &str) -> Option<(f64, f64)> {
+    let (step, score) = text.trim().strip_prefix("Score at iteration ")?.split_once(" is ")?;
+    Some((step.parse().ok()?, score.trim().parse().ok()?))
 }
 
 /// Whether a progress bar is incomplete: `128/44100 [>....]`, or with an estimate of the remaining time.
@@ -340,7 +350,9 @@ impl<'a> Parser<'a> {
             } else if is_metric && quantity(&name) == Some("accuracy") && b > 0.0 && a <= b {
                 self.pair(name, a / b, false);
             } else if self.wants_step && !self.part.is_some_and(names::is_validation) {
-                (self.line.step, self.line.progress) = (Some(a), true);
+                // `iteration:145 step:72/1687`: the step is within the iteration.
+                self.line.step = self.line.step.or(Some(a));
+                self.line.progress = true;
                 return self.end_of_place();
             } else {
                 self.line.progress = true;

@@ -13,8 +13,23 @@ const OTHERS: [(&str, Target); 4] = [
     ("trial", Target::Curve),
 ];
 /// Words for the validation set. The most certain come first; the last ones may mean a third set.
-const VALIDATION: [&str; 12] =
-    ["val", "valid", "validation", "va", "vl", "dev", "eval", "evaluation", "evaluating", "holdout", "test", "testing"];
+const VALIDATION: [&str; 15] = [
+    "val",
+    "valid",
+    "validation",
+    "validating",
+    "validate",
+    "va",
+    "vl",
+    "dev",
+    "eval",
+    "evaluation",
+    "evaluating",
+    "evaluate",
+    "holdout",
+    "test",
+    "testing",
+];
 const TRAINING: [&str; 5] = ["train", "training", "tr", "trn", "learn"];
 /// Words for a loss. The first ones are losses whatever the task; the others name the quantity.
 const LOSS: [&str; 18] = [

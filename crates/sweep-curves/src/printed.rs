@@ -1,6 +1,7 @@
 //! Reader for the output of training scripts, line by line while it comes. It reads Keras logs in all forms, old and new,
 //! with or without progress bars and color, tables as fastai prints them, boosting rounds, and handwritten loops.
 
+mod reports;
 mod results;
 mod steps;
 mod trailing;
@@ -12,7 +13,7 @@ use regex::Regex;
 use super::cells::{self, Columns};
 use super::line::{Line, parse};
 use super::literals::Literals;
-use super::names::{Target, is_validation, meaning, names_part};
+use super::names::{Target, is_validation, meaning, names_part, same_name};
 use super::rows::{Place, Row};
 use super::special::is_metric;
 use super::yolo::Yolo;
@@ -55,6 +56,12 @@ pub struct Printed {
     settled: bool,
     /// The set that a heading announced.
     section: Option<&'static str>,
+    /// Whether lines below the heading had metrics.
+    section_is_used: bool,
+    /// Names of the metrics of the last line that named its epoch.
+    of_line: Vec<String>,
+    /// Whether the lines are those of a report on classes.
+    in_report: bool,
     /// The set of the last metric.
     last_part: Option<&'static str>,
     table: Option<Columns>,
@@ -184,9 +191,18 @@ impl Printed {
         if self.side_by_side(text) || self.tabular(text, rows) {
             return;
         }
+        if self.in_classification_report(text) {
+            return;
+        }
         let starred = text.trim_start().starts_with("* ");
-        let part = if starred { self.last_part } else { self.section };
+        let mut part = if starred { self.last_part } else { self.section };
         let mut line = parse(text, part, &self.metric);
+        // A line that names its epoch is below no heading of another one, or of one that has its values.
+        let is_elsewhere = self.section_is_used || self.epoch.is_some() && line.epoch != self.epoch;
+        if part.is_some() && !starred && line.epoch.is_some() && is_elsewhere {
+            (self.section, part) = (None, None);
+            line = parse(text, None, &self.metric);
+        }
         self.below_heading(&mut line, text, part.filter(|_| !starred));
         self.planned = line.epochs.or(self.planned);
         self.tell_apart(&mut line);
@@ -194,7 +210,7 @@ impl Printed {
             self.note("commas were read as decimal marks");
         }
         if let Some(heading) = line.heading {
-            self.section = Some(heading);
+            (self.section, self.section_is_used) = (Some(heading), false);
         }
         if self.had_table && !self.leaves_table(&line) {
             return;
@@ -202,7 +218,10 @@ impl Printed {
         if line.bare_sets {
             self.note("CatBoost names no metric here; learn and test were taken for the losses");
         }
-        let measures = line.pairs.iter().any(|pair| is_metric(&pair.name));
+        // A loss by a name of its own may be the only one.
+        let measures =
+            line.pairs.iter().any(|pair| is_metric(&pair.name) || pair.name.to_lowercase().ends_with("loss"));
+        self.section_is_used |= measures;
         if let Some(last) = line.pairs.iter().rfind(|pair| is_metric(&pair.name)) {
             self.last_part = names_part(&last.name);
         }
@@ -232,9 +251,17 @@ impl Printed {
         }
         if let Some(number) = line.epoch
             && (line.alone || measures || !line.pairs.is_empty())
-            && !self.enters(number, &line, rows)
         {
-            return;
+            if !self.enters(number, &line, rows) {
+                if measures {
+                    self.note("lines about an epoch before the last one were left out");
+                }
+                return;
+            }
+            if measures && !line.progress && !line.bar {
+                let names = line.pairs.iter().map(|pair| &pair.name).filter(|name| is_metric(name));
+                self.of_line = names.cloned().collect();
+            }
         }
         // `Iteration 500, Testing net`: what follows was measured there.
         if !measures && self.epoch.is_none() && line.step > self.step && self.step.is_some() {
@@ -257,6 +284,7 @@ impl Printed {
             self.own_row(&line, rows);
             return;
         }
+        let line = self.evaluation(line);
         self.take(&line, text, redrawn);
     }
 
@@ -286,6 +314,9 @@ impl Printed {
 
     /// Whether a line has all metrics of the epoch under way.
     fn says_as_much(&self, line: &Line) -> bool {
+        if !self.of_line.is_empty() {
+            return self.of_line.iter().all(|name| line.pairs.iter().any(|pair| pair.name == *name));
+        }
         let is_metric = |name: &str| matches!(meaning(name), Some((Target::Metric(_), _)));
         let mut known = self.values.iter().filter(|value| is_metric(&value.name)).peekable();
         known.peek().is_some() && known.all(|value| line.pairs.iter().any(|pair| pair.name == value.name))
@@ -303,11 +334,15 @@ impl Printed {
             self.settled = !drawn_again;
         }
         self.whole |= !line.pairs.is_empty() && !line.partial;
+        let mut came_again = false;
         for pair in &line.pairs {
             let batch = (line.progress || line.step.is_some()) && !bar && !pair.running && !redrawn;
             let of_validation = names_part(&pair.name).is_some_and(is_validation);
             self.news = true;
-            let Some(known) = self.values.iter_mut().find(|value| value.name == pair.name) else {
+            let is_same = |name: &str| {
+                name == pair.name || self.of_line.iter().any(|of| of == name) && same_name(name, &pair.name)
+            };
+            let Some(known) = self.values.iter_mut().find(|value| is_same(&value.name)) else {
                 if self.values.len() < MOST_NAMES {
                     let (name, sum) = (pair.name.clone(), pair.value);
                     self.values.push(Value { name, sum, count: 1.0, final_value: !batch && !bar && !redrawn });
@@ -317,6 +352,11 @@ impl Printed {
             if batch && !of_validation && known.final_value {
                 continue;
             }
+            // A summary after training is no part of the last epoch, whose line had the value.
+            if line.epoch.is_none() && !batch && known.final_value && self.of_line.contains(&known.name) {
+                came_again = true;
+                continue;
+            }
             if batch && !of_validation {
                 (known.sum, known.count) = (known.sum + pair.value, known.count + 1.0);
             } else {
@@ -324,6 +364,9 @@ impl Printed {
                 (known.sum, known.count) = (pair.value, 1.0);
                 known.final_value |= !batch && !bar && !redrawn;
             }
+        }
+        if came_again {
+            self.note("numbers that came again after the line of their epoch were left out");
         }
     }
 
@@ -342,6 +385,7 @@ impl Printed {
                 self.values.clear();
                 self.note("numbers around the table were left out");
             }
+            self.hand_over(rows);
             self.table = Some(columns);
             self.is_below_header = true;
             return true;
@@ -373,7 +417,8 @@ impl Printed {
     }
 
     fn row(&self) -> Row {
-        let step = if self.epoch.is_none() { Some(self.counted + 1.0) } else { None };
+        // No epoch has the number of half a step, beside epochs that have numbers.
+        let step = if self.epoch.is_none() { Some(self.counted + 0.5) } else { None };
         // The mean of the whole epoch makes that of its batches obsolete: `Epoch: 1 Average loss: 0.5`.
         let target = |value: &Value| meaning(&value.name).map(|(target, _)| target);
         let obsolete = |value: &&Value| {
@@ -468,6 +513,9 @@ impl Printed {
         if self.whole && !self.values.is_empty() {
             if self.news {
                 rows.push(self.row());
+            }
+            if self.epoch.is_none() && self.step.is_none() && self.counted > 0.0 {
+                self.note("no line names an epoch, so each time that a name came again was counted as one");
             }
             self.counted += 1.0;
         }

@@ -331,3 +331,60 @@ fn the_example_for_columns_names_no_score_as_a_loss() {
     let hint = problem.hint.unwrap_or_default();
     assert!(hint.contains("val_accuracy=mAP_50"), "{hint}");
 }
+
+#[test]
+fn what_stands_between_epochs_does_not_change_them() {
+    let epoch = |n: u32, train: f64, val: f64| format!("Epoch {n}/60: train_loss={train}, val_loss={val}\n");
+    let log = epoch(1, 0.9, 0.8) + &epoch(2, 0.7, 0.75);
+    let both = "0.9 - 0.8 -, 0.7 - 0.75 -";
+    let report = "              precision    recall  f1-score   support\n\n           0       1.00      0.99      1.00       12\n\n    \
+                  accuracy                           0.85      2000\n   macro avg       0.85      0.85      0.85      2000\n";
+    assert_says(&(log.clone() + report), both, "classification reports were left out");
+    let summary = "Training complete - Val Loss: 0.5, Test Accuracy: 0.8\n";
+    assert_says(&(log.clone() + summary), "0.9 - 0.8 -, 0.7 - 0.75 0.8", "came again after the line of their epoch");
+    // A second run whose first one was followed by other numbers.
+    let two = format!("Train Acc: 0.9, Val Acc: 0.3\n{log}{summary}{log}");
+    let (found, notes) = read_file("file", &two);
+    assert!(found.ends_with(both) && notes.contains("several runs"), "{found} {notes}");
+    assert!(notes.contains("without an epoch were left out"), "{notes}");
+    // pandas shows a part of the history again.
+    let long: String = (1..=60).map(|n| epoch(n, 1.0 / f64::from(n), 0.5)).collect();
+    let row = |n: u32| format!("{}  {n}  {:.6}  0.500000\n", n - 1, 1.0 / f64::from(n));
+    let frame = format!(
+        "   epoch  train_loss  val_loss\n{}{}..  ...  ...  ...\n{}{}\n[60 rows x 3 columns]\n",
+        row(1),
+        row(2),
+        row(59),
+        row(60)
+    );
+    assert_says(&(long.clone() + &frame), &read_file("file", &long).0, "repeat another curve");
+}
+
+#[test]
+fn a_heading_or_a_score_tells_which_lines_are_of_validation() {
+    let eval = |n: u32, train: f64, val: f64| {
+        format!(
+            "Epoch {n} | Step 0/9 | Loss: {train} | PPL: 3.1\nINFO:__main__:Evaluation Results:\nINFO:__main__:   Loss: {val}\nEpoch {n} \
+             completed in 3.5s | Avg Loss: {train}\n"
+        )
+    };
+    assert_reads(&(eval(1, 0.9, 0.8) + &eval(2, 0.7, 0.75)), "0.9 - 0.8 -, 0.7 - 0.75 -");
+    let next = |n: u32, train: f64, val: f64| {
+        format!("epoch:{n} || iter:{n}0 || Loss:{train}\nstart eval....\ntest epoch:{n} || Loss:{val}\n")
+    };
+    assert_reads(&(next(0, 0.9, 0.8) + &next(1, 0.7, 0.75)), "0.9 - 0.8 -, 0.7 - 0.75 -");
+    let scored = |n: u32, train: f64, val: f64| {
+        format!(
+            "Epoch: [{n}/9] Iter:[0/4], Loss: {train}\nEpoch: [{n}/9] Iter:[3/4], Loss: {train}\nLoss: {val}, MeanIU: 0.4\n"
+        )
+    };
+    assert_says(&(scored(1, 0.9, 0.8) + &scored(2, 0.7, 0.75)), "0.9 - 0.8 -, 0.7 - 0.75 -", "a line with scores");
+    let sets = "Training Epoch: 1, Loss: 0.9\nValidating Epoch: 1, accuracy: 0.6\nTesting Epoch: 1, accuracy: 0.1\nTraining Epoch: 2, \
+                Loss: 0.7\nValidating Epoch: 2, accuracy: 0.7\nTesting Epoch: 2, accuracy: 0.1\n";
+    assert_reads(sets, "0.9 - - 0.6, 0.7 - - 0.7");
+    let java =
+        |n: u32, loss: f64| format!("10:11:01.123 [main] INFO org.dl.Listener - Score at iteration {n} is {loss}\n");
+    assert_reads(&(java(0, 0.9) + &java(100, 0.7)), "0.9 - - -, 0.7 - - -");
+    let named = |n: u32, loss: f64| format!("iteration:{n} step:72/1687, NER loss: {loss}\n");
+    assert_says(&(named(1, 0.9) + &named(2, 0.7)), "0.9 - - -, 0.7 - - -", "NER loss was taken for the training loss");
+}

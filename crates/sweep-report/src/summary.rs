@@ -4,6 +4,7 @@ mod sweep;
 
 use super::analysis::Analysis;
 use super::common;
+use super::effects::Edge;
 use super::format;
 use super::identical::Identical;
 use super::ranking::{Group, Place, setting_names};
@@ -11,7 +12,7 @@ use super::steps::{Step, Steps};
 use super::ties::settling;
 use super::verdicts::{Tally, is_meaningless};
 use sweep_core::history::{History, TrialRecord};
-use sweep_core::trial::Outcome;
+use sweep_core::trial::{Outcome, TrialId};
 use sweep_scheduler::search::{Reached, Search};
 use sweep_spec::Spec;
 use sweep_verdict::{Finding, Severity, Task};
@@ -22,6 +23,8 @@ use sweep::of_sweep;
 
 /// Maximum number of kinds of findings reported, most frequent first.
 const AILMENTS: usize = 5;
+/// Number of the first trials to repeat if nothing is known about chance.
+const UNKNOWN: usize = 3;
 /// Maximum number of next steps reported.
 const STEPS: usize = 7;
 
@@ -67,8 +70,12 @@ impl Summary {
             verdicts.tally().iter().take(AILMENTS).map(|tally| ailment(tally, judged)).collect();
         ailments.extend(in_common(analysis));
         let Steps { open, settled } = &analysis.steps;
-        let steps: Vec<String> =
+        let mut steps: Vec<String> =
             worthwhile(open).map(|step| told(step, judged, repeated.is_some(), verdicts.task)).collect();
+        // What was measured comes before what curves suggest, unless the best trial itself makes its data suspect.
+        let checks = worthwhile(open).take_while(|step| step.ask.leads && step.ask.advice.is_check()).count();
+        let edges = analysis.effects.iter().flat_map(|effects| &effects.edges).filter(|edge| edge.proven);
+        steps.splice(checks..checks, edges.map(Edge::sentence));
         let drivers = analysis.effects.as_ref().map(|effects| effects.drivers()).unwrap_or_default();
         let before = before(history);
         let mut summary = Summary {
@@ -88,18 +95,21 @@ impl Summary {
 
     /// Returns the short answer, made of the first line of each topic.
     fn short_answer(&self, analysis: &Analysis) -> Vec<(&'static str, String)> {
-        let Analysis { spec, history, verdicts, .. } = analysis;
+        let Analysis { spec, history, verdicts, ranking, .. } = analysis;
         let first = |lines: &[String]| lines.first().cloned();
+        let first_ones: Vec<TrialId> = ranking.placed.iter().take(UNKNOWN).map(|place| place.trial.id).collect();
+        let open = if analysis.ties.unknown { &first_ones } else { &analysis.ties.trials };
+        let settling = settling(history, open, analysis.time.slots.len()).filter(|_| spec.most_repeats < 2);
+        let said = [Some(analysis.ties.sentence.clone()), settling].into_iter().flatten().collect::<Vec<_>>().join(" ");
         let identical = if spec.program().is_some() { Identical::new(history) } else { Identical::default() };
-        let settling =
-            settling(history, &analysis.ties.trials, analysis.time.slots.len()).filter(|_| spec.most_repeats < 2);
-        let ties = [Some(analysis.ties.sentence.clone()), settling].into_iter().flatten().collect::<Vec<_>>().join(" ");
-        let means_something = !identical.repeats && analysis.groups.len() > 1 && !ties.is_empty();
+        let tied = Some(said)
+            .filter(|_| identical == Identical::default())
+            .filter(|said| analysis.groups.len() > 1 && !said.is_empty());
         let mut warnings = history.pictures.iter().chain(history.trials.iter().map(|trial| &trial.warnings)).flatten();
         let serious = warnings.any(|warning| warning.serious);
         let answer = [
             ("Look at this first", identical.sentence()),
-            ("Certainty", Some(ties).filter(|_| means_something)),
+            ("Certainty", tied),
             ("Fix first", first(&self.before).filter(|_| serious)),
             ("Most common problem", wrong(&verdicts.tally(), verdicts.judged())),
             ("Most important parameter", first(&self.drivers)),
@@ -265,6 +275,7 @@ fn headline(spec: &Spec, best: &Place, rank: &str) -> String {
 /// The best trial in one sentence. Where others may be as good, it does not claim more than that the trial leads.
 fn leading(analysis: &Analysis, best: &Place) -> String {
     match analysis.ties.trials.len() {
+        _ if analysis.ties.unknown => headline(analysis.spec, best, "ahead"),
         0 | 1 => headline(analysis.spec, best, "the best"),
         2 => headline(analysis.spec, best, "ahead, but one other may be as good"),
         tied => headline(
