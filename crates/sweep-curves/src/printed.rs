@@ -1,9 +1,12 @@
 //! Reader for the output of training scripts, line by line while it comes. It reads Keras logs in all forms, old and new,
 //! with or without progress bars and color, tables as fastai prints them, boosting rounds, and handwritten loops.
 
+mod processes;
 mod reports;
 mod results;
 mod steps;
+mod tables;
+mod terminal;
 mod trailing;
 
 use std::sync::LazyLock;
@@ -18,6 +21,8 @@ use super::rows::{Place, Row};
 use super::special::is_metric;
 use super::yolo::Yolo;
 use super::{names, prefix};
+use processes::of_process;
+use terminal::without_escapes;
 
 /// Maximum line length in bytes; a longer line is not a log line. Progress bars that redraw in place are split at
 /// carriage returns first.
@@ -377,41 +382,6 @@ impl Printed {
         rows.push(Row { curve: self.curve(), place, values });
     }
 
-    /// Reads the header or a row of a table. Returns whether the line is one.
-    fn tabular(&mut self, text: &str, rows: &mut Vec<Row>) -> bool {
-        if let Some(columns) = cells::header(text, &mut self.above) {
-            // Numbers before it are a summary: a model card's `Loss: 0.22`.
-            if self.epoch.is_none() && !self.values.is_empty() {
-                self.values.clear();
-                self.note("numbers around the table were left out");
-            }
-            self.hand_over(rows);
-            self.table = Some(columns);
-            self.is_below_header = true;
-            return true;
-        }
-        let Some(columns) = &self.table else { return false };
-        let Some((mut place, values)) = columns.row(text) else {
-            return cells::is_rule(text);
-        };
-        self.had_table = true;
-        let is_first = std::mem::take(&mut self.is_below_header);
-        let again = matches!(
-            (place.epoch, self.epoch),
-            (Some(now), Some(before)) if now < before || is_first && now == before
-        );
-        if again {
-            self.fit += 1;
-        }
-        self.epoch = place.epoch;
-        if place.epoch.is_none() && place.step.is_none() {
-            self.counted += 1.0;
-            place.step = Some(self.counted);
-        }
-        rows.push(Row { curve: self.curve(), place, values });
-        true
-    }
-
     fn curve(&self) -> String {
         format!("fit {}", self.fit + 1)
     }
@@ -431,57 +401,6 @@ impl Printed {
         let values = self.values.iter().filter(|value| !obsolete(value));
         let values = values.map(|value| (value.name.clone(), value.sum / value.count)).collect();
         Row { curve: self.curve(), place: Place { epoch: self.epoch, step }, values }
-    }
-
-    /// Whether a line below a table goes on with other epochs. Other numbers are a summary, or a remark of a callback.
-    fn leaves_table(&mut self, line: &Line) -> bool {
-        let metrics =
-            line.pairs.iter().filter(|pair| matches!(meaning(&pair.name), Some((Target::Metric(_), _)))).count();
-        let leaves = line.alone || line.epoch.is_some() && metrics > 1;
-        if leaves {
-            (self.table, self.had_table, self.epoch) = (None, false, None);
-        } else if metrics > 0 {
-            self.note("numbers around the table were left out");
-        }
-        leaves
-    }
-
-    /// Keras' `evaluate` after `fit`: another bar in the same epoch, with the same names.
-    fn tell_apart(&mut self, line: &mut Line) {
-        let total = *self.total.get_or_insert(line.total.unwrap_or_default());
-        if line.total.is_some_and(|own| total > 0.0 && own != total) {
-            for pair in line.pairs.iter_mut().filter(|pair| names_part(&pair.name).is_none()) {
-                pair.name = format!("eval {}", pair.name);
-            }
-            self.note("the second progress bar of an epoch was taken for the validation set");
-        }
-        if total == 0.0 {
-            self.total = None;
-        }
-    }
-
-    /// Takes a line of one of several processes that print at the same time.
-    fn of_process(&mut self, process: &str, text: &str, redrawn: bool, rows: &mut Vec<Row>) {
-        let at = self.processes.iter().position(|(known, _)| known == process).unwrap_or_else(|| {
-            if self.processes.len() < MOST_PROCESSES {
-                self.processes.push((process.to_owned(), Printed::for_metric(&self.metric)));
-            }
-            self.processes.len() - 1
-        });
-        let (process, printed) = &mut self.processes[at];
-        let mut own = Vec::new();
-        printed.piece(text, redrawn, &mut own);
-        rows.extend(own.into_iter().map(|row| of_process(process, row)));
-    }
-
-    /// Takes the rows of a history, which is a run of its own.
-    fn history(&mut self, found: Vec<Row>, rows: &mut Vec<Row>) {
-        if !found.is_empty() {
-            self.hand_over(rows);
-            self.fit += u32::from(self.counted > 0.0);
-            rows.extend(found.into_iter().map(|row| Row { curve: self.curve(), ..row }));
-            self.counted += 1.0;
-        }
     }
 
     /// Reads a table of two sets, whose rows are metrics: `accuracy | 0.9 | 0.8` below `Training | Validation`. Returns
@@ -522,27 +441,6 @@ impl Printed {
         self.values.clear();
         (self.whole, self.news) = (false, false);
     }
-}
-
-/// The row of a process. Its curve is named by it.
-fn of_process(process: &str, row: Row) -> Row {
-    let curve = match row.curve.as_str() {
-        "fit 1" => format!("process {process}"),
-        fit => format!("process {process}, {fit}"),
-    };
-    Row { curve, ..row }
-}
-
-/// Removes ECMA-48 control sequences: `ESC [` up to a letter.
-fn without_escapes(line: &str) -> String {
-    let mut parts = line.split('\u{1b}');
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let after =
-            part.strip_prefix('[').and_then(|rest| rest.split_once(|letter: char| letter.is_ascii_alphabetic()));
-        plain.push_str(after.map_or(part, |(_, rest)| rest));
-    }
-    plain
 }
 
 #[cfg(test)]
