@@ -29,6 +29,8 @@ use terminal::without_escapes;
 const LONGEST_LINE: usize = 1 << 16;
 /// Maximum number of names in an epoch.
 const MOST_NAMES: usize = 2000;
+/// Lines below a heading from which on a line that names its epoch is not below it: the `valid:` of a configuration.
+const FAR: u32 = 3;
 /// Maximum number of processes whose lines are told apart.
 const MOST_PROCESSES: usize = 100;
 /// The beginning of an epoch of Keras', several of which stand in one line where line breaks were lost.
@@ -42,6 +44,8 @@ struct Value {
     count: f64,
     /// Whether the value is of the whole epoch, so that no batch counts any more.
     final_value: bool,
+    /// Whether lines of the epoch gave it other values before.
+    came_often: bool,
 }
 
 /// The lines so far.
@@ -63,6 +67,14 @@ pub struct Printed {
     section: Option<&'static str>,
     /// Whether lines below the heading had metrics.
     section_is_used: bool,
+    /// Lines since the heading.
+    section_age: u32,
+    /// The epoch of the last line, if it named nothing else.
+    header: Option<f64>,
+    /// What is added to the epochs of such lines, which count from 0 where others count from 1.
+    header_lag: f64,
+    /// The step within the epoch of the last line that named both.
+    inner_step: Option<f64>,
     /// Names of the metrics of the last line that named its epoch.
     of_line: Vec<String>,
     /// Whether the lines are those of a report on classes.
@@ -203,7 +215,9 @@ impl Printed {
         let mut part = if starred { self.last_part } else { self.section };
         let mut line = parse(text, part, &self.metric);
         // A line that names its epoch is below no heading of another one, or of one that has its values.
-        let is_elsewhere = self.section_is_used || self.epoch.is_some() && line.epoch != self.epoch;
+        self.section_age += 1;
+        let is_elsewhere =
+            self.section_is_used || self.section_age > FAR || self.epoch.is_some() && line.epoch != self.epoch;
         if part.is_some() && !starred && line.epoch.is_some() && is_elsewhere {
             (self.section, part) = (None, None);
             line = parse(text, None, &self.metric);
@@ -214,8 +228,8 @@ impl Printed {
         if line.decimal_commas {
             self.note("commas were read as decimal marks");
         }
-        if let Some(heading) = line.heading {
-            (self.section, self.section_is_used) = (Some(heading), false);
+        if let Some(heading) = line.heading.filter(|_| !line.alone) {
+            (self.section, self.section_is_used, self.section_age) = (Some(heading), false, 0);
         }
         if self.had_table && !self.leaves_table(&line) {
             return;
@@ -296,8 +310,21 @@ impl Printed {
     /// Handles a line that names an epoch. Returns whether the line's values belong to the training: a line that refers to
     /// an earlier epoch does not.
     fn enters(&mut self, number: f64, line: &Line, rows: &mut Vec<Row>) -> bool {
+        let mut number = number;
+        if line.alone {
+            number += self.header_lag;
+            self.header = Some(number);
+        } else if self.header.take() == Some(0.0) && number == 1.0 && self.values.is_empty() {
+            // `EPOCH: 0` above `Epoch [1/50]`.
+            (self.header_lag, self.epoch) = (self.header_lag + 1.0, None);
+        }
         match self.epoch {
             Some(before) if number == before && !line.alone => return true,
+            // `val epoch: 3` below `train epoch: 3`.
+            Some(before) if number == before && line.heading.is_some() && line.heading != self.section => {
+                self.section = line.heading;
+                return true;
+            }
             // A run that was resumed prints the same again. A remark on an earlier epoch does not.
             Some(before) if number < before && !line.alone && self.says_as_much(line) => {
                 self.hand_over(rows);
@@ -309,11 +336,15 @@ impl Printed {
             Some(before) if number <= before => {
                 self.hand_over(rows);
                 self.fit += 1;
+                if number > 1.0 {
+                    self.note("the epoch goes back, so the file has several runs; each is a curve of its own");
+                }
             }
             None if self.values.is_empty() => {}
             _ => self.hand_over(rows),
         }
-        (self.epoch, self.section, self.total) = (Some(number), None, None);
+        let section = line.heading.filter(|_| line.alone);
+        (self.epoch, self.section, self.total) = (Some(number), section, None);
         true
     }
 
@@ -339,7 +370,7 @@ impl Printed {
             self.settled = !drawn_again;
         }
         self.whole |= !line.pairs.is_empty() && !line.partial;
-        let mut came_again = false;
+        let (mut came_again, mut changed) = (false, false);
         for pair in &line.pairs {
             let batch = (line.progress || line.step.is_some()) && !bar && !pair.running && !redrawn;
             let of_validation = names_part(&pair.name).is_some_and(is_validation);
@@ -350,7 +381,8 @@ impl Printed {
             let Some(known) = self.values.iter_mut().find(|value| is_same(&value.name)) else {
                 if self.values.len() < MOST_NAMES {
                     let (name, sum) = (pair.name.clone(), pair.value);
-                    self.values.push(Value { name, sum, count: 1.0, final_value: !batch && !bar && !redrawn });
+                    let final_value = !batch && !bar && !redrawn;
+                    self.values.push(Value { name, sum, count: 1.0, final_value, came_often: false });
                 }
                 continue;
             };
@@ -365,10 +397,17 @@ impl Printed {
             if batch && !of_validation {
                 (known.sum, known.count) = (known.sum + pair.value, known.count + 1.0);
             } else {
+                let has_changed = known.final_value && known.sum != pair.value;
+                let is_again = has_changed && line.epoch.is_some() && !batch && !bar && !redrawn;
+                known.came_often |= is_again;
+                changed |= is_again && is_metric(&pair.name);
                 // The last redrawn line, the mean so far, and the line of the whole epoch have the final value.
                 (known.sum, known.count) = (pair.value, 1.0);
                 known.final_value |= !batch && !bar && !redrawn;
             }
+        }
+        if changed {
+            self.note("lines of the same epoch came several times with other numbers; the last ones count");
         }
         if came_again {
             self.note("numbers that came again after the line of their epoch were left out");
@@ -392,11 +431,18 @@ impl Printed {
         // The mean of the whole epoch makes that of its batches obsolete: `Epoch: 1 Average loss: 0.5`.
         let target = |value: &Value| meaning(&value.name).map(|(target, _)| target);
         let obsolete = |value: &&Value| {
-            if names_part(&value.name).is_some_and(is_validation) {
-                return false;
-            }
-            let whole = |other: &Value| other.final_value && other.name != value.name && target(other) == target(value);
-            !value.final_value && target(value).is_some() && self.values.iter().any(whole)
+            let part = |value: &Value| names_part(&value.name).filter(|part| is_validation(part));
+            let is_mean = |other: &Value| {
+                let words = names::words(&other.name);
+                names_part(&other.name) == names_part(&value.name)
+                    || self.of_line.contains(&other.name)
+                    || words.iter().any(|word| ["average", "avg", "mean", "total", "epoch"].contains(&word.as_str()))
+            };
+            let is_other = |other: &Value| other.name != value.name && part(other) == part(value) && is_mean(other);
+            let whole = |other: &Value| {
+                other.final_value && !other.came_often && is_other(other) && target(other) == target(value)
+            };
+            (!value.final_value || value.came_often) && target(value).is_some() && self.values.iter().any(whole)
         };
         let values = self.values.iter().filter(|value| !obsolete(value));
         let values = values.map(|value| (value.name.clone(), value.sum / value.count)).collect();
@@ -420,7 +466,7 @@ impl Printed {
         for (set, value) in sets.iter().zip(values) {
             if let Some(value) = cells::number(value, false) {
                 let name = format!("{set} {name}");
-                self.values.push(Value { name, sum: value, count: 1.0, final_value: true });
+                self.values.push(Value { name, sum: value, count: 1.0, final_value: true, came_often: false });
                 (self.whole, self.news, self.settled) = (true, true, true);
             }
         }
@@ -433,7 +479,8 @@ impl Printed {
             if self.news {
                 rows.push(self.row());
             }
-            if self.epoch.is_none() && self.step.is_none() && self.counted > 0.0 {
+            let measures = self.values.iter().any(|value| is_metric(&value.name));
+            if self.epoch.is_none() && self.step.is_none() && self.counted > 0.0 && measures {
                 self.note("no line names an epoch, so each time that a name came again was counted as one");
             }
             self.counted += 1.0;
