@@ -10,7 +10,7 @@ use super::moves::{Move, Way, reads_off};
 use super::ranking::Group;
 use super::verdicts::Verdicts;
 use sweep_core::history::History;
-use sweep_core::probe::LEARNT;
+use sweep_core::measurement::LEARNT;
 use sweep_core::trial::{EpochMetrics, Settings, TrialId};
 use sweep_verdict::Advice;
 
