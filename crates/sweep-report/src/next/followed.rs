@@ -150,7 +150,12 @@ fn study() {
             let mut more = 0;
             while spent < next.trials + twice.trials && more < 20 {
                 more += 1;
-                let again = run(&text.replace(&format!("seed: {seed}"), &format!("seed: {}", seed + 1000 * more)), surface, 0.05, seed + more * 77);
+                let again = run(
+                    &text.replace(&format!("seed: {seed}"), &format!("seed: {}", seed + 1000 * more)),
+                    surface,
+                    0.05,
+                    seed + more * 77,
+                );
                 (spent, random) = (spent + again.trials, random.min(again.best));
             }
             let all = [first.best, first.best.min(next.best), first.best.min(next.best).min(twice.best), random];
