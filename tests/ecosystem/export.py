@@ -478,7 +478,7 @@ if values["mode"] == "silent":
     sys.exit(0)
 for epoch in range(1, 4):
     row = {"epoch": epoch, "val_loss": values["my-rate.x"] / epoch, "f<1": epoch, "f>1": 2 * epoch, "a//b": 3 * epoch,
-           "it's \"x\"": 0.5, "grün\n2": 0.25, "LR": 1, "lr": 2, "cost": epoch}
+           "it's \"x\"": 0.5, "grün 2": 0.25, "LR": 1, "lr": 2, "cost": epoch}
     if values["mode"] == "nan":
         row["val_loss"] = float("nan") if epoch > 1 else 1.0
     print(json.dumps(row), flush=True)
@@ -547,7 +547,7 @@ def check_hostile(url):
     trials = polars.read_parquet(f"{folder}/parquet/trials.parquet")
     assert trials[odd].to_list() == [float(row[odd]) for row in table.values()]
     with contextlib.closing(sqlite3.connect(f"{folder}/sweep.sqlite")) as database:
-        lines = database.execute('SELECT "it\'s ""x""", "grün\n2" FROM epochs WHERE trial = ?', [plain[0]]).fetchall()
+        lines = database.execute('SELECT "it\'s ""x""", "grün 2" FROM epochs WHERE trial = ?', [plain[0]]).fetchall()
     assert lines == [(0.5, 0.25)] * 3, lines
     print("hostile: 18 trials with odd names, two metrics, repeats and an extension, in every tool")
 
