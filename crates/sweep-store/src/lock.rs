@@ -16,7 +16,7 @@ use sweep_core::error::{Error, Exit, Result};
 /// for a moment.
 const STRAGGLERS: Duration = Duration::from_secs(1);
 
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const POLL: Duration = Duration::from_millis(10);
 
 /// The flag of `open` that refuses a symbolic link, on Linux.
 const O_NOFOLLOW: i32 = 0o400_000;
@@ -84,7 +84,7 @@ fn lock(file: &File) -> std::result::Result<(), TryLockError> {
     let began = Instant::now();
     loop {
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) if began.elapsed() < STRAGGLERS => std::thread::park_timeout(LOOK_AGAIN),
+            Err(TryLockError::WouldBlock) if began.elapsed() < STRAGGLERS => std::thread::park_timeout(POLL),
             taken => return taken,
         }
     }

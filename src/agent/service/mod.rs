@@ -12,7 +12,9 @@
 mod bridge;
 mod desk;
 mod files;
+mod forward;
 mod greeting;
+mod leaving;
 mod serve;
 mod wire;
 

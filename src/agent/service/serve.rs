@@ -1,6 +1,7 @@
 //! The agent itself: it does what its controller says, whichever connection and whichever controller that is.
 
 use std::fs::{File, TryLockError};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,13 +13,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::bridge::Place;
 use super::desk::Desk;
-use super::files::{Receiver, Which, parts};
+use super::files::Receiver;
+use super::forward::{Ask, Forward};
 use super::greeting::Facts;
-use super::wire::{FromAgent, Offer, Terms, ToAgent};
+use super::leaving::{Job, Leaving, Times, give_up};
+use super::wire::{FromAgent, Terms, ToAgent};
 use crate::agent::{self, Host, Launcher, SlotDevice, ToHost, Variable};
 use sweep_core::error::{Error, Exit, Result};
-use sweep_core::protocol::FromTrainer;
-use sweep_core::trial::{Attempt, TrialId};
 use sweep_link::transport::keep_dialing;
 use sweep_link::{Clock, Event as Heard, Link};
 use sweep_scheduler::schedule::Event;
@@ -36,12 +37,6 @@ const LAST_WORDS: Duration = Duration::from_secs(30);
 
 /// Time for which an agent that has to find its controller looks for it.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
-
-/// Time before the end of a job at which its trials are saved.
-const BEFORE_THE_END: Duration = Duration::from_secs(60);
-
-/// Time for Slurm to end a job that waits for its end. Sites give an hour at most, and most of them a minute.
-const LONGEST_LINGER: Duration = Duration::from_secs(3600);
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -140,54 +135,6 @@ struct Service {
     leaving: Option<Leaving>,
 }
 
-/// What the controller is told besides events.
-enum Ask {
-    /// The slots, as they are once all events before have been passed on.
-    Offer,
-    Say(Box<FromAgent>),
-}
-
-/// An agent that is about to end.
-struct Leaving {
-    why: String,
-    /// When trainers are killed that have not saved.
-    until: Instant,
-    /// Whether the files of the trials are removed.
-    done: bool,
-    job: Job,
-}
-
-/// What comes of a job of Slurm whose agent leaves.
-#[derive(Debug, Clone, Copy)]
-enum Job {
-    /// Its node is given back.
-    Needless,
-    /// Its time ends, or it is about to be preempted.
-    Ends,
-    /// It is about to be preempted, or a user has canceled it. Only Slurm knows.
-    MayEnd,
-}
-
-/// Ends a job of Slurm.
-async fn give_up(id: &str, job: Job) {
-    match job {
-        Job::Needless => {}
-        Job::Ends => {
-            let requeued = tokio::process::Command::new("scontrol").args(["requeue", id]).output().await;
-            match requeued {
-                Ok(output) if output.status.success() => tokio::time::sleep(LONGEST_LINGER).await,
-                Ok(output) => {
-                    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-                    tracing::warn!("the job is not queued again: {said}");
-                }
-                Err(error) => tracing::warn!("the job is not queued again: scontrol: {error}"),
-            }
-        }
-        // Slurm queues a preempted job again only if it had to end it.
-        Job::MayEnd => tokio::time::sleep(LONGEST_LINGER).await,
-    }
-}
-
 impl Service {
     fn open(station: Station) -> Result<Service> {
         let place = &station.place;
@@ -234,73 +181,88 @@ impl Service {
             |kind| signal(kind).map_err(|error| Error::new(Exit::Internal, "cannot listen for signals").source(error));
         let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
         let (mut first, mut second) = (listen(SignalKind::user_defined1())?, listen(SignalKind::user_defined2())?);
-        let began = Instant::now();
-        let (mut was_connected, mut busy) = (false, Instant::now());
-        // Trainers need some of the time to save.
-        let end = self.station.time.map(|time| began + time.saturating_sub(BEFORE_THE_END));
+        let mut times = Times::new(self.station.time);
         loop {
             tokio::select! {
-                word = self.words.recv() => match word.map(|(_, word)| word) {
-                    Some(Heard::Message { number, message }) => {
-                        self.obey(message);
-                        self.link.acknowledge(number);
-                    }
-                    Some(Heard::Connected { generation, .. }) => {
-                        was_connected = true;
-                        tracing::info!("connected with controller {generation} of the sweep");
-                    }
-                    Some(Heard::Disconnected(why)) => tracing::warn!("disconnected: {why}"),
-                    Some(Heard::Save) => {
-                        tracing::warn!("no word from the controller: saves all trials");
-                        self.save();
-                    }
-                    Some(Heard::Latest(_)) => {}
-                    Some(Heard::Over(why)) => {
-                        tracing::info!("the session is over: {why}");
+                word = self.words.recv() => {
+                    let Some((_, word)) = word else { return Ok(()) };
+                    times.was_connected |= matches!(word, Heard::Connected { .. });
+                    if self.hear(word).is_break() {
                         return Ok(());
                     }
-                    None => return Ok(()),
-                },
+                }
                 _ = terminate.recv() => self.leave("it was sent SIGTERM", false, Job::MayEnd),
                 _ = interrupt.recv() => self.leave("it was sent SIGINT", false, Job::MayEnd),
                 _ = first.recv() => self.leave("it was sent SIGUSR1", false, Job::Ends),
                 _ = second.recv() => self.leave("it was sent SIGUSR2", false, Job::Ends),
-                _ = tick.tick() => {
-                    let waits = if matches!(self.station.way, Way::Socket) { FIRST } else { LONGEST_WAIT };
-                    if !was_connected && began.elapsed() > waits {
-                        return Err(Error::new(Exit::Usage, "no controller was found"));
-                    }
-                    if !self.desk().attempts().is_empty() {
-                        busy = Instant::now();
-                    }
-                    if end.is_some_and(|end| end <= Instant::now()) {
-                        self.leave("the time of its job ends", false, Job::Ends);
-                    } else if self.station.idle.is_some_and(|idle| busy.elapsed() > idle) {
-                        self.leave("there was nothing to do", false, Job::Needless);
-                    }
-                }
+                _ = tick.tick() => self.keep_time(&mut times)?,
             }
             if self.leaving.is_some() {
                 self.clear();
             }
-            if let Some(Leaving { why, until, done, job: came }) = &self.leaving
-                && (self.desk().is_still() || *until < Instant::now())
-            {
-                let (why, done, came) = (why.clone(), *done, *came);
-                if timeout(LAST_WORDS, self.link.drained()).await.is_err() {
-                    tracing::warn!("the controller did not take the last messages");
-                }
-                if done {
-                    let _ = std::fs::remove_dir_all(&self.station.place.scratch);
-                }
-                self.link.end(why);
-                // The connection says so before it is closed.
-                tokio::time::sleep(TICK * 5).await;
-                if let Some(job) = &self.station.job {
-                    give_up(job, came).await;
-                }
+            let is_over = |leaving: &Leaving| self.desk().is_still() || leaving.until < Instant::now();
+            if self.leaving.as_ref().is_some_and(is_over) {
+                self.end().await;
                 return Ok(());
             }
+        }
+    }
+
+    /// Takes what came over the link. Breaks if the session is over.
+    fn hear(&mut self, word: Heard<ToAgent>) -> ControlFlow<()> {
+        match word {
+            Heard::Message { number, message } => {
+                self.obey(message);
+                self.link.acknowledge(number);
+            }
+            Heard::Connected { generation, .. } => {
+                tracing::info!("connected with controller {generation} of the sweep");
+            }
+            Heard::Disconnected(why) => tracing::warn!("disconnected: {why}"),
+            Heard::Save => {
+                tracing::warn!("no word from the controller: saves all trials");
+                self.save();
+            }
+            Heard::Latest(_) => {}
+            Heard::Over(why) => {
+                tracing::info!("the session is over: {why}");
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Leaves when the time of the job ends or nothing runs here for long. It is an error if no controller ever came.
+    fn keep_time(&mut self, times: &mut Times) -> Result<()> {
+        let waits = if matches!(self.station.way, Way::Socket) { FIRST } else { LONGEST_WAIT };
+        if !times.was_connected && times.began.elapsed() > waits {
+            return Err(Error::new(Exit::Usage, "no controller was found"));
+        }
+        if !self.desk().attempts().is_empty() {
+            times.busy = Instant::now();
+        }
+        if times.end.is_some_and(|end| end <= Instant::now()) {
+            self.leave("the time of its job ends", false, Job::Ends);
+        } else if self.station.idle.is_some_and(|idle| times.busy.elapsed() > idle) {
+            self.leave("there was nothing to do", false, Job::Needless);
+        }
+        Ok(())
+    }
+
+    /// Ends the session, once the controller has the last messages.
+    async fn end(&mut self) {
+        let Some(Leaving { why, done, job, .. }) = self.leaving.take() else { return };
+        if timeout(LAST_WORDS, self.link.drained()).await.is_err() {
+            tracing::warn!("the controller did not take the last messages");
+        }
+        if done {
+            let _ = std::fs::remove_dir_all(&self.station.place.scratch);
+        }
+        self.link.end(why);
+        // The connection says so before it is closed.
+        tokio::time::sleep(TICK * 5).await;
+        if let Some(id) = &self.station.job {
+            give_up(id, job).await;
         }
     }
 
@@ -413,80 +375,5 @@ impl Service {
         tracing::info!("leaves: {why}");
         let _ = self.asks.send(Ask::Say(FromAgent::Leaving { why: why.to_owned() }.into()));
         self.leaving = Some(Leaving { why: why.to_owned(), until: Instant::now() + LONGEST_SAVE, done, job });
-    }
-}
-
-/// The way of events to the controller, with the files of trials that have left their slots before the news of it.
-struct Forward {
-    layout: Layout,
-    link: Link<FromAgent>,
-    desk: Arc<Mutex<Desk>>,
-    carries: Arc<Mutex<bool>>,
-    facts: Facts,
-}
-
-impl Forward {
-    async fn run(self, mut events: mpsc::Receiver<Event>, mut asks: mpsc::UnboundedReceiver<Ask>) {
-        // Without room for messages, nothing more is taken from trainers, and they wait.
-        loop {
-            let word = tokio::select! {
-                Some(event) = events.recv() => FromAgent::of(event),
-                Some(ask) = asks.recv() => Some(match ask {
-                    Ask::Offer => self.offer(),
-                    Ask::Say(word) => *word,
-                }),
-                else => return,
-            };
-            let Some(word) = word else { continue };
-            self.desk().happened(&word);
-            if self.pass_on(word).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    fn desk(&self) -> std::sync::MutexGuard<'_, Desk> {
-        self.desk.lock().expect("no panic while it is held")
-    }
-
-    fn offer(&self) -> FromAgent {
-        let slots = self.desk().slots();
-        FromAgent::Offer(Box::new(Offer { node: self.facts.node.clone(), about: self.facts.about(), slots }))
-    }
-
-    async fn pass_on(&self, word: FromAgent) -> std::result::Result<(), sweep_link::NotSent> {
-        if word.is_progress() {
-            let slot = word.slot().map_or(0, |slot| slot.0 as u64);
-            return self.link.send_latest(slot, &word);
-        }
-        let carries = *self.carries.lock().expect("no panic while it is held");
-        let which = match &word {
-            word if word.is_end() => Some(Which::Results),
-            // It may go on elsewhere, or be over: a rule has its best weights from its checkpoint.
-            word if word.is_last() => Some(Which::All),
-            FromAgent::Said { message: FromTrainer::Saved { .. }, .. } if carries => Some(Which::Checkpoint),
-            _ => None,
-        };
-        if let (Some(which), Some(Attempt { trial, .. })) = (which, word.attempt()) {
-            self.send_files(trial, which).await?;
-        }
-        self.link.send(&word).await?;
-        if let (true, Some(attempt)) = (word.is_end(), word.attempt()) {
-            // What is needed of it is on its way, and kept until it has arrived.
-            let _ = std::fs::remove_dir_all(self.layout.trial(attempt.trial));
-        }
-        Ok(())
-    }
-
-    async fn send_files(&self, trial: TrialId, which: Which) -> std::result::Result<(), sweep_link::NotSent> {
-        let folder = self.layout.trial(trial);
-        let (parts, left_out) = parts(&folder, trial, which);
-        if !left_out.is_empty() {
-            tracing::warn!("trial {trial}: too large to be sent: {}", left_out.join(", "));
-        }
-        for part in parts {
-            self.link.send(&FromAgent::File(part)).await?;
-        }
-        Ok(())
     }
 }

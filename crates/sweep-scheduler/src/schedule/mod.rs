@@ -20,6 +20,7 @@ mod silence;
 mod simulation;
 mod slots;
 mod steer;
+mod takeover;
 #[cfg(test)]
 mod tests;
 mod usage;
