@@ -17,7 +17,7 @@ use super::log::Log;
 use super::outbox::Outbox;
 use super::program::Job;
 use super::{libtorch, memory};
-use sweep_core::probe::Probe;
+use sweep_core::measurement::MeasureRequest;
 use sweep_core::protocol::{FromTrainer, LONGEST_LINE, Order, ToTrainer};
 use sweep_core::trial::Attempt;
 use sweep_scheduler::schedule::{Event, SlotId};
@@ -39,7 +39,7 @@ pub enum Command {
     /// Train this attempt. Only trainers get it. Their other output goes to the log from now on.
     Train { order: Box<Order>, log: PathBuf },
     /// Measure a network. Only trainers get it.
-    Probe(Box<Probe>),
+    Measure(Box<MeasureRequest>),
     /// Run this program. Only slots for programs get it. The program's output, except metrics, goes to the log.
     Run { job: Box<Job>, log: PathBuf },
     /// Save this attempt and leave it. It is ignored if the attempt is over.
@@ -167,7 +167,7 @@ impl Watch {
                 self.kills_before = memory::kills();
                 self.tell(&ToTrainer::Train(order)).await;
             }
-            Command::Probe(probe) => self.tell(&ToTrainer::Probe(probe)).await,
+            Command::Measure(request) => self.tell(&ToTrainer::Measure(request)).await,
             Command::Pause(attempt) => self.tell(&ToTrainer::Pause { attempt }).await,
             Command::End => {
                 self.stdin = None;

@@ -15,8 +15,8 @@ use sweep_spec::Busy;
 const LONGEST_PAUSE: f64 = 10.0;
 
 /// A look may be older than what the scheduler knows, and the driver is slow to take back the memory of a dead process.
-/// A change is therefore believed only after this many looks in a row.
-const LOOKS_UNTIL_BELIEVED: u32 = 3;
+/// A change is therefore believed only after this many readings in a row.
+const READINGS_UNTIL_BELIEVED: u32 = 3;
 
 /// The GPUs that slots are on.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ struct Watched {
     before: u64,
     /// The trainers that lived there at the last look, by slot.
     trainers: Vec<SlotId>,
-    /// For how many looks in a row they have been the same.
+    /// For how many readings in a row they have been the same.
     steady: u32,
 }
 
@@ -77,10 +77,10 @@ impl Watched {
     fn new(first: Gpu, slot: SlotId, at: f64) -> Watched {
         let (last, before) = ((at, first.clone()), first.memory_used);
         let (condition, slots, trainers) = (Condition::Free, vec![slot], Vec::new());
-        Watched { first, condition, slots, last, before, trainers, steady: LOOKS_UNTIL_BELIEVED }
+        Watched { first, condition, slots, last, before, trainers, steady: READINGS_UNTIL_BELIEVED }
     }
 
-    /// Takes in which trainers of the sweep live on the GPU as it looks now.
+    /// Takes in which trainers of the sweep live on the GPU as of now.
     fn count(&mut self, now: &Gpu, slots: &[Tenant]) {
         let trainers: Vec<_> = self.slots.iter().copied().filter(|slot| slots[slot.0].lives).collect();
         self.steady = if trainers == self.trainers { self.steady.saturating_add(1) } else { 0 };
@@ -91,7 +91,7 @@ impl Watched {
 
     /// Whether the sweep has, or has just had, a trainer there.
     fn is_used(&self) -> bool {
-        !self.trainers.is_empty() || self.steady < LOOKS_UNTIL_BELIEVED
+        !self.trainers.is_empty() || self.steady < READINGS_UNTIL_BELIEVED
     }
 }
 
@@ -161,11 +161,11 @@ impl Devices {
     }
 
     /// Waits for the next reading of the GPUs.
-    pub async fn look(&mut self) -> Vec<Gpu> {
+    pub async fn next_reading(&mut self) -> Vec<Gpu> {
         self.sights.recv().await.unwrap_or_default()
     }
 
-    /// What has changed by this look. `slots` say where trainers of the sweep live.
+    /// What has changed by this reading. `slots` say where trainers of the sweep live.
     pub fn judge(&mut self, seen: &[Gpu], slots: &[Tenant]) -> Vec<Event> {
         let ours = std::process::id();
         let before: Vec<Condition> = (0..slots.len()).map(|slot| self.condition(SlotId(slot))).collect();
@@ -195,7 +195,7 @@ impl Devices {
             let Some(now) = seen.iter().find(|now| now.uuid == gpu.first.uuid) else { continue };
             let (before, then) = std::mem::replace(&mut gpu.last, (at, now.clone()));
             let trainers: Vec<_> = gpu.trainers.iter().filter_map(|slot| Some((*slot, processes[slot.0]?))).collect();
-            let is_alone = gpu.trainers.len() == 1 && gpu.steady >= LOOKS_UNTIL_BELIEVED;
+            let is_alone = gpu.trainers.len() == 1 && gpu.steady >= READINGS_UNTIL_BELIEVED;
             let grown = is_alone.then(|| now.memory_used.saturating_sub(gpu.before));
             let used = used(now, grown, &trainers.iter().map(|(_, pid)| *pid).collect::<Vec<_>>());
             let ours: Option<u64> = used.iter().copied().sum();
@@ -264,9 +264,9 @@ mod tests {
         assert_eq!(used(&with(None), None, &[me, u32::MAX]), [None, None], "two cannot be told apart");
     }
 
-    /// A GPU with two slots, of which the driver lists no process, and a look at it with this much memory in use
+    /// A GPU with two slots, of which the driver lists no process, and a reading of it with this much memory in use
     /// while trainers live on these slots.
-    fn look(gpu: &mut Watched, memory_used: u64, trainers: &[usize]) -> (bool, u64) {
+    fn reading(gpu: &mut Watched, memory_used: u64, trainers: &[usize]) -> (bool, u64) {
         let slot = |id: usize| Tenant { lives: trainers.contains(&id), attempt: None };
         gpu.count(&Gpu { memory_used, ..gpu.first.clone() }, &[slot(0), slot(1)]);
         (gpu.is_used(), gpu.before)
@@ -276,19 +276,19 @@ mod tests {
     fn what_was_used_before_the_first_trainer_is_told_from_what_came_with_it() {
         let first = Gpu { memory_used: 50, ..Gpu::default() };
         let slots = vec![SlotId(0), SlotId(1)];
-        let (last, trainers, steady) = ((0.0, first.clone()), Vec::new(), LOOKS_UNTIL_BELIEVED);
+        let (last, trainers, steady) = ((0.0, first.clone()), Vec::new(), READINGS_UNTIL_BELIEVED);
         let mut gpu = Watched { first, condition: Condition::Free, slots, last, before: 50, trainers, steady };
-        assert_eq!(look(&mut gpu, 90, &[]), (false, 90), "another process came");
-        assert_eq!(look(&mut gpu, 90, &[0]), (true, 90));
-        assert_eq!(look(&mut gpu, 500, &[0]), (true, 90));
-        assert_eq!(look(&mut gpu, 900, &[0, 1]), (true, 90));
-        assert_eq!(look(&mut gpu, 810, &[1]), (true, 90));
+        assert_eq!(reading(&mut gpu, 90, &[]), (false, 90), "another process came");
+        assert_eq!(reading(&mut gpu, 90, &[0]), (true, 90));
+        assert_eq!(reading(&mut gpu, 500, &[0]), (true, 90));
+        assert_eq!(reading(&mut gpu, 900, &[0, 1]), (true, 90));
+        assert_eq!(reading(&mut gpu, 810, &[1]), (true, 90));
         // They are gone, but the look is older, or the driver has not taken the memory back yet.
-        assert_eq!(look(&mut gpu, 810, &[]), (true, 90));
-        assert_eq!(look(&mut gpu, 400, &[0]), (true, 90), "the next trainer came at once");
-        assert_eq!(look(&mut gpu, 400, &[]), (true, 90));
-        assert_eq!(look(&mut gpu, 70, &[]), (true, 70), "the other process is gone, too");
-        assert!(look(&mut gpu, 70, &[]).0);
-        assert_eq!(look(&mut gpu, 700, &[]), (false, 700), "that is not ours");
+        assert_eq!(reading(&mut gpu, 810, &[]), (true, 90));
+        assert_eq!(reading(&mut gpu, 400, &[0]), (true, 90), "the next trainer came at once");
+        assert_eq!(reading(&mut gpu, 400, &[]), (true, 90));
+        assert_eq!(reading(&mut gpu, 70, &[]), (true, 70), "the other process is gone, too");
+        assert!(reading(&mut gpu, 70, &[]).0);
+        assert_eq!(reading(&mut gpu, 700, &[]), (false, 700), "that is not ours");
     }
 }

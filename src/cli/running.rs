@@ -150,7 +150,7 @@ pub fn devices(spec: &Spec, gpus: Option<&str>) -> Devices {
 /// # Errors
 /// Returns an error if `devices` names a GPU that does not exist.
 pub fn slots(devices: &Devices, environment: &Environment) -> Result<(Vec<SlotDevice>, Vec<Gpu>)> {
-    let gpus = if devices.gpus == Gpus::None { Err("they are not asked for".into()) } else { gpu::look() };
+    let gpus = if devices.gpus == Gpus::None { Err("they are not asked for".into()) } else { gpu::list() };
     let visible = environment.visible_gpus();
     let slots = find(devices, &gpus, visible.as_deref(), environment.cores())?;
     Ok((slots, gpus.unwrap_or_default()))

@@ -3,9 +3,9 @@
 
 mod config;
 mod devices;
+mod measure;
 mod nodes;
 mod perform;
-mod probe;
 mod signals;
 mod start;
 mod trace;
@@ -33,8 +33,8 @@ use sweep_spec::Spec;
 use sweep_store::{Journal, Layout, Lock, requests};
 use views::Views;
 
+pub use measure::{measure, try_to_start};
 pub use nodes::{Cluster, Start, Target, submission, targets};
-pub use probe::{probe, try_to_start};
 pub use start::Setup;
 
 /// Interval for drawing the terminal and checking waiting trials.
@@ -123,7 +123,7 @@ impl Engine {
                 _ = self.events.recv_many(&mut batch, BATCH) => {}
                 () = std::future::ready(()), if !self.own.is_empty() => batch.append(&mut self.own),
                 note = next_of(&mut self.nodes, &mut heard) => note.iter().for_each(|note| self.screen.note(note)),
-                seen = self.devices.look() => {
+                seen = self.devices.next_reading() => {
                     let (at, slots) = (self.now().unix, self.scheduler.slots());
                     if let Some(table) = &mut self.table {
                         table.record(at, &self.devices, &seen, slots)?;
@@ -296,7 +296,7 @@ impl Engine {
         }
         for id in asked {
             let said = self.scheduler.history().steering.answer(&id).unwrap_or_default().to_vec();
-            // If the answer cannot be written, the request stays and is answered at the next look.
+            // If the answer cannot be written, the request stays and is answered at the next tick.
             let _ = requests::answer(&self.layout, &id, &said);
         }
         Ok(())

@@ -11,8 +11,8 @@ use super::commands::Slurm;
 use super::pool::{Change, Pool};
 use sweep_core::error::Result;
 
-/// Time between two looks at the queue. Sites ask their users for no less.
-const LOOK: Duration = Duration::from_secs(30);
+/// Time between two queries of the queue. Sites ask their users for no less.
+const POLL: Duration = Duration::from_secs(30);
 
 /// Time for agents that have said goodbye to end by themselves.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ pub struct Jobs {
     counts: Arc<Counts>,
 }
 
-/// What the engine and the task that looks at the queue tell each other.
+/// What the engine and the task that queries the queue tell each other.
 #[derive(Debug)]
 struct Counts {
     /// Whether a job waits, runs, or may be queued again.
@@ -44,7 +44,7 @@ impl Jobs {
     /// If Slurm does not answer, or accepts no job and there is none.
     pub async fn start(slurm: Slurm, nodes: u32) -> Result<Jobs> {
         let mut pool = Pool::default();
-        pool.look(slurm.queue().await?);
+        pool.update(slurm.queue().await?);
         let (before, missing) = (pool.alive(), pool.missing(nodes));
         let (mut submitted, mut told) = (0, Vec::new());
         if before > 0 {
@@ -73,7 +73,7 @@ impl Jobs {
         self.counts.expects.load(Ordering::Relaxed)
     }
 
-    /// Says how many nodes are enough. Jobs that wait beyond it are canceled at the next look.
+    /// Says how many nodes are enough. Jobs that wait beyond it are canceled at the next query.
     pub fn need(&self, nodes: u32) {
         self.counts.needed.store(nodes, Ordering::Relaxed);
     }
@@ -87,21 +87,21 @@ impl Jobs {
     }
 }
 
-/// Looks at the queue every half a minute, until nobody takes the changes.
+/// Queries the queue every half a minute, until nobody takes the changes.
 async fn watch(slurm: Slurm, mut pool: Pool, counts: Arc<Counts>, changes: mpsc::Sender<Change>) {
-    let mut looks = interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut polls = interval(POLL);
+    polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first tick is now, and the queue was just looked at.
-    looks.tick().await;
+    polls.tick().await;
     let mut problem = String::new();
     loop {
         tokio::select! {
-            _ = looks.tick() => {}
+            _ = polls.tick() => {}
             () = changes.closed() => return,
         }
         let mut told = match slurm.queue().await {
             Ok(jobs) => {
-                let told = pool.look(jobs);
+                let told = pool.update(jobs);
                 counts.expects.store(pool.expects(), Ordering::Relaxed);
                 told
             }

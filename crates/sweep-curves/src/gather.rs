@@ -399,8 +399,15 @@ fn unused(values: &Values, metrics: &[Found; METRICS.len()], choices: &[Choice])
     // another set, may make it another curve.
     let numbered = |name: &str| name.ends_with(|letter: char| letter.is_ascii_digit()) && !name.ends_with("@1");
     let same = |one: &str, other: &str| numbered(one) == numbered(other) && names_part(one) == names_part(other);
+    // `loss` beside `loss_train` may be of any set.
+    let may_be_validation = |used: &str, name: &str| {
+        let is_validated = metrics[4].is_some() || metrics[5].is_some();
+        !is_validated && names_part(used).is_some() && names_part(name).is_none() && values[name].len() > 1
+    };
     let is_double = |name: &str| match meaning(name).or_else(|| special::stands_for(name)) {
-        Some((Target::Metric(at), _)) => metrics[at].is_some_and(|(used, _)| same(used, name) || !numbered(name)),
+        Some((Target::Metric(at), _)) => {
+            metrics[at].is_some_and(|(used, _)| same(used, name) || !numbered(name) && !may_be_validation(used, name))
+        }
         Some(_) => true,
         None => false,
     };

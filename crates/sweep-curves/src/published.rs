@@ -388,3 +388,66 @@ fn a_heading_or_a_score_tells_which_lines_are_of_validation() {
     let named = |n: u32, loss: f64| format!("iteration:{n} step:72/1687, NER loss: {loss}\n");
     assert_says(&(named(1, 0.9) + &named(2, 0.7)), "0.9 - - -, 0.7 - - -", "NER loss was taken for the training loss");
 }
+
+#[test]
+fn lines_of_other_languages_and_bars_under_their_epoch_are_read() {
+    let chinese =
+        |n: u32, train: f64, val: f64| format!("Epoch {n} 完成 | 训练损失: {train} | 验证损失: {val} | 时间: 385.8s\n");
+    assert_reads(&(chinese(1, 0.9, 0.8) + &chinese(2, 0.7, 0.75)), "0.9 - 0.8 -, 0.7 - 0.75 -");
+    let bar = |n: u32, loss: f64| {
+        format!(
+            "[fold_0] 00{n}/200:   0%|      | 0/4 [00:00<?, ?it/s, loss=9.9]\n[fold_0] 00{n}/200: 100%|######| 4/4 [00:06<00:00, \
+             6.26s/it, loss={loss}]\n"
+        )
+    };
+    assert_reads(&(bar(1, 0.9) + &bar(2, 0.7)), "0.9 - - -, 0.7 - - -");
+    let summary = |n: u32, train: f64, val: f64| {
+        format!(
+            "- Train Summary | Epoch {n} | Loss={train} | Reco=0.1\n- Valid Summary | Epoch {n} | Loss={val} | Reco=0.1\n"
+        )
+    };
+    assert_reads(&(summary(1, 0.9, 0.8) + &summary(2, 0.7, 0.75)), "0.9 - 0.8 -, 0.7 - 0.75 -");
+    assert_says("Epoch 1: loss=0.9\nEpoch 1: loss=0.8\nEpoch 2: loss=0.7\n", "0.8 - - -, 0.7 - - -", "several times");
+    assert!(refusal("TRAIN_BSZ=16\nD_KERNEL_MAP=512\nD_KERNEL_MAP=256\n").contains("no learning curve"));
+}
+
+#[test]
+fn headings_and_counters_that_do_not_agree_are_told_apart() {
+    let header = |n: u32, train: f64, val: f64| {
+        format!(
+            "##### EPOCH: {} #####\nEpoch [{n}/50], Loss: {train}\nEpoch [{n}/50], Average Loss: {train}\nValidation metrics: \
+             {{'precision': 0.1, 'accuracy': {val}}}\n",
+            n - 1
+        )
+    };
+    assert_reads(&(header(1, 0.9, 0.8) + &header(2, 0.7, 0.75)), "0.9 - - 0.8, 0.7 - - 0.75");
+    let sets = |n: u32, train: f64, val: f64| {
+        format!(
+            "train epoch: {n}\ncount: 0, loss:{train}\ncount: 50, loss:{train}\nval epoch: {n}\ncount: 0, loss:{val}\n"
+        )
+    };
+    assert_reads(&(sets(0, 0.9, 0.8) + &sets(1, 0.7, 0.75)), "0.9 - 0.8 -, 0.7 - 0.75 -");
+    let paddle = |n: u32, train: f64, val: f64| {
+        format!(
+            "epoch:[  {n}/25 ] train step:0    loss: 9.9 lr: 0.01\nepoch:[  {n}/25 ] train step:100  loss: 9.8\nEND epoch:{n}   train \
+             loss_avg: {train}  top1_avg: 0.5\nepoch:[  {n}/25 ] val step:0    loss: 9.7\nEND epoch:{n}   val loss_avg: {val}  top1_avg: 0.6\n"
+        )
+    };
+    let settings = "  valid :\n    batch : 8\n    mode : fast\n    name : x\n    workers : 2\n";
+    let log = settings.to_owned() + &paddle(1, 0.9, 0.8) + &paddle(2, 0.7, 0.75);
+    assert_reads(&log, "0.9 0.5 0.8 0.6, 0.7 0.5 0.75 0.6");
+    let bar = |n: u32, train: f64| {
+        format!("Epoch {n}: 100%|##| 9/9 [14:54<00:00,  1.95s/it, loss:49.5,epoch mean:{train}]\n")
+    };
+    assert_reads(&(bar(0, 0.9) + &bar(1, 0.7)), "0.9 - - -, 0.7 - - -");
+}
+
+#[test]
+fn a_name_without_a_set_beside_the_training_sets_is_told() {
+    let epoch = |n: u32| {
+        format!("Epoch: {n}\niter:20 loss_train: 0.{n} acc_train: 0.5\nthis epoch:\nloss= 0.4 accuracy= 0.5\n")
+    };
+    let log: String = (1..4).map(epoch).collect();
+    let (found, notes) = read_file("file", &log);
+    assert!(found.starts_with("0.1 0.5 - -") && notes.ends_with("accuracy | loss"), "{found} {notes}");
+}

@@ -190,6 +190,10 @@ pub fn score(name: &str) -> Option<usize> {
     if name == SPACY {
         return Some(SCORES.len());
     }
+    // A constant of a configuration: `D_KERNEL_MAP=512`.
+    if name.matches('_').count() > 1 && name == name.to_uppercase() {
+        return None;
+    }
     let words = names::words(name);
     let is_other = |word: &String| word == "loss" || word == "best" || word == "max";
     if names_part(name).is_some_and(|part| !names::is_validation(part)) || words.iter().any(is_other) {

@@ -197,15 +197,10 @@ mod tests {
             let Some(Saving { patience, .. }) = found else { continue };
             seen += 1;
             // The rule by itself: the three best trials keep their best epoch.
-            let mut best: Vec<(f64, u32, &Vec<(u32, f64)>)> = curves
-                .iter()
-                .filter_map(|curve| {
-                    let (epoch, loss) = curve.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1))?;
-                    Some((loss, epoch, curve))
-                })
-                .collect();
-            best.sort_by(|a, b| a.0.total_cmp(&b.0));
-            for (_, epoch, curve) in best.iter().take(3) {
+            let lowest = |curve: &[(u32, f64)]| curve.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1));
+            let mut best: Vec<_> = curves.iter().filter_map(|curve| Some((lowest(curve)?, curve))).collect();
+            best.sort_by(|a, b| a.0.1.total_cmp(&b.0.1));
+            for ((epoch, _), curve) in best.iter().take(3) {
                 let waits = curve.iter().scan((f64::INFINITY, 0), |(least, wait), (at, loss)| {
                     (*least, *wait) = if loss < least { (*loss, 0) } else { (*least, *wait + 1) };
                     Some((*at, *wait))

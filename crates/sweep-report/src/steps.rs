@@ -10,7 +10,7 @@ use super::moves::{Move, Way, reads_off};
 use super::ranking::Group;
 use super::verdicts::Verdicts;
 use sweep_core::history::History;
-use sweep_core::probe::LEARNT;
+use sweep_core::measurement::LEARNT;
 use sweep_core::trial::{EpochMetrics, Settings, TrialId};
 use sweep_verdict::Advice;
 
@@ -175,7 +175,7 @@ fn seen(at: usize, factor: &Factor, way: Way, effects: &Effects, best: &Settings
         Way::On => factor.levels.iter().position(|level| reads_off(level))?,
         _ if factor.exact && factor.ordered => best.get(&factor.name).and_then(|own| factor.level(own))?,
         // Numbers from a range are in bins. The first observation is the best configuration.
-        _ if factor.ordered => *factor.of.first()?,
+        _ if factor.ordered && effects.has_best => *factor.of.first()?,
         _ => return None,
     };
     let beyond = (0..factor.levels.len()).filter(|level| !factor.is_absent(*level)).filter(|level| match way {

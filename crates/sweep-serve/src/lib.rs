@@ -28,7 +28,7 @@ use sweep::Sweep;
 use sweep_core::error::{Error, Exit, Result};
 
 /// Interval of looking for growth of a journal.
-const LOOK: Duration = Duration::from_millis(300);
+const POLL: Duration = Duration::from_millis(300);
 
 /// An analysis may take this share of the time at most.
 const ANALYSIS: u32 = 10;
@@ -116,7 +116,7 @@ async fn follow(sweep: Arc<Sweep>) {
     loop {
         let one = sweep.clone();
         let _ = spawn_blocking(move || one.advance()).await;
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL).await;
     }
 }
 

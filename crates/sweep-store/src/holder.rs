@@ -21,7 +21,7 @@ const BEAT: Duration = Duration::from_secs(3);
 /// A holder on another machine that has not renewed its file for this long is dead.
 const DEAD: Duration = Duration::from_secs(15);
 
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+const POLL: Duration = Duration::from_millis(200);
 
 /// Time after which nobody else who found the last holder dead puts a file in place of this process's.
 const SETTLED: Duration = Duration::from_millis(500);
@@ -110,7 +110,7 @@ pub fn state(layout: &Layout, own: &Holder) -> State {
     }
     let began = Instant::now();
     while began.elapsed() < DEAD {
-        std::thread::park_timeout(LOOK_AGAIN);
+        std::thread::park_timeout(POLL);
         match Beat::read(layout) {
             None => return State::Free,
             Some(beat) if beat != first => return State::Held(beat.holder),
@@ -298,7 +298,7 @@ mod tests {
         let began = Instant::now();
         while lock.is_kept() {
             assert!(began.elapsed() < 3 * BEAT, "it was not noticed");
-            std::thread::park_timeout(LOOK_AGAIN);
+            std::thread::park_timeout(POLL);
         }
         drop(lock);
         assert_eq!(Holder::read(&layout), Some(far), "the other's file is left alone");

@@ -17,7 +17,7 @@ use sweep_core::error::{Error, Exit, Result};
 /// for a moment.
 const STRAGGLERS: Duration = Duration::from_secs(1);
 
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const POLL: Duration = Duration::from_millis(10);
 
 /// The flag of `open` that refuses a symbolic link, on Linux.
 const O_NOFOLLOW: i32 = 0o400_000;
@@ -88,7 +88,7 @@ pub fn lock(file: &File, path: &Path) -> std::result::Result<bool, TryLockError>
     let began = Instant::now();
     loop {
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) if began.elapsed() < STRAGGLERS => std::thread::park_timeout(LOOK_AGAIN),
+            Err(TryLockError::WouldBlock) if began.elapsed() < STRAGGLERS => std::thread::park_timeout(POLL),
             Err(TryLockError::Error(error)) if is_without_locks(&error) => return Ok(false),
             Err(error) => return Err(error),
             // A second lock of the same file must be refused, also in this process.

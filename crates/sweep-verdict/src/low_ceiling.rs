@@ -6,7 +6,7 @@ use super::finding::number;
 use super::still_improving;
 use super::view::{Mode, View, unit, word};
 use super::{Advice, Evidence, Finding, Name, Severity, underfit};
-use sweep_core::probe::LEARNT;
+use sweep_core::measurement::LEARNT;
 
 /// Training skill, from chance (0) to perfect (1), below which the finding is severe.
 const SEVERE_SKILL: f64 = 0.4;

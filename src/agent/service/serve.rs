@@ -152,9 +152,9 @@ struct Service {
 }
 
 /// Waits for the next reading of the GPUs, if there are any.
-async fn look(devices: &mut Option<Devices>) -> Vec<Gpu> {
+async fn next_of(devices: &mut Option<Devices>) -> Vec<Gpu> {
     match devices {
-        Some(devices) => devices.look().await,
+        Some(devices) => devices.next_reading().await,
         None => std::future::pending().await,
     }
 }
@@ -231,7 +231,7 @@ impl Service {
                         return Ok(());
                     }
                 }
-                seen = look(&mut self.devices) => self.look(&seen),
+                seen = next_of(&mut self.devices) => self.watch(&seen),
                 _ = terminate.recv() => self.leave("it was sent SIGTERM", false, Job::MayEnd),
                 _ = interrupt.recv() => self.leave("it was sent SIGINT", false, Job::MayEnd),
                 _ = first.recv() => self.leave("it was sent SIGUSR1", false, Job::Ends),
@@ -343,7 +343,7 @@ impl Service {
     }
 
     /// Tells what a reading of the GPUs has changed, and from time to time what trials use.
-    fn look(&mut self, seen: &[Gpu]) {
+    fn watch(&mut self, seen: &[Gpu]) {
         let (Some(devices), Some(host)) = (&mut self.devices, &self.host) else { return };
         let tenants = self.desk.lock().expect("no panic while it is held").tenants();
         for event in devices.judge(seen, &tenants) {

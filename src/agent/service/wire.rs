@@ -195,7 +195,7 @@ impl FromAgent {
                 | T::Progress { attempt, .. }
                 | T::Epoch { attempt, .. }
                 | T::Saved { attempt, .. }
-                | T::Probed { attempt, .. }
+                | T::Measured { attempt, .. }
                 | T::Paused { attempt }
                 | T::Unwritable { attempt, .. }
                 | T::Ended { attempt, .. } => Some(*attempt),

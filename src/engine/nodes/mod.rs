@@ -32,7 +32,7 @@ pub use target::{Start, Target};
 /// Maximum number of messages from agents that wait for the engine.
 const CAPACITY: usize = 1024;
 
-/// Bytes of files after which the journal is synced at the next look, so that agents need not wait to send more.
+/// Bytes of files after which the journal is synced at the next tick, so that agents need not wait to send more.
 const MANY_BYTES: usize = 2 << 20;
 
 /// The sweep's other hosts, and how agents are started there.

@@ -47,6 +47,8 @@ pub struct Effects {
     pub left_out: usize,
     /// The place among the five best trials of each configuration's best trial, from 0.
     pub ranks: Vec<Option<usize>>,
+    /// Whether the best configuration is in the analysis. It is the first observation then.
+    pub has_best: bool,
     /// Number of configurations that every analysis leaves out, because their results mean nothing.
     pub broken: usize,
     /// Parameters whose texts are too many to compare.
@@ -65,6 +67,7 @@ impl Effects {
         (sound, whole): (impl Fn(&Group) -> bool, impl Fn(&Group) -> bool),
     ) -> Option<Effects> {
         let all_groups = groups.len();
+        let has_best = groups.first().is_some_and(&sound);
         let groups: Vec<&Group> = groups.iter().filter(|group| sound(group)).collect();
         let points: Vec<&Settings> = groups.iter().map(|group| group.settings).collect();
         let drawn = |name: &str| {
@@ -96,13 +99,27 @@ impl Effects {
         let pairs = found.iter().take(PAIRS).map(pair).collect();
         let untried = untried(spec, &factors, tried, observed);
         let results: Vec<(&Settings, f64)> = groups.iter().map(|group| (group.settings, group.metric.mean)).collect();
-        let edges = names.iter().filter_map(|name| Edge::of(name, tried, &results, metric.goal)).collect();
+        // If the best configuration means nothing, the best of the others is no place to go on from.
+        let names_if_sound = if has_best { names } else { &[] };
+        let edges = names_if_sound.iter().filter_map(|name| Edge::of(name, tried, &results, metric.goal)).collect();
         let too_many = names.iter().filter(|name| Factor::has_too_many(name, &points)).cloned().collect();
         let left_out = if gap.is_some() { groups.len() - kept.len() } else { 0 };
         let first = || ranking.placed.iter().take(HIGHLIGHTS.len()).map(|place| place.trial.id);
         let ranks = groups.iter().map(|group| first().position(|id| group.trials.contains(&id))).collect();
         let broken = all_groups - groups.len();
-        Some(Effects { pairs, untried, edges, left_out, ranks, broken, too_many, metric: of_metric, gap, factors })
+        Some(Effects {
+            has_best,
+            pairs,
+            untried,
+            edges,
+            left_out,
+            ranks,
+            broken,
+            too_many,
+            metric: of_metric,
+            gap,
+            factors,
+        })
     }
 
     /// The indices of the parameters, most important first. Without importances, they are in the order of the sweep

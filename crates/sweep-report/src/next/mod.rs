@@ -9,6 +9,7 @@ mod page;
 mod propose;
 mod rate;
 mod regularization;
+mod statistics;
 mod values;
 
 use std::path::{Component, Path, PathBuf};

@@ -6,7 +6,7 @@ use super::super::analysis::Analysis;
 use super::super::format;
 use super::super::identical::Identical;
 use super::super::ties::SEEDS;
-use super::{Change, rate, regularization, values};
+use super::{Change, rate, regularization, statistics, values};
 use sweep_core::trial::TrialId;
 use sweep_spec::Network;
 use sweep_verdict::{Advice, Name};
@@ -34,9 +34,11 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
         }
         None => epochs_of_program(analysis, file).into_iter().collect(),
     };
-    let rate = rate::changes(file, analysis);
+    let statistics = statistics::change(file, analysis);
+    let rate = if statistics.is_some() { Vec::new() } else { rate::changes(file, analysis) };
     // As long as something may improve all configurations, it is too early to tell the best of them apart.
     let too_early = !rate.is_empty()
+        || statistics.is_some()
         || analysis.effects.iter().any(|effects| effects.edges.iter().any(|edge| edge.proven))
         || improving.iter().any(|change| change.path.last().is_some_and(|key| key != "early_stopping"));
     let repeats = if too_early { Vec::new() } else { of_ties(analysis) };
@@ -49,7 +51,11 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
         changes.push(Change { path: vec!["enqueue".into()], value: None, reason });
     }
     changes.extend(rate);
-    changes.extend(of_parameters(file, analysis));
+    match statistics {
+        // What validation measured says nothing about the parameters yet.
+        Some(change) => changes.push(change),
+        None => changes.extend(of_parameters(file, analysis)),
+    }
     changes.extend(improving);
     changes
 }
