@@ -3,6 +3,7 @@
 
 mod child;
 mod clashes;
+mod devices;
 pub mod gpu;
 mod hook;
 mod host;
@@ -33,6 +34,7 @@ use sweep_core::protocol::Order;
 use sweep_core::trial::Attempt;
 use sweep_scheduler::schedule::{Event, SlotId};
 
+pub use devices::{Devices, Tenant};
 pub use hook::Hook;
 pub use host::{Assignment, Host, ToHost};
 pub use job::Variable;

@@ -17,10 +17,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::agent::Devices;
 use crate::agent::Host;
 use crate::agent::service::FromAgent;
 use crate::progress::Screen;
-use devices::Devices;
+use devices::{Table, tenants};
 use nodes::{News, Nodes};
 use signals::{Heard, Signals};
 use sweep_core::error::{Error, Exit, Result};
@@ -54,7 +55,8 @@ const SYNC: Duration = Duration::from_secs(1);
 /// Returns an error if no trainer can be run or the results cannot be written. In the latter case all trainers are
 /// ended at once, and nothing that was written is lost.
 pub fn run(setup: Setup) -> Result<History> {
-    runtime()?.block_on(async { Engine::start(setup).await?.run().await })
+    let is_job = (setup.variable)("SLURM_JOB_ID").is_some();
+    runtime()?.block_on(async { Engine::start(setup).await?.run(is_job).await })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
@@ -87,6 +89,7 @@ struct Engine {
     journal: Journal,
     views: Views,
     devices: Devices,
+    table: Option<Table>,
     layout: Layout,
     spec: Spec,
     screen: Screen,
@@ -103,8 +106,8 @@ struct Engine {
 }
 
 impl Engine {
-    async fn run(mut self) -> Result<History> {
-        let mut signals = Signals::listen()?;
+    async fn run(mut self, is_job: bool) -> Result<History> {
+        let mut signals = Signals::listen(is_job)?;
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut batch, mut heard) = (Vec::with_capacity(BATCH), Vec::new());
@@ -121,10 +124,13 @@ impl Engine {
                 () = std::future::ready(()), if !self.own.is_empty() => batch.append(&mut self.own),
                 note = next_of(&mut self.nodes, &mut heard) => note.iter().for_each(|note| self.screen.note(note)),
                 seen = self.devices.next_reading() => {
-                    self.devices.record(self.now().unix, &seen, self.scheduler.slots())?;
-                    batch.extend(self.devices.judge(&seen, self.scheduler.slots()));
-                    let pids = self.host.processes();
-                    batch.extend(self.devices.sights(self.now().unix, &seen, self.scheduler.slots(), &pids));
+                    let (at, slots) = (self.now().unix, self.scheduler.slots());
+                    if let Some(table) = &mut self.table {
+                        table.record(at, &self.devices, &seen, slots)?;
+                    }
+                    let tenants = tenants(slots);
+                    batch.extend(self.devices.judge(&seen, &tenants));
+                    batch.extend(self.devices.sights(at, &seen, &tenants, &self.host.processes()));
                 }
                 heard = signals.next() => match heard {
                     Heard::Order => batch.push(Event::Interrupt),

@@ -8,10 +8,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::config::{self, Limits};
-use super::devices::Devices;
+use super::devices::Table;
 use super::nodes::{Cluster, Nodes};
 use super::views::Views;
 use super::{Engine, SYNC};
+use crate::agent::Devices;
 use crate::agent::gpu::Gpu;
 use crate::agent::{self, Host, Launcher, SlotDevice};
 use crate::progress::Screen;
@@ -119,7 +120,8 @@ impl Engine {
         let shapes = config::shapes(&spec);
         let config = config::config(&spec, &limits, search.len(), shapes.clone());
         requests::tidy(&layout, UNIX_EPOCH + Duration::from_secs_f64(began.0.max(0.0)));
-        let devices = Devices::open(&layout, spec.devices.busy, &slots, &gpus, began.0)?;
+        let devices = Devices::open(spec.devices.busy, &slots, &gpus, began.0)?;
+        let table = Table::open(&layout, &slots)?;
         let named = devices.slots(&slots, spec.devices.per_gpu == PerGpu::Auto, setup.memory);
         let views = Views::open(&layout, &spec, &history)?;
         let (scheduler, actions) =
@@ -137,6 +139,7 @@ impl Engine {
             journal,
             views,
             devices,
+            table,
             layout,
             spec,
             screen,

@@ -27,10 +27,12 @@ pub fn given_up(scheduler: &Scheduler) -> impl Iterator<Item = String> {
 
 /// A message about a device is printed only for its first slot.
 fn of_device(slot: &str) -> Option<&str> {
-    match slot.split_once('.') {
+    // The name of a host may have dots, too.
+    let share = |share: &str| share.bytes().all(|byte| byte.is_ascii_digit());
+    match slot.rsplit_once('.') {
         Some((device, "0")) => Some(device),
-        Some(_) => None,
-        None => Some(slot),
+        Some((_, number)) if share(number) => None,
+        _ => Some(slot),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The jobs of a running sweep: submitted once, watched, and canceled at the end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -31,8 +31,8 @@ pub struct Jobs {
 /// What the engine and the task that queries the queue tell each other.
 #[derive(Debug)]
 struct Counts {
-    /// Number of jobs that wait or run.
-    alive: AtomicU32,
+    /// Whether a job waits, runs, or may be queued again.
+    expects: AtomicBool,
     /// Number of nodes that are enough for the trials that are left.
     needed: AtomicU32,
 }
@@ -56,7 +56,7 @@ impl Jobs {
             let refused = refusal.map(|refusal| format!(" of {}, since it said: {refusal}", missing.len()));
             told.push(format!("Slurm: jobs submitted: {accepted}{}", refused.unwrap_or_default()));
         }
-        let counts = Counts { alive: AtomicU32::new(before + submitted), needed: AtomicU32::new(u32::MAX) };
+        let counts = Counts { expects: AtomicBool::new(before + submitted > 0), needed: AtomicU32::new(u32::MAX) };
         let (counts, (sender, changes)) = (Arc::new(counts), mpsc::channel(CAPACITY));
         told.into_iter().for_each(|note| drop(sender.try_send(Change::Note(note))));
         tokio::spawn(watch(slurm.clone(), pool, counts.clone(), sender));
@@ -70,7 +70,7 @@ impl Jobs {
 
     /// Whether agents may still come.
     pub fn expects(&self) -> bool {
-        self.counts.alive.load(Ordering::Relaxed) > 0
+        self.counts.expects.load(Ordering::Relaxed)
     }
 
     /// Says how many nodes are enough. Jobs that wait beyond it are canceled at the next query.
@@ -102,7 +102,7 @@ async fn watch(slurm: Slurm, mut pool: Pool, counts: Arc<Counts>, changes: mpsc:
         let mut told = match slurm.queue().await {
             Ok(jobs) => {
                 let told = pool.update(jobs);
-                counts.alive.store(pool.alive(), Ordering::Relaxed);
+                counts.expects.store(pool.expects(), Ordering::Relaxed);
                 told
             }
             Err(error) if error.to_string() != problem => {

@@ -77,6 +77,11 @@ impl Pool {
         self.jobs.values().filter(|job| job.state.is_alive()).count() as u32
     }
 
+    /// Whether an agent may still come. A job that is ending may be about to be queued again.
+    pub fn expects(&self) -> bool {
+        self.jobs.values().any(|job| job.state.is_alive() || job.state == State::Ending)
+    }
+
     /// The tasks to submit, so that this number of jobs is there. Their numbers were never used in a job that may be alive.
     pub fn missing(&self, nodes: u32) -> Vec<u32> {
         let first = self.jobs.values().filter(|job| job.state.is_alive()).map(|job| job.task).max().unwrap_or(0) + 1;
@@ -124,6 +129,10 @@ mod tests {
         ];
         assert_eq!(changes, expected, "processes of a job that is ending may be left");
         assert!(update(&mut pool, second).is_empty());
+        assert!(pool.expects());
+        update(&mut pool, "7|4|COMPLETING|None|node4\n");
+        assert!(pool.expects() && pool.alive() == 0, "it may be queued again");
+        update(&mut pool, second);
         assert_eq!(update(&mut pool, &second.replace("COMPLETING", "CANCELLED")), [ended("node4.4", "CANCELLED")]);
     }
 

@@ -1,13 +1,15 @@
 //! The way of events to the controller, with the files of trials that have left their slots before the news of it.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::desk::Desk;
 use super::files::{Which, parts};
 use super::greeting::Facts;
-use super::wire::{FromAgent, Offer};
+use super::wire::{FromAgent, JobTime, Offer};
 use sweep_core::protocol::FromTrainer;
 use sweep_core::trial::{Attempt, TrialId};
 use sweep_link::Link;
@@ -19,10 +21,17 @@ pub enum Ask {
     /// The slots, as they are once all events before have been passed on.
     Offer,
     Say(Box<FromAgent>),
+    /// What trials use of their GPUs.
+    Usage,
 }
+
+/// Tells the key of a slot's usage from that of its progress, among messages that are replaced by newer ones.
+const OF_USAGE: u64 = 1 << 32;
 
 /// The task that passes events on.
 pub struct Forward {
+    /// When the agent began, and the time for trials from then on, if its job ends.
+    pub time: Option<(Instant, Duration)>,
     pub layout: Layout,
     pub link: Link<FromAgent>,
     pub desk: Arc<Mutex<Desk>>,
@@ -34,18 +43,20 @@ impl Forward {
     pub async fn run(self, mut events: mpsc::Receiver<Event>, mut asks: mpsc::UnboundedReceiver<Ask>) {
         // Without room for messages, nothing more is taken from trainers, and they wait.
         loop {
-            let word = tokio::select! {
-                Some(event) = events.recv() => FromAgent::of(event),
-                Some(ask) = asks.recv() => Some(match ask {
-                    Ask::Offer => self.offer(),
-                    Ask::Say(word) => *word,
-                }),
+            let words = tokio::select! {
+                Some(event) = events.recv() => FromAgent::of(event).into_iter().collect(),
+                Some(ask) = asks.recv() => match ask {
+                    Ask::Offer => vec![self.offer()],
+                    Ask::Say(word) => vec![*word],
+                    Ask::Usage => self.desk().usage(),
+                },
                 else => return,
             };
-            let Some(word) = word else { continue };
-            self.desk().happened(&word);
-            if self.pass_on(word).await.is_err() {
-                return;
+            for word in words {
+                self.desk().happened(&word);
+                if self.pass_on(word).await.is_err() {
+                    return;
+                }
             }
         }
     }
@@ -56,13 +67,22 @@ impl Forward {
 
     fn offer(&self) -> FromAgent {
         let slots = self.desk().slots();
-        FromAgent::Offer(Box::new(Offer { node: self.facts.node.clone(), about: self.facts.about(), slots }))
+        let time = |(began, whole): (Instant, Duration)| JobTime { left: whole.saturating_sub(began.elapsed()), whole };
+        let (node, about, time) = (self.facts.node.clone(), self.facts.about(), self.time.map(time));
+        FromAgent::Offer(Box::new(Offer { node, about, time, slots }))
     }
 
     async fn pass_on(&self, word: FromAgent) -> std::result::Result<(), sweep_link::NotSent> {
+        let slot = word.slot().map_or(0, |slot| slot.0 as u64);
         if word.is_progress() {
-            let slot = word.slot().map_or(0, |slot| slot.0 as u64);
             return self.link.send_latest(slot, &word);
+        }
+        if matches!(word, FromAgent::Usage { .. }) {
+            return self.link.send_latest(slot | OF_USAGE, &word);
+        }
+        let last_usage = word.slot().filter(|_| word.is_last()).and_then(|slot| self.desk().usage_of(slot));
+        if let Some(usage) = last_usage {
+            self.link.send(&usage).await?;
         }
         let carries = *self.carries.lock().expect("no panic while it is held");
         let which = match &word {

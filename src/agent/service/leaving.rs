@@ -4,9 +4,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Time before the end of a job at which its trials are saved.
-const BEFORE_THE_END: Duration = Duration::from_secs(60);
-
 /// Time for Slurm to end a job that waits for its end. Sites give an hour at most, and most of them a minute.
 const LONGEST_LINGER: Duration = Duration::from_secs(3600);
 
@@ -42,10 +39,10 @@ pub struct Times {
 }
 
 impl Times {
-    pub fn new(time_of_job: Option<Duration>) -> Times {
+    /// `time`: the time for trials until the job ends.
+    pub fn new(time: Option<Duration>) -> Times {
         let began = Instant::now();
-        // Trainers need some of the time to save.
-        let end = time_of_job.map(|time| began + time.saturating_sub(BEFORE_THE_END));
+        let end = time.map(|time| began + time);
         Times { began, was_connected: false, busy: began, end }
     }
 }

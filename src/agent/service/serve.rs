@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::ops::ControlFlow;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,11 +19,12 @@ use super::forward::{Ask, Forward};
 use super::greeting::Facts;
 use super::leaving::{Job, Leaving, Times, give_up};
 use super::wire::{FromAgent, Terms, ToAgent};
-use crate::agent::{self, Host, Launcher, SlotDevice, ToHost, Variable};
+use crate::agent::gpu::Gpu;
+use crate::agent::{self, Devices, Host, Launcher, SlotDevice, ToHost, Variable};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_link::transport::keep_dialing;
 use sweep_link::{Clock, Event as Heard, Link};
-use sweep_scheduler::schedule::Event;
+use sweep_scheduler::schedule::{Event, SlotId};
 use sweep_spec::Spec;
 use sweep_store::Layout;
 
@@ -37,6 +39,9 @@ const LAST_WORDS: Duration = Duration::from_secs(30);
 
 /// Time for which an agent that has to find its controller looks for it.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
+/// Time after which the controller is told what trials use of their GPUs.
+const USAGE: Duration = Duration::from_secs(10);
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -56,7 +61,7 @@ pub struct Station {
     pub idle: Option<Duration>,
     /// The job of Slurm that is queued again if it ends before the sweep does.
     pub job: Option<String>,
-    /// Time until its job ends. `None`: it has no end.
+    /// Time for trials until its job ends. `None`: it has no end.
     pub time: Option<Duration>,
     pub place: Place,
     /// The machine.
@@ -77,6 +82,8 @@ pub struct Prepared {
     /// What starts trainers, or `None` if trials are programs.
     pub launcher: Option<Launcher>,
     pub slots: Vec<SlotDevice>,
+    /// A recent reading of the GPUs.
+    pub gpus: Vec<Gpu>,
 }
 
 /// Serves the controllers of one sweep, until the sweep needs this machine no more, or no controller is heard until the
@@ -89,19 +96,23 @@ pub fn serve(station: Station) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(internal)?;
     std::fs::create_dir_all(&station.place.scratch)
         .map_err(|error| Error::storage(format!("{} cannot be created", station.place.scratch.display()), error))?;
-    let Some(_lock) = lock(&station.place.socket.with_extension("lock"))? else { return Ok(()) };
+    let Some(_lock) = lock(&station.place.socket)? else { return Ok(()) };
     let socket = station.place.socket.clone();
     let served = runtime.block_on(async { Service::open(station)?.run().await });
     let _ = std::fs::remove_file(socket);
     served
 }
 
-/// Makes sure that there is one agent of the sweep. `None`: there is another one.
-fn lock(path: &Path) -> Result<Option<File>> {
+/// Makes sure that there is one agent of the sweep with this socket. `None`: there is another one.
+fn lock(socket: &Path) -> Result<Option<File>> {
+    let path = socket.with_extension("lock");
     let cannot = |error| Error::storage(format!("{} cannot be locked", path.display()), error);
-    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(cannot)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(cannot)?;
+    match sweep_store::lock(&file, &path) {
+        Ok(true) => Ok(Some(file)),
+        // Without locks, an agent is seen by its answer.
+        Ok(false) if UnixStream::connect(socket).is_ok() => Ok(None),
+        Ok(false) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(cannot(error)),
     }
@@ -131,8 +142,21 @@ struct Service {
     carries: Arc<Mutex<bool>>,
     asks: mpsc::UnboundedSender<Ask>,
     host: Option<Host>,
+    /// The GPUs of the host.
+    devices: Option<Devices>,
+    began: Instant,
+    /// When the controller is told next what trials use.
+    usage_due: Instant,
     files: Receiver,
     leaving: Option<Leaving>,
+}
+
+/// Waits for the next reading of the GPUs, if there are any.
+async fn next_of(devices: &mut Option<Devices>) -> Vec<Gpu> {
+    match devices {
+        Some(devices) => devices.next_reading().await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Service {
@@ -162,6 +186,7 @@ impl Service {
         let (desk, carries) = (Arc::new(Mutex::new(Desk::default())), Arc::new(Mutex::new(false)));
         let (asks, asked) = mpsc::unbounded_channel();
         let forward = Forward {
+            time: station.time.map(|time| (Instant::now(), time)),
             layout: layout.clone(),
             link: link.clone(),
             desk: desk.clone(),
@@ -170,8 +195,23 @@ impl Service {
         };
         tokio::spawn(forward.run(happened, asked));
         let files = Receiver::new(layout.clone());
-        let (host, leaving) = (None, None);
-        Ok(Service { station, layout, words, link, events, desk, carries, asks, host, files, leaving })
+        let (began, usage_due) = (Instant::now(), Instant::now());
+        Ok(Service {
+            station,
+            layout,
+            words,
+            link,
+            events,
+            desk,
+            carries,
+            asks,
+            host: None,
+            devices: None,
+            began,
+            usage_due,
+            files,
+            leaving: None,
+        })
     }
 
     async fn run(mut self) -> Result<()> {
@@ -191,6 +231,7 @@ impl Service {
                         return Ok(());
                     }
                 }
+                seen = next_of(&mut self.devices) => self.watch(&seen),
                 _ = terminate.recv() => self.leave("it was sent SIGTERM", false, Job::MayEnd),
                 _ = interrupt.recv() => self.leave("it was sent SIGINT", false, Job::MayEnd),
                 _ = first.recv() => self.leave("it was sent SIGUSR1", false, Job::Ends),
@@ -280,7 +321,8 @@ impl Service {
                     tracing::warn!("{error}");
                 }
             }
-            ToAgent::Leave { done } => self.leave("the controller needs it no more", done, Job::Needless),
+            ToAgent::Leave { again: true, .. } => self.leave("its job ends too soon for a trial", false, Job::Ends),
+            ToAgent::Leave { done, .. } => self.leave("the controller needs it no more", done, Job::Needless),
         }
     }
 
@@ -300,12 +342,37 @@ impl Service {
         let _ = self.asks.send(answer);
     }
 
-    fn begin(&mut self, Prepared { spec, launcher, slots }: Prepared) {
+    /// Tells what a reading of the GPUs has changed, and from time to time what trials use.
+    fn watch(&mut self, seen: &[Gpu]) {
+        let (Some(devices), Some(host)) = (&mut self.devices, &self.host) else { return };
+        let tenants = self.desk.lock().expect("no panic while it is held").tenants();
+        for event in devices.judge(seen, &tenants) {
+            let _ = FromAgent::of(event).map(|word| self.asks.send(Ask::Say(word.into())));
+        }
+        let sights = devices.sights(self.began.elapsed().as_secs_f64(), seen, &tenants, &host.processes());
+        sights.iter().for_each(|sight| self.desk().measured(sight));
+        if self.usage_due <= Instant::now() {
+            self.usage_due = Instant::now() + USAGE;
+            let _ = self.asks.send(Ask::Usage);
+        }
+    }
+
+    fn begin(&mut self, Prepared { spec, launcher, slots, gpus }: Prepared) {
         match agent::end_leftovers(self.layout.root(), &[]) {
             Ok(note) => note.iter().for_each(|note| tracing::info!("{note}")),
             Err(left) => tracing::warn!("{left}"),
         }
-        *self.desk() = Desk::new(&slots, self.station.memory);
+        let mut desk = Desk::new(&slots, self.station.memory);
+        match Devices::open(spec.devices.busy, &slots, &gpus, self.began.elapsed().as_secs_f64()) {
+            Ok(devices) => {
+                for slot in (0..slots.len()).map(SlotId) {
+                    desk.happened(&FromAgent::Device { slot, condition: devices.condition(slot) });
+                }
+                self.devices = Some(devices);
+            }
+            Err(error) => tracing::warn!("GPUs are not watched: {error}"),
+        }
+        *self.desk() = desk;
         let place = (spec, self.layout.clone());
         let wrap = place.0.cluster.wrap.clone();
         let launcher = launcher.map(|launcher| launcher.wrapped(wrap.clone()));

@@ -63,7 +63,7 @@ impl Options {
         let lock = take_lock(&layout, environment)?;
         log::open(&layout.log(), level);
         let (history, journal) = begin(&layout)?;
-        let run_for = self.time_to_run(&spec, &history, &environment.short(layout.root()))?;
+        let run_for = self.time_to_run(&spec, &history, &environment.short(layout.root()), environment)?;
         if let Some(cluster) = &mut cluster {
             cluster.id = cluster::id(&layout, &history);
         }

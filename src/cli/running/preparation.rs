@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Options, devices, slots, trainer};
+use super::{Options, devices, launcher, slots, trainer};
 use crate::agent::gpu::{self, Gpu};
 use crate::agent::{Device, Launcher, SlotDevice, end_leftovers as end_left, left_over, mps, share_a_gpu};
 use crate::cli::cluster::{self, Missing};
-use crate::cli::environment::Environment;
+use crate::cli::environment::{Environment, variable};
 use crate::cli::output;
 use crate::engine::Cluster;
+use crate::hosts::Own;
+use crate::slurm;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::History;
 use sweep_report::format;
@@ -38,8 +40,17 @@ impl Options {
         }
         // A sweep that has begun goes on with the hosts that are left.
         let missing = if so_far.is_some() { Missing::Note } else { Missing::Refuse };
-        let cluster = cluster::check(targets, spec, terms, missing)?;
+        let own = self.own(spec, environment);
+        let cluster = cluster::check(targets, spec, terms, missing, &own)?;
         Ok(Some(cluster::with_jobs(cluster, layout, environment)))
+    }
+
+    /// The programs that hosts may lack.
+    fn own(&self, spec: &Spec, environment: &Environment) -> Own {
+        // A trainer that is named must be at the same path everywhere.
+        let trainer = launcher(None, environment).program().to_owned();
+        let trainer = Some(trainer).filter(|path| spec.network().is_some() && self.trainer.is_none() && path.is_file());
+        Own::new([environment.program.clone()].into_iter().chain(trainer).collect(), environment.c_library())
     }
 
     /// The slots that the file and the options request.
@@ -111,13 +122,21 @@ impl Options {
         }
     }
 
-    /// Time after which this run saves its trials and ends: `--for`, or what is left of `max_time: sweep:`.
-    pub(super) fn time_to_run(&self, spec: &Spec, history: &History, folder: &Path) -> Result<Option<Duration>> {
+    /// Time after which this run saves its trials and ends: `--for`, or what is left of `max_time: sweep:`, but no longer than
+    /// the job that it is in.
+    pub(super) fn time_to_run(
+        &self,
+        spec: &Spec,
+        history: &History,
+        folder: &Path,
+        environment: &Environment,
+    ) -> Result<Option<Duration>> {
         let time = match (self.run_for, spec.max_time.sweep) {
             (None, Some(most)) => Some(time_left(most, history, folder)?),
             (named, _) => named,
         };
-        Ok(time.map(|time| time - time_to_save(spec, time)))
+        let job = slurm::time_for_trials(variable, environment.now());
+        Ok(time.map(|time| time - time_to_save(spec, time)).into_iter().chain(job).min())
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Nodes;
 use super::adopt::adopt;
 use super::session::Session;
-use crate::agent::service::{FromAgent, Part, ToAgent};
+use crate::agent::service::{FromAgent, Part, ToAgent, Usage};
 use sweep_core::error::Result;
 use sweep_core::history::History;
 use sweep_core::protocol::FromTrainer;
@@ -42,7 +42,7 @@ impl Nodes {
                 let news = match message {
                     // It answered an earlier controller.
                     FromAgent::Offer(_) | FromAgent::Cannot { .. } if number <= repeats => Vec::new(),
-                    message => self.message(id, message, history)?,
+                    message => self.message(id, message, now, history)?,
                 };
                 // What comes before the offer is recorded with it. Until then, no journal has it.
                 if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.node.is_some()) {
@@ -83,7 +83,7 @@ impl Nodes {
         Vec::new()
     }
 
-    fn message(&mut self, id: SessionId, message: FromAgent, history: &History) -> Result<Vec<News>> {
+    fn message(&mut self, id: SessionId, message: FromAgent, now: Duration, history: &History) -> Result<Vec<News>> {
         match message {
             FromAgent::File(part) => {
                 self.keep(&part)?;
@@ -98,7 +98,9 @@ impl Nodes {
                     self.controller.end(old, "another agent with its name has joined");
                 }
                 let Some(session) = self.sessions.get_mut(&id) else { return Ok(Vec::new()) };
-                let (event, words) = adopt(*offer, std::mem::take(&mut session.early), history);
+                // An earlier controller was told what its slots had used by then.
+                session.joules = (0..).map(SlotId).zip(offer.slots.iter().map(|slot| slot.joules)).collect();
+                let (event, words) = adopt(*offer, std::mem::take(&mut session.early), now, history);
                 (session.node, session.words) = (Some(node), words);
                 Ok(vec![News::Joined(id, event)])
             }
@@ -134,7 +136,17 @@ impl Nodes {
             return vec![News::Note(note), News::Event(Event::Leaving { node })];
         }
         let slot = word.slot().and_then(|slot| session.slots.get(slot.0)).copied();
-        slot.and_then(|slot| word.event(slot)).map(News::Event).into_iter().collect()
+        let event = match (slot, &word) {
+            (Some(slot), FromAgent::Usage { slot: own, usage: Usage { memory, room, joules } }) => {
+                // An older message may come after a newer one.
+                let before = session.joules.get(own).copied().unwrap_or(0.0);
+                session.joules.insert(*own, joules.max(before));
+                Some(Event::Sight { slot, memory: *memory, room: *room, joules: (joules - before).max(0.0) })
+            }
+            (Some(slot), _) => word.event(slot),
+            (None, _) => None,
+        };
+        event.map(News::Event).into_iter().collect()
     }
 
     /// Keeps a part of a file, which the agent sends before the news that the trial is over.

@@ -209,7 +209,8 @@ impl Nodes {
                 own.peek().is_some() && own.all(|slot| slot.leaving && slot.is_still() && slot.absent.is_none());
             if let Some(session) = self.sessions.get_mut(id).filter(|session| leaves && !session.is_leaving) {
                 session.is_leaving = true;
-                session.send(ToAgent::Leave { done: false });
+                let ends = |slot: &Slot| slot.is_on(node) && slot.ends.is_some_and(|ends| ends.is_near);
+                session.send(ToAgent::Leave { done: false, again: slots.iter().any(ends) });
             }
         }
     }
@@ -247,7 +248,7 @@ impl Nodes {
     pub async fn close(mut self, is_complete: bool) {
         self.acknowledge();
         for session in self.sessions.values() {
-            session.send(ToAgent::Leave { done: is_complete });
+            session.send(ToAgent::Leave { done: is_complete, again: false });
         }
         let all_over = async {
             while !self.sessions.is_empty()

@@ -22,6 +22,8 @@ pub struct Session {
     pub words: Vec<FromAgent>,
     /// The numbers of its slots in the scheduler.
     pub slots: Vec<SlotId>,
+    /// Energy that its slots had used when they last said so, by their numbers there, in joules.
+    pub joules: HashMap<SlotId, f64>,
     /// The number of its slots by what they are.
     pub identities: HashMap<String, SlotId>,
     /// The last message that the journal has, once it is synced.
@@ -51,6 +53,7 @@ impl Session {
             early: Vec::new(),
             words: Vec::new(),
             slots: Vec::new(),
+            joules: HashMap::new(),
             identities: HashMap::new(),
             recorded: None,
             repeats,

@@ -4,6 +4,7 @@ mod budget;
 mod config;
 mod dispatch;
 mod early;
+mod ends;
 mod keep;
 #[cfg(test)]
 mod lagged;
@@ -29,4 +30,4 @@ mod why;
 pub use config::{Config, Shapes, TrialSource};
 pub use messages::{Action, Condition, Event, FromProgram, Joining, Left, Leftover, Now, SlotId};
 pub use scheduler::Scheduler;
-pub use slots::{Absence, Progress, Slot, State, Use};
+pub use slots::{Absence, Ends, Progress, Slot, State, Use};

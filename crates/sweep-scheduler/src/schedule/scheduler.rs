@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::config::{Config, TrialSource};
+use super::ends::Longest;
 use super::keep::Keep;
 use super::messages::{Action, Condition, Event, Leftover, Now, SlotId};
 use super::silence;
@@ -76,6 +77,8 @@ pub struct Scheduler {
     pub(super) elsewhere: BTreeMap<TrialId, String>,
     /// Whether slots may still join.
     pub(super) expects: bool,
+    /// How long trials and trainers need before they can be interrupted.
+    pub(super) longest: Longest,
     /// The exit code of programs that ended at once, and how many did so in a row before any told an epoch.
     pub(super) usage: Option<(i32, u32)>,
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::config::{Config, TrialSource};
+use super::ends::Longest;
 use super::keep::Keep;
 use super::messages::{Action, Leftover, Now};
 use super::nodes;
@@ -63,6 +64,7 @@ impl Scheduler {
             history.trials.iter().for_each(|trial| standings.update(trial, &config.metric));
         }
         let before = Duration::from_secs_f64(history.ran());
+        let longest = Longest::of(&history, config.saves);
         Scheduler {
             config,
             source,
@@ -87,6 +89,7 @@ impl Scheduler {
             usage: None,
             elsewhere: BTreeMap::new(),
             expects: false,
+            longest,
         }
     }
 
