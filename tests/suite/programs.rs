@@ -419,16 +419,16 @@ fn a_metric_without_a_goal_goes_the_way_that_its_name_says() {
         program("echo \"{\\\"acc\\\": ${1#--x=}}\"\n", "metric: {name: acc}\nparameters: {x: {values: [1, 3, 2]}}\n");
     let text = world.expect("run s.yaml --progress plain", 0);
     assert!(text.contains("sweep maximizes acc because of its name; W&B minimizes it"), "{text}");
-    let best = |world: &World| world.read("results/s/report.md").contains("Trial 0002 is the best");
+    let best = |world: &World| world.read("results/s/report.md").contains("Trial 0002 is ahead");
     assert!(best(&world), "{}", world.read("results/s/report.md"));
     // What a file says otherwise can be corrected without running anything.
     world.expect("report results/s --goal minimize", 0);
-    assert!(world.read("results/s/report.md").contains("Trial 0001 is the best"));
+    assert!(world.read("results/s/report.md").contains("Trial 0001 is ahead"));
     world.write("s.yaml", &world.read("s.yaml").replace("{name: acc}", "{name: acc, goal: minimize}"));
     let text = world.expect("extend results/s s.yaml --yes", 0);
     assert!(text.contains("metric: the highest acc → the lowest acc"), "{text}");
     world.expect("report results/s", 0);
-    assert!(world.read("results/s/report.md").contains("Trial 0001 is the best"));
+    assert!(world.read("results/s/report.md").contains("Trial 0001 is ahead"));
     assert_eq!(world.column("results/s/trials.csv", "attempts"), ["1", "1", "1"]);
 }
 
