@@ -6,6 +6,7 @@ mod gap;
 mod turn;
 
 use super::finding::Unit;
+use super::series::Series;
 use super::view::{View, word};
 use super::{Advice, Finding, Name, Severity, low_ceiling, view::unit};
 
@@ -13,11 +14,25 @@ use decline::Decline;
 use gap::Gap;
 use turn::Turn;
 
+/// Share of the way from guessing to perfect training accuracy below which there is nothing that could be overfitted: a
+/// validation loss that rises there is noise.
+const LEARNT: f64 = 0.1;
+
 /// Judges by the rise of the validation loss and by the gap at the end.
 pub fn find(view: &View) -> Option<Finding> {
+    if guesses(view) {
+        return None;
+    }
     let signs = Signs { view, turn: Turn::new(view), decline: Decline::new(view), gap: Gap::new(view) };
     let finding = Finding::new(Name::Overfit, signs.severity()?, signs.sentences());
     Some(signs.advice(signs.evidence(finding)))
+}
+
+/// Whether the training accuracy ends where that of guessing is. `false` if either is unknown.
+fn guesses(view: &View) -> bool {
+    let chance = view.context.classes.filter(|classes| *classes > 1).map(|classes| 1.0 / f64::from(classes));
+    let end = view.train_accuracy.as_ref().map(Series::end);
+    chance.zip(end).is_some_and(|(chance, end)| end < chance + LEARNT * (1.0 - chance))
 }
 
 /// What shows that the network overfits. There is a decline only where there can be no turn.
