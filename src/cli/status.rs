@@ -171,6 +171,9 @@ impl<'a> Standing<'a> {
         if let Some(changed) = summary::scripts(history) {
             let _ = write!(text, "\n  script     {changed}");
         }
+        for (trial, warning) in summary::warnings_of_programs(history) {
+            let _ = write!(text, "\n  note       trial {trial}: {}", format::clean(&warning.text));
+        }
         for (id, tag) in &history.steering.tags {
             let _ = write!(text, "\n  tag        trial {id}: {}", format::clean(tag));
         }

@@ -13,7 +13,8 @@ use super::ties::settling;
 use super::verdicts::{Tally, is_meaningless};
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::{Outcome, TrialId};
-use sweep_scheduler::search::{Reached, Search};
+use sweep_core::warning::Warning;
+use sweep_scheduler::search::{InPercent, Reached, Search, in_percent};
 use sweep_spec::Spec;
 use sweep_verdict::{Finding, Severity, Task};
 
@@ -195,6 +196,20 @@ fn before(history: &History) -> Vec<String> {
     lines
 }
 
+/// What is worth knowing about what programs do, each kind with its first trial.
+pub fn warnings_of_programs(history: &History) -> Vec<(TrialId, &Warning)> {
+    let mut found: Vec<(TrialId, &Warning)> = Vec::new();
+    // A program's network is not known.
+    for trial in history.trials.iter().filter(|trial| trial.parameters.is_none()) {
+        for warning in &trial.warnings {
+            if !found.iter().any(|(_, known)| known.name == warning.name) {
+                found.push((trial.id, warning));
+            }
+        }
+    }
+    found
+}
+
 /// The most common problem, in one sentence. Notes and rare findings do not count as an answer.
 fn wrong(tally: &[Tally], judged: usize) -> Option<String> {
     let most: Vec<String> = tally
@@ -344,8 +359,25 @@ fn lucky(spec: &Spec, luckiest: &Place, best: &Place) -> Option<String> {
     })
 }
 
-/// A sentence that the sweep ended at its target, and what that left untried.
+/// That the sweep ended at its target, and what that left untried; and that the target and the values have different scales.
 pub fn target(spec: &Spec, history: &History) -> Option<String> {
+    let scales = spec.target.and_then(|target| {
+        let (of_target, of_values, remedy) = match in_percent(&spec.metric, target, history)? {
+            InPercent::Values => ("a share", "percentages", target * 100.0),
+            InPercent::Target => ("a percentage", "shares", target / 100.0),
+        };
+        Some(format!(
+            "The target {target} is {of_target}, and the values of {} are {of_values}, so they were converted to compare them; \
+             `target: {}` would be in their scale.",
+            spec.metric.name,
+            format::number(remedy, 4)
+        ))
+    });
+    let said = [reached(spec, history), scales].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    (!said.is_empty()).then_some(said)
+}
+
+fn reached(spec: &Spec, history: &History) -> Option<String> {
     let Reached { trial, value, target, left } = Search::reached(spec.search_terms(), history)?;
     let name = &spec.metric.name;
     let left = match left {
@@ -370,7 +402,6 @@ mod tests {
     use sweep_core::history::Entry;
     use sweep_core::stop::{Asha, EarlyTerminate, Rule};
     use sweep_core::trial::{Attempt, Stopper, TrialId};
-    use sweep_core::warning::Warning;
 
     #[test]
     fn with_repeats_the_best_mean_leads_and_not_the_luckiest_seed() {

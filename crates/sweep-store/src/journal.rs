@@ -194,19 +194,29 @@ fn identity(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
-/// Parses one line. Most lines are epochs. Trying their type first saves serde from buffering every field until it has
-/// seen the tag.
+/// Parses one line. Most lines are epochs of networks or rows of programs. Trying their type first saves serde from
+/// buffering every field until it has seen the tag.
 fn parse(line: &[u8]) -> serde_json::Result<Entry> {
     #[derive(serde::Deserialize)]
-    struct Epoch {
+    struct Row {
         attempt: Attempt,
         metrics: EpochMetrics,
         #[serde(default)]
         others: Others,
+        #[serde(default)]
+        read: Option<u64>,
+        #[serde(default)]
+        planned: Option<u32>,
+        #[serde(default)]
+        source: Option<String>,
     }
     if line.starts_with(b"{\"is\":\"epoch\",") {
-        let Epoch { attempt, metrics, others } = serde_json::from_slice(line)?;
+        let Row { attempt, metrics, others, .. } = serde_json::from_slice(line)?;
         return Ok(Entry::Epoch { attempt, metrics, others });
+    }
+    if line.starts_with(b"{\"is\":\"row\",") {
+        let Row { attempt, metrics, others, read, planned, source } = serde_json::from_slice(line)?;
+        return Ok(Entry::Row { attempt, metrics, others, read, planned, source });
     }
     serde_json::from_slice(line)
 }
@@ -264,6 +274,14 @@ mod tests {
                 from_zero: false,
             },
             Entry::Epoch { attempt, metrics, others: Others::from([("f1".into(), 0.1 + 0.2)]) },
+            Entry::Row {
+                attempt,
+                metrics: EpochMetrics { epoch: 2, ..metrics },
+                others: Others::from([("f1".into(), 0.1 + 0.7)]),
+                read: Some(7),
+                planned: None,
+                source: Some("wandb.log".into()),
+            },
         ]
     }
 

@@ -3,12 +3,14 @@
 //! Rows that give the same `epoch` are one epoch, under the program's own number. Rows without one belong to the next row
 //! that has the metric, which is the next epoch where the program gives no numbers at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::Names;
+use super::runs::Runs;
 use super::source::Rank;
 use super::{Known, Said, Values};
 use sweep_core::trial::{Attempt, EpochMetrics, METRICS, Others, Outcome};
+use sweep_core::warning::Warning;
 use sweep_curves::{Target, meaning};
 use sweep_scheduler::schedule::FromProgram;
 
@@ -91,6 +93,12 @@ pub struct Epochs {
     planned: Option<(u32, bool)>,
     /// Where the metric is read from, until that is told.
     pub new_source: Option<String>,
+    /// The trainings of the attempt.
+    pub runs: Runs,
+    /// What the user must know, until it is told.
+    warnings: Vec<Warning>,
+    /// Names of warnings that were told.
+    warned: BTreeSet<String>,
 }
 
 impl Epochs {
@@ -110,13 +118,27 @@ impl Epochs {
             place: None,
             planned: None,
             new_source: None,
+            runs: Runs::new(metric),
+            warnings: Vec::new(),
+            warned: BTreeSet::new(),
         }
     }
 
     /// Begins an attempt.
     pub fn begin(&mut self) {
         (self.catching_up, self.fresh, self.current) = (false, true, None);
-        self.steps = Means::default();
+        (self.steps, self.runs) = (Means::default(), Runs::new(&self.metric));
+    }
+
+    /// Another fold begins, which counts its epochs from its own first.
+    pub fn leave_fold(&mut self, told: &mut Vec<Said>) {
+        self.tell_current(told);
+        self.current = None;
+    }
+
+    /// Takes what the user must know of the metric.
+    pub fn warn_before_next(&mut self, warning: Option<Warning>) {
+        self.warnings.extend(warning);
     }
 
     /// Notes how many epochs the program means to train.
@@ -137,9 +159,6 @@ impl Epochs {
         };
         if self.current.as_ref().is_none_or(|current| current.number != number) {
             self.tell_current(told);
-            // Back at its first epoch, the program has begun anew.
-            let went_back = self.current.as_ref().is_some_and(|current| current.number > number);
-            self.fresh |= self.is_first(number) && went_back;
             if self.is_full() {
                 return true;
             }
@@ -200,7 +219,9 @@ impl Epochs {
         let Some(current) = &mut self.current else { return };
         current.untold = false;
         let (number, values) = (current.number, current.values());
+        let (number, values) = self.runs.take(number, self.is_first(number), &values);
         let epoch = self.counted_from_one(number, told);
+        self.warn(told);
         if values.get(&self.metric).is_some_and(|value| !value.is_finite()) {
             let what = format!("{} is NaN or infinite", self.metric);
             told.push(Said::Diverged(Outcome::Diverged { epoch, step: 0, what }));
@@ -220,6 +241,16 @@ impl Epochs {
             planned,
             source: self.new_source.take(),
         })));
+    }
+
+    /// Tells what the user must know, each once.
+    fn warn(&mut self, told: &mut Vec<Said>) {
+        self.warnings.extend(self.runs.warnings());
+        for warning in std::mem::take(&mut self.warnings) {
+            if self.warned.insert(warning.name.clone()) {
+                told.push(Said::Message(Box::new(FromProgram::Warned { attempt: self.attempt, warning })));
+            }
+        }
     }
 
     /// The number of an epoch, from 1. The first epoch of an attempt tells that the attempt began.

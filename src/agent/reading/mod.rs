@@ -7,6 +7,7 @@ mod epochs;
 mod names;
 mod naming;
 mod row;
+mod runs;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -246,6 +247,7 @@ impl Reading {
     /// Takes a row's numbers. Returns whether any of them is the metric or an epoch's.
     fn values(&mut self, mut values: Values, origin: Origin, told: &mut Vec<Said>) -> bool {
         self.naming.translate(&mut values);
+        self.epochs.warn_before_next(self.naming.warning());
         let epoch = epoch_of(&values);
         let has_metric = values.contains_key(&self.metric);
         let is_epochs = has_metric || METRICS.iter().any(|name| values.contains_key(*name));
@@ -262,7 +264,11 @@ impl Reading {
                 self.epochs.new_source = Some(origin.name);
             }
         }
+        let fold_changes = self.epochs.runs.enters_fold(&values);
         let row = origin.row.map(|row| (origin.rank, row));
+        if fold_changes {
+            self.epochs.leave_fold(told);
+        }
         self.epochs.take(Counted { values, epoch, row, repeats: standing == Standing::Better }, told) || is_epochs
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use sweep_core::trial::METRICS;
-use sweep_curves::{Target, meaning, same_name};
+use sweep_core::warning::Warning;
+use sweep_curves::{Target, meaning, names_part, same_name};
 
 use super::Values;
 
@@ -25,6 +26,8 @@ pub struct Naming {
     /// Sentences about what was taken for what, each given once.
     notes: Vec<String>,
     noted: BTreeSet<String>,
+    /// That the metric was taken from another set than its name says, until it is told.
+    warning: Option<Warning>,
 }
 
 impl Naming {
@@ -37,7 +40,13 @@ impl Naming {
             percent: BTreeSet::new(),
             notes: Vec::new(),
             noted: BTreeSet::new(),
+            warning: None,
         }
+    }
+
+    /// That the metric is taken from a name of another set, once.
+    pub fn warning(&mut self) -> Option<Warning> {
+        self.warning.take()
     }
 
     /// Sentences about translations, since they were last asked for.
@@ -50,6 +59,9 @@ impl Naming {
         // Hugging Face's last row: `train_loss` is the mean of the whole training.
         if values.contains_key("train_runtime") {
             values.remove("train_loss");
+        }
+        if !METRICS.contains(&self.metric.as_str()) {
+            self.find_metric(values);
         }
         // A name of the report's own is the nearest: a closing `Test loss` is no epoch of `val_loss`.
         for (nearest, name) in self.nearest.iter_mut().zip(METRICS) {
@@ -72,11 +84,13 @@ impl Naming {
             self.nearest[at] = far;
             let value = self.share(at, &name, value);
             values.insert(METRICS[at].to_owned(), value);
-            if sweep_curves::names_part(&name).is_some_and(|part| part.starts_with("test")) {
+            if names_part(&name).is_some_and(|part| part.starts_with("test")) {
                 self.note(format!("`{name}` was read as {}", METRICS[at]));
             }
+            if METRICS[at] == self.metric {
+                self.warn_of_other_set(&name);
+            }
         }
-        self.find_metric(values);
     }
 
     /// The metric may be written in another way: `Val Loss`, `val/loss`, `eval_loss` for `val_loss`.
@@ -86,6 +100,9 @@ impl Naming {
             return;
         }
         let meant = self.meaning(&self.metric.clone());
+        for name in values.keys() {
+            self.meaning(name);
+        }
         let near = |name: &String| -> Option<u32> {
             if same_name(name, &self.metric) {
                 return Some(1);
@@ -101,6 +118,22 @@ impl Naming {
         self.metric_far = far;
         values.insert(self.metric.clone(), value);
         self.note(format!("{} is `{name}` in what the script reports", self.metric));
+        self.warn_of_other_set(&name);
+    }
+
+    /// Warns if a name is of another set than the metric: `test_acc` for `val_acc`.
+    fn warn_of_other_set(&mut self, name: &str) {
+        let (wanted, found) = (set(&self.metric), set(name));
+        if wanted == found {
+            return;
+        }
+        let metric = &self.metric;
+        let text = format!(
+            "the script reports no {metric}; its `{name}` is used in its place, which is measured on {}. If that is meant, \
+             name it in the sweep file: `metric: {name}`.",
+            found.unwrap_or("an unknown set")
+        );
+        self.warning = Some(Warning { name: "another_metric".to_owned(), serious: false, text });
     }
 
     /// Which of [`METRICS`] a name means, and its distance from the plainest name.
@@ -133,5 +166,14 @@ impl Naming {
         if self.noted.len() < 100 && self.noted.insert(note.clone()) {
             self.notes.push(note);
         }
+    }
+}
+
+/// The set that a name says.
+fn set(name: &str) -> Option<&'static str> {
+    match names_part(name)? {
+        part if part.starts_with("test") => Some("the test set"),
+        part if sweep_curves::is_validation(part) => Some("the validation set"),
+        _ => Some("the training set"),
     }
 }

@@ -30,6 +30,7 @@ fn words(told: &[Said]) -> Vec<String> {
                 let others = others.iter().map(|(name, value)| format!(" {name} {value}"));
                 named.chain(others).fold(metrics.epoch.to_string(), |words, word| words + &word)
             }
+            FromProgram::Warned { warning, .. } => format!("warned of {}", warning.name),
             other => format!("{other:?}"),
         },
     };
@@ -176,11 +177,24 @@ fn rows_that_were_never_read_come_before_those_of_the_attempt() {
 }
 
 #[test]
-fn a_program_that_begins_anew_replaces_its_epochs() {
-    let rows = ["1", "2", "3", "1", "2"].map(|epoch| format!("{{\"epoch\": {epoch}, \"score\": {epoch}}}"));
+fn the_folds_of_a_cross_validation_have_their_mean_and_nothing_is_dropped() {
+    let rows = [(1, 0.9), (2, 0.7), (3, 0.6), (1, 1.0), (2, 0.5)];
+    let rows = rows.map(|(epoch, score)| format!("{{\"epoch\": {epoch}, \"score\": {score}}}"));
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-    let expected = ["began 0", "1 score 1", "2 score 2", "3 score 3", "began 0", "1 score 1", "2 score 2"];
+    let expected = [
+        "began 0",
+        "1 score 0.9",
+        "2 score 0.7",
+        "3 score 0.6",
+        "warned of several_runs",
+        "1 score 0.95",
+        "2 score 0.6",
+    ];
     assert_eq!(said(&mut new(), &rows), expected);
+    let folds = [(1, 0.8), (2, 0.6)].map(|(fold, score)| format!("{{\"fold\": {fold}, \"score\": {score}}}"));
+    let folds: Vec<&str> = folds.iter().map(String::as_str).collect();
+    let expected = ["began 0", "1 score 0.8 fold 1", "warned of several_runs", "1 score 0.7 fold 2"];
+    assert_eq!(said(&mut new(), &folds), expected);
     // A row of an epoch that is told late adds to it.
     let rows = [r#"{"epoch": 4, "score": 1}"#, r#"{"epoch": 5, "f1": 2}"#, r#"{"epoch": 4, "f1": 3}"#];
     assert_eq!(said(&mut new(), &rows), ["began 3", "4 score 1", "5 f1 2", "4 f1 3"]);
@@ -293,4 +307,20 @@ fn the_metric_is_found_under_names_that_mean_the_same() {
     assert_eq!(accuracies.collect::<Vec<_>>(), [(1, 0.1), (2, 0.5), (3, 0.6)]);
     let notes = reading.notes();
     assert!(notes.iter().any(|note| note.contains("`Val Acc` is in percent")), "{notes:?}");
+}
+
+#[test]
+fn a_metric_that_is_taken_from_another_set_is_told() {
+    for (metric, rows, warned) in [
+        ("val_acc", &[r#"{"test_acc": 0.5}"#][..], true),
+        ("val_accuracy", &[r#"{"test_acc": 0.5}"#], true),
+        ("accuracy", &[r#"{"train_acc": 0.5}"#], true),
+        ("val_acc", &[r#"{"valid_accuracy": 0.5, "test_acc": 0.4}"#], false),
+        ("val_loss", &[r#"{"eval_loss": 0.5}"#], false),
+        ("test_acc", &[r#"{"test_acc": 0.5}"#], false),
+    ] {
+        let mut reading = Reading::new(ATTEMPT, Known::default(), metric, false);
+        let told = said(&mut reading, rows);
+        assert_eq!(told.iter().any(|one| one == "warned of another_metric"), warned, "{metric} {rows:?}: {told:?}");
+    }
 }

@@ -290,9 +290,50 @@ impl Search {
 
 /// Returns the first trial that reached the target or better, and its best value.
 fn reached(metric: &Metric, target: f64, history: &History) -> Option<(TrialId, f64)> {
+    let factor = in_percent(metric, target, history).map_or(1.0, |in_percent| in_percent.factor());
+    let enough = |(_, value): &(TrialId, f64)| {
+        let value = value * factor;
+        value == target || metric.goal.better(value, target)
+    };
+    bests(metric, history).find(enough)
+}
+
+fn bests<'a>(metric: &'a Metric, history: &'a History) -> impl Iterator<Item = (TrialId, f64)> + 'a {
     let best = |trial: &TrialRecord| Some((trial.id, metric.best(&trial.curve)?.get(&metric.name)?));
-    let enough = |(_, value): &(TrialId, f64)| *value == target || metric.goal.better(*value, target);
-    history.trials.iter().filter_map(best).find(enough)
+    history.trials.iter().filter_map(best)
+}
+
+/// Which of the values and the target of an accuracy is in percent, where the other one is a share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InPercent {
+    /// The values: 91.2 against a target of 0.9.
+    Values,
+    /// The target: 0.912 against a target of 90.
+    Target,
+}
+
+impl InPercent {
+    fn factor(self) -> f64 {
+        match self {
+            InPercent::Values => 0.01,
+            InPercent::Target => 100.0,
+        }
+    }
+}
+
+/// Compares the scales of a target and of the values so far. `None` if they are the same, or if the metric is no accuracy.
+pub fn in_percent(metric: &Metric, target: f64, history: &History) -> Option<InPercent> {
+    let words = metric.name.split(|letter: char| !letter.is_ascii_alphanumeric());
+    let mut words = words.map(str::to_ascii_lowercase);
+    if !words.any(|word| matches!(word.as_str(), "acc" | "accuracy")) || !(0.0..=100.0).contains(&target) {
+        return None;
+    }
+    let most = bests(metric, history).map(|(_, value)| value).fold(f64::NEG_INFINITY, f64::max);
+    match (most, target) {
+        (most, target) if most > 1.0 && most <= 100.0 && target <= 1.0 => Some(InPercent::Values),
+        (most, target) if (0.0..=1.0).contains(&most) && target > 1.0 => Some(InPercent::Target),
+        _ => None,
+    }
 }
 
 /// Returns the imported configurations, then those begun, in order. Each of the latter has the mean value of its trials
@@ -446,6 +487,26 @@ mod tests {
                 "{goal} {value}"
             );
             assert_eq!(Search::resumed(spec.search_terms(), &history).len(), Some(if goes_on { 12 } else { 1 }));
+        }
+    }
+
+    #[test]
+    fn a_target_and_values_of_an_accuracy_in_another_scale_are_compared_in_one() {
+        for (target, value, goes_on) in
+            [("0.9", 50.0, true), ("0.9", 91.0, false), ("90", 0.5, true), ("90", 0.91, false), ("90", 91.0, false)]
+        {
+            let text = format!("program: x\nmetric: {{name: val_acc, goal: maximize, target: {target}}}\n{TWO}");
+            let (spec, _) = Spec::read(&text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
+            let mut entries = sweep_sample::beginning("f");
+            entries.extend(sweep_sample::attempt(1, 1, &Settings::new(), 0, 2));
+            for entry in &mut entries {
+                if let sweep_core::history::Entry::Epoch { metrics, .. } = entry {
+                    metrics.objective = Some(value);
+                }
+            }
+            let history = sweep_sample::apply(&entries);
+            let next = Search::new(spec.search_terms()).next(TrialId(2), &history);
+            assert_eq!(next.is_some(), goes_on, "{target} {value}");
         }
     }
 
