@@ -209,10 +209,10 @@ fn another_metric_of_a_program_ranks_its_trials_and_nothing_runs_again() {
     assert!(world.expect("run s.yaml --progress none", 0).contains("sweep maximizes acc because of its name"));
     assert!(best(&world).starts_with("Trial 0003"));
     world.expect("report results/s --metric f1", 0);
-    assert!(world.read("results/s/report.md").contains("Trial 0001 is the best: f1 8"));
+    assert!(world.read("results/s/report.md").contains("Trial 0001 is ahead: f1 8"));
     assert!(world.expect("report results/s --metric f2", 2).contains("did you mean `f1`?"));
     world.expect("report results/s --goal minimize", 0);
-    assert!(world.read("results/s/report.md").contains("Trial 0001 is the best: acc 1"));
+    assert!(world.read("results/s/report.md").contains("Trial 0001 is ahead: acc 1"));
     let journal = |world: &World| world.read("results/s/journal.jsonl").matches("\"is\":\"started\"").count();
     let said = world.expect("extend results/s f1.yaml --yes", 0);
     assert!(said.contains("metric: the highest acc → the highest f1"), "{said}");
