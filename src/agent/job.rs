@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::host::Assignment;
+use super::supervisor::TAKEN;
 use super::{Device, Hook, Job, PRINTED};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::program::{Metrics, Program, SETTINGS_FILE, interpreter};
@@ -75,6 +76,7 @@ pub fn job(
         ("SWEEP_DEVICE", device.torch().to_owned()),
     ]);
     let mode = variable("WANDB_MODE");
+    let is_wandb_off = mode.as_deref() == Some("disabled");
     if mode.is_none() {
         // Nothing leaves this machine on its own.
         variables.insert("WANDB_MODE", "offline".to_owned());
@@ -97,6 +99,7 @@ pub fn job(
     // The trial's folder is `trials/0001/` in the sweep's.
     let hook = folder.ancestors().nth(2).unwrap_or(folder).join(HOOK);
     Hook::install(&hook)?;
+    variables.insert("SWEEP_SIGNALS", folder.join(TAKEN).to_string_lossy().into_owned());
     variables.insert("SWEEP_LOGGED", logged.to_string_lossy().into_owned());
     variables.insert("PYTHONPATH", Hook::python_path(&hook, variable("PYTHONPATH")));
     let metrics = program.metrics.clone();
@@ -115,6 +118,7 @@ pub fn job(
         metric,
         known,
         needs_metric,
+        is_wandb_off,
         stop_grace,
     }))
 }

@@ -8,9 +8,9 @@ use super::opened::Opened;
 use super::output;
 use super::running::Options;
 use super::sweep_file::SweepFile;
-use crate::extend::{Growth, Refusal};
+use crate::extend::{Growth, Refusal, is_fruitless};
 use sweep_core::error::{Error, Exit, Result};
-use sweep_core::history::{Entry, History};
+use sweep_core::history::{Entry, History, TrialRecord};
 use sweep_core::program::{Origin, Place};
 use sweep_report::format;
 use sweep_scheduler::search::Search;
@@ -115,12 +115,16 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     };
     let layout = Layout::new(environment.folder.join(layout.root()));
     if args.run {
-        return args.options.go(environment, layout, new, (&text, Some(&on)), extend, (false, false));
+        // What failed under a file that was wrong is tried again under the new one.
+        let retry = is_fruitless(&history);
+        return args.options.go(environment, layout, new, (&text, Some(&on)), extend, (retry, false));
     }
     let _lock = Lock::take(&layout, &environment.holder())?;
     let (grown, _) = extend(&layout)?;
     sweep_report::write(&layout, &new, &grown)?;
-    output::print(&format!("To continue: sweep resume {folder}"))?;
+    let retry =
+        if is_fruitless(&grown) && grown.trials.iter().any(TrialRecord::failed) { "--retry-failed " } else { "" };
+    output::print(&format!("To continue: sweep resume {retry}{folder}"))?;
     Ok(Exit::Success)
 }
 

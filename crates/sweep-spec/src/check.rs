@@ -171,7 +171,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         start: None,
         order: order(&table, method),
         lag: lag(&table, method),
-        early_terminate: early::read(&table),
+        early_terminate: early::read(&table, is_program),
         space,
         enqueue: Vec::new(),
         defaults: None,

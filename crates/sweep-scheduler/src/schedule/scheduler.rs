@@ -77,8 +77,10 @@ pub struct Scheduler {
     pub(super) elsewhere: BTreeMap<TrialId, String>,
     /// Whether slots may still join.
     pub(super) expects: bool,
-    /// The exit code of programs that ended at once, and how many did so in a row before any told an epoch.
-    pub(super) usage: Option<(i32, u32)>,
+    /// Trials whose programs began anew after a rule had paused them.
+    pub(super) started_over: BTreeSet<TrialId>,
+    /// The ways in which programs have failed before any reported an epoch.
+    pub(super) gists: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +132,8 @@ impl Scheduler {
             before,
             is_closed: false,
             is_spent: false,
-            usage: None,
+            started_over: Default::default(),
+            gists: Default::default(),
             elsewhere: BTreeMap::new(),
             expects: false,
         };
@@ -280,7 +283,7 @@ impl Scheduler {
             && let State::Pausing { attempt, .. } = self.slots[id.0].state
         {
             let unsaved = Some(format!("{} {how}", self.config.subject()));
-            self.record(actions, Entry::Paused { at: now.unix, attempt, unsaved, later: false });
+            self.record(actions, Entry::Paused { at: now.unix, attempt, unsaved, later: false, signal: None });
             self.settle(now, attempt.trial, Duration::ZERO, actions);
         } else if self.mode == Mode::Running {
             let error = format!("{} {how}", self.config.subject());
