@@ -19,8 +19,10 @@ import symbols
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILT = ROOT / "target/package"
-# The versions of PyTorch that sweep-trainer was tried with (scripts/libtorch-matrix). src/agent/libtorch.rs names the same.
-TORCH = ">=2.13,<2.16"
+# `sweep`, and a trainer for each kind of libtorch (src/agent/libtorch.rs).
+PROGRAMS = sorted((BUILT / "bin").glob("sweep*"))
+# The versions of PyTorch that the trainers were tried with (scripts/libtorch-matrix). src/agent/libtorch.rs names the same.
+TORCH = ">=2.11,<2.16"
 ABOUT = [
     "Metadata-Version: 2.4",
     "Name: sweep-hpo",
@@ -47,8 +49,8 @@ def contents(version, summary, tag):
     info = f"sweep_hpo-{version}.dist-info"
     for source in sorted((ROOT / "packaging/sweep_hpo").glob("*.py")):
         yield f"sweep_hpo/{source.name}", source.read_bytes(), False
-    for program in ("sweep", "sweep-trainer"):
-        yield f"sweep_hpo/bin/{program}", (BUILT / "bin" / program).read_bytes(), True
+    for program in PROGRAMS:
+        yield f"sweep_hpo/bin/{program.name}", program.read_bytes(), True
     for shared in sorted(path for path in (BUILT / "share").rglob("*") if path.is_file()):
         # In the package, since pip would leave empty folders behind elsewhere.
         yield f"sweep_hpo/{shared.relative_to(BUILT)}", shared.read_bytes(), False
@@ -86,7 +88,7 @@ def main():
     manifest = (ROOT / "Cargo.toml").read_text()
     version = re.search(r'^\[workspace\.package\]\nversion = "(.+)"', manifest, re.M).group(1)
     summary = re.search(r'^description = "(.+)"', manifest, re.M).group(1)
-    major, minor = symbols.glibc(BUILT / "bin" / program for program in ("sweep", "sweep-trainer"))
+    major, minor = symbols.glibc(PROGRAMS)
     tag = f"py3-none-manylinux_{major}_{minor}_x86_64"
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"sweep_hpo-{version}-{tag}.whl"

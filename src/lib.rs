@@ -11,6 +11,7 @@ pub mod cli;
 pub mod engine;
 pub mod export;
 pub mod extend;
+mod hosts;
 pub mod import;
 pub mod log;
 pub mod progress;

@@ -43,8 +43,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         std::fs::create_dir_all(file.parent().expect("it is in the folder")).expect("it is writable");
         std::fs::write(file, content).expect("it is writable");
     }
-    let probed = datasets::probe(&source);
+    let described = datasets::describe(&source);
     if let Ok(set) = datasets::load(&source) {
-        assert_eq!(set.info, probed.expect("what can be loaded can be probed"));
+        assert_eq!(set.info, described.expect("what can be loaded can be described"));
     }
 });

@@ -14,9 +14,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     }
     for path in [folder.path().join("all.npz"), folder.path().to_owned()] {
         let source = Source::Arrays { path, order };
-        let (probed, loaded) = (datasets::probe(&source), datasets::load(&source));
+        let (described, loaded) = (datasets::describe(&source), datasets::load(&source));
         if let Ok(set) = loaded {
-            assert_eq!(set.info, probed.expect("what can be loaded can be probed"));
+            assert_eq!(set.info, described.expect("what can be loaded can be described"));
         }
     }
 });

@@ -17,7 +17,7 @@ use super::log::Log;
 use super::outbox::Outbox;
 use super::program::Job;
 use super::{libtorch, memory};
-use sweep_core::probe::Probe;
+use sweep_core::measurement::MeasureRequest;
 use sweep_core::protocol::{FromTrainer, LONGEST_LINE, Order, ToTrainer};
 use sweep_core::trial::Attempt;
 use sweep_scheduler::schedule::{Event, SlotId};
@@ -39,7 +39,7 @@ pub enum Command {
     /// Train this attempt. Only trainers get it. Their other output goes to the log from now on.
     Train { order: Box<Order>, log: PathBuf },
     /// Measure a network. Only trainers get it.
-    Probe(Box<Probe>),
+    Measure(Box<MeasureRequest>),
     /// Run this program. Only slots for programs get it. The program's output, except metrics, goes to the log.
     Run { job: Box<Job>, log: PathBuf },
     /// Save this attempt and leave it. It is ignored if the attempt is over.
@@ -91,96 +91,126 @@ async fn watch(
     mut inbox: mpsc::UnboundedReceiver<Command>,
     events: mpsc::Sender<Event>,
 ) {
-    let mut outbox = Outbox::new(events);
-    let group = process.id().and_then(|id| Pid::from_raw(id as i32));
-    let signal = |signal| {
-        if let Some(group) = group {
-            let _ = kill_process_group(group, signal);
-        }
-    };
-    let mut stdin = process.stdin.take();
     let mut stdout = Lines::<ChildStdout>::new(process.stdout.take());
     let mut stderr = Lines::<ChildStderr>::new(process.stderr.take());
-    let mut log = Log::default();
-    let mut kills_before = memory::kills();
-    let mut deadline: Option<Instant> = None;
+    let mut watch = Watch {
+        slot,
+        group: process.id().and_then(|id| Pid::from_raw(id as i32)),
+        stdin: process.stdin.take(),
+        outbox: Outbox::new(events),
+        log: Log::default(),
+        kills_before: memory::kills(),
+        deadline: None,
+    };
     let status = loop {
-        let patience = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+        let patience = watch.deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
-            Some(line) = stdout.next(), if stdout.open => match serde_json::from_slice(&line) {
-                Ok(message) => {
-                    if let FromTrainer::Began { note: Some(note), .. } = &message {
-                        log.write(note.as_bytes());
-                    }
-                    outbox.put(Event::Said { slot, message }).await;
-                }
-                // Other text is logged for the user.
-                Err(_) => log.write(&line),
-            },
-            Some(line) = stderr.next(), if stderr.open => log.write(&line),
-            () = outbox.flush(), if outbox.is_waiting() => {}
+            Some(line) = stdout.next(), if stdout.open => watch.hear(&line).await,
+            Some(line) = stderr.next(), if stderr.open => watch.log.write(&line),
+            () = watch.outbox.flush(), if watch.outbox.is_waiting() => {}
             command = inbox.recv() => match command {
-                Some(Command::Train { order, log: place }) => {
-                    log = Log::open(&place);
-                    kills_before = memory::kills();
-                    tell(&mut stdin, &ToTrainer::Train(order)).await;
-                }
-                Some(Command::Probe(probe)) => tell(&mut stdin, &ToTrainer::Probe(probe)).await,
-                Some(Command::Pause(attempt)) => tell(&mut stdin, &ToTrainer::Pause { attempt }).await,
-                // A trainer does not run programs.
-                Some(Command::Run { .. }) => {}
-                Some(Command::End) => {
-                    stdin = None;
-                    deadline.get_or_insert(Instant::now() + GRACE);
-                }
                 Some(Command::Kill) | None => {
-                    signal(Signal::KILL);
+                    watch.kill();
                     break process.wait().await;
                 }
+                Some(command) => watch.obey(command).await,
             },
-            () = sleep_until(patience), if deadline.is_some() => {
+            () = sleep_until(patience), if watch.deadline.is_some() => {
                 tracing::warn!("process {}: SIGKILL, it did not exit in time", process.id().unwrap_or(0));
-                signal(Signal::KILL);
-                deadline = Some(Instant::now() + GRACE);
+                watch.kill();
+                watch.deadline = Some(Instant::now() + GRACE);
             }
             status = process.wait() => break status,
         }
     };
     // Processes left in the group could keep the pipes open.
-    signal(Signal::KILL);
+    watch.kill();
     let mut patience = LAST_WORDS;
     while let Some(line) = last_line(&mut stdout, &mut patience).await {
-        match serde_json::from_slice(&line) {
-            Ok(message) => outbox.put(Event::Said { slot, message }).await,
-            Err(_) => log.write(&line),
-        }
+        watch.hear(&line).await;
     }
     while let Some(line) = last_line(&mut stderr, &mut patience).await {
-        log.write(&line);
+        watch.log.write(&line);
     }
-    report_end(slot, status, log, kills_before, outbox).await;
+    watch.report_end(status).await;
 }
 
-/// Reports the end of a trainer. `kills_before` is how many processes the kernel had killed when its attempt began.
-async fn report_end(
+/// What the task that supervises a trainer keeps of it, beside its output.
+struct Watch {
     slot: SlotId,
-    status: std::io::Result<ExitStatus>,
-    mut log: Log,
+    /// The trainer and the processes that it has started.
+    group: Option<Pid>,
+    stdin: Option<ChildStdin>,
+    outbox: Outbox,
+    log: Log,
+    /// Number of processes that the kernel had killed for lack of memory when the attempt began.
     kills_before: u64,
-    mut outbox: Outbox,
-) {
-    if status.as_ref().is_ok_and(|status| status.code() == Some(NOT_LOADED)) {
-        let reason = libtorch::not_loaded(&log.last_words().unwrap_or_default());
-        outbox.put(Event::Said { slot, message: FromTrainer::Unusable { reason } }).await;
+    /// When the trainer is killed if it has not exited.
+    deadline: Option<Instant>,
+}
+
+impl Watch {
+    /// Takes a line of the trainer's output. What is no message is logged for the user.
+    async fn hear(&mut self, line: &[u8]) {
+        let Ok(message) = serde_json::from_slice(line) else { return self.log.write(line) };
+        if let FromTrainer::Began { note: Some(note), .. } = &message {
+            self.log.write(note.as_bytes());
+        }
+        self.outbox.put(Event::Said { slot: self.slot, message }).await;
     }
-    let killed = status.as_ref().is_ok_and(|status| status.signal() == Some(9));
-    let out_of_memory = killed && memory::kills() > kills_before;
-    let mut how = status.map_or_else(|error| format!("was lost: {error}"), |status| describe(&status));
-    if out_of_memory {
-        how += memory::WORDS;
+
+    /// Carries out a command other than [`Command::Kill`].
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Train { order, log } => {
+                self.log = Log::open(&log);
+                self.kills_before = memory::kills();
+                self.tell(&ToTrainer::Train(order)).await;
+            }
+            Command::Measure(request) => self.tell(&ToTrainer::Measure(request)).await,
+            Command::Pause(attempt) => self.tell(&ToTrainer::Pause { attempt }).await,
+            Command::End => {
+                self.stdin = None;
+                self.deadline.get_or_insert(Instant::now() + GRACE);
+            }
+            // A trainer does not run programs.
+            Command::Run { .. } | Command::Kill => {}
+        }
     }
-    how = log.with_last_words(how);
-    outbox.put(Event::Gone { slot, how, out_of_memory }).await;
+
+    /// Writes a message to the trainer. A trainer that no longer reads is exiting or will be ended.
+    async fn tell(&mut self, message: &ToTrainer) {
+        let mut line = serde_json::to_vec(message).expect("a message has no map with keys that are not text");
+        line.push(b'\n');
+        if let Some(pipe) = &mut self.stdin
+            && pipe.write_all(&line).await.is_err()
+        {
+            self.stdin = None;
+        }
+    }
+
+    fn kill(&self) {
+        if let Some(group) = self.group {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+
+    /// Reports the end of the trainer.
+    async fn report_end(mut self, status: std::io::Result<ExitStatus>) {
+        let slot = self.slot;
+        if status.as_ref().is_ok_and(|status| status.code() == Some(NOT_LOADED)) {
+            let reason = libtorch::not_loaded(&self.log.last_words().unwrap_or_default());
+            self.outbox.put(Event::Said { slot, message: FromTrainer::Unusable { reason } }).await;
+        }
+        let killed = status.as_ref().is_ok_and(|status| status.signal() == Some(9));
+        let out_of_memory = killed && memory::kills() > self.kills_before;
+        let mut how = status.map_or_else(|error| format!("was lost: {error}"), |status| describe(&status));
+        if out_of_memory {
+            how += memory::WORDS;
+        }
+        how = self.log.with_last_words(how);
+        self.outbox.put(Event::Gone { slot, how, out_of_memory }).await;
+    }
 }
 
 /// Reads a line that a process left in a pipe. Only the time that this waits for the pipe counts as patience, so that a
@@ -190,17 +220,6 @@ async fn last_line<R: AsyncRead + Unpin>(pipe: &mut Lines<R>, patience: &mut Dur
     let line = timeout(*patience, pipe.next()).await.ok().flatten();
     *patience = patience.saturating_sub(began.elapsed());
     line
-}
-
-/// Writes a message to the trainer. A trainer that no longer reads is exiting or will be ended.
-async fn tell(stdin: &mut Option<ChildStdin>, message: &ToTrainer) {
-    let mut line = serde_json::to_vec(message).expect("a message has no map with keys that are not text");
-    line.push(b'\n');
-    if let Some(pipe) = stdin
-        && pipe.write_all(&line).await.is_err()
-    {
-        *stdin = None;
-    }
 }
 
 /// Describes how a process ended. The result completes a sentence that begins with the name of the process.

@@ -13,7 +13,7 @@ const MOST_FILES: usize = 20_000;
 /// Depth of folders below the one where programs start.
 const DEEPEST: usize = 6;
 /// Trials after whose end the folder is looked at. Trials that overwrite files do it from the first on.
-const MOST_LOOKS: u32 = 20;
+const MOST_CHECKS: u32 = 20;
 /// Files that a warning names.
 const NAMED: usize = 3;
 /// Trials that a warning names.
@@ -29,7 +29,7 @@ const SOURCES: [&str; 12] = ["py", "pyc", "ipynb", "yaml", "yml", "toml", "md", 
 pub struct Clashes {
     runs: Vec<Run>,
     files: HashMap<PathBuf, Writers>,
-    looks: u32,
+    checks: u32,
     /// Whether files that clash were found. One warning is enough.
     found: bool,
 }
@@ -57,18 +57,18 @@ impl Clashes {
         self.runs.push(Run { trial, from: at, to: None });
     }
 
-    /// A trial's program has ended. Returns whether the folder is worth a look.
+    /// A trial's program has ended. Returns whether the folder is worth a check.
     pub fn ended(&mut self, trial: TrialId, at: SystemTime) -> bool {
         if let Some(run) = self.runs.iter_mut().rev().find(|run| run.trial == trial && run.to.is_none()) {
             run.to = Some(at);
         }
-        self.looks += 1;
-        !self.found && self.looks <= MOST_LOOKS
+        self.checks += 1;
+        !self.found && self.checks <= MOST_CHECKS
     }
 
     /// Takes in when files changed. Returns a warning if more than one trial must have written one of them. `is_foreign`
     /// tells the files that something else writes, such as the output of this process.
-    pub fn look(
+    pub fn check(
         &mut self,
         folder: &Path,
         files: Vec<(PathBuf, SystemTime)>,
@@ -94,7 +94,7 @@ impl Clashes {
                 clashing.push((name, known.any.clone()));
             }
         }
-        // Changes after this look cannot be those of a trial that has ended.
+        // Changes after this check cannot be those of a trial that has ended.
         self.runs.retain(|run| run.to.is_none());
         self.found |= !clashing.is_empty();
         warning(folder, &clashing)
@@ -167,14 +167,14 @@ mod tests {
         assert!(clashes.ended(TrialId(1), at(20)));
         // Either of them may have written both.
         let files = vec![file("data.bin", 5), file("model.pt", 15), file("own-2.pt", 16), file("nohup.out", 16)];
-        assert_eq!(clashes.look(folder, files, no), None);
+        assert_eq!(clashes.check(folder, files, no), None);
         clashes.began(TrialId(3), at(21));
         clashes.ended(TrialId(2), at(30));
         let files = vec![file("model.pt", 29), file("own-2.pt", 22)];
-        assert_eq!(clashes.look(folder, files, no), None, "trial 2 may have");
+        assert_eq!(clashes.check(folder, files, no), None, "trial 2 may have");
         clashes.ended(TrialId(3), at(40));
         let files = vec![file("model.pt", 39), file("own-2.pt", 22), file("nohup.out", 39)];
-        let told = clashes.look(folder, files, |path| path.ends_with("nohup.out")).expect("2 and 3 did").text;
+        let told = clashes.check(folder, files, |path| path.ends_with("nohup.out")).expect("2 and 3 did").text;
         assert!(told.starts_with("more than one of the trials 0001, 0002, 0003 wrote model.pt in /w,"), "{told}");
         assert!(!clashes.ended(TrialId(4), at(50)), "once is enough");
     }

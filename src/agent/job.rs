@@ -1,7 +1,7 @@
 //! What a program is started with: its arguments, its folder and its part of the environment.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -9,7 +9,8 @@ use super::host::Assignment;
 use super::supervisor::TAKEN;
 use super::{Device, Hook, Job, PRINTED};
 use sweep_core::error::{Error, Exit, Result};
-use sweep_core::program::{Metrics, Program, SETTINGS_FILE, interpreter};
+use sweep_core::program::{Metrics, PLACEHOLDERS, Program, SETTINGS_FILE, interpreter};
+use sweep_core::trial::Settings;
 use sweep_spec::Spec;
 
 /// The settings as W&B's library takes them for `wandb.config`, in the trial's folder: JSON, which is YAML.
@@ -36,47 +37,110 @@ pub fn job(
     (folder, slot, device): (&Path, &str, &Device),
     variable: Variable,
 ) -> Result<std::result::Result<Job, String>> {
+    let start = start_folder(spec)?;
+    let interpreter = interpreter(program, &start, variable, Path::is_file).command;
+    let program = if program.in_trial_folder { &program.below(&start, &interpreter) } else { program };
+    let facts = Facts::new(spec, assignment, folder);
+    let (program, settings) = &program.filled(&assignment.settings, &facts.placeholders());
+    let config = program.config(settings);
+    let settings_file = write_settings(folder, &config)?;
+    let arguments = |variable: &dyn Fn(&str) -> Option<String>| {
+        program.arguments(settings, &interpreter, &settings_file.to_string_lossy(), variable)
+    };
+    let typed = arguments(&|name| Some(format!("${{envvar:{name}}}"))).unwrap_or_default();
+    let arguments = match arguments(&variable) {
+        Ok(arguments) if !arguments.is_empty() => arguments,
+        Ok(_) => return Ok(Err("the command has no program".to_owned())),
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut variables = facts.variables(&spec.name, slot, device);
+    variables.extend(for_wandb(&spec.name, &config, folder, variable)?);
+    variables.extend(for_python(program, folder, variable)?);
+    Ok(Ok(Job {
+        attempt: assignment.attempt,
+        arguments,
+        typed,
+        variables,
+        folder: if program.in_trial_folder { folder.to_owned() } else { start },
+        metrics_file: program.metrics_file.as_ref().map(|name| folder.join(name)),
+        metrics: program.metrics.clone(),
+        metric: spec.metric.name.clone(),
+        known: assignment.known,
+        needs_metric: assignment.needs_metric,
+        is_wandb_off: variable("WANDB_MODE").as_deref() == Some("disabled"),
+        stop_grace: spec.stop_grace,
+    }))
+}
+
+/// Variables of the environment that are set for a program.
+type Variables = BTreeMap<&'static str, String>;
+
+/// What a program is told about its trial, by placeholders and by variables.
+struct Facts {
+    trial_dir: String,
+    trial: String,
+    seed: String,
+    repeat: String,
+    gpus: String,
+    resume: String,
+}
+
+impl Facts {
+    fn new(spec: &Spec, assignment: &Assignment, folder: &Path) -> Facts {
+        Facts {
+            trial_dir: folder.to_string_lossy().into_owned(),
+            trial: assignment.attempt.trial.0.to_string(),
+            seed: assignment.seed.to_string(),
+            repeat: assignment.repeat.to_string(),
+            gpus: spec.devices.gpus_per_trial.to_string(),
+            resume: u8::from(assignment.resumes).to_string(),
+        }
+    }
+
+    /// The values of [`PLACEHOLDERS`], in their order.
+    fn placeholders(&self) -> [String; PLACEHOLDERS.len()] {
+        [&self.trial_dir, &self.trial, &self.seed, &self.repeat, &self.gpus, &self.resume].map(String::clone)
+    }
+
+    fn variables(self, sweep: &str, slot: &str, device: &Device) -> Variables {
+        BTreeMap::from([
+            ("SWEEP_NAME", sweep.to_owned()),
+            ("SWEEP_TRIAL", self.trial),
+            ("SWEEP_TRIAL_DIR", self.trial_dir),
+            ("SWEEP_RESUME", self.resume),
+            ("SWEEP_SEED", self.seed),
+            ("SWEEP_REPEAT", self.repeat),
+            ("SWEEP_GPUS", self.gpus),
+            ("SWEEP_SLOT", slot.to_owned()),
+            ("SWEEP_DEVICE", device.torch().to_owned()),
+        ])
+    }
+}
+
+/// The folder in which programs start.
+fn start_folder(spec: &Spec) -> Result<PathBuf> {
     let start = spec.program_folder();
     if !start.is_dir() {
         return Err(Error::new(Exit::Storage, format!("{} is not there, and programs start in it", start.display()))
             .hint("no trial is lost: put it back, and then `sweep resume` the sweep"));
     }
-    let Assignment { attempt, settings, known, needs_metric, .. } = assignment;
-    let (attempt, known, needs_metric) = (*attempt, *known, *needs_metric);
-    let resumes = u8::from(assignment.resumes).to_string();
-    let (seed, repeat) = (assignment.seed.to_string(), assignment.repeat.to_string());
-    let interpreter = interpreter(program, &start, variable, Path::is_file);
-    let program = if program.in_trial_folder { &program.below(&start, &interpreter.command) } else { program };
-    let trial_dir = folder.to_string_lossy().into_owned();
-    let (number, gpus) = (attempt.trial.0.to_string(), spec.devices.gpus_per_trial.to_string());
-    let values = [trial_dir, number, seed.clone(), repeat.clone(), gpus.clone(), resumes.clone()];
-    let (program, settings) = &program.filled(settings, &values);
-    let settings_file = folder.join(SETTINGS_FILE);
-    let config = program.config(settings);
-    let json = serde_json::to_vec_pretty(&config)
+    Ok(start)
+}
+
+/// Writes the settings as JSON. Returns the file's path.
+fn write_settings(folder: &Path, config: &Settings) -> Result<PathBuf> {
+    let json = serde_json::to_vec_pretty(config)
         .map_err(|error| Error::storage("settings cannot be written", error.into()))?;
-    sweep_store::replace(&settings_file, &json)?;
-    let settings_path = settings_file.to_string_lossy();
-    let as_written = |name: &str| Some(format!("${{envvar:{name}}}"));
-    let typed = program.arguments(settings, &interpreter.command, &settings_path, as_written).unwrap_or_default();
-    let arguments = match program.arguments(settings, &interpreter.command, &settings_path, variable) {
-        Ok(arguments) if !arguments.is_empty() => arguments,
-        Ok(_) => return Ok(Err("the command has no program".to_owned())),
-        Err(error) => return Ok(Err(error)),
-    };
-    let mut variables = BTreeMap::from([
-        ("SWEEP_NAME", spec.name.clone()),
-        ("SWEEP_TRIAL", attempt.trial.0.to_string()),
-        ("SWEEP_TRIAL_DIR", folder.to_string_lossy().into_owned()),
-        ("SWEEP_RESUME", resumes),
-        ("SWEEP_SEED", seed),
-        ("SWEEP_REPEAT", repeat),
-        ("SWEEP_GPUS", gpus),
-        ("SWEEP_SLOT", slot.to_owned()),
-        ("SWEEP_DEVICE", device.torch().to_owned()),
-    ]);
+    let file = folder.join(SETTINGS_FILE);
+    sweep_store::replace(&file, &json)?;
+    Ok(file)
+}
+
+/// What W&B's library needs to work offline and to have the settings in `wandb.config`. If the user has it online, nothing
+/// is set.
+fn for_wandb(sweep: &str, config: &Settings, folder: &Path, variable: Variable) -> Result<Variables> {
+    let mut variables = Variables::new();
     let mode = variable("WANDB_MODE");
-    let is_wandb_off = mode.as_deref() == Some("disabled");
     if mode.is_none() {
         // Nothing leaves this machine on its own.
         variables.insert("WANDB_MODE", "offline".to_owned());
@@ -85,40 +149,28 @@ pub fn job(
         let file = folder.join(WANDB_FILE);
         let named = config.iter().map(|(name, value)| (name.clone(), json!({"value": value})));
         let version = std::iter::once(("wandb_version".to_owned(), json!(1)));
-        let file_text = serde_json::Value::Object(version.chain(named).collect());
-        sweep_store::replace(&file, format!("{file_text:#}\n").as_bytes())?;
-        variables.insert("WANDB_SWEEP_ID", spec.name.clone());
+        let text = serde_json::Value::Object(version.chain(named).collect());
+        sweep_store::replace(&file, format!("{text:#}\n").as_bytes())?;
+        variables.insert("WANDB_SWEEP_ID", sweep.to_owned());
         variables.insert("WANDB_SWEEP_PARAM_PATH", file.to_string_lossy().into_owned());
         if variable("WANDB_DIR").is_none() {
             variables.insert("WANDB_DIR", folder.to_string_lossy().into_owned());
         }
     }
-    // With a file of its own, what the hook writes is read by nobody.
+    Ok(variables)
+}
+
+/// Installs the hook in Python, and says where it writes what libraries log.
+fn for_python(program: &Program, folder: &Path, variable: Variable) -> Result<Variables> {
+    // If the program has a file of its own, nothing reads what the hook writes.
     let prints = program.metrics_file.is_none() && !matches!(program.metrics, Metrics::Files(_));
     let logged = folder.join(if prints { PRINTED } else { LOGGED });
     // The trial's folder is `trials/0001/` in the sweep's.
     let hook = folder.ancestors().nth(2).unwrap_or(folder).join(HOOK);
     Hook::install(&hook)?;
-    variables.insert("SWEEP_SIGNALS", folder.join(TAKEN).to_string_lossy().into_owned());
-    variables.insert("SWEEP_LOGGED", logged.to_string_lossy().into_owned());
-    variables.insert("PYTHONPATH", Hook::python_path(&hook, variable("PYTHONPATH")));
-    let metrics = program.metrics.clone();
-    let metrics_file = program.metrics_file.as_ref().map(|name| folder.join(name));
-    let folder = if program.in_trial_folder { folder.to_owned() } else { start };
-    let metric = spec.metric.name.clone();
-    let stop_grace = spec.stop_grace;
-    Ok(Ok(Job {
-        attempt,
-        arguments,
-        typed,
-        variables,
-        folder,
-        metrics_file,
-        metrics,
-        metric,
-        known,
-        needs_metric,
-        is_wandb_off,
-        stop_grace,
-    }))
+    Ok(BTreeMap::from([
+        ("SWEEP_SIGNALS", folder.join(TAKEN).to_string_lossy().into_owned()),
+        ("SWEEP_LOGGED", logged.to_string_lossy().into_owned()),
+        ("PYTHONPATH", Hook::python_path(&hook, variable("PYTHONPATH"))),
+    ]))
 }

@@ -7,10 +7,27 @@ use serde::Serialize;
 /// Environment variable with the folder of the libtorch to use: a `torch` package, or an unpacked libtorch.
 pub const VARIABLE: &str = "SWEEP_LIBTORCH";
 
-/// The oldest and the newest libtorch that the trainer was tried with, as major and minor version. The C++ interface of
-/// libtorch is not stable. scripts/libtorch-matrix tries versions, and packaging/wheel.py names the same.
-const OLDEST: (u32, u32) = (2, 13);
-const NEWEST: (u32, u32) = (2, 15);
+/// A program that trains, with the oldest and the newest libtorch that it was tried with, as major and minor version. The
+/// C++ interface of libtorch is not stable, so that one program serves a few versions. scripts/libtorch-matrix tries them,
+/// and packaging/wheel.py names the same.
+struct Build {
+    file: &'static str,
+    oldest: (u32, u32),
+    newest: (u32, u32),
+}
+
+/// All builds of this source, the oldest first. Only the last one is there if nothing else was installed.
+const BUILDS: [Build; 2] = [
+    Build { file: "sweep-trainer-2.11", oldest: (2, 11), newest: (2, 12) },
+    Build { file: "sweep-trainer", oldest: (2, 13), newest: (2, 15) },
+];
+
+/// The trainer for the libtorch that will be loaded: `trainer` itself, or the build for an older version beside it.
+pub fn trainer_for(trainer: PathBuf, named: Option<&Path>) -> PathBuf {
+    let Some(version) = Libtorch::find(&trainer, named).and_then(|found| found.numbers()) else { return trainer };
+    let build = BUILDS.iter().find(|build| (build.oldest..=build.newest).contains(&version));
+    build.map(|build| trainer.with_file_name(build.file)).filter(|other| other.is_file()).unwrap_or(trainer)
+}
 
 /// A libtorch on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -59,20 +76,28 @@ impl Libtorch {
         }
     }
 
-    /// Whether the trainer can use it, by its version.
-    pub fn fit(&self) -> Fit {
-        let mut numbers = self.version.as_deref().unwrap_or_default().split('.').map(|part| part.parse::<u32>().ok());
-        match (numbers.next().flatten(), numbers.next().flatten()) {
-            (Some(major), Some(minor)) if (major, minor) < OLDEST => Fit::TooOld,
-            (Some(major), Some(minor)) if (major, minor) <= NEWEST => Fit::Tried,
+    /// Its major and minor version, if they are known.
+    fn numbers(&self) -> Option<(u32, u32)> {
+        let mut numbers = self.version.as_deref()?.split('.').map(|part| part.parse().ok());
+        Some((numbers.next()??, numbers.next()??))
+    }
+
+    /// Whether a trainer can use it, by its version.
+    pub fn fit(&self, trainer: &Path) -> Fit {
+        let Build { oldest, newest, .. } = build(trainer);
+        match self.numbers() {
+            Some(version) if version < *oldest => Fit::TooOld,
+            Some(version) if version <= *newest => Fit::Tried,
             _ => Fit::Untried,
         }
     }
 
-    /// Says that the trainer cannot use it.
-    pub fn too_old(&self) -> String {
+    /// Says that the trainer cannot use it, nor an older build beside it.
+    pub fn too_old(&self, trainer: &Path) -> String {
         let version = self.version.as_deref().unwrap_or("of unknown version");
-        format!("sweep-trainer works with {}, but {} is {version}", versions(), self.folder.display())
+        let is_there = |one: &&Build| trainer.with_file_name(one.file).is_file();
+        let oldest = BUILDS.iter().find(is_there).unwrap_or(build(trainer)).oldest;
+        format!("sweep-trainer works with {}, but {} is {version}", versions(oldest), self.folder.display())
     }
 }
 
@@ -81,19 +106,29 @@ fn assigns(letter: char) -> bool {
     letter != '\''
 }
 
-/// The versions that work, in words.
-pub fn versions() -> String {
-    format!("PyTorch {}.{} to {}.{}", OLDEST.0, OLDEST.1, NEWEST.0, NEWEST.1)
+/// The build that a trainer's file is: by its name, or else the newest.
+fn build(trainer: &Path) -> &'static Build {
+    let [.., newest] = &BUILDS;
+    BUILDS.iter().find(|build| trainer.file_name().is_some_and(|name| name == build.file)).unwrap_or(newest)
+}
+
+/// Versions from this one on, in words.
+fn versions(oldest: (u32, u32)) -> String {
+    let [.., Build { newest, .. }] = &BUILDS;
+    format!("PyTorch {}.{} to {}.{}", oldest.0, oldest.1, newest.0, newest.1)
 }
 
 /// Says why a trainer ended before its first instruction, from the last line of the dynamic linker.
 pub fn not_loaded(last: &str) -> String {
-    format!("libtorch cannot be loaded: {last}; {} works: {}, or set {VARIABLE} to its folder", versions(), install())
+    let [.., Build { oldest, .. }] = &BUILDS;
+    let versions = versions(*oldest);
+    format!("libtorch cannot be loaded: {last}; {versions} works: {}, or set {VARIABLE} to its folder", install())
 }
 
-/// The command that installs a version that works.
+/// The command that installs a version that works with the newest build.
 pub fn install() -> String {
-    format!("pip install 'torch>={}.{},<{}.{}'", OLDEST.0, OLDEST.1, NEWEST.0, NEWEST.1 + 1)
+    let [.., Build { oldest, newest, .. }] = &BUILDS;
+    format!("pip install 'torch>={}.{},<{}.{}'", oldest.0, oldest.1, newest.0, newest.1 + 1)
 }
 
 #[cfg(test)]
@@ -125,9 +160,32 @@ mod tests {
 
     #[test]
     fn versions_are_compared_as_numbers() {
-        let fit = |version: &str| Libtorch { folder: PathBuf::new(), version: Some(version.into()), cuda: None }.fit();
+        let of = |version: &str| Libtorch { folder: PathBuf::new(), version: Some(version.into()), cuda: None };
+        let fit = |version: &str| of(version).fit(Path::new("bin/sweep-trainer"));
         assert_eq!(["2.9.1", "2.12.1+cpu", "1.13.1"].map(fit), [Fit::TooOld; 3]);
         assert_eq!(["2.13.0", "2.14.1", "2.15.0+cu130"].map(fit), [Fit::Tried; 3]);
         assert_eq!(["2.16.0", "3.0.0", "git"].map(fit), [Fit::Untried; 3]);
+        let older = |version: &str| of(version).fit(Path::new("bin/sweep-trainer-2.11"));
+        assert_eq!(["2.10.0", "2.11.0", "2.13.0"].map(older), [Fit::TooOld, Fit::Tried, Fit::Untried]);
+    }
+
+    #[test]
+    fn an_older_libtorch_gets_the_trainer_that_was_built_for_it_if_it_is_installed() {
+        for (version, with_older, without) in [
+            ("2.11.0+cu130", "sweep-trainer-2.11", "sweep-trainer"),
+            ("2.10.0", "sweep-trainer", "sweep-trainer"),
+            ("2.15.0", "sweep-trainer", "sweep-trainer"),
+            ("git", "sweep-trainer", "sweep-trainer"),
+        ] {
+            let (_site, trainer) = installed(version);
+            let chosen = || trainer_for(trainer.clone(), None).file_name().unwrap().to_owned();
+            assert_eq!(chosen(), without, "{version}");
+            let too_old = Libtorch::find(&trainer, None).unwrap().too_old(&trainer);
+            assert!(too_old.contains("works with PyTorch 2.13 to 2.15, but"), "{too_old}");
+            std::fs::write(trainer.with_file_name("sweep-trainer-2.11"), "").expect("it is writable");
+            assert_eq!(chosen(), with_older, "{version}");
+            let too_old = Libtorch::find(&trainer, None).unwrap().too_old(&trainer);
+            assert!(too_old.contains("works with PyTorch 2.11 to 2.15, but"), "{too_old}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod child;
 mod clashes;
+mod devices;
 pub mod gpu;
 mod hook;
 mod host;
@@ -11,6 +12,7 @@ pub(crate) mod launch;
 pub mod libtorch;
 mod log;
 mod memory;
+mod metric_stream;
 pub mod mps;
 mod outbox;
 pub mod processes;
@@ -21,18 +23,18 @@ pub mod service;
 mod slots;
 mod supervisor;
 mod tail;
-mod voice;
 mod whole;
 
 use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
-use sweep_core::probe::Probe;
+use sweep_core::measurement::MeasureRequest;
 use sweep_core::protocol::Order;
 use sweep_core::trial::Attempt;
 use sweep_scheduler::schedule::{Event, SlotId};
 
+pub use devices::{Devices, Tenant};
 pub use hook::Hook;
 pub use host::{Assignment, Host, ToHost};
 pub use job::Variable;
@@ -93,8 +95,8 @@ impl Agent {
     }
 
     /// Measures a network on the slot's trainer.
-    pub fn probe(&mut self, slot: SlotId, probe: Probe) {
-        self.command(slot, Command::Probe(Box::new(probe)));
+    pub fn measure(&mut self, slot: SlotId, request: MeasureRequest) {
+        self.command(slot, Command::Measure(Box::new(request)));
     }
 
     /// Asks the slot's trainer or program to save the attempt and to leave it.

@@ -15,13 +15,13 @@ use super::child::{Child, Command, GRACE, Process, describe};
 use super::clashes::{self, Clashes};
 use super::log::{gist, with_last_words};
 use super::memory;
+use super::metric_stream::{MetricStream, without_metric};
 use super::outbox::Outbox;
 use super::processes;
 use super::provenance;
 use super::reading::{Known, Reading, Said};
 use super::slots::SlotDevice;
 use super::supervisor::{self, Order, PRINTED, Report, Supervisor};
-use super::voice::{Voice, without_metric};
 use sweep_core::program::{IMPOSSIBLE, LATER, Metrics, line};
 use sweep_core::protocol::FromTrainer;
 use sweep_core::trial::{Attempt, Outcome};
@@ -121,7 +121,7 @@ async fn watch(
                 }
             }
             // The attempt to pause is over. A program is never trained or measured.
-            Some(Command::Pause(_) | Command::Train { .. } | Command::Probe(_)) => {}
+            Some(Command::Pause(_) | Command::Train { .. } | Command::Measure(_)) => {}
             Some(Command::End | Command::Kill) | None => break "ended".to_owned().into(),
         }
     };
@@ -169,30 +169,30 @@ impl Teller {
         }
         let folder = job.folder.clone();
         let Ok(files) = tokio::task::spawn_blocking(move || clashes::files(&folder)).await else { return };
-        let warning = lock().look(&job.folder, files, |path| processes::have_open(path, supervisor::MARK));
+        let warning = lock().check(&job.folder, files, |path| processes::have_open(path, supervisor::MARK));
         if let Some(warning) = warning {
             self.tell(FromProgram::Warned { attempt: job.attempt, warning }).await;
         }
     }
 
     /// Passes on what a program that has ended has left to read.
-    async fn speak_last(&mut self, voice: &mut Voice, job: &Job, trial: &Path) -> Option<Outcome> {
-        voice.search();
-        let diverged = self.speak_all(voice).await;
-        let diverged = diverged.or(self.speak(voice.finish()).await);
-        if diverged.is_some() || voice.reading.measured() || !job.prints() {
+    async fn speak_last(&mut self, stream: &mut MetricStream, job: &Job, trial: &Path) -> Option<Outcome> {
+        stream.search_file();
+        let diverged = self.speak_all(stream).await;
+        let diverged = diverged.or(self.speak(stream.finish()).await);
+        if diverged.is_some() || stream.reading.measured() || !job.prints() {
             return diverged;
         }
-        match voice.catch(trial) {
-            true => self.speak_all(voice).await.or(self.speak(voice.finish()).await),
+        match stream.read_wandb_file(trial) {
+            true => self.speak_all(stream).await.or(self.speak(stream.finish()).await),
             false => None,
         }
     }
 
     /// Passes on all that can be read, a part at a time: a file may be larger than memory.
-    async fn speak_all(&mut self, voice: &mut Voice) -> Option<Outcome> {
+    async fn speak_all(&mut self, stream: &mut MetricStream) -> Option<Outcome> {
         let mut diverged = None;
-        while let Some(told) = voice.look() {
+        while let Some(told) = stream.read() {
             diverged = diverged.or(self.speak(told).await);
             tokio::task::yield_now().await;
         }
@@ -223,9 +223,9 @@ async fn run(
     teller: &mut Teller,
 ) -> Result<(), Lost> {
     let attempt = job.attempt;
-    let mut voice = Voice::new(job, log);
-    let diverged = teller.speak_all(&mut voice).await;
-    if let Some(outcome) = diverged.or(teller.speak(voice.begin()).await) {
+    let mut stream = MetricStream::new(job, log);
+    let diverged = teller.speak_all(&mut stream).await;
+    if let Some(outcome) = diverged.or(teller.speak(stream.begin()).await) {
         teller.tell(FromProgram::Ended { attempt, outcome }).await;
         return Ok(());
     }
@@ -233,8 +233,8 @@ async fn run(
     let order = job.order(log);
     let trial = log.parent().unwrap_or(Path::new("."));
     let script = provenance::record(job, trial).await;
-    voice.began = provenance::changed(trial);
-    if let Some(at) = voice.began {
+    stream.began = provenance::changed(trial);
+    if let Some(at) = stream.began {
         teller.clashes.lock().unwrap_or_else(PoisonError::into_inner).began(attempt.trial, at);
     }
     let mut supervisor = Supervisor::start(&device.device, job, &order, trial)
@@ -242,7 +242,7 @@ async fn run(
         .map_err(|error| format!("could not be started: {}: {error}", job.arguments[0]))?;
     pid.store(supervisor.id(), Ordering::Relaxed);
     let mut orders = Orders::default();
-    let (last, mut diverged) = attend((job, script), &mut supervisor, &mut voice, &mut orders, inbox, teller).await;
+    let (last, mut diverged) = attend((job, script), &mut supervisor, &mut stream, &mut orders, inbox, teller).await;
     let (status, signaled, taken, last_words) = match last {
         Some(Report::Ended { status, signaled, taken, last_words }) => {
             (supervisor::status(status), signaled, taken, last_words)
@@ -265,7 +265,7 @@ async fn run(
     };
     supervisor.end().await;
     orders.late(job, inbox, signaled.is_some()).await;
-    diverged = diverged.or(teller.speak_last(&mut voice, job, trial).await);
+    diverged = diverged.or(teller.speak_last(&mut stream, job, trial).await);
     provenance::ended(job, trial, describe(&status));
     teller.look_for_clashes(job, trial).await;
     match (orders.killed, diverged) {
@@ -282,7 +282,7 @@ async fn run(
         (None, None) if taken.is_some() && status.success() => {
             teller.tell(FromProgram::Paused { attempt, left: Left::Later { signal: taken } }).await
         }
-        (None, None) => conclude(job, &voice.reading, (&status, last_words.as_deref()), kills, teller).await?,
+        (None, None) => conclude(job, &stream.reading, (&status, last_words.as_deref()), kills, teller).await?,
     }
     Ok(())
 }
@@ -292,7 +292,7 @@ async fn run(
 async fn attend(
     (job, script): (&Job, Option<String>),
     supervisor: &mut Supervisor,
-    voice: &mut Voice,
+    stream: &mut MetricStream,
     orders: &mut Orders,
     inbox: &mut mpsc::UnboundedReceiver<Command>,
     teller: &mut Teller,
@@ -306,11 +306,11 @@ async fn attend(
                     let (group, script) = (supervisor.group(), script.clone());
                     teller.tell(FromProgram::Started { attempt: job.attempt, group, script }).await;
                 }
-                Some(Report::Printed) => diverged = diverged.or(teller.speak(voice.look().unwrap_or_default()).await),
+                Some(Report::Printed) => diverged = diverged.or(teller.speak(stream.read().unwrap_or_default()).await),
                 last => return (last, diverged),
             },
             () = teller.outbox.flush(), if teller.outbox.is_waiting() => {}
-            _ = voice.tick.tick() => diverged = diverged.or(teller.speak(voice.look().unwrap_or_default()).await),
+            _ = stream.tick.tick() => diverged = diverged.or(teller.speak(stream.read().unwrap_or_default()).await),
             command = inbox.recv() => orders.take(command, job, supervisor).await,
             () = sleep_until(patience), if orders.leaves.is_some() => {
                 if std::mem::replace(&mut orders.was_late, true) {
@@ -361,7 +361,7 @@ impl Orders {
     async fn take(&mut self, command: Option<Command>, job: &Job, supervisor: &mut Supervisor) {
         match command {
             Some(Command::Pause(attempt)) if attempt == job.attempt => self.ask(job, supervisor).await,
-            Some(Command::Pause(_) | Command::Run { .. } | Command::Train { .. } | Command::Probe(_)) => {}
+            Some(Command::Pause(_) | Command::Run { .. } | Command::Train { .. } | Command::Measure(_)) => {}
             Some(Command::End) => {
                 self.ask(job, supervisor).await;
                 self.killed = Some(ENDED);
@@ -391,7 +391,7 @@ impl Orders {
                     self.leaves.get_or_insert(Instant::now());
                     break;
                 }
-                Command::Pause(_) | Command::Run { .. } | Command::Train { .. } | Command::Probe(_) => {}
+                Command::Pause(_) | Command::Run { .. } | Command::Train { .. } | Command::Measure(_) => {}
                 Command::End => self.killed = self.killed.or(Some(ENDED)),
                 Command::Kill => self.killed = self.killed.or(Some(KILLED)),
             }

@@ -27,14 +27,14 @@ pub struct Wanted {
     patterns: Vec<String>,
     /// Files that were there before the program.
     before: BTreeMap<PathBuf, Option<SystemTime>>,
-    looked: Instant,
+    searched: Instant,
 }
 
 impl Wanted {
     /// Files that match a pattern in one of these folders.
     pub fn new(pattern: &str, folders: [&Path; 2]) -> Wanted {
         let patterns = folders.map(|folder| format!("{}/{pattern}", glob::Pattern::escape(&folder.to_string_lossy())));
-        let mut wanted = Wanted { patterns: patterns.into(), before: BTreeMap::new(), looked: Instant::now() };
+        let mut wanted = Wanted { patterns: patterns.into(), before: BTreeMap::new(), searched: Instant::now() };
         wanted.before = wanted.files().collect();
         wanted
     }
@@ -50,10 +50,10 @@ impl Wanted {
     /// The files that were written since the program began, the newest last. Searches at intervals, unless it is the last
     /// time.
     fn find(&mut self, is_last: bool) -> Vec<PathBuf> {
-        if !is_last && self.looked.elapsed() < SEARCH {
+        if !is_last && self.searched.elapsed() < SEARCH {
             return Vec::new();
         }
-        self.looked = Instant::now();
+        self.searched = Instant::now();
         let mut new: Vec<_> = self.files().filter(|(path, changed)| self.before.get(path) != Some(changed)).collect();
         new.sort_by_key(|(_, changed)| *changed);
         new.into_iter().map(|(path, _)| path).collect()
@@ -68,7 +68,7 @@ pub struct Tail {
     wanted: Option<Wanted>,
     /// Those of them that are read as a whole.
     wholes: Wholes,
-    /// Those to look at next.
+    /// Those to read next.
     due: Vec<PathBuf>,
     /// What was read of it.
     offset: u64,
@@ -130,10 +130,10 @@ impl Tail {
     }
 
     /// Takes the lines that have come, up to a limit. Returns whether there were bytes to read.
-    pub fn look(&mut self, reading: &mut Reading, told: &mut Vec<Said>) -> bool {
+    pub fn read(&mut self, reading: &mut Reading, told: &mut Vec<Said>) -> bool {
         self.search(false);
         if !self.due.is_empty() {
-            return self.wholes.look(&std::mem::take(&mut self.due), reading, told);
+            return self.wholes.read(&std::mem::take(&mut self.due), reading, told);
         }
         let Ok(mut file) = File::open(&self.path) else { return false };
         let length = file.metadata().map_or(0, |metadata| metadata.len());
@@ -200,7 +200,7 @@ mod tests {
         let attempt = Attempt { trial: TrialId(1), number: 1 };
         let mut reading = Reading::new(attempt, Known::default(), "score", true);
         let (mut tail, mut told) = (Tail::new(path, 0), Vec::new());
-        while tail.look(&mut reading, &mut told) {}
+        while tail.read(&mut reading, &mut told) {}
         tail.finish(&mut reading, &mut told);
         assert_eq!(told.len(), 80_002, "every epoch, and that the first began");
     }

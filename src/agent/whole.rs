@@ -37,7 +37,7 @@ impl Wholes {
     }
 
     /// Takes the rows that have come to these files. Returns whether there were any.
-    pub fn look(&mut self, paths: &[PathBuf], reading: &mut Reading, told: &mut Vec<Said>) -> bool {
+    pub fn read(&mut self, paths: &[PathBuf], reading: &mut Reading, told: &mut Vec<Said>) -> bool {
         let mut has_rows = false;
         for path in paths {
             let stamp = path.metadata().ok().map(|file| (file.len(), file.modified().ok()));

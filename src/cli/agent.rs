@@ -9,6 +9,7 @@ use super::running;
 use super::sweep_file;
 use crate::agent::service::{Facts, Greeting, Place, Prepared, Station, Terms, Way, bridge, serve};
 use crate::log;
+use crate::slurm;
 use sweep_core::error::{Exit, Result};
 use sweep_spec::{PerGpu, Spec};
 
@@ -77,9 +78,7 @@ fn be(args: &Args, sweep: &str, way: Way, environment: &Environment) -> Result<(
     let (trainer, own) = (args.trainer.clone(), environment.clone());
     let prepare = Box::new(move |terms: &Terms| prepare(terms, trainer.as_deref(), &own));
     let facts = facts(args.name.clone(), environment);
-    // Slurm says when a job ends, in Unix seconds.
-    let end = environment.variable("SLURM_JOB_END_TIME").and_then(|end| end.parse::<f64>().ok());
-    let time = end.map(|end| Duration::from_secs_f64((end - environment.now()).max(0.0)));
+    let time = slurm::time_for_trials(variable, environment.now());
     serve(Station {
         way,
         idle: args.idle,
@@ -165,8 +164,8 @@ fn prepare(terms: &Terms, trainer: Option<&Path>, environment: &Environment) -> 
     let text = |error: sweep_core::error::Error| error.to_string();
     sweep_file::inspect(&mut spec, &terms.file, &terms.text).map_err(text)?;
     let devices = running::devices(&spec, terms.gpus.as_deref());
-    let (slots, _) = running::slots(&devices, environment).map_err(text)?;
+    let (slots, gpus) = running::slots(&devices, environment).map_err(text)?;
     let trainer = trainer.or(terms.trainer.as_deref());
     let launcher = spec.network().map(|_| running::trainer(trainer, environment)).transpose().map_err(text)?;
-    Ok(Prepared { spec, launcher, slots })
+    Ok(Prepared { spec, launcher, slots, gpus })
 }

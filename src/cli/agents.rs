@@ -1,5 +1,6 @@
 //! `sweep agents DIR`
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -51,6 +52,7 @@ fn json(history: &History) -> String {
             "machine": node.about,
             "joined_at": node.joined_at,
             "slots": node.slots,
+            "held": node.slots.iter().filter_map(|slot| Some((slot, history.held.get(slot)?))).collect::<BTreeMap<_, _>>(),
             "running": running,
             "silent": since(&node.silent),
             "left": since(&node.left),
@@ -75,6 +77,8 @@ fn page(history: &History) -> String {
         };
         lines.push(format!("{name}: {}", format::clean(&state)));
         lines.push(format!("  {}", format::clean(&node.about)));
+        let held = node.slots.iter().filter_map(|slot| Some((slot, history.held.get(slot)?)));
+        lines.extend(held.map(|(slot, why)| format!("  {slot} gets no trial: {}", format::clean(why))));
     }
     lines.join("\n")
 }

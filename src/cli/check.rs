@@ -14,7 +14,7 @@ use super::sweep_file::{Dir, SweepFile};
 use crate::engine;
 use subjects::{Subject, subjects};
 use sweep_core::error::{Exit, Result};
-use sweep_core::probe::{Measured, Probe};
+use sweep_core::measurement::{MeasureRequest, Measured};
 use sweep_core::recipe::Source;
 use sweep_core::trial::{Attempt, Settings, TrialId};
 use sweep_core::warning::Warning;
@@ -28,11 +28,11 @@ use sweep_spec::Spec;
 /// Maximum size in bytes of array files that are checked before a run. This size takes about half a second to read.
 const QUICK: u64 = 256 << 20;
 
-/// Maximum number of kinds of networks that are probed.
+/// Maximum number of kinds of networks that are measured.
 const MOST: usize = 3;
-/// Total time for all probes, in seconds.
+/// Total time for all measurements, in seconds.
 const SECONDS: f64 = 60.0;
-/// Maximum time for one probe, in seconds.
+/// Maximum time for one measurement, in seconds.
 const SECONDS_EACH: f64 = 30.0;
 
 /// Options of `sweep check`.
@@ -90,7 +90,7 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     Ok(if all.any(|finding| finding.serious) { Exit::BadData } else { Exit::Success })
 }
 
-/// A probed network.
+/// A measured network.
 #[derive(Debug, Serialize)]
 struct Network {
     trial: TrialId,
@@ -106,7 +106,7 @@ struct Network {
     findings: Vec<Finding>,
 }
 
-/// Probes each kind of network in the plan. The result is empty if trials are programs or there is no trainer.
+/// Measures each kind of network in the plan. The result is empty if trials are programs or there is no trainer.
 fn networks(args: &Args, spec: &Spec, environment: &Environment) -> Result<Vec<Network>> {
     let Some(own) = spec.network() else { return Ok(Vec::new()) };
     let mut subjects = subjects(spec);
@@ -126,12 +126,12 @@ fn networks(args: &Args, spec: &Spec, environment: &Environment) -> Result<Vec<N
         return Ok(Vec::new());
     };
     let seconds = (SECONDS / subjects.len().max(1) as f64).min(SECONDS_EACH);
-    let probe = |subject: &Subject| {
+    let request = |subject: &Subject| {
         let attempt = Attempt { trial: subject.trial, number: 1 };
-        Probe { attempt, seed: spec.seed, recipe: subject.recipe.clone(), seconds }
+        MeasureRequest { attempt, seed: spec.seed, recipe: subject.recipe.clone(), seconds }
     };
-    let probes: Vec<Probe> = subjects.iter().map(probe).collect();
-    let answers = engine::probe(trainer, slot, &probes)?;
+    let requests: Vec<MeasureRequest> = subjects.iter().map(request).collect();
+    let answers = engine::measure(trainer, slot, &requests)?;
     let network = |(subject, answer): (Subject, std::result::Result<Measured, String>)| {
         let Subject { trial, settings, recipe, trials } = subject;
         let (measured, error) = match answer {

@@ -7,10 +7,10 @@ use super::environment::Environment;
 use super::output;
 use crate::agent::service::{Facts, Greeting, Terms};
 use crate::engine::{Cluster, Start, Target, submission, targets};
-use crate::slurm::Wanted;
+use crate::hosts::{self, Own, Remote};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::History;
-use sweep_spec::Spec;
+use sweep_spec::{SlurmJobs, Spec};
 use sweep_store::Layout;
 
 /// `--on` of `run`, `resume`, `extend` and `plan`.
@@ -20,7 +20,7 @@ pub struct On {
     /// trains on this machine [default: as before, or `cluster` in the sweep file]
     #[arg(long = "on", value_name = "HOSTS")]
     on: Vec<String>,
-    /// With --on slurm: number of jobs, each with one node
+    /// With --on slurm: number of jobs, each with one node [default: `cluster: slurm` in the sweep file]
     #[arg(long, value_name = "N")]
     nodes: Option<u32>,
     /// With --on slurm: options of sbatch, as you would type them there
@@ -46,14 +46,21 @@ impl On {
         self.check()?;
         match (&self.on[..], so_far) {
             ([none], _) if none == "none" => Ok(Vec::new()),
-            ([], []) => targets(&spec.cluster.hosts.iter().map(|host| format!("ssh:{host}")).collect::<Vec<_>>()),
+            ([], []) => {
+                let hosts = spec.cluster.hosts.iter().map(|host| format!("ssh:{host}"));
+                let jobs = spec.cluster.slurm.iter().map(|jobs| Target::Slurm(jobs.clone()).to_string());
+                targets(&hosts.chain(jobs).collect::<Vec<_>>())
+            }
             ([], so_far) => targets(so_far),
-            (on, _) => targets(&on.iter().map(|text| self.with_jobs(text)).collect::<Result<Vec<_>>>()?),
+            (on, _) => {
+                let in_file = spec.cluster.slurm.as_ref();
+                targets(&on.iter().map(|text| self.with_jobs(text, in_file)).collect::<Result<Vec<_>>>()?)
+            }
         }
     }
 
     /// `slurm` with the number of jobs and their options. Everything else is as it is.
-    fn with_jobs(&self, text: &str) -> Result<String> {
+    fn with_jobs(&self, text: &str, in_file: Option<&SlurmJobs>) -> Result<String> {
         if text != "slurm" {
             return Ok(text.to_owned());
         }
@@ -61,8 +68,14 @@ impl On {
             let example = "for example: sweep run sweep.yaml --on slurm --nodes 4 -- --gpus-per-node 2 --time 8:00:00";
             Error::new(Exit::Usage, rule).hint(example)
         };
-        let nodes = self.nodes.ok_or_else(|| usage("--on slurm needs --nodes N, the number of jobs".into()))?;
-        let jobs = Wanted::new(nodes, self.sbatch.clone()).map_err(usage)?;
+        // What is not given is as in the sweep file.
+        let nodes = self.nodes.or(in_file.map(|jobs| jobs.nodes));
+        let nodes = nodes.ok_or_else(|| usage("--on slurm needs --nodes N, the number of jobs".into()))?;
+        let options = match (&self.sbatch[..], in_file) {
+            ([], Some(jobs)) => jobs.options.clone(),
+            (options, _) => options.to_vec(),
+        };
+        let jobs = SlurmJobs::new(nodes, options).map_err(usage)?;
         Ok(Target::Slurm(jobs).to_string())
     }
 
@@ -81,7 +94,7 @@ impl On {
 
 /// How agents of the sweep are started.
 pub fn start(spec: &Spec) -> Start {
-    Start { setup: spec.cluster.setup.clone(), program: spec.cluster.program.clone() }
+    Start { setup: spec.cluster.setup.clone(), program: spec.cluster.program.clone(), ..Start::default() }
 }
 
 /// The sweep, for its agents.
@@ -108,19 +121,23 @@ pub fn terms(
 ///
 /// # Errors
 /// If a host cannot run the sweep and none may be missing, or if no host can.
-pub fn check(targets: Vec<Target>, spec: &Spec, terms: Terms, missing: Missing) -> Result<Cluster> {
+pub fn check(targets: Vec<Target>, spec: &Spec, terms: Terms, missing: Missing, own: &Own) -> Result<Cluster> {
     // Jobs wait until there is room, so nobody can be asked now.
     let (jobs, targets): (Vec<_>, Vec<_>) = targets.into_iter().partition(|target| matches!(target, Target::Slurm(_)));
-    let start = start(spec);
+    let mut start = start(spec);
     let version = env!("CARGO_PKG_VERSION");
     let check = Some(Box::new(terms.clone()));
     let greeting = Greeting { version: version.into(), sweep: String::new(), name: None, check };
-    let answers: Vec<std::result::Result<Facts, String>> = std::thread::scope(|scope| {
-        let asked: Vec<_> = targets.iter().map(|target| scope.spawn(|| target.check(&start, &greeting))).collect();
-        asked.into_iter().map(|asked| asked.join().unwrap_or_else(|_| Err("it could not be asked".into()))).collect()
+    let sync = paths_to_copy(spec)?;
+    let answers: Vec<Answer> = std::thread::scope(|scope| {
+        let ask = |target| prepared(target, &start, &greeting, &sync, own);
+        let asked: Vec<_> = targets.iter().map(|target| scope.spawn(move || ask(target))).collect();
+        asked.into_iter().map(|asked| asked.join().unwrap_or_else(|_| Answer::none("it could not be asked"))).collect()
     });
     let (mut fine, mut problems, mut facts) = (Vec::new(), Vec::new(), Vec::new());
-    for (target, answer) in targets.into_iter().zip(answers) {
+    for (target, Answer { notes, brought, facts: answer }) in targets.into_iter().zip(answers) {
+        notes.iter().for_each(|note| output::tell(&format!("note: {target}: {note}")));
+        start.brought.extend(brought);
         match answer {
             Err(problem) => problems.push(format!("{target}: {problem}")),
             Ok(Facts { version: theirs, .. }) if theirs != version => problems.push(format!(
@@ -154,6 +171,74 @@ pub fn check(targets: Vec<Target>, spec: &Spec, terms: Terms, missing: Missing) 
     let terms = Terms { carry: terms.carry || !jobs.is_empty(), ..terms };
     fine.extend(jobs);
     Ok(Cluster { targets: fine, slots, ..listening_nowhere(spec, start, terms) })
+}
+
+/// What came of asking a host, and of preparing it.
+struct Answer {
+    notes: Vec<String>,
+    /// The host's name, and where `sweep` is there, if it was brought.
+    brought: Option<(String, String)>,
+    facts: std::result::Result<Facts, String>,
+}
+
+impl Answer {
+    fn none(why: &str) -> Answer {
+        Answer { notes: Vec::new(), brought: None, facts: Err(why.to_owned()) }
+    }
+}
+
+/// Copies data to a host, asks it whether it can run the sweep, and brings this program along if it lacks that.
+fn prepared(target: &Target, start: &Start, greeting: &Greeting, sync: &[PathBuf], own: &Own) -> Answer {
+    let Target::Ssh(host) = target else { return Answer { facts: target.check(start, greeting), ..Answer::none("") } };
+    let remote = Remote { host, setup: &start.setup };
+    let mut notes = Vec::new();
+    for path in sync {
+        match hosts::copy(remote, path) {
+            Ok(true) => notes.push(format!("{} was copied", path.display())),
+            Ok(false) => {}
+            Err(why) => {
+                return Answer { notes, ..Answer::none(&format!("{} cannot be copied: {why}", path.display())) };
+            }
+        }
+    }
+    let facts = target.check(start, greeting);
+    let lacks = match &facts {
+        _ if start.program.is_some() => None,
+        Ok(facts) if facts.version == greeting.version => None,
+        Ok(facts) => Some(format!("sweep {} is installed there", facts.version)),
+        Err(problem) => Some(problem.clone()),
+    };
+    let Some(lacks) = lacks else { return Answer { notes, brought: None, facts } };
+    match hosts::bring(remote, own) {
+        Err(why) => {
+            let cannot = format!("{lacks}; this sweep {} cannot be brought there: {why}", greeting.version);
+            Answer { notes, ..Answer::none(&cannot) }
+        }
+        Ok((path, is_new)) => {
+            if is_new {
+                notes.push(format!("sweep {} was copied to {path}, since: {lacks}", greeting.version));
+            }
+            let brought = Some((host.clone(), path));
+            let start = Start { brought: brought.clone().into_iter().collect(), ..start.clone() };
+            Answer { notes, brought, facts: target.check(&start, greeting) }
+        }
+    }
+}
+
+/// The data to copy, by absolute paths.
+///
+/// # Errors
+/// If one does not exist here.
+fn paths_to_copy(spec: &Spec) -> Result<Vec<PathBuf>> {
+    let paths = spec.cluster.sync.iter().map(|path| spec.base.join(path));
+    let paths = paths.map(|path| match path.canonicalize() {
+        // By the path that is written, without `.` and `..`, and without a slash at its end.
+        Ok(_) => Ok(std::path::absolute(&path).unwrap_or(path).components().collect()),
+        Err(error) => Err(Error::new(Exit::BadFile, format!("`cluster: sync`: {}: {error}", path.display())).hint(
+            "name files and folders that are on this machine; relative paths start from the sweep file's folder",
+        )),
+    });
+    paths.collect()
 }
 
 /// What differs between hosts and may change the last bits of a trial.
@@ -253,7 +338,11 @@ pub fn planned(targets: &[Target], spec: &Spec, environment: &Environment) -> Ve
         }
         target => target.shown(&start(spec)),
     };
-    targets.iter().map(shown).collect()
+    let copied = |target: &Target| match target {
+        Target::Ssh(host) => spec.cluster.sync.iter().map(|path| format!("copy {path} to {host}")).collect(),
+        _ => Vec::new(),
+    };
+    targets.iter().flat_map(|target| copied(target).into_iter().chain([shown(target)])).collect()
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ fn run_fetch(args: &Fetch, environment: &Environment) -> Result<Exit> {
     let to = environment.folder.join(&args.to);
     let folder = to.join(set.folder);
     let whole = |folder: &Path| {
-        let info = datasets::probe(&(set.source)(folder.to_owned()))?;
+        let info = datasets::describe(&(set.source)(folder.to_owned()))?;
         if (info.train, info.test) == set.images {
             return Ok(());
         }

@@ -38,7 +38,7 @@ pub struct Args {
 /// # Errors
 /// Returns an error if the output cannot be written. What is missing is printed, and decides the exit code.
 pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
-    let checks = checks::all(&look(args, environment));
+    let checks = checks::all(&gather(args, environment));
     let fails = |name: &str| checks.iter().any(|check| check.name == name && check.state == State::Problem);
     let exit = match (fails("folder"), fails("libtorch") || fails("trainer")) {
         (true, _) => Exit::Storage,
@@ -54,9 +54,9 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
 }
 
 /// Collects the facts. This starts a trainer on each device that a sweep would use, one after the other.
-fn look(args: &Args, environment: &Environment) -> Facts {
+fn gather(args: &Args, environment: &Environment) -> Facts {
     let driver = Driver::open();
-    let gpus = driver.as_ref().map_err(Clone::clone).and_then(Driver::look);
+    let gpus = driver.as_ref().map_err(Clone::clone).and_then(Driver::list);
     let visible = environment.variable("CUDA_VISIBLE_DEVICES");
     let devices = match gpu::visible(gpus.as_deref().unwrap_or_default(), visible.as_deref()) {
         none if none.is_empty() => cpu_slots(1, 1),

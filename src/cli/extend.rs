@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::environment::Environment;
 use super::opened::Opened;
 use super::output;
-use super::running::Options;
+use super::running::{Options, Planned, Retry};
 use super::sweep_file::SweepFile;
 use crate::extend::{Growth, Refusal, is_fruitless};
 use sweep_core::error::{Error, Exit, Result};
@@ -42,56 +42,15 @@ pub struct Args {
 
 /// Replaces the file of a sweep.
 pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
-    let Opened { layout, spec: mut old, text: before, history, length } = Opened::as_recorded(&args.folder)?;
-    let (folder, file) = (args.folder.display(), args.file.display());
-    if is_same(&args.file, &layout.sweep_file()) {
-        return Err(Error::new(Exit::Usage, format!("{file} is the current file of the sweep, so nothing changes"))
-            .hint(format!("edit a copy next to the original file, and give that: sweep extend {folder} more.yaml")));
-    }
-    // Where `sweep extend` is called says nothing about the trials so far.
-    let so_far = old.program().map(|_| Place { folder: old.program_folder(), origin: Origin::Sweep });
-    let SweepFile { text, spec: mut new, notes, .. } = SweepFile::open(&args.file, so_far, environment)?;
-    notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
-    new.name.clone_from(&history.name);
-    if let (Trains::Network(old), Trains::Network(new)) = (&mut old.trains, &new.trains)
-        && old.source == new.source
-    {
-        old.classes = new.classes;
-    }
-    let growth = Growth::new(&old, &new, &history).map_err(|refusal| refused(&refusal, args, &history))?;
-    if growth.changes.is_empty() && sweep_store::sweep_file(&layout, &history).is_err() {
-        let _lock = Lock::take(&layout, &environment.holder())?;
-        sweep_store::replace(&layout.sweep_file(), before.as_bytes())?;
-        output::print(&format!("{} is the file in the journal again", layout.sweep_file().display()))?;
-        return Ok(Exit::Success);
-    }
+    let mut old = Opened::as_recorded(&args.folder)?;
+    let new = read_new(args, &mut old, environment)?;
+    let growth =
+        Growth::new(&old.spec, &new.spec, &old.history).map_err(|refusal| refused(&refusal, args, &old.history))?;
     if growth.changes.is_empty() {
-        output::print(&format!("{folder} is unchanged: {file} means the same as its current file"))?;
-        return Ok(Exit::Success);
+        return unchanged(args, &old, environment);
     }
-    let trials = Search::resumed(old.search_terms(), &history).len();
-    let extended = |all| Entry::Extended {
-        at: environment.now(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        base: new.base.clone(),
-        start: new.start.clone(),
-        before: before.clone(),
-        file: text.clone(),
-        changes: growth.changes.clone(),
-        trials: (trials, all),
-        settings: growth.settings.clone(),
-        metric: (old.metric.name != new.metric.name).then(|| (old.metric.name.clone(), new.metric.name.clone())),
-    };
-    let grow = |entry: &Entry| -> Result<History> {
-        let mut grown = history.clone();
-        grown.apply(entry).map_err(|error| Error::new(Exit::Internal, error))?;
-        Ok(grown)
-    };
-    // The number of trials depends on the trials so far as the new file writes them.
-    let all = Search::resumed(new.search_terms(), &grow(&extended(None))?).len();
-    let entry = extended(all);
-    let grown = grow(&entry)?;
-    let said = format!("{}\n\n{}", growth.changes.join("\n"), outlook(all, &grown));
+    let Extension { entry, grown, trials } = Extension::new(&old, &new, &growth, environment.now())?;
+    let said = format!("{}\n\n{}", growth.changes.join("\n"), outlook(trials, &grown));
     // stdout has events alone.
     if args.options.json {
         output::tell(&said)
@@ -101,6 +60,7 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     if !args.yes {
         ask(args, environment)?;
     }
+    let (length, folder) = (old.length, args.folder.display());
     let on = grown.on.clone();
     let extend = |layout: &Layout| -> Result<(History, Journal)> {
         // With the lock held, the journal can no longer change.
@@ -110,22 +70,97 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
         }
         let mut journal = Journal::append(layout, length)?;
         journal.write(std::slice::from_ref(&entry), true)?;
-        sweep_store::replace(&layout.sweep_file(), text.as_bytes())?;
+        sweep_store::replace(&layout.sweep_file(), new.text.as_bytes())?;
         Ok((grown, journal))
     };
-    let layout = Layout::new(environment.folder.join(layout.root()));
+    let layout = Layout::new(environment.folder.join(old.layout.root()));
     if args.run {
         // What failed under a file that was wrong is tried again under the new one.
-        let retry = is_fruitless(&history);
-        return args.options.go(environment, layout, new, (&text, Some(&on)), extend, (retry, false));
+        let retry = Retry { failed: is_fruitless(&old.history), ..Retry::default() };
+        let so_far = Some(&on[..]);
+        return args.options.go(
+            environment,
+            Planned { layout, spec: new.spec, text: &new.text, so_far, retry },
+            extend,
+        );
     }
     let _lock = Lock::take(&layout, &environment.holder())?;
     let (grown, _) = extend(&layout)?;
-    sweep_report::write(&layout, &new, &grown)?;
+    sweep_report::write(&layout, &new.spec, &grown)?;
     let retry =
         if is_fruitless(&grown) && grown.trials.iter().any(TrialRecord::failed) { "--retry-failed " } else { "" };
     output::print(&format!("To continue: sweep resume {retry}{folder}"))?;
     Ok(Exit::Success)
+}
+
+/// Reads the file that replaces the sweep's own. What only an inspection of the data can tell is made the same in both.
+fn read_new(args: &Args, old: &mut Opened, environment: &Environment) -> Result<SweepFile> {
+    let (folder, file) = (args.folder.display(), args.file.display());
+    if is_same(&args.file, &old.layout.sweep_file()) {
+        return Err(Error::new(Exit::Usage, format!("{file} is the current file of the sweep, so nothing changes"))
+            .hint(format!("edit a copy next to the original file, and give that: sweep extend {folder} more.yaml")));
+    }
+    // Where `sweep extend` is called says nothing about the trials so far.
+    let so_far = old.spec.program().map(|_| Place { folder: old.spec.program_folder(), origin: Origin::Sweep });
+    let mut new = SweepFile::open(&args.file, so_far, environment)?;
+    new.notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
+    new.spec.name.clone_from(&old.history.name);
+    if let (Trains::Network(old), Trains::Network(new)) = (&mut old.spec.trains, &new.spec.trains)
+        && old.source == new.source
+    {
+        old.classes = new.classes;
+    }
+    Ok(new)
+}
+
+/// Says that the file changes nothing, and puts the one in the journal back if another one is in the sweep's folder.
+fn unchanged(args: &Args, old: &Opened, environment: &Environment) -> Result<Exit> {
+    if sweep_store::sweep_file(&old.layout, &old.history).is_err() {
+        let _lock = Lock::take(&old.layout, &environment.holder())?;
+        sweep_store::replace(&old.layout.sweep_file(), old.text.as_bytes())?;
+        output::print(&format!("{} is the file in the journal again", old.layout.sweep_file().display()))?;
+    } else {
+        let (folder, file) = (args.folder.display(), args.file.display());
+        output::print(&format!("{folder} is unchanged: {file} means the same as its current file"))?;
+    }
+    Ok(Exit::Success)
+}
+
+/// What the journal gets, and what it then adds up to.
+struct Extension {
+    entry: Entry,
+    grown: History,
+    /// Number of trials of the extended sweep. `None` if there is no end.
+    trials: Option<u64>,
+}
+
+impl Extension {
+    fn new(old: &Opened, new: &SweepFile, growth: &Growth, at: f64) -> Result<Extension> {
+        let so_far = Search::resumed(old.spec.search_terms(), &old.history).len();
+        let (from, to) = (&old.spec.metric.name, &new.spec.metric.name);
+        let entry = |all| Entry::Extended {
+            at,
+            version: env!("CARGO_PKG_VERSION").into(),
+            base: new.spec.base.clone(),
+            start: new.spec.start.clone(),
+            before: old.text.clone(),
+            file: new.text.clone(),
+            changes: growth.changes.clone(),
+            trials: (so_far, all),
+            settings: growth.settings.clone(),
+            metric: (from != to).then(|| (from.clone(), to.clone())),
+        };
+        let grow = |entry: &Entry| -> Result<History> {
+            let mut grown = old.history.clone();
+            grown.apply(entry).map_err(|error| Error::new(Exit::Internal, error))?;
+            Ok(grown)
+        };
+        // The number of trials depends on the trials so far as the new file writes them.
+        let trials = Search::resumed(new.spec.search_terms(), &grow(&entry(None))?).len();
+        let entry = entry(trials);
+        let grown = grow(&entry)?;
+        Ok(Extension { entry, grown, trials })
+    }
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

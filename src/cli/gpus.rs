@@ -31,7 +31,7 @@ struct Seen<'a> {
 
 /// Prints the slots of this machine.
 pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
-    let found = gpu::look();
+    let found = gpu::list();
     let all = found.as_deref().unwrap_or_default();
     let variable = environment.visible_gpus();
     let visible = gpu::visible(all, variable.as_deref());

@@ -6,7 +6,7 @@ use super::environment::Environment;
 use super::opened::Opened;
 use super::output;
 use super::program;
-use super::running::Options;
+use super::running::{Options, Planned, Retry};
 use super::sweep_file;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_store::{Journal, Layout};
@@ -33,11 +33,12 @@ pub struct Args {
 
 /// Resumes a sweep.
 pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
-    on(&args.options, &args.folder, (args.retry_failed, args.from_scratch), environment)
+    let retry = Retry { failed: args.retry_failed, from_scratch: args.from_scratch };
+    on(&args.options, &args.folder, retry, environment)
 }
 
-/// Goes on with the sweep in a folder; `retry` as in [`Options::go`].
-pub fn on(options: &Options, folder: &Path, retry: (bool, bool), environment: &Environment) -> Result<Exit> {
+/// Goes on with the sweep in a folder.
+pub fn on(options: &Options, folder: &Path, retry: Retry, environment: &Environment) -> Result<Exit> {
     let Opened { layout, mut spec, text, history, length } = Opened::new(folder)?;
     if let Some(exit) = options.join(&Layout::new(environment.folder.join(layout.root())), environment)? {
         return Ok(exit);
@@ -73,5 +74,5 @@ pub fn on(options: &Options, folder: &Path, retry: (bool, bool), environment: &E
         Ok((history, Journal::append(layout, length)?))
     };
     let layout = Layout::new(environment.folder.join(layout.root()));
-    options.go(environment, layout, spec, (&sweep, Some(&on)), begin, retry)
+    options.go(environment, Planned { layout, spec, text: &sweep, so_far: Some(&on), retry }, begin)
 }

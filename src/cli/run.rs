@@ -8,7 +8,7 @@ use super::init;
 use super::output;
 use super::program::Start;
 use super::resume;
-use super::running::Options;
+use super::running::{Options, Planned, Retry};
 use super::sweep_file::{Dir, SweepFile};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, FORMAT, History};
@@ -81,7 +81,7 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
                 args.file.display()
             ));
         }
-        return resume::on(&args.options, layout.root(), (false, false), environment);
+        return resume::on(&args.options, layout.root(), Retry::default(), environment);
     }
     if let Some(count) = args.count {
         // Whoever resumes reads the sweep's own copy of the file.
@@ -98,7 +98,8 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     }
     let first = first(&spec, &text, args.options.no_check, environment);
     let begin = |layout: &Layout| create(layout, &text, &first, environment);
-    args.options.go(environment, layout, spec, (&text, None), begin, (false, false))
+    let planned = Planned { layout, spec, text: &text, so_far: None, retry: Retry::default() };
+    args.options.go(environment, planned, begin)
 }
 
 /// Whether the text is another one than that of the sweep in the folder.

@@ -74,8 +74,8 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
         }
         false => output::print(text),
     };
-    // A few threads are enough for the views. Each more would keep memory of its own.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).build();
+    // Two threads are enough for the views. Each more would keep memory of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build();
     let runtime = runtime.map_err(|error| Error::new(Exit::Internal, "the event loop cannot start").source(error))?;
     let served = runtime.block_on(async { sweep_serve::serve(options, tell, end(attached)?).await });
     // An analysis that is under way is not waited for.

@@ -15,7 +15,7 @@ use sweep_report::format;
 use sweep_scheduler::search::Search;
 
 /// Maximum number of trials searched for one with augmentation.
-const LOOKED_AT: u64 = 10_000;
+const EXAMINED: u64 = 10_000;
 
 /// Draws a contact sheet of a trial's images. By default it uses the first trial with augmentation.
 ///
@@ -25,7 +25,7 @@ const LOOKED_AT: u64 = 10_000;
 pub fn run(file: &Path, trial: Option<u64>, out: &Path, trainer: &Launcher, environment: &Environment) -> Result<Exit> {
     let SweepFile { spec, .. } = SweepFile::open(file, None, environment)?;
     let mut search = Search::new(spec.search_terms());
-    let (first, last) = trial.map_or((1, LOOKED_AT), |number| (number, number));
+    let (first, last) = trial.map_or((1, EXAMINED), |number| (number, number));
     let chosen = (first..=last).find_map(|number| {
         let recipe = search.settings(TrialId(number)).and_then(|settings| spec.recipe(&settings).ok())?;
         (recipe.data.augment != Augment::default()).then_some((number, recipe))

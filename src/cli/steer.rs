@@ -22,10 +22,10 @@ use sweep_store::{Layout, requests};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Interval of looking for the answer.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL: Duration = Duration::from_millis(20);
 
 /// Number of trials that have not begun among which a condition is looked up.
-const MOST_LOOKED_AT: u64 = 10_000;
+const MOST_EXAMINED: u64 = 10_000;
 
 /// Maximum number of trials that a condition puts first.
 const MOST_FIRST: usize = 1_000;
@@ -215,8 +215,7 @@ fn meeting(opened: &Opened, condition: &Condition) -> Vec<TrialId> {
     let mut found: Vec<TrialId> = waiting.map(|trial| trial.id).collect();
     let mut search = Search::resumed(spec.search_terms(), history);
     if !search.learns() {
-        let places =
-            (history.places.next()..).take(MOST_LOOKED_AT as usize).filter(|at| !history.places.has_begun(*at));
+        let places = (history.places.next()..).take(MOST_EXAMINED as usize).filter(|at| !history.places.has_begun(*at));
         let settings = places.map_while(|at| Some((at, search.next(TrialId(at), history)?)));
         found.extend(settings.filter(|(_, settings)| meets(settings)).map(|(at, _)| TrialId(at)).take(MOST_FIRST));
     }
@@ -246,7 +245,7 @@ fn ask(opened: &Opened, request: &Request, environment: &Environment) -> Result<
             return Ok(Exit::Success);
         }
         #[allow(clippy::disallowed_methods, reason = "the answer is a file, and file systems do not tell")]
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL);
     }
     output::print("the process that runs this sweep has not answered yet; it does this as soon as it can")?;
     Ok(Exit::Success)

@@ -93,7 +93,7 @@ impl Dir {
 /// # Errors
 /// Returns [`Exit::BadData`], with the position in the file that names the data, or [`Exit::BadFile`].
 pub fn inspect(spec: &mut Spec, file: &str, text: &str) -> Result<Option<Inspection>> {
-    spec.inspect(|source| datasets::probe(source).map_err(|error| error.at(place_of_data(file, text))), (file, text))
+    spec.inspect(|source| datasets::describe(source).map_err(|error| error.at(place_of_data(file, text))), (file, text))
 }
 
 /// Reads the text of a sweep file.

@@ -1,15 +1,11 @@
-//! The GPUs of a running sweep. Readings of their state become events and rows of `devices.csv`.
+//! What GPUs do, as rows of `devices.csv`.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 
-use tokio::sync::mpsc;
-
-use crate::agent::gpu::{Gpu, Watch, condition, descends, owner};
-use crate::agent::{Device, SlotDevice};
+use crate::agent::gpu::Gpu;
+use crate::agent::{Devices, SlotDevice, Tenant};
 use sweep_core::error::{Error, Exit, Result};
-use sweep_scheduler::schedule::{Condition, Event, Slot, SlotId};
-use sweep_spec::Busy;
+use sweep_scheduler::schedule::Slot;
 use sweep_store::Layout;
 
 /// Minimum number of seconds between two rows of a GPU.
@@ -18,221 +14,41 @@ const BETWEEN_ROWS: f64 = 5.0;
 const COLUMNS: [&str; 9] =
     ["time", "device", "uuid", "load", "memory_used_mib", "power_watts", "temperature_celsius", "throttled", "trials"];
 
-/// Maximum number of seconds for which power is assumed to be constant. The machine may have been suspended.
-const LONGEST_PAUSE: f64 = 10.0;
-
-/// A look may be older than what the scheduler knows, and the driver is slow to take back the memory of a dead process.
-/// A change is therefore believed only after this many looks in a row.
-const LOOKS_UNTIL_BELIEVED: u32 = 3;
-
-/// The GPUs that slots are on.
+/// The table `devices.csv`.
 #[derive(Debug)]
-pub struct Devices {
-    busy: Busy,
-    gpus: Vec<Watched>,
-    sights: mpsc::UnboundedReceiver<Vec<Gpu>>,
-    /// Keeps the channel open, so that without GPUs a reading is awaited forever.
-    _sender: mpsc::UnboundedSender<Vec<Gpu>>,
-    _watch: Option<Watch>,
-    table: Option<csv::Writer<File>>,
+pub struct Table {
+    table: csv::Writer<File>,
     last_row: f64,
 }
 
-/// A GPU and its slots.
-#[derive(Debug)]
-struct Watched {
-    /// The first reading.
-    first: Gpu,
-    condition: Condition,
-    slots: Vec<SlotId>,
-    /// The time of the last reading, and the reading.
-    last: (f64, Gpu),
-    /// Bytes in use before the first of the sweep's trainers that live there.
-    before: u64,
-    /// The trainers that lived there at the last look, by slot.
-    trainers: Vec<SlotId>,
-    /// For how many looks in a row they have been the same.
-    steady: u32,
-}
-
-/// What a slot uses of all its GPUs. The outer `None` is that of no GPU; the inner one is what a driver does not tell.
-#[derive(Debug, Default)]
-struct Usage {
-    memory: Option<Option<u64>>,
-    room: Option<Option<u64>>,
-    joules: f64,
-}
-
-impl Usage {
-    fn add(&mut self, memory: Option<u64>, room: Option<u64>, joules: f64) {
-        let sum = |sum: Option<Option<u64>>, more: Option<u64>| match sum {
-            Some(sum) => Some(sum.zip(more).map(|(sum, more)| sum + more)),
-            None => Some(more),
-        };
-        (self.memory, self.room) = (sum(self.memory, memory), sum(self.room, room));
-        self.joules += joules;
-    }
-}
-
-impl Watched {
-    fn new(first: Gpu, slot: SlotId, at: f64) -> Watched {
-        let (last, before) = ((at, first.clone()), first.memory_used);
-        let (condition, slots, trainers) = (Condition::Free, vec![slot], Vec::new());
-        Watched { first, condition, slots, last, before, trainers, steady: LOOKS_UNTIL_BELIEVED }
-    }
-
-    /// Takes in which trainers of the sweep live on the GPU as it looks now.
-    fn count(&mut self, now: &Gpu, slots: &[Slot]) {
-        let trainers: Vec<_> = self.slots.iter().copied().filter(|slot| !slots[slot.0].is_still()).collect();
-        self.steady = if trainers == self.trainers { self.steady.saturating_add(1) } else { 0 };
-        self.trainers = trainers;
-        // Memory of another process may be gone by now. With no trainer there, none of it is the sweep's.
-        self.before = if self.is_used() { self.before.min(now.memory_used) } else { now.memory_used };
-    }
-
-    /// Whether the sweep has, or has just had, a trainer there.
-    fn is_used(&self) -> bool {
-        !self.trainers.is_empty() || self.steady < LOOKS_UNTIL_BELIEVED
-    }
-}
-
-impl Devices {
-    /// Starts polling if a slot is a GPU. `seen` is a recent reading of the GPUs.
+impl Table {
+    /// Opens the table, if a slot is on a GPU.
     ///
     /// # Errors
-    /// Returns an error if `devices.csv` cannot be written or no thread can be created.
-    pub fn open(layout: &Layout, busy: Busy, slots: &[SlotDevice], seen: &[Gpu], at: f64) -> Result<Devices> {
-        let mut gpus: Vec<Watched> = Vec::new();
-        for (id, slot) in slots.iter().enumerate() {
-            let Device::Gpu { uuids } = &slot.device else { continue };
-            for uuid in uuids {
-                match gpus.iter_mut().find(|gpu| gpu.first.uuid == *uuid) {
-                    Some(gpu) => gpu.slots.push(SlotId(id)),
-                    None => {
-                        let Some(first) = seen.iter().find(|gpu| gpu.uuid == *uuid).cloned() else { continue };
-                        gpus.push(Watched::new(first, SlotId(id), at));
-                    }
-                }
-            }
+    /// If it cannot be written.
+    pub fn open(layout: &Layout, slots: &[SlotDevice]) -> Result<Option<Table>> {
+        let is_gpu = |slot: &SlotDevice| matches!(slot.device, crate::agent::Device::Gpu { .. });
+        if !slots.iter().any(is_gpu) {
+            return Ok(None);
         }
-        let (sender, sights) = mpsc::unbounded_channel();
-        let (mut watch, mut table) = (None, None);
-        if !gpus.is_empty() {
-            let tell = sender.clone();
-            let started = Watch::start(move |gpus| tell.send(gpus).is_ok());
-            watch =
-                Some(started.map_err(|error| {
-                    Error::new(Exit::Internal, "cannot start the GPU monitoring thread").source(error)
-                })?);
-            table = Some(append(layout)?);
-        }
-        let mut devices = Devices { busy, gpus, sights, _sender: sender, _watch: watch, table, last_row: 0.0 };
-        let empty: Vec<_> = slots.iter().map(|slot| Slot::new(slot.name.clone(), slot.place)).collect();
-        devices.judge(seen, &empty);
-        Ok(devices)
-    }
-
-    /// The initial slots for the scheduler. `memory` is the machine's memory in bytes.
-    pub fn slots(&self, slots: &[SlotDevice], auto: bool, memory: u64) -> Vec<Slot> {
-        let slot = |(id, slot): (usize, &SlotDevice)| {
-            let held = match self.condition(SlotId(id)) {
-                Condition::Busy(reason) => Some(reason),
-                _ => None,
-            };
-            let gpus = || self.of(SlotId(id));
-            let is_gpu = gpus().next().is_some();
-            let room = if is_gpu { gpus().map(|gpu| gpu.first.memory_total).sum() } else { memory };
-            let (auto, room) = (auto && is_gpu, Some(room).filter(|room| *room > 0));
-            Slot { held, auto, room, ..Slot::new(slot.name.clone(), slot.place) }
-        };
-        slots.iter().enumerate().map(slot).collect()
-    }
-
-    /// The GPUs of a slot.
-    fn of(&self, slot: SlotId) -> impl Iterator<Item = &Watched> {
-        self.gpus.iter().filter(move |gpu| gpu.slots.contains(&slot))
-    }
-
-    /// Whether a slot can be used: all of its GPUs must be usable.
-    fn condition(&self, slot: SlotId) -> Condition {
-        let rank = |condition: &&Condition| match condition {
-            Condition::Free => 0,
-            Condition::Busy(_) => 1,
-            Condition::Broken(_) => 2,
-        };
-        self.of(slot).map(|gpu| &gpu.condition).max_by_key(rank).cloned().unwrap_or(Condition::Free)
-    }
-
-    /// Waits for the next reading of the GPUs.
-    pub async fn look(&mut self) -> Vec<Gpu> {
-        self.sights.recv().await.unwrap_or_default()
-    }
-
-    /// What has changed by this look. `slots` say where trainers of the sweep live.
-    pub fn judge(&mut self, seen: &[Gpu], slots: &[Slot]) -> Vec<Event> {
-        let ours = std::process::id();
-        let before: Vec<Condition> = (0..slots.len()).map(|slot| self.condition(SlotId(slot))).collect();
-        for gpu in &mut self.gpus {
-            let now = seen.iter().find(|now| now.uuid == gpu.first.uuid);
-            if let Some(now) = now {
-                gpu.count(now, slots);
-            }
-            let before = gpu.is_used().then_some(gpu.before);
-            let condition = match condition(&gpu.first, now, before, |pid| owner(pid, ours)) {
-                Condition::Busy(_) if self.busy == Busy::Share => Condition::Free,
-                condition => condition,
-            };
-            if !matches!(gpu.condition, Condition::Broken(_)) {
-                gpu.condition = condition;
-            }
-        }
-        let now = (0..slots.len()).map(SlotId).map(|slot| (slot, self.condition(slot))).zip(before);
-        let changed = now.filter(|((_, now), before)| now != before);
-        changed.map(|((slot, condition), _)| Event::Device { slot, condition }).collect()
-    }
-
-    /// The GPU usage of each slot in this reading. `processes` are the slots' trainers.
-    pub fn sights(&mut self, at: f64, seen: &[Gpu], slots: &[Slot], processes: &[Option<u32>]) -> Vec<Event> {
-        let mut usage: BTreeMap<usize, Usage> = BTreeMap::new();
-        for gpu in &mut self.gpus {
-            let Some(now) = seen.iter().find(|now| now.uuid == gpu.first.uuid) else { continue };
-            let (before, then) = std::mem::replace(&mut gpu.last, (at, now.clone()));
-            let trainers: Vec<_> = gpu.trainers.iter().filter_map(|slot| Some((*slot, processes[slot.0]?))).collect();
-            let is_alone = gpu.trainers.len() == 1 && gpu.steady >= LOOKS_UNTIL_BELIEVED;
-            let grown = is_alone.then(|| now.memory_used.saturating_sub(gpu.before));
-            let used = used(now, grown, &trainers.iter().map(|(_, pid)| *pid).collect::<Vec<_>>());
-            let ours: Option<u64> = used.iter().copied().sum();
-            let foreign = ours.map_or(gpu.before, |ours| now.memory_used.saturating_sub(ours));
-            let room = Some(now.memory_total.saturating_sub(foreign)).filter(|_| now.memory_total > 0);
-            let trials = gpu.slots.iter().filter(|slot| slots[slot.0].attempt().is_some()).count().max(1);
-            let joules = energy(&then, now, (at - before).clamp(0.0, LONGEST_PAUSE)) / trials as f64;
-            for ((slot, _), memory) in trainers.iter().zip(used) {
-                usage.entry(slot.0).or_default().add(memory, room, joules);
-            }
-        }
-        let sight = |(slot, Usage { memory, room, joules })| {
-            let [memory, room] = [memory, room].map(Option::unwrap_or_default);
-            Event::Sight { slot: SlotId(slot), memory, room, joules }
-        };
-        usage.into_iter().map(sight).collect()
+        Ok(Some(Table { table: append(layout)?, last_row: 0.0 }))
     }
 
     /// Writes a row for every GPU, if enough time has passed.
     ///
     /// # Errors
     /// Returns an error if the file cannot be written.
-    pub fn record(&mut self, at: f64, seen: &[Gpu], slots: &[Slot]) -> Result<()> {
+    pub fn record(&mut self, at: f64, devices: &Devices, seen: &[Gpu], slots: &[Slot]) -> Result<()> {
         // If the clock was set back, the interval starts again.
         if (0.0..BETWEEN_ROWS).contains(&(at - self.last_row)) {
             return Ok(());
         }
         self.last_row = at;
-        let Some(table) = &mut self.table else { return Ok(()) };
+        let table = &mut self.table;
         let mut write = || -> csv::Result<()> {
-            for watched in &self.gpus {
-                let Some(gpu) = seen.iter().find(|gpu| gpu.uuid == watched.first.uuid) else { continue };
+            for (gpu, of_gpu) in devices.found(seen) {
                 let told = |value: Option<String>| value.unwrap_or_default();
-                let trials = watched.slots.iter().filter_map(|slot| slots[slot.0].attempt());
+                let trials = of_gpu.iter().filter_map(|slot| slots[slot.0].attempt());
                 table.write_record([
                     format!("{at:.1}"),
                     gpu.slot(),
@@ -251,26 +67,6 @@ impl Devices {
     }
 }
 
-/// Bytes of the GPU that each of these processes has, with its children; `None` where the driver does not tell. `alone`
-/// is what a single one has by the growth of all memory in use.
-fn used(now: &Gpu, alone: Option<u64>, trainers: &[u32]) -> Vec<Option<u64>> {
-    let of_one = |trainer: &u32| -> Option<u64> {
-        let mut own = now.processes.iter().filter(|process| descends(process.pid, *trainer)).peekable();
-        own.peek()?;
-        own.map(|process| process.memory).sum()
-    };
-    trainers.iter().map(|trainer| of_one(trainer).or(alone)).collect()
-}
-
-/// The energy of a GPU between two readings, in joules. It comes from the GPU's counter, otherwise from its power. It
-/// is 0 if the driver reports neither.
-fn energy(then: &Gpu, now: &Gpu, seconds: f64) -> f64 {
-    match (then.energy, now.energy) {
-        (Some(then), Some(now)) => now.saturating_sub(then) as f64 / 1e3,
-        _ => now.power.unwrap_or(0.0) * seconds,
-    }
-}
-
 fn append(layout: &Layout) -> Result<csv::Writer<File>> {
     let path = layout.devices_csv();
     let cannot = |error| Error::storage(format!("cannot write {}", path.display()), error);
@@ -285,59 +81,7 @@ fn append(layout: &Layout) -> Result<csv::Writer<File>> {
     Ok(table)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::agent::gpu::Process;
-    use sweep_scheduler::schedule::State;
-
-    #[test]
-    fn energy_is_counted_or_else_follows_from_power() {
-        let counted = |energy| Gpu { energy: Some(energy), power: Some(1.0), ..Gpu::default() };
-        assert_eq!(energy(&counted(5_000), &counted(9_000), 2.0), 4.0);
-        let powered = Gpu { power: Some(250.0), ..Gpu::default() };
-        assert_eq!(energy(&powered, &powered, 2.0), 500.0);
-        assert_eq!(energy(&Gpu::default(), &Gpu::default(), 2.0), 0.0);
-    }
-
-    #[test]
-    fn memory_is_the_processes_or_else_what_came_with_the_only_one() {
-        let me = std::process::id();
-        let with = |memory| Gpu { memory_used: 700, processes: vec![Process { pid: me, memory }], ..Gpu::default() };
-        assert_eq!(used(&with(Some(400)), None, &[me, 1]), [Some(400), Some(400)], "process 1 is above all");
-        assert_eq!(used(&with(None), Some(600), &[me]), [Some(600)]);
-        assert_eq!(used(&Gpu::default(), Some(600), &[me]), [Some(600)]);
-        assert_eq!(used(&with(None), None, &[me, u32::MAX]), [None, None], "two cannot be told apart");
-    }
-
-    /// A GPU with two slots, of which the driver lists no process, and a look at it with this much memory in use
-    /// while trainers live on these slots.
-    fn look(gpu: &mut Watched, memory_used: u64, trainers: &[usize]) -> (bool, u64) {
-        let slot = |id: usize| {
-            let state = if trainers.contains(&id) { State::Ready } else { State::Empty };
-            Slot { state, ..Slot::new(format!("gpu:0.{id}"), 0) }
-        };
-        gpu.count(&Gpu { memory_used, ..gpu.first.clone() }, &[slot(0), slot(1)]);
-        (gpu.is_used(), gpu.before)
-    }
-
-    #[test]
-    fn what_was_used_before_the_first_trainer_is_told_from_what_came_with_it() {
-        let first = Gpu { memory_used: 50, ..Gpu::default() };
-        let slots = vec![SlotId(0), SlotId(1)];
-        let (last, trainers, steady) = ((0.0, first.clone()), Vec::new(), LOOKS_UNTIL_BELIEVED);
-        let mut gpu = Watched { first, condition: Condition::Free, slots, last, before: 50, trainers, steady };
-        assert_eq!(look(&mut gpu, 90, &[]), (false, 90), "another process came");
-        assert_eq!(look(&mut gpu, 90, &[0]), (true, 90));
-        assert_eq!(look(&mut gpu, 500, &[0]), (true, 90));
-        assert_eq!(look(&mut gpu, 900, &[0, 1]), (true, 90));
-        assert_eq!(look(&mut gpu, 810, &[1]), (true, 90));
-        // They are gone, but the look is older, or the driver has not taken the memory back yet.
-        assert_eq!(look(&mut gpu, 810, &[]), (true, 90));
-        assert_eq!(look(&mut gpu, 400, &[0]), (true, 90), "the next trainer came at once");
-        assert_eq!(look(&mut gpu, 400, &[]), (true, 90));
-        assert_eq!(look(&mut gpu, 70, &[]), (true, 70), "the other process is gone, too");
-        assert!(look(&mut gpu, 70, &[]).0);
-        assert_eq!(look(&mut gpu, 700, &[]), (false, 700), "that is not ours");
-    }
+/// What the sweep has on its own slots, for the watch of GPUs.
+pub fn tenants(slots: &[Slot]) -> Vec<Tenant> {
+    slots.iter().map(|slot| Tenant { lives: !slot.is_still(), attempt: slot.attempt() }).collect()
 }

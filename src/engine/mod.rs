@@ -3,38 +3,39 @@
 
 mod config;
 mod devices;
+mod measure;
 mod nodes;
-mod probe;
+mod perform;
 mod signals;
+mod start;
 mod trace;
 mod views;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::agent::gpu::Gpu;
+use crate::agent::Devices;
+use crate::agent::Host;
 use crate::agent::service::FromAgent;
-use crate::agent::{self, Assignment, Host, Known, Launcher, SlotDevice, ToHost};
 use crate::progress::Screen;
-use devices::Devices;
-pub use nodes::{Cluster, Start, Target, submission, targets};
+use devices::{Table, tenants};
 use nodes::{News, Nodes};
-pub use probe::{probe, try_to_start};
 use signals::{Heard, Signals};
 use sweep_core::error::{Error, Exit, Result};
-use sweep_core::history::{Entry, History, Status};
+use sweep_core::history::{History, Status};
 use sweep_core::protocol::FromTrainer;
 use sweep_core::steering::Request;
-use sweep_core::trial::{Attempt, Settings, TrialId};
-use sweep_scheduler::schedule::{Action, Event, Now, Scheduler, Shapes, SlotId, State};
-use sweep_scheduler::search::{self, Search};
-use sweep_spec::{Method, PerGpu, Spec};
+use sweep_scheduler::schedule::{Event, Now, Scheduler, Shapes, State};
+use sweep_spec::Spec;
 use sweep_store::{Journal, Layout, Lock, requests};
 use views::Views;
+
+pub use measure::{measure, try_to_start};
+pub use nodes::{Cluster, Start, Target, submission, targets};
+pub use start::Setup;
 
 /// Interval for drawing the terminal and checking waiting trials.
 const TICK: Duration = Duration::from_millis(100);
@@ -48,63 +49,14 @@ const ACCOUNT: Duration = Duration::from_secs(300);
 /// Time after which what other hosts said is synced, and they are told so.
 const SYNC: Duration = Duration::from_secs(1);
 
-/// Maximum number of network shapes with a check of the initial weights.
-const MOST_CHECKED: usize = 20;
-
-/// The inputs of a run.
-#[derive(Debug)]
-pub struct Setup {
-    /// The sweep's folder.
-    pub layout: Layout,
-    /// The sweep file.
-    pub spec: Spec,
-    /// The history so far.
-    pub history: History,
-    /// The journal, open at its end.
-    pub journal: Journal,
-    /// The right to run the sweep.
-    pub lock: Lock,
-    /// The slots for trials.
-    pub slots: Vec<SlotDevice>,
-    /// A recent reading of the GPUs.
-    pub gpus: Vec<Gpu>,
-    /// What starts trainers, or `None` if trials are programs themselves.
-    pub trainer: Option<Launcher>,
-    /// The trainer timeout, or `None` to derive it from the durations of epochs.
-    pub silence: Option<Duration>,
-    /// Whether to retry failed and diverged trials once.
-    pub retry_failed: bool,
-    /// Whether they begin in an empty folder where they are programs.
-    pub from_scratch: bool,
-    /// Time that a trial may run, over all its attempts.
-    pub max_time: Option<Duration>,
-    /// Time after which the run saves its trials and ends.
-    pub run_for: Option<Duration>,
-    /// Whether trainers look at first weights for what is wrong with them.
-    pub checks_weights: bool,
-    /// The progress display.
-    pub screen: Screen,
-    /// The name of this machine.
-    pub host: String,
-    /// The clock, in Unix seconds.
-    pub clock: fn() -> f64,
-    /// The folder of the CUDA MPS daemon's pipes, if it runs.
-    pub mps: Option<PathBuf>,
-    /// The machine's memory in bytes.
-    pub memory: u64,
-    /// Reads an environment variable.
-    pub variable: fn(&str) -> Option<String>,
-    /// The other hosts, if there are any.
-    pub cluster: Option<Cluster>,
-}
-
 /// Runs the sweep until all its trials have ended or the user interrupts it. Returns the history.
 ///
 /// # Errors
 /// Returns an error if no trainer can be run or the results cannot be written. In the latter case all trainers are
 /// ended at once, and nothing that was written is lost.
 pub fn run(setup: Setup) -> Result<History> {
-    runtime()?.block_on(async { Engine::start(setup).await?.run().await })
+    let is_job = (setup.variable)("SLURM_JOB_ID").is_some();
+    runtime()?.block_on(async { Engine::start(setup).await?.run(is_job).await })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
@@ -137,6 +89,7 @@ struct Engine {
     journal: Journal,
     views: Views,
     devices: Devices,
+    table: Option<Table>,
     layout: Layout,
     spec: Spec,
     screen: Screen,
@@ -153,80 +106,8 @@ struct Engine {
 }
 
 impl Engine {
-    async fn start(setup: Setup) -> Result<Engine> {
-        let Setup {
-            layout, mut spec, history, journal, lock, slots, gpus, trainer, retry_failed, screen, host, ..
-        } = setup;
-        let (variable, most_checked) = (setup.variable, if setup.checks_weights { MOST_CHECKED } else { 0 });
-        let began = ((setup.clock)(), Instant::now());
-        let (sender, events) = mpsc::channel(agent::CAPACITY);
-        let names = slots.iter().map(|slot| slot.name.clone()).collect();
-        let cluster = setup.cluster;
-        let on = cluster.iter().flat_map(|cluster| &cluster.targets).map(ToString::to_string).collect();
-        let (runs, lease) = (history.runs, cluster.as_ref().map(|cluster| cluster.lease().handover()));
-        if spec.method == Method::Tpe {
-            let count = slots.len().max(cluster.as_ref().map_or(0, |cluster| cluster.slots));
-            spec.lag = Some(search::lag(spec.search_terms(), &history, count.max(1)));
-        }
-        let machine = host.clone();
-        let run = Entry::Run {
-            at: began.0,
-            version: env!("CARGO_PKG_VERSION").into(),
-            host,
-            pid: std::process::id(),
-            slots: names,
-            mps: setup.mps.clone(),
-            lag: spec.lag,
-            on,
-        };
-        let search = Search::resumed(spec.search_terms(), &history);
-        let shapes = config::shapes(&spec);
-        let limits = config::Limits {
-            from_scratch: setup.from_scratch,
-            max_time: setup.max_time,
-            run_for: setup.run_for,
-            silence: setup.silence,
-            lease: lease.unwrap_or_else(|| sweep_link::Terms::default().handover()),
-        };
-        let config = config::config(&spec, &limits, search.len(), shapes.clone());
-        let now = Now { unix: began.0, since: Duration::ZERO };
-        requests::tidy(&layout, UNIX_EPOCH + Duration::from_secs_f64(began.0.max(0.0)));
-        let devices = Devices::open(&layout, spec.devices.busy, &slots, &gpus, began.0)?;
-        let named = devices.slots(&slots, spec.devices.per_gpu == PerGpu::Auto, setup.memory);
-        let views = Views::open(&layout, &spec, &history)?;
-        let (scheduler, actions) = Scheduler::new(now, config, Box::new(search), history, named, run, retry_failed);
-        let trainer = trainer.map(|launcher| launcher.with_mps(setup.mps.clone()));
-        let host = Host::new(trainer, slots, sender, (spec.clone(), layout.clone()), variable);
-        let mut engine = Engine {
-            scheduler,
-            host,
-            nodes: None,
-            sync_due: SYNC,
-            events,
-            own: Vec::new(),
-            journal,
-            views,
-            devices,
-            layout,
-            spec,
-            screen,
-            lock,
-            began,
-            most_checked,
-            checked: HashSet::new(),
-            shapes,
-        };
-        engine.perform(actions)?;
-        // The journal has this controller now, so that no later one counts as the same.
-        if let Some(cluster) = cluster {
-            engine.nodes = Some(Nodes::open(cluster, &engine.layout, runs + 1, &machine).await?);
-            engine.own.push(Event::Expects(true));
-        }
-        Ok(engine)
-    }
-
-    async fn run(mut self) -> Result<History> {
-        let mut signals = Signals::listen()?;
+    async fn run(mut self, is_job: bool) -> Result<History> {
+        let mut signals = Signals::listen(is_job)?;
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut batch, mut heard) = (Vec::with_capacity(BATCH), Vec::new());
@@ -242,11 +123,14 @@ impl Engine {
                 _ = self.events.recv_many(&mut batch, BATCH) => {}
                 () = std::future::ready(()), if !self.own.is_empty() => batch.append(&mut self.own),
                 note = next_of(&mut self.nodes, &mut heard) => note.iter().for_each(|note| self.screen.note(note)),
-                seen = self.devices.look() => {
-                    self.devices.record(self.now().unix, &seen, self.scheduler.slots())?;
-                    batch.extend(self.devices.judge(&seen, self.scheduler.slots()));
-                    let pids = self.host.processes();
-                    batch.extend(self.devices.sights(self.now().unix, &seen, self.scheduler.slots(), &pids));
+                seen = self.devices.next_reading() => {
+                    let (at, slots) = (self.now().unix, self.scheduler.slots());
+                    if let Some(table) = &mut self.table {
+                        table.record(at, &self.devices, &seen, slots)?;
+                    }
+                    let tenants = tenants(slots);
+                    batch.extend(self.devices.judge(&seen, &tenants));
+                    batch.extend(self.devices.sights(at, &seen, &tenants, &self.host.processes()));
                 }
                 heard = signals.next() => match heard {
                     Heard::Order => batch.push(Event::Interrupt),
@@ -413,95 +297,9 @@ impl Engine {
         }
         for id in asked {
             let said = self.scheduler.history().steering.answer(&id).unwrap_or_default().to_vec();
-            // If the answer cannot be written, the request stays and is answered at the next look.
+            // If the answer cannot be written, the request stays and is answered at the next tick.
             let _ = requests::answer(&self.layout, &id, &said);
         }
-        Ok(())
-    }
-
-    /// Performs the scheduler's actions. Journal entries are written first, then the other actions run in order.
-    fn perform(&mut self, actions: Vec<Action>) -> Result<()> {
-        let entries: Vec<Entry> = actions
-            .iter()
-            .filter_map(|action| if let Action::Record(entry) = action { Some(entry.clone()) } else { None })
-            .collect();
-        if !entries.is_empty() {
-            let sync = entries.iter().any(|entry| {
-                !matches!(
-                    entry,
-                    Entry::Epoch { .. }
-                        | Entry::Row { .. }
-                        | Entry::Process { .. }
-                        | Entry::Began { .. }
-                        | Entry::Learnt { .. }
-                )
-            });
-            let began = Instant::now();
-            self.journal.write(&entries, sync)?;
-            trace::journal(entries.len(), sync, began.elapsed());
-            for entry in &entries {
-                self.views.entry(entry, self.scheduler.history())?;
-                self.screen.entry(entry, &self.scheduler, &self.spec);
-            }
-            self.views.flush();
-        }
-        for action in actions {
-            trace::action(self.scheduler.slots(), &action);
-            match action {
-                Action::Record(_) => {}
-                Action::Start(slot) => self.order(slot, |slot| ToHost::Start { slot }, None)?,
-                Action::Train { slot, attempt, settings } => self.train(slot, attempt, settings)?,
-                Action::Pause { slot, attempt } => self.order(slot, |slot| ToHost::Pause { slot, attempt }, None)?,
-                Action::End(slot) => self.order(slot, |slot| ToHost::End { slot }, None)?,
-                Action::Kill(slot) => self.order(slot, |slot| ToHost::Kill { slot }, None)?,
-                Action::Remove { trial, leftover } => {
-                    self.own.extend(self.host.perform(ToHost::Remove { trial, leftover })?);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Hands an attempt to the host of its slot.
-    fn train(&mut self, id: SlotId, attempt: Attempt, settings: Settings) -> Result<()> {
-        let history = self.scheduler.history();
-        let trial = history.trial(attempt.trial).expect("what is handed out is in the journal");
-        let is_network = self.spec.network().is_some();
-        let check_weights = is_network
-            && attempt.number == 1
-            && self.checked.len() < self.most_checked
-            && self.checked.insert((self.shapes.0)(&settings));
-        let assignment = Box::new(Assignment {
-            attempt,
-            settings,
-            seed: trial.seed.unwrap_or(self.spec.seed),
-            repeat: trial.repeat,
-            epochs: trial.curve.len() as u32,
-            known: Known { last: trial.epochs(), from_zero: trial.from_zero, read: trial.read.unwrap_or(0) },
-            resumes: attempt.number > trial.discarded + 1,
-            needs_metric: self.spec.ranks && self.spec.metric.best(&trial.curve).is_none(),
-            check_weights,
-            fresh: trial.curve.is_empty() && trial.seconds_before > 0.0,
-        });
-        // Charts go there, too.
-        let folder = self.layout.trial(attempt.trial);
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| Error::storage(format!("cannot create {}", folder.display()), error))?;
-        let carried = (!assignment.fresh).then_some(attempt.trial);
-        self.order(id, |slot| ToHost::Train { slot, assignment }, carried)
-    }
-
-    /// Passes an order on to the host of a slot.
-    fn order(&mut self, id: SlotId, order: impl FnOnce(SlotId) -> ToHost, carried: Option<TrialId>) -> Result<()> {
-        let slot = &self.scheduler.slots()[id.0];
-        if slot.node.is_some() {
-            if let Some(nodes) = &mut self.nodes {
-                nodes.order(slot, order, carried);
-            }
-            return Ok(());
-        }
-        // This machine's slots come first in the list.
-        self.own.extend(self.host.perform(order(id))?);
         Ok(())
     }
 

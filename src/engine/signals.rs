@@ -22,12 +22,15 @@ pub struct Signals {
     hang_up: Option<Signal>,
     /// Slurm announces the end of a job's time by one of these.
     user: [Signal; 2],
+    /// Whether SIGTERM is a notice, too: Slurm sends it more than once, and SIGKILL when the time to save is over.
+    is_job: bool,
     /// A file beyond `ulimit -f` is an error of writing it, not the controller's end.
     _file_too_large: Signal,
 }
 
 impl Signals {
-    pub fn listen() -> Result<Signals> {
+    /// `is_job`: the process is in a job of Slurm.
+    pub fn listen(is_job: bool) -> Result<Signals> {
         let listen = |kind| -> Result<Signal> {
             signal(kind).map_err(|error| Error::new(Exit::Internal, "cannot install signal handlers").source(error))
         };
@@ -36,6 +39,7 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             hang_up: if ignores_hangup() { None } else { Some(listen(SignalKind::hangup())?) },
             user: [listen(SignalKind::user_defined1())?, listen(SignalKind::user_defined2())?],
+            is_job,
             _file_too_large: listen(SignalKind::from_raw(libc::SIGXFSZ))?,
         })
     }
@@ -45,7 +49,7 @@ impl Signals {
         let [first, second] = &mut self.user;
         tokio::select! {
             _ = self.interrupt.recv() => Heard::Order,
-            _ = self.terminate.recv() => Heard::Order,
+            _ = self.terminate.recv() => if self.is_job { Heard::Notice } else { Heard::Order },
             Some(()) = async { self.hang_up.as_mut()?.recv().await } => Heard::Notice,
             _ = first.recv() => Heard::Notice,
             _ = second.recv() => Heard::Notice,

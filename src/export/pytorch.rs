@@ -125,24 +125,11 @@ class Input(nn.Module):
 pub fn module(recipe: &Recipe, shapes: &HashMap<String, Vec<usize>>, about: &str) -> Result<String, String> {
     let lines = layers(recipe, shapes)?;
     let uses = |class: &str| lines.iter().any(|line| line.starts_with(class));
-    let channels = shapes.get("model.input.offset").and_then(|shape| shape.first());
-    let own = [
-        ("SameConv2d", SAME),
-        ("Flatten", FLATTEN),
-        ("LayerNorm2d", LAYER_NORM),
-        ("GlobalMaxPool", GLOBAL_MAX),
-        ("Scale", SCALE),
-        ("Fork", BRANCHES),
-    ];
-    let own: String = own.iter().filter(|(class, _)| uses(class)).map(|(_, text)| *text).collect();
-    let own = own + channels.map_or("", |_| INPUT);
+    let channels = shapes.get("model.input.offset").and_then(|shape| shape.first()).copied();
+    let own = own_classes(&uses) + channels.map_or("", |_| INPUT);
     let torch = if own.contains("torch.") { "import torch\n" } else { "" };
     let input = channels.map(|channels| format!("        self.input = Input({channels})\n")).unwrap_or_default();
-    let values = if channels.is_some() { "self.input(images)" } else { "images" };
-    let forward = match uses("Fork") {
-        true => format!("        values = {values}\n{BRANCHED}"),
-        false => format!("        return self.model({values})\n"),
-    };
+    let forward = forward(channels.is_some(), uses("Fork"));
     let key = if channels.is_some() { "layer.replace('model.input', 'input')" } else { "layer" };
     let white = if recipe.data.source == Source::Digits { 16 } else { 255 };
     // Escaped so that nothing can close the docstring.
@@ -195,6 +182,29 @@ def to_onnx(path, channels, height, width):
     onnx.export(load(), images, path, dynamic_shapes=dynamic, dynamo=True, external_data=False, **names)
 "#
     ))
+}
+
+/// The classes for layers that PyTorch does not have, if the network uses them.
+fn own_classes(uses: &dyn Fn(&str) -> bool) -> String {
+    let classes = [
+        ("SameConv2d", SAME),
+        ("Flatten", FLATTEN),
+        ("LayerNorm2d", LAYER_NORM),
+        ("GlobalMaxPool", GLOBAL_MAX),
+        ("Scale", SCALE),
+        ("Fork", BRANCHES),
+    ];
+    classes.iter().filter(|(class, _)| uses(class)).map(|(_, text)| *text).collect()
+}
+
+/// The body of `Network.forward`.
+fn forward(normalizes: bool, has_branches: bool) -> String {
+    let values = if normalizes { "self.input(images)" } else { "images" };
+    if has_branches {
+        format!("        values = {values}\n{BRANCHED}")
+    } else {
+        format!("        return self.model({values})\n")
+    }
 }
 
 /// Returns the expression of each layer.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use sweep_core::history::{History, TrialRecord};
-use sweep_core::trial::{EpochMetrics, METRICS};
+use sweep_core::pareto;
+use sweep_core::trial::{EpochMetrics, METRICS, Metric};
+use sweep_spec::Spec;
 
 /// The metrics that every tool gets, in the order of the columns of epochs.csv: all but times and speeds.
 pub fn names(metric: &str, trials: &[TrialRecord]) -> Vec<String> {
@@ -16,6 +18,17 @@ pub fn names(metric: &str, trials: &[TrialRecord]) -> Vec<String> {
     others.dedup();
     names.extend(others.into_iter().filter(|name| *name != metric).cloned());
     names
+}
+
+/// The metrics that the sweep optimizes, the one that ranks first. Those that no trial has a value of are left out, unless
+/// no trial has ended with a result yet.
+pub fn objectives<'a>(spec: &'a Spec, history: &'a History) -> Vec<&'a Metric> {
+    let ranking = history.ranking(&spec.metric);
+    let has = |metric: &&Metric| {
+        ranking.iter().any(|(trial, best)| pareto::value(trial, metric, best, &spec.metric).is_some())
+    };
+    let all = std::iter::once(&spec.metric).chain(&spec.tradeoffs);
+    all.filter(|metric| ranking.is_empty() || has(metric)).collect()
 }
 
 /// The finite values of a metric of this name, each with its epoch. `metric` is the one that ranks the trials.

@@ -10,6 +10,9 @@ use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::plain;
 use sweep_spec::Spec;
 
+/// Maximum number of metrics with two columns in `trials`. A table of SQLite has at most 2,000 columns.
+const MOST_METRICS: usize = 800;
+
 /// A table: its name and its columns, which have the same length.
 #[derive(Debug)]
 pub struct Table {
@@ -38,6 +41,11 @@ impl Values {
     }
 }
 
+/// Number of metrics whose best and last values are not in `trials`, because there are too many. `epochs` has them.
+pub fn left_out(spec: &Spec, history: &History) -> usize {
+    record::names(&spec.metric.name, &history.trials).len().saturating_sub(MOST_METRICS)
+}
+
 /// The tables of a sweep: a row for each trial that has started, and a row for each of its epochs.
 pub fn tables(spec: &Spec, history: &History) -> [Table; 2] {
     let metrics = record::names(&spec.metric.name, &history.trials);
@@ -57,35 +65,34 @@ fn trials(spec: &Spec, history: &History, metrics: &[String]) -> Table {
         };
         Values::Real(all.iter().map(value).collect())
     };
-    let mut own = vec![
+    let before = vec![
         ("seed".to_owned(), integer(&|trial| Some(trial.seed.unwrap_or(spec.seed) as i64))),
         ("repeat".into(), integer(&|trial| Some(trial.repeat.into()))),
         ("status".into(), text(&|trial| Some(trial.status.name().into()))),
         ("epochs".into(), integer(&|trial| Some(trial.epochs().into()))),
         ("best_epoch".into(), integer(&|trial| best(trial).map(i64::from))),
     ];
-    for name in metrics {
-        own.push((format!("best_{name}"), at(name, &best)));
-        own.push((format!("last_{name}"), at(name, &last)));
-    }
-    own.extend([
-        ("seconds".to_owned(), Values::Real(all.iter().map(|trial| Some(trial.seconds)).collect())),
+    let after = vec![
+        ("parameters".to_owned(), integer(&|trial| trial.parameters.map(|count| count as i64))),
+        ("seconds".into(), Values::Real(all.iter().map(|trial| Some(trial.seconds)).collect())),
+        ("energy_kj".into(), Values::Real(all.iter().map(|trial| trial.joules.map(|joules| joules / 1e3)).collect())),
         ("device".into(), text(&|trial| Some(trial.slot.clone()))),
         ("attempts".into(), integer(&|trial| Some(trial.attempts.into()))),
+        ("tag".into(), text(&|trial| history.steering.tags.get(&trial.id).cloned())),
         ("error".into(), text(&|trial| trial.outcome().and_then(|outcome| outcome.error()))),
-    ]);
-    let mut columns = vec![("trial".to_owned(), integer(&|trial| Some(trial.id.0 as i64)))];
-    // SQLite does not tell `lr` from `LR`.
-    let mut taken: HashSet<String> =
-        own.iter().map(|(name, _)| name.to_lowercase()).chain(["trial".to_owned()]).collect();
-    for name in sweep_report::ranking::setting_names(history) {
-        let mut unique = name.clone();
-        while !taken.insert(unique.to_lowercase()) {
-            unique = format!("setting_{unique}");
-        }
-        columns.push((unique, typed(all.iter().map(|trial| trial.settings.get(&name)).collect())));
+    ];
+    let mut names = Names::new(before.iter().chain(&after).map(|(name, _)| name.as_str()).chain(["trial"]));
+    let mut measured = Vec::new();
+    for name in metrics.iter().take(MOST_METRICS) {
+        measured.push((names.unique("metric_", &format!("best_{name}")), at(name, &best)));
+        measured.push((names.unique("metric_", &format!("last_{name}")), at(name, &last)));
     }
-    columns.extend(own);
+    let mut columns = vec![("trial".to_owned(), integer(&|trial| Some(trial.id.0 as i64)))];
+    for name in sweep_report::ranking::setting_names(history) {
+        let values = typed(all.iter().map(|trial| trial.settings.get(&name)).collect());
+        columns.push((names.unique("setting_", &name), values));
+    }
+    columns.extend(before.into_iter().chain(measured).chain(after));
     Table { name: "trials", columns }
 }
 
@@ -99,7 +106,7 @@ fn epochs(spec: &Spec, history: &History, metrics: &[String]) -> Table {
         ("trial".to_owned(), Values::Integer(rows.iter().map(|(trial, _)| Some(*trial)).collect())),
         ("epoch".to_owned(), Values::Integer(rows.iter().map(|(_, epoch)| Some((*epoch).into())).collect())),
     ];
-    let mut taken: HashSet<String> = ["trial", "epoch", "seconds"].map(str::to_owned).into();
+    let mut taken = Names::new(["trial", "epoch", "seconds"]);
     for name in metrics {
         let mut values = Vec::with_capacity(rows.len());
         for trial in &history.trials {
@@ -110,15 +117,29 @@ fn epochs(spec: &Spec, history: &History, metrics: &[String]) -> Table {
                 points.next_if(|(at, _)| *at == epoch.epoch).map(|(_, value)| value)
             }));
         }
-        let mut unique = name.clone();
-        while !taken.insert(unique.to_lowercase()) {
-            unique = format!("metric_{unique}");
-        }
-        columns.push((unique, Values::Real(values)));
+        columns.push((taken.unique("metric_", name), Values::Real(values)));
     }
     let seconds = history.trials.iter().flat_map(|trial| trial.curve.iter().map(|epoch| epoch.seconds));
     columns.push(("seconds".into(), Values::Real(seconds.collect())));
     Table { name: "epochs", columns }
+}
+
+/// Names of columns in lowercase, because SQLite does not tell `lr` from `LR`.
+struct Names(HashSet<String>);
+
+impl Names {
+    fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Names {
+        Names(names.into_iter().map(str::to_lowercase).collect())
+    }
+
+    /// The name, with the prefix as often as it takes to differ from all others.
+    fn unique(&mut self, prefix: &str, name: &str) -> String {
+        let mut unique = name.to_owned();
+        while !self.0.insert(unique.to_lowercase()) {
+            unique.insert_str(0, prefix);
+        }
+        unique
+    }
 }
 
 /// The narrowest type that has all values. What is neither all numbers nor all truth values is text.
@@ -152,11 +173,15 @@ mod tests {
         let history = sweep_sample::history().altered(|state| {
             let first = &mut state.trials[0].settings;
             first.extend([("Epochs".to_owned(), json!(1)), ("trial".to_owned(), json!("x"))]);
+            let values = [("F1", 0.5), ("f1", 0.25)].map(|(name, value)| (name.to_owned(), [(1, value)].into()));
+            state.trials[0].others.extend(values);
         });
         let [trials, epochs] = tables(&sweep_sample::spec(), &history);
         let names: Vec<&str> = trials.columns.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names[..3], ["trial", "learning_rate", "dropout"]);
         assert!(names.contains(&"setting_Epochs") && names.contains(&"setting_trial"), "{names:?}");
+        assert!(names.contains(&"best_F1") && names.contains(&"metric_best_f1"), "{names:?}");
+        assert!(epochs.columns.iter().any(|(name, _)| name == "metric_f1"));
         assert!(names.contains(&"best_val_loss") && epochs.columns.iter().any(|(name, _)| name == "val_loss"));
     }
 }

@@ -1,4 +1,5 @@
-//! A table with a row per trial: sweep's own `trials.csv`, `study.trials_dataframe().to_csv()`, an export of W&B's table.
+//! A table with a row per trial: sweep's own `trials.csv`, `study.trials_dataframe().to_csv()`,
+//! `mlflow.search_runs().to_csv()` of MLflow, an export of W&B's table.
 
 use serde_json::{Map, Value};
 
@@ -7,16 +8,25 @@ use super::{Foreign, Study};
 /// Outcomes, in sweep's and Optuna's words, and W&B's, whose value counts.
 const FINISHED: [&str; 6] = ["finished", "early_stopped", "stopped", "complete", "pruned", ""];
 
-/// Reads a table. The value of a trial is in the column `metric`, or `best_` before it, or Optuna's `value`.
+/// What tools put before the name of a parameter: Optuna, MLflow, and sweep itself.
+const PREFIXES: [&str; 3] = ["params_", "params.", "setting_"];
+
+/// Reads a table. The value of a trial is in the column `metric`, or `best_` before it, either with MLflow's prefix, or in
+/// Optuna's `value`. Spreadsheets separate columns by commas, semicolons or tabs.
 ///
 /// # Errors
 /// Returns what is wrong with the table.
 pub fn table(text: &str, metric: &str) -> Result<Study, String> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
+    let first = text.lines().next().unwrap_or_default();
+    let most = [b'\t', b';', b','].into_iter().max_by_key(|sign| first.bytes().filter(|byte| byte == sign).count());
+    let delimiter = most.expect("there are three");
+    let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(delimiter).from_reader(text.as_bytes());
     let header: Vec<String> =
         reader.headers().map_err(|error| error.to_string())?.iter().map(|name| name.trim().to_owned()).collect();
     let column = |name: &str| header.iter().position(|one| one.eq_ignore_ascii_case(name));
-    let value = column(&format!("best_{metric}")).or_else(|| column(metric)).or_else(|| column("value"));
+    let own = [format!("best_{metric}"), metric.to_owned()];
+    let with_prefix = own.iter().map(|name| format!("metrics.{name}"));
+    let value = own.iter().cloned().chain(with_prefix).chain(["value".to_owned()]).find_map(|name| column(&name));
     let value =
         value.ok_or_else(|| format!("no column {metric}, best_{metric} or value; columns: {}", header.join(", ")))?;
     let state = column("status").or_else(|| column("state"));
@@ -31,8 +41,7 @@ pub fn table(text: &str, metric: &str) -> Result<Study, String> {
         };
         let mut settings = Map::new();
         for (name, cell) in header.iter().zip(record.iter()) {
-            // Optuna's and our own prefix.
-            let name = name.strip_prefix("params_").or_else(|| name.strip_prefix("setting_")).unwrap_or(name);
+            let name = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
             let cell = if cell.is_empty() { Value::Null } else { cell.into() };
             settings.entry(name.to_owned()).or_insert(cell);
         }
@@ -54,6 +63,10 @@ mod tests {
         assert_eq!(study.trials[0].settings["lr"], "0.1");
         let optuna = "number,value,params_lr,state\n0,0.5,0.1,COMPLETE\n1,,0.1,FAIL\n";
         assert_eq!(table(optuna, "val_loss").expect("it is a table").trials[0].settings["lr"], "0.1");
+        let mlflow = "\u{feff}run_id;status;metrics.best_val_loss;params.lr\nx;FINISHED;0.5;0.1\ny;KILLED;0.4;0.1\n";
+        let study = table(mlflow, "val_loss").expect("it is a table");
+        assert_eq!((study.trials.len(), study.unfinished, study.trials[0].value), (1, 1, 0.5));
+        assert_eq!(study.trials[0].settings["lr"], "0.1");
         assert!(table("a,b\n1,2\n", "val_loss").expect_err("no value").contains("columns: a, b"));
     }
 }

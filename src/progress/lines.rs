@@ -1,9 +1,10 @@
 //! Log lines for journal entries.
 
-use sweep_core::history::{Entry, NodeChange, TrialRecord};
+use sweep_core::history::{Entry, History, NodeChange, TrialRecord};
 use sweep_core::nearest::nearest_metric;
 use sweep_core::program::{LATER, signal_name};
-use sweep_core::trial::{Attempt, METRICS, Outcome, TrialId};
+use sweep_core::trial::{Attempt, EpochMetrics, METRICS, Metric, Outcome, TrialId};
+use sweep_core::warning::Warning;
 use sweep_report::{budget, format};
 use sweep_scheduler::schedule::{Scheduler, State};
 use sweep_spec::Spec;
@@ -26,10 +27,12 @@ pub fn given_up(scheduler: &Scheduler) -> impl Iterator<Item = String> {
 
 /// A message about a device is printed only for its first slot.
 fn of_device(slot: &str) -> Option<&str> {
-    match slot.split_once('.') {
+    // The name of a host may have dots, too.
+    let share = |share: &str| share.bytes().all(|byte| byte.is_ascii_digit());
+    match slot.rsplit_once('.') {
         Some((device, "0")) => Some(device),
-        Some(_) => None,
-        None => Some(slot),
+        Some((_, number)) if share(number) => None,
+        _ => Some(slot),
     }
 }
 
@@ -72,34 +75,13 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             let again = if *number > 1 { format!(", attempt {number}") } else { String::new() };
             Some(format!("{}: started on {slot}{again}: {settings}", of_total(*trial)))
         }
-        // Trials of one script find it in the same place.
-        Entry::Row { attempt, source: Some(source), .. }
-            if !history.trials.iter().any(|one| one.id != attempt.trial && one.source.as_ref() == Some(source)) =>
-        {
+        Entry::Row { attempt, source: Some(source), .. } if is_new_source(source, *attempt, history) => {
             Some(format!("trial {}: {} is read from {source}", attempt.trial, spec.metric.name))
         }
-        Entry::Epoch { attempt, metrics, .. } | Entry::Row { attempt, metrics, .. }
-            if metrics.seconds.is_some_and(|seconds| seconds > LONG_EPOCH) =>
-        {
-            let value = metrics.get(&spec.metric.name)?;
-            Some(format!(
-                "trial {}: epoch {}: {} {}",
-                attempt.trial,
-                metrics.epoch,
-                spec.metric.name,
-                format::number(value, 4)
-            ))
+        Entry::Epoch { attempt, metrics, .. } | Entry::Row { attempt, metrics, .. } => {
+            long_epoch(*attempt, metrics, &spec.metric)
         }
-        // A problem with one network usually affects the others as well, so only the first trial with it reports it.
-        // Trials may have started after this entry was created, so only earlier ones count.
-        Entry::Began { attempt, warnings, .. } => {
-            let told = |name: &String| {
-                let others = history.trials.iter().filter(|trial| trial.id < attempt.trial);
-                others.flat_map(|trial| &trial.warnings).any(|one| one.name == *name)
-            };
-            let new: Vec<&str> = warnings.iter().filter(|one| !told(&one.name)).map(|one| one.text.as_str()).collect();
-            (!new.is_empty()).then(|| format!("trial {}: warning: {}", attempt.trial, new.join(" ")))
-        }
+        Entry::Began { attempt, warnings, .. } => new_warnings(*attempt, warnings, history),
         Entry::Warned { attempt, warning } => Some(format!("trial {}: warning: {}", attempt.trial, warning.text)),
         Entry::Paused { attempt, unsaved, later, signal, .. } => {
             paused(*attempt, unsaved.as_deref(), (*later, *signal), scheduler)
@@ -109,36 +91,9 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             attempt.trial
         )),
         Entry::Bought { purchase, .. } => Some(format!("budget: it pays for {}", budget::bought(purchase))),
-        Entry::Raced { round, .. } => {
-            let trials: Vec<String> = round.again.iter().take(MOST_RACED).map(ToString::to_string).collect();
-            let more = round.again.len().saturating_sub(MOST_RACED);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let which = if round.again.len() == 1 { "trial" } else { "trials" };
-            Some(format!(
-                "race: the best is not separated yet; the configurations of {which} {}{more} run once more",
-                trials.join(", ")
-            ))
-        }
+        Entry::Raced { round, .. } => Some(raced(&round.again)),
         Entry::Lost { attempt, fault, .. } => Some(format!("trial {}: will be retried: {fault}", attempt.trial)),
-        Entry::Ended { attempt, outcome, .. } => {
-            let trial = history.trial(attempt.trial)?;
-            let what = match outcome {
-                Outcome::Stopped { by, .. } => format!("stopped by {by}"),
-                _ => outcome.name().replace('_', " "),
-            };
-            if let Some(error) = outcome.error() {
-                return Some(format!("trial {}: {what}: {error}", trial.id));
-            }
-            let best = spec.metric.best(&trial.curve)?;
-            Some(format!(
-                "trial {}: {what} after {} epochs; best {} {} at epoch {}",
-                trial.id,
-                trial.epochs(),
-                spec.metric.name,
-                format::number(best.get(&spec.metric.name)?, 4),
-                best.epoch
-            ))
-        }
+        Entry::Ended { attempt, outcome, .. } => ended(history.trial(attempt.trial)?, outcome, &spec.metric),
         Entry::Device { slot, held: Some(reason), .. } => Some(format!("{}: {reason}", of_device(slot)?)),
         Entry::Device { slot, held: None, .. } => Some(format!("{}: free again", of_device(slot)?)),
         Entry::Run { mps: Some(folder), .. } => {
@@ -153,17 +108,74 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
         }
         Entry::Steered { said, .. } => Some(format!("request: {}", format::clean(&said.join("; ")))),
         Entry::Skipped { trial, .. } => Some(format!("{}: skipped", of_total(*trial))),
-        Entry::Node { node, what, .. } => Some(match what {
-            NodeChange::Joined { slots, about } => format!("{node}: joined with {} slots: {about}", slots.len()),
-            NodeChange::Silent { why } => format!("{node}: silent: {why}"),
-            NodeChange::Back => format!("{node}: heard again"),
-            NodeChange::Left { why } => format!("{node}: left: {why}"),
-        }),
+        Entry::Node { node, what, .. } => Some(format!("{node}: {}", of_node(what))),
         Entry::Kept { attempt, .. } => {
             Some(format!("trial {}: goes on on {}", attempt.trial, history.trial(attempt.trial)?.slot))
         }
         Entry::Reopened { trial, .. } => Some(format!("trial {trial}: will be retried")),
         _ => None,
+    }
+}
+
+/// Whether no other trial has its metric in the same place. Trials of one script have, so only the first one tells it.
+fn is_new_source(source: &str, attempt: Attempt, history: &History) -> bool {
+    !history.trials.iter().any(|one| one.id != attempt.trial && one.source.as_deref() == Some(source))
+}
+
+fn long_epoch(attempt: Attempt, metrics: &EpochMetrics, metric: &Metric) -> Option<String> {
+    metrics.seconds.filter(|seconds| *seconds > LONG_EPOCH)?;
+    let value = format::number(metrics.get(&metric.name)?, 4);
+    Some(format!("trial {}: epoch {}: {} {value}", attempt.trial, metrics.epoch, metric.name))
+}
+
+/// A problem with one network usually affects the others as well, so only the first trial with it reports it. Trials may
+/// have started after this entry was created, so only earlier ones count.
+fn new_warnings(attempt: Attempt, warnings: &[Warning], history: &History) -> Option<String> {
+    let told = |name: &String| {
+        let others = history.trials.iter().filter(|trial| trial.id < attempt.trial);
+        others.flat_map(|trial| &trial.warnings).any(|one| one.name == *name)
+    };
+    let new: Vec<&str> = warnings.iter().filter(|one| !told(&one.name)).map(|one| one.text.as_str()).collect();
+    (!new.is_empty()).then(|| format!("trial {}: warning: {}", attempt.trial, new.join(" ")))
+}
+
+/// A round of the race: these trials are run once more.
+fn raced(again: &[TrialId]) -> String {
+    let trials: Vec<String> = again.iter().take(MOST_RACED).map(ToString::to_string).collect();
+    let more = again.len().saturating_sub(MOST_RACED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let which = if again.len() == 1 { "trial" } else { "trials" };
+    format!(
+        "race: the best is not separated yet; the configurations of {which} {}{more} run once more",
+        trials.join(", ")
+    )
+}
+
+fn ended(trial: &TrialRecord, outcome: &Outcome, metric: &Metric) -> Option<String> {
+    let what = match outcome {
+        Outcome::Stopped { by, .. } => format!("stopped by {by}"),
+        _ => outcome.name().replace('_', " "),
+    };
+    if let Some(error) = outcome.error() {
+        return Some(format!("trial {}: {what}: {error}", trial.id));
+    }
+    let best = metric.best(&trial.curve)?;
+    Some(format!(
+        "trial {}: {what} after {} epochs; best {} {} at epoch {}",
+        trial.id,
+        trial.epochs(),
+        metric.name,
+        format::number(best.get(&metric.name)?, 4),
+        best.epoch
+    ))
+}
+
+fn of_node(what: &NodeChange) -> String {
+    match what {
+        NodeChange::Joined { slots, about } => format!("joined with {} slots: {about}", slots.len()),
+        NodeChange::Silent { why } => format!("silent: {why}"),
+        NodeChange::Back => "heard again".to_owned(),
+        NodeChange::Left { why } => format!("left: {why}"),
     }
 }
 

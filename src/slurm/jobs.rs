@@ -1,7 +1,7 @@
 //! The jobs of a running sweep: submitted once, watched, and canceled at the end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -11,8 +11,8 @@ use super::commands::Slurm;
 use super::pool::{Change, Pool};
 use sweep_core::error::Result;
 
-/// Time between two looks at the queue. Sites ask their users for no less.
-const LOOK: Duration = Duration::from_secs(30);
+/// Time between two queries of the queue. Sites ask their users for no less.
+const POLL: Duration = Duration::from_secs(30);
 
 /// Time for agents that have said goodbye to end by themselves.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -28,11 +28,11 @@ pub struct Jobs {
     counts: Arc<Counts>,
 }
 
-/// What the engine and the task that looks at the queue tell each other.
+/// What the engine and the task that queries the queue tell each other.
 #[derive(Debug)]
 struct Counts {
-    /// Number of jobs that wait or run.
-    alive: AtomicU32,
+    /// Whether a job waits, runs, or may be queued again.
+    expects: AtomicBool,
     /// Number of nodes that are enough for the trials that are left.
     needed: AtomicU32,
 }
@@ -44,7 +44,7 @@ impl Jobs {
     /// If Slurm does not answer, or accepts no job and there is none.
     pub async fn start(slurm: Slurm, nodes: u32) -> Result<Jobs> {
         let mut pool = Pool::default();
-        pool.look(slurm.queue().await?);
+        pool.update(slurm.queue().await?);
         let (before, missing) = (pool.alive(), pool.missing(nodes));
         let (mut submitted, mut told) = (0, Vec::new());
         if before > 0 {
@@ -56,7 +56,7 @@ impl Jobs {
             let refused = refusal.map(|refusal| format!(" of {}, since it said: {refusal}", missing.len()));
             told.push(format!("Slurm: jobs submitted: {accepted}{}", refused.unwrap_or_default()));
         }
-        let counts = Counts { alive: AtomicU32::new(before + submitted), needed: AtomicU32::new(u32::MAX) };
+        let counts = Counts { expects: AtomicBool::new(before + submitted > 0), needed: AtomicU32::new(u32::MAX) };
         let (counts, (sender, changes)) = (Arc::new(counts), mpsc::channel(CAPACITY));
         told.into_iter().for_each(|note| drop(sender.try_send(Change::Note(note))));
         tokio::spawn(watch(slurm.clone(), pool, counts.clone(), sender));
@@ -70,10 +70,10 @@ impl Jobs {
 
     /// Whether agents may still come.
     pub fn expects(&self) -> bool {
-        self.counts.alive.load(Ordering::Relaxed) > 0
+        self.counts.expects.load(Ordering::Relaxed)
     }
 
-    /// Says how many nodes are enough. Jobs that wait beyond it are canceled at the next look.
+    /// Says how many nodes are enough. Jobs that wait beyond it are canceled at the next query.
     pub fn need(&self, nodes: u32) {
         self.counts.needed.store(nodes, Ordering::Relaxed);
     }
@@ -87,22 +87,22 @@ impl Jobs {
     }
 }
 
-/// Looks at the queue every half a minute, until nobody takes the changes.
+/// Queries the queue every half a minute, until nobody takes the changes.
 async fn watch(slurm: Slurm, mut pool: Pool, counts: Arc<Counts>, changes: mpsc::Sender<Change>) {
-    let mut looks = interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut polls = interval(POLL);
+    polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first tick is now, and the queue was just looked at.
-    looks.tick().await;
+    polls.tick().await;
     let mut problem = String::new();
     loop {
         tokio::select! {
-            _ = looks.tick() => {}
+            _ = polls.tick() => {}
             () = changes.closed() => return,
         }
         let mut told = match slurm.queue().await {
             Ok(jobs) => {
-                let told = pool.look(jobs);
-                counts.alive.store(pool.alive(), Ordering::Relaxed);
+                let told = pool.update(jobs);
+                counts.expects.store(pool.expects(), Ordering::Relaxed);
                 told
             }
             Err(error) if error.to_string() != problem => {

@@ -10,12 +10,14 @@
 //! `submission`, `queue` and `pool` decide and are pure. `commands` calls Slurm's programs, and `jobs` says when.
 
 mod commands;
+mod end;
 mod jobs;
 mod pool;
 mod queue;
 mod submission;
 
 pub use commands::Slurm;
+pub use end::time_for_trials;
 pub use jobs::Jobs;
 pub use pool::{BY_ITSELF, Change};
-pub use submission::{Submission, Wanted};
+pub use submission::Submission;

@@ -1,4 +1,4 @@
-//! What became of a sweep's jobs between two looks at the queue. Pure.
+//! What became of a sweep's jobs between two queries of the queue. Pure.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub enum Change {
 
 impl Pool {
     /// Takes in the queue. Jobs that Slurm has forgotten are not there any more.
-    pub fn look(&mut self, jobs: Vec<Job>) -> Vec<Change> {
+    pub fn update(&mut self, jobs: Vec<Job>) -> Vec<Change> {
         let mut changes = Vec::new();
         let now: BTreeMap<(u64, u32), Job> = jobs.into_iter().map(|job| ((job.array, job.task), job)).collect();
         for (id, job) in &now {
@@ -77,6 +77,11 @@ impl Pool {
         self.jobs.values().filter(|job| job.state.is_alive()).count() as u32
     }
 
+    /// Whether an agent may still come. A job that is ending may be about to be queued again.
+    pub fn expects(&self) -> bool {
+        self.jobs.values().any(|job| job.state.is_alive() || job.state == State::Ending)
+    }
+
     /// The tasks to submit, so that this number of jobs is there. Their numbers were never used in a job that may be alive.
     pub fn missing(&self, nodes: u32) -> Vec<u32> {
         let first = self.jobs.values().filter(|job| job.state.is_alive()).map(|job| job.task).max().unwrap_or(0) + 1;
@@ -95,8 +100,8 @@ mod tests {
     use super::super::queue::read;
     use super::*;
 
-    fn look(pool: &mut Pool, printed: &str) -> Vec<Change> {
-        pool.look(read(printed))
+    fn update(pool: &mut Pool, printed: &str) -> Vec<Change> {
+        pool.update(read(printed))
     }
 
     fn ended(agent: &str, word: &str) -> Change {
@@ -112,10 +117,10 @@ mod tests {
         let mut pool = Pool::default();
         let first = "7|1|RUNNING|None|node1\n7|2|RUNNING|None|node2\n7|3|RUNNING|None|node3\n7|4|RUNNING|None|node4\n\
                      6|1|TIMEOUT|TimeLimit|node9\n";
-        assert!(look(&mut pool, first).is_empty(), "jobs of an earlier controller are no news");
+        assert!(update(&mut pool, first).is_empty(), "jobs of an earlier controller are no news");
         let second = "7|1|TIMEOUT|TimeLimit|node1\n7|2|NODE_FAIL|None|node2\n7|3|PENDING|BeginTime|\n\
                       7|4|COMPLETING|None|node4\n";
-        let changes = look(&mut pool, second);
+        let changes = update(&mut pool, second);
         let expected = [
             ended("node1.1", "TIMEOUT"),
             note("node2.2: Slurm has lost its node: NODE_FAIL"),
@@ -123,15 +128,19 @@ mod tests {
             note("Slurm: jobs that wait: 1 (BeginTime)"),
         ];
         assert_eq!(changes, expected, "processes of a job that is ending may be left");
-        assert!(look(&mut pool, second).is_empty());
-        assert_eq!(look(&mut pool, &second.replace("COMPLETING", "CANCELLED")), [ended("node4.4", "CANCELLED")]);
+        assert!(update(&mut pool, second).is_empty());
+        assert!(pool.expects());
+        update(&mut pool, "7|4|COMPLETING|None|node4\n");
+        assert!(pool.expects() && pool.alive() == 0, "it may be queued again");
+        update(&mut pool, second);
+        assert_eq!(update(&mut pool, &second.replace("COMPLETING", "CANCELLED")), [ended("node4.4", "CANCELLED")]);
     }
 
     #[test]
     fn only_missing_jobs_are_submitted_and_only_waiting_ones_canceled() {
         let mut pool = Pool::default();
         assert_eq!(pool.missing(3), [1, 2, 3]);
-        look(
+        update(
             &mut pool,
             "7|1|RUNNING|None|node1\n7|2|PENDING|Resources|\n7|3|PENDING|Resources|\n7|4|TIMEOUT|x|node4\n",
         );

@@ -1,58 +1,15 @@
 //! The one call of sbatch. Pure.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use sweep_core::describe::runs;
 
-/// What a user asks Slurm for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    /// Number of one-node jobs.
-    pub nodes: u32,
-    /// Options of sbatch, as the user wrote them.
-    pub options: Vec<String>,
-}
-
 /// Time for which an agent without work keeps its node.
 const IDLE: &str = "5m";
 
-/// Time before a job's end at which Slurm sends SIGUSR1, in seconds. Slurm may be a minute early.
-const NOTICE: u32 = 120;
-
-/// Options that would make the jobs something else than an array of agents that this module can follow.
-const OWN: [&str; 7] = ["--array", "-a", "--job-name", "-J", "--wrap", "--parsable", "--test-only"];
-
-impl Wanted {
-    /// Parses the number of nodes and the options that follow.
-    ///
-    /// # Errors
-    /// Returns the rule that an option breaks.
-    pub fn new(nodes: u32, options: Vec<String>) -> Result<Wanted, String> {
-        if nodes == 0 {
-            return Err("--nodes must be at least 1".into());
-        }
-        let is_own = |option: &&String| OWN.contains(&option.split('=').next().unwrap_or_default());
-        match options.iter().find(is_own) {
-            Some(option) => Err(format!("{option} cannot be given: sweep sets it to follow its jobs")),
-            None => Ok(Wanted { nodes, options }),
-        }
-    }
-
-    /// Reads what [`fmt::Display`] writes.
-    pub fn parse(text: &str) -> Option<Wanted> {
-        let (nodes, options) = text.split_once(' ').unwrap_or((text, ""));
-        Wanted::new(nodes.parse().ok()?, shlex::split(options)?).ok()
-    }
-}
-
-impl fmt::Display for Wanted {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{}", self.nodes)?;
-        let words: Vec<String> = self.options.iter().map(|word| quoted(word)).collect();
-        if words.is_empty() { Ok(()) } else { write!(f, " {}", words.join(" ")) }
-    }
-}
+/// Time before a job's end at which Slurm sends SIGUSR1, in seconds. Slurm may be a minute early, and the agent knows the end
+/// by itself.
+const NOTICE: u32 = 30;
 
 /// The jobs of a sweep.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,15 +62,7 @@ impl Submission {
     pub fn script(&self) -> String {
         // A login shell defines `module` and the like.
         let shell = if self.setup.is_empty() { "#!/bin/sh" } else { "#!/bin/bash -l" };
-        let mut lines = vec![
-            shell.to_owned(),
-            "# One agent of a sweep. `sweep` wrote this.".into(),
-            "# Slurm before 23.02 does not tell a job its end.".into(),
-            "if [ -z \"$SLURM_JOB_END_TIME\" ]; then".into(),
-            "    end=$(SLURM_TIME_FORMAT=%s squeue --noheader --jobs=\"$SLURM_JOB_ID\" --format=%e)".into(),
-            "    case $end in \"\" | *[!0-9]*) ;; *) export SLURM_JOB_END_TIME=\"$end\" ;; esac".into(),
-            "fi".into(),
-        ];
+        let mut lines = vec![shell.to_owned(), "# One agent of a sweep. `sweep` wrote this.".into()];
         lines.extend(self.setup.iter().map(|line| format!("{line} || exit 1")));
         let (program, address) = (path(&self.program), path(&self.address));
         let agent =
@@ -190,33 +139,15 @@ mod tests {
     #[test]
     fn what_is_submitted_is_shown_word_for_word() {
         let shown = "\
-sbatch --parsable '--job-name=sweep-my_sweep-0123' '--array=1-4' '--nodes=1' '--ntasks=1' --requeue '--signal=B:USR1@120' \
+sbatch --parsable '--job-name=sweep-my_sweep-0123' '--array=1-4' '--nodes=1' '--ntasks=1' --requeue '--signal=B:USR1@30' \
 '--open-mode=append' '--output=/home/me/results/my sweep/slurm/%A_%a.log' --partition gpu '--comment=a b' <<'END'
 #!/bin/bash -l
 # One agent of a sweep. `sweep` wrote this.
-# Slurm before 23.02 does not tell a job its end.
-if [ -z \"$SLURM_JOB_END_TIME\" ]; then
-    end=$(SLURM_TIME_FORMAT=%s squeue --noheader --jobs=\"$SLURM_JOB_ID\" --format=%e)
-    case $end in \"\" | *[!0-9]*) ;; *) export SLURM_JOB_END_TIME=\"$end\" ;; esac
-fi
 module load cuda || exit 1
 exec /opt/sweep/bin/sweep agent --dial '/home/me/results/my sweep/.address' \
 --name \"$SLURMD_NODENAME.$SLURM_ARRAY_TASK_ID\" --idle 5m --requeue
 END";
         assert_eq!(submission().shown(4), shown);
-    }
-
-    #[test]
-    fn options_that_sweep_needs_for_itself_are_refused() {
-        for option in ["--array=1-9", "-a", "--job-name=x", "--wrap"] {
-            let rule = Wanted::new(2, vec!["--time".into(), "10".into(), option.into()]).expect_err(option);
-            assert!(rule.starts_with(option), "{rule}");
-        }
-        assert!(Wanted::new(0, Vec::new()).is_err());
-        let wanted =
-            Wanted::new(16, vec!["--partition".into(), "gpu".into(), "--comment=a b".into()]).expect("it is right");
-        assert_eq!(Wanted::parse(&wanted.to_string()), Some(wanted));
-        assert_eq!(Wanted::parse("3"), Wanted::new(3, Vec::new()).ok());
     }
 
     #[test]

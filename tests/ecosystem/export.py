@@ -3,18 +3,21 @@
 
     python tests/ecosystem/export.py SWEEP
 
-Needs optuna, tensorboard, mlflow, wandb, pandas, polars, duckdb and pyarrow. Every number that a tool shows is compared with
-trials.csv and epochs.csv. The servers are local: a real one of MLflow, and one that keeps what `wandb sync` uploads.
+Needs optuna, optuna-dashboard, tensorboard, mlflow, wandb, pandas, polars, duckdb and pyarrow. Every number that a tool shows
+is compared with trials.csv and epochs.csv. The servers are local: real ones of MLflow and optuna-dashboard, and one that keeps
+what `wandb sync` uploads. Where there is chromium, it opens optuna-dashboard; SCREENSHOTS names a folder for what it shows.
 """
 
 import contextlib
 import csv
+import glob
 import gzip
 import http.server
 import json
 import math
 import os
 import pathlib
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -116,6 +119,66 @@ def check_optuna(folder):
     print(f"optuna: {len(trials)} trials, {len(complete)} complete, importances {importances}")
 
 
+@contextlib.contextmanager
+def dashboard(path):
+    """A real optuna-dashboard on an exported file. Gives its address."""
+    port = free_port()
+    with open("dashboard.log", "w") as log:
+        command = [pathlib.Path(sys.executable).parent / "optuna-dashboard", path, "--port", str(port)]
+        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(300):
+            assert server.poll() is None, pathlib.Path("dashboard.log").read_text()[-3000:]
+            with contextlib.suppress(OSError):
+                fetched(f"{url}/api/studies")
+                break
+            time.sleep(0.2)
+        yield url
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait()
+
+
+def fetched(url):
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return json.load(answer)
+
+
+def check_dashboard(folder):
+    """optuna-dashboard has each trial with its state, types and curve, and its page shows the best one."""
+    table = {int(row["trial"]): row for row in rows(f"{folder}/trials.csv")}
+    expected = curves(folder, "val_loss")
+    with dashboard(f"{folder}/optuna.jsonl") as url:
+        (study,) = fetched(f"{url}/api/studies")["study_summaries"]
+        assert study["study_name"] == pathlib.Path(folder).name and study["directions"] == ["minimize"]
+        study = fetched(f"{url}/api/studies/{study['study_id']}?after=0")
+        assert study["objective_names"] == ["val_loss"], study["objective_names"]
+        own = {int(next(one["value"] for one in trial["user_attrs"] if one["key"] == "trial")): trial for trial in study["trials"]}
+        assert own.keys() == table.keys()
+        for number, trial in own.items():
+            assert trial["state"] == {"finished": "Complete", "failed": "Fail"}[table[number]["status"]], trial["state"]
+            curve = {point["step"]: point["value"] for point in trial["intermediate_values"]}
+            assert curve == expected.get(number, {}), (number, curve)
+            types = {one["name"]: one["param_external_pytyp"] for one in trial["params"]}
+            assert types["width"] == "<class 'int'>" and types["rate"] == "<class 'float'>", types
+            assert ("momentum" in types) == (table[number]["kind"] == "deep")
+        best = min(min(curve.values()) for curve in expected.values())
+        assert [trial["values"] for trial in study["best_trials"]][0] == [best], study["best_trials"]
+        shown = ""
+        if browser := shutil.which("chromium"):
+            command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000",
+                       "--window-size=1400,1700", f"--user-data-dir={os.getcwd()}/profile"]
+            page = f"{url}/dashboard/studies/0"
+            text = subprocess.run([*command, "--dump-dom", page], capture_output=True, text=True, timeout=120).stdout
+            assert "Best Trial" in text and str(best) in text and "Hyperparameter Importance" in text, text[:2000]
+            if pictures := os.environ.get("SCREENSHOTS"):
+                shot = f"--screenshot={pictures}/optuna-dashboard.png"
+                subprocess.run([*command, shot, page], capture_output=True, timeout=120, check=True)
+            shown = "; its page shows the best in chromium"
+    print(f"optuna-dashboard: {len(own)} trials with states, types and curves{shown}")
+
+
 def check_tensorboard(folder):
     out = f"{folder}/tensorboard"
     sweep("export", folder, "--to", "tensorboard")
@@ -148,24 +211,40 @@ def check_tensorboard(folder):
     print(f"tensorboard: {len(table)} runs with curves and parameters")
 
 
-def check_follow(folder, running):
+def check_follow(folder, running, url):
     """An export that follows a sweep ends with it, and has all of it."""
     while not os.path.exists(f"{folder}/journal.jsonl"):
         time.sleep(0.05)
     path = pathlib.Path(f"{folder}/optuna.jsonl")
-    following = subprocess.Popen([SWEEP, "export", folder, "--to", "optuna", "--follow"], stdout=subprocess.PIPE, text=True)
-    seen, grown = b"", 0
-    while following.poll() is None:
-        now = path.read_bytes() if path.exists() else b""
-        assert now.startswith(seen), "what a dashboard has read stays"
-        grown += now != seen
-        seen = now
+    follow = lambda *words: subprocess.Popen([SWEEP, "export", folder, *words, "--follow"], stdout=subprocess.PIPE, text=True)
+    following = follow("--to", "optuna")
+    others = [follow("--to", tool) for tool in ("tensorboard", "wandb", "parquet", "sqlite")]
+    others.append(follow("--to", "mlflow", "--url", url))
+    while not path.exists():
         time.sleep(0.05)
+    seen, grown, counts = b"", 0, set()
+    with dashboard(path) as page:
+        while following.poll() is None:
+            now = path.read_bytes()
+            assert now.startswith(seen), "what a dashboard has read stays"
+            grown += now != seen
+            seen = now
+            counts.add(len(fetched(f"{page}/api/studies/0?after=0")["trials"]))
+            time.sleep(0.05)
+        last = len(fetched(f"{page}/api/studies/0?after=0")["trials"])
     assert running.wait() in (0, 1) and following.returncode == 0
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    trials = [line for line in lines if line["op_code"] == 4]
-    assert len(trials) == len(rows(f"{folder}/trials.csv")) and grown > 1, (len(trials), grown)
-    print(f"follow: the file grew {grown} times while the sweep ran")
+    trials = rows(f"{folder}/trials.csv")
+    assert last == len(trials) and grown > 1 and len(counts) > 2, (last, grown, counts)
+    for other in others:
+        assert other.wait() == 0, other.args
+    # Once more: what has followed is complete, and not doubled.
+    said = sweep("export", folder, "--to", "mlflow", "--url", url)
+    assert f"sent 0 trials; {len(trials)} were there already" in said, said
+    check_tensorboard(folder)
+    check_tables(folder)
+    found = glob.glob(f"{folder}/wandb/offline-run-*/*.wandb")
+    assert len(found) == len(trials), found
+    print(f"follow: the file grew {grown} times while the sweep ran, and an open dashboard showed {sorted(counts)} trials")
 
 
 def check_tables(folder):
@@ -224,6 +303,9 @@ def mlflow_server():
                 urllib.request.urlopen(f"{url}/health", timeout=1).read()
                 break
             time.sleep(0.2)
+        # As docs/reference/commands.md advises: SQLite then waits for the disk once per write, not three times.
+        with contextlib.closing(sqlite3.connect("mlflow.db")) as database:
+            assert database.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",)
         yield url
     finally:
         os.killpg(server.pid, 15)
@@ -241,7 +323,7 @@ def check_mlflow(folder, large, url):
     experiment = client.get_experiment_by_name(name)
     find = lambda: client.search_runs([experiment.experiment_id], max_results=1000)
     # An export that was killed leaves a run without its last tag: it is made anew, and no run is there twice.
-    client.delete_tag(find()[0].info.run_id, "sweep.ended")
+    client.update_run(find()[0].info.run_id, status="RUNNING")
     assert "sent 1 trial" in sweep("export", folder, "--to", "mlflow", "--url", url)
     runs = {int(run.data.tags["sweep.trial"]): run for run in find()}
     assert runs.keys() == table.keys() and len(find()) == len(table)
@@ -390,6 +472,88 @@ def check_import():
     print("import: 29 finished trials from a journal, a database and a table")
 
 
+HOSTILE = r"""
+import json, sys
+values = json.load(open(sys.argv[1]))
+print(json.dumps({"epoch": 0, "note": 1}), flush=True) if values["mode"] == "silent" else None
+if values["mode"] == "silent":
+    sys.exit(0)
+for epoch in range(1, 4):
+    row = {"epoch": epoch, "val_loss": values["my-rate.x"] / epoch, "f<1": epoch, "f>1": 2 * epoch, "a//b": 3 * epoch,
+           "it's \"x\"": 0.5, "grün 2": 0.25, "LR": 1, "lr": 2, "cost": epoch}
+    if values["mode"] == "nan":
+        row["val_loss"] = float("nan") if epoch > 1 else 1.0
+    print(json.dumps(row), flush=True)
+"""
+HOSTILE_FILE = r"""
+name: hostile
+command: [python3, hostile.py, "${{args_json_file}}"]
+method: grid
+repeats: 2
+retries: 0
+metric: [{{name: val_loss, goal: minimize}}, {{name: cost, goal: maximize}}]
+devices: {{gpus: none}}
+parameters:
+  my-rate.x: {{values: [1.5, {more}]}}
+  mode: {{values: [plain, nan, silent]}}
+  shape: {{value: [1, 2]}}
+  LR: {{value: a}}
+  lr: {{value: "b\nc"}}
+"""
+
+
+def check_hostile(url):
+    """Odd names, values that are not finite, trials without epochs, repeats, two metrics, and a sweep that was extended."""
+    pathlib.Path("hostile.py").write_text(HOSTILE)
+    pathlib.Path("hostile.yaml").write_text(HOSTILE_FILE.format(more="2.5"))
+    sweep("run", "hostile.yaml", "--progress", "none", code=1)
+    folder, odd = "results/hostile", "my-rate.x"
+    sweep("export", folder, "--to", "optuna")
+    pathlib.Path("hostile.yaml").write_text(HOSTILE_FILE.format(more="2.5, 7"))
+    sweep("extend", folder, "hostile.yaml", "--yes", "--run", "--progress", "none", code=1)
+    for tool in ("optuna", "tensorboard", "wandb", "parquet", "sqlite"):
+        sweep("export", folder, "--to", tool)
+    sweep("export", folder, "--to", "mlflow", "--url", url)
+    table = {int(row["trial"]): row for row in rows(f"{folder}/trials.csv")}
+    assert len(table) == 18, len(table)
+    # Optuna: two objectives, one distribution for all trials, repeats as trials of their own.
+    backend = optuna.storages.journal.JournalFileBackend(f"{folder}/optuna.jsonl")
+    study = optuna.load_study(study_name="hostile", storage=optuna.storages.JournalStorage(backend))
+    names = [direction.name for direction in study.directions]
+    assert names == ["MINIMIZE", "MAXIMIZE"] and study.metric_names == ["val_loss", "cost"], names
+    assert len(study.trials) == 18 and {trial.user_attrs["trial"] for trial in study.trials} == table.keys()
+    assert {trial.user_attrs.get("repeat") for trial in study.trials} == {None, 2}
+    complete = {trial.user_attrs["trial"]: trial for trial in study.trials if trial.state.name == "COMPLETE"}
+    for number, trial in complete.items():
+        row = table[number]
+        assert trial.params[odd] == float(row[odd]) and trial.user_attrs["lr"] == "b\nc", trial
+        assert trial.values == [float(row["best_val_loss"]), float(row["best_cost"])], (trial.values, row)
+    assert len({str(trial.distributions[odd]) for trial in study.trials}) == 1
+    plain = [number for number, row in table.items() if row["mode"] == "plain"]
+    assert set(plain) <= complete.keys() and not any(table[number]["mode"] == "silent" for number in complete)
+    with dashboard(f"{folder}/optuna.jsonl") as page:
+        assert len(fetched(f"{page}/api/studies/0?after=0")["trials"]) == 18
+    # TensorBoard
+    runs = EventMultiplexer().AddRunsFromDirectory(f"{folder}/tensorboard").Reload()
+    scalars = runs.Runs()[f"{plain[0]:04}"]["scalars"]
+    assert {"f<1", "f>1", "a//b", "it's \"x\"", "LR", "lr", "cost"} <= set(scalars), scalars
+    # MLflow: each metric under a name of its own.
+    client = mlflow.MlflowClient(url)
+    found = client.search_runs([client.get_experiment_by_name("hostile").experiment_id], max_results=1000)
+    found = {int(run.data.tags["sweep.trial"]): run for run in found}
+    assert found.keys() == table.keys()
+    metrics = found[plain[0]].data.metrics
+    assert metrics["f_1"] == 3 and metrics["f_1_2"] == 6 and metrics["a/_/b"] == 9 and metrics["it_s _x_"] == 0.5, metrics
+    assert found[plain[0]].data.params["lr"] == "b\nc" and found[plain[0]].data.params["my-rate.x"] == "1.5"
+    # Tables
+    trials = polars.read_parquet(f"{folder}/parquet/trials.parquet")
+    assert trials[odd].to_list() == [float(row[odd]) for row in table.values()]
+    with contextlib.closing(sqlite3.connect(f"{folder}/sweep.sqlite")) as database:
+        lines = database.execute('SELECT "it\'s ""x""", "grün 2" FROM epochs WHERE trial = ?', [plain[0]]).fetchall()
+    assert lines == [(0.5, 0.25)] * 3, lines
+    print("hostile: 18 trials with odd names, two metrics, repeats and an extension, in every tool")
+
+
 def write_large(folder):
     """A sweep of 1,000 trials of 50 epochs, without training."""
     os.makedirs(folder)
@@ -420,6 +584,7 @@ def main():
         pathlib.Path("slow.yaml").write_text(FILE.format(name="slow", trials=12, pause=0.3))
         sweep("run", "many.yaml", "--progress", "none")
         check_optuna("results/many")
+        check_dashboard("results/many")
         check_tensorboard("results/many")
         check_tables("results/many")
         check_wandb("results/many")
@@ -428,9 +593,10 @@ def main():
         measure("results/large")
         with mlflow_server() as url:
             check_mlflow("results/many", "results/large", url)
-        running = subprocess.Popen([SWEEP, "run", "slow.yaml", "--progress", "none"], stdout=subprocess.DEVNULL)
-        check_follow("results/slow", running)
-    print("7 passed, 0 failed")
+            running = subprocess.Popen([SWEEP, "run", "slow.yaml", "--progress", "none"], stdout=subprocess.DEVNULL)
+            check_follow("results/slow", running, url)
+            check_hostile(url)
+    print("9 passed, 0 failed")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ use std::thread::{park, spawn};
 use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
-use sweep_core::probe::{Capacity, Measured, Probe};
+use sweep_core::measurement::{Capacity, MeasureRequest, Measured};
 use sweep_core::protocol::{self, FromTrainer, LAST_CHECKPOINT, Order, ToTrainer};
 use sweep_core::trial::{Attempt, EpochMetrics, Outcome, TrialId};
 use sweep_core::warning::Warning;
@@ -46,7 +46,7 @@ fn main() {
     while let Ok(message) = inbox.recv() {
         match message {
             ToTrainer::Train(order) => train(&order, &inbox),
-            ToTrainer::Probe(order) => probe(&order),
+            ToTrainer::Measure(order) => measure(&order),
             ToTrainer::Pause { .. } => {}
         }
     }
@@ -114,7 +114,7 @@ fn train(order: &Order, inbox: &Receiver<ToTrainer>) {
 }
 
 /// Reports the measurements of a sound network, except what the script changes for the trial: `flat` memorizes nothing.
-fn probe(order: &Probe) {
+fn measure(order: &MeasureRequest) {
     let attempt = order.attempt;
     let faults = script(&attempt.trial.0.to_string(), &format!("{}.{}", attempt.trial.0, attempt.number));
     let is = |name: &str| faults.iter().any(|(fault, _)| fault == name);
@@ -125,7 +125,7 @@ fn probe(order: &Probe) {
     let rates = vec![(1e-4, Some(2.3)), (1e-3, Some(1.5)), (1e-2, Some(1.0)), (1e-1, Some(90.0))];
     let capacity = Capacity { images: 256, steps: 8, accuracies, cut_short: false };
     let measured = Measured { first_loss: Some(10_f64.ln()), rates, capacity, ..Measured::default() };
-    say(&FromTrainer::Probed { attempt, measured: Box::new(measured) });
+    say(&FromTrainer::Measured { attempt, measured: Box::new(measured) });
 }
 
 /// Produces a fault of the script. If this returns, the attempt continues as if nothing had happened.

@@ -18,11 +18,11 @@ fn message(name: &str, text: &str) -> String {
         Err(problems) => return problems.to_string(),
         Ok(read) => read,
     };
-    let probe = |source: &Source| {
+    let describe = |source: &Source| {
         assert_eq!(*source, Source::Digits, "{name} is read without a problem");
-        Ok(datasets::probe(source).unwrap())
+        Ok(datasets::describe(source).unwrap())
     };
-    match spec.inspect::<Problems>(probe, (&file, text)) {
+    match spec.inspect::<Problems>(describe, (&file, text)) {
         Err(problems) => problems.to_string(),
         Ok(_) => panic!("{name} is inspected without a problem"),
     }

@@ -1,4 +1,4 @@
-//! `sweep check`: images, and networks that a trainer probes.
+//! `sweep check`: images, and networks that a trainer measures.
 
 use serde_json::Value;
 

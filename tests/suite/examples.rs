@@ -21,7 +21,7 @@ fn examples() -> Vec<PathBuf> {
 /// The properties of the data. If the data is missing on this machine, they are those of the dataset that the example
 /// uses.
 fn info(source: &Source, file: &Path) -> Info {
-    datasets::probe(source).unwrap_or_else(|absent| {
+    datasets::describe(source).unwrap_or_else(|absent| {
         let (shape, classes) = match source {
             Source::Mnist { .. } | Source::FashionMnist { .. } => (Shape { channels: 1, height: 28, width: 28 }, 10),
             Source::Cifar100 { .. } => (Shape { channels: 3, height: 32, width: 32 }, 100),

@@ -423,6 +423,34 @@ fn a_gpu_that_falls_off_the_bus_or_reports_errors_is_taken_out_and_its_trial_goe
 }
 
 #[test]
+fn gpus_of_another_host_are_watched_as_those_of_this_machine_are() {
+    let taken = with(gpu(0), "processes", json!([[1, 3_u64 << 30]]));
+    let world = driven("* slow 100", &[taken, gpu(1)]);
+    file(&world, 12, "");
+    let (program, scratch) = (crate::world::sweep(), world.path("scratch"));
+    let on = format!("command:{} agent --name far --scratch {}", program.display(), scratch.display());
+    let mut run = sweep(&world, RUN);
+    let controller = run.args(["--on", &on]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    wait_for(&world, "\"is\":\"ended\"");
+    let held = "far/gpu:0 gets no trial: used by process 1 with 3.0 GiB";
+    let agents = expect(&world, "agents results/s", 0);
+    assert!(agents.contains(held), "{agents}");
+    let why = expect(&world, "status results/s --why", 0);
+    assert!(why.contains("far/gpu:0: idle: used by process 1"), "{why}");
+    assert_eq!(slots_used(&world), ["far/gpu:1".to_owned()].into());
+    show(&world, &[gpu(0), gpu(1)]);
+    wait_for(&world, "\"slot\":\"far/gpu:0\",\"settings\"");
+    show(&world, &[gpu(0), with(gpu(1), "lost", true)]);
+    let text = ending(controller, 0);
+    assert!(text.contains("far/gpu:0: free again"), "{text}");
+    assert!(text.contains("far/gpu:1: the driver no longer lists it: it has fallen off the bus"), "{text}");
+    assert_eq!(world.table("results/s/epochs.csv", &[]).len(), 12 * 3, "no trial is lost");
+    let energy: f64 =
+        world.column("results/s/trials.csv", "energy_kj").iter().filter_map(|kj| kj.parse::<f64>().ok()).sum();
+    assert!(energy > 0.1, "250 W for seconds: {energy} kJ");
+}
+
+#[test]
 fn a_gpu_that_loses_three_trials_in_a_row_is_taken_out() {
     let world = driven("GPU-1 killed 1\n* slow 100", &[gpu(0), gpu(1)]);
     file(&world, 12, "");

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use sweep_core::random::{Purpose, stream};
 
 use crate::faults::scripted;
+use crate::processes::{ANY_FLOCK, NO_FLOCK, library};
 use crate::world::{World, processes_naming, send, sweep, wait_until};
 
 const TRIALS: usize = 8;
@@ -333,6 +334,36 @@ fn plan_shows_what_would_be_started_and_starts_nothing() {
     assert!(text.contains("neither ssh:, command: nor slurm"), "{text}");
 }
 
+#[test]
+fn hosts_without_locks_have_one_agent_of_a_sweep_each() {
+    for flock in [NO_FLOCK, ANY_FLOCK] {
+        let hosts = Hosts::new("* slow 100", &["one"]);
+        let Some(library) = library(&hosts.world, flock) else { return };
+        let start = |words: &str| {
+            let out = std::fs::File::create(hosts.world.path("out")).expect("the folder is writable");
+            hosts.command(words).env("LD_PRELOAD", &library).stdout(out).spawn().expect("sweep can be started")
+        };
+        hosts.whole();
+        let mut controller = start("run hosts.yaml");
+        wait_until("it trains", LIMIT, || hosts.journal("hosts").contains("\"is\":\"epoch\""));
+        // Another agent of the same sweep on the same host leaves at once.
+        let agent = hosts.processes("one", true)[0];
+        let line = std::fs::read(format!("/proc/{agent}/cmdline")).expect("it runs");
+        let line = String::from_utf8(line).expect("its words are text");
+        let words: Vec<&str> = line.split('\0').skip(1).filter(|word| !word.is_empty()).collect();
+        let mut second = Command::new(sweep());
+        assert!(second.args(words).env("LD_PRELOAD", &library).status().expect("sweep can be started").success());
+        assert_eq!(hosts.processes("one", true), [agent]);
+        controller.kill().expect("it is our child");
+        controller.wait().expect("it is our child");
+        let mut controller = start("resume results/hosts");
+        assert!(controller.wait().expect("it is our child").success(), "{}", hosts.world.read("out"));
+        assert!(hosts.world.column("results/hosts/trials.csv", "attempts").iter().all(|attempts| attempts == "1"));
+        hosts.assert_equals_whole("hosts");
+        hosts.assert_all_gone();
+    }
+}
+
 /// `HOSTS_ROUNDS` sets the number of kills, 50 by default.
 #[test]
 fn whatever_dies_on_whatever_host_no_trial_is_lost_or_repeated() {
@@ -400,7 +431,7 @@ fn has_ended(controller: &mut Child, life: Duration, hosts: &Hosts) -> bool {
     false
 }
 
-fn assert_soaked(hosts: &Hosts, name: &str) {
+pub fn assert_soaked(hosts: &Hosts, name: &str) {
     let table =
         |name: &str, file: &str, without: &[&str]| hosts.world.table(&format!("results/{name}/{file}"), without);
     let times = &["seconds", "device", "attempts"];

@@ -25,6 +25,7 @@ fn run(words: &str) -> bool {
 
 impl Network {
     /// Starts hosts, or says why there can be none.
+    /// Each has a folder `private` of its own.
     fn start(world: &World, number: u32, hosts: u32) -> Result<Network, &'static str> {
         if !rustix::process::geteuid().is_root() || !Path::new(SSHD).exists() {
             return Err("this needs root and openssh-server");
@@ -90,7 +91,11 @@ impl Network {
         );
         world.write("sshd_config", &config);
         let mut server = Command::new("ip");
-        server.args(["netns", "exec", &space, SSHD, "-D", "-f"]).arg(world.path("sshd_config"));
+        // It also has mounts of its own.
+        std::fs::create_dir_all(world.path("private")).expect("the folder is writable");
+        let start = r#"mount -t tmpfs none "$1" && exec "$2" -D -f "$3""#;
+        server.args(["netns", "exec", &space, "sh", "-c", start, "sh"]).arg(world.path("private"));
+        server.arg(SSHD).arg(world.path("sshd_config"));
         self.servers.extend(server.stderr(Stdio::null()).spawn());
         true
     }
@@ -208,4 +213,63 @@ fn a_cable_that_is_pulled_and_put_back_costs_nothing() {
     world.write("script", "");
     equals_whole(&world);
     assert!(world.column("results/ssh/trials.csv", "attempts").iter().all(|attempts| attempts == "1"));
+}
+
+#[test]
+fn hosts_without_the_program_and_the_data_are_given_both() {
+    let world = scripted("");
+    let network = match Network::start(&world, 4, 2) {
+        Ok(network) => network,
+        Err(why) => return eprintln!("skipped: {why}"),
+    };
+    let private = world.path("private").display().to_string();
+    // Each host has a folder without the data, and the second one another version of `sweep`.
+    world.write("private/data/deep/score", "7");
+    world.write("train.sh", "echo \"{\\\"score\\\": $(cat private/data/deep/score)}\"\n");
+    world.write(
+        "given.yaml",
+        &format!(
+            "name: given\nprogram: train.sh\ncommand: [sh, '${{program}}']\nmetric: {{name: score, goal: maximize}}\n\
+             parameters: {{x: {{values: [1, 2, 3, 4]}}}}\ndevices: {{gpus: none}}\ncluster: {{hosts: [h1, h2], \
+             sync: [private/data], setup: ['export XDG_CACHE_HOME={private} PATH=$PATH:{private}/bin']}}\n"
+        ),
+    );
+    let old = r#"{"version":"0.0.1","node":"h2","machine":"x","architecture":"x","cores":1,"memory":1,"instructions":[],"libtorch":null,"slots":[],"problem":null}"#;
+    let script = format!("mkdir {private}/bin && cat > {private}/bin/sweep && chmod 755 {private}/bin/sweep");
+    let mut ssh = Command::new(world.path("bin/ssh")).args(["h2", &script]).stdin(Stdio::piped()).spawn().expect("ssh");
+    let program = format!("#!/bin/sh\necho\necho sweep agent starts\nread line\necho '{old}'\n");
+    std::io::Write::write_all(&mut ssh.stdin.take().expect("a pipe"), program.as_bytes()).expect("ssh reads");
+    assert!(ssh.wait().expect("it is our child").success());
+    let run = |words: &str| {
+        let mut command = world.sweep(words);
+        command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/bin", world.path("bin").display()));
+        let output = command.output().expect("sweep can be started");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), text)
+    };
+    // First without rsync here, then with it, if it is installed.
+    world.write("bin/rsync", "#!/bin/sh\nexit 1\n");
+    std::fs::set_permissions(world.path("bin/rsync"), std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let (code, text) = run("plan given.yaml");
+    assert!(code == Some(0) && text.contains("copy private/data to h1"), "{text}");
+    let (code, text) = run("run given.yaml");
+    assert_eq!(code, Some(0), "{text}");
+    let there = format!("{private}/sweep/bin/{}/sweep", env!("CARGO_PKG_VERSION"));
+    for host in ["h1", "h2"] {
+        assert!(text.contains(&format!("ssh:{host}: {private}/data was copied")), "{text}");
+        assert!(text.contains(&format!("was copied to {there}, since: ")), "{text}");
+        assert!(text.contains(&format!("{host}: joined with")), "{text}");
+    }
+    assert!(text.contains("since: sweep 0.0.1 is installed there") && text.contains("not found"), "{text}");
+    assert_eq!(world.column("results/given/trials.csv", "best_score"), ["7.0"; 4].map(str::to_owned));
+    // What is there is not copied again.
+    std::fs::remove_file(world.path("bin/rsync")).expect("it is there");
+    let (code, text) = run("run given.yaml --name again");
+    assert!(code == Some(0) && !text.contains("was copied"), "{text}");
+    // What is missing here is named before anything starts.
+    std::fs::remove_dir_all(world.path("private/data")).expect("it is there");
+    let (code, text) = run("run given.yaml --name missing");
+    assert!(code == Some(2) && text.contains("`cluster: sync`") && text.contains("private/data"), "{code:?} {text}");
+    assert!(!world.path("results/missing").exists());
+    drop(network);
 }

@@ -15,6 +15,7 @@ mod grammar;
 mod hosts;
 mod hosts_ssh;
 mod lag;
+mod layout;
 mod libraries;
 mod log;
 mod machine;

@@ -221,7 +221,7 @@ fn a_killed_controller_gives_its_program_a_moment_to_save() {
 }
 
 /// A library that replaces functions of the C library where it is preloaded. `None` without a C compiler.
-fn library(world: &World, source: &str) -> Option<PathBuf> {
+pub fn library(world: &World, source: &str) -> Option<PathBuf> {
     world.write("library.c", source);
     let library = world.path("library.so");
     let cc = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(world.path("library.c")).status();
@@ -233,14 +233,26 @@ fn library(world: &World, source: &str) -> Option<PathBuf> {
 }
 
 /// The C library's `flock`, as on a file system without locks.
-const NO_FLOCK: &str =
+pub const NO_FLOCK: &str =
     "#include <errno.h>\nint flock(int file, int how) { (void)file; (void)how; errno = ENOSYS; return -1; }\n";
+
+/// The same on one that grants every lock.
+pub const ANY_FLOCK: &str = "int flock(int file, int how) { (void)file; (void)how; return 0; }\n";
 
 #[test]
 fn a_file_system_without_locks_has_one_controller_too() {
+    one_controller(NO_FLOCK);
+}
+
+#[test]
+fn a_file_system_that_grants_every_lock_has_one_controller_too() {
+    one_controller(ANY_FLOCK);
+}
+
+fn one_controller(flock: &str) {
     let script = "echo '{\"score\": 1}'\nwhile [ ! -e go ]; do sleep 0.01; done\n";
     let world = world(script, "");
-    let Some(library) = library(&world, NO_FLOCK) else { return };
+    let Some(library) = library(&world, flock) else { return };
     let sweep = |words: &str| {
         let mut command = world.sweep(words);
         command.env("LD_PRELOAD", &library);
@@ -264,6 +276,9 @@ fn a_file_system_without_locks_has_one_controller_too() {
     let (code, text) = resume();
     assert_eq!(code, Some(0), "{text}");
     assert!(!world.path("results/s/.holder").exists());
+    if flock == ANY_FLOCK {
+        return;
+    }
     // Without locks that other machines see, the holder's beats decide: here, a file that is not renewed.
     let far = r#"{"host": "far", "boot": "far", "process": {"pid": 1, "start": 1}, "beats": 1}"#;
     world.write("results/s/.holder", far);

@@ -1,14 +1,17 @@
 //! Sweeps on a real Slurm, whose nodes are all on this machine (`tests/slurm/cluster`). Needs root, Slurm and munge, and is
 //! skipped without.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rand::{Rng, RngExt};
 use rustix::process::Signal;
+use sweep_core::random::{Purpose, stream};
 
-use crate::hosts::Hosts;
+use crate::hosts::{Hosts, assert_soaked};
 use crate::world::{processes_naming, send, wait_until};
 
 /// Port of the first cluster's slurmctld.
@@ -65,7 +68,7 @@ impl Slurm {
         command.env("SLURM_CONF", self.folder.join("slurm.conf"));
         command.env("XDG_CACHE_HOME", self.hosts.world.path("scratch"));
         // As in a job of its own, which the new ones must not be like.
-        command.env("SLURM_JOB_ID", "1").env("SBATCH_PARTITION", "nowhere");
+        command.env("SLURM_JOB_ID", "9999").env("SBATCH_PARTITION", "nowhere");
         if !options.is_empty() {
             command.arg("--").args(options.split_whitespace());
         }
@@ -123,7 +126,11 @@ impl Drop for Slurm {
 #[test]
 fn a_sweep_on_slurm_equals_one_on_this_machine_and_tells_nobody_its_key() {
     let Some(slurm) = Slurm::start("* slow 150", 3) else { return };
-    let controller = slurm.spawn("run hosts.yaml --on slurm --nodes 3", "--time 10 --exclusive --comment=x");
+    // The sweep file alone says where.
+    let options = "slurm: {nodes: 3, options: --time 10 --exclusive --comment=x}";
+    let file = slurm.hosts.world.read("hosts.yaml");
+    slurm.hosts.world.write("hosts.yaml", &file.replace("cluster: {", &format!("cluster: {{{options}, ")));
+    let controller = slurm.spawn("run hosts.yaml", "");
     slurm.waits_for_epochs(&["node1", "node2", "node3"]);
     let address = slurm.hosts.world.path("results/hosts/.address");
     let written: serde_json::Value =
@@ -201,27 +208,192 @@ impl Slurm {
     }
 }
 
+impl Slurm {
+    /// Runs `sweep` with these arguments in a step of an allocation with these options, its output in this file.
+    fn srun(&self, options: &str, words: &str, out: &str) -> Child {
+        let mut command = self.tool("srun");
+        command.args(options.split_whitespace()).arg(crate::world::sweep());
+        command.args(format!("{words} --here --progress plain --trainer trainer").split_whitespace());
+        command.current_dir(self.hosts.world.path("")).env("SCRIPT", self.hosts.world.path("script"));
+        command.env("XDG_CACHE_HOME", self.hosts.world.path("scratch"));
+        let out = std::fs::File::create(self.hosts.world.path(out)).expect("the folder is writable");
+        command.stdout(out.try_clone().expect("it is open")).stderr(out);
+        command.spawn().expect("srun can be started")
+    }
+
+    /// Asserts that no trial of a sweep was paused without being saved.
+    fn assert_all_saved(&self, name: &str) {
+        let journal = self.hosts.journal(name);
+        assert!(journal.contains("\"is\":\"paused\""), "{journal}");
+        for line in journal.lines() {
+            let entry: serde_json::Value = serde_json::from_str(line).expect("every line is whole");
+            assert!(entry["is"] != "paused" || entry["unsaved"].is_null(), "{line}");
+        }
+    }
+}
+
+/// A program with epochs of 20 s.
+const LATE: &str = "
+name: late
+program: late.sh
+command: [sh, '${program}']
+metric: {name: score, goal: maximize}
+parameters: {x: {values: [1, 2, 3, 4]}}
+devices: {gpus: none, cpu_threads: 2}
+cluster: {slurm: {nodes: 1, options: --time 1 --exclusive --signal=B:USR1@0}}
+";
+
+/// Three sweeps at the same time, in jobs of a minute, of which three quarters are for trials.
 #[test]
-fn trials_of_a_job_whose_time_ends_lose_no_epoch_and_go_on_in_the_next() {
-    let Some(slurm) = Slurm::start("* slow 7000", 1) else { return };
-    // Slurm's own notice would come at once, since it is longer than the job.
-    let controller = slurm.spawn("run hosts.yaml --on slurm --nodes 1", "--time 2 --signal=B:USR1@10");
+fn before_the_time_of_a_job_ends_trials_save_and_none_begins_that_could_not() {
+    let Some(slurm) = Slurm::start("* slow 7000", 4) else { return };
+    let late = || -> Child {
+        let out = std::fs::File::create(slurm.hosts.world.path("late.out")).expect("the folder is writable");
+        slurm.hosts.world.write("late.yaml", LATE);
+        slurm.hosts.world.write("late.sh", "sleep 20; echo '{\"epoch\": 1, \"score\": 1}'\n");
+        let mut command = slurm.hosts.world.sweep("run late.yaml --progress plain");
+        command.env("SLURM_CONF", slurm.folder.join("slurm.conf"));
+        command.env("XDG_CACHE_HOME", slurm.hosts.world.path("scratch"));
+        command.stdout(out.try_clone().expect("it is open")).stderr(out).spawn().expect("sweep can be started")
+    };
+    // Without Slurm's own notice, which would come at once, since it is longer than the job.
+    let controller = slurm.spawn("run hosts.yaml --on slurm --nodes 1", "--time 1 --exclusive --signal=B:USR1@0");
+    let mut late = late();
+    let mut here = slurm.srun("--nodes 2 --time 1 --exclusive", "run hosts.yaml --name here", "here.out");
     wait_until("its agent has left, and it is queued again", 2 * LIMIT, || {
-        let queue = slurm.tool("squeue").args(["--noheader", "--format=%T"]).output().expect("squeue can be started");
-        queue.stdout.starts_with(b"PENDING") && slurm.hosts.journal("hosts").contains("the time of its job ends")
+        slurm.jobs().contains("PENDING") && slurm.hosts.journal("hosts").contains("the time of its job ends")
     });
-    // Slurm lets it wait for two minutes, and a new one begins at once.
+    wait_until("no more trial begins in a job that ends too soon", 2 * LIMIT, || {
+        slurm.hosts.journal("late").contains("its job ends too soon for a trial")
+    });
+    assert_eq!(here.wait().expect("it is our child").code(), Some(130), "{}", slurm.hosts.world.read("here.out"));
+    let text = slurm.hosts.world.read("here.out");
+    assert!(text.contains("the time of this run is over; saving"), "{text}");
+    let journal = slurm.hosts.journal("late");
+    assert_eq!((journal.matches("\"is\":\"started\"").count(), journal.matches("\"is\":\"ended\"").count()), (2, 2));
+    let agents = slurm.hosts.world.expect("agents results/late", 0);
+    assert!(agents.contains("its job ends too soon for a trial"), "{agents}");
+    assert!(slurm.hosts.world.read("late.out").contains("until it can be interrupted"), "{journal}");
+    // Slurm lets jobs wait for two minutes, and a new one begins at once.
+    send(&late, Signal::INT);
     send(&controller, Signal::INT);
     slurm.finish(controller, 130);
-    for line in slurm.hosts.journal("hosts").lines() {
-        let entry: serde_json::Value = serde_json::from_str(line).expect("every line is whole");
-        assert!(entry["is"] != "paused" || entry["unsaved"].is_null(), "{line}");
-    }
+    assert_eq!(late.wait().expect("it is our child").code(), Some(130));
+    slurm.assert_all_saved("hosts");
+    slurm.assert_all_saved("here");
     slurm.assert_nothing_is_left();
     slurm.hosts.world.write("script", "");
     let controller = slurm.spawn("resume results/hosts", "");
     slurm.finish(controller, 0);
     slurm.hosts.assert_equals_whole("hosts");
+}
+
+#[test]
+fn an_allocation_trains_as_one_machine_does_also_if_its_controller_is_killed() {
+    let Some(slurm) = Slurm::start("* slow 300", 3) else { return };
+    let nodes = "--nodes 3 --ntasks-per-node 1 --kill-on-bad-exit";
+    let mut step = slurm.srun(nodes, "run hosts.yaml", "out");
+    wait_until("two other nodes train", LIMIT, || {
+        let journal = slurm.hosts.journal("hosts");
+        ["cpu:", "node2/", "node3/"].iter().all(|slot| journal.contains(&format!("\"slot\":\"{slot}")))
+            && journal.contains("\"is\":\"epoch\"")
+    });
+    let run = slurm.hosts.journal("hosts");
+    let run = run.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("it is whole"));
+    let controller = run.filter(|entry| entry["is"] == "run").find_map(|entry| entry["pid"].as_u64()).expect("it runs");
+    assert!(Command::new("kill").args(["-9", &controller.to_string()]).status().expect("kill").success());
+    assert!(!step.wait().expect("it is our child").success(), "{}", slurm.hosts.world.read("out"));
+    let step = slurm.srun(nodes, "resume results/hosts", "out");
+    slurm.finish(step, 0);
+    slurm.hosts.assert_equals_whole("hosts");
+    slurm.assert_nothing_is_left();
+}
+
+/// `SLURM_ROUNDS` sets the number of kills, 10 by default.
+#[test]
+fn whatever_dies_on_slurm_no_trial_is_lost_or_repeated() {
+    #[allow(clippy::disallowed_methods, reason = "the Makefile says how long")]
+    let rounds = std::env::var("SLURM_ROUNDS").map_or(10, |rounds| rounds.parse().expect("a number of rounds"));
+    let Some(slurm) = Slurm::start("* slow 150", 3) else { return };
+    // A trainer that is killed alone costs an attempt, as on one machine.
+    let file = slurm.hosts.world.read("hosts.yaml");
+    slurm.hosts.world.write("hosts.yaml", &file.replace("retries: 0", "retries: 100"));
+    let mut random = stream(31, 0, 0, Purpose::Point);
+    let (mut done, mut sweeps, mut counts) = (0, 0, BTreeMap::<&str, u32>::new());
+    while done < rounds {
+        sweeps += 1;
+        let name = format!("soak-{sweeps}");
+        let start = |is_begun: bool| match is_begun {
+            true => slurm.spawn(&format!("resume results/{name}"), ""),
+            false => {
+                slurm.spawn(&format!("run hosts.yaml --name {name} --on slurm --nodes 3"), "--time 10 --exclusive")
+            }
+        };
+        let mut controller = start(false);
+        loop {
+            let life = Duration::from_millis(random.random_range(300..2000));
+            if let Some(status) = ended_within(&mut controller, life) {
+                match status.code() {
+                    Some(0) => break,
+                    // All agents were killed.
+                    Some(6) => controller = start(true),
+                    _ => panic!("{status}: {}", slurm.hosts.world.read("out")),
+                }
+                continue;
+            }
+            done += 1;
+            let what = match random.random_range(0..4) {
+                0 => {
+                    controller.kill().expect("it is our child");
+                    controller.wait().expect("it is our child");
+                    controller = start(slurm.hosts.world.path(&format!("results/{name}/journal.jsonl")).exists());
+                    "controllers"
+                }
+                1 => {
+                    let agents = processes_naming(&slurm.hosts.world.path(&format!("results/{name}/.address")));
+                    kill_one(&agents, &mut random);
+                    "agents"
+                }
+                2 => {
+                    kill_one(&slurm.hosts.trainers(), &mut random);
+                    "trainers"
+                }
+                _ => {
+                    let node = format!("node{}", random.random_range(1..4));
+                    let pid = std::fs::read_to_string(slurm.folder.join(format!("slurmd.{node}.pid")));
+                    let _ = Command::new("kill").args(["-9", pid.unwrap_or_default().trim()]).status();
+                    assert!(slurm.cluster("node").arg(&node).status().expect("bash can be started").success());
+                    "slurmds"
+                }
+            };
+            *counts.entry(what).or_default() += 1;
+        }
+        assert_soaked(&slurm.hosts, &name);
+        let address = slurm.hosts.world.path(&format!("results/{name}/.address"));
+        wait_until("its agents and trainers are gone", LIMIT, || {
+            processes_naming(&address).is_empty() && slurm.hosts.trainers().is_empty()
+        });
+    }
+    println!("{done} rounds, {sweeps} sweeps: lost 0, repeated 0; killed {counts:?}");
+}
+
+/// Waits for a process, for at most this time.
+fn ended_within(child: &mut Child, life: Duration) -> Option<std::process::ExitStatus> {
+    let began = Instant::now();
+    while began.elapsed() < life {
+        if let Some(status) = child.try_wait().expect("it is our child") {
+            return Some(status);
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    None
+}
+
+fn kill_one(processes: &[u32], random: &mut impl Rng) {
+    if !processes.is_empty() {
+        let pid = processes[random.random_range(0..processes.len())];
+        let _ = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
+    }
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn number(value: &Value) -> f64 {
 const ROWS: &str = "document.querySelectorAll('#table tbody tr').length";
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one course of events")]
 fn in_a_browser_a_sweep_is_filtered_sorted_and_looked_into() {
     let world = World::new();
     let Some(browser) = Browser::open(&world.path("profile"), DESKTOP, false) else { return };

@@ -1,11 +1,21 @@
 //! A user's own program as a trial: the command line that it is started with. The environment is an argument.
 
+mod interpreter;
+mod place;
+mod python;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value as Json;
 
 use crate::trial::Settings;
+
+pub use interpreter::{Interpreter, interpreter};
+pub use place::{Origin, Place, is_module_flag, is_source};
+pub use python::word;
+
+use python::dumped;
 
 /// `program`, `command` and `metrics_file` of the sweep file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -103,55 +113,6 @@ pub enum Need<'a> {
     Command(&'a str),
     /// A file that a program runs.
     File(&'a str),
-}
-
-/// A folder in which a program may be started, and how it was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// Absolute path of the folder.
-    pub folder: PathBuf,
-    /// How the folder was found.
-    pub origin: Origin,
-}
-
-/// How the folder in which programs start was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// `--dir` names it.
-    Option,
-    /// `folder:` in the sweep file names it.
-    Key,
-    /// `sweep` was called in it.
-    Called,
-    /// The sweep file is in it.
-    OwnFolder,
-    /// It is the root of the Git repository that contains the sweep file.
-    Repository,
-    /// The sweep has used it so far.
-    Sweep,
-}
-
-impl Origin {
-    /// Returns the origin in words, to follow the folder's path.
-    pub fn describe(self) -> &'static str {
-        match self {
-            Origin::Option => "from `--dir`",
-            Origin::Key => "from `folder`",
-            Origin::Called => "where `sweep` is called",
-            Origin::OwnFolder => "the folder of the sweep file",
-            Origin::Repository => "the root of the Git repository",
-            Origin::Sweep => "where the sweep's trials have started so far",
-        }
-    }
-}
-
-/// The program that `${interpreter}` stands for, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interpreter {
-    /// Path of the program, or its name if it is looked up on PATH.
-    pub command: String,
-    /// Why it was chosen, in words.
-    pub reason: &'static str,
 }
 
 /// Name of the file, in the trial's folder, that `${args_json_file}` stands for.
@@ -294,106 +255,11 @@ impl Program {
         }
         needs
     }
-
-    /// Returns the first of `places` in which the program is found, and the other places that have it, too. `exists`
-    /// looks a path up. `None` if no place has it, or if nothing in the command names a file.
-    pub fn place<'a>(
-        &self,
-        places: &'a [Place],
-        exists: impl Fn(&Path) -> bool,
-    ) -> Option<(&'a Place, Vec<&'a Place>)> {
-        let (certain, possible) = self.files();
-        let has = |place: &Place, name: &String| exists(&place.folder.join(name));
-        let mut found = places.iter().filter(|place| match certain[..] {
-            [] => possible.iter().any(|name| has(place, name)),
-            _ => certain.iter().all(|name| has(place, name)),
-        });
-        found.next().map(|first| (first, found.filter(|other| other.folder != first.folder).collect()))
-    }
-
-    /// Returns the relative paths in the command: those of files that it surely needs, and those of words that may be
-    /// files of the program.
-    fn files(&self) -> (Vec<String>, Vec<String>) {
-        let needs = self.needs("python");
-        let certain = needs.iter().filter_map(|(_, need)| match need {
-            Need::File(name) => Some(*name),
-            Need::Command(name) => Some(*name).filter(|name| name.contains('/')),
-        });
-        let is_elsewhere = |(_, need): &(usize, Need)| match need {
-            Need::Command(name) => ELSEWHERE.contains(&name.rsplit('/').next().unwrap_or(name)),
-            Need::File(_) => false,
-        };
-        let mut possible = Vec::new();
-        if !needs.iter().any(is_elsewhere) {
-            let after = std::iter::once("").chain(self.command.iter().map(String::as_str));
-            for (item, before) in self.command.iter().zip(after) {
-                let item = if item == "${program}" { self.program.as_deref().unwrap_or(item) } else { item };
-                if before == "-m" {
-                    // A module of Python is a file, or a folder.
-                    let path = item.trim_end_matches(".py").replace('.', "/");
-                    possible.extend([format!("{path}.py"), path]);
-                }
-                // A shell's text has the file in the middle.
-                let words = item.split(|char: char| char.is_whitespace() || "'\";|&()".contains(char));
-                possible.extend(words.filter(|word| is_source(word)).map(str::to_owned));
-            }
-        }
-        let is_relative = |name: &str| !name.is_empty() && !name.starts_with('/');
-        let certain = certain.filter(|name| is_relative(name)).map(str::to_owned).collect();
-        (certain, possible.into_iter().filter(|name| is_relative(name)).collect())
-    }
-}
-
-/// Returns whether the next word of a command names a module of Python.
-pub fn is_module_flag(word: &str) -> bool {
-    word == "-m" || word == "--module"
-}
-
-/// Returns whether a word of a command looks like the name of a file with a program.
-pub fn is_source(word: &str) -> bool {
-    const SUFFIXES: [&str; 6] = [".py", ".sh", ".R", ".jl", ".pl", ".rb"];
-    !word.starts_with('-') && !word.contains("${") && SUFFIXES.iter().any(|suffix| word.ends_with(suffix))
 }
 
 /// Returns whether the rest of an interpreter's name is empty or a version, such as `3.12`.
 fn is_version(rest: &str) -> bool {
     rest.chars().all(|char| char.is_ascii_digit() || char == '.')
-}
-
-/// Returns the Python that runs programs. In this order: an activated virtual environment, an activated conda
-/// environment other than `base`, a `.venv` beside the script or in the folder in which it starts, `python` on PATH, as
-/// W&B does, or `python3` if PATH has only that. `variable` looks a name up in the environment, and `is_file` looks a
-/// file up.
-pub fn interpreter(
-    program: &Program,
-    folder: &Path,
-    variable: impl Fn(&str) -> Option<String>,
-    is_file: impl Fn(&Path) -> bool,
-) -> Interpreter {
-    let python = |environment: &Path| {
-        Some(environment.join("bin/python")).filter(|path| is_file(path)).map(|path| path.display().to_string())
-    };
-    let activated = |name: &str| variable(name).and_then(|path| python(&folder.join(path)));
-    if let Some(command) = activated("VIRTUAL_ENV") {
-        return Interpreter { command, reason: "the activated virtual environment, VIRTUAL_ENV" };
-    }
-    let is_base = variable("CONDA_DEFAULT_ENV").is_some_and(|name| name == "base" || name == "root");
-    if let Some(command) = activated("CONDA_PREFIX").filter(|_| !is_base) {
-        return Interpreter { command, reason: "the activated conda environment, CONDA_PREFIX" };
-    }
-    let script = program.program.as_ref().map(|name| folder.join(name));
-    if let Some(command) = script.as_deref().and_then(Path::parent).and_then(|beside| python(&beside.join(".venv"))) {
-        return Interpreter { command, reason: "`.venv` beside the program" };
-    }
-    if let Some(command) = python(&folder.join(".venv")) {
-        return Interpreter { command, reason: "`.venv` in the working folder" };
-    }
-    let path = variable("PATH").unwrap_or_default();
-    let has = |name: &str| std::env::split_paths(&path).any(|folder| is_file(&folder.join(name)));
-    if has("python") || !has("python3") {
-        return Interpreter { command: "python".to_owned(), reason: "on PATH; no environment is activated" };
-    }
-    Interpreter { command: "python3".to_owned(), reason: "on PATH, which has no `python`; no environment is activated" }
 }
 
 /// Returns the arguments as one line that a shell would split into the same arguments.
@@ -418,87 +284,6 @@ fn put(config: &mut Settings, steps: &[String], value: &Json) {
             }
         }
     }
-}
-
-/// A value as Python's `str` has it, which is what W&B hands over.
-pub fn word(value: &Json) -> String {
-    match value {
-        Json::String(text) => text.clone(),
-        other => literal(other),
-    }
-}
-
-/// A value as Python's `repr` has it: `2e-05`, `True`, `None`, `[1, 'x']`, `{'lr': 0.1}`.
-fn literal(value: &Json) -> String {
-    nested(value, &|scalar| match scalar {
-        Json::String(text) => quoted(text),
-        Json::Bool(true) => "True".to_owned(),
-        Json::Bool(false) => "False".to_owned(),
-        Json::Null => "None".to_owned(),
-        other => other.to_string(),
-    })
-}
-
-/// A value as Python's `json.dumps` has it, all in ASCII: `{"lr": 2e-05, "name": "\u00e9"}`.
-fn dumped(value: &Json) -> String {
-    let text = nested(value, &Json::to_string);
-    let mut ascii = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            char if char.is_ascii() && char != '\u{7f}' => ascii.push(char),
-            char => ascii.extend(char.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
-        }
-    }
-    ascii
-}
-
-/// Lists, tables and floats as Python writes them everywhere. `scalar` writes all other values, and the names in tables.
-fn nested(value: &Json, scalar: &dyn Fn(&Json) -> String) -> String {
-    match value {
-        Json::Number(number) if number.is_f64() => float(number.as_f64().unwrap_or_default()),
-        Json::Array(items) => {
-            format!("[{}]", items.iter().map(|item| nested(item, scalar)).collect::<Vec<_>>().join(", "))
-        }
-        Json::Object(table) => {
-            let member = |(name, value): (&String, &Json)| {
-                format!("{}: {}", scalar(&Json::from(name.as_str())), nested(value, scalar))
-            };
-            format!("{{{}}}", table.iter().map(member).collect::<Vec<_>>().join(", "))
-        }
-        other => scalar(other),
-    }
-}
-
-/// A float in the shortest digits that read back the same; from 1e16 and below 1e-4 with an exponent of two digits or more.
-fn float(value: f64) -> String {
-    let text = format!("{value:e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    match exponent.parse::<i32>() {
-        Ok(exponent) if !(-4..16).contains(&exponent) => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            format!("{digits}e{sign}{:02}", exponent.abs())
-        }
-        _ => format!("{value:?}"),
-    }
-}
-
-/// Text in quotes: single ones, unless it has some and no double ones.
-fn quoted(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut whole = String::from(quote);
-    for char in text.chars() {
-        match char {
-            '\\' => whole += "\\\\",
-            '\n' => whole += "\\n",
-            '\r' => whole += "\\r",
-            '\t' => whole += "\\t",
-            char if char == quote => whole.extend(['\\', char]),
-            char if char.is_control() && (char as u32) < 0x100 => whole += &format!("\\x{:02x}", char as u32),
-            char => whole.push(char),
-        }
-    }
-    whole.push(quote);
-    whole
 }
 
 /// A value whose texts are filled in.

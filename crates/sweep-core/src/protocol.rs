@@ -5,7 +5,7 @@
 //! agent   → Train                             then, trial after trial:
 //! trainer → Began, Progress*, Epoch*, Saved*, and Ended | Paused | Unwritable
 //! agent   → Pause                             at any time while it trains; answered by Paused, or Ended if it was late
-//! agent   → Probe                             in place of Train; answered by Probed, or by Ended if it cannot be done
+//! agent   → Measure                           in place of Train; answered by Measured, or by Ended if it cannot be done
 //! agent   → (closes stdin)                    the trainer ends
 //! ```
 
@@ -13,13 +13,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::probe::{Measured, Probe};
+use crate::measurement::{MeasureRequest, Measured};
 use crate::recipe::{Data, Recipe};
 use crate::trial::{Attempt, EpochMetrics, Others, Outcome, TrialId};
 use crate::warning::Warning;
 
 /// Protocol version. Both sides must use the same one.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Maximum length of a line from a trainer, in bytes. A longer line is treated as foreign text.
 pub const LONGEST_LINE: usize = 1 << 20;
@@ -31,7 +31,7 @@ pub enum ToTrainer {
     /// Train one attempt.
     Train(Box<Order>),
     /// Measure the network for a few seconds and report the results. Nothing is written.
-    Probe(Box<Probe>),
+    Measure(Box<MeasureRequest>),
     /// Finish the batch, save a checkpoint, and answer `Paused`.
     Pause {
         /// The attempt to pause. A pause of another attempt is ignored.
@@ -205,7 +205,7 @@ pub enum FromTrainer {
         epoch: u32,
     },
     /// A measurement has ended.
-    Probed {
+    Measured {
         /// The attempt that was measured.
         attempt: Attempt,
         /// Results of the measurement.

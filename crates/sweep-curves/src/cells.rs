@@ -130,7 +130,13 @@ impl Columns {
         }
         let (mut place, mut values) = (Place::default(), Vec::new());
         for (name, cell) in self.names.iter().zip(&cells) {
-            let Some(value) = number(cell, quantity(name) == Some("accuracy")) else { continue };
+            let Some(value) = number(cell, quantity(name) == Some("accuracy")) else {
+                // `[100 rows x 5 columns]` is no row.
+                if quantity(name).is_some() && !is_empty(cell) {
+                    return None;
+                }
+                continue;
+            };
             match meaning(name) {
                 Some((Target::Epoch, _)) => place.epoch = Some(value),
                 Some((Target::Step, _)) => place.step = Some(value),
@@ -141,6 +147,13 @@ impl Columns {
         let has_place = place.epoch.is_some() || place.step.is_some();
         ((begins || has_place) && !values.is_empty()).then_some((place, values))
     }
+}
+
+/// Whether a cell says that nothing was measured.
+fn is_empty(cell: &str) -> bool {
+    let cell = cell.trim().to_lowercase();
+    !cell.contains(char::is_alphanumeric)
+        || ["nan", "none", "null", "na", "n/a", "no log", "no"].contains(&cell.as_str())
 }
 
 /// The number in a cell: `0.5`, `80.3%`, `1,234.5`, `[0.5]`, `3/10` (its first part), `nan`. `None` if there is none, or

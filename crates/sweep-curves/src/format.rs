@@ -8,7 +8,7 @@ use super::printed::Printed;
 use super::{events, table, wandb};
 
 /// Number of bytes that detection reads.
-const LOOKED_AT: usize = 1 << 20;
+const EXAMINED: usize = 1 << 20;
 
 /// A format that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -39,7 +39,7 @@ impl Format {
         if wandb::recognized(bytes) {
             return Some(Format::Wandb);
         }
-        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(LOOKED_AT)]);
+        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(EXAMINED)]);
         let text = start.trim_start_matches('\u{feff}').trim_start();
         if text.contains('\0') {
             return None;

@@ -189,6 +189,7 @@ impl Gather {
         if curves.is_empty() {
             return Err(nothing_known(&names));
         }
+        without_copies(&mut curves, &mut notes);
         // Another cell of a notebook, or the end of a log: a test after training.
         let is_test = |curve: &ForeignCurve| curve.epochs.len() == 1 && curve.epochs[0].train_loss.is_none();
         if curves.iter().any(|curve| curve.epochs.len() >= CURVE) && curves.iter().any(is_test) {
@@ -201,6 +202,36 @@ impl Gather {
             }
         }
         Ok((curves, notes))
+    }
+}
+
+/// Drops curves that only repeat a part of another one: a history that is printed after its training.
+fn without_copies(curves: &mut Vec<ForeignCurve>, notes: &mut Vec<String>) {
+    let close = |one: f64, other: f64| (one - other).abs() <= 1e-4 + 1e-3 * other.abs();
+    let repeats = |one: &EpochMetrics, other: &EpochMetrics| {
+        let values = METRICS.iter().filter_map(|name| Some((one.get(name)?, other.get(name))));
+        values.into_iter().all(|(one, other)| other.is_some_and(|other| close(one, other)))
+    };
+    let of_epoch = |curve: &ForeignCurve, epoch: u32| {
+        curve.epochs.binary_search_by_key(&epoch, |metrics| metrics.epoch).ok().map(|at| curve.epochs[at])
+    };
+    let is_copy = |copy: &ForeignCurve, of: &ForeignCurve| {
+        copy.epochs.len() > 2
+            && copy.epochs.len() <= of.epochs.len()
+            && copy.epochs.iter().all(|one| of_epoch(of, one.epoch).is_some_and(|other| repeats(one, &other)))
+    };
+    let mut copies = Vec::new();
+    for at in (1..curves.len()).rev() {
+        if curves[..at].iter().any(|of| is_copy(&curves[at], of)) {
+            copies.push(curves.remove(at).name);
+        }
+    }
+    if !copies.is_empty() {
+        let copies: Vec<&str> = copies.iter().rev().map(String::as_str).collect();
+        note(notes, format!("these repeat another curve and were left out: {}", listed(&copies)));
+        if let [only] = &mut curves[..] {
+            only.name.clear();
+        }
     }
 }
 
@@ -252,7 +283,9 @@ fn find<'a>(target: Target, values: &'a Values, choices: &[Choice]) -> Found<'a>
     let courses = meant
         .into_iter()
         .filter(|(_, (name, points))| points.len() > 1 || longest == 1 && !(is_metric && is_single(name, values)));
-    courses.min_by_key(|(far, _)| *far).map(|(_, found)| found)
+    // Of names that are equally near, the one with more epochs.
+    let placed = |points: &Points| points.iter().filter(|(place, _)| place.epoch.is_some()).count();
+    courses.min_by_key(|(far, (_, points))| (*far, std::cmp::Reverse(placed(points)))).map(|(_, found)| found)
 }
 
 /// Builds one curve. Returns `None` if none of its names is a metric.
@@ -366,8 +399,15 @@ fn unused(values: &Values, metrics: &[Found; METRICS.len()], choices: &[Choice])
     // another set, may make it another curve.
     let numbered = |name: &str| name.ends_with(|letter: char| letter.is_ascii_digit()) && !name.ends_with("@1");
     let same = |one: &str, other: &str| numbered(one) == numbered(other) && names_part(one) == names_part(other);
+    // `loss` beside `loss_train` may be of any set.
+    let may_be_validation = |used: &str, name: &str| {
+        let is_validated = metrics[4].is_some() || metrics[5].is_some();
+        !is_validated && names_part(used).is_some() && names_part(name).is_none() && values[name].len() > 1
+    };
     let is_double = |name: &str| match meaning(name).or_else(|| special::stands_for(name)) {
-        Some((Target::Metric(at), _)) => metrics[at].is_some_and(|(used, _)| same(used, name) || !numbered(name)),
+        Some((Target::Metric(at), _)) => {
+            metrics[at].is_some_and(|(used, _)| same(used, name) || !numbered(name) && !may_be_validation(used, name))
+        }
         Some(_) => true,
         None => false,
     };

@@ -74,6 +74,10 @@ pub fn parse(text: &str, part: Option<&'static str>, metric: &str) -> Line {
         let pair = Pair { name: "val bbox_mAP".to_owned(), value: precision, running: false };
         return Line { pairs: vec![pair], ..Line::default() };
     }
+    if let Some((step, score)) = score_at(text) {
+        let pair = Pair { name: "train loss".to_owned(), value: score, running: false };
+        return Line { step: Some(step), pairs: vec![pair], ..Line::default() };
+    }
     let tokens = scan(text);
     let mut parser = Parser { metric, part, ..Parser::default() };
     parser.line.bar = BARS.iter().any(|bar| text.contains(bar));
@@ -104,6 +108,10 @@ pub fn parse(text: &str, part: Option<&'static str>, metric: &str) -> Line {
     line.alone = line.epoch.is_some() && line.pairs.is_empty() && !parser.spoke;
     let letters = text.trim_matches(|letter: char| !letter.is_alphanumeric());
     line.heading = line.pairs.is_empty().then(|| is_part(letters)).flatten();
+    if line.alone {
+        // `val epoch: 3`.
+        line.heading = names_part(letters);
+    }
     line
 }
 
@@ -127,6 +135,20 @@ fn total(tokens: &[Token], bar: bool) -> Option<f64> {
 fn average_precision(text: &str) -> Option<f64> {
     let of_all = ["Average Precision", "IoU=0.50:0.95", "area=   all"].iter().all(|words| text.contains(words));
     text.rsplit_once('=').filter(|_| of_all)?.1.trim().parse().ok().filter(|value| *value >= 0.0)
+}
+
+/// Whether a name only says that the number before has a mean: `epoch mean`, `avg`.
+fn is_mean(name: &str) -> bool {
+    const MEANS: [&str; 5] = ["mean", "avg", "average", "running", "smoothed"];
+    let words = names::words(name);
+    let is_known = |word: &String| MEANS.contains(&word.as_str()) || word == "epoch" || word == "so" || word == "far";
+    !words.is_empty() && words.iter().all(is_known) && words.iter().any(|word| MEANS.contains(&word.as_str()))
+}
+
+/// The loss in the words of Deeplearning4j: `Score at iteration 100 is 1.39`.
+fn score_at(text: &str) -> Option<(f64, f64)> {
+    let (step, score) = text.trim().strip_prefix("Score at iteration ")?.split_once(" is ")?;
+    Some((step.parse().ok()?, score.trim().parse().ok()?))
 }
 
 /// Whether a progress bar is incomplete: `128/44100 [>....]`, or with an estimate of the remaining time.
@@ -236,10 +258,12 @@ impl<'a> Parser<'a> {
         let was_step = self.wants_step && is_part(word).is_some();
         self.wants_step = STEP.contains(&lower.as_str());
         if self.wants_step {
+            // `train step:0    loss: 4.9`.
+            self.part = is_part(&self.phrase.join(" ")).or(self.part);
             self.hold_name();
         }
         self.wants_step |= was_step;
-        self.spoke |= !OPENING.contains(&lower.as_str());
+        self.spoke |= !OPENING.contains(&lower.as_str()) && is_part(word).is_none();
         if lower == "dict" && before.as_deref() == Some("saving") {
             // TensorFlow's estimators: `Saving dict for global step 1000: accuracy = 0.4, loss = 1.7`.
             self.part = Some("eval");
@@ -340,7 +364,9 @@ impl<'a> Parser<'a> {
             } else if is_metric && quantity(&name) == Some("accuracy") && b > 0.0 && a <= b {
                 self.pair(name, a / b, false);
             } else if self.wants_step && !self.part.is_some_and(names::is_validation) {
-                (self.line.step, self.line.progress) = (Some(a), true);
+                // `iteration:145 step:72/1687`: the step is within the iteration.
+                self.line.step = self.line.step.or(Some(a));
+                self.line.progress = true;
                 return self.end_of_place();
             } else {
                 self.line.progress = true;
@@ -433,6 +459,13 @@ impl<'a> Parser<'a> {
                 return;
             }
         }
+        // `loss: 49.6, epoch mean: 67.2`: the mean so far is the value.
+        if is_mean(&name)
+            && let Some(last) = self.line.pairs.last_mut().filter(|last| is_metric(&last.name))
+        {
+            (last.value, last.running) = (value, true);
+            return;
+        }
         // llm.c prints the loss twice: `train loss 4.36 (acc 4.36)`.
         if self.line.pairs.last().is_some_and(|before| before.value == value && value > 1.0 && name == "acc") {
             return;
@@ -470,6 +503,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table of cases")]
     fn lines_of_many_kinds_of_loops_are_read() {
         for (text, expected) in [
             ("Epoch 3/10 loss 0.53 val_acc 0.81", "epoch 3, train_loss 0.53, val_accuracy 0.81"),

@@ -1,5 +1,6 @@
 //! The meaning of metric names in logs that other tools wrote.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use sweep_core::nearest::nearest;
@@ -13,8 +14,23 @@ const OTHERS: [(&str, Target); 4] = [
     ("trial", Target::Curve),
 ];
 /// Words for the validation set. The most certain come first; the last ones may mean a third set.
-const VALIDATION: [&str; 12] =
-    ["val", "valid", "validation", "va", "vl", "dev", "eval", "evaluation", "evaluating", "holdout", "test", "testing"];
+const VALIDATION: [&str; 15] = [
+    "val",
+    "valid",
+    "validation",
+    "validating",
+    "validate",
+    "va",
+    "vl",
+    "dev",
+    "eval",
+    "evaluation",
+    "evaluating",
+    "evaluate",
+    "holdout",
+    "test",
+    "testing",
+];
 const TRAINING: [&str; 5] = ["train", "training", "tr", "trn", "learn"];
 /// Words for a loss. The first ones are losses whatever the task; the others name the quantity.
 const LOSS: [&str; 18] = [
@@ -79,9 +95,9 @@ const FILLERS: [&str; 25] = [
     "token",
 ];
 /// Words of a sentence around a name: `accuracy of the network on the 10000 test images`.
-const SMALL: [&str; 18] = [
-    "of", "the", "on", "set", "data", "dataset", "images", "network", "model", "for", "in", "at", "over", "is", "was",
-    "samples", "this", "per",
+const SMALL: [&str; 20] = [
+    "of", "de", "da", "the", "on", "set", "data", "dataset", "images", "network", "model", "for", "in", "at", "over",
+    "is", "was", "samples", "this", "per",
 ];
 
 /// The quantity in a column.
@@ -230,9 +246,28 @@ pub fn is_validation(part: &str) -> bool {
 /// Whether a text is only the name of a set, as a heading is: `Test Error`, `val`, `=== Validation results`. Returns the
 /// set.
 pub fn is_part(text: &str) -> Option<&'static str> {
-    const BESIDE: [&str; 16] = [
-        "end", "error", "errors", "results", "result", "phase", "mode", "metrics", "loop", "running", "begin", "start",
-        "started", "starting", "net", "output",
+    const BESIDE: [&str; 21] = [
+        "end",
+        "error",
+        "errors",
+        "results",
+        "result",
+        "phase",
+        "mode",
+        "metrics",
+        "loop",
+        "running",
+        "begin",
+        "start",
+        "started",
+        "starting",
+        "net",
+        "output",
+        "summary",
+        "stats",
+        "statistics",
+        "report",
+        "performance",
     ];
     let words = words(text);
     let known = |word: &str| BESIDE.contains(&word) || SMALL.contains(&word) || part_of(&[word]).is_some();
@@ -344,11 +379,76 @@ pub fn same_name(one: &str, other: &str) -> bool {
     !one.is_empty() && one == plain(other)
 }
 
+/// Words of other languages, and what they mean. Longer ones come before those that they contain.
+const TRANSLATIONS: [(&str, &str); 44] = [
+    ("训练", "train"),
+    ("訓練", "train"),
+    ("学習", "train"),
+    ("验证", "val"),
+    ("驗證", "val"),
+    ("検証", "val"),
+    ("测试", "test"),
+    ("測試", "test"),
+    ("テスト", "test"),
+    ("损失", "loss"),
+    ("損失", "loss"),
+    ("准确率", "accuracy"),
+    ("準確率", "accuracy"),
+    ("正确率", "accuracy"),
+    ("精度", "accuracy"),
+    ("轮次", "epoch"),
+    ("학습", "train"),
+    ("훈련", "train"),
+    ("검증", "val"),
+    ("손실", "loss"),
+    ("정확도", "accuracy"),
+    ("обучение", "train"),
+    ("обучения", "train"),
+    ("валидация", "val"),
+    ("валидации", "val"),
+    ("эпоха", "epoch"),
+    ("потери", "loss"),
+    ("потеря", "loss"),
+    ("точность", "accuracy"),
+    ("verlust", "loss"),
+    ("genauigkeit", "accuracy"),
+    ("perte", "loss"),
+    ("exactitude", "accuracy"),
+    ("pérdida", "loss"),
+    ("perdida", "loss"),
+    ("exactitud", "accuracy"),
+    ("entrenamiento", "train"),
+    ("validación", "val"),
+    ("validacion", "val"),
+    ("época", "epoch"),
+    ("perda", "loss"),
+    ("acurácia", "accuracy"),
+    ("treino", "train"),
+    ("validação", "val"),
+];
+
+/// A name with words of other languages in English.
+fn translated(name: &str) -> Cow<'_, str> {
+    if name.is_ascii() && !name.contains(|letter: char| letter.is_ascii_alphabetic()) {
+        return Cow::Borrowed(name);
+    }
+    let lower = name.to_lowercase();
+    if !TRANSLATIONS.iter().any(|(foreign, _)| lower.contains(foreign)) {
+        return Cow::Borrowed(name);
+    }
+    let translated = TRANSLATIONS.iter().fold(lower, |name, (foreign, word)| match foreign.is_ascii() {
+        // `perte` is a part of English words, too.
+        true => name.split(' ').map(|one| if one == *foreign { word } else { one }).collect::<Vec<_>>().join(" "),
+        false => name.replace(foreign, &format!(" {word} ")),
+    });
+    Cow::Owned(translated)
+}
+
 /// Splits a name such as `valLoss`, `val_loss`, `valloss`, or `Loss/val` into words, in lower case.
 pub(super) fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';
-    for letter in name.chars() {
+    for letter in translated(name).chars() {
         if !letter.is_alphanumeric() || (letter.is_uppercase() && before.is_lowercase()) {
             words.push(String::new());
         }
@@ -412,6 +512,9 @@ mod tests {
             ("Acc@1", "train_accuracy"),
             ("metrics/accuracy_top1", "train_accuracy"),
             ("accuracy_top-1", "train_accuracy"),
+            ("验证损失", "val_loss"),
+            ("训练准确率", "train_accuracy"),
+            ("Pérdida de validación", "val_loss"),
         ];
         for (name, meant) in known {
             assert_eq!(metric(name), Some(meant), "{name}");

@@ -11,7 +11,9 @@ static STAMP: LazyLock<Regex> = LazyLock::new(|| {
         r"\[?\d{2,4}[/-]\d{2}(?:[/-]\d{2,4})?[ T]\d{2}:\d{2}:\d{2}(?:[.,]\d+)?\]?|",
         r"[IWEF]\d{4} \d{2}:\d{2}:\d{2}\.\d+\s+\d+|",
         r"[\w/.-]+\.(?:py|cc|cpp|rs):\d+\]?|",
-        r"-\s+(?:[\w.]+ - )?(?:INFO|DEBUG|WARNING) - (?:\w+\.[\w.]+ - )?",
+        r"-\s+(?:[\w.\\/-]+ - )?(?:INFO|DEBUG|WARNING) - (?:\w+\.[\w.]+ - )?|",
+        r"(?:INFO|DEBUG|WARNING|ERROR|CRITICAL):[\w.]+:|",
+        r"\d{2}:\d{2}:\d{2}\.\d{3} \[[\w-]+\] (?:INFO|DEBUG|WARN|ERROR) +[\w.$]+ - ",
         r")"
     ))
     .expect("it is an expression")
@@ -47,6 +49,8 @@ mod tests {
             ("I0512 10:11:01.123456 140234 train.py:146] epoch", Some((None, " epoch"))),
             ("(train pid=101) Epoch 1", Some((Some("101"), " Epoch 1"))),
             ("3/10 [==] loss", Some((None, "3/10 [==] loss"))),
+            ("INFO:__main__:Epoch 1", Some((None, "Epoch 1"))),
+            ("10:11:01.123 [main] INFO org.dl.Listener - Score", Some((None, "Score"))),
             ("wandb: loss 0.1", None),
         ] {
             assert_eq!(strip(line), expected, "{line}");

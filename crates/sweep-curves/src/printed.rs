@@ -1,8 +1,12 @@
 //! Reader for the output of training scripts, line by line while it comes. It reads Keras logs in all forms, old and new,
 //! with or without progress bars and color, tables as fastai prints them, boosting rounds, and handwritten loops.
 
+mod processes;
+mod reports;
 mod results;
 mod steps;
+mod tables;
+mod terminal;
 mod trailing;
 
 use std::sync::LazyLock;
@@ -12,17 +16,21 @@ use regex::Regex;
 use super::cells::{self, Columns};
 use super::line::{Line, parse};
 use super::literals::Literals;
-use super::names::{Target, is_validation, meaning, names_part};
+use super::names::{Target, is_validation, meaning, names_part, same_name};
 use super::rows::{Place, Row};
 use super::special::is_metric;
 use super::yolo::Yolo;
 use super::{names, prefix};
+use processes::of_process;
+use terminal::without_escapes;
 
 /// Maximum line length in bytes; a longer line is not a log line. Progress bars that redraw in place are split at
 /// carriage returns first.
 const LONGEST_LINE: usize = 1 << 16;
 /// Maximum number of names in an epoch.
 const MOST_NAMES: usize = 2000;
+/// Lines below a heading from which on a line that names its epoch is not below it: the `valid:` of a configuration.
+const FAR: u32 = 3;
 /// Maximum number of processes whose lines are told apart.
 const MOST_PROCESSES: usize = 100;
 /// The beginning of an epoch of Keras', several of which stand in one line where line breaks were lost.
@@ -36,6 +44,8 @@ struct Value {
     count: f64,
     /// Whether the value is of the whole epoch, so that no batch counts any more.
     final_value: bool,
+    /// Whether lines of the epoch gave it other values before.
+    came_often: bool,
 }
 
 /// The lines so far.
@@ -55,6 +65,20 @@ pub struct Printed {
     settled: bool,
     /// The set that a heading announced.
     section: Option<&'static str>,
+    /// Whether lines below the heading had metrics.
+    section_is_used: bool,
+    /// Lines since the heading.
+    section_age: u32,
+    /// The epoch of the last line, if it named nothing else.
+    header: Option<f64>,
+    /// What is added to the epochs of such lines, which count from 0 where others count from 1.
+    header_lag: f64,
+    /// The step within the epoch of the last line that named both.
+    inner_step: Option<f64>,
+    /// Names of the metrics of the last line that named its epoch.
+    of_line: Vec<String>,
+    /// Whether the lines are those of a report on classes.
+    in_report: bool,
     /// The set of the last metric.
     last_part: Option<&'static str>,
     table: Option<Columns>,
@@ -184,17 +208,28 @@ impl Printed {
         if self.side_by_side(text) || self.tabular(text, rows) {
             return;
         }
+        if self.in_classification_report(text) {
+            return;
+        }
         let starred = text.trim_start().starts_with("* ");
-        let part = if starred { self.last_part } else { self.section };
+        let mut part = if starred { self.last_part } else { self.section };
         let mut line = parse(text, part, &self.metric);
+        // A line that names its epoch is below no heading of another one, or of one that has its values.
+        self.section_age += 1;
+        let is_elsewhere =
+            self.section_is_used || self.section_age > FAR || self.epoch.is_some() && line.epoch != self.epoch;
+        if part.is_some() && !starred && line.epoch.is_some() && is_elsewhere {
+            (self.section, part) = (None, None);
+            line = parse(text, None, &self.metric);
+        }
         self.below_heading(&mut line, text, part.filter(|_| !starred));
         self.planned = line.epochs.or(self.planned);
         self.tell_apart(&mut line);
         if line.decimal_commas {
             self.note("commas were read as decimal marks");
         }
-        if let Some(heading) = line.heading {
-            self.section = Some(heading);
+        if let Some(heading) = line.heading.filter(|_| !line.alone) {
+            (self.section, self.section_is_used, self.section_age) = (Some(heading), false, 0);
         }
         if self.had_table && !self.leaves_table(&line) {
             return;
@@ -202,7 +237,10 @@ impl Printed {
         if line.bare_sets {
             self.note("CatBoost names no metric here; learn and test were taken for the losses");
         }
-        let measures = line.pairs.iter().any(|pair| is_metric(&pair.name));
+        // A loss by a name of its own may be the only one.
+        let measures =
+            line.pairs.iter().any(|pair| is_metric(&pair.name) || pair.name.to_lowercase().ends_with("loss"));
+        self.section_is_used |= measures;
         if let Some(last) = line.pairs.iter().rfind(|pair| is_metric(&pair.name)) {
             self.last_part = names_part(&last.name);
         }
@@ -232,9 +270,17 @@ impl Printed {
         }
         if let Some(number) = line.epoch
             && (line.alone || measures || !line.pairs.is_empty())
-            && !self.enters(number, &line, rows)
         {
-            return;
+            if !self.enters(number, &line, rows) {
+                if measures {
+                    self.note("lines about an epoch before the last one were left out");
+                }
+                return;
+            }
+            if measures && !line.progress && !line.bar {
+                let names = line.pairs.iter().map(|pair| &pair.name).filter(|name| is_metric(name));
+                self.of_line = names.cloned().collect();
+            }
         }
         // `Iteration 500, Testing net`: what follows was measured there.
         if !measures && self.epoch.is_none() && line.step > self.step && self.step.is_some() {
@@ -257,14 +303,28 @@ impl Printed {
             self.own_row(&line, rows);
             return;
         }
+        let line = self.evaluation(line);
         self.take(&line, text, redrawn);
     }
 
     /// Handles a line that names an epoch. Returns whether the line's values belong to the training: a line that refers to
     /// an earlier epoch does not.
     fn enters(&mut self, number: f64, line: &Line, rows: &mut Vec<Row>) -> bool {
+        let mut number = number;
+        if line.alone {
+            number += self.header_lag;
+            self.header = Some(number);
+        } else if self.header.take() == Some(0.0) && number == 1.0 && self.values.is_empty() {
+            // `EPOCH: 0` above `Epoch [1/50]`.
+            (self.header_lag, self.epoch) = (self.header_lag + 1.0, None);
+        }
         match self.epoch {
             Some(before) if number == before && !line.alone => return true,
+            // `val epoch: 3` below `train epoch: 3`.
+            Some(before) if number == before && line.heading.is_some() && line.heading != self.section => {
+                self.section = line.heading;
+                return true;
+            }
             // A run that was resumed prints the same again. A remark on an earlier epoch does not.
             Some(before) if number < before && !line.alone && self.says_as_much(line) => {
                 self.hand_over(rows);
@@ -276,16 +336,23 @@ impl Printed {
             Some(before) if number <= before => {
                 self.hand_over(rows);
                 self.fit += 1;
+                if number > 1.0 {
+                    self.note("the epoch goes back, so the file has several runs; each is a curve of its own");
+                }
             }
             None if self.values.is_empty() => {}
             _ => self.hand_over(rows),
         }
-        (self.epoch, self.section, self.total) = (Some(number), None, None);
+        let section = line.heading.filter(|_| line.alone);
+        (self.epoch, self.section, self.total) = (Some(number), section, None);
         true
     }
 
     /// Whether a line has all metrics of the epoch under way.
     fn says_as_much(&self, line: &Line) -> bool {
+        if !self.of_line.is_empty() {
+            return self.of_line.iter().all(|name| line.pairs.iter().any(|pair| pair.name == *name));
+        }
         let is_metric = |name: &str| matches!(meaning(name), Some((Target::Metric(_), _)));
         let mut known = self.values.iter().filter(|value| is_metric(&value.name)).peekable();
         known.peek().is_some() && known.all(|value| line.pairs.iter().any(|pair| pair.name == value.name))
@@ -303,27 +370,47 @@ impl Printed {
             self.settled = !drawn_again;
         }
         self.whole |= !line.pairs.is_empty() && !line.partial;
+        let (mut came_again, mut changed) = (false, false);
         for pair in &line.pairs {
             let batch = (line.progress || line.step.is_some()) && !bar && !pair.running && !redrawn;
             let of_validation = names_part(&pair.name).is_some_and(is_validation);
             self.news = true;
-            let Some(known) = self.values.iter_mut().find(|value| value.name == pair.name) else {
+            let is_same = |name: &str| {
+                name == pair.name || self.of_line.iter().any(|of| of == name) && same_name(name, &pair.name)
+            };
+            let Some(known) = self.values.iter_mut().find(|value| is_same(&value.name)) else {
                 if self.values.len() < MOST_NAMES {
                     let (name, sum) = (pair.name.clone(), pair.value);
-                    self.values.push(Value { name, sum, count: 1.0, final_value: !batch && !bar && !redrawn });
+                    let final_value = !batch && !bar && !redrawn;
+                    self.values.push(Value { name, sum, count: 1.0, final_value, came_often: false });
                 }
                 continue;
             };
             if batch && !of_validation && known.final_value {
                 continue;
             }
+            // A summary after training is no part of the last epoch, whose line had the value.
+            if line.epoch.is_none() && !batch && known.final_value && self.of_line.contains(&known.name) {
+                came_again = true;
+                continue;
+            }
             if batch && !of_validation {
                 (known.sum, known.count) = (known.sum + pair.value, known.count + 1.0);
             } else {
+                let has_changed = known.final_value && known.sum != pair.value;
+                let is_again = has_changed && line.epoch.is_some() && !batch && !bar && !redrawn;
+                known.came_often |= is_again;
+                changed |= is_again && is_metric(&pair.name);
                 // The last redrawn line, the mean so far, and the line of the whole epoch have the final value.
                 (known.sum, known.count) = (pair.value, 1.0);
                 known.final_value |= !batch && !bar && !redrawn;
             }
+        }
+        if changed {
+            self.note("lines of the same epoch came several times with other numbers; the last ones count");
+        }
+        if came_again {
+            self.note("numbers that came again after the line of their epoch were left out");
         }
     }
 
@@ -334,109 +421,32 @@ impl Printed {
         rows.push(Row { curve: self.curve(), place, values });
     }
 
-    /// Reads the header or a row of a table. Returns whether the line is one.
-    fn tabular(&mut self, text: &str, rows: &mut Vec<Row>) -> bool {
-        if let Some(columns) = cells::header(text, &mut self.above) {
-            // Numbers before it are a summary: a model card's `Loss: 0.22`.
-            if self.epoch.is_none() && !self.values.is_empty() {
-                self.values.clear();
-                self.note("numbers around the table were left out");
-            }
-            self.table = Some(columns);
-            self.is_below_header = true;
-            return true;
-        }
-        let Some(columns) = &self.table else { return false };
-        let Some((mut place, values)) = columns.row(text) else {
-            return cells::is_rule(text);
-        };
-        self.had_table = true;
-        let is_first = std::mem::take(&mut self.is_below_header);
-        let again = matches!(
-            (place.epoch, self.epoch),
-            (Some(now), Some(before)) if now < before || is_first && now == before
-        );
-        if again {
-            self.fit += 1;
-        }
-        self.epoch = place.epoch;
-        if place.epoch.is_none() && place.step.is_none() {
-            self.counted += 1.0;
-            place.step = Some(self.counted);
-        }
-        rows.push(Row { curve: self.curve(), place, values });
-        true
-    }
-
     fn curve(&self) -> String {
         format!("fit {}", self.fit + 1)
     }
 
     fn row(&self) -> Row {
-        let step = if self.epoch.is_none() { Some(self.counted + 1.0) } else { None };
+        // No epoch has the number of half a step, beside epochs that have numbers.
+        let step = if self.epoch.is_none() { Some(self.counted + 0.5) } else { None };
         // The mean of the whole epoch makes that of its batches obsolete: `Epoch: 1 Average loss: 0.5`.
         let target = |value: &Value| meaning(&value.name).map(|(target, _)| target);
         let obsolete = |value: &&Value| {
-            if names_part(&value.name).is_some_and(is_validation) {
-                return false;
-            }
-            let whole = |other: &Value| other.final_value && other.name != value.name && target(other) == target(value);
-            !value.final_value && target(value).is_some() && self.values.iter().any(whole)
+            let part = |value: &Value| names_part(&value.name).filter(|part| is_validation(part));
+            let is_mean = |other: &Value| {
+                let words = names::words(&other.name);
+                names_part(&other.name) == names_part(&value.name)
+                    || self.of_line.contains(&other.name)
+                    || words.iter().any(|word| ["average", "avg", "mean", "total", "epoch"].contains(&word.as_str()))
+            };
+            let is_other = |other: &Value| other.name != value.name && part(other) == part(value) && is_mean(other);
+            let whole = |other: &Value| {
+                other.final_value && !other.came_often && is_other(other) && target(other) == target(value)
+            };
+            (!value.final_value || value.came_often) && target(value).is_some() && self.values.iter().any(whole)
         };
         let values = self.values.iter().filter(|value| !obsolete(value));
         let values = values.map(|value| (value.name.clone(), value.sum / value.count)).collect();
         Row { curve: self.curve(), place: Place { epoch: self.epoch, step }, values }
-    }
-
-    /// Whether a line below a table goes on with other epochs. Other numbers are a summary, or a remark of a callback.
-    fn leaves_table(&mut self, line: &Line) -> bool {
-        let metrics =
-            line.pairs.iter().filter(|pair| matches!(meaning(&pair.name), Some((Target::Metric(_), _)))).count();
-        let leaves = line.alone || line.epoch.is_some() && metrics > 1;
-        if leaves {
-            (self.table, self.had_table, self.epoch) = (None, false, None);
-        } else if metrics > 0 {
-            self.note("numbers around the table were left out");
-        }
-        leaves
-    }
-
-    /// Keras' `evaluate` after `fit`: another bar in the same epoch, with the same names.
-    fn tell_apart(&mut self, line: &mut Line) {
-        let total = *self.total.get_or_insert(line.total.unwrap_or_default());
-        if line.total.is_some_and(|own| total > 0.0 && own != total) {
-            for pair in line.pairs.iter_mut().filter(|pair| names_part(&pair.name).is_none()) {
-                pair.name = format!("eval {}", pair.name);
-            }
-            self.note("the second progress bar of an epoch was taken for the validation set");
-        }
-        if total == 0.0 {
-            self.total = None;
-        }
-    }
-
-    /// Takes a line of one of several processes that print at the same time.
-    fn of_process(&mut self, process: &str, text: &str, redrawn: bool, rows: &mut Vec<Row>) {
-        let at = self.processes.iter().position(|(known, _)| known == process).unwrap_or_else(|| {
-            if self.processes.len() < MOST_PROCESSES {
-                self.processes.push((process.to_owned(), Printed::for_metric(&self.metric)));
-            }
-            self.processes.len() - 1
-        });
-        let (process, printed) = &mut self.processes[at];
-        let mut own = Vec::new();
-        printed.piece(text, redrawn, &mut own);
-        rows.extend(own.into_iter().map(|row| of_process(process, row)));
-    }
-
-    /// Takes the rows of a history, which is a run of its own.
-    fn history(&mut self, found: Vec<Row>, rows: &mut Vec<Row>) {
-        if !found.is_empty() {
-            self.hand_over(rows);
-            self.fit += u32::from(self.counted > 0.0);
-            rows.extend(found.into_iter().map(|row| Row { curve: self.curve(), ..row }));
-            self.counted += 1.0;
-        }
     }
 
     /// Reads a table of two sets, whose rows are metrics: `accuracy | 0.9 | 0.8` below `Training | Validation`. Returns
@@ -456,7 +466,7 @@ impl Printed {
         for (set, value) in sets.iter().zip(values) {
             if let Some(value) = cells::number(value, false) {
                 let name = format!("{set} {name}");
-                self.values.push(Value { name, sum: value, count: 1.0, final_value: true });
+                self.values.push(Value { name, sum: value, count: 1.0, final_value: true, came_often: false });
                 (self.whole, self.news, self.settled) = (true, true, true);
             }
         }
@@ -469,32 +479,15 @@ impl Printed {
             if self.news {
                 rows.push(self.row());
             }
+            let measures = self.values.iter().any(|value| is_metric(&value.name));
+            if self.epoch.is_none() && self.step.is_none() && self.counted > 0.0 && measures {
+                self.note("no line names an epoch, so each time that a name came again was counted as one");
+            }
             self.counted += 1.0;
         }
         self.values.clear();
         (self.whole, self.news) = (false, false);
     }
-}
-
-/// The row of a process. Its curve is named by it.
-fn of_process(process: &str, row: Row) -> Row {
-    let curve = match row.curve.as_str() {
-        "fit 1" => format!("process {process}"),
-        fit => format!("process {process}, {fit}"),
-    };
-    Row { curve, ..row }
-}
-
-/// Removes ECMA-48 control sequences: `ESC [` up to a letter.
-fn without_escapes(line: &str) -> String {
-    let mut parts = line.split('\u{1b}');
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let after =
-            part.strip_prefix('[').and_then(|rest| rest.split_once(|letter: char| letter.is_ascii_alphabetic()));
-        plain.push_str(after.map_or(part, |(_, rest)| rest));
-    }
-    plain
 }
 
 #[cfg(test)]

@@ -331,3 +331,123 @@ fn the_example_for_columns_names_no_score_as_a_loss() {
     let hint = problem.hint.unwrap_or_default();
     assert!(hint.contains("val_accuracy=mAP_50"), "{hint}");
 }
+
+#[test]
+fn what_stands_between_epochs_does_not_change_them() {
+    let epoch = |n: u32, train: f64, val: f64| format!("Epoch {n}/60: train_loss={train}, val_loss={val}\n");
+    let log = epoch(1, 0.9, 0.8) + &epoch(2, 0.7, 0.75);
+    let both = "0.9 - 0.8 -, 0.7 - 0.75 -";
+    let report = "              precision    recall  f1-score   support\n\n           0       1.00      0.99      1.00       12\n\n    \
+                  accuracy                           0.85      2000\n   macro avg       0.85      0.85      0.85      2000\n";
+    assert_says(&(log.clone() + report), both, "classification reports were left out");
+    let summary = "Training complete - Val Loss: 0.5, Test Accuracy: 0.8\n";
+    assert_says(&(log.clone() + summary), "0.9 - 0.8 -, 0.7 - 0.75 0.8", "came again after the line of their epoch");
+    // A second run whose first one was followed by other numbers.
+    let two = format!("Train Acc: 0.9, Val Acc: 0.3\n{log}{summary}{log}");
+    let (found, notes) = read_file("file", &two);
+    assert!(found.ends_with(both) && notes.contains("several runs"), "{found} {notes}");
+    assert!(notes.contains("without an epoch were left out"), "{notes}");
+    // pandas shows a part of the history again.
+    let long: String = (1..=60).map(|n| epoch(n, 1.0 / f64::from(n), 0.5)).collect();
+    let row = |n: u32| format!("{}  {n}  {:.6}  0.500000\n", n - 1, 1.0 / f64::from(n));
+    let frame = format!(
+        "   epoch  train_loss  val_loss\n{}{}..  ...  ...  ...\n{}{}\n[60 rows x 3 columns]\n",
+        row(1),
+        row(2),
+        row(59),
+        row(60)
+    );
+    assert_says(&(long.clone() + &frame), &read_file("file", &long).0, "repeat another curve");
+}
+
+#[test]
+fn a_heading_or_a_score_tells_which_lines_are_of_validation() {
+    let eval = |n: u32, train: f64, val: f64| {
+        format!(
+            "Epoch {n} | Step 0/9 | Loss: {train} | PPL: 3.1\nINFO:__main__:Evaluation Results:\nINFO:__main__:   Loss: {val}\nEpoch {n} \
+             completed in 3.5s | Avg Loss: {train}\n"
+        )
+    };
+    assert_reads(&(eval(1, 0.9, 0.8) + &eval(2, 0.7, 0.75)), "0.9 - 0.8 -, 0.7 - 0.75 -");
+    let next = |n: u32, train: f64, val: f64| {
+        format!("epoch:{n} || iter:{n}0 || Loss:{train}\nstart eval....\ntest epoch:{n} || Loss:{val}\n")
+    };
+    assert_reads(&(next(0, 0.9, 0.8) + &next(1, 0.7, 0.75)), "0.9 - 0.8 -, 0.7 - 0.75 -");
+    let scored = |n: u32, train: f64, val: f64| {
+        format!(
+            "Epoch: [{n}/9] Iter:[0/4], Loss: {train}\nEpoch: [{n}/9] Iter:[3/4], Loss: {train}\nLoss: {val}, MeanIU: 0.4\n"
+        )
+    };
+    assert_says(&(scored(1, 0.9, 0.8) + &scored(2, 0.7, 0.75)), "0.9 - 0.8 -, 0.7 - 0.75 -", "a line with scores");
+    let sets = "Training Epoch: 1, Loss: 0.9\nValidating Epoch: 1, accuracy: 0.6\nTesting Epoch: 1, accuracy: 0.1\nTraining Epoch: 2, \
+                Loss: 0.7\nValidating Epoch: 2, accuracy: 0.7\nTesting Epoch: 2, accuracy: 0.1\n";
+    assert_reads(sets, "0.9 - - 0.6, 0.7 - - 0.7");
+    let java =
+        |n: u32, loss: f64| format!("10:11:01.123 [main] INFO org.dl.Listener - Score at iteration {n} is {loss}\n");
+    assert_reads(&(java(0, 0.9) + &java(100, 0.7)), "0.9 - - -, 0.7 - - -");
+    let named = |n: u32, loss: f64| format!("iteration:{n} step:72/1687, NER loss: {loss}\n");
+    assert_says(&(named(1, 0.9) + &named(2, 0.7)), "0.9 - - -, 0.7 - - -", "NER loss was taken for the training loss");
+}
+
+#[test]
+fn lines_of_other_languages_and_bars_under_their_epoch_are_read() {
+    let chinese =
+        |n: u32, train: f64, val: f64| format!("Epoch {n} 完成 | 训练损失: {train} | 验证损失: {val} | 时间: 385.8s\n");
+    assert_reads(&(chinese(1, 0.9, 0.8) + &chinese(2, 0.7, 0.75)), "0.9 - 0.8 -, 0.7 - 0.75 -");
+    let bar = |n: u32, loss: f64| {
+        format!(
+            "[fold_0] 00{n}/200:   0%|      | 0/4 [00:00<?, ?it/s, loss=9.9]\n[fold_0] 00{n}/200: 100%|######| 4/4 [00:06<00:00, \
+             6.26s/it, loss={loss}]\n"
+        )
+    };
+    assert_reads(&(bar(1, 0.9) + &bar(2, 0.7)), "0.9 - - -, 0.7 - - -");
+    let summary = |n: u32, train: f64, val: f64| {
+        format!(
+            "- Train Summary | Epoch {n} | Loss={train} | Reco=0.1\n- Valid Summary | Epoch {n} | Loss={val} | Reco=0.1\n"
+        )
+    };
+    assert_reads(&(summary(1, 0.9, 0.8) + &summary(2, 0.7, 0.75)), "0.9 - 0.8 -, 0.7 - 0.75 -");
+    assert_says("Epoch 1: loss=0.9\nEpoch 1: loss=0.8\nEpoch 2: loss=0.7\n", "0.8 - - -, 0.7 - - -", "several times");
+    assert!(refusal("TRAIN_BSZ=16\nD_KERNEL_MAP=512\nD_KERNEL_MAP=256\n").contains("no learning curve"));
+}
+
+#[test]
+fn headings_and_counters_that_do_not_agree_are_told_apart() {
+    let header = |n: u32, train: f64, val: f64| {
+        format!(
+            "##### EPOCH: {} #####\nEpoch [{n}/50], Loss: {train}\nEpoch [{n}/50], Average Loss: {train}\nValidation metrics: \
+             {{'precision': 0.1, 'accuracy': {val}}}\n",
+            n - 1
+        )
+    };
+    assert_reads(&(header(1, 0.9, 0.8) + &header(2, 0.7, 0.75)), "0.9 - - 0.8, 0.7 - - 0.75");
+    let sets = |n: u32, train: f64, val: f64| {
+        format!(
+            "train epoch: {n}\ncount: 0, loss:{train}\ncount: 50, loss:{train}\nval epoch: {n}\ncount: 0, loss:{val}\n"
+        )
+    };
+    assert_reads(&(sets(0, 0.9, 0.8) + &sets(1, 0.7, 0.75)), "0.9 - 0.8 -, 0.7 - 0.75 -");
+    let paddle = |n: u32, train: f64, val: f64| {
+        format!(
+            "epoch:[  {n}/25 ] train step:0    loss: 9.9 lr: 0.01\nepoch:[  {n}/25 ] train step:100  loss: 9.8\nEND epoch:{n}   train \
+             loss_avg: {train}  top1_avg: 0.5\nepoch:[  {n}/25 ] val step:0    loss: 9.7\nEND epoch:{n}   val loss_avg: {val}  top1_avg: 0.6\n"
+        )
+    };
+    let settings = "  valid :\n    batch : 8\n    mode : fast\n    name : x\n    workers : 2\n";
+    let log = settings.to_owned() + &paddle(1, 0.9, 0.8) + &paddle(2, 0.7, 0.75);
+    assert_reads(&log, "0.9 0.5 0.8 0.6, 0.7 0.5 0.75 0.6");
+    let bar = |n: u32, train: f64| {
+        format!("Epoch {n}: 100%|##| 9/9 [14:54<00:00,  1.95s/it, loss:49.5,epoch mean:{train}]\n")
+    };
+    assert_reads(&(bar(0, 0.9) + &bar(1, 0.7)), "0.9 - - -, 0.7 - - -");
+}
+
+#[test]
+fn a_name_without_a_set_beside_the_training_sets_is_told() {
+    let epoch = |n: u32| {
+        format!("Epoch: {n}\niter:20 loss_train: 0.{n} acc_train: 0.5\nthis epoch:\nloss= 0.4 accuracy= 0.5\n")
+    };
+    let log: String = (1..4).map(epoch).collect();
+    let (found, notes) = read_file("file", &log);
+    assert!(found.starts_with("0.1 0.5 - -") && notes.ends_with("accuracy | loss"), "{found} {notes}");
+}

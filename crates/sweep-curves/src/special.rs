@@ -29,7 +29,7 @@ const PARTS: [&str; 14] = [
 /// Scores of a validation set by their names in lower case, the most telling first.
 const SCORES: [&[&str]; 8] = [
     &["map", "map50_95", "map5095", "ap"],
-    &["miou", "iou"],
+    &["miou", "iou", "iu", "meaniou", "meaniu"],
     &["dice"],
     &["f1", "f1score"],
     &["auc", "auroc", "rocauc"],
@@ -186,9 +186,13 @@ fn only_losses(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes:
 }
 
 /// The rank of a name among the scores of a validation set, the most telling first. `None` if it is none.
-fn score(name: &str) -> Option<usize> {
+pub fn score(name: &str) -> Option<usize> {
     if name == SPACY {
         return Some(SCORES.len());
+    }
+    // A constant of a configuration: `D_KERNEL_MAP=512`.
+    if name.matches('_').count() > 1 && name == name.to_uppercase() {
+        return None;
     }
     let words = names::words(name);
     let is_other = |word: &String| word == "loss" || word == "best" || word == "max";

@@ -15,7 +15,8 @@ const ticks = (low, high, most, log) => {
       for (const digit of [1, 2, 5]) all.push(digit * 10 ** power);
     const within = all.filter(at => at >= low * 0.999 && at <= high * 1.001);
     const tens = within.filter(at => Math.abs(Math.log10(at) % 1) < 1e-9 || Math.abs(Math.log10(at) % 1) > 1 - 1e-9);
-    if (within.length > 1) return within.length <= most * 1.5 ? within : tens.length > 1 ? tens : within;
+    const every = Math.ceil(tens.length / (most * 1.5));
+    if (within.length > 1) return within.length <= most * 1.5 || tens.length < 2 ? within : tens.filter((_, at) => at % every === 0);
   }
   const rough = (high - low) / most || 1, power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map(digit => digit * power).find(step => step >= rough);

@@ -21,7 +21,8 @@ export const isShare = metric => /_accuracy$/.test(metric);
 export const significant = (value, digits = 4) => {
   if (value === 0) return "0";
   const size = Math.abs(value);
-  return size >= 1e5 || size < 1e-4 ? value.toExponential(digits - 1) : String(Number(value.toPrecision(digits)));
+  const rounded = Number(value.toPrecision(digits));
+  return size >= 1e5 || size < 1e-4 ? rounded.toExponential() : String(rounded);
 };
 export const said = (value, metric) =>
   value === null || value === undefined ? "–" : isShare(metric) ? `${(value * 100).toFixed(1)}%` : measured(value);

@@ -85,7 +85,11 @@ impl<'a> Analysis<'a> {
         let tried: Vec<&Settings> = history.trials.iter().map(|trial| &trial.settings).collect();
         let sound = |group: &Group| group.trials.iter().all(sound);
         let whole = |group: &Group| group.trials.iter().all(whole);
-        let effects = Effects::new(spec, &groups, &ranking, &tried, &setting_names(history), (sound, whole));
+        let mut effects = Effects::new(spec, &groups, &ranking, &tried, &setting_names(history), (sound, whole));
+        // Where chance explains most differences, it explains a trend in them, too.
+        if 2 * ties.trials.len() > ranking.placed.len() {
+            effects.iter_mut().flat_map(|effects| &mut effects.edges).for_each(|edge| edge.proven = false);
+        }
         let time = Time::new(history, &ranking, &spec.metric, &ties.trials);
         let steps = Steps::new(history, &groups, &verdicts, effects.as_ref());
         Analysis { spec, history, ties, groups, ranking, verdicts, effects, time, steps, evaluated: None }

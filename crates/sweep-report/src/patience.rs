@@ -74,7 +74,10 @@ impl Patience {
                 let curve = &place.trial.curve;
                 let end = stop(place).unwrap_or(u32::MAX);
                 let left = curve.iter().filter(|epoch| epoch.epoch > end).count();
-                let each = curve.iter().filter_map(|epoch| epoch.seconds).sum::<f64>() / curve.len().max(1) as f64;
+                // A program need not say how long its epochs took.
+                let told = curve.iter().filter_map(|epoch| epoch.seconds).sum::<f64>();
+                let seconds = if told > 0.0 { told } else { place.trial.seconds };
+                let each = seconds / curve.len().max(1) as f64;
                 Saving { epochs: sum.epochs + left as u64, seconds: sum.seconds + left as f64 * each, ..sum }
             });
             found.found = Some(saving).filter(|saving| saving.epochs > 0);
@@ -149,5 +152,63 @@ mod tests {
     fn curves_that_improve_to_the_end_have_nothing_to_save() {
         let found = patience(&history(4, |trial, epoch| 3.0 - 0.01 * f64::from(epoch) + trial as f64));
         assert_eq!(found, Patience::default());
+    }
+
+    /// The curves of a committed sweep, by trial: epoch and validation loss.
+    fn committed(folder: &std::path::Path) -> Vec<Vec<(u32, f64)>> {
+        let mut reader = csv::Reader::from_path(folder.join("epochs.csv")).expect("it has curves");
+        let names = reader.headers().expect("a header").clone();
+        let column = |name: &str| names.iter().position(|one| one == name).expect("the column");
+        let (trial, epoch, loss) = (column("trial"), column("epoch"), column("val_loss"));
+        let mut curves: Vec<Vec<(u32, f64)>> = Vec::new();
+        for row in reader.records().map(|row| row.expect("a row")) {
+            let at: usize = row[trial].parse().expect("a number");
+            curves.resize(curves.len().max(at), Vec::new());
+            curves[at - 1].push((row[epoch].parse().expect("a number"), row[loss].parse().expect("a number")));
+        }
+        curves
+    }
+
+    #[test]
+    fn on_committed_sweeps_the_patience_costs_no_leading_trial() {
+        let results = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../results/seeds"));
+        let mut seen = 0;
+        for entry in std::fs::read_dir(results).expect("there are results").map(|entry| entry.expect("readable").path())
+        {
+            if !entry.join("epochs.csv").exists() {
+                continue;
+            }
+            let curves = committed(&entry);
+            let mut entries = sweep_sample::beginning("committed");
+            for (number, curve) in (1..).zip(&curves) {
+                let settings = sweep_sample::settings(serde_json::json!({"number": number}));
+                let last = curve.last().map_or(0, |last| last.0);
+                let mut attempt = sweep_sample::attempt(number, 1, &settings, 0, last);
+                for entry in &mut attempt {
+                    if let Entry::Epoch { metrics, .. } = entry {
+                        metrics.val_loss =
+                            curve.iter().find(|(epoch, _)| *epoch == metrics.epoch).map(|(_, loss)| *loss);
+                    }
+                }
+                entries.extend(attempt);
+                entries.push(sweep_sample::ended(number, 1, Outcome::Finished));
+            }
+            let Patience { found, .. } = patience(&sweep_sample::apply(&entries));
+            let Some(Saving { patience, .. }) = found else { continue };
+            seen += 1;
+            // The rule by itself: the three best trials keep their best epoch.
+            let lowest = |curve: &[(u32, f64)]| curve.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1));
+            let mut best: Vec<_> = curves.iter().filter_map(|curve| Some((lowest(curve)?, curve))).collect();
+            best.sort_by(|a, b| a.0.1.total_cmp(&b.0.1));
+            for ((epoch, _), curve) in best.iter().take(3) {
+                let waits = curve.iter().scan((f64::INFINITY, 0), |(least, wait), (at, loss)| {
+                    (*least, *wait) = if loss < least { (*loss, 0) } else { (*least, *wait + 1) };
+                    Some((*at, *wait))
+                });
+                let longest = waits.take_while(|(at, _)| at < epoch).map(|(_, wait)| wait).max().unwrap_or(0);
+                assert!(longest < patience, "{}: {patience} would have ended it before {epoch}", entry.display());
+            }
+        }
+        assert!(seen > 2, "{seen}");
     }
 }

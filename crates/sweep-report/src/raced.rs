@@ -32,7 +32,7 @@ pub fn ties(spec: &Spec, history: &History) -> Option<Ties> {
         let own = history.trials.iter().filter(|trial| trial.ended_well() && trial.settings == *one.settings);
         of_these.extend(own.map(|trial| trial.id));
     }
-    Some(Ties { trials: of_these, sentence: said.join(" ") })
+    Some(Ties { trials: of_these, sentence: said.join(" "), unknown: false })
 }
 
 fn verdict(race: &Race, tied: &[usize]) -> String {

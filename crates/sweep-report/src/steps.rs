@@ -4,13 +4,13 @@
 use std::cmp::Reverse;
 
 use super::asked::{Ask, asked};
-use super::effects::{Effects, Estimate, Factor, Target};
+use super::effects::{Edge, Effects, Estimate, Factor, Target};
 use super::format;
 use super::moves::{Move, Way, reads_off};
 use super::ranking::Group;
 use super::verdicts::Verdicts;
 use sweep_core::history::History;
-use sweep_core::probe::LEARNT;
+use sweep_core::measurement::LEARNT;
 use sweep_core::trial::{EpochMetrics, Settings, TrialId};
 use sweep_verdict::Advice;
 
@@ -59,6 +59,12 @@ impl Steps {
         let known = known(history, groups);
         let mut open = Vec::new();
         for ask in asks {
+            let beyond = effects.and_then(|(effects, _)| effects.edges.iter().find(|edge| opposes(ask.advice, edge)));
+            if let Some(edge) = beyond {
+                let why = against(edge);
+                settled.extend(Some(why).filter(|why| !settled.contains(why)));
+                continue;
+            }
             let in_order = known.iter().find(|(advice, _)| advice.contains(&ask.advice)).map(|(_, why)| why.clone());
             let seen = || effects.map_or(Ok(None), |(effects, best)| tried(ask.advice, effects, best));
             match in_order.map_or_else(seen, Err) {
@@ -79,6 +85,24 @@ impl Steps {
         open.sort_by_key(|step| Reverse(gain(step)));
         Steps { open, settled }
     }
+}
+
+/// Whether the advice leads away from the edge toward which the results are proven to get better. What was measured
+/// counts more than what a curve suggests.
+fn opposes(advice: Advice, edge: &Edge) -> bool {
+    let away = if edge.upper { Way::Less } else { Way::More };
+    // A lower rate late in training is a lower rate, too.
+    let advice = if advice == Advice::LowerLate { Advice::LowerLearningRate } else { advice };
+    edge.proven && Move::of(advice).is_some_and(|made| made.way == away && made.is_about(&edge.setting))
+}
+
+/// The reason why advice that leads away from an edge is not given.
+fn against(edge: &Edge) -> String {
+    let (way, end) = if edge.upper { ("lower", "largest") } else { ("higher", "smallest") };
+    format!(
+        "Curves ask for a {way} {}, but the results got better all the way to the {end} value that was tried.",
+        format::clean(&edge.setting)
+    )
 }
 
 /// Advice that is already settled, with the reason.
@@ -149,7 +173,9 @@ fn tried(advice: Advice, effects: &Effects, best: &Settings) -> Result<Option<Tr
 fn seen(at: usize, factor: &Factor, way: Way, effects: &Effects, best: &Settings) -> Option<(Estimate, String)> {
     let from = match way {
         Way::On => factor.levels.iter().position(|level| reads_off(level))?,
-        _ if factor.ordered => best.get(&factor.name).and_then(|own| factor.level(own))?,
+        _ if factor.exact && factor.ordered => best.get(&factor.name).and_then(|own| factor.level(own))?,
+        // Numbers from a range are in bins. The first observation is the best configuration.
+        _ if factor.ordered && effects.has_best => *factor.of.first()?,
         _ => return None,
     };
     let beyond = (0..factor.levels.len()).filter(|level| !factor.is_absent(*level)).filter(|level| match way {

@@ -1,23 +1,30 @@
 //! The results of the sweep as plain text. Pure.
 
+mod sweep;
+
 use super::analysis::Analysis;
-use super::budget;
 use super::common;
+use super::effects::Edge;
 use super::format;
 use super::identical::Identical;
-use super::ranking::{Counts, Group, Place, setting_names};
+use super::ranking::{Group, Place, setting_names};
 use super::steps::{Step, Steps};
 use super::ties::settling;
 use super::verdicts::{Tally, is_meaningless};
-use sweep_core::describe::runs;
-use sweep_core::history::{History, Import, TrialRecord};
-use sweep_core::trial::{EpochMetrics, Goal, Outcome, TrialId};
+use sweep_core::history::{History, TrialRecord};
+use sweep_core::trial::{Outcome, TrialId};
 use sweep_scheduler::search::{Reached, Search};
 use sweep_spec::Spec;
 use sweep_verdict::{Finding, Severity, Task};
 
+pub use sweep::{extensions, scripts, tags};
+
+use sweep::of_sweep;
+
 /// Maximum number of kinds of findings reported, most frequent first.
 const AILMENTS: usize = 5;
+/// Number of the first trials to repeat if nothing is known about chance.
+const UNKNOWN: usize = 3;
 /// Maximum number of next steps reported.
 const STEPS: usize = 7;
 
@@ -49,8 +56,6 @@ impl Summary {
     /// Summarizes a sweep.
     pub fn new(analysis: &Analysis) -> Summary {
         let Analysis { spec, history, ranking, verdicts, .. } = analysis;
-        let metric = format::metric(&spec.metric);
-        let mut details = Vec::new();
         let repeated = leader(spec, &analysis.groups);
         // With repeats, the best trial may be a lucky seed of another configuration. Then the best trial of the best
         // configuration is reported.
@@ -58,68 +63,87 @@ impl Summary {
             Some(group) => ranking.placed.iter().find(|place| group.trials.contains(&place.trial.id)),
             None => ranking.best(),
         };
-        let (headline, settings) = match best {
-            Some(best) => {
-                details.extend(repeated.map(|group| best_of(spec, best, group)));
-                details.extend(repeated.and(ranking.best()).and_then(|luckiest| lucky(spec, luckiest, best)));
-                details.extend(gap(best));
-                details
-                    .extend(verdicts.of(best.trial.id).iter().filter(|one| one.severity > Severity::Note).map(of_best));
-                let settings = best.trial.settings.iter();
-                let headline = repeated.map_or_else(|| leading(analysis, best), |group| of_settings(spec, group) + ".");
-                (headline, settings.map(|(name, value)| (name.clone(), format::brief(value))).collect())
-            }
-            None if !spec.ranks => ("Trials were not ranked: the sweep file names no metric.".to_owned(), Vec::new()),
-            None => (format!("No trial has ended with a {metric} yet."), Vec::new()),
-        };
-        details.retain(|detail| !detail.is_empty());
-        let better = match spec.metric.goal {
-            Goal::Minimize => "lower",
-            Goal::Maximize => "higher",
-        };
-        let counts = Counts::new(history);
-        let trials = history.trials.len() as u64;
-        let plural = if trials == 1 { "trial was" } else { "trials were" };
-        details.push(format!("{} {plural} started: {}.", format::count(trials), counts.sentence()));
-        details.extend(target(spec, history));
-        details.extend(budget::sentence(spec, history));
-        details.extend(early_terminate(spec, history));
-        details.extend(extensions(history));
-        details.extend(imports(spec, history, ranking.best()));
-        details.extend(scripts(history));
-        details.extend(tags(history));
-        if spec.ranks || !ranking.placed.is_empty() {
-            details.push(format!("Trials are ranked by {metric} at their best epoch ({better} is better)."));
-        }
+        let mut details = best.map_or_else(Vec::new, |best| of_leader(analysis, repeated, best));
+        details.extend(of_sweep(analysis));
         let judged = verdicts.judged();
         let mut ailments: Vec<String> =
             verdicts.tally().iter().take(AILMENTS).map(|tally| ailment(tally, judged)).collect();
         ailments.extend(in_common(analysis));
         let Steps { open, settled } = &analysis.steps;
-        let steps: Vec<String> =
+        let mut steps: Vec<String> =
             worthwhile(open).map(|step| told(step, judged, repeated.is_some(), verdicts.task)).collect();
+        // What was measured comes before what curves suggest, unless the best trial itself makes its data suspect.
+        let checks = worthwhile(open).take_while(|step| step.ask.leads && step.ask.advice.is_check()).count();
+        let edges = analysis.effects.iter().flat_map(|effects| &effects.edges).filter(|edge| edge.proven);
+        steps.splice(checks..checks, edges.map(Edge::sentence));
         let drivers = analysis.effects.as_ref().map(|effects| effects.drivers()).unwrap_or_default();
         let before = before(history);
+        let mut summary = Summary {
+            headline: opening(analysis, repeated, best),
+            settings: best.map(|best| settings(best.trial)).unwrap_or_default(),
+            answer: Vec::new(),
+            details,
+            ailments,
+            drivers,
+            before,
+            steps,
+            settled: settled.clone(),
+        };
+        summary.answer = summary.short_answer(analysis);
+        summary
+    }
+
+    /// Returns the short answer, made of the first line of each topic.
+    fn short_answer(&self, analysis: &Analysis) -> Vec<(&'static str, String)> {
+        let Analysis { spec, history, verdicts, ranking, .. } = analysis;
         let first = |lines: &[String]| lines.first().cloned();
-        let settling =
-            settling(history, &analysis.ties.trials, analysis.time.slots.len()).filter(|_| spec.most_repeats < 2);
+        let first_ones: Vec<TrialId> = ranking.placed.iter().take(UNKNOWN).map(|place| place.trial.id).collect();
+        let open = if analysis.ties.unknown { &first_ones } else { &analysis.ties.trials };
+        let settling = settling(history, open, analysis.time.slots.len()).filter(|_| spec.most_repeats < 2);
         let said = [Some(analysis.ties.sentence.clone()), settling].into_iter().flatten().collect::<Vec<_>>().join(" ");
         let identical = if spec.program().is_some() { Identical::new(history) } else { Identical::default() };
-        let tied =
-            Some(said).filter(|_| !identical.repeats).filter(|said| analysis.groups.len() > 1 && !said.is_empty());
+        let tied = Some(said)
+            .filter(|_| identical == Identical::default())
+            .filter(|said| analysis.groups.len() > 1 && !said.is_empty());
         let mut warnings = history.pictures.iter().chain(history.trials.iter().map(|trial| &trial.warnings)).flatten();
         let serious = warnings.any(|warning| warning.serious);
         let answer = [
             ("Look at this first", identical.sentence()),
             ("Certainty", tied),
-            ("Fix first", first(&before).filter(|_| serious)),
-            ("Most common problem", wrong(&verdicts.tally(), judged)),
-            ("Most important parameter", first(&drivers)),
-            ("First step", first(&steps)),
+            ("Fix first", first(&self.before).filter(|_| serious)),
+            ("Most common problem", wrong(&verdicts.tally(), verdicts.judged())),
+            ("Most important parameter", first(&self.drivers)),
+            ("First step", first(&self.steps)),
         ];
-        let answer = answer.into_iter().filter_map(|(what, said)| Some((what, said?))).collect();
-        Summary { headline, settings, answer, details, ailments, drivers, before, steps, settled: settled.clone() }
+        answer.into_iter().filter_map(|(what, said)| Some((what, said?))).collect()
     }
+}
+
+/// The best trial or configuration, in one sentence.
+fn opening(analysis: &Analysis, repeated: Option<&Group>, best: Option<&Place>) -> String {
+    let spec = analysis.spec;
+    match (best, repeated) {
+        (Some(_), Some(group)) => of_settings(spec, group) + ".",
+        (Some(best), None) => leading(analysis, best),
+        (None, _) if !spec.ranks => "Trials were not ranked: the sweep file names no metric.".to_owned(),
+        (None, _) => format!("No trial has ended with a {} yet.", format::metric(&spec.metric)),
+    }
+}
+
+fn settings(trial: &TrialRecord) -> Vec<(String, String)> {
+    trial.settings.iter().map(|(name, value)| (name.clone(), format::brief(value))).collect()
+}
+
+/// Details about the best trial, and about its configuration if that was repeated.
+fn of_leader(analysis: &Analysis, repeated: Option<&Group>, best: &Place) -> Vec<String> {
+    let Analysis { spec, ranking, verdicts, .. } = analysis;
+    let mut details = Vec::new();
+    details.extend(repeated.map(|group| best_of(spec, best, group)));
+    details.extend(repeated.and(ranking.best()).and_then(|luckiest| lucky(spec, luckiest, best)));
+    details.extend(gap(best));
+    details.extend(verdicts.of(best.trial.id).iter().filter(|one| one.severity > Severity::Note).map(of_best));
+    details.retain(|detail| !detail.is_empty());
+    details
 }
 
 /// The steps to report, in their order. They are the steps for the best configuration and those that helped in this
@@ -251,6 +275,7 @@ fn headline(spec: &Spec, best: &Place, rank: &str) -> String {
 /// The best trial in one sentence. Where others may be as good, it does not claim more than that the trial leads.
 fn leading(analysis: &Analysis, best: &Place) -> String {
     match analysis.ties.trials.len() {
+        _ if analysis.ties.unknown => headline(analysis.spec, best, "ahead"),
         0 | 1 => headline(analysis.spec, best, "the best"),
         2 => headline(analysis.spec, best, "ahead, but one other may be as good"),
         tied => headline(
@@ -336,153 +361,11 @@ pub fn target(spec: &Spec, history: &History) -> Option<String> {
     ))
 }
 
-/// The extensions of the sweep, one sentence each.
-pub fn extensions(history: &History) -> impl Iterator<Item = String> {
-    history.extensions.iter().map(|extension| {
-        let trials = match extension.trials {
-            (None, None) => String::new(),
-            (from, to) => {
-                let [from, to] = [from, to].map(|trials| trials.map_or("any number of".to_owned(), format::count));
-                format!(" from {from} to {to} trials,")
-            }
-        };
-        let changes = extension.changes.iter().map(|change| format::clean(change)).collect::<Vec<_>>().join("; ");
-        format!(
-            "The sweep was extended{trials} {} after its start, when {} had been started{}{changes}.",
-            format::duration(extension.at - history.began_at),
-            format::trials(extension.begun),
-            if changes.is_empty() { "" } else { ": " },
-        )
-    })
-}
-
-/// What is known of older studies, one sentence each. `best` is the best trial of the sweep itself.
-fn imports(spec: &Spec, history: &History, best: Option<&Place>) -> Vec<String> {
-    let (name, goal) = (&spec.metric.name, spec.metric.goal);
-    let own = best.and_then(|best| best.best.get(name));
-    let told = |import: &Import| {
-        let (source, trials) = (format::clean(&import.source), format::trials(import.trials.len()));
-        if import.metric != *name {
-            return format!(
-                "{trials} of {source} were imported by their {}, and are not used for {name}.",
-                format::clean(&import.metric)
-            );
-        }
-        let mut values: Vec<(f64, &str)> =
-            import.trials.iter().map(|known| (known.value, known.name.as_str())).collect();
-        values.sort_by(|(a, _), (b, _)| if goal == Goal::Minimize { a.total_cmp(b) } else { b.total_cmp(a) });
-        let mut line = format!("{trials} of {source} were imported. They are not among the trials of this sweep");
-        if let Some((value, which)) = values.first() {
-            let ahead = own.is_some_and(|own| goal.better(*value, own));
-            let than = if ahead { ", better than every trial of this sweep" } else { "" };
-            line += &format!(
-                "; the best of them, {}, has {} {}{than}",
-                format::clean(which),
-                format::metric(&spec.metric),
-                format::value(name, Some(*value))
-            );
-        }
-        line + "."
-    };
-    history.imports.iter().map(told).collect()
-}
-
-/// That the script of a program changed while the sweep ran, and which trials ran which version.
-pub fn scripts(history: &History) -> Option<String> {
-    let mut versions: Vec<(&String, Vec<u64>)> = Vec::new();
-    for trial in &history.trials {
-        for script in &trial.scripts {
-            match versions.iter_mut().find(|(known, _)| *known == script) {
-                Some((_, trials)) if trials.last() == Some(&trial.id.0) => {}
-                Some((_, trials)) => trials.push(trial.id.0),
-                None => versions.push((script, vec![trial.id.0])),
-            }
-        }
-    }
-    if versions.len() < 2 {
-        return None;
-    }
-    let count = format::count(versions.len() as u64);
-    let version = |(_, trials): &(&String, Vec<u64>)| {
-        format!("{} {}", if trials.len() == 1 { "trial" } else { "trials" }, ranges(trials))
-    };
-    let listed = versions.iter().map(version).collect::<Vec<_>>().join("; ");
-    let mixed: Vec<u64> =
-        history.trials.iter().filter(|trial| trial.scripts.len() > 1).map(|trial| trial.id.0).collect();
-    let mixed = match mixed[..] {
-        [] => String::new(),
-        _ => format!(" It changed between attempts of trial {}.", ranges(&mixed)),
-    };
-    Some(format!(
-        "The script changed while the sweep ran, so results may not be comparable. Its {count} versions ran in {listed}.{mixed}"
-    ))
-}
-
-/// Numbers in ascending order, in short: `1 to 5, 8`.
-fn ranges(numbers: &[u64]) -> String {
-    let run = |(first, last): &(u64, u64)| match last - first {
-        0 => first.to_string(),
-        1 => format!("{first}, {last}"),
-        _ => format!("{first} to {last}"),
-    };
-    runs(numbers.iter().copied()).iter().map(run).collect::<Vec<_>>().join(", ")
-}
-
-/// The tags that the user gave to trials.
-pub fn tags(history: &History) -> Option<String> {
-    let tag = |(id, text): (&TrialId, &String)| format!("trial {id} “{}”", format::clean(text));
-    let tags: Vec<String> = history.steering.tags.iter().map(tag).collect();
-    (!tags.is_empty()).then(|| format!("Tags: {}.", tags.join(", ")))
-}
-
-/// What `early_terminate` saved, and its error rate among trials where it was overruled.
-fn early_terminate(spec: &Spec, history: &History) -> Option<String> {
-    let chosen = history.purchase.is_some_and(|purchase| purchase.min_iter.is_some());
-    if spec.early_terminate.is_none() && !chosen {
-        return None;
-    }
-    // A program does not announce its number of epochs, so the longest trial's number is assumed.
-    let longest = history.trials.iter().map(|trial| trial.curve.len() as u64).max().unwrap_or(0);
-    let planned =
-        |trial: &TrialRecord| spec.recipe(&trial.settings).map_or(longest, |recipe| recipe.training.epochs.into());
-    let stopped = |trial: &&TrialRecord| matches!(trial.outcome(), Some(Outcome::Stopped { .. }));
-    let (mut count, mut trained, mut all) = (0, 0_u64, 0_u64);
-    for trial in history.trials.iter().filter(stopped) {
-        count += 1;
-        trained += trial.curve.len() as u64;
-        all += u64::max(planned(trial), trial.curve.len() as u64);
-    }
-    let mut line = format!(
-        "{} stopped {} of {} trials. They trained {} epochs instead of {}.",
-        if spec.early_terminate.is_none() { "The rule that the budget chose" } else { "`early_terminate`" },
-        format::count(count),
-        format::count(history.trials.len() as u64),
-        format::count(trained),
-        format::count(all)
-    );
-    let ranking = history.ranking(&spec.metric);
-    let value = |spared: bool| {
-        let one = |(trial, best): &&(&TrialRecord, EpochMetrics)| trial.spared.is_some() == spared && best.epoch > 0;
-        ranking.iter().filter(one).filter_map(|(_, best)| best.get(&spec.metric.name)).collect::<Vec<f64>>()
-    };
-    let (spared, others) = (value(true), value(false));
-    if !spared.is_empty() {
-        let best = others.first();
-        let wrong = spared.iter().filter(|value| best.is_none_or(|best| spec.metric.goal.better(**value, *best)));
-        line += &format!(
-            " To measure its error rate, {} that it would have stopped ran on: {} ended better than all trials that it let \
-             pass.",
-            format::trials(spared.len()),
-            format::count(wrong.count() as u64)
-        );
-    }
-    Some(line)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
+    use super::sweep::early_terminate;
     use super::*;
     use sweep_core::history::Entry;
     use sweep_core::stop::{Asha, EarlyTerminate, Rule};

@@ -29,6 +29,8 @@ pub struct Ties {
     pub trials: Vec<TrialId>,
     /// The method and the result in one sentence. It is empty if there is nothing to report.
     pub sentence: String,
+    /// Whether nothing is known about how much of the differences is chance.
+    pub unknown: bool,
 }
 
 impl Ties {
@@ -38,10 +40,19 @@ impl Ties {
             "val_accuracy" => by_accuracy(ranking),
             _ => by_noise(spec, ranking),
         };
-        raced::ties(spec, history).or_else(|| by_repeats(spec, groups)).or_else(without).unwrap_or_else(|| Ties {
+        let known = raced::ties(spec, history).or_else(|| by_repeats(spec, groups)).or_else(without);
+        known.unwrap_or_else(|| Ties::unknown(ranking, groups))
+    }
+
+    /// The trials have one value each, and ran once.
+    fn unknown(ranking: &Ranking, groups: &[Group]) -> Ties {
+        let unknown = groups.len() > 1;
+        let sentence = "Every configuration ran once, and nothing shows how much of their differences is chance.";
+        Ties {
             trials: ranking.best().map(|best| best.trial.id).into_iter().collect(),
-            sentence: String::new(),
-        })
+            sentence: if unknown { sentence.to_owned() } else { String::new() },
+            unknown,
+        }
     }
 }
 
@@ -57,7 +68,7 @@ fn by_repeats(spec: &Spec, groups: &[Group]) -> Option<Ties> {
     let best = groups.first().filter(|_| freedom >= 1.0)?;
     if groups.len() == 1 {
         // There is no other configuration to compare with.
-        return Some(Ties { trials: best.trials.clone(), sentence: String::new() });
+        return Some(Ties { trials: best.trials.clone(), sentence: String::new(), unknown: false });
     }
     let deviation = (squares / freedom).sqrt();
     let tied = |group: &&Group| {
@@ -77,7 +88,7 @@ fn by_repeats(spec: &Spec, groups: &[Group]) -> Option<Ties> {
         ),
     };
     let trials = best.trials.iter().chain(tied.iter().flat_map(|group| &group.trials)).copied().collect();
-    Some(Ties { trials, sentence })
+    Some(Ties { trials, sentence, unknown: false })
 }
 
 /// What would tell tied trials apart, and how long it takes on as many slots as the sweep used: `repeat these 7 with 3
@@ -105,14 +116,17 @@ fn by_noise(spec: &Spec, ranking: &Ranking) -> Option<Ties> {
     let tied: Vec<TrialId> = ranking.placed[1..].iter().filter(tied).map(|place| place.trial.id).collect();
     let (name, moves) = (super::format::metric(metric), super::format::deviation(&metric.name, noise));
     let sentence = match tied.len() {
-        0 => return None,
+        0 => format!(
+            "No other trial is tied with the best: all are farther away than {name} moves from epoch to epoch (standard \
+             deviation {moves}). What other seeds change is not known."
+        ),
         count => format!(
             "Tied with the best: {} ({}). From epoch to epoch, {name} moves by about {moves} (standard deviation), which could explain the differences (95%).",
             super::format::of_others(count, ranking.placed.len() - 1, ["trial", "trials"]),
             list(tied.iter().map(TrialId::to_string), ", "),
         ),
     };
-    Some(Ties { trials: std::iter::once(best.trial.id).chain(tied).collect(), sentence })
+    Some(Ties { trials: std::iter::once(best.trial.id).chain(tied).collect(), sentence, unknown: false })
 }
 
 fn by_accuracy(ranking: &Ranking) -> Option<Ties> {
@@ -138,7 +152,7 @@ fn by_accuracy(ranking: &Ranking) -> Option<Ties> {
             list(tied.iter().map(TrialId::to_string), ", "),
         ),
     };
-    Some(Ties { trials: std::iter::once(best.trial.id).chain(tied).collect(), sentence })
+    Some(Ties { trials: std::iter::once(best.trial.id).chain(tied).collect(), sentence, unknown: false })
 }
 
 /// Lists the first few items, and the number of the others.

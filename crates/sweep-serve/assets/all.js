@@ -21,7 +21,7 @@ const refresh = async one => {
   const { curves, band } = await get(`${one.base}curves?metric=${encodeURIComponent(metric.name)}&trials=${ids.join(",")}`);
   const drawn = ids.filter(id => curves[id]?.[0].length).map((id, at) =>
     ({ id, xs: curves[id][0], ys: curves[id][1], ink: HIGHLIGHTS[at] ?? "faint", width: at < HIGHLIGHTS.length ? 1.8 : 0.8, faint: at >= HIGHLIGHTS.length }));
-  if (drawn.length < overview.started) part(".note").append(`${part(".note").textContent ? "; " : ""}${drawn.length} of ${count(overview.started)} trials are drawn: those under way and the best`);
+  if (drawn.length < overview.shown.length) part(".note").append(`${part(".note").textContent ? "; " : ""}${drawn.length} of ${count(overview.started)} trials are drawn: those under way and the best`);
   one.chart.set({ curves: drawn, band, metric: metric.name });
 };
 

@@ -3,11 +3,11 @@ import { count, el, ink, isShare, said, significant } from "./common.js";
 
 const LINES = 1500, LEVELS = 24, TOP = 34, BOTTOM = 14, SIDE = 72;
 
-// An axis: `place(value)` is 0 at the bottom and 1 at the top.
-const axis = (name, values, text) => {
+// An axis: `place(value)` is 0 at the bottom and 1 at the top. It is logarithmic if the sweep file draws its values so.
+const axis = (name, values, text, isLog) => {
   const known = values.filter(value => value !== null && value !== undefined);
   if (known.every(value => typeof value === "number") && new Set(known).size > 6) {
-    const low = Math.min(...known), high = Math.max(...known), log = low > 0 && high / low > 50;
+    const [low, high] = known.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]), log = isLog && low > 0;
     const f = log ? Math.log : value => value, span = f(high) - f(low) || 1;
     const back = share => { const value = f(low) + share * span; return log ? Math.exp(value) : value; };
     return { name, place: value => (f(value) - f(low)) / span, ticks: [0, 0.25, 0.5, 0.75, 1].map(share => [share, text(back(share))]) };
@@ -35,13 +35,13 @@ export class Parallel {
   }
 
   set(rows, overview) {
-    const { metric, names } = overview;
+    const { metric, names, logarithmic } = overview;
     this.given = [rows, overview];
     // Thousands of rows are not sorted for nobody.
     if (!this.isSeen && this.axes.length > 1) { this.isStale = true; return; }
     const ranked = rows.filter(row => row.value !== null);
     const axes = names.map((name, at) => {
-      const one = axis(name, ranked.map(row => row.settings[at]), significant);
+      const one = axis(name, ranked.map(row => row.settings[at]), significant, logarithmic[at]);
       return one && { ...one, of: row => row.settings[at] };
     });
     // Far-off results would press all others together.
@@ -49,7 +49,9 @@ export class Parallel {
     const [low, high] = metric.minimize ? [values[0], at(0.9)] : [at(0.1), values.at(-1)];
     const span = high - low || 1;
     const place = value => { const share = Math.max(0, Math.min(1, (value - low) / span)); return metric.minimize ? 1 - share : share; };
-    const marks = [0, 0.25, 0.5, 0.75, 1].map(share => [place(low + share * span), said(low + share * span, isShare(metric.name) ? metric.name : "")]);
+    // What lies beyond the worst end is drawn there.
+    const beyond = share => share === 1 && high < values.at(-1) ? "≥ " : share === 0 && low > values[0] ? "≤ " : "";
+    const marks = [0, 0.25, 0.5, 0.75, 1].map(share => [place(low + share * span), beyond(share) + said(low + share * span, isShare(metric.name) ? metric.name : "")]);
     const result = ranked.length ? [{ name: metric.words, place, ticks: marks, of: row => row.value, result: true }] : [];
     this.left = names.filter((_, index) => !axes[index]);
     this.axes = [...axes.filter(Boolean).slice(0, 12), ...result];

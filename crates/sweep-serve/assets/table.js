@@ -44,8 +44,16 @@ export class Table {
     ];
     const ids = all.map(one => one.id).join("\n");
     this.columns = all.map(one => ({ ...one, text: one.text ?? one.value }));
+    $("filter").placeholder = this.example(own) ?? $("filter").placeholder;
     if (ids !== this.ids) { this.ids = ids; this.hidden = new Set(all.filter(one => one.hidden).map(one => one.id)); this.head(); }
     this.show();
+  }
+
+  // A filter with names and values of this sweep, once there is a best trial.
+  example({ name, minimize }) {
+    const best = this.rows.find(row => row.rank === 1), of = this.columns.find(one => one.id === "metric" || METRICS[HEADINGS.indexOf(one.heading)] === name);
+    const parameter = best && this.columns.find(one => one.id.startsWith("parameter ") && one.value(best) !== undefined && !/\s/.test(one.text(best)));
+    return parameter && of && `overfit ${parameter.name}=${parameter.text(best)} ${of.name}${minimize ? "<" : ">"}${significant(of.value(best), 2)}`;
   }
 
   visible() { return this.columns.filter(one => !this.hidden.has(one.id)); }
@@ -103,7 +111,7 @@ export class Table {
   row(row, columns) {
     const cell = one => one.id === "trial"
       ? el("td", {}, el("a", { href: `#trial-${row.id}`, "data-trial": row.id }, one.text(row)))
-      : el("td", { class: one.number && one.value(row) !== undefined && typeof one.value(row) === "number" ? "n" : one.id === "outcome" && row.kind === "bad" ? "bad text" : one.id === "findings" || one.id === "outcome" ? "text" : undefined }, String(one.text(row) ?? ""));
+      : el("td", { class: one.number && (typeof one.value(row) === "number" || one.text(row) === "–") ? "n" : one.id === "outcome" && row.kind === "bad" ? "bad text" : one.id === "findings" || one.id === "outcome" ? "text" : undefined }, String(one.text(row) ?? ""));
     return el("tr", { class: row.kind === "open" ? "open" : undefined, on: { click: ({ target }) => { if (!target.closest("a")) this.open(row.id); } } }, ...columns.map(cell));
   }
 

@@ -16,7 +16,7 @@ const draw = (base, trial, log) => {
   const body = [head, actions(base, trial),
     trial.error && el("p", { class: "bad" }, trial.error),
     trial.fault && !trial.error && el("p", { class: "soft" }, `Its last attempt was lost: ${trial.fault}`),
-    pairs([[trial.metric, trial.value], ["best epoch", trial.best], ["epochs", trial.epochs], ["overfits after epoch", trial.onset],
+    pairs([[trial.metric, trial.value], ["best epoch", trial.best], ...trial.at_best, ["epochs", trial.epochs], ["overfits after epoch", trial.onset],
       ["time", trial.seconds], ["slot", trial.slot], ["attempts", trial.attempts], ["weights", trial.weights], ["tag", trial.tag], ["repeat", trial.repeat > 1 ? trial.repeat : null]]),
     charts,
     trial.not_drawn > 0 && el("p", { class: "soft" }, `${count(trial.not_drawn)} more metrics are in epochs.csv.`),

@@ -13,7 +13,7 @@ use sweep_store::requests;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Interval of looking for the answer.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(50);
 
 /// Writes a request, and returns the controller's answer, one sentence per line. `asker` names this process.
 ///
@@ -32,7 +32,7 @@ pub async fn ask(sweep: &Sweep, request: &Request, asker: &str, now: f64) -> Res
         if !sweep_store::held(&sweep.layout) {
             return Ok(vec!["No process runs this sweep, so this is done when it is resumed.".into()]);
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL).await;
     }
     Ok(vec!["The process that runs this sweep has not answered yet. It does this as soon as it can.".into()])
 }

@@ -14,11 +14,13 @@ mod page;
 mod sweep;
 mod view;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 pub use address::Listen;
@@ -28,7 +30,7 @@ use sweep::Sweep;
 use sweep_core::error::{Error, Exit, Result};
 
 /// Interval of looking for growth of a journal.
-const LOOK: Duration = Duration::from_millis(300);
+const POLL: Duration = Duration::from_millis(300);
 
 /// An analysis may take this share of the time at most.
 const ANALYSIS: u32 = 10;
@@ -100,9 +102,10 @@ pub async fn serve(
     let asker = options.control.then(|| format!("{host}-{}", std::process::id()));
     let shared = Arc::new(Shared { sweeps, guard, asker, now: options.now, viewers: AtomicUsize::new(0) });
     let mut tasks = tokio::task::JoinSet::new();
+    let analyst = analyst();
     for sweep in &shared.sweeps {
         tasks.spawn(follow(sweep.clone()));
-        tasks.spawn(analyze(sweep.clone(), shared.clone()));
+        tasks.spawn(analyze(sweep.clone(), shared.clone(), analyst.clone()));
     }
     tokio::select! {
         () = http::accept(&listener, &shared) => {}
@@ -116,18 +119,36 @@ async fn follow(sweep: Arc<Sweep>) {
     loop {
         let one = sweep.clone();
         let _ = spawn_blocking(move || one.advance()).await;
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL).await;
     }
 }
 
+/// A sweep to analyze, and who waits for the end of it.
+type Task = (Arc<Sweep>, oneshot::Sender<()>);
+
+/// Starts the thread that analyzes sweeps, one after the other. The C library keeps the memory that a thread has used for
+/// that thread: if each of a pool's threads analyzed in turn, the process would keep that memory several times.
+fn analyst() -> mpsc::Sender<Task> {
+    let (sender, tasks) = mpsc::channel::<Task>();
+    std::thread::spawn(move || {
+        for (sweep, done) in tasks {
+            // The next analysis may work.
+            let _ = catch_unwind(AssertUnwindSafe(|| sweep.analyze()));
+            let _ = done.send(());
+        }
+    });
+    sender
+}
+
 /// Repeats the analysis of a sweep when trials have ended, while the page is open somewhere.
-async fn analyze(sweep: Arc<Sweep>, shared: Arc<Shared>) {
+async fn analyze(sweep: Arc<Sweep>, shared: Arc<Shared>, analyst: mpsc::Sender<Task>) {
     let (mut analyzed, mut news) = (None, sweep.news.subscribe());
     loop {
         let occasion = sweep.occasion();
         if analyzed != Some(occasion) && shared.viewers.load(Ordering::Relaxed) > 0 {
-            let (began, one) = (Instant::now(), sweep.clone());
-            let _ = spawn_blocking(move || one.analyze()).await;
+            let (began, (done, is_done)) = (Instant::now(), oneshot::channel());
+            let _ = analyst.send((sweep.clone(), done));
+            let _ = is_done.await;
             analyzed = Some(occasion);
             tokio::time::sleep(REST.max(began.elapsed() * ANALYSIS)).await;
         } else {

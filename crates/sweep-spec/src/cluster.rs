@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::node::{Node, Table};
+use super::slurm::{self, SlurmJobs};
 use super::time;
 use super::value::show;
 
@@ -17,6 +18,10 @@ const SHORTEST: Duration = Duration::from_secs(30);
 pub struct Cluster {
     /// Hosts, as the user's ssh configuration names them. They are used if `--on` is not given.
     pub hosts: Vec<String>,
+    /// Jobs of Slurm. They are submitted if `--on` is not given.
+    pub slurm: Option<SlurmJobs>,
+    /// Files and folders that are copied to hosts by ssh. Relative paths start from the sweep file's folder.
+    pub sync: Vec<String>,
     /// Lines for a host's shell before the agent.
     pub setup: Vec<String>,
     /// The command that starts each trainer or program on other hosts, such as `apptainer exec image.sif`.
@@ -31,8 +36,8 @@ pub struct Cluster {
 
 impl Default for Cluster {
     fn default() -> Cluster {
-        let (hosts, setup, wrap) = (Vec::new(), Vec::new(), Vec::new());
-        Cluster { hosts, setup, wrap, program: None, orphan: ORPHAN, carry: false }
+        let (hosts, sync, setup, wrap) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Cluster { hosts, slurm: None, sync, setup, wrap, program: None, orphan: ORPHAN, carry: false }
     }
 }
 
@@ -43,8 +48,10 @@ pub fn read(top: &Table) -> Cluster {
     let Some(table) = node.table("cluster: {hosts: [gpu1, gpu2]}") else { return cluster };
     let texts = |key, remedy| table.get(key).map_or_else(Vec::new, |node| texts(&node, remedy));
     cluster.hosts = texts("hosts", "write a list of hosts, as your ssh configuration names them: [gpu1, gpu2]");
+    cluster.sync = texts("sync", "write a list of files and folders, for example [/data/images]");
     cluster.setup = texts("setup", "write a list of lines for the hosts' shell, for example [module load cuda]");
     cluster.wrap = texts("wrap", "write a command as a list, for example [apptainer, exec, --nv, image.sif]");
+    cluster.slurm = table.get("slurm").and_then(|node| slurm::read(&node));
     if let Some(node) = table.get("program") {
         match node.value.as_str() {
             Some(path) if !path.is_empty() => cluster.program = Some(path.to_owned()),
@@ -105,10 +112,12 @@ mod tests {
 
     #[test]
     fn hosts_and_what_starts_agents_there_are_read() {
-        let all = "{hosts: [gpu1, me@gpu2], setup: [module load cuda], wrap: [nice], program: /opt/sweep, orphan: 1h, \
+        let all = "{hosts: [gpu1, me@gpu2], sync: [/data], setup: [module load cuda], wrap: [nice], program: /opt/sweep, orphan: 1h, \
                    carry: true}";
         let cluster = Cluster {
             hosts: vec!["gpu1".into(), "me@gpu2".into()],
+            slurm: None,
+            sync: vec!["/data".into()],
             setup: vec!["module load cuda".into()],
             wrap: vec!["nice".into()],
             program: Some("/opt/sweep".into()),

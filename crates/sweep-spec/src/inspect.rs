@@ -100,15 +100,15 @@ impl Spec {
     /// then on, the number of classes is known. `None` if trials run a program, whose data and networks are unknown.
     ///
     /// # Errors
-    /// The errors of `probe`, which describes the data. Networks that cannot be built or do not end in one value per class, and parameters that do not fit the data.
+    /// The errors of `describe`, which describes the data. Networks that cannot be built or do not end in one value per class, and parameters that do not fit the data.
     /// `file` and `text` are those that the specification was read from.
     pub fn inspect<E: From<Problems>>(
         &mut self,
-        probe: impl FnOnce(&Source) -> Result<Info, E>,
+        describe: impl FnOnce(&Source) -> Result<Info, E>,
         (file, text): (&str, &str),
     ) -> Result<Option<Inspection>, E> {
         let Trains::Network(network) = &mut self.trains else { return Ok(None) };
-        let data = probe(&network.source)?;
+        let data = describe(&network.source)?;
         // A data set has at most 256 classes, because a label is a byte.
         network.classes = u32::try_from(data.classes.len()).ok();
         network.own_validation = data.validation > 0;

@@ -15,7 +15,7 @@ use sweep_core::program::{COMMAND, MACROS, Metrics, Need, PLACEHOLDERS, Program,
 /// Sections that define how a network is trained.
 const OURS: [&str; 3] = ["data", "model", "training"];
 
-/// Reads the three keys. `None` if trials train a network of the file.
+/// Reads the keys of a program. `None` if trials train a network of the file.
 pub fn read(top: &Table) -> Option<Program> {
     // A key without a value is as good as none.
     let [program, command, metrics_file, folder, metrics_key, cwd] =
@@ -33,68 +33,65 @@ pub fn read(top: &Table) -> Option<Program> {
             node.wrong_key("has no effect: trials run a program", "remove it, or remove `program` and `command`");
         }
     }
-    let text = |node: Node, is: &str| node.take(Kind::Text, is).map(|text| plain(&text));
-    let name = program
-        .and_then(|node| text(node, "the program to run, relative to the sweep file; for example, write train.py"));
-    let items = match &command {
-        None => COMMAND.iter().map(|item| (*item).to_owned()).collect(),
-        Some(node) => match node.items() {
-            Some(items) if !items.is_empty() => {
-                let mut read = Vec::with_capacity(items.len());
-                for item in items {
-                    let Some(item_text) = argument(&item) else { continue };
-                    if let Some((rule, remedy)) = no_macro(&item_text, read.last(), top) {
-                        item.wrong(rule, remedy);
-                    } else if let Some(note) = left_to_shell(&item_text, top) {
-                        item.note_same(note);
-                    }
-                    read.push(item_text);
-                }
-                read
-            }
-            _ => {
-                node.wrong(
-                    format!("is {}, but must be a list of arguments", show(node.value)),
-                    listed(node.value.as_str()),
-                );
-                Vec::new()
-            }
-        },
-    };
-    if let (None, Some(node)) = (&name, &command)
+    let is = "the program to run, relative to the sweep file; for example, write train.py";
+    let program = program.and_then(|node| text(&node, is));
+    let items = command.as_ref().map_or_else(|| COMMAND.map(str::to_owned).to_vec(), |node| arguments(node, top));
+    if let (None, Some(node)) = (&program, &command)
         && items.iter().any(|item| item == "${program}")
     {
         node.wrong("contains ${program}, but `program` is missing", "for example, add `program: train.py`");
     }
     let is = "the folder to start the program in, relative to the sweep file; for example, write ..";
-    let folder = folder.and_then(|node| text(node, is));
-    let metrics_file = metrics_file.and_then(|node| {
-        let found =
-            text(node.clone(), "the file that the program writes its metrics to; for example, write metrics.csv")?;
-        if found.starts_with('/') || found.split('/').any(|part| part == "..") {
-            let rule = format!("is `{found}`, but must be a path inside the trial's folder");
-            node.wrong(rule, "for example, write metrics.csv");
-        }
-        Some(found)
-    });
-    let in_trial_folder = cwd.is_some_and(|node| {
-        let is = "`file` (the usual folder) or `trial` (the trial's own folder)";
-        let found = node.clone().take(Kind::Text, is).map(|found| plain(&found));
-        if found.as_deref().is_some_and(|found| found != "file" && found != "trial") {
-            node.wrong(format!("is {}, but must be {is}", show(node.value)), "for example, write cwd: trial");
-        }
-        found.as_deref() == Some("trial")
-    });
+    let folder = folder.and_then(|node| text(&node, is));
+    let metrics_file = metrics_file.and_then(|node| file_of_trial(&node));
+    let in_trial_folder = cwd.is_some_and(|node| is_trials_folder(&node));
     let metrics = metrics_key.map_or(Metrics::Auto, |node| metrics(&node, metrics_file.is_some()));
-    Some(Program {
-        program: name,
-        command: items,
-        metrics_file,
-        metrics,
-        in_trial_folder,
-        folder,
-        groups: BTreeMap::new(),
-    })
+    let groups = BTreeMap::new();
+    Some(Program { program, command: items, metrics_file, metrics, in_trial_folder, folder, groups })
+}
+
+fn text(node: &Node, is: &str) -> Option<String> {
+    node.clone().take(Kind::Text, is).map(|text| plain(&text))
+}
+
+/// Reads the items of `command`.
+fn arguments(node: &Node, top: &Table) -> Vec<String> {
+    let Some(items) = node.items().filter(|items| !items.is_empty()) else {
+        let rule = format!("is {}, but must be a list of arguments", show(node.value));
+        node.wrong(rule, listed(node.value.as_str()));
+        return Vec::new();
+    };
+    let mut read = Vec::with_capacity(items.len());
+    for item in items {
+        let Some(text) = argument(&item) else { continue };
+        if let Some((rule, remedy)) = no_macro(&text, read.last(), top) {
+            item.wrong(rule, remedy);
+        } else if let Some(note) = left_to_shell(&text, top) {
+            item.note_same(note);
+        }
+        read.push(text);
+    }
+    read
+}
+
+/// Reads `metrics_file`, a path inside the trial's folder.
+fn file_of_trial(node: &Node) -> Option<String> {
+    let found = text(node, "the file that the program writes its metrics to; for example, write metrics.csv")?;
+    if found.starts_with('/') || found.split('/').any(|part| part == "..") {
+        let rule = format!("is `{found}`, but must be a path inside the trial's folder");
+        node.wrong(rule, "for example, write metrics.csv");
+    }
+    Some(found)
+}
+
+/// Reads `cwd`: whether programs start in the trial's folder.
+fn is_trials_folder(node: &Node) -> bool {
+    let is = "`file` (the usual folder) or `trial` (the trial's own folder)";
+    let found = text(node, is);
+    if found.as_deref().is_some_and(|found| found != "file" && found != "trial") {
+        node.wrong(format!("is {}, but must be {is}", show(node.value)), "for example, write cwd: trial");
+    }
+    found.as_deref() == Some("trial")
 }
 
 /// Whether a value is one of `metric`, which names the metric.
@@ -115,7 +112,7 @@ fn metrics(node: &Node, has_file: bool) -> Metrics {
         node.wrong_key("has no effect beside `metrics_file`", "remove one of them");
     }
     let is = "`auto`, a file pattern such as lightning_logs/**/metrics.csv, or a regular expression with named groups";
-    let Some(found) = node.clone().take(Kind::Text, is).map(|found| plain(&found)) else { return Metrics::Auto };
+    let Some(found) = text(node, is) else { return Metrics::Auto };
     if found == "auto" {
         return Metrics::Auto;
     }

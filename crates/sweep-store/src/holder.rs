@@ -21,7 +21,7 @@ const BEAT: Duration = Duration::from_secs(3);
 /// A holder on another machine that has not renewed its file for this long is dead.
 const DEAD: Duration = Duration::from_secs(15);
 
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+const POLL: Duration = Duration::from_millis(200);
 
 /// Time after which nobody else who found the last holder dead puts a file in place of this process's.
 const SETTLED: Duration = Duration::from_millis(500);
@@ -59,8 +59,11 @@ impl Holder {
             return None;
         }
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.pid)).unwrap_or_default();
-        let start = stat.rsplit_once(") ").and_then(|(_, fields)| fields.split(' ').nth(19)?.parse::<u64>().ok());
-        Some(start == Some(self.process.start))
+        let fields: Vec<&str> = stat.rsplit_once(") ").map_or_else(Vec::new, |(_, fields)| fields.split(' ').collect());
+        // One that nobody has asked for its exit code is dead, too.
+        let is_dead = fields.first().is_none_or(|state| ["Z", "X"].contains(state));
+        let start = fields.get(19).and_then(|start| start.parse::<u64>().ok());
+        Some(!is_dead && start == Some(self.process.start))
     }
 }
 
@@ -93,14 +96,13 @@ pub enum State {
     Held(Holder),
 }
 
-/// Whether the sweep is free for `own`, which has the kernel's lock if `is_locked`. A holder on another machine is watched
-/// until it renews its file, or for [`DEAD`].
-pub fn state(layout: &Layout, own: &Holder, is_locked: bool) -> State {
+/// Whether the sweep is free for `own`. A holder on another machine is watched until it renews its file, or for [`DEAD`].
+pub fn state(layout: &Layout, own: &Holder) -> State {
     let Some(first) = Beat::read(layout) else { return State::Free };
     match first.holder.lives(&own.boot) {
         // A dead process, or one that left its name to this one by `exec`.
         Some(false) => return State::Free,
-        Some(true) if is_locked || first.holder == *own => return State::Free,
+        Some(true) if first.holder == *own => return State::Free,
         Some(true) => return State::Held(first.holder),
         // The same machine has been restarted.
         None if !first.holder.is_far_from(own) => return State::Free,
@@ -108,7 +110,7 @@ pub fn state(layout: &Layout, own: &Holder, is_locked: bool) -> State {
     }
     let began = Instant::now();
     while began.elapsed() < DEAD {
-        std::thread::park_timeout(LOOK_AGAIN);
+        std::thread::park_timeout(POLL);
         match Beat::read(layout) {
             None => return State::Free,
             Some(beat) if beat != first => return State::Held(beat.holder),
@@ -119,11 +121,11 @@ pub fn state(layout: &Layout, own: &Holder, is_locked: bool) -> State {
 }
 
 /// Whether a process seems to run the sweep: for display, without watching it.
-pub fn seems_held(layout: &Layout, is_lock_free: bool) -> bool {
+pub fn seems_held(layout: &Layout) -> bool {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     match Holder::read(layout).map(|holder| holder.lives(boot.trim())) {
         None => false,
-        Some(Some(lives)) => lives && !is_lock_free,
+        Some(Some(lives)) => lives,
         // Clocks of machines differ less than that.
         Some(None) => std::fs::metadata(layout.holder())
             .and_then(|file| file.modified())
@@ -239,17 +241,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::new(folder.path());
         let own = own();
-        assert_eq!(state(&layout, &own, false), State::Free);
+        assert_eq!(state(&layout, &own), State::Free);
         // Another process of this machine that lives.
         let other = Holder { process: Process { pid: 1, ..own.process }, ..own.clone() };
         write(&layout, &other, 1);
-        assert_eq!(state(&layout, &own, false), State::Free, "process 1 did not start then");
+        assert_eq!(state(&layout, &own), State::Free, "process 1 did not start then");
         let me = Holder { host: "other name".into(), ..own.clone() };
         write(&layout, &me, 1);
-        assert_eq!(state(&layout, &own, false), State::Held(me), "and without locks this one lives");
+        assert_eq!(state(&layout, &own), State::Held(me), "this one lives");
         let before = Holder { boot: "before the restart".into(), ..own.clone() };
         write(&layout, &before, 1);
-        assert_eq!(state(&layout, &own, true), State::Free);
+        assert_eq!(state(&layout, &own), State::Free);
     }
 
     #[test]
@@ -266,11 +268,11 @@ mod tests {
                 write(&layout, &far, 2);
             }
         });
-        assert_eq!(state(&layout, &own, true), State::Held(far));
+        assert_eq!(state(&layout, &own), State::Held(far));
         beat.join().unwrap();
-        assert!(seems_held(&layout, true));
+        assert!(seems_held(&layout));
         // It is dead: its file stays as it is.
-        assert_eq!(state(&layout, &own, true), State::Free);
+        assert_eq!(state(&layout, &own), State::Free);
     }
 
     #[test]
@@ -296,7 +298,7 @@ mod tests {
         let began = Instant::now();
         while lock.is_kept() {
             assert!(began.elapsed() < 3 * BEAT, "it was not noticed");
-            std::thread::park_timeout(LOOK_AGAIN);
+            std::thread::park_timeout(POLL);
         }
         drop(lock);
         assert_eq!(Holder::read(&layout), Some(far), "the other's file is left alone");

@@ -17,5 +17,5 @@ pub use atomic::replace;
 pub use holder::Holder;
 pub use journal::{Follower, Journal, is_as_read, read};
 pub use layout::Layout;
-pub use lock::{Lock, held};
+pub use lock::{Lock, held, lock};
 pub use sweep_file::sweep_file;

@@ -5,6 +5,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Layout;
@@ -16,7 +17,7 @@ use sweep_core::error::{Error, Exit, Result};
 /// for a moment.
 const STRAGGLERS: Duration = Duration::from_secs(1);
 
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const POLL: Duration = Duration::from_millis(10);
 
 /// The flag of `open` that refuses a symbolic link, on Linux.
 const O_NOFOLLOW: i32 = 0o400_000;
@@ -48,17 +49,15 @@ impl Lock {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).custom_flags(O_NOFOLLOW);
         let file = options.open(&path).map_err(cannot)?;
-        let is_locked = match lock(&file) {
-            Ok(()) => true,
+        let is_locked = match lock(&file, &path) {
+            Ok(is_locked) => is_locked,
             Err(TryLockError::WouldBlock) => {
                 let other = Holder::read(layout).map_or_else(|| legacy(file), |other| other.to_string());
                 return Err(taken(layout, &other, None));
             }
-            // A file system without locks, such as Lustre that is mounted without `flock`.
-            Err(TryLockError::Error(error)) if is_without_locks(&error) => false,
             Err(TryLockError::Error(error)) => return Err(cannot(error)),
         };
-        match super::holder::state(layout, holder, is_locked) {
+        match super::holder::state(layout, holder) {
             State::Free => {}
             State::Held(other) => {
                 let remedy = format!("if that process is gone, remove {}", layout.holder().display());
@@ -79,13 +78,21 @@ impl Lock {
     }
 }
 
-/// Takes the kernel's lock, and waits for stragglers.
-fn lock(file: &File) -> std::result::Result<(), TryLockError> {
+/// Takes the kernel's lock of an open file, whose path is given, and waits for stragglers. Returns whether that keeps others
+/// out: it does not on a file system without locks, such as Lustre that is mounted without `flock`, or on one that grants
+/// every lock.
+///
+/// # Errors
+/// If another process has it.
+pub fn lock(file: &File, path: &Path) -> std::result::Result<bool, TryLockError> {
     let began = Instant::now();
     loop {
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) if began.elapsed() < STRAGGLERS => std::thread::park_timeout(LOOK_AGAIN),
-            taken => return taken,
+            Err(TryLockError::WouldBlock) if began.elapsed() < STRAGGLERS => std::thread::park_timeout(POLL),
+            Err(TryLockError::Error(error)) if is_without_locks(&error) => return Ok(false),
+            Err(error) => return Err(error),
+            // A second lock of the same file must be refused, also in this process.
+            Ok(()) => return Ok(!File::open(path).is_ok_and(|second| second.try_lock().is_ok())),
         }
     }
 }
@@ -115,7 +122,7 @@ pub fn held(layout: &Layout) -> bool {
     let lock = File::open(layout.lock()).map(|file| file.try_lock_shared());
     match lock {
         Ok(Err(TryLockError::WouldBlock)) => true,
-        Ok(Err(TryLockError::Error(error))) if is_without_locks(&error) => super::holder::seems_held(layout, false),
-        _ => super::holder::seems_held(layout, true),
+        // The file system may have no locks, or grant every one.
+        _ => super::holder::seems_held(layout),
     }
 }

@@ -13,13 +13,13 @@ use super::evaluation::{ClassTally, Tally, cross_entropy, evaluate, weighted_cro
 use super::fault::{Fault, Result};
 use super::graph::{Inputs, Recorder, own};
 use super::libtorch::{self, Scalar};
+use super::measure;
 use super::network::{Mode, Network, Start};
 use super::optimizer::Optimizer;
 use super::position::{Position, Sums};
-use super::probe;
 use super::step_rng::{StepRng, shuffled};
 use sweep_core::learning_rate::Steps;
-use sweep_core::probe::Probe;
+use sweep_core::measurement::MeasureRequest;
 use sweep_core::protocol::{FromTrainer, Order};
 use sweep_core::recipe::{Balance, Training};
 use sweep_core::trial::{ACCURACY_OF_CLASS, Attempt, BALANCED_ACCURACY, EpochMetrics, METRICS, Others, Outcome};
@@ -51,7 +51,8 @@ pub fn train(
     device::choose(&recipe.training);
     let numbers = device::numbers(recipe.training.precision, device);
     // This runs before the network is created, because it needs the same amount of memory again.
-    let warnings = if order.check_weights { look(order, device, loaded.info().shape, &split) } else { Vec::new() };
+    let warnings =
+        if order.check_weights { check_first_weights(order, device, loaded.info().shape, &split) } else { Vec::new() };
     let network = Network::new(loaded.info().shape, &recipe.layers, start, numbers, device)?;
     let network = network.normalized(split.normalization.as_ref(), device)?;
     let optimizer = Optimizer::new(&recipe.training, &network.parameters)?;
@@ -100,10 +101,10 @@ pub fn train(
 
 /// Returns the problems of the network before its first step. Returns none if the measurement fails: either training
 /// fails in the same way, or the failure does not matter.
-fn look(order: &Order, device: Device, shape: Shape, split: &Split<'_>) -> Vec<Warning> {
+fn check_first_weights(order: &Order, device: Device, shape: Shape, split: &Split<'_>) -> Vec<Warning> {
     let Order { attempt, seed, recipe, .. } = order;
-    let probe = Probe { attempt: *attempt, seed: *seed, recipe: recipe.clone(), seconds: 0.0 };
-    let Ok(measured) = probe::look(&probe, device, shape, split) else { return Vec::new() };
+    let request = MeasureRequest { attempt: *attempt, seed: *seed, recipe: recipe.clone(), seconds: 0.0 };
+    let Ok(measured) = measure::first_weights(&request, device, shape, split) else { return Vec::new() };
     model::check(recipe, &measured).iter().map(Warning::from).collect()
 }
 

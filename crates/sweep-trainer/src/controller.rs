@@ -78,7 +78,7 @@ impl Controller for Agent {
             match message {
                 ToTrainer::Pause { attempt: whose } => wanted |= whose == attempt,
                 ToTrainer::Train(order) => leave(&format!("told to train {} while busy", order.attempt)),
-                ToTrainer::Probe(order) => leave(&format!("told to probe {} while busy", order.attempt)),
+                ToTrainer::Measure(order) => leave(&format!("told to measure {} while busy", order.attempt)),
             }
         }
         wanted

@@ -60,7 +60,7 @@ pub fn open(kind: Kind, threads: u16) -> Result<Device, String> {
         Kind::Cpu => Ok(Device::Cpu),
         Kind::Cuda if Cuda::is_available() => {
             // The context is created now, so that a broken or full GPU is detected before it receives a trial.
-            probe(Device::Cuda(0)).map_err(|fault| format!("the GPU takes no work: {fault}"))?;
+            check(Device::Cuda(0)).map_err(|fault| format!("the GPU takes no work: {fault}"))?;
             if let Err(error) = cuda::use_own_stream() {
                 eprintln!("no step can be recorded as a CUDA graph: {error}");
             }
@@ -76,7 +76,7 @@ pub fn open(kind: Kind, threads: u16) -> Result<Device, String> {
 ///
 /// # Errors
 /// Returns the device's error.
-pub fn probe(device: Device) -> Result<(), Fault> {
+pub fn check(device: Device) -> Result<(), Fault> {
     Tensor::f_ones([1], (tch::Kind::Float, device))?.f_double_value(&[0])?;
     Ok(())
 }

@@ -20,11 +20,11 @@ mod fused_activation;
 mod gpu_kernel;
 mod graph;
 mod libtorch;
+mod measure;
 mod network;
 mod optimizer;
 mod position;
 mod predict;
-mod probe;
 #[cfg(test)]
 mod pytorch;
 mod session;

@@ -34,7 +34,7 @@ pub fn answer(request: &Predict) -> Result<Predicted> {
     let settings = &header["settings"];
     let recipe = Recipe::deserialize(&settings["recipe"]).map_err(|error| unreadable(error.to_string()))?;
     let seed = settings["seed"].as_u64().unwrap_or_default();
-    let info = datasets::probe(&recipe.data.source)?;
+    let info = datasets::describe(&recipe.data.source)?;
     let network = network(&recipe, &info, &weights).map_err(unreadable)?;
     if let Subject::Files(files) = &request.images {
         let images = of_files(&network, &recipe, &info, files)?;

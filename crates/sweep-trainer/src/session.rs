@@ -9,7 +9,7 @@ use super::controller::{Agent, Controller};
 use super::dataset::DatasetCache;
 use super::device;
 use super::fault::{Fault, Result};
-use super::probe;
+use super::measure;
 use sweep_core::protocol::{FromTrainer, Order, ToTrainer};
 use sweep_core::trial::Outcome;
 
@@ -25,14 +25,14 @@ pub fn serve(agent: &mut Agent, device: Device) -> Fault {
                     FromTrainer::Ended { outcome: Outcome::Failed { .. } | Outcome::OutOfMemory { .. }, .. }
                 );
                 agent.say(answer);
-                if failed && let Err(fault) = device::probe(device) {
+                if failed && let Err(fault) = device::check(device) {
                     return fault;
                 }
             }
-            ToTrainer::Probe(order) => {
+            ToTrainer::Measure(order) => {
                 let attempt = order.attempt;
-                let answer = match caught(|| probe::measure(&order, device, &mut cache)) {
-                    Ok(measured) => FromTrainer::Probed { attempt, measured: Box::new(measured) },
+                let answer = match caught(|| measure::all(&order, device, &mut cache)) {
+                    Ok(measured) => FromTrainer::Measured { attempt, measured: Box::new(measured) },
                     Err(fault) => FromTrainer::Ended { attempt, outcome: fault.into() },
                 };
                 agent.say(answer);

@@ -2,6 +2,8 @@
 //! a few evaluations of a pretrained network. Each case names the findings that it must have, and those that it must
 //! not have.
 
+#![allow(clippy::too_many_lines, reason = "tables of cases")]
+
 use super::*;
 
 /// A curve with the findings that an experienced reader would make.

@@ -6,7 +6,7 @@ use super::finding::number;
 use super::still_improving;
 use super::view::{Mode, View, unit, word};
 use super::{Advice, Evidence, Finding, Name, Severity, underfit};
-use sweep_core::probe::LEARNT;
+use sweep_core::measurement::LEARNT;
 
 /// Training skill, from chance (0) to perfect (1), below which the finding is severe.
 const SEVERE_SKILL: f64 = 0.4;
@@ -52,7 +52,8 @@ pub fn find(view: &View) -> Option<Finding> {
              {ceiling_text} so far, and training is poor. Train longer before you suspect anything else.",
             number(gained * 100.0, 0)
         );
-        let longer = Advice::MoreEpochs { until: view.last.saturating_add(view.last.div_ceil(2)), longer_schedule: false };
+        let longer =
+            Advice::MoreEpochs { until: view.last.saturating_add(view.last.div_ceil(2)), longer_schedule: false };
         let finding = Finding::new(Name::LowCeiling, Severity::Mild, headline)
             .evidence(format!("best validation {}", word(watched)), unit(watched), ceiling)
             .evidence("training accuracy gained in the last third", Unit::Accuracy, gained);

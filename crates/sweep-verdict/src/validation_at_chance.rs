@@ -18,6 +18,8 @@ const NEVER_ROSE: f64 = 0.03;
 const LOSS: f64 = 0.97;
 /// Minimum first training loss of a cross-entropy. A loss that is small from the start may be of any kind.
 const LEAST_START: f64 = 0.3;
+/// Lowest accuracy of a network that guesses, as a share of chance.
+const LOWEST: f64 = 0.6;
 /// Minimum number of epochs. In the first ones, running statistics lag.
 const LEAST_EPOCHS: usize = 5;
 
@@ -37,7 +39,13 @@ pub fn find(view: &View) -> Option<Finding> {
     let near = |classes: &u32| (level - 1.0 / f64::from(*classes)).abs() <= NEAR;
     let classes = match view.context.classes.filter(|classes| *classes > 1) {
         Some(classes) => Some(classes).filter(near)?,
-        None => (2..=MOST_CLASSES).find(near)?,
+        None => {
+            let lowest = val.values.iter().chain(view.train_accuracy.iter().flat_map(|train| train.values.first()));
+            let lowest = lowest.copied().fold(f64::INFINITY, f64::min);
+            // With so few classes, guessing would have been better than what it began with.
+            let fits = |classes: &u32| lowest >= LOWEST / f64::from(*classes);
+            (2..=MOST_CLASSES).filter(fits).find(near)?
+        }
     };
     let first = val.smooth[0].max(1.0 / f64::from(classes));
     let guessing = f64::from(classes).ln();

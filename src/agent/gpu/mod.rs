@@ -12,8 +12,8 @@ pub use watch::Watch;
 ///
 /// # Errors
 /// Returns the reason if no GPU is visible: there is no driver, or it does not respond. The caller then uses the CPU.
-pub fn look() -> Result<Vec<Gpu>, String> {
-    Driver::open()?.look()
+pub fn list() -> Result<Vec<Gpu>, String> {
+    Driver::open()?.list()
 }
 
 /// The state of a GPU at one moment.

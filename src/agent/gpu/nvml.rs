@@ -50,7 +50,7 @@ impl Driver {
     ///
     /// # Errors
     /// Returns the reason if no GPU is visible.
-    pub fn look(&self) -> Result<Vec<Gpu>, String> {
+    pub fn list(&self) -> Result<Vec<Gpu>, String> {
         let count = self.0.device_count().map_err(|error| format!("NVML cannot count the GPUs: {error}"))?;
         // A GPU that does not respond, for example one that has fallen off the bus, is left out.
         Ok((0..count).filter_map(|index| devices(&self.0, index).ok()).flatten().collect())

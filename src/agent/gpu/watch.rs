@@ -38,7 +38,7 @@ impl Watch {
 fn watch(driver: &Driver, stopped: &Receiver<()>, tell: &impl Fn(Vec<Gpu>) -> bool) {
     let xids = driver.xids();
     loop {
-        if let Ok(mut gpus) = driver.look() {
+        if let Ok(mut gpus) = driver.list() {
             xids.add_to(&mut gpus);
             if !tell(gpus) {
                 return;

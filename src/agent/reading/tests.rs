@@ -1,5 +1,6 @@
 use super::*;
-use sweep_core::trial::TrialId;
+use crate::agent::reading::names::MOST_LEFT_OUT;
+use sweep_core::trial::{MOST_OTHERS, TrialId};
 
 const ATTEMPT: Attempt = Attempt { trial: TrialId(1), number: 1 };
 

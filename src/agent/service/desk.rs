@@ -1,14 +1,16 @@
 //! What an agent knows about its slots, for a controller that comes later.
 
-use super::wire::{FromAgent, Offered};
-use crate::agent::{Device, SlotDevice, ToHost};
+use super::wire::{FromAgent, Offered, Usage};
+use crate::agent::{Device, SlotDevice, Tenant, ToHost};
 use sweep_core::trial::Attempt;
-use sweep_scheduler::schedule::SlotId;
+use sweep_scheduler::schedule::{Condition, Event, SlotId};
 
 /// The slots of an agent.
 #[derive(Debug, Default)]
 pub struct Desk {
     slots: Vec<Offered>,
+    /// What each slot has used of its GPU.
+    usage: Vec<Usage>,
 }
 
 impl Desk {
@@ -19,11 +21,39 @@ impl Desk {
             identity: identity(device),
             place: device.place,
             room: Some(memory).filter(|_| matches!(device.device, Device::Cpu { .. })),
+            condition: Condition::Free,
+            joules: 0.0,
             has_trainer: false,
             ready: None,
             attempt: None,
         };
-        Desk { slots: devices.iter().map(slot).collect() }
+        Desk { slots: devices.iter().map(slot).collect(), usage: vec![Usage::default(); devices.len()] }
+    }
+
+    /// What the sweep has on each slot.
+    pub fn tenants(&self) -> Vec<Tenant> {
+        self.slots.iter().map(|slot| Tenant { lives: slot.has_trainer, attempt: slot.attempt }).collect()
+    }
+
+    /// Takes in a measurement of a slot's GPU.
+    pub fn measured(&mut self, sight: &Event) {
+        if let Event::Sight { slot, memory, room, joules } = sight
+            && let Some(usage) = self.usage.get_mut(slot.0)
+        {
+            *usage = Usage { memory: *memory, room: *room, joules: usage.joules + joules };
+            self.slots[slot.0].joules = usage.joules;
+        }
+    }
+
+    /// What slots with trials have used of their GPUs.
+    pub fn usage(&self) -> Vec<FromAgent> {
+        self.attempts().into_iter().filter_map(|(slot, _)| self.usage_of(slot)).collect()
+    }
+
+    /// What a slot has used of its GPU, if that is known.
+    pub fn usage_of(&self, slot: SlotId) -> Option<FromAgent> {
+        let usage = *self.usage.get(slot.0)?;
+        (usage != Usage::default()).then_some(FromAgent::Usage { slot, usage })
     }
 
     /// The slots as they are.
@@ -80,7 +110,9 @@ impl Desk {
     /// Takes in what happened.
     pub fn happened(&mut self, word: &FromAgent) {
         let Some(slot) = word.slot().and_then(|slot| self.slots.get_mut(slot.0)) else { return };
-        if word.is_ready() {
+        if let FromAgent::Device { condition, .. } = word {
+            slot.condition = condition.clone();
+        } else if word.is_ready() {
             slot.ready = Some(Box::new(word.clone()));
         } else if word.is_last() && slot.attempt == word.attempt() {
             slot.attempt = None;

@@ -12,7 +12,9 @@
 mod bridge;
 mod desk;
 mod files;
+mod forward;
 mod greeting;
+mod leaving;
 mod serve;
 mod wire;
 
@@ -20,4 +22,4 @@ pub use bridge::{Place, bridge};
 pub use files::{MOST_BYTES, Part, Receiver, Which, parts};
 pub use greeting::{Facts, Greeting, ask};
 pub use serve::{Prepared, Station, Way, serve};
-pub use wire::{FromAgent, Offer, Offered, Terms, ToAgent};
+pub use wire::{FromAgent, JobTime, Offer, Offered, Terms, ToAgent, Usage};

@@ -1,6 +1,8 @@
 //! The agent itself: it does what its controller says, whichever connection and whichever controller that is.
 
 use std::fs::{File, TryLockError};
+use std::ops::ControlFlow;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,16 +14,17 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::bridge::Place;
 use super::desk::Desk;
-use super::files::{Receiver, Which, parts};
+use super::files::Receiver;
+use super::forward::{Ask, Forward};
 use super::greeting::Facts;
-use super::wire::{FromAgent, Offer, Terms, ToAgent};
-use crate::agent::{self, Host, Launcher, SlotDevice, ToHost, Variable};
+use super::leaving::{Job, Leaving, Times, give_up};
+use super::wire::{FromAgent, Terms, ToAgent};
+use crate::agent::gpu::Gpu;
+use crate::agent::{self, Devices, Host, Launcher, SlotDevice, ToHost, Variable};
 use sweep_core::error::{Error, Exit, Result};
-use sweep_core::protocol::FromTrainer;
-use sweep_core::trial::{Attempt, TrialId};
 use sweep_link::transport::keep_dialing;
 use sweep_link::{Clock, Event as Heard, Link};
-use sweep_scheduler::schedule::Event;
+use sweep_scheduler::schedule::{Event, SlotId};
 use sweep_spec::Spec;
 use sweep_store::Layout;
 
@@ -37,11 +40,8 @@ const LAST_WORDS: Duration = Duration::from_secs(30);
 /// Time for which an agent that has to find its controller looks for it.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
-/// Time before the end of a job at which its trials are saved.
-const BEFORE_THE_END: Duration = Duration::from_secs(60);
-
-/// Time for Slurm to end a job that waits for its end. Sites give an hour at most, and most of them a minute.
-const LONGEST_LINGER: Duration = Duration::from_secs(3600);
+/// Time after which the controller is told what trials use of their GPUs.
+const USAGE: Duration = Duration::from_secs(10);
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -61,7 +61,7 @@ pub struct Station {
     pub idle: Option<Duration>,
     /// The job of Slurm that is queued again if it ends before the sweep does.
     pub job: Option<String>,
-    /// Time until its job ends. `None`: it has no end.
+    /// Time for trials until its job ends. `None`: it has no end.
     pub time: Option<Duration>,
     pub place: Place,
     /// The machine.
@@ -82,6 +82,8 @@ pub struct Prepared {
     /// What starts trainers, or `None` if trials are programs.
     pub launcher: Option<Launcher>,
     pub slots: Vec<SlotDevice>,
+    /// A recent reading of the GPUs.
+    pub gpus: Vec<Gpu>,
 }
 
 /// Serves the controllers of one sweep, until the sweep needs this machine no more, or no controller is heard until the
@@ -94,19 +96,23 @@ pub fn serve(station: Station) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(internal)?;
     std::fs::create_dir_all(&station.place.scratch)
         .map_err(|error| Error::storage(format!("{} cannot be created", station.place.scratch.display()), error))?;
-    let Some(_lock) = lock(&station.place.socket.with_extension("lock"))? else { return Ok(()) };
+    let Some(_lock) = lock(&station.place.socket)? else { return Ok(()) };
     let socket = station.place.socket.clone();
     let served = runtime.block_on(async { Service::open(station)?.run().await });
     let _ = std::fs::remove_file(socket);
     served
 }
 
-/// Makes sure that there is one agent of the sweep. `None`: there is another one.
-fn lock(path: &Path) -> Result<Option<File>> {
+/// Makes sure that there is one agent of the sweep with this socket. `None`: there is another one.
+fn lock(socket: &Path) -> Result<Option<File>> {
+    let path = socket.with_extension("lock");
     let cannot = |error| Error::storage(format!("{} cannot be locked", path.display()), error);
-    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(cannot)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(cannot)?;
+    match sweep_store::lock(&file, &path) {
+        Ok(true) => Ok(Some(file)),
+        // Without locks, an agent is seen by its answer.
+        Ok(false) if UnixStream::connect(socket).is_ok() => Ok(None),
+        Ok(false) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(cannot(error)),
     }
@@ -136,55 +142,20 @@ struct Service {
     carries: Arc<Mutex<bool>>,
     asks: mpsc::UnboundedSender<Ask>,
     host: Option<Host>,
+    /// The GPUs of the host.
+    devices: Option<Devices>,
+    began: Instant,
+    /// When the controller is told next what trials use.
+    usage_due: Instant,
     files: Receiver,
     leaving: Option<Leaving>,
 }
 
-/// What the controller is told besides events.
-enum Ask {
-    /// The slots, as they are once all events before have been passed on.
-    Offer,
-    Say(Box<FromAgent>),
-}
-
-/// An agent that is about to end.
-struct Leaving {
-    why: String,
-    /// When trainers are killed that have not saved.
-    until: Instant,
-    /// Whether the files of the trials are removed.
-    done: bool,
-    job: Job,
-}
-
-/// What comes of a job of Slurm whose agent leaves.
-#[derive(Debug, Clone, Copy)]
-enum Job {
-    /// Its node is given back.
-    Needless,
-    /// Its time ends, or it is about to be preempted.
-    Ends,
-    /// It is about to be preempted, or a user has canceled it. Only Slurm knows.
-    MayEnd,
-}
-
-/// Ends a job of Slurm.
-async fn give_up(id: &str, job: Job) {
-    match job {
-        Job::Needless => {}
-        Job::Ends => {
-            let requeued = tokio::process::Command::new("scontrol").args(["requeue", id]).output().await;
-            match requeued {
-                Ok(output) if output.status.success() => tokio::time::sleep(LONGEST_LINGER).await,
-                Ok(output) => {
-                    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-                    tracing::warn!("the job is not queued again: {said}");
-                }
-                Err(error) => tracing::warn!("the job is not queued again: scontrol: {error}"),
-            }
-        }
-        // Slurm queues a preempted job again only if it had to end it.
-        Job::MayEnd => tokio::time::sleep(LONGEST_LINGER).await,
+/// Waits for the next reading of the GPUs, if there are any.
+async fn next_of(devices: &mut Option<Devices>) -> Vec<Gpu> {
+    match devices {
+        Some(devices) => devices.next_reading().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -215,6 +186,7 @@ impl Service {
         let (desk, carries) = (Arc::new(Mutex::new(Desk::default())), Arc::new(Mutex::new(false)));
         let (asks, asked) = mpsc::unbounded_channel();
         let forward = Forward {
+            time: station.time.map(|time| (Instant::now(), time)),
             layout: layout.clone(),
             link: link.clone(),
             desk: desk.clone(),
@@ -223,8 +195,23 @@ impl Service {
         };
         tokio::spawn(forward.run(happened, asked));
         let files = Receiver::new(layout.clone());
-        let (host, leaving) = (None, None);
-        Ok(Service { station, layout, words, link, events, desk, carries, asks, host, files, leaving })
+        let (began, usage_due) = (Instant::now(), Instant::now());
+        Ok(Service {
+            station,
+            layout,
+            words,
+            link,
+            events,
+            desk,
+            carries,
+            asks,
+            host: None,
+            devices: None,
+            began,
+            usage_due,
+            files,
+            leaving: None,
+        })
     }
 
     async fn run(mut self) -> Result<()> {
@@ -234,73 +221,89 @@ impl Service {
             |kind| signal(kind).map_err(|error| Error::new(Exit::Internal, "cannot listen for signals").source(error));
         let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
         let (mut first, mut second) = (listen(SignalKind::user_defined1())?, listen(SignalKind::user_defined2())?);
-        let began = Instant::now();
-        let (mut was_connected, mut busy) = (false, Instant::now());
-        // Trainers need some of the time to save.
-        let end = self.station.time.map(|time| began + time.saturating_sub(BEFORE_THE_END));
+        let mut times = Times::new(self.station.time);
         loop {
             tokio::select! {
-                word = self.words.recv() => match word.map(|(_, word)| word) {
-                    Some(Heard::Message { number, message }) => {
-                        self.obey(message);
-                        self.link.acknowledge(number);
-                    }
-                    Some(Heard::Connected { generation, .. }) => {
-                        was_connected = true;
-                        tracing::info!("connected with controller {generation} of the sweep");
-                    }
-                    Some(Heard::Disconnected(why)) => tracing::warn!("disconnected: {why}"),
-                    Some(Heard::Save) => {
-                        tracing::warn!("no word from the controller: saves all trials");
-                        self.save();
-                    }
-                    Some(Heard::Latest(_)) => {}
-                    Some(Heard::Over(why)) => {
-                        tracing::info!("the session is over: {why}");
+                word = self.words.recv() => {
+                    let Some((_, word)) = word else { return Ok(()) };
+                    times.was_connected |= matches!(word, Heard::Connected { .. });
+                    if self.hear(word).is_break() {
                         return Ok(());
                     }
-                    None => return Ok(()),
-                },
+                }
+                seen = next_of(&mut self.devices) => self.watch(&seen),
                 _ = terminate.recv() => self.leave("it was sent SIGTERM", false, Job::MayEnd),
                 _ = interrupt.recv() => self.leave("it was sent SIGINT", false, Job::MayEnd),
                 _ = first.recv() => self.leave("it was sent SIGUSR1", false, Job::Ends),
                 _ = second.recv() => self.leave("it was sent SIGUSR2", false, Job::Ends),
-                _ = tick.tick() => {
-                    let waits = if matches!(self.station.way, Way::Socket) { FIRST } else { LONGEST_WAIT };
-                    if !was_connected && began.elapsed() > waits {
-                        return Err(Error::new(Exit::Usage, "no controller was found"));
-                    }
-                    if !self.desk().attempts().is_empty() {
-                        busy = Instant::now();
-                    }
-                    if end.is_some_and(|end| end <= Instant::now()) {
-                        self.leave("the time of its job ends", false, Job::Ends);
-                    } else if self.station.idle.is_some_and(|idle| busy.elapsed() > idle) {
-                        self.leave("there was nothing to do", false, Job::Needless);
-                    }
-                }
+                _ = tick.tick() => self.keep_time(&mut times)?,
             }
             if self.leaving.is_some() {
                 self.clear();
             }
-            if let Some(Leaving { why, until, done, job: came }) = &self.leaving
-                && (self.desk().is_still() || *until < Instant::now())
-            {
-                let (why, done, came) = (why.clone(), *done, *came);
-                if timeout(LAST_WORDS, self.link.drained()).await.is_err() {
-                    tracing::warn!("the controller did not take the last messages");
-                }
-                if done {
-                    let _ = std::fs::remove_dir_all(&self.station.place.scratch);
-                }
-                self.link.end(why);
-                // The connection says so before it is closed.
-                tokio::time::sleep(TICK * 5).await;
-                if let Some(job) = &self.station.job {
-                    give_up(job, came).await;
-                }
+            let is_over = |leaving: &Leaving| self.desk().is_still() || leaving.until < Instant::now();
+            if self.leaving.as_ref().is_some_and(is_over) {
+                self.end().await;
                 return Ok(());
             }
+        }
+    }
+
+    /// Takes what came over the link. Breaks if the session is over.
+    fn hear(&mut self, word: Heard<ToAgent>) -> ControlFlow<()> {
+        match word {
+            Heard::Message { number, message } => {
+                self.obey(message);
+                self.link.acknowledge(number);
+            }
+            Heard::Connected { generation, .. } => {
+                tracing::info!("connected with controller {generation} of the sweep");
+            }
+            Heard::Disconnected(why) => tracing::warn!("disconnected: {why}"),
+            Heard::Save => {
+                tracing::warn!("no word from the controller: saves all trials");
+                self.save();
+            }
+            Heard::Latest(_) => {}
+            Heard::Over(why) => {
+                tracing::info!("the session is over: {why}");
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Leaves when the time of the job ends or nothing runs here for long. It is an error if no controller ever came.
+    fn keep_time(&mut self, times: &mut Times) -> Result<()> {
+        let waits = if matches!(self.station.way, Way::Socket) { FIRST } else { LONGEST_WAIT };
+        if !times.was_connected && times.began.elapsed() > waits {
+            return Err(Error::new(Exit::Usage, "no controller was found"));
+        }
+        if !self.desk().attempts().is_empty() {
+            times.busy = Instant::now();
+        }
+        if times.end.is_some_and(|end| end <= Instant::now()) {
+            self.leave("the time of its job ends", false, Job::Ends);
+        } else if self.station.idle.is_some_and(|idle| times.busy.elapsed() > idle) {
+            self.leave("there was nothing to do", false, Job::Needless);
+        }
+        Ok(())
+    }
+
+    /// Ends the session, once the controller has the last messages.
+    async fn end(&mut self) {
+        let Some(Leaving { why, done, job, .. }) = self.leaving.take() else { return };
+        if timeout(LAST_WORDS, self.link.drained()).await.is_err() {
+            tracing::warn!("the controller did not take the last messages");
+        }
+        if done {
+            let _ = std::fs::remove_dir_all(&self.station.place.scratch);
+        }
+        self.link.end(why);
+        // The connection says so before it is closed.
+        tokio::time::sleep(TICK * 5).await;
+        if let Some(id) = &self.station.job {
+            give_up(id, job).await;
         }
     }
 
@@ -318,7 +321,8 @@ impl Service {
                     tracing::warn!("{error}");
                 }
             }
-            ToAgent::Leave { done } => self.leave("the controller needs it no more", done, Job::Needless),
+            ToAgent::Leave { again: true, .. } => self.leave("its job ends too soon for a trial", false, Job::Ends),
+            ToAgent::Leave { done, .. } => self.leave("the controller needs it no more", done, Job::Needless),
         }
     }
 
@@ -338,12 +342,37 @@ impl Service {
         let _ = self.asks.send(answer);
     }
 
-    fn begin(&mut self, Prepared { spec, launcher, slots }: Prepared) {
+    /// Tells what a reading of the GPUs has changed, and from time to time what trials use.
+    fn watch(&mut self, seen: &[Gpu]) {
+        let (Some(devices), Some(host)) = (&mut self.devices, &self.host) else { return };
+        let tenants = self.desk.lock().expect("no panic while it is held").tenants();
+        for event in devices.judge(seen, &tenants) {
+            let _ = FromAgent::of(event).map(|word| self.asks.send(Ask::Say(word.into())));
+        }
+        let sights = devices.sights(self.began.elapsed().as_secs_f64(), seen, &tenants, &host.processes());
+        sights.iter().for_each(|sight| self.desk().measured(sight));
+        if self.usage_due <= Instant::now() {
+            self.usage_due = Instant::now() + USAGE;
+            let _ = self.asks.send(Ask::Usage);
+        }
+    }
+
+    fn begin(&mut self, Prepared { spec, launcher, slots, gpus }: Prepared) {
         match agent::end_leftovers(self.layout.root(), &[]) {
             Ok(note) => note.iter().for_each(|note| tracing::info!("{note}")),
             Err(left) => tracing::warn!("{left}"),
         }
-        *self.desk() = Desk::new(&slots, self.station.memory);
+        let mut desk = Desk::new(&slots, self.station.memory);
+        match Devices::open(spec.devices.busy, &slots, &gpus, self.began.elapsed().as_secs_f64()) {
+            Ok(devices) => {
+                for slot in (0..slots.len()).map(SlotId) {
+                    desk.happened(&FromAgent::Device { slot, condition: devices.condition(slot) });
+                }
+                self.devices = Some(devices);
+            }
+            Err(error) => tracing::warn!("GPUs are not watched: {error}"),
+        }
+        *self.desk() = desk;
         let place = (spec, self.layout.clone());
         let wrap = place.0.cluster.wrap.clone();
         let launcher = launcher.map(|launcher| launcher.wrapped(wrap.clone()));
@@ -413,80 +442,5 @@ impl Service {
         tracing::info!("leaves: {why}");
         let _ = self.asks.send(Ask::Say(FromAgent::Leaving { why: why.to_owned() }.into()));
         self.leaving = Some(Leaving { why: why.to_owned(), until: Instant::now() + LONGEST_SAVE, done, job });
-    }
-}
-
-/// The way of events to the controller, with the files of trials that have left their slots before the news of it.
-struct Forward {
-    layout: Layout,
-    link: Link<FromAgent>,
-    desk: Arc<Mutex<Desk>>,
-    carries: Arc<Mutex<bool>>,
-    facts: Facts,
-}
-
-impl Forward {
-    async fn run(self, mut events: mpsc::Receiver<Event>, mut asks: mpsc::UnboundedReceiver<Ask>) {
-        // Without room for messages, nothing more is taken from trainers, and they wait.
-        loop {
-            let word = tokio::select! {
-                Some(event) = events.recv() => FromAgent::of(event),
-                Some(ask) = asks.recv() => Some(match ask {
-                    Ask::Offer => self.offer(),
-                    Ask::Say(word) => *word,
-                }),
-                else => return,
-            };
-            let Some(word) = word else { continue };
-            self.desk().happened(&word);
-            if self.pass_on(word).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    fn desk(&self) -> std::sync::MutexGuard<'_, Desk> {
-        self.desk.lock().expect("no panic while it is held")
-    }
-
-    fn offer(&self) -> FromAgent {
-        let slots = self.desk().slots();
-        FromAgent::Offer(Box::new(Offer { node: self.facts.node.clone(), about: self.facts.about(), slots }))
-    }
-
-    async fn pass_on(&self, word: FromAgent) -> std::result::Result<(), sweep_link::NotSent> {
-        if word.is_progress() {
-            let slot = word.slot().map_or(0, |slot| slot.0 as u64);
-            return self.link.send_latest(slot, &word);
-        }
-        let carries = *self.carries.lock().expect("no panic while it is held");
-        let which = match &word {
-            word if word.is_end() => Some(Which::Results),
-            // It may go on elsewhere, or be over: a rule has its best weights from its checkpoint.
-            word if word.is_last() => Some(Which::All),
-            FromAgent::Said { message: FromTrainer::Saved { .. }, .. } if carries => Some(Which::Checkpoint),
-            _ => None,
-        };
-        if let (Some(which), Some(Attempt { trial, .. })) = (which, word.attempt()) {
-            self.send_files(trial, which).await?;
-        }
-        self.link.send(&word).await?;
-        if let (true, Some(attempt)) = (word.is_end(), word.attempt()) {
-            // What is needed of it is on its way, and kept until it has arrived.
-            let _ = std::fs::remove_dir_all(self.layout.trial(attempt.trial));
-        }
-        Ok(())
-    }
-
-    async fn send_files(&self, trial: TrialId, which: Which) -> std::result::Result<(), sweep_link::NotSent> {
-        let folder = self.layout.trial(trial);
-        let (parts, left_out) = parts(&folder, trial, which);
-        if !left_out.is_empty() {
-            tracing::warn!("trial {trial}: too large to be sent: {}", left_out.join(", "));
-        }
-        for part in parts {
-            self.link.send(&FromAgent::File(part)).await?;
-        }
-        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The messages between a controller and its agents on other machines.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,8 +42,9 @@ pub enum ToAgent {
     Host { order: ToHost },
     /// A part of a checkpoint that another host has saved.
     File(Part),
-    /// Save and leave. `done`: the sweep is complete, and nothing of it is needed here any more.
-    Leave { done: bool },
+    /// Save and leave. `done`: the sweep is complete, and nothing of it is needed here any more. `again`: a new job is
+    /// needed in place of this one.
+    Leave { done: bool, again: bool },
 }
 
 /// A message from an agent. Slots have the numbers of its offer.
@@ -82,6 +84,11 @@ pub enum FromAgent {
         slot: SlotId,
         condition: Condition,
     },
+    /// What the slot's trials have used of its GPU.
+    Usage {
+        slot: SlotId,
+        usage: Usage,
+    },
     /// A part of a file of a trial.
     File(Part),
 }
@@ -93,7 +100,29 @@ pub struct Offer {
     pub node: String,
     /// The machine, in one line.
     pub about: String,
+    /// The time of its job, if it has an end.
+    pub time: Option<JobTime>,
     pub slots: Vec<Offered>,
+}
+
+/// The time of a job for trials. They save in the time after it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct JobTime {
+    /// What is left of it.
+    pub left: Duration,
+    /// What such a job has from its beginning.
+    pub whole: Duration,
+}
+
+/// What a slot uses of its GPU.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Memory of its trainer in bytes, if the driver reports it.
+    pub memory: Option<u64>,
+    /// Memory for all trials of the sweep in bytes, if the driver reports it.
+    pub room: Option<u64>,
+    /// Energy of all its trials since the agent began, in joules. A sum, so that a newer message replaces an older one.
+    pub joules: f64,
 }
 
 /// A slot of an agent.
@@ -107,6 +136,10 @@ pub struct Offered {
     pub place: usize,
     /// Memory for its trials in bytes.
     pub room: Option<u64>,
+    /// Whether its GPU can be used.
+    pub condition: Condition,
+    /// Energy that its trials have used since the agent began, in joules.
+    pub joules: f64,
     /// Whether it has a trainer.
     pub has_trainer: bool,
     /// What the trainer said when it was ready.
@@ -147,7 +180,8 @@ impl FromAgent {
             | FromAgent::Program { slot, .. }
             | FromAgent::Unstartable { slot, .. }
             | FromAgent::Gone { slot, .. }
-            | FromAgent::Device { slot, .. } => Some(*slot),
+            | FromAgent::Device { slot, .. }
+            | FromAgent::Usage { slot, .. } => Some(*slot),
             _ => None,
         }
     }
@@ -161,7 +195,7 @@ impl FromAgent {
                 | T::Progress { attempt, .. }
                 | T::Epoch { attempt, .. }
                 | T::Saved { attempt, .. }
-                | T::Probed { attempt, .. }
+                | T::Measured { attempt, .. }
                 | T::Paused { attempt }
                 | T::Unwritable { attempt, .. }
                 | T::Ended { attempt, .. } => Some(*attempt),

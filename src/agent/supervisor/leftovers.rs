@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Time for killed processes to disappear.
 const LONGEST_END: Duration = Duration::from_secs(5);
 
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const POLL: Duration = Duration::from_millis(10);
 
 /// Waits for programs of the sweep in `root` that end because their controller was killed. Returns what to tell the user.
 pub fn wait_for_leftovers(root: &Path) -> Option<String> {
@@ -101,7 +101,7 @@ fn wait(limit: Duration, is_so: impl Fn() -> bool) -> bool {
         if began.elapsed() > limit {
             return false;
         }
-        std::thread::park_timeout(LOOK_AGAIN);
+        std::thread::park_timeout(POLL);
     }
 }
 

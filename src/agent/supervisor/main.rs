@@ -250,7 +250,8 @@ mod tests {
             let file = std::fs::File::create(&path).unwrap();
             std::fs::write(&path, text).unwrap();
             if is_old {
-                file.set_modified(std::time::SystemTime::now() - RECENT * 2).unwrap();
+                let now = file.metadata().unwrap().modified().unwrap();
+                file.set_modified(now - RECENT * 2).unwrap();
             }
             assert_eq!(taken(&path), expected, "{text}");
             let _ = std::fs::remove_file(&path);

@@ -1,4 +1,4 @@
-//! Selects the networks of a plan that are probed.
+//! Selects the networks of a plan that are measured.
 
 use std::mem::discriminant;
 
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_of_network_is_probed_once_at_its_highest_learning_rate() {
+    fn a_kind_of_network_is_measured_once_at_its_highest_learning_rate() {
         let text = "parameters: {learning_rate: {values: [1e-3, 5e-2]}, dropout: {values: [0.1, 0.5]}, units: {values: [8, \
                     16]}}\n\
                     model: [flatten, {dense: '${units}'}, relu, {dropout: '${dropout}'}, {dense: '${classes}'}]\n\

@@ -197,8 +197,8 @@ fn libtorch(facts: &Facts) -> Option<Check> {
     let cuda = found.cuda.as_ref().map_or("without CUDA".to_owned(), |cuda| format!("for CUDA {cuda}"));
     let text = format!("{version}, {cuda} ({})", found.folder.display());
     let has_gpu = facts.gpus.as_ref().is_ok_and(|gpus| !gpus.is_empty());
-    Some(match (found.fit(), cuda_fits(facts, found)) {
-        (Fit::TooOld, _) => Check::problem(NAME, found.too_old(), libtorch::install()),
+    Some(match (found.fit(&facts.trainer), cuda_fits(facts, found)) {
+        (Fit::TooOld, _) => Check::problem(NAME, found.too_old(&facts.trainer), libtorch::install()),
         (_, Err(reason)) => {
             Check::problem(NAME, format!("{text}: {reason}"), "update NVIDIA's driver, or use --gpus none")
         }

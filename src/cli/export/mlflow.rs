@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use crate::cli::environment::Environment;
 use crate::cli::opened::Opened;
-use crate::export::mlflow::{self, ENDED, Run, SWEEP, TRIAL};
+use crate::export::mlflow::{Runs, SWEEP, TRIAL, end};
 use sweep_core::error::{Error, Exit, Result};
+use sweep_core::history::TrialRecord;
 
 /// Number of runs that are sent at the same time.
 const TOGETHER: usize = 4;
@@ -27,6 +28,25 @@ pub struct Server {
     url: String,
     /// The value of the `Authorization` header.
     authorization: Option<String>,
+    /// What it has of the sweep, from the first export on. `None` after a failure, when that is not known.
+    there: Option<There>,
+}
+
+/// What a server has of a sweep.
+#[derive(Debug)]
+struct There {
+    sweep: String,
+    experiment: String,
+    /// The runs of each trial, by its number.
+    runs: HashMap<u64, Vec<Known>>,
+}
+
+/// A run on the server.
+#[derive(Debug)]
+struct Known {
+    id: String,
+    /// When it ended, if it did.
+    end: Option<i64>,
 }
 
 /// What an export did.
@@ -53,6 +73,7 @@ impl Server {
             agent: config.proxy(environment.proxy()).build().into(),
             url: url.trim_end_matches('/').to_owned(),
             authorization: variable("MLFLOW_TRACKING_TOKEN").map(|token| format!("Bearer {token}")).or_else(basic),
+            there: None,
         }
     }
 
@@ -61,72 +82,84 @@ impl Server {
     ///
     /// # Errors
     /// If the server cannot be reached, or refuses something.
-    pub fn send(&self, opened: &Opened) -> Result<Sent> {
-        let (id, runs) = mlflow::runs(&opened.spec, &opened.history);
-        let experiment = self.experiment(&opened.history.name)?;
-        let ended: HashMap<String, &str> = runs.iter().map(|run| (run.trial.to_string(), run.ended.as_str())).collect();
-        let mut known: HashMap<String, Vec<(String, bool)>> = HashMap::new();
-        for run in self.runs(&experiment, &id)? {
-            let tag = |key: &str| {
-                let tags = run["data"]["tags"].as_array().into_iter().flatten();
-                tags.filter(|tag| tag["key"] == key)
-                    .find_map(|tag| tag["value"].as_str())
-                    .unwrap_or_default()
-                    .to_owned()
-            };
-            let trial = tag(TRIAL);
-            let whole =
-                ended.get(&trial).is_some_and(|ended| tag(ENDED) == *ended) && run["info"]["status"] != "RUNNING";
-            let name = run["info"]["run_id"].as_str().unwrap_or_default().to_owned();
-            known.entry(trial).or_default().push((name, whole));
-        }
+    pub fn send(&mut self, opened: &Opened) -> Result<Sent> {
+        let runs = Runs::new(&opened.spec, &opened.history);
+        let mut there = match self.there.take().filter(|there| there.sweep == runs.id) {
+            Some(there) => there,
+            None => self.look(&opened.history.name, &runs.id)?,
+        };
         let mut missing = Vec::new();
-        for run in &runs {
-            let there = known.remove(&run.trial.to_string()).unwrap_or_default();
+        for trial in &runs.ended {
+            let known = there.runs.entry(trial.id.0).or_default();
             // One stays; what else is there of the trial is out of date.
-            let kept = there.iter().position(|(_, whole)| *whole);
-            for (_, (name, _)) in there.iter().enumerate().filter(|(at, _)| Some(*at) != kept) {
-                self.post("runs/delete", &json!({"run_id": name}))?;
+            let kept = known.iter().position(|run| run.end == Some(end(trial)));
+            let kept = kept.map(|at| known.swap_remove(at));
+            for run in known.drain(..) {
+                self.post("runs/delete", &json!({"run_id": run.id}))?;
             }
-            if kept.is_none() {
-                missing.push(run);
+            match kept {
+                Some(run) => known.push(run),
+                None => missing.push(*trial),
             }
         }
-        self.send_all(&experiment, &missing)?;
-        let page = format!("{}/#/experiments/{experiment}", self.url);
-        Ok(Sent { new: missing.len(), known: runs.len() - missing.len(), page })
+        for (trial, run) in self.send_all(&there.experiment, &runs, &missing)? {
+            there.runs.entry(trial).or_default().push(run);
+        }
+        let page = format!("{}/#/experiments/{}", self.url, there.experiment);
+        self.there = Some(there);
+        Ok(Sent { new: missing.len(), known: runs.ended.len() - missing.len(), page })
     }
 
-    fn send_all(&self, experiment: &str, runs: &[&Run]) -> Result<()> {
-        let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
+    /// Asks the server what it has of a sweep. The experiment is created if there is none.
+    fn look(&self, name: &str, sweep: &str) -> Result<There> {
+        let experiment = self.experiment(name)?;
+        let mut runs: HashMap<u64, Vec<Known>> = HashMap::new();
+        for run in self.runs(&experiment, sweep)? {
+            let tags = run["data"]["tags"].as_array().into_iter().flatten();
+            let trial = tags.filter(|tag| tag["key"] == TRIAL).find_map(|tag| tag["value"].as_str()?.parse().ok());
+            // A trial has a number. What has none is not from an export.
+            let (Some(trial), Some(id)) = (trial, run["info"]["run_id"].as_str()) else { continue };
+            let end = &run["info"]["end_time"];
+            let end =
+                end.as_i64().or_else(|| end.as_str()?.parse().ok()).filter(|_| run["info"]["status"] != "RUNNING");
+            runs.entry(trial).or_default().push(Known { id: id.to_owned(), end });
+        }
+        Ok(There { sweep: sweep.to_owned(), experiment, runs })
+    }
+
+    /// Sends these trials, several at a time. Returns their runs.
+    fn send_all(&self, experiment: &str, runs: &Runs, trials: &[&TrialRecord]) -> Result<Vec<(u64, Known)>> {
+        let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(trials.len())));
         std::thread::scope(|scope| {
-            for _ in 0..TOGETHER.min(runs.len()) {
+            for _ in 0..TOGETHER.min(trials.len()) {
                 scope.spawn(|| {
-                    while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        if let Err(error) = self.send_one(experiment, run) {
+                    while let Some(trial) = trials.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let sent = self.send_one(experiment, runs, trial);
+                        if sent.is_err() {
                             // The others end with what they are at.
-                            next.store(runs.len(), Ordering::Relaxed);
-                            failed.lock().expect("no thread panics with it").get_or_insert(error);
+                            next.store(trials.len(), Ordering::Relaxed);
                         }
+                        done.lock().expect("no thread panics with it").push(sent.map(|run| (trial.id.0, run)));
                     }
                 });
             }
         });
-        failed.into_inner().expect("no thread panics with it").map_or(Ok(()), Err)
+        done.into_inner().expect("no thread panics with it").into_iter().collect()
     }
 
-    fn send_one(&self, experiment: &str, run: &Run) -> Result<()> {
-        let mut create = run.create.clone();
+    fn send_one(&self, experiment: &str, runs: &Runs, trial: &TrialRecord) -> Result<Known> {
+        let run = runs.run(trial);
+        let mut create = run.create;
         create["experiment_id"] = experiment.into();
         let id = self.post("runs/create", &create)?["run"]["info"]["run_id"].clone();
-        for batch in &run.batches {
-            let mut batch = batch.clone();
+        for mut batch in run.batches {
             batch["run_id"] = id.clone();
             self.post("runs/log-batch", &batch)?;
         }
-        let mut update = run.update.clone();
-        update["run_id"] = id;
-        self.post("runs/update", &update).map(|_| ())
+        let mut update = run.update;
+        update["run_id"] = id.clone();
+        self.post("runs/update", &update)?;
+        Ok(Known { id: id.as_str().unwrap_or_default().to_owned(), end: Some(end(trial)) })
     }
 
     /// The ID of the experiment with this name, which is created if there is none.

@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::mlflow::Server;
 use super::{Args, Tool};
@@ -12,40 +12,55 @@ use crate::cli::opened::Opened;
 use crate::cli::output;
 use crate::export::{optuna, parquet, sqlite, table, tensorboard, wandb};
 use sweep_core::error::{Error, Exit, Result};
+use sweep_core::history::History;
 use sweep_report::format::trials;
+use sweep_spec::Spec;
 use sweep_store::Layout;
 
-/// Time between two exports with `--follow`.
+/// Time between two exports with `--follow`, at least.
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// With `--follow`, an export may take this share of the time at most.
+const SHARE: u32 = 10;
 
 /// Exports the sweep.
 ///
 /// # Errors
-/// Returns an error if there is no sweep, or if the files cannot be written.
+/// Returns an error if there is no sweep, or if the files cannot be written. With `--follow`, a failure after the first
+/// export is reported, and the export is tried again while the sweep runs.
 pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
-    let mut exported = None;
+    let mut server = Server::new(args.url.as_deref().unwrap_or_default(), environment);
+    let (mut exported, mut failure) = (None, String::new());
     loop {
         // Asked before the journal is read, so that the last entries are not missed.
         let goes_on = args.follow && sweep_store::held(&Layout::new(&args.folder));
         let length = Layout::new(&args.folder).journal().metadata().map(|file| file.len()).ok();
+        let began = Instant::now();
         if !goes_on || length != exported {
-            let opened = Opened::new(&args.folder)?;
-            let told = export(args, &opened, environment)?;
-            if !goes_on {
-                return output::print(&told).map(|()| Exit::Success);
+            let told = Opened::new(&args.folder).and_then(|opened| export(args, &opened, &mut server, environment));
+            match told {
+                Ok(told) if !goes_on => return output::print(&told).map(|()| Exit::Success),
+                Ok(_) => (exported, failure) = (length, String::new()),
+                Err(error) if goes_on && exported.is_some() => {
+                    let text = error.to_string();
+                    if text != failure {
+                        output::tell(&format!("not exported, and tried again: {text}"));
+                        failure = text;
+                    }
+                }
+                Err(error) => return Err(error),
             }
-            exported = length;
         }
         #[allow(
             clippy::disallowed_methods,
             reason = "the journal is another process's file, and file systems do not tell"
         )]
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(PAUSE.max(began.elapsed() * SHARE));
     }
 }
 
 /// Exports what is known. Returns what was exported, and how to open it.
-fn export(args: &Args, opened: &Opened, environment: &Environment) -> Result<String> {
+fn export(args: &Args, opened: &Opened, server: &mut Server, environment: &Environment) -> Result<String> {
     let (spec, history) = (&opened.spec, &opened.history);
     let out = |name: &str| args.out.clone().unwrap_or_else(|| opened.layout.root().join(name));
     let short = |out: &Path| environment.short(out).display().to_string();
@@ -70,7 +85,7 @@ fn export(args: &Args, opened: &Opened, environment: &Environment) -> Result<Str
             format!("wrote {0}/: {ended}\nto upload it: wandb sync {0}/offline-run-*", short(&out))
         }
         Tool::Mlflow => {
-            let sent = Server::new(args.url.as_deref().unwrap_or_default(), environment).send(opened)?;
+            let sent = server.send(opened)?;
             let known = if sent.known == 0 { String::new() } else { format!("; {} were there already", sent.known) };
             let left = if open == 0 { String::new() } else { format!("; {open} have not ended and are left out") };
             format!("sent {}{known}{left}\nto open it: {}", trials(sent.new), sent.page)
@@ -83,13 +98,14 @@ fn export(args: &Args, opened: &Opened, environment: &Environment) -> Result<Str
                 replace(&out.join(format!("{}.parquet", table.name)), |new| std::fs::write(new, bytes))?;
             }
             let out = short(&out);
-            format!("wrote {out}/trials.parquet, {out}/epochs.parquet: {all}")
+            format!("wrote {out}/trials.parquet, {out}/epochs.parquet: {all}{}", without(spec, history))
         }
         Tool::Sqlite => {
             let out = out("sweep.sqlite");
             let tables = table::tables(spec, history);
             replace(&out, |new| sqlite::write(new, &tables).map_err(std::io::Error::other))?;
-            format!("wrote {0}: {all}\nto open it: sqlite3 {0} 'SELECT * FROM trials'", short(&out))
+            let left = without(spec, history);
+            format!("wrote {0}: {all}{left}\nto open it: sqlite3 {0} 'SELECT * FROM trials'", short(&out))
         }
         Tool::Tensorboard | Tool::Pytorch => {
             let out = out("tensorboard");
@@ -97,6 +113,16 @@ fn export(args: &Args, opened: &Opened, environment: &Environment) -> Result<Str
             format!("wrote {0}/: {all}\nto open it: tensorboard --logdir {0}", short(&out))
         }
     })
+}
+
+/// What the table of trials lacks.
+fn without(spec: &Spec, history: &History) -> String {
+    match table::left_out(spec, history) {
+        0 => String::new(),
+        left => {
+            format!("; {left} metrics are only in the table of epochs, because there are too many for a column each")
+        }
+    }
 }
 
 /// Makes a file contain these bytes. A file that begins with the same bytes is extended, because the other tool may have

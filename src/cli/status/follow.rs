@@ -9,7 +9,7 @@ use sweep_core::error::{Exit, Result};
 use sweep_core::history::History;
 use sweep_store::Follower;
 
-/// Time between two looks at the journal.
+/// Time between two reads of the journal.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Prints the state as JSON, one object per line, the first at once. Ends with the sweep, or when the reader has left.

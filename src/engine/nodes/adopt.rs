@@ -1,16 +1,21 @@
 //! What a controller makes of an agent that joins: which of its attempts go on, and what it says of them. Pure.
 
-use crate::agent::service::{FromAgent, Offer, Offered};
+use std::time::Duration;
+
+use crate::agent::service::{FromAgent, JobTime, Offer, Offered};
 use sweep_core::history::{History, Status};
 use sweep_core::trial::Attempt;
-use sweep_scheduler::schedule::{Event, Joining, Slot, SlotId};
+use sweep_scheduler::schedule::{Condition, Ends, Event, Joining, Slot, SlotId};
 
 /// The event of joining, and the words that come after it.
 ///
 /// `early` is what the agent said before its offer: all that no controller has acknowledged. An earlier controller may
 /// have recorded a part of it. Words about the attempts that go on are said again; all others are about what is over.
-pub fn adopt(offer: Offer, early: Vec<FromAgent>, history: &History) -> (Event, Vec<FromAgent>) {
-    let Offer { node, about, slots } = offer;
+///
+/// `now` is the time since the run began.
+pub fn adopt(offer: Offer, early: Vec<FromAgent>, now: Duration, history: &History) -> (Event, Vec<FromAgent>) {
+    let Offer { node, about, time, slots } = offer;
+    let ends = time.map(|JobTime { left, whole }| Ends { at: now + left, whole, is_near: false });
     let (mut joining, mut words) = (Vec::new(), Vec::new());
     for (at, offered) in slots.into_iter().enumerate() {
         let id = SlotId(at);
@@ -26,8 +31,15 @@ pub fn adopt(offer: Offer, early: Vec<FromAgent>, history: &History) -> (Event, 
             let gone = about_slot.rev().find(|word| matches!(word, FromAgent::Gone { .. })).cloned();
             words.push(gone.unwrap_or(FromAgent::Gone { slot: id, how: "was lost".into(), out_of_memory: false }));
         }
-        let Offered { name, identity, place, room, .. } = offered;
-        let slot = Slot { identity, room, ..Slot::new(format!("{node}/{name}"), place) };
+        let Offered { name, identity, place, room, condition, .. } = offered;
+        let held = match &condition {
+            Condition::Free => None,
+            Condition::Busy(reason) | Condition::Broken(reason) => Some(reason.clone()),
+        };
+        if let Condition::Broken(_) = condition {
+            words.push(FromAgent::Device { slot: id, condition });
+        }
+        let slot = Slot { identity, room, ends, held, ..Slot::new(format!("{node}/{name}"), place) };
         joining.push(Joining { slot, has_trainer: has_trainer || attempt.is_some(), attempt });
     }
     (Event::Joined { node, about, slots: joining }, words)
@@ -59,11 +71,13 @@ mod tests {
             identity: "cpu:0".into(),
             place: 0,
             room: None,
+            condition: Condition::Free,
+            joules: 0.0,
             has_trainer,
             ready: has_trainer.then(|| Box::new(ready)),
             attempt,
         };
-        Offer { node: "one".into(), about: String::new(), slots: vec![slot] }
+        Offer { node: "one".into(), about: String::new(), time: None, slots: vec![slot] }
     }
 
     fn said(message: FromTrainer) -> FromAgent {
@@ -102,20 +116,21 @@ mod tests {
     #[test]
     fn an_attempt_that_runs_goes_on_with_all_that_was_said_of_it() {
         let early = vec![epoch(FIRST, 1), epoch(FIRST, 2)];
-        let (event, words) = adopt(offered(Some(FIRST), true), early.clone(), &history(false));
+        let (event, words) = adopt(offered(Some(FIRST), true), early.clone(), Duration::ZERO, &history(false));
         assert_eq!((attempt_of(&event), words), ((Some(FIRST), true), early));
     }
 
     #[test]
     fn an_attempt_that_ended_while_no_controller_listened_ends_now() {
         let early = vec![epoch(FIRST, 3), ended(FIRST)];
-        let (event, words) = adopt(offered(None, true), early.clone(), &history(false));
+        let (event, words) = adopt(offered(None, true), early.clone(), Duration::ZERO, &history(false));
         assert_eq!((attempt_of(&event), words), ((Some(FIRST), true), early));
     }
 
     #[test]
     fn what_an_earlier_controller_recorded_as_over_is_not_said_again() {
-        let (event, words) = adopt(offered(None, true), vec![epoch(FIRST, 3), ended(FIRST)], &history(true));
+        let (event, words) =
+            adopt(offered(None, true), vec![epoch(FIRST, 3), ended(FIRST)], Duration::ZERO, &history(true));
         assert_eq!(attempt_of(&event), (None, true));
         assert_eq!(words.len(), 1);
         assert!(words[0].is_ready(), "its trainer waits");
@@ -125,7 +140,7 @@ mod tests {
     fn an_attempt_whose_trainer_is_gone_is_lost_after_its_last_words() {
         let gone = FromAgent::Gone { slot: SlotId(0), how: "crashed".into(), out_of_memory: false };
         let early = vec![epoch(FIRST, 1), gone.clone()];
-        let (event, words) = adopt(offered(None, false), early.clone(), &history(false));
+        let (event, words) = adopt(offered(None, false), early.clone(), Duration::ZERO, &history(false));
         assert_eq!((attempt_of(&event), words), ((Some(FIRST), true), early));
     }
 }

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::{Cluster, Start, Target};
-use crate::slurm::{Change, Jobs, Slurm, Submission, Wanted};
+use crate::slurm::{Change, Jobs, Slurm, Submission};
 use sweep_core::error::Result;
+use sweep_spec::SlurmJobs;
 use sweep_store::Layout;
 
 /// The jobs of a sweep. `own` is this program, which the nodes find at the same path, unless the sweep file names another
@@ -15,7 +16,7 @@ pub fn submission(
     address: &Path,
     own: &Path,
     start: &Start,
-    wanted: &Wanted,
+    wanted: &SlurmJobs,
 ) -> Submission {
     Submission {
         sweep: id,

@@ -2,7 +2,9 @@
 
 mod adopt;
 mod dial;
+mod hear;
 mod jobs;
+mod session;
 mod target;
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,24 +15,24 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::agent::ToHost;
-use crate::agent::service::{FromAgent, Part, Receiver, Terms, ToAgent, Which, parts};
+use crate::agent::service::{FromAgent, Receiver, Terms, ToAgent};
 use crate::slurm::{BY_ITSELF, Change, Jobs};
-use adopt::adopt;
-pub use jobs::submission;
+use session::Session;
 use sweep_core::error::{Error, Exit, Result};
-use sweep_core::history::History;
-use sweep_core::protocol::FromTrainer;
 use sweep_core::trial::TrialId;
 use sweep_link::transport::{Key, Listener};
-use sweep_link::{Clock, Controller, Event as Heard, Link, SessionId};
-use sweep_scheduler::schedule::{Event, Slot, SlotId};
+use sweep_link::{Clock, Controller, Event as Heard, SessionId};
+use sweep_scheduler::schedule::{Slot, SlotId};
 use sweep_store::Layout;
+
+pub use hear::News;
+pub use jobs::submission;
 pub use target::{Start, Target};
 
 /// Maximum number of messages from agents that wait for the engine.
 const CAPACITY: usize = 1024;
 
-/// Bytes of files after which the journal is synced at the next look, so that agents need not wait to send more.
+/// Bytes of files after which the journal is synced at the next tick, so that agents need not wait to send more.
 const MANY_BYTES: usize = 2 << 20;
 
 /// The sweep's other hosts, and how agents are started there.
@@ -62,16 +64,6 @@ impl Cluster {
     }
 }
 
-/// What an agent's messages come to.
-pub enum News {
-    /// Something for the scheduler.
-    Event(Event),
-    /// An agent joins: an event that must be handled before [`Nodes::seat`], and then what that returns.
-    Joined(SessionId, Event),
-    /// Something to tell the user.
-    Note(String),
-}
-
 /// The agents on other hosts.
 pub struct Nodes {
     cluster: Cluster,
@@ -92,35 +84,6 @@ pub struct Nodes {
     pending_bytes: usize,
     /// The host that each trial was given to last.
     last: HashMap<TrialId, String>,
-}
-
-/// An agent.
-struct Session {
-    orders: mpsc::UnboundedSender<Dispatch>,
-    link: Link<ToAgent>,
-    /// Its host, once it has said so.
-    node: Option<String>,
-    /// What it said before its offer.
-    early: Vec<FromAgent>,
-    /// What comes after it has joined.
-    words: Vec<FromAgent>,
-    /// The numbers of its slots in the scheduler.
-    slots: Vec<SlotId>,
-    /// The number of its slots by what they are.
-    identities: HashMap<String, SlotId>,
-    /// The last message that the journal has, once it is synced.
-    recorded: Option<u64>,
-    /// Messages up to this number may be repeated, since an earlier controller did not acknowledge them.
-    repeats: u64,
-    is_silent: bool,
-    is_leaving: bool,
-}
-
-/// Something for an agent, in order.
-enum Dispatch {
-    Message(ToAgent),
-    /// The files of a trial that another host had.
-    Files(TrialId),
 }
 
 impl Nodes {
@@ -213,169 +176,6 @@ impl Nodes {
         }
     }
 
-    /// Takes in what an agent did.
-    ///
-    /// # Errors
-    /// If a file that it sent cannot be written.
-    pub fn take(
-        &mut self,
-        id: SessionId,
-        heard: Heard<FromAgent>,
-        now: Duration,
-        history: &History,
-    ) -> Result<Vec<News>> {
-        let news = match heard {
-            Heard::Connected { program, repeats, .. } => self.connected(id, &program, repeats),
-            Heard::Message { number, message } => {
-                let repeats = self.sessions.get(&id).map_or(0, |session| session.repeats);
-                let news = match message {
-                    // It answered an earlier controller.
-                    FromAgent::Offer(_) | FromAgent::Cannot { .. } if number <= repeats => Vec::new(),
-                    message => self.message(id, message, history)?,
-                };
-                // What comes before the offer is recorded with it. Until then, no journal has it.
-                if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.node.is_some()) {
-                    session.recorded = Some(number);
-                }
-                news
-            }
-            Heard::Latest(message) => self.word(id, message),
-            Heard::Disconnected(why) => {
-                let until = now + self.cluster.lease().handover();
-                let Some(session) = self.sessions.get_mut(&id) else { return Ok(Vec::new()) };
-                session.is_silent = true;
-                let event = |node| News::Event(Event::Silent { node, until, why: why.to_string() });
-                session.node.clone().map(event).into_iter().collect()
-            }
-            Heard::Over(why) => self.over(id, why),
-            Heard::Save => Vec::new(),
-        };
-        Ok(news)
-    }
-
-    fn connected(&mut self, id: SessionId, program: &str, repeats: u64) -> Vec<News> {
-        if let Some(session) = self.sessions.get_mut(&id) {
-            let was_silent = std::mem::replace(&mut session.is_silent, false);
-            let back = |node| News::Event(Event::Back { node });
-            return session.node.clone().filter(|_| was_silent).map(back).into_iter().collect();
-        }
-        let Some(link) = self.controller.link::<ToAgent>(id) else { return Vec::new() };
-        let ours = format!("sweep {}", env!("CARGO_PKG_VERSION"));
-        if program != ours {
-            let why = format!("it is {program}, and this is {ours}");
-            self.controller.end(id, why.clone());
-            return vec![News::Note(format!("an agent is refused: {why}; install the same version on all hosts"))];
-        }
-        let (orders, waiting) = mpsc::unbounded_channel();
-        tokio::spawn(dispatch(waiting, link.clone(), self.layout.clone()));
-        let _ = orders.send(Dispatch::Message(ToAgent::Sweep(Box::new(self.cluster.terms.clone()))));
-        let session = Session {
-            orders,
-            link,
-            node: None,
-            early: Vec::new(),
-            words: Vec::new(),
-            slots: Vec::new(),
-            identities: HashMap::new(),
-            recorded: None,
-            repeats,
-            is_silent: false,
-            is_leaving: false,
-        };
-        self.sessions.insert(id, session);
-        Vec::new()
-    }
-
-    fn message(&mut self, id: SessionId, message: FromAgent, history: &History) -> Result<Vec<News>> {
-        match message {
-            FromAgent::File(part) => {
-                self.keep(&part)?;
-                Ok(Vec::new())
-            }
-            FromAgent::Offer(offer) => {
-                let node = offer.node.clone();
-                // There is one agent of a sweep with that name on a machine, so an older one has died.
-                let old = self.joined.insert(node.clone(), id).filter(|old| *old != id);
-                if let Some(old) = old {
-                    self.sessions.remove(&old);
-                    self.controller.end(old, "another agent with its name has joined");
-                }
-                let Some(session) = self.sessions.get_mut(&id) else { return Ok(Vec::new()) };
-                let (event, words) = adopt(*offer, std::mem::take(&mut session.early), history);
-                (session.node, session.words) = (Some(node), words);
-                Ok(vec![News::Joined(id, event)])
-            }
-            FromAgent::Cannot { reason } => {
-                self.controller.end(id, "the sweep cannot run there");
-                self.sessions.remove(&id);
-                Ok(vec![News::Note(format!("an agent cannot run this sweep: {reason}"))])
-            }
-            FromAgent::Leaving { why } => {
-                let Some(session) = self.sessions.get_mut(&id) else { return Ok(Vec::new()) };
-                session.is_leaving = true;
-                let node = session.node.clone();
-                Ok(node.map_or_else(Vec::new, |node| {
-                    vec![News::Note(format!("{node} leaves: {why}")), News::Event(Event::Leaving { node })]
-                }))
-            }
-            word => Ok(self.word(id, word)),
-        }
-    }
-
-    /// Takes a word about a slot.
-    fn word(&mut self, id: SessionId, word: FromAgent) -> Vec<News> {
-        let Some(session) = self.sessions.get_mut(&id) else { return Vec::new() };
-        if session.node.is_none() {
-            session.early.push(word);
-            return Vec::new();
-        }
-        if let FromAgent::Said { message: FromTrainer::Unwritable { attempt, reason }, .. } = &word
-            && let Some(node) = session.node.clone()
-        {
-            // The next trial would have the same problem there, and on no other host.
-            let note = format!("{node}: {attempt} cannot be saved: {reason}; it gets no more trials");
-            return vec![News::Note(note), News::Event(Event::Leaving { node })];
-        }
-        let slot = word.slot().and_then(|slot| session.slots.get(slot.0)).copied();
-        slot.and_then(|slot| word.event(slot)).map(News::Event).into_iter().collect()
-    }
-
-    /// Keeps a part of a file, which the agent sends before the news that the trial is over.
-    fn keep(&mut self, part: &Part) -> Result<()> {
-        self.pending_bytes += part.bytes.len();
-        self.files.take(part)
-    }
-
-    /// Finds the slots of an agent that has joined in the scheduler's list. Returns the events that come next.
-    pub fn seat(&mut self, id: SessionId, slots: &[Slot], offered: &[String]) -> Vec<Event> {
-        let Some(session) = self.sessions.get_mut(&id) else { return Vec::new() };
-        let Some(node) = &session.node else { return Vec::new() };
-        let of_node: HashMap<&str, SlotId> = (0..slots.len())
-            .filter(|at| slots[*at].is_on(node))
-            .map(|at| (slots[at].identity.as_str(), SlotId(at)))
-            .collect();
-        session.slots = offered.iter().filter_map(|identity| of_node.get(identity.as_str()).copied()).collect();
-        session.identities = offered.iter().cloned().zip((0..).map(SlotId)).collect();
-        let words = std::mem::take(&mut session.words);
-        let event = |word: FromAgent| {
-            let slot = *session.slots.get(word.slot()?.0)?;
-            word.event(slot)
-        };
-        words.into_iter().filter_map(event).collect()
-    }
-
-    fn over(&mut self, id: SessionId, why: String) -> Vec<News> {
-        let Some(session) = self.sessions.remove(&id) else { return Vec::new() };
-        let Some(node) = session.node else { return Vec::new() };
-        if self.joined.get(&node) == Some(&id) {
-            self.joined.remove(&node);
-        }
-        if session.is_leaving {
-            self.forget(&node);
-        }
-        vec![News::Event(Event::Departed { node, why })]
-    }
-
     /// Starts no more agents on a host.
     fn forget(&mut self, node: &str) {
         for (target, task) in &self.dialers {
@@ -396,9 +196,9 @@ impl Nodes {
         let before = carried.and_then(|trial| self.last.insert(trial, node.clone()));
         // The host that had it last has the newest.
         if let Some(trial) = carried.filter(|_| before.as_ref() != Some(&node)) {
-            let _ = session.orders.send(Dispatch::Files(trial));
+            session.send_files(trial);
         }
-        let _ = session.orders.send(Dispatch::Message(ToAgent::Host { order: order(*local) }));
+        session.send(ToAgent::Host { order: order(*local) });
     }
 
     /// Dismisses the agents of hosts that are asked to leave and on which nothing runs any more.
@@ -409,7 +209,8 @@ impl Nodes {
                 own.peek().is_some() && own.all(|slot| slot.leaving && slot.is_still() && slot.absent.is_none());
             if let Some(session) = self.sessions.get_mut(id).filter(|session| leaves && !session.is_leaving) {
                 session.is_leaving = true;
-                let _ = session.orders.send(Dispatch::Message(ToAgent::Leave { done: false }));
+                let ends = |slot: &Slot| slot.is_on(node) && slot.ends.is_some_and(|ends| ends.is_near);
+                session.send(ToAgent::Leave { done: false, again: slots.iter().any(ends) });
             }
         }
     }
@@ -447,7 +248,7 @@ impl Nodes {
     pub async fn close(mut self, is_complete: bool) {
         self.acknowledge();
         for session in self.sessions.values() {
-            let _ = session.orders.send(Dispatch::Message(ToAgent::Leave { done: is_complete }));
+            session.send(ToAgent::Leave { done: is_complete, again: false });
         }
         let all_over = async {
             while !self.sessions.is_empty()
@@ -471,33 +272,6 @@ impl Nodes {
 
 /// Time for agents to end at the end of a run.
 const GOODBYE: Duration = Duration::from_secs(10);
-
-/// Sends an agent what it is to do, in order. It waits for room, so that the engine need not.
-async fn dispatch(mut waiting: mpsc::UnboundedReceiver<Dispatch>, link: Link<ToAgent>, layout: Layout) {
-    while let Some(next) = waiting.recv().await {
-        let sent = match next {
-            Dispatch::Message(message) => link.send(&message).await,
-            Dispatch::Files(trial) => {
-                let (parts, left_out) = parts(&layout.trial(trial), trial, Which::All);
-                if !left_out.is_empty() {
-                    tracing::warn!("trial {trial}: too large to be sent: {}", left_out.join(", "));
-                }
-                let mut sent = Ok(());
-                for part in parts {
-                    sent = link.send(&ToAgent::File(part)).await;
-                    if sent.is_err() {
-                        break;
-                    }
-                }
-                sent
-            }
-        };
-        if let Err(error) = sent {
-            tracing::debug!("session {}: {error}", link.session());
-            return;
-        }
-    }
-}
 
 /// Opens a port with a key of its own, and writes both into the file by which agents find it.
 async fn listen(path: &Path, generation: u64, host: &str) -> Result<Listener> {

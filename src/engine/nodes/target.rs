@@ -1,5 +1,6 @@
 //! Where agents are started, as `--on` and `cluster:` name it, and the command that starts them there.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::process::{Command, Stdio};
@@ -7,13 +8,11 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::agent::service::{Facts, Greeting, ask};
-use crate::slurm::Wanted;
+use crate::hosts;
+use sweep_spec::SlurmJobs;
 
 /// Time for a host to answer before a run begins.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Time for ssh to connect, in seconds.
-const CONNECT: u32 = 15;
 
 /// A place where an agent is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +22,7 @@ pub enum Target {
     /// A command whose pipes lead to an agent.
     Command(Vec<String>),
     /// Jobs of Slurm, whose agents come by themselves.
-    Slurm(Wanted),
+    Slurm(SlurmJobs),
 }
 
 /// How agents are started on hosts.
@@ -33,6 +32,8 @@ pub struct Start {
     pub setup: Vec<String>,
     /// Path of `sweep` on the hosts, if it is not on PATH there.
     pub program: Option<String>,
+    /// Its path on hosts by ssh to which it was brought.
+    pub brought: BTreeMap<String, String>,
 }
 
 impl Target {
@@ -57,7 +58,8 @@ impl Target {
             };
         }
         if let Some(jobs) = text.strip_prefix("slurm:") {
-            let jobs = Wanted::parse(jobs).ok_or((format!("{jobs:?} is not a number of nodes with options"), example));
+            let jobs =
+                SlurmJobs::parse(jobs).ok_or((format!("{jobs:?} is not a number of nodes with options"), example));
             return jobs.map(|jobs| vec![Target::Slurm(jobs)]);
         }
         Err((format!("{text:?} is neither ssh:, command: nor slurm"), example))
@@ -69,13 +71,10 @@ impl Target {
             Target::Slurm(_) => ("false".into(), Vec::new()),
             Target::Command(words) => (words[0].clone().into(), words[1..].to_vec()),
             Target::Ssh(host) => {
-                let program = start.program.as_deref().unwrap_or("sweep");
+                let program = start.brought.get(host).or(start.program.as_ref()).map_or("sweep", String::as_str);
                 let quoted = shlex::try_quote(program).map_or(program.to_owned(), |quoted| quoted.into_owned());
-                let lines = start.setup.iter().cloned().chain([format!("exec {quoted} agent --name {host}")]);
-                let options = [format!("-oConnectTimeout={CONNECT}"), "-oBatchMode=yes".into(), "-T".into()];
-                // Shells stop at the first line that fails.
-                let script = lines.collect::<Vec<_>>().join(" && ");
-                ("ssh".into(), options.into_iter().chain([host.clone(), "--".into(), script]).collect())
+                let line = format!("exec {quoted} agent --name {host}");
+                ("ssh".into(), hosts::command(host, &start.setup, line))
             }
         }
     }
@@ -182,7 +181,8 @@ mod tests {
 
     #[test]
     fn ssh_never_asks_and_runs_the_setup_first() {
-        let start = Start { setup: vec!["module load cuda".into()], program: Some("/opt/my sweep".into()) };
+        let start =
+            Start { setup: vec!["module load cuda".into()], program: Some("/opt/my sweep".into()), ..Start::default() };
         let (program, arguments) = Target::Ssh("gpu1".into()).command(&start);
         assert_eq!(program, "ssh");
         assert!(arguments.contains(&"-oBatchMode=yes".to_owned()));

@@ -7,6 +7,7 @@ use crate::steering::{Request, Wish};
 use crate::trial::{Attempt, MOST_OTHERS, Outcome, Settings, TrialId, fingerprint};
 
 impl State {
+    #[expect(clippy::too_many_lines, reason = "one transition, with all entries side by side")]
     pub(super) fn apply(&mut self, entry: &Entry) -> Result<(), String> {
         if let Some(at) = entry.at_of_run() {
             self.seen_at = self.seen_at.max(at);

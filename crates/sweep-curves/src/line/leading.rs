@@ -11,6 +11,13 @@ impl<'a> Parser<'a> {
             _ => None,
         };
         match tokens {
+            // A progress bar under the number of its epoch: `3/10: 100%|####| 4/4`, `[fold_0] 3/10: …`.
+            [Fraction(epoch, epochs), Mark(':'), ..] if self.line.bar => self.of_bar(*epoch, *epochs, 2),
+            [Mark('['), Word(name), Mark(']'), Fraction(epoch, epochs), Mark(':'), ..]
+                if self.line.bar && is_part(name).is_none() =>
+            {
+                self.of_bar(*epoch, *epochs, 5)
+            }
             [Mark('['), number, Mark(']'), ..] if whole(number).is_some() => {
                 self.line.epoch = whole(number);
                 3
@@ -62,6 +69,12 @@ impl<'a> Parser<'a> {
             }
             _ => 0,
         }
+    }
+
+    /// Takes the epoch of a progress bar. Returns the pieces it took.
+    fn of_bar(&mut self, epoch: f64, epochs: f64, pieces: usize) -> usize {
+        (self.line.epoch, self.line.epochs, self.named) = (Some(epoch), Some(epochs), true);
+        pieces
     }
 }
 

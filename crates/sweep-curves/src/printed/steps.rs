@@ -11,7 +11,10 @@ impl Printed {
         }
         let of_validation = |name: &str| names_part(name).is_some_and(is_validation);
         let metrics = || line.pairs.iter().filter(|pair| is_metric(&pair.name));
-        if !self.is_by_step && metrics().all(|pair| of_validation(&pair.name) && !pair.running) {
+        // Batches of the validation set are counted from their first.
+        let counts_batches = line.epoch == self.epoch && line.step < self.inner_step;
+        self.inner_step = line.step;
+        if !self.is_by_step && !counts_batches && metrics().all(|pair| of_validation(&pair.name) && !pair.running) {
             self.is_by_step = true;
             if self.news {
                 let mut row = self.row();

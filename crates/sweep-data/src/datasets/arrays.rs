@@ -18,7 +18,7 @@ const TEST: (&str, &str) = ("x_test", "y_test");
 const USUAL_CHANNELS: std::ops::RangeInclusive<u64> = 1..=4;
 
 /// Reads headers and labels, and the images if they are not bytes, because their range decides what they mean.
-pub(super) fn probe(path: &Path, order: Order) -> Result<Info, Error> {
+pub(super) fn describe(path: &Path, order: Order) -> Result<Info, Error> {
     Ok(Survey::of(&mut Archive::open(path)?, path, order)?.info)
 }
 
@@ -335,10 +335,10 @@ mod tests {
     /// Loads the dataset with these images `x` and two labels.
     fn read(x: Vec<u8>, order: Order) -> Result<Dataset, Error> {
         let folder = folder(&[("x", x), labels(&[0, 1])]);
-        let probed = probe(folder.path(), order);
+        let described = describe(folder.path(), order);
         let loaded = load(folder.path(), order);
         if let Ok(dataset) = &loaded {
-            assert_eq!(probed.unwrap(), dataset.info);
+            assert_eq!(described.unwrap(), dataset.info);
         }
         loaded
     }
@@ -395,7 +395,7 @@ mod tests {
         // The planner reads as far as the trainer does.
         let nan =
             folder(&[("x", npy("<f4", false, "(2, 1, 2)", &floats(&[0.0, f32::NAN, 0.0, 0.0]))), labels(&[0, 1])]);
-        assert!(probe(nan.path(), Order::Nhwc).is_err());
+        assert!(describe(nan.path(), Order::Nhwc).is_err());
     }
 
     #[test]

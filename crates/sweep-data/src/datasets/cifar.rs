@@ -104,7 +104,7 @@ pub(super) static CIFAR100: Cifar = Cifar {
 
 impl Cifar {
     /// Reads only sizes and names. An archive is unpacked in memory for this.
-    pub(super) fn probe(&self, path: &Path) -> Result<Info, Error> {
+    pub(super) fn describe(&self, path: &Path) -> Result<Info, Error> {
         self.info(&Place::open(self, path)?)
     }
 
@@ -359,7 +359,7 @@ mod tests {
             assert_eq!(dataset.test.labels.len(), 3);
             for place in [above.path(), &archive] {
                 assert_eq!(cifar.load(place).unwrap(), dataset);
-                assert_eq!(cifar.probe(place).unwrap(), dataset.info);
+                assert_eq!(cifar.describe(place).unwrap(), dataset.info);
             }
         }
     }
@@ -440,19 +440,19 @@ mod tests {
         }
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), packed(&CIFAR10, &files(&CIFAR10, 1)[..5])).unwrap();
-        let error = CIFAR10.probe(file.path()).unwrap_err().to_string();
+        let error = CIFAR10.describe(file.path()).unwrap_err().to_string();
         assert!(error.contains("test_batch.bin: missing from the archive"), "{error}");
     }
 
     #[test]
     fn a_set_that_is_not_there_is_a_command_away() {
-        let error = CIFAR10.probe(Path::new("/no/such/place")).unwrap_err().to_string();
+        let error = CIFAR10.describe(Path::new("/no/such/place")).unwrap_err().to_string();
         assert!(
             error.starts_with("/no/such/place cannot be read: ") && error.contains("`path` under `data:`"),
             "{error}"
         );
         assert!(error.contains("hint: download it with `sweep data fetch cifar10`,"), "{error}");
-        let error = CIFAR100.probe(Path::new("/no/data/cifar-100-binary")).unwrap_err().to_string();
+        let error = CIFAR100.describe(Path::new("/no/data/cifar-100-binary")).unwrap_err().to_string();
         assert!(error.contains("hint: download it with `sweep data fetch cifar100 --to /no/data`,"), "{error}");
     }
 

@@ -34,7 +34,7 @@ pub(super) static FASHION_MNIST: Idx = Idx {
 
 impl Idx {
     /// Reads all 55 MB, because only the end of a gzipped file shows whether it is complete.
-    pub(super) fn probe(&self, folder: &Path) -> Result<Info, Error> {
+    pub(super) fn describe(&self, folder: &Path) -> Result<Info, Error> {
         self.load(folder).map(|dataset| dataset.info)
     }
 
@@ -229,7 +229,7 @@ mod tests {
         let gzipped = set().map(|(name, file)| (name, gzip(&file)));
         for folder in [written(&gzipped, ".gz"), written(&gzipped, ""), written(&set(), ".gz")] {
             assert_eq!(MNIST.load(folder.path()).unwrap(), dataset);
-            assert_eq!(MNIST.probe(folder.path()).unwrap(), dataset.info);
+            assert_eq!(MNIST.describe(folder.path()).unwrap(), dataset.info);
         }
         let fashion = FASHION_MNIST.load(written(&set(), "").path()).unwrap();
         assert_eq!((fashion.train, fashion.info.classes[9].as_str()), (dataset.train, "Ankle boot"));
@@ -269,12 +269,12 @@ mod tests {
     #[test]
     fn what_is_missing_is_a_command_away() {
         let folder = written(&set()[..3], "");
-        let error = FASHION_MNIST.probe(folder.path()).unwrap_err().to_string();
+        let error = FASHION_MNIST.describe(folder.path()).unwrap_err().to_string();
         assert!(error.contains("t10k-labels-idx1-ubyte: missing, also with the suffix .gz"), "{error}");
         assert!(error.contains("`sweep data fetch fashion-mnist`"), "{error}");
-        let error = MNIST.probe(Path::new("/no/data/mnist")).unwrap_err().to_string();
+        let error = MNIST.describe(Path::new("/no/data/mnist")).unwrap_err().to_string();
         assert!(error.contains("hint: download it with `sweep data fetch mnist --to /no/data`,"), "{error}");
-        let error = MNIST.probe(&folder.path().join("t10k-images-idx3-ubyte")).unwrap_err().to_string();
+        let error = MNIST.describe(&folder.path().join("t10k-images-idx3-ubyte")).unwrap_err().to_string();
         assert!(error.contains("is a file, but mnist is a folder of four"), "{error}");
     }
 

@@ -1,6 +1,6 @@
 //! Loads datasets from disk into memory, and selects the images to hold out.
 //!
-//! There is one file per format. Each has a quick `probe` (sizes, headers, labels) for the planner and a `load` for the
+//! There is one file per format. Each has a quick `describe` (sizes, headers, labels) for the planner and a `load` for the
 //! trainer. Every problem is an [`Error`] that contains the file, the value found, the expected value, and a remedy.
 
 mod archive;
@@ -48,7 +48,7 @@ pub struct Info {
 /// A dataset in memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
-    /// The same information as returned by [`probe`].
+    /// The same information as returned by [`describe`].
     pub info: Info,
     /// Images for training, and for validation unless there are others for it.
     pub train: Images,
@@ -81,15 +81,15 @@ fn folder<'a>(path: &'a Path, resize: Option<Resize>, labels: Option<&'a Path>) 
 ///
 /// # Errors
 /// Returns [`Exit::BadData`] if the dataset is missing or inconsistent.
-pub fn probe(source: &Source) -> Result<Info, Error> {
+pub fn describe(source: &Source) -> Result<Info, Error> {
     let found = match source {
         Source::Digits => digits::load().map(|digits| digits.info),
-        Source::Cifar10 { path } => cifar::CIFAR10.probe(path),
-        Source::Cifar100 { path } => cifar::CIFAR100.probe(path),
-        Source::Mnist { path } => idx::MNIST.probe(path),
-        Source::FashionMnist { path } => idx::FASHION_MNIST.probe(path),
-        Source::Folder { path, resize, labels } => folder(path, *resize, labels.as_deref()).probe(),
-        Source::Arrays { path, order } => arrays::probe(path, *order),
+        Source::Cifar10 { path } => cifar::CIFAR10.describe(path),
+        Source::Cifar100 { path } => cifar::CIFAR100.describe(path),
+        Source::Mnist { path } => idx::MNIST.describe(path),
+        Source::FashionMnist { path } => idx::FASHION_MNIST.describe(path),
+        Source::Folder { path, resize, labels } => folder(path, *resize, labels.as_deref()).describe(),
+        Source::Arrays { path, order } => arrays::describe(path, *order),
     };
     found.map_err(|error| match source {
         Source::Cifar10 { path }
@@ -105,7 +105,7 @@ pub fn probe(source: &Source) -> Result<Info, Error> {
     })
 }
 
-/// Loads the whole dataset. Its `info` equals the result of [`probe`].
+/// Loads the whole dataset. Its `info` equals the result of [`describe`].
 ///
 /// # Errors
 /// Returns [`Exit::BadData`] if the dataset is missing, truncated, or has values out of range.

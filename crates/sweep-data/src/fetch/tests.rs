@@ -410,7 +410,7 @@ fn every_set_of_the_catalogue_can_be_read_once_it_is_fetched() {
         let to = empty();
         let folder = fetch(&small, &server.address, to.path()).unwrap();
         assert_eq!(folder, to.path().join(set.folder));
-        let info = datasets::probe(&(set.source)(folder)).unwrap();
+        let info = datasets::describe(&(set.source)(folder)).unwrap();
         assert_eq!((info.train, info.test), (5, 1), "{}", set.name);
     }
 }

@@ -75,6 +75,7 @@ impl Side {
 }
 
 /// Runs connections until all messages have arrived.
+#[allow(clippy::too_many_lines, reason = "one course of events")]
 async fn live(steps: Vec<Step>) {
     let (sender, mut events) = mpsc::channel(3);
     let agent: Arc<Agent<(Generation, u64)>> = Arc::new(Agent::new("test", clock(), sender).expect("randomness"));

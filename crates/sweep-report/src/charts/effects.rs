@@ -14,7 +14,8 @@ const TOP: f32 = 92.0;
 
 /// Draws the effects of the parameters.
 pub fn effects(effects: &Effects) -> Figure {
-    let shown: Vec<usize> = effects.order().into_iter().take(SETTINGS).collect();
+    let told = |at: &usize| effects.metric.model.as_ref().is_none_or(|model| model.has(*at));
+    let shown: Vec<usize> = effects.order().into_iter().filter(told).take(SETTINGS).collect();
     let lines: usize = shown.iter().map(|&at| effects.factors[at].levels.len() + 1).sum();
     let bottom = TOP + LINE * lines as f32;
     let title = format!("Effects of the parameters on {}", effects.metric.words);
@@ -76,10 +77,12 @@ fn panel(
             let said = format!("importance {:.0}%", importance.alone[at] * 100.0);
             figure.text((right, y), said, SMALL, Ink::Soft, Side::End);
         }
-        for estimate in rows(at) {
+        for (level, estimate) in rows(at).enumerate() {
             y += LINE;
             let Some(estimate) = estimate else {
-                figure.text((left, y), "never varied alone", SMALL, Ink::Soft, Side::Start);
+                let why =
+                    if effects.factors[at].is_absent(level) { "its condition is false" } else { "never varied alone" };
+                figure.text((left, y), why, SMALL, Ink::Soft, Side::Start);
                 continue;
             };
             if estimate.margin.is_some() {
@@ -89,6 +92,10 @@ fn panel(
             figure.dot((x(estimate.value), y), 4.0, ink);
         }
         y += LINE;
+    }
+    if let Some(cap) = target.cap() {
+        let said = format!("capped at {}", format::value(&target.name, Some(cap)));
+        figure.text((left, bottom + 28.0), said, SMALL, Ink::Soft, Side::Start);
     }
     if percent {
         figure.text((right, bottom + 28.0), "%", SMALL, Ink::Soft, Side::End);

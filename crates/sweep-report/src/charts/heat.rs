@@ -2,7 +2,7 @@
 
 use super::figure::{Figure, SMALL, Side, fit, width_of};
 use super::ink::Ink;
-use crate::effects::{Effects, Pair};
+use crate::effects::{Cell, Effects, Pair};
 use crate::format;
 use sweep_core::trial::Goal;
 
@@ -36,7 +36,7 @@ fn map(figure: &mut Figure, effects: &Effects, pair: &Pair, left: f32) {
     figure.bold((left, 58.0), fit(&(title + &share), 12.0, 432.0), 12.0, Ink::Text, Side::Start);
     let start = left + 108.0;
     let wide = (324.0 / second.levels.len() as f32).min(108.0);
-    let means = || pair.cells.iter().flatten().flatten().map(|cell| cell.0);
+    let means = || pair.cells.iter().flatten().flatten().map(|cell| cell.mean);
     let (low, high) = (means().fold(f64::INFINITY, f64::min), means().fold(f64::NEG_INFINITY, f64::max));
     for (column, level) in second.levels.iter().enumerate() {
         let x = start + wide * (column as f32 + 0.5);
@@ -48,7 +48,7 @@ fn map(figure: &mut Figure, effects: &Effects, pair: &Pair, left: f32) {
         for (column, cell) in cells.iter().enumerate() {
             let x = start + wide * column as f32;
             let middle = (x + wide / 2.0, y + ROW / 2.0);
-            let Some((mean, count)) = cell else {
+            let Some(Cell { mean, trials, capped }) = cell else {
                 figure.text(middle, fit("never tried", SMALL, wide - 4.0), SMALL, Ink::Soft, Side::Middle);
                 continue;
             };
@@ -58,7 +58,13 @@ fn map(figure: &mut Figure, effects: &Effects, pair: &Pair, left: f32) {
             let ink = Ink::Heat((good * f64::from(Ink::HOTTEST)).round() as u8);
             figure.area((x + 1.0, y + 1.0), (x + wide - 1.0, y + ROW - 1.0), ink);
             let said = format::value(&effects.metric.name, Some(mean));
-            let whole = format!("{said} ({count})");
+            // With capped values, it is not the mean but a bound of it.
+            let said = match (capped, effects.metric.goal) {
+                (false, _) => said,
+                (true, Goal::Minimize) => format!("≥ {said}"),
+                (true, Goal::Maximize) => format!("≤ {said}"),
+            };
+            let whole = format!("{said} ({trials})");
             let fits = super::figure::width(&whole, SMALL) <= wide - 6.0;
             figure.text(
                 middle,

@@ -8,6 +8,7 @@ use crate::effects::Effects;
 use crate::format;
 use sweep_core::trial::Goal;
 
+const TITLE: &str = "Parameters and results";
 /// Maximum number of parameters shown, most important first.
 const SETTINGS: usize = 7;
 /// Maximum number of background lines.
@@ -19,91 +20,135 @@ const SPAN: (f32, f32) = (86.0, 330.0);
 
 /// Draws the chart. Configurations are in the order of the ranking.
 pub fn parallel(effects: &Effects) -> Figure {
-    let mut figure = Figure::new((960, 364), "Parameters and results".to_owned());
-    figure.bold((24.0, 25.0), "Parameters and results", 15.0, Ink::Text, Side::Start);
-    let count = effects.metric.values.len();
-    let best = ((count as f64 * BEST).ceil() as usize).clamp(1, MOST_BEST);
-    let note = match count {
-        1 => "1 configuration".to_owned(),
-        _ => format!(
-            "one line for each of {} configurations; the best {best} in color, the first five as in the other charts",
-            format::count(count as u64)
-        ),
-    };
-    figure.text((38.0 + width_of("Parameters and results", 15.0, true), 26.0), note, 12.0, Ink::Soft, Side::Start);
-    // The most important parameters are next to the result.
-    let mut shown: Vec<usize> = effects.order().into_iter().take(SETTINGS).collect();
-    shown.reverse();
-    let step = 780.0 / shown.len() as f32;
-    let x = |at: usize| 90.0 + step * at as f32;
-    let (top, bottom) = SPAN;
-    let limits = f64::NEG_INFINITY..=f64::INFINITY;
-    let of_metric = || effects.metric.values.iter().copied();
-    let values = if effects.metric.log { Axis::decades(of_metric()) } else { Axis::values(of_metric(), limits) };
-    let result = |value: f64| {
-        let share = values.share(value).clamp(0.0, 1.0) as f32;
-        // Better results are higher.
-        let share = if effects.metric.goal == Goal::Minimize { 1.0 - share } else { share };
-        bottom - share * (bottom - top)
-    };
-    let height = |factor: usize, level: usize| {
-        let levels = effects.factors[factor].levels.len();
+    let mut figure = Figure::new((960, 364), TITLE.to_owned());
+    let coordinates = Coordinates::new(effects);
+    coordinates.draw_head(&mut figure);
+    coordinates.draw_lines(&mut figure);
+    coordinates.draw_parameters(&mut figure);
+    coordinates.draw_results(&mut figure);
+    figure
+}
+
+/// The axes of the chart: one for each parameter, and one for the result.
+struct Coordinates<'a> {
+    effects: &'a Effects,
+    /// Index of each parameter's factor, from left to right.
+    shown: Vec<usize>,
+    /// Distance between two axes.
+    step: f32,
+    /// The axis of the result.
+    results: Axis,
+    /// Number of configurations.
+    count: usize,
+    /// Number of configurations that are highlighted.
+    best: usize,
+}
+
+impl Coordinates<'_> {
+    fn new(effects: &Effects) -> Coordinates<'_> {
+        let count = effects.metric.values.len();
+        let best = ((count as f64 * BEST).ceil() as usize).clamp(1, MOST_BEST);
+        // The most important parameters are next to the result.
+        let mut shown: Vec<usize> = effects.order().into_iter().take(SETTINGS).collect();
+        shown.reverse();
+        let step = 780.0 / shown.len() as f32;
+        let values = effects.metric.values.iter().copied();
+        let limits = f64::NEG_INFINITY..=f64::INFINITY;
+        let results = if effects.metric.log { Axis::decades(values) } else { Axis::values(values, limits) };
+        Coordinates { effects, shown, step, results, count, best }
+    }
+
+    /// The place of an axis. That of the result is the last one.
+    fn x(&self, at: usize) -> f32 {
+        90.0 + self.step * at as f32
+    }
+
+    fn height_of_level(&self, factor: usize, level: usize) -> f32 {
+        let (top, bottom) = SPAN;
+        let levels = self.effects.factors[factor].levels.len();
         bottom - (level as f32 + 0.5) / levels as f32 * (bottom - top)
-    };
-    // Lines at the same level are spread out in the order of their results, so that each can be followed.
-    let line = |point: usize| {
-        let spread = 0.5 - point as f32 / count.max(2) as f32;
-        let places = shown.iter().enumerate().map(|(at, &factor)| {
-            let room = (bottom - top) / effects.factors[factor].levels.len() as f32 * 0.5;
-            (x(at), height(factor, effects.factors[factor].of[point]) - spread * room)
+    }
+
+    fn height_of_result(&self, value: f64) -> f32 {
+        let (top, bottom) = SPAN;
+        let share = self.results.share(value).clamp(0.0, 1.0) as f32;
+        // Better results are higher.
+        let share = if self.effects.metric.goal == Goal::Minimize { 1.0 - share } else { share };
+        bottom - share * (bottom - top)
+    }
+
+    /// The line of a configuration. Lines at the same level are spread out in the order of their results, so that each
+    /// can be followed.
+    fn line(&self, configuration: usize) -> Vec<(f32, f32)> {
+        let (top, bottom) = SPAN;
+        let spread = 0.5 - configuration as f32 / self.count.max(2) as f32;
+        let places = self.shown.iter().enumerate().map(|(at, &index)| {
+            let factor = &self.effects.factors[index];
+            let room = (bottom - top) / factor.levels.len() as f32 * 0.5;
+            (self.x(at), self.height_of_level(index, factor.of[configuration]) - spread * room)
         });
-        let mut line: Vec<_> = places.collect();
-        line.push((x(shown.len()), result(effects.metric.values[point])));
-        line
-    };
-    let rest: Vec<usize> = (best..count).collect();
-    for point in thinned(&rest, LINES).into_iter().rev() {
-        figure.line(line(point), Ink::Faint, 0.75);
+        let result = self.height_of_result(self.effects.metric.values[configuration]);
+        places.chain([(self.x(self.shown.len()), result)]).collect()
     }
-    for point in (0..best.min(count)).rev() {
-        figure.line(
-            line(point),
-            effects.ranks[point].map_or(Ink::Sky, |rank| HIGHLIGHTS[rank]),
-            if point == 0 { 2.0 } else { 1.25 },
-        );
+
+    fn draw_head(&self, figure: &mut Figure) {
+        figure.bold((24.0, 25.0), TITLE, 15.0, Ink::Text, Side::Start);
+        let note = match self.count {
+            1 => "1 configuration".to_owned(),
+            count => format!(
+                "one line for each of {} configurations; the best {} in color, the first five as in the other charts",
+                format::count(count as u64),
+                self.best
+            ),
+        };
+        figure.text((38.0 + width_of(TITLE, 15.0, true), 26.0), note, 12.0, Ink::Soft, Side::Start);
     }
-    for (at, &factor) in shown.iter().enumerate() {
-        figure.line(vec![(x(at), top), (x(at), bottom)], Ink::Soft, 1.0);
-        figure.bold(
-            (x(at), top - 22.0),
-            fit(&effects.factors[factor].name, 12.0, step - 8.0),
-            12.0,
-            Ink::Text,
-            Side::Middle,
-        );
-        for (level, name) in effects.factors[factor].levels.iter().enumerate() {
-            let said = fit(name, SMALL, (step - 16.0).min(70.0));
-            let y = height(factor, level);
-            figure.area((x(at) - 8.0 - width(&said, SMALL), y - 6.5), (x(at) - 4.0, y + 6.5), Ink::Paper);
-            figure.text((x(at) - 6.0, y), said, SMALL, Ink::Text, Side::End);
+
+    /// Draws the configurations, the best last.
+    fn draw_lines(&self, figure: &mut Figure) {
+        let rest: Vec<usize> = (self.best..self.count).collect();
+        for configuration in thinned(&rest, LINES).into_iter().rev() {
+            figure.line(self.line(configuration), Ink::Faint, 0.75);
+        }
+        for configuration in (0..self.best.min(self.count)).rev() {
+            let ink = self.effects.ranks[configuration].map_or(Ink::Sky, |rank| HIGHLIGHTS[rank]);
+            figure.line(self.line(configuration), ink, if configuration == 0 { 2.0 } else { 1.25 });
         }
     }
-    let right = x(shown.len());
-    figure.line(vec![(right, top), (right, bottom)], Ink::Soft, 1.0);
-    figure.bold((936.0, top - 22.0), &effects.metric.words, 12.0, Ink::Text, Side::End);
-    for &tick in &values.ticks {
-        let number = match effects.metric.name.ends_with("accuracy") {
-            true => format!("{}%", values.percent(tick)),
-            false => values.label(tick),
-        };
-        figure.text((right + 6.0, result(tick)), number, SMALL, Ink::Soft, Side::Start);
+
+    fn draw_parameters(&self, figure: &mut Figure) {
+        let (top, bottom) = SPAN;
+        for (at, &index) in self.shown.iter().enumerate() {
+            let (x, factor) = (self.x(at), &self.effects.factors[index]);
+            figure.line(vec![(x, top), (x, bottom)], Ink::Soft, 1.0);
+            let name = fit(&factor.name, 12.0, self.step - 8.0);
+            figure.bold((x, top - 22.0), name, 12.0, Ink::Text, Side::Middle);
+            for (level, name) in factor.levels.iter().enumerate() {
+                let label = fit(name, SMALL, (self.step - 16.0).min(70.0));
+                let y = self.height_of_level(index, level);
+                figure.area((x - 8.0 - width(&label, SMALL), y - 6.5), (x - 4.0, y + 6.5), Ink::Paper);
+                figure.text((x - 6.0, y), label, SMALL, Ink::Text, Side::End);
+            }
+        }
     }
-    if let Some(cap) = effects.metric.cap() {
-        let note = format!("capped at {}", format::value(&effects.metric.name, Some(cap)));
-        figure.text((936.0, bottom + 16.0), note, SMALL, Ink::Soft, Side::End);
-    } else if let Some(most) = values.beyond {
-        let note = format!("axis cut: up to {}", format::value(&effects.metric.name, Some(most)));
-        figure.text((936.0, bottom + 16.0), note, SMALL, Ink::Soft, Side::End);
+
+    fn draw_results(&self, figure: &mut Figure) {
+        let (top, bottom) = SPAN;
+        let (metric, right) = (&self.effects.metric, self.x(self.shown.len()));
+        figure.line(vec![(right, top), (right, bottom)], Ink::Soft, 1.0);
+        figure.bold((936.0, top - 22.0), &metric.words, 12.0, Ink::Text, Side::End);
+        for &tick in &self.results.ticks {
+            let number = match metric.name.ends_with("accuracy") {
+                true => format!("{}%", self.results.percent(tick)),
+                false => self.results.label(tick),
+            };
+            figure.text((right + 6.0, self.height_of_result(tick)), number, SMALL, Ink::Soft, Side::Start);
+        }
+        let value = |value| format::value(&metric.name, Some(value));
+        let capped = metric.cap().map(|cap| format!("capped at {}", value(cap)));
+        let note = capped.or_else(|| self.results.beyond.map(|most| format!("axis cut: up to {}", value(most))));
+        if let Some(note) = note {
+            figure.text((936.0, bottom + 16.0), note, SMALL, Ink::Soft, Side::End);
+        }
     }
-    figure
 }

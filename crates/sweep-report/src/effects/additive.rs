@@ -5,6 +5,9 @@
 //! the model's residuals (interactions and chance alike), or from the residuals pooled with the spread of the repeats.
 //! The larger of the two variances is used. With the repeats alone, a lack of fit of the model would look like a
 //! significant effect.
+//!
+//! Where a condition leaves a parameter out, its effect is fitted around the mean of the configurations that have it. The
+//! parameter of the condition therefore keeps an effect of its own.
 
 use nalgebra::{DMatrix, DVector};
 
@@ -51,85 +54,142 @@ impl Repeats {
 /// A fitted model.
 #[derive(Debug)]
 pub struct Additive {
-    mean: f64,
     coefficients: DVector<f64>,
     covariance: DMatrix<f64>,
     gram: DMatrix<f64>,
     /// Standard deviation of the residuals and its degrees of freedom, or `None` if no degrees of freedom are left.
     error: Option<(f64, f64)>,
-    /// For each factor, the index of its first coefficient, and the share of the total weight at each level.
-    blocks: Vec<(usize, Vec<f64>)>,
+    /// The columns of each factor, or `None` for factors that the model leaves out.
+    blocks: Vec<Option<Block>>,
+}
+
+/// The columns of one factor: one per level.
+#[derive(Debug)]
+struct Block {
+    /// The first column.
+    start: usize,
+    /// The level of configurations without the parameter, which has no effect.
+    absent: Option<usize>,
+    /// The share of each level in the weight of the configurations that have the parameter.
+    shares: Vec<f64>,
+    /// Their weighted mean value.
+    mean: f64,
+}
+
+impl Block {
+    fn new(factor: &Factor, start: usize, values: &[f64], weights: &[f64]) -> Block {
+        let absent = (0..factor.levels.len()).find(|level| factor.is_absent(*level));
+        let mut shares = vec![0.0; factor.levels.len()];
+        let (mut total, mut sum) = (0.0, 0.0);
+        let set = factor.of.iter().zip(values.iter().zip(weights)).filter(|(level, _)| Some(**level) != absent);
+        for (level, (value, weight)) in set {
+            shares[*level] += weight;
+            total += weight;
+            sum += weight * value;
+        }
+        shares.iter_mut().for_each(|share| *share /= total);
+        Block { start, absent, shares, mean: sum / total }
+    }
+
+    /// The entries of an observation at this level, as pairs of column and value.
+    fn row(&self, level: usize) -> Vec<(usize, f64)> {
+        match self.absent {
+            None => vec![(self.start + level, 1.0)],
+            Some(absent) if level == absent => Vec::new(),
+            Some(_) => self.centered(level),
+        }
+    }
+
+    /// The entries of a level less those of the mean over all levels.
+    fn centered(&self, level: usize) -> Vec<(usize, f64)> {
+        let entry = |(at, share): (usize, &f64)| (self.start + at, f64::from(u8::from(at == level)) - share);
+        self.shares.iter().enumerate().map(entry).collect()
+    }
 }
 
 impl Additive {
     /// Fits `values` with `weights`. Both have one entry per observation of the factors. Returns `None` without
     /// observations.
     pub fn fit(factors: &[Factor], values: &[f64], weights: &[f64], repeats: Repeats) -> Option<Additive> {
+        Additive::fit_only(&vec![true; factors.len()], factors, values, weights, repeats)
+    }
+
+    /// Fits the effects of some of the factors, those for which `used` is true.
+    pub fn fit_only(
+        used: &[bool],
+        factors: &[Factor],
+        values: &[f64],
+        weights: &[f64],
+        repeats: Repeats,
+    ) -> Option<Additive> {
         let total: f64 = weights.iter().sum();
         if values.is_empty() || total <= 0.0 {
             return None;
         }
         let mut columns = 1;
         let mut blocks = Vec::new();
-        for factor in factors {
-            let mut shares = vec![0.0; factor.levels.len()];
-            factor.of.iter().zip(weights).for_each(|(level, weight)| shares[*level] += weight / total);
-            blocks.push((columns, shares));
-            columns += factor.levels.len();
+        for (factor, used) in factors.iter().zip(used) {
+            blocks.push(used.then(|| Block::new(factor, columns, values, weights)));
+            columns += if *used { factor.levels.len() } else { 0 };
         }
         let mut gram = DMatrix::<f64>::zeros(columns, columns);
         let mut right = DVector::<f64>::zeros(columns);
         let row = |at: usize| {
-            let levels = factors.iter().zip(&blocks).map(move |(factor, (start, _))| start + factor.of[at]);
-            std::iter::once(0).chain(levels).collect::<Vec<usize>>()
+            let blocks =
+                factors.iter().zip(&blocks).filter_map(|(factor, block)| Some(block.as_ref()?.row(factor.of[at])));
+            std::iter::once((0, 1.0)).chain(blocks.flatten()).collect::<Vec<(usize, f64)>>()
         };
         for (at, (value, weight)) in values.iter().zip(weights).enumerate() {
             let row = row(at);
-            for &i in &row {
-                right[i] += weight * value;
-                row.iter().for_each(|&j| gram[(i, j)] += weight);
+            for &(i, x) in &row {
+                right[i] += weight * value * x;
+                row.iter().for_each(|&(j, y)| gram[(i, j)] += weight * x * y);
             }
         }
         let covariance = gram.clone().pseudo_inverse(1e-9 * total).ok()?;
         let coefficients = &covariance * right;
         let rank = (&gram * &covariance).trace().round();
-        let fitted = |at: usize| row(at).iter().map(|&column| coefficients[column]).sum::<f64>();
+        let fitted = |at: usize| row(at).iter().map(|&(column, x)| x * coefficients[column]).sum::<f64>();
         let left: f64 = (0..values.len()).map(|at| weights[at] * (values[at] - fitted(at)).powi(2)).sum();
         let freedom = values.len() as f64 - rank;
         let pooled = (left + repeats.squares, freedom + repeats.freedom);
         let variance = |(squares, freedom): (f64, f64)| (freedom >= 1.0).then(|| (squares / freedom, freedom));
         let of_model = variance((left, freedom)).filter(|own| variance(pooled).is_none_or(|pooled| own.0 > pooled.0));
         let error = of_model.or_else(|| variance(pooled)).map(|(variance, freedom)| (variance.sqrt(), freedom));
-        let mean = values.iter().zip(weights).map(|(value, weight)| value * weight).sum::<f64>() / total;
-        Some(Additive { mean, coefficients, covariance, gram, error, blocks })
+        Some(Additive { coefficients, covariance, gram, error, blocks })
+    }
+
+    /// Whether the model has the factor.
+    pub fn has(&self, factor: usize) -> bool {
+        self.blocks.get(factor).is_some_and(Option::is_some)
     }
 
     /// The value at a level, averaged over the other parameters. Returns `None` if the level's effect cannot be
     /// separated from those of other parameters.
     pub fn level(&self, factor: usize, level: usize) -> Option<Estimate> {
-        let (start, shares) = &self.blocks[factor];
-        let mut contrast = DVector::zeros(self.coefficients.len());
-        shares.iter().enumerate().for_each(|(at, share)| contrast[start + at] -= share);
-        contrast[start + level] += 1.0;
-        let Estimate { value, margin } = self.contrast(&contrast)?;
-        Some(Estimate { value: self.mean + value, margin })
+        let block = self.blocks[factor].as_ref().filter(|block| block.absent != Some(level))?;
+        let Estimate { value, margin } = self.contrast(&block.centered(level))?;
+        Some(Estimate { value: block.mean + value, margin })
     }
 
     /// The value at `level` minus the value at `other`.
     pub fn difference(&self, factor: usize, level: usize, other: usize) -> Option<Estimate> {
-        let (start, _) = &self.blocks[factor];
-        let mut contrast = DVector::zeros(self.coefficients.len());
-        contrast[start + level] += 1.0;
-        contrast[start + other] -= 1.0;
-        self.contrast(&contrast)
-    }
-
-    fn contrast(&self, contrast: &DVector<f64>) -> Option<Estimate> {
-        let reached = &self.gram * (&self.covariance * contrast);
-        if (reached - contrast).amax() > 1e-6 {
+        let block = self.blocks[factor].as_ref()?;
+        if block.absent.is_some_and(|absent| absent == level || absent == other) {
             return None;
         }
-        let variance = contrast.dot(&(&self.covariance * contrast)).max(0.0);
+        let other = block.centered(other).into_iter().map(|(column, x)| (column, -x));
+        self.contrast(&block.centered(level).into_iter().chain(other).collect::<Vec<_>>())
+    }
+
+    fn contrast(&self, entries: &[(usize, f64)]) -> Option<Estimate> {
+        let mut contrast = DVector::zeros(self.coefficients.len());
+        entries.iter().for_each(|(column, x)| contrast[*column] += x);
+        let reached = &self.gram * (&self.covariance * &contrast);
+        if (reached - &contrast).amax() > 1e-6 {
+            return None;
+        }
+        let variance = contrast.dot(&(&self.covariance * &contrast)).max(0.0);
         Some(Estimate {
             value: contrast.dot(&self.coefficients),
             margin: self.error.map(|(error, freedom)| students_t(freedom, 1) * error * variance.sqrt()),
@@ -173,6 +233,22 @@ mod tests {
             Additive::fit(&[factor(of.clone()), factor(of)], &[0.0, 1.0, 0.1, 1.1], &[1.0; 4], Repeats::default())
                 .expect("values");
         assert_eq!(model.level(0, 1), None);
+    }
+
+    #[test]
+    fn a_conditional_parameter_has_its_effect_within_its_condition_and_the_condition_keeps_its_own() {
+        // `sgd` adds 2 to `adam`, and its momentum 0.9 takes 1 from that of 0.5.
+        let momentum = Factor { levels: ["0.5", "0.9", "not set"].map(str::to_owned).to_vec(), ..factor(vec![2; 8]) };
+        let momentum = Factor { of: vec![2, 2, 2, 2, 0, 1, 0, 1], ..momentum };
+        let optimizer = factor(vec![0, 0, 0, 0, 1, 1, 1, 1]);
+        let noise = [0.01, -0.01, 0.0, 0.0, 0.01, -0.01, -0.01, 0.01];
+        let values: Vec<f64> = (0..8).map(|at| [1.0, 1.0, 1.0, 1.0, 3.5, 2.5, 3.5, 2.5][at] + noise[at]).collect();
+        let model = Additive::fit(&[optimizer, momentum], &values, &[1.0; 8], Repeats::default()).expect("values");
+        let [optimizer, momentum] = [0, 1].map(|factor| model.difference(factor, 1, 0).expect("it varied"));
+        assert!((optimizer.value - 2.0).abs() < 0.02 && optimizer.is_clear(), "{optimizer:?}");
+        assert!((momentum.value + 1.0).abs() < 0.03 && momentum.is_clear(), "{momentum:?}");
+        assert!(model.level(1, 1).is_some_and(|level| (level.value - 2.5).abs() < 0.02));
+        assert_eq!((model.level(1, 2), model.difference(1, 0, 2)), (None, None), "an absent parameter has no value");
     }
 
     #[test]

@@ -2,18 +2,18 @@
 //! parameters. Pure.
 
 mod additive;
+mod edge;
 mod factor;
 mod importance;
 mod pair;
 mod target;
 
 pub use additive::{Additive, Estimate, Repeats};
+pub use edge::Edge;
 pub use factor::Factor;
 pub use importance::Importance;
-pub use pair::Pair;
+pub use pair::{Cell, Pair};
 pub use target::Target;
-
-use serde_json::Value;
 
 use super::charts::HIGHLIGHTS;
 use super::format;
@@ -47,21 +47,12 @@ pub struct Effects {
     pub left_out: usize,
     /// The place among the five best trials of each configuration's best trial, from 0.
     pub ranks: Vec<Option<usize>>,
+    /// Whether the best configuration is in the analysis. It is the first observation then.
+    pub has_best: bool,
     /// Number of configurations that every analysis leaves out, because their results mean nothing.
     pub broken: usize,
     /// Parameters whose texts are too many to compare.
     pub too_many: Vec<String>,
-}
-
-/// A parameter whose best value is the smallest or the largest tried.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Edge {
-    /// The parameter's name.
-    pub setting: String,
-    /// The best value.
-    pub value: f64,
-    /// Whether it is the largest value rather than the smallest.
-    pub upper: bool,
 }
 
 impl Effects {
@@ -76,6 +67,7 @@ impl Effects {
         (sound, whole): (impl Fn(&Group) -> bool, impl Fn(&Group) -> bool),
     ) -> Option<Effects> {
         let all_groups = groups.len();
+        let has_best = groups.first().is_some_and(&sound);
         let groups: Vec<&Group> = groups.iter().filter(|group| sound(group)).collect();
         let points: Vec<&Settings> = groups.iter().map(|group| group.settings).collect();
         let drawn = |name: &str| {
@@ -102,18 +94,32 @@ impl Effects {
         let gap = if metric.name.ends_with("_accuracy") { gap } else { loss_gap().or(gap) };
         let found = of_metric.importance.as_ref().map_or(&[][..], |importance| &importance.pairs);
         let scaled = of_metric.scaled();
-        let pair = |((a, b), share): &((usize, usize), f64)| Pair::new(&factors, (*a, *b), *share, &scaled, &trials);
+        let observed = (&scaled[..], &trials[..], &of_metric.capped[..]);
+        let pair = |((a, b), share): &((usize, usize), f64)| Pair::new(&factors, (*a, *b), *share, observed);
         let pairs = found.iter().take(PAIRS).map(pair).collect();
-        let untried = untried(spec, &factors, tried, (&of_metric.values, &trials));
-        let ties = |group: &&&Group| Some(group.metric.mean) == groups.first().map(|best| best.metric.mean);
-        let best: Vec<&Settings> = groups.iter().take_while(ties).map(|group| group.settings).collect();
-        let edges = edges(tried, &best, names);
+        let untried = untried(spec, &factors, tried, observed);
+        let results: Vec<(&Settings, f64)> = groups.iter().map(|group| (group.settings, group.metric.mean)).collect();
+        // If the best configuration means nothing, the best of the others is no place to go on from.
+        let names_if_sound = if has_best { names } else { &[] };
+        let edges = names_if_sound.iter().filter_map(|name| Edge::of(name, tried, &results, metric.goal)).collect();
         let too_many = names.iter().filter(|name| Factor::has_too_many(name, &points)).cloned().collect();
         let left_out = if gap.is_some() { groups.len() - kept.len() } else { 0 };
         let first = || ranking.placed.iter().take(HIGHLIGHTS.len()).map(|place| place.trial.id);
         let ranks = groups.iter().map(|group| first().position(|id| group.trials.contains(&id))).collect();
         let broken = all_groups - groups.len();
-        Some(Effects { pairs, untried, edges, left_out, ranks, broken, too_many, metric: of_metric, gap, factors })
+        Some(Effects {
+            has_best,
+            pairs,
+            untried,
+            edges,
+            left_out,
+            ranks,
+            broken,
+            too_many,
+            metric: of_metric,
+            gap,
+            factors,
+        })
     }
 
     /// The indices of the parameters, most important first. Without importances, they are in the order of the sweep
@@ -126,27 +132,39 @@ impl Effects {
         order
     }
 
-    /// Remarks that complement the charts: where to search beyond the tried values, and what the analysis left out.
+    /// Remarks that complement the charts: best values at the edge that prove nothing, and what the analysis left out.
+    /// Proven edges are among the next steps.
     pub fn remarks(&self) -> Vec<String> {
-        let mut remarks: Vec<String> = self.edges.iter().map(Edge::sentence).collect();
+        let mut remarks: Vec<String> = edge::unproven(&self.edges).into_iter().collect();
         if !self.untried.is_empty() {
             let more = if self.untried.len() == UNTRIED { ", and more" } else { "" };
             remarks.push(format!("Never tried together: {}{more}.", self.untried.join("; ")));
         }
         let mixed = self.factors.iter().enumerate().filter(|(at, factor)| {
             let model = self.metric.model.as_ref();
-            model.is_some_and(|model| (0..factor.levels.len()).all(|level| model.level(*at, level).is_none()))
+            let levels = || 0..factor.levels.len();
+            model.is_some_and(|model| model.has(*at) && levels().all(|level| model.level(*at, level).is_none()))
         });
         let mixed: Vec<&str> = mixed.map(|(_, factor)| factor.name.as_str()).collect();
         let levels = 1 + self.factors.iter().map(|factor| factor.levels.len() - 1).sum::<usize>();
         if !mixed.is_empty() {
-            let why = match self.metric.values.len() < levels {
+            let drawn = mixed.iter().any(|name| self.factors.iter().any(|one| one.name == **name && !one.exact));
+            let why = match self.metric.values.len() < levels || drawn {
                 true => "there are too few trials",
                 false => "they always changed together",
             };
             remarks.push(format!(
                 "The effects of these parameters cannot be separated, because {why}: {}.",
                 mixed.join(", ")
+            ));
+        }
+        let all = self.factors.len();
+        let told = self.metric.model.as_ref().map_or(all, |model| (0..all).filter(|at| model.has(*at)).count());
+        if told < all {
+            remarks.push(format!(
+                "{} configurations are too few to tell the effects of {all} parameters apart: those of the {told} most \
+                 important ones are shown.",
+                format::count(self.metric.values.len() as u64)
             ));
         }
         if self.broken > 0 {
@@ -157,11 +175,12 @@ impl Effects {
                 format::count(self.broken as u64)
             ));
         }
-        if self.metric.capped > 0 {
-            let plural = if self.metric.capped == 1 { "value was" } else { "values were" };
+        let capped = self.metric.capped.iter().filter(|capped| **capped).count();
+        if capped > 0 {
+            let plural = if capped == 1 { "value was" } else { "values were" };
             remarks.push(format!(
                 "{} {plural} so far out that they are capped at {}. Effects and charts show them at the cap.",
-                format::count(self.metric.capped as u64),
+                format::count(capped as u64),
                 format::value(&self.metric.name, self.metric.cap())
             ));
         }
@@ -196,42 +215,12 @@ impl Effects {
     }
 }
 
-impl Edge {
-    fn sentence(&self) -> String {
-        let Edge { setting, value, upper } = self;
-        let (end, way) = if *upper { ("largest", "larger") } else { ("smallest", "smaller") };
-        let value = format::setting(&Value::from(*value));
-        format!("Try a {way} {setting}: the best value ({value}) is the {end} that was tried.")
-    }
-}
-
-/// The parameters whose best value is at the edge of the tried values and can go further. A lower edge at 0 cannot. Of
-/// several configurations with the same best result, all must have that value.
-fn edges(points: &[&Settings], best: &[&Settings], names: &[String]) -> Vec<Edge> {
-    let edge = |name: &String| {
-        let own = best.first()?.get(name).and_then(Value::as_f64)?;
-        if best.iter().any(|other| other.get(name).and_then(Value::as_f64) != Some(own)) {
-            return None;
-        }
-        let mut values: Vec<f64> = points.iter().filter_map(|point| point.get(name)?.as_f64()).collect();
-        values.sort_by(f64::total_cmp);
-        values.dedup();
-        // With many drawn values, the outermost fortieth counts as the edge. It is counted by rank, so that the scale
-        // of the distribution does not matter.
-        let (rank, near) = (values.partition_point(|value| *value < own), values.len() / 40);
-        let upper = rank + near + 1 >= values.len();
-        let lower = rank <= near && own > 0.0;
-        (values.len() > 1 && (upper || lower)).then(|| Edge { setting: name.clone(), value: own, upper })
-    };
-    names.iter().filter_map(edge).collect()
-}
-
 /// Pairs of values that the file allows and that no trial had.
-fn untried(spec: &Spec, factors: &[Factor], tried: &[&Settings], (values, trials): (&[f64], &[usize])) -> Vec<String> {
+fn untried(spec: &Spec, factors: &[Factor], tried: &[&Settings], observed: (&[f64], &[usize], &[bool])) -> Vec<String> {
     let mut found = Vec::new();
     for (a, first) in factors.iter().enumerate().filter(|(_, factor)| factor.exact) {
         for (b, second) in factors.iter().enumerate().skip(a + 1).filter(|(_, factor)| factor.exact) {
-            let pair = Pair::new(factors, (a, b), 0.0, values, trials);
+            let pair = Pair::new(factors, (a, b), 0.0, observed);
             for (i, j) in pair.untried() {
                 if found.len() == UNTRIED {
                     return found;
@@ -284,17 +273,5 @@ mod tests {
         let gap = effects.gap.as_ref().expect("it was measured").drivers(&effects.factors);
         assert!(gap[0].starts_with("dropout: loss gap is lower with 0.4 than with 0.0, by "), "{gap:?}");
         assert!(gap[0].contains("95% interval") && gap[0].contains("explains"), "{gap:?}");
-    }
-
-    #[test]
-    fn a_best_value_at_the_end_of_its_range_is_named_unless_nothing_lies_beyond() {
-        let point = |a: f64, b: f64, c: f64| sweep_sample::settings(serde_json::json!({"a": a, "b": b, "c": c}));
-        let points = [point(1.0, 0.0, 2.0), point(2.0, 0.1, 1.0), point(3.0, 0.2, 3.0)];
-        let names = ["a", "b", "c"].map(str::to_owned);
-        let edges = |best: usize| edges(&points.each_ref(), &[&points[best]], &names);
-        assert_eq!(edges(0), [Edge { setting: "a".into(), value: 1.0, upper: false }]);
-        assert_eq!(edges(2).len(), 3);
-        // The first and the second are equally good.
-        assert_eq!(super::edges(&points.each_ref(), &[&points[0], &points[1]], &names), []);
     }
 }

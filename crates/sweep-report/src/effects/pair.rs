@@ -9,24 +9,41 @@ pub struct Pair {
     pub factors: (usize, usize),
     /// Share of the variance that the two explain together beyond their separate shares.
     pub share: f64,
-    /// The mean and the number of trials, by level of the first factor and then of the second. An entry is `None` if
-    /// there are no trials.
-    pub cells: Vec<Vec<Option<(f64, usize)>>>,
+    /// The results by level of the first factor and then of the second. An entry is `None` if there are no trials.
+    pub cells: Vec<Vec<Option<Cell>>>,
+}
+
+/// The results of one combination.
+#[derive(Debug, Clone, Copy)]
+pub struct Cell {
+    pub mean: f64,
+    /// Number of trials.
+    pub trials: usize,
+    /// Whether the mean contains capped values, so that it is only a bound.
+    pub capped: bool,
 }
 
 impl Pair {
-    /// Computes the means over observations. `values` has the value of each observation, and `trials` its number of
-    /// trials.
-    pub fn new(factors: &[Factor], (a, b): (usize, usize), share: f64, values: &[f64], trials: &[usize]) -> Pair {
+    /// Computes the means over observations. `observed` has the value of each, its number of trials, and whether the value
+    /// is capped.
+    pub fn new(
+        factors: &[Factor],
+        (a, b): (usize, usize),
+        share: f64,
+        (values, trials, capped): (&[f64], &[usize], &[bool]),
+    ) -> Pair {
         let (first, second) = (&factors[a], &factors[b]);
-        let mut sums = vec![vec![(0.0, 0); second.levels.len()]; first.levels.len()];
+        let mut sums = vec![vec![(0.0, 0, false); second.levels.len()]; first.levels.len()];
         for (at, value) in values.iter().enumerate() {
-            let (sum, count) = &mut sums[first.of[at]][second.of[at]];
+            let (sum, count, bound) = &mut sums[first.of[at]][second.of[at]];
             *sum += value * trials[at] as f64;
             *count += trials[at];
+            *bound |= capped.get(at).is_some_and(|capped| *capped);
         }
-        let mean = |(sum, count): (f64, usize)| (count > 0).then(|| (sum / count as f64, count));
-        let cells = sums.into_iter().map(|row| row.into_iter().map(mean).collect()).collect();
+        let cell = |(sum, trials, capped): (f64, usize, bool)| {
+            (trials > 0).then(|| Cell { mean: sum / trials as f64, trials, capped })
+        };
+        let cells = sums.into_iter().map(|row| row.into_iter().map(cell).collect()).collect();
         Pair { factors: (a, b), share, cells }
     }
 

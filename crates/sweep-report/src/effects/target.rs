@@ -10,6 +10,8 @@ use sweep_core::trial::Goal;
 const FENCE: f64 = 3.0;
 /// Minimum ratio of the largest to the smallest value for a logarithmic analysis.
 const DECADES: f64 = 100.0;
+/// Maximum number of levels in the model, as a share of the observations.
+const FITTED: f64 = 0.6;
 /// Minimum share of the variance for a parameter to count as important.
 const DRIVES: f64 = 0.05;
 
@@ -24,8 +26,8 @@ pub struct Target {
     pub goal: Goal,
     /// One value per configuration. Values that are far out are capped.
     pub values: Vec<f64>,
-    /// Number of capped values.
-    pub capped: usize,
+    /// Which of them are capped.
+    pub capped: Vec<bool>,
     /// Whether the model is of the logarithm, because the values span decades.
     pub log: bool,
     /// Number of trials of these configurations.
@@ -57,15 +59,22 @@ impl Target {
         let sound: Vec<bool> = scaled.iter().zip(&fenced).map(|(mean, value)| mean == value).collect();
         let points = spreads.iter().zip(trials.iter().copied()).zip(&sound).filter(|(_, sound)| **sound);
         let repeats = if log { Repeats::default() } else { Repeats::new(points.map(|(point, _)| point)) };
+        let importance = Importance::new(factors, &fenced);
         Some(Target {
             name: name.to_owned(),
             words: words.to_owned(),
             goal,
-            capped: sound.iter().filter(|sound| !**sound).count(),
+            capped: sound.iter().map(|sound| !sound).collect(),
             log,
             trials: trials.iter().sum(),
-            model: Additive::fit(factors, &fenced, &weights, repeats),
-            importance: Importance::new(factors, &fenced),
+            model: Additive::fit_only(
+                &used(factors, importance.as_ref(), fenced.len()),
+                factors,
+                &fenced,
+                &weights,
+                repeats,
+            ),
+            importance,
             values: if log { fenced.iter().map(|value| 10_f64.powf(*value)).collect() } else { fenced },
         })
     }
@@ -81,32 +90,40 @@ impl Target {
     /// Sentences on the most important parameters, most important first. Without importances, they cover the parameters
     /// with a clear effect. If no effect is clear, there is one sentence that says so.
     pub fn drivers(&self, factors: &[Factor]) -> Vec<String> {
-        let Some(model) = &self.model else { return Vec::new() };
-        let extremes = |at: usize| {
-            // Where a condition leaves a parameter out, only its values are compared with each other.
-            let set = (0..factors[at].levels.len()).filter(|level| !factors[at].is_absent(*level));
-            let levels = set.filter_map(|level| Some((level, model.level(at, level)?.value)));
-            let low = levels.clone().min_by(|a, b| a.1.total_cmp(&b.1))?.0;
-            let high = levels.max_by(|a, b| a.1.total_cmp(&b.1))?.0;
-            let (best, worst) = if self.goal == Goal::Minimize { (low, high) } else { (high, low) };
-            if best == worst {
-                return None;
-            }
-            let pairs = factors[at].levels.len() * (factors[at].levels.len() - 1) / 2;
-            let difference = model.best_of(pairs, model.difference(at, best, worst)?);
-            Some(Driver { factor: at, best, worst, difference })
-        };
         let mut order: Vec<usize> = (0..factors.len()).collect();
         if let Some(importance) = &self.importance {
             order.retain(|at| importance.alone[*at] >= DRIVES);
             order.sort_by(|&a, &b| importance.alone[b].total_cmp(&importance.alone[a]));
         }
         let proven = |driver: &Driver| self.importance.is_some() || driver.difference.is_clear();
+        let extremes = |at| self.extremes(factors, at);
         let drivers: Vec<Driver> = order.into_iter().filter_map(extremes).filter(proven).take(3).collect();
         if !drivers.is_empty() && drivers.iter().all(|driver| !driver.difference.is_clear()) {
             return vec![self.nothing_proven(factors, &drivers)];
         }
         drivers.iter().map(|driver| self.driver(factors, driver)).collect()
+    }
+
+    /// Whether the difference between the best and the worst level of a parameter is more than chance.
+    pub fn is_proven(&self, factors: &[Factor], at: usize) -> bool {
+        self.extremes(factors, at).is_some_and(|driver| driver.difference.is_clear())
+    }
+
+    /// The best and the worst level of a parameter.
+    fn extremes(&self, factors: &[Factor], at: usize) -> Option<Driver> {
+        let model = self.model.as_ref()?;
+        // Where a condition leaves a parameter out, only its values are compared with each other.
+        let set = (0..factors[at].levels.len()).filter(|level| !factors[at].is_absent(*level));
+        let levels = set.filter_map(|level| Some((level, model.level(at, level)?.value)));
+        let low = levels.clone().min_by(|a, b| a.1.total_cmp(&b.1))?.0;
+        let high = levels.max_by(|a, b| a.1.total_cmp(&b.1))?.0;
+        let (best, worst) = if self.goal == Goal::Minimize { (low, high) } else { (high, low) };
+        if best == worst {
+            return None;
+        }
+        let pairs = factors[at].levels.len() * (factors[at].levels.len() - 1) / 2;
+        let difference = model.best_of(pairs, model.difference(at, best, worst)?);
+        Some(Driver { factor: at, best, worst, difference })
     }
 
     /// The sentence on one parameter. It says first whether an effect is proven.
@@ -141,7 +158,7 @@ impl Target {
     /// The value at which values are capped: the worst that is left.
     pub fn cap(&self) -> Option<f64> {
         let worse = |a: f64, b: f64| if self.goal.better(a, b) { b } else { a };
-        self.values.iter().copied().reduce(worse).filter(|_| self.capped > 0)
+        self.values.iter().copied().reduce(worse).filter(|_| self.capped.contains(&true))
     }
 
     /// The value that a number of the model stands for.
@@ -225,6 +242,21 @@ struct Driver {
     difference: Estimate,
 }
 
+/// The factors whose effects can be told apart with this many observations. With more levels than that, the most
+/// important ones are, and the others count as chance.
+fn used(factors: &[Factor], importance: Option<&Importance>, observations: usize) -> Vec<bool> {
+    let mut used = vec![true; factors.len()];
+    let Some(importance) = importance else { return used };
+    let mut order: Vec<usize> = (0..factors.len()).collect();
+    order.sort_by(|&a, &b| importance.alone[b].total_cmp(&importance.alone[a]));
+    let mut left = observations.saturating_sub(1) as f64 * FITTED;
+    for at in order {
+        left -= (factors[at].levels.len() - 1) as f64;
+        used[at] = left >= 0.0;
+    }
+    used
+}
+
 /// Whether all values are positive and the largest is a hundred times the smallest.
 fn spans_decades(values: &[f64]) -> bool {
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
@@ -267,7 +299,7 @@ mod tests {
             words,
             goal: Goal::Minimize,
             values,
-            capped: 0,
+            capped: Vec::new(),
             log: false,
             trials: 12,
             model,
@@ -287,7 +319,7 @@ mod tests {
             words: "validation loss".to_owned(),
             goal: Goal::Minimize,
             values: Vec::new(),
-            capped: 0,
+            capped: Vec::new(),
             log: false,
             trials: 6,
             model: Additive::fit(&[], &[1.0, 2.0], &[1.0; 2], Repeats::default()),
@@ -314,7 +346,7 @@ mod tests {
         let spreads: Vec<Spread> = (0..12).map(|at| Spread::new(&[value(at)]).expect("a value")).collect();
         let target = Target::new(("val_loss", "validation loss", Goal::Minimize), &factors, &spreads, &[1; 12]);
         let target = target.expect("there are values");
-        assert!(target.log && target.capped == 0, "{target:?}");
+        assert!(target.log && !target.capped.contains(&true), "{target:?}");
         let said = target.drivers(&factors).remove(0);
         assert!(said.contains("lower with a than with b, by a factor of 10"), "{said}");
     }

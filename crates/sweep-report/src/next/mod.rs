@@ -8,6 +8,8 @@ mod followed;
 mod page;
 mod propose;
 mod rate;
+mod regularization;
+mod statistics;
 mod values;
 
 use std::path::{Component, Path, PathBuf};
@@ -15,6 +17,7 @@ use std::path::{Component, Path, PathBuf};
 use serde_yaml::{Mapping, Value};
 
 use super::analysis::Analysis;
+use sweep_scheduler::search::Search;
 use sweep_spec::{Spec, parse_yaml};
 
 /// A change of one value in the sweep file.
@@ -48,20 +51,60 @@ pub fn file(text: &str, folder: &Path, analysis: &Analysis) -> Option<String> {
         moved(&mut start);
         file.insert("folder".into(), start);
     }
-    let mut kept: Vec<Change> = Vec::new();
-    for change in propose::changes(&file, analysis) {
-        if kept.iter().any(|one| one.path == change.path && one.value.is_some()) {
-            continue;
-        }
-        let mut changed = file.clone();
-        put(&mut changed, &change.path, change.value.clone());
-        if Spec::read(&page::text(&changed, &[], &[]), "next.yaml", folder).is_ok() {
-            file = changed;
-            kept.retain(|one| one.path != change.path);
-            kept.push(change);
-        }
+    let mut made = Made { file, kept: Vec::new(), left_out: Vec::new() };
+    let room = room(analysis.spec);
+    let mut remarks = propose::remarks(&made.file, analysis);
+    for change in propose::changes(&made.file, analysis) {
+        made.make(change, folder, room);
     }
-    Some(page::text(&file, &kept, &propose::remarks(analysis)))
+    for change in propose::of_best(analysis, &made.kept) {
+        made.make(change, folder, room);
+    }
+    if !made.left_out.is_empty() {
+        remarks.push(format!("Not added, because a grid multiplies: {}.", made.left_out.join(", ")));
+    }
+    Some(page::text(&made.file, &made.kept, &remarks))
+}
+
+/// A grid may grow by this factor, because each new parameter multiplies it.
+const GROWTH: u64 = 4;
+/// Number of trials to which any grid may grow.
+const SMALL: u64 = 24;
+
+/// Maximum number of trials of the next grid. `None` if `run_cap` or the method limits them.
+fn room(spec: &Spec) -> Option<u64> {
+    let trials = Search::new(spec.search_terms()).len().filter(|_| spec.run_cap.is_none())?;
+    Some(trials.saturating_mul(GROWTH).max(SMALL))
+}
+
+/// The file with the changes made so far.
+struct Made {
+    file: Mapping,
+    kept: Vec<Change>,
+    /// Names of the parameters that would have made the grid too large.
+    left_out: Vec<String>,
+}
+
+impl Made {
+    /// Makes a change if the file stays valid, and a grid below `room` trials.
+    fn make(&mut self, change: Change, folder: &Path, room: Option<u64>) {
+        if self.kept.iter().any(|one| one.path == change.path && one.value.is_some()) {
+            return;
+        }
+        let mut changed = self.file.clone();
+        put(&mut changed, &change.path, change.value.clone());
+        let Ok((spec, _)) = Spec::read(&page::text(&changed, &[], &[]), "next.yaml", folder) else { return };
+        let trials = || Search::new(spec.search_terms()).len();
+        let known = || self.file.get("parameters").is_some_and(|all| all.get(&change.path[1]).is_some());
+        let is_new = change.path[0] == "parameters" && !known();
+        if is_new && room.is_some_and(|room| trials().is_some_and(|trials| trials > room)) {
+            self.left_out.push(change.path[1].clone());
+            return;
+        }
+        self.file = changed;
+        self.kept.retain(|one| one.path != change.path);
+        self.kept.push(change);
+    }
 }
 
 /// Sets a value at a path. Missing tables are created.
@@ -98,6 +141,9 @@ fn relative(folder: &Path, file: &Path) -> PathBuf {
     let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
     if shared < 2 {
         return to.iter().collect();
+    }
+    if from == to {
+        return ".".into();
     }
     from[shared..].iter().map(|_| Path::new("..")).chain(to[shared..].iter().map(PathBuf::as_path)).collect()
 }
@@ -177,6 +223,47 @@ mod tests {
         let tried = history.trials.iter().map(|trial| (rate(&trial.settings) - rate(&first)).abs());
         assert!(tried.reduce(f64::min).is_some_and(|nearest| nearest < 1e-3), "{first:?}\n{next}");
         assert_eq!(search.settings(TrialId(3)), Some(first), "each point has its repeats");
+    }
+
+    #[test]
+    fn a_program_that_still_improves_trains_longer_or_is_told_to() {
+        let after = |epochs: &str| {
+            let text = format!(
+                "name: f\nprogram: train.py\nmetric: {{name: val_loss}}\nparameters:\n  x: {{values: [1, 2, 3]}}\n{epochs}"
+            );
+            let history = trained(&text, 3, 12).altered(|history| {
+                for trial in &mut history.trials {
+                    for epoch in &mut trial.curve {
+                        epoch.val_loss = Some(3.0 - 0.1 * f64::from(epoch.epoch) + 0.3 * trial.id.0 as f64);
+                        epoch.train_loss = epoch.val_loss.map(|loss| loss - 0.1);
+                        (epoch.train_eval_loss, epoch.train_eval_accuracy) = (None, None);
+                        (epoch.train_accuracy, epoch.val_accuracy) = (None, None);
+                    }
+                }
+            });
+            next(&text, &history)
+        };
+        let fixed = after("  epochs: {value: 12}\n");
+        let file: Value = serde_yaml::from_str(&fixed).expect("YAML");
+        let [now, first] = [&file["parameters"]["epochs"]["value"], &file["enqueue"][0]["epochs"]];
+        assert!(now.as_u64().is_some_and(|epochs| epochs > 12) && now == first, "{fixed}");
+        assert!(after("").contains("Train longer, to about epoch"), "{}", after(""));
+    }
+
+    #[test]
+    fn a_grid_grows_little_and_says_what_it_left_out() {
+        let text = "name: f\nparameters:\n  learning_rate: {values: [1e-4, 3e-4, 1e-3]}\n  batch_size: {values: [16, 32, 64, \
+            128]}\ndata: {set: digits}\nmodel: question\ntraining: {epochs: 30}\n";
+        use sweep_sample::curves::{Kind, curve};
+        let history = trained(text, 12, 30).altered(|history| {
+            for trial in &mut history.trials {
+                trial.curve = curve(Kind::Overfit, 40, 0.02, trial.id.0, true);
+            }
+        });
+        let next = next(text, &history);
+        let spec = Spec::read(&next, "next.yaml", Path::new("/nowhere/results/f")).expect("it is valid").0;
+        let trials = Search::new(spec.search_terms()).len().expect("a grid has an end");
+        assert!((13..=48).contains(&trials) && next.contains("because a grid multiplies: dropout"), "{trials}\n{next}");
     }
 
     #[test]

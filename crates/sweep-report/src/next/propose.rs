@@ -3,14 +3,13 @@
 use serde_yaml::{Mapping, Value};
 
 use super::super::analysis::Analysis;
-use super::super::asked::Ask;
 use super::super::format;
+use super::super::identical::Identical;
 use super::super::ties::SEEDS;
-use super::{Change, rate, values};
-use sweep_core::recipe::Source;
+use super::{Change, rate, regularization, statistics, values};
 use sweep_core::trial::TrialId;
 use sweep_spec::Network;
-use sweep_verdict::{Advice, Mirror, Name};
+use sweep_verdict::{Advice, Name};
 
 /// Early stopping is proposed if at least this share of the epochs came after the best one.
 const WASTED: f64 = 0.25;
@@ -21,95 +20,170 @@ const LOST: f64 = 0.5;
 const TIED: usize = 7;
 
 /// The proposed changes, in the order in which they are validated. Of several changes of one key, the first valid one
-/// is made.
+/// is made. If only repeats can go on, they are all that changes.
 pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let mut changes = vec![change(&["name"], format!("{}-next", analysis.spec.name), "")];
-    let improving = analysis.spec.network().map_or_else(Vec::new, |network| {
-        let training = of_training(network, analysis).into_iter();
-        training.chain(of_regularization(network, file, analysis)).collect()
-    });
-    let rate = rate::changes(file, analysis);
+    if !analysis.ranking.placed.is_empty() {
+        changes.push(change(&["seed"], analysis.spec.seed.wrapping_add(1), of_seed(analysis)));
+    }
+    let improving: Vec<Change> = match analysis.spec.network() {
+        Some(network) => {
+            let training = of_training(network, analysis).into_iter();
+            training.chain(regularization::changes(network, file, analysis)).collect()
+        }
+        None => epochs_of_program(analysis, file).into_iter().collect(),
+    };
+    let statistics = statistics::change(file, analysis);
+    let rate = if statistics.is_some() { Vec::new() } else { rate::changes(file, analysis) };
     // As long as something may improve all configurations, it is too early to tell the best of them apart.
     let too_early = !rate.is_empty()
+        || statistics.is_some()
+        || analysis.effects.iter().any(|effects| effects.edges.iter().any(|edge| edge.proven))
         || improving.iter().any(|change| change.path.last().is_some_and(|key| key != "early_stopping"));
     let repeats = if too_early { Vec::new() } else { of_ties(analysis) };
-    // With new parameters, the best configuration can only run once they are there.
-    let best = repeats.is_empty().then(|| of_best(analysis, &improving)).flatten();
-    changes.extend(repeats);
-    if file.contains_key("enqueue") && !changes.iter().any(|change| change.path == ["enqueue"]) {
+    if !repeats.is_empty() {
+        changes.extend(repeats);
+        return changes;
+    }
+    if file.contains_key("enqueue") {
         let reason = "`enqueue` is removed, because its configurations were tried.".into();
         changes.push(Change { path: vec!["enqueue".into()], value: None, reason });
     }
-    if !analysis.ranking.placed.is_empty() {
-        changes.push(change(
-            &["seed"],
-            analysis.spec.seed.wrapping_add(1),
-            "A new seed, so that the search draws other values.",
-        ));
-    }
     changes.extend(rate);
-    changes.extend(of_parameters(file, analysis));
+    match statistics {
+        // What validation measured says nothing about the parameters yet.
+        Some(change) => changes.push(change),
+        None => changes.extend(of_parameters(file, analysis)),
+    }
     changes.extend(improving);
-    changes.extend(best);
     changes
+}
+
+/// Why the seed changes, and what else changes with it.
+fn of_seed(analysis: &Analysis) -> String {
+    let drawn = |network: &Network| {
+        !network.own_validation && !network.fixed.get("validation").is_some_and(serde_json::Value::is_string)
+    };
+    let also = match analysis.spec.network().is_some_and(drawn) {
+        true => " Other images are held out with it: compare within the next sweep, not with the last.",
+        false => "",
+    };
+    format!("A new seed, so that the search draws other values.{also}")
+}
+
+/// Names that programs give to their number of epochs.
+const EPOCHS: [&str; 5] = ["epochs", "num_epochs", "max_epochs", "n_epochs", "num_train_epochs"];
+
+/// More epochs for a program, if the file gives it a fixed number of them.
+fn epochs_of_program(analysis: &Analysis, file: &Mapping) -> Option<Change> {
+    let (until, reason) = longer(analysis)?;
+    let parameters = file.get("parameters")?.as_mapping()?;
+    let fixed = |name: &&&str| {
+        parameters.get(**name).and_then(Value::as_mapping).is_some_and(|table| {
+            table.len() == 1
+                && table.get("value").and_then(Value::as_u64).is_some_and(|epochs| epochs < u64::from(until))
+        })
+    };
+    let name = EPOCHS.iter().find(fixed)?;
+    Some(change(&["parameters", name], Mapping::from_iter([("value".into(), until.into())]), reason))
+}
+
+/// The number of epochs that the trials ask for, and the reason.
+fn longer(analysis: &Analysis) -> Option<(u32, String)> {
+    let ask = analysis.asked(|advice| matches!(advice, Advice::MoreEpochs { .. }))?;
+    let Advice::MoreEpochs { until, .. } = ask.advice else { return None };
+    let were = if ask.trials == 1 { "was" } else { "were" };
+    Some((until, format!("{} {were} still improving at the last epoch.", format::trials(ask.trials))))
 }
 
 /// Proposes repeats for the trials that cannot be distinguished, and for no others.
 fn of_ties(analysis: &Analysis) -> Vec<Change> {
     let (spec, tied) = (analysis.spec, &analysis.ties.trials);
-    if spec.most_repeats > 1 || tied.len() < 2 {
+    // What is equal to the last digit would be so again.
+    let identical = || spec.program().is_some() && Identical::new(analysis.history) != Identical::default();
+    if spec.most_repeats > 1 || tied.len() < 2 || identical() {
         return Vec::new();
     }
     let count = tied.len().min(TIED);
-    let points: Option<Vec<Value>> =
-        tied.iter().take(count).map(|id| Some(Value::from(point(analysis, *id)?))).collect();
-    let Some(points) = points else { return Vec::new() };
+    let points = |drawn: Drawn| -> Option<Vec<Value>> {
+        tied.iter().take(count).map(|id| Some(Value::from(point(analysis, *id, drawn)?))).collect()
+    };
     let which = if count < tied.len() { format!("The best {count} of them") } else { "They".to_owned() };
-    vec![
-        change(&["enqueue"], points, format!("{} trials are tied. {which} run again, and no others.", tied.len())),
-        change(&["repeats"], SEEDS, "Only repeats with other seeds can show which is best."),
-        change(&["run_cap"], SEEDS * count as u64, format!("These {count} configurations with {SEEDS} seeds each.")),
-    ]
+    let reason = format!("{} trials are tied. {which} run again, and no others.", tied.len());
+    let enqueue = [Drawn::Rounded, Drawn::Exact].into_iter().filter_map(points);
+    let enqueue = enqueue.map(|points| change(&["enqueue"], points, reason.clone()));
+    let mut changes: Vec<Change> = enqueue.collect();
+    if !changes.is_empty() {
+        changes.push(change(&["repeats"], SEEDS, "Only repeats with other seeds can show which is best."));
+        let reason = format!("These {count} configurations with {SEEDS} seeds each.");
+        changes.push(change(&["run_cap"], SEEDS * count as u64, reason));
+    }
+    changes
 }
 
-/// Proposes to run the best configuration first, so that the next sweep contains it. New parameters have their first
-/// value there, which is what the last sweep had.
-fn of_best(analysis: &Analysis, new: &[Change]) -> Option<Change> {
-    let best = analysis.ties.trials.first()?;
-    let mut table = point(analysis, *best)?;
-    for change in new {
-        let [section, name] = &change.path[..] else { continue };
-        let first = change.value.as_ref().and_then(|value| value.get("values")?.get(0));
-        if section == "parameters"
-            && let Some(first) = first
-        {
-            table.insert(name.as_str().into(), first.clone());
-        }
+/// Proposes to run the best configuration first, so that the next sweep contains it. `kept` are the changes so far: a
+/// new parameter has its first value there, which is what the last sweep had.
+pub fn of_best(analysis: &Analysis, kept: &[Change]) -> Vec<Change> {
+    if kept.iter().any(|change| change.path == ["enqueue"] && change.value.is_some()) {
+        return Vec::new();
     }
-    (!table.is_empty()).then(|| {
-        change(&["enqueue"], vec![Value::from(table)], "The best configuration so far runs first, to compare with.")
-    })
+    let Some(best) = analysis.ties.trials.first() else { return Vec::new() };
+    let new = |table: &mut Mapping| {
+        for change in kept {
+            let [section, name] = &change.path[..] else { continue };
+            let first = change.value.as_ref().and_then(|value| value.get("values")?.get(0));
+            let fixed = change.value.as_ref().and_then(|value| value.get("value"));
+            if let Some(fixed) = fixed.filter(|_| section == "parameters") {
+                table.insert(name.as_str().into(), fixed.clone());
+            }
+            if let Some(first) = first.filter(|_| section == "parameters" && !table.contains_key(name.as_str())) {
+                table.insert(name.as_str().into(), first.clone());
+            }
+        }
+    };
+    let points = [Drawn::Rounded, Drawn::Exact].into_iter().filter_map(|drawn| {
+        let mut table = point(analysis, *best, drawn)?;
+        new(&mut table);
+        Some(table).filter(|table| !table.is_empty())
+    });
+    let reason = "The best configuration so far runs first, to compare with.";
+    points.map(|table| change(&["enqueue"], vec![Value::from(table)], reason)).collect()
+}
+
+/// How a number that was drawn from a range is written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Drawn {
+    /// With three digits, which is easier to read.
+    Rounded,
+    /// As it was. A rounded number may lie outside its range.
+    Exact,
 }
 
 /// The parameters of a trial, as `enqueue` takes them.
-fn point(analysis: &Analysis, id: TrialId) -> Option<Mapping> {
+fn point(analysis: &Analysis, id: TrialId, drawn: Drawn) -> Option<Mapping> {
     let settings = &analysis.history.trial(id)?.settings;
     let parameters = analysis.spec.space.parameters.iter();
     let known = parameters.filter_map(|one| Some((one, settings.get(&one.name)?)));
     let pairs = known.map(|(parameter, value)| {
-        let drawn = value.as_f64().filter(|_| parameter.distribution.count().is_none());
-        let value = drawn.map_or_else(|| serde_yaml::to_value(value), |drawn| Ok(values::rounded(drawn).into()));
+        let rounded = value.as_f64().filter(|_| drawn == Drawn::Rounded && parameter.distribution.count().is_none());
+        let value = rounded.map_or_else(|| serde_yaml::to_value(value), |number| Ok(values::rounded(number).into()));
         Some((parameter.name.as_str().into(), value.ok()?))
     });
     pairs.collect()
 }
 
 /// Recommended steps before the next sweep that no sweep can take.
-pub fn remarks(analysis: &Analysis) -> Vec<String> {
+pub fn remarks(file: &Mapping, analysis: &Analysis) -> Vec<String> {
     let mut remarks = vec![format!(
         "Proposed next sweep after {}. The reason is above each change. Review it, then run: sweep plan next.yaml",
         analysis.history.name
     )];
+    let identical = analysis.spec.program().and_then(|_| Identical::new(analysis.history).sentence());
+    remarks.extend(identical.map(|said| format!("Look at this first: {said}")));
+    let longer = longer(analysis).filter(|_| analysis.spec.program().is_some());
+    if let Some((until, reason)) = longer.filter(|_| epochs_of_program(analysis, file).is_none()) {
+        remarks.push(format!("{reason} Train longer, to about epoch {until}: the script decides, not this file."));
+    }
     let first = [
         Advice::HoldOut,
         Advice::CompareSets,
@@ -155,10 +229,7 @@ fn of_training(network: &Network, analysis: &Analysis) -> Vec<Change> {
     let (spec, time) = (analysis.spec, &analysis.time);
     let varies = |name: &str| spec.space.parameters.iter().any(|one| one.name.starts_with(name));
     let mut found = Vec::new();
-    let longer = analysis.asked(|advice| matches!(advice, Advice::MoreEpochs { .. }));
-    if let Some(Ask { advice: Advice::MoreEpochs { until, .. }, trials, .. }) = longer.filter(|_| !varies("epochs")) {
-        let were = if trials == 1 { "was" } else { "were" };
-        let reason = format!("{} {were} still improving at the last epoch.", format::trials(trials));
+    if let Some((until, reason)) = longer(analysis).filter(|_| !varies("epochs")) {
         found.push(change(&["training", "epochs"], u64::from(until), reason));
     }
     let wasted = time.after_best as f64 / time.epochs.max(1) as f64;
@@ -181,57 +252,14 @@ fn of_training(network: &Network, analysis: &Analysis) -> Vec<Change> {
     if let Some(training) = first.filter(|_| !varies("learning_rate"))
         && lost as f64 >= LOST * analysis.verdicts.judged().max(1) as f64
     {
-        let values = vec![Value::from(training.learning_rate / 10.0), Value::from(training.learning_rate)];
+        // What the sweep had comes first.
+        let values = vec![Value::from(training.learning_rate), Value::from(training.learning_rate / 10.0)];
         let table = Mapping::from_iter([("values".into(), Value::Sequence(values))]);
         let reason = format!(
             "{} diverged, were unstable or learned nothing. Try a tenth of the learning rate.",
             format::trials(lost)
         );
         found.push(change(&["parameters", "learning_rate"], table, reason));
-    }
-    found
-}
-
-/// Regularization that the network and the data support, if the best trials overfit.
-fn of_regularization(network: &Network, file: &Mapping, analysis: &Analysis) -> Vec<Change> {
-    let spec = analysis.spec;
-    let wanted = |one: Advice| analysis.asked(|advice| advice == one);
-    let varies = |name: &str| spec.space.parameters.iter().any(|one| one.name.starts_with(name));
-    let used = network.model.names();
-    let parameter = |name: &str, values: Vec<Value>, reason: String| {
-        change(&["parameters", name], Mapping::from_iter([("values".into(), Value::Sequence(values))]), reason)
-    };
-    let tally = analysis.verdicts.tally();
-    let overfit = tally.iter().find(|one| one.name == Name::Overfit).map_or(0, |one| one.trials);
-    let reason = |ask: Ask, what: &str| match overfit {
-        0 => format!("{} may benefit. Does {what} help?", format::trials(ask.trials)),
-        1 => format!("1 trial overfits. Does {what} help?"),
-        many => format!("{} overfit. Does {what} help?", format::trials(many)),
-    };
-    let mut found = Vec::new();
-    let fixed = file.get("data").and_then(|data| data.get("augment")).is_some();
-    if let Some(ask) = wanted(Advice::Augment(Mirror::of(&network.source))).filter(|_| !fixed && !varies("augment")) {
-        let small = matches!(network.source, Source::Digits);
-        let mut table = Mapping::new();
-        if Mirror::of(&network.source) == Mirror::Yes {
-            table.insert("flip".into(), true.into());
-        }
-        table.insert("crop".into(), Value::from(if small { 1 } else { 4 }));
-        found.push(parameter("augment", vec![Value::Null, table.into()], reason(ask, "augmentation")));
-    }
-    let takes = |name: &str| used.iter().any(|one| one == name) && !varies(name);
-    if let Some(ask) = wanted(Advice::BatchNorm).filter(|_| takes("batch_norm")) {
-        found.push(parameter("batch_norm", vec![false.into(), true.into()], reason(ask, "batch normalization")));
-    }
-    if let Some(ask) = wanted(Advice::MoreRegularization).filter(|_| takes("dropout")) {
-        let rates = [0.0, 0.2, 0.35, 0.5].map(Value::from).to_vec();
-        found.push(parameter("dropout", rates, reason(ask, "dropout") + " How little is enough?"));
-    }
-    let decay = network.fixed.get("weight_decay").and_then(serde_json::Value::as_f64).filter(|decay| *decay > 0.0);
-    if let Some(decay) = decay.filter(|_| wanted(Advice::LessRegularization).is_some() && !varies("weight_decay")) {
-        let values = [decay, decay / 10.0, decay / 100.0, 0.0].map(|value| Value::from(values::rounded(value)));
-        let reason = "Training is held down. Is less weight decay enough?".to_owned();
-        found.push(parameter("weight_decay", values.to_vec(), reason));
     }
     found
 }

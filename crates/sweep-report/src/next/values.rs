@@ -6,6 +6,7 @@ use serde_yaml::{Mapping, Value};
 use super::super::analysis::Analysis;
 use super::super::effects::{Edge, Effects};
 use super::super::format;
+use super::super::verdicts::is_meaningless;
 
 /// Margin on both sides of a narrowed range, as a share of the span of the best trials.
 const AIR: f64 = 0.25;
@@ -20,15 +21,13 @@ const RATIO: f64 = 4.0;
 /// Maximum distance of the next value from the edge, as a share of the tried span, if the values are not spaced by
 /// ratio.
 const STEP: f64 = 0.5;
-/// Share of its span by which a range is widened, up to a factor of [`RATIO`].
-const WIDER: f64 = 0.25;
-
-type Scale = fn(f64) -> f64;
+/// Maximum ratio between the new end of a range and the old one, if it is drawn by ratio.
+const RATIO_OF_RANGE: f64 = 10.0;
 
 /// Proposed tables for a parameter, each with its reason. Alternatives are in the order in which they should be tried.
 pub fn changes(name: &str, table: &Mapping, analysis: &Analysis) -> Vec<(Value, String)> {
     let Some(effects) = &analysis.effects else { return Vec::new() };
-    let edge = effects.edges.iter().find(|edge| edge.setting == name);
+    let edge = effects.edges.iter().find(|edge| edge.setting == name && edge.proven);
     if let Some(values) = table.get("values").and_then(Value::as_sequence).filter(|_| table.len() == 1) {
         let (kept, gone) = without_worse(name, values, analysis, effects);
         let more = edge.and_then(|edge| Some((beyond(edge, values)?, edge)));
@@ -54,7 +53,15 @@ pub fn changes(name: &str, table: &Mapping, analysis: &Analysis) -> Vec<(Value, 
         found.extend(extended(values).map(|(values, reason)| (list(values), reason)));
         return found;
     }
-    range(name, table, analysis, edge).into_iter().collect()
+    let Some(range) = Range::of(table) else { return Vec::new() };
+    let (ends, reason) = match edge {
+        Some(edge) => range.moved(edge, analysis),
+        None => match range.narrowed(name, analysis, effects) {
+            Some(found) => found,
+            None => return Vec::new(),
+        },
+    };
+    range.table(table, ends).map(|table| (table, reason)).into_iter().collect()
 }
 
 /// The values that are not clearly worse than the best, and a sentence on those that are.
@@ -112,56 +119,107 @@ fn beyond(edge: &Edge, values: &[Value]) -> Option<Value> {
     (next > 0.0 && !numbers.contains(&next)).then_some(value)
 }
 
-/// A table with `min` and `max` around the best trials.
-fn range(name: &str, table: &Mapping, analysis: &Analysis, edge: Option<&Edge>) -> Option<(Value, String)> {
-    let (low, high) = (table.get("min")?, table.get("max")?);
-    let whole = low.is_i64() && high.is_i64();
-    let (min, max) = (low.as_f64()?, high.as_f64()?);
-    // With W&B's old distribution names, `min` and `max` are exponents rather than values.
-    if table.get("distribution").and_then(Value::as_str).is_some_and(|name| name.ends_with("log_uniform")) {
-        return None;
+/// A parameter that is drawn between `min` and `max`.
+struct Range {
+    min: f64,
+    max: f64,
+    whole: bool,
+    by_ratio: bool,
+}
+
+impl Range {
+    /// `None` if the table has no such ends, or ends that are exponents, as under W&B's old names of distributions.
+    fn of(table: &Mapping) -> Option<Range> {
+        let (low, high) = (table.get("min")?, table.get("max")?);
+        let named = table.get("distribution").and_then(Value::as_str).unwrap_or_default();
+        let (min, max) = (low.as_f64()?, high.as_f64()?);
+        let by_ratio = min > 0.0 && (named.contains("log") || max / min >= BY_RATIO);
+        (!named.ends_with("log_uniform")).then_some(Range { min, max, whole: low.is_i64() && high.is_i64(), by_ratio })
     }
-    let placed = &analysis.ranking.placed;
-    let count = ((placed.len() as f64 * BEST) as usize).max(LEAST);
-    let best = placed.iter().take(count).filter_map(|place| place.trial.settings.get(name)?.as_f64());
-    let best: Vec<f64> = best.collect();
-    if best.len() < LEAST || placed.len() < 2 * LEAST {
-        return None;
+
+    fn scale(&self, value: f64) -> f64 {
+        if self.by_ratio { value.ln() } else { value }
     }
-    let by_ratio = min > 0.0 && max / min >= BY_RATIO;
-    let (scale, unscale): (Scale, Scale) = if by_ratio { (f64::ln, f64::exp) } else { (|x| x, |x| x) };
-    let least = scale(best.iter().copied().fold(f64::INFINITY, f64::min));
-    let most = scale(best.iter().copied().fold(f64::NEG_INFINITY, f64::max));
-    let air = (AIR * (most - least)).max(0.05 * (scale(max) - scale(min)));
-    let widest = if by_ratio { RATIO.ln() } else { f64::INFINITY };
-    let beyond = (WIDER * (scale(max) - scale(min))).min(widest);
-    let lower = edge.is_some_and(|edge| !edge.upper);
-    let upper = edge.is_some_and(|edge| edge.upper);
-    let new_min = if lower { scale(min) - beyond } else { (least - air).max(scale(min)) };
-    let new_max = if upper { scale(max) + beyond } else { (most + air).min(scale(max)) };
-    let new_min = if by_ratio || min < 0.0 { new_min } else { new_min.max(0.0) };
-    let number = |value: f64| if whole { Value::from(value.round() as i64) } else { Value::from(rounded(value)) };
-    let (new_min, new_max) = (number(unscale(new_min)), number(unscale(new_max)));
-    if (&new_min, &new_max) == (low, high) {
-        return None;
+
+    fn unscale(&self, value: f64) -> f64 {
+        if self.by_ratio { value.exp() } else { value }
     }
-    let mut table = table.clone();
-    table.insert("min".into(), new_min);
-    table.insert("max".into(), new_max);
-    let end = match (lower, upper) {
-        (true, _) => " The best trial is at the lower edge, so the range goes beyond it.",
-        (_, true) => " The best trial is at the upper edge, so the range goes beyond it.",
-        _ => "",
-    };
-    let said = format!(
-        "The best {} trials are between {} and {}. The range was {} to {}.{end}",
-        format::count(best.len() as u64),
-        rounded(unscale(least)),
-        rounded(unscale(most)),
-        rounded(min),
-        rounded(max)
-    );
-    Some((table.into(), said))
+
+    /// The values of a parameter in the trials that mean something, best first.
+    fn tried<'a>(name: &'a str, analysis: &'a Analysis) -> impl Iterator<Item = f64> + 'a {
+        let sound = analysis.ranking.placed.iter().map(|place| place.trial);
+        let sound = sound.filter(|trial| !is_meaningless(trial, analysis.verdicts.of(trial.id)));
+        sound.filter_map(|trial| trial.settings.get(name)?.as_f64())
+    }
+
+    /// The half of the range in which the results were better, and as much beyond the edge toward which they get better.
+    fn moved(&self, edge: &Edge, analysis: &Analysis) -> ([f64; 2], String) {
+        let mut tried: Vec<f64> = Range::tried(&edge.setting, analysis).map(|value| self.scale(value)).collect();
+        tried.sort_by(f64::total_cmp);
+        let (min, max) = (self.scale(self.min), self.scale(self.max));
+        let median = tried.get(tried.len() / 2).copied().unwrap_or((min + max) / 2.0);
+        let beyond = if self.by_ratio { (max - min).min(RATIO_OF_RANGE.ln()) } else { max - min };
+        let air = 0.05 * (max - min);
+        let best = self.scale(edge.value);
+        let ends = match edge.upper {
+            true => [median.min(best - air).max(min), max + beyond],
+            false => [min - beyond, median.max(best + air).min(max)],
+        };
+        let [low, high] = ends.map(|end| self.unscale(end));
+        // A positive range stays positive, and a share below 1.
+        let low = if self.min >= 0.0 { low.max(0.0) } else { low };
+        let is_share = self.min >= 0.0 && self.max < 1.0 && !self.by_ratio;
+        let high = if is_share { high.min((1.0 + self.max) / 2.0) } else { high };
+        let reason = format!(
+            "Results get better toward the {} edge (best value: {}). The range was {} to {}.",
+            if edge.upper { "upper" } else { "lower" },
+            rounded(edge.value),
+            rounded(self.min),
+            rounded(self.max)
+        );
+        ([low, high], reason)
+    }
+
+    /// The part of the range in which the best trials are. `None` if there are too few trials, or if the parameter is not
+    /// proven to have an effect: then the best trials are where they are by chance.
+    fn narrowed(&self, name: &str, analysis: &Analysis, effects: &Effects) -> Option<([f64; 2], String)> {
+        let at = effects.factors.iter().position(|factor| factor.name == name)?;
+        let all: Vec<f64> = Range::tried(name, analysis).collect();
+        let count = ((all.len() as f64 * BEST) as usize).max(LEAST);
+        if all.len() < 2 * LEAST || !effects.metric.is_proven(&effects.factors, at) {
+            return None;
+        }
+        let best = all[..count].iter().copied();
+        let least = self.scale(best.clone().fold(f64::INFINITY, f64::min));
+        let most = self.scale(best.fold(f64::NEG_INFINITY, f64::max));
+        let (min, max) = (self.scale(self.min), self.scale(self.max));
+        let air = (AIR * (most - least)).max(0.05 * (max - min));
+        let ends = [(least - air).max(min), (most + air).min(max)].map(|end| self.unscale(end));
+        let reason = format!(
+            "The best {} trials are between {} and {}. The range was {} to {}.",
+            format::count(count as u64),
+            rounded(self.unscale(least)),
+            rounded(self.unscale(most)),
+            rounded(self.min),
+            rounded(self.max)
+        );
+        Some((ends, reason))
+    }
+
+    /// The parameter's table with other ends. `None` if they are the same.
+    fn table(&self, table: &Mapping, ends: [f64; 2]) -> Option<Value> {
+        let whole = |value: f64| Value::from(value.round() as i64);
+        let ends = ends.map(|value| if self.whole { whole(value) } else { Value::from(rounded(value)) });
+        let mut changed = table.clone();
+        let was = ["min", "max"].map(|key| table.get(key).and_then(Value::as_f64));
+        if was == ends.clone().map(|end| end.as_f64()) {
+            return None;
+        }
+        let [low, high] = ends;
+        changed.insert("min".into(), low);
+        changed.insert("max".into(), high);
+        Some(changed.into())
+    }
 }
 
 /// Rounds to three significant digits.
@@ -176,7 +234,8 @@ mod tests {
     fn next(values: &[f64], upper: bool) -> Option<f64> {
         let values: Vec<Value> = values.iter().copied().map(Value::from).collect();
         let value = if upper { values.last() } else { values.first() }.and_then(Value::as_f64).unwrap_or_default();
-        beyond(&Edge { setting: "a".into(), value, upper }, &values).and_then(|value| value.as_f64())
+        beyond(&Edge { setting: "a".into(), value, end: value, upper, proven: true }, &values)
+            .and_then(|value| value.as_f64())
     }
 
     #[test]

@@ -28,6 +28,7 @@ impl Scheduler {
             self.pass_over(now, actions);
             self.close(now, actions);
             self.race(now, actions);
+            self.hold_back(now, actions);
             self.hand_out(now, actions);
             self.clear_kept(now, actions);
         }
@@ -229,7 +230,8 @@ impl Scheduler {
             let is_usable = is_free && !self.is_given_back(id);
             if is_wanted && is_usable && self.has_use_for(id) {
                 let slot = &mut self.slots[id.0];
-                (slot.state, slot.heard, slot.used) = (State::Starting, now.since, Use::default());
+                (slot.state, slot.used) = (State::Starting, Use::default());
+                (slot.heard, slot.assigned) = (now.since, now.since);
                 actions.push(Action::Start(id));
                 wanted = wanted.saturating_sub(1);
             }

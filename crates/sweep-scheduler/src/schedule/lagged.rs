@@ -75,6 +75,7 @@ fn luck(repeat: u32) -> f64 {
 }
 
 /// Runs or resumes a sweep as the engine does.
+#[allow(clippy::too_many_lines, reason = "one course of events")]
 fn run(spec: &Spec, history: History, chance: Chance) -> Left {
     let Chance { slots, seed, sigma, crashes, killed } = chance;
     let mut spec = spec.clone();

@@ -5,6 +5,7 @@ mod budget;
 mod config;
 mod dispatch;
 mod early;
+mod ends;
 mod keep;
 #[cfg(test)]
 mod lagged;
@@ -21,6 +22,7 @@ mod silence;
 mod simulation;
 mod slots;
 mod steer;
+mod takeover;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -29,4 +31,4 @@ mod why;
 pub use config::{Config, Shapes, TrialSource};
 pub use messages::{Action, Condition, Event, FromProgram, Joining, Left, Leftover, Now, SlotId};
 pub use scheduler::Scheduler;
-pub use slots::{Absence, Progress, Slot, State, Use};
+pub use slots::{Absence, Ends, Progress, Slot, State, Use};

@@ -47,6 +47,9 @@ impl Scheduler {
             let slot = &mut self.slots[id.0];
             (slot.heard, slot.assigned) = (now.since, now.since);
             slot.state = if has_trainer { State::Starting } else { State::Empty };
+            if let (name, held @ Some(_)) = (slot.name.clone(), slot.held.clone()) {
+                self.record(actions, Entry::Device { at: now.unix, slot: name, held });
+            }
             if let Some(attempt) = attempt {
                 self.take_over(now, id, attempt, actions);
             }

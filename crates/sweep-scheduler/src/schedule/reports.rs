@@ -51,6 +51,7 @@ impl Scheduler {
                     warnings,
                     from_zero,
                 };
+                self.can_go_on(now, id);
                 self.record_said(now, id, entry, actions);
             }
             FromTrainer::Progress { attempt, epoch, step, steps } if is_current(&attempt) => {
@@ -110,6 +111,9 @@ impl Scheduler {
                 self.record_said(now, id, Entry::Row { attempt, metrics, others, read, planned, source }, actions);
                 // More of the same epoch says nothing about how long epochs take.
                 if epochs(self) > before {
+                    if self.slots[id.0].used.epoch_at.is_none() {
+                        self.can_go_on(now, id);
+                    }
                     self.measure(now, id, &metrics, actions);
                 }
                 self.compare(now, id, actions);
@@ -137,6 +141,7 @@ impl Scheduler {
     }
 
     pub(super) fn ready(&mut self, now: Now, id: SlotId, device: String, backend: String, actions: &mut Vec<Action>) {
+        self.has_started(now, id);
         let slot = &mut self.slots[id.0];
         (slot.device, slot.state, slot.false_starts) = (device, State::Ready, 0);
         if self.history.backends.last() != Some(&backend) {

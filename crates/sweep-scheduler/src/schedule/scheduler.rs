@@ -5,12 +5,12 @@ use std::fmt;
 use std::time::Duration;
 
 use super::config::{Config, TrialSource};
+use super::ends::Longest;
 use super::keep::Keep;
 use super::messages::{Action, Condition, Event, Leftover, Now, SlotId};
-use super::nodes;
 use super::silence;
 use super::slots::{Slot, State};
-use sweep_core::history::{Entry, History, Status};
+use sweep_core::history::{Entry, History};
 use sweep_core::stop::Standings;
 use sweep_core::trial::{Attempt, Outcome, Settings, TrialId};
 
@@ -53,12 +53,12 @@ pub struct Scheduler {
     pub(super) drawn: Option<Settings>,
     /// The trial that needs a device to itself, and the device reserved for it.
     pub(super) kept: Option<(TrialId, usize)>,
-    keep: Keep,
+    pub(super) keep: Keep,
     pub(super) mode: Mode,
     /// Time of the last tick.
-    ticked: Duration,
+    pub(super) ticked: Duration,
     /// Number of failed trials in this run, and the last error. `None` once a trial has ended without an error.
-    failed: Option<(u32, String)>,
+    pub(super) failed: Option<(u32, String)>,
     /// Number of programs in a row that failed without a crash.
     pub(super) without_metric: u32,
     /// Why the sweep was stopped, unless the user stopped it.
@@ -66,7 +66,7 @@ pub struct Scheduler {
     /// Trials that have run for as long as they may, and were asked to leave.
     pub(super) over_time: BTreeSet<TrialId>,
     /// Whether the time of this run is over.
-    out_of_time: bool,
+    pub(super) out_of_time: bool,
     /// Running time of earlier controllers.
     pub(super) before: Duration,
     /// Whether no trial begins any more, because it would not fit into the budget.
@@ -81,6 +81,8 @@ pub struct Scheduler {
     pub(super) started_over: BTreeSet<TrialId>,
     /// The ways in which programs have failed before any reported an epoch.
     pub(super) gists: BTreeSet<String>,
+    /// How long trials and trainers need before they can be interrupted.
+    pub(super) longest: Longest,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,96 +96,6 @@ pub(super) enum Mode {
 }
 
 impl Scheduler {
-    /// Takes over a sweep in the state of `history`. Returns the scheduler and its first actions: cleaning up after a
-    /// killed controller and starting trainers. `retry` retries the trials that failed or diverged.
-    pub fn new(
-        now: Now,
-        config: Config,
-        source: Box<dyn TrialSource>,
-        history: History,
-        slots: Vec<Slot>,
-        run: Entry,
-        retry: bool,
-    ) -> (Scheduler, Vec<Action>) {
-        let keep = Keep::new(config.keep_best as usize, config.metric.goal);
-        let mut standings = config.stop.as_ref().and_then(|stop| stop.terms.rule.clone()).map(Standings::new);
-        if let Some(standings) = &mut standings {
-            history.trials.iter().for_each(|trial| standings.update(trial, &config.metric));
-        }
-        let before = Duration::from_secs_f64(history.ran());
-        let mut scheduler = Scheduler {
-            config,
-            source,
-            history,
-            slots,
-            waiting: BTreeMap::new(),
-            parked: BTreeSet::new(),
-            standings,
-            drawn: None,
-            kept: None,
-            keep,
-            mode: Mode::Running,
-            ticked: now.since,
-            failed: Some((0, String::new())),
-            without_metric: 0,
-            hopeless: None,
-            over_time: BTreeSet::new(),
-            out_of_time: false,
-            before,
-            is_closed: false,
-            is_spent: false,
-            started_over: Default::default(),
-            gists: Default::default(),
-            elsewhere: BTreeMap::new(),
-            expects: false,
-        };
-        scheduler.follow_purchase();
-        let mut actions = Vec::new();
-        scheduler.elsewhere = nodes::elsewhere(&scheduler.history);
-        scheduler.record(&mut actions, run);
-        for index in 0..scheduler.slots.len() {
-            let Slot { name: slot, held, .. } = scheduler.slots[index].clone();
-            if held.is_some() {
-                scheduler.record(&mut actions, Entry::Device { at: now.unix, slot, held });
-            }
-        }
-        let mut ended = Vec::new();
-        for id in (1..=scheduler.history.trials.len() as u64).map(TrialId) {
-            match &scheduler.history.trials[id.0 as usize - 1].status {
-                Status::Ended(Outcome::Failed { .. } | Outcome::Diverged { .. }) if retry => {
-                    // A program goes on from its own checkpoint, and what it has told stays.
-                    let kept = !scheduler.config.saves && !scheduler.config.from_scratch;
-                    scheduler.record(&mut actions, Entry::Reopened { at: now.unix, trial: id, kept });
-                    let leftover = if scheduler.config.saves { Leftover::Checkpoints } else { Leftover::Everything };
-                    if !kept {
-                        actions.push(Action::Remove { trial: id, leftover });
-                    }
-                    scheduler.waiting.insert(id, Duration::ZERO);
-                }
-                Status::Ended(_) if scheduler.history.untidied.contains_key(&id) => ended.push(id),
-                // The files are already gone. Only the trial's rank among the best must be restored.
-                Status::Ended(_) => scheduler.tidy(&mut Vec::new(), id),
-                _ => {
-                    // The trial ended and was reopened, but the controller died before it removed the old checkpoints.
-                    // The trial must not resume from them.
-                    if scheduler.history.untidied.contains_key(&id) {
-                        let is_anew = scheduler.history.trial(id).is_some_and(|trial| trial.curve.is_empty());
-                        let program = !scheduler.config.saves && is_anew;
-                        let leftover = if program { Leftover::Everything } else { Leftover::Checkpoints };
-                        actions.push(Action::Remove { trial: id, leftover });
-                    }
-                    let lease = scheduler.elsewhere.contains_key(&id).then_some(now.since + scheduler.config.lease);
-                    scheduler.settle(now, id, lease.unwrap_or_default(), &mut actions);
-                }
-            }
-        }
-        for id in ended {
-            scheduler.tidy(&mut actions, id);
-        }
-        scheduler.fill(now, &mut actions);
-        (scheduler, actions)
-    }
-
     /// Returns the state that the journal adds up to.
     pub fn history(&self) -> &History {
         &self.history
@@ -469,7 +381,7 @@ impl Scheduler {
 
     /// Removes the files of an ended trial, except the best weights of the best trials. A stopped trial has its best
     /// weights only in its checkpoint.
-    fn tidy(&mut self, actions: &mut Vec<Action>, trial: TrialId) {
+    pub(super) fn tidy(&mut self, actions: &mut Vec<Action>, trial: TrialId) {
         let record = self.history.trial(trial).filter(|trial| trial.outcome() != Some(&Outcome::Skipped));
         let metric = &self.config.metric;
         let value = record.and_then(|trial| metric.best(&trial.curve)?.get(&metric.name));

@@ -27,8 +27,10 @@ pub struct Slot {
     pub held: Option<String>,
     /// Since when its host is silent, if it is.
     pub absent: Option<Absence>,
-    /// Whether the user wants its host back.
+    /// Whether it gets no more trials: the user wants its host back, or the host has to leave.
     pub leaving: bool,
+    /// The end of its host's job, if it has one.
+    pub ends: Option<Ends>,
     /// Whether its attempt was taken over from an earlier controller, which may have recorded what is said again.
     pub taken_over: bool,
     /// Trials lost on the slot since one last ended without an error, each listed once.
@@ -50,6 +52,17 @@ pub struct Absence {
     pub until: Duration,
     /// What is known about the reason.
     pub why: String,
+}
+
+/// The end of the job that a host belongs to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ends {
+    /// When its trials must begin to save, since the run began.
+    pub at: Duration,
+    /// Time that such a job has for trials from its beginning.
+    pub whole: Duration,
+    /// Whether that is too soon for a trial.
+    pub is_near: bool,
 }
 
 /// How a slot's trainer uses its device.
@@ -128,6 +141,7 @@ impl Slot {
             held: None,
             absent: None,
             leaving: false,
+            ends: None,
             taken_over: false,
             lost: Vec::new(),
             heard: Duration::ZERO,

@@ -46,60 +46,19 @@ impl Scheduler {
         }
     }
 
-    fn decide(&mut self, request: Request) -> Decision {
+    fn decide(&self, request: Request) -> Decision {
+        let is_paused = self.history.steering.paused;
         match request {
-            Request::Stop { trials } => self.each(
-                trials,
-                |trials| Request::Stop { trials },
-                |scheduler, id| match scheduler.standing(id)? {
-                    None => Err(format!("trial {id} has not begun; `sweep skip` leaves it out")),
-                    Some(Status::Ended(outcome)) => Err(format!("trial {id} has ended: {}", outcome.name())),
-                    Some(Status::Running) => Ok(format!("trial {id} is asked to save and end; its best epoch counts")),
-                    Some(Status::Waiting) => Ok(format!("trial {id} has ended; its best epoch counts")),
-                },
-            ),
-            Request::Skip { trials } => self.each(
-                trials,
-                |trials| Request::Skip { trials },
-                |scheduler, id| match scheduler.standing(id)? {
-                    Some(Status::Ended(outcome)) => Err(format!("trial {id} has ended: {}", outcome.name())),
-                    Some(Status::Running) => Ok(format!("trial {id} is asked to end, and will not count")),
-                    None | Some(Status::Waiting) => Ok(format!("trial {id} is skipped")),
-                },
-            ),
+            Request::Stop { trials } => self.each(trials, |trials| Request::Stop { trials }, Scheduler::decide_stop),
+            Request::Skip { trials } => self.each(trials, |trials| Request::Skip { trials }, Scheduler::decide_skip),
             Request::Retry { trials, from_scratch } => {
                 // A built-in trial that has ended has no checkpoint to go on from.
                 let from_scratch = from_scratch || self.config.saves;
                 let whole = |trials| Request::Retry { trials, from_scratch };
-                self.each(trials, whole, |scheduler, id| match scheduler.standing(id)? {
-                    None if scheduler.history.steering.skipped.contains(&id.0) => {
-                        Ok(format!("trial {id} is no longer skipped"))
-                    }
-                    None => Err(format!("trial {id} has not begun")),
-                    Some(Status::Running | Status::Waiting) => Err(format!("trial {id} has not ended")),
-                    Some(Status::Ended(outcome @ (Outcome::Finished | Outcome::EarlyStopped))) => {
-                        Err(format!("trial {id} is {}, and such a trial never runs again", outcome.name()))
-                    }
-                    Some(Status::Ended(_)) if from_scratch => Ok(format!("trial {id} runs again, from the start")),
-                    Some(Status::Ended(_)) => {
-                        Ok(format!("trial {id} runs again, from its own checkpoint if it has one"))
-                    }
-                })
+                self.each(trials, whole, |scheduler, id| scheduler.decide_retry(id, from_scratch))
             }
-            Request::First { trials } => self.each(
-                trials,
-                |trials| Request::First { trials },
-                |scheduler, id| match scheduler.standing(id)? {
-                    Some(Status::Ended(outcome)) => Err(format!("trial {id} has ended: {}", outcome.name())),
-                    Some(Status::Running) => Err(format!("trial {id} is running")),
-                    Some(Status::Waiting) => Ok(format!("trial {id} goes on as soon as a slot is free")),
-                    None if scheduler.source.learns() => {
-                        Err(format!("trial {id} has no parameters yet: the search chooses them from results"))
-                    }
-                    None => Ok(format!("the parameters of trial {id} are the next to run")),
-                },
-            ),
-            Request::Pause if self.history.steering.paused => (None, vec!["the sweep is paused already".to_owned()]),
+            Request::First { trials } => self.each(trials, |trials| Request::First { trials }, Scheduler::decide_first),
+            Request::Pause if is_paused => (None, vec!["the sweep is paused already".to_owned()]),
             Request::Pause => {
                 let count = self.slots.iter().filter(|slot| slot.attempt().is_some()).count();
                 let what = match count {
@@ -109,15 +68,13 @@ impl Scheduler {
                 };
                 (Some(Request::Pause), vec![what])
             }
-            Request::Continue if !self.history.steering.paused => (None, vec!["the sweep is not paused".to_owned()]),
+            Request::Continue if !is_paused => (None, vec!["the sweep is not paused".to_owned()]),
             Request::Continue => (Some(Request::Continue), vec!["the sweep goes on".to_owned()]),
             Request::Slots { most } => {
                 let all = self.slots.iter().filter(|slot| !slot.is_out()).count();
                 let used = most.map_or(all, |most| all.min(most as usize));
-                (
-                    Some(Request::Slots { most }),
-                    vec![format!("{used} of {all} slots are used; trials on others save first")],
-                )
+                let what = format!("{used} of {all} slots are used; trials on others save first");
+                (Some(Request::Slots { most }), vec![what])
             }
             Request::Join { on } => {
                 let said = on.iter().map(|one| format!("an agent is started: {one}")).collect();
@@ -134,12 +91,54 @@ impl Scheduler {
         }
     }
 
+    fn decide_stop(&self, id: TrialId) -> Result<String, String> {
+        match self.standing(id)? {
+            None => Err(format!("trial {id} has not begun; `sweep skip` leaves it out")),
+            Some(Status::Ended(outcome)) => Err(format!("trial {id} has ended: {}", outcome.name())),
+            Some(Status::Running) => Ok(format!("trial {id} is asked to save and end; its best epoch counts")),
+            Some(Status::Waiting) => Ok(format!("trial {id} has ended; its best epoch counts")),
+        }
+    }
+
+    fn decide_skip(&self, id: TrialId) -> Result<String, String> {
+        match self.standing(id)? {
+            Some(Status::Ended(outcome)) => Err(format!("trial {id} has ended: {}", outcome.name())),
+            Some(Status::Running) => Ok(format!("trial {id} is asked to end, and will not count")),
+            None | Some(Status::Waiting) => Ok(format!("trial {id} is skipped")),
+        }
+    }
+
+    fn decide_retry(&self, id: TrialId, from_scratch: bool) -> Result<String, String> {
+        match self.standing(id)? {
+            None if self.history.steering.skipped.contains(&id.0) => Ok(format!("trial {id} is no longer skipped")),
+            None => Err(format!("trial {id} has not begun")),
+            Some(Status::Running | Status::Waiting) => Err(format!("trial {id} has not ended")),
+            Some(Status::Ended(outcome @ (Outcome::Finished | Outcome::EarlyStopped))) => {
+                Err(format!("trial {id} is {}, and such a trial never runs again", outcome.name()))
+            }
+            Some(Status::Ended(_)) if from_scratch => Ok(format!("trial {id} runs again, from the start")),
+            Some(Status::Ended(_)) => Ok(format!("trial {id} runs again, from its own checkpoint if it has one")),
+        }
+    }
+
+    fn decide_first(&self, id: TrialId) -> Result<String, String> {
+        match self.standing(id)? {
+            Some(Status::Ended(outcome)) => Err(format!("trial {id} has ended: {}", outcome.name())),
+            Some(Status::Running) => Err(format!("trial {id} is running")),
+            Some(Status::Waiting) => Ok(format!("trial {id} goes on as soon as a slot is free")),
+            None if self.source.learns() => {
+                Err(format!("trial {id} has no parameters yet: the search chooses them from results"))
+            }
+            None => Ok(format!("the parameters of trial {id} are the next to run")),
+        }
+    }
+
     /// Decides about each trial of a request.
     fn each(
-        &mut self,
+        &self,
         trials: Vec<TrialId>,
         whole: impl Fn(Vec<TrialId>) -> Request,
-        decide: impl Fn(&mut Scheduler, TrialId) -> Result<String, String>,
+        decide: impl Fn(&Scheduler, TrialId) -> Result<String, String>,
     ) -> Decision {
         let (mut granted, mut said) = (Vec::new(), Vec::new());
         for id in trials {

@@ -183,7 +183,7 @@ impl World {
     }
 
     /// Delivers a driver measurement of a slot.
-    fn look(&mut self, slot: usize) {
+    fn measure_gpu(&mut self, slot: usize) {
         if let Some(memory) = self.held.get(&slot).copied() {
             let (slot, room) = (SlotId(slot), Some(40 << 30));
             self.event(Event::Sight { slot, memory: Some(memory), room, joules: 1.0 });
@@ -257,7 +257,7 @@ impl World {
             }
             for slot in 0..self.scheduler.slots().len() {
                 self.step(slot);
-                self.look(slot);
+                self.measure_gpu(slot);
             }
             self.wait();
         }
@@ -749,7 +749,7 @@ fn sharing(gpus: usize, total: u64, needs: fn(TrialId) -> u64) -> World {
 fn round(world: &mut World) {
     for slot in 0..world.scheduler.slots().len() {
         world.step(slot);
-        world.look(slot);
+        world.measure_gpu(slot);
     }
     world.wait();
 }
@@ -856,7 +856,7 @@ proptest! {
                 }
                 4 => world.event(device(Condition::Busy("taken".into()))),
                 5..=6 => world.event(device(Condition::Free)),
-                7..=10 => world.look(slot),
+                7..=10 => world.measure_gpu(slot),
                 _ => world.step(slot),
             }
         }

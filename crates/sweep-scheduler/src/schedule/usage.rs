@@ -58,10 +58,10 @@ impl Scheduler {
     /// Records the duration of an epoch that the trial on the slot reported, if the same trials shared the device
     /// throughout.
     pub(super) fn measure(&mut self, now: Now, id: SlotId, metrics: &EpochMetrics, actions: &mut Vec<Action>) {
+        let before = self.slots[id.0].used.epoch_at.replace(now.since);
         let Slot { auto: true, place, .. } = self.slots[id.0] else { return };
         let together = self.together(place);
         let used = &mut self.slots[id.0].used;
-        let before = used.epoch_at.replace(now.since);
         let steady = std::mem::replace(&mut used.steady, true);
         let (Some(before), true, Some(shape)) = (before, steady, used.shape.clone()) else { return };
         let seconds = metrics.seconds.unwrap_or_else(|| now.since.saturating_sub(before).as_secs_f64());

@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 use crate::files;
 use crate::sweep::State;
 use sweep_core::history::{History, Status, TrialRecord};
+use sweep_core::space::{Curve, Distribution, Parameter};
 use sweep_core::trial::{Goal, METRICS, TrialId};
 use sweep_report::ranking::{Counts, Ranking};
 use sweep_report::spread::MANY;
 use sweep_report::{format, seconds_left, summary};
+use sweep_spec::Spec;
 use sweep_store::Layout;
 
 /// Maximum number of metrics to choose from.
@@ -53,6 +55,7 @@ pub fn overview(layout: &Layout, state: &State, now: f64) -> Value {
         "metric": {"name": spec.metric.name, "words": format::metric(&spec.metric),
             "minimize": spec.metric.goal == Goal::Minimize},
         "metrics": metrics(spec.metric.name.as_str(), history),
+        "logarithmic": rows.names.iter().map(|name| is_logarithmic(spec, name)).collect::<Vec<_>>(),
         "names": rows.names.iter().map(|name| format::clean(name)).collect::<Vec<_>>(),
         "best": best,
         "target": summary::target(spec, history),
@@ -61,6 +64,16 @@ pub fn overview(layout: &Layout, state: &State, now: f64) -> Value {
         "slots": slots(layout, history, *held),
         "insight": insight.told,
     })
+}
+
+/// Whether the sweep file draws a parameter's values from a logarithmic distribution.
+fn is_logarithmic(spec: &Spec, name: &str) -> bool {
+    let curve = |parameter: &Parameter| match parameter.distribution {
+        Distribution::Number { curve, .. } => Some(curve),
+        _ => None,
+    };
+    let found = spec.space.parameters.iter().find(|parameter| parameter.name == name).and_then(curve);
+    matches!(found, Some(Curve::LogUniform { .. } | Curve::LogNormal { .. }))
 }
 
 /// The newest failure, in one line.

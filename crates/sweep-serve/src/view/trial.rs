@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{curves, kind, status};
 use crate::files;
 use crate::sweep::State;
-use sweep_core::trial::{METRICS, TrialId};
+use sweep_core::trial::{METRICS, Metric, TrialId};
 use sweep_report::format;
 use sweep_store::Layout;
 use sweep_verdict::{Finding, merged_advice};
@@ -28,8 +28,10 @@ pub fn trial(layout: &Layout, state: &State, id: TrialId) -> Option<Value> {
     let task = sweep_report::verdicts::task(spec, history);
     let log = files::log(layout.root(), id);
     let value = |name: &str| format::value(name, best.and_then(|best| best.get(name)));
-    let at_best = METRICS.iter().filter(|name| best.is_some_and(|best| best.get(name).is_some()));
-    let at_best: Vec<(&str, String)> = at_best.map(|name| (*name, value(name))).collect();
+    let others = METRICS.iter().filter(|name| **name != spec.metric.name);
+    let at_best = others.filter(|name| best.is_some_and(|best| best.get(name).is_some()));
+    let words = |name: &str| format::metric(&Metric { name: name.into(), ..spec.metric.clone() }).to_owned();
+    let at_best: Vec<(String, String)> = at_best.map(|name| (words(name), value(name))).collect();
     Some(json!({
         "trial": id.0,
         "status": status(trial, *held),

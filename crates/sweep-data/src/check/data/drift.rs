@@ -26,11 +26,11 @@ pub(super) fn check(sides: &Sides<'_>) -> Vec<Finding> {
     if sides.train.len() < FEWEST || sides.validation.len() < FEWEST {
         return Vec::new();
     }
-    looks(sides).into_iter().chain(classes(sides)).collect()
+    appearance(sides).into_iter().chain(classes(sides)).collect()
 }
 
 /// Checks the feature that differs most.
-fn looks(sides: &Sides<'_>) -> Option<Finding> {
+fn appearance(sides: &Sides<'_>) -> Option<Finding> {
     let feature = |rows: &[Row<'_>], of: Feature| -> Vec<f64> {
         let mut values: Vec<f64> = sample(rows, SAMPLE).map(|(row, _)| of(row, sides.shape)).collect();
         values.sort_by(f64::total_cmp);

@@ -1,8 +1,8 @@
 //! Checks whether the network can memorize a few images without any regularization. Ordinary networks memorize even
 //! random labels (Zhang et al. 2017, arXiv 1611.03530). A network that cannot is too small, or has a defect.
 
-use super::{Finding, Probed};
-use sweep_core::probe::{Capacity, LEARNT};
+use super::{Finding, Network};
+use sweep_core::measurement::{Capacity, LEARNT};
 
 /// Accuracy below which the network is far from memorizing the images.
 const POOR: f64 = 0.9;
@@ -13,8 +13,8 @@ pub fn learnt(capacity: &Capacity) -> Option<u64> {
     Some(pass * capacity.steps)
 }
 
-pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
-    let capacity = &probed.measured.capacity;
+pub(super) fn check(network: &Network<'_>) -> Option<Finding> {
+    let capacity = &network.measured.capacity;
     let best = capacity.accuracies.iter().copied().reduce(f64::max)?;
     // If time ran out, the result is unknown.
     if learnt(capacity).is_some() || capacity.cut_short {

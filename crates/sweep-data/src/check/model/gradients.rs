@@ -1,19 +1,19 @@
 //! Finds gradients that vanish or explode on their way back through the layers (Glorot and Bengio 2010).
 
-use super::{Finding, Probed};
+use super::{Finding, Network};
 
 /// Maximum factor between the relative gradients of two layers. A relative gradient is the gradient's norm over the
 /// norm of the weights. In ordinary networks the factor is less than 100. In twelve layers with logistic functions
 /// between them, it is more than 10,000.
 const FACTOR: f64 = 1e3;
 
-pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
-    let gradients = &probed.measured.gradients;
+pub(super) fn check(network: &Network<'_>) -> Option<Finding> {
+    let gradients = &network.measured.gradients;
     if let Some(lost) = gradients.iter().find(|gradient| gradient.share.is_none()) {
         return Some(finding(
             "exploding_gradients",
             "gradients are not finite",
-            format!("the gradient of {} is not finite", probed.layer(lost.layer)),
+            format!("the gradient of {} is not finite", network.layer(lost.layer)),
         ));
     }
     let shares = || gradients.iter().filter_map(|gradient| Some((gradient.layer, gradient.share?)));
@@ -21,9 +21,9 @@ pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
     let evidence = format!(
         "the ratio of gradient to weights is {:.1e} in {}, but {:.1e} in {}",
         first.1,
-        probed.layer(first.0),
+        network.layer(first.0),
         last.1,
-        probed.layer(last.0)
+        network.layer(last.0)
     );
     let serious = first.1 * FACTOR < last.1 || last.1 * FACTOR < first.1;
     let vanishing = first.1 < last.1;

@@ -1,8 +1,8 @@
 //! Determines the learning rates at which the loss falls (Smith 2017, arXiv 1506.01186), and checks whether the trial's
 //! own rate is one of them.
 
-use super::{Finding, Probed};
-use sweep_core::probe::Measured;
+use super::{Finding, Network};
+use sweep_core::measurement::Measured;
 use sweep_core::recipe::Warmup;
 
 /// Number of steps in the median that smooths the losses of single batches.
@@ -53,12 +53,12 @@ pub fn range(measured: &Measured) -> Option<Range> {
     Some(Range { from: rate(from), to, explodes: explodes.map(rate) })
 }
 
-pub(super) fn check(probed: &Probed<'_>) -> Option<Finding> {
-    let training = &probed.recipe.training;
+pub(super) fn check(network: &Network<'_>) -> Option<Finding> {
+    let training = &network.recipe.training;
     let own = training.learning_rate;
-    let range = range(probed.measured);
-    let steps = &probed.measured.first_steps;
-    let first = probed.measured.first_loss.unwrap_or(f64::INFINITY);
+    let range = range(network.measured);
+    let steps = &network.measured.first_steps;
+    let first = network.measured.first_loss.unwrap_or(f64::INFINITY);
     let mut late: Vec<f64> = steps.iter().rev().take(WINDOW).map(|loss| loss.unwrap_or(f64::INFINITY)).collect();
     late.sort_by(f64::total_cmp);
     let end = late.get(late.len() / 2).copied().unwrap_or(first);

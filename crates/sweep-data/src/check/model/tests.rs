@@ -1,5 +1,5 @@
 use super::*;
-use sweep_core::probe::{Capacity, Gradient, Units};
+use sweep_core::measurement::{Capacity, Gradient, Units};
 use sweep_core::recipe::{Augment, Data, Init, Moments, Optimizer, Precision, Schedule, Source, Training, Validation};
 use sweep_core::trial::{Goal, Metric};
 

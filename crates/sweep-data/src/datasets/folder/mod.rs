@@ -34,7 +34,7 @@ pub(super) struct Folder<'a> {
 
 impl Folder<'_> {
     /// Returns sizes and classes. Images that were not decoded before are decoded and kept.
-    pub(super) fn probe(&self) -> Result<Info, Error> {
+    pub(super) fn describe(&self) -> Result<Info, Error> {
         let (listing, cache) = self.open()?;
         Ok(info(listing, &cache).0)
     }

@@ -40,8 +40,8 @@ fn resized(path: &Path, side: u32, fit: Fit) -> Folder<'_> {
     Folder { path, resize: Some(Resize { side, fit }), labels: None }
 }
 
-fn probe(path: &Path) -> Result<Info, Error> {
-    folder(path).probe()
+fn describe(path: &Path) -> Result<Info, Error> {
+    folder(path).describe()
 }
 
 fn load(path: &Path) -> Result<Dataset, Error> {
@@ -72,7 +72,7 @@ fn classes_are_sorted_folders_and_pixels_come_in_planes() {
     assert_eq!(dataset.train.labels, [0, 0, 1]);
     let planes = |red, green, blue| [[red; 4], [green; 4], [blue; 4]].concat();
     assert_eq!(dataset.train.pixels, [planes(5, 5, 5), planes(7, 8, 9), planes(1, 2, 3)].concat());
-    assert_eq!(probe(root.path()).unwrap(), dataset.info);
+    assert_eq!(describe(root.path()).unwrap(), dataset.info);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn images_that_are_all_grey_have_one_channel() {
     let dataset = load(root.path()).unwrap();
     assert_eq!(dataset.info.shape.channels, 1);
     assert_eq!(dataset.train.pixels, [[5; 4], [6; 4], [7; 4]].concat());
-    assert_eq!(probe(root.path()).unwrap(), dataset.info);
+    assert_eq!(describe(root.path()).unwrap(), dataset.info);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn train_val_and_test_above_the_classes_are_a_given_split() {
 #[test]
 fn a_class_called_train_beside_others_is_a_class() {
     let root = images(&[("bus/1.png", gray(2, 5)), ("test/1.png", gray(2, 7)), ("train/1.png", gray(2, 6))]);
-    assert_eq!(probe(root.path()).unwrap().classes, ["bus", "test", "train"]);
+    assert_eq!(describe(root.path()).unwrap().classes, ["bus", "test", "train"]);
 }
 
 #[test]
@@ -120,13 +120,13 @@ fn what_is_wrong_names_the_file_and_what_to_do() {
     ];
     for (files, expected) in cases {
         let root = images(files);
-        for found in [probe(root.path()), load(root.path()).map(|dataset| dataset.info)] {
+        for found in [describe(root.path()), load(root.path()).map(|dataset| dataset.info)] {
             let error = error(found);
             assert!(error.contains(expected), "{error}");
         }
     }
     let root = images(&[("a/1.png", gray(70, 5)), ("b/7.png", gray(100, 5)), ("b/8.png", gray(200, 5))]);
-    let error = error(probe(root.path()));
+    let error = error(describe(root.path()));
     assert!(error.contains("write `resize: 96` under `data:`"), "{error}");
 }
 
@@ -143,7 +143,7 @@ fn damaged(count: usize) -> TempDir {
 #[test]
 fn a_damaged_file_is_named_and_skipped_up_to_one_in_a_hundred() {
     let root = damaged(2);
-    let info = probe(root.path()).unwrap();
+    let info = describe(root.path()).unwrap();
     assert_eq!(info.train, 198);
     let [note] = info.notes.as_slice() else { panic!("{:?}", info.notes) };
     assert!(
@@ -151,7 +151,7 @@ fn a_damaged_file_is_named_and_skipped_up_to_one_in_a_hundred() {
         "{note}"
     );
     assert_eq!(load(root.path()).unwrap().train.labels.len(), 198);
-    let error = error(probe(damaged(3).path()));
+    let error = error(describe(damaged(3).path()));
     assert!(error.contains(": 3 of 200 images are damaged or missing, but at most 1% may be"), "{error}");
     assert!(error.contains("a/20.png: the content is no image of a known format"), "{error}");
 }
@@ -164,7 +164,7 @@ fn a_jpeg_that_lacks_its_end_is_damaged() {
     fs::write(&file, [&whole, b"junk behind".as_slice()].concat()).unwrap();
     load(root.path()).unwrap();
     fs::write(&file, &whole[..whole.len() - 3]).unwrap();
-    let error = error(probe(root.path()));
+    let error = error(describe(root.path()));
     assert!(error.contains("b/1.jpg: the end of the JPEG is missing"), "{error}");
 }
 
@@ -187,7 +187,7 @@ fn an_image_is_cropped_padded_or_stretched_to_a_square() {
     assert!(row(Fit::Stretch).iter().all(|row| row[0] == 0 && row[5] == 255 && row[2].abs_diff(128) < 40));
     let padded = row(Fit::Pad);
     assert!(padded[0] == [0; 6] && padded[5] == [0; 6] && padded[2][5] == 255, "{padded:?}");
-    let notes = resized(root.path(), 6, Fit::Crop).probe().unwrap().notes;
+    let notes = resized(root.path(), 6, Fit::Crop).describe().unwrap().notes;
     assert_eq!(
         notes,
         ["images of 6x2 to 90x30 became 6x6: the shorter side was scaled, and the center kept; 1 were enlarged"]
@@ -359,7 +359,7 @@ fn a_table_of_labels_names_files_classes_and_parts() {
     // Without `labels`, the error says how to name the file.
     fs::remove_dir_all(root.path().join(".sweep-cache")).unwrap();
     fs::rename(root.path().join("img"), root.path().join(".img")).unwrap();
-    assert!(self::error(probe(root.path())).contains("`labels: FILE.csv`"));
+    assert!(self::error(describe(root.path())).contains("`labels: FILE.csv`"));
 }
 
 /// Photographs of 500x375 pixels in JPEG's usual quality, about 60 KB each.
@@ -382,7 +382,7 @@ fn two_thousand_photographs() {
     let bytes = fs::read(root.path().join("a/0.jpg")).unwrap().len();
     let started = std::time::Instant::now();
     let folder = resized(root.path(), 64, Fit::Crop);
-    folder.probe().unwrap();
+    folder.describe().unwrap();
     let (first, again) = (started.elapsed(), std::time::Instant::now());
     folder.load().unwrap();
     println!("{bytes} bytes per image; first start {first:?}, second start {:?}", again.elapsed());

@@ -354,3 +354,33 @@ proptest! {
         world.assert_replay_equals_live();
     }
 }
+
+/// A host whose job has `left` for trials, of `whole` such a job has at its beginning.
+fn joining_for(node: &str, now: Duration, left: Duration, whole: Duration) -> Event {
+    let Event::Joined { node, about, mut slots } = joining(node, &[0]) else { unreachable!() };
+    slots[0].slot.ends = Some(Ends { at: now + left, whole, is_near: false });
+    Event::Joined { node, about, slots }
+}
+
+#[test]
+fn no_trial_begins_in_a_job_that_ends_before_it_could_be_interrupted() {
+    let mut world = World::of_hosts(9, begun().1);
+    let minute = Duration::from_secs(60);
+    world.event(joining_for("first", world.now.since, minute, 20 * minute));
+    assert_eq!(world.trainers.get(&0), Some(&Trainer::Loading), "nothing is measured yet");
+    world.now.since += 10 * minute;
+    world.load();
+    assert!(world.attempt(0).is_some(), "it is in use when it turns out to be late");
+    for (node, left, whole, is_used) in [("late", 5, 20, false), ("early", 15, 20, true), ("short", 5, 5, true)] {
+        world.event(joining_for(node, world.now.since, left * minute, whole * minute));
+        let slot = world.on_host(node)[0];
+        assert_eq!(world.trainers.contains_key(&slot), is_used, "{node}");
+    }
+    let why = world.scheduler.history().held["late/cpu:0"].clone();
+    assert_eq!(why, "its job has 5 min left, and a trial may need 10 min until it can be interrupted");
+    assert!(world.scheduler.slots()[1].leaving, "it can be given back");
+    world.load();
+    world.run_to_the_end();
+    assert!(world.scheduler.is_complete());
+    world.assert_replay_equals_live();
+}

@@ -1,4 +1,4 @@
-//! What a program says of its epochs, in its file of metrics or in what it printed.
+//! The metrics of a running program, from its file of metrics or from what it printed.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -17,13 +17,13 @@ use sweep_core::nearest::nearest_metric;
 use sweep_core::program::Metrics;
 use sweep_core::trial::MOST_OTHERS;
 
-/// How often a file of metrics is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often a file of metrics is read.
+const POLL: Duration = Duration::from_millis(100);
 
-/// What a program says in its file of metrics, or in the file with what it printed.
-pub struct Voice {
+/// The file of metrics of a program, or the file with what it printed, read while it grows.
+pub struct MetricStream {
     tail: Tail,
-    /// When the file is looked at next.
+    /// When the file is read next.
     pub tick: Interval,
     pub reading: Reading,
     /// When the program began, by the clock of the file system.
@@ -31,11 +31,11 @@ pub struct Voice {
     log: PathBuf,
 }
 
-impl Voice {
+impl MetricStream {
     /// Creates the reader for a program that is about to start. What an earlier attempt wrote and nothing read comes
     /// first.
-    pub fn new(job: &Job, log: &Path) -> Voice {
-        let mut tick = interval(LOOK);
+    pub fn new(job: &Job, log: &Path) -> MetricStream {
+        let mut tick = interval(POLL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let file = job.metrics_file.clone().unwrap_or_else(|| log.with_file_name(PRINTED));
         let mut tail = Tail::new(file, job.known.read);
@@ -47,7 +47,7 @@ impl Voice {
             reading.is_of_file();
         }
         tail.resume(&mut reading);
-        Voice { tail, tick, reading, began: None, log: log.to_owned() }
+        MetricStream { tail, tick, reading, began: None, log: log.to_owned() }
     }
 
     /// Ends what an earlier attempt wrote. If that was half a row, what comes next may be appended to it.
@@ -57,22 +57,22 @@ impl Voice {
         told
     }
 
-    /// What has come since the last look, up to a limit. `None` if nothing has.
-    pub fn look(&mut self) -> Option<Vec<Said>> {
+    /// What has come since the last read, up to a limit. `None` if nothing has.
+    pub fn read(&mut self) -> Option<Vec<Said>> {
         let mut told = Vec::new();
-        let has_bytes = self.tail.look(&mut self.reading, &mut told);
+        let has_bytes = self.tail.read(&mut self.reading, &mut told);
         self.note(Vec::new());
         (has_bytes || !told.is_empty()).then_some(told)
     }
 
     /// Looks for a file of metrics for the last time: the program has ended.
-    pub fn search(&mut self) {
+    pub fn search_file(&mut self) {
         self.tail.search(true);
     }
 
     /// Takes what W&B's library has written of a program that has ended, if nothing else has reported the metric: `python -I`
     /// runs without the hook. Returns whether there was anything.
-    pub fn catch(&mut self, trial: &Path) -> bool {
+    pub fn read_wandb_file(&mut self, trial: &Path) -> bool {
         let mut lines = wandb_lines(trial, self.began).join(&b'\n');
         if lines.is_empty() {
             return false;

@@ -7,11 +7,11 @@ use tokio::time::timeout;
 
 use crate::agent::{self, Agent, Launcher, SlotDevice};
 use sweep_core::error::{Error, Exit, Result};
-use sweep_core::probe::{Measured, Probe};
+use sweep_core::measurement::{MeasureRequest, Measured};
 use sweep_core::protocol::{self, FromTrainer};
 use sweep_scheduler::schedule::{Event, SlotId};
 
-/// Timeout for a trainer, in addition to the time limit of its probe. It may have to load its data and finish a step.
+/// Timeout for a trainer, in addition to the time limit of its request. It may have to load its data and finish a step.
 const SILENCE: Duration = Duration::from_secs(300);
 
 /// Timeout for a trainer to load libtorch and its device.
@@ -45,15 +45,15 @@ fn other(protocol: u32) -> String {
     format!("uses protocol {protocol}, but this sweep uses {}", protocol::VERSION)
 }
 
-/// The measurements of a trainer on this slot, in the order of the probes. For a network that cannot be trained, the
+/// The measurements of a trainer on this slot, in the order of the requests. For a network that cannot be trained, the
 /// result is the reason.
 ///
 /// # Errors
 /// Returns an error if no trainer can be run, or if it exits.
-pub fn probe(
+pub fn measure(
     trainer: Launcher,
     slot: SlotDevice,
-    probes: &[Probe],
+    requests: &[MeasureRequest],
 ) -> Result<Vec<std::result::Result<Measured, String>>> {
     super::runtime()?.block_on(async {
         let (sender, mut events) = mpsc::channel(agent::CAPACITY);
@@ -61,20 +61,20 @@ pub fn probe(
         let slot = SlotId(0);
         let mut answers = Vec::new();
         agent.start(slot).map_err(|how| Error::new(Exit::NoTrainer, format!("the trainer {how}")))?;
-        while answers.len() < probes.len() {
-            let limit = SILENCE + Duration::from_secs_f64(probes[answers.len()].seconds);
+        while answers.len() < requests.len() {
+            let limit = SILENCE + Duration::from_secs_f64(requests[answers.len()].seconds);
             let event = timeout(limit, events.recv()).await.ok().flatten();
-            let asked = &probes[answers.len()];
+            let asked = &requests[answers.len()];
             let gone = |how: String| Error::new(Exit::NoTrainer, format!("the trainer {how}"));
             match event {
                 Some(Event::Said { message: FromTrainer::Ready { protocol, .. }, .. }) => {
                     if protocol != protocol::VERSION {
                         return Err(gone(other(protocol)).hint("install both programs from the same build"));
                     }
-                    agent.probe(slot, asked.clone());
+                    agent.measure(slot, asked.clone());
                     continue;
                 }
-                Some(Event::Said { message: FromTrainer::Probed { attempt, measured }, .. })
+                Some(Event::Said { message: FromTrainer::Measured { attempt, measured }, .. })
                     if attempt == asked.attempt =>
                 {
                     answers.push(Ok(*measured));
@@ -89,8 +89,8 @@ pub fn probe(
                 Some(_) => continue,
                 None => return Err(gone(format!("produced no output for {} s", limit.as_secs()))),
             }
-            if let Some(next) = probes.get(answers.len()) {
-                agent.probe(slot, next.clone());
+            if let Some(next) = requests.get(answers.len()) {
+                agent.measure(slot, next.clone());
             }
         }
         Ok(answers)

@@ -1,4 +1,4 @@
-//! The short measurements that a trainer makes of a network before real training: the request ([`Probe`]) and the
+//! The short measurements that a trainer makes of a network before real training: the request ([`MeasureRequest`]) and the
 //! answer ([`Measured`]). They take a few seconds. `check::model` interprets the numbers.
 
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub const CAPACITY_EPOCHS: usize = 150;
 
 /// Request to measure the network of one trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Probe {
+pub struct MeasureRequest {
     /// The attempt that the measurement belongs to.
     pub attempt: Attempt,
     /// Seed of the sweep.

@@ -1,4 +1,4 @@
-//! Measurements of a network that take a few seconds before the actual training: see [`sweep_core::probe`].
+//! Measurements of a network that take a few seconds before the actual training: see [`sweep_core::measurement`].
 
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,10 @@ use super::network::{Mode, Network, Parameter, Start};
 use super::optimizer::Optimizer;
 use super::step_rng::{StepRng, shuffled};
 use sweep_core::learning_rate::Steps;
-use sweep_core::probe::{self, BATCH, CAPACITY_EPOCHS, CAPACITY_IMAGES, Capacity, FIRST_STEPS, Gradient, Measured};
-use sweep_core::probe::{Probe, RATES, Units, unregularized};
+use sweep_core::measurement::{
+    self, BATCH, CAPACITY_EPOCHS, CAPACITY_IMAGES, Capacity, FIRST_STEPS, Gradient, Measured,
+};
+use sweep_core::measurement::{MeasureRequest, RATES, Units, unregularized};
 use sweep_core::recipe::{self, Augment, Layer, Moments, Recipe};
 use sweep_data::datasets::Normalization;
 use sweep_data::network::Shape;
@@ -30,7 +32,7 @@ const ADAMS: Moments = Moments { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 };
 ///
 /// # Errors
 /// Returns an error that would also prevent the trial from being trained.
-pub fn measure(order: &Probe, device: Device, cache: &mut DatasetCache) -> Result<Measured> {
+pub fn all(order: &MeasureRequest, device: Device, cache: &mut DatasetCache) -> Result<Measured> {
     let began = Instant::now();
     let until = |share: f64| began + Duration::from_secs_f64((order.seconds * share).clamp(0.0, 3600.0));
     let recipe = &order.recipe;
@@ -41,7 +43,7 @@ pub fn measure(order: &Probe, device: Device, cache: &mut DatasetCache) -> Resul
     let images = split.train.part(&drawn)?;
     let few = split.train.part(&drawn[..drawn.len().min(CAPACITY_IMAGES)])?;
     let lab = Lab::new(order, device, loaded.info().shape, split.normalization.clone());
-    let first = lab.look(&images)?;
+    let first = lab.first_weights(&images)?;
     let (trained, first_steps) = lab.first_steps(&images, until(SHARES[0]))?;
     let whole = trained.state().iter().try_fold(true, |whole, (_, values)| {
         Ok::<bool, TchError>(whole && values.f_isfinite()?.f_all()?.f_int64_value(&[])? != 0)
@@ -62,15 +64,15 @@ pub fn measure(order: &Probe, device: Device, cache: &mut DatasetCache) -> Resul
 ///
 /// # Errors
 /// Returns libtorch's error if the device runs out of memory.
-pub fn look(order: &Probe, device: Device, shape: Shape, split: &Split<'_>) -> Result<Measured> {
+pub fn first_weights(order: &MeasureRequest, device: Device, shape: Shape, split: &Split<'_>) -> Result<Measured> {
     let drawn = shuffled(&split.train_rows, order.seed, order.attempt.trial.0, 1);
     Lab::new(order, device, shape, split.normalization.clone())
-        .look(&split.train.part(&drawn[..drawn.len().min(BATCH as usize)])?)
+        .first_weights(&split.train.part(&drawn[..drawn.len().min(BATCH as usize)])?)
 }
 
-/// What all trial runs of one probe have in common.
+/// What all trial runs of one measurement have in common.
 struct Lab<'a> {
-    order: &'a Probe,
+    order: &'a MeasureRequest,
     device: Device,
     /// Shape of an image.
     shape: Shape,
@@ -81,12 +83,12 @@ struct Lab<'a> {
 }
 
 impl Lab<'_> {
-    fn new(order: &Probe, device: Device, shape: Shape, normalization: Option<Normalization>) -> Lab<'_> {
+    fn new(order: &MeasureRequest, device: Device, shape: Shape, normalization: Option<Normalization>) -> Lab<'_> {
         Lab { order, device, shape, normalization, free: unregularized(&order.recipe.layers) }
     }
 
     /// Measures loss, gradients and silent units before the first step.
-    fn look(&self, images: &Part<'_>) -> Result<Measured> {
+    fn first_weights(&self, images: &Part<'_>) -> Result<Measured> {
         let network = self.network(&self.free)?;
         let (xs, labels) = images.batch(0, BATCH.into())?;
         let loss = cross_entropy(&network.forward(&xs, self.mode(0)?)?, &labels, 0.0)?;
@@ -100,7 +102,7 @@ impl Lab<'_> {
     /// Builds a network with its initial weights. They depend only on the indices of the layers, so the first layers of
     /// a network have the same weights as a network of only these layers.
     fn network(&self, layers: &[Layer]) -> Result<Network> {
-        let Probe { attempt, seed, recipe, .. } = self.order;
+        let MeasureRequest { attempt, seed, recipe, .. } = self.order;
         let start = Start { seed: *seed, trial: attempt.trial.0, init: recipe.training.init };
         let numbers = device::numbers(recipe.training.precision, self.device);
         let network = Network::new(self.shape, layers, start, numbers, self.device)?;
@@ -172,7 +174,7 @@ impl Lab<'_> {
             let loss = self.step(&mut network, &mut optimizer, images, step, rate, (training, data.augment))?;
             seen.push((rate, loss));
             let first = seen[0].1.unwrap_or(f64::INFINITY);
-            if Instant::now() >= until || loss.is_none_or(|loss| loss > probe::EXPLODED * first) {
+            if Instant::now() >= until || loss.is_none_or(|loss| loss > measurement::EXPLODED * first) {
                 break;
             }
         }
@@ -297,8 +299,8 @@ mod tests {
         };
         let recipe = Recipe { data, layers: layers.to_vec(), training };
         let attempt = Attempt { trial: TrialId(trial), number: 1 };
-        let order = Probe { attempt, seed: 7, recipe: recipe.clone(), seconds: 60.0 };
-        let measured = measure(&order, Device::Cpu, &mut DatasetCache::new(Device::Cpu)).unwrap();
+        let order = MeasureRequest { attempt, seed: 7, recipe: recipe.clone(), seconds: 60.0 };
+        let measured = all(&order, Device::Cpu, &mut DatasetCache::new(Device::Cpu)).unwrap();
         let found = model::check(&recipe, &measured);
         found.iter().map(|finding| finding.name).collect()
     }

@@ -1,0 +1,43 @@
+//! Lines about a network that has been trained so far, among those of training: reports on its classes, and its scores.
+
+use super::{Line, Printed, is_metric, names_part};
+use crate::special::score;
+
+impl Printed {
+    /// Whether a line belongs to scikit-learn's report on classes, `precision recall f1-score support`, whose accuracy is
+    /// of one network and no curve.
+    pub(super) fn in_classification_report(&mut self, text: &str) -> bool {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        if words.ends_with(&["precision", "recall", "f1-score", "support"]) {
+            self.in_report = true;
+            self.note("classification reports were left out");
+            return true;
+        }
+        let counts = words.last().is_some_and(|last| last.parse::<u64>().is_ok());
+        let is_row = counts && words.len() > 2 && words[words.len() - 2].parse::<f64>().is_ok();
+        self.in_report &= words.is_empty() || is_row;
+        self.in_report && is_row
+    }
+
+    /// Takes a line without a set for the validation set, if it has a score that the lines of training do not have, and
+    /// they have the rest of it: `Loss: 0.98, MeanIU: 0.49` below `Iter:[490/495], Loss: 1.44, Acc: 0.76`.
+    pub(super) fn evaluation(&mut self, mut line: Line) -> Line {
+        let is_bare = line.epoch.is_none() && line.step.is_none() && !line.progress && !line.bar;
+        let by_batches = |name: &str| self.values.iter().any(|value| value.name == name && !value.final_value);
+        let known = |name: &str| self.values.iter().any(|value| value.name == name);
+        let has_own_score = line.pairs.iter().any(|pair| score(&pair.name).is_some() && !known(&pair.name))
+            && !self
+                .values
+                .iter()
+                .any(|value| score(&value.name).is_some() && names_part(&value.name).is_none() && !value.final_value);
+        let repeats = line.pairs.iter().any(|pair| is_metric(&pair.name) && by_batches(&pair.name));
+        let names_no_set = line.pairs.iter().all(|pair| names_part(&pair.name).is_none());
+        if is_bare && has_own_score && repeats && names_no_set {
+            for pair in line.pairs.iter_mut().filter(|pair| by_batches(&pair.name)) {
+                pair.name = format!("val {}", pair.name);
+            }
+            self.note("a line with scores that the lines of training do not have was taken for the validation set");
+        }
+        line
+    }
+}

@@ -1,0 +1,63 @@
+//! Tables among what a script prints, and histories as Python prints them.
+
+use super::{Line, Printed, Row, Target, cells, meaning};
+
+impl Printed {
+    /// Reads the header or a row of a table. Returns whether the line is one.
+    pub(super) fn tabular(&mut self, text: &str, rows: &mut Vec<Row>) -> bool {
+        if let Some(columns) = cells::header(text, &mut self.above) {
+            // Numbers before it are a summary: a model card's `Loss: 0.22`.
+            if self.epoch.is_none() && !self.values.is_empty() {
+                self.values.clear();
+                self.note("numbers around the table were left out");
+            }
+            self.hand_over(rows);
+            self.table = Some(columns);
+            self.is_below_header = true;
+            return true;
+        }
+        let Some(columns) = &self.table else { return false };
+        let Some((mut place, values)) = columns.row(text) else {
+            return cells::is_rule(text);
+        };
+        self.had_table = true;
+        let is_first = std::mem::take(&mut self.is_below_header);
+        let again = matches!(
+            (place.epoch, self.epoch),
+            (Some(now), Some(before)) if now < before || is_first && now == before
+        );
+        if again {
+            self.fit += 1;
+        }
+        self.epoch = place.epoch;
+        if place.epoch.is_none() && place.step.is_none() {
+            self.counted += 1.0;
+            place.step = Some(self.counted);
+        }
+        rows.push(Row { curve: self.curve(), place, values });
+        true
+    }
+
+    /// Whether a line below a table goes on with other epochs. Other numbers are a summary, or a remark of a callback.
+    pub(super) fn leaves_table(&mut self, line: &Line) -> bool {
+        let metrics =
+            line.pairs.iter().filter(|pair| matches!(meaning(&pair.name), Some((Target::Metric(_), _)))).count();
+        let leaves = line.alone || line.epoch.is_some() && metrics > 1;
+        if leaves {
+            (self.table, self.had_table, self.epoch) = (None, false, None);
+        } else if metrics > 0 {
+            self.note("numbers around the table were left out");
+        }
+        leaves
+    }
+
+    /// Takes the rows of a history, which is a run of its own.
+    pub(super) fn history(&mut self, found: Vec<Row>, rows: &mut Vec<Row>) {
+        if !found.is_empty() {
+            self.hand_over(rows);
+            self.fit += u32::from(self.counted > 0.0);
+            rows.extend(found.into_iter().map(|row| Row { curve: self.curve(), ..row }));
+            self.counted += 1.0;
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What agents say, and what the engine makes of it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::Nodes;
+use super::adopt::adopt;
+use super::session::Session;
+use crate::agent::service::{FromAgent, Part, ToAgent, Usage};
+use sweep_core::error::Result;
+use sweep_core::history::History;
+use sweep_core::protocol::FromTrainer;
+use sweep_link::{Event as Heard, SessionId};
+use sweep_scheduler::schedule::{Event, Slot, SlotId};
+
+/// What an agent's messages come to.
+pub enum News {
+    /// Something for the scheduler.
+    Event(Event),
+    /// An agent joins: an event that must be handled before [`Nodes::seat`], and then what that returns.
+    Joined(SessionId, Event),
+    /// Something to tell the user.
+    Note(String),
+}
+
+impl Nodes {
+    /// Takes in what an agent did.
+    ///
+    /// # Errors
+    /// If a file that it sent cannot be written.
+    pub fn take(
+        &mut self,
+        id: SessionId,
+        heard: Heard<FromAgent>,
+        now: Duration,
+        history: &History,
+    ) -> Result<Vec<News>> {
+        let news = match heard {
+            Heard::Connected { program, repeats, .. } => self.connected(id, &program, repeats),
+            Heard::Message { number, message } => {
+                let repeats = self.sessions.get(&id).map_or(0, |session| session.repeats);
+                let news = match message {
+                    // It answered an earlier controller.
+                    FromAgent::Offer(_) | FromAgent::Cannot { .. } if number <= repeats => Vec::new(),
+                    message => self.message(id, message, now, history)?,
+                };
+                // What comes before the offer is recorded with it. Until then, no journal has it.
+                if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.node.is_some()) {
+                    session.recorded = Some(number);
+                }
+                news
+            }
+            Heard::Latest(message) => self.word(id, message),
+            Heard::Disconnected(why) => {
+                let until = now + self.cluster.lease().handover();
+                let Some(session) = self.sessions.get_mut(&id) else { return Ok(Vec::new()) };
+                session.is_silent = true;
+                let event = |node| News::Event(Event::Silent { node, until, why: why.to_string() });
+                session.node.clone().map(event).into_iter().collect()
+            }
+            Heard::Over(why) => self.over(id, why),
+            Heard::Save => Vec::new(),
+        };
+        Ok(news)
+    }
+
+    fn connected(&mut self, id: SessionId, program: &str, repeats: u64) -> Vec<News> {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            let was_silent = std::mem::replace(&mut session.is_silent, false);
+            let back = |node| News::Event(Event::Back { node });
+            return session.node.clone().filter(|_| was_silent).map(back).into_iter().collect();
+        }
+        let Some(link) = self.controller.link::<ToAgent>(id) else { return Vec::new() };
+        let ours = format!("sweep {}", env!("CARGO_PKG_VERSION"));
+        if program != ours {
+            let why = format!("it is {program}, and this is {ours}");
+            self.controller.end(id, why.clone());
+            return vec![News::Note(format!("an agent is refused: {why}; install the same version on all hosts"))];
+        }
+        let session = Session::open(link, &self.layout, repeats);
+        session.send(ToAgent::Sweep(Box::new(self.cluster.terms.clone())));
+        self.sessions.insert(id, session);
+        Vec::new()
+    }
+
+    fn message(&mut self, id: SessionId, message: FromAgent, now: Duration, history: &History) -> Result<Vec<News>> {
+        match message {
+            FromAgent::File(part) => {
+                self.keep(&part)?;
+                Ok(Vec::new())
+            }
+            FromAgent::Offer(offer) => {
+                let node = offer.node.clone();
+                // There is one agent of a sweep with that name on a machine, so an older one has died.
+                let old = self.joined.insert(node.clone(), id).filter(|old| *old != id);
+                if let Some(old) = old {
+                    self.sessions.remove(&old);
+                    self.controller.end(old, "another agent with its name has joined");
+                }
+                let Some(session) = self.sessions.get_mut(&id) else { return Ok(Vec::new()) };
+                // An earlier controller was told what its slots had used by then.
+                session.joules = (0..).map(SlotId).zip(offer.slots.iter().map(|slot| slot.joules)).collect();
+                let (event, words) = adopt(*offer, std::mem::take(&mut session.early), now, history);
+                (session.node, session.words) = (Some(node), words);
+                Ok(vec![News::Joined(id, event)])
+            }
+            FromAgent::Cannot { reason } => {
+                self.controller.end(id, "the sweep cannot run there");
+                self.sessions.remove(&id);
+                Ok(vec![News::Note(format!("an agent cannot run this sweep: {reason}"))])
+            }
+            FromAgent::Leaving { why } => {
+                let Some(session) = self.sessions.get_mut(&id) else { return Ok(Vec::new()) };
+                session.is_leaving = true;
+                let node = session.node.clone();
+                Ok(node.map_or_else(Vec::new, |node| {
+                    vec![News::Note(format!("{node} leaves: {why}")), News::Event(Event::Leaving { node })]
+                }))
+            }
+            word => Ok(self.word(id, word)),
+        }
+    }
+
+    /// Takes a word about a slot.
+    fn word(&mut self, id: SessionId, word: FromAgent) -> Vec<News> {
+        let Some(session) = self.sessions.get_mut(&id) else { return Vec::new() };
+        if session.node.is_none() {
+            session.early.push(word);
+            return Vec::new();
+        }
+        if let FromAgent::Said { message: FromTrainer::Unwritable { attempt, reason }, .. } = &word
+            && let Some(node) = session.node.clone()
+        {
+            // The next trial would have the same problem there, and on no other host.
+            let note = format!("{node}: {attempt} cannot be saved: {reason}; it gets no more trials");
+            return vec![News::Note(note), News::Event(Event::Leaving { node })];
+        }
+        let slot = word.slot().and_then(|slot| session.slots.get(slot.0)).copied();
+        let event = match (slot, &word) {
+            (Some(slot), FromAgent::Usage { slot: own, usage: Usage { memory, room, joules } }) => {
+                // An older message may come after a newer one.
+                let before = session.joules.get(own).copied().unwrap_or(0.0);
+                session.joules.insert(*own, joules.max(before));
+                Some(Event::Sight { slot, memory: *memory, room: *room, joules: (joules - before).max(0.0) })
+            }
+            (Some(slot), _) => word.event(slot),
+            (None, _) => None,
+        };
+        event.map(News::Event).into_iter().collect()
+    }
+
+    /// Keeps a part of a file, which the agent sends before the news that the trial is over.
+    fn keep(&mut self, part: &Part) -> Result<()> {
+        self.pending_bytes += part.bytes.len();
+        self.files.take(part)
+    }
+
+    /// Finds the slots of an agent that has joined in the scheduler's list. Returns the events that come next.
+    pub fn seat(&mut self, id: SessionId, slots: &[Slot], offered: &[String]) -> Vec<Event> {
+        let Some(session) = self.sessions.get_mut(&id) else { return Vec::new() };
+        let Some(node) = &session.node else { return Vec::new() };
+        let of_node: HashMap<&str, SlotId> = (0..slots.len())
+            .filter(|at| slots[*at].is_on(node))
+            .map(|at| (slots[at].identity.as_str(), SlotId(at)))
+            .collect();
+        session.slots = offered.iter().filter_map(|identity| of_node.get(identity.as_str()).copied()).collect();
+        session.identities = offered.iter().cloned().zip((0..).map(SlotId)).collect();
+        let words = std::mem::take(&mut session.words);
+        let event = |word: FromAgent| {
+            let slot = *session.slots.get(word.slot()?.0)?;
+            word.event(slot)
+        };
+        words.into_iter().filter_map(event).collect()
+    }
+
+    fn over(&mut self, id: SessionId, why: String) -> Vec<News> {
+        let Some(session) = self.sessions.remove(&id) else { return Vec::new() };
+        let Some(node) = session.node else { return Vec::new() };
+        if self.joined.get(&node) == Some(&id) {
+            self.joined.remove(&node);
+        }
+        if session.is_leaving {
+            self.forget(&node);
+        }
+        vec![News::Event(Event::Departed { node, why })]
+    }
+}
