@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::host::Assignment;
+use super::supervisor::TAKEN;
 use super::{Device, Hook, Job, PRINTED};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::program::{Metrics, PLACEHOLDERS, Program, SETTINGS_FILE, interpreter};
@@ -66,6 +67,7 @@ pub fn job(
         metric: spec.metric.name.clone(),
         known: assignment.known,
         needs_metric: assignment.needs_metric,
+        is_wandb_off: variable("WANDB_MODE").as_deref() == Some("disabled"),
         stop_grace: spec.stop_grace,
     }))
 }
@@ -167,6 +169,7 @@ fn for_python(program: &Program, folder: &Path, variable: Variable) -> Result<Va
     let hook = folder.ancestors().nth(2).unwrap_or(folder).join(HOOK);
     Hook::install(&hook)?;
     Ok(BTreeMap::from([
+        ("SWEEP_SIGNALS", folder.join(TAKEN).to_string_lossy().into_owned()),
         ("SWEEP_LOGGED", logged.to_string_lossy().into_owned()),
         ("PYTHONPATH", Hook::python_path(&hook, variable("PYTHONPATH"))),
     ]))

@@ -136,6 +136,35 @@ pub(super) fn with_last_words(how: String, words: Option<&str>) -> String {
     words.map_or_else(|| how.clone(), |words| format!("{how} (last output: {words})"))
 }
 
+/// Last words without what differs from attempt to attempt: numbers, addresses, paths, and the values of options. Two
+/// programs with the same gist failed for the same reason.
+pub(super) fn gist(words: Option<&str>) -> String {
+    let gist = |word: &str| {
+        if word.contains('/') {
+            return "/".to_owned();
+        }
+        let option = word.strip_prefix("--").and_then(|rest| rest.split_once('='));
+        option.map_or_else(|| without_numbers(word), |(name, _)| format!("--{name}="))
+    };
+    words.unwrap_or_default().split_whitespace().map(gist).collect::<Vec<_>>().join(" ")
+}
+
+fn without_numbers(word: &str) -> String {
+    let (mut text, mut last, mut inside) = (String::new(), ' ', false);
+    for c in word.chars() {
+        let goes_on = c.is_ascii_hexdigit() || matches!(c, 'x' | '.' | '_') || (matches!(c, '+' | '-') && last == 'e');
+        let before = inside;
+        inside = c.is_ascii_digit() || (inside && goes_on);
+        match (before, inside) {
+            (false, true) => text.push('#'),
+            (_, false) => text.push(c),
+            (true, true) => {}
+        }
+        last = c;
+    }
+    text
+}
+
 impl Drop for Log {
     /// The end of what was printed is written once it is known to be the end.
     fn drop(&mut self) {
@@ -152,6 +181,32 @@ impl Drop for Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_gist_of_two_failures_is_the_same_if_they_differ_in_numbers_paths_and_values_alone() {
+        for (one, other) in [
+            (
+                "train.py: error: unrecognized arguments: --lr=0.1 --opt=sgd",
+                "train.py: error: unrecognized arguments: --lr=1e-05 --opt=adam",
+            ),
+            ("OSError: /tmp/run1/a.txt at 0x7f3a", "OSError: /data/b.txt at 0x17"),
+            (
+                "RuntimeError: size 12 against 3.5e-7; in main (train.py:3)",
+                "RuntimeError: size 7 against 1; in main (train.py:41)",
+            ),
+        ] {
+            assert_eq!(gist(Some(one)), gist(Some(other)));
+        }
+        for (one, other) in [
+            ("ModuleNotFoundError: No module named 'torch'", "ModuleNotFoundError: No module named 'numpy'"),
+            ("KeyError: 'lr'", "ValueError: 'lr'"),
+            ("", "bye"),
+        ] {
+            assert_ne!(gist(Some(one)), gist(Some(other)));
+        }
+        assert_eq!(gist(Some("conv2d of 3 (a.py:12): 1e-5.")), "conv# of # (a.py:#): #");
+        assert_eq!(gist(None), "");
+    }
 
     fn last_words(lines: &[&str]) -> String {
         let mut log = Log::default();

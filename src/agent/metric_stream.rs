@@ -134,6 +134,14 @@ pub fn without_metric(job: &Job, reading: &Reading) -> String {
         ([], None) => format!("it printed no line such as {{\"{}\": 0.5}}", job.metric),
         (some, _) => format!("it told {}", some.join(", ")),
     };
+    let off = if job.is_wandb_off && job.prints() {
+        "; WANDB_MODE is `disabled`, so what the program logs to wandb is not seen: unset it, and wandb runs offline"
+    } else {
+        ""
+    };
     let near = nearest_metric(&job.metric, &names).map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
-    format!("the program ended without a value of {}: {told}{near}; its log is trials/{trial}/trainer.log", job.metric)
+    format!(
+        "the program ended without a value of {}: {told}{near}{off}; its log is trials/{trial}/trainer.log",
+        job.metric
+    )
 }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::child::{Child, Command, GRACE, Process, describe};
 use super::clashes::{self, Clashes};
-use super::log::with_last_words;
+use super::log::{gist, with_last_words};
 use super::memory;
 use super::metric_stream::{MetricStream, without_metric};
 use super::outbox::Outbox;
@@ -26,9 +26,6 @@ use sweep_core::program::{IMPOSSIBLE, LATER, Metrics, line};
 use sweep_core::protocol::FromTrainer;
 use sweep_core::trial::{Attempt, Outcome};
 use sweep_scheduler::schedule::{Event, FromProgram, Left, SlotId};
-
-/// A program that ends with a fault within this time may have been started in a wrong way.
-const AT_ONCE: Duration = Duration::from_secs(10);
 
 /// Time for the controller's order to end a program, if a signal to the whole job reached the program first.
 const LATE_ORDER: Duration = Duration::from_secs(1);
@@ -56,6 +53,8 @@ pub struct Job {
     pub known: Known,
     /// Whether it fails without a value of the metric.
     pub needs_metric: bool,
+    /// Whether W&B's library is off, so that nothing that it is given is seen.
+    pub is_wandb_off: bool,
     /// Time between SIGTERM and SIGKILL.
     pub stop_grace: Duration,
 }
@@ -230,7 +229,7 @@ async fn run(
         teller.tell(FromProgram::Ended { attempt, outcome }).await;
         return Ok(());
     }
-    let before = (Instant::now(), memory::kills());
+    let kills = memory::kills();
     let order = job.order(log);
     let trial = log.parent().unwrap_or(Path::new("."));
     let script = provenance::record(job, trial).await;
@@ -244,8 +243,10 @@ async fn run(
     pid.store(supervisor.id(), Ordering::Relaxed);
     let mut orders = Orders::default();
     let (last, mut diverged) = attend((job, script), &mut supervisor, &mut stream, &mut orders, inbox, teller).await;
-    let (status, signaled, last_words) = match last {
-        Some(Report::Ended { status, signaled, last_words }) => (supervisor::status(status), signaled, last_words),
+    let (status, signaled, taken, last_words) = match last {
+        Some(Report::Ended { status, signaled, taken, last_words }) => {
+            (supervisor::status(status), signaled, taken, last_words)
+        }
         Some(Report::Refused { reason, is_final: true }) => {
             let error = format!("{} cannot be started: {}", job.arguments[0], without_name(&reason, job));
             teller.tell(FromProgram::Ended { attempt, outcome: Outcome::Failed { error } }).await;
@@ -275,9 +276,13 @@ async fn run(
             teller.tell(FromProgram::Paused { attempt, left: left(&status, orders.was_late, job.stop_grace) }).await;
         }
         (None, None) if status.code() == Some(LATER) => {
-            teller.tell(FromProgram::Paused { attempt, left: Left::Later }).await
+            teller.tell(FromProgram::Paused { attempt, left: Left::Later { signal: None } }).await
         }
-        (None, None) => conclude(job, &stream.reading, (&status, last_words.as_deref()), before, teller).await?,
+        // It did what somebody else asked it for, and nothing says that it was done.
+        (None, None) if taken.is_some() && status.success() => {
+            teller.tell(FromProgram::Paused { attempt, left: Left::Later { signal: taken } }).await
+        }
+        (None, None) => conclude(job, &stream.reading, (&status, last_words.as_deref()), kills, teller).await?,
     }
     Ok(())
 }
@@ -322,13 +327,13 @@ async fn attend(
     }
 }
 
-/// Reports how a program ended that did so of its own accord. `before` is when it began, and how many processes the kernel
-/// had killed by then.
+/// Reports how a program ended that did so of its own accord. `kills` is how many processes the kernel had killed when it
+/// began.
 async fn conclude(
     job: &Job,
     reading: &Reading,
     (status, last_words): (&ExitStatus, Option<&str>),
-    before: (Instant, u64),
+    kills: u64,
     teller: &mut Teller,
 ) -> Result<(), Lost> {
     let attempt = job.attempt;
@@ -339,13 +344,16 @@ async fn conclude(
         }
         Err(how) => how,
     };
-    let out_of_memory = status.signal() == Some(9) && memory::kills() > before.1;
+    let out_of_memory = status.signal() == Some(9) && memory::kills() > kills;
     if out_of_memory {
         how += memory::WORDS;
     }
-    let at_once = before.0.elapsed() < AT_ONCE && !reading.measured();
+    // A program that was killed has no exit code, and says nothing about how it was started. One that lacks memory says
+    // nothing about other configurations.
+    let is_own = reading.measured() || last_words.is_some_and(memory::is_lacking);
+    let gist = status.code().filter(|_| !is_own).map(|code| format!("{code}: {}", gist(last_words)));
     let error = format!("the program {how}; the command was: {}", shown(&job.typed));
-    teller.tell(FromProgram::Failed { attempt, code: status.code(), at_once, error }).await;
+    teller.tell(FromProgram::Failed { attempt, gist, error }).await;
     Err(Lost { how, out_of_memory, unwritable: None })
 }
 

@@ -31,7 +31,9 @@ const MODULE: &str = "network.py";
   sweep export results/quickstart --to optuna      the sweep as a study, for optuna-dashboard
   sweep export results/quickstart --to tensorboard --follow    event files, while the sweep runs
   sweep export results/quickstart --to mlflow --url http://127.0.0.1:5000
-  sweep export results/quickstart --to parquet     two tables for pandas, polars, or DuckDB")]
+  sweep export results/quickstart --to parquet     two tables for pandas, polars, or DuckDB
+
+network.py needs PyTorch and safetensors: pip install torch safetensors")]
 pub struct Args {
     /// Folder of the sweep, for example results/quickstart
     #[arg(value_name = "DIR")]

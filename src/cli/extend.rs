@@ -8,9 +8,9 @@ use super::opened::Opened;
 use super::output;
 use super::running::{Options, Planned, Retry};
 use super::sweep_file::SweepFile;
-use crate::extend::{Growth, Refusal};
+use crate::extend::{Growth, Refusal, is_fruitless};
 use sweep_core::error::{Error, Exit, Result};
-use sweep_core::history::{Entry, History};
+use sweep_core::history::{Entry, History, TrialRecord};
 use sweep_core::program::{Origin, Place};
 use sweep_report::format;
 use sweep_scheduler::search::Search;
@@ -75,7 +75,9 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     };
     let layout = Layout::new(environment.folder.join(old.layout.root()));
     if args.run {
-        let (so_far, retry) = (Some(&on[..]), Retry::default());
+        // What failed under a file that was wrong is tried again under the new one.
+        let retry = Retry { failed: is_fruitless(&old.history), ..Retry::default() };
+        let so_far = Some(&on[..]);
         return args.options.go(
             environment,
             Planned { layout, spec: new.spec, text: &new.text, so_far, retry },
@@ -85,7 +87,9 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     let _lock = Lock::take(&layout, &environment.holder())?;
     let (grown, _) = extend(&layout)?;
     sweep_report::write(&layout, &new.spec, &grown)?;
-    output::print(&format!("To continue: sweep resume {folder}"))?;
+    let retry =
+        if is_fruitless(&grown) && grown.trials.iter().any(TrialRecord::failed) { "--retry-failed " } else { "" };
+    output::print(&format!("To continue: sweep resume {retry}{folder}"))?;
     Ok(Exit::Success)
 }
 

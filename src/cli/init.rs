@@ -1,5 +1,6 @@
-//! `sweep init SCRIPT`: writes the sweep file of a script that has its sweep in its code. The script is started with the
-//! hook for Python, which notes what it gives to `wandb.sweep` and `wandb.agent`, and ends it there.
+//! `sweep init [SCRIPT]`: writes the sweep file of a script that has its sweep in its code, or without a script the
+//! quickstart. A script is started with the hook for Python, which notes what it gives to `wandb.sweep` and
+//! `wandb.agent`, and ends it there.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,18 +13,22 @@ use crate::agent::Hook;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::program::{Program, interpreter};
 
+/// A first sweep, which needs nothing but `sweep`: the name of its file, and the file.
+const QUICKSTART: (&str, &str) = ("quickstart.yaml", include_str!("../../sweeps/quickstart.yaml"));
+
 /// Lines of the script's output that an error shows.
 const LAST_LINES: usize = 5;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
+  sweep init                                 quickstart.yaml, a first sweep on data that is built in
   sweep init train.py
   sweep init train.py --output sweep.yaml")]
 pub struct Args {
     /// A Python script that calls wandb.sweep and wandb.agent with a function. It runs up to there
-    script: PathBuf,
-    /// The file to write [default: the script's name with .sweep.yaml, in its folder]
+    script: Option<PathBuf>,
+    /// The file to write [default: the script's name with .sweep.yaml, in its folder; without a script, quickstart.yaml]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -33,8 +38,19 @@ pub struct Args {
 /// # Errors
 /// Returns [`Exit::Usage`] if the script has no sweep, or if another file is in the way.
 pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
-    let path = args.output.clone().unwrap_or_else(|| default(&args.script));
-    write(&args.script, &path, environment)?;
+    let path = match &args.script {
+        Some(script) => {
+            let path = args.output.clone().unwrap_or_else(|| default(script));
+            write(script, &path, environment)?;
+            path
+        }
+        None => {
+            let path = args.output.clone().unwrap_or_else(|| QUICKSTART.0.into());
+            let text = QUICKSTART.1.replace("sweeps/quickstart.yaml", &path.display().to_string());
+            put(&path, &text, environment, "the quickstart")?;
+            path
+        }
+    };
     output::tell(&format!("next: sweep plan {0}, then sweep run {0}", path.display()));
     Ok(Exit::Success)
 }
@@ -59,19 +75,22 @@ fn default(script: &Path) -> PathBuf {
 fn write(script: &Path, path: &Path, environment: &Environment) -> Result<()> {
     let asked = ask(script, environment)?;
     let text = yaml(script, asked)?;
-    match std::fs::read_to_string(path) {
+    put(path, &text, environment, &format!("the sweep in {}", script.display()))
+}
+
+/// Writes the file, unless another one is in the way. `of` says where its text is from.
+fn put(path: &Path, text: &str, environment: &Environment, of: &str) -> Result<()> {
+    let shown = path.display();
+    match std::fs::read_to_string(environment.folder.join(path)) {
         Ok(before) if before == text => return Ok(()),
         Ok(_) => {
-            return Err(Error::new(
-                Exit::Usage,
-                format!("{} is not the sweep that is in {}", path.display(), script.display()),
-            )
-            .hint(format!("run it with `sweep run {}`, or remove it to write it again", path.display())));
+            return Err(Error::new(Exit::Usage, format!("{shown} is there already, and is not {of}"))
+                .hint(format!("run it with `sweep run {shown}`, or remove it to write it again")));
         }
         Err(_) => {}
     }
     sweep_store::replace(&environment.folder.join(path), text.as_bytes())?;
-    output::tell(&format!("{} was written from the sweep in {}", path.display(), script.display()));
+    output::tell(&format!("{shown} was written from {of}"));
     Ok(())
 }
 

@@ -58,7 +58,7 @@ enum Command {
     Check(check::Args),
     /// Compare, line by line, what a sweep file means here and in W&B
     Lint(lint::Args),
-    /// Write the sweep file of a Python script that calls wandb.sweep and wandb.agent
+    /// Write a sweep file: a first example, or that of a Python script that calls wandb.sweep and wandb.agent
     Init(init::Args),
     /// Run a sweep in a new folder
     Run(run::Args),

@@ -27,10 +27,10 @@ use sweep_spec::{Spec, plain};
 /// Options of `sweep plan`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  sweep plan sweeps/quickstart.yaml
-  sweep plan sweeps/quickstart.yaml --list | head
+  sweep plan quickstart.yaml
+  sweep plan quickstart.yaml --list | head
   sweep plan sweeps/preset-thin.yaml --chart schedule.svg
-  sweep plan sweeps/quickstart.yaml --json | jq .trials")]
+  sweep plan quickstart.yaml --json | jq .trials")]
 pub struct Args {
     /// The sweep file
     file: PathBuf,

@@ -19,9 +19,9 @@ use sweep_store::{Journal, Layout};
 /// Options of `sweep run`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  sweep run sweeps/quickstart.yaml
-  sweep run sweeps/quickstart.yaml --name second-try
-  sweep run sweeps/quickstart.yaml --gpus 0,2 --progress plain > log
+  sweep run quickstart.yaml
+  sweep run quickstart.yaml --name second-try
+  sweep run quickstart.yaml --gpus 0,2 --progress plain > log
 
 Ctrl-C saves the running trials and exits; `sweep resume` continues from there.")]
 pub struct Args {

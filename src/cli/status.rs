@@ -13,7 +13,7 @@ use super::output;
 use crate::progress::seconds_left;
 use sweep_core::error::{Exit, Result};
 use sweep_core::history::{History, Status, TrialRecord};
-use sweep_core::trial::TrialId;
+use sweep_core::trial::{METRICS, TrialId};
 use sweep_report::ranking::{Counts, Place, Ranking, groups};
 use sweep_report::{format, planned_epochs, summary};
 use sweep_scheduler::search::Search;
@@ -248,19 +248,23 @@ fn under_way(trial: &TrialRecord, spec: &Spec, history: &History) -> Value {
 fn table(title: &str, trials: &[&TrialRecord], spec: &Spec) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    table.set_header([title, "epoch", "train loss", "val loss", "val accuracy", "slot", "parameters"]);
+    let own = Some(spec.metric.name.as_str()).filter(|name| !METRICS.contains(name) && spec.ranks);
+    let header = [title, "epoch", "train loss", "val loss", "val accuracy"].into_iter().chain(own);
+    table.set_header(header.chain(["slot", "parameters"]));
     for trial in trials {
         let last = trial.curve.last().copied().unwrap_or_default();
         let planned = planned_epochs(spec, trial).map_or(String::new(), |planned| format!(" of {planned}"));
-        table.add_row([
+        let values = [
             trial.id.to_string(),
             format!("{}{planned}", trial.epochs()),
-            format::value("train_eval_loss", last.train_eval_loss),
+            // Only the built-in trainer measures the training loss in evaluation mode.
+            format::value("train_loss", last.train_eval_loss.or(last.train_loss)),
             format::value("val_loss", last.val_loss),
             format::value("val_accuracy", last.val_accuracy),
-            format::clean(&trial.slot),
-            format::settings(&trial.settings),
-        ]);
+        ];
+        let own = own.map(|name| format::value(name, last.get(name)));
+        let rest = [format::clean(&trial.slot), format::settings(&trial.settings)];
+        table.add_row(values.into_iter().chain(own).chain(rest));
     }
     table.lines().map(|line| format!("  {}", line.trim_end())).collect::<Vec<_>>().join("\n")
 }
@@ -310,7 +314,7 @@ fn reasons(history: &History, search: &Search, standing: &Standing) -> String {
         let reason = match &trial.last_fault {
             Some(fault) if trial.crowded => format!("waits for a device of its own; {fault}"),
             Some(fault) => format!("waits for a free slot to retry; {fault}"),
-            None if trial.postponed > 0 => "its program asked to be started again later".into(),
+            None if trial.postponed > 0 => "its program left before it was done, and is started again later".into(),
             None => match &trial.unsaved {
                 Some(reason) => format!("was stopped without saving, waits for a free slot; {reason}"),
                 None => "saved, waits for a free slot".into(),
@@ -408,7 +412,7 @@ mod tests {
             entries.extend(sweep_sample::attempt(number, 1, &settings, 0, 1));
             let attempt = Attempt { trial: TrialId(number), number: 1 };
             entries.push(match number {
-                20 => Entry::Paused { at: 400.0, attempt, unsaved: None, later: false },
+                20 => Entry::Paused { at: 400.0, attempt, unsaved: None, later: false, signal: None },
                 _ => sweep_sample::ended(number, 1, Outcome::Finished),
             });
         }

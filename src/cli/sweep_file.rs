@@ -105,7 +105,7 @@ pub fn read(file: &Path) -> Result<String> {
     let size = std::fs::metadata(file).map_err(|error| {
         wrong("cannot be read")
             .source(error)
-            .hint("give a sweep file; sweeps/ has examples: sweep plan sweeps/quickstart.yaml")
+            .hint("give a sweep file; `sweep init` writes one to begin with, quickstart.yaml")
     })?;
     if size.is_dir() {
         return Err(wrong("is a folder, not a sweep file").hint("give the YAML file in the folder"));

@@ -185,7 +185,8 @@ impl Engine {
                 format!("stopped because every trial failed; last error: {error}"),
             )
             .hint(format!(
-                "`sweep status {0}` lists the failures; fix them, then run: sweep resume --retry-failed {0}",
+                "`sweep status {0}` lists the failures; fix them, then run: sweep resume --retry-failed {0}; if the sweep \
+                 file was wrong, give a corrected copy: sweep extend {0} FILE --run",
                 layout.root().display()
             )));
         }

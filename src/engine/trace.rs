@@ -73,6 +73,9 @@ fn entry(entry: &Entry) {
         Entry::Ended { attempt, outcome, .. } => info!("{attempt}: {}", outcome.name().replace('_', " ")),
         Entry::Lost { attempt, fault, .. } => warn!("{attempt}: was lost and is retried: {fault}"),
         Entry::Paused { attempt, unsaved: Some(reason), .. } => warn!("{attempt}: left without saving: {reason}"),
+        Entry::Paused { attempt, signal: Some(number), .. } => {
+            info!("{attempt}: left after signal {number} from elsewhere")
+        }
         Entry::Paused { attempt, later: true, .. } => info!("{attempt}: asks to be started again later"),
         Entry::Paused { attempt, .. } => info!("{attempt}: saved and left"),
         Entry::Reopened { trial, .. } => info!("trial {trial}: is tried again"),

@@ -77,10 +77,16 @@ fn ranking(spec: &Spec) -> String {
     }
 }
 
-/// What makes every trial another one.
-pub fn incomparable(old: &Spec, new: &Spec) -> Vec<String> {
+/// What draws other trials.
+pub fn drawn(old: &Spec, new: &Spec) -> Vec<String> {
     let mut lines = Vec::new();
     told(&mut lines, "seed", old.seed, new.seed);
+    lines
+}
+
+/// What makes every trial another one.
+pub fn incomparable(old: &Spec, new: &Spec) -> Vec<String> {
+    let mut lines = drawn(old, new);
     // Programs report all of their metrics, so another metric changes no trial, only their order.
     if !are_programs(old, new) {
         told(&mut lines, "metric", ranking(old), ranking(new));

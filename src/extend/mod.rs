@@ -34,7 +34,8 @@ pub struct Refusal {
 }
 
 impl Growth {
-    /// Compares two files whose data was inspected. If no trial has started, everything may change.
+    /// Compares two files whose data was inspected. If no trial has started, everything may change. If none has shown
+    /// anything, as with a wrong command, what is run may change: there is nothing that new trials could be compared with.
     ///
     /// # Errors
     /// Returns an error if an old trial would be a different one in the new file.
@@ -43,7 +44,8 @@ impl Growth {
         if history.trials.is_empty() {
             return Ok(Growth { changes, settings: Vec::new() });
         }
-        let mut reasons = changes::incomparable(old, new);
+        let mut reasons =
+            if is_fruitless(history) { changes::drawn(old, new) } else { changes::incomparable(old, new) };
         let settings = if reasons.is_empty() { settings::rewritten(old, new, history) } else { Ok(Vec::new()) };
         let (constants, vary) = changes::constants(old, new);
         match settings {
@@ -55,6 +57,11 @@ impl Growth {
         }
         Err(Refusal { reasons, vary })
     }
+}
+
+/// Whether no trial has reported an epoch or succeeded.
+pub fn is_fruitless(history: &History) -> bool {
+    !history.trials.iter().any(|trial| !trial.curve.is_empty() || trial.ended_well())
 }
 
 #[cfg(test)]

@@ -92,7 +92,8 @@ impl Bars {
 fn epoch(spec: &Spec, trial: &TrialRecord) -> String {
     let (known, planned) = (trial.epochs(), planned_epochs(spec, trial));
     match (spec.program().is_some(), planned) {
-        (false, planned) => format!("epoch {}/{}", (known + 1).min(planned.unwrap_or(1)), planned.unwrap_or(1)),
+        (false, Some(planned)) => format!("epoch {}/{planned}", (known + 1).min(planned)),
+        (false, None) => format!("epoch {}", known + 1),
         (true, _) if known == 0 => "no epoch yet".to_owned(),
         (true, Some(planned)) => format!("epoch {known} of {planned}"),
         (true, None) => format!("epoch {known}"),

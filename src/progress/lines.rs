@@ -2,7 +2,7 @@
 
 use sweep_core::history::{Entry, History, NodeChange, TrialRecord};
 use sweep_core::nearest::nearest_metric;
-use sweep_core::program::LATER;
+use sweep_core::program::{LATER, signal_name};
 use sweep_core::trial::{Attempt, EpochMetrics, METRICS, Metric, Outcome, TrialId};
 use sweep_core::warning::Warning;
 use sweep_report::{budget, format};
@@ -36,6 +36,32 @@ fn of_device(slot: &str) -> Option<&str> {
     }
 }
 
+/// The line for an attempt that has left its slot. `None` if its trial has ended with that: the next line says how.
+fn paused(
+    Attempt { trial, .. }: Attempt,
+    unsaved: Option<&str>,
+    (later, signal): (bool, Option<i32>),
+    scheduler: &Scheduler,
+) -> Option<String> {
+    let record = scheduler.history().trial(trial)?;
+    let rule = scheduler.parks(trial).map(|by| format!("paused by {by} after {} epochs", record.epochs()));
+    Some(match (signal, unsaved, rule) {
+        _ if record.outcome().is_some() => return None,
+        (Some(number), ..) => format!(
+            "trial {trial}: {} from elsewhere ended its program with exit code 0; it is started again, to go on from its \
+             own checkpoint",
+            signal_name(number)
+        ),
+        _ if later => format!("trial {trial}: the program asks to be started again later (exit code {LATER})"),
+        (None, Some(reason), Some(rule)) => {
+            format!("trial {trial}: {rule}; nothing shows that its program saved a checkpoint: {reason}")
+        }
+        (None, Some(reason), None) => format!("trial {trial}: stopped without saving: {reason}"),
+        (None, None, Some(rule)) => format!("trial {trial}: {rule}; saved"),
+        (None, None, None) => format!("trial {trial}: saved"),
+    })
+}
+
 /// The log line for an entry, or `None` if the entry does not need one.
 pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String> {
     let history = scheduler.history();
@@ -57,13 +83,9 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
         }
         Entry::Began { attempt, warnings, .. } => new_warnings(*attempt, warnings, history),
         Entry::Warned { attempt, warning } => Some(format!("trial {}: warning: {}", attempt.trial, warning.text)),
-        Entry::Paused { attempt, later: true, .. } => {
-            Some(format!("trial {}: the program asks to be started again later (exit code {LATER})", attempt.trial))
+        Entry::Paused { attempt, unsaved, later, signal, .. } => {
+            paused(*attempt, unsaved.as_deref(), (*later, *signal), scheduler)
         }
-        Entry::Paused { attempt, unsaved: Some(reason), .. } => {
-            Some(format!("trial {}: stopped without saving: {reason}", attempt.trial))
-        }
-        Entry::Paused { attempt, .. } => Some(format!("trial {}: saved", attempt.trial)),
         Entry::Spared { attempt, by, epoch, .. } => Some(format!(
             "trial {}: {by} would stop it after {epoch} epochs; it keeps running as an audit of the rule",
             attempt.trial

@@ -34,6 +34,21 @@ fn info(source: &Source, file: &Path) -> Info {
 }
 
 #[test]
+fn init_writes_a_first_sweep_where_no_example_is() {
+    let world = crate::world::World::new();
+    let text = world.expect("init", 0);
+    assert!(text.contains("next: sweep plan quickstart.yaml, then sweep run quickstart.yaml"), "{text}");
+    assert!(world.read("quickstart.yaml").contains("#   sweep plan quickstart.yaml "), "it names itself");
+    world.expect("plan quickstart.yaml", 0);
+    world.expect("init", 0);
+    world.write("quickstart.yaml", "name: own\n");
+    let text = world.expect("init", 2);
+    assert!(text.contains("quickstart.yaml is there already"), "{text}");
+    assert_eq!(world.read("quickstart.yaml"), "name: own\n");
+    assert!(world.expect("plan nothing.yaml", 2).contains("`sweep init` writes one"));
+}
+
+#[test]
 fn every_example_has_trials_that_make_recipes() {
     for file in examples() {
         let text = fs::read_to_string(&file).unwrap();

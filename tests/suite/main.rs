@@ -26,6 +26,7 @@ mod race;
 mod records;
 mod scale;
 mod serve;
+mod signals;
 mod slurm;
 mod soak;
 mod soak_programs;

@@ -445,6 +445,119 @@ fn a_usage_error_ends_the_sweep_with_the_command_and_the_last_words() {
     assert_eq!(journal.matches("\"is\":\"started\"").count(), 2, "{journal}");
 }
 
+#[test]
+fn a_python_program_that_cannot_begin_ends_the_sweep_at_its_second_attempt() {
+    // The last words differ in numbers, paths and values.
+    let script = "import argparse, os, sys
+parser = argparse.ArgumentParser()
+for name in ['--opt', '--lr']:
+    parser.add_argument(name)
+lr = parser.parse_args().lr
+raise RuntimeError(f'{lr} of {os.environ[\"SWEEP_TRIAL_DIR\"]} at {hex(id(sys))}')
+";
+    for (script, told) in [
+        ("import sys\nimport a_module_that_is_missing\n", "No module named 'a_module_that_is_missing'"),
+        (script, "RuntimeError"),
+    ] {
+        let world = World::new();
+        world.write("train.py", script);
+        let head = "name: s\nprogram: train.py\ndevices: {gpus: none, cpu_threads: 1000}\n";
+        world.write(
+            "s.yaml",
+            &format!("{head}parameters: {{opt: {{values: [sgd, adam, lion]}}, lr: {{values: [0.1, 1e-5]}}}}\n"),
+        );
+        let text = world.expect("run s.yaml --progress plain", 1);
+        assert!(text.contains(told) && text.contains("results/s FILE --run"), "{text}");
+        let journal = world.read("results/s/journal.jsonl");
+        assert_eq!(journal.matches("\"is\":\"started\"").count(), 2, "{journal}");
+    }
+}
+
+#[test]
+fn a_command_that_was_wrong_is_corrected_by_extend_and_by_a_new_name() {
+    let script = "[ $1 = good ] || { echo 'train.sh: error: wrong' >&2; exit 2; }\necho '{\"score\": 1}'\n";
+    let world = program(script, "metric: {name: score, goal: maximize}\nparameters: {x: {values: [1, 2, 3]}}\n");
+    let text = world.expect("run s.yaml --progress none", 1);
+    assert!(text.contains("results/s FILE --run"), "{text}");
+    world.write("s.yaml", &world.read("s.yaml").replace("train.sh,", "train.sh, good,"));
+    world.expect("run s.yaml --name again --progress none", 0);
+    let text = world.expect("extend results/s s.yaml --yes", 0);
+    assert!(text.contains("program or command"), "{text}");
+    let retry = if text.contains("resume --retry-failed results/s") { "--retry-failed " } else { "" };
+    world.expect(&format!("resume {retry}results/s --progress none"), 0);
+    assert_eq!(world.column("results/s/trials.csv", "status"), ["finished"; 3]);
+    // Now there is something that other commands could not be compared with.
+    world.write("s.yaml", &world.read("s.yaml").replace("good,", "good, better,"));
+    assert!(world.expect("extend results/s s.yaml --yes", 2).contains("program or command"));
+    // Trials that have failed are tried again, too.
+    let world = program(script, "retries: 0\nmetric: {name: score, goal: maximize}\n");
+    world.expect("run s.yaml --progress none", 1);
+    world.write("s.yaml", &world.read("s.yaml").replace("train.sh,", "train.sh, good,"));
+    world.expect("extend results/s s.yaml --yes --run --progress none", 0);
+    assert_eq!(world.column("results/s/trials.csv", "status"), ["finished"]);
+}
+
+#[test]
+fn a_program_that_a_rule_stops_is_reported_as_stopped_by_the_rule() {
+    let script = "echo \"{\\\"epoch\\\": 1, \\\"score\\\": ${1#--x=}}\"\n[ $1 = --x=9 ] || exec sleep 30\n";
+    let world = program(
+        script,
+        "metric: {name: score, goal: maximize}\nearly_terminate: {type: hyperband, min_iter: 1}\nparameters: {x: \
+         {values: [9, 1]}}\n",
+    );
+    world.write("s.yaml", &world.read("s.yaml").replace("gpus: none", "gpus: none, cpu_threads: 1000"));
+    let text = world.expect("run s.yaml --progress plain", 0);
+    assert!(text.contains("trial 0002: stopped by hyperband after 1 epochs"), "{text}");
+    assert!(!text.contains("without saving") && !text.contains("signal"), "{text}");
+}
+
+#[test]
+fn asha_says_that_a_program_without_a_checkpoint_starts_over() {
+    let script =
+        "for epoch in 1 2 3; do\n    echo \"{\\\"epoch\\\": $epoch, \\\"score\\\": ${1#--x=}}\"\n    sleep 0.5\ndone\n";
+    let world = program(
+        script,
+        "metric: {name: score, goal: maximize}\nearly_terminate: {type: asha, min_iter: 1}\nparameters: {x: {values: \
+         [6, 5, 4, 3, 2, 1]}}\n",
+    );
+    let note = "starts over each time; hyperband and median pause no trial";
+    for command in ["plan", "lint"] {
+        let text = world.expect(&format!("{command} s.yaml"), 0);
+        assert!(text.contains(note), "{text}");
+    }
+    world.write("s.yaml", &world.read("s.yaml").replace("gpus: none", "gpus: none, cpu_threads: 1000"));
+    let text = world.expect("run s.yaml --progress plain", 0);
+    assert_eq!(text.matches("warning: it starts over, after 1 epochs: asha pauses trials").count(), 1, "{text}");
+    assert!(text.contains("trial 0001: paused by asha after 1 epochs; nothing shows that its program saved"), "{text}");
+}
+
+#[test]
+fn a_library_that_is_switched_off_is_named() {
+    let world = program("exit 0\n", SCORE);
+    let output = world.sweep("run s.yaml --progress plain").env("WANDB_MODE", "disabled").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("WANDB_MODE is `disabled`") && text.contains("unset it"), "{text}");
+}
+
+#[test]
+fn the_status_of_a_program_shows_its_training_loss_and_its_metric() {
+    let script =
+        "echo '{\"epoch\": 3, \"train_loss\": 0.625, \"score\": 7.5}'\nwhile [ ! -e go ]; do sleep 0.01; done\n";
+    let world = program(script, SCORE);
+    let run = world.sweep("run s.yaml --progress none").spawn().unwrap();
+    let journal = || std::fs::read_to_string(world.path("results/s/journal.jsonl")).unwrap_or_default();
+    wait_until("it has begun", Duration::from_secs(20), || journal().contains("\"is\":\"row\""));
+    let status = world.expect("status results/s", 0);
+    world.write("go", "");
+    run.wait_with_output().unwrap();
+    let (title, row) =
+        (status.lines().find(|line| line.contains("train loss")), status.lines().find(|line| line.contains("0.6250")));
+    assert!(
+        title.is_some_and(|title| title.contains("score")) && row.is_some_and(|row| row.contains("7.5")),
+        "{status}"
+    );
+}
+
 /// Writes a row, then its checkpoint; goes on from that.
 const SAVING: &str = "state=$SWEEP_TRIAL_DIR/state
 file=$SWEEP_TRIAL_DIR/metrics.csv

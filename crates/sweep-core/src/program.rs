@@ -72,6 +72,15 @@ pub const LATER: i32 = 75;
 /// Exit code of a program whose configuration cannot run (EX_CONFIG of sysexits.h).
 pub const IMPOSSIBLE: i32 = 78;
 
+/// The name of a signal that ends jobs: `SIGTERM`. `signal 7` for others.
+pub fn signal_name(number: i32) -> String {
+    let names = [(1, "SIGHUP"), (2, "SIGINT"), (10, "SIGUSR1"), (12, "SIGUSR2"), (15, "SIGTERM")];
+    names
+        .iter()
+        .find(|(of, _)| *of == number)
+        .map_or_else(|| format!("signal {number}"), |(_, name)| (*name).to_owned())
+}
+
 /// Macros that replace a whole item of the command.
 pub const MACROS: [&str; 12] = [
     "${env}",

@@ -384,7 +384,7 @@ mod tests {
         let paused = Attempt { trial: TrialId(1), number: 1 };
         let mut entries = sweep_sample::beginning("sample");
         entries.extend(sweep_sample::attempt(1, 1, &settings, 0, 6));
-        entries.push(Entry::Paused { at: 130.0, attempt: paused, unsaved: None, later: false });
+        entries.push(Entry::Paused { at: 130.0, attempt: paused, unsaved: None, later: false, signal: None });
         entries.push(sweep_sample::run(140.0));
         entries.extend(sweep_sample::attempt(1, 2, &settings, 4, 9));
         entries.push(sweep_sample::ended(1, 2, Outcome::Finished));

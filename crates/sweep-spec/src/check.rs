@@ -99,7 +99,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         start: None,
         order: order(&table, method),
         lag: lag(&table, method),
-        early_terminate: early::read(&table),
+        early_terminate: early::read(&table, is_program),
         space: std::mem::take(&mut varied.space),
         enqueue: Vec::new(),
         defaults: None,

@@ -18,7 +18,7 @@ const KEYS: [(&str, &[&str]); 6] = [
 ];
 
 /// Reads `early_terminate:`. `None` if it is missing or has a problem.
-pub fn read(top: &Table) -> Option<EarlyTerminate> {
+pub fn read(top: &Table, is_program: bool) -> Option<EarlyTerminate> {
     let node = top.get("early_terminate").filter(|node| !node.value.is_null())?;
     let table = node.table("early_terminate: {type: hyperband, min_iter: 3}")?;
     let kind = table.take(
@@ -43,6 +43,12 @@ pub fn read(top: &Table) -> Option<EarlyTerminate> {
         );
     }
     let name = kind.as_ref().and_then(Json::as_str);
+    if let Some(node) = table.get("type").filter(|_| is_program && name == Some("asha")) {
+        node.note(
+            "asha pauses trials and goes on with the best: a program that does not load a checkpoint of its own if \
+             SWEEP_RESUME is 1 starts over each time; hyperband and median pause no trial",
+        );
+    }
     let terms = Terms::read(&table);
     check_keys(&table, name);
     if name == Some("hyperband") {

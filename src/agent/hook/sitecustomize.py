@@ -327,6 +327,93 @@ def patch_ultralytics(module):
     around(module.BaseTrainer, "save_metrics", before=save_metrics)
 
 
+# Signals
+
+
+class Signals:
+    """The signals that the first Python process of the trial has handled, which its supervisor reads at its end."""
+
+    process = os.getpid()
+    file = os.environ.get("SWEEP_SIGNALS")
+    names = ("SIGHUP", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGTERM")
+    taken = set()
+    own = set()
+
+    @staticmethod
+    def take(number):
+        """Notes a signal, unless the process sent it to itself. A forked worker ends by signals of its parent."""
+        if os.getpid() == Signals.process and int(number) not in Signals.own:
+            Signals.taken.add(int(number))
+            try:
+                with open(Signals.file, "w") as file:
+                    json.dump(sorted(Signals.taken), file)
+            except Exception:
+                pass
+
+    @staticmethod
+    def send(process, number=None, *others, **named):
+        """A signal that the process sends to itself or to its group says nothing about what it was asked for."""
+        if process in (0, Signals.process, -Signals.process, os.getpgrp(), -os.getpgrp()):
+            Signals.own.add(int(number))
+
+
+class Handler:
+    """Stands in for a handler of the script, and notes the signal first. The script never sees it."""
+
+    def __init__(self, handler):
+        self.handler = handler
+
+    def __call__(self, number, frame):
+        Signals.take(number)
+        return self.handler(number, frame)
+
+
+def own_handler(handler):
+    return handler.handler if isinstance(handler, Handler) else handler
+
+
+def patch_signal(module):
+    install, installed = module.signal, module.getsignal
+    watched = {getattr(module, name) for name in Signals.names}
+
+    def signal(signalnum, handler):
+        is_own = signalnum in watched and callable(handler) and not isinstance(handler, Handler)
+        return own_handler(install(signalnum, Handler(handler) if is_own else handler))
+
+    def getsignal(signalnum):
+        return own_handler(installed(signalnum))
+
+    for wrapped, original in ((signal, install), (getsignal, installed)):
+        wrapped.__doc__, wrapped.__module__, wrapped.__wrapped__ = original.__doc__, module.__name__, original
+    module.signal, module.getsignal = signal, getsignal
+    for name in ("sigwait", "sigwaitinfo", "sigtimedwait"):
+        around(module, name, made=lambda result, *others, **named: take_waited(result))
+    around(module, "raise_signal", before=lambda number: Signals.send(0, number))
+    for name in ("kill", "killpg"):
+        around(os, name, before=Signals.send)
+
+
+def take_waited(result):
+    number = getattr(result, "si_signo", result)
+    if number is not None:
+        Signals.take(number)
+
+
+def watch_signals():
+    """Watches the handlers of the first Python process of a trial. Processes that it starts are its own affair."""
+    mark = "SWEEP_FIRST_PYTHON"
+    if not Signals.file or os.environ.setdefault(mark, str(Signals.process)) != str(Signals.process):
+        return
+    PATCHES["signal"] = patch_signal
+    if "signal" in sys.modules:
+        PATCHES.pop("signal")(sys.modules["signal"])
+    # KeyboardInterrupt, which a script can catch without this module. It was not installed if SIGINT is ignored.
+    import _signal
+
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, Handler(_signal.default_int_handler))
+
+
 LOGGER = "trainer.connectors.logger_connector.logger_connector"
 PATCHES = {
     "wandb": patch_wandb,
@@ -379,3 +466,7 @@ try:
 finally:
     if os.environ.get("SWEEP_LOGGED") or os.environ.get("SWEEP_ASKED"):
         sys.meta_path.insert(0, Finder)
+    try:
+        watch_signals()
+    except Exception as error:
+        report("signals that come from elsewhere are not seen: %r" % error)

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, ErrorKind, Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::printed::Printed;
-use super::{Command, Order, PRINTED, Report, family};
+use super::{Command, Order, PRINTED, Report, TAKEN, family};
 use crate::agent::child::{LAST_WORDS, Lines};
 use crate::agent::launch::{NOTICES, die_with_parent, ignore, ignores_hangup};
 use crate::agent::log::Log;
@@ -29,6 +29,9 @@ const EVERY: Duration = Duration::from_millis(5);
 
 /// A program that ends within this time of a signal to its supervisor may have ended because of the signal.
 const RECENT: Duration = Duration::from_secs(60);
+
+/// Signals that ask a program to end, however long that takes. A handler of any other may do something else.
+const ENDING: [i32; 2] = [libc::SIGTERM, libc::SIGINT];
 
 /// Supervises one program. The order comes from stdin, and reports go to stdout.
 pub fn main() -> ExitCode {
@@ -64,10 +67,12 @@ async fn supervise(order: Order, signals: std::io::Result<Signals>) -> Result<()
     let signals = signals.map_err(|error| refused("signals".into(), &error))?;
     let open = |path: &PathBuf| Printed::open(path, &order);
     let printed = order.printed.as_ref().map(open).transpose().map_err(|error| refused(PRINTED.into(), &error))?;
+    let signal_file = order.log.with_file_name(TAKEN);
+    let _ = std::fs::remove_file(&signal_file);
     let process = start(&order).map_err(|error| refused(order.arguments[0].clone(), &error))?;
     let pid = process.id().unwrap_or(0);
     report(&Report::Started { pid });
-    Watch { pid, process, printed, log: Log::open(&order.log) }.run(signals, commands()).await;
+    Watch { pid, process, printed, log: Log::open(&order.log), signal_file }.run(signals, commands()).await;
     Ok(())
 }
 
@@ -134,6 +139,19 @@ struct Watch {
     process: Child,
     printed: Option<Printed>,
     log: Log,
+    /// Where the hook for Python notes signals.
+    signal_file: PathBuf,
+}
+
+/// The signal in the file that may be why its program has ended. The file goes.
+fn taken(file: &Path) -> Option<i32> {
+    let numbers: Vec<i32> = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+    let is_recent = file.metadata().and_then(|file| file.modified()).is_ok_and(|at| {
+        // A clock that was set back makes no signal old.
+        at.elapsed().map_or(true, |since| since < RECENT)
+    });
+    let _ = std::fs::remove_file(file);
+    numbers.into_iter().rev().find(|number| is_recent || ENDING.contains(number))
 }
 
 impl Watch {
@@ -186,7 +204,7 @@ impl Watch {
         drop(self.log);
         let signaled = signaled.filter(|(_, at)| at.elapsed() < RECENT).map(|(number, _)| number);
         let status = status.map_or(-1, |status| status.into_raw());
-        report(&Report::Ended { status, signaled, last_words });
+        report(&Report::Ended { status, signaled, taken: taken(&self.signal_file), last_words });
     }
 
     /// Takes a line from stdout. Returns whether it was one of metrics.
@@ -210,5 +228,34 @@ impl Watch {
                 false
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_handled_sigterm_ended_because_of_it_and_one_that_handled_another_only_if_that_was_recent() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(TAKEN);
+        for (text, is_old, expected) in [
+            ("[10]", false, Some(libc::SIGUSR1)),
+            ("[10]", true, None),
+            ("[10, 15]", true, Some(libc::SIGTERM)),
+            ("[2, 12]", true, Some(libc::SIGINT)),
+            ("[]", false, None),
+            ("[15", false, None),
+        ] {
+            let file = std::fs::File::create(&path).unwrap();
+            std::fs::write(&path, text).unwrap();
+            if is_old {
+                let now = file.metadata().unwrap().modified().unwrap();
+                file.set_modified(now - RECENT * 2).unwrap();
+            }
+            assert_eq!(taken(&path), expected, "{text}");
+            let _ = std::fs::remove_file(&path);
+        }
+        assert_eq!(taken(&path), None);
     }
 }

@@ -36,6 +36,10 @@ pub const PRINTED: &str = "printed.jsonl";
 /// resumes a sweep recognizes by it what is left of a killed one.
 pub const MARK: &str = "SWEEP_SUPERVISED";
 
+/// File in a trial's folder with the signals that its program has handled, as far as the hook for Python sees them: a
+/// JSON array of numbers.
+pub const TAKEN: &str = ".signals.json";
+
 /// What the controller wants, as the first line on the supervisor's stdin.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Order {
@@ -100,6 +104,8 @@ pub enum Report {
         status: i32,
         /// The signal that was sent to the supervisor not long before: to the whole job, probably.
         signaled: Option<i32>,
+        /// A signal that the program handled and that may be why it ended.
+        taken: Option<i32>,
         /// What the program printed last that may be why it ended.
         last_words: Option<String>,
     },

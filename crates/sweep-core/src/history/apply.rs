@@ -150,7 +150,7 @@ impl State {
             }
             Entry::Imported { import, .. } => self.imports.push(import.clone()),
             Entry::Spared { attempt, by, epoch, .. } => self.running(*attempt)?.spared = Some((*by, *epoch)),
-            Entry::Paused { at, attempt, unsaved, later } => {
+            Entry::Paused { at, attempt, unsaved, later, .. } => {
                 let trial = self.running(*attempt)?;
                 trial.leave(*at, Status::Waiting);
                 trial.unsaved.clone_from(unsaved);

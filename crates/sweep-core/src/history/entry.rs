@@ -290,6 +290,9 @@ pub enum Entry {
         /// Whether a program asked, by its exit code, to be started again later.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         later: bool,
+        /// The signal from elsewhere that a program handled before it ended with exit code 0. `later` is true, then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<i32>,
     },
     /// The attempt was lost for a reason other than its parameters. Its trial is retried.
     Lost {

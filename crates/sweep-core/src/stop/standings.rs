@@ -298,7 +298,7 @@ mod tests {
                 let next = Attempt { number: attempt.number + 1, ..attempt };
                 let slot = "cpu:0".to_owned();
                 vec![
-                    Entry::Paused { at: 0.0, attempt, unsaved: None, later: false },
+                    Entry::Paused { at: 0.0, attempt, unsaved: None, later: false, signal: None },
                     Entry::Started { at: 0.0, attempt: next, slot, settings: None, seed: None, place: None },
                     began(next, (epoch - 1) * share / 4),
                 ]

@@ -7,8 +7,9 @@ use super::scheduler::Scheduler;
 use super::slots::State;
 use sweep_core::history::Entry;
 use sweep_core::steering::Request;
-use sweep_core::stop::{Moment, Verdict};
-use sweep_core::trial::{Attempt, Outcome, TrialId};
+use sweep_core::stop::{Moment, Rule, Verdict};
+use sweep_core::trial::{Attempt, Outcome, Stopper, TrialId};
+use sweep_core::warning::Warning;
 
 impl Scheduler {
     /// Judges the trial on the slot, which has reported an epoch. The trial may have to leave, and parked trials may
@@ -16,6 +17,10 @@ impl Scheduler {
     pub(super) fn compare(&mut self, now: Now, id: SlotId, actions: &mut Vec<Action>) {
         let State::Training { attempt, .. } = self.slots[id.0].state else { return };
         let verdict = self.verdict(attempt.trial, Moment::Epoch);
+        // It would be paused at the same epoch for ever.
+        if matches!(verdict, Verdict::Pause(_)) && self.started_over.contains(&attempt.trial) {
+            return;
+        }
         if let Verdict::Pause(by) | Verdict::Stop(by) = verdict {
             if self.config.stop.as_ref().is_some_and(|stop| stop.spares(attempt.trial)) {
                 let epoch = self.history.trial(attempt.trial).map_or(0, |trial| trial.curve.len() as u32);
@@ -104,6 +109,35 @@ impl Scheduler {
         let trial = self.history.trial(id).expect("a trial that is stopped was started before");
         let (attempt, epoch) = (Attempt { trial: id, number: trial.attempts }, trial.curve.len() as u32);
         self.end(now, attempt, Outcome::Stopped { by, epoch }, actions);
+    }
+
+    /// The rule that has paused the trial until others have shown whether it is worth continuing, if one has.
+    pub fn parks(&self, trial: TrialId) -> Option<Stopper> {
+        match self.verdict(trial, Moment::Rest) {
+            Verdict::Pause(by) if self.parked.contains(&trial) => Some(by),
+            _ => None,
+        }
+    }
+
+    /// Handles a program that begins anew what a rule has paused, because it has no checkpoint of its own. Its trial is not
+    /// paused any more. A warning says so once in a sweep.
+    pub(super) fn start_over(&mut self, now: Now, id: SlotId, attempt: Attempt, actions: &mut Vec<Action>) {
+        const NAME: &str = "starts_over";
+        let rule = self.config.stop.as_ref().and_then(|stop| stop.terms.rule.as_ref());
+        let trial = self.history.trial(attempt.trial).filter(|trial| !trial.curve.is_empty());
+        let (Some(Rule::Asha(_)), Some(trial)) = (rule, trial) else { return };
+        self.started_over.insert(attempt.trial);
+        if self.history.trials.iter().flat_map(|trial| &trial.warnings).any(|warning| warning.name == NAME) {
+            return;
+        }
+        let text = format!(
+            "it starts over, after {} epochs: asha pauses trials and goes on with the best, but the program does not go on \
+             from a checkpoint of its own, so its epochs are run again, and it is paused no more. Save one in \
+             SWEEP_TRIAL_DIR and load it if SWEEP_RESUME is 1, or use hyperband or median, which pause no trial",
+            trial.epochs()
+        );
+        let warning = Warning { name: NAME.to_owned(), serious: false, text };
+        self.record_said(now, id, Entry::Warned { attempt, warning }, actions);
     }
 
     fn verdict(&self, trial: TrialId, moment: Moment) -> Verdict {

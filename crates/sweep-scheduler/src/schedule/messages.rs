@@ -153,9 +153,10 @@ pub enum FromProgram {
     Warned { attempt: Attempt, warning: Warning },
     /// The program has left its trial, which continues later.
     Paused { attempt: Attempt, left: Left },
-    /// The program ended with a fault, and the slot is about to be lost. `at_once`: it ended within seconds and reported
-    /// no epoch, as after a usage error. `error` includes the command.
-    Failed { attempt: Attempt, code: Option<i32>, at_once: bool, error: String },
+    /// The program ended with a fault, and the slot is about to be lost. `gist`: its exit code and last words, without
+    /// what differs from attempt to attempt, if it reported no epoch and other attempts can end in the same way. `error`
+    /// includes the command.
+    Failed { attempt: Attempt, gist: Option<String>, error: String },
     /// The trial is over.
     Ended { attempt: Attempt, outcome: Outcome },
 }
@@ -168,8 +169,9 @@ pub enum Left {
     Saved,
     /// It was asked to, and nothing shows that it saved a checkpoint.
     Unsaved { reason: String },
-    /// It was not asked to. It wants to be started again later.
-    Later,
+    /// The sweep did not ask it to. It wants to be started again later, or `signal`, which somebody else sent, ended it
+    /// with exit code 0.
+    Later { signal: Option<i32> },
 }
 
 /// Whether a slot's device can be used.

@@ -1,5 +1,6 @@
 //! Decides what to do next: events in, actions out. The module is pure: no clock, no file, no process.
 
+mod alike;
 mod budget;
 mod config;
 mod dispatch;

@@ -168,7 +168,7 @@ impl Scheduler {
             if let Some(attempt) = self.slots[id.0].attempt() {
                 if self.mode == Mode::Running || gone == Gone::Surely {
                     let unsaved = Some(format!("{node}: {why}"));
-                    self.record(actions, Entry::Paused { at: now.unix, attempt, unsaved, later: false });
+                    self.record(actions, Entry::Paused { at: now.unix, attempt, unsaved, later: false, signal: None });
                     self.settle(now, attempt.trial, now.since, actions);
                 } else {
                     self.account(attempt, actions);

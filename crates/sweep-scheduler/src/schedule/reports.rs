@@ -1,7 +1,7 @@
 //! What trainers and programs report, and what follows from it.
 
 use super::messages::{Action, FromProgram, Left, Now, SlotId};
-use super::scheduler::{FIRST_DELAY, MOST_DOUBLINGS, Mode, Scheduler};
+use super::scheduler::{FIRST_DELAY, MOST_DOUBLINGS, Scheduler};
 use super::slots::{Progress, State};
 use sweep_core::history::Entry;
 use sweep_core::program::LATER;
@@ -11,10 +11,6 @@ use sweep_core::trial::{Attempt, Outcome};
 /// Number of attempts in a row that may ask to be started again later without reporting an epoch. With the longest delay
 /// between them this takes most of a day.
 const POSTPONED: u32 = 150;
-
-/// Programs that may end within seconds and with the same exit code, before any has reported an epoch, until the sweep
-/// is stopped: another attempt does not fix a usage error.
-const USAGE_ERRORS: u32 = 2;
 
 impl Scheduler {
     /// Handles a message from a trainer. A message about an attempt that is over is ignored.
@@ -92,6 +88,9 @@ impl Scheduler {
                 self.record_said(now, id, Entry::Process { attempt, group, script }, actions);
             }
             FromProgram::Began { attempt, from_epoch, from_zero } if is_current(&attempt) => {
+                if from_epoch == 0 {
+                    self.start_over(now, id, attempt, actions);
+                }
                 let (parameters, train_examples, validation_examples, warnings) = (0, 0, 0, Vec::new());
                 let entry = Entry::Began {
                     attempt,
@@ -108,7 +107,7 @@ impl Scheduler {
                 let epochs =
                     |scheduler: &Scheduler| scheduler.history.trial(attempt.trial).map_or(0, |trial| trial.curve.len());
                 let before = epochs(self);
-                self.usage = None;
+                self.gists.clear();
                 self.record_said(now, id, Entry::Row { attempt, metrics, others, read, planned, source }, actions);
                 // More of the same epoch says nothing about how long epochs take.
                 if epochs(self) > before {
@@ -128,19 +127,11 @@ impl Scheduler {
             FromProgram::Paused { attempt, left: Left::Unsaved { reason } } if is_current(&attempt) => {
                 self.paused(now, id, attempt, Some(reason), actions);
             }
-            FromProgram::Paused { attempt, left: Left::Later } if is_current(&attempt) => {
-                self.postponed(now, id, attempt, actions);
+            FromProgram::Paused { attempt, left: Left::Later { signal } } if is_current(&attempt) => {
+                self.postponed(now, id, attempt, signal, actions);
             }
-            FromProgram::Failed { attempt, code, at_once, error } if is_current(&attempt) => {
-                let again = self.usage.take().filter(|(before, _)| Some(*before) == code).map_or(0, |(_, times)| times);
-                let works = self.history.trials.iter().any(|trial| !trial.curve.is_empty() || trial.ended_well());
-                // A program that was killed has no exit code, and says nothing about how it was started.
-                self.usage = code.filter(|_| at_once && !works).map(|code| (code, again + 1));
-                if self.usage.is_some_and(|(_, times)| times >= USAGE_ERRORS) && self.mode == Mode::Running {
-                    self.hopeless = Some(error);
-                    self.mode = Mode::Draining;
-                    self.clear(now, actions);
-                }
+            FromProgram::Failed { attempt, gist, error } if is_current(&attempt) => {
+                self.on_failed(now, id, gist, error, actions);
             }
             FromProgram::Ended { attempt, outcome } if is_current(&attempt) => {
                 self.end_on(now, id, attempt, outcome, actions);
@@ -160,23 +151,23 @@ impl Scheduler {
     }
 
     fn paused(&mut self, now: Now, id: SlotId, attempt: Attempt, unsaved: Option<String>, actions: &mut Vec<Action>) {
-        self.record(actions, Entry::Paused { at: now.unix, attempt, unsaved, later: false });
+        self.record(actions, Entry::Paused { at: now.unix, attempt, unsaved, later: false, signal: None });
         self.slots[id.0].state = State::Ready;
         self.settle(now, attempt.trial, std::time::Duration::ZERO, actions);
     }
 
-    /// Handles a program that wants to be started again later.
-    fn postponed(&mut self, now: Now, id: SlotId, attempt: Attempt, actions: &mut Vec<Action>) {
+    /// Handles a program that wants to be started again later, or that a signal from elsewhere made end.
+    fn postponed(&mut self, now: Now, id: SlotId, attempt: Attempt, signal: Option<i32>, actions: &mut Vec<Action>) {
         let postponed = self.history.trial(attempt.trial).map_or(0, |trial| trial.postponed);
         if postponed >= POSTPONED {
             let error = format!(
-                "the program asked {} times in a row to be started again later (exit code {LATER}), and reported no \
-                 epoch meanwhile",
+                "the program asked {} times in a row to be started again later (exit code {LATER}, or 0 after a signal), \
+                 and reported no epoch meanwhile",
                 postponed + 1
             );
             self.end(now, attempt, Outcome::Failed { error }, actions);
         } else {
-            self.record(actions, Entry::Paused { at: now.unix, attempt, unsaved: None, later: true });
+            self.record(actions, Entry::Paused { at: now.unix, attempt, unsaved: None, later: true, signal });
             let delay = FIRST_DELAY * (1 << postponed.min(MOST_DOUBLINGS));
             self.settle(now, attempt.trial, now.since + delay, actions);
         }
@@ -208,7 +199,7 @@ impl Scheduler {
 
     /// Records what a trainer reported. A report that cannot be true is not recorded, and its trainer is no longer
     /// trusted.
-    fn record_said(&mut self, now: Now, id: SlotId, entry: Entry, actions: &mut Vec<Action>) {
+    pub(super) fn record_said(&mut self, now: Now, id: SlotId, entry: Entry, actions: &mut Vec<Action>) {
         match self.history.apply(&entry) {
             Ok(()) => {
                 self.follow(&entry);

@@ -77,10 +77,12 @@ pub struct Scheduler {
     pub(super) elsewhere: BTreeMap<TrialId, String>,
     /// Whether slots may still join.
     pub(super) expects: bool,
+    /// Trials whose programs began anew after a rule had paused them.
+    pub(super) started_over: BTreeSet<TrialId>,
+    /// The ways in which programs have failed before any reported an epoch.
+    pub(super) gists: BTreeSet<String>,
     /// How long trials and trainers need before they can be interrupted.
     pub(super) longest: Longest,
-    /// The exit code of programs that ended at once, and how many did so in a row before any told an epoch.
-    pub(super) usage: Option<(i32, u32)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,7 +195,7 @@ impl Scheduler {
             && let State::Pausing { attempt, .. } = self.slots[id.0].state
         {
             let unsaved = Some(format!("{} {how}", self.config.subject()));
-            self.record(actions, Entry::Paused { at: now.unix, attempt, unsaved, later: false });
+            self.record(actions, Entry::Paused { at: now.unix, attempt, unsaved, later: false, signal: None });
             self.settle(now, attempt.trial, Duration::ZERO, actions);
         } else if self.mode == Mode::Running {
             let error = format!("{} {how}", self.config.subject());

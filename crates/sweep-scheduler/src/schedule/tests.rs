@@ -1,5 +1,6 @@
 //! Tests the scheduler with simulated trainers, in virtual time.
 
+mod alike;
 mod hosts;
 mod steered;
 
@@ -354,7 +355,7 @@ fn a_program_that_asks_for_it_is_started_again_later_without_a_fault_and_not_for
         let attempt = Attempt { trial: TrialId(1), number: world.scheduler.history().trials[0].attempts };
         assert_eq!(attempt.number, waits.len() as u32 + 1);
         world.trainers.insert(0, Trainer::Idle);
-        let message = FromProgram::Paused { attempt, left: Left::Later };
+        let message = FromProgram::Paused { attempt, left: Left::Later { signal: None } };
         world.event(Event::Program { slot: SlotId(0), message });
         let left = world.now.since;
         while world.trainers.get(&0) == Some(&Trainer::Idle) {
