@@ -112,9 +112,10 @@ pub fn state(layout: &Layout, own: &Holder) -> State {
     while began.elapsed() < DEAD {
         std::thread::park_timeout(POLL);
         match Beat::read(layout) {
-            None => return State::Free,
+            None if !layout.holder().exists() => return State::Free,
             Some(beat) if beat != first => return State::Held(beat.holder),
-            Some(_) => {}
+            // It may be read while it is written.
+            None | Some(_) => {}
         }
     }
     State::Free
