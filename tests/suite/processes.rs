@@ -1,7 +1,7 @@
 //! The processes of programs: nothing of them outlives its controller, and no two copies run side by side.
 
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,7 +24,11 @@ fn journal(world: &World) -> String {
 
 /// Starts the sweep and waits until its program has reported.
 fn begun(world: &World) -> Child {
-    let run = world.sweep("run s.yaml --progress none").spawn().unwrap();
+    // The tests themselves may run under nohup.
+    let mut command = Command::new("env");
+    command.args(["--default-signal", env!("CARGO_BIN_EXE_sweep"), "run", "s.yaml", "--progress", "none"]);
+    let run =
+        command.current_dir(world.path("")).stdin(Stdio::null()).env_remove("CUDA_VISIBLE_DEVICES").spawn().unwrap();
     wait_until("it has begun", Duration::from_secs(20), || journal(world).contains("\"is\":\"row\""));
     run
 }
