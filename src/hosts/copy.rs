@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::Remote;
+use super::remote::options;
 
 /// Says whether a path is there, and whether rsync is. The folder that the path is in is created.
 const LOOK: &str = r#"
@@ -46,7 +47,8 @@ fn rsync(remote: Remote, path: &Path, there: &str) -> Result<bool, String> {
     // With a slash at its end, the contents of a folder are meant.
     let end = if path.is_dir() { "/" } else { "" };
     let mut rsync = Command::new("rsync");
-    rsync.args(["-a", "-s", "--out-format=%n", "-e", "ssh -oBatchMode=yes -oConnectTimeout=15", "--"]);
+    let ssh = format!("ssh {}", options().join(" "));
+    rsync.args(["-a", "-s", "--out-format=%n", "-e", &ssh, "--"]);
     rsync.arg(format!("{there}{end}")).arg(format!("{}:{there}{end}", remote.host)).stdin(Stdio::null());
     let output = rsync.output().map_err(|error| format!("rsync: {error}"))?;
     if output.status.success() {

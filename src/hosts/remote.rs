@@ -15,12 +15,16 @@ pub struct Remote<'a> {
     pub setup: &'a [String],
 }
 
-/// The arguments of ssh that run a line after the setup in the shell of a host. They never ask for a password.
+/// Options of ssh for a start without a terminal, which never ask for a password.
+pub fn options() -> [String; 2] {
+    [format!("-oConnectTimeout={CONNECT}"), "-oBatchMode=yes".into()]
+}
+
+/// The arguments of ssh that run a line after the setup in the shell of a host.
 pub fn command(host: &str, setup: &[String], line: String) -> Vec<String> {
-    let options = [format!("-oConnectTimeout={CONNECT}"), "-oBatchMode=yes".into(), "-T".into()];
     // Shells stop at the first line that fails.
     let lines: Vec<String> = setup.iter().cloned().chain([line]).collect();
-    options.into_iter().chain([host.to_owned(), "--".into(), lines.join(" && ")]).collect()
+    options().into_iter().chain(["-T".into(), host.to_owned(), "--".into(), lines.join(" && ")]).collect()
 }
 
 impl Remote<'_> {

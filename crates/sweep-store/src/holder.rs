@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::Layout;
+use super::process::{boot, see};
 use sweep_core::group::Process;
 
 /// How often the holder renews its file.
@@ -58,12 +59,8 @@ impl Holder {
         if self.boot != boot {
             return None;
         }
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.pid)).unwrap_or_default();
-        let fields: Vec<&str> = stat.rsplit_once(") ").map_or_else(Vec::new, |(_, fields)| fields.split(' ').collect());
         // One that nobody has asked for its exit code is dead, too.
-        let is_dead = fields.first().is_none_or(|state| ["Z", "X"].contains(state));
-        let start = fields.get(19).and_then(|start| start.parse::<u64>().ok());
-        Some(!is_dead && start == Some(self.process.start))
+        Some(see(self.process.pid).is_some_and(|seen| !seen.is_over && seen.start == self.process.start))
     }
 }
 
@@ -123,8 +120,7 @@ pub fn state(layout: &Layout, own: &Holder) -> State {
 
 /// Whether a process seems to run the sweep: for display, without watching it.
 pub fn seems_held(layout: &Layout) -> bool {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    match Holder::read(layout).map(|holder| holder.lives(boot.trim())) {
+    match Holder::read(layout).map(|holder| holder.lives(&boot())) {
         None => false,
         Some(Some(lives)) => lives,
         // Clocks of machines differ less than that.
@@ -227,10 +223,7 @@ mod tests {
     use crate::Lock;
 
     fn own() -> Holder {
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim().to_owned();
-        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-        let start = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap();
-        Holder { host: "here".into(), boot, process: Process { pid: std::process::id(), start } }
+        Holder { host: "here".into(), boot: boot(), process: crate::process::own() }
     }
 
     fn write(layout: &Layout, holder: &Holder, beats: u64) {

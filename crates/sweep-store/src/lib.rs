@@ -10,6 +10,7 @@ mod holder;
 mod journal;
 mod layout;
 mod lock;
+pub mod process;
 pub mod requests;
 mod sweep_file;
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Gpu, Process};
 use crate::agent::mps::is_server;
+use crate::agent::processes::see;
 use sweep_core::describe::gibibytes;
 use sweep_scheduler::schedule::Condition;
 
@@ -97,11 +98,7 @@ pub fn condition(then: &Gpu, now: Option<&Gpu>, before: Option<u64>, owner: impl
 
 /// Whether a process descends from `ancestor`, according to /proc.
 pub fn descends(pid: u32, ancestor: u32) -> bool {
-    let parent = |pid: &u32| -> Option<u32> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name may contain any characters. The state and the parent follow it.
-        stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
-    };
+    let parent = |pid: &u32| Some(see(*pid)?.parent);
     std::iter::successors(Some(pid), parent).take(16).any(|pid| pid == ancestor)
 }
 

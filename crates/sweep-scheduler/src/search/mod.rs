@@ -468,19 +468,24 @@ mod tests {
         assert_eq!(json!(points(weighted)), json!([{"epochs": 2}, {"epochs": 3}, {"epochs": 1}]));
     }
 
+    /// The sweep file, and its history after a trial whose metric had this value.
+    fn after_a_trial(text: &str, value: f64) -> (Spec, History) {
+        let (spec, _) = Spec::read(text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
+        let mut entries = sweep_sample::beginning("f");
+        entries.extend(sweep_sample::attempt(1, 1, &Settings::new(), 0, 2));
+        for entry in &mut entries {
+            if let sweep_core::history::Entry::Epoch { metrics, .. } = entry {
+                metrics.objective = Some(value);
+            }
+        }
+        (spec, sweep_sample::apply(&entries))
+    }
+
     #[test]
     fn once_a_trial_has_reached_the_target_no_other_begins() {
         for (goal, value, goes_on) in [("minimize", 0.5, false), ("minimize", 0.6, true), ("maximize", 0.6, false)] {
             let text = format!("program: x\nmetric: {{name: m, goal: {goal}, target: 5e-1}}\n{TWO}");
-            let (spec, _) = Spec::read(&text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
-            let mut entries = sweep_sample::beginning("f");
-            entries.extend(sweep_sample::attempt(1, 1, &Settings::new(), 0, 2));
-            for entry in &mut entries {
-                if let sweep_core::history::Entry::Epoch { metrics, .. } = entry {
-                    metrics.objective = Some(value);
-                }
-            }
-            let history = sweep_sample::apply(&entries);
+            let (spec, history) = after_a_trial(&text, value);
             assert_eq!(
                 Search::new(spec.search_terms()).next(TrialId(2), &history).is_some(),
                 goes_on,
@@ -496,15 +501,7 @@ mod tests {
             [("0.9", 50.0, true), ("0.9", 91.0, false), ("90", 0.5, true), ("90", 0.91, false), ("90", 91.0, false)]
         {
             let text = format!("program: x\nmetric: {{name: val_acc, goal: maximize, target: {target}}}\n{TWO}");
-            let (spec, _) = Spec::read(&text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}"));
-            let mut entries = sweep_sample::beginning("f");
-            entries.extend(sweep_sample::attempt(1, 1, &Settings::new(), 0, 2));
-            for entry in &mut entries {
-                if let sweep_core::history::Entry::Epoch { metrics, .. } = entry {
-                    metrics.objective = Some(value);
-                }
-            }
-            let history = sweep_sample::apply(&entries);
+            let (spec, history) = after_a_trial(&text, value);
             let next = Search::new(spec.search_terms()).next(TrialId(2), &history);
             assert_eq!(next.is_some(), goes_on, "{target} {value}");
         }
