@@ -22,7 +22,8 @@ BUILT = ROOT / "target/package"
 # `sweep`, and a trainer for each kind of libtorch (src/agent/libtorch.rs).
 PROGRAMS = sorted((BUILT / "bin").glob("sweep*"))
 # The versions of PyTorch that the trainers were tried with (scripts/libtorch-matrix). src/agent/libtorch.rs names the same.
-TORCH = ">=2.11,<2.16"
+OLDEST = "2.11" if BUILT / "bin/sweep-trainer-2.11" in PROGRAMS else "2.13"
+TORCH = f">={OLDEST},<2.16"
 ABOUT = [
     "Metadata-Version: 2.4",
     "Name: sweep-hpo",
