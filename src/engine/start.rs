@@ -109,7 +109,7 @@ impl Engine {
     pub(super) async fn start(mut setup: Setup) -> Result<Engine> {
         let began = ((setup.clock)(), Instant::now());
         let now = Now { unix: began.0, since: Duration::ZERO };
-        if setup.spec.method == Method::Tpe {
+        if setup.spec.method.learns() {
             let slots = setup.slots_everywhere().max(1);
             setup.spec.lag = Some(search::lag(setup.spec.search_terms(), &setup.history, slots));
         }

@@ -212,6 +212,7 @@ pub fn method(method: Method) -> &'static str {
         Method::Random => "random",
         Method::Sobol => "sobol",
         Method::Tpe => "tpe",
+        Method::Bayes => "bayes",
     }
 }
 

@@ -200,9 +200,9 @@ pub(super) fn end_leftovers(layout: &Layout, history: &History) -> Result<()> {
     Ok(())
 }
 
-/// Says how long `tpe` waits for results, if that leaves slots idle or the search without knowledge.
+/// Says how long the method waits for results, if that leaves slots idle or the search without knowledge.
 pub(super) fn tell_lag(spec: &Spec, history: &History, slots: usize) {
-    if spec.method == Method::Tpe {
+    if spec.method.learns() {
         let lag = search::lag(spec.search_terms(), history, slots.max(1));
         for note in notes_on_lag(lag, slots, Search::resumed(spec.search_terms(), history).len()) {
             output::tell(&format!("note: {note}"));
@@ -210,19 +210,19 @@ pub(super) fn tell_lag(spec: &Spec, history: &History, slots: usize) {
     }
 }
 
-/// Notes about how long `tpe` waits for results.
+/// Notes about how long the method waits for results.
 fn notes_on_lag(lag: u32, slots: usize, trials: Option<u64>) -> Vec<String> {
     let (mut notes, together) = (Vec::new(), lag as usize + 1);
     if together < slots {
         notes.push(format!(
-            "`lag: {lag}` lets only {together} of the {slots} slots train at the same time once `tpe` has started to \
-             learn"
+            "`lag: {lag}` lets only {together} of the {slots} slots train at the same time once the method has started \
+             to learn"
         ));
     }
     let first = u64::from(lag) + search::STARTUP as u64 + 1;
     if let Some(trials) = trials.filter(|trials| 2 * first > *trials) {
         notes.push(format!(
-            "with `lag: {lag}`, `tpe` learns from trial {first} on, but the sweep has only {trials} trials; write a \
+            "with `lag: {lag}`, the method learns from trial {first} on, but the sweep has only {trials} trials; write a \
              smaller `lag` to start earlier"
         ));
     }
