@@ -1,6 +1,9 @@
 //! Reader for the output of training scripts, line by line while it comes. It reads Keras logs in all forms, old and new,
 //! with or without progress bars and color, tables as fastai prints them, boosting rounds, and handwritten loops.
 
+mod blocks;
+mod labels;
+mod passes;
 mod processes;
 mod reports;
 mod results;
@@ -21,6 +24,7 @@ use super::rows::{Place, Row};
 use super::special::is_metric;
 use super::yolo::Yolo;
 use super::{names, prefix};
+pub use passes::read;
 use processes::of_process;
 use terminal::without_escapes;
 
@@ -79,8 +83,9 @@ pub struct Printed {
     of_line: Vec<String>,
     /// Whether the lines are those of a report on classes.
     in_report: bool,
-    /// The set of the last metric.
+    /// The set of the last metric, and whether the last line had means so far.
     last_part: Option<&'static str>,
+    was_running: bool,
     table: Option<Columns>,
     /// The line above, if it may be the first of a heading of two.
     above: cells::Above,
@@ -112,6 +117,15 @@ pub struct Printed {
     trailing: trailing::Order,
     /// What the heading above says of the sets of its lines.
     results: results::Block,
+    /// Names before the epoch.
+    labels: labels::Labels,
+    /// What stands between values without an epoch.
+    blocks: blocks::Blocks,
+    /// The fold that the lines belong to, and its first training run.
+    part_of_log: Option<(String, u32)>,
+    /// Whether batches whose lines have validation are evaluations within an epoch, and whether there are some.
+    by_batch: bool,
+    wants_batches: bool,
     /// How something was understood, for people.
     notes: Vec<String>,
 }
@@ -171,9 +185,7 @@ impl Printed {
         self.hand_over(&mut rows);
         rows.extend(self.yolo.finish());
         rows.extend(self.literals.finish());
-        for (process, printed) in &mut self.processes {
-            rows.extend(printed.finish().into_iter().map(|row| of_process(process, row)));
-        }
+        self.finish_processes(&mut rows);
         rows
     }
 
@@ -199,7 +211,10 @@ impl Printed {
     fn piece(&mut self, text: &str, redrawn: bool, rows: &mut Vec<Row>) {
         let Some((process, text)) = prefix::strip(text) else { return };
         if let Some(process) = process {
-            return self.of_process(process, text, redrawn, rows);
+            return self.of_process(&format!("process {process}"), text, redrawn, rows);
+        }
+        if self.of_label(text, redrawn, rows) {
+            return;
         }
         if let Some(ended) = self.yolo.line(text) {
             rows.extend(ended);
@@ -214,6 +229,13 @@ impl Printed {
         let starred = text.trim_start().starts_with("* ");
         let mut part = if starred { self.last_part } else { self.section };
         let mut line = parse(text, part, &self.metric);
+        // `Prec@1 76.0 (75.1)` below `Test: [10/99] Loss 1.2 (1.3)`.
+        let is_place = line.epoch.is_some() || line.step.is_some() || line.progress || line.bar;
+        let is_running = !line.pairs.is_empty() && line.pairs.iter().all(|pair| pair.running);
+        if is_running && !is_place && self.was_running && part.is_none() && self.last_part.is_some() {
+            line = parse(text, self.last_part, &self.metric);
+        }
+        self.was_running = if line.pairs.is_empty() { self.was_running } else { line.pairs.iter().any(|p| p.running) };
         // A line that names its epoch is below no heading of another one, or of one that has its values.
         self.section_age += 1;
         let is_elsewhere =
@@ -223,6 +245,19 @@ impl Printed {
             line = parse(text, None, &self.metric);
         }
         self.below_heading(&mut line, text, part.filter(|_| !starred));
+        self.labels.line(text, line.pairs.iter().map(|pair| pair.name.clone()).filter(|name| is_metric(name)));
+        let fold = labels::fold(text).filter(|_| line.epoch.is_none());
+        let has_metric = line.pairs.iter().any(|pair| is_metric(&pair.name));
+        if let Some(fold) = fold.as_ref().filter(|_| !has_metric) {
+            self.begins_fold(fold.clone(), rows);
+        }
+        if !has_metric {
+            self.blocks.text(text);
+        }
+        if self.by_batch && line.epoch.is_some() && line.step.is_none() {
+            line.step = line.batch.filter(|_| !line.bar);
+            line.progress &= line.step.is_none();
+        }
         self.planned = line.epochs.or(self.planned);
         self.tell_apart(&mut line);
         if line.decimal_commas {
@@ -240,6 +275,12 @@ impl Printed {
         // A loss by a name of its own may be the only one.
         let measures =
             line.pairs.iter().any(|pair| is_metric(&pair.name) || pair.name.to_lowercase().ends_with("loss"));
+        if measures && text.contains('━') && text.contains("/step") {
+            self.note(
+                "Keras 3's progress bar shows means of running means, so training looks a little worse there than in \
+                 History or CSVLogger",
+            );
+        }
         self.section_is_used |= measures;
         if let Some(last) = line.pairs.iter().rfind(|pair| is_metric(&pair.name)) {
             self.last_part = names_part(&last.name);
@@ -258,6 +299,9 @@ impl Printed {
             return;
         }
         self.place((line, text, redrawn), measures, rows);
+        if has_metric {
+            self.blocks.value(fold.as_deref());
+        }
     }
 
     /// Takes a line to the epoch or step that it belongs to.
@@ -370,7 +414,21 @@ impl Printed {
             self.settled = !drawn_again;
         }
         self.whole |= !line.pairs.is_empty() && !line.partial;
-        let (mut came_again, mut changed) = (false, false);
+        self.wants_batches |= self.evaluates_within(line);
+        // A summary after training is no part of the last epoch, whose line had its values.
+        let is_known = |name: &str| {
+            let of_line = |value: &Value| self.of_line.contains(&value.name) && value.final_value;
+            self.values.iter().any(|value| of_line(value) && (value.name == name || same_name(&value.name, name)))
+        };
+        let is_batch = line.progress || line.step.is_some() || bar;
+        if line.epoch.is_none()
+            && !is_batch
+            && line.pairs.iter().any(|pair| is_metric(&pair.name) && is_known(&pair.name))
+        {
+            self.note("numbers that came again after the line of their epoch were left out, with those beside them");
+            return;
+        }
+        let mut changed = false;
         for pair in &line.pairs {
             let batch = (line.progress || line.step.is_some()) && !bar && !pair.running && !redrawn;
             let of_validation = names_part(&pair.name).is_some_and(is_validation);
@@ -389,11 +447,6 @@ impl Printed {
             if batch && !of_validation && known.final_value {
                 continue;
             }
-            // A summary after training is no part of the last epoch, whose line had the value.
-            if line.epoch.is_none() && !batch && known.final_value && self.of_line.contains(&known.name) {
-                came_again = true;
-                continue;
-            }
             if batch && !of_validation {
                 (known.sum, known.count) = (known.sum + pair.value, known.count + 1.0);
             } else {
@@ -409,9 +462,6 @@ impl Printed {
         if changed {
             self.note("lines of the same epoch came several times with other numbers; the last ones count");
         }
-        if came_again {
-            self.note("numbers that came again after the line of their epoch were left out");
-        }
     }
 
     /// Gives a line's metrics as a row.
@@ -419,10 +469,6 @@ impl Printed {
         let place = Place { epoch: line.epoch, step: line.step.or(self.step) };
         let values = line.pairs.iter().map(|pair| (pair.name.clone(), pair.value)).collect();
         rows.push(Row { curve: self.curve(), place, values });
-    }
-
-    fn curve(&self) -> String {
-        format!("fit {}", self.fit + 1)
     }
 
     fn row(&self) -> Row {
@@ -484,6 +530,9 @@ impl Printed {
                 self.note("no line names an epoch, so each time that a name came again was counted as one");
             }
             self.counted += 1.0;
+            if measures && self.epoch.is_none() && self.step.is_none() {
+                self.blocks.end();
+            }
         }
         self.values.clear();
         (self.whole, self.news) = (false, false);

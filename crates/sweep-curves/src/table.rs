@@ -44,7 +44,15 @@ const WANDB_BESIDE: [&str; 2] = ["__MIN", "__MAX"];
 pub fn recognized(text: &str) -> bool {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let Some(header) = lines.find(|line| !line.starts_with('#') || fields(line).len() > 2) else { return false };
-    let (header, row) = (fields(header), fields(lines.next().unwrap_or_default()));
+    // A name in quotes may have a line break.
+    let (header, row) = match header.matches('"').count() % 2 {
+        0 => (fields(header), fields(lines.next().unwrap_or_default())),
+        _ => {
+            let start = text.find(header).unwrap_or_default();
+            let mut records = records(&text[start..]);
+            (records.next().unwrap_or_default(), records.next().unwrap_or_default())
+        }
+    };
     // A log has names and numbers in the same line.
     if header.iter().any(|field| field.contains('=') || field.contains(':') || number(field, false).is_some()) {
         return false;
@@ -57,18 +65,18 @@ pub fn recognized(text: &str) -> bool {
 }
 
 fn fields(line: &str) -> Vec<String> {
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter(line.as_bytes()))
+    records(line).next().unwrap_or_default()
+}
+
+/// The records of a text whose first line tells the delimiter.
+fn records(text: &str) -> impl Iterator<Item = Vec<String>> {
+    let reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter(text.lines().next().unwrap_or_default().as_bytes()))
+        .flexible(true)
         .has_headers(false)
         .trim(csv::Trim::All)
-        .from_reader(line.as_bytes());
-    reader
-        .records()
-        .flatten()
-        .next()
-        .into_iter()
-        .flat_map(|record| record.iter().map(str::to_owned).collect::<Vec<_>>())
-        .collect()
+        .from_reader(text.as_bytes());
+    reader.into_records().flatten().map(|record| record.iter().map(str::to_owned).collect())
 }
 
 fn delimiter(line: &[u8]) -> u8 {
@@ -116,6 +124,13 @@ pub fn read(bytes: &[u8], file: &str, choices: &[Choice], gather: &mut Gather) -
     if table.decimal_commas {
         gather.note("commas were read as decimal marks");
     }
+    let no_rows: Vec<String> = records.iter().filter(|record| !table.has_number(record)).map(shown).collect();
+    if let [first, ..] = &no_rows[..] {
+        gather.note(format!(
+            "lines without any number were left out ({}), the first of which is {first:?}",
+            no_rows.len()
+        ));
+    }
     let mut last_epoch = None;
     for (row, record) in records.iter().enumerate() {
         // A second header, of a run that was appended.
@@ -129,6 +144,11 @@ pub fn read(bytes: &[u8], file: &str, choices: &[Choice], gather: &mut Gather) -
         table.row(record, Place { epoch: last_epoch, step }, gather)?;
     }
     Ok(())
+}
+
+/// The start of a line, for messages.
+fn shown(record: &csv::ByteRecord) -> String {
+    String::from_utf8_lossy(&record.iter().collect::<Vec<_>>().join(&b","[..])).chars().take(40).collect()
 }
 
 /// The metric of a table that TensorBoard saves, by its name: `run-validation-tag-epoch_loss.csv`.
@@ -268,6 +288,13 @@ impl<'a> Table<'a> {
         Some(problem.hint(
             "give the curve of one training; if the rows are epochs, name their count with --columns epoch=COLUMN",
         ))
+    }
+
+    /// Whether a line has a number, or is a header again.
+    fn has_number(&self, record: &csv::ByteRecord) -> bool {
+        record.iter().zip(self.names).all(|(field, name)| field == name.as_bytes())
+            || (0..record.len()).any(|at| self.value(record, at, false).is_some())
+            || record.iter().all(<[u8]>::is_empty)
     }
 
     fn text<'r>(&self, record: &'r csv::ByteRecord, at: usize) -> &'r str {
