@@ -175,7 +175,7 @@ impl Gather {
         }
         let mut notes = self.notes.clone();
         let alone = self.curves.len() == 1;
-        let mut curves = Vec::new();
+        let (mut curves, mut unread) = (Vec::new(), Vec::new());
         let has_runs = self.curves.iter().any(|(name, _)| name.starts_with("run "));
         for (name, values) in &self.curves {
             let name = match name.as_str() {
@@ -184,7 +184,15 @@ impl Gather {
                 name => name,
             };
             let values = special::rewrite(values, choices, &mut notes);
-            curves.extend(curve(name, &values, choices, &mut notes));
+            let found = curve(name, &values, choices, &mut notes);
+            if found.is_none() {
+                unread.extend(curve::measures(&values).map(|measure| format!("{name}: {measure}")));
+            }
+            curves.extend(found);
+        }
+        if !curves.is_empty() && !unread.is_empty() {
+            let unread: Vec<&str> = unread.iter().map(String::as_str).collect();
+            notes.push(format!("nothing in these parts has a known name, so they were left out ({})", listed(&unread)));
         }
         if has_runs && curves.len() > 1 {
             notes.push("the epoch goes back, so the file has several runs; each is a curve of its own".to_owned());

@@ -301,6 +301,7 @@ impl<'a> Parser<'a> {
         self.in_brackets = mark == '(' || self.in_brackets && mark != ')';
         match mark {
             ':' | '=' => self.separated = !self.phrase.is_empty(),
+            '~' | '≈' if number_follows => self.separated |= !self.phrase.is_empty(),
             '[' | '(' if self.wants_epoch || self.wants_step || self.separated => {}
             '\t' if number_follows || self.separated || self.wants_epoch || self.wants_step => {}
             // A minus or a hash between words is no separator by itself: `Epoch #3`, `Epoch... (3/10`.

@@ -89,8 +89,9 @@ pub struct Printed {
     table: Option<Columns>,
     /// The line above, if it may be the first of a heading of two.
     above: cells::Above,
-    /// The number of steps of the first progress bar of the epoch.
+    /// The number of steps of the first progress bar of the epoch, and whether a complete one came.
     total: Option<f64>,
+    had_bar: bool,
     /// Epochs without a number.
     counted: f64,
     /// The number of epochs that lines name: `Epoch 3/10`.
@@ -340,7 +341,7 @@ impl Printed {
             return;
         }
         let is_placed = self.epoch.is_some() || self.step.is_some() || self.closes || self.trailing.is_certain();
-        if !is_placed && !line.progress && !redrawn && self.repeats(&line) {
+        if !is_placed && !redrawn && (!line.progress && self.repeats(&line) || self.repeats_bar(&line)) {
             self.hand_over(rows);
         }
         if self.step.is_some() && self.epoch.is_none() && measures && !self.closes {
@@ -407,8 +408,16 @@ impl Printed {
         line.pairs.iter().any(|pair| self.values.iter().any(|value| value.name == pair.name && value.final_value))
     }
 
+    /// Whether a line is a complete progress bar with nothing new, below another one.
+    fn repeats_bar(&self, line: &Line) -> bool {
+        let is_known = |name: &str| self.values.iter().any(|value| value.name == name);
+        let is_complete = line.total.is_some() && !line.partial && !line.pairs.is_empty();
+        self.had_bar && is_complete && line.pairs.iter().all(|pair| is_known(&pair.name))
+    }
+
     fn take(&mut self, line: &Line, text: &str, redrawn: bool) {
-        let bar = line.bar || text.trim_start().starts_with(|c: char| c.is_ascii_digit());
+        let bar = line.bar || line.total.is_some();
+        self.had_bar |= line.total.is_some() && !line.partial && !redrawn && !text.contains("ETA");
         if !line.pairs.is_empty() {
             let drawn_again = redrawn || line.partial || bar && text.contains('%') && !text.contains("100%");
             self.settled = !drawn_again;
@@ -535,7 +544,7 @@ impl Printed {
             }
         }
         self.values.clear();
-        (self.whole, self.news) = (false, false);
+        (self.whole, self.news, self.had_bar) = (false, false, false);
     }
 }
 

@@ -68,7 +68,7 @@ fn folds_without_epoch_numbers_are_curves_of_their_own() {
     let step = |loss: f64| format!("train loss: {loss}\nval loss: 1\n");
     let fold = |n: u32, loss: f64| format!("----- Fold {n}/2 -----\n{}{}", step(loss), step(loss / 2.0));
     let log = fold(1, 0.8) + &fold(2, 0.6);
-    assert_says(&log, "0.8 - 1 -, 0.4 - 1 -; 0.6 - 1 -, 0.3 - 1 -", "begin another curve");
+    assert_says(&log, "0.8 - 1 -, 0.4 - 1 -; 0.6 - 1 -, 0.3 - 1 -", "names a fold begins another curve");
     assert_eq!(names(&log), ["fold 1", "fold 2"]);
 }
 
@@ -181,4 +181,29 @@ fn settings_are_no_validation_metric() {
 fn a_name_with_a_line_break_is_a_name() {
     let table = "epoch,\"train\nloss\",\"val\nloss\"\n1,0.9,0.8\n2,0.7,0.75\n";
     assert_eq!(read_text("file", table).0, "0.9 - 0.8 -, 0.7 - 0.75 -");
+}
+
+#[test]
+fn lines_without_epochs_are_counted_and_other_parts_are_named() {
+    let counted: String = (1..4).map(|n| format!("{n} total_loss=0.{n} part_loss=0.05\n")).collect();
+    assert_says(&counted, "0.1 - - -, 0.2 - - -, 0.3 - - -", "no line names an epoch");
+    let bar = |loss: f64| format!("9/9 ━━━━ 3s 3s/step - loss: {loss} - val_loss: 1.5\nWARNING: saved\n");
+    assert_says(&(bar(0.9) + &bar(0.7)), "0.9 - 1.5 -, 0.7 - 1.5 -", "no line names an epoch");
+    let ema: String = (1..6).map(|n| format!("END epoch {n}: EMA acc~{n}0.5%\n")).collect();
+    let (found, notes, _) = read_text("file", &notebook(&[&ema, "Epoch 1: loss 0.9\nEpoch 2: loss 0.7\n"]));
+    assert_eq!(found, "0.9 - - -, 0.7 - - -");
+    assert!(notes.iter().any(|note| note.contains("cell 1: EMA acc")), "{notes:?}");
+    let best: String =
+        (1..6).map(|n| format!("Ep {n} | val_auc=0.{n}\n{}", if n < 3 { "New best F1=0.4\n" } else { "" })).collect();
+    assert_says(&best, "- - - 0.1, - - - 0.2, - - - 0.3, - - - 0.4, - - - 0.5", "val_auc is shown");
+}
+
+#[test]
+fn phases_of_a_table_are_trainings_and_a_table_of_results_is_refused() {
+    let rows: String =
+        (1..3).map(|n| format!("event,{n},0.{n},1\n")).chain((1..4).map(|n| format!("lm,{n},0.{n}5,2\n"))).collect();
+    let found = read_text("file", &format!("phase,epoch,train_loss,val_loss\n{rows}")).0;
+    assert_eq!(found, "0.1 - 1 -, 0.2 - 1 -; 0.15 - 2 -, 0.25 - 2 -, 0.35 - 2 -");
+    let results = "Date,Model Type,Train Epoch,R2 Score\n1,GMM,720,0.7\n2,MLP,350,0.9\n3,KNN,700,0.8\n4,GMM,540,0.6\n";
+    assert!(refusal(results).contains("another Model Type"), "{}", refusal(results));
 }

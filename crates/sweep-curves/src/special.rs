@@ -191,15 +191,20 @@ fn only_losses(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes:
     }
 }
 
-/// The loss that the others are likely parts of: its name says so, or is the shortest of those with the most values.
+/// The loss that the others are likely parts of: its name says so, or it is the largest of those with the most values.
 fn most_general<'a>(names: &[&'a String], values: &Values) -> &'a String {
     const WORDS: [&str; 7] = ["total", "overall", "sum", "avg", "average", "mean", "all"];
-    let rank = |name: &&&'a String| {
-        let words = names::words(name);
-        let says = words.iter().any(|word| WORDS.contains(&word.as_str()));
-        (!says, std::cmp::Reverse(values[**name].len()), words.len(), name.len())
+    let rank = |name: &&'a String| {
+        let says = names::words(name).iter().any(|word| WORDS.contains(&word.as_str()));
+        let points = &values[*name];
+        let finite: Vec<f64> = points.iter().map(|(_, value)| *value).filter(|value| value.is_finite()).collect();
+        (says, points.len(), finite.iter().sum::<f64>() / finite.len().max(1) as f64)
     };
-    names.iter().min_by_key(rank).expect("there are several")
+    let least = |one: &&&'a String, other: &&&'a String| {
+        let ((one_says, one_points, one_mean), (says, points, mean)) = (rank(one), rank(other));
+        (one_says, one_points).cmp(&(says, points)).then(one_mean.total_cmp(&mean))
+    };
+    names.iter().max_by(least).expect("there are several")
 }
 
 /// The rank of a name among the scores of a validation set, the most telling first. `None` if it is none.
@@ -241,7 +246,10 @@ pub fn is_metric(name: &str) -> bool {
 fn score_for_accuracy(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
     let has_accuracy = ["val_loss", "val_accuracy", "train_accuracy"].iter().any(|metric| has(values, metric));
     let found = values.iter().filter(|(name, points)| points.len() > 1 && is_free(name));
-    let found = found.filter_map(|(name, _)| Some((score(name)?, name.clone()))).min();
+    let found: Vec<_> = found.filter_map(|(name, points)| Some((score(name)?, points.len(), name.clone()))).collect();
+    // What is printed only where it got better is no curve.
+    let most = found.iter().map(|(_, points, _)| *points).max().unwrap_or_default();
+    let found = found.into_iter().filter(|(_, points, _)| 2 * points >= most).map(|(rank, _, name)| (rank, name)).min();
     if let Some((_, name)) = found.filter(|_| !has_accuracy) {
         use_score(values, &name, notes);
     }

@@ -38,6 +38,9 @@ const SETTINGS: [&str; 14] = [
     "dataset_size",
     "n_train",
 ];
+/// Columns with what a row of results is of.
+const KINDS: [&str; 8] =
+    ["model_type", "model_name", "algorithm", "method", "classifier", "architecture", "experiment_type", "estimator"];
 const WANDB_BESIDE: [&str; 2] = ["__MIN", "__MAX"];
 
 /// Whether a text begins with a header, and with a row that has as many fields and a number.
@@ -248,6 +251,11 @@ impl<'a> Table<'a> {
             let mut texts = records.iter().filter_map(|record| std::str::from_utf8(record.get(*at)?).ok());
             texts.all(|text| is_part(text).is_some())
         };
+        // Phases that are no sets are trainings of their own.
+        if let Some(at) = split.filter(|at| !names_sets(at) && 2 * values(*at) <= records.len()) {
+            split = None;
+            curves.push(at);
+        }
         if let Some(at) = curves.iter().copied().find(names_sets).filter(|_| split.is_none() && !records.is_empty()) {
             split = Some(at);
             curves.retain(|other| *other != at);
@@ -270,15 +278,24 @@ impl<'a> Table<'a> {
     /// sizes of the training set.
     fn comparison(&self, records: &[csv::ByteRecord]) -> Option<Problem> {
         let values = |at: usize| -> HashSet<&[u8]> { records.iter().filter_map(|record| record.get(at)).collect() };
-        let counts = |at: Option<usize>| at.is_some_and(|at| values(at).len() > 1);
+        let descents = |at: usize| {
+            let numbers: Vec<f64> = records.iter().filter_map(|record| self.number(record, Some(at))).collect();
+            numbers.windows(2).filter(|pair| pair[1] < pair[0]).count()
+        };
+        let counts = |at: Option<usize>| at.is_some_and(|at| values(at).len() > 1 && 4 * descents(at) < records.len());
         if records.len() < 2 || counts(self.epoch) || counts(self.step) {
             return None;
         }
+        let is_kind = |name: &String| KINDS.contains(&name.to_lowercase().replace([' ', '-'], "_").as_str());
         let is_set = |name: &String| SETTINGS.contains(&name.to_lowercase().replace([' ', '-'], "_").as_str());
         let named = |at: usize| matches!(meaning(&self.names[at]), Some((Target::Curve, _)));
         let differs = |at: &usize| {
             let many = values(*at).len();
-            is_set(&self.names[*at]) && many > 1 || named(*at) && many == records.len()
+            is_set(&self.names[*at]) && many > 1
+                || named(*at) && many == records.len()
+                || is_kind(&self.names[*at])
+                    && many > 1
+                    && records.iter().all(|row| row.get(*at).is_some_and(text_only))
         };
         let at = (0..self.names.len()).find(differs)?;
         let problem = Problem::new(format!(

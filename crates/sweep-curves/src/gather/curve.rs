@@ -111,6 +111,12 @@ fn singles(values: &Values, metrics: &[Found; METRICS.len()], notes: &mut Vec<St
     }
 }
 
+/// The names that say that a quality was measured several times.
+pub(super) fn measures(values: &Values) -> impl Iterator<Item = &str> {
+    let measured = values.iter().filter(|(name, points)| points.len() >= CURVE && special::is_measure(name));
+    measured.map(|(name, _)| name.as_str()).filter(|name| !is_ignorable(name))
+}
+
 /// Says which names were guessed to mean what they are shown as.
 fn guesses(metrics: &[Found; METRICS.len()], choices: &[Choice], notes: &mut Vec<String>) {
     let found = metrics.iter().enumerate().filter_map(|(at, found)| Some((at, found.as_ref()?.0)));

@@ -54,7 +54,7 @@ impl Printed {
         if self.whole || self.counted > 0.0 || self.epoch.is_some() || self.step.is_some() {
             self.hand_over(rows);
             self.fit += 1;
-            self.note(&format!("lines such as `{name}` begin another curve"));
+            self.note("a line that names a fold begins another curve");
         }
         (self.epoch, self.step, self.counted, self.header, self.table) = (None, None, 0.0, None, None);
         self.blocks.new_part();
