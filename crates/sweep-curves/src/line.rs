@@ -8,7 +8,7 @@ mod leading;
 
 use super::names::{is_bare_part, is_part, is_small, meaning, names_both, names_part, quantity, same_name};
 use super::scan::{Token, scan};
-use super::special::{is_metric, stands_for};
+use super::special::{is_metric, score, stands_for};
 use super::{Target, names};
 
 /// Words before the number of an epoch, and words that make it another number: `best epoch: 7`.
@@ -369,7 +369,8 @@ impl<'a> Parser<'a> {
             self.part = Some(part);
         } else if !phrase.is_empty() && self.separated {
             self.quantity = quantity(&phrase).filter(|_| meaning(&phrase).is_some()).or(self.quantity);
-            self.part = names_part(&phrase).filter(|_| meaning(&phrase).is_some()).or(self.part);
+            let is_known = meaning(&phrase).is_some() || score(&phrase).is_some();
+            self.part = names_part(&phrase).filter(|_| is_known).or(self.part);
         }
         self.phrase.clear();
         self.separated = false;
@@ -470,6 +471,7 @@ impl<'a> Parser<'a> {
             && (metric()
                 || ends_in_loss()
                 || same_name(name, self.metric)
+                || self.part.is_some_and(names::is_validation) && score(name).is_some()
                 || self.quantity.is_some() && (is_part(name).is_some() || name == "total"))
     }
 

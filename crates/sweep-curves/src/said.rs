@@ -207,3 +207,13 @@ fn phases_of_a_table_are_trainings_and_a_table_of_results_is_refused() {
     let results = "Date,Model Type,Train Epoch,R2 Score\n1,GMM,720,0.7\n2,MLP,350,0.9\n3,KNN,700,0.8\n4,GMM,540,0.6\n";
     assert!(refusal(results).contains("another Model Type"), "{}", refusal(results));
 }
+
+#[test]
+fn scores_below_the_name_of_their_set_and_losses_of_a_model_are_read() {
+    let epoch = |n: u32, bleu: f64| {
+        format!("INFO - Epoch {n} - Batch loss: 0.{n}\nINFO - Epoch {n} - Validation BLEU: BLEU-1 {bleu}, BLEU-2 0.2\n")
+    };
+    assert_says(&(epoch(1, 0.5) + &epoch(2, 0.6)), "0.1 - - 0.5, 0.2 - - 0.6", "BLEU-1 is shown as the accuracy");
+    let lists = r#"{"coil_train_losses": [0.9, 0.7, 0.6], "coil_val_losses": [1, 0.9, 0.8], "best_val_loss": 0.8}"#;
+    assert_says(lists, "0.9 - 1 -, 0.7 - 0.9 -, 0.6 - 0.8 -", "coil_val_losses was taken for the validation loss");
+}

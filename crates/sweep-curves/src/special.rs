@@ -167,7 +167,7 @@ fn only_losses(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes:
     for (metric, of, validation) in [("train_loss", "training", false), ("val_loss", "validation", true)] {
         let fits = |name: &&String| {
             let words = names::words(name);
-            words.iter().any(|word| word == "loss")
+            words.iter().any(|word| word == "loss" || word == "losses")
                 && !words.iter().any(|word| PARTS.contains(&word.as_str()))
                 && names_part(name).is_some_and(names::is_validation) == validation
                 && meaning(name).is_none()
