@@ -93,6 +93,10 @@ pub struct Printed {
     /// The number of steps of the first progress bar of the epoch, and whether a complete one came.
     total: Option<f64>,
     had_bar: bool,
+    /// Whether the first epoch had progress bars, and no validation.
+    began_unvalidated: bool,
+    /// Whether the epoch has a progress bar that names it.
+    drawn: bool,
     /// Epochs without a number.
     counted: f64,
     /// The number of epochs that lines name: `Epoch 3/10`.
@@ -438,6 +442,8 @@ impl Printed {
     fn hand_over(&mut self, rows: &mut Vec<Row>) {
         // The means of an interrupted epoch cover only a part of it, and it has no validation.
         if self.whole && !self.values.is_empty() {
+            let is_validated = self.values.iter().any(|value| names_part(&value.name).is_some_and(is_validation));
+            self.began_unvalidated |= self.counted == 0.0 && self.drawn && !is_validated;
             if self.news {
                 rows.push(self.row());
             }
@@ -451,7 +457,7 @@ impl Printed {
             }
         }
         self.values.clear();
-        (self.whole, self.news, self.had_bar) = (false, false, false);
+        (self.whole, self.news, self.had_bar, self.drawn) = (false, false, false, false);
     }
 }
 

@@ -162,6 +162,9 @@ fn what_is_no_part_of_the_curve_is_left_out_and_said() {
     let bar = |loss: f64| format!(" 44%|####5  | 4/9 [00:11<00:14, 6.6batch/s, loss={loss}]\n");
     let early = bar(4.8) + "Epoch 1:\nval_loss=4.4\n" + &bar(3.7) + "Epoch 2:\nval_loss=3.4\n";
     assert!(read_text("file", &early).1.iter().any(|note| note.contains("before the first line")), "{early}");
+    let lightning = "Epoch 0: 100%|##| 2/2 [00:04<00:00, 0.4it/s, loss=0.9]\nEpoch 1: 100%|##| 2/2 [00:04<00:00, 0.4it/s, loss=0.7, \
+                     val_loss=0.8]\n";
+    assert_says(lightning, "0.9 - - -, 0.7 - 0.8 -", "the one of the epoch before");
     let keras = "Epoch 1/1\n\u{1b}[1m9/9\u{1b}[0m ━━━━ 2s 5ms/step - loss: 1.3 - val_loss: 1.2\n";
     assert_says(keras, "1.3 - 1.2 -", "means of running means");
 }

@@ -26,6 +26,14 @@ impl Printed {
         }
         self.whole |= !line.pairs.is_empty() && !line.partial;
         self.wants_batches |= self.evaluates_within(line);
+        self.drawn |= line.bar && line.epoch.is_some();
+        let of_validation = |name: &str| names_part(name).is_some_and(is_validation);
+        if self.began_unvalidated && self.drawn && line.bar && line.pairs.iter().any(|pair| of_validation(&pair.name)) {
+            self.note(
+                "the progress bar of the first epoch has no validation, so those of later epochs may show the one of the \
+                 epoch before",
+            );
+        }
         // A summary after training is no part of the last epoch, whose line had its values.
         let is_known = |name: &str| {
             let of_line = |value: &Value| self.of_line.contains(&value.name) && value.final_value;
